@@ -1,0 +1,1 @@
+"""Telling people and machines: the outbox's rows, signed and delivered."""

@@ -1,0 +1,1 @@
+"""Looking at it: pages that read the registry and nothing else."""

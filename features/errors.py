@@ -1,0 +1,86 @@
+"""Every error that Leeway raises on purpose, in one tree, so that a caller can tell whose fault it is.
+
+LeewayError
+├── ProjectError          the project file, or what it points to, is wrong; names line, key and fix
+├── DataError             events that cannot be used as they are
+│   └── NotEnoughData     too few of them to do what was asked
+├── EngineError           Flink or Java did not do what it should
+├── TrainerError          the user's trainer raised or returned something unusable
+├── RegistryError         the registry refuses
+│   ├── NotFound          no such model, version, incident...
+│   ├── IllegalMove       the state machine forbids it
+│   └── StaleChampion     somebody else promoted in between; read again and decide again
+├── ArtifactError         a model file is missing or is not the file that was registered
+│   └── UntrustedArtifact it holds types that the loader has not been told to trust
+└── DeliveryError         an alert could not be delivered
+"""
+
+from __future__ import annotations
+
+
+class LeewayError(Exception):
+    """Something Leeway refuses or cannot do, said in words a user can act on.
+
+    *hint* is the way to mend it, printed on a line of its own.
+
+    >>> print(LeewayError("the port is taken", hint="choose another with --port"))
+    the port is taken
+      hint: choose another with --port
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        """Return the message, with the hint under it."""
+        return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
+
+
+class ProjectError(LeewayError):
+    """The project file, or what it points to, is wrong."""
+
+
+class DataError(LeewayError):
+    """Events that cannot be used as they are."""
+
+
+class NotEnoughData(DataError):
+    """Too few events to do what was asked."""
+
+
+class EngineError(LeewayError):
+    """Flink or Java did not do what it should."""
+
+
+class TrainerError(LeewayError):
+    """The user's trainer raised, or returned something unusable."""
+
+
+class RegistryError(LeewayError):
+    """The registry refuses."""
+
+
+class NotFound(RegistryError):
+    """No such model, version or incident."""
+
+
+class IllegalMove(RegistryError):
+    """The state machine forbids this step."""
+
+
+class StaleChampion(RegistryError):
+    """Somebody else promoted in between; read again and decide again."""
+
+
+class ArtifactError(LeewayError):
+    """A model file is missing, or is not the file that was registered."""
+
+
+class UntrustedArtifact(ArtifactError):
+    """A model file holds types that the loader has not been told to trust."""
+
+
+class DeliveryError(LeewayError):
+    """An alert could not be delivered."""

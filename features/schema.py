@@ -1,0 +1,126 @@
+"""What a prediction event looks like: its columns, its features and their types. Everything else asks here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import timedelta
+from enum import Enum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from features.window import Span, Windows
+
+
+class Kind(str, Enum):
+    """How a feature's values are counted: on ordered bins, or by category."""
+
+    NUMERIC = "numeric"
+    CATEGORICAL = "categorical"
+
+
+class Task(str, Enum):
+    """What the model predicts, and so what its prediction column holds.
+
+    ``binary``: the probability of label 1. ``regression``: the value. ``multiclass``: the predicted class.
+    """
+
+    BINARY = "binary"
+    REGRESSION = "regression"
+    MULTICLASS = "multiclass"
+
+
+class Columns(BaseModel):
+    """Which column of an event plays which part. Times are ISO 8601 (no zone means UTC) or milliseconds since the epoch."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field("id", description="joins a label to its prediction")
+    time: str = Field("time", description="when the prediction was made (event time)")
+    version: str = Field("model_version", description="which model version made the prediction")
+    prediction: str = Field("prediction", description="the model's answer")
+    label: str = Field("label", description="the truth, in the label events")
+    label_time: str = Field("time", description="when the label became known, in the label events")
+
+
+class Source(BaseModel):
+    """Where events come from: a directory of .jsonl, .csv or .parquet files, read in the order of their names.
+
+    A file must appear whole: write it under a name that starts with a dot or ends in ``.tmp``, then rename it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str
+
+
+class Events(BaseModel):
+    """The two streams of a model: predictions, and the labels that arrive later (none, if they never do)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    predictions: Source
+    labels: Source | None = None
+    columns: Columns = Columns()
+    version: str | None = Field(
+        None, description="the model version of every event, where the log has no version column"
+    )
+
+
+class EventSchema(BaseModel):
+    """All that is needed to read and count one model's events; it travels to Flink's workers as JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    task: Task
+    columns: Columns = Columns()
+    version: str | None = None
+    features: dict[str, Kind] = Field(min_length=1)
+    segments: tuple[str, ...] = ()
+    label_delay: Span = timedelta(days=1)
+    windows: Windows = Windows()
+
+    @field_validator("segments", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> EventSchema:
+        for name in self.segments:
+            if self.features.get(name) is not Kind.CATEGORICAL:
+                msg = f"segment {name!r} must be one of the categorical features"
+                raise ValueError(msg)
+        taken = {self.columns.id, self.columns.time, self.columns.prediction, self.columns.label} & set(self.features)
+        if taken:
+            msg = f"{sorted(taken)} cannot be both a feature and the id, time, prediction or label column"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def prediction_kind(self) -> Kind:
+        """How the prediction is counted."""
+        return Kind.CATEGORICAL if self.task is Task.MULTICLASS else Kind.NUMERIC
+
+    @property
+    def label_kind(self) -> Kind:
+        """How the label is counted."""
+        return Kind.NUMERIC if self.task is Task.REGRESSION else Kind.CATEGORICAL
+
+    @property
+    def variables(self) -> dict[str, Kind]:
+        """The features, then the prediction, with the kind of each: what is known when a prediction is made."""
+        return {**self.features, PREDICTION: self.prediction_kind}
+
+    @property
+    def fingerprint(self) -> str:
+        """A short digest of everything here; a baseline fits events only while it is the same."""
+        text = json.dumps(self.model_dump(mode="json", exclude={"windows"}), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+PREDICTION = "prediction"
+LABEL = "label"
+Role = Literal["predictions", "labels"]

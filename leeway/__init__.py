@@ -1,0 +1,1 @@
+"""The front door: command line, project file and the way the rooms are put together."""

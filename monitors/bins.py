@@ -1,0 +1,150 @@
+"""Bins frozen with the baseline: the only place where a value turns into a cell number.
+
+Every variable has a fixed row of integer cells. First the *body*: the ordered bins of a number, or the categories. Then
+the cells that tell about quality. Counts on the same bins add exactly, in any order.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
+
+Counts = npt.NDArray[np.int64]
+
+
+class NumericBins(BaseModel):
+    """Ordered bins of a number: cells ``[bin 0 .. bin k-1, under, over, missing, non-finite]``.
+
+    *edges* has k + 1 increasing values, the first and last being the reference's smallest and largest. Bin i holds
+    ``edges[i] <= v < edges[i + 1]``, the last one its right edge too. *mean* and *sd* are the reference's.
+
+    >>> b = NumericBins(edges=(0.0, 1.0, 2.0), mean=1.0, sd=0.5)
+    >>> b.index(np.array([0.0, 1.5, 2.0, -1.0, 3.0, np.nan, np.inf]), np.array([0, 0, 0, 0, 0, 1, 0], bool)).tolist()
+    [0, 1, 1, 2, 3, 4, 5]
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["numeric"] = "numeric"
+    edges: tuple[float, ...] = Field(min_length=2)
+    mean: float = 0.0
+    sd: float = 0.0
+
+    @property
+    def body(self) -> int:
+        """Number of bins proper."""
+        return len(self.edges) - 1
+
+    @property
+    def cells(self) -> int:
+        """Length of a row of counts."""
+        return self.body + 4
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """One name a cell, for people."""
+        e = [f"{x:.6g}" for x in self.edges]
+        return (*(f"[{a}, {b})" for a, b in zip(e[:-1], e[1:], strict=True)), "under", "over", "missing", "non-finite")
+
+    @property
+    def ordered(self) -> tuple[int, ...]:
+        """The cells of finite values from low to high: under, the bins, over."""
+        return (self.body, *range(self.body), self.body + 1)
+
+    @property
+    def quality(self) -> dict[str, int]:
+        """The cells that tell about quality, by name."""
+        return {"out_of_range_low": self.body, "out_of_range_high": self.body + 1, "missing": self.body + 2,
+                "non_finite": self.body + 3}  # fmt: skip
+
+    def index(self, values: npt.NDArray[np.float64], missing: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+        """Return the cell of each value; *missing* marks nulls (a NaN that is not null is non-finite)."""
+        edges = np.asarray(self.edges)
+        out = np.searchsorted(edges[1:-1], values, side="right").astype(np.int64)
+        out[values < edges[0]] = self.body
+        out[values > edges[-1]] = self.body + 1
+        out[~np.isfinite(values)] = self.body + 3
+        out[missing] = self.body + 2
+        return out
+
+
+class CategoricalBins(BaseModel):
+    """Categories: cells ``[category 0 .. k-1, other, unseen, missing]``.
+
+    *categories* are the reference's most frequent, *others* the rest of its vocabulary; a value in neither is unseen.
+
+    >>> b = CategoricalBins(categories=("a", "b"), others=("c",))
+    >>> b.index(np.array(["b", "c", "z", None], object)).tolist()
+    [1, 2, 3, 4]
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["categorical"] = "categorical"
+    categories: tuple[str, ...]
+    others: tuple[str, ...] = ()
+
+    @property
+    def body(self) -> int:
+        """Number of categories that have a cell of their own, and the cell of all others."""
+        return len(self.categories) + 1
+
+    @property
+    def cells(self) -> int:
+        """Length of a row of counts."""
+        return self.body + 2
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """One name a cell, for people."""
+        return (*self.categories, "other", "unseen", "missing")
+
+    @property
+    def quality(self) -> dict[str, int]:
+        """The cells that tell about quality, by name."""
+        return {"unseen": self.body, "missing": self.body + 1}
+
+    def index(self, values: npt.NDArray[np.object_]) -> npt.NDArray[np.int64]:
+        """Return the cell of each value (``str`` or ``None``)."""
+        where = {c: i for i, c in enumerate(self.categories)}
+        where.update(dict.fromkeys(self.others, self.body - 1))
+        unseen, missing = self.body, self.body + 1
+        cells = (missing if v is None else where.get(v, unseen) for v in values)
+        return np.fromiter(cells, np.int64, count=len(values))
+
+
+Bins = Annotated[NumericBins | CategoricalBins, Field(discriminator="kind")]
+
+
+def freeze_numeric(values: npt.NDArray[np.float64], bins: int = 10) -> NumericBins:
+    """Return quantile bins of the finite *values*: at most *bins*, fewer where values repeat, never a bin without width.
+
+    A constant, or nothing at all, gives a single bin.
+
+    >>> freeze_numeric(np.arange(100.0), 4).edges
+    (0.0, 24.75, 49.5, 74.25, 99.0)
+    >>> freeze_numeric(np.full(5, 3.0)).edges
+    (3.0, 3.0)
+    """
+    finite = values[np.isfinite(values)]
+    if len(finite) == 0:
+        return NumericBins(edges=(0.0, 0.0))
+    edges = np.unique(np.quantile(finite, np.linspace(0, 1, bins + 1)))
+    if len(edges) == 1:
+        edges = np.repeat(edges, 2)
+    return NumericBins(edges=tuple(float(e) for e in edges), mean=float(finite.mean()), sd=float(finite.std()))
+
+
+def freeze_categorical(values: npt.NDArray[np.object_], top: int = 30, vocabulary: int = 2000) -> CategoricalBins:
+    """Return the *top* most frequent categories (ties by name); the next *vocabulary* values are known as others.
+
+    >>> freeze_categorical(np.array(["b", "a", "b", None, "c"], object), top=2)
+    CategoricalBins(kind='categorical', categories=('b', 'a'), others=('c',))
+    """
+    present = np.array([v for v in values if v is not None], dtype=object)
+    names, n = np.unique(present.astype(str), return_counts=True) if len(present) else (np.array([]), np.array([]))
+    ranked = [str(names[i]) for i in np.lexsort((names, -n))]
+    return CategoricalBins(categories=tuple(ranked[:top]), others=tuple(ranked[top : top + vocabulary]))

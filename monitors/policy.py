@@ -1,0 +1,27 @@
+"""The project file's `monitor` section: how windows are binned and when a difference counts."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class MonitorPolicy(BaseModel):
+    """How a window is compared with the baseline.
+
+    *alpha* is the chance that one window of one version and segment raises any finding while nothing has changed; it is
+    shared equally among that window's findings. *min_effect* is the smallest effect worth telling, whatever its
+    significance. *min_rows* is the size below which nothing is judged at all.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bins: int = Field(10, ge=2, le=200, description="quantile bins of a number")
+    top: int = Field(30, ge=1, le=1000, description="categories that get a cell of their own")
+    alpha: float = Field(0.01, gt=0, lt=0.5)
+    min_rows: int = Field(30, ge=1)
+    min_effect: float = Field(0.1, ge=0, description="smallest Jensen-Shannon distance (log 2, 0 to 1) worth telling")
+    min_loss_increase: float = Field(
+        0.02, ge=0, description="smallest rise of the loss worth telling, as a share of the baseline's loss"
+    )
+    max_missing_increase: float = Field(0.05, ge=0, le=1, description="rise of a missing, non-finite or unseen share")
+    max_out_of_range: float = Field(0.2, ge=0, le=1, description="share beyond the baseline's range that is a fault")

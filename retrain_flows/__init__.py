@@ -1,0 +1,1 @@
+"""What to do about drift: decide, build the data, train, validate, promote, audit; Prefect runs it."""

@@ -1,0 +1,78 @@
+"""The project file's `retrain`, `signals` and `audit` sections: what a verdict may set in motion, and the gate behind it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import Enum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from features.window import Span
+
+
+class Reaction(str, Enum):
+    """What a signal may set in motion."""
+
+    RETRAIN = "retrain"
+    ALERT = "alert"
+    IGNORE = "ignore"
+
+
+class Signals(BaseModel):
+    """What an incident of each signal may trigger. A quality fault never retrains: it blocks retraining while open."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    feature: Reaction = Reaction.ALERT
+    prediction: Reaction = Reaction.ALERT
+    label: Reaction = Reaction.RETRAIN
+    performance: Reaction = Reaction.RETRAIN
+    quality: Literal[Reaction.ALERT, Reaction.IGNORE] = Reaction.ALERT
+
+
+class Gate(BaseModel):
+    """What a challenger must show on later data before it may be promoted.
+
+    The mean loss of challenger minus champion on the same rows must lie below *margin* (in units of the loss; 0 means
+    better) with *confidence*, by a bootstrap over slices of time.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    margin: float = Field(0.0, ge=0)
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    min_rows: int = Field(500, ge=10, description="evaluation rows below which the gate holds")
+    segment_margin: float = Field(0.05, ge=0, description="largest rise of the mean loss in any segment")
+
+
+class Retrain(BaseModel):
+    """How a challenger is made.
+
+    *trainer* is an import path, from the project file's folder, ``module:function``. ``function()`` returns an unfitted
+    scikit-learn estimator or pipeline (static), or an estimator with ``partial_fit`` or a River model (online).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    trainer: str | None = Field(None, pattern=r"^[\w.]+:\w+$", description="makes the static challenger")
+    online: str | None = Field(None, pattern=r"^[\w.]+:\w+$", description="makes the online challenger")
+    mode: Literal["static", "online", "both"] = "static"
+    window: Span = Field(timedelta(days=365), description="how far back training data reach")
+    evaluation: Span = Field(timedelta(days=14), description="the newest matured data, kept from training for the gate")
+    cool_down: Span = Field(timedelta(days=14), description="shortest time between two retrains")
+    min_rows: int = Field(1000, ge=10, description="matured training rows below which a retrain waits")
+    wait: Span = Field(timedelta(days=30), description="how long a retrain may wait for labels before it is given up")
+    trust: tuple[str, ...] = Field(
+        (), description="types beyond skops' own that the loader may build from a model file"
+    )
+    gate: Gate = Gate()
+
+
+class Audit(BaseModel):
+    """When the scheduled audit runs and how far back it replays."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schedule: str = Field("0 6 * * 1", description="cron, UTC")
+    period: Span = timedelta(days=30)

@@ -1,0 +1,1 @@
+"""Answers by a deadline: predictions by the model version that is champion."""
