@@ -11,7 +11,7 @@ EVENTS = (
 
 
 class Endpoint(BaseModel):
-    """A receiver of Standard Webhooks. *secret_env* names the variable with its ``whsec_`` key; never the key itself."""
+    """A receiver of Standard Webhooks. *secret_env* names the variable with its ``whsec_`` key."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -32,7 +32,10 @@ class Task(str, Enum):
 
 
 class Columns(BaseModel):
-    """Which column of an event plays which part. Times are ISO 8601 (no zone means UTC) or milliseconds since the epoch."""
+    """Which column of an event plays which part.
+
+    Times are ISO 8601 (no zone means UTC) or milliseconds since the epoch.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

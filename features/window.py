@@ -68,8 +68,8 @@ def from_ms(ms: int) -> datetime:
 class Windows(BaseModel):
     """How event time is cut: windows of *size* that start every *slide*, closed *watermark_delay* after their end.
 
-    Slices are tumbling windows of one slide, aligned to the epoch in UTC. A window is the union of its slices, so counts
-    of slices add up to counts of windows exactly.
+    Slices are tumbling windows of one slide, aligned to the epoch in UTC. A window is the union of its slices, so
+    counts of slices add up to counts of windows exactly.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -6,6 +6,7 @@ the cells that tell about quality. Counts on the same bins add exactly, in any o
 
 from __future__ import annotations
 
+import itertools
 from typing import Annotated, Literal
 
 import numpy as np
@@ -47,7 +48,7 @@ class NumericBins(BaseModel):
     def labels(self) -> tuple[str, ...]:
         """One name a cell, for people."""
         e = [f"{x:.6g}" for x in self.edges]
-        return (*(f"[{a}, {b})" for a, b in zip(e[:-1], e[1:], strict=True)), "under", "over", "missing", "non-finite")
+        return (*(f"[{a}, {b})" for a, b in itertools.pairwise(e)), "under", "over", "missing", "non-finite")
 
     @property
     def ordered(self) -> tuple[int, ...]:
@@ -120,7 +121,7 @@ Bins = Annotated[NumericBins | CategoricalBins, Field(discriminator="kind")]
 
 
 def freeze_numeric(values: npt.NDArray[np.float64], bins: int = 10) -> NumericBins:
-    """Return quantile bins of the finite *values*: at most *bins*, fewer where values repeat, never a bin without width.
+    """Return quantile bins of the finite *values*: at most *bins*, fewer where values repeat.
 
     A constant, or nothing at all, gives a single bin.
 

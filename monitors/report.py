@@ -38,8 +38,8 @@ class Stage(str, Enum):
 class Finding(BaseModel):
     """One signal of one variable in one window, with what a reader needs to believe it or not.
 
-    *effect* is the value of *metric*; *threshold* is the line it had to cross at these sample sizes. *metrics* holds every
-    number computed. *n* and *baseline_n* are rows.
+    *effect* is the value of *metric*; *threshold* is the line it had to cross at these sample sizes. *metrics* holds
+    every number computed. *n* and *baseline_n* are rows.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

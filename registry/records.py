@@ -25,7 +25,7 @@ class VersionState(str, Enum):
 
 
 class Version(Record):
-    """A model version. *artifact* and *baseline* are sha256 digests; *parent* is the version an online model grew from."""
+    """A model version. *artifact* and *baseline* are sha256 digests; *parent* is what an online model grew from."""
 
     model: str
     version: str

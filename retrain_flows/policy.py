@@ -1,4 +1,4 @@
-"""The project file's `retrain`, `signals` and `audit` sections: what a verdict may set in motion, and the gate behind it."""
+"""The project file: what a verdict may set in motion (`signals`, `retrain`, `audit`), and the gate behind it."""
 
 from __future__ import annotations
 
@@ -63,9 +63,7 @@ class Retrain(BaseModel):
     cool_down: Span = Field(timedelta(days=14), description="shortest time between two retrains")
     min_rows: int = Field(1000, ge=10, description="matured training rows below which a retrain waits")
     wait: Span = Field(timedelta(days=30), description="how long a retrain may wait for labels before it is given up")
-    trust: tuple[str, ...] = Field(
-        (), description="types beyond skops' own that the loader may build from a model file"
-    )
+    trust: tuple[str, ...] = Field((), description="types beyond skops' own that the loader may build")
     gate: Gate = Gate()
 
 
