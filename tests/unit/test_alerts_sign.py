@@ -1,0 +1,95 @@
+"""What is sent verifies with anybody's Standard Webhooks library, and a bad key is named with its remedy."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from alerts import sign
+from alerts.policy import Endpoint
+from features import errors
+from registry import records
+
+NOW = datetime.now(timezone.utc)
+KEY = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+ENDPOINT = Endpoint(name="ops", url="https://example.com/hook", secret_env="LEEWAY_OPS_KEY")
+MESSAGE = records.Message(
+    id="0b7e6a52-6c1f-4b57-9c7b-6d2a4f2f9d11",
+    type="incident.opened",
+    model="flights",
+    data={"model": "flights", "reason": "température"},
+    created_at=datetime(2013, 8, 1, 12, tzinfo=timezone.utc),
+)
+
+
+def _signed(now: datetime = NOW) -> tuple[str, dict[str, str]]:
+    text = sign.body(MESSAGE)
+    return text, sign.headers(sign.signer(ENDPOINT, {"LEEWAY_OPS_KEY": KEY}), MESSAGE.id, text, now=now)
+
+
+def test_a_receiver_with_the_key_verifies() -> None:
+    """The specification's own library accepts headers and body, and reads type, timestamp and data."""
+    text, headers = _signed()
+
+    received = Webhook(KEY).verify(text, headers)
+
+    data = {"model": "flights", "reason": "température"}
+    expected = {"type": "incident.opened", "timestamp": "2013-08-01T12:00:00+00:00", "data": data}
+    assert expected == received
+
+
+def test_an_altered_body_is_refused() -> None:
+    """One changed byte breaks the signature."""
+    text, headers = _signed()
+
+    with pytest.raises(WebhookVerificationError):
+        Webhook(KEY).verify(text.replace("flights", "freight"), headers)
+
+
+def test_a_retry_keeps_the_id_and_renews_the_time() -> None:
+    """The id is the idempotency key; time and signature belong to the attempt."""
+    _, first = _signed(NOW)
+    _, second = _signed(NOW + timedelta(seconds=5))
+
+    assert first["webhook-id"] == second["webhook-id"] == MESSAGE.id
+    assert int(first["webhook-timestamp"]) + 5 == int(second["webhook-timestamp"])
+    assert first["webhook-signature"] != second["webhook-signature"]
+
+
+def test_the_body_is_the_same_text_every_time() -> None:
+    """Keys are sorted, so that equal messages are equal bytes."""
+    assert list(json.loads(sign.body(MESSAGE))) == ["data", "timestamp", "type"]
+
+
+@pytest.mark.parametrize(
+    ("environ", "what"),
+    [
+        ({}, "is not set"),
+        ({"LEEWAY_OPS_KEY": "  "}, "is not set"),
+        ({"LEEWAY_OPS_KEY": "s3cret"}, "does not start with whsec_"),
+        ({"LEEWAY_OPS_KEY": "whsec_not base64!"}, "is not base64"),
+        ({"LEEWAY_OPS_KEY": "whsec_" + base64.b64encode(bytes(23)).decode()}, "holds 23 bytes, not 24 to 64"),
+        ({"LEEWAY_OPS_KEY": "whsec_" + base64.b64encode(bytes(65)).decode()}, "holds 65 bytes, not 24 to 64"),
+    ],
+)
+def test_a_bad_key_names_the_variable_and_how_to_make_one(environ: dict[str, str], what: str) -> None:
+    """The error says which variable, what is wrong with it and how to make a key; it never shows the key."""
+    with pytest.raises(errors.DeliveryError) as caught:
+        sign.signer(ENDPOINT, environ)
+
+    assert caught.value.message.endswith(f"the environment variable LEEWAY_OPS_KEY, {what}")
+    assert sign.MAKE_KEY in caught.value.hint
+    assert "s3cret" not in str(caught.value)
+
+
+def test_the_command_in_the_hint_makes_a_good_key(capsys: pytest.CaptureFixture[str]) -> None:
+    """What the hint tells people to run prints a key that is accepted."""
+    code = sign.MAKE_KEY.split("'")[1]
+    exec(code)  # the hint is our own constant
+    key = capsys.readouterr().out.strip()
+
+    assert sign.signer(ENDPOINT, {"LEEWAY_OPS_KEY": key}) is not None
