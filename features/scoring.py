@@ -1,0 +1,102 @@
+"""One meaning of "the model's answer" and of "how wrong it was", for training, the gate and serving alike.
+
+Models are known by what they can do: ``predict_one`` (River) or ``predict`` (scikit-learn). Neither library is
+imported here, so that Flink's workers can use this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from features import errors
+from features.schema import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Floats = npt.NDArray[np.float64]
+Values = Floats | npt.NDArray[np.object_]
+"""float64 (binary, regression), or object ``str | None`` (multiclass)."""
+
+LARGEST_ERROR = 30.0
+"""Where a regression's error is cut off, in label sd."""
+_CLIP = 1e-6
+
+
+def score(model: Any, frame: pd.DataFrame, task: Task) -> Values:
+    """Return the model's answer for each row of *frame*, whose columns are the features.
+
+    Binary: the probability of label 1. Regression: the value. Multiclass: the predicted class as text. Whatever the
+    model raises passes through.
+
+    Raises:
+        TrainerError: the model has neither ``predict_one`` nor ``predict``, or a binary one gives no probabilities.
+    """
+    if len(frame) == 0:
+        return np.empty(0, object if task is Task.MULTICLASS else np.float64)
+    answers = _one_by_one(model, frame, task) if hasattr(model, "predict_one") else _at_once(model, frame, task)
+    if task is Task.MULTICLASS:
+        return np.array([None if a is None else str(a) for a in answers], dtype=object)
+    return np.asarray(answers, dtype=np.float64).reshape(-1)
+
+
+def records(frame: pd.DataFrame) -> Iterator[dict[Hashable, Any]]:
+    """Yield each row as the dict that River learns from; a missing value is a key that is not there.
+
+    >>> import pandas as pd
+    >>> list(records(pd.DataFrame({"x": [1.5, float("nan")], "c": ["a", None]})))
+    [{'x': 1.5, 'c': 'a'}, {}]
+    """
+    missing = frame.isna().to_numpy()
+    for row, gone in zip(frame.to_dict("records"), missing, strict=True):
+        yield {name: v for (name, v), absent in zip(row.items(), gone, strict=True) if not absent}
+
+
+def losses(task: Task, prediction: Values, label: Values, *, sd: float = 1.0) -> Floats:
+    """Return how wrong each prediction was; all values must be usable (no missing ones).
+
+    Binary: log loss in nats, the probability kept within 1e-6 of 0 and 1. Regression: squared error in units of *sd*
+    squared, the error cut off at 30 *sd*. Multiclass: 0-1 loss. The same figures as `monitors/performance.py` sums.
+
+    >>> losses(Task.BINARY, np.array([0.5, 1.0]), np.array([1.0, 0.0])).round(3).tolist()
+    [0.693, 13.816]
+    >>> losses(Task.REGRESSION, np.array([3.0]), np.array([1.0]), sd=2.0).tolist()
+    [1.0]
+    """
+    if task is Task.MULTICLASS:
+        return np.asarray(prediction != label, dtype=np.float64)
+    p, y = prediction.astype(np.float64), label.astype(np.float64)
+    if task is Task.REGRESSION:
+        return np.asarray(np.minimum(np.abs(p - y) / sd, LARGEST_ERROR) ** 2, dtype=np.float64)
+    p = np.clip(p, _CLIP, 1 - _CLIP)
+    return np.asarray(-np.log(np.where(y == 1, p, 1 - p)), dtype=np.float64)
+
+
+def _one_by_one(model: Any, frame: pd.DataFrame, task: Task) -> list[Any]:
+    if task is not Task.BINARY:
+        return [model.predict_one(x) for x in records(frame)]
+    if not hasattr(model, "predict_proba_one"):
+        raise _no_probabilities(model)
+    # A River classifier that has seen one class, or none, does not know the other yet.
+    return [model.predict_proba_one(x).get(1, 0.0) for x in records(frame)]
+
+
+def _at_once(model: Any, frame: pd.DataFrame, task: Task) -> Any:
+    if not hasattr(model, "predict"):
+        msg = f"{type(model).__name__} can neither predict nor predict_one"
+        raise errors.TrainerError(msg, hint="return a scikit-learn estimator or a River model from the trainer")
+    if task is not Task.BINARY:
+        return model.predict(frame)
+    if not hasattr(model, "predict_proba"):
+        raise _no_probabilities(model)
+    classes = [float(c) for c in model.classes_]
+    return model.predict_proba(frame)[:, classes.index(1.0)] if 1.0 in classes else np.zeros(len(frame))
+
+
+def _no_probabilities(model: Any) -> errors.TrainerError:
+    msg = f"{type(model).__name__} gives no probabilities, which a binary model is judged by"
+    return errors.TrainerError(msg, hint="use a classifier with predict_proba, or wrap it in CalibratedClassifierCV")
