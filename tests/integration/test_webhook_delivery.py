@@ -1,0 +1,248 @@
+"""Alerts reach a real HTTP receiver, signed, once each, and are tried again as the specification says."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from standardwebhooks import Webhook
+
+from alerts import deliver as delivering
+from alerts import guard, retry
+from alerts.deliver import Delivered, deliver
+from alerts.policy import Alerts, Endpoint
+from registry import moves, queries
+from registry.records import Action
+from registry.sql import Registry
+
+pytestmark = pytest.mark.slow
+
+NOW = datetime.now(timezone.utc)
+KEY = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+ENVIRON = {"OPS_KEY": KEY}
+
+
+@dataclass
+class Receiver:
+    """A web hook's far end: answers with the given statuses in turn, the last one for ever, and keeps what it got."""
+
+    statuses: list[int]
+    headers: dict[str, str] = field(default_factory=dict)
+    got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    url: str = ""
+
+    @property
+    def ids(self) -> list[str]:
+        """The message ids, in the order they came."""
+        return [headers["webhook-id"] for headers, _ in self.got]
+
+    def alerts(self, **more: object) -> Alerts:
+        """Return a project's alerts section with this receiver as its only endpoint."""
+        return Alerts.model_validate({"endpoints": [{"name": "ops", "url": self.url, "secret_env": "OPS_KEY"}], **more})
+
+
+@contextmanager
+def receiver(*statuses: int, headers: dict[str, str] | None = None) -> Iterator[Receiver]:
+    """Serve a Receiver on a free loopback port."""
+    far = Receiver(list(statuses), headers or {})
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            far.got.append(({k.lower(): v for k, v in self.headers.items()}, body))
+            self.send_response(far.statuses.pop(0) if len(far.statuses) > 1 else far.statuses[0])
+            for name, value in far.headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    far.url = f"http://127.0.0.1:{server.server_port}/hook"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield far
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def reg(tmp_path: Path) -> Iterator[Registry]:
+    """A fresh SQLite registry with one model."""
+    with Registry.open(f"sqlite:///{tmp_path}/leeway.db", tmp_path / "artifacts") as made:
+        moves.add_model(made, model="flights", task="binary", now=NOW)
+        yield made
+
+
+def happen(reg: Registry, times: int = 1) -> None:
+    """Put *times* messages into the outbox."""
+    for _ in range(times):
+        moves.record_decision(
+            reg, model="flights", incident_id=None, action=Action.NOTHING, because=["a test"], actor="test", now=NOW
+        )
+
+
+def test_a_receiver_gets_a_message_it_can_verify(reg: Registry) -> None:
+    """What comes over the wire passes the specification's own verifier, and is recorded as delivered."""
+    happen(reg)
+    with receiver(204) as far:
+        done = deliver(reg, far.alerts(), now=NOW, environ=ENVIRON)
+
+    (headers, body), (delivery,) = far.got[0], queries.deliveries(reg)
+    said = Webhook(KEY).verify(body, headers)
+    assert Delivered(sent=1) == done
+    assert ("decision.made", "nothing") == (said["type"], said["data"]["decision"]["action"])
+    assert ("delivered", 1, 204) == (delivery.state, delivery.attempts, delivery.status_code)
+
+
+def test_a_failure_is_tried_again_with_the_same_id_and_a_new_time(reg: Registry) -> None:
+    """A 500 is retried when the schedule says, not before; the retry verifies too."""
+    happen(reg)
+    later = NOW + timedelta(seconds=10)
+    with receiver(500, 200) as far:
+        first = deliver(reg, far.alerts(), now=NOW, environ=ENVIRON)
+        too_soon = deliver(reg, far.alerts(), now=NOW + timedelta(seconds=4), environ=ENVIRON)
+        second = deliver(reg, far.alerts(), now=later, environ=ENVIRON)
+
+    (one, body), (two, _) = far.got
+    assert (Delivered(failed=1), Delivered(), Delivered(sent=1)) == (first, too_soon, second)
+    assert one["webhook-id"] == two["webhook-id"]
+    assert int(two["webhook-timestamp"]) - int(one["webhook-timestamp"]) == 10
+    Webhook(KEY).verify(body, two)
+
+
+def test_a_receiver_that_is_gone_gets_no_second_attempt(reg: Registry) -> None:
+    """410 ends a delivery, and the reason is on record."""
+    happen(reg)
+    with receiver(410) as far:
+        done = deliver(reg, far.alerts(), now=NOW, environ=ENVIRON)
+        again = deliver(reg, far.alerts(), now=NOW + timedelta(days=30), environ=ENVIRON)
+
+    (delivery,) = queries.deliveries(reg)
+    assert (Delivered(dead=1), Delivered()) == (done, again)
+    assert ("dead", "HTTP 410: the receiver wants no more") == (delivery.state, delivery.error)
+
+
+def test_attempts_end_and_the_last_error_stays(reg: Registry) -> None:
+    """A receiver that is down for good leaves a dead delivery with the status it gave."""
+    happen(reg)
+    with receiver(503) as far:
+        seen = [deliver(reg, far.alerts(attempts=3), now=NOW + timedelta(hours=h), environ=ENVIRON) for h in range(5)]
+
+    assert [Delivered(failed=1), Delivered(failed=1), Delivered(dead=1), Delivered(), Delivered()] == seen
+    assert ["HTTP 503"] == [d.error for d in queries.deliveries(reg, state="dead")]
+
+
+def test_retry_after_is_honoured(reg: Registry) -> None:
+    """A receiver that asks for an hour gets it."""
+    happen(reg)
+    with receiver(429, headers={"Retry-After": "3600"}) as far:
+        deliver(reg, far.alerts(), now=NOW, environ=ENVIRON)
+
+    assert [NOW + timedelta(hours=1)] == [d.next_attempt_at for d in queries.deliveries(reg)]
+
+
+def test_a_redirect_is_not_followed(reg: Registry) -> None:
+    """A receiver cannot send Leeway on to an address that was never judged."""
+    happen(reg)
+    with receiver(200) as other, receiver(307, headers={"Location": other.url}) as far:
+        done = deliver(reg, far.alerts(), now=NOW, environ=ENVIRON)
+
+    assert (Delivered(failed=1), 0) == (done, len(other.got))
+
+
+def test_a_closed_port_is_a_failed_attempt(reg: Registry) -> None:
+    """A connection error is recorded in words and tried again."""
+    happen(reg)
+    with receiver(200) as far:
+        pass
+
+    assert Delivered(failed=1) == deliver(reg, far.alerts(), now=NOW, environ=ENVIRON)
+    assert queries.deliveries(reg)[0].error.startswith("ConnectError: ")
+
+
+def test_the_proxy_of_the_environment_is_not_used(reg: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message goes straight to the judged address, whatever HTTP_PROXY says."""
+    happen(reg)
+    with receiver(200) as proxy, receiver(200) as far:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.setenv("NO_PROXY", "")
+        deliver(reg, far.alerts(), now=NOW, environ=ENVIRON)
+
+    assert (0, 1) == (len(proxy.got), len(far.got))
+
+
+def test_two_deliverers_at_once_send_each_message_once(reg: Registry) -> None:
+    """Claims are leased: working side by side, deliverers share the work and double none of it."""
+    happen(reg, 40)
+    with receiver(200) as far, ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(lambda _: deliver(reg, far.alerts(), now=NOW, environ=ENVIRON), range(4)))
+
+    assert 40 == sum(d.sent for d in done)
+    assert len(set(far.ids)) == len(far.ids) == 40
+
+
+def test_what_a_dead_deliverer_claimed_is_sent_after_its_lease(reg: Registry) -> None:
+    """A crash between claim and answer costs a delay, never a message."""
+    happen(reg)
+
+    def crash(*args: object) -> retry.Reply:
+        raise KeyboardInterrupt
+
+    with receiver(200) as far:
+        alerts = far.alerts()
+        with pytest.raises(KeyboardInterrupt):
+            deliver(reg, alerts, now=NOW, environ=ENVIRON, send=crash)
+        leased = deliver(reg, alerts, now=NOW + delivering.lease(alerts) / 2, environ=ENVIRON)
+        expired = deliver(reg, alerts, now=NOW + delivering.lease(alerts), environ=ENVIRON)
+
+    assert (Delivered(), Delivered(sent=1)) == (leased, expired)
+
+
+def test_one_endpoint_without_its_key_does_not_silence_the_others(reg: Registry) -> None:
+    """A fault of one endpoint's set-up is on record for that endpoint; the message reaches the other."""
+    happen(reg)
+    with receiver(200) as far:
+        broken = Endpoint(name="pager", url="https://pager.example", secret_env="PAGER_KEY")
+        alerts = Alerts(endpoints=(broken, *far.alerts().endpoints))
+        done = deliver(reg, alerts, now=NOW, environ=ENVIRON)
+
+    assert Delivered(sent=1, failed=1) == done
+    assert "PAGER_KEY, is not set" in queries.deliveries(reg, endpoint="pager")[0].error
+
+
+def test_an_endpoint_gets_only_what_it_wants(reg: Registry) -> None:
+    """`events` chooses by type."""
+    happen(reg)
+    with receiver(200) as far:
+        endpoint = far.alerts().endpoints[0].model_copy(update={"events": ("incident.*",)})
+        done = deliver(reg, Alerts(endpoints=(endpoint,)), now=NOW, environ=ENVIRON)
+
+    assert Delivered() == done
+
+
+def test_a_delivery_to_an_endpoint_that_left_the_project_dies(reg: Registry) -> None:
+    """Nobody is left to send to, and the delivery says so."""
+    happen(reg)
+
+    def busy(target: guard.Target, *args: object) -> retry.Reply:
+        return retry.Reply(503)
+
+    with receiver(200) as far:
+        deliver(reg, far.alerts(), now=NOW, environ=ENVIRON, send=busy)
+    done = deliver(reg, Alerts(), now=NOW + timedelta(minutes=1), environ=ENVIRON)
+
+    assert Delivered(dead=1) == done
+    assert "no endpoint of this name" in queries.deliveries(reg)[0].error
