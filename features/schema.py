@@ -96,6 +96,10 @@ class EventSchema(BaseModel):
             if self.features.get(name) is not Kind.CATEGORICAL:
                 msg = f"segment {name!r} must be one of the categorical features"
                 raise ValueError(msg)
+        reserved = {"id", "time", "model_version", PREDICTION, LABEL} & set(self.features)
+        if reserved:
+            msg = f"{sorted(reserved)} cannot name a feature; events.columns may map another column to that part"
+            raise ValueError(msg)
         taken = {self.columns.id, self.columns.time, self.columns.prediction, self.columns.label} & set(self.features)
         if taken:
             msg = f"{sorted(taken)} cannot be both a feature and the id, time, prediction or label column"

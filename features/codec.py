@@ -1,0 +1,160 @@
+"""From bytes to typed columns, once for batch, stream and training: what cannot be read is set aside with its reason.
+
+A decoded table has the columns ``id`` (string), ``time`` (int64, milliseconds since the epoch, UTC) and, for
+predictions, ``model_version`` (string), ``prediction`` and every feature; for labels, ``label``. Numbers are float64,
+categories strings; null is missing. A record without id, time, version or prediction, or with text where a number
+belongs, is rejected with file, line and reason.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features import readers, sources
+from features.schema import LABEL, PREDICTION, EventSchema, Kind, Role
+
+Mask = npt.NDArray[np.bool_]
+ID, TIME, VERSION = "id", "time", "model_version"
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """The usable records of a chunk as a typed table, and the others."""
+
+    table: pa.Table
+    rejects: tuple[readers.Reject, ...]
+
+
+def wanted(schema: EventSchema, role: Role) -> dict[str, tuple[str, Kind | None]]:
+    """Return the output columns: name -> (column in the event, kind), kind being None for the time."""
+    c = schema.columns
+    if role == "labels":
+        return {ID: (c.id, Kind.CATEGORICAL), TIME: (c.label_time, None), LABEL: (c.label, schema.label_kind)}
+    version = {} if schema.version else {VERSION: (c.version, Kind.CATEGORICAL)}
+    columns = {ID: (c.id, Kind.CATEGORICAL), TIME: (c.time, None), **version}
+    return {
+        **columns,
+        PREDICTION: (c.prediction, schema.prediction_kind),
+        **{f: (f, k) for f, k in schema.features.items()},
+    }
+
+
+def decode(schema: EventSchema, role: Role, chunk: sources.Chunk) -> Decoded:
+    """Return the records of *chunk*, typed by *schema*.
+
+    Raises:
+        DataError: the file itself cannot be read (gone, not Parquet, no header).
+    """
+    columns = wanted(schema, role)
+    raw = readers.read(chunk, [source for source, _ in columns.values()])
+    typed, good, reasons = {}, np.ones(raw.table.num_rows, bool), np.full(raw.table.num_rows, "", object)
+    for name, (source, kind) in columns.items():
+        required = name not in schema.features
+        typed[name], bad, why = _typed(raw.table, source, kind, required=required)
+        reasons[bad & good] = why
+        good &= ~bad
+    if schema.version and role == "predictions":
+        typed[VERSION] = pa.array([schema.version] * raw.table.num_rows, pa.string())
+    rejects = tuple(_reject(chunk, raw, int(i), str(reasons[i])) for i in np.flatnonzero(~good))
+    table = pa.table(typed)
+    return Decoded(table if good.all() else table.filter(pa.array(good)), raw.rejects + rejects)
+
+
+def read_events(schema: EventSchema, role: Role, source: Path) -> Decoded:
+    """Return every event under *source* (a directory or a file), decoded; an empty directory gives an empty table."""
+    parts = [decode(schema, role, c) for path in sources.list_files(source) for c in sources.chunks(path)]
+    tables = [p.table for p in parts] or [empty(schema, role)]
+    return Decoded(pa.concat_tables(tables).combine_chunks(), tuple(r for p in parts for r in p.rejects))
+
+
+def empty(schema: EventSchema, role: Role) -> pa.Table:
+    """Return a decoded table without rows."""
+    arrow = {None: pa.int64(), Kind.NUMERIC: pa.float64(), Kind.CATEGORICAL: pa.string()}
+    fields = [(name, arrow[kind]) for name, (_, kind) in wanted(schema, role).items()]
+    version = [(VERSION, pa.string())] if schema.version and role == "predictions" else []
+    return pa.schema([*fields, *version]).empty_table()
+
+
+def _reject(chunk: sources.Chunk, raw: readers.Raw, row: int, reason: str) -> readers.Reject:
+    text = json.dumps({k: str(v[0]) for k, v in raw.table.slice(row, 1).to_pydict().items()})
+    return readers.Reject(chunk.path, int(raw.lines[row]), reason, text[: readers.RAW_LIMIT])
+
+
+# Each converter returns the column and a mask of the values that do not fit.
+
+
+def _typed(table: pa.Table, source: str, kind: Kind | None, *, required: bool) -> tuple[pa.Array, Mask, str]:
+    column = table[source].combine_chunks() if source in table.column_names else pa.nulls(table.num_rows)
+    if isinstance(column, pa.ChunkedArray):  # pyarrow gives one back for zero chunks
+        column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.nulls(0)
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    convert, what = _CONVERT[kind]
+    values, bad = convert(column)
+    if required:
+        absent = values.is_null().to_numpy(zero_copy_only=False) & ~bad
+        if absent.any():
+            return (
+                values,
+                bad | absent,
+                f"{source} is missing" if not bad.any() else f"{source} is missing or not {what}",
+            )
+    return values, bad, f"{source} is not {what}"
+
+
+def _number(column: pa.Array) -> tuple[pa.Array, Mask]:
+    if _is_text(column.type):
+        parsed = pd.to_numeric(column.to_pandas(), errors="coerce").to_numpy(np.float64, na_value=np.nan)
+        null = column.is_null().to_numpy(zero_copy_only=False)
+        literal_nan = pc.fill_null(pc.equal(pc.utf8_lower(column), "nan"), False).to_numpy(zero_copy_only=False)
+        return pa.array(parsed, mask=null), np.isnan(parsed) & ~null & ~literal_nan
+    if _is_number(column.type) or pa.types.is_boolean(column.type) or pa.types.is_null(column.type):
+        plain = column.cast(pa.int8()) if pa.types.is_boolean(column.type) else column
+        return plain.cast(pa.float64(), safe=False), np.zeros(len(column), bool)
+    return pa.nulls(len(column), pa.float64()), column.is_valid().to_numpy(zero_copy_only=False)
+
+
+def _text(column: pa.Array) -> tuple[pa.Array, Mask]:
+    if pa.types.is_floating(column.type):
+        texts = [None if v is None else readers.number_text(v) for v in column.to_pylist()]
+        return pa.array(texts, pa.string()), np.zeros(len(column), bool)
+    return column.cast(pa.string()), np.zeros(len(column), bool)
+
+
+def _time(column: pa.Array) -> tuple[pa.Array, Mask]:
+    if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+        return column.cast(pa.timestamp("ms"), safe=False).cast(pa.int64()), np.zeros(len(column), bool)
+    null = column.is_null().to_numpy(zero_copy_only=False)
+    if _is_text(column.type):
+        stamps = pd.to_datetime(column.to_pandas(), utc=True, format="ISO8601", errors="coerce")
+        bad = stamps.isna().to_numpy() & ~null
+        ms = stamps.astype("datetime64[ms, UTC]").astype("int64").to_numpy()
+        return pa.array(ms, pa.int64(), mask=null | bad), bad
+    if _is_number(column.type):
+        return column.cast(pa.int64(), safe=False), np.zeros(len(column), bool)
+    return pa.nulls(len(column), pa.int64()), ~null
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind))
+
+
+_Convert = Callable[[pa.Array], tuple[pa.Array, Mask]]
+_CONVERT: dict[Kind | None, tuple[_Convert, str]] = {
+    None: (_time, "a time (ISO 8601, or milliseconds since the epoch)"),
+    Kind.NUMERIC: (_number, "a number"),
+    Kind.CATEGORICAL: (_text, "text"),
+}

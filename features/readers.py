@@ -1,0 +1,192 @@
+"""From a chunk of a file to untyped columns, with the line of every row and every bad record kept."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.json as pa_json
+import pyarrow.parquet as pq
+
+from features import errors, sources
+
+_CSV_NULLS = ["", "NA", "null", "NULL", "None", "NaN", "nan"]
+RAW_LIMIT = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A record that could not be used, and why.
+
+    *line* counts from 1 (rows, in Parquet); *raw* is the beginning of the record.
+    """
+
+    path: str
+    line: int
+    reason: str
+    raw: str
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A chunk as it was read: untyped columns, the line of each row, and the records that are no rows at all."""
+
+    table: pa.Table
+    lines: npt.NDArray[np.int64]
+    rejects: tuple[Reject, ...] = ()
+
+
+def read(chunk: sources.Chunk, columns: list[str]) -> Raw:
+    """Return the *columns* of *chunk* that are there.
+
+    Raises:
+        DataError: the file itself cannot be read (gone, not Parquet, no header).
+    """
+    try:
+        return _READERS[chunk.format](chunk, columns)
+    except OSError as error:
+        msg = f"{chunk.path} cannot be read: {error}"
+        raise errors.DataError(msg) from error
+
+
+def number_text(value: float) -> str:
+    """Return a number as a category: whole numbers without a point, so that 3 and 3.0 are the same.
+
+    >>> number_text(3.0), number_text(2.5)
+    ('3', '2.5')
+    """
+    return str(int(value)) if np.isfinite(value) and value == int(value) else repr(float(value))
+
+
+def _read_parquet(chunk: sources.Chunk, columns: list[str]) -> Raw:
+    try:
+        file = pq.ParquetFile(chunk.path)
+        present = [c for c in columns if c in file.schema_arrow.names]
+        table = file.read_row_groups(list(range(chunk.start, chunk.stop)), columns=present)
+    except (OSError, pa.ArrowException) as error:
+        msg = f"{chunk.path} cannot be read as Parquet: {error}"
+        raise errors.DataError(msg) from error
+    return Raw(table, chunk.first + np.arange(table.num_rows))
+
+
+def _read_csv(chunk: sources.Chunk, columns: list[str]) -> Raw:
+    rejects: list[Reject] = []
+
+    def keep(row: Any) -> str:
+        reason = f"{row.actual_columns} columns where the header has {row.expected_columns}"
+        rejects.append(
+            Reject(chunk.path, chunk.first + row.number - (2 if chunk.start else 1), reason, row.text[:RAW_LIMIT])
+        )
+        return "skip"
+
+    data = chunk.read()
+    names = next(csv.reader([data.split(b"\n", 1)[0].decode("utf-8", "replace").rstrip("\r")]), [])
+    try:
+        table = pa_csv.read_csv(
+            io.BytesIO(data),
+            read_options=pa_csv.ReadOptions(use_threads=False),
+            parse_options=pa_csv.ParseOptions(invalid_row_handler=keep),
+            convert_options=pa_csv.ConvertOptions(
+                include_columns=[c for c in columns if c in names],
+                column_types=dict.fromkeys(columns, pa.string()),
+                null_values=_CSV_NULLS,
+                strings_can_be_null=True,
+            ),
+        )
+    except pa.ArrowException as error:
+        msg = f"{chunk.path} cannot be read as CSV: {error}"
+        raise errors.DataError(msg, hint="the first line must name the columns; text must be UTF-8") from error
+    skipped = {r.line for r in rejects}
+    first = chunk.first if chunk.start else chunk.first + 1
+    lines = _lines_without(skipped, first, table.num_rows)
+    return Raw(table, lines, tuple(rejects))
+
+
+def _lines_without(skipped: set[int], first: int, rows: int) -> npt.NDArray[np.int64]:
+    every = np.arange(first, first + rows + len(skipped))
+    return every[~np.isin(every, list(skipped))][:rows]
+
+
+def _read_jsonl(chunk: sources.Chunk, columns: list[str]) -> Raw:
+    data = chunk.read()
+    lines = data.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    try:
+        table = pa_json.read_json(
+            io.BytesIO(data),
+            read_options=pa_json.ReadOptions(use_threads=False, block_size=max(len(data), 1) + 1),
+            parse_options=pa_json.ParseOptions(_sniff(lines, columns), unexpected_field_behavior="ignore"),
+        )
+    except (pa.ArrowException, ValueError):
+        return _read_jsonl_slowly(chunk, lines, columns)
+    if table.num_rows != len(lines):  # blank lines: row numbers would be wrong
+        return _read_jsonl_slowly(chunk, lines, columns)
+    return Raw(table, chunk.first + np.arange(table.num_rows))
+
+
+def _sniff(lines: list[bytes], columns: list[str]) -> pa.Schema:
+    """Return the types of the first lines' values; a later value of another type makes the reader fall back."""
+    kinds: dict[str, pa.DataType] = {}
+    for line in lines[:50]:
+        record = json.loads(line)
+        for name in columns:
+            value = record.get(name)
+            if value is not None:
+                kinds[name] = _wider(kinds.get(name), _ARROW.get(type(value), pa.string()))
+    return pa.schema([(name, kinds.get(name, pa.string())) for name in columns])
+
+
+_ARROW = {bool: pa.bool_(), int: pa.int64(), float: pa.float64()}
+
+
+def _wider(a: pa.DataType | None, b: pa.DataType) -> pa.DataType:
+    return b if a is None or a == b else pa.float64() if {a, b} == {pa.int64(), pa.float64()} else pa.string()
+
+
+def _read_jsonl_slowly(chunk: sources.Chunk, lines: Iterable[bytes], columns: list[str]) -> Raw:
+    """Read line by line: slower, but a bad line is set aside and the others stay."""
+    rows: list[dict[str, str | None]] = []
+    numbers: list[int] = []
+    rejects: list[Reject] = []
+    for number, line, record in _parsed(lines, chunk.first):
+        if isinstance(record, dict):
+            rows.append({c: _json_text(record.get(c)) for c in columns})
+            numbers.append(number)
+        else:
+            rejects.append(Reject(chunk.path, number, record, line.decode("utf-8", "replace")[:RAW_LIMIT]))
+    table = pa.table({c: pa.array([r[c] for r in rows], pa.string()) for c in columns})
+    return Raw(table, np.array(numbers, np.int64), tuple(rejects))
+
+
+def _parsed(lines: Iterable[bytes], first: int) -> Iterator[tuple[int, bytes, dict[str, Any] | str]]:
+    for number, line in enumerate(lines, first):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            yield number, line, f"not JSON: {error}"
+        else:
+            yield number, line, record if isinstance(record, dict) else "not a JSON object"
+
+
+def _json_text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, float):
+        return number_text(value)
+    return json.dumps(value)
+
+
+_READERS: dict[sources.Format, Callable[[sources.Chunk, list[str]], Raw]] = {
+    "parquet": _read_parquet, "csv": _read_csv, "jsonl": _read_jsonl,
+}  # fmt: skip

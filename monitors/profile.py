@@ -1,0 +1,202 @@
+"""From events to counts: the vectorised step inside the Flink job, and the only code that looks at values.
+
+A profile is a set of cells ``(slice, version, segment, cell) -> n`` that add up exactly in any order, so batches,
+chunks, workers and modes can be merged freely.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import accumulate
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from features.schema import LABEL, EventSchema, Kind, Task
+from features.window import Windows, to_ms
+from monitors import performance
+from monitors.bins import Bins, CategoricalBins, Counts, NumericBins, freeze_categorical, freeze_numeric
+from monitors.policy import MonitorPolicy
+from monitors.report import Stage
+
+Ints = npt.NDArray[np.int64]
+#: Joins the segments of one row; no segment holds it.
+JOIN = "\x1e"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """*n* events of a version and segment, in the slice that starts at *start* (ms), fell into *cell* of the layout."""
+
+    start: int
+    version: str
+    segment: str
+    cell: int
+    n: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The variables of one stage laid out in a row of cells: a variable's cells follow those of the one before."""
+
+    sizes: Mapping[str, int]
+    offsets: Mapping[str, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        starts = accumulate(self.sizes.values(), initial=0)
+        object.__setattr__(self, "offsets", dict(zip(self.sizes, starts, strict=False)))
+
+    @property
+    def cells(self) -> int:
+        """Length of the row."""
+        return sum(self.sizes.values())
+
+    def row(self, cells: Iterable[tuple[int, int]]) -> dict[str, list[int]]:
+        """Return the counts by variable of sparse (cell, n) pairs; what is not named is 0.
+
+        >>> Layout({"x": 2, "y": 3}).row([(1, 5), (4, 7)])
+        {'x': [0, 5], 'y': [0, 0, 7]}
+        """
+        flat = [0] * self.cells
+        for cell, n in cells:
+            flat[cell] += n
+        return {name: flat[at : at + self.sizes[name]] for name, at in self.offsets.items()}
+
+
+def layout(schema: EventSchema, bins: Mapping[str, Bins], stage: Stage) -> Layout:
+    """Return where each variable of *stage* has its cells, for one version's frozen *bins*."""
+    if stage is Stage.INPUTS:
+        return Layout({name: bins[name].cells for name in schema.variables})
+    scores = {"scores": 2 * performance.GRID} if schema.task is Task.BINARY else {}
+    return Layout({LABEL: bins[LABEL].cells, "coverage": 2, "loss": 2, **scores})
+
+
+def freeze(schema: EventSchema, policy: MonitorPolicy, predictions: pa.Table, labels: pa.Table) -> dict[str, Bins]:
+    """Return the bins of every variable, from the rows of the training period."""
+    kinds = {**schema.variables, LABEL: schema.label_kind}
+    return {
+        name: _freeze((labels if name == LABEL else predictions)[name], kind, policy) for name, kind in kinds.items()
+    }
+
+
+def _freeze(column: pa.ChunkedArray, kind: Kind, policy: MonitorPolicy) -> Bins:
+    if kind is Kind.NUMERIC:
+        return freeze_numeric(_floats(column)[0], policy.bins)
+    if pa.types.is_floating(column.type):
+        column = pa.chunked_array([pa.array(map(performance.label_text, column.to_pylist()), pa.string())])
+    return freeze_categorical(_objects(column), policy.top)
+
+
+def _floats(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Return the values (nulls as NaN) and where the nulls are."""
+    missing = column.is_null().to_numpy()
+    return column.to_numpy().astype(np.float64), missing
+
+
+def _objects(column: pa.ChunkedArray) -> npt.NDArray[np.object_]:
+    values: npt.NDArray[np.object_] = column.to_pandas().to_numpy(dtype=object)
+    return values
+
+
+def _index(column: pa.ChunkedArray, bins: Bins) -> Ints:
+    if isinstance(bins, NumericBins):
+        return bins.index(*_floats(column))
+    words = column.combine_chunks().dictionary_encode()
+    words = words if isinstance(words, pa.DictionaryArray) else words.chunk(0)
+    cells = bins.index(np.array([*words.dictionary.to_pylist(), None], dtype=object))
+    where = np.nan_to_num(words.indices.to_numpy(zero_copy_only=False), nan=len(cells) - 1).astype(np.int64)
+    return np.asarray(cells[where])
+
+
+def count_inputs(schema: EventSchema, bins: Mapping[str, Mapping[str, Bins]], table: pa.Table) -> Iterator[Cell]:
+    """Yield the cells of a decoded table of predictions, on the bins of each event's own model version.
+
+    *bins* holds the frozen bins by version; an event of another version must not come here.
+    """
+    versions = table["model_version"].to_pandas().to_numpy(dtype=object)
+    for version in sorted(set(versions)):
+        rows = table.filter(pa.array(versions == version))
+        frozen, plan = bins[version], layout(schema, bins[version], Stage.INPUTS)
+        indices = [(plan.offsets[n], frozen[n].cells, _index(rows[n], frozen[n])) for n in plan.sizes]
+        starts = slice_starts(schema.windows, rows["time"].to_numpy())
+        for segment, members in _groups(schema, frozen, rows):
+            own = starts if members is None else starts[members]
+            slices, group = np.unique(own, return_inverse=True)
+            picked = ((at, size, i if members is None else i[members]) for at, size, i in indices)
+            counts = np.hstack([_bincount(group, len(slices), size, i) for _, size, i in picked])
+            yield from _cells(counts, slices, version, segment)
+
+
+def slice_starts(windows: Windows, times: Ints) -> Ints:
+    """Return the start of each time's slice, in milliseconds."""
+    step = to_ms(windows.slide)
+    return times - times % step
+
+
+def _bincount(group: Ints, groups: int, size: int, index: Ints) -> Counts:
+    return np.bincount(group * size + index, minlength=groups * size).reshape(groups, size)
+
+
+def _cells(counts: Counts, slices: Ints, version: str, segment: str) -> Iterator[Cell]:
+    for g, c in zip(*np.nonzero(counts), strict=True):
+        yield Cell(int(slices[g]), version, segment, int(c), int(counts[g, c]))
+
+
+def segment_names(schema: EventSchema, bins: Mapping[str, Bins], table: pa.Table) -> dict[str, npt.NDArray[np.object_]]:
+    """Return every row's segment for each segmenting feature: ``origin=JFK``, or ``origin=(other)`` without a cell."""
+    out = {}
+    for name in schema.segments:
+        frozen = bins[name]
+        assert isinstance(frozen, CategoricalBins)  # the schema allows no other kind
+        names = [f"{name}={c}" for c in frozen.categories] + [f"{name}=(other)"] * 3
+        out[name] = np.array(names, dtype=object)[_index(table[name], frozen)]
+    return out
+
+
+def _groups(
+    schema: EventSchema, bins: Mapping[str, Bins], table: pa.Table
+) -> Iterator[tuple[str, npt.NDArray[np.bool_] | None]]:
+    yield "", None
+    for names in segment_names(schema, bins, table).values():
+        for name in sorted(set(names)):
+            yield name, names == name
+
+
+def count_outcomes(
+    schema: EventSchema, bins: Mapping[str, Mapping[str, Bins]], outcomes: Mapping[str, npt.NDArray[np.object_]]
+) -> Iterator[Cell]:
+    """Yield the cells of joined predictions: columns version, segments, start, prediction, label (None: no label).
+
+    *segments* holds the row's segments joined by :data:`JOIN`; *prediction* and *label* are text as decoded.
+    """
+    keys = list(zip(outcomes["version"], outcomes["segments"], strict=True))
+    for version, segments in sorted(set(keys)):
+        at = np.array([key == (version, segments) for key in keys])
+        plan = layout(schema, bins[version], Stage.OUTCOMES)
+        slices, group = np.unique(outcomes["start"][at].astype(np.int64), return_inverse=True)
+        labelled = np.array([v is not None for v in outcomes["label"][at]])
+        prediction, label = (_values(schema, outcomes[c][at]) for c in ("prediction", "label"))
+        found = performance.count(
+            schema.task, bins[version], prediction=prediction, label=label, labelled=labelled, groups=group,
+            n_groups=len(slices),
+        )  # fmt: skip
+        counts = np.hstack([found[name] for name in plan.sizes])
+        for segment in ("", *filter(None, segments.split(JOIN))):
+            yield from _cells(counts, slices, version, segment)
+
+
+def _values(schema: EventSchema, column: npt.NDArray[np.object_]) -> npt.NDArray[np.float64] | npt.NDArray[np.object_]:
+    if schema.label_kind is Kind.CATEGORICAL and schema.prediction_kind is Kind.CATEGORICAL:
+        return column
+    return np.array([np.nan if v is None else float(v) for v in column], np.float64)
+
+
+def merge(cells: Iterable[Cell]) -> list[Cell]:
+    """Return the sum of *cells*, one of each key, in order."""
+    total: dict[tuple[int, str, str, int], int] = {}
+    for c in cells:
+        key = (c.start, c.version, c.segment, c.cell)
+        total[key] = total.get(key, 0) + c.n
+    return [Cell(*key, n) for key, n in sorted(total.items())]

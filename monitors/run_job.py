@@ -1,0 +1,130 @@
+"""Runs of the profile job from start to end: over what is there (batch or stream), or for ever on what appears."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from features import errors
+from features.schema import EventSchema
+from features.window import from_ms
+from monitors import files_job, flink_job, profile_job, worker
+from monitors.report import Report, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a finished run has found: reports on closed windows, dead letters, and a line of progress per chunk."""
+
+    reports: tuple[Report, ...]
+    rejects: tuple[dict[str, Any], ...]
+    progress: tuple[dict[str, Any], ...]
+
+
+def run_once(spec: worker.Spec, directories: files_job.Directories, logs: Path, *, streaming: bool = False) -> Outcome:
+    """Return the reports on every window that what is there now has closed.
+
+    In batch and in streaming mode the integer counts are the same, unless an event comes after its slice was closed.
+
+    Raises:
+        EngineError: the job fails.
+    """
+    tables = flink_job.environment(logs, streaming=streaming)
+    with tempfile.TemporaryDirectory(prefix="leeway-") as work:
+        outputs = profile_job.outputs(Path(work))
+        finish(profile_job.submit(tables, spec, directories, outputs, follow=False), logs)
+        progress = tuple(json.loads(line) for line in committed_lines(outputs.progress))
+        reports = (Report.model_validate_json(line) for line in committed_lines(outputs.reports))
+        newest = from_ms(max((p["newest"] for p in progress), default=0))
+        closed = tuple(sorted((r for r in reports if is_closed(spec.schema, r, newest)), key=lambda r: r.key))
+        return Outcome(closed, tuple(json.loads(line) for line in committed_lines(outputs.rejects)), progress)
+
+
+def is_closed(schema: EventSchema, report: Report, newest: datetime) -> bool:
+    """Say whether event time has passed *report*'s window once an event of time *newest* has been read.
+
+    Where the input ends, Flink closes every window that is still open; one that could still grow is no report yet.
+    """
+    wait = schema.label_delay if report.stage is Stage.OUTCOMES else type(schema.label_delay)(0)
+    return report.window_end + wait + schema.windows.watermark_delay <= newest
+
+
+def finish(result: Any, logs: Path) -> None:
+    """Wait for a job's end.
+
+    Raises:
+        EngineError: the job failed; the message is the innermost cause.
+    """
+    try:
+        result.wait()
+    except Exception as error:  # py4j wraps every Java exception in one type
+        raise engine_error(error, logs) from error
+
+
+def engine_error(error: Exception, logs: Path) -> errors.EngineError:
+    """Return the error to raise for what Flink threw."""
+    causes = [line for line in str(error).splitlines() if line.startswith(("Caused by:", "py4j", ": "))]
+    cause = causes[-1] if causes else str(error)
+    return errors.EngineError(f"the Flink job failed: {cause[:500]}", hint=f"see the log in {logs}")
+
+
+def committed(directory: Path) -> list[Path]:
+    """Return the files that the job has committed, oldest first; what is still being written starts with a dot."""
+    found = (p for p in directory.rglob("part-*") if p.is_file()) if directory.is_dir() else iter(())
+    return sorted(found, key=lambda p: (p.stat().st_mtime_ns, p.name))
+
+
+def committed_lines(directory: Path) -> Iterator[str]:
+    """Yield the lines of every committed file."""
+    for path in committed(directory):
+        yield from path.read_text().splitlines()
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A streaming job at work. What it commits is in *outputs* until it is taken."""
+
+    result: Any
+    outputs: profile_job.Outputs
+    logs: Path
+
+    def check(self) -> None:
+        """Raise EngineError if the job has ended: it never ends by itself."""
+        status = self.result.get_job_client().get_job_status().result()
+        if str(status).rpartition(".")[2] in ("FAILED", "CANCELED", "FINISHED"):
+            finish(self.result, self.logs)
+            msg = f"the Flink job ended: {status}"
+            raise errors.EngineError(msg, hint=f"see the log in {self.logs}")
+
+    def take(self, directory: Path, use: Callable[[list[str]], None]) -> int:
+        """Hand the lines of each committed file to *use*, then remove the file; return how many files there were.
+
+        A crash in between hands the same lines over again: *use* must not mind.
+        """
+        files = committed(directory)
+        for path in files:
+            use(path.read_text().splitlines())
+            path.unlink()
+        return len(files)
+
+    def stop(self) -> None:
+        """Cancel the job; its newest checkpoint stays."""
+        with contextlib.suppress(Exception):  # it may have ended already
+            self.result.get_job_client().cancel().result()
+
+
+def start(spec: worker.Spec, directories: files_job.Directories, state: Path, name: str) -> Live:
+    """Start the streaming job over *directories*, from its newest checkpoint under *state* if there is one.
+
+    *name* says which checkpoints are its own: it must change whenever the job's meaning does.
+    """
+    logs, outputs = state / "logs", profile_job.outputs(state / "out" / name)
+    checkpoints = flink_job.Checkpoints(state / "checkpoints" / name)
+    tables = flink_job.environment(logs, streaming=True, checkpoints=checkpoints)
+    return Live(profile_job.submit(tables, spec, directories, outputs, follow=True), outputs, logs)

@@ -1,0 +1,194 @@
+"""What Flink's Python workers do: chunk references in, counts out; window counts in, report out. No Flink in here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from features import codec, errors, readers, sources
+from features.schema import PREDICTION, EventSchema, Role
+from features.window import UTC, to_ms
+from monitors import profile, verdict
+from monitors.baseline import Baseline
+from monitors.bins import Bins
+from monitors.policy import MonitorPolicy
+from monitors.report import Report, Stage, canonical
+
+#: Separates the fields of a row that crosses between Python and Java; ids and versions do not hold it.
+FIELD = "\x1f"
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """All that a worker needs to know of a model.
+
+    *baselines* is the directory of its published baselines. Predictions outside [*start*, *end*), where they are set
+    (milliseconds), are not looked at.
+    """
+
+    schema: EventSchema
+    policy: MonitorPolicy
+    baselines: str
+    start: int | None = None
+    end: int | None = None
+
+    def baseline(self, version: str) -> Baseline | None:
+        """Return the baseline published for *version*, or None; it never changes, so it is read once."""
+        path = Path(self.baselines, f"{version}.json")
+        return _load(str(path)) if path.is_file() else None
+
+
+@lru_cache(maxsize=32)
+def _load(path: str) -> Baseline:
+    return Baseline.model_validate_json(Path(path).read_bytes())
+
+
+DECODED = ("high", "cells", "predictions", "labels", "rejects", "progress")
+
+
+def decode(spec: Spec, role: Role, reference: str) -> tuple[int, list[str], list[str], list[str], list[str], str]:
+    """Return what :data:`DECODED` names of one chunk: its newest prediction time (ms; 0 for labels), rows as text.
+
+    A chunk that cannot be read is one dead letter; nothing raises, so one bad file stops nothing else.
+    """
+    chunk = sources.Chunk.decode(reference)
+    try:
+        decoded = codec.decode(spec.schema, role, chunk)
+    except errors.DataError as error:
+        decoded = codec.Decoded(codec.empty(spec.schema, role), (readers.Reject(chunk.path, 0, error.message, ""),))
+    if role == "labels":
+        high, cells, predictions, labels = 0, [], [], _rows(decoded.table, "id", "time", "label")
+        lost: tuple[readers.Reject, ...] = ()
+    else:
+        table, frozen, lost = _known(spec, chunk, _period(spec, decoded.table))
+        high = int(np.max(table["time"].to_numpy(), initial=0))
+        cells = [_join(*asdict(c).values()) for c in profile.count_inputs(spec.schema, frozen, table)]
+        predictions, labels = _prediction_rows(spec.schema, frozen, table), []
+    rejects = [json.dumps({"role": role, **asdict(r)}, sort_keys=True) for r in (*decoded.rejects, *lost)]
+    progress = json.dumps({"role": role, "file": chunk.path, "rows": decoded.table.num_rows, "rejected": len(rejects),
+                           "newest": high}, sort_keys=True)  # fmt: skip
+    return high, cells, predictions, labels, rejects, progress
+
+
+def _period(spec: Spec, table: pa.Table) -> pa.Table:
+    if spec.start is None and spec.end is None:
+        return table
+    time = table["time"].to_numpy()
+    inside = (time >= (spec.start or 0)) & (time < (spec.end if spec.end is not None else np.iinfo(np.int64).max))
+    return table.filter(pa.array(inside))
+
+
+def _known(
+    spec: Spec, chunk: sources.Chunk, table: pa.Table
+) -> tuple[pa.Table, dict[str, Mapping[str, Bins]], tuple[readers.Reject, ...]]:
+    """Return the rows whose version has a baseline, the bins by version, and the others as rejects."""
+    versions = table["model_version"].to_pandas().to_numpy(dtype=object)
+    found = {v: b.bins for v in set(versions) if (b := spec.baseline(v)) is not None}
+    known = np.array([v in found for v in versions], bool)
+    ids = table["id"].to_pylist()
+    lost = tuple(
+        readers.Reject(chunk.path, 0, f"no baseline for model version {versions[i]!r}", ids[i])
+        for i in np.flatnonzero(~known)
+    )
+    return table if known.all() else table.filter(pa.array(known)), dict(found), lost
+
+
+def _join(*values: object) -> str:
+    return FIELD.join(map(str, values))
+
+
+def _rows(table: pa.Table, *columns: str) -> list[str]:
+    return [_join(*row) for row in zip(*(table[c].to_pylist() for c in columns), strict=True)]
+
+
+def _prediction_rows(schema: EventSchema, bins: Mapping[str, Mapping[str, Bins]], table: pa.Table) -> list[str]:
+    versions = table["model_version"].to_pandas().to_numpy(dtype=object)
+    segments = np.full(table.num_rows, "", object)
+    for version in set(versions):
+        at = versions == version
+        names = profile.segment_names(schema, bins[version], table.filter(pa.array(at))).values()
+        segments[at] = [profile.JOIN.join(row) for row in zip(*names, strict=True)] if schema.segments else ""
+    starts = profile.slice_starts(schema.windows, table["time"].to_numpy())
+    ids, times, answers = (table[c].to_pylist() for c in ("id", "time", PREDICTION))
+    return [_join(*row) for row in zip(ids, times, versions, segments, starts, answers, strict=True)]
+
+
+def outcome_cells(spec: Spec, columns: Mapping[str, npt.NDArray[np.object_]]) -> list[str]:
+    """Return the merged cells of joined predictions as joined text: start, version, segment, cell, n."""
+    versions = set(columns["version"])
+    bins = {v: b.bins for v in versions if (b := spec.baseline(v)) is not None}
+    merged = profile.merge(profile.count_outcomes(spec.schema, bins, columns))
+    return [_join(*asdict(c).values()) for c in merged]
+
+
+def unpack(packed: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Yield the (cell, n) pairs that SQL joined: in one text each, as ARRAY_AGG keeps no order between two columns.
+
+    >>> list(unpack(["3:10", "0:2"]))
+    [(3, 10), (0, 2)]
+    """
+    for text in packed:
+        cell, n = text.split(":")
+        yield int(cell), int(n)
+
+
+def report_line(spec: Spec, stage: Stage, version: str, segment: str, start: datetime, packed: Sequence[str]) -> str:
+    """Return the canonical JSON of the report on one window, compared with the baseline of its version."""
+    baseline = spec.baseline(version)
+    if baseline is None:
+        msg = f"the baseline of {version} was there when its events were counted and is gone now"
+        raise errors.EngineError(msg, hint="published baselines must not be removed while a job runs")
+    counts = profile.layout(spec.schema, baseline.bins, stage).row(unpack(packed))
+    windows = spec.schema.windows
+    rows = sum(counts[PREDICTION]) if stage is Stage.INPUTS else sum(counts["coverage"])
+    findings = verdict.judge(
+        baseline, spec.policy, stage=stage, segment=segment, window_slices=windows.slices, start_ms=to_ms(start),
+        counts=counts,
+    )  # fmt: skip
+    report = Report(
+        model=spec.schema.model,
+        version=version,
+        segment=segment,
+        stage=stage,
+        window_start=start,
+        window_end=start + windows.size,
+        baseline=_digest_of(str(Path(spec.baselines, f"{version}.json"))),
+        rows=rows,
+        counts=counts,
+        findings=findings,
+    )
+    return canonical(report)
+
+
+@lru_cache(maxsize=32)
+def _digest_of(path: str) -> str:
+    return _load(path).digest
+
+
+def slice_line(spec: Spec, stage: Stage, version: str, segment: str, start: datetime, packed: Sequence[str]) -> str:
+    """Return one slice's counts as JSON, for a baseline in the making."""
+    baseline = spec.baseline(version)
+    assert baseline is not None  # the baseline job has just published its bins
+    counts = profile.layout(spec.schema, baseline.bins, stage).row(unpack(packed))
+    line = {"stage": stage.value, "segment": segment, "start": to_ms(start), "counts": counts}
+    return json.dumps(line, sort_keys=True)
+
+
+Line = Callable[[Spec, Stage, str, str, datetime, Sequence[str]], str]
+
+
+def lines(line: Line, spec: Spec, stage: Stage, windows: Mapping[str, Any]) -> pd.Series:
+    """Return *line* of every window in a batch of columns version, segment, start (text, UTC), cells."""
+    starts = (datetime.fromisoformat(s).replace(tzinfo=UTC) for s in windows["start"])
+    rows = zip(windows["version"], windows["segment"], starts, windows["cells"], strict=True)
+    return pd.Series([line(spec, stage, v, s, at, cells) for v, s, at, cells in rows], dtype=object)
