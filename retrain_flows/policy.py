@@ -66,6 +66,16 @@ class Retrain(BaseModel):
     trust: tuple[str, ...] = Field((), description="types beyond skops' own that the loader may build")
     gate: Gate = Gate()
 
+    @property
+    def trainers(self) -> dict[str, str]:
+        """The import paths that are to be used, by mode: ``static`` and ``online``.
+
+        >>> Retrain(trainer="train:make", mode="both").trainers
+        {'static': 'train:make'}
+        """
+        paths = {"static": self.trainer, "online": self.online}
+        return {mode: path for mode, path in paths.items() if path and self.mode in (mode, "both")}
+
 
 class Audit(BaseModel):
     """When the scheduled audit runs and how far back it replays."""

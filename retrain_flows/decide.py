@@ -1,0 +1,107 @@
+"""What to do about an incident. Pure: the same incident in the same situation always gets the same answer.
+
+quality                      -> REPAIR_DATA
+not set to `retrain`         -> NOTHING
+nothing to train, or with    -> NOTHING
+something stands in the way  -> a Deferral with the reason, until `retrain.wait` is over, then WAIT_GIVEN_UP
+else                         -> RETRAIN
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from features.window import format_span
+from monitors.report import Signal
+from registry.records import Action, Incident
+from retrain_flows.policy import Reaction, Retrain, Signals
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What else counts when an incident is looked at. All times are event time.
+
+    *now* is the newest event time read. *matured_until* is the moment up to which predictions have had time to get
+    their labels; *matured_rows* are the labelled rows there are to train on. *last_retrain* is when the last retrain
+    was made, whatever came of it.
+    """
+
+    now: datetime
+    matured_until: datetime
+    matured_rows: int
+    open_quality: bool = False
+    running: bool = False
+    last_retrain: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer, and because of what; it is written down once and never changes."""
+
+    action: Action
+    because: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Deferral:
+    """No answer yet: what is being waited for."""
+
+    because: str
+
+
+def decide(
+    incident: Incident, *, signals: Signals, retrain: Retrain | None, situation: Situation
+) -> Decision | Deferral:
+    """Return what to do about *incident*; *retrain* is None where no model is to be trained.
+
+    A deferral ends at the latest ``retrain.wait`` after the incident was opened.
+    """
+    signal = Signal(incident.signal)
+    evidence = _evidence(incident)
+    if signal is Signal.QUALITY:
+        return Decision(Action.REPAIR_DATA, (*evidence, "a broken pipeline is not drift: repair the data"))
+    reaction = Reaction(getattr(signals, signal.value))
+    if reaction is not Reaction.RETRAIN:
+        return Decision(Action.NOTHING, (*evidence, f"signals.{signal.value} is set to {reaction.value}"))
+    if retrain is None or not retrain.trainers:
+        return Decision(Action.NOTHING, (*evidence, "no trainer is configured: set retrain.trainer or retrain.online"))
+    obstacles = tuple(_obstacles(incident, retrain, situation))
+    if not obstacles:
+        return Decision(Action.RETRAIN, (*evidence, f"{situation.matured_rows} matured rows to train on"))
+    waited = situation.now - incident.opened_at
+    if waited < retrain.wait:
+        return Deferral("; ".join(obstacles))
+    given_up = f"waited {format_span(waited)}, longer than retrain.wait ({format_span(retrain.wait)})"
+    return Decision(Action.WAIT_GIVEN_UP, (*evidence, given_up, *obstacles))
+
+
+def _obstacles(incident: Incident, retrain: Retrain, situation: Situation) -> Iterator[str]:
+    if situation.open_quality:
+        yield "an open quality incident: the data cannot be trusted yet"
+    if situation.running:
+        yield "a retrain is running"
+    rest = _cool_down_left(retrain, situation)
+    if rest > timedelta(0):
+        yield f"cool-down: the last retrain was less than {format_span(retrain.cool_down)} ago"
+    if situation.matured_until < incident.opened_at:
+        yield "the labels of the window that opened the incident have not matured"
+    if situation.matured_rows < retrain.min_rows:
+        yield f"too few matured labels: {situation.matured_rows} of {retrain.min_rows} rows (retrain.min_rows)"
+
+
+def _cool_down_left(retrain: Retrain, situation: Situation) -> timedelta:
+    if situation.last_retrain is None:
+        return timedelta(0)
+    return situation.last_retrain + retrain.cool_down - situation.now
+
+
+def _evidence(incident: Incident) -> tuple[str, ...]:
+    """Return the incident in words: what drifted, how far, in how many windows."""
+    newest = incident.evidence[-1] if incident.evidence else {}
+    told = [f"{incident.signal} drift in {incident.windows} window(s), last seen {incident.last_seen:%Y-%m-%d %H:%M}"]
+    if {"variable", "metric", "effect"} <= newest.keys() and newest["effect"] is not None:
+        line = f" > {newest['threshold']:.3g}" if newest.get("threshold") is not None else ""
+        told.append(f"{newest['metric']}({newest['variable']}) = {newest['effect']:.3g}{line}")
+    return tuple(told)
