@@ -1,0 +1,49 @@
+"""`leeway db`: the registry's schema, looked at and brought up to date by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+
+from leeway import show
+from leeway.project import Project
+from registry import migrate
+from registry.sql import Registry
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to *app*."""
+    db = typer.Typer(no_args_is_help=True)
+    db.command()(upgrade)
+    db.command()(version)
+    app.add_typer(db, name="db", help="Look after the registry's database.")
+
+
+def upgrade(ctx: typer.Context) -> None:
+    """Bring the registry's schema up to this program's; safe to run again."""
+    with _unopened(ctx.obj) as registry:
+        before = registry.schema_version()
+        registry.migrate()
+        after = registry.schema_version()
+    show.note(f"The registry is at {after}." if before == after else f"The registry went from {before} to {after}.")
+
+
+def version(ctx: typer.Context) -> None:
+    """Show the schema the registry has and the one this program needs; exit code 1 if they differ."""
+    with _unopened(ctx.obj) as registry:
+        at = registry.schema_version()
+    show.note(f"registry: {at or 'not made yet'}\nprogram:  {migrate.head()}")
+    if at != migrate.head():
+        show.note("[bold]leeway db upgrade[/] brings it up to date")
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _unopened(path: Path) -> Iterator[Registry]:
+    """Yield the registry without the demand that its schema be this program's."""
+    project = Project.load(path)
+    with Registry(project.database_url(), project.state / "artifacts") as registry:
+        yield registry

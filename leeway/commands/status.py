@@ -1,0 +1,136 @@
+"""`leeway status`, `leeway incidents` and `leeway history`: what the registry says, for people and for programs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from leeway import context, show
+from leeway.context import Context
+from monitors.report import Stage
+from registry import queries
+from registry.records import IncidentState
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+ModelName = Annotated[str | None, typer.Argument(help="The model; the only one, or all, if absent.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to *app*."""
+    app.command()(status)
+    app.command()(incidents)
+    app.command()(history)
+
+
+def status(ctx: typer.Context, as_json: AsJson = False) -> None:
+    """Show each model's champion, newest verdicts, open incidents and running retrain."""
+    with context.open(ctx.obj) as opened:
+        rows = [_standing(opened, name) for name in opened.project.models]
+    if as_json:
+        show.as_json({"project": opened.project.name, "models": rows})
+        return
+    columns = ("model", "champion", "since", "inputs", "outcomes", "open incidents", "undecided", "retraining")
+    show.table(opened.project.name, columns, [_status_row(row) for row in rows])
+    for row in rows:
+        if hint := _next_step(row):
+            show.note(f"{row['model']}: {hint}")
+
+
+def _standing(opened: Context, model: str) -> dict[str, Any]:
+    """Return what `status` tells of one model; the keys are those of its JSON."""
+    reg = opened.registry
+    champion, running = queries.champion(reg, model), queries.running(reg, model)
+    live = [i for i in queries.incidents(reg, model) if i.state is not IncidentState.RESOLVED]
+    return {
+        "model": model,
+        "task": opened.model(model).schema.task.value,
+        "champion": champion.version if champion else None,
+        "generation": champion.generation if champion else 0,
+        "since": champion.since if champion else None,
+        "inputs": _newest(opened, model, Stage.INPUTS),
+        "outcomes": _newest(opened, model, Stage.OUTCOMES),
+        "open_incidents": len(live),
+        "undecided": len(queries.undecided(reg, model)),
+        "running": running.id if running else None,
+    }
+
+
+def _newest(opened: Context, model: str, stage: Stage) -> dict[str, Any] | None:
+    """Return the newest window over all traffic."""
+    found = queries.windows(opened.registry, model, segment="", stage=stage, limit=1)
+    if not found:
+        return None
+    return {"window_end": found[0].window_end, "version": found[0].version, "verdict": found[0].verdict,
+            "rows": found[0].rows}  # fmt: skip
+
+
+def _status_row(row: dict[str, Any]) -> list[object]:
+    champion = f"{row['champion']} (generation {row['generation']})" if row["champion"] else None
+    verdicts = [(row[stage] or {}).get("verdict") for stage in ("inputs", "outcomes")]
+    running = f"run {row['running']}" if row["running"] else None
+    return [row["model"], champion, row["since"], *verdicts, row["open_incidents"], row["undecided"], running]
+
+
+def _next_step(row: dict[str, Any]) -> str:
+    if not row["champion"]:
+        return "no version is being watched yet; [bold]leeway baseline[/] takes one from its events"
+    if not row["inputs"]:
+        return "no window has been judged yet; [bold]leeway monitor[/] reads the events"
+    if row["undecided"]:
+        return "an incident waits for its decision; [bold]leeway incidents[/] shows it"
+    return ""
+
+
+def incidents(
+    ctx: typer.Context,
+    model: ModelName = None,
+    everything: Annotated[bool, typer.Option("--all", help="Resolved ones too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List incidents with what was decided about each."""
+    with context.open(ctx.obj) as opened:
+        name = opened.model(model).name if model else None
+        found = [
+            (incident, queries.decision_of(opened.registry, incident.id))
+            for incident in queries.incidents(opened.registry, name)
+            if everything or incident.state is not IncidentState.RESOLVED
+        ]
+    if as_json:
+        show.as_json([{**i.model_dump(mode="json"), "decision": d} for i, d in found])
+    elif not found:
+        show.note("No open incident." + ("" if everything else " [bold]leeway incidents --all[/] lists resolved ones."))
+    else:
+        columns = ("id", "model", "version", "signal", "state", "opened", "last seen", "windows", "decision", "because")
+        rows = [
+            (i.id, i.model, i.version, i.signal, i.state.value, i.opened_at, i.last_seen, i.windows,
+             d.action.value if d else "waiting", "; ".join(d.because) if d else i.pending)
+            for i, d in found
+        ]  # fmt: skip
+        show.table("Incidents", columns, rows)
+
+
+def history(ctx: typer.Context, model: ModelName = None, as_json: AsJson = False) -> None:
+    """Tell what happened to a model, from the audit log: incidents, decisions, retrains, promotions."""
+    with context.open(ctx.obj) as opened:
+        name = opened.model(model).name
+        log = [entry for entry in queries.audit_log(opened.registry) if entry.model == name]
+    if as_json:
+        show.as_json(log)
+        return
+    told = [entry for entry in log if entry.action != "reports.stored"]
+    if not told:
+        show.note(f"Nothing has happened to {name} yet; [bold]leeway baseline[/] begins its record.")
+        return
+    rows = [(entry.seq, entry.at, entry.action, entry.subject, entry.actor, _words(entry.details)) for entry in told]
+    show.table(f"History of {name}", ("no.", "at", "what", "of", "by", "details"), rows)
+
+
+def _words(details: dict[str, Any]) -> str:
+    """Return the details of a line as `key value` pairs.
+
+    >>> _words({"action": "retrain", "because": ["loss .31 > .25", "stale"], "incident_id": None})
+    'action retrain, because loss .31 > .25; stale'
+    """
+    texts = {k: "; ".join(map(str, v)) if isinstance(v, list) else v for k, v in details.items()}
+    return ", ".join(f"{key} {text}" for key, text in texts.items() if text not in (None, ""))

@@ -1,0 +1,38 @@
+"""What a command works with: the project and its registry, opened together and closed together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from leeway.project import Model, Project
+from registry.artifacts import ArtifactStore
+from registry.sql import Registry
+
+
+@dataclass(frozen=True)
+class Context:
+    """An open project. *dir* is its state folder, which exists."""
+
+    project: Project
+    registry: Registry
+    artifacts: ArtifactStore
+    dir: Path
+
+    def model(self, name: str | None = None) -> Model:
+        """Return the model called *name*, or the only one. Raises NotFound that lists what there is."""
+        return self.project.model(name)
+
+
+@contextmanager
+def open(project_path: Path) -> Iterator[Context]:  # noqa: A001 - read as `context.open`, like gzip.open
+    """Open the project at *project_path* with its registry; both are closed when the block ends.
+
+    The state folder and an embedded database are created where they are absent. Raises ProjectError, RegistryError.
+    """
+    project = Project.load(project_path)
+    project.state.mkdir(parents=True, exist_ok=True)
+    with Registry.open(project.database_url(), project.state / "artifacts") as registry:
+        yield Context(project, registry, registry.artifacts, project.state)

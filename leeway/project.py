@@ -1,0 +1,154 @@
+"""Reads a project file into what the rest of Leeway works with: models with their schemas, and paths made absolute."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from alerts.policy import Alerts
+from features.errors import NotFound, ProjectError
+from features.schema import Events, EventSchema
+from leeway import explain, locate
+from leeway.sections import ModelSection, Period, ProjectFile
+from monitors.policy import MonitorPolicy
+from retrain_flows.policy import Audit, Retrain, Signals
+
+FILE_NAME = "leeway.yaml"
+_SQLITE, _ENV = "sqlite:///", "env:"
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model of a project. The paths in *events* are absolute; *retrain* is None where Leeway only watches."""
+
+    name: str
+    schema: EventSchema
+    events: Events
+    monitor: MonitorPolicy
+    signals: Signals
+    baseline: Period | None = None
+    retrain: Retrain | None = None
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project file, understood. *path* and *state* are absolute; *database* is a URL or ``env:NAME``."""
+
+    path: Path
+    name: str
+    state: Path
+    database: str
+    models: Mapping[str, Model]
+    audit: Audit
+    alerts: Alerts
+
+    @classmethod
+    def load(cls, path: Path) -> Project:
+        """Return the project at *path* (the file, or the folder it is in).
+
+        Raises ProjectError that lists every problem with its line, column, key and fix.
+        """
+        path = (path / FILE_NAME if path.is_dir() else path).resolve()
+        document = locate.parse(_read(path))
+        if document.data is None:
+            raise _refusal(path, document.problems or [document.problem((), "the file is empty")])
+        problems = list(document.problems)
+        try:
+            file = ProjectFile.model_validate(document.data)
+        except ValidationError as error:
+            raise _refusal(path, problems + explain.explain(error.errors(), document)) from None
+        models = {}
+        for name, section in file.models.items():
+            try:
+                models[name] = _model(name, section, path.parent)
+            except ValidationError as error:
+                problems += explain.explain(error.errors(), document, under=("models", name))
+        if problems:
+            raise _refusal(path, problems)
+        return _project(path, file, models)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the file, from which the user's own code is imported."""
+        return self.path.parent
+
+    def model(self, name: str | None = None) -> Model:
+        """Return the model called *name*, or the only one. Raises NotFound that lists what there is."""
+        names = ", ".join(self.models)
+        if name is None and len(self.models) == 1:
+            return next(iter(self.models.values()))
+        if name is None:
+            msg = f"{self.path.name} has several models: {names}"
+            raise NotFound(msg, hint="name the one you mean")
+        if name not in self.models:
+            msg = f"there is no model {name!r} in {self.path.name}"
+            raise NotFound(msg, hint=f"its models are {names}{explain.did_you_mean(name, list(self.models))}")
+        return self.models[name]
+
+    def database_url(self) -> str:
+        """Return the registry's URL, read from the environment where the file says so. Raises ProjectError if unset."""
+        if not self.database.startswith(_ENV):
+            return self.database
+        variable = self.database.removeprefix(_ENV)
+        if url := os.environ.get(variable):
+            return url
+        msg = f"{self.path.name} takes the database URL from the environment variable {variable}, which is not set"
+        raise ProjectError(msg, hint=f"export {variable}=postgresql://...")
+
+
+_INIT = "`leeway init --from SAMPLE` writes one from a sample of your events; `--project` names another file"
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        msg = f"there is no project file at {path}"
+        raise ProjectError(msg, hint=_INIT) from None
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{path} cannot be read: {error}"
+        raise ProjectError(msg, hint="a project file is a readable text file in UTF-8") from error
+
+
+def _refusal(path: Path, problems: Sequence[locate.Problem]) -> ProjectError:
+    ordered = sorted(problems, key=lambda p: (p.line, p.column))
+    head = f"{path.name} has {len(ordered)} problem{'s' if len(ordered) > 1 else ''}"
+    lines = "\n".join(f"  {path.name}:{problem}" for problem in ordered)
+    return ProjectError(f"{head}\n{lines}", hint="`leeway schema` describes every key")
+
+
+def _model(name: str, section: ModelSection, folder: Path) -> Model:
+    sources = {
+        role: source.model_copy(update={"path": str(folder / source.path)})
+        for role in ("predictions", "labels")
+        if (source := getattr(section.events, role))
+    }
+    return Model(
+        name=name,
+        schema=section.schema_of(name),
+        events=section.events.model_copy(update=sources),
+        monitor=section.monitor,
+        signals=section.signals,
+        baseline=section.baseline,
+        retrain=section.retrain,
+    )
+
+
+def _project(path: Path, file: ProjectFile, models: Mapping[str, Model]) -> Project:
+    state = (path.parent / file.state).resolve()
+    database = file.database or f"{_SQLITE}{state / 'leeway.db'}"
+    if database.startswith(_SQLITE) and database != f"{_SQLITE}:memory:":
+        database = f"{_SQLITE}{path.parent / database.removeprefix(_SQLITE)}"
+    return Project(
+        path=path,
+        name=file.project,
+        state=state,
+        database=database,
+        models=models,
+        audit=file.audit,
+        alerts=file.alerts,
+    )

@@ -1,0 +1,67 @@
+"""Puts values on the terminal: rich tables for people, JSON with stable keys for programs, errors on stderr."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from features.errors import LeewayError
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+MARKS = {
+    "ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "error": "[red]error[/]",
+    "steady": "[green]steady[/]", "drift": "[red]drift[/]", "not_enough_evidence": "[dim]not enough evidence[/]",
+}  # fmt: skip
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print *rows* under *columns*; known verdicts and results get their colour, None is a dash."""
+    view = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
+    for column in columns:
+        view.add_column(column, overflow="fold")
+    for row in rows:
+        view.add_row(*(cell(value) for value in row))
+    out.print(view)
+
+
+def cell(value: object) -> str:
+    """Return *value* as rich markup.
+
+    >>> cell(None), cell(datetime(2013, 3, 1)), cell("[x]"), cell("ok")
+    ('-', '2013-03-01 00:00', '\\\\[x]', '[green]ok[/]')
+    """
+    if value is None or value == "":
+        return "-"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
+    return MARKS.get(str(value), escape(str(value)))
+
+
+def as_json(value: Any) -> None:
+    """Print *value*, which may hold records and times, as JSON."""
+    out.out(json.dumps(value, default=_plain, indent=2))
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
+
+
+def note(text: str) -> None:
+    """Print a sentence that tells what to do next; *text* is rich markup."""
+    out.print(text)
+
+
+def error(problem: LeewayError) -> None:
+    """Print *problem* in red on stderr, and the way to mend it under it."""
+    err.print(f"[bold red]error:[/] [red]{escape(problem.message)}[/]")
+    if problem.hint:
+        err.print(f"  [dim]hint:[/] {escape(problem.hint)}")
