@@ -1,0 +1,93 @@
+"""Model files by the sha256 of what is in them: what was registered is what is loaded, and no code of theirs runs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from features.errors import ArtifactError, TrainerError, UntrustedArtifact
+
+
+class ArtifactStore:
+    """A folder of files named by their own digest, ``<first two characters>/<sha256>``; a file never changes."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, digest: str) -> Path:
+        """Return where the file of *digest* is, or would be."""
+        return self.root / digest[:2] / digest
+
+    def put(self, data: bytes) -> str:
+        """Store *data* and return its sha256; storing the same again changes nothing.
+
+        The file appears whole or not at all, also if the machine stops in between.
+        """
+        digest = hashlib.sha256(data).hexdigest()
+        path = self.path(digest)
+        if not self.verify(digest):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, data)
+        return digest
+
+    def get(self, digest: str) -> bytes:
+        """Return the bytes of *digest*; ArtifactError if they are missing or have been altered."""
+        path = self.path(digest)
+        if not path.is_file():
+            msg = f"model file {digest[:12]} is missing from {self.root}"
+            raise ArtifactError(msg, hint="restore it from a backup, or train again")
+        data = path.read_bytes()
+        if hashlib.sha256(data).hexdigest() != digest:
+            msg = f"model file {path} is not what was registered: its sha256 differs"
+            raise ArtifactError(msg, hint="restore it from a backup, and find out who altered it")
+        return data
+
+    def verify(self, digest: str) -> bool:
+        """Return whether the file is there and unaltered."""
+        path = self.path(digest)
+        return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == digest
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write *data* to *path* so that a reader sees the old file or the new one, never a part."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def dump_model(model: object) -> bytes:
+    """Return *model* as a skops file: types and values, no code. TrainerError for a model skops cannot write."""
+    import skops.io  # slow: imports scikit-learn
+
+    try:
+        return bytes(skops.io.dumps(model))
+    except Exception as error:
+        msg = f"{type(model).__name__} cannot be stored without pickle: {error}"
+        raise TrainerError(msg, hint="use an estimator that skops can write") from error
+
+
+def load_model(data: bytes, trusted: Sequence[str]) -> Any:
+    """Return the model in *data*, building only skops' own safe types and those named in *trusted*.
+
+    UntrustedArtifact names every other type; *trusted* comes from the project file, never from the model file.
+    """
+    import skops.io  # slow: imports scikit-learn
+
+    foreign = sorted(set(skops.io.get_untrusted_types(data=data)) - set(trusted))
+    if foreign:
+        msg = f"the model file holds types that are not trusted: {', '.join(foreign)}"
+        raise UntrustedArtifact(msg, hint="if they are yours, add them to retrain.trust in the project file")
+    with warnings.catch_warnings():
+        return skops.io.loads(data, trusted=list(trusted))

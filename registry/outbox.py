@@ -1,0 +1,116 @@
+"""Messages to the outside, written in the transaction that makes them true and delivered by whoever leases them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from features.errors import IllegalMove, NotFound
+from registry import rows, tables
+from registry.records import AuditEntry, Delivery, Message
+from registry.sql import Registry
+
+NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:leeway:outbox")
+"""Message ids are derived from audit hashes in this namespace: the same fact never gets two ids."""
+
+
+def tell(c: sa.Connection, entry: AuditEntry, data: Mapping[str, Any]) -> Message:
+    """Put the message about *entry* into the outbox, in the caller's transaction; *data* is JSON for the receiver."""
+    message = Message(
+        id=str(uuid.uuid5(NAMESPACE, entry.hash)),
+        type=entry.action,
+        model=entry.model,
+        data={**data, "audit": {"seq": entry.seq, "hash": entry.hash}},
+        created_at=entry.at,
+    )
+    rows.insert(c, tables.messages, **message.model_dump(), seq=entry.seq)
+    return message
+
+
+def fan_out(reg: Registry, endpoints: Mapping[str, Sequence[str]], *, now: datetime) -> int:
+    """Make a delivery of every new message for every endpoint that wants its type; return how many.
+
+    *endpoints* maps a name to types: ``*`` is all, ``incident.*`` a family. A message is fanned out once: an endpoint
+    added later is not sent what happened before.
+    """
+    made = 0
+    with reg.write() as c:
+        new = rows.select(Message, tables.messages.c.fanned_out_at.is_(None)).order_by(tables.messages.c.seq)
+        for message in rows.fetch(c, Message, new):
+            for name, types in endpoints.items():
+                if any(fnmatchcase(message.type, pattern) for pattern in types):
+                    rows.insert(c, tables.deliveries, message_id=message.id, endpoint=name, state="pending",
+                                next_attempt_at=now)  # fmt: skip
+                    made += 1
+            rows.update(c, tables.messages, tables.messages.c.id == message.id, fanned_out_at=now)
+    return made
+
+
+def claim(reg: Registry, *, now: datetime, limit: int, lease: timedelta) -> list[tuple[Delivery, Message]]:
+    """Lease up to *limit* deliveries that are due, oldest first, to the caller alone until ``now + lease``.
+
+    A claim is an attempt: ``attempts`` of what is returned already counts it. If the caller crashes, the lease runs
+    out and the delivery is claimed again, so a receiver may see a message twice, under the same id.
+    """
+    t = tables.deliveries
+    due = (
+        (t.c.state == "pending")
+        & (t.c.next_attempt_at <= now)
+        & (t.c.leased_until.is_(None) | (t.c.leased_until <= now))
+    )
+    with reg.write() as c:
+        ids = c.scalars(sa.select(t.c.id).where(due).order_by(t.c.next_attempt_at, t.c.id).limit(limit)).all()
+        rows.update(c, t, t.c.id.in_(ids), leased_until=now + lease, attempts=t.c.attempts + 1)
+        mine = rows.fetch(c, Delivery, rows.select(Delivery, t.c.id.in_(ids)).order_by(t.c.next_attempt_at, t.c.id))
+        wanted = {d.message_id for d in mine}
+        told = {m.id: m for m in rows.fetch(c, Message, rows.select(Message, tables.messages.c.id.in_(wanted)))}
+    return [(delivery, told[delivery.message_id]) for delivery in mine]
+
+
+def mark(  # noqa: PLR0913 - all that is known of an attempt
+    reg: Registry,
+    delivery_id: int,
+    *,
+    state: Literal["pending", "delivered", "dead"],
+    status_code: int | None = None,
+    error: str = "",
+    next_attempt_at: datetime | None = None,
+    now: datetime,
+) -> Delivery:
+    """Write down how an attempt ended and give up the lease; return the delivery.
+
+    ``pending`` needs *next_attempt_at*. Delivered is final: a slower deliverer whose lease had run out changes nothing.
+    """
+    t = tables.deliveries
+    if state == "pending" and next_attempt_at is None:
+        msg = "a delivery that is tried again needs the time of the next attempt"
+        raise IllegalMove(msg)
+    done = now if state == "delivered" else None
+    with reg.write() as c:
+        rows.update(c, t, t.c.id == delivery_id, t.c.state != "delivered", state=state, status_code=status_code,
+                    error=error, next_attempt_at=next_attempt_at, leased_until=None, delivered_at=done)  # fmt: skip
+        return _delivery(c, delivery_id)
+
+
+def replay(reg: Registry, delivery_id: int, *, now: datetime) -> Delivery:
+    """Make a dead delivery due again, with its attempts counted from none."""
+    t = tables.deliveries
+    with reg.write() as c:
+        if not rows.update(c, t, t.c.id == delivery_id, t.c.state == "dead", state="pending", attempts=0,
+                           next_attempt_at=now):  # fmt: skip
+            msg = f"delivery {delivery_id} is {_delivery(c, delivery_id).state}; only a dead one is replayed"
+            raise IllegalMove(msg)
+        return _delivery(c, delivery_id)
+
+
+def _delivery(c: sa.Connection, delivery_id: int) -> Delivery:
+    found = rows.one(c, Delivery, tables.deliveries.c.id == delivery_id)
+    if found is None:
+        msg = f"there is no delivery {delivery_id}"
+        raise NotFound(msg)
+    return found

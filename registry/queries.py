@@ -1,0 +1,225 @@
+"""All that can be asked of the registry: each question is read from one moment of the database and changes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from features.errors import ArtifactError, NotFound
+from monitors import report
+from monitors.baseline import Baseline
+from registry import chain, moves_incidents, moves_versions, rows, tables
+from registry.records import (
+    AuditEntry,
+    AuditResult,
+    Champion,
+    Check,
+    Decision,
+    Delivery,
+    Incident,
+    IncidentState,
+    Message,
+    Promotion,
+    RetrainRun,
+    RunState,
+    Version,
+    WindowRow,
+)
+from registry.sql import Registry
+
+
+def models(reg: Registry) -> list[str]:
+    """Return the names of the registered models, sorted."""
+    with reg.read() as c:
+        return list(c.scalars(sa.select(tables.models.c.model).order_by(tables.models.c.model)))
+
+
+def champion(reg: Registry, model: str) -> Champion | None:
+    """Return who serves, None before the first promotion."""
+    with reg.read() as c:
+        return rows.one(c, Champion, tables.champions.c.model == model)
+
+
+def champion_at(reg: Registry, model: str, when: datetime) -> str | None:
+    """Return the version that answered at *when*, in event time; None if none did yet.
+
+    Of the promotions effective by then the last one made counts.
+    """
+    t = tables.promotions.c
+    who = sa.select(t.to_version).where(t.model == model, t.effective_at <= when).order_by(t.generation.desc()).limit(1)
+    with reg.read() as c:
+        return c.scalar(who)
+
+
+def version(reg: Registry, model: str, version: str) -> Version:
+    """Return a version; NotFound, naming those there are."""
+    with reg.read() as c:
+        return moves_versions.get_version(c, model, version)
+
+
+def versions(reg: Registry, model: str) -> list[Version]:
+    """Return a model's versions in the order they were made."""
+    t = tables.versions.c
+    with reg.read() as c:
+        return rows.fetch(c, Version, rows.select(Version, t.model == model).order_by(t.created_at, t.version))
+
+
+def baseline(reg: Registry, digest: str) -> Baseline:
+    """Return a baseline; NotFound if there is none, ArtifactError if the database's text is not what was stored."""
+    with reg.read() as c:
+        text = c.scalar(sa.select(tables.baselines.c.content).where(tables.baselines.c.digest == digest))
+    if text is None:
+        msg = f"there is no baseline {digest[:12]}"
+        raise NotFound(msg)
+    if hashlib.sha256(text.encode()).hexdigest() != digest:
+        msg = f"baseline {digest[:12]} is not what was stored: its sha256 differs"
+        raise ArtifactError(msg, hint="restore the database from a backup, and find out who altered it")
+    return Baseline.model_validate_json(text)
+
+
+def baseline_of(reg: Registry, model: str, version: str) -> Baseline | None:
+    """Return a version's baseline, None if none is stored yet; NotFound if there is no such version."""
+    with reg.read() as c:
+        digest = moves_versions.get_version(c, model, version).baseline
+    return None if digest is None else baseline(reg, digest)
+
+
+def windows(  # noqa: PLR0913 - a filter each
+    reg: Registry,
+    model: str,
+    *,
+    version: str | None = None,
+    segment: str | None = None,
+    stage: report.Stage | str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: int | None = None,
+) -> list[WindowRow]:
+    """Return window reports, the newest revision of each, by the end of the window: ``since <= window_end <= until``.
+
+    *segment* ``""`` is all traffic, None every segment. With *limit*, the newest that many, oldest first.
+    """
+    t = tables.window_reports.c
+    wanted = {t.version: version, t.segment: segment, t.stage: report.Stage(stage).value if stage else None}
+    where = [column == value for column, value in wanted.items() if value is not None]
+    where += [t.window_end >= since] if since else []
+    where += [t.window_end <= until] if until else []
+    found = rows.select(WindowRow, t.model == model, t.latest, *where)
+    with reg.read() as c:
+        return rows.fetch(c, WindowRow, found.order_by(t.window_end.desc(), t.id.desc()).limit(limit))[::-1]
+
+
+def newest_window(reg: Registry, model: str, stage: report.Stage | str) -> datetime | None:
+    """Return the end of a model's newest stored window of one stage."""
+    t = tables.window_reports.c
+    newest = sa.select(sa.func.max(t.window_end)).where(t.model == model, t.stage == report.Stage(stage).value)
+    with reg.read() as c:
+        found: datetime | None = c.scalar(newest)
+    return found
+
+
+def incidents(reg: Registry, model: str | None = None, *, state: IncidentState | None = None) -> list[Incident]:
+    """Return incidents, oldest first."""
+    t = tables.incidents.c
+    where = [t.state == state.value] if state else []
+    with reg.read() as c:
+        return rows.fetch(c, Incident, rows.select(Incident, *_of(tables.incidents, model), *where).order_by(t.id))
+
+
+def incident(reg: Registry, incident_id: int) -> Incident:
+    """Return an incident; NotFound if there is none."""
+    with reg.read() as c:
+        return moves_incidents.get_incident(c, incident_id)
+
+
+def undecided(reg: Registry, model: str | None = None) -> list[Incident]:
+    """Return the incidents that wait for a decision, oldest first."""
+    t = tables.incidents.c
+    none = ~sa.exists().where(tables.decisions.c.incident_id == t.id)
+    with reg.read() as c:
+        return rows.fetch(c, Incident, rows.select(Incident, none, *_of(tables.incidents, model)).order_by(t.id))
+
+
+def decisions(reg: Registry, model: str | None = None) -> list[Decision]:
+    """Return decisions, oldest first."""
+    t = tables.decisions.c
+    with reg.read() as c:
+        return rows.fetch(c, Decision, rows.select(Decision, *_of(tables.decisions, model)).order_by(t.id))
+
+
+def decision_of(reg: Registry, incident_id: int) -> Decision | None:
+    """Return the decision about an incident, None while it waits."""
+    with reg.read() as c:
+        return rows.one(c, Decision, tables.decisions.c.incident_id == incident_id)
+
+
+def runs(reg: Registry, model: str | None = None) -> list[RetrainRun]:
+    """Return retrain runs, oldest first."""
+    t = tables.retrain_runs.c
+    with reg.read() as c:
+        return rows.fetch(c, RetrainRun, rows.select(RetrainRun, *_of(tables.retrain_runs, model)).order_by(t.id))
+
+
+def running(reg: Registry, model: str) -> RetrainRun | None:
+    """Return the run that is going on, if any."""
+    t = tables.retrain_runs.c
+    with reg.read() as c:
+        return rows.one(c, RetrainRun, t.model == model, t.state == RunState.RUNNING.value)
+
+
+def checks(reg: Registry, run_id: int) -> list[Check]:
+    """Return what the gate said in a run, in the order it was recorded."""
+    t = tables.checks.c
+    with reg.read() as c:
+        return rows.fetch(c, Check, rows.select(Check, t.run_id == run_id).order_by(t.id))
+
+
+def promotions(reg: Registry, model: str | None = None) -> list[Promotion]:
+    """Return every move of the champion pointer, oldest first."""
+    t = tables.promotions.c
+    with reg.read() as c:
+        return rows.fetch(c, Promotion, rows.select(Promotion, *_of(tables.promotions, model)).order_by(t.id))
+
+
+def messages(reg: Registry, model: str | None = None, *, type: str | None = None) -> list[Message]:  # noqa: A002
+    """Return outbox messages, in the order they came true."""
+    t = tables.messages.c
+    where = [t.type == type] if type else []
+    with reg.read() as c:
+        return rows.fetch(c, Message, rows.select(Message, *_of(tables.messages, model), *where).order_by(t.seq))
+
+
+def deliveries(reg: Registry, *, endpoint: str | None = None, state: str | None = None) -> list[Delivery]:
+    """Return deliveries, oldest first."""
+    t = tables.deliveries.c
+    where = [column == value for column, value in ((t.endpoint, endpoint), (t.state, state)) if value is not None]
+    with reg.read() as c:
+        return rows.fetch(c, Delivery, rows.select(Delivery, *where).order_by(t.id))
+
+
+def audit_log(reg: Registry, since: int = 0) -> list[AuditEntry]:
+    """Return the audit log's lines after number *since*."""
+    t = tables.audit_log.c
+    with reg.read() as c:
+        return rows.fetch(c, AuditEntry, rows.select(AuditEntry, t.seq > since).order_by(t.seq))
+
+
+def audits(reg: Registry, model: str | None = None) -> list[AuditResult]:
+    """Return finished audits, oldest first."""
+    t = tables.audits.c
+    with reg.read() as c:
+        return rows.fetch(c, AuditResult, rows.select(AuditResult, *_of(tables.audits, model)).order_by(t.id))
+
+
+def verify_chain(reg: Registry) -> list[str]:
+    """Return what is wrong with the audit log, in sentences; nothing if no line was altered, removed or added."""
+    with reg.read() as c:
+        head = c.execute(sa.select(tables.audit_head.c.seq, tables.audit_head.c.hash)).one()
+        log = rows.fetch(c, AuditEntry, rows.select(AuditEntry).order_by(tables.audit_log.c.seq))
+    return chain.verify(log, seq=head.seq, head=head.hash)
+
+
+def _of(table: sa.Table, model: str | None) -> list[sa.ColumnElement[bool]]:
+    return [table.c.model == model] if model is not None else []

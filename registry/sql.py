@@ -1,0 +1,131 @@
+"""The door to the database: one writer at a time, readers on a snapshot, driver errors said once in our own words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from features.errors import RegistryError
+from registry import migrate, tables
+from registry.artifacts import ArtifactStore
+
+BUSY_SECONDS = 30
+"""How long a writer waits for the one before it."""
+
+
+class Registry:
+    """A database and an artifact store: what is true, and the files it speaks of.
+
+    *url* is SQLAlchemy's (``sqlite:///path`` or ``postgresql://...``); *artifacts* is the folder of model files. Safe
+    to share between threads. Use :meth:`open`, unless the schema is to be looked at or migrated by hand.
+    """
+
+    def __init__(self, url: str, artifacts: Path) -> None:
+        self.url = sa.make_url(url)
+        self.artifacts = ArtifactStore(artifacts)
+        if self._sqlite and self.url.database:
+            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+        self._reader = _engine(self.url)
+        self._writer = self._reader.execution_options(writes=True)
+
+    @classmethod
+    def open(cls, url: str, artifacts: Path) -> Registry:
+        """Open the registry, making it if it is new; RegistryError if its schema is not this program's."""
+        reg = cls(url, artifacts)
+        at, head = reg.schema_version(), migrate.head()
+        if at is None:
+            reg.migrate()
+        elif at not in migrate.revisions():
+            msg = f"the registry's schema {at} is newer than this program's ({head})"
+            raise RegistryError(msg, hint="install the Leeway that made it, or a newer one")
+        elif at != head:
+            msg = f"the registry's schema is {at}; this program needs {head}"
+            raise RegistryError(msg, hint="leeway db upgrade")
+        return reg
+
+    @property
+    def _sqlite(self) -> bool:
+        return self.url.get_backend_name() == "sqlite"
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """Yield a connection that sees one moment of the registry."""
+        with _in_our_words(), self._reader.begin() as c:
+            yield c
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """Yield a connection in a transaction that no other writer shares: all of it happens, or nothing."""
+        with _in_our_words(), self._writer.begin() as c:
+            if not self._sqlite:
+                c.execute(sa.select(tables.audit_head.c.seq).with_for_update())
+            yield c
+
+    def migrate(self, revision: str = "head") -> None:
+        """Bring the schema up to *revision*."""
+        with _in_our_words():
+            migrate.upgrade(self._writer, revision)
+
+    def downgrade(self, revision: str) -> None:
+        """Take the schema back to *revision* (``base`` drops everything)."""
+        with _in_our_words():
+            migrate.downgrade(self._writer, revision)
+
+    def schema_version(self) -> str | None:
+        """Return the revision the database is at, or None where there is no registry yet."""
+        with _in_our_words():
+            return migrate.current(self._reader)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._reader.dispose()
+
+    def __enter__(self) -> Registry:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def _engine(url: sa.URL) -> sa.Engine:
+    if url.get_backend_name() != "sqlite":
+        return sa.create_engine(url, pool_pre_ping=True)
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:
+    # The driver's own BEGIN comes late and only before writes; ours is sent by _begin_sqlite.
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _begin_sqlite(c: sa.Connection) -> None:
+    # A transaction that reads and then writes fails at once if another wrote in between; IMMEDIATE waits its turn.
+    c.exec_driver_sql("BEGIN IMMEDIATE" if c.get_execution_options().get("writes") else "BEGIN")
+
+
+@contextmanager
+def _in_our_words() -> Iterator[None]:
+    try:
+        yield
+    except exc.IntegrityError as error:
+        msg = f"the registry refuses: {error.orig}"
+        raise RegistryError(
+            msg, hint="a move breaks one of the registry's rules; read again and decide again"
+        ) from error
+    except exc.OperationalError as error:
+        msg = f"the registry cannot be used: {error.orig}"
+        hint = "another process keeps it locked; try again" if "locked" in str(error.orig) else "leeway db upgrade"
+        raise RegistryError(msg, hint=hint) from error
+    except exc.SQLAlchemyError as error:
+        msg = f"the registry cannot be used: {error}"
+        raise RegistryError(msg) from error

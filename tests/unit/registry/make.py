@@ -1,0 +1,80 @@
+"""Small registry values to test with: a model `m` with a feature `x`, windows of a day, and a champion."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from features.schema import EventSchema, Kind, Task
+from features.window import UTC
+from monitors.baseline import Baseline
+from monitors.bins import NumericBins
+from monitors.report import Finding, Report, Signal, Stage, Verdict
+from registry import moves
+from registry.records import Promotion, Version
+from registry.sql import Registry
+
+NOW = datetime(2013, 6, 1, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+def model(reg: Registry, name: str = "m") -> str:
+    """Register a model."""
+    moves.add_model(reg, model=name, task="binary", now=NOW)
+    return name
+
+
+def version(reg: Registry, name: str, *, model: str = "m", data: bytes | None = None) -> Version:
+    """Register a version with a model file, or one that Leeway only watches."""
+    artifact = None if data is None else reg.artifacts.put(data)
+    mode = "external" if data is None else "static"
+    return moves.add_version(reg, Version(model=model, version=name, mode=mode, artifact=artifact, created_at=NOW))
+
+
+def baseline(version: str, *, model: str = "m", rows: int = 100) -> Baseline:
+    """Return a baseline of one bin."""
+    events = EventSchema(model=model, task=Task.BINARY, features={"x": Kind.NUMERIC})
+    bins = {"x": NumericBins(edges=(0.0, 1.0))}
+    return Baseline(events=events, version=version, start=NOW - 90 * DAY, end=NOW, rows=rows, bins=bins, inputs=())
+
+
+def ready(reg: Registry, name: str, *, model: str = "m", data: bytes | None = None) -> Version:
+    """Register a version that may be promoted."""
+    made = version(reg, name, model=model, data=data)
+    moves.store_baseline(reg, baseline(name, model=model), now=NOW)
+    return made
+
+
+def promote(reg: Registry, name: str, seen: int, *, model: str = "m", run_id: int | None = None) -> Promotion:
+    """Promote a version over the champion of generation *seen*."""
+    return moves.promote(reg, model=model, version=name, expected_generation=seen, effective_at=NOW + seen * DAY,
+                         actor="ann", reason="better", now=NOW, run_id=run_id)  # fmt: skip
+
+
+def rollback(reg: Registry, seen: int, to: str | None = None) -> Promotion:
+    """Roll the champion of generation *seen* back."""
+    return moves.rollback(reg, model="m", expected_generation=seen, to_version=to, actor="ann", reason="worse",
+                          effective_at=NOW + seen * DAY, now=NOW)  # fmt: skip
+
+
+def champion(reg: Registry, name: str = "v1") -> None:
+    """Register model `m` with its first champion."""
+    model(reg)
+    ready(reg, name)
+    promote(reg, name, 0)
+
+
+def window(
+    day: int,
+    verdict: Verdict = Verdict.DRIFT,
+    *,
+    signal: Signal = Signal.FEATURE,
+    version: str = "v1",
+    segment: str = "",
+    n: int = 100,
+    stage: Stage = Stage.INPUTS,
+) -> Report:
+    """Return the report of the window that ends on *day*, with one finding; *n* tells revisions apart."""
+    end = NOW + day * DAY
+    finding = Finding(signal=signal, variable="x", verdict=verdict, metric="js", effect=0.5, n=n, baseline_n=100)
+    return Report(model="m", version=version, segment=segment, stage=stage, window_start=end - DAY, window_end=end,
+                  baseline="0" * 64, rows=n, counts={"x": [n]}, findings=(finding,))  # fmt: skip
