@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -184,7 +185,7 @@ def _match(model: Model, predictions: Sample, labels: Sample) -> Iterator[Check]
     if early := int((delay < 0).sum()):
         yield Check(name, "warning", f"{early} labels are older than their prediction; is `columns.label_time` right?")
     late = float((delay > to_ms(model.schema.label_delay)).mean())
-    usual = format_span(timedelta(milliseconds=max(0, int(np.quantile(delay, 0.99)))))
+    usual = format_span(timedelta(minutes=max(0, math.ceil(np.quantile(delay, 0.99) / 60_000))))
     declared = format_span(model.schema.label_delay)
     if late > _TOLERATED_LATE:
         message = f"{late:.0%} arrive later than label_delay {declared} and will be left out; 99% arrive within {usual}"

@@ -72,6 +72,8 @@ def parse(text: str) -> Document:
         root, data = yaml.compose(text), yaml.load(text)
     except MarkedYAMLError as error:
         return Document(None, {}, (_syntax(error),))
+    except Exception as error:  # control characters, and odd scalars such as `!!int`, on which ruamel itself fails
+        return Document(None, {}, (Problem(1, 1, (), f"is no YAML: {' '.join(str(error).split())}"),))
     places: dict[Key, tuple[int, int]] = {}
     problems: list[Problem] = []
     for key, node in _keys(root, (), set()):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from features.errors import DataError
 from features.schema import EventSchema, Role
 
 CHUNK_BYTES = 1 << 20
-CHUNKS = 32
+ENOUGH = 200_000
 
 
 @dataclass(frozen=True)
@@ -65,21 +64,26 @@ def _json_rows(path: Path, limit: int) -> pa.Table:
 
 
 def take(schema: EventSchema, role: Role, files: list[Path]) -> Sample:
-    """Return the first events of *files*, at most some 32 MB of text. Raises DataError where a file cannot be read."""
-    every = (chunk for path in files for chunk in sources.chunks(path, CHUNK_BYTES))
-    taken = list(itertools.islice(every, CHUNKS))
-    column = schema.columns.time if role == "predictions" else schema.columns.label_time
-    decoded = [codec.decode(schema, role, chunk) for chunk in taken]
+    """Return the first events of *files*, some 200 000. Raises DataError where a file cannot be read."""
+    chunks = (chunk for path in files for chunk in sources.chunks(path, CHUNK_BYTES))
+    decoded: list[codec.Decoded] = []
+    times: pa.ChunkedArray | None = None
+    seen = 0
+    for chunk in chunks:
+        decoded.append(codec.decode(schema, role, chunk))
+        times = times or _times(schema, role, chunk)
+        seen += decoded[-1].table.num_rows + len(decoded[-1].rejects)
+        if seen >= ENOUGH:
+            break
     return Sample(
-        table=pa.concat_tables(d.table for d in decoded),
+        table=pa.concat_tables(d.table for d in decoded) if decoded else codec.empty(schema, role),
         rejects=tuple(reject for d in decoded for reject in d.rejects),
-        times=pa.chunked_array(_times(taken, column), pa.string()),
-        complete=next(every, None) is None,
+        times=times or pa.chunked_array([], pa.string()),
+        complete=next(chunks, None) is None,
     )
 
 
-def _times(chunks: list[sources.Chunk], column: str) -> Iterator[pa.Array]:
-    """Yield the first times as text, numbers and typed times included."""
-    for chunk in chunks[:1]:
-        table = readers.read(chunk, [column]).table
-        yield from table[column].slice(0, 1000).cast(pa.string()).chunks
+def _times(schema: EventSchema, role: Role, chunk: sources.Chunk) -> pa.ChunkedArray:
+    """Return the first times as text, numbers and typed times included."""
+    column = schema.columns.time if role == "predictions" else schema.columns.label_time
+    return readers.read(chunk, [column]).table[column].slice(0, 1000).cast(pa.string())

@@ -52,16 +52,18 @@ def as_json(value: Any) -> None:
 
 
 def _plain(value: Any) -> Any:
-    return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def note(text: str) -> None:
     """Print a sentence that tells what to do next; *text* is rich markup."""
-    out.print(text)
+    out.print(text, soft_wrap=True)
 
 
 def error(problem: LeewayError) -> None:
     """Print *problem* in red on stderr, and the way to mend it under it."""
-    err.print(f"[bold red]error:[/] [red]{escape(problem.message)}[/]")
+    err.print(f"[bold red]error:[/] [red]{escape(problem.message)}[/]", soft_wrap=True)
     if problem.hint:
-        err.print(f"  [dim]hint:[/] {escape(problem.hint)}")
+        err.print(f"  [dim]hint:[/] {escape(problem.hint)}", soft_wrap=True)
