@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import tempfile
 import warnings
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -68,26 +70,61 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def dump_model(model: object) -> bytes:
-    """Return *model* as a skops file: types and values, no code. TrainerError for a model skops cannot write."""
+    """Return *model* as a skops file: types and values, no code.
+
+    TrainerError for a model that skops cannot write, or writes but cannot read back.
+    """
     import skops.io  # slow: imports scikit-learn
 
+    _teach_vectors()
     try:
-        return bytes(skops.io.dumps(model))
+        data: bytes = skops.io.dumps(model, compression=zipfile.ZIP_DEFLATED)
+        skops.io.loads(data, trusted=skops.io.get_untrusted_types(data=data))
     except Exception as error:
         msg = f"{type(model).__name__} cannot be stored without pickle: {error}"
-        raise TrainerError(msg, hint="use an estimator that skops can write") from error
+        raise TrainerError(msg, hint="let the trainer return a model that skops can write and read") from error
+    return data
 
 
 def load_model(data: bytes, trusted: Sequence[str]) -> Any:
     """Return the model in *data*, building only skops' own safe types and those named in *trusted*.
 
-    UntrustedArtifact names every other type; *trusted* comes from the project file, never from the model file.
+    UntrustedArtifact names every other type, before anything is built; *trusted* comes from the project file, never
+    from the model file. ArtifactError if *data* is no model file, or another release of scikit-learn wrote it.
     """
     import skops.io  # slow: imports scikit-learn
+    from sklearn.exceptions import InconsistentVersionWarning  # slow
 
-    foreign = sorted(set(skops.io.get_untrusted_types(data=data)) - set(trusted))
-    if foreign:
-        msg = f"the model file holds types that are not trusted: {', '.join(foreign)}"
-        raise UntrustedArtifact(msg, hint="if they are yours, add them to retrain.trust in the project file")
-    with warnings.catch_warnings():
-        return skops.io.loads(data, trusted=list(trusted))
+    try:
+        foreign = sorted(set(skops.io.get_untrusted_types(data=data)) - set(trusted))
+        if foreign:
+            msg = f"the model file holds types that are not trusted: {', '.join(foreign)}"
+            raise UntrustedArtifact(msg, hint="if they are yours, add them to retrain.trust in the project file")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", InconsistentVersionWarning)
+            return skops.io.loads(data, trusted=list(trusted))
+    except ArtifactError:
+        raise
+    except Exception as error:
+        msg = f"the model file cannot be read: {error}"
+        raise ArtifactError(msg, hint="install the releases that it was trained with, or train again") from error
+
+
+def _teach_vectors() -> None:
+    """Let skops write River's vectors, the weights of its linear models.
+
+    They are compiled and give no state, so skops would store them empty without a word. Written as a call of their own
+    type they are read back by skops as it is. There is no public way to add a type.
+    """
+    if "river" not in sys.modules:
+        return  # no River model can be there to be written
+    from river.utils import VectorDict  # optional: only where River is used
+    from skops.io._utils import _get_state, get_module, get_state
+
+    def written(vector: Any, context: Any) -> dict[str, Any]:
+        cells, factory, _, mask, _, _ = vector.__reduce__()[2]
+        content = get_state((cells, factory, mask), context)
+        kind = {"__class__": VectorDict.__name__, "__module__": get_module(VectorDict)}
+        return {**kind, "__loader__": "ConstructorFromReduceNode", "content": content}
+
+    _get_state.register(VectorDict, written)

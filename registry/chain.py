@@ -16,6 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from features.errors import RegistryError
 from features.window import UTC
 from registry import rows, tables
 from registry.records import AuditEntry
@@ -40,6 +41,11 @@ class Line:
     model: str
     subject: str
     details: Mapping[str, Detail] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.at.tzinfo is None:
+            msg = f"{self.at.isoformat()} has no time zone"
+            raise RegistryError(msg, hint="pass an aware datetime")
 
 
 def append(c: sa.Connection, line: Line) -> AuditEntry:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -91,13 +91,10 @@ def _move(reg: Registry, c: sa.Connection, step: _Step, to: str) -> Promotion:
     if old is not None:
         replaced = moves_versions.get_version(c, step.model, old.version)
         moves_versions.set_state(c, replaced, VersionState.RETIRED)
-        new = moves_versions.get_version(c, step.model, to)
     moves_versions.set_state(c, new, VersionState.CHAMPION)
     _point(c, step, to)
     if step.run_id is not None:
-        run = moves_runs.running(c, step.run_id)
-        moves_runs.need_passed(c, run, to)
-        moves_runs.end(c, run, state=RunState.PROMOTED, reason=step.reason, now=step.now)
+        step = _end_run(c, step, step.run_id, to)
     if old is not None:
         _resolve_all(c, step, old.version, to)
     return _record(c, step, old, to)
@@ -132,6 +129,18 @@ def _need_ready(reg: Registry, version: Version) -> None:
     if version.artifact is not None and not reg.artifacts.verify(version.artifact):
         msg = f"the model file of {version.model} {version.version} is missing or altered ({version.artifact[:12]})"
         raise ArtifactError(msg, hint="restore it from a backup, or train again")
+
+
+def _end_run(c: sa.Connection, step: _Step, run_id: int, to: str) -> _Step:
+    """End the run with its promotion; return *step* with the decision that the run carried out."""
+    run = moves_runs.running(c, run_id)
+    if run.model != step.model or run.challenger not in (None, to):
+        msg = f"run {run_id} is about {run.model} {run.challenger or ''}, not {step.model} {to}"
+        raise IllegalMove(msg)
+    moves_runs.need_passed(c, run, to)
+    rows.update(c, tables.retrain_runs, tables.retrain_runs.c.id == run_id, challenger=to)
+    moves_runs.end(c, run, state=RunState.PROMOTED, reason=step.reason, now=step.now)
+    return replace(step, decision_id=run.decision_id)
 
 
 def _before(c: sa.Connection, model: str, champion: Champion | None) -> str:

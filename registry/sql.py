@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from alembic.util import CommandError
 from sqlalchemy import exc
 
 from features.errors import RegistryError
@@ -16,6 +18,15 @@ from registry.artifacts import ArtifactStore
 
 BUSY_SECONDS = 30
 """How long a writer waits for the one before it."""
+
+_HINTS = {
+    "locked": "another process keeps the database locked; try again",
+    "no such table": "leeway db upgrade",
+    "no such column": "leeway db upgrade",
+    "does not exist": "leeway db upgrade",
+    "has no time zone": "pass an aware datetime",
+    "JSON compliant": "leave out what is not a number",
+}
 
 
 class Registry:
@@ -94,11 +105,16 @@ class Registry:
 
 def _engine(url: sa.URL) -> sa.Engine:
     if url.get_backend_name() != "sqlite":
-        return sa.create_engine(url, pool_pre_ping=True)
-    engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+        return sa.create_engine(url, pool_pre_ping=True, json_serializer=_to_json)
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS}, json_serializer=_to_json)
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _to_json(value: object) -> str:
+    # NaN is not JSON: PostgreSQL and every receiver of a message would refuse it, so SQLite does too.
+    return json.dumps(value, allow_nan=False)
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:
@@ -119,13 +135,11 @@ def _in_our_words() -> Iterator[None]:
         yield
     except exc.IntegrityError as error:
         msg = f"the registry refuses: {error.orig}"
-        raise RegistryError(
-            msg, hint="a move breaks one of the registry's rules; read again and decide again"
-        ) from error
-    except exc.OperationalError as error:
-        msg = f"the registry cannot be used: {error.orig}"
-        hint = "another process keeps it locked; try again" if "locked" in str(error.orig) else "leeway db upgrade"
-        raise RegistryError(msg, hint=hint) from error
-    except exc.SQLAlchemyError as error:
+        raise RegistryError(msg, hint="the move breaks one of its rules; read again and decide again") from error
+    except exc.StatementError as error:
+        said = str(error.orig)
+        msg = f"the registry cannot be used: {said}"
+        raise RegistryError(msg, hint=next((hint for word, hint in _HINTS.items() if word in said), "")) from error
+    except (exc.SQLAlchemyError, CommandError) as error:
         msg = f"the registry cannot be used: {error}"
         raise RegistryError(msg) from error

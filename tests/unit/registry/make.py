@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
 
 from features.schema import EventSchema, Kind, Task
 from features.window import UTC
 from monitors.baseline import Baseline
 from monitors.bins import NumericBins
 from monitors.report import Finding, Report, Signal, Stage, Verdict
-from registry import moves
-from registry.records import Promotion, Version
+from registry import ingest, moves, tables
+from registry.records import Action, Check, CheckResult, Decision, Promotion, RetrainRun, Version
 from registry.sql import Registry
 
 NOW = datetime(2013, 6, 1, 12, tzinfo=UTC)
@@ -50,17 +53,43 @@ def promote(reg: Registry, name: str, seen: int, *, model: str = "m", run_id: in
                          actor="ann", reason="better", now=NOW, run_id=run_id)  # fmt: skip
 
 
-def rollback(reg: Registry, seen: int, to: str | None = None) -> Promotion:
+def rollback(reg: Registry, seen: int, to: str | None = None, *, model: str = "m") -> Promotion:
     """Roll the champion of generation *seen* back."""
-    return moves.rollback(reg, model="m", expected_generation=seen, to_version=to, actor="ann", reason="worse",
+    return moves.rollback(reg, model=model, expected_generation=seen, to_version=to, actor="ann", reason="worse",
                           effective_at=NOW + seen * DAY, now=NOW)  # fmt: skip
 
 
-def champion(reg: Registry, name: str = "v1") -> None:
-    """Register model `m` with its first champion."""
-    model(reg)
-    ready(reg, name)
-    promote(reg, name, 0)
+def champion(reg: Registry, name: str = "v1", *, of: str = "m") -> None:
+    """Register a model with its first champion."""
+    model(reg, of)
+    ready(reg, name, model=of)
+    promote(reg, name, 0, model=of)
+
+
+def run(reg: Registry, *checks: Check, day: int = 1) -> RetrainRun:
+    """Open an incident on champion `v1`, decide to retrain, and start; *checks* are the gate's."""
+    (incident,) = ingest.ingest(reg, [window(day)], now=NOW).opened
+    made = decide(reg, incident.id)
+    started = moves.start_run(reg, decision_id=made.id, as_of=NOW + day * DAY, flow_run=None, now=NOW)
+    moves.record_checks(reg, started.id, checks, now=NOW)
+    return started
+
+
+def decide(reg: Registry, incident_id: int | None, action: Action = Action.RETRAIN) -> Decision:
+    """Decide about an incident, or by hand."""
+    return moves.record_decision(reg, model="m", incident_id=incident_id, action=action, because=("js = 0.5",),
+                                 actor="ann", now=NOW)  # fmt: skip
+
+
+def check(result: CheckResult = CheckResult.PASS, *, version: str = "v2", name: str = "loss") -> Check:
+    """Return one check of the gate."""
+    return Check(name=name, result=result, got="0.1", want="< 0.2", version=version, numbers={"loss": 0.1})
+
+
+def everything(reg: Registry) -> dict[str, list[tuple[Any, ...]]]:
+    """Return every row of every table: equal before and after where nothing happened."""
+    with reg.read() as c:
+        return {t.name: [tuple(row) for row in c.execute(sa.select(t))] for t in tables.metadata.sorted_tables}
 
 
 def window(
