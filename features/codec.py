@@ -135,9 +135,12 @@ def _time(column: pa.Array) -> tuple[pa.Array, Mask]:
         return column.cast(pa.timestamp("ms"), safe=False).cast(pa.int64()), np.zeros(len(column), bool)
     null = column.is_null().to_numpy(zero_copy_only=False)
     if _is_text(column.type):
-        stamps = pd.to_datetime(column.to_pandas(), utc=True, format="ISO8601", errors="coerce")
-        bad = stamps.isna().to_numpy() & ~null
-        ms = stamps.astype("datetime64[ms, UTC]").astype("int64").to_numpy()
+        texts = column.to_pandas()
+        stamps = pd.to_datetime(texts, utc=True, format="ISO8601", errors="coerce")
+        ms = stamps.astype("datetime64[ms, UTC]").astype("int64").to_numpy().copy()
+        digits = texts.str.fullmatch(r"-?\d{9,}").fillna(False).to_numpy(bool)  # milliseconds, written in a text format
+        ms[digits] = texts[digits].astype("int64")
+        bad = stamps.isna().to_numpy() & ~null & ~digits
         return pa.array(ms, pa.int64(), mask=null | bad), bad
     if _is_number(column.type):
         return column.cast(pa.int64(), safe=False), np.zeros(len(column), bool)

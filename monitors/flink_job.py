@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -51,7 +52,11 @@ def environment(logs: Path, *, streaming: bool, checkpoints: Checkpoints | None 
     for key, value in settings(streaming=streaming, checkpoints=checkpoints).items():
         config.set_string(key, value)
     try:
-        return StreamTableEnvironment.create(StreamExecutionEnvironment.get_execution_environment(config))
+        with (
+            warnings.catch_warnings()
+        ):  # pyflink imports a dozen packages here, some with deprecated names of their own
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return StreamTableEnvironment.create(StreamExecutionEnvironment.get_execution_environment(config))
     except Exception as error:  # py4j raises bare exceptions
         msg = f"Flink did not start: {error}"
         raise errors.EngineError(msg, hint=f"see the log in {logs}") from error
@@ -62,7 +67,6 @@ def settings(*, streaming: bool, checkpoints: Checkpoints | None) -> Mapping[str
     base = {
         "execution.runtime-mode": "STREAMING" if streaming else "BATCH",
         "parallelism.default": "1",
-        "pipeline.object-reuse": "true",
         "pipeline.auto-watermark-interval": "200 ms",
         "python.executable": sys.executable,
         "python.client.executable": sys.executable,

@@ -22,6 +22,7 @@ from features.window import to_ms
 from monitors import files_job, worker
 from monitors.report import Stage
 
+_SEPARATOR = "U&'\\001F'"  # worker.FIELD as SQL
 _TEXT, _TEXTS = DataTypes.STRING(), DataTypes.ARRAY(DataTypes.STRING())
 _DECODED = {"high": DataTypes.BIGINT(), "cells": _TEXTS, "predictions": _TEXTS, "labels": _TEXTS, "rejects": _TEXTS,
             "progress": _TEXT}  # fmt: skip
@@ -40,12 +41,12 @@ def interval(span_ms: int) -> str:
     """Return a SQL interval of *span_ms* milliseconds.
 
     >>> interval(90_061_001)
-    "INTERVAL '1 1:1:1.001' DAY(6) TO SECOND(3)"
+    "INTERVAL '1 1:1:1.001' DAY(3) TO SECOND(3)"
     """
     days, left = divmod(span_ms, 86_400_000)
     hours, left = divmod(left, 3_600_000)
     minutes, left = divmod(left, 60_000)
-    return f"INTERVAL '{days} {hours}:{minutes}:{left // 1000}.{left % 1000:03d}' DAY(6) TO SECOND(3)"
+    return f"INTERVAL '{days} {hours}:{minutes}:{left // 1000}.{left % 1000:03d}' DAY(3) TO SECOND(3)"
 
 
 def submit(
@@ -72,7 +73,7 @@ def submit_slices(tables: Any, spec: worker.Spec, directories: files_job.Directo
 
 
 def create_cell_views(tables: Any, spec: worker.Spec, directories: files_job.Directories, *, follow: bool) -> None:
-    """Create ``inputs_slices`` and ``outcomes_slices``: window_start, version, segment, cell, n, and times."""
+    """Create ``inputs_slices`` and ``outcomes_slices``: start_time, end_time, rt, version, segment, cell, n."""
     files_job.create_view(tables, "chunks", directories, follow=follow)
     _decode(tables, spec)
     slide = to_ms(spec.schema.windows.slide)
@@ -105,7 +106,7 @@ def _decode(tables: Any, spec: worker.Spec) -> None:
 
 
 def _field(text: str, index: int, kind: str = "STRING") -> str:
-    part = f"SPLIT_INDEX({text}, U&'\\001F', {index})"
+    part = f"SPLIT_INDEX({text}, {_SEPARATOR}, {index})"
     return part if kind == "STRING" else f"CAST({part} AS {kind})"
 
 
@@ -126,15 +127,16 @@ def _cells(tables: Any, stage: Stage, texts: str, slide: int) -> None:
     # A cell's time is its slice's last millisecond: it is late only when the whole slice has been closed.
     _retime(tables, f"{stage.value}_cells", f"SELECT {fields} FROM ({texts})", kinds, f"start_ms + {slide - 1}")
     tables.execute_sql(
-        f"CREATE TEMPORARY VIEW {stage.value}_slices AS SELECT window_start, window_end, window_time AS rt, version, "
-        f"segment, cell, SUM(n) AS n FROM TUMBLE(TABLE {stage.value}_cells, DESCRIPTOR(rt), {interval(slide)}) "
+        f"CREATE TEMPORARY VIEW {stage.value}_slices AS SELECT window_start AS start_time, window_end AS end_time, "
+        "window_time AS rt, version, segment, cell, SUM(n) AS n "
+        f"FROM TUMBLE(TABLE {stage.value}_cells, DESCRIPTOR(rt), {interval(slide)}) "
         "GROUP BY window_start, window_end, window_time, version, segment, cell"
     )
 
 
 def _join(tables: Any, delay: int, slide: int) -> None:
     """Create ``joined``: each prediction once with its newest label within the label delay, or with none."""
-    kinds = {"id": "STRING", "ms": "BIGINT", "version": "STRING", "segments": "STRING", "start_ms": "BIGINT",
+    kinds = {"id": "STRING", "ms": "BIGINT", "version": "STRING", "segments": "STRING",
              "prediction": "STRING"}  # fmt: skip
     fields = ", ".join(f"{_field('r', i, kind)} AS {name}" for i, (name, kind) in enumerate(kinds.items()))
     _retime(
@@ -144,17 +146,24 @@ def _join(tables: Any, delay: int, slide: int) -> None:
     fields = ", ".join(f"{_field('r', i, kind)} AS {name}" for i, (name, kind) in enumerate(labels.items()))
     _retime(tables, "label_rows", f"SELECT {fields} FROM decoded CROSS JOIN UNNEST(labels) AS u(r)", labels, "ms")
     tables.execute_sql(
-        "CREATE TEMPORARY VIEW joined_rows AS SELECT p.id, p.rt, p.version, p.segments, p.start_ms, p.prediction, "
+        "CREATE TEMPORARY VIEW joined_rows AS SELECT p.id, p.rt, p.version, p.segments, p.prediction, "
         "l.label, l.ms AS label_ms FROM prediction_rows AS p LEFT JOIN label_rows AS l ON p.id = l.id "
         f"AND l.rt BETWEEN p.rt AND p.rt + {interval(delay)}"
     )
-    # Deliveries may repeat and labels may be mended: of one prediction in one slice, the newest label counts, once.
-    columns = "version, segments, start_ms, prediction, label"
-    tables.execute_sql(
-        f"CREATE TEMPORARY VIEW joined AS SELECT {columns} FROM (SELECT *, ROW_NUMBER() OVER ("
-        "PARTITION BY window_start, window_end, id ORDER BY label_ms DESC, label DESC, prediction DESC) AS place FROM "
-        f"TUMBLE(TABLE joined_rows, DESCRIPTOR(rt), {interval(slide)})) WHERE place = 1"
+    # Deliveries may repeat and labels may be mended: of one id in one slice, the newest label counts, once. The largest
+    # text that starts with the label's time is that row; ROW_NUMBER over a window gave repeated rows in batch mode.
+    # IFNULL keeps a prediction without a label: CONCAT of a null is null.
+    newest = (
+        f"MAX(CONCAT(LPAD(CAST(IFNULL(label_ms, 0) AS STRING), 20, '0'), {_SEPARATOR}, IFNULL(label, ''), "
+        f"{_SEPARATOR}, prediction, {_SEPARATOR}, version, {_SEPARATOR}, segments))"
     )
+    tables.execute_sql(
+        f"CREATE TEMPORARY VIEW newest AS SELECT CAST(window_start AS STRING) AS start_time, {newest} AS r FROM "
+        f"TUMBLE(TABLE joined_rows, DESCRIPTOR(rt), {interval(slide)}) GROUP BY window_start, window_end, id"
+    )
+    parts = {"label_ms": 0, "label": 1, "prediction": 2, "version": 3, "segments": 4}
+    fields = ", ".join(f"{_field('r', i)} AS {name}" for name, i in parts.items())
+    tables.execute_sql(f"CREATE TEMPORARY VIEW joined AS SELECT start_time, {fields} FROM newest")
 
 
 def _outcomes(tables: Any, spec: worker.Spec) -> None:
@@ -163,21 +172,22 @@ def _outcomes(tables: Any, spec: worker.Spec) -> None:
     def count(*columns: pd.Series) -> pd.Series:
         out = pd.Series([None] * len(columns[0]), dtype=object)
         if len(out):
-            names = ("version", "segments", "start", "prediction", "label")
+            names = ("start", "label_ms", "label", "prediction", "version", "segments")
             out[0] = worker.outcome_cells(spec, {n: c.to_numpy(object) for n, c in zip(names, columns, strict=True)})
         return out
 
     tables.create_temporary_system_function("count_outcomes", udf(count, result_type=_TEXTS, func_type="pandas"))
     tables.execute_sql(
-        "CREATE TEMPORARY VIEW outcomes AS SELECT cells FROM (SELECT count_outcomes(version, segments, start_ms, "
-        "prediction, label) AS cells FROM joined) WHERE cells IS NOT NULL"
+        "CREATE TEMPORARY VIEW outcomes AS SELECT cells FROM (SELECT count_outcomes(start_time, label_ms, label, "
+        "prediction, version, segments) AS cells FROM joined) WHERE cells IS NOT NULL"
     )
 
 
 def _hop(tables: Any, stage: Stage, slide: int, size: int) -> None:
     tables.execute_sql(
-        f"CREATE TEMPORARY VIEW {stage.value}_windows AS SELECT window_start, window_end, version, segment, cell, "
-        f"SUM(n) AS n FROM HOP(TABLE {stage.value}_slices, DESCRIPTOR(rt), {interval(slide)}, {interval(size)}) "
+        f"CREATE TEMPORARY VIEW {stage.value}_windows AS SELECT window_start AS start_time, window_end AS end_time, "
+        "version, segment, cell, SUM(n) AS n "
+        f"FROM HOP(TABLE {stage.value}_slices, DESCRIPTOR(rt), {interval(slide)}, {interval(size)}) "
         "GROUP BY window_start, window_end, version, segment, cell"
     )
 
@@ -191,9 +201,9 @@ def _lines(tables: Any, spec: worker.Spec, stage: Stage, line: worker.Line, view
     function = f"{view}_line"
     tables.create_temporary_system_function(function, udf(write, result_type=_TEXT, func_type="pandas"))
     return (
-        f"SELECT {function}(version, segment, CAST(window_start AS STRING), "
+        f"SELECT {function}(version, segment, CAST(start_time AS STRING), "
         "ARRAY_AGG(CONCAT(CAST(cell AS STRING), ':', CAST(n AS STRING)))) AS line "
-        f"FROM {view} GROUP BY window_start, window_end, version, segment"
+        f"FROM {view} GROUP BY start_time, end_time, version, segment"
     )
 
 

@@ -118,17 +118,28 @@ def _prediction_rows(schema: EventSchema, bins: Mapping[str, Mapping[str, Bins]]
         at = versions == version
         names = profile.segment_names(schema, bins[version], table.filter(pa.array(at))).values()
         segments[at] = [profile.JOIN.join(row) for row in zip(*names, strict=True)] if schema.segments else ""
-    starts = profile.slice_starts(schema.windows, table["time"].to_numpy())
     ids, times, answers = (table[c].to_pylist() for c in ("id", "time", PREDICTION))
-    return [_join(*row) for row in zip(ids, times, versions, segments, starts, answers, strict=True)]
+    return [_join(*row) for row in zip(ids, times, versions, segments, answers, strict=True)]
 
 
 def outcome_cells(spec: Spec, columns: Mapping[str, npt.NDArray[np.object_]]) -> list[str]:
-    """Return the merged cells of joined predictions as joined text: start, version, segment, cell, n."""
+    """Return the merged cells of joined predictions as joined text: start, version, segment, cell, n.
+
+    *columns* are text: start (UTC), label_ms ("000..." where there is no label), label, prediction, version, segments.
+    """
     versions = set(columns["version"])
     bins = {v: b.bins for v in versions if (b := spec.baseline(v)) is not None}
-    merged = profile.merge(profile.count_outcomes(spec.schema, bins, columns))
-    return [_join(*asdict(c).values()) for c in merged]
+    unlabelled = np.array([int(ms) == 0 for ms in columns["label_ms"]])
+    rows = {
+        **columns,
+        "start": np.array([to_ms(_utc(s)) for s in columns["start"]], dtype=object),
+        "label": np.where(unlabelled, None, columns["label"]),
+    }
+    return [_join(*asdict(c).values()) for c in profile.merge(profile.count_outcomes(spec.schema, bins, rows))]
+
+
+def _utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def unpack(packed: Sequence[str]) -> Iterator[tuple[int, int]]:
@@ -189,6 +200,6 @@ Line = Callable[[Spec, Stage, str, str, datetime, Sequence[str]], str]
 
 def lines(line: Line, spec: Spec, stage: Stage, windows: Mapping[str, Any]) -> pd.Series:
     """Return *line* of every window in a batch of columns version, segment, start (text, UTC), cells."""
-    starts = (datetime.fromisoformat(s).replace(tzinfo=UTC) for s in windows["start"])
+    starts = map(_utc, windows["start"])
     rows = zip(windows["version"], windows["segment"], starts, windows["cells"], strict=True)
     return pd.Series([line(spec, stage, v, s, at, cells) for v, s, at, cells in rows], dtype=object)

@@ -135,3 +135,13 @@ def test_a_version_for_the_whole_log_fills_the_column(tmp_path: Path) -> None:
     table = codec.read_events(SCHEMA.model_copy(update={"version": "v7"}), "predictions", path).table
 
     assert ["v7"] * 3 == table["model_version"].to_pylist()
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
+def test_times_may_be_milliseconds_in_every_format(tmp_path: Path, suffix: str) -> None:
+    """Integers are milliseconds since the epoch, also where a text format or a bad neighbour makes them text."""
+    path = write(tmp_path / f"e{suffix}", [{**ROWS[0], "time": 1704067200000}])
+    if suffix == ".jsonl":
+        path.write_text(path.read_text() + "not json\n")
+
+    assert [1704067200000] == codec.read_events(SCHEMA, "predictions", path).table["time"].to_pylist()

@@ -1,0 +1,177 @@
+"""The profile job on real Flink: batch, stream and plain numpy agree on every integer, whatever the order of events."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from features import codec
+from features.schema import EventSchema, Kind, Task
+from features.window import UTC, Windows, to_ms
+from monitors import baseline_job, files_job, profile, run_job, worker
+from monitors.baseline import Baseline
+from monitors.policy import MonitorPolicy
+from monitors.report import Report, Stage
+from registry import publish
+
+pytestmark = pytest.mark.slow
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+SCHEMA = EventSchema(
+    model="m",
+    task=Task.BINARY,
+    features={"x": Kind.NUMERIC, "c": Kind.CATEGORICAL},
+    segments=("c",),
+    label_delay=timedelta(hours=6),
+    windows=Windows(size=timedelta(hours=6), slide=timedelta(hours=2), watermark_delay=timedelta(hours=1)),
+)
+POLICY = MonitorPolicy(bins=5, top=3)
+
+
+def event(i: int, at: datetime, rng: np.random.Generator) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a prediction and its label; every 50th has no x, every 70th an x that is not finite."""
+    x = None if i % 50 == 0 else float("inf") if i % 70 == 0 else round(float(rng.normal()), 3)
+    prediction = {"id": f"e{i}", "time": to_ms(at), "model_version": "v1", "x": x, "c": str(rng.choice(list("abcd"))),
+                  "prediction": round(float(rng.uniform(0.01, 0.99)), 4)}  # fmt: skip
+    known = at + timedelta(minutes=float(rng.uniform(1, 500)))  # some after the label delay
+    return prediction, {"id": f"e{i}", "time": to_ms(known), "label": int(rng.random() < prediction["prediction"])}
+
+
+def write(directory: Path, name: str, rows: list[dict[str, Any]]) -> None:
+    """Write *rows* as a file that appears at once."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / f".{name}").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    (directory / f".{name}").rename(directory / f"{name}.jsonl")
+
+
+@pytest.fixture(scope="module")
+def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three days of events, an hour a file, shuffled within the hour, some an hour late, one in 20 delivered twice."""
+    root, rng, shuffle = tmp_path_factory.mktemp("events"), np.random.default_rng(7), random.Random(7)
+    hours: dict[int, list[dict[str, Any]]] = {h: [] for h in range(74)}
+    labels: dict[int, list[dict[str, Any]]] = {h: [] for h in range(90)}
+    for i in range(72 * 40):
+        at = START + timedelta(minutes=1.5 * i)
+        prediction, label = event(i, at, rng)
+        hour = i // 40 + (1 if i % 33 == 0 else 0)  # late, within the watermark delay
+        hours[hour] += [prediction] * (2 if i % 20 == 0 else 1)
+        if i % 9:
+            labels[int((label["time"] - to_ms(START)) // 3_600_000)] += [label] * (2 if i % 13 == 0 else 1)
+    for hour, rows in hours.items():
+        shuffle.shuffle(rows)
+        write(root / "predictions", f"{hour:03}", rows)
+    for hour, rows in labels.items():
+        write(root / "labels", f"{hour:03}", rows)
+    with (root / "predictions" / "010.jsonl").open("a") as file:
+        file.write('{"id": "bad", "time": "soon"}\nnot json\n')
+    write(root / "predictions", "099", [{**event(0, START + timedelta(hours=100), rng)[0], "id": "last"}])
+    return root
+
+
+@pytest.fixture(scope="module")
+def published(events: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Baseline, Path]:
+    """The baseline of the first day, where a job can read it."""
+    state = tmp_path_factory.mktemp("state")
+    baseline = baseline_job.run(
+        SCHEMA, POLICY, version="v1", predictions=events / "predictions", labels=events / "labels",
+        start=START, end=START + timedelta(days=1), logs=state / "logs",
+    )  # fmt: skip
+    publish.publish_baseline(baseline, state / "baselines")
+    return baseline, state
+
+
+@pytest.fixture(scope="module")
+def runs(events: Path, published: tuple[Baseline, Path]) -> dict[str, run_job.Outcome]:
+    """The same events through the job in batch and in streaming mode."""
+    spec, directories = _spec(published), _directories(events)
+    logs = published[1] / "logs"
+    return {
+        "batch": run_job.run_once(spec, directories, logs),
+        "stream": run_job.run_once(spec, directories, logs, streaming=True),
+    }
+
+
+def _spec(published: tuple[Baseline, Path]) -> worker.Spec:
+    return worker.Spec(SCHEMA, POLICY, str(published[1] / "baselines" / "m"))
+
+
+def _directories(events: Path) -> files_job.Directories:
+    return files_job.Directories(str(events / "predictions"), str(events / "labels"))
+
+
+def test_batch_and_stream_report_the_same_bit_for_bit(runs: dict[str, run_job.Outcome]) -> None:
+    """Every report of the stream equals the batch's: counts, findings and digest."""
+    assert len(runs["batch"].reports) > 100
+    assert [r.digest for r in runs["batch"].reports] == [r.digest for r in runs["stream"].reports]
+
+
+def test_input_counts_equal_plain_numpy(
+    events: Path, published: tuple[Baseline, Path], runs: dict[str, run_job.Outcome]
+) -> None:
+    """A window's cells are what a loop over its events gives: late and repeated deliveries are in it."""
+    table = codec.read_events(SCHEMA, "predictions", events / "predictions").table
+    cells = list(profile.count_inputs(SCHEMA, {"v1": published[0].bins}, table))
+    for report in (r for r in runs["batch"].reports if r.stage is Stage.INPUTS):
+        inside = [
+            (c.cell, c.n)
+            for c in cells
+            if c.segment == report.segment and to_ms(report.window_start) <= c.start < to_ms(report.window_end)
+        ]
+        assert profile.layout(SCHEMA, published[0].bins, Stage.INPUTS).row(inside) == report.counts
+
+
+def test_outcomes_count_each_prediction_once_with_the_label_it_had_in_time(
+    events: Path, runs: dict[str, run_job.Outcome]
+) -> None:
+    """Coverage is one row a prediction, labelled where its label came within the label delay."""
+    known: dict[str, int] = {}
+    for row in codec.read_events(SCHEMA, "labels", events / "labels").table.to_pylist():
+        known[row["id"]] = row["time"]
+    times = {
+        r["id"]: r["time"] for r in codec.read_events(SCHEMA, "predictions", events / "predictions").table.to_pylist()
+    }
+    delay = to_ms(SCHEMA.label_delay)
+    reports = [r for r in runs["stream"].reports if r.stage is Stage.OUTCOMES and not r.segment]
+    assert len(reports) > 20
+    for report in reports:
+        seen = Counter(
+            i in known and known[i] <= t + delay
+            for i, t in times.items()
+            if to_ms(report.window_start) <= t < to_ms(report.window_end)
+        )
+        assert [seen[True], seen[False]] == report.counts["coverage"]
+
+
+def test_segments_add_up_to_all_traffic(runs: dict[str, run_job.Outcome]) -> None:
+    """In every window and stage the segments' rows sum to the rows of all traffic."""
+    total: Counter[tuple[Stage, datetime]] = Counter()
+    parts: Counter[tuple[Stage, datetime]] = Counter()
+    for r in runs["batch"].reports:
+        (parts if r.segment else total)[r.stage, r.window_start] += r.rows
+
+    assert total == parts
+
+
+def test_bad_records_are_dead_letters_and_nothing_else_stops(runs: dict[str, run_job.Outcome]) -> None:
+    """A line that is no JSON and one without a time are set aside with file and line, in both modes."""
+    for outcome in runs.values():
+        found = sorted((Path(r["path"]).name, r["reason"].split(" (")[0].split(":")[0]) for r in outcome.rejects)
+        assert [("010.jsonl", "not JSON"), ("010.jsonl", "time is not a time")] == found
+
+
+def test_the_baseline_holds_the_period_and_no_more(published: tuple[Baseline, Path]) -> None:
+    """The first day's slices are there, 12 of 2 hours; rows and counts agree; outcomes are counted too."""
+    baseline, _ = published
+    inputs = baseline.slices(Stage.INPUTS)
+
+    assert [to_ms(START) + 7_200_000 * i for i in range(12)] == [s.start for s in inputs]
+    assert baseline.rows == sum(sum(s.counts["x"]) for s in inputs)
+    assert 12 == len(baseline.slices(Stage.OUTCOMES))
+    assert {"", "c=a", "c=b", "c=c", "c=(other)"} >= {s.segment for s in baseline.inputs}
