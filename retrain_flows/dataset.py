@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from features.codec import ID, TIME, VERSION
 from features.schema import LABEL, PREDICTION, EventSchema, Task
 from features.scoring import Floats, Values
-from features.window import from_ms, to_ms
+from features.window import to_ms
 
 Objects = npt.NDArray[np.object_]
 
@@ -61,20 +61,23 @@ class Dataset:
             ids=self.ids[where],
         )
 
-    def between(self, start: datetime, end: datetime) -> Dataset:
-        """Return the rows with ``start <= time < end``."""
-        first, last = np.searchsorted(self.times, [to_ms(start), to_ms(end)])
-        return self.rows(slice(int(first), int(last)))
-
     def split(self, at: datetime) -> tuple[Dataset, Dataset]:
         """Return the rows before *at*, and the others."""
         cut = int(np.searchsorted(self.times, to_ms(at)))
         return self.rows(slice(cut)), self.rows(slice(cut, None))
 
-    @property
-    def span(self) -> tuple[datetime, datetime]:
-        """The times of the first and the last row. Undefined (an IndexError) when there is none."""
-        return from_ms(self.times[0]), from_ms(self.times[-1])
+    def followed_by(self, later: Dataset) -> Dataset:
+        """Return these rows and then those of *later*, none of which may be earlier."""
+        return replace(
+            later,
+            frame=pd.concat([self.frame, later.frame], ignore_index=True),
+            target=np.concatenate([self.target, later.target]),
+            logged=np.concatenate([self.logged, later.logged]),
+            versions=np.concatenate([self.versions, later.versions]),
+            times=np.concatenate([self.times, later.times]),
+            ids=np.concatenate([self.ids, later.ids]),
+            unusable=self.unusable + later.unusable,
+        )
 
     @cached_property
     def digest(self) -> str:
@@ -137,7 +140,8 @@ def _to_dataset(schema: EventSchema, table: pa.Table, as_of: datetime, unusable:
 
 
 def _floats(column: pa.ChunkedArray) -> Floats:
-    return np.asarray(column.to_numpy(), dtype=np.float64)
+    """Return numbers, NaN for what is none; the codec gives a binary label as text, since it is counted by category."""
+    return np.asarray(pd.to_numeric(column.to_pandas(), errors="coerce"), dtype=np.float64)
 
 
 def _objects(column: pa.ChunkedArray) -> Objects:

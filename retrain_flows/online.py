@@ -56,7 +56,7 @@ def learn(trainer: train.Trainer, champion: Any | None, data: Dataset, *, label_
     model = trainer.new() if champion is None else champion
     learner = _learner(trainer.path, model, None if champion is not None else data)
     warm_up = 0 if champion is not None else max(1, min(WARM_UP, len(data) // 5))
-    predictions = np.full(len(data), None if data.task is Task.MULTICLASS else np.nan)
+    predictions = scoring.unknown(data.task, len(data))
     with train.blame(trainer.path):
         for known, ask in _schedule(data, label_delay, warm_up):
             if len(known):

@@ -56,16 +56,11 @@ def blame(path: str) -> Iterator[None]:
 def load_trainer(path: str, project_dir: Path) -> Trainer:
     """Return the trainer at ``module:function``; the module may lie in *project_dir* or be an installed one.
 
-    *project_dir* is put at the end of the import path and stays there, since models need their own modules again when
-    they are loaded.
-
     Raises:
         TrainerError: there is no such module or function, or another module of that name comes first.
     """
     name, _, attribute = path.partition(":")
-    if str(project_dir) not in sys.path:
-        sys.path.append(str(project_dir))
-    importlib.invalidate_caches()
+    make_importable(project_dir)
     with blame(path):
         module = importlib.import_module(name)
     _need_own(module, name, project_dir)
@@ -74,6 +69,16 @@ def load_trainer(path: str, project_dir: Path) -> Trainer:
         msg = f"trainer {path}: {module.__file__} has no function {attribute}"
         raise errors.TrainerError(msg, hint="write it as module:function, as in train:make_model")
     return Trainer(path, function)
+
+
+def make_importable(project_dir: Path) -> None:
+    """Put the user's folder at the end of the import path, where it shadows nothing.
+
+    It stays there: a model needs its own modules again whenever it is loaded or used.
+    """
+    if str(project_dir) not in sys.path:
+        sys.path.append(str(project_dir))
+    importlib.invalidate_caches()
 
 
 def _need_own(module: ModuleType, name: str, project_dir: Path) -> None:
@@ -118,14 +123,13 @@ def out_of_sample(trainer: Trainer, data: Dataset, folds: int = FOLDS) -> Values
     if len(data) < 2 * folds:
         msg = f"{len(data)} rows are too few for {folds} stretches of time"
         raise errors.NotEnoughData(msg, hint="lengthen retrain.window")
-    parts: list[Values] = []
+    answers = scoring.unknown(data.task, len(data))
     for held_out in np.array_split(np.arange(len(data)), folds):
         others = np.ones(len(data), bool)
         others[held_out] = False
         model = fit_static(trainer, data.rows(others))
         with blame(trainer.path):
-            parts.append(scoring.score(model, data.rows(held_out).frame, data.task))
-    answers: Values = np.concatenate(parts, dtype=parts[0].dtype)
+            answers[held_out] = scoring.score(model, data.rows(held_out).frame, data.task)
     return answers
 
 

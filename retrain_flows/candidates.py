@@ -1,0 +1,114 @@
+"""Makes challengers, static and online, and takes each through the gate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from features import errors
+from features.scoring import Values
+from monitors import performance
+from monitors.report import Signal
+from registry import artifacts, queries
+from registry.records import Check, CheckResult, IncidentState, Version
+from retrain_flows import material, online, train, validate
+from retrain_flows.dataset import Dataset
+from retrain_flows.material import Material
+from retrain_flows.workspace import Workspace
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A trained model: the rows it has learned from, what it said of each without having seen it, and its parent.
+
+    *parent* is the version that an online model grew from, None for a new one.
+    """
+
+    mode: str
+    model: Any
+    rows: Dataset
+    out_of_sample: Values
+    parent: Version | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A candidate that has been through the gate. *artifact* is its model file, or why it cannot be stored."""
+
+    candidate: Candidate
+    artifact: bytes | errors.TrainerError
+    checks: tuple[Check, ...]
+
+    @property
+    def loss(self) -> float:
+        """Mean loss on the evaluation rows; infinite where it could not be measured."""
+        return min((c.numbers["challenger"] for c in self.checks if "challenger" in c.numbers), default=float("inf"))
+
+
+def make(ws: Workspace, mode: str, given: Material) -> Candidate:
+    """Return the challenger of *mode*. An online champion goes on learning where it stopped; else a new one starts.
+
+    Raises:
+        TrainerError: the user's trainer raised or returned something unusable.
+        NotEnoughData: there is nothing (new) to learn from.
+    """
+    if mode == "online" and given.version.mode == "online" and given.version.trained_until is not None:
+        _, unseen = given.training.split(given.version.trained_until)
+        return fit(ws, mode, unseen, parent=given.version)
+    return fit(ws, mode, given.training)
+
+
+def fit(ws: Workspace, mode: str, rows: Dataset, *, parent: Version | None = None) -> Candidate:
+    """Return a model of *mode* that has learned from *rows*, after whatever its *parent* had learned.
+
+    Raises:
+        TrainerError: the user's trainer raised or returned something unusable.
+        NotEnoughData: there are too few rows.
+    """
+    trainer = train.load_trainer(ws.trainers.trainers[mode], ws.project_dir)
+    if mode == "static":
+        return Candidate(mode, train.fit_static(trainer, rows), rows, train.out_of_sample(trainer, rows))
+    grown = None if parent is None else material.load(ws, parent)
+    learned = online.learn(trainer, grown, rows, label_delay=ws.schema.label_delay)
+    return Candidate(mode, learned.model, rows, learned.predictions, parent)
+
+
+def judge(ws: Workspace, candidate: Candidate, given: Material) -> Judged:
+    """Take *candidate* through the gate on the evaluation rows."""
+    baseline = queries.baseline_of(ws.registry, ws.model, given.version.version)
+    artifact = _dump(candidate.model)
+    trial = validate.Trial(
+        challenger=candidate.model,
+        artifact=artifact,
+        champion=given.answers,
+        evaluation=given.evaluation,
+        schema=ws.schema,
+        sd=performance.label_sd(baseline.bins) if baseline else 1.0,
+        quality=open_quality(ws),
+        trust=ws.trainers.trust,
+    )
+    return Judged(candidate, artifact, (_data(candidate, given), *validate.gate(trial, ws.trainers.gate)))
+
+
+def _data(candidate: Candidate, given: Material) -> Check:
+    """Say what was learned from, so that it can be made again and compared."""
+    rows, left_out = candidate.rows, candidate.rows.unusable
+    got = (
+        f"{len(rows)} rows (sha256 {rows.digest[:16]}), {left_out} unusable labels, {given.rejected} unreadable records"
+    )
+    return Check(name="data", result=CheckResult.PASS, got=got, want="on record", numbers={"rows": len(rows)})
+
+
+def open_quality(ws: Workspace) -> Sequence[str]:
+    """Return the quality incidents that are not resolved, in words: they veto retraining."""
+    every = queries.incidents(ws.registry, ws.model)
+    live = [i for i in every if i.signal == Signal.QUALITY.value and i.state is not IncidentState.RESOLVED]
+    return [f"quality incident {i.id} is open since {i.opened_at:%Y-%m-%d %H:%M}" for i in live]
+
+
+def _dump(model: Any) -> bytes | errors.TrainerError:
+    try:
+        return artifacts.dump_model(model)
+    except errors.TrainerError as error:
+        return error

@@ -1,0 +1,121 @@
+"""From judged candidates to a champion with a baseline of its own, or to the reasons why not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+
+from features import errors, scoring
+from features.scoring import Values
+from features.window import from_ms, to_ms
+from registry import moves, publish, queries
+from registry.records import RetrainRun, RunState, Version
+from retrain_flows import reference, validate
+from retrain_flows.candidates import Candidate, Judged
+from retrain_flows.dataset import Dataset
+from retrain_flows.material import Material
+from retrain_flows.workspace import Workspace
+
+
+def settle(ws: Workspace, run: RetrainRun, given: Material, judged: Sequence[Judged], now: datetime) -> RetrainRun:
+    """End *run*: promote the candidate of the lowest loss among those that passed, or reject all with their reasons.
+
+    Every candidate is registered with its checks. The winner gets its baseline before it is promoted, so that from its
+    first answer on there is something to compare it with.
+
+    Raises:
+        StaleChampion: somebody else promoted since the champion was read.
+    """
+    reg, named = ws.registry, [(_register(ws, run, given, j, now), j) for j in judged]
+    passing = [(name, j) for name, j in named if validate.passed(j.checks)]
+    if not passing:
+        why = " | ".join(f"{name} ({j.candidate.mode}): {validate.reasons(j.checks)}" for name, j in named)
+        return moves.finish_run(reg, run.id, state=RunState.REJECTED, reason=why, now=now)
+    name, best = min(passing, key=lambda item: item[1].loss)
+    moves.set_challenger(reg, run.id, name, now=now)
+    rows, answers = _with_held_out(best.candidate, given)
+    rebaseline(ws, name, rows, answers, now=now)
+    moves.promote(
+        reg,
+        model=ws.model,
+        version=name,
+        expected_generation=given.champion.generation,
+        decision_id=run.decision_id,
+        run_id=run.id,
+        effective_at=run.as_of,
+        actor=next(d.actor for d in queries.decisions(reg, ws.model) if d.id == run.decision_id),
+        reason=f"{best.candidate.mode} challenger passed its gate: {_loss(best)}",
+        now=now,
+    )
+    return next(r for r in queries.runs(reg, ws.model) if r.id == run.id)
+
+
+def rebaseline(ws: Workspace, version: str, rows: Dataset, answers: Values, *, now: datetime) -> None:
+    """Compute the baseline of *version* from *rows* and its *answers* out of sample, store it and publish it to jobs.
+
+    Raises:
+        NotEnoughData: no row has an answer.
+        EngineError: the baseline job failed.
+    """
+    known = scoring.known(answers)
+    rows, answers = rows.rows(known), answers[known]
+    if len(rows) == 0:
+        msg = f"no row of {ws.model} {version} has a prediction out of sample"
+        raise errors.NotEnoughData(msg, hint="lengthen retrain.window, or wait for more labels")
+    at = reference.place(ws.state, ws.model, version)
+    reference.write(at, ws.schema, version, rows, answers)
+    windows = ws.schema.windows
+    start, last = (windows.slice_start(int(ms)) for ms in rows.times[[0, -1]])
+    baseline = ws.build_baseline(
+        ws.schema,
+        ws.monitor,
+        version=version,
+        predictions=at.predictions,
+        labels=at.labels,
+        start=from_ms(start),
+        end=from_ms(last + to_ms(windows.slide)),
+    )
+    moves.store_baseline(ws.registry, baseline, now=now)
+    publish.publish_baseline(baseline, ws.state / "baselines")
+
+
+def describe(ws: Workspace, candidate: Candidate, artifact: bytes | None, *, until: datetime, now: datetime) -> Version:
+    """Return *candidate* as the registry knows it, under the next free name; its model file is stored.
+
+    *until* is the moment up to which it has learned.
+    """
+    rows, parent = candidate.rows, candidate.parent
+    return Version(
+        model=ws.model,
+        version=moves.next_version(ws.registry, ws.model),
+        mode=candidate.mode,
+        artifact=None if artifact is None else ws.registry.artifacts.put(artifact),
+        parent=parent and parent.version,
+        parent_digest=parent and parent.artifact,
+        trained_from=from_ms(int(rows.times[0])),
+        trained_until=until,
+        rows=len(rows),
+        created_at=now,
+    )
+
+
+def _register(ws: Workspace, run: RetrainRun, given: Material, judged: Judged, now: datetime) -> str:
+    artifact = judged.artifact if isinstance(judged.artifact, bytes) else None
+    version = describe(ws, judged.candidate, artifact, until=given.until, now=now)
+    numbers = {k: v for c in judged.checks for k, v in c.numbers.items() if c.name == "loss"}
+    moves.add_version(ws.registry, version.model_copy(update={"metrics": numbers}))
+    named = [c.model_copy(update={"version": version.version}) for c in judged.checks]
+    moves.record_checks(ws.registry, run.id, named, now=now)
+    return version.version
+
+
+def _with_held_out(candidate: Candidate, given: Material) -> tuple[Dataset, Values]:
+    """Return all that the candidate answered without having seen it: its training's rows, then the gate's."""
+    held_out = scoring.score(candidate.model, given.evaluation.frame, given.evaluation.task)
+    return candidate.rows.followed_by(given.evaluation), np.concatenate([candidate.out_of_sample, held_out])
+
+
+def _loss(judged: Judged) -> str:
+    return next(c.got for c in judged.checks if c.name == "loss")

@@ -1,0 +1,101 @@
+"""A retrain from decision to promotion as plain steps; `flows.py` runs the same steps as Prefect tasks.
+
+    begin -> gather -> make and judge (each mode) -> settle: promote the best that passed, or reject with reasons
+
+Whatever happens is on record: a challenger that fails the gate is a result, a step that raises ends the run as failed.
+A run that was killed is taken up again from its beginning, with what was known then (`as_of`), and promotes once.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from features import errors
+from registry import moves, queries
+from registry.records import Decision, RetrainRun, RunState
+from retrain_flows import candidates, material, promote
+from retrain_flows.workspace import Workspace
+
+Call = Callable[..., Any]
+"""How a step is called: plainly, or as a task of an orchestrator."""
+STEPS = (material.gather, candidates.make, candidates.judge, promote.settle)
+"""What :func:`run` calls through its *call*."""
+
+
+def plainly(step: Callable[..., Any], *args: Any) -> Any:
+    """Call *step* as any function is called."""
+    return step(*args)
+
+
+def run(
+    ws: Workspace,
+    decision: Decision,
+    *,
+    as_of: datetime,
+    now: datetime,
+    call: Call = plainly,
+    flow_run: str | None = None,
+) -> RetrainRun:
+    """Carry out *decision* with what is known at *as_of* (event time) and return the finished run.
+
+    A decision that has been carried out already is not carried out again. One whose run was cut short keeps the *as_of*
+    that its run began with.
+
+    Raises:
+        IllegalMove: the model is being retrained by another process, or another run of it was cut short.
+        LeewayError: a step failed; the run is on record as failed, with the reason. So is it for any other exception.
+    """
+    with _alone(ws.state / "locks" / f"{ws.model}.lock"):
+        known = _run_of(ws, decision)
+        begun = known or moves.start_run(ws.registry, decision_id=decision.id, as_of=as_of, flow_run=flow_run, now=now)
+        if begun.state is not RunState.RUNNING:
+            return begun
+        with _on_record(ws, begun, now):
+            given = call(material.gather, ws, begun)
+            judged = []
+            for mode in ws.trainers.trainers:
+                candidate = call(candidates.make, ws, mode, given)
+                judged.append(call(candidates.judge, ws, candidate, given))
+            done: RetrainRun = call(promote.settle, ws, begun, given, judged, order.now)
+        return done
+
+
+def _begin(ws: Workspace, order: Order) -> RetrainRun:
+    known = [r for r in queries.runs(ws.registry, ws.model) if r.decision_id == order.decision.id]
+    if known:
+        return known[0]
+    return moves.start_run(
+        ws.registry, decision_id=order.decision.id, as_of=order.as_of, flow_run=order.flow_run, now=order.now
+    )
+
+
+@contextmanager
+def _on_record(ws: Workspace, begun: RetrainRun, now: datetime) -> Iterator[None]:
+    """Record whatever raises as the run's failure, and let it go on."""
+    try:
+        yield
+    except Exception as error:
+        message = error.message if isinstance(error, errors.LeewayError) else f"{type(error).__name__}: {error}"
+        moves.finish_run(ws.registry, begun.id, state=RunState.FAILED, reason=message, now=now)
+        raise
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold the lock file *path*; the system lets go of it when the process ends, however it ends.
+
+    It only saves double work on one machine: that two processes cannot promote twice is the registry's doing.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            msg = f"{path.stem} is being retrained by another process"
+            raise errors.IllegalMove(msg, hint="wait for it to end") from error
+        yield
