@@ -37,11 +37,27 @@ def score(model: Any, frame: pd.DataFrame, task: Task) -> Values:
         TrainerError: the model has neither ``predict_one`` nor ``predict``, or a binary one gives no probabilities.
     """
     if len(frame) == 0:
-        return np.empty(0, object if task is Task.MULTICLASS else np.float64)
+        return unknown(task, 0)
     answers = _one_by_one(model, frame, task) if hasattr(model, "predict_one") else _at_once(model, frame, task)
     if task is Task.MULTICLASS:
         return np.array([None if a is None else str(a) for a in answers], dtype=object)
     return np.asarray(answers, dtype=np.float64).reshape(-1)
+
+
+def unknown(task: Task, n: int) -> Values:
+    """Return *n* answers that nobody has given: NaN, or None where answers are classes.
+
+    >>> unknown(Task.BINARY, 2).tolist(), unknown(Task.MULTICLASS, 1).tolist()
+    ([nan, nan], [None])
+    """
+    return np.full(n, None, dtype=object) if task is Task.MULTICLASS else np.full(n, np.nan)
+
+
+def known(answers: Values) -> npt.NDArray[np.bool_]:
+    """Return which of *answers* have been given and are finite."""
+    if answers.dtype == object:
+        return np.array([a is not None for a in answers], dtype=bool)
+    return np.asarray(np.isfinite(answers), dtype=bool)
 
 
 def records(frame: pd.DataFrame) -> Iterator[dict[Hashable, Any]]:

@@ -1,4 +1,4 @@
-"""The reconciler: looks at the registry, and makes sure that every incident gets its decision and every decision its run.
+"""The reconciler: makes sure that every incident gets its decision, and every decision to retrain its run.
 
 A wake-up call may be lost; whoever calls this again, a minute later or after a crash, finds what is left to do.
 """

@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,39 +24,43 @@ from retrain_flows.workspace import Workspace
 
 Call = Callable[..., Any]
 """How a step is called: plainly, or as a task of an orchestrator."""
-STEPS = (material.gather, candidates.make, candidates.judge, promote.settle)
+STEPS: tuple[Call, ...] = (material.gather, candidates.make, candidates.judge, promote.settle)
 """What :func:`run` calls through its *call*."""
 
 
-def plainly(step: Callable[..., Any], *args: Any) -> Any:
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be carried out: *decision*, with what is known at *as_of* (event time).
+
+    *now* stamps what is written; *flow_run* names the orchestrator's run, if there is one.
+    """
+
+    decision: Decision
+    as_of: datetime
+    now: datetime
+    flow_run: str | None = None
+
+
+def plainly(step: Call, *args: Any) -> Any:
     """Call *step* as any function is called."""
     return step(*args)
 
 
-def run(
-    ws: Workspace,
-    decision: Decision,
-    *,
-    as_of: datetime,
-    now: datetime,
-    call: Call = plainly,
-    flow_run: str | None = None,
-) -> RetrainRun:
-    """Carry out *decision* with what is known at *as_of* (event time) and return the finished run.
+def run(ws: Workspace, order: Order, *, call: Callable[..., Any] = plainly) -> RetrainRun:
+    """Carry out *order* and return the finished run.
 
     A decision that has been carried out already is not carried out again. One whose run was cut short keeps the *as_of*
     that its run began with.
 
     Raises:
-        IllegalMove: the model is being retrained by another process, or another run of it was cut short.
+        IllegalMove: another process is retraining the model, or another run of it is not finished.
         LeewayError: a step failed; the run is on record as failed, with the reason. So is it for any other exception.
     """
     with _alone(ws.state / "locks" / f"{ws.model}.lock"):
-        known = _run_of(ws, decision)
-        begun = known or moves.start_run(ws.registry, decision_id=decision.id, as_of=as_of, flow_run=flow_run, now=now)
+        begun = _begin(ws, order)
         if begun.state is not RunState.RUNNING:
             return begun
-        with _on_record(ws, begun, now):
+        with _on_record(ws, begun, order.now):
             given = call(material.gather, ws, begun)
             judged = []
             for mode in ws.trainers.trainers:
@@ -66,9 +71,9 @@ def run(
 
 
 def _begin(ws: Workspace, order: Order) -> RetrainRun:
-    known = [r for r in queries.runs(ws.registry, ws.model) if r.decision_id == order.decision.id]
-    if known:
-        return known[0]
+    for known in queries.runs(ws.registry, ws.model):
+        if known.decision_id == order.decision.id:
+            return known
     return moves.start_run(
         ws.registry, decision_id=order.decision.id, as_of=order.as_of, flow_run=order.flow_run, now=order.now
     )
@@ -89,7 +94,7 @@ def _on_record(ws: Workspace, begun: RetrainRun, now: datetime) -> Iterator[None
 def _alone(path: Path) -> Iterator[None]:
     """Hold the lock file *path*; the system lets go of it when the process ends, however it ends.
 
-    It only saves double work on one machine: that two processes cannot promote twice is the registry's doing.
+    It only saves double work on one machine: that a decision is carried out once is the registry's doing.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
