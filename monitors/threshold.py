@@ -1,0 +1,147 @@
+"""The line a distance has to cross, from what chance does at these sizes and from what the baseline itself has done.
+
+Promised: where slices are exchangeable and rows within them independent, one distance exceeds its line with about the
+asked probability or less. Where the baseline's own windows differ by more than sampling, the line is raised to match:
+their excess variance is added to the noise (a moment estimate, as DerSimonian and Laird 1986 do between studies), and
+no window alarms that is nearer to the baseline than one of its own runs was to the rest.
+
+Not promised: a rate over time (overlapping windows repeat one another), nor any rate for a series that trends, has a
+season longer than the baseline, or a handful of runs only; the raised line is then a judgement, not a level.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import special
+
+from monitors import null
+from monitors.bins import CategoricalBins, Counts, NumericBins
+from monitors.distance import Distances, js_distance_log2
+
+
+@dataclass(frozen=True)
+class Line:
+    """What has to be crossed: *value*, of which *sampling* is what chance alone reaches at the level."""
+
+    value: float
+    sampling: float
+
+
+def compared(bins: NumericBins | CategoricalBins) -> list[int]:
+    """Return the cells that distances compare: finite values from low to high, or categories and unseen ones.
+
+    Missing and non-finite values are left to :mod:`monitors.quality`.
+    """
+    return list(bins.ordered) if isinstance(bins, NumericBins) else list(range(bins.body + 1))
+
+
+def runs(slices: Counts, length: int) -> Counts:
+    """Return the counts of every run of *length* consecutive slices, (runs, cells); none below two runs' worth.
+
+    >>> runs(np.array([[1], [2], [3], [4]]), 2).tolist()
+    [[3], [5], [7]]
+    >>> runs(np.array([[1], [2], [3]]), 2).shape
+    (0, 1)
+    """
+    if len(slices) < 2 * length:
+        return np.zeros((0, slices.shape[1]), np.int64)
+    upto = np.vstack([np.zeros((1, slices.shape[1]), np.int64), np.cumsum(slices, axis=0)])
+    return np.asarray(upto[length:] - upto[:-length])
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """One variable of the baseline on its compared cells: the *total* and every window-length run, (runs, cells)."""
+
+    total: Counts
+    blocks: Counts
+
+    @cached_property
+    def rows(self) -> int:
+        """Values in the baseline."""
+        return int(self.total.sum())
+
+    @cached_property
+    def shares(self) -> tuple[float, ...]:
+        """The shares the null draws from, sorted: the distance does not mind the order, so more variables share one."""
+        return tuple(sorted(null.smoothed_shares(self.total)))
+
+    @cached_property
+    def largest(self) -> float:
+        """The largest distance of a run from the rest of the baseline; 0 where there are no runs."""
+        return float(self._distances.max(initial=0.0))
+
+    @cached_property
+    def excess(self) -> float:
+        """By how much the runs' mean squared distance exceeds what sampling explains; 0 at least."""
+        n = self._sizes
+        if len(n) == 0:
+            return 0.0
+        typical = int(np.median(n))
+        unit = self._null(typical, 0.5).mean_square / (1 / typical + 1 / self.rows)
+        return max(0.0, float((self._distances**2 - unit * (1 / n + 1 / (self.rows - n))).mean()))
+
+    def line(self, n: int, level: float) -> Line:
+        """Return the line for a window of *n* rows at *level*. Both sides need a row at least."""
+        chance = self._null(n, level)
+        raised = chance.quantile * math.sqrt(self._swell(chance, level))
+        return Line(max(raised, self.largest), chance.quantile)
+
+    def rows_needed(self, n: int, level: float, effect: float) -> tuple[int, int]:
+        """Return (window rows, baseline rows) at which chance alone stays below *effect* at *level*.
+
+        The baseline's are its own if a larger window suffices; otherwise both are the same, larger number.
+        """
+        unit = (self._null(n, level).quantile / effect) ** 2 / (1 / n + 1 / self.rows)
+        left = 1 / unit - 1 / self.rows
+        if left > 0.1 / unit:  # a baseline just large enough would ask for endless windows
+            return _round_up(1 / left), self.rows
+        return _round_up(2 * unit), _round_up(2 * unit)
+
+    def _swell(self, chance: null.Null, level: float) -> float:
+        return _quantile(chance, self.excess, level) / _quantile(chance, 0.0, level)
+
+    def _null(self, n: int, level: float) -> null.Null:
+        return null.at_sizes(js_distance_log2, self.shares, n=n, m=self.rows, level=level)
+
+    @cached_property
+    def _usable(self) -> Counts:
+        n = self.blocks.sum(axis=1)
+        return np.asarray(self.blocks[(n > 0) & (n < self.rows)])
+
+    @cached_property
+    def _sizes(self) -> Counts:
+        return np.asarray(self._usable.sum(axis=1))
+
+    @cached_property
+    def _distances(self) -> Distances:
+        return js_distance_log2(self.total - self._usable, self._usable)
+
+
+def reference(slices: Counts, cells: list[int], length: int) -> Reference:
+    """Return the reference of one variable from its *slices* (slices, all cells), for windows of *length* slices."""
+    kept = slices[:, cells] if len(slices) else np.zeros((0, len(cells)), np.int64)
+    return Reference(kept.sum(axis=0), runs(kept, length))
+
+
+def _round_up(rows: float) -> int:
+    """Round up to two digits: a sample size is a plan, not a measurement."""
+    step = math.pow(10, max(0, math.floor(math.log10(rows)) - 1))
+    return round(math.ceil(rows / step) * step)
+
+
+def _quantile(chance: null.Null, excess: float, level: float) -> float:
+    """Return the quantile of the squared distance when windows also differ by *excess* along one direction.
+
+    By chance the square is about ``s chi2(k)``; a wobble of variance *excess* along any one direction makes it
+    ``(s + excess) chi2(1) + s chi2(k - 1)``, whose tail Pearson's three moments give (Imhof 1961, within 7 %).
+    """
+    s = chance.variance_square / (2 * chance.mean_square)
+    k = chance.mean_square / s
+    one, two, three = (s**i * (k - 1) + (s + excess) ** i for i in (1, 2, 3))
+    chi2 = 2 * special.gammainccinv(two**3 / three**2 / 2, level)
+    return float(one + three / two * (chi2 - two**3 / three**2))
