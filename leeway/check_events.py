@@ -16,7 +16,7 @@ from features.schema import LABEL, PREDICTION, Role, Task
 from features.window import format_span, from_ms, to_ms
 from leeway import sample
 from leeway.checks import Check, Result
-from leeway.explain import did_you_mean
+from leeway.explain import count, did_you_mean
 from leeway.project import Model
 from leeway.sample import Sample
 from monitors import performance
@@ -87,7 +87,7 @@ def _decoded(model: Model, role: Role, files: list[Path]) -> Found:
     """Yield whether rows can be read and their times make sense; the sample, if any row can be used."""
     name, taken = f"{model.name}: {role}", sample.take(model.schema, role, files)
     rows, bad = taken.table.num_rows, taken.rejects
-    scope = f"all {len(files)} files" if taken.complete else "the first files"
+    scope = count(len(files), "file") if taken.complete else "the first files"
     if bad:
         share = f"{len(bad)} of {rows + len(bad)} rows are set aside"
         first = f"{Path(bad[0].path).name}:{bad[0].line}: {bad[0].reason}"
@@ -96,7 +96,7 @@ def _decoded(model: Model, role: Role, files: list[Path]) -> Found:
         yield Check(name, "error", f"no usable row in {scope}")
         return None
     start, end = (from_ms(value.as_py()) for value in pc.min_max(taken.table[codec.TIME]).values())
-    yield Check(name, "ok", f"{rows} rows in {scope}, {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC")
+    yield Check(name, "ok", f"{count(rows, 'row')} in {scope}, {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC")
     yield from _times(name, taken)
     return taken
 
@@ -125,7 +125,7 @@ def _features(model: Model, taken: Sample) -> Iterator[Check]:
             many = f"{distinct} segments are many: each needs rows of its own in every window"
             yield Check(f"{model.name}: {feature}", "warning", many)
     if not dull:
-        yield Check(f"{model.name}: features", "ok", f"{len(model.schema.features)} features vary")
+        yield Check(f"{model.name}: features", "ok", f"{count(len(model.schema.features), 'feature')}, none constant")
 
 
 def _first_valid(taken: Sample, column: str) -> object:

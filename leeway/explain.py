@@ -34,6 +34,15 @@ def did_you_mean(word: object, known: Sequence[str]) -> str:
     return f"; did you mean `{close[0]}`?" if close else ""
 
 
+def count(n: int, thing: str) -> str:
+    """Return how many of a thing there are.
+
+    >>> count(1, "file"), count(2, "file")
+    ('1 file', '2 files')
+    """
+    return f"{n} {thing}{'' if n == 1 else 's'}"
+
+
 def known_keys(key: Key) -> list[str]:
     """Return the keys that a project file may hold under *key*, in the order of the documentation.
 

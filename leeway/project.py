@@ -116,7 +116,7 @@ def _read(path: Path) -> str:
 
 def _refusal(path: Path, problems: Sequence[locate.Problem]) -> ProjectError:
     ordered = sorted(problems, key=lambda p: (p.line, p.column))
-    head = f"{path.name} has {len(ordered)} problem{'s' if len(ordered) > 1 else ''}"
+    head = f"{path.name} has {explain.count(len(ordered), 'problem')}"
     lines = "\n".join(f"  {path.name}:{problem}" for problem in ordered)
     return ProjectError(f"{head}\n{lines}", hint="`leeway schema` describes every key")
 

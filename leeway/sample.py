@@ -46,9 +46,9 @@ def rows(path: Path, limit: int = 1000) -> pa.Table:
             return pa.Table.from_batches(itertools.islice(file.iter_batches(limit), 1), file.schema_arrow)
         if kind == "csv":
             with pa_csv.open_csv(path) as reader:
-                return pa.Table.from_batches([reader.read_next_batch()]).slice(0, limit)
+                return pa.Table.from_batches(itertools.islice(reader, 1), reader.schema).slice(0, limit)
         return _json_rows(path, limit)
-    except (pa.ArrowException, OSError, ValueError, StopIteration) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         msg = f"{path} cannot be read as {kind}: {error}"
         raise DataError(msg, hint="open it in an editor: is it what its name says, and whole?") from error
 

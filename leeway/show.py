@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -55,6 +56,13 @@ def _plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+@contextmanager
+def working(text: str) -> Iterator[None]:
+    """Show that something long is going on, on stderr, until the block ends."""
+    with err.status(text):
+        yield
 
 
 def note(text: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -56,6 +55,9 @@ def write(
     if path.exists() and not force:
         msg = f"{path} is already there"
         raise ProjectError(msg, hint="--force writes over it; `--project` names another file")
+    if model and model != _name(model):
+        msg = f"{model!r} cannot be a model's name"
+        raise ProjectError(msg, hint=f"use letters, digits, - and _, like {_name(model)}")
     found = guess(sample.rows(_first(source), ROWS), task)
     name = _name(path.parent.name)
     lines = "".join(_lines(found, path.parent, _folder(source), name, model or name))
@@ -79,7 +81,7 @@ def _lines(found: Guess, home: Path, predictions: Path, name: str, model: str) -
     for column, (kind, remark) in found.features.items():
         yield f"      {yaml_text(column)}: {kind.value}{'  # ' + remark if remark else ''}\n"
     for column, why in found.left_out.items():
-        yield f"      # left out: {column}: {why}\n"
+        yield f"      # left out: {yaml_text(column)}: {why}\n"
     categories = [column for column, (kind, _) in found.features.items() if kind is Kind.CATEGORICAL]
     yield _TAIL.replace("{example}", f", for instance [{yaml_text(categories[0])}]" if categories else "")
 
@@ -131,7 +133,13 @@ def yaml_text(text: str) -> str:
     ('air_temp', '"null"', '"12"', '"a: b"')
     """
     plain = re.fullmatch(r"[A-Za-z_.][\w./-]*", text) and text.lower() not in _RESERVED
-    return text if plain else json.dumps(text, ensure_ascii=False)
+    return text if plain else '"' + "".join(map(_escaped, text)) + '"'
+
+
+def _escaped(character: str) -> str:
+    if character in '"\\':
+        return f"\\{character}"
+    return character if character.isprintable() else f"\\U{ord(character):08x}"
 
 
 _RESERVED = {"null", "true", "false", "yes", "no", "on", "off", "y", "n", ".nan", ".inf", ".", ".."}

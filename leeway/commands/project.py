@@ -11,6 +11,7 @@ import typer
 
 from features.schema import Task
 from leeway import check_events, checks, sections, show, starter
+from leeway.explain import count
 from leeway.project import FILE_NAME, Project
 
 
@@ -41,17 +42,18 @@ def init(
 def check(ctx: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Check the project file and all it points to: events, trainers, variables. Exit code 1 if anything fails."""
     project = Project.load(ctx.obj)
-    found = [checks.Check("project file", "ok", f"{project.path.name}: {len(project.models)} model(s)")]
+    found = [checks.Check("project file", "ok", f"{project.path.name}: {count(len(project.models), 'model')}")]
     found += checks.surroundings(project)
     found += itertools.chain.from_iterable(check_events.events(model) for model in project.models.values())
-    count = Counter(c.result for c in found)
+    tally = Counter(c.result for c in found)
     if as_json:
         rows = [{"name": c.name, "result": c.result, "message": c.message} for c in found]
-        show.as_json({"ok": not count["error"], "checks": rows})
+        show.as_json({"ok": not tally["error"], "checks": rows})
     else:
         show.table(f"{project.name}", ("what", "result", "found"), [(c.name, c.result, c.message) for c in found])
-        show.note(f"\n{count['ok']} ok, {count['warning']} warnings, {count['error']} errors")
-    if count["error"]:
+        warnings, errors = (count(tally[kind], kind) for kind in ("warning", "error"))
+        show.note(f"\n{tally['ok']} ok, {warnings}, {errors}")
+    if tally["error"]:
         raise typer.Exit(1)
 
 

@@ -1,0 +1,128 @@
+"""The monitor at work: what the streaming job commits goes to the registry or to the dead letters, once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import filelock
+
+from features.errors import EngineError
+from features.window import from_ms
+from leeway import wiring
+from leeway.context import Context
+from leeway.project import Model
+from monitors import run_job
+from monitors.report import Report
+from registry import ingest
+from registry.ingest import Ingested
+from retrain_flows.policy import Reaction
+
+
+@dataclass
+class Tally:
+    """What a monitor has seen since it started. *newest* is the time of the newest prediction."""
+
+    rows: dict[str, int] = field(default_factory=lambda: {"predictions": 0, "labels": 0})
+    rejected: int = 0
+    stored: int = 0
+    revised: int = 0
+    newest: datetime | None = None
+    last_window: datetime | None = None
+    opened: list[str] = field(default_factory=list)
+
+    def progress(self, line: str) -> None:
+        """Add one chunk's line of progress."""
+        told = json.loads(line)
+        self.rows[told["role"]] += told["rows"]
+        self.rejected += told["rejected"]
+        if told["newest"]:
+            at = from_ms(told["newest"])
+            self.newest = max(self.newest or at, at)
+
+    def ingested(self, reports: list[Report], result: Ingested) -> None:
+        """Add what a batch of reports changed."""
+        self.stored += result.stored
+        self.revised += result.revised
+        self.opened += [f"{i.signal} of {i.version}" for i in result.opened]
+        ends = [r.window_end for r in reports]
+        self.last_window = max([*ends, *([self.last_window] if self.last_window else [])], default=None)
+
+
+@dataclass(frozen=True)
+class Watch:
+    """One model being watched: where its reports and dead letters go. *clock* tells the time that is recorded."""
+
+    opened: Context
+    model: Model
+    clock: Callable[[], datetime]
+    tally: Tally = field(default_factory=Tally)
+
+    @property
+    def dead_letters(self) -> Path:
+        """The folder of records that could not be used, as lines of JSON with file, line and reason."""
+        return self.opened.dir / "dead_letters" / self.model.name
+
+    def store(self, lines: list[str]) -> None:
+        """Write the reports in *lines* to the registry, in one transaction; known ones change nothing."""
+        reports = [Report.model_validate_json(line) for line in lines]
+        ignored = frozenset(k for k, v in self.model.signals if v is Reaction.IGNORE)
+        result = ingest.ingest(self.opened.registry, reports, now=self.clock(), ignore=ignored)
+        self.tally.ingested(reports, result)
+
+    def once(self) -> Tally:
+        """Report on every window that the events at hand have closed, in batch."""
+        spec, source = wiring.spec(self.opened, self.model), wiring.directories(self.model)
+        outcome = run_job.run_once(spec, source, self.opened.dir / "logs")
+        self.store([r.model_dump_json() for r in outcome.reports])
+        self._bury("once", [json.dumps(r, sort_keys=True) for r in outcome.rejects])
+        for line in outcome.progress:
+            self.tally.progress(json.dumps(line))
+        return self.tally
+
+    @contextmanager
+    def live(self) -> Iterator[Callable[[], int]]:
+        """Run the streaming job; the callable takes over what it has committed, and returns how many files of reports.
+
+        Raises:
+            EngineError: another monitor of this model is running, or the job fails.
+        """
+        with self._alone():
+            spec, name = wiring.spec(self.opened, self.model), wiring.job_name(self.model)
+            job = run_job.start(spec, wiring.directories(self.model), self.opened.dir, name)
+            try:
+                yield lambda: self._take(job)
+            finally:
+                job.stop()
+
+    def _take(self, job: run_job.Live) -> int:
+        job.check()
+        job.take(job.outputs.progress, lambda lines: [self.tally.progress(line) for line in lines])
+        for path in run_job.committed(job.outputs.rejects):
+            self.dead_letters.mkdir(parents=True, exist_ok=True)
+            path.rename(self.dead_letters / f"{path.name}.jsonl")
+        return job.take(job.outputs.reports, self.store)
+
+    def _bury(self, name: str, lines: list[str]) -> None:
+        if lines:
+            self.dead_letters.mkdir(parents=True, exist_ok=True)
+            (self.dead_letters / f"{name}.jsonl").write_text("".join(f"{line}\n" for line in lines))
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        lock = filelock.FileLock(self.opened.dir / f"monitor-{self.model.name}.lock", timeout=0)
+        try:
+            with lock:
+                yield
+        except filelock.Timeout as error:
+            msg = f"{self.model.name} is already being monitored from {self.opened.dir}"
+            raise EngineError(msg, hint="stop the other `leeway monitor` first") from error
+
+
+def dead_letters(folder: Path) -> int:
+    """Return the number of records set aside in *folder*."""
+    return sum(len(p.read_text().splitlines()) for p in folder.glob("*.jsonl"))

@@ -1,0 +1,72 @@
+"""Puts the rooms together for one model: what the Flink jobs, the flows and the audit are given to work with."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from features.errors import NotFound
+from features.window import to_ms
+from leeway.context import Context
+from leeway.project import Model
+from monitors import baseline_job, files_job, run_job, worker
+from monitors.report import Report, canonical
+from registry import publish, queries
+from retrain_flows.workspace import Workspace
+
+
+def baselines(opened: Context, model: Model) -> Path:
+    """Return the folder of the model's published baselines, with a file for every one the registry knows.
+
+    Raises:
+        NotFound: the model has no baseline yet.
+    """
+    root = opened.dir / "baselines"
+    for version in queries.versions(opened.registry, model.name):
+        if version.baseline and not (root / model.name / f"{version.version}.json").exists():
+            publish.publish_baseline(queries.baseline(opened.registry, version.baseline), root)
+    if queries.champion(opened.registry, model.name) is None:
+        msg = f"{model.name} has no baseline to compare with yet"
+        raise NotFound(msg, hint="run `leeway baseline`, or `leeway retrain --first` to train a first version")
+    return root / model.name
+
+
+def spec(opened: Context, model: Model, start: datetime | None = None, end: datetime | None = None) -> worker.Spec:
+    """Return what Flink's workers need to know, for all events or for those in [start, end)."""
+    period = [None if at is None else to_ms(at) for at in (start, end)]
+    return worker.Spec(model.schema, model.monitor, str(baselines(opened, model)), *period)
+
+
+def directories(model: Model) -> files_job.Directories:
+    """Return where the model's events appear."""
+    labels = model.events.labels
+    return files_job.Directories(model.events.predictions.path, labels.path if labels else None)
+
+
+def job_name(model: Model) -> str:
+    """Return the name of the model's streaming job: another one whenever its state would mean something else."""
+    text = canonical(model.schema) + canonical(model.monitor) + canonical(model.events)
+    return f"{model.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def workspace(opened: Context, model: Model) -> Workspace:
+    """Return what retraining the model works with, the Flink baseline job included."""
+    return Workspace(
+        registry=opened.registry,
+        schema=model.schema,
+        events=model.events,
+        monitor=model.monitor,
+        signals=model.signals,
+        retrain=model.retrain,
+        project_dir=opened.project.folder,
+        state=opened.dir,
+        build_baseline=partial(baseline_job.run, logs=opened.dir / "logs"),
+    )
+
+
+def replay(opened: Context, model: Model, start: datetime, end: datetime) -> list[Report]:
+    """Return the reports on every window inside [start, end), computed anew in batch."""
+    outcome = run_job.run_once(spec(opened, model, start), directories(model), opened.dir / "logs")
+    return [r for r in outcome.reports if start <= r.window_start and r.window_end <= end]

@@ -1,0 +1,103 @@
+"""The command line as a whole: where it finds the project, how it refuses, and what it never shows."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from leeway import cli
+
+SMALL = """\
+project: flights
+models:
+  late:
+    task: binary
+    events: {predictions: {path: events}}
+    features: {temp: numeric}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with a small project."""
+    (tmp_path / "leeway.yaml").write_text(SMALL)
+    return tmp_path
+
+
+def run(*words: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run `leeway` as a user does: a process of its own."""
+    command = [sys.executable, "-c", "from leeway.cli import main; main()", *words]
+    return subprocess.run(
+        command, cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def test_a_refusal_is_a_line_and_a_hint(tmp_path: Path) -> None:
+    """Leeway's own errors go to stderr without a traceback, and the exit code is 2."""
+    done = run("status", cwd=tmp_path)
+
+    assert (2, "") == (done.returncode, done.stdout)
+    error, hint = done.stderr.splitlines()
+    assert f"error: there is no project file at {tmp_path}/leeway.yaml" == error
+    assert hint.startswith("  hint: `leeway init")
+
+
+def test_the_traceback_is_there_for_who_asks(tmp_path: Path) -> None:
+    """LEEWAY_DEBUG=1 shows where an error was raised."""
+    assert "Traceback" in run("status", cwd=tmp_path, LEEWAY_DEBUG="1").stderr
+
+
+def test_a_closed_pipe_is_no_error(folder: Path) -> None:
+    """`leeway schema | head -1` ends quietly."""
+    command = f"{sys.executable} -c 'from leeway.cli import main; main()' schema | head -n 1"
+    done = subprocess.run(command, shell=True, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+
+    assert ("{\n", "") == (done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize("how", ["option", "folder", "environment"])
+def test_the_project_may_be_elsewhere(folder: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    """`--project` takes the file or its folder, and LEEWAY_PROJECT stands in for it."""
+    words = {"option": ["-p", str(folder / "leeway.yaml")], "folder": ["--project", str(folder)], "environment": []}[
+        how
+    ]
+    if how == "environment":
+        monkeypatch.setenv("LEEWAY_PROJECT", str(folder))
+
+    done = CliRunner().invoke(cli.app, [*words, "status", "--json"])
+
+    assert "flights" == json.loads(done.stdout)["project"]
+
+
+def test_the_version_is_told() -> None:
+    """`leeway --version` says what is installed."""
+    done = CliRunner().invoke(cli.app, ["--version"])
+
+    assert 0 == done.exit_code
+    assert done.stdout.startswith("leeway ")
+
+
+def test_every_command_says_what_it_does() -> None:
+    """`leeway --help` lists each command with a sentence."""
+    text = CliRunner().invoke(cli.app, ["--help"]).stdout
+
+    assert all(name in text for name in ("init", "check", "schema", "status", "incidents", "history", "db"))
+
+
+def test_the_database_is_made_and_looked_at(folder: Path) -> None:
+    """`db version` tells of a registry that is not made yet; `db upgrade` makes it, and does nothing twice."""
+    options = ["-p", str(folder), "db"]
+    before = CliRunner().invoke(cli.app, [*options, "version"])
+    made = CliRunner().invoke(cli.app, [*options, "upgrade"])
+    again = CliRunner().invoke(cli.app, [*options, "upgrade"])
+    after = CliRunner().invoke(cli.app, [*options, "version"])
+
+    assert [1, 0, 0, 0] == [done.exit_code for done in (before, made, again, after)]
+    assert "not made yet" in before.stdout
+    assert again.stdout.startswith("The registry is at ")

@@ -1,0 +1,281 @@
+"""`leeway check`: bad files, bad data and bad surroundings are named with the fix; what is dull is a warning."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from features.window import UTC
+from leeway import cli
+
+PROJECT = """\
+project: flights
+models:
+  late:
+    task: binary
+    events:
+      predictions: {path: events/predictions}
+      labels: {path: events/labels}
+      columns: {label_time: known}
+    label_delay: 6h
+    features: {temp: numeric, origin: categorical}
+    segments: [origin]
+"""
+ROWS = 40
+START = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+def hours(offset: int = 0) -> list[str]:
+    """Return a time an hour for every row, *offset* hours later."""
+    return [f"{START + timedelta(hours=i + offset):%Y-%m-%dT%H:%M:%SZ}" for i in range(ROWS)]
+
+
+def predictions() -> pd.DataFrame:
+    """Return good prediction events."""
+    return pd.DataFrame(
+        {
+            "id": [f"f{i}" for i in range(ROWS)],
+            "time": hours(),
+            "model_version": "v1",
+            "temp": [float(i) for i in range(ROWS)],
+            "origin": ["JFK", "LGA"] * (ROWS // 2),
+            "prediction": [i / ROWS for i in range(ROWS)],
+        }
+    )
+
+
+def labels() -> pd.DataFrame:
+    """Return their labels, known two hours later."""
+    return pd.DataFrame({"id": [f"f{i}" for i in range(ROWS)], "known": hours(2), "label": [0, 1] * (ROWS // 2)})
+
+
+class Bench:
+    """A project that passes, to be broken one way at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.project(PROJECT)
+        self.events("predictions", predictions())
+        self.events("labels", labels())
+
+    def project(self, text: str) -> None:
+        """Write the project file."""
+        (self.folder / "leeway.yaml").write_text(text)
+
+    def events(self, role: str, frame: pd.DataFrame, name: str = "1.csv") -> None:
+        """Write an event file."""
+        folder = self.folder / "events" / role
+        folder.mkdir(parents=True, exist_ok=True)
+        frame.to_csv(folder / name, index=False)
+
+    def check(self, code: int) -> list[str]:
+        """Return what was found that is not ok, as `result name: message`; *code* is the exit code it must have."""
+        done = CliRunner().invoke(cli.app, ["-p", str(self.folder), "check", "--json"])
+        assert code == done.exit_code, done.output
+        told: dict[str, Any] = json.loads(done.stdout)
+        assert (code == 0) == told["ok"]
+        return [f"{c['result']} {c['name']}: {c['message']}" for c in told["checks"] if c["result"] != "ok"]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    """Return a project that passes."""
+    return Bench(tmp_path)
+
+
+def test_a_good_project_passes(bench: Bench) -> None:
+    """Good events and a good file give no complaint and exit code 0, as a table too."""
+    assert [] == bench.check(0)
+
+    done = CliRunner().invoke(cli.app, ["-p", str(bench.folder), "check"])
+    assert (0, True) == (done.exit_code, "0 warnings, 0 errors" in done.stdout)
+
+
+Change = Callable[[pd.DataFrame], pd.DataFrame]
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "expected"),
+    [
+        (lambda f: f.drop(columns="temp").assign(tmep=1.5), 1,
+         "error late: predictions: no column `temp` in 1.csv; did you mean `tmep`?"),
+        (lambda f: f.drop(columns=["model_version"]), 1,
+         "error late: predictions: no column `model_version` in 1.csv; "
+         "its columns are id, time, temp, origin, prediction"),
+        (lambda f: f.assign(temp="warm"), 1,
+         "error late: predictions: 40 of 40 rows are set aside, first 1.csv:2: temp is not a number"),
+        (lambda f: f.assign(temp=["warm", *f["temp"][1:]]), 0,
+         "warning late: predictions: 1 of 40 rows are set aside, first 1.csv:2: temp is not a number"),
+        (lambda f: f.assign(temp=3.5), 0,
+         "warning late: temp: is always 3.5: drift in it cannot be seen; leave it out?"),
+        (lambda f: f.assign(temp=None), 0,
+         "warning late: temp: is always null: drift in it cannot be seen; leave it out?"),
+        (lambda f: f.assign(prediction=f["prediction"] * 100), 1,
+         "error late: predictions: predictions of a binary model must be probabilities, not 2.5"),
+        (lambda f: f.assign(prediction=0.5), 0, "warning late: predictions: every prediction is 0.5"),
+        (lambda f: f.assign(id="f1"), 0,
+         "warning late: predictions: 39 rows repeat an id; each prediction needs its own"),
+        (lambda f: f.assign(time="yesterday"), 1,
+         "error late: predictions: 40 of 40 rows are set aside, first 1.csv:2: time is not a time (ISO 8601, or "
+         "milliseconds since the epoch)"),
+        (lambda f: f[:0], 1, "error late: predictions: no usable row in 1 file"),
+    ],
+)  # fmt: skip
+def test_bad_predictions(bench: Bench, change: Change, code: int, expected: str) -> None:
+    """Each fault of the prediction events is found, with the file and what to do."""
+    bench.events("predictions", change(predictions()))
+
+    assert expected in bench.check(code)
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "expected"),
+    [
+        (lambda f: f.assign(id="x" + f["id"]), 0,
+         "warning late: labels: no label matches a prediction by `id` (first label's id: 'xf0'): are they the same "
+         "ids, and the same period?"),
+        (lambda f: f.assign(id=[*f["id"][:-1], "x"]), 0,
+         "warning late: labels: 1 of 40 labels match no prediction by id"),
+        (lambda f: f.assign(known=hours(9)), 0,
+         "warning late: labels: 100% arrive later than label_delay 6h and will be left out; 99% arrive within 9h"),
+        (lambda f: f.assign(known=hours(-1)), 0,
+         "warning late: labels: 40 labels are older than their prediction; is `columns.label_time` right?"),
+        (lambda f: f.assign(label=f["label"] * 2), 1,
+         "error late: labels: labels of a binary model must be 0 or 1, not '2'"),
+        (lambda f: f.assign(label=1), 0, "warning late: labels: every label is '1'"),
+    ],
+)  # fmt: skip
+def test_bad_labels(bench: Bench, change: Change, code: int, expected: str) -> None:
+    """Each fault of the labels is found, lost and late ones included."""
+    bench.events("labels", change(labels()))
+
+    assert expected in bench.check(code)
+
+
+def test_times_in_seconds_are_found(bench: Bench) -> None:
+    """Numbers are milliseconds; seconds would all lie in January 1970."""
+    seconds = [int(START.timestamp()) + 3600 * i for i in range(ROWS)]
+    bench.events("predictions", predictions().assign(time=seconds))
+
+    found = bench.check(1)
+    assert (
+        "error late: predictions: times lie before 1990: numbers are read as milliseconds since the epoch, not seconds"
+        in found
+    )
+
+
+def test_times_without_a_zone_are_noted(bench: Bench) -> None:
+    """Times without a zone are no fault, but it is said how they are read."""
+    bench.events("predictions", predictions().assign(time=[t.removesuffix("Z") for t in hours()]))
+
+    done = CliRunner().invoke(cli.app, ["-p", str(bench.folder), "check", "--json"])
+    messages = [c["message"] for c in json.loads(done.stdout)["checks"]]
+    assert "times carry no zone (2024-01-01T00:00:00); they are read as UTC" in messages
+
+
+def test_directories_and_files_that_are_not_there(bench: Bench) -> None:
+    """An absent directory, an empty one, an empty file and a file of another kind are told apart."""
+    events = bench.folder / "events" / "predictions"
+    (events / "1.csv").unlink()
+    assert bench.check(1)[0].startswith(
+        f"error late: predictions: {events} holds no events; put files that end in .jsonl"
+    )
+
+    (events / "1.csv").touch()
+    assert "warning late: predictions: 1.csv is empty" == bench.check(1)[0]
+
+    (events / "1.csv").unlink()
+    (events / "1.parquet").write_text("not parquet")
+    assert "1.parquet cannot be read as parquet" in bench.check(1)[0]
+
+    (events / "1.parquet").unlink()
+    events.rmdir()
+    assert bench.check(1)[0].startswith(f"error late: predictions: {events} is not there")
+
+
+def test_labels_may_come_later(bench: Bench) -> None:
+    """An empty directory of labels is a warning: a new model has none."""
+    (bench.folder / "events" / "labels" / "1.csv").unlink()
+
+    (found,) = bench.check(0)
+    assert found.startswith("warning late: labels: ")
+    assert "outcomes are judged once labels arrive" in found
+
+
+def test_a_column_that_only_some_files_have(bench: Bench) -> None:
+    """A column that disappears in a later file is found there."""
+    bench.events("predictions", predictions().drop(columns="origin"), "2.csv")
+
+    assert bench.check(1)[0].startswith("error late: predictions: no column `origin` in 2.csv; its columns are id")
+
+
+def test_a_baseline_without_events(bench: Bench) -> None:
+    """A baseline period that no prediction falls in is an error before anything runs."""
+    bench.project(PROJECT + "    baseline: {start: 2023-01-01, end: 2023-02-01}\n")
+
+    assert [
+        "error late: baseline: no prediction from 2023-01-01 to 2023-02-01; choose a period that has some"
+    ] == bench.check(1)
+
+
+def test_a_module_named_like_one_of_leeways_rooms(bench: Bench) -> None:
+    """A module that Leeway's own would hide is an error that says what to rename; a folder of data is none."""
+    (bench.folder / "features.py").touch()
+    (bench.folder / "alembic").mkdir()
+    (bench.folder / "alembic" / "env.py").touch()
+    (bench.folder / "monitors").mkdir()
+
+    assert [
+        "error names: `import features` finds Leeway's own package, never features.py; rename it, for instance to "
+        "my_features.py",
+        "error names: `import alembic` finds Leeway's own package, never alembic; rename it, for instance to "
+        "my_alembic",
+    ] == bench.check(1)
+
+
+def test_variables_that_are_not_set(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each variable that the file names is looked for; its value is never shown."""
+    endpoint = "alerts: {endpoints: [{name: ops, url: 'https://example.org/x', secret_env: OPS_KEY}]}\n"
+    bench.project(PROJECT + endpoint)
+    monkeypatch.delenv("OPS_KEY", raising=False)
+    assert [
+        "error variables: OPS_KEY is not set; it holds the key of alert endpoint ops: export OPS_KEY=..."
+    ] == bench.check(1)
+
+    monkeypatch.setenv("OPS_KEY", "whsec_very")
+    assert [] == bench.check(0)
+    assert "whsec_very" not in CliRunner().invoke(cli.app, ["-p", str(bench.folder), "check", "--json"]).stdout
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("def static():\n    return None\n", ""),
+        ("def other():\n    return None\n", "has no function static"),
+        ("import nowhere_to_be_found\n", "No module named 'nowhere_to_be_found'"),
+        ("1 / 0\n", "ZeroDivisionError"),
+    ],
+)
+def test_trainers_are_imported(bench: Bench, code: str, expected: str) -> None:
+    """A trainer that cannot be imported is found now, not at the first retrain."""
+    module = f"trainers_{abs(hash(code))}"  # a module is imported once a process
+    (bench.folder / f"{module}.py").write_text(code)
+    bench.project(PROJECT + f"    retrain: {{trainer: '{module}:static'}}\n")
+
+    found = bench.check(1 if expected else 0)
+    assert expected in "".join(found)
+    assert bool(expected) == bool(found)
+
+
+def test_a_mode_without_its_trainer(bench: Bench) -> None:
+    """`mode: online` needs `retrain.online`."""
+    bench.project(PROJECT + "    retrain: {mode: online, trainer: 'trainers:static'}\n")
+
+    assert ["error late: online: retrain.mode online needs retrain.online: module:function"] == bench.check(1)
