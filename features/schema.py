@@ -59,12 +59,17 @@ class Source(BaseModel):
 
 
 class Events(BaseModel):
-    """The two streams of a model: predictions, and the labels that arrive later (none, if they never do)."""
+    """The streams of a model: predictions, and the labels that arrive later (none, if they never do).
+
+    *history* holds events from before there were predictions: id, time and features. They are trained on, never
+    monitored; their labels are among *labels*.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     predictions: Source
     labels: Source | None = None
+    history: Source | None = None
     columns: Columns = Columns()
     version: str | None = Field(
         None, description="the model version of every event, where the log has no version column"

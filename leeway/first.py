@@ -49,7 +49,7 @@ def _only_version(model: Model, period: tuple[datetime, datetime]) -> str:
     table = codec.read_events(model.schema, "predictions", Path(model.events.predictions.path)).table
     start, end = map(to_ms, period)
     rows = zip(table["time"].to_pylist(), table["model_version"].to_pylist(), strict=True)
-    found = sorted({version for time, version in rows if start <= time < end})
+    found: list[str] = sorted({version for time, version in rows if start <= time < end})
     if len(found) != 1:
         known = ", ".join(found) or "none"
         msg = f"{len(found)} versions of {model.name} made predictions in the period: {known}"

@@ -124,7 +124,7 @@ def _refusal(path: Path, problems: Sequence[locate.Problem]) -> ProjectError:
 def _model(name: str, section: ModelSection, folder: Path) -> Model:
     sources = {
         role: source.model_copy(update={"path": str(folder / source.path)})
-        for role in ("predictions", "labels")
+        for role in ("predictions", "labels", "history")
         if (source := getattr(section.events, role))
     }
     return Model(

@@ -35,14 +35,14 @@ class Tally:
     last_window: datetime | None = None
     opened: list[str] = field(default_factory=list)
 
-    def progress(self, line: str) -> None:
-        """Add one chunk's line of progress."""
-        told = json.loads(line)
-        self.rows[told["role"]] += told["rows"]
-        self.rejected += told["rejected"]
-        if told["newest"]:
-            at = from_ms(told["newest"])
-            self.newest = max(self.newest or at, at)
+    def progress(self, lines: list[str]) -> None:
+        """Add chunks' lines of progress."""
+        for told in map(json.loads, lines):
+            self.rows[told["role"]] += told["rows"]
+            self.rejected += told["rejected"]
+            if told["newest"]:
+                at = from_ms(told["newest"])
+                self.newest = max(self.newest or at, at)
 
     def ingested(self, reports: list[Report], result: Ingested) -> None:
         """Add what a batch of reports changed."""
@@ -80,8 +80,7 @@ class Watch:
         outcome = run_job.run_once(spec, source, self.opened.dir / "logs")
         self.store([r.model_dump_json() for r in outcome.reports])
         self._bury("once", [json.dumps(r, sort_keys=True) for r in outcome.rejects])
-        for line in outcome.progress:
-            self.tally.progress(json.dumps(line))
+        self.tally.progress([json.dumps(line) for line in outcome.progress])
         return self.tally
 
     @contextmanager
@@ -101,7 +100,7 @@ class Watch:
 
     def _take(self, job: run_job.Live) -> int:
         job.check()
-        job.take(job.outputs.progress, lambda lines: [self.tally.progress(line) for line in lines])
+        job.take(job.outputs.progress, self.tally.progress)
         for path in run_job.committed(job.outputs.rejects):
             self.dead_letters.mkdir(parents=True, exist_ok=True)
             path.rename(self.dead_letters / f"{path.name}.jsonl")

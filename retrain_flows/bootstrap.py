@@ -57,7 +57,7 @@ def bootstrap(ws: Workspace, *, start: datetime, end: datetime, actor: str, now:
 
 
 def _labelled(ws: Workspace, start: datetime, end: datetime) -> Dataset:
-    made = read_requests(ws.schema, Path(ws.events.predictions.path)).table
+    made = read_requests(ws.schema, Path((ws.events.history or ws.events.predictions).path)).table
     if ws.events.labels is None:
         msg = f"{ws.model} has no labels to learn from"
         raise errors.ProjectError(msg, hint="set events.labels in the project file")

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from features import codec, errors
 from features.codec import TIME
+from features.requests import read_requests
 from features.schema import Events, EventSchema
 from features.window import from_ms, to_ms
 from monitors.baseline import Baseline
@@ -90,16 +91,23 @@ class History:
 
 
 def read(ws: Workspace) -> History:
-    """Return all events of the model; no labels where none are configured.
+    """Return all events of the model, those of its history first; no labels where none are configured.
 
     Raises:
         DataError: a directory is not there, or a file cannot be read at all.
     """
     made = codec.read_events(ws.schema, "predictions", Path(ws.events.predictions.path))
+    table, rejected = made.table, len(made.rejects)
+    if ws.events.history is not None:
+        before = read_requests(ws.schema, Path(ws.events.history.path))
+        table, rejected = (
+            pa.concat_tables([before.table.select(table.column_names), table]),
+            rejected + len(before.rejects),
+        )
     if ws.events.labels is None:
-        return History(made.table, codec.empty(ws.schema, "labels"), len(made.rejects))
+        return History(table, codec.empty(ws.schema, "labels"), rejected)
     known = codec.read_events(ws.schema, "labels", Path(ws.events.labels.path))
-    return History(made.table, known.table, len(made.rejects) + len(known.rejects))
+    return History(table, known.table, rejected + len(known.rejects))
 
 
 @dataclass(frozen=True, slots=True)
