@@ -1,0 +1,181 @@
+"""The schema's history: every step up and down with data in, and its end is what the program expects."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic.script import ScriptDirectory
+
+from features.errors import RegistryError
+from registry import ingest, migrate, moves, outbox, queries, tables
+from registry.sql import Registry
+from tests.unit.registry import make
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Iterator[Registry]:
+    """Yield a registry with no schema yet."""
+    with Registry(f"sqlite:///{tmp_path / 'old.db'}", tmp_path / "artifacts") as registry:
+        yield registry
+
+
+@pytest.fixture
+def full(reg: Registry) -> Registry:
+    """Return a registry with a row or more in every table."""
+    make.champion(reg)
+    make.ready(reg, "v2", data=b"model")
+    run = make.run(reg, make.check())
+    ingest.ingest(reg, [make.window(1, n=130), make.window(2, segment="a")], now=make.NOW)
+    make.promote(reg, "v2", 1, run_id=run.id)
+    outbox.fan_out(reg, {"ops": ["*"]}, now=make.NOW)
+    moves.record_audit(reg, model="m", period_start=make.NOW, period_end=make.NOW, passed=True, findings=[],
+                       numbers={}, report="", now=make.NOW)  # fmt: skip
+    return reg
+
+
+def test_history_has_one_end() -> None:
+    """Two heads: rebase the newer migration on the other by its `down_revision`."""
+    assert 1 == len(ScriptDirectory.from_config(migrate.config()).get_heads())
+
+
+def test_every_migration_is_in_the_notes() -> None:
+    """A missing one: add its line to alembic/NOTES.md."""
+    notes = (migrate.folder() / "NOTES.md").read_text()
+    assert [] == [r for r in migrate.revisions() if f"| {r} |" not in notes]
+
+
+def test_migrations_make_what_the_tables_say(reg: Registry) -> None:
+    """A difference: write a migration, `migrate.draft` begins it."""
+    with reg.read() as c:
+        migrate.check(c.engine)
+
+
+def test_migrations_make_what_the_tables_say_to_the_letter(reg: Registry, tmp_path: Path) -> None:
+    """Constraint names, partial indexes and defaults, which Alembic does not all compare, are equal too."""
+    made = sa.create_engine(f"sqlite:///{tmp_path / 'made.db'}")
+    tables.metadata.create_all(made)
+    with reg.read() as c:
+        assert _described(made) == _described(c.engine)
+    made.dispose()
+
+
+def _described(engine: sa.Engine) -> dict[str, Any]:
+    inspector = sa.inspect(engine)
+    return {
+        name: {
+            "columns": {c["name"]: (str(c["type"]), c["nullable"], c["default"]) for c in inspector.get_columns(name)},
+            "key": inspector.get_pk_constraint(name),
+            "references": sorted(map(str, inspector.get_foreign_keys(name))),
+            "unique": sorted(map(str, inspector.get_unique_constraints(name))),
+            "indexes": sorted(
+                (str(i["name"]), i["unique"], i["column_names"], str(i.get("dialect_options", {}).get("sqlite_where")))
+                for i in inspector.get_indexes(name)
+            ),
+        }
+        for name in inspector.get_table_names()
+        if name != migrate.VERSION_TABLE
+    }
+
+
+def test_going_down_and_up_again_loses_nothing(full: Registry) -> None:
+    """With a row in every table, each step down and up keeps every row, and no reference breaks."""
+    before = make.everything(full)
+    assert [] == [name for name, found in before.items() if not found]
+    for revision in migrate.revisions()[1:]:
+        full.downgrade(revision)
+        assert revision == full.schema_version()
+        full.migrate()
+        assert before == make.everything(full)
+    assert [] == queries.verify_chain(full)
+    make.rollback(full, 2)
+
+
+def test_the_newest_revision_is_marked_for_old_rows(full: Registry) -> None:
+    """0002 fills its column from the rows that were there before it."""
+    full.downgrade("0001")
+    with full.read() as c:
+        assert "latest" not in {column["name"] for column in sa.inspect(c).get_columns("window_reports")}
+    full.migrate()
+    t = tables.window_reports.c
+    with full.read() as c:
+        found = c.execute(sa.select(t.window_end, t.segment, t.revision, t.latest).order_by(t.id)).all()
+    days = [((row.window_end - make.NOW).days, row.segment, row.revision, row.latest) for row in found]
+    assert [(1, "", 1, False), (1, "", 2, True), (2, "a", 1, True)] == days
+
+
+def test_going_down_to_base_leaves_nothing(full: Registry) -> None:
+    """Only Alembic's own table stays, empty; and the way up starts afresh."""
+    full.downgrade("base")
+    with full.read() as c:
+        assert [migrate.VERSION_TABLE] == sa.inspect(c).get_table_names()
+    assert full.schema_version() is None
+    full.migrate()
+    make.champion(full)
+
+
+def test_a_migration_that_fails_changes_nothing(old: Registry) -> None:
+    """A row that refers to nothing stops the migration, and the schema is as it was."""
+    old.migrate("0001")
+    with old.read() as c:
+        raw = c.engine.raw_connection()
+    raw.execute("PRAGMA foreign_keys=OFF")  # type: ignore[attr-defined]
+    raw.execute("INSERT INTO champions VALUES ('ghost', 'v1', 1, '2013-06-01')")  # type: ignore[attr-defined]
+    raw.close()
+    with pytest.raises(RegistryError, match="refer to nothing"):
+        old.migrate()
+    assert "0001" == old.schema_version()
+    with old.read() as c:
+        assert "latest" not in {column["name"] for column in sa.inspect(c).get_columns("window_reports")}
+
+
+def test_an_old_registry_must_be_upgraded_by_hand(old: Registry, tmp_path: Path) -> None:
+    """Opening never migrates data that are there: the error says which command does."""
+    old.migrate("0001")
+    with pytest.raises(RegistryError, match=r"is 0001; this program needs 0002[\s\S]*leeway db upgrade"):
+        Registry.open(str(old.url), tmp_path)
+    old.migrate()
+    Registry.open(str(old.url), tmp_path).close()
+
+
+def test_a_newer_registry_is_left_alone(reg: Registry, tmp_path: Path) -> None:
+    """An older program does not write into a schema that it does not know."""
+    with reg.write() as c:
+        c.execute(sa.text(f"UPDATE {migrate.VERSION_TABLE} SET version_num = '9999'"))
+    with pytest.raises(RegistryError, match="9999 is newer"):
+        Registry.open(str(reg.url), tmp_path)
+
+
+def test_an_unknown_revision_is_refused(reg: Registry) -> None:
+    """In the registry's words."""
+    with pytest.raises(RegistryError, match="Can't locate revision"):
+        reg.migrate("nonsense")
+
+
+def test_an_installed_package_carries_its_migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a wheel they lie beside the registry's modules, and make the same schema."""
+    shutil.copytree(migrate.folder(), tmp_path / "registry" / "migrations")
+    monkeypatch.setattr(migrate, "__file__", str(tmp_path / "registry" / "migrate.py"))
+    assert tmp_path / "registry" / "migrations" == migrate.folder()
+    with Registry.open(f"sqlite:///{tmp_path / 'new.db'}", tmp_path / "artifacts") as reg:
+        make.champion(reg)
+
+
+def test_a_draft_holds_what_the_tables_have_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new table of ours is drafted with plain column types, and the draft runs."""
+    shutil.copytree(migrate.folder(), tmp_path / "alembic", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(migrate, "folder", lambda: tmp_path / "alembic")
+    more = sa.MetaData(naming_convention=tables.metadata.naming_convention)
+    for table in tables.metadata.sorted_tables:
+        table.to_metadata(more)
+    sa.Table("notes", more, sa.Column("id", sa.Integer, primary_key=True), sa.Column("at", tables.UtcDateTime()))
+    monkeypatch.setattr(tables, "metadata", more)
+    draft = migrate.draft("add notes")
+    assert "0003_add_notes.py" == draft.name
+    assert "sa.DateTime(timezone=True)" in draft.read_text()
+    with Registry.open(f"sqlite:///{tmp_path / 'new.db'}", tmp_path / "artifacts") as reg:
+        assert "0003" == reg.schema_version()

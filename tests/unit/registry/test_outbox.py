@@ -1,0 +1,124 @@
+"""The outbox: nothing that happened is lost, and no two deliverers hold the same delivery."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+
+from features.errors import IllegalMove, NotFound
+from registry import ingest, moves, outbox, queries
+from registry.records import Delivery
+from registry.sql import Registry
+from tests.unit.registry import make
+
+MINUTE = timedelta(minutes=1)
+
+
+def claim(reg: Registry, *, after: timedelta = timedelta(0), limit: int = 100) -> list[int]:
+    """Claim for a minute what is due *after* the start, and return the deliveries' numbers."""
+    claimed = outbox.claim(reg, now=make.NOW + after, limit=limit, lease=MINUTE)
+    assert all(delivery.message_id == message.id for delivery, message in claimed)
+    return [delivery.id for delivery, _ in claimed]
+
+
+@pytest.fixture
+def due(reg: Registry) -> list[Delivery]:
+    """Return the deliveries of three messages to one endpoint."""
+    for name in ("a", "b", "c"):
+        make.champion(reg, of=name)
+    outbox.fan_out(reg, {"ops": ["*"]}, now=make.NOW)
+    return queries.deliveries(reg)
+
+
+def test_an_endpoint_is_sent_the_types_it_wants(reg: Registry) -> None:
+    """`*` is all, `incident.*` a family, and a plain name itself."""
+    make.champion(reg)
+    ingest.ingest(reg, [make.window(1)], now=make.NOW)
+    wanted = {
+        "all": ["*"],
+        "family": ["incident.*"],
+        "one": ["model.promoted", "x"],
+        "none": ["audit.*"],
+    }
+    assert 4 == outbox.fan_out(reg, wanted, now=make.NOW)
+    types = {m.id: m.type for m in queries.messages(reg)}
+    sent = sorted((d.endpoint, types[d.message_id]) for d in queries.deliveries(reg))
+    both = [("all", "incident.opened"), ("all", "model.promoted")]
+    assert [*both, ("family", "incident.opened"), ("one", "model.promoted")] == sent
+
+
+def test_a_message_is_fanned_out_once(reg: Registry, due: list[Delivery]) -> None:
+    """A later endpoint is not sent what happened before it was there."""
+    assert 0 == outbox.fan_out(reg, {"ops": ["*"], "new": ["*"]}, now=make.NOW)
+    assert due == queries.deliveries(reg)
+
+
+def test_a_claimed_delivery_is_held_until_its_lease_ends(reg: Registry, due: list[Delivery]) -> None:
+    """Within the lease nobody else gets it; after it, as after a crash, it is claimed again, one attempt later."""
+    assert [1, 2] == claim(reg, limit=2)
+    assert [3] == claim(reg, after=MINUTE / 2)
+    assert [] == claim(reg, after=MINUTE * 0.99)
+    assert [1, 2] == claim(reg, after=MINUTE)
+    assert [2, 2, 1] == [d.attempts for d in queries.deliveries(reg)]
+
+
+def test_deliverers_at_the_same_moment_share_the_work(reg: Registry, due: list[Delivery]) -> None:
+    """Of eight deliverers each delivery goes to exactly one."""
+    with ThreadPoolExecutor(8) as pool:
+        taken = [number for got in pool.map(lambda _: claim(reg, limit=1), range(8)) for number in got]
+    assert [1, 2, 3] == sorted(taken)
+
+
+def test_what_failed_is_due_again_when_said(reg: Registry, due: list[Delivery]) -> None:
+    """The lease is given up at once, and the next attempt waits for its time."""
+    claim(reg)
+    retry = make.NOW + 5 * MINUTE
+    failed = outbox.mark(reg, 1, state="pending", status_code=503, error="busy", next_attempt_at=retry, now=make.NOW)
+    assert ("pending", 503, "busy", retry) == (failed.state, failed.status_code, failed.error, failed.next_attempt_at)
+    assert [2, 3] == claim(reg, after=4 * MINUTE)
+    assert [2, 3, 1] == claim(reg, after=5 * MINUTE)
+    with pytest.raises(IllegalMove, match="needs the time of the next attempt"):
+        outbox.mark(reg, 1, state="pending", now=make.NOW)
+
+
+@pytest.mark.parametrize("state", ["delivered", "dead"])
+def test_what_is_done_is_not_claimed(reg: Registry, due: list[Delivery], state: str) -> None:
+    """Delivered and dead deliveries stay on record and are never due."""
+    claim(reg)
+    outbox.mark(reg, 2, state=state, status_code=200, now=make.NOW)  # type: ignore[arg-type]
+    assert [1, 3] == claim(reg, after=make.DAY)
+    assert [2] == [d.id for d in queries.deliveries(reg, endpoint="ops", state=state)]
+
+
+def test_delivered_is_final(reg: Registry, due: list[Delivery]) -> None:
+    """A slow deliverer whose lease ran out cannot undo what a faster one did."""
+    claim(reg)
+    delivered = outbox.mark(reg, 1, state="delivered", status_code=200, now=make.NOW)
+    assert make.NOW == delivered.delivered_at
+    assert delivered == outbox.mark(reg, 1, state="dead", error="timed out", now=make.NOW + MINUTE)
+    with pytest.raises(IllegalMove, match="is delivered; only a dead one"):
+        outbox.replay(reg, 1, now=make.NOW)
+
+
+def test_a_dead_delivery_can_be_replayed(reg: Registry, due: list[Delivery]) -> None:
+    """It is due at once, with all its attempts before it."""
+    claim(reg)
+    outbox.mark(reg, 1, state="dead", error="410", now=make.NOW)
+    assert ("pending", 0) == (outbox.replay(reg, 1, now=make.NOW).state, queries.deliveries(reg)[0].attempts)
+    assert [1] == claim(reg)
+    with pytest.raises(NotFound, match="no delivery 99"):
+        outbox.replay(reg, 99, now=make.NOW)
+
+
+def test_a_finished_audit_is_on_record_and_told(reg: Registry) -> None:
+    """Findings and numbers are read back as they were, and the message carries them."""
+    make.model(reg)
+    result = moves.record_audit(
+        reg, model="m", period_start=make.NOW - make.DAY, period_end=make.NOW, passed=False,
+        findings=["one window differs"], numbers={"windows": 30.0}, report="audits/1.md", now=make.NOW,
+    )  # fmt: skip
+    assert [result] == queries.audits(reg, "m")
+    (message,) = queries.messages(reg, type="audit.finished")
+    assert result.model_dump(mode="json") == message.data["result"]
