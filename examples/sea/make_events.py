@@ -12,6 +12,7 @@ import argparse
 import itertools
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -80,9 +81,9 @@ def write_events(out: Path, seed: int) -> int:
         (out / folder).mkdir(parents=True, exist_ok=True)
     for day, rows in predictions.groupby(predictions["time"].dt.strftime("%Y-%m-%d")):
         stamped = rows.assign(time=rows["time"].dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
-        place(out / "predictions" / f"{day}.csv", lambda path, s=stamped: s.to_csv(path, index=False))
+        place(out / "predictions" / f"{day}.csv", partial(stamped.to_csv, index=False))
     for day, rows in labels.groupby(labels["known_at"].dt.strftime("%Y-%m-%d")):
-        place(out / "labels" / f"{day}.parquet", lambda path, r=rows: r.to_parquet(path, index=False))
+        place(out / "labels" / f"{day}.parquet", partial(rows.to_parquet, index=False))
     return len(predictions)
 
 

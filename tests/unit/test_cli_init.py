@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -121,7 +122,7 @@ def test_labels_in_the_same_file(tmp_path: Path) -> None:
         ("label", [0, 1] * (ROWS // 2), Task.BINARY),
     ],
 )
-def test_the_task_is_guessed(tmp_path: Path, column: str, values: list[object], expected: Task) -> None:
+def test_the_task_is_guessed(tmp_path: Path, column: str, values: Any, expected: Task) -> None:
     """Text is a class, 0 to 1 a probability unless the labels say otherwise, all else a number."""
     source = place(tmp_path, events().assign(**{column: values}), "log/a.csv")
 

@@ -1,0 +1,154 @@
+"""`leeway status`, `incidents` and `history`: what the registry holds, and in an empty one what to do next."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from features.window import UTC
+from leeway import cli, context
+from leeway.context import Context
+from monitors.baseline import Baseline
+from monitors.bins import NumericBins
+from monitors.report import Finding, Report, Signal, Stage, Verdict
+from registry import ingest, moves, queries
+from registry.records import Action, Version
+
+NOW = datetime(2024, 3, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+PROJECT = """\
+project: flights
+models:
+  late:
+    task: binary
+    events: {predictions: {path: events}}
+    features: {temp: numeric}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with a project whose registry is empty."""
+    (tmp_path / "leeway.yaml").write_text(PROJECT)
+    return tmp_path
+
+
+def text(folder: Path, *words: str) -> str:
+    """Return what a command prints."""
+    done = CliRunner().invoke(cli.app, ["-p", str(folder), *words], catch_exceptions=False, env={"COLUMNS": "200"})
+    assert 0 == done.exit_code
+    return done.stdout
+
+
+def told(folder: Path, *words: str) -> Any:
+    """Return what a command prints as JSON."""
+    return json.loads(text(folder, *words, "--json"))
+
+
+def begin(opened: Context) -> None:
+    """Make `v1` the champion of `late`."""
+    schema = opened.model().schema
+    moves.add_model(opened.registry, model="late", task="binary", now=NOW)
+    moves.add_version(opened.registry, Version(model="late", version="v1", mode="external", created_at=NOW))
+    bins = {"temp": NumericBins(edges=(0.0, 1.0))}
+    baseline = Baseline(events=schema, version="v1", start=NOW - 9 * DAY, end=NOW, rows=9, bins=bins, inputs=())
+    moves.store_baseline(opened.registry, baseline, now=NOW)
+    moves.promote(
+        opened.registry, model="late", version="v1", expected_generation=0, kind="bootstrap", effective_at=NOW,
+        actor="ann", reason="first", now=NOW,
+    )  # fmt: skip
+
+
+def drift(opened: Context) -> None:
+    """Store a window in which `temp` has drifted."""
+    finding = Finding(
+        signal=Signal.FEATURE, variable="temp", verdict=Verdict.DRIFT, metric="js", effect=0.5, n=50, baseline_n=9
+    )
+    window = Report(
+        model="late", version="v1", stage=Stage.INPUTS, window_start=NOW, window_end=NOW + DAY, baseline="0" * 64,
+        rows=50, counts={"temp": [50]}, findings=(finding,),
+    )  # fmt: skip
+    ingest.ingest(opened.registry, [window], now=NOW + DAY)
+
+
+def decide(opened: Context) -> None:
+    """Decide about the open incident."""
+    (incident,) = queries.undecided(opened.registry)
+    moves.record_decision(
+        opened.registry, model="late", incident_id=incident.id, action=Action.NOTHING, because=("a feature", "no loss"),
+        actor="ann", now=NOW + DAY,
+    )  # fmt: skip
+
+
+def test_an_empty_registry_names_the_next_command(folder: Path) -> None:
+    """Before anything has happened, each command says what to run."""
+    assert "leeway baseline" in text(folder, "status")
+    assert text(folder, "incidents").startswith("No open incident.")
+    assert "leeway baseline" in text(folder, "history", "late")
+    assert ([], []) == (told(folder, "incidents"), told(folder, "history"))
+
+
+def test_status_tells_where_a_model_stands(folder: Path) -> None:
+    """Champion, newest verdict, open incidents and the next step, under keys that programs rely on."""
+    with context.open(folder) as opened:
+        begin(opened)
+    assert "leeway monitor" in text(folder, "status")
+
+    with context.open(folder) as opened:
+        drift(opened)
+    window = {"window_end": "2024-03-02T00:00:00+00:00", "version": "v1", "verdict": "drift", "rows": 50}
+    expected = {
+        "model": "late", "task": "binary", "champion": "v1", "generation": 1, "since": "2024-03-01T00:00:00+00:00",
+        "inputs": window, "outcomes": None, "open_incidents": 1, "undecided": 1, "running": None,
+    }  # fmt: skip
+    assert {"project": "flights", "models": [expected]} == told(folder, "status")
+    assert "v1 (generation 1)" in text(folder, "status")
+
+
+def test_incidents_are_listed_with_their_decision(folder: Path) -> None:
+    """An incident shows what was decided and why, and until then that it waits; resolved ones only when asked for."""
+    with context.open(folder) as opened:
+        begin(opened)
+        drift(opened)
+    assert "waiting" in text(folder, "incidents")
+
+    with context.open(folder) as opened:
+        decide(opened)
+    (incident,) = told(folder, "incidents", "late")
+    assert ("nothing", ["a feature", "no loss"]) == (incident["decision"]["action"], incident["decision"]["because"])
+    assert "a feature; no loss" in text(folder, "incidents")
+
+    with context.open(folder) as opened:
+        moves.resolve_incident(opened.registry, incident["id"], resolution="seen", actor="ann", now=NOW + 2 * DAY)
+    assert [] == told(folder, "incidents")
+    assert ["resolved"] == [i["state"] for i in told(folder, "incidents", "--all")]
+
+
+def test_history_is_the_audit_log_in_order(folder: Path) -> None:
+    """Everything done to a model is told in the order it happened, by whom and because of what."""
+    with context.open(folder) as opened:
+        begin(opened)
+        drift(opened)
+        decide(opened)
+
+    actions = [entry["action"] for entry in told(folder, "history", "late")]
+    assert ["model.added", "version.added", "baseline.stored", "model.promoted"] == actions[:4]
+    assert "decision.made" == actions[-1]
+    shown = text(folder, "history")
+    assert "because a feature; no loss" in shown
+    assert "reports.stored" not in shown
+
+
+def test_the_context_closes_and_makes_its_folder(folder: Path) -> None:
+    """Opening a project makes its state folder and registry; the only model needs no name."""
+    with context.open(folder) as opened:
+        assert (folder / ".leeway", True) == (opened.dir, opened.dir.is_dir())
+        assert opened.model("late") is opened.model()
+        assert opened.artifacts.root == folder / ".leeway" / "artifacts"
+
+    assert (folder / ".leeway" / "leeway.db").is_file()
