@@ -1,0 +1,92 @@
+"""The web application: pages, JSON and static files behind one door."""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import http
+from collections.abc import Sequence
+from typing import Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from fastapi.staticfiles import StaticFiles
+from plotly import offline
+from starlette.exceptions import HTTPException
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from dashboards import api, pages, security
+from features import errors
+from registry.sql import Registry
+
+LOOPBACK: Final = ("localhost", "127.0.0.1", "[")
+"""Host names of this machine, for *hosts*; "[" is what Starlette reads of an IPv6 address, which no name can fake."""
+_CACHED: Final = "max-age=86400"
+
+
+def create(registry: Registry, *, password: str | None, hosts: Sequence[str] = LOOPBACK) -> FastAPI:
+    """Return the dashboard of *registry*, which it only reads.
+
+    *password* is asked of every request (None: of none). *hosts* are the names that it answers to, so that a page
+    elsewhere cannot reach it through a name of its own (DNS rebinding); ``*`` is any.
+    """
+    app = FastAPI(title="Leeway", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
+    app.state.registry = registry
+    app.include_router(pages.router)
+    app.include_router(api.router)
+    app.add_api_route("/static/plotly.min.js", plotly_script, include_in_schema=False)
+    app.mount("/static", StaticFiles(directory=pages.HERE / "static"))
+    app.add_exception_handler(errors.LeewayError, _refused)
+    app.add_exception_handler(HTTPException, _no_such_page)
+    app.add_exception_handler(RequestValidationError, _unreadable)
+    # The last one added is the first to see a request.
+    if password is not None:
+        app.add_middleware(security.Password, password=password)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
+    app.add_middleware(security.SafeHeaders)
+    return app
+
+
+@functools.cache
+def _plotly() -> bytes:
+    """Return Plotly's script from its package, compressed once (4.6 MB become 1.3)."""
+    return gzip.compress(offline.get_plotlyjs().encode(), mtime=0)
+
+
+def plotly_script(request: Request) -> Response:
+    """Serve Plotly's script, so that charts need no other host."""
+    headers = {"cache-control": _CACHED, "vary": "accept-encoding"}
+    body = _plotly()
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        headers["content-encoding"] = "gzip"
+    else:
+        body = gzip.decompress(body)
+    return Response(body, media_type="text/javascript", headers=headers)
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    """Answer what Leeway refuses in its own words: 404 where something is not there, 503 otherwise."""
+    status = 404 if isinstance(error, errors.NotFound) else 503
+    hint = error.hint if isinstance(error, errors.LeewayError) else ""
+    return _problem(request, status, str(getattr(error, "message", error)), hint)
+
+
+def _no_such_page(request: Request, error: Exception) -> Response:
+    status = getattr(error, "status_code", 500)
+    said = f"There is no page {request.url.path}" if status == 404 else http.HTTPStatus(status).phrase
+    return _problem(request, status, said)
+
+
+def _unreadable(request: Request, error: Exception) -> Response:
+    """Answer an address that cannot be read (a time that is none, an unknown stage) with the part that is wrong."""
+    found = error.errors() if isinstance(error, RequestValidationError) else []
+    said = "; ".join(f"{e['loc'][-1]}: {e['msg']}" for e in found)
+    return _problem(request, 404, f"This address cannot be read ({said})")
+
+
+def _problem(request: Request, status: int, message: str, hint: str = "") -> Response:
+    if request.url.path.startswith("/api/"):
+        return JSONResponse({"error": message, "hint": hint}, status)
+    phrase = http.HTTPStatus(status).phrase
+    return pages.page(request, "error.html", status, title=phrase, message=message, hint=hint)

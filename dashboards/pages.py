@@ -1,0 +1,133 @@
+"""The pages: each fetches its view and hands it to a template."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote, urlencode
+
+import jinja2
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import HTMLResponse
+from fastapi.templating import Jinja2Templates
+from pydantic import AfterValidator, BeforeValidator
+
+from dashboards import charts, reads, words
+from dashboards.timeline import Address
+from features.window import UTC
+from monitors.report import Signal, Stage, Verdict
+from registry.sql import Registry
+
+HERE = Path(__file__).parent
+
+router = APIRouter(default_response_class=HTMLResponse, include_in_schema=False)
+
+
+def registry(request: Request) -> Registry:
+    """Return the registry that the app was made with."""
+    reg: Registry = request.app.state.registry
+    return reg
+
+
+def in_utc(value: datetime | None) -> datetime | None:
+    """Return *value* aware and in UTC; no zone means UTC."""
+    if value is None:
+        return None
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Moment = Annotated[datetime | None, BeforeValidator(lambda text: text or None), AfterValidator(in_utc)]
+"""A time in a query; an empty field of a form is none."""
+
+
+def address(version: str, stage: Stage, end: Annotated[datetime, AfterValidator(in_utc)], segment: str = "") -> Address:
+    """Return the window that a request names in its path, and in ``?segment=``."""
+    return Address(version, stage, end, segment)
+
+
+Reg = Annotated[Registry, Depends(registry)]
+Where = Annotated[Address, Depends(address)]
+
+
+def model_url(model: str, **query: str | datetime | None) -> str:
+    """Return the address of a model's page.
+
+    >>> model_url("flights", segment="origin=JFK", until=None)
+    '/models/flights?segment=origin%3DJFK'
+    """
+    return f"/models/{quote(model, safe='')}{_query(query)}"
+
+
+def window_url(model: str, where: Address, **query: str | datetime | None) -> str:
+    """Return the address of a window's page.
+
+    >>> window_url("flights", Address("v1", Stage.INPUTS, datetime(2013, 8, 4, tzinfo=UTC)), variable="temp")
+    '/models/flights/windows/v1/inputs/2013-08-04T00:00:00Z?variable=temp'
+    """
+    path = f"{quote(where.version, safe='')}/{where.stage.value}/{_iso(where.end)}"
+    return f"{model_url(model)}/windows/{path}{_query({'segment': where.segment, **query})}"
+
+
+def _query(values: dict[str, str | datetime | None]) -> str:
+    given = {k: _iso(v) if isinstance(v, datetime) else v for k, v in values.items() if v}
+    return f"?{urlencode(given)}" if given else ""
+
+
+def _iso(when: datetime) -> str:
+    return when.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _environment() -> jinja2.Environment:
+    env = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters: dict[str, Callable[..., Any]] = {
+        "moment": words.moment,
+        "number": words.number,
+        "percent": words.percent,
+        "iso": _iso,
+    }
+    env.filters.update(filters)
+    env.globals.update(
+        tick=words.tick, link=lambda model: functools.partial(window_url, model),
+        stretch=words.stretch, counted=words.counted, model_url=model_url, window_url=window_url, Signal=Signal,
+        Verdict=Verdict, line_chart=charts.line, bar_chart=charts.bars, letter=words.letter, said=words.said,
+    )  # fmt: skip
+    return env
+
+
+templates = Jinja2Templates(env=_environment())
+
+
+def page(request: Request, name: str, status: int = 200, **values: Any) -> HTMLResponse:
+    """Return a template's page."""
+    return templates.TemplateResponse(request, name, values, status_code=status)
+
+
+@router.get("/")
+def overview(request: Request, reg: Reg) -> HTMLResponse:
+    """Show every model."""
+    return page(request, "overview.html", models=reads.overview(reg))
+
+
+@router.get("/models/{model}")
+def model(request: Request, reg: Reg, model: str, segment: str = "", until: Moment = None) -> HTMLResponse:
+    """Show one model."""
+    view = reads.model(reg, model, segment=segment, until=until)
+    return page(request, "model.html", view=view, model=model, until=until)
+
+
+@router.get("/models/{model}/windows/{version}/{stage}/{end}")
+def window(
+    request: Request, reg: Reg, model: str, where: Where, variable: str | None = None, against: Moment = None
+) -> HTMLResponse:
+    """Show one window."""
+    view = reads.window(reg, model, where, variable=variable or None, against=against)
+    return page(request, "window.html", view=view, model=model, where=where)

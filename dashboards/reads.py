@@ -1,0 +1,165 @@
+"""Fetches from the registry what a page or an API answer shows. The only file here that asks the registry anything."""
+
+from __future__ import annotations
+
+import functools
+from datetime import datetime
+from typing import Final
+
+from dashboards import compare, series, timeline, views
+from dashboards.timeline import Address
+from features import errors
+from monitors.report import Report, Stage
+from registry import queries
+from registry.records import IncidentState, Promotion, WindowRow
+from registry.sql import Registry
+
+WINDOWS: Final = 60
+"""Windows on one page of a timeline, and windows that one can be compared with."""
+AHEAD: Final = 4
+"""How many lengths of a window to look ahead for those that follow it."""
+RECENT: Final = 30
+"""Windows in a model's line of the overview."""
+LATEST: Final = 20
+"""Incidents, runs, versions and promotions on a model's page; the API gives them all."""
+
+
+def overview(reg: Registry) -> tuple[views.ModelSummary, ...]:
+    """Return every model's summary, by name."""
+    return tuple(summary(reg, model) for model in queries.models(reg))
+
+
+def summary(reg: Registry, model: str) -> views.ModelSummary:
+    """Return one model's summary; NotFound if it is not registered."""
+    known = queries.models(reg)
+    if model not in known:
+        msg = f"there is no model {model!r}"
+        raise errors.NotFound(msg, hint=f"registered: {', '.join(known) or 'none yet'}")
+    champion = queries.champion(reg, model)
+    inputs, outcomes = (_recent(reg, model, champion.version if champion else None, stage) for stage in Stage)
+    unresolved = [i for i in queries.incidents(reg, model) if i.state is not IncidentState.RESOLVED]
+    audits = queries.audits(reg, model)
+    return views.ModelSummary(
+        model=model,
+        champion=champion,
+        inputs=views.window(inputs[-1]) if inputs else None,
+        outcomes=views.window(outcomes[-1]) if outcomes else None,
+        recent_inputs=tuple(views.neighbour(row) for row in inputs),
+        recent_outcomes=tuple(views.neighbour(row) for row in outcomes),
+        unresolved=len(unresolved),
+        undecided=len(queries.undecided(reg, model)),
+        audit=audits[-1] if audits else None,
+    )
+
+
+def _recent(reg: Registry, model: str, version: str | None, stage: Stage) -> list[WindowRow]:
+    return queries.windows(reg, model, version=version, segment="", stage=stage, limit=RECENT)
+
+
+def model(reg: Registry, name: str, *, segment: str = "", until: datetime | None = None) -> views.ModelView:
+    """Return a model's page, its timeline ending at *until* (or now); NotFound if it is not registered."""
+    about = summary(reg, name)
+    promotions = queries.promotions(reg, name)
+    windows, pages = history(reg, name, promotions, segment=segment, until=until)
+    return views.ModelView(
+        summary=about,
+        segment=segment,
+        segments=_segments(reg, name),
+        timeline=timeline.timeline(windows, promotions),
+        pages=pages,
+        performance=series.performance(windows),
+        incidents=incidents(reg, name)[:LATEST],
+        runs=runs(reg, name, limit=LATEST),
+        versions=tuple(queries.versions(reg, name)[: -LATEST - 1 : -1]),
+        promotions=tuple(promotions[: -LATEST - 1 : -1]),
+    )
+
+
+def history(
+    reg: Registry, name: str, promotions: list[Promotion], *, segment: str, until: datetime | None
+) -> tuple[list[timeline.Seen], views.Pages]:
+    """Return the newest WINDOWS windows that end by *until*, and the pages beside them."""
+    rows: list[WindowRow] = []
+    whole_since: list[datetime] = []
+    for stage in Stage:
+        found = queries.windows(reg, name, segment=segment, stage=stage, until=until, limit=2 * WINDOWS)
+        rows += found
+        if len(found) == 2 * WINDOWS:
+            whole_since.append(found[0].window_end)
+    # A stage that was cut short may hold only part of its oldest window: show what lies after.
+    since = max(whole_since, default=None)
+    windows = timeline.served([r for r in rows if since is None or r.window_end > since], promotions)
+    shown = windows[-WINDOWS:]
+    cut = since is not None or len(windows) > WINDOWS
+    newest = max((end for s in Stage if (end := queries.newest_window(reg, name, s))), default=None)
+    return shown, views.pages([w.end for w in shown], cut=cut, newest=newest)
+
+
+def _segments(reg: Registry, name: str) -> tuple[str, ...]:
+    """Return the segments that the newest window was told by; all traffic is the empty name."""
+    newest = queries.newest_window(reg, name, Stage.INPUTS)
+    rows = queries.windows(reg, name, stage=Stage.INPUTS, since=newest) if newest else []
+    return tuple(sorted({row.segment for row in rows}))
+
+
+def incidents(reg: Registry, name: str) -> tuple[views.IncidentView, ...]:
+    """Return a model's incidents: those that go on, then the resolved ones, newest first."""
+    decisions = {d.incident_id: d for d in queries.decisions(reg, name)}
+    found = sorted(queries.incidents(reg, name), key=lambda i: (i.state is IncidentState.RESOLVED, -i.id))
+    return tuple(views.incident(i, decisions.get(i.id)) for i in found)
+
+
+def runs(reg: Registry, name: str, *, limit: int | None = None) -> tuple[views.RunView, ...]:
+    """Return a model's newest retrains with their checks, newest first."""
+    newest = queries.runs(reg, name)[::-1][:limit]
+    return tuple(views.run(r, queries.checks(reg, r.id)) for r in newest)
+
+
+def window(
+    reg: Registry, name: str, where: Address, *, variable: str | None = None, against: datetime | None = None
+) -> views.WindowView:
+    """Return one window's page; NotFound if no such window is stored, or no such variable or other window is in it."""
+    row = _stored(reg, name, where)
+    report = Report.model_validate(row.report)
+    baseline = queries.baseline(reg, report.baseline)
+    samples = [("this window", report)]
+    if against is not None:
+        other = _stored(reg, name, Address(where.version, where.stage, against, where.segment))
+        samples.append(("other window", Report.model_validate(other.report)))
+    choices = compare.variables(baseline, report)
+    if variable is not None and variable not in choices:
+        msg = f"this window has no variable {variable!r} to draw"
+        raise errors.NotFound(msg, hint=f"it has {', '.join(choices)}")
+    chosen = variable or next(iter(choices), None)
+    return views.WindowView(
+        model=name,
+        summary=views.window(row),
+        revision=row.revision,
+        created_at=row.created_at,
+        baseline=report.baseline,
+        findings=compare.ranked(report.findings),
+        variables=choices,
+        distribution=compare.distribution(baseline, chosen, samples) if chosen else None,
+        neighbours=_around(reg, name, row),
+        against=against,
+        incidents=views.during(incidents(reg, name), where),
+    )
+
+
+def _stored(reg: Registry, name: str, where: Address) -> WindowRow:
+    rows = queries.windows(
+        reg, name, version=where.version, segment=where.segment, stage=where.stage, since=where.end, until=where.end
+    )
+    if not rows:
+        msg = f"{name} {where.version} has no {where.stage.value} window that ends at {where.end.isoformat()}"
+        raise errors.NotFound(msg, hint=f"choose one on the page of {name}")
+    return rows[-1]
+
+
+def _around(reg: Registry, name: str, row: WindowRow) -> tuple[views.Neighbour, ...]:
+    """Return the windows that share *row*'s bins, itself among them, from old to new: many before, a few after."""
+    soon = row.window_end + AHEAD * (row.window_end - row.window_start)
+    same = functools.partial(queries.windows, reg, name, version=row.version, segment=row.segment, stage=row.stage)
+    before = same(until=row.window_end, limit=WINDOWS)
+    after = same(since=row.window_end, until=soon)
+    return tuple(views.neighbour(r) for r in (*before, *(r for r in after if r.window_end > row.window_end)))

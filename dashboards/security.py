@@ -1,0 +1,97 @@
+"""Keeps the pages to those who may see them: a password, known host names, and headers that forbid everything else."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+CONTENT_SECURITY_POLICY: Final = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        # The digests are of two style elements that Plotly's script makes: an empty one, whose rules it sets one by one
+        # (without it no chart is drawn), and that of its maps, which no page here draws.
+        "style-src 'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' "
+        "'sha256-gG0b4ixT/IQUp7JJLbyKcpYcYDjq2Wp8NGv3f+aasqo='",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+HEADERS: Final = {
+    "content-security-policy": CONTENT_SECURITY_POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+
+class SafeHeaders:
+    """Adds HEADERS to every answer, and keeps answers about models out of caches unless they say otherwise."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer as the app does, with the headers."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(HEADERS)
+                # A file that has a tag may be kept, if it is asked after each time.
+                headers.setdefault("cache-control", "no-cache" if "etag" in headers else "no-store")
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+
+class Password:
+    """Asks for a password: HTTP Basic with any user name (browsers), or a bearer token (programs)."""
+
+    def __init__(self, app: ASGIApp, password: str) -> None:
+        self.app = app
+        self._digest = _digest(password)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the app answer whoever knows the password, and ask everybody else for it."""
+        if scope["type"] != "http" or self._knows(Headers(scope=scope).get("authorization", "")):
+            await self.app(scope, receive, send)
+            return
+        asked = {"www-authenticate": 'Basic realm="Leeway", charset="UTF-8"'}
+        await PlainTextResponse("This page needs the dashboard's password.\n", 401, asked)(scope, receive, send)
+
+    def _knows(self, authorization: str) -> bool:
+        # Digests have one length, so that the comparison tells nothing of the password's.
+        return hmac.compare_digest(_digest(_secret(authorization)), self._digest)
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
+
+
+def _secret(authorization: str) -> str:
+    """Return the password in an Authorization header, empty where there is none.
+
+    >>> _secret("Bearer s3cret"), _secret("Basic " + base64.b64encode(b"me:s3:cret").decode()), _secret("Basic ?")
+    ('s3cret', 's3:cret', '')
+    """
+    scheme, _, value = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        return base64.b64decode(value, validate=True).decode().partition(":")[2]
+    except (binascii.Error, ValueError):
+        return ""

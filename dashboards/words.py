@@ -1,0 +1,109 @@
+"""How the pages write times and numbers: short, unambiguous, always UTC."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from monitors.report import Signal, Verdict
+
+NOTHING: Final = "–"
+
+
+def moment(value: datetime | None) -> str:
+    """Return a time as a person reads it; midnight is a day.
+
+    >>> from datetime import timezone
+    >>> moment(datetime(2013, 8, 3, tzinfo=timezone.utc)), moment(datetime(2013, 8, 3, 6, 5, tzinfo=timezone.utc))
+    ('3 Aug 2013', '3 Aug 2013 06:05')
+    """
+    if value is None:
+        return NOTHING
+    day = f"{value.day} {value:%b %Y}"
+    return day if _is_midnight(value) else f"{day} {value:%H:%M}"
+
+
+def stretch(start: datetime, end: datetime) -> str:
+    """Return a half-open stretch of time, naming the last day that is in it where it ends at midnight.
+
+    >>> from datetime import timezone
+    >>> stretch(datetime(2013, 7, 28, tzinfo=timezone.utc), datetime(2013, 8, 4, tzinfo=timezone.utc))
+    '28 Jul – 3 Aug 2013'
+    >>> stretch(datetime(2013, 7, 28, tzinfo=timezone.utc), datetime(2013, 7, 29, tzinfo=timezone.utc))
+    '28 Jul 2013'
+    >>> stretch(datetime(2013, 7, 28, 1, tzinfo=timezone.utc), datetime(2013, 7, 28, 2, tzinfo=timezone.utc))
+    '28 Jul 2013 01:00 – 02:00'
+    """
+    if not (_is_midnight(start) and _is_midnight(end)):
+        last = f"{end:%H:%M}" if start.date() == end.date() else moment(end)
+        return f"{start.day} {start:%b %Y %H:%M} – {last}"
+    last_day = end - timedelta(days=1)
+    if last_day <= start:
+        return moment(start)
+    first = f"{start.day} {start:%b}" if start.year == last_day.year else moment(start)
+    return f"{first} – {moment(last_day)}"
+
+
+def tick(end: datetime) -> str:
+    """Return a window's end as shortly as it can be told: the last day in it, or the hour.
+
+    >>> from datetime import timezone
+    >>> tick(datetime(2013, 8, 4, tzinfo=timezone.utc)), tick(datetime(2013, 8, 4, 6, tzinfo=timezone.utc))
+    ('3', '06h')
+    """
+    return str((end - timedelta.resolution).day) if _is_midnight(end) else f"{end:%H}h"
+
+
+def number(value: float | None) -> str:
+    """Return a number with as many digits as help: whole numbers with thin thousands, others with three figures.
+
+    >>> number(336776), number(0.06812), number(1234.5), number(None)
+    ('336 776', '0.0681', '1 234', '–')
+    """
+    if value is None:
+        return NOTHING
+    if abs(value) >= 1000 or value == int(value):
+        return f"{value:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    return f"{value:.3g}"
+
+
+def percent(share: float) -> str:
+    """Return a share of one in percent.
+
+    >>> percent(0.1234), percent(0.0)
+    ('12.3 %', '0.0 %')
+    """
+    return f"{100 * share:.1f}\N{NARROW NO-BREAK SPACE}%"
+
+
+def counted(n: int, noun: str) -> str:
+    """Return *n* with its noun, in the plural where it is not one.
+
+    >>> counted(1, "window"), counted(0, "window")
+    ('1 window', '0 windows')
+    """
+    return f"{number(n)} {noun}{'' if n == 1 else 's'}"
+
+
+def said(verdict: Verdict, signal: Signal | None = None) -> str:
+    """Return a verdict in words; a quality finding that "drifts" is a fault of the pipeline, not drift.
+
+    >>> said(Verdict.DRIFT), said(Verdict.DRIFT, Signal.QUALITY), said(Verdict.NOT_ENOUGH)
+    ('drift', 'fault', 'not enough evidence')
+    """
+    if verdict is Verdict.DRIFT and signal is Signal.QUALITY:
+        return "fault"
+    return verdict.value.replace("_", " ")
+
+
+def letter(verdict: Verdict, signal: Signal | None = None) -> str:
+    """Return the mark of a verdict, which tells it where colours cannot be told apart.
+
+    >>> letter(Verdict.STEADY), letter(Verdict.DRIFT), letter(Verdict.DRIFT, Signal.QUALITY), letter(Verdict.NOT_ENOUGH)
+    ('·', 'D', 'F', '?')
+    """
+    return {"steady": "·", "drift": "D", "fault": "F"}.get(said(verdict, signal), "?")
+
+
+def _is_midnight(value: datetime) -> bool:
+    return (value.hour, value.minute, value.second) == (0, 0, 0)

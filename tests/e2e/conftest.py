@@ -1,0 +1,292 @@
+"""A small world for the browser to look at: three models with a history, written through the registry's own moves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from features.schema import LABEL, EventSchema, Kind, Task
+from monitors.baseline import Baseline, Slice
+from monitors.bins import Bins, CategoricalBins, NumericBins
+from monitors.report import Finding, Report, Signal, Stage, Verdict
+from registry import ingest, moves, queries
+from registry.records import Action, Check, CheckResult, RunState, Version
+from registry.sql import Registry
+
+START = datetime(2013, 3, 1, tzinfo=timezone.utc)
+DAY = timedelta(days=1)
+WEEK = 7 * DAY
+PROMOTED = datetime(2013, 8, 7, tzinfo=timezone.utc)
+SUMMER = datetime(2013, 8, 1, tzinfo=timezone.utc)
+END = datetime(2013, 10, 1, tzinfo=timezone.utc)
+
+BINS: dict[str, Bins] = {
+    "temp": NumericBins(edges=tuple(float(t) for t in range(14, 95, 8)), mean=48.0, sd=16.0),
+    "wind_speed": NumericBins(edges=(0.0, 4.6, 6.9, 9.2, 11.5, 13.8, 17.3, 36.8), mean=10.5, sd=5.5),
+    "dep_hour": NumericBins(edges=(5.0, 7.0, 9.0, 12.0, 15.0, 17.0, 19.0, 23.0), mean=13.0, sd=4.7),
+    "carrier": CategoricalBins(categories=("UA", "B6", "EV", "DL", "AA", "MQ"), others=("HA",)),
+    "origin": CategoricalBins(categories=("EWR", "JFK", "LGA")),
+    "prediction": NumericBins(edges=tuple(x / 10 for x in range(11)), mean=0.23, sd=0.12),
+    LABEL: CategoricalBins(categories=("0", "1")),
+}
+INPUTS = tuple(name for name in BINS if name != LABEL)
+SCHEMA = EventSchema(
+    model="flights",
+    task=Task.BINARY,
+    features={name: Kind(BINS[name].kind) for name in INPUTS if name != "prediction"},
+    segments=("origin",),
+)
+
+
+def counts(name: str, when: datetime, rows: int) -> list[int]:
+    """Return a window's cells of one variable: the temperature follows the season, the wind fails for a week in May."""
+    bins, rng = BINS[name], np.random.default_rng([len(name), int(when.timestamp()) // 86400])
+    x = (np.arange(bins.body) + 0.5) / bins.body
+    summer = np.exp(-(((when - SUMMER) / (50 * DAY)) ** 2))
+    centre = 0.35 + 0.4 * summer if name == "temp" else 0.4
+    weights = np.exp(-(((x - centre) / 0.28) ** 2))
+    body = rng.multinomial(rows, weights / weights.sum()).tolist()
+    tail = [0] * (bins.cells - bins.body)
+    if name == "wind_speed" and datetime(2013, 5, 10, tzinfo=timezone.utc) <= when < datetime(
+        2013, 5, 17, tzinfo=timezone.utc
+    ):
+        tail[2], body = rows // 3, [2 * n // 3 for n in body]
+    if name == "temp" and when > datetime(2013, 7, 1, tzinfo=timezone.utc):
+        tail[1] = rows // 50
+    return [*body, *tail]
+
+
+def shifted(name: str, window: list[int], version: str) -> Finding:
+    """Return the finding about a variable's distribution: Jensen-Shannon distance against the version's baseline."""
+    reference = np.array(baseline_counts(name, version), float)
+    p, q = reference / reference.sum(), np.array(window, float) / sum(window)
+    mixed = (p + q) / 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        parts = [np.nansum(np.where(v > 0, v * np.log2(v / mixed), 0)) for v in (p, q)]
+    effect = float(np.sqrt(max(sum(parts) / 2, 0)))
+    verdict = Verdict.DRIFT if effect > 0.1 else Verdict.STEADY
+    signal = Signal.PREDICTION if name == "prediction" else Signal.FEATURE
+    reason = f"distance {effect:.3f} is {'above' if effect > 0.1 else 'within'} the threshold 0.100"
+    return Finding(
+        signal=signal, variable=name, verdict=verdict, metric="js_distance_log2", effect=effect, threshold=0.1,
+        n=sum(window), baseline_n=int(reference.sum()), reason=reason,
+    )  # fmt: skip
+
+
+def baseline_counts(name: str, version: str) -> list[int]:
+    """Return the cells of a version's training period: winter for v1, summer for v2."""
+    at = START if version == "v1" else datetime(2013, 8, 20, tzinfo=timezone.utc)
+    return counts(name, at, 48_000)
+
+
+def quality(window: dict[str, list[int]], rows: int) -> Finding:
+    """Return the finding about missing wind speeds."""
+    missing = window["wind_speed"][-2] / rows
+    broken = missing > 0.05
+    return Finding(
+        signal=Signal.QUALITY, variable="wind_speed", verdict=Verdict.DRIFT if broken else Verdict.STEADY,
+        metric="missing_increase", effect=missing, threshold=0.05, n=rows, baseline_n=48_000,
+        reason=f"{missing:.1%} of the values are missing, at most 5.0% more than the baseline's 0.0% are let pass",
+    )  # fmt: skip
+
+
+def performance(end: datetime, version: str, rows: int) -> tuple[Finding, ...]:
+    """Return the findings of outcomes: AUC sinks through the summer until v2 takes over."""
+    days = (end - (START if version == "v1" else PROMOTED)) / DAY
+    wobble = 0.006 * np.sin(days / 3)
+    auc = 0.701 - (0.00045 * days if version == "v1" else 0.0001 * days) + wobble
+    loss = 0.512 + (0.00042 * days if version == "v1" else 0.0001 * days) - wobble
+    rise, late = loss / 0.512 - 1, 0.23 + 0.0006 * days
+    few = rows < 3000
+    verdict = Verdict.NOT_ENOUGH if few else Verdict.DRIFT if rise > 0.1 else Verdict.STEADY
+    worse = f"log loss is {100 * rise:.1f}% above the baseline's; {'more' if rise > 0.1 else 'less'} than 10%"
+    return (
+        Finding(
+            signal=Signal.PERFORMANCE, variable="loss", verdict=verdict, metric="log_loss_increase", effect=rise,
+            threshold=0.1, n=rows, baseline_n=48_000, reason="fewer than 3000 labelled rows" if few else worse,
+            metrics={"auc": auc, "baseline_auc": 0.701, "log_loss": loss, "baseline_log_loss": 0.512},
+        ),
+        Finding(
+            signal=Signal.LABEL, variable=LABEL, verdict=Verdict.NOT_ENOUGH if few else Verdict.STEADY,
+            metric="js_distance_log2", effect=abs(late - 0.23) / 2, threshold=0.1, n=rows, baseline_n=48_000,
+        ),
+    )  # fmt: skip
+
+
+def reports(end: datetime, version: str, digest: str) -> list[Report]:
+    """Return the reports of the week that ends at *end*: inputs, outcomes, and inputs of two segments."""
+    rows = 1200 if end == START + WEEK else 6100
+    window = {name: counts(name, end, rows) for name in INPUTS}
+    found = [shifted(name, window[name], version) for name in INPUTS]
+    common = {"model": "flights", "version": version, "window_start": end - WEEK, "window_end": end, "baseline": digest}
+    late = int(rows * 0.24)
+    inputs = Report(stage=Stage.INPUTS, rows=rows, counts=window, findings=(*found, quality(window, rows)), **common)
+    outcomes = Report(
+        stage=Stage.OUTCOMES, rows=rows, findings=performance(end, version, rows), **common,
+        counts={LABEL: [rows - late, late, 0, 0, 0], "coverage": [rows, 0], "loss": [1, 1], "scores": [0] * 400},
+    )  # fmt: skip
+    segments = [
+        inputs.model_copy(update={"segment": f"origin={o}", "findings": tuple(found[:2])}) for o in ("JFK", "LGA")
+    ]
+    return [inputs, outcomes, *segments]
+
+
+def add_version(reg: Registry, model: str, version: str, now: datetime) -> str:
+    """Register a version with its baseline, and return the baseline's digest."""
+    made = Version(
+        model=model, version=version, mode="static", rows=48_000, created_at=now, trained_from=now - 60 * DAY,
+        trained_until=now - DAY, metrics={"log_loss": 0.512, "auc": 0.701},
+    )  # fmt: skip
+    moves.add_version(reg, made)
+    cells = {name: baseline_counts(name, version) for name in INPUTS}
+    one = Slice(start=0, counts=cells)
+    outcome = Slice(start=0, counts={LABEL: [36_500, 11_500, 0, 0, 0]})
+    return moves.store_baseline(
+        reg,
+        Baseline(
+            events=SCHEMA.model_copy(update={"model": model}), version=version, start=now - 60 * DAY, end=now - DAY,
+            rows=48_000, bins=BINS, inputs=(one, *(one.model_copy(update={"segment": f"origin={o}"}) for o in ("JFK", "LGA"))),
+            outcomes=(outcome,),
+        ),
+        now=now,
+    )  # fmt: skip
+
+
+def ends(since: datetime, until: datetime) -> Iterator[datetime]:
+    """Yield the ends of daily windows in (since, until]."""
+    while (since := since + DAY) <= until:
+        yield since
+
+
+def fill(reg: Registry) -> None:
+    """Write the whole history: v1 drifts, a retrain is rejected, a second one promotes v2; two more models beside it."""
+    moves.add_model(reg, model="flights", task="binary", now=START)
+    first = add_version(reg, "flights", "v1", START)
+    moves.promote(
+        reg, model="flights", version="v1", expected_generation=0, effective_at=START, actor="ana", reason="the first model",
+        now=START,
+    )  # fmt: skip
+    for end in ends(START + 6 * DAY, PROMOTED):
+        ingest.ingest(reg, reports(end, "v1", first), now=end)
+        if end == datetime(2013, 5, 14, tzinfo=timezone.utc):
+            repair(reg, end)
+        if end == PROMOTED - 20 * DAY:
+            rejected_retrain(reg, end)
+    retrain(reg, PROMOTED)
+    second = queries.version(reg, "flights", "v3").baseline or ""
+    for end in ends(PROMOTED, END):
+        ingest.ingest(reg, reports(end, "v3", second), now=end)
+    moves.record_audit(
+        reg, model="flights", period_start=END - 30 * DAY, period_end=END, passed=False, numbers={"windows": 30},
+        findings=["window 2013-09-12 has a report that its counts do not give"], report="audits/flights.md", now=END,
+    )  # fmt: skip
+    beside(reg)
+
+
+def repair(reg: Registry, now: datetime) -> None:
+    """Decide about the wind sensor: no retrain on broken data."""
+    for incident in queries.undecided(reg, "flights"):
+        action = Action.REPAIR_DATA if incident.signal == Signal.QUALITY.value else Action.NOTHING
+        because = ["32.8% of wind_speed is missing: the data are broken, not the world"]
+        moves.record_decision(
+            reg, model="flights", incident_id=incident.id, action=action, because=because, actor="decider", now=now
+        )
+
+
+def rejected_retrain(reg: Registry, now: datetime) -> None:
+    """A retrain by hand whose challenger does not pass."""
+    decision = moves.record_decision(
+        reg,
+        model="flights",
+        incident_id=None,
+        action=Action.RETRAIN,
+        because=["monthly refit, by hand"],
+        actor="ana",
+        now=now,
+    )
+    run = moves.start_run(reg, decision_id=decision.id, as_of=now, flow_run="monthly", now=now)
+    add_version(reg, "flights", "v2", now)
+    moves.set_challenger(reg, run.id, "v2", now=now)
+    checks = [
+        Check(name="signature", result=CheckResult.PASS, got="5 features", want="5 features", version="v2"),
+        Check(
+            name="paired loss",
+            result=CheckResult.FAIL,
+            got="+0.004 [-0.002, 0.011]",
+            want="upper end below 0",
+            version="v2",
+        ),
+        Check(
+            name="loss by origin=LGA", result=CheckResult.HOLD, got="212 rows", want="at least 500 rows", version="v2"
+        ),
+    ]
+    moves.record_checks(reg, run.id, checks, now=now)
+    moves.finish_run(reg, run.id, state=RunState.REJECTED, reason="v2 is not shown to be better than v1", now=now)
+
+
+def retrain(reg: Registry, now: datetime) -> None:
+    """The retrain that performance drift sets in motion, and its promotion."""
+    incident = next(i for i in queries.undecided(reg, "flights") if i.signal == Signal.PERFORMANCE.value)
+    because = [
+        "performance drifted in 12 windows",
+        "6100 matured rows, at least 1000 needed",
+        "no open quality incident",
+    ]
+    decision = moves.record_decision(
+        reg, model="flights", incident_id=incident.id, action=Action.RETRAIN, because=because, actor="decider", now=now
+    )
+    run = moves.start_run(reg, decision_id=decision.id, as_of=now, flow_run="brisk-otter", now=now)
+    add_version(reg, "flights", "v3", now)
+    moves.set_challenger(reg, run.id, "v3", now=now)
+    checks = [
+        Check(name="signature", result=CheckResult.PASS, got="5 features", want="5 features", version="v3"),
+        Check(name="reload parity", result=CheckResult.PASS, got="0 of 6100 rows differ", want="none", version="v3"),
+        Check(
+            name="paired loss",
+            result=CheckResult.PASS,
+            got="-0.021 [-0.030, -0.013]",
+            want="upper end below 0",
+            version="v3",
+        ),
+    ]
+    moves.record_checks(reg, run.id, checks, now=now)
+    moves.promote(
+        reg, model="flights", version="v3", expected_generation=1, decision_id=decision.id, run_id=run.id, effective_at=PROMOTED,
+        actor="leeway", reason="passed every check", now=now,
+    )  # fmt: skip
+
+
+def beside(reg: Registry) -> None:
+    """A model that is steady, and one that has only been registered."""
+    moves.add_model(reg, model="delays-eu", task="binary", now=START)
+    digest = add_version(reg, "delays-eu", "v1", START)
+    moves.promote(
+        reg,
+        model="delays-eu",
+        version="v1",
+        expected_generation=0,
+        effective_at=START,
+        actor="ana",
+        reason="first",
+        now=START,
+    )
+    steady = [r.model_copy(update={"model": "delays-eu"}) for r in reports(START + 9 * DAY, "v1", digest)]
+    ingest.ingest(reg, steady, now=START + 10 * DAY)
+    moves.record_audit(
+        reg, model="delays-eu", period_start=START, period_end=START + 30 * DAY, passed=True, numbers={}, findings=[],
+        report="audits/delays-eu.md", now=END,
+    )  # fmt: skip
+    moves.add_model(reg, model="churn", task="binary", now=START)
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """A registry that holds the whole history."""
+    root: Path = tmp_path_factory.mktemp("world")
+    with Registry.open(f"sqlite:///{root}/leeway.db", root / "artifacts") as reg:
+        fill(reg)
+        yield reg
