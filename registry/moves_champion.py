@@ -64,6 +64,7 @@ def rollback(  # noqa: PLR0913 - all that is on record about a rollback
     model: str,
     expected_generation: int,
     to_version: str | None = None,
+    decision_id: int | None = None,
     actor: str,
     reason: str,
     effective_at: datetime,
@@ -74,7 +75,7 @@ def rollback(  # noqa: PLR0913 - all that is on record about a rollback
     As whole and as guarded as :func:`promote`. Rolling back twice goes two champions back, not to and fro. IllegalMove
     if there was no champion before, or *to_version* is not retired.
     """
-    step = _Step(model, expected_generation, "rollback", actor, reason, effective_at, now)
+    step = _Step(model, expected_generation, "rollback", actor, reason, effective_at, now, decision_id)
     with reg.write() as c:
         champion = _expect(c, step)
         target = to_version or _before(c, model, champion)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-from typing import Any
-
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
+
+from registry.columns import digest, index_where, json, model, moment, number, of_version, serial, text
 
 metadata = sa.MetaData(
     naming_convention={
@@ -17,296 +15,220 @@ metadata = sa.MetaData(
     }
 )
 
-
-class UtcDateTime(sa.TypeDecorator[datetime]):
-    """A moment: aware in Python, UTC in the database (SQLite knows no zones, so it is kept there without one)."""
-
-    impl = sa.DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
-        """Return *value* in UTC; a time without a zone is refused, since nobody could tell which moment it means."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            msg = f"{value.isoformat()} has no time zone"
-            raise ValueError(msg)
-        utc = value.astimezone(timezone.utc)
-        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
-
-    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
-        """Return *value* aware and in UTC."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value.astimezone(timezone.utc)
-
-
-Json = sa.JSON().with_variant(JSONB(), "postgresql")
-
-
-def _text(name: str, *args: Any, default: str | None = None, null: bool = False) -> sa.Column[str]:
-    return sa.Column(name, sa.String(), *args, nullable=null, default=default)
-
-
-def _id() -> sa.Column[int]:
-    return sa.Column("id", sa.Integer(), primary_key=True)
-
-
-def _time(name: str, *, null: bool = False) -> sa.Column[datetime]:
-    return sa.Column(name, UtcDateTime(), nullable=null)
-
-
-def _model() -> sa.Column[str]:
-    return _text("model", sa.ForeignKey("models.model"))
-
-
-def _of_version(column: str = "version") -> sa.ForeignKeyConstraint:
-    return sa.ForeignKeyConstraint(["model", column], ["versions.model", "versions.version"])
-
-
 models = sa.Table(
     "models",
     metadata,
-    sa.Column("model", sa.String(), primary_key=True),
-    _text("task"),
-    _time("created_at"),
+    text("model", primary_key=True),
+    text("task"),
+    moment("created_at"),
 )
 
 baselines = sa.Table(
     "baselines",
     metadata,
-    sa.Column("digest", sa.String(64), primary_key=True),
-    _model(),
-    _text("version"),
+    digest("digest", primary_key=True),
+    model(),
+    text("version"),
     sa.Column("content", sa.Text(), nullable=False),  # the text that was hashed, so that the digest can be checked
-    _time("created_at"),
+    moment("created_at"),
     sa.UniqueConstraint("model", "version"),
 )
 
 versions = sa.Table(
     "versions",
     metadata,
-    sa.Column("model", sa.String(), sa.ForeignKey("models.model"), primary_key=True),
-    sa.Column("version", sa.String(), primary_key=True),
-    _text("mode"),
-    _text("state"),
-    _text("artifact", null=True),
-    _text("baseline", sa.ForeignKey("baselines.digest"), null=True),
-    _text("parent", null=True),
-    _text("parent_digest", null=True),
-    _time("trained_from", null=True),
-    _time("trained_until", null=True),
-    sa.Column("rows", sa.Integer(), nullable=False),
-    sa.Column("metrics", Json, nullable=False),
-    _time("created_at"),
+    model(primary_key=True),
+    text("version", primary_key=True),
+    text("mode"),
+    text("state"),
+    text("artifact", null=True),
+    text("baseline", sa.ForeignKey("baselines.digest"), null=True),
+    text("parent", null=True),
+    text("parent_digest", null=True),
+    moment("trained_from", null=True),
+    moment("trained_until", null=True),
+    number("rows"),
+    json("metrics"),
+    moment("created_at"),
 )
-ONE_CHAMPION = sa.Index(
-    "uq_versions_champion",
-    versions.c.model,
-    unique=True,
-    sqlite_where=versions.c.state == "champion",
-    postgresql_where=versions.c.state == "champion",
-)
+index_where("uq_versions_champion", versions, "model", where="state = 'champion'", unique=True)
 
 champions = sa.Table(
     "champions",
     metadata,
-    sa.Column("model", sa.String(), sa.ForeignKey("models.model"), primary_key=True),
-    _text("version"),
-    sa.Column("generation", sa.Integer(), nullable=False),
-    _time("since"),
-    _of_version(),
+    model(primary_key=True),
+    text("version"),
+    number("generation"),
+    moment("since"),
+    of_version(),
 )
 
 window_reports = sa.Table(
     "window_reports",
     metadata,
-    _id(),
-    _text("model"),
-    _text("version"),
-    _text("segment"),
-    _text("stage"),
-    _time("window_start"),
-    _time("window_end"),
-    _text("verdict"),
-    sa.Column("rows", sa.Integer(), nullable=False),
-    sa.Column("digest", sa.String(64), nullable=False),
-    sa.Column("revision", sa.Integer(), nullable=False),
-    sa.Column("report", Json, nullable=False),
-    _time("created_at"),
-    sa.Column("latest", sa.Boolean(), nullable=False, server_default=sa.false()),  # whether no later revision is there
-    _of_version(),
+    serial(),
+    text("model"),
+    text("version"),
+    text("segment"),
+    text("stage"),
+    moment("window_start"),
+    moment("window_end"),
+    text("verdict"),
+    number("rows"),
+    digest("digest"),
+    number("revision"),
+    json("report"),
+    moment("created_at"),
+    sa.Column("latest", sa.Boolean(), nullable=False, server_default=sa.false()),  # no later revision is there
+    of_version(),
     sa.UniqueConstraint("model", "version", "segment", "stage", "window_start", "window_end", "revision"),
 )
-
-NEWEST = sa.Index(
-    "ix_window_reports_latest",
-    window_reports.c.model,
-    window_reports.c.stage,
-    window_reports.c.window_end,
-    sqlite_where=sa.text("latest"),
-    postgresql_where=sa.text("latest"),
-)
+index_where("ix_window_reports_latest", window_reports, "model", "stage", "window_end", where="latest")
 
 incidents = sa.Table(
     "incidents",
     metadata,
-    _id(),
-    _text("model"),
-    _text("version"),
-    _text("signal"),
-    _text("state"),
-    _time("opened_at"),
-    _time("last_seen"),
-    sa.Column("windows", sa.Integer(), nullable=False),
-    sa.Column("evidence", Json, nullable=False),
-    _text("pending", default=""),
-    _time("resolved_at", null=True),
-    _text("resolution", default=""),
-    # The steady windows since the last drift, and the newest window counted among them.
-    sa.Column("steady", sa.Integer(), nullable=False, default=0),
-    _time("steady_until", null=True),
-    _of_version(),
+    serial(),
+    text("model"),
+    text("version"),
+    text("signal"),
+    text("state"),
+    moment("opened_at"),
+    moment("last_seen"),
+    number("windows"),
+    json("evidence"),
+    text("pending", default=""),
+    moment("resolved_at", null=True),
+    text("resolution", default=""),
+    number("steady", default=0),  # steady windows since the last drift
+    moment("steady_until", null=True),  # the newest of them
+    of_version(),
 )
-ONE_EPISODE = sa.Index(
-    "uq_incidents_open",
-    incidents.c.model,
-    incidents.c.version,
-    incidents.c.signal,
-    unique=True,
-    sqlite_where=incidents.c.state != "resolved",
-    postgresql_where=incidents.c.state != "resolved",
-)
+index_where("uq_incidents_open", incidents, "model", "version", "signal", where="state != 'resolved'", unique=True)
 
 decisions = sa.Table(
     "decisions",
     metadata,
-    _id(),
-    _model(),
-    sa.Column("incident_id", sa.Integer(), sa.ForeignKey("incidents.id"), unique=True),
-    _text("action"),
-    sa.Column("because", Json, nullable=False),
-    _text("actor"),
-    _time("made_at"),
+    serial(),
+    model(),
+    number("incident_id", sa.ForeignKey("incidents.id"), null=True, unique=True),
+    text("action"),
+    json("because"),
+    text("actor"),
+    moment("made_at"),
 )
 
 retrain_runs = sa.Table(
     "retrain_runs",
     metadata,
-    _id(),
-    sa.Column("decision_id", sa.Integer(), sa.ForeignKey("decisions.id"), nullable=False, unique=True),
-    _model(),
-    _text("state"),
-    _time("as_of"),
-    _text("flow_run", null=True),
-    _text("challenger", null=True),
-    _text("reason", default=""),
-    _time("started_at"),
-    _time("finished_at", null=True),
-    _of_version("challenger"),
+    serial(),
+    number("decision_id", sa.ForeignKey("decisions.id"), unique=True),
+    model(),
+    text("state"),
+    moment("as_of"),
+    text("flow_run", null=True),
+    text("challenger", null=True),
+    text("reason", default=""),
+    moment("started_at"),
+    moment("finished_at", null=True),
+    of_version("challenger"),
 )
-ONE_RUNNING = sa.Index(
-    "uq_retrain_runs_running",
-    retrain_runs.c.model,
-    unique=True,
-    sqlite_where=retrain_runs.c.state == "running",
-    postgresql_where=retrain_runs.c.state == "running",
-)
+index_where("uq_retrain_runs_running", retrain_runs, "model", where="state = 'running'", unique=True)
 
 checks = sa.Table(
     "checks",
     metadata,
-    _id(),
-    sa.Column("run_id", sa.Integer(), sa.ForeignKey("retrain_runs.id"), nullable=False),
-    _text("version"),
-    _text("name"),
-    _text("result"),
-    _text("got"),
-    _text("want"),
-    sa.Column("numbers", Json, nullable=False),
+    serial(),
+    number("run_id", sa.ForeignKey("retrain_runs.id")),
+    text("version"),
+    text("name"),
+    text("result"),
+    text("got"),
+    text("want"),
+    json("numbers"),
     sa.UniqueConstraint("run_id", "version", "name"),
 )
 
 promotions = sa.Table(
     "promotions",
     metadata,
-    _id(),
-    _model(),
-    _text("from_version", null=True),
-    _text("to_version"),
-    sa.Column("generation", sa.Integer(), nullable=False),
-    _text("kind"),
-    sa.Column("decision_id", sa.Integer(), sa.ForeignKey("decisions.id")),
-    sa.Column("run_id", sa.Integer(), sa.ForeignKey("retrain_runs.id")),
-    _text("actor"),
-    _text("reason"),
-    _time("effective_at"),
-    _time("made_at"),
-    _of_version("to_version"),
+    serial(),
+    model(),
+    text("from_version", null=True),
+    text("to_version"),
+    number("generation"),
+    text("kind"),
+    number("decision_id", sa.ForeignKey("decisions.id"), null=True),
+    number("run_id", sa.ForeignKey("retrain_runs.id"), null=True),
+    text("actor"),
+    text("reason"),
+    moment("effective_at"),
+    moment("made_at"),
+    of_version("to_version"),
     sa.UniqueConstraint("model", "generation"),
 )
 
 audit_log = sa.Table(
     "audit_log",
     metadata,
-    sa.Column("seq", sa.Integer(), primary_key=True, autoincrement=False),
-    _time("at"),
-    _text("actor"),
-    _text("action"),
-    _text("model"),
-    _text("subject"),
-    sa.Column("details", Json, nullable=False),
-    sa.Column("previous", sa.String(64), nullable=False),
-    sa.Column("hash", sa.String(64), nullable=False, unique=True),
+    number("seq", primary_key=True, autoincrement=False),
+    moment("at"),
+    text("actor"),
+    text("action"),
+    text("model"),
+    text("subject"),
+    json("details"),
+    digest("previous"),
+    digest("hash", unique=True),
 )
 
 # One row: where the audit log ends. Writers lock it, so that the log has no gaps and no forks.
 audit_head = sa.Table(
     "audit_head",
     metadata,
-    sa.Column("id", sa.Integer(), primary_key=True, autoincrement=False),
-    sa.Column("seq", sa.Integer(), nullable=False),
-    sa.Column("hash", sa.String(64), nullable=False),
+    number("id", primary_key=True, autoincrement=False),
+    number("seq"),
+    digest("hash"),
 )
 
 messages = sa.Table(
     "messages",
     metadata,
     sa.Column("id", sa.String(36), primary_key=True),
-    sa.Column("seq", sa.Integer(), sa.ForeignKey("audit_log.seq"), nullable=False, unique=True),
-    _text("type"),
-    _model(),
-    sa.Column("data", Json, nullable=False),
-    _time("created_at"),
-    _time("fanned_out_at", null=True),
+    number("seq", sa.ForeignKey("audit_log.seq"), unique=True),
+    text("type"),
+    model(),
+    json("data"),
+    moment("created_at"),
+    moment("fanned_out_at", null=True),
 )
 
 deliveries = sa.Table(
     "deliveries",
     metadata,
-    _id(),
+    serial(),
     sa.Column("message_id", sa.String(36), sa.ForeignKey("messages.id"), nullable=False),
-    _text("endpoint"),
-    _text("state"),
-    sa.Column("attempts", sa.Integer(), nullable=False, default=0),
-    _time("next_attempt_at", null=True),
-    _time("leased_until", null=True),
-    sa.Column("status_code", sa.Integer()),
-    _text("error", default=""),
-    _time("delivered_at", null=True),
+    text("endpoint"),
+    text("state"),
+    number("attempts", default=0),
+    moment("next_attempt_at", null=True),
+    moment("leased_until", null=True),
+    number("status_code", null=True),
+    text("error", default=""),
+    moment("delivered_at", null=True),
     sa.UniqueConstraint("message_id", "endpoint"),
 )
 
 audits = sa.Table(
     "audits",
     metadata,
-    _id(),
-    _model(),
-    _time("period_start"),
-    _time("period_end"),
+    serial(),
+    model(),
+    moment("period_start"),
+    moment("period_end"),
     sa.Column("passed", sa.Boolean(), nullable=False),
-    sa.Column("findings", Json, nullable=False),
-    sa.Column("numbers", Json, nullable=False),
-    _text("report"),
-    _time("made_at"),
+    json("findings"),
+    json("numbers"),
+    text("report"),
+    moment("made_at"),
 )

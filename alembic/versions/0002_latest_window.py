@@ -32,8 +32,7 @@ def downgrade() -> None:
 
 def _mark_newest_revisions() -> None:
     key = ("model", "version", "segment", "stage", "window_start", "window_end")
-    columns = [sa.column(name) for name in (*key, "id", "revision", "latest")]
-    table = sa.table("window_reports", *columns)
+    table = sa.table("window_reports", *(sa.column(name) for name in (*key, "revision", "latest")))
     later = table.alias("later")
     is_later = [later.c[name] == table.c[name] for name in key] + [later.c.revision > table.c.revision]
     op.execute(table.update().where(~sa.exists().where(*is_later)).values(latest=sa.true()))

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sklearn
 import skops.io
 from river import linear_model, naive_bayes, optim, preprocessing, tree
 from sklearn.datasets import make_classification
@@ -158,15 +159,14 @@ def test_a_model_of_another_release_is_refused() -> None:
     """scikit-learn only warns, and then may answer wrongly."""
     data = skops.io.dumps(LogisticRegression().fit(X, Y))
     with zipfile.ZipFile(io.BytesIO(data)) as file:
-        schema = json.loads(file.read("schema.json"))
-    aged = json.dumps(schema).replace(json.dumps(json.dumps(_release()))[1:-1], json.dumps(json.dumps("1.0.2"))[1:-1])
+        aged = file.read("schema.json").decode().replace(sklearn.__version__, "1.0.2")
     with pytest.raises(ArtifactError, match=r"1\.0\.2"):
         artifacts.load_model(_rewritten(data, json.loads(aged)), [])
 
 
 def test_a_model_that_cannot_be_stored_is_the_trainers_fault() -> None:
     """It is said when the model is made, not when it is needed: some are written that cannot be read back."""
-    model = naive_bayes.GaussianNB()
+    model: Any = naive_bayes.GaussianNB()  # type: ignore[no-untyped-call]
     model.learn_one(ROWS[0], 1)
     for unfit in (model, lambda x: x):
         with pytest.raises(TrainerError, match="cannot be stored without pickle"):
@@ -198,9 +198,3 @@ def _rewritten(data: bytes, schema: dict[str, Any]) -> bytes:
         kept = {k: protocol[k] for k in ("protocol", "_skops_version")}
         new.writestr("schema.json", json.dumps({**schema, **kept}))
     return out.getvalue()
-
-
-def _release() -> str:
-    from sklearn import __version__
-
-    return __version__

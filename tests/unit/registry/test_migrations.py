@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 
 from features.errors import RegistryError
-from registry import ingest, migrate, moves, outbox, queries, tables
+from registry import columns, ingest, migrate, moves, outbox, queries, tables
 from registry.sql import Registry
 from tests.unit.registry import make
 
@@ -123,8 +123,8 @@ def test_a_migration_that_fails_changes_nothing(old: Registry) -> None:
     old.migrate("0001")
     with old.read() as c:
         raw = c.engine.raw_connection()
-    raw.execute("PRAGMA foreign_keys=OFF")  # type: ignore[attr-defined]
-    raw.execute("INSERT INTO champions VALUES ('ghost', 'v1', 1, '2013-06-01')")  # type: ignore[attr-defined]
+    raw.execute("PRAGMA foreign_keys=OFF")
+    raw.execute("INSERT INTO champions VALUES ('ghost', 'v1', 1, '2013-06-01')")
     raw.close()
     with pytest.raises(RegistryError, match="refer to nothing"):
         old.migrate()
@@ -172,7 +172,7 @@ def test_a_draft_holds_what_the_tables_have_more(tmp_path: Path, monkeypatch: py
     more = sa.MetaData(naming_convention=tables.metadata.naming_convention)
     for table in tables.metadata.sorted_tables:
         table.to_metadata(more)
-    sa.Table("notes", more, sa.Column("id", sa.Integer, primary_key=True), sa.Column("at", tables.UtcDateTime()))
+    sa.Table("notes", more, sa.Column("id", sa.Integer, primary_key=True), sa.Column("at", columns.UtcDateTime()))
     monkeypatch.setattr(tables, "metadata", more)
     draft = migrate.draft("add notes")
     assert "0003_add_notes.py" == draft.name

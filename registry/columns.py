@@ -1,0 +1,81 @@
+"""What the registry's tables are made of: moments in UTC, JSON on either database, keys and references."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+from features.window import UTC
+
+
+class UtcDateTime(sa.TypeDecorator[datetime]):
+    """A moment: aware in Python, UTC in the database (SQLite knows no zones, so it is kept there without one)."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """Return *value* in UTC; a time without a zone is refused, since nobody could tell which moment it means."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            msg = f"{value.isoformat()} has no time zone"
+            raise ValueError(msg)
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """Return *value* aware and in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def text(name: str, *args: Any, null: bool = False, **options: Any) -> sa.Column[str]:
+    """Return a column of text."""
+    return sa.Column(name, sa.String(), *args, nullable=null, **options)
+
+
+def digest(name: str, **options: Any) -> sa.Column[str]:
+    """Return a column of a sha256 in hex."""
+    return sa.Column(name, sa.String(64), nullable=False, **options)
+
+
+def number(name: str, *args: Any, null: bool = False, **options: Any) -> sa.Column[int]:
+    """Return a column of integers."""
+    return sa.Column(name, sa.Integer(), *args, nullable=null, **options)
+
+
+def moment(name: str, *, null: bool = False) -> sa.Column[datetime]:
+    """Return a column of moments."""
+    return sa.Column(name, UtcDateTime(), nullable=null)
+
+
+def json(name: str) -> sa.Column[Any]:
+    """Return a column of JSON, binary where the database has it."""
+    return sa.Column(name, sa.JSON().with_variant(JSONB(), "postgresql"), nullable=False)
+
+
+def serial() -> sa.Column[int]:
+    """Return the primary key ``id``, numbered by the database."""
+    return sa.Column("id", sa.Integer(), primary_key=True)
+
+
+def model(**options: Any) -> sa.Column[str]:
+    """Return the column ``model``, which names a registered one."""
+    return text("model", sa.ForeignKey("models.model"), **options)
+
+
+def of_version(column: str = "version") -> sa.ForeignKeyConstraint:
+    """Return the rule that ``model`` and *column* name a registered version."""
+    return sa.ForeignKeyConstraint(["model", column], ["versions.model", "versions.version"])
+
+
+def index_where(name: str, table: sa.Table, *columns: str, where: str, unique: bool = False) -> None:
+    """Add an index over the rows that *where*, in SQL, picks; a unique one says that there is at most one of them."""
+    condition = sa.text(where)
+    picked = [table.c[column] for column in columns]
+    sa.Index(name, *picked, unique=unique, sqlite_where=condition, postgresql_where=condition)
