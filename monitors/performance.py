@@ -1,17 +1,18 @@
-"""How well the model did once labels are known: losses as exact integer sums, the metrics and the verdict from them.
+"""How well the model did once labels are known: outcomes counted as exact integers, and the metrics from them.
 
 The loss is one number a row whose mean is compared: log loss (binary), squared error over the reference's label
-variance (regression), 0-1 loss (multiclass). Sums are kept in whole millionths, each row rounded before it is added, so
-that they are equal whatever the order or the split of the rows.
+variance, cut off at 30 sd (regression), 0-1 loss (multiclass), as :func:`features.scoring.losses` has it. Sums are kept
+in whole millionths, each row rounded before it is added, so they are equal whatever the order or split of the rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from features import scoring
 from features.schema import LABEL, Task
 from monitors.bins import CategoricalBins, Counts, NumericBins
 
@@ -19,12 +20,6 @@ GRID = 200
 """Equal-width bins of a binary score in [0, 1]; 0.5 is one of their edges."""
 UNIT = 1e-6
 """What one of the integers in ``loss`` is worth."""
-LARGEST_ERROR = 30.0
-"""Where a regression's error is cut off, in label sd, so that eleven million such rows still fit the sum of squares."""
-_CLIP = 1e-6
-
-Floats = npt.NDArray[np.float64]
-Values = Floats | npt.NDArray[np.object_]
 Mask = npt.NDArray[np.bool_]
 
 
@@ -52,8 +47,8 @@ def label_sd(bins: Mapping[str, NumericBins | CategoricalBins]) -> float:
 def count(  # noqa: PLR0913 - one argument a column; bundling them would only move the list
     task: Task,
     bins: Mapping[str, NumericBins | CategoricalBins],
-    prediction: Values,
-    label: Values,
+    prediction: scoring.Values,
+    label: scoring.Values,
     labelled: Mask,
     groups: npt.NDArray[np.int64],
     n_groups: int,
@@ -75,36 +70,30 @@ def count(  # noqa: PLR0913 - one argument a column; bundling them would only mo
     """
     usable = labelled & _usable(task, prediction, label)
     rows = groups[usable]
+    with np.errstate(over="ignore"):  # an infinite error is cut off like any other
+        losses = scoring.losses(task, prediction[usable], label[usable], sd=label_sd(bins))
     out = {
         "label": _tally(_label_cells(bins[LABEL], label[labelled]), groups[labelled], n_groups, bins[LABEL].cells),
         "coverage": _tally((~usable).astype(np.int64), groups, n_groups, 2),
-        "loss": _sums(_losses(task, prediction[usable], label[usable], label_sd(bins)), rows, n_groups),
+        "loss": _sums(losses, rows, n_groups),
     }
     if task is Task.BINARY:
-        bin_ = np.minimum((np.clip(prediction[usable], 0, 1).astype(float) * GRID).astype(np.int64), GRID - 1)
-        out["scores"] = _tally(2 * bin_ + label[usable].astype(np.int64), rows, n_groups, 2 * GRID)
+        score = np.clip(prediction[usable].astype(np.float64), 0, 1)
+        out["scores"] = _tally(
+            2 * np.minimum((score * GRID).astype(np.int64), GRID - 1) + label[usable].astype(np.int64),
+            rows,
+            n_groups,
+            2 * GRID,
+        )
     return out
 
 
-def _usable(task: Task, prediction: Values, label: Values) -> Mask:
-    if task is Task.MULTICLASS:
-        return np.array([p is not None and y is not None for p, y in zip(prediction, label, strict=True)], bool)
-    usable: Mask = np.isfinite(prediction.astype(float)) & np.isfinite(label.astype(float))
+def _usable(task: Task, prediction: scoring.Values, label: scoring.Values) -> Mask:
+    usable = scoring.known(prediction) & scoring.known(label)
     return usable & np.isin(label, (0.0, 1.0)) if task is Task.BINARY else usable
 
 
-def _losses(task: Task, prediction: Values, label: Values, sd: float) -> Floats:
-    if task is Task.MULTICLASS:
-        return np.asarray(prediction != label, dtype=np.float64)
-    p, y = prediction.astype(np.float64), label.astype(np.float64)
-    if task is Task.REGRESSION:
-        with np.errstate(over="ignore"):  # an infinite error is cut off like any other
-            return np.asarray(np.minimum(np.abs(p - y) / sd, LARGEST_ERROR) ** 2)
-    p = np.clip(p, _CLIP, 1 - _CLIP)
-    return np.asarray(-np.log(np.where(y == 1, p, 1 - p)))
-
-
-def _label_cells(bins: NumericBins | CategoricalBins, label: Values) -> npt.NDArray[np.int64]:
+def _label_cells(bins: NumericBins | CategoricalBins, label: scoring.Values) -> npt.NDArray[np.int64]:
     if isinstance(bins, NumericBins):
         values = label.astype(np.float64)
         return bins.index(values, np.isnan(values))
@@ -127,3 +116,47 @@ def _sums(loss: npt.NDArray[np.float64], groups: npt.NDArray[np.int64], n_groups
     np.add.at(out[:, 0], groups, units)
     np.add.at(out[:, 1], groups, np.rint(units * (units * UNIT)).astype(np.int64))
     return out
+
+
+def metrics(task: Task, counts: Mapping[str, Sequence[int] | Counts], *, sd: float = 1.0) -> dict[str, float]:
+    """Return what the outcome counts of one group say about the model; ``nan`` where nothing is defined.
+
+    Always ``coverage``, the share of rows scored. Binary: ``log_loss`` (nats), ``accuracy`` at 0.5, ``auc`` (see
+    :func:`auc`) with ``auc_error``, ``brier`` with every score at its bin's middle (an approximation, off by
+    0.005 at most). Regression: ``rmse`` in label units, *sd* being :func:`label_sd`, and ``mean_loss``.
+    Multiclass: ``accuracy``.
+    """
+    scored, rows = int(counts["coverage"][0]), int(sum(counts["coverage"]))
+    mean = int(counts["loss"][0]) * UNIT / scored if scored else np.nan
+    out = {"coverage": scored / rows if rows else np.nan}
+    if task is Task.REGRESSION:
+        return {**out, "rmse": float(np.sqrt(mean) * sd), "mean_loss": mean}
+    if task is Task.MULTICLASS:
+        return {**out, "accuracy": 1 - mean}
+    grid = np.asarray(counts["scores"]).reshape(GRID, 2)
+    area, error = auc(grid)
+    middle = (np.arange(GRID) + 0.5) / GRID
+    right = grid[: GRID // 2, 0].sum() + grid[GRID // 2 :, 1].sum()
+    squares = (grid[:, 0] * middle**2 + grid[:, 1] * (1 - middle) ** 2).sum()
+    per_row = 1 / scored if scored else np.nan
+    binary = {"log_loss": mean, "accuracy": right * per_row, "brier": squares * per_row, "auc": area}
+    return {**out, **{k: float(v) for k, v in binary.items()}, "auc_error": error}
+
+
+def auc(grid: Counts) -> tuple[float, float]:
+    """Return the area under the ROC curve of a (bins, 2) score grid, and how far the raw scores' may be from it.
+
+    The chance that a 1 scores above a 0, ties counting half (Mann and Whitney 1947). Scores of one bin are tied, so the
+    area of the raw scores lies within half the share of such pairs: small for spread scores, large for a model whose
+    scores all sit in a few of the 200 bins. ``nan`` where one class is absent.
+
+    >>> auc(np.array([[2, 0], [1, 1], [0, 2]]))
+    (0.9444444444444444, 0.05555555555555555)
+    """
+    zeros, ones = grid[:, 0].astype(float), grid[:, 1].astype(float)
+    pairs = zeros.sum() * ones.sum()
+    if pairs == 0:
+        return float("nan"), float("nan")
+    below = np.cumsum(zeros) - zeros
+    tied = float((ones * zeros).sum() / pairs)
+    return float((ones * below).sum() / pairs) + tied / 2, tied / 2

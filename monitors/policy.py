@@ -10,7 +10,8 @@ class MonitorPolicy(BaseModel):
 
     *alpha* is the chance that one window of one version and segment raises any finding while nothing has changed; it is
     shared equally among that window's findings. *min_effect* is the smallest effect worth telling, whatever its
-    significance. *min_rows* is the size below which nothing is judged at all.
+    significance. *min_rows* is the size below which nothing is judged at all. *max_out_of_range* is half of all values,
+    because a changed unit moves most of them while a season moves a fifth within weeks; at 1 it is never a fault.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -24,4 +25,4 @@ class MonitorPolicy(BaseModel):
         0.02, ge=0, description="smallest rise of the loss worth telling, as a share of the baseline's loss"
     )
     max_missing_increase: float = Field(0.05, ge=0, le=1, description="rise of a missing, non-finite or unseen share")
-    max_out_of_range: float = Field(0.2, ge=0, le=1, description="share beyond the baseline's range that is a fault")
+    max_out_of_range: float = Field(0.5, ge=0, le=1, description="share beyond the baseline's range that is a fault")

@@ -12,6 +12,7 @@ season longer than the baseline, or a handful of runs only; the raised line is t
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -29,6 +30,17 @@ class Line:
 
     value: float
     sampling: float
+
+
+def figures(values: Mapping[str, float]) -> dict[str, float]:
+    """Return *values* as a finding records them: to six decimals, without those that are not defined.
+
+    Effects and lines are rounded like this before they are compared, so a verdict follows from the recorded numbers.
+
+    >>> figures({"psi": 0.12345678, "auc": float("nan")})
+    {'psi': 0.123457}
+    """
+    return {name: round(float(v), 6) for name, v in values.items() if math.isfinite(v)}
 
 
 def compared(bins: NumericBins | CategoricalBins) -> list[int]:
