@@ -1,0 +1,135 @@
+"""Every incident ends in exactly one decision, and the same situation always in the same one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features.window import UTC
+from monitors.report import Signal
+from registry.records import Action, Incident, IncidentState
+from retrain_flows.decide import Decision, Deferral, Situation, decide
+from retrain_flows.policy import Reaction, Retrain, Signals
+
+DAY = timedelta(days=1)
+OPENED = datetime(2013, 3, 1, tzinfo=UTC)
+RETRAIN = Retrain(trainer="train:make", min_rows=100, cool_down=14 * DAY, wait=30 * DAY)
+READY = Situation(now=OPENED + 2 * DAY, matured_until=OPENED + DAY, matured_rows=100)
+
+
+def incident(signal: str = "performance", **changes: Any) -> Incident:
+    """Return an open incident of *signal*."""
+    found = {"signal": signal, "variable": "loss", "metric": "mean_loss_increase", "effect": 0.31, "threshold": 0.18}
+    said = {"id": 1, "model": "m", "version": "v1", "state": IncidentState.OPEN, "opened_at": OPENED}
+    return Incident(**{**said, "signal": signal, "last_seen": OPENED, "windows": 1, "evidence": [found], **changes})
+
+
+def ask(signal: str = "performance", situation: Situation = READY, **policy: Any) -> Decision | Deferral:
+    """Decide about an incident of *signal*."""
+    policy = {"signals": Signals(), "retrain": RETRAIN, **policy}
+    return decide(incident(signal), situation=situation, **policy)
+
+
+def test_drift_that_may_retrain_retrains_when_all_is_ready() -> None:
+    """The decision gives the evidence with its numbers, and what there is to train on."""
+    expected = Decision(
+        Action.RETRAIN,
+        (
+            "performance drift in 1 window(s), last seen 2013-03-01 00:00",
+            "mean_loss_increase(loss) = 0.31 > 0.18",
+            "100 matured rows to train on",
+        ),
+    )
+    assert expected == ask()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"open_quality": True}, "open quality incident"),
+        ({"running": True}, "a retrain is running"),
+        ({"last_retrain": READY.now - 14 * DAY + DAY / 24}, "cool-down: the last retrain was less than 14d ago"),
+        ({"matured_until": OPENED - DAY / 24}, "labels of the window that opened the incident have not matured"),
+        ({"matured_rows": 99}, "too few matured labels: 99 of 100"),
+    ],
+)
+def test_an_obstacle_defers_until_the_wait_is_over(change: dict[str, Any], reason: str) -> None:
+    """The reason is told while waiting and again when the wait is given up, one wait after the opening."""
+    last = replace(READY, now=OPENED + RETRAIN.wait - timedelta(seconds=1), **change)
+    over = replace(last, now=OPENED + RETRAIN.wait)
+    if "last_retrain" in change:
+        last, over = (replace(s, last_retrain=s.now - DAY) for s in (last, over))
+    early, late = ask(situation=last), ask(situation=over)
+    assert isinstance(early, Deferral)
+    assert isinstance(late, Decision)
+    assert reason in early.because
+    assert (Action.WAIT_GIVEN_UP, True) == (late.action, reason in late.because[-1])
+
+
+def test_the_cool_down_is_over_to_the_second() -> None:
+    """A retrain may follow another exactly one cool-down later."""
+    decision = ask(situation=replace(READY, last_retrain=READY.now - RETRAIN.cool_down))
+    assert isinstance(decision, Decision)
+    assert Action.RETRAIN is decision.action
+
+
+def test_every_obstacle_is_told() -> None:
+    """Not only the first one, or the user would remove them one wait at a time."""
+    deferral = ask(situation=replace(READY, running=True, open_quality=True, matured_rows=0))
+    assert isinstance(deferral, Deferral)
+    assert 3 == len(deferral.because.split("; "))
+
+
+@pytest.mark.parametrize("reaction", [Reaction.ALERT, Reaction.IGNORE])
+def test_a_signal_that_may_not_retrain_does_nothing(reaction: Reaction) -> None:
+    """The reason names the setting."""
+    decision = ask("feature", signals=Signals(feature=reaction))
+    assert isinstance(decision, Decision)
+    assert (Action.NOTHING, f"signals.feature is set to {reaction.value}") == (decision.action, decision.because[-1])
+
+
+@pytest.mark.parametrize("retrain", [None, Retrain(), Retrain(trainer="train:make", mode="online")])
+def test_without_a_trainer_nothing_is_done(retrain: Retrain | None) -> None:
+    """At once, since waiting would not bring one. A trainer of the other mode is none."""
+    decision = ask(retrain=retrain)
+    assert isinstance(decision, Decision)
+    assert Action.NOTHING is decision.action
+    assert "no trainer is configured" in decision.because[-1]
+
+
+def test_a_quality_fault_is_never_trained_on() -> None:
+    """A broken pipeline is not drift: repair the data, however ready everything is."""
+    decision = ask("quality")
+    assert isinstance(decision, Decision)
+    assert Action.REPAIR_DATA is decision.action
+
+
+_moments = st.integers(-100, 100).map(lambda days: OPENED + days * DAY)
+_situations = st.builds(
+    Situation, now=_moments, matured_until=_moments, matured_rows=st.integers(0, 1000), open_quality=st.booleans(),
+    running=st.booleans(), last_retrain=st.none() | _moments,
+)  # fmt: skip
+
+
+@given(st.sampled_from(Signal), _situations)
+def test_waiting_always_ends(signal: Signal, situation: Situation) -> None:
+    """Whatever stands in the way, one wait after its opening an incident has a decision, and only one."""
+    first, again = (ask(signal.value, situation) for _ in range(2))
+    assert first == again
+    assert isinstance(first, Decision) or situation.now < OPENED + RETRAIN.wait
+
+
+@given(_situations)
+def test_a_retrain_is_never_started_against_an_obstacle(situation: Situation) -> None:
+    """No order of checks lets one slip through."""
+    answer = ask(situation=situation)
+    if isinstance(answer, Decision) and answer.action is Action.RETRAIN:
+        assert not situation.running
+        assert not situation.open_quality
+        assert situation.matured_rows >= RETRAIN.min_rows
+        assert situation.last_retrain is None or situation.now - situation.last_retrain >= RETRAIN.cool_down
