@@ -3,79 +3,88 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Generator, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from features import codec, sources
 from features.errors import DataError
-from features.schema import LABEL, PREDICTION, Role, Task
-from features.window import format_span, from_ms, to_ms
+from features.schema import LABEL, PREDICTION, Source, Task
+from features.window import UTC, format_span, from_ms, to_ms
 from leeway import sample
-from leeway.checks import Check, Result
+from leeway.checks import Check
 from leeway.explain import count, did_you_mean
 from leeway.project import Model
-from leeway.sample import Sample
+from leeway.sample import Sample, Stream
 from monitors import performance
 
 MANY_SEGMENTS = 50
-_YEAR_1990 = 631_152_000_000
+_YEAR_1990 = datetime(1990, 1, 1, tzinfo=UTC)
+_ZONED = re.compile(r"(Z|[+-]\d{2}:?\d{2})$")
 _TOLERATED_LATE = 0.01
 
 
 def events(model: Model) -> Iterator[Check]:
-    """Yield the checks of both of the model's streams; those of a stream end at what makes the rest pointless."""
-    predictions = yield from _stream(model, "predictions", Path(model.events.predictions.path))
+    """Yield the checks of each of the model's streams; those of a stream end at what makes the rest pointless."""
+    history = yield from _stream(model, "history", model.events.history)
+    predictions = yield from _stream(model, "predictions", model.events.predictions)
+    asked = [taken for taken in (history, predictions) if taken is not None]
+    if asked:
+        yield from _features(model, asked[-1])
+        yield from _baseline(model, asked)
     if predictions is not None:
-        yield from _features(model, predictions)
         yield from _values(model, predictions, PREDICTION)
-        yield from _baseline(model, predictions)
     if model.events.labels is None:
         yield Check(f"{model.name}: labels", "ok", "none declared: performance and label drift are not watched")
-        return
-    labels = yield from _stream(model, "labels", Path(model.events.labels.path))
+    labels = yield from _stream(model, "labels", model.events.labels)
     if labels is not None:
         yield from _values(model, labels, LABEL)
-        if predictions is not None:
-            yield from _match(model, predictions, labels)
+        if asked:
+            yield from _match(model, asked, labels)
 
 
 Found = Generator[Check, None, Sample | None]
 
 
-def _stream(model: Model, role: Role, source: Path) -> Found:
+def _stream(model: Model, stream: Stream, source: Source | None) -> Found:
     """Yield the checks of one stream, and return its sample if it can be used."""
-    name = f"{model.name}: {role}"
+    if source is None:
+        return None
+    name, folder = f"{model.name}: {stream}", Path(source.path)
+    starting = stream == "predictions" and model.events.history is not None
     try:
-        listed = sources.list_files(source)
+        listed = sources.list_files(folder) if folder.exists() or not starting else []
         files = [path for path in listed if path.stat().st_size]
         if empty := [path for path in listed if path not in files]:
             yield Check(name, "warning", f"{_some(empty)} {'are' if len(empty) > 1 else 'is'} empty")
         if not files:
-            yield Check(name, *_no_files(role, source))
+            yield _no_files(name, stream, folder, may_come=starting or stream == "labels")
             return None
-        lacking = list(_lacking_columns(model, role, files))
+        lacking = list(_lacking_columns(model, stream, files))
         yield from (Check(name, "error", message) for message in lacking)
-        return None if lacking else (yield from _decoded(model, role, files))
+        return None if lacking else (yield from _usable(model, stream, files))
     except DataError as error:
         yield Check(name, "error", f"{error.message}{'; ' + error.hint if error.hint else ''}")
         return None
 
 
-def _no_files(role: Role, source: Path) -> tuple[Result, str]:
+def _no_files(name: str, stream: Stream, folder: Path, *, may_come: bool) -> Check:
     endings = ", ".join(sources.FORMATS)
-    if role == "labels":
-        return "warning", f"{source} holds no events yet; outcomes are judged once labels arrive ({endings})"
-    return "error", f"{source} holds no events; put files that end in {endings} there, or mend events.{role}.path"
+    if may_come:
+        return Check(name, "warning", f"{folder} holds no events yet; they are read as files appear ({endings})")
+    return Check(name, "error", f"{folder} holds no events; put {endings} files there, or mend events.{stream}.path")
 
 
-def _lacking_columns(model: Model, role: Role, files: list[Path]) -> Iterator[str]:
+def _lacking_columns(model: Model, stream: Stream, files: list[Path]) -> Iterator[str]:
     """Yield a sentence for each column that some file does not have."""
     heads = {path: sample.rows(path).column_names for path in files}
-    for column, _ in codec.wanted(model.schema, role).values():
+    for column in _columns(model, stream):
         without = [path for path, head in heads.items() if column not in head]
         if without:
             head = heads[without[0]]
@@ -83,9 +92,16 @@ def _lacking_columns(model: Model, role: Role, files: list[Path]) -> Iterator[st
             yield f"no column `{column}` in {_some(without)}{guess}"
 
 
-def _decoded(model: Model, role: Role, files: list[Path]) -> Found:
+def _columns(model: Model, stream: Stream) -> list[str]:
+    c = model.schema.columns
+    if stream == "history":
+        return [c.id, c.time, *model.schema.features]
+    return [column for column, _ in codec.wanted(model.schema, stream).values()]
+
+
+def _usable(model: Model, stream: Stream, files: list[Path]) -> Found:
     """Yield whether rows can be read and their times make sense; the sample, if any row can be used."""
-    name, taken = f"{model.name}: {role}", sample.take(model.schema, role, files)
+    name, taken = f"{model.name}: {stream}", sample.take(model.schema, stream, files)
     rows, bad = taken.table.num_rows, taken.rejects
     scope = count(len(files), "file") if taken.complete else "the first files"
     if bad:
@@ -97,19 +113,20 @@ def _decoded(model: Model, role: Role, files: list[Path]) -> Found:
         return None
     start, end = (from_ms(value.as_py()) for value in pc.min_max(taken.table[codec.TIME]).values())
     yield Check(name, "ok", f"{count(rows, 'row')} in {scope}, {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC")
-    yield from _times(name, taken)
+    if end < _YEAR_1990:
+        yield Check(name, "error", "times lie before 1990: numbers are milliseconds since the epoch, not seconds")
+    if example := _without_zone(files[0], _columns(model, stream)[1]):
+        yield Check(name, "ok", f"times carry no zone ({example}); they are read as UTC")
     return taken
 
 
-def _times(name: str, taken: Sample) -> Iterator[Check]:
-    if pc.max(taken.table[codec.TIME]).as_py() < _YEAR_1990:
-        yield Check(
-            name, "error", "times lie before 1990: numbers are read as milliseconds since the epoch, not seconds"
-        )
-    texts = [text for text in taken.times.to_pylist() if text]
-    zoned = [text.endswith("Z") or text[-6:-5] in ("+", "-") or text.isdigit() for text in texts]
-    if texts and not all(zoned):
-        yield Check(name, "ok", f"times carry no zone ({texts[zoned.index(False)]}); they are read as UTC")
+def _without_zone(path: Path, column: str) -> str:
+    """Return a time that does not say its zone, or nothing."""
+    times = sample.rows(path)[column]
+    if pa.types.is_timestamp(times.type):
+        return "" if times.type.tz else str(times[0])
+    texts = map(str, times.drop_null().to_pylist() if pa.types.is_string(times.type) else [])
+    return next((text for text in texts if not _ZONED.search(text)), "")
 
 
 def _features(model: Model, taken: Sample) -> Iterator[Check]:
@@ -155,45 +172,48 @@ def _is_binary(value: float | str) -> bool:
     return performance.label_text(value) in ("0", "1")
 
 
-def _baseline(model: Model, taken: Sample) -> Iterator[Check]:
-    """Yield an error if the declared baseline period holds no prediction (told only when all of them were read)."""
-    if model.baseline is None or not taken.complete:
+def _baseline(model: Model, asked: list[Sample]) -> Iterator[Check]:
+    """Yield an error if the declared baseline period holds no event (told only when all of them were read)."""
+    if model.baseline is None or not all(taken.complete for taken in asked):
         return
-    times = taken.table[codec.TIME].to_numpy()
-    inside = int(((times >= to_ms(model.baseline.start)) & (times < to_ms(model.baseline.end))).sum())
-    period = f"{model.baseline.start:%Y-%m-%d} to {model.baseline.end:%Y-%m-%d}"
+    start, end = to_ms(model.baseline.start), to_ms(model.baseline.end)
+    times = np.concatenate([taken.table[codec.TIME].to_numpy() for taken in asked])
+    inside = int(((times >= start) & (times < end)).sum())
+    period = f"from {model.baseline.start:%Y-%m-%d} to {model.baseline.end:%Y-%m-%d}"
     if inside:
-        yield Check(f"{model.name}: baseline", "ok", f"{inside} predictions from {period}")
+        yield Check(f"{model.name}: baseline", "ok", f"{count(inside, 'event')} {period}")
     else:
-        yield Check(f"{model.name}: baseline", "error", f"no prediction from {period}; choose a period that has some")
+        yield Check(f"{model.name}: baseline", "error", f"no event {period}; choose a period that has some")
 
 
-def _match(model: Model, predictions: Sample, labels: Sample) -> Iterator[Check]:
+def _match(model: Model, asked: list[Sample], labels: Sample) -> Iterator[Check]:
     """Yield whether labels find their predictions by id, and arrive within the declared delay."""
-    name = f"{model.name}: labels"
-    left = labels.table.select([codec.ID, codec.TIME]).rename_columns(["id", "known"])
-    both = left.join(predictions.table.select([codec.ID, codec.TIME]), keys="id", join_type="inner")
-    lost = labels.table.num_rows - both.num_rows
+    name, total = f"{model.name}: labels", labels.table.num_rows
+    known = labels.table.select([codec.ID, codec.TIME]).rename_columns(["id", "known"])
+    made = pa.concat_tables(taken.table.select([codec.ID, codec.TIME]) for taken in asked)
+    both = known.join(made, keys="id", join_type="inner")
     if not both.num_rows:
         example = labels.table[codec.ID][0].as_py()
         message = f"no label matches a prediction by `{model.schema.columns.id}` (first label's id: {example!r})"
         yield Check(name, "warning", f"{message}: are they the same ids, and the same period?")
         return
-    if lost > 0 and predictions.complete:
-        yield Check(name, "warning", f"{lost} of {labels.table.num_rows} labels match no prediction by id")
-    delay = both["known"].to_numpy() - both[codec.TIME].to_numpy()
-    if early := int((delay < 0).sum()):
+    if both.num_rows < total and all(taken.complete for taken in asked):
+        yield Check(name, "warning", f"{total - both.num_rows} of {total} labels match no prediction by id")
+    yield from _delays(name, both["known"].to_numpy() - both[codec.TIME].to_numpy(), model.schema.label_delay)
+
+
+def _delays(name: str, delays: npt.NDArray[np.int64], declared: timedelta) -> Iterator[Check]:
+    """Yield whether labels, *delays* milliseconds after their predictions, come within the *declared* delay."""
+    if early := int((delays < 0).sum()):
         yield Check(name, "warning", f"{early} labels are older than their prediction; is `columns.label_time` right?")
-    late = float((delay > to_ms(model.schema.label_delay)).mean())
-    usual = format_span(timedelta(minutes=max(0, math.ceil(np.quantile(delay, 0.99) / 60_000))))
-    declared = format_span(model.schema.label_delay)
+    late = float((delays > to_ms(declared)).mean())
+    usual = format_span(timedelta(minutes=max(0, math.ceil(np.quantile(delays, 0.99) / 60_000))))
+    limit = format_span(declared)
     if late > _TOLERATED_LATE:
-        message = f"{late:.0%} arrive later than label_delay {declared} and will be left out; 99% arrive within {usual}"
+        message = f"{late:.0%} arrive later than label_delay {limit} and will be left out; 99% arrive within {usual}"
         yield Check(name, "warning", message)
     else:
-        yield Check(
-            name, "ok", f"{both.num_rows} match a prediction; 99% arrive within {usual} (label_delay {declared})"
-        )
+        yield Check(name, "ok", f"{len(delays)} match a prediction; 99% arrive within {usual} (label_delay {limit})")
 
 
 def _some(paths: list[Path]) -> str:

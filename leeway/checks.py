@@ -70,13 +70,8 @@ def trainers(model: Model, folder: Path) -> Iterator[Check]:
 
     if model.retrain is None:
         return
-    needed = {"static": ("trainer",), "online": ("online",), "both": ("trainer", "online")}[model.retrain.mode]
-    for key in needed:
-        name = f"{model.name}: {key}"
-        target = getattr(model.retrain, key)
-        if target is None:
-            yield Check(name, "error", f"retrain.mode {model.retrain.mode} needs retrain.{key}: module:function")
-            continue
+    for mode, target in model.retrain.trainers.items():
+        name = f"{model.name}: {mode} trainer"
         try:
             train.load_trainer(target, folder)
         except LeewayError as error:

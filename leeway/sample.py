@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from features import codec, readers, sources
+from features import codec, readers, requests, sources
 from features.errors import DataError
-from features.schema import EventSchema, Role
+from features.schema import EventSchema
 
 CHUNK_BYTES = 1 << 20
 ENOUGH = 200_000
 
 
+Stream = Literal["history", "predictions", "labels"]
+
+
 @dataclass(frozen=True)
 class Sample:
-    """The oldest events of a source: decoded, and their *times* as written. *complete* if there are no others."""
+    """The oldest events of a stream, decoded, and those that cannot be. *complete* if there are no others."""
 
     table: pa.Table
     rejects: tuple[readers.Reject, ...]
-    times: pa.ChunkedArray
     complete: bool
 
 
@@ -63,27 +67,22 @@ def _json_rows(path: Path, limit: int) -> pa.Table:
     return pa.table({name: [record.get(name) for record in records] for name in names})
 
 
-def take(schema: EventSchema, role: Role, files: list[Path]) -> Sample:
+def take(schema: EventSchema, stream: Stream, files: list[Path]) -> Sample:
     """Return the first events of *files*, some 200 000. Raises DataError where a file cannot be read."""
-    chunks = (chunk for path in files for chunk in sources.chunks(path, CHUNK_BYTES))
-    decoded: list[codec.Decoded] = []
-    times: pa.ChunkedArray | None = None
-    seen = 0
-    for chunk in chunks:
-        decoded.append(codec.decode(schema, role, chunk))
-        times = times or _times(schema, role, chunk)
-        seen += decoded[-1].table.num_rows + len(decoded[-1].rejects)
-        if seen >= ENOUGH:
+    pieces = _decoded(schema, stream, files)
+    taken: list[codec.Decoded] = []
+    while sum(piece.table.num_rows + len(piece.rejects) for piece in taken) < ENOUGH:
+        if (piece := next(pieces, None)) is None:
             break
-    return Sample(
-        table=pa.concat_tables(d.table for d in decoded) if decoded else codec.empty(schema, role),
-        rejects=tuple(reject for d in decoded for reject in d.rejects),
-        times=times or pa.chunked_array([], pa.string()),
-        complete=next(chunks, None) is None,
-    )
+        taken.append(piece)
+    table = pa.concat_tables(piece.table for piece in taken) if taken else codec.empty(schema, "predictions")
+    rejects = tuple(reject for piece in taken for reject in piece.rejects)
+    return Sample(table, rejects, complete=next(pieces, None) is None)
 
 
-def _times(schema: EventSchema, role: Role, chunk: sources.Chunk) -> pa.ChunkedArray:
-    """Return the first times as text, numbers and typed times included."""
-    column = schema.columns.time if role == "predictions" else schema.columns.label_time
-    return readers.read(chunk, [column]).table[column].slice(0, 1000).cast(pa.string())
+def _decoded(schema: EventSchema, stream: Stream, files: list[Path]) -> Iterator[codec.Decoded]:
+    for path in files:
+        if stream == "history":
+            yield requests.read_requests(schema, path)
+        else:
+            yield from (codec.decode(schema, stream, chunk) for chunk in sources.chunks(path, CHUNK_BYTES))

@@ -68,9 +68,21 @@ class ModelSection(Section):
     retrain: Retrain | None = Field(None, description="how a challenger is made; without it Leeway only watches")
 
     @model_validator(mode="after")
-    def _has_labels_to_learn_from(self) -> ModelSection:
-        if self.retrain and not self.events.labels:
+    def _can_retrain(self) -> ModelSection:
+        if self.retrain is None:
+            return self
+        if not self.events.labels:
             msg = "`retrain` needs labels: add `events.labels`, or leave `retrain` out and only watch"
+            raise ValueError(msg)
+        if self.events.version:
+            msg = (
+                "`retrain` makes new versions, so events must tell theirs: log it, and put `columns.version` in place "
+            )
+            raise ValueError(msg + "of `events.version`")
+        wanted = {"static": {"static"}, "online": {"online"}}.get(self.retrain.mode, {"static", "online"})
+        if absent := wanted - set(self.retrain.trainers):
+            key = {"static": "trainer", "online": "online"}[min(absent)]
+            msg = f"retrain.mode {self.retrain.mode} needs `retrain.{key}: module:function`"
             raise ValueError(msg)
         return self
 

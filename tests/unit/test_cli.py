@@ -53,6 +53,22 @@ def test_the_traceback_is_there_for_who_asks(tmp_path: Path) -> None:
     assert "Traceback" in run("status", cwd=tmp_path, LEEWAY_DEBUG="1").stderr
 
 
+def test_ctrl_c_ends_with_130(folder: Path) -> None:
+    """An interrupted command ends as a shell expects, without a traceback."""
+    code = """
+from leeway import cli
+@cli.app.command()
+def wait():
+    raise KeyboardInterrupt
+cli.main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, "wait"], cwd=folder, capture_output=True, text=True, check=False, timeout=60
+    )
+
+    assert (130, "") == (done.returncode, done.stderr.strip())
+
+
 def test_a_closed_pipe_is_no_error(folder: Path) -> None:
     """`leeway schema | head -1` ends quietly."""
     command = f"{sys.executable} -c 'from leeway.cli import main; main()' schema | head -n 1"

@@ -166,8 +166,7 @@ def test_times_in_seconds_are_found(bench: Bench) -> None:
 
     found = bench.check(1)
     assert (
-        "error late: predictions: times lie before 1990: numbers are read as milliseconds since the epoch, not seconds"
-        in found
+        "error late: predictions: times lie before 1990: numbers are milliseconds since the epoch, not seconds" in found
     )
 
 
@@ -177,16 +176,14 @@ def test_times_without_a_zone_are_noted(bench: Bench) -> None:
 
     done = CliRunner().invoke(cli.app, ["-p", str(bench.folder), "check", "--json"])
     messages = [c["message"] for c in json.loads(done.stdout)["checks"]]
-    assert "times carry no zone (2024-01-01T00:00:00); they are read as UTC" in messages
+    assert "times carry no zone (2024-01-01 00:00:00); they are read as UTC" in messages
 
 
 def test_directories_and_files_that_are_not_there(bench: Bench) -> None:
     """An absent directory, an empty one, an empty file and a file of another kind are told apart."""
     events = bench.folder / "events" / "predictions"
     (events / "1.csv").unlink()
-    assert bench.check(1)[0].startswith(
-        f"error late: predictions: {events} holds no events; put files that end in .jsonl"
-    )
+    assert bench.check(1)[0].startswith(f"error late: predictions: {events} holds no events; put .jsonl")
 
     (events / "1.csv").touch()
     assert "warning late: predictions: 1.csv is empty" == bench.check(1)[0]
@@ -206,7 +203,23 @@ def test_labels_may_come_later(bench: Bench) -> None:
 
     (found,) = bench.check(0)
     assert found.startswith("warning late: labels: ")
-    assert "outcomes are judged once labels arrive" in found
+    assert "they are read as files appear" in found
+
+
+def test_history_is_checked_too(bench: Bench) -> None:
+    """Events from before the first prediction need no answers, and labels may be theirs; predictions may come later."""
+    history = predictions().drop(columns=["model_version", "prediction"])
+    bench.project(PROJECT.replace("      labels:", "      history: {path: events/history}\n      labels:"))
+    assert bench.check(1)[0].startswith(f"error late: history: {bench.folder / 'events' / 'history'} is not there")
+
+    bench.events("history", history)
+    (bench.folder / "events" / "predictions" / "1.csv").unlink()
+    (bench.folder / "events" / "predictions").rmdir()
+    (found,) = bench.check(0)
+    assert found.startswith("warning late: predictions: ")
+
+    bench.events("history", history.drop(columns="temp"))
+    assert any("no column `temp` in 1.csv" in message for message in bench.check(1))
 
 
 def test_a_column_that_only_some_files_have(bench: Bench) -> None:
@@ -217,11 +230,11 @@ def test_a_column_that_only_some_files_have(bench: Bench) -> None:
 
 
 def test_a_baseline_without_events(bench: Bench) -> None:
-    """A baseline period that no prediction falls in is an error before anything runs."""
+    """A baseline period that no event falls in is an error before anything runs."""
     bench.project(PROJECT + "    baseline: {start: 2023-01-01, end: 2023-02-01}\n")
 
     assert [
-        "error late: baseline: no prediction from 2023-01-01 to 2023-02-01; choose a period that has some"
+        "error late: baseline: no event from 2023-01-01 to 2023-02-01; choose a period that has some"
     ] == bench.check(1)
 
 
@@ -272,10 +285,3 @@ def test_trainers_are_imported(bench: Bench, code: str, expected: str) -> None:
     found = bench.check(1 if expected else 0)
     assert expected in "".join(found)
     assert bool(expected) == bool(found)
-
-
-def test_a_mode_without_its_trainer(bench: Bench) -> None:
-    """`mode: online` needs `retrain.online`."""
-    bench.project(PROJECT + "    retrain: {mode: online, trainer: 'trainers:static'}\n")
-
-    assert ["error late: online: retrain.mode online needs retrain.online: module:function"] == bench.check(1)

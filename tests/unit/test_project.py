@@ -213,13 +213,23 @@ def test_keys_that_disagree(tmp_path: Path, change: str, expected: str) -> None:
     assert problems(tmp_path, SMALL + change)[0].startswith(expected)
 
 
-def test_retraining_needs_labels(tmp_path: Path) -> None:
-    """A model without labels cannot ask to be retrained; watching it is fine."""
-    text = SMALL.replace("      labels: {path: /data/labels}\n", "")
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("      labels: {path: /data/labels}\n", "", "`retrain` needs labels"),
+        ("      labels", "      version: v1\n      labels", "`retrain` makes new versions, so events must tell theirs"),
+        ("mode: static", "mode: online", "retrain.mode online needs `retrain.online: module:function`"),
+        ("mode: static", "mode: both", "retrain.mode both needs `retrain.online: module:function`"),
+        (", trainer: 'trainers:make'", "", "retrain.mode static needs `retrain.trainer: module:function`"),
+    ],
+)
+def test_retraining_has_needs(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    """A model that cannot be retrained is refused when the file is read, not at the first incident."""
+    text = SMALL + "    retrain: {mode: static, trainer: 'trainers:make'}\n"
     load(tmp_path, text)
 
-    (told,) = problems(tmp_path, text + "    retrain: {trainer: 'trainers:static'}\n")
-    assert told.startswith("3:3: models.late: `retrain` needs labels")
+    (told,) = problems(tmp_path, text.replace(old, new))
+    assert told.startswith(f"3:3: models.late: {expected}")
 
 
 def test_the_database_may_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
