@@ -86,6 +86,10 @@ def settings(*, streaming: bool, checkpoints: Checkpoints | None) -> Mapping[str
     claim = {"execution.state-recovery.claim-mode": "CLAIM"} if newest else {}
     return {
         **base,
+        # A fault that comes back three times is no accident: the job ends, and says why.
+        "restart-strategy.type": "fixed-delay",
+        "restart-strategy.fixed-delay.attempts": "3",
+        "restart-strategy.fixed-delay.delay": "1 s",
         "execution.checkpointing.interval": f"{to_ms(checkpoints.interval)} ms",
         "execution.checkpointing.dir": checkpoints.directory.resolve().as_uri(),
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",

@@ -1,0 +1,57 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+LOCK := requirements/lock.txt
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
+
+$(READY): $(LOCK) requirements/bootstrap.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes $(LOCK)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+setup: $(READY)  ## make the virtual environment from the lock
+
+demo: $(READY)  ## a year of flights: drift found, model retrained, validated, promoted, audited
+	$(BIN)/python examples/flights/demo.py
+
+demo-dashboard: $(READY)  ## the pages of the last demo, in a browser
+	$(BIN)/leeway --project examples/flights dashboard
+
+test: $(READY) browser  ## every test, real engines, servers and browser included
+	$(BIN)/python -m pytest
+
+test-fast: $(READY)  ## the tests that need no engine, server or browser
+	$(BIN)/python -m pytest -m "not slow"
+
+check: $(READY)  ## format, lint, types, import fences, docstrings of tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/interrogate --quiet --fail-under 100 --ignore-module --ignore-nested-functions tests
+
+bench: $(READY)  ## speed and memory, as ratios in one run
+	$(BIN)/python -m benchmarks
+
+browser:  ## a Chromium for the browser tests, from Debian's packages where none is there
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || [ -n "$$LEEWAY_CHROMIUM" ] || \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
+	  else echo "no Chromium: the browser tests will be skipped; install one or set LEEWAY_CHROMIUM"; fi
+
+lock: $(READY)  ## compile the hashed locks anew from pyproject.toml
+	$(BIN)/uv pip compile requirements/bootstrap.in --python-version 3.11 --generate-hashes --quiet \
+	  --custom-compile-command 'make lock' -o requirements/bootstrap.txt
+	$(BIN)/uv pip compile pyproject.toml --all-extras --python-version 3.11 --generate-hashes --no-strip-extras --quiet \
+	  --custom-compile-command 'make lock' -o $(LOCK)
+
+clean:  ## remove the virtual environment and what examples have written
+	rm -rf $(VENV) examples/*/.leeway examples/*/events
+
+.PHONY: help setup demo demo-dashboard test test-fast check bench browser lock clean
