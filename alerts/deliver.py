@@ -41,6 +41,9 @@ class Delivered:
         """Number of attempts; 0 means that nothing was due."""
         return self.sent + self.failed + self.dead
 
+    def __add__(self, other: Delivered) -> Delivered:
+        return Delivered(self.sent + other.sent, self.failed + other.failed, self.dead + other.dead)
+
 
 def lease(alerts: Alerts) -> timedelta:
     """Return how long a claim lasts: longer than the slowest batch, where each connection and answer times out."""

@@ -13,8 +13,8 @@ from monitors.report import Finding, Report, Signal, Verdict
 BASELINE: Final = "baseline_"
 """In a finding's metrics, the prefix of a metric's level in the baseline."""
 
-NAMES: Final = {"auc": "AUC", "log_loss": "Log loss", "rmse": "RMSE", "mae": "MAE", "accuracy": "Accuracy"}
-"""Known metrics by their names for people, in the order they are shown; others follow by name."""
+NAMES: Final = {"auc": "AUC", "log_loss": "Log loss", "rmse": "RMSE", "accuracy": "Accuracy", "brier": "Brier score"}
+"""Metrics by their names for people, those that tell most first; others follow by name."""
 
 
 @dataclass(frozen=True)

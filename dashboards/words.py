@@ -55,10 +55,10 @@ def tick(end: datetime) -> str:
 
 
 def number(value: float | None) -> str:
-    """Return a number with as many digits as help: whole numbers with thin thousands, others with three figures.
+    r"""Return a number with as many digits as help: large ones whole with thin thousands, others with three figures.
 
-    >>> number(336776), number(0.06812), number(1234.5), number(None)
-    ('336 776', '0.0681', '1 234', '–')
+    >>> number(336776), number(0.06812), number(12.0), number(None)
+    ('336\u202f776', '0.0681', '12', '–')
     """
     if value is None:
         return NOTHING
@@ -68,10 +68,10 @@ def number(value: float | None) -> str:
 
 
 def percent(share: float) -> str:
-    """Return a share of one in percent.
+    r"""Return a share of one in percent.
 
     >>> percent(0.1234), percent(0.0)
-    ('12.3 %', '0.0 %')
+    ('12.3\u202f%', '0.0\u202f%')
     """
     return f"{100 * share:.1f}\N{NARROW NO-BREAK SPACE}%"
 

@@ -1,0 +1,114 @@
+"""`leeway alerts`: send what is in the outbox, see what came of it, and send again what was given up."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from alerts.deliver import Delivered, deliver
+from features.window import UTC
+from leeway import context, show
+from leeway.context import Context
+from registry import outbox, queries
+from registry.records import Delivery
+
+POLL_SECONDS = 2.0
+"""How often `--watch` looks for something due; the shortest retry waits 5 s."""
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+State = Annotated[str | None, typer.Option(help="Only those that are pending, delivered or dead.")]
+
+commands = typer.Typer(
+    name="alerts", no_args_is_help=True, help="Signed webhooks: deliver them, list them, replay them."
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to *app*."""
+    app.add_typer(commands)
+
+
+@commands.command("deliver")
+def deliver_due(
+    ctx: typer.Context,
+    watch: Annotated[bool, typer.Option(help="Go on delivering until stopped with Ctrl-C.")] = False,
+) -> None:
+    """Send every message that is due to the endpoints that want it. Exit code 1 if any could not be delivered.
+
+    Several may run at once: each message is sent by one of them.
+    """
+    with context.open(ctx.obj) as opened:
+        if not opened.project.alerts.endpoints:
+            show.note("No endpoint is set: add one under [bold]alerts.endpoints[/] in the project file.")
+            return
+        if watch:
+            with contextlib.suppress(KeyboardInterrupt):
+                _watch(opened)
+            return
+        total = _drain(opened)
+    show.note(f"{total.sent} sent, {total.failed} to be tried again, {total.dead} given up")
+    if total.failed or total.dead:
+        show.note("[bold]leeway alerts list[/] says why.")
+        raise typer.Exit(1)
+
+
+def _drain(opened: Context) -> Delivered:
+    """Deliver batch after batch until nothing is due, and return what it came to."""
+    total = Delivered()
+    while (done := deliver(opened.registry, opened.project.alerts, now=datetime.now(UTC), environ=os.environ)).total:
+        total += done
+    return total
+
+
+def _watch(opened: Context) -> None:
+    show.note("Delivering alerts until stopped with Ctrl-C.")
+    while True:
+        done = _drain(opened)
+        if done.total:
+            show.note(f"{done.sent} sent, {done.failed} to be tried again, {done.dead} given up")
+        time.sleep(POLL_SECONDS)
+
+
+@commands.command("list")
+def list_deliveries(
+    ctx: typer.Context,
+    endpoint: Annotated[str | None, typer.Option(help="Only those to this endpoint.")] = None,
+    state: State = None,
+    limit: Annotated[int, typer.Option(min=1, help="The newest that many.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """Show deliveries: state, attempts, when the next one is due, and the last error."""
+    with context.open(ctx.obj) as opened:
+        found = queries.deliveries(opened.registry, endpoint=endpoint, state=state)
+        types = {m.id: m.type for m in queries.messages(opened.registry)}
+    shown = found[-limit:]
+    if as_json:
+        show.as_json([{"type": types[d.message_id], **d.model_dump(mode="json")} for d in shown])
+        return
+    columns = ("id", "message", "endpoint", "state", "attempts", "next attempt", "status", "error")
+    show.table("Deliveries", columns, [_row(d, types[d.message_id]) for d in shown])
+    if len(shown) < len(found):
+        show.note(f"... and {len(found) - len(shown)} older; --limit shows more")
+    if any(d.state == "dead" for d in shown):
+        show.note("[bold]leeway alerts replay ID[/] sends one again that was given up.")
+
+
+def _row(delivery: Delivery, kind: str) -> tuple[Any, ...]:
+    due = delivery.next_attempt_at if delivery.state == "pending" else None
+    error = delivery.error.partition("\n")[0]
+    return (delivery.id, kind, delivery.endpoint, delivery.state, delivery.attempts, due, delivery.status_code, error)
+
+
+@commands.command()
+def replay(
+    ctx: typer.Context, delivery: Annotated[int, typer.Argument(help="Its id in `leeway alerts list`.")]
+) -> None:
+    """Make a delivery due again that was given up, with its attempts counted from none."""
+    with context.open(ctx.obj) as opened:
+        again = outbox.replay(opened.registry, delivery, now=datetime.now(UTC))
+    show.note(f"Delivery {again.id} to {again.endpoint} is due; [bold]leeway alerts deliver[/] sends it.")

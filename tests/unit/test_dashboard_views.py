@@ -1,0 +1,122 @@
+"""What a page shows follows from the records alone."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from dashboards import views
+from dashboards.timeline import Address
+from monitors.report import Stage
+from registry.records import Action, Check, CheckResult, Decision, Incident, IncidentState, RetrainRun, RunState
+
+START = datetime(2024, 1, 1, tzinfo=timezone.utc)
+DAY = timedelta(days=1)
+DAYS = [START + d * DAY for d in range(100)]
+EVIDENCE = {
+    "signal": "feature", "variable": "temp", "verdict": "drift", "metric": "js_distance_log2", "effect": 0.2,
+    "threshold": 0.1, "n": 9, "baseline_n": 9, "metrics": {}, "reason": "0.2 exceeds 0.1", "segment": "origin=JFK",
+    "stage": "inputs", "window_start": START.isoformat(), "window_end": (START + 7 * DAY).isoformat(), "report": "d",
+}  # fmt: skip
+DECISION = Decision(
+    id=1, model="m", incident_id=1, action=Action.RETRAIN, because=("worse",), actor="leeway", made_at=START
+)
+
+
+def incident(**more: Any) -> Incident:
+    """Return an open incident of v1, seen from day 7 to day 9."""
+    given = {
+        "id": 1, "model": "m", "version": "v1", "signal": "feature", "state": IncidentState.OPEN, "windows": 3,
+        "opened_at": START + 7 * DAY, "last_seen": START + 9 * DAY, "evidence": [EVIDENCE], **more,
+    }  # fmt: skip
+    return Incident.model_validate(given)
+
+
+@pytest.mark.parametrize(
+    ("found", "decision", "expected"),
+    [
+        (incident(), None, "the next decision run"),
+        (incident(pending="labels"), None, "labels"),
+        (incident(), DECISION, ""),
+        (incident(state=IncidentState.RESOLVED), None, ""),
+    ],
+)
+def test_an_undecided_incident_says_what_it_waits_for(
+    found: Incident, decision: Decision | None, expected: str
+) -> None:
+    """Until it is decided or over."""
+    assert expected == views.incident(found, decision).waiting
+
+
+def test_evidence_leads_to_its_window() -> None:
+    """A stored finding becomes a line with the address of the window it was found in."""
+    (shown,) = views.incident(incident(), None).evidence
+
+    assert Address("v1", Stage.INPUTS, START + 7 * DAY, "origin=JFK") == shown.window
+    assert ("temp", 0.2, 0.1, "0.2 exceeds 0.1") == (shown.variable, shown.effect, shown.threshold, shown.reason)
+
+
+@pytest.mark.parametrize(
+    ("version", "day", "there"),
+    [("v1", 6, False), ("v1", 7, True), ("v1", 9, True), ("v1", 10, False), ("v2", 8, False)],
+)
+def test_a_window_shows_the_incidents_of_its_time_and_version(version: str, day: int, there: bool) -> None:
+    """From the first window of the episode to the newest, both included."""
+    view = views.incident(incident(), None)
+
+    shown = views.during([view], Address(version, Stage.INPUTS, START + day * DAY))
+
+    assert there is (view in shown)
+
+
+def test_checks_are_grouped_by_candidate() -> None:
+    """In the order they were recorded, with how many passed."""
+    run = RetrainRun(id=1, decision_id=1, model="m", state=RunState.REJECTED, as_of=START, started_at=START)
+    checks = [
+        Check(name=name, result=result, got="", want="", version=version)
+        for name, result, version in [
+            ("a", CheckResult.PASS, "v2"), ("a", CheckResult.PASS, "v3"), ("b", CheckResult.HOLD, "v2"),
+        ]
+    ]  # fmt: skip
+    view = views.run(run, checks)
+
+    assert [("v2", ["a", "b"]), ("v3", ["a"])] == [
+        (version, [c.name for c in found]) for version, found in view.candidates
+    ]
+    assert (2, 3) == (view.passed, view.total)
+
+
+def test_paging_back_and_forth_misses_no_window() -> None:
+    """Every window is on some page, whichever way one walks."""
+    newest, seen, until = DAYS[-1], set[datetime](), DAYS[-1]
+    while True:
+        shown = [d for d in DAYS if d <= until][-30:]
+        seen.update(shown)
+        page = views.pages(shown, cut=shown[0] > DAYS[0], newest=newest)
+        if page.earlier is None:
+            break
+        until = page.earlier
+    assert set(DAYS) == seen
+
+    walked = set(shown)
+    while page.later is not None:
+        shown = [d for d in DAYS if d <= page.later][-30:]
+        walked.update(shown)
+        page = views.pages(shown, cut=shown[0] > DAYS[0], newest=newest)
+    assert set(DAYS) == walked
+
+
+@pytest.mark.parametrize(
+    ("shown", "newest", "expected"),
+    [
+        ([], None, views.Pages(None, None)),
+        ([], START, views.Pages(None, START)),
+        ([START], START, views.Pages(None, None)),
+        ([START], START + DAY, views.Pages(None, START + DAY)),
+    ],
+)
+def test_pages_at_the_ends(shown: list[datetime], newest: datetime | None, expected: views.Pages) -> None:
+    """An empty page leads to the newest, a single window to what follows, the newest nowhere."""
+    assert expected == views.pages(shown, cut=False, newest=newest)
