@@ -12,7 +12,7 @@ import typer
 
 from features.errors import LeewayError
 from leeway import show
-from leeway.commands import db, monitor, project, status
+from leeway.commands import alerts, dashboard, db, monitor, project, status
 from leeway.project import FILE_NAME
 
 app = typer.Typer(
@@ -44,8 +44,8 @@ def root(
     ctx.obj = project_file
 
 
-for room in (project, monitor, status, db):
-    room.register(app)
+for commands in (project, monitor, status, alerts, dashboard, db):
+    commands.register(app)
 
 
 def main() -> None:

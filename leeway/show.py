@@ -8,16 +8,18 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from features.errors import LeewayError
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
+LONGEST_WORD = 24  # a longer one may be broken to keep the table on the screen
 MARKS = {
     "ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "error": "[red]error[/]",
     "steady": "[green]steady[/]", "drift": "[red]drift[/]", "not_enough_evidence": "[dim]not enough evidence[/]",
@@ -25,12 +27,14 @@ MARKS = {
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print *rows* under *columns*; known verdicts and results get their colour, None is a dash."""
+    """Print *rows* under *columns*; a column keeps its words whole, None is a dash."""
     view = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
-    for column in columns:
-        view.add_column(column, overflow="fold")
-    for row in rows:
-        view.add_row(*(cell(value) for value in row))
+    cells = [[cell(value) for value in row] for row in rows]
+    for i, column in enumerate(columns):
+        words = " ".join([column, *(Text.from_markup(row[i]).plain for row in cells)]).split()
+        view.add_column(column, overflow="fold", min_width=min(max(map(len, words)), LONGEST_WORD))
+    for row in cells:
+        view.add_row(*row)
     out.print(view)
 
 
@@ -38,24 +42,18 @@ def cell(value: object) -> str:
     """Return *value* as rich markup.
 
     >>> cell(None), cell(datetime(2013, 3, 1)), cell("[x]"), cell("ok")
-    ('-', '2013-03-01 00:00', '\\\\[x]', '[green]ok[/]')
+    ('-', '2013-03-01', '\\\\[x]', '[green]ok[/]')
     """
     if value is None or value == "":
         return "-"
     if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M}"
+        return f"{value:%Y-%m-%d %H:%M}".removesuffix(" 00:00")
     return MARKS.get(str(value), escape(str(value)))
 
 
 def as_json(value: Any) -> None:
     """Print *value*, which may hold records and times, as JSON."""
-    out.out(json.dumps(value, default=_plain, indent=2))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+    out.out(json.dumps(to_jsonable_python(value), indent=2))
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +11,7 @@ from leeway import context, show
 from leeway.context import Context
 from monitors.report import Stage
 from registry import queries
-from registry.records import IncidentState
+from registry.records import Incident, IncidentState
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ModelName = Annotated[str | None, typer.Argument(help="The model; the only one, or all, if absent.")]
@@ -30,7 +31,7 @@ def status(ctx: typer.Context, as_json: AsJson = False) -> None:
     if as_json:
         show.as_json({"project": opened.project.name, "models": rows})
         return
-    columns = ("model", "champion", "since", "inputs", "outcomes", "open incidents", "undecided", "retraining")
+    columns = ("model", "champion", "since", "inputs", "outcomes", "incidents", "retraining")
     show.table(opened.project.name, columns, [_status_row(row) for row in rows])
     for row in rows:
         if hint := _next_step(row):
@@ -66,10 +67,10 @@ def _newest(opened: Context, model: str, stage: Stage) -> dict[str, Any] | None:
 
 
 def _status_row(row: dict[str, Any]) -> list[object]:
-    champion = f"{row['champion']} (generation {row['generation']})" if row["champion"] else None
     verdicts = [(row[stage] or {}).get("verdict") for stage in ("inputs", "outcomes")]
     running = f"run {row['running']}" if row["running"] else None
-    return [row["model"], champion, row["since"], *verdicts, row["open_incidents"], row["undecided"], running]
+    waiting = f"{row['open_incidents']} open, {row['undecided']} undecided"
+    return [row["model"], row["champion"], row["since"], *verdicts, waiting, running]
 
 
 def _next_step(row: dict[str, Any]) -> str:
@@ -101,13 +102,17 @@ def incidents(
     elif not found:
         show.note("No open incident." + ("" if everything else " [bold]leeway incidents --all[/] lists resolved ones."))
     else:
-        columns = ("id", "model", "version", "signal", "state", "opened", "last seen", "windows", "decision", "because")
+        columns = ("id", "model", "signal", "state", "opened", "last seen", "decision")
         rows = [
-            (i.id, i.model, i.version, i.signal, i.state.value, i.opened_at, i.last_seen, i.windows,
-             d.action.value if d else "waiting", "; ".join(d.because) if d else i.pending)
+            (i.id, f"{i.model} {i.version}", f"{i.signal}: {_variables(i)}", i.state.value, i.opened_at, i.last_seen,
+             f"{d.action.value}: {'; '.join(d.because)}" if d else f"waiting{': ' + i.pending if i.pending else ''}")
             for i, d in found
         ]  # fmt: skip
         show.table("Incidents", columns, rows)
+
+
+def _variables(incident: Incident) -> str:
+    return ", ".join(sorted({finding["variable"] for finding in incident.evidence}))
 
 
 def history(ctx: typer.Context, model: ModelName = None, as_json: AsJson = False) -> None:
@@ -127,10 +132,11 @@ def history(ctx: typer.Context, model: ModelName = None, as_json: AsJson = False
 
 
 def _words(details: dict[str, Any]) -> str:
-    """Return the details of a line as `key value` pairs.
+    """Return the details of a line as `key value` pairs, with digests cut short.
 
     >>> _words({"action": "retrain", "because": ["loss .31 > .25", "stale"], "incident_id": None})
     'action retrain, because loss .31 > .25; stale'
     """
     texts = {k: "; ".join(map(str, v)) if isinstance(v, list) else v for k, v in details.items()}
-    return ", ".join(f"{key} {text}" for key, text in texts.items() if text not in (None, ""))
+    pairs = ", ".join(f"{key} {text}" for key, text in texts.items() if text not in (None, ""))
+    return re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1", pairs)

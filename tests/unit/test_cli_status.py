@@ -101,13 +101,13 @@ def test_status_tells_where_a_model_stands(folder: Path) -> None:
 
     with context.open(folder) as opened:
         drift(opened)
-    window = {"window_end": "2024-03-02T00:00:00+00:00", "version": "v1", "verdict": "drift", "rows": 50}
+    window = {"window_end": "2024-03-02T00:00:00Z", "version": "v1", "verdict": "drift", "rows": 50}
     expected = {
-        "model": "late", "task": "binary", "champion": "v1", "generation": 1, "since": "2024-03-01T00:00:00+00:00",
+        "model": "late", "task": "binary", "champion": "v1", "generation": 1, "since": "2024-03-01T00:00:00Z",
         "inputs": window, "outcomes": None, "open_incidents": 1, "undecided": 1, "running": None,
     }  # fmt: skip
     assert {"project": "flights", "models": [expected]} == told(folder, "status")
-    assert "v1 (generation 1)" in text(folder, "status")
+    assert "1 open, 1 undecided" in text(folder, "status")
 
 
 def test_incidents_are_listed_with_their_decision(folder: Path) -> None:
@@ -116,6 +116,7 @@ def test_incidents_are_listed_with_their_decision(folder: Path) -> None:
         begin(opened)
         drift(opened)
     assert "waiting" in text(folder, "incidents")
+    assert "feature: temp" in text(folder, "incidents")
 
     with context.open(folder) as opened:
         decide(opened)
