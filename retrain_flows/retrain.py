@@ -8,13 +8,14 @@ A run that was killed is taken up again from its beginning, with what was known 
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+import filelock
 
 from features import errors
 from registry import moves, queries
@@ -97,10 +98,9 @@ def _alone(path: Path) -> Iterator[None]:
     It only saves double work on one machine: that a decision is carried out once is the registry's doing.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            msg = f"{path.stem} is being retrained by another process"
-            raise errors.IllegalMove(msg, hint="wait for it to end") from error
-        yield
+    try:
+        with filelock.FileLock(path, timeout=0):
+            yield
+    except filelock.Timeout as error:
+        msg = f"{path.stem} is being retrained by another process"
+        raise errors.IllegalMove(msg, hint="wait for it to end") from error
