@@ -82,10 +82,12 @@ def _no_files(name: str, stream: Stream, folder: Path, *, may_come: bool) -> Che
 
 
 def _lacking_columns(model: Model, stream: Stream, files: list[Path]) -> Iterator[str]:
-    """Yield a sentence for each column that some file does not have."""
+    """Yield a sentence for each column that some file does not have; JSON Lines may leave a null out."""
     heads = {path: sample.rows(path).column_names for path in files}
     for column in _columns(model, stream):
         without = [path for path, head in heads.items() if column not in head]
+        if len(without) < len(files):
+            without = [path for path in without if sources.FORMATS[path.suffix] != "jsonl"]
         if without:
             head = heads[without[0]]
             guess = did_you_mean(column, head) or f"; its columns are {', '.join(head) or '(none)'}"

@@ -229,6 +229,16 @@ def test_a_column_that_only_some_files_have(bench: Bench) -> None:
     assert bench.check(1)[0].startswith("error late: predictions: no column `origin` in 2.csv; its columns are id")
 
 
+def test_a_key_that_json_lines_leave_out(bench: Bench) -> None:
+    """In JSON Lines an absent key is a null: a file without it is fine as long as another file has it."""
+    folder = bench.folder / "events" / "predictions"
+    predictions().drop(columns="temp").to_json(folder / "0.jsonl", orient="records", lines=True)
+    assert not any("no column" in message for message in bench.check(0))
+
+    (folder / "1.csv").unlink()
+    assert bench.check(1)[0].startswith("error late: predictions: no column `temp` in 0.jsonl")
+
+
 def test_a_baseline_without_events(bench: Bench) -> None:
     """A baseline period that no event falls in is an error before anything runs."""
     bench.project(PROJECT + "    baseline: {start: 2023-01-01, end: 2023-02-01}\n")
