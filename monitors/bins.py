@@ -47,8 +47,7 @@ class NumericBins(BaseModel):
     @property
     def labels(self) -> tuple[str, ...]:
         """One name a cell, for people."""
-        e = [f"{x:.6g}" for x in self.edges]
-        return (*(f"[{a}, {b})" for a, b in itertools.pairwise(e)), "under", "over", "missing", "non-finite")
+        return (*_intervals(self.edges), "under", "over", "missing", "non-finite")
 
     @property
     def ordered(self) -> tuple[int, ...]:
@@ -70,6 +69,19 @@ class NumericBins(BaseModel):
         out[~np.isfinite(values)] = self.body + 3
         out[missing] = self.body + 2
         return out
+
+
+def _intervals(edges: tuple[float, ...]) -> list[str]:
+    """Return a name for each bin; a bin that holds a single value is called by it."""
+    out, low, opens = [], f"{edges[0]:.6g}", "["
+    for a, b in itertools.pairwise(edges):
+        if b == np.nextafter(a, np.inf):
+            low, opens = f"{a:.6g}", "("
+            out.append(f"= {low}")
+        else:
+            out.append(f"{opens}{low}, {b:.6g})")
+            low, opens = f"{b:.6g}", "["
+    return out
 
 
 class CategoricalBins(BaseModel):
@@ -121,22 +133,33 @@ Bins = Annotated[NumericBins | CategoricalBins, Field(discriminator="kind")]
 
 
 def freeze_numeric(values: npt.NDArray[np.float64], bins: int = 10) -> NumericBins:
-    """Return quantile bins of the finite *values*: at most *bins*, fewer where values repeat.
+    """Return quantile bins of the finite *values*, about *bins* of them.
 
-    A constant, or nothing at all, gives a single bin.
+    A value so frequent that it alone would fill a bin (the zeros of rainfall) has a bin of its own, and the quantiles
+    are those of the other values. A constant, or nothing at all, gives a single bin.
 
     >>> freeze_numeric(np.arange(100.0), 4).edges
     (0.0, 24.75, 49.5, 74.25, 99.0)
+    >>> freeze_numeric(np.array([0.0] * 80 + [1.0, 2.0, 3.0, 4.0]), 4).labels[:4]
+    ('= 0', '(0, 1)', '[1, 2)', '[2, 3)')
     >>> freeze_numeric(np.full(5, 3.0)).edges
     (3.0, 3.0)
     """
     finite = values[np.isfinite(values)]
     if len(finite) == 0:
         return NumericBins(edges=(0.0, 0.0))
-    edges = np.unique(np.quantile(finite, np.linspace(0, 1, bins + 1)))
-    if len(edges) == 1:
-        edges = np.repeat(edges, 2)
-    return NumericBins(edges=tuple(float(e) for e in edges), mean=float(finite.mean()), sd=float(finite.std()))
+    distinct, n = np.unique(finite, return_counts=True)
+    atoms = distinct[n >= len(finite) / bins] if len(distinct) > 1 else distinct[:0]
+    rest = finite[~np.isin(finite, atoms)]
+    steps = np.linspace(0, 1, max(bins - len(atoms), 1) + 1)
+    inner = np.quantile(rest, steps) if len(rest) else distinct[:0]
+    lower = np.where(atoms == distinct[-1], np.nextafter(atoms, -np.inf), atoms)
+    edges = np.unique(np.concatenate([distinct[[0, -1]], inner, lower, np.nextafter(lower, np.inf)]))
+    return NumericBins(
+        edges=tuple(float(e) for e in (edges if len(edges) > 1 else np.repeat(edges, 2))),
+        mean=float(finite.mean()),
+        sd=float(finite.std()),
+    )
 
 
 def freeze_categorical(values: npt.NDArray[np.object_], top: int = 30, vocabulary: int = 2000) -> CategoricalBins:

@@ -133,7 +133,9 @@ def outcome_cells(spec: Spec, columns: Mapping[str, npt.NDArray[np.object_]]) ->
     rows = {
         **columns,
         "start": np.array([to_ms(_utc(s)) for s in columns["start"]], dtype=object),
-        "label": np.where(unlabelled, None, columns["label"]),
+        "label": np.array(
+            [None if none else v for none, v in zip(unlabelled, columns["label"], strict=True)], dtype=object
+        ),
     }
     return [_join(*asdict(c).values()) for c in profile.merge(profile.count_outcomes(spec.schema, bins, rows))]
 
