@@ -124,7 +124,10 @@ def largest_by_chance(known: int, of: int, n: int, level: float) -> int:
 
 
 def _stuck(reference: Reference, window: Counts, level: float) -> Iterator[Fault]:
-    """Yield a fault if all values of the window share one cell, which neither chance nor the baseline explains."""
+    """Yield a fault if all values of the window share one cell, which neither chance nor the baseline explains.
+
+    Cells are all that is seen: a world that moves every value into one bin, and none beyond it, is taken for a fault.
+    """
     body = slice(0, reference.bins.body)
     cell, n = int(window[body].argmax()), int(window[: _present(reference.bins)].sum())
     known, of = int(reference.total[cell]), int(reference.total[: _present(reference.bins)].sum())
@@ -134,7 +137,8 @@ def _stuck(reference: Reference, window: Counts, level: float) -> Iterator[Fault
     there = reference.blocks[:, : _present(reference.bins)]
     line = round(max(known / of, _largest(there.max(axis=1, initial=0), there.sum(axis=1))), 6)
     if line < 1 and n * math.log(highest) <= math.log(level / 2):
-        words = f"all {n:,} values are {reference.bins.labels[cell]!r}, which held {known / of:.1%} of the baseline"
+        held = f"which held {known / of:.1%} of the baseline's"
+        words = f"stuck: all {n:,} values are in the cell {reference.bins.labels[cell]}, {held}"
         yield Fault("stuck_share", 1.0, line, words)
 
 

@@ -3,7 +3,9 @@
 Promised: where slices are exchangeable and rows within them independent, one distance exceeds its line with about the
 asked probability or less. Where the baseline's own windows differ by more than sampling, the line is raised to match:
 their excess variance is added to the noise (a moment estimate, as DerSimonian and Laird 1986 do between studies), and
-no window alarms that is nearer to the baseline than one of its own runs was to the rest.
+no window alarms that is nearer to the baseline than a run of its own was to the rest, where that was not chance.
+Measured at 1 in 100, windows of 500 and 5,000 rows whose slices wobble by a tenth of a sd, 60 baseline slices: exceeded
+1.1 to 1.5 times as often as asked, by chance's line alone 2 to 23 times; with 6 slices in runs of 2, 4 times.
 
 Not promised: a rate over time (overlapping windows repeat one another), nor any rate for a series that trends, has a
 season longer than the baseline, or a handful of runs only; the raised line is then a judgement, not a level.
@@ -26,10 +28,15 @@ from monitors.distance import Distances, js_distance_log2
 
 @dataclass(frozen=True)
 class Line:
-    """What has to be crossed: *value*, of which *sampling* is what chance alone reaches at the level."""
+    """What has to be crossed, at one level and size.
+
+    *value* is the line, *sampling* what chance alone reaches, *own* the largest distance of a run of the baseline from
+    the rest that chance at the run's own size does not explain (0 if there is none).
+    """
 
     value: float
     sampling: float
+    own: float
 
 
 def figures(values: Mapping[str, float]) -> dict[str, float]:
@@ -90,18 +97,24 @@ class Reference:
     @cached_property
     def excess(self) -> float:
         """By how much the runs' mean squared distance exceeds what sampling explains; 0 at least."""
-        n = self._sizes
-        if len(n) == 0:
+        if len(self._units) == 0:
             return 0.0
-        typical = int(np.median(n))
-        unit = self._null(typical, 0.5).mean_square / (1 / typical + 1 / self.rows)
-        return max(0.0, float((self._distances**2 - unit * (1 / n + 1 / (self.rows - n))).mean()))
+        typical = self._null(self._typical, 0.5).mean_square / (1 / self._typical + 1 / self.rows)
+        return max(0.0, float((self._distances**2 - typical * self._units).mean()))
 
     def line(self, n: int, level: float) -> Line:
         """Return the line for a window of *n* rows at *level*. Both sides need a row at least."""
-        chance = self._null(n, level)
+        chance, own = self._null(n, level), self._own(level)
         raised = chance.quantile * math.sqrt(self._swell(chance, level))
-        return Line(max(raised, self.largest), chance.quantile)
+        return Line(max(raised, own), chance.quantile, own)
+
+    def _own(self, level: float) -> float:
+        # A distance of a small run is mostly noise, and would be no measure for a large window.
+        if len(self._units) == 0:
+            return 0.0
+        typical = self._null(self._typical, level).quantile ** 2 / (1 / self._typical + 1 / self.rows)
+        beyond = self._distances**2 > typical * self._units
+        return float(self._distances[beyond].max(initial=0.0))
 
     def rows_needed(self, n: int, level: float, effect: float) -> tuple[int, int]:
         """Return (window rows, baseline rows) at which chance alone stays below *effect* at *level*.
@@ -126,8 +139,14 @@ class Reference:
         return np.asarray(self.blocks[(n > 0) & (n < self.rows)])
 
     @cached_property
-    def _sizes(self) -> Counts:
-        return np.asarray(self._usable.sum(axis=1))
+    def _typical(self) -> int:
+        return int(np.median(self._usable.sum(axis=1)))
+
+    @cached_property
+    def _units(self) -> Distances:
+        """Return ``1/n + 1/m`` of each run and the rest of the baseline."""
+        n = self._usable.sum(axis=1)
+        return np.asarray(1 / n + 1 / (self.rows - n))
 
     @cached_property
     def _distances(self) -> Distances:

@@ -186,7 +186,9 @@ def _weigh(effect: float, over: float, line: threshold.Line, least: float) -> Ve
 
 
 def _compare(effect: float, over: float, line: threshold.Line, least: float) -> str:
-    reached = "chance reaches" if line.value == line.sampling else "the baseline's own windows reach"
+    reached = (
+        "the baseline's own windows reached" if line.value == line.own else "chance and the baseline's own unrest reach"
+    )
     what = "the smallest effect worth telling" if line.value <= least else f"what {reached}"
     return f"{effect:.3f} {'exceeds' if effect > over else 'does not exceed'} {over:.3f}, {what}"
 

@@ -1,0 +1,98 @@
+"""The line to cross: chance at the actual sizes, raised to what the baseline's own windows have done."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitors import threshold
+from monitors.bins import CategoricalBins, Counts, NumericBins, freeze_numeric
+from monitors.distance import js_distance_log2
+
+
+def counted(values: npt.NDArray[np.float64], bins: NumericBins) -> Counts:
+    """Return the compared cells of each row of *values*."""
+    cells = [np.bincount(bins.index(v, np.zeros(len(v), bool)), minlength=bins.cells) for v in values]
+    return np.array(cells)[:, threshold.compared(bins)]
+
+
+def world(rng: np.random.Generator, slices: int, rows: int, wobble: float = 0.0) -> npt.NDArray[np.float64]:
+    """Return normal values (slices, rows) whose mean moves by *wobble* sd from slice to slice."""
+    values: npt.NDArray[np.float64] = rng.standard_normal((slices, rows)) + wobble * rng.standard_normal((slices, 1))
+    return values
+
+
+def known(values: npt.NDArray[np.float64], length: int) -> tuple[threshold.Reference, NumericBins]:
+    """Return the reference of *values* on bins frozen from them."""
+    bins = freeze_numeric(values.ravel())
+    counts = counted(values, bins)
+    return threshold.reference(counts, list(range(counts.shape[1])), length), bins
+
+
+def test_what_is_compared() -> None:
+    """Numbers from under to over, categories with the unseen; never what is missing."""
+    assert [2, 0, 1, 3] == threshold.compared(NumericBins(edges=(0.0, 1.0, 2.0)))
+    assert [0, 1, 2, 3] == threshold.compared(CategoricalBins(categories=("a", "b")))
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=2, max_size=12), st.integers(1, 6))
+def test_runs_are_sums_of_neighbours(slices: list[tuple[int, int]], length: int) -> None:
+    """Every run of consecutive slices once, and only if as many slices again remain to compare it with."""
+    table = np.array(slices)
+    starts = range(len(slices) - length + 1) if len(slices) >= 2 * length else range(0)
+    assert [table[i : i + length].sum(axis=0).tolist() for i in starts] == threshold.runs(table, length).tolist()
+
+
+def test_an_even_baseline_leaves_the_line_to_chance() -> None:
+    """Where slices differ by sampling alone, what the baseline adds to the line is small."""
+    reference, _ = known(world(np.random.default_rng(1), 60, 200), 1)
+    line = reference.line(200, 0.001)
+    assert 1 <= line.value / line.sampling < 1.15
+
+
+def test_a_restless_baseline_raises_the_line() -> None:
+    """Where slices wobble, the line is beyond chance and beyond all that the baseline did itself."""
+    reference, _ = known(world(np.random.default_rng(1), 60, 2000, wobble=0.2), 1)
+    line = reference.line(2000, 0.001)
+    assert line.value > 2 * line.sampling
+    assert line.value >= line.own == reference.largest > line.sampling
+
+
+def test_a_restless_world_keeps_its_rate() -> None:
+    """Windows that wobble as the baseline did exceed a 1 % line about as often as asked; chance alone 40 times."""
+    rng = np.random.default_rng(7)
+    hits = chance = 0
+    for _ in range(20):
+        reference, bins = known(world(rng, 60, 2000, wobble=0.1), 1)
+        found = js_distance_log2(reference.total, counted(world(rng, 50, 2000, wobble=0.1), bins))
+        line = reference.line(2000, 0.01)
+        hits, chance = hits + int((found > line.value).sum()), chance + int((found > line.sampling).sum())
+    assert hits / 1000 < 0.025
+    assert chance / 1000 > 0.3
+
+
+def test_too_few_slices_say_nothing_about_themselves() -> None:
+    """Below two windows' worth of slices only chance is known, and the line says so."""
+    reference, _ = known(world(np.random.default_rng(2), 5, 100), 3)
+    line = reference.line(300, 0.01)
+    assert (0, 0.0, 0.0) == (len(reference.blocks), line.own, reference.excess)
+    assert line.sampling == line.value
+
+
+def test_empty_slices_are_passed_over() -> None:
+    """A run without a value, or one that holds all of them, is no window to compare."""
+    reference = threshold.reference(np.array([[0, 0], [5, 5], [0, 0], [0, 0]]), [0, 1], 1)
+    assert (0.0, 0.0) == (reference.largest, reference.excess)
+
+
+@pytest.mark.parametrize("rows", [20, 3000])
+def test_the_size_that_would_do_does(rows: int) -> None:
+    """With the rows asked for, chance stays below the effect; one baseline is long enough for it, the other is not."""
+    reference, _ = known(world(np.random.default_rng(3), 20, rows), 1)
+    window, base = reference.rows_needed(100, 0.001, 0.1)
+    grown = threshold.Reference(reference.total * base // reference.rows, reference.blocks)
+    assert pytest.approx(0.1, rel=0.1) == grown.line(window, 0.001).sampling
+    assert (base > reference.rows) == (rows == 20)

@@ -1,0 +1,302 @@
+"""The verdict on whole windows: what is found, what is not, and what is said where nothing can be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from features.schema import EventSchema, Kind, Task
+from features.window import Windows, from_ms
+from monitors import null, performance, verdict
+from monitors.baseline import Baseline, Slice
+from monitors.bins import Bins, CategoricalBins, Counts, NumericBins, freeze_categorical, freeze_numeric
+from monitors.policy import MonitorPolicy
+from monitors.report import Finding, Report, Signal, Stage, Verdict, canonical
+
+DAY = 86_400_000
+AFTER = 1000 * DAY
+POLICY = MonitorPolicy()
+Rows = dict[str, Any]
+
+
+@dataclass
+class World:
+    """A stationary world: one normal feature, one word, a constant and one that is never there."""
+
+    task: Task = Task.BINARY
+    seed: int = 1
+    extra: int = 0
+    rng: np.random.Generator = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rng = np.random.default_rng(self.seed)
+
+    @property
+    def features(self) -> dict[str, Kind]:
+        """The features by kind."""
+        names = {"x": Kind.NUMERIC, "word": Kind.CATEGORICAL, "constant": Kind.NUMERIC, "never": Kind.NUMERIC}
+        return {**names, **{f"x{i}": Kind.NUMERIC for i in range(self.extra)}}
+
+    def rows(self, n: int) -> Rows:
+        """Return *n* events with their labels."""
+        rng, score = self.rng, self.rng.beta(2, 3, n)
+        out: Rows = {"x": rng.standard_normal(n), "constant": np.full(n, 3.0), "never": np.full(n, np.nan)}
+        out |= {f"x{i}": rng.standard_normal(n) for i in range(self.extra)}
+        out["word"] = rng.choice(np.array(["a", "b", "c"], object), n, p=[0.5, 0.3, 0.2])
+        if self.task is Task.MULTICLASS:
+            label = rng.choice(np.array(["p", "q"], object), n)
+            return {**out, "prediction": np.where(score < 0.6, label, "p"), "label": label}
+        if self.task is Task.REGRESSION:
+            label = rng.standard_normal(n)
+            return {**out, "prediction": label + rng.standard_normal(n), "label": label}
+        return {**out, "prediction": score, "label": (rng.random(n) < score).astype(float)}
+
+    def freeze(self, rows: Rows) -> dict[str, Bins]:
+        """Return the bins of every variable and of the label."""
+        bins: dict[str, Bins] = {
+            name: freeze_categorical(v) if v.dtype == object else freeze_numeric(v) for name, v in rows.items()
+        }
+        return bins if self.task is not Task.BINARY else {**bins, "label": CategoricalBins(categories=("0", "1"))}
+
+    def baseline(self, slices: int = 20, rows: int = 500) -> Baseline:
+        """Return a baseline of *slices* days."""
+        days = [self.rows(rows) for _ in range(slices)]
+        bins = self.freeze({name: np.concatenate([d[name] for d in days]) for name in days[0]})
+        return Baseline(
+            events=EventSchema(
+                model="m", task=self.task, features=self.features, windows=Windows(size="2d", slide="1d")
+            ),
+            version="v1",
+            start=from_ms(0),
+            end=from_ms(slices * DAY),
+            rows=slices * rows,
+            bins=bins,
+            inputs=tuple(Slice(start=i * DAY, counts=inputs(bins, d)) for i, d in enumerate(days)),
+            outcomes=tuple(Slice(start=i * DAY, counts=outcomes(self.task, bins, d)) for i, d in enumerate(days)),
+        )
+
+
+def inputs(bins: Mapping[str, Bins], rows: Rows) -> dict[str, list[int]]:
+    """Return the counts of features and prediction."""
+    return {name: cells(bins[name], values).tolist() for name, values in rows.items() if name != "label"}
+
+
+def cells(bins: Bins, values: Any) -> Counts:
+    """Return the counts of one variable; NaN is a null."""
+    index = bins.index(values, np.isnan(values)) if isinstance(bins, NumericBins) else bins.index(values)
+    return np.bincount(index, minlength=bins.cells)
+
+
+def outcomes(task: Task, bins: Mapping[str, Bins], rows: Rows, labelled: int | None = None) -> dict[str, list[int]]:
+    """Return the outcome counts, of which the first *labelled* rows have labels (all by default)."""
+    n = len(rows["label"])
+    known = np.arange(n) < (n if labelled is None else labelled)
+    found = performance.count(task, bins, rows["prediction"], rows["label"], known, np.zeros(n, np.int64), 1)
+    return {name: c[0].tolist() for name, c in found.items()}
+
+
+def judge(
+    baseline: Baseline, counts: Mapping[str, list[int]], stage: Stage = Stage.INPUTS, *, segment: str = "",
+    policy: MonitorPolicy = POLICY, start: int = AFTER,
+) -> dict[tuple[Signal, str], Finding]:  # fmt: skip
+    """Return the findings by signal and variable, after checking what holds of all findings alike."""
+    found = verdict.judge(
+        baseline, policy, stage=stage, segment=segment, window_slices=2, start_ms=start, counts=counts
+    )
+    for f in found:
+        assert f.reason
+        assert all(map(math.isfinite, f.metrics.values()))
+        assert (f.verdict is Verdict.DRIFT) == (
+            f.threshold is not None and f.effect is not None and f.effect > f.threshold
+        )
+    rows = {"rows": 0, "counts": dict(counts), "findings": found, "baseline": "", "segment": segment}
+    canonical(Report(model="m", version="v1", stage=stage, window_start=from_ms(0), window_end=from_ms(1), **rows))
+    out = {(f.signal, f.variable): f for f in found}
+    assert len(out) == len(found)
+    return out
+
+
+WORLD = World()
+BASELINE = WORLD.baseline()
+
+
+def test_a_window_of_the_same_world_is_steady() -> None:
+    """One finding a feature, one for the prediction and one for quality; what cannot be judged says why."""
+    found = judge(BASELINE, inputs(BASELINE.bins, WORLD.rows(1000)))
+    assert {
+        (Signal.QUALITY, "*"): "steady",
+        (Signal.FEATURE, "x"): "steady",
+        (Signal.FEATURE, "word"): "steady",
+        (Signal.FEATURE, "constant"): "steady",
+        (Signal.FEATURE, "never"): "not_enough_evidence",
+        (Signal.PREDICTION, "prediction"): "steady",
+    } == {key: f.verdict.value for key, f in found.items()}
+    assert "the baseline has 0 values; 30 are needed" == found[Signal.FEATURE, "never"].reason
+
+
+def test_a_shift_of_one_sd_is_caught() -> None:
+    """A thousand rows shifted by a standard deviation drift, with every distance told; nothing else does."""
+    found = judge(BASELINE, inputs(BASELINE.bins, {**WORLD.rows(1000), "x": WORLD.rng.standard_normal(1000) + 1}))
+    shifted = found.pop((Signal.FEATURE, "x"))
+    assert Verdict.DRIFT is shifted.verdict
+    assert pytest.approx(0.4, abs=0.05) == shifted.effect == shifted.metrics["js_distance_log2"]
+    assert pytest.approx(1.2, abs=0.1) == shifted.metrics["wasserstein_normed"]
+    assert {"psi", "ks", "missing_share", "out_of_range_share"} <= shifted.metrics.keys()
+    assert not [f for f in found.values() if f.verdict is Verdict.DRIFT]
+
+
+def test_the_mix_of_categories_is_judged_too() -> None:
+    """Other shares of the same words drift, told by their total variation as well."""
+    words = WORLD.rng.choice(np.array(["a", "b", "c"], object), 1000, p=[0.2, 0.3, 0.5])
+    found = judge(BASELINE, inputs(BASELINE.bins, {**WORLD.rows(1000), "word": words}))[Signal.FEATURE, "word"]
+    assert Verdict.DRIFT is found.verdict
+    assert pytest.approx(0.3, abs=0.05) == found.metrics["total_variation"]
+
+
+def test_a_sure_but_small_effect_is_steady() -> None:
+    """A shift of a tenth of a sd in 20,000 rows is significant and not worth telling, unless the policy asks for it."""
+    counts = inputs(BASELINE.bins, {**WORLD.rows(20_000), "x": WORLD.rng.standard_normal(20_000) + 0.1})
+    found = judge(BASELINE, counts)[Signal.FEATURE, "x"]
+    assert (Verdict.STEADY, 0.1) == (found.verdict, found.threshold)
+    assert "the smallest effect worth telling" in found.reason
+    eager = judge(BASELINE, counts, policy=MonitorPolicy(min_effect=0))[Signal.FEATURE, "x"]
+    assert Verdict.DRIFT is eager.verdict
+
+
+def test_too_few_rows_to_see_the_least_effect() -> None:
+    """200 rows cannot rule an effect of 0.1 out, and say what size would do; a large effect shows all the same."""
+    rows = WORLD.rows(200)
+    rows["prediction"] **= 0.3
+    found = judge(BASELINE, inputs(BASELINE.bins, rows))
+    x = found[Signal.FEATURE, "x"]
+    assert Verdict.NOT_ENOUGH is x.verdict
+    assert "an effect of 0.1 could hide in the noise of 200 values; 570 would do" == x.reason
+    assert Verdict.DRIFT is found[Signal.PREDICTION, "prediction"].verdict
+    enough = judge(BASELINE, inputs(BASELINE.bins, WORLD.rows(570)))
+    assert Verdict.STEADY is enough[Signal.FEATURE, "x"].verdict
+
+
+def test_a_short_baseline_is_not_enough() -> None:
+    """30 rows of baseline bear no verdict at any window size; the reason says how long both would have to be."""
+    small = World(seed=2).baseline(slices=1, rows=30)
+    found = judge(small, inputs(small.bins, WORLD.rows(100_000)))
+    assert {Verdict.NOT_ENOUGH} == {f.verdict for key, f in found.items() if key[1] in ("x", "prediction")}
+    assert "in the baseline would do" in found[Signal.FEATURE, "x"].reason
+
+
+def test_a_fault_is_not_drift() -> None:
+    """A variable with a quality fault gets that finding, and a feature finding that says why it was not judged."""
+    rows = WORLD.rows(1000)
+    rows["x"][:400] = np.nan
+    found = judge(BASELINE, inputs(BASELINE.bins, {**rows, "x": rows["x"] + 5}))
+    assert [(Signal.QUALITY, "x")] == [key for key, f in found.items() if f.verdict is Verdict.DRIFT]
+    assert (Signal.QUALITY, "*") not in found
+    feature = found[Signal.FEATURE, "x"]
+    assert (Verdict.NOT_ENOUGH, None) == (feature.verdict, feature.effect)
+    assert feature.reason.startswith("a quality fault, so not judged for drift: ")
+
+
+def test_a_constant_that_moves_is_a_fault() -> None:
+    """A feature with a single bin is steady while it stays; elsewhere it is out of the baseline's range."""
+    found = judge(BASELINE, inputs(BASELINE.bins, {**WORLD.rows(1000), "constant": np.full(1000, 4.0)}))
+    assert "out_of_range_share" == found[Signal.QUALITY, "constant"].metric
+
+
+def test_a_feature_that_vanishes_is_a_fault() -> None:
+    """All nulls where there were values."""
+    found = judge(BASELINE, inputs(BASELINE.bins, {**WORLD.rows(1000), "x": np.full(1000, np.nan)}))
+    assert ("missing_share", 1.0) == (found[Signal.QUALITY, "x"].metric, found[Signal.QUALITY, "x"].effect)
+
+
+@pytest.mark.parametrize("stage", list(Stage))
+def test_an_unknown_segment_is_a_result(stage: Stage) -> None:
+    """A segment that the baseline lacks is not enough evidence in every finding, and the reason names it."""
+    rows = WORLD.rows(1000)
+    counts = {**inputs(BASELINE.bins, rows), **outcomes(Task.BINARY, BASELINE.bins, rows)}
+    found = judge(BASELINE, counts, stage, segment="word=z")
+    assert {Verdict.NOT_ENOUGH} == {f.verdict for f in found.values()}
+    assert "the baseline has never seen the segment word=z" in {f.reason for f in found.values()}
+
+
+@pytest.mark.parametrize("stage", list(Stage))
+@pytest.mark.parametrize("counts", [{}, {"x": [0] * 14, "coverage": [0, 40]}])
+def test_an_empty_window_is_a_result(stage: Stage, counts: dict[str, list[int]]) -> None:
+    """Nothing counted at all, or nothing labelled: not enough evidence."""
+    assert {Verdict.NOT_ENOUGH} == {f.verdict for f in judge(BASELINE, counts, stage).values()}
+
+
+def test_a_window_inside_the_baseline_says_so() -> None:
+    """A window that is part of what it is compared with lies too near, and the reader is told."""
+    counts = inputs(BASELINE.bins, WORLD.rows(1000))
+    inside, outside = (judge(BASELINE, counts, start=at)[Signal.FEATURE, "x"] for at in (19 * DAY, 20 * DAY))
+    assert inside.reason == outside.reason + "; the window overlaps the baseline's own period"
+
+
+@pytest.mark.parametrize("task", list(Task))
+def test_outcomes_of_every_task(task: Task) -> None:
+    """Label and performance: steady in the same world, drift where predictions are of no use any more."""
+    world = World(task, seed=3)
+    known = world.baseline()
+    rows = world.rows(1000)
+    same = judge(known, outcomes(task, known.bins, rows), Stage.OUTCOMES)
+    assert {(Signal.LABEL, "label"), (Signal.PERFORMANCE, "loss")} == same.keys()
+    assert {Verdict.STEADY} == {f.verdict for f in same.values()}
+    rows["prediction"] = world.rng.permutation(rows["prediction"])
+    worse = judge(known, outcomes(task, known.bins, rows), Stage.OUTCOMES)
+    assert [Verdict.STEADY, Verdict.DRIFT] == [f.verdict for f in worse.values()]
+
+
+def test_a_label_that_breaks_is_a_fault() -> None:
+    """Labels of another spelling are a fault of the label; the performance of no scored row is not enough evidence."""
+    rows = {**WORLD.rows(1000), "label": np.full(1000, 2.0)}
+    found = judge(BASELINE, outcomes(Task.BINARY, BASELINE.bins, rows), Stage.OUTCOMES)
+    assert {
+        (Signal.QUALITY, "label"): Verdict.DRIFT,
+        (Signal.LABEL, "label"): Verdict.NOT_ENOUGH,
+        (Signal.PERFORMANCE, "loss"): Verdict.NOT_ENOUGH,
+    } == {key: f.verdict for key, f in found.items()}
+
+
+def test_a_baseline_without_outcomes_is_a_result() -> None:
+    """A version whose labels were never counted can still be watched on its inputs."""
+    bare = BASELINE.model_copy(update={"outcomes": ()})
+    counts = outcomes(Task.BINARY, BASELINE.bins, WORLD.rows(1000))
+    assert {Verdict.NOT_ENOUGH} == {f.verdict for f in judge(bare, counts, Stage.OUTCOMES).values()}
+
+
+@given(st.data())
+@settings(max_examples=50, deadline=None)
+def test_any_counts_get_a_finding_for_everything(data: st.DataObject) -> None:
+    """Whatever the cells hold: as many findings as variables at least, none undefined, the same when asked again."""
+    counts = {
+        name: data.draw(st.lists(st.sampled_from([0, 1, 7, 1000]), min_size=b.cells, max_size=b.cells))
+        for name, b in BASELINE.bins.items()
+    }
+    first = judge(BASELINE, counts)
+    assert {*BASELINE.events.variables} <= {name for _, name in first}
+    null._draw.cache_clear()
+    verdict._known.cache_clear()
+    assert first == judge(BASELINE, counts)
+
+
+def test_false_alarms_keep_to_alpha() -> None:
+    """600 windows of an unchanged world: no more of them with any drift than alpha allows, and not none at all.
+
+    With no least effect, so that significance is all that is asked; half of alpha belongs to quality questions.
+    """
+    policy, hits, windows = MonitorPolicy(alpha=0.1, min_effect=0), 0, 600
+    for seed in range(10):
+        world = World(seed=100 + seed, extra=4)
+        known = world.baseline(slices=30)
+        for _ in range(windows // 10):
+            found = judge(known, inputs(known.bins, world.rows(500)), policy=policy)
+            hits += any(f.verdict is Verdict.DRIFT for f in found.values())
+    assert stats.binom.ppf(0.001, windows, policy.alpha / 5) <= hits <= stats.binom.ppf(0.999, windows, policy.alpha)
