@@ -98,8 +98,8 @@ def finding(task: Task, known: Reference, counts: Mapping[str, Sequence[int]], p
     """Return the performance finding of one window: is the mean loss higher than the baseline's?
 
     One-sided, on the relative rise of the loss, whose line is :meth:`Reference.line` at *level*, or the policy's
-    smallest rise worth telling if that is larger. Steady means that no such
-    rise was seen, not that none is there: the reason says from where on a rise counts.
+    smallest rise worth telling if that is larger. Steady means that no such rise was seen, not that none is there: the
+    reason says from where on a rise counts.
     """
     n, rows = int(counts["coverage"][0]), int(sum(counts["coverage"]))
     told = {**performance.metrics(task, counts, sd=sd), **{f"baseline_{k}": v for k, v in known.metrics.items()}}

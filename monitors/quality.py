@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import special
@@ -29,6 +30,19 @@ class Reference:
     bins: NumericBins | CategoricalBins
     total: Counts
     blocks: Counts
+
+    @cached_property
+    def known(self) -> dict[str, tuple[int, int]]:
+        """The total's (how many, of how many) by name."""
+        return {name: (int(x), int(n)) for name, (x, n) in tallies(self.bins, self.total).items()}
+
+    @cached_property
+    def habits(self) -> dict[str, float]:
+        """The largest share that any run had, by name; ``stuck`` is that of a single cell."""
+        there = self.blocks[:, : _present(self.bins)]
+        stuck = there.max(axis=1, initial=0), there.sum(axis=1)
+        every = {**tallies(self.bins, self.blocks), "stuck": stuck}
+        return {name: float(np.max(x[n > 0] / n[n > 0], initial=0.0)) for name, (x, n) in every.items()}
 
 
 @dataclass(frozen=True)
@@ -67,15 +81,13 @@ def faults(reference: Reference, window: Counts, policy: MonitorPolicy, level: f
     """Yield the faults of one variable. None where either side is below the policy's least number of rows."""
     if min(int(window.sum()), int(reference.total.sum())) < policy.min_rows:
         return
-    now, then = tallies(reference.bins, window), tallies(reference.bins, reference.total)
-    runs = tallies(reference.bins, reference.blocks)
-    for name, (x, n) in now.items():
-        known, of = map(int, then[name])
+    for name, (x, n) in tallies(reference.bins, window).items():
+        known, of = reference.known[name]
         if n == 0 or of == 0:
             continue
         rise = policy.max_out_of_range if name == "out_of_range" else policy.max_missing_increase
         chance = largest_by_chance(known, of, int(n), level / _CHECKS) / int(n)
-        line = round(max(known / of + rise, chance, _largest(*runs[name])), 6)
+        line = round(max(known / of + rise, chance, reference.habits[name]), 6)
         if (share := round(int(x) / int(n), 6)) > line:
             yield Fault(f"{name}_share", share, line, _words(name, share, known / of, reference.bins))
     yield from _stuck(reference, window, level / _CHECKS)
@@ -134,8 +146,7 @@ def _stuck(reference: Reference, window: Counts, level: float) -> Iterator[Fault
     if n == 0 or of == 0 or window[cell] < n or known / of > VARIED:
         return
     highest = float(special.betaincinv(known + 1, of - known, 1 - level / 2))
-    there = reference.blocks[:, : _present(reference.bins)]
-    line = round(max(known / of, _largest(there.max(axis=1, initial=0), there.sum(axis=1))), 6)
+    line = round(max(known / of, reference.habits["stuck"]), 6)
     if line < 1 and n * math.log(highest) <= math.log(level / 2):
         held = f"which held {known / of:.1%} of the baseline's"
         words = f"stuck: all {n:,} values are in the cell {reference.bins.labels[cell]}, {held}"
@@ -144,10 +155,6 @@ def _stuck(reference: Reference, window: Counts, level: float) -> Iterator[Fault
 
 def _present(bins: NumericBins | CategoricalBins) -> int:
     return bins.body + (2 if isinstance(bins, NumericBins) else 1)
-
-
-def _largest(x: Counts, n: Counts) -> float:
-    return float(np.max(x[n > 0] / n[n > 0], initial=0.0))
 
 
 def _words(name: str, now: float, then: float, bins: NumericBins | CategoricalBins) -> str:

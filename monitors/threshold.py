@@ -74,10 +74,14 @@ def runs(slices: Counts, length: int) -> Counts:
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """One variable of the baseline on its compared cells: the *total* and every window-length run, (runs, cells)."""
+    """One variable of the baseline on its compared cells: the *total* and every window-length run, (runs, cells).
+
+    *level* is the chance that a distance may exceed its line while nothing has changed.
+    """
 
     total: Counts
     blocks: Counts
+    level: float
 
     @cached_property
     def rows(self) -> int:
@@ -85,53 +89,48 @@ class Reference:
         return int(self.total.sum())
 
     @cached_property
-    def shares(self) -> tuple[float, ...]:
-        """The shares the null draws from, sorted: the distance does not mind the order, so more variables share one."""
-        return tuple(sorted(null.smoothed_shares(self.total)))
-
-    @cached_property
     def largest(self) -> float:
         """The largest distance of a run from the rest of the baseline; 0 where there are no runs."""
         return float(self._distances.max(initial=0.0))
 
     @cached_property
+    def own(self) -> float:
+        """The largest of those that chance at the run's own size does not explain; 0 if there is none.
+
+        The distance of a small run is mostly noise, and would be no measure for a large window.
+        """
+        return float(self._distances[self._distances**2 > self._of_runs[1]].max(initial=0.0))
+
+    @cached_property
     def excess(self) -> float:
         """By how much the runs' mean squared distance exceeds what sampling explains; 0 at least."""
-        if len(self._units) == 0:
-            return 0.0
-        typical = self._null(self._typical, 0.5).mean_square / (1 / self._typical + 1 / self.rows)
-        return max(0.0, float((self._distances**2 - typical * self._units).mean()))
+        more = self._distances**2 - self._of_runs[0]
+        return max(0.0, float(more.mean())) if len(more) else 0.0
 
-    def line(self, n: int, level: float) -> Line:
-        """Return the line for a window of *n* rows at *level*. Both sides need a row at least."""
-        chance, own = self._null(n, level), self._own(level)
-        raised = chance.quantile * math.sqrt(self._swell(chance, level))
-        return Line(max(raised, own), chance.quantile, own)
+    def line(self, n: int) -> Line:
+        """Return the line for a window of *n* rows. Both sides need a row at least."""
+        chance = self._chance(n)
+        swell = _quantile(chance, self.excess, self.level) / _quantile(chance, 0.0, self.level)
+        return Line(max(chance.quantile * math.sqrt(swell), self.own), chance.quantile, self.own)
 
-    def _own(self, level: float) -> float:
-        # A distance of a small run is mostly noise, and would be no measure for a large window.
-        if len(self._units) == 0:
-            return 0.0
-        typical = self._null(self._typical, level).quantile ** 2 / (1 / self._typical + 1 / self.rows)
-        beyond = self._distances**2 > typical * self._units
-        return float(self._distances[beyond].max(initial=0.0))
-
-    def rows_needed(self, n: int, level: float, effect: float) -> tuple[int, int]:
-        """Return (window rows, baseline rows) at which chance alone stays below *effect* at *level*.
+    def rows_needed(self, n: int, effect: float) -> tuple[int, int]:
+        """Return (window rows, baseline rows) at which chance alone stays below *effect*, judged from *n* rows.
 
         The baseline's are its own if a larger window suffices; otherwise both are the same, larger number.
         """
-        unit = (self._null(n, level).quantile / effect) ** 2 / (1 / n + 1 / self.rows)
+        unit = (self._chance(n).quantile / effect) ** 2 / (1 / n + 1 / self.rows)
         left = 1 / unit - 1 / self.rows
         if left > 0.1 / unit:  # a baseline just large enough would ask for endless windows
             return _round_up(1 / left), self.rows
         return _round_up(2 * unit), _round_up(2 * unit)
 
-    def _swell(self, chance: null.Null, level: float) -> float:
-        return _quantile(chance, self.excess, level) / _quantile(chance, 0.0, level)
+    def _chance(self, n: int) -> null.Null:
+        return null.at_sizes(js_distance_log2, self._shares, n=n, m=self.rows, level=self.level)
 
-    def _null(self, n: int, level: float) -> null.Null:
-        return null.at_sizes(js_distance_log2, self.shares, n=n, m=self.rows, level=level)
+    @cached_property
+    def _shares(self) -> tuple[float, ...]:
+        """The shares the null draws from, sorted: the distance does not mind the order, so more variables share one."""
+        return tuple(sorted(null.smoothed_shares(self.total)))
 
     @cached_property
     def _usable(self) -> Counts:
@@ -139,24 +138,26 @@ class Reference:
         return np.asarray(self.blocks[(n > 0) & (n < self.rows)])
 
     @cached_property
-    def _typical(self) -> int:
-        return int(np.median(self._usable.sum(axis=1)))
-
-    @cached_property
-    def _units(self) -> Distances:
-        """Return ``1/n + 1/m`` of each run and the rest of the baseline."""
-        n = self._usable.sum(axis=1)
-        return np.asarray(1 / n + 1 / (self.rows - n))
-
-    @cached_property
     def _distances(self) -> Distances:
         return js_distance_log2(self.total - self._usable, self._usable)
 
+    @cached_property
+    def _of_runs(self) -> tuple[Distances, Distances]:
+        """The mean and the quantile of each run's squared distance by chance, from those of the run in the middle."""
+        n = self._usable.sum(axis=1)
+        units = 1 / n + 1 / (self.rows - n)
+        if len(n) == 0:
+            return units, units
+        middle = int(np.median(n))
+        chance = self._chance(middle)
+        units = units / (1 / middle + 1 / self.rows)
+        return chance.mean_square * units, chance.quantile**2 * units
 
-def reference(slices: Counts, cells: list[int], length: int) -> Reference:
+
+def reference(slices: Counts, cells: list[int], *, length: int, level: float) -> Reference:
     """Return the reference of one variable from its *slices* (slices, all cells), for windows of *length* slices."""
     kept = slices[:, cells] if len(slices) else np.zeros((0, len(cells)), np.int64)
-    return Reference(kept.sum(axis=0), runs(kept, length))
+    return Reference(kept.sum(axis=0), runs(kept, length), level)
 
 
 def _round_up(rows: float) -> int:

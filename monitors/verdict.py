@@ -46,7 +46,8 @@ def judge(  # noqa: PLR0913 - what identifies a window is listed, not bundled
     among the three questions of outcomes. No metric is NaN; a segment, variable or stage that the baseline or the
     window lacks is a recorded result, never an exception.
     """
-    known = _known(_Same(baseline), stage, segment, window_slices)
+    questions = 2 * len(baseline.events.variables) if stage is Stage.INPUTS else 3
+    known = _known(_Same(baseline), stage, segment, length=window_slices, level=policy.alpha / questions)
     span = window_slices * to_ms(baseline.events.windows.slide)
     inside = start_ms < to_ms(baseline.end) and start_ms + span > to_ms(baseline.start)
     window = _Window(known, policy, counts, "; the window overlaps the baseline's own period" if inside else "")
@@ -68,9 +69,10 @@ class _Same:
 
 @dataclass(frozen=True)
 class _Known:
-    """What a baseline says about one stage and segment, made ready once for all windows of one length."""
+    """What a baseline says about one stage and segment, made ready once for all windows of one length and *level*."""
 
     segment: str
+    level: float
     bins: Mapping[str, NumericBins | CategoricalBins]
     drift: Mapping[str, threshold.Reference]
     quality: Mapping[str, quality.Reference]
@@ -93,7 +95,7 @@ class _Window:
 
 
 @lru_cache(maxsize=1024)
-def _known(same: _Same, stage: Stage, segment: str, length: int) -> _Known:
+def _known(same: _Same, stage: Stage, segment: str, *, length: int, level: float) -> _Known:
     baseline = same.baseline
     names = baseline.events.variables if stage is Stage.INPUTS else [LABEL]
     bins = {name: baseline.bins[name] for name in names}
@@ -102,8 +104,9 @@ def _known(same: _Same, stage: Stage, segment: str, length: int) -> _Known:
     sd = performance.label_sd(baseline.bins)
     return _Known(
         segment,
+        level,
         bins,
-        {name: threshold.reference(s, threshold.compared(bins[name]), length) for name, s in slices.items()},
+        {n: threshold.reference(s, threshold.compared(bins[n]), length=length, level=level) for n, s in slices.items()},
         {name: quality.Reference(bins[name], s.sum(axis=0), threshold.runs(s, length)) for name, s in slices.items()},
         sd,
         _loss(baseline, segment, length, sd) if stage is Stage.OUTCOMES else None,
@@ -119,29 +122,28 @@ def _loss(baseline: Baseline, segment: str, length: int, sd: float) -> loss.Refe
 
 def _inputs(window: _Window) -> tuple[Finding, ...]:
     names = list(window.known.bins)
-    level = window.policy.alpha / (2 * len(names))
-    found = {name: _fault(window, name, level) for name in names}
+    found = {name: _fault(window, name) for name in names}
     faults = [f for f in found.values() if f is not None]
     drift = [
-        _drift(window, Signal.PREDICTION if name == PREDICTION else Signal.FEATURE, name, level, fault)
+        _drift(window, Signal.PREDICTION if name == PREDICTION else Signal.FEATURE, name, fault)
         for name, fault in found.items()
     ]
     return (*(faults or [_no_fault(window)]), *drift)
 
 
 def _outcomes(window: _Window, task: Task) -> tuple[Finding, ...]:
-    level = window.policy.alpha / 3
-    fault = _fault(window, LABEL, level)
-    label = _drift(window, Signal.LABEL, LABEL, level, fault)
+    fault = _fault(window, LABEL)
+    label = _drift(window, Signal.LABEL, LABEL, fault)
     assert window.known.loss is not None  # made ready for this stage
     nothing = {"coverage": [0, 0], "loss": [0, 0], "scores": [0] * 2 * performance.GRID}
     counts = {**nothing, **window.counts}
-    lost = loss.finding(task, window.known.loss, counts, window.policy, level=level, sd=window.known.sd)
+    lost = loss.finding(task, window.known.loss, counts, window.policy, level=window.known.level,
+                        sd=window.known.sd)  # fmt: skip
     return (*([fault] if fault else []), label, lost)
 
 
-def _fault(window: _Window, name: str, level: float) -> Finding | None:
-    return quality.finding(name, window.known.quality[name], window.cells(name), window.policy, level)
+def _fault(window: _Window, name: str) -> Finding | None:
+    return quality.finding(name, window.known.quality[name], window.cells(name), window.policy, window.known.level)
 
 
 def _no_fault(window: _Window) -> Finding:
@@ -155,7 +157,7 @@ def _no_fault(window: _Window) -> Finding:
                    n=n, baseline_n=base, reason=reason)  # fmt: skip
 
 
-def _drift(window: _Window, signal: Signal, name: str, level: float, fault: Finding | None) -> Finding:
+def _drift(window: _Window, signal: Signal, name: str, fault: Finding | None) -> Finding:
     """Return the finding on one variable's distribution; without *effect* and *threshold* if it was not compared."""
     bins, reference = window.known.bins[name], window.known.drift[name]
     cells = window.cells(name)
@@ -168,11 +170,11 @@ def _drift(window: _Window, signal: Signal, name: str, level: float, fault: Find
     elif few := _too_few(window, n, reference.rows):
         said = {"verdict": Verdict.NOT_ENOUGH, "reason": few}
     else:
-        line, least = reference.line(n, level), window.policy.min_effect
+        line, least = reference.line(n), window.policy.min_effect
         told |= threshold.figures({f"{METRIC}_by_chance": line.sampling, f"{METRIC}_own_windows": reference.largest})
         over = round(max(line.value, least), 6)
         verdict = _weigh(told[METRIC], over, line, least)
-        needed = _needed(reference, n, level, least) if verdict is Verdict.NOT_ENOUGH else ""
+        needed = _needed(reference, n, least) if verdict is Verdict.NOT_ENOUGH else ""
         reason = needed or _compare(told[METRIC], over, line, least)
         said = {"verdict": verdict, "effect": told[METRIC], "threshold": over, "reason": reason + window.note}
     return Finding(signal=signal, variable=name, metric=METRIC, n=n, baseline_n=reference.rows, metrics=told, **said)
@@ -193,8 +195,8 @@ def _compare(effect: float, over: float, line: threshold.Line, least: float) -> 
     return f"{effect:.3f} {'exceeds' if effect > over else 'does not exceed'} {over:.3f}, {what}"
 
 
-def _needed(reference: threshold.Reference, n: int, level: float, least: float) -> str:
-    rows, base = reference.rows_needed(n, level, least)
+def _needed(reference: threshold.Reference, n: int, least: float) -> str:
+    rows, base = reference.rows_needed(n, least)
     also = "" if base <= reference.rows else f" and {base:,} in the baseline"
     return f"an effect of {least:g} could hide in the noise of {n:,} values; {rows:,}{also} would do"
 

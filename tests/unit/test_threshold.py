@@ -25,11 +25,13 @@ def world(rng: np.random.Generator, slices: int, rows: int, wobble: float = 0.0)
     return values
 
 
-def known(values: npt.NDArray[np.float64], length: int) -> tuple[threshold.Reference, NumericBins]:
+def known(
+    values: npt.NDArray[np.float64], length: int, level: float = 0.001
+) -> tuple[threshold.Reference, NumericBins]:
     """Return the reference of *values* on bins frozen from them."""
     bins = freeze_numeric(values.ravel())
     counts = counted(values, bins)
-    return threshold.reference(counts, list(range(counts.shape[1])), length), bins
+    return threshold.reference(counts, list(range(counts.shape[1])), length=length, level=level), bins
 
 
 def test_what_is_compared() -> None:
@@ -49,14 +51,14 @@ def test_runs_are_sums_of_neighbours(slices: list[tuple[int, int]], length: int)
 def test_an_even_baseline_leaves_the_line_to_chance() -> None:
     """Where slices differ by sampling alone, what the baseline adds to the line is small."""
     reference, _ = known(world(np.random.default_rng(1), 60, 200), 1)
-    line = reference.line(200, 0.001)
+    line = reference.line(200)
     assert 1 <= line.value / line.sampling < 1.15
 
 
 def test_a_restless_baseline_raises_the_line() -> None:
     """Where slices wobble, the line is beyond chance and beyond all that the baseline did itself."""
     reference, _ = known(world(np.random.default_rng(1), 60, 2000, wobble=0.2), 1)
-    line = reference.line(2000, 0.001)
+    line = reference.line(2000)
     assert line.value > 2 * line.sampling
     assert line.value >= line.own == reference.largest > line.sampling
 
@@ -66,9 +68,9 @@ def test_a_restless_world_keeps_its_rate() -> None:
     rng = np.random.default_rng(7)
     hits = chance = 0
     for _ in range(20):
-        reference, bins = known(world(rng, 60, 2000, wobble=0.1), 1)
+        reference, bins = known(world(rng, 60, 2000, wobble=0.1), 1, 0.01)
         found = js_distance_log2(reference.total, counted(world(rng, 50, 2000, wobble=0.1), bins))
-        line = reference.line(2000, 0.01)
+        line = reference.line(2000)
         hits, chance = hits + int((found > line.value).sum()), chance + int((found > line.sampling).sum())
     assert hits / 1000 < 0.025
     assert chance / 1000 > 0.3
@@ -77,14 +79,14 @@ def test_a_restless_world_keeps_its_rate() -> None:
 def test_too_few_slices_say_nothing_about_themselves() -> None:
     """Below two windows' worth of slices only chance is known, and the line says so."""
     reference, _ = known(world(np.random.default_rng(2), 5, 100), 3)
-    line = reference.line(300, 0.01)
+    line = reference.line(300)
     assert (0, 0.0, 0.0) == (len(reference.blocks), line.own, reference.excess)
     assert line.sampling == line.value
 
 
 def test_empty_slices_are_passed_over() -> None:
     """A run without a value, or one that holds all of them, is no window to compare."""
-    reference = threshold.reference(np.array([[0, 0], [5, 5], [0, 0], [0, 0]]), [0, 1], 1)
+    reference = threshold.reference(np.array([[0, 0], [5, 5], [0, 0], [0, 0]]), [0, 1], length=1, level=0.01)
     assert (0.0, 0.0) == (reference.largest, reference.excess)
 
 
@@ -92,7 +94,7 @@ def test_empty_slices_are_passed_over() -> None:
 def test_the_size_that_would_do_does(rows: int) -> None:
     """With the rows asked for, chance stays below the effect; one baseline is long enough for it, the other is not."""
     reference, _ = known(world(np.random.default_rng(3), 20, rows), 1)
-    window, base = reference.rows_needed(100, 0.001, 0.1)
-    grown = threshold.Reference(reference.total * base // reference.rows, reference.blocks)
-    assert pytest.approx(0.1, rel=0.1) == grown.line(window, 0.001).sampling
+    window, base = reference.rows_needed(100, 0.1)
+    grown = threshold.Reference(reference.total * base // reference.rows, reference.blocks, 0.001)
+    assert pytest.approx(0.1, rel=0.1) == grown.line(window).sampling
     assert (base > reference.rows) == (rows == 20)
