@@ -35,7 +35,8 @@ function line(chart, c) {
     line: { color: c.muted, width: 1.25 },
     marker: { color: chart.verdicts.map((v) => tone[v]), symbol: chart.verdicts.map((v) => SYMBOL[v]), size: 7 },
     customdata: chart.verdicts.map((v, i) => [v.replaceAll("_", " "), chart.versions[i]]),
-    hovertemplate: "%{x|%-d %b %Y}: <b>%{y:.4g}</b><br>%{customdata[1]}, %{customdata[0]}<extra></extra>",
+    // No bold: Plotly makes it with a style attribute, which the content security policy refuses.
+    hovertemplate: "%{x|%-d %b %Y}: %{y:.4g}<br>%{customdata[1]}, %{customdata[0]}<extra></extra>",
   };
   const baseline = {
     x: chart.x, y: chart.baseline, name: "baseline", mode: "lines", hoverinfo: "skip",
@@ -54,7 +55,7 @@ function bars(chart, c) {
   const tones = [c.unsure, c.accent, c.third];
   const traces = chart.samples.map((s, i) => ({
     type: "bar", x: chart.cells, y: s.shares, name: s.name, marker: { color: tones[i] },
-    customdata: s.counts, hovertemplate: `${s.name}, %{x}<br><b>%{y:.1%}</b> (%{customdata:,} rows)<extra></extra>`,
+    customdata: s.counts, hovertemplate: `${s.name}, %{x}<br>%{y:.1%} (%{customdata:,} rows)<extra></extra>`,
   }));
   const more = { barmode: "group", bargap: 0.25, xaxis: { type: "category" }, yaxis: { tickformat: ".0%" } };
   return [traces, layout(c, more)];

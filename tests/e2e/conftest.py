@@ -149,8 +149,8 @@ def add_version(reg: Registry, model: str, version: str, now: datetime) -> str:
         reg,
         Baseline(
             events=SCHEMA.model_copy(update={"model": model}), version=version, start=now - 60 * DAY, end=now - DAY,
-            rows=48_000, bins=BINS, inputs=(one, *(one.model_copy(update={"segment": f"origin={o}"}) for o in ("JFK", "LGA"))),
-            outcomes=(outcome,),
+            rows=48_000, bins=BINS, outcomes=(outcome,),
+            inputs=(one, *(one.model_copy(update={"segment": f"origin={o}"}) for o in ("JFK", "LGA"))),
         ),
         now=now,
     )  # fmt: skip
@@ -163,12 +163,12 @@ def ends(since: datetime, until: datetime) -> Iterator[datetime]:
 
 
 def fill(reg: Registry) -> None:
-    """Write the whole history: v1 drifts, a retrain is rejected, a second one promotes v2; two more models beside it."""
+    """Write the whole history: v1 drifts, one retrain is rejected, another promotes v3; two more models beside it."""
     moves.add_model(reg, model="flights", task="binary", now=START)
     first = add_version(reg, "flights", "v1", START)
     moves.promote(
-        reg, model="flights", version="v1", expected_generation=0, effective_at=START, actor="ana", reason="the first model",
-        now=START,
+        reg, model="flights", version="v1", expected_generation=0, effective_at=START, actor="ana",
+        reason="the first model", now=START,
     )  # fmt: skip
     for end in ends(START + 6 * DAY, PROMOTED):
         ingest.ingest(reg, reports(end, "v1", first), now=end)
@@ -255,8 +255,8 @@ def retrain(reg: Registry, now: datetime) -> None:
     ]
     moves.record_checks(reg, run.id, checks, now=now)
     moves.promote(
-        reg, model="flights", version="v3", expected_generation=1, decision_id=decision.id, run_id=run.id, effective_at=PROMOTED,
-        actor="leeway", reason="passed every check", now=now,
+        reg, model="flights", version="v3", expected_generation=1, decision_id=decision.id, run_id=run.id,
+        effective_at=PROMOTED, actor="leeway", reason="passed every check", now=now,
     )  # fmt: skip
 
 

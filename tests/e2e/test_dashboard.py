@@ -1,0 +1,273 @@
+"""A person with a browser finds out what drifted, since when, and what was done about it, without a console error."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from dashboards.app import create
+from registry.sql import Registry
+
+pytestmark = pytest.mark.slow
+
+HOW = "no chromium: `apt-get install chromium`, or name one in LEEWAY_CHROMIUM"
+LAST_OF_V1 = "/models/flights/windows/v1/inputs/2013-08-04T00:00:00Z"
+WIDTHS = [1280, 400]
+ABORTED = "net::ERR_ABORTED"  # what a browser says of the requests that it drops when it leaves a page
+
+
+@dataclass
+class Visitor:
+    """A browser tab, and every complaint that its console has heard."""
+
+    page: Page
+    complaints: list[str]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A headless chromium."""
+    found = os.environ.get("LEEWAY_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    if not found:
+        pytest.skip(HOW)
+    with sync_playwright() as playwright:
+        # Chromium's own sandbox needs what containers and root do not have; only our own pages are opened.
+        started = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def address(world: Registry) -> Iterator[str]:
+    """The dashboard of the world, served on a free loopback port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(create(world, password=None), log_level="warning", ws="none"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [free]})
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{free.getsockname()[1]}"
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="module", params=["light", "dark"])
+def colours(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iterator[BrowserContext]:
+    """A browser that prefers light or dark colours, and keeps scripts from page to page as browsers do."""
+    context = browser.new_context(base_url=address, color_scheme=request.param)
+    context.set_default_timeout(15_000)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def visitor(colours: BrowserContext, address: str) -> Iterator[Visitor]:
+    """A tab; the test fails if its console complained, a request failed, or one went to another host."""
+    page = colours.new_page()
+    page.set_viewport_size({"width": 1280, "height": 900})
+    complaints: list[str] = []
+    page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("requestfailed", lambda r: None if r.failure == ABORTED else complaints.append(f"failed: {r.url}"))
+    page.on("request", lambda r: None if r.url.startswith(address) else complaints.append(f"asked: {r.url}"))
+    yield Visitor(page, complaints)
+    page.close()
+    assert [] == complaints
+
+
+def bars(page: Page) -> int:
+    """Wait for the bar chart and return how many bars are drawn."""
+    page.wait_for_selector("[data-chart=shares] .bars .point path", state="attached")
+    return page.locator("[data-chart=shares] .bars .point path").count()
+
+
+def test_from_the_overview_to_a_window_and_another_feature(visitor: Visitor) -> None:
+    """The way a person takes: which model, since when, which feature, beside which other window."""
+    page = visitor.page
+    page.goto("/")
+    row = page.get_by_role("row", name="flights")
+    assert "generation 2, since 7 Aug 2013" in row.inner_text()
+    assert "1 unresolved" in row.inner_text()
+
+    page.get_by_role("link", name="flights", exact=True).click()
+    assert "flights" == page.get_by_role("heading", level=1).inner_text()
+    page.wait_for_selector("[data-chart=performance-1] .scatterlayer .point")
+    assert ["AUC", "Log loss"] == page.locator("figure figcaption").all_inner_texts()
+    assert "v3" in str(page.locator("[data-chart=performance-1] .infolayer").text_content())
+
+    page.get_by_role("link", name="27 Jul – 2 Aug 2013, v1").click()
+    assert "27 Jul – 2 Aug 2013" == page.get_by_role("heading", level=1).inner_text()
+    assert "Distribution of temp" == page.locator("#distribution").inner_text()
+    first = page.locator("table.data").first.locator("tbody tr").first
+    assert ["temp", "drift"] == [first.locator("a").inner_text(), first.locator(".badge").inner_text()]
+    assert 2 * 11 == bars(page)
+
+    page.get_by_label("Variable").select_option("carrier")
+    page.wait_for_url("**variable=carrier**")
+    assert "Distribution of carrier" == page.locator("#distribution").inner_text()
+    assert 2 * 7 == bars(page)
+
+    page.get_by_label("Beside another window").select_option(label="24 Jun – 30 Jun 2013 (drift)")
+    page.wait_for_url("**against=2013-07-01**")
+    assert 3 * 7 == bars(page)
+    assert "other window, 6" in page.locator("figure figcaption").inner_text()
+
+
+def test_the_timeline_tells_every_verdict_without_colour(visitor: Visitor) -> None:
+    """A letter in each cell, a word for who cannot see it, and the reason on hovering."""
+    page = visitor.page
+    page.goto("/models/flights?until=2013-05-20")
+    cells = {name: page.get_by_role("row", name=name, exact=False).locator(".cell") for name in ("feature", "quality")}
+    letters = {
+        name: set("".join(found.locator("span[aria-hidden]").all_inner_texts())) for name, found in cells.items()
+    }
+
+    assert {"feature": {"D", "·"}, "quality": {"F", "·"}} == letters
+    fault = cells["quality"].filter(has_text="F").first
+    assert "3 May – 9 May 2013, v1: fault (wind_speed)" == fault.get_attribute("title")
+    fault.click()
+    assert "fault" == page.locator("table.data").first.locator("tbody tr").first.locator(".badge").inner_text()
+
+
+def test_history_is_paged_by_date(visitor: Visitor) -> None:
+    """Sixty windows a page, back to the first one and forth to the newest."""
+    page = visitor.page
+    page.goto("/models/flights")
+    for _ in range(3):
+        page.get_by_text("← Earlier").click()
+    assert 0 == page.get_by_text("← Earlier").count()
+    assert "1 Mar – 7 Mar 2013, v1" == page.locator(".tick a").first.get_attribute("aria-label")
+
+    page.get_by_text("Later →").click()
+    page.get_by_role("link", name="Newest", exact=True).click()
+    assert "24 Sep – 30 Sep 2013, v3" == page.locator(".tick a").last.get_attribute("aria-label")
+
+
+def test_a_segment_is_chosen(visitor: Visitor) -> None:
+    """The timeline of one segment, and its windows."""
+    page = visitor.page
+    page.goto("/models/flights")
+    page.get_by_label("Segment").select_option("origin=JFK")
+    page.wait_for_url("**segment=origin%3DJFK**")
+    page.locator(".tick a").last.click()
+
+    assert "origin=JFK" in page.locator(".lead").inner_text()
+
+
+def test_decisions_and_checks_are_told_with_their_reasons(visitor: Visitor) -> None:
+    """Each incident with its decision, each challenger with what the gate wanted and got."""
+    page = visitor.page
+    page.goto("/models/flights")
+    incident = page.locator("tr", has_text="performance").filter(has_text="no.")
+    assert "6100 matured rows, at least 1000 needed" in incident.inner_text()
+    incident.get_by_text("pieces of evidence").click()
+    assert 2 == incident.locator("details a").count()
+
+    page.locator("details.run summary", has_text="v2").click()
+    check = page.get_by_role("row", name="paired loss").filter(has_text="+0.004")
+    assert "fail" == check.locator(".badge").inner_text()
+    assert "v1 → v3" in page.locator("section", has_text="Promotions").last.inner_text()
+
+
+def test_a_chart_can_be_read_as_a_table(visitor: Visitor) -> None:
+    """Nothing is in a picture alone."""
+    page = visitor.page
+    page.goto(LAST_OF_V1 + "?variable=origin")
+    page.get_by_text("origin as a table").click()
+    rows = page.locator("figure table tbody tr").all_inner_texts()
+
+    assert ["EWR", "JFK", "LGA", "other"] == [row.split("\t")[0] for row in rows]
+
+
+def hover(page: Page, mark: str, told: str) -> None:
+    """Move the mouse onto a mark of a chart and wait for what it tells."""
+    point = page.locator(mark).first
+    point.scroll_into_view_if_needed()
+    box = point.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.locator(".hoverlayer").get_by_text(told).first.wait_for()
+
+
+def test_a_point_of_the_chart_tells_its_verdict_and_leads_to_its_window(visitor: Visitor) -> None:
+    """Pointing at a bad day says what it was, clicking opens it."""
+    page = visitor.page
+    page.goto("/models/flights")
+    hover(page, "[data-chart=performance-1] .trace:last-child .point", "v1, drift")
+    page.mouse.down()
+    page.mouse.up()
+    page.wait_for_url("**/windows/v1/outcomes/**")
+
+
+def test_a_bar_tells_its_rows(visitor: Visitor) -> None:
+    """Pointing at a bar gives the share and the number of rows behind it."""
+    page = visitor.page
+    page.goto(LAST_OF_V1)
+    hover(page, "[data-chart=shares] .trace:last-child .point:nth-child(6)", "rows)")
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("path", ["/", "/models/flights", LAST_OF_V1, "/models/churn"])
+def test_no_page_is_wider_than_the_screen(visitor: Visitor, path: str, width: int) -> None:
+    """On a telephone, too: tables become cards, long timelines scroll inside their box."""
+    page = visitor.page
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(path)
+
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_without_scripts_the_pages_still_answer(browser: Browser, address: str) -> None:
+    """Forms have a button, tables have the numbers."""
+    context = browser.new_context(base_url=address, java_script_enabled=False)
+    page = context.new_page()
+    page.goto(LAST_OF_V1)
+    page.get_by_label("Variable").select_option("carrier")
+    page.locator("form.choose button").click()
+
+    assert "Distribution of carrier" == page.locator("#distribution").inner_text()
+    context.close()
+
+
+def test_text_has_contrast(visitor: Visitor) -> None:
+    """Every word has at least 4.5 to 1 against what is behind it (WCAG 2.1, AA), in both colour schemes."""
+    page = visitor.page
+    for path in ("/", "/models/flights?until=2013-05-20", LAST_OF_V1):
+        page.goto(path)
+        assert [] == page.evaluate(FAINT)
+
+
+FAINT = """() => {
+  const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
+  const light = (c) => {
+    const [r, g, b] = c.slice(0, 3).map((v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = (e) => {
+    for (; e; e = e.parentElement) {
+      const style = getComputedStyle(e), c = rgb(style.backgroundColor);
+      if (style.backgroundImage !== "none") return null;
+      if (c.length < 4 || c[3] > 0) return c;
+    }
+  };
+  const found = new Set();
+  for (const e of document.querySelectorAll("body *:not(svg *, script, option, .skip, .unseen)")) {
+    if (![...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()) || !e.checkVisibility()) continue;
+    const back = behind(e);
+    if (!back) continue;
+    const [a, b] = [light(rgb(getComputedStyle(e).color)), light(back)].sort((x, y) => y - x);
+    const ratio = (a + 0.05) / (b + 0.05);
+    if (ratio < 4.5) found.add(`${e.className || e.tagName} ${ratio.toFixed(2)}: ${e.textContent.trim().slice(0, 30)}`);
+  }
+  return [...found];
+}"""
