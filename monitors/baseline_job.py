@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from features import codec, errors
 from features.schema import EventSchema
 from features.window import to_ms
-from monitors import files_job, flink_job, profile, profile_job, run_job, worker
+from monitors import files_job, flink_job, freeze, profile_job, run_job, worker
 from monitors.baseline import Baseline, Slice
 from monitors.policy import MonitorPolicy
 
@@ -37,7 +37,7 @@ def run(  # noqa: PLR0913 - a baseline is of a version, its events and a period
     """
     rows = _rows(schema, version, predictions, start, end)
     truth = _labels(schema, rows, labels)
-    bins = profile.freeze(schema, policy, rows, truth)
+    bins = freeze.freeze_bins(schema, policy, rows, truth)
     draft = Baseline(events=schema, version=version, start=start, end=end, rows=rows.num_rows, bins=bins, inputs=())
     slices = _count(draft, policy, files_job.Directories(str(predictions), str(labels) if labels else None), logs)
     return draft.model_copy(update={stage: tuple(found) for stage, found in slices.items()})

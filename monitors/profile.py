@@ -17,8 +17,7 @@ import pyarrow as pa
 from features.schema import LABEL, EventSchema, Kind, Task
 from features.window import Windows, to_ms
 from monitors import performance
-from monitors.bins import Bins, CategoricalBins, Counts, NumericBins, freeze_categorical, freeze_numeric
-from monitors.policy import MonitorPolicy
+from monitors.bins import Bins, CategoricalBins, Counts, NumericBins
 from monitors.report import Stage
 
 Ints = npt.NDArray[np.int64]
@@ -73,36 +72,15 @@ def layout(schema: EventSchema, bins: Mapping[str, Bins], stage: Stage) -> Layou
     return Layout({LABEL: bins[LABEL].cells, "coverage": 2, "loss": 2, **scores})
 
 
-def freeze(schema: EventSchema, policy: MonitorPolicy, predictions: pa.Table, labels: pa.Table) -> dict[str, Bins]:
-    """Return the bins of every variable, from the rows of the training period."""
-    kinds = {**schema.variables, LABEL: schema.label_kind}
-    return {
-        name: _freeze((labels if name == LABEL else predictions)[name], kind, policy) for name, kind in kinds.items()
-    }
-
-
-def _freeze(column: pa.ChunkedArray, kind: Kind, policy: MonitorPolicy) -> Bins:
-    if kind is Kind.NUMERIC:
-        return freeze_numeric(_floats(column)[0], policy.bins)
-    if pa.types.is_floating(column.type):
-        column = pa.chunked_array([pa.array(map(performance.label_text, column.to_pylist()), pa.string())])
-    return freeze_categorical(_objects(column), policy.top)
-
-
-def _floats(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """Return the values (nulls as NaN) and where the nulls are."""
+def floats(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Return the values of a column of numbers (nulls as NaN), and where the nulls are."""
     missing = column.is_null().to_numpy()
     return column.to_numpy().astype(np.float64), missing
 
 
-def _objects(column: pa.ChunkedArray) -> npt.NDArray[np.object_]:
-    values: npt.NDArray[np.object_] = column.to_pandas().to_numpy(dtype=object)
-    return values
-
-
 def _index(column: pa.ChunkedArray, bins: Bins) -> Ints:
     if isinstance(bins, NumericBins):
-        return bins.index(*_floats(column))
+        return bins.index(*floats(column))
     words = column.combine_chunks().dictionary_encode()
     words = words if isinstance(words, pa.DictionaryArray) else words.chunk(0)
     cells = bins.index(np.array([*words.dictionary.to_pylist(), None], dtype=object))

@@ -18,7 +18,7 @@ from features.window import UTC, Windows, to_ms
 from monitors import baseline_job, files_job, profile, run_job, worker
 from monitors.baseline import Baseline
 from monitors.policy import MonitorPolicy
-from monitors.report import Report, Stage
+from monitors.report import Stage
 from registry import publish
 
 pytestmark = pytest.mark.slow
