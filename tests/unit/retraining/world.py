@@ -24,7 +24,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from features import codec
 from features.schema import Events, EventSchema, Kind, Source, Task
 from features.window import UTC, Windows
-from monitors import profile
+from monitors import freeze
 from monitors.baseline import Baseline
 from monitors.policy import MonitorPolicy
 from monitors.report import Finding, Report, Signal, Stage, Verdict
@@ -102,7 +102,7 @@ def stub_baseline(
     assert labels is not None
     made = codec.read_events(schema, "predictions", predictions).table
     known = codec.read_events(schema, "labels", labels).table
-    bins = profile.freeze(schema, policy, made, known)
+    bins = freeze.freeze_bins(schema, policy, made, known)
     return Baseline(events=schema, version=version, start=start, end=end, rows=len(made), bins=bins, inputs=())
 
 
