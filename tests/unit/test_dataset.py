@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features import codec
@@ -70,6 +70,7 @@ _made = st.lists(st.builds(Made, _ids, _times, st.none() | st.floats(-9, 9)), ma
 _known = st.lists(st.builds(Known, _ids, _times, st.sampled_from(["0", "1"])), max_size=20)
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(_made, _known)
 def test_only_what_was_matured_and_known_is_there(made: list[Made], known: list[Known]) -> None:
     """Checked against a plain reading of the rules.
@@ -87,6 +88,7 @@ def test_only_what_was_matured_and_known_is_there(made: list[Made], known: list[
     assert sorted(expected) == list(zip(data.times.tolist(), data.ids.tolist(), data.target.tolist(), strict=True))
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(_made, _known, st.randoms(use_true_random=False))
 def test_order_and_repetition_change_nothing(made: list[Made], known: list[Known], rng: random.Random) -> None:
     """The same events in another order, some of them twice, are the same training data, to the digest."""
@@ -96,6 +98,7 @@ def test_order_and_repetition_change_nothing(made: list[Made], known: list[Known
     assert dataset(made, known).digest == dataset(shuffled_made, shuffled_known).digest
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(_made, _known, _times)
 def test_knowledge_only_grows(made: list[Made], known: list[Known], as_of: int) -> None:
     """What was known at a moment does not depend on events from later: the past can be built again."""
@@ -103,6 +106,7 @@ def test_knowledge_only_grows(made: list[Made], known: list[Known], as_of: int) 
     assert dataset(made, known, as_of=as_of).digest == dataset(made, until, as_of=as_of).digest
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(_made, _known, _times)
 def test_a_split_loses_and_repeats_nothing(made: list[Made], known: list[Known], at: int) -> None:
     """Every row is before the cut or not, and together they are the whole again."""

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.window import UTC
@@ -116,6 +116,7 @@ _situations = st.builds(
 )  # fmt: skip
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.sampled_from(Signal), _situations)
 def test_waiting_always_ends(signal: Signal, situation: Situation) -> None:
     """Whatever stands in the way, one wait after its opening an incident has a decision, and only one."""
@@ -124,6 +125,7 @@ def test_waiting_always_ends(signal: Signal, situation: Situation) -> None:
     assert isinstance(first, Decision) or situation.now < OPENED + RETRAIN.wait
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(_situations)
 def test_a_retrain_is_never_started_against_an_obstacle(situation: Situation) -> None:
     """No order of checks lets one slip through."""

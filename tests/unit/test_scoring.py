@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from river import linear_model
 from sklearn.linear_model import LinearRegression, LogisticRegression, Perceptron
@@ -88,6 +88,7 @@ def _summed(task: Task, p: Any, y: Any, bins: NumericBins | CategoricalBins) -> 
     return int(counts["loss"][0, 0])
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.lists(st.tuples(_probability, st.sampled_from([0.0, 1.0])), min_size=1))
 def test_log_losses_are_those_that_monitoring_sums(rows: list[tuple[float, float]]) -> None:
     """The gate and the performance signal speak of the same loss, to the millionth."""
@@ -96,6 +97,7 @@ def test_log_losses_are_those_that_monitoring_sums(rows: list[tuple[float, float
     assert int(units) == _summed(Task.BINARY, p, y, CategoricalBins(categories=("0", "1")))
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.lists(st.tuples(_value, _value), min_size=1), st.floats(0.01, 1000))
 def test_squared_errors_are_those_that_monitoring_sums(rows: list[tuple[float, float]], sd: float) -> None:
     """Also where the error is cut off."""
@@ -104,6 +106,7 @@ def test_squared_errors_are_those_that_monitoring_sums(rows: list[tuple[float, f
     assert int(units) == _summed(Task.REGRESSION, p, y, NumericBins(edges=(0.0, 1.0), sd=sd))
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abc")), min_size=1))
 def test_misses_are_those_that_monitoring_sums(rows: list[tuple[str, str]]) -> None:
     """A wrong class costs 1, a right one nothing."""
