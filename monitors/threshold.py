@@ -119,6 +119,8 @@ class Reference:
         The baseline's are its own if a larger window suffices; otherwise both are the same, larger number.
         """
         unit = (self._chance(n).quantile / effect) ** 2 / (1 / n + 1 / self.rows)
+        if not unit:
+            return 1, 1
         left = 1 / unit - 1 / self.rows
         if left > 0.1 / unit:  # a baseline just large enough would ask for endless windows
             return _round_up(1 / left), self.rows
@@ -172,6 +174,8 @@ def _quantile(chance: null.Null, excess: float, level: float) -> float:
     By chance the square is about ``s chi2(k)``; a wobble of variance *excess* along any one direction makes it
     ``(s + excess) chi2(1) + s chi2(k - 1)``, whose tail Pearson's three moments give (Imhof 1961, within 7 %).
     """
+    if not chance.variance_square:
+        return 1.0  # one cell can hold anything at all: there is no noise to swell
     s = chance.variance_square / (2 * chance.mean_square)
     k = chance.mean_square / s
     one, two, three = (s**i * (k - 1) + (s + excess) ** i for i in (1, 2, 3))
