@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
+from features.errors import RegistryError
 from features.window import UTC
 
 
@@ -23,7 +24,7 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             msg = f"{value.isoformat()} has no time zone"
-            raise ValueError(msg)
+            raise RegistryError(msg, hint="pass an aware datetime")
         utc = value.astimezone(UTC)
         return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
 

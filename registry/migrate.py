@@ -81,14 +81,21 @@ def _run(engine: sa.Engine, step: Callable[[Config, str], Any], revision: str) -
         if sqlite:
             # A batch migration rebuilds a table, and dropping the old one would break every reference to it. The
             # setting is the connection's and cannot change inside a transaction: see sqlite.org/lang_altertable.html.
-            c.connection.driver_connection.execute("PRAGMA foreign_keys=OFF")  # type: ignore[union-attr]
+            _keep_references(c, "OFF")
         try:
             with c.begin():
+                if not sqlite:  # two programs that find an old schema migrate it once, one after the other
+                    c.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('leeway migrations'))")
                 step(config(c), revision)
                 _refuse_broken_references(c)
         finally:
             if sqlite:
-                c.connection.driver_connection.execute("PRAGMA foreign_keys=ON")  # type: ignore[union-attr]
+                _keep_references(c, "ON")
+
+
+def _keep_references(c: sa.Connection, how: str) -> None:
+    driver: Any = c.connection.driver_connection
+    driver.execute(f"PRAGMA foreign_keys={how}")
 
 
 def _refuse_broken_references(c: sa.Connection) -> None:

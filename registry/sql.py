@@ -16,16 +16,15 @@ from features.errors import RegistryError
 from registry import migrate, tables
 from registry.artifacts import ArtifactStore
 
-BUSY_SECONDS = 30
+BUSY_SECONDS = 30.0
 """How long a writer waits for the one before it."""
 
 _HINTS = {
     "locked": "another process keeps the database locked; try again",
+    "lock timeout": "another process keeps the database locked; try again",
     "no such table": "leeway db upgrade",
     "no such column": "leeway db upgrade",
     "does not exist": "leeway db upgrade",
-    "has no time zone": "pass an aware datetime",
-    "JSON compliant": "leave out what is not a number",
 }
 
 
@@ -41,23 +40,32 @@ class Registry:
         self.artifacts = ArtifactStore(artifacts)
         if self._sqlite and self.url.database:
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
-        self._reader = _engine(self.url)
-        self._writer = self._reader.execution_options(writes=True)
+        self._engine = _engine(self.url)
+        snapshot = {} if self._sqlite else {"isolation_level": "REPEATABLE READ"}
+        self._reader = self._engine.execution_options(**snapshot)
+        self._writer = self._engine.execution_options(writes=True)
 
     @classmethod
     def open(cls, url: str, artifacts: Path) -> Registry:
         """Open the registry, making it if it is new; RegistryError if its schema is not this program's."""
         reg = cls(url, artifacts)
-        at, head = reg.schema_version(), migrate.head()
+        try:
+            reg._need_this_schema()
+        except BaseException:
+            reg.close()
+            raise
+        return reg
+
+    def _need_this_schema(self) -> None:
+        at, head = self.schema_version(), migrate.head()
         if at is None:
-            reg.migrate()
+            self.migrate()
         elif at not in migrate.revisions():
             msg = f"the registry's schema {at} is newer than this program's ({head})"
             raise RegistryError(msg, hint="install the Leeway that made it, or a newer one")
         elif at != head:
             msg = f"the registry's schema is {at}; this program needs {head}"
             raise RegistryError(msg, hint="leeway db upgrade")
-        return reg
 
     @property
     def _sqlite(self) -> bool:
@@ -74,7 +82,7 @@ class Registry:
         """Yield a connection in a transaction that no other writer shares: all of it happens, or nothing."""
         with _in_our_words(), self._writer.begin() as c:
             if not self._sqlite:
-                c.execute(sa.select(tables.audit_head.c.seq).with_for_update())
+                _take_turn(c)
             yield c
 
     def migrate(self, revision: str = "head") -> None:
@@ -94,7 +102,7 @@ class Registry:
 
     def close(self) -> None:
         """Close every connection."""
-        self._reader.dispose()
+        self._engine.dispose()
 
     def __enter__(self) -> Registry:
         return self
@@ -112,9 +120,18 @@ def _engine(url: sa.URL) -> sa.Engine:
     return engine
 
 
+def _take_turn(c: sa.Connection) -> None:
+    """Wait until no other writer is left, as SQLite does by itself: every one locks the end of the audit log first."""
+    c.exec_driver_sql(f"SET LOCAL lock_timeout = {int(BUSY_SECONDS * 1000)}")
+    c.execute(sa.select(tables.audit_head.c.seq).with_for_update())
+
+
 def _to_json(value: object) -> str:
-    # NaN is not JSON: PostgreSQL and every receiver of a message would refuse it, so SQLite does too.
-    return json.dumps(value, allow_nan=False)
+    try:
+        return json.dumps(value, allow_nan=False)
+    except ValueError as error:  # PostgreSQL and every receiver of a message would refuse it, so SQLite does too
+        msg = f"not every number is finite in {value}"
+        raise RegistryError(msg, hint="leave out what could not be computed") from error
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:
@@ -137,6 +154,8 @@ def _in_our_words() -> Iterator[None]:
         msg = f"the registry refuses: {error.orig}"
         raise RegistryError(msg, hint="the move breaks one of its rules; read again and decide again") from error
     except exc.StatementError as error:
+        if isinstance(error.orig, RegistryError):  # raised by a column's type
+            raise error.orig from error
         said = str(error.orig)
         msg = f"the registry cannot be used: {said}"
         raise RegistryError(msg, hint=next((hint for word, hint in _HINTS.items() if word in said), "")) from error

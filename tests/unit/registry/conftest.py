@@ -1,32 +1,45 @@
-"""A registry a test, empty and at the newest schema. Another database is one more entry in `BACKENDS`."""
+"""A registry a test, empty and at the newest schema, on every database there is to test on."""
 
 from __future__ import annotations
 
+import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from registry.sql import Registry
 
-BACKENDS = ("sqlite",)
+POSTGRES = os.environ.get("LEEWAY_TEST_POSTGRES", "")
+"""A PostgreSQL server that tests may make databases on, like ``postgresql://user@host/postgres``; else SQLite only."""
+
+BACKENDS = ["sqlite", *(["postgresql"] if POSTGRES else [])]
 
 
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return an empty registry that is copied for every test: migrating takes longer than most tests."""
-    path = tmp_path_factory.mktemp("template") / "leeway.db"
-    Registry.open(f"sqlite:///{path}", path.parent).close()
-    return path
+@pytest.fixture(scope="session", params=BACKENDS)
+def template(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.URL]:
+    """Yield an empty registry that is copied for every test: migrating takes longer than most tests."""
+    folder = tmp_path_factory.mktemp("template")
+    with _database(request.param, folder) as url:
+        Registry.open(_text(url), folder).close()
+        yield url
 
 
-@pytest.fixture(params=BACKENDS)
-def url(request: pytest.FixtureRequest, tmp_path: Path, template: Path) -> str:
-    """Return the address of a database of the test's own."""
-    assert request.param == "sqlite"
-    shutil.copy(template, tmp_path / "leeway.db")
-    return f"sqlite:///{tmp_path / 'leeway.db'}"
+@pytest.fixture
+def url(template: sa.URL, tmp_path: Path) -> Iterator[str]:
+    """Yield the address of an empty registry of the test's own."""
+    with _database(template.get_backend_name(), tmp_path, template) as made:
+        yield _text(made)
+
+
+@pytest.fixture
+def bare_url(template: sa.URL, tmp_path: Path) -> Iterator[str]:
+    """Yield the address of a database with nothing in it."""
+    with _database(template.get_backend_name(), tmp_path) as made:
+        yield _text(made)
 
 
 @pytest.fixture
@@ -34,3 +47,38 @@ def reg(url: str, tmp_path: Path) -> Iterator[Registry]:
     """Yield an empty registry."""
     with Registry.open(url, tmp_path / "artifacts") as registry:
         yield registry
+
+
+class _database:  # noqa: N801 - used as a function
+    """A database for the time of a `with`, copied from *template* if one is given."""
+
+    def __init__(self, backend: str, folder: Path, template: sa.URL | None = None) -> None:
+        name = f"leeway_{uuid.uuid4().hex}"
+        self.template = template
+        self.server = sa.make_url(POSTGRES) if backend == "postgresql" else None
+        self.url = self.server.set(database=name) if self.server else sa.make_url(f"sqlite:///{folder / name}.db")
+
+    def __enter__(self) -> sa.URL:
+        if self.server:
+            self._tell(
+                f"CREATE DATABASE {self.url.database}"
+                + (f" TEMPLATE {self.template.database}" if self.template else "")
+            )
+        elif self.template:
+            shutil.copy(str(self.template.database), str(self.url.database))
+        return self.url
+
+    def __exit__(self, *_: object) -> None:
+        if self.server:
+            self._tell(f"DROP DATABASE {self.url.database} WITH (FORCE)")
+
+    def _tell(self, statement: str) -> None:
+        assert self.server is not None
+        engine = sa.create_engine(self.server, isolation_level="AUTOCOMMIT")
+        with engine.connect() as c:
+            c.execute(sa.text(statement))
+        engine.dispose()
+
+
+def _text(url: sa.URL) -> str:
+    return url.render_as_string(hide_password=False)

@@ -133,7 +133,9 @@ def _asked_for(data: bytes) -> list[str]:
 
 def test_trust_in_one_type_is_not_trust_in_another() -> None:
     """Naming one of two foreign types leaves the other refused."""
-    data = artifacts.dump_model([RandomForestClassifier(1).fit(X, Y), HistGradientBoostingClassifier().fit(X, Y)])
+    data = artifacts.dump_model(
+        [RandomForestClassifier(1).fit(X, Y), HistGradientBoostingClassifier(max_iter=2).fit(X, Y)]
+    )
     with pytest.raises(UntrustedArtifact) as refused:
         artifacts.load_model(data, [FOREST])
     assert (BOOSTING in refused.value.message, FOREST in refused.value.message) == (True, False)

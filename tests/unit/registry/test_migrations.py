@@ -18,9 +18,9 @@ from tests.unit.registry import make
 
 
 @pytest.fixture
-def old(tmp_path: Path) -> Iterator[Registry]:
+def old(bare_url: str, tmp_path: Path) -> Iterator[Registry]:
     """Yield a registry with no schema yet."""
-    with Registry(f"sqlite:///{tmp_path / 'old.db'}", tmp_path / "artifacts") as registry:
+    with Registry(bare_url, tmp_path / "artifacts") as registry:
         yield registry
 
 
@@ -55,9 +55,9 @@ def test_migrations_make_what_the_tables_say(reg: Registry) -> None:
         migrate.check(c.engine)
 
 
-def test_migrations_make_what_the_tables_say_to_the_letter(reg: Registry, tmp_path: Path) -> None:
+def test_migrations_make_what_the_tables_say_to_the_letter(reg: Registry, bare_url: str) -> None:
     """Constraint names, partial indexes and defaults, which Alembic does not all compare, are equal too."""
-    made = sa.create_engine(f"sqlite:///{tmp_path / 'made.db'}")
+    made = sa.create_engine(bare_url)
     tables.metadata.create_all(made)
     with reg.read() as c:
         assert _described(made) == _described(c.engine)
@@ -73,13 +73,16 @@ def _described(engine: sa.Engine) -> dict[str, Any]:
             "references": sorted(map(str, inspector.get_foreign_keys(name))),
             "unique": sorted(map(str, inspector.get_unique_constraints(name))),
             "indexes": sorted(
-                (str(i["name"]), i["unique"], i["column_names"], str(i.get("dialect_options", {}).get("sqlite_where")))
-                for i in inspector.get_indexes(name)
+                (str(i["name"]), i["unique"], i["column_names"], _where(i)) for i in inspector.get_indexes(name)
             ),
         }
         for name in inspector.get_table_names()
         if name != migrate.VERSION_TABLE
     }
+
+
+def _where(index: Any) -> list[str]:
+    return [str(value) for option, value in index.get("dialect_options", {}).items() if option.endswith("_where")]
 
 
 def test_going_down_and_up_again_loses_nothing(full: Registry) -> None:
@@ -121,6 +124,8 @@ def test_going_down_to_base_leaves_nothing(full: Registry) -> None:
 def test_a_migration_that_fails_changes_nothing(old: Registry) -> None:
     """A row that refers to nothing stops the migration, and the schema is as it was."""
     old.migrate("0001")
+    if old.url.get_backend_name() != "sqlite":
+        pytest.skip("only SQLite can hold such a row: it has references off while it migrates")
     with old.read() as c:
         raw = c.engine.raw_connection()
     raw.execute("PRAGMA foreign_keys=OFF")
@@ -133,21 +138,21 @@ def test_a_migration_that_fails_changes_nothing(old: Registry) -> None:
         assert "latest" not in {column["name"] for column in sa.inspect(c).get_columns("window_reports")}
 
 
-def test_an_old_registry_must_be_upgraded_by_hand(old: Registry, tmp_path: Path) -> None:
+def test_an_old_registry_must_be_upgraded_by_hand(old: Registry, bare_url: str, tmp_path: Path) -> None:
     """Opening never migrates data that are there: the error says which command does."""
     old.migrate("0001")
     with pytest.raises(RegistryError, match=r"is 0001; this program needs 0002[\s\S]*leeway db upgrade"):
-        Registry.open(str(old.url), tmp_path)
+        Registry.open(bare_url, tmp_path)
     old.migrate()
-    Registry.open(str(old.url), tmp_path).close()
+    Registry.open(bare_url, tmp_path).close()
 
 
-def test_a_newer_registry_is_left_alone(reg: Registry, tmp_path: Path) -> None:
+def test_a_newer_registry_is_left_alone(reg: Registry, url: str, tmp_path: Path) -> None:
     """An older program does not write into a schema that it does not know."""
     with reg.write() as c:
         c.execute(sa.text(f"UPDATE {migrate.VERSION_TABLE} SET version_num = '9999'"))
     with pytest.raises(RegistryError, match="9999 is newer"):
-        Registry.open(str(reg.url), tmp_path)
+        Registry.open(url, tmp_path)
 
 
 def test_an_unknown_revision_is_refused(reg: Registry) -> None:

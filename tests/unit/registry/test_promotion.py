@@ -59,7 +59,7 @@ def test_a_promotion_cut_off_at_any_statement_changes_nothing(reg: Registry) -> 
     before = make.everything(reg)
     for statement in range(1, 200):
         try:
-            with _failing_at(reg, statement):
+            with _failing_at(statement):
                 make.promote(reg, "v2", 1, run_id=run.id)
         except _Cut:
             assert before == make.everything(reg)
@@ -75,20 +75,18 @@ class _Cut(BaseException):
 
 
 @contextmanager
-def _failing_at(reg: Registry, statement: int) -> Iterator[None]:
+def _failing_at(statement: int) -> Iterator[None]:
     left = iter(range(statement - 1, -1, -1))
 
     def cut(*_: object) -> None:
         if next(left) == 0:
             raise _Cut
 
-    with reg.read() as c:
-        engine = c.engine
-    sa.event.listen(engine, "before_cursor_execute", cut)
+    sa.event.listen(sa.Engine, "before_cursor_execute", cut)
     try:
         yield
     finally:
-        sa.event.remove(engine, "before_cursor_execute", cut)
+        sa.event.remove(sa.Engine, "before_cursor_execute", cut)
 
 
 def test_of_two_promoters_one_wins(reg: Registry) -> None:

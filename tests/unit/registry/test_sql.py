@@ -27,18 +27,18 @@ def test_a_new_registry_is_made_by_opening_it(tmp_path: Path) -> None:
         assert ["m"] == queries.models(reg)
 
 
-def test_openers_at_the_same_moment_make_one_registry(tmp_path: Path) -> None:
+def test_openers_at_the_same_moment_make_one_registry(bare_url: str, tmp_path: Path) -> None:
     """Eight programs find no registry; all end up with the same whole one."""
     start = threading.Barrier(8)
 
     def begin(worker: int) -> None:
         start.wait()
-        with Registry.open(f"sqlite:///{tmp_path / 'leeway.db'}", tmp_path) as reg:
+        with Registry.open(bare_url, tmp_path) as reg:
             make.champion(reg, of=f"model-{worker}")
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(begin, range(8)))
-    with Registry.open(f"sqlite:///{tmp_path / 'leeway.db'}", tmp_path) as reg:
+    with Registry.open(bare_url, tmp_path) as reg:
         assert 8 == len(queries.models(reg))
         assert [] == queries.verify_chain(reg)
 
@@ -98,11 +98,11 @@ def _not_a_number(c: sa.Connection) -> None:
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        (_duplicate, "the registry refuses: UNIQUE"),
-        (_orphan, "the registry refuses: FOREIGN KEY"),
-        (_missing_table, r"no such table[\s\S]*hint: leeway db upgrade"),
+        (_duplicate, "the registry refuses: .*(?i:unique)"),
+        (_orphan, "the registry refuses: .*(?i:foreign key)"),
+        (_missing_table, r"nowhere[\s\S]*hint: leeway db upgrade"),
         (_naive_time, r"has no time zone[\s\S]*hint: pass an aware datetime"),
-        (_not_a_number, r"not JSON compliant[\s\S]*hint: leave out"),
+        (_not_a_number, r"not every number is finite[\s\S]*hint: leave out"),
     ],
 )
 def test_the_drivers_errors_are_said_in_our_words(
@@ -112,15 +112,15 @@ def test_the_drivers_errors_are_said_in_our_words(
     before = make.everything(reg)
     with pytest.raises(RegistryError, match=said) as caught, reg.write() as c:
         fault(c)
-    assert isinstance(caught.value.__cause__, sa.exc.SQLAlchemyError)
+    assert caught.value.__cause__ is not None
     assert before == make.everything(reg)
 
 
-def test_a_locked_database_says_so(reg: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_locked_database_says_so(reg: Registry, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another program that never ends its transaction is named as the cause."""
-    monkeypatch.setattr("registry.sql.BUSY_SECONDS", 0)
-    with Registry.open(str(reg.url), tmp_path) as other, reg.write():  # noqa: SIM117 - the lock comes first
-        with pytest.raises(RegistryError, match=r"locked[\s\S]*try again"):
+    monkeypatch.setattr("registry.sql.BUSY_SECONDS", 0.1)
+    with Registry.open(url, tmp_path) as other, reg.write():  # noqa: SIM117 - the lock comes first
+        with pytest.raises(RegistryError, match="keeps the database locked; try again"):
             make.model(other)
 
 
