@@ -94,7 +94,7 @@ class _Window:
         return np.asarray(self.counts.get(variable, [0] * self.known.bins[variable].cells), dtype=np.int64)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def _known(same: _Same, stage: Stage, segment: str, *, length: int, level: float) -> _Known:
     baseline = same.baseline
     names = baseline.events.variables if stage is Stage.INPUTS else [LABEL]

@@ -100,11 +100,18 @@ def test_a_baseline_without_loss_can_be_left() -> None:
 
 
 def test_a_restless_baseline_raises_the_line() -> None:
-    """Where the loss differs from window to window, a rise must be beyond that, and beyond the largest of its own."""
-    level = np.exp(0.3 * np.random.default_rng(3).standard_normal((60, 1)))
+    """Where the loss differs from window to window, the line at 1 in 10,000 is beyond chance and the worst of 60."""
+    level = 1 + 0.2 * np.random.default_rng(3).standard_normal((60, 1))
     restless, calm = (loss.reference(ERRORS, slices(x), 1) for x in (even(1, 60, 500) * level, even(1, 60, 500)))
-    assert restless.line(500, 0.005) > 3 * calm.line(500, 0.005)
-    assert pytest.approx(restless.rises.max(), abs=1e-6) == judged(restless, even(4, 1, 500)).threshold
+    assert restless.line(500, 1e-4) > restless.rises.max() > 1.2 * calm.line(500, 1e-4)
+
+
+def test_an_odd_day_of_the_baseline_is_no_news() -> None:
+    """A rise as large as the baseline's worst window had is not told."""
+    values = even(1, 60, 500)
+    values[7] *= 3
+    known = loss.reference(ERRORS, slices(values), 1)
+    assert pytest.approx(known.rises.max(), abs=1e-6) == judged(known, even(4, 1, 500)).threshold
 
 
 def test_a_short_baseline_is_judged_by_its_slices() -> None:
