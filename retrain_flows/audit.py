@@ -1,0 +1,162 @@
+"""The scheduled audit: is what the registry says still so? History is counted again in batch and compared.
+
+What cannot be checked is a finding and never a pass: an audit without findings has compared something and found it
+equal.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from features import errors
+from monitors.report import Report
+from registry import artifacts, moves, queries
+from registry.records import Action, AuditResult, RunState
+from retrain_flows.workspace import Workspace
+
+Replay = Callable[[datetime, datetime], Sequence[Report]]
+"""Counts every window inside [start, end) again, in batch, and returns its report (Flink does it)."""
+Key = tuple[str, str, str, str, datetime, datetime]
+NAMED = 10
+"""How many windows of a kind are named one by one; the report is for people."""
+
+
+@dataclass
+class Notes:
+    """What an audit has found so far: sentences, and how much was looked at."""
+
+    findings: list[str] = field(default_factory=list)
+    numbers: dict[str, float] = field(default_factory=dict)
+
+    def several(self, what: str, which: Sequence[str]) -> None:
+        """Note *which* of *what* in one sentence, if there are any."""
+        if which:
+            more = f" and {len(which) - NAMED} more" if len(which) > NAMED else ""
+            self.findings.append(f"{len(which)} {what}: {', '.join(which[:NAMED])}{more}")
+
+
+def audit(ws: Workspace, *, start: datetime, end: datetime, replay: Replay, now: datetime) -> AuditResult:
+    """Audit the windows and promotions of [start, end] in event time, and all files, incidents, deliveries and the log.
+
+    The result is recorded, and written as Markdown and JSON under ``audits/`` in the state folder.
+    """
+    notes = Notes()
+    _compare_windows(ws, start, end, replay, notes)
+    _check_files(ws, notes)
+    _check_incidents(ws, end, notes)
+    _check_promotions(ws, start, end, notes)
+    _check_deliveries(ws, notes)
+    log = queries.audit_log(ws.registry)
+    notes.numbers["log_lines"] = len(log)
+    notes.findings += queries.verify_chain(ws.registry)
+    path = _write(ws, start, end, notes, now)
+    return moves.record_audit(
+        ws.registry,
+        model=ws.model,
+        period_start=start,
+        period_end=end,
+        passed=not notes.findings,
+        findings=notes.findings,
+        numbers=notes.numbers,
+        report=str(path.relative_to(ws.state)),
+        now=now,
+    )
+
+
+def _compare_windows(ws: Workspace, start: datetime, end: datetime, replay: Replay, notes: Notes) -> None:
+    """Count every window again. One that the monitors have not come to yet is no finding; any other difference is."""
+    rows = queries.windows(ws.registry, ws.model, since=start, until=end)
+    stored = {r.key: r for r in (Report.model_validate(row.report) for row in rows) if r.window_start >= start}
+    reached: dict[str, datetime] = {}
+    for key in stored:
+        reached[key[3]] = max(key[5], reached.get(key[3], key[5]))
+    try:
+        inside = [r for r in replay(start, end) if r.window_start >= start]
+    except errors.LeewayError as error:
+        notes.findings.append(f"the period could not be replayed: {error.message}")
+        return
+    again = {r.key: r for r in inside if r.window_end <= reached.get(r.stage.value, start)}
+    if not stored:
+        notes.findings.append(f"no window of {start:%Y-%m-%d} to {end:%Y-%m-%d} is on record: nothing to compare")
+    both = stored.keys() & again.keys()
+    differ = {key for key in both if stored[key].counts != again[key].counts}
+    notes.numbers |= {"windows": len(stored), "equal": len(both) - len(differ), "different": len(differ),
+                      "not_replayed": len(stored.keys() - both), "not_stored": len(again.keys() - both)}  # fmt: skip
+    notes.several("windows have other counts when counted again (late events?)", _names(differ))
+    notes.several("windows are on record but not in the events", _names(stored.keys() - both))
+    notes.several("windows are in the events but not on record", _names(again.keys() - both))
+
+
+def _names(keys: set[Key]) -> list[str]:
+    """Return windows in words, oldest first."""
+    ordered = sorted(keys, key=lambda k: (k[4], k))
+    return [f"{k[1]} {k[3]} {k[4]:%Y-%m-%d %H:%M}{f' ({k[2]})' if k[2] else ''}" for k in ordered]
+
+
+def _check_files(ws: Workspace, notes: Notes) -> None:
+    versions = queries.versions(ws.registry, ws.model)
+    files = [(v.version, v.artifact) for v in versions if v.artifact is not None]
+    notes.numbers["model_files"] = len(files)
+    altered = [version for version, digest in files if not ws.registry.artifacts.verify(digest)]
+    notes.several("model files are missing or altered", altered)
+    for version in versions:
+        try:
+            queries.baseline_of(ws.registry, ws.model, version.version)
+        except errors.LeewayError as error:
+            notes.findings.append(error.message)
+
+
+def _check_incidents(ws: Workspace, end: datetime, notes: Notes) -> None:
+    """An incident may wait for its decision, but not for longer than the policy allows."""
+    wait = ws.retrain.wait if ws.retrain else timedelta(0)
+    undecided = queries.undecided(ws.registry, ws.model)
+    late = [f"{i.id} ({i.signal}, {i.pending or 'no reason given'})" for i in undecided if i.opened_at + wait <= end]
+    notes.numbers |= {"incidents": len(queries.incidents(ws.registry, ws.model)), "undecided": len(undecided)}
+    notes.several("incidents have no decision though their wait is over", late)
+    ended = {r.decision_id for r in queries.runs(ws.registry, ws.model) if r.state is not RunState.RUNNING}
+    decided = [d for d in queries.decisions(ws.registry, ws.model) if d.action is Action.RETRAIN]
+    notes.several("decisions to retrain have no finished run", [str(d.id) for d in decided if d.id not in ended])
+
+
+def _check_promotions(ws: Workspace, start: datetime, end: datetime, notes: Notes) -> None:
+    """A first version has nothing to be compared with, and a roll-back is an old decision; all else needs its gate."""
+    every = queries.promotions(ws.registry, ws.model)
+    recent = [p for p in every if start <= p.effective_at <= end and p.kind == "promote"]
+    checked = {p.id for p in recent if p.run_id is not None and queries.checks(ws.registry, p.run_id)}
+    notes.numbers["promotions"] = len([p for p in every if start <= p.effective_at <= end])
+    ungated = [f"{p.to_version} (by {p.actor}: {p.reason})" for p in recent if p.id not in checked]
+    notes.several("promotions went without a gate", ungated)
+
+
+def _check_deliveries(ws: Workspace, notes: Notes) -> None:
+    told = {m.id: m for m in queries.messages(ws.registry, ws.model)}
+    dead = [d for d in queries.deliveries(ws.registry, state="dead") if d.message_id in told]
+    given_up = [f"{told[d.message_id].type} to {d.endpoint}" for d in dead]
+    notes.several("alerts were never delivered", given_up)
+
+
+def _write(ws: Workspace, start: datetime, end: datetime, notes: Notes, now: datetime) -> Path:
+    """Write the audit under its date, for people and for programs, and return the path of the text."""
+    folder = ws.state / "audits"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{ws.model}-{now:%Y-%m-%dT%H%M%S}.md"
+    artifacts.write_whole(path, "\n".join(_lines(ws.model, start, end, notes, now)).encode())
+    content = {"model": ws.model, "start": start.isoformat(), "end": end.isoformat(), "made_at": now.isoformat(),
+               "passed": not notes.findings, "findings": notes.findings, "numbers": notes.numbers}  # fmt: skip
+    artifacts.write_whole(path.with_suffix(".json"), json.dumps(content, indent=2).encode())
+    return path
+
+
+def _lines(model: str, start: datetime, end: datetime, notes: Notes, now: datetime) -> Iterator[str]:
+    yield f"# Audit of {model}: {'passed' if not notes.findings else 'findings'}"
+    yield f"\n{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC, made {now:%Y-%m-%d %H:%M} UTC.\n"
+    yield "## Findings\n"
+    yield from (f"- {finding}" for finding in notes.findings or ["none"])
+    yield "\n## What was looked at\n"
+    yield "| | |\n|---|---:|"
+    yield from (f"| {name.replace('_', ' ')} | {value:g} |" for name, value in notes.numbers.items())
+    yield ""
