@@ -85,12 +85,19 @@ def cell_names(bins: Bins) -> tuple[str, ...]:
     """Return the cells' names, with the ends of the range in numbers.
 
     >>> cell_names(NumericBins(edges=(0.0, 1.0)))
-    ('[0, 1)', 'below 0', 'above 1', 'missing', 'non-finite')
+    ('[0, 1)', 'below 0', 'above 1', 'missing', 'non-finite', 'below -1', 'above 2')
     """
     if not isinstance(bins, NumericBins):
         return bins.labels
-    ends = (f"below {bins.edges[0]:.6g}", f"above {bins.edges[-1]:.6g}")
-    return (*bins.labels[: bins.body], *ends, *bins.labels[bins.body + 2 :])
+    far_low, low, *_, high, far_high = (f"{place:.6g}" for place in bins.places)
+    names = dict(zip(bins.labels, bins.labels, strict=True))
+    names |= {
+        "under": f"below {low}",
+        "over": f"above {high}",
+        "far under": f"below {far_low}",
+        "far over": f"above {far_high}",
+    }
+    return tuple(names.values())
 
 
 def _order(bins: Bins) -> tuple[int, ...]:

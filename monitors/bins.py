@@ -17,14 +17,16 @@ Counts = npt.NDArray[np.int64]
 
 
 class NumericBins(BaseModel):
-    """Ordered bins of a number: cells ``[bin 0 .. bin k-1, under, over, missing, non-finite]``.
+    """Ordered bins of a number: cells ``[bin 0 .. k-1, under, over, missing, non-finite, far under, far over]``.
 
     *edges* has k + 1 increasing values, the first and last being the reference's smallest and largest. Bin i holds
-    ``edges[i] <= v < edges[i + 1]``, the last one its right edge too. *mean* and *sd* are the reference's.
+    ``edges[i] <= v < edges[i + 1]``, the last one its right edge too. What lies beyond the edges by more than the whole
+    range is *far*: a season moves values a little out of their range, another unit moves them far. *mean* and *sd* are
+    the reference's.
 
     >>> b = NumericBins(edges=(0.0, 1.0, 2.0), mean=1.0, sd=0.5)
-    >>> b.index(np.array([0.0, 1.5, 2.0, -1.0, 3.0, np.nan, np.inf]), np.array([0, 0, 0, 0, 0, 1, 0], bool)).tolist()
-    [0, 1, 1, 2, 3, 4, 5]
+    >>> b.index(np.array([0.0, 1.5, 2.0, -1.0, 3.0, np.nan, np.inf, -9, 9]), np.arange(9) == 5).tolist()
+    [0, 1, 1, 2, 3, 4, 5, 6, 7]
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,23 +44,25 @@ class NumericBins(BaseModel):
     @property
     def cells(self) -> int:
         """Length of a row of counts."""
-        return self.body + 4
+        return self.body + 6
 
     @property
     def labels(self) -> tuple[str, ...]:
         """One name a cell, for people."""
-        return (*_intervals(self.edges), "under", "over", "missing", "non-finite")
+        return (*_intervals(self.edges), "under", "over", "missing", "non-finite", "far under", "far over")
 
     @property
     def ordered(self) -> tuple[int, ...]:
-        """The cells of finite values from low to high: under, the bins, over."""
-        return (self.body, *range(self.body), self.body + 1)
+        """The cells of finite values from low to high: far under, under, the bins, over, far over."""
+        k = self.body
+        return (k + 4, k, *range(k), k + 1, k + 5)
 
     @property
-    def quality(self) -> dict[str, int]:
-        """The cells that tell about quality, by name."""
-        return {"out_of_range_low": self.body, "out_of_range_high": self.body + 1, "missing": self.body + 2,
-                "non_finite": self.body + 3}  # fmt: skip
+    def places(self) -> tuple[float, ...]:
+        """Where the mass of each of the *ordered* cells is taken to be: at midpoints, or at the border to the inside."""
+        low, high = self.edges[0], self.edges[-1]
+        middles = ((a + b) / 2 for a, b in itertools.pairwise(self.edges))
+        return (2 * low - high, low, *middles, high, 2 * high - low)
 
     def index(self, values: npt.NDArray[np.float64], missing: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
         """Return the cell of each value; *missing* marks nulls (a NaN that is not null is non-finite)."""
@@ -66,6 +70,9 @@ class NumericBins(BaseModel):
         out = np.searchsorted(edges[1:-1], values, side="right").astype(np.int64)
         out[values < edges[0]] = self.body
         out[values > edges[-1]] = self.body + 1
+        width = edges[-1] - edges[0]
+        out[values < edges[0] - width] = self.body + 4
+        out[values > edges[-1] + width] = self.body + 5
         out[~np.isfinite(values)] = self.body + 3
         out[missing] = self.body + 2
         return out
@@ -114,11 +121,6 @@ class CategoricalBins(BaseModel):
     def labels(self) -> tuple[str, ...]:
         """One name a cell, for people."""
         return (*self.categories, "other", "unseen", "missing")
-
-    @property
-    def quality(self) -> dict[str, int]:
-        """The cells that tell about quality, by name."""
-        return {"unseen": self.body, "missing": self.body + 1}
 
     def index(self, values: npt.NDArray[np.object_]) -> npt.NDArray[np.int64]:
         """Return the cell of each value (``str`` or ``None``)."""

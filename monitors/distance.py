@@ -66,19 +66,17 @@ def ks(p: Counts, q: Counts) -> Distances:
 def wasserstein_normed(p: Counts, q: Counts, bins: NumericBins) -> Distances:
     """Return the first Wasserstein distance over the reference's sd: by how many sd a value moves on average.
 
-    *p* and *q* hold the ordered cells (``counts[..., bins.ordered]``). A cell's mass sits at its midpoint; under and
-    over sit at the outer edges, so a move beyond the reference's range counts up to its border only, while the wide
-    outer quantile bins overstate other moves (a normal's shift by one sd is about 1.2). ``nan`` where the reference's
+    *p* and *q* hold the ordered cells (``counts[..., bins.ordered]``). A cell's mass sits at its midpoint, what
+    is beyond the reference's range at the nearest border (far: one range further), while the wide outer quantile bins
+    overstate other moves (a normal's shift by one sd is about 1.2). ``nan`` where the reference's
     sd is 0. Vallender (1974): the integral of the CDFs' absolute difference.
 
     >>> b = NumericBins(edges=(0.0, 1.0, 2.0), mean=1.0, sd=0.5)
-    >>> float(wasserstein_normed(np.array([0, 4, 0, 0]), np.array([0, 2, 2, 0]), b))
+    >>> float(wasserstein_normed(np.array([0, 0, 4, 0, 0, 0]), np.array([0, 0, 2, 2, 0, 0]), b))
     1.0
     """
-    edges = np.asarray(bins.edges)
-    places = np.concatenate([edges[:1], (edges[:-1] + edges[1:]) / 2, edges[-1:]])
     gaps = np.abs(np.cumsum(_shares(q) - _shares(p), axis=-1))[..., :-1]
-    return np.asarray((gaps * np.diff(places)).sum(axis=-1) / (bins.sd or np.nan))
+    return np.asarray((gaps * np.diff(bins.places)).sum(axis=-1) / (bins.sd or np.nan))
 
 
 def total_variation(p: Counts, q: Counts) -> Distances:

@@ -25,4 +25,6 @@ class MonitorPolicy(BaseModel):
         0.02, ge=0, description="smallest rise of the loss worth telling, as a share of the baseline's loss"
     )
     max_missing_increase: float = Field(0.05, ge=0, le=1, description="rise of a missing, non-finite or unseen share")
-    max_out_of_range: float = Field(0.5, ge=0, le=1, description="share beyond the baseline's range that is a fault")
+    max_out_of_range: float = Field(
+        0.5, ge=0, le=1, description="share further beyond the baseline's range than that is wide"
+    )

@@ -39,7 +39,7 @@ class Reference:
     @cached_property
     def habits(self) -> dict[str, float]:
         """The largest share that any run had, by name; ``stuck`` is that of a single cell."""
-        there = self.blocks[:, : _present(self.bins)]
+        there = self.blocks[:, _present(self.bins)]
         stuck = there.max(axis=1, initial=0), there.sum(axis=1)
         every = {**tallies(self.bins, self.blocks), "stuck": stuck}
         return {name: float(np.max(x[n > 0] / n[n > 0], initial=0.0)) for name, (x, n) in every.items()}
@@ -83,9 +83,11 @@ def faults(reference: Reference, window: Counts, policy: MonitorPolicy, level: f
         return
     for name, (x, n) in tallies(reference.bins, window).items():
         known, of = reference.known[name]
+        if name == "out_of_range":
+            continue  # told, but a season does it too
         if n == 0 or of == 0:
             continue
-        rise = policy.max_out_of_range if name == "out_of_range" else policy.max_missing_increase
+        rise = policy.max_out_of_range if name == "far_out_of_range" else policy.max_missing_increase
         chance = largest_by_chance(known, of, int(n), level / _CHECKS) / int(n)
         line = round(max(known / of + rise, chance, reference.habits[name]), 6)
         if (share := round(int(x) / int(n), 6)) > line:
@@ -105,17 +107,20 @@ def shares(bins: NumericBins | CategoricalBins, counts: Counts) -> dict[str, flo
 def tallies(bins: NumericBins | CategoricalBins, counts: Counts) -> dict[str, tuple[Counts, Counts]]:
     """Return (how many, of how many) by name; broadcasts over the leading axes of *counts*.
 
-    ``missing`` and ``non_finite`` are of all rows, ``out_of_range`` and ``unseen`` of the values that are there.
+    ``missing`` and ``non_finite`` are of all rows, ``out_of_range`` (``far`` or not) and ``unseen`` of the values that
+    are there.
     """
     k, rows = bins.body, counts.sum(axis=-1)
     if isinstance(bins, CategoricalBins):
         missing = counts[..., k + 1]
         return {"missing": (missing, rows), "unseen": (counts[..., k], rows - missing)}
-    out, missing, infinite = counts[..., k] + counts[..., k + 1], counts[..., k + 2], counts[..., k + 3]
+    missing, infinite = counts[..., k + 2], counts[..., k + 3]
+    near, far = counts[..., k] + counts[..., k + 1], counts[..., k + 4] + counts[..., k + 5]
     return {
         "missing": (missing, rows),
         "non_finite": (infinite, rows),
-        "out_of_range": (out, rows - missing - infinite),
+        "out_of_range": (near + far, rows - missing - infinite),
+        "far_out_of_range": (far, rows - missing - infinite),
     }
 
 
@@ -141,8 +146,8 @@ def _stuck(reference: Reference, window: Counts, level: float) -> Iterator[Fault
     Cells are all that is seen: a world that moves every value into one bin, and none beyond it, is taken for a fault.
     """
     body = slice(0, reference.bins.body)
-    cell, n = int(window[body].argmax()), int(window[: _present(reference.bins)].sum())
-    known, of = int(reference.total[cell]), int(reference.total[: _present(reference.bins)].sum())
+    cell, n = int(window[body].argmax()), int(window[_present(reference.bins)].sum())
+    known, of = int(reference.total[cell]), int(reference.total[_present(reference.bins)].sum())
     if n == 0 or of == 0 or window[cell] < n or known / of > VARIED:
         return
     highest = float(special.betaincinv(known + 1, of - known, 1 - level / 2))
@@ -153,12 +158,13 @@ def _stuck(reference: Reference, window: Counts, level: float) -> Iterator[Fault
         yield Fault("stuck_share", 1.0, line, words)
 
 
-def _present(bins: NumericBins | CategoricalBins) -> int:
-    return bins.body + (2 if isinstance(bins, NumericBins) else 1)
+def _present(bins: NumericBins | CategoricalBins) -> list[int]:
+    """Return the cells of values that are there, whatever they are."""
+    return list(bins.ordered) if isinstance(bins, NumericBins) else list(range(bins.body + 1))
 
 
 def _words(name: str, now: float, then: float, bins: NumericBins | CategoricalBins) -> str:
-    if name == "out_of_range" and isinstance(bins, NumericBins):
+    if name == "far_out_of_range" and isinstance(bins, NumericBins):
         ends = f"{bins.edges[0]:.6g} to {bins.edges[-1]:.6g}"
-        return f"{now:.1%} of values lie outside the baseline's {ends}: a change of unit, or a world it never saw"
+        return f"{now:.1%} of values lie far outside the baseline's {ends}: another unit, rather than another world"
     return f"{now:.1%} {name.replace('_', '-')}, {then:.1%} in the baseline"

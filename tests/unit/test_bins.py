@@ -55,11 +55,11 @@ def test_a_frequent_value_has_a_bin_of_its_own(atom: float) -> None:
 def test_numbers_that_are_none_or_not_finite_have_cells_of_their_own() -> None:
     """Missing, NaN, both infinities and values beyond the range are told apart from the bins and from each other."""
     frozen = bins.freeze_numeric(np.arange(10.0), 2)
-    values = np.array([-1.0, 99.0, np.nan, np.nan, -np.inf])
-    missing = np.array([False, False, True, False, False])
+    values = np.array([-1.0, 10.0, 99.0, np.nan, np.nan, -np.inf])
+    missing = np.array([False, False, False, True, False, False])
     names = [frozen.labels[i] for i in frozen.index(values, missing)]
 
-    assert ["under", "over", "missing", "non-finite", "non-finite"] == names
+    assert ["under", "over", "far over", "missing", "non-finite", "non-finite"] == names
 
 
 @given(st.lists(st.sampled_from(["a", "b", "c", "d", None]), max_size=50))

@@ -35,8 +35,8 @@ def known(
 
 
 def test_what_is_compared() -> None:
-    """Numbers from under to over, categories with the unseen; never what is missing."""
-    assert [2, 0, 1, 3] == threshold.compared(NumericBins(edges=(0.0, 1.0, 2.0)))
+    """Numbers from far under to far over, categories with the unseen; never what is missing."""
+    assert [6, 2, 0, 1, 3, 7] == threshold.compared(NumericBins(edges=(0.0, 1.0, 2.0)))
     assert [0, 1, 2, 3] == threshold.compared(CategoricalBins(categories=("a", "b")))
 
 

@@ -178,9 +178,9 @@ def test_too_few_rows_to_see_the_least_effect() -> None:
     found = judge(BASELINE, inputs(BASELINE.bins, rows))
     x = found[Signal.FEATURE, "x"]
     assert Verdict.NOT_ENOUGH is x.verdict
-    assert "an effect of 0.1 could hide in the noise of 200 values; 570 would do" == x.reason
+    assert "an effect of 0.1 could hide in the noise of 200 values; 580 would do" == x.reason
     assert Verdict.DRIFT is found[Signal.PREDICTION, "prediction"].verdict
-    enough = judge(BASELINE, inputs(BASELINE.bins, WORLD.rows(570)))
+    enough = judge(BASELINE, inputs(BASELINE.bins, WORLD.rows(580)))
     assert Verdict.STEADY is enough[Signal.FEATURE, "x"].verdict
 
 
@@ -207,7 +207,7 @@ def test_a_fault_is_not_drift() -> None:
 def test_a_constant_that_moves_is_a_fault() -> None:
     """A feature with a single bin is steady while it stays; elsewhere it is out of the baseline's range."""
     found = judge(BASELINE, inputs(BASELINE.bins, {**WORLD.rows(1000), "constant": np.full(1000, 4.0)}))
-    assert "out_of_range_share" == found[Signal.QUALITY, "constant"].metric
+    assert "far_out_of_range_share" == found[Signal.QUALITY, "constant"].metric
 
 
 def test_a_feature_that_vanishes_is_a_fault() -> None:
@@ -227,7 +227,7 @@ def test_an_unknown_segment_is_a_result(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("stage", list(Stage))
-@pytest.mark.parametrize("counts", [{}, {"x": [0] * 14, "coverage": [0, 40]}])
+@pytest.mark.parametrize("counts", [{}, {"x": [0] * 16, "coverage": [0, 40]}])
 def test_an_empty_window_is_a_result(stage: Stage, counts: dict[str, list[int]]) -> None:
     """Nothing counted at all, or nothing labelled: not enough evidence."""
     assert {Verdict.NOT_ENOUGH} == {f.verdict for f in judge(BASELINE, counts, stage).values()}
