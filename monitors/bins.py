@@ -49,7 +49,8 @@ class NumericBins(BaseModel):
     @property
     def labels(self) -> tuple[str, ...]:
         """One name a cell, for people."""
-        return (*_intervals(self.edges), "under", "over", "missing", "non-finite", "far under", "far over")
+        beyond = ("under", "over", "missing", "non-finite", "far under", "far over")
+        return (*_intervals(self.edges), *beyond)
 
     @property
     def ordered(self) -> tuple[int, ...]:
@@ -59,7 +60,7 @@ class NumericBins(BaseModel):
 
     @property
     def places(self) -> tuple[float, ...]:
-        """Where the mass of each of the *ordered* cells is taken to be: at midpoints, or at the border to the inside."""
+        """Where the mass of each of the *ordered* cells is taken to be: at its middle, or its border to the inside."""
         low, high = self.edges[0], self.edges[-1]
         middles = ((a + b) / 2 for a, b in itertools.pairwise(self.edges))
         return (2 * low - high, low, *middles, high, 2 * high - low)

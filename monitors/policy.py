@@ -11,7 +11,8 @@ class MonitorPolicy(BaseModel):
     *alpha* is the chance that one window of one version and segment raises any finding while nothing has changed; it is
     shared equally among that window's findings. *min_effect* is the smallest effect worth telling, whatever its
     significance. *min_rows* is the size below which nothing is judged at all. *max_out_of_range* is half of all values,
-    because a changed unit moves most of them while a season moves a fifth within weeks; at 1 it is never a fault.
+    counted only where they lie beyond the baseline's range by more than its width: another unit moves most of them that
+    far, a season hardly any. At 1 it is never a fault.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

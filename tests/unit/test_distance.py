@@ -57,7 +57,7 @@ def test_ks_is_scipys_on_values_at_the_cells() -> None:
 
 
 def test_wasserstein_is_scipys_on_midpoints() -> None:
-    """W1 equals scipy's on the bins' midpoints, beyond at the edges, far one range further, in units of the reference's sd."""
+    """W1 equals scipy's on the bins' midpoints (beyond: the edges; far: one range further), in the reference's sd."""
     places = [-4.0, 0.0, 0.5, 2.5, 4.0, 8.0]
     p, q = np.array([1, *P, 0]), np.array([0, *Q, 9])
     expected = stats.wasserstein_distance(places, places, p, q) / 1.5

@@ -1,0 +1,84 @@
+"""The second data set, described only by its own project file, through the command line: what was planted is found."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "sea"
+
+
+@pytest.fixture(scope="module")
+def sea(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example in a folder of its own, checked, baselined and monitored once."""
+    folder = tmp_path_factory.mktemp("projects") / "sea"
+    shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns(".leeway", "events", "__pycache__"))
+    subprocess.run([sys.executable, "make_events.py", "events", "--seed", "7"], cwd=folder, check=True)
+    for command in (["check"], ["baseline"], ["monitor", "--once"]):
+        leeway(folder, *command)
+    return folder
+
+
+def leeway(folder: Path, *arguments: str) -> str:
+    """Return what `leeway` prints, run in *folder*; it must succeed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "leeway", *arguments], cwd=folder, capture_output=True, text=True, check=False,
+        env={**os.environ, "COLUMNS": "200"},
+    )  # fmt: skip
+    assert 0 == done.returncode, done.stdout + done.stderr
+    return done.stdout
+
+
+def incidents(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return the incidents by signal."""
+    return {i["signal"]: i for i in json.loads(leeway(folder, "incidents", "--all", "--json"))}
+
+
+def test_status_tells_the_champion_and_its_newest_verdicts(sea: Path) -> None:
+    """`leeway status` names v1 as champion, with windows of both stages judged."""
+    (model,) = json.loads(leeway(sea, "status", "--json"))["models"]
+
+    assert "v1" == model["champion"]
+    assert model["inputs"]["window_end"].startswith("2024-02-29")
+    assert "drift" == model["outcomes"]["verdict"]
+
+
+def test_nothing_is_found_before_the_first_change(sea: Path) -> None:
+    """The virtual drift of 21 January is the first change planted: no incident is older."""
+    assert all(i["opened_at"] > "2024-01-21" for i in incidents(sea).values())
+
+
+@pytest.mark.parametrize(
+    ("signal", "first", "last"),
+    [
+        ("feature", "2024-01-22", "2024-01-27"),  # sensor_c alone, 21-26 January: harmless
+        ("label", "2024-02-03", "2024-02-06"),  # the concept changes on 2 February
+        ("performance", "2024-02-03", "2024-02-06"),
+        ("quality", "2024-02-17", "2024-02-19"),  # sensor_a in another unit, 16-17 February
+    ],
+)
+def test_each_change_is_found_within_days(sea: Path, signal: str, first: str, last: str) -> None:
+    """Each planted change opens the incident of its signal, in the days after it began."""
+    assert first <= incidents(sea)[signal]["opened_at"][:10] <= last
+
+
+def test_a_harmless_change_is_not_called_worse_performance(sea: Path) -> None:
+    """While only sensor_c moved, which the label does not depend on, performance raised nothing."""
+    assert incidents(sea)["performance"]["opened_at"] > "2024-02-02"
+
+
+def test_judging_the_same_events_again_changes_nothing(sea: Path) -> None:
+    """A second `monitor --once` stores no window and opens no incident."""
+    before = leeway(sea, "history", "--json")
+    leeway(sea, "monitor", "--once")
+
+    assert before == leeway(sea, "history", "--json")
