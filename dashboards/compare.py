@@ -82,22 +82,21 @@ def distribution(baseline: Baseline, variable: str, samples: Sequence[tuple[str,
 
 
 def cell_names(bins: Bins) -> tuple[str, ...]:
-    """Return the cells' names, with the ends of the range in numbers.
+    """Return the cells' names, with what lies out of range in numbers.
 
     >>> cell_names(NumericBins(edges=(0.0, 1.0)))
-    ('[0, 1)', 'below 0', 'above 1', 'missing', 'non-finite', 'below -1', 'above 2')
+    ('[0, 1)', '[-1, 0)', '(1, 2]', 'missing', 'non-finite', 'below -1', 'above 2')
     """
     if not isinstance(bins, NumericBins):
         return bins.labels
     far_low, low, *_, high, far_high = (f"{place:.6g}" for place in bins.places)
-    names = dict(zip(bins.labels, bins.labels, strict=True))
-    names |= {
-        "under": f"below {low}",
-        "over": f"above {high}",
+    ends = {
+        "under": f"[{far_low}, {low})",
+        "over": f"({high}, {far_high}]",
         "far under": f"below {far_low}",
         "far over": f"above {far_high}",
     }
-    return tuple(names.values())
+    return tuple(ends.get(label, label) for label in bins.labels)
 
 
 def _order(bins: Bins) -> tuple[int, ...]:

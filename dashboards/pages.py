@@ -93,6 +93,7 @@ def _environment() -> jinja2.Environment:
         "number": words.number,
         "percent": words.percent,
         "iso": _iso,
+        "sentence": words.sentence,
     }
     env.filters.update(filters)
     env.globals.update(

@@ -151,7 +151,7 @@ def _stored(reg: Registry, name: str, where: Address) -> WindowRow:
         reg, name, version=where.version, segment=where.segment, stage=where.stage, since=where.end, until=where.end
     )
     if not rows:
-        msg = f"{name} {where.version} has no {where.stage.value} window that ends at {where.end.isoformat()}"
+        msg = f"there is no {where.stage.value} window of {name} {where.version} that ends at {where.end.isoformat()}"
         raise errors.NotFound(msg, hint=f"choose one on the page of {name}")
     return rows[-1]
 

@@ -85,6 +85,15 @@ def counted(n: int, noun: str) -> str:
     return f"{number(n)} {noun}{'' if n == 1 else 's'}"
 
 
+def sentence(text: str) -> str:
+    """Return an error's words as a sentence.
+
+    >>> sentence("there is no model 'x'")
+    "There is no model 'x'."
+    """
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
+
+
 def said(verdict: Verdict, signal: Signal | None = None) -> str:
     """Return a verdict in words; a quality finding that "drifts" is a fault of the pipeline, not drift.
 

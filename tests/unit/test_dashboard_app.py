@@ -25,6 +25,7 @@ from registry.sql import Registry
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
 DAY = timedelta(days=1)
 WINDOW = "/models/late/windows/v1/inputs/2024-01-08T00:00:00Z"
+BINS = NumericBins(edges=(0.0, 1.0, 2.0))
 HOSTILE = "<script>alert(1)</script>"
 
 
@@ -45,13 +46,18 @@ def reg(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
         yield made
 
 
+def cells(low: int, high: int) -> list[int]:
+    """Return a row of counts with nothing out of range."""
+    return [low, high] + [0] * (BINS.cells - BINS.body)
+
+
 def baseline() -> Baseline:
     """Return a baseline of one feature."""
     schema = EventSchema(model="late", task=Task.BINARY, features={"temp": Kind.NUMERIC})
-    counts = Slice(start=0, counts={"temp": [60, 40, 0, 0, 0, 0]})
+    counts = Slice(start=0, counts={"temp": cells(60, 40)})
     return Baseline(
         events=schema, version="v1", start=START - 9 * DAY, end=START, rows=100,
-        bins={"temp": NumericBins(edges=(0.0, 1.0, 2.0))}, inputs=(counts,),
+        bins={"temp": BINS}, inputs=(counts,),
     )  # fmt: skip
 
 
@@ -63,7 +69,7 @@ def report(end: datetime, digest: str, count: int) -> Report:
     )  # fmt: skip
     return Report(
         model="late", version="v1", stage=Stage.INPUTS, window_start=end - 7 * DAY, window_end=end, baseline=digest,
-        rows=100, counts={"temp": [100 - count, count, 0, 0, 0, 0]}, findings=(away,),
+        rows=100, counts={"temp": cells(100 - count, count)}, findings=(away,),
     )  # fmt: skip
 
 
@@ -124,10 +130,10 @@ def test_the_newest_revision_is_shown_under_the_same_address(reg: Registry) -> N
 @pytest.mark.parametrize(
     ("path", "said"),
     [
-        ("/models/early", "there is no model &#39;early&#39;"),
-        ("/models/late/windows/v1/inputs/2024-02-01", "no inputs window that ends at 2024-02-01"),
-        ("/models/late/windows/v2/inputs/2024-01-08", "late v2 has no inputs window"),
-        (WINDOW + "?variable=wind", "no variable &#39;wind&#39;"),
+        ("/models/early", "There is no model &#39;early&#39;"),
+        ("/models/late/windows/v1/inputs/2024-02-01", "There is no inputs window of late v1 that ends at 2024-02-01"),
+        ("/models/late/windows/v2/inputs/2024-01-08", "There is no inputs window of late v2"),
+        (WINDOW + "?variable=wind", "This window has no variable &#39;wind&#39;"),
         (WINDOW + "?against=2024-03-01", "ends at 2024-03-01"),
         ("/models/late/windows/v1/inputs/soon", "This address cannot be read (end:"),
         ("/models/late/windows/v1/sideways/2024-01-08", "This address cannot be read (stage:"),
@@ -164,8 +170,8 @@ def test_a_registry_that_cannot_be_read_is_503(reg: Registry, monkeypatch: pytes
     answer = Browser(reg).get("/")
 
     assert 503 == answer.status_code
-    assert "the registry cannot be used: locked" in answer.text
-    assert "try again" in answer.text
+    assert "The registry cannot be used: locked." in answer.text
+    assert "Try again." in answer.text
 
 
 def test_an_empty_registry_says_what_to_run(tmp_path: Path) -> None:

@@ -18,14 +18,20 @@ BINS: dict[str, Bins] = {
     "temp": NumericBins(edges=(0.0, 10.0, 20.0)),
     "carrier": CategoricalBins(categories=("UA", "DL"), others=("HA",)),
 }
-#                 [0, 10) [10, 20) below above missing non-finite
-TEMP_BASELINE = [[30, 10, 0, 0, 0, 0], [50, 10, 0, 0, 0, 0]]
+
+
+def temp(low: int, high: int, **others: int) -> list[int]:
+    """Return a row of counts of the temperature, by the cells' names."""
+    cells = dict.fromkeys(BINS["temp"].labels, 0)
+    return list({**cells, "[0, 10)": low, "[10, 20)": high, **others}.values())
+
+
 BASELINE = Baseline(
     events=EventSchema(
         model="m", task=Task.BINARY, features={"temp": Kind.NUMERIC, "carrier": Kind.CATEGORICAL}, segments=("carrier",)
     ),
     version="v1", start=START, end=START + timedelta(days=2), rows=100, bins=BINS,
-    inputs=tuple(Slice(start=i, counts={"temp": t, "carrier": [40, 10, 0, 0, 0]}) for i, t in enumerate(TEMP_BASELINE)),
+    inputs=tuple(Slice(start=low, counts={"temp": temp(low, 10), "carrier": [40, 10, 0, 0, 0]}) for low in (30, 50)),
 )  # fmt: skip
 
 
@@ -63,7 +69,7 @@ def test_equal_findings_are_in_order_of_name() -> None:
 def test_variables_to_draw_start_with_the_furthest() -> None:
     """Only those with bins; those without a finding come last."""
     found = report(
-        finding("carrier", 0.3), finding("*", 0.9), temp=[0] * 6, carrier=[0] * 5, coverage=[1, 0]
+        finding("carrier", 0.3), finding("*", 0.9), temp=temp(0, 0), carrier=[0] * 5, coverage=[1, 0]
     )  # fmt: skip
 
     assert ("carrier", "temp") == compare.variables(BASELINE, found)
@@ -71,7 +77,7 @@ def test_variables_to_draw_start_with_the_furthest() -> None:
 
 def test_the_baselines_slices_are_added_up() -> None:
     """The baseline's shares are those of its whole period."""
-    shown = compare.distribution(BASELINE, "temp", [("this window", report(temp=[5, 15, 0, 0, 0, 0]))])
+    shown = compare.distribution(BASELINE, "temp", [("this window", report(temp=temp(5, 15)))])
 
     assert ("[0, 10)", "[10, 20)") == shown.cells
     assert [("baseline", (80, 20), (0.8, 0.2)), ("this window", (5, 15), (0.25, 0.75))] == [
@@ -81,9 +87,9 @@ def test_the_baselines_slices_are_added_up() -> None:
 
 def test_cells_beyond_the_bins_appear_when_somebody_is_in_them() -> None:
     """Numbers from low to high, then what is no number; a cell that is empty everywhere is left out."""
-    shown = compare.distribution(BASELINE, "temp", [("w", report(temp=[1, 1, 1, 0, 2, 0]))])
+    shown = compare.distribution(BASELINE, "temp", [("w", report(temp=temp(1, 1, under=1, missing=2)))])
 
-    assert ("below 0", "[0, 10)", "[10, 20)", "missing") == shown.cells
+    assert ("[-20, 0)", "[0, 10)", "[10, 20)", "missing") == shown.cells
     assert (1, 1, 1, 2) == shown.samples[1].counts
 
 
@@ -95,7 +101,7 @@ def test_a_segment_that_the_baseline_never_saw_has_no_shares() -> None:
     assert ("UA", "DL", "other", "unseen") == shown.cells
 
 
-@given(st.lists(st.integers(0, 1000), min_size=6, max_size=6))
+@given(st.lists(st.integers(0, 1000), min_size=len(temp(0, 0)), max_size=len(temp(0, 0))))
 def test_shares_are_of_all_rows(counts: list[int]) -> None:
     """No row is lost between the report and the page, and shares add up to one."""
     shown = compare.distribution(BASELINE, "temp", [("w", report(temp=counts))]).samples[1]
@@ -106,7 +112,7 @@ def test_shares_are_of_all_rows(counts: list[int]) -> None:
 
 def test_the_chart_is_plain_data() -> None:
     """What the script draws has the cells, and for each sample its shares and its rows."""
-    chart = charts.bars(compare.distribution(BASELINE, "temp", [("w", report(temp=[1, 3, 0, 0, 0, 0]))]))
+    chart = charts.bars(compare.distribution(BASELINE, "temp", [("w", report(temp=temp(1, 3)))]))
 
     assert {"kind": "bars", "name": "temp", "cells": ["[0, 10)", "[10, 20)"]}.items() <= chart.items()
     assert {"name": "w", "shares": [0.25, 0.75], "counts": [1, 3]} == chart["samples"][1]
