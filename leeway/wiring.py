@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 from features.errors import NotFound
 from features.window import to_ms
+from leeway import context
 from leeway.context import Context
 from leeway.project import Model
 from monitors import baseline_job, files_job, run_job, worker
 from monitors.report import Report, canonical
 from registry import publish, queries
+from retrain_flows.job import Job, Where
 from retrain_flows.workspace import Workspace
 
 
@@ -70,3 +74,16 @@ def replay(opened: Context, model: Model, start: datetime, end: datetime) -> lis
     """Return the reports on every window inside [start, end), computed anew in batch."""
     outcome = run_job.run_once(spec(opened, model, start), directories(model), opened.dir / "logs")
     return [r for r in outcome.reports if start <= r.window_start and r.window_end <= end]
+
+
+def where(opened: Context, model: Model) -> Where:
+    """Return how a flow finds the model again, in whatever process it runs."""
+    return Where(opener="leeway.wiring:open_job", project=str(opened.project.path), model=model.name)
+
+
+@contextmanager
+def open_job(project: str, model: str) -> Iterator[Job]:
+    """Open what the flows of *model* work with."""
+    with context.open(Path(project)) as opened:
+        chosen = opened.model(model)
+        yield Job(workspace(opened, chosen), partial(replay, opened, chosen), opened.project.audit.period)

@@ -65,6 +65,10 @@ class NumericBins(BaseModel):
         middles = ((a + b) / 2 for a, b in itertools.pairwise(self.edges))
         return (2 * low - high, low, *middles, high, 2 * high - low)
 
+    def is_narrow(self, cell: int) -> bool:
+        """Say whether bin *cell* lies between others or holds a single value: values in it are nearly the same."""
+        return 0 < cell < self.body - 1 or bool(self.edges[cell + 1] == np.nextafter(self.edges[cell], np.inf))
+
     def index(self, values: npt.NDArray[np.float64], missing: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
         """Return the cell of each value; *missing* marks nulls (a NaN that is not null is non-finite)."""
         edges = np.asarray(self.edges)

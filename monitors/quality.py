@@ -18,8 +18,8 @@ from monitors.bins import CategoricalBins, Counts, NumericBins
 from monitors.policy import MonitorPolicy
 from monitors.report import Finding, Signal, Verdict
 
-VARIED = 0.9
-"""A variable can get stuck only if no cell held more than this share of the baseline."""
+VARIED = 0.5
+"""A variable can get stuck only in a cell that held less than this share: a week of clear sky is no broken sensor."""
 _CHECKS = 4
 
 
@@ -143,10 +143,12 @@ def largest_by_chance(known: int, of: int, n: int, level: float) -> int:
 def _stuck(reference: Reference, window: Counts, level: float) -> Iterator[Fault]:
     """Yield a fault if all values of the window share one cell, which neither chance nor the baseline explains.
 
-    Cells are all that is seen: a world that moves every value into one bin, and none beyond it, is taken for a fault.
+    Cells are all that is seen. The outermost bins of a number are wide, and a season may move every value into one of
+    them: there only a bin of a single value counts.
     """
-    body = slice(0, reference.bins.body)
-    cell, n = int(window[body].argmax()), int(window[_present(reference.bins)].sum())
+    cell, n = int(window[: reference.bins.body].argmax()), int(window[_present(reference.bins)].sum())
+    if isinstance(reference.bins, NumericBins) and not reference.bins.is_narrow(cell):
+        return
     known, of = int(reference.total[cell]), int(reference.total[_present(reference.bins)].sum())
     if n == 0 or of == 0 or window[cell] < n or known / of > VARIED:
         return

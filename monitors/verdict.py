@@ -35,6 +35,7 @@ def judge(  # noqa: PLR0913 - what identifies a window is listed, not bundled
     window_slices: int,
     start_ms: int,
     counts: Mapping[str, Sequence[int]],
+    seen: int | None = None,
 ) -> tuple[Finding, ...]:
     """Return the findings of the window of *window_slices* slices from *start_ms* (ms since the epoch), in *segment*.
 
@@ -45,13 +46,29 @@ def judge(  # noqa: PLR0913 - what identifies a window is listed, not bundled
     The policy's alpha is shared equally (Bonferroni) among the drift and the quality question of every variable, or
     among the three questions of outcomes. No metric is NaN; a segment, variable or stage that the baseline or the
     window lacks is a recorded result, never an exception.
+
+    A window with events in fewer slices than windows of the baseline have (*seen*; None is all) began before its
+    version served, or fell into an outage: its figures are told, but not judged.
     """
     questions = 2 * len(baseline.events.variables) if stage is Stage.INPUTS else 3
     known = _known(_Same(baseline), stage, segment, length=window_slices, level=policy.alpha / questions)
     span = window_slices * to_ms(baseline.events.windows.slide)
     inside = start_ms < to_ms(baseline.end) and start_ms + span > to_ms(baseline.start)
     window = _Window(known, policy, counts, "; the window overlaps the baseline's own period" if inside else "")
-    return _inputs(window) if stage is Stage.INPUTS else _outcomes(window, baseline.events.task)
+    found = _inputs(window) if stage is Stage.INPUTS else _outcomes(window, baseline.events.task)
+    usual = _usual_slices(baseline, stage, segment, window_slices)
+    return found if seen is None or seen >= usual else tuple(_withhold(f, seen, window_slices) for f in found)
+
+
+def _usual_slices(baseline: Baseline, stage: Stage, segment: str, window_slices: int) -> int:
+    """Return in how many of a window's slices the baseline had events, on average and rounded down."""
+    span = -(-(to_ms(baseline.end) - to_ms(baseline.start)) // to_ms(baseline.events.windows.slide))
+    return len(baseline.slices(stage, segment)) * window_slices // max(span, 1)
+
+
+def _withhold(finding: Finding, seen: int, of: int) -> Finding:
+    reason = f"only {seen} of the window's {of} slices have events"
+    return finding.model_copy(update={"verdict": Verdict.NOT_ENOUGH, "reason": reason})
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -144,15 +144,16 @@ def _utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def unpack(packed: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Yield the (cell, n) pairs that SQL joined: in one text each, as ARRAY_AGG keeps no order between two columns.
+def unpack(packed: Sequence[str]) -> tuple[list[tuple[int, int]], int]:
+    """Return the (cell, n) pairs that SQL joined, and in how many slices the most constant of the cells was hit.
 
-    >>> list(unpack(["3:10", "0:2"]))
-    [(3, 10), (0, 2)]
+    In one text each, as ARRAY_AGG keeps no order between two columns.
+
+    >>> unpack(["3:10:2", "0:2:1"])
+    ([(3, 10), (0, 2)], 2)
     """
-    for text in packed:
-        cell, n = text.split(":")
-        yield int(cell), int(n)
+    rows = [tuple(map(int, text.split(":"))) for text in packed]
+    return [(cell, n) for cell, n, _ in rows], max((slices for _, _, slices in rows), default=0)
 
 
 def report_line(spec: Spec, stage: Stage, version: str, segment: str, start: datetime, packed: Sequence[str]) -> str:
@@ -161,12 +162,13 @@ def report_line(spec: Spec, stage: Stage, version: str, segment: str, start: dat
     if baseline is None:
         msg = f"the baseline of {version} was there when its events were counted and is gone now"
         raise errors.EngineError(msg, hint="published baselines must not be removed while a job runs")
-    counts = profile.layout(spec.schema, baseline.bins, stage).row(unpack(packed))
+    cells, seen = unpack(packed)
+    counts = profile.layout(spec.schema, baseline.bins, stage).row(cells)
     windows = spec.schema.windows
     rows = sum(counts[PREDICTION]) if stage is Stage.INPUTS else sum(counts["coverage"])
     findings = verdict.judge(
         baseline, spec.policy, stage=stage, segment=segment, window_slices=windows.slices, start_ms=to_ms(start),
-        counts=counts,
+        counts=counts, seen=seen,
     )  # fmt: skip
     report = Report(
         model=spec.schema.model,
@@ -192,7 +194,7 @@ def slice_line(spec: Spec, stage: Stage, version: str, segment: str, start: date
     """Return one slice's counts as JSON, for a baseline in the making."""
     baseline = spec.baseline(version)
     assert baseline is not None  # the baseline job has just published its bins
-    counts = profile.layout(spec.schema, baseline.bins, stage).row(unpack(packed))
+    counts = profile.layout(spec.schema, baseline.bins, stage).row(unpack(packed)[0])
     line = {"stage": stage.value, "segment": segment, "start": to_ms(start), "counts": counts}
     return json.dumps(line, sort_keys=True)
 

@@ -5,80 +5,116 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import sys
 import time
+from collections import Counter
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import prepare
+import receiver
 import scoreboard
 from replay import Replay, write
 from rich.console import Console
 
+from alerts import deliver
 from features.window import UTC
 from leeway import context, show, watch, wiring
-from retrain_flows import bootstrap, react
+from leeway.project import Model
+from registry import queries
+from retrain_flows import bootstrap, react, server
 
 HERE = Path(__file__).parent
 HISTORY = datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 3, 1, tzinfo=UTC)
-LIVE_UNTIL = datetime(2014, 1, 1, tzinfo=UTC)
+YEAR_END = datetime(2014, 1, 1, tzinfo=UTC)
+PORT, SECRET = 8765, "LEEWAY_DEMO_SECRET"
 console = Console(highlight=False)
 
 
 def main() -> None:
     """Run the demo from nothing to the table."""
-    args = _arguments()
-    began = time.monotonic()
-    work = HERE / ".leeway"
-    for folder in (work, HERE / "events"):
+    until, began = _until(), time.monotonic()
+    state = HERE / ".leeway"
+    for folder in (state, HERE / "events"):
         shutil.rmtree(folder, ignore_errors=True)
+    os.environ.update(server.settings(state))  # before Prefect is imported, which reads them then
+    os.environ[SECRET] = receiver.new_key()
     with show.working("Joining flights and weather (Flink SQL, batch)"):
-        flights = prepare.events(work / "prepared", work / "logs")
-    console.print(f"[bold]1.[/] {len(flights):,} flights of 2013 joined with their hour's weather by Flink SQL")
-    for column in ("weekday", "carrier", "origin", "dest"):
-        flights[column] = flights[column].astype(str)
-    with context.open(HERE / "leeway.yaml") as opened:
-        _run(opened, flights, args.until)
-    console.print(f"\nTook {time.monotonic() - began:.0f} s. [bold]make demo-dashboard[/] shows it all in a browser.")
+        flights = prepare.events(state / "prepared", state / "logs")
+    console.print(f"[bold]1.[/] {len(flights):,} flights of 2013, each joined by Flink SQL with its hour's weather")
+    with receiver.receiving(PORT, os.environ[SECRET]) as received, context.open(HERE / "leeway.yaml") as opened:
+        _run(opened, flights, until, received)
+    console.print(f"\nTook {time.monotonic() - began:.0f} s. All of it in a browser: [bold]make demo-dashboard[/]")
 
 
-def _arguments() -> argparse.Namespace:
+def _until() -> datetime:
     parser = argparse.ArgumentParser(description=__doc__)
-    day = lambda text: datetime.fromisoformat(text).replace(tzinfo=UTC)  # noqa: E731 - a type for argparse
-    parser.add_argument(
-        "--until", type=day, default=LIVE_UNTIL, help="stop the replay at this day (default: 2014-01-01)"
-    )
-    return parser.parse_args()
+    parser.add_argument("--until", default="2014-01-01", help="the day at which the replay stops (default: 2014-01-01)")
+    return datetime.fromisoformat(parser.parse_args().until).replace(tzinfo=UTC)
 
 
-def _run(opened: context.Context, flights, until: datetime) -> None:
+def _run(opened: context.Context, flights: pd.DataFrame, until: datetime, received: Counter[str]) -> None:
     model = opened.model()
-    features = list(model.schema.features)
-    _history(model, flights, features)
-    workspace = wiring.workspace(opened, model)
+    _write_history(model, flights)
     with show.working("Training on January and February; counting the baseline (Flink, batch)"):
-        first = bootstrap.bootstrap(workspace, start=HISTORY[0], end=HISTORY[1], actor="demo", now=datetime.now(UTC))
+        first = bootstrap.bootstrap(
+            wiring.workspace(opened, model), start=HISTORY[0], end=HISTORY[1], actor="demo", now=datetime.now(UTC)
+        )
     console.print(f"[bold]2.[/] {first.to_version} trained on January and February, baselined out of sample, promoted")
-
-    def respond(at: datetime) -> list[react.Outcome]:
-        return react.react(workspace, now=datetime.now(UTC), as_of=at)
-
+    with show.working("Starting Prefect"):
+        respond, audit = _flows(opened, model)
     watching = watch.Watch(opened, model, clock=lambda: datetime.now(UTC))
-    replay = Replay(watching, flights, features, respond)
-    console.print("[bold]3.[/] Replaying the year as a stream, a week at a time:")
+    replay = Replay(watching, flights, list(model.schema.features), respond)
+    console.print(
+        "[bold]3.[/] The year as a stream, a week at a time (Flink, streaming; Prefect where something is due):"
+    )
     for week, version, outcomes in replay.weeks(HISTORY[1], until):
-        console.print(f"   {week:%Y-%m-%d}  served by {version:4} windows {watching.tally.stored:5}")
-        for outcome in outcomes:
-            console.print(f"      {outcome.subject}: {outcome.result}")
-    scoreboard.show(opened, replay.served, console)
+        _deliver(opened)
+        _tell(week, version, watching, outcomes)
+    with show.working("Auditing the last weeks: counting them again in batch (Flink)"):
+        audited = audit()
+    _deliver(opened)
+    verdict = "passed" if audited.passed else f"found {len(audited.findings)}: " + "; ".join(audited.findings)
+    console.print(f"[bold]4.[/] Audit {verdict}; {audited.numbers.get('windows_equal', 0):.0f} windows counted alike")
+    alerts = ", ".join(f"{n} {kind}" for kind, n in sorted(received.items()))
+    console.print(f"[bold]5.[/] Alerts received and verified by the demo's receiver: {alerts}\n")
+    scoreboard.show(opened, pd.concat(replay.served, ignore_index=True), console)
 
 
-def _history(model, flights, features: list[str]) -> None:
+def _write_history(model: Model, flights: pd.DataFrame) -> None:
     before = flights[flights["time"] < HISTORY[1]]
-    write(Path(model.events.history.path), HISTORY[0], before[["id", "time", *features]])
+    write(Path(model.events.history.path), HISTORY[0], before[["id", "time", *model.schema.features]])
     landed = before[before["label_time"] < HISTORY[1]][["id", "label_time", "label"]]
     write(Path(model.events.labels.path), HISTORY[0], landed.rename(columns={"label_time": "time"}))
 
 
+def _flows(
+    opened: context.Context, model: Model
+) -> tuple[Callable[[datetime], list[react.Outcome]], Callable[[], Any]]:
+    """Return what reacts as of a moment, and what audits: Prefect flows, run here against a temporary server."""
+    from retrain_flows import flows  # Prefect takes seconds to import, and reads its settings when it is
+
+    where = wiring.where(opened, model)
+
+    def respond(at: datetime) -> list[react.Outcome]:
+        due = queries.undecided(opened.registry, model.name)
+        return flows.react_flow(where, at) if due else []
+
+    return respond, lambda: flows.audit_flow(where)
+
+
+def _deliver(opened: context.Context) -> None:
+    while deliver.deliver(opened.registry, opened.project.alerts, now=datetime.now(UTC), environ=os.environ).total:
+        pass
+
+
+def _tell(week: datetime, version: str, watching: watch.Watch, outcomes: list[react.Outcome]) -> None:
+    console.print(f"   until {week:%Y-%m-%d}  served by {version:3}  {watching.tally.stored:5} windows judged")
+    for outcome in outcomes:
+        console.print(f"      [yellow]{outcome.subject}[/]: {outcome.result}")
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

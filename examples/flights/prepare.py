@@ -17,8 +17,8 @@ import pyarrow.csv as pa_csv
 from monitors import flink_job, run_job
 
 FLIGHTS = (
-    "year", "month", "day", "dep_time", "sched_dep_time", "dep_delay", "arr_time", "sched_arr_time", "arr_delay", "carrier",
-    "flight", "tailnum", "origin", "dest", "air_time", "distance", "hour", "minute", "time_hour",
+    "year", "month", "day", "dep_time", "sched_dep_time", "dep_delay", "arr_time", "sched_arr_time", "arr_delay",
+    "carrier", "flight", "tailnum", "origin", "dest", "air_time", "distance", "hour", "minute", "time_hour",
 )  # fmt: skip
 WEATHER = (
     "origin", "year", "month", "day", "hour", "temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip",
@@ -30,7 +30,7 @@ LATE = 15  # minutes
 
 
 def events(work: Path, logs: Path) -> pd.DataFrame:
-    """Return all flights of 2013 by scheduled departure: id, time, features, label and label_time (both may be missing).
+    """Return all flights of 2013 by scheduled departure: id, time, features, and label and label_time, where known.
 
     *work* is a folder for the raw files and the join's output.
     """
@@ -48,6 +48,8 @@ def events(work: Path, logs: Path) -> pd.DataFrame:
         for path in run_job.committed(joined)
     ]
     table = pa.concat_tables(parts).to_pandas()
+    # Numbers by their nature, categories by ours.
+    table["weekday"] = table["weekday"].astype(str)
     return _labelled(table).sort_values(["time", "id"], ignore_index=True)
 
 
@@ -71,11 +73,12 @@ def _join(raw: Path, out: Path, logs: Path) -> None:
     features = ", ".join(f"{'w' if f in MEASURES else 'f'}.`{f}`" for f in FEATURES)
     result = tables.execute_sql(
         "INSERT INTO events SELECT CONCAT_WS('-', f.carrier, f.flight, f.origin, f.`year`, LPAD(f.`month`, 2, '0'), "
-        "LPAD(f.`day`, 2, '0'), f.sched_dep_time), CONCAT(SUBSTR(f.time_hour, 1, 14), LPAD(f.`minute`, 2, '0'), ':00Z'), "
+        "LPAD(f.`day`, 2, '0'), f.sched_dep_time), "
+        "CONCAT(SUBSTR(f.time_hour, 1, 14), LPAD(f.`minute`, 2, '0'), ':00Z'), "
         "CAST(DAYOFWEEK(TO_DATE(CONCAT_WS('-', f.`year`, LPAD(f.`month`, 2, '0'), LPAD(f.`day`, 2, '0')))) AS STRING), "
-        f"{features}, f.dep_delay, f.arr_delay, f.air_time FROM flights AS f LEFT JOIN (SELECT origin, time_hour, {hourly} "
-        "FROM weather WHERE origin <> 'origin' GROUP BY origin, time_hour) AS w "
-        "ON f.origin = w.origin AND f.time_hour = w.time_hour WHERE f.`year` <> 'year'"
+        f"{features}, f.dep_delay, f.arr_delay, f.air_time FROM flights AS f "
+        f"LEFT JOIN (SELECT origin, time_hour, {hourly} FROM weather WHERE origin <> 'origin' "
+        "GROUP BY origin, time_hour) AS w ON f.origin = w.origin AND f.time_hour = w.time_hour WHERE f.`year` <> 'year'"
     )
     run_job.finish(result, logs)
 
@@ -88,7 +91,7 @@ def _csv(name: str, columns: list[str], path: Path) -> str:
 
 
 def _labelled(table: pd.DataFrame) -> pd.DataFrame:
-    """Return *table* with the label and when it is known: at landing, scheduled departure plus delay plus time in the air."""
+    """Return *table* with the label and when it is known: scheduled departure plus delay plus time in the air."""
     time = pd.to_datetime(table["time"], utc=True)
     known = table["arr_delay"].notna()
     minutes = (table["dep_delay"] + table["air_time"]).where(known)

@@ -30,7 +30,7 @@ PATIENCE_SECONDS = 120
 
 @dataclass
 class Replay:
-    """A year being replayed. *static* collects what the first version would have said, for the comparison at the end."""
+    """A year being replayed. *served* collects what was predicted, beside what the first version would have said."""
 
     watching: watch.Watch
     flights: pd.DataFrame

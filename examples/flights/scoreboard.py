@@ -12,7 +12,7 @@ from registry import queries
 
 
 def by_month(served: pd.DataFrame) -> list[tuple[str, ...]]:
-    """Return a row a month: flights with a label, share late, AUC and log loss of both, and the versions that served."""
+    """Return a row a month: labelled flights, share late, AUC and log loss of both, and the versions that served."""
     rows = []
     for month, part in served[served["label"].notna()].groupby(served["time"].dt.strftime("%Y-%m")):
         y = part["label"]
@@ -24,11 +24,11 @@ def by_month(served: pd.DataFrame) -> list[tuple[str, ...]]:
     return rows
 
 
-def show(opened: Context, served: list[pd.DataFrame], console: Console) -> None:
+def show(opened: Context, served: pd.DataFrame, console: Console) -> None:
     """Print the months, then every incident with its decision."""
     table = Table("month", "flights", "late", "AUC static", "AUC Leeway", "loss static", "loss Leeway", "served by",
                   title="The static model and what Leeway served", box=None)  # fmt: skip
-    for row in by_month(pd.concat(served, ignore_index=True)):
+    for row in by_month(served):
         table.add_row(*row)
     console.print(table)
     incidents = Table("opened", "version", "signal", "windows", "decision", "because", title="Incidents", box=None)

@@ -108,6 +108,12 @@ def test_what_the_baseline_did_itself_is_no_fault() -> None:
     assert judged(reference(NUMBER, *[NUMBERS] * 4, stuck), [0, 200, 0, 0, 0, 0, 0, 0, 0]) is None
 
 
+def test_a_season_that_fills_the_outermost_bin_is_no_fault() -> None:
+    """Every value in the widest bin may be weather; in a bin between others it is a sensor that hangs."""
+    assert number([0, 0, 200, 0, 0, 0, 0, 0, 0]) is None
+    assert number([0, 200, 0, 0, 0, 0, 0, 0, 0]) is not None
+
+
 def test_what_hardly_varied_cannot_get_stuck() -> None:
     """A value that held nearly all of the baseline, or all of it, is allowed to hold all of a window."""
     assert judged(reference(WORD, np.array([950, 50, 0, 0, 0])), [500, 0, 0, 0, 0]) is None

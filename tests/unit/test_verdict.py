@@ -233,6 +233,18 @@ def test_an_empty_window_is_a_result(stage: Stage, counts: dict[str, list[int]])
     assert {Verdict.NOT_ENOUGH} == {f.verdict for f in judge(BASELINE, counts, stage).values()}
 
 
+def test_a_window_without_all_its_slices_is_not_judged() -> None:
+    """A version's first windows began before it served: a shift in them is told, but is no drift yet."""
+    rows = WORLD.rows(1000)
+    counts = inputs(BASELINE.bins, {**rows, "x": rows["x"] + 1})
+    partial = verdict.judge(
+        BASELINE, POLICY, stage=Stage.INPUTS, segment="", window_slices=5, start_ms=90 * DAY, counts=counts, seen=4
+    )
+
+    assert {Verdict.NOT_ENOUGH} == {f.verdict for f in partial}
+    assert {"only 4 of the window's 5 slices have events"} == {f.reason for f in partial}
+
+
 def test_a_window_inside_the_baseline_says_so() -> None:
     """A window that is part of what it is compared with lies too near, and the reader is told."""
     counts = inputs(BASELINE.bins, WORLD.rows(1000))
