@@ -60,7 +60,7 @@ def _open_episode(c: sa.Connection, report: Report, signal: Signal) -> Incident 
 def _begin(c: sa.Connection, signal: Signal, report: Report, evidence: list[dict[str, Any]], now: datetime) -> int:
     number: int = rows.insert(c, tables.incidents, model=report.model, version=report.version, signal=signal,
                               state=IncidentState.OPEN, opened_at=report.window_end, last_seen=report.window_end,
-                              windows=1, evidence=evidence)  # fmt: skip
+                              windows=1, evidence=evidence, judged_until=report.window_end)  # fmt: skip
     away = sorted({e["variable"] for e in evidence})
     details: dict[str, chain.Detail] = {"version": report.version, "signal": signal.value, "variables": away}
     line = chain.Line(now, chain.SYSTEM, "incident.opened", report.model, f"incident {number}", details)
@@ -79,16 +79,16 @@ def _attach(c: sa.Connection, incident: Incident, end: datetime, new: list[dict[
     evidence = [e for e in incident.evidence if e["window_end"] in kept]
     evidence = [e for e in evidence if (e["window_end"], e["stage"], e["segment"]) not in again] + new
     rows.update(c, tables.incidents, tables.incidents.c.id == incident.id, evidence=evidence, last_seen=end,
-                windows=incident.windows + (end > incident.last_seen), steady=0, steady_until=None)  # fmt: skip
+                windows=incident.windows + (end > incident.last_seen), steady=0, judged_until=end)  # fmt: skip
     return {incident.id: Change.UPDATED}
 
 
 def _count_steady(c: sa.Connection, incident: Incident, end: datetime, rules: Rules) -> dict[int, Change]:
     t = tables.incidents.c
-    steady, until = c.execute(sa.select(t.steady, t.steady_until).where(t.id == incident.id)).one()
-    if end <= (until or incident.last_seen):
+    steady, until = c.execute(sa.select(t.steady, t.judged_until).where(t.id == incident.id)).one()
+    if end <= until:
         return {}
-    rows.update(c, tables.incidents, t.id == incident.id, steady=steady + 1, steady_until=end)
+    rows.update(c, tables.incidents, t.id == incident.id, steady=steady + 1, judged_until=end)
     decided = rows.one(c, Decision, tables.decisions.c.incident_id == incident.id) is not None
     if not decided or steady + 1 < rules.clear_after:
         return {}

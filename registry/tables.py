@@ -101,7 +101,7 @@ incidents = sa.Table(
     moment("resolved_at", null=True),
     text("resolution", default=""),
     number("steady", default=0),  # steady windows since the last drift
-    moment("steady_until", null=True),  # the newest of them
+    moment("judged_until"),  # the end of the newest window that told drift or steady
     of_version(),
 )
 index_where("uq_incidents_open", incidents, "model", "version", "signal", where="state != 'resolved'", unique=True)

@@ -69,8 +69,8 @@ def _make_windows() -> None:
     _table(
         "incidents", _key("id", NUMBER),
         *_needed(model=TEXT, version=TEXT, signal=TEXT, state=TEXT, opened_at=MOMENT, last_seen=MOMENT, windows=NUMBER,
-                 evidence=JSON, pending=TEXT, resolution=TEXT, steady=NUMBER),
-        *_free(resolved_at=MOMENT, steady_until=MOMENT),
+                 evidence=JSON, pending=TEXT, resolution=TEXT, steady=NUMBER, judged_until=MOMENT),
+        *_free(resolved_at=MOMENT),
         _refer_version("incidents", "version"),
     )  # fmt: skip
     _only_one("uq_incidents_open", "incidents", ["model", "version", "signal"], "state != 'resolved'")

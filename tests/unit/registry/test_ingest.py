@@ -139,6 +139,14 @@ def test_segments_and_revisions_of_a_window_count_once(reg: Registry) -> None:
     assert [("", 100), ("a", 130), ("b", 100)] == sorted((e["segment"], e["n"]) for e in incident.evidence)
 
 
+def test_a_segment_that_lags_does_not_turn_the_clock_back(reg: Registry) -> None:
+    """All traffic drifted on days 1 and 3; a segment's day 2, coming later, is neither the first nor the newest."""
+    make.champion(reg)
+    (incident,) = put(reg, make.window(1), make.window(3)).opened
+    assert () == put(reg, make.window(2, segment="a")).updated
+    assert incident == queries.incident(reg, incident.id)
+
+
 def test_signals_have_incidents_of_their_own(reg: Registry) -> None:
     """Drift of the features and of the label are two episodes."""
     make.champion(reg)
@@ -210,7 +218,7 @@ def test_what_does_not_clear_an_incident(reg: Registry, reports: Sequence[Report
     make.champion(reg)
     (incident,) = put(reg, make.window(1)).opened
     make.decide(reg, incident.id)
-    assert () == put(reg, *reports).resolved
+    assert [] == [resolved for report in reports for resolved in put(reg, report).resolved]
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
