@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from features.schema import Events
-from registry.sql import Registry
 from retrain_flows.workspace import Workspace
 from tests.unit.retraining import world
 
@@ -26,7 +25,7 @@ def events(tmp_path_factory: pytest.TempPathFactory) -> Events:
 def template(tmp_path_factory: pytest.TempPathFactory, events: Events) -> Path:
     """Return a folder with the registry and the files of a first champion: training it takes longer than most tests."""
     folder = tmp_path_factory.mktemp("template")
-    with open_registry(folder) as registry:
+    with world.open_registry(folder) as registry:
         world.with_champion(world.workspace(folder, registry, events))
     return folder
 
@@ -35,7 +34,7 @@ def template(tmp_path_factory: pytest.TempPathFactory, events: Events) -> Path:
 def make(tmp_path: Path, events: Events, template: Path) -> Iterator[Make]:
     """Yield a function that returns a workspace with a champion; its arguments are of the `retrain` section."""
     shutil.copytree(template, tmp_path, dirs_exist_ok=True)
-    with open_registry(tmp_path) as registry:
+    with world.open_registry(tmp_path) as registry:
         yield lambda **changes: world.workspace(tmp_path, registry, events, **changes)
 
 
@@ -43,8 +42,3 @@ def make(tmp_path: Path, events: Events, template: Path) -> Iterator[Make]:
 def ws(make: Make) -> Workspace:
     """Return a workspace with a champion and a static trainer."""
     return make()
-
-
-def open_registry(folder: Path) -> Registry:
-    """Return the registry in *folder*."""
-    return Registry.open(f"sqlite:///{folder / 'leeway.db'}", folder / "artifacts")

@@ -10,7 +10,8 @@ The baseline job is stubbed: it freezes the bins and counts nothing, since Flink
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from registry import ingest
 from registry.records import Incident
 from registry.sql import Registry
 from retrain_flows.bootstrap import bootstrap
+from retrain_flows.job import Job
 from retrain_flows.policy import Gate, Retrain, Signals
 from retrain_flows.workspace import Workspace
 
@@ -118,6 +120,22 @@ def workspace(folder: Path, registry: Registry, events: Events, **changes: Any) 
 def with_champion(ws: Workspace) -> None:
     """Train the champion on the first 20 days."""
     bootstrap(ws, start=START, end=START + 20 * DAY, actor="ann", now=NOW)
+
+
+def open_registry(folder: Path) -> Registry:
+    """Return the registry in *folder*."""
+    return Registry.open(f"sqlite:///{folder / 'leeway.db'}", folder / "artifacts")
+
+
+@contextmanager
+def open_job(project: str, model: str) -> Iterator[Job]:
+    """Open the world in the folder *project*, as a flow does in its own process; its replay finds nothing."""
+    assert model == SCHEMA.model
+    folder = Path(project)
+    events = Events(predictions=Source(path=str(folder / "predictions")), labels=Source(path=str(folder / "labels")))
+    changes = json.loads((folder / "retrain.json").read_text())
+    with open_registry(folder) as registry:
+        yield Job(workspace(folder, registry, events, **changes), lambda start, end: [], 30 * DAY)
 
 
 def report(end: datetime, signal: Signal = Signal.PERFORMANCE, verdict: Verdict = Verdict.DRIFT) -> Report:

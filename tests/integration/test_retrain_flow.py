@@ -1,0 +1,112 @@
+"""The flows on a real Prefect server: what they do is in the registry, what they tell is in Prefect's artifacts.
+
+The baseline job is a stub (`tests/unit/retraining/world.py`), since Flink is not the subject; everything else is real.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from features import errors
+from registry import moves, queries
+from registry.records import Action, RunState
+from registry.sql import Registry
+from retrain_flows import server
+from retrain_flows.job import Where
+from tests.unit.retraining import world
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="session")
+def flows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Yield the flows, with a Prefect server of the session's own behind them."""
+    os.environ.update(server.settings(tmp_path_factory.mktemp("prefect")))
+    from prefect.testing.utilities import prefect_test_harness  # reads the settings when it is imported
+
+    from retrain_flows import flows
+
+    with prefect_test_harness(server_startup_timeout=120):
+        yield flows
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[Registry]:
+    """Yield the registry of a world with a champion; `retrain.json` beside it sets the policy that flows will see."""
+    events = world.write_events(tmp_path)
+    (tmp_path / "retrain.json").write_text("{}")
+    with world.open_registry(tmp_path) as opened:
+        world.with_champion(world.workspace(tmp_path, opened, events))
+        yield opened
+
+
+@pytest.fixture
+def where(tmp_path: Path) -> Where:
+    """Return where a flow finds the world."""
+    return Where(opener=f"{world.HERE}:open_job", project=str(tmp_path), model="m")
+
+
+def artifacts(key: str) -> Any:
+    """Return the newest artifact of *key* in Prefect."""
+    from prefect.artifacts import Artifact
+
+    return Artifact.get(key)
+
+
+def test_an_incident_becomes_a_champion_through_prefect(flows: Any, registry: Registry, where: Where) -> None:
+    """Incident, decision, run and promotion in the registry; checks, story and comparison for people in Prefect."""
+    with where.open() as job:
+        (incident,) = world.drift(job.workspace)
+    (outcome,) = flows.react_flow(where, as_of=world.AS_OF)
+    run = queries.runs(registry, "m")[0]
+    story, checks = artifacts("m-retrain"), artifacts("m-gate")
+    page = Path(where.project) / ".leeway" / "html" / f"m-run-{run.id}.html"
+
+    assert ("incident 1", True) == (outcome.subject, outcome.result.startswith("retrain promoted"))
+    assert "baseline replaced by v2" == queries.incident(registry, incident.id).resolution
+    assert (RunState.PROMOTED, world.AS_OF) == (run.state, run.as_of)
+    assert run.flow_run is not None
+    assert "# m: retrain promoted" in story.data
+    assert page.name in story.data
+    assert [c.name for c in queries.checks(registry, run.id)] == [row["check"] for row in json.loads(checks.data)]
+    assert page.stat().st_size > 100_000
+    assert [] == flows.react_flow(where, as_of=world.AS_OF)
+
+
+def test_the_same_decision_again_changes_nothing(flows: Any, registry: Registry, where: Where) -> None:
+    """Prefect may run a flow twice; the second run returns the first one's result."""
+    decision = moves.record_decision(registry, model="m", incident_id=None, action=Action.RETRAIN, because=["by hand"],
+                                     actor="ann", now=world.NOW)  # fmt: skip
+    first, second = (flows.retrain_flow(where, decision.id, world.AS_OF) for _ in range(2))
+    assert (first, ["bootstrap", "promote"]) == (second, [p.kind for p in queries.promotions(registry, "m")])
+
+
+def test_a_trainer_that_raises_fails_the_flow_run_and_tells_why(flows: Any, registry: Registry, where: Where) -> None:
+    """The user's exception reaches Prefect, the reason the registry, and the story says so."""
+    Path(where.project, "retrain.json").write_text(json.dumps({"trainer": f"{world.HERE}:broken"}))
+    decision = moves.record_decision(registry, model="m", incident_id=None, action=Action.RETRAIN, because=["by hand"],
+                                     actor="ann", now=world.NOW)  # fmt: skip
+    with pytest.raises(errors.TrainerError, match="broken raised KeyError"):
+        flows.retrain_flow(where, decision.id, world.AS_OF)
+    run = queries.runs(registry, "m")[0]
+    assert (RunState.FAILED, True) == (run.state, run.reason in artifacts("m-retrain").data)
+
+
+def test_an_audit_that_finds_nothing_to_compare_says_so(flows: Any, registry: Registry, where: Where) -> None:
+    """The result is on record, and its text an artifact."""
+    done = flows.audit_flow(where, end=world.AS_OF)
+    assert (done, False) == (queries.audits(registry, "m")[-1], done.passed)
+    assert "nothing to compare" in artifacts("m-audit").data
+
+
+def test_a_decision_that_is_not_there_is_not_found(flows: Any, registry: Registry, where: Where) -> None:
+    """Nothing is started."""
+    with pytest.raises(errors.NotFound, match="m has no decision 99"):
+        flows.retrain_flow(where, 99)
+    assert [] == queries.runs(registry, "m")
