@@ -6,7 +6,7 @@ lease of one that died runs out, and another takes over. Receivers tell a messag
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -47,7 +47,7 @@ class Delivered:
 
 def lease(alerts: Alerts) -> timedelta:
     """Return how long a claim lasts: longer than the slowest batch, where each connection and answer times out."""
-    return GRACE + timedelta(seconds=2 * alerts.timeout_seconds) * (BATCH // WORKERS)
+    return GRACE + timedelta(seconds=alerts.timeout_seconds) * (guard.TRIES + 1) * (BATCH // WORKERS)
 
 
 def post(target: guard.Target, text: str, headers: Mapping[str, str], timeout: float) -> retry.Reply:
@@ -65,7 +65,8 @@ def post(target: guard.Target, text: str, headers: Mapping[str, str], timeout: f
         ):
             return retry.Reply(answer.status_code, headers=dict(answer.headers))
     except httpx.HTTPError as error:
-        return retry.Reply(error=f"{type(error).__name__}: {error}".rstrip(": "))
+        unreachable = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+        return retry.Reply(error=f"{type(error).__name__}: {error}".rstrip(": "), unreachable=unreachable)
 
 
 def deliver(
@@ -85,6 +86,15 @@ def deliver(
     return Delivered(states.count("delivered"), states.count("pending"), states.count("dead"))
 
 
+def _first_reached(replies: Iterable[retry.Reply]) -> retry.Reply:
+    """Return the first reply from an address that could be reached, trying no further; else the last failure."""
+    reply = retry.Reply(error="the name has no address")
+    for reply in replies:
+        if not reply.unreachable:
+            break
+    return reply
+
+
 @dataclass(frozen=True)
 class _Batch:
     """What the attempts of one call have in common."""
@@ -102,12 +112,13 @@ class _Batch:
             return retry.Reply(error="the project file has no endpoint of this name any more", final=True)
         try:
             hook = sign.signer(endpoint, self.environ)
-            target = guard.target(endpoint)
+            targets = guard.targets(endpoint)
         except errors.DeliveryError as error:
             return retry.Reply(error=str(error))
         text = sign.body(message)
         headers = sign.headers(hook, message.id, text, now=self.now)
-        return self.send(target, text, headers, self.alerts.timeout_seconds)
+        replies = (self.send(target, text, headers, self.alerts.timeout_seconds) for target in targets)
+        return _first_reached(replies)
 
     def mark(self, reg: Registry, delivery: records.Delivery, reply: retry.Reply) -> str:
         """Write down what came of an attempt, and return the delivery's new state."""

@@ -20,12 +20,14 @@ from features import errors
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], Sequence[str]]
 
+TRIES: Final = 3
+"""Addresses of one name that are tried in turn while none of them answers."""
 NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where one attempt connects: *url* holds the judged address, *host* and *name* what the receiver expects.
+    """Where an attempt connects: *url* holds the judged address, *host* and *name* what the receiver expects.
 
     *host* is the Host header; *name* is the name that TLS asks for and checks the certificate against.
     """
@@ -41,18 +43,22 @@ def look_up(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-def target(endpoint: Endpoint, *, resolve: Resolve = look_up) -> Target:
-    """Return where to connect for *endpoint*, or raise DeliveryError where an alert must not go.
+def targets(endpoint: Endpoint, *, resolve: Resolve = look_up) -> tuple[Target, ...]:
+    """Return where to connect for *endpoint*, best first, or raise DeliveryError where an alert must not go.
 
     Refused: a user name or password in the URL; any address that is neither public nor loopback; plain ``http`` to any
-    but loopback. One bad address among many refuses them all.
+    but loopback. One bad address among many refuses them all; of the good ones, the first TRIES are returned.
     """
     url = _parse(endpoint)
     addresses = _addresses(endpoint, url, resolve)
     for address in addresses:
         _judge(endpoint, url, address)
+    return tuple(_target(url, address) for address in addresses[:TRIES])
+
+
+def _target(url: httpx.URL, address: Address) -> Target:
     return Target(
-        url=str(url.copy_with(host=str(addresses[0]))),
+        url=str(url.copy_with(host=str(address))),
         host=url.netloc.decode("ascii"),
         name=url.raw_host.decode("ascii"),
     )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from collections import Counter
+from fnmatch import fnmatchcase
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 EVENTS = (
     "incident.opened", "incident.resolved", "decision.made", "model.promoted", "model.rolled_back", "retrain.rejected",
@@ -20,6 +23,15 @@ class Endpoint(BaseModel):
     secret_env: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$")
     events: tuple[str, ...] = Field(("*",), description="types to send; `*` is all, `incident.*` a family")
 
+    @field_validator("events")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in value:
+            if not any(fnmatchcase(event, pattern) for event in EVENTS):
+                msg = f"{pattern!r} is no type of event; there are {', '.join(EVENTS)}"
+                raise ValueError(msg)
+        return value
+
 
 class Alerts(BaseModel):
     """All receivers, and how hard to try."""
@@ -29,3 +41,12 @@ class Alerts(BaseModel):
     endpoints: tuple[Endpoint, ...] = ()
     attempts: int = Field(8, ge=1, le=20)
     timeout_seconds: float = Field(15, gt=0, le=60)
+
+    @field_validator("endpoints")
+    @classmethod
+    def _distinct(cls, value: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
+        twice = [name for name, n in Counter(e.name for e in value).items() if n > 1]
+        if twice:
+            msg = f"two endpoints are called {twice[0]!r}; deliveries are told apart by the name"
+            raise ValueError(msg)
+        return value

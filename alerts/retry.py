@@ -24,12 +24,14 @@ GONE: Final = 410
 class Reply:
     """What came of one attempt: a status, or an *error* in words where there was none.
 
-    *final* says that trying again cannot help.
+    *unreachable* says that nothing was sent, so that another address may be tried at once; *final* that trying again
+    cannot help.
     """
 
     status: int | None = None
     error: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    unreachable: bool = False
     final: bool = False
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -49,6 +50,12 @@ class Receiver:
         return Alerts.model_validate({"endpoints": [{"name": "ops", "url": self.url, "secret_env": "OPS_KEY"}], **more})
 
 
+class Server(ThreadingHTTPServer):
+    """Lets as many deliverers queue as the tests start; the default of five resets the connections of the rest."""
+
+    request_queue_size = 256
+
+
 @contextmanager
 def receiver(*statuses: int, headers: dict[str, str] | None = None) -> Iterator[Receiver]:
     """Serve a Receiver on a free loopback port."""
@@ -66,7 +73,7 @@ def receiver(*statuses: int, headers: dict[str, str] | None = None) -> Iterator[
         def log_message(self, *args: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", 0), Handler)
     far.url = f"http://127.0.0.1:{server.server_port}/hook"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -173,6 +180,18 @@ def test_a_closed_port_is_a_failed_attempt(reg: Registry) -> None:
     assert queries.deliveries(reg)[0].error.startswith("ConnectError: ")
 
 
+def test_another_address_of_the_name_is_tried(reg: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`localhost` may mean ::1 first while the receiver listens on 127.0.0.1: a failed connection is no attempt."""
+    monkeypatch.setattr(guard, "targets", functools.partial(guard.targets, resolve=lambda *_: ["::1", "127.0.0.1"]))
+    happen(reg)
+    with receiver(200) as far:
+        far.url = far.url.replace("127.0.0.1", "localhost")
+        done = deliver(reg, far.alerts(), now=NOW, environ=ENVIRON)
+
+    assert Delivered(sent=1) == done
+    assert 1 == queries.deliveries(reg)[0].attempts
+
+
 def test_the_proxy_of_the_environment_is_not_used(reg: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     """A message goes straight to the judged address, whatever HTTP_PROXY says."""
     happen(reg)
@@ -190,6 +209,7 @@ def test_two_deliverers_at_once_send_each_message_once(reg: Registry) -> None:
     with receiver(200) as far, ThreadPoolExecutor(4) as pool:
         done = list(pool.map(lambda _: deliver(reg, far.alerts(), now=NOW, environ=ENVIRON), range(4)))
 
+    assert [] == [d.error for d in queries.deliveries(reg, state="pending")]
     assert 40 == sum(d.sent for d in done)
     assert len(set(far.ids)) == len(far.ids) == 40
 

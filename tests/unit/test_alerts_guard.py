@@ -24,18 +24,28 @@ def _resolver(*addresses: str) -> guard.Resolve:
 
 def test_the_connection_goes_to_the_address_that_was_judged() -> None:
     """The name is kept for TLS and the Host header; the URL holds the address, so no second look-up can differ."""
-    target = guard.target(
-        _endpoint("https://hooks.example.com:8443/a?b=1"), resolve=_resolver("93.184.216.34", "8.8.8.8")
+    found = guard.targets(
+        _endpoint("https://hooks.example.com:8443/a?b=1"), resolve=_resolver("8.8.8.8", "2606:4700::1")
     )
 
-    expected = guard.Target("https://93.184.216.34:8443/a?b=1", "hooks.example.com:8443", "hooks.example.com")
-    assert expected == target
+    host, name = "hooks.example.com:8443", "hooks.example.com"
+    first = guard.Target("https://8.8.8.8:8443/a?b=1", host, name)
+    assert (first, guard.Target("https://[2606:4700::1]:8443/a?b=1", host, name)) == found
+
+
+def test_only_so_many_addresses_are_tried() -> None:
+    """A name with a hundred addresses does not take a hundred time-outs; all of them are judged."""
+    many = [f"8.8.8.{i}" for i in range(100)]
+
+    assert 3 == len(guard.targets(_endpoint("https://many.example/"), resolve=_resolver(*many)))
+    with pytest.raises(errors.DeliveryError):
+        guard.targets(_endpoint("https://many.example/"), resolve=_resolver(*many, "10.0.0.1"))
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"])
 def test_plain_http_is_for_loopback(address: str) -> None:
     """A receiver on this machine needs no TLS."""
-    assert guard.target(_endpoint("http://relay:9/"), resolve=_resolver(address)).host == "relay:9"
+    assert ["relay:9"] == [t.host for t in guard.targets(_endpoint("http://relay:9/"), resolve=_resolver(address))]
 
 
 @pytest.mark.parametrize("port", [80, 443])
@@ -47,7 +57,7 @@ def test_the_look_up_is_asked_for_the_port_of_the_scheme(port: int) -> None:
         asked.append((host, port))
         return ["127.0.0.1"]
 
-    guard.target(_endpoint({80: "http", 443: "https"}[port] + "://bücher.example/"), resolve=resolve)
+    guard.targets(_endpoint({80: "http", 443: "https"}[port] + "://bücher.example/"), resolve=resolve)
 
     assert [("xn--bcher-kva.example", port)] == asked
 
@@ -62,13 +72,13 @@ def test_the_look_up_is_asked_for_the_port_of_the_scheme(port: int) -> None:
 def test_an_address_inside_is_refused(address: str) -> None:
     """Private, shared, link-local (cloud metadata), multicast and unspecified addresses, in any IPv6 clothes."""
     with pytest.raises(errors.DeliveryError, match=r"endpoint 'ops' is refused: 'inside\.example' is .* not public"):
-        guard.target(_endpoint("https://inside.example/"), resolve=_resolver(address))
+        guard.targets(_endpoint("https://inside.example/"), resolve=_resolver(address))
 
 
 def test_one_bad_address_among_many_refuses() -> None:
     """A name that answers with a public and a private address is not trusted to be called by the public one."""
     with pytest.raises(errors.DeliveryError, match=r"10\.0\.0\.1"):
-        guard.target(_endpoint("https://both.example/"), resolve=_resolver("93.184.216.34", "10.0.0.1"))
+        guard.targets(_endpoint("https://both.example/"), resolve=_resolver("93.184.216.34", "10.0.0.1"))
 
 
 @pytest.mark.parametrize(
@@ -84,7 +94,7 @@ def test_one_bad_address_among_many_refuses() -> None:
 def test_a_bad_url_is_refused_in_words(url: str, what: str) -> None:
     """The message names the endpoint and the fault, the hint the remedy."""
     with pytest.raises(errors.DeliveryError, match=f"endpoint 'ops' is refused: .*{what}") as caught:
-        guard.target(_endpoint(url), resolve=_resolver("93.184.216.34"))
+        guard.targets(_endpoint(url), resolve=_resolver("93.184.216.34"))
 
     assert caught.value.hint
 
@@ -97,4 +107,4 @@ def test_a_name_that_nobody_knows_is_an_error_with_its_name() -> None:
         raise OSError(msg)
 
     with pytest.raises(errors.DeliveryError, match=r"cannot look up 'nowhere\.example'"):
-        guard.target(_endpoint("https://nowhere.example/"), resolve=resolve)
+        guard.targets(_endpoint("https://nowhere.example/"), resolve=resolve)

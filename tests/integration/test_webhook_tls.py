@@ -1,0 +1,102 @@
+"""Over TLS the receiver is known by its name, although the connection is made to the address that was judged."""
+
+from __future__ import annotations
+
+import datetime as dt
+import http.server
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from alerts import deliver, guard, retry
+from alerts.policy import Endpoint
+
+pytestmark = pytest.mark.slow
+
+NAME = "hooks.example.com"
+
+
+def certificate(path: Path, name: str) -> None:
+    """Write a self-signed certificate for *name*, with its key."""
+    key, who = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    now = dt.datetime.now(dt.timezone.utc)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(who)
+        .issuer_name(who)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    plain = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path.write_bytes(plain + made.public_bytes(pem))
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    hosts: list[str]
+
+    def do_POST(self) -> None:
+        """Take the message and remember which host was asked for."""
+        self.rfile.read(int(self.headers["content-length"]))
+        self.hosts.append(self.headers["host"])
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def receiver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, list[str]]]:
+    """A TLS server on loopback that shows a certificate for NAME, which this process trusts: its port and its hosts."""
+    pem = tmp_path / "receiver.pem"
+    certificate(pem, NAME)
+    monkeypatch.setattr("certifi.where", lambda: str(pem))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    hosts: list[str] = []
+    handler = type("Seen", (Handler,), {"hosts": hosts})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server.server_port, hosts
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def send(name: str, port: int) -> retry.Reply:
+    """Send something to *name*, whose only address is loopback."""
+    endpoint = Endpoint(name="ops", url=f"https://{name}:{port}/hook", secret_env="KEY")
+    (target,) = guard.targets(endpoint, resolve=lambda *_: ["127.0.0.1"])
+    return deliver.post(target, "{}", {}, 5)
+
+
+def test_the_certificate_is_checked_against_the_name(receiver: tuple[int, list[str]]) -> None:
+    """The name is what TLS asks for and what the Host header says, not the address."""
+    port, hosts = receiver
+
+    assert 204 == send(NAME, port).status
+    assert [f"{NAME}:{port}"] == hosts
+
+
+def test_a_certificate_of_another_name_is_refused(receiver: tuple[int, list[str]]) -> None:
+    """Whoever answers at the address must be who was meant; nothing is sent to anybody else."""
+    port, hosts = receiver
+    reply = send("other.example.com", port)
+
+    assert None is reply.status
+    assert "certificate verify failed" in reply.error
+    assert [] == hosts

@@ -1,0 +1,37 @@
+"""A slip in the alerts section is found when the project file is read, not when nobody is told."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from alerts.policy import EVENTS, Alerts, Endpoint
+
+
+def endpoint(name: str = "ops", *events: str) -> Endpoint:
+    """Return an endpoint that wants *events*."""
+    return Endpoint(name=name, url="https://example.com", secret_env="KEY", events=events or ("*",))
+
+
+@pytest.mark.parametrize("pattern", ["*", "incident.*", "*.finished", *EVENTS])
+def test_a_type_or_a_family_is_taken(pattern: str) -> None:
+    """Whatever can match something that happens."""
+    assert (pattern,) == endpoint("ops", pattern).events
+
+
+@pytest.mark.parametrize("pattern", ["", "incident", "incident.open", "incidents.*", "Incident.opened"])
+def test_a_type_that_never_happens_is_refused(pattern: str) -> None:
+    """A misspelt type would be silence; the error lists those there are."""
+    with pytest.raises(ValidationError, match=r"is no type of event; there are incident\.opened, "):
+        endpoint("ops", pattern)
+
+
+def test_two_endpoints_of_one_name_are_refused() -> None:
+    """One of them would get nothing."""
+    with pytest.raises(ValidationError, match="two endpoints are called 'ops'"):
+        Alerts(endpoints=(endpoint(), endpoint()))
+
+
+def test_names_that_differ_are_fine() -> None:
+    """The same receiver may be told twice under two names."""
+    assert 2 == len(Alerts(endpoints=(endpoint("a"), endpoint("b"))).endpoints)
