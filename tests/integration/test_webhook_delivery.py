@@ -16,10 +16,9 @@ from pathlib import Path
 import pytest
 from standardwebhooks import Webhook
 
-from alerts import deliver as delivering
-from alerts import guard, retry
+from alerts import guard
 from alerts.deliver import Delivered, deliver
-from alerts.policy import Alerts, Endpoint
+from alerts.policy import Alerts
 from registry import moves, queries
 from registry.records import Action
 from registry.sql import Registry
@@ -142,16 +141,6 @@ def test_a_receiver_that_is_gone_gets_no_second_attempt(reg: Registry) -> None:
     assert ("dead", "HTTP 410: the receiver wants no more") == (delivery.state, delivery.error)
 
 
-def test_attempts_end_and_the_last_error_stays(reg: Registry) -> None:
-    """A receiver that is down for good leaves a dead delivery with the status it gave."""
-    happen(reg)
-    with receiver(503) as far:
-        seen = [deliver(reg, far.alerts(attempts=3), now=NOW + timedelta(hours=h), environ=ENVIRON) for h in range(5)]
-
-    assert [Delivered(failed=1), Delivered(failed=1), Delivered(dead=1), Delivered(), Delivered()] == seen
-    assert ["HTTP 503"] == [d.error for d in queries.deliveries(reg, state="dead")]
-
-
 def test_retry_after_is_honoured(reg: Registry) -> None:
     """A receiver that asks for an hour gets it."""
     happen(reg)
@@ -212,57 +201,3 @@ def test_two_deliverers_at_once_send_each_message_once(reg: Registry) -> None:
     assert [] == [d.error for d in queries.deliveries(reg, state="pending")]
     assert 40 == sum(d.sent for d in done)
     assert len(set(far.ids)) == len(far.ids) == 40
-
-
-def test_what_a_dead_deliverer_claimed_is_sent_after_its_lease(reg: Registry) -> None:
-    """A crash between claim and answer costs a delay, never a message."""
-    happen(reg)
-
-    def crash(*args: object) -> retry.Reply:
-        raise KeyboardInterrupt
-
-    with receiver(200) as far:
-        alerts = far.alerts()
-        with pytest.raises(KeyboardInterrupt):
-            deliver(reg, alerts, now=NOW, environ=ENVIRON, send=crash)
-        leased = deliver(reg, alerts, now=NOW + delivering.lease(alerts) / 2, environ=ENVIRON)
-        expired = deliver(reg, alerts, now=NOW + delivering.lease(alerts), environ=ENVIRON)
-
-    assert (Delivered(), Delivered(sent=1)) == (leased, expired)
-
-
-def test_one_endpoint_without_its_key_does_not_silence_the_others(reg: Registry) -> None:
-    """A fault of one endpoint's set-up is on record for that endpoint; the message reaches the other."""
-    happen(reg)
-    with receiver(200) as far:
-        broken = Endpoint(name="pager", url="https://pager.example", secret_env="PAGER_KEY")
-        alerts = Alerts(endpoints=(broken, *far.alerts().endpoints))
-        done = deliver(reg, alerts, now=NOW, environ=ENVIRON)
-
-    assert Delivered(sent=1, failed=1) == done
-    assert "PAGER_KEY, is not set" in queries.deliveries(reg, endpoint="pager")[0].error
-
-
-def test_an_endpoint_gets_only_what_it_wants(reg: Registry) -> None:
-    """`events` chooses by type."""
-    happen(reg)
-    with receiver(200) as far:
-        endpoint = far.alerts().endpoints[0].model_copy(update={"events": ("incident.*",)})
-        done = deliver(reg, Alerts(endpoints=(endpoint,)), now=NOW, environ=ENVIRON)
-
-    assert Delivered() == done
-
-
-def test_a_delivery_to_an_endpoint_that_left_the_project_dies(reg: Registry) -> None:
-    """Nobody is left to send to, and the delivery says so."""
-    happen(reg)
-
-    def busy(target: guard.Target, *args: object) -> retry.Reply:
-        return retry.Reply(503)
-
-    with receiver(200) as far:
-        deliver(reg, far.alerts(), now=NOW, environ=ENVIRON, send=busy)
-    done = deliver(reg, Alerts(), now=NOW + timedelta(minutes=1), environ=ENVIRON)
-
-    assert Delivered(dead=1) == done
-    assert "no endpoint of this name" in queries.deliveries(reg)[0].error

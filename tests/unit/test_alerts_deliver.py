@@ -1,0 +1,126 @@
+"""Who gets which message, and what is on record when somebody does not; sent to a function instead of a server."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from alerts import deliver as delivering
+from alerts import retry
+from alerts.deliver import Delivered, deliver
+from alerts.policy import Alerts, Endpoint
+from registry import moves, queries
+from registry.records import Action
+from registry.sql import Registry
+
+NOW = datetime(2024, 1, 1, tzinfo=timezone.utc)
+KEY = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+ENVIRON = {"OPS_KEY": KEY}
+OPS = Endpoint(name="ops", url="http://127.0.0.1:9/ops", secret_env="OPS_KEY")
+ALERTS = Alerts(endpoints=(OPS,))
+
+
+@pytest.fixture
+def reg(tmp_path: Path) -> Iterator[Registry]:
+    """A registry with one message in its outbox."""
+    with Registry.open(f"sqlite:///{tmp_path}/leeway.db", tmp_path / "artifacts") as made:
+        moves.add_model(made, model="flights", task="binary", now=NOW)
+        happen(made)
+        yield made
+
+
+def happen(reg: Registry) -> None:
+    """Put a message of type `decision.made` into the outbox."""
+    moves.record_decision(
+        reg, model="flights", incident_id=None, action=Action.NOTHING, because=["a test"], actor="test", now=NOW
+    )
+
+
+def taken(*_: object) -> retry.Reply:
+    """Answer as a receiver that takes everything."""
+    return retry.Reply(204)
+
+
+def down(*_: object) -> retry.Reply:
+    """Answer as a receiver that is down."""
+    return retry.Reply(503)
+
+
+def test_attempts_end_and_the_last_error_stays(reg: Registry) -> None:
+    """A receiver that is down for good leaves a dead delivery with the status it gave."""
+    three = ALERTS.model_copy(update={"attempts": 3})
+    seen = [deliver(reg, three, now=NOW + timedelta(hours=h), environ=ENVIRON, send=down) for h in range(5)]
+
+    assert [Delivered(failed=1), Delivered(failed=1), Delivered(dead=1), Delivered(), Delivered()] == seen
+    assert ["HTTP 503"] == [d.error for d in queries.deliveries(reg, state="dead")]
+
+
+def test_what_a_dead_deliverer_claimed_is_sent_after_its_lease(reg: Registry) -> None:
+    """A crash between claim and answer costs a delay, never a message."""
+
+    def crash(*_: object) -> retry.Reply:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        deliver(reg, ALERTS, now=NOW, environ=ENVIRON, send=crash)
+    lease = delivering.lease(ALERTS)
+    leased = deliver(reg, ALERTS, now=NOW + lease / 2, environ=ENVIRON, send=taken)
+    expired = deliver(reg, ALERTS, now=NOW + lease, environ=ENVIRON, send=taken)
+
+    assert (Delivered(), Delivered(sent=1)) == (leased, expired)
+
+
+def test_a_lease_outlasts_the_slowest_batch() -> None:
+    """Every address of every message timing out in turn, and the answer of the last one too."""
+    rounds = delivering.BATCH / delivering.WORKERS
+
+    assert timedelta(seconds=15 * (3 + 1) * rounds) < delivering.lease(ALERTS) < timedelta(minutes=5)
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        (Endpoint(name="pager", url="https://pager.example", secret_env="PAGER_KEY"), "PAGER_KEY, is not set"),
+        (Endpoint(name="pager", url="https://10.0.0.1/", secret_env="OPS_KEY"), "an address that is not public"),
+    ],
+)
+def test_one_endpoint_that_is_set_up_wrong_does_not_silence_the_others(
+    reg: Registry, broken: Endpoint, said: str
+) -> None:
+    """A missing key or a refused address is on record for that endpoint; the message reaches the other."""
+    done = deliver(reg, Alerts(endpoints=(broken, OPS)), now=NOW, environ=ENVIRON, send=taken)
+
+    assert Delivered(sent=1, failed=1) == done
+    assert said in queries.deliveries(reg, endpoint="pager")[0].error
+
+
+def test_an_endpoint_gets_only_what_it_wants(reg: Registry) -> None:
+    """`events` chooses by type or family."""
+    wants = {"a": ("incident.*",), "b": ("decision.*",), "c": ("model.promoted", "decision.made")}
+    endpoints = tuple(OPS.model_copy(update={"name": name, "events": events}) for name, events in wants.items())
+
+    deliver(reg, Alerts(endpoints=endpoints), now=NOW, environ=ENVIRON, send=taken)
+
+    assert ["b", "c"] == [d.endpoint for d in queries.deliveries(reg)]
+
+
+def test_a_delivery_to_an_endpoint_that_left_the_project_dies(reg: Registry) -> None:
+    """Nobody is left to send to, and the delivery says so."""
+    deliver(reg, ALERTS, now=NOW, environ=ENVIRON, send=down)
+    done = deliver(reg, Alerts(), now=NOW + timedelta(minutes=1), environ=ENVIRON, send=taken)
+
+    assert Delivered(dead=1) == done
+    assert "no endpoint of this name" in queries.deliveries(reg)[0].error
+
+
+def test_more_than_a_batch_takes_more_than_a_call(reg: Registry) -> None:
+    """A call sends one batch; total is 0 once all are sent."""
+    for _ in range(delivering.BATCH):
+        happen(reg)
+    seen = [deliver(reg, ALERTS, now=NOW, environ=ENVIRON, send=taken).total for _ in range(3)]
+
+    assert [delivering.BATCH, 1, 0] == seen
