@@ -138,6 +138,26 @@ def test_a_migration_that_fails_changes_nothing(old: Registry) -> None:
         assert "latest" not in {column["name"] for column in sa.inspect(c).get_columns("window_reports")}
 
 
+def test_a_migration_may_rebuild_a_table_that_others_refer_to(
+    full: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite can only alter a table by making it anew; the rows of it and of those that refer to it stay."""
+    shutil.copytree(migrate.folder(), tmp_path / "alembic")
+    monkeypatch.setattr(migrate, "folder", lambda: tmp_path / "alembic")
+    (tmp_path / "alembic" / "versions" / "0003_rebuild.py").write_text(
+        "from alembic import op\n"
+        "revision, down_revision = '0003', '0002'\n"
+        "def upgrade():\n"
+        "    with op.batch_alter_table('versions', recreate='auto') as batch:\n"
+        "        batch.alter_column('mode', nullable=True)\n"
+    )
+    before = make.everything(full)
+    full.migrate()
+    assert before == make.everything(full)
+    with pytest.raises(RegistryError, match="refuses"), full.write() as c:
+        c.execute(tables.versions.delete())
+
+
 def test_an_old_registry_must_be_upgraded_by_hand(old: Registry, bare_url: str, tmp_path: Path) -> None:
     """Opening never migrates data that are there: the error says which command does."""
     old.migrate("0001")

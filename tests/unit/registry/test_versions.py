@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta, timezone
 from itertools import product
 
 import pytest
@@ -143,3 +144,12 @@ def test_a_time_without_a_zone_is_refused(reg: Registry) -> None:
     """Nobody could tell which moment a naive time means."""
     with pytest.raises(RegistryError, match="has no time zone"):
         moves.add_model(reg, model="m", task="binary", now=make.NOW.replace(tzinfo=None))
+
+
+def test_a_time_in_another_zone_is_the_same_moment(reg: Registry) -> None:
+    """It is kept and read back in UTC."""
+    make.model(reg)
+    there = make.NOW.astimezone(timezone(timedelta(hours=5, minutes=30)))
+    moves.add_version(reg, Version(model="m", version="v1", mode="static", created_at=there))
+    read = queries.version(reg, "m", "v1").created_at
+    assert (make.NOW, timedelta(0)) == (read, read.utcoffset())
