@@ -84,11 +84,12 @@ def _compare_windows(ws: Workspace, start: datetime, end: datetime, replay: Repl
         notes.findings.append(f"no window of {start:%Y-%m-%d} to {end:%Y-%m-%d} is on record: nothing to compare")
     both = stored.keys() & again.keys()
     differ = {key for key in both if stored[key].counts != again[key].counts}
-    notes.numbers |= {"windows": len(stored), "equal": len(both) - len(differ), "different": len(differ),
-                      "not_replayed": len(stored.keys() - both), "not_stored": len(again.keys() - both)}  # fmt: skip
+    gone, new = stored.keys() - both, again.keys() - both
+    sizes = {"equal": both - differ, "different": differ, "not_replayed": gone, "not_stored": new}
+    notes.numbers |= {"windows": len(stored), **{f"windows_{name}": len(keys) for name, keys in sizes.items()}}
     notes.several("windows have other counts when counted again (late events?)", _names(differ))
-    notes.several("windows are on record but not in the events", _names(stored.keys() - both))
-    notes.several("windows are in the events but not on record", _names(again.keys() - both))
+    notes.several("windows are on record but not in the events", _names(gone))
+    notes.several("windows are in the events but not on record", _names(new))
 
 
 def _names(keys: set[Key]) -> list[str]:

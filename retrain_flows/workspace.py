@@ -100,10 +100,8 @@ def read(ws: Workspace) -> History:
     table, rejected = made.table, len(made.rejects)
     if ws.events.history is not None:
         before = read_requests(ws.schema, Path(ws.events.history.path))
-        table, rejected = (
-            pa.concat_tables([before.table.select(table.column_names), table]),
-            rejected + len(before.rejects),
-        )
+        table = pa.concat_tables([before.table.select(table.column_names), table])
+        rejected += len(before.rejects)
     if ws.events.labels is None:
         return History(table, codec.empty(ws.schema, "labels"), rejected)
     known = codec.read_events(ws.schema, "labels", Path(ws.events.labels.path))
