@@ -120,20 +120,21 @@ def _read_jsonl(chunk: sources.Chunk, columns: list[str]) -> Raw:
     lines = data.split(b"\n")
     if not lines[-1]:
         lines.pop()
-    try:
-        table = pa_json.read_json(
-            io.BytesIO(data),
-            read_options=pa_json.ReadOptions(use_threads=False, block_size=max(len(data), 1) + 1),
-            parse_options=pa_json.ParseOptions(_sniff(lines, columns), unexpected_field_behavior="ignore"),
-        )
-    except (pa.ArrowException, ValueError):
-        return _read_jsonl_slowly(chunk, lines, columns)
-    if table.num_rows != len(lines):  # blank lines: row numbers would be wrong
-        return _read_jsonl_slowly(chunk, lines, columns)
-    return Raw(table, chunk.first + np.arange(table.num_rows))
+    for unknown in (pa.string(), pa.float64()):  # what the first lines leave open may be text or a number
+        try:
+            table = pa_json.read_json(
+                io.BytesIO(data),
+                read_options=pa_json.ReadOptions(use_threads=False, block_size=max(len(data), 1) + 1),
+                parse_options=pa_json.ParseOptions(_sniff(lines, columns, unknown), unexpected_field_behavior="ignore"),
+            )
+        except (pa.ArrowException, ValueError):
+            continue
+        if table.num_rows == len(lines):  # else there are blank lines, and row numbers would be wrong
+            return Raw(table, chunk.first + np.arange(table.num_rows))
+    return _read_jsonl_slowly(chunk, lines, columns)
 
 
-def _sniff(lines: list[bytes], columns: list[str]) -> pa.Schema:
+def _sniff(lines: list[bytes], columns: list[str], unknown: pa.DataType) -> pa.Schema:
     """Return the types of the first lines' values; a later value of another type makes the reader fall back."""
     kinds: dict[str, pa.DataType] = {}
     for line in lines[:50]:
@@ -142,7 +143,7 @@ def _sniff(lines: list[bytes], columns: list[str]) -> pa.Schema:
             value = record.get(name)
             if value is not None:
                 kinds[name] = _wider(kinds.get(name), _ARROW.get(type(value), pa.string()))
-    return pa.schema([(name, kinds.get(name, pa.string())) for name in columns])
+    return pa.schema([(name, kinds.get(name, unknown)) for name in columns])
 
 
 _ARROW = {bool: pa.bool_(), int: pa.int64(), float: pa.float64()}
