@@ -63,6 +63,7 @@ def write_whole(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        Path(name).chmod(0o644)  # mkstemp's files are their owner's alone; jobs may run as another user
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

@@ -106,8 +106,8 @@ def _follow(c: sa.Connection, new: Iterable[_Stored], rules: episodes.Rules) -> 
     changes: dict[int, episodes.Change] = {}
     for (_, _, _, signal), reports in sorted(seen.items(), key=lambda item: item[0]):
         for number, change in episodes.observe(c, signal, reports, rules).items():
-            known = changes.get(number)
-            changes[number] = known if known == episodes.Change.OPENED else change
+            if changes.get(number) is not episodes.Change.OPENED:
+                changes[number] = change
     return changes
 
 

@@ -72,6 +72,7 @@ def draft(message: str) -> Path:
     number = f"{int(head()) + 1:04}"
     with engine.connect() as c:
         command.revision(config(c), message, autogenerate=True, rev_id=number)
+    engine.dispose()
     return next(folder().glob(f"versions/{number}_*.py"))
 
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from features.errors import ArtifactError, IllegalMove, NotFound, StaleChampion
 from registry import ingest, moves, queries
-from registry.records import Champion, CheckResult, IncidentState, Promotion, RunState, VersionState
+from registry.records import Action, Champion, CheckResult, IncidentState, Promotion, RunState, VersionState
 from registry.sql import Registry
 from tests.unit.registry import make
 
@@ -211,6 +211,17 @@ def test_a_rollback_can_name_its_version(reg: Registry) -> None:
     with pytest.raises(IllegalMove, match="only a retired version"):
         make.rollback(reg, 3, "v4")
     assert make.rollback(reg, 3, "v1").to_version == "v1"
+
+
+def test_a_rollback_can_carry_out_a_decision(reg: Registry) -> None:
+    """The promotion on record names the decision to restore."""
+    make.champion(reg)
+    make.ready(reg, "v2")
+    make.promote(reg, "v2", 1)
+    decision = make.decide(reg, None, Action.RESTORE)
+    made = moves.rollback(reg, model="m", expected_generation=2, decision_id=decision.id, actor="ann", reason="worse",
+                          effective_at=make.NOW, now=make.NOW)  # fmt: skip
+    assert decision.id == made.decision_id
 
 
 def test_a_rollback_is_guarded_like_a_promotion(reg: Registry) -> None:
