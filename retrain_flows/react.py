@@ -13,6 +13,7 @@ from features import errors
 from monitors.report import Stage
 from registry import chain, moves, queries
 from registry.records import Action, Decision, Incident, RetrainRun, RunState
+from registry.sql import Registry
 from retrain_flows import candidates, dataset, decide, retrain, workspace
 from retrain_flows.retrain import Order
 from retrain_flows.workspace import Workspace
@@ -43,7 +44,9 @@ def react(
     moment = as_of or clock(ws)
     if moment is None:
         return []
-    outcomes = [_carry_out(ws, Order(decision, moment, now), execute) for decision in _unfinished(ws)]
+    outcomes = [
+        _carry_out(ws, Order(decision, moment, now), execute) for decision in _unfinished(ws.registry, ws.model)
+    ]
     for incident in queries.undecided(ws.registry, ws.model):
         # A promotion a moment ago may have resolved this one too.
         if queries.decision_of(ws.registry, incident.id) is None:
@@ -55,6 +58,11 @@ def clock(ws: Workspace) -> datetime | None:
     """Return the event time that monitoring has come to: the end of the newest window reported, None before any."""
     ends = [queries.newest_window(ws.registry, ws.model, stage) for stage in Stage]
     return max((end for end in ends if end is not None), default=None)
+
+
+def idle(reg: Registry, model: str) -> bool:
+    """Return whether nothing waits: no incident for its decision, no decision for its run."""
+    return not queries.undecided(reg, model) and not list(_unfinished(reg, model))
 
 
 def matured_rows(ws: Workspace, as_of: datetime) -> int:
@@ -110,9 +118,9 @@ def _last_retrain(ws: Workspace) -> datetime | None:
     return max((r.as_of for r in queries.runs(ws.registry, ws.model) if r.state in made), default=None)
 
 
-def _unfinished(ws: Workspace) -> Iterator[Decision]:
-    ended = {r.decision_id for r in queries.runs(ws.registry, ws.model) if r.state is not RunState.RUNNING}
-    for decision in queries.decisions(ws.registry, ws.model):
+def _unfinished(reg: Registry, model: str) -> Iterator[Decision]:
+    ended = {r.decision_id for r in queries.runs(reg, model) if r.state is not RunState.RUNNING}
+    for decision in queries.decisions(reg, model):
         if decision.action is Action.RETRAIN and decision.id not in ended:
             yield decision
 

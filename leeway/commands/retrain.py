@@ -1,0 +1,214 @@
+"""Retraining by hand and by schedule: `leeway retrain`, `react`, `promote`, `rollback`, `audit`, `flows serve`."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from datetime import datetime, timedelta
+from types import ModuleType
+from typing import Annotated
+
+import typer
+
+from features.errors import ProjectError
+from features.window import UTC, parse_span
+from leeway import context, show, wiring
+from leeway.context import Context
+from leeway.project import Model
+from registry import moves, queries
+from registry.records import Action, Promotion, RetrainRun, RunState
+from retrain_flows import bootstrap, material, server
+from retrain_flows import react as reactions
+
+ModelName = Annotated[str | None, typer.Option("--model", "-m", help="The model, where the project has several.")]
+When = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="In UTC.")]
+AsOf = Annotated[
+    datetime | None,
+    typer.Option(
+        formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
+        help="Event time whose knowledge may be used, in UTC; the newest window reported, if absent.",
+    ),
+]
+Because = Annotated[str, typer.Option("--because", help="Why; it is put on record.")]
+Actor = Annotated[str, typer.Option(envvar="LEEWAY_ACTOR", help="Who; it is put on record.")]
+
+scheduled = typer.Typer(name="flows", no_args_is_help=True, help="Run retrains and audits by schedule, on Prefect.")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container need not know the name of its user
+        return "user"
+
+
+USER = _user()
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to *app*."""
+    for command in (retrain, react, promote, rollback, audit):
+        app.command()(command)
+    app.add_typer(scheduled)
+
+
+def retrain(  # noqa: PLR0913 - one parameter an option
+    ctx: typer.Context,
+    model: ModelName = None,
+    first: Annotated[bool, typer.Option("--first", help="Train the first version; there is no gate for it.")] = False,
+    start: When = None,
+    end: When = None,
+    as_of: AsOf = None,
+    because: Because = "by hand",
+    actor: Actor = USER,
+) -> None:
+    """Train a challenger now and promote it if it passes the gate. Exit code 1 if it does not.
+
+    With --first: train the first version on the labelled events of --start to --end (`baseline` of the project file).
+    """
+    with context.open(ctx.obj) as opened:
+        chosen = opened.model(model)
+        if first:
+            _say_promoted(_bootstrap(opened, chosen, _utc(start), _utc(end), actor))
+            return
+        run = _retrain(opened, chosen, _utc(as_of), because, actor)
+    show.note(f"Run {run.id} of {run.model}: {run.state.value}. {run.reason}")
+    if run.state is not RunState.PROMOTED:
+        raise typer.Exit(1)
+
+
+def _bootstrap(opened: Context, model: Model, start: datetime | None, end: datetime | None, actor: str) -> Promotion:
+    known = model.baseline
+    begin = start or (known.start if known else None)
+    until = end or (known.end if known else None)
+    if begin is None or until is None:
+        msg = f"no period is set to train {model.name} on"
+        raise ProjectError(msg, hint=f"set models.{model.name}.baseline in the project file, or give --start and --end")
+    with show.working(f"Training {model.name} on {begin:%Y-%m-%d} to {until:%Y-%m-%d}, then counting its baseline"):
+        ws = wiring.workspace(opened, model)
+        return bootstrap.bootstrap(ws, start=begin, end=until, actor=actor, now=datetime.now(UTC))
+
+
+def _retrain(opened: Context, model: Model, as_of: datetime | None, because: str, actor: str) -> RetrainRun:
+    reg, ws = opened.registry, wiring.workspace(opened, model)
+    material.champion_of(reg, model.name)  # said before anything is put on record
+    _ = ws.trainers
+    decision = moves.record_decision(
+        reg, model=model.name, incident_id=None, action=Action.RETRAIN, because=(because,), actor=actor,
+        now=datetime.now(UTC),
+    )  # fmt: skip
+    with show.working(f"Retraining {model.name}"):
+        done: RetrainRun = _flows(opened).retrain_flow(wiring.where(opened, model), decision.id, as_of)
+    return done
+
+
+def react(ctx: typer.Context, model: ModelName = None, as_of: AsOf = None) -> None:
+    """Decide about every incident that waits for it, and carry out what was decided. Safe to be called at any time."""
+    with context.open(ctx.obj) as opened:
+        names = [opened.model(model).name] if model else list(opened.project.models)
+        for name in names:
+            if reactions.idle(opened.registry, name):
+                show.note(f"{name}: nothing to do")
+                continue
+            with show.working(f"Looking at {name}"):
+                outcomes = _flows(opened).react_flow(wiring.where(opened, opened.model(name)), _utc(as_of))
+            show.table(name, ("subject", "result"), [(o.subject, o.result) for o in outcomes])
+
+
+def promote(ctx: typer.Context, version: str, because: Because, model: ModelName = None, actor: Actor = USER) -> None:
+    """Make VERSION the champion by hand, without a gate. The next audit will ask about it."""
+    with context.open(ctx.obj) as opened:
+        chosen, now = opened.model(model), datetime.now(UTC)
+        known = queries.champion(opened.registry, chosen.name)
+        done = moves.promote(
+            opened.registry, model=chosen.name, version=version, expected_generation=known.generation if known else 0,
+            effective_at=_event_time(opened, chosen, now), actor=actor, reason=because, now=now,
+        )  # fmt: skip
+        wiring.baselines(opened, chosen)
+    _say_promoted(done)
+
+
+def rollback(
+    ctx: typer.Context,
+    because: Because,
+    to: Annotated[str | None, typer.Option(help="The version; the one before the champion, if absent.")] = None,
+    model: ModelName = None,
+    actor: Actor = USER,
+) -> None:
+    """Make the version before the champion, or --to, champion again, with the baseline it had."""
+    with context.open(ctx.obj) as opened:
+        chosen, now = opened.model(model), datetime.now(UTC)
+        champion = material.champion_of(opened.registry, chosen.name)
+        done = moves.rollback(
+            opened.registry, model=chosen.name, expected_generation=champion.generation, to_version=to, actor=actor,
+            reason=because, effective_at=_event_time(opened, chosen, now), now=now,
+        )  # fmt: skip
+        wiring.baselines(opened, chosen)
+    _say_promoted(done)
+
+
+def audit(ctx: typer.Context, model: ModelName = None, start: When = None, end: When = None) -> None:
+    """Count the period again in batch and compare, check files, promotions and the log. Exit code 1 with findings.
+
+    The period ends where monitoring has come to and is `audit.period` long, unless given.
+    """
+    with context.open(ctx.obj) as opened:
+        chosen = opened.model(model)
+        with show.working(f"Auditing {chosen.name}: counting its windows again"):
+            where = wiring.where(opened, chosen)
+            result = _flows(opened).audit_flow(where, _utc(start), _utc(end))
+        show.table(f"Audit of {chosen.name}", ("looked at", "number"), result.numbers.items())
+        show.note(f"Report: {opened.dir / result.report}")
+    for finding in result.findings:
+        show.note(f"[red]finding:[/] {finding}")
+    if not result.passed:
+        raise typer.Exit(1)
+
+
+@scheduled.command()
+def serve(
+    ctx: typer.Context,
+    every: Annotated[str, typer.Option(help="How often to look for incidents.")] = "1m",
+) -> None:
+    """Look for incidents every minute and audit by schedule, until stopped with Ctrl-C.
+
+    Uses the Prefect server of PREFECT_API_URL, or starts one on this machine that ends with the command.
+    """
+    with context.open(ctx.obj) as opened:
+        places = [wiring.where(opened, model) for model in opened.project.models.values()]
+        state, cron = opened.dir, opened.project.audit.schedule
+    os.environ.update(server.settings(state))
+    with server.running(state) as url:
+        os.environ["PREFECT_API_URL"] = url
+        from retrain_flows import deployments  # Prefect reads its settings when it is imported
+
+        show.note(f"Serving {', '.join(p.model for p in places)}; pages at {url.removesuffix('/api')}. Ctrl-C stops.")
+        deployments.serve(places, audit_cron=cron, every=_span(every))
+
+
+def _span(text: str) -> timedelta:
+    try:
+        return parse_span(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _flows(opened: Context) -> ModuleType:
+    """Return the flows; without PREFECT_API_URL Prefect runs them here, with a server of its own for as long."""
+    os.environ.update(server.settings(opened.dir))
+    from retrain_flows import flows  # Prefect reads its settings when it is imported, and takes seconds
+
+    return flows
+
+
+def _event_time(opened: Context, model: Model, now: datetime) -> datetime:
+    return reactions.clock(wiring.workspace(opened, model)) or now
+
+
+def _utc(when: datetime | None) -> datetime | None:
+    return when and when.replace(tzinfo=UTC)
+
+
+def _say_promoted(done: Promotion) -> None:
+    before = f" after {done.from_version}" if done.from_version else ""
+    show.note(f"{done.model}: {done.to_version} is champion{before} ({done.kind}). {done.reason}")
