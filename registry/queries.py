@@ -114,9 +114,7 @@ def windows(  # noqa: PLR0913 - a filter each
 def newest_window(reg: Registry, model: str, stage: report.Stage | str) -> datetime | None:
     """Return the end of a model's newest stored window of one stage."""
     t = tables.window_reports.c
-    newest = sa.select(sa.func.max(t.window_end)).where(
-        t.model == model, t.stage == report.Stage(stage).value, t.latest
-    )
+    where = t.latest & (t.model == model) & (t.stage == report.Stage(stage).value)
     with reg.read() as c:
         found: datetime | None = c.scalar(sa.select(sa.func.max(t.window_end)).where(where))
     return found
