@@ -18,7 +18,7 @@ $(READY): $(LOCK) requirements/bootstrap.txt pyproject.toml
 setup: $(READY)  ## make the virtual environment from the lock
 
 demo: $(READY)  ## a year of flights: drift found, model retrained, validated, promoted, audited
-	$(BIN)/python examples/flights/demo.py
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python examples/flights/demo.py  # Flink shares the cores with the trees
 
 demo-dashboard: $(READY)  ## the pages of the last demo, in a browser
 	$(BIN)/leeway --project examples/flights dashboard
