@@ -35,17 +35,19 @@ class Decoded:
 
 
 def wanted(schema: EventSchema, role: Role) -> dict[str, tuple[str, Kind | None]]:
-    """Return the output columns: name -> (column in the event, kind), kind being None for the time."""
+    """Return the output columns: name -> (column in the event, kind), kind being None for the time.
+
+    Requests are predictions that nobody has made yet: id, time and features.
+    """
     c = schema.columns
     if role == "labels":
         return {ID: (c.id, Kind.CATEGORICAL), TIME: (c.label_time, None), LABEL: (c.label, schema.label_kind)}
+    features = {name: (name, kind) for name, kind in schema.features.items()}
+    if role == "requests":
+        return {ID: (c.id, Kind.CATEGORICAL), TIME: (c.time, None), **features}
     version = {} if schema.version else {VERSION: (c.version, Kind.CATEGORICAL)}
     columns = {ID: (c.id, Kind.CATEGORICAL), TIME: (c.time, None), **version}
-    return {
-        **columns,
-        PREDICTION: (c.prediction, schema.prediction_kind),
-        **{f: (f, k) for f, k in schema.features.items()},
-    }
+    return {**columns, PREDICTION: (c.prediction, schema.prediction_kind), **features}
 
 
 def decode(schema: EventSchema, role: Role, chunk: sources.Chunk) -> Decoded:

@@ -135,4 +135,4 @@ class EventSchema(BaseModel):
 
 PREDICTION = "prediction"
 LABEL = "label"
-Role = Literal["predictions", "labels"]
+Role = Literal["predictions", "labels", "requests"]
