@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from features import readers, sources
 from features.schema import LABEL, PREDICTION, EventSchema, Kind, Role
@@ -115,14 +114,28 @@ def _typed(table: pa.Table, source: str, kind: Kind | None, *, required: bool) -
 
 def _number(column: pa.Array) -> tuple[pa.Array, Mask]:
     if _is_text(column.type):
-        parsed = pd.to_numeric(column.to_pandas(), errors="coerce").to_numpy(np.float64, na_value=np.nan)
-        null = column.is_null().to_numpy(zero_copy_only=False)
-        literal_nan = pc.fill_null(pc.equal(pc.utf8_lower(column), "nan"), False).to_numpy(zero_copy_only=False)
-        return pa.array(parsed, mask=null), np.isnan(parsed) & ~null & ~literal_nan
+        return _parsed(column)
     if _is_number(column.type) or pa.types.is_boolean(column.type) or pa.types.is_null(column.type):
         plain = column.cast(pa.int8()) if pa.types.is_boolean(column.type) else column
         return plain.cast(pa.float64(), safe=False), np.zeros(len(column), bool)
     return pa.nulls(len(column), pa.float64()), column.is_valid().to_numpy(zero_copy_only=False)
+
+
+def _parsed(column: pa.Array) -> tuple[pa.Array, Mask]:
+    """Return the numbers that texts spell, to the last bit: a rounding of one in 2^53 would grow other trees."""
+    try:
+        return column.cast(pa.float64()), np.zeros(len(column), bool)
+    except pa.ArrowInvalid:
+        values = [None if text is None else _spelled(text) for text in column.to_pylist()]
+        bad = np.array([isinstance(v, str) for v in values], bool)
+        return pa.array([None if isinstance(v, str) else v for v in values], pa.float64()), bad
+
+
+def _spelled(text: str) -> float | str:
+    try:
+        return float(text.replace("_", "?"))  # Python reads 1_000 as a number; nobody else does
+    except ValueError:
+        return text
 
 
 def _text(column: pa.Array) -> tuple[pa.Array, Mask]:

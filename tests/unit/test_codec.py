@@ -145,3 +145,17 @@ def test_times_may_be_milliseconds_in_every_format(tmp_path: Path, suffix: str) 
         path.write_text(path.read_text() + "not json\n")
 
     assert [1704067200000] == codec.read_events(SCHEMA, "predictions", path).table["time"].to_pylist()
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
+@pytest.mark.parametrize("bad", [False, True])
+def test_numbers_keep_their_last_bit(tmp_path: Path, suffix: str, bad: bool) -> None:
+    """However a number is written, and whatever its neighbour is, the very same double comes out."""
+    values = [10.357019999999999, 0.1 + 0.2, 1e-300, 5e-324, 123456789.123456789]
+    rows = [{**ROWS[0], "x": v} for v in values] + ([{**ROWS[0], "x": "tall"}] if bad else [])
+    if suffix == ".parquet" and bad:
+        rows = [{**r, "x": repr(r["x"])} for r in rows]
+
+    assert (
+        values == codec.read_events(SCHEMA, "predictions", write(tmp_path / f"e{suffix}", rows)).table["x"].to_pylist()
+    )
