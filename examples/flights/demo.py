@@ -77,7 +77,7 @@ def _run(opened: context.Context, flights: pd.DataFrame, until: datetime, receiv
         audited = audit()
     _deliver(opened)
     verdict = "passed" if audited.passed else f"found {len(audited.findings)}: " + "; ".join(audited.findings)
-    console.print(f"[bold]4.[/] Audit {verdict}; {audited.numbers.get('windows_equal', 0):.0f} windows counted alike")
+    console.print(f"[bold]4.[/] Audit {verdict}; {audited.numbers.get('equal', 0):.0f} windows counted alike")
     alerts = ", ".join(f"{n} {kind}" for kind, n in sorted(received.items()))
     console.print(f"[bold]5.[/] Alerts received and verified by the demo's receiver: {alerts}\n")
     scoreboard.show(opened, pd.concat(replay.served, ignore_index=True), console)
