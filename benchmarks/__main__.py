@@ -22,7 +22,7 @@ from rich.table import Table
 from features import codec
 from features.schema import EventSchema, Kind, Task
 from features.window import UTC, Windows, to_ms
-from monitors import baseline_job, files_job, profile, run_job, worker
+from monitors import baseline_job, files_job, profiles, run_job, worker
 from monitors.policy import MonitorPolicy
 from registry import publish
 
@@ -80,7 +80,7 @@ def _measure(rows: pd.DataFrame, kind: str, work: Path) -> dict[str, float]:
 
     def numpy_alone() -> None:
         table = codec.read_events(SCHEMA, "predictions", source).table
-        list(profile.count_inputs(SCHEMA, bins, table))
+        list(profiles.count_inputs(SCHEMA, bins, table))
 
     def flink(directory: Path, *, streaming: bool) -> Callable[[], object]:
         return lambda: run_job.run_once(spec, files_job.Directories(str(directory)), work / "logs", streaming=streaming)

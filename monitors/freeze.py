@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from features.schema import LABEL, EventSchema, Kind
-from monitors import performance, profile
+from monitors import performance, profiles
 from monitors.bins import Bins, freeze_categorical, freeze_numeric
 from monitors.policy import MonitorPolicy
 
@@ -22,7 +22,7 @@ def freeze_bins(schema: EventSchema, policy: MonitorPolicy, predictions: pa.Tabl
 
 def _freeze(column: pa.ChunkedArray, kind: Kind, policy: MonitorPolicy) -> Bins:
     if kind is Kind.NUMERIC:
-        return freeze_numeric(profile.floats(column)[0], policy.bins)
+        return freeze_numeric(profiles.floats(column)[0], policy.bins)
     if pa.types.is_floating(column.type):
         column = pa.chunked_array([pa.array(map(performance.label_text, column.to_pylist()), pa.string())])
     return freeze_categorical(_objects(column), policy.top)

@@ -18,7 +18,7 @@ import pyarrow as pa
 from features import codec, errors, readers, sources
 from features.schema import PREDICTION, EventSchema, Role
 from features.window import UTC, to_ms
-from monitors import profile, verdict
+from monitors import profiles, verdict
 from monitors.baseline import Baseline
 from monitors.bins import Bins
 from monitors.policy import MonitorPolicy
@@ -72,7 +72,7 @@ def decode(spec: Spec, role: Role, reference: str) -> tuple[int, list[str], list
     else:
         table, frozen, lost = _known(spec, chunk, _period(spec, decoded.table))
         high = int(np.max(table["time"].to_numpy(), initial=0))
-        cells = [_join(*asdict(c).values()) for c in profile.count_inputs(spec.schema, frozen, table)]
+        cells = [_join(*asdict(c).values()) for c in profiles.count_inputs(spec.schema, frozen, table)]
         predictions, labels = _prediction_rows(spec.schema, frozen, table), []
     rejects = [json.dumps({"role": role, **asdict(r)}, sort_keys=True) for r in (*decoded.rejects, *lost)]
     progress = json.dumps({"role": role, "file": chunk.path, "rows": decoded.table.num_rows, "rejected": len(rejects),
@@ -116,8 +116,8 @@ def _prediction_rows(schema: EventSchema, bins: Mapping[str, Mapping[str, Bins]]
     segments = np.full(table.num_rows, "", object)
     for version in set(versions):
         at = versions == version
-        names = profile.segment_names(schema, bins[version], table.filter(pa.array(at))).values()
-        segments[at] = [profile.JOIN.join(row) for row in zip(*names, strict=True)] if schema.segments else ""
+        names = profiles.segment_names(schema, bins[version], table.filter(pa.array(at))).values()
+        segments[at] = [profiles.JOIN.join(row) for row in zip(*names, strict=True)] if schema.segments else ""
     ids, times, answers = (table[c].to_pylist() for c in ("id", "time", PREDICTION))
     return [_join(*row) for row in zip(ids, times, versions, segments, answers, strict=True)]
 
@@ -137,7 +137,7 @@ def outcome_cells(spec: Spec, columns: Mapping[str, npt.NDArray[np.object_]]) ->
             [None if none else v for none, v in zip(unlabelled, columns["label"], strict=True)], dtype=object
         ),
     }
-    return [_join(*asdict(c).values()) for c in profile.merge(profile.count_outcomes(spec.schema, bins, rows))]
+    return [_join(*asdict(c).values()) for c in profiles.merge(profiles.count_outcomes(spec.schema, bins, rows))]
 
 
 def _utc(text: str) -> datetime:
@@ -163,7 +163,7 @@ def report_line(spec: Spec, stage: Stage, version: str, segment: str, start: dat
         msg = f"the baseline of {version} was there when its events were counted and is gone now"
         raise errors.EngineError(msg, hint="published baselines must not be removed while a job runs")
     cells, seen = unpack(packed)
-    counts = profile.layout(spec.schema, baseline.bins, stage).row(cells)
+    counts = profiles.layout(spec.schema, baseline.bins, stage).row(cells)
     windows = spec.schema.windows
     rows = sum(counts[PREDICTION]) if stage is Stage.INPUTS else sum(counts["coverage"])
     findings = verdict.judge(
@@ -194,7 +194,7 @@ def slice_line(spec: Spec, stage: Stage, version: str, segment: str, start: date
     """Return one slice's counts as JSON, for a baseline in the making."""
     baseline = spec.baseline(version)
     assert baseline is not None  # the baseline job has just published its bins
-    counts = profile.layout(spec.schema, baseline.bins, stage).row(unpack(packed)[0])
+    counts = profiles.layout(spec.schema, baseline.bins, stage).row(unpack(packed)[0])
     line = {"stage": stage.value, "segment": segment, "start": to_ms(start), "counts": counts}
     return json.dumps(line, sort_keys=True)
 

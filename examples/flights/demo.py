@@ -44,7 +44,12 @@ def main() -> None:
     with show.working("Joining flights and weather (Flink SQL, batch)"):
         flights = prepare.events(state / "prepared", state / "logs")
     console.print(f"[bold]1.[/] {len(flights):,} flights of 2013, each joined by Flink SQL with its hour's weather")
-    with receiver.receiving(PORT, os.environ[SECRET]) as received, context.open(HERE / "leeway.yaml") as opened:
+    with (
+        server.running(state) as prefect,
+        receiver.receiving(PORT, os.environ[SECRET]) as received,
+        context.open(HERE / "leeway.yaml") as opened,
+    ):
+        os.environ["PREFECT_API_URL"] = prefect
         _run(opened, flights, until, received)
     console.print(f"\nTook {time.monotonic() - began:.0f} s. All of it in a browser: [bold]make demo-dashboard[/]")
 
@@ -93,7 +98,7 @@ def _write_history(model: Model, flights: pd.DataFrame) -> None:
 def _flows(
     opened: context.Context, model: Model
 ) -> tuple[Callable[[datetime], list[react.Outcome]], Callable[[], Any]]:
-    """Return what reacts as of a moment, and what audits: Prefect flows, run here against a temporary server."""
+    """Return what reacts as of a moment, and what audits: Prefect flows, run here and recorded by the demo's server."""
     from retrain_flows import flows  # Prefect takes seconds to import, and reads its settings when it is
 
     where = wiring.where(opened, model)
