@@ -34,7 +34,7 @@ check: $(READY)  ## format, lint, types, import fences, docstrings of tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/interrogate --quiet --fail-under 100 --ignore-module --ignore-nested-functions tests
+	$(BIN)/interrogate --quiet tests
 
 bench: $(READY)  ## speed and memory, as ratios in one run
 	$(BIN)/python -m benchmarks

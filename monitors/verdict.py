@@ -24,6 +24,8 @@ from monitors.report import Finding, Signal, Stage, Verdict
 
 METRIC = "js_distance_log2"
 """What the verdict on a distribution rests on; the other distances are told beside it."""
+LARGEST = 1.0
+"""No distance is larger: a line up there can never be crossed."""
 
 
 def judge(  # noqa: PLR0913 - what identifies a window is listed, not bundled
@@ -189,9 +191,9 @@ def _drift(window: _Window, signal: Signal, name: str, fault: Finding | None) ->
     else:
         line, least = reference.line(n), window.policy.min_effect
         told |= threshold.figures({f"{METRIC}_by_chance": line.sampling, f"{METRIC}_own_windows": reference.largest})
-        over = round(max(line.value, least), 6)
+        over = min(round(max(line.value, least), 6), LARGEST)
         verdict = _weigh(told[METRIC], over, line, least)
-        needed = _needed(reference, n, least) if verdict is Verdict.NOT_ENOUGH else ""
+        needed = _needed(reference, n, least, over) if verdict is Verdict.NOT_ENOUGH else ""
         reason = needed or _compare(told[METRIC], over, line, least)
         said = {"verdict": verdict, "effect": told[METRIC], "threshold": over, "reason": reason + window.note}
     return Finding(signal=signal, variable=name, metric=METRIC, n=n, baseline_n=reference.rows, metrics=told, **said)
@@ -201,7 +203,7 @@ def _weigh(effect: float, over: float, line: threshold.Line, least: float) -> Ve
     if effect > over:
         return Verdict.DRIFT
     # An effect worth telling could hide in the noise; with no least effect, steady is all that is not significant.
-    return Verdict.NOT_ENOUGH if line.sampling > least > 0 else Verdict.STEADY
+    return Verdict.NOT_ENOUGH if line.sampling > least > 0 or over >= LARGEST else Verdict.STEADY
 
 
 def _compare(effect: float, over: float, line: threshold.Line, least: float) -> str:
@@ -212,7 +214,9 @@ def _compare(effect: float, over: float, line: threshold.Line, least: float) -> 
     return f"{effect:.3f} {'exceeds' if effect > over else 'does not exceed'} {over:.3f}, {what}"
 
 
-def _needed(reference: threshold.Reference, n: int, least: float) -> str:
+def _needed(reference: threshold.Reference, n: int, least: float, over: float) -> str:
+    if over >= LARGEST:
+        return "the baseline's own windows differ so much that no distance would tell; a longer baseline might"
     rows, base = reference.rows_needed(n, least)
     also = "" if base <= reference.rows else f" and {base:,} in the baseline"
     return f"an effect of {least:g} could hide in the noise of {n:,} values; {rows:,}{also} would do"

@@ -233,6 +233,19 @@ def test_an_empty_window_is_a_result(stage: Stage, counts: dict[str, list[int]])
     assert {Verdict.NOT_ENOUGH} == {f.verdict for f in judge(BASELINE, counts, stage).values()}
 
 
+def test_a_baseline_that_wanders_cannot_judge() -> None:
+    """Where the baseline's own windows lie as far apart as can be, a shift is not called steady: nothing would tell."""
+    rng = np.random.default_rng(5)
+    days = [rng.normal(3 * k, 1, 500) for k in range(14)]
+    bins = {**BASELINE.bins, "x": freeze_numeric(np.concatenate(days))}
+    slices = tuple(Slice(start=DAY * k, counts={"x": cells(bins["x"], day).tolist()}) for k, day in enumerate(days))
+    wandering = BASELINE.model_copy(update={"bins": bins, "inputs": slices})
+    found = judge(wandering, {"x": cells(bins["x"], rng.normal(45, 1, 1000)).tolist()})[Signal.FEATURE, "x"]
+
+    assert (Verdict.NOT_ENOUGH, 1.0) == (found.verdict, found.threshold)
+    assert "differ so much that no distance would tell" in found.reason
+
+
 def test_a_window_without_all_its_slices_is_not_judged() -> None:
     """A version's first windows began before it served: a shift in them is told, but is no drift yet."""
     rows = WORLD.rows(1000)
