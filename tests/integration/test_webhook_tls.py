@@ -44,6 +44,8 @@ def certificate(path: Path, name: str) -> None:
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
+    """Takes whatever is posted."""
+
     hosts: list[str]
 
     def do_POST(self) -> None:

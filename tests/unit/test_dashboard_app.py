@@ -87,6 +87,7 @@ class Browser:
         """Return the answer to one request."""
 
         async def ask() -> httpx.Response:
+            """Ask without a server."""
             async with httpx.AsyncClient(transport=self._transport, base_url="http://127.0.0.1:8321") as client:
                 return await client.request(method, path, headers=headers)
 
