@@ -76,7 +76,6 @@ class Dataset:
             versions=np.concatenate([self.versions, later.versions]),
             times=np.concatenate([self.times, later.times]),
             ids=np.concatenate([self.ids, later.ids]),
-            unusable=self.unusable + later.unusable,
         )
 
     @cached_property

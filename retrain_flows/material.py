@@ -37,8 +37,8 @@ class Material:
 def gather(ws: Workspace, run: RetrainRun) -> Material:
     """Return what *run* may know at its ``as_of``.
 
-    Evaluation rows that the champion was trained on are left out, since it would know them, and so are those that it
-    has not answered where it is a model that Leeway only watches.
+    Evaluation rows that the champion was trained on are left out, since it would know them. Of a champion that Leeway
+    only watches, those that it has answered are used, with the answers it gave.
 
     Raises:
         NotFound: the model has no champion yet.
@@ -57,7 +57,8 @@ def gather(ws: Workspace, run: RetrainRun) -> Material:
     if len(training) < retrain.min_rows:
         msg = f"{len(training)} labelled rows to train on, where retrain.min_rows is {retrain.min_rows}"
         raise errors.NotEnoughData(msg, hint="wait for labels, lengthen retrain.window or lower retrain.min_rows")
-    _, evaluation = evaluation.split(version.trained_until or when.evaluation)
+    if version.artifact is not None and version.trained_until is not None:
+        _, evaluation = evaluation.split(version.trained_until)
     answers = _answers(ws, version, evaluation)
     known = scoring.known(answers)
     return Material(

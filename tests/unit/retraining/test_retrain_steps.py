@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import filelock
+import numpy as np
 import pytest
 
 from features import codec, errors, scoring
+from features.schema import Events
 from monitors.report import Signal
 from registry import moves, queries
-from registry.records import Action, CheckResult, Decision, IncidentState, RetrainRun, RunState, VersionState
+from registry.records import Action, CheckResult, Decision, IncidentState, RetrainRun, RunState, Version, VersionState
 from retrain_flows import bootstrap, candidates, material, promote, reference, retrain
 from retrain_flows.retrain import Order
 from retrain_flows.workspace import Workspace
@@ -255,3 +257,20 @@ def test_a_log_without_versions_cannot_be_retrained_for(ws: Workspace, tmp_path:
     fixed = replace(ws, schema=ws.schema.model_copy(update={"version": "v1"}))
     with pytest.raises(errors.ProjectError, match=r"events\.version calls every event of m v1"):
         retrain.run(fixed, order(ws))
+
+
+def test_a_champion_that_is_only_watched_is_judged_by_the_answers_it_gave(tmp_path: Path, events: Events) -> None:
+    """There is no model file to ask: its log says 0.5 each time, and a challenger that knows better is promoted."""
+    with world.open_registry(tmp_path) as registry:
+        ws = world.workspace(tmp_path, registry, events)
+        moves.add_model(registry, model="m", task="binary", now=world.NOW)
+        moves.add_version(registry, Version(model="m", version="v1", mode="external", trained_until=world.AS_OF,
+                                            created_at=world.NOW))  # fmt: skip
+        sources = {role: Path(getattr(events, role).path) for role in ("predictions", "labels")}
+        made = ws.build_baseline(ws.schema, ws.monitor, version="v1", **sources, start=world.START, end=world.AS_OF)
+        moves.store_baseline(registry, made, now=world.NOW)
+        moves.promote(registry, model="m", version="v1", expected_generation=0, effective_at=world.START, actor="ann",
+                      reason="ours", now=world.NOW)  # fmt: skip
+        done = retrain.run(ws, order(ws))
+        loss = next(c for c in queries.checks(registry, done.id) if c.name == "loss")
+    assert (RunState.PROMOTED, round(float(np.log(2)), 6)) == (done.state, round(loss.numbers["champion"], 6))
