@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+from alerts.deliver import Delivered
+from alerts.deliver import deliver as send
 from features.errors import NotFound
-from features.window import to_ms
+from features.window import UTC, to_ms
 from leeway import context
 from leeway.context import Context
 from leeway.project import Model
@@ -86,4 +89,13 @@ def open_job(project: str, model: str) -> Iterator[Job]:
     """Open what the flows of *model* work with."""
     with context.open(Path(project)) as opened:
         chosen = opened.model(model)
-        yield Job(workspace(opened, chosen), partial(replay, opened, chosen), opened.project.audit.period)
+        again = partial(replay, opened, chosen)
+        yield Job(workspace(opened, chosen), again, opened.project.audit.period, partial(deliver, opened))
+
+
+def deliver(opened: Context) -> Delivered:
+    """Send every alert that is due to the endpoints that want it, and return what it came to."""
+    total, alerts = Delivered(), opened.project.alerts
+    while (batch := send(opened.registry, alerts, now=datetime.now(UTC), environ=os.environ)).total:
+        total += batch
+    return total

@@ -56,6 +56,7 @@ def retrain_flow(where: Where, decision_id: int, as_of: datetime | None = None) 
             return retrain.run(ws, Order(decision, moment, now, str(runtime.flow_run.id)), call=_as_task)
         finally:
             _publish(ws, decision)
+            job.deliver()
 
 
 @flow(name="leeway-react", flow_run_name="react-{where.model}", persist_result=False)
@@ -68,6 +69,7 @@ def react_flow(where: Where, as_of: datetime | None = None) -> list[react.Outcom
 
     with where.open() as job:
         outcomes = react.react(job.workspace, now=datetime.now(UTC), as_of=as_of, execute=execute)
+        job.deliver()
     for outcome in outcomes:
         get_run_logger().info("%s: %s", outcome.subject, outcome.result)
     return outcomes
@@ -82,6 +84,7 @@ def audit_flow(where: Where, start: datetime | None = None, end: datetime | None
         since = start or until - job.audit_period
         done: AuditResult = _as_task(_AUDIT, ws, start=since, end=until, replay=job.replay, now=now)
         text = (ws.state / done.report).read_text()
+        job.deliver()
     create_markdown_artifact(text, key=_key(where.model, "audit"), description=f"Audit {done.id}")
     return done
 

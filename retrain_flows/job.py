@@ -6,6 +6,7 @@ Whoever deploys the flow says by import path who opens it, so this room need not
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,11 +21,15 @@ from retrain_flows.workspace import Workspace
 
 @dataclass(frozen=True)
 class Job:
-    """What flows work with for one model: its surroundings, and how and how far back its history is counted again."""
+    """What flows work with for one model: its surroundings, and how and how far back its history is counted again.
+
+    *deliver* sends the alerts that are due, and raises nothing because a receiver does not answer.
+    """
 
     workspace: Workspace
     replay: Replay
     audit_period: timedelta
+    deliver: Callable[[], object] = bool
 
 
 class Where(BaseModel):

@@ -19,7 +19,6 @@ import scoreboard
 from replay import Replay, write
 from rich.console import Console
 
-from alerts import deliver
 from features.window import UTC
 from leeway import context, show, watch, wiring
 from leeway.project import Model
@@ -77,11 +76,11 @@ def _run(opened: context.Context, flights: pd.DataFrame, until: datetime, receiv
         "[bold]3.[/] The year as a stream, a week at a time (Flink, streaming; Prefect where something is due):"
     )
     for week, version, outcomes in replay.weeks(HISTORY[1], until):
-        _deliver(opened)
+        wiring.deliver(opened)
         _tell(week, version, watching, outcomes)
     with show.working("Auditing the last weeks: counting them again in batch (Flink)"):
         audited = audit()
-    _deliver(opened)
+    wiring.deliver(opened)
     verdict = "passed" if audited.passed else f"found {len(audited.findings)}: " + "; ".join(audited.findings)
     console.print(f"[bold]4.[/] Audit {verdict}; {audited.numbers['windows_equal']:.0f} windows counted alike")
     alerts = ", ".join(f"{n} {kind}" for kind, n in sorted(received.items()))
@@ -115,11 +114,6 @@ def _flush_logs() -> None:
     from prefect.logging.handlers import APILogHandler  # imported after its settings are set, like the flows
 
     APILogHandler.flush()  # or its thread would go on looking for a server that is gone
-
-
-def _deliver(opened: context.Context) -> None:
-    while deliver.deliver(opened.registry, opened.project.alerts, now=datetime.now(UTC), environ=os.environ).total:
-        pass
 
 
 def _tell(week: datetime, version: str, watching: watch.Watch, outcomes: list[react.Outcome]) -> None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 
-from alerts.deliver import Delivered, deliver
 from features.window import UTC
-from leeway import context, show
+from leeway import context, show, wiring
 from leeway.context import Context
 from registry import outbox, queries
 from registry.records import Delivery
@@ -50,25 +48,17 @@ def deliver_due(
             with contextlib.suppress(KeyboardInterrupt):
                 _watch(opened)
             return
-        total = _drain(opened)
+        total = wiring.deliver(opened)
     show.note(f"{total.sent} sent, {total.failed} to be tried again, {total.dead} given up")
     if total.failed or total.dead:
         show.note("[bold]leeway alerts list[/] says why.")
         raise typer.Exit(1)
 
 
-def _drain(opened: Context) -> Delivered:
-    """Deliver batch after batch until nothing is due, and return what it came to."""
-    total = Delivered()
-    while (done := deliver(opened.registry, opened.project.alerts, now=datetime.now(UTC), environ=os.environ)).total:
-        total += done
-    return total
-
-
 def _watch(opened: Context) -> None:
     show.note("Delivering alerts until stopped with Ctrl-C.")
     while True:
-        done = _drain(opened)
+        done = wiring.deliver(opened)
         if done.total:
             show.note(f"{done.sent} sent, {done.failed} to be tried again, {done.dead} given up")
         time.sleep(POLL_SECONDS)

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from alerts import retry
 from alerts.deliver import Delivered
 from alerts.policy import Alerts
-from leeway import context
+from leeway import context, wiring
 from leeway.commands import alerts
 from registry import moves, outbox, queries
 from registry.records import Action
@@ -149,7 +149,7 @@ def test_watching_goes_on_until_it_is_stopped(folder: Path, monkeypatch: pytest.
 def test_every_batch_is_sent(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """More messages than one batch holds are all sent by one command, and added up."""
     batches = [Delivered(sent=32), Delivered(sent=8, failed=1), Delivered()]
-    monkeypatch.setattr(alerts, "deliver", lambda *_, **__: batches.pop(0))
+    monkeypatch.setattr(wiring, "send", lambda *_, **__: batches.pop(0))
 
     assert "40 sent, 1 to be tried again" in run(folder, "deliver").stdout
 
