@@ -76,6 +76,7 @@ def test_an_incident_becomes_a_champion_through_prefect(flows: Any, registry: Re
     assert page.name in story.data
     assert [c.name for c in queries.checks(registry, run.id)] == [row["check"] for row in json.loads(checks.data)]
     assert page.stat().st_size > 100_000
+    assert (Path(where.project) / "delivered").exists()
     assert [] == flows.react_flow(where, as_of=world.AS_OF)
 
 

@@ -129,13 +129,21 @@ def open_registry(folder: Path) -> Registry:
 
 @contextmanager
 def open_job(project: str, model: str) -> Iterator[Job]:
-    """Open the world in the folder *project*, as a flow does in its own process; its replay finds nothing."""
+    """Open the world in the folder *project*, as a flow does in its own process.
+
+    Its replay finds nothing, and delivering alerts leaves a file of that name.
+    """
     assert model == SCHEMA.model
     folder = Path(project)
     events = Events(predictions=Source(path=str(folder / "predictions")), labels=Source(path=str(folder / "labels")))
     changes = json.loads((folder / "retrain.json").read_text())
     with open_registry(folder) as registry:
-        yield Job(workspace(folder, registry, events, **changes), lambda start, end: [], 30 * DAY)
+        yield Job(
+            workspace(folder, registry, events, **changes),
+            lambda start, end: [],
+            30 * DAY,
+            (folder / "delivered").touch,
+        )
 
 
 def report(end: datetime, signal: Signal = Signal.PERFORMANCE, verdict: Verdict = Verdict.DRIFT) -> Report:
