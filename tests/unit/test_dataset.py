@@ -124,6 +124,19 @@ def test_the_newest_label_wins() -> None:
     assert [("a", 0.0)] == pairs(dataset(made, known, as_of=49))
 
 
+def test_a_quick_label_does_not_make_a_row_mature() -> None:
+    """Before its time is over its label may still change, and rows with quick labels are not like the others."""
+    made, known = [Made("a", 56)], [Known("a", 57, "1")]
+    assert [] == pairs(dataset(made, known, as_of=56 + DELAY - 1))
+    assert [("a", 1.0)] == pairs(dataset(made, known, as_of=56 + DELAY))
+
+
+def test_repetitions_that_differ_are_settled_the_same_way_in_any_order() -> None:
+    """Two predictions of one id and time, two labels of one time: which one counts is not left to chance."""
+    made, known = [Made("a", 30, 1.0), Made("a", 30, 2.0)], [Known("a", 31, "0"), Known("a", 31, "1")]
+    assert dataset(made, known).digest == dataset(made[::-1], known[::-1]).digest
+
+
 def test_the_earliest_prediction_of_an_id_counts() -> None:
     """A replay under a later time does not move a row from one period into another."""
     data = dataset([Made("a", 40, 2.0), Made("a", 10, 1.0), Made("b", 40, 4.0), Made("b", 30, 3.0)],
