@@ -113,7 +113,7 @@ def _flows(
 def _flush_logs() -> None:
     from prefect.logging.handlers import APILogHandler  # imported after its settings are set, like the flows
 
-    APILogHandler.flush()  # or its thread would go on looking for a server that is gone
+    APILogHandler().flush()  # or its thread would go on looking for a server that is gone
 
 
 def _tell(week: datetime, version: str, watching: watch.Watch, outcomes: list[react.Outcome]) -> None:
