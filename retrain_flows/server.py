@@ -5,6 +5,7 @@ Prefect reads its settings when it is imported, so this module knows them and do
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -19,7 +20,6 @@ from pathlib import Path
 
 from features import errors
 
-APP = "retrain_flows.harness:create_app"
 START_SECONDS = 120
 STOP_SECONDS = 15
 
@@ -38,6 +38,8 @@ def settings(state: Path) -> dict[str, str]:
 def running(state: Path) -> Iterator[str]:
     """Yield the address of a Prefect API: ``PREFECT_API_URL``'s, or a server started here and stopped in the end.
 
+    A server started here ends with this process, also if the process is killed.
+
     Raises:
         EngineError: the server does not start.
     """
@@ -48,12 +50,12 @@ def running(state: Path) -> Iterator[str]:
     port, log = _free_port(), state / "logs" / "prefect-server.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     # As `prefect server start` does, but without Prefect's command line: it imports what Prefect does not declare.
-    command = [sys.executable, "-m", "uvicorn", "--factory", APP, "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-m", "retrain_flows.harness", str(port)]
     environment = {**os.environ, **settings(state)}
     with log.open("ab") as file:
         # A session of its own: Ctrl-C reaches the flows first, and the server is stopped with all its children.
         server = subprocess.Popen(  # noqa: S603 - our own interpreter
-            command, env=environment, stdout=file, stderr=file, start_new_session=True
+            command, env=environment, stdin=subprocess.PIPE, stdout=file, stderr=file, start_new_session=True
         )
         try:
             url = f"http://127.0.0.1:{port}/api"
@@ -82,10 +84,10 @@ def _wait(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:
+    if server.stdin:
+        server.stdin.close()
     for wanted in (signal.SIGTERM, signal.SIGKILL):
         if server.poll() is None:
             os.killpg(server.pid, wanted)
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 server.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                continue
