@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 
 from features import readers, sources
-from features.schema import LABEL, PREDICTION, EventSchema, Kind, Role
+from features.schema import LABEL, PREDICTION, EventSchema, Kind, Role, Task
 
 Mask = npt.NDArray[np.bool_]
 ID, TIME, VERSION = "id", "time", "model_version"
@@ -40,7 +40,9 @@ def wanted(schema: EventSchema, role: Role) -> dict[str, tuple[str, Kind | None]
     """
     c = schema.columns
     if role == "labels":
-        return {ID: (c.id, Kind.CATEGORICAL), TIME: (c.label_time, None), LABEL: (c.label, schema.label_kind)}
+        # A binary label is a number, 0 or 1, though it is counted by category.
+        kind = Kind.CATEGORICAL if schema.task is Task.MULTICLASS else Kind.NUMERIC
+        return {ID: (c.id, Kind.CATEGORICAL), TIME: (c.label_time, None), LABEL: (c.label, kind)}
     features = {name: (name, kind) for name, kind in schema.features.items()}
     if role == "requests":
         return {ID: (c.id, Kind.CATEGORICAL), TIME: (c.time, None), **features}
@@ -121,6 +123,9 @@ def _number(column: pa.Array) -> tuple[pa.Array, Mask]:
     return pa.nulls(len(column), pa.float64()), column.is_valid().to_numpy(zero_copy_only=False)
 
 
+_TRUTH = {"true": 1.0, "false": 0.0, "True": 1.0, "False": 0.0}
+
+
 def _parsed(column: pa.Array) -> tuple[pa.Array, Mask]:
     """Return the numbers that texts spell, to the last bit: a rounding of one in 2^53 would grow other trees."""
     try:
@@ -132,6 +137,8 @@ def _parsed(column: pa.Array) -> tuple[pa.Array, Mask]:
 
 
 def _spelled(text: str) -> float | str:
+    if text in _TRUTH:
+        return _TRUTH[text]
     try:
         return float(text.replace("_", "?"))  # Python reads 1_000 as a number; nobody else does
     except ValueError:

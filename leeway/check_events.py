@@ -155,6 +155,8 @@ def _values(model: Model, taken: Sample, column: str) -> Iterator[Check]:
     """Yield an error where a binary model's probabilities or labels are none, and a warning where ids repeat."""
     name = f"{model.name}: {'predictions' if column == PREDICTION else 'labels'}"
     distinct = pc.unique(taken.table[column].combine_chunks()).to_pylist()
+    if model.schema.label_kind is Kind.CATEGORICAL and column != PREDICTION:
+        distinct = [performance.label_text(value) for value in distinct]
     if model.schema.task is Task.BINARY:
         usable, what = (_is_probability, "probabilities") if column == PREDICTION else (_is_binary, "0 or 1")
         if odd := [value for value in distinct if not usable(value)]:
@@ -170,8 +172,8 @@ def _is_probability(value: float) -> bool:
     return 0 <= value <= 1
 
 
-def _is_binary(value: float | str) -> bool:
-    return performance.label_text(value) in ("0", "1")
+def _is_binary(value: str) -> bool:
+    return value in ("0", "1")
 
 
 def _baseline(model: Model, asked: list[Sample]) -> Iterator[Check]:

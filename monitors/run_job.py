@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -65,6 +66,9 @@ def finish(result: Any, logs: Path) -> None:
         result.wait()
     except Exception as error:  # py4j wraps every Java exception in one type
         raise engine_error(error, logs) from error
+    finally:
+        # The worker runs in this process and leaves its variables; with this one, a child process could start no Flink.
+        os.environ.pop("PYFLINK_GATEWAY_DISABLED", None)
 
 
 def engine_error(error: Exception, logs: Path) -> errors.EngineError:

@@ -51,14 +51,15 @@ def running(state: Path) -> Iterator[str]:
     log.parent.mkdir(parents=True, exist_ok=True)
     # As `prefect server start` does, but without Prefect's command line: it imports what Prefect does not declare.
     command = [sys.executable, "-m", "retrain_flows.harness", str(port)]
-    environment = {**os.environ, **settings(state)}
+    url = f"http://127.0.0.1:{port}/api"
+    # The pages ask the browser to look for the API at port 4200 unless they are told.
+    environment = {**os.environ, **settings(state), "PREFECT_SERVER_UI_API_URL": url}
     with log.open("ab") as file:
         # A session of its own: Ctrl-C reaches the flows first, and the server is stopped with all its children.
         server = subprocess.Popen(  # noqa: S603 - our own interpreter
             command, env=environment, stdin=subprocess.PIPE, stdout=file, stderr=file, start_new_session=True
         )
         try:
-            url = f"http://127.0.0.1:{port}/api"
             _wait(server, url, log)
             yield url
         finally:

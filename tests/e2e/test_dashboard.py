@@ -35,9 +35,9 @@ class Visitor:
     complaints: list[str]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A headless chromium."""
+    """A headless chromium, closed with the module: Playwright's event loop is in the way of everybody else's."""
     found = os.environ.get("LEEWAY_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     if not found:
         pytest.skip(HOW)

@@ -159,3 +159,14 @@ def test_numbers_keep_their_last_bit(tmp_path: Path, suffix: str, bad: bool) -> 
     assert (
         values == codec.read_events(SCHEMA, "predictions", write(tmp_path / f"e{suffix}", rows)).table["x"].to_pylist()
     )
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
+def test_a_binary_label_is_a_number_however_it_is_written(tmp_path: Path, suffix: str) -> None:
+    """True and 1 are the same label; a word is no label of a binary model, and is rejected, not passed on."""
+    written = ["true", "0", "1.0", "False", "late"] if suffix == ".parquet" else [True, 0, 1.0, False, "late"]
+    rows = [{"id": str(i), "time": 1704067200000, "label": label} for i, label in enumerate(written)]
+    decoded = codec.read_events(SCHEMA, "labels", write(tmp_path / f"l{suffix}", rows))
+
+    assert [1.0, 0.0, 1.0, 0.0] == decoded.table["label"].to_pylist()
+    assert ["label is not a number"] == [r.reason for r in decoded.rejects]

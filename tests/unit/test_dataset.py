@@ -48,7 +48,7 @@ def dataset(made: list[Made], known: list[Known], *, as_of: int = AS_OF) -> Data
     predictions = codec.empty(schema(), "predictions").schema.empty_table()
     columns = {"id": [m.id for m in made], "time": [m.time for m in made], "x": [m.x for m in made],
                "model_version": [m.version for m in made], "prediction": [0.5] * len(made)}  # fmt: skip
-    labels = {"id": [k.id for k in known], "time": [k.time for k in known], "label": [k.label for k in known]}
+    labels = {"id": [k.id for k in known], "time": [k.time for k in known], "label": [float(k.label) for k in known]}
     return build(
         schema(),
         pa.table({f.name: pa.array(columns[f.name], f.type) for f in predictions.schema}),
@@ -147,7 +147,7 @@ def test_the_earliest_prediction_of_an_id_counts() -> None:
 def test_a_label_that_is_no_value_of_the_task_is_left_out_and_counted() -> None:
     """Nothing is lost without a number that says so."""
     made = [Made("a", 30), Made("b", 30), Made("c", 30)]
-    data = dataset(made, [Known("a", 31, "2"), Known("b", 31, "late"), Known("c", 31, "1")])
+    data = dataset(made, [Known("a", 31, "2"), Known("b", 31, "nan"), Known("c", 31, "1")])
     assert ([("c", 1.0)], 2) == (pairs(data), data.unusable)
 
 
