@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from features import codec, sources
 from features.errors import DataError
-from features.schema import LABEL, PREDICTION, Source, Task
+from features.schema import LABEL, PREDICTION, Kind, Source, Task
 from features.window import UTC, format_span, from_ms, to_ms
 from leeway import sample
 from leeway.checks import Check
