@@ -51,7 +51,8 @@ def main() -> None:
         os.environ["PREFECT_API_URL"] = prefect
         _run(opened, flights, until, received)
         _flush_logs()
-    console.print(f"\nTook {time.monotonic() - began:.0f} s. All of it in a browser: [bold]make demo-dashboard[/]")
+    page = "http://127.0.0.1:8321/models/late_arrival"
+    console.print(f"\nTook {time.monotonic() - began:.0f} s. [bold]make demo-dashboard[/] serves it at {page}")
 
 
 def _until() -> datetime:
