@@ -13,7 +13,7 @@ import filelock
 
 from features.errors import EngineError
 from features.window import from_ms
-from leeway import wiring
+from leeway import letters, wiring
 from leeway.context import Context
 from leeway.project import Model
 from monitors import run_job
@@ -65,7 +65,7 @@ class Watch:
     @property
     def dead_letters(self) -> Path:
         """The folder of records that could not be used, as lines of JSON with file, line and reason."""
-        return self.opened.dir / "dead_letters" / self.model.name
+        return letters.folder(self.opened.dir, self.model.name)
 
     def store(self, lines: list[str]) -> None:
         """Write the reports in *lines* to the registry, in one transaction; known ones change nothing."""
@@ -120,8 +120,3 @@ class Watch:
         except filelock.Timeout as error:
             msg = f"{self.model.name} is already being monitored from {self.opened.dir}"
             raise EngineError(msg, hint="stop the other `leeway monitor` first") from error
-
-
-def dead_letters(folder: Path) -> int:
-    """Return the number of records set aside in *folder*."""
-    return sum(len(p.read_text().splitlines()) for p in folder.glob("*.jsonl"))

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from features.errors import NotEnoughData, ProjectError
 from features.window import UTC
-from leeway import context, first, show, watch
+from leeway import context, first, letters, show, watch
 from leeway.project import Model
 from monitors.report import Stage
 
@@ -81,6 +81,8 @@ def monitor(
         else:
             _follow(watching)
     show.table("Monitor", *_summary(watching))
+    if kept := letters.count(watching.opened.dir, watching.model.name):
+        show.note(f"{kept} records could not be used; they are in {watching.dead_letters} with file, line and reason.")
 
 
 def _follow(watching: watch.Watch) -> None:
@@ -116,7 +118,6 @@ def _summary(watching: watch.Watch) -> tuple[tuple[str, ...], list[tuple[object,
         "last window",
         "opened",
     )
-    letters = watch.dead_letters(watching.dead_letters)
-    row = (watching.model.name, t.rows["predictions"], t.rows["labels"], letters, t.newest, t.stored, t.revised,
+    row = (watching.model.name, t.rows["predictions"], t.rows["labels"], t.rejected, t.newest, t.stored, t.revised,
            t.last_window, ", ".join(t.opened) or None)  # fmt: skip
     return columns, [row]

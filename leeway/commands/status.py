@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from leeway import context, show
+from leeway import context, letters, show
 from leeway.context import Context
 from monitors.report import Stage
 from registry import queries
@@ -54,6 +54,7 @@ def _standing(opened: Context, model: str) -> dict[str, Any]:
         "open_incidents": len(live),
         "undecided": len(queries.undecided(reg, model)),
         "running": running.id if running else None,
+        "dead_letters": letters.count(opened.dir, model),
     }
 
 

@@ -104,7 +104,7 @@ def test_status_tells_where_a_model_stands(folder: Path) -> None:
     window = {"window_end": "2024-03-02T00:00:00Z", "version": "v1", "verdict": "drift", "rows": 50}
     expected = {
         "model": "late", "task": "binary", "champion": "v1", "generation": 1, "since": "2024-03-01T00:00:00Z",
-        "inputs": window, "outcomes": None, "open_incidents": 1, "undecided": 1, "running": None,
+        "inputs": window, "outcomes": None, "open_incidents": 1, "undecided": 1, "running": None, "dead_letters": 0,
     }  # fmt: skip
     assert {"project": "flights", "models": [expected]} == told(folder, "status")
     assert "1 open, 1 undecided" in text(folder, "status")
