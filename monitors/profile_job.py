@@ -220,7 +220,7 @@ def _insert(tables: Any, queries: dict[Path, str]) -> Any:
         tables.execute_sql(
             f"CREATE TEMPORARY TABLE sink_{i} (line STRING) WITH ('connector' = 'filesystem', "
             f"'path' = '{directory.resolve().as_uri()}', 'format' = 'raw', "
-            "'sink.rolling-policy.rollover-interval' = '500 ms', 'sink.rolling-policy.check-interval' = '200 ms')"
+            "'sink.rolling-policy.rollover-interval' = '200 ms', 'sink.rolling-policy.check-interval' = '100 ms')"
         )
         statements.add_insert_sql(f"INSERT INTO sink_{i} {query}")
     return statements.execute()
