@@ -1,6 +1,6 @@
 """`make bench`: how fast events become counts, beside numpy alone and beside Evidently on the same rows.
 
-    python -m benchmarks [--rows 200000] [--format parquet]
+    python -m benchmarks [--rows 50000] [--format parquet]
 
 Times include reading the file; Flink's include the start of the job, which is also given by itself.
 """
@@ -58,7 +58,7 @@ def timed(action: Callable[[], object]) -> float:
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--rows", type=int, default=50_000)
     parser.add_argument("--format", choices=("parquet", "jsonl", "csv"), default="parquet")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
