@@ -149,9 +149,10 @@ def count_outcomes(
 
     *segments* holds the row's segments joined by :data:`JOIN`; *prediction* and *label* are text as decoded.
     """
-    keys = list(zip(outcomes["version"], outcomes["segments"], strict=True))
-    for version, segments in sorted(set(keys)):
-        at = np.array([key == (version, segments) for key in keys])
+    rows: dict[tuple[str, str], list[int]] = {}
+    for row, key in enumerate(zip(outcomes["version"], outcomes["segments"], strict=True)):
+        rows.setdefault(key, []).append(row)
+    for (version, segments), at in sorted(rows.items()):
         plan = layout(schema, bins[version], Stage.OUTCOMES)
         slices, group = np.unique(outcomes["start"][at].astype(np.int64), return_inverse=True)
         labelled = np.array([v is not None for v in outcomes["label"][at]])
