@@ -128,7 +128,8 @@ def _cells(tables: Any, stage: Stage, texts: str, slide: int) -> None:
     _retime(tables, f"{stage.value}_cells", f"SELECT {fields} FROM ({texts})", kinds, f"start_ms + {slide - 1}")
     tables.execute_sql(
         f"CREATE TEMPORARY VIEW {stage.value}_slices AS SELECT window_start AS start_time, window_end AS end_time, "
-        "window_time AS rt, version, segment, cell, SUM(n) AS n, CAST(1 AS BIGINT) AS slices "
+        "window_time AS rt, version, segment, cell, SUM(n) AS n, CAST(1 AS BIGINT) AS slices, "
+        "SUM(n) AS newest "
         f"FROM TUMBLE(TABLE {stage.value}_cells, DESCRIPTOR(rt), {interval(slide)}) "
         "GROUP BY window_start, window_end, window_time, version, segment, cell"
     )
@@ -186,7 +187,9 @@ def _outcomes(tables: Any, spec: worker.Spec) -> None:
 def _hop(tables: Any, stage: Stage, slide: int, size: int) -> None:
     tables.execute_sql(
         f"CREATE TEMPORARY VIEW {stage.value}_windows AS SELECT window_start AS start_time, window_end AS end_time, "
-        "version, segment, cell, SUM(n) AS n, SUM(slices) AS slices "
+        "version, segment, cell, SUM(n) AS n, SUM(slices) AS slices, "
+        # Slices do not overlap, so verdicts over time rest on them: the newest is told with every window.
+        "SUM(CASE WHEN end_time = window_end THEN n ELSE 0 END) AS newest "
         f"FROM HOP(TABLE {stage.value}_slices, DESCRIPTOR(rt), {interval(slide)}, {interval(size)}) "
         "GROUP BY window_start, window_end, version, segment, cell"
     )
@@ -202,7 +205,8 @@ def _lines(tables: Any, spec: worker.Spec, stage: Stage, line: worker.Line, view
     tables.create_temporary_system_function(function, udf(write, result_type=_TEXT, func_type="pandas"))
     return (
         f"SELECT {function}(version, segment, CAST(start_time AS STRING), "
-        "ARRAY_AGG(CONCAT(CAST(cell AS STRING), ':', CAST(n AS STRING), ':', CAST(slices AS STRING)))) AS line "
+        "ARRAY_AGG(CONCAT_WS(':', CAST(cell AS STRING), CAST(n AS STRING), CAST(slices AS STRING), "
+        "CAST(newest AS STRING)))) AS line "
         f"FROM {view} GROUP BY start_time, end_time, version, segment"
     )
 

@@ -19,12 +19,18 @@ class Verdict(str, Enum):
 
 
 class Signal(str, Enum):
-    """What was looked at. QUALITY tells of a broken pipeline, which is not drift and blocks retraining."""
+    """What was looked at.
+
+    MULTIVARIATE is how features go together, ESTIMATE the performance to be expected before labels are there. QUALITY
+    tells of a broken pipeline, which is not drift and blocks retraining.
+    """
 
     FEATURE = "feature"
     PREDICTION = "prediction"
     LABEL = "label"
     PERFORMANCE = "performance"
+    MULTIVARIATE = "multivariate"
+    ESTIMATE = "estimate"
     QUALITY = "quality"
 
 
@@ -38,8 +44,12 @@ class Stage(str, Enum):
 class Finding(BaseModel):
     """One signal of one variable in one window, with what a reader needs to believe it or not.
 
-    *effect* is the value of *metric*; *threshold* is the line it had to cross at these sample sizes. *metrics* holds
-    every number computed. *n* and *baseline_n* are rows.
+    *effect* is the value of *metric* in this window, *interval* its 95 % interval; *threshold* is the line it had to
+    cross at these sample sizes. *metrics* holds every number computed. *n* and *baseline_n* are rows.
+
+    Over time: *share* is the finding's part of the model's false-alarm budget, *evidence* its e-detector's value after
+    the newest slice and *needed* what that must reach. *promised* says whether the verdict keeps the false-alarm
+    promise; None where nothing was asked over time.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,7 +59,12 @@ class Finding(BaseModel):
     verdict: Verdict
     metric: str
     effect: float | None = None
+    interval: tuple[float, float] | None = None
     threshold: float | None = None
+    share: float | None = None
+    evidence: float | None = None
+    needed: float | None = None
+    promised: bool | None = None
     n: int
     baseline_n: int
     metrics: dict[str, float] = Field(default_factory=dict)
@@ -59,7 +74,8 @@ class Finding(BaseModel):
 class Report(BaseModel):
     """One window of one model version and segment (``""`` is all traffic), compared with that version's baseline.
 
-    *counts* holds the window's cells by variable, on the baseline's bins, so that every figure can be computed again.
+    *counts* holds the window's cells by variable, on the baseline's bins, so that every figure can be computed again;
+    *newest* those of its last slice. Windows overlap, slices do not: what is said over time rests on slices.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -73,6 +89,7 @@ class Report(BaseModel):
     baseline: str = Field(description="digest of the baseline that was compared with")
     rows: int
     counts: dict[str, list[int]]
+    newest: dict[str, list[int]] = Field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
 
     @property

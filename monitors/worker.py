@@ -144,16 +144,27 @@ def _utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def unpack(packed: Sequence[str]) -> tuple[list[tuple[int, int]], int]:
-    """Return the (cell, n) pairs that SQL joined, and in how many slices the most constant of the cells was hit.
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """A window's sparse counts: (cell, n) of all of it and of its *newest* slice, and in how many *slices* it has any.
 
-    In one text each, as ARRAY_AGG keeps no order between two columns.
+    The last is that of the most constant cell.
+    """
 
-    >>> unpack(["3:10:2", "0:2:1"])
-    ([(3, 10), (0, 2)], 2)
+    window: list[tuple[int, int]]
+    newest: list[tuple[int, int]]
+    slices: int
+
+
+def unpack(packed: Sequence[str]) -> Cells:
+    """Return what SQL joined, in one text each, as ARRAY_AGG keeps no order between columns.
+
+    >>> unpack(["3:10:2:4", "0:2:1:0"])
+    Cells(window=[(3, 10), (0, 2)], newest=[(3, 4), (0, 0)], slices=2)
     """
     rows = [tuple(map(int, text.split(":"))) for text in packed]
-    return [(cell, n) for cell, n, _ in rows], max((slices for _, _, slices in rows), default=0)
+    window, newest = ([(row[0], row[at]) for row in rows] for at in (1, 3))
+    return Cells(window, newest, max((row[2] for row in rows), default=0))
 
 
 def report_line(spec: Spec, stage: Stage, version: str, segment: str, start: datetime, packed: Sequence[str]) -> str:
@@ -162,13 +173,13 @@ def report_line(spec: Spec, stage: Stage, version: str, segment: str, start: dat
     if baseline is None:
         msg = f"the baseline of {version} was there when its events were counted and is gone now"
         raise errors.EngineError(msg, hint="published baselines must not be removed while a job runs")
-    cells, seen = unpack(packed)
-    counts = profiles.layout(spec.schema, baseline.bins, stage).row(cells)
+    cells, plan = unpack(packed), profiles.layout(spec.schema, baseline.bins, stage)
+    counts = plan.row(cells.window)
     windows = spec.schema.windows
     rows = sum(counts[PREDICTION]) if stage is Stage.INPUTS else sum(counts["coverage"])
     findings = verdict.judge(
         baseline, spec.policy, stage=stage, segment=segment, window_slices=windows.slices, start_ms=to_ms(start),
-        counts=counts, seen=seen,
+        counts=counts, seen=cells.slices,
     )  # fmt: skip
     report = Report(
         model=spec.schema.model,
@@ -180,6 +191,7 @@ def report_line(spec: Spec, stage: Stage, version: str, segment: str, start: dat
         baseline=_digest_of(str(Path(spec.baselines, f"{version}.json"))),
         rows=rows,
         counts=counts,
+        newest=plan.row(cells.newest),
         findings=findings,
     )
     return canonical(report)
@@ -194,7 +206,7 @@ def slice_line(spec: Spec, stage: Stage, version: str, segment: str, start: date
     """Return one slice's counts as JSON, for a baseline in the making."""
     baseline = spec.baseline(version)
     assert baseline is not None  # the baseline job has just published its bins
-    counts = profiles.layout(spec.schema, baseline.bins, stage).row(unpack(packed)[0])
+    counts = profiles.layout(spec.schema, baseline.bins, stage).row(unpack(packed).window)
     line = {"stage": stage.value, "segment": segment, "start": to_ms(start), "counts": counts}
     return json.dumps(line, sort_keys=True)
 

@@ -28,6 +28,8 @@ class Signals(BaseModel):
     prediction: Reaction = Reaction.ALERT
     label: Reaction = Reaction.RETRAIN
     performance: Reaction = Reaction.RETRAIN
+    multivariate: Reaction = Reaction.ALERT
+    estimate: Reaction = Reaction.ALERT
     quality: Literal[Reaction.ALERT, Reaction.IGNORE] = Reaction.ALERT
 
 

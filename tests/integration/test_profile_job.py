@@ -149,6 +149,16 @@ def test_outcomes_count_each_prediction_once_with_the_label_it_had_in_time(
         assert [seen[True], seen[False]] == report.counts["coverage"]
 
 
+def test_a_window_is_the_sum_of_the_newest_slices_of_the_windows_that_end_in_it(
+    runs: dict[str, run_job.Outcome],
+) -> None:
+    """Each report tells its last slice too, and slices add up to windows: what time-wise verdicts rest on."""
+    reports = [r for r in runs["stream"].reports if r.stage is Stage.INPUTS and r.segment == ""]
+    for whole in reports:
+        inside = [r.newest["x"] for r in reports if whole.window_start < r.window_end <= whole.window_end]
+        assert np.sum(inside, axis=0).tolist() == whole.counts["x"]
+
+
 def test_segments_add_up_to_all_traffic(runs: dict[str, run_job.Outcome]) -> None:
     """In every window and stage the segments' rows sum to the rows of all traffic."""
     total: Counter[tuple[Stage, datetime]] = Counter()
