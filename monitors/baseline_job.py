@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -28,8 +29,11 @@ def run(  # noqa: PLR0913 - a baseline is of a version, its events and a period
     start: datetime,
     end: datetime,
     logs: Path,
+    importance: Mapping[str, float] | None = None,
 ) -> Baseline:
     """Return the baseline of *version*: its predictions with a time in [start, end), and their labels.
+
+    *importance* is how much each feature matters to the version; None where nobody knows.
 
     Raises:
         NotEnoughData: no prediction of that version lies in the period.
@@ -40,7 +44,9 @@ def run(  # noqa: PLR0913 - a baseline is of a version, its events and a period
     bins = freeze.freeze_bins(schema, policy, rows, truth)
     draft = Baseline(events=schema, version=version, start=start, end=end, rows=rows.num_rows, bins=bins, inputs=())
     slices = _count(draft, policy, files_job.Directories(str(predictions), str(labels) if labels else None), logs)
-    return draft.model_copy(update={stage: tuple(found) for stage, found in slices.items()})
+    return draft.model_copy(
+        update={"importance": dict(importance or {}), **{stage: tuple(found) for stage, found in slices.items()}}
+    )
 
 
 def _rows(schema: EventSchema, version: str, predictions: Path, start: datetime, end: datetime) -> pa.Table:

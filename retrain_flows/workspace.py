@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -34,6 +35,7 @@ class BuildBaseline(Protocol):
         labels: Path | None,
         start: datetime,
         end: datetime,
+        importance: Mapping[str, float] | None = None,
     ) -> Baseline: ...
 
 

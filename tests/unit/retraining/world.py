@@ -10,7 +10,7 @@ The baseline job is stubbed: it freezes the bins and counts nothing, since Flink
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -98,14 +98,15 @@ def write_events(folder: Path, *, days: int = 60) -> Events:
 
 def stub_baseline(
     schema: EventSchema, policy: MonitorPolicy, *, version: str, predictions: Path, labels: Path | None,
-    start: datetime, end: datetime,
+    start: datetime, end: datetime, importance: Mapping[str, float] | None = None,
 ) -> Baseline:  # fmt: skip
     """Freeze the bins of the reference events, which must be readable, and count nothing."""
     assert labels is not None
     made = codec.read_events(schema, "predictions", predictions).table
     known = codec.read_events(schema, "labels", labels).table
     bins = freeze.freeze_bins(schema, policy, made, known)
-    return Baseline(events=schema, version=version, start=start, end=end, rows=len(made), bins=bins, inputs=())
+    return Baseline(events=schema, version=version, start=start, end=end, rows=len(made), bins=bins, inputs=(),
+                    importance=dict(importance or {}))  # fmt: skip
 
 
 def workspace(folder: Path, registry: Registry, events: Events, **changes: Any) -> Workspace:
