@@ -1,8 +1,7 @@
-"""From a window's counts to its findings: the one place where a number becomes a verdict.
+"""From a window's counts to its findings: which questions are asked of it, and at which level each.
 
-Drift needs two things: an effect beyond what chance, and the baseline's own windows, reach (:mod:`monitors.threshold`),
-and one at least as large as the policy finds worth telling. Steady needs that such an effect could have been seen.
-Everything else is not enough evidence, with the size that would do. The same counts give the same findings.
+How a question is answered is told by :mod:`monitors.drift`, :mod:`monitors.loss` and :mod:`monitors.quality`. What
+cannot be answered is not enough evidence, with the size that would do. The same counts give the same findings.
 """
 
 from __future__ import annotations
@@ -10,22 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
 from features.schema import LABEL, PREDICTION, Task
 from features.window import to_ms
-from monitors import distance, loss, performance, quality, threshold
+from monitors import drift, loss, performance, quality, threshold
 from monitors.baseline import Baseline
 from monitors.bins import CategoricalBins, Counts, NumericBins
 from monitors.policy import MonitorPolicy
 from monitors.report import Finding, Signal, Stage, Verdict
-
-METRIC = "js_distance_log2"
-"""What the verdict on a distribution rests on; the other distances are told beside it."""
-LARGEST = 1.0
-"""No distance is larger: a line up there can never be crossed."""
 
 
 def judge(  # noqa: PLR0913 - what identifies a window is listed, not bundled
@@ -143,11 +136,11 @@ def _inputs(window: _Window) -> tuple[Finding, ...]:
     names = list(window.known.bins)
     found = {name: _fault(window, name) for name in names}
     faults = [f for f in found.values() if f is not None]
-    drift = [
+    judged = [
         _drift(window, Signal.PREDICTION if name == PREDICTION else Signal.FEATURE, name, fault)
         for name, fault in found.items()
     ]
-    return (*(faults or [_no_fault(window)]), *drift)
+    return (*(faults or [_no_fault(window)]), *judged)
 
 
 def _outcomes(window: _Window, task: Task) -> tuple[Finding, ...]:
@@ -177,58 +170,11 @@ def _no_fault(window: _Window) -> Finding:
 
 
 def _drift(window: _Window, signal: Signal, name: str, fault: Finding | None) -> Finding:
-    """Return the finding on one variable's distribution; without *effect* and *threshold* if it was not compared."""
-    bins, reference = window.known.bins[name], window.known.drift[name]
-    cells = window.cells(name)
-    compared = cells[threshold.compared(bins)]
-    n = int(compared.sum())
-    said: dict[str, Any]
-    told = threshold.figures({**_distances(bins, reference.total, compared), **quality.shares(bins, cells)})
-    if fault is not None:
-        said = {"verdict": Verdict.NOT_ENOUGH, "reason": f"a quality fault, so not judged for drift: {fault.reason}"}
-    elif few := _too_few(window, n, reference.rows):
-        said = {"verdict": Verdict.NOT_ENOUGH, "reason": few}
-    else:
-        line, least = reference.line(n), window.policy.min_effect
-        told |= threshold.figures({f"{METRIC}_by_chance": line.sampling, f"{METRIC}_own_windows": reference.largest})
-        over = min(round(max(line.value, least), 6), LARGEST)
-        verdict = _weigh(told[METRIC], over, line, least)
-        needed = _needed(reference, n, least, over) if verdict is Verdict.NOT_ENOUGH else ""
-        reason = needed or _compare(told[METRIC], over, line, least)
-        said = {"verdict": verdict, "effect": told[METRIC], "threshold": over, "reason": reason + window.note}
-    return Finding(signal=signal, variable=name, metric=METRIC, n=n, baseline_n=reference.rows, metrics=told, **said)
-
-
-def _weigh(effect: float, over: float, line: threshold.Line, least: float) -> Verdict:
-    if effect > over:
-        return Verdict.DRIFT
-    # An effect worth telling could hide in the noise; with no least effect, steady is all that is not significant.
-    return Verdict.NOT_ENOUGH if line.sampling > least > 0 or over >= LARGEST else Verdict.STEADY
-
-
-def _compare(effect: float, over: float, line: threshold.Line, least: float) -> str:
-    reached = (
-        "the baseline's own windows reached" if line.value == line.own else "chance and the baseline's own unrest reach"
-    )
-    what = "the smallest effect worth telling" if line.value <= least else f"what {reached}"
-    return f"{effect:.3f} {'exceeds' if effect > over else 'does not exceed'} {over:.3f}, {what}"
-
-
-def _needed(reference: threshold.Reference, n: int, least: float, over: float) -> str:
-    if over >= LARGEST:
-        return "the baseline's own windows differ so much that no distance would tell; a longer baseline might"
-    rows, base = reference.rows_needed(n, least)
-    also = "" if base <= reference.rows else f" and {base:,} in the baseline"
-    return f"an effect of {least:g} could hide in the noise of {n:,} values; {rows:,}{also} would do"
-
-
-def _distances(bins: NumericBins | CategoricalBins, p: Counts, q: Counts) -> dict[str, float]:
-    out = {"psi": distance.psi(p, q), METRIC: distance.js_distance_log2(p, q)}
-    if isinstance(bins, NumericBins):
-        out |= {"ks": distance.ks(p, q), "wasserstein_normed": distance.wasserstein_normed(p, q, bins)}
-    else:
-        out["total_variation"] = distance.total_variation(p, q)
-    return {name: float(value) for name, value in out.items()}
+    known = window.known
+    sample = drift.Sample(known.bins[name], known.drift[name], window.cells(name))
+    withheld = f"a quality fault, so not judged for drift: {fault.reason}" if fault else ""
+    withheld = withheld or _too_few(window, sample.n, sample.reference.rows)
+    return drift.finding(signal, name, sample, window.policy, withheld=withheld, note=window.note)
 
 
 def _too_few(window: _Window, n: int, base: int) -> str:
