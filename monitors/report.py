@@ -110,16 +110,22 @@ class Report(BaseModel):
         """sha256 of the report's canonical JSON: equal digests are equal reports, bit for bit."""
         return digest(self)
 
+    @property
+    def evidence_digest(self) -> str:
+        """sha256 of all but the findings: equal ones were counted alike, whatever was made of it."""
+        return digest(self, exclude={"findings"})
+
     def drifted(self) -> tuple[Finding, ...]:
         """Return the findings that say drift."""
         return tuple(f for f in self.findings if f.verdict is Verdict.DRIFT)
 
 
-def canonical(value: BaseModel) -> str:
-    """Return *value* as JSON with sorted keys and no spaces: the text that is hashed and sent."""
-    return json.dumps(value.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), allow_nan=False)
+def canonical(value: BaseModel, *, exclude: set[str] | None = None) -> str:
+    """Return *value*, without the fields in *exclude*, as JSON with sorted keys and no spaces: what is hashed and sent."""
+    said = value.model_dump(mode="json", exclude=exclude)
+    return json.dumps(said, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def digest(value: BaseModel) -> str:
+def digest(value: BaseModel, *, exclude: set[str] | None = None) -> str:
     """Return the sha256 of :func:`canonical`, in hex."""
-    return hashlib.sha256(canonical(value).encode()).hexdigest()
+    return hashlib.sha256(canonical(value, exclude=exclude).encode()).hexdigest()
