@@ -121,7 +121,7 @@ class Report(BaseModel):
 
 
 def canonical(value: BaseModel, *, exclude: set[str] | None = None) -> str:
-    """Return *value* without the fields in *exclude* as JSON with sorted keys and no spaces: what is hashed and sent."""
+    """Return *value*, without *exclude*, as JSON with sorted keys and no spaces: the text that is hashed and sent."""
     said = value.model_dump(mode="json", exclude=exclude)
     return json.dumps(said, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
