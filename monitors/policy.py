@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from pydantic import BaseModel, ConfigDict, Field
+
+from monitors.budget import FalseAlarms
 
 
 class MonitorPolicy(BaseModel):
     """How a window is compared with the baseline.
 
-    *alpha* is the chance that one window of one version and segment raises any finding while nothing has changed; it is
-    shared equally among that window's findings. *min_effect* is the smallest effect worth telling, whatever its
+    *false_alarms* is the one number that is promised: see :mod:`monitors.budget`. *min_effect* is the smallest effect worth telling, whatever its
     significance. *min_rows* is the size below which nothing is judged at all. *max_out_of_range* is half of all values,
     counted only where they lie beyond the baseline's range by more than its width: another unit moves most of them that
     far, a season hardly any. At 1 it is never a fault.
@@ -20,6 +23,10 @@ class MonitorPolicy(BaseModel):
     bins: int = Field(10, ge=2, le=200, description="quantile bins of a number")
     top: int = Field(30, ge=1, le=1000, description="categories that get a cell of their own")
     alpha: float = Field(0.01, gt=0, lt=0.5)
+    false_alarms: FalseAlarms = Field(
+        FalseAlarms(count=1, span=timedelta(days=90)),
+        description="false alarms of this model that are put up with, over all signals, features and segments together",
+    )
     min_rows: int = Field(30, ge=1)
     min_effect: float = Field(0.1, ge=0, description="smallest Jensen-Shannon distance (log 2, 0 to 1) worth telling")
     min_loss_increase: float = Field(

@@ -47,8 +47,9 @@ class Finding(BaseModel):
     *effect* is the value of *metric* in this window, *interval* its 95 % interval; *threshold* is the line it had to
     cross at these sample sizes. *metrics* holds every number computed. *n* and *baseline_n* are rows.
 
-    Over time: *share* is the finding's part of the model's false-alarm budget, *evidence* its e-detector's value after
-    the newest slice and *needed* what that must reach. *promised* says whether the verdict keeps the false-alarm
+    Over time: *share* is the finding's part of the model's false-alarm budget, *evidence* what its e-detector gives
+    after the newest slice to the sum that has to reach *needed*. *alone* is what the window by itself would say,
+    *reason* why, and *over_time* what the slices so far add. *promised* says whether the verdict keeps the false-alarm
     promise; None where nothing was asked over time.
     """
 
@@ -65,6 +66,8 @@ class Finding(BaseModel):
     evidence: float | None = None
     needed: float | None = None
     promised: bool | None = None
+    alone: Verdict | None = None
+    over_time: str = ""
     n: int
     baseline_n: int
     metrics: dict[str, float] = Field(default_factory=dict)
