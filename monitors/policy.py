@@ -13,10 +13,10 @@ class MonitorPolicy(BaseModel):
     """How a window is compared with the baseline.
 
     *false_alarms* is the one number that is promised: see :mod:`monitors.budget`. *min_effect* is the smallest effect
-    worth telling, whatever its significance: 0.1 is a shift by a quarter of a sd, or one of two equal categories that rises to
-    62 %. *min_rows* is the size below which nothing is judged at all. *max_out_of_range* is half of all values,
-    counted only where they lie beyond the baseline's range by more than its width: another unit moves most of them that
-    far, a season hardly any. At 1 it is never a fault.
+    worth telling, whatever its significance: 0.1 is a shift by a quarter of a sd, or one of two equal categories that
+    rises to 62 %. *min_rows* is the size below which nothing is judged at all. *max_out_of_range* is half of all
+    values, counted only where they lie beyond the baseline's range by more than its width: another unit moves most of
+    them that far, a season hardly any. At 1 it is never a fault.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
