@@ -76,11 +76,11 @@ def _measure(rows: pd.DataFrame, kind: str, work: Path) -> dict[str, float]:
     )  # fmt: skip
     publish.publish_baseline(baseline, work / "baselines")
     spec = worker.Spec(SCHEMA, POLICY, str(work / "baselines" / "bench"))
-    bins = {"v1": baseline.bins}
+    frozen = {"v1": baseline.frozen}
 
     def numpy_alone() -> None:
         table = codec.read_events(SCHEMA, "predictions", source).table
-        list(profiles.count_inputs(SCHEMA, bins, table))
+        list(profiles.count_inputs(SCHEMA, frozen, table))
 
     def flink(directory: Path, *, streaming: bool) -> Callable[[], object]:
         return lambda: run_job.run_once(spec, files_job.Directories(str(directory)), work / "logs", streaming=streaming)

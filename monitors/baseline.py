@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from features.schema import EventSchema
 from monitors import report
 from monitors.bins import Bins, Counts
+from monitors.derived import Derived, Frozen
 
 
 class Slice(BaseModel):
@@ -40,11 +41,17 @@ class Baseline(BaseModel):
     inputs: tuple[Slice, ...]
     outcomes: tuple[Slice, ...] = ()
     importance: dict[str, float] = Field(default_factory=dict)
+    derived: Derived = Derived()
 
     @property
     def digest(self) -> str:
         """sha256 of the canonical JSON."""
         return report.digest(self)
+
+    @property
+    def frozen(self) -> Frozen:
+        """What turns this version's rows into counts."""
+        return Frozen(self.bins, self.derived)
 
     def slices(self, stage: report.Stage, segment: str = "") -> list[Slice]:
         """Return the slices of one stage and segment, oldest first."""

@@ -41,8 +41,9 @@ def run(  # noqa: PLR0913 - a baseline is of a version, its events and a period
     """
     rows = _rows(schema, version, predictions, start, end)
     truth = _labels(schema, rows, labels)
-    bins = freeze.freeze_bins(schema, policy, rows, truth)
-    draft = Baseline(events=schema, version=version, start=start, end=end, rows=rows.num_rows, bins=bins, inputs=())
+    frozen = freeze.freeze_derived(schema, policy, freeze.freeze_bins(schema, policy, rows, truth), rows, truth)
+    draft = Baseline(events=schema, version=version, start=start, end=end, rows=rows.num_rows, bins=dict(frozen.bins),
+                     derived=frozen.derived, inputs=())  # fmt: skip
     slices = _count(draft, policy, files_job.Directories(str(predictions), str(labels) if labels else None), logs)
     return draft.model_copy(
         update={"importance": dict(importance or {}), **{stage: tuple(found) for stage, found in slices.items()}}

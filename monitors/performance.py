@@ -68,29 +68,34 @@ def count(  # noqa: PLR0913 - one argument a column; bundling them would only mo
     >>> c["coverage"].tolist(), c["loss"].tolist(), c["label"].tolist()
     ([[2, 1]], [[1386294, 960906]], [[1, 1, 0, 0, 0]])
     """
-    usable = labelled & _usable(task, prediction, label)
-    rows = groups[usable]
+    scored = labelled & usable(task, prediction, label)
+    rows = groups[scored]
     with np.errstate(over="ignore"):  # an infinite error is cut off like any other
-        losses = scoring.losses(task, prediction[usable], label[usable], sd=label_sd(bins))
+        losses = scoring.losses(task, prediction[scored], label[scored], sd=label_sd(bins))
     out = {
         "label": _tally(_label_cells(bins[LABEL], label[labelled]), groups[labelled], n_groups, bins[LABEL].cells),
-        "coverage": _tally((~usable).astype(np.int64), groups, n_groups, 2),
+        "coverage": _tally((~scored).astype(np.int64), groups, n_groups, 2),
         "loss": _sums(losses, rows, n_groups),
     }
     if task is Task.BINARY:
-        score = np.clip(prediction[usable].astype(np.float64), 0, 1)
-        out["scores"] = _tally(
-            2 * np.minimum((score * GRID).astype(np.int64), GRID - 1) + label[usable].astype(np.int64),
-            rows,
-            n_groups,
-            2 * GRID,
-        )
+        cell = 2 * grid(prediction[scored].astype(np.float64)) + label[scored].astype(np.int64)
+        out["scores"] = _tally(cell, rows, n_groups, 2 * GRID)
     return out
 
 
-def _usable(task: Task, prediction: scoring.Values, label: scoring.Values) -> Mask:
-    usable = scoring.known(prediction) & scoring.known(label)
-    return usable & np.isin(label, (0.0, 1.0)) if task is Task.BINARY else usable
+def grid(score: scoring.Floats) -> Counts:
+    """Return the cell, 0 to 199, of each finite binary score; beyond 0 and 1 they are counted as these.
+
+    >>> grid(np.array([-1.0, 0.0, 0.004, 0.005, 1.0])).tolist()
+    [0, 0, 0, 1, 199]
+    """
+    return np.minimum((np.clip(score, 0, 1) * GRID).astype(np.int64), GRID - 1)
+
+
+def usable(task: Task, prediction: scoring.Values, label: scoring.Values) -> Mask:
+    """Return which rows can be scored: both values are there, and a binary label is 0 or 1."""
+    both = scoring.known(prediction) & scoring.known(label)
+    return both & np.isin(label, (0.0, 1.0)) if task is Task.BINARY else both
 
 
 def _label_cells(bins: NumericBins | CategoricalBins, label: scoring.Values) -> npt.NDArray[np.int64]:
@@ -110,12 +115,20 @@ def _tally(cell: npt.NDArray[np.int64], groups: npt.NDArray[np.int64], n_groups:
 
 
 def _sums(loss: npt.NDArray[np.float64], groups: npt.NDArray[np.int64], n_groups: int) -> Counts:
-    # The square is taken of the rounded loss, so both sums follow from the same integers.
     units = np.rint(loss / UNIT).astype(np.int64)
     out = np.zeros((n_groups, 2), np.int64)
     np.add.at(out[:, 0], groups, units)
-    np.add.at(out[:, 1], groups, np.rint(units * (units * UNIT)).astype(np.int64))
+    np.add.at(out[:, 1], groups, squared(units))
     return out
+
+
+def squared(units: Counts) -> Counts:
+    """Return the square of losses in millionths, in millionths: of rounded losses, so that sums follow from integers.
+
+    >>> squared(np.array([1_386_294])).tolist()
+    [1921811]
+    """
+    return np.asarray(np.rint(units * (units * UNIT)).astype(np.int64))
 
 
 def metrics(task: Task, counts: Mapping[str, Sequence[int] | Counts], *, sd: float = 1.0) -> dict[str, float]:
@@ -133,18 +146,18 @@ def metrics(task: Task, counts: Mapping[str, Sequence[int] | Counts], *, sd: flo
         return {**out, "rmse": float(np.sqrt(mean) * sd), "mean_loss": mean}
     if task is Task.MULTICLASS:
         return {**out, "accuracy": 1 - mean}
-    grid = np.asarray(counts["scores"]).reshape(GRID, 2)
-    area, error = auc(grid)
+    cells = np.asarray(counts["scores"]).reshape(GRID, 2)
+    area, error = auc(cells)
     middle = (np.arange(GRID) + 0.5) / GRID
-    right = grid[: GRID // 2, 0].sum() + grid[GRID // 2 :, 1].sum()
-    squares = (grid[:, 0] * middle**2 + grid[:, 1] * (1 - middle) ** 2).sum()
+    right = cells[: GRID // 2, 0].sum() + cells[GRID // 2 :, 1].sum()
+    squares = (cells[:, 0] * middle**2 + cells[:, 1] * (1 - middle) ** 2).sum()
     per_row = 1 / scored if scored else np.nan
     binary = {"log_loss": mean, "accuracy": right * per_row, "brier": squares * per_row, "auc": area}
     return {**out, **{k: float(v) for k, v in binary.items()}, "auc_error": error}
 
 
-def auc(grid: Counts) -> tuple[float, float]:
-    """Return the area under the ROC curve of a (bins, 2) score grid, and how far the raw scores' may be from it.
+def auc(cells: Counts) -> tuple[float, float]:
+    """Return the area under the ROC curve of a score grid's *cells* (bins, 2), and how far the raw scores' may be off.
 
     The chance that a 1 scores above a 0, ties counting half (Mann and Whitney 1947). Scores of one bin are tied, so the
     area of the raw scores lies within half the share of such pairs: small for spread scores, large for a model whose
@@ -153,7 +166,7 @@ def auc(grid: Counts) -> tuple[float, float]:
     >>> auc(np.array([[2, 0], [1, 1], [0, 2]]))
     (0.9444444444444444, 0.05555555555555555)
     """
-    zeros, ones = grid[:, 0].astype(float), grid[:, 1].astype(float)
+    zeros, ones = cells[:, 0].astype(float), cells[:, 1].astype(float)
     pairs = zeros.sum() * ones.sum()
     if pairs == 0:
         return float("nan"), float("nan")

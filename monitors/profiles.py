@@ -14,10 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from features.schema import LABEL, EventSchema, Kind, Task
+from features.schema import LABEL, PREDICTION, EventSchema, Kind, Task
+from features.scoring import Values
 from features.window import Windows, to_ms
 from monitors import performance
 from monitors.bins import Bins, CategoricalBins, Counts, NumericBins
+from monitors.derived import Frozen
 from monitors.report import Stage
 
 Ints = npt.NDArray[np.int64]
@@ -64,10 +66,11 @@ class Layout:
         return {name: flat[at : at + self.sizes[name]] for name, at in self.offsets.items()}
 
 
-def layout(schema: EventSchema, bins: Mapping[str, Bins], stage: Stage) -> Layout:
-    """Return where each variable of *stage* has its cells, for one version's frozen *bins*."""
+def layout(schema: EventSchema, frozen: Frozen, stage: Stage) -> Layout:
+    """Return where each variable of *stage* has its cells, for one *frozen* version: derived ones are the last."""
+    bins = frozen.bins
     if stage is Stage.INPUTS:
-        return Layout({name: bins[name].cells for name in schema.variables})
+        return Layout({**{name: bins[name].cells for name in schema.variables}, **frozen.sizes})
     scores = {"scores": 2 * performance.GRID} if schema.task is Task.BINARY else {}
     return Layout({LABEL: bins[LABEL].cells, "coverage": 2, "loss": 2, **scores})
 
@@ -78,7 +81,8 @@ def floats(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.float64], npt.NDArra
     return column.to_numpy().astype(np.float64), missing
 
 
-def _index(column: pa.ChunkedArray, bins: Bins) -> Ints:
+def index(column: pa.ChunkedArray, bins: Bins) -> Ints:
+    """Return the cell of each value of a decoded column."""
     if isinstance(bins, NumericBins):
         return bins.index(*floats(column))
     words = column.combine_chunks().dictionary_encode()
@@ -88,22 +92,34 @@ def _index(column: pa.ChunkedArray, bins: Bins) -> Ints:
     return np.asarray(cells[where])
 
 
-def count_inputs(schema: EventSchema, bins: Mapping[str, Mapping[str, Bins]], table: pa.Table) -> Iterator[Cell]:
-    """Yield the cells of a decoded table of predictions, on the bins of each event's own model version.
+def columns(schema: EventSchema, frozen: Frozen, table: pa.Table) -> dict[str, Ints]:
+    """Return all input variables of a decoded table, also derived ones: a cell a row, or what the row adds to each."""
+    cells = {name: index(table[name], frozen.bins[name]) for name in schema.variables}
+    return {**cells, **frozen.columns(cells, predictions(schema, table))}
 
-    *bins* holds the frozen bins by version; an event of another version must not come here.
+
+def predictions(schema: EventSchema, table: pa.Table) -> Values:
+    """Return the model's answers in a decoded table: float64, or classes as text."""
+    if schema.prediction_kind is Kind.NUMERIC:
+        return floats(table[PREDICTION])[0]
+    return np.asarray(table[PREDICTION].to_pandas().to_numpy(dtype=object))
+
+
+def count_inputs(schema: EventSchema, frozen: Mapping[str, Frozen], table: pa.Table) -> Iterator[Cell]:
+    """Yield the cells of a decoded table of predictions, as each event's own model version froze them.
+
+    *frozen* is by version; an event of another version must not come here.
     """
     versions = table["model_version"].to_pandas().to_numpy(dtype=object)
     for version in sorted(set(versions)):
         rows = table.filter(pa.array(versions == version))
-        frozen, plan = bins[version], layout(schema, bins[version], Stage.INPUTS)
-        indices = [(plan.offsets[n], frozen[n].cells, _index(rows[n], frozen[n])) for n in plan.sizes]
+        plan, values = layout(schema, frozen[version], Stage.INPUTS), columns(schema, frozen[version], rows)
         starts = slice_starts(schema.windows, rows["time"].to_numpy())
-        for segment, members in _groups(schema, frozen, rows):
+        for segment, members in _groups(schema, frozen[version].bins, rows):
             own = starts if members is None else starts[members]
             slices, group = np.unique(own, return_inverse=True)
-            picked = ((at, size, i if members is None else i[members]) for at, size, i in indices)
-            counts = np.hstack([_bincount(group, len(slices), size, i) for _, size, i in picked])
+            picked = ((size, values[n] if members is None else values[n][members]) for n, size in plan.sizes.items())
+            counts = np.hstack([_sum(group, len(slices), size, value) for size, value in picked])
             yield from _cells(counts, slices, version, segment)
 
 
@@ -113,8 +129,13 @@ def slice_starts(windows: Windows, times: Ints) -> Ints:
     return times - times % step
 
 
-def _bincount(group: Ints, groups: int, size: int, index: Ints) -> Counts:
-    return np.bincount(group * size + index, minlength=groups * size).reshape(groups, size)
+def _sum(group: Ints, groups: int, size: int, value: Ints) -> Counts:
+    """Return the cells of each group: how many rows are in each, or the sum of what rows of several numbers add."""
+    if value.ndim == 1:
+        return np.bincount(group * size + value, minlength=groups * size).reshape(groups, size)
+    out = np.zeros((groups, size), np.int64)
+    np.add.at(out, group, value)
+    return out
 
 
 def _cells(counts: Counts, slices: Ints, version: str, segment: str) -> Iterator[Cell]:
@@ -129,7 +150,7 @@ def segment_names(schema: EventSchema, bins: Mapping[str, Bins], table: pa.Table
         frozen = bins[name]
         assert isinstance(frozen, CategoricalBins)  # the schema allows no other kind
         names = [f"{name}={c}" for c in frozen.categories] + [f"{name}=(other)"] * 3
-        out[name] = np.array(names, dtype=object)[_index(table[name], frozen)]
+        out[name] = np.array(names, dtype=object)[index(table[name], frozen)]
     return out
 
 
@@ -143,7 +164,7 @@ def _groups(
 
 
 def count_outcomes(
-    schema: EventSchema, bins: Mapping[str, Mapping[str, Bins]], outcomes: Mapping[str, npt.NDArray[np.object_]]
+    schema: EventSchema, frozen: Mapping[str, Frozen], outcomes: Mapping[str, npt.NDArray[np.object_]]
 ) -> Iterator[Cell]:
     """Yield the cells of joined predictions: columns version, segments, start, prediction, label (None: no label).
 
@@ -153,12 +174,12 @@ def count_outcomes(
     for row, key in enumerate(zip(outcomes["version"], outcomes["segments"], strict=True)):
         rows.setdefault(key, []).append(row)
     for (version, segments), at in sorted(rows.items()):
-        plan = layout(schema, bins[version], Stage.OUTCOMES)
+        plan = layout(schema, frozen[version], Stage.OUTCOMES)
         slices, group = np.unique(outcomes["start"][at].astype(np.int64), return_inverse=True)
         labelled = np.array([v is not None for v in outcomes["label"][at]])
         prediction, label = (_values(schema, outcomes[c][at]) for c in ("prediction", "label"))
         found = performance.count(
-            schema.task, bins[version], prediction=prediction, label=label, labelled=labelled, groups=group,
+            schema.task, frozen[version].bins, prediction=prediction, label=label, labelled=labelled, groups=group,
             n_groups=len(slices),
         )  # fmt: skip
         counts = np.hstack([found[name] for name in plan.sizes])
@@ -166,7 +187,7 @@ def count_outcomes(
             yield from _cells(counts, slices, version, segment)
 
 
-def _values(schema: EventSchema, column: npt.NDArray[np.object_]) -> npt.NDArray[np.float64] | npt.NDArray[np.object_]:
+def _values(schema: EventSchema, column: npt.NDArray[np.object_]) -> Values:
     if schema.label_kind is Kind.CATEGORICAL and schema.prediction_kind is Kind.CATEGORICAL:
         return column
     return np.array([np.nan if v is None else float(v) for v in column], np.float64)

@@ -20,7 +20,7 @@ from features.schema import PREDICTION, EventSchema, Role
 from features.window import UTC, to_ms
 from monitors import profiles, verdict
 from monitors.baseline import Baseline
-from monitors.bins import Bins
+from monitors.derived import Frozen
 from monitors.policy import MonitorPolicy
 from monitors.report import Report, Stage, canonical
 
@@ -90,10 +90,10 @@ def _period(spec: Spec, table: pa.Table) -> pa.Table:
 
 def _known(
     spec: Spec, chunk: sources.Chunk, table: pa.Table
-) -> tuple[pa.Table, dict[str, Mapping[str, Bins]], tuple[readers.Reject, ...]]:
-    """Return the rows whose version has a baseline, the bins by version, and the others as rejects."""
+) -> tuple[pa.Table, dict[str, Frozen], tuple[readers.Reject, ...]]:
+    """Return the rows whose version has a baseline, what it froze by version, and the others as rejects."""
     versions = table["model_version"].to_pandas().to_numpy(dtype=object)
-    found = {v: b.bins for v in set(versions) if (b := spec.baseline(v)) is not None}
+    found = {v: b.frozen for v in set(versions) if (b := spec.baseline(v)) is not None}
     known = np.array([v in found for v in versions], bool)
     ids = table["id"].to_pylist()
     lost = tuple(
@@ -111,12 +111,12 @@ def _rows(table: pa.Table, *columns: str) -> list[str]:
     return [_join(*row) for row in zip(*(table[c].to_pylist() for c in columns), strict=True)]
 
 
-def _prediction_rows(schema: EventSchema, bins: Mapping[str, Mapping[str, Bins]], table: pa.Table) -> list[str]:
+def _prediction_rows(schema: EventSchema, frozen: Mapping[str, Frozen], table: pa.Table) -> list[str]:
     versions = table["model_version"].to_pandas().to_numpy(dtype=object)
     segments = np.full(table.num_rows, "", object)
     for version in set(versions):
         at = versions == version
-        names = profiles.segment_names(schema, bins[version], table.filter(pa.array(at))).values()
+        names = profiles.segment_names(schema, frozen[version].bins, table.filter(pa.array(at))).values()
         segments[at] = [profiles.JOIN.join(row) for row in zip(*names, strict=True)] if schema.segments else ""
     ids, times, answers = (table[c].to_pylist() for c in ("id", "time", PREDICTION))
     return [_join(*row) for row in zip(ids, times, versions, segments, answers, strict=True)]
@@ -128,7 +128,7 @@ def outcome_cells(spec: Spec, columns: Mapping[str, npt.NDArray[np.object_]]) ->
     *columns* are text: start (UTC), label_ms ("000..." where there is no label), label, prediction, version, segments.
     """
     versions = set(columns["version"])
-    bins = {v: b.bins for v in versions if (b := spec.baseline(v)) is not None}
+    frozen = {v: b.frozen for v in versions if (b := spec.baseline(v)) is not None}
     unlabelled = np.array([int(ms) == 0 for ms in columns["label_ms"]])
     rows = {
         **columns,
@@ -137,7 +137,7 @@ def outcome_cells(spec: Spec, columns: Mapping[str, npt.NDArray[np.object_]]) ->
             [None if none else v for none, v in zip(unlabelled, columns["label"], strict=True)], dtype=object
         ),
     }
-    return [_join(*asdict(c).values()) for c in profiles.merge(profiles.count_outcomes(spec.schema, bins, rows))]
+    return [_join(*asdict(c).values()) for c in profiles.merge(profiles.count_outcomes(spec.schema, frozen, rows))]
 
 
 def _utc(text: str) -> datetime:
@@ -173,7 +173,7 @@ def report_line(spec: Spec, stage: Stage, version: str, segment: str, start: dat
     if baseline is None:
         msg = f"the baseline of {version} was there when its events were counted and is gone now"
         raise errors.EngineError(msg, hint="published baselines must not be removed while a job runs")
-    cells, plan = unpack(packed), profiles.layout(spec.schema, baseline.bins, stage)
+    cells, plan = unpack(packed), profiles.layout(spec.schema, baseline.frozen, stage)
     counts = plan.row(cells.window)
     windows = spec.schema.windows
     rows = sum(counts[PREDICTION]) if stage is Stage.INPUTS else sum(counts["coverage"])
@@ -206,7 +206,7 @@ def slice_line(spec: Spec, stage: Stage, version: str, segment: str, start: date
     """Return one slice's counts as JSON, for a baseline in the making."""
     baseline = spec.baseline(version)
     assert baseline is not None  # the baseline job has just published its bins
-    counts = profiles.layout(spec.schema, baseline.bins, stage).row(unpack(packed).window)
+    counts = profiles.layout(spec.schema, baseline.frozen, stage).row(unpack(packed).window)
     line = {"stage": stage.value, "segment": segment, "start": to_ms(start), "counts": counts}
     return json.dumps(line, sort_keys=True)
 

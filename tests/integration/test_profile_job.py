@@ -117,14 +117,14 @@ def test_input_counts_equal_plain_numpy(
 ) -> None:
     """A window's cells are what a loop over its events gives: late and repeated deliveries are in it."""
     table = codec.read_events(SCHEMA, "predictions", events / "predictions").table
-    cells = list(profiles.count_inputs(SCHEMA, {"v1": published[0].bins}, table))
+    cells = list(profiles.count_inputs(SCHEMA, {"v1": published[0].frozen}, table))
     for report in (r for r in runs["batch"].reports if r.stage is Stage.INPUTS):
         inside = [
             (c.cell, c.n)
             for c in cells
             if c.segment == report.segment and to_ms(report.window_start) <= c.start < to_ms(report.window_end)
         ]
-        assert profiles.layout(SCHEMA, published[0].bins, Stage.INPUTS).row(inside) == report.counts
+        assert profiles.layout(SCHEMA, published[0].frozen, Stage.INPUTS).row(inside) == report.counts
 
 
 def test_outcomes_count_each_prediction_once_with_the_label_it_had_in_time(
