@@ -5,7 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from features import codec
+from features.codec import TIME, VERSION
 from features.errors import NotEnoughData, NotFound
 from features.window import to_ms
 from leeway import wiring
@@ -14,6 +18,7 @@ from leeway.project import Model
 from monitors.baseline import Baseline
 from registry import moves, publish, queries
 from registry.records import Version
+from retrain_flows import surrogate
 
 
 def register_baseline(
@@ -21,35 +26,43 @@ def register_baseline(
 ) -> Baseline:
     """Count *version*'s events of *period*, register it if it is new, and make it champion if there is none.
 
+    What matters to it is told from a surrogate, since the model itself cannot be asked.
+
     Raises:
         NotEnoughData: no events in the period, or several versions and none named.
         IllegalMove: the version has a baseline; it never changes.
     """
     reg = opened.registry
-    chosen = version or model.schema.version or _only_version(model, period)
+    made = _predictions(model, period)
+    chosen = version or model.schema.version or _only_version(model, made)
+    importance = surrogate.measure(model.schema, made.filter(pc.equal(made[VERSION], chosen)))
     build = wiring.workspace(opened, model).build_baseline
     labels = model.events.labels
-    made = build(
+    baseline = build(
         model.schema, model.monitor, version=chosen, predictions=Path(model.events.predictions.path),
         labels=Path(labels.path) if labels else None, start=period[0], end=period[1],
+        importance=importance,
     )  # fmt: skip
     moves.add_model(reg, model=model.name, task=model.schema.task.value, now=now)
-    _add_version(opened, model, made, now)
-    moves.store_baseline(reg, made, now=now)
-    publish.publish_baseline(made, opened.dir / "baselines")
+    _add_version(opened, model, baseline, now)
+    moves.store_baseline(reg, baseline, now=now)
+    publish.publish_baseline(baseline, opened.dir / "baselines")
     if queries.champion(reg, model.name) is None:
         moves.promote(
             reg, model=model.name, version=chosen, expected_generation=0, kind="bootstrap", effective_at=period[1],
             actor="user", reason="first version with a baseline", now=now,
         )  # fmt: skip
-    return made
+    return baseline
 
 
-def _only_version(model: Model, period: tuple[datetime, datetime]) -> str:
+def _predictions(model: Model, period: tuple[datetime, datetime]) -> pa.Table:
     table = codec.read_events(model.schema, "predictions", Path(model.events.predictions.path)).table
     start, end = map(to_ms, period)
-    rows = zip(table["time"].to_pylist(), table["model_version"].to_pylist(), strict=True)
-    found: list[str] = sorted({version for time, version in rows if start <= time < end})
+    return table.filter(pc.and_(pc.greater_equal(table[TIME], start), pc.less(table[TIME], end)))
+
+
+def _only_version(model: Model, made: pa.Table) -> str:
+    found: list[str] = sorted(made[VERSION].unique().to_pylist())
     if len(found) != 1:
         known = ", ".join(found) or "none"
         msg = f"{len(found)} versions of {model.name} made predictions in the period: {known}"

@@ -9,7 +9,7 @@ from features import codec, errors
 from features.requests import read_requests
 from registry import artifacts, moves, queries
 from registry.records import Action, Promotion
-from retrain_flows import candidates, dataset, promote
+from retrain_flows import candidates, dataset, permutation, promote
 from retrain_flows.dataset import Dataset
 from retrain_flows.workspace import Workspace
 
@@ -38,7 +38,8 @@ def bootstrap(ws: Workspace, *, start: datetime, end: datetime, actor: str, now:
     moves.add_model(reg, model=ws.model, task=ws.schema.task.value, now=now)
     version = promote.describe(ws, candidate, artifact, until=end, now=now)
     moves.add_version(reg, version)
-    promote.rebaseline(ws, version.version, candidate.rows, candidate.out_of_sample, now=now)
+    importance = permutation.combine(candidate.rises)
+    promote.rebaseline(ws, version.version, candidate.rows, candidate.out_of_sample, importance, now=now)
     decision = moves.record_decision(
         reg, model=ws.model, incident_id=None, action=Action.PROMOTE, because=(NO_GATE,), actor=actor, now=now
     )

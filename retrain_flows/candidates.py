@@ -15,6 +15,7 @@ from registry.records import Check, CheckResult, IncidentState, Version
 from retrain_flows import material, online, train, validate
 from retrain_flows.dataset import Dataset
 from retrain_flows.material import Material
+from retrain_flows.permutation import Rises
 from retrain_flows.workspace import Workspace
 
 
@@ -22,13 +23,15 @@ from retrain_flows.workspace import Workspace
 class Candidate:
     """A trained model: the rows it has learned from, what it said of each without having seen it, and its parent.
 
-    *parent* is the version that an online model grew from, None for a new one.
+    *rises* is what mattered to it, or to models like it, on rows they had not seen. *parent* is the version that an
+    online model grew from, None for a new one.
     """
 
     mode: str
     model: Any
     rows: Dataset
     out_of_sample: Values
+    rises: tuple[Rises, ...]
     parent: Version | None = None
 
 
@@ -68,10 +71,10 @@ def fit(ws: Workspace, mode: str, rows: Dataset, *, parent: Version | None = Non
     """
     trainer = train.load_trainer(ws.trainers.trainers[mode], ws.project_dir)
     if mode == "static":
-        return Candidate(mode, train.fit_static(trainer, rows), rows, train.out_of_sample(trainer, rows))
+        return Candidate(mode, train.fit_static(trainer, rows), rows, *train.out_of_sample(trainer, rows))
     grown = None if parent is None else material.load(ws, parent)
     learned = online.learn(trainer, grown, rows, label_delay=ws.schema.label_delay)
-    return Candidate(mode, learned.model, rows, learned.predictions, parent)
+    return Candidate(mode, learned.model, rows, learned.predictions, learned.rises, parent)
 
 
 def judge(ws: Workspace, candidate: Candidate, given: Material) -> Judged:

@@ -17,8 +17,9 @@ from features import errors, scoring
 from features.schema import Task
 from features.scoring import Values
 from features.window import to_ms
-from retrain_flows import train
+from retrain_flows import permutation, train
 from retrain_flows.dataset import Dataset
+from retrain_flows.permutation import HeldOut, Rises
 
 BATCH = 256
 """How many rows are predicted, and then learned from, at a time."""
@@ -28,10 +29,14 @@ WARM_UP = 1000
 
 @dataclass(frozen=True, eq=False)
 class Learned:
-    """A model that has learned from rows, and what it said of each before it had; NaN or None while it was new."""
+    """A model that has learned from rows, and what it said of each before it had; NaN or None while it was new.
+
+    *rises* is what mattered to it on the newest fifth of the rows while those were still to come.
+    """
 
     model: Any
     predictions: Values
+    rises: tuple[Rises, ...] = ()
 
 
 class Learner(Protocol):
@@ -57,12 +62,16 @@ def learn(trainer: train.Trainer, champion: Any | None, data: Dataset, *, label_
     learner = _learner(trainer.path, model, None if champion is not None else data)
     warm_up = 0 if champion is not None else max(1, min(WARM_UP, len(data) // 5))
     predictions = scoring.unknown(data.task, len(data))
+    rises: tuple[Rises, ...] = ()
     with train.blame(trainer.path):
         for known, ask in _schedule(data, label_delay, warm_up):
             if len(known):
                 learner.learn(known)
+            if not rises and ask.stop > 0.8 * len(data):
+                to_come = data.rows(slice(ask.start, None))
+                rises = (permutation.rises(HeldOut.of(model, to_come, sd=permutation.spread(data.target))),)
             predictions[ask] = scoring.score(model, data.rows(ask).frame, data.task)
-    return Learned(model, predictions)
+    return Learned(model, predictions, rises)
 
 
 def _schedule(data: Dataset, label_delay: timedelta, warm_up: int) -> Iterator[tuple[Dataset, slice]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -12,10 +12,11 @@ from features.scoring import Values
 from features.window import from_ms, to_ms
 from registry import moves, publish, queries
 from registry.records import RetrainRun, RunState, Version
-from retrain_flows import reference, validate
+from retrain_flows import permutation, reference, validate
 from retrain_flows.candidates import Candidate, Judged
 from retrain_flows.dataset import Dataset
 from retrain_flows.material import Material
+from retrain_flows.permutation import HeldOut
 from retrain_flows.workspace import Workspace
 
 
@@ -36,7 +37,7 @@ def settle(ws: Workspace, run: RetrainRun, given: Material, judged: Sequence[Jud
     name, best = min(passing, key=lambda item: item[1].loss)
     moves.set_challenger(reg, run.id, name, now=now)
     rows, answers = _with_held_out(best.candidate, given)
-    rebaseline(ws, name, rows, answers, now=now)
+    rebaseline(ws, name, rows, answers, _importance(best.candidate, given), now=now)
     moves.promote(
         reg,
         model=ws.model,
@@ -52,8 +53,12 @@ def settle(ws: Workspace, run: RetrainRun, given: Material, judged: Sequence[Jud
     return next(r for r in queries.runs(reg, ws.model) if r.id == run.id)
 
 
-def rebaseline(ws: Workspace, version: str, rows: Dataset, answers: Values, *, now: datetime) -> None:
+def rebaseline(
+    ws: Workspace, version: str, rows: Dataset, answers: Values, importance: Mapping[str, float], *, now: datetime
+) -> None:
     """Compute the baseline of *version* from *rows* and its *answers* out of sample, store it and publish it to jobs.
+
+    It carries the *importance* of each feature to the version.
 
     Raises:
         NotEnoughData: no row has an answer.
@@ -76,6 +81,7 @@ def rebaseline(ws: Workspace, version: str, rows: Dataset, answers: Values, *, n
         labels=at.labels,
         start=from_ms(start),
         end=from_ms(last + to_ms(windows.slide)),
+        importance=importance,
     )
     moves.store_baseline(ws.registry, baseline, now=now)
     publish.publish_baseline(baseline, ws.state / "baselines")
@@ -115,6 +121,12 @@ def _with_held_out(candidate: Candidate, given: Material) -> tuple[Dataset, Valu
     """Return all that the candidate answered without having seen it: its training's rows, then the gate's."""
     held_out = scoring.score(candidate.model, given.evaluation.frame, given.evaluation.task)
     return candidate.rows.followed_by(given.evaluation), np.concatenate([candidate.out_of_sample, held_out])
+
+
+def _importance(candidate: Candidate, given: Material) -> dict[str, float]:
+    """Return what matters to the candidate on the same rows: those of its training, then the gate's."""
+    held_out = HeldOut.of(candidate.model, given.evaluation, sd=permutation.spread(candidate.rows.target))
+    return permutation.combine([*candidate.rises, permutation.rises(held_out)])
 
 
 def _loss(judged: Judged) -> str:

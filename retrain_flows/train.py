@@ -16,7 +16,9 @@ import numpy as np
 from features import errors, scoring
 from features.schema import Task
 from features.scoring import Values
+from retrain_flows import permutation
 from retrain_flows.dataset import Dataset
+from retrain_flows.permutation import HeldOut, Rises
 
 FOLDS = 5
 """Into how many stretches of time the training rows are cut for their out-of-sample predictions."""
@@ -110,8 +112,10 @@ def fit_static(trainer: Trainer, data: Dataset) -> Any:
     return model
 
 
-def out_of_sample(trainer: Trainer, data: Dataset, folds: int = FOLDS) -> Values:
+def out_of_sample(trainer: Trainer, data: Dataset, folds: int = FOLDS) -> tuple[Values, tuple[Rises, ...]]:
     """Return a prediction for each row by a model that was fitted on the other stretches of time only.
+
+    With them comes what mattered to each of those models on the rows that it was asked about.
 
     The rows are cut into *folds* contiguous stretches of equal length. So no row is predicted by a model that has seen
     it or its neighbours in time, which shuffled folds would allow.
@@ -123,14 +127,15 @@ def out_of_sample(trainer: Trainer, data: Dataset, folds: int = FOLDS) -> Values
     if len(data) < 2 * folds:
         msg = f"{len(data)} rows are too few for {folds} stretches of time"
         raise errors.NotEnoughData(msg, hint="lengthen retrain.window")
-    answers = scoring.unknown(data.task, len(data))
+    answers, parts, sd = scoring.unknown(data.task, len(data)), [], permutation.spread(data.target)
     for held_out in np.array_split(np.arange(len(data)), folds):
         others = np.ones(len(data), bool)
         others[held_out] = False
-        model = fit_static(trainer, data.rows(others))
+        model, asked = fit_static(trainer, data.rows(others)), data.rows(held_out)
         with blame(trainer.path):
-            answers[held_out] = scoring.score(model, data.rows(held_out).frame, data.task)
-    return answers
+            answers[held_out] = scoring.score(model, asked.frame, data.task)
+        parts.append(permutation.rises(HeldOut.of(model, asked, sd=sd), 1 / folds))
+    return answers, tuple(parts)
 
 
 def targets(data: Dataset) -> Any:

@@ -120,6 +120,13 @@ def test_the_retrain_left_a_page_and_a_baseline(folder: Path) -> None:
     assert {"v1.json", "v2.json"} == {p.name for p in (state / "baselines" / "m").iterdir()}
 
 
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_a_baseline_says_what_matters(folder: Path, version: str) -> None:
+    """The rule is all in x."""
+    made = json.loads((folder / ".leeway" / "baselines" / "m" / f"{version}.json").read_text())
+    assert made["importance"]["x"] > 0.95
+
+
 def test_the_new_champion_answers(folder: Path) -> None:
     """With its own version in each event, and as the turned rule wants it."""
     (folder / "in.jsonl").write_text('{"id": "a", "time": "2013-03-02", "x": 2, "c": "a"}\n')

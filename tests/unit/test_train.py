@@ -117,7 +117,7 @@ def test_binary_labels_are_integers_when_fitted() -> None:
 @pytest.mark.parametrize("n", [10, 23, 200])
 def test_no_row_is_predicted_by_a_model_that_has_seen_it(n: int) -> None:
     """A model that remembers its rows recognises none of them."""
-    answers = train.out_of_sample(REMEMBERS, rows(n, task=Task.REGRESSION))
+    answers, _ = train.out_of_sample(REMEMBERS, rows(n, task=Task.REGRESSION))
     assert [0.0] * n == answers.tolist()
 
 
@@ -133,6 +133,12 @@ def test_stretches_of_time_are_held_out_whole() -> None:
     train.out_of_sample(train.Trainer("mine:make", Spy), rows(20, task=Task.REGRESSION), folds=4)
     held_out = [sorted(set(range(20)) - seen) for seen in fitted]
     assert [list(range(i, i + 5)) for i in (0, 5, 10, 15)] == held_out
+
+
+def test_what_matters_is_measured_on_every_stretch() -> None:
+    """On rows that the model asked had not seen: one that only remembers rows has nothing to lose there."""
+    _, rises = train.out_of_sample(REMEMBERS, rows(50, task=Task.REGRESSION))
+    assert [(10, {"x": 0.0})] * 5 == [(r.rows, dict(r.by)) for r in rises]
 
 
 def test_too_few_rows_for_stretches_are_refused() -> None:

@@ -96,6 +96,24 @@ def test_a_new_model_learns_and_its_first_rows_have_no_prediction(make: Any) -> 
     assert right.mean() > 0.85
 
 
+@pytest.mark.parametrize("n", [50, 1000, 2000])
+def test_what_matters_is_measured_on_rows_still_to_come(n: int) -> None:
+    """On the newest fifth, from a batch's edge on, before any of it was learned from."""
+    (rise,) = online.learn(PIPELINE, pipeline().fit(*_some(rows(500))), rows(n), label_delay=NO_DELAY).rises
+    assert (n * 4 // 5 // online.BATCH * online.BATCH) == n - rise.rows
+    assert rise.by["x"] > 10 * abs(rise.by["c"])
+
+
+def _some(data: Dataset) -> Any:
+    return data.frame, train.targets(data)
+
+
+def test_where_no_label_comes_in_time_nothing_is_known_to_matter() -> None:
+    """A new model that learns everything at the end has been asked nothing before."""
+    learned = online.learn(PIPELINE, None, rows(1000), label_delay=timedelta(hours=10_000))
+    assert () == learned.rises
+
+
 def test_a_champion_goes_on_from_its_stored_state() -> None:
     """Learning in two parts, with the model stored and loaded in between, is learning in one.
 

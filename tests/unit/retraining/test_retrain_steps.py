@@ -99,6 +99,27 @@ def test_the_baseline_is_made_of_answers_out_of_sample(ws: Workspace) -> None:
     assert (False, True) == (bool(same[:training].any()), bool(same[training:].all()))
 
 
+@pytest.mark.parametrize("mode", ["static", "online"])
+def test_a_baseline_says_what_matters_to_its_version(make: Make, mode: str) -> None:
+    """The rule is all in x, before and after its turn; c is noise."""
+    ws = make(mode=mode)
+    retrain.run(ws, order(ws))
+    for version in ("v1", "v2"):
+        baseline = queries.baseline_of(ws.registry, "m", version)
+        assert baseline is not None
+        assert {"x", "c"} == set(baseline.importance)
+        assert baseline.importance["x"] > 0.95
+
+
+def test_importance_is_the_same_when_a_run_is_repeated(make: Make) -> None:
+    """A baseline is known by its digest, which must not hang on luck."""
+    ws = make()
+    given = material.gather(
+        ws, moves.start_run(ws.registry, decision_id=decide(ws).id, as_of=world.AS_OF, flow_run=None, now=world.NOW)
+    )
+    assert candidates.make(ws, "static", given).rises == candidates.make(ws, "static", given).rises
+
+
 def test_a_challenger_that_is_no_better_is_rejected_with_its_numbers(make: Make) -> None:
     """The champion stays; the incident is resolved, so that a later window may open another."""
     ws = make(trainer=f"{world.HERE}:useless", gate=world.RETRAIN.gate.model_copy(update={"confidence": 0.999}))
