@@ -7,6 +7,7 @@ All of it follows from counts on a grid, so estimates can be computed again from
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Literal
 
@@ -16,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from scipy import optimize
 
 from features import scoring
-from features.schema import Task
+from features.schema import SCORE_GRID, Task
 from features.scoring import Floats
 from monitors import performance
 from monitors.bins import Counts
@@ -66,15 +67,15 @@ class Calibration(BaseModel):
             "scores": scores.reshape(*counts.shape[:-1], 2 * GRID),
         }
 
-    def variance(self, shift: Floats) -> float:
+    def variance(self, shift: Mapping[str, Floats]) -> float:
         """Return the variance, by what the reference leaves open, of how far the mean loss moves when shares do.
 
-        *shift* is how much each cell's share, of 201, has grown. A block's error moves all its cells together, and the
-        blocks' errors are independent. Measured: the root is .8 to 1.4 times the sd of the error that was made, for
-        1,000 to 20,000 reference rows and scores that moved by .4 to 1.2 sd or grew half as wide.
+        *shift* is by how much the share of each cell of the score grid has grown, by the variable's name. A block's
+        error moves all its cells together, and blocks err independently. Measured: the root is .8 to 1.4 times the sd
+        of the error that was made, for 1,000 to 20,000 reference rows and scores that moved by half a sd or more.
         """
         stakes = (np.array(self.if_one) - np.array(self.if_zero)) * UNIT
-        moved = np.bincount(self.blocks, shift[:GRID] * stakes)
+        moved = np.bincount(self.blocks, shift[SCORE_GRID][:GRID] * stakes)
         return float(((moved * np.array(self.errors) * UNIT) ** 2).sum())
 
 

@@ -6,15 +6,15 @@ cannot be answered is not enough evidence, with the size that would do. The same
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
-from features.schema import LABEL, PREDICTION, Task
+from features.schema import LABEL, MULTIVARIATE, PREDICTION, Task
 from features.window import to_ms
-from monitors import drift, loss, performance, quality, threshold
+from monitors import drift, estimate, loss, performance, quality, threshold
 from monitors.baseline import Baseline
 from monitors.bins import CategoricalBins, Counts, NumericBins
 from monitors.policy import MonitorPolicy
@@ -35,24 +35,30 @@ def judge(  # noqa: PLR0913 - what identifies a window is listed, not bundled
     """Return the findings of the window of *window_slices* slices from *start_ms* (ms since the epoch), in *segment*.
 
     INPUTS: a quality finding per variable with a fault, or one steady one (variable ``*``) if none has any; a finding
-    per feature and one for the prediction. OUTCOMES: label, performance, and a quality finding if the label has a
-    fault. A variable with a fault is not judged for drift.
+    per feature, one for the prediction and, where the baseline learned to tell, one each for how features go together
+    and for the loss to expect. OUTCOMES: label, performance, and a quality finding if the label has a fault. A variable
+    with a fault is not judged for drift, nor is what is made of it.
 
-    The policy's alpha is shared equally (Bonferroni) among the drift and the quality question of every variable, or
-    among the three questions of outcomes. No metric is NaN; a segment, variable or stage that the baseline or the
-    window lacks is a recorded result, never an exception.
+    The policy's alpha is shared equally (Bonferroni) among the drift and the quality question of every variable and the
+    questions of what is made of them, or among the three questions of outcomes. No metric is NaN; a segment, variable
+    or stage that the baseline or the window lacks is a recorded result, never an exception.
 
     A window with events in fewer slices than windows of the baseline have (*seen*; None is all) began before its
     version served, or fell into an outage: its figures are told, but not judged.
     """
-    questions = 2 * len(baseline.events.variables) if stage is Stage.INPUTS else 3
-    known = _known(_Same(baseline), stage, segment, length=window_slices, level=policy.alpha / questions)
+    known = _known(_Same(baseline), stage, segment, length=window_slices, level=policy.alpha / _asked(baseline, stage))
     span = window_slices * to_ms(baseline.events.windows.slide)
     inside = start_ms < to_ms(baseline.end) and start_ms + span > to_ms(baseline.start)
     window = _Window(known, policy, counts, "; the window overlaps the baseline's own period" if inside else "")
     found = _inputs(window) if stage is Stage.INPUTS else _outcomes(window, baseline.events.task)
     usual = _usual_slices(baseline, stage, segment, window_slices)
     return found if seen is None or seen >= usual else tuple(_withhold(f, seen, window_slices) for f in found)
+
+
+def _asked(baseline: Baseline, stage: Stage) -> int:
+    """Return how many questions are asked of a window."""
+    made = (baseline.derived.projection, baseline.derived.estimate)
+    return 2 * len(baseline.events.variables) + sum(map(bool, made)) if stage is Stage.INPUTS else 3
 
 
 def _usual_slices(baseline: Baseline, stage: Stage, segment: str, window_slices: int) -> int:
@@ -90,6 +96,7 @@ class _Known:
     quality: Mapping[str, quality.Reference]
     sd: float
     loss: loss.Reference | None
+    estimate: estimate.Reference | None
 
 
 @dataclass(frozen=True)
@@ -109,7 +116,9 @@ class _Window:
 @lru_cache(maxsize=256)
 def _known(same: _Same, stage: Stage, segment: str, *, length: int, level: float) -> _Known:
     baseline = same.baseline
-    names = baseline.events.variables if stage is Stage.INPUTS else [LABEL]
+    sent = list(baseline.events.variables) if stage is Stage.INPUTS else [LABEL]
+    inputs = stage is Stage.INPUTS
+    names = [*sent, MULTIVARIATE] if inputs and baseline.derived.projection else sent
     bins = {name: baseline.bins[name] for name in names}
     slices = {name: baseline.counts(stage, name, segment) for name in names}
     slices = {name: s if len(s) else np.zeros((0, bins[name].cells), np.int64) for name, s in slices.items()}
@@ -119,9 +128,10 @@ def _known(same: _Same, stage: Stage, segment: str, *, length: int, level: float
         level,
         bins,
         {n: threshold.reference(s, threshold.compared(bins[n]), length=length, level=level) for n, s in slices.items()},
-        {name: quality.Reference(bins[name], s.sum(axis=0), threshold.runs(s, length)) for name, s in slices.items()},
+        {n: quality.Reference(bins[n], slices[n].sum(axis=0), threshold.runs(slices[n], length)) for n in sent},
         sd,
-        _loss(baseline, segment, length, sd) if stage is Stage.OUTCOMES else None,
+        None if inputs else _loss(baseline, segment, length, sd),
+        estimate.reference(baseline, segment, length, sd=sd) if inputs else None,
     )
 
 
@@ -133,19 +143,30 @@ def _loss(baseline: Baseline, segment: str, length: int, sd: float) -> loss.Refe
 
 
 def _inputs(window: _Window) -> tuple[Finding, ...]:
-    names = list(window.known.bins)
-    found = {name: _fault(window, name) for name in names}
+    found = {name: _fault(window, name) for name in window.known.quality}
     faults = [f for f in found.values() if f is not None]
     judged = [
-        _drift(window, Signal.PREDICTION if name == PREDICTION else Signal.FEATURE, name, fault)
+        _drift(window, Signal.PREDICTION if name == PREDICTION else Signal.FEATURE, name, _because(fault))
         for name, fault in found.items()
     ]
-    return (*(faults or [_no_fault(window)]), *judged)
+    return (*(faults or [_no_fault(window)]), *judged, *_derived(window, faults))
+
+
+def _derived(window: _Window, faults: Sequence[Finding]) -> Iterator[Finding]:
+    """Yield the findings on what is made of other variables: none of it is judged where one of those has a fault."""
+    known = window.known
+    if MULTIVARIATE in known.bins:
+        broken = next((f for f in faults if f.variable != PREDICTION), None)
+        yield _drift(window, Signal.MULTIVARIATE, MULTIVARIATE, _because(broken))
+    if known.estimate:
+        withheld = _because(faults[0] if faults else None) or _unseen(known)
+        told = estimate.finding(known.estimate, window.counts, window.policy, level=known.level, withheld=withheld)
+        yield told if told.effect is None else told.model_copy(update={"reason": told.reason + window.note})
 
 
 def _outcomes(window: _Window, task: Task) -> tuple[Finding, ...]:
     fault = _fault(window, LABEL)
-    label = _drift(window, Signal.LABEL, LABEL, fault)
+    label = _drift(window, Signal.LABEL, LABEL, _because(fault))
     assert window.known.loss is not None  # made ready for this stage
     nothing = {"coverage": [0, 0], "loss": [0, 0], "scores": [0] * 2 * performance.GRID}
     counts = {**nothing, **window.counts}
@@ -163,25 +184,33 @@ def _no_fault(window: _Window) -> Finding:
     n = int(window.cells(PREDICTION).sum())
     base = int(window.known.quality[PREDICTION].total.sum())
     few = _too_few(window, n, base)
-    reason = few or f"no fault in any of {len(window.known.bins)} variables"
+    reason = few or f"no fault in any of {len(window.known.quality)} variables"
     verdict = Verdict.NOT_ENOUGH if few else Verdict.STEADY
     return Finding(signal=Signal.QUALITY, variable="*", verdict=verdict, metric="faults", effect=None if few else 0.0,
                    n=n, baseline_n=base, reason=reason)  # fmt: skip
 
 
-def _drift(window: _Window, signal: Signal, name: str, fault: Finding | None) -> Finding:
+def _because(fault: Finding | None) -> str:
+    return f"a quality fault, so not judged for drift: {fault.reason}" if fault else ""
+
+
+def _drift(window: _Window, signal: Signal, name: str, withheld: str) -> Finding:
     known = window.known
     sample = drift.Sample(known.bins[name], known.drift[name], window.cells(name))
-    withheld = f"a quality fault, so not judged for drift: {fault.reason}" if fault else ""
     withheld = withheld or _too_few(window, sample.n, sample.reference.rows)
     return drift.finding(signal, name, sample, window.policy, withheld=withheld, note=window.note)
 
 
 def _too_few(window: _Window, n: int, base: int) -> str:
     """Return why nothing can be said of *n* rows against *base* baseline rows, or nothing if something can."""
-    least, segment = window.policy.min_rows, window.known.segment
-    if base == 0 and segment and not any(r.rows for r in window.known.drift.values()):
-        return f"the baseline has never seen the segment {segment}"
+    least = window.policy.min_rows
+    if unseen := _unseen(window.known):
+        return unseen
     if base < least:
         return f"the baseline has {base:,} values; {least:,} are needed"
     return f"the window has {n:,} values; {least:,} are needed" if n < least else ""
+
+
+def _unseen(known: _Known) -> str:
+    never = known.segment and not any(r.rows for r in known.drift.values())
+    return f"the baseline has never seen the segment {known.segment}" if never else ""
