@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from monitors import distance, quality, threshold
+from monitors import distance, effect, quality, threshold
 from monitors.bins import CategoricalBins, Counts, NumericBins
 from monitors.policy import MonitorPolicy
 from monitors.report import Finding, Signal, Verdict
@@ -57,7 +57,9 @@ def finding(
         verdict = _weigh(told[METRIC], over, line, least)
         needed = _needed(reference, n, least, over) if verdict is Verdict.NOT_ENOUGH else ""
         reason = needed or _compare(told[METRIC], over, line, least)
-        said = {"verdict": verdict, "effect": told[METRIC], "threshold": over, "reason": reason + note}
+        low, high = effect.distance_interval(told[METRIC], reference.chance(n))
+        said = {"verdict": verdict, "effect": told[METRIC], "interval": (round(low, 6), round(high, 6)),
+                "threshold": over, "reason": reason + note}  # fmt: skip
     return Finding(signal=signal, variable=variable, metric=METRIC, n=n, baseline_n=reference.rows, metrics=told,
                    **said)  # fmt: skip
 

@@ -18,6 +18,7 @@ from features.schema import Task
 from features.scoring import Floats
 from monitors import performance, threshold
 from monitors.bins import Counts
+from monitors.effect import rise_interval
 from monitors.policy import MonitorPolicy
 from monitors.report import Finding, Signal, Verdict
 
@@ -111,8 +112,17 @@ def finding(task: Task, known: Reference, counts: Mapping[str, Sequence[int]], p
     line = round(max(known.line(n, level), policy.min_loss_increase), 6)
     effect = round(int(counts["loss"][0]) * performance.UNIT / n / known.mean - 1, 6)
     verdict = Verdict.DRIFT if effect > line else Verdict.STEADY
+    low, high = rise_interval(effect, known.variance * (1 / n + 1 / known.rows), known.mean)
     reason = f"the loss is {effect:+.1%} from the baseline's; a rise counts from {line:.1%} with {n:,} labelled rows"
-    return base.model_copy(update={"verdict": verdict, "effect": effect, "threshold": line, "reason": reason})
+    return base.model_copy(
+        update={
+            "verdict": verdict,
+            "effect": effect,
+            "interval": (round(low, 6), round(high, 6)),
+            "threshold": line,
+            "reason": reason,
+        }
+    )
 
 
 def _too_few(baseline: int, n: int, rows: int, least: int) -> str:

@@ -1,10 +1,10 @@
 """From window reports in order to verdicts that keep the false-alarm promise: what slices say over time.
 
-A window by itself is only described (:mod:`monitors.verdict`): windows overlap, and the days of a quiet year look
-different too. A report becomes *drift* when the evidence of all slices since the baseline reaches what the budget asks
-(:mod:`monitors.budget`, :mod:`monitors.panel`) and the window's effect is worth telling; it stays so until the effect
-has been back within its line for a whole window (hysteresis). Where ranks promise nothing, windows decide, and the
-verdict says that it stands outside the promise. Everything follows from the baseline, the policy and the reports.
+A window by itself is only described (:mod:`monitors.verdict`): windows overlap, and the days of a quiet year differ too.
+A report becomes *drift* when the evidence of all slices since the baseline reaches what the budget asks
+(:mod:`monitors.budget`, :mod:`monitors.panel`) and the window's effect is worth telling; it stays so until, for a whole
+window, the interval of the effect has reached below that (hysteresis). Where ranks promise nothing, windows decide, and
+the verdict says that it stands outside the promise. Everything follows from the baseline, the policy and the reports.
 """
 
 from __future__ import annotations
@@ -167,14 +167,13 @@ class _Look:
         finding = self.found[variable]
         if finding is None or not judged or finding.effect is None or finding.threshold is None:
             return was
-        beyond = finding.effect > finding.threshold
+        low = finding.interval[0] if finding.interval else finding.effect
         if was.away is not None:
-            calm = 0 if beyond else was.calm + 1
+            calm = was.calm + 1 if low < self.group.least else 0
             return Course() if calm >= self.outlook.window else replace(was, calm=calm)
         if driver:
             return Course(self.start)
-        run = was.beyond + 1 if beyond else 0
-        low = finding.interval[0] if finding.interval else finding.effect
+        run = was.beyond + 1 if finding.effect > finding.threshold else 0
         fallen_back = run >= self.outlook.window and low > self.group.least and self._doubt(variable)
         return Course(self.start, promised=False) if fallen_back else Course(beyond=run)
 

@@ -109,7 +109,7 @@ class Reference:
 
     def line(self, n: int) -> Line:
         """Return the line for a window of *n* rows. Both sides need a row at least."""
-        chance = self._chance(n)
+        chance = self.chance(n)
         swell = _quantile(chance, self.excess, self.level) / _quantile(chance, 0.0, self.level)
         return Line(max(chance.quantile * math.sqrt(swell), self.own), chance.quantile, self.own)
 
@@ -118,7 +118,7 @@ class Reference:
 
         The baseline's are its own if a larger window suffices; otherwise both are the same, larger number.
         """
-        unit = (self._chance(n).quantile / effect) ** 2 / (1 / n + 1 / self.rows)
+        unit = (self.chance(n).quantile / effect) ** 2 / (1 / n + 1 / self.rows)
         if not unit:
             return 1, 1
         left = 1 / unit - 1 / self.rows
@@ -126,7 +126,8 @@ class Reference:
             return _round_up(1 / left), self.rows
         return _round_up(2 * unit), _round_up(2 * unit)
 
-    def _chance(self, n: int) -> null.Null:
+    def chance(self, n: int) -> null.Null:
+        """Return the null of the distance of *n* rows."""
         return null.at_sizes(js_distance_log2, self._shares, n=n, m=self.rows, level=self.level)
 
     @cached_property
@@ -151,7 +152,7 @@ class Reference:
         if len(n) == 0:
             return units, units
         middle = int(np.median(n))
-        chance = self._chance(middle)
+        chance = self.chance(middle)
         units = units / (1 / middle + 1 / self.rows)
         return chance.mean_square * units, chance.quantile**2 * units
 
