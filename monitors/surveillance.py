@@ -1,6 +1,6 @@
 """From window reports in order to verdicts that keep the false-alarm promise: what slices say over time.
 
-A window by itself is only described (:mod:`monitors.verdict`): windows overlap, and the days of a quiet year differ too.
+A window by itself is only described (:mod:`monitors.verdict`): windows overlap, and days of a quiet year differ too.
 A report becomes *drift* when the evidence of all slices since the baseline reaches what the budget asks
 (:mod:`monitors.budget`, :mod:`monitors.panel`) and the window's effect is worth telling; it stays so until, for a whole
 window, the interval of the effect has reached below that (hysteresis). Where ranks promise nothing, windows decide, and
