@@ -1,0 +1,53 @@
+"""What the systems have in common: a column's values, its counts beside another's, and the shape of an answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+Values = npt.NDArray[Any]
+"""A column: float64 with nan for a missing number, or objects with None for a missing category."""
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What *system* says of one column of current rows against the reference's, by *method*.
+
+    *value* is a distance or a p-value, as the method has it; nan where the system gives no number. *drifted* is None
+    where the system has no rule of its own and none was given. *p_value* is there where the verdict rests on it and
+    the value is something else.
+    """
+
+    system: str
+    method: str
+    value: float
+    threshold: float | None
+    drifted: bool | None
+    p_value: float | None = None
+
+
+def present(values: Values) -> Values:
+    """Return *values* without the missing ones; infinite numbers stay.
+
+    >>> present(np.array([1.0, np.nan, np.inf])).tolist(), present(np.array(["a", None], dtype=object)).tolist()
+    ([1.0, inf], ['a'])
+    """
+    return np.asarray(values[pd.notna(values)])
+
+
+def tally(reference: Values, current: Values) -> tuple[Floats, Floats]:
+    """Return how often each value occurs on either side, over all values that occur at all, in their order.
+
+    >>> p, q = tally(np.array(["a", "b", "a"], dtype=object), np.array(["c"], dtype=object))
+    >>> p.tolist(), q.tolist()
+    ([2.0, 1.0, 0.0], [0.0, 0.0, 1.0])
+    """
+    labels, codes = np.unique(np.concatenate([reference, current]), return_inverse=True)
+    p, q = (np.bincount(side, minlength=len(labels)) for side in np.split(codes, [len(reference)]))
+    return p.astype(np.float64), q.astype(np.float64)

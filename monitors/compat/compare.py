@@ -1,0 +1,97 @@
+"""One question to any of the systems: what would it have said of this column?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.errors import LeewayError
+from features.schema import Kind
+from monitors.compat import evidently, nannyml, tfdv
+from monitors.compat.column import Comparison, Values
+
+
+class System(str, Enum):
+    """A system whose numbers can be had."""
+
+    EVIDENTLY = "evidently"
+    NANNYML = "nannyml"
+    TFDV = "tfdv"
+
+
+@dataclass(frozen=True, slots=True)
+class _Library:
+    name: str
+    version: str
+    methods: Mapping[str, evidently.Method | nannyml.Method | tfdv.Method]
+    compare: Callable[..., Comparison]
+
+
+_LIBRARIES: Mapping[System, _Library] = {
+    System.EVIDENTLY: _Library("Evidently", evidently.VERSION, evidently.METHODS, evidently.compare),
+    System.NANNYML: _Library("NannyML", nannyml.VERSION, nannyml.METHODS, nannyml.compare),
+    System.TFDV: _Library("TFDV", tfdv.VERSION, tfdv.METHODS, tfdv.compare),
+}
+
+
+def title(system: System) -> str:
+    """Return the system's name and the version that is reproduced.
+
+    >>> title(System.TFDV)
+    'TFDV 1.16.1'
+    """
+    library = _LIBRARIES[system]
+    return f"{library.name} {library.version}"
+
+
+def methods(system: System, kind: Kind | None = None) -> tuple[str, ...]:
+    """Return the names that *system* has for its methods, all of them or those for columns of *kind*.
+
+    >>> methods(System.NANNYML, Kind.CATEGORICAL)
+    ('jensen_shannon', 'hellinger', 'l_infinity', 'chi2')
+    """
+    every = _LIBRARIES[system].methods
+    return tuple(name for name, method in every.items() if kind is None or kind in method.kinds)
+
+
+def compare(
+    system: System,
+    kind: Kind,
+    reference: pa.Array,
+    current: pa.Array,
+    *,
+    method: str | None = None,
+    threshold: float | None = None,
+) -> Comparison:
+    """Return what *system* says of a column of *current* rows against its *reference*.
+
+    Both are columns of a decoded table: float64 or string, null being missing. *method* (one of :func:`methods` for the
+    *kind*) and *threshold* are the system's own where None is given. Missing values are dropped by every system before
+    a number is computed. Evidently drops nan and infinite numbers too; NannyML drops nan and cuts the reference into
+    chunks before it drops anything, so its rows must be in the order of time; TFDV counts nan and infinite numbers.
+
+    Raises:
+        LeewayError: the system has no such method for this kind of column.
+        NotEnoughData: too little is left; the system would refuse as well.
+        DataError: NannyML cannot bin a reference with infinite numbers.
+
+    >>> compare(System.EVIDENTLY, Kind.CATEGORICAL, pa.array(["a", "b"] * 9), pa.array(["b", None, "b"]))
+    Comparison(system='evidently', method='z', value=0.1775..., threshold=0.05, drifted=False, p_value=None)
+    """
+    if method is not None and method not in methods(system, kind):
+        msg = f"{title(system)} has no method {method!r} for {kind.value} columns"
+        raise LeewayError(msg, hint=f"it has {', '.join(methods(system, kind))}")
+    nulls = system is not System.TFDV  # its statistics never see a missing value, and tell nan from it
+    sides = (_values(column, kind, nulls=nulls) for column in (reference, current))
+    return _LIBRARIES[system].compare(*sides, kind, method=method, threshold=threshold)
+
+
+def _values(column: pa.Array, kind: Kind, *, nulls: bool) -> Values:
+    kept = column if nulls else pc.drop_null(column)
+    values = kept.to_numpy() if isinstance(kept, pa.ChunkedArray) else kept.to_numpy(zero_copy_only=False)
+    return np.asarray(values, np.float64 if kind is Kind.NUMERIC else object)

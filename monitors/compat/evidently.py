@@ -1,0 +1,195 @@
+"""Evidently's drift numbers: what its 0.7.23 computes for one column, with its defaults and its automatic choice.
+
+Formulas and quirks are those of `evidently.legacy.calculations.stattests` and of `get_one_column_drift` there, which
+`ValueDrift` and `DataDriftPreset` call; the tests hold them against the installed library. Missing and infinite values
+are dropped on both sides, whatever their share; a side that is left empty is refused.
+
+Every function takes two sides without missing values (:func:`clean`). The dtype matters as it does to numpy: integers
+never get bins narrower than 1.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+from scipy.spatial import distance
+
+from features.errors import NotEnoughData
+from features.schema import Kind
+from monitors.compat.column import Comparison, Floats, Values, present, tally
+from monitors.compat.permute import permutation_p
+
+VERSION = "0.7.23"
+FEW_VALUES = 20
+"""Up to so many distinct numbers in the reference are counted one by one, not binned."""
+SMALL_REFERENCE = 1000
+"""Up to so many reference rows the automatic choice is a test, beyond them a distance; the other side's size is not
+looked at."""
+
+
+def clean(values: Values) -> Values:
+    """Return *values* without missing and infinite ones."""
+    left = present(values)
+    return left[np.isfinite(left)] if left.dtype.kind == "f" else left
+
+
+def shares(reference: Values, current: Values, kind: Kind) -> tuple[Floats, Floats]:
+    """Return each side's shares of the cells that psi, js and kl look at.
+
+    Numbers with more than 20 distinct values in the reference: equal-width bins by Sturges' rule over both sides
+    together (the number of bins that can be asked for is ignored by Evidently itself). All else: the values one by one.
+    """
+    if kind is Kind.NUMERIC and len(np.unique(reference)) > FEW_VALUES:
+        edges = np.histogram_bin_edges(np.concatenate([reference, current]), "sturges")
+        p, q = (np.histogram(side, edges)[0] for side in (reference, current))
+    else:
+        p, q = tally(reference, current)
+    return p / len(reference), q / len(current)
+
+
+def _filled(side: Floats) -> Floats:
+    """Return *side* with empty cells at 1e-4, or a millionth of the least share if that is no more; never rescaled."""
+    least = side[side > 0].min()
+    return np.where(side == 0, least / 10**6 if least <= 1e-4 else 1e-4, side)
+
+
+def psi(reference: Values, current: Values, kind: Kind) -> float:
+    """Return ``sum((p - q) ln(p / q))`` over :func:`shares` with empty cells filled.
+
+    >>> a, b = np.repeat(["x", "y"], [50, 50]), np.repeat(["x", "y"], [90, 10])
+    >>> round(psi(a, b, Kind.CATEGORICAL), 6)
+    0.87889
+    """
+    p, q = map(_filled, shares(reference, current, kind))
+    return float(np.sum((p - q) * np.log(p / q)))
+
+
+def kl_div(reference: Values, current: Values, kind: Kind) -> float:
+    """Return ``sum(p ln(p / q))``, reference from current, over the filled shares, each side made to sum to 1."""
+    p, q = map(_filled, shares(reference, current, kind))
+    return float(stats.entropy(p, q))
+
+
+def jensenshannon(reference: Values, current: Values, kind: Kind) -> float:
+    """Return the Jensen-Shannon distance, the root of the divergence in nats: at most ``sqrt(ln 2)``, about .8326.
+
+    >>> a, b = np.array(["x"]), np.array(["y"])
+    >>> round(jensenshannon(a, b, Kind.CATEGORICAL), 4)
+    0.8326
+    """
+    return float(distance.jensenshannon(*shares(reference, current, kind)))
+
+
+def hellinger(reference: Values, current: Values, kind: Kind) -> float:
+    """Return ``sqrt(1 - sum(sqrt(p q)))``, 0 to 1; numbers on bins by Sturges' rule over the distinct values."""
+    if kind is Kind.CATEGORICAL:
+        p, q = tally(reference, current)
+        common = np.sqrt(p / len(reference) * (q / len(current))).sum()
+    else:
+        edges = np.histogram_bin_edges(np.unique(np.concatenate([reference, current])), "sturges")
+        p, q = (np.histogram(side, edges, density=True)[0] for side in (reference, current))
+        common = np.sqrt(p * q).sum() * (edges[-1] - edges[0]) / (len(edges) - 1)
+    return float(np.sqrt(1 - np.clip(common, 0, 1)))
+
+
+def wasserstein(reference: Values, current: Values) -> float:
+    """Return the first Wasserstein distance over the reference's population sd, or over .001 if that is smaller."""
+    return float(stats.wasserstein_distance(reference, current) / max(float(np.std(reference)), 0.001))
+
+
+def ks(reference: Values, current: Values) -> float:
+    """Return the p-value of the two-sample Kolmogorov-Smirnov test (two-sided; exact up to 10,000 rows a side)."""
+    return float(stats.ks_2samp(reference, current).pvalue)
+
+
+def chisquare(reference: Values, current: Values) -> float:
+    """Return the p-value of a chi-squared test of *goodness of fit* to the reference's shares.
+
+    The reference counts as known without error, so a small one raises false alarms; a new value gives 0.
+    """
+    p, q = tally(reference, current)
+    with np.errstate(divide="ignore"):
+        return float(stats.chisquare(q, p * (len(current) / len(reference))).pvalue)
+
+
+def z(reference: Values, current: Values) -> float:
+    """Return the two-sided p-value of the pooled z-test for the share of the smallest value, lost below 1e-16.
+
+    >>> z(np.array(["n"]), np.array(["n"]))
+    1.0
+    """
+    p, q = tally(reference, current)
+    if len(p) == 1:
+        return 1.0
+    n, m = len(reference), len(current)
+    one, two = 1 - p[0] / n, 1 - q[0] / m
+    pooled = (one * n + two * m) / (n + m)
+    score = (one - two) / np.sqrt(pooled * (1 - pooled) * (1.0 / n + 1.0 / m))
+    return float(2 * (1 - stats.norm.cdf(np.abs(score))))
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One of Evidently's tests: for which kinds, its default threshold, and which side of it is drift."""
+
+    value: Callable[[Values, Values, Kind], float]
+    kinds: tuple[Kind, ...]
+    threshold: float
+    drifted: Callable[[float, float], bool]
+
+
+def _plain(test: Callable[[Values, Values], float]) -> Callable[[Values, Values, Kind], float]:
+    return lambda reference, current, _kind: test(reference, current)
+
+
+_BOTH, _NUMBERS, _CATEGORIES = tuple(Kind), (Kind.NUMERIC,), (Kind.CATEGORICAL,)
+METHODS: Mapping[str, Method] = {
+    "psi": Method(psi, _BOTH, 0.1, operator.ge),
+    "jensenshannon": Method(jensenshannon, _BOTH, 0.1, operator.ge),
+    "kl_div": Method(kl_div, _BOTH, 0.1, operator.ge),
+    "hellinger": Method(hellinger, _BOTH, 0.1, operator.ge),
+    "wasserstein": Method(_plain(wasserstein), _NUMBERS, 0.1, operator.ge),
+    "ks": Method(_plain(ks), _NUMBERS, 0.05, operator.le),
+    "chisquare": Method(_plain(chisquare), _CATEGORIES, 0.05, operator.lt),
+    "z": Method(_plain(z), _CATEGORIES, 0.05, operator.lt),
+    "TVD": Method(_plain(permutation_p), _CATEGORIES, 0.1, operator.lt),
+}
+
+
+def choose(reference: Values, current: Values, kind: Kind) -> str:
+    """Return the method that Evidently takes where none is named.
+
+    Up to 1,000 reference rows: ks for numbers, chisquare for categories and for numbers with up to five distinct
+    values, z where these are two. Beyond: wasserstein for numbers, jensenshannon for the others.
+    """
+    distinct = len(np.unique(np.concatenate([reference, current])))
+    few = kind is Kind.CATEGORICAL or distinct <= 5
+    if len(reference) > SMALL_REFERENCE:
+        return "jensenshannon" if few else "wasserstein"
+    if not few:
+        return "ks"
+    return "chisquare" if distinct > 2 else "z"
+
+
+def compare(
+    reference: Values, current: Values, kind: Kind, *, method: str | None = None, threshold: float | None = None
+) -> Comparison:
+    """Return Evidently's number and verdict on a column; the method and threshold are its own where None is given.
+
+    Raises:
+        NotEnoughData: a side has no value left without missing and infinite ones.
+        KeyError: there is no such method.
+    """
+    then, now = clean(reference), clean(current)
+    if not (len(then) and len(now)):
+        msg = f"a side without values: {len(then)} in the reference, {len(now)} current"
+        raise NotEnoughData(msg, hint="Evidently refuses it too; choose another period")
+    name = method or choose(then, now, kind)
+    chosen = METHODS[name]
+    value = chosen.value(then, now, kind)
+    limit = chosen.threshold if threshold is None else threshold
+    return Comparison("evidently", name, value, limit, bool(chosen.drifted(value, limit)))

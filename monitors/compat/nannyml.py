@@ -1,0 +1,209 @@
+"""NannyML's univariate drift numbers: what its 0.13.1 computes for one chunk of current rows, with its thresholds.
+
+Formulas and quirks are those of `nannyml.drift.univariate.methods`; a slow test holds them against the library itself
+in an environment of its own, since it cannot be installed beside this project's pins. Missing values are dropped from
+every chunk before its number is computed, though chunks are cut by rows with missing ones among them. Infinite numbers
+stay: in current rows they fall outside the bins, in the reference binned methods refuse them.
+
+A method is fitted on the reference without missing values and gives back a :data:`Distance`: from a chunk's values to a
+number. A chunk without values has nan, and never alerts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+from scipy.spatial import distance
+
+from features.errors import DataError, NotEnoughData
+from features.schema import Kind
+from monitors.compat.column import Comparison, Floats, Values, present, tally
+
+VERSION = "0.13.1"
+CHUNKS = 10
+"""The reference is cut into so many chunks of equal length, and one more of the rows that are left over."""
+BINNED_FROM = 10_000
+"""From so many reference values on, ks and wasserstein are estimated on as many bins as this."""
+CHI2_ALPHA = 0.05
+
+Distance = Callable[[Values], float]
+
+
+def _cells(reference: Values, kind: Kind) -> Callable[[Values], tuple[Floats, Floats]]:
+    """Return what gives the reference's and a chunk's shares of the reference's bins, or categories.
+
+    Bins are equal-width by Doane's rule over the reference. What of a chunk is in none of them (outside their range, or
+    a new category) is one more cell, which the reference has nothing in.
+    """
+    if kind is Kind.CATEGORICAL:
+        labels, counts = np.unique(reference, return_counts=True)
+    else:
+        labels = _doane(reference)
+        counts = np.histogram(reference, labels)[0]
+    then = counts / len(reference)
+
+    def shares(chunk: Values) -> tuple[Floats, Floats]:
+        now = (_matched if kind is Kind.CATEGORICAL else _binned)(chunk, labels) / len(chunk)
+        rest = 1 - np.sum(now)
+        return (np.append(then, 0), np.append(now, rest)) if rest > 0 else (then, now)
+
+    return shares
+
+
+def _doane(reference: Values) -> Floats:
+    if not np.isfinite(reference).all():
+        msg = "the reference holds infinite numbers, over which no bins can be laid"
+        raise DataError(msg, hint="NannyML refuses them too; use kolmogorov_smirnov, or mend the reference")
+    return np.histogram_bin_edges(reference.astype(np.float64), "doane")
+
+
+def _binned(chunk: Values, edges: Values) -> Floats:
+    return np.histogram(chunk, edges)[0].astype(np.float64)
+
+
+def _matched(chunk: Values, labels: Values) -> Floats:
+    seen = dict(zip(*np.unique(chunk, return_counts=True), strict=True))
+    return np.array([seen.get(label, 0) for label in labels], np.float64)
+
+
+def jensen_shannon(reference: Values, kind: Kind) -> Distance:
+    """Return the Jensen-Shannon distance in bits, 0 to 1, over the reference's cells and one for what is in none.
+
+    >>> away = jensen_shannon(np.repeat(["x", "y"], [1, 1]), Kind.CATEGORICAL)
+    >>> away(np.array(["z"])), round(away(np.array(["x"])), 4)
+    (1.0, 0.558)
+    """
+    shares = _cells(reference, kind)
+    return lambda chunk: float(distance.jensenshannon(*shares(chunk), base=2))
+
+
+def hellinger(reference: Values, kind: Kind) -> Distance:
+    """Return ``|sqrt(p) - sqrt(q)| / sqrt(2)`` (Euclidean), 0 to 1, over the cells of :func:`jensen_shannon`."""
+    shares = _cells(reference, kind)
+
+    def away(chunk: Values) -> float:
+        p, q = shares(chunk)
+        return float(np.sqrt(np.sum((np.sqrt(p) - np.sqrt(q)) ** 2)) / np.sqrt(2))
+
+    return away
+
+
+def kolmogorov_smirnov(reference: Values, kind: Kind = Kind.NUMERIC) -> Distance:
+    """Return the largest difference of the two distribution functions, 0 to 1; on 10,000 bins for large references."""
+    if len(reference) < BINNED_FROM:
+        return lambda chunk: float(stats.ks_2samp(reference, chunk).statistic)
+    edges = np.linspace(np.min(reference), np.max(reference), BINNED_FROM + 1)
+    then = np.cumsum(_binned(reference, edges) / len(reference))
+
+    def away(chunk: Values) -> float:
+        below = np.mean(chunk < edges[0])
+        return float(np.max(np.abs(then - (below + np.cumsum(_binned(chunk, edges) / len(chunk))))))
+
+    return away
+
+
+def wasserstein(reference: Values, kind: Kind = Kind.NUMERIC) -> Distance:
+    """Return the first Wasserstein distance in the feature's own unit; on 10,000 bins for large references."""
+    if len(reference) < BINNED_FROM:
+        return lambda chunk: float(stats.wasserstein_distance(reference, chunk))
+    counts, edges = np.histogram(reference, BINNED_FROM)
+    then, width = np.cumsum(counts / len(reference)), edges[1] - edges[0]
+
+    def away(chunk: Values) -> float:
+        low, high = chunk[chunk < edges[0]], chunk[chunk > edges[-1]]
+        # The reference's border counts as one more value below it, as in NannyML.
+        below = (len(low) + 1) / len(chunk) if len(low) else 0.0
+        inside = np.abs(then - (np.cumsum(_binned(chunk, edges) / len(chunk)) + below)).sum() * width
+        beyond = np.sum(edges[0] - low) + np.sum(high - edges[-1])
+        return float(inside + beyond / len(chunk))
+
+    return away
+
+
+def l_infinity(reference: Values, kind: Kind = Kind.CATEGORICAL) -> Distance:
+    """Return the largest difference in any category's share, 0 to 1."""
+
+    def away(chunk: Values) -> float:
+        p, q = tally(reference, chunk)
+        return float(np.max(np.abs(p / len(reference) - q / len(chunk))))
+
+    return away
+
+
+def chi2(reference: Values, kind: Kind = Kind.CATEGORICAL) -> Distance:
+    """Return the statistic of the chi-squared test of independence, from 0 up without bound (two categories: Yates)."""
+    return lambda chunk: _contingency(reference, chunk)[0]
+
+
+def _contingency(reference: Values, chunk: Values) -> tuple[float, float]:
+    found = stats.chi2_contingency(np.stack(tally(reference, chunk), axis=1))
+    return float(found.statistic), float(found.pvalue)
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One of NannyML's methods, for which kinds it is, and the most that its threshold can be."""
+
+    fit: Callable[[Values, Kind], Distance]
+    kinds: tuple[Kind, ...]
+    most: float = np.inf
+
+
+METHODS: Mapping[str, Method] = {
+    "jensen_shannon": Method(jensen_shannon, tuple(Kind)),
+    "hellinger": Method(hellinger, tuple(Kind)),
+    "kolmogorov_smirnov": Method(kolmogorov_smirnov, (Kind.NUMERIC,), most=1.0),
+    "wasserstein": Method(wasserstein, (Kind.NUMERIC,)),
+    "l_infinity": Method(l_infinity, (Kind.CATEGORICAL,)),
+    "chi2": Method(chi2, (Kind.CATEGORICAL,)),
+}
+
+
+def upper_threshold(reference: Values, away: Distance) -> float:
+    """Return mean + 3 population sd of the distances of the reference's own chunks, on which the method is fitted too.
+
+    Chunks are cut in the order of the rows: give them in the order of time.
+
+    Raises:
+        NotEnoughData: there are fewer rows than chunks.
+    """
+    size = len(reference) // CHUNKS
+    if size == 0:
+        msg = f"{len(reference)} reference rows cannot be cut into {CHUNKS} chunks"
+        raise NotEnoughData(msg, hint="NannyML refuses it too; choose a longer baseline")
+    found = np.array([_measured(away, reference[i : i + size]) for i in range(0, len(reference), size)])
+    return float(np.nanmean(found) + 3 * np.nanstd(found))
+
+
+def _measured(away: Distance, rows: Values) -> float:
+    values = present(rows)
+    return away(values) if len(values) else np.nan
+
+
+def compare(
+    reference: Values, current: Values, kind: Kind, *, method: str | None = None, threshold: float | None = None
+) -> Comparison:
+    """Return NannyML's number and verdict on a column, the current rows being one chunk; jensen_shannon unless named.
+
+    More than the threshold is drift; chi2 goes by its p-value alone, below .05, whatever threshold is given.
+
+    Raises:
+        NotEnoughData: the reference has no values, or too few rows for chunks.
+        DataError: a method needs bins and the reference holds infinite numbers.
+        KeyError: there is no such method.
+    """
+    name = method or "jensen_shannon"
+    chosen, then, now = METHODS[name], present(reference), present(current)
+    if not len(then):
+        msg = "the reference has no values"
+        raise NotEnoughData(msg, hint="choose another baseline")
+    away = chosen.fit(then, kind)
+    value = _measured(away, current)
+    if name == "chi2":
+        p_value = _contingency(then, now)[1] if len(now) else np.nan
+        return Comparison("nannyml", name, value, None, bool(p_value < CHI2_ALPHA), p_value)
+    limit = min(upper_threshold(reference, away), chosen.most) if threshold is None else threshold
+    return Comparison("nannyml", name, value, limit, bool(value > limit))
