@@ -1,0 +1,178 @@
+"""`leeway compat`: what another system would have said of a period, column by column, on the very same rows."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import typer
+
+from features import codec
+from features.errors import DataError, NotEnoughData, ProjectError
+from features.schema import Kind
+from features.window import UTC, from_ms, to_ms
+from leeway import context, show, wiring
+from leeway.context import Context
+from leeway.project import Model
+from monitors.compat.column import Comparison
+from monitors.compat.compare import System, compare, methods, title
+from registry import queries
+from retrain_flows import reference
+
+ModelName = Annotated[str | None, typer.Option("--model", "-m", help="The model, where the project has several.")]
+When = Annotated[datetime, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="In UTC.")]
+Method = Annotated[
+    str | None,
+    typer.Option(help="The system's own name of a method. Columns that it is not for keep the system's choice."),
+]
+Threshold = Annotated[float | None, typer.Option(help="In place of the system's own; TFDV has none.")]
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """Rows in the order of time, and what they are."""
+
+    rows: pa.Table
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One column's comparison, or why there is none."""
+
+    column: str
+    found: Comparison | None
+    why: str = ""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to *app*."""
+    app.command()(compat)
+
+
+def compat(  # noqa: PLR0913 - one parameter an option
+    ctx: typer.Context,
+    system: Annotated[System, typer.Option("--as", help="Whose numbers.")],
+    start: When,
+    end: When,
+    model: ModelName = None,
+    method: Method = None,
+    threshold: Threshold = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what Evidently, NannyML or TFDV would have said of the predictions of a period.
+
+    The rows of --start to --end are compared with those that the champion's baseline was made of, or, without one, with
+    those of `baseline` in the project file: features and prediction, with the other system's formulas, bins, treatment
+    of missing values and thresholds. Leeway's own verdicts are in `leeway status`.
+    """
+    if method is not None and method not in methods(system):
+        msg = f"{title(system)} has no {method!r}; it has {', '.join(methods(system))}"
+        raise typer.BadParameter(msg, param_hint="--method")
+    with context.open(ctx.obj) as opened, show.working(f"Reading the events of {opened.model(model).name}"):
+        chosen = opened.model(model)
+        now, then = _period(chosen, _utc(start), _utc(end)), _reference(opened, chosen)
+    lines = [
+        _line(system, name, kind, then.rows, now.rows, method=method, threshold=threshold)
+        for name, kind in chosen.schema.variables.items()
+    ]
+    (_print_json if as_json else _print)(system, chosen, then, now, lines)
+
+
+def _utc(when: datetime) -> datetime:
+    return when.replace(tzinfo=UTC)
+
+
+def _period(model: Model, start: datetime, end: datetime, version: str | None = None) -> _Side:
+    """Return the predictions of [start, end), of one version or of all. NotEnoughData if there are none."""
+    table = codec.read_events(model.schema, "predictions", Path(wiring.directories(model).predictions)).table
+    time = table[codec.TIME]
+    inside = pc.and_(pc.greater_equal(time, to_ms(start)), pc.less(time, to_ms(end)))
+    rows = table.filter(inside if version is None else pc.and_(inside, pc.equal(table[codec.VERSION], version)))
+    by = f" by {version}" if version else ""
+    what = f"predictions{by} of {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}"
+    if rows.num_rows == 0:
+        msg = f"no prediction of {model.name}{by} lies in {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC"
+        raise NotEnoughData(msg, hint=_extent(table))
+    return _side(rows, what)
+
+
+def _extent(table: pa.Table) -> str:
+    if table.num_rows == 0:
+        return "the directory of predictions holds no events"
+    first, last = (from_ms(f(table[codec.TIME]).as_py()) for f in (pc.min, pc.max))
+    return f"events run from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
+
+
+def _side(rows: pa.Table, what: str) -> _Side:
+    return _Side(rows.sort_by([(codec.TIME, "ascending"), (codec.ID, "ascending")]), what)
+
+
+def _reference(opened: Context, model: Model) -> _Side:
+    """Return the rows of the champion's baseline, or of the project file's period if there is no champion yet."""
+    champion = queries.champion(opened.registry, model.name)
+    if champion is None:
+        if model.baseline is None:
+            msg = f"{model.name} has neither a champion nor a baseline period to compare with"
+            raise ProjectError(msg, hint=f"set models.{model.name}.baseline: {{start: ..., end: ...}}")
+        return _period(model, model.baseline.start, model.baseline.end)
+    at = reference.place(opened.dir, model.name, champion.version).predictions
+    if at.is_dir():
+        rows = codec.read_events(model.schema, "predictions", at).table
+        return _side(rows, f"rows that {champion.version} was trained with")
+    baseline = queries.baseline_of(opened.registry, model.name, champion.version)
+    if baseline is None:
+        msg = f"{champion.version} of {model.name} has no baseline to compare with"
+        raise NotEnoughData(msg, hint="run `leeway baseline`")
+    return _period(model, baseline.start, baseline.end, champion.version)
+
+
+def _line(system: System, column: str, kind: Kind, then: pa.Table, now: pa.Table, **options: Any) -> _Line:
+    if options["method"] not in methods(system, kind):
+        options["method"] = None
+    try:
+        return _Line(column, compare(system, kind, then[column], now[column], **options))
+    except DataError as error:
+        return _Line(column, None, error.message)
+
+
+def _print(system: System, model: Model, then: _Side, now: _Side, lines: list[_Line]) -> None:
+    columns = ("column", "method", "value", "threshold", "verdict")
+    show.table(f"{model.name} as {title(system)} has it", columns, [_cells(line) for line in lines])
+    show.note(f"{now.rows.num_rows:,} {now.what} against {then.rows.num_rows:,} {then.what}.")
+    judged = [line.found.drifted for line in lines if line.found and line.found.drifted is not None]
+    if judged:
+        show.note(f"{sum(judged)} of {len(judged)} columns drift by its rules; [bold]leeway status[/] tells Leeway's.")
+    else:
+        show.note(f"{title(system)} has no threshold of its own; --threshold sets one.")
+
+
+def _cells(line: _Line) -> tuple[object, ...]:
+    found = line.found
+    if found is None:
+        return line.column, None, None, None, line.why
+    verdict = None if found.drifted is None else "drift" if found.drifted else "no drift"
+    limit = None if found.threshold is None else f"{found.threshold:.6g}"
+    # A verdict by a p-value that is not the value itself shows it.
+    if found.p_value is not None:
+        limit = f"p = {found.p_value:.3g}"
+    return line.column, found.method, f"{found.value:.6g}", limit, verdict
+
+
+def _print_json(system: System, model: Model, then: _Side, now: _Side, lines: list[_Line]) -> None:
+    show.as_json(
+        {
+            "model": model.name,
+            "as": title(system),
+            "reference": {"rows": then.rows.num_rows, "what": then.what},
+            "current": {"rows": now.rows.num_rows, "what": now.what},
+            "columns": {
+                line.column: asdict(line.found) if line.found else {"system": system.value, "why": line.why}
+                for line in lines
+            },
+        }
+    )
