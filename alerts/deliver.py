@@ -77,7 +77,8 @@ def deliver(
     Call again until ``total`` is 0 to send everything. A missing key or a refused address is a failed attempt like any
     other, with the error on record: it does not keep the other endpoints from their messages.
     """
-    outbox.fan_out(reg, {e.name: e.events for e in alerts.endpoints}, now=now)
+    least = {e.name: e.min_severity for e in alerts.endpoints}
+    outbox.fan_out(reg, {e.name: e.events for e in alerts.endpoints}, least=least, now=now)
     claims = outbox.claim(reg, now=now, limit=BATCH, lease=lease(alerts))
     batch = _Batch(alerts, now, environ, send)
     with ThreadPoolExecutor(WORKERS) as pool:

@@ -7,14 +7,19 @@ from fnmatch import fnmatchcase
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from registry.policy import Severity
+
 EVENTS = (
-    "incident.opened", "incident.resolved", "decision.made", "model.promoted", "model.rolled_back", "retrain.rejected",
-    "retrain.failed", "audit.finished",
+    "incident.opened", "incident.raised", "incident.reopened", "incident.resolved", "decision.made", "model.promoted",
+    "model.rolled_back", "retrain.rejected", "retrain.failed", "audit.finished",
 )  # fmt: skip
 
 
 class Endpoint(BaseModel):
-    """A receiver of Standard Webhooks. *secret_env* names the variable with its ``whsec_`` key."""
+    """A receiver of Standard Webhooks. *secret_env* names the variable with its ``whsec_`` key.
+
+    An incident below *min_severity* is told once it has risen there (``incident.raised``), and from then on.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -22,6 +27,7 @@ class Endpoint(BaseModel):
     url: str = Field(pattern=r"^https?://")
     secret_env: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$")
     events: tuple[str, ...] = Field(("*",), description="types to send; `*` is all, `incident.*` a family")
+    min_severity: Severity = Field(Severity.INFO, description="incidents below it are not sent; all else is")
 
     @field_validator("events")
     @classmethod

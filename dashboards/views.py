@@ -204,7 +204,7 @@ def during(incidents: Sequence[IncidentView], where: Address) -> tuple[IncidentV
     return tuple(
         v
         for v in incidents
-        if v.incident.version == where.version and v.incident.opened_at <= where.end <= v.incident.last_seen
+        if v.incident.version == where.version and v.incident.since <= where.end <= v.incident.last_seen
     )
 
 

@@ -15,6 +15,7 @@ from features.schema import Events, EventSchema
 from leeway import explain, locate
 from leeway.sections import ModelSection, Period, ProjectFile
 from monitors.policy import MonitorPolicy
+from registry.policy import IncidentPolicy
 from retrain_flows.policy import Audit, Retrain, Signals
 
 FILE_NAME = "leeway.yaml"
@@ -30,6 +31,7 @@ class Model:
     events: Events
     monitor: MonitorPolicy
     signals: Signals
+    incidents: IncidentPolicy
     baseline: Period | None = None
     retrain: Retrain | None = None
 
@@ -133,6 +135,7 @@ def _model(name: str, section: ModelSection, folder: Path) -> Model:
         events=section.events.model_copy(update=sources),
         monitor=section.monitor,
         signals=section.signals,
+        incidents=section.incidents,
         baseline=section.baseline,
         retrain=section.retrain,
     )

@@ -13,6 +13,7 @@ from alerts.policy import Alerts
 from features.schema import Events, EventSchema, Kind, Task
 from features.window import UTC, Span, Windows, format_span
 from monitors.policy import MonitorPolicy
+from registry.policy import IncidentPolicy
 from retrain_flows.policy import Audit, Retrain, Signals
 
 
@@ -64,6 +65,7 @@ class ModelSection(Section):
     windows: Windows = Field(Windows(), description="how event time is cut")
     baseline: Period | None = Field(None, description="the period that `leeway baseline` takes as the reference")
     monitor: MonitorPolicy = Field(MonitorPolicy(), description="when a difference from the baseline counts")
+    incidents: IncidentPolicy = Field(IncidentPolicy(), description="when drift is an incident, and how bad it is")
     signals: Signals = Field(Signals(), description="what each kind of incident may trigger")
     retrain: Retrain | None = Field(None, description="how a challenger is made; without it Leeway only watches")
 

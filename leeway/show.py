@@ -22,6 +22,7 @@ err = Console(stderr=True, highlight=False)
 LONGEST_WORD = 24  # a longer one may be broken to keep the table on the screen
 MARKS = {
     "ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "error": "[red]error[/]",
+    "critical": "[red]critical[/]", "info": "[dim]info[/]",
     "steady": "[green]steady[/]", "drift": "[red]drift[/]", "not_enough_evidence": "[dim]not enough evidence[/]",
 }  # fmt: skip
 

@@ -20,7 +20,6 @@ from monitors import run_job
 from monitors.report import Report
 from registry import ingest
 from registry.ingest import Ingested
-from retrain_flows.policy import Reaction
 
 
 @dataclass
@@ -70,8 +69,13 @@ class Watch:
     def store(self, lines: list[str]) -> None:
         """Write the reports in *lines* to the registry, in one transaction; known ones change nothing."""
         reports = [Report.model_validate_json(line) for line in lines]
-        ignored = frozenset(k for k, v in self.model.signals if v is Reaction.IGNORE)
-        result = ingest.ingest(self.opened.registry, reports, now=self.clock(), ignore=ignored)
+        result = ingest.ingest(
+            self.opened.registry,
+            reports,
+            now=self.clock(),
+            ignore=self.model.signals.ignored,
+            policy=self.model.incidents,
+        )
         self.tally.ingested(reports, result)
 
     def once(self) -> Tally:

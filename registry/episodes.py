@@ -1,4 +1,7 @@
-"""The life of an incident between its opening and its resolution, as window after window comes in."""
+"""The life of an incident between its opening and its resolution, as windows come in and are corrected.
+
+What an episode is, :mod:`registry.episode` says from the stored windows; here that is written down and told.
+"""
 
 from __future__ import annotations
 
@@ -10,101 +13,159 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from features.window import UTC
-from monitors.report import Finding, Report, Signal, Verdict
-from registry import chain, moves_incidents, outbox, rows, tables
+from monitors.report import Signal
+from registry import chain, episode, moves_incidents, outbox, rows, tables
+from registry.episode import Course, Step
+from registry.moments import Moment
+from registry.policy import IncidentPolicy
 from registry.records import Decision, Incident, IncidentState
+from registry.trail import Trail
 
 
 class Change(Enum):
-    """What a window did to an incident."""
+    """What windows did to an incident."""
 
     OPENED = "opened"
     UPDATED = "updated"
     RESOLVED = "resolved"
+    REOPENED = "reopened"
+
+    def after(self, earlier: Change | None) -> Change:
+        """Return what this and an *earlier* change come to: what a batch opened, it opened, whatever came then."""
+        stays = earlier is Change.OPENED or (earlier is Change.REOPENED and self is Change.UPDATED)
+        return earlier if earlier is not None and stays else self
 
 
 @dataclass(frozen=True)
 class Rules:
-    """When an episode begins and ends. *ignore*: signals that open none; *clear_after*: steady windows that end it."""
+    """When an episode begins and ends; a signal in *ignore* begins none. *now* is the time that is recorded."""
 
     ignore: frozenset[str]
-    clear_after: int
+    policy: IncidentPolicy
     now: datetime
 
 
-def observe(c: sa.Connection, signal: Signal, reports: Sequence[Report], rules: Rules) -> dict[int, Change]:
-    """Show *reports* (one window end of one version, a report a segment and stage) to the episode of *signal*.
+@dataclass(frozen=True)
+class Thread:
+    """One signal of one model version, and what its windows say of it, as far back as its episode needs."""
 
-    Drift in any segment is drift; it is steady only if the report of all traffic says so.
-    """
-    incident = _open_episode(c, reports[0], signal)
-    evidence = [_evidence(r, f) for r in reports for f in r.drifted() if f.signal is signal]
-    if incident is None:
-        if not evidence or signal.value in rules.ignore:
-            return {}
-        return {_begin(c, signal, reports[0], evidence, rules.now): Change.OPENED}
-    if evidence:
-        return _attach(c, incident, reports[0].window_end, evidence)
-    if any(_steady(r, signal) for r in reports):
-        return _count_steady(c, incident, reports[0].window_end, rules)
+    trail: Trail
+    signal: str
+    steps: Sequence[Step]
+    rules: Rules
+
+    @property
+    def c(self) -> sa.Connection:
+        """The connection to read and write with."""
+        return self.trail.c
+
+
+def thread(trail: Trail, signal: str, some: Sequence[Moment], rules: Rules) -> Thread:
+    """Return *signal* of the *trail*'s version with the windows that are needed to go through *some* moments."""
+    first = min(window.end for moment in some for window in moment.new)
+    incident = _newest(trail, signal)
+    goes_on = incident is not None and (_is_live(incident) or first <= incident.judged_until + rules.policy.cool_down)
+    start = min(first, incident.since) if incident is not None and goes_on else first
+    return Thread(trail, signal, trail.steps(signal, start, before=rules.policy.open_after.of - 1), rules)
+
+
+def observe(thread: Thread, moment: Moment) -> dict[int, Change]:
+    """Show *moment*'s windows to the episode of the thread's signal; return what that did to which incident."""
+    incident, steps = _newest(thread.trail, thread.signal), moment.visible(thread.steps)
+    policy = thread.rules.policy
+    if incident is not None and _is_live(incident):
+        return _go_on(thread, incident, episode.course(steps, incident.since), moment)
+    if thread.signal in thread.rules.ignore:
+        return {}
+    if incident is not None and episode.continues(incident, steps, moment.new, policy):
+        return _reopen(thread, incident, episode.course(steps, incident.since))
+    if begun := episode.opening(steps, moment.new, policy.open_after):
+        # A window that an earlier incident has counted is not counted again.
+        since = min((end for end in begun if incident is None or end > incident.judged_until), default=begun[-1])
+        return _begin(thread, episode.course(steps, since), since=since, opened_at=begun[-1])
     return {}
 
 
-def _open_episode(c: sa.Connection, report: Report, signal: Signal) -> Incident | None:
+def _newest(trail: Trail, signal: str) -> Incident | None:
     t = tables.incidents.c
-    live = t.state != IncidentState.RESOLVED.value
-    return rows.one(c, Incident, t.model == report.model, t.version == report.version, t.signal == signal.value, live)
+    mine = rows.select(Incident, t.model == trail.model, t.version == trail.version, t.signal == signal)
+    return next(iter(rows.fetch(trail.c, Incident, mine.order_by(t.id.desc()).limit(1))), None)
 
 
-def _begin(c: sa.Connection, signal: Signal, report: Report, evidence: list[dict[str, Any]], now: datetime) -> int:
-    number: int = rows.insert(c, tables.incidents, model=report.model, version=report.version, signal=signal,
-                              state=IncidentState.OPEN, opened_at=report.window_end, last_seen=report.window_end,
-                              windows=1, evidence=evidence, judged_until=report.window_end)  # fmt: skip
-    away = sorted({e["variable"] for e in evidence})
-    details: dict[str, chain.Detail] = {"version": report.version, "signal": signal.value, "variables": away}
-    line = chain.Line(now, chain.SYSTEM, "incident.opened", report.model, f"incident {number}", details)
-    entry = chain.append(c, line)
-    incident = moves_incidents.get_incident(c, number)
-    outbox.tell(c, entry, {"incident": incident.model_dump(mode="json")})
-    return number
+def _is_live(incident: Incident) -> bool:
+    return incident.state is not IncidentState.RESOLVED
 
 
-def _attach(c: sa.Connection, incident: Incident, end: datetime, new: list[dict[str, Any]]) -> dict[int, Change]:
-    """Add a drifted window, once however many segments and revisions of it come; keep the first and the newest."""
-    if end < incident.last_seen:
-        return {}
-    kept = {_iso(incident.opened_at), _iso(end)}
-    again = {(e["window_end"], e["stage"], e["segment"]) for e in new}
-    evidence = [e for e in incident.evidence if e["window_end"] in kept]
-    evidence = [e for e in evidence if (e["window_end"], e["stage"], e["segment"]) not in again] + new
-    rows.update(c, tables.incidents, tables.incidents.c.id == incident.id, evidence=evidence, last_seen=end,
-                windows=incident.windows + (end > incident.last_seen), steady=0, judged_until=end)  # fmt: skip
-    return {incident.id: Change.UPDATED}
+def _begin(thread: Thread, course: Course, *, since: datetime, opened_at: datetime) -> dict[int, Change]:
+    values = _standing(thread, course, opened_at)
+    number: int = rows.insert(thread.c, tables.incidents, model=thread.trail.model, version=thread.trail.version,
+                              signal=thread.signal, state=IncidentState.OPEN, since=since, opened_at=opened_at,
+                              **values)  # fmt: skip
+    away = sorted({e["variable"] for e in values["evidence"]})
+    _tell(thread, number, "incident.opened", variables=away, severity=values["severity"].value)
+    return {number: Change.OPENED}
 
 
-def _count_steady(c: sa.Connection, incident: Incident, end: datetime, rules: Rules) -> dict[int, Change]:
-    t = tables.incidents.c
-    steady, until = c.execute(sa.select(t.steady, t.judged_until).where(t.id == incident.id)).one()
-    if end <= until:
-        return {}
-    rows.update(c, tables.incidents, t.id == incident.id, steady=steady + 1, judged_until=end)
-    decided = rows.one(c, Decision, tables.decisions.c.incident_id == incident.id) is not None
-    if not decided or steady + 1 < rules.clear_after:
-        return {}
-    moves_incidents.close(c, incident, resolution="steady again", actor=chain.SYSTEM, now=rules.now)
-    return {incident.id: Change.RESOLVED}
+def _go_on(thread: Thread, incident: Incident, course: Course, moment: Moment) -> dict[int, Change]:
+    flips = [flip.words for flip in moment.flips if flip.end >= incident.since]
+    changed = _update(thread, incident, course, corrections=incident.corrections + bool(flips))
+    if flips:
+        line = _line(thread, incident, "incident.corrected", windows=course.windows, changes=flips)
+        chain.append(thread.c, line)
+    if "severity" in changed:
+        _tell(thread, incident.id, "incident.raised", severity=changed["severity"].value)
+    if resolution := _end(thread, incident, course):
+        now = thread.rules.now
+        moves_incidents.close(thread.c, incident, resolution=resolution, actor=chain.SYSTEM, now=now)
+        return {incident.id: Change.RESOLVED}
+    return {incident.id: Change.UPDATED} if changed.keys() - {"steady", "judged_until"} else {}
 
 
-def _steady(report: Report, signal: Signal) -> bool:
-    return report.segment == "" and any(f.signal is signal and f.verdict is Verdict.STEADY for f in report.findings)
+def _end(thread: Thread, incident: Incident, course: Course) -> str:
+    """Return why the episode is over, nothing if it is not. One that is decided ends by clearing only."""
+    if course.windows and course.steady < thread.rules.policy.clear_after:
+        return ""
+    if rows.one(thread.c, Decision, tables.decisions.c.incident_id == incident.id) is None:
+        return "" if course.windows else episode.CORRECTED
+    return episode.STEADY_AGAIN if course.steady >= thread.rules.policy.clear_after else ""
 
 
-def _evidence(report: Report, finding: Finding) -> dict[str, Any]:
-    where = {"segment": report.segment, "stage": report.stage.value, "window_start": _iso(report.window_start),
-             "window_end": _iso(report.window_end), "report": report.digest}  # fmt: skip
-    return {**finding.model_dump(mode="json"), **where}
+def _reopen(thread: Thread, incident: Incident, course: Course) -> dict[int, Change]:
+    _update(thread, incident, course, state=IncidentState.OPEN, resolved_at=None, resolution="")
+    _tell(thread, incident.id, "incident.reopened", windows=course.windows)
+    return {incident.id: Change.REOPENED}
 
 
-def _iso(when: datetime) -> str:
-    return when.astimezone(UTC).isoformat()
+def _update(thread: Thread, incident: Incident, course: Course, **more: Any) -> dict[str, Any]:
+    """Write how the episode stands; return what that changed. The severity may rise, and never falls."""
+    values = {**_standing(thread, course, incident.opened_at), **more}
+    values["severity"] = max(values["severity"], incident.severity, key=lambda s: s.rank)
+    changed = {name: value for name, value in values.items() if getattr(incident, name) != value}
+    if changed:
+        rows.update(thread.c, tables.incidents, tables.incidents.c.id == incident.id, **changed)
+    return changed
+
+
+def _standing(thread: Thread, course: Course, opened_at: datetime) -> dict[str, Any]:
+    """Return an episode's columns that follow from its *course*; evidence is of the first and the newest window."""
+    first, newest = (thread.trail.breadth(thread.signal, end) for end in (course.first, course.last))
+    base = thread.rules.policy.severity.of(Signal(thread.signal))
+    return {
+        "windows": course.windows,
+        "steady": course.steady,
+        "last_seen": course.last or opened_at,
+        "judged_until": course.until or opened_at,
+        "evidence": [*first.findings, *(newest.findings if course.first != course.last else ())],
+        "severity": episode.severity(base, newest),
+    }
+
+
+def _tell(thread: Thread, number: int, action: str, **details: chain.Detail) -> None:
+    """Log what happened to an incident, and put it into the outbox as the incident stands now."""
+    incident = moves_incidents.get_incident(thread.c, number)
+    entry = chain.append(thread.c, _line(thread, incident, action, **details))
+    outbox.tell(thread.c, entry, {"incident": incident.model_dump(mode="json")})
+
+
+def _line(thread: Thread, incident: Incident, action: str, **details: chain.Detail) -> chain.Line:
+    return moves_incidents.line(incident, action, chain.SYSTEM, thread.rules.now, **details)

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from monitors.report import Report, Signal
-from registry import chain, episodes, moves_versions, rows, tables
+from monitors.report import Report
+from registry import chain, episode, episodes, moments, moves_versions, rows, tables
+from registry.episode import Window
+from registry.moments import Seen
+from registry.policy import IncidentPolicy
 from registry.records import Champion, Incident
 from registry.sql import Registry
+from registry.trail import Trail
+
+_T = tables.window_reports.c
+Version = tuple[str, str]
+"""A model and one of its versions."""
 
 
 class Ingested(NamedTuple):
     """What a batch changed: numbers of reports, and the incidents as they stand afterwards.
 
-    *updated* are those that were open before and are still; *resolved* those that ended because all is steady again.
+    *updated* are those that were open before and are still; *resolved* those that ended; *reopened* those that had
+    ended and go on.
     """
 
     stored: int
@@ -28,6 +37,7 @@ class Ingested(NamedTuple):
     opened: tuple[Incident, ...]
     updated: tuple[Incident, ...]
     resolved: tuple[Incident, ...]
+    reopened: tuple[Incident, ...]
 
 
 def ingest(
@@ -36,49 +46,76 @@ def ingest(
     *,
     now: datetime,
     ignore: frozenset[str] = frozenset(),
-    clear_after: int = 3,
+    policy: IncidentPolicy | None = None,
 ) -> Ingested:
     """Write down *reports* and what follows from them, all in one transaction.
 
-    A report that was stored before, as any revision, is a duplicate and changes nothing; another report of a window
-    that is known is a new revision. Drift opens an incident, or goes to the open one of that model, version and signal.
-    Only the champion's windows count, and of them only the newest of each segment and stage; no signal in *ignore*
-    opens any. A decided incident is resolved after *clear_after* steady windows in a row. NotFound for a version that
-    is not registered.
+    The same counts of a window again are a duplicate and change nothing (:func:`known`); others are a new revision.
+    Incidents open, go on, are corrected and end by *policy*, as :mod:`registry.episode` counts them from the newest
+    revisions. Only the champion's windows count, and only the newest of a stage open one; no signal in *ignore* opens
+    any. NotFound for a version that is not registered.
     """
     with reg.write() as c:
-        for model, version in {(r.model, r.version) for r in reports}:
+        versions = {(r.model, r.version) for r in reports}
+        for model, version in versions:
             moves_versions.get_version(c, model, version)
-        stored = [_store(c, r, now) for r in sorted(reports, key=lambda r: (r.window_end, *r.key))]
-        new = [s for s in stored if s.revision]
-        _log(c, new, now)
-        changes = _follow(c, new, episodes.Rules(ignore, clear_after, now))
-        revised = sum(s.revision > 1 for s in new)
-        return Ingested(len(new) - revised, revised, len(stored) - len(new), *_grouped(c, changes))
+        fresh = _fresh(c, reports)
+        reached = {v: _reached(c, v) for v in versions}
+        stored = [s for r in sorted(fresh, key=lambda r: (r.window_end, *r.key)) if (s := _store(c, r, now))]
+        _log(c, stored, now)
+        rules = episodes.Rules(ignore, policy or IncidentPolicy(), now)
+        changes = _follow(c, stored, reached, rules)
+        revised = sum(s.revision > 1 for s in stored)
+        return Ingested(len(stored) - revised, revised, len(reports) - len(fresh), *_grouped(c, changes))
+
+
+def known(c: sa.Connection, report: Report) -> bool:
+    """Return whether a revision of the report's window with the same counts is stored, whatever was made of them."""
+    same = _window(report) & (_T.evidence == report.evidence_digest)
+    return bool(c.scalar(sa.select(sa.exists().where(same))))
+
+
+def _fresh(c: sa.Connection, reports: Iterable[Report]) -> list[Report]:
+    """Return the reports that are not known, each once."""
+    once: dict[str, Report] = {}
+    for report in reports:
+        once.setdefault(report.evidence_digest, report)
+    return [r for r in once.values() if not known(c, r)]
+
+
+def _reached(c: sa.Connection, version: Version) -> dict[str, datetime]:
+    """Return the end of the newest window of each stage."""
+    newest = sa.select(_T.stage, sa.func.max(_T.window_end).label("end"))
+    mine = (_T.model == version[0]) & (_T.version == version[1]) & _T.latest
+    return {row.stage: row.end for row in c.execute(newest.where(mine).group_by(_T.stage))}
 
 
 class _Stored(NamedTuple):
     report: Report
     digest: str
-    revision: int  # 0: it was there already
-    newest: bool  # no later window of its segment and stage was known
+    revision: int
+    before: Mapping[str, str] | None  # what the revision before it told, if there was one
+    told: Mapping[str, str]
 
 
-def _store(c: sa.Connection, report: Report, now: datetime) -> _Stored:
-    t, digest = tables.window_reports.c, report.digest
-    series = [t.model == report.model, t.version == report.version, t.segment == report.segment,
-              t.stage == report.stage.value]  # fmt: skip
-    window = [*series, t.window_start == report.window_start, t.window_end == report.window_end]
-    known = c.execute(sa.select(t.digest, t.revision).where(*window)).all()
-    if digest in {row.digest for row in known}:
-        return _Stored(report, digest, 0, newest=False)
-    revision = 1 + max((row.revision for row in known), default=0)
-    rows.update(c, tables.window_reports, *window, latest=False)
+def _store(c: sa.Connection, report: Report, now: datetime) -> _Stored | None:
+    """Store *report* as the newest revision of its window; None if one is just the same, findings included."""
+    window, digest, told = _window(report), report.digest, episode.told(report)
+    found = c.execute(sa.select(_T.digest, _T.revision, _T.signals).where(window).order_by(_T.revision)).all()
+    if digest in {row.digest for row in found}:
+        return None
+    revision = 1 + (found[-1].revision if found else 0)
+    rows.update(c, tables.window_reports, window, latest=False)
     said = report.model_dump(include={"model", "version", "segment", "stage", "window_start", "window_end", "rows"})
     rows.insert(c, tables.window_reports, **said, verdict=report.verdict, digest=digest, revision=revision, latest=True,
-                report=report.model_dump(mode="json"), created_at=now)  # fmt: skip
-    later = sa.select(sa.exists().where(*series, t.window_end > report.window_end))
-    return _Stored(report, digest, revision, newest=not c.scalar(later))
+                evidence=report.evidence_digest, signals=told, report=report.model_dump(mode="json"),
+                created_at=now)  # fmt: skip
+    return _Stored(report, digest, revision, found[-1].signals if found else None, told)
+
+
+def _window(report: Report) -> sa.ColumnElement[bool]:
+    names = ("model", "version", "segment", "stage", "window_start", "window_end")
+    return sa.and_(*(_T[name] == value for name, value in zip(names, report.key, strict=True)))
 
 
 def _log(c: sa.Connection, new: Iterable[_Stored], now: datetime) -> None:
@@ -96,19 +133,44 @@ def _log(c: sa.Connection, new: Iterable[_Stored], now: datetime) -> None:
         chain.append(c, chain.Line(now, chain.SYSTEM, "reports.stored", model, f"{len(some)} windows", details))
 
 
-def _follow(c: sa.Connection, new: Iterable[_Stored], rules: episodes.Rules) -> dict[int, episodes.Change]:
+def _follow(
+    c: sa.Connection, new: Iterable[_Stored], reached: Mapping[Version, Mapping[str, datetime]], rules: episodes.Rules
+) -> dict[int, episodes.Change]:
     """Show every signal's windows, in order, to its episode; return how each incident that changed did."""
-    champions = {row.model: row.version for row in rows.fetch(c, Champion, rows.select(Champion))}
-    seen: dict[tuple[datetime, str, str, Signal], list[Report]] = defaultdict(list)
-    for report in (s.report for s in new if s.newest and champions.get(s.report.model) == s.report.version):
-        for signal in sorted({f.signal for f in report.findings}):
-            seen[report.window_end, report.model, report.version, signal].append(report)
     changes: dict[int, episodes.Change] = {}
-    for (_, _, _, signal), reports in sorted(seen.items(), key=lambda item: item[0]):
-        for number, change in episodes.observe(c, signal, reports, rules).items():
-            if changes.get(number) is not episodes.Change.OPENED:
-                changes[number] = change
+    for thread, moment in _in_order(c, new, reached, rules):
+        for number, change in episodes.observe(thread, moment).items():
+            changes[number] = change.after(changes.get(number))
     return changes
+
+
+def _in_order(
+    c: sa.Connection, new: Iterable[_Stored], reached: Mapping[Version, Mapping[str, datetime]], rules: episodes.Rules
+) -> Iterator[tuple[episodes.Thread, moments.Moment]]:
+    """Yield the moments of every champion's signals: by time, whichever model they are of."""
+    champions = {(row.model, row.version) for row in rows.fetch(c, Champion, rows.select(Champion))}
+    seen = _seen(new)
+    found = []
+    for model, version in sorted(champions & seen.keys()):
+        trail = Trail(c, model, version)
+        for signal, some in moments.moments(seen[model, version], reached[model, version]).items():
+            thread = episodes.thread(trail, signal, some, rules)
+            found += [((moment.at, model, version, signal), thread, moment) for moment in some]
+    yield from ((thread, moment) for _, thread, moment in sorted(found, key=lambda item: item[0]))
+
+
+def _seen(new: Iterable[_Stored]) -> dict[Version, list[Seen]]:
+    """Return every window stored, once: what it told before the batch, and what the last of its reports tells."""
+    windows: dict[tuple[str, str, str, str, datetime, datetime], Seen] = {}
+    for stored in new:
+        report = stored.report
+        before = windows[report.key].before if report.key in windows else stored.before
+        window = Window(report.window_end, report.stage.value)
+        windows[report.key] = Seen(window, report.segment, before, stored.told)
+    by_version: dict[Version, list[Seen]] = defaultdict(list)
+    for key, seen in windows.items():
+        by_version[key[:2]].append(seen)
+    return by_version
 
 
 def _grouped(c: sa.Connection, changes: dict[int, episodes.Change]) -> list[tuple[Incident, ...]]:

@@ -47,7 +47,7 @@ def set_pending(reg: Registry, incident_id: int, reason: str, *, now: datetime) 
         incident = get_incident(c, incident_id)
         if incident.pending != reason:
             rows.update(c, tables.incidents, tables.incidents.c.id == incident_id, pending=reason)
-            chain.append(c, _line(incident, "incident.pending", chain.SYSTEM, now, reason))
+            chain.append(c, line(incident, "incident.pending", chain.SYSTEM, now, reason=reason))
 
 
 def acknowledge_incident(reg: Registry, incident_id: int, *, actor: str, now: datetime) -> Incident:
@@ -59,7 +59,7 @@ def acknowledge_incident(reg: Registry, incident_id: int, *, actor: str, now: da
             raise IllegalMove(msg, hint="nothing is left to acknowledge")
         if incident.state is IncidentState.OPEN:
             rows.update(c, tables.incidents, tables.incidents.c.id == incident_id, state=IncidentState.ACKNOWLEDGED)
-            chain.append(c, _line(incident, "incident.acknowledged", actor, now))
+            chain.append(c, line(incident, "incident.acknowledged", actor, now))
         return get_incident(c, incident_id)
 
 
@@ -83,7 +83,7 @@ def close(c: sa.Connection, incident: Incident, *, resolution: str, actor: str, 
     rows.update(c, tables.incidents, tables.incidents.c.id == incident.id, state=IncidentState.RESOLVED,
                 resolved_at=now, resolution=resolution, pending="")  # fmt: skip
     closed = get_incident(c, incident.id)
-    entry = chain.append(c, _line(incident, "incident.resolved", actor, now, resolution))
+    entry = chain.append(c, line(incident, "incident.resolved", actor, now, reason=resolution))
     outbox.tell(c, entry, {"incident": closed.model_dump(mode="json")})
     return closed
 
@@ -119,6 +119,7 @@ def get_incident(c: sa.Connection, incident_id: int) -> Incident:
     return found
 
 
-def _line(incident: Incident, action: str, actor: str, now: datetime, reason: str = "") -> chain.Line:
-    details = {"version": incident.version, "signal": incident.signal, "reason": reason}
-    return chain.Line(now, actor, action, incident.model, f"incident {incident.id}", details)
+def line(incident: Incident, action: str, actor: str, now: datetime, **details: chain.Detail) -> chain.Line:
+    """Return the audit log's line about something that happened to *incident*."""
+    said = {"version": incident.version, "signal": incident.signal, **details}
+    return chain.Line(now, actor, action, incident.model, f"incident {incident.id}", said)

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from features.errors import IllegalMove, NotFound
 from registry import rows, tables
+from registry.policy import Severity
 from registry.records import AuditEntry, Delivery, Message
 from registry.sql import Registry
 
@@ -32,23 +33,37 @@ def tell(c: sa.Connection, entry: AuditEntry, data: Mapping[str, Any]) -> Messag
     return message
 
 
-def fan_out(reg: Registry, endpoints: Mapping[str, Sequence[str]], *, now: datetime) -> int:
+def fan_out(
+    reg: Registry,
+    endpoints: Mapping[str, Sequence[str]],
+    *,
+    least: Mapping[str, Severity] | None = None,
+    now: datetime,
+) -> int:
     """Make a delivery of every new message for every endpoint that wants its type; return how many.
 
-    *endpoints* maps a name to types: ``*`` is all, ``incident.*`` a family. A message is fanned out once: an endpoint
-    added later is not sent what happened before.
+    *endpoints* maps a name to types: ``*`` is all, ``incident.*`` a family. *least* names the severity below which an
+    endpoint is not told of an incident. A message is fanned out once: an endpoint added later is not sent what happened
+    before.
     """
     made = 0
     with reg.write() as c:
         new = rows.select(Message, tables.messages.c.fanned_out_at.is_(None)).order_by(tables.messages.c.seq)
         for message in rows.fetch(c, Message, new):
             for name, types in endpoints.items():
-                if any(fnmatchcase(message.type, pattern) for pattern in types):
+                wanted = any(fnmatchcase(message.type, pattern) for pattern in types)
+                if wanted and _matters(message, (least or {}).get(name, Severity.INFO)):
                     rows.insert(c, tables.deliveries, message_id=message.id, endpoint=name, state="pending",
                                 next_attempt_at=now)  # fmt: skip
                     made += 1
             rows.update(c, tables.messages, tables.messages.c.id == message.id, fanned_out_at=now)
     return made
+
+
+def _matters(message: Message, least: Severity) -> bool:
+    """Return whether a message is about an incident of severity *least* or more, or about something else."""
+    told = message.data.get("incident", {}).get("severity")
+    return told is None or Severity(told).rank >= least.rank
 
 
 def claim(reg: Registry, *, now: datetime, limit: int, lease: timedelta) -> list[tuple[Delivery, Message]]:

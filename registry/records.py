@@ -8,6 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from registry.policy import Severity
+
 
 class Record(BaseModel):
     """A row read back. Frozen; all times aware and in UTC."""
@@ -80,17 +82,25 @@ class IncidentState(str, Enum):
 class Incident(Record):
     """An episode: one signal of one model version away from its baseline, from its first window to its resolution.
 
-    *evidence* is the first and the newest drift findings. *pending* says why a decision is still being waited for.
+    It was opened by the window that ends at *opened_at*, and counts the *windows* that drifted from the one that ends
+    at *since* to *last_seen*. *steady* windows came after; *judged_until* is the newest that could be judged.
+    *evidence* is the first and the newest drift findings. *severity* never falls. *corrections* is how often late data
+    changed what it counts. *pending* says why a decision is still being waited for.
     """
 
     id: int
     model: str
     version: str
     signal: str
+    severity: Severity
     state: IncidentState
+    since: datetime
     opened_at: datetime
     last_seen: datetime
+    judged_until: datetime
     windows: int
+    steady: int = 0
+    corrections: int = 0
     evidence: list[dict[str, Any]]
     pending: str = ""
     resolved_at: datetime | None = None

@@ -76,7 +76,9 @@ window_reports = sa.Table(
     text("verdict"),
     number("rows"),
     digest("digest"),
+    digest("evidence"),
     number("revision"),
+    json("signals"),
     json("report"),
     moment("created_at"),
     sa.Column("latest", sa.Boolean(), nullable=False, server_default=sa.false()),  # no later revision is there
@@ -92,16 +94,19 @@ incidents = sa.Table(
     text("model"),
     text("version"),
     text("signal"),
+    text("severity"),
     text("state"),
+    moment("since"),
     moment("opened_at"),
     moment("last_seen"),
     number("windows"),
+    number("corrections", default=0),
     json("evidence"),
     text("pending", default=""),
     moment("resolved_at", null=True),
     text("resolution", default=""),
-    number("steady", default=0),  # steady windows since the last drift
-    moment("judged_until"),  # the end of the newest window that told drift or steady
+    number("steady", default=0),
+    moment("judged_until"),
     of_version(),
 )
 index_where("uq_incidents_open", incidents, "model", "version", "signal", where="state != 'resolved'", unique=True)

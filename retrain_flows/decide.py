@@ -2,6 +2,7 @@
 
 quality                      -> REPAIR_DATA
 not set to `retrain`         -> NOTHING
+outside the promise          -> NOTHING, unless `signals.outside_promise` is set to `retrain`
 nothing to train, or with    -> NOTHING
 something stands in the way  -> a Deferral with the reason, until `retrain.wait` is over, then WAIT_GIVEN_UP
 else                         -> RETRAIN
@@ -17,6 +18,8 @@ from features.window import format_span
 from monitors.report import Signal
 from registry.records import Action, Incident
 from retrain_flows.policy import Reaction, Retrain, Signals
+
+OUTSIDE = "outside the false-alarm promise"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +65,8 @@ def decide(
     evidence = _evidence(incident)
     if signal is Signal.QUALITY:
         return Decision(Action.REPAIR_DATA, (*evidence, "a broken pipeline is not drift: repair the data"))
-    reaction = Reaction(getattr(signals, signal.value))
-    if reaction is not Reaction.RETRAIN:
-        return Decision(Action.NOTHING, (*evidence, f"signals.{signal.value} is set to {reaction.value}"))
+    if barred := _barred(incident, signals):
+        return Decision(Action.NOTHING, (*evidence, barred))
     if retrain is None or not retrain.trainers:
         return Decision(Action.NOTHING, (*evidence, "no trainer is configured: set retrain.trainer or retrain.online"))
     obstacles = tuple(_obstacles(incident, retrain, situation))
@@ -75,6 +77,22 @@ def decide(
         return Deferral("; ".join(obstacles))
     given_up = f"waited {format_span(waited)}, longer than retrain.wait ({format_span(retrain.wait)})"
     return Decision(Action.WAIT_GIVEN_UP, (*evidence, given_up, *obstacles))
+
+
+def _barred(incident: Incident, signals: Signals) -> str:
+    """Return which setting keeps the incident from retraining, nothing if none does."""
+    reaction = signals.of(Signal(incident.signal))
+    if reaction is not Reaction.RETRAIN:
+        return f"signals.{incident.signal} is set to {reaction.value}"
+    if _outside(incident) and signals.outside_promise is not Reaction.RETRAIN:
+        return f"signals.outside_promise is set to {signals.outside_promise.value}"
+    return ""
+
+
+def _outside(incident: Incident) -> bool:
+    """Return whether no finding of the incident keeps the false-alarm promise; one that was not asked does."""
+    told = [finding.get("promised") for finding in incident.evidence]
+    return bool(told) and all(promised is False for promised in told)
 
 
 def _obstacles(incident: Incident, retrain: Retrain, situation: Situation) -> Iterator[str]:
@@ -104,4 +122,6 @@ def _evidence(incident: Incident) -> tuple[str, ...]:
     if {"variable", "metric", "effect"} <= newest.keys() and newest["effect"] is not None:
         line = f" > {newest['threshold']:.3g}" if newest.get("threshold") is not None else ""
         told.append(f"{newest['metric']}({newest['variable']}) = {newest['effect']:.3g}{line}")
+    if _outside(incident):
+        told.append(OUTSIDE)
     return tuple(told)

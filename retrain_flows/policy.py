@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from features.window import Span
+from monitors.report import Signal
 
 
 class Reaction(str, Enum):
@@ -20,7 +21,10 @@ class Reaction(str, Enum):
 
 
 class Signals(BaseModel):
-    """What an incident of each signal may trigger. A quality fault never retrains: it blocks retraining while open."""
+    """What an incident of each signal may trigger. A quality fault never retrains: it blocks retraining while open.
+
+    *outside_promise* says whether drift that does not keep the false-alarm promise may retrain where its signal may.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,6 +35,20 @@ class Signals(BaseModel):
     multivariate: Reaction = Reaction.ALERT
     estimate: Reaction = Reaction.ALERT
     quality: Literal[Reaction.ALERT, Reaction.IGNORE] = Reaction.ALERT
+    outside_promise: Literal[Reaction.RETRAIN, Reaction.ALERT] = Reaction.ALERT
+
+    def of(self, signal: Signal) -> Reaction:
+        """Return what *signal* may set in motion."""
+        return Reaction(getattr(self, signal.value))
+
+    @property
+    def ignored(self) -> frozenset[str]:
+        """The names of the signals that open no incident.
+
+        >>> sorted(Signals(feature=Reaction.IGNORE).ignored)
+        ['feature']
+        """
+        return frozenset(signal.value for signal in Signal if self.of(signal) is Reaction.IGNORE)
 
 
 class Gate(BaseModel):

@@ -11,7 +11,7 @@ from leeway import context, letters, show
 from leeway.context import Context
 from monitors.report import Stage
 from registry import queries
-from registry.records import Incident, IncidentState
+from registry.records import Decision, Incident, IncidentState
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ModelName = Annotated[str | None, typer.Argument(help="The model; the only one, or all, if absent.")]
@@ -103,13 +103,23 @@ def incidents(
     elif not found:
         show.note("No open incident." + ("" if everything else " [bold]leeway incidents --all[/] lists resolved ones."))
     else:
-        columns = ("id", "model", "signal", "state", "opened", "last seen", "decision")
+        columns = ("id", "model", "severity", "signal", "state", "opened", "last seen", "decision")
         rows = [
-            (i.id, f"{i.model} {i.version}", f"{i.signal}: {_variables(i)}", i.state.value, i.opened_at, i.last_seen,
-             f"{d.action.value}: {'; '.join(d.because)}" if d else f"waiting{': ' + i.pending if i.pending else ''}")
+            (i.id, f"{i.model} {i.version}", i.severity.value, f"{i.signal}: {_variables(i)}", _state(i), i.opened_at,
+             i.last_seen, _decided(i, d))
             for i, d in found
         ]  # fmt: skip
         show.table("Incidents", columns, rows)
+
+
+def _state(incident: Incident) -> str:
+    return incident.state.value + (", corrected by late data" if incident.corrections else "")
+
+
+def _decided(incident: Incident, decision: Decision | None) -> str:
+    if decision is None:
+        return f"waiting{': ' + incident.pending if incident.pending else ''}"
+    return f"{decision.action.value}: {'; '.join(decision.because)}"
 
 
 def _variables(incident: Incident) -> str:

@@ -28,7 +28,8 @@ DECISION = Decision(
 def incident(**more: Any) -> Incident:
     """Return an open incident of v1, seen from day 7 to day 9."""
     given = {
-        "id": 1, "model": "m", "version": "v1", "signal": "feature", "state": IncidentState.OPEN, "windows": 3,
+        "id": 1, "model": "m", "version": "v1", "signal": "feature", "severity": "info", "state": IncidentState.OPEN,
+        "since": START + 7 * DAY, "judged_until": START + 9 * DAY, "windows": 3,
         "opened_at": START + 7 * DAY, "last_seen": START + 9 * DAY, "evidence": [EVIDENCE], **more,
     }  # fmt: skip
     return Incident.model_validate(given)

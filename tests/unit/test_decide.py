@@ -26,7 +26,8 @@ def incident(signal: str = "performance", **changes: Any) -> Incident:
     """Return an open incident of *signal*."""
     found = {"signal": signal, "variable": "loss", "metric": "mean_loss_increase", "effect": 0.31, "threshold": 0.18}
     said = {"id": 1, "model": "m", "version": "v1", "state": IncidentState.OPEN, "opened_at": OPENED}
-    return Incident(**{**said, "signal": signal, "last_seen": OPENED, "windows": 1, "evidence": [found], **changes})
+    said |= {"signal": signal, "severity": "info", "since": OPENED, "last_seen": OPENED, "judged_until": OPENED}
+    return Incident(**{**said, "windows": 1, "evidence": [found], **changes})
 
 
 def ask(signal: str = "performance", situation: Situation = READY, **policy: Any) -> Decision | Deferral:

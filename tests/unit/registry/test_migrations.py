@@ -144,9 +144,9 @@ def test_a_migration_may_rebuild_a_table_that_others_refer_to(
     """SQLite can only alter a table by making it anew; the rows of it and of those that refer to it stay."""
     shutil.copytree(migrate.folder(), tmp_path / "alembic")
     monkeypatch.setattr(migrate, "folder", lambda: tmp_path / "alembic")
-    (tmp_path / "alembic" / "versions" / "0003_rebuild.py").write_text(
+    (tmp_path / "alembic" / "versions" / "0004_rebuild.py").write_text(
         "from alembic import op\n"
-        "revision, down_revision = '0003', '0002'\n"
+        "revision, down_revision = '0004', '0003'\n"
         "def upgrade():\n"
         "    with op.batch_alter_table('versions', recreate='auto') as batch:\n"
         "        batch.alter_column('mode', nullable=True)\n"
@@ -161,7 +161,7 @@ def test_a_migration_may_rebuild_a_table_that_others_refer_to(
 def test_an_old_registry_must_be_upgraded_by_hand(old: Registry, bare_url: str, tmp_path: Path) -> None:
     """Opening never migrates data that are there: the error says which command does."""
     old.migrate("0001")
-    with pytest.raises(RegistryError, match=r"is 0001; this program needs 0002[\s\S]*leeway db upgrade"):
+    with pytest.raises(RegistryError, match=r"is 0001; this program needs 0003[\s\S]*leeway db upgrade"):
         Registry.open(bare_url, tmp_path)
     old.migrate()
     Registry.open(bare_url, tmp_path).close()
@@ -200,7 +200,7 @@ def test_a_draft_holds_what_the_tables_have_more(tmp_path: Path, monkeypatch: py
     sa.Table("notes", more, sa.Column("id", sa.Integer, primary_key=True), sa.Column("at", columns.UtcDateTime()))
     monkeypatch.setattr(tables, "metadata", more)
     draft = migrate.draft("add notes")
-    assert "0003_add_notes.py" == draft.name
+    assert "0004_add_notes.py" == draft.name
     assert "sa.DateTime(timezone=True)" in draft.read_text()
     with Registry.open(f"sqlite:///{tmp_path / 'new.db'}", tmp_path / "artifacts") as reg:
-        assert "0003" == reg.schema_version()
+        assert "0004" == reg.schema_version()
