@@ -126,7 +126,8 @@ def _with_held_out(candidate: Candidate, given: Material) -> tuple[Dataset, Valu
 def _importance(candidate: Candidate, given: Material) -> dict[str, float]:
     """Return what matters to the candidate on the same rows: those of its training, then the gate's."""
     held_out = HeldOut.of(candidate.model, given.evaluation, sd=permutation.spread(candidate.rows.target))
-    return permutation.combine([*candidate.rises, permutation.rises(held_out)])
+    share = len(held_out) / (len(held_out) + sum(part.rows for part in candidate.rises))
+    return permutation.combine([*candidate.rises, permutation.rises(held_out, share)])
 
 
 def _loss(judged: Judged) -> str:
