@@ -16,6 +16,8 @@ from monitors.report import Finding, Signal, Verdict
 
 METRIC = "js_distance_log2"
 """What the verdict on a distribution rests on; the other distances are told beside it."""
+LOOK = 0.01
+"""The chance at which a window by itself is called beyond its line: a description, no promise."""
 LARGEST = 1.0
 """No distance is larger: a line up there can never be crossed."""
 

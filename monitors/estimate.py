@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from features.schema import ESTIMATED_LOSS, SCORE_GRID, Task
 from features.scoring import Floats
-from monitors import calibration, loss, performance, threshold
+from monitors import calibration, loss, means, performance, threshold
 from monitors.baseline import Baseline
 from monitors.bins import Counts
 from monitors.calibration import Calibration
@@ -55,6 +55,12 @@ def outcomes(estimate: Calibration | LossTable, counts: Mapping[str, Sequence[in
     """
     name, size = (SCORE_GRID, calibration.CELLS) if isinstance(estimate, Calibration) else (ESTIMATED_LOSS, 3)
     return estimate.expected(np.asarray(counts.get(name, [0] * size), np.int64))
+
+
+def moments(estimate: Calibration | LossTable, newest: Mapping[str, Sequence[int]]) -> Floats:
+    """Return the moments of the loss to expect of a slice, as :func:`monitors.means.outcome_moments` has them."""
+    expected = outcomes(estimate, newest)
+    return means.outcome_moments({name: expected[name].tolist() for name in ("coverage", "loss")})
 
 
 def reference(baseline: Baseline, segment: str, length: int, *, sd: float) -> Reference | None:

@@ -1,72 +1,122 @@
-"""What is watched over time of one version, segment and stage, made ready from its baseline and the budget."""
+"""What is watched over time of one version, segment and stage, made ready from its baseline and the budget.
+
+A variable is ranked slice by slice where its slices allow that. Where they remember too much, neighbours are merged
+until they pass (an hour's slices become days); where the baseline is too short for that, no promise is made on it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from features.schema import LABEL, PREDICTION
+from features.schema import LABEL, MULTIVARIATE, PREDICTION
 from features.window import to_ms
-from monitors import budget, importance, means, panel, series, threshold
+from monitors import allot, estimate, importance, means, panel, series, threshold
 from monitors.baseline import Baseline
-from monitors.distance import Distances
+from monitors.panel import Panel
 from monitors.policy import MonitorPolicy
 from monitors.report import Signal, Stage
 from monitors.surveillance import Group, Outlook
 
+STRIDES = (2, 3, 4, 6, 8, 12, 24, 48, 168)
+"""How many slices may be merged into one, in the order in which it is tried."""
+Slices = Mapping[int, Mapping[str, Sequence[int]]]
+"""Counts by variable, by the slice's start (ms)."""
+Build = Callable[[Slices, Sequence[str]], series.Measure]
+
 
 def outlook(baseline: Baseline, policy: MonitorPolicy, stage: Stage, segment: str = "") -> Outlook:
     """Return the outlook on *segment*; without any group where the baseline knows nothing of it."""
+    slices = {s.start: s.counts for s in baseline.slices(stage, segment)}
+    groups = [
+        _group(baseline, policy, segment, signal, fitted)
+        for signal, (names, build) in _measures(baseline, stage).items()
+        for fitted in _fit(_Source(baseline, f"{segment}|{signal.value}", slices, build), names)
+        if slices
+    ]
     windows = baseline.events.windows
-    measures = _measures(baseline, stage, segment)
-    groups = tuple(_group(baseline, policy, segment, signal, measure) for signal, measure in measures.items())
-    return Outlook(groups, to_ms(baseline.end), to_ms(windows.slide), windows.slices, str(policy.false_alarms))
+    return Outlook(tuple(groups), to_ms(baseline.end), to_ms(windows.slide), windows.slices, str(policy.false_alarms))
 
 
-def watched(baseline: Baseline) -> list[Signal]:
-    """Return the signals that share the budget: those that the baseline has something to compare with."""
-    there = {Signal.FEATURE, Signal.PREDICTION, Signal.QUALITY}
-    there |= {Signal.LABEL, Signal.PERFORMANCE} if baseline.outcomes else set()
-    return [signal for signal in Signal if signal in there]
+def _measures(baseline: Baseline, stage: Stage) -> dict[Signal, tuple[list[str], Build]]:
+    shares, derived = partial(_shares, baseline), baseline.derived
+    if stage is Stage.OUTCOMES:
+        lost = partial(_means, means.outcome_moments)
+        return {Signal.LABEL: ([LABEL], shares), Signal.PERFORMANCE: (["loss"], lost)}
+    found: dict[Signal, tuple[list[str], Build]] = {
+        Signal.FEATURE: (list(baseline.events.features), shares),
+        Signal.PREDICTION: ([PREDICTION], shares),
+    }
+    if derived.projection:
+        found[Signal.MULTIVARIATE] = ([MULTIVARIATE], shares)
+    if derived.estimate:
+        found[Signal.ESTIMATE] = (["loss"], partial(_means, partial(estimate.moments, derived.estimate)))
+    return found
 
 
-def share(baseline: Baseline, signal: Signal, segment: str) -> float:
-    """Return the part of the budget that *signal* has in *segment*."""
-    segments = {s.segment for s in baseline.inputs} - {""}
-    return budget.share(signal, segment, len(segments | ({segment} - {""})), watched(baseline))
-
-
-def _measures(baseline: Baseline, stage: Stage, segment: str) -> dict[Signal, series.Measure]:
-    if not baseline.slices(stage, segment):
-        return {}
-    if stage is Stage.INPUTS:
-        features = _shares(baseline, stage, segment, list(baseline.events.features))
-        return {Signal.FEATURE: features, Signal.PREDICTION: _shares(baseline, stage, segment, [PREDICTION])}
-    slices = np.array([means.outcome_moments(s.counts) for s in baseline.slices(stage, segment)])
-    lost = means.Means("loss", means.outcome_moments, slices)
-    return {Signal.LABEL: _shares(baseline, stage, segment, [LABEL]), Signal.PERFORMANCE: lost}
-
-
-def _shares(baseline: Baseline, stage: Stage, segment: str, names: Sequence[str]) -> series.Shares:
-    counts = {name: baseline.counts(stage, name, segment) for name in names}
+def _shares(baseline: Baseline, slices: Slices, names: Sequence[str]) -> series.Measure:
+    empty = {name: [0] * baseline.bins[name].cells for name in names}
+    counts = {name: np.array([s.get(name, empty[name]) for s in slices.values()], np.int64) for name in names}
     return series.shares(counts, {name: threshold.compared(baseline.bins[name]) for name in names})
 
 
-def _group(
-    baseline: Baseline, policy: MonitorPolicy, segment: str, signal: Signal, measure: series.Measure
-) -> Group:  # fmt: skip
-    stage = Stage.OUTCOMES if signal in (Signal.LABEL, Signal.PERFORMANCE) else Stage.INPUTS
-    starts = [s.start for s in baseline.slices(stage, segment)]
-    slide = baseline.events.windows.slide
-    fitted = panel.fit(measure, starts, to_ms(slide), f"{baseline.digest}|{segment}|{signal.value}")
-    part = share(baseline, signal, segment)
+def _means(moments: means.Moments, slices: Slices, names: Sequence[str]) -> series.Measure:
+    return means.Means(names[0], moments, np.array([moments(counts) for counts in slices.values()]))
+
+
+@dataclass(frozen=True, eq=False)
+class _Source:
+    """Where the panels of one signal come from; *identity* is what the breaking of their ties depends on."""
+
+    baseline: Baseline
+    identity: str
+    slices: Slices
+    build: Build
+
+    def panel(self, names: Sequence[str], stride: int = 1) -> Panel:
+        slide = to_ms(self.baseline.events.windows.slide) * stride
+        merged = self.slices if stride == 1 else self._merged(slide)
+        return panel.fit(self.build(merged, names), list(merged), slide, f"{self.baseline.digest}|{self.identity}")
+
+    def _merged(self, slide: int) -> Slices:
+        """Add up the slices of each stretch of *slide* ms that lies in the baseline's period."""
+        out: dict[int, dict[str, Sequence[int]]] = defaultdict(dict)
+        first, last = to_ms(self.baseline.start), to_ms(self.baseline.end)
+        for at, counts in self.slices.items():
+            start = at - at % slide
+            if first <= start and start + slide <= last:
+                out[start] = series.add(out[start], counts)
+        return out
+
+
+def _fit(source: _Source, names: Sequence[str]) -> Iterator[Panel]:
+    """Yield the panels that *names* are watched in, each on the shortest slices that raise no doubt of it.
+
+    The last is of those that no merging helped, if any: on single slices, with their doubts.
+    """
+    left = list(names)
+    for stride in (1, *STRIDES):
+        if left and (stride == 1 or len(source.slices) // stride >= panel.LEAST):
+            fitted = source.panel(left, stride)
+            good = [v for v, doubt in zip(left, fitted.doubts, strict=True) if not doubt]
+            if good:
+                yield fitted if len(good) == len(left) else source.panel(good, stride)
+            left = [v for v in left if v not in good]
+    if left:
+        yield source.panel(left)
+
+
+def _group(baseline: Baseline, policy: MonitorPolicy, segment: str, signal: Signal, fitted: Panel) -> Group:
+    windows = baseline.events.windows
+    stride = fitted.whitener.slide // to_ms(windows.slide)
+    known = baseline.importance if signal is Signal.FEATURE else {}
+    every = importance.weights(known, baseline.events.features if signal is Signal.FEATURE else fitted.names)
+    weights = np.array([every[name] for name in fitted.names])
+    part = allot.share(baseline, signal, segment) * float(weights.sum())
     least = policy.min_loss_increase if signal in (Signal.PERFORMANCE, Signal.ESTIMATE) else policy.min_effect
-    weights = _weights(fitted, baseline.importance if signal is Signal.FEATURE else {})
-    return Group(signal, fitted, part, weights, policy.false_alarms.slices(slide) / part, least)
-
-
-def _weights(fitted: panel.Panel, known: Mapping[str, float]) -> Distances:
-    kept = [name for name, doubt in zip(fitted.names, fitted.doubts, strict=True) if not doubt]
-    shares = importance.weights({k: v for k, v in known.items() if k in kept}, kept) if kept else {}
-    return np.array([shares.get(name, 0.0) for name in fitted.names])
+    needed = policy.false_alarms.slices(windows.slide * stride) / part
+    return Group(signal, fitted, stride, part, weights / weights.sum(), needed, least)

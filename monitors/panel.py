@@ -86,10 +86,11 @@ class Panel:
         return replace(state, level=level, log_m=log_m, latest=scores)
 
     def settle(self, state: State, *, away: Flags, reset: Flags) -> State:
-        """Put the newest slice into the bag of the variables that are not *away*, and start the *reset* ones anew."""
-        assert state.latest is not None  # look comes first
-        joining = np.where(away[:, None], np.nan, state.latest)
+        """Put a slice that waits into the bag of the variables that are not *away*, and start the *reset* ones anew."""
         log_m = np.where(reset[:, None, None], -np.inf, state.log_m)
+        if state.latest is None:
+            return replace(state, log_m=log_m)
+        joining = np.where(away[:, None], np.nan, state.latest)
         return State(np.concatenate([state.bag, joining[None]]), state.level, log_m)
 
     def log_evidence(self, state: State) -> Distances:

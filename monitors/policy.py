@@ -23,7 +23,6 @@ class MonitorPolicy(BaseModel):
 
     bins: int = Field(10, ge=2, le=200, description="quantile bins of a number")
     top: int = Field(30, ge=1, le=1000, description="categories that get a cell of their own")
-    alpha: float = Field(0.01, gt=0, lt=0.5)
     false_alarms: FalseAlarms = Field(
         FalseAlarms(count=1, span=timedelta(days=90)),
         description="false alarms of this model that are put up with, over all signals, features and segments together",

@@ -123,6 +123,16 @@ def shares(counts: Mapping[str, Counts], cells: Mapping[str, Sequence[int]]) -> 
     return Shares(tuple(cells), tuple(tuple(at) for at in cells.values()), slices)
 
 
+def add(one: Tallies, other: Tallies) -> dict[str, Sequence[int]]:
+    """Return the sum of two slices' counts by variable.
+
+    >>> add({"x": [1, 2]}, {"x": [1, 0], "y": [3]})
+    {'x': [2, 2], 'y': [3]}
+    """
+    both = {v: [a + b for a, b in zip(one[v], other[v], strict=True)] for v in one if v in other}
+    return {**one, **other, **both}
+
+
 def _standard(code: Distances, share: Distances) -> Distances:
     centred = code - (share * code).sum(axis=-1, keepdims=True)
     return np.asarray(centred / np.sqrt((share * centred**2).sum(axis=-1, keepdims=True) + 1e-12))

@@ -10,7 +10,7 @@ the verdict says that it stands outside the promise. Everything follows from the
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -19,6 +19,7 @@ from features.window import to_ms
 from monitors import panel
 from monitors.distance import Distances
 from monitors.report import Finding, Report, Signal, Verdict
+from monitors.series import add
 
 CEILING = 1e12
 """Evidence is told up to here."""
@@ -28,11 +29,12 @@ CEILING = 1e12
 class Group:
     """The variables of one *signal* that share *share* of the budget, and what their evidence has to reach.
 
-    *weights* sum to 1 over the variables whose ranks keep their promise. *least* is the effect worth telling.
+    The panel's slices are *stride* slices merged. *weights* sum to 1. *least* is the effect worth telling.
     """
 
     signal: Signal
     panel: panel.Panel
+    stride: int
     share: float
     weights: Distances
     needed: float
@@ -65,16 +67,25 @@ class Course:
 
 
 @dataclass(frozen=True, eq=False)
-class Memory:
-    """The state of an outlook after some reports: a panel's state a signal, a course a variable."""
+class Held:
+    """A panel's *state*, and the counts of slices that wait to be merged, of the stretch from *start* (ms) on."""
 
-    states: Mapping[Signal, panel.State]
+    state: panel.State
+    start: int = 0
+    counts: Mapping[str, Sequence[int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Memory:
+    """The state of an outlook after some reports: what each group holds, in order, and a course a variable."""
+
+    held: tuple[Held, ...]
     courses: Mapping[tuple[Signal, str], Course] = field(default_factory=dict)
 
 
 def start(outlook: Outlook) -> Memory:
     """Return the memory before any report."""
-    return Memory({g.signal: g.panel.start() for g in outlook.groups})
+    return Memory(tuple(Held(g.panel.start()) for g in outlook.groups))
 
 
 def plain(report: Report) -> Report:
@@ -89,13 +100,14 @@ def judge(outlook: Outlook, memory: Memory, report: Report) -> tuple[Memory, Rep
     if not report.newest or start_ms < outlook.until:
         return memory, report
     findings = {(f.signal, f.variable): f for f in report.findings}
-    states, courses = dict(memory.states), dict(memory.courses)
-    for group in outlook.groups:
+    held, courses = [], dict(memory.courses)
+    for group, before in zip(outlook.groups, memory.held, strict=True):
         now = _Look(outlook, group, start_ms, {v: findings.get((group.signal, v)) for v in group.panel.names})
-        states[group.signal], told = now.judge(states[group.signal], report.newest, courses)
+        after, told = now.judge(before, report.newest, courses)
+        held.append(after)
         findings |= {(group.signal, f.variable): f for f in told}
     judged = tuple(findings[f.signal, f.variable] for f in report.findings)
-    return Memory(states, courses), report.model_copy(update={"findings": judged})
+    return Memory(tuple(held), courses), report.model_copy(update={"findings": judged})
 
 
 def judge_all(outlook: Outlook, reports: Iterable[Report]) -> Iterator[Report]:
@@ -123,26 +135,35 @@ class _Look:
     found: Mapping[str, Finding | None]
 
     def judge(
-        self, state: panel.State, newest: Mapping[str, list[int]], courses: dict[tuple[Signal, str], Course]
-    ) -> tuple[panel.State, list[Finding]]:
-        """Return the group's next state and the findings over time; *courses* are moved on in place."""
+        self, held: Held, newest: Mapping[str, Sequence[int]], courses: dict[tuple[Signal, str], Course]
+    ) -> tuple[Held, list[Finding]]:
+        """Return what the group holds next and the findings over time; *courses* are moved on in place."""
         names, signal = self.group.panel.names, self.group.signal
         before = [courses.get((signal, v), Course()) for v in names]
         judged = np.array([(f := self.found[v]) is not None and f.effect is not None for v in names])
-        state = self.group.panel.look(state, self.start, self._kept(newest, judged))
-        given = self._given(state, judged, before)
-        drivers = self._drivers(state, given) if given.sum() >= self.group.needed else judged & False
+        held = self._hold(held, self._kept(newest, judged))
+        given = self._given(held.state, judged, before)
+        drivers = self._drivers(held.state, given) if given.sum() >= self.group.needed else judged & False
         after = [
             self._course(c, v, bool(d), bool(j)) for c, v, d, j in zip(before, names, drivers, judged, strict=True)
         ]
         courses |= {(signal, v): c for v, c in zip(names, after, strict=True)}
+        told = [self._tell(v, c, float(e)) for v, c, e in zip(names, after, given, strict=True) if self.found[v]]
         away = np.array([c.away is not None for c in after])
         back = np.array([b.away is not None and a.away is None for b, a in zip(before, after, strict=True)])
-        state = self.group.panel.settle(state, away=away, reset=back | drivers.any())
-        told = [self._tell(v, c, float(e)) for v, c, e in zip(names, after, given, strict=True) if self.found[v]]
-        return state, told
+        reset = back | drivers.any()
+        return replace(held, state=self.group.panel.settle(held.state, away=away, reset=reset)), told
 
-    def _kept(self, newest: Mapping[str, list[int]], judged: panel.Flags) -> Mapping[str, list[int]]:
+    def _hold(self, held: Held, newest: Mapping[str, Sequence[int]]) -> Held:
+        """Look at the slice, or wait for the others that it is merged with: the last of a stretch is looked at."""
+        stretch = self.outlook.slide * self.group.stride
+        start = self.start - self.start % stretch
+        counts = add(held.counts, newest) if start == held.start else dict(newest)
+        if self.start + self.outlook.slide < start + stretch:
+            return Held(held.state, start, counts)
+        return Held(self.group.panel.look(held.state, start, counts))
+
+    def _kept(self, newest: Mapping[str, Sequence[int]], judged: panel.Flags) -> Mapping[str, Sequence[int]]:
         """Leave out the counts of variables that were not judged: what is faulty is no evidence of drift."""
         if len(judged) == 1:
             return newest if judged[0] else {}
@@ -156,7 +177,7 @@ class _Look:
         ]
         home = [c.away is None for c in before]
         own = np.exp(np.minimum(self.group.panel.log_evidence(state), math.log(CEILING)))
-        return np.asarray(np.where(judged & large & home, self.group.weights * own, 0.0))
+        return np.asarray(np.where(judged & large & home & self.group.panel.promised, self.group.weights * own, 0.0))
 
     def _drivers(self, state: panel.State, given: Distances) -> panel.Flags:
         """Return who raised the alarm: who gives most, and all that would have raised it on their own."""

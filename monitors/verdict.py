@@ -14,9 +14,10 @@ import numpy as np
 
 from features.schema import LABEL, MULTIVARIATE, PREDICTION, Task
 from features.window import to_ms
-from monitors import drift, estimate, loss, performance, quality, threshold
+from monitors import allot, drift, estimate, loss, performance, quality, threshold
 from monitors.baseline import Baseline
 from monitors.bins import CategoricalBins, Counts, NumericBins
+from monitors.drift import LOOK
 from monitors.policy import MonitorPolicy
 from monitors.report import Finding, Signal, Stage, Verdict
 
@@ -39,26 +40,20 @@ def judge(  # noqa: PLR0913 - what identifies a window is listed, not bundled
     and for the loss to expect. OUTCOMES: label, performance, and a quality finding if the label has a fault. A variable
     with a fault is not judged for drift, nor is what is made of it.
 
-    The policy's alpha is shared equally (Bonferroni) among the drift and the quality question of every variable and the
-    questions of what is made of them, or among the three questions of outcomes. No metric is NaN; a segment, variable
-    or stage that the baseline or the window lacks is a recorded result, never an exception.
+    A window is described at :data:`monitors.drift.LOOK`: what it says alone promises nothing over time, which is for
+    :mod:`monitors.surveillance`. Faults are judged here for good, at their share of the false-alarm budget. No metric
+    is NaN; a segment, variable or stage that the baseline or the window lacks is a recorded result, never an exception.
 
     A window with events in fewer slices than windows of the baseline have (*seen*; None is all) began before its
     version served, or fell into an outage: its figures are told, but not judged.
     """
-    known = _known(_Same(baseline), stage, segment, length=window_slices, level=policy.alpha / _asked(baseline, stage))
+    known = _known(_Same(baseline), stage, segment, length=window_slices, policy=policy)
     span = window_slices * to_ms(baseline.events.windows.slide)
     inside = start_ms < to_ms(baseline.end) and start_ms + span > to_ms(baseline.start)
     window = _Window(known, policy, counts, "; the window overlaps the baseline's own period" if inside else "")
     found = _inputs(window) if stage is Stage.INPUTS else _outcomes(window, baseline.events.task)
     usual = _usual_slices(baseline, stage, segment, window_slices)
     return found if seen is None or seen >= usual else tuple(_withhold(f, seen, window_slices) for f in found)
-
-
-def _asked(baseline: Baseline, stage: Stage) -> int:
-    """Return how many questions are asked of a window."""
-    made = (baseline.derived.projection, baseline.derived.estimate)
-    return 2 * len(baseline.events.variables) + sum(map(bool, made)) if stage is Stage.INPUTS else 3
 
 
 def _usual_slices(baseline: Baseline, stage: Stage, segment: str, window_slices: int) -> int:
@@ -87,10 +82,10 @@ class _Same:
 
 @dataclass(frozen=True)
 class _Known:
-    """What a baseline says about one stage and segment, made ready once for all windows of one length and *level*."""
+    """What a baseline says about one stage and segment, made ready once for all windows of one length."""
 
     segment: str
-    level: float
+    quality_level: float
     bins: Mapping[str, NumericBins | CategoricalBins]
     drift: Mapping[str, threshold.Reference]
     quality: Mapping[str, quality.Reference]
@@ -114,7 +109,7 @@ class _Window:
 
 
 @lru_cache(maxsize=256)
-def _known(same: _Same, stage: Stage, segment: str, *, length: int, level: float) -> _Known:
+def _known(same: _Same, stage: Stage, segment: str, *, length: int, policy: MonitorPolicy) -> _Known:
     baseline = same.baseline
     sent = list(baseline.events.variables) if stage is Stage.INPUTS else [LABEL]
     inputs = stage is Stage.INPUTS
@@ -125,9 +120,9 @@ def _known(same: _Same, stage: Stage, segment: str, *, length: int, level: float
     sd = performance.label_sd(baseline.bins)
     return _Known(
         segment,
-        level,
+        allot.quality_level(baseline, policy, segment),
         bins,
-        {n: threshold.reference(s, threshold.compared(bins[n]), length=length, level=level) for n, s in slices.items()},
+        {n: threshold.reference(s, threshold.compared(bins[n]), length=length, level=LOOK) for n, s in slices.items()},
         {n: quality.Reference(bins[n], slices[n].sum(axis=0), threshold.runs(slices[n], length)) for n in sent},
         sd,
         None if inputs else _loss(baseline, segment, length, sd),
@@ -160,7 +155,7 @@ def _derived(window: _Window, faults: Sequence[Finding]) -> Iterator[Finding]:
         yield _drift(window, Signal.MULTIVARIATE, MULTIVARIATE, _because(broken))
     if known.estimate:
         withheld = _because(faults[0] if faults else None) or _unseen(known)
-        told = estimate.finding(known.estimate, window.counts, window.policy, level=known.level, withheld=withheld)
+        told = estimate.finding(known.estimate, window.counts, window.policy, level=LOOK, withheld=withheld)
         yield told if told.effect is None else told.model_copy(update={"reason": told.reason + window.note})
 
 
@@ -170,13 +165,14 @@ def _outcomes(window: _Window, task: Task) -> tuple[Finding, ...]:
     assert window.known.loss is not None  # made ready for this stage
     nothing = {"coverage": [0, 0], "loss": [0, 0], "scores": [0] * 2 * performance.GRID}
     counts = {**nothing, **window.counts}
-    lost = loss.finding(task, window.known.loss, counts, window.policy, level=window.known.level,
+    lost = loss.finding(task, window.known.loss, counts, window.policy, level=LOOK,
                         sd=window.known.sd)  # fmt: skip
     return (*([fault] if fault else []), label, lost)
 
 
 def _fault(window: _Window, name: str) -> Finding | None:
-    return quality.finding(name, window.known.quality[name], window.cells(name), window.policy, window.known.level)
+    return quality.finding(name, window.known.quality[name], window.cells(name), window.policy,
+                           window.known.quality_level)  # fmt: skip
 
 
 def _no_fault(window: _Window) -> Finding:

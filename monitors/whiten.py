@@ -115,7 +115,8 @@ def remembers(residuals: Distances) -> npt.NDArray[np.bool_]:
     """
     ranks = stats.rankdata(residuals, axis=0, nan_policy="omit")
     n = (~np.isnan(ranks)).sum(axis=0)
-    ratio = np.nansum(np.diff(ranks, axis=0) ** 2, axis=0) / np.nansum((ranks - np.nanmean(ranks, axis=0)) ** 2, axis=0)
+    power = np.nansum((ranks - np.nanmean(ranks, axis=0)) ** 2, axis=0)
+    ratio = np.nansum(np.diff(ranks, axis=0) ** 2, axis=0) / np.where(power > 0, power, np.nan)
     sd = np.sqrt(4 * (n - 2) * (5 * n**2 - 2 * n - 9) / (5 * n * (n + 1) * (n - 1) ** 2))
     return np.asarray((ratio - 2) / sd < stats.norm.ppf(SUSPICION))
 
