@@ -1,26 +1,40 @@
 """A broken pipeline is not drift: shares of nulls, of nonsense, of never-seen and of impossible values, and stuck ones.
 
 A fault needs three things at once: a share beyond the policy's, more than chance, and more than any window-length run
-of the baseline had. It is told as drift of :attr:`Signal.QUALITY`, which blocks retraining on such data.
+of the baseline had. It is told as drift of :attr:`Signal.QUALITY`, which blocks retraining on such data. What takes
+several variables, or a window's slices, to see is added by :mod:`monitors.route`.
+
+Two things cannot be told from counts. A value that hangs in a bin so wide that a mere shift of the baseline would fit
+into it whole (the last tenth of a skewed variable) is taken for such a shift. And a new category is told as unseen
+values, whether it is a new product or a typing error: the reason says if the known ones are still there.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from scipy import special
 
+from monitors import affine
 from monitors.bins import CategoricalBins, Counts, NumericBins
+from monitors.faults import Fault, Kind, words
 from monitors.policy import MonitorPolicy
 from monitors.report import Finding, Signal, Verdict
 
 VARIED = 0.5
 """A variable can get stuck only in a cell that held less than this share: a week of clear sky is no broken sensor."""
 _CHECKS = 4
+_KINDS = {
+    "missing": Kind.MISSING_BURST,
+    "non_finite": Kind.NON_FINITE,
+    "unseen": Kind.UNSEEN,
+    "far_out_of_range": Kind.OUT_OF_RANGE,
+    "stuck": Kind.STUCK,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,61 +52,79 @@ class Reference:
 
     @cached_property
     def habits(self) -> dict[str, float]:
-        """The largest share that any run had, by name; ``stuck`` is that of a single cell."""
-        there = self.blocks[:, _present(self.bins)]
+        """The largest share that any run had, by name; ``stuck``: of a single cell, ``rare``: of all rare values."""
+        there = self.blocks[:, present(self.bins)]
         stuck = there.max(axis=1, initial=0), there.sum(axis=1)
         every = {**tallies(self.bins, self.blocks), "stuck": stuck}
+        every["rare"] = _rare(self.bins, self.blocks), stuck[1]
         return {name: float(np.max(x[n > 0] / n[n > 0], initial=0.0)) for name, (x, n) in every.items()}
 
+    @cached_property
+    def roomy(self) -> dict[int, float]:
+        """The largest share of the baseline that a move of the world brings into each outermost bin that is wide."""
+        bins = self.bins
+        if not isinstance(bins, NumericBins) or not affine.has_width(bins) or not len(self.blocks):
+            return {}
+        most = affine.moves(bins, self.total).max(axis=0)
+        return {cell: float(most[bins.ordered.index(cell)]) for cell in range(bins.body) if not bins.is_narrow(cell)}
 
-@dataclass(frozen=True)
-class Fault:
-    """A share that lies beyond its line, and what that means in words."""
+    @cached_property
+    def new(self) -> int:
+        """How many of the baseline's values might have been seen once only, and so how many new ones to expect.
 
-    metric: str
-    share: float
-    line: float
-    reason: str
+        As many rows in so many are expected to hold a value never seen before as held one seen once (Good 1953, who
+        has it from Turing). Which of the *others* were seen once is not kept; at most all of them.
+        """
+        if not isinstance(self.bins, CategoricalBins):
+            return 0
+        k = self.bins.body
+        once = int((self.total[: k - 1] == 1).sum())
+        return once + len(self.bins.others) + int(self.total[k])
 
 
 def finding(variable: str, reference: Reference, window: Counts, policy: MonitorPolicy, level: float) -> Finding | None:
-    """Return the quality finding of *variable* if it has a fault, else None; *level* is shared by its checks.
+    """Return the quality finding of *variable* if it has a fault, else None; *level* is shared by its checks."""
+    found = tuple(faults(variable, reference, window, policy, level))
+    return told(variable, found, reference, window) if found else None
 
-    The finding's metric is that of the fault furthest beyond its line; the reason names them all.
+
+def told(variable: str, found: Sequence[Fault], reference: Reference, window: Counts) -> Finding:
+    """Return the finding that tells of the faults *found* in *variable*, one at least.
+
+    Its metric is that of the fault furthest beyond its line; the reason names them all.
     """
-    found = sorted(faults(reference, window, policy, level), key=lambda f: f.line - f.share)
-    if not found:
-        return None
+    worst = min(found, key=lambda f: f.line - f.share)
     return Finding(
         signal=Signal.QUALITY,
         variable=variable,
         verdict=Verdict.DRIFT,
-        metric=found[0].metric,
-        effect=found[0].share,
-        threshold=found[0].line,
+        metric=worst.metric,
+        effect=worst.share,
+        threshold=worst.line,
         n=int(window.sum()),
         baseline_n=int(reference.total.sum()),
         metrics=shares(reference.bins, window),
-        reason="; ".join(f.reason for f in found),
+        reason="; ".join(f.reason for f in sorted(found, key=lambda f: f.line - f.share)),
     )
 
 
-def faults(reference: Reference, window: Counts, policy: MonitorPolicy, level: float) -> Iterator[Fault]:
+def faults(variable: str, reference: Reference, window: Counts, policy: MonitorPolicy, level: float) -> Iterator[Fault]:
     """Yield the faults of one variable. None where either side is below the policy's least number of rows."""
     if min(int(window.sum()), int(reference.total.sum())) < policy.min_rows:
         return
     for name, (x, n) in tallies(reference.bins, window).items():
         known, of = reference.known[name]
-        if name == "out_of_range":
-            continue  # told, but a season does it too
-        if n == 0 or of == 0:
-            continue
+        if name == "out_of_range" or n == 0 or of == 0:
+            continue  # out of range is told, but a season does it too
         rise = policy.max_out_of_range if name == "far_out_of_range" else policy.max_missing_increase
-        chance = largest_by_chance(known, of, int(n), level / _CHECKS) / int(n)
+        if name == "unseen" and not _beyond_rare(reference, window, rise, level / _CHECKS):
+            continue
+        expected = min(max(known, reference.new), of) if name == "unseen" else known
+        chance = largest_by_chance(expected, of, int(n), level / _CHECKS) / int(n)
         line = round(max(known / of + rise, chance, reference.habits[name]), 6)
         if (share := round(int(x) / int(n), 6)) > line:
-            yield Fault(f"{name}_share", share, line, _words(name, share, known / of, reference.bins))
-    yield from _stuck(reference, window, level / _CHECKS)
+            yield _fault(variable, name, (share, line, known / of), reference, window)
+    yield from _stuck(variable, reference, window, level / _CHECKS)
 
 
 def shares(bins: NumericBins | CategoricalBins, counts: Counts) -> dict[str, float]:
@@ -140,33 +172,52 @@ def largest_by_chance(known: int, of: int, n: int, level: float) -> int:
     return math.ceil(float(special.bdtrik(1 - level / 2, n, highest)) - 1e-6)
 
 
-def _stuck(reference: Reference, window: Counts, level: float) -> Iterator[Fault]:
+def _rare(bins: NumericBins | CategoricalBins, counts: Counts) -> Counts:
+    """Return how many values have no cell of their own: known others and unseen ones; none of a number."""
+    if isinstance(bins, NumericBins):
+        return np.zeros(counts.shape[:-1], np.int64)
+    return np.asarray(counts[..., bins.body - 1] + counts[..., bins.body])
+
+
+def _beyond_rare(reference: Reference, window: Counts, rise: float, level: float) -> bool:
+    """Say whether unseen values took from the frequent ones, rather than from the rare as in any open vocabulary.
+
+    New users, products or tail numbers come where old ones went: unseen and rare values together hold about what the
+    rare ones held in the baseline, however fast they turn over. A fault hits frequent values too.
+    """
+    known, of = int(_rare(reference.bins, reference.total)), int(reference.total[present(reference.bins)].sum())
+    now, n = int(_rare(reference.bins, window)), int(window[present(reference.bins)].sum())
+    chance = largest_by_chance(known, of, n, level) / n
+    return now / n > max(known / of + rise, chance, reference.habits["rare"])
+
+
+def _stuck(variable: str, reference: Reference, window: Counts, level: float) -> Iterator[Fault]:
     """Yield a fault if all values of the window share one cell, which neither chance nor the baseline explains.
 
-    Cells are all that is seen. The outermost bins of a number are wide, and a season may move every value into one of
-    them: there only a bin of a single value counts.
+    Cells are all that is seen. A bin may be so wide that the world's move brings nearly everything into it: there the
+    share to beat is that of the most fitting move.
     """
-    cell, n = int(window[: reference.bins.body].argmax()), int(window[_present(reference.bins)].sum())
-    if isinstance(reference.bins, NumericBins) and not reference.bins.is_narrow(cell):
-        return
-    known, of = int(reference.total[cell]), int(reference.total[_present(reference.bins)].sum())
+    cell, n = int(window[: reference.bins.body].argmax()), int(window[present(reference.bins)].sum())
+    known, of = int(reference.total[cell]), int(reference.total[present(reference.bins)].sum())
     if n == 0 or of == 0 or window[cell] < n or known / of > VARIED:
         return
     highest = float(special.betaincinv(known + 1, of - known, 1 - level / 2))
+    if isinstance(reference.bins, NumericBins) and not reference.bins.is_narrow(cell):
+        highest = max(highest, reference.roomy.get(cell, 1.0))
     line = round(max(known / of, reference.habits["stuck"]), 6)
     if line < 1 and n * math.log(highest) <= math.log(level / 2):
-        held = f"which held {known / of:.1%} of the baseline's"
-        words = f"stuck: all {n:,} values are in the cell {reference.bins.labels[cell]}, {held}"
-        yield Fault("stuck_share", 1.0, line, words)
+        yield _fault(variable, "stuck", (1.0, line, known / of), reference, window)
 
 
-def _present(bins: NumericBins | CategoricalBins) -> list[int]:
+def _fault(
+    variable: str, name: str, figures: tuple[float, float, float], reference: Reference, window: Counts
+) -> Fault:
+    share, line, then = figures
+    kind = Kind.SCHEMA if name == "missing" and share == 1 else _KINDS[name]
+    fault = Fault(kind, (variable,), f"{name}_share", share, line, "", {"baseline": round(then, 6)})
+    return replace(fault, reason=words(fault, reference.bins, reference.total, window))
+
+
+def present(bins: NumericBins | CategoricalBins) -> list[int]:
     """Return the cells of values that are there, whatever they are."""
     return list(bins.ordered) if isinstance(bins, NumericBins) else list(range(bins.body + 1))
-
-
-def _words(name: str, now: float, then: float, bins: NumericBins | CategoricalBins) -> str:
-    if name == "far_out_of_range" and isinstance(bins, NumericBins):
-        ends = f"{bins.edges[0]:.6g} to {bins.edges[-1]:.6g}"
-        return f"{now:.1%} of values lie far outside the baseline's {ends}: another unit, rather than another world"
-    return f"{now:.1%} {name.replace('_', '-')}, {then:.1%} in the baseline"

@@ -76,8 +76,9 @@ def test_a_reader_is_told_what_happened() -> None:
     found = number([0, 0, 0, 0, 0, 40, 0, 10, 150])
     assert found is not None
     assert found.reason == (
-        "100.0% of values lie far outside the baseline's 0 to 3: another unit, rather than another world; "
-        "20.0% missing, 1.0% in the baseline"
+        "100.0% of x lies beyond the baseline's 0 to 3 (6.2% below, 93.8% above, of that 100.0% further than the range "
+        "is wide): garbage or placeholders; check the source of x; "
+        "20.0% of x is missing, 1.0% in the baseline: a source or a join that fails; check the source of x"
     )
 
 
@@ -109,9 +110,17 @@ def test_what_the_baseline_did_itself_is_no_fault() -> None:
 
 
 def test_a_season_that_fills_the_outermost_bin_is_no_fault() -> None:
-    """Every value in the widest bin may be weather; in a bin between others it is a sensor that hangs."""
-    assert number([0, 0, 200, 0, 0, 0, 0, 0, 0]) is None
-    assert number([0, 200, 0, 0, 0, 0, 0, 0, 0]) is not None
+    """Every value in a bin that a shift fits into whole may be weather; in a narrow one it is a sensor that hangs."""
+    wide = NumericBins(edges=(0.0, 1.0, 2.0, 40.0), mean=1.9, sd=1.5)
+    assert judged(reference(wide, *[NUMBERS] * 5), [0, 0, 200, 0, 0, 0, 0, 0, 0]) is None
+    assert judged(reference(wide, *[NUMBERS] * 5), [0, 200, 0, 0, 0, 0, 0, 0, 0]) is not None
+    assert number([0, 0, 200, 0, 0, 0, 0, 0, 0]) is not None
+
+
+def test_without_windows_of_its_own_a_baseline_does_not_know_what_a_season_does() -> None:
+    """Values that all lie in an outermost bin are left alone where the baseline is shorter than two windows."""
+    known = quality.Reference(NUMBER, NUMBERS, NUMBERS[None][:0])
+    assert judged(known, [0, 0, 200, 0, 0, 0, 0, 0, 0]) is None
 
 
 def test_what_hardly_varied_cannot_get_stuck() -> None:
