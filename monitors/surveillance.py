@@ -190,7 +190,7 @@ class _Look:
             return was
         low = finding.interval[0] if finding.interval else finding.effect
         if was.away is not None:
-            calm = was.calm + 1 if low < self.group.least else 0
+            calm = was.calm + 1 if low <= self.group.least else 0
             return Course() if calm >= self.outlook.window else replace(was, calm=calm)
         if driver:
             return Course(self.start)
