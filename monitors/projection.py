@@ -40,19 +40,22 @@ _BLOCK = 4096
 class Projection(BaseModel):
     """The *codes* of each feature's cells, in 1/1024 sd, and the *components* left over: one weight a feature.
 
-    A weight is in 1/65536 of one over the component's sd. Sums of products stay below 2^53 for 100,000 features, where
-    float64 arithmetic on whole numbers is exact: any order of adding gives the same.
+    Weights are in the order of *features*, as a stored baseline keeps no order of names. A weight is in 1/65536 of one
+    over the component's sd. Sums of products stay below 2^53 for 100,000 features, where float64 arithmetic on whole
+    numbers is exact: any order of adding gives the same.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    features: tuple[str, ...]
     codes: dict[str, tuple[int, ...]]
     components: tuple[tuple[int, ...], ...]
 
     def error(self, cells: Mapping[str, Ints]) -> Floats:
         """Return each row's reconstruction error from its *cells* by feature: the rms of what is left over, 1 is usual.
 
-        >>> p = Projection(codes={"a": (-1024, 1024), "b": (-1024, 1024)}, components=((65536, -65536),))
+        >>> ends = (-1024, 1024)
+        >>> p = Projection(features=("a", "b"), codes={"a": ends, "b": ends}, components=((65536, -65536),))
         >>> p.error({"a": np.array([0, 1, 1]), "b": np.array([0, 1, 0])}).tolist()
         [0.0, 0.0, 2.0]
         """
@@ -66,7 +69,7 @@ class Projection(BaseModel):
 
     @cached_property
     def _codes(self) -> dict[str, Floats]:
-        return {name: np.asarray(codes, np.float64) for name, codes in self.codes.items()}
+        return {name: np.asarray(self.codes[name], np.float64) for name in self.features}
 
     @cached_property
     def _weights(self) -> Floats:
@@ -89,6 +92,7 @@ def fit(bins: Mapping[str, Bins], cells: Mapping[str, Ints]) -> Projection | Non
     chosen *= np.sign(chosen[np.abs(chosen).argmax(axis=0), np.arange(left)])
     weights = np.rint(chosen.T * _WEIGHT).astype(np.int64)
     return Projection(
+        features=tuple(codes),
         codes={name: tuple(c.astype(np.int64).tolist()) for name, c in codes.items()},
         components=tuple(map(tuple, weights.tolist())),
     )

@@ -18,7 +18,7 @@ from features.window import UTC, Windows, to_ms
 from monitors import baseline_job, files_job, profiles, run_job, worker
 from monitors.baseline import Baseline
 from monitors.policy import MonitorPolicy
-from monitors.report import Stage
+from monitors.report import Signal, Stage
 from registry import publish
 
 pytestmark = pytest.mark.slow
@@ -125,6 +125,20 @@ def test_input_counts_equal_plain_numpy(
             if c.segment == report.segment and to_ms(report.window_start) <= c.start < to_ms(report.window_end)
         ]
         assert profiles.layout(SCHEMA, published[0].frozen, Stage.INPUTS).row(inside) == report.counts
+
+
+def test_what_is_made_of_other_variables_is_counted_and_judged(
+    published: tuple[Baseline, Path], runs: dict[str, run_job.Outcome]
+) -> None:
+    """The baseline learned from its labels, and each window of all traffic tells how it is put together."""
+    derived = published[0].derived
+    found = [{f.signal for f in r.findings} for r in runs["stream"].reports if r.stage is Stage.INPUTS]
+
+    assert derived.projection is not None
+    assert derived.estimate is not None
+    assert all({Signal.MULTIVARIATE, Signal.ESTIMATE} <= signals for signals in found)
+    for report in (r for r in runs["stream"].reports if r.stage is Stage.INPUTS):
+        assert report.rows == sum(report.counts["multivariate"]) == sum(report.counts["score_grid"])
 
 
 def test_outcomes_count_each_prediction_once_with_the_label_it_had_in_time(
