@@ -144,6 +144,9 @@ def _print(system: System, model: Model, then: _Side, now: _Side, lines: list[_L
     columns = ("column", "method", "value", "threshold", "verdict")
     show.table(f"{model.name} as {title(system)} has it", columns, [_cells(line) for line in lines])
     show.note(f"{now.rows.num_rows:,} {now.what} against {then.rows.num_rows:,} {then.what}.")
+    for line in lines:
+        if line.found is None:
+            show.note(f"No number for {line.column}: {line.why}.")
     judged = [line.found.drifted for line in lines if line.found and line.found.drifted is not None]
     if judged:
         show.note(f"{sum(judged)} of {len(judged)} columns drift by its rules; [bold]leeway status[/] tells Leeway's.")
@@ -154,7 +157,7 @@ def _print(system: System, model: Model, then: _Side, now: _Side, lines: list[_L
 def _cells(line: _Line) -> tuple[object, ...]:
     found = line.found
     if found is None:
-        return line.column, None, None, None, line.why
+        return line.column, None, None, None, None
     verdict = None if found.drifted is None else "drift" if found.drifted else "no drift"
     limit = None if found.threshold is None else f"{found.threshold:.6g}"
     # A verdict by a p-value that is not the value itself shows it.

@@ -74,6 +74,7 @@ def compare(
     *kind*) and *threshold* are the system's own where None is given. Missing values are dropped by every system before
     a number is computed. Evidently drops nan and infinite numbers too; NannyML drops nan and cuts the reference into
     chunks before it drops anything, so its rows must be in the order of time; TFDV counts nan and infinite numbers.
+    Where Evidently is given integers, not floats, numpy lays no bin narrower than 1 for it.
 
     Raises:
         LeewayError: the system has no such method for this kind of column.

@@ -11,16 +11,16 @@ never get bins narrower than 1.
 from __future__ import annotations
 
 import operator
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
-from scipy.spatial import distance
 
 from features.errors import NotEnoughData
 from features.schema import Kind
-from monitors.compat.column import Comparison, Floats, Values, present, tally
+from monitors.compat.column import Comparison, Floats, Values, js_distance, present, tally
 from monitors.compat.permute import permutation_p
 
 VERSION = "0.7.23"
@@ -81,7 +81,7 @@ def jensenshannon(reference: Values, current: Values, kind: Kind) -> float:
     >>> round(jensenshannon(a, b, Kind.CATEGORICAL), 4)
     0.8326
     """
-    return float(distance.jensenshannon(*shares(reference, current, kind)))
+    return js_distance(*shares(reference, current, kind))
 
 
 def hellinger(reference: Values, current: Values, kind: Kind) -> float:
@@ -102,8 +102,13 @@ def wasserstein(reference: Values, current: Values) -> float:
 
 
 def ks(reference: Values, current: Values) -> float:
-    """Return the p-value of the two-sample Kolmogorov-Smirnov test (two-sided; exact up to 10,000 rows a side)."""
-    return float(stats.ks_2samp(reference, current).pvalue)
+    """Return the two-sided p-value of the two-sample Kolmogorov-Smirnov test.
+
+    Exact up to 10,000 rows a side where scipy can make it so, and asymptotic beyond.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # scipy's, where it cannot
+        return float(stats.ks_2samp(reference, current).pvalue)
 
 
 def chisquare(reference: Values, current: Values) -> float:

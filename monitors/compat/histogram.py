@@ -84,7 +84,8 @@ def _counts(quantiles: Floats, below: Floats, edges: Floats) -> Floats:
     low, high = quantiles[:-1], quantiles[1:]
     weight = _weights(low, high, below)
     width = np.where(high > low, high - low, 1.0)
-    reached = np.clip((edges[1:, None] - low) / width, 0, 1)
+    with np.errstate(over="ignore"):  # a stretch may be next to nothing wide
+        reached = np.clip((edges[1:, None] - low) / width, 0, 1)
     upto = np.where(high > low, reached, edges[1:, None] >= low) @ weight
     return np.diff(upto, prepend=0.0)
 

@@ -16,11 +16,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
-from scipy.spatial import distance
 
 from features.errors import DataError, NotEnoughData
 from features.schema import Kind
-from monitors.compat.column import Comparison, Floats, Values, present, tally
+from monitors.compat.column import Comparison, Floats, Values, js_distance, present, tally
 
 VERSION = "0.13.1"
 CHUNKS = 10
@@ -77,7 +76,7 @@ def jensen_shannon(reference: Values, kind: Kind) -> Distance:
     (1.0, 0.558)
     """
     shares = _cells(reference, kind)
-    return lambda chunk: float(distance.jensenshannon(*shares(chunk), base=2))
+    return lambda chunk: js_distance(*shares(chunk), base=2)
 
 
 def hellinger(reference: Values, kind: Kind) -> Distance:
@@ -94,7 +93,7 @@ def hellinger(reference: Values, kind: Kind) -> Distance:
 def kolmogorov_smirnov(reference: Values, kind: Kind = Kind.NUMERIC) -> Distance:
     """Return the largest difference of the two distribution functions, 0 to 1; on 10,000 bins for large references."""
     if len(reference) < BINNED_FROM:
-        return lambda chunk: float(stats.ks_2samp(reference, chunk).statistic)
+        return lambda chunk: float(stats.ks_2samp(reference, chunk, method="asymp").statistic)
     edges = np.linspace(np.min(reference), np.max(reference), BINNED_FROM + 1)
     then = np.cumsum(_binned(reference, edges) / len(reference))
 
