@@ -20,6 +20,7 @@ from monitors import calibration, loss, means, performance, threshold
 from monitors.baseline import Baseline
 from monitors.bins import Counts
 from monitors.calibration import Calibration
+from monitors.effect import rise_interval
 from monitors.loss_table import LossTable
 from monitors.policy import MonitorPolicy
 from monitors.report import Finding, Signal, Stage, Verdict
@@ -106,11 +107,14 @@ def finding(known: Reference, counts: Mapping[str, Sequence[int]], policy: Monit
     line = round(max(unsure.line(n, level), policy.min_loss_increase), 6)
     effect = round(int(expected["loss"][0]) * performance.UNIT / n / known.loss.mean - 1, 6)
     verdict = Verdict.DRIFT if effect > line else Verdict.STEADY
+    low, high = rise_interval(effect, known.loss.variance * (1 / n + 1 / known.loss.rows) + doubt, known.loss.mean)
     reason = (
         f"the loss is estimated to be {effect:+.1%} from the baseline's estimate; a rise counts from {line:.1%} with "
         f"{n:,} predictions; {_assumed(known.estimate)}"
     )
-    return base.model_copy(update={"verdict": verdict, "effect": effect, "threshold": line, "reason": reason})
+    interval = (round(low, 6), round(high, 6))
+    return base.model_copy(update={"verdict": verdict, "effect": effect, "interval": interval, "threshold": line,
+                                   "reason": reason})  # fmt: skip
 
 
 def _assumed(estimate: Calibration | LossTable) -> str:
