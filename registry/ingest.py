@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -22,6 +22,8 @@ from registry.trail import Trail
 _T = tables.window_reports.c
 Version = tuple[str, str]
 """A model and one of its versions."""
+Judge = Callable[[sa.Connection, list[Report]], list[Report]]
+"""Turns reports that are new into judged ones, and adds those stored whose verdicts change with them."""
 
 
 class Ingested(NamedTuple):
@@ -47,10 +49,14 @@ def ingest(
     now: datetime,
     ignore: frozenset[str] = frozenset(),
     policy: IncidentPolicy | None = None,
+    judge: Judge | None = None,
 ) -> Ingested:
     """Write down *reports* and what follows from them, all in one transaction.
 
-    The same counts of a window again are a duplicate and change nothing (:func:`known`); others are a new revision.
+    The same counts of a window again are a duplicate and change nothing (:func:`known`). Other counts are a new
+    revision, and so are the same counts that *judge* returns with other findings than the newest revision has; without
+    a judge, reports are stored with the findings they bring.
+
     Incidents open, go on, are corrected and end by *policy*, as :mod:`registry.episode` counts them from the newest
     revisions. Only the champion's windows count, and only the newest of a stage open one; no signal in *ignore* opens
     any. NotFound for a version that is not registered.
@@ -60,8 +66,9 @@ def ingest(
         for model, version in versions:
             moves_versions.get_version(c, model, version)
         fresh = _fresh(c, reports)
+        judged = judge(c, fresh) if judge else fresh
         reached = {v: _reached(c, v) for v in versions}
-        stored = [s for r in sorted(fresh, key=lambda r: (r.window_end, *r.key)) if (s := _store(c, r, now))]
+        stored = [s for r in sorted(judged, key=lambda r: (r.window_end, *r.key)) if (s := _store(c, r, now))]
         _log(c, stored, now)
         rules = episodes.Rules(ignore, policy or IncidentPolicy(), now)
         changes = _follow(c, stored, reached, rules)
@@ -99,18 +106,18 @@ class _Stored(NamedTuple):
 
 
 def _store(c: sa.Connection, report: Report, now: datetime) -> _Stored | None:
-    """Store *report* as the newest revision of its window; None if one is just the same, findings included."""
+    """Store *report* as the newest revision of its window; None if the newest is just the same, findings included."""
     window, digest, told = _window(report), report.digest, episode.told(report)
-    found = c.execute(sa.select(_T.digest, _T.revision, _T.signals).where(window).order_by(_T.revision)).all()
-    if digest in {row.digest for row in found}:
+    newest = c.execute(sa.select(_T.digest, _T.revision, _T.signals).where(window, _T.latest)).one_or_none()
+    if newest is not None and newest.digest == digest:
         return None
-    revision = 1 + (found[-1].revision if found else 0)
+    revision = 1 + (newest.revision if newest else 0)
     rows.update(c, tables.window_reports, window, latest=False)
     said = report.model_dump(include={"model", "version", "segment", "stage", "window_start", "window_end", "rows"})
     rows.insert(c, tables.window_reports, **said, verdict=report.verdict, digest=digest, revision=revision, latest=True,
                 evidence=report.evidence_digest, signals=told, report=report.model_dump(mode="json"),
                 created_at=now)  # fmt: skip
-    return _Stored(report, digest, revision, found[-1].signals if found else None, told)
+    return _Stored(report, digest, revision, newest.signals if newest else None, told)
 
 
 def _window(report: Report) -> sa.ColumnElement[bool]:
