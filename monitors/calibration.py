@@ -8,7 +8,6 @@ All of it follows from counts on a grid, so estimates can be computed again from
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -47,7 +46,7 @@ class Calibration(BaseModel):
     errors: tuple[int, ...]
     improved: bool
 
-    @cached_property
+    @property
     def loss(self) -> Counts:
         """The log loss to expect of a row in each cell, in millionths."""
         chance, zero, one = (np.array(v, np.int64) for v in (self.chance, self.if_zero, self.if_one))
@@ -59,11 +58,11 @@ class Calibration(BaseModel):
         ``scores`` are not whole numbers: each row is a part of a 0 and a part of a 1.
         """
         grid, ones = counts[..., :GRID], np.array(self.chance) * UNIT
-        squares = performance.squared(self.loss)
+        loss, squares = self.loss, performance.squared(self.loss)
         scores = np.stack([grid * (1 - ones), grid * ones], axis=-1)
         return {
             "coverage": np.stack([grid.sum(axis=-1), counts[..., GRID]], axis=-1),
-            "loss": np.stack([grid @ self.loss, grid @ squares], axis=-1),
+            "loss": np.stack([grid @ loss, grid @ squares], axis=-1),
             "scores": scores.reshape(*counts.shape[:-1], 2 * GRID),
         }
 

@@ -95,8 +95,8 @@ def finding(known: Reference, counts: Mapping[str, Sequence[int]], policy: Monit
     expected = outcomes(known.estimate, counts)
     n = int(expected["coverage"][0])
     doubt = known.estimate.variance(_shift(known, counts))
-    told = {f"estimated_{k}": v for k, v in performance.metrics(known.task, expected, sd=known.sd).items()}
-    told |= {f"baseline_estimated_{k}": v for k, v in known.loss.metrics.items()}
+    now = performance.metrics(known.task, expected, sd=known.sd)
+    told = {f"{when}{k}": v for when, of in (("", now), ("baseline_", known.loss.metrics)) for k, v in _named(of)}
     told["estimate_error"] = float(np.sqrt(doubt) / known.loss.mean)
     base = Finding(signal=Signal.ESTIMATE, variable="loss", verdict=Verdict.NOT_ENOUGH, metric=METRIC, n=n,
                    baseline_n=known.loss.rows, metrics=threshold.figures(told), reason=withheld)  # fmt: skip
@@ -115,6 +115,10 @@ def finding(known: Reference, counts: Mapping[str, Sequence[int]], policy: Monit
     interval = (round(low, 6), round(high, 6))
     return base.model_copy(update={"verdict": verdict, "effect": effect, "interval": interval, "threshold": line,
                                    "reason": reason})  # fmt: skip
+
+
+def _named(metrics: Mapping[str, float]) -> Iterator[tuple[str, float]]:
+    return ((f"estimated_{name}", value) for name, value in metrics.items() if name != "coverage")
 
 
 def _assumed(estimate: Calibration | LossTable) -> str:

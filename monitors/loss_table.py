@@ -8,7 +8,6 @@ cell of which feature raised it. It knows nothing of losses that depend on two f
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cached_property
 from itertools import islice
 from typing import Literal
 
@@ -52,8 +51,8 @@ class LossTable(BaseModel):
         [[1, 0, 0], [1, 700000, 490000]]
         """
         loss = np.full(rows, self.base, np.int64)
-        for name, effects in self._effects.items():
-            loss += effects[cells[name]]
+        for name, effects in self.effects.items():
+            loss += np.asarray(effects, np.int64)[cells[name]]
         loss = np.clip(loss, 0, self.most)
         return np.column_stack([np.ones(rows, np.int64), loss, performance.squared(loss)])
 
@@ -70,10 +69,6 @@ class LossTable(BaseModel):
         """
         parts = (shift[name] * np.asarray(errors) * UNIT for name, errors in self.errors.items())
         return float(sum((part**2).sum() for part in parts))
-
-    @cached_property
-    def _effects(self) -> dict[str, Counts]:
-        return {name: np.asarray(effects, np.int64) for name, effects in self.effects.items()}
 
 
 def fit(cells: Mapping[str, Ints], sizes: Mapping[str, int], loss: Floats, most: float) -> LossTable:

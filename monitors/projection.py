@@ -15,7 +15,6 @@ Only integers are frozen and added, so equal rows have equal errors wherever the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -59,21 +58,14 @@ class Projection(BaseModel):
         >>> p.error({"a": np.array([0, 1, 1]), "b": np.array([0, 1, 0])}).tolist()
         [0.0, 0.0, 2.0]
         """
-        weights, n = self._weights, len(next(iter(cells.values())))
+        weights, n = np.asarray(self.components, np.float64).T, len(next(iter(cells.values())))
+        codes = {name: np.asarray(self.codes[name], np.float64) for name in self.features}
         out = np.empty(n)
         for at in range(0, n, _BLOCK):
-            left = np.floor(encode(self._codes, cells, slice(at, at + _BLOCK)) @ weights / _WEIGHT + 0.5)
+            left = np.floor(encode(codes, cells, slice(at, at + _BLOCK)) @ weights / _WEIGHT + 0.5)
             out[at : at + _BLOCK] = np.einsum("ij,ij->i", left, left)
         # Division by a power of two, division and root are each rounded correctly by any IEEE 754 machine.
         return np.asarray(np.sqrt(out / len(self.components)) / _CODE)
-
-    @cached_property
-    def _codes(self) -> dict[str, Floats]:
-        return {name: np.asarray(self.codes[name], np.float64) for name in self.features}
-
-    @cached_property
-    def _weights(self) -> Floats:
-        return np.asarray(self.components, np.float64).T
 
 
 def fit(bins: Mapping[str, Bins], cells: Mapping[str, Ints]) -> Projection | None:

@@ -1,0 +1,257 @@
+"""What is made of other variables: frozen in whole numbers, counted alike wherever rows are, and of use."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.decomposition import PCA
+
+from features.schema import EventSchema, Kind, Task
+from monitors import freeze, profiles, projection
+from monitors.baseline import Baseline
+from monitors.bins import Bins, CategoricalBins, NumericBins, freeze_categorical, freeze_numeric
+from monitors.calibration import Calibration
+from monitors.derived import Derived
+from monitors.distance import js_distance_log2
+from monitors.loss_table import LossTable
+from monitors.report import Stage, canonical
+from tests.unit import learned
+
+Floats = npt.NDArray[np.float64]
+SCHEMAS = {task: learned.schema(task, "x", "y", "z", words=("word",), segments=("word",)) for task in Task}
+
+
+def rows(task: Task, n: int, seed: int = 0) -> dict[str, Any]:
+    """Return *n* rows: x and y go together, z and the word do not; some words are missing."""
+    rng = np.random.default_rng(seed)
+    x, noise = rng.standard_normal((2, n))
+    out: dict[str, Any] = {"x": x, "y": 0.9 * x + 0.44 * noise, "z": rng.exponential(size=n)}
+    out["word"] = rng.choice(np.array(["a", "b", None], object), n, p=[0.6, 0.3, 0.1])
+    if task is Task.MULTICLASS:
+        label = rng.choice(np.array(["p", "q"], object), n)
+        return {**out, "prediction": np.where(x > 0, label, "p"), "label": label}
+    if task is Task.REGRESSION:
+        label = rng.standard_normal(n)
+        return {**out, "prediction": label + np.exp(x / 2) * rng.standard_normal(n), "label": label}
+    score = 1 / (1 + np.exp(-x))
+    return {**out, "prediction": score, "label": (rng.random(n) < score).astype(float)}
+
+
+def spoiled(of: dict[str, Any]) -> dict[str, Any]:
+    """Return rows with nulls, infinities, values out of range and words that were never seen."""
+    x, word = of["x"].copy(), of["word"].copy()
+    x[:9], x[9:12], x[12:15], word[15:20] = np.nan, np.inf, 99.0, "new"
+    return {**of, "x": x, "word": word}
+
+
+BASELINES = {task: learned.baseline(SCHEMAS[task], rows(task, 2000)) for task in Task}
+SPOILED = {task: learned.tables(SCHEMAS[task], spoiled(rows(task, 200, 1)), days=3)[0] for task in Task}
+
+
+def cells(task: Task, table: pa.Table, known: Baseline | None = None) -> list[profiles.Cell]:
+    """Return the input cells of *table*, as the job counts them."""
+    frozen = (known or BASELINES[task]).frozen
+    return list(profiles.count_inputs(SCHEMAS[task], {"v1": frozen}, table))
+
+
+@pytest.mark.parametrize("task", list(Task))
+@given(order=st.permutations(range(200)), at=st.lists(st.integers(0, 200), max_size=5))
+@settings(max_examples=15, deadline=None)
+def test_any_split_of_rows_in_any_order_counts_the_same(task: Task, order: list[int], at: list[int]) -> None:
+    """Counts of parts add up to counts of the whole, derived variables and segments included."""
+    table = SPOILED[task].take(order)
+    parts = [table.slice(a, b - a) for a, b in zip([0, *sorted(at)], [*sorted(at), 200], strict=True)]
+    whole = profiles.merge(cells(task, SPOILED[task]))
+
+    assert whole == profiles.merge(c for part in parts for c in cells(task, part))
+
+
+@pytest.mark.parametrize("task", list(Task))
+def test_a_stored_baseline_counts_like_the_one_that_was_stored(task: Task) -> None:
+    """Through JSON with sorted keys, which keeps no order of names, and without any number that is not whole."""
+    again = Baseline.model_validate_json(canonical(BASELINES[task]))
+
+    assert cells(task, SPOILED[task]) == cells(task, SPOILED[task], again)
+    assert "." not in json.dumps(BASELINES[task].derived.model_dump(mode="json"))
+
+
+@pytest.mark.parametrize(
+    ("task", "sizes"),
+    [
+        (Task.BINARY, {"multivariate": 16, "score_grid": 201}),
+        (Task.REGRESSION, {"multivariate": 16, "estimated_loss": 3}),
+        (Task.MULTICLASS, {"multivariate": 16, "estimated_loss": 3}),
+    ],
+)
+def test_each_task_has_its_derived_variables(task: Task, sizes: dict[str, int]) -> None:
+    """They follow the variables that are sent, and every row is in each of them."""
+    known = BASELINES[task]
+    told = learned.counts(known, rows(task, 300, 2))
+
+    assert sizes == known.frozen.sizes
+    assert list(sizes) == list(told)[-2:]
+    assert 300 == sum(told["multivariate"])
+    assert 300 == (sum(told["score_grid"]) if task is Task.BINARY else told["estimated_loss"][0])
+
+
+def test_a_score_that_is_none_has_the_last_cell_of_the_grid() -> None:
+    """Nothing is lost from the row of counts, nor counted as a score."""
+    score = np.array([np.inf, 0.1, 0.1, 1.0, 0.5, 0.7])
+    told = learned.counts(BASELINES[Task.BINARY], {**rows(Task.BINARY, 6), "prediction": score})["score_grid"]
+
+    assert {20: 2, 100: 1, 140: 1, 199: 1, 200: 1} == {i: n for i, n in enumerate(told) if n}
+
+
+def test_a_baseline_without_labels_still_knows_what_goes_together() -> None:
+    """Nothing is estimated from no labels, from few, or from those of one class only."""
+    events = SCHEMAS[Task.BINARY]
+    made, known = learned.tables(events, rows(Task.BINARY, 500))
+    bins = freeze.freeze_bins(events, learned.POLICY, made, known)
+    ones = pa.array(known["label"].to_numpy() == 1)
+    for few in (known.slice(0, 0), known.slice(0, 29), known.filter(ones)):
+        frozen = freeze.freeze_derived(events, learned.POLICY, bins, made, few)
+
+        assert {"multivariate": 16} == frozen.sizes
+
+
+def test_the_newest_label_within_the_delay_counts_once() -> None:
+    """Deliveries repeat, labels are mended, and come late: as the job joins them."""
+    made = pa.table({"id": ["a", "a", "b", "c", "d"], "time": [0, 0, 0, 5, 0]})
+    told = [("a", 9, 1.0), ("a", 10, 0.0), ("b", learned.DAY + 1, 1.0), ("c", 4, 1.0), ("d", 7, 1.0), ("d", 7, 1.0)]
+    known = pa.table(dict(zip(("id", "time", "label"), map(list, zip(*told, strict=True)), strict=True)))
+    at, label = freeze.newest_labels(SCHEMAS[Task.BINARY], made, known)
+
+    assert ([0, 4], [0.0, 1.0]) == (at.tolist(), label.tolist())
+
+
+def test_the_order_of_rows_makes_no_difference_to_what_is_learned() -> None:
+    """The projection and the loss table rest on sums of whole numbers."""
+    events = SCHEMAS[Task.REGRESSION]
+    made, known = learned.tables(events, rows(Task.REGRESSION, 900), days=20)
+    bins = freeze.freeze_bins(events, learned.POLICY, made, known)
+    shuffled = made.take(np.random.default_rng(0).permutation(900))
+    first, second = (freeze.freeze_derived(events, learned.POLICY, bins, m, known) for m in (made, shuffled))
+
+    assert first.derived == second.derived
+    assert isinstance(first.derived.estimate, LossTable)
+
+
+def test_a_name_that_is_taken_is_refused() -> None:
+    """A feature cannot be called what is made of it."""
+    with pytest.raises(ValueError, match="cannot name a feature"):
+        EventSchema(model="m", task=Task.BINARY, features={"multivariate": Kind.NUMERIC})
+
+
+def test_a_baseline_that_derived_nothing_counts_what_is_sent() -> None:
+    """Models of one feature without labels are watched all the same."""
+    known = BASELINES[Task.BINARY].model_copy(update={"derived": Derived()})
+    plan = profiles.layout(known.events, known.frozen, Stage.INPUTS)
+
+    assert ["x", "y", "z", "word", "prediction"] == list(plan.sizes)
+
+
+@pytest.mark.parametrize("task", list(Task))
+def test_an_estimate_is_read_back_as_what_it_is(task: Task) -> None:
+    """JSON tells a calibration from a loss table."""
+    derived = BASELINES[task].derived
+    again = Derived.model_validate_json(derived.model_dump_json())
+
+    assert derived == again
+    assert isinstance(again.estimate, Calibration if task is Task.BINARY else LossTable)
+
+
+def factors(n: int, d: int, rng: np.random.Generator) -> Floats:
+    """Return rows of *d* features that two factors drive."""
+    return np.asarray(rng.standard_normal((n, 2)) @ rng.standard_normal((2, d)) + 0.5 * rng.standard_normal((n, d)))
+
+
+def on(bins: dict[str, Bins], x: Floats) -> dict[str, Any]:
+    """Return the cells of each column of *x* on *bins*."""
+    none = np.zeros(len(x), bool)
+    return {n: b.index(c, none) for (n, b), c in zip(bins.items(), x.T, strict=True) if isinstance(b, NumericBins)}
+
+
+def fitted(x: Floats) -> tuple[dict[str, Bins], projection.Projection]:
+    """Return the bins of each column of *x*, and the projection of its rows."""
+    bins: dict[str, Bins] = {f"x{i}": freeze_numeric(column) for i, column in enumerate(x.T)}
+    found = projection.fit(bins, on(bins, x))
+    assert found is not None
+    return bins, found
+
+
+def test_the_error_is_what_scikit_learn_leaves_over() -> None:
+    """The rms of the components beyond 65 % of the variance, in their own standard deviations."""
+    x = factors(5000, 8, np.random.default_rng(3))
+    bins, found = fitted(x)
+    at = on(bins, x)
+    codes = np.column_stack([np.array(found.codes[name])[cell] for name, cell in at.items()]) / 1024
+    pca, main = PCA().fit(codes), PCA(n_components=0.65).fit(codes).n_components_
+    narrow = np.maximum(np.sqrt(pca.explained_variance_[main:]), projection.SMALLEST)
+    expected = np.sqrt(np.mean((pca.transform(codes)[:, main:] / narrow) ** 2, axis=1))
+
+    assert 8 - main == len(found.components)
+    assert np.abs(found.error(at) - expected).max() < 0.005
+
+
+def test_the_error_of_golden_rows() -> None:
+    """Pinned: pairs that always go together have no error; crossed ones lie 14 of the narrowest sd away."""
+    bins: dict[str, Bins] = {name: CategoricalBins(categories=("a", "b")) for name in "uv"}
+    pairs = np.repeat([0, 1], 50)
+    found = projection.fit(bins, {"u": pairs, "v": pairs})
+    assert found is not None
+    told = found.error({"u": np.array([0, 1, 0, 1]), "v": np.array([0, 1, 1, 0])})
+
+    assert (-1024, 1024) == found.codes["u"][:2] == found.codes["v"][:2]
+    assert [0.0, 0.0, 14.143, 14.143] == told.round(3).tolist()
+
+
+@pytest.mark.parametrize("features", [1, 2])
+def test_a_single_feature_that_varies_goes_with_nothing(features: int) -> None:
+    """One feature, or another that is constant beside it: there is no way in which features go together."""
+    bins: dict[str, Bins] = {"x": freeze_numeric(np.arange(100.0)), "c": freeze_categorical(np.full(100, "a", object))}
+    at = {"x": np.arange(100) // 10, "c": np.zeros(100, np.int64)}
+
+    assert projection.fit(bins, dict(list(at.items())[:features])) is None
+
+
+@given(st.integers(2, 40), st.integers(0, 10_000))
+@settings(max_examples=20, deadline=None)
+def test_whole_numbers_stay_exact(d: int, seed: int) -> None:
+    """However many features: the float64 sums are those of Python's integers."""
+    x = factors(60, d, np.random.default_rng(seed))
+    bins, found = fitted(x)
+    at = on(bins, x)
+    for row, error in enumerate(found.error(at)):
+        code = [found.codes[name][at[name][row]] for name in found.features]
+        left = [(sum(w * c for w, c in zip(ws, code, strict=True)) + 2**15) // 2**16 for ws in found.components]
+
+        assert np.sqrt(sum(v * v for v in left) / len(left)) / 1024 == error
+
+
+@pytest.mark.parametrize(("features", "least"), [(2, 0.45), (10, 0.35), (20, 0.35)])
+def test_a_relation_that_breaks_shows_among_many_features(features: int, least: float) -> None:
+    """One pair's correlation of .9 goes, marginals stay: far from the baseline, while the same world is near it."""
+    rng = np.random.default_rng(features)
+
+    def world(n: int, together: float) -> Floats:
+        x = rng.standard_normal((n, features))
+        x[:, 1] = together * x[:, 0] + np.sqrt(1 - together**2) * x[:, 1]
+        return np.asarray(x)
+
+    reference = world(5000, 0.9)
+    bins, found = fitted(reference)
+    error = freeze_numeric(found.error(on(bins, reference)))
+
+    def counts(x: Floats) -> Any:
+        values = found.error(on(bins, x))
+        return np.bincount(error.index(values, np.zeros(len(values), bool)), minlength=error.cells)
+
+    assert js_distance_log2(counts(reference), counts(world(1000, 0.9))) < 0.1
+    assert js_distance_log2(counts(reference), counts(world(1000, 0.0))) > least
