@@ -34,9 +34,8 @@ def outlook(baseline: Baseline, policy: MonitorPolicy, stage: Stage, segment: st
     slices = {s.start: s.counts for s in baseline.slices(stage, segment)}
     groups = [
         _group(baseline, policy, segment, signal, fitted)
-        for signal, (names, build) in _measures(baseline, stage).items()
+        for signal, (names, build) in (_measures(baseline, stage) if slices else {}).items()
         for fitted in _fit(_Source(baseline, f"{segment}|{signal.value}", slices, build), names)
-        if slices
     ]
     windows = baseline.events.windows
     return Outlook(tuple(groups), to_ms(baseline.end), to_ms(windows.slide), windows.slices, str(policy.false_alarms))

@@ -94,6 +94,7 @@ class Report(BaseModel):
     counts: dict[str, list[int]]
     newest: dict[str, list[int]] = Field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    policy: str = Field("", description="digest of the policy by which it was judged over time; empty if it was not")
 
     @property
     def verdict(self) -> Verdict:
@@ -116,7 +117,7 @@ class Report(BaseModel):
     @property
     def evidence_digest(self) -> str:
         """sha256 of all but the findings: equal ones were counted alike, whatever was made of it."""
-        return digest(self, exclude={"findings"})
+        return digest(self, exclude={"findings", "policy"})
 
     def drifted(self) -> tuple[Finding, ...]:
         """Return the findings that say drift."""

@@ -69,7 +69,12 @@ def versions(reg: Registry, model: str) -> list[Version]:
 def baseline(reg: Registry, digest: str) -> Baseline:
     """Return a baseline; NotFound if there is none, ArtifactError if the database's text is not what was stored."""
     with reg.read() as c:
-        text = c.scalar(sa.select(tables.baselines.c.content).where(tables.baselines.c.digest == digest))
+        return get_baseline(c, digest)
+
+
+def get_baseline(c: sa.Connection, digest: str) -> Baseline:
+    """Return a baseline as the caller's transaction sees it: see :func:`baseline`."""
+    text = c.scalar(sa.select(tables.baselines.c.content).where(tables.baselines.c.digest == digest))
     if text is None:
         msg = f"there is no baseline {digest[:12]}"
         raise NotFound(msg)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from features import errors
 from monitors.report import Report
-from registry import artifacts, moves, queries
+from registry import artifacts, judging, moves, queries
 from registry.records import Action, AuditResult, RunState
 from retrain_flows.workspace import Workspace
 
@@ -46,6 +46,7 @@ def audit(ws: Workspace, *, start: datetime, end: datetime, replay: Replay, now:
     """
     notes = Notes()
     _compare_windows(ws, start, end, replay, notes)
+    _check_verdicts(ws, notes)
     _check_files(ws, notes)
     _check_incidents(ws, end, notes)
     _check_promotions(ws, start, end, notes)
@@ -90,6 +91,17 @@ def _compare_windows(ws: Workspace, start: datetime, end: datetime, replay: Repl
     notes.several("windows have other counts when counted again (late events?)", _names(differ))
     notes.several("windows are on record but not in the events", _names(gone))
     notes.several("windows are in the events but not on record", _names(new))
+
+
+def _check_verdicts(ws: Workspace, notes: Notes) -> None:
+    """Judge the windows on record again, from the first on: a verdict must follow from what is on record."""
+    try:
+        differ, same = judging.recheck(ws.registry, ws.model, ws.monitor)
+    except errors.ArtifactError as error:
+        notes.findings.append(f"the verdicts could not be checked: {error.message}")
+        return
+    notes.numbers |= {"verdicts_equal": same, "verdicts_different": len(differ)}
+    notes.several("verdicts do not follow from the windows on record", _names({r.key for r in differ}))
 
 
 def _names(keys: set[Key]) -> list[str]:
