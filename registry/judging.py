@@ -1,0 +1,139 @@
+"""Window reports become verdicts over time on their way into the registry: it alone holds all of them, in order.
+
+What a judge remembers follows from the baseline, the policy and the newest revisions that are stored. So it can be
+dropped at any time, and a correction of an earlier slice is a replay, which may change later verdicts too.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from monitors import surveillance
+from monitors.baseline import Baseline
+from monitors.outlook import outlook
+from monitors.policy import MonitorPolicy
+from monitors.report import Report, Stage, digest
+from monitors.surveillance import Memory, Outlook
+from registry import queries, tables
+from registry.sql import Registry
+
+Series = tuple[str, str, str, Stage]
+"""Model, version, segment and stage: what is judged in one line."""
+_T = tables.window_reports.c
+
+
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """What a judge remembers after the report *digest*, whose window ended at *end*."""
+
+    memory: Memory
+    end: datetime
+    digest: str
+
+
+class Judges:
+    """Judges reports over time, by the policy of each model; a model without one is left as its windows alone are.
+
+    One process keeps one, so that it need not read the history again with every batch. Not to be shared by threads.
+    """
+
+    def __init__(self, policies: Mapping[str, MonitorPolicy]) -> None:
+        self._policies = policies
+        self._baselines: dict[str, Baseline] = {}
+        self._outlooks: dict[Series, tuple[str, Outlook]] = {}
+        self._kept: dict[Series, _Kept] = {}
+
+    def judged(self, c: sa.Connection, reports: Iterable[Report]) -> list[Report]:
+        """Return *reports* with their verdicts, and every stored report whose verdict changes because of them."""
+        series: dict[Series, list[Report]] = defaultdict(list)
+        for report in sorted(reports, key=lambda r: r.window_end):
+            series[report.model, report.version, report.segment, report.stage].append(report)
+        return [judged for key, new in series.items() for judged in self._judge(c, key, new)]
+
+    def _judge(self, c: sa.Connection, key: Series, new: list[Report]) -> list[Report]:
+        known = self._outlook(c, key)
+        if known is None:
+            return new
+        kept = self._kept.get(key)
+        if kept and kept.end < new[0].window_end and kept.digest == _newest(c, key):
+            return self._go_on(key, known, kept.memory, new)
+        stored = {r.window_end: r for r in _stored(c, key)}
+        every = stored | {r.window_end: r for r in new}
+        judged = self._go_on(key, known, surveillance.start(known), [every[end] for end in sorted(every)])
+        # What lies before the first correction keeps the verdict it was given, under whatever policy that was.
+        return [r for r in judged if r.window_end >= new[0].window_end and stored.get(r.window_end) != r]
+
+    def differences(self, c: sa.Connection, model: str) -> tuple[list[Report], int]:
+        """Return the stored reports of *model* that would now be judged otherwise, and how many are judged the same.
+
+        From the first window on, by today's policy: those that were judged by another are left out.
+        """
+        differ, same = [], 0
+        for key in _series(c, model):
+            known = self._outlook(c, key)
+            stored = _stored(c, key)
+            for report, again in zip(stored, surveillance.judge_all(known, stored) if known else (), strict=False):
+                if report.policy == self._digest(model):
+                    differ += [report] if report.findings != again.findings else []
+                    same += report.findings == again.findings
+        return differ, same
+
+    def _digest(self, model: str) -> str:
+        return digest(self._policies[model])
+
+    def _go_on(self, key: Series, known: Outlook, memory: Memory, reports: list[Report]) -> list[Report]:
+        judged = []
+        for report in reports:
+            memory, told = surveillance.judge(known, memory, report)
+            judged.append(told.model_copy(update={"policy": self._digest(report.model)}))
+        self._kept[key] = _Kept(memory, judged[-1].window_end, judged[-1].digest)
+        return judged
+
+    def _outlook(self, c: sa.Connection, key: Series) -> Outlook | None:
+        model, version, segment, stage = key
+        t = tables.baselines.c
+        baseline = c.scalar(sa.select(t.digest).where(t.model == model, t.version == version))
+        if model not in self._policies or baseline is None:
+            return None
+        made = self._outlooks.get(key)
+        if made is None or made[0] != baseline:
+            made = baseline, outlook(self._baseline(c, baseline), self._policies[model], stage, segment)
+            self._outlooks[key] = made
+        return made[1]
+
+    def _baseline(self, c: sa.Connection, named: str) -> Baseline:
+        if named not in self._baselines:
+            self._baselines[named] = queries.get_baseline(c, named)
+        return self._baselines[named]
+
+
+def recheck(reg: Registry, model: str, policy: MonitorPolicy) -> tuple[list[Report], int]:
+    """Judge all that is stored of *model* again: see :meth:`Judges.differences`."""
+    with reg.read() as c:
+        return Judges({model: policy}).differences(c, model)
+
+
+def _of(key: Series) -> sa.ColumnElement[bool]:
+    model, version, segment, stage = key
+    mine = (_T.model == model) & (_T.version == version) & (_T.segment == segment)
+    return mine & (_T.stage == stage.value) & _T.latest
+
+
+def _series(c: sa.Connection, model: str) -> list[Series]:
+    columns = _T.model, _T.version, _T.segment, _T.stage
+    found = c.execute(sa.select(*columns).where(_T.model == model).distinct().order_by(*columns))
+    return [(row.model, row.version, row.segment, Stage(row.stage)) for row in found]
+
+
+def _newest(c: sa.Connection, key: Series) -> str | None:
+    return c.scalar(sa.select(_T.digest).where(_of(key)).order_by(_T.window_end.desc()).limit(1))
+
+
+def _stored(c: sa.Connection, key: Series) -> list[Report]:
+    found = c.scalars(sa.select(_T.report).where(_of(key)).order_by(_T.window_end))
+    return [Report.model_validate(report) for report in found]
