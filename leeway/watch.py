@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 import filelock
@@ -20,6 +21,7 @@ from monitors import run_job
 from monitors.report import Report
 from registry import ingest
 from registry.ingest import Ingested
+from registry.judging import Judges
 
 
 @dataclass
@@ -66,8 +68,15 @@ class Watch:
         """The folder of records that could not be used, as lines of JSON with file, line and reason."""
         return letters.folder(self.opened.dir, self.model.name)
 
+    @cached_property
+    def _judges(self) -> Judges:
+        return Judges({self.model.name: self.model.monitor})
+
     def store(self, lines: list[str]) -> None:
-        """Write the reports in *lines* to the registry, in one transaction; known ones change nothing."""
+        """Judge the reports in *lines* over time and write them to the registry, in one transaction.
+
+        Known ones change nothing.
+        """
         reports = [Report.model_validate_json(line) for line in lines]
         result = ingest.ingest(
             self.opened.registry,
@@ -75,6 +84,7 @@ class Watch:
             now=self.clock(),
             ignore=self.model.signals.ignored,
             policy=self.model.incidents,
+            judge=self._judges.judged,
         )
         self.tally.ingested(reports, result)
 
