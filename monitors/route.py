@@ -76,14 +76,14 @@ def route(
     they reach back to before it. A variable that the window lacks counts as nothing.
     """
     rows = rows or feed.Feed()
-    seen = _Window(known, {n: np.asarray(window.get(n, r.total * 0)) for n, r in known.quality.items()}, policy)
+    seen = _Window(known, _counts(known, window), policy)
     each = level / 2 / max(len(seen.counts) + rows.questions, 1)
     n = max((int(c.sum()) for c in seen.counts.values()), default=0)
     own = [f for name, r in known.quality.items() for f in quality.faults(name, r, seen.counts[name], policy, each)]
     found = [
         *swaps.find(seen.changed()),
         *_named(own, seen),
-        *_units(seen, recent or {}, stuck={f.variables for f in own if f.kind is Kind.STUCK}),
+        *_units(seen, recent or {}, {f.variables[0] for f in own if f.kind in {Kind.STUCK, Kind.OUT_OF_RANGE}}),
         *feed.faults(rows, known.rows, n, policy, each),
     ]
     return tuple(sorted(_unexplained(found), key=lambda f: (list(Kind).index(f.kind), f.variables)))
@@ -95,12 +95,16 @@ def findings(faults: Sequence[Fault], known: Known, window: Mapping[str, Sequenc
     for fault in faults:
         for name in fault.variables or ("*",):
             named.setdefault(name, []).append(fault)
-    some = next(iter(known.quality))
-    at = {name: name if name in known.quality else some for name in named}
-    return {
-        name: quality.told(name, found, known.quality[at[name]], np.asarray(window[at[name]]))
-        for name, found in named.items()
-    }
+    told, counts = {}, _counts(known, window)
+    for name, found in named.items():
+        of = name if name in counts else next(iter(counts))
+        finding = quality.told(name, found, known.quality[of], counts[of])
+        told[name] = finding if name == of else finding.model_copy(update={"metrics": {}})
+    return told
+
+
+def _counts(known: Known, window: Mapping[str, Sequence[int] | Counts]) -> dict[str, Counts]:
+    return {name: np.asarray(window.get(name, r.total * 0), dtype=np.int64) for name, r in known.quality.items()}
 
 
 @dataclass(frozen=True)
@@ -112,19 +116,24 @@ class _Window:
     policy: MonitorPolicy
 
     def line(self, name: str, cells: Counts) -> float | None:
-        """Return the distance that chance, and the baseline's own windows, reach; None if there are too few values."""
+        """Return the distance that chance, or a window of the baseline, reaches; None if there are too few values.
+
+        Not the line of drift: that grows beyond all distances where the baseline's windows differ much, and a unit is
+        told by more than a distance.
+        """
         n, reference = int(cells[quality.present(self.known.quality[name].bins)].sum()), self.known.drift[name]
-        return reference.line(n).value if min(n, reference.rows) >= self.policy.min_rows else None
+        if min(n, reference.rows) < self.policy.min_rows:
+            return None
+        line = reference.line(n)
+        return max(line.sampling, line.own)
 
     def changed(self) -> dict[str, swaps.Column]:
-        """Return the variables that are further from their baseline than chance reaches."""
-        lines = {name: self.line(name, cells) for name, cells in self.counts.items()}
-        columns = {
-            name: swaps.Column(r.bins, r.total, self.counts[name], line)
-            for name, r in self.known.quality.items()
-            if (line := lines[name]) is not None
-        }
-        return {name: c for name, c in columns.items() if c.apart > c.line}
+        """Return the variables that are far from their baseline, and further than chance reaches."""
+        known = self.known.quality.items()
+        columns = {name: swaps.Column(r.bins, r.total, self.counts[name]) for name, r in known}
+        far = {name: apart for name, c in columns.items() if (apart := c.apart) > units.LARGE}
+        lines = {name: self.line(name, self.counts[name]) for name in far}
+        return {name: columns[name] for name, line in lines.items() if line is not None and far[name] > line}
 
 
 def _named(own: Sequence[Fault], seen: _Window) -> Iterator[Fault]:
@@ -138,22 +147,26 @@ def _named(own: Sequence[Fault], seen: _Window) -> Iterator[Fault]:
             yield units.renamed(fault, seen.known.numbers[name], seen.counts[name], line)
 
 
-def _units(seen: _Window, recent: Mapping[str, Counts], stuck: set[tuple[str, ...]]) -> Iterator[Fault]:
+def _units(seen: _Window, recent: Mapping[str, Counts], taken: set[str]) -> Iterator[Fault]:
+    """Yield the changes of unit of numbers that are not *taken*; none where the policy allows any distance."""
+    if seen.policy.max_out_of_range >= 1:
+        return
     for name, reference in seen.known.numbers.items():
+        if name in taken:
+            continue
         stands = units.plateau(reference, np.asarray(recent[name])) if name in recent else None
         cells = stands.counts if stands else seen.counts[name]
-        line = seen.line(name, cells)
-        if line is None or (name,) in stuck:
-            continue
-        if fault := units.find(name, reference, cells, line, sudden=stands.slices if stands else 0):
+        line = seen.line(name, cells) if units.moved(reference, cells) > units.LARGE else None
+        if line is not None and (fault := units.find(name, reference, cells, line, sudden=stands)):
             yield fault
 
 
 def _unexplained(faults: Sequence[Fault]) -> Iterator[Fault]:
+    """Yield each fault that no other fault of its variables explains, and one of a kind for the same variables."""
     told: set[tuple[Kind, tuple[str, ...]]] = set()
     for fault in faults:
-        by = (f for f in faults if set(fault.variables) & set(f.variables) and fault.kind in _EXPLAINS.get(f.kind, ()))
+        others = (f.kind for f in faults if set(fault.variables) & set(f.variables))
         key = (fault.kind, fault.variables)
-        if next(by, None) is None and key not in told:
+        if key not in told and not any(fault.kind in _EXPLAINS.get(kind, ()) for kind in others):
             told.add(key)
             yield fault

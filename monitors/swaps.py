@@ -17,10 +17,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import optimize
 
-from monitors import affine, threshold
+from monitors import affine
 from monitors.affine import apart
 from monitors.bins import CategoricalBins, Counts, NumericBins
-from monitors.distance import js_distance_log2
 from monitors.faults import Fault, Kind
 from monitors.units import CLOSE, CLOSER, LARGE, VAGUE
 
@@ -31,18 +30,16 @@ NONE = 1e3
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One variable that has changed: its baseline, its window (all cells), and what chance does to its distance."""
+    """One variable: its baseline and its window, on all cells."""
 
     bins: Bins
     total: Counts
     window: Counts
-    line: float
 
     @property
     def apart(self) -> float:
-        """How far the window's values are from the baseline's."""
-        at = threshold.compared(self.bins)
-        return float(js_distance_log2(self.total[at], self.window[at]))
+        """How far the window's values are from the baseline's; rare categories may give way to others."""
+        return float(apart(_cells(self.bins, self.total)[:-1], _cells(self.bins, self.window)[:-1]))
 
 
 def find(columns: Mapping[str, Column]) -> Iterator[Fault]:
@@ -74,9 +71,8 @@ def _pair(x: Column, y: Column, *, own: bool) -> _Pair:
         return _Pair(1.0, close=False, vague=True)
     carried = _carrying(x.bins, y)
     away = float(apart(carried, _cells(x.bins, x.window)).min())
-    near = min(max(x.line, y.line) + float(apart(*carried)), CLOSE)
     largest = carried[:, :-1].max(axis=1) / carried[:, :-1].sum(axis=1)
-    return _Pair(away, close=own or away <= near, vague=bool(largest.min() > VAGUE))
+    return _Pair(away, close=own or away <= CLOSE, vague=bool(largest.min() > VAGUE))
 
 
 def _emptied(columns: Mapping[str, Column], name: str) -> int:
@@ -116,13 +112,14 @@ def _carrying(bins: Bins, y: Column) -> affine.Shares:
     known = np.bincount(bins.index(values), weight, minlength=bins.cells)
     known[bins.body] += y.total[k + 1]
     known[bins.body + 1] += y.total[k + 2]
-    return np.asarray(np.array([known, known]) / rows)
+    return np.asarray(np.array([_cells(bins, known)] * 2) / rows)
 
 
-def _cells(bins: Bins, counts: Counts) -> Counts:
-    """Return the cells that another column could fill: a number's merged ones, then missing; all of a category."""
+def _cells(bins: Bins, counts: affine.Shares | Counts) -> affine.Shares:
+    """Return the cells that another column could fill: a number's merged ones, or categories and the rare; missing."""
     if isinstance(bins, CategoricalBins):
-        return counts
+        k = bins.body - 1
+        return np.concatenate([counts[:k], [counts[k] + counts[k + 1], counts[k + 2]]])
     return np.append(affine.merged(bins, counts[list(bins.ordered)]), counts[bins.body + 2])
 
 

@@ -161,22 +161,29 @@ def fit(reference: Reference, window: Counts, line: float) -> Fit:
     return Fit(list(UNITS)[best], float(away[best]), bool(over[best] <= 0 and not vague[best]))
 
 
-def find(variable: str, reference: Reference, window: Counts, line: float, *, sudden: int = 0) -> Fault | None:
+def moved(reference: Reference, window: Counts) -> float:
+    """Return how far a *window* (all cells) is from the baseline (Jensen-Shannon distance, log 2); nan if empty."""
+    return float(apart(_merged(reference, reference.total), _merged(reference, window)))
+
+
+def find(
+    variable: str, reference: Reference, window: Counts, line: float, *, sudden: Plateau | None = None
+) -> Fault | None:
     """Return the change of unit that *window* (all cells) shows, or None.
 
-    *line* is the distance from the baseline that chance reaches; *sudden* says that the window is what has stood on
-    another plateau for so many slices (0: not known).
+    *line* is the distance from the baseline that chance reaches; *sudden* is the plateau that the window was taken
+    from, if there is one.
     """
-    there, then = _merged(reference, window), _merged(reference, reference.total)
-    moved = float(apart(then, there))
-    if moved <= max(line, LARGE):
+    there, far_off = _merged(reference, window), moved(reference, window)
+    if not far_off > max(line, LARGE):
         return None
     outside, unit = _outside(reference, window), fit(reference, window, line)
     natural, near = (float(apart(m, there).min()) for m in (reference.moves, reference.small_moves))
-    numbers = {"js_distance_log2": moved, "as_unit": unit.distance, "as_move": natural, "as_small_move": near}
-    most, far = MOST if unit.close else ALL, max(LARGE, CLOSER * unit.distance)
+    numbers = {"js_distance_log2": far_off, "as_unit": unit.distance, "as_move": natural, "as_small_move": near}
+    most = MOST if unit.close and near > CLOSER * unit.distance else ALL
+    far = max(LARGE, CLOSER * unit.distance)
     if sudden and outside > most and near > UNEXPLAINED:
-        since = "the newest slice" if sudden == 1 else f"the newest {sudden:,} slices"
+        since = "the newest slice" if sudden.slices == 1 else f"the newest {sudden.slices:,} slices"
         saw = f"{outside:.1%} of {variable} lies {beyond(reference.bins, window)} in {since}, at one stroke"
         return _fault(variable, unit, ("out_of_range_share", outside, most), numbers, saw)
     if unit.close and natural > far:
