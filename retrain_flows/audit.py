@@ -16,6 +16,7 @@ from features import errors
 from monitors.report import Report
 from registry import artifacts, judging, moves, queries
 from registry.records import Action, AuditResult, RunState
+from retrain_flows import skew
 from retrain_flows.workspace import Workspace
 
 Replay = Callable[[datetime, datetime], Sequence[Report]]
@@ -47,6 +48,7 @@ def audit(ws: Workspace, *, start: datetime, end: datetime, replay: Replay, now:
     notes = Notes()
     _compare_windows(ws, start, end, replay, notes)
     _check_verdicts(ws, notes)
+    _check_serving(ws, start, end, notes)
     _check_files(ws, notes)
     _check_incidents(ws, end, notes)
     _check_promotions(ws, start, end, notes)
@@ -108,6 +110,18 @@ def _names(keys: set[Key]) -> list[str]:
     """Return windows in words, oldest first."""
     ordered = sorted(keys, key=lambda k: (k[4], k))
     return [f"{k[1]} {k[3]} {k[4]:%Y-%m-%d %H:%M}{f' ({k[2]})' if k[2] else ''}" for k in ordered]
+
+
+def _check_serving(ws: Workspace, start: datetime, end: datetime, notes: Notes) -> None:
+    """Ask the registered models again what was answered: a difference is training-serving skew."""
+    try:
+        found = list(skew.skew(ws, start, end))
+    except errors.LeewayError as error:
+        notes.findings.append(f"the answers could not be asked again: {error.message}")
+        return
+    notes.numbers |= {"answers": sum(s.rows for s in found), "answers_different": sum(s.different for s in found)}
+    differ = [f"{s.version} ({s.different} of {s.rows})" for s in found if s.different]
+    notes.several("versions are served otherwise than they are registered (training-serving skew)", differ)
 
 
 def _check_files(ws: Workspace, notes: Notes) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from retrain_flows import react, retrain
 from retrain_flows.audit import audit
 from retrain_flows.workspace import Workspace
 from tests.unit.retraining import world
+from tests.unit.retraining.conftest import Make
 
 END = world.START + 59 * world.DAY
 
@@ -32,6 +34,12 @@ def window(day: int, n: int = 7, **changes: Any) -> Report:
 def run(ws: Workspace, again: Sequence[Report], *, days: int = 30) -> AuditResult:
     """Audit the last *days* days; *again* is what the replay says."""
     return audit(ws, start=END - days * world.DAY, end=END, replay=lambda start, end: again, now=world.NOW)
+
+
+@pytest.fixture
+def ws(ws: Workspace, tmp_path: Path) -> Workspace:
+    """Return the workspace with predictions that the champion answers, so that there is no skew."""
+    return world.served(ws, tmp_path / "served")
 
 
 @pytest.fixture
@@ -179,3 +187,11 @@ def test_an_altered_line_of_the_log_is_a_finding(ws: Workspace, stored: list[Rep
     with ws.registry.write() as c:
         c.execute(sa.update(tables.audit_log).where(tables.audit_log.c.seq == 2).values(actor="nobody"))
     assert not run(ws, stored).passed
+
+
+def test_answers_that_the_model_would_not_give_are_a_finding(make: Make) -> None:
+    """Training-serving skew: the features are the same, and the answers are not those of the registered model."""
+    result = run(make(), ())
+
+    assert (1200, 1200) == (result.numbers["answers"], result.numbers["answers_different"])
+    assert any("training-serving skew): v1 (1200 of 1200)" in f for f in result.findings)

@@ -12,26 +12,29 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from features import codec
+from features import codec, scoring
 from features.schema import Events, EventSchema, Kind, Source, Task
 from features.window import UTC, Windows
 from monitors import freeze
 from monitors.baseline import Baseline
 from monitors.policy import MonitorPolicy
 from monitors.report import Finding, Report, Signal, Stage, Verdict
-from registry import ingest
+from registry import ingest, queries
 from registry.records import Incident
 from registry.sql import Registry
+from retrain_flows import material
 from retrain_flows.bootstrap import bootstrap
 from retrain_flows.job import Job
 from retrain_flows.policy import Gate, Retrain, Signals
@@ -121,6 +124,19 @@ def workspace(folder: Path, registry: Registry, events: Events, **changes: Any) 
 def with_champion(ws: Workspace) -> None:
     """Train the champion on the first 20 days."""
     bootstrap(ws, start=START, end=START + 20 * DAY, actor="ann", now=NOW)
+
+
+def served(ws: Workspace, folder: Path) -> Workspace:
+    """Return *ws* with the same predictions as the champion really answers, written to *folder*."""
+    champion = queries.version(ws.registry, "m", "v1")
+    folder.mkdir()
+    for path in sorted(Path(ws.events.predictions.path).glob("*.jsonl")):
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        frame = pd.DataFrame(rows)[list(SCHEMA.features)]
+        answers = scoring.score(material.load(ws, champion), frame, SCHEMA.task)
+        lines = (json.dumps({**row, "prediction": float(a)}) for row, a in zip(rows, answers, strict=True))
+        (folder / path.name).write_text("".join(f"{line}\n" for line in lines))
+    return replace(ws, events=ws.events.model_copy(update={"predictions": Source(path=str(folder))}))
 
 
 def open_registry(folder: Path) -> Registry:
