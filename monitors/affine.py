@@ -2,9 +2,10 @@
 
 A baseline is known at its bins' borders only. Between them its values are taken to be spread as a normal's are: the
 normal score of the share below runs straight from border to border, and in the outermost bins on as in their
-neighbours, so that one odd value does not stretch them. A bin of a single value is exact. Measured on five families and
-eight weather columns under nine maps: .01 to .06 from the truth (Jensen-Shannon) for bell shapes, up to .16 for skewed,
-uniform and coarse ones, where spreading evenly comes nearer; the nearer of the two is taken.
+neighbours, so that one odd value does not stretch them. Where that is off (a uniform, or whole numbers) spreading the
+values of a bin evenly is often nearer, so both are given. A bin of a single value is exact. Measured on five families
+and eight weather columns under nine maps, the nearer one, Jensen-Shannon: medians .00 to .08 from the truth, .16 at
+most, .24 for a wind speed that takes few values.
 """
 
 from __future__ import annotations
@@ -98,6 +99,7 @@ def _borders(bins: NumericBins) -> tuple[Shares, npt.NDArray[np.bool_]]:
     low, high = bins.edges[0], bins.edges[-1]
     values = np.array([2 * low - high, *bins.edges, 2 * high - low])
     closed = np.concatenate([[False], values[1:] == np.nextafter(values[:-1], np.inf)])
+    closed[-2:] = False  # the right edge is in the last bin anyway, be that of a single value or not
     values[closed] = values[np.flatnonzero(closed) - 1]
     closed[-2:] = True
     return values, closed

@@ -63,7 +63,8 @@ def words(fault: Fault, bins: NumericBins | CategoricalBins, total: Counts, wind
             saw = f"{now:.1%} of {name} is NaN or infinite, {then}: a division by zero or a failed conversion"
         case Kind.STUCK:
             cell = int(window[: bins.body].argmax())
-            saw = f"all {int(window[cell]):,} values of {name} are in {bins.labels[cell]}, {then}: stuck, or a default"
+            where = f"all {int(window[cell]):,} values of {name} are in {bins.labels[cell]}, {then}"
+            saw = f"{where}: stuck, a default, or scaled"
         case Kind.UNSEEN:
             saw = f"{now:.1%} of {name} are values never seen before, {then}{_gone(bins, total, window)}"
         case _:

@@ -37,11 +37,11 @@ CLOSER = 3.0
 VAGUE = 0.95
 """A prediction with more than this share in one cell tells little: much else would fill that cell."""
 ALL, MOST = 0.9, 0.5
+"""The share of values that has to leave the range at one stroke, and if a conversion predicts their cells."""
 LEVEL_WITHIN = 0.2
 """Slices of a plateau differ by at most this share of the step between the two."""
 UNLIKE = 1.5
 """A step has to be this much larger than any between two slices of the baseline."""
-
 OVERNIGHT = 3.0
 """So many sd the world may move from one slice to the next."""
 UNEXPLAINED = 0.2

