@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from monitors import distance, effect, quality, threshold
+from monitors import distance, effect, null, quality, threshold
 from monitors.bins import CategoricalBins, Counts, NumericBins
 from monitors.policy import MonitorPolicy
 from monitors.report import Finding, Signal, Verdict
@@ -66,6 +66,20 @@ def finding(
                    **said)  # fmt: skip
 
 
+def by_chance(sample: Sample, level: float = LOOK) -> dict[str, float]:
+    """Return what each distance of :func:`finding` reaches by chance alone at these sizes and bins, at *level*.
+
+    Monte Carlo, see :mod:`monitors.null`; a distance above its figure is rarer than *level* while nothing changed.
+    Empty where a side has no rows.
+    """
+    if not sample.n or not sample.reference.rows:
+        return {}
+    shares = null.smoothed_shares(sample.reference.total)
+    n, m = sample.n, sample.reference.rows
+    nulls = {k: null.at_sizes(f, shares, n=n, m=m, level=level) for k, f in _metrics(sample.bins).items()}
+    return threshold.figures({name: found.quantile for name, found in nulls.items()})
+
+
 def _weigh(effect: float, over: float, line: threshold.Line, least: float) -> Verdict:
     if effect > over:
         return Verdict.DRIFT
@@ -90,10 +104,23 @@ def _needed(reference: threshold.Reference, n: int, least: float, over: float) -
 
 
 def _distances(sample: Sample) -> dict[str, float]:
-    bins, p, q = sample.bins, sample.reference.total, sample.compared
-    out = {"psi": distance.psi(p, q), METRIC: distance.js_distance_log2(p, q)}
+    p, q = sample.reference.total, sample.compared
+    return {name: float(metric(p, q)) for name, metric in _metrics(sample.bins).items()}
+
+
+def _metrics(bins: NumericBins | CategoricalBins) -> dict[str, null.Distance]:
+    """Return the distances that fit *bins*, by name."""
+    both: dict[str, null.Distance] = {"psi": distance.psi, METRIC: distance.js_distance_log2}
     if isinstance(bins, NumericBins):
-        out |= {"ks": distance.ks(p, q), "wasserstein_normed": distance.wasserstein_normed(p, q, bins)}
-    else:
-        out["total_variation"] = distance.total_variation(p, q)
-    return {name: float(value) for name, value in out.items()}
+        return {**both, "ks": distance.ks, "wasserstein_normed": _Normed(bins)}
+    return {**both, "total_variation": distance.total_variation}
+
+
+@dataclass(frozen=True)
+class _Normed:
+    """The Wasserstein distance on *bins*, a value that a null can be remembered by."""
+
+    bins: NumericBins
+
+    def __call__(self, p: Counts, q: Counts) -> distance.Distances:
+        return distance.wasserstein_normed(p, q, self.bins)
