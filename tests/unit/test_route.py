@@ -176,6 +176,36 @@ def test_a_finding_is_made_for_each_variable() -> None:
     assert ("repeated_share", 0.5, {}) == (found["*"].metric, found["*"].effect, found["*"].metrics)
 
 
+def newest(change: Change) -> tuple[tuple[Fault, ...], tuple[Fault, ...]]:
+    """Return the faults of a window whose newest slice *change* was made to: by its sum alone, and with that slice."""
+    now = drawn(np.random.default_rng(7), LENGTH)
+    changed = change(now)
+    slices = {name: counted(BINS[name], v, LENGTH) for name, v in now.items()}
+    for name, values in changed.items():
+        slices[name][-1] = counted(BINS[name], values, LENGTH)[-1]
+    window, last = {n: s.sum(axis=0) for n, s in slices.items()}, {n: s[-1] for n, s in slices.items()}
+    alone = route.route(KNOWN, window, POLICY, LEVEL)
+    return alone, route.route(KNOWN, window, POLICY, LEVEL, newest=last)
+
+
+def test_the_newest_slice_shows_what_a_window_hides() -> None:
+    """Nulls in a fifth of one slice are 4 % of the window; columns exchanged in it look like nothing known there."""
+    alone, (nulls,) = newest(lambda r: {"fruit": np.where(np.arange(1000) % 5 == 0, None, r["fruit"])})
+    assert () == alone
+    assert (Kind.MISSING_BURST, 0.2) == (nulls.kind, nulls.share)
+    assert nulls.reason.startswith("in the newest slice, 20.0% of fruit is missing")
+    alone, (swap,) = newest(lambda r: {"age": r["celsius"], "celsius": r["age"]})
+    assert () == alone
+    assert Kind.COLUMN_SWAP is swap.kind
+
+
+def test_what_the_window_shows_too_is_told_of_the_window() -> None:
+    """A fault of both is one fault, with the rows of the window behind it; without a change there is none."""
+    (alone,), (both,) = newest(lambda r: {"fruit": words(r["fruit"], str.upper)})
+    assert alone.share == both.share
+    assert ((), ()) == newest(lambda r: {})
+
+
 def test_a_unit_is_not_told_where_the_policy_allows_any_distance() -> None:
     """At 1 the policy's share out of range means that values may go anywhere."""
     cells = counted(BINS["celsius"], np.full(1000, 5e4), 1)[0]
