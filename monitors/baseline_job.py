@@ -41,13 +41,14 @@ def run(  # noqa: PLR0913 - a baseline is of a version, its events and a period
     """
     rows = _rows(schema, version, predictions, start, end)
     truth = _labels(schema, rows, labels)
-    frozen = freeze.freeze_derived(schema, policy, freeze.freeze_bins(schema, policy, rows, truth), rows, truth)
+    learned = freeze.freeze_derived(schema, policy, freeze.freeze_bins(schema, policy, rows, truth), rows, truth)
+    frozen = learned.frozen
     draft = Baseline(events=schema, version=version, start=start, end=end, rows=rows.num_rows, bins=dict(frozen.bins),
                      derived=frozen.derived, inputs=())  # fmt: skip
     slices = _count(draft, policy, files_job.Directories(str(predictions), str(labels) if labels else None), logs)
-    return draft.model_copy(
-        update={"importance": dict(importance or {}), **{stage: tuple(found) for stage, found in slices.items()}}
-    )
+    inputs = learned.out_of_sample(schema, rows, slices["inputs"])
+    update = {"importance": dict(importance or {}), "inputs": inputs, "outcomes": tuple(slices["outcomes"])}
+    return draft.model_copy(update=update)
 
 
 def _rows(schema: EventSchema, version: str, predictions: Path, start: datetime, end: datetime) -> pa.Table:

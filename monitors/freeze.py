@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +15,7 @@ from features.schema import LABEL, MULTIVARIATE, EventSchema, Kind, Task
 from features.scoring import Values
 from features.window import to_ms
 from monitors import calibration, loss_table, performance, profiles, projection
+from monitors.baseline import Slice
 from monitors.bins import Bins, freeze_categorical, freeze_numeric
 from monitors.calibration import Calibration
 from monitors.derived import Derived, Frozen
@@ -20,6 +23,7 @@ from monitors.loss_table import LossTable
 from monitors.policy import MonitorPolicy
 
 Ints = npt.NDArray[np.int64]
+STRETCHES = 10
 
 
 def freeze_bins(schema: EventSchema, policy: MonitorPolicy, predictions: pa.Table, labels: pa.Table) -> dict[str, Bins]:
@@ -30,22 +34,55 @@ def freeze_bins(schema: EventSchema, policy: MonitorPolicy, predictions: pa.Tabl
     }
 
 
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """What was *frozen*, and the cell of ``multivariate`` each row would have had, had it been frozen without it."""
+
+    frozen: Frozen
+    unusual: Ints | None
+
+    def out_of_sample(self, schema: EventSchema, predictions: pa.Table, slices: Iterable[Slice]) -> tuple[Slice, ...]:
+        """Return the *slices* counted of the rows that were learned from, with ``multivariate`` as of other rows."""
+        if self.unusual is None:
+            return tuple(slices)
+        bins = self.frozen.bins
+        counts: dict[tuple[int, str], list[int]] = defaultdict(lambda: [0] * bins[MULTIVARIATE].cells)
+        for c in profiles.count_columns(schema, bins, predictions, [(bins[MULTIVARIATE].cells, self.unusual)]):
+            counts[c.start, c.segment][c.cell] = c.n
+        told = ((s, {**s.counts, MULTIVARIATE: counts[s.start, s.segment]}) for s in slices)
+        return tuple(s.model_copy(update={"counts": counted}) for s, counted in told)
+
+
 def freeze_derived(
     schema: EventSchema, policy: MonitorPolicy, bins: Mapping[str, Bins], predictions: pa.Table, labels: pa.Table
-) -> Frozen:
-    """Return *bins* with what derives further variables, from the same rows; their labels must be out of sample.
+) -> Learned:
+    """Return *bins* with what derives further variables, from a version's rows; their predictions are out of sample.
 
     There is no estimate from fewer labelled rows than the policy's least.
     """
     cells = {name: profiles.index(predictions[name], bins[name]) for name in schema.variables}
     features = {name: cells[name] for name in schema.features}
-    found = projection.fit(bins, features)
-    errors = {MULTIVARIATE: freeze_numeric(found.error(features), policy.bins)} if found else {}
+    found = projection.fit(bins, features, stretches(predictions))
+    errors = projection.freeze_errors(found[1], found[0].error(features), policy.bins) if found else None
     answer, (at, label) = profiles.predictions(schema, predictions), newest_labels(schema, predictions, labels)
     usable = performance.usable(schema.task, answer[at], label)
     at, label = at[usable], label[usable]
     estimate = _estimate(schema, bins, cells, answer, (at, label)) if len(at) >= policy.min_rows else None
-    return Frozen({**bins, **errors}, Derived(projection=found, estimate=estimate))
+    if not found or not errors:
+        return Learned(Frozen(bins, Derived(estimate=estimate)), None)
+    frozen = Frozen({**bins, MULTIVARIATE: errors}, Derived(projection=found[0], estimate=estimate))
+    return Learned(frozen, errors.index(found[1], np.zeros(len(found[1]), bool)))
+
+
+def stretches(predictions: pa.Table) -> Ints:
+    """Return which of ten stretches of time, of as many rows each, every row is in.
+
+    Whole stretches, since rows of a day are alike: what holds of one is no news to the next.
+    """
+    order = predictions.select(["time", "id"]).to_pandas().sort_values(["time", "id"]).index.to_numpy()
+    out = np.empty(len(order), np.int64)
+    out[order] = np.arange(len(order)) * STRETCHES // max(len(order), 1)
+    return out
 
 
 def newest_labels(schema: EventSchema, predictions: pa.Table, labels: pa.Table) -> tuple[Ints, Values]:

@@ -6,7 +6,7 @@ chunks, workers and modes can be merged freely.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
@@ -113,14 +113,23 @@ def count_inputs(schema: EventSchema, frozen: Mapping[str, Frozen], table: pa.Ta
     versions = table["model_version"].to_pandas().to_numpy(dtype=object)
     for version in sorted(set(versions)):
         rows = table.filter(pa.array(versions == version))
-        plan, values = layout(schema, frozen[version], Stage.INPUTS), columns(schema, frozen[version], rows)
-        starts = slice_starts(schema.windows, rows["time"].to_numpy())
-        for segment, members in _groups(schema, frozen[version].bins, rows):
-            own = starts if members is None else starts[members]
-            slices, group = np.unique(own, return_inverse=True)
-            picked = ((size, values[n] if members is None else values[n][members]) for n, size in plan.sizes.items())
-            counts = np.hstack([_sum(group, len(slices), size, value) for size, value in picked])
-            yield from _cells(counts, slices, version, segment)
+        values = columns(schema, frozen[version], rows)
+        sizes = layout(schema, frozen[version], Stage.INPUTS).sizes
+        yield from count_columns(schema, frozen[version].bins, rows, [(sizes[name], values[name]) for name in sizes])
+
+
+def count_columns(
+    schema: EventSchema, bins: Mapping[str, Bins], rows: pa.Table, values: Sequence[tuple[int, Ints]]
+) -> Iterator[Cell]:
+    """Yield the cells of *rows* of one version by slice and segment, of variables given as (cells, column)."""
+    version = rows["model_version"][0].as_py()
+    starts = slice_starts(schema.windows, rows["time"].to_numpy())
+    for segment, members in _groups(schema, bins, rows):
+        own = starts if members is None else starts[members]
+        slices, group = np.unique(own, return_inverse=True)
+        picked = ((size, value if members is None else value[members]) for size, value in values)
+        counts = np.hstack([_sum(group, len(slices), size, value) for size, value in picked])
+        yield from _cells(counts, slices, version, segment)
 
 
 def slice_starts(windows: Windows, times: Ints) -> Ints:

@@ -23,7 +23,7 @@ from scipy import special
 
 from features.scoring import Floats
 from monitors import threshold
-from monitors.bins import Bins, Counts
+from monitors.bins import Bins, Counts, NumericBins
 
 Ints = npt.NDArray[np.int64]
 VARIANCE = 0.65
@@ -68,8 +68,12 @@ class Projection(BaseModel):
         return np.asarray(np.sqrt(out / len(self.components)) / _CODE)
 
 
-def fit(bins: Mapping[str, Bins], cells: Mapping[str, Ints]) -> Projection | None:
-    """Return the projection of the baseline's rows, from their *cells* on *bins*, both by feature.
+def fit(bins: Mapping[str, Bins], cells: Mapping[str, Ints], part: Ints) -> tuple[Projection, Floats] | None:
+    """Return the projection of the baseline's rows, and each row's error by that of all parts but its own.
+
+    *cells* are the rows' cells on *bins*, both by feature, *part* numbers the part each row is in. The narrowest
+    components are narrow by chance too: among the rows they were fitted to, errors are smaller than any later row's
+    will be (50 independent features, 10,000 rows: .11 apart, Jensen-Shannon; .03 by the other parts).
 
     None where fewer than two features vary. The same rows in another order give the same projection.
     """
@@ -77,16 +81,35 @@ def fit(bins: Mapping[str, Bins], cells: Mapping[str, Ints]) -> Projection | Non
     codes = {name: code(bins[name], counts) for name, counts in tallies.items() if _varies(bins[name], counts)}
     if len(codes) < 2:
         return None
-    values, vectors = np.linalg.eigh(_covariance(codes, tallies, cells))
-    left = _left(values)
-    # The sign of a component is arbitrary: its largest weight is positive.
-    chosen = vectors[:, :left] / np.maximum(np.sqrt(np.maximum(values[:left], 0)), SMALLEST)
-    chosen *= np.sign(chosen[np.abs(chosen).argmax(axis=0), np.arange(left)])
-    weights = np.rint(chosen.T * _WEIGHT).astype(np.int64)
-    return Projection(
-        features=tuple(codes),
-        codes={name: tuple(c.astype(np.int64).tolist()) for name, c in codes.items()},
-        components=tuple(map(tuple, weights.tolist())),
+    picked = [{name: cells[name][part == k] for name in codes} for k in range(int(part.max()) + 1)]
+    sums = [_sums(codes, own) for own in picked]
+    total = sum(sums[1:], start=sums[0])
+    errors = np.empty(len(part))
+    for k, own in enumerate(picked):
+        # A part that is everything has no others to be held against.
+        errors[part == k] = _project(codes, total - sums[k] if len(picked) > 1 else total).error(own)
+    return _project(codes, total), errors
+
+
+def freeze_errors(errors: Floats, by_itself: Floats, bins: int) -> NumericBins:
+    """Return quantile bins of the baseline's *errors*, with edges midway between those that rows have *by_itself*.
+
+    Features with few cells have few errors, and each part's projection gives slightly other ones: edges keep away from
+    all of them, so that the same cells stay in the same bin.
+
+    >>> freeze_errors(np.array([0.0, 0.0, 0.98, 1.01, 2.0]), np.array([0.0, 0.0, 1.0, 1.0, 2.0]), 2).edges
+    (0.0, 1.5, 2.0)
+    """
+    steps = np.unique(by_itself)
+    middles = (steps[1:] + steps[:-1]) / 2
+    wanted = np.quantile(errors, np.linspace(0, 1, bins + 1)[1:-1])
+    inner = middles[np.minimum(np.searchsorted(middles, wanted), len(middles) - 1)] if len(middles) else middles
+    ends = min(errors.min(), steps[0]), max(errors.max(), steps[-1])
+    edges = np.unique([ends[0], *inner, ends[1]])
+    return NumericBins(
+        edges=tuple((edges if len(edges) > 1 else np.repeat(edges, 2)).tolist()),
+        mean=float(errors.mean()),
+        sd=float(errors.std()),
     )
 
 
@@ -124,18 +147,33 @@ def _varies(bins: Bins, counts: Counts) -> bool:
     return np.count_nonzero(counts[threshold.compared(bins)]) > 1
 
 
-def _covariance(codes: Mapping[str, Floats], tallies: Mapping[str, Counts], cells: Mapping[str, Ints]) -> Floats:
-    """Return the covariance of the codes in units of sd squared, from sums that are exact up to 10^8 rows."""
+def _sums(codes: Mapping[str, Floats], cells: Mapping[str, Ints]) -> Floats:
+    """Return the sums of products of the codes and of 1, (features + 1, features + 1): exact up to 10^8 rows."""
     n = len(next(iter(cells.values())))
-    products = np.zeros((len(codes), len(codes)))
+    products = np.zeros((len(codes) + 1, len(codes) + 1))
     for at in range(0, n, _BLOCK):
         block = encode(codes, cells, slice(at, at + _BLOCK))
+        block = np.column_stack([block, np.ones(len(block))])
         products += block.T @ block
-    means = np.array([codes[name] @ tallies[name] for name in codes]) / n
-    return np.asarray((products / n - np.outer(means, means)) / _CODE**2)
+    return products
+
+
+def _project(codes: Mapping[str, Floats], sums: Floats) -> Projection:
+    means = sums[-1, :-1] / sums[-1, -1]
+    values, vectors = np.linalg.eigh((sums[:-1, :-1] / sums[-1, -1] - np.outer(means, means)) / _CODE**2)
+    left = _left(values)
+    # The sign of a component is arbitrary: its largest weight is positive.
+    chosen = vectors[:, :left] / np.maximum(np.sqrt(np.maximum(values[:left], 0)), SMALLEST)
+    chosen *= np.sign(chosen[np.abs(chosen).argmax(axis=0), np.arange(left)])
+    weights = np.rint(chosen.T * _WEIGHT).astype(np.int64)
+    return Projection(
+        features=tuple(codes),
+        codes={name: tuple(c.astype(np.int64).tolist()) for name, c in codes.items()},
+        components=tuple(map(tuple, weights.tolist())),
+    )
 
 
 def _left(values: Floats) -> int:
     """Return how many components, from the narrowest, are left over; one at least."""
-    share = np.cumsum(values[::-1]) / values.sum()
+    share = np.cumsum(values[::-1]) / max(values.sum(), np.finfo(float).tiny)
     return max(len(values) - int(np.searchsorted(share, VARIANCE, side="right")) - 1, 1)

@@ -51,14 +51,15 @@ def baseline(events: EventSchema, rows: Rows, *, days: int = 20, policy: Monitor
     """Return the baseline of *rows*, a slice a day; outcomes are not counted."""
     predictions, labels = tables(events, rows, days=days)
     bins = freeze.freeze_bins(events, policy, predictions, labels)
-    frozen = freeze.freeze_derived(events, policy, bins, predictions, labels)
+    made = freeze.freeze_derived(events, policy, bins, predictions, labels)
+    frozen = made.frozen
     plan, cells = profiles.layout(events, frozen, Stage.INPUTS), defaultdict(list)
     for c in profiles.count_inputs(events, {"v1": frozen}, predictions):
         cells[c.start, c.segment].append((c.cell, c.n))
     slices = tuple(Slice(start=at, segment=s, counts=plan.row(found)) for (at, s), found in sorted(cells.items()))
     return Baseline(
         events=events, version="v1", start=from_ms(0), end=from_ms(days * DAY), rows=predictions.num_rows,
-        bins=dict(frozen.bins), derived=frozen.derived, inputs=slices,
+        bins=dict(frozen.bins), derived=frozen.derived, inputs=made.out_of_sample(events, predictions, slices),
     )  # fmt: skip
 
 

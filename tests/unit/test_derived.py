@@ -116,9 +116,9 @@ def test_a_baseline_without_labels_still_knows_what_goes_together() -> None:
     bins = freeze.freeze_bins(events, learned.POLICY, made, known)
     ones = pa.array(known["label"].to_numpy() == 1)
     for few in (known.slice(0, 0), known.slice(0, 29), known.filter(ones)):
-        frozen = freeze.freeze_derived(events, learned.POLICY, bins, made, few)
+        found = freeze.freeze_derived(events, learned.POLICY, bins, made, few)
 
-        assert {"multivariate": 16} == frozen.sizes
+        assert {"multivariate": 16} == found.frozen.sizes
 
 
 def test_the_newest_label_within_the_delay_counts_once() -> None:
@@ -136,11 +136,14 @@ def test_the_order_of_rows_makes_no_difference_to_what_is_learned() -> None:
     events = SCHEMAS[Task.REGRESSION]
     made, known = learned.tables(events, rows(Task.REGRESSION, 900), days=20)
     bins = freeze.freeze_bins(events, learned.POLICY, made, known)
-    shuffled = made.take(np.random.default_rng(0).permutation(900))
-    first, second = (freeze.freeze_derived(events, learned.POLICY, bins, m, known) for m in (made, shuffled))
+    order = np.random.default_rng(0).permutation(900)
+    first, second = (freeze.freeze_derived(events, learned.POLICY, bins, m, known) for m in (made, made.take(order)))
 
-    assert first.derived == second.derived
-    assert isinstance(first.derived.estimate, LossTable)
+    assert first.frozen == second.frozen
+    assert first.unusual is not None
+    assert second.unusual is not None
+    assert first.unusual[order].tolist() == second.unusual.tolist()
+    assert isinstance(first.frozen.derived.estimate, LossTable)
 
 
 def test_a_name_that_is_taken_is_refused() -> None:
@@ -178,18 +181,18 @@ def on(bins: dict[str, Bins], x: Floats) -> dict[str, Any]:
     return {n: b.index(c, none) for (n, b), c in zip(bins.items(), x.T, strict=True) if isinstance(b, NumericBins)}
 
 
-def fitted(x: Floats) -> tuple[dict[str, Bins], projection.Projection]:
-    """Return the bins of each column of *x*, and the projection of its rows."""
+def fitted(x: Floats) -> tuple[dict[str, Bins], projection.Projection, Floats]:
+    """Return the bins of each column of *x*, the projection of its rows, and their errors by that of the others."""
     bins: dict[str, Bins] = {f"x{i}": freeze_numeric(column) for i, column in enumerate(x.T)}
-    found = projection.fit(bins, on(bins, x))
+    found = projection.fit(bins, on(bins, x), np.arange(len(x)) % 10)
     assert found is not None
-    return bins, found
+    return bins, *found
 
 
 def test_the_error_is_what_scikit_learn_leaves_over() -> None:
     """The rms of the components beyond 65 % of the variance, in their own standard deviations."""
     x = factors(5000, 8, np.random.default_rng(3))
-    bins, found = fitted(x)
+    bins, found, _ = fitted(x)
     at = on(bins, x)
     codes = np.column_stack([np.array(found.codes[name])[cell] for name, cell in at.items()]) / 1024
     pca, main = PCA().fit(codes), PCA(n_components=0.65).fit(codes).n_components_
@@ -204,12 +207,14 @@ def test_the_error_of_golden_rows() -> None:
     """Pinned: pairs that always go together have no error; crossed ones lie 14 of the narrowest sd away."""
     bins: dict[str, Bins] = {name: CategoricalBins(categories=("a", "b")) for name in "uv"}
     pairs = np.repeat([0, 1], 50)
-    found = projection.fit(bins, {"u": pairs, "v": pairs})
-    assert found is not None
+    made = projection.fit(bins, {"u": pairs, "v": pairs}, np.zeros(100, np.int64))
+    assert made is not None
+    found, own = made
     told = found.error({"u": np.array([0, 1, 0, 1]), "v": np.array([0, 1, 1, 0])})
 
     assert (-1024, 1024) == found.codes["u"][:2] == found.codes["v"][:2]
     assert [0.0, 0.0, 14.143, 14.143] == told.round(3).tolist()
+    assert not own.any()
 
 
 @pytest.mark.parametrize("features", [1, 2])
@@ -218,7 +223,7 @@ def test_a_single_feature_that_varies_goes_with_nothing(features: int) -> None:
     bins: dict[str, Bins] = {"x": freeze_numeric(np.arange(100.0)), "c": freeze_categorical(np.full(100, "a", object))}
     at = {"x": np.arange(100) // 10, "c": np.zeros(100, np.int64)}
 
-    assert projection.fit(bins, dict(list(at.items())[:features])) is None
+    assert projection.fit(bins, dict(list(at.items())[:features]), np.zeros(100, np.int64)) is None
 
 
 @given(st.integers(2, 40), st.integers(0, 10_000))
@@ -226,7 +231,7 @@ def test_a_single_feature_that_varies_goes_with_nothing(features: int) -> None:
 def test_whole_numbers_stay_exact(d: int, seed: int) -> None:
     """However many features: the float64 sums are those of Python's integers."""
     x = factors(60, d, np.random.default_rng(seed))
-    bins, found = fitted(x)
+    bins, found, _ = fitted(x)
     at = on(bins, x)
     for row, error in enumerate(found.error(at)):
         code = [found.codes[name][at[name][row]] for name in found.features]
@@ -246,12 +251,29 @@ def test_a_relation_that_breaks_shows_among_many_features(features: int, least: 
         return np.asarray(x)
 
     reference = world(5000, 0.9)
-    bins, found = fitted(reference)
-    error = freeze_numeric(found.error(on(bins, reference)))
+    bins, found, own = fitted(reference)
+    itself = found.error(on(bins, reference))
+    near, away = (apart(own, itself, found.error(on(bins, world(1000, together)))) for together in (0.9, 0.0))
 
-    def counts(x: Floats) -> Any:
-        values = found.error(on(bins, x))
-        return np.bincount(error.index(values, np.zeros(len(values), bool)), minlength=error.cells)
+    assert near < 0.1
+    assert away > least
 
-    assert js_distance_log2(counts(reference), counts(world(1000, 0.9))) < 0.1
-    assert js_distance_log2(counts(reference), counts(world(1000, 0.0))) > least
+
+@pytest.mark.parametrize("n", [100, 500, 2000])
+def test_errors_of_the_baseline_are_those_of_rows_to_come(n: int) -> None:
+    """30 unrelated features, whose narrowest components are narrow by chance: the other rows' tell how far."""
+    rng = np.random.default_rng(n)
+    x, later = rng.standard_normal((n, 30)), rng.standard_normal((20_000, 30))
+    bins, found, own = fitted(x)
+    itself, window = found.error(on(bins, x)), found.error(on(bins, later))
+    by_itself, by_others = apart(itself, itself, window), apart(own, itself, window)
+
+    assert by_others < 0.6 * by_itself
+    assert by_others < 2 / np.sqrt(n)
+
+
+def apart(own: Floats, itself: Floats, window: Floats) -> float:
+    """Return how far the errors of a *window* are from the baseline's *own*, on bins frozen with them."""
+    bins = projection.freeze_errors(own, itself, 10)
+    cells = (bins.index(e, np.zeros(len(e), bool)) for e in (own, window))
+    return float(js_distance_log2(*(np.bincount(c, minlength=bins.cells)[list(bins.ordered)] for c in cells)))
