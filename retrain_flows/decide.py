@@ -10,9 +10,10 @@ else                         -> RETRAIN
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from features.window import format_span
 from monitors.report import Signal
@@ -115,13 +116,19 @@ def _cool_down_left(retrain: Retrain, situation: Situation) -> timedelta:
     return situation.last_retrain + retrain.cool_down - situation.now
 
 
+def _line(finding: Mapping[str, Any]) -> str:
+    """Return what an effect is held against: the budget of a verdict over time, or the line of a window alone."""
+    if finding.get("over_time"):
+        return f" ({finding['over_time']})"
+    return f" > {finding['threshold']:.3g}" if finding.get("threshold") is not None else ""
+
+
 def _evidence(incident: Incident) -> tuple[str, ...]:
     """Return the incident in words: what drifted, how far, in how many windows."""
     newest = incident.evidence[-1] if incident.evidence else {}
     told = [f"{incident.signal} drift in {incident.windows} window(s), last seen {incident.last_seen:%Y-%m-%d %H:%M}"]
     if {"variable", "metric", "effect"} <= newest.keys() and newest["effect"] is not None:
-        line = f" > {newest['threshold']:.3g}" if newest.get("threshold") is not None else ""
-        told.append(f"{newest['metric']}({newest['variable']}) = {newest['effect']:.3g}{line}")
+        told.append(f"{newest['metric']}({newest['variable']}) = {newest['effect']:.3g}{_line(newest)}")
     if _outside(incident):
         told.append(OUTSIDE)
     return tuple(told)

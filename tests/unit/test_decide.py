@@ -136,3 +136,13 @@ def test_a_retrain_is_never_started_against_an_obstacle(situation: Situation) ->
         assert not situation.open_quality
         assert situation.matured_rows >= RETRAIN.min_rows
         assert situation.last_retrain is None or situation.now - situation.last_retrain >= RETRAIN.cool_down
+
+
+def test_a_verdict_over_time_is_told_with_its_evidence() -> None:
+    """What the budget asked stands beside the effect, not a line that the window need not have crossed."""
+    finding = {"variable": "loss", "metric": "loss_increase", "effect": 0.12, "threshold": 0.3,
+               "over_time": "drift: evidence 903.0 of the 720 that 1 per 90d asks"}  # fmt: skip
+    told = decide(incident(evidence=[finding]), signals=Signals(), retrain=RETRAIN, situation=READY)
+
+    assert isinstance(told, Decision)
+    assert "loss_increase(loss) = 0.12 (drift: evidence 903.0 of the 720 that 1 per 90d asks)" in told.because
