@@ -20,6 +20,8 @@ from monitors.series import Measure, Tallies
 Flags = npt.NDArray[np.bool_]
 LEAST = 20
 """Reference slices without which nothing is promised: fewer say too little about memory, and pay too little."""
+KEPT = 1000
+"""Slices that a bag holds at most, the reference's always among them; the oldest of the others go first."""
 SHORT = 0.7, 0.5
 """Slices are shorter than the stream's memory where more than the first of a row's variance lies between them and more
 than the second of a slice's level is the last one's: squares of levels then come in bursts that no AR(1) explains."""
@@ -90,8 +92,10 @@ class Panel:
         log_m = np.where(reset[:, None, None], -np.inf, state.log_m)
         if state.latest is None:
             return replace(state, log_m=log_m)
-        joining = np.where(away[:, None], np.nan, state.latest)
-        return State(np.concatenate([state.bag, joining[None]]), state.level, log_m)
+        joining = np.where(away[:, None], np.nan, state.latest)[None]
+        full = len(state.bag) >= max(self.slices, KEPT)
+        later = state.bag[self.slices + 1 :] if full and len(state.bag) > self.slices else state.bag[self.slices :]
+        return State(np.concatenate([state.bag[: self.slices], later, joining]), state.level, log_m)
 
     def log_evidence(self, state: State) -> Distances:
         """Return the log of every variable's e-detector, the mean over its scores and bets: (variables,)."""
