@@ -130,7 +130,7 @@ def test_input_counts_equal_plain_numpy(
 def test_what_is_made_of_other_variables_is_counted_and_judged(
     published: tuple[Baseline, Path], runs: dict[str, run_job.Outcome]
 ) -> None:
-    """The baseline learned from its labels, and each window of all traffic tells how it is put together."""
+    """The baseline learned from its labels; each window tells how features go together and which loss to expect."""
     derived = published[0].derived
     found = [{f.signal for f in r.findings} for r in runs["stream"].reports if r.stage is Stage.INPUTS]
 
