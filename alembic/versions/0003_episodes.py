@@ -21,6 +21,7 @@ JSON = sa.JSON().with_variant(JSONB(), "postgresql")
 MOMENT = sa.DateTime(timezone=True)
 NUMBER = sa.Integer()
 CHUNK = 200
+COUNTED = ("model", "version", "segment", "stage", "window_start", "window_end", "baseline", "rows", "counts", "newest")
 
 ADDED = {
     "window_reports": [("evidence", sa.String(64)), ("signals", JSON)],
@@ -69,8 +70,8 @@ def _reports(table: Any) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _evidence(report: dict[str, Any]) -> str:
-    """Return the sha256 of the report without its findings; reports before this revision may lack `newest`."""
-    counted = {"newest": {}, **{key: value for key, value in report.items() if key != "findings"}}
+    """Return the sha256 of what was counted, not of what was made of it; older reports lack `newest`."""
+    counted = {"newest": {}, **{key: report[key] for key in COUNTED if key in report}}
     text = json.dumps(counted, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from alerts.policy import EVENTS, Alerts, Endpoint
+from registry.policy import Severity
 
 
 def endpoint(name: str = "ops", *events: str) -> Endpoint:
@@ -24,6 +25,13 @@ def test_a_type_that_never_happens_is_refused(pattern: str) -> None:
     """A misspelt type would be silence; the error lists those there are."""
     with pytest.raises(ValidationError, match=r"is no type of event; there are incident\.opened, "):
         endpoint("ops", pattern)
+
+
+def test_the_least_severity_is_one_there_is() -> None:
+    """By default everything is told."""
+    assert Severity.INFO is endpoint().min_severity
+    with pytest.raises(ValidationError, match="'info', 'warning' or 'critical'"):
+        Endpoint(name="ops", url="https://example.com", secret_env="KEY", min_severity="high")  # type: ignore[arg-type]
 
 
 def test_two_endpoints_of_one_name_are_refused() -> None:

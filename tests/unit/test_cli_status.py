@@ -117,6 +117,7 @@ def test_incidents_are_listed_with_their_decision(folder: Path) -> None:
         drift(opened)
     assert "waiting" in text(folder, "incidents")
     assert "feature: temp" in text(folder, "incidents")
+    assert "info" in text(folder, "incidents").splitlines()[2].split()
 
     with context.open(folder) as opened:
         decide(opened)

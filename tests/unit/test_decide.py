@@ -103,6 +103,36 @@ def test_without_a_trainer_nothing_is_done(retrain: Retrain | None) -> None:
     assert "no trainer is configured" in decision.because[-1]
 
 
+PROMISED = {"signal": "performance", "variable": "loss", "metric": "mean_loss_increase", "effect": 0.3,
+            "threshold": 0.2}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("promised", "outside"),
+    [([False], True), ([False, False], True), ([True], False), ([None], False), ([False, True], False),
+     ([False, None], False), ([], False)],
+)  # fmt: skip
+def test_drift_outside_the_promise_retrains_only_where_that_is_allowed(
+    promised: list[bool | None], outside: bool
+) -> None:
+    """One finding inside it will do, and one that was not asked is inside. Both the reason and the setting are told."""
+    found = incident(evidence=[{**PROMISED, "promised": p} for p in promised])
+    both = [Signals(), Signals(outside_promise=Reaction.RETRAIN)]
+    strict, free = (decide(found, signals=s, retrain=RETRAIN, situation=READY) for s in both)
+    assert isinstance(strict, Decision)
+    assert isinstance(free, Decision)
+    assert Action.RETRAIN is free.action
+    assert outside == ("outside the false-alarm promise" in free.because)
+    assert (Action.NOTHING if outside else Action.RETRAIN) is strict.action
+    assert outside == (strict.because[-1] == "signals.outside_promise is set to alert")
+
+
+def test_the_setting_for_the_promise_is_no_signal() -> None:
+    """What is ignored is signals only."""
+    signals = Signals(feature=Reaction.IGNORE, quality=Reaction.IGNORE)
+    assert frozenset({"feature", "quality"}) == signals.ignored
+
+
 def test_a_quality_fault_is_never_trained_on() -> None:
     """A broken pipeline is not drift: repair the data, however ready everything is."""
     decision = ask("quality")

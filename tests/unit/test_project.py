@@ -15,6 +15,7 @@ from features.schema import EventSchema, Kind, Task
 from features.window import UTC, Windows
 from leeway import locate
 from leeway.project import Project
+from registry.policy import IncidentPolicy, Severity
 from retrain_flows.policy import Reaction
 
 SMALL = """\
@@ -80,6 +81,22 @@ def test_defaults_are_the_event_schemas_own(tmp_path: Path) -> None:
     schema = load(tmp_path, SMALL).model().schema
 
     assert EventSchema(model="late", task=Task.BINARY, features=schema.features) == schema
+
+
+def test_incidents_are_set_for_each_model(tmp_path: Path) -> None:
+    """What is left out has its default; a rule that can never be met is refused at its line, with one that can."""
+    text = SMALL + "    incidents: {open_after: {windows: 2, of: 3}, cool_down: 7d, severity: {feature: warning}}\n"
+    found = load(tmp_path, text).model().incidents
+    assert (2, 3, 3, timedelta(days=7)) == (
+        found.open_after.windows, found.open_after.of, found.clear_after, found.cool_down,
+    )  # fmt: skip
+    assert (Severity.WARNING, Severity.CRITICAL) == (found.severity.feature, found.severity.quality)
+    assert IncidentPolicy() == load(tmp_path, SMALL).model().incidents
+
+    (problem,) = problems(tmp_path, text.replace(", of: 3", ""))
+    assert problem.endswith(
+        "models.late.incidents.open_after: 2 of 1 windows can never drift; write it like {windows: 2, of: 3}"
+    )
 
 
 @pytest.mark.parametrize(

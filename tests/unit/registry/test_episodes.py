@@ -99,6 +99,16 @@ def test_a_window_counts_in_one_incident(reg: Registry) -> None:
     assert ([3, 3, 3, 3], 1) == (days(second), second.windows)
 
 
+def test_another_versions_windows_do_not_count(reg: Registry) -> None:
+    """The retired v1 drifted on day 1; v2's first drift is one of its own three."""
+    play(reg, "D", TWO_OF_THREE)
+    make.ready(reg, "v2")
+    make.promote(reg, "v2", 1)
+    assert () == put(reg, make.window(2, version="v2"), policy=TWO_OF_THREE).opened
+    (incident,) = put(reg, make.window(3, version="v2"), policy=TWO_OF_THREE).opened
+    assert ([2, 3, 3, 3], "v2") == (days(incident), incident.version)
+
+
 COOL = IncidentPolicy(clear_after=2, cool_down=timedelta(days=3))
 
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 
 from features.errors import RegistryError
+from monitors.report import Report
 from registry import columns, ingest, migrate, moves, outbox, queries, tables
 from registry.sql import Registry
 from tests.unit.registry import make
@@ -109,6 +110,26 @@ def test_the_newest_revision_is_marked_for_old_rows(full: Registry) -> None:
         found = c.execute(sa.select(t.window_end, t.segment, t.revision, t.latest).order_by(t.id)).all()
     days = [((row.window_end - make.NOW).days, row.segment, row.revision, row.latest) for row in found]
     assert [(1, "", 1, False), (1, "", 2, True), (2, "a", 1, True)] == days
+
+
+def test_what_reports_and_incidents_are_counted_by_is_filled_in(full: Registry) -> None:
+    """0003 fills its columns from what old reports say, and gives every signal its usual severity."""
+    t, i = tables.window_reports.c, tables.incidents.c
+    full.downgrade("0002")
+    faults = [{"signal": "quality", "verdict": "drift"}, {"signal": "feature", "verdict": "not_enough_evidence"}]
+    with full.write() as c:
+        old = c.scalar(sa.select(t.report).where(t.id == 1))
+        gone = {key: value for key, value in old.items() if key != "newest"}
+        c.execute(sa.update(tables.window_reports).where(t.id == 1).values(report={**gone, "findings": faults}))
+        c.execute(sa.update(tables.incidents).values(signal="performance"))
+    full.migrate()
+    with full.read() as c:
+        found = c.execute(sa.select(t.signals, t.evidence).order_by(t.id)).all()
+        severity = c.scalars(sa.select(i.severity)).one()
+    drift = {"feature": "drift", "quality": "steady"}
+    assert [{"quality": "drift", "feature": "not_enough_evidence"}, drift, drift] == [row.signals for row in found]
+    assert Report.model_validate(old).evidence_digest == found[0].evidence
+    assert "critical" == severity
 
 
 def test_going_down_to_base_leaves_nothing(full: Registry) -> None:

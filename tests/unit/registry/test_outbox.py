@@ -9,6 +9,7 @@ import pytest
 
 from features.errors import IllegalMove, NotFound
 from registry import ingest, moves, outbox, queries
+from registry.policy import Severity
 from registry.records import Delivery
 from registry.sql import Registry
 from tests.unit.registry import make
@@ -47,6 +48,22 @@ def test_an_endpoint_is_sent_the_types_it_wants(reg: Registry) -> None:
     sent = sorted((d.endpoint, types[d.message_id]) for d in queries.deliveries(reg))
     both = [("all", "incident.opened"), ("all", "model.promoted")]
     assert [*both, ("family", "incident.opened"), ("one", "model.promoted")] == sent
+
+
+def test_an_endpoint_is_told_of_incidents_that_matter_to_it(reg: Registry) -> None:
+    """One that is too small is told when it rises, and when it is over; what is no incident is told in any case."""
+    make.champion(reg)
+    (incident,) = ingest.ingest(reg, [make.window(1)], now=make.NOW).opened
+    ingest.ingest(reg, [make.window(2, effect=0.5, threshold=0.125)], now=make.NOW)
+    moves.resolve_incident(reg, incident.id, resolution="x", actor="ann", now=make.NOW)
+    least = {"calm": Severity.CRITICAL, "ops": Severity.WARNING}
+    outbox.fan_out(reg, {"all": ["*"], "calm": ["*"], "ops": ["*"]}, least=least, now=make.NOW)
+    types = {m.id: m.type for m in queries.messages(reg)}
+    sent = {name: [types[d.message_id] for d in queries.deliveries(reg, endpoint=name)] for name in ("all", *least)}
+    rest = ["decision.made", "incident.resolved"]
+    assert ["model.promoted", "incident.opened", "incident.raised", *rest] == sent["all"]
+    assert ["model.promoted", "incident.raised", *rest] == sent["ops"]
+    assert ["model.promoted", "decision.made"] == sent["calm"]
 
 
 def test_a_message_is_fanned_out_once(reg: Registry, due: list[Delivery]) -> None:
