@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -92,6 +92,7 @@ def test_a_loss_that_falls_is_told_as_such() -> None:
     assert [("ADWIN", False)] == [(a.detector, a.risen) for a in found]
 
 
+@settings(max_examples=10, deadline=None)
 @given(cut=st.integers(1, 700))
 def test_alarms_do_not_depend_on_how_the_stream_is_cut(cut: int) -> None:
     """Any cut of the records into calls gives the alarms of one call."""
