@@ -14,7 +14,7 @@ import numpy as np
 
 from features.schema import LABEL, MULTIVARIATE, PREDICTION, Task
 from features.window import to_ms
-from monitors import allot, drift, estimate, loss, performance, quality, threshold
+from monitors import allot, drift, estimate, feed, loss, performance, route, threshold
 from monitors.baseline import Baseline
 from monitors.bins import CategoricalBins, Counts, NumericBins
 from monitors.drift import LOOK
@@ -31,6 +31,7 @@ def judge(  # noqa: PLR0913 - what identifies a window is listed, not bundled
     window_slices: int,
     start_ms: int,
     counts: Mapping[str, Sequence[int]],
+    newest: Mapping[str, Sequence[int]] | None = None,
     seen: int | None = None,
 ) -> tuple[Finding, ...]:
     """Return the findings of the window of *window_slices* slices from *start_ms* (ms since the epoch), in *segment*.
@@ -39,6 +40,8 @@ def judge(  # noqa: PLR0913 - what identifies a window is listed, not bundled
     per feature, one for the prediction and, where the baseline learned to tell, one each for how features go together
     and for the loss to expect. OUTCOMES: label, performance, and a quality finding if the label has a fault. A variable
     with a fault is not judged for drift, nor is what is made of it.
+
+    Faults are looked for in the *newest* slice too, where its counts are given: a window hides what began today.
 
     A window is described at :data:`monitors.drift.LOOK`: what it says alone promises nothing over time, which is for
     :mod:`monitors.surveillance`. Faults are judged here for good, at their share of the false-alarm budget. No metric
@@ -50,10 +53,12 @@ def judge(  # noqa: PLR0913 - what identifies a window is listed, not bundled
     known = _known(_Same(baseline), stage, segment, length=window_slices, policy=policy)
     span = window_slices * to_ms(baseline.events.windows.slide)
     inside = start_ms < to_ms(baseline.end) and start_ms + span > to_ms(baseline.start)
-    window = _Window(known, policy, counts, "; the window overlaps the baseline's own period" if inside else "")
-    found = _inputs(window) if stage is Stage.INPUTS else _outcomes(window, baseline.events.task)
     usual = _usual_slices(baseline, stage, segment, window_slices)
-    return found if seen is None or seen >= usual else tuple(_withhold(f, seen, window_slices) for f in found)
+    whole = seen is None or seen >= usual
+    note = "; the window overlaps the baseline's own period" if inside else ""
+    window = _Window(known, policy, counts, newest, note, whole)
+    found = _inputs(window) if stage is Stage.INPUTS else _outcomes(window, baseline.events.task)
+    return found if whole else tuple(_withhold(f, seen, window_slices) for f in found)
 
 
 def _usual_slices(baseline: Baseline, stage: Stage, segment: str, window_slices: int) -> int:
@@ -62,7 +67,7 @@ def _usual_slices(baseline: Baseline, stage: Stage, segment: str, window_slices:
     return len(baseline.slices(stage, segment)) * window_slices // max(span, 1)
 
 
-def _withhold(finding: Finding, seen: int, of: int) -> Finding:
+def _withhold(finding: Finding, seen: int | None, of: int) -> Finding:
     reason = f"only {seen} of the window's {of} slices have events"
     return finding.model_copy(update={"verdict": Verdict.NOT_ENOUGH, "reason": reason})
 
@@ -82,13 +87,16 @@ class _Same:
 
 @dataclass(frozen=True)
 class _Known:
-    """What a baseline says about one stage and segment, made ready once for all windows of one length."""
+    """What a baseline says about one stage and segment, made ready once for all windows of one length.
+
+    *level* is the chance of a false fault in one window.
+    """
 
     segment: str
-    quality_level: float
+    level: float
+    router: route.Known
     bins: Mapping[str, NumericBins | CategoricalBins]
     drift: Mapping[str, threshold.Reference]
-    quality: Mapping[str, quality.Reference]
     sd: float
     loss: loss.Reference | None
     estimate: estimate.Reference | None
@@ -96,12 +104,17 @@ class _Known:
 
 @dataclass(frozen=True)
 class _Window:
-    """One window beside what is known; *note* is added to the reason of each drift finding."""
+    """One window beside what is known; *note* is added to the reason of each drift finding.
+
+    *whole* says that it has events in as many slices as windows of the baseline do.
+    """
 
     known: _Known
     policy: MonitorPolicy
     counts: Mapping[str, Sequence[int]]
+    newest: Mapping[str, Sequence[int]] | None
     note: str
+    whole: bool
 
     def cells(self, variable: str) -> Counts:
         """Return the variable's counts; nothing counted is zeros."""
@@ -118,12 +131,13 @@ def _known(same: _Same, stage: Stage, segment: str, *, length: int, policy: Moni
     slices = {name: baseline.counts(stage, name, segment) for name in names}
     slices = {name: s if len(s) else np.zeros((0, bins[name].cells), np.int64) for name, s in slices.items()}
     sd = performance.label_sd(baseline.bins)
+    level = allot.quality_level(baseline, policy, segment) * len(sent)
     return _Known(
         segment,
-        allot.quality_level(baseline, policy, segment),
+        level,
+        route.known({n: bins[n] for n in sent}, {n: slices[n] for n in sent}, length=length, level=level),
         bins,
         {n: threshold.reference(s, threshold.compared(bins[n]), length=length, level=LOOK) for n, s in slices.items()},
-        {n: quality.Reference(bins[n], slices[n].sum(axis=0), threshold.runs(slices[n], length)) for n in sent},
         sd,
         None if inputs else _loss(baseline, segment, length, sd),
         estimate.reference(baseline, segment, length, sd=sd) if inputs else None,
@@ -138,20 +152,20 @@ def _loss(baseline: Baseline, segment: str, length: int, sd: float) -> loss.Refe
 
 
 def _inputs(window: _Window) -> tuple[Finding, ...]:
-    found = {name: _fault(window, name) for name in window.known.quality}
-    faults = [f for f in found.values() if f is not None]
+    faults = _faults(window)
     judged = [
-        _drift(window, Signal.PREDICTION if name == PREDICTION else Signal.FEATURE, name, _because(fault))
-        for name, fault in found.items()
+        _drift(window, Signal.PREDICTION if name == PREDICTION else Signal.FEATURE, name, _because(faults.get(name)))
+        for name in window.known.router.quality
     ]
-    return (*(faults or [_no_fault(window)]), *judged, *_derived(window, faults))
+    told = list(faults.values())
+    return (*(told or [_no_fault(window)]), *judged, *_derived(window, told))
 
 
 def _derived(window: _Window, faults: Sequence[Finding]) -> Iterator[Finding]:
     """Yield the findings on what is made of other variables: none of it is judged where one of those has a fault."""
     known = window.known
     if MULTIVARIATE in known.bins:
-        broken = next((f for f in faults if f.variable != PREDICTION), None)
+        broken = next((f for f in faults if f.variable not in (PREDICTION, "*")), None)
         yield _drift(window, Signal.MULTIVARIATE, MULTIVARIATE, _because(broken))
     if known.estimate:
         withheld = _because(faults[0] if faults else None) or _unseen(known)
@@ -160,27 +174,31 @@ def _derived(window: _Window, faults: Sequence[Finding]) -> Iterator[Finding]:
 
 
 def _outcomes(window: _Window, task: Task) -> tuple[Finding, ...]:
-    fault = _fault(window, LABEL)
-    label = _drift(window, Signal.LABEL, LABEL, _because(fault))
+    faults = _faults(window)
+    label = _drift(window, Signal.LABEL, LABEL, _because(faults.get(LABEL)))
     assert window.known.loss is not None  # made ready for this stage
     nothing = {"coverage": [0, 0], "loss": [0, 0], "scores": [0] * 2 * performance.GRID}
     counts = {**nothing, **window.counts}
     lost = loss.finding(task, window.known.loss, counts, window.policy, level=LOOK,
                         sd=window.known.sd)  # fmt: skip
-    return (*([fault] if fault else []), label, lost)
+    return (*faults.values(), label, lost)
 
 
-def _fault(window: _Window, name: str) -> Finding | None:
-    return quality.finding(name, window.known.quality[name], window.cells(name), window.policy,
-                           window.known.quality_level)  # fmt: skip
+def _faults(window: _Window) -> dict[str, Finding]:
+    """Return a finding for each variable with a fault; ``*`` is the feed as a whole, which only all traffic tells."""
+    router = window.known.router
+    rows = int(window.cells(PREDICTION).sum()) if PREDICTION in router.quality else None
+    fed = feed.Feed(rows=rows or None if window.whole and not window.known.segment else None)
+    found = route.route(router, window.counts, window.policy, window.known.level, newest=window.newest, rows=fed)
+    return route.findings(found, router, window.counts)
 
 
 def _no_fault(window: _Window) -> Finding:
     """Return the one finding that says no variable has a fault, or that there are too few rows to say so."""
     n = int(window.cells(PREDICTION).sum())
-    base = int(window.known.quality[PREDICTION].total.sum())
+    base = int(window.known.router.quality[PREDICTION].total.sum())
     few = _too_few(window, n, base)
-    reason = few or f"no fault in any of {len(window.known.quality)} variables"
+    reason = few or f"no fault in any of {len(window.known.router.quality)} variables"
     verdict = Verdict.NOT_ENOUGH if few else Verdict.STEADY
     return Finding(signal=Signal.QUALITY, variable="*", verdict=verdict, metric="faults", effect=None if few else 0.0,
                    n=n, baseline_n=base, reason=reason)  # fmt: skip

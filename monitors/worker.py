@@ -174,12 +174,12 @@ def report_line(spec: Spec, stage: Stage, version: str, segment: str, start: dat
         msg = f"the baseline of {version} was there when its events were counted and is gone now"
         raise errors.EngineError(msg, hint="published baselines must not be removed while a job runs")
     cells, plan = unpack(packed), profiles.layout(spec.schema, baseline.frozen, stage)
-    counts = plan.row(cells.window)
+    counts, newest = plan.row(cells.window), plan.row(cells.newest)
     windows = spec.schema.windows
     rows = sum(counts[PREDICTION]) if stage is Stage.INPUTS else sum(counts["coverage"])
     findings = verdict.judge(
         baseline, spec.policy, stage=stage, segment=segment, window_slices=windows.slices, start_ms=to_ms(start),
-        counts=counts, seen=cells.slices,
+        counts=counts, newest=newest, seen=cells.slices,
     )  # fmt: skip
     report = Report(
         model=spec.schema.model,
@@ -191,7 +191,7 @@ def report_line(spec: Spec, stage: Stage, version: str, segment: str, start: dat
         baseline=_digest_of(str(Path(spec.baselines, f"{version}.json"))),
         rows=rows,
         counts=counts,
-        newest=plan.row(cells.newest),
+        newest=newest,
         findings=findings,
     )
     return canonical(report)

@@ -76,7 +76,7 @@ def reports(known: Baseline, rows: list[Rows], policy: MonitorPolicy = POLICY) -
         end = known.end + DAY * (day + 1)
         begin = end - DAY * length
         found = verdict.judge(known, policy, stage=Stage.INPUTS, segment="", window_slices=length,
-                              start_ms=to_ms(begin), counts=total)  # fmt: skip
+                              start_ms=to_ms(begin), counts=total, newest=counts[day])  # fmt: skip
         yield Report(model="m", version="v1", stage=Stage.INPUTS, window_start=begin, window_end=end,
                      baseline=known.digest, rows=sum(total["x"]), counts=total, newest=counts[day],
                      findings=found)  # fmt: skip

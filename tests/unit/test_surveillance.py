@@ -139,3 +139,19 @@ def test_a_series_that_remembers_is_ranked_on_merged_slices() -> None:
     assert 1 == groups["y"].stride
     assert groups["x"].stride > 1
     assert not any(groups["x"].panel.doubts)
+
+
+def test_a_fault_is_told_on_its_first_day_though_the_window_is_long() -> None:
+    """Another unit from day 10 on, in windows of 7 days: the newest slice gives it away, and no drift is told of x."""
+
+    def fahrenheit(day: int, rows: dict[str, np.ndarray]) -> None:
+        if day >= 10:
+            rows["x"] = rows["x"] * 1.8 + 32
+
+    found = judged(known(length=7), 20, fahrenheit)
+    faults = [
+        i for i, r in enumerate(found) if any(f.signal is Signal.QUALITY and f.variable == "x" for f in r.findings)
+    ]
+
+    assert 10 - 6 == faults[0]
+    assert Verdict.DRIFT not in {of(r, "x").verdict for r in found}
