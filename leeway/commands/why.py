@@ -1,0 +1,144 @@
+"""`leeway why`: what an incident is about, for somebody whom it woke, and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from leeway import context, show
+from leeway.commands.status import AsJson
+from monitors.account import Account, Moved, leaning
+from monitors.movement import Movement
+from monitors.report import Finding, Signal
+from registry import accounts
+from registry.accounts import Explained
+from registry.records import Incident
+
+ALL = "all traffic"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to *app*."""
+    app.command()(why)
+
+
+def why(
+    ctx: typer.Context,
+    incident: Annotated[int, typer.Argument(help="Its number, as `leeway incidents` lists it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Explain an incident: which variables moved, how, in whom, how sure that is, and what it costs.
+
+    Of its newest window of drift, and of its first.
+    """
+    with context.open(ctx.obj) as opened:
+        policies = {name: model.monitor for name, model in opened.project.models.items()}
+        told = accounts.explain(opened.registry, incident, policies)
+    if as_json:
+        show.as_json(told)
+        return
+    _head(told)
+    _window("Newest window", told.newest, told.incident)
+    if told.first.end != told.newest.end:
+        _window("First window", told.first, told.incident)
+
+
+def _head(told: Explained) -> None:
+    incident, decision = told.incident, told.decision
+    late = f", corrected by late data {incident.corrections} times" if incident.corrections else ""
+    decided = f"{decision.action.value}: {'; '.join(decision.because)}" if decision else None
+    rows = [
+        ("severity", incident.severity.value),
+        ("state", incident.state.value + (f": {incident.resolution}" if incident.resolution else "")),
+        ("windows", f"{incident.windows} that drifted{late}"),
+        ("since", incident.since),
+        ("last seen", incident.last_seen),
+        ("decision", decided or f"waiting{': ' + incident.pending if incident.pending else ''}"),
+    ]
+    _pairs(f"Incident {incident.id}: {incident.signal} of {incident.model} {incident.version}", rows)
+
+
+def _window(name: str, told: Account, incident: Incident) -> None:
+    """Print one window: what drifted of the incident's own signal, and what drifted beside it."""
+    span = f"{show.cell(told.start)} to {show.cell(told.end)}"
+    show.note(f"[bold]{name}, {span}[/]\n")
+    own, beside = told.of(incident.signal), told.beside(incident.signal)
+    if not own:
+        show.note("Late data took the drift out of it.")
+    for moved in own:
+        _pairs(_title(moved), _rows(moved, told.end))
+    if beside:
+        columns = ("beside it", "signal", "in", "effect", "how it moved", "since")
+        show.table("", columns, [_beside(moved) for moved in beside])
+        show.note("")
+
+
+def _pairs(title: str, rows: Iterable[tuple[str, object]]) -> None:
+    """Print what is told of one thing, a line each; what is nothing is left out."""
+    grid = Table.grid(padding=(0, 2))
+    for name, value in rows:
+        if value not in (None, ""):
+            grid.add_row(f"[dim]{name}[/]", show.cell(value))
+    show.note(escape(title))
+    show.out.print(grid)
+    show.note("")
+
+
+def _title(moved: Moved) -> str:
+    known = f", {moved.importance:.0%} of what matters, no. {moved.place}" if moved.importance is not None else ""
+    return f"{moved.finding.variable} in {_where(moved)}{known}"
+
+
+def _beside(moved: Moved) -> list[object]:
+    finding, since = moved.finding, moved.alarm.end if moved.alarm else None
+    movement = Movement(moved.movement.direction, moved.movement.parts[:1])
+    how = _how(replace(moved, movement=movement, levels=dict(list(moved.levels.items())[:1])))
+    return [finding.variable, finding.signal.value, _where(moved), _effect(finding), how, since]
+
+
+def _rows(moved: Moved, end: datetime) -> Iterator[tuple[str, object]]:
+    """Yield what is told of one variable, in the window that ended at *end*, by name."""
+    finding = moved.finding
+    yield "effect", f"{_effect(finding)} {finding.metric}; {_lines(moved)}"
+    yield "moved", _how(moved)
+    yield "mix", "; ".join(leaning(split) for split in moved.splits)
+    if len(moved.places) > 1:
+        yield "in", ", ".join(f"{p.segment or ALL} {_figure(p.effect)}" for p in moved.places)
+    yield "how sure", moved.promise
+    if finding.share is not None:
+        yield "cost", f"{finding.share:.1%} of the false-alarm budget"
+    if moved.alarm and moved.alarm.end < end:
+        yield "since", moved.alarm.end
+        yield "now", finding.over_time
+
+
+def _lines(moved: Moved) -> str:
+    """Return what the effect had to cross, and what the window would say by itself."""
+    finding = moved.finding
+    worth = "" if moved.least is None else f"worth telling from {moved.least:g}; "
+    alone = "fault" if finding.signal is Signal.QUALITY else (finding.alone or finding.verdict).value.replace("_", " ")
+    return f"{worth}the window alone says {alone}, its line is {_figure(finding.threshold)}"
+
+
+def _how(moved: Moved) -> str:
+    levels = ", ".join(f"{name} {before:.3f} -> {now:.3f}" for name, (before, now) in moved.levels.items())
+    return str(moved.movement) or levels or "no single part of its range by much"
+
+
+def _effect(finding: Finding) -> str:
+    low_high = "" if finding.interval is None else " [" + ", ".join(map(_figure, finding.interval)) + "]"
+    return _figure(finding.effect) + low_high
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _where(moved: Moved) -> str:
+    return moved.segment or ALL
