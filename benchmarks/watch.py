@@ -1,0 +1,162 @@
+"""What Leeway makes of a stream: its baseline, its evidence slice by slice, and the alarms of panels of any size.
+
+Evidence that was never reset is worked out once, by the panels that ship; how a panel's alarms reset it follows from
+that. So one stream of many features is as many panels of one, and some panels of twenty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.streams import Stream
+from features.schema import PREDICTION, EventSchema, Kind, Task
+from features.window import Windows, from_ms
+from monitors import outlook
+from monitors.baseline import Baseline, Slice
+from monitors.bins import Bins, CategoricalBins, Counts, NumericBins, freeze_numeric
+from monitors.policy import MonitorPolicy
+from monitors.report import Signal, Stage
+from monitors.surveillance import Group
+
+DAY = 86_400_000
+MONDAY = 4 * DAY
+"""Slice 0 is a Monday's: a stream that knows the weekday, and starts at a multiple of seven, keeps to it."""
+ENOUGH = 3_000
+"""Rows from which bins are frozen: as many again would not move them."""
+TOP = MonitorPolicy().top
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What one panel saw of its *variables* (numbers of features): the bets *e* (looks, variables, bets) paid.
+
+    A look is at *stride* slices together.
+    """
+
+    variables: npt.NDArray[np.int64]
+    stride: int
+    e: npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Counted:
+    """A stream on the bins that its baseline froze: *later* is the counts, (slices, cells) each, by feature."""
+
+    baseline: Baseline
+    later: dict[str, Counts]
+    first: int
+
+    @property
+    def slices(self) -> int:
+        """How many later slices there are."""
+        return len(next(iter(self.later.values())))
+
+
+def counted(stream: Stream, reference: int, first: int = 0) -> Counted:
+    """Return *stream* on a baseline of its slices from *first* on, as many as *reference*, and what came after it."""
+    names = [f"x{i}" for i in range(stream.counts.shape[1])]
+    kept = slice(first, first + reference)
+    bins: dict[str, Bins] = {PREDICTION: NumericBins(edges=(0.0, 1.0))}
+    counts: dict[str, Counts] = {PREDICTION: np.tile([100, 0, 0, 0, 0, 0, 0], (len(stream.counts), 1))}
+    for i, name in enumerate(names):
+        values = stream.values if stream.values.ndim == 1 else stream.values[i]
+        total = stream.counts[kept, i].sum(axis=0)
+        bins[name], cells = _categories(total) if stream.categorical else _numbers(values, total)
+        onto = np.zeros((len(cells), bins[name].cells))
+        onto[np.arange(len(cells)), cells] = 1
+        counts[name] = (stream.counts[:, i] @ onto).astype(np.int64)
+    kind = Kind.CATEGORICAL if stream.categorical else Kind.NUMERIC
+    baseline = Baseline(
+        events=EventSchema(model="m", task=Task.BINARY, features=dict.fromkeys(names, kind), windows=ONE_DAY),
+        version="v1", start=_at(first), end=_at(first + reference), rows=int(stream.counts[kept].sum()), bins=bins,
+        inputs=tuple(Slice(start=MONDAY + DAY * k, counts={v: c[k].tolist() for v, c in counts.items()})
+                     for k in range(first, first + reference)),
+    )  # fmt: skip
+    return Counted(baseline, {v: c[first + reference :] for v, c in counts.items()}, first + reference)
+
+
+ONE_DAY = Windows(size=timedelta(days=1), slide=timedelta(days=1))
+
+
+def _at(day: int) -> datetime:
+    return from_ms(MONDAY + DAY * day)
+
+
+def _numbers(values: Floats, total: Counts) -> tuple[NumericBins, npt.NDArray[np.int64]]:
+    few = np.where(total > 0, np.maximum(1, total * min(1.0, ENOUGH / total.sum())), 0).astype(np.int64)
+    bins = freeze_numeric(np.repeat(values, few))
+    return bins, bins.index(values, np.zeros(len(values), bool))
+
+
+def _categories(total: Counts) -> tuple[CategoricalBins, npt.NDArray[np.int64]]:
+    ranked = [str(c) for c in np.argsort(-total, kind="stable") if total[c]]
+    bins = CategoricalBins(categories=tuple(ranked[:TOP]), others=tuple(ranked[TOP:]))
+    return bins, bins.index(np.arange(len(total)).astype(str).astype(object))
+
+
+def evidence(seen: Counted) -> list[Evidence]:
+    """Return what the baseline's panels of features saw of the later slices; nothing of what they promise nothing."""
+    known = outlook.outlook(seen.baseline, MonitorPolicy(), Stage.INPUTS)
+    groups = [g for g in known.groups if g.signal is Signal.FEATURE and g.panel.promised.all()]
+    return [_evidence(group, seen) for group in groups]
+
+
+def _evidence(group: Group, seen: Counted) -> Evidence:
+    names = group.panel.names
+    starts, merged = _merged({v: seen.later[v] for v in names}, seen.first, group.stride)
+    state = group.panel.start()
+    fresh, known = state.log_m, len(state.bag)
+    bag = np.concatenate([state.bag, np.empty((len(starts), *state.bag.shape[1:]))])
+    e = np.empty((len(starts), len(names), fresh[0].size), np.float32)
+    for k, at in enumerate(starts):
+        state = group.panel.look(
+            replace(state, bag=bag[: known + k], log_m=fresh), at, {v: c[k] for v, c in merged.items()}
+        )
+        bag[known + k] = state.latest
+        e[k] = np.exp(state.log_m).reshape(len(names), -1)
+    return Evidence(np.array([int(v[1:]) for v in names]), group.stride, e)
+
+
+def _merged(later: dict[str, Counts], first: int, stride: int) -> tuple[list[int], dict[str, Counts]]:
+    """Return the starts (ms) and sums of the whole stretches of *stride* slices, which are aligned to the epoch."""
+    days = MONDAY // DAY + first + np.arange(len(next(iter(later.values()))))
+    skip = int(-days[0] % stride)
+    looks = (len(days) - skip) // stride
+    kept = slice(skip, skip + looks * stride)
+    sums = {v: c[kept].reshape(looks, stride, -1).sum(axis=1) for v, c in later.items()}
+    return (DAY * days[kept][::stride]).tolist(), sums
+
+
+def alarms(
+    found: Sequence[Evidence], features: int, size: int, budget: float
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return how often each panel of *size* neighbouring *features* alarms, and how many of its features are promised.
+
+    A panel's variables weigh the same, promised or not; those of one stride are summed, and alarm and are reset
+    together, at *budget* slices.
+    """
+    hits, promised = np.zeros(features // size, np.int64), np.zeros(features // size, np.int64)
+    for part in found:
+        panel = part.variables // size
+        promised += np.bincount(panel, minlength=len(hits))
+        for fired in _fired(part, panel, len(hits), size, budget / part.stride):
+            hits += fired
+    return hits, promised
+
+
+def _fired(
+    part: Evidence, panel: npt.NDArray[np.int64], panels: int, size: int, needed: float
+) -> Iterator[npt.NDArray[np.bool_]]:
+    m = np.zeros(part.e.shape[1:])
+    for e in part.e:
+        m = e * (m + 1)
+        fired = np.bincount(panel, weights=m.mean(axis=1), minlength=panels) >= needed * size
+        m[fired[panel]] = 0
+        yield fired
