@@ -7,13 +7,13 @@ dropped at any time, and a correction of an earlier slice is a replay, which may
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 
-from monitors import surveillance
+from monitors import repeats, surveillance
 from monitors.baseline import Baseline
 from monitors.outlook import outlook
 from monitors.policy import MonitorPolicy
@@ -51,7 +51,7 @@ class Judges:
     def judged(self, c: sa.Connection, reports: Iterable[Report]) -> list[Report]:
         """Return *reports* with their verdicts, and every stored report whose verdict changes because of them."""
         series: dict[Series, list[Report]] = defaultdict(list)
-        for report in sorted(reports, key=lambda r: r.window_end):
+        for report in sorted(self._counted_twice(c, list(reports)), key=lambda r: r.window_end):
             series[report.model, report.version, report.segment, report.stage].append(report)
         return [judged for key, new in series.items() for judged in self._judge(c, key, new)]
 
@@ -85,6 +85,25 @@ class Judges:
 
     def _digest(self, model: str) -> str:
         return digest(self._policies[model])
+
+    def _counted_twice(self, c: sa.Connection, reports: list[Report]) -> Iterator[Report]:
+        """Yield the reports; outcomes also tell how many of the window's predictions were delivered again.
+
+        Inputs count every delivery, outcomes each id once: the difference was repeated.
+        """
+        here = {_moment(r): r.rows for r in reports if r.stage is Stage.INPUTS and not r.segment}
+        for report in reports:
+            known = self._known_version(c, report) if report.stage is Stage.OUTCOMES and not report.segment else None
+            if known is None:
+                yield report
+                continue
+            rows = here.get(_moment(report)) or _input_rows(c, report)
+            yield repeats.told(known, self._policies[report.model], report, rows)
+
+    def _known_version(self, c: sa.Connection, report: Report) -> Baseline | None:
+        t = tables.baselines.c
+        digest = c.scalar(sa.select(t.digest).where(t.model == report.model, t.version == report.version))
+        return self._baseline(c, digest) if digest and report.model in self._policies else None
 
     def _go_on(self, key: Series, known: Outlook, memory: Memory, reports: list[Report]) -> list[Report]:
         judged = []
@@ -128,6 +147,16 @@ def _series(c: sa.Connection, model: str) -> list[Series]:
     columns = _T.model, _T.version, _T.segment, _T.stage
     found = c.execute(sa.select(*columns).where(_T.model == model).distinct().order_by(*columns))
     return [(row.model, row.version, row.segment, Stage(row.stage)) for row in found]
+
+
+def _moment(report: Report) -> tuple[str, str, datetime]:
+    return report.model, report.version, report.window_end
+
+
+def _input_rows(c: sa.Connection, report: Report) -> int:
+    """Return the rows of all traffic's inputs on record for *report*'s window, 0 if there are none."""
+    mine = _of((report.model, report.version, "", Stage.INPUTS))
+    return c.scalar(sa.select(_T.rows).where(mine, _T.window_end == report.window_end)) or 0
 
 
 def _newest(c: sa.Connection, key: Series) -> str | None:

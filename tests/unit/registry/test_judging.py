@@ -136,3 +136,22 @@ def test_a_model_without_policy_is_left_alone(watched: Registry, raw: list[Repor
     put(watched, raw, Judges({}))
 
     assert raw == stored(watched)
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_rows_delivered_again_are_a_fault_of_the_feed(watched: Registry, raw: list[Report], together: bool) -> None:
+    """Inputs count each delivery, outcomes each id: a tenth more is told with the outcomes, a hundredth is not."""
+    inputs, judges = raw[:2], Judges({"m": POLICY})
+    outcomes = [
+        r.model_copy(
+            update={"stage": Stage.OUTCOMES, "rows": n, "counts": {"coverage": [n, 0]}, "newest": {}, "findings": ()}
+        )
+        for r, n in zip(inputs, (540, 594), strict=True)
+    ]
+    for batch in ([*inputs, *outcomes],) if together else (inputs, outcomes):
+        put(watched, batch, judges)
+    found = [r.findings for r in stored(watched) if r.stage is Stage.OUTCOMES]
+
+    assert ["repeated_share"] == [f.metric for findings in found for f in findings]
+    assert (0.1, Verdict.DRIFT, Signal.QUALITY) == (found[0][0].effect, found[0][0].verdict, found[0][0].signal)
+    assert ([], 4) == judging.recheck(watched, "m", POLICY)
