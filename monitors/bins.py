@@ -66,8 +66,12 @@ class NumericBins(BaseModel):
         return (2 * low - high, low, *middles, high, 2 * high - low)
 
     def is_narrow(self, cell: int) -> bool:
-        """Say whether bin *cell* lies between others or holds a single value: values in it are nearly the same."""
-        return 0 < cell < self.body - 1 or bool(self.edges[cell + 1] == np.nextafter(self.edges[cell], np.inf))
+        """Say whether values in *cell* are nearly the same: it holds a single one, or lies between others in sd / 2.
+
+        A gap in the values makes an inner bin wide: a week of weather fits in it.
+        """
+        low, high = self.edges[cell], self.edges[cell + 1]
+        return bool(high == np.nextafter(low, np.inf)) or (0 < cell < self.body - 1 and high - low <= self.sd / 2)
 
     def index(self, values: npt.NDArray[np.float64], missing: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
         """Return the cell of each value; *missing* marks nulls (a NaN that is not null is non-finite)."""
