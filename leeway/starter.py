@@ -33,6 +33,9 @@ _TAIL = """\
     segments: []  # categorical features to watch value by value{example}
     windows: {size: 7d, slide: 1d}  # a window of the last 7 days, every day
     # baseline: {start: 2013-01-01, end: 2013-03-01}  # the period that windows are compared with
+    monitor:
+      false_alarms: 1 per 90 days  # the one number that is promised; `leeway replay` shows what another would have done
+    # incidents: {open_after: {windows: 2, of: 3}}  # by default each window that drifts opens one, or goes to it
     # retrain:  # without it Leeway only watches
     #   trainer: trainers:static  # trainers.py beside this file; static() returns an unfitted scikit-learn model
     #   window: 90d  # how far back training data reach

@@ -112,7 +112,8 @@ def _store(c: sa.Connection, report: Report, now: datetime) -> _Stored | None:
     if newest is not None and newest.digest == digest:
         return None
     revision = 1 + (newest.revision if newest else 0)
-    rows.update(c, tables.window_reports, window, latest=False)
+    if newest is not None:
+        rows.update(c, tables.window_reports, window, latest=False)
     said = report.model_dump(include={"model", "version", "segment", "stage", "window_start", "window_end", "rows"})
     rows.insert(c, tables.window_reports, **said, verdict=report.verdict, digest=digest, revision=revision, latest=True,
                 evidence=report.evidence_digest, signals=told, report=report.model_dump(mode="json"),

@@ -263,7 +263,8 @@ def test_the_api_says_what_the_pages_say(reg: Registry) -> None:
     assert ("late", "v1", "drift") == (about["model"], about["champion"]["version"], about["inputs"]["verdict"])
     assert ["2024-01-08T00:00:00Z", "2024-01-09T00:00:00Z"] == [c["end"] for c in shown["timeline"]["columns"]]
     assert [[60, 40], [50, 50]] == [s["counts"] for s in window["distribution"]["samples"]]
-    assert ["feature"] == [i["incident"]["signal"] for i in seen.get("/api/models/late/incidents").json()]
+    (incident,) = seen.get("/api/models/late/incidents").json()
+    assert ("feature", "info") == (incident["incident"]["signal"], incident["incident"]["severity"])
     assert [] == seen.get("/api/models/late/runs").json()
 
 

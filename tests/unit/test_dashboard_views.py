@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from dashboards import views
+from dashboards.pages import templates
 from dashboards.timeline import Address
 from monitors.report import Stage
+from registry.policy import Severity
 from registry.records import Action, Check, CheckResult, Decision, Incident, IncidentState, RetrainRun, RunState
 
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
@@ -57,6 +59,18 @@ def test_evidence_leads_to_its_window() -> None:
 
     assert Address("v1", Stage.INPUTS, START + 7 * DAY, "origin=JFK") == shown.window
     assert ("temp", 0.2, 0.1, "0.2 exceeds 0.1") == (shown.variable, shown.effect, shown.threshold, shown.reason)
+
+
+@pytest.mark.parametrize("severity", Severity)
+@pytest.mark.parametrize("corrections", [0, 2])
+def test_an_incident_shows_how_bad_it_is(severity: Severity, corrections: int) -> None:
+    """As a word with a shape, not as a colour alone; and whether late data have corrected it."""
+    view = views.incident(incident(severity=severity, corrections=corrections), None)
+    macros = templates.get_template("macros.html").make_module({"views": [view]})
+    shown = macros.incidents("m", [view])  # type: ignore[attr-defined]
+
+    assert f'<span class="badge {severity.value}"><svg' in shown
+    assert bool(corrections) is ("corrected by late data" in shown)
 
 
 @pytest.mark.parametrize(
