@@ -50,8 +50,10 @@ lock: $(READY)  ## compile the hashed locks anew from pyproject.toml
 	  --custom-compile-command 'make lock' -o requirements/bootstrap.txt
 	$(BIN)/uv pip compile pyproject.toml --all-extras --python-version 3.11 --generate-hashes --no-strip-extras --quiet \
 	  --custom-compile-command 'make lock' -o $(LOCK)
+	for peer in nannyml tfdv; do $(BIN)/uv pip compile requirements/$$peer.in --override requirements/$$peer.override \
+	  --python-version 3.11 --generate-hashes --no-emit-index-url --quiet -o requirements/$$peer.txt; done
 
 clean:  ## remove the virtual environment and what examples have written
-	rm -rf $(VENV) examples/*/.leeway examples/*/events
+	rm -rf $(VENV) $(VENV)-nannyml $(VENV)-tfdv examples/*/.leeway examples/*/events
 
 .PHONY: help setup demo demo-dashboard test test-fast check bench browser lock clean
