@@ -21,6 +21,8 @@ from monitors.distance import Distances
 from monitors.report import Finding, Report, Signal, Verdict
 from monitors.series import add
 
+EARLY = 10
+"""A drift that is found within so many slices of a version's first began with it: nothing drifted in between."""
 CEILING = 1e12
 """Evidence is told up to here."""
 
@@ -77,10 +79,14 @@ class Held:
 
 @dataclass(frozen=True, eq=False)
 class Memory:
-    """The state of an outlook after some reports: what each group holds, in order, and a course a variable."""
+    """The state of an outlook after some reports: what each group holds, in order, and a course a variable.
+
+    *first* (ms) is where the first slice that was judged starts.
+    """
 
     held: tuple[Held, ...]
     courses: Mapping[tuple[Signal, str], Course] = field(default_factory=dict)
+    first: int | None = None
 
 
 def start(outlook: Outlook) -> Memory:
@@ -101,13 +107,14 @@ def judge(outlook: Outlook, memory: Memory, report: Report) -> tuple[Memory, Rep
         return memory, report
     findings = {(f.signal, f.variable): f for f in report.findings}
     held, courses = [], dict(memory.courses)
+    first = start_ms if memory.first is None else memory.first
     for group, before in zip(outlook.groups, memory.held, strict=True):
-        now = _Look(outlook, group, start_ms, {v: findings.get((group.signal, v)) for v in group.panel.names})
+        now = _Look(outlook, group, start_ms, first, {v: findings.get((group.signal, v)) for v in group.panel.names})
         after, told = now.judge(before, report.newest, courses)
         held.append(after)
         findings |= {(group.signal, f.variable): f for f in told}
     judged = tuple(findings[f.signal, f.variable] for f in report.findings)
-    return Memory(tuple(held), courses), report.model_copy(update={"findings": judged})
+    return Memory(tuple(held), courses, first), report.model_copy(update={"findings": judged})
 
 
 def judge_all(outlook: Outlook, reports: Iterable[Report]) -> Iterator[Report]:
@@ -132,6 +139,7 @@ class _Look:
     outlook: Outlook
     group: Group
     start: int
+    first: int
     found: Mapping[str, Finding | None]
 
     def judge(
@@ -221,7 +229,7 @@ class _Look:
     def _words(self, finding: Finding, course: Course, given: float, doubt: str) -> str:
         evidence = f"evidence {given:,.1f} of the {self.group.needed:,.0f} that {self.outlook.promise} asks"
         if course.away == self.start:
-            return f"drift: {evidence}" if course.promised else self._outside(doubt)
+            return self._early() + (f"drift: {evidence}" if course.promised else self._outside(doubt))
         if course.away is not None:
             return (
                 "drift goes on" if course.calm == 0 else f"within its line for {course.calm} of {self.outlook.window}"
@@ -229,6 +237,10 @@ class _Look:
         if doubt:
             return f"no promise can be made: {doubt}"
         return evidence if finding.verdict is not Verdict.DRIFT else f"beyond its line, but {evidence}"
+
+    def _early(self) -> str:
+        age = (self.start - self.first) // self.outlook.slide
+        return "from its first slices on, as training-serving skew would be: " if age < EARLY else ""
 
     def _outside(self, doubt: str) -> str:
         run = f"beyond its line in {self.outlook.window} windows in a row"

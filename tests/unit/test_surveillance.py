@@ -155,3 +155,17 @@ def test_a_fault_is_told_on_its_first_day_though_the_window_is_long() -> None:
 
     assert 10 - 6 == faults[0]
     assert Verdict.DRIFT not in {of(r, "x").verdict for r in found}
+
+
+def test_a_difference_from_the_first_slices_on_is_told_as_what_it_may_be() -> None:
+    """Served on other data than it was trained on: not a drift, as there was no time before it."""
+
+    def told(since: int) -> str:
+        return next(
+            of(r, "x").over_time
+            for r in judged(known(), 60, shift("x", 0.9, since))
+            if of(r, "x").verdict is Verdict.DRIFT
+        )
+
+    assert told(0).startswith("from its first slices on, as training-serving skew would be: drift")
+    assert told(30).startswith("drift: evidence")
