@@ -5,7 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from dashboards import reads, views
-from dashboards.pages import Moment, Reg, Where
+from dashboards.explained import IncidentPage
+from dashboards.pages import Moment, Policies, Reg, Where
 
 router = APIRouter(prefix="/api", tags=["models"])
 
@@ -27,6 +28,12 @@ def incidents(reg: Reg, model: str) -> tuple[views.IncidentView, ...]:
     """All incidents of a model with their decisions: those that go on first, then newest first."""
     reads.summary(reg, model)
     return reads.incidents(reg, model)
+
+
+@router.get("/models/{model}/incidents/{number}")
+def incident(reg: Reg, model: str, number: int, known: Policies, until: Moment = None) -> IncidentPage:
+    """One incident: the accounts of its first and newest window, and evidence and verdicts of windows up to `until`."""
+    return reads.incident(reg, model, number, until=until, policies=known)
 
 
 @router.get("/models/{model}/runs")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import gzip
 import http
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from fastapi import FastAPI, Request
@@ -18,6 +18,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from dashboards import api, pages, security
 from features import errors
+from monitors.policy import MonitorPolicy
 from registry.sql import Registry
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "[")
@@ -25,14 +26,22 @@ LOOPBACK: Final = ("localhost", "127.0.0.1", "[")
 _CACHED: Final = "max-age=86400"
 
 
-def create(registry: Registry, *, password: str | None, hosts: Sequence[str] = LOOPBACK) -> FastAPI:
+def create(
+    registry: Registry,
+    *,
+    password: str | None,
+    hosts: Sequence[str] = LOOPBACK,
+    policies: Mapping[str, MonitorPolicy] | None = None,
+) -> FastAPI:
     """Return the dashboard of *registry*, which it only reads.
 
     *password* is asked of every request (None: of none). *hosts* are the names that it answers to, so that a page
-    elsewhere cannot reach it through a name of its own (DNS rebinding); ``*`` is any.
+    elsewhere cannot reach it through a name of its own (DNS rebinding); ``*`` is any. *policies* by model tell what
+    effect is worth telling.
     """
     app = FastAPI(title="Leeway", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
     app.state.registry = registry
+    app.state.policies = policies or {}
     app.include_router(pages.router)
     app.include_router(api.router)
     app.add_api_route("/static/plotly.min.js", plotly_script, include_in_schema=False)

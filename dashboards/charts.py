@@ -6,9 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dashboards.compare import Distribution
+from dashboards.explained import Trace
 from dashboards.series import Line
 from dashboards.timeline import Address
-from registry.records import Promotion
+from registry.records import Incident, Promotion
+
+LOWEST = 1e-4
+"""Evidence below this part of what is needed is as good as none."""
 
 
 def line(of: Line, promotions: Sequence[Promotion], link: Callable[[Address], str]) -> dict[str, Any]:
@@ -29,6 +33,32 @@ def line(of: Line, promotions: Sequence[Promotion], link: Callable[[Address], st
         "versions": [p.window.version for p in of.points],
         "links": [link(p.window) for p in of.points],
         "marks": marks,
+    }
+
+
+def evidence(traces: Sequence[Trace], incident: Incident, link: Callable[[Address], str]) -> dict[str, Any]:
+    """Return evidence over time, as a multiple of what is needed, a line a trace, and marks where the incident was.
+
+    What is below *floor*, nothing above all, is drawn there: it has no place on a logarithmic scale.
+    """
+    some = [p.total / t.needed for t in traces for p in t.points if p.total > 0]
+    first, last = (min(t.points[0].end for t in traces), max(t.points[-1].end for t in traces))
+    marks = ((incident.opened_at, "opened"), (incident.last_seen, "last drift"))
+    return {
+        "kind": "evidence",
+        "floor": max(min([*some, 0.1]), LOWEST),
+        "traces": [
+            {
+                "name": t.segment or "all traffic",
+                "needed": t.needed,
+                "x": [p.end.isoformat() for p in t.points],
+                "totals": [p.total for p in t.points],
+                "verdicts": [p.verdict.value for p in t.points],
+                "links": [link(p.window) for p in t.points],
+            }
+            for t in traces
+        ],
+        "marks": [{"at": at.isoformat(), "label": label} for at, label in marks if first <= at <= last],
     }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from monitors.baseline import Baseline
 from monitors.bins import Bins, NumericBins
-from monitors.report import Finding, Report
+from monitors.report import Finding, Report, Verdict
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,15 @@ class Distribution:
 
 
 def ranked(findings: Sequence[Finding]) -> tuple[Ranked, ...]:
-    """Return findings, those furthest beyond their threshold first and those without a ratio last."""
+    """Return findings: what drifts first, then those furthest beyond their threshold; those without a ratio last."""
     lines = [Ranked(f, ratio(f)) for f in findings]
-    return tuple(sorted(lines, key=lambda x: (x.ratio is None, -(x.ratio or 0), x.finding.signal, x.finding.variable)))
+    return tuple(sorted(lines, key=_weight))
+
+
+def _weight(line: Ranked) -> tuple[bool, bool, float, str, str]:
+    finding = line.finding
+    steady = finding.verdict is not Verdict.DRIFT
+    return (steady, line.ratio is None, -(line.ratio or 0.0), finding.signal.value, finding.variable)
 
 
 def ratio(finding: Finding) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,9 +15,11 @@ from fastapi.responses import HTMLResponse
 from fastapi.templating import Jinja2Templates
 from pydantic import AfterValidator, BeforeValidator
 
-from dashboards import charts, reads, words
+from dashboards import charts, explained, reads, words
 from dashboards.timeline import Address
 from features.window import UTC
+from monitors.account import leaning
+from monitors.policy import MonitorPolicy
 from monitors.report import Signal, Stage, Verdict
 from registry.sql import Registry
 
@@ -48,6 +50,13 @@ def address(version: str, stage: Stage, end: Annotated[datetime, AfterValidator(
     return Address(version, stage, end, segment)
 
 
+def policies(request: Request) -> Mapping[str, MonitorPolicy]:
+    """Return the monitors' policies by model, as far as the app was told them."""
+    known: Mapping[str, MonitorPolicy] = request.app.state.policies
+    return known
+
+
+Policies = Annotated[Mapping[str, MonitorPolicy], Depends(policies)]
 Reg = Annotated[Registry, Depends(registry)]
 Where = Annotated[Address, Depends(address)]
 
@@ -71,6 +80,15 @@ def window_url(model: str, where: Address, **query: str | datetime | None) -> st
     return f"{model_url(model)}/windows/{path}{_query({'segment': where.segment, **query})}"
 
 
+def incident_url(model: str, number: int, **query: str | datetime | None) -> str:
+    """Return the address of an incident's page.
+
+    >>> incident_url("flights", 3)
+    '/models/flights/incidents/3'
+    """
+    return f"{model_url(model)}/incidents/{number}{_query(query)}"
+
+
 def _query(values: dict[str, str | datetime | None]) -> str:
     given = {k: _iso(v) if isinstance(v, datetime) else v for k, v in values.items() if v}
     return f"?{urlencode(given)}" if given else ""
@@ -92,6 +110,7 @@ def _environment() -> jinja2.Environment:
         "moment": words.moment,
         "number": words.number,
         "percent": words.percent,
+        "interval": words.interval,
         "iso": _iso,
         "sentence": words.sentence,
     }
@@ -99,6 +118,8 @@ def _environment() -> jinja2.Environment:
     env.globals.update(
         tick=words.tick, link=lambda model: functools.partial(window_url, model),
         stretch=words.stretch, counted=words.counted, model_url=model_url, window_url=window_url, Signal=Signal,
+        incident_url=incident_url, evidence_chart=charts.evidence, scale=explained.scale, leaning=leaning,
+        place=explained.place, details=words.details,
         Verdict=Verdict, line_chart=charts.line, bar_chart=charts.bars, letter=words.letter, said=words.said,
     )  # fmt: skip
     return env
@@ -123,6 +144,15 @@ def model(request: Request, reg: Reg, model: str, segment: str = "", until: Mome
     """Show one model."""
     view = reads.model(reg, model, segment=segment, until=until)
     return page(request, "model.html", view=view, model=model, until=until)
+
+
+@router.get("/models/{model}/incidents/{number}")
+def incident(
+    request: Request, reg: Reg, model: str, number: int, known: Policies, until: Moment = None
+) -> HTMLResponse:
+    """Show one incident."""
+    view = reads.incident(reg, model, number, until=until, policies=known)
+    return page(request, "incident.html", view=view, model=model, until=until, signal=Signal(view.view.incident.signal))
 
 
 @router.get("/models/{model}/windows/{version}/{stage}/{end}")

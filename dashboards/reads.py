@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from dashboards import compare, series, timeline, views
+from dashboards import compare, explained, series, timeline, views
+from dashboards.explained import IncidentPage
 from dashboards.timeline import Address
 from features import errors
-from monitors.report import Report, Stage
-from registry import queries
-from registry.records import IncidentState, Promotion, WindowRow
+from monitors.policy import MonitorPolicy
+from monitors.report import Report, Signal, Stage
+from registry import accounts, queries
+from registry.accounts import Explained
+from registry.records import Incident, IncidentState, Promotion, WindowRow
 from registry.sql import Registry
 
 WINDOWS: Final = 60
@@ -20,6 +24,8 @@ AHEAD: Final = 4
 """How many lengths of a window to look ahead for those that follow it."""
 RECENT: Final = 30
 """Windows in a model's line of the overview."""
+COURSE: Final = 90
+"""Windows on one page of an incident's course."""
 LATEST: Final = 20
 """Incidents, runs, versions and promotions on a model's page; the API gives them all."""
 
@@ -113,6 +119,58 @@ def runs(reg: Registry, name: str, *, limit: int | None = None) -> tuple[views.R
     """Return a model's newest retrains with their checks, newest first."""
     newest = queries.runs(reg, name)[::-1][:limit]
     return tuple(views.run(r, queries.checks(reg, r.id)) for r in newest)
+
+
+def incident(
+    reg: Registry,
+    name: str,
+    number: int,
+    *,
+    until: datetime | None = None,
+    policies: Mapping[str, MonitorPolicy] | None = None,
+) -> IncidentPage:
+    """Return an incident's page, its windows ending at *until* (or with the newest that the incident has judged).
+
+    NotFound if the model has no such incident.
+    """
+    if queries.incident(reg, number).model != name:
+        msg = f"there is no incident {number} of {name}"
+        raise errors.NotFound(msg, hint=f"choose one on the page of {name}")
+    told = accounts.explain(reg, number, policies)
+    of, lines = told.incident, _lines(told)
+    traffic = functools.partial(queries.windows, reg, name, version=of.version, segment="", stage=lines[0][0])
+    ends = [row.window_end for row in traffic(until=until or of.judged_until, limit=COURSE)]
+    newest = [row.window_end for row in traffic(limit=1)]
+    return IncidentPage(
+        view=views.incident(of, told.decision),
+        first=told.first,
+        newest=told.newest,
+        evidence=_evidence(reg, of, lines, ends),
+        grid=explained.grid(accounts.said(reg, of, ends[0], ends[-1]) if ends else [], of),
+        pages=views.pages(ends, cut=len(ends) == COURSE, newest=next(iter(newest), None)),
+        log=told.log,
+    )
+
+
+def _evidence(
+    reg: Registry, of: Incident, lines: list[tuple[Stage, str]], ends: list[datetime]
+) -> tuple[explained.Trace, ...]:
+    """Return the evidence of an incident's signal in some stages and segments, from the first of *ends* to the last."""
+    some = functools.partial(queries.windows, reg, of.model, version=of.version)
+    rows = [
+        row
+        for stage, segment in (lines if ends else ())
+        for row in some(stage=stage, segment=segment, since=ends[0], until=ends[-1])
+    ]
+    return explained.traces((Report.model_validate(row.report) for row in rows), Signal(of.signal))
+
+
+def _lines(told: Explained) -> list[tuple[Stage, str]]:
+    """Return the stages and segments whose evidence to draw: all traffic, and those where most was moved."""
+    moved = [*told.newest.of(told.incident.signal), *told.first.of(told.incident.signal)]
+    stages = dict.fromkeys(m.stage for m in moved) or {Stage(e["stage"]): None for e in told.incident.evidence}
+    every = [*((stage, "") for stage in stages or Stage), *((m.stage, m.segment) for m in moved)]
+    return list(dict.fromkeys(every))
 
 
 def window(

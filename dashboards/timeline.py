@@ -8,11 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from monitors.account import verdict_of
 from monitors.report import Finding, Report, Signal, Stage, Verdict
 from registry.records import Promotion, WindowRow
 
 _NAMED = 3  # variables that a cell names before "and so many more"
-_INSTANT = timedelta.resolution  # a window that ends at midnight belongs to the day before
+INSTANT = timedelta.resolution
+"""Taken from the end of a window: one that ends at midnight belongs to the day before."""
 _RANK = {Verdict.NOT_ENOUGH: 0, Verdict.STEADY: 1, Verdict.DRIFT: 2}
 
 
@@ -65,27 +67,26 @@ class Timeline:
     @property
     def months(self) -> tuple[tuple[str, int], ...]:
         """The months that the windows end in, each with its number of windows."""
-        return _runs(f"{c.end - _INSTANT:%b %Y}" for c in self.columns)
+        return runs(f"{c.end - INSTANT:%b %Y}" for c in self.columns)
 
     @property
     def bands(self) -> tuple[tuple[str, int], ...]:
         """The versions in turn, each with its number of windows."""
-        return _runs(c.version for c in self.columns)
+        return runs(c.version for c in self.columns)
 
 
-def _runs(names: Iterable[str]) -> tuple[tuple[str, int], ...]:
+def runs(names: Iterable[str]) -> tuple[tuple[str, int], ...]:
+    """Return neighbours of one name as one, each with their number.
+
+    >>> runs(["v1", "v1", "v2", "v1"])
+    (('v1', 2), ('v2', 1), ('v1', 1))
+    """
     return tuple((name, len(list(group))) for name, group in itertools.groupby(names))
 
 
 def address(row: WindowRow) -> Address:
     """Return what *row* is found by."""
     return Address(row.version, Stage(row.stage), row.window_end, row.segment)
-
-
-def verdict_of(findings: Iterable[Finding]) -> Verdict:
-    """Return the verdict of some findings: drift if any says so, steady if any could be judged."""
-    seen = {f.verdict for f in findings}
-    return next((v for v in (Verdict.DRIFT, Verdict.STEADY) if v in seen), Verdict.NOT_ENOUGH)
 
 
 def by_signal(findings: Iterable[Finding]) -> dict[Signal, list[Finding]]:

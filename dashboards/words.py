@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from monitors.report import Signal, Verdict
 
 NOTHING: Final = "–"
+_KNOWN: Final = ("version", "signal", "changes")
 
 
 def moment(value: datetime | None) -> str:
@@ -67,6 +69,15 @@ def number(value: float | None) -> str:
     return f"{value:.3g}"
 
 
+def interval(ends: tuple[float, float] | None) -> str:
+    """Return an interval with figures enough to tell its ends apart from each other; nothing for None.
+
+    >>> interval((0.30774, 0.36112)), interval((-0.0304, 0.002)), interval(None)
+    ('[0.308, 0.361]', '[-0.0304, 0.002]', '')
+    """
+    return "" if ends is None else f"[{number(ends[0])}, {number(ends[1])}]"
+
+
 def percent(share: float) -> str:
     r"""Return a share of one in percent.
 
@@ -83,6 +94,16 @@ def counted(n: int, noun: str) -> str:
     ('1 window', '0 windows')
     """
     return f"{number(n)} {noun}{'' if n == 1 else 's'}"
+
+
+def details(of: Mapping[str, Any]) -> str:
+    """Return what a line of the audit log adds about an incident, which itself is known.
+
+    >>> details({"version": "v1", "signal": "feature", "variables": ["temp", "dewp"], "severity": "info"})
+    'variables temp, dewp; severity info'
+    """
+    told = {k: ", ".join(v) if isinstance(v, list) else v for k, v in of.items() if k not in _KNOWN}
+    return "; ".join(f"{name} {value}" for name, value in told.items())
 
 
 def sentence(text: str) -> str:

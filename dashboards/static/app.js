@@ -51,6 +51,33 @@ function line(chart, c) {
   return [[baseline, value], layout(c, { shapes, annotations, xaxis: { type: "date" } })];
 }
 
+function evidence(chart, c) {
+  const tones = [c.accent, c.third, c.unsure];
+  const multiple = (total, needed) => Math.max(total / needed, chart.floor);
+  const traces = chart.traces.map((t, i) => ({
+    x: t.x, y: t.totals.map((total) => multiple(total, t.needed)), name: t.name, mode: "lines+markers",
+    line: { color: tones[i], width: 1.5, shape: "hv" },
+    marker: {
+      color: t.totals.map((total) => (total >= t.needed ? c.drift : tones[i])),
+      symbol: t.totals.map((total) => (total >= t.needed ? "triangle-up" : "circle")),
+      size: t.totals.map((total) => (total >= t.needed ? 10 : 4)),
+    },
+    customdata: t.totals.map((total, j) => [total, t.needed, t.verdicts[j].replaceAll("_", " ")]),
+    hovertemplate: `%{x|%-d %b %Y}, ${t.name}<br>%{customdata[0]:,.4~g} of %{customdata[1]:,.4~g}, %{customdata[2]}<extra></extra>`,
+  }));
+  const shapes = [
+    { type: "line", x0: 0, x1: 1, xref: "paper", y0: 1, y1: 1, line: { color: c.drift, width: 1.5, dash: "dash" } },
+    ...chart.marks.map((m) => ({
+      type: "line", x0: m.at, x1: m.at, y0: 0, y1: 1, yref: "paper", line: { color: c.muted, width: 1, dash: "dot" },
+    })),
+  ];
+  const annotations = chart.marks.map((m) => ({
+    x: m.at, y: 1, yref: "paper", yanchor: "bottom", text: m.label, showarrow: false, font: { color: c.muted, size: 12 },
+  }));
+  const yaxis = { type: "log", nticks: 6, exponentformat: "none", tickformat: "~r" };
+  return [traces, layout(c, { shapes, annotations, xaxis: { type: "date" }, yaxis })];
+}
+
 function bars(chart, c) {
   const tones = [c.unsure, c.accent, c.third];
   const traces = chart.samples.map((s, i) => ({
@@ -63,13 +90,14 @@ function bars(chart, c) {
 
 function draw(box) {
   const chart = JSON.parse(document.getElementById(box.dataset.chart).textContent);
-  const [traces, look] = { line, bars }[chart.kind](chart, colours());
+  const [traces, look] = { line, bars, evidence }[chart.kind](chart, colours());
   Plotly.react(box, traces, look, { displayModeBar: false, responsive: true });
-  if (chart.links && !box.dataset.linked) {
+  const links = (chart.traces ?? [chart]).map((trace) => trace.links);
+  if (links[0] && !box.dataset.linked) {
     box.dataset.linked = "yes";
     box.on("plotly_click", (event) => {
       const point = event.points.find((p) => p.data.customdata);
-      if (point) location.assign(chart.links[point.pointIndex]);
+      if (point) location.assign(links[chart.traces ? point.curveNumber : 0][point.pointIndex]);
     });
   }
 }

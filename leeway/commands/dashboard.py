@@ -36,7 +36,8 @@ def dashboard(
     password = os.environ.get(PASSWORD) or None
     hosts = allowed_hosts(host, password, name or [])
     with context.open(ctx.obj) as opened:
-        app = create(opened.registry, password=password, hosts=hosts)
+        policies = {name: model.monitor for name, model in opened.project.models.items()}
+        app = create(opened.registry, password=password, hosts=hosts, policies=policies)
         shown = f"[{host}]" if ":" in host else host
         show.note(f"Serving {opened.project.name} on http://{shown}:{port} until stopped with Ctrl-C.")
         with contextlib.suppress(KeyboardInterrupt):

@@ -111,6 +111,8 @@ def _rows(moved: Moved, end: datetime) -> Iterator[tuple[str, object]]:
     if len(moved.places) > 1:
         yield "in", ", ".join(f"{p.segment or ALL} {_figure(p.effect)}" for p in moved.places)
     yield "how sure", moved.promise
+    if finding.promised is None:
+        yield "reason", finding.reason
     if finding.share is not None:
         yield "cost", f"{finding.share:.1%} of the false-alarm budget"
     if moved.alarm and moved.alarm.end < end:

@@ -233,13 +233,19 @@ def test_a_split_is_said_in_words(split: Split, said: str) -> None:
     assert f"{said}: 0.300 in all" == leaning(split).partition(",")[0]
 
 
-def test_the_worst_verdict_counts() -> None:
-    """One drift is drift; steady needs one that could be judged."""
-    few = steady("x", verdict=Verdict.NOT_ENOUGH)
+UNSURE = Verdict.NOT_ENOUGH
 
-    assert Verdict.DRIFT is verdict_of([few, steady("x"), finding("y")])
-    assert Verdict.STEADY is verdict_of([few, steady("x")])
-    assert Verdict.NOT_ENOUGH is verdict_of([few])
+
+@pytest.mark.parametrize(
+    ("verdicts", "expected"),
+    [
+        ([], UNSURE), ([UNSURE], UNSURE), ([UNSURE, Verdict.STEADY], Verdict.STEADY),
+        ([Verdict.STEADY, Verdict.DRIFT, UNSURE], Verdict.DRIFT),
+    ],
+)  # fmt: skip
+def test_one_drift_is_drift_and_one_judgement_is_enough(verdicts: list[Verdict], expected: Verdict) -> None:
+    """Drift wins; steady needs at least one finding that could be judged."""
+    assert expected is verdict_of(finding("x", verdict=v) for v in verdicts)
 
 
 def test_a_shift_that_surveillance_finds_is_told_with_its_alarm() -> None:

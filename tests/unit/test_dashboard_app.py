@@ -17,6 +17,7 @@ from features.errors import RegistryError
 from features.schema import EventSchema, Kind, Task
 from monitors.baseline import Baseline, Slice
 from monitors.bins import NumericBins
+from monitors.policy import MonitorPolicy
 from monitors.report import Finding, Report, Signal, Stage, Verdict
 from registry import ingest, moves
 from registry.records import Version
@@ -76,8 +77,10 @@ def report(end: datetime, digest: str, count: int) -> Report:
 class Browser:
     """Asks the dashboard as if it were served on loopback."""
 
-    def __init__(self, reg: Registry, password: str | None = None) -> None:
-        self._transport = httpx.ASGITransport(app.create(reg, password=password))
+    def __init__(
+        self, reg: Registry, password: str | None = None, policies: Mapping[str, MonitorPolicy] | None = None
+    ) -> None:
+        self._transport = httpx.ASGITransport(app.create(reg, password=password, policies=policies))
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> httpx.Response:
         """Return the answer to a GET of *path*."""
@@ -112,7 +115,7 @@ def test_what_is_about_models_is_not_cached_and_files_are_asked_after(reg: Regis
     assert "no-cache" == seen.get("/static/style.css").headers["cache-control"]
 
 
-@pytest.mark.parametrize("path", ["/models/late", WINDOW])
+@pytest.mark.parametrize("path", ["/models/late", WINDOW, "/models/late/incidents/1"])
 def test_words_from_outside_stay_words(reg: Registry, path: str) -> None:
     """A reason or an actor with markup in it is shown, not run."""
     page = Browser(reg).get(path).text

@@ -59,6 +59,13 @@ def test_findings_are_ranked_by_how_far_they_went() -> None:
     assert [2.0, 0.9, None, None] == [line.ratio for line in ranked]
 
 
+def test_what_drifts_comes_first() -> None:
+    """Over time a small effect may be drift, and a large one may not be."""
+    away = finding("a", 0.01).model_copy(update={"verdict": Verdict.DRIFT})
+
+    assert ["a", "c"] == [line.finding.variable for line in compare.ranked([finding("c", 0.2), away])]
+
+
 def test_equal_findings_are_in_order_of_name() -> None:
     """The same report is the same page, whatever order the findings came in."""
     one, two = finding("a", 0.1), finding("b", 0.1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -47,15 +46,6 @@ def promotion(day: int, to: str, generation: int) -> Promotion:
 
 
 STEADY, DRIFT, UNSURE = Verdict.STEADY, Verdict.DRIFT, Verdict.NOT_ENOUGH
-
-
-@pytest.mark.parametrize(
-    ("verdicts", "expected"),
-    [([], UNSURE), ([UNSURE], UNSURE), ([UNSURE, STEADY], STEADY), ([STEADY, DRIFT, UNSURE], DRIFT)],
-)
-def test_one_drift_is_drift_and_one_judgement_is_enough(verdicts: Sequence[Verdict], expected: Verdict) -> None:
-    """Drift wins; steady needs at least one finding that could be judged."""
-    assert expected is timeline.verdict_of([finding(Signal.FEATURE, v) for v in verdicts])
 
 
 def test_a_cell_names_what_is_away_and_says_when_there_is_more() -> None:

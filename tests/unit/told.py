@@ -1,4 +1,4 @@
-"""A small world to be explained: two features, a segmenting one, and windows whose findings are told by hand."""
+"""A small world to be explained: two features, a segmenting one, windows told by hand, and a registry of five days."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from features.schema import LABEL, PREDICTION, EventSchema, Kind, Task
 from features.window import UTC, Windows
 from monitors.baseline import Baseline, Slice
 from monitors.bins import Bins, CategoricalBins, NumericBins
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.policy import MonitorPolicy
+from monitors.report import Finding, Report, Signal, Stage, Verdict, digest
+from registry import ingest, moves
+from registry.records import Version
+from registry.sql import Registry
 
 START, DAY = datetime(2024, 3, 1, tzinfo=UTC), timedelta(days=1)
 NUMBER = NumericBins(edges=(0.0, 1.0, 2.0))
@@ -84,3 +88,46 @@ def report(
     return Report.model_validate(
         {"segment": segment, "stage": stage, "counts": counts, "findings": findings, **told}
     )  # fmt: skip
+
+
+KNOWN = baseline({"x": 0.75, "y": 0.25})
+POLICY = digest(MonitorPolicy())
+RAISED = {"evidence": 460.0, "over_time": "drift: evidence 460.0 of the 450 that 1 per 90d asks"}
+INSIDE = {"": number(40, 160), A: number(40, 60), B: number(0, 100)}
+
+
+def window(day: int, *, drift: bool, lost: bool = False, **raised: Any) -> list[Report]:
+    """Return the reports of one day: x drifts everywhere or nowhere, and so does the loss."""
+    found = finding("x", 0.343, **raised) if drift else steady("x")
+    same = {"day": day, "policy": POLICY, "baseline": KNOWN.digest}
+    inside = [report(inputs(x), found, segment=s, **same) for s, x in INSIDE.items()]
+    loss = {"signal": Signal.PERFORMANCE, "metric": "loss_increase", "metrics": {"auc": 0.6, "baseline_auc": 0.7}}
+    said = finding("loss", 0.5, **loss, **raised) if lost else steady("loss", **loss)
+    return [*inside, report(outcomes(120, 200), said, stage=Stage.OUTCOMES, **same)]
+
+
+def begin(reg: Registry) -> None:
+    """Make `v1` the champion of `late`, and store a quiet day."""
+    moves.add_model(reg, model="late", task="binary", now=START)
+    moves.add_version(reg, Version(model="late", version="v1", mode="external", created_at=START))
+    moves.store_baseline(reg, KNOWN, now=START)
+    moves.promote(reg, model="late", version="v1", expected_generation=0, effective_at=START, actor="ann",
+                  reason="first", now=START)  # fmt: skip
+    store(reg, window(1, drift=False))
+
+
+def drift(reg: Registry) -> None:
+    """Let x drift from the second day to the fourth (incident 1), and the loss on the fourth (incident 2)."""
+    store(reg, window(2, drift=True, **RAISED))
+    store(reg, window(3, drift=True))
+    store(reg, window(4, drift=True, lost=True))
+
+
+def late(reg: Registry) -> None:
+    """Late data of the second day: it had not drifted."""
+    store(reg, [r.model_copy(update={"rows": 201}) for r in window(2, drift=False)])
+
+
+def store(reg: Registry, reports: list[Report]) -> None:
+    """Ingest one window's reports."""
+    ingest.ingest(reg, reports, now=reports[0].window_end)
