@@ -27,6 +27,8 @@ from monitors.report import Finding, Signal, Verdict
 
 VARIED = 0.5
 """A variable can get stuck only in a cell that held less than this share: a week of clear sky is no broken sensor."""
+OPEN, FEW = 0.05, 10
+"""A vocabulary is open if so many rows or more may be new values; one that was seen fewer times is rare in it."""
 _CHECKS = 4
 _KINDS = {
     "missing": Kind.MISSING_BURST,
@@ -56,7 +58,7 @@ class Reference:
         there = self.blocks[:, present(self.bins)]
         stuck = there.max(axis=1, initial=0), there.sum(axis=1)
         every = {**tallies(self.bins, self.blocks), "stuck": stuck}
-        every["rare"] = _rare(self.bins, self.blocks), stuck[1]
+        every["rare"] = self.blocks[:, self.rare].sum(axis=1), stuck[1]
         return {name: float(np.max(x[n > 0] / n[n > 0], initial=0.0)) for name, (x, n) in every.items()}
 
     @cached_property
@@ -80,6 +82,18 @@ class Reference:
         k = self.bins.body
         once = int((self.total[: k - 1] == 1).sum())
         return once + len(self.bins.others) + int(self.total[k])
+
+    @cached_property
+    def rare(self) -> list[int]:
+        """The cells of rare values: others and unseen ones, in an open vocabulary also those seen a few times only.
+
+        The most frequent of a thousand rare values are frequent by luck, and no more likely to come again.
+        """
+        if not isinstance(self.bins, CategoricalBins):
+            return []
+        k, rows = self.bins.body, int(self.total[: self.bins.body + 1].sum())
+        least = FEW if self.new > OPEN * rows else 0
+        return [*(cell for cell in range(k - 1) if self.total[cell] < least), k - 1, k]
 
 
 def finding(variable: str, reference: Reference, window: Counts, policy: MonitorPolicy, level: float) -> Finding | None:
@@ -172,21 +186,15 @@ def largest_by_chance(known: int, of: int, n: int, level: float) -> int:
     return math.ceil(float(special.bdtrik(1 - level / 2, n, highest)) - 1e-6)
 
 
-def _rare(bins: NumericBins | CategoricalBins, counts: Counts) -> Counts:
-    """Return how many values have no cell of their own: known others and unseen ones; none of a number."""
-    if isinstance(bins, NumericBins):
-        return np.zeros(counts.shape[:-1], np.int64)
-    return np.asarray(counts[..., bins.body - 1] + counts[..., bins.body])
-
-
 def _beyond_rare(reference: Reference, window: Counts, rise: float, level: float) -> bool:
     """Say whether unseen values took from the frequent ones, rather than from the rare as in any open vocabulary.
 
     New users, products or tail numbers come where old ones went: unseen and rare values together hold about what the
     rare ones held in the baseline, however fast they turn over. A fault hits frequent values too.
     """
-    known, of = int(_rare(reference.bins, reference.total)), int(reference.total[present(reference.bins)].sum())
-    now, n = int(_rare(reference.bins, window)), int(window[present(reference.bins)].sum())
+    there = present(reference.bins)
+    known, of = int(reference.total[reference.rare].sum()), int(reference.total[there].sum())
+    now, n = int(window[reference.rare].sum()), int(window[there].sum())
     chance = largest_by_chance(known, of, n, level) / n
     return now / n > max(known / of + rise, chance, reference.habits["rare"])
 

@@ -4,13 +4,14 @@ Four things may speak for a change of unit, and one of them has to be complete:
 
 1. most values lie further beyond the baseline's range than that is wide (:mod:`monitors.quality` finds it);
 2. nearly all values left the range between one slice and the next, and stayed: two plateaus with nothing between;
-3. most did so, and a conversion of units predicts their cells;
+3. a conversion of units predicts their cells after such a step;
 4. a conversion predicts the cells, and no natural move (a shift, a change of spread, a growth) comes near.
 
-A season does none of this: it has slices in between, and moves the shape along. What cannot be told from counts: a
-conversion that stays within the range and looks like growth (pounds for kilograms of something that varies threefold),
-one that began before the first slice that is given and only moves values next to the range (a summer against a winter's
-baseline looks the same), and a world that leaves its whole range overnight: that one is called a fault.
+In 2 and 3 no move by at most 3 sd may come near either. A season does none of this: it has slices in between, and moves
+the shape along. What counts cannot tell: a conversion that looks like growth (feet for metres of something spread out
+and never negative), one that falls into one wide outermost bin (metres for feet), one that began before the first slice
+that is given and moves values next to the range only (a summer against a winter's baseline does too), and a step in
+what steps by itself all the time. A world that jumps by more than its range overnight is called a fault.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ CLOSER = 3.0
 """A prediction has to be this much closer than what it is preferred to."""
 VAGUE = 0.95
 """A prediction with more than this share in one cell tells little: much else would fill that cell."""
-ALL, MOST = 0.9, 0.5
-"""The share of values that has to leave the range at one stroke, and if a conversion predicts their cells."""
+ALL = 0.9
+"""The share of values that has to leave the range at one stroke, where no conversion predicts their cells."""
 LEVEL_WITHIN = 0.2
 """Slices of a plateau differ by at most this share of the step between the two."""
 UNLIKE = 1.5
@@ -180,13 +181,14 @@ def find(
     outside, unit = _outside(reference, window), fit(reference, window, line)
     natural, near = (float(apart(m, there).min()) for m in (reference.moves, reference.small_moves))
     numbers = {"js_distance_log2": far_off, "as_unit": unit.distance, "as_move": natural, "as_small_move": near}
-    most = MOST if unit.close and near > CLOSER * unit.distance else ALL
-    far = max(LARGE, CLOSER * unit.distance)
-    if sudden and outside > most and near > UNEXPLAINED:
+    if sudden and near > UNEXPLAINED:
         since = "the newest slice" if sudden.slices == 1 else f"the newest {sudden.slices:,} slices"
         saw = f"{outside:.1%} of {variable} lies {beyond(reference.bins, window)} in {since}, at one stroke"
-        return _fault(variable, unit, ("out_of_range_share", outside, most), numbers, saw)
-    if unit.close and natural > far:
+        if outside > ALL:
+            return _fault(variable, unit, ("out_of_range_share", outside, ALL), numbers, saw)
+        if unit.close and near > (far := max(UNEXPLAINED, CLOSER * unit.distance)):
+            return _fault(variable, unit, ("js_distance_log2_from_small_moves", near, far), numbers, saw)
+    if unit.close and natural > (far := max(LARGE, CLOSER * unit.distance)):
         rest = f"no shift or growth of the baseline comes nearer than {natural:.2f}"
         saw = f"{variable} is {unit.distance:.2f} from its baseline {unit.name}, and {rest}"
         return _fault(variable, unit, ("js_distance_log2_from_moves", natural, far), numbers, saw)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from monitors import quality
-from monitors.bins import CategoricalBins, Counts, NumericBins
+from monitors.bins import CategoricalBins, Counts, NumericBins, freeze_categorical
 from monitors.policy import MonitorPolicy
 from monitors.report import Finding, Signal, Verdict
 
@@ -134,6 +136,37 @@ def test_few_rows_say_nothing() -> None:
     assert number([0, 0, 0, 0, 0, 29, 0, 0, 0]) is None
     assert judged(reference(NUMBER, NUMBERS // 50), [0, 0, 0, 0, 0, 500, 0, 0, 0]) is None
     assert judged(reference(NUMBER, np.array([0, 0, 0, 0, 0, 500, 0, 0, 0])), [0, 0, 0, 0, 0, 500, 0, 0, 0]) is None
+
+
+def turnover(rng: np.random.Generator, slices: int) -> list[list[str]]:
+    """Return slices of 100 words of a pool of 500, a tenth of which is replaced from slice to slice."""
+    return [[f"w{50 * s + w}" for w in rng.integers(500, size=100)] for s in range(slices)]
+
+
+def zipf(rng: np.random.Generator, slices: int) -> list[list[str]]:
+    """Return slices of 100 words whose tail never ends."""
+    return rng.zipf(1.3, (slices, 100)).astype(str).tolist()
+
+
+def all_different(rng: np.random.Generator, slices: int) -> list[list[str]]:
+    """Return slices of 100 words that never come again."""
+    return np.arange(slices * 100).reshape(slices, 100).astype(str).tolist()
+
+
+@pytest.mark.parametrize("words", [zipf, turnover, all_different])
+def test_an_open_vocabulary_brings_new_words_all_the_time(
+    words: Callable[[np.random.Generator, int], list[list[str]]],
+) -> None:
+    """Rare words may be new ones in any window; frequent ones that are spelled anew are a fault."""
+    slices = words(np.random.default_rng(3), 60)
+    bins = freeze_categorical(np.array([w for s in slices[:30] for w in s], dtype=object))
+    cells = [np.bincount(bins.index(np.array(s, dtype=object)), minlength=bins.cells) for s in slices]
+    known = reference(bins, *cells[:30])
+    assert [None] * 30 == [judged(known, c.tolist()) for c in cells[30:]]
+    assert max(c[bins.body] / 100 for c in cells[30:]) > 0.1
+    frequent = known.total[: bins.body - 1].sum() > 0.3 * known.total.sum()
+    anew = judged(known, [0] * bins.body + [100, 0])
+    assert frequent == (anew is not None)
 
 
 @given(known=st.integers(0, 400), n=st.integers(1, 5000), level=st.sampled_from([0.1, 1e-2, 1e-4]))
