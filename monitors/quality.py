@@ -96,12 +96,6 @@ class Reference:
         return [*(cell for cell in range(k - 1) if self.total[cell] < least), k - 1, k]
 
 
-def finding(variable: str, reference: Reference, window: Counts, policy: MonitorPolicy, level: float) -> Finding | None:
-    """Return the quality finding of *variable* if it has a fault, else None; *level* is shared by its checks."""
-    found = tuple(faults(variable, reference, window, policy, level))
-    return told(variable, found, reference, window) if found else None
-
-
 def told(variable: str, found: Sequence[Fault], reference: Reference, window: Counts) -> Finding:
     """Return the finding that tells of the faults *found* in *variable*, one at least.
 
@@ -123,7 +117,10 @@ def told(variable: str, found: Sequence[Fault], reference: Reference, window: Co
 
 
 def faults(variable: str, reference: Reference, window: Counts, policy: MonitorPolicy, level: float) -> Iterator[Fault]:
-    """Yield the faults of one variable. None where either side is below the policy's least number of rows."""
+    """Yield the faults of one variable, *level* being shared by its checks.
+
+    None where either side is below the policy's least number of rows.
+    """
     if min(int(window.sum()), int(reference.total.sum())) < policy.min_rows:
         return
     for name, (x, n) in tallies(reference.bins, window).items():

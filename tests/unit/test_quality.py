@@ -29,8 +29,9 @@ def reference(bins: NumericBins | CategoricalBins, *slices: Counts) -> quality.R
 
 
 def judged(known: quality.Reference, window: list[int], policy: MonitorPolicy = POLICY) -> Finding | None:
-    """Return the quality finding on *window*."""
-    return quality.finding("x", known, np.array(window), policy, LEVEL)
+    """Return the quality finding on *window*, None if there is nothing to tell."""
+    found = list(quality.faults("x", known, np.array(window), policy, LEVEL))
+    return quality.told("x", found, known, np.array(window)) if found else None
 
 
 def number(window: list[int], policy: MonitorPolicy = POLICY) -> Finding | None:
