@@ -188,8 +188,8 @@ WEATHER = ("temp", "dewp", "humid", "wind_dir", "wind_speed", "pressure", "visib
 FLIGHTS = ("carrier", "origin", "dest", "hour", "distance", "sched_dep_time")
 KINDS: Mapping[str, Kind] = {
     "normal": Kind(_independent()),
-    "heavy tails, t(2)": Kind(_independent(stats.t(2).ppf(special.ndtr(MIDDLES)))),
-    "lognormal": Kind(_independent(np.exp(MIDDLES))),
+    "heavy tails, t(2)": Kind(_independent(stats.t(2).ppf(special.ndtr(MIDDLES))), rows=(50, 500, 5_000)),
+    "lognormal": Kind(_independent(np.exp(MIDDLES)), rows=(50, 500, 5_000)),
     "50 categories, Zipf": Kind(_categories(0.0)),
     "50 categories whose shares wobble": Kind(_categories(0.1)),
     "correlated features": Kind(_correlated, rows=(50, 500), alone=False),
@@ -199,7 +199,7 @@ KINDS: Mapping[str, Kind] = {
     "busy and quiet slices": Kind(_busy_and_quiet, rows=(50, 500, 5_000)),
     "weekly pattern": Kind(_weekly),
     "slices AR(.6)": Kind(_remembering(0.6)),
-    "slices AR(.6), shocks t(3)": Kind(_remembering(0.6, heavy=True)),
+    "slices AR(.6), shocks t(3)": Kind(_remembering(0.6, heavy=True), rows=(50, 500, 5_000)),
     "slices AR(.9)": Kind(_remembering(0.9)),
     "weather, days resampled": Kind(_resampled("weather", WEATHER, 10), rows=(72,), features=8, alone=False),
     "flights, weeks resampled": Kind(_resampled("flights", FLIGHTS, 7), rows=(920,), features=6, alone=False),
