@@ -1,0 +1,183 @@
+"""One stream through every method: Leeway's panels as they ship, the others' numbers, and the lines drawn in them."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
+
+import numpy as np
+
+from benchmarks import changes, concepts, tuned
+from benchmarks.changes import AFTER, REFERENCE, ROWS, Concepts, Floats, Ints, Rng, Rows, World
+from benchmarks.tuned import Line
+from monitors import means, panel, series, threshold, whiten
+from monitors.bins import freeze_numeric
+
+SEED, BUDGET = 17, 500
+SLIDE = whiten.WEEK
+"""Streams know no calendar, and none is looked for in slices that long."""
+FINE = 5
+"""How many parts slices are cut into where Leeway is also shown shorter ones."""
+WARM = 20
+"""So many of the reference's last slices are shown to detectors that see rows one by one, before the change."""
+PANELS, COLUMNS, LOSSES = (
+    ("Leeway, features", "Leeway, loss", "Leeway, both"),
+    ("Evidently, any", "Evidently, half", "NannyML, any"),
+    ("NannyML, metric",),
+)
+BY_ROW = ("ADWIN", "KSWIN", "Page-Hinkley")
+FINELY, ORACLE = "Leeway, shorter slices", "oracle CUSUM"
+Schedule = Callable[[Rng], Concepts]
+NULLS: Mapping[str, Callable[[], World]] = {
+    "50 normal": changes.Normal,
+    "50 normal, means wobble by .1 sd": partial(changes.Normal, wobble=0.1),
+    **{name: partial(concepts.pools, name) for name in concepts.RECIPES},
+}
+PLAIN, WOBBLING = list(NULLS)[:2]
+
+
+def none(rng: Rng) -> Concepts:
+    """Change nothing."""
+    return np.zeros((AFTER, ROWS), np.int64)
+
+
+def generator(*names: str) -> Rng:
+    """Return the generator of what has these *names*."""
+    return np.random.default_rng([SEED, *(zlib.crc32(n.encode()) for n in names)])
+
+
+def stream(world: World, schedule: Schedule, rng: Rng) -> Rows:
+    """Return the reference's slices and those after them."""
+    return world.rows(rng, np.concatenate([np.zeros((REFERENCE, ROWS), np.int64), schedule(rng)]))
+
+
+def evidence(measure: series.Measure, later: Sequence[series.Tallies], name: str) -> Floats:
+    """Return the log of a panel's evidence after each later slice, its variables weighing the same, never reset."""
+    known = len(measure.reference)
+    fitted = panel.fit(measure, [SLIDE * k for k in range(known)], SLIDE, name)
+    state, out = fitted.start(), []
+    never = np.zeros(len(fitted.names), bool)
+    for k, newest in enumerate(later, known):
+        state = fitted.settle(fitted.look(state, SLIDE * k, newest), away=never, reset=never)
+        out.append(np.logaddexp.reduce(fitted.log_evidence(state)) - math.log(len(never)))
+    return np.array(out)
+
+
+@cache
+def _binning(null: str) -> tuple[tuple[Floats, tuple[int, ...]], ...]:
+    """Return for each feature the matrix from cells to the bins that a first reference froze, and those compared."""
+    world = NULLS[null]()
+    total = stream(world, none, generator("bins", null)).counts[:REFERENCE].sum(axis=0)
+    return tuple(_bins(v, n, bool(few)) for v, n, few in zip(world.values, total, world.few, strict=True))
+
+
+def _bins(values: Floats, total: Floats, few: bool) -> tuple[Floats, tuple[int, ...]]:
+    if few:
+        width = int(np.isfinite(values).sum())
+        return np.eye(len(values), width), tuple(range(width))
+    bins = freeze_numeric(np.repeat(values, total))
+    cell = bins.index(values, np.zeros(len(values), bool))
+    return (cell[:, None] == np.arange(bins.cells)).astype(np.float64), tuple(threshold.compared(bins))
+
+
+def features_path(null: str, counts: Ints, parts: int = 1) -> Floats:
+    """Return the evidence of Leeway's feature panel in each slice; its budget is kept where slices come in *parts*."""
+    known = REFERENCE * parts
+    binned = {str(i): (counts[:, i] @ onto).astype(np.int64) for i, (onto, _) in enumerate(_binning(null))}
+    kept = {str(i): cells for i, (_, cells) in enumerate(_binning(null))}
+    measure = series.shares({name: n[:known] for name, n in binned.items()}, kept)
+    found = evidence(measure, [{v: n[k] for v, n in binned.items()} for k in range(known, len(counts))], null)
+    return np.asarray(found.reshape(-1, parts).max(axis=1) - math.log(parts))
+
+
+def finely(world: World, schedule: Schedule, rng: Rng) -> Floats:
+    """Return the evidence of Leeway's feature panel where it is shown a fifth of a slice at a time."""
+    concepts = np.concatenate([none(rng), schedule(rng)]).reshape(-1, ROWS // FINE)
+    return features_path(PLAIN, world.rows(rng, concepts).counts, FINE)
+
+
+def loss_path(rows: Rows) -> Floats:
+    """Return the evidence of Leeway's performance panel."""
+    assert rows.series is not None  # the world is labelled
+    x = rows.series
+    moments = np.stack([np.full(x.shape[::2], x.shape[1]), x.sum(axis=1), (x**2).sum(axis=1)], axis=-1)
+    measure = means.Means("loss", lambda newest: np.asarray(newest["moments"]), moments[:REFERENCE])
+    return evidence(measure, [{"moments": m} for m in moments[REFERENCE:]], "loss")  # type: ignore[dict-item]
+
+
+def windows(null: str, world: World, rows: Rows) -> dict[str, Floats]:
+    """Return the paths of the methods that look at slices."""
+    far = tuned.evidently(rows.counts, world.values, REFERENCE)
+    above = tuned.nannyml(rows.counts, world.values, world.few, REFERENCE)
+    out = {
+        "Leeway, features": features_path(null, rows.counts),
+        "Evidently, any": tuned.any_column(far),
+        "Evidently, half": tuned.half_of_columns(far),
+        "NannyML, any": tuned.any_column(above),
+    }
+    if rows.error is None:
+        return out
+    metric = tuned.realised(rows.error.mean(axis=1), REFERENCE)
+    out |= {"Leeway, loss": loss_path(rows), "NannyML, metric": metric}
+    return {**out, "Leeway, both": np.maximum(out["Leeway, features"], out["Leeway, loss"]) - math.log(2)}
+
+
+def column(world: World, rng: Rng) -> Floats:
+    """Return what a detector sees of one more feature of a world without labels, in a run without a change."""
+    assert isinstance(world, changes.Normal)  # the others have labels
+    return watched(stream(replace(world, features=1), none, rng))
+
+
+def watched(rows: Rows) -> Floats:
+    """Return what detectors see row by row: the errors, or the first feature where there are no labels."""
+    return (rows.first if rows.error is None else rows.error)[REFERENCE - WARM :].ravel()
+
+
+@dataclass(frozen=True)
+class Lines:
+    """The lines of one world at which every method alarms with the same *chance* in a run without a change.
+
+    Without labels, detectors see *columns* features, each given its part of the chance.
+    """
+
+    highest: Mapping[str, Floats]
+    chance: float
+    columns: int
+
+    def at(self, method: str) -> float:
+        """Return the line of a method that has a path."""
+        if method in (*PANELS, FINELY):
+            return math.log(BUDGET) - 1e-9
+        if method == "KSWIN" and len(self.highest[method]) == 0:
+            return kswin_line(self.chance / self.columns)
+        return Line(self.highest[method]).at(self.chance / (self.columns if method in BY_ROW else 1))
+
+
+def kswin_line(chance: float) -> float:
+    """Return the line (30ths) at which KSWIN's p-values for continuous rows add up to *chance* in a run."""
+    looks, n = AFTER * ROWS, tuned.RECENT
+    return next(k for k in range(1, n + 2) if looks * tuned.kswin_p(k) <= chance) - 0.5
+
+
+def row_paths(runs: Sequence[Floats], *, both: bool) -> dict[str, Floats]:
+    """Return the paths (runs, slices) of ADWIN and Page-Hinkley over *runs* of rows, this upwards unless *both*."""
+    parts = [np.stack(runs[k : k + 100], axis=1) for k in range(0, len(runs), 100)]
+    ways = {"ADWIN": tuned.adwin, "Page-Hinkley": partial(tuned.page_hinkley, both=both)}
+    return {name: np.concatenate([way(part, ROWS)[WARM:].T for part in parts]) for name, way in ways.items()}
+
+
+def kswin_path(rows: Floats, rng: Rng, line: float = np.inf) -> Floats:
+    """Return the path of KSWIN, as far as where it crosses the *line*."""
+    rows = rows[WARM * ROWS - tuned.WINDOW + 1 :]
+    if np.isin(rows, (0, 1)).all():
+        return tuned.kswin_binary(rows, rng)[tuned.WINDOW - 1 :].reshape(-1, ROWS).max(axis=1)
+    out: list[float] = []
+    for k in range(AFTER):
+        part = rows[k * ROWS : (k + 1) * ROWS + tuned.WINDOW - 1]
+        out.append(float(tuned.kswin(part, rng).max()))
+        if out[-1] > line:
+            break
+    return np.array(out)
