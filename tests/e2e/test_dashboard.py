@@ -22,6 +22,7 @@ pytestmark = pytest.mark.slow
 
 HERE = Path(__file__).parent
 HOW = "no chromium: `apt-get install chromium`, or name one in LEEWAY_CHROMIUM"
+INCIDENT = "/models/flights/incidents/3"
 LAST_OF_V1 = "/models/flights/windows/v1/inputs/2013-08-04T00:00:00Z"
 WIDTHS = [1280, 400]
 ABORTED = "net::ERR_ABORTED"  # what a browser says of the requests that it drops when it leaves a page
@@ -111,7 +112,7 @@ def test_from_the_overview_to_a_window_and_another_feature(visitor: Visitor) -> 
     assert "27 Jul – 2 Aug 2013" == page.get_by_role("heading", level=1).inner_text()
     assert "Distribution of temp" == page.locator("#distribution").inner_text()
     first = page.locator("table.data").first.locator("tbody tr").first
-    assert ["temp", "drift"] == [first.locator("a").inner_text(), first.locator(".badge").inner_text()]
+    assert ["temp", "drift"] == [first.locator("a").inner_text(), first.locator(".badge").first.inner_text()]
     assert 2 * 11 == bars(page)
 
     page.get_by_label("Variable").select_option("carrier")
@@ -181,6 +182,37 @@ def test_decisions_and_checks_are_told_with_their_reasons(visitor: Visitor) -> N
     assert "v1 → v3" in page.locator("section", has_text="Promotions").last.inner_text()
 
 
+def test_an_incident_is_explained_on_its_own_page(visitor: Visitor) -> None:
+    """From its row to what moved, in which segments, with the evidence over time, and on to the window."""
+    page = visitor.page
+    page.goto("/models/flights")
+    page.locator("tr", has_text="no. 3, v1").get_by_role("link", name="feature", exact=True).click()
+    assert "Feature incident 3" == page.get_by_role("heading", level=1).inner_text()
+
+    moved = page.locator("section", has=page.locator("#moved")).locator("tbody tr").first.inner_text()
+    assert ["temp", "up", "inside the promise"] == [
+        word for word in ("temp", "up", "inside the promise") if word in moved
+    ]
+    assert "A shift within segments of origin" in moved
+    segments = page.locator("section", has=page.locator("#segments")).locator("tbody th").all_inner_texts()
+    assert ["all traffic", "origin=JFK", "origin=LGA"] == segments
+
+    page.wait_for_selector("[data-chart=evidence] .scatterlayer .point")
+    assert "opened" in str(page.locator("[data-chart=evidence] .infolayer").text_content())
+    hover(page, "[data-chart=evidence] .scatterlayer .point >> nth=-1", "of 450, drift")
+    page.mouse.down()
+    page.mouse.up()
+    page.wait_for_url("**/windows/v1/inputs/**")
+    page.go_back()
+    assert {"D", "·"} == set(page.locator(".timeline .cell span[aria-hidden]").all_inner_texts())
+    page.get_by_text("Evidence as a table").click()
+    assert "drift" in page.locator("figure table tbody tr").first.inner_text()
+
+    page.get_by_role("link", name="temp").first.click()
+    assert "Distribution of temp" == page.locator("#distribution").inner_text()
+    assert "inside the promise" in page.locator("tr.chosen").first.inner_text()
+
+
 def test_a_chart_can_be_read_as_a_table(visitor: Visitor) -> None:
     """Nothing is in a picture alone."""
     page = visitor.page
@@ -219,7 +251,7 @@ def test_a_bar_tells_its_rows(visitor: Visitor) -> None:
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("path", ["/", "/models/flights", LAST_OF_V1, "/models/churn"])
+@pytest.mark.parametrize("path", ["/", "/models/flights", LAST_OF_V1, INCIDENT, "/models/churn"])
 def test_no_page_is_wider_than_the_screen(visitor: Visitor, path: str, width: int) -> None:
     """On a telephone, too: tables become cards, long timelines scroll inside their box."""
     page = visitor.page
@@ -244,6 +276,6 @@ def test_without_scripts_the_pages_still_answer(browser: Browser, address: str) 
 def test_text_has_contrast(visitor: Visitor) -> None:
     """Every word has at least 4.5 to 1 against what is behind it (WCAG 2.1, AA), in both colour schemes."""
     page = visitor.page
-    for path in ("/", "/models/flights?until=2013-05-20", LAST_OF_V1):
+    for path in ("/", "/models/flights?until=2013-05-20", LAST_OF_V1, INCIDENT, "/models/flights/incidents/2"):
         page.goto(path)
         assert [] == page.evaluate((HERE / "contrast.js").read_text())

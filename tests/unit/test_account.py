@@ -163,6 +163,18 @@ def test_losses_may_be_larger_than_one() -> None:
     assert (3.0, 0.0, 3.0) == (round(split.total, 6), round(split.mix, 6), round(split.within, 6))
 
 
+def test_without_segments_nothing_is_split() -> None:
+    """Neither a loss nor a feature, whether the window has no segments or the baseline knows none."""
+    found = [finding("loss", **LOSS)]
+    lost = [report(outcomes(100, 200), *found if not s else (), segment=s, stage=Stage.OUTCOMES) for s in ("", A, B)]
+    bare = baseline(outcomes=(), inputs=())
+
+    assert [()] == [m.splits for m in account(baseline(), lost[:1]).moved]
+    assert [()] == [m.splits for m in account(bare, lost).moved]
+    assert [()] == [m.splits for m in account(baseline(), all_traffic("x")[:1]).moved]
+    assert [()] == [m.splits for m in account(bare, all_traffic("x")).moved]
+
+
 def test_a_fault_is_told_by_the_cells_that_filled_up() -> None:
     """No direction and no mix: whether the good values lie higher now is no news."""
     fault = finding("x", 0.5, signal=Signal.QUALITY, metric="missing_share", share=None, promised=None, needed=None)

@@ -92,6 +92,10 @@ def test_the_course_can_be_walked_back(reg: Registry) -> None:
     assert "Later →" in page
     assert "2 Mar 2024" in page
 
+    shown = Browser(reg).get("/api" + FEATURE + "?until=2024-03-02T12:00").json()
+    assert ["2024-03-02T00:00:00Z"] == shown["grid"]["ends"]
+    assert [1] == [len(t["points"]) for t in shown["evidence"] if not t["segment"]]
+
     empty = words(reg, FEATURE + "?until=2023-01-01")
     assert "No evidence over time is stored for these windows." in empty
     assert "No window of it is stored that ends by 1 Jan 2023." in empty
