@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -63,9 +65,12 @@ def test_slices_with_memory_that_are_not_whitened_break_it(monkeypatch: pytest.M
     assert hits > 2 * most
 
 
+FIT = whiten.fit
+
+
 def _unwhitened(reference: Distances, starts: Keys, slide: int) -> tuple[Whitener, Distances]:
-    mean = reference.mean(axis=0)
-    return Whitener("", slide, mean[None], np.zeros(mean.shape)), reference - mean
+    fitted, mean = FIT(reference, starts, slide)[0], reference.mean(axis=0)
+    return replace(fitted, calendar="", means=mean[None], phi=np.zeros(mean.shape)), reference - mean
 
 
 def test_chi_square_taken_for_exact_breaks_it() -> None:

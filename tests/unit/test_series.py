@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,8 +12,8 @@ from hypothesis.extra import numpy as arrays
 
 from monitors import series
 from monitors.bins import Counts
+from monitors.distance import Distances
 
-TEN = np.full(10, 0.1)
 SLICES = arrays.arrays(np.int64, (6, 4), elements=st.integers(1, 50))
 
 
@@ -27,24 +29,30 @@ def measure(**counts: Counts) -> series.Shares:
     return series.shares(counts, {name: range(c.shape[1]) for name, c in counts.items()})
 
 
-def test_numbers_by_hand() -> None:
-    """Two cells that are as good as known: 60 of 100 rows up is 2 sd, whose square is the chi-square."""
-    found = measure(x=np.full((20, 2), 10**6)).series({"x": [40, 60]})[0]
+def scores(found: series.Shares, **newest: Sequence[int]) -> Distances:
+    """Return the five scores of one slice by variable, ``(variables, 5)``."""
+    return found.directed(found.series(newest))
 
-    assert [4.0, 2.0] == pytest.approx(found[:2], rel=1e-3)
+
+def test_numbers_by_hand() -> None:
+    """Of two cells that are as good as known, 60 of 100 rows in the upper one is 2 sd up."""
+    _, up, down, _, _ = scores(measure(x=np.full((20, 2), 10**6)), x=[40, 60])[0]
+
+    assert [2.0, -2.0] == pytest.approx([up, down], rel=1e-3)
 
 
 def test_five_scores_look_five_ways() -> None:
     """Any difference, the middle up and down, wider and narrower."""
     found = measure(x=np.full((20, 10), 1000))
-    up, wide = [5, 5, 5, 5, 5, 5, 5, 5, 30, 30], [30, 10, 5, 3, 2, 2, 3, 5, 10, 30]
-    far, right, left, wider, narrower = found.directed(found.series({"x": up}))[0]
+    same, wide = scores(found, x=[10] * 10)[0], scores(found, x=[30, 10, 5, 3, 2, 2, 3, 5, 10, 30])[0]
+    far, right, left, wider, narrower = scores(found, x=[5, 5, 5, 5, 5, 5, 5, 5, 30, 30])[0]
 
-    assert far > 5
+    assert [0.0] * 5 == pytest.approx(same, abs=0.5)
+    assert far > same[0] + 5
     assert right == -left > 5
     assert wider == -narrower
-    assert 5 < found.directed(found.series({"x": wide}))[0, 3]
-    assert 0 == pytest.approx(found.directed(found.series({"x": wide}))[0, 1], abs=1e-6)
+    assert wide[3] > 5
+    assert 0 == pytest.approx(wide[1], abs=1e-6)
 
 
 @given(SLICES, arrays.arrays(np.int64, 4, elements=st.integers(0, 30)), st.integers(0, 30))
@@ -52,43 +60,43 @@ def test_rows_that_move_up_raise_the_middle(slices: Counts, newest: Counts, more
     """Monotone in the effect: rows that go from the lowest cell to the highest never lower the score."""
     found = measure(x=slices)
     before, after = (newest + more * np.array(cells) for cells in ([1, 0, 0, 0], [0, 0, 0, 1]))
-    middle = [found.series({"x": list(c)})[0, 1] for c in (before, after) if c.sum()]
+    middle = [scores(found, x=list(c))[0, 1] for c in (before, after) if c.sum()]
 
     assert middle == pytest.approx(sorted(middle))
 
 
 @given(SLICES, arrays.arrays(np.int64, 4, elements=st.integers(1, 50)))
 def test_cells_turned_round_turn_the_middle_round(slices: Counts, newest: Counts) -> None:
-    """High to low instead of low to high: the middle changes its sign, the rest stays."""
-    one, other = measure(x=slices).series({"x": newest}), measure(x=slices[:, ::-1]).series({"x": newest[::-1]})
+    """High to low instead of low to high: up becomes down, the rest stays."""
+    one, other = scores(measure(x=slices), x=newest), scores(measure(x=slices[:, ::-1]), x=newest[::-1])
 
-    assert one * np.array([1, -1, 1]) == pytest.approx(other, abs=1e-6)
+    assert one[:, (0, 2, 1, 3, 4)] == pytest.approx(other, abs=1e-6)
 
 
 @given(SLICES, SLICES, st.integers(1, 5))
 def test_neighbours_and_padding_do_not_matter(one: Counts, two: Counts, padding: int) -> None:
-    """A variable's series are the same alone, beside another in either order, and with cells that nothing is in."""
+    """A variable's scores are the same alone, beside another in either order, and with cells that nothing is in."""
     newest = {"x": list(one[0] + 1), "y": list(two[0] + 2)}
     alone = measure(x=one)
     beside, turned = measure(x=one, y=two), measure(y=two, x=one)
     wide = series.shares({"x": np.pad(one, ((0, 0), (0, padding)))}, {"x": range(4 + padding)})
 
-    assert alone.reference[:, 0] == pytest.approx(beside.reference[:, 0])
-    assert beside.reference == pytest.approx(turned.reference[:, ::-1])
-    assert beside.series(newest) == pytest.approx(turned.series(newest)[::-1])
-    assert alone.series(newest)[0] == pytest.approx(beside.series(newest)[0])
-    assert alone.series(newest) == pytest.approx(wide.series({"x": [*newest["x"], *[0] * padding]}))
+    for found, at in ((beside, 0), (turned, 1), (wide, 0)):
+        own = found.directed(found.reference)[:, at]
+        assert alone.directed(alone.reference)[:, 0] == pytest.approx(own, abs=1e-9)
+    assert scores(alone, x=newest["x"])[0] == pytest.approx(scores(beside, **newest)[0])
+    assert scores(beside, **newest) == pytest.approx(scores(turned, **newest)[::-1])
+    assert scores(alone, x=newest["x"]) == pytest.approx(scores(wide, x=[*newest["x"], *[0] * padding]))
 
 
 @pytest.mark.parametrize("wobble", [0.0, 0.2])
 def test_the_unit_is_a_standard_deviation(wobble: float) -> None:
-    """Means and spreads of later slices have variance 1 and chi-square mean 1, whatever their rows and their unrest."""
+    """The middle of later slices has variance 1, whatever their rows and their unrest."""
     rng = np.random.default_rng(1)
     found = measure(x=np.concatenate([drawn(rng, 200, n, wobble) for n in (100, 1000)]))
     for n in (100, 1000):
-        seen = np.array([found.series({"x": c})[0] for c in drawn(rng, 400, n, wobble)])
-        assert 1 == pytest.approx(seen[:, 1].std(), abs=0.1)
-        assert 1 == pytest.approx(seen[:, 0].mean(), abs=0.2)
+        seen = [scores(found, x=c)[0, 1] for c in drawn(rng, 400, n, wobble)]
+        assert 1 == pytest.approx(np.std(seen), abs=0.12)
 
 
 def test_unrest_is_the_variance_between_slices() -> None:
@@ -106,8 +114,8 @@ def test_a_slice_without_rows_says_nothing() -> None:
     found = measure(x=slices, y=np.full((6, 3), 10))
 
     assert [False] * 5 + [True] == np.isnan(found.reference[:, 0, 1]).tolist()
-    assert np.isnan(found.series({"y": [1, 2, 3]})[0]).all()
-    assert np.isfinite(found.series({"y": [1, 2, 3]})[1]).all()
+    assert np.isnan(scores(found, y=[1, 2, 3])[0]).all()
+    assert np.isfinite(scores(found, y=[1, 2, 3])[1]).all()
 
 
 @given(SLICES, SLICES)

@@ -61,13 +61,13 @@ def test_a_reference_slice_is_compared_with_the_others_of_its_weekday() -> None:
 
 
 def test_the_memory_is_corrected_for_the_small_sample() -> None:
-    """The lag-1 autocorrelation, plus its bias, plus half a standard error."""
+    """The lag-1 autocorrelation, plus its bias, plus a margin of standard errors."""
     reference = ar(60, 0.6, 3)
     level = levels(reference, np.zeros(60, np.int64))
     a = level - level.mean()
     raw = float((a[1:] * a[:-1]).sum() / (a**2).sum())
 
-    assert raw + (1 + 3 * raw) / 60 + 0.5 / np.sqrt(60) == pytest.approx(
+    assert raw + (1 + 3 * raw) / 60 + whiten.MARGIN / np.sqrt(60) == pytest.approx(
         float(whiten.fit(reference, starts(60, WEEK), WEEK)[0].phi[0])
     )
 
@@ -77,8 +77,8 @@ def test_memory_is_found_and_taken_away() -> None:
     whitener, residuals = whiten.fit(ar(200, 0.8, 4, series=50), starts(200, WEEK), WEEK)
     lag = np.mean([np.corrcoef(r[1:], r[:-1])[0, 1] for r in residuals.T])
 
-    assert 0.8 <= whitener.phi.mean() <= 0.87
-    assert -0.1 < lag <= 0
+    assert 0.8 <= whitener.phi.mean() <= 0.9
+    assert -0.12 < lag <= 0
 
 
 def test_a_weekly_pattern_is_taken_away() -> None:
@@ -133,5 +133,5 @@ def test_a_constant_remembers_nothing() -> None:
     whitener, residuals = whiten.fit(np.full((60, 1), 3.0), starts(60), DAY)
 
     assert not residuals.any()
-    assert 0 <= whitener.phi[0] < 0.1
+    assert 0 <= whitener.phi[0] < 0.2
     assert [False] == whiten.remembers(residuals).tolist()
