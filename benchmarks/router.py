@@ -152,9 +152,9 @@ def measure(worlds: Iterator[World], rng: Rng, again: int = 1) -> Counter[tuple[
     return found
 
 
-def _share(found: Counter[tuple[str, str]], truth: str) -> str:
-    every = sum(n for (name, _), n in found.items() if name == truth)
-    return _rate(every - found[truth, "no fault"], every) if every else "-"
+def _share(found: Counter[tuple[str, str]], *truths: str) -> str:
+    every = sum(n for (name, _), n in found.items() if name in truths)
+    return _rate(every - sum(found[truth, "no fault"] for truth in truths), every) if every else "-"
 
 
 def _rate(x: int, n: int) -> str:
@@ -165,6 +165,8 @@ def _rate(x: int, n: int) -> str:
 def _print(found: dict[str, Counter[tuple[str, str]]], middle: str) -> None:
     """Print, as Markdown, the share called a fault at each size, and at the *middle* size what was said."""
     print("| truth | " + " | ".join(found) + f" | said at {middle} |\n|---" * 1 + "|---:" * len(found) + "|---|")
+    for name, part in (("all faults: retrain vetoed", FAULTS), ("all drifts: wrongly vetoed", DRIFTS)):
+        print(f"| {name} | " + " | ".join(_share(f, *part) for f in found.values()) + " | |")
     for part in (FAULTS, NOTHING, DRIFTS, UNTOLD):
         for truth in part:
             answers = Counter({a: n for (name, a), n in found[middle].items() if name == truth}).most_common()

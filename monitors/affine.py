@@ -58,18 +58,26 @@ def moves(bins: NumericBins, total: Counts, *, within: float = math.inf) -> Shar
     """Return the baseline after *natural* moves, on its own ordered cells, (ways and moves, cells).
 
     A world moves a variable but keeps its shape: shifted by any distance up to twice its range, its spread changed by
-    :data:`SPREADS`. What is spread out and never negative may grow or shrink by :data:`GROWTH` instead, and does not
-    fall below zero. *within* is the largest move of the mean, in the baseline's sd.
+    :data:`SPREADS`. What is never negative may grow or shrink as well, by as much as its spread allows; if that is
+    half its mean, by :data:`GROWTH`, and it does not fall below zero. *within* is the largest move of the mean, in the
+    baseline's sd.
     """
     width, sd = bins.edges[-1] - bins.edges[0], bins.sd or 1.0
     positive = bins.edges[0] >= 0 and sd >= bins.mean / 2
     by = np.linspace(0 if positive else -1, 1, 121) * min(2 * width, within * sd)
-    growth = np.geomspace(1 / GROWTH, GROWTH, 61) if positive else np.array(SPREADS)
+    growth = _growth(bins, sd, positive=positive)
     growth = growth[np.abs(growth - 1) * abs(bins.mean) <= within * sd]
     spread = np.repeat(SPREADS, len(by))
     shift = np.tile(by, len(SPREADS)) + bins.mean * (1 - spread)
     scale, shift = np.concatenate([spread, growth]), np.concatenate([shift, 0 * growth])
     return np.concatenate(mapped(bins, total, bins, scale, shift))
+
+
+def _growth(bins: NumericBins, sd: float, *, positive: bool) -> Shares:
+    if bins.edges[0] < 0:
+        return np.array(SPREADS)
+    most = GROWTH if positive else 1 + 3 * sd / bins.mean
+    return np.geomspace(1 / most, most, 61)
 
 
 def apart(p: npt.ArrayLike, q: npt.ArrayLike) -> Shares:
