@@ -4,7 +4,8 @@ The baseline plays the world, and a reference and a future are drawn from it in 
 future that met its own source as the reference would look too well known. What is drawn are blocks of consecutive
 slices, with replacement, that keep their place in the calendar and all segments and both stages together (block
 bootstrap: Kuensch 1989; blocks of whole periods keep the season, as Dudek et al. 2014 show). What lasts longer than a
-block is not in such a world, so a stream with a long memory raises more false alarms than are measured here.
+block is not in such a world, so a stream with a long memory raises more false alarms than are measured here; a single
+odd block (a storm) is drawn again and again, or is absent from the reference, which may raise too many.
 Measured on streams with 59 reference slices and a weekly pattern, false alarms for each promised one: 0.28, 0.30 and
 0.43 where slices have an AR(1) memory of 0, .6 and .8, and 0.22, 0.43 and 0.95 in fresh slices of the same streams.
 """
