@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from monitors import performance
 from monitors.distance import Distances
@@ -51,6 +52,16 @@ class Means:
     def series(self, newest: Tallies) -> Distances:
         """Return the series of one slice against the whole reference, (1, series)."""
         return self._series(self.moments(newest), self.total, self._excess)[None]
+
+    @property
+    def shared(self) -> int | None:
+        """None of them."""
+        return None
+
+    @property
+    def linear(self) -> npt.NDArray[np.bool_]:
+        """All of them."""
+        return np.ones(2 * len(self.total) - 1, bool)
 
     def directed(self, series: Distances) -> Distances:
         """Return the first series, then each of the others up and down."""

@@ -20,6 +20,17 @@ from monitors.series import Measure, Tallies
 Flags = npt.NDArray[np.bool_]
 LEAST = 20
 """Reference slices without which nothing is promised: fewer say too little about memory, and pay too little."""
+LONG = 0.85, 0.9
+"""A series with a longer memory than the first, or whose autocorrelation falls by one lag to no less than the second of
+itself, wanders out of the range that its reference has seen, and what is not linear in it (the spread, a chi-square)
+does not become exchangeable by whitening."""
+BENT = 0.5
+"""With a middle that remembers more than this, bets are made on its moves only: what is not linear in them (the spread,
+a chi-square) comes in bursts."""
+USUAL = 0.75
+"""What the second of those may be at most in the median of a panel, which is a surer figure than a variable's own."""
+FLAT = 1e-12
+"""The variance below which a series does not vary."""
 KEPT = 1000
 """Slices that a bag holds at most, the reference's always among them; the oldest of the others go first."""
 SHORT = 0.7, 0.5
@@ -42,7 +53,7 @@ class State:
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """What *measure* says of a reference, from :func:`fit`.
+    """What *measure* says of a reference, from :func:`fit`: its whitened *residuals* in units of their *scale*.
 
     *doubts* says of every variable why its ranks keep no promise; "" where they do.
     """
@@ -51,6 +62,7 @@ class Panel:
     identity: str
     whitener: whiten.Whitener
     residuals: Distances
+    scale: Distances
     doubts: tuple[str, ...]
 
     @property
@@ -62,6 +74,12 @@ class Panel:
     def promised(self) -> Flags:
         """For which variables ranks keep their promise."""
         return np.array([not doubt for doubt in self.doubts], bool)
+
+    @property
+    def bets(self) -> Flags:
+        """On which scores of each variable bets are made, (variables, scores): on none that its memory spoils."""
+        memory = np.maximum(self.whitener.phi, self.whitener.decay)[:, :1]
+        return np.asarray(self.measure.linear | (memory <= BENT))
 
     @property
     def slices(self) -> int:
@@ -80,10 +98,10 @@ class Panel:
         A variable without rows in the slice is left as it is: that is also how a faulty one is kept out.
         """
         level = self.whitener.level(start, self.measure.series(newest))
-        scores = self.measure.directed(self.whitener.residual(level, state.level))
+        scores = self.measure.directed(self.whitener.residual(level, state.level) / self.scale)
         seed = hashlib.sha256(f"{self.identity}|{start}".encode()).digest()
         ties = np.asarray(np.random.default_rng(int.from_bytes(seed[:8], "big")).random(scores.shape))
-        p = edetector.p_values(scores, state.bag, ties)
+        p = np.where(self.bets, edetector.p_values(scores, state.bag, ties), np.nan)
         log_m = edetector.step(state.log_m, edetector.log_bets(p, self.slices), ~np.isnan(p)[..., None])
         return replace(state, level=level, log_m=log_m, latest=scores)
 
@@ -107,28 +125,52 @@ def fit(measure: Measure, starts: Sequence[int], slide: int, identity: str) -> P
 
     *identity* seeds the breaking of ties, so that a replay agrees.
     """
-    whitener, residuals = whiten.fit(measure.reference, np.asarray(starts, np.int64), slide)
-    doubts = tuple(_doubts(measure, whitener, residuals))
-    return Panel(measure, identity, whitener, residuals, doubts)
+    whitener, residuals = whiten.fit(measure.reference, np.asarray(starts, np.int64), slide, measure.shared)
+    scale, others = _scales(residuals)
+    residuals = residuals / others
+    return Panel(measure, identity, whitener, residuals, scale, tuple(_doubts(measure, whitener, residuals)))
+
+
+def _scales(residuals: Distances) -> tuple[Distances, Distances]:
+    """Return the root mean square of each series over slices, and for each slice that of all the others.
+
+    A slice in units of a scale that it is part of would look smaller than a later one does.
+    """
+    squares = np.nan_to_num(residuals**2)
+    n, total = (~np.isnan(residuals)).sum(axis=0), squares.sum(axis=0)
+    scale, others = total / np.maximum(n, 1), (total - squares) / np.maximum(n - 1, 1)
+    return np.sqrt(np.maximum(scale, FLAT)), np.sqrt(np.maximum(others, FLAT))
 
 
 def _doubts(measure: Measure, whitener: whiten.Whitener, residuals: Distances) -> list[str]:
     n = (~np.isnan(residuals[..., 0])).sum(axis=0)
-    memory = whitener.phi.max(axis=-1, initial=0)
-    remembers = whiten.remembers(residuals).any(axis=-1) if len(residuals) >= LEAST else n < 0
-    flat = np.nanstd(residuals, axis=0).max(axis=-1, initial=0) < 1e-9 if len(residuals) else n == 0
+    memory, decay = (m[..., :2].max(axis=-1, initial=0) for m in (whitener.phi, whitener.decay))
+    memory, decay = _at_least_usual(memory), _at_least_usual(decay, surer=LONG[1] / USUAL)
+    scores = measure.directed(residuals)
+    remembers = whiten.remembers(scores).any(axis=-1) if len(residuals) >= LEAST else n < 0
+    flat = (np.nan_to_num(residuals) ** 2).max(axis=(0, 2), initial=0) < FLAT
     return [
-        _doubt(int(n[v]), float(memory[v]), bool(remembers[v]), bool(flat[v]), float(measure.unrest[v]))
+        _doubt(
+            int(n[v]), (float(memory[v]), float(decay[v])), bool(remembers[v]), bool(flat[v]), float(measure.unrest[v])
+        )
         for v in range(len(measure.names))
     ]
 
 
-def _doubt(n: int, memory: float, remembers: bool, flat: bool, unrest: float) -> str:
+def _at_least_usual(memory: Distances, surer: float = 1.0) -> Distances:
+    """Raise each variable's memory to the panel's median, *surer* times: what looks short among long ones may not be.
+
+    A panel of one has no median to speak of.
+    """
+    return np.maximum(memory, surer * np.median(memory)) if len(memory) > 1 else memory
+
+
+def _doubt(n: int, memory: tuple[float, float], remembers: bool, flat: bool, unrest: float) -> str:
     if n < LEAST:
         return f"the baseline has {n} slices of it; {LEAST} would do"
     if flat:
         return "it follows the calendar, which is taken away before slices are compared"
-    if unrest > SHORT[0] and memory > SHORT[1]:
+    if memory[0] > LONG[0] or memory[1] > LONG[1] or (unrest > SHORT[0] and memory[0] > SHORT[1]):
         return "slices are shorter than its memory; longer slices and a longer baseline would do"
     if remembers:
         return "its slices still remember the past after whitening; longer slices or a longer baseline might do"

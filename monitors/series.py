@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 from scipy import special
 
 from monitors.bins import Counts
@@ -38,6 +39,14 @@ class Measure(Protocol):
     def series(self, newest: Tallies) -> Distances:
         """Return the series of one slice against the whole reference: (variables, series)."""
 
+    @property
+    def shared(self) -> int | None:
+        """The first of the series that have one memory; None if each has its own."""
+
+    @property
+    def linear(self) -> npt.NDArray[np.bool_]:
+        """Which scores are linear in the means that slices have, (scores,)."""
+
     def directed(self, series: Distances) -> Distances:
         """Return the scores (..., variables, scores) of *series*; larger is further from the reference."""
 
@@ -46,10 +55,12 @@ class Measure(Protocol):
 class Shares:
     """How the shares of cells differ: *slices* is (slices, variables, cells), padded with empty cells.
 
-    *cells* says which of a variable's counts these are, from low to high or by frequency. A slice of n rows has three
-    series a variable: chi-square of homogeneity over its degrees of freedom, the mean of the cells' normal scores, and
-    that of their squares, each less the reference's. Where reference slices differ by more than sampling, the means are
-    divided by the root of both variances, so that busy slices do not look wilder than quiet ones.
+    *cells* says which of a variable's counts these are, from low to high or by frequency. A slice has 2 + cells series
+    a variable, each less the reference's: the mean of the cells' normal scores, the spread (the mean of their squares,
+    beyond what a move of the middle makes of it), and every cell's share. All are linear in counts or nearly so, and
+    can be whitened; a chi-square, whose bursts no AR(1) explains, is formed of what whitening leaves of the shares.
+    Where reference slices differ by more than sampling, a series is divided by the root of both variances, so that busy
+    slices do not look wilder than quiet ones.
     """
 
     names: tuple[str, ...]
@@ -63,50 +74,72 @@ class Shares:
 
     @cached_property
     def codes(self) -> Distances:
-        """The two codes of every cell, (2, variables, cells): normal score and its centred square, unit variance."""
-        share = self.total / np.maximum(self.total.sum(axis=-1, keepdims=True), 1)
+        """The codes of every cell, (series, variables, cells), each of mean 0 and variance 1 in the reference."""
+        rows = np.maximum(self.total.sum(axis=-1, keepdims=True), 1)
+        share = self.total / rows
         place = special.ndtri(np.clip(np.cumsum(share, axis=-1) - share / 2, 1e-6, 1 - 1e-6))
-        middle = _standard(place, share)
-        return np.stack([middle, _standard(middle**2, share)])
+        middle = _standard(place, share, rows)
+        own = np.broadcast_to(np.eye(share.shape[-1])[:, None], (share.shape[-1], *share.shape))
+        return np.stack([middle, _standard(middle**2, share, rows), *(_standard(cell, share, rows) for cell in own)])
 
     @cached_property
     def reference(self) -> Distances:
-        """The series of the reference's own slices, each against the rest, (slices, variables, 3)."""
+        """The series of the reference's own slices, each against the rest, (slices, variables, series)."""
         return self._series(self.slices, self.total - self.slices, self._excess)
 
     @property
     def unrest(self) -> Distances:
         """How much of a row's variance lies between reference slices' middles."""
-        return np.asarray(self._excess[:, 1])
+        return np.asarray(self._excess[:, 0])
 
     def series(self, newest: Tallies) -> Distances:
-        """Return the three series of a slice's counts by variable; a variable that is absent has no rows."""
+        """Return the series of a slice's counts by variable; a variable that is absent has no rows."""
         counts = np.zeros_like(self.total)
         for row, (name, cells) in enumerate(zip(self.names, self.cells, strict=True)):
             if name in newest:
                 counts[row, : len(cells)] = np.asarray(newest[name], np.int64)[list(cells)]
         return self._series(counts, self.total, self._excess)
 
+    @property
+    def shared(self) -> int | None:
+        """The cells' shares."""
+        return 2
+
+    @property
+    def linear(self) -> npt.NDArray[np.bool_]:
+        """Up and down."""
+        return np.array([False, True, True, False, False])
+
     def directed(self, series: Distances) -> Distances:
-        """Return five scores: any difference, the middle up and down, wider and narrower."""
-        return np.asarray(series[..., (0, 1, 1, 2, 2)] * np.array([1.0, 1.0, -1.0, 1.0, -1.0]))
+        """Return five scores: any difference of shares, the middle up and down, wider and narrower."""
+        middle, spread = series[..., 0], series[..., 1]
+        return np.stack([(series[..., 2:] ** 2).sum(axis=-1), middle, -middle, spread, -spread], axis=-1)
+
+    @cached_property
+    def _bend(self) -> Distances:
+        """What a squared move of the middle adds to the spread, (variables,): least squares, 0 to 1."""
+        moved, spread = self._apart(self.slices, self.total - self.slices)[..., :2].transpose(2, 0, 1)
+        square = moved**2 - (moved**2).mean(axis=0)
+        power = (square**2).sum(axis=0)
+        fitted = np.divide((square * spread).sum(axis=0), power, out=np.zeros_like(power), where=power > 0)
+        return np.asarray(np.clip(fitted, 0, 1))
 
     @cached_property
     def _excess(self) -> Distances:
-        """What reference slices differ by beyond sampling, (variables, 3): a variance, 0 at least."""
-        plain = self._series(self.slices, self.total - self.slices, np.zeros((len(self.names), 3)))
-        squares = np.concatenate([plain[..., :1], plain[..., 1:] ** 2], axis=-1)
-        return excess(squares, self.slices.sum(axis=-1)[..., None])
+        """What reference slices differ by beyond sampling, (variables, series): a variance, 0 at least."""
+        plain = self._series(self.slices, self.total - self.slices, np.zeros(self.codes.shape[1::-1]))
+        return excess(np.nan_to_num(plain**2, nan=1.0), self.slices.sum(axis=-1)[..., None])
+
+    def _apart(self, own: Counts, rest: Counts) -> Distances:
+        n, m = (np.maximum(side.sum(axis=-1, keepdims=True), 1) for side in (own, rest))
+        return np.asarray(np.einsum("...vc,kvc->...vk", own / n - rest / m, self.codes))
 
     def _series(self, own: Counts, rest: Counts, more: Distances) -> Distances:
-        n, m = own.sum(axis=-1), rest.sum(axis=-1)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            sampling = 1 / n + 1 / m
-            apart = own / n[..., None] - rest / m[..., None]
-            means = np.stack([(apart * code).sum(axis=-1) for code in self.codes], axis=-1)
-            means = means / np.sqrt(sampling[..., None] + more[..., 1:])
-            chi = _homogeneity(own, rest) / (1 + n * more[..., 0])
-        return np.where((n > 0)[..., None], np.concatenate([chi[..., None], means], axis=-1), np.nan)
+        n, m = own.sum(axis=-1)[..., None], rest.sum(axis=-1)[..., None]
+        apart = self._apart(own, rest)
+        apart[..., 1] -= self._bend * apart[..., 0] ** 2
+        with np.errstate(divide="ignore"):
+            return np.where(n > 0, apart / np.sqrt(1 / np.maximum(n, 1) + 1 / np.maximum(m, 1) + more), np.nan)
 
 
 def excess(squares: Distances, n: Counts | Distances) -> Distances:
@@ -133,15 +166,7 @@ def add(one: Tallies, other: Tallies) -> dict[str, Sequence[int]]:
     return {**one, **other, **both}
 
 
-def _standard(code: Distances, share: Distances) -> Distances:
+def _standard(code: Distances, share: Distances, rows: Counts) -> Distances:
+    """Return *code* with mean 0 and variance 1; a code that hardly varies is taken to vary by half a row."""
     centred = code - (share * code).sum(axis=-1, keepdims=True)
-    return np.asarray(centred / np.sqrt((share * centred**2).sum(axis=-1, keepdims=True) + 1e-12))
-
-
-def _homogeneity(own: Counts, rest: Counts) -> Distances:
-    """Return Pearson's chi-square of two rows of counts over its degrees of freedom."""
-    n, m = own.sum(axis=-1, keepdims=True), rest.sum(axis=-1, keepdims=True)
-    share = (own + rest) / (n + m)
-    off = (own - n * share) ** 2 / (n * share) + (rest - m * share) ** 2 / (m * share)
-    used = (share > 0).sum(axis=-1)
-    return np.asarray(np.where(share > 0, off, 0.0).sum(axis=-1) / np.maximum(used - 1, 1))
+    return np.asarray(centred / np.sqrt(np.maximum((share * centred**2).sum(axis=-1, keepdims=True), 0.5 / rows)))

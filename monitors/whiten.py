@@ -24,6 +24,8 @@ LEAST_PER_KEY = 4
 """Reference slices that every hour or weekday must have before its mean is taken away."""
 MARGIN = 0.5
 """Standard errors by which a fitted memory is taken to be longer: too short a memory breaks the promise."""
+SURE = 3.0
+"""Standard errors from which a first autocorrelation is there."""
 SUSPICION = 0.005
 """Level at which residuals are said to remember."""
 
@@ -67,12 +69,17 @@ def choose(starts: Keys, slide: int) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Whitener:
-    """What a reference of series (slices, ...) knows of the calendar and of memory; NaN is a slice without rows."""
+    """What a reference of series (slices, ...) knows of the calendar and of memory; NaN is a slice without rows.
+
+    *phi* is the AR(1) coefficient. *decay* is what the autocorrelation falls to from the first lag to the second: of a
+    level seen through the noise of few rows that is the level's own memory, where *phi* is smaller (ARMA(1, 1)).
+    """
 
     calendar: str
     slide: int
     means: Distances  # (keys, ...)
     phi: Distances
+    decay: Distances
 
     def level(self, start: int, series: Distances) -> Distances:
         """Return *series* of the slice at *start* less what the calendar explains."""
@@ -88,21 +95,30 @@ class Whitener:
         return np.asarray(np.where(np.isnan(before), alone, level - phi * before))
 
 
-def fit(reference: Distances, starts: Keys, slide: int) -> tuple[Whitener, Distances]:
+def fit(reference: Distances, starts: Keys, slide: int, shared: int | None = None) -> tuple[Whitener, Distances]:
     """Return the whitener of *reference* (slices, ...), and the reference's own residuals.
 
-    A reference slice is compared with the others of its calendar key, or the reference would look too tight. phi is the
-    lag-1 autocorrelation, corrected for its small-sample bias ``(1 + 3 phi) / n`` (Kendall 1954) plus half a standard
-    error, within [0, 0.98].
+    The series from *shared* on (along the last axis) have one memory and one calendar: many small ones, each fitted by
+    itself, would make the reference look tighter than what comes. For the same reason a reference slice is compared
+    with the *others* of its key, and the calendar's means are shrunk to the grand mean by what noise alone would make
+    of them (James and Stein 1961): without a calendar nothing is taken away.
+
+    phi is the lag-1 autocorrelation, corrected for its small-sample bias ``(1 + 3 phi) / n`` (Kendall 1954) plus half a
+    standard error, within [0, 0.98].
     """
     calendar = choose(starts, slide)
     key = keys(calendar, starts, slide)
-    means = np.stack([_mean(reference[key == k]) for k in range(key.max(initial=0) + 1)])
-    there = ~np.isnan(reference)
-    n = np.stack([there[key == k].sum(axis=0) for k in range(len(means))])[key]
-    level = (reference - means[key]) * n / np.maximum(n - 1, 1)
-    phi = _memory(level)
-    whitener = Whitener(calendar, slide, means, phi)
+    there, size = ~np.isnan(reference), key.max(initial=0) + 1
+    n = np.stack([there[key == k].sum(axis=0) for k in range(size)])
+    grand, own = _mean(reference), np.stack([_mean(reference[key == k]) for k in range(size)])
+    kept = _kept(reference - own[key], own - grand, n, shared)
+    means = grand + kept * (own - grand)
+    others, rest = (
+        (m - reference / c) * c / np.maximum(c - 1, 1) for m, c in ((own[key], n[key]), (grand, n.sum(axis=0)))
+    )
+    level = reference - rest - kept * (others - rest)
+    phi = _memory(level, shared)
+    whitener = Whitener(calendar, slide, means, phi, _decay(level))
     residuals = [whitener.residual(level[i], level[i - 1] if i else np.full_like(level[0], np.nan))
                  for i in range(len(level))]  # fmt: skip
     return whitener, np.stack(residuals)
@@ -121,14 +137,39 @@ def remembers(residuals: Distances) -> npt.NDArray[np.bool_]:
     return np.asarray((ratio - 2) / sd < stats.norm.ppf(SUSPICION))
 
 
+def _kept(within: Distances, between: Distances, n: Distances, shared: int | None) -> Distances:
+    """Return the part of the calendar's deviations, (keys, ...), that is more than the noise *within* keys, (...)."""
+    rows = np.maximum(n.sum(axis=0) - len(n), 1)
+    noise = np.nansum(within**2, axis=0) / rows * (len(n) - 1)
+    signal = (n * between**2).sum(axis=0)
+    if shared is not None:
+        for part in (noise, signal):
+            part[..., shared:] = part[..., shared:].sum(axis=-1, keepdims=True)
+    return np.asarray(np.clip(1 - np.divide(noise, signal, out=np.ones_like(signal), where=signal > 0), 0, 1))
+
+
 def _mean(values: Distances) -> Distances:
     n = (~np.isnan(values)).sum(axis=0)
     return np.asarray(np.nansum(values, axis=0) / np.maximum(n, 1))
 
 
-def _memory(level: Distances) -> Distances:
-    n = np.maximum((~np.isnan(level)).sum(axis=0), 1)
+def _autocorrelation(level: Distances, lag: int, shared: int | None = None) -> Distances:
     a = level - _mean(level)
-    power = np.nansum(a * a, axis=0)
-    phi = np.divide(np.nansum(a[1:] * a[:-1], axis=0), power, out=np.zeros_like(power), where=power > 0)
+    power, lagged = np.nansum(a * a, axis=0), np.nansum(a[lag:] * a[:-lag], axis=0)
+    if shared is not None:
+        for part in (power, lagged):
+            part[..., shared:] = part[..., shared:].sum(axis=-1, keepdims=True)
+    return np.asarray(np.divide(lagged, power, out=np.zeros_like(power), where=power > 0))
+
+
+def _decay(level: Distances) -> Distances:
+    """Return the ratio of the second lag's autocorrelation to the first's, 0 where the first is hardly there."""
+    n = np.maximum((~np.isnan(level)).sum(axis=0), 1)
+    first, second = (_autocorrelation(level, lag) for lag in (1, 2))
+    return np.asarray(np.divide(second, first, out=np.zeros_like(first), where=first > SURE / np.sqrt(n)))
+
+
+def _memory(level: Distances, shared: int | None) -> Distances:
+    n = np.maximum((~np.isnan(level)).sum(axis=0), 1)
+    phi = _autocorrelation(level, 1, shared)
     return np.asarray(np.clip(phi + (1 + 3 * phi) / n + MARGIN / np.sqrt(n), 0, 0.98))
