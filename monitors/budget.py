@@ -10,14 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
 
 from features.window import format_span, parse_span
 from monitors.report import Signal
 
-_FORM = re.compile(r"(\d+) +per +(?:(\d+) *)?([a-z]+)")
+_FORM = re.compile(r"(\d+) +per +(?:(\d+) +)?(\w+)")
 _WORDS = {"second": "1s", "minute": "1m", "hour": "1h", "day": "1d", "week": "7d", "month": "30d", "quarter": "91d",
           "year": "365d"}  # fmt: skip
 
@@ -55,11 +55,10 @@ class FalseAlarms(BaseModel):
         if not isinstance(value, str):
             return value
         found = _FORM.fullmatch(value.strip().lower())
-        unit = found and (_WORDS.get(found[3].removesuffix("s")) or (f"1{found[3]}" if found[2] else None))
-        if not found or not unit:
-            msg = f"{value!r} is not a rate of alarms; write it like `1 per 90 days` or `2 per year`"
-            raise ValueError(msg)
-        return {"count": int(found[1]), "span": int(found[2] or 1) * parse_span(unit)}
+        try:
+            return {"count": int(found[1]), "span": _span(found[2], found[3])} if found else _refuse(value)
+        except ValueError:
+            return _refuse(value)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, _core: Any, _handler: Any) -> dict[str, Any]:
@@ -81,6 +80,16 @@ class FalseAlarms(BaseModel):
         2160.0
         """
         return self.span / slide / self.count
+
+
+def _span(times: str | None, unit: str) -> timedelta:
+    word = _WORDS.get(unit.removesuffix("s"))
+    return int(times or 1) * parse_span(word) if word else parse_span(f"{times or ''}{unit}")
+
+
+def _refuse(value: str) -> NoReturn:
+    msg = f"{value!r} is not a rate of alarms; write it like `1 per 90 days` or `2 per year`"
+    raise ValueError(msg)
 
 
 def share(signal: Signal, segment: str, segments: int, watched: Collection[Signal]) -> float:

@@ -130,8 +130,8 @@ def remembers(residuals: Distances) -> npt.NDArray[np.bool_]:
     The rank version of von Neumann's ratio (Bartels 1982); its approximate normal law is good from 10 values on.
     """
     ranks = stats.rankdata(residuals, axis=0, nan_policy="omit")
-    n = (~np.isnan(ranks)).sum(axis=0)
-    power = np.nansum((ranks - np.nanmean(ranks, axis=0)) ** 2, axis=0)
+    n = np.maximum((~np.isnan(ranks)).sum(axis=0), 2)
+    power = np.nansum((ranks - _mean(ranks)) ** 2, axis=0)
     ratio = np.nansum(np.diff(ranks, axis=0) ** 2, axis=0) / np.where(power > 0, power, np.nan)
     sd = np.sqrt(4 * (n - 2) * (5 * n**2 - 2 * n - 9) / (5 * n * (n + 1) * (n - 1) ** 2))
     return np.asarray((ratio - 2) / sd < stats.norm.ppf(SUSPICION))

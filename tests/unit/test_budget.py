@@ -21,7 +21,7 @@ DAY = timedelta(days=1)
     [("1 per 90 days", 1, 90 * DAY), ("2 per year", 2, 365 * DAY), ("1 per 12 h", 1, timedelta(hours=12)),
      ("1 PER  2 Weeks ", 1, 14 * DAY), ("3 per quarter", 3, 91 * DAY), ("1 per 6 months", 1, 180 * DAY),
      ("1 per day", 1, DAY),
-     pytest.param("1 per 36h", 1, timedelta(hours=36), marks=pytest.mark.xfail(strict=True, reason="told as 1d12h"))],
+     ("1 per 36h", 1, timedelta(hours=36)), ("2 per 90d", 2, 90 * DAY)],
 )  # fmt: skip
 def test_what_people_write_is_read(text: str, count: int, span: timedelta) -> None:
     """A number per stretch of time, in words or units; it is told in a form that is read again."""

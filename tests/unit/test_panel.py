@@ -148,7 +148,6 @@ def test_where_ranks_promise_nothing_it_is_said_why(reference: dict[str, Counts]
     assert bool(doubt) == bool(known.doubts[0])
 
 
-@pytest.mark.xfail(strict=True, reason="its ranks are means of nothing, which numpy warns of")
 def test_a_variable_that_was_never_there_promises_nothing() -> None:
     """It has no slices, and that is all that is said of it."""
     known = fitted({**REFERENCE, "never": np.zeros((60, 64), np.int64)})
