@@ -24,6 +24,9 @@ LEAST_PER_KEY = 4
 """Reference slices that every hour or weekday must have before its mean is taken away."""
 MARGIN = 0.5
 """Standard errors by which a fitted memory is taken to be longer: too short a memory breaks the promise."""
+SEASON = 1.5
+"""Below this many times the variance that noise alone gives its means, a calendar is left in: it is small then, and to
+take noise away makes the reference look tighter than what comes."""
 SURE = 3.0
 """Standard errors from which a first autocorrelation is there."""
 SUSPICION = 0.005
@@ -100,8 +103,8 @@ def fit(reference: Distances, starts: Keys, slide: int, shared: int | None = Non
 
     The series from *shared* on (along the last axis) have one memory and one calendar: many small ones, each fitted by
     itself, would make the reference look tighter than what comes. For the same reason a reference slice is compared
-    with the *others* of its key, and the calendar's means are shrunk to the grand mean by what noise alone would make
-    of them (James and Stein 1961): without a calendar nothing is taken away.
+    with the *others* of its key, and a calendar is taken away only where its means vary by :data:`SEASON` times what
+    noise alone makes of them.
 
     phi is the lag-1 autocorrelation, corrected for its small-sample bias ``(1 + 3 phi) / n`` (Kendall 1954) plus half a
     standard error, within [0, 0.98].
@@ -138,14 +141,14 @@ def remembers(residuals: Distances) -> npt.NDArray[np.bool_]:
 
 
 def _kept(within: Distances, between: Distances, n: Distances, shared: int | None) -> Distances:
-    """Return the part of the calendar's deviations, (keys, ...), that is more than the noise *within* keys, (...)."""
+    """Say (1 or 0) which series have a calendar: deviations *between* keys, (keys, ...), beyond the noise *within*."""
     rows = np.maximum(n.sum(axis=0) - len(n), 1)
     noise = np.nansum(within**2, axis=0) / rows * (len(n) - 1)
     signal = (n * between**2).sum(axis=0)
     if shared is not None:
         for part in (noise, signal):
             part[..., shared:] = part[..., shared:].sum(axis=-1, keepdims=True)
-    return np.asarray(np.clip(1 - np.divide(noise, signal, out=np.ones_like(signal), where=signal > 0), 0, 1))
+    return np.asarray(signal > SEASON * noise, np.float64)
 
 
 def _mean(values: Distances) -> Distances:

@@ -61,11 +61,11 @@ def test_a_reference_slice_is_compared_with_the_others_of_its_weekday() -> None:
 
 
 def test_without_a_calendar_hardly_anything_is_taken_away() -> None:
-    """Weekdays that differ by chance alone: their means are shrunk, most of them to nothing."""
+    """Weekdays that differ by chance alone are left in, for most series."""
     whitener, _ = whiten.fit(np.random.default_rng(2).standard_normal((56, 200)), starts(56), DAY)
     raw = np.sqrt(1 / 8)
 
-    assert whitener.means.std(axis=0).mean() < raw / 3
+    assert whitener.means.std(axis=0).mean() < raw / 2
 
 
 def test_the_memory_is_corrected_for_the_small_sample() -> None:
