@@ -200,7 +200,8 @@ def _stuck(variable: str, reference: Reference, window: Counts, level: float) ->
     """Yield a fault if all values of the window share one cell, which neither chance nor the baseline explains.
 
     Cells are all that is seen. A bin may be so wide that the world's move brings nearly everything into it: there the
-    share to beat is that of the most fitting move.
+    share to beat is that of the most fitting move, and nothing is said where runs of the baseline came near (a day of
+    wind from one side).
     """
     cell, n = int(window[: reference.bins.body].argmax()), int(window[present(reference.bins)].sum())
     known, of = int(reference.total[cell]), int(reference.total[present(reference.bins)].sum())
@@ -208,6 +209,8 @@ def _stuck(variable: str, reference: Reference, window: Counts, level: float) ->
         return
     highest = float(special.betaincinv(known + 1, of - known, 1 - level / 2))
     if isinstance(reference.bins, NumericBins) and not reference.bins.is_narrow(cell):
+        if reference.habits["stuck"] > VARIED:
+            return
         highest = max(highest, reference.roomy.get(cell, 1.0))
     line = round(max(known / of, reference.habits["stuck"]), 6)
     if line < 1 and n * math.log(highest) <= math.log(level / 2):
