@@ -79,7 +79,9 @@ class Shares:
         share = self.total / rows
         place = special.ndtri(np.clip(np.cumsum(share, axis=-1) - share / 2, 1e-6, 1 - 1e-6))
         middle = _standard(place, share, rows)
-        own = np.broadcast_to(np.eye(share.shape[-1])[:, None], (share.shape[-1], *share.shape))
+        # A cell that the reference has nothing in would make a later slice's first row there look wild, and no slice of
+        # the reference ever: values beyond its range come in one slice of thirty. The middle and the spread see them.
+        own = np.eye(share.shape[-1])[:, None] * (self.total > 0)
         return np.stack([middle, _standard(middle**2, share, rows), *(_standard(cell, share, rows) for cell in own)])
 
     @cached_property
