@@ -108,6 +108,18 @@ def test_unrest_is_the_variance_between_slices() -> None:
     assert 0.036 == pytest.approx(restless, rel=0.15)
 
 
+def test_a_cell_that_the_reference_never_saw_makes_nothing_wild() -> None:
+    """One row of 50 beyond the range of all slices, as comes now and then, is no wild difference; it is up, though."""
+    slices = np.pad(drawn(np.random.default_rng(3), 60, 50), ((0, 0), (0, 1)))
+    found = measure(x=slices)
+    known = found.directed(found.reference)[:, 0]
+    inside, beyond = ([5] * 9 + last for last in ([5, 0], [4, 1]))
+    far, up = (scores(found, x=beyond)[0, k] for k in (0, 1))
+
+    assert far < np.median(known[:, 0])
+    assert up > scores(found, x=inside)[0, 1]
+
+
 def test_a_slice_without_rows_says_nothing() -> None:
     """In the reference or later, or where a variable is not counted at all."""
     slices = np.vstack([np.full((5, 3), 10), np.zeros((1, 3), np.int64)])
