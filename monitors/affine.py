@@ -20,6 +20,7 @@ from monitors.bins import Counts, NumericBins
 from monitors.distance import js_distance_log2
 
 Shares = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 SPREADS = (0.7, 1.0, 1.4)
 """By how much the world may narrow or widen a distribution while it moves: half to double the variance."""
@@ -48,10 +49,11 @@ def mapped(bins: NumericBins, total: Counts, onto: NumericBins, scale: Shares, s
     values, closed = _borders(onto)
     points = _snap((values - shift[:, None]) / scale[:, None], bins)
     flipped = scale[:, None] < 0
-    below = _below(bins, total, np.where(closed ^ flipped, np.nextafter(points, np.inf), points))
+    below = _below(bins, total, points, closed ^ flipped)
     below = np.where(flipped, 1 - below, below)
+    below = np.maximum.accumulate(below, axis=2)  # borders that rounding has put on one place
     ends = np.zeros((2, len(scale), 1))
-    return np.asarray(np.diff(np.concatenate([ends, below, ends + 1], axis=2), axis=2).clip(0))
+    return np.asarray(np.diff(np.concatenate([ends, below, ends + 1], axis=2), axis=2))
 
 
 def moves(bins: NumericBins, total: Counts, *, within: float = math.inf) -> Shares:
@@ -99,46 +101,76 @@ def merged(bins: NumericBins, ordered: npt.ArrayLike) -> Shares:
     return np.asarray(np.add.reduceat(np.array(ordered), starts, axis=-1))
 
 
-def _borders(bins: NumericBins) -> tuple[Shares, npt.NDArray[np.bool_]]:
+def _borders(bins: NumericBins) -> tuple[Shares, Mask]:
     """Return where one ordered cell ends and the next begins, and whether that value itself is in the cell below.
 
-    A bin of a single value ends just above it, which no arithmetic survives: it is told as the value, and closed.
+    A bin of a single value has borders an ulp apart, which no arithmetic survives: both are told as that value, the
+    lower one open, the upper one closed.
     """
     low, high = bins.edges[0], bins.edges[-1]
     values = np.array([2 * low - high, *bins.edges, 2 * high - low])
     closed = np.concatenate([[False], values[1:] == np.nextafter(values[:-1], np.inf)])
-    closed[-2:] = False  # the right edge is in the last bin anyway, be that of a single value or not
+    if closed[-2]:
+        values[-3] = high
+    closed[-2:] = False
     values[closed] = values[np.flatnonzero(closed) - 1]
     closed[-2:] = True
     return values, closed
 
 
 def _snap(points: Shares, bins: NumericBins) -> Shares:
-    """Return *points*, those that are an edge but for rounding as that edge: a frequent value may sit there."""
-    edges = np.array(bins.edges)
-    near = edges[np.abs(points[..., None] - edges).argmin(axis=-1)]
+    """Return *points*, those that are a border but for rounding as that border: a frequent value may sit there."""
+    borders = np.unique(_borders(bins)[0])
+    near = borders[np.abs(points[..., None] - borders).argmin(axis=-1)]
     return np.where(np.abs(points - near) <= 1e-12 * np.abs(near), near, points)
 
 
-def _below(bins: NumericBins, total: Counts, points: Shares) -> Shares:
-    """Return the share of values below each of *points*, spread as a normal's and spread evenly, (2, ...)."""
+def _below(bins: NumericBins, total: Counts, points: Shares, closed: Mask) -> Shares:
+    """Return the share of values below each of *points*, the point itself included where *closed*, (2, ...).
+
+    Spread as a normal's, and evenly.
+    """
     upto = np.cumsum(total[list(bins.ordered)])
-    values, closed = _borders(bins)
-    borders = np.where(closed, np.nextafter(values, np.inf), values)
-    knots, score = _drawn_in(borders, special.ndtri((upto[:-1] + 0.5) / (upto[-1] + 1)))
-    evenly = np.interp(points, borders, upto[:-1] / max(upto[-1], 1))
-    return np.array([special.ndtr(np.interp(points, knots, score)), evenly])
+    score = special.ndtri((upto[:-1] + 0.5) / (upto[-1] + 1))
+    normal = _drawn_in(*_steps(bins, score))
+    evenly = _steps(bins, upto[:-1] / max(upto[-1], 1))
+    return np.array([special.ndtr(_between(points, closed, *normal)), _between(points, closed, *evenly)])
 
 
-def _drawn_in(borders: Shares, score: Shares) -> tuple[Shares, Shares]:
-    """Return *borders* and their normal *score* with a knot in each outermost bin that follows its neighbour's slope.
+def _steps(bins: NumericBins, level: Shares) -> tuple[Shares, Shares, Shares]:
+    """Return each border once, with the *level* just below it and at it: they differ where a single value has a bin."""
+    values, _ = _borders(bins)
+    knots, first = np.unique(values, return_index=True)
+    last = len(values) - 1 - np.unique(values[::-1], return_index=True)[1]
+    return knots, level[first], level[last]
+
+
+def _between(points: Shares, closed: Mask, knots: Shares, below: Shares, at: Shares) -> Shares:
+    """Return the level at *points*, straight between the knots: from *at* one to just *below* the next."""
+    end = len(knots) - 1
+    first, last = np.searchsorted(knots, points).clip(0, end), np.searchsorted(knots, points, side="right") - 1
+    left = last.clip(0, end - 1)
+    gap = knots[left + 1] - knots[left]
+    way = np.clip((points - knots[left]) / np.where(gap > 0, gap, 1), 0, 1)
+    inside = at[left] + (below[left + 1] - at[left]) * way
+    return np.where(knots[first] == points, np.where(closed, at[last], below[first]), inside)
+
+
+def _drawn_in(knots: Shares, below: Shares, at: Shares) -> tuple[Shares, Shares, Shares]:
+    """Return a normal score with a knot more in each outermost bin, to which it goes on as steep as in the neighbour.
 
     One odd value may stretch a bin a hundredfold, while nearly all of it is near the others.
     """
-    if len(borders) < 6:
-        return borders, score
-    low, high = score[2] + TAIL * (score[1] - score[2]), score[-3] + TAIL * (score[-2] - score[-3])
-    run = np.diff(borders)[[2, -3]] / np.maximum(np.diff(score)[[2, -3]], 1e-9)
-    first = max(borders[2] + (low - score[2]) * run[0], borders[1])
-    last = min(borders[-3] + (high - score[-3]) * run[1], borders[-2])
-    return np.insert(borders, [2, len(borders) - 2], [first, last]), np.insert(score, [2, len(score) - 2], [low, high])
+    if len(knots) < 6:
+        return knots, below, at
+    low, high = below[2] + TAIL * (at[1] - below[2]), at[-3] + TAIL * (below[-2] - at[-3])
+    steep = (below[3] - at[2]) / (knots[3] - knots[2]), (below[-3] - at[-4]) / (knots[-3] - knots[-4])
+    first = max(knots[2] + (low - below[2]) / max(steep[0], 1e-300), knots[1])
+    last = min(knots[-3] + (high - at[-3]) / max(steep[1], 1e-300), knots[-2])
+    # Two knots on one place are a jump there: the last part of the score, of a bin that ends early.
+    where = [2, len(knots) - 2]
+    return (
+        np.insert(knots, where, [first, last]),
+        np.insert(below, where, [low, high]),
+        np.insert(at, where, [low, high]),
+    )
