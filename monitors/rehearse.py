@@ -65,16 +65,22 @@ def _split(row: Counts, sizes: Mapping[str, int]) -> dict[str, list[int]]:
 def recut(baseline: Baseline, windows: Windows) -> Baseline:
     """Return *baseline* as if its events had been cut into *windows*, whose slices are a whole number of its own.
 
+    It is itself if they are its own: ties are broken by its digest, and a replay must break them as the monitor does.
+
     Raises:
         DataError: they are not.
     """
+    if windows == baseline.events.windows:
+        return baseline
     own, slide = (to_ms(w.slide) for w in (baseline.events.windows, windows))
     if slide % own:
         slides = f"slices of {format_span(windows.slide)}", format_span(baseline.events.windows.slide)
         msg = f"{slides[0]} cannot be made of the {slides[1]} that the baseline was counted in"
         raise DataError(msg, hint="windows.slide must be a whole number of these")
-    cut = {name: tuple(merged(getattr(baseline, name), slide)) for name in ("inputs", "outcomes")}
-    return baseline.model_copy(update={"events": baseline.events.model_copy(update={"windows": windows}), **cut})
+    changed: dict[str, object] = {"events": baseline.events.model_copy(update={"windows": windows})}
+    if slide != own:
+        changed |= {name: tuple(merged(getattr(baseline, name), slide)) for name in ("inputs", "outcomes")}
+    return baseline.model_copy(update=changed)
 
 
 def merged(slices: Iterable[Slice], slide: int) -> list[Slice]:
