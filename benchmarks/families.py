@@ -37,7 +37,10 @@ def recurring(rng: Rng, slices: int = 5) -> Concepts:
 
 @dataclass(frozen=True)
 class Family:
-    """A change of *world* by *schedule*, tried beside the *null* world's; an oracle knows *goal*: concept and share."""
+    """A change of *world* by *schedule*, tried beside the *null* world's; an oracle knows *goal*: concept and share.
+
+    Of what comes little by little it knows an early stage.
+    """
 
     name: str
     null: str
@@ -71,10 +74,10 @@ def _concepts() -> Iterator[Family]:
         some = partial(abrupt, share=share)
         yield Family(f"abrupt, {share:.3g} of the rows: {name}", name, NULLS[name], some, (1, share))
     for name in ("SEA", "LED", "Friedman"):
-        yield Family(f"gradual: {name}", name, NULLS[name], gradual)
-    yield Family("incremental: Hyperplane", "Hyperplane", NULLS["Hyperplane"], partial(by_steps, steps=9), (9, 1.0))
+        yield Family(f"gradual: {name}", name, NULLS[name], gradual, (1, 0.2))
+    yield Family("incremental: Hyperplane", "Hyperplane", NULLS["Hyperplane"], partial(by_steps, steps=9), (2, 1.0))
     growing = "Friedman, growing regions"
-    yield Family(f"incremental: {growing}", growing, NULLS[growing], partial(by_steps, steps=3), (3, 1.0))
+    yield Family(f"incremental: {growing}", growing, NULLS[growing], partial(by_steps, steps=3))
     for name in ("SEA", "STAGGER"):
         yield Family(f"recurring: {name}", name, NULLS[name], recurring)
     for name in ("SEA", "Agrawal"):
