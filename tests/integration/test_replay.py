@@ -1,0 +1,36 @@
+"""A rehearsal of the project's own policy says what the running monitor said, and counts what the monitor counted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.test_sea import leeway, sea
+
+pytestmark = pytest.mark.slow
+
+__all__ = ["sea"]
+
+
+def rehearsed(folder: Path, *words: str) -> dict[str, Any]:
+    """Return a short rehearsal."""
+    return json.loads(leeway(folder, "replay", "--repetitions", "1", "--shift", "units=1", "--json", *words))
+
+
+def test_the_past_is_what_the_monitor_said(sea: Path) -> None:
+    """The incidents that the project's policy would have opened are those that are on record."""
+    own, half, double = rehearsed(sea)["policies"]
+    expected = {
+        (i["signal"], i["opened_at"], i["severity"]) for i in json.loads(leeway(sea, "incidents", "--all", "--json"))
+    }
+
+    assert expected == {(i["opened"]["signal"], i["opened"]["opened_at"], i["severity"]) for i in own["incidents"]}
+    assert ("half", "double") == (half["name"], double["name"])
+
+
+def test_counting_again_changes_nothing(sea: Path) -> None:
+    """The slices that Flink counts now are those of the stored windows, so all that follows is the same."""
+    assert rehearsed(sea) == rehearsed(sea, "--recount")
