@@ -13,6 +13,7 @@ from enum import Enum
 
 import numpy as np
 
+from features.errors import DataError
 from monitors import quality, relabel, series, threshold
 from monitors.baseline import Baseline
 from monitors.bins import Bins, Counts, NumericBins
@@ -78,8 +79,11 @@ def change(shift: Shift, baseline: Baseline, variable: str) -> Change:
     """Return what *shift* does to the counts of slices; covariate shifts and faults are in the feature *variable*.
 
     Raises:
-        DataError: the shift is larger than counts can show.
+        DataError: the shift is larger than counts can show, or of labels where there are none.
     """
+    if shift.kind.stage is Stage.OUTCOMES and not baseline.slices(Stage.OUTCOMES):
+        msg = f"a {shift.kind.value} shift is one of labels, and the baseline has none"
+        raise DataError(msg, hint="add `events.labels`, and make a baseline of a period with labels")
     if shift.kind is Kind.PRIOR:
         return relabel.prior(shift.size, baseline)
     if shift.kind is Kind.CONCEPT:

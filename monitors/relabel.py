@@ -98,8 +98,10 @@ def concept(size: float, baseline: Baseline) -> Relabel:
 
 def most(baseline: Baseline) -> float:
     """Return the largest concept shift there can be: that which inverts every label (binary), or any."""
+    if baseline.events.task is not Task.BINARY:
+        return math.inf
     now, then = _losses(baseline)
-    return then / now - 1 if baseline.events.task is Task.BINARY else math.inf
+    return then / now - 1
 
 
 def _losses(baseline: Baseline) -> tuple[float, float]:

@@ -184,6 +184,13 @@ def test_more_than_every_row_cannot_be_wrong() -> None:
     assert [100_000_000, 100_000_000] == found["loss"]
 
 
+@pytest.mark.parametrize("kind", [Kind.PRIOR, Kind.CONCEPT])
+def test_labels_that_are_not_there_cannot_shift(kind: Kind) -> None:
+    """A model that is only watched has no outcomes; it is said what to add."""
+    with pytest.raises(DataError, match=f"a {kind.value} shift is one of labels, and the baseline has none"):
+        inject.change(Shift(kind, 0.1), KNOWN.model_copy(update={"outcomes": ()}), "x")
+
+
 def test_a_shift_is_named_in_its_own_unit() -> None:
     """Sd, labels, loss, rows."""
     assert "prior, 20% of labels" == str(Shift(Kind.PRIOR, 0.2))
