@@ -3,7 +3,7 @@
 Leeway runs as it ships, at a budget of one false alarm in 500 slices. How often it alarms in 60 slices without a change
 is measured, and the lines of all other methods are drawn, on streams of the very world that they are tried in, so that
 they alarm as often: a knowledge that nobody has who monitors something. `--write` puts the tables into
-docs/statistics/power.md. Seeded; one core, about ten minutes; `--quick` a minute.
+docs/statistics/power.md. Seeded; one core, about four minutes; `--quick` one.
 """
 
 from __future__ import annotations
