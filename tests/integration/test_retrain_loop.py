@@ -110,7 +110,8 @@ def test_the_drift_was_found_and_retrained_for(folder: Path) -> None:
     assert ("v2", 2) == (standing["champion"], standing["generation"])
     ended = tuple(incidents["performance"][key] for key in ("state", "resolution"))
     assert ("resolved", "baseline replaced by v2") == ended
-    assert "2013-01-31" <= incidents["performance"]["opened_at"][:10] <= "2013-02-04"
+    # Within a window of the day on which the rule turned: ranks among twenty days pay no more in fewer.
+    assert "2013-01-31" <= incidents["performance"]["opened_at"][:10] <= "2013-02-07"
 
 
 def test_the_retrain_left_a_page_and_a_baseline(folder: Path) -> None:

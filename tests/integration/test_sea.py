@@ -63,7 +63,7 @@ def test_nothing_is_found_before_the_first_change(sea: Path) -> None:
         ("feature", "2024-01-22", "2024-01-27"),  # sensor_c alone, 21-26 January: harmless
         ("label", "2024-02-02", "2024-02-05"),  # the concept changes on 2 February
         ("performance", "2024-02-02", "2024-02-05"),
-        ("quality", "2024-02-17", "2024-02-19"),  # sensor_a in another unit, 16-17 February
+        ("quality", "2024-02-16", "2024-02-19"),  # sensor_a in another unit, 16-17 February; the newest slice tells
     ],
 )
 def test_each_change_is_found_within_days(sea: Path, signal: str, first: str, last: str) -> None:
