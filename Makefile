@@ -50,6 +50,7 @@ lock: $(READY)  ## compile the hashed locks anew from pyproject.toml
 	  --custom-compile-command 'make lock' -o requirements/bootstrap.txt
 	$(BIN)/uv pip compile pyproject.toml --all-extras --python-version 3.11 --generate-hashes --no-strip-extras --quiet \
 	  --custom-compile-command 'make lock' -o $(LOCK)
+	$(BIN)/python -m leeway.stack.relock
 	for peer in nannyml tfdv; do $(BIN)/uv pip compile requirements/$$peer.in --override requirements/$$peer.override \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --quiet -o requirements/$$peer.txt; done
 

@@ -1,0 +1,1 @@
+"""The local stack: broker, Flink cluster, PostgreSQL and Prefect on this machine, and Leeway's services on them."""

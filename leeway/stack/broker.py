@@ -1,0 +1,118 @@
+"""A Kafka broker of the project's own: one KRaft node on loopback, its data in the folder that it is given."""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from leeway.stack import coordinates, java, ports, processes
+
+HEAP = "256m"
+
+
+def settings(folder: Path, port: int, controller: int) -> Mapping[str, str]:
+    """Return the broker's settings.
+
+    One node keeps one copy of everything. Nothing is deleted by age: a broker goes by the time in a record, so events
+    of an earlier year would be gone within minutes of their being written.
+    """
+    return {
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        "controller.quorum.voters": f"1@{ports.HOST}:{controller}",
+        "listeners": f"PLAINTEXT://{ports.HOST}:{port},CONTROLLER://{ports.HOST}:{controller}",
+        "advertised.listeners": f"PLAINTEXT://{ports.HOST}:{port}",
+        "controller.listener.names": "CONTROLLER",
+        "log.dirs": str(folder / "data"),
+        "log.retention.ms": "-1",
+        "log.message.timestamp.after.max.ms": "9223372036854775807",
+        "offsets.retention.minutes": "525600",
+        "offsets.topic.replication.factor": "1",
+        "offsets.topic.num.partitions": "4",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "transaction.state.log.num.partitions": "4",
+        "share.coordinator.state.topic.replication.factor": "1",
+        "share.coordinator.state.topic.min.isr": "1",
+        "transaction.max.timeout.ms": "86400000",
+        "group.initial.rebalance.delay.ms": "0",
+        "log.cleaner.dedupe.buffer.size": "16777216",
+        "auto.create.topics.enable": "true",
+    }
+
+
+def service(folder: Path, port: int, controller: int, log: Path) -> processes.Service:
+    """Return the broker as a service; its folder is formatted the first time."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "server.properties"
+    file.write_text("".join(f"{k}={v}\n" for k, v in settings(folder, port, controller).items()))
+    if not (folder / "data" / "meta.properties").exists():
+        _format(file, log)
+    return processes.Service(
+        name="broker",
+        command=[*_java(), f"-Xmx{HEAP}", f"-Xms{HEAP}", "kafka.Kafka", str(file)],
+        log=log,
+        healthy=lambda: answers(port),
+        environment=java.environment(),
+    )
+
+
+@contextmanager
+def running(folder: Path, port: int | None = None) -> Iterator[str]:
+    """Yield ``127.0.0.1:port`` of a broker with its data in *folder*; it is stopped with the block.
+
+    Raises EngineError: the broker does not come up.
+    """
+    at = port or ports.free()
+    with processes.running(service(folder, at, ports.free(), folder / "broker.log")):
+        yield f"{ports.HOST}:{at}"
+
+
+def answers(port: int) -> bool:
+    """Return whether a broker on *port* takes requests: it speaks its protocol, and its topics can be listed."""
+    from kafka import KafkaAdminClient  # an optional package
+    from kafka.errors import KafkaError
+
+    if not ports.answers(port):
+        return False
+    try:
+        client = KafkaAdminClient(bootstrap_servers=f"{ports.HOST}:{port}", request_timeout_ms=5000)
+    except (KafkaError, ValueError, OSError):
+        return False
+    try:
+        client.list_topics()
+    except (KafkaError, ValueError, OSError):
+        return False
+    finally:
+        client.close()
+    return True
+
+
+def _format(file: Path, log: Path) -> None:
+    name = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    command = [
+        *_java(),
+        "-Xmx64m",
+        "kafka.tools.StorageTool",
+        "format",
+        "-t",
+        name,
+        "-c",
+        str(file),
+        "--ignore-formatted",
+    ]
+    processes.finish(processes.Service("the broker's format step", command, log, environment=java.environment()))
+
+
+def _java() -> list[str]:
+    return [
+        java.program(), "-cp", coordinates.classpath("kafka"), "-Djava.net.preferIPv4Stack=true",
+        "-Dorg.slf4j.simpleLogger.defaultLogLevel=info", "-Dorg.slf4j.simpleLogger.showDateTime=true",
+        "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSS",
+        "-Dorg.slf4j.simpleLogger.showThreadName=false",
+        "-Dorg.slf4j.simpleLogger.log.org.apache.kafka.common.config=warn",
+        "-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaConfig=warn", "-XX:+UseSerialGC",
+    ]  # fmt: skip

@@ -1,0 +1,166 @@
+"""A Flink session cluster of the project's own, from the pip package: a JobManager and a TaskManager on loopback."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from leeway.stack import java, ports, processes
+
+LOGGING = """\
+rootLogger.level = INFO
+rootLogger.appenderRef.console.ref = Console
+appender.console.name = Console
+appender.console.type = CONSOLE
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{yyyy-MM-dd'T'HH:mm:ss.SSS} %-5p %c{1.} - %m%n
+logger.netty.name = org.jboss.netty.channel.DefaultChannelPipeline
+logger.netty.level = OFF
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Where a cluster is and how large: its folder, its ports and the slots of its TaskManager.
+
+    *folder* holds its configuration, its checkpoints and its savepoints. A metrics port of 0 means no metrics.
+    """
+
+    folder: Path
+    rest: int
+    rpc: int
+    slots: int = 2
+    jobmanager_metrics: int = 0
+    taskmanager_metrics: int = 0
+
+    @property
+    def address(self) -> str:
+        """The REST address, ``127.0.0.1:port``."""
+        return f"{ports.HOST}:{self.rest}"
+
+
+@contextmanager
+def running(folder: Path, slots: int = 2) -> Iterator[str]:
+    """Yield the REST address (``127.0.0.1:port``) of a cluster with *slots* slots; it is stopped with the block.
+
+    Raises EngineError: the cluster does not come up.
+    """
+    made = Cluster(folder, rest=ports.free(), rpc=ports.free(), slots=slots)
+    manager, worker = services(made, folder / "logs")
+    with processes.running(manager), processes.running(worker):
+        yield made.address
+
+
+def services(cluster: Cluster, logs: Path) -> tuple[processes.Service, processes.Service]:
+    """Return the JobManager and the TaskManager as services, their configuration written."""
+    conf = cluster.folder / "conf"
+    conf.mkdir(parents=True, exist_ok=True)
+    with (conf / "config.yaml").open("w", encoding="utf-8") as file:
+        YAML(typ="safe").dump(settings(cluster), file)
+    (conf / "log4j-console.properties").write_text(LOGGING, encoding="utf-8")
+    return _service(cluster, "jobmanager", logs), _service(cluster, "taskmanager", logs)
+
+
+def settings(cluster: Cluster) -> dict[str, Any]:
+    """Return the configuration of both, flat.
+
+    It starts from the one that Flink ships, whose `--add-opens` Arrow cannot do without.
+    """
+    shipped = YAML(typ="safe").load(flink_home() / "conf" / "config.yaml")
+    return {
+        **_flat(shipped),
+        "jobmanager.rpc.address": ports.HOST,
+        "jobmanager.rpc.port": cluster.rpc,
+        "jobmanager.bind-host": ports.HOST,
+        "jobmanager.memory.process.size": "1024m",
+        "rest.address": ports.HOST,
+        "rest.bind-address": ports.HOST,
+        "rest.port": cluster.rest,
+        "rest.bind-port": cluster.rest,
+        "taskmanager.host": ports.HOST,
+        "taskmanager.bind-host": ports.HOST,
+        "taskmanager.numberOfTaskSlots": cluster.slots,
+        "taskmanager.memory.process.size": "1728m",
+        "taskmanager.memory.managed.size": "256m",
+        # A TaskManager that dies is missed within seconds, not after 50.
+        "heartbeat.interval": "2 s",
+        "heartbeat.timeout": "12 s",
+        "execution.checkpointing.dir": (cluster.folder / "checkpoints").as_uri(),
+        "execution.checkpointing.savepoint-dir": (cluster.folder / "savepoints").as_uri(),
+        "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
+        "python.executable": sys.executable,
+        "python.client.executable": sys.executable,
+        "io.tmp.dirs": str(_made(cluster.folder / "tmp")),
+    }
+
+
+def flink_home() -> Path:
+    """Return the folder of the pip package, which is a Flink distribution; it is not imported."""
+    spec = importlib.util.find_spec("pyflink")
+    if spec is None or spec.origin is None:
+        msg = "apache-flink is not installed"
+        raise ModuleNotFoundError(msg)
+    return Path(spec.origin).parent
+
+
+def overview(address: str) -> dict[str, Any]:
+    """Return what the cluster at *address* says of itself; empty where nobody answers."""
+    try:
+        with urllib.request.urlopen(f"http://{address}/overview", timeout=3) as answer:
+            return dict(json.load(answer))
+    except (OSError, ValueError):
+        return {}
+
+
+def _service(cluster: Cluster, role: str, logs: Path) -> processes.Service:
+    script = str(flink_home() / "bin" / f"{role}.sh")
+    metrics = cluster.jobmanager_metrics if role == "jobmanager" else cluster.taskmanager_metrics
+    wanted = "flink-version" if role == "jobmanager" else "slots-total"
+    return processes.Service(
+        name=role,
+        command=["bash", script, "start-foreground", *_reporter(metrics)],
+        log=logs / f"{role}.log",
+        healthy=lambda: bool(overview(cluster.address).get(wanted)),
+        environment=_environment(cluster.folder),
+    )
+
+
+def _reporter(port: int) -> list[str]:
+    factory = "org.apache.flink.metrics.prometheus.PrometheusReporterFactory"
+    given = {"factory.class": factory, "port": port} if port else {}
+    return [part for key, value in given.items() for part in ("-D", f"metrics.reporter.prom.{key}={value}")]
+
+
+def _environment(folder: Path) -> Mapping[str, str]:
+    home = flink_home()
+    return {
+        **java.environment(),
+        "FLINK_HOME": str(home),
+        "FLINK_LIB_DIR": str(home / "lib"),
+        "FLINK_OPT_DIR": str(home / "opt"),
+        "FLINK_PLUGINS_DIR": str(home / "plugins"),
+        "FLINK_CONF_DIR": str(folder / "conf"),
+        "FLINK_LOG_DIR": str(_made(folder / "tmp")),
+        "FLINK_PID_DIR": str(_made(folder / "tmp")),
+    }
+
+
+def _flat(tree: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        found |= _flat(value, f"{above}{key}.") if isinstance(value, Mapping) else {f"{above}{key}": value}
+    return found
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,119 @@
+"""Jars by their Maven coordinates: versions and checksums come from a committed lock, files from the user's cache.
+
+The lock (`jars.json`) maps a group to coordinates and their sha256; `leeway/stack/relock.py` writes it. Nothing here or
+there names a host: jgo knows where coordinates are to be had, and a jar that is not the one locked is refused.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from features.errors import EngineError
+
+LOCK = Path(__file__).with_name("jars.json")
+CACHE = "LEEWAY_CACHE"
+
+WANTED: Mapping[str, tuple[str, ...]] = {
+    # slf4j-simple, because the broker brings no binding and would log nothing
+    "kafka": ("org.apache.kafka:kafka_2.13:4.1.0", "org.slf4j:slf4j-simple:1.7.36"),
+    "flink-kafka": ("org.apache.flink:flink-sql-connector-kafka:5.0.0-2.2",),
+}
+"""What each group is made of; the connector for Flink 2.2 is the newest published, and runs on 2.3.
+
+RocksDB and the Prometheus reporter come with the pip package of Flink.
+"""
+
+
+def cache() -> Path:
+    """Return the folder of downloaded jars: LEEWAY_CACHE, or `leeway` in the user's cache folder."""
+    if chosen := os.environ.get(CACHE):
+        return Path(chosen).expanduser().resolve()
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "leeway"
+
+
+@functools.cache
+def lock() -> dict[str, dict[str, str]]:
+    """Return the lock: group to coordinates (``group:artifact:version``) to sha256."""
+    return dict(json.loads(LOCK.read_text(encoding="utf-8")))
+
+
+def jars(group: str) -> list[Path]:
+    """Return the jars of *group*, downloaded where they are not cached yet, each one checked against the lock.
+
+    Raises EngineError: no such group, a jar cannot be had, or it is not the one that was locked.
+    """
+    if group not in lock():
+        msg = f"there is no group of jars called {group!r}"
+        raise EngineError(msg, hint=f"there are {', '.join(lock())}")
+    return [_jar(coordinate, digest) for coordinate, digest in lock()[group].items()]
+
+
+def classpath(group: str) -> str:
+    """Return the jars of *group* as Java wants them."""
+    return os.pathsep.join(map(str, jars(group)))
+
+
+def missing() -> list[str]:
+    """Return the coordinates that are not in the cache yet."""
+    return [c for group in lock().values() for c, digest in group.items() if not _place(c, digest).exists()]
+
+
+def _place(coordinate: str, digest: str) -> Path:
+    _, artifact, version = coordinate.split(":")
+    # Under its digest: a changed lock can never meet an old file.
+    return cache() / "jars" / digest[:16] / f"{artifact}-{version}.jar"
+
+
+def _jar(coordinate: str, digest: str) -> Path:
+    place = _place(coordinate, digest)
+    if place.exists():
+        return place
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(place.with_suffix(".lock")):
+        if not place.exists():
+            _fetch(coordinate, digest, place)
+    return place
+
+
+def _fetch(coordinate: str, digest: str, place: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=place.parent) as folder:
+        file = download(context(Path(folder)), coordinate)
+        found = sha256(file)
+        if found != digest:
+            msg = f"{coordinate} is not the file that was locked: its sha256 is {found}, not {digest}"
+            raise EngineError(msg, hint="do not use it; ask who serves your Maven artifacts")
+        shutil.move(file, place)
+
+
+def context(repository: Path) -> Any:
+    """Return jgo's way to artifacts, which keeps what it downloads in *repository*."""
+    from jgo.maven import MavenContext, PythonResolver  # an optional package: only the stack needs it
+
+    return MavenContext(resolver=PythonResolver(), repo_cache=repository, timeout=60)
+
+
+def download(maven: Any, coordinate: str) -> Path:
+    """Return the jar of *coordinate*; EngineError if it cannot be had."""
+    group, artifact, version = coordinate.split(":")
+    try:
+        return Path(maven.project(group, artifact).at_version(version).artifact().resolve())
+    except Exception as error:  # jgo raises RuntimeError, its HTTP library errors of its own
+        msg = f"{coordinate} cannot be downloaded: {error}"
+        raise EngineError(msg, hint=f"go online once, or copy a filled cache and set {CACHE}") from error
+
+
+def sha256(file: Path) -> str:
+    """Return the checksum of *file* in hexadecimal."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

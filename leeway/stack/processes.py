@@ -1,0 +1,94 @@
+"""Servers as child processes: in sessions of their own, waited for until they answer, ended with all children."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from features.errors import EngineError
+
+POLL_SECONDS = 0.2
+STOP_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A server to run: its command, its environment, where its log goes, and how to tell that it answers."""
+
+    name: str
+    command: Sequence[str]
+    log: Path
+    healthy: Callable[[], bool] = lambda: True
+    environment: Mapping[str, str] = field(default_factory=dict)
+    start_seconds: float = 90.0
+
+
+@contextmanager
+def running(service: Service) -> Iterator[subprocess.Popen[bytes]]:
+    """Yield *service* once it answers; it is ended with the block. Raises EngineError if it does not come up."""
+    process = start(service)
+    try:
+        wait(service, process)
+        yield process
+    finally:
+        stop(process)
+
+
+def start(service: Service) -> subprocess.Popen[bytes]:
+    """Start *service* without waiting for it; its output is added to its log."""
+    service.log.parent.mkdir(parents=True, exist_ok=True)
+    with service.log.open("ab") as log:
+        # A session of its own: Ctrl-C reaches whoever supervises it, and it is ended with all its children.
+        return subprocess.Popen(  # noqa: S603 - commands of our own making
+            list(service.command), env=dict(service.environment) or None, stdin=subprocess.DEVNULL, stdout=log,
+            stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+
+
+def wait(service: Service, process: subprocess.Popen[bytes]) -> None:
+    """Return once *service* answers; EngineError with the end of its log if it ends or takes too long."""
+    give_up = time.monotonic() + service.start_seconds
+    while process.poll() is None and time.monotonic() < give_up:
+        if service.healthy():
+            return
+        time.sleep(POLL_SECONDS)
+    how = f"ended with code {process.returncode}" if process.poll() is not None else "does not answer"
+    msg = f"{service.name} did not come up: it {how}\n{tail(service.log)}"
+    raise EngineError(msg, hint=f"its log is {service.log}")
+
+
+def stop(process: subprocess.Popen[bytes], seconds: float = STOP_SECONDS) -> None:
+    """End *process* and what it started: asked first, then killed."""
+    for wanted in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, wanted)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+
+
+def tail(log: Path, lines: int = 8) -> str:
+    """Return the last *lines* of a log, indented; empty where there is none."""
+    with contextlib.suppress(OSError):
+        return "\n".join(f"  | {line}" for line in log.read_text(errors="replace").splitlines()[-lines:])
+    return ""
+
+
+def finish(service: Service) -> None:
+    """Run *service* to its end; EngineError with the end of its log if it fails."""
+    process = start(service)
+    try:
+        code = process.wait(service.start_seconds)
+    except subprocess.TimeoutExpired:
+        code = None
+    finally:
+        stop(process)
+    if code != 0:
+        msg = f"{service.name} failed\n{tail(service.log)}"
+        raise EngineError(msg, hint=f"its log is {service.log}")
