@@ -87,7 +87,7 @@ def test_an_incident_is_dealt_with_by_schedule(where: Where, monkeypatch: pytest
         try:
             wait(lambda: _promoted(where))
         finally:
-            serving.send_signal(signal.SIGINT)
+            serving.terminate()
             serving.wait(180)
         react, audit = (asked(f"{url}/deployments/name/leeway-{what}/{what}-m") for what in ("react", "audit"))
     assert (False, [True]) == (react["paused"], [s["active"] for s in react["schedules"]])
