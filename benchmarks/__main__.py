@@ -83,7 +83,7 @@ def _measure(rows: pd.DataFrame, kind: str, work: Path) -> dict[str, float]:
         list(profiles.count_inputs(SCHEMA, frozen, table))
 
     def flink(directory: Path, *, streaming: bool) -> Callable[[], object]:
-        return lambda: run_job.run_once(spec, files_job.Directories(str(directory)), work / "logs", streaming=streaming)
+        return lambda: run_job.run_once(spec, files_job.Directories(directory), work / "logs", streaming=streaming)
 
     return {
         "read and count, no Flink": timed(numpy_alone),

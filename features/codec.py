@@ -9,16 +9,15 @@ belongs, is rejected with file, line and reason.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from features import readers, sources
+from features import places, readers, records, topics
 from features.schema import LABEL, PREDICTION, EventSchema, Kind, Role, Task
 
 Mask = npt.NDArray[np.bool_]
@@ -27,10 +26,14 @@ ID, TIME, VERSION = "id", "time", "model_version"
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The usable records of a chunk as a typed table, and the others."""
+    """The usable records of a chunk as a typed table, and the others.
+
+    *lines* holds where each row of the table was: its line in the file, or its record's place among Kafka records.
+    """
 
     table: pa.Table
     rejects: tuple[readers.Reject, ...]
+    lines: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64), compare=False)
 
 
 def wanted(schema: EventSchema, role: Role) -> dict[str, tuple[str, Kind | None]]:
@@ -51,32 +54,56 @@ def wanted(schema: EventSchema, role: Role) -> dict[str, tuple[str, Kind | None]
     return {**columns, PREDICTION: (c.prediction, schema.prediction_kind), **features}
 
 
-def decode(schema: EventSchema, role: Role, chunk: sources.Chunk) -> Decoded:
+def decode(schema: EventSchema, role: Role, chunk: places.Reference) -> Decoded:
     """Return the records of *chunk*, typed by *schema*.
 
     Raises:
         DataError: the file itself cannot be read (gone, not Parquet, no header).
+        BrokerError: the topic cannot be read.
     """
-    columns = wanted(schema, role)
-    raw = readers.read(chunk, [source for source, _ in columns.values()])
+    if isinstance(chunk, topics.Range):
+        return decode_records(schema, role, topics.fetch(chunk))
+    path = chunk.path
+    raw = readers.read(chunk, [source for source, _ in wanted(schema, role).values()])
+    return _decoded(schema, role, raw, lambda line: (path, line))
+
+
+def decode_records(schema: EventSchema, role: Role, batch: records.Records) -> Decoded:
+    """Return Kafka records, typed by *schema* as the same events in files would be; their order is kept.
+
+    A reject's path is ``topic/partition`` and its line the offset.
+
+    Raises:
+        DataError: the Avro schema cannot be read.
+    """
+    raws = records.read(batch, wanted(schema, role))
+    return join(schema, role, [_decoded(schema, role, raw, batch.place) for raw in raws])
+
+
+def join(schema: EventSchema, role: Role, parts: Sequence[Decoded]) -> Decoded:
+    """Return *parts* as one, in their order."""
+    tables = [p.table for p in parts] or [empty(schema, role)]
+    lines = np.concatenate([np.zeros(0, np.int64), *(p.lines for p in parts)])
+    return Decoded(pa.concat_tables(tables).combine_chunks(), tuple(r for p in parts for r in p.rejects), lines)
+
+
+def _decoded(schema: EventSchema, role: Role, raw: readers.Raw, place: Callable[[int], tuple[str, int]]) -> Decoded:
     typed, good, reasons = {}, np.ones(raw.table.num_rows, bool), np.full(raw.table.num_rows, "", object)
-    for name, (source, kind) in columns.items():
+    for name, (source, kind) in wanted(schema, role).items():
         required = name not in schema.features
         typed[name], bad, why = _typed(raw.table, source, kind, required=required)
         reasons[bad & good] = why
         good &= ~bad
     if schema.version and role == "predictions":
         typed[VERSION] = pa.array([schema.version] * raw.table.num_rows, pa.string())
-    rejects = tuple(_reject(chunk, raw, int(i), str(reasons[i])) for i in np.flatnonzero(~good))
+    rejects = tuple(_reject(place, raw, int(i), str(reasons[i])) for i in np.flatnonzero(~good))
     table = pa.table(typed)
-    return Decoded(table if good.all() else table.filter(pa.array(good)), raw.rejects + rejects)
+    return Decoded(table if good.all() else table.filter(pa.array(good)), raw.rejects + rejects, raw.lines[good])
 
 
-def read_events(schema: EventSchema, role: Role, source: Path) -> Decoded:
-    """Return every event under *source* (a directory or a file), decoded; an empty directory gives an empty table."""
-    parts = [decode(schema, role, c) for path in sources.list_files(source) for c in sources.chunks(path)]
-    tables = [p.table for p in parts] or [empty(schema, role)]
-    return Decoded(pa.concat_tables(tables).combine_chunks(), tuple(r for p in parts for r in p.rejects))
+def read_events(schema: EventSchema, role: Role, place: places.Place) -> Decoded:
+    """Return every event of *place* (a source, a directory or a file), decoded; an empty one gives an empty table."""
+    return join(schema, role, [decode(schema, role, reference) for reference in places.references(place)])
 
 
 def empty(schema: EventSchema, role: Role) -> pa.Table:
@@ -87,9 +114,9 @@ def empty(schema: EventSchema, role: Role) -> pa.Table:
     return pa.schema([*fields, *version]).empty_table()
 
 
-def _reject(chunk: sources.Chunk, raw: readers.Raw, row: int, reason: str) -> readers.Reject:
+def _reject(place: Callable[[int], tuple[str, int]], raw: readers.Raw, row: int, reason: str) -> readers.Reject:
     text = json.dumps({k: str(v[0]) for k, v in raw.table.slice(row, 1).to_pydict().items()})
-    return readers.Reject(chunk.path, int(raw.lines[row]), reason, text[: readers.RAW_LIMIT])
+    return readers.Reject(*place(int(raw.lines[row])), reason, text[: readers.RAW_LIMIT])
 
 
 # Each converter returns the column and a mask of the values that do not fit.

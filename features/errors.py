@@ -4,6 +4,7 @@ LeewayError
 ├── ProjectError          the project file, or what it points to, is wrong; names line, key and fix
 ├── DataError             events that cannot be used as they are
 │   └── NotEnoughData     too few of them to do what was asked
+├── BrokerError           Kafka cannot be reached, refuses, or does not have what was asked for
 ├── EngineError           Flink or Java did not do what it should
 ├── TrainerError          the user's trainer raised or returned something unusable
 ├── RegistryError         the registry refuses
@@ -48,6 +49,10 @@ class DataError(LeewayError):
 
 class NotEnoughData(DataError):
     """Too few events to do what was asked."""
+
+
+class BrokerError(LeewayError):
+    """Kafka cannot be reached, refuses, or does not have what was asked for."""
 
 
 class EngineError(LeewayError):

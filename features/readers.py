@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,8 @@ RAW_LIMIT = 2000
 class Reject:
     """A record that could not be used, and why.
 
-    *line* counts from 1 (rows, in Parquet); *raw* is the beginning of the record.
+    *line* counts from 1 (rows, in Parquet); *raw* is the beginning of the record. Of a topic, *path* is
+    ``topic/partition`` and *line* the offset.
     """
 
     path: str
@@ -37,7 +38,10 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """A chunk as it was read: untyped columns, the line of each row, and the records that are no rows at all."""
+    """A chunk as it was read: untyped columns, the line of each row, and the records that are no rows at all.
+
+    Where Kafka records were read, a row's line is its record's place among them, from 0.
+    """
 
     table: pa.Table
     lines: npt.NDArray[np.int64]
@@ -120,6 +124,25 @@ def _read_jsonl(chunk: sources.Chunk, columns: list[str]) -> Raw:
     lines = data.split(b"\n")
     if not lines[-1]:
         lines.pop()
+    table = json_table(data, lines, columns)
+    if table is not None:
+        return Raw(table, chunk.first + np.arange(table.num_rows))
+    rows = json_rows(lines, columns)
+    rejects = tuple(
+        Reject(chunk.path, chunk.first + i, reason, lines[i].decode("utf-8", "replace")[:RAW_LIMIT])
+        for i, reason in rows.bad.items()
+        if lines[i].strip()
+    )
+    return Raw(rows.table, chunk.first + rows.places, rejects)
+
+
+def json_table(data: bytes, lines: Sequence[bytes], columns: list[str]) -> pa.Table | None:
+    """Return *data*, which are the *lines* with a line feed between them, as columns at once.
+
+    None where some line is no JSON object, or one of another shape than the first: :func:`json_rows` then tells which.
+    """
+    if not _is_utf8(data):
+        return None
     for unknown in (pa.string(), pa.float64()):  # what the first lines leave open may be text or a number
         try:
             table = pa_json.read_json(
@@ -130,15 +153,23 @@ def _read_jsonl(chunk: sources.Chunk, columns: list[str]) -> Raw:
         except (pa.ArrowException, ValueError):
             continue
         if table.num_rows == len(lines):  # else there are blank lines, and row numbers would be wrong
-            return Raw(table, chunk.first + np.arange(table.num_rows))
-    return _read_jsonl_slowly(chunk, lines, columns)
+            return table
+    return None
 
 
-def _sniff(lines: list[bytes], columns: list[str], unknown: pa.DataType) -> pa.Schema:
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _sniff(lines: Sequence[bytes], columns: list[str], unknown: pa.DataType) -> pa.Schema:
     """Return the types of the first lines' values; a later value of another type makes the reader fall back."""
     kinds: dict[str, pa.DataType] = {}
     for line in lines[:50]:
-        record = json.loads(line)
+        record = _object(line)
         for name in columns:
             value = record.get(name)
             if value is not None:
@@ -153,34 +184,46 @@ def _wider(a: pa.DataType | None, b: pa.DataType) -> pa.DataType:
     return b if a is None or a == b else pa.float64() if {a, b} == {pa.int64(), pa.float64()} else pa.string()
 
 
-def _read_jsonl_slowly(chunk: sources.Chunk, lines: Iterable[bytes], columns: list[str]) -> Raw:
-    """Read line by line: slower, but a bad line is set aside and the others stay."""
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Records read one by one: those that are rows, where they stood among all, and why the others are *bad*."""
+
+    table: pa.Table
+    places: npt.NDArray[np.int64]
+    bad: dict[int, str]
+
+
+def json_rows(lines: Iterable[bytes], columns: list[str]) -> Rows:
+    """Read line by line: slower, but a bad line is set aside and the others stay. Values are text."""
     rows: list[dict[str, str | None]] = []
-    numbers: list[int] = []
-    rejects: list[Reject] = []
-    for number, line, record in _parsed(lines, chunk.first):
-        if isinstance(record, dict):
-            rows.append({c: _json_text(record.get(c)) for c in columns})
-            numbers.append(number)
-        else:
-            rejects.append(Reject(chunk.path, number, record, line.decode("utf-8", "replace")[:RAW_LIMIT]))
-    table = pa.table({c: pa.array([r[c] for r in rows], pa.string()) for c in columns})
-    return Raw(table, np.array(numbers, np.int64), tuple(rejects))
-
-
-def _parsed(lines: Iterable[bytes], first: int) -> Iterator[tuple[int, bytes, dict[str, Any] | str]]:
-    for number, line in enumerate(lines, first):
-        if not line.strip():
-            continue
+    places: list[int] = []
+    bad: dict[int, str] = {}
+    for place, line in enumerate(lines):
         try:
-            record = json.loads(line)
+            record = _object(line)
         except ValueError as error:
-            yield number, line, f"not JSON: {error}"
+            bad[place] = str(error)
         else:
-            yield number, line, record if isinstance(record, dict) else "not a JSON object"
+            rows.append({c: json_text(record.get(c)) for c in columns})
+            places.append(place)
+    table = pa.table({c: pa.array([r[c] for r in rows], pa.string()) for c in columns})
+    return Rows(table, np.array(places, np.int64), bad)
 
 
-def _json_text(value: Any) -> str | None:
+def _object(line: bytes) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        msg = f"not JSON: {error}"
+        raise ValueError(msg) from error
+    if not isinstance(record, dict):
+        msg = "not a JSON object"
+        raise ValueError(msg)
+    return record
+
+
+def json_text(value: Any) -> str | None:
+    """Return *value* of a JSON record as text: what other types stand beside it may not change what it means."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, float):

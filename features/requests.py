@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pyarrow as pa
 
 from features import codec
+from features.places import Place
 from features.schema import PREDICTION, EventSchema, Kind
 
 VERSION = "unanswered"
 """What stands where a prediction has its model version."""
 
 
-def read_requests(schema: EventSchema, source: Path) -> codec.Decoded:
-    """Return every event under *source* (a directory or a file) as a predictions table whose predictions are null.
+def read_requests(schema: EventSchema, place: Place) -> codec.Decoded:
+    """Return every event of *place* (a source, directory or file) as a predictions table whose predictions are null.
 
     A prediction or a version that the events happen to have is not looked at.
     """
-    made = codec.read_events(schema, "requests", source)
+    made = codec.read_events(schema, "requests", place)
     kind = pa.float64() if schema.prediction_kind is Kind.NUMERIC else pa.string()
     versions = pa.array([VERSION] * made.table.num_rows, pa.string())
     answered = made.table.append_column(codec.VERSION, versions)

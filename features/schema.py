@@ -47,15 +47,48 @@ class Columns(BaseModel):
     label_time: str = Field("time", description="when the label became known, in the label events")
 
 
-class Source(BaseModel):
-    """Where events come from: a directory of .jsonl, .csv or .parquet files, read in the order of their names.
+RecordFormat = Literal["json", "avro", "arrow"]
+"""What is in a Kafka record: one JSON event, one plain Avro event, or a columnar Arrow IPC stream of many events."""
 
-    A file must appear whole: write it under a name that starts with a dot or ends in ``.tmp``, then rename it.
+
+class Source(BaseModel):
+    """Where events come from: a directory (`path`) or a Kafka topic (`topic`), exactly one of the two.
+
+    A directory holds .jsonl, .csv or .parquet files, read in the order of their names. A file must appear whole: write
+    it under a name that starts with a dot or ends in ``.tmp``, then rename it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    path: str
+    path: str | None = Field(None, description="a directory of .jsonl, .csv or .parquet files")
+    topic: str | None = Field(None, description="a Kafka topic", pattern=r"^[A-Za-z0-9._-]+$", max_length=249)
+    format: RecordFormat = Field("json", description="what a record of the topic is")
+    avro_schema: str | None = Field(
+        None, description="file of the Avro schema that records are written with; absent: the one that features give"
+    )
+    bootstrap: str = Field("", exclude=True, description="the brokers of this topic, where not those of `kafka`")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Source:
+        if (self.path is None) == (self.topic is None):
+            msg = "events are in a directory or in a topic: set either `path` or `topic`"
+            raise ValueError(msg)
+        if odd := {"format", "avro_schema", "bootstrap"} & self.model_fields_set if self.path else set():
+            msg = f"`{min(odd)}` goes with `topic`; a file's ending tells its format"
+            raise ValueError(msg)
+        if self.avro_schema is not None and self.format != "avro":
+            msg = "`avro_schema` goes with `format: avro`"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def name(self) -> str:
+        """What to call it in a message.
+
+        >>> Source(topic="flights.predictions").name, Source(path="events").name
+        ('topic flights.predictions', 'events')
+        """
+        return f"topic {self.topic}" if self.path is None else self.path
 
 
 class Events(BaseModel):

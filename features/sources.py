@@ -34,11 +34,6 @@ class Chunk:
         """Return the chunk as a line of JSON."""
         return json.dumps(asdict(self), separators=(",", ":"))
 
-    @staticmethod
-    def decode(text: str) -> Chunk:
-        """Return the chunk that :meth:`encode` wrote."""
-        return Chunk(**json.loads(text))
-
     def read(self) -> bytes:
         """Return the bytes of a text chunk; a CSV chunk that is not the first gets the file's header line in front."""
         with Path(self.path).open("rb") as file:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features import codec, sources
+from features import codec, places, sources
 from features.errors import DataError
 from features.schema import LABEL, PREDICTION, Kind, Source, Task
 from features.window import UTC, format_span, from_ms, to_ms
@@ -56,7 +56,7 @@ def _stream(model: Model, stream: Stream, source: Source | None) -> Found:
     """Yield the checks of one stream, and return its sample if it can be used."""
     if source is None:
         return None
-    name, folder = f"{model.name}: {stream}", Path(source.path)
+    name, folder = f"{model.name}: {stream}", places.directory(source)
     starting = stream == "predictions" and model.events.history is not None
     try:
         listed = sources.list_files(folder) if folder.exists() or not starting else []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -37,10 +36,9 @@ def register_baseline(
     chosen = version or model.schema.version or _only_version(model, made)
     importance = surrogate.measure(model.schema, made.filter(pc.equal(made[VERSION], chosen)))
     build = wiring.workspace(opened, model).build_baseline
-    labels = model.events.labels
     baseline = build(
-        model.schema, model.monitor, version=chosen, predictions=Path(model.events.predictions.path),
-        labels=Path(labels.path) if labels else None, start=period[0], end=period[1],
+        model.schema, model.monitor, version=chosen, predictions=model.events.predictions,
+        labels=model.events.labels, start=period[0], end=period[1],
         importance=importance,
     )  # fmt: skip
     moves.add_model(reg, model=model.name, task=model.schema.task.value, now=now)
@@ -56,7 +54,7 @@ def register_baseline(
 
 
 def _predictions(model: Model, period: tuple[datetime, datetime]) -> pa.Table:
-    table = codec.read_events(model.schema, "predictions", Path(model.events.predictions.path)).table
+    table = codec.read_events(model.schema, "predictions", model.events.predictions).table
     start, end = map(to_ms, period)
     return table.filter(pc.and_(pc.greater_equal(table[TIME], start), pc.less(table[TIME], end)))
 

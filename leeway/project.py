@@ -125,7 +125,7 @@ def _refusal(path: Path, problems: Sequence[locate.Problem]) -> ProjectError:
 
 def _model(name: str, section: ModelSection, folder: Path) -> Model:
     sources = {
-        role: source.model_copy(update={"path": str(folder / source.path)})
+        role: source.model_copy(update={"path": str(folder / source.path)}) if source.path else source
         for role in ("predictions", "labels", "history")
         if (source := getattr(section.events, role))
     }

@@ -48,8 +48,7 @@ def spec(opened: Context, model: Model, start: datetime | None = None, end: date
 
 def directories(model: Model) -> files_job.Directories:
     """Return where the model's events appear."""
-    labels = model.events.labels
-    return files_job.Directories(model.events.predictions.path, labels.path if labels else None)
+    return files_job.Directories(model.events.predictions, model.events.labels)
 
 
 def job_name(model: Model) -> str:

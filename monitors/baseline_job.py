@@ -11,7 +11,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features import codec, errors
+from features import codec, errors, places
+from features.places import Place
 from features.schema import EventSchema
 from features.window import to_ms
 from monitors import files_job, flink_job, freeze, profile_job, run_job, worker
@@ -24,8 +25,8 @@ def run(  # noqa: PLR0913 - a baseline is of a version, its events and a period
     policy: MonitorPolicy,
     *,
     version: str,
-    predictions: Path,
-    labels: Path | None,
+    predictions: Place,
+    labels: Place | None,
     start: datetime,
     end: datetime,
     logs: Path,
@@ -45,13 +46,13 @@ def run(  # noqa: PLR0913 - a baseline is of a version, its events and a period
     frozen = learned.frozen
     draft = Baseline(events=schema, version=version, start=start, end=end, rows=rows.num_rows, bins=dict(frozen.bins),
                      derived=frozen.derived, inputs=())  # fmt: skip
-    slices = _count(draft, policy, files_job.Directories(str(predictions), str(labels) if labels else None), logs)
+    slices = _count(draft, policy, files_job.Directories(predictions, labels), logs)
     inputs = learned.out_of_sample(schema, rows, slices["inputs"])
     update = {"importance": dict(importance or {}), "inputs": inputs, "outcomes": tuple(slices["outcomes"])}
     return draft.model_copy(update=update)
 
 
-def _rows(schema: EventSchema, version: str, predictions: Path, start: datetime, end: datetime) -> pa.Table:
+def _rows(schema: EventSchema, version: str, predictions: Place, start: datetime, end: datetime) -> pa.Table:
     table = codec.read_events(schema, "predictions", predictions).table
     time = table["time"].to_numpy()
     inside = (time >= to_ms(start)) & (time < to_ms(end))
@@ -59,12 +60,12 @@ def _rows(schema: EventSchema, version: str, predictions: Path, start: datetime,
     if own.num_rows == 0:
         known = ", ".join(sorted(set(table["model_version"].to_pylist()))) or "none"
         span = f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC"
-        msg = f"no prediction by version {version!r} of {schema.model} lies in {span} under {predictions}"
+        msg = f"no prediction by version {version!r} of {schema.model} lies in {span} in {places.name(predictions)}"
         raise errors.NotEnoughData(msg, hint=f"versions found at any time: {known}; see `baseline` in the project file")
     return own
 
 
-def _labels(schema: EventSchema, rows: pa.Table, labels: Path | None) -> pa.Table:
+def _labels(schema: EventSchema, rows: pa.Table, labels: Place | None) -> pa.Table:
     table = codec.read_events(schema, "labels", labels).table if labels else codec.empty(schema, "labels")
     return table.filter(pc.is_in(table["id"], value_set=rows["id"].combine_chunks()))
 

@@ -12,7 +12,7 @@ from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import ValueState, ValueStateDescriptor
 from pyflink.table import DataTypes
 
-from features import errors, sources
+from features import places, sources
 
 #: Looks a second at the directories.
 POLLS_PER_SECOND = 4
@@ -22,8 +22,8 @@ POLLS_PER_SECOND = 4
 class Directories:
     """Where a model's predictions and labels appear."""
 
-    predictions: str
-    labels: str | None = None
+    predictions: places.Place
+    labels: places.Place | None = None
 
     def waiting(self, done: frozenset[str]) -> list[tuple[str, Path]]:
         """Return (role, file) of every file not yet *done*: labels first, each role in the order of its names.
@@ -36,20 +36,15 @@ class Directories:
         labels = self._new("labels", self.labels, done) if self.labels else []
         return labels + predictions
 
+    def all(self) -> list[tuple[str, str]]:
+        """Return (role, reference) of all that is there now, in the same order, topics included."""
+        predictions = [("predictions", part.encode()) for part in places.references(self.predictions)]
+        labels = [("labels", part.encode()) for part in places.references(self.labels)] if self.labels else []
+        return labels + predictions
+
     @staticmethod
-    def _new(role: str, directory: str, done: frozenset[str]) -> list[tuple[str, Path]]:
-        return [(role, p) for p in sources.list_files(Path(directory)) if str(p) not in done]
-
-
-def references(files: list[tuple[str, Path]]) -> Iterator[tuple[str, str]]:
-    """Yield (role, encoded chunk) of every chunk; a file that cannot be opened gives one reference that says so."""
-    for role, path in files:
-        try:
-            for chunk in sources.chunks(path):
-                yield role, chunk.encode()
-        except errors.DataError:
-            # The decoder meets the same error at this reference, and records it as a dead letter.
-            yield role, sources.Chunk(str(path), sources.FORMATS[path.suffix], 0, 1, 1).encode()
+    def _new(role: str, place: places.Place, done: frozenset[str]) -> list[tuple[str, Path]]:
+        return [(role, p) for p in sources.list_files(places.directory(place)) if str(p) not in done]
 
 
 class _Lister(KeyedProcessFunction):  # type: ignore[misc]
@@ -65,8 +60,8 @@ class _Lister(KeyedProcessFunction):  # type: ignore[misc]
     def process_element(self, value: Any, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
         done: frozenset[str] = self._done.value() or frozenset()
         new = self._directories.waiting(done)
-        for role, chunk in references(new):
-            yield Row(role, chunk)
+        for role, path in new:
+            yield from (Row(role, chunk.encode()) for chunk in places.file_references(path))
         if new:
             self._done.update(done | {str(path) for _, path in new})
 
@@ -74,7 +69,7 @@ class _Lister(KeyedProcessFunction):  # type: ignore[misc]
 def create_view(tables: Any, name: str, directories: Directories, *, follow: bool) -> None:
     """Create the view *name* (role STRING, chunk STRING): what is there now, or with *follow* for ever what appears."""
     if not follow:
-        rows = list(references(directories.waiting(frozenset())))
+        rows = directories.all()
         fields = [DataTypes.FIELD("role", DataTypes.STRING()), DataTypes.FIELD("chunk", DataTypes.STRING())]
         tables.create_temporary_view(name, tables.from_elements(rows or [("", "")], DataTypes.ROW(fields)))
         return

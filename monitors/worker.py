@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from features import codec, errors, readers, sources
+from features import codec, errors, places, readers
 from features.schema import PREDICTION, EventSchema, Role
 from features.window import UTC, to_ms
 from monitors import profiles, verdict
@@ -61,7 +61,7 @@ def decode(spec: Spec, role: Role, reference: str) -> tuple[int, list[str], list
 
     A chunk that cannot be read is one dead letter; nothing raises, so one bad file stops nothing else.
     """
-    chunk = sources.Chunk.decode(reference)
+    chunk = places.decode(reference)
     try:
         decoded = codec.decode(spec.schema, role, chunk)
     except errors.DataError as error:
@@ -89,7 +89,7 @@ def _period(spec: Spec, table: pa.Table) -> pa.Table:
 
 
 def _known(
-    spec: Spec, chunk: sources.Chunk, table: pa.Table
+    spec: Spec, chunk: places.Reference, table: pa.Table
 ) -> tuple[pa.Table, dict[str, Frozen], tuple[readers.Reject, ...]]:
     """Return the rows whose version has a baseline, what it froze by version, and the others as rejects."""
     versions = table["model_version"].to_pandas().to_numpy(dtype=object)

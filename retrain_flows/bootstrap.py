@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 
 from features import codec, errors
 from features.requests import read_requests
@@ -58,11 +57,11 @@ def bootstrap(ws: Workspace, *, start: datetime, end: datetime, actor: str, now:
 
 
 def _labelled(ws: Workspace, start: datetime, end: datetime) -> Dataset:
-    made = read_requests(ws.schema, Path((ws.events.history or ws.events.predictions).path)).table
+    made = read_requests(ws.schema, ws.events.history or ws.events.predictions).table
     if ws.events.labels is None:
         msg = f"{ws.model} has no labels to learn from"
         raise errors.ProjectError(msg, hint="set events.labels in the project file")
-    known = codec.read_events(ws.schema, "labels", Path(ws.events.labels.path)).table
+    known = codec.read_events(ws.schema, "labels", ws.events.labels).table
     data = dataset.build(ws.schema, made, known, as_of=end + ws.schema.label_delay, start=start, end=end)
     if len(data) < ws.trainers.min_rows:
         msg = f"{len(data)} labelled rows of {ws.model} in {start:%Y-%m-%d} to {end:%Y-%m-%d}, {data.unusable} unusable"

@@ -75,7 +75,7 @@ def _baseline_rows(ws: Workspace, version: str) -> pa.Table:
 
 
 def _window_rows(ws: Workspace, compared: Sides) -> pa.Table:
-    table = codec.read_events(ws.schema, "predictions", Path(ws.events.predictions.path)).table
+    table = codec.read_events(ws.schema, "predictions", ws.events.predictions).table
     time = table[TIME]
     inside = pc.and_(pc.greater_equal(time, to_ms(compared.start)), pc.less(time, to_ms(compared.end)))
     return table.filter(pc.and_(inside, pc.equal(table[VERSION], compared.version)))

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from features import codec, errors
 from features.codec import TIME
+from features.places import Place
 from features.requests import read_requests
 from features.schema import Events, EventSchema
 from features.window import from_ms, to_ms
@@ -31,8 +32,8 @@ class BuildBaseline(Protocol):
         policy: MonitorPolicy,
         *,
         version: str,
-        predictions: Path,
-        labels: Path | None,
+        predictions: Place,
+        labels: Place | None,
         start: datetime,
         end: datetime,
         importance: Mapping[str, float] | None = None,
@@ -97,16 +98,17 @@ def read(ws: Workspace) -> History:
 
     Raises:
         DataError: a directory is not there, or a file cannot be read at all.
+        BrokerError: a topic cannot be read.
     """
-    made = codec.read_events(ws.schema, "predictions", Path(ws.events.predictions.path))
+    made = codec.read_events(ws.schema, "predictions", ws.events.predictions)
     table, rejected = made.table, len(made.rejects)
     if ws.events.history is not None:
-        before = read_requests(ws.schema, Path(ws.events.history.path))
+        before = read_requests(ws.schema, ws.events.history)
         table = pa.concat_tables([before.table.select(table.column_names), table])
         rejected += len(before.rejects)
     if ws.events.labels is None:
         return History(table, codec.empty(ws.schema, "labels"), rejected)
-    known = codec.read_events(ws.schema, "labels", Path(ws.events.labels.path))
+    known = codec.read_events(ws.schema, "labels", ws.events.labels)
     return History(table, known.table, rejected + len(known.rejects))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 import pyarrow as pa
@@ -15,7 +14,7 @@ from features import codec
 from features.errors import DataError, NotEnoughData, ProjectError
 from features.schema import Kind
 from features.window import UTC, from_ms, to_ms
-from leeway import context, show, wiring
+from leeway import context, show
 from leeway.context import Context
 from leeway.project import Model
 from monitors.compat.column import Comparison
@@ -89,7 +88,7 @@ def _utc(when: datetime) -> datetime:
 
 def _period(model: Model, start: datetime, end: datetime, version: str | None = None) -> _Side:
     """Return the predictions of [start, end), of one version or of all. NotEnoughData if there are none."""
-    table = codec.read_events(model.schema, "predictions", Path(wiring.directories(model).predictions)).table
+    table = codec.read_events(model.schema, "predictions", model.events.predictions).table
     time = table[codec.TIME]
     inside = pc.and_(pc.greater_equal(time, to_ms(start)), pc.less(time, to_ms(end)))
     rows = table.filter(inside if version is None else pc.and_(inside, pc.equal(table[codec.VERSION], version)))
@@ -103,7 +102,7 @@ def _period(model: Model, start: datetime, end: datetime, version: str | None = 
 
 def _extent(table: pa.Table) -> str:
     if table.num_rows == 0:
-        return "the directory of predictions holds no events"
+        return "there are no events of predictions yet"
     first, last = (from_ms(f(table[codec.TIME]).as_py()) for f in (pc.min, pc.max))
     return f"events run from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
 

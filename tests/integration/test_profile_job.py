@@ -103,7 +103,7 @@ def _spec(published: tuple[Baseline, Path]) -> worker.Spec:
 
 
 def _directories(events: Path) -> files_job.Directories:
-    return files_job.Directories(str(events / "predictions"), str(events / "labels"))
+    return files_job.Directories(events / "predictions", events / "labels")
 
 
 def test_batch_and_stream_report_the_same_bit_for_bit(runs: dict[str, run_job.Outcome]) -> None:

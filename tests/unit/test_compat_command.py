@@ -179,7 +179,7 @@ def test_without_events_or_reference_it_says_what_is_missing(folder: Path) -> No
     empty = run(folder, "evidently", *WEEK)
 
     assert "late has neither a champion nor a baseline period to compare with" == unknown.exception.message
-    assert "the directory of predictions holds no events" == empty.exception.hint
+    assert "there are no events of predictions yet" == empty.exception.hint
 
 
 def test_only_its_own_methods_are_asked_of_a_system() -> None:

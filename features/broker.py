@@ -1,0 +1,120 @@
+"""Connections to Kafka: opened for a while, waited for no longer than a while, their errors said in words."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from features import errors
+
+PATIENCE_MS = 10_000
+"""How long a broker may take to answer, or to go on, before it counts as gone."""
+
+
+@contextmanager
+def consumer(bootstrap: str, **options: Any) -> Iterator[Any]:
+    """Open a consumer of committed records at *bootstrap* (host:port, several with commas between).
+
+    It belongs to no group and commits nothing unless *options* (as kafka-python names them) say so.
+
+    Raises:
+        BrokerError: nobody answers there.
+    """
+    import kafka  # only where a topic is used, and it takes long to import
+
+    defaults = {"auto_offset_reset": "none", "enable_auto_commit": False, "isolation_level": "read_committed",
+                "allow_auto_create_topics": False, "fetch_max_wait_ms": 100,
+                "max_partition_fetch_bytes": 16 << 20, **_patience()}  # fmt: skip
+    with _told(bootstrap):
+        client = kafka.KafkaConsumer(bootstrap_servers=_address(bootstrap), **{**defaults, **options})
+        try:
+            yield client
+        finally:
+            client.close(autocommit=False, timeout_ms=1000)
+
+
+@contextmanager
+def producer(bootstrap: str, **options: Any) -> Iterator[Any]:
+    """Open a producer that delivers everything before the block ends, each record once and in order.
+
+    Raises:
+        BrokerError: nobody answers, or something could not be delivered in time.
+    """
+    import kafka  # as above
+
+    defaults = {"acks": "all", "enable_idempotence": True, "linger_ms": 20, "batch_size": 1 << 18,
+                "max_request_size": 16 << 20, "delivery_timeout_ms": 3 * PATIENCE_MS, "max_block_ms": 3 * PATIENCE_MS,
+                **_patience()}  # fmt: skip
+    with _told(bootstrap):
+        client = kafka.KafkaProducer(bootstrap_servers=_address(bootstrap), **{**defaults, **options})
+        try:
+            yield client
+            client.flush(timeout=3 * PATIENCE_MS / 1000)
+        finally:
+            client.close(timeout=1)
+
+
+@contextmanager
+def admin(bootstrap: str) -> Iterator[Any]:
+    """Open an administrator of the broker at *bootstrap*. Raises BrokerError if nobody answers."""
+    import kafka  # as above
+
+    with _told(bootstrap):
+        client = kafka.KafkaAdminClient(bootstrap_servers=_address(bootstrap), **_patience())
+        try:
+            yield client
+        finally:
+            client.close()
+
+
+def partition(topic: str, number: int) -> Any:
+    """Return what kafka-python calls a partition."""
+    import kafka  # as above
+
+    return kafka.TopicPartition(topic, number)
+
+
+def partitions(client: Any, bootstrap: str, topic: str) -> list[int]:
+    """Return the numbers of the partitions of *topic*, as a consumer *client* sees them.
+
+    Raises:
+        BrokerError: there is no such topic; the message names the one that was perhaps meant.
+    """
+    found = client.partitions_for_topic(topic)
+    if found:
+        return sorted(found)
+    close = difflib.get_close_matches(topic, client.topics(), n=1)
+    guess = f"; did you mean `{close[0]}`?" if close else ""
+    msg = f"there is no topic {topic} at {bootstrap}{guess}"
+    raise errors.BrokerError(msg, hint="`leeway produce` makes it, or mend events.*.topic in the project file")
+
+
+def _patience() -> dict[str, int]:
+    return {"bootstrap_timeout_ms": PATIENCE_MS, "request_timeout_ms": PATIENCE_MS, "reconnect_backoff_max_ms": 1000}
+
+
+def _address(bootstrap: str) -> list[str]:
+    if bootstrap.startswith("env:"):
+        name = bootstrap.removeprefix("env:")
+        msg = f"the address of Kafka is in the environment variable {name}, which is not set"
+        raise errors.BrokerError(msg, hint=f"start the stack with `leeway up`, or export {name}=host:port")
+    if not bootstrap:
+        msg = "the events are in a Kafka topic, but the project file does not say where Kafka is"
+        raise errors.BrokerError(msg, hint="add kafka: {bootstrap: host:port}")
+    return [part.strip() for part in bootstrap.split(",")]
+
+
+@contextmanager
+def _told(bootstrap: str) -> Iterator[None]:
+    from kafka import errors as kafka_errors  # as above
+
+    try:
+        yield
+    except (kafka_errors.KafkaConnectionError, kafka_errors.KafkaTimeoutError, OSError) as error:
+        msg = f"Kafka at {bootstrap} does not answer: {error}"
+        raise errors.BrokerError(msg, hint="is it running (`leeway up`), and is that its address?") from error
+    except kafka_errors.KafkaError as error:
+        msg = f"Kafka at {bootstrap} refuses: {error}"
+        raise errors.BrokerError(msg, hint="see the broker's log") from error

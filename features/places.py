@@ -1,0 +1,59 @@
+"""Where events are, a directory or a topic, as references to parts of it that any process can read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from features import errors, sources, topics
+from features.schema import Source
+
+Place = Source | Path
+"""A source of the project file, or a directory (or a file) of events by itself."""
+Reference = sources.Chunk | topics.Range
+
+
+def references(place: Place) -> Iterator[Reference]:
+    """Yield all that is there now, in order; a file that cannot be opened is one reference, which cannot be read.
+
+    Raises:
+        DataError: the directory does not exist.
+        BrokerError: Kafka does not answer, or there is no such topic.
+    """
+    if isinstance(place, Source) and place.path is None:
+        yield from topics.ranges(place)
+        return
+    for path in sources.list_files(directory(place)):
+        yield from file_references(path)
+
+
+def file_references(path: Path) -> Iterator[sources.Chunk]:
+    """Yield the chunks of one file; if it cannot be opened, one that says so to whoever reads it."""
+    try:
+        yield from sources.chunks(path)
+    except errors.DataError:
+        if path.suffix not in sources.FORMATS:
+            raise
+        yield sources.Chunk(str(path), sources.FORMATS[path.suffix], 0, 1, 1)
+
+
+def directory(place: Place) -> Path:
+    """Return where the files are. Raises BrokerError if *place* is a topic: it has none."""
+    if isinstance(place, Path):
+        return place
+    if place.path is None:
+        msg = f"{place.name} is no directory"
+        raise errors.BrokerError(msg, hint="this needs events.*.path in the project file")
+    return Path(place.path)
+
+
+def name(place: Place) -> str:
+    """Return what to call *place* in a message."""
+    return place.name if isinstance(place, Source) else str(place)
+
+
+def decode(text: str) -> Reference:
+    """Return the reference whose ``encode()`` is *text*."""
+    fields = json.loads(text)
+    return topics.Range(**fields) if "topic" in fields else sources.Chunk(**fields)
