@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +11,14 @@ from pydantic import ValidationError
 from alerts.policy import Alerts
 from features.errors import NotFound, ProjectError
 from features.schema import Events, EventSchema
-from leeway import explain, locate
+from leeway import addresses, explain, locate
 from leeway.sections import ModelSection, Period, ProjectFile
 from monitors.policy import MonitorPolicy
 from registry.policy import IncidentPolicy
 from retrain_flows.policy import Audit, Retrain, Signals
 
 FILE_NAME = "leeway.yaml"
-_SQLITE, _ENV = "sqlite:///", "env:"
+_SQLITE = "sqlite:///"
 
 
 @dataclass(frozen=True)
@@ -92,14 +91,11 @@ class Project:
         return self.models[name]
 
     def database_url(self) -> str:
-        """Return the registry's URL, read from the environment where the file says so. Raises ProjectError if unset."""
-        if not self.database.startswith(_ENV):
-            return self.database
-        variable = self.database.removeprefix(_ENV)
-        if url := os.environ.get(variable):
-            return url
-        msg = f"{self.path.name} takes the database URL from the environment variable {variable}, which is not set"
-        raise ProjectError(msg, hint=f"export {variable}=postgresql://...")
+        """Return the registry's URL, from the environment or the running stack where the file says so.
+
+        Raises ProjectError if it is to be found nowhere.
+        """
+        return addresses.resolve(self.database, self.state, what="the database URL", example="postgresql://...")
 
 
 _INIT = "`leeway init --from SAMPLE` writes one from a sample of your events; `--project` names another file"
