@@ -18,6 +18,11 @@ from registry import tables
 VERSION_TABLE = "leeway_alembic_version"
 """Not Alembic's default name, so that the registry may share a database with a program that uses it too."""
 
+LOCK_SECONDS = 10.0
+"""How long a migration waits for a table that others use; then nothing is changed, and it can be tried again."""
+STATEMENT_SECONDS = 600.0
+"""How long one step of a migration may take on PostgreSQL."""
+
 
 def folder() -> Path:
     """Return the folder of migrations: beside this file once installed, else the checkout's ``alembic/``."""
@@ -85,13 +90,21 @@ def _run(engine: sa.Engine, step: Callable[[Config, str], Any], revision: str) -
             _keep_references(c, "OFF")
         try:
             with c.begin():
-                if not sqlite:  # two programs that find an old schema migrate it once, one after the other
-                    c.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('leeway migrations'))")
+                if not sqlite:
+                    _take_turn(c)
                 step(config(c), revision)
                 _refuse_broken_references(c)
         finally:
             if sqlite:
                 _keep_references(c, "ON")
+
+
+def _take_turn(c: sa.Connection) -> None:
+    """Migrate alone, and not at the others' cost: what waits for a table makes everybody behind it wait too."""
+    c.exec_driver_sql(f"SET LOCAL lock_timeout = {int(LOCK_SECONDS * 1000)}")
+    c.exec_driver_sql(f"SET LOCAL statement_timeout = {int(STATEMENT_SECONDS * 1000)}")
+    # Two programs that find an old schema migrate it once, one after the other.
+    c.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('leeway migrations'))")
 
 
 def _keep_references(c: sa.Connection, how: str) -> None:

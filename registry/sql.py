@@ -22,6 +22,7 @@ BUSY_SECONDS = 30.0
 _HINTS = {
     "locked": "another process keeps the database locked; try again",
     "lock timeout": "another process keeps the database locked; try again",
+    "statement timeout": "it took too long, and nothing was changed; try again when the database is less busy",
     "no such table": "leeway db upgrade",
     "no such column": "leeway db upgrade",
     "does not exist": "leeway db upgrade",

@@ -20,7 +20,11 @@ STOP_SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A server to run: its command, its environment, where its log goes, and how to tell that it answers."""
+    """A server to run: its command, its environment, where its log goes, and how to tell that it answers.
+
+    Its standard input stays open as long as its parent lives: a server may take its end as the word to stop.
+    *user* is whom it runs as, where that is not this user.
+    """
 
     name: str
     command: Sequence[str]
@@ -28,6 +32,8 @@ class Service:
     healthy: Callable[[], bool] = lambda: True
     environment: Mapping[str, str] = field(default_factory=dict)
     start_seconds: float = 90.0
+    stop_signal: signal.Signals = signal.SIGTERM
+    user: str | None = None
 
 
 @contextmanager
@@ -38,7 +44,7 @@ def running(service: Service) -> Iterator[subprocess.Popen[bytes]]:
         wait(service, process)
         yield process
     finally:
-        stop(process)
+        stop(process, service.stop_signal)
 
 
 def start(service: Service) -> subprocess.Popen[bytes]:
@@ -47,8 +53,9 @@ def start(service: Service) -> subprocess.Popen[bytes]:
     with service.log.open("ab") as log:
         # A session of its own: Ctrl-C reaches whoever supervises it, and it is ended with all its children.
         return subprocess.Popen(  # noqa: S603 - commands of our own making
-            list(service.command), env=dict(service.environment) or None, stdin=subprocess.DEVNULL, stdout=log,
-            stderr=subprocess.STDOUT, start_new_session=True,
+            list(service.command), env={**(service.environment or os.environ)}, stdin=subprocess.PIPE, stdout=log,
+            stderr=subprocess.STDOUT, start_new_session=True, user=service.user, group=service.user,
+            extra_groups=[] if service.user else None, cwd="/" if service.user else None,
         )  # fmt: skip
 
 
@@ -64,13 +71,16 @@ def wait(service: Service, process: subprocess.Popen[bytes]) -> None:
     raise EngineError(msg, hint=f"its log is {service.log}")
 
 
-def stop(process: subprocess.Popen[bytes], seconds: float = STOP_SECONDS) -> None:
-    """End *process* and what it started: asked first, then killed."""
-    for wanted in (signal.SIGTERM, signal.SIGKILL):
+def stop(process: subprocess.Popen[bytes], first: signal.Signals = signal.SIGTERM) -> None:
+    """End *process* and what it started: asked by the signal *first*, then killed."""
+    if process.stdin:
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
+    for wanted in (first, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, wanted)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(seconds)
+            process.wait(STOP_SECONDS)
 
 
 def tail(log: Path, lines: int = 8) -> str:
@@ -83,6 +93,8 @@ def tail(log: Path, lines: int = 8) -> str:
 def finish(service: Service) -> None:
     """Run *service* to its end; EngineError with the end of its log if it fails."""
     process = start(service)
+    assert process.stdin is not None
+    process.stdin.close()
     try:
         code = process.wait(service.start_seconds)
     except subprocess.TimeoutExpired:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,19 +12,32 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from leeway.stack import postgres
 from registry.sql import Registry
 
-POSTGRES = os.environ.get("LEEWAY_TEST_POSTGRES", "")
-"""A PostgreSQL server that tests may make databases on, like ``postgresql://user@host/postgres``; else SQLite only."""
+POSTGRES = "LEEWAY_TEST_POSTGRES"
+"""The variable that may name a PostgreSQL server to make databases on, like ``postgresql://user@host/postgres``."""
 
-BACKENDS = ["sqlite", *(["postgresql"] if POSTGRES else [])]
+BACKENDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[sa.URL]:
+    """Yield a PostgreSQL server: the one that is named in the environment, or pip's own."""
+    if known := os.environ.get(POSTGRES):
+        yield sa.make_url(known)
+        return
+    # Not in pytest's folder: where root runs the tests, the server is another user and has to get there.
+    with tempfile.TemporaryDirectory() as folder, postgres.running(Path(folder)) as url:
+        yield sa.make_url(url)
 
 
 @pytest.fixture(scope="session", params=BACKENDS)
 def template(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.URL]:
     """Yield an empty registry that is copied for every test: migrating takes longer than most tests."""
     folder = tmp_path_factory.mktemp("template")
-    with _database(request.param, folder) as url:
+    known = request.getfixturevalue("server") if request.param == "postgresql" else None
+    with _database(known, folder) as url:
         Registry.open(_text(url), folder).close()
         yield url
 
@@ -31,14 +45,14 @@ def template(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 @pytest.fixture
 def url(template: sa.URL, tmp_path: Path) -> Iterator[str]:
     """Yield the address of an empty registry of the test's own."""
-    with _database(template.get_backend_name(), tmp_path, template) as made:
+    with _database(_server_of(template), tmp_path, template) as made:
         yield _text(made)
 
 
 @pytest.fixture
 def bare_url(template: sa.URL, tmp_path: Path) -> Iterator[str]:
     """Yield the address of a database with nothing in it."""
-    with _database(template.get_backend_name(), tmp_path) as made:
+    with _database(_server_of(template), tmp_path) as made:
         yield _text(made)
 
 
@@ -50,12 +64,12 @@ def reg(url: str, tmp_path: Path) -> Iterator[Registry]:
 
 
 class _database:  # noqa: N801 - used as a function
-    """A database for the time of a `with`, copied from *template* if one is given."""
+    """A database for the time of a `with`, on *server* or else in *folder*, copied from *template* if one is given."""
 
-    def __init__(self, backend: str, folder: Path, template: sa.URL | None = None) -> None:
+    def __init__(self, server: sa.URL | None, folder: Path, template: sa.URL | None = None) -> None:
         name = f"leeway_{uuid.uuid4().hex}"
         self.template = template
-        self.server = sa.make_url(POSTGRES) if backend == "postgresql" else None
+        self.server = server
         self.url = self.server.set(database=name) if self.server else sa.make_url(f"sqlite:///{folder / name}.db")
 
     def __enter__(self) -> sa.URL:
@@ -78,6 +92,10 @@ class _database:  # noqa: N801 - used as a function
         with engine.connect() as c:
             c.execute(sa.text(statement))
         engine.dispose()
+
+
+def _server_of(template: sa.URL) -> sa.URL | None:
+    return template.set(database="postgres") if template.get_backend_name() == "postgresql" else None
 
 
 def _text(url: sa.URL) -> str:

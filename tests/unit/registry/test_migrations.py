@@ -159,6 +159,21 @@ def test_a_migration_that_fails_changes_nothing(old: Registry) -> None:
         assert "latest" not in {column["name"] for column in sa.inspect(c).get_columns("window_reports")}
 
 
+def test_a_migration_does_not_wait_for_ever(full: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table that somebody else uses makes it give up and say so: all who came later would wait behind it."""
+    if full.url.get_backend_name() == "sqlite":
+        pytest.skip("SQLite locks the file as a whole, and waits for as long as any writer does")
+    monkeypatch.setattr(migrate, "LOCK_SECONDS", 0.2)
+    at = full.schema_version()
+    with full.read() as c:
+        c.execute(sa.select(tables.versions.c.version))
+        with pytest.raises(RegistryError, match="lock timeout") as told:
+            full.downgrade("base")
+
+    assert "try again" in told.value.hint
+    assert at == full.schema_version()
+
+
 def test_a_migration_may_rebuild_a_table_that_others_refer_to(
     full: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
