@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from pydantic import ValidationError
 
 from alerts.policy import Alerts
 from features.errors import NotFound, ProjectError
-from features.schema import Events, EventSchema
+from features.schema import Events, EventSchema, Source
 from leeway import addresses, explain, locate
 from leeway.sections import ModelSection, Period, ProjectFile
 from monitors.policy import MonitorPolicy
@@ -37,12 +38,16 @@ class Model:
 
 @dataclass(frozen=True)
 class Project:
-    """A project file, understood. *path* and *state* are absolute; *database* is a URL or ``env:NAME``."""
+    """A project file, understood. *path* and *state* are absolute; *database* is a URL or ``env:NAME``.
+
+    *kafka* is where the brokers are, or ``env:NAME`` where that variable is not set: only who uses a topic needs it.
+    """
 
     path: Path
     name: str
     state: Path
     database: str
+    kafka: str
     models: Mapping[str, Model]
     audit: Audit
     alerts: Alerts
@@ -65,7 +70,7 @@ class Project:
         models = {}
         for name, section in file.models.items():
             try:
-                models[name] = _model(name, section, path.parent)
+                models[name] = _model(name, section, path.parent, _brokers(path, file))
             except ValidationError as error:
                 problems += explain.explain(error.errors(), document, under=("models", name))
         if problems:
@@ -119,9 +124,24 @@ def _refusal(path: Path, problems: Sequence[locate.Problem]) -> ProjectError:
     return ProjectError(f"{head}\n{lines}", hint="`leeway schema` describes every key")
 
 
-def _model(name: str, section: ModelSection, folder: Path) -> Model:
+def _brokers(path: Path, file: ProjectFile) -> str:
+    with suppress(ProjectError):
+        return addresses.resolve(file.kafka.bootstrap, _state(path, file), what="Kafka's address", example="host:port")
+    return file.kafka.bootstrap
+
+
+def _state(path: Path, file: ProjectFile) -> Path:
+    return (path.parent / file.state).resolve()
+
+
+def _absolute(source: Source, folder: Path, brokers: str) -> Source:
+    places = {key: str(folder / value) for key in ("path", "avro_schema") if (value := getattr(source, key))}
+    return source.model_copy(update={**places, "bootstrap": source.bootstrap or brokers if source.topic else ""})
+
+
+def _model(name: str, section: ModelSection, folder: Path, brokers: str) -> Model:
     sources = {
-        role: source.model_copy(update={"path": str(folder / source.path)}) if source.path else source
+        role: _absolute(source, folder, brokers)
         for role in ("predictions", "labels", "history")
         if (source := getattr(section.events, role))
     }
@@ -138,7 +158,7 @@ def _model(name: str, section: ModelSection, folder: Path) -> Model:
 
 
 def _project(path: Path, file: ProjectFile, models: Mapping[str, Model]) -> Project:
-    state = (path.parent / file.state).resolve()
+    state = _state(path, file)
     database = file.database or f"{_SQLITE}{state / 'leeway.db'}"
     if database.startswith(_SQLITE) and database != f"{_SQLITE}:memory:":
         database = f"{_SQLITE}{path.parent / database.removeprefix(_SQLITE)}"
@@ -147,6 +167,7 @@ def _project(path: Path, file: ProjectFile, models: Mapping[str, Model]) -> Proj
         name=file.project,
         state=state,
         database=database,
+        kafka=_brokers(path, file),
         models=models,
         audit=file.audit,
         alerts=file.alerts,

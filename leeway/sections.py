@@ -116,6 +116,24 @@ def _database(value: str) -> str:
     return value
 
 
+_BROKERS = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|[^\s:,]+:\d+(,\s*[^\s:,]+:\d+)*")
+
+
+def _brokers(value: str) -> str:
+    if not _BROKERS.fullmatch(value):
+        msg = f"{value!r} is neither host:port, several with commas between, nor a variable, like env:LEEWAY_KAFKA"
+        raise ValueError(msg)
+    return value
+
+
+class Kafka(Section):
+    """Where the topics of the file are."""
+
+    bootstrap: Annotated[str, AfterValidator(_brokers)] = Field(
+        "env:LEEWAY_KAFKA", description="host:port of the brokers, or env:NAME of the variable that holds it"
+    )
+
+
 class ProjectFile(Section):
     """A Leeway project: the models to watch, where their events are, and what to do when they drift."""
 
@@ -124,6 +142,7 @@ class ProjectFile(Section):
     database: Annotated[str, AfterValidator(_database)] | None = Field(
         None, description="URL of the registry, or env:NAME of the variable that holds it; SQLite in `state` if absent"
     )
+    kafka: Kafka = Field(Kafka(), description="where Kafka is, for events in topics")
     models: dict[Name, ModelSection] = Field(min_length=1, description="the models, by name")
     audit: Audit = Field(Audit(), description="the scheduled audit")
     alerts: Alerts = Field(Alerts(), description="who is told of what")

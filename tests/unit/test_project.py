@@ -327,3 +327,37 @@ def _written(tree: dict[str, object], depth: int) -> list[str]:
         out.append("  " * depth + (f"{key}:\n" if nested else f"{key}: {value}\n"))
         out += _written(value, depth + 1) if isinstance(value, dict) else []
     return out
+
+
+IN_TOPICS = SMALL.replace("{path: events/predictions}", "{topic: late.predictions, format: arrow}").replace(
+    "{path: /data/labels}", "{topic: late.labels, format: avro, avro_schema: late.avsc, bootstrap: other:1}"
+)
+
+
+def test_events_may_be_in_topics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A topic's source knows its brokers: its own, those of `kafka`, or those of the running stack."""
+    monkeypatch.delenv("LEEWAY_KAFKA", raising=False)
+    events = load(tmp_path, IN_TOPICS + "kafka: {bootstrap: 'a:9092, b:9092'}\n").model().events
+
+    assert ("late.predictions", "arrow", "a:9092, b:9092") == (
+        events.predictions.topic, events.predictions.format, events.predictions.bootstrap
+    )  # fmt: skip
+    assert events.labels is not None
+    assert (str(tmp_path / "late.avsc"), "other:1") == (events.labels.avro_schema, events.labels.bootstrap)
+    assert "env:LEEWAY_KAFKA" == load(tmp_path, IN_TOPICS).kafka
+    (tmp_path / ".leeway" / "stack").mkdir(parents=True)
+    (tmp_path / ".leeway" / "stack" / "env").write_text("LEEWAY_KAFKA=127.0.0.1:5\n")
+    assert "127.0.0.1:5" == load(tmp_path, IN_TOPICS).model().events.predictions.bootstrap
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (SMALL + "kafka: {bootstrap: here}\n", "kafka.bootstrap: 'here' is neither host:port"),
+        (SMALL.replace("{path: events/", "{topic: a, path: "), "late.events.predictions: events are in a directory"),
+        (SMALL.replace("{path: /data/labels}", "{}"), "set either `path` or `topic`"),
+    ],
+)
+def test_a_topic_that_cannot_be_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    """The line, the key and the fix are named."""
+    assert any(message in problem for problem in problems(tmp_path, text))
