@@ -14,6 +14,7 @@ from features.errors import NotFound, ProjectError
 from features.schema import Events, EventSchema, Source
 from leeway import addresses, explain, locate
 from leeway.sections import ModelSection, Period, ProjectFile
+from leeway.stack.section import Stack
 from monitors.policy import MonitorPolicy
 from registry.policy import IncidentPolicy
 from retrain_flows.policy import Audit, Retrain, Signals
@@ -51,6 +52,7 @@ class Project:
     models: Mapping[str, Model]
     audit: Audit
     alerts: Alerts
+    stack: Stack
 
     @classmethod
     def load(cls, path: Path) -> Project:
@@ -171,4 +173,5 @@ def _project(path: Path, file: ProjectFile, models: Mapping[str, Model]) -> Proj
         models=models,
         audit=file.audit,
         alerts=file.alerts,
+        stack=file.stack,
     )

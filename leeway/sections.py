@@ -12,6 +12,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from alerts.policy import Alerts
 from features.schema import Events, EventSchema, Kind, Task
 from features.window import UTC, Span, Windows, format_span
+from leeway.stack.section import Stack
 from monitors.policy import MonitorPolicy
 from registry.policy import IncidentPolicy
 from retrain_flows.policy import Audit, Retrain, Signals
@@ -146,6 +147,7 @@ class ProjectFile(Section):
     models: dict[Name, ModelSection] = Field(min_length=1, description="the models, by name")
     audit: Audit = Field(Audit(), description="the scheduled audit")
     alerts: Alerts = Field(Alerts(), description="who is told of what")
+    stack: Stack = Field(Stack(), description="what `leeway up` starts on this machine")
 
 
 class _SpansAsWritten(GenerateJsonSchema):

@@ -49,21 +49,39 @@ def running(state: Path) -> Iterator[str]:
         return
     port, log = _free_port(), state / "logs" / "prefect-server.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    # As `prefect server start` does, but without Prefect's command line: it imports what Prefect does not declare.
-    command = [sys.executable, "-m", "retrain_flows.harness", str(port)]
-    url = f"http://127.0.0.1:{port}/api"
-    # The pages ask the browser to look for the API at port 4200 unless they are told.
-    environment = {**os.environ, **settings(state), "PREFECT_SERVER_UI_API_URL": url}
+    url = address(port)
     with log.open("ab") as file:
         # A session of its own: Ctrl-C reaches the flows first, and the server is stopped with all its children.
         server = subprocess.Popen(  # noqa: S603 - our own interpreter
-            command, env=environment, stdin=subprocess.PIPE, stdout=file, stderr=file, start_new_session=True
+            command(port),
+            env=environment(state, port),
+            stdin=subprocess.PIPE,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
         )
         try:
             _wait(server, url, log)
             yield url
         finally:
             _stop(server)
+
+
+def address(port: int) -> str:
+    """Return where the API of a server on *port* of this machine is."""
+    return f"http://127.0.0.1:{port}/api"
+
+
+def command(port: int) -> list[str]:
+    """Return the command that serves on *port* of loopback until its standard input ends."""
+    # As `prefect server start` does, but without Prefect's command line: it imports what Prefect does not declare.
+    return [sys.executable, "-m", "retrain_flows.harness", str(port)]
+
+
+def environment(state: Path, port: int) -> dict[str, str]:
+    """Return the environment of a server on *port* with its data under *state*."""
+    # The pages ask the browser to look for the API at port 4200 unless they are told.
+    return {**os.environ, **settings(state), "PREFECT_SERVER_UI_API_URL": address(port)}
 
 
 def _free_port() -> int:

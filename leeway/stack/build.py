@@ -1,0 +1,97 @@
+"""Turns a plan into services: folders made, configuration written, jars fetched, commands spelt out."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import replace
+
+from leeway.stack import broker, cluster, ports, postgres
+from leeway.stack.plan import Plan
+from leeway.stack.processes import Service
+from retrain_flows import server
+
+MARK = "LEEWAY_STACK"
+"""The variable that every process of a stack carries, so that nothing of it can be overlooked."""
+
+
+def engines(plan: Plan) -> list[Service]:
+    """Return the servers that the plan starts here. Raises EngineError if one cannot be prepared."""
+    at, made = plan.ports, []
+    if "postgres" in plan.variables:
+        made.append(postgres.service(plan.folder / "postgres", at.postgres, plan.logs / "postgres.log"))
+    if "broker" in plan.variables:
+        made.append(broker.service(plan.folder / "kafka", at.kafka, at.kafka_controller, plan.logs / "broker.log"))
+    if "flink" in plan.variables:
+        made += cluster.services(_cluster(plan), plan.logs)
+    if "prefect" in plan.variables:
+        made.append(_prefect(plan))
+    return [_marked(service, plan, {}) for service in made]
+
+
+def settings(plan: Plan) -> dict[str, str]:
+    """Return where everything is once it is started, by the variables that the project asks for."""
+    found = {
+        "postgres": lambda: postgres.url(plan.folder / "postgres", plan.ports.postgres),
+        "broker": lambda: f"{ports.HOST}:{plan.ports.kafka}",
+        "flink": lambda: f"{ports.HOST}:{plan.ports.flink}",
+        "prefect": lambda: f"http://{ports.HOST}:{plan.ports.prefect}/api",
+    }
+    return {variable: found[engine]() for engine, variable in plan.variables.items()}
+
+
+def services(plan: Plan) -> list[Service]:
+    """Return Leeway's own services, which find the engines by their settings."""
+    return [_marked(leeway(plan, name, *arguments), plan, settings(plan)) for name, arguments in plan.arguments.items()]
+
+
+def leeway(plan: Plan, name: str, *arguments: str) -> Service:
+    """Return the command `leeway ARGUMENTS` on the plan's project."""
+    port = plan.ports.dashboard if name == "dashboard" else None
+    return Service(
+        name=name,
+        command=[sys.executable, "-m", "leeway", "--project", str(plan.project), *arguments],
+        log=plan.logs / f"{name}.log",
+        healthy=lambda: port is None or ports.answers(port),
+        stop_signal=signal.SIGTERM,
+    )
+
+
+def migration(plan: Plan) -> Service:
+    """Return the command that brings the registry's schema up to this program's."""
+    return _marked(leeway(plan, "migration", "db", "upgrade"), plan, settings(plan))
+
+
+def _cluster(plan: Plan) -> cluster.Cluster:
+    at = plan.ports
+    return cluster.Cluster(
+        folder=plan.folder / "flink", rest=at.flink, rpc=at.flink_rpc, slots=plan.slots,
+        jobmanager_metrics=at.jobmanager_metrics, taskmanager_metrics=at.taskmanager_metrics,
+    )  # fmt: skip
+
+
+def _prefect(plan: Plan) -> Service:
+    port = plan.ports.prefect
+    return Service(
+        name="prefect",
+        command=server.command(port),
+        log=plan.logs / "prefect.log",
+        healthy=lambda: _answers(f"{server.address(port)}/health"),
+        environment=server.environment(plan.state, port),
+        start_seconds=server.START_SECONDS,
+    )
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=3):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+def _marked(service: Service, plan: Plan, more: Mapping[str, str]) -> Service:
+    return replace(service, environment={**(service.environment or os.environ), **more, MARK: str(plan.folder)})

@@ -1,0 +1,111 @@
+"""What `leeway up` is going to start: what the project leaves to the environment, and the environment does not have."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from leeway import addresses
+from leeway.project import Project
+from leeway.stack.section import Ports
+
+PREFECT = "PREFECT_API_URL"
+PORTS = {
+    "postgres": ("postgres",),
+    "broker": ("kafka", "kafka_controller"),
+    "flink": ("flink", "flink_rpc", "jobmanager_metrics", "taskmanager_metrics"),
+    "prefect": ("prefect",),
+    "dashboard": ("dashboard",),
+}
+"""Which ports of the project file each part needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to start for a project.
+
+    *variables* maps each engine that is to be started here (``postgres``, ``broker``, ``flink``, ``prefect``) to the
+    variable its address goes into; *elsewhere* maps each one that is not to where it is, or why it is not needed.
+    *arguments* are the services of Leeway itself, by name: what comes after ``leeway --project FILE``.
+    """
+
+    project: Path
+    state: Path
+    ports: Ports
+    slots: int
+    variables: Mapping[str, str]
+    elsewhere: Mapping[str, str]
+    arguments: Mapping[str, tuple[str, ...]]
+
+    @property
+    def folder(self) -> Path:
+        """Where the stack keeps its data, its logs and its state."""
+        return addresses.stack_folder(self.state)
+
+    @property
+    def logs(self) -> Path:
+        """Where each service's log is."""
+        return self.folder / "logs"
+
+    def wanted_ports(self) -> dict[str, int]:
+        """Return the ports that will be listened on, by what they are for."""
+        parts = [*self.variables, *(name for name in self.arguments if name in PORTS)]
+        return {name: getattr(self.ports, name) for part in parts for name in PORTS[part]}
+
+
+def of(project: Project, everything: bool = False) -> Plan:
+    """Return the plan for *project*; *everything* starts engines too that the project does not use."""
+    asked = {
+        "postgres": (project.database, "LEEWAY_DATABASE", "the registry is in SQLite"),
+        "broker": (
+            project.kafka if uses_topics(project) else None,
+            "LEEWAY_KAFKA",
+            "no model has its events in topics",
+        ),
+        "flink": (_flink(project), "LEEWAY_FLINK", "jobs run embedded"),
+        "prefect": (f"{addresses.PREFIX}{PREFECT}", PREFECT, ""),
+    }
+    variables, elsewhere = {}, {}
+    for engine, (value, usual, otherwise) in asked.items():
+        name = addresses.variable(value)
+        if name is None and everything:
+            name = usual
+        if name is None:
+            elsewhere[engine] = value if value and not value.startswith("sqlite:") else otherwise
+        elif os.environ.get(name):
+            elsewhere[engine] = f"{name} is set"
+        else:
+            variables[engine] = name
+    return Plan(
+        project=project.path,
+        state=project.state,
+        ports=project.stack.ports,
+        slots=project.stack.slots,
+        variables=variables,
+        elsewhere=elsewhere,
+        arguments=_services(project),
+    )
+
+
+def uses_topics(project: Project) -> bool:
+    """Return whether any model has events in Kafka."""
+    sources = [m.events.predictions for m in project.models.values()] + [
+        m.events.labels for m in project.models.values()
+    ]
+    return any(source is not None and source.topic for source in sources)
+
+
+def _flink(project: Project) -> str | None:
+    return getattr(getattr(project, "flink", None), "address", None)
+
+
+def _services(project: Project) -> dict[str, tuple[str, ...]]:
+    services: dict[str, tuple[str, ...]] = {
+        "dashboard": ("dashboard", "--port", str(project.stack.ports.dashboard)),
+        "flows": ("flows", "serve"),
+    }
+    if project.alerts.endpoints:
+        services["alerts"] = ("alerts", "deliver", "--watch")
+    return services

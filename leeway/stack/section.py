@@ -1,0 +1,36 @@
+"""The `stack` section of a project file: on which ports `leeway up` starts things, and how large."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Section(BaseModel):
+    """A part of the file: unknown keys are errors, and nothing changes once it is read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Ports(Section):
+    """Ports on loopback, for what the stack starts."""
+
+    kafka: Port = Field(9092, description="the broker")
+    kafka_controller: Port = Field(9093, description="the broker's own controller")
+    flink: Port = Field(8081, description="Flink's REST address and pages")
+    flink_rpc: Port = Field(6123, description="the JobManager, for its TaskManager")
+    jobmanager_metrics: Port = Field(9249, description="the JobManager's metrics, for Prometheus")
+    taskmanager_metrics: Port = Field(9250, description="the TaskManager's metrics, for Prometheus")
+    postgres: Port = Field(15432, description="PostgreSQL")
+    prefect: Port = Field(4200, description="Prefect's API and pages")
+    dashboard: Port = Field(8321, description="Leeway's pages")
+
+
+class Stack(Section):
+    """What `leeway up` starts on this machine."""
+
+    ports: Ports = Field(Ports(), description="ports on loopback")
+    slots: int = Field(2, ge=1, le=64, description="slots of the TaskManager: the sum of its jobs' parallelism")
