@@ -15,6 +15,7 @@ from features.schema import Events, EventSchema, Source
 from leeway import addresses, explain, locate
 from leeway.sections import ModelSection, Period, ProjectFile
 from leeway.stack.section import Stack
+from monitors.engine import Engine
 from monitors.policy import MonitorPolicy
 from registry.policy import IncidentPolicy
 from retrain_flows.policy import Audit, Retrain, Signals
@@ -49,6 +50,7 @@ class Project:
     state: Path
     database: str
     kafka: str
+    flink: Engine
     models: Mapping[str, Model]
     audit: Audit
     alerts: Alerts
@@ -103,6 +105,13 @@ class Project:
         Raises ProjectError if it is to be found nowhere.
         """
         return addresses.resolve(self.database, self.state, what="the database URL", example="postgresql://...")
+
+    def engine(self) -> Engine:
+        """Return the `flink` part with its address, if any, read from the environment. Raises ProjectError if unset."""
+        if self.flink.address is None:
+            return self.flink
+        address = addresses.resolve(self.flink.address, self.state, what="Flink's address", example="host:port")
+        return self.flink.model_copy(update={"address": address})
 
 
 _INIT = "`leeway init --from SAMPLE` writes one from a sample of your events; `--project` names another file"
@@ -170,6 +179,7 @@ def _project(path: Path, file: ProjectFile, models: Mapping[str, Model]) -> Proj
         state=state,
         database=database,
         kafka=_brokers(path, file),
+        flink=file.flink,
         models=models,
         audit=file.audit,
         alerts=file.alerts,

@@ -13,6 +13,7 @@ from alerts.policy import Alerts
 from features.schema import Events, EventSchema, Kind, Task
 from features.window import UTC, Span, Windows, format_span
 from leeway.stack.section import Stack
+from monitors.engine import Engine
 from monitors.policy import MonitorPolicy
 from registry.policy import IncidentPolicy
 from retrain_flows.policy import Audit, Retrain, Signals
@@ -144,6 +145,7 @@ class ProjectFile(Section):
         None, description="URL of the registry, or env:NAME of the variable that holds it; SQLite in `state` if absent"
     )
     kafka: Kafka = Field(Kafka(), description="where Kafka is, for events in topics")
+    flink: Engine = Field(Engine(), description="which Flink runs the jobs; one inside the monitor, without an address")
     models: dict[Name, ModelSection] = Field(min_length=1, description="the models, by name")
     audit: Audit = Field(Audit(), description="the scheduled audit")
     alerts: Alerts = Field(Alerts(), description="who is told of what")

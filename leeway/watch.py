@@ -14,10 +14,11 @@ import filelock
 
 from features.errors import EngineError
 from features.window import from_ms
-from leeway import letters, wiring
+from leeway import control, jobs, letters, wiring
 from leeway.context import Context
 from leeway.project import Model
 from monitors import run_job
+from monitors.committed import Committed
 from monitors.report import Report
 from registry import ingest
 from registry.ingest import Ingested
@@ -26,10 +27,14 @@ from registry.judging import Judges
 
 @dataclass
 class Tally:
-    """What a monitor has seen since it started. *newest* is the time of the newest prediction."""
+    """What a monitor has seen since it started: *late* are predictions whose slice had been closed when they came.
+
+    *newest* is the time of the newest prediction.
+    """
 
     rows: dict[str, int] = field(default_factory=lambda: {"predictions": 0, "labels": 0})
     rejected: int = 0
+    late: int = 0
     stored: int = 0
     revised: int = 0
     newest: datetime | None = None
@@ -39,8 +44,10 @@ class Tally:
     def progress(self, lines: list[str]) -> None:
         """Add chunks' lines of progress."""
         for told in map(json.loads, lines):
-            self.rows[told["role"]] += told["rows"]
-            self.rejected += told["rejected"]
+            self.late += told.get("late", 0)
+            self.rejected += told.get("rejected", 0)
+            if role := told.get("role"):
+                self.rows[role] += told["rows"]
             if told["newest"]:
                 at = from_ms(told["newest"])
                 self.newest = max(self.newest or at, at)
@@ -99,26 +106,47 @@ class Watch:
 
     @contextmanager
     def live(self) -> Iterator[Callable[[], int]]:
-        """Run the streaming job; the callable takes over what it has committed, and returns how many files of reports.
+        """Run the streaming job; the callable takes over what it has committed, and returns in how many parts.
+
+        A job on a cluster is started there unless it runs already, and goes on when the block ends.
 
         Raises:
             EngineError: another monitor of this model is running, or the job fails.
+            BrokerError: Kafka does not answer.
         """
-        with self._alone():
-            spec, name = wiring.spec(self.opened, self.model), wiring.job_name(self.model)
-            job = run_job.start(spec, wiring.directories(self.model), self.opened.dir, name)
-            try:
-                yield lambda: self._take(job)
-            finally:
-                job.stop()
+        with self._alone(), self._job() as (check, committed):
+            yield lambda: self._take(check, committed)
 
-    def _take(self, job: run_job.Live) -> int:
-        job.check()
-        job.take(job.outputs.progress, self.tally.progress)
-        for path in run_job.committed(job.outputs.rejects):
-            self.dead_letters.mkdir(parents=True, exist_ok=True)
-            path.rename(self.dead_letters / f"{path.name}.jsonl")
-        return job.take(job.outputs.reports, self.store)
+    @contextmanager
+    def ingesting(self) -> Iterator[Callable[[], int]]:
+        """Take over what the model's job commits to topics, wherever it runs; the callable as in :meth:`live`.
+
+        Raises:
+            EngineError: another monitor of this model is running.
+            BrokerError: Kafka does not answer.
+        """
+        with self._alone(), jobs.taken(self.opened, self.model) as committed:
+            yield lambda: self._take(lambda: None, committed)
+
+    @contextmanager
+    def _job(self) -> Iterator[tuple[Callable[[], None], Committed]]:
+        opened, model = self.opened, self.model
+        if jobs.follows_topics(model):
+            with control.running(opened, model) as check, jobs.taken(opened, model) as lines:
+                yield check, lines
+            return
+        spec, name = wiring.spec(opened, model), wiring.job_name(model)
+        job, committed = run_job.start(spec, wiring.directories(model), opened.dir, name)
+        try:
+            yield job.check, committed
+        finally:
+            job.stop()
+
+    def _take(self, check: Callable[[], None], committed: Committed) -> int:
+        check()
+        committed.progress(self.tally.progress)
+        committed.letters(self.dead_letters)
+        return committed.reports(self.store)
 
     def _bury(self, name: str, lines: list[str]) -> None:
         if lines:

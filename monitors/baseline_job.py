@@ -17,7 +17,9 @@ from features.schema import EventSchema
 from features.window import to_ms
 from monitors import files_job, flink_job, freeze, profile_job, run_job, worker
 from monitors.baseline import Baseline, Slice
+from monitors.committed import committed_lines
 from monitors.policy import MonitorPolicy
+from monitors.sinks_job import Folders
 
 
 def run(  # noqa: PLR0913 - a baseline is of a version, its events and a period
@@ -78,11 +80,11 @@ def _count(
         published.parent.mkdir()
         published.write_text(draft.model_dump_json())
         spec = worker.Spec(draft.events, policy, str(published.parent), to_ms(draft.start), to_ms(draft.end))
-        outputs = profile_job.outputs(Path(work, "out"))
+        outputs = Folders.under(Path(work, "out"))
         tables = flink_job.environment(logs, streaming=False)
         run_job.finish(profile_job.submit_slices(tables, spec, directories, outputs), logs)
         found: dict[str, list[Slice]] = {"inputs": [], "outcomes": []}
-        for text in sorted(run_job.committed_lines(outputs.reports)):
+        for text in sorted(committed_lines(outputs.reports)):
             line = json.loads(text)
             found[line.pop("stage")].append(Slice(**line))
         return {stage: sorted(slices, key=lambda s: (s.start, s.segment)) for stage, slices in found.items()}

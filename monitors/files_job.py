@@ -7,13 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import ValueState, ValueStateDescriptor
-from pyflink.table import DataTypes
+from pyflink.table import DataTypes, Schema
+from pyflink.table.udf import udf
 
 from features import places, sources
+from features.window import to_ms
+from monitors import intake, worker
+from monitors.sql_job import interval
 
+_TEXT, _TEXTS = DataTypes.STRING(), DataTypes.ARRAY(DataTypes.STRING())
+_DECODED = {"high": DataTypes.BIGINT(), "cells": _TEXTS, "predictions": _TEXTS, "labels": _TEXTS, "rejects": _TEXTS,
+            "progress": _TEXT}  # fmt: skip
 #: Looks a second at the directories.
 POLLS_PER_SECOND = 4
 
@@ -66,7 +74,32 @@ class _Lister(KeyedProcessFunction):  # type: ignore[misc]
             self._done.update(done | {str(path) for _, path in new})
 
 
-def create_view(tables: Any, name: str, directories: Directories, *, follow: bool) -> None:
+def create_decoded_view(tables: Any, spec: worker.Spec, directories: Directories, *, follow: bool) -> str:
+    """Create the view of decoded chunks, with the columns of `intake.DECODED`; return its name."""
+    _create_chunks(tables, "chunks", directories, follow=follow)
+    kind = DataTypes.ROW([DataTypes.FIELD(name, column) for name, column in _DECODED.items()])
+
+    def decode(roles: pd.Series, chunks: pd.Series) -> pd.DataFrame:
+        rows = [intake.decode(spec, role, chunk) for role, chunk in zip(roles, chunks, strict=True)]
+        return pd.DataFrame(rows, columns=intake.DECODED)
+
+    tables.create_temporary_system_function("decode_chunk", udf(decode, result_type=kind, func_type="pandas"))
+    fields = ", ".join(f"d.{name} AS {name}" for name in _DECODED)
+    rows = tables.sql_query(
+        f"SELECT {fields} FROM (SELECT decode_chunk(role, chunk) AS d FROM chunks WHERE role <> '')"
+    )
+    schema = Schema.new_builder()
+    for name, column in _DECODED.items():
+        schema.column(name, column)
+    # The crossing to a stream and back makes the planner decode once for all who read it, and gives the chunk its time:
+    # its newest prediction's. Event time moves on with predictions only; labels are facts about the past.
+    delay = interval(to_ms(spec.schema.windows.watermark_delay))
+    schema.column_by_expression("rt", "TO_TIMESTAMP_LTZ(high, 3)").watermark("rt", f"rt - {delay}")
+    tables.create_temporary_view("decoded", tables.from_data_stream(tables.to_data_stream(rows), schema.build()))
+    return "decoded"
+
+
+def _create_chunks(tables: Any, name: str, directories: Directories, *, follow: bool) -> None:
     """Create the view *name* (role STRING, chunk STRING): what is there now, or with *follow* for ever what appears."""
     if not follow:
         rows = directories.all()

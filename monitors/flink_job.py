@@ -26,19 +26,33 @@ JAVA_OPTIONS = f"-Xmx{HEAP} -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 
 @dataclass(frozen=True, slots=True)
 class Checkpoints:
-    """Where the state of a streaming job is kept, how often, and the checkpoint to start from."""
+    """Where the state of a streaming job is kept, how often, and the checkpoint or savepoint to start from.
+
+    *start* is where its state is taken from: None starts without any.
+    """
 
     directory: Path
     interval: timedelta = timedelta(milliseconds=500)
+    start: Path | str | None = None
 
-    def newest(self) -> Path | None:
-        """Return the newest complete checkpoint, if any."""
-        found = [p.parent for p in self.directory.glob("*/chk-*/_metadata")]
-        return max(found, key=lambda p: ((p / "_metadata").stat().st_mtime_ns, p.name), default=None)
+    @classmethod
+    def resumed(cls, directory: Path, interval: timedelta = timedelta(milliseconds=500)) -> Checkpoints:
+        """Return checkpoints under *directory* that go on from the newest one there, if any."""
+        return cls(directory, interval, newest(directory))
 
 
-def environment(logs: Path, *, streaming: bool, checkpoints: Checkpoints | None = None) -> Any:
-    """Return a PyFlink ``StreamTableEnvironment`` on this machine's mini-cluster; *logs* is where Flink writes its log.
+def newest(directory: Path) -> Path | None:
+    """Return the newest complete checkpoint or savepoint under *directory*, if any."""
+    found = [p.parent for pattern in ("*/chk-*", "savepoint-*") for p in directory.glob(f"{pattern}/_metadata")]
+    return max(found, key=lambda p: ((p / "_metadata").stat().st_mtime_ns, p.name), default=None)
+
+
+def environment(
+    logs: Path, *, streaming: bool, checkpoints: Checkpoints | None = None, options: Mapping[str, str] | None = None
+) -> Any:
+    """Return a PyFlink ``StreamTableEnvironment``: on this machine's mini-cluster, unless the *options* name a cluster.
+
+    *options* are Flink's own and go before those that every job has. *logs* is where Flink writes its log.
 
     Raises:
         EngineError: Java or Flink does not start.
@@ -54,7 +68,7 @@ def environment(logs: Path, *, streaming: bool, checkpoints: Checkpoints | None 
     from pyflink.table import StreamTableEnvironment
 
     config = Configuration()
-    for key, value in settings(streaming=streaming, checkpoints=checkpoints).items():
+    for key, value in settings(streaming=streaming, checkpoints=checkpoints, options=options or {}).items():
         config.set_string(key, value)
     try:
         with (
@@ -82,7 +96,7 @@ def _unless_reader(told: Callable[[threading.ExceptHookArgs], object], args: thr
         told(args)
 
 
-def settings(*, streaming: bool, checkpoints: Checkpoints | None) -> Mapping[str, str]:
+def settings(*, streaming: bool, checkpoints: Checkpoints | None, options: Mapping[str, str]) -> Mapping[str, str]:
     """Return Flink's configuration; one worker, so that a directory is read in the order of its names."""
     base = {
         "execution.runtime-mode": "STREAMING" if streaming else "BATCH",
@@ -99,13 +113,16 @@ def settings(*, streaming: bool, checkpoints: Checkpoints | None) -> Mapping[str
         "taskmanager.memory.network.min": "64m",
         "table.local-time-zone": "UTC",
     }
-    if checkpoints is None:
-        return base
-    newest = checkpoints.newest()
-    resume = {"execution.state-recovery.path": newest.resolve().as_uri()} if newest else {}
-    claim = {"execution.state-recovery.claim-mode": "CLAIM"} if newest else {}
+    return {**base, **(_kept(checkpoints) if checkpoints else {}), **options}
+
+
+def _kept(checkpoints: Checkpoints) -> Mapping[str, str]:
+    start = checkpoints.start
+    uri = start.resolve().as_uri() if isinstance(start, Path) else start
+    resume = {"execution.state-recovery.path": uri} if uri else {}
+    # A checkpoint of an earlier run of the same job is nobody else's, and is removed when it is not needed any more.
+    claim = {"execution.state-recovery.claim-mode": "CLAIM"} if isinstance(start, Path) else {}
     return {
-        **base,
         # A fault that comes back three times is no accident: the job ends, and says why.
         "restart-strategy.type": "fixed-delay",
         "restart-strategy.fixed-delay.attempts": "3",

@@ -10,122 +10,67 @@ Flink carries references to chunks in and counts out; :mod:`monitors.worker` loo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pyflink.table import DataTypes, Schema
+from pyflink.table import DataTypes
 from pyflink.table.udf import udf
 
 from features.window import to_ms
-from monitors import files_job, worker
+from monitors import files_job, topics_job, worker
 from monitors.report import Stage
+from monitors.sinks_job import Outputs, insert
+from monitors.sql_job import SEPARATOR, field, interval, retime
 
-_SEPARATOR = "U&'\\001F'"  # worker.FIELD as SQL
 _TEXT, _TEXTS = DataTypes.STRING(), DataTypes.ARRAY(DataTypes.STRING())
-_DECODED = {"high": DataTypes.BIGINT(), "cells": _TEXTS, "predictions": _TEXTS, "labels": _TEXTS, "rejects": _TEXTS,
-            "progress": _TEXT}  # fmt: skip
+Place = files_job.Directories | topics_job.Topics
+"""Where the events are: what is there now (directories and topics alike), or what appears in directories or topics."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outputs:
-    """Directories into which the job commits lines of JSON: one file a checkpoint, or one at the end of a batch."""
-
-    reports: Path
-    rejects: Path
-    progress: Path
-
-
-def interval(span_ms: int) -> str:
-    """Return a SQL interval of *span_ms* milliseconds.
-
-    >>> interval(90_061_001)
-    "INTERVAL '1 1:1:1.001' DAY(3) TO SECOND(3)"
-    """
-    days, left = divmod(span_ms, 86_400_000)
-    hours, left = divmod(left, 3_600_000)
-    minutes, left = divmod(left, 60_000)
-    return f"INTERVAL '{days} {hours}:{minutes}:{left // 1000}.{left % 1000:03d}' DAY(3) TO SECOND(3)"
-
-
-def submit(
-    tables: Any, spec: worker.Spec, directories: files_job.Directories, outputs: Outputs, *, follow: bool
-) -> Any:
+def submit(tables: Any, spec: worker.Spec, place: Place, outputs: Outputs, *, follow: bool) -> Any:
     """Start the job that reports on every window; return its ``TableResult``, whose ``wait()`` is its end."""
     windows = spec.schema.windows
-    create_cell_views(tables, spec, directories, follow=follow)
+    views = create_cell_views(tables, spec, place, follow=follow)
     for stage in Stage:
         _hop(tables, stage, to_ms(windows.slide), to_ms(windows.size))
-    lines = " UNION ALL ".join(
-        _lines(tables, spec, stage, worker.report_line, f"{stage.value}_windows") for stage in Stage
-    )
-    return _insert(tables, {outputs.reports: lines, **_side_outputs(outputs)})
+    side = _side_queries(views)
+    if isinstance(place, topics_job.Topics):
+        topics_job.create_late_view(tables, "prediction_rows", to_ms(windows.slide))
+        side["progress"] += " UNION ALL SELECT line FROM late"
+    return insert(tables, outputs, {"reports": _all_lines(tables, spec, worker.report_line, "windows"), **side})
 
 
 def submit_slices(tables: Any, spec: worker.Spec, directories: files_job.Directories, outputs: Outputs) -> Any:
     """Start the batch job that writes every slice's counts, for a baseline: the same views, no window over them."""
-    create_cell_views(tables, spec, directories, follow=False)
-    lines = " UNION ALL ".join(
-        _lines(tables, spec, stage, worker.slice_line, f"{stage.value}_slices") for stage in Stage
-    )
-    return _insert(tables, {outputs.reports: lines, **_side_outputs(outputs)})
+    views = create_cell_views(tables, spec, directories, follow=False)
+    lines = _all_lines(tables, spec, worker.slice_line, "slices")
+    return insert(tables, outputs, {"reports": lines, **_side_queries(views)})
 
 
-def create_cell_views(tables: Any, spec: worker.Spec, directories: files_job.Directories, *, follow: bool) -> None:
-    """Create ``inputs_slices`` and ``outcomes_slices``: start_time, end_time, rt, version, segment, cell, n."""
-    files_job.create_view(tables, "chunks", directories, follow=follow)
-    _decode(tables, spec)
+def create_cell_views(tables: Any, spec: worker.Spec, place: Place, *, follow: bool) -> tuple[str, str]:
+    """Create ``inputs_slices`` and ``outcomes_slices``: start_time, end_time, rt, version, segment, cell, n.
+
+    Return the views of decoded predictions and of decoded labels that they are made of.
+    """
+    if isinstance(place, topics_job.Topics):
+        predictions, labels = topics_job.create_views(tables, spec, place)
+    else:
+        predictions = labels = files_job.create_decoded_view(tables, spec, place, follow=follow)
     slide = to_ms(spec.schema.windows.slide)
-    _cells(tables, Stage.INPUTS, "SELECT c AS cell_text FROM decoded CROSS JOIN UNNEST(cells) AS u(c)", slide)
+    _cells(tables, Stage.INPUTS, f"SELECT c AS cell_text FROM {predictions} CROSS JOIN UNNEST(cells) AS u(c)", slide)
+    _rows(tables, predictions, labels)
     _join(tables, to_ms(spec.schema.label_delay), slide)
     _outcomes(tables, spec)
     _cells(tables, Stage.OUTCOMES, "SELECT c AS cell_text FROM outcomes CROSS JOIN UNNEST(cells) AS u(c)", slide)
-
-
-def _decode(tables: Any, spec: worker.Spec) -> None:
-    kind = DataTypes.ROW([DataTypes.FIELD(name, column) for name, column in _DECODED.items()])
-
-    def decode(roles: pd.Series, chunks: pd.Series) -> pd.DataFrame:
-        rows = [worker.decode(spec, role, chunk) for role, chunk in zip(roles, chunks, strict=True)]
-        return pd.DataFrame(rows, columns=worker.DECODED)
-
-    tables.create_temporary_system_function("decode_chunk", udf(decode, result_type=kind, func_type="pandas"))
-    fields = ", ".join(f"d.{name} AS {name}" for name in _DECODED)
-    rows = tables.sql_query(
-        f"SELECT {fields} FROM (SELECT decode_chunk(role, chunk) AS d FROM chunks WHERE role <> '')"
-    )
-    schema = Schema.new_builder()
-    for name, column in _DECODED.items():
-        schema.column(name, column)
-    # The crossing to a stream and back makes the planner decode once for all who read it, and gives the chunk its time:
-    # its newest prediction's. Event time moves on with predictions only; labels are facts about the past.
-    delay = interval(to_ms(spec.schema.windows.watermark_delay))
-    schema.column_by_expression("rt", "TO_TIMESTAMP_LTZ(high, 3)").watermark("rt", f"rt - {delay}")
-    tables.create_temporary_view("decoded", tables.from_data_stream(tables.to_data_stream(rows), schema.build()))
-
-
-def _field(text: str, index: int, kind: str = "STRING") -> str:
-    part = f"SPLIT_INDEX({text}, {_SEPARATOR}, {index})"
-    return part if kind == "STRING" else f"CAST({part} AS {kind})"
-
-
-def _retime(tables: Any, name: str, query: str, columns: dict[str, str], time: str) -> None:
-    """Create the view *name*: *query* with a row time computed from its own column, under the source's watermark."""
-    schema = Schema.new_builder()
-    for column, kind in columns.items():
-        schema.column(column, kind)
-    schema.column_by_expression("rt", f"TO_TIMESTAMP_LTZ({time}, 3)").watermark("rt", "SOURCE_WATERMARK()")
-    stream = tables.to_data_stream(tables.sql_query(query))
-    tables.create_temporary_view(name, tables.from_data_stream(stream, schema.build()))
+    return predictions, labels
 
 
 def _cells(tables: Any, stage: Stage, texts: str, slide: int) -> None:
     """Create ``<stage>_slices`` from lines of start, version, segment, cell, n."""
     kinds = {"start_ms": "BIGINT", "version": "STRING", "segment": "STRING", "cell": "INT", "n": "BIGINT"}
-    fields = ", ".join(f"{_field('cell_text', i, kind)} AS {name}" for i, (name, kind) in enumerate(kinds.items()))
+    fields = ", ".join(f"{field('cell_text', i, kind)} AS {name}" for i, (name, kind) in enumerate(kinds.items()))
     # A cell's time is its slice's last millisecond: it is late only when the whole slice has been closed.
-    _retime(tables, f"{stage.value}_cells", f"SELECT {fields} FROM ({texts})", kinds, f"start_ms + {slide - 1}")
+    retime(tables, f"{stage.value}_cells", f"SELECT {fields} FROM ({texts})", kinds, f"start_ms + {slide - 1}")
     tables.execute_sql(
         f"CREATE TEMPORARY VIEW {stage.value}_slices AS SELECT window_start AS start_time, window_end AS end_time, "
         "window_time AS rt, version, segment, cell, SUM(n) AS n, CAST(1 AS BIGINT) AS slices, "
@@ -135,17 +80,17 @@ def _cells(tables: Any, stage: Stage, texts: str, slide: int) -> None:
     )
 
 
+def _rows(tables: Any, decoded_predictions: str, decoded_labels: str) -> None:
+    """Create ``prediction_rows`` and ``label_rows``, each event a row with its own time."""
+    predictions = {"id": "STRING", "ms": "BIGINT", "version": "STRING", "segments": "STRING", "prediction": "STRING"}
+    labels = {"id": "STRING", "ms": "BIGINT", "label": "STRING"}
+    for role, view, kinds in (("prediction", decoded_predictions, predictions), ("label", decoded_labels, labels)):
+        fields = ", ".join(f"{field('r', i, kind)} AS {name}" for i, (name, kind) in enumerate(kinds.items()))
+        retime(tables, f"{role}_rows", f"SELECT {fields} FROM {view} CROSS JOIN UNNEST({role}s) AS u(r)", kinds, "ms")
+
+
 def _join(tables: Any, delay: int, slide: int) -> None:
     """Create ``joined``: each prediction once with its newest label within the label delay, or with none."""
-    kinds = {"id": "STRING", "ms": "BIGINT", "version": "STRING", "segments": "STRING",
-             "prediction": "STRING"}  # fmt: skip
-    fields = ", ".join(f"{_field('r', i, kind)} AS {name}" for i, (name, kind) in enumerate(kinds.items()))
-    _retime(
-        tables, "prediction_rows", f"SELECT {fields} FROM decoded CROSS JOIN UNNEST(predictions) AS u(r)", kinds, "ms"
-    )
-    labels = {"id": "STRING", "ms": "BIGINT", "label": "STRING"}
-    fields = ", ".join(f"{_field('r', i, kind)} AS {name}" for i, (name, kind) in enumerate(labels.items()))
-    _retime(tables, "label_rows", f"SELECT {fields} FROM decoded CROSS JOIN UNNEST(labels) AS u(r)", labels, "ms")
     tables.execute_sql(
         "CREATE TEMPORARY VIEW joined_rows AS SELECT p.id, p.rt, p.version, p.segments, p.prediction, "
         "l.label, l.ms AS label_ms FROM prediction_rows AS p LEFT JOIN label_rows AS l ON p.id = l.id "
@@ -155,15 +100,15 @@ def _join(tables: Any, delay: int, slide: int) -> None:
     # text that starts with the label's time is that row; ROW_NUMBER over a window gave repeated rows in batch mode.
     # IFNULL keeps a prediction without a label: CONCAT of a null is null.
     newest = (
-        f"MAX(CONCAT(LPAD(CAST(IFNULL(label_ms, 0) AS STRING), 20, '0'), {_SEPARATOR}, IFNULL(label, ''), "
-        f"{_SEPARATOR}, prediction, {_SEPARATOR}, version, {_SEPARATOR}, segments))"
+        f"MAX(CONCAT(LPAD(CAST(IFNULL(label_ms, 0) AS STRING), 20, '0'), {SEPARATOR}, IFNULL(label, ''), "
+        f"{SEPARATOR}, prediction, {SEPARATOR}, version, {SEPARATOR}, segments))"
     )
     tables.execute_sql(
         f"CREATE TEMPORARY VIEW newest AS SELECT CAST(window_start AS STRING) AS start_time, {newest} AS r FROM "
         f"TUMBLE(TABLE joined_rows, DESCRIPTOR(rt), {interval(slide)}) GROUP BY window_start, window_end, id"
     )
     parts = {"label_ms": 0, "label": 1, "prediction": 2, "version": 3, "segments": 4}
-    fields = ", ".join(f"{_field('r', i)} AS {name}" for name, i in parts.items())
+    fields = ", ".join(f"{field('r', i)} AS {name}" for name, i in parts.items())
     tables.execute_sql(f"CREATE TEMPORARY VIEW joined AS SELECT start_time, {fields} FROM newest")
 
 
@@ -204,32 +149,19 @@ def _lines(tables: Any, spec: worker.Spec, stage: Stage, line: worker.Line, view
     function = f"{view}_line"
     tables.create_temporary_system_function(function, udf(write, result_type=_TEXT, func_type="pandas"))
     return (
-        f"SELECT {function}(version, segment, CAST(start_time AS STRING), "
+        f"SELECT CONCAT(version, '/', segment) AS k, {function}(version, segment, CAST(start_time AS STRING), "
         "ARRAY_AGG(CONCAT_WS(':', CAST(cell AS STRING), CAST(n AS STRING), CAST(slices AS STRING), "
         "CAST(newest AS STRING)))) AS line "
         f"FROM {view} GROUP BY start_time, end_time, version, segment"
     )
 
 
-def _side_outputs(outputs: Outputs) -> dict[Path, str]:
-    return {
-        outputs.rejects: "SELECT r AS line FROM decoded CROSS JOIN UNNEST(rejects) AS u(r)",
-        outputs.progress: "SELECT progress AS line FROM decoded",
-    }
+def _all_lines(tables: Any, spec: worker.Spec, line: worker.Line, of: str) -> str:
+    return " UNION ALL ".join(_lines(tables, spec, stage, line, f"{stage.value}_{of}") for stage in Stage)
 
 
-def _insert(tables: Any, queries: dict[Path, str]) -> Any:
-    statements = tables.create_statement_set()
-    for i, (directory, query) in enumerate(queries.items()):
-        tables.execute_sql(
-            f"CREATE TEMPORARY TABLE sink_{i} (line STRING) WITH ('connector' = 'filesystem', "
-            f"'path' = '{directory.resolve().as_uri()}', 'format' = 'raw', "
-            "'sink.rolling-policy.rollover-interval' = '200 ms', 'sink.rolling-policy.check-interval' = '100 ms')"
-        )
-        statements.add_insert_sql(f"INSERT INTO sink_{i} {query}")
-    return statements.execute()
-
-
-def outputs(directory: Path) -> Outputs:
-    """Return the job's output directories under *directory*."""
-    return Outputs(directory / "reports", directory / "rejects", directory / "progress")
+def _side_queries(views: tuple[str, str]) -> dict[str, str]:
+    once = dict.fromkeys(views)
+    rejects = (f"SELECT r AS line FROM {view} CROSS JOIN UNNEST(rejects) AS u(r)" for view in once)
+    progress = (f"SELECT progress AS line FROM {view}" for view in once)
+    return {"rejects": " UNION ALL ".join(rejects), "progress": " UNION ALL ".join(progress)}

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +15,9 @@ from features import errors
 from features.schema import EventSchema
 from features.window import from_ms
 from monitors import files_job, flink_job, profile_job, worker
+from monitors.committed import CommittedFiles, committed_lines
 from monitors.report import Report, Stage
+from monitors.sinks_job import Folders
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ def run_once(spec: worker.Spec, directories: files_job.Directories, logs: Path, 
     """
     tables = flink_job.environment(logs, streaming=streaming)
     with tempfile.TemporaryDirectory(prefix="leeway-") as work:
-        outputs = profile_job.outputs(Path(work))
+        outputs = Folders.under(Path(work))
         finish(profile_job.submit(tables, spec, directories, outputs, follow=False), logs)
         progress = tuple(json.loads(line) for line in committed_lines(outputs.progress))
         reports = (Report.model_validate_json(line) for line in committed_lines(outputs.reports))
@@ -78,24 +79,11 @@ def engine_error(error: Exception, logs: Path) -> errors.EngineError:
     return errors.EngineError(f"the Flink job failed: {cause[:500]}", hint=f"see the log in {logs}")
 
 
-def committed(directory: Path) -> list[Path]:
-    """Return the files that the job has committed, oldest first; what is still being written starts with a dot."""
-    found = (p for p in directory.rglob("part-*") if p.is_file()) if directory.is_dir() else iter(())
-    return sorted(found, key=lambda p: (p.stat().st_mtime_ns, p.name))
-
-
-def committed_lines(directory: Path) -> Iterator[str]:
-    """Yield the lines of every committed file."""
-    for path in committed(directory):
-        yield from path.read_text().splitlines()
-
-
 @dataclass(frozen=True, slots=True)
-class Live:
-    """A streaming job at work. What it commits is in *outputs* until it is taken."""
+class Running:
+    """A streaming job at work inside this process."""
 
     result: Any
-    outputs: profile_job.Outputs
     logs: Path
 
     def check(self) -> None:
@@ -106,29 +94,23 @@ class Live:
             msg = f"the Flink job ended: {status}"
             raise errors.EngineError(msg, hint=f"see the log in {self.logs}")
 
-    def take(self, directory: Path, use: Callable[[list[str]], None]) -> int:
-        """Hand the lines of each committed file to *use*, then remove the file; return how many files there were.
-
-        A crash in between hands the same lines over again: *use* must not mind.
-        """
-        files = committed(directory)
-        for path in files:
-            use(path.read_text().splitlines())
-            path.unlink()
-        return len(files)
-
     def stop(self) -> None:
         """Cancel the job; its newest checkpoint stays."""
         with contextlib.suppress(Exception):  # it may have ended already
             self.result.get_job_client().cancel().result()
 
 
-def start(spec: worker.Spec, directories: files_job.Directories, state: Path, name: str) -> Live:
+def start(
+    spec: worker.Spec, directories: files_job.Directories, state: Path, name: str
+) -> tuple[Running, CommittedFiles]:
     """Start the streaming job over *directories*, from its newest checkpoint under *state* if there is one.
+
+    Return it and what it commits.
 
     *name* says which checkpoints are its own: it must change whenever the job's meaning does.
     """
-    logs, outputs = state / "logs", profile_job.outputs(state / "out" / name)
-    checkpoints = flink_job.Checkpoints(state / "checkpoints" / name)
+    logs, outputs = state / "logs", Folders.under(state / "out" / name)
+    checkpoints = flink_job.Checkpoints.resumed(state / "checkpoints" / name)
     tables = flink_job.environment(logs, streaming=True, checkpoints=checkpoints)
-    return Live(profile_job.submit(tables, spec, directories, outputs, follow=True), outputs, logs)
+    result = profile_job.submit(tables, spec, directories, outputs, follow=True)
+    return Running(result, logs), CommittedFiles(outputs.reports, outputs.rejects, outputs.progress)

@@ -1,4 +1,4 @@
-"""What Flink's Python workers do: chunk references in, counts out; window counts in, report out. No Flink in here."""
+"""What Flink's Python workers know of a model, and what they make of counts: window counts in, report out. No Flink."""
 
 from __future__ import annotations
 
@@ -13,14 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
 
-from features import codec, errors, places, readers
-from features.schema import PREDICTION, EventSchema, Role
+from features import errors
+from features.schema import PREDICTION, EventSchema
 from features.window import UTC, to_ms
 from monitors import profiles, verdict
 from monitors.baseline import Baseline
-from monitors.derived import Frozen
 from monitors.policy import MonitorPolicy
 from monitors.report import Report, Stage, canonical
 
@@ -53,73 +51,9 @@ def _load(path: str) -> Baseline:
     return Baseline.model_validate_json(Path(path).read_bytes())
 
 
-DECODED = ("high", "cells", "predictions", "labels", "rejects", "progress")
-
-
-def decode(spec: Spec, role: Role, reference: str) -> tuple[int, list[str], list[str], list[str], list[str], str]:
-    """Return what :data:`DECODED` names of one chunk: its newest prediction time (ms; 0 for labels), rows as text.
-
-    A chunk that cannot be read is one dead letter; nothing raises, so one bad file stops nothing else.
-    """
-    chunk = places.decode(reference)
-    try:
-        decoded = codec.decode(spec.schema, role, chunk)
-    except errors.DataError as error:
-        decoded = codec.Decoded(codec.empty(spec.schema, role), (readers.Reject(chunk.path, 0, error.message, ""),))
-    if role == "labels":
-        high, cells, predictions, labels = 0, [], [], _rows(decoded.table, "id", "time", "label")
-        lost: tuple[readers.Reject, ...] = ()
-    else:
-        table, frozen, lost = _known(spec, chunk, _period(spec, decoded.table))
-        high = int(np.max(table["time"].to_numpy(), initial=0))
-        cells = [_join(*asdict(c).values()) for c in profiles.count_inputs(spec.schema, frozen, table)]
-        predictions, labels = _prediction_rows(spec.schema, frozen, table), []
-    rejects = [json.dumps({"role": role, **asdict(r)}, sort_keys=True) for r in (*decoded.rejects, *lost)]
-    progress = json.dumps({"role": role, "file": chunk.path, "rows": decoded.table.num_rows, "rejected": len(rejects),
-                           "newest": high}, sort_keys=True)  # fmt: skip
-    return high, cells, predictions, labels, rejects, progress
-
-
-def _period(spec: Spec, table: pa.Table) -> pa.Table:
-    if spec.start is None and spec.end is None:
-        return table
-    time = table["time"].to_numpy()
-    inside = (time >= (spec.start or 0)) & (time < (spec.end if spec.end is not None else np.iinfo(np.int64).max))
-    return table.filter(pa.array(inside))
-
-
-def _known(
-    spec: Spec, chunk: places.Reference, table: pa.Table
-) -> tuple[pa.Table, dict[str, Frozen], tuple[readers.Reject, ...]]:
-    """Return the rows whose version has a baseline, what it froze by version, and the others as rejects."""
-    versions = table["model_version"].to_pandas().to_numpy(dtype=object)
-    found = {v: b.frozen for v in set(versions) if (b := spec.baseline(v)) is not None}
-    known = np.array([v in found for v in versions], bool)
-    ids = table["id"].to_pylist()
-    lost = tuple(
-        readers.Reject(chunk.path, 0, f"no baseline for model version {versions[i]!r}", ids[i])
-        for i in np.flatnonzero(~known)
-    )
-    return table if known.all() else table.filter(pa.array(known)), dict(found), lost
-
-
-def _join(*values: object) -> str:
+def join(*values: object) -> str:
+    """Return *values* as the text of one row."""
     return FIELD.join(map(str, values))
-
-
-def _rows(table: pa.Table, *columns: str) -> list[str]:
-    return [_join(*row) for row in zip(*(table[c].to_pylist() for c in columns), strict=True)]
-
-
-def _prediction_rows(schema: EventSchema, frozen: Mapping[str, Frozen], table: pa.Table) -> list[str]:
-    versions = table["model_version"].to_pandas().to_numpy(dtype=object)
-    segments = np.full(table.num_rows, "", object)
-    for version in set(versions):
-        at = versions == version
-        names = profiles.segment_names(schema, frozen[version].bins, table.filter(pa.array(at))).values()
-        segments[at] = [profiles.JOIN.join(row) for row in zip(*names, strict=True)] if schema.segments else ""
-    ids, times, answers = (table[c].to_pylist() for c in ("id", "time", PREDICTION))
-    return [_join(*row) for row in zip(ids, times, versions, segments, answers, strict=True)]
 
 
 def outcome_cells(spec: Spec, columns: Mapping[str, npt.NDArray[np.object_]]) -> list[str]:
@@ -137,7 +71,7 @@ def outcome_cells(spec: Spec, columns: Mapping[str, npt.NDArray[np.object_]]) ->
             [None if none else v for none, v in zip(unlabelled, columns["label"], strict=True)], dtype=object
         ),
     }
-    return [_join(*asdict(c).values()) for c in profiles.merge(profiles.count_outcomes(spec.schema, frozen, rows))]
+    return [join(*asdict(c).values()) for c in profiles.merge(profiles.count_outcomes(spec.schema, frozen, rows))]
 
 
 def _utc(text: str) -> datetime:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from monitors import flink_job, run_job
+from monitors.committed import committed
 
 FLIGHTS = (
     "year", "month", "day", "dep_time", "sched_dep_time", "dep_delay", "arr_time", "sched_arr_time", "arr_delay",
@@ -45,7 +46,7 @@ def events(work: Path, logs: Path) -> pd.DataFrame:
             read_options=pa_csv.ReadOptions(column_names=columns),
             convert_options=pa_csv.ConvertOptions(strings_can_be_null=True, null_values=["", "NA"]),
         )
-        for path in run_job.committed(joined)
+        for path in committed(joined)
     ]
     table = pa.concat_tables(parts).to_pandas()
     # Numbers by their nature, categories by ours.

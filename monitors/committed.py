@@ -1,0 +1,131 @@
+"""What a job has committed, taken over exactly once in effect: out of files in a folder, or out of Kafka topics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from features import broker
+
+Use = Callable[[list[str]], None]
+
+
+class Committed(Protocol):
+    """The lines that a job has committed and nobody has taken yet.
+
+    A crash while lines are being used hands the same lines over again: whoever uses them must not mind.
+    """
+
+    def reports(self, use: Use) -> int:
+        """Hand the lines of reports to *use*, in order, some at a time; return how many times it was called."""
+
+    def progress(self, use: Use) -> int:
+        """Do the same with lines of progress."""
+
+    def letters(self, folder: Path) -> None:
+        """Move dead letters into *folder*, unless they are kept where they are."""
+
+
+def committed(directory: Path) -> list[Path]:
+    """Return the files that the job has committed, oldest first; what is still being written starts with a dot."""
+    found = (p for p in directory.rglob("part-*") if p.is_file()) if directory.is_dir() else iter(())
+    return sorted(found, key=lambda p: (p.stat().st_mtime_ns, p.name))
+
+
+def committed_lines(directory: Path) -> Iterator[str]:
+    """Yield the lines of every committed file."""
+    for path in committed(directory):
+        yield from path.read_text().splitlines()
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedFiles:
+    """Lines in files, one file a checkpoint, which is removed when its lines have been used."""
+
+    folder_of_reports: Path
+    folder_of_rejects: Path
+    folder_of_progress: Path
+
+    def reports(self, use: Use) -> int:
+        """See :class:`Committed`."""
+        return self._take(self.folder_of_reports, use)
+
+    def progress(self, use: Use) -> int:
+        """See :class:`Committed`."""
+        return self._take(self.folder_of_progress, use)
+
+    def letters(self, folder: Path) -> None:
+        """See :class:`Committed`."""
+        for path in committed(self.folder_of_rejects):
+            folder.mkdir(parents=True, exist_ok=True)
+            path.rename(folder / f"{path.name}.jsonl")
+
+    @staticmethod
+    def _take(directory: Path, use: Use) -> int:
+        files = committed(directory)
+        for path in files:
+            use(path.read_text().splitlines())
+            path.unlink()
+        return len(files)
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedTopics:
+    """Records in topics; a group's offsets are committed when the lines have been used. Dead letters stay in theirs.
+
+    *clients* are consumers of reports and of progress, in that order.
+    """
+
+    clients: tuple[Any, Any]
+
+    def reports(self, use: Use) -> int:
+        """See :class:`Committed`."""
+        return self._take(self.clients[0], use)
+
+    def progress(self, use: Use) -> int:
+        """See :class:`Committed`."""
+        return self._take(self.clients[1], use)
+
+    def letters(self, folder: Path) -> None:
+        """See :class:`Committed`; *folder* stays empty."""
+
+    @staticmethod
+    def _take(client: Any, use: Use) -> int:
+        taken = 0
+        while batch := [r.value.decode() for rs in client.poll(timeout_ms=100).values() for r in rs if r.value]:
+            before = _committed_offsets(client)
+            try:
+                use(batch)
+            except BaseException:
+                for part, offset in before.items():  # the next call begins where this one did
+                    client.seek(part, offset)
+                raise
+            client.commit()
+            taken += 1
+        return taken
+
+
+def _committed_offsets(client: Any) -> dict[Any, int]:
+    return {part: client.committed(part) or client.beginning_offsets([part])[part] for part in client.assignment()}
+
+
+@contextmanager
+def topics(bootstrap: str, group: str, reports: str, progress: str) -> Iterator[CommittedTopics]:
+    """Open what was committed to the topics *reports* and *progress*, on behalf of the consumer *group*.
+
+    Raises:
+        BrokerError: nobody answers at *bootstrap*, or a topic is not there.
+    """
+    with _reader(bootstrap, group, reports) as first, _reader(bootstrap, group, progress) as second:
+        yield CommittedTopics((first, second))
+
+
+@contextmanager
+def _reader(bootstrap: str, group: str, topic: str) -> Iterator[Any]:
+    with broker.consumer(bootstrap, group_id=group, auto_offset_reset="earliest", max_poll_records=2000) as client:
+        # Assigned, not subscribed: there is one reader, and nobody waits for a group to settle.
+        client.assign([broker.partition(topic, n) for n in broker.partitions(client, bootstrap, topic)])
+        yield client

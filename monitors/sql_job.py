@@ -1,0 +1,39 @@
+"""Small parts of SQL that the jobs share: intervals, fields of joined text, and views with a time of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pyflink.table import Schema
+
+SEPARATOR = "U&'\\001F'"
+"""`worker.FIELD` as SQL."""
+
+
+def interval(span_ms: int) -> str:
+    """Return a SQL interval of *span_ms* milliseconds.
+
+    >>> interval(90_061_001)
+    "INTERVAL '1 1:1:1.001' DAY(3) TO SECOND(3)"
+    """
+    days, left = divmod(span_ms, 86_400_000)
+    hours, left = divmod(left, 3_600_000)
+    minutes, left = divmod(left, 60_000)
+    return f"INTERVAL '{days} {hours}:{minutes}:{left // 1000}.{left % 1000:03d}' DAY(3) TO SECOND(3)"
+
+
+def field(text: str, index: int, kind: str = "STRING") -> str:
+    """Return the SQL of the field at *index* of joined *text*, as *kind*."""
+    part = f"SPLIT_INDEX({text}, {SEPARATOR}, {index})"
+    return part if kind == "STRING" else f"CAST({part} AS {kind})"
+
+
+def retime(tables: Any, name: str, query: str, columns: Mapping[str, str], time: str) -> None:
+    """Create the view *name*: *query*, under the source's watermark, with *time* (SQL; ms) as the row time ``rt``."""
+    schema = Schema.new_builder()
+    for column, kind in columns.items():
+        schema.column(column, kind)
+    schema.column_by_expression("rt", f"TO_TIMESTAMP_LTZ({time}, 3)").watermark("rt", "SOURCE_WATERMARK()")
+    stream = tables.to_data_stream(tables.sql_query(query))
+    tables.create_temporary_view(name, tables.from_data_stream(stream, schema.build()))

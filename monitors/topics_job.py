@@ -1,0 +1,121 @@
+"""Kafka topics as Flink sources: records come as bytes with their place, and are decoded in one vectorised step.
+
+Event time is the records' own: each partition has a watermark of its own, so partitions may run ahead of each other.
+Labels are a source of their own: they hold back the windows of outcomes, never those of inputs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pandas as pd
+from pyflink.table import DataTypes
+from pyflink.table.udf import udf
+
+from features.records import Records
+from features.schema import Role, Source
+from features.window import to_ms
+from monitors import intake, worker
+from monitors.sql_job import interval, retime
+
+_TEXTS = DataTypes.ARRAY(DataTypes.STRING())
+COLUMNS = {"cells": "ARRAY<STRING>", "predictions": "ARRAY<STRING>", "labels": "ARRAY<STRING>",
+           "rejects": "ARRAY<STRING>", "progress": "STRING"}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """A model's topics as a job reads them.
+
+    *group* is the consumer group whose offsets tell how far it is. A partition without records for *idle* no longer
+    holds back the others. *subtasks* is how many read each topic. *bounded* ends the job where the topics end now.
+    """
+
+    predictions: Source
+    labels: Source | None
+    group: str
+    idle: timedelta = timedelta(seconds=30)
+    subtasks: tuple[int, int] = (1, 1)
+    bounded: bool = False
+
+
+def create_views(tables: Any, spec: worker.Spec, topics: Topics) -> tuple[str, str]:
+    """Create views of decoded batches, with :data:`COLUMNS`; return that of predictions and that of labels."""
+    predictions = _decoded(tables, spec, topics, "predictions")
+    return predictions, _decoded(tables, spec, topics, "labels") if topics.labels else predictions
+
+
+def _decoded(tables: Any, spec: worker.Spec, topics: Topics, role: Role) -> str:
+    source, subtasks = topics.predictions, topics.subtasks[0]
+    if role == "labels" and topics.labels:
+        source, subtasks = topics.labels, topics.subtasks[1]
+    _table(tables, f"{role}_topic", source, {**_options(topics, source), "scan.parallelism": str(subtasks)}, spec)
+    kinds = {name: DataTypes.STRING() if kind == "STRING" else _TEXTS for name, kind in COLUMNS.items()}
+    result = DataTypes.ROW([DataTypes.FIELD(name, kind) for name, kind in kinds.items()])
+
+    def decode(partitions: pd.Series, offsets: pd.Series, values: pd.Series) -> pd.DataFrame:
+        if not len(values):
+            return pd.DataFrame({name: [] for name in COLUMNS}, dtype=object)
+        records = Records.of(source, partitions.to_list(), offsets.to_list(), values.to_list())
+        # What the whole batch gives is on its first row.
+        rows = [intake.decode_records(spec, role, records), *[(None,) * len(COLUMNS)] * (len(values) - 1)]
+        return pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
+
+    function = f"decode_{role}"
+    tables.create_temporary_system_function(function, udf(decode, result_type=result, func_type="pandas"))
+    fields = ", ".join(f"d.{name} AS {name}" for name in COLUMNS)
+    query = (
+        f"SELECT {fields} FROM (SELECT {function}(`partition`, `offset`, v) AS d FROM {role}_topic) "
+        "WHERE d.progress IS NOT NULL"
+    )
+    # The crossing to a stream and back makes the planner decode once for all who read it. Only a view with a row time
+    # passes the source's watermark on; what the time is does not matter.
+    retime(tables, f"decoded_{role}", query, COLUMNS, "0")
+    return f"decoded_{role}"
+
+
+def _table(tables: Any, name: str, source: Source, options: dict[str, str], spec: worker.Spec) -> None:
+    said = ", ".join(f"'{key}' = '{value}'" for key, value in options.items())
+    tables.execute_sql(
+        f"CREATE TEMPORARY TABLE {name} (v BYTES, `partition` INT METADATA VIRTUAL, `offset` BIGINT METADATA VIRTUAL, "
+        "at_time TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL, "
+        f"WATERMARK FOR at_time AS at_time - {interval(to_ms(spec.schema.windows.watermark_delay))}) WITH ({said})"
+    )
+
+
+def _options(topics: Topics, source: Source) -> dict[str, str]:
+    bounded = {"scan.bounded.mode": "latest-offset"} if topics.bounded else {}
+    return {
+        "connector": "kafka",
+        "topic": source.topic or "",
+        "properties.bootstrap.servers": source.bootstrap,
+        "properties.group.id": topics.group,
+        "properties.isolation.level": "read_committed",
+        # What a checkpoint knows goes before this; without one, everything that the topic still has is read.
+        "scan.startup.mode": "earliest-offset",
+        "scan.watermark.idle-timeout": f"{to_ms(topics.idle)} ms",
+        "scan.topic-partition-discovery.interval": "1 min",
+        "format": "raw",
+        **bounded,
+    }
+
+
+def create_late_view(tables: Any, rows: str, slide: int) -> None:
+    """Create ``late``: a line of progress of each batch of *rows* (ms, rt) that came after their slice was closed."""
+
+    def count(times: pd.Series) -> pd.Series:
+        out = pd.Series([None] * len(times), dtype=object)
+        if len(times):
+            out[0] = intake.late_line(len(times), int(times.max()))
+        return out
+
+    function = udf(count, result_type=DataTypes.STRING(), func_type="pandas")
+    tables.create_temporary_system_function("count_late", function)
+    # The condition is the one by which the window operator drops a row, where it has seen the same watermark.
+    tables.execute_sql(
+        "CREATE TEMPORARY VIEW late AS SELECT line FROM (SELECT count_late(ms) AS line "
+        f"FROM {rows} WHERE TO_TIMESTAMP_LTZ(ms - MOD(ms, {slide}) + {slide - 1}, 3) <= CURRENT_WATERMARK(rt)) "
+        "WHERE line IS NOT NULL"
+    )
