@@ -13,6 +13,7 @@ from pathlib import Path
 from features.errors import ProjectError
 
 PREFIX = "env:"
+ENV_FILE = "env"
 
 
 def variable(value: str | None) -> str | None:
@@ -31,7 +32,7 @@ def stack_folder(state: Path) -> Path:
 
 def env_file(state: Path) -> Path:
     """Return the file in which a running stack says where it is: lines like ``LEEWAY_KAFKA=127.0.0.1:9092``."""
-    return stack_folder(state) / "env"
+    return stack_folder(state) / ENV_FILE
 
 
 def of_stack(state: Path) -> Mapping[str, str]:

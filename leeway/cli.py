@@ -12,7 +12,21 @@ import typer
 
 from features.errors import LeewayError
 from leeway import show
-from leeway.commands import alerts, compat, dashboard, db, monitor, project, replay, retrain, score, status, why
+from leeway.commands import (
+    alerts,
+    compat,
+    dashboard,
+    db,
+    monitor,
+    project,
+    replay,
+    retrain,
+    score,
+    stack,
+    status,
+    topics,
+    why,
+)
 from leeway.project import FILE_NAME
 
 app = typer.Typer(
@@ -44,7 +58,7 @@ def root(
     ctx.obj = project_file
 
 
-for commands in (project, monitor, replay, status, why, retrain, score, compat, alerts, dashboard, db):
+for commands in (project, monitor, replay, status, why, retrain, score, compat, alerts, dashboard, db, stack, topics):
     commands.register(app)
 
 

@@ -24,6 +24,9 @@ def settings(folder: Path, port: int, controller: int) -> Mapping[str, str]:
         "node.id": "1",
         "controller.quorum.voters": f"1@{ports.HOST}:{controller}",
         "listeners": f"PLAINTEXT://{ports.HOST}:{port},CONTROLLER://{ports.HOST}:{controller}",
+        # A broker that was killed is let in again once its old session has ended: not after the usual nine seconds.
+        "broker.session.timeout.ms": "3000",
+        "broker.heartbeat.interval.ms": "500",
         "advertised.listeners": f"PLAINTEXT://{ports.HOST}:{port}",
         "controller.listener.names": "CONTROLLER",
         "log.dirs": str(folder / "data"),

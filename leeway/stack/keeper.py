@@ -1,0 +1,112 @@
+"""Keeps one service running: waits until it answers, watches it, and starts it anew when it ends."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from features.errors import EngineError
+from features.window import UTC
+from leeway.stack import processes
+from leeway.stack.state import Condition, Status
+
+WATCH_SECONDS = 1.0
+HEALTH_SECONDS = 5.0
+SILENT_SECONDS = 60.0
+"""A service that has not answered for so long is started anew."""
+LONGEST_WAIT = 30.0
+STEADY_SECONDS = 60.0
+"""After so long without trouble, the next restart is at once again."""
+
+
+def patience(failures: int) -> float:
+    """Return how many seconds to wait before the start after *failures* in a row.
+
+    >>> [patience(n) for n in (1, 2, 3, 8)]
+    [1.0, 2.0, 4.0, 30.0]
+    """
+    return float(min(2.0 ** (failures - 1), LONGEST_WAIT))
+
+
+class Keeper(threading.Thread):
+    """A service and its condition; *changed* is called after every change of it.
+
+    *tried* is set once the first start has ended, and *came_up* tells whether well.
+    """
+
+    def __init__(self, service: processes.Service, changed: Callable[[], None]) -> None:
+        super().__init__(name=service.name, daemon=True)
+        self.service = service
+        self.status = Status(service.name, "starting", _now())
+        self.tried = threading.Event()
+        self.came_up = False
+        self._changed = changed
+        self._end = threading.Event()
+
+    def run(self) -> None:
+        """Keep the service running until told to end."""
+        failures = 0
+        while not self._end.is_set():
+            began = time.monotonic()
+            why = self._live()
+            self.tried.set()
+            if self._end.is_set():
+                break
+            failures = 1 if time.monotonic() - began > STEADY_SECONDS else failures + 1
+            restarts = self.status.restarts + 1
+            self._say("waiting", why=why, pid=None, restarts=restarts)
+            self._end.wait(patience(failures))
+        self.tried.set()
+        self._say("stopped", pid=None)
+
+    def end(self) -> None:
+        """Tell the service to end; `join` waits until it has."""
+        self._end.set()
+
+    def _live(self) -> str:
+        """Run the service once, until it ends or is to end; return why it ended."""
+        try:
+            process = processes.start(self.service)
+        except OSError as error:
+            return f"it cannot be started: {error}"
+        self._say("starting", pid=process.pid)
+        try:
+            if not processes.wait(self.service, process, self._end.is_set):
+                return ""
+            self.came_up = True
+            self._say("up", why="")
+            self.tried.set()
+            return self._watch(process)
+        except EngineError as error:
+            return error.message
+        finally:
+            processes.stop(process, self.service.stop_signal)
+
+    def _watch(self, process: processes.Process) -> str:
+        answered = looked = time.monotonic()
+        while not self._end.wait(WATCH_SECONDS):
+            now = time.monotonic()
+            if process.poll() is not None:
+                return processes.ending(process, self.service.log)
+            if now - looked < HEALTH_SECONDS:
+                continue
+            looked = now
+            if self.service.healthy():
+                answered = now
+            if now - answered > SILENT_SECONDS:
+                return f"it did not answer for {SILENT_SECONDS:.0f} s"
+            self._say("up" if answered == now else "silent")
+        return ""
+
+    def _say(self, condition: Condition, **more: object) -> None:
+        since = self.status.since if condition == self.status.condition else _now()
+        before, self.status = self.status, replace(self.status, condition=condition, since=since, **more)  # type: ignore[arg-type]
+        if before != self.status:
+            self._changed()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

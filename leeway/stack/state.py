@@ -1,0 +1,120 @@
+"""What anybody can know of a stack: a state file, a lock that its supervisor holds, and marked processes."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import filelock
+
+from leeway.stack.build import MARK
+
+Phase = Literal["starting", "up", "stopping", "stopped", "failed"]
+Condition = Literal["starting", "up", "silent", "waiting", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How one service is: *since* when (ISO, UTC), under which *pid*, restarted how often, and why it is not up."""
+
+    name: str
+    condition: Condition
+    since: str
+    pid: int | None = None
+    restarts: int = 0
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How a stack is: its phase, its supervisor's pid, its services, and why it failed."""
+
+    phase: Phase
+    pid: int
+    since: str
+    services: Sequence[Status] = ()
+    why: str = ""
+    hint: str = ""
+
+    def service(self, name: str) -> Status | None:
+        """Return how the service called *name* is, None where there is none."""
+        return next((s for s in self.services if s.name == name), None)
+
+
+def save(folder: Path, state: State) -> None:
+    """Write *state* for others to read; a reader sees the old one or the new one."""
+    half = folder / "state.json.new"
+    half.write_text(json.dumps(asdict(state), indent=1), encoding="utf-8")
+    half.replace(folder / "state.json")
+
+
+def load(folder: Path) -> State | None:
+    """Return the state that was written last, None where a stack never ran (or wrote nothing readable)."""
+    try:
+        known = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        return State(**{**known, "services": tuple(Status(**s) for s in known["services"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def lock(folder: Path) -> filelock.BaseFileLock:
+    """Return the lock that a supervisor holds for as long as it lives; the system lets go of it, whatever happens."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return filelock.FileLock(folder / "lock")
+
+
+def is_running(folder: Path) -> bool:
+    """Return whether a supervisor runs the stack in *folder*."""
+    if not folder.exists():
+        return False
+    try:
+        with lock(folder).acquire(timeout=0):
+            return False
+    except filelock.Timeout:
+        return True
+
+
+def leftovers(folder: Path) -> list[Any]:
+    """Return the processes that carry the mark of the stack in *folder*, other than this one (as psutil knows them)."""
+    import psutil  # an optional package
+
+    found = []
+    for process in psutil.process_iter():
+        try:
+            # PostgreSQL writes its title over its environment, so it is known by its data.
+            marked = (
+                process.environ().get(MARK) == str(folder) or str(folder / "postgres" / "data") in process.cmdline()
+            )
+        except (psutil.Error, OSError):
+            continue  # gone, or another user's
+        if marked and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
+            found.append(process)
+    return found
+
+
+def end_leftovers(folder: Path, keep: Iterable[int] = ()) -> int:
+    """End what a supervisor that was killed has left behind, and return how many processes that were."""
+    import psutil  # as above
+
+    kept = set(keep)
+    left = [p for p in leftovers(folder) if p.pid not in kept]
+    for process in left:
+        _tell(process.terminate)
+    _, stubborn = psutil.wait_procs(left, timeout=10)
+    for process in stubborn:
+        _tell(process.kill)
+    psutil.wait_procs(stubborn, timeout=10)
+    return len(left)
+
+
+def _tell(what: Any) -> None:
+    import psutil  # as above
+
+    try:
+        what()
+    except psutil.NoSuchProcess:
+        return

@@ -1,0 +1,131 @@
+"""The one process behind a running stack: starts engines, then Leeway's services, keeps them, and ends them all.
+
+Run as `python -m leeway.stack.supervisor PROJECT_FILE`, by `leeway up`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import filelock
+
+from features.errors import EngineError, LeewayError
+from features.window import UTC
+from leeway import addresses
+from leeway.project import Project
+from leeway.stack import build, plan, processes, state
+from leeway.stack.keeper import Keeper
+from leeway.stack.plan import Plan
+
+
+def main(project: Path, everything: bool) -> int:
+    """Run the stack of *project* until told to end; return the exit code: 1 if it did not come up."""
+    stack = plan.of(Project.load(project), everything)
+    end = threading.Event()
+    for told in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(told, lambda *_: end.set())
+    try:
+        with state.lock(stack.folder).acquire(timeout=0):
+            return Supervisor(stack, end).run()
+    except filelock.Timeout:
+        return 1
+
+
+class Supervisor:
+    """A stack that runs: *end* is the word to stop it."""
+
+    def __init__(self, stack: Plan, end: threading.Event) -> None:
+        self.plan = stack
+        self._end = end
+        self._keepers: list[Keeper] = []
+        self._lock = threading.Lock()
+        self._state = state.State("starting", os.getpid(), _now())
+
+    def run(self) -> int:
+        """Start everything, keep it running until the word to end, and end it; return 1 if it did not start."""
+        self._say("starting")
+        try:
+            self._live()
+        except LeewayError as error:
+            self._clear()
+            self._say("failed", error.message, error.hint)
+            return 1
+        except BaseException as error:
+            self._clear()
+            self._say("failed", f"{type(error).__name__}: {error}", f"see {self.plan.logs / 'supervisor.log'}")
+            raise
+        self._clear()
+        self._say("stopped")
+        return 0
+
+    def _live(self) -> None:
+        with self._kept(build.engines(self.plan)) as engines:
+            self._await(engines)
+            if self._end.is_set():
+                return
+            self._tell_where()
+            processes.finish(build.migration(self.plan))
+            with self._kept(build.services(self.plan)) as services:
+                self._await(services, needed=False)
+                self._say("up")
+                self._end.wait()
+
+    @contextmanager
+    def _kept(self, services: Sequence[processes.Service]) -> Iterator[list[Keeper]]:
+        made = [Keeper(service, self._changed) for service in services]
+        self._keepers += made
+        for keeper in made:
+            keeper.start()
+        try:
+            yield made
+        finally:
+            self._say("stopping")
+            for keeper in made:
+                keeper.end()
+            for keeper in made:
+                keeper.join()
+
+    def _await(self, keepers: Sequence[Keeper], needed: bool = True) -> None:
+        """Wait for the first start of each; EngineError if one that is *needed* failed."""
+        for keeper in keepers:
+            while not keeper.tried.wait(0.2):
+                if self._end.is_set():
+                    return
+            if needed and not keeper.came_up:
+                raise EngineError(keeper.status.why, hint=f"its log is {keeper.service.log}")
+
+    def _tell_where(self) -> None:
+        file = addresses.env_file(self.plan.state)
+        file.touch(mode=0o600)
+        file.chmod(0o600)  # the database's password is in it
+        file.write_text("".join(f"{k}={v}\n" for k, v in build.settings(self.plan).items()), encoding="utf-8")
+
+    def _clear(self) -> None:
+        addresses.env_file(self.plan.state).unlink(missing_ok=True)
+        state.end_leftovers(self.plan.folder)
+
+    def _say(self, phase: state.Phase, why: str = "", hint: str = "") -> None:
+        with self._lock:
+            self._state = replace(self._state, phase=phase, why=why, hint=hint)
+        self._changed()
+
+    def _changed(self) -> None:
+        with self._lock:
+            self._state = replace(self._state, services=tuple(k.status for k in self._keepers))
+            state.save(self.plan.folder, self._state)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), "--all" in sys.argv[2:]))
