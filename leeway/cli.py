@@ -17,6 +17,7 @@ from leeway.commands import (
     compat,
     dashboard,
     db,
+    job,
     monitor,
     project,
     replay,
@@ -58,7 +59,22 @@ def root(
     ctx.obj = project_file
 
 
-for commands in (project, monitor, replay, status, why, retrain, score, compat, alerts, dashboard, db, stack, topics):
+for commands in (
+    project,
+    monitor,
+    job,
+    replay,
+    status,
+    why,
+    retrain,
+    score,
+    compat,
+    alerts,
+    dashboard,
+    db,
+    stack,
+    topics,
+):
     commands.register(app)
 
 

@@ -6,6 +6,7 @@ import hashlib
 import zipfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import monitors
 from features import broker, topics
 from features.errors import ProjectError
 from features.schema import Source
+from features.window import from_ms
 from leeway import wiring
 from leeway.context import Context
 from leeway.project import Model
@@ -149,6 +151,18 @@ def behind(opened: Context, model: Model) -> int:
             for number, (start, end) in ends.items():
                 total += end - max(start, client.committed(broker.partition(source.topic or "", number)) or 0)
     return total
+
+
+def newest_event(model: Model) -> datetime | None:
+    """Return the time of the newest prediction in the model's topic; None while it is empty."""
+    source, last = model.events.predictions, []
+    with broker.consumer(source.bootstrap) as client:
+        for number, (start, end) in topics.extent(source.bootstrap, source.topic or "").items():
+            client.assign([part := broker.partition(source.topic or "", number)])
+            client.seek(part, max(start, end - 1))
+            found = client.poll(timeout_ms=2000).values() if end > start else ()
+            last += [record.timestamp for records in found for record in records]
+    return from_ms(max(last)) if last else None
 
 
 def pack_rooms(folder: Path) -> Path:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import datetime
 from typing import Annotated
 
@@ -12,7 +14,7 @@ from rich.table import Table
 
 from features.errors import NotEnoughData, ProjectError
 from features.window import UTC
-from leeway import context, first, letters, show, watch
+from leeway import context, first, jobs, letters, show, watch
 from leeway.project import Model
 from monitors.report import Stage
 
@@ -24,6 +26,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to *app*."""
     app.command()(baseline)
     app.command()(monitor)
+    app.command()(ingest)
 
 
 def baseline(
@@ -71,7 +74,8 @@ def monitor(
 ) -> None:
     """Compare every window with its version's baseline, as events appear, until stopped with Ctrl-C.
 
-    Stopped or killed, it goes on from its last checkpoint: no window is reported twice, none is missing.
+    Stopped or killed, it goes on from its last checkpoint: no window is reported twice, none is missing. Where the
+    project has a Flink cluster and the events are in topics, the job runs there, and goes on without the monitor.
     """
     with context.open(ctx.obj) as opened:
         watching = watch.Watch(opened, opened.model(model), clock=lambda: datetime.now(UTC))
@@ -80,24 +84,49 @@ def monitor(
                 watching.once()
         else:
             _follow(watching)
-    show.table("Monitor", *_summary(watching))
+    show.table("Monitor", *_summary([watching]))
     if kept := letters.count(watching.opened.dir, watching.model.name):
         show.note(f"{kept} records could not be used; they are in {watching.dead_letters} with file, line and reason.")
 
 
+def ingest(ctx: typer.Context, model: ModelName = None) -> None:
+    """Take the reports of jobs on a cluster to the registry, until stopped; for all models that follow topics.
+
+    Reports wait in their topic while this does not run. Stopped or killed, it goes on where it was, and a report that
+    comes again changes nothing.
+    """
+    with context.open(ctx.obj) as opened:
+        names = [model] if model else [m.name for m in opened.project.models.values() if jobs.follows_topics(m)]
+        watching = [watch.Watch(opened, opened.model(name), clock=lambda: datetime.now(UTC)) for name in names]
+        if not watching:
+            msg = "no model of this project has its events in topics"
+            raise ProjectError(msg, hint="`leeway monitor` takes in what it finds in directories by itself")
+        show.note(f"Taking in the reports on {', '.join(w.model.name for w in watching)}; Ctrl-C stops.")
+        with ExitStack() as stack:
+            _until_stopped(watching, [stack.enter_context(w.ingesting()) for w in watching])
+    show.table("Taken in", *_summary(watching))
+
+
 def _follow(watching: watch.Watch) -> None:
     show.note(f"Watching {watching.model.name}; Ctrl-C stops. Flink is starting...")
-    with watching.live() as take, Live(_tally(watching), console=show.out, refresh_per_second=4) as screen:
+    with watching.live() as take:
+        _until_stopped([watching], [take])
+
+
+def _until_stopped(watching: list[watch.Watch], takes: list[Callable[[], int]]) -> None:
+    with Live(_tally(watching), console=show.out, refresh_per_second=4) as screen:
         try:
             while True:
-                take()
+                for take in takes:
+                    take()
                 screen.update(_tally(watching))
                 time.sleep(0.25)
         except KeyboardInterrupt:
-            take()
+            for take in takes:
+                take()
 
 
-def _tally(watching: watch.Watch) -> Table:
+def _tally(watching: list[watch.Watch]) -> Table:
     columns, rows = _summary(watching)
     table = Table(*columns)
     for row in rows:
@@ -105,19 +134,12 @@ def _tally(watching: watch.Watch) -> Table:
     return table
 
 
-def _summary(watching: watch.Watch) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
-    t = watching.tally
-    columns = (
-        "model",
-        "predictions",
-        "labels",
-        "dead letters",
-        "newest",
-        "windows",
-        "revised",
-        "last window",
-        "opened",
-    )
-    row = (watching.model.name, t.rows["predictions"], t.rows["labels"], t.rejected, t.newest, t.stored, t.revised,
-           t.last_window, ", ".join(t.opened) or None)  # fmt: skip
-    return columns, [row]
+def _summary(watching: list[watch.Watch]) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
+    columns = ("model", "predictions", "labels", "late", "dead letters", "newest", "windows", "revised", "last window",
+               "opened")  # fmt: skip
+    return columns, [_row(w.model.name, w.tally) for w in watching]
+
+
+def _row(name: str, t: watch.Tally) -> tuple[object, ...]:
+    return (name, t.rows["predictions"], t.rows["labels"], t.late, t.rejected, t.newest, t.stored, t.revised,
+            t.last_window, ", ".join(t.opened) or None)  # fmt: skip

@@ -1,0 +1,115 @@
+"""`leeway job`: the streaming jobs of models whose events are in Kafka topics, on the project's Flink cluster."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from features.errors import ProjectError
+from leeway import context, control, jobs, show
+from leeway.context import Context
+from leeway.project import Model
+
+app = typer.Typer(no_args_is_help=True, help="Start, stop and replace streaming jobs on the Flink cluster.")
+ModelName = Annotated[str | None, typer.Option("--model", "-m", help="The model, where the project has several.")]
+Replay = Annotated[bool, typer.Option(help="Read the topics from their beginning, instead of going on from its state.")]
+
+
+def register(main: typer.Typer) -> None:
+    """Add the group of commands to *main*."""
+    main.add_typer(app, name="job")
+
+
+@app.command()
+def submit(ctx: typer.Context, model: ModelName = None, replay: Replay = False) -> None:
+    """Start the model's job, from its newest savepoint or checkpoint if it has run before."""
+    with context.open(ctx.obj) as opened:
+        chosen = _in_topics(opened, model)
+        with show.working(f"Sending the job of {chosen.name} to Flink"):
+            started = control.submit(opened, chosen, replay=replay)
+    _tell("Started", started)
+
+
+@app.command("list")
+def list_jobs(
+    ctx: typer.Context,
+    ended: Annotated[bool, typer.Option(help="Also those that have ended, as far as Flink remembers.")] = False,
+) -> None:
+    """Show the jobs of all models: their state, how far they are in event time, and how many records behind.
+
+    `watermark` is the event time that a job has reached: windows that end before it are closed. `lag` is how far it is
+    behind the newest event of the topics, `behind` how many records its last checkpoint has not read.
+    """
+    with context.open(ctx.obj) as opened:
+        models = [m for m in opened.project.models.values() if jobs.follows_topics(m)]
+        rows = [row for m in models for row in _rows(opened, m, ended=ended)]
+    columns = ("model", "job", "state", "since", "checkpoints", "state bytes", "watermark", "lag", "behind", "file")
+    show.table("Jobs", columns, rows)
+
+
+def _rows(opened: Context, model: Model, *, ended: bool) -> list[tuple[object, ...]]:
+    flink, now = control.cluster(opened), jobs.title(opened, model)
+    found = [job for job in control.all_of(opened, model) if ended or not job.ended]
+    rows: list[tuple[object, ...]] = []
+    for job in found:
+        kept, mark = flink.checkpoints(job), None if job.ended else flink.watermark(job)
+        newest = None if job.ended else jobs.newest_event(model)
+        lag = newest - mark if newest and mark else None
+        rows.append((model.name, job.id, job.state.lower(), job.started, kept.completed, kept.size, mark, lag,
+                     None if job.ended else jobs.behind(opened, model),
+                     "as it is" if job.name == now else "changed: upgrade"))  # fmt: skip
+    return rows or [(model.name, None, "not running", *[None] * 7)]
+
+
+@app.command()
+def stop(
+    ctx: typer.Context,
+    model: ModelName = None,
+    kill: Annotated[bool, typer.Option(help="At once, without a savepoint; its newest checkpoint stays.")] = False,
+) -> None:
+    """Stop the model's job with a savepoint, from which `leeway job submit` goes on."""
+    with context.open(ctx.obj) as opened:
+        chosen = _in_topics(opened, model)
+        with show.working(f"Stopping the job of {chosen.name}"):
+            savepoint = control.stop(opened, chosen, kill=kill)
+    show.note(f"Stopped the job of {chosen.name}; " + (f"its state is in {savepoint}." if savepoint else "killed."))
+
+
+@app.command()
+def restart(ctx: typer.Context, model: ModelName = None, replay: Replay = False) -> None:
+    """Stop the model's job with a savepoint and start it from there."""
+    with context.open(ctx.obj) as opened:
+        chosen = _in_topics(opened, model)
+        with show.working(f"Restarting the job of {chosen.name}"):
+            started = control.restart(opened, chosen, replay=replay)
+    _tell("Restarted", started)
+
+
+@app.command()
+def upgrade(ctx: typer.Context, model: ModelName = None) -> None:
+    """Replace the model's job by what the project file says now, and say whether its state was kept.
+
+    A change of how the job runs (parallelism, checkpoints, restarts) keeps it. A change of what it counts (features,
+    segments, windows, policy, topics) does not: the topics are read from the beginning.
+    """
+    with context.open(ctx.obj) as opened:
+        chosen = _in_topics(opened, model)
+        with show.working(f"Upgrading the job of {chosen.name}"):
+            started = control.upgrade(opened, chosen)
+    _tell("Upgraded", started)
+
+
+def _in_topics(opened: Context, name: str | None) -> Model:
+    model = opened.model(name)
+    if not jobs.follows_topics(model):
+        msg = f"the events of {model.name} are in directories"
+        raise ProjectError(msg, hint="`leeway monitor` follows directories; jobs on a cluster follow topics")
+    return model
+
+
+def _tell(done: str, started: control.Started) -> None:
+    begin = f"from {started.begin}" if started.begin else "from the beginning of its topics"
+    why = f" ({started.because})" if started.because else ""
+    show.note(f"{done} {started.name} as {started.id}, {begin}{why}.")
+    show.note("[bold]leeway ingest[/] takes its reports to the registry; [bold]leeway job list[/] shows how far it is.")
