@@ -76,6 +76,13 @@ def partition(topic: str, number: int) -> Any:
     return kafka.TopicPartition(topic, number)
 
 
+def resource(topic: str) -> Any:
+    """Return what kafka-python calls a topic whose configuration is asked for."""
+    from kafka.admin import ConfigResource, ConfigResourceType  # as above
+
+    return ConfigResource(ConfigResourceType.TOPIC, topic)
+
+
 def partitions(client: Any, bootstrap: str, topic: str) -> list[int]:
     """Return the numbers of the partitions of *topic*, as a consumer *client* sees them.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -101,3 +101,44 @@ def _check(client: Any, wanted: Range, part: Any) -> None:
         msg = f"{wanted.path} has lost the records from offset {wanted.start} up to {first} that were to be read"
         hint = "Kafka deletes by the records' timestamps: set retention.ms=-1 for a topic of old events"
         raise errors.BrokerError(msg, hint=hint)
+
+
+def last(bootstrap: str, topic: str, n: int) -> list[Any]:
+    """Return the newest *n* records of *topic* by timestamp, oldest first, as kafka-python gives them.
+
+    Raises:
+        BrokerError: Kafka does not answer, or there is no such topic.
+    """
+    found: list[Any] = []
+    for number, (start, stop) in extent(bootstrap, topic).items():
+        if stop > start:
+            found += stream(Range(bootstrap, topic, number, max(start, stop - n), stop, "json"))
+    return sorted(found, key=lambda r: (r.timestamp, r.partition, r.offset))[-n:] if n else []
+
+
+def follow(bootstrap: str, topic: str, starts: Mapping[int, int], going: Callable[[], bool]) -> Iterator[Any]:
+    """Yield the records of *topic* as they are committed, from the offsets *starts* on, while *going* says so."""
+    with broker.consumer(bootstrap) as client:
+        parts = {broker.partition(topic, number): offset for number, offset in starts.items()}
+        client.assign(list(parts))
+        for part, offset in parts.items():
+            client.seek(part, offset)
+        while going():
+            for batch in client.poll(timeout_ms=300).values():
+                yield from batch
+
+
+def committed(bootstrap: str, topic: str) -> dict[str, dict[int, int]]:
+    """Return the offset that each consumer group has got to in each partition of *topic*; groups without are left out.
+
+    Raises:
+        BrokerError: Kafka does not answer.
+    """
+    with broker.admin(bootstrap) as client:
+        groups = [group["group_id"] for group in client.list_groups()]
+        offsets = client.list_group_offsets(groups) if groups else {}
+        found = {
+            group: {part.partition: at.offset for part, at in some.items() if part.topic == topic and at.offset >= 0}
+            for group, some in offsets.items()
+        }
+        return {group: some for group, some in sorted(found.items()) if some}

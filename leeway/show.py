@@ -57,6 +57,11 @@ def as_json(value: Any) -> None:
     out.out(json.dumps(to_jsonable_python(value), indent=2))
 
 
+def json_line(value: Any) -> None:
+    """Print *value* as one line of JSON, at once: whoever reads a stream waits for it."""
+    out.out(json.dumps(to_jsonable_python(value)), highlight=False)
+
+
 @contextmanager
 def working(text: str) -> Iterator[None]:
     """Show that something long is going on, on stderr, until the block ends."""

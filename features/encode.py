@@ -1,0 +1,106 @@
+"""From typed columns back to events, the way that `codec` came: what is written here decodes to the same table."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from features import avro, codec, errors
+from features.schema import EventSchema, RecordFormat, Role, Source
+from features.window import from_ms
+
+CONTENT: Mapping[RecordFormat, str] = {
+    "json": "application/json", "avro": "avro/binary", "arrow": "application/vnd.apache.arrow.stream",
+}  # fmt: skip
+"""What the header ``content-type`` of a record says."""
+
+
+def events(schema: EventSchema, role: Role, table: pa.Table) -> pa.Table:
+    """Return a decoded *table* as the events that it was: columns under their names in events, times as times."""
+    columns = {}
+    for name, (source, kind) in codec.wanted(schema, role).items():
+        columns[source] = table[name].cast(pa.timestamp("ms", "UTC")) if kind is None else table[name]
+    return pa.table(columns)
+
+
+def records(schema: EventSchema, role: Role, table: pa.Table, source: Source) -> list[bytes]:
+    """Return the records of *source*'s format, one an event, or all of *table* in one where they are columnar.
+
+    Raises:
+        DataError: an event does not fit the Avro schema.
+    """
+    named = events(schema, role, table)
+    if source.format == "arrow":
+        return [arrow(named)] if named.num_rows else []
+    if source.format == "json":
+        return [line.encode() for line in json_lines(named)]
+    derived = avro.derive(codec.wanted(schema, role))
+    plan = avro.parse(avro.load(source.avro_schema) if source.avro_schema else derived)
+    try:
+        return [avro.write(row, plan) for row in _rows(_as_avro(named, plan))]
+    except ValueError as error:
+        raise errors.DataError(
+            str(error), hint="leave `avro_schema` out to write the one that features give"
+        ) from error
+
+
+def json_lines(table: pa.Table) -> Iterator[str]:
+    """Yield each row as JSON, times in ISO 8601; a number that is not finite, which JSON has none of, is text.
+
+    >>> list(json_lines(pa.table({"x": [1.5, float("inf")], "c": ["a", None]})))
+    ['{"x": 1.5, "c": "a"}', '{"x": "inf", "c": null}']
+    """
+    for row in _rows(table):
+        yield json.dumps({name: _json_value(value) for name, value in row.items()})
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _rows(table: pa.Table) -> Iterator[dict[str, Any]]:
+    columns = [_values(column) for column in table.columns]
+    for row in zip(*columns, strict=True):
+        yield dict(zip(table.column_names, row, strict=True))
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    if not pa.types.is_timestamp(column.type):
+        return column.to_pylist()  # type: ignore[no-any-return]
+    return [None if ms is None else from_ms(ms) for ms in column.cast(pa.int64()).to_pylist()]
+
+
+def _as_avro(table: pa.Table, plan: Any) -> pa.Table:
+    """Return *table* with times as numbers where the schema *plan* has plain ones."""
+    plain = {field["name"] for field in plan["fields"] if not _is_logical(field["type"])}
+    for i, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type) and field.name in plain:
+            table = table.set_column(i, field.name, table[i].cast(pa.int64()))
+    return table
+
+
+def _is_logical(kind: Any) -> bool:
+    return any(
+        isinstance(part, dict) and "logicalType" in part for part in (kind if isinstance(kind, list) else [kind])
+    )
+
+
+def arrow(table: pa.Table) -> bytes:
+    """Return *table* as one Arrow IPC stream, texts that repeat as a dictionary."""
+    for i, field in enumerate(table.schema):
+        if pa.types.is_string(field.type):
+            encoded = table[i].combine_chunks().dictionary_encode()
+            if len(encoded.dictionary) <= len(encoded) // 2:
+                table = table.set_column(i, field.name, encoded)
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue()

@@ -1,0 +1,173 @@
+"""`leeway produce` and `leeway tail`: events into Kafka topics from files, and what a topic holds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from features import sending, topics
+from features.errors import ProjectError
+from features.schema import Source
+from features.sending import Outlet
+from features.window import UTC, from_ms, parse_span
+from leeway import producing, show, tailing
+from leeway.producing import Plan, Stream
+from leeway.project import Model, Project
+
+ModelName = Annotated[str | None, typer.Option("--model", "-m", help="The model, where the project has several.")]
+Folder = Annotated[Path | None, typer.Option(help="A directory or a file of events; their topic is in the project.")]
+
+
+def _span(text: str) -> timedelta:
+    try:
+        return parse_span(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to *app*."""
+    app.command()(produce)
+    app.command()(tail)
+
+
+def produce(  # noqa: PLR0913 - one parameter an option
+    ctx: typer.Context,
+    predictions: Folder = None,
+    labels: Folder = None,
+    history: Folder = None,
+    model: ModelName = None,
+    speed: Annotated[
+        timedelta | None,
+        typer.Option(parser=_span, metavar="SPAN", help="Event time that passes in a second, like 1h; else at once."),
+    ] = None,
+    partitions: Annotated[int, typer.Option(min=1, help="Of a topic that has to be made.")] = 4,
+    batch: Annotated[int, typer.Option(min=1, help="Events in a columnar record (format: arrow).")] = producing.BATCH,
+) -> None:
+    """Replay files into the topics of the project file, in the order of event time.
+
+    A record's timestamp is its event's time and its key the event's id. A topic that is not there yet is made, to be
+    kept for ever. Exit code 1 if some records could not be read, and so were not sent.
+    """
+    chosen = Project.load(ctx.obj).model(model)
+    folders = {"predictions": predictions, "labels": labels, "history": history}
+    plans = [
+        producing.plan(Stream(chosen.schema, tailing.role(name), folder, _topic(chosen, name), batch))
+        for name, folder in folders.items()
+        if folder is not None
+    ]
+    if not plans:
+        msg = "there is nothing to produce"
+        raise typer.BadParameter(msg, param_hint="--predictions, --labels or --history")
+    started = time.monotonic()
+    _send(plans, partitions, speed)
+    _tell(plans, time.monotonic() - started)
+    if any(one.lost for one in plans):
+        raise typer.Exit(1)
+
+
+def _topic(model: Model, name: str) -> Source:
+    source: Source | None = getattr(model.events, name)
+    if source is None or source.topic is None:
+        msg = f"events.{name} of {model.name} is not a topic to produce to"
+        raise ProjectError(msg, hint=f"give events.{name}: {{topic: {model.name}.{name}}} in the project file")
+    return source
+
+
+def _send(plans: list[Plan], partitions: int, speed: timedelta | None) -> None:
+    now = datetime.now(UTC)
+    outlets = []
+    for one in plans:
+        to = one.stream.to
+        topic = sending.ensure(to.bootstrap, to.topic or "", partitions)
+        if one.oldest is not None:
+            sending.check_retention(topic, from_ms(one.oldest), now)
+        outlets.append((Outlet(topic, to.format), one))
+    paced = producing.paced(producing.merged(outlets), speed, clock=time.monotonic, sleep=time.sleep)
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=show.err, transient=True) as bar:
+        task = bar.add_task("Producing", total=sum(one.events for one in plans))
+        for sent in sending.send(plans[0].stream.to.bootstrap, paced):
+            bar.advance(task, sent)
+
+
+def _tell(plans: list[Plan], seconds: float) -> None:
+    for one in plans:
+        newest = max((part.newest for part in one.parts), default=None)
+        if one.oldest is None or newest is None:
+            show.note(f"No events for {one.stream.to.topic}: {one.stream.folder} is empty.")
+            continue
+        period = f"{from_ms(one.oldest):%Y-%m-%d %H:%M} to {from_ms(newest):%Y-%m-%d %H:%M}"
+        show.note(f"{one.events:,} events of {period} to topic {one.stream.to.topic}")
+        if one.lost:
+            show.note(f"{one.lost:,} records could not be read and were left out; `leeway check` says why.")
+    total = sum(one.events for one in plans)
+    show.note(f"[dim]{total / max(seconds, 1e-3):,.0f} events a second[/]")
+
+
+def tail(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="predictions, labels, reports, dead-letters, progress, or any topic.")],
+    n: Annotated[int, typer.Option("-n", min=0, help="How many of the newest records.")] = 10,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")] = False,
+    model: ModelName = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; with --follow a line a record.")] = False,
+) -> None:
+    """Show a topic: its newest records with their headers, its offsets, and how far behind its readers are."""
+    at = tailing.target(Project.load(ctx.obj), name, model)
+    extent = topics.extent(at.bootstrap, at.topic)
+    records = [tailing.record(found, at) for found in topics.last(at.bootstrap, at.topic, n)]
+    if not follow:
+        (_print_json if as_json else _print)(at, extent, records)
+        return
+    for one in records:
+        _print_line(one, as_json=as_json)
+    starts = {number: stop for number, (_, stop) in extent.items()}
+    with suppress(KeyboardInterrupt):
+        for found in topics.follow(at.bootstrap, at.topic, starts, going=lambda: True):
+            _print_line(tailing.record(found, at), as_json=as_json)
+
+
+def _groups(at: tailing.Target, extent: dict[int, tuple[int, int]]) -> Iterator[dict[str, Any]]:
+    """Yield how far each consumer group is behind, partition by partition."""
+    for group, offsets in topics.committed(at.bootstrap, at.topic).items():
+        lag = {number: max(0, extent[number][1] - offset) for number, offset in offsets.items() if number in extent}
+        yield {"group": group, "offsets": offsets, "lag": sum(lag.values()), "lags": lag}
+
+
+def _print(at: tailing.Target, extent: dict[int, tuple[int, int]], records: list[dict[str, Any]]) -> None:
+    rows = [(number, start, stop, stop - start) for number, (start, stop) in extent.items()]
+    show.table(f"{at.topic} at {at.bootstrap}", ("partition", "first offset", "next offset", "offsets"), rows)
+    groups = list(_groups(at, extent))
+    if groups:
+        lags = [(g["group"], sum(g["offsets"].values()), g["lag"]) for g in groups]
+        show.table("Readers", ("group", "read up to", "lag"), lags)
+    if not records:
+        show.note("No records.")
+    for one in records:
+        _print_line(one, as_json=False)
+
+
+def _print_json(at: tailing.Target, extent: dict[int, tuple[int, int]], records: list[dict[str, Any]]) -> None:
+    partitions = {number: {"first": start, "next": stop} for number, (start, stop) in extent.items()}
+    show.as_json(
+        {"topic": at.topic, "bootstrap": at.bootstrap, "partitions": partitions, "groups": list(_groups(at, extent)),
+         "records": records}
+    )  # fmt: skip
+
+
+def _print_line(one: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        show.json_line(one)
+        return
+    headers = " ".join(f"{name}={value}" for name, value in one["headers"].items())
+    when = f"{from_ms(one['timestamp']):%Y-%m-%d %H:%M:%S}"
+    show.note(f"[dim]{one['partition']}/{one['offset']} {when}[/] {show.cell(one['key'])} [dim]{show.cell(headers)}[/]")
+    show.note(f"  {show.cell(tailing.short(one['value']))}")

@@ -1,0 +1,239 @@
+"""Topics are sources as directories are: the same suite holds for both, and what goes wrong is said in words."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from features import broker as connections
+from features import codec, errors, places, sending, topics
+from features.schema import EventSchema, Source
+from leeway.project import Project
+from leeway.stack import broker as kafka
+from tests.integration import eventful
+
+pytestmark = pytest.mark.slow
+FORMS = ("json", "avro", "arrow")
+names = (f"topic-{n}" for n in itertools.count())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the events in files."""
+    where = tmp_path_factory.mktemp("events")
+    eventful.write(where)
+    return where
+
+
+def in_topics(folder: Path, where: Path, bootstrap: str, form: str, *options: object) -> Project:
+    """Produce *folder*'s events into new topics of the format *form*, and return the project that reads them."""
+    name = next(names)
+    sources = [f"{{topic: {name}.{role}, format: {form}}}" for role in ("predictions", "labels")]
+    path = eventful.project(where, bootstrap, *sources)
+    done = eventful.run(path, "produce", "--predictions", folder / "predictions", "--labels", folder / "labels",
+                        "--partitions", 3, *options)  # fmt: skip
+    assert (0 if form == "json" else 1) == done.exit_code, done.output
+    return Project.load(path)
+
+
+@pytest.fixture(scope="module", params=["directory", *FORMS])
+def project(
+    request: pytest.FixtureRequest, folder: Path, broker: str, tmp_path_factory: pytest.TempPathFactory
+) -> Project:
+    """Yield the same events as every kind of source."""
+    where = tmp_path_factory.mktemp("project")
+    if request.param == "directory":
+        return Project.load(
+            eventful.project(where, broker, f"{{path: {folder}/predictions}}", f"{{path: {folder}/labels}}")
+        )
+    return in_topics(folder, where, broker, request.param, "--batch", 30)
+
+
+def by_id(schema: EventSchema, role: Any, place: places.Place) -> list[dict[str, Any]]:
+    """Return the decoded events in the order of their ids."""
+    return sorted(codec.read_events(schema, role, place).table.to_pylist(), key=lambda row: str(row["id"]))
+
+
+def test_a_source_gives_all_its_events(project: Project, folder: Path) -> None:
+    """To the last bit, whatever kind of source it is and in whatever format."""
+    model = project.model()
+    assert model.events.labels is not None
+
+    assert eventful.N == len(by_id(model.schema, "predictions", model.events.predictions))
+    assert by_id(model.schema, "predictions", folder / "predictions") == by_id(
+        model.schema, "predictions", model.events.predictions
+    )
+    assert by_id(model.schema, "labels", folder / "labels") == by_id(model.schema, "labels", model.events.labels)
+
+
+def test_references_travel_as_text_and_are_read_where_they_arrive(project: Project) -> None:
+    """Each part can be read by itself from its text, and the parts together are the source."""
+    model = project.model()
+    texts = [reference.encode() for reference in places.references(model.events.predictions)]
+    parts = [codec.decode(model.schema, "predictions", places.decode(text)) for text in texts]
+
+    assert 2 <= len(parts)
+    assert {f"f{i}" for i in range(eventful.N)} == {i for part in parts for i in part.table["id"].to_pylist()}
+
+
+def test_commands_take_any_source(project: Project) -> None:
+    """`leeway check` finds nothing wrong, and `leeway compat` compares the same rows."""
+    checked = eventful.run(project.path, "check")
+    compared = eventful.run(project.path, "compat", "--as", "evidently", "--start", "2013-01-04", "--end", "2013-01-05",
+                            "--json")  # fmt: skip
+
+    assert 0 == checked.exit_code, checked.output
+    assert "200 rows" in checked.output
+    found = json.loads(compared.output)
+    assert (48, 144) == (found["current"]["rows"], found["reference"]["rows"])
+
+
+def test_a_bad_record_goes_along_and_is_named_by_its_offset(folder: Path, broker: str, tmp_path: Path) -> None:
+    """JSON Lines are sent as they are; what cannot be read then is a reject of the topic with its bytes' beginning."""
+    project = in_topics(folder, tmp_path, broker, "json")
+    source = project.model().events.predictions
+    (reject,) = codec.read_events(project.model().schema, "predictions", source).rejects
+    (found,) = [r for r in topics.last(broker, source.topic or "", 300) if r.value == eventful.BAD]
+
+    assert (f"{source.topic}/{found.partition}", found.offset) == (reject.path, reject.line)
+    assert reject.reason.startswith("not JSON")
+
+
+def test_records_carry_event_time_and_id(folder: Path, broker: str, tmp_path: Path) -> None:
+    """In each partition timestamps rise, an id is always in the same one, and the topic is kept for ever."""
+    project = in_topics(folder, tmp_path, broker, "json")
+    source = project.model().events.predictions
+    found = [r for r in topics.last(broker, source.topic or "", 300) if r.key]
+    times = {row["id"]: row["time"] for row in by_id(project.model().schema, "predictions", source)}
+
+    assert times == {r.key.decode(): r.timestamp for r in found}
+    assert {("content-type", b"application/json")} == {header for r in found for header in r.headers}
+    assert {0, 1, 2} == {r.partition for r in found}
+    for number in range(3):
+        stamps = [r.timestamp for r in sorted(found, key=lambda r: r.offset) if r.partition == number]
+        assert sorted(stamps) == stamps
+    assert sending.Topic(source.topic or "", 3, None, made=False) == sending.ensure(broker, source.topic or "", 9)
+
+
+def test_a_columnar_record_is_as_new_as_its_newest_event(folder: Path, broker: str, tmp_path: Path) -> None:
+    """Records of 30 events go round the partitions in the order of time."""
+    project = in_topics(folder, tmp_path, broker, "arrow", "--batch", 30)
+    model = project.model()
+    found = topics.last(broker, model.events.predictions.topic or "", 300)
+    times = [
+        row["time"] for row in codec.read_events(model.schema, "predictions", folder / "predictions").table.to_pylist()
+    ]
+
+    assert [sorted(times)[min(at + 29, 199)] for at in range(0, 200, 30)] == [r.timestamp for r in found]
+    assert [0, 1, 2, 0, 1, 2, 0] == [r.partition for r in found]
+
+
+def test_what_comes_later_is_not_in_a_bounded_read(folder: Path, broker: str, tmp_path: Path) -> None:
+    """The offsets are fixed when the references are made."""
+    project = in_topics(folder, tmp_path, broker, "json")
+    model = project.model()
+    before = list(places.references(model.events.predictions))
+    eventful.run(project.path, "produce", "--predictions", folder / "predictions")
+
+    assert 200 == sum(codec.decode(model.schema, "predictions", part).table.num_rows for part in before)
+    assert 400 == codec.read_events(model.schema, "predictions", model.events.predictions).table.num_rows
+
+
+def test_only_what_was_committed_is_read(broker: str) -> None:
+    """Aborted records and the markers of transactions are passed over, also at the end of a range."""
+    name = next(names)
+    sending.ensure(broker, name, 1)
+    with connections.producer(broker, transactional_id=name) as client:
+        client.init_transactions()
+        for commit in (True, False, True, False):
+            client.begin_transaction()
+            client.send(name, b'{"commit": %d}' % commit)
+            client.flush()
+            (client.commit_transaction if commit else client.abort_transaction)()
+    ranges = topics.ranges(Source(topic=name, bootstrap=broker), size=3)
+
+    assert [(0, 3), (3, 6), (6, 8)] == [(r.start, r.stop) for r in ranges]
+    values = [value for r in ranges for value in topics.fetch(r).values]
+    assert [b'{"commit": 1}'] * 2 == values
+
+
+def test_an_empty_topic_gives_no_events(broker: str, project: Project) -> None:
+    """It is there, and nothing is in it yet."""
+    name = next(names)
+    sending.ensure(broker, name, 2)
+    place = Source(topic=name, bootstrap=broker)
+
+    assert 0 == codec.read_events(project.model().schema, "predictions", place).table.num_rows
+
+
+def test_a_topic_that_is_not_there_is_named_with_its_neighbour(broker: str) -> None:
+    """A slip of the pen is found at once, and no topic is made by asking for it."""
+    sending.ensure(broker, "flights.predictions", 1)
+    for _ in range(2):
+        with pytest.raises(
+            errors.BrokerError, match=r"no topic flight.predictions .* did you mean `flights.predictions`"
+        ):
+            list(places.references(Source(topic="flight.predictions", bootstrap=broker)))
+
+
+def test_records_that_are_gone_are_an_error(broker: str, folder: Path, tmp_path: Path) -> None:
+    """What retention has deleted between listing and reading is not passed over in silence."""
+    project = in_topics(folder, tmp_path, broker, "json")
+    source = project.model().events.predictions
+    before = list(places.references(source))
+    with connections.admin(broker) as client:
+        client.delete_records({connections.partition(source.topic or "", n): 5 for n in range(3)})
+
+    with pytest.raises(errors.BrokerError, match=r"has lost the records from offset 0 up to 5.*\n.*retention.ms=-1"):
+        codec.decode(project.model().schema, "predictions", before[0])
+
+
+def test_old_events_are_not_sent_to_a_topic_that_would_delete_them(broker: str, folder: Path, tmp_path: Path) -> None:
+    """A topic with a retention loses events of 2013 within minutes: it is refused, and the fix is named."""
+    name = next(names)
+    with connections.admin(broker) as client:
+        config = {"num_partitions": 1, "replication_factor": 1, "configs": {"retention.ms": "604800000"}}
+        client.create_topics({name: config}, wait_for_metadata=True)
+    path = eventful.project(tmp_path, broker, f"{{topic: {name}}}", "{path: labels}")
+    refused = eventful.run(path, "produce", "--predictions", folder / "predictions")
+
+    assert f"topic {name} deletes what is 7 days old; the events begin in January 2013" in str(refused.exception)
+    assert {0: (0, 0)} == topics.extent(broker, name)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for a broker for two seconds only."""
+    monkeypatch.setattr(connections, "PATIENCE_MS", 2000)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_broker_that_does_not_answer_is_named(tmp_path: Path) -> None:
+    """Nobody listens on port 1; the error says where was asked, and how to start a broker."""
+    path = eventful.project(tmp_path, "127.0.0.1:1", "{topic: a}", "{topic: b}")
+    checked = eventful.run(path, "check")
+
+    assert 1 == checked.exit_code
+    assert "Kafka at 127.0.0.1:1 does not answer" in checked.output
+    assert "leeway up" in checked.output
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_broker_that_goes_away_ends_a_bounded_read(tmp_path: Path) -> None:
+    """In the middle of a range it stops: an error comes after the patience, not never."""
+    with kafka.running(tmp_path / "broker") as address:
+        sending.ensure(address, "t", 1)
+        outlet = sending.Outlet(sending.Topic("t", 1, None, made=True), "json")
+        messages = ((outlet, sending.Message(i, None, b"x" * 10_000)) for i in range(2000))
+        assert 2000 == sum(sending.send(address, messages))
+        (wanted,) = topics.ranges(Source(topic="t", bootstrap=address))
+        reading: Iterator[Any] = topics.stream(wanted)
+        assert 0 == next(reading).offset
+
+    with pytest.raises(errors.BrokerError, match=f"Kafka at {address} (sends nothing more|does not answer)"):
+        list(reading)
