@@ -13,11 +13,11 @@ import numpy as np
 from benchmarks import changes, concepts, tuned
 from benchmarks.changes import AFTER, REFERENCE, ROWS, Concepts, Floats, Ints, Rng, Rows, World
 from benchmarks.tuned import Line
-from monitors import means, panel, series, threshold, whiten
+from monitors import means, panel, season, series, threshold
 from monitors.bins import freeze_numeric
 
 SEED, BUDGET = 17, 500
-SLIDE = whiten.WEEK
+SLIDE = season.WEEK
 """Streams know no calendar, and none is looked for in slices that long."""
 FINE = 5
 """How many parts slices are cut into where Leeway is also shown shorter ones."""

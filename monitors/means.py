@@ -41,8 +41,11 @@ class Means:
 
     @cached_property
     def reference(self) -> Distances:
-        """The series of the reference's own slices, each against the rest, (slices, 1, series)."""
-        return self._series(self.slices, self.total - self.slices, self._excess)[:, None]
+        """The series of the reference's own slices, (slices, 1, series), against all of it like those to come.
+
+        That a slice is part of what it is compared with is made good in :mod:`monitors.season`.
+        """
+        return self._series(self.slices, np.broadcast_to(self.total, self.slices.shape), self._excess)[:, None]
 
     @property
     def unrest(self) -> Distances:

@@ -79,7 +79,8 @@ class _Source:
     def panel(self, names: Sequence[str], stride: int = 1) -> Panel:
         slide = to_ms(self.baseline.events.windows.slide) * stride
         merged = self.slices if stride == 1 else self._merged(slide)
-        return panel.fit(self.build(merged, names), list(merged), slide, f"{self.baseline.digest}|{self.identity}")
+        identity, longest = f"{self.baseline.digest}|{self.identity}", panel.LONG[0] if stride == 1 else panel.MERGED
+        return panel.fit(self.build(merged, names), list(merged), slide, identity, longest=longest)
 
     def _merged(self, slide: int) -> Slices:
         """Add up the slices of each stretch of *slide* ms that lies in the baseline's period."""
@@ -111,7 +112,7 @@ def _fit(source: _Source, names: Sequence[str]) -> Iterator[Panel]:
 
 def _group(baseline: Baseline, policy: MonitorPolicy, segment: str, signal: Signal, fitted: Panel) -> Group:
     windows = baseline.events.windows
-    stride = fitted.whitener.slide // to_ms(windows.slide)
+    stride = fitted.whitener.season.slide // to_ms(windows.slide)
     known = baseline.importance if signal is Signal.FEATURE else {}
     every = importance.weights(known, baseline.events.features if signal is Signal.FEATURE else fitted.names)
     weights = np.array([every[name] for name in fitted.names])

@@ -20,11 +20,14 @@ from monitors.series import Measure, Tallies
 Flags = npt.NDArray[np.bool_]
 LEAST = 20
 """Reference slices without which nothing is promised: fewer say too little about memory, and pay too little."""
+MERGED = 0.7
+"""The longest memory of slices that were merged because single ones remembered too much: fewer of them are left, a
+memory fitted to so few is taken for shorter than it is, and merging was to end it."""
 LONG = 0.85, 0.9
 """A series with a longer memory than the first, or whose autocorrelation falls by one lag to no less than the second of
 itself, wanders out of the range that its reference has seen, and what is not linear in it (the spread, a chi-square)
 does not become exchangeable by whitening."""
-BENT = 0.5
+BENT = 0.35
 """With a middle that remembers more than this, bets are made on its moves only: what is not linear in them (the spread,
 a chi-square) comes in bursts."""
 USUAL = 0.75
@@ -97,7 +100,7 @@ class Panel:
 
         A variable without rows in the slice is left as it is: that is also how a faulty one is kept out.
         """
-        level = self.whitener.level(start, self.measure.series(newest))
+        level = self.whitener.season.level(start, self.measure.series(newest))
         scores = self.measure.directed(self.whitener.residual(level, state.level) / self.scale)
         seed = hashlib.sha256(f"{self.identity}|{start}".encode()).digest()
         ties = np.asarray(np.random.default_rng(int.from_bytes(seed[:8], "big")).random(scores.shape))
@@ -120,15 +123,15 @@ class Panel:
         return edetector.log_mean(state.log_m, axis=(1, 2))
 
 
-def fit(measure: Measure, starts: Sequence[int], slide: int, identity: str) -> Panel:
+def fit(measure: Measure, starts: Sequence[int], slide: int, identity: str, *, longest: float = LONG[0]) -> Panel:
     """Return the panel of *measure*, whose reference slices start at *starts* (ms) and are *slide* ms long.
 
-    *identity* seeds the breaking of ties, so that a replay agrees.
+    *identity* seeds the breaking of ties, so that a replay agrees. Of a memory above *longest* nothing is promised.
     """
     whitener, residuals = whiten.fit(measure.reference, np.asarray(starts, np.int64), slide, measure.shared)
     scale, others = _scales(residuals)
     residuals = residuals / others
-    return Panel(measure, identity, whitener, residuals, scale, tuple(_doubts(measure, whitener, residuals)))
+    return Panel(measure, identity, whitener, residuals, scale, tuple(_doubts(measure, whitener, residuals, longest)))
 
 
 def _scales(residuals: Distances) -> tuple[Distances, Distances]:
@@ -142,10 +145,11 @@ def _scales(residuals: Distances) -> tuple[Distances, Distances]:
     return np.sqrt(np.maximum(scale, FLAT)), np.sqrt(np.maximum(others, FLAT))
 
 
-def _doubts(measure: Measure, whitener: whiten.Whitener, residuals: Distances) -> list[str]:
+def _doubts(measure: Measure, whitener: whiten.Whitener, residuals: Distances, longest: float) -> list[str]:
     n = (~np.isnan(residuals[..., 0])).sum(axis=0)
     memory, decay = (m[..., :2].max(axis=-1, initial=0) for m in (whitener.phi, whitener.decay))
     memory, decay = _at_least_usual(memory), _at_least_usual(decay, surer=LONG[1] / USUAL)
+    memory = memory * LONG[0] / longest
     scores = measure.directed(residuals)
     remembers = whiten.remembers(scores).any(axis=-1) if len(residuals) >= LEAST else n < 0
     flat = (np.nan_to_num(residuals) ** 2).max(axis=(0, 2), initial=0) < FLAT

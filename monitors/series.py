@@ -86,8 +86,12 @@ class Shares:
 
     @cached_property
     def reference(self) -> Distances:
-        """The series of the reference's own slices, each against the rest, (slices, variables, series)."""
-        return self._series(self.slices, self.total - self.slices, self._excess)
+        """The series of the reference's own slices, (slices, variables, series), against all of it like those to come.
+
+        That a slice is part of what it is compared with is made good where means are taken away
+        (:mod:`monitors.season`). Against the rest alone a calendar's level would look larger than it comes again.
+        """
+        return self._series(self.slices, np.broadcast_to(self.total, self.slices.shape), self._excess)
 
     @property
     def unrest(self) -> Distances:

@@ -24,7 +24,7 @@ from monitors import rehearse
 from monitors.baseline import Baseline, Slice
 from monitors.bins import Counts
 from monitors.report import Stage
-from monitors.whiten import DAY, WEEK
+from monitors.season import DAY, WEEK
 
 LEAST = 4
 """Blocks that a baseline must have to be drawn from."""

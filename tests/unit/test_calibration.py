@@ -18,7 +18,8 @@ from features.schema import Kind
 from monitors import edetector, whiten
 from monitors.compat import evidently, nannyml
 from monitors.distance import Distances
-from monitors.whiten import Keys, Whitener
+from monitors.season import Keys
+from monitors.whiten import Whitener
 
 REFERENCE, LATER, PANELS, BUDGET = 60, 240, 4, 90
 
@@ -77,7 +78,8 @@ def _unwhitened(
 ) -> tuple[Whitener, Distances]:
     fitted, mean = FIT(reference, starts, slide, shared)[0], reference.mean(axis=0)
     nothing = np.zeros(mean.shape)
-    return replace(fitted, calendar="", means=mean[None], phi=nothing, decay=nothing), reference - mean
+    known = replace(fitted.season, calendar="", means=mean[None], months=np.zeros((12, *mean.shape)))
+    return Whitener(known, phi=nothing, decay=nothing), reference - mean
 
 
 def test_chi_square_taken_for_exact_breaks_it() -> None:

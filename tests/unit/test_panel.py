@@ -13,7 +13,7 @@ from monitors.bins import Counts
 from monitors.panel import Panel, State
 from monitors.policy import MonitorPolicy
 from monitors.report import Signal, Stage
-from monitors.whiten import DAY, WEEK
+from monitors.season import DAY, WEEK
 
 MONDAY = 4 * DAY
 
@@ -63,7 +63,7 @@ def test_the_evidence_of_a_seeded_stream() -> None:
     assert GOLDEN == pytest.approx(told)
 
 
-GOLDEN = [2.670312, 2.414268, 1.764393, 2.930617]
+GOLDEN = [2.671415, 2.657344, 1.829638, 3.135983]
 
 
 def test_ties_are_broken_by_who_is_asked_and_when() -> None:
@@ -146,6 +146,17 @@ def test_where_ranks_promise_nothing_it_is_said_why(reference: dict[str, Counts]
     assert {not doubt} == set(known.promised.tolist())
     assert all(doubt in told for told in known.doubts)
     assert bool(doubt) == bool(known.doubts[0])
+
+
+def test_of_merged_slices_less_memory_is_borne() -> None:
+    """Merging was to end it: what single slices may remember is too much for the few that are left."""
+    starts = [MONDAY + DAY * k for k in range(90)]
+    measure = series.shares(counts("slices AR(.6)", 90, rows=5000, seed=3), {f"x{i}": range(64) for i in range(4)})
+    single, merged = (panel.fit(measure, starts, DAY, "m", longest=m) for m in (panel.LONG[0], 0.4))
+
+    assert single.promised.all()
+    assert not merged.promised.any()
+    assert "shorter than its memory" in merged.doubts[0]
 
 
 def test_a_variable_that_was_never_there_promises_nothing() -> None:

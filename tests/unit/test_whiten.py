@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import signal
 
-from monitors import whiten
-from monitors.whiten import DAY, HOUR, WEEK
+from monitors import season, whiten
+from monitors.season import DAY, HOUR, WEEK
 
 Floats = npt.NDArray[np.float64]
 
@@ -40,12 +40,12 @@ def levels(reference: Floats, key: npt.NDArray[np.int64]) -> Floats:
 )  # fmt: skip
 def test_the_finest_calendar_that_the_reference_covers(calendar: str, slide: int, n: int) -> None:
     """Every key four times at least, or a coarser calendar, or none."""
-    assert calendar == whiten.choose(starts(n, slide), slide)
+    assert calendar == season.choose(starts(n, slide), slide)
 
 
 def test_a_quarter_of_an_hour_knows_its_hour() -> None:
     """Slices below an hour share the key of their hour."""
-    made = whiten.keys("hour of the day", starts(8, HOUR // 4), HOUR // 4)
+    made = season.keys("hour of the day", starts(8, HOUR // 4), HOUR // 4)
 
     assert [0] * 4 + [1] * 4 == made.tolist()
 
@@ -65,7 +65,7 @@ def test_without_a_calendar_hardly_anything_is_taken_away() -> None:
     whitener, _ = whiten.fit(np.random.default_rng(2).standard_normal((56, 200)), starts(56), DAY)
     raw = np.sqrt(1 / 8)
 
-    assert whitener.means.std(axis=0).mean() < raw / 2
+    assert whitener.season.means.std(axis=0).mean() < raw / 2
 
 
 def test_the_memory_is_corrected_for_the_small_sample() -> None:
@@ -98,7 +98,9 @@ def test_a_weekly_pattern_is_taken_away() -> None:
 
     assert alike == pytest.approx(residuals, abs=0.05)
     assert np.abs(residuals).max() < 5
-    assert other.level(at, (noise + 10 * week)[70]) == pytest.approx(whitener.level(at, (noise + week)[70]), abs=0.05)
+    assert other.season.level(at, (noise + 10 * week)[70]) == pytest.approx(
+        whitener.season.level(at, (noise + week)[70]), abs=0.05
+    )
 
 
 def test_a_lasting_shift_stays_visible() -> None:
@@ -115,7 +117,7 @@ def test_a_gap_forgets() -> None:
     reference = ar(60, 0.6, 7)
     reference[30] = np.nan
     whitener, residuals = whiten.fit(reference, starts(60, WEEK), WEEK)
-    level = whitener.level(0, reference[31]) * 59 / 58
+    level = whitener.season.level(0, reference[31]) * 59 / 58
 
     assert [False, True, False] == np.isnan(residuals[29:32, 0]).tolist()
     assert level * np.sqrt(1 - whitener.phi**2) == pytest.approx(residuals[31])

@@ -11,7 +11,7 @@ from features.errors import NotEnoughData
 from features.window import to_ms
 from monitors import worlds
 from monitors.report import Stage
-from monitors.whiten import DAY, WEEK
+from monitors.season import DAY, WEEK
 from tests.unit import replayed
 
 KNOWN = replayed.baseline(45)
