@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from features.errors import LeewayError
+from leeway import addresses
 from leeway.project import Model, Project
 
 Result = Literal["ok", "warning", "error"]
@@ -55,10 +56,11 @@ def _would_hide(path: Path, room: str) -> bool:
 def variables(project: Project) -> Iterator[Check]:
     """Yield whether each environment variable that the file names is set."""
     wanted = {e.secret_env: f"the key of alert endpoint {e.name}" for e in project.alerts.endpoints}
-    if project.database.startswith("env:"):
-        wanted[project.database.removeprefix("env:")] = "the database URL"
+    if name := addresses.variable(project.database):
+        wanted[name] = "the database URL"
+    known = {**addresses.of_stack(project.state), **os.environ}
     for variable, use in wanted.items():
-        if os.environ.get(variable):
+        if known.get(variable):
             yield Check("variables", "ok", f"{variable} ({use}) is set")
         else:
             yield Check("variables", "error", f"{variable} is not set; it holds {use}: export {variable}=...")

@@ -61,7 +61,7 @@ def _show(project: Project, known: state.State, as_json: bool) -> None:
     if as_json:
         show.as_json(asdict(known))
         return
-    rows = [(s.name, s.condition, s.pid, s.restarts, s.since, s.why.partition("\n")[0]) for s in known.services]
+    rows = [(s.name, s.condition, s.pid, s.restarts, s.since, processes.brief(s.why)) for s in known.services]
     show.table(f"{project.name}: {known.phase}", ("service", "condition", "pid", "restarts", "since", "why"), rows)
     at = project.stack.ports
     show.note(

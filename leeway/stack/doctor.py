@@ -15,7 +15,7 @@ from features.errors import LeewayError
 from leeway import addresses
 from leeway.checks import Check, Result
 from leeway.project import Project
-from leeway.stack import cluster, coordinates, java, plan, ports, state
+from leeway.stack import cluster, coordinates, java, plan, ports, processes, state
 from leeway.stack.plan import Plan
 from registry import migrate
 from registry.sql import Registry
@@ -144,9 +144,8 @@ def listening(stack: Plan, running: state.State | None) -> Iterator[Check]:
     if running:
         for service in running.services:
             fine = service.condition == "up"
-            why = service.why.partition("\n")[0]
             said = f"{service.condition} since {service.since}, {service.restarts} restarts"
-            said += "" if fine else f"; {why}; `leeway logs {service.name}`"
+            said += "" if fine else f"; {processes.brief(service.why)}; `leeway logs {service.name}`"
             yield Check(f"service {service.name}", "ok" if fine else "error", said)
         return
     for name, port in stack.wanted_ports().items():

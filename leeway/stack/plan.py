@@ -64,7 +64,7 @@ def of(project: Project, everything: bool = False) -> Plan:
             "LEEWAY_KAFKA",
             "no model has its events in topics",
         ),
-        "flink": (_flink(project), "LEEWAY_FLINK", "jobs run embedded"),
+        "flink": (project.flink.address, "LEEWAY_FLINK", "jobs run embedded"),
         "prefect": (f"{addresses.PREFIX}{PREFECT}", PREFECT, ""),
     }
     variables, elsewhere = {}, {}
@@ -91,14 +91,8 @@ def of(project: Project, everything: bool = False) -> Plan:
 
 def uses_topics(project: Project) -> bool:
     """Return whether any model has events in Kafka."""
-    sources = [m.events.predictions for m in project.models.values()] + [
-        m.events.labels for m in project.models.values()
-    ]
-    return any(source is not None and source.topic for source in sources)
-
-
-def _flink(project: Project) -> str | None:
-    return getattr(getattr(project, "flink", None), "address", None)
+    events = [model.events for model in project.models.values()]
+    return any(source.topic for e in events for source in (e.predictions, e.labels, e.history) if source)
 
 
 def _services(project: Project) -> dict[str, tuple[str, ...]]:
@@ -106,6 +100,9 @@ def _services(project: Project) -> dict[str, tuple[str, ...]]:
         "dashboard": ("dashboard", "--port", str(project.stack.ports.dashboard)),
         "flows": ("flows", "serve"),
     }
+    for name, model in project.models.items():
+        if model.events.predictions.topic:  # starts the model's job unless it runs, and takes in its reports
+            services[f"monitor-{name}"] = ("monitor", "--model", name)
     if project.alerts.endpoints:
         services["alerts"] = ("alerts", "deliver", "--watch")
     return services

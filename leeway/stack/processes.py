@@ -100,6 +100,16 @@ def ending(process: Process, log: Path) -> str:
     return f"it was ended by {signal.Signals(-code).name}" if code < 0 else f"it ended with code {code}\n{tail(log)}"
 
 
+def brief(why: str) -> str:
+    """Return the first and the last line of what `ending` says, as one.
+
+    >>> brief("it ended with code 2\\n  | error: no baseline\\n  |   hint: leeway baseline")
+    'it ended with code 2: hint: leeway baseline'
+    """
+    first, *more = why.splitlines() or [""]
+    return f"{first}: {more[-1].strip(' |')}" if more else first
+
+
 def tail(log: Path, lines: int = 8) -> str:
     """Return the last *lines* of a log, indented; empty where there is none."""
     return "\n".join(f"  | {line}" for line in last_lines(log, lines))

@@ -1,0 +1,50 @@
+"""What the engines are told: the few settings without which something is lost in silence."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from leeway.stack import broker, cluster, java
+
+
+def test_the_broker_keeps_events_of_any_age(tmp_path: Path) -> None:
+    """Deletion goes by the time in a record: events of last year would go within minutes."""
+    assert "-1" == broker.settings(tmp_path, 1, 2)["log.retention.ms"]
+
+
+def test_one_broker_is_enough_for_groups_and_transactions(tmp_path: Path) -> None:
+    """Kafka wants three by default, and would wait for them."""
+    told = broker.settings(tmp_path, 1, 2)
+
+    assert {"1"} == {v for k, v in told.items() if k.endswith(("replication.factor", "min.isr"))}
+    assert "PLAINTEXT://127.0.0.1:1,CONTROLLER://127.0.0.1:2" == told["listeners"]
+
+
+def test_the_cluster_keeps_the_java_options_that_arrow_needs(tmp_path: Path) -> None:
+    """Without `--add-opens` the first vectorised function fails."""
+    told = cluster.settings(cluster.Cluster(tmp_path, rest=1, rpc=2, slots=3))
+
+    assert "--add-opens=java.base/java.nio=ALL-UNNAMED" in told["env.java.opts.all"]
+    assert (1, 2, 3) == (told["rest.port"], told["jobmanager.rpc.port"], told["taskmanager.numberOfTaskSlots"])
+    assert sys.executable == told["python.executable"]
+    assert (tmp_path / "checkpoints").as_uri() == told["execution.checkpointing.dir"]
+
+
+def test_metrics_are_reported_where_a_port_is_given(tmp_path: Path) -> None:
+    """Each process has its own; 0 means none."""
+    where = cluster.Cluster(tmp_path, rest=1, rpc=2, jobmanager_metrics=9249)
+    manager, worker = cluster.services(where, tmp_path / "logs")
+
+    assert "metrics.reporter.prom.port=9249" in manager.command
+    assert not [part for part in worker.command if "metrics" in part]
+
+
+def test_java_programs_see_no_options_of_other_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """FLINK_ENV_JAVA_OPTS would replace the options that the cluster needs."""
+    monkeypatch.setenv("FLINK_ENV_JAVA_OPTS", "-Xmx1m")
+
+    assert "FLINK_ENV_JAVA_OPTS" not in java.environment()
+    assert str(java.home()) == java.environment()["JAVA_HOME"]
