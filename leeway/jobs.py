@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -66,7 +66,7 @@ def outputs(opened: Context, model: Model) -> OutputTopics:
         BrokerError: Kafka does not answer, or refuses.
     """
     names = {kind: output_topic(model, kind) for kind in _NAMES}
-    _make(model.events.predictions.bootstrap, names)
+    make_topics(model.events.predictions.bootstrap, names)
     return OutputTopics(
         model.events.predictions.bootstrap,
         **names,
@@ -77,7 +77,8 @@ def outputs(opened: Context, model: Model) -> OutputTopics:
     )
 
 
-def _make(bootstrap: str, names: dict[str, str]) -> None:
+def make_topics(bootstrap: str, names: Mapping[str, str]) -> None:
+    """Make the topics *names* (by kind of lines) that are not there yet. Raises BrokerError if Kafka refuses."""
     import kafka.admin  # only where topics are used
 
     with broker.admin(bootstrap) as admin:

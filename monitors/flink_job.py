@@ -64,7 +64,6 @@ def environment(
     os.environ.setdefault("JDK_JAVA_OPTIONS", JAVA_OPTIONS)
     # pyflink starts a Java gateway with the variables above as they are when it is first used.
     from pyflink.common import Configuration
-    from pyflink.datastream import StreamExecutionEnvironment
     from pyflink.table import StreamTableEnvironment
 
     config = Configuration()
@@ -75,10 +74,21 @@ def environment(
             warnings.catch_warnings()
         ):  # pyflink imports a dozen packages here, some with deprecated names of their own
             warnings.simplefilter("ignore", DeprecationWarning)
-            return StreamTableEnvironment.create(StreamExecutionEnvironment.get_execution_environment(config))
+            return StreamTableEnvironment.create(_execution(config, remote="execution.target" in (options or {})))
     except Exception as error:  # py4j raises bare exceptions
         msg = f"Flink did not start: {error}"
         raise errors.EngineError(msg, hint=f"see the log in {logs}") from error
+
+
+def _execution(config: Any, *, remote: bool) -> Any:
+    from pyflink.datastream import StreamExecutionEnvironment
+    from pyflink.java_gateway import get_gateway
+
+    if not remote:
+        return StreamExecutionEnvironment.get_execution_environment(config)
+    # The usual way gives an environment that runs jobs here, whatever target the configuration names.
+    java = get_gateway().jvm.org.apache.flink.streaming.api.environment.StreamExecutionEnvironment
+    return StreamExecutionEnvironment(java(config._j_configuration))
 
 
 _READER = "read_grpc_client_inputs"
