@@ -75,7 +75,11 @@ def _rows(table: pa.Table) -> Iterator[dict[str, Any]]:
 def _values(column: pa.ChunkedArray) -> list[Any]:
     if not pa.types.is_timestamp(column.type):
         return column.to_pylist()  # type: ignore[no-any-return]
-    return [None if ms is None else from_ms(ms) for ms in column.cast(pa.int64()).to_pylist()]
+    return [None if ms is None else from_ms(ms) for ms in _ms(column)]
+
+
+def _ms(column: pa.ChunkedArray) -> list[int | None]:
+    return column.cast(pa.timestamp("ms"), safe=False).cast(pa.int64()).to_pylist()  # type: ignore[no-any-return]
 
 
 def _as_avro(table: pa.Table, plan: Any) -> pa.Table:

@@ -17,10 +17,14 @@ def read_requests(schema: EventSchema, place: Place) -> codec.Decoded:
 
     A prediction or a version that the events happen to have is not looked at.
     """
-    made = codec.read_events(schema, "requests", place)
+    return answered(schema, codec.read_events(schema, "requests", place))
+
+
+def answered(schema: EventSchema, made: codec.Decoded) -> codec.Decoded:
+    """Return decoded requests as a predictions table whose predictions are null."""
     kind = pa.float64() if schema.prediction_kind is Kind.NUMERIC else pa.string()
     versions = pa.array([VERSION] * made.table.num_rows, pa.string())
-    answered = made.table.append_column(codec.VERSION, versions)
-    answered = answered.append_column(PREDICTION, pa.nulls(made.table.num_rows, kind))
+    table = made.table.append_column(codec.VERSION, versions)
+    table = table.append_column(PREDICTION, pa.nulls(made.table.num_rows, kind))
     order = codec.empty(schema.model_copy(update={"version": VERSION}), "predictions").column_names
-    return codec.Decoded(answered.select(order), made.rejects)
+    return codec.Decoded(table.select(order), made.rejects, made.lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from features import broker, errors
@@ -53,6 +53,11 @@ def ranges(source: Source, size: int | None = None) -> list[Range]:
         for number, (start, stop) in extent(source.bootstrap, source.topic or "").items()
         for at in range(start, stop, step)
     ]  # fmt: skip
+
+
+def head(wanted: Range, n: int) -> Range:
+    """Return the first *n* offsets of *wanted*."""
+    return replace(wanted, stop=min(wanted.stop, wanted.start + n))
 
 
 def extent(bootstrap: str, topic: str) -> dict[int, tuple[int, int]]:

@@ -14,12 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features import codec, places, sources
-from features.errors import DataError
+from features.errors import BrokerError, DataError
 from features.schema import LABEL, PREDICTION, Kind, Source, Task
 from features.window import UTC, format_span, from_ms, to_ms
-from leeway import sample
+from leeway import looks
 from leeway.checks import Check
 from leeway.explain import count, did_you_mean
+from leeway.looks import Look
 from leeway.project import Model
 from leeway.sample import Sample, Stream
 from monitors import performance
@@ -56,38 +57,50 @@ def _stream(model: Model, stream: Stream, source: Source | None) -> Found:
     """Yield the checks of one stream, and return its sample if it can be used."""
     if source is None:
         return None
-    name, folder = f"{model.name}: {stream}", places.directory(source)
-    starting = stream == "predictions" and model.events.history is not None
+    name, at_first = f"{model.name}: {stream}", stream == "predictions" and model.events.history is not None
     try:
-        listed = sources.list_files(folder) if folder.exists() or not starting else []
-        files = [path for path in listed if path.stat().st_size]
-        if empty := [path for path in listed if path not in files]:
-            yield Check(name, "warning", f"{_some(empty)} {'are' if len(empty) > 1 else 'is'} empty")
-        if not files:
-            yield _no_files(name, stream, folder, may_come=starting or stream == "labels")
+        if at_first and source.path is not None and not places.directory(source).exists():
+            yield _nothing(name, stream, source, may_come=True)
             return None
-        lacking = list(_lacking_columns(model, stream, files))
+        look = looks.at(source, model.schema, stream)
+        yield from _empty_files(name, source)
+        if not look.names():
+            yield _nothing(name, stream, source, may_come=at_first or stream == "labels")
+            return None
+        lacking = list(_lacking_columns(model, stream, look))
         yield from (Check(name, "error", message) for message in lacking)
-        return None if lacking else (yield from _usable(model, stream, files))
-    except DataError as error:
+        return None if lacking else (yield from _usable(model, stream, look))
+    except (DataError, BrokerError) as error:
         yield Check(name, "error", f"{error.message}{'; ' + error.hint if error.hint else ''}")
         return None
 
 
-def _no_files(name: str, stream: Stream, folder: Path, *, may_come: bool) -> Check:
+def _empty_files(name: str, source: Source) -> Iterator[Check]:
+    files = sources.list_files(places.directory(source)) if source.path is not None else []
+    if empty := [path.name for path in files if not path.stat().st_size]:
+        yield Check(name, "warning", f"{_some(empty)} {'are' if len(empty) > 1 else 'is'} empty")
+
+
+def _nothing(name: str, stream: Stream, source: Source, *, may_come: bool) -> Check:
     endings = ", ".join(sources.FORMATS)
-    if may_come:
-        return Check(name, "warning", f"{folder} holds no events yet; they are read as files appear ({endings})")
-    return Check(name, "error", f"{folder} holds no events; put {endings} files there, or mend events.{stream}.path")
+    if source.path is None:
+        how = "they are read as they come" if may_come else f"`leeway produce --{stream} FOLDER` replays files into it"
+    elif may_come:
+        how = f"they are read as files appear ({endings})"
+    else:
+        return Check(
+            name, "error", f"{source.path} holds no events; put {endings} files there, or mend events.{stream}.path"
+        )
+    return Check(name, "warning" if may_come else "error", f"{source.name} holds no events yet; {how}")
 
 
-def _lacking_columns(model: Model, stream: Stream, files: list[Path]) -> Iterator[str]:
-    """Yield a sentence for each column that some file does not have; JSON Lines may leave a null out."""
-    heads = {path: sample.rows(path).column_names for path in files}
+def _lacking_columns(model: Model, stream: Stream, look: Look) -> Iterator[str]:
+    """Yield a sentence for each column that some file or topic does not have; JSON may leave a null out."""
+    heads = look.heads()
     for column in _columns(model, stream):
-        without = [path for path, head in heads.items() if column not in head]
-        if len(without) < len(files):
-            without = [path for path in without if sources.FORMATS[path.suffix] != "jsonl"]
+        without = [name for name, head in heads.items() if column not in head]
+        if len(without) < len(heads):
+            without = [name for name in without if not look.optional(name)]
         if without:
             head = heads[without[0]]
             guess = did_you_mean(column, head) or f"; its columns are {', '.join(head) or '(none)'}"
@@ -101,11 +114,10 @@ def _columns(model: Model, stream: Stream) -> list[str]:
     return [column for column, _ in codec.wanted(model.schema, stream).values()]
 
 
-def _usable(model: Model, stream: Stream, files: list[Path]) -> Found:
+def _usable(model: Model, stream: Stream, look: Look) -> Found:
     """Yield whether rows can be read and their times make sense; the sample, if any row can be used."""
-    name, taken = f"{model.name}: {stream}", sample.take(model.schema, stream, files)
-    rows, bad = taken.table.num_rows, taken.rejects
-    scope = count(len(files), "file") if taken.complete else "the first files"
+    name, taken = f"{model.name}: {stream}", look.take(model.schema, stream)
+    rows, bad, scope = taken.table.num_rows, taken.rejects, look.scope(taken)
     if bad:
         share = f"{len(bad)} of {rows + len(bad)} rows are set aside"
         first = f"{Path(bad[0].path).name}:{bad[0].line}: {bad[0].reason}"
@@ -117,14 +129,14 @@ def _usable(model: Model, stream: Stream, files: list[Path]) -> Found:
     yield Check(name, "ok", f"{count(rows, 'row')} in {scope}, {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC")
     if end < _YEAR_1990:
         yield Check(name, "error", "times lie before 1990: numbers are milliseconds since the epoch, not seconds")
-    if example := _without_zone(files[0], _columns(model, stream)[1]):
+    if example := _without_zone(look.rows(), _columns(model, stream)[1]):
         yield Check(name, "ok", f"times carry no zone ({example}); they are read as UTC")
     return taken
 
 
-def _without_zone(path: Path, column: str) -> str:
+def _without_zone(rows: pa.Table, column: str) -> str:
     """Return a time that does not say its zone, or nothing."""
-    times = sample.rows(path)[column]
+    times = rows[column]
     if pa.types.is_timestamp(times.type):
         return "" if times.type.tz else str(times[0])
     texts = map(str, times.drop_null().to_pylist() if pa.types.is_string(times.type) else [])
@@ -220,6 +232,6 @@ def _delays(name: str, delays: npt.NDArray[np.int64], declared: timedelta) -> It
         yield Check(name, "ok", f"{len(delays)} match a prediction; 99% arrive within {usual} (label_delay {limit})")
 
 
-def _some(paths: list[Path]) -> str:
-    """Return the first path's name and how many more there are."""
-    return paths[0].name + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
+def _some(names: list[str]) -> str:
+    """Return the first name and how many more there are."""
+    return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")

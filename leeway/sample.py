@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -58,24 +58,42 @@ def rows(path: Path, limit: int = 1000) -> pa.Table:
 
 
 def _json_rows(path: Path, limit: int) -> pa.Table:
-    with path.open(encoding="utf-8") as file:
-        records = [json.loads(line) for line in itertools.islice(file, limit) if line.strip()]
-    if not all(isinstance(record, dict) for record in records):
+    with path.open("rb") as file:
+        lines = [line for line in itertools.islice(file, limit) if line.strip()]
+    records = [record for record in map(_object, lines) if record is not None]
+    if lines and not records:
         msg = "every line must be an object, like {...}"
         raise ValueError(msg)
     names = dict.fromkeys(name for record in records for name in record)
     return pa.table({name: [record.get(name) for record in records] for name in names})
 
 
+def _object(line: bytes) -> dict[str, Any] | None:
+    """Return a line's object, or None: a bad line among good ones is the decoder's to tell of."""
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
 def take(schema: EventSchema, stream: Stream, files: list[Path]) -> Sample:
     """Return the first events of *files*, some 200 000. Raises DataError where a file cannot be read."""
-    pieces = _decoded(schema, stream, files)
+    return first(schema, stream, _decoded(schema, stream, files))
+
+
+def first(schema: EventSchema, stream: Stream, pieces: Iterator[codec.Decoded]) -> Sample:
+    """Return the first of *pieces*, until there are enough."""
     taken: list[codec.Decoded] = []
     while sum(piece.table.num_rows + len(piece.rejects) for piece in taken) < ENOUGH:
         if (piece := next(pieces, None)) is None:
             break
         taken.append(piece)
-    table = pa.concat_tables(piece.table for piece in taken) if taken else codec.empty(schema, "predictions")
+    table = (
+        pa.concat_tables(piece.table for piece in taken)
+        if taken
+        else codec.empty(schema, "labels" if stream == "labels" else "predictions")
+    )
     rejects = tuple(reject for piece in taken for reject in piece.rejects)
     return Sample(table, rejects, complete=next(pieces, None) is None)
 

@@ -93,6 +93,23 @@ def test_commands_take_any_source(project: Project) -> None:
     assert (48, 144) == (found["current"]["rows"], found["reference"]["rows"])
 
 
+def test_check_says_what_is_wrong_with_a_topic(folder: Path, broker: str, tmp_path: Path) -> None:
+    """An empty topic, a column that no record has, and records of another format than declared."""
+    project = in_topics(folder, tmp_path / "good", broker, "json")
+    name = project.model().events.predictions.topic
+    sending.ensure(broker, f"{name}-empty", 1)
+    path = eventful.project(tmp_path / "bad", broker, f"{{topic: {name}, format: avro}}", f"{{topic: {name}-empty}}")
+    other = eventful.run(path, "check").output
+    path.write_text(path.read_text().replace(", format: avro", "").replace("temp: numeric", "tmp: numeric"))
+    lacking = eventful.run(path, "check").output
+
+    assert "200 of 200 rows are set aside" not in lacking
+    assert "201 of 201 rows are set aside" in " ".join(other.split())
+    assert "not Avro of the expected schema" in " ".join(other.split())
+    assert f"topic {name}-empty holds no events yet; they are read as they come" in " ".join(other.split())
+    assert f"no column `tmp` in {name}; did you mean `temp`?" in " ".join(lacking.split())
+
+
 def test_a_bad_record_goes_along_and_is_named_by_its_offset(folder: Path, broker: str, tmp_path: Path) -> None:
     """JSON Lines are sent as they are; what cannot be read then is a reject of the topic with its bytes' beginning."""
     project = in_topics(folder, tmp_path, broker, "json")
@@ -237,3 +254,16 @@ def test_a_broker_that_goes_away_ends_a_bounded_read(tmp_path: Path) -> None:
 
     with pytest.raises(errors.BrokerError, match=f"Kafka at {address} (sends nothing more|does not answer)"):
         list(reading)
+
+
+@pytest.mark.parametrize("codec_name", ["gzip", "lz4", "snappy", "zstd"])
+def test_compressed_topics_are_read(broker: str, codec_name: str) -> None:
+    """Whatever codec a producer has chosen."""
+    name = next(names)
+    sending.ensure(broker, name, 1)
+    with connections.producer(broker, compression_type=codec_name) as client:
+        for n in range(50):
+            client.send(name, b"x" * n)
+    (wanted,) = topics.ranges(Source(topic=name, bootstrap=broker))
+
+    assert list(range(50)) == [len(value or b"") for value in topics.fetch(wanted).values]

@@ -1,0 +1,143 @@
+"""A first look at where events are, a directory or a topic: is there anything, under which names, and what is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+
+from features import codec, places, requests, sources, topics
+from features.records import Records
+from features.schema import EventSchema, Source
+from leeway import sample, tailing
+from leeway.explain import count
+from leeway.sample import Sample, Stream
+
+_STEP = {"json": 5000, "avro": 5000, "arrow": 10}
+_HEAD = 200
+
+
+class Look(Protocol):
+    """What `leeway check` asks of a place."""
+
+    def names(self) -> list[str]:
+        """Return what there is to be read: files, or the topic once if it holds any records."""
+        ...
+
+    def heads(self) -> dict[str, list[str]]:
+        """Return the columns that each of them has."""
+        ...
+
+    def optional(self, name: str) -> bool:
+        """Say whether a column may be absent from it where it is null."""
+        ...
+
+    def rows(self) -> pa.Table:
+        """Return the first rows as they are."""
+        ...
+
+    def take(self, schema: EventSchema, stream: Stream) -> Sample:
+        """Return the oldest events, decoded."""
+        ...
+
+    def scope(self, taken: Sample) -> str:
+        """Return what *taken* was taken from, in words."""
+        ...
+
+
+@dataclass(frozen=True)
+class Files:
+    """A directory; *paths* are its files that are not empty."""
+
+    paths: list[Path]
+
+    def names(self) -> list[str]:
+        """Return the names of the files."""
+        return [path.name for path in self.paths]
+
+    def heads(self) -> dict[str, list[str]]:
+        """Return the columns of each file."""
+        return {path.name: sample.rows(path).column_names for path in self.paths}
+
+    def optional(self, name: str) -> bool:
+        """JSON Lines may leave a null out."""
+        return sources.FORMATS[Path(name).suffix] == "jsonl"
+
+    def rows(self) -> pa.Table:
+        """Return the first rows of the first file."""
+        return sample.rows(self.paths[0])
+
+    def take(self, schema: EventSchema, stream: Stream) -> Sample:
+        """Return the events of the first files."""
+        return sample.take(schema, stream, self.paths)
+
+    def scope(self, taken: Sample) -> str:
+        """Return how many files there are."""
+        return count(len(self.paths), "file") if taken.complete else "the first files"
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic, of which the parts *ranges* are to be read: the beginnings of all partitions before the rest of any."""
+
+    target: tailing.Target
+    ranges: list[topics.Range]
+    head: Records | None
+
+    def names(self) -> list[str]:
+        """Return the topic's name if it holds anything."""
+        return [self.target.topic] if self.ranges else []
+
+    def heads(self) -> dict[str, list[str]]:
+        """Return the columns of the first records that can be read, if any can."""
+        names = list(dict.fromkeys(name for row in self._events() for name in row))
+        return {self.target.topic: names} if names else {}
+
+    def optional(self, name: str) -> bool:
+        """A record may leave a null out."""
+        return self.target.format == "json"
+
+    def rows(self) -> pa.Table:
+        """Return the texts of the first records' events; what is no text is left out."""
+        rows = self._events()
+        names = dict.fromkeys(name for row in rows for name in row)
+        texts = {name: [text if isinstance(text := row.get(name), str) else None for row in rows] for name in names}
+        return pa.table({name: pa.array(values, pa.string()) for name, values in texts.items()})
+
+    def take(self, schema: EventSchema, stream: Stream) -> Sample:
+        """Return the events of the first offsets of every partition."""
+        return sample.first(schema, stream, self._decoded(schema, stream))
+
+    def scope(self, taken: Sample) -> str:
+        """Return how many partitions there are."""
+        return f"{count(len({r.partition for r in self.ranges}), 'partition')}" + (
+            "" if taken.complete else ", in part"
+        )
+
+    def _decoded(self, schema: EventSchema, stream: Stream) -> Iterator[codec.Decoded]:
+        role = tailing.role(stream)
+        for part in self.ranges:
+            decoded = codec.decode(schema, role, part)
+            yield requests.answered(schema, decoded) if stream == "history" else decoded
+
+    def _events(self) -> list[dict[str, object]]:
+        found = (tailing.value(value, self.target, {}) for value in (self.head.values if self.head else ()))
+        events = (event for value in found for event in (value if isinstance(value, list) else [value]))
+        return [event for event in events if isinstance(event, dict)][:1000]
+
+
+def at(source: Source, schema: EventSchema, stream: Stream) -> Topic | Files:
+    """Return a look at *source*.
+
+    Raises:
+        DataError: the directory is not there.
+        BrokerError: Kafka does not answer, or there is no such topic.
+    """
+    if source.topic is None:
+        return Files([path for path in sources.list_files(places.directory(source)) if path.stat().st_size])
+    ranges = sorted(topics.ranges(source, _STEP[source.format]), key=lambda r: (r.start, r.partition))
+    target = tailing.Target(source.bootstrap, source.topic, source, schema, tailing.role(stream))
+    return Topic(target, ranges, topics.fetch(topics.head(ranges[0], _HEAD)) if ranges else None)
