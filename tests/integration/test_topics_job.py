@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from features import broker as kafka
+from features import sending
+from features.window import from_ms
 from leeway import context, jobs, wiring
 from leeway.context import Context
+from leeway.stack import cluster as stack_cluster
+from leeway.stack import ports, processes
+from leeway.stack.processes import Service
 from monitors import deploy_job, run_job
 from monitors.report import Report
 from tests.integration import topic_world
 from tests.integration.topic_world import World
 
 pytestmark = pytest.mark.slow
+PATIENCE_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
@@ -44,25 +56,69 @@ def expected(opened: Context, world: World) -> list[Report]:
     return topic_world.expected(opened, opened.model(), world)
 
 
-def stream(opened: Context, address: str | None, parallelism: int) -> list[Report]:
-    """Return the reports of a run over what the topics hold, out of the topic of reports."""
-    model, name = opened.model(), f"run-{parallelism}-{'cluster' if address else 'embedded'}"
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster whose worker can be killed and started again."""
+
+    address: str
+    worker: Service
+    processes: list[subprocess.Popen[bytes]]
+
+    def kill_worker(self) -> None:
+        """SIGKILL the TaskManager with its Python workers, as on a machine that loses power."""
+        os.killpg(self.processes[-1].pid, signal.SIGKILL)
+        self.processes[-1].wait()
+
+    def start_worker(self) -> None:
+        """Start a TaskManager and wait until it offers its slots."""
+        self.processes.append(processes.start(self.worker))
+        processes.wait(self.worker, self.processes[-1])
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A session cluster with two slots."""
+    folder = tmp_path_factory.mktemp("cluster")
+    made = stack_cluster.Cluster(folder, rest=ports.free(), rpc=ports.free())
+    manager, worker = stack_cluster.services(made, folder / "logs")
+    with processes.running(manager):
+        started = Cluster(made.address, worker, [])
+        started.start_worker()
+        yield started
+        processes.stop(started.processes[-1])
+
+
+def start(opened: Context, name: str, address: str | None, parallelism: int, **changed: Any) -> Any:
+    """Start the job of the model with outputs of its own, over topics *changed* from the model's."""
+    model = opened.model()
     out = jobs.outputs(opened, model)
     names = {kind: f"{name}.{kind}" for kind in ("reports", "rejects", "progress")}
     jobs.make_topics(out.bootstrap, names)
     how = jobs.deployment(opened, model)
-    engine = how.engine.model_copy(update={"address": address, "parallelism": parallelism})
+    engine = how.engine.model_copy(
+        update={"address": address, "parallelism": parallelism, "checkpoint_interval": timedelta(milliseconds=500)}
+    )
     rooms = (jobs.pack_rooms(opened.dir / "jobs"),) if address else ()
-    followed = replace(jobs.followed(opened, model), bounded=True, subtasks=(parallelism, 1))
-    result = deploy_job.start(
-        wiring.spec(opened, model), followed, replace(out, **names, prefix=name),
+    return deploy_job.start(
+        wiring.spec(opened, model),
+        replace(jobs.followed(opened, model), subtasks=(parallelism, 1), **changed),
+        replace(out, **names, prefix=name),
         replace(how, name=name, title=name, engine=engine, rooms=rooms),
-    )  # fmt: skip
-    run_job.finish(result, opened.dir / "logs")
-    lines = [value.decode() for _, value in read(out.bootstrap, names["reports"])]
-    reports = [Report.model_validate_json(line) for line in lines]
-    newest = topic_world.START.fromtimestamp(topic_world.last(0)["time"] / 1000, tz=topic_world.START.tzinfo)
+    )
+
+
+def closed(opened: Context, topic: str) -> list[Report]:
+    """Return the reports in *topic* on windows that cannot grow any more."""
+    model = opened.model()
+    reports = [Report.model_validate_json(v) for _, v in read(model.events.predictions.bootstrap, topic)]
+    newest = from_ms(topic_world.last(0)["time"])
     return [r for r in reports if run_job.is_closed(model.schema, r, newest)]
+
+
+def stream(opened: Context, name: str, address: str | None, parallelism: int) -> list[Report]:
+    """Return the reports of a run over what the topics hold, out of the topic of reports."""
+    run_job.finish(start(opened, name, address, parallelism, bounded=True), opened.dir / "logs")
+    return closed(opened, f"{name}.reports")
 
 
 def read(bootstrap: str, topic: str) -> list[tuple[dict[str, str], bytes]]:
@@ -84,7 +140,7 @@ def test_the_stream_over_topics_reports_what_batch_runs_over_topics_and_files_re
     over_topics = run_job.run_once(
         wiring.spec(opened, opened.model()), wiring.directories(opened.model()), opened.dir / "logs"
     )
-    streamed = stream(opened, None, 1)
+    streamed = stream(opened, "embedded", None, 1)
 
     assert len(expected) > 200
     assert topic_world.digests(expected) == topic_world.digests(over_topics.reports)
@@ -93,7 +149,7 @@ def test_the_stream_over_topics_reports_what_batch_runs_over_topics_and_files_re
 
 def test_a_dead_letter_is_the_record_as_it_was_with_its_place_and_the_reason(opened: Context, expected: None) -> None:
     """Bytes that are no text come out as they went in; headers say where the record was and what is wrong."""
-    letters = read(opened.model().events.predictions.bootstrap, "run-1-embedded.rejects")
+    letters = read(opened.model().events.predictions.bootstrap, "embedded.rejects")
 
     assert sorted(topic_world.BAD) == sorted(value for _, value in letters)
     assert {("predictions", "streamed.predictions", "1")} == {
@@ -102,8 +158,44 @@ def test_a_dead_letter_is_the_record_as_it_was_with_its_place_and_the_reason(ope
     assert ["not JSON", "time is not a time"] == sorted(h["reason"].split(" (")[0].split(":")[0] for h, _ in letters)
 
 
-def test_more_subtasks_on_a_cluster_report_the_same(
-    opened: Context, expected: list[Report], flink_cluster: str
-) -> None:
+def test_more_subtasks_on_a_cluster_report_the_same(opened: Context, expected: list[Report], cluster: Cluster) -> None:
     """Parallelism 2, each partition read by a subtask of its own, in processes of the cluster."""
-    assert topic_world.digests(expected) == topic_world.digests(stream(opened, flink_cluster, 2))
+    assert topic_world.digests(expected) == topic_world.digests(stream(opened, "parallel", cluster.address, 2))
+
+
+def test_a_killed_task_manager_loses_nothing_and_doubles_nothing(
+    opened: Context, expected: list[Report], cluster: Cluster, world: World
+) -> None:
+    """SIGKILL in mid-replay, with transactions open: readers of what is committed see each report once."""
+    killed = replace(world, name="killed")
+    for topic, partitions in zip(killed.topics.values(), (topic_world.PARTITIONS, 1), strict=True):
+        sending.ensure(world.bootstrap, topic, partitions)
+    sources = {
+        role: getattr(opened.model().events, role).model_copy(update={"topic": topic})
+        for role, topic in killed.topics.items()
+    }
+    predictions, labels = topic_world.events()
+    half = len(predictions) // 2
+    killed.send("labels", [*labels, topic_world.last_label()])
+    killed.send("predictions", predictions[:half])
+    job = start(opened, "killed", cluster.address, 2, **sources)
+    try:
+        wait_for(opened, "killed.reports", 40)
+        killed.send("predictions", predictions[half : half + half // 2])
+        cluster.kill_worker()
+        killed.send("predictions", predictions[half + half // 2 :])
+        killed.send("predictions", [topic_world.last(p) for p in range(topic_world.PARTITIONS)])
+        cluster.start_worker()
+        wait_for(opened, "killed.reports", len(expected))
+    finally:
+        job.get_job_client().cancel().result()
+
+    assert topic_world.digests(expected) == topic_world.digests(closed(opened, "killed.reports"))
+
+
+def wait_for(opened: Context, topic: str, reports: int) -> None:
+    """Wait until *topic* has so many reports."""
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    while (found := len(closed(opened, topic))) < reports:
+        assert time.monotonic() < give_up, f"{found} of {reports} reports after {PATIENCE_SECONDS} s"
+        time.sleep(0.3)

@@ -63,6 +63,11 @@ def last(partition: int) -> Event:
     return {"id": f"last{partition}", "time": to_ms(at), "model_version": "v1", "x": 0.0, "c": "a", "prediction": 0.5}
 
 
+def last_label() -> Event:
+    """Return a label of nothing, as late as :func:`last`: it says that no label from before it is to come."""
+    return {"id": "last", "time": last(0)["time"], "label": 0}
+
+
 def partition(event: Event) -> int:
     """Return the partition of *event*: any will do, so that event time is not the same in all."""
     return int(str(event["id"]).strip("elast")) % PARTITIONS
