@@ -47,7 +47,9 @@ def examine(project: Project) -> Iterator[Check]:
     yield jars(coordinates.missing())
     yield disk(project.state)
     yield clock(time.time(), newest(project.state))
-    yield from listening(stack, state.load(stack.folder) if state.is_running(stack.folder) else None)
+    running = state.load(stack.folder) if state.is_running(stack.folder) else None
+    yield from orphans(0 if running else len(state.leftovers(stack.folder)))
+    yield from listening(stack, running)
     yield from connections(project)
     yield schema(project)
 
@@ -137,6 +139,13 @@ def clock(now: float, written: float) -> Check:
     return Check(
         "clock", "error", f"it is {written - now:.0f} s behind what was written here: set it (timedatectl set-ntp true)"
     )
+
+
+def orphans(number: int) -> Iterator[Check]:
+    """Yield an error if a stack that was killed has left processes behind."""
+    if number:
+        said = f"{number} processes of a stack whose supervisor was killed still run: `leeway down` ends them"
+        yield Check("processes", "error", said)
 
 
 def listening(stack: Plan, running: state.State | None) -> Iterator[Check]:

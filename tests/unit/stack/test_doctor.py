@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from features import broker
 from features.errors import EngineError
 from leeway import addresses
 from leeway.cli import app
@@ -64,6 +65,12 @@ def test_a_clock_that_was_set_back_is_seen(tmp_path: Path) -> None:
     assert 0.0 == doctor.newest(tmp_path)
 
 
+def test_what_a_killed_stack_has_left_is_an_error() -> None:
+    """It keeps the ports; `leeway down` ends it."""
+    assert [] == list(doctor.orphans(0))
+    assert "leeway down" in next(doctor.orphans(2)).message
+
+
 def test_ports_are_tried_while_nothing_runs(make: Make, free_ports: str) -> None:
     """A taken one is an error that says which key chooses another."""
     planned = plan.of(make(free_ports))
@@ -90,8 +97,9 @@ def test_services_are_told_while_they_run(make: Make) -> None:
     assert "leeway logs flows" in found[1].message
 
 
-def test_a_server_that_does_not_answer_is_an_error(make: Make) -> None:
+def test_a_server_that_does_not_answer_is_an_error(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever it belongs to."""
+    monkeypatch.setattr(broker, "PATIENCE_MS", 300)
     project = make(f"kafka: {{bootstrap: '127.0.0.1:{ports.free()}'}}", place="topic: t")
     addresses.stack_folder(project.state).mkdir(parents=True)
     lines = {"LEEWAY_FLINK": f"127.0.0.1:{ports.free()}", "PREFECT_API_URL": f"http://127.0.0.1:{ports.free()}/api"}
