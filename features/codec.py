@@ -88,16 +88,17 @@ def join(schema: EventSchema, role: Role, parts: Sequence[Decoded]) -> Decoded:
 
 
 def _decoded(schema: EventSchema, role: Role, raw: readers.Raw, place: Callable[[int], tuple[str, int]]) -> Decoded:
-    typed, good, reasons = {}, np.ones(raw.table.num_rows, bool), np.full(raw.table.num_rows, "", object)
+    typed, good, reasons = {}, np.ones(raw.table.num_rows, bool), np.full(raw.table.num_rows, None, object)
     for name, (source, kind) in wanted(schema, role).items():
         required = name not in schema.features
         typed[name], bad, why = _typed(raw.table, source, kind, required=required)
-        reasons[bad & good] = why
+        for row in np.flatnonzero(bad & good):
+            reasons[row] = (name, why)
         good &= ~bad
     if schema.version and role == "predictions":
         typed[VERSION] = pa.array([schema.version] * raw.table.num_rows, pa.string())
-    rejects = tuple(_reject(place, raw, int(i), str(reasons[i])) for i in np.flatnonzero(~good))
     table = pa.table(typed)
+    rejects = tuple(_reject(place, raw, table, int(i), reasons[i]) for i in np.flatnonzero(~good))
     return Decoded(table if good.all() else table.filter(pa.array(good)), raw.rejects + rejects, raw.lines[good])
 
 
@@ -114,9 +115,15 @@ def empty(schema: EventSchema, role: Role) -> pa.Table:
     return pa.schema([*fields, *version]).empty_table()
 
 
-def _reject(place: Callable[[int], tuple[str, int]], raw: readers.Raw, row: int, reason: str) -> readers.Reject:
+def _reject(
+    place: Callable[[int], tuple[str, int]], raw: readers.Raw, typed: pa.Table, row: int, because: tuple[str, str]
+) -> readers.Reject:
+    column, reason = because
     text = json.dumps({k: str(v[0]) for k, v in raw.table.slice(row, 1).to_pydict().items()})
-    return readers.Reject(*place(int(raw.lines[row])), reason, text[: readers.RAW_LIMIT])
+    version = typed[VERSION][row].as_py() if VERSION in typed.column_names else None
+    return readers.Reject(
+        *place(int(raw.lines[row])), reason, text[: readers.RAW_LIMIT], column, typed[TIME][row].as_py(), version or ""
+    )
 
 
 # Each converter returns the column and a mask of the values that do not fit.

@@ -23,10 +23,13 @@ CONTENT: Mapping[RecordFormat, str] = {
 
 def events(schema: EventSchema, role: Role, table: pa.Table) -> pa.Table:
     """Return a decoded *table* as the events that it was: columns under their names in events, times as times."""
-    columns = {}
-    for name, (source, kind) in codec.wanted(schema, role).items():
-        columns[source] = table[name].cast(pa.timestamp("ms", "UTC")) if kind is None else table[name]
-    return pa.table(columns)
+    return renamed({name: source for name, (source, _) in codec.wanted(schema, role).items()}, table)
+
+
+def renamed(names: Mapping[str, str], table: pa.Table) -> pa.Table:
+    """Return the columns of a decoded *table* that *names* lists under the names that it gives them."""
+    times = table[codec.TIME].cast(pa.timestamp("ms", "UTC"))
+    return pa.table({theirs: times if own == codec.TIME else table[own] for own, theirs in names.items()})
 
 
 def records(schema: EventSchema, role: Role, table: pa.Table, source: Source) -> list[bytes]:

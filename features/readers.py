@@ -27,13 +27,17 @@ class Reject:
     """A record that could not be used, and why.
 
     *line* counts from 1 (rows, in Parquet); *raw* is the beginning of the record. Of a topic, *path* is
-    ``topic/partition`` and *line* the offset.
+    ``topic/partition`` and *line* the offset. *column* is the one whose value did not fit, by its decoded name; of such
+    a record *time* (ms) and *version* are told where they could be read.
     """
 
     path: str
     line: int
     reason: str
     raw: str
+    column: str = ""
+    time: int | None = None
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from features import broker, encode, errors
-from features.schema import RecordFormat
+import numpy as np
+import pyarrow as pa
+
+from features import broker, codec, encode, errors
+from features.schema import EventSchema, RecordFormat, Role, Source
 from features.window import to_ms
 
 KEEP = "-1"
@@ -26,6 +29,29 @@ class Message:
     key: bytes | None
     value: bytes
     events: int = 1
+
+
+BATCH = 1000
+"""Events in a columnar record, unless somebody says otherwise."""
+
+
+def messages(schema: EventSchema, role: Role, table: pa.Table, to: Source, batch: int = BATCH) -> Iterator[Message]:
+    """Yield the events of a decoded *table* as messages of *to*'s format, in the order of their times.
+
+    Raises:
+        DataError: an event does not fit the Avro schema.
+    """
+    times = table[codec.TIME].to_numpy()
+    ordered = table.take(pa.array(np.argsort(times, kind="stable")))
+    if to.format == "arrow":
+        for start in range(0, ordered.num_rows, batch):
+            some = ordered.slice(start, batch)
+            (value,) = encode.records(schema, role, some, to)
+            yield Message(some[codec.TIME][-1].as_py(), None, value, some.num_rows)
+        return
+    columns = ordered[codec.TIME].to_pylist(), ordered[codec.ID].to_pylist(), encode.records(schema, role, ordered, to)
+    for time, key, value in zip(*columns, strict=True):
+        yield Message(time, key.encode(), value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,15 +11,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from features import codec, encode, places, sources
+from features import codec, encode, places, sending, sources
 from features.errors import DataError
 from features.schema import EventSchema, Role, Source
 from features.sending import Message, Outlet
 from features.window import to_ms
 
-BATCH = 1000
-"""Events in a columnar record."""
-_TIME, _KEY, _VALUE = codec.TIME, "key", "value"
+_TIME, _KEY, _VALUE, _PLACE = codec.TIME, "key", "value", "\0place"
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,7 @@ class Stream:
     role: Role
     folder: Path
     to: Source
-    batch: int = BATCH
+    batch: int = sending.BATCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +97,7 @@ def messages(plan: Plan) -> Iterator[Message]:
     rows = _sweep(plan.parts, lambda part: _rows(plan.stream, part))
     if plan.stream.to.format == "arrow":
         for table in _batches(rows, plan.stream.batch):
-            (value,) = encode.records(plan.stream.schema, plan.stream.role, table, plan.stream.to)
-            yield Message(table[_TIME][-1].as_py(), None, value, table.num_rows)
+            yield from sending.messages(plan.stream.schema, plan.stream.role, table, plan.stream.to, plan.stream.batch)
         return
     for table in rows:
         columns = (table[name].to_pylist() for name in (_TIME, _KEY, _VALUE))
@@ -139,17 +136,19 @@ def _keyed(times: np.ndarray, ids: Sequence[str | None], values: Sequence[bytes]
 
 def _sweep(parts: Sequence[Part], load: Callable[[Part], pa.Table]) -> Iterator[pa.Table]:
     """Yield the rows of *parts* in the order of their times; those of one time stay in the order of the files."""
-    waiting = sorted(parts, key=lambda part: part.oldest)
+    waiting = sorted(enumerate(parts), key=lambda part: part[1].oldest)
+    ends: list[int | None] = [*(part.oldest for _, part in waiting), None][1:]
     held: list[pa.Table] = []
-    for i, part in enumerate(waiting):
-        table = pa.concat_tables([*held, load(part)]).combine_chunks()
-        table = table.take(pa.array(np.argsort(table[_TIME].to_numpy(), kind="stable")))
-        times = table[_TIME].to_numpy()
-        last = i + 1 == len(waiting)
-        cut = len(times) if last else int(np.searchsorted(times, waiting[i + 1].oldest))
+    for (place, part), end in zip(waiting, ends, strict=True):
+        rows = load(part)
+        rows = rows.append_column(_PLACE, pa.array(np.full(rows.num_rows, place)))
+        table = pa.concat_tables([*held, rows]).combine_chunks()
+        order = np.lexsort((table[_PLACE].to_numpy(), table[_TIME].to_numpy()))
+        table = table.take(pa.array(order))
+        cut = table.num_rows if end is None else int(np.searchsorted(table[_TIME].to_numpy(), end))
         held = [table.slice(cut)]
         if cut:
-            yield table.slice(0, cut)
+            yield table.slice(0, cut).drop_columns(_PLACE)
 
 
 def _batches(tables: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:

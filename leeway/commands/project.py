@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections import Counter
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from features import codec
+from features.avro import derive as avro_of
 from features.schema import Task
-from leeway import check_events, checks, sections, show, starter
+from leeway import check_events, checks, sections, show, starter, tailing
 from leeway.explain import count
 from leeway.project import FILE_NAME, Project
 
@@ -57,6 +61,24 @@ def check(ctx: typer.Context, as_json: Annotated[bool, typer.Option("--json", he
         raise typer.Exit(1)
 
 
-def schema() -> None:
+class EventStream(str, Enum):
+    """Streams whose records have an Avro schema of their own."""
+
+    PREDICTIONS = "predictions"
+    LABELS = "labels"
+    HISTORY = "history"
+
+
+def schema(
+    ctx: typer.Context,
+    avro: Annotated[
+        EventStream | None, typer.Option(help="Print the Avro schema of this stream's records in a topic instead.")
+    ] = None,
+    model: Annotated[str | None, typer.Option("--model", "-m", help="The model, where there are several.")] = None,
+) -> None:
     """Print the JSON Schema of the project file, for editors."""
-    show.as_json(sections.json_schema())
+    if avro is None:
+        show.as_json(sections.json_schema())
+        return
+    described = Project.load(ctx.obj).model(model).schema
+    show.as_json(json.loads(avro_of(codec.wanted(described, tailing.role(avro.value)))))

@@ -49,7 +49,7 @@ def produce(  # noqa: PLR0913 - one parameter an option
         typer.Option(parser=_span, metavar="SPAN", help="Event time that passes in a second, like 1h; else at once."),
     ] = None,
     partitions: Annotated[int, typer.Option(min=1, help="Of a topic that has to be made.")] = 4,
-    batch: Annotated[int, typer.Option(min=1, help="Events in a columnar record (format: arrow).")] = producing.BATCH,
+    batch: Annotated[int, typer.Option(min=1, help="Events in a columnar record (format: arrow).")] = sending.BATCH,
 ) -> None:
     """Replay files into the topics of the project file, in the order of event time.
 
@@ -59,7 +59,7 @@ def produce(  # noqa: PLR0913 - one parameter an option
     chosen = Project.load(ctx.obj).model(model)
     folders = {"predictions": predictions, "labels": labels, "history": history}
     plans = [
-        producing.plan(Stream(chosen.schema, tailing.role(name), folder, _topic(chosen, name), batch))
+        producing.plan(Stream(chosen.schema, tailing.role(name), folder, topic(chosen, name), batch))
         for name, folder in folders.items()
         if folder is not None
     ]
@@ -73,7 +73,8 @@ def produce(  # noqa: PLR0913 - one parameter an option
         raise typer.Exit(1)
 
 
-def _topic(model: Model, name: str) -> Source:
+def topic(model: Model, name: str) -> Source:
+    """Return the topic of a stream of *model* to send events to. Raises ProjectError if it is in a directory."""
     source: Source | None = getattr(model.events, name)
     if source is None or source.topic is None:
         msg = f"events.{name} of {model.name} is not a topic to produce to"
@@ -86,10 +87,10 @@ def _send(plans: list[Plan], partitions: int, speed: timedelta | None) -> None:
     outlets = []
     for one in plans:
         to = one.stream.to
-        topic = sending.ensure(to.bootstrap, to.topic or "", partitions)
+        made = sending.ensure(to.bootstrap, to.topic or "", partitions)
         if one.oldest is not None:
-            sending.check_retention(topic, from_ms(one.oldest), now)
-        outlets.append((Outlet(topic, to.format), one))
+            sending.check_retention(made, from_ms(one.oldest), now)
+        outlets.append((Outlet(made, to.format), one))
     paced = producing.paced(producing.merged(outlets), speed, clock=time.monotonic, sleep=time.sleep)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=show.err, transient=True) as bar:
