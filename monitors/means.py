@@ -53,8 +53,9 @@ class Means:
         return np.asarray(self._excess[:1])
 
     def series(self, newest: Tallies) -> Distances:
-        """Return the series of one slice against the whole reference, (1, series)."""
-        return self._series(self.moments(newest), self.total, self._excess)[None]
+        """Return the series of one slice against the whole reference, (1, series): NaN where nothing of it counts."""
+        own = self.moments(newest) if newest else np.zeros_like(self.total)
+        return self._series(own, self.total, self._excess)[None]
 
     @property
     def shared(self) -> int | None:

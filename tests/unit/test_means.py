@@ -60,6 +60,11 @@ def test_a_slice_without_rows_says_nothing() -> None:
     assert np.isnan(found.series({"moments": [[0, 0, 0]]})[0, 0])
 
 
+def test_a_slice_that_could_not_be_judged_says_nothing() -> None:
+    """What was not judged comes without any counts: that is NaN, not an error."""
+    assert np.isnan(measure(np.random.default_rng(4).standard_normal((20, 2, 50))).series({})).all()
+
+
 def test_an_outcome_without_a_score_grid_has_its_loss_alone() -> None:
     """Rows, loss and squared loss in their own unit; with a grid, the residual of label and score beside them."""
     grid = np.zeros((200, 2), int)
