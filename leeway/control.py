@@ -99,8 +99,9 @@ def submit(opened: Context, model: Model, *, replay: bool = False) -> Started:
 
 
 def _start(opened: Context, model: Model, begin: Path | None, because: str = "") -> Started:
-    result = jobs.start(opened, model, begin)
-    return Started(str(result.get_job_client().get_job_id()), jobs.title(opened, model), begin, because)
+    number = str(jobs.start(opened, model, begin).get_job_client().get_job_id())
+    cluster(opened).wait(number)
+    return Started(number, jobs.title(opened, model), begin, because)
 
 
 def stop(opened: Context, model: Model, *, kill: bool = False) -> Path | None:

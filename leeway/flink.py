@@ -20,6 +20,7 @@ from features.window import from_ms
 ENDED = frozenset({"FINISHED", "CANCELED", "FAILED"})
 _PATIENCE_SECONDS = 10
 _SAVEPOINT_SECONDS = 120
+_START_SECONDS = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,21 @@ class Cluster:
             time.sleep(0.2)
         msg = f"{job.name} made no savepoint within {_SAVEPOINT_SECONDS} s"
         raise EngineError(msg, hint="`leeway job stop --kill` ends it without one; its newest checkpoint stays")
+
+    def wait(self, number: str) -> Job:
+        """Return the job with the id *number* once all its steps are at work.
+
+        Raises:
+            EngineError: it ends instead, or does not get going; the reason is told.
+        """
+        give_up = time.monotonic() + _START_SECONDS
+        while time.monotonic() < give_up and not (job := self.job(number)).ended:
+            if {step["status"] for step in self._ask("GET", f"/jobs/{number}")["vertices"]} <= {"RUNNING", "FINISHED"}:
+                return job
+            time.sleep(0.3)
+        why = self.failure(job) or "are there free slots? its parallelism must not be more than there are"
+        msg = f"{job.name} does not get going ({job.state.lower()}): {why}"
+        raise EngineError(msg, hint="`leeway job restart --replay` starts it without the state that it went on from")
 
     def cancel(self, job: Job) -> None:
         """End *job* at once and wait until it has ended; its newest checkpoint stays."""

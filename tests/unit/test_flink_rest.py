@@ -1,0 +1,91 @@
+"""What a cluster tells over REST becomes plain values, and what it refuses an error that says so."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from features.errors import EngineError
+from features.window import from_ms
+from leeway.flink import Cluster
+
+JOBS = {"jobs": [
+    {"jid": "a", "name": "leeway.p.m-1", "state": "FINISHED", "start-time": 1000},
+    {"jid": "b", "name": "leeway.p.m-1", "state": "RUNNING", "start-time": 2000},
+    {"jid": "c", "name": "other", "state": "RUNNING", "start-time": 3000},
+]}  # fmt: skip
+
+
+@contextmanager
+def cluster(answers: dict[str, Any]) -> Iterator[Cluster]:
+    """Yield a cluster that answers paths as told, and refuses others."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            told = answers.get(self.path)
+            body = json.dumps(told if told is not None else {"errors": ["no such path"]}).encode()
+            self.send_response(200 if told is not None else 404)
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_PATCH = do_GET  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            """Keep silent."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield Cluster(f"127.0.0.1:{server.server_port}")
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_jobs_are_found_by_their_names_the_newest_first() -> None:
+    """Others' jobs are left out; one that has finished has ended."""
+    with cluster({"/jobs/overview": JOBS}) as flink:
+        assert [("b", False), ("a", True)] == [(j.id, j.ended) for j in flink.jobs("leeway.p.")]
+
+
+def test_the_watermark_is_that_of_the_furthest_step_at_its_slowest_subtask() -> None:
+    """Steps that have seen no event, and those at the end of all time, say nothing."""
+    steps = {"vertices": [{"id": "x"}, {"id": "y"}, {"id": "z"}]}
+    marks = {"x": ["5000", "4000"], "y": ["-9223372036854775808"], "z": ["3000"]}
+    answers = {"/jobs/b": steps, "/jobs/overview": JOBS} | {
+        f"/jobs/b/vertices/{step}/watermarks": [{"value": v} for v in values] for step, values in marks.items()
+    }
+    with cluster(answers) as flink:
+        assert from_ms(4000) == flink.watermark(flink.job("b"))
+
+
+def test_a_savepoint_is_waited_for_and_its_failure_told(tmp_path: Path) -> None:
+    """Its folder is returned; where there is none, the cluster's reason is the message."""
+    place = tmp_path / "savepoint-1"
+    done: dict[str, Any] = {"status": {"id": "COMPLETED"}, "operation": {"location": place.as_uri()}}
+    answers = {"/jobs/overview": JOBS, "/jobs/b/stop": {"request-id": "r"}, "/jobs/b/savepoints/r": done}
+    with cluster(answers) as flink:
+        assert place == flink.stop(flink.job("b"), tmp_path)
+        done["operation"] = {"failure-cause": {"stack-trace": "IOException: the disk is full\n\tat x"}}
+        with pytest.raises(EngineError, match="the disk is full"):
+            flink.stop(flink.job("b"), tmp_path)
+
+
+def test_what_is_refused_or_unheard_is_an_error_with_the_address() -> None:
+    """A status that is no success, nobody at the address, and a job that is not known any more."""
+    with cluster({"/jobs/overview": JOBS}) as flink:
+        with pytest.raises(EngineError, match="no such path"):
+            flink.checkpoints(flink.job("b"))
+        with pytest.raises(EngineError, match="does not know the job z"):
+            flink.job("z")
+    with pytest.raises(EngineError, match="does not answer"):
+        flink.jobs()

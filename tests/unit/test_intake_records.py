@@ -1,0 +1,54 @@
+"""Records of a topic in, rows as text out; a dead letter names its place and carries the record's own bytes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from features.records import Records
+from features.schema import EventSchema, Kind, Task
+from monitors import intake
+from monitors.policy import MonitorPolicy
+from monitors.worker import FIELD, Spec
+
+SCHEMA = EventSchema(model="m", task=Task.BINARY, features={"x": Kind.NUMERIC})
+
+
+def records(*values: bytes | None) -> Records:
+    """Return records of partition 3, from offset 10 on."""
+    return Records("t", "json", [3] * len(values), list(range(10, 10 + len(values))), list(values))
+
+
+def event(identity: str, version: str = "v1") -> bytes:
+    """Return a prediction."""
+    return json.dumps({"id": identity, "time": 1_704_067_200_000, "model_version": version, "x": 1.0, "prediction": 0.5}).encode()
+
+
+def test_labels_are_rows_and_bad_ones_are_letters(tmp_path: Path) -> None:
+    """Id, time and label; what has no label is set aside with role, topic, partition, offset, reason and bytes."""
+    good, bad = b'{"id": "a", "time": 7, "label": 1}', b'{"id": "b", "time": 8}'
+    spec = Spec(SCHEMA, MonitorPolicy(), str(tmp_path))
+    cells, predictions, labels, letters, progress = intake.decode_records(spec, "labels", records(good, bad))
+
+    assert ([], []) == (cells, predictions)
+    assert [["a", "7", "1.0"]] == [row.split(FIELD) for row in labels]
+    assert [["labels", "t", "3", "11", "label is missing", bad.hex()]] == [letter.split(FIELD) for letter in letters]
+    assert {"role": "labels", "topic": "t", "rows": 1, "rejected": 1, "newest": 0} == json.loads(progress)
+
+
+def test_predictions_of_a_version_without_a_baseline_are_letters_of_their_own_record(tmp_path: Path) -> None:
+    """Each with the offset and the bytes of its record, beside one that cannot be read and one without a value."""
+    spec, first, last = Spec(SCHEMA, MonitorPolicy(), str(tmp_path)), event("a"), event("b", "v2")
+    *_, letters, progress = intake.decode_records(spec, "predictions", records(first, b"\xff", None, last))
+    found = [letter.split(FIELD) for letter in letters]
+
+    assert [("10", first), ("11", b"\xff"), ("12", b""), ("13", last)] == [
+        (letter[3], bytes.fromhex(letter[5])) for letter in found
+    ]
+    assert "no baseline for model version 'v2'" == found[3][4]
+    assert 4 == json.loads(progress)["rejected"]
+
+
+def test_a_line_of_late_events_tells_how_many() -> None:
+    """Rows, and the newest of their times."""
+    assert {"late": 3, "newest": 9} == json.loads(intake.late_line(3, 9))
