@@ -85,6 +85,13 @@ def monitor(
         else:
             _follow(watching)
     show.table("Monitor", *_summary([watching]))
+    _tell_of_letters(watching)
+
+
+def _tell_of_letters(watching: watch.Watch) -> None:
+    if watching.tally.rejected and jobs.follows_topics(watching.model):
+        topic = jobs.output_topic(watching.model, "rejects")
+        show.note(f"{watching.tally.rejected} events could not be used; their records are in the topic {topic}.")
     if kept := letters.count(watching.opened.dir, watching.model.name):
         show.note(f"{kept} records could not be used; they are in {watching.dead_letters} with file, line and reason.")
 
