@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Generator, Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -120,7 +119,7 @@ def _usable(model: Model, stream: Stream, look: Look) -> Found:
     rows, bad, scope = taken.table.num_rows, taken.rejects, look.scope(taken)
     if bad:
         share = f"{len(bad)} of {rows + len(bad)} rows are set aside"
-        first = f"{Path(bad[0].path).name}:{bad[0].line}: {bad[0].reason}"
+        first = f"{look.place(bad[0])}: {bad[0].reason}"
         yield Check(name, "warning" if rows else "error", f"{share}, first {first}")
     if not rows:
         yield Check(name, "error", f"no usable row in {scope}")

@@ -10,6 +10,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from features import codec, places, requests, sources, topics
+from features.readers import Reject
 from features.records import Records
 from features.schema import EventSchema, Source
 from leeway import sample, tailing
@@ -47,6 +48,10 @@ class Look(Protocol):
         """Return what *taken* was taken from, in words."""
         ...
 
+    def place(self, reject: Reject) -> str:
+        """Return where a bad record is."""
+        ...
+
 
 @dataclass(frozen=True)
 class Files:
@@ -77,6 +82,10 @@ class Files:
     def scope(self, taken: Sample) -> str:
         """Return how many files there are."""
         return count(len(self.paths), "file") if taken.complete else "the first files"
+
+    def place(self, reject: Reject) -> str:
+        """Return the file's name and the line."""
+        return f"{Path(reject.path).name}:{reject.line}"
 
 
 @dataclass(frozen=True)
@@ -116,6 +125,10 @@ class Topic:
         return f"{count(len({r.partition for r in self.ranges}), 'partition')}" + (
             "" if taken.complete else ", in part"
         )
+
+    def place(self, reject: Reject) -> str:
+        """Return topic, partition and offset."""
+        return f"{reject.path} offset {reject.line}"
 
     def _decoded(self, schema: EventSchema, stream: Stream) -> Iterator[codec.Decoded]:
         role = tailing.role(stream)

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 import pytest
 
 from features import broker as connections
 from features import codec, errors, places, sending, topics
 from features.schema import EventSchema, Source
+from features.window import to_ms
+from leeway import context, wiring
 from leeway.project import Project
 from leeway.stack import broker as kafka
+from monitors import freeze
+from registry import queries
+from retrain_flows import dataset, workspace
 from tests.integration import eventful
 
 pytestmark = pytest.mark.slow
@@ -93,6 +101,40 @@ def test_commands_take_any_source(project: Project) -> None:
     assert (48, 144) == (found["current"]["rows"], found["reference"]["rows"])
 
 
+def test_a_baseline_of_a_topic_is_that_of_its_events(folder: Path, broker: str, tmp_path: Path) -> None:
+    """Rows come in another order than from files: bins and counts are the same to the last bit."""
+    path = in_topics(folder, tmp_path, broker, "json").path
+    done = eventful.run(path, "baseline")
+    with context.open(path) as opened:
+        made, model = queries.baseline_of(opened.registry, "late", "v1"), opened.model()
+    files = codec.read_events(model.schema, "predictions", folder / "predictions").table
+    rows = files.filter(pc.less(files["time"], to_ms(eventful.START + timedelta(days=3))))
+    truth = codec.read_events(model.schema, "labels", folder / "labels").table
+
+    assert 0 == done.exit_code, done.output
+    assert made is not None
+    assert (144, 12) == (made.rows, len({s.start for s in made.inputs}))
+    frozen = freeze.freeze_bins(model.schema, model.monitor, rows, truth)
+    assert frozen == {name: made.bins[name] for name in frozen}  # the others are derived
+    assert 144 == sum(sum(s.counts["prediction"]) for s in made.inputs)
+
+
+def test_training_data_of_a_topic_have_the_same_digest(folder: Path, broker: str, tmp_path: Path) -> None:
+    """What a challenger learns from does not depend on where its events are."""
+    files = eventful.project(tmp_path / "a", broker, f"{{path: {folder}/predictions}}", f"{{path: {folder}/labels}}")
+    span = eventful.START, eventful.START + timedelta(days=4)
+    digests = []
+    for path in (files, in_topics(folder, tmp_path / "b", broker, "json").path):
+        with context.open(path) as opened:
+            ws = wiring.workspace(opened, opened.model())
+            history = workspace.read(ws)
+        data = dataset.build(ws.schema, history.predictions, history.labels, as_of=span[1], start=span[0], end=span[1])
+        digests.append((len(data), history.rejected, data.digest))
+
+    assert digests[0] == digests[1]
+    assert (181, 1) == digests[0][:2]
+
+
 def test_check_says_what_is_wrong_with_a_topic(folder: Path, broker: str, tmp_path: Path) -> None:
     """An empty topic, a column that no record has, and records of another format than declared."""
     project = in_topics(folder, tmp_path / "good", broker, "json")
@@ -105,6 +147,7 @@ def test_check_says_what_is_wrong_with_a_topic(folder: Path, broker: str, tmp_pa
 
     assert "200 of 200 rows are set aside" not in lacking
     assert "201 of 201 rows are set aside" in " ".join(other.split())
+    assert re.search(rf"{name}/\d offset 0: not Avro", " ".join(other.split()))
     assert "not Avro of the expected schema" in " ".join(other.split())
     assert f"topic {name}-empty holds no events yet; they are read as they come" in " ".join(other.split())
     assert f"no column `tmp` in {name}; did you mean `temp`?" in " ".join(lacking.split())
