@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,18 +95,29 @@ class CommittedTopics:
 
     @staticmethod
     def _take(client: Any, use: Use) -> int:
-        taken = 0
-        while batch := [r.value.decode() for rs in client.poll(timeout_ms=100).values() for r in rs if r.value]:
-            before = _committed_offsets(client)
-            try:
-                use(batch)
-            except BaseException:
-                for part, offset in before.items():  # the next call begins where this one did
-                    client.seek(part, offset)
-                raise
-            client.commit()
-            taken += 1
+        taken, ends, give_up = 0, client.end_offsets(client.assignment()), time.monotonic() + broker.PATIENCE_MS / 1000
+        while _short_of(client, ends) and time.monotonic() < give_up:
+            found = client.poll(timeout_ms=200).values()
+            if batch := [r.value.decode() for records in found for r in records if r.value]:
+                _use(client, batch, use)
+                taken, give_up = taken + 1, time.monotonic() + broker.PATIENCE_MS / 1000
         return taken
+
+
+def _short_of(client: Any, ends: Mapping[Any, int]) -> bool:
+    """Say whether something that was committed when *ends* were asked for has not come yet."""
+    return any((client.position(part) or 0) < end for part, end in ends.items())
+
+
+def _use(client: Any, batch: list[str], use: Use) -> None:
+    before = _committed_offsets(client)
+    try:
+        use(batch)
+    except BaseException:
+        for part, offset in before.items():  # the next call begins where this one did
+            client.seek(part, offset)
+        raise
+    client.commit()
 
 
 def _committed_offsets(client: Any) -> dict[Any, int]:
