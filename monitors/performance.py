@@ -70,17 +70,24 @@ def count(  # noqa: PLR0913 - one argument a column; bundling them would only mo
     """
     scored = labelled & usable(task, prediction, label)
     rows = groups[scored]
-    with np.errstate(over="ignore"):  # an infinite error is cut off like any other
-        losses = scoring.losses(task, prediction[scored], label[scored], sd=label_sd(bins))
     out = {
         "label": _tally(_label_cells(bins[LABEL], label[labelled]), groups[labelled], n_groups, bins[LABEL].cells),
         "coverage": _tally((~scored).astype(np.int64), groups, n_groups, 2),
-        "loss": _sums(losses, rows, n_groups),
+        "loss": _sums(losses(task, bins, prediction[scored], label[scored]), rows, n_groups),
     }
     if task is Task.BINARY:
         cell = 2 * grid(prediction[scored].astype(np.float64)) + label[scored].astype(np.int64)
         out["scores"] = _tally(cell, rows, n_groups, 2 * GRID)
     return out
+
+
+def losses(
+    task: Task, bins: Mapping[str, NumericBins | CategoricalBins], prediction: scoring.Values, label: scoring.Values
+) -> Counts:
+    """Return the loss of each row in whole millionths; all rows must be :func:`usable`."""
+    with np.errstate(over="ignore"):  # an infinite error is cut off like any other
+        lost = scoring.losses(task, prediction, label, sd=label_sd(bins))
+    return np.asarray(np.rint(lost / UNIT).astype(np.int64))
 
 
 def grid(score: scoring.Floats) -> Counts:
@@ -114,8 +121,7 @@ def _tally(cell: npt.NDArray[np.int64], groups: npt.NDArray[np.int64], n_groups:
     return flat.reshape(n_groups, cells).astype(np.int64)
 
 
-def _sums(loss: npt.NDArray[np.float64], groups: npt.NDArray[np.int64], n_groups: int) -> Counts:
-    units = np.rint(loss / UNIT).astype(np.int64)
+def _sums(units: Counts, groups: npt.NDArray[np.int64], n_groups: int) -> Counts:
     out = np.zeros((n_groups, 2), np.int64)
     np.add.at(out[:, 0], groups, units)
     np.add.at(out[:, 1], groups, squared(units))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,6 +18,9 @@ class MonitorPolicy(BaseModel):
     rises to 62 %. *min_rows* is the size below which nothing is judged at all. *max_out_of_range* is half of all
     values, counted only where they lie beyond the baseline's range by more than its width: another unit moves most of
     them that far, a season hardly any. At 1 it is never a fault.
+
+    *error_stream* names the detector of :mod:`monitors.error_stream`, if there is to be one; a policy without it has
+    the digest that it had before the key was known.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,4 +39,9 @@ class MonitorPolicy(BaseModel):
     max_missing_increase: float = Field(0.05, ge=0, le=1, description="rise of a missing, non-finite or unseen share")
     max_out_of_range: float = Field(
         0.5, ge=0, le=1, description="share further beyond the baseline's range than that is wide"
+    )
+    error_stream: Literal["adwin", "page_hinkley", "kswin"] | None = Field(
+        None,
+        description="looks at single losses in the order of their predictions: a fast signal, outside the promise",
+        exclude_if=lambda value: value is None,
     )

@@ -8,8 +8,9 @@ then mean the same whatever the loss's unit, which they do not on raw losses (Pa
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -116,17 +117,20 @@ class Detectors:
     kswin_alpha: float = 1.3e-6
     seed: int = 0
 
-    def start(self, ranks: Ranks) -> State:
-        """Return the state before any loss."""
-        members: list[Any] = [
-            _river.ADWIN(delta=self.adwin_delta),
-            _river.PageHinkley(
-                delta=self.page_hinkley_delta, threshold=self.page_hinkley_threshold, alpha=1.0, mode="up"
-            ),
-        ]
+    def start(self, ranks: Ranks, *only: str) -> State:
+        """Return the state before any loss, of all detectors or *only* some: ``adwin``, ``page_hinkley``, ``kswin``."""
+        made = self._makers()
+        return State(ranks, tuple(made[name]() for name in only or made))
+
+    def _makers(self) -> dict[str, Callable[[], Any]]:
+        hinkley = {"delta": self.page_hinkley_delta, "threshold": self.page_hinkley_threshold}
+        made: dict[str, Callable[[], Any]] = {
+            "adwin": partial(_river.ADWIN, delta=self.adwin_delta),
+            "page_hinkley": partial(_river.PageHinkley, **hinkley, alpha=1.0, mode="up"),
+        }
         if self.kswin_alpha > 0:
-            members.append(_river.KSWIN(alpha=self.kswin_alpha, seed=self.seed))
-        return State(ranks, tuple(members))
+            made["kswin"] = partial(_river.KSWIN, alpha=self.kswin_alpha, seed=self.seed)
+        return made
 
     def update(self, state: State, losses: Floats) -> tuple[State, tuple[Alarm, ...]]:
         """Return the state after *losses*, in their order, and the alarms on the way; non-finite ones are passed over.
