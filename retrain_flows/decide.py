@@ -2,6 +2,7 @@
 
 quality                      -> REPAIR_DATA
 not set to `retrain`         -> NOTHING
+only single losses say so    -> a Deferral while the windows after them may still confirm it
 outside the promise          -> NOTHING, unless `signals.outside_promise` is set to `retrain`
 nothing to train, or with    -> NOTHING
 something stands in the way  -> a Deferral with the reason, until `retrain.wait` is over, then WAIT_GIVEN_UP
@@ -16,6 +17,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from features.window import format_span
+from monitors.error_stream import VARIABLE
 from monitors.report import Signal
 from registry.records import Action, Incident
 from retrain_flows.policy import Reaction, Retrain, Signals
@@ -29,7 +31,8 @@ class Situation:
 
     *now* is the newest event time read. *matured_until* is the moment up to which predictions have had time to get
     their labels; *matured_rows* are the labelled rows there are to train on. *last_retrain* is when the last retrain
-    was made, whatever came of it.
+    was made, whatever came of it. *window* is the number of slices in a window: after as many steady windows, none of
+    which has the record any more, what single losses said is left at that.
     """
 
     now: datetime
@@ -38,6 +41,7 @@ class Situation:
     open_quality: bool = False
     running: bool = False
     last_retrain: datetime | None = None
+    window: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,8 @@ def decide(
     if signal is Signal.QUALITY:
         return Decision(Action.REPAIR_DATA, (*evidence, "a broken pipeline is not drift: repair the data"))
     if barred := _barred(incident, signals):
+        if retrain is not None and _may_be_confirmed(incident, signals, situation, retrain.wait):
+            return Deferral("only single losses say so: a window may confirm it, as soon as it has the evidence")
         return Decision(Action.NOTHING, (*evidence, barred))
     if retrain is None or not retrain.trainers:
         return Decision(Action.NOTHING, (*evidence, "no trainer is configured: set retrain.trainer or retrain.online"))
@@ -94,6 +100,13 @@ def _outside(incident: Incident) -> bool:
     """Return whether no finding of the incident keeps the false-alarm promise; one that was not asked does."""
     told = [finding.get("promised") for finding in incident.evidence]
     return bool(told) and all(promised is False for promised in told)
+
+
+def _may_be_confirmed(incident: Incident, signals: Signals, situation: Situation, wait: timedelta) -> bool:
+    """Return whether windows may still say what only the error stream has said: a decision is made but once."""
+    fast = bool(incident.evidence) and all(finding.get("variable") == VARIABLE for finding in incident.evidence)
+    may_retrain = signals.of(Signal(incident.signal)) is Reaction.RETRAIN
+    return fast and may_retrain and incident.steady < situation.window and situation.now - incident.opened_at < wait
 
 
 def _obstacles(incident: Incident, retrain: Retrain, situation: Situation) -> Iterator[str]:

@@ -104,6 +104,7 @@ def _answer(ws: Workspace, incident: Incident, as_of: datetime) -> decide.Decisi
         open_quality=bool(candidates.open_quality(ws)),
         running=queries.running(ws.registry, ws.model) is not None,
         last_retrain=_last_retrain(ws),
+        window=ws.schema.windows.slices,
     )
     answer = decide.decide(incident, signals=ws.signals, retrain=ws.retrain, situation=situation)
     if not isinstance(answer, decide.Decision) or answer.action is not Action.RETRAIN:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.window import UTC
+from monitors.error_stream import VARIABLE
 from monitors.report import Signal
 from registry.records import Action, Incident, IncidentState
 from retrain_flows.decide import Decision, Deferral, Situation, decide
@@ -125,6 +126,36 @@ def test_drift_outside_the_promise_retrains_only_where_that_is_allowed(
     assert outside == ("outside the false-alarm promise" in free.because)
     assert (Action.NOTHING if outside else Action.RETRAIN) is strict.action
     assert outside == (strict.because[-1] == "signals.outside_promise is set to alert")
+
+
+FAST = {**PROMISED, "variable": VARIABLE, "threshold": None, "promised": False}
+
+
+@pytest.mark.parametrize(
+    ("change", "action"),
+    [
+        ({}, None),
+        ({"steady": 6}, None),
+        ({"steady": 7}, Action.NOTHING),
+        ({"opened_at": READY.now - RETRAIN.wait}, Action.NOTHING),
+        ({"evidence": [FAST, {**PROMISED, "promised": True}]}, Action.RETRAIN),
+        ({"evidence": [FAST, {**PROMISED, "promised": False}]}, Action.NOTHING),
+    ],
+)
+def test_single_losses_wait_for_a_window_to_confirm_them(change: dict[str, Any], action: Action | None) -> None:
+    """Not for longer than the record is in windows, nor than a retrain may wait: a decision is made once."""
+    found = incident(**{"evidence": [FAST], **change})
+    answer = decide(found, signals=Signals(), retrain=RETRAIN, situation=replace(READY, window=7))
+
+    assert action is (answer.action if isinstance(answer, Decision) else None)
+
+
+@pytest.mark.parametrize("signals", [Signals(performance=Reaction.ALERT), Signals(outside_promise=Reaction.RETRAIN)])
+def test_single_losses_do_not_wait_where_windows_would_change_nothing(signals: Signals) -> None:
+    """Where performance never retrains, or may do so without a promise."""
+    answer = decide(incident(evidence=[FAST]), signals=signals, retrain=RETRAIN, situation=replace(READY, window=7))
+
+    assert isinstance(answer, Decision)
 
 
 def test_the_setting_for_the_promise_is_no_signal() -> None:
