@@ -9,12 +9,20 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from features import broker as connections
-from features import sending
+from features import codec, sending
+from features.schema import RecordFormat, Source
+from features.window import UTC
+from leeway.project import Project
+from serving import offline
+from serving.model import Served
 from tests.integration import eventful
 
 pytestmark = pytest.mark.slow
@@ -123,3 +131,31 @@ def test_events_come_at_the_speed_that_is_asked_for_and_are_followed(path: Path,
     assert (0, 0) == (done.exit_code, follower.wait(20)), done.output
     assert took > 2
     assert {f"f{i}" for i in range(eventful.N)} == {json.loads(line)["value"]["id"] for line in seen}
+
+
+class Half:
+    """A model that is never sure."""
+
+    classes_ = (0, 1)
+
+    def predict(self, frame: pd.DataFrame) -> None:
+        """Be known for a model by having this."""
+
+    def predict_proba(self, frame: pd.DataFrame) -> object:
+        """Return even odds."""
+        return np.full((len(frame), 2), 0.5)
+
+
+@pytest.mark.parametrize("form", ["json", "avro", "arrow"])
+def test_the_prediction_log_goes_to_a_topic(broker: str, path: Path, form: RecordFormat) -> None:
+    """Answers are read back as the events that were asked, under the version that answered."""
+    schema = Project.load(path).model().schema
+    to = Source(topic=f"log.{form}", format=form, bootstrap=broker)
+    served = Served(schema, "v7", "none", Half())
+    done = offline.publish(served, path.parent / "predictions", to, now=datetime.now(UTC), partitions=2)
+    rows = codec.read_events(schema, "predictions", to).table.sort_by("time").to_pylist()
+
+    assert (200, ["not JSON"]) == (done.rows, [r.reason[:8] for r in done.rejects])
+    assert [f"f{i}" for i in range(200)] == [row["id"] for row in rows]
+    assert [row["temp"] for row in eventful.rows()] == [row["temp"] for row in rows]
+    assert {("v7", 0.5)} == {(row["model_version"], row["prediction"]) for row in rows}
