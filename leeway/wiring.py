@@ -17,7 +17,7 @@ from features.window import UTC, to_ms
 from leeway import context
 from leeway.context import Context
 from leeway.project import Model
-from monitors import baseline_job, files_job, run_job, worker
+from monitors import baseline_job, error_stream, files_job, run_job, worker
 from monitors.report import Report, canonical
 from registry import publish, queries
 from retrain_flows.job import Job, Where
@@ -74,7 +74,8 @@ def workspace(opened: Context, model: Model) -> Workspace:
 
 def replay(opened: Context, model: Model, start: datetime, end: datetime) -> list[Report]:
     """Return the reports on every window inside [start, end), computed anew in batch."""
-    outcome = run_job.run_once(spec(opened, model, start), directories(model), opened.dir / "logs")
+    begin = error_stream.remembered_from(model.schema.windows, start) if model.monitor.error_stream else start
+    outcome = run_job.run_once(spec(opened, model, begin), directories(model), opened.dir / "logs")
     return [r for r in outcome.reports if start <= r.window_start and r.window_end <= end]
 
 

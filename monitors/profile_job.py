@@ -10,6 +10,7 @@ Flink carries references to chunks in and counts out; :mod:`monitors.worker` loo
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -17,7 +18,7 @@ from pyflink.table import DataTypes
 from pyflink.table.udf import udf
 
 from features.window import to_ms
-from monitors import files_job, topics_job, worker
+from monitors import error_stream_job, files_job, topics_job, worker
 from monitors.report import Stage
 from monitors.sinks_job import Outputs, insert
 from monitors.sql_job import SEPARATOR, field, interval, retime
@@ -42,6 +43,7 @@ def submit(tables: Any, spec: worker.Spec, place: Place, outputs: Outputs, *, fo
 
 def submit_slices(tables: Any, spec: worker.Spec, directories: files_job.Directories, outputs: Outputs) -> Any:
     """Start the batch job that writes every slice's counts, for a baseline: the same views, no window over them."""
+    spec = replace(spec, policy=spec.policy.model_copy(update={"error_stream": None}))  # it is no baseline's business
     views = create_cell_views(tables, spec, directories, follow=False)
     lines = _all_lines(tables, spec, worker.slice_line, "slices")
     return insert(tables, outputs, {"reports": lines, **_side_queries(views)})
@@ -59,9 +61,13 @@ def create_cell_views(tables: Any, spec: worker.Spec, place: Place, *, follow: b
     slide = to_ms(spec.schema.windows.slide)
     _cells(tables, Stage.INPUTS, f"SELECT c AS cell_text FROM {predictions} CROSS JOIN UNNEST(cells) AS u(c)", slide)
     _rows(tables, predictions, labels)
-    _join(tables, to_ms(spec.schema.label_delay), slide)
+    watched = spec.policy.error_stream is not None
+    _join(tables, to_ms(spec.schema.label_delay), slide, ordered=watched)
     _outcomes(tables, spec)
-    _cells(tables, Stage.OUTCOMES, "SELECT c AS cell_text FROM outcomes CROSS JOIN UNNEST(cells) AS u(c)", slide)
+    outcomes = "SELECT c AS cell_text FROM outcomes CROSS JOIN UNNEST(cells) AS u(c)"
+    if watched:
+        outcomes += f" UNION ALL SELECT cell_text FROM {error_stream_job.create_cells(tables, spec)}"
+    _cells(tables, Stage.OUTCOMES, outcomes, slide)
     return predictions, labels
 
 
@@ -89,8 +95,11 @@ def _rows(tables: Any, decoded_predictions: str, decoded_labels: str) -> None:
         retime(tables, f"{role}_rows", f"SELECT {fields} FROM {view} CROSS JOIN UNNEST({role}s) AS u(r)", kinds, "ms")
 
 
-def _join(tables: Any, delay: int, slide: int) -> None:
-    """Create ``joined``: each prediction once with its newest label within the label delay, or with none."""
+def _join(tables: Any, delay: int, slide: int, *, ordered: bool) -> None:
+    """Create ``joined``: each prediction once with its newest label within the label delay, or with none.
+
+    If *ordered*, also with what puts predictions in order: their time (*predicted_at*; text, UTC) and id.
+    """
     tables.execute_sql(
         "CREATE TEMPORARY VIEW joined_rows AS SELECT p.id, p.rt, p.version, p.segments, p.prediction, "
         "l.label, l.ms AS label_ms FROM prediction_rows AS p LEFT JOIN label_rows AS l ON p.id = l.id "
@@ -101,15 +110,17 @@ def _join(tables: Any, delay: int, slide: int) -> None:
     # IFNULL keeps a prediction without a label: CONCAT of a null is null.
     newest = (
         f"MAX(CONCAT(LPAD(CAST(IFNULL(label_ms, 0) AS STRING), 20, '0'), {SEPARATOR}, IFNULL(label, ''), "
-        f"{SEPARATOR}, prediction, {SEPARATOR}, version, {SEPARATOR}, segments))"
+        f"{SEPARATOR}, prediction, {SEPARATOR}, version, {SEPARATOR}, segments"
+        f"{f', {SEPARATOR}, CAST(rt AS STRING)' if ordered else ''}))"
     )
+    key = ", id" if ordered else ""
     tables.execute_sql(
-        f"CREATE TEMPORARY VIEW newest AS SELECT CAST(window_start AS STRING) AS start_time, {newest} AS r FROM "
+        f"CREATE TEMPORARY VIEW newest AS SELECT CAST(window_start AS STRING) AS start_time, {newest} AS r{key} FROM "
         f"TUMBLE(TABLE joined_rows, DESCRIPTOR(rt), {interval(slide)}) GROUP BY window_start, window_end, id"
     )
-    parts = {"label_ms": 0, "label": 1, "prediction": 2, "version": 3, "segments": 4}
-    fields = ", ".join(f"{field('r', i)} AS {name}" for name, i in parts.items())
-    tables.execute_sql(f"CREATE TEMPORARY VIEW joined AS SELECT start_time, {fields} FROM newest")
+    parts = ["label_ms", "label", "prediction", "version", "segments", *(["predicted_at"] if ordered else [])]
+    fields = ", ".join(f"{field('r', i)} AS {name}" for i, name in enumerate(parts))
+    tables.execute_sql(f"CREATE TEMPORARY VIEW joined AS SELECT start_time, {fields}{key} FROM newest")
 
 
 def _outcomes(tables: Any, spec: worker.Spec) -> None:

@@ -17,7 +17,7 @@ import pandas as pd
 from features import errors
 from features.schema import PREDICTION, EventSchema
 from features.window import UTC, to_ms
-from monitors import profiles, verdict
+from monitors import error_stream, profiles, verdict
 from monitors.baseline import Baseline
 from monitors.policy import MonitorPolicy
 from monitors.report import Report, Stage, canonical
@@ -63,15 +63,31 @@ def outcome_cells(spec: Spec, columns: Mapping[str, npt.NDArray[np.object_]]) ->
     """
     versions = set(columns["version"])
     frozen = {v: b.frozen for v in versions if (b := spec.baseline(v)) is not None}
-    unlabelled = np.array([int(ms) == 0 for ms in columns["label_ms"]])
-    rows = {
-        **columns,
-        "start": np.array([to_ms(_utc(s)) for s in columns["start"]], dtype=object),
-        "label": np.array(
-            [None if none else v for none, v in zip(unlabelled, columns["label"], strict=True)], dtype=object
-        ),
-    }
+    rows = outcome_rows(columns)
     return [join(*asdict(c).values()) for c in profiles.merge(profiles.count_outcomes(spec.schema, frozen, rows))]
+
+
+def outcome_rows(columns: Mapping[str, npt.NDArray[np.object_]]) -> dict[str, npt.NDArray[np.object_]]:
+    """Return *columns* of joined predictions with starts in milliseconds, and None for labels that are not there."""
+    unlabelled = np.array([int(ms) == 0 for ms in columns["label_ms"]])
+    labels = [None if none else v for none, v in zip(unlabelled, columns["label"], strict=True)]
+    starts = [to_ms(_utc(s)) for s in columns["start"]]
+    return {**columns, "start": np.array(starts, dtype=object), "label": np.array(labels, dtype=object)}
+
+
+def counted_with(spec: Spec, version: str) -> Baseline:
+    """Return the baseline of a *version* whose events were counted. Raises EngineError if it is gone."""
+    baseline = spec.baseline(version)
+    if baseline is None:
+        msg = f"the baseline of {version} was there when its events were counted and is gone now"
+        raise errors.EngineError(msg, hint="published baselines must not be removed while a job runs")
+    return baseline
+
+
+def layout(spec: Spec, version: str, stage: Stage) -> profiles.Layout:
+    """Return where the variables of *stage* have their cells for *version*, those of the policy's error stream last."""
+    plan = profiles.layout(spec.schema, counted_with(spec, version).frozen, stage)
+    return error_stream.laid_out(spec.policy, plan) if stage is Stage.OUTCOMES else plan
 
 
 def _utc(text: str) -> datetime:
@@ -103,11 +119,8 @@ def unpack(packed: Sequence[str]) -> Cells:
 
 def report_line(spec: Spec, stage: Stage, version: str, segment: str, start: datetime, packed: Sequence[str]) -> str:
     """Return the canonical JSON of the report on one window, compared with the baseline of its version."""
-    baseline = spec.baseline(version)
-    if baseline is None:
-        msg = f"the baseline of {version} was there when its events were counted and is gone now"
-        raise errors.EngineError(msg, hint="published baselines must not be removed while a job runs")
-    cells, plan = unpack(packed), profiles.layout(spec.schema, baseline.frozen, stage)
+    baseline = counted_with(spec, version)
+    cells, plan = unpack(packed), layout(spec, version, stage)
     counts, newest = plan.row(cells.window), plan.row(cells.newest)
     windows = spec.schema.windows
     rows = sum(counts[PREDICTION]) if stage is Stage.INPUTS else sum(counts["coverage"])

@@ -1,0 +1,99 @@
+"""The error stream in Flink: labelled rows by version, buffered until event time has passed their slice, then in order.
+
+Its cells join those of the outcomes. The state is the job's own and goes with its checkpoints: Flink pickles it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+from pyflink.common import Row, Types
+from pyflink.datastream import KeyedProcessFunction, RuntimeContext
+from pyflink.datastream.state import MapState, MapStateDescriptor, ValueState, ValueStateDescriptor
+from pyflink.table import DataTypes, Schema
+from pyflink.table.udf import udf
+
+from features.window import to_ms
+from monitors import error_rows, error_stream, worker
+from monitors.report import Stage
+from monitors.sql_job import field, retime
+
+_COLUMNS = ("start", "label_ms", "label", "prediction", "version", "predicted_at", "id")
+_KINDS = {"version": "STRING", "start_ms": "BIGINT", "losses": "STRING"}
+
+
+class _Watch(KeyedProcessFunction):  # type: ignore[misc]
+    """Shows each slice's losses to the detector when no more of them can come; gives cells as joined text."""
+
+    def __init__(self, spec: worker.Spec, name: str) -> None:
+        self._spec, self._name = spec, name
+        self._windows = spec.schema.windows
+        self._last = to_ms(self._windows.slide) - 1
+        self._waiting: MapState
+        self._memory: ValueState
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        pickled = Types.PICKLED_BYTE_ARRAY()
+        self._waiting = runtime_context.get_map_state(MapStateDescriptor("waiting", Types.LONG(), pickled))
+        self._memory = runtime_context.get_state(ValueStateDescriptor("memory", pickled))
+
+    def process_element(self, value: Any, ctx: KeyedProcessFunction.Context) -> None:
+        _, start, losses = value[0], value[1], value[2]
+        self._waiting.put(start, [*(self._waiting.get(start) or ()), losses])
+        ctx.timer_service().register_event_time_timer(start + self._last)
+
+    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
+        # River takes seconds to import: only jobs that look at the error stream wait for it.
+        from monitors import error_watch
+
+        start = timestamp - self._last
+        rows = error_rows.unpack(self._waiting.get(start) or ())
+        self._waiting.remove(start)
+        number = error_stream.block(self._windows, start)
+        memory = self._memory.value() or error_watch.Memory()
+        memory, told = error_watch.look(self._name, memory, number, start, rows)
+        self._memory.update(memory)
+        if told is not None:
+            version = ctx.get_current_key()
+            offset = worker.layout(self._spec, version, Stage.OUTCOMES).offsets[error_stream.VARIABLE]
+            cells = told.cells(start, version, offset)
+            yield from (Row(worker.join(*asdict(cell).values())) for cell in cells)
+
+
+def create_cells(tables: Any, spec: worker.Spec) -> str:
+    """Create a view of cells (``cell_text``) of what the policy's detector tells; return its name.
+
+    It reads ``joined`` with its columns *predicted_at* and *id*.
+    """
+    assert spec.policy.error_stream is not None  # the caller has looked
+    _create_losses(tables, spec)
+    stream = tables.to_data_stream(tables.from_path("error_losses")).key_by(lambda row: row[0], key_type=Types.STRING())
+    watch = _Watch(spec, spec.policy.error_stream)
+    cells = stream.process(watch, output_type=Types.ROW_NAMED(["cell_text"], [Types.STRING()])).uid("error-stream")
+    schema = Schema.new_builder().column("cell_text", DataTypes.STRING())
+    # Without a row time the stream's watermark would not be passed on.
+    schema.column_by_expression("rt", "TO_TIMESTAMP_LTZ(0, 3)").watermark("rt", "SOURCE_WATERMARK()")
+    tables.create_temporary_view("error_cells", tables.from_data_stream(cells, schema.build()))
+    return "error_cells"
+
+
+def _create_losses(tables: Any, spec: worker.Spec) -> None:
+    """Create ``error_losses``: version, start_ms of a slice, and some of its losses as JSON: [time (ms), id, loss]."""
+
+    def lose(*columns: pd.Series) -> pd.Series:
+        out = pd.Series([None] * len(columns[0]), dtype=object)
+        if len(out):
+            out[0] = error_rows.pack(spec, {n: c.to_numpy(object) for n, c in zip(_COLUMNS, columns, strict=True)})
+        return out
+
+    function = udf(lose, result_type=DataTypes.ARRAY(DataTypes.STRING()), func_type="pandas")
+    tables.create_temporary_system_function("count_losses", function)
+    fields = ", ".join(f"{field('part', i, kind)} AS {name}" for i, (name, kind) in enumerate(_KINDS.items()))
+    parts = (
+        "SELECT part FROM (SELECT count_losses(start_time, label_ms, label, prediction, version, predicted_at, id) "
+        "AS parts FROM joined) CROSS JOIN UNNEST(parts) AS u(part) WHERE parts IS NOT NULL"
+    )
+    retime(tables, "error_losses", f"SELECT {fields} FROM ({parts})", _KINDS, "0")
