@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from features import broker as kafka
 from features import sending
+from features.errors import EngineError
 from features.window import from_ms
-from leeway import context, jobs, wiring
+from leeway import cli, context, control, jobs, watch, wiring
 from leeway.context import Context
 from leeway.stack import cluster as stack_cluster
 from leeway.stack import ports, processes
@@ -199,3 +203,96 @@ def wait_for(opened: Context, topic: str, reports: int) -> None:
     while (found := len(closed(opened, topic))) < reports:
         assert time.monotonic() < give_up, f"{found} of {reports} reports after {PATIENCE_SECONDS} s"
         time.sleep(0.3)
+
+
+def stored(opened: Context) -> list[tuple[str, ...]]:
+    """Return what identifies every report in the registry, its counts included, in order."""
+    with sqlite3.connect(opened.dir / "leeway.db") as db:
+        rows = db.execute(
+            "SELECT window_end, stage, segment, version, evidence, revision FROM window_reports ORDER BY 1, 2, 3, 4, 6"
+        ).fetchall()
+    db.close()
+    return rows
+
+
+def take_in(take: Callable[[], int], tally: watch.Tally, reports: int) -> None:
+    """Take in what comes until the registry has so many reports."""
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    while tally.stored < reports:
+        assert time.monotonic() < give_up, f"{tally.stored} of {reports} reports after {PATIENCE_SECONDS} s"
+        take()
+        time.sleep(0.2)
+
+
+def test_a_job_is_submitted_listed_stopped_and_upgraded_while_its_reports_are_taken_in(
+    opened: Context, expected: list[Report], cluster: Cluster, world: World
+) -> None:
+    """Stopped, started from its savepoint and upgraded with its state, it tells nothing that was not known."""
+    world.send("labels", [topic_world.last_label()])
+    world.write_project(f'flink: {{address: "{cluster.address}", checkpoint_interval: 500ms}}')
+    with context.open(world.folder) as project:
+        model = project.model()
+        seen = watch.Watch(project, model, clock=lambda: topic_world.START)
+        first = control.submit(project, model)
+        with seen.ingesting() as take:
+            take_in(take, seen.tally, len(expected))
+            listed = CliRunner().invoke(
+                cli.app, ["--project", str(world.folder), "job", "list"], env={"COLUMNS": "300"}
+            )
+            with pytest.raises(EngineError, match="running already"):
+                control.submit(project, model)
+            savepoint = control.stop(project, model)
+            second = control.submit(project, model)
+            upgraded = control.upgrade(project, model)
+            take()
+
+    assert first.begin is None
+    assert savepoint == second.begin
+    assert upgraded.begin is not None
+    assert "running" in listed.stdout
+    assert "as it is" in listed.stdout
+    assert sorted(r.evidence_digest for r in expected) == sorted(row[4] for row in stored(opened) if row[5] == 1)
+    assert (2, 0) == (seen.tally.rejected, seen.tally.late)
+
+
+def test_a_changed_model_is_another_job_and_reads_its_topics_anew(
+    expected: list[Report], cluster: Cluster, world: World
+) -> None:
+    """An upgrade after a change of what is counted says so; its predecessor is gone."""
+    world.write_project(f'flink: {{address: "{cluster.address}", checkpoint_interval: 500ms}}')
+    text = (world.folder / "leeway.yaml").read_text()
+    (world.folder / "leeway.yaml").write_text(text.replace("slide: 2h", "slide: 3h"))
+    with context.open(world.folder) as project:
+        model = project.model()
+        with pytest.raises(EngineError, match="has changed"):
+            control.current(project, model)
+        upgraded = control.upgrade(project, model)
+        at_work = control.current(project, model)
+        control.stop(project, model, kill=True)
+
+        assert upgraded.begin is None
+        assert "read anew" in upgraded.because
+        assert at_work is not None
+        assert [] == [job for job in control.all_of(project, model) if not job.ended]
+
+
+def test_a_monitor_without_a_cluster_follows_topics_in_its_own_process(
+    opened: Context, expected: list[Report], world: World
+) -> None:
+    """Without state it reads all of them; reports that are known change nothing; there is one monitor a model."""
+    world.write_project()
+    for kept in ("checkpoints", "savepoints"):
+        shutil.rmtree(opened.dir / kept, ignore_errors=True)
+    before = stored(opened)
+    with context.open(world.folder) as project:
+        seen = watch.Watch(project, project.model(), clock=lambda: topic_world.START)
+        with seen.live() as take:
+            give_up = time.monotonic() + PATIENCE_SECONDS
+            while take() == 0 or seen.tally.newest is None:
+                assert time.monotonic() < give_up
+                time.sleep(0.2)
+            with pytest.raises(EngineError, match="already being monitored"), seen.live():
+                pass
+
+    assert {r.evidence_digest for r in expected} >= {row[4] for row in stored(opened)}
+    assert set(before) <= set(stored(opened))

@@ -20,7 +20,7 @@ from monitors import files_job, run_job
 from monitors.report import Report
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
-DAYS, A_DAY = 6, 600
+DAYS, A_DAY = 5, 400
 PARTITIONS = 2
 Event = dict[str, Any]
 
@@ -46,7 +46,7 @@ def events() -> tuple[list[Event], list[Event]]:
     predictions, labels = [], []
     for i in range(DAYS * A_DAY):
         at = to_ms(START + timedelta(days=i / A_DAY))
-        row = {"id": f"e{i}", "time": at, "model_version": "v1", "x": round(float(rng.normal(i > 4 * A_DAY)), 3),
+        row = {"id": f"e{i}", "time": at, "model_version": "v1", "x": round(float(rng.normal(i > 3 * A_DAY)), 3),
                "c": str(rng.choice(list("abcd"))), "prediction": round(float(rng.uniform(0.01, 0.99)), 4)}  # fmt: skip
         known = at + int(rng.uniform(1, 500) * 60_000)  # some after the label delay
         arrives = at + int(rng.uniform(0, 55 * 60_000)) if i % 30 == 0 else at  # within the watermark delay
