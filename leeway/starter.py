@@ -35,6 +35,7 @@ _TAIL = """\
     # baseline: {start: 2013-01-01, end: 2013-03-01}  # the period that windows are compared with
     monitor:
       false_alarms: 1 per 90 days  # the one number that is promised; `leeway replay` shows what another would have done
+      # error_stream: page_hinkley  # also looks at single losses: fast, and outside the promise
     # incidents: {open_after: {windows: 2, of: 3}}  # by default each window that drifts opens one, or goes to it
     # retrain:  # without it Leeway only watches
     #   trainer: trainers:static  # trainers.py beside this file; static() returns an unfitted scikit-learn model
