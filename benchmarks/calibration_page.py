@@ -109,9 +109,12 @@ def _careful(kept: Sequence[Cell]) -> str:
 
 def _told(cells: Sequence[Cell], broken: Sequence[str]) -> str:
     """Return for each kind how many rates lie above the promise, and the worst of them."""
+    every = sum(1 for c in cells for r in c.rates.values() if r.exposure)
     if not broken:
-        return "No cell lies above the promise beyond its interval.\n"
-    told = ["**The promise is broken** beyond the interval:\n"]
+        return f"None of {every} rates lies above the promise beyond its interval.\n"
+    found = len(above(cells))
+    told = [f"**Beyond the interval** lie {found} of {every} rates; where the promise holds exactly, 1 in 40 would by "
+            "chance:\n"]  # fmt: skip
     for kind in broken:
         over = [(c, at) for c, at in above(cells) if c.kind == kind]
         cell, at = max(over, key=lambda found: found[0].rates[found[1]].value)

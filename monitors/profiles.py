@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from features.schema import LABEL, PREDICTION, EventSchema, Kind, Task
+from features.readers import Reject
+from features.schema import LABEL, PREDICTION, REFUSED, EventSchema, Kind, Task
 from features.scoring import Values
 from features.window import Windows, to_ms
 from monitors import performance
@@ -67,10 +68,14 @@ class Layout:
 
 
 def layout(schema: EventSchema, frozen: Frozen, stage: Stage) -> Layout:
-    """Return where each variable of *stage* has its cells, for one *frozen* version: derived ones are the last."""
+    """Return where each variable of *stage* has its cells, for one *frozen* version: first those that are sent.
+
+    The last of the inputs is :data:`REFUSED`, with a cell for each variable whose value did not fit.
+    """
     bins = frozen.bins
     if stage is Stage.INPUTS:
-        return Layout({**{name: bins[name].cells for name in schema.variables}, **frozen.sizes})
+        sent = {name: bins[name].cells for name in schema.variables}
+        return Layout({**sent, **frozen.sizes, REFUSED: len(sent)})
     scores = {"scores": 2 * performance.GRID} if schema.task is Task.BINARY else {}
     return Layout({LABEL: bins[LABEL].cells, "coverage": 2, "loss": 2, **scores})
 
@@ -115,7 +120,24 @@ def count_inputs(schema: EventSchema, frozen: Mapping[str, Frozen], table: pa.Ta
         rows = table.filter(pa.array(versions == version))
         values = columns(schema, frozen[version], rows)
         sizes = layout(schema, frozen[version], Stage.INPUTS).sizes
-        yield from count_columns(schema, frozen[version].bins, rows, [(sizes[name], values[name]) for name in sizes])
+        yield from count_columns(schema, frozen[version].bins, rows, [(sizes[name], values[name]) for name in values])
+
+
+def count_refused(
+    schema: EventSchema, frozen: Mapping[str, Frozen], refused: Iterable[Reject], newest: int
+) -> Iterator[Cell]:
+    """Yield the cells of predictions that were *refused* for the value of a variable, in all traffic.
+
+    One whose time cannot be read counts as of *newest* (ms), the newest of those that came with it. Where there is no
+    such time, or its version is not *frozen* or not told among several, it is a dead letter only.
+    """
+    step, order = to_ms(schema.windows.slide), list(schema.variables)
+    only = next(iter(frozen)) if len(frozen) == 1 else ""
+    for reject in refused:
+        version, time = reject.version or only, reject.time if reject.time is not None else newest
+        if reject.column in order and version in frozen and time:
+            cell = layout(schema, frozen[version], Stage.INPUTS).offsets[REFUSED] + order.index(reject.column)
+            yield Cell(time - time % step, version, "", cell, 1)
 
 
 def count_columns(
@@ -186,7 +208,7 @@ def count_outcomes(
         plan = layout(schema, frozen[version], Stage.OUTCOMES)
         slices, group = np.unique(outcomes["start"][at].astype(np.int64), return_inverse=True)
         labelled = np.array([v is not None for v in outcomes["label"][at]])
-        prediction, label = (_values(schema, outcomes[c][at]) for c in ("prediction", "label"))
+        prediction, label = (values(schema, outcomes[c][at]) for c in ("prediction", "label"))
         found = performance.count(
             schema.task, frozen[version].bins, prediction=prediction, label=label, labelled=labelled, groups=group,
             n_groups=len(slices),
@@ -196,7 +218,8 @@ def count_outcomes(
             yield from _cells(counts, slices, version, segment)
 
 
-def _values(schema: EventSchema, column: npt.NDArray[np.object_]) -> Values:
+def values(schema: EventSchema, column: npt.NDArray[np.object_]) -> Values:
+    """Return predictions or labels, text as decoded, as what they are scored as: numbers, or classes as they are."""
     if schema.label_kind is Kind.CATEGORICAL and schema.prediction_kind is Kind.CATEGORICAL:
         return column
     return np.array([np.nan if v is None else float(v) for v in column], np.float64)

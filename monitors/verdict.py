@@ -12,9 +12,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from features.schema import LABEL, MULTIVARIATE, PREDICTION, Task
+from features.schema import LABEL, MULTIVARIATE, PREDICTION, REFUSED, Task
 from features.window import to_ms
-from monitors import allot, drift, estimate, feed, loss, performance, route, threshold
+from monitors import allot, drift, error_stream, estimate, feed, loss, performance, route, threshold
 from monitors.baseline import Baseline
 from monitors.bins import CategoricalBins, Counts, NumericBins
 from monitors.drift import LOOK
@@ -48,7 +48,8 @@ def judge(  # noqa: PLR0913 - what identifies a window is listed, not bundled
     is NaN; a segment, variable or stage that the baseline or the window lacks is a recorded result, never an exception.
 
     A window with events in fewer slices than windows of the baseline have (*seen*; None is all) began before its
-    version served, or fell into an outage: its figures are told, but not judged.
+    version served, or fell into an outage: its figures are told, but not judged. The error stream of the newest slice,
+    where the policy asks for one, is: what it is compared with is its own.
     """
     known = _known(_Same(baseline), stage, segment, length=window_slices, policy=policy)
     span = window_slices * to_ms(baseline.events.windows.slide)
@@ -58,7 +59,8 @@ def judge(  # noqa: PLR0913 - what identifies a window is listed, not bundled
     note = "; the window overlaps the baseline's own period" if inside else ""
     window = _Window(known, policy, counts, newest, note, whole)
     found = _inputs(window) if stage is Stage.INPUTS else _outcomes(window, baseline.events.task)
-    return found if whole else tuple(_withhold(f, seen, window_slices) for f in found)
+    told = found if whole else tuple(_withhold(f, seen, window_slices) for f in found)
+    return (*told, *error_stream.findings(policy, newest, start_ms + span - to_ms(baseline.events.windows.slide)))
 
 
 def _usual_slices(baseline: Baseline, stage: Stage, segment: str, window_slices: int) -> int:
@@ -188,9 +190,15 @@ def _faults(window: _Window) -> dict[str, Finding]:
     """Return a finding for each variable with a fault; ``*`` is the feed as a whole, which only all traffic tells."""
     router = window.known.router
     rows = int(window.cells(PREDICTION).sum()) if PREDICTION in router.quality else None
-    fed = feed.Feed(rows=rows or None if window.whole and not window.known.segment else None)
+    fed = feed.Feed(rows=rows or None if window.whole and not window.known.segment else None, refused=_refused(window))
     found = route.route(router, window.counts, window.policy, window.known.level, newest=window.newest, rows=fed)
     return route.findings(found, router, window.counts)
+
+
+def _refused(window: _Window) -> dict[str, int]:
+    """Return how many records were refused for the value of each variable; only all traffic tells."""
+    counts = window.counts.get(REFUSED, ())
+    return {name: int(n) for name, n in zip(window.known.router.quality, counts, strict=False) if n}
 
 
 def _no_fault(window: _Window) -> Finding:

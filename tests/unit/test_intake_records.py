@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
+
 from features.records import Records
-from features.schema import EventSchema, Kind, Task
-from monitors import intake
+from features.schema import REFUSED, EventSchema, Kind, Task
+from monitors import intake, profiles
 from monitors.policy import MonitorPolicy
+from monitors.report import Stage
 from monitors.worker import FIELD, Spec
+from tests.unit import learned
 
 SCHEMA = EventSchema(model="m", task=Task.BINARY, features={"x": Kind.NUMERIC})
 
@@ -21,7 +25,9 @@ def records(*values: bytes | None) -> Records:
 
 def event(identity: str, version: str = "v1") -> bytes:
     """Return a prediction."""
-    return json.dumps({"id": identity, "time": 1_704_067_200_000, "model_version": version, "x": 1.0, "prediction": 0.5}).encode()
+    return json.dumps(
+        {"id": identity, "time": 1_704_067_200_000, "model_version": version, "x": 1.0, "prediction": 0.5}
+    ).encode()
 
 
 def test_labels_are_rows_and_bad_ones_are_letters(tmp_path: Path) -> None:
@@ -47,6 +53,25 @@ def test_predictions_of_a_version_without_a_baseline_are_letters_of_their_own_re
     ]
     assert "no baseline for model version 'v2'" == found[3][4]
     assert 4 == json.loads(progress)["rejected"]
+
+
+def test_refused_values_are_counted_by_variable(tmp_path: Path) -> None:
+    """In the slice of their own time and version, also where nothing else came; what tells neither is a letter only."""
+    rng = np.random.default_rng(1)
+    known = learned.baseline(
+        SCHEMA,
+        {"x": rng.normal(size=200), "prediction": rng.random(200), "label": rng.integers(2, size=200).astype(float)},
+    )
+    (tmp_path / "v1.json").write_text(known.model_dump_json())
+    spec = Spec(SCHEMA, MonitorPolicy(), str(tmp_path))
+    told = {"id": "a", "time": 1_704_067_200_123, "model_version": "v1", "x": "blue", "prediction": 0.5}
+    bad = [told, {**told, "id": "b", "x": 1.0, "prediction": "high"}, {**told, "time": "soon"}, {**told, "id": None}]
+    cells, *_ = intake.decode_records(spec, "predictions", records(*(json.dumps(b).encode() for b in bad)))
+    first = profiles.layout(SCHEMA, known.frozen, Stage.INPUTS).offsets[REFUSED]
+    found = {int(cell): int(n) for start, version, segment, cell, n in (c.split(FIELD) for c in cells)}
+
+    assert {first: 1, first + 1: 1} == found
+    assert {("1704067200000", "v1", "")} == {tuple(c.split(FIELD)[:3]) for c in cells}
 
 
 def test_a_line_of_late_events_tells_how_many() -> None:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from features.schema import EventSchema, Kind, Task
+from features.schema import REFUSED, EventSchema, Kind, Task
 from features.window import Windows, from_ms
 from monitors import allot, null, performance, verdict
 from monitors.baseline import Baseline, Slice
@@ -338,3 +338,17 @@ def test_faults_keep_to_their_part_of_the_budget() -> None:
 
     share = allot.share(known, Signal.QUALITY, "")
     assert level == pytest.approx(share / (variables + 1) / (timedelta(days=90) / windows.slide))
+
+
+def test_refused_values_are_a_schema_fault() -> None:
+    """A feature that changed its type leaves no rows, or few: the refused ones tell; a few among many do not."""
+    rows = inputs(BASELINE.bins, WORLD.rows(1000))
+    order = list(BASELINE.events.variables)
+    refused = [500 if name == "x" else 0 for name in order]
+    gone = judge(BASELINE, {name: [0] * len(row) for name, row in rows.items()} | {REFUSED: refused})
+    quiet = judge(BASELINE, rows | {REFUSED: [n // 100 for n in refused]})
+
+    told = gone[Signal.QUALITY, "x"]
+    assert ("refused_share", Verdict.DRIFT, 1.0) == (told.metric, told.verdict, told.effect)
+    assert "changed its type" in told.reason
+    assert Verdict.STEADY is quiet[Signal.QUALITY, "*"].verdict
