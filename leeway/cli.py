@@ -6,32 +6,42 @@ import importlib.metadata
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
 from features.errors import LeewayError
 from leeway import show
-from leeway.commands import (
-    alerts,
-    compat,
-    dashboard,
-    db,
-    job,
-    monitor,
-    project,
-    replay,
-    retrain,
-    score,
-    stack,
-    status,
-    topics,
-    why,
-)
+from leeway.lazy import LazyGroup
 from leeway.project import FILE_NAME
+
+_MODULES = {
+    "project": ("init", "check", "schema"),
+    "monitor": ("baseline", "monitor", "ingest"),
+    "job": ("job",),
+    "replay": ("replay",),
+    "status": ("status", "incidents", "history"),
+    "why": ("why",),
+    "retrain": ("retrain", "react", "promote", "rollback", "audit", "flows"),
+    "score": ("score",),
+    "compat": ("compat",),
+    "alerts": ("alerts",),
+    "dashboard": ("dashboard",),
+    "db": ("db",),
+    "stack": ("up", "down", "logs", "doctor"),
+    "topics": ("produce", "tail"),
+}
+
+
+class Commands(LazyGroup):
+    """All that `leeway` can do."""
+
+    modules: ClassVar = {name: f"leeway.commands.{module}" for module, names in _MODULES.items() for name in names}
+
 
 app = typer.Typer(
     name="leeway",
+    cls=Commands,
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
@@ -57,25 +67,6 @@ def root(
 ) -> None:
     """Watch models in production, and retrain them when the world has left their baseline."""
     ctx.obj = project_file
-
-
-for commands in (
-    project,
-    monitor,
-    job,
-    replay,
-    status,
-    why,
-    retrain,
-    score,
-    compat,
-    alerts,
-    dashboard,
-    db,
-    stack,
-    topics,
-):
-    commands.register(app)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from leeway import cli
@@ -117,3 +119,21 @@ def test_the_database_is_made_and_looked_at(folder: Path) -> None:
     assert [1, 0, 0, 0] == [done.exit_code for done in (before, made, again, after)]
     assert "not made yet" in before.stdout
     assert again.stdout.startswith("The registry is at ")
+
+
+def test_every_command_is_where_the_table_says() -> None:
+    """The table of modules names each command that they register, and no other; none is imported for another's sake."""
+    click = typer.main.get_group(cli.app)
+    modules: dict[str, set[str]] = {}
+    for name, module in cli.Commands.modules.items():
+        modules.setdefault(module, set()).add(name)
+    for module, names in modules.items():
+        app = typer.Typer()
+        importlib.import_module(module).register(app)
+        assert names == set(typer.main.get_group(app).commands)
+    told = subprocess.run(
+        [sys.executable, "-c", "import sys, leeway.cli; sys.exit('pandas' in sys.modules)"], check=False
+    )
+
+    assert list(cli.Commands.modules) == click.list_commands(typer.Context(click))
+    assert 0 == told.returncode
