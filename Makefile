@@ -20,6 +20,9 @@ setup: $(READY)  ## make the virtual environment from the lock
 demo: $(READY)  ## a year of flights: drift found, model retrained, validated, promoted, audited
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python examples/flights/demo.py  # Flink shares the cores with the trees
 
+demo-stack: $(READY)  ## the same year through Kafka, a Flink cluster, PostgreSQL and Prefect: `leeway up` to the same table
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python examples/flights/demo.py --stack
+
 demo-dashboard: $(READY)  ## the pages of the last demo, in a browser
 	$(BIN)/leeway --project examples/flights dashboard
 
@@ -55,6 +58,6 @@ lock: $(READY)  ## compile the hashed locks anew from pyproject.toml
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --quiet -o requirements/$$peer.txt; done
 
 clean:  ## remove the virtual environment and what examples have written
-	rm -rf $(VENV) $(VENV)-nannyml $(VENV)-tfdv examples/*/.leeway examples/*/events
+	rm -rf $(VENV) $(VENV)-nannyml $(VENV)-tfdv examples/*/.leeway examples/*/.leeway-stack examples/*/events
 
-.PHONY: help setup demo demo-dashboard test test-fast check bench browser lock clean
+.PHONY: help setup demo demo-stack demo-dashboard test test-fast check bench browser lock clean

@@ -116,6 +116,13 @@ def windows(  # noqa: PLR0913 - a filter each
         return rows.fetch(c, WindowRow, found.order_by(t.window_end.desc(), t.id.desc()).limit(limit))[::-1]
 
 
+def count_windows(reg: Registry, model: str) -> int:
+    """Return how many windows of *model* were reported, of all versions, segments and stages."""
+    t = tables.window_reports.c
+    with reg.read() as c:
+        return c.scalar(sa.select(sa.func.count()).where(t.latest, t.model == model)) or 0
+
+
 def newest_window(reg: Registry, model: str, stage: report.Stage | str) -> datetime | None:
     """Return the end of a model's newest stored window of one stage."""
     t = tables.window_reports.c

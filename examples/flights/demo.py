@@ -1,69 +1,83 @@
-"""`make demo`: a year of flights, a model that ages, and Leeway that notices, retrains, validates and promotes."""
+"""`make demo`: a year of flights, a model that ages, and Leeway that notices, retrains, validates and promotes.
+
+`make demo-stack` is the same through Kafka, a Flink cluster, PostgreSQL and a Prefect server: see engines.py.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
+import engines
 import pandas as pd
 import prepare
 import receiver
 import scoreboard
-from replay import Replay, write
+from engines import Engines
+from replay import Replay
 from rich.console import Console
+from sinks import Sink
 
 from features.window import UTC
-from leeway import context, show, watch, wiring
+from leeway import context, show, wiring
 from leeway.project import Model
 from registry import queries
 from retrain_flows import bootstrap, react, server
 
-HERE = Path(__file__).parent
 HISTORY = datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 3, 1, tzinfo=UTC)
 YEAR_END = datetime(2014, 1, 1, tzinfo=UTC)
 PORT, SECRET = 8765, "LEEWAY_DEMO_SECRET"
+QUIET = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING"}  # the demo tells of each outcome itself
 console = Console(highlight=False)
 
 
 def main() -> None:
     """Run the demo from nothing to the table."""
-    until, began = _until(), time.monotonic()
-    state = HERE / ".leeway"
-    for folder in (state, HERE / "events"):
-        shutil.rmtree(folder, ignore_errors=True)
-    os.environ.update(server.settings(state))  # before Prefect is imported, which reads them then
+    arguments, began = _arguments(), time.monotonic()
+    chosen: Engines = engines.STACK if arguments.stack else engines.EMBEDDED
+    engines.clear(chosen)
+    os.environ.update(server.settings(chosen.state) | QUIET)  # before Prefect is imported, which reads them then
     os.environ[SECRET] = receiver.new_key()
     with show.working("Joining flights and weather (Flink SQL, batch)"):
-        flights = prepare.events(state / "prepared", state / "logs")
+        flights = prepare.events(chosen.state / "prepared", chosen.state / "logs")
     console.print(f"[bold]1.[/] {len(flights):,} flights of 2013, each joined by Flink SQL with its hour's weather")
     with (
-        server.running(state) as prefect,
+        chosen.servers(chosen.file),
         receiver.receiving(PORT, os.environ[SECRET]) as received,
-        context.open(HERE / "leeway.yaml") as opened,
+        context.open(chosen.file) as opened,
     ):
-        os.environ["PREFECT_API_URL"] = prefect
-        _run(opened, flights, until, received)
+        _run(opened, chosen, flights, arguments.until, received)
         _flush_logs()
     page = "http://127.0.0.1:8321/models/late_arrival"
-    console.print(f"\nTook {time.monotonic() - began:.0f} s. [bold]make demo-dashboard[/] serves it at {page}")
+    console.print(f"\nTook {time.monotonic() - began:.0f} s. [bold]{chosen.pages}[/] serves it at {page}")
 
 
-def _until() -> datetime:
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--until", default="2014-01-01", help="the day at which the replay stops (default: 2014-01-01)")
-    return datetime.fromisoformat(parser.parse_args().until).replace(tzinfo=UTC)
+    parser.add_argument(
+        "--until", type=_day, default=YEAR_END, help="the day at which the replay stops, like 2013-06-01"
+    )
+    parser.add_argument(
+        "--stack", action="store_true", help="run on the servers of `leeway up`, not inside this process"
+    )
+    return parser.parse_args()
 
 
-def _run(opened: context.Context, flights: pd.DataFrame, until: datetime, received: Counter[str]) -> None:
+def _day(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def _run(
+    opened: context.Context, chosen: Engines, flights: pd.DataFrame, until: datetime, received: Counter[str]
+) -> None:
     model = opened.model()
-    _write_history(model, flights)
+    sink = chosen.sink(model)
+    _write_history(sink, model, flights)
     with show.working("Training on January and February; counting the baseline (Flink, batch)"):
         first = bootstrap.bootstrap(
             wiring.workspace(opened, model), start=HISTORY[0], end=HISTORY[1], actor="demo", now=datetime.now(UTC)
@@ -71,14 +85,14 @@ def _run(opened: context.Context, flights: pd.DataFrame, until: datetime, receiv
     console.print(f"[bold]2.[/] {first.to_version} trained on January and February, baselined out of sample, promoted")
     with show.working("Starting Prefect"):
         respond, audit = _flows(opened, model)
-    watching = watch.Watch(opened, model, clock=lambda: datetime.now(UTC))
-    replay = Replay(watching, flights, list(model.schema.features), respond)
     console.print(
         "[bold]3.[/] The year as a stream, a week at a time (Flink, streaming; Prefect where something is due):"
     )
-    for week, version, outcomes in replay.weeks(HISTORY[1], until):
-        wiring.deliver(opened)
-        _tell(week, version, watching, outcomes)
+    with chosen.live(opened, model) as take:
+        replay = Replay(opened, model, flights, sink, take, respond)
+        for week, version, outcomes in replay.weeks(HISTORY[1], until):
+            wiring.deliver(opened)
+            _tell(week, version, queries.count_windows(opened.registry, model.name), outcomes)
     with show.working("Auditing the last weeks: counting them again in batch (Flink)"):
         audited = audit()
     wiring.deliver(opened)
@@ -89,11 +103,11 @@ def _run(opened: context.Context, flights: pd.DataFrame, until: datetime, receiv
     scoreboard.show(opened, pd.concat(replay.served, ignore_index=True), console)
 
 
-def _write_history(model: Model, flights: pd.DataFrame) -> None:
+def _write_history(sink: Sink, model: Model, flights: pd.DataFrame) -> None:
     before = flights[flights["time"] < HISTORY[1]]
-    write(Path(model.events.history.path), HISTORY[0], before[["id", "time", *model.schema.features]])
+    sink("history", HISTORY[0], before[["id", "time", *model.schema.features]])
     landed = before[before["label_time"] < HISTORY[1]][["id", "label_time", "label"]]
-    write(Path(model.events.labels.path), HISTORY[0], landed.rename(columns={"label_time": "time"}))
+    sink("labels", HISTORY[0], landed.rename(columns={"label_time": "time"}).sort_values("time", kind="stable"))
 
 
 def _flows(
@@ -117,8 +131,8 @@ def _flush_logs() -> None:
     APILogHandler().flush()  # or its thread would go on looking for a server that is gone
 
 
-def _tell(week: datetime, version: str, watching: watch.Watch, outcomes: list[react.Outcome]) -> None:
-    console.print(f"   until {week:%Y-%m-%d}  served by {version:3}  {watching.tally.stored:5} windows judged")
+def _tell(week: datetime, version: str, judged: int, outcomes: list[react.Outcome]) -> None:
+    console.print(f"   until {week:%Y-%m-%d}  served by {version:3}  {judged:5} windows judged")
     for outcome in outcomes:
         console.print(f"      [yellow]{outcome.subject}[/]: {outcome.result}")
 

@@ -96,10 +96,9 @@ def uses_topics(project: Project) -> bool:
 
 
 def _services(project: Project) -> dict[str, tuple[str, ...]]:
-    services: dict[str, tuple[str, ...]] = {
-        "dashboard": ("dashboard", "--port", str(project.stack.ports.dashboard)),
-        "flows": ("flows", "serve"),
-    }
+    services: dict[str, tuple[str, ...]] = {"dashboard": ("dashboard", "--port", str(project.stack.ports.dashboard))}
+    if project.stack.flows:
+        services["flows"] = ("flows", "serve")
     for name, model in project.models.items():
         if model.events.predictions.topic:  # starts the model's job unless it runs, and takes in its reports
             services[f"monitor-{name}"] = ("monitor", "--model", name)

@@ -34,3 +34,6 @@ class Stack(Section):
 
     ports: Ports = Field(Ports(), description="ports on loopback")
     slots: int = Field(2, ge=1, le=64, description="slots of the TaskManager: the sum of its jobs' parallelism")
+    flows: bool = Field(
+        True, description="whether `leeway flows serve` runs: no, where something else has models react"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,26 @@ import pytest
 from leeway import locate, sections
 from leeway.project import Project
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*/leeway.yaml"))
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*/*.yaml"))
 OURS = ("ProjectFile", "ModelSection", "Period")
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_examples_are_valid_by_the_schema_and_by_the_reader(path: Path) -> None:
     """An editor that uses the schema finds no fault with the examples, and neither does Leeway."""
     assert Project.load(path).models
     jsonschema.validate(locate.parse(path.read_text()).data, sections.json_schema())
+
+
+def test_the_flights_stack_differs_in_addresses_only() -> None:
+    """What is watched, how, and what follows is the same embedded and on servers: so both end with the same table."""
+    embedded, stack = (Project.load(path) for path in EXAMPLES if path.parent.name == "flights")
+    (here,), (there,) = embedded.models.values(), stack.models.values()
+
+    assert here.events.columns == there.events.columns
+    assert replace(here, events=there.events) == there
+    assert (embedded.alerts, embedded.audit) == (stack.alerts, stack.audit)
+    assert embedded.state != stack.state
 
 
 def test_there_are_examples() -> None:

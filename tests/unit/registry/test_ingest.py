@@ -91,6 +91,7 @@ def test_windows_are_found_by_what_they_are(reg: Registry) -> None:
     assert [] == days(version="v2")
     assert make.NOW + 3 * make.DAY == queries.newest_window(reg, "m", "inputs")
     assert queries.newest_window(reg, "other", Stage.INPUTS) is None
+    assert (7, 0) == (queries.count_windows(reg, "m"), queries.count_windows(reg, "other"))
 
 
 def test_drift_opens_an_incident_and_tells(reg: Registry) -> None:

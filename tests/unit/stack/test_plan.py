@@ -56,6 +56,12 @@ def test_a_model_in_topics_is_watched(make: Make) -> None:
     assert ("monitor", "--model", "m") == plan.of(make(place=TOPIC)).arguments["monitor-m"]
 
 
+def test_models_react_by_schedule_unless_the_file_says_otherwise(make: Make) -> None:
+    """Whoever replays history has them react in its own time; two would decide at two different moments."""
+    assert ("flows", "serve") == plan.of(make()).arguments["flows"]
+    assert "flows" not in plan.of(make("stack: {flows: false}")).arguments
+
+
 def test_alerts_are_sent_where_there_are_endpoints(make: Make) -> None:
     """Without one there is nothing to send to."""
     endpoint = "alerts: {endpoints: [{name: ops, url: 'http://127.0.0.1:1/', secret_env: KEY}]}"

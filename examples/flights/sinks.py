@@ -1,0 +1,63 @@
+"""Where the replay's events go: files that appear whole, or Kafka topics; the same lines of JSON either way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from features import sending
+from features.schema import Source
+from features.sending import Message, Outlet
+from features.window import to_ms
+from leeway.project import Model
+
+Role = Literal["history", "predictions", "labels"]
+Sink = Callable[[Role, datetime, pd.DataFrame], None]
+"""Takes the events of a *role* that have come to be known by a moment, in the order of their times."""
+PARTITIONS = 2
+
+
+def files(model: Model) -> Sink:
+    """Return the sink into the directories of the project file: a file a moment, which appears whole."""
+
+    def write(role: Role, at: datetime, rows: pd.DataFrame) -> None:
+        directory = Path(_source(model, role).path or "")
+        directory.mkdir(parents=True, exist_ok=True)
+        hidden = directory / f".{at:%Y-%m-%d}.jsonl"
+        hidden.write_text("".join(f"{line}\n" for line in _lines(rows)))
+        hidden.rename(directory / f"{at:%Y-%m-%d}.jsonl")
+
+    return write
+
+
+def topics(model: Model) -> Sink:
+    """Return the sink into the topics of the project file, which are made: a record an event, under its id and time."""
+    sources = {role: _source(model, role) for role in ("history", "predictions", "labels")}
+    outlets = {
+        role: Outlet(sending.ensure(source.bootstrap, source.topic or "", PARTITIONS), source.format)
+        for role, source in sources.items()
+    }
+
+    def send(role: Role, _at: datetime, rows: pd.DataFrame) -> None:
+        made = zip(rows["time"], rows["id"], _lines(rows), strict=True)
+        messages = (Message(to_ms(t.to_pydatetime()), key.encode(), line.encode()) for t, key, line in made)
+        for _ in sending.send(sources[role].bootstrap, ((outlets[role], message) for message in messages)):
+            pass  # all of it
+
+    return send
+
+
+def _source(model: Model, role: str) -> Source:
+    source: Source = getattr(model.events, role)
+    return source
+
+
+def _lines(rows: pd.DataFrame) -> Iterator[str]:
+    columns = rows.assign(time=[f"{t:%Y-%m-%dT%H:%M:%SZ}" for t in rows["time"]])
+    for row in columns.to_dict("records"):
+        yield json.dumps({k: None if pd.isna(v) else v for k, v in row.items()})
