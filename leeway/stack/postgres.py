@@ -30,17 +30,19 @@ def url(folder: Path, port: int, database: str = "leeway") -> str:
 
 
 @contextmanager
-def running(folder: Path, port: int | None = None) -> Iterator[str]:
+def running(folder: Path, port: int | None = None, *, durable: bool = True) -> Iterator[str]:
     """Yield the URL of the maintenance database of a server; it is stopped with the block.
+
+    One that is not *durable* does not wait for the disk: for tests, whose data nobody wants after a power cut.
 
     Raises EngineError: the server does not come up.
     """
     at = port or ports.free()
-    with processes.running(service(folder, at, folder / "postgres.log")):
+    with processes.running(service(folder, at, folder / "postgres.log", durable=durable)):
         yield url(folder, at, "postgres")
 
 
-def service(folder: Path, port: int, log: Path) -> processes.Service:
+def service(folder: Path, port: int, log: Path, *, durable: bool = True) -> processes.Service:
     """Return the server as a service; its data are made the first time. It comes with a database for the registry."""
     if not (folder / "data" / "PG_VERSION").exists():
         _make(folder, log)
@@ -51,6 +53,7 @@ def service(folder: Path, port: int, log: Path) -> processes.Service:
         "shared_buffers": "64MB",
         "log_line_prefix": "%m ",
         "timezone": "UTC",
+        **({} if durable else {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}),
     }
     return processes.Service(
         name="postgres",

@@ -28,7 +28,7 @@ def server() -> Iterator[sa.URL]:
         yield sa.make_url(known)
         return
     # Not in pytest's folder: where root runs the tests, the server is another user and has to get there.
-    with tempfile.TemporaryDirectory() as folder, postgres.running(Path(folder)) as url:
+    with tempfile.TemporaryDirectory() as folder, postgres.running(Path(folder), durable=False) as url:
         yield sa.make_url(url)
 
 
