@@ -147,11 +147,15 @@ def incident(reg: Registry, incident_id: int) -> Incident:
 
 
 def undecided(reg: Registry, model: str | None = None) -> list[Incident]:
-    """Return the incidents that wait for a decision, oldest first."""
+    """Return the incidents that wait for a decision, oldest first by event time, not by when they came to be known.
+
+    So whatever decides about them in this order does not depend on how reports were batched.
+    """
     t = tables.incidents.c
     none = ~sa.exists().where(tables.decisions.c.incident_id == t.id)
+    found = rows.select(Incident, none, *_of(tables.incidents, model))
     with reg.read() as c:
-        return rows.fetch(c, Incident, rows.select(Incident, none, *_of(tables.incidents, model)).order_by(t.id))
+        return rows.fetch(c, Incident, found.order_by(t.opened_at, t.model, t.version, t.signal, t.id))
 
 
 def decisions(reg: Registry, model: str | None = None) -> list[Decision]:

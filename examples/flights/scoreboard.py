@@ -32,7 +32,7 @@ def show(opened: Context, served: pd.DataFrame, console: Console) -> None:
         table.add_row(*row)
     console.print(table)
     incidents = Table("opened", "version", "signal", "windows", "decision", "because", title="Incidents", box=None)
-    for i in sorted(queries.incidents(opened.registry), key=lambda i: (i.opened_at, i.id)):
+    for i in sorted(queries.incidents(opened.registry), key=lambda i: (i.opened_at, i.version, i.signal)):
         decision = queries.decision_of(opened.registry, i.id)
         incidents.add_row(f"{i.opened_at:%Y-%m-%d}", i.version, i.signal, str(i.windows),
                           decision.action.value if decision else f"waiting: {i.pending}",

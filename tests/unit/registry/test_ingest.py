@@ -107,6 +107,18 @@ def test_drift_opens_an_incident_and_tells(reg: Registry) -> None:
     assert incident.model_dump(mode="json") == message.data["incident"]
 
 
+@pytest.mark.parametrize("late_first", [True, False])
+def test_incidents_wait_in_the_order_of_event_time(reg: Registry, late_first: bool) -> None:
+    """Whichever report is taken in first: what is decided about them must not depend on how a stream was batched."""
+    make.champion(reg)
+    loss = make.window(1, signal=Signal.PERFORMANCE, stage=Stage.OUTCOMES)
+    for report in sorted([loss, make.window(1)], key=lambda r: (r.stage is Stage.INPUTS) is late_first):
+        put(reg, report)
+    put(reg, make.window(2, signal=Signal.LABEL, stage=Stage.OUTCOMES))
+
+    assert [Signal.FEATURE, Signal.PERFORMANCE, Signal.LABEL] == [i.signal for i in queries.undecided(reg)]
+
+
 def test_an_episode_is_one_incident(reg: Registry) -> None:
     """Windows 1, 2 and 4 drift, 3 is unsure: three windows of one incident, with the first and the newest kept.
 
