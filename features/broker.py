@@ -121,7 +121,9 @@ def _told(bootstrap: str) -> Iterator[None]:
         yield
     except (kafka_errors.KafkaConnectionError, kafka_errors.KafkaTimeoutError, OSError) as error:
         msg = f"Kafka at {bootstrap} does not answer: {error}"
-        raise errors.BrokerError(msg, hint="is it running (`leeway up`), and is that its address?") from error
+        raise errors.BrokerAway(msg, hint="is it running (`leeway up`), and is that its address?") from error
     except kafka_errors.KafkaError as error:
         msg = f"Kafka at {bootstrap} refuses: {error}"
-        raise errors.BrokerError(msg, hint="see the broker's log") from error
+        # One that has just started does not lead its partitions yet, and refuses until it does.
+        kind = errors.BrokerAway if error.retriable else errors.BrokerError
+        raise kind(msg, hint="see the broker's log") from error

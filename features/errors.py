@@ -5,15 +5,20 @@ LeewayError
 ├── DataError             events that cannot be used as they are
 │   └── NotEnoughData     too few of them to do what was asked
 ├── BrokerError           Kafka cannot be reached, refuses, or does not have what was asked for
+│   └── BrokerAway        it does not answer now
 ├── EngineError           Flink or Java did not do what it should
+│   └── EngineAway        the cluster does not answer now, or has lost the job that it had
 ├── TrainerError          the user's trainer raised or returned something unusable
 ├── RegistryError         the registry refuses
+│   ├── RegistryAway      its database does not answer now, or is busy
 │   ├── NotFound          no such model, version, incident...
 │   ├── IllegalMove       the state machine forbids it
 │   └── StaleChampion     somebody else promoted in between; read again and decide again
 ├── ArtifactError         a model file is missing or is not the file that was registered
 │   └── UntrustedArtifact it holds types that the loader has not been told to trust
 └── DeliveryError         an alert could not be delivered
+
+Those that end in `Away` are Outages as well: the same may succeed later, with nothing mended here.
 """
 
 from __future__ import annotations
@@ -55,8 +60,20 @@ class BrokerError(LeewayError):
     """Kafka cannot be reached, refuses, or does not have what was asked for."""
 
 
+class Outage(LeewayError):
+    """A server is away: whoever can wait may try the same again."""
+
+
+class BrokerAway(BrokerError, Outage):
+    """Kafka does not answer now."""
+
+
 class EngineError(LeewayError):
     """Flink or Java did not do what it should."""
+
+
+class EngineAway(EngineError, Outage):
+    """The cluster does not answer now, or has lost the job that it had."""
 
 
 class TrainerError(LeewayError):
@@ -65,6 +82,10 @@ class TrainerError(LeewayError):
 
 class RegistryError(LeewayError):
     """The registry refuses."""
+
+
+class RegistryAway(RegistryError, Outage):
+    """The registry's database does not answer now, or is busy."""
 
 
 class NotFound(RegistryError):

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from features.errors import EngineError, NotFound
+from features.errors import EngineAway, EngineError, NotFound
 from leeway import jobs
 from leeway.context import Context
 from leeway.flink import Cluster, Job
@@ -27,7 +27,8 @@ class Started:
 
 @contextmanager
 def running(opened: Context, model: Model) -> Iterator[Callable[[], None]]:
-    """Have the model's job running; the callable raises EngineError if it has ended.
+    """Have the model's job running; the callable raises EngineError if it has ended, and EngineAway
+    if it has failed or the cluster has lost it.
 
     Without a cluster it runs in this process until the block ends, from its newest checkpoint. On a cluster it is
     started unless it runs, and goes on afterwards.
@@ -50,7 +51,9 @@ def _check(flink: Cluster, number: str) -> None:
     if job.ended:
         why = flink.failure(job)
         msg = f"{job.name} has ended ({job.state.lower()}){f': {why}' if why else ''}"
-        raise EngineError(msg, hint="`leeway job submit` starts it again from its newest state")
+        # What failed may be tried again from its newest state; what somebody has stopped stays so.
+        kind = EngineAway if job.state == "FAILED" else EngineError
+        raise kind(msg, hint="`leeway job submit` starts it again from its newest state")
 
 
 def cluster(opened: Context) -> Cluster:

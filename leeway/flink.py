@@ -14,7 +14,7 @@ from urllib.request import url2pathname
 
 import httpx
 
-from features.errors import EngineError
+from features.errors import EngineAway, EngineError
 from features.window import from_ms
 
 ENDED = frozenset({"FINISHED", "CANCELED", "FAILED"})
@@ -106,7 +106,7 @@ class Cluster:
         """Return the job with the id *number* once all its steps are at work.
 
         Raises:
-            EngineError: it ends instead, or does not get going; the reason is told.
+            EngineAway: it ends instead, or does not get going; the reason is told.
         """
         give_up = time.monotonic() + _START_SECONDS
         while time.monotonic() < give_up and not (job := self.job(number)).ended:
@@ -115,7 +115,7 @@ class Cluster:
             time.sleep(0.3)
         why = self.failure(job) or "are there free slots? its parallelism must not be more than there are"
         msg = f"{job.name} does not get going ({job.state.lower()}): {why}"
-        raise EngineError(msg, hint="`leeway job restart --replay` starts it without the state that it went on from")
+        raise EngineAway(msg, hint="`leeway job restart --replay` starts it without the state that it went on from")
 
     def cancel(self, job: Job) -> None:
         """End *job* at once and wait until it has ended; its newest checkpoint stays."""
@@ -125,11 +125,11 @@ class Cluster:
             time.sleep(0.2)
 
     def job(self, number: str) -> Job:
-        """Return the job with the id *number*. Raises EngineError if the cluster does not know it."""
+        """Return the job with the id *number*. Raises EngineAway if the cluster does not know it."""
         found = next((j for j in self.jobs() if j.id == number), None)
         if found is None:
             msg = f"Flink at {self.address} does not know the job {number} any more"
-            raise EngineError(msg, hint="`leeway job submit` starts it from its newest checkpoint")
+            raise EngineAway(msg, hint="`leeway job submit` starts it from its newest checkpoint")
         return found
 
     def _ask(self, verb: str, path: str, body: dict[str, Any] | None = None) -> Any:
@@ -147,9 +147,7 @@ class Cluster:
             raise EngineError(msg, hint="see the JobManager's log (`leeway logs`)") from error
         except (httpx.HTTPError, ValueError) as error:
             msg = f"Flink at {self.address} does not answer: {error}"
-            raise EngineError(
-                msg, hint="is it running (`leeway up`), and is flink.address its REST address?"
-            ) from error
+            raise EngineAway(msg, hint="is it running (`leeway up`), and is flink.address its REST address?") from error
 
 
 def _saved(operation: dict[str, Any]) -> Path:

@@ -11,8 +11,9 @@ from typing import Any
 
 import pyflink
 
+from features import errors
 from features.window import to_ms
-from monitors import flink_job, profile_job, topics_job, worker
+from monitors import flink_job, profile_job, run_job, topics_job, worker
 from monitors.engine import Engine
 from monitors.sinks_job import OutputTopics
 
@@ -61,13 +62,18 @@ def start(
 
     Raises:
         EngineError: Java or Flink does not start.
+        EngineAway: Flink does not take the job.
     """
     checkpoints = flink_job.Checkpoints(deployment.checkpoints, deployment.engine.interval, begin)
     with _worker_mode("process" if deployment.engine.address else None):
         tables = flink_job.environment(
             deployment.logs, streaming=True, checkpoints=checkpoints, options=options(deployment, topics)
         )
-        return profile_job.submit(tables, spec, topics, outputs, follow=True)
+        try:
+            return profile_job.submit(tables, spec, topics, outputs, follow=True)
+        except Exception as error:  # py4j wraps every Java exception in one type
+            told = run_job.engine_error(error, deployment.logs)
+            raise errors.EngineAway(told.message, hint=told.hint) from error
 
 
 def options(deployment: Deployment, topics: topics_job.Topics) -> Mapping[str, str]:

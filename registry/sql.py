@@ -12,12 +12,17 @@ import sqlalchemy as sa
 from alembic.util import CommandError
 from sqlalchemy import exc
 
-from features.errors import RegistryError
+from features.errors import RegistryAway, RegistryError
 from registry import migrate, tables
 from registry.artifacts import ArtifactStore
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for the one before it."""
+SILENT_SECONDS = 120
+"""How long PostgreSQL waits for the next word of a writer: one that the network has cut off holds up all others."""
+_LINK = {"connect_timeout": 10, "keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 4,
+         "tcp_user_timeout": 30_000}  # fmt: skip
+"""How soon a connection counts as lost, unless the URL says so: the system would wait for hours."""
 
 _HINTS = {
     "locked": "another process keeps the database locked; try again",
@@ -114,7 +119,8 @@ class Registry:
 
 def _engine(url: sa.URL) -> sa.Engine:
     if url.get_backend_name() != "sqlite":
-        return sa.create_engine(url, pool_pre_ping=True, json_serializer=_to_json)
+        link = {name: value for name, value in _LINK.items() if name not in url.query}
+        return sa.create_engine(url, pool_pre_ping=True, json_serializer=_to_json, connect_args=link)
     engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS}, json_serializer=_to_json)
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
@@ -124,6 +130,7 @@ def _engine(url: sa.URL) -> sa.Engine:
 def _take_turn(c: sa.Connection) -> None:
     """Wait until no other writer is left, as SQLite does by itself: every one locks the end of the audit log first."""
     c.exec_driver_sql(f"SET LOCAL lock_timeout = {int(BUSY_SECONDS * 1000)}")
+    c.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = {SILENT_SECONDS * 1000}")
     c.execute(sa.select(tables.audit_head.c.seq).with_for_update())
 
 
@@ -159,7 +166,16 @@ def _in_our_words() -> Iterator[None]:
             raise error.orig from error
         said = str(error.orig)
         msg = f"the registry cannot be used: {said}"
-        raise RegistryError(msg, hint=next((hint for word, hint in _HINTS.items() if word in said), "")) from error
+        hint = next((hint for word, hint in _HINTS.items() if word in said), "")
+        raise (RegistryAway if _away(error, said) else RegistryError)(msg, hint=hint) from error
     except (exc.SQLAlchemyError, CommandError) as error:
         msg = f"the registry cannot be used: {error}"
         raise RegistryError(msg) from error
+
+
+def _away(error: exc.StatementError, said: str) -> bool:
+    """Say whether the same may succeed later: the server is away or busy, not the statement wrong."""
+    if not isinstance(error, exc.OperationalError):
+        return isinstance(error, exc.DBAPIError) and error.connection_invalidated
+    # For SQLite a missing table is an operational error too.
+    return "locked" in said if type(error.orig).__module__ == "sqlite3" else True

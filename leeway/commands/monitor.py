@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from datetime import datetime
 from typing import Annotated
 
 import typer
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from features.errors import NotEnoughData, ProjectError
 from features.window import UTC
-from leeway import context, first, jobs, letters, show, watch
+from leeway import context, enduring, first, jobs, letters, show, watch
 from leeway.project import Model
 from monitors.report import Stage
 
@@ -75,7 +76,8 @@ def monitor(
     """Compare every window with its version's baseline, as events appear, until stopped with Ctrl-C.
 
     Stopped or killed, it goes on from its last checkpoint: no window is reported twice, none is missing. Where the
-    project has a Flink cluster and the events are in topics, the job runs there, and goes on without the monitor.
+    project has a Flink cluster and the events are in topics, the job runs there, and goes on without the monitor. Once
+    at work, it waits for servers that are away, and starts a job again that the cluster has lost.
     """
     with context.open(ctx.obj) as opened:
         watching = watch.Watch(opened, opened.model(model), clock=lambda: datetime.now(UTC))
@@ -99,8 +101,8 @@ def _tell_of_letters(watching: watch.Watch) -> None:
 def ingest(ctx: typer.Context, model: ModelName = None) -> None:
     """Take the reports of jobs on a cluster to the registry, until stopped; for all models that follow topics.
 
-    Reports wait in their topic while this does not run. Stopped or killed, it goes on where it was, and a report that
-    comes again changes nothing.
+    Reports wait in their topic while this does not run, or while the registry is away. Stopped or killed, it goes on
+    where it was, and a report that comes again changes nothing.
     """
     with context.open(ctx.obj) as opened:
         names = [model] if model else [m.name for m in opened.project.models.values() if jobs.follows_topics(m)]
@@ -110,14 +112,22 @@ def ingest(ctx: typer.Context, model: ModelName = None) -> None:
             raise ProjectError(msg, hint="`leeway monitor` takes in what it finds in directories by itself")
         show.note(f"Taking in the reports on {', '.join(w.model.name for w in watching)}; Ctrl-C stops.")
         with ExitStack() as stack:
-            _until_stopped(watching, [stack.enter_context(w.ingesting()) for w in watching])
+            _until_stopped(watching, [stack.enter_context(_enduring(w, w.ingesting)) for w in watching])
     show.table("Taken in", *_summary(watching))
 
 
 def _follow(watching: watch.Watch) -> None:
     show.note(f"Watching {watching.model.name}; Ctrl-C stops. Flink is starting...")
-    with watching.live() as take:
+    with _enduring(watching, watching.live) as take:
         _until_stopped([watching], [take])
+
+
+def _enduring(
+    watching: watch.Watch, opening: Callable[[], AbstractContextManager[Callable[[], int]]]
+) -> enduring.Enduring:
+    """Return what is taken in for as long as it lasts: outages are told of and waited for."""
+    name = watching.model.name
+    return enduring.Enduring(opening, lambda told: show.note(f"{datetime.now(UTC):%H:%M:%S} {name}: {escape(told)}"))
 
 
 def _until_stopped(watching: list[watch.Watch], takes: list[Callable[[], int]]) -> None:

@@ -1,0 +1,82 @@
+"""Work that goes on after outages: what a server's absence has broken is opened anew, later and later."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from types import TracebackType
+
+from features.errors import LeewayError, Outage
+from leeway.stack.keeper import patience
+
+Take = Callable[[], int]
+
+
+@dataclass
+class Enduring:
+    """A *take* that outlives outages: a call is never longer than one attempt, and returns 0 while nothing works.
+
+    *opening* opens what is called; the first time an error is an error. Afterwards an Outage closes it, and it is
+    opened anew 1, 2, 4 and at most 30 seconds later. *tell* hears of each failure, and of the end of an outage; any
+    other error ends the work. *clock* tells seconds.
+    """
+
+    opening: Callable[[], AbstractContextManager[Take]]
+    tell: Callable[[str], None]
+    clock: Callable[[], float] = time.monotonic
+    _open: ExitStack | None = field(default=None, init=False)
+    _take: Take | None = field(default=None, init=False)
+    _failures: int = field(default=0, init=False)
+    _since: float = field(default=0.0, init=False)
+    _again: float = field(default=0.0, init=False)
+
+    def __enter__(self) -> Enduring:
+        self._enter()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._close(kind, error, at)
+
+    def __call__(self) -> int:
+        """Take what there is; after an outage, once it is time to, open first."""
+        if self._open is None and self.clock() < self._again:
+            return 0
+        try:
+            taken = self._attempt()
+        except Outage as outage:
+            self._put_off(outage)
+            return 0
+        if self._failures:
+            self.tell(f"at work again after {self.clock() - self._since:.0f} s")
+            self._failures = 0
+        return taken
+
+    def _enter(self) -> Take:
+        with ExitStack() as stack:
+            self._take = stack.enter_context(self.opening())
+            self._open = stack.pop_all()
+        return self._take
+
+    def _attempt(self) -> int:
+        take = self._take or self._enter()
+        try:
+            return take()
+        except Exception:
+            self._close(*sys.exc_info())  # contexts say driver errors in our own words
+            raise
+
+    def _close(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        stack, self._open, self._take = self._open, None, None
+        if stack:
+            stack.__exit__(kind, error, at)
+
+    def _put_off(self, outage: LeewayError) -> None:
+        now = self.clock()
+        self._since = self._since if self._failures else now
+        self._failures += 1
+        wait = patience(self._failures)
+        self._again = now + wait
+        self.tell(f"{outage.message}; trying again in {wait:.0f} s")
