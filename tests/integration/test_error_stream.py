@@ -16,7 +16,7 @@ import pytest
 
 from features.schema import EventSchema, Kind, Task
 from features.window import UTC, Windows, to_ms
-from monitors import baseline_job, error_watch, files_job, run_job, worker
+from monitors import baseline_job, error_stream, error_watch, files_job, run_job, worker
 from monitors.error_stream import VARIABLE
 from monitors.policy import MonitorPolicy
 from monitors.report import Finding, Report, Stage
@@ -25,6 +25,7 @@ from registry import publish
 pytestmark = pytest.mark.slow
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
+REPLAYED = START + timedelta(hours=32)
 CHANGE = START + timedelta(hours=42, minutes=10)
 END = START + timedelta(hours=52)
 SCHEMA = EventSchema(
@@ -71,18 +72,17 @@ class World:
 
     root: Path
 
-    @property
-    def spec(self) -> worker.Spec:
-        """What workers need to know."""
-        return worker.Spec(SCHEMA, WATCHING, str(self.root / "baselines" / "m"))
+    def spec(self, start: datetime | None = None) -> worker.Spec:
+        """Return what workers need to know of predictions from *start* on."""
+        return worker.Spec(SCHEMA, WATCHING, str(self.root / "baselines" / "m"), to_ms(start) if start else None)
 
     def directories(self) -> files_job.Directories:
         """Return where the events are."""
         return files_job.Directories(self.root / "predictions", self.root / "labels")
 
-    def batch(self) -> list[Report]:
-        """Return the reports of a batch run."""
-        return list(run_job.run_once(self.spec, self.directories(), self.root / "logs").reports)
+    def batch(self, start: datetime | None = None) -> list[Report]:
+        """Return the reports of a batch run over predictions from *start* on."""
+        return list(run_job.run_once(self.spec(start), self.directories(), self.root / "logs").reports)
 
     def follow(self, number: int) -> list[Report]:
         """Return the *number* of reports of a job that follows the events hour by hour, and is stopped once midway.
@@ -92,7 +92,7 @@ class World:
         inbox, found = files_job.Directories(self.root / "in" / "predictions", self.root / "in" / "labels"), {}
         hours = sorted(self.directories().predictions.glob("*"))
         for some, wanted in ((hours[:40], 1), (hours[40:], number)):
-            job, committed = run_job.start(self.spec, inbox, self.root / "state", "job")
+            job, committed = run_job.start(self.spec(), inbox, self.root / "state", "job")
             for path in some:
                 self._deliver(path.name)
                 time.sleep(0.05)
@@ -121,7 +121,7 @@ def _report(line: str) -> Report:
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Report]]:
-    """The events through the job in batch and in streaming mode."""
+    """The events through the job in batch and in streaming mode, and the later ones once more."""
     world = World(tmp_path_factory.mktemp("world"))
     predictions, labels = events()
     write(world.root / "predictions", predictions, 1)
@@ -133,7 +133,8 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Report]]
     for version in (QUIET, WORSE):
         publish.publish_baseline(baseline.model_copy(update={"version": version}), world.root / "baselines")
     batch = world.batch()
-    return {"batch": batch, "stream": world.follow(len(batch))}
+    again = world.batch(error_stream.remembered_from(SCHEMA.windows, REPLAYED))
+    return {"batch": batch, "stream": world.follow(len(batch)), "replay": again}
 
 
 def told(reports: list[Report]) -> list[tuple[Report, Finding]]:
@@ -157,6 +158,14 @@ def test_a_loss_that_doubles_is_told_within_some_hundred_records(reports: dict[s
 def test_batch_and_stream_tell_the_same_bit_for_bit(reports: dict[str, list[Report]]) -> None:
     """Whatever order and portions the rows came in, and though the job went on from a checkpoint."""
     assert [r.digest for r in reports["batch"]] == [r.digest for r in reports["stream"]]
+
+
+def test_an_audit_of_a_period_finds_the_same(reports: dict[str, list[Report]]) -> None:
+    """Who reads no further back than the detector remembers has the same windows of the period, bit for bit."""
+    then, again = ([r.digest for r in reports[run] if r.window_start >= REPLAYED] for run in ("batch", "replay"))
+
+    assert again == then != []
+    assert told([r for r in reports["replay"] if r.window_start >= REPLAYED])
 
 
 def test_all_else_is_counted_as_ever(reports: dict[str, list[Report]]) -> None:
