@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,10 @@ from features import errors
 
 PATIENCE_MS = 10_000
 """How long a broker may take to answer, or to go on, before it counts as gone."""
+
+# Flink's Python workers, where they run in this process, set the root logger to INFO, at which kafka-python tells of every
+# connection.
+logging.getLogger("kafka").setLevel(logging.WARNING)
 
 
 @contextmanager
