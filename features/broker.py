@@ -13,8 +13,8 @@ from features import errors
 PATIENCE_MS = 10_000
 """How long a broker may take to answer, or to go on, before it counts as gone."""
 
-# Flink's Python workers, where they run in this process, set the root logger to INFO, at which kafka-python tells of every
-# connection.
+# Flink's Python workers, where they run in this process, set the root logger to INFO, at which kafka-python tells of
+# every connection.
 logging.getLogger("kafka").setLevel(logging.WARNING)
 
 

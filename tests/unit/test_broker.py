@@ -1,0 +1,26 @@
+"""Connections to Kafka, as far as that needs no broker."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from features import broker, errors
+
+
+def test_connections_are_not_told_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where somebody has set the root logger to INFO; warnings are told."""
+    monkeypatch.setattr(logging.getLogger(), "level", logging.INFO)
+    kafka = logging.getLogger("kafka.net.manager")
+
+    assert (False, True) == (kafka.isEnabledFor(logging.INFO), kafka.isEnabledFor(logging.WARNING))
+
+
+@pytest.mark.parametrize(("address", "hint"), [("env:BROKERS", "export BROKERS="), ("", "kafka: {bootstrap:")])
+def test_an_address_that_is_not_known_is_named(address: str, hint: str) -> None:
+    """Before anything is tried, with what would make it known."""
+    with pytest.raises(errors.BrokerError) as told, broker.consumer(address):
+        pass
+
+    assert hint in str(told.value.hint)
