@@ -31,6 +31,9 @@ def settings(state: Path) -> dict[str, str]:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "DO_NOT_TRACK": "1",
+        # Who holds a deployment's one slot must outlive the server: kept in memory, a slot would be taken for ever once
+        # the server and a run had been killed, and no incident would be looked at again.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
     }
 
 

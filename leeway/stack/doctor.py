@@ -45,7 +45,7 @@ def examine(project: Project) -> Iterator[Check]:
     yield from packages(installed())
     yield java_runs()
     yield jars(coordinates.missing())
-    yield disk(project.state)
+    yield from disks(project.state)
     yield clock(time.time(), newest(project.state))
     running = state.load(stack.folder) if state.is_running(stack.folder) else None
     yield from orphans(0 if running else len(state.leftovers(stack.folder)))
@@ -125,6 +125,19 @@ def disk(folder: Path) -> Check:
         return Check("disk", "ok", said)
     hint = "make room, or set `state` in the project file to another disk: a full one stops checkpoints and the broker"
     return Check("disk", "warning" if free >= GIB else "error", f"{said}; {hint}")
+
+
+def disks(state: Path) -> Iterator[Check]:
+    """Yield how it is with each disk that a stack writes to: checkpoints and topics may be mounted apart."""
+    seen: set[int] = set()
+    for folder in (state, *(state / name for name in ("checkpoints", "savepoints", "stack", "stack/kafka"))):
+        if (folder == state or folder.exists()) and (device := _device(folder)) not in seen:
+            seen.add(device)
+            yield disk(folder)
+
+
+def _device(folder: Path) -> int:
+    return next(p for p in (folder, *folder.parents) if p.exists()).stat().st_dev
 
 
 def newest(folder: Path) -> float:

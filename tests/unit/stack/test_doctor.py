@@ -58,6 +58,17 @@ def test_a_full_disk_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert [] == list(tmp_path.iterdir())
 
 
+def test_a_disk_that_is_mounted_apart_is_looked_at_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checkpoints may have one of their own; folders on the same disk are told of once."""
+    for name in ("checkpoints", "stack"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(doctor, "_device", lambda folder: folder.name == "checkpoints")
+
+    assert [tmp_path.name, "checkpoints"] == [
+        c.message.split(";")[0].rpartition("/")[2] for c in doctor.disks(tmp_path)
+    ]
+
+
 def test_a_clock_that_was_set_back_is_seen(tmp_path: Path) -> None:
     """By files that were written later than now."""
     assert "ok" == doctor.clock(1000.0, 1002.0).result
