@@ -32,6 +32,9 @@ test: $(READY) browser  ## every test, real engines, servers and browser include
 test-fast: $(READY)  ## the tests that need no engine, server or browser
 	$(BIN)/python -m pytest -m "not slow"
 
+test-faults: $(READY)  ## kill every part of a running stack in mid-replay (LEEWAY_FAULT_ROUNDS=5 for five times each)
+	$(BIN)/python -m pytest -m faults -v tests/faults
+
 check: $(READY)  ## format, lint, types, import fences, docstrings of tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -60,4 +63,4 @@ lock: $(READY)  ## compile the hashed locks anew from pyproject.toml
 clean:  ## remove the virtual environment and what examples have written
 	rm -rf $(VENV) $(VENV)-nannyml $(VENV)-tfdv examples/*/.leeway examples/*/.leeway-stack examples/*/events
 
-.PHONY: help setup demo demo-stack demo-dashboard test test-fast check bench browser lock clean
+.PHONY: help setup demo demo-stack demo-dashboard test test-fast test-faults check bench browser lock clean

@@ -1,0 +1,163 @@
+"""Whatever is killed in the middle of a replay: each report is there once, each incident is decided once.
+
+One stack runs the replay of a stream whose rule turns round. At each test a part of the replay is sent, and processes
+are killed with SIGKILL while it is on its way. `LEEWAY_FAULT_ROUNDS` says how often each is killed, `LEEWAY_FAULT_SEED`
+which moments and pairs are chosen.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from features import sending
+from leeway import addresses, context, wiring
+from monitors import run_job
+from registry import queries
+from registry.records import RunState
+from tests.faults import running, turning
+from tests.faults.running import Running
+
+pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(900)]
+
+ROUNDS = int(os.environ.get("LEEWAY_FAULT_ROUNDS", "1"))
+SEED = int(os.environ.get("LEEWAY_FAULT_SEED", "6"))
+
+
+def plan() -> list[tuple[str, ...]]:
+    """Return what is killed at once, in order: each alone, then pairs, as often as there are rounds."""
+    rng = random.Random(SEED)
+    kills: list[tuple[str, ...]] = []
+    for _ in range(ROUNDS):
+        kills += [(v,) for v in rng.sample(running.VICTIMS, len(running.VICTIMS))]
+        kills += [tuple(rng.sample(running.VICTIMS, 2)) for _ in range(3)]
+    return kills
+
+
+PLAN = plan()[: int(os.environ.get("LEEWAY_FAULT_FIRST", "1000"))]
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A stack whose first version is at work, before the first event; its end is the end of everything."""
+    folder = tmp_path_factory.mktemp("turning")
+    turning.write_project(folder)
+    try:
+        running.leeway(folder, "up", "--all")
+        yield from _begun(folder)
+    finally:
+        running.leeway(folder, "down", code=None)
+
+
+def _begun(folder: Path) -> Iterator[Running]:
+    bootstrap = addresses.of_stack(folder / ".leeway")["LEEWAY_KAFKA"]
+    for topic, partitions in (("turning.predictions", turning.PARTITIONS), ("turning.labels", 1)):
+        sending.ensure(bootstrap, topic, partitions)
+    with running.producer(bootstrap) as producer:
+        made = Running(folder, producer, {}, [])
+        made.send(turning.history(folder))
+        producer.flush(timeout=30)
+        running.leeway(folder, "retrain", "--first")
+        running.leeway(folder, "score", "asked", "predictions/0.jsonl")
+        made.left = turning.replay(folder)
+        made.expected = _undisturbed(folder)
+        yield made
+
+
+def _undisturbed(folder: Path) -> dict[running.Key, str]:
+    with context.open(folder) as opened:
+        spec = wiring.spec(opened, opened.model())
+        outcome = run_job.run_once(spec, turning.directories(folder), folder / "logs")
+    return {running.key(*r.key[1:]): r.evidence_digest for r in outcome.reports}
+
+
+def part_ends() -> list[float]:
+    """Return the day until which each part of the replay goes: a third before the rule turns, the others after it."""
+    early = max(1, len(PLAN) // 3)
+    late = len(PLAN) - early
+    steady = [turning.HISTORY + (turning.TURN - turning.HISTORY) * (i + 1) / early for i in range(early)]
+    return [*steady, *(turning.REACT + (turning.DAYS - turning.REACT) * (i + 1) / (late + 1) for i in range(late))]
+
+
+@pytest.mark.parametrize("number", range(len(PLAN)), ids=[f"{i}-{'+'.join(k)}" for i, k in enumerate(PLAN)])
+def test_a_kill_loses_no_report_and_doubles_none(stack: Running, number: int) -> None:
+    """The part of the replay that was on its way is reported as if nothing had happened."""
+    until = part_ends()[number]
+    if until > turning.REACT and not stack.turned:
+        _turn(stack)
+    rng = random.Random(f"{SEED}-{number}")
+    part = stack.take(until)
+    at, before = rng.randrange(len(part)), stack.restarts()
+    stack.send(part[:at])
+    for victim in PLAN[number]:
+        time.sleep(rng.uniform(0, 3))
+        stack.kill(victim)
+    stack.send(part[at:])
+    stack.recovered(PLAN[number], before)
+    stack.caught_up(part[-1].time)
+    stack.compare()
+
+
+def _turn(stack: Running) -> None:
+    with stack.nobody_reacts():
+        stack.send(part := stack.take(turning.REACT))
+        stack.caught_up(part[-1].time)
+    stack.turned = True
+
+
+def test_a_full_disk_for_checkpoints_is_told_and_waited_out(stack: Running) -> None:
+    """The job fails and says why, doctor names the disk; with room again it goes on, from its newest checkpoint."""
+    folder = stack.folder / ".leeway" / "checkpoints"
+    part = stack.take(turning.DAYS - 0.2)
+    with full_disk(folder):
+        stack.killed.append("room for checkpoints")
+        stack.send(part)
+        stack.until(
+            lambda: "has ended (failed)" in stack.log("monitor-m"), "the monitor's word that its job has failed"
+        )
+        told = json.loads(running.leeway(stack.folder, "doctor", "--json", code=None))["checks"]
+        assert [str(folder)] == [c["message"].partition(";")[0].rpartition(" ")[2] for c in told
+                                 if (c["name"], c["result"]) == ("disk", "error")]  # fmt: skip
+    stack.caught_up(part[-1].time)
+    stack.compare()
+
+
+@contextmanager
+def full_disk(folder: Path) -> Iterator[None]:
+    """Have *folder* on a disk without room; the test is skipped where nobody may mount one."""
+    command = ["mount", "-t", "tmpfs", "-o", "size=4k", "none", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"a small disk cannot be mounted here: {done.stderr.strip()}")
+    try:
+        (folder / "full").write_bytes(bytes(4096))
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_in_the_end_all_is_as_if_nothing_had_been_killed(stack: Running) -> None:
+    """Every report of an undisturbed run, once; one decision an incident; at most one promotion; a log without gaps."""
+    if not stack.turned:
+        _turn(stack)
+    stack.send(stack.take(turning.DAYS + 9))
+    stack.until(lambda: len({k for k, _ in stack.stored()}) >= len(stack.expected), "the last report")
+    stack.compare()
+    stack.until(lambda: _settled(stack.folder), "a decision for each incident, and its end", 600)
+    stack.accounts()
+
+
+def _settled(folder: Path) -> bool:
+    with context.open(folder) as opened:
+        reg = opened.registry
+        runs = queries.runs(reg, "m")
+        ended = bool(runs) and all(r.state is not RunState.RUNNING for r in runs)
+        return ended and not queries.undecided(reg, "m") and bool(queries.incidents(reg, "m"))
