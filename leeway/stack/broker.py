@@ -101,8 +101,7 @@ def _format(file: Path, log: Path) -> None:
         "-Xmx64m",
         "kafka.tools.StorageTool",
         "format",
-        "-t",
-        name,
+        f"--cluster-id={name}",  # one word, as it may begin with a dash
         "-c",
         str(file),
         "--ignore-formatted",
