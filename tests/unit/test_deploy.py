@@ -325,6 +325,8 @@ def test_flink_is_where_the_image_has_it() -> None:
     shipped = YAML(typ="safe").load(cluster.flink_home() / "conf" / "config.yaml")
 
     assert driver in zipfile.ZipFile(jar).namelist()
+    (path,) = spec["podTemplate"]["spec"]["containers"][0]["env"]
+    assert {"name": "HADOOP_CLASSPATH", "value": spec["job"]["jarURI"].removeprefix("local://")} == path
     assert {"jobmanager.sh", "taskmanager.sh"} == scripts
     assert [] == [s for s in (*scripts, "kubernetes-jobmanager.sh") if not (cluster.flink_home() / "bin" / s).exists()]
     assert shipped["env"]["java"]["opts"]["all"] == spec["flinkConfiguration"]["env.java.opts.all"]
