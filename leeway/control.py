@@ -43,10 +43,11 @@ def running(opened: Context, model: Model) -> Iterator[Callable[[], None]]:
     flink = cluster(opened)
     at_work = current(opened, model)
     number = at_work.id if at_work else submit(opened, model).id
-    yield lambda: _check(flink, number)
+    yield lambda: check(flink, number)
 
 
-def _check(flink: Cluster, number: str) -> None:
+def check(flink: Cluster, number: str) -> None:
+    """Raise EngineError if the job *number* has ended, EngineAway if it has failed or was lost."""
     job = flink.job(number)
     if job.ended:
         why = flink.failure(job)

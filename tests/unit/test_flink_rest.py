@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from features.errors import EngineError
+from features.errors import EngineAway, EngineError
 from features.window import from_ms
+from leeway import control
 from leeway.flink import Cluster
 
 JOBS = {"jobs": [
@@ -85,7 +86,19 @@ def test_what_is_refused_or_unheard_is_an_error_with_the_address() -> None:
     with cluster({"/jobs/overview": JOBS}) as flink:
         with pytest.raises(EngineError, match="no such path"):
             flink.checkpoints(flink.job("b"))
-        with pytest.raises(EngineError, match="does not know the job z"):
+        with pytest.raises(EngineAway, match="does not know the job z"):
             flink.job("z")
-    with pytest.raises(EngineError, match="does not answer"):
+    with pytest.raises(EngineAway, match="does not answer"):
         flink.jobs()
+
+
+@pytest.mark.parametrize(("state", "lost"), [("FAILED", True), ("CANCELED", False), ("FINISHED", False)])
+def test_a_job_that_failed_may_be_tried_again_and_one_that_was_stopped_is_left_alone(state: str, lost: bool) -> None:
+    """Somebody's `leeway job stop` is no outage; what Flink gave up is."""
+    answers = {
+        "/jobs/overview": {"jobs": [{"jid": "a", "name": "leeway.p.m-1", "state": state, "start-time": 1000}]},
+        "/jobs/a/exceptions": {"exceptionHistory": {"entries": []}},
+    }
+    with cluster(answers) as flink, pytest.raises(EngineError, match=f"has ended .{state.lower()}") as caught:
+        control.check(flink, "a")
+    assert lost is isinstance(caught.value, EngineAway)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from features.errors import RegistryError
+from features.errors import Outage, RegistryAway, RegistryError
 from registry import ingest, migrate, queries, rows, tables
 from registry.records import Record, Version
 from registry.sql import Registry
@@ -120,8 +120,18 @@ def test_a_locked_database_says_so(reg: Registry, url: str, tmp_path: Path, monk
     """Another program that never ends its transaction is named as the cause."""
     monkeypatch.setattr("registry.sql.BUSY_SECONDS", 0.1)
     with Registry.open(url, tmp_path) as other, reg.write():  # noqa: SIM117 - the lock comes first
-        with pytest.raises(RegistryError, match="keeps the database locked; try again"):
+        with pytest.raises(RegistryAway, match="keeps the database locked; try again"):
             make.model(other)
+
+
+def test_a_server_that_is_gone_is_an_outage_and_a_wrong_statement_is_not(reg: Registry, tmp_path: Path) -> None:
+    """Whoever waits for outages would wait for ever for a table that is missing."""
+    pytest.importorskip("psycopg")
+    with pytest.raises(RegistryAway, match="cannot be used"):
+        Registry.open("postgresql+psycopg://u@127.0.0.1:1/none", tmp_path)
+    with pytest.raises(RegistryError) as caught, reg.read() as c:
+        _missing_table(c)
+    assert not isinstance(caught.value, Outage)
 
 
 def test_every_record_has_its_table() -> None:
