@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from benchmarks.calibration import Cell, Rate
+from benchmarks.rates import LATER, Cell, Rate
 
 _HEAD = """# Does the false-alarm promise hold
 
@@ -37,7 +35,6 @@ _TABLE = ("stream", "rows a slice", "reference", "promised", "A = 90", "A = 500"
 
 def page(cells: Sequence[Cell], worlds: Sequence[tuple[str, Rate, Rate]]) -> str:
     """Return the page."""
-    from benchmarks.calibration import LATER
 
     panels = round(cells[0].rates[500, "wide"].exposure * 500 / LATER * 10) or 4
     parts = [
