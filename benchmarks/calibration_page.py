@@ -35,7 +35,6 @@ _TABLE = ("stream", "rows a slice", "reference", "promised", "A = 90", "A = 500"
 
 def page(cells: Sequence[Cell], worlds: Sequence[tuple[str, Rate, Rate]]) -> str:
     """Return the page."""
-
     panels = round(cells[0].rates[500, "wide"].exposure * 500 / LATER * 10) or 4
     parts = [
         _HEAD.format(later=LATER, panels=panels),
