@@ -28,7 +28,6 @@ from tests.faults.running import Running
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(900)]
 
-ROUNDS = int(os.environ.get("LEEWAY_FAULT_ROUNDS", "1"))
 SEED = int(os.environ.get("LEEWAY_FAULT_SEED", "6"))
 
 
@@ -36,7 +35,7 @@ def plan() -> list[tuple[str, ...]]:
     """Return what is killed at once, in order: each alone, then pairs, as often as there are rounds."""
     rng = random.Random(SEED)
     kills: list[tuple[str, ...]] = []
-    for _ in range(ROUNDS):
+    for _ in range(turning.ROUNDS):
         kills += [(v,) for v in rng.sample(running.VICTIMS, len(running.VICTIMS))]
         kills += [tuple(rng.sample(running.VICTIMS, 2)) for _ in range(3)]
     return kills

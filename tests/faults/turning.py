@@ -1,6 +1,6 @@
 """A small world on the real stack: a stream in topics whose rule turns round, so that an incident and a retrain come.
 
-    day 0 ........ 20 ........ 28 .................. 44 ......... 50
+    day 0 ........ 20 ........ 28 .................. 44 ......... 50 or later
     history: v1    |  steady   |  the rule has turned, and nobody   |
                                |  may react before day 44 is there  |
 
@@ -10,6 +10,7 @@ The same events are in files too, so that what an undisturbed run reports is kno
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,7 +25,9 @@ from leeway.stack.section import Ports
 from monitors import files_job
 
 START = datetime(2013, 1, 1, tzinfo=UTC)
-HISTORY, TURN, REACT, DAYS, A_DAY = 20, 28, 44, 50, 120
+ROUNDS = int(os.environ.get("LEEWAY_FAULT_ROUNDS", "1"))
+HISTORY, TURN, REACT, A_DAY = 20, 28, 44, 120
+DAYS = REACT + 6 * max(1, ROUNDS)
 PARTITIONS = 2
 Event = dict[str, Any]
 
