@@ -27,7 +27,7 @@ demo-dashboard: $(READY)  ## the pages of the last demo, in a browser
 	$(BIN)/leeway --project examples/flights dashboard
 
 test: $(READY) browser  ## every test, real engines, servers and browser included
-	$(BIN)/python -m pytest -n 2 --dist loadfile  # files side by side: much of a test is waiting for a server to start
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile  # files side by side; their trees share the cores
 
 test-fast: $(READY)  ## the tests that need no engine, server or browser
 	$(BIN)/python -m pytest -m "not slow"
