@@ -89,7 +89,10 @@ def settings(cluster: Cluster) -> dict[str, Any]:
         "taskmanager.host": ports.HOST,
         "taskmanager.bind-host": ports.HOST,
         "taskmanager.numberOfTaskSlots": cluster.slots,
-        "taskmanager.memory.process.size": "1728m",
+        "taskmanager.memory.process.size": "1984m",
+        # Each submission loads the job's jars anew, and Flink is slow to let go of a former one's classes: the default
+        # of 256 MB lasted for about ten.
+        "taskmanager.memory.jvm-metaspace.size": "512m",
         "taskmanager.memory.managed.size": "256m",
         # A TaskManager that dies is missed within seconds, not after 50.
         "heartbeat.interval": "2 s",
