@@ -88,17 +88,17 @@ def join(schema: EventSchema, role: Role, parts: Sequence[Decoded]) -> Decoded:
 
 
 def _decoded(schema: EventSchema, role: Role, raw: readers.Raw, place: Callable[[int], tuple[str, int]]) -> Decoded:
-    typed, good, reasons = {}, np.ones(raw.table.num_rows, bool), np.full(raw.table.num_rows, None, object)
+    typed, good = {}, np.ones(raw.table.num_rows, bool)
+    columns, reasons = np.full((2, raw.table.num_rows), "", object)
     for name, (source, kind) in wanted(schema, role).items():
         required = name not in schema.features
         typed[name], bad, why = _typed(raw.table, source, kind, required=required)
-        for row in np.flatnonzero(bad & good):
-            reasons[row] = (name, why)
+        columns[bad & good], reasons[bad & good] = name, why
         good &= ~bad
     if schema.version and role == "predictions":
         typed[VERSION] = pa.array([schema.version] * raw.table.num_rows, pa.string())
     table = pa.table(typed)
-    rejects = tuple(_reject(place, raw, table, int(i), reasons[i]) for i in np.flatnonzero(~good))
+    rejects = tuple(_reject(place, raw, table, int(i), (columns[i], reasons[i])) for i in np.flatnonzero(~good))
     return Decoded(table if good.all() else table.filter(pa.array(good)), raw.rejects + rejects, raw.lines[good])
 
 

@@ -131,13 +131,14 @@ def count_refused(
     One whose time cannot be read counts as of *newest* (ms), the newest of those that came with it. Where there is no
     such time, or its version is not *frozen* or not told among several, it is a dead letter only.
     """
-    step, order = to_ms(schema.windows.slide), list(schema.variables)
+    step = to_ms(schema.windows.slide)
+    cells = {name: i for i, name in enumerate(schema.variables)}
+    offsets = {v: layout(schema, known, Stage.INPUTS).offsets[REFUSED] for v, known in frozen.items()}
     only = next(iter(frozen)) if len(frozen) == 1 else ""
     for reject in refused:
         version, time = reject.version or only, reject.time if reject.time is not None else newest
-        if reject.column in order and version in frozen and time:
-            cell = layout(schema, frozen[version], Stage.INPUTS).offsets[REFUSED] + order.index(reject.column)
-            yield Cell(time - time % step, version, "", cell, 1)
+        if reject.column in cells and version in offsets and time:
+            yield Cell(time - time % step, version, "", offsets[version] + cells[reject.column], 1)
 
 
 def count_columns(
