@@ -68,8 +68,12 @@ def finish(result: Any, logs: Path) -> None:
     except Exception as error:  # py4j wraps every Java exception in one type
         raise engine_error(error, logs) from error
     finally:
-        # The worker runs in this process and leaves its variables; with this one, a child process could start no Flink.
-        os.environ.pop("PYFLINK_GATEWAY_DISABLED", None)
+        _forget_worker()
+
+
+def _forget_worker() -> None:
+    """Take away what a worker that ran in this process leaves: with this variable, no child process starts Flink."""
+    os.environ.pop("PYFLINK_GATEWAY_DISABLED", None)
 
 
 def engine_error(error: Exception, logs: Path) -> errors.EngineError:
@@ -98,6 +102,7 @@ class Running:
         """Cancel the job; its newest checkpoint stays."""
         with contextlib.suppress(Exception):  # it may have ended already
             self.result.get_job_client().cancel().result()
+        _forget_worker()
 
 
 def start(
