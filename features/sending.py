@@ -14,7 +14,7 @@ from features import broker, codec, encode, errors
 from features.schema import EventSchema, RecordFormat, Role, Source
 from features.window import to_ms
 
-KEEP = "-1"
+KEEP = -1
 """Retention of a topic that is never emptied: Kafka deletes by a record's own time, and events may be years old."""
 
 
@@ -64,8 +64,8 @@ class Topic:
     made: bool
 
 
-def ensure(bootstrap: str, topic: str, partitions: int) -> Topic:
-    """Return *topic*, made with so many *partitions* and for ever if it is not there yet.
+def ensure(bootstrap: str, topic: str, partitions: int, retention_ms: int = KEEP) -> Topic:
+    """Return *topic*, made with so many *partitions* and that retention, by default for ever, if it is not there yet.
 
     Raises:
         BrokerError: Kafka does not answer or refuses.
@@ -73,7 +73,11 @@ def ensure(bootstrap: str, topic: str, partitions: int) -> Topic:
     with broker.admin(bootstrap) as client:
         made = topic not in client.list_topics()
         if made:
-            configs = {"retention.ms": KEEP, "retention.bytes": "-1", "message.timestamp.type": "CreateTime"}
+            configs = {
+                "retention.ms": str(retention_ms),
+                "retention.bytes": "-1",
+                "message.timestamp.type": "CreateTime",
+            }
             wanted = {"num_partitions": partitions, "replication_factor": -1, "configs": configs}
             client.create_topics({topic: wanted}, wait_for_metadata=True)
         (found,) = client.describe_topics([topic])

@@ -12,7 +12,7 @@ from typing import Any
 
 import features
 import monitors
-from features import broker, topics
+from features import broker, sending, topics
 from features.errors import ProjectError
 from features.schema import Source
 from features.window import from_ms
@@ -26,7 +26,7 @@ from monitors.sinks_job import OutputTopics
 from monitors.topics_job import Topics
 
 #: How long a topic keeps what a job says; what was said of windows and bad records is kept for ever.
-_RETENTION_MS = {"reports": -1, "rejects": -1, "progress": 7 * 86_400_000}
+_RETENTION_MS = {"reports": sending.KEEP, "rejects": sending.KEEP, "progress": 7 * 86_400_000}
 _NAMES = {"reports": "reports", "rejects": "dead-letters", "progress": "progress"}
 
 
@@ -79,18 +79,9 @@ def outputs(opened: Context, model: Model) -> OutputTopics:
 
 def make_topics(bootstrap: str, names: Mapping[str, str]) -> None:
     """Make the topics *names* (by kind of lines) that are not there yet. Raises BrokerError if Kafka refuses."""
-    import kafka.admin  # only where topics are used
-
-    with broker.admin(bootstrap) as admin:
-        there = set(admin.list_topics())
+    for kind, name in names.items():
         # One partition: the reports on a model come in the order in which they were made.
-        wanted = [
-            kafka.admin.NewTopic(name, 1, -1, topic_configs={"retention.ms": str(_RETENTION_MS[kind])})
-            for kind, name in names.items()
-            if name not in there
-        ]
-        if wanted:
-            admin.create_topics(wanted)
+        sending.ensure(bootstrap, name, 1, _RETENTION_MS[kind])
 
 
 def followed(opened: Context, model: Model) -> Topics:

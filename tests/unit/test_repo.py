@@ -24,7 +24,7 @@ FENCES = {
     "skops": r"registry/.*",
     "evidently": r"retrain_flows/.*",
     "river": r"registry/artifacts\.py|monitors/records\.py",
-    "kafka": r"features/broker\.py|leeway/(jobs|stack/broker)\.py",
+    "kafka": r"features/broker\.py|leeway/stack/broker\.py",
     "fastavro": r"features/avro\.py",
     "rich": r"leeway/.*|examples/.*",
     "typer": r"leeway/.*",
