@@ -23,6 +23,7 @@ from features import codec
 from features.schema import EventSchema, Kind, Task
 from features.window import UTC, Windows, to_ms
 from monitors import baseline_job, files_job, profiles, run_job, worker
+from monitors.baseline import Baseline
 from monitors.policy import MonitorPolicy
 from registry import publish
 
@@ -65,17 +66,22 @@ def main() -> None:
         _report(args.rows, args.format, _measure(events(args.rows), args.format, Path(work)))
 
 
-def _measure(rows: pd.DataFrame, kind: str, work: Path) -> dict[str, float]:
-    source, few = work / "all", work / "few"
-    for directory, part in ((source, rows), (few, rows[:10])):
-        directory.mkdir()
-        _write(part, directory / f"0.{kind}", kind)
+def published(source: Path, work: Path) -> tuple[Baseline, worker.Spec]:
+    """Return the baseline of the events under *source*, published in *work*, and what a worker is told of it."""
     baseline = baseline_job.run(
         SCHEMA, POLICY, version="v1", predictions=source, labels=None, start=START, end=START + timedelta(days=30),
         logs=work / "logs",
     )  # fmt: skip
     publish.publish_baseline(baseline, work / "baselines")
-    spec = worker.Spec(SCHEMA, POLICY, str(work / "baselines" / "bench"))
+    return baseline, worker.Spec(SCHEMA, POLICY, str(work / "baselines" / "bench"))
+
+
+def _measure(rows: pd.DataFrame, kind: str, work: Path) -> dict[str, float]:
+    source, few = work / "all", work / "few"
+    for directory, part in ((source, rows), (few, rows[:10])):
+        directory.mkdir()
+        _write(part, directory / f"0.{kind}", kind)
+    baseline, spec = published(source, work)
     frozen = {"v1": baseline.frozen}
 
     def numpy_alone() -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -18,18 +17,17 @@ import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.__main__ import POLICY, SCHEMA, START, _evidently, events, timed
+from benchmarks.__main__ import SCHEMA, _evidently, events, published, timed
 from features import broker, codec, encode, sending
 from features.schema import Source
 from features.sending import Message, Outlet
 from leeway import jobs
 from leeway.stack import broker as kafka
 from leeway.stack import coordinates
-from monitors import baseline_job, deploy_job, profiles, run_job, worker
+from monitors import deploy_job, profiles, run_job, worker
 from monitors.engine import Engine
 from monitors.sinks_job import OutputTopics
 from monitors.topics_job import Topics
-from registry import publish
 
 A_RECORD = 1000
 
@@ -70,12 +68,7 @@ def _prepared(work: Path, rows: pd.DataFrame) -> tuple[worker.Spec, pa.Table]:
     source = work / "rows"
     source.mkdir()
     rows.to_parquet(source / "0.parquet")
-    baseline = baseline_job.run(
-        SCHEMA, POLICY, version="v1", predictions=source, labels=None, start=START, end=START + timedelta(days=30),
-        logs=work / "logs",
-    )  # fmt: skip
-    publish.publish_baseline(baseline, work / "baselines")
-    spec = worker.Spec(SCHEMA, POLICY, str(work / "baselines" / "bench"))
+    _, spec = published(source, work)
     return spec, codec.read_events(SCHEMA, "predictions", source).table
 
 

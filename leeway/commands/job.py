@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -24,10 +26,8 @@ def register(main: typer.Typer) -> None:
 @app.command()
 def submit(ctx: typer.Context, model: ModelName = None, replay: Replay = False) -> None:
     """Start the model's job, from its newest savepoint or checkpoint if it has run before."""
-    with context.open(ctx.obj) as opened:
-        chosen = _in_topics(opened, model)
-        with show.working(f"Sending the job of {chosen.name} to Flink"):
-            started = control.submit(opened, chosen, replay=replay)
+    with _working(ctx, model, "Sending the job to Flink") as (opened, chosen):
+        started = control.submit(opened, chosen, replay=replay)
     _tell("Started", started)
 
 
@@ -69,20 +69,16 @@ def stop(
     kill: Annotated[bool, typer.Option(help="At once, without a savepoint; its newest checkpoint stays.")] = False,
 ) -> None:
     """Stop the model's job with a savepoint, from which `leeway job submit` goes on."""
-    with context.open(ctx.obj) as opened:
-        chosen = _in_topics(opened, model)
-        with show.working(f"Stopping the job of {chosen.name}"):
-            savepoint = control.stop(opened, chosen, kill=kill)
+    with _working(ctx, model, "Stopping the job") as (opened, chosen):
+        savepoint = control.stop(opened, chosen, kill=kill)
     show.note(f"Stopped the job of {chosen.name}; " + (f"its state is in {savepoint}." if savepoint else "killed."))
 
 
 @app.command()
 def restart(ctx: typer.Context, model: ModelName = None, replay: Replay = False) -> None:
     """Stop the model's job with a savepoint and start it from there."""
-    with context.open(ctx.obj) as opened:
-        chosen = _in_topics(opened, model)
-        with show.working(f"Restarting the job of {chosen.name}"):
-            started = control.restart(opened, chosen, replay=replay)
+    with _working(ctx, model, "Restarting the job") as (opened, chosen):
+        started = control.restart(opened, chosen, replay=replay)
     _tell("Restarted", started)
 
 
@@ -93,19 +89,21 @@ def upgrade(ctx: typer.Context, model: ModelName = None) -> None:
     A change of how the job runs (parallelism, checkpoints, restarts) keeps it. A change of what it counts (features,
     segments, windows, policy, topics) does not: the topics are read from the beginning.
     """
-    with context.open(ctx.obj) as opened:
-        chosen = _in_topics(opened, model)
-        with show.working(f"Upgrading the job of {chosen.name}"):
-            started = control.upgrade(opened, chosen)
+    with _working(ctx, model, "Upgrading the job") as (opened, chosen):
+        started = control.upgrade(opened, chosen)
     _tell("Upgraded", started)
 
 
-def _in_topics(opened: Context, name: str | None) -> Model:
-    model = opened.model(name)
-    if not jobs.follows_topics(model):
-        msg = f"the events of {model.name} are in directories"
-        raise ProjectError(msg, hint="`leeway monitor` follows directories; jobs on a cluster follow topics")
-    return model
+@contextmanager
+def _working(ctx: typer.Context, name: str | None, what: str) -> Iterator[tuple[Context, Model]]:
+    """Open the project and its model called *name*, whose events must be in topics, and say *what* is done to it."""
+    with context.open(ctx.obj) as opened:
+        model = opened.model(name)
+        if not jobs.follows_topics(model):
+            msg = f"the events of {model.name} are in directories"
+            raise ProjectError(msg, hint="`leeway monitor` follows directories; jobs on a cluster follow topics")
+        with show.working(f"{what} of {model.name}"):
+            yield opened, model
 
 
 def _tell(done: str, started: control.Started) -> None:

@@ -6,12 +6,10 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 
 from features.errors import EngineError
-from features.window import UTC
 from leeway.stack import processes
-from leeway.stack.state import Condition, Status
+from leeway.stack.state import Condition, Status, now
 
 WATCH_SECONDS = 1.0
 HEALTH_SECONDS = 5.0
@@ -40,7 +38,7 @@ class Keeper(threading.Thread):
     def __init__(self, service: processes.Service, changed: Callable[[], None]) -> None:
         super().__init__(name=service.name, daemon=True)
         self.service = service
-        self.status = Status(service.name, "starting", _now())
+        self.status = Status(service.name, "starting", now())
         self.tried = threading.Event()
         self.came_up = False
         self._changed = changed
@@ -88,25 +86,21 @@ class Keeper(threading.Thread):
     def _watch(self, process: processes.Process) -> str:
         answered = looked = time.monotonic()
         while not self._end.wait(WATCH_SECONDS):
-            now = time.monotonic()
+            at = time.monotonic()
             if process.poll() is not None:
                 return processes.ending(process, self.service.log)
-            if now - looked < HEALTH_SECONDS:
+            if at - looked < HEALTH_SECONDS:
                 continue
-            looked = now
+            looked = at
             if self.service.healthy():
-                answered = now
-            if now - answered > SILENT_SECONDS:
+                answered = at
+            if at - answered > SILENT_SECONDS:
                 return f"it did not answer for {SILENT_SECONDS:.0f} s"
-            self._say("up" if answered == now else "silent")
+            self._say("up" if answered == at else "silent")
         return ""
 
     def _say(self, condition: Condition, **more: object) -> None:
-        since = self.status.since if condition == self.status.condition else _now()
+        since = self.status.since if condition == self.status.condition else now()
         before, self.status = self.status, replace(self.status, condition=condition, since=since, **more)  # type: ignore[arg-type]
         if before != self.status:
             self._changed()
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -6,15 +6,22 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
 import filelock
 
+from features.window import UTC
 from leeway.stack.build import MARK
 
 Phase = Literal["starting", "up", "stopping", "stopped", "failed"]
 Condition = Literal["starting", "up", "silent", "waiting", "stopped"]
+
+
+def now() -> str:
+    """Return the time as a state tells it: ISO, UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,11 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 
 import filelock
 
 from features.errors import EngineError, LeewayError
-from features.window import UTC
 from leeway import addresses
 from leeway.project import Project
 from leeway.stack import build, plan, processes, state
@@ -47,7 +45,7 @@ class Supervisor:
         self._end = end
         self._keepers: list[Keeper] = []
         self._lock = threading.Lock()
-        self._state = state.State("starting", os.getpid(), _now())
+        self._state = state.State("starting", os.getpid(), state.now())
 
     def run(self) -> int:
         """Start everything, keep it running until the word to end, and end it; return 1 if it did not start."""
@@ -121,10 +119,6 @@ class Supervisor:
         with self._lock:
             self._state = replace(self._state, services=tuple(k.status for k in self._keepers))
             state.save(self.plan.folder, self._state)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,10 @@ import pytest
 import sqlalchemy as sa
 
 from leeway.stack import postgres
+from monitors.baseline import Baseline
+from registry import moves
 from registry.sql import Registry
+from tests.unit.registry import make
 
 POSTGRES = "LEEWAY_TEST_POSTGRES"
 """The variable that may name a PostgreSQL server to make databases on, like ``postgresql://user@host/postgres``."""
@@ -61,6 +64,16 @@ def reg(url: str, tmp_path: Path) -> Iterator[Registry]:
     """Yield an empty registry."""
     with Registry.open(url, tmp_path / "artifacts") as registry:
         yield registry
+
+
+@pytest.fixture
+def watched(reg: Registry, known: Baseline) -> Registry:
+    """Return a registry with the champion `v1`, whose baseline is the module's *known*."""
+    make.model(reg)
+    make.version(reg, "v1")
+    moves.store_baseline(reg, known, now=make.NOW)
+    make.promote(reg, "v1", 0)
+    return reg
 
 
 class _database:  # noqa: N801 - used as a function

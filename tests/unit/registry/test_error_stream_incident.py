@@ -17,7 +17,7 @@ from monitors.error_stream import VARIABLE
 from monitors.jury import Jury
 from monitors.policy import MonitorPolicy
 from monitors.report import Report, Signal, Stage, Verdict
-from registry import ingest, judging, moves, queries
+from registry import ingest, judging, queries
 from registry.judging import Judges
 from registry.records import IncidentState
 from registry.sql import Registry
@@ -71,16 +71,6 @@ def report(known: Baseline, day: Slice, policy: MonitorPolicy = POLICY) -> Repor
     start = from_ms(day.start)
     return Report(model="m", version="v1", stage=Stage.OUTCOMES, window_start=start, window_end=start + DAY,
                   baseline=known.digest, rows=400, counts=day.counts, newest=day.counts, findings=found)  # fmt: skip
-
-
-@pytest.fixture
-def watched(reg: Registry, known: Baseline) -> Registry:
-    """A registry with the champion `v1`."""
-    make.model(reg)
-    make.version(reg, "v1")
-    moves.store_baseline(reg, known, now=make.NOW)
-    make.promote(reg, "v1", 0)
-    return reg
 
 
 def put(reg: Registry, reports: list[Report], policy: MonitorPolicy = POLICY) -> ingest.Ingested:

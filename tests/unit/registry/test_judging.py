@@ -13,7 +13,7 @@ from monitors.baseline import Baseline
 from monitors.outlook import outlook
 from monitors.policy import MonitorPolicy
 from monitors.report import Report, Signal, Stage, Verdict
-from registry import ingest, judging, moves, queries
+from registry import ingest, judging, queries
 from registry.judging import Judges
 from registry.sql import Registry
 from tests.unit import overtime
@@ -33,16 +33,6 @@ def known() -> Baseline:
 def raw(known: Baseline) -> list[Report]:
     """The reports of 14 later days with a shift from the fifth on, as their windows alone say."""
     return list(overtime.reports(known, overtime.days(np.random.default_rng(2), 14, change=SHIFT)))
-
-
-@pytest.fixture
-def watched(reg: Registry, known: Baseline) -> Registry:
-    """A registry with the champion `v1`."""
-    make.model(reg)
-    make.version(reg, "v1")
-    moves.store_baseline(reg, known, now=make.NOW)
-    make.promote(reg, "v1", 0)
-    return reg
 
 
 def put(reg: Registry, reports: Sequence[Report], judges: Judges) -> ingest.Ingested:
