@@ -12,11 +12,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import sinks
 
+from features.window import UTC
 from leeway import addresses, watch
 from leeway.context import Context
 from leeway.project import Model, Project
