@@ -134,7 +134,7 @@ class EventSchema(BaseModel):
             if self.features.get(name) is not Kind.CATEGORICAL:
                 msg = f"segment {name!r} must be one of the categorical features"
                 raise ValueError(msg)
-        reserved = {"id", "time", "model_version", PREDICTION, LABEL, REFUSED, *DERIVED} & set(self.features)
+        reserved = {"id", "time", "model_version", PREDICTION, LABEL, REFUSED, LATE, *DERIVED} & set(self.features)
         if reserved:
             msg = f"{sorted(reserved)} cannot name a feature; events.columns may map another column to that part"
             raise ValueError(msg)
@@ -172,4 +172,6 @@ DERIVED = MULTIVARIATE, SCORE_GRID, ESTIMATED_LOSS = "multivariate", "score_grid
 """Variables that are made of those that are sent, and counted beside them."""
 REFUSED = "refused"
 """Counts, beside the variables, the records that could not be used by the variable whose value did not fit."""
+LATE = "late"
+"""Counts, beside the variables, the predictions that came after their own slice was closed, in the slice then open."""
 Role = Literal["predictions", "labels", "requests"]

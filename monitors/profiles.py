@@ -12,10 +12,11 @@ from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 
 from features.readers import Reject
-from features.schema import LABEL, PREDICTION, REFUSED, EventSchema, Kind, Task
+from features.schema import LABEL, LATE, PREDICTION, REFUSED, EventSchema, Kind, Task
 from features.scoring import Values
 from features.window import Windows, to_ms
 from monitors import performance
@@ -70,12 +71,13 @@ class Layout:
 def layout(schema: EventSchema, frozen: Frozen, stage: Stage) -> Layout:
     """Return where each variable of *stage* has its cells, for one *frozen* version: first those that are sent.
 
-    The last of the inputs is :data:`REFUSED`, with a cell for each variable whose value did not fit.
+    The last of the inputs are :data:`REFUSED`, with a cell for each variable whose value did not fit, and :data:`LATE`,
+    with one cell. Both are counted in all traffic only.
     """
     bins = frozen.bins
     if stage is Stage.INPUTS:
         sent = {name: bins[name].cells for name in schema.variables}
-        return Layout({**sent, **frozen.sizes, REFUSED: len(sent)})
+        return Layout({**sent, **frozen.sizes, REFUSED: len(sent), LATE: 1})
     scores = {"scores": 2 * performance.GRID} if schema.task is Task.BINARY else {}
     return Layout({LABEL: bins[LABEL].cells, "coverage": 2, "loss": 2, **scores})
 
@@ -196,34 +198,30 @@ def _groups(
 
 
 def count_outcomes(
-    schema: EventSchema, frozen: Mapping[str, Frozen], outcomes: Mapping[str, npt.NDArray[np.object_]]
+    schema: EventSchema, frozen: Mapping[str, Frozen], start: int, rows: pd.DataFrame
 ) -> Iterator[Cell]:
-    """Yield the cells of joined predictions: columns version, segments, start, prediction, label (None: no label).
+    """Yield the cells of joined predictions of the slice that starts at *start* (ms).
 
-    *segments* holds the row's segments joined by :data:`JOIN`; *prediction* and *label* are text as decoded.
+    *rows* have the columns ``version``, ``segments`` (the row's, joined by :data:`JOIN`), ``prediction``, ``label``,
+    and ``known``, which is NaN where there is no label.
     """
-    rows: dict[tuple[str, str], list[int]] = {}
-    for row, key in enumerate(zip(outcomes["version"], outcomes["segments"], strict=True)):
-        rows.setdefault(key, []).append(row)
-    for (version, segments), at in sorted(rows.items()):
+    for (version, segments), some in rows.groupby(["version", "segments"]):
         plan = layout(schema, frozen[version], Stage.OUTCOMES)
-        slices, group = np.unique(outcomes["start"][at].astype(np.int64), return_inverse=True)
-        labelled = np.array([v is not None for v in outcomes["label"][at]])
-        prediction, label = (values(schema, outcomes[c][at]) for c in ("prediction", "label"))
+        prediction, label = (values(schema, some[c]) for c in ("prediction", "label"))
         found = performance.count(
-            schema.task, frozen[version].bins, prediction=prediction, label=label, labelled=labelled, groups=group,
-            n_groups=len(slices),
+            schema.task, frozen[version].bins, prediction=prediction, label=label,
+            labelled=some["known"].notna().to_numpy(), groups=np.zeros(len(some), np.int64), n_groups=1,
         )  # fmt: skip
         counts = np.hstack([found[name] for name in plan.sizes])
         for segment in ("", *filter(None, segments.split(JOIN))):
-            yield from _cells(counts, slices, version, segment)
+            yield from _cells(counts, np.array([start]), version, segment)
 
 
-def values(schema: EventSchema, column: npt.NDArray[np.object_]) -> Values:
-    """Return predictions or labels, text as decoded, as what they are scored as: numbers, or classes as they are."""
+def values(schema: EventSchema, column: pd.Series) -> Values:
+    """Return predictions or labels as what they are scored as: float64, or classes as text (None: no label)."""
     if schema.label_kind is Kind.CATEGORICAL and schema.prediction_kind is Kind.CATEGORICAL:
-        return column
-    return np.array([np.nan if v is None else float(v) for v in column], np.float64)
+        return np.asarray(column.astype(object).where(column.notna(), None).to_numpy(object))
+    return column.to_numpy(np.float64)
 
 
 def merge(cells: Iterable[Cell]) -> list[Cell]:

@@ -146,10 +146,11 @@ def test_the_order_of_rows_makes_no_difference_to_what_is_learned() -> None:
     assert isinstance(first.frozen.derived.estimate, LossTable)
 
 
-def test_a_name_that_is_taken_is_refused() -> None:
-    """A feature cannot be called what is made of it."""
+@pytest.mark.parametrize("name", ["multivariate", "refused", "late"])
+def test_a_name_that_is_taken_is_refused(name: str) -> None:
+    """A feature cannot be called what is made of it, or counted beside it."""
     with pytest.raises(ValueError, match="cannot name a feature"):
-        EventSchema(model="m", task=Task.BINARY, features={"multivariate": Kind.NUMERIC})
+        EventSchema(model="m", task=Task.BINARY, features={name: Kind.NUMERIC})
 
 
 def test_a_baseline_that_derived_nothing_counts_what_is_sent() -> None:
@@ -157,7 +158,7 @@ def test_a_baseline_that_derived_nothing_counts_what_is_sent() -> None:
     known = BASELINES[Task.BINARY].model_copy(update={"derived": Derived()})
     plan = profiles.layout(known.events, known.frozen, Stage.INPUTS)
 
-    assert ["x", "y", "z", "word", "prediction", "refused"] == list(plan.sizes)
+    assert ["x", "y", "z", "word", "prediction", "refused", "late"] == list(plan.sizes)
 
 
 @pytest.mark.parametrize("task", list(Task))
