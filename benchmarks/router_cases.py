@@ -101,6 +101,7 @@ FAULTS: dict[str, tuple[Kind, Change]] = {
     "10 % of rows repeated": (Kind.DUPLICATES, _fed(lambda n: Feed(rows=n, repeated=n // 10))),
     "a fifth of the rows": (Kind.VOLUME, _fed(lambda n: Feed(rows=n // 5, repeated=0))),
     "five times the rows": (Kind.VOLUME, _fed(lambda n: Feed(rows=n * 5, repeated=0))),
+    "10 % of rows too late": (Kind.LATENESS, _fed(lambda n: Feed(rows=n, repeated=0, late=n // 9))),
 }
 UNTOLD: dict[str, tuple[Kind | None, Change]] = {
     "unit: feet to metres, sd < half the mean": (Kind.UNIT_CHANGE, _unit(_narrow, (1 / 3.28084, 0.0))),

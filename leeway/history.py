@@ -62,7 +62,11 @@ def recorded(opened: Context, model: Model, start: datetime | None, end: datetim
 
 
 def recounted(opened: Context, model: Model, start: datetime | None, end: datetime | None) -> list[Stretch]:
-    """Return what a Flink batch run counts in the events of [start, end). NotEnoughData if that is nothing."""
+    """Return what a Flink batch run counts in the events of [start, end). NotEnoughData if that is nothing.
+
+    Predictions that came too late for the monitor are in their own slices here, so no fault tells of them; in what is
+    :func:`recorded` they are missing, and told of as the monitor did.
+    """
     spec = wiring.spec(opened, model, start, end)
     outcome = run_job.run_once(spec, wiring.directories(model), opened.dir / "logs")
     found = stretches(opened, model, outcome.reports)

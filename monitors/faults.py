@@ -24,6 +24,7 @@ class Kind(str, Enum):
     COLUMN_SWAP = "column_swap"
     DUPLICATES = "duplicates"
     VOLUME = "volume"
+    LATENESS = "lateness"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What is wrong with rows rather than with their values: far too many or too few, repeated, or refused."""
+"""What is wrong with rows rather than with their values: far too many or too few, repeated, refused, or too late."""
 
 from __future__ import annotations
 
@@ -20,25 +20,27 @@ VOLUME = 3.0
 class Feed:
     """What a caller may know of a window's rows beside their values; what is None is not judged.
 
-    *rows* of a complete window whose version had all the traffic, *repeated* ones among them (an id delivered again),
-    and *refused* ones that could not be read and come on top, by the variable whose value did not fit.
+    *rows* of a complete window whose version had all the traffic, and *repeated* ones among them (an id delivered
+    again). On top come *refused* ones that could not be read, by the variable whose value did not fit, and *late* ones,
+    which are in no window, as their own slice was closed when they came.
     """
 
     rows: int | None = None
     repeated: int | None = None
     refused: Mapping[str, int] = field(default_factory=dict)
+    late: int | None = None
 
     @property
     def questions(self) -> int:
         """How many things are asked of it."""
-        return (self.rows is not None) + (self.repeated is not None) + len(self.refused)
+        return sum(asked is not None for asked in (self.rows, self.repeated, self.late)) + len(self.refused)
 
 
 def faults(feed: Feed, runs: Counts, n: int, policy: MonitorPolicy, level: float) -> Iterator[Fault]:
     """Yield the faults of a *feed* with *n* rows counted; *runs* are the rows of the baseline's windows of that length.
 
-    Repeated and refused rows are compared with none at all, as a baseline does not keep them; *level* is that of one
-    question.
+    Repeated, refused and late rows are compared with none at all: a baseline does not keep them, and one that is
+    counted in batch has no late ones. *level* is that of one question.
     """
     if feed.rows is not None and len(runs):
         yield from _volume(feed.rows, int(runs.min()), int(runs.max()), level)
@@ -51,6 +53,9 @@ def faults(feed: Feed, runs: Counts, n: int, policy: MonitorPolicy, level: float
             saw = f"{refused:,} of {n + refused:,} rows were refused, as {name} does not fit: it changed its type"
             share = refused / (n + refused)
             yield Fault(Kind.SCHEMA, (name,), "refused_share", round(share, 6), line, f"{saw}; check its schema")
+    if feed.late is not None and (line := _beyond(feed.late, n + feed.late, runs, policy, level)):
+        share = feed.late / (n + feed.late)
+        yield Fault(Kind.LATENESS, (), "late_share", round(share, 6), line, _too_late(feed.late, n, share, line))
 
 
 def _beyond(x: int, n: int, runs: Counts, policy: MonitorPolicy, level: float) -> float | None:
@@ -60,6 +65,11 @@ def _beyond(x: int, n: int, runs: Counts, policy: MonitorPolicy, level: float) -
     chance = quality.largest_by_chance(0, max(int(runs.sum()), 1), n, level)
     line = round(max(policy.max_missing_increase, chance / n), 6)
     return line if x / n > line else None
+
+
+def _too_late(late: int, n: int, share: float, line: float) -> str:
+    saw = f"{share:.1%} of predictions ({late:,} of {n + late:,}, line {line:.1%}) came after their slice was closed"
+    return f"{saw} and are in no window; raise windows.watermark_delay, or check and mend what delays the events"
 
 
 def _volume(rows: int, least: int, most: int, level: float) -> Iterator[Fault]:

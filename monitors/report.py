@@ -116,7 +116,11 @@ class Report(BaseModel):
 
     @property
     def evidence_digest(self) -> str:
-        """sha256 of all but the findings: equal ones were counted alike, whatever was made of it."""
+        """sha256 of all but the findings: equal ones were counted alike, whatever was made of it.
+
+        Predictions that came too late are counted too: a window that differs in these alone is another revision. So a
+        recount in batch, which has each of them in its own slice, also withdraws the fault that told of their loss.
+        """
         return digest(self, exclude={"findings", "policy"})
 
     def drifted(self) -> tuple[Finding, ...]:

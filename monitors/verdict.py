@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from features.schema import LABEL, MULTIVARIATE, PREDICTION, REFUSED, Task
+from features.schema import LABEL, LATE, MULTIVARIATE, PREDICTION, REFUSED, Task
 from features.window import to_ms
 from monitors import allot, drift, error_stream, estimate, feed, loss, performance, route, threshold
 from monitors.baseline import Baseline
@@ -190,7 +190,8 @@ def _faults(window: _Window) -> dict[str, Finding]:
     """Return a finding for each variable with a fault; ``*`` is the feed as a whole, which only all traffic tells."""
     router = window.known.router
     rows = int(window.cells(PREDICTION).sum()) if PREDICTION in router.quality else None
-    fed = feed.Feed(rows=rows or None if window.whole and not window.known.segment else None, refused=_refused(window))
+    told = rows or None if window.whole and not window.known.segment else None
+    fed = feed.Feed(rows=told, refused=_refused(window), late=_late(window))
     found = route.route(router, window.counts, window.policy, window.known.level, newest=window.newest, rows=fed)
     return route.findings(found, router, window.counts)
 
@@ -199,6 +200,12 @@ def _refused(window: _Window) -> dict[str, int]:
     """Return how many records were refused for the value of each variable; only all traffic tells."""
     counts = window.counts.get(REFUSED, ())
     return {name: int(n) for name, n in zip(window.known.router.quality, counts, strict=False) if n}
+
+
+def _late(window: _Window) -> int | None:
+    """Return how many predictions came too late; only all traffic tells, and no window counted before that was."""
+    counts = window.counts.get(LATE, ())
+    return int(counts[0]) if len(counts) and not window.known.segment else None
 
 
 def _no_fault(window: _Window) -> Finding:

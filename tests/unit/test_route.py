@@ -143,10 +143,11 @@ def test_a_change_of_the_world_is_no_fault(change: Change, seed: int) -> None:
         (Feed(rows=200), Kind.VOLUME),
         (Feed(rows=4000), Kind.VOLUME),
         (Feed(refused={"age": 100}), Kind.SCHEMA),
+        (Feed(late=100), Kind.LATENESS),
     ],
 )
 def test_faults_of_the_rows_are_named(feed: Feed, kind: Kind) -> None:
-    """Rows that are repeated, too few, too many or refused; the values are as ever."""
+    """Rows that are repeated, too few, too many, refused or too late; the values are as ever."""
     (fault,) = routed(lambda r: {}, feed=feed)
     assert kind is fault.kind
     assert fault.share > fault.line
@@ -155,8 +156,30 @@ def test_faults_of_the_rows_are_named(feed: Feed, kind: Kind) -> None:
 
 def test_usual_rows_are_no_fault() -> None:
     """What differs by less than threefold, or by less than the points of the policy, is left alone."""
-    assert () == routed(lambda r: {}, feed=Feed(rows=1800, repeated=40, refused={"age": 30}))
+    assert () == routed(lambda r: {}, feed=Feed(rows=1800, repeated=40, refused={"age": 30}, late=30))
     assert () == routed(lambda r: {}, feed=Feed(rows=400))
+
+
+def test_late_rows_are_told_with_their_share_the_line_and_what_to_do() -> None:
+    """The reason is all that a person has who is woken by it; the share is of all, in time or not."""
+    (fault,) = routed(lambda r: {}, feed=Feed(late=250))
+    assert ("late_share", 0.2, ()) == (fault.metric, fault.share, fault.variables)
+    assert "20.0% of predictions (250 of 1,250, line 5.0%) came after their slice was closed" in fault.reason
+    assert "raise windows.watermark_delay, or check and mend what delays the events" in fault.reason
+
+
+def test_late_rows_are_one_question_even_where_there_are_none() -> None:
+    """What was asked shares the level, whatever the answer is; what cannot be known is not asked."""
+    assert (0, 1, 1, 4) == tuple(
+        feed.questions for feed in (Feed(), Feed(late=0), Feed(late=9), Feed(1, 1, {"age": 1}, 1))
+    )
+
+
+def test_few_late_rows_are_left_alone() -> None:
+    """Below the policy's least rows nothing is said, though most of them came too late."""
+    nothing = {name: np.zeros(BINS[name].cells, np.int64) for name in BINS}
+    few, many = (route.route(KNOWN, nothing, POLICY, LEVEL, rows=Feed(late=n)) for n in (29, 30))
+    assert ((), [Kind.LATENESS]) == (few, [f.kind for f in many])
 
 
 def test_a_baseline_without_windows_judges_no_volume() -> None:

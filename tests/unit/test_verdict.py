@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from features.schema import REFUSED, EventSchema, Kind, Task
+from features.schema import LATE, REFUSED, EventSchema, Kind, Task
 from features.window import Windows, from_ms
 from monitors import allot, null, performance, verdict
 from monitors.baseline import Baseline, Slice
@@ -352,3 +352,26 @@ def test_refused_values_are_a_schema_fault() -> None:
     assert ("refused_share", Verdict.DRIFT, 1.0) == (told.metric, told.verdict, told.effect)
     assert "changed its type" in told.reason
     assert Verdict.STEADY is quiet[Signal.QUALITY, "*"].verdict
+
+
+def test_predictions_that_came_too_late_are_a_fault_of_all_traffic() -> None:
+    """Where they are many; few are none, nor is what was never counted, and a segment is not asked."""
+    rows = inputs(BASELINE.bins, WORLD.rows(1000))
+    segment = tuple(s.model_copy(update={"segment": "word=b"}) for s in BASELINE.inputs)
+    known = BASELINE.model_copy(update={"inputs": BASELINE.inputs + segment})
+    cases: list[tuple[dict[str, list[int]], str]] = [
+        ({LATE: [200]}, ""),
+        ({LATE: [40]}, ""),
+        ({}, ""),
+        ({LATE: [200]}, "word=b"),
+    ]
+    many, *others = (judge(known, rows | late, segment=name)[Signal.QUALITY, "*"] for late, name in cases)
+
+    assert ("late_share", Verdict.DRIFT, 0.166667) == (many.metric, many.verdict, many.effect)
+    assert [Verdict.STEADY] * 3 == [told.verdict for told in others]
+
+
+def test_a_window_that_nothing_came_in_time_for_has_a_fault() -> None:
+    """Its rows are in no window, and still it is told why."""
+    nothing = {name: [0] * len(row) for name, row in inputs(BASELINE.bins, WORLD.rows(1)).items()}
+    assert 1.0 == judge(BASELINE, nothing | {LATE: [500]})[Signal.QUALITY, "*"].effect

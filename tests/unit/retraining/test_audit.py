@@ -80,6 +80,27 @@ def test_a_window_with_other_counts_is_a_finding(ws: Workspace, stored: list[Rep
     )
 
 
+def test_predictions_that_came_too_late_are_not_compared(ws: Workspace, stored: list[Report]) -> None:
+    """A batch has none: neither their number nor a window for nothing but them is a difference; what they lack is.
+
+    Windows that were stored before they were counted are compared with those that count them.
+    """
+    rows = {"late": [3], "prediction": [7]}
+    inputs = (
+        window(58, stage=Stage.INPUTS, counts=rows),
+        window(59, stage=Stage.INPUTS, counts={**rows, "prediction": [0]}),
+    )
+    ingest.ingest(ws.registry, inputs, now=world.NOW)
+    again = [r.model_copy(update={"counts": {**r.counts, "late": [0]}}) for r in (*stored, inputs[0])]
+    lacking = again[-1].model_copy(update={"counts": {"late": [0], "prediction": [10]}})
+
+    passed, differs = run(ws, again), run(ws, [*again[:-1], lacking])
+    assert ((), 6, 6) == (passed.findings, passed.numbers["windows"], passed.numbers["windows_equal"])
+    assert (
+        "1 windows have other counts when counted again (late events?): v1 inputs 2013-02-21 00:00",
+    ) == differs.findings
+
+
 def test_a_window_that_only_one_side_has_is_a_finding(ws: Workspace, stored: list[Report]) -> None:
     """Both ways round; but a window that the monitors have not come to yet is none."""
     result = run(ws, [*stored[1:], window(55), window(60)])

@@ -5,17 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from features import errors
-from monitors.report import Signal
-from registry import moves, queries
+from features.schema import LATE, Task
+from features.window import to_ms
+from monitors import verdict
+from monitors.report import Signal, Stage
+from registry import ingest, moves, queries
 from registry.records import Action, IncidentState, RetrainRun, RunState
 from retrain_flows import react as reactions
 from retrain_flows import retrain, workspace
 from retrain_flows.react import Outcome
 from retrain_flows.retrain import Order
 from retrain_flows.workspace import Workspace
+from tests.unit import learned
 from tests.unit.retraining import world
 from tests.unit.retraining.conftest import Make
 
@@ -84,6 +89,24 @@ def test_a_quality_fault_blocks_a_retrain_until_it_is_mended(ws: Workspace) -> N
     assert waiting.result.startswith("waits: an open quality incident")
     moves.resolve_incident(ws.registry, fault.id, resolution="mended", actor="ann", now=world.NOW)
     assert react(ws)[0].result.startswith("retrain promoted")
+
+
+def test_predictions_that_came_too_late_block_a_retrain(ws: Workspace) -> None:
+    """What the monitor says of such a window is an incident of quality like any other."""
+    x = np.random.default_rng(0).random(1000)
+    known = learned.baseline(learned.schema(Task.BINARY, "x"), {"x": x, "prediction": x, "label": np.round(x)})
+    end = to_ms(world.START + 59 * world.DAY)
+    found = verdict.judge(known, ws.monitor, stage=Stage.INPUTS, segment="", counts={LATE: [100]}, start_ms=end,
+                          window_slices=known.events.windows.slices)  # fmt: skip
+    told = world.report(world.START + 59 * world.DAY)
+    late = told.model_copy(update={"stage": Stage.INPUTS, "counts": {LATE: [100]}, "findings": found})
+    (fault,) = ingest.ingest(ws.registry, [late], now=world.NOW).opened
+    world.drift(ws, Signal.PERFORMANCE)
+    waiting, repair = react(ws)
+
+    assert ("quality", "late_share", 1.0) == (fault.signal, fault.evidence[0]["metric"], fault.evidence[0]["effect"])
+    assert repair.result.startswith("repair_data: ")
+    assert waiting.result.startswith("waits: an open quality incident")
 
 
 def test_a_decision_whose_run_never_began_is_carried_out(ws: Workspace) -> None:
