@@ -6,6 +6,8 @@ until they pass (an hour's slices become days); where the baseline is too short 
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from functools import partial
 
 import numpy as np
 
-from features.schema import LABEL, MULTIVARIATE, PREDICTION
+from features.schema import ESTIMATED_LOSS, LABEL, MULTIVARIATE, PREDICTION, SCORE_GRID
 from features.window import to_ms
 from monitors import allot, estimate, importance, means, panel, series, threshold
 from monitors.baseline import Baseline
@@ -34,26 +36,39 @@ def outlook(baseline: Baseline, policy: MonitorPolicy, stage: Stage, segment: st
     slices = {s.start: s.counts for s in baseline.slices(stage, segment)}
     groups = [
         _group(baseline, policy, segment, signal, fitted)
-        for signal, (names, build) in (_measures(baseline, stage) if slices else {}).items()
-        for fitted in _fit(_Source(baseline, f"{segment}|{signal.value}", slices, build), names)
+        for signal, asked in (_measures(baseline, stage) if slices else {}).items()
+        for fitted in _fit(_Source(baseline, f"{segment}|{signal.value}", slices, asked), asked.names)
     ]
     windows = baseline.events.windows
     return Outlook(tuple(groups), to_ms(baseline.end), to_ms(windows.slide), windows.slices, str(policy.false_alarms))
 
 
-def _measures(baseline: Baseline, stage: Stage) -> dict[Signal, tuple[list[str], Build]]:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a signal asks: *names* are the variables it tells of, by what *build* makes of counts.
+
+    Where these are not the counts of the variables themselves, *reads* names those that it looks at.
+    """
+
+    names: Sequence[str]
+    build: Build
+    reads: Sequence[str] = ()
+
+
+def _measures(baseline: Baseline, stage: Stage) -> dict[Signal, _Asked]:
     shares, derived = partial(_shares, baseline), baseline.derived
     if stage is Stage.OUTCOMES:
-        lost = partial(_means, means.outcome_moments)
-        return {Signal.LABEL: ([LABEL], shares), Signal.PERFORMANCE: (["loss"], lost)}
-    found: dict[Signal, tuple[list[str], Build]] = {
-        Signal.FEATURE: (list(baseline.events.features), shares),
-        Signal.PREDICTION: ([PREDICTION], shares),
+        lost = _Asked(["loss"], partial(_means, means.outcome_moments), ("coverage", "loss", "scores"))
+        return {Signal.LABEL: _Asked([LABEL], shares), Signal.PERFORMANCE: lost}
+    found = {
+        Signal.FEATURE: _Asked(list(baseline.events.features), shares),
+        Signal.PREDICTION: _Asked([PREDICTION], shares),
     }
     if derived.projection:
-        found[Signal.MULTIVARIATE] = ([MULTIVARIATE], shares)
+        found[Signal.MULTIVARIATE] = _Asked([MULTIVARIATE], shares)
     if derived.estimate:
-        found[Signal.ESTIMATE] = (["loss"], partial(_means, partial(estimate.moments, derived.estimate)))
+        expected = partial(_means, partial(estimate.moments, derived.estimate))
+        found[Signal.ESTIMATE] = _Asked(["loss"], expected, (SCORE_GRID, ESTIMATED_LOSS))
     return found
 
 
@@ -69,18 +84,32 @@ def _means(moments: means.Moments, slices: Slices, names: Sequence[str]) -> seri
 
 @dataclass(frozen=True, eq=False)
 class _Source:
-    """Where the panels of one signal come from; *identity* is what the breaking of their ties depends on."""
+    """Where the panels of one signal come from; *signal* says which it is, and of which segment."""
 
     baseline: Baseline
-    identity: str
+    signal: str
     slices: Slices
-    build: Build
+    asked: _Asked
 
     def panel(self, names: Sequence[str], stride: int = 1) -> Panel:
         slide = to_ms(self.baseline.events.windows.slide) * stride
         merged = self.slices if stride == 1 else self._merged(slide)
-        identity, longest = f"{self.baseline.digest}|{self.identity}", panel.LONG[0] if stride == 1 else panel.MERGED
-        return panel.fit(self.build(merged, names), list(merged), slide, identity, longest=longest)
+        longest = panel.LONG[0] if stride == 1 else panel.MERGED
+        return panel.fit(
+            self.asked.build(merged, names), list(merged), slide, self._identity(merged, names, slide), longest=longest
+        )
+
+    def _identity(self, slices: Slices, names: Sequence[str], slide: int) -> str:
+        """Return what the breaking of ties depends on: a digest of what the panel of *names* reads, and of all else
+        that says which it is.
+
+        Not of the baseline, so that what it tells beside that (importance, a version, a variable that is counted anew)
+        changes no verdict; of counts and not of what is made of them, so that it is the same on every machine.
+        """
+        reads = self.asked.reads or names
+        counts = {name: [[at, *map(int, slices[at].get(name, ()))] for at in sorted(slices)] for name in reads}
+        told = json.dumps([self.signal, slide, sorted(names), counts], sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(told.encode()).hexdigest()
 
     def _merged(self, slide: int) -> Slices:
         """Add up the slices of each stretch of *slide* ms that lies in the baseline's period."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -102,11 +103,20 @@ class Panel:
         """
         level = self.whitener.season.level(start, self.measure.series(newest))
         scores = self.measure.directed(self.whitener.residual(level, state.level) / self.scale)
-        seed = hashlib.sha256(f"{self.identity}|{start}".encode()).digest()
-        ties = np.asarray(np.random.default_rng(int.from_bytes(seed[:8], "big")).random(scores.shape))
-        p = np.where(self.bets, edetector.p_values(scores, state.bag, ties), np.nan)
+        p = np.where(self.bets, edetector.p_values(scores, state.bag, self._ties(start, scores.shape)), np.nan)
         log_m = edetector.step(state.log_m, edetector.log_bets(p, self.slices), ~np.isnan(p)[..., None])
         return replace(state, level=level, log_m=log_m, latest=scores)
+
+    def _ties(self, start: int, shape: tuple[int, ...]) -> Distances:
+        """Return what breaks ties, (variables, scores): drawn by name, in whichever order the variables stand."""
+        seed = hashlib.sha256(f"{self.identity}|{start}".encode()).digest()
+        drawn = np.random.default_rng(int.from_bytes(seed[:8], "big")).random(shape)
+        return np.asarray(drawn[self._places])
+
+    @cached_property
+    def _places(self) -> npt.NDArray[np.int64]:
+        """The variables' places in the order of their names."""
+        return np.argsort(np.argsort(self.names))
 
     def settle(self, state: State, *, away: Flags, reset: Flags) -> State:
         """Put a slice that waits into the bag of the variables that are not *away*, and start the *reset* ones anew."""

@@ -65,7 +65,7 @@ def _split(row: Counts, sizes: Mapping[str, int]) -> dict[str, list[int]]:
 def recut(baseline: Baseline, windows: Windows) -> Baseline:
     """Return *baseline* as if its events had been cut into *windows*, whose slices are a whole number of its own.
 
-    It is itself if they are its own: ties are broken by its digest, and a replay must break them as the monitor does.
+    It is itself if they are its own.
 
     Raises:
         DataError: they are not.
