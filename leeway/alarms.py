@@ -99,8 +99,7 @@ class _Signal:
         return step(list(found), self.signal)
 
     def _begin(self, begun: Sequence[datetime], steps: Sequence[Step], before: Alarm | None) -> Alarm:
-        # A window that an earlier incident has counted is not counted again.
-        since = min((e for e in begun if before is None or e > before.incident.judged_until), default=begun[-1])
+        since = episode.beginning(begun, before.incident.judged_until if before else None)
         none = Incident(id=0, model=self.model, version=self.version, signal=self.signal,
                         severity=self.policy.severity.of(Signal(self.signal)), state=IncidentState.OPEN, since=since,
                         opened_at=begun[-1], last_seen=since, judged_until=since, windows=0, evidence=[])  # fmt: skip

@@ -114,14 +114,37 @@ def opening(steps: Sequence[Step], new: Set[Window], rule: OpenAfter) -> list[da
     """Return the ends of the windows that open an episode, oldest first; none if none opens.
 
     An episode opens in a stage whose newest judged window drifts, as does *rule*'s number of its last ones, when any of
-    these is in *new*: what lies further back is past, and raises no alarm.
+    these is in *new*: what lies further back is past, and raises no alarm. Stages in which that is the window of the
+    same end open it together, with all their windows; of others, the one that opens first counts.
     """
-    for stage in sorted({s.stage for s in steps}):
-        recent = [s for s in steps if s.stage == stage][-rule.of :]
-        drifted = [s.end for s in recent if s.drift]
-        if recent[-1].drift and len(drifted) >= rule.windows and any(s.window in new for s in recent):
-            return drifted
-    return []
+    found = [drifted for stage in sorted({s.stage for s in steps}) if (drifted := _opening(steps, stage, new, rule))]
+    first = min((drifted[-1] for drifted in found), default=None)
+    return sorted({end for drifted in found if drifted[-1] == first for end in drifted})
+
+
+def _opening(steps: Sequence[Step], stage: str, new: Set[Window], rule: OpenAfter) -> list[datetime]:
+    recent = [s for s in steps if s.stage == stage][-rule.of :]
+    drifted = [s.end for s in recent if s.drift]
+    opens = recent[-1].drift and len(drifted) >= rule.windows and any(s.window in new for s in recent)
+    return drifted if opens else []
+
+
+def beginning(begun: Sequence[datetime], counted: datetime | None) -> datetime:
+    """Return the end of the first window of the episode that windows with the ends *begun*, oldest first, open.
+
+    What an earlier incident has *counted*, up to that moment, is not counted again.
+    """
+    return min((end for end in begun if counted is None or end > counted), default=begun[-1])
+
+
+def earlier(incident: Incident, steps: Sequence[Step], new: Set[Window], rule: OpenAfter) -> list[datetime]:
+    """Return the ends of the windows that would have opened a live *incident*, had its *new* ones come as it opened.
+
+    Only a window that ends when the one that opened it does can: it is chance which stage's comes first, and another
+    may have begun to drift before. None where no such window is new, or its stage would have opened nothing.
+    """
+    same = {window for window in new if window.end == incident.opened_at}
+    return opening([s for s in steps if s.end <= incident.opened_at], same, rule)
 
 
 def continues(incident: Incident, steps: Sequence[Step], new: Set[Window], policy: IncidentPolicy) -> bool:

@@ -74,22 +74,22 @@ def observe(thread: Thread, moment: Moment) -> dict[int, Change]:
     incident, steps = _newest(thread.trail, thread.signal), moment.visible(thread.steps)
     policy = thread.rules.policy
     if incident is not None and _is_live(incident):
-        return _go_on(thread, incident, episode.course(steps, incident.since), moment)
+        return _go_on(thread, incident, steps, moment)
     if thread.signal in thread.rules.ignore:
         return {}
     if incident is not None and episode.continues(incident, steps, moment.new, policy):
         return _reopen(thread, incident, episode.course(steps, incident.since))
     if begun := episode.opening(steps, moment.new, policy.open_after):
-        # A window that an earlier incident has counted is not counted again.
-        since = min((end for end in begun if incident is None or end > incident.judged_until), default=begun[-1])
+        since = episode.beginning(begun, incident.judged_until if incident else None)
         return _begin(thread, episode.course(steps, since), since=since, opened_at=begun[-1])
     return {}
 
 
-def _newest(trail: Trail, signal: str) -> Incident | None:
+def _newest(trail: Trail, signal: str, before: Incident | None = None) -> Incident | None:
     t = tables.incidents.c
     mine = rows.select(Incident, t.model == trail.model, t.version == trail.version, t.signal == signal)
-    return next(iter(rows.fetch(trail.c, Incident, mine.order_by(t.id.desc()).limit(1))), None)
+    older = mine if before is None else mine.where(t.id < before.id)
+    return next(iter(rows.fetch(trail.c, Incident, older.order_by(t.id.desc()).limit(1))), None)
 
 
 def _is_live(incident: Incident) -> bool:
@@ -106,9 +106,11 @@ def _begin(thread: Thread, course: Course, *, since: datetime, opened_at: dateti
     return {number: Change.OPENED}
 
 
-def _go_on(thread: Thread, incident: Incident, course: Course, moment: Moment) -> dict[int, Change]:
-    flips = [flip.words for flip in moment.flips if flip.end >= incident.since]
-    changed = _update(thread, incident, course, corrections=incident.corrections + bool(flips))
+def _go_on(thread: Thread, incident: Incident, steps: Sequence[Step], moment: Moment) -> dict[int, Change]:
+    since = _since(thread, incident, steps, moment)
+    course = episode.course(steps, since)
+    flips = [flip.words for flip in moment.flips if flip.end >= since]
+    changed = _update(thread, incident, course, since=since, corrections=incident.corrections + bool(flips))
     if flips:
         line = _line(thread, incident, "incident.corrected", windows=course.windows, changes=flips)
         chain.append(thread.c, line)
@@ -119,6 +121,15 @@ def _go_on(thread: Thread, incident: Incident, course: Course, moment: Moment) -
         moves_incidents.close(thread.c, incident, resolution=resolution, actor=chain.SYSTEM, now=now)
         return {incident.id: Change.RESOLVED}
     return {incident.id: Change.UPDATED} if changed.keys() - {"steady", "judged_until"} else {}
+
+
+def _since(thread: Thread, incident: Incident, steps: Sequence[Step], moment: Moment) -> datetime:
+    """Return when a live *incident* begins: earlier than it did, if it also opened in a stage that comes only now."""
+    begun = episode.earlier(incident, steps, moment.new, thread.rules.policy.open_after)
+    if not begun:
+        return incident.since
+    before = _newest(thread.trail, thread.signal, before=incident)
+    return min(incident.since, episode.beginning(begun, before.judged_until if before else None))
 
 
 def _end(thread: Thread, incident: Incident, course: Course) -> str:

@@ -1,6 +1,8 @@
 """A batch of reports put in order: first what came late, then one window end after the other, as if they had come so.
 
-So one batch is as good as many, and no window is judged by what came after it.
+So one batch is as good as many, and no window is judged by what came after it. Windows of one end count alike,
+whichever comes first, with one exception: a decided incident that the first of them ends is told to have ended, and
+what the next one tells continues it or begins another; both at once, it goes on.
 """
 
 from __future__ import annotations

@@ -12,9 +12,10 @@ from pydantic import ValidationError
 
 from monitors.report import Report, Signal, Stage, Verdict
 from registry import episode
-from registry.episode import Breadth, Course, Step, Window, course, opening
+from registry.episode import Breadth, Course, Step, Window, beginning, course, earlier, opening
 from registry.moments import START, Seen, moments
 from registry.policy import IncidentPolicy, OpenAfter, Severity
+from registry.records import Incident, IncidentState
 from tests.unit.registry import make
 
 INPUTS, OUTCOMES = Stage.INPUTS.value, Stage.OUTCOMES.value
@@ -71,6 +72,47 @@ def test_stages_open_apart() -> None:
 
 
 @pytest.mark.parametrize(
+    ("inputs", "outcomes", "opens"),
+    [("SDD", "DSD", [1, 2, 3]), ("SDD", "DD", [1, 2]), ("DD", "SDD", [1, 2]), ("SDD", "DSS", [2, 3])],
+)
+def test_stages_open_together_or_the_first_one_does(inputs: str, outcomes: str, opens: list[int]) -> None:
+    """With the windows of both where they open at one end, as either may come first."""
+    found = steps(inputs, outcomes)
+    assert [day(n) for n in opens] == opening(found, {s.window for s in found}, OpenAfter(windows=2, of=3))
+
+
+@pytest.mark.parametrize(
+    ("opened", "new", "begun"),
+    [
+        (3, Window(day(3), OUTCOMES), [1, 3]),
+        (3, Window(day(1), OUTCOMES), []),
+        (2, Window(day(3), OUTCOMES), []),
+        (4, Window(day(4), OUTCOMES), []),
+    ],
+)
+def test_a_live_incident_begins_earlier_where_another_stage_opens_it_too(
+    opened: int, new: Window, begun: list[int]
+) -> None:
+    """By a window of the end that opened it, and by what was there by then: not by other windows, nor by steady ones.
+
+    inputs    . x x x
+    outcomes  x . x .
+    """
+    live = Incident(id=1, model="m", version="v1", signal="feature", severity=Severity.INFO, state=IncidentState.OPEN,
+                    since=day(2), opened_at=day(opened), last_seen=day(4), judged_until=day(4), windows=3,
+                    evidence=[])  # fmt: skip
+    found = earlier(live, steps("SDDD", "DSDS"), {new}, OpenAfter(windows=2, of=3))
+    assert [day(n) for n in begun] == found
+
+
+def test_an_episode_does_not_begin_with_what_was_counted() -> None:
+    """Unless all of it was: then with the window that opened it."""
+    ends = [day(1), day(3), day(4)]
+    counted = [None, day(1), day(2), day(4)]
+    assert [day(1), day(3), day(3), day(4)] == [beginning(ends, until) for until in counted]
+
+
+@pytest.mark.parametrize(
     ("inputs", "outcomes", "windows", "first", "last", "steady", "until"),
     [
         ("D", "", 1, 1, 1, 0, 1),
@@ -122,12 +164,14 @@ def test_one_more_drift_ends_the_row_of_its_stage(inputs: str, outcomes: str, st
 
 @given(lines, lines, st.integers(1, 3), st.integers(0, 2))
 def test_what_opens_drifts_enough(inputs: str, outcomes: str, windows: int, more: int) -> None:
-    """An opening names at least N windows that drift in one stage, within its last M that were judged."""
+    """At least N windows that drift in one stage, within its last M that were judged: of all stages that open first."""
     found = steps(inputs, outcomes)
     opened = opening(found, {s.window for s in found}, OpenAfter(windows=windows, of=windows + more))
     lists = [[s for s in found if s.stage == stage][-windows - more :] for stage in (INPUTS, OUTCOMES)]
-    enough = [[s.end for s in some if s.drift] for some in lists if some and some[-1].drift]
-    assert opened in ([e for e in enough if len(e) >= windows] or [[]])
+    every = [[s.end for s in some if s.drift] for some in lists if some and some[-1].drift]
+    enough = [ends for ends in every if len(ends) >= windows]
+    first = min((ends[-1] for ends in enough), default=None)
+    assert opened == sorted({end for ends in enough if ends[-1] == first for end in ends})
 
 
 def report(*found: tuple[Signal, Verdict]) -> Report:

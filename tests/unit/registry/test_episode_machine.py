@@ -8,7 +8,7 @@ from datetime import timedelta
 from itertools import count
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -37,6 +37,10 @@ POLICIES = st.builds(
     ),
     st.integers(1, 2), st.integers(0, 2), st.integers(1, 3), st.sampled_from([0, 0, 2, 5]),
 )  # fmt: skip
+
+
+TWO_OF_THREE = IncidentPolicy(open_after=OpenAfter(windows=2, of=3))
+I, O = Stage.INPUTS, Stage.OUTCOMES  # noqa: E741 - a letter each, as in a line of days
 
 
 def window(model: str, day: int, word: str, n: int, *, stage: Stage = Stage.INPUTS, segment: str = "") -> Report:
@@ -83,14 +87,15 @@ class Timeline:
 
     def reads(self, stage: Stage, day: int, segment: str, word: str) -> None:
         """Take in one report."""
-        before = self.said.get((stage, day, segment), "")
+        said = self.said.get((stage, day, segment), "")
         self.said[stage, day, segment] = word
         live = self.incidents[-1] if self.incidents and self.incidents[-1].state != "resolved" else None
         if live is None:
             self._wake(stage, day)
         else:
-            flipped = bool(before) and day >= live.since and (before == "D") != (word == "D")
-            live.corrections += flipped
+            if day == live.opened and (drifted := self._opening(stage, day, until=day)):
+                live.since = min(live.since, self._begins(drifted, [None, *self.incidents][-2]))
+            live.corrections += bool(said) and day >= live.since and (said == "D") != (word == "D")
             self._recount(live)
             if not live.windows and not live.decided:
                 self._end(live, "corrected by late data")
@@ -110,12 +115,19 @@ class Timeline:
                 last.state, last.resolution = "open", ""
                 self._recount(last)
                 return
-        judged = [d for d, word in enumerate(self.line(stage), 1) if word != "?"][-self.policy.open_after.of :]
-        drifted = [d for d in judged if self.word(stage, d) == "D"]
-        if day in judged and drifted[-1:] == judged[-1:] and len(drifted) >= self.policy.open_after.windows:
-            since = next((d for d in drifted if last is None or d > last.until), drifted[-1])
-            self.incidents.append(Expected(since, drifted[-1]))
+        if drifted := self._opening(stage, day):
+            self.incidents.append(Expected(self._begins(drifted, last), drifted[-1]))
             self._recount(self.incidents[-1])
+
+    def _opening(self, stage: Stage, day: int, until: int | None = None) -> list[int]:
+        """Return the days that open an incident in *stage* because of *day*, among those up to *until*."""
+        judged = [d for d, word in enumerate(self.line(stage)[:until], 1) if word != "?"][-self.policy.open_after.of :]
+        drifted = [d for d in judged if self.word(stage, d) == "D"]
+        opens = day in judged and drifted[-1:] == judged[-1:] and len(drifted) >= self.policy.open_after.windows
+        return drifted if opens else []
+
+    def _begins(self, drifted: list[int], before: Expected | None) -> int:
+        return next((d for d in drifted if before is None or d > before.until), drifted[-1])
 
     def _recount(self, incident: Expected) -> None:
         for name, value in self._course(incident.since).items():
@@ -285,22 +297,28 @@ def test_the_order_of_revisions_does_not_matter(
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(POLICIES, st.lists(st.tuples(STAGES, WORDS), max_size=12), st.lists(st.integers(1, 5), max_size=4))
+@example(TWO_OF_THREE, [(I, "S"), (O, "D"), (O, "S"), (I, "D"), (O, "D"), (I, "D")], [])
 def test_the_size_of_batches_does_not_matter(
     reg: Registry, policy: IncidentPolicy, told: list[tuple[Stage, str]], sizes: list[int]
 ) -> None:
-    """Windows that come in order, one at a time or many at once, give the same incidents with the same messages."""
+    """Windows that come in order, one at a time or many at once, give the same incidents with the same messages.
 
-    def story(sizes: Sequence[int]) -> list[Any]:
+    So do those of one end, whichever stage's comes first.
+    """
+
+    def story(sizes: Sequence[int], turned: bool = False) -> list[Any]:
         model = f"model-{next(_models)}"
         make.champion(reg, of=model)
         days = {Stage.INPUTS: count(1), Stage.OUTCOMES: count(1)}
         reports = [window(model, next(days[stage]), word, 100, stage=stage) for stage, word in told]
-        for batch in batches(sorted(reports, key=lambda r: r.window_end), sizes):
+        arrived = reports[::-1] if turned else reports
+        for batch in batches(sorted(arrived, key=lambda r: r.window_end), sizes):
             ingest.ingest(reg, batch, now=make.NOW, policy=policy)
         types = [m.type for m in queries.messages(reg, model)]
         return [types, *(_plain(i, model) for i in queries.incidents(reg, model))]
 
-    assert story([1] * len(told)) == story(sizes)
+    singly = [1] * len(told)
+    assert story(singly) == story(sizes) == story(singly, turned=True)
 
 
 def _plain(incident: Incident, model: str) -> dict[str, Any]:

@@ -99,6 +99,44 @@ def test_a_window_counts_in_one_incident(reg: Registry) -> None:
     assert ([3, 3, 3, 3], 1) == (days(second), second.windows)
 
 
+@pytest.mark.parametrize(("outcomes", "expected"), [("SSDD", ([3, 4, 4, 4], 2)), ("?DSD", ([4, 4, 4, 4], 1))])
+def test_outcomes_of_the_window_that_opened_it_may_have_drifted_before(
+    reg: Registry, outcomes: str, expected: tuple[list[int], int]
+) -> None:
+    """They come after its inputs, and the incident then begins earlier; but not with what another one has counted.
+
+    inputs    x x . x   the first two are another incident's, resolved by hand
+    outcomes  . . x x   or  ? x . x
+    """
+
+    def of_outcomes(day: int) -> Report:
+        return make.window(day, SAID[outcomes[day - 1]], stage=Stage.OUTCOMES)
+
+    (first,) = play(reg, "DD", TWO_OF_THREE)
+    for day in (1, 2):
+        put(reg, of_outcomes(day), policy=TWO_OF_THREE)
+    moves.resolve_incident(reg, first.id, resolution="a holiday", actor="ann", now=make.NOW)
+    put(reg, make.window(3, Verdict.STEADY), of_outcomes(3), policy=TWO_OF_THREE)
+    _, second = play(reg, "D", TWO_OF_THREE, start=4)
+    assert ([4, 4, 4, 4], 1) == (days(second), second.windows)
+
+    put(reg, of_outcomes(4), policy=TWO_OF_THREE)
+    assert expected == (days(moved := queries.incident(reg, second.id)), moved.windows)
+    assert ["opened", "resolved", "opened"] == told(reg)
+
+
+@pytest.mark.parametrize(("apart", "said"), [(False, ["opened"]), (True, ["opened", "resolved", "reopened"])])
+def test_what_was_told_to_have_ended_has_ended(reg: Registry, apart: bool, said: list[str]) -> None:
+    """Inputs end an incident, outcomes of the same window drift: at once, it goes on; one by one, it is continued."""
+    incident = decided(reg, make.window(1))
+    policy = IncidentPolicy(clear_after=1, cool_down=timedelta(days=3))
+    steady, drift = make.window(2, Verdict.STEADY), make.window(2, stage=Stage.OUTCOMES)
+    for batch in ([steady], [drift]) if apart else ([steady, drift],):
+        put(reg, *batch, policy=policy)
+    assert said == told(reg)
+    assert (IncidentState.OPEN, 2) == ((now := queries.incident(reg, incident.id)).state, now.windows)
+
+
 def test_another_versions_windows_do_not_count(reg: Registry) -> None:
     """The retired v1 drifted on day 1; v2's first drift is one of its own three."""
     play(reg, "D", TWO_OF_THREE)
