@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -134,7 +135,7 @@ class Cluster:
 
     def _ask(self, verb: str, path: str, body: dict[str, Any] | None = None) -> Any:
         with self._told():
-            answer = httpx.request(verb, f"http://{self.address}{path}", json=body, timeout=_PATIENCE_SECONDS)
+            answer = _client().request(verb, f"http://{self.address}{path}", json=body, timeout=_PATIENCE_SECONDS)
             answer.raise_for_status()
             return answer.json()
 
@@ -148,6 +149,12 @@ class Cluster:
         except (httpx.HTTPError, ValueError) as error:
             msg = f"Flink at {self.address} does not answer: {error}"
             raise EngineAway(msg, hint="is it running (`leeway up`), and is flink.address its REST address?") from error
+
+
+@cache
+def _client() -> httpx.Client:
+    """Return this process's client: a new one loads all certificates, and a monitor asks several times a second."""
+    return httpx.Client()
 
 
 def _saved(operation: dict[str, Any]) -> Path:

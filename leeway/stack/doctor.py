@@ -20,7 +20,7 @@ from leeway.stack.plan import Plan
 from registry import migrate
 from registry.sql import Registry
 
-GIB = 1 << 30
+MIB, GIB = 1 << 20, 1 << 30
 PYTHONS = ((3, 10), (3, 12))
 PACKAGES = (
     "apache-flink",
@@ -115,15 +115,17 @@ def disk(folder: Path) -> Check:
     """Return whether there is room for what is written to *folder*, and the right to write it."""
     there = next(p for p in (folder, *folder.parents) if p.exists())
     free = shutil.disk_usage(there).free
+    hint = "make room, or set `state` in the project file to another disk: a full one stops checkpoints and the broker"
+    if free < MIB:
+        return Check("disk", "error", f"no room left in {there}; {hint}")
     try:
         (probe := there / f".leeway-{time.monotonic_ns()}").touch()
         probe.unlink()
     except OSError as error:
         return Check("disk", "error", f"{there} cannot be written to: {error.strerror}; give this user the right to")
-    said = f"{free / GIB:.1f} GiB free in {there}"
+    said = f"{free / GIB:.1f} GiB free in {there}" if free >= GIB else f"{free / MIB:.0f} MiB free in {there}"
     if free >= 5 * GIB:
         return Check("disk", "ok", said)
-    hint = "make room, or set `state` in the project file to another disk: a full one stops checkpoints and the broker"
     return Check("disk", "warning" if free >= GIB else "error", f"{said}; {hint}")
 
 

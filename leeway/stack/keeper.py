@@ -11,7 +11,7 @@ from features.errors import EngineError
 from leeway.stack import processes
 from leeway.stack.state import Condition, Status, now
 
-WATCH_SECONDS = 1.0
+WATCH_SECONDS = 0.2
 HEALTH_SECONDS = 5.0
 SILENT_SECONDS = 60.0
 """A service that has not answered for so long is started anew."""
@@ -56,7 +56,8 @@ class Keeper(threading.Thread):
             failures = 1 if time.monotonic() - began > STEADY_SECONDS else failures + 1
             restarts = self.status.restarts + 1
             self._say("waiting", why=why, pid=None, restarts=restarts)
-            self._end.wait(patience(failures))
+            if failures > 1:
+                self._end.wait(patience(failures))
         self.tried.set()
         self._say("stopped", pid=None)
 

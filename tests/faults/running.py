@@ -19,11 +19,13 @@ import psutil
 import sqlalchemy as sa
 
 from features.window import from_ms, to_ms
-from leeway import addresses, context
+from leeway import addresses
+from leeway.context import Context
 from leeway.stack import state
 from monitors.report import Stage
 from registry import queries, tables
 from tests.faults import turning
+from tests.faults.disk import Disk
 from tests.faults.turning import Record
 
 VARIABLES = ("LEEWAY_DATABASE", "LEEWAY_KAFKA", "LEEWAY_FLINK", "PREFECT_API_URL", "LEEWAY_PROJECT")
@@ -34,6 +36,8 @@ SERVICES = {
 WORKER = "Python worker"
 VICTIMS = (*SERVICES, WORKER)
 Key = tuple[str, ...]
+CLOSED_HOURS = {Stage.INPUTS: 2, Stage.OUTCOMES: 27}
+"""A window that ends so long before the newest event is reported: watermark's delay, labels' delay, and an hour."""
 
 
 def leeway(folder: Path, *arguments: str, code: int | None = 0) -> str:
@@ -49,10 +53,12 @@ def leeway(folder: Path, *arguments: str, code: int | None = 0) -> str:
 class Running:
     """The stack of the project in *folder*; *killed* tells what was done to it, in order.
 
-    *turned* says whether the rule has turned round in what was sent.
+    *opened* is the project. *turned* says whether the rule has turned round in what was sent.
     """
 
     folder: Path
+    opened: Context
+    disk: Disk
     producer: Any
     expected: dict[Key, str]
     left: list[Record]
@@ -138,15 +144,25 @@ class Running:
     def stored(self) -> list[tuple[Key, str]]:
         """Return what the registry holds: key and counts of every revision, in order."""
         t = tables.window_reports.c
-        with context.open(self.folder) as opened, opened.registry.read() as c:
+        with self.opened.registry.read() as c:
             found = c.execute(sa.select(t.version, t.segment, t.stage, t.window_start, t.window_end, t.evidence)).all()
         return sorted((key(*row[:5]), row.evidence) for row in found)
 
+    def due(self, until_ms: int) -> set[Key]:
+        """Return the reports that events until then have closed, in both partitions and in the labels' too."""
+        edges = {
+            stage.value: from_ms(until_ms - hours * 3_600_000).isoformat() for stage, hours in CLOSED_HOURS.items()
+        }
+        return {k for k in self.expected if k[4] <= edges[k[2]]}
+
     def caught_up(self, until_ms: int) -> None:
-        """Wait for every report on inputs that events until then have closed."""
-        edge = from_ms(until_ms - 26 * 3_600_000).isoformat()
-        due = {k for k in self.expected if k[2] == Stage.INPUTS.value and k[4] <= edge}
-        self.until(lambda: due <= {k for k, _ in self.stored()}, f"the {len(due)} reports due until {edge}")
+        """Wait for every report that events until then have closed."""
+        due = self.due(until_ms)
+        self.until(lambda: due <= self.known(), f"the {len(due)} reports that are due")
+
+    def known(self) -> set[Key]:
+        """Return the keys of the reports that the registry holds."""
+        return {k for k, _ in self.stored()}
 
     def compare(self) -> None:
         """Fail unless the registry holds what an undisturbed run reports, as far as it has come: nothing twice."""
@@ -158,15 +174,14 @@ class Running:
 
     def accounts(self) -> None:
         """Fail unless every incident has one decision, every decision at most one promotion, and the log no gap."""
-        with context.open(self.folder) as opened:
-            reg = opened.registry
-            incidents = [i.id for i in queries.incidents(reg, "m")]
-            decided = [d.incident_id for d in queries.decisions(reg, "m") if d.incident_id]
-            promoted = [p.decision_id for p in queries.promotions(reg, "m")]
-            assert sorted(incidents) == sorted(decided), f"incidents and decisions do not pair; {self.story()}"
-            assert len(promoted) == len(set(promoted)), f"a decision was promoted twice; {self.story()}"
-            assert len(promoted) > 1, f"nothing was promoted after the first version; {self.story()}"
-            assert [] == queries.verify_chain(reg), self.story()
+        reg = self.opened.registry
+        incidents = [i.id for i in queries.incidents(reg, "m")]
+        decided = [d.incident_id for d in queries.decisions(reg, "m") if d.incident_id]
+        promoted = [p.decision_id for p in queries.promotions(reg, "m")]
+        assert sorted(incidents) == sorted(decided), f"incidents and decisions do not pair; {self.story()}"
+        assert len(promoted) == len(set(promoted)), f"a decision was promoted twice; {self.story()}"
+        assert len(promoted) > 1, f"nothing was promoted after the first version; {self.story()}"
+        assert [] == queries.verify_chain(reg), self.story()
 
 
 def key(version: str, segment: str, stage: object, start: Any, end: Any) -> Key:

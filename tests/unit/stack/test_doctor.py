@@ -47,14 +47,16 @@ def test_packages_are_there_and_fit() -> None:
 
 
 def test_a_full_disk_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A nearly full one a warning; the folder need not exist yet."""
-    results = []
-    for free in (10, 3, 0.5):
+    """A nearly full one a warning; how much is left is said. The folder need not exist yet."""
+    told = []
+    for free in (10, 3, 0.5, 0):
         usage = shutil.disk_usage(tmp_path)._replace(free=int(free * doctor.GIB))
         monkeypatch.setattr(shutil, "disk_usage", lambda _, usage=usage: usage)
-        results.append(doctor.disk(tmp_path / "not" / "yet").result)
+        told.append(doctor.disk(tmp_path / "not" / "yet"))
 
-    assert ["ok", "warning", "error"] == results
+    assert ["ok", "warning", "error", "error"] == [c.result for c in told]
+    wanted = ("10.0 GiB free", "3.0 GiB free", "512 MiB free", "no room left")
+    assert [f"{left} in {tmp_path}" for left in wanted] == [c.message.partition(";")[0] for c in told]
     assert [] == list(tmp_path.iterdir())
 
 
