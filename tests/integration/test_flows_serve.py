@@ -101,6 +101,36 @@ def _promoted(where: Where) -> bool:
         return [RunState.PROMOTED] == [r.state for r in queries.runs(registry, "m")]
 
 
+def test_a_run_that_was_killed_holds_no_slot_when_the_service_is_started_again(
+    where: Where, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process cannot say that it has ended; the incident does not wait until Prefect notices."""
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    state = Path(where.project) / ".leeway"
+    with server.running(state) as url:
+        environment = {**os.environ, **server.settings(state), "PREFECT_API_URL": url}
+        command = [sys.executable, "-c", SERVE, where.model_dump_json()]
+        with subprocess.Popen(command, env=environment, start_new_session=True) as serving:
+            wait(lambda: _runs(url, "RUNNING") > 0)
+            os.killpg(serving.pid, signal.SIGKILL)
+        assert _runs(url, "RUNNING") > 0
+        again = subprocess.Popen(command, env=environment)
+        try:
+            wait(lambda: _promoted(where))
+        finally:
+            again.terminate()
+            again.wait(180)
+        assert 1 == _runs(url, "CRASHED")
+
+
+def _runs(url: str, state: str) -> int:
+    wanted = {"flow_runs": {"state": {"type": {"any_": [state]}}, "parent_task_run_id": {"is_null_": True}}}
+    question = urllib.request.Request(f"{url}/flow_runs/filter", json.dumps(wanted).encode())
+    question.add_header("Content-Type", "application/json")
+    with urllib.request.urlopen(question, timeout=10) as answer:
+        return len(json.load(answer))
+
+
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_a_server_ends_with_a_process_that_is_killed(tmp_path: Path, how: signal.Signals) -> None:
     """Nothing is left behind that would keep the port and the database."""
