@@ -42,8 +42,8 @@ def baselines(opened: Context, model: Model) -> Path:
 
 def spec(opened: Context, model: Model, start: datetime | None = None, end: datetime | None = None) -> worker.Spec:
     """Return what Flink's workers need to know, for all events or for those in [start, end)."""
-    period = [None if at is None else to_ms(at) for at in (start, end)]
-    return worker.Spec(model.schema, model.monitor, str(baselines(opened, model)), *period)
+    first, last = (None if at is None else to_ms(at) for at in (start, end))
+    return worker.Spec(model.schema, model.monitor, str(baselines(opened, model)), first, last)
 
 
 def directories(model: Model) -> files_job.Directories:
@@ -51,9 +51,13 @@ def directories(model: Model) -> files_job.Directories:
     return files_job.Directories(model.events.predictions, model.events.labels)
 
 
+#: How jobs lay out what they keep; a release that changes it gives another number, and starts jobs anew.
+_STATE = "2"
+
+
 def job_name(model: Model) -> str:
     """Return the name of the model's streaming job: another one whenever its state would mean something else."""
-    text = canonical(model.schema) + canonical(model.monitor) + canonical(model.events)
+    text = _STATE + canonical(model.schema) + canonical(model.monitor) + canonical(model.events)
     return f"{model.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 

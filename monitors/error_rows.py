@@ -3,46 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Sequence
 
-import numpy as np
-import numpy.typing as npt
+import pandas as pd
 
-from features.window import UTC, to_ms
 from monitors import performance, profiles, worker
 
 Row = tuple[int, str, int]
 """A labelled prediction: its time (ms), its id, its loss in millionths. Ordered by time, then id."""
-Columns = Mapping[str, npt.NDArray[np.object_]]
 
 
-def pack(spec: worker.Spec, columns: Columns) -> list[str]:
-    """Return the rows that have a loss as joined text: version, start of the slice (ms), rows as JSON.
+def pack(spec: worker.Spec, start: int, rows: pd.DataFrame) -> Iterator[str]:
+    """Yield those *rows* of the slice from *start* (ms) that have a loss, as joined text: version, start, rows as JSON.
 
-    *columns* are those of :func:`worker.outcome_cells`, without segments, and *predicted_at* (text, UTC)
-    and *id*.
+    *rows* are as :mod:`monitors.matching` gives them.
     """
-    rows = worker.outcome_rows(columns)
-    out: list[str] = []
-    for version in sorted(set(rows["version"])):
-        out += _of_version(spec, version, {name: column[rows["version"] == version] for name, column in rows.items()})
-    return out
-
-
-def _of_version(spec: worker.Spec, version: str, rows: Columns) -> Iterator[str]:
-    bins, task = worker.counted_with(spec, version).bins, spec.schema.task
-    prediction, label = (profiles.values(spec.schema, rows[name]) for name in ("prediction", "label"))
-    labelled = np.array([value is not None for value in rows["label"]])
-    scored = labelled & performance.usable(task, prediction, label)
-    lost = performance.losses(task, bins, prediction[scored], label[scored])
-    by_slice: dict[int, list[Row]] = defaultdict(list)
-    for start, at, name, loss in zip(
-        *(rows[c][scored] for c in ("start", "predicted_at", "id")), lost.tolist(), strict=True
-    ):
-        by_slice[start].append((to_ms(datetime.fromisoformat(at).replace(tzinfo=UTC)), name, loss))
-    return (worker.join(version, start, json.dumps(some)) for start, some in by_slice.items())
+    task = spec.schema.task
+    labelled = rows[rows["known"].notna()]
+    for version in sorted(set(labelled["version"])):
+        some = labelled[labelled["version"] == version]
+        prediction, label = (profiles.values(spec.schema, some[name]) for name in ("prediction", "label"))
+        scored = performance.usable(task, prediction, label)
+        bins = worker.counted_with(spec, version).bins
+        lost = performance.losses(task, bins, prediction[scored], label[scored])
+        told = zip(some["time"][scored].tolist(), some["id"][scored], lost.tolist(), strict=True)
+        yield worker.join(version, start, json.dumps(list(told)))
 
 
 def unpack(parts: Sequence[str]) -> list[Row]:

@@ -6,22 +6,18 @@ Its cells join those of the outcomes. The state is the job's own and goes with i
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 
-import pandas as pd
 from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import MapState, MapStateDescriptor, ValueState, ValueStateDescriptor
 from pyflink.table import DataTypes, Schema
-from pyflink.table.udf import udf
 
 from features.window import to_ms
-from monitors import error_rows, error_stream, worker
+from monitors import error_rows, error_stream, match_job, worker
 from monitors.report import Stage
 from monitors.sql_job import field, retime
 
-_COLUMNS = ("start", "label_ms", "label", "prediction", "version", "predicted_at", "id")
 _KINDS = {"version": "STRING", "start_ms": "BIGINT", "losses": "STRING"}
 
 
@@ -31,7 +27,8 @@ class _Watch(KeyedProcessFunction):  # type: ignore[misc]
     def __init__(self, spec: worker.Spec, name: str) -> None:
         self._spec, self._name = spec, name
         self._windows = spec.schema.windows
-        self._last = to_ms(self._windows.slide) - 1
+        # When the label join has told of a slice, in all of its buckets.
+        self._last = to_ms(self._windows.slide) - 1 + match_job.shift(spec)
         self._waiting: MapState
         self._memory: ValueState
 
@@ -60,16 +57,16 @@ class _Watch(KeyedProcessFunction):  # type: ignore[misc]
             version = ctx.get_current_key()
             offset = worker.layout(self._spec, version, Stage.OUTCOMES).offsets[error_stream.VARIABLE]
             cells = told.cells(start, version, offset)
-            yield from (Row(worker.join(*asdict(cell).values())) for cell in cells)
+            yield from (Row(text) for text in worker.cell_texts(cells))
 
 
 def create_cells(tables: Any, spec: worker.Spec) -> str:
     """Create a view of cells (``cell_text``) of what the policy's detector tells; return its name.
 
-    It reads ``joined`` with its columns *predicted_at* and *id*.
+    It reads the losses in ``matched``.
     """
     assert spec.policy.error_stream is not None  # the caller has looked
-    _create_losses(tables, spec)
+    _create_losses(tables)
     stream = tables.to_data_stream(tables.from_path("error_losses")).key_by(lambda row: row[0], key_type=Types.STRING())
     watch = _Watch(spec, spec.policy.error_stream)
     cells = stream.process(watch, output_type=Types.ROW_NAMED(["cell_text"], [Types.STRING()])).uid("error-stream")
@@ -80,20 +77,8 @@ def create_cells(tables: Any, spec: worker.Spec) -> str:
     return "error_cells"
 
 
-def _create_losses(tables: Any, spec: worker.Spec) -> None:
+def _create_losses(tables: Any) -> None:
     """Create ``error_losses``: version, start_ms of a slice, and some of its losses as JSON: [time (ms), id, loss]."""
-
-    def lose(*columns: pd.Series) -> pd.Series:
-        out = pd.Series([None] * len(columns[0]), dtype=object)
-        if len(out):
-            out[0] = error_rows.pack(spec, {n: c.to_numpy(object) for n, c in zip(_COLUMNS, columns, strict=True)})
-        return out
-
-    function = udf(lose, result_type=DataTypes.ARRAY(DataTypes.STRING()), func_type="pandas")
-    tables.create_temporary_system_function("count_losses", function)
-    fields = ", ".join(f"{field('part', i, kind)} AS {name}" for i, (name, kind) in enumerate(_KINDS.items()))
-    parts = (
-        "SELECT part FROM (SELECT count_losses(start_time, label_ms, label, prediction, version, predicted_at, id) "
-        "AS parts FROM joined) CROSS JOIN UNNEST(parts) AS u(part) WHERE parts IS NOT NULL"
-    )
-    retime(tables, "error_losses", f"SELECT {fields} FROM ({parts})", _KINDS, "0")
+    fields = ", ".join(f"{field('told', i, kind)} AS {name}" for i, (name, kind) in enumerate(_KINDS.items()))
+    query = f"SELECT {fields} FROM matched WHERE kind = '{match_job.LOSSES}'"
+    retime(tables, "error_losses", query, _KINDS, "0")

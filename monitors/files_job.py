@@ -20,8 +20,7 @@ from monitors import intake, worker
 from monitors.sql_job import interval
 
 _TEXT, _TEXTS = DataTypes.STRING(), DataTypes.ARRAY(DataTypes.STRING())
-_DECODED = {"high": DataTypes.BIGINT(), "cells": _TEXTS, "predictions": _TEXTS, "labels": _TEXTS, "rejects": _TEXTS,
-            "progress": _TEXT}  # fmt: skip
+_DECODED = {"high": DataTypes.BIGINT(), "cells": _TEXTS, "sheets": _TEXTS, "rejects": _TEXTS, "progress": _TEXT}
 #: Looks a second at the directories.
 POLLS_PER_SECOND = 4
 

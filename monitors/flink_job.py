@@ -91,18 +91,18 @@ def _execution(config: Any, *, remote: bool) -> Any:
     return StreamExecutionEnvironment(java(config._j_configuration))
 
 
-_READER = "read_grpc_client_inputs"
+_READERS = ("read_grpc_client_inputs", "read_state")
 
 
 def _let_readers_end() -> None:
-    """Pass over one thread's way to end: a worker's reader raises when its job is over and the connection closes."""
+    """Pass over some threads' way to end: a worker's readers raise when its job is over and the connection closes."""
     told = threading.excepthook
     if getattr(told, "func", None) is not _unless_reader:
         threading.excepthook = partial(_unless_reader, told)
 
 
 def _unless_reader(told: Callable[[threading.ExceptHookArgs], object], args: threading.ExceptHookArgs) -> None:
-    if args.thread is None or args.thread.name != _READER:
+    if args.thread is None or args.thread.name not in _READERS:
         told(args)
 
 

@@ -14,7 +14,7 @@ from features import scoring
 from features.schema import LABEL, MULTIVARIATE, EventSchema, Kind, Task
 from features.scoring import Values
 from features.window import to_ms
-from monitors import calibration, loss_table, performance, profiles, projection
+from monitors import calibration, loss_table, matching, performance, profiles, projection
 from monitors.baseline import Slice
 from monitors.bins import Bins, freeze_categorical, freeze_numeric
 from monitors.calibration import Calibration
@@ -88,14 +88,11 @@ def stretches(predictions: pa.Table) -> Ints:
 def newest_labels(schema: EventSchema, predictions: pa.Table, labels: pa.Table) -> tuple[Ints, Values]:
     """Return where the labelled predictions are, each id once, and the newest label each had within the label delay."""
     made = predictions.select(["id", "time"]).to_pandas().assign(at=np.arange(predictions.num_rows))
-    known = labels.select(["id", "time", LABEL]).to_pandas().rename(columns={"time": "known"})
-    first = made.sort_values(["id", "time", "at"]).drop_duplicates("id")
-    joined = first.merge(known, on="id")
-    late = joined["known"] - joined["time"]
-    joined = joined[(late >= 0) & (late <= to_ms(schema.label_delay))]
-    newest = joined.sort_values(["id", "known", LABEL]).drop_duplicates("id", keep="last")
+    known = labels.select(["id", "time", LABEL]).to_pandas()
+    joined = matching.match(made, known, to_ms(schema.label_delay))
+    labelled = joined[joined["known"].notna()].sort_values("at")
     kind = object if schema.task is Task.MULTICLASS else np.float64
-    return newest["at"].to_numpy(np.int64), newest[LABEL].to_numpy(kind)
+    return labelled["at"].to_numpy(np.int64), labelled[LABEL].to_numpy(kind)
 
 
 def _estimate(

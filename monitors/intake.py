@@ -8,20 +8,22 @@ from dataclasses import asdict
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 
 from features import codec, errors, places, readers
 from features.records import Records
 from features.schema import PREDICTION, EventSchema, Role
-from monitors import profiles
+from features.window import to_ms
+from monitors import profiles, sheets
 from monitors.derived import Frozen
-from monitors.worker import FIELD, Spec, join
+from monitors.worker import FIELD, Spec, cell_texts, join
 
-DECODED = ("high", "cells", "predictions", "labels", "rejects", "progress")
+DECODED = ("high", "cells", "sheets", "rejects", "progress")
 Texts = list[str]
 
 
-def decode(spec: Spec, role: Role, reference: str) -> tuple[int, Texts, Texts, Texts, Texts, str]:
+def decode(spec: Spec, role: Role, reference: str) -> tuple[int, Texts, Texts, Texts, str]:
     """Return what :data:`DECODED` names of one chunk: its newest prediction time (ms; 0 for labels), rows as text.
 
     A chunk that cannot be read is one dead letter; nothing raises, so one bad file stops nothing else.
@@ -31,14 +33,14 @@ def decode(spec: Spec, role: Role, reference: str) -> tuple[int, Texts, Texts, T
         decoded = codec.decode(spec.schema, role, chunk)
     except errors.DataError as error:
         decoded = codec.Decoded(codec.empty(spec.schema, role), (readers.Reject(chunk.path, 0, error.message, ""),))
-    high, cells, predictions, labels, lost = _counted(spec, role, decoded, lambda _: (chunk.path, 0))
+    high, cells, waiting, lost = _counted(spec, role, decoded, lambda _: (chunk.path, 0))
     rejects = [json.dumps({"role": role, **asdict(r)}, sort_keys=True) for r in (*decoded.rejects, *lost)]
     progress = json.dumps({"role": role, "file": chunk.path, "rows": decoded.table.num_rows, "rejected": len(rejects),
                            "newest": high}, sort_keys=True)  # fmt: skip
-    return high, cells, predictions, labels, rejects, progress
+    return high, cells, waiting, rejects, progress
 
 
-def decode_records(spec: Spec, role: Role, records: Records) -> tuple[Texts, Texts, Texts, Texts, str]:
+def decode_records(spec: Spec, role: Role, records: Records) -> tuple[Texts, Texts, Texts, str]:
     """Return what :data:`DECODED` names, without the first, of a batch of records; a dead letter is joined text.
 
     It has the fields role, topic, partition, offset, reason and the record's bytes in hex: one a record, whatever is
@@ -49,18 +51,11 @@ def decode_records(spec: Spec, role: Role, records: Records) -> tuple[Texts, Tex
     except errors.DataError as error:
         everything = tuple(readers.Reject(*records.place(i), error.message, "") for i in range(len(records.values)))
         decoded = codec.Decoded(codec.empty(spec.schema, role), everything)
-    high, cells, predictions, labels, lost = _counted(
-        spec, role, decoded, lambda row: records.place(decoded.lines[row])
-    )
+    high, cells, waiting, lost = _counted(spec, role, decoded, lambda row: records.place(decoded.lines[row]))
     rejects = (*decoded.rejects, *lost)
     progress = json.dumps({"role": role, "topic": records.topic, "rows": decoded.table.num_rows,
                            "rejected": len(rejects), "newest": high}, sort_keys=True)  # fmt: skip
-    return cells, predictions, labels, list(_letters(role, records, rejects)), progress
-
-
-def late_line(rows: int, newest: int) -> str:
-    """Return the line of progress that tells of *rows* predictions that came after their slice was closed."""
-    return json.dumps({"late": rows, "newest": newest}, sort_keys=True)
+    return cells, waiting, list(_letters(role, records, rejects)), progress
 
 
 def _letters(role: Role, records: Records, rejects: Iterable[readers.Reject]) -> Iterable[str]:
@@ -77,10 +72,10 @@ def _letters(role: Role, records: Records, rejects: Iterable[readers.Reject]) ->
 
 def _counted(
     spec: Spec, role: Role, decoded: codec.Decoded, place: Callable[[int], tuple[str, int]]
-) -> tuple[int, Texts, Texts, Texts, tuple[readers.Reject, ...]]:
-    """Return the newest prediction time, cells, predictions, labels, and the rows of unknown versions as rejects."""
+) -> tuple[int, Texts, Texts, tuple[readers.Reject, ...]]:
+    """Return the newest prediction time, cells, sheets of rows, and the rows of unknown versions as rejects."""
     if role == "labels":
-        return 0, [], [], _rows(decoded.table, "id", "time", "label"), ()
+        return 0, [], _sheets(spec, role, {name: _column(decoded.table, name) for name in ("id", "time", "label")}), ()
     inside = _inside(spec, decoded.table)
     table, frozen, lost = _known(spec, lambda row: place(int(inside[row])), _take(decoded.table, inside))
     high = int(np.max(table["time"].to_numpy(), initial=0))
@@ -89,8 +84,8 @@ def _counted(
     known = _frozen(spec, {r.version for r in refused}) | frozen
     counted = profiles.count_inputs(spec.schema, frozen, table)
     unused = profiles.merge(profiles.count_refused(spec.schema, known, refused, high))
-    cells = [join(*asdict(c).values()) for c in (*counted, *unused)]
-    return high, cells, _prediction_rows(spec.schema, frozen, table), [], lost
+    rows = _prediction_rows(spec.schema, frozen, table) if spec.outcomes else {}
+    return high, cell_texts((*counted, *unused)), _sheets(spec, role, rows) if rows else [], lost
 
 
 def _inside(spec: Spec, table: pa.Table) -> npt.NDArray[np.int64]:
@@ -109,15 +104,17 @@ def _known(
     spec: Spec, place: Callable[[int], tuple[str, int]], table: pa.Table
 ) -> tuple[pa.Table, dict[str, Frozen], tuple[readers.Reject, ...]]:
     """Return the rows whose version has a baseline, what it froze by version, and the others as rejects."""
-    versions = table["model_version"].to_pandas().to_numpy(dtype=object)
+    versions = _column(table, "model_version")
     found = _frozen(spec, set(versions))
-    known = np.array([v in found for v in versions], bool)
-    ids = table["id"].to_pylist()
+    known = pd.Series(versions).isin(found).to_numpy()
+    if known.all():
+        return table, found, ()
+    ids = _column(table, "id")
     lost = tuple(
         readers.Reject(*place(int(i)), f"no baseline for model version {versions[i]!r}", ids[i])
         for i in np.flatnonzero(~known)
     )
-    return table if known.all() else table.filter(pa.array(known)), found, lost
+    return table.filter(pa.array(known)), found, lost
 
 
 def _frozen(spec: Spec, versions: Iterable[str]) -> dict[str, Frozen]:
@@ -125,16 +122,22 @@ def _frozen(spec: Spec, versions: Iterable[str]) -> dict[str, Frozen]:
     return {v: b.frozen for v in versions if (b := spec.baseline(v)) is not None}
 
 
-def _rows(table: pa.Table, *columns: str) -> list[str]:
-    return [join(*row) for row in zip(*(table[c].to_pylist() for c in columns), strict=True)]
+def _column(table: pa.Table, name: str) -> npt.NDArray[np.generic]:
+    return np.asarray(table[name].to_pandas().to_numpy())
 
 
-def _prediction_rows(schema: EventSchema, frozen: Mapping[str, Frozen], table: pa.Table) -> list[str]:
-    versions = table["model_version"].to_pandas().to_numpy(dtype=object)
+def _sheets(spec: Spec, role: Role, columns: Mapping[str, npt.NDArray[np.generic]]) -> Texts:
+    return [join(*sheet) for sheet in sheets.pack(role, to_ms(spec.schema.windows.slide), columns)]
+
+
+def _prediction_rows(
+    schema: EventSchema, frozen: Mapping[str, Frozen], table: pa.Table
+) -> dict[str, npt.NDArray[np.generic]]:
+    versions = _column(table, "model_version")
     segments = np.full(table.num_rows, "", object)
-    for version in set(versions):
+    for version in set(versions) if schema.segments else ():
         at = versions == version
         names = profiles.segment_names(schema, frozen[version].bins, table.filter(pa.array(at))).values()
-        segments[at] = [profiles.JOIN.join(row) for row in zip(*names, strict=True)] if schema.segments else ""
-    ids, times, answers = (table[c].to_pylist() for c in ("id", "time", PREDICTION))
-    return [join(*row) for row in zip(ids, times, versions, segments, answers, strict=True)]
+        segments[at] = [profiles.JOIN.join(row) for row in zip(*names, strict=True)]
+    sent = {name: _column(table, name) for name in ("id", "time", PREDICTION)}
+    return {**sent, "version": versions, "segments": segments}

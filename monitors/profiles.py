@@ -197,15 +197,14 @@ def _groups(
             yield name, names == name
 
 
-def count_outcomes(
-    schema: EventSchema, frozen: Mapping[str, Frozen], start: int, rows: pd.DataFrame
-) -> Iterator[Cell]:
+def count_outcomes(schema: EventSchema, frozen: Mapping[str, Frozen], start: int, rows: pd.DataFrame) -> Iterator[Cell]:
     """Yield the cells of joined predictions of the slice that starts at *start* (ms).
 
     *rows* have the columns ``version``, ``segments`` (the row's, joined by :data:`JOIN`), ``prediction``, ``label``,
     and ``known``, which is NaN where there is no label.
     """
-    for (version, segments), some in rows.groupby(["version", "segments"]):
+    for key, some in rows.groupby(["version", "segments"]):
+        version, segments = map(str, key)
         plan = layout(schema, frozen[version], Stage.OUTCOMES)
         prediction, label = (values(schema, some[c]) for c in ("prediction", "label"))
         found = performance.count(

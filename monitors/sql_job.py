@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+import pandas as pd
 from pyflink.table import Schema
 
 SEPARATOR = "U&'\\001F'"
@@ -27,6 +29,15 @@ def field(text: str, index: int, kind: str = "STRING") -> str:
     """Return the SQL of the field at *index* of joined *text*, as *kind*."""
     part = f"SPLIT_INDEX({text}, {SEPARATOR}, {index})"
     return part if kind == "STRING" else f"CAST({part} AS {kind})"
+
+
+def first_row(columns: Iterable[str], told: Iterable[object] | None, rows: int) -> pd.DataFrame:
+    """Return a frame of *rows* rows for a function to give: what the whole batch *told* on the first, else nothing."""
+    frame = {name: np.full(rows, None, object) for name in columns}
+    if rows and told is not None:
+        for column, value in zip(frame.values(), told, strict=True):
+            column[0] = value
+    return pd.DataFrame(frame)
 
 
 def retime(tables: Any, name: str, query: str, columns: Mapping[str, str], time: str) -> None:

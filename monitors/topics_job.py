@@ -18,11 +18,10 @@ from features.records import Records
 from features.schema import Role, Source
 from features.window import to_ms
 from monitors import intake, worker
-from monitors.sql_job import interval, retime
+from monitors.sql_job import first_row, interval, retime
 
 _TEXTS = DataTypes.ARRAY(DataTypes.STRING())
-COLUMNS = {"cells": "ARRAY<STRING>", "predictions": "ARRAY<STRING>", "labels": "ARRAY<STRING>",
-           "rejects": "ARRAY<STRING>", "progress": "STRING"}  # fmt: skip
+COLUMNS = {"cells": "ARRAY<STRING>", "sheets": "ARRAY<STRING>", "rejects": "ARRAY<STRING>", "progress": "STRING"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +55,9 @@ def _decoded(tables: Any, spec: worker.Spec, topics: Topics, role: Role) -> str:
     result = DataTypes.ROW([DataTypes.FIELD(name, kind) for name, kind in kinds.items()])
 
     def decode(partitions: pd.Series, offsets: pd.Series, values: pd.Series) -> pd.DataFrame:
-        if not len(values):
-            return pd.DataFrame({name: [] for name in COLUMNS}, dtype=object)
         records = Records.of(source, partitions.to_list(), offsets.to_list(), values.to_list())
-        # What the whole batch gives is on its first row.
-        rows = [intake.decode_records(spec, role, records), *[(None,) * len(COLUMNS)] * (len(values) - 1)]
-        return pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
+        told = intake.decode_records(spec, role, records) if len(values) else None
+        return first_row(COLUMNS, told, len(values))
 
     function = f"decode_{role}"
     tables.create_temporary_system_function(function, udf(decode, result_type=result, func_type="pandas"))
@@ -100,22 +96,3 @@ def _options(topics: Topics, source: Source) -> dict[str, str]:
         "format": "raw",
         **bounded,
     }
-
-
-def create_late_view(tables: Any, rows: str, slide: int) -> None:
-    """Create ``late``: a line of progress of each batch of *rows* (ms, rt) that came after their slice was closed."""
-
-    def count(times: pd.Series) -> pd.Series:
-        out = pd.Series([None] * len(times), dtype=object)
-        if len(times):
-            out[0] = intake.late_line(len(times), int(times.max()))
-        return out
-
-    function = udf(count, result_type=DataTypes.STRING(), func_type="pandas")
-    tables.create_temporary_system_function("count_late", function)
-    # The condition is the one by which the window operator drops a row, where it has seen the same watermark.
-    tables.execute_sql(
-        "CREATE TEMPORARY VIEW late AS SELECT line FROM (SELECT count_late(ms) AS line "
-        f"FROM {rows} WHERE TO_TIMESTAMP_LTZ(ms - MOD(ms, {slide}) + {slide - 1}, 3) <= CURRENT_WATERMARK(rt)) "
-        "WHERE line IS NOT NULL"
-    )

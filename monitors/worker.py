@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from features import errors
@@ -31,7 +29,7 @@ class Spec:
     """All that a worker needs to know of a model.
 
     *baselines* is the directory of its published baselines. Predictions outside [*start*, *end*), where they are set
-    (milliseconds), are not looked at.
+    (milliseconds), are not looked at. They wait for labels only where there are any: *outcomes*.
     """
 
     schema: EventSchema
@@ -39,6 +37,7 @@ class Spec:
     baselines: str
     start: int | None = None
     end: int | None = None
+    outcomes: bool = True
 
     def baseline(self, version: str) -> Baseline | None:
         """Return the baseline published for *version*, or None; it never changes, so it is read once."""
@@ -56,23 +55,15 @@ def join(*values: object) -> str:
     return FIELD.join(map(str, values))
 
 
-def outcome_cells(spec: Spec, columns: Mapping[str, npt.NDArray[np.object_]]) -> list[str]:
-    """Return the merged cells of joined predictions as joined text: start, version, segment, cell, n.
-
-    *columns* are text: start (UTC), label_ms ("000..." where there is no label), label, prediction, version, segments.
-    """
-    versions = set(columns["version"])
-    frozen = {v: b.frozen for v in versions if (b := spec.baseline(v)) is not None}
-    rows = outcome_rows(columns)
-    return [join(*asdict(c).values()) for c in profiles.merge(profiles.count_outcomes(spec.schema, frozen, rows))]
+def outcome_cells(spec: Spec, start: int, rows: pd.DataFrame) -> list[str]:
+    """Return the cells of one slice's *rows*, as :mod:`monitors.matching` gives them, as joined text."""
+    frozen = {version: counted_with(spec, version).frozen for version in set(rows["version"])}
+    return cell_texts(profiles.merge(profiles.count_outcomes(spec.schema, frozen, start, rows)))
 
 
-def outcome_rows(columns: Mapping[str, npt.NDArray[np.object_]]) -> dict[str, npt.NDArray[np.object_]]:
-    """Return *columns* of joined predictions with starts in milliseconds, and None for labels that are not there."""
-    unlabelled = np.array([int(ms) == 0 for ms in columns["label_ms"]])
-    labels = [None if none else v for none, v in zip(unlabelled, columns["label"], strict=True)]
-    starts = [to_ms(_utc(s)) for s in columns["start"]]
-    return {**columns, "start": np.array(starts, dtype=object), "label": np.array(labels, dtype=object)}
+def cell_texts(cells: Iterable[profiles.Cell]) -> list[str]:
+    """Return *cells* as joined text: start, version, segment, cell, n."""
+    return [f"{c.start}{FIELD}{c.version}{FIELD}{c.segment}{FIELD}{c.cell}{FIELD}{c.n}" for c in cells]
 
 
 def counted_with(spec: Spec, version: str) -> Baseline:

@@ -9,7 +9,7 @@ import numpy as np
 
 from features.records import Records
 from features.schema import REFUSED, EventSchema, Kind, Task
-from monitors import intake, profiles
+from monitors import intake, profiles, sheets
 from monitors.policy import MonitorPolicy
 from monitors.report import Stage
 from monitors.worker import FIELD, Spec
@@ -34,10 +34,12 @@ def test_labels_are_rows_and_bad_ones_are_letters(tmp_path: Path) -> None:
     """Id, time and label; what has no label is set aside with role, topic, partition, offset, reason and bytes."""
     good, bad = b'{"id": "a", "time": 7, "label": 1}', b'{"id": "b", "time": 8}'
     spec = Spec(SCHEMA, MonitorPolicy(), str(tmp_path))
-    cells, predictions, labels, letters, progress = intake.decode_records(spec, "labels", records(good, bad))
+    cells, packed, letters, progress = intake.decode_records(spec, "labels", records(good, bad))
 
-    assert ([], []) == (cells, predictions)
-    assert [["a", "7", "1.0"]] == [row.split(FIELD) for row in labels]
+    assert [] == cells
+    assert [("a", 7, 1.0)] == [
+        tuple(row) for sheet in packed for row in sheets.unpack("labels", [sheet.split(FIELD)[3]]).to_numpy()
+    ]
     assert [["labels", "t", "3", "11", "label is missing", bad.hex()]] == [letter.split(FIELD) for letter in letters]
     assert {"role": "labels", "topic": "t", "rows": 1, "rejected": 1, "newest": 0} == json.loads(progress)
 
@@ -74,6 +76,14 @@ def test_refused_values_are_counted_by_variable(tmp_path: Path) -> None:
     assert {("1704067200000", "v1", "")} == {tuple(c.split(FIELD)[:3]) for c in cells}
 
 
-def test_a_line_of_late_events_tells_how_many() -> None:
-    """Rows, and the newest of their times."""
-    assert {"late": 3, "newest": 9} == json.loads(intake.late_line(3, 9))
+def test_predictions_wait_only_where_labels_may_come(tmp_path: Path) -> None:
+    """A place without labels has no outcomes: its predictions are counted, and no row of them is sent on."""
+    known = learned.baseline(SCHEMA, {"x": np.arange(9.0), "prediction": np.full(9, 0.5), "label": np.arange(9) % 2.0})
+    (tmp_path / "v1.json").write_text(known.model_dump_json())
+    packed = {}
+    for outcomes in (True, False):
+        spec = Spec(SCHEMA, MonitorPolicy(), str(tmp_path), outcomes=outcomes)
+        cells, packed[outcomes], *_ = intake.decode_records(spec, "predictions", records(event("a")))
+        assert cells
+
+    assert (1, 0) == (len(packed[True]), len(packed[False]))

@@ -1,0 +1,36 @@
+"""Which predictions came too late for their own slice, and where that is counted: in the slice that was open then."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+
+from features.schema import LATE, PREDICTION
+from features.window import to_ms
+from monitors import worker
+from monitors.profiles import Cell
+from monitors.report import Stage
+
+LateCell = tuple[int, str, int, int, int]
+"""Start of the closed slice (ms), version, cell, n, and the time (ms) until which all was closed when it came."""
+
+
+def tell(spec: worker.Spec, cells: Iterable[LateCell]) -> tuple[list[str], str] | None:
+    """Return the cells that count late predictions, as joined text, and a line of progress that tells of them.
+
+    *cells* are those of all traffic that came after their slice was closed; None if there is no prediction among them.
+    """
+    slide = to_ms(spec.schema.windows.slide)
+    rows: Counter[tuple[int, str]] = Counter()
+    newest = 0
+    for start, version, cell, n, closed in cells:
+        plan = worker.layout(spec, version, Stage.INPUTS)
+        if 0 <= cell - plan.offsets[PREDICTION] < plan.sizes[PREDICTION]:  # of its variable each prediction has one
+            rows[(closed + 1) // slide * slide, version] += n
+            newest = max(newest, start)
+    if not rows:
+        return None
+    offsets = {v: worker.layout(spec, v, Stage.INPUTS).offsets[LATE] for _, v in rows}
+    told = [Cell(start, version, "", offsets[version], n) for (start, version), n in sorted(rows.items())]
+    return worker.cell_texts(told), json.dumps({"late": rows.total(), "newest": newest}, sort_keys=True)

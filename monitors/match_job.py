@@ -1,0 +1,84 @@
+"""The label join in Flink: sheets wait by bucket until a slice's labels can all be known, then its rows are matched.
+
+One Python call takes a sheet of many rows, where a join in SQL moves each row through Java by itself. What comes out of
+a slice comes when event time has passed its end by the label delay: windows over it are that much later, see
+:func:`shift`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pyflink.common import Row, Types
+from pyflink.datastream import KeyedProcessFunction, RuntimeContext
+from pyflink.datastream.state import MapStateDescriptor
+from pyflink.table import DataTypes, Schema
+
+from features.window import to_ms
+from monitors import error_rows, matching, sheets, worker
+from monitors.sql_job import field, retime
+
+_KINDS = {"bucket": "INT", "role": "STRING", "start_ms": "BIGINT", "told": "STRING"}
+CELL, LOSSES = "cell", "losses"
+_END = 2**63 - 1
+"""The watermark when there is no more input."""
+
+
+def shift(spec: worker.Spec) -> int:
+    """Return by how many milliseconds of event time what is said of a slice comes after the slice's end."""
+    return to_ms(spec.schema.label_delay)
+
+
+class _Match(KeyedProcessFunction):  # type: ignore[misc]
+    """Gives (kind, text): the cells of a slice's outcomes, and its losses where an error stream is watched."""
+
+    def __init__(self, spec: worker.Spec) -> None:
+        self._spec = spec
+        self._slide, self._delay = to_ms(spec.schema.windows.slide), shift(spec)
+        self._kept: sheets.Kept
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        descriptor = MapStateDescriptor("sheets", Types.STRING(), Types.STRING())
+        self._kept = sheets.Kept(runtime_context.get_map_state(descriptor))
+
+    def process_element(self, value: Any, ctx: KeyedProcessFunction.Context) -> None:
+        _, role, start, rows = value[0], value[1], value[2], value[3]
+        due = start + self._slide - 1 + self._delay
+        if due > ctx.timer_service().current_watermark():  # else the slice has been told, and no later one asks
+            self._kept.add(role, start, rows)
+            ctx.timer_service().register_event_time_timer(due)
+
+    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
+        start = timestamp - self._delay - self._slide + 1
+        if made := self._kept.read("predictions", [start]):
+            yield from (Row(kind, text) for kind, text in self._told(start, made))
+        self._kept.forget("predictions", start)
+        # Labels of this slice are of no later one. At the end of all input, timers may fire in any order in batch mode,
+        # and an earlier slice may still ask; there is nothing to save then.
+        if ctx.timer_service().current_watermark() < _END:
+            self._kept.forget("labels", start)
+
+    def _told(self, start: int, made: Sequence[str]) -> Iterator[tuple[str, str]]:
+        near = range(start, start + self._slide + self._delay, self._slide)
+        known = sheets.unpack("labels", self._kept.read("labels", near))
+        rows = matching.match(sheets.unpack("predictions", made), known, self._delay)
+        yield from ((CELL, text) for text in worker.outcome_cells(self._spec, start, rows))
+        if self._spec.policy.error_stream is not None:
+            yield from ((LOSSES, text) for text in error_rows.pack(self._spec, start, rows))
+
+
+def create_view(tables: Any, spec: worker.Spec, views: tuple[str, str]) -> None:
+    """Create ``matched`` (kind, told), of the sheets in the *views* of decoded predictions and labels."""
+    rows = " UNION ALL ".join(
+        f"SELECT s FROM {view} CROSS JOIN UNNEST(sheets) AS u(s)" for view in dict.fromkeys(views)
+    )
+    fields = ", ".join(f"{field('s', i, kind)} AS {name}" for i, (name, kind) in enumerate(_KINDS.items()))
+    retime(tables, "sheets", f"SELECT {fields} FROM ({rows})", _KINDS, "0")
+    stream = tables.to_data_stream(tables.from_path("sheets")).key_by(lambda row: row[0], key_type=Types.INT())
+    kind = Types.ROW_NAMED(["kind", "told"], [Types.STRING(), Types.STRING()])
+    matched = stream.process(_Match(spec), output_type=kind).uid("label-join")
+    schema = Schema.new_builder().column("kind", DataTypes.STRING()).column("told", DataTypes.STRING())
+    # Without a row time the stream's watermark would not be passed on.
+    schema.column_by_expression("rt", "TO_TIMESTAMP_LTZ(0, 3)").watermark("rt", "SOURCE_WATERMARK()")
+    tables.create_temporary_view("matched", tables.from_data_stream(matched, schema.build()))

@@ -1,0 +1,47 @@
+"""Predictions that came after their slice was closed are counted once each, in the slice that was open then."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from features.schema import LATE, PREDICTION, EventSchema, Kind, Task
+from features.window import to_ms
+from monitors import late, profiles
+from monitors.policy import MonitorPolicy
+from monitors.report import Stage
+from monitors.worker import FIELD, Spec
+from tests.unit import learned
+
+SCHEMA = EventSchema(model="m", task=Task.BINARY, features={"x": Kind.NUMERIC})
+SLIDE = to_ms(SCHEMA.windows.slide)
+
+
+def published(folder: Path) -> tuple[Spec, profiles.Layout]:
+    """Return what a worker knows, and where the cells are."""
+    known = learned.baseline(SCHEMA, {"x": np.arange(9.0), "prediction": np.full(9, 0.5), "label": np.arange(9) % 2.0})
+    (folder / "v1.json").write_text(known.model_dump_json())
+    return Spec(SCHEMA, MonitorPolicy(), str(folder)), profiles.layout(SCHEMA, known.frozen, Stage.INPUTS)
+
+
+def test_late_predictions_count_in_the_slice_that_is_open(tmp_path: Path) -> None:
+    """Once each, however many variables it has; a line tells how many, and the newest of their slices."""
+    spec, layout = published(tmp_path)
+    answer, x = layout.offsets[PREDICTION], layout.offsets["x"]
+    closed = 5 * SLIDE - 1
+    cells, line = late.tell(
+        spec,
+        [(0, "v1", answer, 2, closed), (SLIDE, "v1", answer + 1, 1, closed + 7), (SLIDE, "v1", x, 3, closed)],
+    ) or ([], "")  # fmt: skip
+
+    assert {"late": 3, "newest": SLIDE} == json.loads(line)
+    assert [[str(5 * SLIDE), "v1", "", str(layout.offsets[LATE]), "3"]] == [c.split(FIELD) for c in cells]
+
+
+def test_cells_of_no_prediction_tell_nothing(tmp_path: Path) -> None:
+    """A refused value that comes late is no late prediction."""
+    spec, layout = published(tmp_path)
+    assert late.tell(spec, [(0, "v1", layout.offsets["x"], 3, SLIDE)]) is None
+    assert late.tell(spec, []) is None
