@@ -18,6 +18,8 @@ from registry.sql import Registry
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:leeway:outbox")
 """Message ids are derived from audit hashes in this namespace: the same fact never gets two ids."""
+FURTHEST = timedelta(days=2)
+"""No attempt is put off for so long."""
 
 
 def tell(c: sa.Connection, entry: AuditEntry, data: Mapping[str, Any]) -> Message:
@@ -70,13 +72,14 @@ def claim(reg: Registry, *, now: datetime, limit: int, lease: timedelta) -> list
     """Lease up to *limit* deliveries that are due, oldest first, to the caller alone until ``now + lease``.
 
     A claim is an attempt: ``attempts`` of what is returned already counts it. If the caller crashes, the lease runs
-    out and the delivery is claimed again, so a receiver may see a message twice, under the same id.
+    out and the delivery is claimed again, so a receiver may see a message twice, under the same id. What is put off
+    for longer than anything ever is was put off by a clock that was ahead, and is due.
     """
     t = tables.deliveries
     due = (
         (t.c.state == "pending")
-        & (t.c.next_attempt_at <= now)
-        & (t.c.leased_until.is_(None) | (t.c.leased_until <= now))
+        & ((t.c.next_attempt_at <= now) | (t.c.next_attempt_at > now + FURTHEST))
+        & (t.c.leased_until.is_(None) | (t.c.leased_until <= now) | (t.c.leased_until > now + 2 * lease))
     )
     with reg.write() as c:
         ids = c.scalars(sa.select(t.c.id).where(due).order_by(t.c.next_attempt_at, t.c.id).limit(limit)).all()
