@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from leeway.context import Context
 from leeway.flink import Cluster, Job
 from leeway.project import Model
 from monitors import run_job
+
+_ENOUGH_MIB = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +46,27 @@ def running(opened: Context, model: Model) -> Iterator[Callable[[], None]]:
     flink = cluster(opened)
     at_work = current(opened, model)
     number = at_work.id if at_work else submit(opened, model).id
-    yield lambda: check(flink, number)
+    yield lambda: check(flink, number, opened.dir / "checkpoints")
 
 
-def check(flink: Cluster, number: str) -> None:
-    """Raise EngineError if the job *number* has ended, EngineAway if it has failed or was lost."""
+def check(flink: Cluster, number: str, checkpoints: Path) -> None:
+    """Raise EngineError if the job *number* has ended, EngineAway if it has failed or was lost.
+
+    Little room for its *checkpoints* is told too: Flink says only that there were none.
+    """
     job = flink.job(number)
     if job.ended:
-        why = flink.failure(job)
+        why = "; ".join(filter(None, (flink.failure(job), _room(checkpoints))))
         msg = f"{job.name} has ended ({job.state.lower()}){f': {why}' if why else ''}"
         # What failed may be tried again from its newest state; what somebody has stopped stays so.
         kind = EngineAway if job.state == "FAILED" else EngineError
         raise kind(msg, hint="`leeway job submit` starts it again from its newest state")
+
+
+def _room(folder: Path) -> str:
+    """Return how much room is left in *folder*, in words; empty where there is enough, or no such folder."""
+    free = shutil.disk_usage(folder).free >> 20 if folder.exists() else _ENOUGH_MIB
+    return "" if free >= _ENOUGH_MIB else f"{free} MiB are free in {folder}"
 
 
 def cluster(opened: Context) -> Cluster:

@@ -82,7 +82,7 @@ class Cluster:
         told = self._ask("GET", f"/jobs/{job.id}/exceptions").get("exceptionHistory", {}).get("entries", [])
         lines = [line for entry in told[:1] for line in entry["stacktrace"].splitlines()]
         causes = [line for line in lines if line.startswith("Caused by:")]
-        return str((causes or lines or [""])[-1])[:500]
+        return str((causes[-1:] or lines or [""])[0])[:500]
 
     def stop(self, job: Job, folder: Path) -> Path:
         """Stop *job* with a savepoint under *folder*; return it.

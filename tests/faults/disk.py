@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +21,16 @@ class Disk:
     def _ballast(self) -> Path:
         return self.folder / "ballast"
 
-    def fill(self) -> None:
-        """Take all the room that is left. Called again, it also takes what others have given back since."""
+    @contextmanager
+    def full(self) -> Iterator[Callable[[], None]]:
+        """Have no room left during the block; the callable also takes what others have given back since."""
+        self._fill()
+        try:
+            yield self._fill
+        finally:
+            self._ballast.unlink()
+
+    def _fill(self) -> None:
         with self._ballast.open("ab", buffering=0) as file:
             try:
                 while True:
@@ -30,10 +38,6 @@ class Disk:
             except OSError as error:
                 if error.errno != errno.ENOSPC:
                     raise
-
-    def free(self) -> None:
-        """Give back all the room that was taken."""
-        self._ballast.unlink()
 
 
 @contextmanager

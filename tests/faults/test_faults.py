@@ -12,7 +12,7 @@ import logging
 import os
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -131,23 +131,22 @@ def test_a_full_disk_for_checkpoints_is_told_and_waited_out(stack: Running) -> N
         _turn(stack)
     part, known = stack.take(turning.DAYS), len(stack.log("monitor-m"))
     assert not _told_of(stack, "no room left")
-    stack.disk.fill()
     stack.killed.append("room for checkpoints")
-    stack.send(part)
-    stack.until(lambda: _full(stack, known), "the monitor's word that its job has failed for want of room")
-    assert "has ended (failed)" in stack.log("monitor-m")[known:]
-    assert _told_of(stack, f"no room left in {stack.disk.folder}")
-    stack.disk.free()
+    with stack.disk.full() as fill:
+        stack.send(part)
+        stack.until(lambda: _told_by(stack, known, fill), "the monitor's word that its job has failed for want of room")
+        assert "has ended (failed)" in stack.log("monitor-m")[known:]
+        assert _told_of(stack, f"no room left in {stack.disk.folder}")
     stack.caught_up(part[-1].time)
     stack.compare()
     assert "at work again" in stack.log("monitor-m")[known:]
     assert not _told_of(stack, "no room left")
 
 
-def _full(stack: Running, known: int) -> bool:
+def _told_by(stack: Running, known: int, fill: Callable[[], None]) -> bool:
     """Keep the disk full, whatever a failed job has given back; return whether the monitor has told of it."""
-    stack.disk.fill()
-    return "No space left on device" in stack.log("monitor-m")[known:]
+    fill()
+    return f"0 MiB are free in {stack.disk.folder}" in stack.log("monitor-m")[known:]
 
 
 def _told_of(stack: Running, what: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -93,12 +94,28 @@ def test_what_is_refused_or_unheard_is_an_error_with_the_address() -> None:
 
 
 @pytest.mark.parametrize(("state", "lost"), [("FAILED", True), ("CANCELED", False), ("FINISHED", False)])
-def test_a_job_that_failed_may_be_tried_again_and_one_that_was_stopped_is_left_alone(state: str, lost: bool) -> None:
+def test_a_job_that_failed_may_be_tried_again_and_one_that_was_stopped_is_left_alone(
+    tmp_path: Path, state: str, lost: bool
+) -> None:
     """Somebody's `leeway job stop` is no outage; what Flink gave up is."""
     answers = {
         "/jobs/overview": {"jobs": [{"jid": "a", "name": "leeway.p.m-1", "state": state, "start-time": 1000}]},
         "/jobs/a/exceptions": {"exceptionHistory": {"entries": []}},
     }
     with cluster(answers) as flink, pytest.raises(EngineError, match=f"has ended .{state.lower()}") as caught:
-        control.check(flink, "a")
+        control.check(flink, "a", tmp_path / "none")
     assert lost is isinstance(caught.value, EngineAway)
+
+
+def test_a_job_without_room_for_checkpoints_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flink's own words, which have no cause, do not tell why; the room that is left does."""
+    usage = shutil.disk_usage(tmp_path)._replace(free=3 << 20)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    trace = "FlinkRuntimeException: Exceeded checkpoint tolerable failure threshold.\n\tat java.base/Thread.run"
+    answers = {
+        "/jobs/overview": {"jobs": [{"jid": "a", "name": "leeway.p.m-1", "state": "FAILED", "start-time": 1000}]},
+        "/jobs/a/exceptions": {"exceptionHistory": {"entries": [{"stacktrace": trace}]}},
+    }
+    with cluster(answers) as flink, pytest.raises(EngineAway, match="has ended") as caught:
+        control.check(flink, "a", tmp_path)
+    assert str(caught.value).endswith(f": {trace.splitlines()[0]}; 3 MiB are free in {tmp_path}")
