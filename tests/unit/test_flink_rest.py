@@ -118,4 +118,4 @@ def test_a_job_without_room_for_checkpoints_is_told_so(tmp_path: Path, monkeypat
     }
     with cluster(answers) as flink, pytest.raises(EngineAway, match="has ended") as caught:
         control.check(flink, "a", tmp_path)
-    assert str(caught.value).endswith(f": {trace.splitlines()[0]}; 3 MiB are free in {tmp_path}")
+    assert caught.value.message.endswith(f": {trace.splitlines()[0]}; 3 MiB are free in {tmp_path}")
