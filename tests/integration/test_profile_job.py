@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,12 +14,13 @@ import numpy as np
 import pytest
 
 from features import codec
-from features.schema import EventSchema, Kind, Task
+from features.schema import LATE, EventSchema, Kind, Task
 from features.window import UTC, Windows, to_ms
 from monitors import baseline_job, files_job, profiles, run_job, worker
 from monitors.baseline import Baseline
+from monitors.committed import CommittedFiles
 from monitors.policy import MonitorPolicy
-from monitors.report import Signal, Stage
+from monitors.report import Report, Signal, Stage
 from registry import publish
 
 pytestmark = pytest.mark.slow
@@ -199,3 +201,43 @@ def test_the_baseline_holds_the_period_and_no_more(published: tuple[Baseline, Pa
     assert baseline.rows == sum(sum(s.counts["x"]) for s in inputs)
     assert 12 == len(baseline.slices(Stage.OUTCOMES))
     assert {"", "c=a", "c=b", "c=c", "c=(other)"} >= {s.segment for s in baseline.inputs}
+
+
+def test_predictions_that_come_too_late_are_a_fault_of_the_window_that_was_open(
+    published: tuple[Baseline, Path], tmp_path: Path
+) -> None:
+    """In no window of their own time; counted in each window over the slice that was open when they came."""
+    rng, inbox = np.random.default_rng(3), files_job.Directories(tmp_path / "predictions")
+    job, committed = run_job.start(_spec(published), inbox, tmp_path / "state", "late")
+    found: dict[datetime, Report] = {}
+    try:
+        for name, first, minutes in (("0", 0, 600), ("1", 60, 60), ("2", 600, 600), ("3", 1_500, 1)):
+            at = (START + timedelta(minutes=first + 1.5 * i) for i in range(int(minutes / 1.5) or 1))
+            made = [event(10_000 * int(name) + i, time, rng)[0] for i, time in enumerate(at)]
+            write(inbox.predictions, name, made)
+            _wait_for(job, committed, found, START + timedelta(minutes=first + minutes - 240))
+    finally:
+        job.stop()
+
+    opened = START + timedelta(hours=8)
+    assert {at: r.counts[LATE] for at, r in found.items() if at <= START + timedelta(hours=16)} == {
+        at: [40 if opened < at <= opened + SCHEMA.windows.size else 0]
+        for at in (START + timedelta(hours=h) for h in range(2, 18, 2))
+    }
+    assert 80 == found[START + timedelta(hours=2)].rows
+    assert [f.metric for f in found[opened + timedelta(hours=2)].findings if f.variable == "*"] == ["late_share"]
+
+
+def _wait_for(job: run_job.Running, committed: CommittedFiles, found: dict[datetime, Report], until: datetime) -> None:
+    """Take in reports on all traffic until that of the window which ends at *until*, or the last before it."""
+    give_up = time.monotonic() + 90
+    while until > START + timedelta(hours=2) and max(found, default=START) < until - timedelta(hours=2):
+        assert time.monotonic() < give_up, f"no report on a window until {until}"
+        job.check()
+        committed.reports(lambda lines: _keep(found, lines))
+        time.sleep(0.1)
+
+
+def _keep(found: dict[datetime, Report], lines: list[str]) -> None:
+    reports = [Report.model_validate_json(line) for line in lines]
+    found.update({r.window_end: r for r in reports if not r.segment})
