@@ -8,7 +8,6 @@ which moments and pairs are chosen.
 from __future__ import annotations
 
 import json
-import logging
 import os
 import random
 import time
@@ -28,7 +27,6 @@ from tests.faults.running import Running
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(900)]
 
-LOG = logging.getLogger(__name__)
 SEED = int(os.environ.get("LEEWAY_FAULT_SEED", "6"))
 
 
@@ -107,12 +105,9 @@ def test_a_kill_loses_no_report_and_doubles_none(stack: Running, number: int) ->
     for victim in PLAN[number]:
         time.sleep(rng.uniform(0, 3))
         stack.kill(victim)
-    killed = time.monotonic()
     stack.send(part[at:])
     stack.recovered(PLAN[number], before)
-    up = time.monotonic()
     stack.caught_up(part[-1].time)
-    LOG.info("%s: up after %.0f s, reported after %.0f s", PLAN[number], up - killed, time.monotonic() - killed)
     stack.compare()
 
 
