@@ -33,6 +33,13 @@ def test_the_cluster_keeps_the_java_options_that_arrow_needs(tmp_path: Path) -> 
     assert (tmp_path / "checkpoints").as_uri() == told["execution.checkpointing.dir"]
 
 
+def test_jobs_wait_for_a_task_manager_however_old_the_cluster_is(tmp_path: Path) -> None:
+    """Flink's own start-up time is five minutes, after which a job fails at once where no slot is free."""
+    told = cluster.settings(cluster.Cluster(tmp_path, rest=1, rpc=2))
+
+    assert "3650 d" == told["resourcemanager.standalone.start-up-time"]
+
+
 def test_metrics_are_reported_where_a_port_is_given(tmp_path: Path) -> None:
     """Each process has its own; 0 means none."""
     where = cluster.Cluster(tmp_path, rest=1, rpc=2, jobmanager_metrics=9249)
