@@ -100,8 +100,8 @@ def settings(cluster: Cluster) -> dict[str, Any]:
         "heartbeat.interval": "1 s",
         "heartbeat.timeout": "12 s",
         # While another one starts, jobs wait for it. By default they do so only in a cluster's first five minutes, and
-        # later use up their ten restarts within eleven seconds.
-        "resourcemanager.standalone.start-up-time": "3650 d",
+        # later use up their ten restarts within eleven seconds. More than 248 days are more than it can count.
+        "resourcemanager.standalone.start-up-time": "200 d",
         "execution.checkpointing.dir": (cluster.folder / "checkpoints").as_uri(),
         "execution.checkpointing.savepoint-dir": (cluster.folder / "savepoints").as_uri(),
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",

@@ -37,7 +37,7 @@ def test_jobs_wait_for_a_task_manager_however_old_the_cluster_is(tmp_path: Path)
     """Flink's own start-up time is five minutes, after which a job fails at once where no slot is free."""
     told = cluster.settings(cluster.Cluster(tmp_path, rest=1, rpc=2))
 
-    assert "3650 d" == told["resourcemanager.standalone.start-up-time"]
+    assert "200 d" == told["resourcemanager.standalone.start-up-time"]
 
 
 def test_metrics_are_reported_where_a_port_is_given(tmp_path: Path) -> None:
