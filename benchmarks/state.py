@@ -76,7 +76,7 @@ class Case:
         return int((due > times[-1]).sum()) if self.delay else 0
 
 
-QUICK = (Case(5, 0, 20_000), Case(25, 0, 20_000), Case(25, 0, 20_000, 7))
+QUICK = (Case(events=20_000), Case(events=20_000, delay=7), Case(5, events=20_000))
 ALL = (
     Case(25), Case(5), Case(100), Case(delay=7), Case(segments=100), Case(events=400_000),
     Case(segments=10), Case(events=20_000), Case(delay=1), Case(events=400_000, delay=7),
