@@ -45,6 +45,9 @@ def unpack(role: str, texts: Iterable[str]) -> pd.DataFrame:
     return pd.DataFrame({name: [v for one in found for v in one[name]] for name in COLUMNS[role]})
 
 
+_WAITING = "waiting"
+
+
 class State(Protocol):
     """What is asked of Flink's map state."""
 
@@ -66,9 +69,11 @@ class Kept:
         last = (self._state.get(key) or "") if number else ""
         if number and len(last) + len(rows) < FULL:
             self._state.put(key, f"{last}\n{rows}")
-        else:
-            self._state.put(f"{role} {start} {number + 1}", rows)
-            self._state.put(f"{role} {start}", str(number + 1))
+            return
+        self._state.put(f"{role} {start} {number + 1}", rows)
+        self._state.put(f"{role} {start}", str(number + 1))
+        if not number and start not in (slices := self.waiting()):
+            self._wait_for([*slices, start])
 
     def read(self, role: str, starts: Iterable[int]) -> Sequence[str]:
         """Return what is kept of slices, in the order in which it came."""
@@ -81,6 +86,18 @@ class Kept:
             self._state.remove(f"{role} {start} {i + 1}")
         if number:
             self._state.remove(f"{role} {start}")
+            if not any(self._texts(other, start) for other in COLUMNS):
+                self._wait_for([s for s in self.waiting() if s != start])
+
+    def waiting(self) -> list[int]:
+        """Return the slices of which anything is kept."""
+        return [int(start) for start in (self._state.get(_WAITING) or "").split()]
+
+    def _wait_for(self, slices: list[int]) -> None:
+        if slices:
+            self._state.put(_WAITING, " ".join(map(str, slices)))
+        else:
+            self._state.remove(_WAITING)
 
     def _texts(self, role: str, start: int) -> int:
         return int(self._state.get(f"{role} {start}") or 0)

@@ -78,11 +78,13 @@ def test_what_is_kept_is_read_in_order_and_forgotten_whole() -> None:
     assert "other" == texts[-1]
     assert 3 <= len(texts) < 10
     assert max(map(len, state.values())) < sheets.FULL
+    assert [0, SLIDE] == kept.waiting()
     kept.forget("labels", 0)
     kept.forget("labels", 0)
     assert [] == kept.read("labels", [0])
     assert ["role"] == kept.read("predictions", [0])
     kept.forget("labels", SLIDE)
+    assert [0] == kept.waiting()
     kept.forget("predictions", 0)
     assert {} == state
 
