@@ -1,116 +1,143 @@
-"""How fast events in Kafka become reports, beside Evidently and numpy alone on the same rows, in one run.
+"""How fast events in Kafka become reports, beside Evidently, plain Flink and numpy on the same rows, in one run.
 
-    python -m benchmarks.kafka [--rows 200000] [--columnar 1000000]
+    python -m benchmarks.kafka [--rows 400000] [--columnar 4000000]
 
-The broker runs on the same cores; times include the start of the job. Evidently gets the rows in memory.
+The broker runs on the same cores. Evidently gets the rows in memory; numpy too, decoded. A job's time includes its
+start, which is also measured by itself, on ten events.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from rich.console import Console
-from rich.table import Table
 
-from benchmarks.__main__ import SCHEMA, _evidently, events, published, timed
-from features import broker, codec, encode, sending
-from features.schema import Source
+from benchmarks import plain_flink
+from benchmarks.speed import FEATURES, SCHEMA, Way, events, evidently, published, show, timed
+from features import broker, encode, sending
+from features.schema import Role, Source
 from features.sending import Message, Outlet
+from features.window import to_ms
 from leeway import jobs
 from leeway.stack import broker as kafka
 from leeway.stack import coordinates
-from monitors import deploy_job, profiles, run_job, worker
+from monitors import deploy_job, flink_job, profiles, run_job, worker
 from monitors.engine import Engine
 from monitors.sinks_job import OutputTopics
 from monitors.topics_job import Topics
 
 A_RECORD = 1000
+COMPARED = 100_000
+FEW = 10
+KNOWN = to_ms(timedelta(hours=1))
+"""How long after its prediction a label is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Where things are: a *work* folder, the broker's *address*, what a worker knows, and events as a *table*."""
+
+    work: Path
+    address: str
+    spec: worker.Spec
+    table: pa.Table
+
+    def fill(self, topic: str, kind: Any, rows: int, role: Role = "predictions") -> Source:
+        """Send *rows* events to *topic*, each of the table's as often in a row as that takes; return it as a source."""
+        source = Source(topic=topic, format=kind, bootstrap=self.address)
+        outlet = Outlet(sending.ensure(self.address, topic, 1), source.format)
+        list(sending.send(self.address, ((outlet, m) for m in _messages(self.table, source, rows, role))))
+        return source
+
+    def job(self, predictions: Source, labels: Source | None = None) -> None:
+        """Run the profile job over topics from end to end; its reports must be there."""
+        name = f"bench-{predictions.topic}-{labels.topic if labels else 'alone'}"
+        names = {kind: f"{name}.{kind}" for kind in ("reports", "rejects", "progress")}
+        jobs.make_topics(self.address, names)
+        how = self._deployment(name)
+        topics = Topics(predictions, labels, name, bounded=True)
+        outputs = OutputTopics(self.address, **names, prefix=name)
+        run_job.finish(deploy_job.start(self.spec, topics, outputs, how), how.logs)
+        with broker.consumer(self.address, auto_offset_reset="earliest") as client:
+            client.assign([part := broker.partition(names["reports"], 0)])
+            assert client.end_offsets([part])[part] > 0
+
+    def plain(self, way: Callable[..., Any], source: Source) -> None:
+        """Run a job of Flink's own over a topic."""
+        how = self._deployment("plain")
+        options = deploy_job.options(how, Topics(source, None, "plain"))
+        tables = flink_job.environment(how.logs, streaming=True, options=options)
+        run_job.finish(way(tables, FEATURES, source.topic, self.address), how.logs)
+
+    def _deployment(self, name: str) -> deploy_job.Deployment:
+        return deploy_job.Deployment(name, name, Engine(), self.work, tuple(coordinates.jars("flink-kafka")))
 
 
 def main() -> None:
     """Measure and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=200_000, help="as JSON, and for the others")
-    parser.add_argument("--columnar", type=int, default=1_000_000, help="as Arrow")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=400_000, help="as JSON")
+    parser.add_argument("--columnar", type=int, default=4_000_000, help="as Arrow")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as work, kafka.running(Path(work, "broker")) as address:
-        _print(_measure(Path(work), address, events(args.rows), args.columnar))
+        peer, *ways = _measure(Path(work), address, args.rows, args.columnar)
+    show("20 numeric and 5 categorical features, times Evidently", [peer, *ways], peer)
 
 
-def _measure(work: Path, address: str, rows: pd.DataFrame, columnar: int) -> dict[str, tuple[int, float]]:
-    """Return how many events each way took, and how many seconds for them."""
-    spec, table = _prepared(work, rows)
-    frozen = {"v1": baseline.frozen} if (baseline := spec.baseline("v1")) else {}
-    repeats = max(1, columnar // len(rows))
-    json, arrow, few = (Source(topic=t, format=f, bootstrap=address)
-                        for t, f in (("json", "json"), ("arrow", "arrow"), ("few", "json")))  # fmt: skip
-    for source, times, part in ((json, 1, table), (arrow, repeats, table), (few, 1, table.slice(0, 10))):
-        topic = sending.ensure(address, source.topic or "", 1)
-        list(sending.send(address, ((Outlet(topic, source.format), m) for m in _messages(part, source, times))))
-    return {
-        "numpy alone, decoded in memory": (
-            len(rows),
-            timed(lambda: list(profiles.count_inputs(SCHEMA, frozen, table))),
-        ),
-        "Evidently DataDriftPreset": (len(rows), timed(lambda: _evidently(rows))),
-        "start of a job (10 events)": (10, timed(lambda: _job(work, spec, few))),
-        "Kafka JSON to report": (len(rows), timed(lambda: _job(work, spec, json))),
-        f"Kafka Arrow, {A_RECORD:,} events a record": (repeats * len(rows), timed(lambda: _job(work, spec, arrow))),
-    }
+def _measure(work: Path, address: str, rows: int, columnar: int) -> Iterator[Way]:
+    _, spec = published(work)
+    made = events(COMPARED)
+    bench = Bench(work, address, spec, _decoded(made))
+    few, few_labels = bench.fill("few", "json", FEW), bench.fill("few-labels", "json", FEW, "labels")
+    json, arrow = bench.fill("json", "json", rows), bench.fill("arrow", "arrow", columnar)
+    labels = bench.fill("labels", "json", rows, "labels")
+    bench.job(few)  # the first start of all loads Java's classes
+    yield evidently(made)
+    yield Way("numpy alone, decoded in memory", COMPARED, timed(lambda: bench_numpy(bench)))
+    for name, way in (("a scan", plain_flink.scan), ("UNNEST in SQL", plain_flink.unnest)):
+        start, took = (timed(lambda way=way, of=of: bench.plain(way, of)) for of in (few, json))  # type: ignore[misc]
+        yield Way(f"plain Flink, JSON, {name}", rows, took, start)
+    start = timed(lambda: bench.job(few))
+    yield Way("JSON to reports", rows, timed(lambda: bench.job(json)), start)
+    yield Way(f"Arrow to reports, {A_RECORD:,} events a record", columnar, timed(lambda: bench.job(arrow)), start)
+    start = timed(lambda: bench.job(few, few_labels))
+    yield Way("JSON to reports, each event with a label", rows, timed(lambda: bench.job(json, labels)), start)
 
 
-def _prepared(work: Path, rows: pd.DataFrame) -> tuple[worker.Spec, pa.Table]:
-    source = work / "rows"
-    source.mkdir()
-    rows.to_parquet(source / "0.parquet")
-    _, spec = published(source, work)
-    return spec, codec.read_events(SCHEMA, "predictions", source).table
+def bench_numpy(bench: Bench) -> None:
+    """Count the table without Flink."""
+    baseline = bench.spec.baseline("v1")
+    assert baseline is not None  # it was published
+    list(profiles.count_inputs(SCHEMA, {"v1": baseline.frozen}, bench.table))
 
 
-def _messages(table: pa.Table, source: Source, times: int) -> Iterator[Message]:
-    """Yield *table*'s events, each *times* times in a row: how they are spread over slices stays as it is."""
-    size = A_RECORD if source.format == "arrow" else 5000
-    for at in range(0, table.num_rows * times, size):
-        part = table.take(np.arange(at, min(at + size, table.num_rows * times)) // times)
+def _decoded(made: pd.DataFrame) -> pa.Table:
+    """Return events as a decoded table, with their labels beside."""
+    return pa.Table.from_pandas(made.assign(label=(np.arange(len(made)) % 2).astype(float)), preserve_index=False)
+
+
+def _messages(table: pa.Table, source: Source, rows: int, role: Role) -> Iterator[Message]:
+    """Yield *rows* events in the order of time: how they are spread over slices stays as it is."""
+    size, times = A_RECORD if source.format == "arrow" else 5000, max(rows // table.num_rows, 1)
+    for at in range(0, rows, size):
+        part = table.take(np.arange(at, min(at + size, rows)) // times)
+        if rows > table.num_rows:  # an id must be one event's
+            part = part.set_column(0, "id", pa.array(np.arange(at, at + part.num_rows).astype(str)))
+        if role == "labels":
+            known = pa.array(part["time"].to_numpy() + KNOWN)
+            part = pa.table({"id": part["id"], "time": known, "label": part["label"]})
+        values = encode.records(SCHEMA, role, part, source)
         newest = part["time"].to_numpy()
-        values = encode.records(SCHEMA, "predictions", part, source)
         stamps = [newest[-1]] if source.format == "arrow" else newest
         yield from (Message(int(t), None, v) for t, v in zip(stamps, values, strict=True))
-
-
-def _job(work: Path, spec: worker.Spec, source: Source) -> None:
-    name = f"bench-{source.topic}"
-    names = {kind: f"{name}.{kind}" for kind in ("reports", "rejects", "progress")}
-    jobs.make_topics(source.bootstrap, names)
-    how = deploy_job.Deployment(name, name, Engine(), work, tuple(coordinates.jars("flink-kafka")))
-    topics = Topics(source, None, name, bounded=True)
-    run_job.finish(deploy_job.start(spec, topics, OutputTopics(source.bootstrap, **names, prefix=name), how), how.logs)
-    with broker.consumer(source.bootstrap, auto_offset_reset="earliest") as client:
-        client.assign([part := broker.partition(names["reports"], 0)])
-        assert client.end_offsets([part])[part] > 0
-
-
-def _print(found: dict[str, tuple[int, float]]) -> None:
-    rows, seconds = found["Evidently DataDriftPreset"]
-    table = Table(
-        "what",
-        "events",
-        "seconds",
-        "events/s",
-        "times Evidently",
-        title="20 numeric and 5 categorical features, 2 cores",
-        box=None,
-    )
-    for name, (n, took) in found.items():
-        ratio = "" if name.startswith("start") else f"{n / took / (rows / seconds):.1f}"
-        table.add_row(name, f"{n:,}", f"{took:.1f}", "" if not ratio else f"{n / took:,.0f}", ratio)
-    Console().print(table)
 
 
 if __name__ == "__main__":

@@ -74,7 +74,8 @@ class _Match(KeyedProcessFunction):  # type: ignore[misc]
             self._kept.forget("labels", start)
 
     def _told(self, start: int, made: Sequence[str]) -> Iterator[tuple[str, str]]:
-        near = range(start, start + self._slide + self._delay, self._slide)
+        # Not each slice of the label delay: there may be thousands, and most of them empty.
+        near = (s for s in sorted(self._kept.waiting()) if start <= s < start + self._slide + self._delay)
         known = sheets.unpack("labels", self._kept.read("labels", near))
         rows = matching.match(sheets.unpack("predictions", made), known, self._delay)
         yield from ((CELL, text) for text in worker.outcome_cells(self._spec, start, rows))

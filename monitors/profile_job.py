@@ -47,7 +47,8 @@ def submit(tables: Any, spec: worker.Spec, place: Place, outputs: Outputs, *, fo
 
 def submit_slices(tables: Any, spec: worker.Spec, directories: files_job.Directories, outputs: Outputs) -> Any:
     """Start the batch job that writes every slice's counts, for a baseline: the same views, no window over them."""
-    spec = replace(spec, policy=spec.policy.model_copy(update={"error_stream": None}))  # it is no baseline's business
+    policy = spec.policy.model_copy(update={"error_stream": None})  # it is no baseline's business
+    spec = replace(spec, policy=policy, outcomes=directories.labels is not None)
     views = create_cell_views(tables, spec, directories, follow=False)
     lines = _all_lines(tables, spec, worker.slice_line, list(_slices(spec)), "slices")
     return insert(tables, outputs, {"reports": lines, **_side_queries(views)})

@@ -1,0 +1,114 @@
+"""What the two speed benchmarks share: events, a baseline, peers on the same rows, and a table of ratios in one run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from features.schema import EventSchema, Kind, Task
+from features.window import UTC, Windows, to_ms
+from monitors import baseline_job, worker
+from monitors.baseline import Baseline
+from monitors.policy import MonitorPolicy
+from registry import publish
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+NUMBERS, WORDS = 20, 5
+FEATURES = {**{f"x{i}": Kind.NUMERIC for i in range(NUMBERS)}, **{f"c{i}": Kind.CATEGORICAL for i in range(WORDS)}}
+SCHEMA = EventSchema(
+    model="bench",
+    task=Task.BINARY,
+    features=FEATURES,
+    label_delay=timedelta(days=1),
+    windows=Windows(size=timedelta(days=7), slide=timedelta(days=1)),
+)
+POLICY = MonitorPolicy()
+LEARNED = 20_000
+"""Rows of the baseline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to go through *events*, which took *seconds*; *start* of them do not depend on how many there are."""
+
+    name: str
+    events: int
+    seconds: float
+    start: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """Events a second, start included."""
+        return self.events / self.seconds
+
+    @property
+    def steady(self) -> float:
+        """Events a second after the start."""
+        return self.events / max(self.seconds - self.start, 1e-9)
+
+
+def events(rows: int) -> pd.DataFrame:
+    """Return *rows* events over 30 days, seeded."""
+    rng = np.random.default_rng(0)
+    times = START + np.sort(rng.uniform(0, 30, rows)) * timedelta(days=1)
+    made = {"id": np.arange(rows).astype(str), "time": [to_ms(t) for t in times], "model_version": "v1"}
+    numbers = {f"x{i}": rng.normal(size=rows) for i in range(NUMBERS)}
+    words = {f"c{i}": rng.choice(list("abcdefgh"), rows) for i in range(WORDS)}
+    return pd.DataFrame({**made, **numbers, **words, "prediction": rng.uniform(0.01, 0.99, rows)})
+
+
+def timed(action: Callable[[], object]) -> float:
+    """Return the seconds that *action* took."""
+    began = time.perf_counter()
+    action()
+    return time.perf_counter() - began
+
+
+def published(work: Path) -> tuple[Baseline, worker.Spec]:
+    """Return the baseline of such events, published in *work*, and what a worker is told of it."""
+    source = work / "learned"
+    source.mkdir()
+    events(LEARNED).to_parquet(source / "0.parquet")
+    baseline = baseline_job.run(
+        SCHEMA, POLICY, version="v1", predictions=source, labels=None, start=START, end=START + timedelta(days=30),
+        logs=work / "logs",
+    )  # fmt: skip
+    publish.publish_baseline(baseline, work / "baselines")
+    return baseline, worker.Spec(SCHEMA, POLICY, str(work / "baselines" / "bench"))
+
+
+def evidently(rows: pd.DataFrame) -> Way:
+    """Return how long Evidently's drift preset takes, with its defaults, on *rows* in memory."""
+    from evidently import DataDefinition, Dataset, Report
+    from evidently.presets import DataDriftPreset
+
+    definition = DataDefinition(
+        numerical_columns=[f for f, kind in FEATURES.items() if kind is Kind.NUMERIC],
+        categorical_columns=[f for f, kind in FEATURES.items() if kind is Kind.CATEGORICAL],
+    )
+    half = len(rows) // 2
+
+    def run() -> None:
+        sides = [Dataset.from_pandas(part[list(FEATURES)], definition) for part in (rows[:half], rows[half:])]
+        Report([DataDriftPreset()]).run(sides[1], sides[0]).dict()
+
+    return Way("Evidently DataDriftPreset, its defaults", len(rows), timed(run))
+
+
+def show(title: str, ways: Iterable[Way], peer: Way) -> None:
+    """Print the *ways*' rates as multiples of the *peer*'s, with their start and without."""
+    table = Table("what", "events", "seconds", "events/s", "times", "after start", "times", title=title, box=None)
+    for way in ways:
+        table.add_row(
+            way.name, f"{way.events:,}", f"{way.seconds:.1f}", f"{way.rate:,.0f}", f"{way.rate / peer.rate:.1f}",
+            f"{way.steady:,.0f}", f"{way.steady / peer.rate:.1f}",
+        )  # fmt: skip
+    Console(width=130).print(table)
