@@ -33,7 +33,7 @@ test-fast: $(READY)  ## the tests that need no engine, server or browser
 	$(BIN)/python -m pytest -m "not slow"
 
 test-faults: $(READY)  ## kill every part of a running stack in mid-replay (LEEWAY_FAULT_ROUNDS=5 for five times each)
-	$(BIN)/python -m pytest -m faults -v --durations=0 tests/faults
+	$(BIN)/python -m pytest -m faults -v --durations=0 tests/faults tests/integration
 
 check: $(READY)  ## format, lint, types, import fences, docstrings of tests
 	$(BIN)/ruff format --check .

@@ -101,6 +101,7 @@ def _promoted(where: Where) -> bool:
         return [RunState.PROMOTED] == [r.state for r in queries.runs(registry, "m")]
 
 
+@pytest.mark.faults
 def test_a_run_that_was_killed_holds_no_slot_when_the_service_is_started_again(
     where: Where, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,7 +31,8 @@ from tests.integration import topic_world
 from tests.integration.topic_world import World
 
 pytestmark = pytest.mark.slow
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 180
+"""A killed TaskManager is missed after 12 s, and labels that do not come hold back outcomes for 30 s more."""
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +168,7 @@ def test_more_subtasks_on_a_cluster_report_the_same(opened: Context, expected: l
     assert topic_world.digests(expected) == topic_world.digests(stream(opened, "parallel", cluster.address, 2))
 
 
+@pytest.mark.faults
 def test_a_killed_task_manager_loses_nothing_and_doubles_nothing(
     opened: Context, expected: list[Report], cluster: Cluster, world: World
 ) -> None:
