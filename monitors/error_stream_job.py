@@ -5,70 +5,81 @@ Its cells join those of the outcomes. The state is the job's own and goes with i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
-from pyflink.datastream.state import MapState, MapStateDescriptor, ValueState, ValueStateDescriptor
 from pyflink.table import DataTypes, Schema
 
 from features.window import to_ms
-from monitors import error_rows, error_stream, match_job, worker
+from monitors import error_rows, error_stream, match_job, state_job, worker
+from monitors.keyed import State
 from monitors.report import Stage
 from monitors.sql_job import field, retime
 
+_WAITING, _MEMORY = "waiting", "memory"
 _KINDS = {"version": "STRING", "start_ms": "BIGINT", "losses": "STRING"}
 
 
 class _Watch(KeyedProcessFunction):  # type: ignore[misc]
     """Shows each slice's losses to the detector when no more of them can come; gives cells as joined text."""
 
-    def __init__(self, spec: worker.Spec, name: str) -> None:
-        self._spec, self._name = spec, name
+    def __init__(self, spec: worker.Spec, name: str, *, lasting: bool) -> None:
+        self._spec, self._name, self._lasting = spec, name, lasting
         self._windows = spec.schema.windows
         # When the label join has told of a slice, in all of its buckets.
         self._last = to_ms(self._windows.slide) - 1 + match_job.shift(spec)
-        self._waiting: MapState
-        self._memory: ValueState
+        self._state: Callable[[object], State]
 
     def open(self, runtime_context: RuntimeContext) -> None:
         pickled = Types.PICKLED_BYTE_ARRAY()
-        self._waiting = runtime_context.get_map_state(MapStateDescriptor("waiting", Types.LONG(), pickled))
-        self._memory = runtime_context.get_state(ValueStateDescriptor("memory", pickled))
+        self._state = state_job.opened(runtime_context, "losses", pickled, lasting=self._lasting)
 
     def process_element(self, value: Any, ctx: KeyedProcessFunction.Context) -> None:
-        _, start, losses = value[0], value[1], value[2]
-        self._waiting.put(start, [*(self._waiting.get(start) or ()), losses])
+        version, start, losses = value[0], value[1], value[2]
+        state = self._state(version)
+        state.put(str(start), [*(state.get(str(start)) or ()), losses])
+        state.put(_WAITING, {*(state.get(_WAITING) or ()), start})
         ctx.timer_service().register_event_time_timer(start + self._last)
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
+        version = ctx.get_current_key()
+        state = self._state(version)
+        waiting: set[int] = state.get(_WAITING) or set()
+        ended = ctx.timer_service().current_watermark() == state_job.END
+        # Also what an earlier timer should have shown: Flink 2.3 may have left it out of a checkpoint.
+        due = {start for start in waiting if ended or start + self._last <= timestamp}
+        if due:
+            state.put(_WAITING, waiting - due)
+        for start in sorted(due):
+            yield from (Row(text) for text in self._told(state, version, start))
+
+    def _told(self, state: State, version: str, start: int) -> list[str]:
         # River takes seconds to import: only jobs that look at the error stream wait for it.
         from monitors import error_watch
 
-        start = timestamp - self._last
-        rows = error_rows.unpack(self._waiting.get(start) or ())
-        self._waiting.remove(start)
+        rows = error_rows.unpack(state.get(str(start)) or ())
+        state.remove(str(start))
         number = error_stream.block(self._windows, start)
-        memory = self._memory.value() or error_watch.Memory()
+        memory = state.get(_MEMORY) or error_watch.Memory()
         memory, told = error_watch.look(self._name, memory, number, start, rows)
-        self._memory.update(memory)
-        if told is not None:
-            version = ctx.get_current_key()
-            offset = worker.layout(self._spec, version, Stage.OUTCOMES).offsets[error_stream.VARIABLE]
-            cells = told.cells(start, version, offset)
-            yield from (Row(text) for text in worker.cell_texts(cells))
+        state.put(_MEMORY, memory)
+        if told is None:
+            return []
+        offset = worker.layout(self._spec, version, Stage.OUTCOMES).offsets[error_stream.VARIABLE]
+        return worker.cell_texts(told.cells(start, version, offset))
 
 
-def create_cells(tables: Any, spec: worker.Spec) -> str:
+def create_cells(tables: Any, spec: worker.Spec, *, lasting: bool) -> str:
     """Create a view of cells (``cell_text``) of what the policy's detector tells; return its name.
 
-    It reads the losses in ``matched``.
+    It reads the losses in ``matched``. The job is *lasting* if it has checkpoints.
     """
     assert spec.policy.error_stream is not None  # the caller has looked
     _create_losses(tables)
     stream = tables.to_data_stream(tables.from_path("error_losses")).key_by(lambda row: row[0], key_type=Types.STRING())
-    watch = _Watch(spec, spec.policy.error_stream)
+    watch = _Watch(spec, spec.policy.error_stream, lasting=lasting)
     cells = stream.process(watch, output_type=Types.ROW_NAMED(["cell_text"], [Types.STRING()])).uid("error-stream")
     schema = Schema.new_builder().column("cell_text", DataTypes.STRING())
     # Without a row time the stream's watermark would not be passed on.

@@ -123,6 +123,10 @@ def settings(*, streaming: bool, checkpoints: Checkpoints | None, options: Mappi
         "taskmanager.memory.network.min": "64m",
         "table.local-time-zone": "UTC",
     }
+    if not streaming:
+        # Nothing may rest on Flink's keyed state here (`monitors.state_job`): without a cache, what does fails soon.
+        base |= {"python.state.cache-size": "1", "python.map-state.read-cache-size": "1",
+                 "python.map-state.write-cache-size": "1"}  # fmt: skip
     return {**base, **(_kept(checkpoints) if checkpoints else {}), **options}
 
 

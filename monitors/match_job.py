@@ -7,23 +7,21 @@ a slice comes when event time has passed its end by the label delay: windows ove
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
-from pyflink.datastream.state import MapStateDescriptor
 from pyflink.table import DataTypes, Schema
 
 from features.window import to_ms
-from monitors import error_rows, matching, sheets, worker
+from monitors import error_rows, matching, sheets, state_job, worker
+from monitors.keyed import State
 from monitors.sql_job import SEPARATOR, field, retime
 
 _KINDS = {"bucket": "INT", "role": "STRING", "start_ms": "BIGINT", "told": "STRING"}
 CELL, LOSSES = "cell", "losses"
 _TICK = "tick"
-_END = 2**63 - 1
-"""The watermark when there is no more input."""
 
 
 def shift(spec: worker.Spec) -> int:
@@ -34,57 +32,63 @@ def shift(spec: worker.Spec) -> int:
 class _Match(KeyedProcessFunction):  # type: ignore[misc]
     """Gives (kind, text): the cells of a slice's outcomes, and its losses where an error stream is watched."""
 
-    def __init__(self, spec: worker.Spec) -> None:
-        self._spec = spec
+    def __init__(self, spec: worker.Spec, *, lasting: bool) -> None:
+        self._spec, self._lasting = spec, lasting
         self._slide, self._delay = to_ms(spec.schema.windows.slide), shift(spec)
-        self._kept: sheets.Kept
+        self._state: Callable[[object], State]
         self._armed: set[int]
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        descriptor = MapStateDescriptor("sheets", Types.STRING(), Types.STRING())
-        self._kept = sheets.Kept(runtime_context.get_map_state(descriptor))
+        self._state = state_job.opened(runtime_context, "sheets", Types.STRING(), lasting=self._lasting)
         self._armed = set()
 
     def process_element(self, value: Any, ctx: KeyedProcessFunction.Context) -> None:
         bucket, role, start, rows = value[0], value[1], value[2], value[3]
+        kept = sheets.Kept(self._state(bucket))
         if bucket not in self._armed:
-            self._arm(bucket, ctx)
+            self._arm(bucket, kept, ctx)
         due = self._due(start)
         if role != _TICK and due > ctx.timer_service().current_watermark():  # else it was told, and no later one asks
-            self._kept.add(role, start, rows)
+            kept.add(role, start, rows)
             ctx.timer_service().register_event_time_timer(due)
 
-    def _arm(self, bucket: int, ctx: KeyedProcessFunction.Context) -> None:
+    def _arm(self, bucket: int, kept: sheets.Kept, ctx: KeyedProcessFunction.Context) -> None:
         """Set the timers of a bucket again, once: those set right before a checkpoint, Flink 2.3 leaves out of it."""
         self._armed.add(bucket)
-        for start in self._kept.waiting():
+        for start in {start for role in sheets.COLUMNS for start in kept.waiting(role)}:
             ctx.timer_service().register_event_time_timer(self._due(start))
 
     def _due(self, start: int) -> int:
         return start + self._slide - 1 + self._delay
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
+        kept = sheets.Kept(self._state(ctx.get_current_key()))
+        ended = ctx.timer_service().current_watermark() == state_job.END
         start = timestamp - self._delay - self._slide + 1
-        if made := self._kept.read("predictions", [start]):
-            yield from (Row(kind, text) for kind, text in self._told(start, made))
-        self._kept.forget("predictions", start)
-        # Labels of this slice are of no later one. At the end of all input, timers may fire in any order in batch mode,
-        # and an earlier slice may still ask; there is nothing to save then.
-        if ctx.timer_service().current_watermark() < _END:
-            self._kept.forget("labels", start)
+        due = {role: kept.waiting(role) if ended else [start] for role in sheets.COLUMNS}
+        for made in due["predictions"]:
+            yield from (Row(kind, text) for kind, text in self._told(kept, made))
+        for role, starts in due.items():  # labels of this slice are of no later one
+            kept.forget(role, starts)
 
-    def _told(self, start: int, made: Sequence[str]) -> Iterator[tuple[str, str]]:
+    def _told(self, kept: sheets.Kept, start: int) -> Iterator[tuple[str, str]]:
+        made = kept.read("predictions", [start])
+        if not made:
+            return
         # Not each slice of the label delay: there may be thousands, and most of them empty.
-        near = (s for s in sorted(self._kept.waiting()) if start <= s < start + self._slide + self._delay)
-        known = sheets.unpack("labels", self._kept.read("labels", near))
+        near = (s for s in kept.waiting("labels") if start <= s < start + self._slide + self._delay)
+        known = sheets.unpack("labels", kept.read("labels", near))
         rows = matching.match(sheets.unpack("predictions", made), known, self._delay)
         yield from ((CELL, text) for text in worker.outcome_cells(self._spec, start, rows))
         if self._spec.policy.error_stream is not None:
             yield from ((LOSSES, text) for text in error_rows.pack(self._spec, start, rows))
 
 
-def create_view(tables: Any, spec: worker.Spec, views: tuple[str, str]) -> None:
-    """Create ``matched`` (kind, told), of the sheets in the *views* of decoded predictions and labels."""
+def create_view(tables: Any, spec: worker.Spec, views: tuple[str, str], *, lasting: bool) -> None:
+    """Create ``matched`` (kind, told), of the sheets in the *views* of decoded predictions and labels.
+
+    The job is *lasting* if it has checkpoints.
+    """
     # With every batch each bucket gets a tick, so that its timers are set again before event time goes on.
     ticks = ", ".join(f"CONCAT_WS({SEPARATOR}, '{n}', '{_TICK}', '0', '')" for n in range(sheets.BUCKETS))
     rows = " UNION ALL ".join(
@@ -95,7 +99,7 @@ def create_view(tables: Any, spec: worker.Spec, views: tuple[str, str]) -> None:
     retime(tables, "sheets", f"SELECT {fields} FROM ({rows})", _KINDS, "0")
     stream = tables.to_data_stream(tables.from_path("sheets")).key_by(lambda row: row[0], key_type=Types.INT())
     kind = Types.ROW_NAMED(["kind", "told"], [Types.STRING(), Types.STRING()])
-    matched = stream.process(_Match(spec), output_type=kind).uid("label-join")
+    matched = stream.process(_Match(spec, lasting=lasting), output_type=kind).uid("label-join")
     schema = Schema.new_builder().column("kind", DataTypes.STRING()).column("told", DataTypes.STRING())
     # Without a row time the stream's watermark would not be passed on.
     schema.column_by_expression("rt", "TO_TIMESTAMP_LTZ(0, 3)").watermark("rt", "SOURCE_WATERMARK()")

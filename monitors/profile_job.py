@@ -71,10 +71,12 @@ def create_cell_views(tables: Any, spec: worker.Spec, place: Place, *, follow: b
         cells.append("late_cells")
     _tumble(tables, spec, Stage.INPUTS, cells)
     if spec.outcomes:
-        match_job.create_view(tables, spec, views)
+        match_job.create_view(tables, spec, views, lasting=follow)
         outcomes = f"SELECT told AS cell_text FROM matched WHERE kind = '{match_job.CELL}'"
         if spec.policy.error_stream is not None:
-            outcomes += f" UNION ALL SELECT cell_text FROM {error_stream_job.create_cells(tables, spec)}"
+            outcomes += (
+                f" UNION ALL SELECT cell_text FROM {error_stream_job.create_cells(tables, spec, lasting=follow)}"
+            )
         _cells(tables, spec, "outcomes_cells", outcomes, match_job.shift(spec))
         _tumble(tables, spec, Stage.OUTCOMES, ["outcomes_cells"])
     return views

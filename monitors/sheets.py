@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+
+from monitors.keyed import State
 
 BUCKETS = 16
 """How many workers can share the join at most. Kept state relies on it: with another number, ids are elsewhere."""
@@ -45,17 +46,6 @@ def unpack(role: str, texts: Iterable[str]) -> pd.DataFrame:
     return pd.DataFrame({name: [v for one in found for v in one[name]] for name in COLUMNS[role]})
 
 
-_WAITING = "waiting"
-
-
-class State(Protocol):
-    """What is asked of Flink's map state."""
-
-    def get(self, key: str, /) -> str | None: ...  # noqa: D102
-    def put(self, key: str, value: str, /) -> None: ...  # noqa: D102
-    def remove(self, key: str, /) -> None: ...  # noqa: D102
-
-
 class Kept:
     """The sheets of one bucket that wait, in *state*: by role and slice, in texts that are full before the next."""
 
@@ -72,32 +62,32 @@ class Kept:
             return
         self._state.put(f"{role} {start} {number + 1}", rows)
         self._state.put(f"{role} {start}", str(number + 1))
-        if not number and start not in (slices := self.waiting()):
-            self._wait_for([*slices, start])
+        if not number:
+            self._wait_for(role, [*self.waiting(role), start])
 
     def read(self, role: str, starts: Iterable[int]) -> Sequence[str]:
         """Return what is kept of slices, in the order in which it came."""
         keys = (f"{role} {start} {i + 1}" for start in starts for i in range(self._texts(role, start)))
         return [text for key in keys if (text := self._state.get(key)) is not None]
 
-    def forget(self, role: str, start: int) -> None:
-        """Remove what is kept of a slice."""
-        for i in range(number := self._texts(role, start)):
-            self._state.remove(f"{role} {start} {i + 1}")
-        if number:
-            self._state.remove(f"{role} {start}")
-            if not any(self._texts(other, start) for other in COLUMNS):
-                self._wait_for([s for s in self.waiting() if s != start])
+    def forget(self, role: str, starts: Iterable[int]) -> None:
+        """Remove what is kept of slices."""
+        for start in starts:
+            if number := self._texts(role, start):
+                for i in range(number):
+                    self._state.remove(f"{role} {start} {i + 1}")
+                self._state.remove(f"{role} {start}")
+                self._wait_for(role, [s for s in self.waiting(role) if s != start])
 
-    def waiting(self) -> list[int]:
-        """Return the slices of which anything is kept."""
-        return [int(start) for start in (self._state.get(_WAITING) or "").split()]
+    def waiting(self, role: str) -> list[int]:
+        """Return the slices of which anything of *role* is kept, from the first on."""
+        return [int(start) for start in (self._state.get(role) or "").split()]
 
-    def _wait_for(self, slices: list[int]) -> None:
+    def _wait_for(self, role: str, slices: list[int]) -> None:
         if slices:
-            self._state.put(_WAITING, " ".join(map(str, slices)))
+            self._state.put(role, " ".join(map(str, sorted(slices))))
         else:
-            self._state.remove(_WAITING)
+            self._state.remove(role)
 
     def _texts(self, role: str, start: int) -> int:
         return int(self._state.get(f"{role} {start}") or 0)

@@ -7,32 +7,13 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitors import matching, sheets
+from monitors import keyed, matching, sheets
 
 SLIDE = 100
 LABELS = st.lists(
     st.tuples(st.text(max_size=5), st.integers(0, 10**13), st.one_of(st.floats(allow_nan=False), st.just(0.1))),
     max_size=60,
 )
-
-
-class Remembered(dict[str, str]):
-    """A map state in memory, which counts its reads."""
-
-    reads = 0
-
-    def get(self, key: str, default: object = None, /) -> str | None:  # type: ignore[override]
-        """Return what is kept."""
-        self.reads += 1
-        return super().get(key)
-
-    def put(self, key: str, value: str, /) -> None:
-        """Keep."""
-        self[key] = value
-
-    def remove(self, key: str, /) -> None:
-        """Forget."""
-        del self[key]
 
 
 def packed(rows: list[tuple[str, int, float]]) -> list[sheets.Sheet]:
@@ -66,7 +47,7 @@ def test_one_id_has_one_bucket(rows: list[tuple[str, int, float]], others: list[
 
 def test_what_is_kept_is_read_in_order_and_forgotten_whole() -> None:
     """Small sheets are kept together, a full text is not rewritten, and nothing stays behind."""
-    state = Remembered()
+    state = keyed.Memory()
     kept = sheets.Kept(state)
     for i in range(1000):
         kept.add("labels", 0, f'{{"i": {i}}}' + " " * 1000)
@@ -78,14 +59,15 @@ def test_what_is_kept_is_read_in_order_and_forgotten_whole() -> None:
     assert "other" == texts[-1]
     assert 3 <= len(texts) < 10
     assert max(map(len, state.values())) < sheets.FULL
-    assert [0, SLIDE] == kept.waiting()
-    kept.forget("labels", 0)
-    kept.forget("labels", 0)
+    assert [0, SLIDE] == kept.waiting("labels")
+    kept.forget("labels", [0])
+    kept.forget("labels", [0])
     assert [] == kept.read("labels", [0])
     assert ["role"] == kept.read("predictions", [0])
-    kept.forget("labels", SLIDE)
-    assert [0] == kept.waiting()
-    kept.forget("predictions", 0)
+    assert [SLIDE] == kept.waiting("labels")
+    kept.forget("labels", [SLIDE])
+    assert ([], [0]) == (kept.waiting("labels"), kept.waiting("predictions"))
+    kept.forget("predictions", [0])
     assert {} == state
 
 
