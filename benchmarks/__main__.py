@@ -15,13 +15,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.speed import SCHEMA, Way, events, evidently, published, show, timed
+from benchmarks.speed import COMPARED, FEW, SCHEMA, Way, events, evidently, frozen, published, show, timed
 from features import codec, places
 from monitors import files_job, profiles, run_job
-
-FEW = 10
-COMPARED = 100_000
-"""Rows for Evidently: its time grows with them alike."""
 
 
 def main() -> None:
@@ -40,12 +36,11 @@ def _measure(rows: int, kind: str, work: Path) -> list[Way]:
     for directory, part in ((source, made), (few, made[:FEW])):
         directory.mkdir()
         _write(part, directory / f"0.{kind}", kind)
-    baseline, spec = published(work)
-    frozen = {"v1": baseline.frozen}
+    spec = published(work)
 
     def numpy_alone() -> None:
         for reference in places.references(source):  # as many rows at once as the job takes
-            list(profiles.count_inputs(SCHEMA, frozen, codec.decode(SCHEMA, "predictions", reference).table))
+            list(profiles.count_inputs(SCHEMA, frozen(spec), codec.decode(SCHEMA, "predictions", reference).table))
 
     def flink(directory: Path, *, streaming: bool) -> Callable[[], object]:
         return lambda: run_job.run_once(spec, files_job.Directories(directory), work / "logs", streaming=streaming)

@@ -21,22 +21,31 @@ import pandas as pd
 import pyarrow as pa
 
 from benchmarks import plain_flink
-from benchmarks.speed import FEATURES, SCHEMA, Way, events, evidently, published, show, timed
-from features import broker, encode, sending
+from benchmarks.speed import (
+    COMPARED,
+    FEATURES,
+    FEW,
+    SCHEMA,
+    Way,
+    deployment,
+    events,
+    evidently,
+    frozen,
+    outputs,
+    published,
+    show,
+    timed,
+)
+from features import broker, sending
 from features.schema import Role, Source
 from features.sending import Message, Outlet
 from features.window import to_ms
-from leeway import jobs
 from leeway.stack import broker as kafka
-from leeway.stack import coordinates
 from monitors import deploy_job, flink_job, profiles, run_job, worker
 from monitors.engine import Engine
-from monitors.sinks_job import OutputTopics
 from monitors.topics_job import Topics
 
-A_RECORD = 1000
-COMPARED = 100_000
-FEW = 10
+A_RECORD, AT_ONCE = 1000, 100_000
 KNOWN = to_ms(timedelta(hours=1))
 """How long after its prediction a label is known."""
 
@@ -60,25 +69,19 @@ class Bench:
     def job(self, predictions: Source, labels: Source | None = None) -> None:
         """Run the profile job over topics from end to end; its reports must be there."""
         name = f"bench-{predictions.topic}-{labels.topic if labels else 'alone'}"
-        names = {kind: f"{name}.{kind}" for kind in ("reports", "rejects", "progress")}
-        jobs.make_topics(self.address, names)
-        how = self._deployment(name)
+        how, written = deployment(name, self.work, Engine()), outputs(self.address, name)
         topics = Topics(predictions, labels, name, bounded=True)
-        outputs = OutputTopics(self.address, **names, prefix=name)
-        run_job.finish(deploy_job.start(self.spec, topics, outputs, how), how.logs)
+        run_job.finish(deploy_job.start(self.spec, topics, written, how), how.logs)
         with broker.consumer(self.address, auto_offset_reset="earliest") as client:
-            client.assign([part := broker.partition(names["reports"], 0)])
+            client.assign([part := broker.partition(written.reports, 0)])
             assert client.end_offsets([part])[part] > 0
 
     def plain(self, way: Callable[..., Any], source: Source) -> None:
         """Run a job of Flink's own over a topic."""
-        how = self._deployment("plain")
+        how = deployment("plain", self.work, Engine())
         options = deploy_job.options(how, Topics(source, None, "plain"))
         tables = flink_job.environment(how.logs, streaming=True, options=options)
         run_job.finish(way(tables, FEATURES, source.topic, self.address), how.logs)
-
-    def _deployment(self, name: str) -> deploy_job.Deployment:
-        return deploy_job.Deployment(name, name, Engine(), self.work, tuple(coordinates.jars("flink-kafka")))
 
 
 def main() -> None:
@@ -93,7 +96,7 @@ def main() -> None:
 
 
 def _measure(work: Path, address: str, rows: int, columnar: int) -> Iterator[Way]:
-    _, spec = published(work)
+    spec = published(work)
     made = events(COMPARED)
     bench = Bench(work, address, spec, _decoded(made))
     few, few_labels = bench.fill("few", "json", FEW), bench.fill("few-labels", "json", FEW, "labels")
@@ -101,7 +104,11 @@ def _measure(work: Path, address: str, rows: int, columnar: int) -> Iterator[Way
     labels = bench.fill("labels", "json", rows, "labels")
     bench.job(few)  # the first start of all loads Java's classes
     yield evidently(made)
-    yield Way("numpy alone, decoded in memory", COMPARED, timed(lambda: bench_numpy(bench)))
+    yield Way(
+        "numpy alone, decoded in memory",
+        COMPARED,
+        timed(lambda: list(profiles.count_inputs(SCHEMA, frozen(spec), bench.table))),
+    )
     for name, way in (("a scan", plain_flink.scan), ("UNNEST in SQL", plain_flink.unnest)):
         start, took = (timed(lambda way=way, of=of: bench.plain(way, of)) for of in (few, json))  # type: ignore[misc]
         yield Way(f"plain Flink, JSON, {name}", rows, took, start)
@@ -112,32 +119,22 @@ def _measure(work: Path, address: str, rows: int, columnar: int) -> Iterator[Way
     yield Way("JSON to reports, each event with a label", rows, timed(lambda: bench.job(json, labels)), start)
 
 
-def bench_numpy(bench: Bench) -> None:
-    """Count the table without Flink."""
-    baseline = bench.spec.baseline("v1")
-    assert baseline is not None  # it was published
-    list(profiles.count_inputs(SCHEMA, {"v1": baseline.frozen}, bench.table))
-
-
 def _decoded(made: pd.DataFrame) -> pa.Table:
     """Return events as a decoded table, with their labels beside."""
     return pa.Table.from_pandas(made.assign(label=(np.arange(len(made)) % 2).astype(float)), preserve_index=False)
 
 
 def _messages(table: pa.Table, source: Source, rows: int, role: Role) -> Iterator[Message]:
-    """Yield *rows* events in the order of time: how they are spread over slices stays as it is."""
-    size, times = A_RECORD if source.format == "arrow" else 5000, max(rows // table.num_rows, 1)
-    for at in range(0, rows, size):
-        part = table.take(np.arange(at, min(at + size, rows)) // times)
-        if rows > table.num_rows:  # an id must be one event's
+    """Yield *rows* events, each of the *table*'s as often as that takes: how they are spread over slices stays."""
+    times = max(rows // table.num_rows, 1)
+    for at in range(0, rows, AT_ONCE):
+        part = table.take(np.arange(at, min(at + AT_ONCE, rows)) // times)
+        if times > 1:  # an id must be one event's
             part = part.set_column(0, "id", pa.array(np.arange(at, at + part.num_rows).astype(str)))
         if role == "labels":
             known = pa.array(part["time"].to_numpy() + KNOWN)
             part = pa.table({"id": part["id"], "time": known, "label": part["label"]})
-        values = encode.records(SCHEMA, role, part, source)
-        newest = part["time"].to_numpy()
-        stamps = [newest[-1]] if source.format == "arrow" else newest
-        yield from (Message(int(t), None, v) for t, v in zip(stamps, values, strict=True))
+        yield from sending.messages(SCHEMA, role, part, source, A_RECORD)
 
 
 if __name__ == "__main__":

@@ -50,11 +50,9 @@ models:
   {name}:
     task: binary
     events: {{predictions: {{topic: {name}.predictions}}}}
-    label_delay: 2s
     features: {{x: numeric, y: numeric, c: categorical}}
     windows: {{size: 10s, slide: 2s, watermark_delay: 1s}}
 """
-# The label delay is short, though there are no labels: the baseline's job asks for those of every slice within it.
 LEARNED_SECONDS, PAUSE_SECONDS, LEARNED_RATE = 300, 60, 20
 """The baseline's events: so many seconds of them, until a while before the first live one, so many a second."""
 SETTLING_SECONDS = 20

@@ -1,9 +1,9 @@
-"""What the two speed benchmarks share: events, a baseline, peers on the same rows, and a table of ratios in one run."""
+"""What benchmarks of jobs share: events, a baseline, outputs, a peer on the same rows, and a table of ratios."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,12 +15,16 @@ from rich.table import Table
 
 from features.schema import EventSchema, Kind, Task
 from features.window import UTC, Windows, to_ms
-from monitors import baseline_job, worker
-from monitors.baseline import Baseline
+from leeway import jobs
+from leeway.stack import coordinates
+from monitors import baseline_job, deploy_job, worker
+from monitors.derived import Frozen
+from monitors.engine import Engine
 from monitors.policy import MonitorPolicy
+from monitors.sinks_job import KINDS, OutputTopics
 from registry import publish
 
-START = datetime(2024, 1, 1, tzinfo=UTC)
+START, DAYS = datetime(2024, 1, 1, tzinfo=UTC), 30
 NUMBERS, WORDS = 20, 5
 FEATURES = {**{f"x{i}": Kind.NUMERIC for i in range(NUMBERS)}, **{f"c{i}": Kind.CATEGORICAL for i in range(WORDS)}}
 SCHEMA = EventSchema(
@@ -33,6 +37,10 @@ SCHEMA = EventSchema(
 POLICY = MonitorPolicy()
 LEARNED = 20_000
 """Rows of the baseline."""
+COMPARED = 100_000
+"""Rows for Evidently: its time grows with them alike."""
+FEW = 10
+"""Rows of a job that does nothing but start and end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +64,9 @@ class Way:
 
 
 def events(rows: int) -> pd.DataFrame:
-    """Return *rows* events over 30 days, seeded."""
+    """Return *rows* events over the days, seeded."""
     rng = np.random.default_rng(0)
-    times = START + np.sort(rng.uniform(0, 30, rows)) * timedelta(days=1)
+    times = START + np.sort(rng.uniform(0, DAYS, rows)) * timedelta(days=1)
     made = {"id": np.arange(rows).astype(str), "time": [to_ms(t) for t in times], "model_version": "v1"}
     numbers = {f"x{i}": rng.normal(size=rows) for i in range(NUMBERS)}
     words = {f"c{i}": rng.choice(list("abcdefgh"), rows) for i in range(WORDS)}
@@ -72,17 +80,36 @@ def timed(action: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def published(work: Path) -> tuple[Baseline, worker.Spec]:
-    """Return the baseline of such events, published in *work*, and what a worker is told of it."""
-    source = work / "learned"
+def published(work: Path, made: pd.DataFrame | None = None, schema: EventSchema = SCHEMA) -> worker.Spec:
+    """Return what a worker is told of a baseline of v1: of the events *made*, published under *work*."""
+    source, root = work / "learned", work / "baselines"
     source.mkdir()
-    events(LEARNED).to_parquet(source / "0.parquet")
+    (events(LEARNED) if made is None else made).to_parquet(source / "0.parquet")
     baseline = baseline_job.run(
-        SCHEMA, POLICY, version="v1", predictions=source, labels=None, start=START, end=START + timedelta(days=30),
+        schema, POLICY, version="v1", predictions=source, labels=None, start=START, end=START + timedelta(days=DAYS),
         logs=work / "logs",
     )  # fmt: skip
-    publish.publish_baseline(baseline, work / "baselines")
-    return baseline, worker.Spec(SCHEMA, POLICY, str(work / "baselines" / "bench"))
+    publish.publish_baseline(baseline, root)
+    return worker.Spec(schema, POLICY, str(root / schema.model))
+
+
+def frozen(spec: worker.Spec) -> Mapping[str, Frozen]:
+    """Return what the baseline that *spec* tells of froze, by version."""
+    baseline = spec.baseline("v1")
+    assert baseline is not None  # it was published
+    return {"v1": baseline.frozen}
+
+
+def outputs(address: str, name: str) -> OutputTopics:
+    """Return the topics that a job called *name* writes to, made where they are absent."""
+    names = {kind: f"{name}.{kind}" for kind in KINDS}
+    jobs.make_topics(address, names)
+    return OutputTopics(address, **names, prefix=name)
+
+
+def deployment(name: str, work: Path, engine: Engine) -> deploy_job.Deployment:
+    """Return how a job called *name* is run over topics."""
+    return deploy_job.Deployment(name, name, engine, work, tuple(coordinates.jars("flink-kafka")))
 
 
 def evidently(rows: pd.DataFrame) -> Way:

@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -24,21 +24,16 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.speed import DAYS, POLICY, START, deployment, outputs, published
 from features import broker, codec, sending
 from features.errors import EngineError
 from features.schema import EventSchema, Kind, Role, Source, Task
-from features.window import UTC, Windows, to_ms
-from leeway import jobs
+from features.window import Windows, to_ms
 from leeway.stack import broker as kafka
-from leeway.stack import coordinates
-from monitors import baseline_job, deploy_job, flink_job, run_job, worker
+from monitors import deploy_job, flink_job, run_job, worker
 from monitors.engine import Engine
-from monitors.policy import MonitorPolicy
-from monitors.sinks_job import OutputTopics
 from monitors.topics_job import Topics
-from registry import publish
 
-START, DAYS = datetime(2024, 1, 1, tzinfo=UTC), 30
 WINDOWS = Windows(size=timedelta(days=7), slide=timedelta(days=1))
 LEARNED = 10_000
 """Events of a baseline."""
@@ -123,13 +118,9 @@ def _measure(case: Case, work: Path, address: str) -> int:
     sources = {"predictions": _sent(case, "predictions", made, address, name, work)}
     if case.delay:
         sources["labels"] = _sent(case, "labels", labels(made), address, name, work)
-    names = {kind: f"{name}.{kind}" for kind in ("reports", "rejects", "progress")}
-    jobs.make_topics(address, names)
     topics = Topics(sources["predictions"], sources.get("labels"), name)
-    engine = Engine(checkpoint_interval=timedelta(seconds=1))
-    how = deploy_job.Deployment(name, name, engine, work, tuple(coordinates.jars("flink-kafka")))
-    outputs = OutputTopics(address, **names, prefix=name)
-    job = run_job.Running(deploy_job.start(_learned(case, work), topics, outputs, how), how.logs)
+    how = deployment(name, work, Engine(checkpoint_interval=timedelta(seconds=1)))
+    job = run_job.Running(deploy_job.start(_learned(case, work), topics, outputs(address, name), how), how.logs)
     try:
         return _settled(job, how.checkpoints, sources.values(), name)
     finally:
@@ -138,17 +129,11 @@ def _measure(case: Case, work: Path, address: str) -> int:
 
 def _learned(case: Case, work: Path) -> worker.Spec:
     """Return what a worker is told: a baseline is made once for all cases with the same features and segments."""
-    spec = worker.Spec(case.schema, MonitorPolicy(), str(work.parent / "baselines" / case.schema.model))
-    if spec.baseline("v1") is None:
-        source = work / "learned"
-        source.mkdir()
-        rows(case, LEARNED).to_parquet(source / "0.parquet")
-        baseline = baseline_job.run(
-            case.schema, MonitorPolicy(), version="v1", predictions=source, labels=None, start=START,
-            end=START + timedelta(days=DAYS), logs=work / "logs",
-        )  # fmt: skip
-        publish.publish_baseline(baseline, work.parent / "baselines")
-    return spec
+    known = work.parent / case.schema.model
+    if known.is_dir():
+        return worker.Spec(case.schema, POLICY, str(known / "baselines" / case.schema.model))
+    known.mkdir()
+    return published(known, rows(case, LEARNED), case.schema)
 
 
 def _sent(case: Case, role: Role, events: pd.DataFrame, address: str, name: str, work: Path) -> Source:
