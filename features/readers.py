@@ -171,13 +171,11 @@ def _is_utf8(data: bytes) -> bool:
 
 def _sniff(lines: Sequence[bytes], columns: list[str], unknown: pa.DataType) -> pa.Schema:
     """Return the types of the first lines' values; a later value of another type makes the reader fall back."""
+    shapes = {tuple(map(type, map(_object(line).get, columns))) for line in lines[:50]}
     kinds: dict[str, pa.DataType] = {}
-    for line in lines[:50]:
-        record = _object(line)
-        for name in columns:
-            value = record.get(name)
-            if value is not None:
-                kinds[name] = _wider(kinds.get(name), _ARROW.get(type(value), pa.string()))
+    for name, kind in (pair for shape in shapes for pair in zip(columns, shape, strict=True)):
+        if kind is not type(None):
+            kinds[name] = _wider(kinds.get(name), _ARROW.get(kind, pa.string()))
     return pa.schema([(name, kinds.get(name, unknown)) for name in columns])
 
 
