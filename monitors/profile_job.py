@@ -19,7 +19,7 @@ from pyflink.table import DataTypes
 from pyflink.table.udf import udf
 
 from features.window import to_ms
-from monitors import error_stream_job, files_job, late_job, match_job, topics_job, worker
+from monitors import error_stream_job, files_job, late_job, match_job, sheets, topics_job, worker
 from monitors.report import Stage
 from monitors.sinks_job import Outputs, insert
 from monitors.sql_job import field, interval, retime
@@ -34,7 +34,7 @@ def submit(tables: Any, spec: worker.Spec, place: Place, outputs: Outputs, *, fo
 
     Where the place has no labels there are no reports on outcomes.
     """
-    spec = replace(spec, outcomes=place.labels is not None)
+    spec = _waiting(spec, place, lasting=follow)
     views = create_cell_views(tables, spec, place, follow=follow)
     side = _side_queries(views)
     if follow:
@@ -48,10 +48,15 @@ def submit(tables: Any, spec: worker.Spec, place: Place, outputs: Outputs, *, fo
 def submit_slices(tables: Any, spec: worker.Spec, directories: files_job.Directories, outputs: Outputs) -> Any:
     """Start the batch job that writes every slice's counts, for a baseline: the same views, no window over them."""
     policy = spec.policy.model_copy(update={"error_stream": None})  # it is no baseline's business
-    spec = replace(spec, policy=policy, outcomes=directories.labels is not None)
+    spec = _waiting(replace(spec, policy=policy), directories, lasting=False)
     views = create_cell_views(tables, spec, directories, follow=False)
     lines = _all_lines(tables, spec, worker.slice_line, list(_slices(spec)), "slices")
     return insert(tables, outputs, {"reports": lines, **_side_queries(views)})
+
+
+def _waiting(spec: worker.Spec, place: Place, *, lasting: bool) -> worker.Spec:
+    """Return *spec* with how predictions wait for labels: one bucket is the quickest where nobody shares the work."""
+    return replace(spec, outcomes=place.labels is not None, buckets=sheets.BUCKETS if lasting else 1)
 
 
 def create_cell_views(tables: Any, spec: worker.Spec, place: Place, *, follow: bool) -> tuple[str, str]:

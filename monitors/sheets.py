@@ -16,7 +16,8 @@ import pandas as pd
 from monitors.keyed import State
 
 BUCKETS = 16
-"""How many workers can share the join at most. Kept state relies on it: with another number, ids are elsewhere."""
+"""How many workers can share the join of a job with checkpoints at most. Kept state relies on it: with another number,
+ids are elsewhere."""
 COLUMNS = {"predictions": ["id", "time", "version", "segments", "prediction"], "labels": ["id", "time", "label"]}
 """What a row of each role has. *segments* are the row's, joined."""
 FULL = 1 << 18
@@ -26,18 +27,20 @@ Sheet = tuple[int, str, int, str]
 """Bucket, role, start of the slice (ms), rows as text without line feeds."""
 
 
-def pack(role: str, slide: int, columns: Mapping[str, npt.NDArray[np.generic]]) -> Iterator[Sheet]:
-    """Yield the sheets of rows given as :data:`COLUMNS` of *role*, for slices of *slide* ms."""
+def pack(
+    role: str, slide: int, columns: Mapping[str, npt.NDArray[np.generic]], buckets: int = BUCKETS
+) -> Iterator[Sheet]:
+    """Yield the sheets of rows given as :data:`COLUMNS` of *role*, for slices of *slide* ms, in so many *buckets*."""
     times = np.asarray(columns["time"], np.int64)
     if not len(times):
         return
     starts = times - times % slide
-    buckets = pd.util.hash_array(np.asarray(columns["id"], object), categorize=False) % BUCKETS
-    order = np.lexsort((starts, buckets))
-    changes = np.flatnonzero((np.diff(starts[order]) != 0) | (np.diff(buckets[order]) != 0)) + 1
+    own = pd.util.hash_array(np.asarray(columns["id"], object), categorize=False) % buckets
+    order = np.lexsort((starts, own))
+    changes = np.flatnonzero((np.diff(starts[order]) != 0) | (np.diff(own[order]) != 0)) + 1
     for part in np.split(order, changes):
         rows = json.dumps({name: columns[name][part].tolist() for name in COLUMNS[role]})
-        yield int(buckets[part[0]]), role, int(starts[part[0]]), rows
+        yield int(own[part[0]]), role, int(starts[part[0]]), rows
 
 
 def unpack(role: str, texts: Iterable[str]) -> pd.DataFrame:

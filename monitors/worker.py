@@ -15,7 +15,7 @@ import pandas as pd
 from features import errors
 from features.schema import PREDICTION, EventSchema
 from features.window import UTC, to_ms
-from monitors import error_stream, profiles, verdict
+from monitors import error_stream, profiles, sheets, verdict
 from monitors.baseline import Baseline
 from monitors.policy import MonitorPolicy
 from monitors.report import Report, Stage, canonical
@@ -29,7 +29,7 @@ class Spec:
     """All that a worker needs to know of a model.
 
     *baselines* is the directory of its published baselines. Predictions outside [*start*, *end*), where they are set
-    (milliseconds), are not looked at. They wait for labels only where there are any: *outcomes*.
+    (milliseconds), are not looked at. They wait for labels only where there are any: *outcomes*, in so many *buckets*.
     """
 
     schema: EventSchema
@@ -38,6 +38,7 @@ class Spec:
     start: int | None = None
     end: int | None = None
     outcomes: bool = True
+    buckets: int = sheets.BUCKETS
 
     def baseline(self, version: str) -> Baseline | None:
         """Return the baseline published for *version*, or None; it never changes, so it is read once."""

@@ -8,11 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.test_sea import leeway, sea
+from tests.integration.command_line import leeway
 
 pytestmark = pytest.mark.slow
-
-__all__ = ["sea"]
 
 
 def rehearsed(folder: Path, *words: str) -> dict[str, Any]:

@@ -7,9 +7,6 @@ history: v1    |    steady      |    the rule turns round
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.integration.command_line import leeway
 from tests.unit.retraining import world
 
 pytestmark = pytest.mark.slow
@@ -53,16 +51,6 @@ def make():
     encode = ColumnTransformer([("c", OneHotEncoder(handle_unknown="ignore"), ["c"]), ("x", "passthrough", ["x"])])
     return make_pipeline(encode, LogisticRegression())
 """
-
-
-def leeway(folder: Path, *arguments: str, code: int = 0) -> str:
-    """Return what `leeway` prints, run in *folder*."""
-    done = subprocess.run(
-        [sys.executable, "-m", "leeway", *arguments], cwd=folder, capture_output=True, text=True, check=False,
-        env={**os.environ, "COLUMNS": "200"},
-    )  # fmt: skip
-    assert code == done.returncode, done.stdout + done.stderr
-    return done.stdout
 
 
 def told(folder: Path, *arguments: str) -> Any:

@@ -3,39 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.integration.command_line import leeway
+
 pytestmark = pytest.mark.slow
-
-EXAMPLE = Path(__file__).parents[2] / "examples" / "sea"
-
-
-@pytest.fixture(scope="module")
-def sea(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The example in a folder of its own, checked, baselined and monitored once."""
-    folder = tmp_path_factory.mktemp("projects") / "sea"
-    shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns(".leeway", "events", "__pycache__"))
-    subprocess.run([sys.executable, "make_events.py", "events", "--seed", "7"], cwd=folder, check=True)
-    for command in (["check"], ["baseline"], ["monitor", "--once"]):
-        leeway(folder, *command)
-    return folder
-
-
-def leeway(folder: Path, *arguments: str) -> str:
-    """Return what `leeway` prints, run in *folder*; it must succeed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "leeway", *arguments], cwd=folder, capture_output=True, text=True, check=False,
-        env={**os.environ, "COLUMNS": "200"},
-    )  # fmt: skip
-    assert 0 == done.returncode, done.stdout + done.stderr
-    return done.stdout
 
 
 def incidents(folder: Path) -> dict[str, dict[str, Any]]:

@@ -290,7 +290,8 @@ def test_a_monitor_without_a_cluster_follows_topics_in_its_own_process(
         seen = watch.Watch(project, project.model(), clock=lambda: topic_world.START)
         with seen.live() as take:
             give_up, parts = time.monotonic() + PATIENCE_SECONDS, 0
-            while not (parts := parts + take()) or seen.tally.newest is None:  # reports and progress come in either order
+            while not parts or seen.tally.newest is None:  # reports and progress come in either order
+                parts += take()
                 assert time.monotonic() < give_up
                 time.sleep(0.2)
             with pytest.raises(EngineError, match="already being monitored"), seen.live():
