@@ -79,8 +79,9 @@ def start(
 def options(deployment: Deployment, topics: topics_job.Topics) -> Mapping[str, str]:
     """Return Flink's configuration of the job."""
     engine, jars = deployment.engine, list(deployment.jars)
-    # A columnar record holds many events: as many records as of JSON would not fit.
-    records = "500" if topics.predictions.format == "arrow" else "20000"
+    # A bundle ends with a wait for what is under way; its batches let Java read on while Python decodes. A columnar
+    # record holds many events: as many records as of JSON would not fit.
+    bundle, batch = ("500", "100") if topics.predictions.format == "arrow" else ("40000", "10000")
     cluster: dict[str, str] = {}
     if engine.address:
         host, _, port = engine.address.rpartition(":")
@@ -95,8 +96,8 @@ def options(deployment: Deployment, topics: topics_job.Topics) -> Mapping[str, s
         "pipeline.object-reuse": "true",
         # Each watermark ends a batch in the worker: rarer ones make larger batches.
         "pipeline.auto-watermark-interval": "1 s",
-        "python.fn-execution.bundle.size": records,
-        "python.fn-execution.arrow.batch.size": records,
+        "python.fn-execution.bundle.size": bundle,
+        "python.fn-execution.arrow.batch.size": batch,
         "python.fn-execution.bundle.time": "1000",
         "state.backend.type": engine.state_backend,
         "restart-strategy.fixed-delay.attempts": str(engine.restart.attempts),
