@@ -1,17 +1,17 @@
-"""Plain Avro: an event a record, without a container around it or an id before it; both sides know the schema."""
+"""Avro: an event a record without a container around it; both sides know the schema, or a registry does."""
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import fastavro
 
-from features import errors
+from features import errors, registered
 from features.schema import Kind
 
 _TYPES = {None: "long", Kind.NUMERIC: "double", Kind.CATEGORICAL: "string"}
@@ -83,6 +83,29 @@ def _plain(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
     return {k: _plain(v) for k, v in node.items() if not (k == "logicalType" and v in _MILLIS)}
+
+
+def reader(schema: str, registry: str = "") -> Callable[[bytes], dict[str, Any]]:
+    """Return what reads a record: written with *schema*, or with the one that the *registry* has under its number.
+
+    What is returned raises ValueError where a record cannot be read, and BrokerAway where the registry does not answer.
+
+    Raises:
+        DataError: *schema* is needed and is no Avro schema of a record.
+    """
+    if not registry:
+        plan = parse(schema)
+        return lambda value: read(value, plan)
+    return lambda value: _read_registered(value, registry)
+
+
+def _read_registered(value: bytes, registry: str) -> dict[str, Any]:
+    number, record = registered.split(value)
+    try:
+        plan = parse(registered.schema(registry, number))
+    except errors.DataError as error:
+        raise ValueError(error.message) from error
+    return read(record, plan)
 
 
 def read(value: bytes, schema: Any) -> dict[str, Any]:

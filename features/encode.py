@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from features import avro, codec, errors
+from features import avro, codec, errors, registered
 from features.schema import EventSchema, RecordFormat, Role, Source
 from features.window import from_ms
 
@@ -37,16 +37,18 @@ def records(schema: EventSchema, role: Role, table: pa.Table, source: Source) ->
 
     Raises:
         DataError: an event does not fit the Avro schema.
+        BrokerError: the schema registry does not answer, or refuses the schema.
     """
     named = events(schema, role, table)
     if source.format == "arrow":
         return [arrow(named)] if named.num_rows else []
     if source.format == "json":
         return [line.encode() for line in json_lines(named)]
-    derived = avro.derive(codec.wanted(schema, role))
-    plan = avro.parse(avro.load(source.avro_schema) if source.avro_schema else derived)
+    text = avro.load(source.avro_schema) if source.avro_schema else avro.derive(codec.wanted(schema, role))
+    plan, registry = avro.parse(text), source.schema_registry
+    front = registered.front(registered.number(registry, source.topic or "", text)) if registry else b""
     try:
-        return [avro.write(row, plan) for row in _rows(_as_avro(named, plan))]
+        return [front + avro.write(row, plan) for row in _rows(_as_avro(named, plan))]
     except ValueError as error:
         raise errors.DataError(
             str(error), hint="leave `avro_schema` out to write the one that features give"

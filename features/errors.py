@@ -4,7 +4,7 @@ LeewayError
 ├── ProjectError          the project file, or what it points to, is wrong; names line, key and fix
 ├── DataError             events that cannot be used as they are
 │   └── NotEnoughData     too few of them to do what was asked
-├── BrokerError           Kafka cannot be reached, refuses, or does not have what was asked for
+├── BrokerError           Kafka or its schema registry cannot be reached, refuses, or has not what was asked for
 │   └── BrokerAway        it does not answer now
 ├── EngineError           Flink or Java did not do what it should
 │   └── EngineAway        the cluster does not answer now, or has lost the job that it had
@@ -57,7 +57,7 @@ class NotEnoughData(DataError):
 
 
 class BrokerError(LeewayError):
-    """Kafka cannot be reached, refuses, or does not have what was asked for."""
+    """Kafka, or the schema registry beside it, cannot be reached, refuses, or does not have what was asked for."""
 
 
 class Outage(LeewayError):
@@ -65,7 +65,7 @@ class Outage(LeewayError):
 
 
 class BrokerAway(BrokerError, Outage):
-    """Kafka does not answer now."""
+    """Kafka, or the schema registry beside it, does not answer now."""
 
 
 class EngineError(LeewayError):

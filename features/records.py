@@ -25,7 +25,8 @@ Columns = Mapping[str, tuple[str, Kind | None]]
 class Records:
     """Records of one topic: for each its partition, its offset and its value (None is a tombstone).
 
-    *avro_schema* is the file of their schema, "" for the one that features give.
+    *avro_schema* is the file of their schema, "" for the one that features give; *registry* the URL of the registry
+    whose schemas they name, "" where there is none.
     """
 
     topic: str
@@ -34,13 +35,15 @@ class Records:
     offsets: Sequence[int]
     values: Sequence[bytes | None]
     avro_schema: str = ""
+    registry: str = ""
 
     @staticmethod
     def of(
         source: Source, partitions: Sequence[int], offsets: Sequence[int], values: Sequence[bytes | None]
     ) -> Records:
         """Return records of *source*, a topic."""
-        return Records(source.topic or "", source.format, partitions, offsets, values, source.avro_schema or "")
+        own = source.avro_schema or "", source.schema_registry or ""
+        return Records(source.topic or "", source.format, partitions, offsets, values, *own)
 
     def place(self, index: int) -> tuple[str, int]:
         """Return ``topic/partition`` and the offset of the record at *index*: how a bad one is named."""
@@ -91,13 +94,14 @@ def _read_json(records: Records, values: list[bytes], columns: Columns) -> _Read
 
 
 def _read_avro(records: Records, values: list[bytes], columns: Columns) -> _Read:
-    schema = avro.parse(avro.load(records.avro_schema) if records.avro_schema else avro.derive(columns))
+    schema = avro.load(records.avro_schema) if records.avro_schema else avro.derive(columns)
+    event = avro.reader(schema, records.registry)
     rows: list[dict[str, Any]] = []
     places: list[int] = []
     bad: dict[int, str] = {}
     for place, value in enumerate(values):
         try:
-            rows.append(avro.read(value, schema))
+            rows.append(event(value))
             places.append(place)
         except ValueError as error:
             bad[place] = str(error)

@@ -66,6 +66,11 @@ class Source(BaseModel):
     avro_schema: str | None = Field(
         None, description="file of the Avro schema that records are written with; absent: the one that features give"
     )
+    schema_registry: str | None = Field(
+        None,
+        pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|https?://\S+)$",
+        description="URL of the registry whose schemas the records name, or env:NAME of the variable that holds it",
+    )
     bootstrap: str = Field("", exclude=True, description="the brokers of this topic, where not those of `kafka`")
 
     @model_validator(mode="after")
@@ -73,12 +78,17 @@ class Source(BaseModel):
         if (self.path is None) == (self.topic is None):
             msg = "events are in a directory or in a topic: set either `path` or `topic`"
             raise ValueError(msg)
-        if odd := {"format", "avro_schema", "bootstrap"} & self.model_fields_set if self.path else set():
+        if (
+            odd := {"format", "avro_schema", "schema_registry", "bootstrap"} & self.model_fields_set
+            if self.path
+            else set()
+        ):
             msg = f"`{min(odd)}` goes with `topic`; a file's ending tells its format"
             raise ValueError(msg)
-        if self.avro_schema is not None and self.format != "avro":
-            msg = "`avro_schema` goes with `format: avro`"
-            raise ValueError(msg)
+        for key in ("avro_schema", "schema_registry"):
+            if getattr(self, key) is not None and self.format != "avro":
+                msg = f"`{key}` goes with `format: avro`"
+                raise ValueError(msg)
         return self
 
     @property

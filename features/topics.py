@@ -18,7 +18,10 @@ RANGE = {"json": 20_000, "avro": 20_000, "arrow": 50}
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The records of one partition whose offsets lie in ``[start, stop)``. *avro_schema* is a file, or ""."""
+    """The records of one partition whose offsets lie in ``[start, stop)``.
+
+    *avro_schema* and *registry* are as in :class:`features.records.Records`.
+    """
 
     bootstrap: str
     topic: str
@@ -27,6 +30,7 @@ class Range:
     stop: int
     format: RecordFormat
     avro_schema: str = ""
+    registry: str = ""
 
     @property
     def path(self) -> str:
@@ -49,7 +53,7 @@ def ranges(source: Source, size: int | None = None) -> list[Range]:
     step = size or RANGE[source.format]
     return [
         Range(source.bootstrap, source.topic or "", number, at, min(at + step, stop), source.format,
-              source.avro_schema or "")
+              source.avro_schema or "", source.schema_registry or "")
         for number, (start, stop) in extent(source.bootstrap, source.topic or "").items()
         for at in range(start, stop, step)
     ]  # fmt: skip
@@ -77,7 +81,7 @@ def fetch(wanted: Range) -> Records:
     got = list(stream(wanted))
     parts, offsets = [wanted.partition] * len(got), [record.offset for record in got]
     values = [record.value for record in got]
-    return Records(wanted.topic, wanted.format, parts, offsets, values, wanted.avro_schema)
+    return Records(wanted.topic, wanted.format, parts, offsets, values, wanted.avro_schema, wanted.registry)
 
 
 def stream(wanted: Range) -> Iterator[Any]:

@@ -74,7 +74,7 @@ class Project:
         models = {}
         for name, section in file.models.items():
             try:
-                models[name] = _model(name, section, path.parent, _brokers(path, file))
+                models[name] = _model(name, section, path, file)
             except ValidationError as error:
                 problems += explain.explain(error.errors(), document, under=("models", name))
         if problems:
@@ -136,23 +136,31 @@ def _refusal(path: Path, problems: Sequence[locate.Problem]) -> ProjectError:
 
 
 def _brokers(path: Path, file: ProjectFile) -> str:
+    return _address(path, file, file.kafka.bootstrap, "Kafka's address", "host:port")
+
+
+def _address(path: Path, file: ProjectFile, value: str, what: str, example: str) -> str:
+    """Return what *value* stands for; *value* itself where its variable is not set: who needs it will say so."""
     with suppress(ProjectError):
-        return addresses.resolve(file.kafka.bootstrap, _state(path, file), what="Kafka's address", example="host:port")
-    return file.kafka.bootstrap
+        return addresses.resolve(value, _state(path, file), what=what, example=example)
+    return value
 
 
 def _state(path: Path, file: ProjectFile) -> Path:
     return (path.parent / file.state).resolve()
 
 
-def _absolute(source: Source, folder: Path, brokers: str) -> Source:
-    places = {key: str(folder / value) for key in ("path", "avro_schema") if (value := getattr(source, key))}
-    return source.model_copy(update={**places, "bootstrap": source.bootstrap or brokers if source.topic else ""})
+def _absolute(source: Source, path: Path, file: ProjectFile) -> Source:
+    places = {key: str(path.parent / value) for key in ("path", "avro_schema") if (value := getattr(source, key))}
+    if url := source.schema_registry:
+        places["schema_registry"] = _address(path, file, url, "the schema registry", "http://host:8081")
+    brokers = (source.bootstrap or _brokers(path, file)) if source.topic else ""
+    return source.model_copy(update={**places, "bootstrap": brokers})
 
 
-def _model(name: str, section: ModelSection, folder: Path, brokers: str) -> Model:
+def _model(name: str, section: ModelSection, path: Path, file: ProjectFile) -> Model:
     sources = {
-        role: _absolute(source, folder, brokers)
+        role: _absolute(source, path, file)
         for role in ("predictions", "labels", "history")
         if (source := getattr(section.events, role))
     }

@@ -103,7 +103,8 @@ def _avro(raw: bytes, at: Target) -> Any:
         msg = "whose schema is not known"
         raise ValueError(msg)
     text = avro.load(at.source.avro_schema) if at.source.avro_schema else None
-    return avro.read(raw, avro.parse(text or avro.derive(codec.wanted(at.schema, at.role))))
+    known = text or avro.derive(codec.wanted(at.schema, at.role))
+    return avro.reader(known, at.source.schema_registry or "")(raw)
 
 
 def _arrow(raw: bytes, at: Target) -> Any:

@@ -56,7 +56,7 @@ def jars(group: str) -> list[Path]:
     if group not in lock():
         msg = f"there is no group of jars called {group!r}"
         raise EngineError(msg, hint=f"there are {', '.join(lock())}")
-    return [_jar(coordinate, digest) for coordinate, digest in lock()[group].items()]
+    return [artifact(coordinate, digest) for coordinate, digest in lock()[group].items()]
 
 
 def classpath(group: str) -> str:
@@ -70,12 +70,18 @@ def missing() -> list[str]:
 
 
 def _place(coordinate: str, digest: str) -> Path:
-    _, artifact, version = coordinate.split(":")
+    _, name, *kind, version = coordinate.split(":")
+    ending = f"-{kind[1]}.{kind[0]}" if kind else ".jar"
     # Under its digest: a changed lock can never meet an old file.
-    return cache() / "jars" / digest[:16] / f"{artifact}-{version}.jar"
+    return cache() / "jars" / digest[:16] / f"{name}-{version}{ending}"
 
 
-def _jar(coordinate: str, digest: str) -> Path:
+def artifact(coordinate: str, digest: str) -> Path:
+    """Return one file, downloaded where it is not cached yet, whose sha256 must be *digest*.
+
+    *coordinate* is ``group:artifact:version`` of a jar, or ``group:artifact:packaging:classifier:version``. Raises
+    EngineError if it cannot be had or is another.
+    """
     place = _place(coordinate, digest)
     if place.exists():
         return place
@@ -104,10 +110,12 @@ def context(repository: Path) -> Any:
 
 
 def download(maven: Any, coordinate: str) -> Path:
-    """Return the jar of *coordinate*; EngineError if it cannot be had."""
-    group, artifact, version = coordinate.split(":")
+    """Return the file of *coordinate*; EngineError if it cannot be had."""
+    group, name, *kind, version = coordinate.split(":")
+    packaging, classifier = kind or ("jar", "")
     try:
-        return Path(maven.project(group, artifact).at_version(version).artifact().resolve())
+        component = maven.project(group, name).at_version(version)
+        return Path(component.artifact(classifier=classifier, packaging=packaging).resolve())
     except Exception as error:  # jgo raises RuntimeError, its HTTP library errors of its own
         msg = f"{coordinate} cannot be downloaded: {error}"
         raise EngineError(msg, hint=f"go online once, or copy a filled cache and set {CACHE}") from error

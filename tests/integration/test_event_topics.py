@@ -13,9 +13,10 @@ from typing import Any
 import pyarrow.compute as pc
 import pytest
 
+from features import avro, codec, errors, places, registered, sending, topics
 from features import broker as connections
-from features import codec, errors, places, sending, topics
-from features.schema import EventSchema, Source
+from features.records import Records
+from features.schema import EventSchema, Kind, Source, Task
 from features.window import to_ms
 from leeway import context, wiring
 from leeway.project import Project
@@ -23,10 +24,11 @@ from leeway.stack import broker as kafka
 from monitors import freeze
 from registry import queries
 from retrain_flows import dataset, workspace
-from tests.integration import eventful
+from tests.integration import eventful, schema_registry
 
 pytestmark = pytest.mark.slow
-FORMS = ("json", "avro", "arrow")
+FORMS = ("json", "avro", "registered", "arrow")
+SCHEMA = EventSchema(model="m", task=Task.BINARY, features={"x": Kind.NUMERIC, "c": Kind.CATEGORICAL})
 names = (f"topic-{n}" for n in itertools.count())
 
 
@@ -38,10 +40,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return where
 
 
-def in_topics(folder: Path, where: Path, bootstrap: str, form: str, *options: object) -> Project:
-    """Produce *folder*'s events into new topics of the format *form*, and return the project that reads them."""
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Yield the URL of a real schema registry."""
+    with schema_registry.running(tmp_path_factory.mktemp("registry")) as url:
+        yield url
+
+
+def in_topics(folder: Path, where: Path, bootstrap: str, form: str, *options: object, registry: str = "") -> Project:
+    """Produce *folder*'s events into new topics of the format *form*, and return the project that reads them.
+
+    *Registered* is Avro whose schemas are in the *registry*.
+    """
     name = next(names)
-    sources = [f"{{topic: {name}.{role}, format: {form}}}" for role in ("predictions", "labels")]
+    kind = f"avro, schema_registry: {registry}" if form == "registered" else form
+    sources = [f"{{topic: {name}.{role}, format: {kind}}}" for role in ("predictions", "labels")]
     path = eventful.project(where, bootstrap, *sources)
     done = eventful.run(path, "produce", "--predictions", folder / "predictions", "--labels", folder / "labels",
                         "--partitions", 3, *options)  # fmt: skip
@@ -51,7 +64,7 @@ def in_topics(folder: Path, where: Path, bootstrap: str, form: str, *options: ob
 
 @pytest.fixture(scope="module", params=["directory", *FORMS])
 def project(
-    request: pytest.FixtureRequest, folder: Path, broker: str, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, folder: Path, broker: str, registry: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Project:
     """Yield the same events as every kind of source."""
     where = tmp_path_factory.mktemp("project")
@@ -59,7 +72,16 @@ def project(
         return Project.load(
             eventful.project(where, broker, f"{{path: {folder}/predictions}}", f"{{path: {folder}/labels}}")
         )
-    return in_topics(folder, where, broker, request.param, "--batch", 30)
+    return in_topics(folder, where, broker, request.param, "--batch", 30, registry=registry)
+
+
+def avro_of(*features: str) -> str:
+    """Return the Avro schema of predictions with *features*."""
+    kinds = {"c": Kind.CATEGORICAL}
+    schema = EventSchema(
+        model="m", task=Task.BINARY, features={name: kinds.get(name, Kind.NUMERIC) for name in features}
+    )
+    return avro.derive(codec.wanted(schema, "predictions"))
 
 
 def by_id(schema: EventSchema, role: Any, place: places.Place) -> list[dict[str, Any]]:
@@ -310,3 +332,30 @@ def test_compressed_topics_are_read(broker: str, codec_name: str) -> None:
     (wanted,) = topics.ranges(Source(topic=name, bootstrap=broker))
 
     assert list(range(50)) == [len(value or b"") for value in topics.fetch(wanted).values]
+
+
+def test_each_record_is_read_with_the_schema_that_it_names(registry: str) -> None:
+    """A producer whose schema has changed is read along with those that write as before; others are named."""
+    old, new = (avro_of("x", "c"), avro_of("c", "x", "more"))
+    first, second = (registered.number(registry, "changing", text) for text in (old, new))
+    event = {"id": "a", "time": 1704067200000, "model_version": "v1", "prediction": 0.5, "x": 1.5, "c": "red"}
+    values = [
+        registered.front(first) + avro.write(event, avro.parse(old)),
+        registered.front(second) + avro.write({**event, "id": "b", "more": 1.0}, avro.parse(new)),
+        registered.front(99) + avro.write(event, avro.parse(old)),
+        avro.write(event, avro.parse(old)),
+    ]
+    batch = Records("changing", "avro", [0] * 4, list(range(4)), values, registry=registry)
+    decoded = codec.decode_records(SCHEMA, "predictions", batch)
+
+    assert ["a", "b"] == decoded.table["id"].to_pylist()
+    assert [1.5, 1.5] == decoded.table["x"].to_pylist()
+    assert [(2, "schema 99 is not in the registry"), (3, "no schema's number in front")] == [
+        (r.line, r.reason.split(":")[0]) for r in decoded.rejects
+    ]
+
+
+def test_a_registry_that_does_not_take_a_schema_is_told(registry: str) -> None:
+    """What is no schema is refused, with the registry's own words, and nothing is sent."""
+    with pytest.raises(errors.BrokerError, match="refuses"):
+        registered.number(registry, "odd", '{"type": "nothing"}')

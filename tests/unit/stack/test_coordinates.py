@@ -80,6 +80,13 @@ def test_another_file_under_the_same_name_is_refused(cached: Path, monkeypatch: 
     assert [] == list(cached.rglob("*.jar"))
 
 
+def test_a_file_of_another_kind_keeps_its_name(cached: Path) -> None:
+    """Archives are named by packaging and classifier."""
+    file = coordinates.artifact("org.example:a:tar.gz:all:1.0", hashlib.sha256(JAR).hexdigest())
+
+    assert ("a-1.0-all.tar.gz", JAR) == (file.name, file.read_bytes())
+
+
 def test_an_unknown_group_is_told(cached: Path) -> None:
     """With those that there are."""
     with pytest.raises(EngineError, match="no group of jars called 'x'") as told:

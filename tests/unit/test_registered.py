@@ -1,0 +1,61 @@
+"""Schemas from a registry: who does not answer is an outage, never a reason to set a record aside."""
+
+from __future__ import annotations
+
+import pytest
+
+from features import avro, codec, errors, registered
+from features.records import Records
+from features.schema import EventSchema, Kind, Source, Task
+from leeway.stack import ports
+
+SCHEMA = EventSchema(model="m", task=Task.BINARY, features={"x": Kind.NUMERIC})
+
+
+def batch(registry: str, value: bytes) -> Records:
+    """Return one record."""
+    return Records("t", "avro", [0], [0], [value], registry=registry)
+
+
+def test_a_registry_that_is_away_is_an_outage() -> None:
+    """The job fails and tries again; the record is not lost as a bad one. The password stays out of the words."""
+    url = f"http://ann:secret@127.0.0.1:{ports.free()}"
+    with pytest.raises(errors.BrokerAway, match="does not answer") as told:
+        codec.decode_records(SCHEMA, "predictions", batch(url, registered.front(1) + b"x"))
+
+    assert "secret" not in str(told.value)
+
+
+def test_a_variable_that_is_not_set_is_named() -> None:
+    """With what to do."""
+    with pytest.raises(errors.BrokerError, match="REGISTRY_URL, which is not set"):
+        codec.decode_records(SCHEMA, "predictions", batch("env:REGISTRY_URL", registered.front(1) + b"x"))
+
+
+@pytest.mark.parametrize("value", [b"", b"\x00\x01", b"{}    ", b"\x01\x00\x00\x00\x01x"])
+def test_a_record_without_a_number_in_front_is_set_aside(value: bytes) -> None:
+    """Nobody is asked."""
+    (reject,) = codec.decode_records(SCHEMA, "predictions", batch("http://127.0.0.1:9", value)).rejects
+
+    assert reject.reason.startswith(("no schema's number in front", "the record has no value"))
+
+
+def test_plain_avro_needs_no_registry() -> None:
+    """A reader of a known schema asks nobody."""
+    text = avro.derive(codec.wanted(SCHEMA, "predictions"))
+    event = {"id": "a", "time": 0, "model_version": "v1", "prediction": 0.5, "x": None}
+
+    assert event == avro.reader(text)(avro.write(event, avro.parse(text)))
+
+
+@pytest.mark.parametrize("url", ["localhost:8081", "ftp://host", "env:", "http://"])
+def test_a_registry_is_a_url_or_a_variable(url: str) -> None:
+    """Anything else is refused where the project file is read."""
+    with pytest.raises(ValueError, match="schema_registry"):
+        Source(topic="t", format="avro", schema_registry=url)
+
+
+def test_a_registry_goes_with_avro() -> None:
+    """Other formats name no schema."""
+    with pytest.raises(ValueError, match="`schema_registry` goes with `format: avro`"):
+        Source(topic="t", format="json", schema_registry="http://host:8081")
