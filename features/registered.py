@@ -71,12 +71,22 @@ def number(registry: str, topic: str, schema: str) -> int:
     """
     found = _ask("POST", registry, f"subjects/{topic}-value/versions", {"schema": schema})
     if found is None:
-        msg = f"the schema registry at {_shown(registry)} has no place for {topic}-value"
+        msg = f"the schema registry at {shown(registry)} has no place for {topic}-value"
         raise errors.BrokerError(msg)
     return int(found["id"])
 
 
-def _ask(method: str, registry: str, path: str, body: dict[str, str] | None = None) -> dict[str, Any] | None:
+def subjects(registry: str) -> int:
+    """Return for how many subjects the *registry* has schemas.
+
+    Raises:
+        BrokerAway: the registry does not answer.
+        BrokerError: it refuses.
+    """
+    return len(_ask("GET", registry, "subjects") or ())
+
+
+def _ask(method: str, registry: str, path: str, body: dict[str, str] | None = None) -> Any:
     """Return what the registry answers, None where it has no such thing."""
     import httpx  # slow to import, and most projects have no registry
 
@@ -91,20 +101,20 @@ def _ask(method: str, registry: str, path: str, body: dict[str, str] | None = No
         if answer.status_code == _NOT_FOUND:
             return None
         answer.raise_for_status()
-        return dict(answer.json())
+        return answer.json()
     except httpx.HTTPStatusError as error:
-        msg = f"the schema registry at {_shown(registry)} refuses: {error.response.text[:300]}"
+        msg = f"the schema registry at {shown(registry)} refuses: {error.response.text[:300]}"
         raised = errors.BrokerAway if error.response.is_server_error else errors.BrokerError
         raise raised(msg, hint="see `schema_registry` in the project file") from error
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        msg = f"the schema registry at {_shown(registry)} does not answer: {type(error).__name__}"
+        msg = f"the schema registry at {shown(registry)} does not answer: {type(error).__name__}"
         raise errors.BrokerAway(msg, hint="is it running, and is `schema_registry` its address?") from error
 
 
-def _shown(registry: str) -> str:
+def shown(registry: str) -> str:
     """Return the address without the password that it may hold.
 
-    >>> _shown("http://ann:secret@host:8081/x")
+    >>> shown("http://ann:secret@host:8081/x")
     'http://host:8081/x'
     """
     scheme, _, rest = registry.rpartition("//")

@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from features import registered
 from features.errors import LeewayError
 from leeway import addresses
 from leeway.checks import Check, Result
@@ -185,6 +186,8 @@ def connections(project: Project) -> Iterator[Check]:
     known = {**addresses.of_stack(project.state)}
     if plan.uses_topics(project) and addresses.variable(project.kafka) is None:
         yield _asked("kafka", project.kafka, _ask_kafka)
+    for url in sorted({s.schema_registry for s in plan.sources(project) if s.schema_registry}):
+        yield _asked("schemas", url, _ask_schemas)
     flink = known.get("LEEWAY_FLINK")
     if flink:
         yield _asked("flink", flink, _ask_flink)
@@ -193,10 +196,15 @@ def connections(project: Project) -> Iterator[Check]:
 
 
 def _asked(name: str, address: str, ask: Callable[[str], str]) -> Check:
+    shown = registered.shown(address)
     try:
-        return Check(name, "ok", f"{address}: {ask(address)}")
+        return Check(name, "ok", f"{shown}: {ask(address)}")
     except (OSError, ValueError, LeewayError) as error:
-        return Check(name, "error", f"{address} does not answer ({error}): see `leeway logs`, or correct the address")
+        return Check(name, "error", f"{shown} does not answer ({error}): see `leeway logs`, or correct the address")
+
+
+def _ask_schemas(address: str) -> str:
+    return f"{registered.subjects(address)} subjects"
 
 
 def _ask_kafka(address: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from features.schema import Source
 from leeway import addresses
 from leeway.project import Project
 from leeway.stack.section import Ports
@@ -91,8 +92,13 @@ def of(project: Project, everything: bool = False) -> Plan:
 
 def uses_topics(project: Project) -> bool:
     """Return whether any model has events in Kafka."""
+    return any(source.topic for source in sources(project))
+
+
+def sources(project: Project) -> list[Source]:
+    """Return where the events of all models come from."""
     events = [model.events for model in project.models.values()]
-    return any(source.topic for e in events for source in (e.predictions, e.labels, e.history) if source)
+    return [source for e in events for source in (e.predictions, e.labels, e.history) if source]
 
 
 def _services(project: Project) -> dict[str, tuple[str, ...]]:

@@ -113,13 +113,14 @@ def test_services_are_told_while_they_run(make: Make) -> None:
 def test_a_server_that_does_not_answer_is_an_error(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever it belongs to."""
     monkeypatch.setattr(broker, "PATIENCE_MS", 300)
-    project = make(f"kafka: {{bootstrap: '127.0.0.1:{ports.free()}'}}", place="topic: t")
+    schemas = f"format: avro, schema_registry: 'http://127.0.0.1:{ports.free()}'"
+    project = make(f"kafka: {{bootstrap: '127.0.0.1:{ports.free()}'}}", place=f"topic: t, {schemas}")
     addresses.stack_folder(project.state).mkdir(parents=True)
     lines = {"LEEWAY_FLINK": f"127.0.0.1:{ports.free()}", "PREFECT_API_URL": f"http://127.0.0.1:{ports.free()}/api"}
     addresses.env_file(project.state).write_text("".join(f"{k}={v}\n" for k, v in lines.items()))
     found = list(doctor.connections(project))
 
-    assert ["kafka", "flink", "prefect"] == [check.name for check in found]
+    assert ["kafka", "schemas", "flink", "prefect"] == [check.name for check in found]
     assert {"error"} == {check.result for check in found}
 
 
