@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 import os
 import random
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -44,9 +46,14 @@ PLAN = plan()
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def stack() -> Iterator[Running]:
     """A stack whose first version is at work, before the first event; its end is the end of everything."""
-    folder = tmp_path_factory.mktemp("turning")
+    # Not among pytest's own folders: another run of pytest closes them to others, and PostgreSQL may be another user.
+    with tempfile.TemporaryDirectory(prefix="leeway-turning-") as made:
+        yield from _up(Path(made))
+
+
+def _up(folder: Path) -> Iterator[Running]:
     turning.write_project(folder)
     with disk.mounted(folder / ".leeway" / "checkpoints", "32m") as checkpoints:
         try:
