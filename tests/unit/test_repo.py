@@ -20,7 +20,7 @@ FENCES = {
     "alembic": r"(registry|alembic)/.*",
     "fastapi": r"(dashboards/.*|serving/.*|\w+/app\.py)",
     "starlette": r"(dashboards/.*|serving/.*|\w+/app\.py)",
-    "httpx": r"alerts/.*|leeway/flink\.py|retrain_flows/deployments\.py",
+    "httpx": r"features/registered\.py|alerts/.*|leeway/flink\.py|retrain_flows/deployments\.py",
     "skops": r"registry/.*",
     "evidently": r"retrain_flows/.*",
     "river": r"registry/artifacts\.py|monitors/records\.py",
