@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,15 @@ def derive(columns: Mapping[str, tuple[str, Kind | None]]) -> str:
         else:
             fields.append({"name": source, "type": ["null", _TYPES[kind]], "default": None})
     return json.dumps({"type": "record", "name": "Event", "fields": fields})
+
+
+def written(file: str | None, columns: Mapping[str, tuple[str, Kind | None]]) -> str:
+    """Return the schema that records are written with, as JSON: that of *file*, else the one that *columns* give.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    return load(file) if file else derive(columns)
 
 
 @lru_cache(maxsize=64)
@@ -85,27 +94,38 @@ def _plain(node: Any) -> Any:
     return {k: _plain(v) for k, v in node.items() if not (k == "logicalType" and v in _MILLIS)}
 
 
-def reader(schema: str, registry: str = "") -> Callable[[bytes], dict[str, Any]]:
-    """Return what reads a record: written with *schema*, or with the one that the *registry* has under its number.
+def reader(
+    file: str | None, columns: Mapping[str, tuple[str, Kind | None]], registry: str | None
+) -> Callable[[bytes], dict[str, Any]]:
+    """Return what reads a record with the schema that *written* gives, or that the *registry* has under its number.
 
     What is returned raises ValueError where a record cannot be read, and BrokerAway where the registry does not answer.
+    A number that the registry does not have is asked for once.
 
     Raises:
-        DataError: *schema* is needed and is no Avro schema of a record.
+        DataError: the schema is needed, and cannot be read or is no Avro schema of a record.
     """
     if not registry:
-        plan = parse(schema)
+        plan = parse(written(file, columns))
         return lambda value: read(value, plan)
-    return lambda value: _read_registered(value, registry)
+    url = registry
 
+    @cache
+    def found(number: int) -> Any:
+        try:
+            return parse(registered.schema(url, number))
+        except errors.DataError as error:
+            return error.message
+        except ValueError as error:
+            return str(error)
 
-def _read_registered(value: bytes, registry: str) -> dict[str, Any]:
-    number, record = registered.split(value)
-    try:
-        plan = parse(registered.schema(registry, number))
-    except errors.DataError as error:
-        raise ValueError(error.message) from error
-    return read(record, plan)
+    def event(value: bytes) -> dict[str, Any]:
+        number, record = registered.split(value)
+        if isinstance(plan := found(number), str):
+            raise ValueError(plan)
+        return read(record, plan)
+
+    return event
 
 
 def read(value: bytes, schema: Any) -> dict[str, Any]:

@@ -107,11 +107,16 @@ def _patience() -> dict[str, int]:
     return {"bootstrap_timeout_ms": PATIENCE_MS, "request_timeout_ms": PATIENCE_MS, "reconnect_backoff_max_ms": 1000}
 
 
+def must_be_set(address: str, what: str, hint: str) -> None:
+    """Raise BrokerError where *address* is still ``env:NAME``; *what* is there, and *hint* has a place for the name."""
+    if address.startswith("env:"):
+        name = address.removeprefix("env:")
+        msg = f"the address of {what} is in the environment variable {name}, which is not set"
+        raise errors.BrokerError(msg, hint=hint.format(name))
+
+
 def _address(bootstrap: str) -> list[str]:
-    if bootstrap.startswith("env:"):
-        name = bootstrap.removeprefix("env:")
-        msg = f"the address of Kafka is in the environment variable {name}, which is not set"
-        raise errors.BrokerError(msg, hint=f"start the stack with `leeway up`, or export {name}=host:port")
+    must_be_set(bootstrap, "Kafka", "start the stack with `leeway up`, or export {}=host:port")
     if not bootstrap:
         msg = "the events are in a Kafka topic, but the project file does not say where Kafka is"
         raise errors.BrokerError(msg, hint="add kafka: {bootstrap: host:port}")

@@ -44,7 +44,7 @@ def records(schema: EventSchema, role: Role, table: pa.Table, source: Source) ->
         return [arrow(named)] if named.num_rows else []
     if source.format == "json":
         return [line.encode() for line in json_lines(named)]
-    text = avro.load(source.avro_schema) if source.avro_schema else avro.derive(codec.wanted(schema, role))
+    text = avro.written(source.avro_schema, codec.wanted(schema, role))
     plan, registry = avro.parse(text), source.schema_registry
     front = registered.front(registered.number(registry, source.topic or "", text)) if registry else b""
     try:

@@ -94,8 +94,7 @@ def _read_json(records: Records, values: list[bytes], columns: Columns) -> _Read
 
 
 def _read_avro(records: Records, values: list[bytes], columns: Columns) -> _Read:
-    schema = avro.load(records.avro_schema) if records.avro_schema else avro.derive(columns)
-    event = avro.reader(schema, records.registry)
+    event = avro.reader(records.avro_schema, columns, records.registry)
     rows: list[dict[str, Any]] = []
     places: list[int] = []
     bad: dict[int, str] = {}

@@ -10,7 +10,7 @@ import struct
 from functools import lru_cache
 from typing import Any
 
-from features import errors
+from features import broker, errors
 
 _FRONT = struct.Struct(">bI")
 _MAGIC = 0
@@ -90,9 +90,7 @@ def _ask(method: str, registry: str, path: str, body: dict[str, str] | None = No
     """Return what the registry answers, None where it has no such thing."""
     import httpx  # slow to import, and most projects have no registry
 
-    if registry.startswith("env:"):
-        msg = f"the schema registry's URL is to be in {registry.removeprefix('env:')}, which is not set"
-        raise errors.BrokerError(msg, hint="export it; see `schema_registry` in the project file")
+    broker.must_be_set(registry, "the schema registry", "export {}=http://host:8081")
     try:
         answer = httpx.request(
             method, f"{registry.rstrip('/')}/{path}", json=body, timeout=_PATIENCE_SECONDS,

@@ -78,11 +78,8 @@ class Source(BaseModel):
         if (self.path is None) == (self.topic is None):
             msg = "events are in a directory or in a topic: set either `path` or `topic`"
             raise ValueError(msg)
-        if (
-            odd := {"format", "avro_schema", "schema_registry", "bootstrap"} & self.model_fields_set
-            if self.path
-            else set()
-        ):
+        of_topics = {"format", "avro_schema", "schema_registry", "bootstrap"}
+        if self.path and (odd := of_topics & self.model_fields_set):
             msg = f"`{min(odd)}` goes with `topic`; a file's ending tells its format"
             raise ValueError(msg)
         for key in ("avro_schema", "schema_registry"):

@@ -150,17 +150,17 @@ def _state(path: Path, file: ProjectFile) -> Path:
     return (path.parent / file.state).resolve()
 
 
-def _absolute(source: Source, path: Path, file: ProjectFile) -> Source:
+def _absolute(source: Source, path: Path, file: ProjectFile, brokers: str) -> Source:
     places = {key: str(path.parent / value) for key in ("path", "avro_schema") if (value := getattr(source, key))}
     if url := source.schema_registry:
         places["schema_registry"] = _address(path, file, url, "the schema registry", "http://host:8081")
-    brokers = (source.bootstrap or _brokers(path, file)) if source.topic else ""
-    return source.model_copy(update={**places, "bootstrap": brokers})
+    return source.model_copy(update={**places, "bootstrap": source.bootstrap or brokers if source.topic else ""})
 
 
 def _model(name: str, section: ModelSection, path: Path, file: ProjectFile) -> Model:
+    brokers = _brokers(path, file)
     sources = {
-        role: _absolute(source, path, file)
+        role: _absolute(source, path, file, brokers)
         for role in ("predictions", "labels", "history")
         if (source := getattr(section.events, role))
     }

@@ -102,9 +102,8 @@ def _avro(raw: bytes, at: Target) -> Any:
     if at.source is None or at.schema is None:
         msg = "whose schema is not known"
         raise ValueError(msg)
-    text = avro.load(at.source.avro_schema) if at.source.avro_schema else None
-    known = text or avro.derive(codec.wanted(at.schema, at.role))
-    return avro.reader(known, at.source.schema_registry or "")(raw)
+    columns = codec.wanted(at.schema, at.role)
+    return avro.reader(at.source.avro_schema, columns, at.source.schema_registry)(raw)
 
 
 def _arrow(raw: bytes, at: Target) -> Any:

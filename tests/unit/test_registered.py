@@ -40,12 +40,29 @@ def test_a_record_without_a_number_in_front_is_set_aside(value: bytes) -> None:
     assert reject.reason.startswith(("no schema's number in front", "the record has no value"))
 
 
+def test_a_number_that_is_not_there_is_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many records of a batch have it."""
+    asked: list[int] = []
+
+    def schema(registry: str, number: int) -> str:
+        asked.append(number)
+        msg = f"schema {number} is not in the registry"
+        raise ValueError(msg)
+
+    monkeypatch.setattr(registered, "schema", schema)
+    records = Records("t", "avro", [0] * 3, [0, 1, 2], [registered.front(n) + b"x" for n in (7, 7, 8)], registry="u")
+    rejects = codec.decode_records(SCHEMA, "predictions", records).rejects
+
+    assert [7, 8] == asked
+    assert [f"schema {n} is not in the registry" for n in (7, 7, 8)] == [r.reason for r in rejects]
+
+
 def test_plain_avro_needs_no_registry() -> None:
     """A reader of a known schema asks nobody."""
-    text = avro.derive(codec.wanted(SCHEMA, "predictions"))
+    columns = codec.wanted(SCHEMA, "predictions")
     event = {"id": "a", "time": 0, "model_version": "v1", "prediction": 0.5, "x": None}
 
-    assert event == avro.reader(text)(avro.write(event, avro.parse(text)))
+    assert event == avro.reader(None, columns, None)(avro.write(event, avro.parse(avro.derive(columns))))
 
 
 @pytest.mark.parametrize("url", ["localhost:8081", "ftp://host", "env:", "http://"])
