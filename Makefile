@@ -32,7 +32,7 @@ test: $(READY) browser  ## every test, real engines, servers and browser include
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile  # files side by side; their trees share the cores
 
 test-fast: $(READY)  ## the tests that need no engine, server or browser
-	$(BIN)/python -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 test-faults: $(READY)  ## kill every part of a running stack in mid-replay (LEEWAY_FAULT_ROUNDS=5 for five times each)
 	$(BIN)/python -m pytest -m faults -v --durations=0 tests/faults tests/integration
