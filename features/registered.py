@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import struct
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from features import broker, errors
+
+if TYPE_CHECKING:
+    import httpx
 
 _FRONT = struct.Struct(">bI")
 _MAGIC = 0
 _PATIENCE_SECONDS = 10.0
-_NOT_FOUND = 404
+_NOT_FOUND = range(40401, 40500)
+"""What the interface itself says of a subject, version or schema that is not there; a plain 404 is a wrong address."""
 
 
 def front(number: int) -> bytes:
@@ -96,17 +100,26 @@ def _ask(method: str, registry: str, path: str, body: dict[str, str] | None = No
             method, f"{registry.rstrip('/')}/{path}", json=body, timeout=_PATIENCE_SECONDS,
             headers={"Accept": "application/vnd.schemaregistry.v1+json"},
         )  # fmt: skip
-        if answer.status_code == _NOT_FOUND:
+        if _code(answer) in _NOT_FOUND:
             return None
         answer.raise_for_status()
         return answer.json()
     except httpx.HTTPStatusError as error:
-        msg = f"the schema registry at {shown(registry)} refuses: {error.response.text[:300]}"
+        said = f"{error.response.status_code} {error.response.text[:300]}".strip()
+        msg = f"the schema registry at {shown(registry)} refuses /{path}: {said}"
         raised = errors.BrokerAway if error.response.is_server_error else errors.BrokerError
         raise raised(msg, hint="see `schema_registry` in the project file") from error
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         msg = f"the schema registry at {shown(registry)} does not answer: {type(error).__name__}"
         raise errors.BrokerAway(msg, hint="is it running, and is `schema_registry` its address?") from error
+
+
+def _code(answer: httpx.Response) -> int:
+    """Return the interface's own number of an error, 0 where it gives none."""
+    try:
+        return int(answer.json()["error_code"])
+    except (ValueError, LookupError, TypeError):
+        return 0
 
 
 def shown(registry: str) -> str:

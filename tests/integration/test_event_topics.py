@@ -355,6 +355,13 @@ def test_each_record_is_read_with_the_schema_that_it_names(registry: str) -> Non
     ]
 
 
+def test_an_address_that_is_no_registry_is_told(registry: str) -> None:
+    """A wrong path is a mistake in the project file: no reason to set every record aside."""
+    astray = Records("t", "avro", [0], [0], [registered.front(1) + b"x"], registry=f"{registry}/astray")
+    with pytest.raises(errors.BrokerError, match=r"/astray refuses /schemas/ids/1: 404"):
+        codec.decode_records(SCHEMA, "predictions", astray)
+
+
 def test_a_registry_that_does_not_take_a_schema_is_told(registry: str) -> None:
     """What is no schema is refused, with the registry's own words, and nothing is sent."""
     with pytest.raises(errors.BrokerError, match="refuses"):
