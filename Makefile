@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LOCK := requirements/lock.txt
+PREVIOUS ?= $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null)
 # Python is started hundreds of times, and where it may not keep what it compiles it compiles everything each time.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -31,11 +32,14 @@ demo-dashboard: $(READY)  ## the pages of the last demo, in a browser
 test: $(READY) browser  ## every test, real engines, servers and browser included
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile  # files side by side; their trees share the cores
 
-test-fast: $(READY)  ## the tests that need no engine, server or browser
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+test-fast: $(READY)  ## the tests that need no engine, server, browser or patience
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile -m "not slow and not faults"
 
 test-faults: $(READY)  ## kill every part of a running stack in mid-replay (LEEWAY_FAULT_ROUNDS=5 for five times each)
 	$(BIN)/python -m pytest -m faults -v --durations=0 tests/faults tests/integration
+
+test-previous: $(READY)  ## the newest release's registry tests (or those of PREVIOUS=commit) on this checkout's schema
+	LEEWAY_PREVIOUS=$(PREVIOUS) $(BIN)/python -m pytest tests/integration/test_next_schema.py -k before
 
 check: $(READY)  ## format, lint, types, import fences, docstrings of tests
 	$(BIN)/ruff format --check .
@@ -65,4 +69,4 @@ lock: $(READY)  ## compile the hashed locks anew from pyproject.toml
 clean:  ## remove the virtual environment and what examples have written
 	rm -rf $(VENV) $(VENV)-nannyml $(VENV)-tfdv examples/*/.leeway examples/*/.leeway-stack examples/*/events
 
-.PHONY: help setup demo demo-stack demo-dashboard test test-fast test-faults check bench browser lock clean
+.PHONY: help setup demo demo-stack demo-dashboard test test-fast test-faults test-previous check bench browser lock clean

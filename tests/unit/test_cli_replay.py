@@ -83,6 +83,7 @@ def refused(folder: Path, *words: str) -> str:
     return str(caught.value)
 
 
+@pytest.mark.slow
 def test_policies_stand_side_by_side(folder: Path) -> None:
     """The project's first: its false alarms beside the promise, its incidents, its delays, and a suggestion."""
     shown = text(folder, "--shift", "covariate=1", "--shift", "missing=0.4", "--feature", "x")
@@ -125,6 +126,7 @@ def test_json_holds_what_the_tables_do(folder: Path) -> None:
     assert 5 == own["variables"]
 
 
+@pytest.mark.slow
 def test_a_seed_says_it_all(folder: Path) -> None:
     """Twice the same; and by two processes what one finds."""
     words = ("--shift", "covariate=0.5", "--budget", "1 per 30 days")
@@ -142,6 +144,7 @@ def test_nothing_is_written(folder: Path) -> None:
         assert before == everything(opened.registry)
 
 
+@pytest.mark.slow
 def test_a_policy_file_stands_beside_the_projects(folder: Path, tmp_path: Path) -> None:
     """By its name; with --all its incidents are listed too, and its windows are cut from the same slices."""
     path = tmp_path / "deaf.yaml"
@@ -201,6 +204,7 @@ def test_an_option_that_cannot_be_is_refused(folder: Path, words: Iterable[str],
     assert expected in " ".join(done.stderr.replace("│", "").split())
 
 
+@pytest.mark.slow
 def test_a_fault_is_all_three(folder: Path) -> None:
     """`fault=` stands for missing values, another unit and a stuck sensor."""
     kinds = [d["kind"] for d in told(folder, "--shift", "fault=0.5")["policies"][0]["delays"]]

@@ -58,6 +58,7 @@ def test_every_number_is_the_librarys(name: str, method: str | None) -> None:
     assert pytest.approx(expected.drift_score, rel=1e-9, abs=1e-15, nan_ok=True) == found.value
 
 
+@pytest.mark.slow
 @noisy
 @pytest.mark.parametrize("seed", range(6))
 def test_ties_of_the_permutation_test_fall_as_the_librarys_do(seed: int) -> None:

@@ -87,6 +87,7 @@ def test_what_cannot_be_is_refused_before_anything_is_begun(model: Model, monkey
         outcomes(model, policies.Policy("x", rules))
 
 
+@pytest.mark.slow
 def test_policies_come_back_in_their_order_with_their_own_windows(model: Model) -> None:
     """Whatever windows they have, each is told what it would have been told alone."""
     own, long = policies.own(model), policies.windows_of(policies.own(model), "4d")

@@ -114,6 +114,7 @@ def broken(slices: Sequence[Slice], *, slowly: bool) -> list[Slice]:
     return [part(s, i) for i, s in enumerate(slices)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stage", "segment"), SERIES)
 @pytest.mark.parametrize("spoil", ["not", "often", "slowly"])
 def test_several_policies_say_what_each_says_alone(stage: Stage, segment: str, spoil: str) -> None:

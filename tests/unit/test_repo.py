@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,7 @@ def tracked(pattern: str = "") -> list[Path]:
     return [Path(p) for p in out if re.search(pattern, p) and (ROOT / p).is_file()]
 
 
+@cache
 def imports(path: Path) -> set[str]:
     """Return the top-level packages that a module imports, wherever in it."""
     found: set[str] = set()

@@ -299,6 +299,7 @@ def test_a_baseline_without_outcomes_is_a_result() -> None:
     assert {Verdict.NOT_ENOUGH} == {f.verdict for f in judge(bare, counts, Stage.OUTCOMES).values()}
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(max_examples=50, deadline=None)
 def test_any_counts_get_a_finding_for_everything(data: st.DataObject) -> None:
@@ -314,6 +315,7 @@ def test_any_counts_get_a_finding_for_everything(data: st.DataObject) -> None:
     assert first == judge(BASELINE, counts)
 
 
+@pytest.mark.slow
 def test_a_window_alone_is_called_beyond_its_line_as_often_as_said() -> None:
     """600 windows of an unchanged world: each finding is beyond its line at most at the level of a look, and at times.
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from itertools import count
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -252,6 +253,7 @@ class Episodes(RuleBasedStateMachine):
         assert [] == queries.verify_chain(self.reg)
 
 
+@pytest.mark.slow
 def test_an_episode_is_what_its_timeline_says(reg: Registry) -> None:
     """Any sequence of windows, revisions, redeliveries and decisions: the registry agrees with a plain reading."""
     few = settings(max_examples=40, stateful_step_count=30, deadline=None)
@@ -295,6 +297,7 @@ def test_the_order_of_revisions_does_not_matter(
     assert incident(late=False) == incident(late=True)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(POLICIES, st.lists(st.tuples(STAGES, WORDS), max_size=12), st.lists(st.integers(1, 5), max_size=4))
 @example(TWO_OF_THREE, [(I, "S"), (O, "D"), (O, "S"), (I, "D"), (O, "D"), (I, "D")], [])

@@ -90,6 +90,7 @@ class Champions(RuleBasedStateMachine):
         assert queries.verify_chain(self.reg) == []
 
 
+@pytest.mark.slow
 def test_promotions_and_rollbacks_keep_the_invariants(reg: Registry) -> None:
     """Any sequence of registrations, promotions, rollbacks and stale attempts keeps one champion and no gaps."""
     few = settings(max_examples=25, stateful_step_count=20, deadline=None)

@@ -128,12 +128,11 @@ def with_champion(ws: Workspace) -> None:
 
 def served(ws: Workspace, folder: Path) -> Workspace:
     """Return *ws* with the same predictions as the champion really answers, written to *folder*."""
-    champion = queries.version(ws.registry, "m", "v1")
+    model = material.load(ws, queries.version(ws.registry, "m", "v1"))
     folder.mkdir()
     for path in sorted(Path(ws.events.predictions.path).glob("*.jsonl")):
         rows = [json.loads(line) for line in path.read_text().splitlines()]
-        frame = pd.DataFrame(rows)[list(SCHEMA.features)]
-        answers = scoring.score(material.load(ws, champion), frame, SCHEMA.task)
+        answers = scoring.score(model, pd.DataFrame(rows)[list(SCHEMA.features)], SCHEMA.task)
         lines = (json.dumps({**row, "prediction": float(a)}) for row, a in zip(rows, answers, strict=True))
         (folder / path.name).write_text("".join(f"{line}\n" for line in lines))
     return replace(ws, events=ws.events.model_copy(update={"predictions": Source(path=str(folder))}))
