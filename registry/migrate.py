@@ -54,6 +54,19 @@ def current(engine: sa.Engine) -> str | None:
         return MigrationContext.configure(c, opts={"version_table": VERSION_TABLE}).get_current_revision()
 
 
+def serves(engine: sa.Engine, made_for: str) -> bool:
+    """Return whether a program that was *made_for* a revision may use the database.
+
+    It may where the schema is at that revision, or a newer one whose migrations since have only added to it.
+    """
+    at, every = current(engine), revisions()
+    known = every[every.index(made_for) :]
+    if at is None or at in known:
+        return at == made_for
+    with engine.connect() as c:
+        return c.scalar(sa.select(tables.compatibility.c.oldest)) in known
+
+
 def upgrade(engine: sa.Engine, revision: str = "head") -> None:
     """Bring the database up to *revision*, in one transaction."""
     _run(engine, command.upgrade, revision)

@@ -66,10 +66,12 @@ class Registry:
         at, head = self.schema_version(), migrate.head()
         if at is None:
             self.migrate()
+        elif self.serves():
+            return
         elif at not in migrate.revisions():
             msg = f"the registry's schema {at} is newer than this program's ({head})"
             raise RegistryError(msg, hint="install the Leeway that made it, or a newer one")
-        elif at != head:
+        else:
             msg = f"the registry's schema is {at}; this program needs {head}"
             raise RegistryError(msg, hint="leeway db upgrade")
 
@@ -105,6 +107,11 @@ class Registry:
         """Return the revision the database is at, or None where there is no registry yet."""
         with _in_our_words():
             return migrate.current(self._reader)
+
+    def serves(self, made_for: str | None = None) -> bool:
+        """Return whether a program *made_for* a revision, by default this one, may use the registry as it is."""
+        with _in_our_words():
+            return migrate.serves(self._reader, made_for or migrate.head())
 
     def close(self) -> None:
         """Close every connection."""

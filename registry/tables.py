@@ -196,6 +196,9 @@ audit_head = sa.Table(
     digest("hash"),
 )
 
+# One row: the oldest revision whose programs may still use this schema. A migration that takes something away moves it.
+compatibility = sa.Table("compatibility", metadata, text("oldest", primary_key=True))
+
 messages = sa.Table(
     "messages",
     metadata,

@@ -28,17 +28,22 @@ def upgrade(ctx: typer.Context) -> None:
         before = registry.schema_version()
         registry.migrate()
         after = registry.schema_version()
+        left_behind = before is not None and not registry.serves(before)
     show.note(f"The registry is at {after}." if before == after else f"The registry went from {before} to {after}.")
+    if left_behind:
+        show.note("Programs of before cannot use it any more: stop those that run, and start this release's.")
 
 
 def version(ctx: typer.Context) -> None:
-    """Show the schema the registry has and the one this program needs; exit code 1 if they differ."""
+    """Show the schema the registry has and the one this program was made for; exit code 1 if it cannot use it."""
     with _unopened(ctx.obj) as registry:
-        at = registry.schema_version()
+        at, serves = registry.schema_version(), registry.serves()
     show.note(f"registry: {at or 'not made yet'}\nprogram:  {migrate.head()}")
-    if at != migrate.head():
-        show.note("[bold]leeway db upgrade[/] brings it up to date")
-        raise typer.Exit(1)
+    if serves:
+        return
+    newer = at is not None and at not in migrate.revisions()
+    show.note("Install the Leeway that made it." if newer else "[bold]leeway db upgrade[/] brings it up to date.")
+    raise typer.Exit(1)
 
 
 @contextmanager

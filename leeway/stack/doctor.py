@@ -235,11 +235,12 @@ def schema(project: Project) -> Check:
     """Return whether the registry can be reached, and has this program's schema."""
     try:
         with Registry(project.database_url(), project.state / "artifacts") as registry:
-            at = registry.schema_version()
+            at, serves = registry.schema_version(), registry.serves()
     except LeewayError as error:
         return Check("registry", "error", f"{error.message}{'; ' + error.hint if error.hint else ''}")
-    if at == migrate.head():
-        return Check("registry", "ok", f"schema {at}")
+    if serves:
+        newer = "" if at == migrate.head() else f", newer than this program's {migrate.head()}, which it still serves"
+        return Check("registry", "ok", f"schema {at}{newer}")
     if at is None:
         return Check("registry", "warning", "there is none yet; the first command that needs it makes it")
     return Check("registry", "error", f"its schema is {at}, this program needs {migrate.head()}: leeway db upgrade")

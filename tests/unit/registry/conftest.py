@@ -14,12 +14,14 @@ import sqlalchemy as sa
 
 from leeway.stack import postgres
 from monitors.baseline import Baseline
-from registry import moves
+from registry import migrate, moves
 from registry.sql import Registry
 from tests.unit.registry import make
 
 POSTGRES = "LEEWAY_TEST_POSTGRES"
 """The variable that may name a PostgreSQL server to make databases on, like ``postgresql://user@host/postgres``."""
+MIGRATIONS = "LEEWAY_TEST_MIGRATIONS"
+"""The variable that may name a folder of migrations: those of a later release, on whose schema these tests run then."""
 
 BACKENDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]
 
@@ -41,7 +43,10 @@ def template(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     folder = tmp_path_factory.mktemp("template")
     known = request.getfixturevalue("server") if request.param == "postgresql" else None
     with _database(known, folder) as url:
-        Registry.open(_text(url), folder).close()
+        with pytest.MonkeyPatch.context() as patch:
+            if later := os.environ.get(MIGRATIONS):
+                patch.setattr(migrate, "folder", lambda: Path(later))
+            Registry.open(_text(url), folder).close()
         yield url
 
 

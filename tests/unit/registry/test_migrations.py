@@ -180,9 +180,9 @@ def test_a_migration_may_rebuild_a_table_that_others_refer_to(
     """SQLite can only alter a table by making it anew; the rows of it and of those that refer to it stay."""
     shutil.copytree(migrate.folder(), tmp_path / "alembic")
     monkeypatch.setattr(migrate, "folder", lambda: tmp_path / "alembic")
-    (tmp_path / "alembic" / "versions" / "0004_rebuild.py").write_text(
+    (tmp_path / "alembic" / "versions" / "9999_rebuild.py").write_text(
         "from alembic import op\n"
-        "revision, down_revision = '0004', '0003'\n"
+        f"revision, down_revision = '9999', '{migrate.head()}'\n"
         "def upgrade():\n"
         "    with op.batch_alter_table('versions', recreate='auto') as batch:\n"
         "        batch.alter_column('mode', nullable=True)\n"
@@ -197,18 +197,35 @@ def test_a_migration_may_rebuild_a_table_that_others_refer_to(
 def test_an_old_registry_must_be_upgraded_by_hand(old: Registry, bare_url: str, tmp_path: Path) -> None:
     """Opening never migrates data that are there: the error says which command does."""
     old.migrate("0001")
-    with pytest.raises(RegistryError, match=r"is 0001; this program needs 0003[\s\S]*leeway db upgrade"):
+    with pytest.raises(RegistryError, match=r"is 0001; this program needs \d+[\s\S]*leeway db upgrade"):
         Registry.open(bare_url, tmp_path)
     old.migrate()
     Registry.open(bare_url, tmp_path).close()
 
 
-def test_a_newer_registry_is_left_alone(reg: Registry, url: str, tmp_path: Path) -> None:
-    """An older program does not write into a schema that it does not know."""
+def test_a_newer_registry_serves_older_programs_as_long_as_it_says_so(reg: Registry, url: str, tmp_path: Path) -> None:
+    """A release is rolled out beside the one before, until a migration takes away what that one needs."""
+    with reg.write() as c:
+        c.execute(sa.text(f"UPDATE {migrate.VERSION_TABLE} SET version_num = '9998'"))
+    with Registry.open(url, tmp_path) as opened:
+        make.champion(opened)
+
     with reg.write() as c:
         c.execute(sa.text(f"UPDATE {migrate.VERSION_TABLE} SET version_num = '9999'"))
+        c.execute(tables.compatibility.update().values(oldest="9999"))
     with pytest.raises(RegistryError, match="9999 is newer"):
         Registry.open(url, tmp_path)
+
+
+def test_programs_of_before_are_served_as_long_as_migrations_add(old: Registry) -> None:
+    """`compatibility.oldest` is the first revision that may; no schema serves programs made for a later one."""
+    old.migrate("0003")
+    assert [False, True] == [old.serves(), old.serves("0003")]
+    old.migrate()
+    assert [True, False] == [old.serves(), old.serves("0003")]
+    with old.write() as c:
+        c.execute(tables.compatibility.update().values(oldest="0002"))
+    assert [True, True, False] == [old.serves(revision) for revision in ("0003", "0002", "0001")]
 
 
 def test_an_unknown_revision_is_refused(reg: Registry) -> None:
@@ -228,6 +245,7 @@ def test_an_installed_package_carries_its_migrations(tmp_path: Path, monkeypatch
 
 def test_a_draft_holds_what_the_tables_have_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new table of ours is drafted with plain column types, and the draft runs."""
+    newest = migrate.head()
     shutil.copytree(migrate.folder(), tmp_path / "alembic", ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(migrate, "folder", lambda: tmp_path / "alembic")
     more = sa.MetaData(naming_convention=tables.metadata.naming_convention)
@@ -236,7 +254,7 @@ def test_a_draft_holds_what_the_tables_have_more(tmp_path: Path, monkeypatch: py
     sa.Table("notes", more, sa.Column("id", sa.Integer, primary_key=True), sa.Column("at", columns.UtcDateTime()))
     monkeypatch.setattr(tables, "metadata", more)
     draft = migrate.draft("add notes")
-    assert "0004_add_notes.py" == draft.name
+    assert f"{int(newest) + 1:04}_add_notes.py" == draft.name
     assert "sa.DateTime(timezone=True)" in draft.read_text()
     with Registry.open(f"sqlite:///{tmp_path / 'new.db'}", tmp_path / "artifacts") as reg:
-        assert "0004" == reg.schema_version()
+        assert newest < str(reg.schema_version())
