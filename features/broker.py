@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from features import errors
+from features import errors, kafka_address
+from features.kafka_address import KafkaAddress
 
 PATIENCE_MS = 10_000
 """How long a broker may take to answer, or to go on, before it counts as gone."""
+
+_HINTS = (
+    "is it running (`leeway up`), and is that its address?",
+    "is it running, and are the address, certificates, user and password right? the broker's log says what it refused",
+)
+"""Without and with TLS or a password, for which a broker just hangs up."""
 
 # Flink's Python workers, where they run in this process, set the root logger to INFO, at which kafka-python tells of
 # every connection.
@@ -20,7 +27,7 @@ logging.getLogger("kafka").setLevel(logging.WARNING)
 
 @contextmanager
 def consumer(bootstrap: str, **options: Any) -> Iterator[Any]:
-    """Open a consumer of committed records at *bootstrap* (host:port, several with commas between).
+    """Open a consumer of committed records at *bootstrap*, an address as in :mod:`features.kafka_address`.
 
     It belongs to no group and commits nothing unless *options* (as kafka-python names them) say so.
 
@@ -33,7 +40,7 @@ def consumer(bootstrap: str, **options: Any) -> Iterator[Any]:
                 "allow_auto_create_topics": False, "fetch_max_wait_ms": 100,
                 "max_partition_fetch_bytes": 16 << 20, **_patience()}  # fmt: skip
     with _told(bootstrap):
-        client = kafka.KafkaConsumer(bootstrap_servers=_address(bootstrap), **{**defaults, **options})
+        client = kafka.KafkaConsumer(**_of(bootstrap, KafkaAddress.client), **{**defaults, **options})
         try:
             yield client
         finally:
@@ -53,7 +60,7 @@ def producer(bootstrap: str, **options: Any) -> Iterator[Any]:
                 "max_request_size": 16 << 20, "delivery_timeout_ms": 3 * PATIENCE_MS, "max_block_ms": 3 * PATIENCE_MS,
                 **_patience()}  # fmt: skip
     with _told(bootstrap):
-        client = kafka.KafkaProducer(bootstrap_servers=_address(bootstrap), **{**defaults, **options})
+        client = kafka.KafkaProducer(**_of(bootstrap, KafkaAddress.client), **{**defaults, **options})
         try:
             yield client
             client.flush(timeout=3 * PATIENCE_MS / 1000)
@@ -67,7 +74,7 @@ def admin(bootstrap: str) -> Iterator[Any]:
     import kafka  # as above
 
     with _told(bootstrap):
-        client = kafka.KafkaAdminClient(bootstrap_servers=_address(bootstrap), **_patience())
+        client = kafka.KafkaAdminClient(**_of(bootstrap, KafkaAddress.client), **_patience())
         try:
             yield client
         finally:
@@ -99,7 +106,7 @@ def partitions(client: Any, bootstrap: str, topic: str) -> list[int]:
         return sorted(found)
     close = difflib.get_close_matches(topic, client.topics(), n=1)
     guess = f"; did you mean `{close[0]}`?" if close else ""
-    msg = f"there is no topic {topic} at {bootstrap}{guess}"
+    msg = f"there is no topic {topic} at {kafka_address.shown(bootstrap)}{guess}"
     raise errors.BrokerError(msg, hint="`leeway produce` makes it, or mend events.*.topic in the project file")
 
 
@@ -115,12 +122,25 @@ def must_be_set(address: str, what: str, hint: str) -> None:
         raise errors.BrokerError(msg, hint=hint.format(name))
 
 
-def _address(bootstrap: str) -> list[str]:
+def properties(bootstrap: str, shaded: str) -> dict[str, str]:
+    """Return what Kafka's Java client, whose classes' names begin with *shaded*, is to be told.
+
+    Raises:
+        BrokerError: *bootstrap* is no address, or its password's variable is not set.
+    """
+    return _of(bootstrap, lambda address: address.properties(shaded))
+
+
+def _of(bootstrap: str, told: Callable[[KafkaAddress], dict[str, Any]]) -> dict[str, Any]:
     must_be_set(bootstrap, "Kafka", "start the stack with `leeway up`, or export {}=host:port")
     if not bootstrap:
         msg = "the events are in a Kafka topic, but the project file does not say where Kafka is"
         raise errors.BrokerError(msg, hint="add kafka: {bootstrap: host:port}")
-    return [part.strip() for part in bootstrap.split(",")]
+    try:
+        return told(kafka_address.parse(bootstrap))
+    except ValueError as error:
+        hint = "see `kafka.bootstrap` in the project file, and the variables that it names"
+        raise errors.BrokerError(str(error), hint=hint) from error
 
 
 @contextmanager
@@ -130,10 +150,10 @@ def _told(bootstrap: str) -> Iterator[None]:
     try:
         yield
     except (kafka_errors.KafkaConnectionError, kafka_errors.KafkaTimeoutError, OSError) as error:
-        msg = f"Kafka at {bootstrap} does not answer: {error}"
-        raise errors.BrokerAway(msg, hint="is it running (`leeway up`), and is that its address?") from error
+        msg = f"Kafka at {kafka_address.shown(bootstrap)} does not answer: {error}"
+        raise errors.BrokerAway(msg, hint=_HINTS["://" in bootstrap]) from error
     except kafka_errors.KafkaError as error:
-        msg = f"Kafka at {bootstrap} refuses: {error}"
+        msg = f"Kafka at {kafka_address.shown(bootstrap)} refuses: {error}"
         # One that has just started does not lead its partitions yet, and refuses until it does.
         kind = errors.BrokerAway if error.retriable else errors.BrokerError
         raise kind(msg, hint="see the broker's log") from error

@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from features import kafka_address
 from features.window import Span, Windows
 
 
@@ -72,6 +73,11 @@ class Source(BaseModel):
         description="URL of the registry whose schemas the records name, or env:NAME of the variable that holds it",
     )
     bootstrap: str = Field("", exclude=True, description="the brokers of this topic, where not those of `kafka`")
+
+    @field_validator("bootstrap")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        return kafka_address.checked(value) if value else value
 
     @model_validator(mode="after")
     def _one_place(self) -> Source:

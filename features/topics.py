@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from features import broker, errors
+from features import broker, errors, kafka_address
 from features.records import Records
 from features.schema import RecordFormat, Source
 
@@ -99,7 +99,8 @@ def stream(wanted: Range) -> Iterator[Any]:
             if now > at:
                 moved, at = time.monotonic(), now
             elif time.monotonic() - moved > broker.PATIENCE_MS / 1000:
-                msg = f"Kafka at {wanted.bootstrap} sends nothing more of {wanted.path} from offset {at} on"
+                where = kafka_address.shown(wanted.bootstrap)
+                msg = f"Kafka at {where} sends nothing more of {wanted.path} from offset {at} on"
                 raise errors.BrokerError(msg, hint=f"{wanted.stop - at} records are still to come; is it running?")
 
 

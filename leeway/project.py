@@ -135,8 +135,8 @@ def _refusal(path: Path, problems: Sequence[locate.Problem]) -> ProjectError:
     return ProjectError(f"{head}\n{lines}", hint="`leeway schema` describes every key")
 
 
-def _brokers(path: Path, file: ProjectFile) -> str:
-    return _address(path, file, file.kafka.bootstrap, "Kafka's address", "host:port")
+def _brokers(path: Path, file: ProjectFile, value: str) -> str:
+    return _address(path, file, value, "Kafka's address", "host:port")
 
 
 def _address(path: Path, file: ProjectFile, value: str, what: str, example: str) -> str:
@@ -154,11 +154,13 @@ def _absolute(source: Source, path: Path, file: ProjectFile, brokers: str) -> So
     places = {key: str(path.parent / value) for key in ("path", "avro_schema") if (value := getattr(source, key))}
     if url := source.schema_registry:
         places["schema_registry"] = _address(path, file, url, "the schema registry", "http://host:8081")
-    return source.model_copy(update={**places, "bootstrap": source.bootstrap or brokers if source.topic else ""})
+    if source.topic:
+        places["bootstrap"] = _brokers(path, file, source.bootstrap) or brokers
+    return source.model_copy(update=places)
 
 
 def _model(name: str, section: ModelSection, path: Path, file: ProjectFile) -> Model:
-    brokers = _brokers(path, file)
+    brokers = _brokers(path, file, file.kafka.bootstrap)
     sources = {
         role: _absolute(source, path, file, brokers)
         for role in ("predictions", "labels", "history")
@@ -186,7 +188,7 @@ def _project(path: Path, file: ProjectFile, models: Mapping[str, Model]) -> Proj
         name=file.project,
         state=state,
         database=database,
-        kafka=_brokers(path, file),
+        kafka=_brokers(path, file, file.kafka.bootstrap),
         flink=file.flink,
         models=models,
         audit=file.audit,

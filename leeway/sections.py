@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.json_schema import GenerateJsonSchema
 
 from alerts.policy import Alerts
+from features import kafka_address
 from features.schema import Events, EventSchema, Kind, Task
 from features.window import UTC, Span, Windows, format_span
 from leeway.stack.section import Stack
@@ -118,21 +119,12 @@ def _database(value: str) -> str:
     return value
 
 
-_BROKERS = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|[^\s:,]+:\d+(,\s*[^\s:,]+:\d+)*")
-
-
-def _brokers(value: str) -> str:
-    if not _BROKERS.fullmatch(value):
-        msg = f"{value!r} is neither host:port, several with commas between, nor a variable, like env:LEEWAY_KAFKA"
-        raise ValueError(msg)
-    return value
-
-
 class Kafka(Section):
     """Where the topics of the file are."""
 
-    bootstrap: Annotated[str, AfterValidator(_brokers)] = Field(
-        "env:LEEWAY_KAFKA", description="host:port of the brokers, or env:NAME of the variable that holds it"
+    bootstrap: Annotated[str, AfterValidator(kafka_address.checked)] = Field(
+        "env:LEEWAY_KAFKA",
+        description="host:port of the brokers, sasl_ssl://host:port?..., or env:NAME of the variable that holds it",
     )
 
 

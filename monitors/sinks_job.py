@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from features.window import to_ms
+from monitors import kafka_table
 from monitors.sql_job import field
 
 KINDS = ("reports", "rejects", "progress")
@@ -77,15 +78,12 @@ class OutputTopics:
         }[kind]
         keyed = {"key.format": "raw", "key.fields": "k", "value.format": "raw", "value.fields-include": "EXCEPT_KEY"}
         options = {**self._options(kind), **(keyed if kind == "reports" else {"format": "raw"})}
-        said = ", ".join(f"'{key}' = '{value}'" for key, value in options.items())
-        tables.execute_sql(f"CREATE TEMPORARY TABLE sink_{kind} ({columns}) WITH ({said})")
+        where = kafka_table.options(self.bootstrap, getattr(self, kind), options)
+        tables.execute_sql(f"CREATE TEMPORARY TABLE sink_{kind} ({columns}) WITH ({where})")
         return selected
 
     def _options(self, kind: str) -> Mapping[str, str]:
         return {
-            "connector": "kafka",
-            "topic": getattr(self, kind),
-            "properties.bootstrap.servers": self.bootstrap,
             "properties.transaction.timeout.ms": str(to_ms(self.timeout)),
             "properties.max.request.size": str(16 << 20),
             "sink.delivery-guarantee": "exactly-once",

@@ -17,7 +17,7 @@ from pyflink.table.udf import udf
 from features.records import Records
 from features.schema import Role, Source
 from features.window import to_ms
-from monitors import intake, worker
+from monitors import intake, kafka_table, worker
 from monitors.sql_job import first_row, interval, retime
 
 _TEXTS = DataTypes.ARRAY(DataTypes.STRING())
@@ -50,7 +50,8 @@ def _decoded(tables: Any, spec: worker.Spec, topics: Topics, role: Role) -> str:
     source, subtasks = topics.predictions, topics.subtasks[0]
     if role == "labels" and topics.labels:
         source, subtasks = topics.labels, topics.subtasks[1]
-    _table(tables, f"{role}_topic", source, {**_options(topics, source), "scan.parallelism": str(subtasks)}, spec)
+    options = {**_options(topics), "scan.parallelism": str(subtasks)}
+    _table(tables, f"{role}_topic", kafka_table.options(source.bootstrap, source.topic or "", options), spec)
     kinds = {name: DataTypes.STRING() if kind == "STRING" else _TEXTS for name, kind in COLUMNS.items()}
     result = DataTypes.ROW([DataTypes.FIELD(name, kind) for name, kind in kinds.items()])
 
@@ -72,21 +73,17 @@ def _decoded(tables: Any, spec: worker.Spec, topics: Topics, role: Role) -> str:
     return f"decoded_{role}"
 
 
-def _table(tables: Any, name: str, source: Source, options: dict[str, str], spec: worker.Spec) -> None:
-    said = ", ".join(f"'{key}' = '{value}'" for key, value in options.items())
+def _table(tables: Any, name: str, options: str, spec: worker.Spec) -> None:
     tables.execute_sql(
         f"CREATE TEMPORARY TABLE {name} (v BYTES, `partition` INT METADATA VIRTUAL, `offset` BIGINT METADATA VIRTUAL, "
         "at_time TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL, "
-        f"WATERMARK FOR at_time AS at_time - {interval(to_ms(spec.schema.windows.watermark_delay))}) WITH ({said})"
+        f"WATERMARK FOR at_time AS at_time - {interval(to_ms(spec.schema.windows.watermark_delay))}) WITH ({options})"
     )
 
 
-def _options(topics: Topics, source: Source) -> dict[str, str]:
+def _options(topics: Topics) -> dict[str, str]:
     bounded = {"scan.bounded.mode": "latest-offset"} if topics.bounded else {}
     return {
-        "connector": "kafka",
-        "topic": source.topic or "",
-        "properties.bootstrap.servers": source.bootstrap,
         "properties.group.id": topics.group,
         "properties.isolation.level": "read_committed",
         # What a checkpoint knows goes before this; without one, everything that the topic still has is read.

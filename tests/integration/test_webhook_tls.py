@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import http.server
 import ssl
 import threading
@@ -10,37 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from alerts import deliver, guard, retry
 from alerts.policy import Endpoint
+from tests.integration import certificates
 
 pytestmark = pytest.mark.slow
 
 NAME = "hooks.example.com"
-
-
-def certificate(path: Path, name: str) -> None:
-    """Write a self-signed certificate for *name*, with its key."""
-    key, who = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    now = dt.datetime.now(dt.timezone.utc)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(who)
-        .issuer_name(who)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    plain = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    path.write_bytes(plain + made.public_bytes(pem))
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -62,8 +38,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def receiver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, list[str]]]:
     """A TLS server on loopback that shows a certificate for NAME, which this process trusts: its port and its hosts."""
-    pem = tmp_path / "receiver.pem"
-    certificate(pem, NAME)
+    pem = certificates.write(tmp_path / "receiver.pem", NAME)
     monkeypatch.setattr("certifi.where", lambda: str(pem))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
