@@ -43,7 +43,8 @@ def target(project: Project, name: str, model: str | None) -> Target:
         NotFound: the stream is not in a topic, or several models have one and none is named.
     """
     if name in OURS:
-        return Target(project.kafka, f"leeway.{project.model(model).name}.{name}")
+        chosen = project.model(model)
+        return Target(chosen.events.predictions.bootstrap or project.kafka, f"leeway.{chosen.name}.{name}")
     if name in ROLES:
         chosen = project.model(model)
         source = getattr(chosen.events, name)

@@ -18,6 +18,8 @@ from registry import tables
 VERSION_TABLE = "leeway_alembic_version"
 """Not Alembic's default name, so that the registry may share a database with a program that uses it too."""
 
+INSTALL = "install the Leeway that made it, or a newer one"
+"""What mends a schema that is too new."""
 LOCK_SECONDS = 10.0
 """How long a migration waits for a table that others use; then nothing is changed, and it can be tried again."""
 STATEMENT_SECONDS = 600.0
@@ -48,23 +50,31 @@ def revisions() -> list[str]:
     return [script.revision for script in ScriptDirectory.from_config(config()).walk_revisions()]
 
 
+def is_newer(revision: str | None) -> bool:
+    """Return whether *revision* is of a later release: this one does not know it."""
+    return revision is not None and revision not in revisions()
+
+
 def current(engine: sa.Engine) -> str | None:
     """Return the revision that the database is at, None before the first."""
     with engine.connect() as c:
         return MigrationContext.configure(c, opts={"version_table": VERSION_TABLE}).get_current_revision()
 
 
-def serves(engine: sa.Engine, made_for: str) -> bool:
-    """Return whether a program that was *made_for* a revision may use the database.
-
-    It may where the schema is at that revision, or a newer one whose migrations since have only added to it.
-    """
-    at, every = current(engine), revisions()
-    known = every[every.index(made_for) :]
-    if at is None or at in known:
-        return at == made_for
+def oldest(engine: sa.Engine) -> str | None:
+    """Return the oldest revision whose programs may use the database, None where it does not say."""
     with engine.connect() as c:
-        return c.scalar(sa.select(tables.compatibility.c.oldest)) in known
+        known = sa.inspect(c).has_table(tables.compatibility.name)
+        return c.scalar(sa.select(tables.compatibility.c.oldest)) if known else None
+
+
+def serves(engine: sa.Engine) -> bool:
+    """Return whether this program may use the database.
+
+    It may where the schema is its own, or a newer one whose migrations since took away nothing that it needs.
+    """
+    at = current(engine)
+    return oldest(engine) in revisions() if is_newer(at) else at == head()
 
 
 def upgrade(engine: sa.Engine, revision: str = "head") -> None:

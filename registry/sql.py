@@ -56,21 +56,22 @@ class Registry:
         """Open the registry, making it if it is new; RegistryError if its schema is not this program's."""
         reg = cls(url, artifacts)
         try:
-            reg._need_this_schema()
+            reg.need_schema()
         except BaseException:
             reg.close()
             raise
         return reg
 
-    def _need_this_schema(self) -> None:
+    def need_schema(self) -> None:
+        """Make the schema where there is none; RegistryError if there is one that this program may not use."""
         at, head = self.schema_version(), migrate.head()
         if at is None:
             self.migrate()
         elif self.serves():
             return
-        elif at not in migrate.revisions():
+        elif migrate.is_newer(at):
             msg = f"the registry's schema {at} is newer than this program's ({head})"
-            raise RegistryError(msg, hint="install the Leeway that made it, or a newer one")
+            raise RegistryError(msg, hint=migrate.INSTALL)
         else:
             msg = f"the registry's schema is {at}; this program needs {head}"
             raise RegistryError(msg, hint="leeway db upgrade")
@@ -108,10 +109,15 @@ class Registry:
         with _in_our_words():
             return migrate.current(self._reader)
 
-    def serves(self, made_for: str | None = None) -> bool:
-        """Return whether a program *made_for* a revision, by default this one, may use the registry as it is."""
+    def serves(self) -> bool:
+        """Return whether this program may use the registry: its schema may be newer, as long as it says so."""
         with _in_our_words():
-            return migrate.serves(self._reader, made_for or migrate.head())
+            return migrate.serves(self._reader)
+
+    def oldest_served(self) -> str | None:
+        """Return the oldest schema whose programs may use the registry, None where it does not say."""
+        with _in_our_words():
+            return migrate.oldest(self._reader)
 
     def close(self) -> None:
         """Close every connection."""

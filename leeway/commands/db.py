@@ -23,15 +23,17 @@ def register(app: typer.Typer) -> None:
 
 
 def upgrade(ctx: typer.Context) -> None:
-    """Bring the registry's schema up to this program's; safe to run again."""
+    """Bring the registry's schema up to this program's; safe to run again. A newer one that serves is left as it is."""
     with _unopened(ctx.obj) as registry:
-        before = registry.schema_version()
-        registry.migrate()
-        after = registry.schema_version()
-        left_behind = before is not None and not registry.serves(before)
+        before, served = registry.schema_version(), registry.oldest_served()
+        if migrate.is_newer(before):
+            registry.need_schema()
+        else:
+            registry.migrate()
+        after, serves = registry.schema_version(), registry.oldest_served()
     show.note(f"The registry is at {after}." if before == after else f"The registry went from {before} to {after}.")
-    if left_behind:
-        show.note("Programs of before cannot use it any more: stop those that run, and start this release's.")
+    if before and served != serves:
+        show.note(f"Programs made for a schema before {serves} cannot use it any more: stop those that run.")
 
 
 def version(ctx: typer.Context) -> None:
@@ -39,11 +41,9 @@ def version(ctx: typer.Context) -> None:
     with _unopened(ctx.obj) as registry:
         at, serves = registry.schema_version(), registry.serves()
     show.note(f"registry: {at or 'not made yet'}\nprogram:  {migrate.head()}")
-    if serves:
-        return
-    newer = at is not None and at not in migrate.revisions()
-    show.note("Install the Leeway that made it." if newer else "[bold]leeway db upgrade[/] brings it up to date.")
-    raise typer.Exit(1)
+    if not serves:
+        show.note(migrate.INSTALL if migrate.is_newer(at) else "[bold]leeway db upgrade[/] brings it up to date")
+        raise typer.Exit(1)
 
 
 @contextmanager

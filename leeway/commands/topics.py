@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from features import sending, topics
+from features import kafka_address, sending, topics
 from features.errors import ProjectError
 from features.schema import Source
 from features.sending import Outlet
@@ -66,6 +66,9 @@ def produce(  # noqa: PLR0913 - one parameter an option
     if not plans:
         msg = "there is nothing to produce"
         raise typer.BadParameter(msg, param_hint="--predictions, --labels or --history")
+    if len({one.stream.to.bootstrap for one in plans}) > 1:
+        msg = "these streams are in different clusters"
+        raise typer.BadParameter(msg, param_hint="produce one after the other: --predictions, --labels or --history")
     started = time.monotonic()
     _send(plans, partitions, speed)
     _tell(plans, time.monotonic() - started)
@@ -145,7 +148,11 @@ def _groups(at: tailing.Target, extent: dict[int, tuple[int, int]]) -> Iterator[
 
 def _print(at: tailing.Target, extent: dict[int, tuple[int, int]], records: list[dict[str, Any]]) -> None:
     rows = [(number, start, stop, stop - start) for number, (start, stop) in extent.items()]
-    show.table(f"{at.topic} at {at.bootstrap}", ("partition", "first offset", "next offset", "offsets"), rows)
+    show.table(
+        f"{at.topic} at {kafka_address.shown(at.bootstrap)}",
+        ("partition", "first offset", "next offset", "offsets"),
+        rows,
+    )
     groups = list(_groups(at, extent))
     if groups:
         lags = [(g["group"], sum(g["offsets"].values()), g["lag"]) for g in groups]
@@ -159,8 +166,8 @@ def _print(at: tailing.Target, extent: dict[int, tuple[int, int]], records: list
 def _print_json(at: tailing.Target, extent: dict[int, tuple[int, int]], records: list[dict[str, Any]]) -> None:
     partitions = {number: {"first": start, "next": stop} for number, (start, stop) in extent.items()}
     show.as_json(
-        {"topic": at.topic, "bootstrap": at.bootstrap, "partitions": partitions, "groups": list(_groups(at, extent)),
-         "records": records}
+        {"topic": at.topic, "bootstrap": kafka_address.shown(at.bootstrap), "partitions": partitions,
+         "groups": list(_groups(at, extent)), "records": records}
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from features import registered
+from features import kafka_address, registered
 from features.errors import LeewayError
 from leeway import addresses
 from leeway.checks import Check, Result
@@ -184,8 +184,9 @@ def listening(stack: Plan, running: state.State | None) -> Iterator[Check]:
 def connections(project: Project) -> Iterator[Check]:
     """Yield whether each server that the project names, or whose stack runs, answers. What nobody names is left out."""
     known = {**addresses.of_stack(project.state)}
-    if plan.uses_topics(project) and addresses.variable(project.kafka) is None:
-        yield _asked("kafka", project.kafka, _ask_kafka)
+    for address in plan.brokers(project):
+        if addresses.variable(address) is None:
+            yield _asked("kafka", address, _ask_kafka, kafka_address.shown)
     for url in sorted({s.schema_registry for s in plan.sources(project) if s.schema_registry}):
         yield _asked("schemas", url, _ask_schemas)
     flink = known.get("LEEWAY_FLINK")
@@ -195,12 +196,12 @@ def connections(project: Project) -> Iterator[Check]:
         yield _asked("prefect", prefect, _ask_prefect)
 
 
-def _asked(name: str, address: str, ask: Callable[[str], str]) -> Check:
-    shown = registered.shown(address)
+def _asked(name: str, address: str, ask: Callable[[str], str], shown: Callable[[str], str] = registered.shown) -> Check:
     try:
-        return Check(name, "ok", f"{shown}: {ask(address)}")
+        return Check(name, "ok", f"{shown(address)}: {ask(address)}")
     except (OSError, ValueError, LeewayError) as error:
-        return Check(name, "error", f"{shown} does not answer ({error}): see `leeway logs`, or correct the address")
+        hint = "see `leeway logs`, or correct the address"
+        return Check(name, "error", f"{shown(address)} does not answer ({error}): {hint}")
 
 
 def _ask_schemas(address: str) -> str:
@@ -243,4 +244,5 @@ def schema(project: Project) -> Check:
         return Check("registry", "ok", f"schema {at}{newer}")
     if at is None:
         return Check("registry", "warning", "there is none yet; the first command that needs it makes it")
-    return Check("registry", "error", f"its schema is {at}, this program needs {migrate.head()}: leeway db upgrade")
+    mend = migrate.INSTALL if migrate.is_newer(at) else "leeway db upgrade"
+    return Check("registry", "error", f"its schema is {at}, this program needs {migrate.head()}: {mend}")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from features import kafka_address
 from features.schema import Source
 from leeway import addresses
 from leeway.project import Project
@@ -61,9 +62,9 @@ def of(project: Project, everything: bool = False) -> Plan:
     asked = {
         "postgres": (project.database, "LEEWAY_DATABASE", "the registry is in SQLite"),
         "broker": (
-            project.kafka if uses_topics(project) else None,
+            project.kafka if project.kafka in (used := brokers(project)) else None,
             "LEEWAY_KAFKA",
-            "no model has its events in topics",
+            " and ".join(map(kafka_address.shown, used)) or "no model has its events in topics",
         ),
         "flink": (project.flink.address, "LEEWAY_FLINK", "jobs run embedded"),
         "prefect": (f"{addresses.PREFIX}{PREFECT}", PREFECT, ""),
@@ -74,7 +75,8 @@ def of(project: Project, everything: bool = False) -> Plan:
         if name is None and everything:
             name = usual
         if name is None:
-            elsewhere[engine] = value if value and not value.startswith("sqlite:") else otherwise
+            shown = kafka_address.shown(value) if value and engine == "broker" else value
+            elsewhere[engine] = shown if shown and not shown.startswith("sqlite:") else otherwise
         elif os.environ.get(name):
             elsewhere[engine] = f"{name} is set"
         else:
@@ -90,9 +92,9 @@ def of(project: Project, everything: bool = False) -> Plan:
     )
 
 
-def uses_topics(project: Project) -> bool:
-    """Return whether any model has events in Kafka."""
-    return any(source.topic for source in sources(project))
+def brokers(project: Project) -> list[str]:
+    """Return the addresses of Kafka that events are at, those of variables that are not set as ``env:NAME``."""
+    return sorted({source.bootstrap for source in sources(project) if source.topic})
 
 
 def sources(project: Project) -> list[Source]:

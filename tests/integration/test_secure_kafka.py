@@ -109,8 +109,12 @@ def test_the_job_reports_as_it_does_from_an_open_broker(addresses: Mapping[str, 
             deploy_job.start(wiring.spec(opened, model), topics_of, jobs.outputs(opened, model), how), how.logs
         )
         wanted = topic_world.expected(opened, model, world)
+    kept = b"".join(path.read_bytes() for path in world.folder.rglob("*") if path.is_file())
     found = topics.last(addresses["open"], jobs.output_topic(model, "reports"), 10_000)
 
+    assert wanted
+    assert b"mechanism=SCRAM" in kept  # as in the project file; the password is nowhere
+    assert PASSWORD.encode() not in kept
     assert set(topic_world.digests(wanted)) <= {Report.model_validate_json(record.value).digest for record in found}
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,8 @@ import typer
 from typer.testing import CliRunner
 
 from leeway import cli
+from registry import migrate
+from registry.sql import Registry
 
 SMALL = """\
 project: flights
@@ -119,6 +123,35 @@ def test_the_database_is_made_and_looked_at(folder: Path) -> None:
     assert [1, 0, 0, 0] == [done.exit_code for done in (before, made, again, after)]
     assert "not made yet" in before.stdout
     assert again.stdout.startswith("The registry is at ")
+
+
+def test_an_upgrade_beside_a_newer_release_leaves_its_schema_alone(folder: Path) -> None:
+    """As long as that serves this program; `leeway up` and a restarted job do the same upgrade first."""
+    options = ["-p", str(folder), "db"]
+    CliRunner().invoke(cli.app, [*options, "upgrade"])
+    with closing(sqlite3.connect(folder / ".leeway" / "leeway.db")) as db:
+        db.execute(f"UPDATE {migrate.VERSION_TABLE} SET version_num = '9999'")
+        db.commit()
+        served = [CliRunner().invoke(cli.app, [*options, word]) for word in ("upgrade", "version")]
+        db.execute("UPDATE compatibility SET oldest = '9999'")
+        db.commit()
+        refused = [CliRunner().invoke(cli.app, [*options, word]) for word in ("upgrade", "version")]
+
+    assert ([0, 0], [1, 1]) == tuple([done.exit_code for done in two] for two in (served, refused))
+    assert served[0].stdout.startswith("The registry is at 9999.")
+    assert "newer than this program's" in str(refused[0].exception)
+    assert "install the Leeway that made it" in refused[1].stdout
+
+
+def test_who_is_left_behind_by_an_upgrade_is_told(folder: Path) -> None:
+    """Programs of before 0004 know nothing of other schemas than their own; nobody is told of a new registry."""
+    made = CliRunner().invoke(cli.app, ["-p", str(folder), "db", "upgrade"])
+    with Registry(f"sqlite:///{folder / '.leeway' / 'leeway.db'}", folder) as registry:
+        registry.downgrade("0003")
+    again = CliRunner().invoke(cli.app, ["-p", str(folder), "db", "upgrade"])
+
+    assert "stop those that run" not in made.stdout
+    assert "made for a schema before 0004 cannot use it" in " ".join(again.stdout.split())
 
 
 def test_every_command_is_where_the_table_says() -> None:

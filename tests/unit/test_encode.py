@@ -186,6 +186,20 @@ def test_a_topic_is_found_by_stream_or_name(tmp_path: Path) -> None:
         tailing.target(project, "labels", None)
 
 
+def test_streams_may_be_in_clusters_of_their_own(tmp_path: Path) -> None:
+    """What the job writes is where the predictions are; events are produced into one cluster at a time."""
+    other = PROJECT.replace("format: arrow", "bootstrap: 'b:2'").replace("path: labels", "topic: m.labels")
+    (tmp_path / "leeway.yaml").write_text(other)
+    project = Project.load(tmp_path)
+    streams = ("predictions", "labels", "reports", "anything")
+    options = ["--predictions", str(tmp_path), "--labels", str(tmp_path)]
+    done = CliRunner().invoke(cli.app, ["-p", str(tmp_path), "produce", *options])
+
+    assert ["b:2", "h:1", "b:2", "h:1"] == [tailing.target(project, name, None).bootstrap for name in streams]
+    assert 2 == done.exit_code
+    assert "these streams are in different clusters" in done.output
+
+
 def _where(found: tailing.Target) -> tuple[str, str | None]:
     return found.topic, found.format
 

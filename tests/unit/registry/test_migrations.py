@@ -217,15 +217,17 @@ def test_a_newer_registry_serves_older_programs_as_long_as_it_says_so(reg: Regis
         Registry.open(url, tmp_path)
 
 
-def test_programs_of_before_are_served_as_long_as_migrations_add(old: Registry) -> None:
-    """`compatibility.oldest` is the first revision that may; no schema serves programs made for a later one."""
+def test_an_older_schema_serves_nobody_who_came_later(old: Registry) -> None:
+    """Nor does one that says nothing of others."""
+    assert (False, None) == (old.serves(), old.oldest_served())
     old.migrate("0003")
-    assert [False, True] == [old.serves(), old.serves("0003")]
+    assert (False, None) == (old.serves(), old.oldest_served())
     old.migrate()
-    assert [True, False] == [old.serves(), old.serves("0003")]
+    assert (True, "0004") == (old.serves(), old.oldest_served())
+    old.downgrade("0003")
     with old.write() as c:
-        c.execute(tables.compatibility.update().values(oldest="0002"))
-    assert [True, True, False] == [old.serves(revision) for revision in ("0003", "0002", "0001")]
+        c.execute(sa.text(f"UPDATE {migrate.VERSION_TABLE} SET version_num = '9999'"))
+    assert not old.serves()
 
 
 def test_an_unknown_revision_is_refused(reg: Registry) -> None:

@@ -46,6 +46,15 @@ def test_an_address_in_the_file_is_not_started(make: Make) -> None:
     assert "kafka.local:9092" == planned.elsewhere["broker"]
 
 
+def test_a_source_may_be_elsewhere(make: Make) -> None:
+    """No broker is started for an address that no source has; nothing of what is said holds a user."""
+    secured = "sasl_ssl://kafka.local:9093?mechanism=PLAIN&username=ann&password=env:KAFKA_PASSWORD"
+    planned = plan.of(make(place=f"{TOPIC}, bootstrap: '{secured}'"))
+
+    assert "kafka.local:9093" == planned.elsewhere["broker"]
+    assert "kafka.local:9093" == plan.of(make(f"kafka: {{bootstrap: '{secured}'}}", TOPIC)).elsewhere["broker"]
+
+
 def test_everything_is_everything(make: Make) -> None:
     """`--all` starts engines that nobody uses, under the usual names."""
     assert ALL == plan.of(make(), everything=True).variables
