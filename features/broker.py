@@ -14,11 +14,9 @@ from features.kafka_address import KafkaAddress
 PATIENCE_MS = 10_000
 """How long a broker may take to answer, or to go on, before it counts as gone."""
 
-_HINTS = (
-    "is it running (`leeway up`), and is that its address?",
-    "is it running, and are the address, certificates, user and password right? the broker's log says what it refused",
-)
-"""Without and with TLS or a password, for which a broker just hangs up."""
+_AWAY = "is it running (`leeway up`), and is that its address?"
+_UNKNOWN = "is it running, are address, certificates, user and password right? the broker's log says what it refuses"
+"""What to look at where there is TLS or a password: a broker that does not know its client just hangs up."""
 
 # Flink's Python workers, where they run in this process, set the root logger to INFO, at which kafka-python tells of
 # every connection.
@@ -151,7 +149,7 @@ def _told(bootstrap: str) -> Iterator[None]:
         yield
     except (kafka_errors.KafkaConnectionError, kafka_errors.KafkaTimeoutError, OSError) as error:
         msg = f"Kafka at {kafka_address.shown(bootstrap)} does not answer: {error}"
-        raise errors.BrokerAway(msg, hint=_HINTS["://" in bootstrap]) from error
+        raise errors.BrokerAway(msg, hint=_UNKNOWN if "://" in bootstrap else _AWAY) from error
     except kafka_errors.KafkaError as error:
         msg = f"Kafka at {kafka_address.shown(bootstrap)} refuses: {error}"
         # One that has just started does not lead its partitions yet, and refuses until it does.
