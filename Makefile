@@ -30,7 +30,8 @@ demo-dashboard: $(READY)  ## the pages of the last demo, in a browser
 	$(BIN)/leeway --project examples/flights dashboard
 
 test: $(READY) browser  ## every test, real engines, servers and browser included
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile  # files side by side; their trees share the cores
+	# Files side by side, those with servers first: else one of them would be last, and alone.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(READY)  ## the tests that need no engine, server, browser or patience
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile -m "not slow and not faults"
