@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LOCK := requirements/lock.txt
-PREVIOUS ?= $(shell git describe --tags --abbrev=0 --match 'v*' HEAD^ 2>/dev/null)
+PREVIOUS ?= newest
 # Python is started hundreds of times, and where it may not keep what it compiles it compiles everything each time.
 export PYTHONDONTWRITEBYTECODE :=
 

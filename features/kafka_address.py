@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-MECHANISMS = {"PLAIN": "plain.Plain", "SCRAM-SHA-256": "scram.Scram", "SCRAM-SHA-512": "scram.Scram"}
+_MECHANISMS = {"PLAIN": "plain.Plain", "SCRAM-SHA-256": "scram.Scram", "SCRAM-SHA-512": "scram.Scram"}
 """How a password is shown, and the class of Kafka's Java client that does it."""
 _SCHEMES = ("plaintext", "ssl", "sasl_plaintext", "sasl_ssl")
 _OF_TLS, _OF_SASL = ("ca", "cert"), ("mechanism", "username", "password")
@@ -77,7 +77,7 @@ class KafkaAddress:
             if file:
                 told |= {f"ssl.{store}.type": "PEM", f"ssl.{store}.location": file}
         if self.mechanism:
-            login = shaded + _LOGIN.format(MECHANISMS[self.mechanism])
+            login = shaded + _LOGIN.format(_MECHANISMS[self.mechanism])
             who = f"username={_quoted(self.username)} password={_quoted(self._secret())}"
             told |= {"sasl.mechanism": self.mechanism, "sasl.jaas.config": f"{login} required {who};"}
         return told
@@ -91,6 +91,8 @@ class KafkaAddress:
 
     def _check_files(self) -> None:
         """Raise ValueError where a file cannot be used: the clients would only say that nobody answers."""
+        if not (self.ca or self.cert):
+            return
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         for path, load in ((self.ca, context.load_verify_locations), (self.cert, context.load_cert_chain)):
             try:
@@ -193,8 +195,8 @@ def _whole(address: KafkaAddress) -> KafkaAddress:
         if given and key in _OF_TLS and not Path(given).is_absolute():
             msg = f"`{key}` must be an absolute path, the same wherever jobs run, not {given!r}"
             raise ValueError(msg)
-    if address.mechanism and address.mechanism not in MECHANISMS:
-        msg = f"{address.mechanism!r} is none of the mechanisms {', '.join(MECHANISMS)}"
+    if address.mechanism and address.mechanism not in _MECHANISMS:
+        msg = f"{address.mechanism!r} is none of the mechanisms {', '.join(_MECHANISMS)}"
         raise ValueError(msg)
     return address
 

@@ -67,7 +67,7 @@ class Registry:
         at, head = self.schema_version(), migrate.head()
         if at is None:
             self.migrate()
-        elif self.serves():
+        elif at == head or self.serves():
             return
         elif migrate.is_newer(at):
             msg = f"the registry's schema {at} is newer than this program's ({head})"

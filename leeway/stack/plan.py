@@ -59,10 +59,11 @@ class Plan:
 
 def of(project: Project, everything: bool = False) -> Plan:
     """Return the plan for *project*; *everything* starts engines too that the project does not use."""
+    used = brokers(project)
     asked = {
         "postgres": (project.database, "LEEWAY_DATABASE", "the registry is in SQLite"),
         "broker": (
-            project.kafka if project.kafka in (used := brokers(project)) else None,
+            kafka_address.shown(project.kafka) if project.kafka in used else None,
             "LEEWAY_KAFKA",
             " and ".join(map(kafka_address.shown, used)) or "no model has its events in topics",
         ),
@@ -75,8 +76,7 @@ def of(project: Project, everything: bool = False) -> Plan:
         if name is None and everything:
             name = usual
         if name is None:
-            shown = kafka_address.shown(value) if value and engine == "broker" else value
-            elsewhere[engine] = shown if shown and not shown.startswith("sqlite:") else otherwise
+            elsewhere[engine] = value if value and not value.startswith("sqlite:") else otherwise
         elif os.environ.get(name):
             elsewhere[engine] = f"{name} is set"
         else:

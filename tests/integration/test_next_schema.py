@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from registry import migrate
+from tests.unit.registry.conftest import MIGRATIONS
 
 pytestmark = pytest.mark.slow
 
@@ -21,8 +22,8 @@ SUITE = ("tests/unit/registry", "--ignore=tests/unit/registry/test_migrations.py
 QUICK = ("-m", "not slow")
 """On SQLite alone, which has the same statements and takes a seventh of the time."""
 SAME = ("tests/unit/registry/test_migrations.py::test_migrations_make_what_the_tables_say",)
-VARIABLE = "LEEWAY_TEST_MIGRATIONS"
 PREVIOUS = os.environ.get("LEEWAY_PREVIOUS", "")
+"""A commit, or "newest" for the newest release; without it that one too, on SQLite alone."""
 
 ADDITIONS = """
 import sqlalchemy as sa
@@ -66,14 +67,14 @@ def test_the_schema_that_these_tests_ran_on_was_another(later: Path) -> None:
 
 def test_the_release_before_works_on_this_schema(tmp_path: Path) -> None:
     """Its own registry tests, as they were, pass on what this checkout's migrations make."""
-    release = PREVIOUS or _newest_release()
+    release = _newest_release() if PREVIOUS in ("", "newest") else PREVIOUS
     if not release:
         pytest.skip("there is no release yet; `make test-previous PREVIOUS=commit` tests another commit instead")
     packed = subprocess.run(["git", "archive", release], cwd=ROOT, capture_output=True, check=True).stdout
     with tarfile.open(fileobj=io.BytesIO(packed)) as checkout:
         checkout.extractall(tmp_path, filter="data")
     asks = (tmp_path / "tests" / "unit" / "registry" / "conftest.py").read_text()
-    assert VARIABLE in asks, f"the tests of {release} know their own schema only: it was refused newer ones"
+    assert MIGRATIONS in asks, f"the tests of {release} know their own schema only: it was refused newer ones"
     ran = run(tmp_path, SUITE if PREVIOUS else (*SUITE, *QUICK), ROOT / "alembic")
 
     assert 0 == ran.returncode, ran.stdout[-3000:]
@@ -81,7 +82,7 @@ def test_the_release_before_works_on_this_schema(tmp_path: Path) -> None:
 
 def run(checkout: Path, tests: tuple[str, ...], migrations: Path) -> subprocess.CompletedProcess[str]:
     """Run a checkout's tests on the schema of these *migrations*."""
-    environment = os.environ | {VARIABLE: str(migrations), "PYTHONPATH": str(checkout)}
+    environment = os.environ | {MIGRATIONS: str(migrations), "PYTHONPATH": str(checkout)}
     command = [sys.executable, "-m", "pytest", "-q", "--no-header", "--color=no", *tests]
     return subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, timeout=600)
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,8 +14,8 @@ import typer
 from typer.testing import CliRunner
 
 from leeway import cli
-from registry import migrate
 from registry.sql import Registry
+from tests.unit.registry import make
 
 SMALL = """\
 project: flights
@@ -129,12 +127,10 @@ def test_an_upgrade_beside_a_newer_release_leaves_its_schema_alone(folder: Path)
     """As long as that serves this program; `leeway up` and a restarted job do the same upgrade first."""
     options = ["-p", str(folder), "db"]
     CliRunner().invoke(cli.app, [*options, "upgrade"])
-    with closing(sqlite3.connect(folder / ".leeway" / "leeway.db")) as db:
-        db.execute(f"UPDATE {migrate.VERSION_TABLE} SET version_num = '9999'")
-        db.commit()
+    with _registry(folder) as registry:
+        make.stamp(registry, "9999")
         served = [CliRunner().invoke(cli.app, [*options, word]) for word in ("upgrade", "version")]
-        db.execute("UPDATE compatibility SET oldest = '9999'")
-        db.commit()
+        make.stamp(registry, "9999", oldest="9999")
         refused = [CliRunner().invoke(cli.app, [*options, word]) for word in ("upgrade", "version")]
 
     assert ([0, 0], [1, 1]) == tuple([done.exit_code for done in two] for two in (served, refused))
@@ -146,12 +142,17 @@ def test_an_upgrade_beside_a_newer_release_leaves_its_schema_alone(folder: Path)
 def test_who_is_left_behind_by_an_upgrade_is_told(folder: Path) -> None:
     """Programs of before 0004 know nothing of other schemas than their own; nobody is told of a new registry."""
     made = CliRunner().invoke(cli.app, ["-p", str(folder), "db", "upgrade"])
-    with Registry(f"sqlite:///{folder / '.leeway' / 'leeway.db'}", folder) as registry:
+    with _registry(folder) as registry:
         registry.downgrade("0003")
     again = CliRunner().invoke(cli.app, ["-p", str(folder), "db", "upgrade"])
 
     assert "stop those that run" not in made.stdout
     assert "made for a schema before 0004 cannot use it" in " ".join(again.stdout.split())
+
+
+def _registry(folder: Path) -> Registry:
+    """Return the project's registry, whatever its schema."""
+    return Registry(f"sqlite:///{folder / '.leeway' / 'leeway.db'}", folder)
 
 
 def test_every_command_is_where_the_table_says() -> None:

@@ -12,7 +12,7 @@ from features.window import UTC
 from monitors.baseline import Baseline
 from monitors.bins import NumericBins
 from monitors.report import Finding, Report, Signal, Stage, Verdict
-from registry import ingest, moves, tables
+from registry import ingest, migrate, moves, tables
 from registry.records import Action, Check, CheckResult, Decision, Promotion, RetrainRun, Version
 from registry.sql import Registry
 
@@ -84,6 +84,14 @@ def decide(reg: Registry, incident_id: int | None, action: Action = Action.RETRA
 def check(result: CheckResult = CheckResult.PASS, *, version: str = "v2", name: str = "loss") -> Check:
     """Return one check of the gate."""
     return Check(name=name, result=result, got="0.1", want="< 0.2", version=version, numbers={"loss": 0.1})
+
+
+def stamp(reg: Registry, revision: str, oldest: str = "") -> None:
+    """Give the registry the schema *revision* of a later release, and say who may still use it if *oldest* is given."""
+    with reg.write() as c:
+        c.execute(sa.text(f"UPDATE {migrate.VERSION_TABLE} SET version_num = '{revision}'"))
+        if oldest:
+            c.execute(tables.compatibility.update().values(oldest=oldest))
 
 
 def everything(reg: Registry) -> dict[str, list[tuple[Any, ...]]]:

@@ -16,8 +16,8 @@ from leeway import addresses
 from leeway.cli import app
 from leeway.project import Project
 from leeway.stack import doctor, plan, ports, state
-from registry import migrate
 from registry.sql import Registry
+from tests.unit.registry import make as make_registry
 from tests.unit.stack.conftest import Make
 
 
@@ -134,23 +134,15 @@ def test_the_schema_is_the_programs(make: Make) -> None:
         old = doctor.schema(project)
         registry.migrate()
         good = doctor.schema(project)
-        _stamp(registry, "9999")
+        make_registry.stamp(registry, "9999")
         newer = doctor.schema(project)
-        _stamp(registry, "9999", oldest="9999")
+        make_registry.stamp(registry, "9999", oldest="9999")
         foreign = doctor.schema(project)
 
     assert ("error", True) == (old.result, old.message.endswith("leeway db upgrade"))
     assert ["ok", "ok", "error"] == [check.result for check in (good, newer, foreign)]
     assert "newer than this program's" in newer.message
     assert "install the Leeway that made it" in foreign.message
-
-
-def _stamp(registry: Registry, revision: str, oldest: str = "") -> None:
-    """Make the registry one of a later release, which may say who may still use it."""
-    with registry.write() as c:
-        c.exec_driver_sql(f"UPDATE {migrate.VERSION_TABLE} SET version_num = '{revision}'")
-        if oldest:
-            c.exec_driver_sql(f"UPDATE compatibility SET oldest = '{oldest}'")
 
 
 def test_all_is_well_is_exit_code_0(make: Make, free_ports: str) -> None:
