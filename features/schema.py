@@ -6,11 +6,13 @@ import hashlib
 import json
 from datetime import timedelta
 from enum import Enum
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from features import kafka_address
+from features.conventions import CsvFormat, Times
+from features.texts import canonical
 from features.window import Span, Windows
 
 
@@ -62,6 +64,7 @@ class Source(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: str | None = Field(None, description="a directory of .jsonl, .csv or .parquet files")
+    csv: CsvFormat = Field(CsvFormat(), description="how the directory's .csv files are written")
     topic: str | None = Field(None, description="a Kafka topic", pattern=r"^[A-Za-z0-9._-]+$", max_length=249)
     format: RecordFormat = Field("json", description="what a record of the topic is")
     avro_schema: str | None = Field(
@@ -88,6 +91,9 @@ class Source(BaseModel):
         if self.path and (odd := of_topics & self.model_fields_set):
             msg = f"`{min(odd)}` goes with `topic`; a file's ending tells its format"
             raise ValueError(msg)
+        if self.topic and "csv" in self.model_fields_set:
+            msg = "`csv` goes with `path`; a topic's records are of one `format`"
+            raise ValueError(msg)
         for key in ("avro_schema", "schema_registry"):
             if getattr(self, key) is not None and self.format != "avro":
                 msg = f"`{key}` goes with `format: avro`"
@@ -102,6 +108,14 @@ class Source(BaseModel):
         ('topic flights.predictions', 'events')
         """
         return f"topic {self.topic}" if self.path is None else self.path
+
+
+def _spelling(value: object) -> object:
+    """Return a class as a record's value would be spelled: true and 1 of the project file are text in a category."""
+    return canonical(value) if isinstance(value, bool | int | float | str) else value
+
+
+Spelling = Annotated[str, BeforeValidator(_spelling, json_schema_input_type=str | bool | int | float)]
 
 
 class Events(BaseModel):
@@ -120,6 +134,24 @@ class Events(BaseModel):
     version: str | None = Field(
         None, description="the model version of every event, where the log has no version column"
     )
+    times: Times = Field(Times(), description="how times are written, and which are possible")
+    missing: tuple[str, ...] = Field(("",), description="texts that mean no value, in every format alike, like NA")
+    positive: Spelling | None = Field(
+        None, description="the label that counts as 1 in a binary task, like yes; absent: 1 and true"
+    )
+    negative: Spelling | None = Field(
+        None, description="the label that counts as 0, like no; absent: with `positive`, every other one"
+    )
+
+    @model_validator(mode="after")
+    def _two_classes(self) -> Events:
+        if self.negative is not None and self.positive is None:
+            msg = "`negative` goes with `positive`: set the label that counts as 1, too"
+            raise ValueError(msg)
+        if self.positive is not None and self.positive == self.negative:
+            msg = f"`positive` and `negative` are both {self.positive!r}"
+            raise ValueError(msg)
+        return self
 
 
 class EventSchema(BaseModel):
@@ -131,6 +163,10 @@ class EventSchema(BaseModel):
     task: Task
     columns: Columns = Columns()
     version: str | None = None
+    times: Times = Times()
+    missing: tuple[str, ...] = ("",)
+    positive: str | None = None
+    negative: str | None = None
     features: dict[str, Kind] = Field(min_length=1)
     segments: tuple[str, ...] = ()
     label_delay: Span = timedelta(days=1)
@@ -154,6 +190,9 @@ class EventSchema(BaseModel):
         taken = {self.columns.id, self.columns.time, self.columns.prediction, self.columns.label} & set(self.features)
         if taken:
             msg = f"{sorted(taken)} cannot be both a feature and the id, time, prediction or label column"
+            raise ValueError(msg)
+        if self.positive is not None and self.task is not Task.BINARY:
+            msg = f"`events.positive` goes with `task: binary`, not {self.task.value}"
             raise ValueError(msg)
         return self
 

@@ -3,37 +3,23 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.json_schema import GenerateJsonSchema
 
 from alerts.policy import Alerts
 from features import kafka_address
+from features.conventions import Moment
 from features.schema import Events, EventSchema, Kind, Task
-from features.window import UTC, Span, Windows, format_span
+from features.window import Span, Windows, format_span
 from leeway.stack.section import Stack
 from monitors.engine import Engine
 from monitors.policy import MonitorPolicy
 from registry.policy import IncidentPolicy
 from retrain_flows.policy import Audit, Retrain, Signals
 
-
-def _not_a_number(value: Any) -> Any:
-    if isinstance(value, int | float):
-        msg = f"{value!r} is not a date; write it like 2013-01-31 or 2013-01-31T06:00Z"
-        raise ValueError(msg)
-    return value
-
-
-def _in_utc(value: datetime) -> datetime:
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-Moment = Annotated[
-    datetime, BeforeValidator(_not_a_number, json_schema_input_type=str), AfterValidator(_in_utc)
-]  # no zone means UTC
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
 
 
@@ -98,6 +84,10 @@ class ModelSection(Section):
             task=self.task,
             columns=self.events.columns,
             version=self.events.version,
+            times=self.events.times,
+            missing=self.events.missing,
+            positive=self.events.positive,
+            negative=self.events.negative,
             features=self.features,
             segments=self.segments,
             label_delay=self.label_delay,
