@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
-from features.window import UTC, to_ms
+from features.window import UTC, Span, to_ms
 
 Unit = Literal["s", "ms", "us", "ns"]
 UNITS: dict[Unit, int] = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
@@ -78,6 +78,9 @@ class Times(BaseModel):
     )
     earliest: Moment = Field(datetime(1990, 1, 1, tzinfo=UTC), description="no event is older")
     latest: Moment | None = Field(None, description="no event is newer; absent: a day ahead of the clock")
+    max_jump: Span = Field(
+        timedelta(days=7), description="how far ahead of all others one or two events of a file can move event time"
+    )
 
     def range_ms(self, now: datetime) -> tuple[int, int]:
         """Return the first plausible millisecond since the epoch and the one after the last, seen from *now*.

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from features import errors, sources, topics
+from features.conventions import CsvFormat
 from features.schema import Source
 
 Place = Source | Path
@@ -25,14 +26,19 @@ def references(place: Place) -> Iterator[Reference]:
         yield from topics.ranges(place)
         return
     for path in sources.list_files(directory(place)):
-        yield from file_references(path)
+        yield from file_references(path, csv_format(place))
 
 
-def file_references(path: Path) -> Iterator[sources.Chunk]:
+def csv_format(place: Place) -> CsvFormat:
+    """Return how the .csv files of *place* are written."""
+    return place.csv if isinstance(place, Source) else CsvFormat()
+
+
+def file_references(path: Path, csv: CsvFormat) -> Iterator[sources.Chunk]:
     """Yield the chunks of one file; if it cannot be opened, one that says so to whoever reads it."""
     try:
-        yield from sources.chunks(path)
-    except errors.DataError:
+        yield from sources.chunks(path, csv=csv)
+    except (errors.DataError, OSError):
         if path.suffix not in sources.FORMATS:
             raise
         yield sources.Chunk(str(path), sources.FORMATS[path.suffix], 0, 1, 1)
@@ -56,4 +62,4 @@ def name(place: Place) -> str:
 def decode(text: str) -> Reference:
     """Return the reference whose ``encode()`` is *text*."""
     fields = json.loads(text)
-    return topics.Range(**fields) if "topic" in fields else sources.Chunk(**fields)
+    return topics.Range(**fields) if "topic" in fields else sources.Chunk.decode(fields)

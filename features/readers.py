@@ -1,146 +1,66 @@
-"""From a chunk of a file to untyped columns, with the line of every row and every bad record kept."""
+"""From a chunk of a file to untyped columns, with the line of every row and every bad record as it came."""
 
 from __future__ import annotations
 
-import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.csv as pa_csv
 import pyarrow.json as pa_json
-import pyarrow.parquet as pq
 
-from features import errors, sources
-
-_CSV_NULLS = ["", "NA", "null", "NULL", "None", "NaN", "nan"]
-RAW_LIMIT = 2000
+from features import csv_lines, csv_rows, errors, parquet_rows, raw, sources, texts
+from features.raw import Columns, Raw, reject
+from features.schema import Kind
 
 
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """A record that could not be used, and why.
-
-    *line* counts from 1 (rows, in Parquet); *raw* is the beginning of the record. Of a topic, *path* is
-    ``topic/partition`` and *line* the offset. *column* is the one whose value did not fit, by its decoded name; of such
-    a record *time* (ms) and *version* are told where they could be read.
-    """
-
-    path: str
-    line: int
-    reason: str
-    raw: str
-    column: str = ""
-    time: int | None = None
-    version: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Raw:
-    """A chunk as it was read: untyped columns, the line of each row, and the records that are no rows at all.
-
-    Where Kafka records were read, a row's line is its record's place among them, from 0.
-    """
-
-    table: pa.Table
-    lines: npt.NDArray[np.int64]
-    rejects: tuple[Reject, ...] = ()
-
-
-def read(chunk: sources.Chunk, columns: list[str]) -> Raw:
-    """Return the *columns* of *chunk* that are there.
+def read(chunk: sources.Chunk, columns: Columns, missing: Collection[str] = ("",)) -> Raw:
+    """Return the *columns* of *chunk* that are there; *missing* lists the texts that mean no value.
 
     Raises:
-        DataError: the file itself cannot be read (gone, not Parquet, no header).
+        DataError: the file itself cannot be read (gone, not Parquet, no header), or none of its records be told apart.
     """
     try:
-        return _READERS[chunk.format](chunk, columns)
+        if chunk.format == "csv":
+            return csv_rows.read(chunk, raw.sources(columns), blank_is_null="" in missing)
+        if chunk.format == "parquet":
+            return parquet_rows.read(chunk, raw.sources(columns))
+        return _read_jsonl(chunk, columns)
     except OSError as error:
         msg = f"{chunk.path} cannot be read: {error}"
         raise errors.DataError(msg) from error
 
 
-def number_text(value: float) -> str:
-    """Return a number as a category: whole numbers without a point, so that 3 and 3.0 are the same.
-
-    >>> number_text(3.0), number_text(2.5)
-    ('3', '2.5')
-    """
-    return str(int(value)) if np.isfinite(value) and value == int(value) else repr(float(value))
-
-
-def _read_parquet(chunk: sources.Chunk, columns: list[str]) -> Raw:
+def count(chunk: sources.Chunk) -> int:
+    """Return how many records a chunk that cannot be read seems to hold: its lines or rows, and at least one."""
     try:
-        file = pq.ParquetFile(chunk.path)
-        present = [c for c in columns if c in file.schema_arrow.names]
-        table = file.read_row_groups(list(range(chunk.start, chunk.stop)), columns=present)
-    except (OSError, pa.ArrowException) as error:
-        msg = f"{chunk.path} cannot be read as Parquet: {error}"
-        raise errors.DataError(msg) from error
-    return Raw(table, chunk.first + np.arange(table.num_rows))
+        if chunk.format == "parquet":
+            return max(parquet_rows.count(chunk), 1)
+        return max(chunk.read().count(b"\n"), 1)
+    except (OSError, errors.DataError):
+        return 1
 
 
-def _read_csv(chunk: sources.Chunk, columns: list[str]) -> Raw:
-    rejects: list[Reject] = []
-
-    def keep(row: Any) -> str:
-        reason = f"{row.actual_columns} columns where the header has {row.expected_columns}"
-        rejects.append(
-            Reject(chunk.path, chunk.first + row.number - (2 if chunk.start else 1), reason, row.text[:RAW_LIMIT])
-        )
-        return "skip"
-
-    data = chunk.read()
-    names = next(csv.reader([data.split(b"\n", 1)[0].decode("utf-8", "replace").rstrip("\r")]), [])
-    try:
-        table = pa_csv.read_csv(
-            io.BytesIO(data),
-            read_options=pa_csv.ReadOptions(use_threads=False),
-            parse_options=pa_csv.ParseOptions(invalid_row_handler=keep),
-            convert_options=pa_csv.ConvertOptions(
-                include_columns=[c for c in columns if c in names],
-                column_types=dict.fromkeys(columns, pa.string()),
-                null_values=_CSV_NULLS,
-                strings_can_be_null=True,
-            ),
-        )
-    except pa.ArrowException as error:
-        msg = f"{chunk.path} cannot be read as CSV: {error}"
-        raise errors.DataError(msg, hint="the first line must name the columns; text must be UTF-8") from error
-    skipped = {r.line for r in rejects}
-    first = chunk.first if chunk.start else chunk.first + 1
-    lines = _lines_without(skipped, first, table.num_rows)
-    return Raw(table, lines, tuple(rejects))
-
-
-def _lines_without(skipped: set[int], first: int, rows: int) -> npt.NDArray[np.int64]:
-    every = np.arange(first, first + rows + len(skipped))
-    return every[~np.isin(every, list(skipped))][:rows]
-
-
-def _read_jsonl(chunk: sources.Chunk, columns: list[str]) -> Raw:
-    data = chunk.read()
+def _read_jsonl(chunk: sources.Chunk, columns: Columns) -> Raw:
+    data = csv_lines.without_mark(chunk.read()) if not chunk.start else chunk.read()
     lines = data.split(b"\n")
     if not lines[-1]:
         lines.pop()
     table = json_table(data, lines, columns)
     if table is not None:
-        return Raw(table, chunk.first + np.arange(table.num_rows))
-    rows = json_rows(lines, columns)
+        return Raw(table, chunk.first + np.arange(table.num_rows), original=lambda row: lines[row])
+    rows = json_rows(lines, raw.sources(columns))
     rejects = tuple(
-        Reject(chunk.path, chunk.first + i, reason, lines[i].decode("utf-8", "replace")[:RAW_LIMIT])
-        for i, reason in rows.bad.items()
-        if lines[i].strip()
+        reject((chunk.path, chunk.first + i), reason, lines[i]) for i, reason in rows.bad.items() if lines[i].strip()
     )
-    return Raw(rows.table, chunk.first + rows.places, rejects)
+    return Raw(rows.table, chunk.first + rows.places, rejects, rows.unfit, lambda row: lines[int(rows.places[row])])
 
 
-def json_table(data: bytes, lines: Sequence[bytes], columns: list[str]) -> pa.Table | None:
+def json_table(data: bytes, lines: Sequence[bytes], columns: Columns) -> pa.Table | None:
     """Return *data*, which are the *lines* with a line feed between them, as columns at once.
 
     None where some line is no JSON object, or one of another shape than the first: :func:`json_rows` then tells which.
@@ -169,52 +89,85 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def _sniff(lines: Sequence[bytes], columns: list[str], unknown: pa.DataType) -> pa.Schema:
+def _sniff(lines: Sequence[bytes], columns: Columns, unknown: pa.DataType) -> pa.Schema:
     """Return the types of the first lines' values; a later value of another type makes the reader fall back."""
-    shapes = {tuple(map(type, map(_object(line).get, columns))) for line in lines[:50]}
+    names = raw.sources(columns)
+    texts = {column for column, kind in columns.values() if kind is Kind.CATEGORICAL}
+    shapes = {tuple(map(type, map(_object(line).get, names))) for line in lines[:50]}
     kinds: dict[str, pa.DataType] = {}
-    for name, kind in (pair for shape in shapes for pair in zip(columns, shape, strict=True)):
+    for name, kind in (pair for shape in shapes for pair in zip(names, shape, strict=True)):
         if kind is not type(None):
-            kinds[name] = _wider(kinds.get(name), _ARROW.get(kind, pa.string()))
-    return pa.schema([(name, kinds.get(name, unknown)) for name in columns])
+            kinds[name] = _wider(kinds.get(name), _ARROW.get(kind, pa.string()), exact=name in texts)
+    return pa.schema([(name, kinds.get(name, unknown)) for name in names])
 
 
 _ARROW = {bool: pa.bool_(), int: pa.int64(), float: pa.float64()}
 
 
-def _wider(a: pa.DataType | None, b: pa.DataType) -> pa.DataType:
-    return b if a is None or a == b else pa.float64() if {a, b} == {pa.int64(), pa.float64()} else pa.string()
+def _wider(a: pa.DataType | None, b: pa.DataType, *, exact: bool) -> pa.DataType:
+    """Return what holds both; among texts, such as ids, whole numbers do not become floats, which lose digits."""
+    if a is None or a == b:
+        return b
+    return pa.float64() if {a, b} == {pa.int64(), pa.float64()} and not exact else pa.string()
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Records read one by one: those that are rows, where they stood among all, and why the others are *bad*."""
+    """Records read one by one: those that are rows, where they stood among all, and why the others are *bad*.
+
+    *unfit* are cells that no type can take: column -> row -> reason.
+    """
 
     table: pa.Table
     places: npt.NDArray[np.int64]
     bad: dict[int, str]
+    unfit: Mapping[str, Mapping[int, str]]
 
 
-def json_rows(lines: Iterable[bytes], columns: list[str]) -> Rows:
+class Twice(dict[str, Any]):
+    """A JSON object in which names stand twice; the last value counts, and *names* tells which they are."""
+
+    names: frozenset[str]
+
+
+def json_rows(lines: Iterable[bytes], columns: Sequence[str]) -> Rows:
     """Read line by line: slower, but a bad line is set aside and the others stay. Values are text."""
-    rows: list[dict[str, str | None]] = []
+    rows: list[dict[str, Any]] = []
     places: list[int] = []
     bad: dict[int, str] = {}
     for place, line in enumerate(lines):
         try:
             record = _object(line)
+            _check_once(record, columns)
         except ValueError as error:
             bad[place] = str(error)
         else:
-            rows.append({c: json_text(record.get(c)) for c in columns})
+            rows.append(record)
             places.append(place)
-    table = pa.table({c: pa.array([r[c] for r in rows], pa.string()) for c in columns})
-    return Rows(table, np.array(places, np.int64), bad)
+    read = {c: text_column([row.get(c) for row in rows]) for c in dict.fromkeys(columns)}
+    unfit = {c: cells for c, (_, cells) in read.items() if cells}
+    return Rows(pa.table({c: column for c, (column, _) in read.items()}), np.array(places, np.int64), bad, unfit)
+
+
+def _check_once(record: dict[str, Any], columns: Sequence[str]) -> None:
+    if isinstance(record, Twice) and (names := record.names.intersection(columns)):
+        msg = f"{min(names)!r} stands twice in the record"
+        raise ValueError(msg)
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) == len(pairs):
+        return record
+    twice = Twice(record)
+    names = [name for name, _ in pairs]
+    twice.names = frozenset(name for name in record if names.count(name) > 1)
+    return twice
 
 
 def _object(line: bytes) -> dict[str, Any]:
     try:
-        record = json.loads(line)
+        record = json.loads(line.decode("utf-8", "surrogateescape"), object_pairs_hook=_pairs)
     except (ValueError, RecursionError) as error:
         msg = f"not JSON: {error}"
         raise ValueError(msg) from error
@@ -224,15 +177,35 @@ def _object(line: bytes) -> dict[str, Any]:
     return record
 
 
-def json_text(value: Any) -> str | None:
-    """Return *value* of a JSON record as text: what other types stand beside it may not change what it means."""
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, float):
-        return number_text(value)
-    return json.dumps(value)
+def text_column(values: Sequence[Any]) -> tuple[pa.Array, dict[int, str]]:
+    """Return *values* of any kind as text, and which of them are none, with the reason: row -> why."""
+    words: list[str | None] = []
+    unfit: dict[int, str] = {}
+    for row, value in enumerate(values):
+        try:
+            words.append(plain_text(value))
+        except ValueError as error:
+            words.append(None)
+            unfit[row] = str(error)
+    return pa.array(words, pa.string()), unfit
 
 
-_READERS: dict[sources.Format, Callable[[sources.Chunk, list[str]], Raw]] = {
-    "parquet": _read_parquet, "csv": _read_csv, "jsonl": _read_jsonl,
-}  # fmt: skip
+def plain_text(value: Any) -> str | None:
+    """Return a value of a record as text: what other types stand beside it may not change what it means.
+
+    Raises:
+        ValueError: it is a list, a record or no text that could be written.
+    """
+    if value is None:
+        return None
+    if isinstance(value, list | dict | tuple | set):
+        msg = "a list or record, no single value"
+        raise ValueError(msg)
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "surrogateescape")
+    if not isinstance(value, str):
+        return texts.number_text(value) if isinstance(value, float) else json.dumps(value, default=str).strip('"')
+    if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
+        msg = "text that is not UTF-8, or has half of a surrogate pair"
+        raise ValueError(msg)
+    return value

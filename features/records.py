@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import datetime
-import decimal
-import json
-import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from features import avro, readers
-from features.schema import Kind, RecordFormat, Source
-
-Columns = Mapping[str, tuple[str, Kind | None]]
-"""What to read, as `codec.wanted` says: name -> (column in the event, kind)."""
+from features import avro, csv_lines, errors, readers
+from features.raw import Columns, Raw, Reject, reject
+from features.raw import sources as _names
+from features.schema import RecordFormat, Source
+from features.values import plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +46,14 @@ class Records:
         return f"{self.topic}/{self.partitions[index]}", int(self.offsets[index])
 
 
-def read(records: Records, columns: Columns) -> list[readers.Raw]:
+def read(records: Records, columns: Columns) -> list[Raw]:
     """Return the *columns* that are in *records*, in pieces of one shape each, and every bad record by its place.
 
     A row's line is its record's index in *records*.
 
     Raises:
         DataError: the Avro schema cannot be read.
+        BrokerAway: its registry does not answer.
     """
     full = [i for i, value in enumerate(records.values) if value]
     bad = {i: "the record has no value" for i, value in enumerate(records.values) if not value}
@@ -65,32 +62,38 @@ def read(records: Records, columns: Columns) -> list[readers.Raw]:
     index = np.array(full, np.int64)
     bad |= {full[i]: reason for i, reason in wrong.items()}
     rejects = tuple(_reject(records, i, reason) for i, reason in sorted(bad.items()))
-    raws = [readers.Raw(table, index[places]) for table, places in pieces]
-    return [*raws, readers.Raw(pa.table({}), np.zeros(0, np.int64), rejects)] if rejects else raws
+    raws = [_raw(records, piece, index[piece.places]) for piece in pieces]
+    return [*raws, Raw(pa.table({}), np.zeros(0, np.int64), rejects)] if rejects else raws
 
 
-def _reject(records: Records, index: int, reason: str) -> readers.Reject:
-    text = (records.values[index] or b"")[: readers.RAW_LIMIT].decode("utf-8", "replace")
-    return readers.Reject(*records.place(index), reason, text)
+def _raw(records: Records, piece: Piece, lines: npt.NDArray[np.int64]) -> Raw:
+    return Raw(piece.table, lines, (), piece.unfit, lambda row: records.values[int(lines[row])] or b"")
 
 
-Piece = tuple[pa.Table, npt.NDArray[np.int64]]
-"""Rows, and of each the place of its record."""
+def _reject(records: Records, index: int, reason: str) -> Reject:
+    return reject(records.place(index), reason, records.values[index] or b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Rows of one shape, of each the place of its record, and cells that no type can take: column -> row -> reason."""
+
+    table: pa.Table
+    places: npt.NDArray[np.int64]
+    unfit: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+
+
 _Read = tuple[list[Piece], dict[int, str]]
-
-
-def _names(columns: Columns) -> list[str]:
-    return [column for column, _ in columns.values()]
 
 
 def _read_json(records: Records, values: list[bytes], columns: Columns) -> _Read:
     data = b"\n".join(values)
     one_line_each = bool(values) and data.count(b"\n") == len(values) - 1
-    table = readers.json_table(data, values, _names(columns)) if one_line_each else None
+    table = readers.json_table(data, values, columns) if one_line_each else None
     if table is not None:
-        return [(table, np.arange(table.num_rows))], {}
+        return [Piece(table, np.arange(table.num_rows))], {}
     rows = readers.json_rows(values, _names(columns))
-    return [(rows.table, rows.places)], rows.bad
+    return [Piece(rows.table, rows.places, rows.unfit)], rows.bad
 
 
 def _read_avro(records: Records, values: list[bytes], columns: Columns) -> _Read:
@@ -104,28 +107,22 @@ def _read_avro(records: Records, values: list[bytes], columns: Columns) -> _Read
             places.append(place)
         except ValueError as error:
             bad[place] = str(error)
-    table = pa.table({name: _column([row.get(name) for row in rows]) for name in _names(columns)})
-    return [(table, np.array(places, np.int64))], bad
+    read = {name: _column([row.get(name) for row in rows]) for name in _names(columns)}
+    unfit = {name: cells for name, (_, cells) in read.items() if cells}
+    return [Piece(pa.table({name: c for name, (c, _) in read.items()}), np.array(places, np.int64), unfit)], bad
 
 
-def _column(values: list[Any]) -> pa.Array:
-    """Return *values* as one column: of their own type if they have one that is a number, text or time."""
+def _column(values: list[Any]) -> tuple[pa.Array, dict[int, str]]:
+    """Return *values* as one column, of their own type if they have one that is a number, text or time; else as text.
+
+    Those that are no single value are told by row.
+    """
     try:
         column = pa.array(values)
     except (pa.ArrowException, ValueError, TypeError, OverflowError):
-        return pa.array([_text(value) for value in values], pa.string())
+        return readers.text_column(values)
     nested = pa.types.is_nested(column.type) or pa.types.is_binary(column.type)
-    return pa.array([_text(value) for value in values], pa.string()) if nested else column
-
-
-def _text(value: Any) -> str | None:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    if isinstance(value, datetime.datetime | datetime.date):
-        return value.isoformat()
-    if isinstance(value, decimal.Decimal | uuid.UUID):
-        return str(value)
-    return readers.json_text(value) if not isinstance(value, list | dict) else json.dumps(value, default=str)
+    return readers.text_column(values) if nested else (column, {})
 
 
 def _read_arrow(records: Records, values: list[bytes], columns: Columns) -> _Read:
@@ -135,7 +132,10 @@ def _read_arrow(records: Records, values: list[bytes], columns: Columns) -> _Rea
     for place, value in enumerate(values):
         try:
             table = _arrow_table(value, _names(columns))
-        except (pa.ArrowException, OSError, ValueError) as error:
+        except errors.DataError as error:
+            bad[place] = error.message
+            continue
+        except Exception as error:  # bytes of another kind make the reader fail in all its parts
             bad[place] = f"not an Arrow IPC stream: {error}"
             continue
         if not pieces or pieces[-1][0][0].schema != table.schema:
@@ -143,19 +143,18 @@ def _read_arrow(records: Records, values: list[bytes], columns: Columns) -> _Rea
         pieces[-1][0].append(table)
         pieces[-1][1].append(place)
     return [
-        (pa.concat_tables(tables), np.repeat(np.array(places, np.int64), [t.num_rows for t in tables]))
+        Piece(pa.concat_tables(tables), np.repeat(np.array(places, np.int64), [t.num_rows for t in tables]))
         for tables, places in pieces
     ], bad
 
 
 def _arrow_table(value: bytes, names: list[str]) -> pa.Table:
     table = pa.ipc.open_stream(value).read_all()
-    table = table.select([name for name in dict.fromkeys(names) if name in table.column_names])
+    csv_lines.check_names(table.column_names, names)
+    table = table.select([name for name in names if name in table.column_names])
     table.validate(full=True)  # what anybody may have sent must not be read out of bounds
-    for i, field in enumerate(table.schema):
-        if pa.types.is_dictionary(field.type):  # each record has its own
-            table = table.set_column(i, field.name, table[i].cast(field.type.value_type))
-    return table.replace_schema_metadata(None)
+    # Each record has dictionaries of its own.
+    return pa.table({name: plain(table[name]) for name in table.column_names})
 
 
 _READERS: dict[RecordFormat, Callable[[Records, list[bytes], Columns], _Read]] = {

@@ -32,10 +32,23 @@ Mask = npt.NDArray[np.bool_]
 def number_text(value: float) -> str:
     """Return a number as a category: whole numbers without a point, so that 3 and 3.0 are the same.
 
-    >>> number_text(3.0), number_text(2.5), number_text(-0.0)
-    ('3', '2.5', '0')
+    From 2^53 on it is written with an exponent, since which whole number it was is not known.
+
+    >>> number_text(3.0), number_text(2.5), number_text(-0.0), number_text(2.0**60)
+    ('3', '2.5', '0', '1.152921504606847e+18')
     """
-    return str(int(value)) if math.isfinite(value) and value == int(value) else repr(float(value))
+    is_whole = math.isfinite(value) and value == int(value) and abs(value) < EXACT
+    return str(int(value)) if is_whole else _exponent(float(value))
+
+
+def _exponent(value: float) -> str:
+    """Return a number that is not whole, or too large to be exact: 9007199254740994.0 has an exponent too.
+
+    >>> _exponent(2.5), _exponent(9007199254740994.0)
+    ('2.5', '9.007199254740994e+15')
+    """
+    text = repr(value)
+    return text if not text.endswith(".0") else np.format_float_scientific(value, trim="-", exp_digits=2)
 
 
 def canonical(value: str | float) -> str:
@@ -68,11 +81,14 @@ def _cut(text: str) -> str:
 def column(values: pa.Array, missing: Collection[str]) -> pa.Array:
     """Return a column of strings, each in its one spelling; those *missing* lists, as they were or are now, are null.
 
-    Most columns are as they should be, which a look at their bytes tells; else each distinct value is looked at once.
+    *values* are strings or a dictionary of strings. Most columns are as they should be, which a look at their bytes
+    tells; else each distinct value is looked at once.
     """
-    if len(values) == 0 or not _may_change(values, missing):
-        return values
-    coded = values.dictionary_encode()
+    coded = values
+    if not pa.types.is_dictionary(values.type):
+        if len(values) == 0 or not _may_change(values, missing):
+            return values
+        coded = values.dictionary_encode()
     spelled = ((text, canonical(text)) for text in coded.dictionary.to_pylist())
     words = [None if text in missing or word in missing else word for text, word in spelled]
     return pa.array(words, pa.string()).take(coded.indices)
@@ -80,27 +96,21 @@ def column(values: pa.Array, missing: Collection[str]) -> pa.Array:
 
 def _may_change(values: pa.Array, missing: Collection[str]) -> bool:
     """Say whether any value may be spelled otherwise or be missing: a cheap look, which may say yes in vain."""
-    sizes = pc.binary_length(values)
-    low, high = (bound.as_py() for bound in pc.min_max(sizes).values())
-    if low is None:
-        return False
-    lengths = {len(text.encode()) for text in missing}
-    if high > LONGEST or (any(low <= length <= high for length in lengths) and _has_length(sizes, lengths)):
-        return True
-    content = _bytes(values)
-    if len(content) and (content.min() < 0x20 or content.max() > 0x7E or (content == 0x2E).any()):
-        return True
-    return bool(low <= 5 and high >= 4 and pc.any(pc.is_in(values, pa.array(list(_TRUTH)))).as_py())
-
-
-def _has_length(sizes: pa.Array, lengths: Collection[int]) -> bool:
-    return bool(pc.any(pc.is_in(sizes, pa.array(sorted(lengths), sizes.type))).as_py())
-
-
-def _bytes(values: pa.Array) -> npt.NDArray[np.uint8]:
-    """Return the bytes of all values, one after the other."""
     offsets = np.frombuffer(values.buffers()[1], np.int32)[values.offset : values.offset + len(values) + 1]
-    data = values.buffers()[2]
-    if data is None:
-        return np.zeros(0, np.uint8)
-    return np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]]
+    sizes = np.diff(offsets)  # a null has none
+    low, high = int(sizes.min()), int(sizes.max())
+    if high > LONGEST or any(low <= (size := len(text.encode())) <= high and _has(sizes, size, values.null_count)
+                             for text in missing):  # fmt: skip
+        return True
+    if not high:
+        return False
+    content = np.frombuffer(values.buffers()[2], np.uint8)[offsets[0] : offsets[-1]]
+    if content.min() < 0x20 or content.max() > 0x7E or (content == ord(".")).any():
+        return True
+    might_be_truth = low <= 5 and high >= 4 and ((content == ord("T")) | (content == ord("F"))).any()
+    return bool(might_be_truth and pc.any(pc.is_in(values, pa.array(list(_TRUTH)))).as_py())
+
+
+def _has(sizes: npt.NDArray[np.int32], size: int, nulls: int) -> bool:
+    """Say whether a value has so many bytes; nulls have none."""
+    return bool(np.count_nonzero(sizes == size) > (0 if size else nulls))

@@ -6,6 +6,8 @@ import re
 from datetime import datetime, timedelta, timezone
 from typing import Annotated, Any
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, model_validator
 
 UTC = timezone.utc
@@ -63,6 +65,37 @@ def to_ms(value: datetime | timedelta) -> int:
 def from_ms(ms: int) -> datetime:
     """Return the aware UTC datetime of *ms* milliseconds since the epoch."""
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(ms))
+
+
+AGREEING = 3
+"""So many events have to be near each other before the clock follows them far ahead of the others."""
+_USUAL_GAPS = 20
+
+
+def agreed_newest(times: npt.NDArray[np.int64], jump: int) -> int:
+    """Return up to when events with *times* (ms) move event time; 0 where there are none.
+
+    That is the newest of them, unless it lies more than *jump* ms, and more than 20 usual gaps, beyond all others and
+    fewer than :data:`AGREEING` events lie there: one sender whose clock is wrong does not close windows for the rest.
+
+    >>> day = 86_400_000
+    >>> agreed_newest(np.array([1, 2, 3, 40]) * day, jump=7 * day) // day
+    3
+    >>> agreed_newest(np.array([1, 2, 3, 40, 40, 41]) * day, jump=7 * day) // day
+    41
+    """
+    ordered = np.unique(times) if len(times) <= AGREEING else np.sort(times)
+    if len(ordered) < 2:
+        return int(ordered[-1]) if len(ordered) else 0
+    tail = ordered[-AGREEING:]
+    if tail[-1] - tail[0] <= jump:
+        return int(ordered[-1])
+    gaps = np.diff(ordered)
+    wide = max(jump, _USUAL_GAPS * float(np.median(gaps)))
+    for last in range(len(ordered) - 1, len(ordered) - AGREEING, -1):
+        if last == 0 or gaps[last - 1] <= wide:
+            return int(ordered[last])
+    return int(ordered[max(len(ordered) - AGREEING, 0)])
 
 
 class Windows(BaseModel):

@@ -10,7 +10,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from features import codec, places, requests, sources, topics
-from features.readers import Reject
+from features.raw import Reject
 from features.records import Records
 from features.schema import EventSchema, Source
 from leeway import sample, tailing

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from features import codec, readers, requests, sources
+from features import codec, requests, sources
 from features.errors import DataError
+from features.raw import Reject
 from features.schema import EventSchema
 
 CHUNK_BYTES = 1 << 20
@@ -29,7 +30,7 @@ class Sample:
     """The oldest events of a stream, decoded, and those that cannot be. *complete* if there are no others."""
 
     table: pa.Table
-    rejects: tuple[readers.Reject, ...]
+    rejects: tuple[Reject, ...]
     complete: bool
 
 

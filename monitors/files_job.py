@@ -49,6 +49,10 @@ class Directories:
         labels = [("labels", part.encode()) for part in places.references(self.labels)] if self.labels else []
         return labels + predictions
 
+    def place(self, role: str) -> places.Place:
+        """Return where the events of *role* are."""
+        return self.labels if role == "labels" and self.labels else self.predictions
+
     @staticmethod
     def _new(role: str, place: places.Place, done: frozenset[str]) -> list[tuple[str, Path]]:
         return [(role, p) for p in sources.list_files(places.directory(place)) if str(p) not in done]
@@ -68,7 +72,8 @@ class _Lister(KeyedProcessFunction):  # type: ignore[misc]
         done: frozenset[str] = self._done.value() or frozenset()
         new = self._directories.waiting(done)
         for role, path in new:
-            yield from (Row(role, chunk.encode()) for chunk in places.file_references(path))
+            csv = places.csv_format(self._directories.place(role))
+            yield from (Row(role, chunk.encode()) for chunk in places.file_references(path, csv))
         if new:
             self._done.update(done | {str(path) for _, path in new})
 

@@ -1,43 +1,57 @@
-"""What Flink's Python workers do first: references to chunks, or records, in; counts and rows as text out."""
+"""What Flink's Python workers do first: references to chunks, or records, in; counts and rows as text out.
+
+Nothing that a record holds can end the job: what raises while it is decoded or counted becomes a dead letter.
+"""
 
 from __future__ import annotations
 
 import json
+import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from features import codec, errors, places, readers
+from features import codec, errors, places
+from features.raw import Reject, reject
 from features.records import Records
 from features.schema import PREDICTION, EventSchema, Role
-from features.window import to_ms
+from features.window import agreed_newest, to_ms
 from monitors import profiles, sheets
 from monitors.derived import Frozen
 from monitors.worker import FIELD, Spec, cell_texts, join
 
 DECODED = ("high", "cells", "sheets", "rejects", "progress")
+REASONS = 5
+"""How many reasons a line of progress tells, the most frequent first."""
 Texts = list[str]
+Place = Callable[[int], tuple[str, int]]
+_LOG = logging.getLogger("leeway.decode")
 
 
 def decode(spec: Spec, role: Role, reference: str) -> tuple[int, Texts, Texts, Texts, str]:
-    """Return what :data:`DECODED` names of one chunk: its newest prediction time (ms; 0 for labels), rows as text.
+    """Return what :data:`DECODED` names of one chunk: up to when it moves event time (ms; 0: labels), rows as text.
 
     A chunk that cannot be read is one dead letter; nothing raises, so one bad file stops nothing else.
     """
     chunk = places.decode(reference)
-    try:
-        decoded = codec.decode(spec.schema, role, chunk)
-    except errors.DataError as error:
-        decoded = codec.Decoded(codec.empty(spec.schema, role), (readers.Reject(chunk.path, 0, error.message, ""),))
-    high, cells, waiting, lost = _counted(spec, role, decoded, lambda _: (chunk.path, 0))
-    rejects = [json.dumps({"role": role, **asdict(r)}, sort_keys=True) for r in (*decoded.rejects, *lost)]
-    progress = json.dumps({"role": role, "file": chunk.path, "rows": decoded.table.num_rows, "rejected": len(rejects),
-                           "newest": high}, sort_keys=True)  # fmt: skip
-    return high, cells, waiting, rejects, progress
+    decoded = codec.decode(spec.schema, role, chunk)
+    counted = _counted(spec, role, decoded, lambda row: (chunk.path, int(decoded.lines[row])))
+    rejects = (*decoded.rejects, *counted.lost)
+    unused = _refused_cells(spec, decoded.rejects, counted) if role == "predictions" else []
+    letters = [json.dumps({"role": role, **asdict(r)}, sort_keys=True) for r in rejects]
+    source = {"role": role, "file": chunk.path, "rows": decoded.table.num_rows - len(counted.lost)}
+    return (
+        counted.high,
+        cell_texts((*counted.cells, *unused)),
+        counted.sheets,
+        letters,
+        _progress(source, rejects, counted.high),
+    )
 
 
 def decode_records(spec: Spec, role: Role, records: Records) -> tuple[Texts, Texts, Texts, str]:
@@ -49,43 +63,97 @@ def decode_records(spec: Spec, role: Role, records: Records) -> tuple[Texts, Tex
     try:
         decoded = codec.decode_records(spec.schema, role, records)
     except errors.DataError as error:
-        everything = tuple(readers.Reject(*records.place(i), error.message, "") for i in range(len(records.values)))
+        everything = tuple(reject(records.place(i), error.message, v or b"") for i, v in enumerate(records.values))
         decoded = codec.Decoded(codec.empty(spec.schema, role), everything)
-    high, cells, waiting, lost = _counted(spec, role, decoded, lambda row: records.place(decoded.lines[row]))
-    rejects = (*decoded.rejects, *lost)
-    progress = json.dumps({"role": role, "topic": records.topic, "rows": decoded.table.num_rows,
-                           "rejected": len(rejects), "newest": high}, sort_keys=True)  # fmt: skip
-    return cells, waiting, list(_letters(role, records, rejects)), progress
+    counted = _counted(spec, role, decoded, lambda row: records.place(int(decoded.lines[row])))
+    rejects = (*decoded.rejects, *counted.lost)
+    unused = _refused_cells(spec, decoded.rejects, counted) if role == "predictions" else []
+    source = {"role": role, "topic": records.topic, "rows": decoded.table.num_rows - len(counted.lost)}
+    letters = list(_letters(role, records, rejects))
+    return cell_texts((*counted.cells, *unused)), counted.sheets, letters, _progress(source, rejects, counted.high)
 
 
-def _letters(role: Role, records: Records, rejects: Iterable[readers.Reject]) -> Iterable[str]:
+def _progress(source: Mapping[str, object], rejects: Iterable[Reject], high: int) -> str:
+    """Return the line that tells of a chunk or batch: its rows, what was set aside, and why most often."""
+    reasons: Counter[str] = Counter()
+    for one in rejects:
+        reasons[one.reason] += one.records
+    line = {**source, "rejected": reasons.total(), "reasons": dict(reasons.most_common(REASONS)), "newest": high}
+    return json.dumps(line, sort_keys=True)
+
+
+def _letters(role: Role, records: Records, rejects: Iterable[Reject]) -> Iterable[str]:
     reasons: dict[tuple[str, int], dict[str, None]] = {}
-    for reject in rejects:
-        reasons.setdefault((reject.path, reject.line), {})[reject.reason] = None
+    for one in rejects:
+        reasons.setdefault((one.path, one.line), {})[one.reason] = None
     if not reasons:
         return
     for i, value in enumerate(records.values):
-        if told := reasons.get(records.place(i)):
-            said = "; ".join(told).replace(FIELD, " ")
-            yield join(role, records.topic, records.partitions[i], records.offsets[i], said, (value or b"").hex())
+        if because := reasons.get(records.place(i)):
+            text = "; ".join(because).replace(FIELD, " ")
+            yield join(role, records.topic, records.partitions[i], records.offsets[i], text, (value or b"").hex())
 
 
-def _counted(
-    spec: Spec, role: Role, decoded: codec.Decoded, place: Callable[[int], tuple[str, int]]
-) -> tuple[int, Texts, Texts, tuple[readers.Reject, ...]]:
-    """Return the newest prediction time, cells, sheets of rows, and the rows of unknown versions as rejects."""
-    if role == "labels":
-        return 0, [], _sheets(spec, role, {name: _column(decoded.table, name) for name in ("id", "time", "label")}), ()
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """What came of decoded rows: up to when they move event time, cells, sheets for the label join, rows not used.
+
+    *frozen* is what the baselines of the rows' versions froze.
+    """
+
+    high: int = 0
+    cells: tuple[profiles.Cell, ...] = ()
+    sheets: Texts = field(default_factory=list)
+    lost: tuple[Reject, ...] = ()
+    frozen: Mapping[str, Frozen] = field(default_factory=dict)
+
+    def plus(self, other: _Counted) -> _Counted:
+        """Return both as one."""
+        high, cells, sheets = max(self.high, other.high), self.cells + other.cells, self.sheets + other.sheets
+        return _Counted(high, cells, sheets, self.lost + other.lost, {**self.frozen, **other.frozen})
+
+
+def _counted(spec: Spec, role: Role, decoded: codec.Decoded, place: Place, first: int = 0) -> _Counted:
+    """Return what comes of the rows of *decoded*, the first of which is number *first* of all.
+
+    Where counting raises, it is tried with each half, so that a row that cannot be counted costs itself only.
+    """
+    try:
+        return _counted_labels(spec, decoded) if role == "labels" else _counted_predictions(spec, decoded, place, first)
+    except (errors.LeewayError, MemoryError):
+        raise
+    except Exception as error:  # as in codec: whatever a record holds, it may end itself and nothing else
+        rows = decoded.table.num_rows
+        if rows > 1:
+            middle = rows // 2
+            low, high = (codec.Decoded(decoded.table.slice(*part), ()) for part in ((0, middle), (middle, rows)))
+            return _counted(spec, role, low, place, first).plus(_counted(spec, role, high, place, first + middle))
+        _LOG.warning("a record could not be counted", exc_info=error)
+        row = json.dumps(decoded.table.to_pylist(), default=str).encode()
+        return _Counted(lost=(reject(place(first), f"cannot be counted: {type(error).__name__}: {error}", row),))
+
+
+def _counted_labels(spec: Spec, decoded: codec.Decoded) -> _Counted:
+    rows = {name: _column(decoded.table, name) for name in ("id", "time", "label")}
+    return _Counted(sheets=_sheets(spec, "labels", rows))
+
+
+def _counted_predictions(spec: Spec, decoded: codec.Decoded, place: Place, first: int) -> _Counted:
     inside = _inside(spec, decoded.table)
-    table, frozen, lost = _known(spec, lambda row: place(int(inside[row])), _take(decoded.table, inside))
-    high = int(np.max(table["time"].to_numpy(), initial=0))
-    times = np.array([high if r.time is None else r.time for r in decoded.rejects], np.int64)
-    refused = [r for r, inside in zip(decoded.rejects, _within(spec, times), strict=True) if inside]
-    known = _frozen(spec, {r.version for r in refused}) | frozen
-    counted = profiles.count_inputs(spec.schema, frozen, table)
-    unused = profiles.merge(profiles.count_refused(spec.schema, known, refused, high))
+    table, frozen, lost = _known(spec, lambda row: place(first + int(inside[row])), _take(decoded.table, inside))
+    jump = max(spec.schema.windows.size, spec.schema.times.max_jump)
+    high = agreed_newest(table["time"].to_numpy(), to_ms(jump))
+    cells = tuple(profiles.count_inputs(spec.schema, frozen, table))
     rows = _prediction_rows(spec.schema, frozen, table) if spec.outcomes else {}
-    return high, cell_texts((*counted, *unused)), _sheets(spec, role, rows) if rows else [], lost
+    return _Counted(high, cells, _sheets(spec, "predictions", rows) if rows else [], lost, frozen)
+
+
+def _refused_cells(spec: Spec, rejects: tuple[Reject, ...], counted: _Counted) -> list[profiles.Cell]:
+    """Return the cells that count rejected predictions by variable; those without a time count as of the newest."""
+    times = np.array([counted.high if r.time is None else r.time for r in rejects], np.int64)
+    refused = [r for r, inside in zip(rejects, _within(spec, times), strict=True) if inside]
+    frozen = {**_frozen(spec, {r.version for r in refused}), **counted.frozen}
+    return profiles.merge(profiles.count_refused(spec.schema, frozen, refused, counted.high))
 
 
 def _inside(spec: Spec, table: pa.Table) -> npt.NDArray[np.int64]:
@@ -100,9 +168,7 @@ def _take(table: pa.Table, rows: npt.NDArray[np.int64]) -> pa.Table:
     return table if len(rows) == table.num_rows else table.take(rows)
 
 
-def _known(
-    spec: Spec, place: Callable[[int], tuple[str, int]], table: pa.Table
-) -> tuple[pa.Table, dict[str, Frozen], tuple[readers.Reject, ...]]:
+def _known(spec: Spec, place: Place, table: pa.Table) -> tuple[pa.Table, dict[str, Frozen], tuple[Reject, ...]]:
     """Return the rows whose version has a baseline, what it froze by version, and the others as rejects."""
     versions = _column(table, "model_version")
     found = _frozen(spec, set(versions))
@@ -111,8 +177,7 @@ def _known(
         return table, found, ()
     ids = _column(table, "id")
     lost = tuple(
-        readers.Reject(*place(int(i)), f"no baseline for model version {versions[i]!r}", ids[i])
-        for i in np.flatnonzero(~known)
+        Reject(*place(int(i)), f"no baseline for model version {versions[i]!r}", ids[i]) for i in np.flatnonzero(~known)
     )
     return table.filter(pa.array(known)), found, lost
 

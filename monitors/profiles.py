@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from features.readers import Reject
+from features.raw import Reject
 from features.schema import LABEL, LATE, PREDICTION, REFUSED, EventSchema, Kind, Task
 from features.scoring import Values
 from features.window import Windows, to_ms

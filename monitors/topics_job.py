@@ -14,6 +14,7 @@ import pandas as pd
 from pyflink.table import DataTypes
 from pyflink.table.udf import udf
 
+from features.conventions import AHEAD, Times
 from features.records import Records
 from features.schema import Role, Source
 from features.window import to_ms
@@ -77,8 +78,19 @@ def _table(tables: Any, name: str, options: str, spec: worker.Spec) -> None:
     tables.execute_sql(
         f"CREATE TEMPORARY TABLE {name} (v BYTES, `partition` INT METADATA VIRTUAL, `offset` BIGINT METADATA VIRTUAL, "
         "at_time TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL, "
-        f"WATERMARK FOR at_time AS at_time - {interval(to_ms(spec.schema.windows.watermark_delay))}) WITH ({options})"
+        f"clock AS {_clock(spec.schema.times)}, "
+        f"WATERMARK FOR clock AS clock - {interval(to_ms(spec.schema.windows.watermark_delay))}) WITH ({options})"
     )
+
+
+def _clock(times: Times) -> str:
+    """Return the SQL of how far a record moves event time: by its timestamp, unless nothing can have happened then.
+
+    Kafka keeps whatever timestamp a producer gives, and one of 2099 would close every window for good.
+    """
+    ahead = f"CURRENT_ROW_TIMESTAMP() + {interval(to_ms(AHEAD))}"
+    latest = f"TO_TIMESTAMP_LTZ({to_ms(times.latest)}, 3)" if times.latest else ahead
+    return f"CASE WHEN at_time < {latest} THEN at_time ELSE TO_TIMESTAMP_LTZ({to_ms(times.earliest)}, 3) END"
 
 
 def _options(topics: Topics) -> dict[str, str]:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features import codec, encode, errors, sending
-from features.readers import Reject
+from features.raw import Reject
 from features.requests import read_requests
 from features.schema import PREDICTION, Source
 from features.window import from_ms

@@ -169,4 +169,6 @@ def test_a_binary_label_is_a_number_however_it_is_written(tmp_path: Path, suffix
     decoded = codec.read_events(SCHEMA, "labels", write(tmp_path / f"l{suffix}", rows))
 
     assert [1.0, 0.0, 1.0, 0.0] == decoded.table["label"].to_pylist()
-    assert ["label is not a number"] == [r.reason for r in decoded.rejects]
+    assert ["label is neither 0 nor 1 (events.positive names the label that counts as 1)"] == [
+        r.reason for r in decoded.rejects
+    ]

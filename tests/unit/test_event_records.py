@@ -15,10 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features import avro, codec, errors
+from features.conventions import Times
 from features.records import Records
 from features.schema import EventSchema, Kind, RecordFormat, Source, Task
+from features.window import from_ms
 
-SCHEMA = EventSchema(model="m", task=Task.BINARY, features={"x": Kind.NUMERIC, "c": Kind.CATEGORICAL})
+SCHEMA = EventSchema(
+    model="m", task=Task.BINARY, features={"x": Kind.NUMERIC, "c": Kind.CATEGORICAL},
+    times=Times(earliest=from_ms(0), latest=from_ms(2**45 + 1)),
+)  # fmt: skip
 ROWS = [
     {"id": "a", "time": 1704067200000, "model_version": "v1", "x": 1.5, "c": "red", "prediction": 0.25},
     {"id": "b", "time": 1704067201000, "model_version": "v1", "x": None, "c": None, "prediction": 1.0},
@@ -122,7 +127,7 @@ BAD = {
     b"   ": "not JSON",
     b"[" * 100_000: "not JSON",
     json.dumps({**ROWS[0], "x": "tall"}).encode(): "x is not a number",
-    b'{"id": "\xff\xfe"}': "not JSON",
+    b'{"id": "\xff\xfe"}': "id is text that is not UTF-8",
     json.dumps(ROWS[0]).encode() * 2: "not JSON",
 }
 

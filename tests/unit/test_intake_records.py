@@ -32,16 +32,23 @@ def event(identity: str, version: str = "v1") -> bytes:
 
 def test_labels_are_rows_and_bad_ones_are_letters(tmp_path: Path) -> None:
     """Id, time and label; what has no label is set aside with role, topic, partition, offset, reason and bytes."""
-    good, bad = b'{"id": "a", "time": 7, "label": 1}', b'{"id": "b", "time": 8}'
+    good, bad = b'{"id": "a", "time": 1704067200007, "label": 1}', b'{"id": "b", "time": 1704067200008}'
     spec = Spec(SCHEMA, MonitorPolicy(), str(tmp_path))
     cells, packed, letters, progress = intake.decode_records(spec, "labels", records(good, bad))
 
     assert [] == cells
-    assert [("a", 7, 1.0)] == [
+    assert [("a", 1704067200007, 1.0)] == [
         tuple(row) for sheet in packed for row in sheets.unpack("labels", [sheet.split(FIELD)[3]]).to_numpy()
     ]
     assert [["labels", "t", "3", "11", "label is missing", bad.hex()]] == [letter.split(FIELD) for letter in letters]
-    assert {"role": "labels", "topic": "t", "rows": 1, "rejected": 1, "newest": 0} == json.loads(progress)
+    assert {
+        "role": "labels",
+        "topic": "t",
+        "rows": 1,
+        "rejected": 1,
+        "newest": 0,
+        "reasons": {"label is missing": 1},
+    } == json.loads(progress)
 
 
 def test_predictions_of_a_version_without_a_baseline_are_letters_of_their_own_record(tmp_path: Path) -> None:

@@ -45,6 +45,8 @@ def test_the_table_is_one_of_predictions(tmp_path: Path) -> None:
 
 def test_answers_in_the_events_are_not_looked_at(tmp_path: Path) -> None:
     """Not even one that could not be read."""
-    (tmp_path / "e.jsonl").write_text('{"id": "a", "time": 0, "prediction": "high", "model_version": "v1"}\n')
+    (tmp_path / "e.jsonl").write_text(
+        '{"id": "a", "time": 1704067200000, "prediction": "high", "model_version": "v1"}\n'
+    )
     read = requests.read_requests(SCHEMA, tmp_path)
     assert ([None], ()) == (read.table["prediction"].to_pylist(), read.rejects)

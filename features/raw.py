@@ -1,0 +1,93 @@
+"""What a reader hands to the decoder: untyped columns, where each row stood, and what could not be used, as it came."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from features.schema import Kind
+
+Columns = Mapping[str, tuple[str, Kind | None]]
+"""What to read: decoded name -> (column in the event, kind), the id first; kind None is the time."""
+
+
+def sources(columns: Columns) -> list[str]:
+    """Return the columns of an event that are to be read, each once."""
+    return list(dict.fromkeys(column for column, _ in columns.values()))
+
+
+RAW_LIMIT = 1 << 16
+"""Bytes of a record that a dead letter keeps: more than that is cut, and its place tells where the rest is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A record that could not be used, and why: a dead letter in the making.
+
+    *line* counts from 1 (rows, in Parquet; 0 is the whole file); of a topic, *path* is ``topic/partition`` and *line*
+    the offset. *raw* is the record as it came, with bytes that are not UTF-8 as ``\\xNN``; where there are any,
+    *raw_hex* has all bytes. *column* is the one whose value did not fit, by its decoded name; of such a record *time*
+    (ms) and *version* are known where they could be read. *records* is how many records the reject stands for: more
+    than one where no record could be told apart from the others.
+    """
+
+    path: str
+    line: int
+    reason: str
+    raw: str
+    column: str = ""
+    time: int | None = None
+    version: str = ""
+    raw_hex: str = ""
+    records: int = 1
+
+
+def reject(place: tuple[str, int], reason: str, original: bytes, records: int = 1) -> Reject:
+    """Return the dead letter of the record at *place* (path and line), whose bytes are *original*.
+
+    >>> letter = reject(("a.csv", 3), "not UTF-8", b"caf\\xe9")
+    >>> letter.raw, letter.raw_hex
+    ('caf\\\\xe9', '636166e9')
+    """
+    kept = original[:RAW_LIMIT]
+    text = kept.decode("utf-8", "backslashreplace")
+    exact = text.encode() == kept and len(kept) == len(original)
+    if len(kept) < len(original):
+        reason = f"{reason} (the first {RAW_LIMIT} of {len(original)} bytes are kept)"
+    return Reject(*place, reason, text, raw_hex="" if exact else kept.hex(), records=records)
+
+
+def _nothing(_: int) -> bytes:
+    return b""
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A chunk as it was read.
+
+    *lines* has the line of each row of *table*, from 1; where Kafka records were read, the record's index among them,
+    from 0. *rejects* are records that are no rows at all. *unfit* are cells that no type can take, as a list or text
+    that is not UTF-8: column of the event -> row -> reason. *original* gives the bytes of a row. *decimal* is the mark
+    that numbers have in text.
+    """
+
+    table: pa.Table
+    lines: npt.NDArray[np.int64]
+    rejects: tuple[Reject, ...] = ()
+    unfit: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+    original: Callable[[int], bytes] = _nothing
+    decimal: str = "."
+
+    def part(self, rows: slice) -> Raw:
+        """Return the *rows* (start and stop) by themselves, without the rejects."""
+        start, stop = rows.start, rows.stop
+        unfit = {
+            column: {row - start: why for row, why in cells.items() if start <= row < stop}
+            for column, cells in self.unfit.items()
+        }
+        table, lines = self.table.slice(start, stop - start), self.lines[start:stop]
+        return Raw(table, lines, (), unfit, lambda row: self.original(row + start), self.decimal)

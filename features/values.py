@@ -1,0 +1,250 @@
+"""From untyped columns to typed ones: numbers, texts, and what a task can predict; whatever does not fit is marked.
+
+Nothing here raises for what a column holds. NaN is a missing number in every format; a number beyond :data:`LARGEST` is
+infinite, since its square is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features import texts
+
+Mask = npt.NDArray[np.bool_]
+LARGEST = 1e150
+"""A larger number is as good as infinite: sums of squares would not be finite."""
+NO_NUMBER = ("", "NA", "N/A", "na", "n/a", "null", "NULL", "None", "none", "nan", "NaN", "NAN", "-", "?")
+"""Texts that stand for a missing number, whatever means missing in a category."""
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A typed column, which of its values do not fit (*bad*; what stands there is anything), and the reason for all."""
+
+    values: pa.Array
+    bad: Mask
+    reason: str = ""
+
+    def also(self, bad: Mask, reason: str) -> Typed:
+        """Return this column with more values that do not fit, for another reason if none was there before."""
+        if not bad.any():
+            return self
+        both = f"{self.reason} or {reason}" if self.bad.any() and self.reason != reason else reason
+        return Typed(self.values, self.bad | bad, both)
+
+
+def plain(column: pa.ChunkedArray | pa.Array, *, words: bool = False) -> pa.Array:
+    """Return a column in one piece, without dictionaries, views or run lengths, as one of Arrow's basic types.
+
+    With *words* a dictionary of strings stays one: each of them is looked at once then.
+    """
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    if words and len(chunks) == 1 and column.type in _WORDS:
+        return chunks[0]
+    simple = [_simple(chunk) for chunk in chunks]
+    return pa.concat_arrays(simple) if len(simple) > 1 else simple[0] if simple else _simple(pa.nulls(0, column.type))
+
+
+_WORDS = [pa.dictionary(pa.int32(), kind) for kind in (pa.string(), pa.large_string())]
+
+
+def _simple(array: pa.Array) -> pa.Array:
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        return _simple(array.dictionary_decode())
+    if pa.types.is_run_end_encoded(kind):
+        return _simple(pc.run_end_decode(array))
+    if isinstance(kind, pa.BaseExtensionType):
+        return _simple(array.storage)
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return array.cast(pa.string())
+    return array
+
+
+def number(column: pa.Array, decimal: str = ".", missing: Collection[str] = ()) -> Typed:
+    """Return *column* as float64; null and NaN are missing, and so are the numbers that *missing* spells, like -999.
+
+    *decimal* is the mark that texts have in their numbers.
+    """
+    typed = _floats(column, decimal)
+    if not (codes := [value for text in missing if isinstance(value := _spelled(text), float)]):
+        return typed
+    return Typed(pc.if_else(pc.is_in(typed.values, pa.array(codes)), None, typed.values), typed.bad, typed.reason)
+
+
+def _floats(column: pa.Array, decimal: str) -> Typed:
+    kind = column.type
+    if pa.types.is_string(kind):
+        return _parsed(column, decimal)
+    if _is_number(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind):
+        values = column.cast(pa.int8()) if pa.types.is_boolean(kind) else column
+        return Typed(_usual(values.cast(pa.float64(), safe=False)), np.zeros(len(column), bool))
+    return _unusable(column, pa.float64(), "not a number")
+
+
+def _usual(values: pa.Array) -> pa.Array:
+    """Return floats with NaN as null and what is beyond LARGEST as infinite; the extremes tell if there is any."""
+    if not len(values):
+        return values
+    slots = np.frombuffer(values.buffers()[1], np.float64)[values.offset : values.offset + len(values)]
+    if slots.min() >= -LARGEST and slots.max() <= LARGEST:  # neither holds where there is a NaN
+        return values
+    null = values.is_null().to_numpy(zero_copy_only=False)
+    with np.errstate(invalid="ignore"):
+        huge = np.abs(slots) > LARGEST
+    numbers = np.where(huge, np.copysign(np.inf, slots), slots) if huge.any() else slots
+    return pa.array(numbers, pa.float64(), mask=null | np.isnan(slots))
+
+
+_TRUTH = {"true": 1.0, "false": 0.0, "True": 1.0, "False": 0.0, "TRUE": 1.0, "FALSE": 0.0}
+
+
+def _parsed(column: pa.Array, decimal: str) -> Typed:
+    """Return the numbers that texts spell, to the last bit: a rounding of one in 2^53 would grow other trees."""
+    if decimal == ",":
+        dotted = pc.match_substring(column, ".").fill_null(False)
+        column = pc.if_else(dotted, "a point", pc.replace_substring(column, ",", "."))  # 1.5 is no number there
+    no_number = np.zeros(len(column), bool)
+    for look in (_as_they_are, _without_marks):  # most columns hold numbers and nothing else
+        try:
+            return Typed(_usual(look(column).cast(pa.float64())), no_number)
+        except pa.ArrowInvalid:
+            continue
+    values = [None if text is None else _spelled(text) for text in column.to_pylist()]
+    bad = np.array([isinstance(v, str) for v in values], bool)
+    floats = pa.array([None if isinstance(v, str) else v for v in values], pa.float64())
+    return Typed(_usual(floats), bad, "not a number")
+
+
+def _as_they_are(column: pa.Array) -> pa.Array:
+    return column
+
+
+def _without_marks(column: pa.Array) -> pa.Array:
+    """Return texts, null where they stand for a missing number."""
+    return pc.if_else(pc.is_in(column, pa.array(NO_NUMBER)), pa.scalar(None, pa.string()), column)
+
+
+def _spelled(text: str) -> float | str | None:
+    text = text.strip()
+    if text in _TRUTH:
+        return _TRUTH[text]
+    if text in NO_NUMBER:
+        return None
+    try:
+        return float(text.replace("_", "?"))  # Python reads 1_000 as a number; nobody else does
+    except ValueError:
+        return text
+
+
+def text(column: pa.Array, missing: Collection[str] = ("",), *, exact: bool = False) -> Typed:
+    """Return *column* as categories in their one spelling (:mod:`features.texts`); NaN is missing.
+
+    *exact*: a float from 2^53 on does not fit, since as an id it stands for several whole numbers.
+    """
+    kind, fits = column.type, np.zeros(len(column), bool)
+    if pa.types.is_floating(kind):
+        floats = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        lost = np.abs(floats) >= texts.EXACT if exact else fits
+        words = _each(column, lambda v: None if v != v else texts.number_text(v))
+        return Typed(words, fits).also(lost & np.isfinite(floats), _LOST)
+    if pa.types.is_decimal(kind):
+        return Typed(_each(column, lambda v: texts.canonical(f"{v.normalize() + 0:f}")), fits)
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
+        words, lost = _utf8(column)
+        return Typed(texts.column(words, missing), fits).also(lost, "not UTF-8")
+    try:
+        words = column if pa.types.is_dictionary(kind) else column.cast(pa.string())
+    except pa.ArrowException:  # a list, a record, a span of time
+        return _unusable(column, pa.string(), "not text")
+    typed = Typed(texts.column(words, missing), fits)
+    return typed.also(_rounded(typed.values), _LOST) if exact else typed
+
+
+_LOST = "a float of which digits are lost"
+
+
+def _rounded(words: pa.Array) -> Mask:
+    """Say which texts are numbers that a float64 has rounded, as 9.007199254740993e+18."""
+    if not pc.any(pc.match_substring(words, "e+")).as_py():
+        return np.zeros(len(words), bool)
+    found = pc.match_substring_regex(words, r"^-?[0-9](\.[0-9]+)?e\+[0-9]+$").fill_null(False)
+    return np.asarray(found.to_numpy(zero_copy_only=False), bool)
+
+
+def _each(column: pa.Array, spell: Callable[..., str | None]) -> pa.Array:
+    coded = column.dictionary_encode()
+    words = [None if value is None else spell(value) for value in coded.dictionary.to_pylist()]
+    return pa.array(words, pa.string()).take(coded.indices)
+
+
+def _utf8(column: pa.Array) -> tuple[pa.Array, Mask]:
+    values = column.to_pylist()
+    words = [None if value is None else value.decode("utf-8", "replace") for value in values]
+    lost = [value is not None and (word or "").encode() != value for value, word in zip(values, words, strict=True)]
+    return pa.array(words, pa.string()), np.array(lost, bool)
+
+
+def _unusable(column: pa.Array, kind: pa.DataType, reason: str) -> Typed:
+    what = "a list or record" if pa.types.is_nested(column.type) else f"of type {column.type}"
+    return Typed(pa.nulls(len(column), kind), column.is_valid().to_numpy(zero_copy_only=False), f"{what}, {reason}")
+
+
+def probability(typed: Typed) -> Typed:
+    """Return a binary model's predictions, of which those outside [0, 1] do not fit."""
+    values = typed.values.to_numpy(zero_copy_only=False)
+    with np.errstate(invalid="ignore"):
+        outside = (values < 0) | (values > 1)
+    return typed.also(outside & ~typed.bad, "not a probability from 0 to 1")
+
+
+def scored(column: pa.Array, positive: str | None, negative: str | None, decimal: str = ".") -> Typed:
+    """Return a binary model's predictions: probabilities, or classes by name as 1 and 0."""
+    typed = number(column, decimal)
+    if positive is not None and typed.bad.any() and pa.types.is_string(column.type):
+        words = text(column).values
+        is_one, is_zero = (_equal(words, name) & typed.bad for name in (positive, negative))
+        values = np.where(is_one, 1.0, np.where(is_zero, 0.0, typed.values.to_numpy(zero_copy_only=False)))
+        typed = Typed(pa.array(values, pa.float64(), from_pandas=True), typed.bad & ~is_one & ~is_zero, typed.reason)
+    return probability(typed)
+
+
+def label(column: pa.Array, positive: str | None, negative: str | None, missing: Collection[str]) -> Typed:
+    """Return binary labels as 1.0 and 0.0: *positive* is 1; *negative*, or where it is None any other one, is 0.
+
+    Where there is no *positive*, 1 and true are 1, 0 and false are 0, and nothing else fits.
+    """
+    if positive is None:
+        typed = number(column)
+        values = typed.values.to_numpy(zero_copy_only=False)
+        odd = ~np.isin(values, (0.0, 1.0)) & ~np.isnan(values) | typed.bad
+        return Typed(typed.values, odd, "neither 0 nor 1 (events.positive names the label that counts as 1)")
+    typed = text(column, missing)
+    is_one = _equal(typed.values, positive)
+    valid = typed.values.is_valid().to_numpy(zero_copy_only=False)
+    is_zero = _equal(typed.values, negative) if negative is not None else valid & ~is_one
+    values = pa.array(is_one.astype(np.float64), pa.float64(), mask=~valid)
+    return Typed(values, typed.bad, typed.reason).also(
+        valid & ~is_one & ~is_zero, f"neither {positive!r} nor {negative!r}"
+    )
+
+
+def finite(typed: Typed) -> Typed:
+    """Return *typed*, of which infinite numbers do not fit."""
+    return typed.also(np.isinf(typed.values.to_numpy(zero_copy_only=False)), "not a finite number")
+
+
+def _equal(words: pa.Array, name: str | None) -> Mask:
+    if name is None:
+        return np.zeros(len(words), bool)
+    return np.asarray(pc.equal(words, name).fill_null(False).to_numpy(zero_copy_only=False), bool)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind))
