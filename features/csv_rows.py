@@ -85,13 +85,14 @@ def _at_once(chunk: Chunk, names: list[str], columns: Sequence[str], lines: Body
 
 
 def _utf8(body: bytes, form: CsvFormat) -> bytes | None:
-    """Return *body* in UTF-8, None where it is not text in its encoding. The reader checks what is UTF-8 already."""
-    if form.encoding == "utf-8":
+    """Return *body* in UTF-8, None where it is not text in its encoding."""
+    if body.isascii():
         return body
     try:
-        return body.decode(form.encoding).encode()
+        text = body.decode(form.encoding)
     except UnicodeDecodeError:
         return None
+    return body if form.encoding == "utf-8" else text.encode()
 
 
 class _Lines:
