@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from leeway import addresses, show
 from leeway.explain import count
@@ -64,8 +65,10 @@ def _show(project: Project, known: state.State, as_json: bool) -> None:
     rows = [(s.name, s.condition, s.pid, s.restarts, s.since, processes.brief(s.why)) for s in known.services]
     show.table(f"{project.name}: {known.phase}", ("service", "condition", "pid", "restarts", "since", "why"), rows)
     at = project.stack.ports
+    password = escape(str(project.state / "dashboard-password"))
     show.note(
-        f"Pages: http://127.0.0.1:{at.dashboard}; `leeway logs` and `leeway doctor` say more, `leeway down` stops."
+        f"Pages: http://127.0.0.1:{at.dashboard}, with the password in {password} or of LEEWAY_DASHBOARD_PASSWORD;"
+        " `leeway logs` and `leeway doctor` say more, `leeway down` stops."
     )
 
 
