@@ -12,7 +12,6 @@ from typing import Annotated
 
 import typer
 import uvicorn
-from rich.markup import escape
 
 from dashboards.app import create
 from dashboards.hosts import Hosts
@@ -47,9 +46,9 @@ def dashboard(
         policies = {name: model.monitor for name, model in opened.project.models.items()}
         password, where = secret(opened.dir)
         app = create(opened.registry, password=password, hosts=own_hosts(host, name or []), policies=policies)
-        shown = f"[{host}]" if ":" in host else host
-        show.note(f"Serving {escape(opened.project.name)} on http://{shown}:{port} until stopped with Ctrl-C.")
-        show.note(f"Log in with any user name and the password {escape(where)}.")
+        address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        show.note(show.text(f"Serving {opened.project.name} on {address} until stopped with Ctrl-C."))
+        show.note(show.text(f"Log in with any user name and the password {where}."))
         with contextlib.suppress(KeyboardInterrupt):
             # No proxy is believed about whom it speaks for: wrong passwords would count for whomever a client names.
             uvicorn.run(
