@@ -68,8 +68,7 @@ def versions(reg: Registry, model: str) -> list[Version]:
 
 def baseline(reg: Registry, digest: str) -> Baseline:
     """Return a baseline; NotFound if there is none, ArtifactError if the database's text is not what was stored."""
-    with reg.read() as c:
-        return get_baseline(c, digest)
+    return Baseline.model_validate_json(baseline_text(reg, digest))
 
 
 def baseline_text(reg: Registry, digest: str) -> str:
