@@ -12,12 +12,17 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
 
+from features import visible
 from features.window import UTC, parse_span
 
 SCHEDULE: Final = tuple(parse_span(s) for s in ("0s", "5s", "5m", "30m", "2h", "5h", "10h", "14h", "20h", "24h"))
 LONGEST: Final = SCHEDULE[-1]
 JITTER: Final = 0.2
 GONE: Final = 410
+WORDS: Final = 300
+"""Characters of an error that go on record."""
+_HEADER: Final = 64
+"""No number of seconds and no date of HTTP is longer."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,16 @@ class Reply:
         return "HTTP 410: the receiver wants no more" if self.status == GONE else f"HTTP {self.status}"
 
 
+def failed(error: Exception, *, unreachable: bool = False) -> Reply:
+    """Return the reply that stands for *error*, in words of a bounded length: a receiver may have chosen them.
+
+    >>> failed(ValueError("a" * 1000)).error[-5:], len(failed(ValueError("a" * 1000)).error)
+    ('aa...', 300)
+    """
+    text = visible.visible(f"{type(error).__name__}: {error}".rstrip(": "))
+    return Reply(error=text if len(text) <= WORDS else f"{text[: WORDS - 3]}...", unreachable=unreachable)
+
+
 def next_attempt(reply: Reply, *, delivery: int, attempts: int, limit: int, now: datetime) -> datetime | None:
     """Return when to try again after attempt number *attempts* (from 1) failed with *reply*; None means never.
 
@@ -57,7 +72,7 @@ def next_attempt(reply: Reply, *, delivery: int, attempts: int, limit: int, now:
         return None
     delay = SCHEDULE[min(attempts, len(SCHEDULE) - 1)]
     wait = delay * (1 + JITTER * _jitter(delivery, attempts))
-    return now + max(wait, min(_retry_after(reply.headers, now=now), LONGEST))
+    return now + max(wait, _retry_after(reply.headers, now=now))
 
 
 def _jitter(delivery: int, attempts: int) -> float:
@@ -67,18 +82,20 @@ def _jitter(delivery: int, attempts: int) -> float:
 
 
 def _retry_after(headers: Mapping[str, str], *, now: datetime) -> timedelta:
-    """Return how long a Retry-After header asks to wait (seconds or an HTTP date; RFC 9110, 10.2.3); nothing if unread.
+    """Return how long a Retry-After header asks to wait, at most a day (RFC 9110, 10.2.3); nothing if unread.
+
+    It is a number of seconds or an HTTP date; a longer text than either is cut, and a number stays a large one.
 
     >>> _retry_after({"retry-after": "120"}, now=datetime(2024, 1, 1, tzinfo=UTC))
     datetime.timedelta(seconds=120)
     >>> _retry_after({"retry-after": "Mon, 01 Jan 2024 00:01:00 GMT"}, now=datetime(2024, 1, 1, tzinfo=UTC))
     datetime.timedelta(seconds=60)
     """
-    text = headers.get("retry-after", "").strip()
+    text = headers.get("retry-after", "").strip()[:_HEADER]
     if text.isascii() and text.isdigit():
         return timedelta(seconds=min(int(text), int(LONGEST.total_seconds())))
     try:
         when = parsedate_to_datetime(text)
-    except ValueError:
+        return min(max(when.replace(tzinfo=when.tzinfo or UTC) - now, timedelta(0)), LONGEST)
+    except (ValueError, TypeError, LookupError, OverflowError):  # all of them have been seen to come of garbage
         return timedelta(0)
-    return max(when.replace(tzinfo=when.tzinfo or UTC) - now, timedelta(0))

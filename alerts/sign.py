@@ -53,12 +53,12 @@ def _bad_key(endpoint: Endpoint, what: str) -> errors.DeliveryError:
 
 
 def body(message: records.Message) -> str:
-    """Return the JSON text of *message*: ``{type, timestamp, data}``, the same at every attempt.
+    """Return the JSON text of *message*: ``{type, timestamp, data}`` in ASCII, the same at every attempt.
 
     *timestamp* is when the thing happened in the registry, not when it is sent.
     """
     content = {"type": message.type, "timestamp": message.created_at.isoformat(), "data": message.data}
-    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
 
 def headers(hook: Webhook, message_id: str, text: str, *, now: datetime) -> dict[str, str]:

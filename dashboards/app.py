@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import gzip
 import http
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Mapping
 from typing import Final
 
 from fastapi import FastAPI, Request
@@ -14,47 +15,62 @@ from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from plotly import offline
 from starlette.exceptions import HTTPException
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from dashboards import api, pages, security
+from dashboards.guesses import Guesses
+from dashboards.hosts import Hosts, OwnPages
 from features import errors
 from monitors.policy import MonitorPolicy
 from registry.sql import Registry
 
-LOOPBACK: Final = ("localhost", "127.0.0.1", "[")
-"""Host names of this machine, for *hosts*; "[" is what Starlette reads of an IPv6 address, which no name can fake."""
+LOOPBACK: Final = Hosts()
+"""This machine's own names."""
 _CACHED: Final = "max-age=86400"
 
 
 def create(
     registry: Registry,
     *,
-    password: str | None,
-    hosts: Sequence[str] = LOOPBACK,
+    password: str,
+    hosts: Hosts = LOOPBACK,
     policies: Mapping[str, MonitorPolicy] | None = None,
+    guesses: Guesses | None = None,
 ) -> FastAPI:
     """Return the dashboard of *registry*, which it only reads.
 
-    *password* is asked of every request (None: of none). *hosts* are the names that it answers to, so that a page
-    elsewhere cannot reach it through a name of its own (DNS rebinding); ``*`` is any. *policies* by model tell what
-    effect is worth telling.
+    *password* is asked of every request, wherever it comes from, and *guesses* counts the wrong ones. *hosts* are the
+    names that it answers to. *policies* by model tell what effect is worth telling.
+
+    Raises:
+        ProjectError: the password is empty, which everybody would know.
     """
+    if not password:
+        msg = "the dashboard's password is empty"
+        raise errors.ProjectError(msg, hint="set one, or leave it to Leeway to make a random one")
     app = FastAPI(title="Leeway", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
     app.state.registry = registry
     app.state.policies = policies or {}
     app.include_router(pages.router)
     app.include_router(api.router)
     app.add_api_route("/static/plotly.min.js", plotly_script, include_in_schema=False)
-    app.mount("/static", StaticFiles(directory=pages.HERE / "static"))
+    app.mount("/static", Files(directory=pages.HERE / "static"))
     app.add_exception_handler(errors.LeewayError, _refused)
     app.add_exception_handler(HTTPException, _no_such_page)
     app.add_exception_handler(RequestValidationError, _unreadable)
     # The last one added is the first to see a request.
-    if password is not None:
-        app.add_middleware(security.Password, password=password)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
+    app.add_middleware(security.Password, password=password, guesses=guesses or Guesses())
+    app.add_middleware(OwnPages, hosts=hosts)
     app.add_middleware(security.SafeHeaders)
     return app
+
+
+class Files(StaticFiles):
+    """The files of one folder, by their plain names; no other path reaches the file system."""
+
+    def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
+        """Return where the file of this name is, if there is one."""
+        names = {entry.name for entry in pages.HERE.joinpath("static").iterdir()}
+        return super().lookup_path(path) if path in names else ("", None)
 
 
 @functools.cache

@@ -13,14 +13,14 @@ import jinja2
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 from fastapi.templating import Jinja2Templates
-from pydantic import AfterValidator, BeforeValidator
 
 from dashboards import charts, explained, reads, words
+from dashboards.asked import MaybeMoment, Name, Number, Where
 from dashboards.timeline import Address
 from features.window import UTC
 from monitors.account import leaning
 from monitors.policy import MonitorPolicy
-from monitors.report import Signal, Stage, Verdict
+from monitors.report import Signal, Verdict
 from registry.sql import Registry
 
 HERE = Path(__file__).parent
@@ -34,22 +34,6 @@ def registry(request: Request) -> Registry:
     return reg
 
 
-def in_utc(value: datetime | None) -> datetime | None:
-    """Return *value* aware and in UTC; no zone means UTC."""
-    if value is None:
-        return None
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-Moment = Annotated[datetime | None, BeforeValidator(lambda text: text or None), AfterValidator(in_utc)]
-"""A time in a query; an empty field of a form is none."""
-
-
-def address(version: str, stage: Stage, end: Annotated[datetime, AfterValidator(in_utc)], segment: str = "") -> Address:
-    """Return the window that a request names in its path, and in ``?segment=``."""
-    return Address(version, stage, end, segment)
-
-
 def policies(request: Request) -> Mapping[str, MonitorPolicy]:
     """Return the monitors' policies by model, as far as the app was told them."""
     known: Mapping[str, MonitorPolicy] = request.app.state.policies
@@ -58,7 +42,6 @@ def policies(request: Request) -> Mapping[str, MonitorPolicy]:
 
 Policies = Annotated[Mapping[str, MonitorPolicy], Depends(policies)]
 Reg = Annotated[Registry, Depends(registry)]
-Where = Annotated[Address, Depends(address)]
 
 
 def model_url(model: str, **query: str | datetime | None) -> str:
@@ -73,6 +56,7 @@ def model_url(model: str, **query: str | datetime | None) -> str:
 def window_url(model: str, where: Address, **query: str | datetime | None) -> str:
     """Return the address of a window's page.
 
+    >>> from monitors.report import Stage
     >>> window_url("flights", Address("v1", Stage.INPUTS, datetime(2013, 8, 4, tzinfo=UTC)), variable="temp")
     '/models/flights/windows/v1/inputs/2013-08-04T00:00:00Z?variable=temp'
     """
@@ -140,7 +124,7 @@ def overview(request: Request, reg: Reg) -> HTMLResponse:
 
 
 @router.get("/models/{model}")
-def model(request: Request, reg: Reg, model: str, segment: str = "", until: Moment = None) -> HTMLResponse:
+def model(request: Request, reg: Reg, model: Name, segment: Name = "", until: MaybeMoment = None) -> HTMLResponse:
     """Show one model."""
     view = reads.model(reg, model, segment=segment, until=until)
     return page(request, "model.html", view=view, model=model, until=until)
@@ -148,7 +132,7 @@ def model(request: Request, reg: Reg, model: str, segment: str = "", until: Mome
 
 @router.get("/models/{model}/incidents/{number}")
 def incident(
-    request: Request, reg: Reg, model: str, number: int, known: Policies, until: Moment = None
+    request: Request, reg: Reg, model: Name, number: Number, known: Policies, until: MaybeMoment = None
 ) -> HTMLResponse:
     """Show one incident."""
     view = reads.incident(reg, model, number, until=until, policies=known)
@@ -157,7 +141,7 @@ def incident(
 
 @router.get("/models/{model}/windows/{version}/{stage}/{end}")
 def window(
-    request: Request, reg: Reg, model: str, where: Where, variable: str | None = None, against: Moment = None
+    request: Request, reg: Reg, model: Name, where: Where, variable: Name | None = None, against: MaybeMoment = None
 ) -> HTMLResponse:
     """Show one window."""
     view = reads.window(reg, model, where, variable=variable or None, against=against)

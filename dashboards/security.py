@@ -1,4 +1,4 @@
-"""Keeps the pages to those who may see them: a password, known host names, and headers that forbid everything else."""
+"""Keeps the pages to those who may see them: a password, and headers that forbid everything else."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import base64
 import binascii
 import hashlib
 import hmac
+import math
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dashboards.guesses import Guesses
 
 CONTENT_SECURITY_POLICY: Final = "; ".join(
     (
@@ -57,27 +60,41 @@ class SafeHeaders:
 
 
 class Password:
-    """Asks for a password: HTTP Basic with any user name (browsers), or a bearer token (programs)."""
+    """Asks for a password: HTTP Basic with any user name (browsers), or a bearer token (programs).
 
-    def __init__(self, app: ASGIApp, password: str) -> None:
+    Neither is part of an address, so that no history, log or Referer has it. Who is wrong too often waits before the
+    next password is looked at, longer each time (*guesses*).
+    """
+
+    def __init__(self, app: ASGIApp, password: str, guesses: Guesses) -> None:
         self.app = app
         self._digest = _digest(password)
+        self._guesses = guesses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the app answer whoever knows the password, and ask everybody else for it."""
-        if scope["type"] != "http" or self._knows(Headers(scope=scope).get("authorization", "")):
+        if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        asked = {"www-authenticate": 'Basic realm="Leeway", charset="UTF-8"'}
-        await PlainTextResponse("This page needs the dashboard's password.\n", 401, asked)(scope, receive, send)
+        refusal = self._refuse((scope.get("client") or ("",))[0], Headers(scope=scope).get("authorization"))
+        await (refusal or self.app)(scope, receive, send)
 
-    def _knows(self, authorization: str) -> bool:
-        # Digests have one length, so that the comparison tells nothing of the password's.
-        return hmac.compare_digest(_digest(_secret(authorization)), self._digest)
+    def _refuse(self, client: str, authorization: str | None) -> PlainTextResponse | None:
+        """Return the answer to whoever does not get in."""
+        if authorization is not None:
+            if wait := math.ceil(self._guesses.wait(client)):
+                said = f"Too many wrong passwords: the next one is looked at in {wait} s.\n"
+                return PlainTextResponse(said, 429, {"retry-after": str(wait)})
+            # Digests have one length, so that the comparison tells nothing of the password's.
+            if hmac.compare_digest(_digest(_secret(authorization)), self._digest):
+                return None
+            self._guesses.add(client)
+        asked = {"www-authenticate": 'Basic realm="Leeway", charset="UTF-8"'}
+        return PlainTextResponse("This page needs the dashboard's password.\n", 401, asked)
 
 
 def _digest(text: str) -> bytes:
-    return hashlib.sha256(text.encode()).digest()
+    return hashlib.sha256(text.encode(errors="surrogateescape")).digest()
 
 
 def _secret(authorization: str) -> str:

@@ -51,7 +51,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        show.note(f"leeway {importlib.metadata.version('leeway')}")
+        show.note(f"leeway {show.text(importlib.metadata.version('leeway'))}")
         raise typer.Exit
 
 

@@ -17,6 +17,7 @@ import httpx
 
 from features.errors import EngineAway, EngineError
 from features.window import from_ms
+from monitors import causes
 
 ENDED = frozenset({"FINISHED", "CANCELED", "FAILED"})
 _PATIENCE_SECONDS = 10
@@ -80,9 +81,7 @@ class Cluster:
     def failure(self, job: Job) -> str:
         """Return why *job* failed, in a line; empty if nothing did."""
         told = self._ask("GET", f"/jobs/{job.id}/exceptions").get("exceptionHistory", {}).get("entries", [])
-        lines = [line for entry in told[:1] for line in entry["stacktrace"].splitlines()]
-        causes = [line for line in lines if line.startswith("Caused by:")]
-        return str((causes[-1:] or lines or [""])[0])[:500]
+        return causes.cause(told[0]["stacktrace"])[0] if told else ""
 
     def stop(self, job: Job, folder: Path) -> Path:
         """Stop *job* with a savepoint under *folder*; return it.

@@ -81,7 +81,7 @@ def _incidents(told: Rehearsed, outcome: Outcome) -> None:
     if rows:
         show.table(title, columns, rows)
     else:
-        show.note(f"`{outcome.policy.name}` would have opened no incident.")
+        show.note(f"`{show.text(outcome.policy.name)}` would have opened no incident.")
 
 
 def _incident(judged: Judged) -> tuple[object, ...]:

@@ -9,12 +9,13 @@ from datetime import datetime
 from typing import Any
 
 from pydantic_core import to_jsonable_python
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from features.errors import LeewayError
+from features.visible import visible
+from leeway.screen import Console
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -29,7 +30,9 @@ MARKS = {
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print *rows* under *columns*; a column keeps its words whole, None is a dash."""
-    view = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
+    view = Table(
+        title=text(title), title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False
+    )
     cells = [[cell(value) for value in row] for row in rows]
     for i, column in enumerate(columns):
         words = " ".join([column, *(Text.from_markup(row[i]).plain for row in cells)]).split()
@@ -49,17 +52,31 @@ def cell(value: object) -> str:
         return "-"
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}".removesuffix(" 00:00")
-    return MARKS.get(str(value), escape(str(value)))
+    return MARKS.get(str(value)) or text(value)
+
+
+def text(value: object) -> str:
+    r"""Return *value* as it may stand in a sentence: no markup, no escape sequence and no line break takes effect.
+
+    >>> print(text("[red]a\x1b[2J\nb"))
+    \[red]a\x1b[2J\nb
+    """
+    return escape(visible(str(value)))
 
 
 def as_json(value: Any) -> None:
     """Print *value*, which may hold records and times, as JSON."""
-    out.out(json.dumps(to_jsonable_python(value), indent=2))
+    out.out(_json(value, indent=2))
 
 
 def json_line(value: Any) -> None:
     """Print *value* as one line of JSON, at once: whoever reads a stream waits for it."""
-    out.out(json.dumps(to_jsonable_python(value)), highlight=False)
+    out.out(_json(value), highlight=False)
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    # All but one of the characters that steer a terminal are escaped in JSON anyway.
+    return json.dumps(to_jsonable_python(value), indent=indent).replace("\x7f", r"\u007f")
 
 
 @contextmanager
@@ -76,6 +93,11 @@ def note(text: str) -> None:
 
 def error(problem: LeewayError) -> None:
     """Print *problem* in red on stderr, and the way to mend it under it."""
-    err.print(f"[bold red]error:[/] [red]{escape(problem.message)}[/]", soft_wrap=True)
+    err.print(f"[bold red]error:[/] [red]{_lines(problem.message)}[/]", soft_wrap=True)
     if problem.hint:
-        err.print(f"  [dim]hint:[/] {escape(problem.hint)}", soft_wrap=True)
+        err.print(f"  [dim]hint:[/] {_lines(problem.hint)}", soft_wrap=True)
+
+
+def _lines(message: str) -> str:
+    """Return *message* as text whose further lines are the indented ones: no other passes for an error of its own."""
+    return "\n  ".join(map(text, message.split("\n  ")))

@@ -29,21 +29,28 @@ def baselines(opened: Context, model: Model) -> Path:
 
     Raises:
         NotFound: the model has no baseline yet.
+        ArtifactError: a file is not what the registry has.
     """
-    root = opened.dir / "baselines"
-    for version in queries.versions(opened.registry, model.name):
-        if version.baseline and not (root / model.name / f"{version.version}.json").exists():
-            publish.publish_baseline(queries.baseline(opened.registry, version.baseline), root)
+    folder = opened.dir / "baselines" / model.name
+    for version, digest in digests(opened, model).items():
+        if not publish.is_published(folder, version, digest):
+            publish.publish(folder, version, queries.baseline_text(opened.registry, digest))
     if queries.champion(opened.registry, model.name) is None:
         msg = f"{model.name} has no baseline to compare with yet"
         raise NotFound(msg, hint="run `leeway baseline`, or `leeway retrain --first` to train a first version")
-    return root / model.name
+    return folder
+
+
+def digests(opened: Context, model: Model) -> dict[str, str]:
+    """Return the sha256 of each version's baseline, of those that have one."""
+    return {v.version: v.baseline for v in queries.versions(opened.registry, model.name) if v.baseline}
 
 
 def spec(opened: Context, model: Model, start: datetime | None = None, end: datetime | None = None) -> worker.Spec:
     """Return what Flink's workers need to know, for all events or for those in [start, end)."""
     first, last = (None if at is None else to_ms(at) for at in (start, end))
-    return worker.Spec(model.schema, model.monitor, str(baselines(opened, model)), first, last)
+    folder = str(baselines(opened, model))
+    return worker.Spec(model.schema, model.monitor, folder, start=first, end=last, digests=digests(opened, model))
 
 
 def directories(model: Model) -> files_job.Directories:

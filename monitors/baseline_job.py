@@ -15,7 +15,7 @@ from features import codec, errors, places
 from features.places import Place
 from features.schema import EventSchema
 from features.window import to_ms
-from monitors import files_job, flink_job, freeze, profile_job, run_job, worker
+from monitors import files_job, flink_job, freeze, profile_job, published, run_job, worker
 from monitors.baseline import Baseline, Slice
 from monitors.committed import committed_lines
 from monitors.policy import MonitorPolicy
@@ -76,10 +76,10 @@ def _count(
     draft: Baseline, policy: MonitorPolicy, directories: files_job.Directories, logs: Path
 ) -> dict[str, list[Slice]]:
     with tempfile.TemporaryDirectory(prefix="leeway-") as work:
-        published = Path(work, "baselines", f"{draft.version}.json")
-        published.parent.mkdir()
-        published.write_text(draft.model_dump_json())
-        spec = worker.Spec(draft.events, policy, str(published.parent), to_ms(draft.start), to_ms(draft.end))
+        folder = Path(work, "baselines")
+        folder.mkdir()
+        published.place(folder, draft.version).write_text(draft.model_dump_json())
+        spec = worker.Spec(draft.events, policy, str(folder), to_ms(draft.start), to_ms(draft.end))
         outputs = Folders.under(Path(work, "out"))
         tables = flink_job.environment(logs, streaming=False)
         run_job.finish(profile_job.submit_slices(tables, spec, directories, outputs), logs)

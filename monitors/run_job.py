@@ -14,7 +14,7 @@ from typing import Any
 from features import errors
 from features.schema import EventSchema
 from features.window import from_ms
-from monitors import files_job, flink_job, profile_job, worker
+from monitors import causes, files_job, flink_job, profile_job, worker
 from monitors.committed import CommittedFiles, committed_lines
 from monitors.report import Report, Stage
 from monitors.sinks_job import Folders
@@ -78,9 +78,8 @@ def _forget_worker() -> None:
 
 def engine_error(error: Exception, logs: Path) -> errors.EngineError:
     """Return the error to raise for what Flink threw."""
-    causes = [line for line in str(error).splitlines() if line.startswith(("Caused by:", "py4j", ": "))]
-    cause = causes[-1] if causes else str(error)
-    return errors.EngineError(f"the Flink job failed: {cause[:500]}", hint=f"see the log in {logs}")
+    why, hint = causes.cause(str(error))
+    return errors.EngineError(f"the Flink job failed: {why}", hint=hint or f"see the log in {logs}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,6 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -15,7 +13,7 @@ import pandas as pd
 from features import errors
 from features.schema import PREDICTION, EventSchema
 from features.window import UTC, to_ms
-from monitors import error_stream, profiles, sheets, verdict
+from monitors import error_stream, profiles, published, sheets, verdict
 from monitors.baseline import Baseline
 from monitors.policy import MonitorPolicy
 from monitors.report import Report, Stage, canonical
@@ -28,8 +26,10 @@ FIELD = "\x1f"
 class Spec:
     """All that a worker needs to know of a model.
 
-    *baselines* is the directory of its published baselines. Predictions outside [*start*, *end*), where they are set
-    (milliseconds), are not looked at. They wait for labels only where there are any: *outcomes*, in so many *buckets*.
+    *baselines* is the directory of its published baselines; *digests* has the sha256 of those that were registered when
+    the job was submitted, by version (None: nothing is checked, see :mod:`monitors.published`). Predictions outside
+    [*start*, *end*), where they are set (milliseconds), are not looked at. They wait for labels only where there are
+    any: *outcomes*, in so many *buckets*.
     """
 
     schema: EventSchema
@@ -39,16 +39,21 @@ class Spec:
     end: int | None = None
     outcomes: bool = True
     buckets: int = sheets.BUCKETS
+    digests: Mapping[str, str] | None = None
 
     def baseline(self, version: str) -> Baseline | None:
-        """Return the baseline published for *version*, or None; it never changes, so it is read once."""
-        path = Path(self.baselines, f"{version}.json")
-        return _load(str(path)) if path.is_file() else None
+        """Return the baseline published for *version*, or None. Raises ArtifactError if it was altered."""
+        found = published.find(self.baselines, version, self.digests)
+        return None if found is None else found.baseline
 
+    def published(self) -> list[str]:
+        """Return every version that has a baseline: what a record without a readable version may be of."""
+        return published.versions(self.baselines, self.digests)
 
-@lru_cache(maxsize=32)
-def _load(path: str) -> Baseline:
-    return Baseline.model_validate_json(Path(path).read_bytes())
+    def digest(self, version: str) -> str:
+        """Return the sha256 of the baseline of a *version* that has one."""
+        found = published.find(self.baselines, version, self.digests)
+        return found.digest if found else ""
 
 
 def join(*values: object) -> str:
@@ -127,18 +132,13 @@ def report_line(spec: Spec, stage: Stage, version: str, segment: str, start: dat
         stage=stage,
         window_start=start,
         window_end=start + windows.size,
-        baseline=_digest_of(str(Path(spec.baselines, f"{version}.json"))),
+        baseline=spec.digest(version),
         rows=rows,
         counts=counts,
         newest=newest,
         findings=findings,
     )
     return canonical(report)
-
-
-@lru_cache(maxsize=32)
-def _digest_of(path: str) -> str:
-    return _load(path).digest
 
 
 def slice_line(spec: Spec, stage: Stage, version: str, segment: str, start: datetime, packed: Sequence[str]) -> str:

@@ -7,12 +7,12 @@ import os
 import sys
 import tempfile
 import warnings
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from features.errors import ArtifactError, TrainerError, UntrustedArtifact
+from registry import skops_files
 
 
 class ArtifactStore:
@@ -71,7 +71,7 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def dump_model(model: object) -> bytes:
-    """Return *model* as a skops file: types and values, no code.
+    """Return *model* as a skops file: types and values, no code; the same bytes for the same model, always.
 
     TrainerError for a model that skops cannot write, or writes but cannot read back.
     """
@@ -79,7 +79,7 @@ def dump_model(model: object) -> bytes:
 
     _teach_vectors()
     try:
-        data: bytes = skops.io.dumps(model, compression=zipfile.ZIP_DEFLATED)
+        data = skops_files.normalised(skops.io.dumps(model))
         skops.io.loads(data, trusted=skops.io.get_untrusted_types(data=data))
     except Exception as error:
         msg = f"{type(model).__name__} cannot be stored without pickle: {error}"

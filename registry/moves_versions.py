@@ -21,6 +21,8 @@ MOVES: dict[tuple[VersionState, VersionState], str] = {
     (VersionState.RETIRED, VersionState.CHAMPION): "it is rolled back to, or promoted again",
 }
 """What a version may become, and when. All else is an IllegalMove."""
+LONGEST_NAME = 200
+"""Characters of a version's name."""
 
 
 def add_model(reg: Registry, *, model: str, task: str, now: datetime) -> None:
@@ -53,6 +55,7 @@ def add_version(reg: Registry, version: Version) -> Version:
     if version.state is not VersionState.CANDIDATE or version.baseline is not None:
         msg = f"{version.model} {version.version} must be registered as a candidate without a baseline"
         raise IllegalMove(msg, hint="use store_baseline and promote afterwards")
+    _check_name(version)
     with reg.write() as c:
         _need_model(c, version.model)
         taken = rows.one(c, Version, *_key(version.model, version.version))
@@ -66,6 +69,14 @@ def add_version(reg: Registry, version: Version) -> Version:
         line = chain.Line(version.created_at, chain.SYSTEM, "version.added", version.model, version.version, details)
         chain.append(c, line)
         return get_version(c, version.model, version.version)
+
+
+def _check_name(version: Version) -> None:
+    """Refuse a name that events, jobs or terminals cannot carry: its characters have to be seen, and not many."""
+    name = version.version
+    if not (name and name.isprintable() and name == name.strip() and len(name) <= LONGEST_NAME):
+        msg = f"{name[:LONGEST_NAME]!r} cannot be the name of a version of {version.model}"
+        raise IllegalMove(msg, hint=f"1 to {LONGEST_NAME} characters that can be printed, without spaces around them")
 
 
 def store_baseline(reg: Registry, baseline: Baseline, *, now: datetime) -> str:

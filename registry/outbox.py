@@ -69,7 +69,9 @@ def _matters(message: Message, least: Severity) -> bool:
 
 
 def claim(reg: Registry, *, now: datetime, limit: int, lease: timedelta) -> list[tuple[Delivery, Message]]:
-    """Lease up to *limit* deliveries that are due, oldest first, to the caller alone until ``now + lease``.
+    """Lease up to *limit* deliveries that are due to the caller alone until ``now + lease``, and return them by age.
+
+    Every endpoint has its turn, its oldest first: one with a thousand due does not keep the others waiting.
 
     A claim is an attempt: ``attempts`` of what is returned already counts it. If the caller crashes, the lease runs
     out and the delivery is claimed again, so a receiver may see a message twice, under the same id. What is put off
@@ -81,10 +83,12 @@ def claim(reg: Registry, *, now: datetime, limit: int, lease: timedelta) -> list
         & ((t.c.next_attempt_at <= now) | (t.c.next_attempt_at > now + FURTHEST))
         & (t.c.leased_until.is_(None) | (t.c.leased_until <= now) | (t.c.leased_until > now + 2 * lease))
     )
+    age = (t.c.next_attempt_at, t.c.id)
+    turn = sa.func.row_number().over(partition_by=t.c.endpoint, order_by=age)
     with reg.write() as c:
-        ids = c.scalars(sa.select(t.c.id).where(due).order_by(t.c.next_attempt_at, t.c.id).limit(limit)).all()
+        ids = c.scalars(sa.select(t.c.id).where(due).order_by(turn, *age).limit(limit)).all()
         rows.update(c, t, t.c.id.in_(ids), leased_until=now + lease, attempts=t.c.attempts + 1)
-        mine = rows.fetch(c, Delivery, rows.select(Delivery, t.c.id.in_(ids)).order_by(t.c.next_attempt_at, t.c.id))
+        mine = rows.fetch(c, Delivery, rows.select(Delivery, t.c.id.in_(ids)).order_by(*age))
         wanted = {d.message_id for d in mine}
         told = {m.id: m for m in rows.fetch(c, Message, rows.select(Message, tables.messages.c.id.in_(wanted)))}
     return [(delivery, told[delivery.message_id]) for delivery in mine]
@@ -92,7 +96,7 @@ def claim(reg: Registry, *, now: datetime, limit: int, lease: timedelta) -> list
 
 def mark(  # noqa: PLR0913 - all that is known of an attempt
     reg: Registry,
-    delivery_id: int,
+    claimed: Delivery,
     *,
     state: Literal["pending", "delivered", "dead"],
     status_code: int | None = None,
@@ -100,19 +104,22 @@ def mark(  # noqa: PLR0913 - all that is known of an attempt
     next_attempt_at: datetime | None = None,
     now: datetime,
 ) -> Delivery:
-    """Write down how an attempt ended and give up the lease; return the delivery.
+    """Write down how the attempt ended that *claimed* stands for, give up its lease, and return the delivery.
 
-    ``pending`` needs *next_attempt_at*. Delivered is final: a slower deliverer whose lease had run out changes nothing.
+    *claimed* is what :func:`claim` returned. Where somebody else has claimed the delivery since, or has ended it, this
+    changes nothing: only whoever holds the lease can give it up. ``pending`` needs *next_attempt_at*.
     """
     t = tables.deliveries
     if state == "pending" and next_attempt_at is None:
         msg = "a delivery that is tried again needs the time of the next attempt"
         raise IllegalMove(msg)
     done = now if state == "delivered" else None
+    # A claim counts an attempt and sets an end, so that no two claims of a delivery have both in common.
+    mine = (t.c.id == claimed.id, t.c.attempts == claimed.attempts, t.c.leased_until == claimed.leased_until)
     with reg.write() as c:
-        rows.update(c, t, t.c.id == delivery_id, t.c.state != "delivered", state=state, status_code=status_code,
+        rows.update(c, t, *mine, t.c.state == "pending", state=state, status_code=status_code,
                     error=error, next_attempt_at=next_attempt_at, leased_until=None, delivered_at=done)  # fmt: skip
-        return _delivery(c, delivery_id)
+        return _delivery(c, claimed.id)
 
 
 def replay(reg: Registry, delivery_id: int, *, now: datetime) -> Delivery:

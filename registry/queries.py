@@ -68,20 +68,29 @@ def versions(reg: Registry, model: str) -> list[Version]:
 
 def baseline(reg: Registry, digest: str) -> Baseline:
     """Return a baseline; NotFound if there is none, ArtifactError if the database's text is not what was stored."""
+    return Baseline.model_validate_json(baseline_text(reg, digest))
+
+
+def baseline_text(reg: Registry, digest: str) -> str:
+    """Return a baseline's canonical JSON as it was stored: see :func:`baseline`."""
     with reg.read() as c:
-        return get_baseline(c, digest)
+        return _baseline_text(c, digest)
 
 
 def get_baseline(c: sa.Connection, digest: str) -> Baseline:
     """Return a baseline as the caller's transaction sees it: see :func:`baseline`."""
-    text = c.scalar(sa.select(tables.baselines.c.content).where(tables.baselines.c.digest == digest))
+    return Baseline.model_validate_json(_baseline_text(c, digest))
+
+
+def _baseline_text(c: sa.Connection, digest: str) -> str:
+    text: str | None = c.scalar(sa.select(tables.baselines.c.content).where(tables.baselines.c.digest == digest))
     if text is None:
         msg = f"there is no baseline {digest[:12]}"
         raise NotFound(msg)
     if hashlib.sha256(text.encode()).hexdigest() != digest:
         msg = f"baseline {digest[:12]} is not what was stored: its sha256 differs"
         raise ArtifactError(msg, hint="restore the database from a backup, and find out who altered it")
-    return Baseline.model_validate_json(text)
+    return text
 
 
 def baseline_of(reg: Registry, model: str, version: str) -> Baseline | None:

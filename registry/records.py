@@ -201,7 +201,10 @@ class Message(Record):
 
 
 class Delivery(Record):
-    """The state of one message at one endpoint. *state*: pending, delivered or dead."""
+    """The state of one message at one endpoint. *state*: pending, delivered or dead.
+
+    *leased_until* is when the claim of whoever sends it now runs out; None while nobody does.
+    """
 
     id: int
     message_id: str
@@ -212,6 +215,7 @@ class Delivery(Record):
     status_code: int | None = None
     error: str = ""
     delivered_at: datetime | None = None
+    leased_until: datetime | None = None
 
 
 class AuditEntry(Record):

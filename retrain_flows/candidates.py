@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from features.scoring import Values
 from monitors import performance
 from monitors.report import Signal
 from registry import artifacts, queries
-from registry.records import Check, CheckResult, IncidentState, Version
+from registry.records import Check, CheckResult, IncidentState, Version, VersionState
 from retrain_flows import material, online, train, validate
 from retrain_flows.dataset import Dataset
 from retrain_flows.material import Material
@@ -91,7 +92,8 @@ def judge(ws: Workspace, candidate: Candidate, given: Material) -> Judged:
         quality=open_quality(ws),
         trust=ws.trainers.trust,
     )
-    return Judged(candidate, artifact, (_data(candidate, given), *validate.gate(trial, ws.trainers.gate)))
+    checks = (_data(candidate, given), *_known(ws, artifact), *validate.gate(trial, ws.trainers.gate))
+    return Judged(candidate, artifact, checks)
 
 
 def _data(candidate: Candidate, given: Material) -> Check:
@@ -101,6 +103,24 @@ def _data(candidate: Candidate, given: Material) -> Check:
         f"{len(rows)} rows (sha256 {rows.digest[:16]}), {left_out} unusable labels, {given.rejected} unreadable records"
     )
     return Check(name="data", result=CheckResult.PASS, got=got, want="on record", numbers={"rows": len(rows)})
+
+
+def _known(ws: Workspace, artifact: bytes | errors.TrainerError) -> list[Check]:
+    """Say which version a candidate is, if its file is one's: what was rolled back does not come back unnoticed."""
+    if isinstance(artifact, errors.TrainerError):
+        return []
+    digest = hashlib.sha256(artifact).hexdigest()
+    same = [v for v in queries.versions(ws.registry, ws.model) if v.artifact == digest]
+    if not same:
+        return []
+    back = {p.from_version for p in queries.promotions(ws.registry, ws.model) if p.kind == "rollback"}
+    states = {v.version: "rolled back" if v.version in back else v.state.value for v in same}
+    bad = any(state in ("rolled back", VersionState.CHAMPION.value) for state in states.values())
+    got = "the file of " + ", ".join(f"{version} ({state})" for version, state in states.items())
+    result = CheckResult.FAIL if bad else CheckResult.PASS
+    return [
+        Check(name="known", result=result, got=got, want="neither the champion's file nor one that was rolled back")
+    ]
 
 
 def open_quality(ws: Workspace) -> Sequence[str]:

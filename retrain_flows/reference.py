@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from features import names
 from features.schema import EventSchema
 from features.scoring import Values
 from registry import artifacts
@@ -31,7 +32,7 @@ class Reference:
 
 def place(state: Path, model: str, version: str) -> Reference:
     """Return where the reference events of a version are."""
-    root = state / "reference" / model / version
+    root = state / "reference" / model / names.file_name(version)
     return Reference(root / "predictions", root / "labels")
 
 

@@ -49,7 +49,7 @@ def deliver_due(
                 _watch(opened)
             return
         total = wiring.deliver(opened)
-    show.note(f"{total.sent} sent, {total.failed} to be tried again, {total.dead} given up")
+    show.note(f"{total.sent:,} sent, {total.failed:,} to be tried again, {total.dead:,} given up")
     if total.failed or total.dead:
         show.note("[bold]leeway alerts list[/] says why.")
         raise typer.Exit(1)
@@ -60,7 +60,7 @@ def _watch(opened: Context) -> None:
     while True:
         done = wiring.deliver(opened)
         if done.total:
-            show.note(f"{done.sent} sent, {done.failed} to be tried again, {done.dead} given up")
+            show.note(f"{done.sent:,} sent, {done.failed:,} to be tried again, {done.dead:,} given up")
         time.sleep(POLL_SECONDS)
 
 
@@ -83,7 +83,7 @@ def list_deliveries(
     columns = ("id", "message", "endpoint", "state", "attempts", "next attempt", "status", "error")
     show.table("Deliveries", columns, [_row(d, types[d.message_id]) for d in shown])
     if len(shown) < len(found):
-        show.note(f"... and {len(found) - len(shown)} older; --limit shows more")
+        show.note(f"... and {len(found) - len(shown):,} older; --limit shows more")
     if any(d.state == "dead" for d in shown):
         show.note("[bold]leeway alerts replay ID[/] sends one again that was given up.")
 
@@ -101,4 +101,4 @@ def replay(
     """Make a delivery due again that was given up, with its attempts counted from none."""
     with context.open(ctx.obj) as opened:
         again = outbox.replay(opened.registry, delivery, now=datetime.now(UTC))
-    show.note(f"Delivery {again.id} to {again.endpoint} is due; [bold]leeway alerts deliver[/] sends it.")
+    show.note(f"Delivery {again.id:d} to {show.text(again.endpoint)} is due; [bold]leeway alerts deliver[/] sends it.")

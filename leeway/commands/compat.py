@@ -72,7 +72,7 @@ def compat(  # noqa: PLR0913 - one parameter an option
     if method is not None and method not in methods(system):
         msg = f"{title(system)} has no {method!r}; it has {', '.join(methods(system))}"
         raise typer.BadParameter(msg, param_hint="--method")
-    with context.open(ctx.obj) as opened, show.working(f"Reading the events of {opened.model(model).name}"):
+    with context.open(ctx.obj) as opened, show.working(f"Reading the events of {show.text(opened.model(model).name)}"):
         chosen = opened.model(model)
         now, then = _period(chosen, _utc(start), _utc(end)), _reference(opened, chosen)
     lines = [
@@ -142,15 +142,15 @@ def _line(system: System, column: str, kind: Kind, then: pa.Table, now: pa.Table
 def _print(system: System, model: Model, then: _Side, now: _Side, lines: list[_Line]) -> None:
     columns = ("column", "method", "value", "threshold", "verdict")
     show.table(f"{model.name} as {title(system)} has it", columns, [_cells(line) for line in lines])
-    show.note(f"{now.rows.num_rows:,} {now.what} against {then.rows.num_rows:,} {then.what}.")
+    show.note(f"{now.rows.num_rows:,} {show.text(now.what)} against {then.rows.num_rows:,} {show.text(then.what)}.")
     for line in lines:
         if line.found is None:
-            show.note(f"No number for {line.column}: {line.why}.")
+            show.note(f"No number for {show.text(line.column)}: {show.text(line.why)}.")
     judged = [line.found.drifted for line in lines if line.found and line.found.drifted is not None]
     if judged:
-        show.note(f"{sum(judged)} of {len(judged)} columns drift by its rules; [bold]leeway status[/] tells Leeway's.")
+        show.note(f"{sum(judged):,} of {len(judged)} columns drift by its rules; [bold]leeway status[/] tells ours.")
     else:
-        show.note(f"{title(system)} has no threshold of its own; --threshold sets one.")
+        show.note(f"{show.text(title(system))} has no threshold of its own; --threshold sets one.")
 
 
 def _cells(line: _Line) -> tuple[object, ...]:

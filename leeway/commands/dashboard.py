@@ -1,20 +1,26 @@
-"""`leeway dashboard`: the pages over the registry, on this machine alone unless a password is set."""
+"""`leeway dashboard`: the pages over the registry, for who knows their password."""
 
 from __future__ import annotations
 
 import contextlib
 import ipaddress
 import os
+import socket
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 import uvicorn
 
-from dashboards.app import LOOPBACK, create
-from features.errors import ProjectError
+from dashboards.app import create
+from dashboards.hosts import Hosts
+from features import secret_file
 from leeway import context, show
 
 PASSWORD = "LEEWAY_DASHBOARD_PASSWORD"
+FILE = "dashboard-password"
+"""Where the password is, in the state folder, if the variable is not set."""
 
 
 def register(app: typer.Typer) -> None:
@@ -26,36 +32,54 @@ def dashboard(
     ctx: typer.Context,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8321,
-    name: Annotated[list[str] | None, typer.Option(help="Host name that browsers may use; any, if not given.")] = None,
+    name: Annotated[
+        list[str] | None, typer.Option(help="Host name that browsers may use beside this machine's own; `*` is any.")
+    ] = None,
 ) -> None:
     """Serve the pages until stopped with Ctrl-C.
 
-    Beyond this machine's loopback a password is needed, from LEEWAY_DASHBOARD_PASSWORD: browsers are asked for it (any
-    user name), programs send it as a bearer token. Put a proxy with TLS in front of it.
+    A password is needed: that of LEEWAY_DASHBOARD_PASSWORD, or else a random one in a file that is printed. Browsers
+    are asked for it (any user name), programs send it as a bearer token. Beyond this machine, put a proxy with TLS in
+    front of it, and name its host.
     """
-    password = os.environ.get(PASSWORD) or None
-    hosts = allowed_hosts(host, password, name or [])
     with context.open(ctx.obj) as opened:
         policies = {name: model.monitor for name, model in opened.project.models.items()}
-        app = create(opened.registry, password=password, hosts=hosts, policies=policies)
-        shown = f"[{host}]" if ":" in host else host
-        show.note(f"Serving {opened.project.name} on http://{shown}:{port} until stopped with Ctrl-C.")
+        password, where = secret(opened.dir)
+        app = create(opened.registry, password=password, hosts=own_hosts(host, name or []), policies=policies)
+        address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        show.note(show.text(f"Serving {opened.project.name} on {address} until stopped with Ctrl-C."))
+        show.note(show.text(f"Log in with any user name and the password {where}."))
         with contextlib.suppress(KeyboardInterrupt):
-            uvicorn.run(app, host=host, port=port, log_level="warning", server_header=False)
+            # No proxy is believed about whom it speaks for: wrong passwords would count for whomever a client names.
+            uvicorn.run(
+                app, host=host, port=port, log_level="warning", server_header=False, proxy_headers=False, ws="none"
+            )
 
 
-def allowed_hosts(host: str, password: str | None, names: list[str]) -> tuple[str, ...]:
-    """Return the host names to answer to when listening on *host*; ProjectError if that needs a password and has none.
+def secret(folder: Path) -> tuple[str, str]:
+    """Return the password, and where it is in words: the variable's if it is set, else one in the state *folder*.
 
-    On loopback only this machine's own names, so that no page elsewhere can reach it by DNS rebinding. With a password
-    any name will do, unless *names* are given: a page elsewhere does not have the password.
+    Raises:
+        ProjectError: the file cannot be used, or others than its owner may read it.
     """
+    if password := os.environ.get(PASSWORD):
+        return password, f"of {PASSWORD}"
+    path = folder / FILE
+    return secret_file.read(path), f"in {path}"
+
+
+def own_hosts(host: str, names: Sequence[str]) -> Hosts:
+    """Return the host names to answer to when listening on *host*: this machine's own, and *names*.
+
+    On loopback these are loopback's; otherwise this machine's name and its addresses too. A name that somebody else
+    points at this machine is none of them (DNS rebinding).
+    """
+    own = {n.lower() for n in names}
     if is_loopback(host):
-        return (*LOOPBACK, *names)
-    if password is None:
-        msg = f"listening on {host} would show the registry to the network, and {PASSWORD} is not set"
-        raise ProjectError(msg, hint=f"export {PASSWORD}=..., or listen on 127.0.0.1")
-    return tuple(names) or ("*",)
+        return Hosts(frozenset(own))
+    return Hosts(
+        frozenset(own | {host.lower(), socket.gethostname().lower(), socket.getfqdn().lower()}), addresses=True
+    )
 
 
 def is_loopback(host: str) -> bool:

@@ -31,16 +31,17 @@ def upgrade(ctx: typer.Context) -> None:
         else:
             registry.migrate()
         after, serves = registry.schema_version(), registry.oldest_served()
-    show.note(f"The registry is at {after}." if before == after else f"The registry went from {before} to {after}.")
+    done = f"The registry is at {after}." if before == after else f"The registry went from {before} to {after}."
+    show.note(show.text(done))
     if before and served != serves:
-        show.note(f"Programs made for a schema before {serves} cannot use it any more: stop those that run.")
+        show.note(f"Programs made for a schema before {show.text(serves)} cannot use it any more: stop those that run.")
 
 
 def version(ctx: typer.Context) -> None:
     """Show the schema the registry has and the one this program was made for; exit code 1 if it cannot use it."""
     with _unopened(ctx.obj) as registry:
         at, serves = registry.schema_version(), registry.serves()
-    show.note(f"registry: {at or 'not made yet'}\nprogram:  {migrate.head()}")
+    show.note(f"registry: {show.text(at or 'not made yet')}\nprogram:  {show.text(migrate.head())}")
     if not serves:
         show.note(migrate.INSTALL if migrate.is_newer(at) else "[bold]leeway db upgrade[/] brings it up to date")
         raise typer.Exit(1)

@@ -71,7 +71,8 @@ def stop(
     """Stop the model's job with a savepoint, from which `leeway job submit` goes on."""
     with _working(ctx, model, "Stopping the job") as (opened, chosen):
         savepoint = control.stop(opened, chosen, kill=kill)
-    show.note(f"Stopped the job of {chosen.name}; " + (f"its state is in {savepoint}." if savepoint else "killed."))
+    left = f"its state is in {savepoint}" if savepoint else "killed"
+    show.note(show.text(f"Stopped the job of {chosen.name}; {left}."))
 
 
 @app.command()
@@ -102,12 +103,12 @@ def _working(ctx: typer.Context, name: str | None, what: str) -> Iterator[tuple[
         if not jobs.follows_topics(model):
             msg = f"the events of {model.name} are in directories"
             raise ProjectError(msg, hint="`leeway monitor` follows directories; jobs on a cluster follow topics")
-        with show.working(f"{what} of {model.name}"):
+        with show.working(f"{show.text(what)} of {show.text(model.name)}"):
             yield opened, model
 
 
 def _tell(done: str, started: control.Started) -> None:
     begin = f"from {started.begin}" if started.begin else "from the beginning of its topics"
     why = f" ({started.because})" if started.because else ""
-    show.note(f"{done} {started.name} as {started.id}, {begin}{why}.")
+    show.note(show.text(f"{done} {started.name} as {started.id}, {begin}{why}."))
     show.note("[bold]leeway ingest[/] takes its reports to the registry; [bold]leeway job list[/] shows how far it is.")

@@ -10,7 +10,6 @@ from typing import Annotated
 
 import typer
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
 
 from features.errors import NotEnoughData, ProjectError
@@ -45,11 +44,12 @@ def baseline(
     with context.open(ctx.obj) as opened:
         chosen = opened.model(model)
         period = _period(chosen, start, end)
-        with show.working(f"Counting {chosen.name}, {period[0]:%Y-%m-%d} to {period[1]:%Y-%m-%d}"):
+        with show.working(f"Counting {show.text(chosen.name)}, {period[0]:%Y-%m-%d} to {period[1]:%Y-%m-%d}"):
             made = first.register_baseline(opened, chosen, version, period, now=datetime.now(UTC))
     show.note(
-        f"Baseline of {chosen.name} {made.version}: {made.rows:,} rows in {len(made.slices(Stage.INPUTS))} slices, "
-        f"{len(made.bins)} variables, digest {made.digest[:12]}. [bold]leeway monitor[/] compares with it."
+        f"Baseline of {show.text(f'{chosen.name} {made.version}')}: {made.rows:,} rows in "
+        f"{len(made.slices(Stage.INPUTS))} slices, {len(made.bins)} variables, digest {show.text(made.digest[:12])}. "
+        "[bold]leeway monitor[/] compares with it."
     )
 
 
@@ -82,7 +82,7 @@ def monitor(
     with context.open(ctx.obj) as opened:
         watching = watch.Watch(opened, opened.model(model), clock=lambda: datetime.now(UTC))
         if once:
-            with show.working(f"Judging the events of {watching.model.name}"):
+            with show.working(f"Judging the events of {show.text(watching.model.name)}"):
                 watching.once()
         else:
             _follow(watching)
@@ -93,9 +93,11 @@ def monitor(
 def _tell_of_letters(watching: watch.Watch) -> None:
     if watching.tally.rejected and jobs.follows_topics(watching.model):
         topic = jobs.output_topic(watching.model, "rejects")
-        show.note(f"{watching.tally.rejected} events could not be used; their records are in the topic {topic}.")
+        lost = f"{watching.tally.rejected} events could not be used; their records are in the topic {topic}."
+        show.note(show.text(lost))
     if kept := letters.count(watching.opened.dir, watching.model.name):
-        show.note(f"{kept} records could not be used; they are in {watching.dead_letters} with file, line and reason.")
+        lost = f"{kept} records could not be used; they are in {watching.dead_letters} with file, line and reason."
+        show.note(show.text(lost))
 
 
 def ingest(ctx: typer.Context, model: ModelName = None) -> None:
@@ -110,14 +112,14 @@ def ingest(ctx: typer.Context, model: ModelName = None) -> None:
         if not watching:
             msg = "no model of this project has its events in topics"
             raise ProjectError(msg, hint="`leeway monitor` takes in what it finds in directories by itself")
-        show.note(f"Taking in the reports on {', '.join(w.model.name for w in watching)}; Ctrl-C stops.")
+        show.note(f"Taking in the reports on {show.text(', '.join(w.model.name for w in watching))}; Ctrl-C stops.")
         with ExitStack() as stack:
             _until_stopped(watching, [stack.enter_context(_enduring(w, w.ingesting)) for w in watching])
     show.table("Taken in", *_summary(watching))
 
 
 def _follow(watching: watch.Watch) -> None:
-    show.note(f"Watching {watching.model.name}; Ctrl-C stops. Flink is starting...")
+    show.note(f"Watching {show.text(watching.model.name)}; Ctrl-C stops. Flink is starting...")
     with _enduring(watching, watching.live) as take:
         _until_stopped([watching], [take])
 
@@ -127,7 +129,7 @@ def _enduring(
 ) -> enduring.Enduring:
     """Return what is taken in for as long as it lasts: outages are told of and waited for."""
     name = watching.model.name
-    return enduring.Enduring(opening, lambda told: show.note(f"{datetime.now(UTC):%H:%M:%S} {name}: {escape(told)}"))
+    return enduring.Enduring(opening, lambda told: show.note(show.text(f"{datetime.now(UTC):%H:%M:%S} {name}: {told}")))
 
 
 def _until_stopped(watching: list[watch.Watch], takes: list[Callable[[], int]]) -> None:

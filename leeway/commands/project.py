@@ -39,7 +39,9 @@ def init(
     described = written.model().schema
     kinds = Counter(kind.value for kind in described.features.values())
     features = ", ".join(f"{n} {kind}" for kind, n in kinds.items())
-    show.note(f"Wrote {path}: a {described.task.value} model with {features} features.")
+    show.note(
+        f"Wrote {show.text(path)}: a {show.text(described.task.value)} model with {show.text(features)} features."
+    )
     show.note("Read it through, then run [bold]leeway check[/].")
 
 
@@ -56,7 +58,7 @@ def check(ctx: typer.Context, as_json: Annotated[bool, typer.Option("--json", he
     else:
         show.table(f"{project.name}", ("what", "result", "found"), [(c.name, c.result, c.message) for c in found])
         warnings, errors = (count(tally[kind], kind) for kind in ("warning", "error"))
-        show.note(f"\n{tally['ok']} ok, {warnings}, {errors}")
+        show.note(f"\n{tally['ok']:,} ok, {show.text(warnings)}, {show.text(errors)}")
     if tally["error"]:
         raise typer.Exit(1)
 

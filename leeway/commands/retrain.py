@@ -72,7 +72,7 @@ def retrain(  # noqa: PLR0913 - one parameter an option
             _say_promoted(_bootstrap(opened, chosen, _utc(start), _utc(end), actor))
             return
         run = _retrain(opened, chosen, _utc(as_of), because, actor)
-    show.note(f"Run {run.id} of {run.model}: {run.state.value}. {run.reason}")
+    show.note(show.text(f"Run {run.id} of {run.model}: {run.state.value}. {run.reason}"))
     if run.state is not RunState.PROMOTED:
         raise typer.Exit(1)
 
@@ -84,7 +84,8 @@ def _bootstrap(opened: Context, model: Model, start: datetime | None, end: datet
     if begin is None or until is None:
         msg = f"no period is set to train {model.name} on"
         raise ProjectError(msg, hint=f"set models.{model.name}.baseline in the project file, or give --start and --end")
-    with show.working(f"Training {model.name} on {begin:%Y-%m-%d} to {until:%Y-%m-%d}, then counting its baseline"):
+    what = f"Training {model.name} on {begin:%Y-%m-%d} to {until:%Y-%m-%d}, then counting its baseline"
+    with show.working(show.text(what)):
         ws = wiring.workspace(opened, model)
         return bootstrap.bootstrap(ws, start=begin, end=until, actor=actor, now=datetime.now(UTC))
 
@@ -97,7 +98,7 @@ def _retrain(opened: Context, model: Model, as_of: datetime | None, because: str
         reg, model=model.name, incident_id=None, action=Action.RETRAIN, because=(because,), actor=actor,
         now=datetime.now(UTC),
     )  # fmt: skip
-    with show.working(f"Retraining {model.name}"):
+    with show.working(f"Retraining {show.text(model.name)}"):
         done: RetrainRun = _flows(opened).retrain_flow(wiring.where(opened, model), decision.id, as_of)
     return done
 
@@ -108,9 +109,9 @@ def react(ctx: typer.Context, model: ModelName = None, as_of: AsOf = None) -> No
         names = [opened.model(model).name] if model else list(opened.project.models)
         for name in names:
             if reactions.idle(opened.registry, name):
-                show.note(f"{name}: nothing to do")
+                show.note(f"{show.text(name)}: nothing to do")
                 continue
-            with show.working(f"Looking at {name}"):
+            with show.working(f"Looking at {show.text(name)}"):
                 outcomes = _flows(opened).react_flow(wiring.where(opened, opened.model(name)), _utc(as_of))
             show.table(name, ("subject", "result"), [(o.subject, o.result) for o in outcomes])
 
@@ -154,13 +155,13 @@ def audit(ctx: typer.Context, model: ModelName = None, start: When = None, end: 
     """
     with context.open(ctx.obj) as opened:
         chosen = opened.model(model)
-        with show.working(f"Auditing {chosen.name}: counting its windows again"):
+        with show.working(f"Auditing {show.text(chosen.name)}: counting its windows again"):
             where = wiring.where(opened, chosen)
             result = _flows(opened).audit_flow(where, _utc(start), _utc(end))
         show.table(f"Audit of {chosen.name}", ("looked at", "number"), result.numbers.items())
-        show.note(f"Report: {opened.dir / result.report}")
+        show.note(f"Report: {show.text(opened.dir / result.report)}")
     for finding in result.findings:
-        show.note(f"[red]finding:[/] {finding}")
+        show.note(f"[red]finding:[/] {show.text(finding)}")
     if not result.passed:
         raise typer.Exit(1)
 
@@ -182,7 +183,8 @@ def serve(
         os.environ["PREFECT_API_URL"] = url
         from retrain_flows import deployments  # Prefect reads its settings when it is imported
 
-        show.note(f"Serving {', '.join(p.model for p in places)}; pages at {url.removesuffix('/api')}. Ctrl-C stops.")
+        served = f"Serving {', '.join(p.model for p in places)}; pages at {url.removesuffix('/api')}."
+        show.note(f"{show.text(served)} Ctrl-C stops.")
         deployments.serve(places, audit_cron=cron, every=_span(every))
 
 
@@ -211,4 +213,4 @@ def _utc(when: datetime | None) -> datetime | None:
 
 def _say_promoted(done: Promotion) -> None:
     before = f" after {done.from_version}" if done.from_version else ""
-    show.note(f"{done.model}: {done.to_version} is champion{before} ({done.kind}). {done.reason}")
+    show.note(show.text(f"{done.model}: {done.to_version} is champion{before} ({done.kind}). {done.reason}"))

@@ -51,7 +51,7 @@ def score(  # noqa: PLR0913 - one parameter an option
             done, where = offline.publish(served, source, to, now=datetime.now(UTC), partitions=partitions), to.name
         else:
             done, where = offline.score(served, source, target), str(target)
-    show.note(f"{done.rows:,} events answered by {served.schema.model} {served.version}: {where}")
+    show.note(show.text(f"{done.rows:,} events answered by {served.schema.model} {served.version}: {where}"))
     if done.rejects:
         rows = [(r.path, r.line, r.reason) for r in done.rejects[:20]]
         show.table(f"{len(done.rejects)} records could not be read", ("file", "line", "reason"), rows)

@@ -54,7 +54,7 @@ def up(
 
 def _say_elsewhere(wanted: plan.Plan) -> None:
     for engine, why in wanted.elsewhere.items():
-        show.note(f"[dim]{engine}: not started, {why}[/]")
+        show.note(f"[dim]{show.text(engine)}: not started, {show.text(why)}[/]")
 
 
 def _show(project: Project, known: state.State, as_json: bool) -> None:
@@ -64,8 +64,10 @@ def _show(project: Project, known: state.State, as_json: bool) -> None:
     rows = [(s.name, s.condition, s.pid, s.restarts, s.since, processes.brief(s.why)) for s in known.services]
     show.table(f"{project.name}: {known.phase}", ("service", "condition", "pid", "restarts", "since", "why"), rows)
     at = project.stack.ports
+    password = show.text(project.state / "dashboard-password")
     show.note(
-        f"Pages: http://127.0.0.1:{at.dashboard}; `leeway logs` and `leeway doctor` say more, `leeway down` stops."
+        f"Pages: http://127.0.0.1:{at.dashboard:d}, with the password in {password} or of LEEWAY_DASHBOARD_PASSWORD;"
+        " `leeway logs` and `leeway doctor` say more, `leeway down` stops."
     )
 
 
@@ -107,6 +109,6 @@ def examine(ctx: typer.Context, as_json: AsJson = False) -> None:
     else:
         show.table(project.name, ("what", "result", "found"), [(c.name, c.result, c.message) for c in found])
         warnings, errors = (count(tally[kind], kind) for kind in ("warning", "error"))
-        show.note(f"\n{tally['ok']} ok, {warnings}, {errors}")
+        show.note(f"\n{tally['ok']:,} ok, {show.text(warnings)}, {show.text(errors)}")
     if tally["error"]:
         raise typer.Exit(1)

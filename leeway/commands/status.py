@@ -35,7 +35,7 @@ def status(ctx: typer.Context, as_json: AsJson = False) -> None:
     show.table(opened.project.name, columns, [_status_row(row) for row in rows])
     for row in rows:
         if hint := _next_step(row):
-            show.note(f"{row['model']}: {hint}")
+            show.note(f"{show.text(row['model'])}: {hint}")
 
 
 def _standing(opened: Context, model: str) -> dict[str, Any]:
@@ -136,7 +136,7 @@ def history(ctx: typer.Context, model: ModelName = None, as_json: AsJson = False
         return
     told = [entry for entry in log if entry.action != "reports.stored"]
     if not told:
-        show.note(f"Nothing has happened to {name} yet; [bold]leeway baseline[/] begins its record.")
+        show.note(f"Nothing has happened to {show.text(name)} yet; [bold]leeway baseline[/] begins its record.")
         return
     rows = [(entry.seq, entry.at, entry.action, entry.subject, entry.actor, _words(entry.details)) for entry in told]
     show.table(f"History of {name}", ("no.", "at", "what", "of", "by", "details"), rows)

@@ -106,10 +106,10 @@ def _tell(plans: list[Plan], seconds: float) -> None:
     for one in plans:
         newest = max((part.newest for part in one.parts), default=None)
         if one.oldest is None or newest is None:
-            show.note(f"No events for {one.stream.to.topic}: {one.stream.folder} is empty.")
+            show.note(f"No events for {show.text(one.stream.to.topic)}: {show.text(one.stream.folder)} is empty.")
             continue
         period = f"{from_ms(one.oldest):%Y-%m-%d %H:%M} to {from_ms(newest):%Y-%m-%d %H:%M}"
-        show.note(f"{one.events:,} events of {period} to topic {one.stream.to.topic}")
+        show.note(f"{one.events:,} events of {show.text(period)} to topic {show.text(one.stream.to.topic)}")
         if one.lost:
             show.note(f"{one.lost:,} records could not be read and were left out; `leeway check` says why.")
     total = sum(one.events for one in plans)
@@ -177,5 +177,6 @@ def _print_line(one: dict[str, Any], *, as_json: bool) -> None:
         return
     headers = " ".join(f"{name}={value}" for name, value in one["headers"].items())
     when = f"{from_ms(one['timestamp']):%Y-%m-%d %H:%M:%S}"
-    show.note(f"[dim]{one['partition']}/{one['offset']} {when}[/] {show.cell(one['key'])} [dim]{show.cell(headers)}[/]")
+    place = show.text(f"{one['partition']}/{one['offset']} {when}")
+    show.note(f"[dim]{place}[/] {show.cell(one['key'])} [dim]{show.cell(headers)}[/]")
     show.note(f"  {show.cell(tailing.short(one['value']))}")

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from leeway import context, show
@@ -67,7 +66,7 @@ def _head(told: Explained) -> None:
 def _window(name: str, told: Account, incident: Incident) -> None:
     """Print one window: what drifted of the incident's own signal, and what drifted beside it."""
     span = f"{show.cell(told.start)} to {show.cell(told.end)}"
-    show.note(f"[bold]{name}, {span}[/]\n")
+    show.note(f"[bold]{show.text(name)}, {span}[/]\n")
     own, beside = told.of(incident.signal), told.beside(incident.signal)
     if not own:
         show.note("Late data took the drift out of it.")
@@ -85,7 +84,7 @@ def _pairs(title: str, rows: Iterable[tuple[str, object]]) -> None:
     for name, value in rows:
         if value not in (None, ""):
             grid.add_row(f"[dim]{name}[/]", show.cell(value))
-    show.note(escape(title))
+    show.note(show.text(title))
     show.out.print(grid)
     show.note("")
 

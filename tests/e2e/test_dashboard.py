@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, HttpCredentials, Page, sync_playwright
 
 from dashboards.app import create
 from registry.sql import Registry
@@ -25,6 +25,8 @@ HOW = "no chromium: `apt-get install chromium`, or name one in LEEWAY_CHROMIUM"
 INCIDENT = "/models/flights/incidents/3"
 LAST_OF_V1 = "/models/flights/windows/v1/inputs/2013-08-04T00:00:00Z"
 WIDTHS = [1280, 400]
+PASSWORD = "correct horse"
+KNOWN: HttpCredentials = {"username": "anybody", "password": PASSWORD}
 ABORTED = "net::ERR_ABORTED"  # what a browser says of the requests that it drops when it leaves a page
 
 
@@ -54,7 +56,7 @@ def address(world: Registry) -> Iterator[str]:
     """The dashboard of the world, served on a free loopback port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(create(world, password=None), log_level="warning", ws="none"))
+        server = uvicorn.Server(uvicorn.Config(create(world, password=PASSWORD), log_level="warning", ws="none"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [free]})
         thread.start()
         while not server.started:
@@ -67,7 +69,8 @@ def address(world: Registry) -> Iterator[str]:
 @pytest.fixture(scope="module", params=["light", "dark"])
 def colours(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iterator[BrowserContext]:
     """A browser that prefers light or dark colours, and keeps scripts from page to page as browsers do."""
-    context = browser.new_context(base_url=address, color_scheme=request.param)
+
+    context = browser.new_context(base_url=address, color_scheme=request.param, http_credentials=KNOWN)
     context.set_default_timeout(15_000)
     yield context
     context.close()
@@ -263,7 +266,7 @@ def test_no_page_is_wider_than_the_screen(visitor: Visitor, path: str, width: in
 
 def test_without_scripts_the_pages_still_answer(browser: Browser, address: str) -> None:
     """Forms have a button, tables have the numbers."""
-    context = browser.new_context(base_url=address, java_script_enabled=False)
+    context = browser.new_context(base_url=address, java_script_enabled=False, http_credentials=KNOWN)
     page = context.new_page()
     page.goto(LAST_OF_V1)
     page.get_by_label("Variable").select_option("carrier")
@@ -279,3 +282,30 @@ def test_text_has_contrast(visitor: Visitor) -> None:
     for path in ("/", "/models/flights?until=2013-05-20", LAST_OF_V1, INCIDENT, "/models/flights/incidents/2"):
         page.goto(path)
         assert [] == page.evaluate((HERE / "contrast.js").read_text())
+
+
+def test_a_page_elsewhere_gets_nothing_out_of_a_browser_that_knows_the_password(browser: Browser, address: str) -> None:
+    """It can neither embed what is here nor fetch it, although the browser would add the password by itself."""
+    context = browser.new_context(http_credentials=KNOWN)
+    page = context.new_page()
+    page.route("http://elsewhere.test/", lambda route: route.fulfill(body="<title>x</title>", content_type="text/html"))
+    statuses: list[int] = []
+    page.on("response", lambda answer: statuses.append(answer.status) if answer.url.startswith(address) else None)
+    page.goto("http://elsewhere.test/")
+    seen = page.evaluate(
+        """async address => {
+            const image = new Promise(done => {
+                const element = new Image();
+                element.onload = () => done("loaded");
+                element.onerror = () => done("refused");
+                element.src = address + "/static/mark.svg";
+            });
+            const text = fetch(address + "/api/models", {credentials: "include"}).then(a => a.text(), () => "refused");
+            return [await image, await text];
+        }""",
+        address,
+    )
+    context.close()
+
+    assert ["refused", "refused"] == seen
+    assert {403} >= set(statuses)

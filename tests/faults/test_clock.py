@@ -96,7 +96,7 @@ def test_an_alert_does_not_wait_for_a_clock_that_was_ahead(tmp_path: Path, ahead
         wrong = world.NOW + ahead
         outbox.fan_out(registry, {"pager": ("incident.opened",)}, least={"pager": Severity.WARNING}, now=wrong)
         ((delivery, _),) = outbox.claim(registry, now=wrong, limit=9, lease=lease)
-        outbox.mark(registry, delivery.id, state="pending", next_attempt_at=wrong + HOUR, now=wrong)
+        outbox.mark(registry, delivery, state="pending", next_attempt_at=wrong + HOUR, now=wrong)
 
         assert 1 == len(
             outbox.claim(registry, now=world.NOW + (2 * HOUR if ahead == HOUR else lease), limit=9, lease=lease)

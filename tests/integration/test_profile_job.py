@@ -6,6 +6,7 @@ import json
 import random
 import time
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from features import codec
+from features import codec, errors
 from features.schema import LATE, EventSchema, Kind, Task
 from features.window import UTC, Windows, to_ms
 from monitors import baseline_job, files_job, profiles, run_job, worker
@@ -101,7 +102,8 @@ def runs(events: Path, published: tuple[Baseline, Path]) -> dict[str, run_job.Ou
 
 
 def _spec(published: tuple[Baseline, Path]) -> worker.Spec:
-    return worker.Spec(SCHEMA, POLICY, str(published[1] / "baselines" / "m"))
+    baseline, state = published
+    return worker.Spec(SCHEMA, POLICY, str(state / "baselines" / "m"), digests={"v1": baseline.digest})
 
 
 def _directories(events: Path) -> files_job.Directories:
@@ -112,6 +114,18 @@ def test_batch_and_stream_report_the_same_bit_for_bit(runs: dict[str, run_job.Ou
     """Every report of the stream equals the batch's: counts, findings and digest."""
     assert len(runs["batch"].reports) > 100
     assert [r.digest for r in runs["batch"].reports] == [r.digest for r in runs["stream"].reports]
+
+
+def test_a_job_ends_in_words_on_a_baseline_that_was_edited(
+    events: Path, published: tuple[Baseline, Path], tmp_path: Path
+) -> None:
+    """It counts nothing by bins that nobody registered, and names the file and the way out of it."""
+    baseline, _ = published
+    path = publish.publish_baseline(baseline.model_copy(update={"rows": baseline.rows + 1}), tmp_path)
+    spec = replace(_spec(published), baselines=str(path.parent))
+
+    with pytest.raises(errors.EngineError, match=r"v1\.json is not what was registered"):
+        run_job.run_once(spec, _directories(events), tmp_path / "logs")
 
 
 def test_input_counts_equal_plain_numpy(

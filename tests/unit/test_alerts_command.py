@@ -120,7 +120,7 @@ def test_a_dead_delivery_is_replayed(folder: Path) -> None:
     with context.open(folder) as opened:
         outbox.fan_out(opened.registry, {"ops": ["*"]}, now=NOW)
         (delivery,) = queries.deliveries(opened.registry)
-        outbox.mark(opened.registry, delivery.id, state="dead", status_code=410, error="gone", now=NOW)
+        outbox.mark(opened.registry, delivery, state="dead", status_code=410, error="gone", now=NOW)
 
     assert "leeway alerts replay" in run(folder, "list").stdout
     done = run(folder, "replay", str(delivery.id))

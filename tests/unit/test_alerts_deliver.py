@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import functools
+import threading
+import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -10,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from alerts import deliver as delivering
-from alerts import retry
+from alerts import guard, retry
 from alerts.deliver import Delivered, deliver
 from alerts.policy import Alerts, Endpoint
 from registry import moves, queries
@@ -74,11 +77,76 @@ def test_what_a_dead_deliverer_claimed_is_sent_after_its_lease(reg: Registry) ->
     assert (Delivered(), Delivered(sent=1)) == (leased, expired)
 
 
-def test_a_lease_outlasts_the_slowest_batch() -> None:
-    """Every address of every message timing out in turn, and the answer of the last one too."""
-    rounds = delivering.BATCH / delivering.WORKERS
+@pytest.mark.parametrize("seconds", [1, 15, 60])
+def test_a_lease_outlasts_the_slowest_batch(seconds: int) -> None:
+    """All of a batch are attempted at once, each within its own deadline, and there is time left to write it down."""
+    lease = delivering.lease(ALERTS.model_copy(update={"timeout_seconds": seconds}))
 
-    assert timedelta(seconds=15 * (3 + 1) * rounds) < delivering.lease(ALERTS) < timedelta(minutes=5)
+    assert timedelta(seconds=seconds) + delivering.GRACE < lease < timedelta(minutes=5)
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("\x1b[2J" * 99), RecursionError(), UnicodeEncodeError("utf-8", "", 0, 1, "")]
+)
+def test_whatever_goes_wrong_with_one_is_on_record_and_the_others_go_on(reg: Registry, error: Exception) -> None:
+    """Not only what a receiver is known to do: nothing that is raised leaves its own delivery."""
+    other = OPS.model_copy(update={"name": "other", "url": "http://127.0.0.1:10/"})
+
+    def broken(target: guard.Target, *_: object) -> retry.Reply:
+        if target.url == OPS.url:
+            raise error
+        return retry.Reply(204)
+
+    done = deliver(reg, Alerts(endpoints=(OPS, other)), now=NOW, environ=ENVIRON, send=broken)
+    (failed,) = queries.deliveries(reg, state="pending")
+
+    assert Delivered(sent=1, failed=1) == done
+    assert failed.error.startswith(type(error).__name__)
+    assert failed.error.isprintable()
+    assert retry.WORDS >= len(failed.error)
+
+
+def test_each_is_marked_as_its_own_answer_comes(reg: Registry) -> None:
+    """What was taken is on record while another receiver has yet to answer."""
+    other = OPS.model_copy(update={"name": "slow", "url": "http://127.0.0.1:10/"})
+    seen: list[str] = []
+
+    def send(target: guard.Target, *_: object) -> retry.Reply:
+        deadline = time.monotonic() + 10
+        while target.url == other.url and not seen and time.monotonic() < deadline:
+            seen.extend(d.endpoint for d in queries.deliveries(reg, state="delivered"))
+        return retry.Reply(204)
+
+    assert Delivered(sent=2) == deliver(reg, Alerts(endpoints=(OPS, other)), now=NOW, environ=ENVIRON, send=send)
+    assert ["ops"] == seen
+
+
+def test_a_look_up_that_hangs_ends_with_the_attempt(reg: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resolver has time-outs of its own, which are none of ours."""
+    ended = threading.Event()
+    monkeypatch.setattr(guard, "targets", lambda _: ended.wait(10))
+
+    done = deliver(reg, ALERTS.model_copy(update={"timeout_seconds": 0.05}), now=NOW, environ=ENVIRON, send=taken)
+    ended.set()
+
+    assert Delivered(failed=1) == done
+    assert "was not looked up within 0.05 s" in queries.deliveries(reg)[0].error
+
+
+def test_addresses_share_the_time_of_an_attempt(reg: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three addresses that do not answer take no longer than one: each has its part of what is left to connect."""
+    times: list[tuple[float, float]] = []
+    monkeypatch.setattr(guard, "targets", functools.partial(guard.targets, resolve=lambda *_: ["::1", "127.0.0.1"]))
+
+    def unreachable(_: object, __: object, ___: object, whole: float, connect: float) -> retry.Reply:
+        times.append((whole, connect))
+        return retry.Reply(error="no route", unreachable=True)
+
+    deliver(reg, ALERTS, now=NOW, environ=ENVIRON, send=unreachable)
+
+    (first, half), (second, rest) = times
+    assert (pytest.approx(first / 2), second) == (half, rest)
+    assert 15 >= first >= second
 
 
 @pytest.mark.parametrize(

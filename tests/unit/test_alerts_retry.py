@@ -54,6 +54,9 @@ def test_attempts_are_used_up() -> None:
         ("120", 120),
         ("Mon, 01 Jan 2024 00:03:00 GMT", 180),
         ("999999999999999999999", 86_400),
+        ("9" * 5000, 86_400),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 86_400),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", 86_400),
         ("Fri, 01 Jan 2100 00:00:00 GMT", 86_400),
     ],
 )
@@ -62,7 +65,29 @@ def test_a_longer_retry_after_is_honoured_up_to_a_day(header: str, seconds: int)
     assert timedelta(seconds=seconds) == _wait(Reply(429, headers={"retry-after": header}), attempts=1)
 
 
-@pytest.mark.parametrize("header", ["", "soon", "-5", "1", "Sun, 31 Dec 2023 00:00:00 GMT"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "soon",
+        "-5",
+        "1",
+        "1.5e9",
+        "NaN",
+        "inf",
+        "٣٦٠٠",
+        "120, 240",
+        "\x00",
+        "-" + "9" * 5000,
+        "0" * 5000,
+        "Sun, 31 Dec 2023 00:00:00 GMT",
+        "Mon, 01 Jan 0000 00:00:00 GMT",
+        "Mon, 01 Jan 0001 00:00:00 +2359",
+        "Mon, 32 Jan 2024 25:61:61 GMT",
+        "Mon, 01 Jan 99999 00:00:00 GMT",
+        "1 Jan 2024 0:0:0 +99999999999",
+    ],
+)
 def test_a_shorter_or_unreadable_retry_after_changes_nothing(header: str) -> None:
     """The schedule is the least wait."""
     assert _wait(DOWN, attempts=1) == _wait(Reply(503, headers={"retry-after": header}), attempts=1)
@@ -80,3 +105,17 @@ def test_only_2xx_is_delivered(status: int, delivered: bool) -> None:
 def test_a_reply_without_a_status_says_why() -> None:
     """A connection that failed is told in the client's words."""
     assert Reply(error="ConnectError: refused").reason == "ConnectError: refused"
+
+
+@given(
+    header=st.text()
+    | st.from_regex(r"(\w{3}, )?\d{1,6} \w{3} \d{1,7} [\d:]{1,9} [+-]?\w{1,9}")
+    | st.integers().map(str)
+)
+def test_no_retry_after_does_more_than_put_off_for_a_day(header: str) -> None:
+    """Whatever a receiver writes there, nothing is raised, and the wait is between the schedule's and a day's."""
+    usual, wait = _wait(DOWN, attempts=1), _wait(Reply(503, headers={"retry-after": header}), attempts=1)
+
+    assert usual is not None
+    assert wait is not None
+    assert usual <= wait <= retry.LONGEST

@@ -99,3 +99,10 @@ def test_the_command_in_the_hint_makes_a_good_key(capsys: pytest.CaptureFixture[
     key = capsys.readouterr().out.strip()
 
     assert sign.signer(ENDPOINT, {"LEEWAY_OPS_KEY": key}) is not None
+
+
+def test_text_that_no_encoding_holds_is_sent_too() -> None:
+    """Half a surrogate pair in a category, as JSON lets it through, costs no receiver the message."""
+    half = MESSAGE.model_copy(update={"data": {"reason": "\ud83d"}})
+
+    assert half.data == json.loads(sign.body(half).encode())["data"]

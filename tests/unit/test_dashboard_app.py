@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Iterator, Mapping
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -12,8 +14,8 @@ import httpx
 import pytest
 from plotly import offline
 
-from dashboards import app, security
-from features.errors import RegistryError
+from dashboards import app, guesses, security
+from features.errors import ProjectError, RegistryError
 from features.schema import EventSchema, Kind, Task
 from monitors.baseline import Baseline, Slice
 from monitors.bins import NumericBins
@@ -28,6 +30,7 @@ DAY = timedelta(days=1)
 WINDOW = "/models/late/windows/v1/inputs/2024-01-08T00:00:00Z"
 BINS = NumericBins(edges=(0.0, 1.0, 2.0))
 HOSTILE = "<script>alert(1)</script>"
+PASSWORD = "s3cret"
 
 
 @pytest.fixture(scope="module")
@@ -75,12 +78,19 @@ def report(end: datetime, digest: str, count: int) -> Report:
 
 
 class Browser:
-    """Asks the dashboard as if it were served on loopback."""
+    """Asks the dashboard as if it were served on loopback, with the password if it is *known*."""
 
     def __init__(
-        self, reg: Registry, password: str | None = None, policies: Mapping[str, MonitorPolicy] | None = None
+        self,
+        reg: Registry,
+        *,
+        known: bool = True,
+        policies: Mapping[str, MonitorPolicy] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._transport = httpx.ASGITransport(app.create(reg, password=password, policies=policies))
+        made = app.create(reg, password=PASSWORD, policies=policies, guesses=guesses.Guesses(clock))
+        self._transport = httpx.ASGITransport(made)
+        self._sent = {"authorization": f"Bearer {PASSWORD}"} if known else {}
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> httpx.Response:
         """Return the answer to a GET of *path*."""
@@ -92,7 +102,7 @@ class Browser:
         async def ask() -> httpx.Response:
             """Ask without a server."""
             async with httpx.AsyncClient(transport=self._transport, base_url="http://127.0.0.1:8321") as client:
-                return await client.request(method, path, headers=headers)
+                return await client.request(method, path, headers={**self._sent, **(headers or {})})
 
         return asyncio.run(ask())
 
@@ -196,7 +206,11 @@ def test_a_model_without_windows_says_what_to_run(reg: Registry) -> None:
         assert "leeway monitor" not in seen.get("/models/new?segment=origin=JFK").text
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8321", "127.0.0.1.evil.example", ""])
+@pytest.mark.parametrize("host", [
+    "evil.example", "evil.example:8321", "127.0.0.1.evil.example", "", "[:evil", "[::1", "[", "[::1].evil.example",
+    "[evil]:80", "[::1%eth0]", "localhost:", "localhost:99999", "localhost:x", "user@localhost", "localhost/x",
+    "10.0.0.1", "localhost evil.example", "127.0.0.1#@evil.example", "2130706433",
+])  # fmt: skip
 def test_other_host_names_are_not_answered(reg: Registry, host: str) -> None:
     """A name that somebody points at this machine does not get through to it."""
     answer = Browser(reg).get("/", headers={"host": host})
@@ -211,6 +225,62 @@ def test_this_machines_names_are_answered(reg: Registry, host: str) -> None:
     assert 200 == Browser(reg).get("/", headers={"host": host}).status_code
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": "http://127.0.0.1:3000"}, 403),
+        ({"origin": "http://127.0.0.1:8321"}, 200),
+        ({"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors", "sec-fetch-dest": "image"}, 403),
+        ({"sec-fetch-site": "same-site", "sec-fetch-mode": "cors", "sec-fetch-dest": "empty"}, 403),
+        ({"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe"}, 403),
+        ({"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}, 200),
+        ({"sec-fetch-site": "same-origin", "sec-fetch-mode": "no-cors", "sec-fetch-dest": "script"}, 200),
+        ({"sec-fetch-site": "none", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}, 200),
+    ],
+)
+def test_pages_elsewhere_get_nothing(reg: Registry, headers: dict[str, str], status: int) -> None:
+    """Not even with the password that a browser would add; a link from elsewhere is followed."""
+    assert status == Browser(reg).get("/", headers).status_code
+
+
+def test_pages_elsewhere_cannot_lock_a_user_out(reg: Registry) -> None:
+    """They are refused before a password of theirs counts."""
+    seen = Browser(reg, known=False)
+    for _ in range(20):
+        seen.get("/", {"origin": "http://evil.example", "authorization": "Bearer wrong"})
+
+    assert 200 == seen.get("/", {"authorization": f"Bearer {PASSWORD}"}).status_code
+
+
+def test_wrong_passwords_are_limited_and_the_right_one_gets_in_afterwards(reg: Registry) -> None:
+    """Of 500 guesses at once a few are looked at; while a client waits, it does not learn which one is right."""
+    now = [0.0]
+    seen = Browser(reg, known=False, clock=lambda: now[0])
+    right = {"authorization": f"Bearer {PASSWORD}"}
+    answers = [seen.get("/", {"authorization": f"Bearer {i}"}) for i in range(500)]
+
+    assert {401: guesses.FREE, 429: 500 - guesses.FREE} == Counter(a.status_code for a in answers)
+    assert ("1", 429) == (answers[-1].headers["retry-after"], seen.get("/", right).status_code)
+    now[0] += 1
+    assert 200 == seen.get("/", right).status_code
+
+
+def test_who_only_looks_is_not_counted(reg: Registry) -> None:
+    """A browser asks without a password first, each time."""
+    seen = Browser(reg, known=False)
+
+    assert {401} == {seen.get("/").status_code for _ in range(20)}
+    assert 200 == seen.get("/", {"authorization": f"Bearer {PASSWORD}"}).status_code
+
+
+def test_an_empty_password_is_none(reg: Registry) -> None:
+    """It would let everybody in."""
+    with pytest.raises(ProjectError):
+        app.create(reg, password="")
+
+
 def basic(password: str) -> str:
     """Return the header that a browser sends."""
     return "Basic " + base64.b64encode(f"anybody:{password}".encode()).decode()
@@ -219,7 +289,7 @@ def basic(password: str) -> str:
 @pytest.mark.parametrize("path", ["/", "/api/models", "/static/app.js", "/api/openapi.json", "/nowhere"])
 def test_nothing_is_shown_without_the_password(reg: Registry, path: str) -> None:
     """Pages, data, files and even errors are behind it, and the browser is told to ask."""
-    answer = Browser(reg, "s3cret").get(path)
+    answer = Browser(reg, known=False).get(path)
 
     assert 401 == answer.status_code
     assert answer.headers["www-authenticate"].startswith("Basic ")
@@ -244,7 +314,7 @@ def test_nothing_is_shown_without_the_password(reg: Registry, path: str) -> None
 )
 def test_only_the_password_opens(reg: Registry, authorization: str, status: int) -> None:
     """As a browser sends it or as a bearer token; anything else is asked again."""
-    assert status == Browser(reg, "s3cret").get("/", headers={"authorization": authorization}).status_code
+    assert status == Browser(reg, known=False).get("/", headers={"authorization": authorization}).status_code
 
 
 @pytest.mark.parametrize("accepted", ["gzip", "identity"])

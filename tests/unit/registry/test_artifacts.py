@@ -189,7 +189,9 @@ def test_a_published_baseline_is_a_file_for_jobs(tmp_path: Path) -> None:
     path = publish.publish_baseline(baseline, tmp_path)
     assert tmp_path / "m" / "v1.json" == path == publish.publish_baseline(baseline, tmp_path)
     assert baseline == type(baseline).model_validate_json(path.read_bytes())
-    assert [path] == [p for p in tmp_path.rglob("*") if p.is_file()]
+    digest = tmp_path / "m.sha256" / "v1"
+    assert {path, digest} == {p for p in tmp_path.rglob("*") if p.is_file()}
+    assert baseline.digest == digest.read_text()
     assert 0o644 == path.stat().st_mode & 0o777
 
 

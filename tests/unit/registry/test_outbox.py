@@ -24,6 +24,11 @@ def claim(reg: Registry, *, after: timedelta = timedelta(0), limit: int = 100) -
     return [delivery.id for delivery, _ in claimed]
 
 
+def held(reg: Registry, number: int) -> Delivery:
+    """Return a delivery as whoever has claimed it last knows it."""
+    return next(d for d in queries.deliveries(reg) if d.id == number)
+
+
 @pytest.fixture
 def due(reg: Registry) -> list[Delivery]:
     """Return the deliveries of three messages to one endpoint."""
@@ -92,19 +97,21 @@ def test_what_failed_is_due_again_when_said(reg: Registry, due: list[Delivery]) 
     """The lease is given up at once, and the next attempt waits for its time."""
     claim(reg)
     retry = make.NOW + 5 * MINUTE
-    failed = outbox.mark(reg, 1, state="pending", status_code=503, error="busy", next_attempt_at=retry, now=make.NOW)
+    failed = outbox.mark(
+        reg, held(reg, 1), state="pending", status_code=503, error="busy", next_attempt_at=retry, now=make.NOW
+    )
     assert ("pending", 503, "busy", retry) == (failed.state, failed.status_code, failed.error, failed.next_attempt_at)
     assert [2, 3] == claim(reg, after=4 * MINUTE)
     assert [2, 3, 1] == claim(reg, after=5 * MINUTE)
     with pytest.raises(IllegalMove, match="needs the time of the next attempt"):
-        outbox.mark(reg, 1, state="pending", now=make.NOW)
+        outbox.mark(reg, held(reg, 1), state="pending", now=make.NOW)
 
 
 @pytest.mark.parametrize("state", ["delivered", "dead"])
 def test_what_is_done_is_not_claimed(reg: Registry, due: list[Delivery], state: str) -> None:
     """Delivered and dead deliveries stay on record and are never due."""
     claim(reg)
-    outbox.mark(reg, 2, state=state, status_code=200, now=make.NOW)  # type: ignore[arg-type]
+    outbox.mark(reg, held(reg, 2), state=state, status_code=200, now=make.NOW)  # type: ignore[arg-type]
     assert [1, 3] == claim(reg, after=make.DAY)
     assert [2] == [d.id for d in queries.deliveries(reg, endpoint="ops", state=state)]
 
@@ -112,17 +119,57 @@ def test_what_is_done_is_not_claimed(reg: Registry, due: list[Delivery], state: 
 def test_delivered_is_final(reg: Registry, due: list[Delivery]) -> None:
     """A slow deliverer whose lease ran out cannot undo what a faster one did."""
     claim(reg)
-    delivered = outbox.mark(reg, 1, state="delivered", status_code=200, now=make.NOW)
+    mine = held(reg, 1)
+    delivered = outbox.mark(reg, mine, state="delivered", status_code=200, now=make.NOW)
     assert make.NOW == delivered.delivered_at
-    assert delivered == outbox.mark(reg, 1, state="dead", error="timed out", now=make.NOW + MINUTE)
+    assert delivered == outbox.mark(reg, mine, state="dead", error="timed out", now=make.NOW + MINUTE)
     with pytest.raises(IllegalMove, match="is delivered; only a dead one"):
         outbox.replay(reg, 1, now=make.NOW)
+
+
+@pytest.mark.parametrize("state", ["pending", "delivered", "dead"])
+def test_only_the_holder_of_the_lease_marks(reg: Registry, due: list[Delivery], state: str) -> None:
+    """Whatever a slow deliverer learns after its lease, it neither ends nor frees what another sends by now."""
+    claim(reg)
+    slow = held(reg, 1)
+    claim(reg, after=MINUTE)
+    fast = held(reg, 1)
+    again = make.NOW + MINUTE if state == "pending" else None
+    late = {"state": state, "error": "late", "next_attempt_at": again, "now": make.NOW + MINUTE}
+
+    assert fast == outbox.mark(reg, slow, **late)  # type: ignore[arg-type]
+    assert [] == claim(reg, after=1.5 * MINUTE)
+    assert (state, "late") == ((done := outbox.mark(reg, fast, **late)).state, done.error)  # type: ignore[arg-type]
+
+
+def test_a_replayed_delivery_is_no_longer_its_old_holders(reg: Registry, due: list[Delivery]) -> None:
+    """Attempts are counted anew, and a claim from before does not pass for one of the new ones."""
+    claim(reg)
+    old = held(reg, 1)
+    claim(reg, after=MINUTE)
+    outbox.mark(reg, held(reg, 1), state="dead", error="410", now=make.NOW)
+    outbox.replay(reg, 1, now=make.NOW)
+    claim(reg, after=2 * MINUTE)
+
+    assert old.attempts == held(reg, 1).attempts
+    assert "pending" == outbox.mark(reg, old, state="delivered", now=make.NOW).state
+
+
+def test_every_endpoint_has_its_turn(reg: Registry, due: list[Delivery]) -> None:
+    """One for which much is due, because it is slow or down, leaves room in a batch for the others."""
+    for name in ("d", "e", "f"):
+        make.champion(reg, of=name)
+    outbox.fan_out(reg, {"ops": ["*"], "pager": ["*"]}, now=make.NOW + MINUTE)
+
+    batch = outbox.claim(reg, now=make.NOW + MINUTE, limit=4, lease=MINUTE)
+
+    assert ["ops", "ops", "pager", "pager"] == sorted(delivery.endpoint for delivery, _ in batch)
 
 
 def test_a_dead_delivery_can_be_replayed(reg: Registry, due: list[Delivery]) -> None:
     """It is due at once, with all its attempts before it."""
     claim(reg)
-    outbox.mark(reg, 1, state="dead", error="410", now=make.NOW)
+    outbox.mark(reg, held(reg, 1), state="dead", error="410", now=make.NOW)
     assert ("pending", 0) == (outbox.replay(reg, 1, now=make.NOW).state, queries.deliveries(reg)[0].attempts)
     assert [1] == claim(reg)
     with pytest.raises(NotFound, match="no delivery 99"):

@@ -198,7 +198,7 @@ def test_an_alert_that_never_arrived_is_a_finding(ws: Workspace, stored: list[Re
     """The receiver does not know what it was to be told."""
     outbox.fan_out(ws.registry, {"ops": ["model.promoted"]}, now=world.NOW)
     ((delivery, _),) = outbox.claim(ws.registry, now=world.NOW, limit=10, lease=world.DAY)
-    outbox.mark(ws.registry, delivery.id, state="dead", status_code=410, error="gone", next_attempt_at=None,
+    outbox.mark(ws.registry, delivery, state="dead", status_code=410, error="gone", next_attempt_at=None,
                 now=world.NOW)  # fmt: skip
     assert ("1 alerts were never delivered: model.promoted to ops",) == run(ws, stored).findings
 

@@ -69,6 +69,20 @@ def test_a_better_challenger_is_promoted_with_its_baseline(ws: Workspace) -> Non
     assert (ws.state / "baselines" / "m" / "v2.json").is_file()
 
 
+def test_a_model_that_was_rolled_back_is_noticed(ws: Workspace) -> None:
+    """Trained again on the same rows it is the same file: the gate says which version it is, and does not let it in."""
+    retrain.run(ws, order(ws))
+    moves.rollback(ws.registry, model="m", expected_generation=2, effective_at=world.AS_OF, actor="ann", reason="worse",
+                   now=world.NOW)  # fmt: skip
+    again = retrain.run(ws, order(ws))
+
+    known = [c for c in queries.checks(ws.registry, again.id) if c.name == "known"]
+    assert (RunState.REJECTED, ["the file of v2 (rolled back)"]) == (again.state, [c.got for c in known])
+    assert "v1" == queries.champion(ws.registry, "m").version  # type: ignore[union-attr]
+    artifacts = {v.version: v.artifact for v in queries.versions(ws.registry, "m")}
+    assert artifacts["v2"] == artifacts["v3"] != artifacts["v1"]
+
+
 def test_training_and_evaluation_do_not_overlap_and_labels_had_matured(ws: Workspace) -> None:
     """Both end at whole days, the younger one a label delay before what was known."""
     run = moves.start_run(ws.registry, decision_id=decide(ws).id, as_of=world.AS_OF, flow_run=None, now=world.NOW)

@@ -1,0 +1,23 @@
+"""Names that others choose, as names of files: a name out of an event is never a path."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Final
+
+_PLAIN: Final = re.compile(r"(?!sha256-)[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
+
+
+def file_name(name: str) -> str:
+    """Return what a file about *name* is called: the name itself where it is plain, else its sha256.
+
+    No two names have the same, on file systems that do not tell upper case from lower case either, and no name leads
+    anywhere else: it has no separator, is no ``..`` and not too long.
+
+    >>> file_name("v3"), file_name("2024.1-rc_2"), file_name("../x")[:14], len(file_name("V3"))
+    ('v3', '2024.1-rc_2', 'sha256-d6b96a9', 71)
+    """
+    if _PLAIN.fullmatch(name) and not name.endswith("."):
+        return name
+    return f"sha256-{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()}"
