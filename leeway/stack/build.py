@@ -33,14 +33,15 @@ def engines(plan: Plan) -> list[Service]:
 
 
 def settings(plan: Plan) -> dict[str, str]:
-    """Return where everything is once it is started, by the variables that the project asks for."""
+    """Return where everything is once it is started, by the variables that the project asks for, and how to get in."""
     found = {
         "postgres": lambda: postgres.url(plan.folder / "postgres", plan.ports.postgres),
         "broker": lambda: f"{ports.HOST}:{plan.ports.kafka}",
         "flink": lambda: f"{ports.HOST}:{plan.ports.flink}",
         "prefect": lambda: f"http://{ports.HOST}:{plan.ports.prefect}/api",
     }
-    return {variable: found[engine]() for engine, variable in plan.variables.items()}
+    secrets = {server.AUTH: server.secret(plan.state)} if "prefect" in plan.variables else {}
+    return {**{variable: found[engine]() for engine, variable in plan.variables.items()}, **secrets}
 
 
 def services(plan: Plan) -> list[Service]:

@@ -1,0 +1,49 @@
+"""Secrets of servers that Leeway starts: random, each in a file that its owner alone can read, made the first time."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from features.errors import ProjectError
+
+BYTES = 32
+
+
+def read(path: Path, prefix: str = "") -> str:
+    """Return the secret in the file *path*; if there is none, *prefix* and a random one are written there.
+
+    Two processes that come at once get the same one: whoever is first writes it whole, and the other reads it.
+
+    Raises:
+        ProjectError: the file cannot be read or written, is empty, or others than its owner may read it.
+    """
+    try:
+        if not path.exists():
+            _make(path, prefix)
+        if stat.S_IMODE(path.stat().st_mode) & (stat.S_IRWXG | stat.S_IRWXO):
+            msg = f"others than its owner may use the secret {path}"
+            raise ProjectError(msg, hint="remove it, so that a new one is made, and start what uses it anew")
+        text = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"the secret {path} cannot be read: {error}"
+        raise ProjectError(msg, hint="give this user the right to, or remove the file") from error
+    if not text:
+        msg = f"the secret {path} is empty"
+        raise ProjectError(msg, hint="remove it, so that a new one is made")
+    return text
+
+
+def _make(path: Path, prefix: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+        file.write(prefix + secrets.token_urlsafe(BYTES))
+    try:
+        os.link(draft, path)  # unlike a rename, it leaves the one that is there
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
