@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from monitors.report import Stage, Verdict
@@ -216,3 +217,44 @@ def _refused(url: str) -> bool:
     except OSError:
         return True
     return False
+
+
+PROJECT = """\
+project: p
+models: {m: {task: binary, events: {predictions: {path: events}, version: v1}, features: {x: numeric}}}
+"""
+
+
+@pytest.mark.parametrize("how", ["terminated", "killed", "nobody reads"])
+def test_nothing_outlives_the_command_that_serves(tmp_path: Path, how: str) -> None:
+    """Neither the server nor a run; whoever reads its output may have gone away; and no traceback is printed."""
+    (tmp_path / "leeway.yaml").write_text(PROJECT)
+    known = {k: v for k, v in os.environ.items() if k not in (server.URL, server.AUTH)}
+    command = [sys.executable, "-m", "leeway", "flows", "serve", "--every", "2s"]
+    with (
+        (tmp_path / "said").open("wb") as said,
+        subprocess.Popen(command, cwd=tmp_path, env=known, stdout=subprocess.PIPE, stderr=said) as serving,
+    ):
+        assert serving.stdout is not None
+        if how == "nobody reads":
+            serving.stdout.close()
+        started = _family(serving.pid)
+        if how != "nobody reads":
+            assert b"Serving m; pages at http://127.0.0.1:" in serving.stdout.readline()
+            started |= _family(serving.pid)
+            again = subprocess.run(command, cwd=tmp_path, env=known, capture_output=True, text=True, check=False)
+            assert (2, True) == (again.returncode, "served by another process already" in again.stderr)
+            serving.send_signal(signal.SIGTERM if how == "terminated" else signal.SIGKILL)
+        serving.wait(PATIENCE_SECONDS)
+    assert started
+    wait(lambda: not any(psutil.pid_exists(pid) for pid in started))
+    text = (tmp_path / "said").read_text()
+    assert "Traceback" not in text
+    assert "INFO" not in text
+
+
+def _family(pid: int) -> set[int]:
+    """Return the processes that *pid* has started, once there are any."""
+    process = psutil.Process(pid)
+    wait(lambda: bool(process.children()))
+    return {child.pid for child in process.children(recursive=True)}

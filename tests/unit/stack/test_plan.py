@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from leeway.stack import build, plan
+from leeway.stack import broker, build, plan
 from retrain_flows import server
 from tests.unit.stack.conftest import Make
 
@@ -90,7 +90,7 @@ def test_settings_say_where_things_are(make: Make) -> None:
     planned = plan.of(make("kafka: {bootstrap: 'env:BROKERS'}", TOPIC))
 
     assert {
-        "BROKERS": "127.0.0.1:9092",
+        "BROKERS": broker.address(9092, planned.folder / "kafka" / "keys"),
         "PREFECT_API_URL": "http://127.0.0.1:4200/api",
         "PREFECT_API_AUTH_STRING": server.secret(planned.state),
     } == build.settings(planned)
@@ -111,4 +111,5 @@ def test_services_find_the_engines_and_carry_the_mark(make: Make) -> None:
 
     assert {"dashboard", "flows", "monitor-m"} == set(found)
     assert {str(planned.folder)} == {environment[build.MARK] for environment in found.values()}
-    assert {"127.0.0.1:9092"} == {environment["LEEWAY_KAFKA"] for environment in found.values()}
+    at = broker.address(9092, planned.folder / "kafka" / "keys")
+    assert {at} == {environment["LEEWAY_KAFKA"] for environment in found.values()}
