@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,9 @@ def closed() -> dict[str, str]:
 
 def shut() -> None:
     """Have PyFlink's worker pool of this process listen on loopback only, and serve this user's processes only."""
-    from pyflink.fn_execution.beam import beam_worker_pool_service as service
-
+    with warnings.catch_warnings():  # it imports Beam, some of it with deprecated names of its own
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from pyflink.fn_execution.beam import beam_worker_pool_service as service
     pool = service.BeamFnLoopbackWorkerPoolServicer
     if pool.start is not _start:
         pool.start = _start
@@ -78,7 +80,7 @@ def _lines() -> Iterator[str]:
 
 def _start(pool: Any) -> str:
     """Do what PyFlink's `start` does, on loopback."""
-    import grpc
+    import grpc  # both are imported with PyFlink's own by now
     from apache_beam.portability.api.org.apache.beam.model.fn_execution.v1 import beam_fn_api_pb2_grpc
     from apache_beam.utils import thread_pool_executor
 

@@ -43,14 +43,6 @@ def settled(model):
 what = deployments.Served(served.FLOWS, served.__name__, ["m"], settled)
 deployments.serve(what, audit_cron="0 6 * * 1", every=timedelta(seconds=5))
 """
-HOLD = """
-import sys, time
-from pathlib import Path
-from retrain_flows import server
-with server.running(Path(sys.argv[1])) as url:
-    print(url, flush=True)
-    time.sleep(600)
-"""
 
 
 @pytest.fixture
@@ -196,27 +188,6 @@ def test_a_run_that_was_killed_holds_no_slot_when_the_service_is_started_again(p
         again.terminate()
         again.wait(180)
     assert 1 == prefect.count("CRASHED")
-
-
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_a_server_ends_with_a_process_that_is_killed(tmp_path: Path, how: signal.Signals) -> None:
-    """Nothing is left behind that would keep the port and the database."""
-    environment = {k: v for k, v in os.environ.items() if k != "PREFECT_API_URL"}
-    command = [sys.executable, "-c", HOLD, str(tmp_path)]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout is not None
-        url = holder.stdout.readline().strip()
-        assert asked(f"{url}/health") is True
-        holder.send_signal(how)
-    wait(lambda: _refused(url))
-
-
-def _refused(url: str) -> bool:
-    try:
-        asked(f"{url}/health")
-    except OSError:
-        return True
-    return False
 
 
 PROJECT = """\
