@@ -13,6 +13,8 @@ import psutil
 import pytest
 
 from features import keys
+from features.errors import EngineAway
+from leeway.flink import Cluster
 from monitors import flink_address
 
 pytestmark = pytest.mark.slow
@@ -100,3 +102,12 @@ def test_keys_are_their_owner_s_alone_and_on_no_command_line(flink_cluster: str)
     password = (at / "password").read_text()
     lines = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
     assert [] == [line for line in lines if password in line]
+
+
+def test_job_commands_ask_it_with_the_keys(flink_cluster: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """They list its jobs; with other keys they say that it does not answer, as an error of ours."""
+    other = keys.folder(tmp_path_factory.mktemp("others") / "keys")
+    assert [] == Cluster(flink_cluster).jobs("no such job")
+    for address in (f"{flink_cluster.partition('?')[0]}?keys={other}", f"{flink_cluster}-absent"):
+        with pytest.raises(EngineAway, match="does not answer"):
+            Cluster(address).jobs()
