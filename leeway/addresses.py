@@ -14,6 +14,8 @@ from features.errors import ProjectError
 
 PREFIX = "env:"
 ENV_FILE = "env"
+PROJECT = "LEEWAY_PROJECT"
+"""The variable that names the project file, for commands and for the processes that they start."""
 
 
 def variable(value: str | None) -> str | None:

@@ -17,7 +17,7 @@ import httpx
 
 from features.errors import EngineAway, EngineError
 from features.window import from_ms
-from monitors import causes
+from monitors import causes, flink_address
 
 ENDED = frozenset({"FINISHED", "CANCELED", "FAILED"})
 _PATIENCE_SECONDS = 10
@@ -51,7 +51,7 @@ class Checkpoints:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A cluster by the *address* of its REST service, ``host:port``."""
+    """A cluster by the *address* of its REST service, as `flink_address` reads it."""
 
     address: str
 
@@ -134,7 +134,8 @@ class Cluster:
 
     def _ask(self, verb: str, path: str, body: dict[str, Any] | None = None) -> Any:
         with self._told():
-            answer = _client().request(verb, f"http://{self.address}{path}", json=body, timeout=_PATIENCE_SECONDS)
+            at = flink_address.parse(self.address)
+            answer = _client(at).request(verb, f"{at.url}{path}", json=body, timeout=_PATIENCE_SECONDS)
             answer.raise_for_status()
             return answer.json()
 
@@ -145,15 +146,15 @@ class Cluster:
         except httpx.HTTPStatusError as error:
             msg = f"Flink at {self.address} refuses: {error.response.text[:300]}"
             raise EngineError(msg, hint="see the JobManager's log (`leeway logs`)") from error
-        except (httpx.HTTPError, ValueError) as error:
+        except (httpx.HTTPError, ValueError, OSError) as error:
             msg = f"Flink at {self.address} does not answer: {error}"
             raise EngineAway(msg, hint="is it running (`leeway up`), and is flink.address its REST address?") from error
 
 
 @cache
-def _client() -> httpx.Client:
+def _client(at: flink_address.FlinkAddress) -> httpx.Client:
     """Return this process's client: a new one loads all certificates, and a monitor asks several times a second."""
-    return httpx.Client()
+    return httpx.Client(verify=at.tls() or True)
 
 
 def _saved(operation: dict[str, Any]) -> Path:

@@ -20,7 +20,8 @@ from leeway.project import Model
 from monitors import baseline_job, error_stream, files_job, run_job, worker
 from monitors.report import Report, canonical
 from registry import publish, queries
-from retrain_flows.job import Job, Where
+from retrain_flows import react
+from retrain_flows.job import Job
 from retrain_flows.workspace import Workspace
 
 
@@ -90,18 +91,24 @@ def replay(opened: Context, model: Model, start: datetime, end: datetime) -> lis
     return [r for r in outcome.reports if start <= r.window_start and r.window_end <= end]
 
 
-def where(opened: Context, model: Model) -> Where:
-    """Return how a flow finds the model again, in whatever process it runs."""
-    return Where(opener="leeway.wiring:open_job", project=str(opened.project.path), model=model.name)
+def job(opened: Context, model: Model) -> Job:
+    """Return what the flows of *model* work with."""
+    again = partial(replay, opened, model)
+    return Job(workspace(opened, model), again, opened.project.audit.period, partial(deliver, opened))
 
 
 @contextmanager
-def open_job(project: str, model: str) -> Iterator[Job]:
-    """Open what the flows of *model* work with."""
-    with context.open(Path(project)) as opened:
-        chosen = opened.model(model)
-        again = partial(replay, opened, chosen)
-        yield Job(workspace(opened, chosen), again, opened.project.audit.period, partial(deliver, opened))
+def open_job(project: Path, model: str) -> Iterator[Job]:
+    """Open the *project* for what the flows of its *model* work with. Raises NotFound if it has no such model."""
+    with context.open(project) as opened:
+        yield job(opened, opened.model(model))
+
+
+def settled(project: Path, model: str) -> bool:
+    """Send the alerts that are due, and say whether nothing waits for the reconciler of *model*."""
+    with context.open(project) as opened:
+        deliver(opened)
+        return react.idle(opened.registry, opened.model(model).name)
 
 
 def deliver(opened: Context) -> Delivered:

@@ -13,7 +13,7 @@ import pyflink
 
 from features import errors
 from features.window import to_ms
-from monitors import flink_job, profile_job, run_job, topics_job, worker
+from monitors import flink_address, flink_job, profile_job, run_job, topics_job, worker
 from monitors.engine import Engine
 from monitors.sinks_job import OutputTopics
 
@@ -84,9 +84,8 @@ def options(deployment: Deployment, topics: topics_job.Topics) -> Mapping[str, s
     bundle, batch = ("500", "100") if topics.predictions.format == "arrow" else ("40000", "10000")
     cluster: dict[str, str] = {}
     if engine.address:
-        host, _, port = engine.address.rpartition(":")
         jars += (Path(pyflink.__file__).parent / "opt").glob("flink-python-*.jar")
-        cluster = {"execution.target": "remote", "rest.address": host, "rest.port": port}
+        cluster = {"execution.target": "remote", **flink_address.parse(engine.address).options()}
     if deployment.rooms:
         cluster["python.files"] = ",".join(path.resolve().as_uri() for path in deployment.rooms)
     return {

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from features.window import Span
+from monitors import flink_address
 
 
 class Restart(BaseModel):
@@ -26,8 +27,9 @@ class Engine(BaseModel):
 
     address: str | None = Field(
         None,
-        pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|[^\s:,/]+:\d+)$",
-        description="host:port of a cluster's REST service, or env:NAME of the variable that holds it",
+        pattern=flink_address.PATTERN,
+        description="host:port of a cluster's REST service, or https://host:port?keys=/folder where it wants "
+        "certificates, or env:NAME of the variable that holds either",
     )
     parallelism: int = Field(1, ge=1, le=128, description="subtasks of each job; a topic has use for one a partition")
     checkpoint_interval: Span | None = Field(

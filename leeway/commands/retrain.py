@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import getpass
-import os
 from datetime import datetime, timedelta
-from types import ModuleType
 from typing import Annotated
 
 import typer
 
 from features.errors import ProjectError
 from features.window import UTC, parse_span
-from leeway import context, show, wiring
+from leeway import by_hand, context, serve_flows, show, wiring
 from leeway.context import Context
 from leeway.project import Model
 from registry import moves, queries
 from registry.records import Action, Promotion, RetrainRun, RunState
-from retrain_flows import bootstrap, material, server
+from retrain_flows import bootstrap, material
 from retrain_flows import react as reactions
+from retrain_flows.job import in_years
 
 ModelName = Annotated[str | None, typer.Option("--model", "-m", help="The model, where the project has several.")]
 When = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="In UTC.")]
@@ -99,8 +98,7 @@ def _retrain(opened: Context, model: Model, as_of: datetime | None, because: str
         now=datetime.now(UTC),
     )  # fmt: skip
     with show.working(f"Retraining {show.text(model.name)}"):
-        done: RetrainRun = _flows(opened).retrain_flow(wiring.where(opened, model), decision.id, as_of)
-    return done
+        return by_hand.retrain(opened, model, decision.id, as_of)
 
 
 def react(ctx: typer.Context, model: ModelName = None, as_of: AsOf = None) -> None:
@@ -112,7 +110,7 @@ def react(ctx: typer.Context, model: ModelName = None, as_of: AsOf = None) -> No
                 show.note(f"{show.text(name)}: nothing to do")
                 continue
             with show.working(f"Looking at {show.text(name)}"):
-                outcomes = _flows(opened).react_flow(wiring.where(opened, opened.model(name)), _utc(as_of))
+                outcomes = by_hand.react(opened, opened.model(name), _utc(as_of))
             show.table(name, ("subject", "result"), [(o.subject, o.result) for o in outcomes])
 
 
@@ -156,8 +154,7 @@ def audit(ctx: typer.Context, model: ModelName = None, start: When = None, end: 
     with context.open(ctx.obj) as opened:
         chosen = opened.model(model)
         with show.working(f"Auditing {show.text(chosen.name)}: counting its windows again"):
-            where = wiring.where(opened, chosen)
-            result = _flows(opened).audit_flow(where, _utc(start), _utc(end))
+            result = by_hand.audit(opened, chosen, _utc(start), _utc(end))
         show.table(f"Audit of {chosen.name}", ("looked at", "number"), result.numbers.items())
         show.note(f"Report: {show.text(opened.dir / result.report)}")
     for finding in result.findings:
@@ -176,16 +173,8 @@ def serve(
     Uses the Prefect server of PREFECT_API_URL, or starts one on this machine that ends with the command.
     """
     with context.open(ctx.obj) as opened:
-        places = [wiring.where(opened, model) for model in opened.project.models.values()]
-        state, cron = opened.dir, opened.project.audit.schedule
-    os.environ.update(server.settings(state))
-    with server.running(state) as url:
-        os.environ["PREFECT_API_URL"] = url
-        from retrain_flows import deployments  # Prefect reads its settings when it is imported
-
-        served = f"Serving {', '.join(p.model for p in places)}; pages at {url.removesuffix('/api')}."
-        show.note(f"{show.text(served)} Ctrl-C stops.")
-        deployments.serve(places, audit_cron=cron, every=_span(every))
+        project = opened.project
+    serve_flows.serve(project, _span(every), lambda text: show.note(show.cell(text)))
 
 
 def _span(text: str) -> timedelta:
@@ -195,20 +184,15 @@ def _span(text: str) -> timedelta:
         raise typer.BadParameter(str(error)) from error
 
 
-def _flows(opened: Context) -> ModuleType:
-    """Return the flows; without PREFECT_API_URL Prefect runs them here, with a server of its own for as long."""
-    os.environ.update(server.settings(opened.dir))
-    from retrain_flows import flows  # Prefect reads its settings when it is imported, and takes seconds
-
-    return flows
-
-
 def _event_time(opened: Context, model: Model, now: datetime) -> datetime:
     return reactions.clock(wiring.workspace(opened, model)) or now
 
 
 def _utc(when: datetime | None) -> datetime | None:
-    return when and when.replace(tzinfo=UTC)
+    try:
+        return when and in_years(when.replace(tzinfo=UTC))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def _say_promoted(done: Promotion) -> None:

@@ -7,7 +7,9 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
+from features import kafka_address, keys
 from leeway.stack import coordinates, java, ports, processes
 
 HEAP = "256m"
@@ -47,25 +49,51 @@ def settings(folder: Path, port: int, controller: int) -> Mapping[str, str]:
     }
 
 
-def service(folder: Path, port: int, controller: int, log: Path) -> processes.Service:
-    """Return the broker as a service; its folder is formatted the first time."""
+def guarded(port: int, controller: int, shown: Path) -> Mapping[str, str]:
+    """Return the settings by which every client shows a certificate, the one in the folder *shown* (see `keys`)."""
+    at, file = f"SSL://{ports.HOST}:{port}", str(shown / keys.PEM)
+    return {
+        "listeners": f"{at},CONTROLLER://{ports.HOST}:{controller}",
+        "advertised.listeners": at,
+        "listener.security.protocol.map": "SSL:SSL,CONTROLLER:SSL",
+        "inter.broker.listener.name": "SSL",
+        "ssl.client.auth": "required",
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.location": file,
+        "ssl.truststore.type": "PEM",
+        "ssl.truststore.location": file,
+    }
+
+
+def address(port: int, shown: Path) -> str:
+    """Return the address of a guarded broker, as `kafka_address` reads it."""
+    file = quote(str(shown / keys.PEM))
+    return f"ssl://{ports.HOST}:{port}?ca={file}&cert={file}"
+
+
+def service(folder: Path, port: int, controller: int, log: Path, shown: Path | None = None) -> processes.Service:
+    """Return the broker as a service; its folder is formatted the first time.
+
+    With the keys in the folder *shown* it talks to nobody else; without, to whoever has an account on this machine.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "server.properties"
-    file.write_text("".join(f"{k}={v}\n" for k, v in settings(folder, port, controller).items()))
+    file, told = folder / "server.properties", settings(folder, port, controller)
+    told = {**told, **(guarded(port, controller, shown) if shown else {})}
+    file.write_text("".join(f"{k}={v}\n" for k, v in told.items()))
     if not (folder / "data" / "meta.properties").exists():
         _format(file, log)
     return processes.Service(
         name="broker",
         command=[*_java(), f"-Xmx{HEAP}", f"-Xms{HEAP}", "kafka.Kafka", str(file)],
         log=log,
-        healthy=lambda: answers(port),
+        healthy=lambda: answers(port, address(port, shown) if shown else f"{ports.HOST}:{port}"),
         environment=java.environment(),
     )
 
 
 @contextmanager
 def running(folder: Path, port: int | None = None) -> Iterator[str]:
-    """Yield ``127.0.0.1:port`` of a broker with its data in *folder*; it is stopped with the block.
+    """Yield ``127.0.0.1:port`` of an open broker with its data in *folder*, for tests; it is stopped with the block.
 
     Raises EngineError: the broker does not come up.
     """
@@ -74,15 +102,15 @@ def running(folder: Path, port: int | None = None) -> Iterator[str]:
         yield f"{ports.HOST}:{at}"
 
 
-def answers(port: int) -> bool:
-    """Return whether a broker on *port* takes requests: it speaks its protocol, and its topics can be listed."""
+def answers(port: int, at: str) -> bool:
+    """Return whether the broker *at* an address takes requests: it speaks its protocol, and can list its topics."""
     from kafka import KafkaAdminClient  # an optional package
     from kafka.errors import KafkaError
 
     if not ports.answers(port):
         return False
     try:
-        client = KafkaAdminClient(bootstrap_servers=f"{ports.HOST}:{port}", request_timeout_ms=5000)
+        client = KafkaAdminClient(**kafka_address.parse(at).client(), request_timeout_ms=5000)
     except (KafkaError, ValueError, OSError):
         return False
     try:

@@ -8,7 +8,9 @@ import sys
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
+from features import keys
 from leeway.stack import broker, cluster, ports, postgres
 from leeway.stack.plan import Plan
 from leeway.stack.processes import Service
@@ -24,7 +26,8 @@ def engines(plan: Plan) -> list[Service]:
     if "postgres" in plan.variables:
         made.append(postgres.service(plan.folder / "postgres", at.postgres, plan.logs / "postgres.log"))
     if "broker" in plan.variables:
-        made.append(broker.service(plan.folder / "kafka", at.kafka, at.kafka_controller, plan.logs / "broker.log"))
+        folder, shown = plan.folder / "kafka", keys.folder(_broker_keys(plan))
+        made.append(broker.service(folder, at.kafka, at.kafka_controller, plan.logs / "broker.log", shown))
     if "flink" in plan.variables:
         made += cluster.services(_cluster(plan), plan.logs)
     if "prefect" in plan.variables:
@@ -33,14 +36,15 @@ def engines(plan: Plan) -> list[Service]:
 
 
 def settings(plan: Plan) -> dict[str, str]:
-    """Return where everything is once it is started, by the variables that the project asks for."""
+    """Return where everything is once it is started, by the variables that the project asks for, and how to get in."""
     found = {
         "postgres": lambda: postgres.url(plan.folder / "postgres", plan.ports.postgres),
-        "broker": lambda: f"{ports.HOST}:{plan.ports.kafka}",
-        "flink": lambda: f"{ports.HOST}:{plan.ports.flink}",
+        "broker": lambda: broker.address(plan.ports.kafka, _broker_keys(plan)),
+        "flink": lambda: _cluster(plan).address,
         "prefect": lambda: f"http://{ports.HOST}:{plan.ports.prefect}/api",
     }
-    return {variable: found[engine]() for engine, variable in plan.variables.items()}
+    secrets = {server.AUTH: server.secret(plan.state)} if "prefect" in plan.variables else {}
+    return {**{variable: found[engine]() for engine, variable in plan.variables.items()}, **secrets}
 
 
 def services(plan: Plan) -> list[Service]:
@@ -65,11 +69,15 @@ def migration(plan: Plan) -> Service:
     return _marked(leeway(plan, "migration", "db", "upgrade"), plan, settings(plan))
 
 
+def _broker_keys(plan: Plan) -> Path:
+    return plan.folder / "kafka" / "keys"
+
+
 def _cluster(plan: Plan) -> cluster.Cluster:
     at = plan.ports
     return cluster.Cluster(
         folder=plan.folder / "flink", rest=at.flink, rpc=at.flink_rpc, slots=plan.slots,
-        jobmanager_metrics=at.jobmanager_metrics, taskmanager_metrics=at.taskmanager_metrics,
+        jobmanager_metrics=at.jobmanager_metrics or 0, taskmanager_metrics=at.taskmanager_metrics or 0,
     )  # fmt: skip
 
 

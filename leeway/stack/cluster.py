@@ -11,10 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from ruamel.yaml import YAML
 
+from features import keys
 from leeway.stack import java, ports, processes
+from monitors import flink_address
 
 LOGGING = """\
 rootLogger.level = INFO
@@ -43,14 +46,19 @@ class Cluster:
     taskmanager_metrics: int = 0
 
     @property
+    def keys(self) -> Path:
+        """The folder of the keys that clients and servers show each other."""
+        return self.folder / "keys"
+
+    @property
     def address(self) -> str:
-        """The REST address, ``127.0.0.1:port``."""
-        return f"{ports.HOST}:{self.rest}"
+        """The REST address as `flink_address` reads it, keys included."""
+        return f"https://{ports.HOST}:{self.rest}?keys={quote(str(self.keys))}"
 
 
 @contextmanager
 def running(folder: Path, slots: int = 2) -> Iterator[str]:
-    """Yield the REST address (``127.0.0.1:port``) of a cluster with *slots* slots; it is stopped with the block.
+    """Yield the REST address (with its keys) of a cluster with *slots* slots; it is stopped with the block.
 
     Raises EngineError: the cluster does not come up.
     """
@@ -64,6 +72,8 @@ def services(cluster: Cluster, logs: Path) -> tuple[processes.Service, processes
     """Return the JobManager and the TaskManager as services, their configuration written."""
     conf = cluster.folder / "conf"
     conf.mkdir(parents=True, exist_ok=True)
+    (conf / "config.yaml").touch(mode=0o600)
+    (conf / "config.yaml").chmod(0o600)  # the keys' password is in it
     with (conf / "config.yaml").open("w", encoding="utf-8") as file:
         YAML(typ="safe").dump(settings(cluster), file)
     (conf / "log4j-console.properties").write_text(LOGGING, encoding="utf-8")
@@ -76,6 +86,7 @@ def settings(cluster: Cluster) -> dict[str, Any]:
     It starts from the one that Flink ships, whose `--add-opens` Arrow cannot do without.
     """
     shipped = YAML(typ="safe").load(flink_home() / "conf" / "config.yaml")
+    shown = keys.folder(cluster.keys)
     return {
         **_flat(shipped),
         "jobmanager.rpc.address": ports.HOST,
@@ -88,6 +99,14 @@ def settings(cluster: Cluster) -> dict[str, Any]:
         "rest.bind-address": ports.HOST,
         "rest.port": cluster.rest,
         "rest.bind-port": cluster.rest,
+        # Whoever may submit a job runs code as this user, and a page of the web may send a form anywhere: every client
+        # shows a certificate, of the REST service as of those by which JobManager and TaskManager talk.
+        **flink_address.tls_options(shown, "rest"),
+        **flink_address.tls_options(shown, "internal"),
+        "web.submit.enable": False,
+        "web.cancel.enable": False,
+        "web.rescale.enable": False,
+        "web.access-control-allow-origin": f"https://{ports.HOST}:{cluster.rest}",
         "taskmanager.host": ports.HOST,
         "taskmanager.bind-host": ports.HOST,
         "taskmanager.numberOfTaskSlots": cluster.slots,
@@ -123,7 +142,8 @@ def flink_home() -> Path:
 def overview(address: str) -> dict[str, Any]:
     """Return what the cluster at *address* says of itself; empty where nobody answers."""
     try:
-        with urllib.request.urlopen(f"http://{address}/overview", timeout=3) as answer:
+        at = flink_address.parse(address)
+        with urllib.request.urlopen(f"{at.url}/overview", timeout=3, context=at.tls()) as answer:
             return dict(json.load(answer))
     except (OSError, ValueError):
         return {}

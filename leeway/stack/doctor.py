@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from leeway.stack import cluster, coordinates, java, plan, ports, processes, sta
 from leeway.stack.plan import Plan
 from registry import migrate
 from registry.sql import Registry
+from retrain_flows import server
 
 MIB, GIB = 1 << 20, 1 << 30
 PYTHONS = ((3, 10), (3, 12))
@@ -193,7 +193,7 @@ def connections(project: Project) -> Iterator[Check]:
     if flink:
         yield _asked("flink", flink, _ask_flink)
     if prefect := known.get(plan.PREFECT):
-        yield _asked("prefect", prefect, _ask_prefect)
+        yield _asked("prefect", prefect, lambda url: _ask_prefect(url, known.get(server.AUTH, "")))
 
 
 def _asked(name: str, address: str, ask: Callable[[str], str], shown: Callable[[str], str] = registered.shown) -> Check:
@@ -227,9 +227,9 @@ def _ask_flink(address: str) -> str:
     return f"Flink {version}, {said['slots-available']} of {said['slots-total']} slots free"
 
 
-def _ask_prefect(address: str) -> str:
-    with urllib.request.urlopen(f"{address}/health", timeout=5):
-        return "healthy"
+def _ask_prefect(address: str, auth: str) -> str:
+    server.check(address, auth)
+    return "it lets in whoever knows the secret" if auth else "it answers"
 
 
 def schema(project: Project) -> Check:

@@ -54,7 +54,8 @@ class Plan:
     def wanted_ports(self) -> dict[str, int]:
         """Return the ports that will be listened on, by what they are for."""
         parts = [*self.variables, *(name for name in self.arguments if name in PORTS)]
-        return {name: getattr(self.ports, name) for part in parts for name in PORTS[part]}
+        numbers = {name: getattr(self.ports, name) for part in parts for name in PORTS[part]}
+        return {name: port for name, port in numbers.items() if port is not None}
 
 
 def of(project: Project, everything: bool = False) -> Plan:

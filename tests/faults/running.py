@@ -18,6 +18,7 @@ import kafka
 import psutil
 import sqlalchemy as sa
 
+from features import kafka_address
 from features.window import from_ms, to_ms
 from leeway import addresses
 from leeway.context import Context
@@ -200,8 +201,8 @@ def _offspring(pid: int | None) -> list[psutil.Process]:
 def producer(bootstrap: str) -> Iterator[Any]:
     """Yield a producer that delivers each record once, in order, and waits minutes for a broker."""
     made = kafka.KafkaProducer(
-        bootstrap_servers=bootstrap, acks="all", enable_idempotence=True, linger_ms=20, delivery_timeout_ms=300_000,
-        max_block_ms=300_000, request_timeout_ms=10_000, reconnect_backoff_max_ms=1000,
+        **kafka_address.parse(bootstrap).client(), acks="all", enable_idempotence=True, linger_ms=20,
+        delivery_timeout_ms=300_000, max_block_ms=300_000, request_timeout_ms=10_000, reconnect_backoff_max_ms=1000,
     )  # fmt: skip
     try:
         yield made

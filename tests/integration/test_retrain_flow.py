@@ -6,7 +6,6 @@ The baseline job is a stub (`tests/unit/retraining/world.py`), since Flink is no
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from registry import moves, queries
 from registry.records import Action, RunState
 from registry.sql import Registry
 from retrain_flows import server
-from retrain_flows.job import Where
 from tests.unit.retraining import world
 
 pytestmark = pytest.mark.slow
@@ -27,13 +25,20 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="session")
 def flows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Yield the flows, with a Prefect server of the session's own behind them."""
-    os.environ.update(server.settings(tmp_path_factory.mktemp("prefect")))
-    from prefect.testing.utilities import prefect_test_harness  # reads the settings when it is imported
+    state = tmp_path_factory.mktemp("prefect")
+    with pytest.MonkeyPatch.context() as patch, server.running(state) as url:
+        for name, value in {**server.settings(state), server.URL: url}.items():
+            patch.setenv(name, value)
+        # Prefect reads its settings when it is imported: another test of this process may have done that before.
+        from prefect.context import SettingsContext, get_settings_context
+        from prefect.logging.handlers import APILogHandler
+        from prefect.settings import Settings
 
-    from retrain_flows import flows
+        from tests.unit.retraining import served
 
-    with prefect_test_harness(server_startup_timeout=120):
-        yield flows
+        with SettingsContext(profile=get_settings_context().profile, settings=Settings()):
+            yield served.FLOWS
+            APILogHandler().flush()  # or its thread would go on looking for a server that is gone
 
 
 @pytest.fixture
@@ -47,9 +52,10 @@ def registry(tmp_path: Path) -> Iterator[Registry]:
 
 
 @pytest.fixture
-def where(tmp_path: Path) -> Where:
-    """Return where a flow finds the world."""
-    return Where(opener=f"{world.HERE}:open_job", project=str(tmp_path), model="m")
+def where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the world's folder, which flows find by the environment."""
+    monkeypatch.setenv("LEEWAY_PROJECT", str(tmp_path))
+    return tmp_path
 
 
 def artifacts(key: str) -> Any:
@@ -59,14 +65,14 @@ def artifacts(key: str) -> Any:
     return Artifact.get(key)
 
 
-def test_an_incident_becomes_a_champion_through_prefect(flows: Any, registry: Registry, where: Where) -> None:
+def test_an_incident_becomes_a_champion_through_prefect(flows: Any, registry: Registry, where: Path) -> None:
     """Incident, decision, run and promotion in the registry; checks, story and comparison for people in Prefect."""
-    with where.open() as job:
+    with world.open_job(str(where), "m") as job:
         (incident,) = world.drift(job.workspace)
-    (outcome,) = flows.react_flow(where, as_of=world.AS_OF)
+    (outcome,) = flows.react("m", as_of=world.AS_OF)
     run = queries.runs(registry, "m")[0]
     story, checks = artifacts("m-retrain"), artifacts("m-gate")
-    page = Path(where.project) / ".leeway" / "html" / f"m-run-{run.id}.html"
+    page = where / ".leeway" / "html" / f"m-run-{run.id}.html"
 
     assert ("incident 1", True) == (outcome.subject, outcome.result.startswith("retrain promoted"))
     assert "baseline replaced by v2" == queries.incident(registry, incident.id).resolution
@@ -76,38 +82,38 @@ def test_an_incident_becomes_a_champion_through_prefect(flows: Any, registry: Re
     assert page.name in story.data
     assert [c.name for c in queries.checks(registry, run.id)] == [row["check"] for row in json.loads(checks.data)]
     assert page.stat().st_size > 100_000
-    assert (Path(where.project) / "delivered").exists()
-    assert [] == flows.react_flow(where, as_of=world.AS_OF)
+    assert (where / "delivered").exists()
+    assert [] == flows.react("m", as_of=world.AS_OF)
 
 
-def test_the_same_decision_again_changes_nothing(flows: Any, registry: Registry, where: Where) -> None:
+def test_the_same_decision_again_changes_nothing(flows: Any, registry: Registry, where: Path) -> None:
     """Prefect may run a flow twice; the second run returns the first one's result."""
     decision = moves.record_decision(registry, model="m", incident_id=None, action=Action.RETRAIN, because=["by hand"],
                                      actor="ann", now=world.NOW)  # fmt: skip
-    first, second = (flows.retrain_flow(where, decision.id, world.AS_OF) for _ in range(2))
+    first, second = (flows.retrain("m", decision.id, world.AS_OF) for _ in range(2))
     assert (first, ["bootstrap", "promote"]) == (second, [p.kind for p in queries.promotions(registry, "m")])
 
 
-def test_a_trainer_that_raises_fails_the_flow_run_and_tells_why(flows: Any, registry: Registry, where: Where) -> None:
+def test_a_trainer_that_raises_fails_the_flow_run_and_tells_why(flows: Any, registry: Registry, where: Path) -> None:
     """The user's exception reaches Prefect, the reason the registry, and the story says so."""
-    Path(where.project, "retrain.json").write_text(json.dumps({"trainer": f"{world.HERE}:broken"}))
+    Path(where, "retrain.json").write_text(json.dumps({"trainer": f"{world.HERE}:broken"}))
     decision = moves.record_decision(registry, model="m", incident_id=None, action=Action.RETRAIN, because=["by hand"],
                                      actor="ann", now=world.NOW)  # fmt: skip
     with pytest.raises(errors.TrainerError, match="broken raised KeyError"):
-        flows.retrain_flow(where, decision.id, world.AS_OF)
+        flows.retrain("m", decision.id, world.AS_OF)
     run = queries.runs(registry, "m")[0]
     assert (RunState.FAILED, True) == (run.state, run.reason in artifacts("m-retrain").data)
 
 
-def test_an_audit_that_finds_nothing_to_compare_says_so(flows: Any, registry: Registry, where: Where) -> None:
+def test_an_audit_that_finds_nothing_to_compare_says_so(flows: Any, registry: Registry, where: Path) -> None:
     """The result is on record, and its text an artifact."""
-    done = flows.audit_flow(where, end=world.AS_OF)
+    done = flows.audit("m", end=world.AS_OF)
     assert (done, False) == (queries.audits(registry, "m")[-1], done.passed)
     assert "nothing to compare" in artifacts("m-audit").data
 
 
-def test_a_decision_that_is_not_there_is_not_found(flows: Any, registry: Registry, where: Where) -> None:
+def test_a_decision_that_is_not_there_is_not_found(flows: Any, registry: Registry, where: Path) -> None:
     """Nothing is started."""
     with pytest.raises(errors.NotFound, match="m has no decision 99"):
-        flows.retrain_flow(where, 99)
+        flows.retrain("m", 99)
     assert [] == queries.runs(registry, "m")

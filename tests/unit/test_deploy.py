@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import pkgutil
 import re
 import shlex
 import subprocess
@@ -412,27 +413,29 @@ def test_prefect_takes_the_work_pool() -> None:
 
 
 def test_the_pool_s_deployments_are_those_that_leeway_serves() -> None:
-    """The same names, flows, schedules and limits, and parameters that find the project."""
+    """The same names, flows, schedules and limits, and no parameter but the model."""
     from prefect.cli.deploy._models import PrefectYamlModel
 
-    from retrain_flows.deployments import deployments
-    from retrain_flows.job import Where
+    from leeway import served
+    from retrain_flows.deployments import Served, deployments
     from retrain_flows.policy import Audit
 
     said = json.loads(json.dumps(read("prefect/prefect.yaml")).replace("{{ $LEEWAY_MODEL }}", "late"))
     said.pop("definitions")
     understood = PrefectYamlModel.model_validate(said)
-    where = Where.model_validate(said["deployments"][0]["parameters"]["where"])
-    served = deployments([where], audit_cron=Audit().schedule)
+    what = Served(served.FLOWS, served.__name__, ["late"], bool)
+    ours = deployments(what, audit_cron=Audit().schedule)
 
     assert [] == list(lost(said, understood.model_dump(by_alias=True)))
-    assert [(d.name, d.entrypoint, d.tags, d.parameters, [s.slug for s in d.schedules or []]) for d in served] == [
-        (d.name, d.entrypoint, d.tags, d.parameters, [s.slug for s in d.schedules or []])
-        for d in understood.deployments
+    assert [(d.name, d.entrypoint, d.tags, [s.slug for s in d.schedules or []]) for d in ours] == [
+        (d.name, d.entrypoint, d.tags, [s.slug for s in d.schedules or []]) for d in understood.deployments
     ]
+    assert {("model", "late")} == {pair for d in understood.deployments for pair in (d.parameters or {}).items()}
+    assert {"model"} == {name for d in ours for name in d.parameters}
     assert {(1, "CANCEL_NEW")} == {
         (d.concurrency_limit.limit, d.concurrency_limit.collision_strategy) for d in understood.deployments
     }
+    assert {True} == {bool(pkgutil.resolve_name(d.entrypoint)) for d in ours}
 
 
 def test_prefect_knows_its_variables() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from leeway.stack import build, plan
+from leeway.stack import broker, build, plan
+from retrain_flows import server
 from tests.unit.stack.conftest import Make
 
 ALL = {"postgres": "LEEWAY_DATABASE", "broker": "LEEWAY_KAFKA", "flink": "LEEWAY_FLINK", "prefect": "PREFECT_API_URL"}
@@ -85,10 +86,22 @@ def test_only_ports_of_what_is_started_are_wanted(make: Make) -> None:
 
 
 def test_settings_say_where_things_are(make: Make) -> None:
-    """Under the variable that the project asks for, whatever its name."""
+    """Under the variable that the project asks for, whatever its name; with the secret of what asks for one."""
     planned = plan.of(make("kafka: {bootstrap: 'env:BROKERS'}", TOPIC))
 
-    assert {"BROKERS": "127.0.0.1:9092", "PREFECT_API_URL": "http://127.0.0.1:4200/api"} == build.settings(planned)
+    assert {
+        "BROKERS": broker.address(9092, planned.folder / "kafka" / "keys"),
+        "PREFECT_API_URL": "http://127.0.0.1:4200/api",
+        "PREFECT_API_AUTH_STRING": server.secret(planned.state),
+    } == build.settings(planned)
+
+
+def test_no_secret_is_on_a_command_line(make: Make) -> None:
+    """Every account of a machine sees command lines."""
+    planned = plan.of(make(place=TOPIC))
+    words = [word for service in build.services(planned) for word in service.command]
+    secrets = [s.removeprefix("leeway:") for s in (server.secret(planned.state),)]
+    assert [] == [word for word in words for secret in secrets if secret in word]
 
 
 def test_services_find_the_engines_and_carry_the_mark(make: Make) -> None:
@@ -98,4 +111,5 @@ def test_services_find_the_engines_and_carry_the_mark(make: Make) -> None:
 
     assert {"dashboard", "flows", "monitor-m"} == set(found)
     assert {str(planned.folder)} == {environment[build.MARK] for environment in found.values()}
-    assert {"127.0.0.1:9092"} == {environment["LEEWAY_KAFKA"] for environment in found.values()}
+    at = broker.address(9092, planned.folder / "kafka" / "keys")
+    assert {at} == {environment["LEEWAY_KAFKA"] for environment in found.values()}

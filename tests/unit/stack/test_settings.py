@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import stat
 import sys
 from pathlib import Path
 
 import pytest
 
+from features import kafka_address, keys
 from leeway.stack import broker, cluster, java
+from monitors import flink_address
+from monitors.engine import Engine
 
 
 def test_the_broker_keeps_events_of_any_age(tmp_path: Path) -> None:
@@ -21,6 +25,47 @@ def test_one_broker_is_enough_for_groups_and_transactions(tmp_path: Path) -> Non
 
     assert {"1"} == {v for k, v in told.items() if k.endswith(("replication.factor", "min.isr"))}
     assert "PLAINTEXT://127.0.0.1:1,CONTROLLER://127.0.0.1:2" == told["listeners"]
+
+
+def test_a_guarded_broker_has_no_listener_that_takes_anybody(tmp_path: Path) -> None:
+    """Neither for clients nor for its controller, and its address says what is to be shown."""
+    told = {**broker.settings(tmp_path, 1, 2), **broker.guarded(1, 2, tmp_path)}
+
+    assert "SSL://127.0.0.1:1,CONTROLLER://127.0.0.1:2" == told["listeners"]
+    assert ("SSL:SSL,CONTROLLER:SSL", "required") == (told["listener.security.protocol.map"], told["ssl.client.auth"])
+    assert [] == [key for key, value in told.items() if "PLAINTEXT" in value]
+
+
+def test_addresses_with_keys_survive_odd_folders(tmp_path: Path) -> None:
+    """A blank or a percent sign in the path of a project is no reason to find no keys."""
+    folder = tmp_path / "a b%20c+d&e?f"
+    at = kafka_address.parse(broker.address(1, folder))
+    flink = flink_address.parse(cluster.Cluster(folder, rest=1, rpc=2).address)
+
+    assert {str(folder / "keys.pem")} == {at.ca, at.cert}
+    assert (folder / "keys", "https://127.0.0.1:1") == (flink.keys, flink.url)
+
+
+def test_keys_are_made_once_and_are_their_owner_s(tmp_path: Path) -> None:
+    """The same ones each time; a folder that was left half made is made anew."""
+    at = keys.folder(tmp_path / "keys")
+    first = (at / "keys.pem").read_bytes()
+    assert first == (keys.folder(at) / "keys.pem").read_bytes()
+    assert {0o600} == {stat.S_IMODE(file.stat().st_mode) for file in at.iterdir()}
+    assert 0o700 == stat.S_IMODE(at.stat().st_mode)
+    (at / "done").unlink()
+    assert first != (keys.folder(at) / "keys.pem").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "host", "http://host:1", "https://host:1", "host:1?keys=/k", "https://host:1?keys=k", "host:1/x"]
+)
+def test_what_is_no_address_of_flink_is_refused(text: str) -> None:
+    """Keys go with https, and https with keys."""
+    with pytest.raises(ValueError, match="neither host:port nor"):
+        flink_address.parse(text)
+    with pytest.raises(ValueError, match="address"):
+        Engine(address=text)
 
 
 def test_the_cluster_keeps_the_java_options_that_arrow_needs(tmp_path: Path) -> None:
