@@ -49,7 +49,7 @@ def fan_out(
     before.
     """
     made = 0
-    with reg.write() as c:
+    with reg.write(now) as c:
         new = rows.select(Message, tables.messages.c.fanned_out_at.is_(None)).order_by(tables.messages.c.seq)
         for message in rows.fetch(c, Message, new):
             for name, types in endpoints.items():
@@ -81,7 +81,7 @@ def claim(reg: Registry, *, now: datetime, limit: int, lease: timedelta) -> list
         & ((t.c.next_attempt_at <= now) | (t.c.next_attempt_at > now + FURTHEST))
         & (t.c.leased_until.is_(None) | (t.c.leased_until <= now) | (t.c.leased_until > now + 2 * lease))
     )
-    with reg.write() as c:
+    with reg.write(now) as c:
         ids = c.scalars(sa.select(t.c.id).where(due).order_by(t.c.next_attempt_at, t.c.id).limit(limit)).all()
         rows.update(c, t, t.c.id.in_(ids), leased_until=now + lease, attempts=t.c.attempts + 1)
         mine = rows.fetch(c, Delivery, rows.select(Delivery, t.c.id.in_(ids)).order_by(t.c.next_attempt_at, t.c.id))
@@ -109,7 +109,7 @@ def mark(  # noqa: PLR0913 - all that is known of an attempt
         msg = "a delivery that is tried again needs the time of the next attempt"
         raise IllegalMove(msg)
     done = now if state == "delivered" else None
-    with reg.write() as c:
+    with reg.write(now) as c:
         rows.update(c, t, t.c.id == delivery_id, t.c.state != "delivered", state=state, status_code=status_code,
                     error=error, next_attempt_at=next_attempt_at, leased_until=None, delivered_at=done)  # fmt: skip
         return _delivery(c, delivery_id)
@@ -118,7 +118,7 @@ def mark(  # noqa: PLR0913 - all that is known of an attempt
 def replay(reg: Registry, delivery_id: int, *, now: datetime) -> Delivery:
     """Make a dead delivery due again, with its attempts counted from none."""
     t = tables.deliveries
-    with reg.write() as c:
+    with reg.write(now) as c:
         if not rows.update(c, t, t.c.id == delivery_id, t.c.state == "dead", state="pending", attempts=0,
                            next_attempt_at=now):  # fmt: skip
             msg = f"delivery {delivery_id} is {_delivery(c, delivery_id).state}; only a dead one is replayed"
