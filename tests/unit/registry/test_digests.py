@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from registry import chain, columns, digests, exports, proof, rows, state, tables
+from registry.digests import RowDigest
 from registry.sql import Registry
 from tests.unit.registry import make
 
@@ -101,3 +102,9 @@ def test_rows_are_written_through_one_door() -> None:
         if "versions" not in path.parts and past.search(path.read_text())
     }
     assert {"rows.py", "chain.py"} == found
+
+
+def test_a_row_digest_names_no_column_where_none_differs() -> None:
+    """Equal rows have no differences."""
+    one = digests.row_digest("t", {"id": 1})
+    assert [] == one.differs_from(RowDigest(one.sha256, {}))

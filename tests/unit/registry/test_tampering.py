@@ -6,47 +6,24 @@ The forger here writes past the program, with the references between rows switch
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from features.errors import DataError
-from registry import chain, digests, exports, moves, outbox, proof, queries, rows, seals, state, tables
+from registry import chain, moves, outbox, queries, seals, state, tables
 from registry.columns import UtcDateTime
-from registry.digests import RowDigest
-from registry.heads import Heads
 from registry.records import AuditEntry
 from registry.sql import Registry
 from tests.unit.registry import make
+from tests.unit.registry.forge import findings, forging, recompute, renamed
 
 pytestmark = pytest.mark.tampering
 
 DEEP = f"'{'[' * 9000}{']' * 9000}'"
 LOG, HEAD = tables.audit_log, tables.audit_head
-
-
-@contextmanager
-def forging(url: str) -> Iterator[sa.Connection]:
-    """Yield a connection of somebody who may do anything in the database."""
-    engine = sa.create_engine(url)
-    try:
-        with engine.begin() as c:
-            if c.dialect.name == "postgresql":
-                c.exec_driver_sql("SET session_replication_role = replica")
-            yield c
-    finally:
-        engine.dispose()
-
-
-def findings(reg: Registry) -> list[str]:
-    """Return what an audit of the registry itself finds."""
-    return proof.verify(exports.collect(reg))
 
 
 def other(value: Any) -> Any:
@@ -121,27 +98,6 @@ def _cut(c: sa.Connection, lines: int = 7) -> None:
     c.execute(HEAD.update().values(seq=end, hash=sa.select(LOG.c.hash).where(LOG.c.seq == end).scalar_subquery()))
 
 
-def recompute(c: sa.Connection, alter: Callable[[AuditEntry], AuditEntry | None], sign: Any = None) -> list[AuditEntry]:
-    """Write the log anew as *alter* wants each line (None: without it), with a chain of hashes that fits."""
-    lines = rows.fetch(c, AuditEntry, rows.select(AuditEntry).order_by(LOG.c.seq))
-    c.execute(LOG.delete())
-    previous, made = chain.GENESIS, list[AuditEntry]()
-    for line in filter(None, map(alter, lines)):
-        new = line.model_copy(update={"seq": len(made) + 1, "previous": previous, "details": dict(line.details)})
-        if sign and "signature" in new.details:
-            content = new.model_dump(exclude={"previous", "hash"})
-            new.details["signature"] = sign(chain.signed_text(previous, content))
-        made.append(new.model_copy(update={"hash": chain.hash_of(new)}))
-        previous = made[-1].hash
-        c.execute(LOG.insert().values(made[-1].model_dump()))
-    c.execute(HEAD.update().values(seq=len(made), hash=previous))
-    return made
-
-
-def _renamed(line: AuditEntry) -> AuditEntry:
-    return line.model_copy(update={"actor": "bob" if line.actor == "ann" else line.actor})
-
-
 def _undigested(line: AuditEntry) -> AuditEntry | None:
     return None if line.action in seals.ACTIONS else line
 
@@ -187,8 +143,8 @@ KINDS: dict[str, tuple[Callable[[sa.Connection], object], str]] = {
                     "it was cut, or an older database"),
     "head moved": (lambda c: c.execute(HEAD.update().values(seq=3)), "the registry's last line was 3"),
     "head removed": (lambda c: c.execute(HEAD.delete()), "(audit_head) is gone"),
-    "chain recomputed": (lambda c: recompute(c, _renamed), "the log was written anew"),
-    "chain recomputed, signatures": (lambda c: recompute(c, _renamed), "are not signed by the key that they name"),
+    "chain recomputed": (lambda c: recompute(c, renamed), "the log was written anew"),
+    "chain recomputed, signatures": (lambda c: recompute(c, renamed), "are not signed by the key that they name"),
     "digest lines removed": (lambda c: recompute(c, _undigested), "no line of the log is signed"),
     "last digests removed": (lambda c: c.execute(LOG.delete().where(LOG.c.seq == 29)), "the log ends with line 28"),
     "row and its line forged": (_forge_on, "lines of the log are not signed by the key that they name: 30"),
@@ -287,72 +243,6 @@ def test_leases_are_bookkeeping(full: Registry) -> None:
     assert "attempts differs" in findings(full)[0]
 
 
-def _lines(heads: Heads) -> list[str]:
-    return heads.path.read_text().splitlines()
-
-
-def _keep(heads: Heads, lines: list[str]) -> None:
-    heads.path.write_text("".join(f"{line}\n" for line in lines))
-
-
-FILES: dict[str, tuple[Callable[[Heads], object], str]] = {
-    "gone": (lambda h: h.path.unlink(), "the file of signed heads is gone: the log is signed from line 2 on"),
-    "shorter": (lambda h: _keep(h, _lines(h)[:-2]), "2 transactions came after it: the file is shorter than it was"),
-    "without its beginning": (lambda h: _keep(h, _lines(h)[3:]), "begins with entry 4: what came before was cut off"),
-    "without its middle": (lambda h: _keep(h, _lines(h)[:3] + _lines(h)[5:]), "entry 6 of the file of signed heads"),
-    "altered": (lambda h: _keep(h, [_lines(h)[0][:-70], *_lines(h)[1:]]), "no entries"),
-    "of another line": (
-        lambda h: _keep(h, [_lines(h)[0].replace('"seq":2', '"seq":1'), *_lines(h)[1:]]), "not signed with this key: 1",
-    ),
-    "key gone": (lambda h: h.key_path.unlink(), "the key that signed the log (from line 2 on) is gone"),
-    "another key": (lambda h: h.key_path.write_text("k" * 40), "lines of the log are signed with another key"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("kind", FILES)
-def test_what_is_done_to_the_signed_heads_is_named(full: Registry, kind: str) -> None:
-    """By who can write the state folder."""
-    forge, said = FILES[kind]
-    forge(full.heads)
-    assert any(said in finding for finding in findings(full)), findings(full)
-
-
-def test_a_file_that_was_thrown_away_stays_missing(full: Registry) -> None:
-    """The program begins another, which begins too late."""
-    full.heads.path.unlink()
-    make.rollback(full, 2)
-    make.rollback(full, 3, to="v2")
-    assert any("begins with line" in finding for finding in findings(full))
-
-
-def test_a_program_that_dies_after_its_write_leaves_nothing_to_find(full: Registry) -> None:
-    """The transaction is on record and its head is not; the next head covers it."""
-    _keep(full.heads, _lines(full.heads)[:-1])
-    assert [] == findings(full)
-    make.rollback(full, 2)
-    assert [] == findings(full)
-
-
-def test_an_older_database_in_its_place_is_named(full: Registry, tmp_path: Path) -> None:
-    """A backup that was put back is whole in itself; the heads that were signed since tell."""
-    if full.url.get_backend_name() != "sqlite":
-        pytest.skip("a file is copied")
-    before = tmp_path / "before.db"
-    with closing(sqlite3.connect(str(full.url.database))) as source, closing(sqlite3.connect(before)) as target:
-        source.backup(target)
-    make.rollback(full, 2)
-    with Registry.open(f"sqlite:///{before}", tmp_path / "artifacts") as old:
-        (finding,) = findings(old)
-        assert "it was cut, or an older database was put in its place" in finding
-        moves.accept(old, because="the backup of Monday", actor="ann", now=make.NOW)
-        assert [] == findings(old)
-        assert ["ann took the rows as they were at line 30, 1 findings included: the backup of Monday"] == (
-            proof.notes(exports.collect(old))
-        )
-    aside = list(tmp_path.glob("audit-heads-until-*.jsonl"))
-    assert 1 == len(aside)
-
-
 def test_what_somebody_accepted_is_on_record(full: Registry, url: str) -> None:
     """A repair by hand is a finding until then, and its finding is in the log from then on."""
     with forging(url) as c:
@@ -367,78 +257,3 @@ def test_what_somebody_accepted_is_on_record(full: Registry, url: str) -> None:
     with forging(url) as c:
         c.execute(tables.incidents.update().values(resolution="again"))
     assert ["incidents 1 is not what line 30 of the log has of it: resolution differs"] == findings(full)
-
-
-def test_who_has_the_key_too_is_named_by_the_receivers(full: Registry, url: str, tmp_path: Path) -> None:
-    """With database, key and files nothing here differs; what was sent cannot be called back."""
-    kept = tmp_path / "received.jsonl"
-    kept.write_text("".join(json.dumps({"type": m.type, "data": m.data}) + "\n" for m in queries.messages(full)))
-    signer = full.heads.signer()
-    assert signer is not None
-    with forging(url) as c:
-        made = recompute(c, _renamed, signer.sign)
-        c.execute(tables.messages.delete())
-        c.execute(tables.deliveries.delete())
-    full.heads.path.unlink()
-    for line in made:
-        if line.action in seals.ACTIONS:
-            full.heads.add(line, signer)
-    moves.accept(full, because="nothing to see", actor="bob", now=make.NOW)
-    assert [] == findings(full)
-    found = exports.collect(full)
-    told = [*found.told, *exports.anchors(kept)]
-    (finding,) = proof.verify(type(found)(**{**vars(found), "told": told}))
-    assert "is not the one that line 1 of received.jsonl names" in finding
-    assert "the log was written anew" in finding
-
-
-def test_an_export_is_checked_without_the_database(full: Registry, url: str, tmp_path: Path) -> None:
-    """It has the same findings, with the key and, but for signatures, without."""
-    path = tmp_path / "export.jsonl"
-    exports.write(exports.collect(full), path, now=make.NOW)
-    assert [] == proof.verify(exports.read(path, full.heads.known))
-    assert [] == proof.verify(exports.read(path, None))
-    assert ["signatures were not checked: the key is not here"] == proof.notes(exports.read(path, None))
-    with forging(url) as c:
-        _swap(c)
-        recompute(c, _renamed)
-    exports.write(exports.collect(full), path, now=make.NOW)
-    assert findings(full) == proof.verify(exports.read(path, full.heads.known))
-    assert [f for f in findings(full) if "not signed" not in f] == proof.verify(exports.read(path, None))
-
-
-def test_an_altered_export_is_named(full: Registry, tmp_path: Path) -> None:
-    """By its signature, and where there is no key by what does not fit."""
-    path = tmp_path / "export.jsonl"
-    exports.write(exports.collect(full), path, now=make.NOW)
-    text = path.read_text()
-    path.write_text(text.replace('"action":"model.added","actor":"leeway"', '"action":"model.added","actor":"bob"'))
-    assert exports.ALTERED in proof.verify(exports.read(path, full.heads.known))
-    (finding,) = proof.verify(exports.read(path, None))
-    assert "line 1 (model.added) was altered" in finding
-
-
-@pytest.mark.parametrize("text", ["", "{}", "[]", "nonsense", '{"kind": "leeway audit export", "form": 2}', "\udcff"])
-def test_what_is_no_export_is_refused(tmp_path: Path, text: str) -> None:
-    """In words: a file that cannot be checked is neither whole nor tampered with."""
-    path = tmp_path / "export.jsonl"
-    path.write_bytes(text.encode(errors="surrogateescape"))
-    with pytest.raises(DataError, match=r"export\.jsonl"):
-        exports.read(path, None)
-
-
-def test_a_part_of_an_export_is_refused(full: Registry, tmp_path: Path) -> None:
-    """Whichever line is missing."""
-    path = tmp_path / "export.jsonl"
-    exports.write(exports.collect(full), path, now=make.NOW)
-    lines = path.read_text().splitlines(keepends=True)
-    for gone in (0, 5, len(lines) - 1):
-        path.write_text("".join(lines[:gone] + lines[gone + 1 :]))
-        with pytest.raises(DataError):
-            exports.read(path, None)
-
-
-def test_a_row_digest_names_no_column_where_none_differs() -> None:
-    """Equal rows have no differences."""
-    one = digests.row_digest("t", {"id": 1})
-    assert [] == one.differs_from(RowDigest(one.sha256, {}))
