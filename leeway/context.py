@@ -34,5 +34,5 @@ def open(project_path: Path) -> Iterator[Context]:  # noqa: A001 - read as `cont
     """
     project = Project.load(project_path)
     project.state.mkdir(parents=True, exist_ok=True)
-    with Registry.open(project.database_url(), project.state / "artifacts") as registry:
+    with Registry.open(project.database_url(), project.state / "artifacts", project.audit_secret()) as registry:
         yield Context(project, registry, registry.artifacts, project.state)

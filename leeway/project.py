@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -105,6 +106,17 @@ class Project:
         Raises ProjectError if it is to be found nowhere.
         """
         return addresses.resolve(self.database, self.state, what="the database URL", example="postgresql://...")
+
+    def audit_secret(self) -> str:
+        """Return the key that signs the audit log, where the file names a variable for it; empty where it does not.
+
+        Raises ProjectError if the variable is not set.
+        """
+        name = self.audit.key_env
+        if name is not None and not os.environ.get(name):
+            msg = f"the project file takes the audit log's key from the environment variable {name}, which is not set"
+            raise ProjectError(msg, hint=f"export {name}, the same on every machine that writes to the registry")
+        return os.environ[name] if name else ""
 
     def engine(self) -> Engine:
         """Return the `flink` part with its address, if any, read from the environment. Raises ProjectError if unset."""

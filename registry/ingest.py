@@ -113,7 +113,7 @@ def _store(c: sa.Connection, report: Report, now: datetime) -> _Stored | None:
         return None
     revision = 1 + (newest.revision if newest else 0)
     if newest is not None:
-        rows.update(c, tables.window_reports, window, latest=False)
+        rows.update(c, tables.window_reports, window, _T.latest, latest=False)
     said = report.model_dump(include={"model", "version", "segment", "stage", "window_start", "window_end", "rows"})
     rows.insert(c, tables.window_reports, **said, verdict=report.verdict, digest=digest, revision=revision, latest=True,
                 evidence=report.evidence_digest, signals=told, report=report.model_dump(mode="json"),

@@ -58,7 +58,12 @@ def is_newer(revision: str | None) -> bool:
 def current(engine: sa.Engine) -> str | None:
     """Return the revision that the database is at, None before the first."""
     with engine.connect() as c:
-        return MigrationContext.configure(c, opts={"version_table": VERSION_TABLE}).get_current_revision()
+        return current_of(c)
+
+
+def current_of(c: sa.Connection) -> str | None:
+    """Return the revision as *c* sees it: see :func:`current`."""
+    return MigrationContext.configure(c, opts={"version_table": VERSION_TABLE}).get_current_revision()
 
 
 def oldest(engine: sa.Engine) -> str | None:
@@ -77,9 +82,9 @@ def serves(engine: sa.Engine) -> bool:
     return oldest(engine) in revisions() if is_newer(at) else at == head()
 
 
-def upgrade(engine: sa.Engine, revision: str = "head") -> None:
-    """Bring the database up to *revision*, in one transaction."""
-    _run(engine, command.upgrade, revision)
+def upgrade(engine: sa.Engine, revision: str = "head", *, then: Callable[[sa.Connection], None] | None = None) -> None:
+    """Bring the database up to *revision* and do *then*, in one transaction."""
+    _run(engine, command.upgrade, revision, then)
 
 
 def downgrade(engine: sa.Engine, revision: str) -> None:
@@ -104,7 +109,12 @@ def draft(message: str) -> Path:
     return next(folder().glob(f"versions/{number}_*.py"))
 
 
-def _run(engine: sa.Engine, step: Callable[[Config, str], Any], revision: str) -> None:
+def _run(
+    engine: sa.Engine,
+    step: Callable[[Config, str], Any],
+    revision: str,
+    then: Callable[[sa.Connection], None] | None = None,
+) -> None:
     with engine.connect() as c:
         sqlite = c.dialect.name == "sqlite"
         if sqlite:
@@ -117,6 +127,8 @@ def _run(engine: sa.Engine, step: Callable[[Config, str], Any], revision: str) -
                     _take_turn(c)
                 step(config(c), revision)
                 _refuse_broken_references(c)
+                if then is not None:
+                    then(c)
         finally:
             if sqlite:
                 _keep_references(c, "ON")

@@ -3,7 +3,7 @@
 ``moves.promote(reg, ...)`` reads better than five module names; the moves live in files by noun.
 """
 
-from registry.moves_audits import record_audit
+from registry.moves_audits import accept, record_audit
 from registry.moves_champion import promote, rollback
 from registry.moves_incidents import acknowledge_incident, record_decision, resolve_incident, set_pending
 from registry.moves_runs import finish_run, record_checks, set_challenger, start_run
@@ -11,6 +11,7 @@ from registry.moves_versions import MOVES, add_model, add_version, next_version,
 
 __all__ = [
     "MOVES",
+    "accept",
     "acknowledge_incident",
     "add_model",
     "add_version",

@@ -49,7 +49,7 @@ def fan_out(
     before.
     """
     made = 0
-    with reg.write() as c:
+    with reg.write(now) as c:
         new = rows.select(Message, tables.messages.c.fanned_out_at.is_(None)).order_by(tables.messages.c.seq)
         for message in rows.fetch(c, Message, new):
             for name, types in endpoints.items():
@@ -85,7 +85,7 @@ def claim(reg: Registry, *, now: datetime, limit: int, lease: timedelta) -> list
     )
     age = (t.c.next_attempt_at, t.c.id)
     turn = sa.func.row_number().over(partition_by=t.c.endpoint, order_by=age)
-    with reg.write() as c:
+    with reg.write(now) as c:
         ids = c.scalars(sa.select(t.c.id).where(due).order_by(turn, *age).limit(limit)).all()
         rows.update(c, t, t.c.id.in_(ids), leased_until=now + lease, attempts=t.c.attempts + 1)
         mine = rows.fetch(c, Delivery, rows.select(Delivery, t.c.id.in_(ids)).order_by(*age))
@@ -116,7 +116,7 @@ def mark(  # noqa: PLR0913 - all that is known of an attempt
     done = now if state == "delivered" else None
     # A claim counts an attempt and sets an end, so that no two claims of a delivery have both in common.
     mine = (t.c.id == claimed.id, t.c.attempts == claimed.attempts, t.c.leased_until == claimed.leased_until)
-    with reg.write() as c:
+    with reg.write(now) as c:
         rows.update(c, t, *mine, t.c.state == "pending", state=state, status_code=status_code,
                     error=error, next_attempt_at=next_attempt_at, leased_until=None, delivered_at=done)  # fmt: skip
         return _delivery(c, claimed.id)
@@ -125,7 +125,7 @@ def mark(  # noqa: PLR0913 - all that is known of an attempt
 def replay(reg: Registry, delivery_id: int, *, now: datetime) -> Delivery:
     """Make a dead delivery due again, with its attempts counted from none."""
     t = tables.deliveries
-    with reg.write() as c:
+    with reg.write(now) as c:
         if not rows.update(c, t, t.c.id == delivery_id, t.c.state == "dead", state="pending", attempts=0,
                            next_attempt_at=now):  # fmt: skip
             msg = f"delivery {delivery_id} is {_delivery(c, delivery_id).state}; only a dead one is replayed"

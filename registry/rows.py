@@ -1,4 +1,8 @@
-"""Between rows and records: the one place that knows which table holds which record."""
+"""Between rows and records: the one place that knows which table holds which record, and the one door for writes.
+
+What is written here is noted, so that the transaction can end with a line of the audit log that digests it. A write
+past this module has no such line, and `leeway audit` names it.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,8 @@ from registry import records, tables
 
 R = TypeVar("R", bound=records.Record)
 """The record a row is read as."""
+
+_NOTES = "leeway.written"
 
 TABLE: dict[type[records.Record], sa.Table] = {
     records.Version: tables.versions,
@@ -46,12 +52,27 @@ def one(c: sa.Connection, record: type[R], *where: sa.ColumnElement[bool]) -> R 
 
 def insert(c: sa.Connection, table: sa.Table, **values: Any) -> Any:
     """Insert one row and return its primary key's first column."""
-    return c.execute(table.insert().values(plain(values))).inserted_primary_key[0]  # type: ignore[index]
+    key = c.execute(table.insert().values(plain(values))).inserted_primary_key
+    _note(c, table, [tuple(key or ())])
+    return key[0]  # type: ignore[index]
 
 
 def update(c: sa.Connection, table: sa.Table, *where: sa.ColumnElement[bool], **values: Any) -> int:
     """Update the rows that match and return how many there were."""
-    return c.execute(table.update().where(*where).values(plain(values))).rowcount
+    changed = table.update().where(*where).values(plain(values)).returning(*table.primary_key)
+    keys = [tuple(row) for row in c.execute(changed)]
+    _note(c, table, keys)
+    return len(keys)
+
+
+def taken(c: sa.Connection) -> dict[str, list[tuple[Any, ...]]]:
+    """Return the keys of the rows written on *c* since the last call, by table and in order, and forget them."""
+    noted: dict[str, dict[tuple[Any, ...], None]] = c.info.pop(_NOTES, {})
+    return {table: list(keys) for table, keys in noted.items()}
+
+
+def _note(c: sa.Connection, table: sa.Table, keys: list[tuple[Any, ...]]) -> None:
+    c.info.setdefault(_NOTES, {}).setdefault(table.name, {}).update(dict.fromkeys(keys))
 
 
 def plain(values: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,11 @@ from alembic.util import CommandError
 from sqlalchemy import exc
 
 from features.errors import RegistryAway, RegistryError
-from registry import migrate, tables
+from features.window import UTC
+from registry import chain, evidence, migrate, proof, rows, seals, tables
 from registry.artifacts import ArtifactStore
+from registry.heads import Heads
+from registry.records import AuditEntry
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for the one before it."""
@@ -37,13 +42,15 @@ _HINTS = {
 class Registry:
     """A database and an artifact store: what is true, and the files it speaks of.
 
-    *url* is SQLAlchemy's (``sqlite:///path`` or ``postgresql://...``); *artifacts* is the folder of model files. Safe
-    to share between threads. Use :meth:`open`, unless the schema is to be looked at or migrated by hand.
+    *url* is SQLAlchemy's (``sqlite:///path`` or ``postgresql://...``); *artifacts* is the folder of model files. Beside
+    it are the audit log's signed heads and their key, unless *secret* is the key. Safe to share between threads. Use
+    :meth:`open`, unless the schema is to be looked at or migrated by hand.
     """
 
-    def __init__(self, url: str, artifacts: Path) -> None:
+    def __init__(self, url: str, artifacts: Path, secret: str = "") -> None:
         self.url = sa.make_url(url)
         self.artifacts = ArtifactStore(artifacts)
+        self.heads = Heads.beside(artifacts, secret)
         if self._sqlite and self.url.database:
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
         self._engine = _engine(self.url)
@@ -52,9 +59,9 @@ class Registry:
         self._writer = self._engine.execution_options(writes=True)
 
     @classmethod
-    def open(cls, url: str, artifacts: Path) -> Registry:
+    def open(cls, url: str, artifacts: Path, secret: str = "") -> Registry:
         """Open the registry, making it if it is new; RegistryError if its schema is not this program's."""
-        reg = cls(url, artifacts)
+        reg = cls(url, artifacts, secret)
         try:
             reg.need_schema()
         except BaseException:
@@ -87,17 +94,47 @@ class Registry:
             yield c
 
     @contextmanager
-    def write(self) -> Iterator[sa.Connection]:
-        """Yield a connection in a transaction that no other writer shares: all of it happens, or nothing."""
+    def write(self, now: datetime | None = None) -> Iterator[sa.Connection]:
+        """Yield a connection in a transaction that no other writer shares: all of it happens, or nothing.
+
+        It ends with a line of the audit log that digests what :mod:`registry.rows` wrote, and then that line is signed
+        outside of the database too. A transaction that writes rows and no line of its own needs the time *now*.
+        """
+        signer = self.heads.signer()
         with _in_our_words(), self._writer.begin() as c:
             if not self._sqlite:
                 _take_turn(c)
+            rows.taken(c)
+            chain.taken(c)
             yield c
+            end = seals.seal(c, now, signer)
+        if end and signer:
+            self.heads.add(end, signer)
 
     def migrate(self, revision: str = "head") -> None:
-        """Bring the schema up to *revision*."""
+        """Bring the schema up to *revision*. The rows that an older one has are digested as they were found."""
+        before, signer, ends = self.schema_version(), self.heads.signer(), list[AuditEntry]()
+        found = self._differences() if before else []
+
+        def take_stock(c: sa.Connection) -> None:
+            after = migrate.current_of(c)
+            if before and before != after == migrate.head():
+                why = seals.Stocktaking(datetime.now(UTC), chain.SYSTEM, f"schema {before} became {after}", found)
+                ends.append(seals.take_stock(c, why, signer))
+
         with _in_our_words():
-            migrate.upgrade(self._writer, revision)
+            migrate.upgrade(self._writer, revision, then=take_stock)
+        if signer and ends:
+            self.heads.add(ends[0], signer)
+
+    def _differences(self) -> list[str]:
+        """Return what does not fit before a migration; nothing where the log has no digests yet."""
+        with self.read() as c:
+            newest = sa.select(tables.audit_log.c.seq).where(tables.audit_log.c.action.in_(seals.ACTIONS)).limit(1)
+            if c.scalar(newest) is None:
+                return []
+            found = evidence.of(c, self.heads.known)
+        return proof.verify(replace(found, heads=self.heads.read()))
 
     def downgrade(self, revision: str) -> None:
         """Take the schema back to *revision* (``base`` drops everything)."""

@@ -183,7 +183,7 @@ audit_log = sa.Table(
     text("model"),
     text("subject"),
     json("details"),
-    digest("previous"),
+    digest("previous", unique=True),  # two lines that follow the same one would be a fork
     digest("hash", unique=True),
 )
 

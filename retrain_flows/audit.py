@@ -6,16 +6,19 @@ equal.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from features import errors
 from features.schema import LATE
 from monitors.report import Report
-from registry import artifacts, judging, moves, queries
+from registry import artifacts, exports, judging, moves, proof, queries
 from registry.records import Action, AuditResult, RunState
 from retrain_flows import skew
 from retrain_flows.workspace import Workspace
@@ -23,6 +26,8 @@ from retrain_flows.workspace import Workspace
 Replay = Callable[[datetime, datetime], Sequence[Report]]
 """Counts every window inside [start, end) again, in batch, and returns its report (Flink does it)."""
 Key = tuple[str, str, str, str, datetime, datetime]
+PROVED = 50
+"""How many findings about the log and its rows an audit holds: alerts carry them."""
 NAMED = 10
 """How many windows of a kind are named one by one; the report is for people."""
 
@@ -40,35 +45,49 @@ class Notes:
             more = f" and {len(which) - NAMED} more" if len(which) > NAMED else ""
             self.findings.append(f"{len(which)} {what}: {', '.join(which[:NAMED])}{more}")
 
+    def look(self, what: str, check: Callable[[], None]) -> None:
+        """Run one part of the audit; where what is on record cannot even be read, that is a finding."""
+        try:
+            check()
+        except (errors.LeewayError, ValidationError) as error:
+            said = error.message if isinstance(error, errors.LeewayError) else str(error).splitlines()[0]
+            self.findings.append(f"{what} could not be checked: {said}")
+
 
 def audit(ws: Workspace, *, start: datetime, end: datetime, replay: Replay, now: datetime) -> AuditResult:
-    """Audit the windows and promotions of [start, end] in event time, and all files, incidents, deliveries and the log.
+    """Audit the windows and promotions of [start, end] in event time, and of all times everything else.
 
-    The result is recorded, and written as Markdown and JSON under ``audits/`` in the state folder.
+    That is files, incidents, deliveries, and each row with the log that accounts for it. The result is recorded, and
+    written as Markdown and JSON under ``audits/`` in the state folder.
     """
     notes = Notes()
-    _compare_windows(ws, start, end, replay, notes)
-    _check_verdicts(ws, notes)
-    _check_serving(ws, start, end, notes)
-    _check_files(ws, notes)
-    _check_incidents(ws, end, notes)
-    _check_promotions(ws, start, end, notes)
-    _check_deliveries(ws, notes)
-    log = queries.audit_log(ws.registry)
-    notes.numbers["log_lines"] = len(log)
-    notes.findings += queries.verify_chain(ws.registry)
-    path = _write(ws, start, end, notes, now)
-    return moves.record_audit(
-        ws.registry,
-        model=ws.model,
-        period_start=start,
-        period_end=end,
-        passed=not notes.findings,
-        findings=notes.findings,
-        numbers=notes.numbers,
-        report=str(path.relative_to(ws.state)),
-        now=now,
-    )
+    notes.look("the windows", lambda: _compare_windows(ws, start, end, replay, notes))
+    notes.look("the verdicts", lambda: _check_verdicts(ws, notes))
+    notes.look("the answers", lambda: _check_serving(ws, start, end, notes))
+    notes.look("model files and baselines", lambda: _check_files(ws, notes))
+    notes.look("the incidents", lambda: _check_incidents(ws, end, notes))
+    notes.look("the promotions", lambda: _check_promotions(ws, start, end, notes))
+    notes.look("the deliveries", lambda: _check_deliveries(ws, notes))
+    notes.look("the audit log", lambda: _check_log(ws, notes))
+    return _recorded(ws, start, end, notes, now)
+
+
+def _recorded(ws: Workspace, start: datetime, end: datetime, notes: Notes, now: datetime) -> AuditResult:
+    """Put the audit on record. Where the registry refuses, that is a finding too, and the result has the number 0."""
+    path, digest = _write(ws, start, end, notes, now)
+    report = str(path.relative_to(ws.state))
+    try:
+        return moves.record_audit(
+            ws.registry, model=ws.model, period_start=start, period_end=end, passed=not notes.findings,
+            findings=notes.findings, numbers=notes.numbers, report=report, report_digest=digest, now=now,
+        )  # fmt: skip
+    except errors.RegistryError as error:
+        notes.findings.append(f"the audit is not on record: {error.message}")
+        _write(ws, start, end, notes, now)
+        return AuditResult(
+            id=0, model=ws.model, period_start=start, period_end=end, passed=False, findings=tuple(notes.findings),
+            numbers=notes.numbers, report=report, made_at=now,
+        )  # fmt: skip
 
 
 def _compare_windows(ws: Workspace, start: datetime, end: datetime, replay: Replay, notes: Notes) -> None:
@@ -142,6 +161,9 @@ def _check_files(ws: Workspace, notes: Notes) -> None:
     notes.numbers["model_files"] = len(files)
     altered = [version for version, digest in files if not ws.registry.artifacts.verify(digest)]
     notes.several("model files are missing or altered", altered)
+    published = [(v.version, ws.state / "baselines" / ws.model / f"{v.version}.json", v.baseline) for v in versions]
+    edited = [version for version, path, digest in published if digest and _altered(path, digest)]
+    notes.several("published baselines are not those on record", edited)
     for version in versions:
         try:
             queries.baseline_of(ws.registry, ws.model, version.version)
@@ -178,16 +200,36 @@ def _check_deliveries(ws: Workspace, notes: Notes) -> None:
     notes.several("alerts were never delivered", given_up)
 
 
-def _write(ws: Workspace, start: datetime, end: datetime, notes: Notes, now: datetime) -> Path:
-    """Write the audit under its date, for people and for programs, and return the path of the text."""
+def _check_log(ws: Workspace, notes: Notes) -> None:
+    """Each row follows from the log, and the log ends where it was seen to end: see :mod:`registry.proof`."""
+    evidence = exports.collect(ws.registry)
+    rows = sum(len(table) for table in evidence.rows.values())
+    notes.numbers |= {"log_lines": len(evidence.log), "rows": rows, "signed_heads": len(evidence.heads)}
+    found = proof.verify(evidence)
+    notes.findings += found[:PROVED]
+    if len(found) > PROVED:
+        notes.findings.append(f"and {len(found) - PROVED} more of that kind: `leeway audit verify` names all")
+    reports = {e.details.get("report", ""): e.details.get("report_digest") for e in evidence.log if e.model == ws.model}
+    altered = [path for path, digest in reports.items() if digest and _altered(ws.state / path, digest)]
+    notes.several("reports of earlier audits were altered", altered)
+
+
+def _altered(path: Path, digest: str) -> bool:
+    """Return whether the file is another one; a report may be thrown away."""
+    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() != digest
+
+
+def _write(ws: Workspace, start: datetime, end: datetime, notes: Notes, now: datetime) -> tuple[Path, str]:
+    """Write the audit under its date, for people and for programs; return the path of the text, and its sha256."""
     folder = ws.state / "audits"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{ws.model}-{now:%Y-%m-%dT%H%M%S}.md"
-    artifacts.write_whole(path, "\n".join(_lines(ws.model, start, end, notes, now)).encode())
+    text = "\n".join(_lines(ws.model, start, end, notes, now)).encode()
+    artifacts.write_whole(path, text)
     content = {"model": ws.model, "start": start.isoformat(), "end": end.isoformat(), "made_at": now.isoformat(),
                "passed": not notes.findings, "findings": notes.findings, "numbers": notes.numbers}  # fmt: skip
     artifacts.write_whole(path.with_suffix(".json"), json.dumps(content, indent=2).encode())
-    return path
+    return path, hashlib.sha256(text).hexdigest()
 
 
 def _lines(model: str, start: datetime, end: datetime, notes: Notes, now: datetime) -> Iterator[str]:

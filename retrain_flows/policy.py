@@ -104,3 +104,8 @@ class Audit(BaseModel):
 
     schedule: str = Field("0 6 * * 1", description="cron, UTC")
     period: Span = timedelta(days=30)
+    key_env: str | None = Field(
+        None,
+        pattern=r"^[A-Z][A-Z0-9_]*$",
+        description="variable with the key that signs the audit log; a file in `state` if absent",
+    )

@@ -51,5 +51,5 @@ def version(ctx: typer.Context) -> None:
 def _unopened(path: Path) -> Iterator[Registry]:
     """Yield the registry without the demand that its schema be this program's."""
     project = Project.load(path)
-    with Registry(project.database_url(), project.state / "artifacts") as registry:
+    with Registry(project.database_url(), project.state / "artifacts", project.audit_secret()) as registry:
         yield registry

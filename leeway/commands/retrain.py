@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -11,6 +10,8 @@ import typer
 from features.errors import ProjectError
 from features.window import UTC, parse_span
 from leeway import by_hand, context, serve_flows, show, wiring
+from leeway.actor import USER, Actor
+from leeway.commands import audits
 from leeway.context import Context
 from leeway.project import Model
 from registry import moves, queries
@@ -29,25 +30,15 @@ AsOf = Annotated[
     ),
 ]
 Because = Annotated[str, typer.Option("--because", help="Why; it is put on record.")]
-Actor = Annotated[str, typer.Option(envvar="LEEWAY_ACTOR", help="Who; it is put on record.")]
 
 scheduled = typer.Typer(name="flows", no_args_is_help=True, help="Run retrains and audits by schedule, on Prefect.")
 
 
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container need not know the name of its user
-        return "user"
-
-
-USER = _user()
-
-
 def register(app: typer.Typer) -> None:
     """Add the commands to *app*."""
-    for command in (retrain, react, promote, rollback, audit):
+    for command in (retrain, react, promote, rollback):
         app.command()(command)
+    app.add_typer(audits.group(audit), name="audit")
     app.add_typer(scheduled)
 
 
@@ -147,10 +138,13 @@ def rollback(
 
 
 def audit(ctx: typer.Context, model: ModelName = None, start: When = None, end: When = None) -> None:
-    """Count the period again in batch and compare, check files, promotions and the log. Exit code 1 with findings.
+    """Count the period again in batch and compare, check files, every row and the log. Exit code 1 with findings.
 
-    The period ends where monitoring has come to and is `audit.period` long, unless given.
+    The period ends where monitoring has come to and is `audit.period` long, unless given. `verify` checks rows and log
+    alone, and changes nothing.
     """
+    if ctx.invoked_subcommand:
+        return
     with context.open(ctx.obj) as opened:
         chosen = opened.model(model)
         with show.working(f"Auditing {show.text(chosen.name)}: counting its windows again"):

@@ -14,6 +14,8 @@ from registry.records import AuditEntry
 from registry.sql import Registry
 from tests.unit.registry import make
 
+pytestmark = pytest.mark.tampering  # lines alone, without the rows that a transaction ends with
+
 LOG = tables.audit_log
 LINES = 5
 

@@ -250,12 +250,13 @@ def test_redelivery_in_any_batches_changes_nothing(reg: Registry, verdicts: list
 
 
 def test_a_batch_leaves_one_line_in_the_audit_log(reg: Registry) -> None:
-    """The line says how many reports there were and carries a digest over them."""
+    """The line says how many reports there were and carries a digest over them; the rows are digested in the next."""
     make.champion(reg)
     put(reg, make.window(1, STEADY), make.window(2, STEADY))
-    line = queries.audit_log(reg)[-1]
+    (line, rows) = queries.audit_log(reg)[-2:]
     assert ("reports.stored", 2, 0) == (line.action, line.details["reports"], line.details["revised"])
     assert 64 == len(line.details["digest"])
+    assert ("rows.written", ["window_reports"]) == (rows.action, [*rows.details["rows"]])
 
 
 def test_an_incident_of_a_replaced_version_is_not_reopened(reg: Registry) -> None:

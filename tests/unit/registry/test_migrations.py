@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 
 from features.errors import RegistryError
 from monitors.report import Report
-from registry import columns, ingest, migrate, moves, outbox, queries, tables
+from registry import columns, exports, migrate, moves, proof, queries, state, tables
 from registry.sql import Registry
 from tests.unit.registry import make
 
@@ -23,20 +23,6 @@ def old(bare_url: str, tmp_path: Path) -> Iterator[Registry]:
     """Yield a registry with no schema yet."""
     with Registry(bare_url, tmp_path / "artifacts") as registry:
         yield registry
-
-
-@pytest.fixture
-def full(reg: Registry) -> Registry:
-    """Return a registry with a row or more in every table."""
-    make.champion(reg)
-    make.ready(reg, "v2", data=b"model")
-    run = make.run(reg, make.check())
-    ingest.ingest(reg, [make.window(1, n=130), make.window(2, segment="a")], now=make.NOW)
-    make.promote(reg, "v2", 1, run_id=run.id)
-    outbox.fan_out(reg, {"ops": ["*"]}, now=make.NOW)
-    moves.record_audit(reg, model="m", period_start=make.NOW, period_end=make.NOW, passed=True, findings=[],
-                       numbers={}, report="", now=make.NOW)  # fmt: skip
-    return reg
 
 
 def test_history_has_one_end() -> None:
@@ -86,19 +72,25 @@ def _where(index: Any) -> list[str]:
     return [str(value) for option, value in index.get("dialect_options", {}).items() if option.endswith("_where")]
 
 
+@pytest.mark.tampering
 def test_going_down_and_up_again_loses_nothing(full: Registry) -> None:
-    """With a row in every table, each step down and up keeps every row, and no reference breaks."""
+    """With a row in every table, each step down and up keeps every row, and no reference breaks; the log grows only."""
     before = make.everything(full)
+    log = before.pop("audit_log")
+    before.pop("audit_head")
     assert [] == [name for name, found in before.items() if not found]
     for revision in migrate.revisions()[1:]:
         full.downgrade(revision)
         assert revision == full.schema_version()
         full.migrate()
-        assert before == make.everything(full)
+        after = make.everything(full)
+        assert log == after["audit_log"][: len(log)]
+        assert before == {name: after[name] for name in before}
     assert [] == queries.verify_chain(full)
     make.rollback(full, 2)
 
 
+@pytest.mark.tampering
 def test_the_newest_revision_is_marked_for_old_rows(full: Registry) -> None:
     """0002 fills its column from the rows that were there before it."""
     full.downgrade("0001")
@@ -112,6 +104,7 @@ def test_the_newest_revision_is_marked_for_old_rows(full: Registry) -> None:
     assert [(1, "", 1, False), (1, "", 2, True), (2, "a", 1, True)] == days
 
 
+@pytest.mark.tampering
 def test_what_reports_and_incidents_are_counted_by_is_filled_in(full: Registry) -> None:
     """0003 fills its columns from what old reports say, and gives every signal its usual severity."""
     t, i = tables.window_reports.c, tables.incidents.c
@@ -132,6 +125,7 @@ def test_what_reports_and_incidents_are_counted_by_is_filled_in(full: Registry) 
     assert "critical" == severity
 
 
+@pytest.mark.tampering
 def test_going_down_to_base_leaves_nothing(full: Registry) -> None:
     """Only Alembic's own table stays, empty; and the way up starts afresh."""
     full.downgrade("base")
@@ -189,7 +183,9 @@ def test_a_migration_may_rebuild_a_table_that_others_refer_to(
     )
     before = make.everything(full)
     full.migrate()
-    assert before == make.everything(full)
+    after = make.everything(full)
+    assert {"audit_log", "audit_head"} == {name for name in before if before[name] != after[name]}
+    assert [] == proof.verify(exports.collect(full))
     with pytest.raises(RegistryError, match="refuses"), full.write() as c:
         c.execute(tables.versions.delete())
 
@@ -203,6 +199,7 @@ def test_an_old_registry_must_be_upgraded_by_hand(old: Registry, bare_url: str, 
     Registry.open(bare_url, tmp_path).close()
 
 
+@pytest.mark.tampering
 def test_a_newer_registry_serves_older_programs_as_long_as_it_says_so(reg: Registry, url: str, tmp_path: Path) -> None:
     """A release is rolled out beside the one before, until a migration takes away what that one needs."""
     make.stamp(reg, "9998")
@@ -220,7 +217,7 @@ def test_an_older_schema_serves_nobody_who_came_later(old: Registry) -> None:
     old.migrate("0003")
     assert (False, None) == (old.serves(), old.oldest_served())
     old.migrate()
-    assert (True, "0004") == (old.serves(), old.oldest_served())
+    assert (True, "0005") == (old.serves(), old.oldest_served())
     old.downgrade("0003")
     make.stamp(old, "9999")
     assert not old.serves()
@@ -256,3 +253,30 @@ def test_a_draft_holds_what_the_tables_have_more(tmp_path: Path, monkeypatch: py
     assert "sa.DateTime(timezone=True)" in draft.read_text()
     with Registry.open(f"sqlite:///{tmp_path / 'new.db'}", tmp_path / "artifacts") as reg:
         assert number == reg.schema_version()
+
+
+def test_rows_of_before_are_digested_as_they_are_found(full: Registry) -> None:
+    """An upgrade digests every row there is; what did not fit before it stays a finding until somebody accepts it."""
+    full.downgrade("0004")
+    with full.write(make.NOW) as c:  # as the release before did: rows, and no digests
+        c.execute(sa.update(tables.incidents).values(resolution="by an older release"))
+    full.migrate()
+    (line,) = [entry for entry in queries.audit_log(full) if entry.action == "rows.found"]
+    assert "schema 0004 became 0005" == line.details["because"]
+    assert {t.name for t in state.covered()} == line.details["rows"].keys()
+    said = "incidents 1 is not what line 26 of the log has of it: resolution differs (before line 30)"
+    assert [said] == proof.verify(exports.collect(full))
+    assert [said] == moves.accept(full, because="we let it run on", actor="ann", now=make.NOW)
+    assert [] == proof.verify(exports.collect(full))
+
+
+def test_a_registry_without_digests_is_taken_as_it_is(old: Registry) -> None:
+    """One of before schema 0005 has nothing that its rows could differ from; from then on they may not change."""
+    old.migrate("0004")
+    with old.write(make.NOW) as c:
+        c.execute(sa.insert(tables.models).values(model="m", task="binary", created_at=make.NOW))
+    old.migrate()
+    assert [] == proof.verify(exports.collect(old))
+    with old.write(make.NOW) as c:
+        c.execute(sa.update(tables.models).values(task="regression"))
+    assert ["models m is not what line 1 of the log has of it: task differs"] == proof.verify(exports.collect(old))

@@ -109,6 +109,7 @@ def test_a_versions_baseline_never_changes(reg: Registry) -> None:
     assert before == make.everything(reg)
 
 
+@pytest.mark.tampering
 def test_an_altered_baseline_is_found_out(reg: Registry) -> None:
     """A baseline whose text in the database was edited is refused."""
     make.model(reg)

@@ -14,10 +14,10 @@ import sqlalchemy as sa
 
 from features import errors
 from monitors.report import Report, Stage, Verdict
-from registry import ingest, moves, outbox, queries, tables
+from registry import ingest, moves, outbox, publish, queries, tables
 from registry.records import Action, AuditResult
 from retrain_flows import react, retrain
-from retrain_flows.audit import audit
+from retrain_flows.audit import PROVED, audit
 from retrain_flows.workspace import Workspace
 from tests.unit.retraining import world
 from tests.unit.retraining.conftest import Make
@@ -216,3 +216,78 @@ def test_answers_that_the_model_would_not_give_are_a_finding(make: Make) -> None
 
     assert (1200, 1200) == (result.numbers["answers"], result.numbers["answers_different"])
     assert any("training-serving skew): v1 (1200 of 1200)" in f for f in result.findings)
+
+
+def past_the_program(ws: Workspace, statement: sa.sql.dml.UpdateBase) -> None:
+    """Write to the registry's database as somebody would who has no program for it."""
+    engine = sa.create_engine(ws.registry.url)
+    with engine.begin() as c:
+        c.execute(statement)
+    engine.dispose()
+
+
+EDITS = {
+    "champions m": sa.update(tables.champions).values(generation=9),
+    "promotions 1": sa.update(tables.promotions).values(reason="better"),
+    "versions m v1": sa.update(tables.versions).values(rows=9),
+    "window_reports 1": sa.update(tables.window_reports).where(tables.window_reports.c.id == 1).values(created_at=END),
+    "messages": sa.update(tables.messages).values(fanned_out_at=END),
+}
+
+
+@pytest.mark.parametrize("row", EDITS)
+def test_an_edited_row_of_state_is_a_finding(ws: Workspace, stored: list[Report], row: str) -> None:
+    """Of any table and any time, in the audited period or not."""
+
+    def named() -> bool:
+        found = run(ws, (), days=2).findings
+        return any(f.startswith(row) and "is not what line" in f for f in found)
+
+    assert not named()
+    past_the_program(ws, EDITS[row])
+    assert named()
+
+
+def test_what_cannot_be_read_is_a_finding(ws: Workspace, stored: list[Report]) -> None:
+    """A state that there is not, a report that is none: the audit goes on, and says what it could not check."""
+    past_the_program(ws, sa.update(tables.versions).values(state="king"))
+    past_the_program(ws, sa.update(tables.window_reports).values(report={}))
+    found = "\n".join(run(ws, stored).findings)
+    assert "the windows could not be checked" in found
+    assert "versions m v1 is not what line" in found
+
+
+def test_an_audit_that_cannot_be_recorded_still_tells(ws: Workspace, stored: list[Report]) -> None:
+    """Without the end of the log nothing can be written; the findings are there, and in the report."""
+    past_the_program(ws, sa.delete(tables.audit_head))
+    result = run(ws, stored)
+    assert (0, False) == (result.id, result.passed)
+    assert any("(audit_head) is gone" in f for f in result.findings)
+    assert "the audit is not on record" in (ws.state / result.report).read_text()
+
+
+def test_many_findings_about_rows_are_counted(ws: Workspace) -> None:
+    """Alerts carry the findings, so there are not thousands of them; `leeway audit verify` names all."""
+    reports = [window(day, stage=stage) for day in range(20, 60) for stage in Stage]
+    ingest.ingest(ws.registry, reports, now=world.NOW)
+    past_the_program(ws, sa.update(tables.window_reports).values(created_at=END))
+    found = run(ws, reports, days=50).findings
+    assert f"and {len(reports) - PROVED} more of that kind: `leeway audit verify` names all" == found[-1]
+
+
+def test_an_edited_file_is_a_finding(ws: Workspace, stored: list[Report]) -> None:
+    """The baseline that jobs read, and the report of an earlier audit; one that was thrown away is none."""
+    baseline = queries.baseline_of(ws.registry, "m", "v1")
+    assert baseline is not None
+    published = publish.publish_baseline(baseline, ws.state / "baselines")
+    earlier = ws.state / run(ws, stored).report
+    assert run(ws, stored).passed
+    published.write_text(published.read_text() + " ")
+    earlier.write_text("# Audit of m: passed")
+    edited = audit(ws, start=END - 30 * world.DAY, end=END, replay=lambda *_: stored, now=world.NOW + world.DAY)
+    assert (
+        "1 published baselines are not those on record: v1",
+        f"1 reports of earlier audits were altered: audits/{earlier.name}",
+    ) == edited.findings
+    earlier.unlink()
+    assert 1 == len(run(ws, stored).findings)

@@ -1,0 +1,113 @@
+"""`leeway audit verify`, `export` and `accept`: what the audit log proves, with its database and without."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from features.errors import ProjectError
+from features.window import UTC
+from leeway import context, show
+from leeway.actor import USER, Actor
+from registry import exports, moves, proof
+from registry.evidence import Evidence
+from registry.heads import Signer
+
+_FILE = typer.Argument(help="An export; the project's registry, if absent.", show_default=False)
+_RECEIVED = typer.Option(help="Bodies of messages that a receiver kept, one a line: compared with the log too.")
+_KEY = typer.Option("--key-file", help="For an export: the file with the key (`audit-key` in the state folder).")
+_KEY_ENV = typer.Option("--key-env", help="For an export: the environment variable with the key.")
+
+
+def group(audit: Callable[..., None]) -> typer.Typer:
+    """Return the commands, with *audit* as what `leeway audit` does by itself."""
+    app = typer.Typer(invoke_without_command=True, rich_markup_mode="markdown")
+    app.callback()(audit)
+    for command in (verify, export, accept):
+        app.command()(command)
+    return app
+
+
+def verify(
+    ctx: typer.Context,
+    file: Annotated[Path | None, _FILE] = None,
+    received: Annotated[Path | None, _RECEIVED] = None,
+    key_file: Annotated[Path | None, _KEY] = None,
+    key_env: Annotated[str | None, _KEY_ENV] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare the audit log with itself, every row with the log, and the log with its signed heads. 1 with findings.
+
+    Changes nothing. With FILE neither project nor database is needed; without its key, signatures are not checked.
+    """
+    found = exports.read(file, _signer(key_file, key_env)) if file else _of_project(ctx.obj)
+    if received is not None:
+        found = replace(found, told=[*found.told, *exports.anchors(received)])
+    findings, notes = proof.verify(found), proof.notes(found)
+    numbers = {"log lines": len(found.log), "rows": sum(map(len, found.rows.values())),
+               "signed heads": len(found.heads), "messages": len(found.told)}  # fmt: skip
+    if json:
+        show.as_json({"findings": findings, "notes": notes, "numbers": numbers})
+    else:
+        _print(findings, notes, numbers)
+    if findings:
+        raise typer.Exit(1)
+
+
+def export(ctx: typer.Context, file: Annotated[Path, typer.Argument(help="The file to write.")]) -> None:
+    """Write the log, the digests of all rows and the signed heads to FILE, for `leeway audit verify FILE` anywhere."""
+    lines = exports.write(_of_project(ctx.obj), file, now=datetime.now(UTC))
+    show.note(f"{escape(str(file))}: {lines} lines. [bold]leeway audit verify {escape(str(file))}[/] checks it.")
+
+
+def accept(
+    ctx: typer.Context,
+    because: Annotated[str, typer.Option("--because", help="Why; it is put on record.")],
+    actor: Actor = USER,
+) -> None:
+    """Take all rows as they are, and begin a new file of signed heads: after a restored backup, or a repair by hand.
+
+    What did not fit until then is in the log for good. A line of the log that was altered stays a finding.
+    """
+    with context.open(ctx.obj) as opened:
+        found = moves.accept(opened.registry, because=because, actor=actor, now=datetime.now(UTC))
+    for finding in found:
+        show.note(f"[yellow]accepted:[/] {escape(finding)}")
+    show.note(f"The rows are on record as they are: {len(found)} findings until now.")
+
+
+def _of_project(project: Path) -> Evidence:
+    with context.open(project) as opened:
+        return exports.collect(opened.registry)
+
+
+def _signer(key_file: Path | None, key_env: str | None) -> Signer | None:
+    if key_env is not None:
+        if not os.environ.get(key_env):
+            msg = f"the environment variable {key_env} is not set"
+            raise ProjectError(msg, hint="it holds the key that signed the log")
+        return Signer.of(os.environ[key_env].encode())
+    if key_file is None:
+        return None
+    try:
+        return Signer.of(key_file.read_bytes().strip())
+    except OSError as error:
+        msg = f"the key cannot be read: {error}"
+        raise ProjectError(msg, hint="name the file `audit-key` of the project's state folder") from error
+
+
+def _print(findings: list[str], notes: list[str], numbers: dict[str, Any]) -> None:
+    show.table("The audit log and what it accounts for", ("compared", "number"), numbers.items())
+    for note in notes:
+        show.note(f"note: {escape(note)}")
+    for finding in findings:
+        show.note(f"[red]finding:[/] {escape(finding)}")
+    if not findings:
+        show.note("No finding: every row is as the log has it, and the log is whole.")
