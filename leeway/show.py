@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -171,6 +172,19 @@ def working(text: str) -> Iterator[Callable[[str], None]]:
         lines.join()
 
 
+class Lines:
+    """Lines of progress for who follows something that does not end: one now and then, if it is another."""
+
+    def __init__(self) -> None:
+        self._said, self._next = "", time.monotonic() + SOON
+
+    def tell(self, text: str) -> None:
+        """Print *text* on stderr, unless it was printed already or the last line is not long ago."""
+        if text != self._said and time.monotonic() >= self._next:
+            say(escape(text))
+            self._said, self._next = text, time.monotonic() + EVERY
+
+
 def _now_and_then(said: Sequence[str], done: threading.Event) -> None:
     """Print the newest of what is *said* with the seconds that have gone by, until it is *done*."""
     waited = SOON
@@ -182,6 +196,11 @@ def _now_and_then(said: Sequence[str], done: threading.Event) -> None:
 def note(text: str) -> None:
     """Print a sentence that tells what to do next; *text* is rich markup."""
     out.print(text, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """Print a sentence on stderr, where it is no part of the result; *text* is rich markup."""
+    err.print(text, soft_wrap=True)
 
 
 def error(problem: LeewayError) -> None:

@@ -19,6 +19,7 @@ from features.window import UTC
 from leeway import asking, check_events, checks, draft, said, sections, show, starter, tailing
 from leeway.exits import ExitCode
 from leeway.explain import count
+from leeway.options import AsJson
 from leeway.project import FILE_NAME, Project
 from leeway.roles import Wishes
 
@@ -48,7 +49,7 @@ def init(  # noqa: PLR0913 - one parameter an option
     model: Annotated[str | None, typer.Option(help="The model's name; the folder's if absent.")] = None,
     force: Annotated[bool, typer.Option(help="Write over a project file that is already there.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing, also on a terminal.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write a commented project file from a sample of your events.
 
@@ -75,7 +76,7 @@ def init(  # noqa: PLR0913 - one parameter an option
         raise typer.Exit(ExitCode.FINDINGS)
 
 
-def check(ctx: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def check(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Check the project file and all it points to: events, trainers, variables. Exit code 1 if anything fails."""
     project = Project.load(ctx.obj)
     found = [checks.Check("project file", "ok", f"{project.path.name}: {count(len(project.models), 'model')}")]

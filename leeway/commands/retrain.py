@@ -9,11 +9,14 @@ from types import ModuleType
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from features.errors import ProjectError
 from features.window import UTC, parse_span
 from leeway import context, show, wiring
 from leeway.context import Context
+from leeway.exits import ExitCode
+from leeway.options import AsJson
 from leeway.project import Model
 from registry import moves, queries
 from registry.records import Action, Promotion, RetrainRun, RunState
@@ -61,20 +64,24 @@ def retrain(  # noqa: PLR0913 - one parameter an option
     as_of: AsOf = None,
     because: Because = "by hand",
     actor: Actor = USER,
+    as_json: AsJson = False,
 ) -> None:
-    """Train a challenger now and promote it if it passes the gate. Exit code 1 if it does not.
+    """Train a challenger now and promote it if it passes the gate. Exit code 1 if it does not, 3 if that failed.
 
     With --first: train the first version on the labelled events of --start to --end (`baseline` of the project file).
     """
     with context.open(ctx.obj) as opened:
         chosen = opened.model(model)
         if first:
-            _say_promoted(_bootstrap(opened, chosen, _utc(start), _utc(end), actor))
+            _say_promoted(_bootstrap(opened, chosen, _utc(start), _utc(end), actor), as_json=as_json)
             return
         run = _retrain(opened, chosen, _utc(as_of), because, actor)
-    show.note(f"Run {run.id} of {run.model}: {run.state.value}. {run.reason}")
+    if as_json:
+        show.as_json({"ok": run.state is RunState.PROMOTED, **run.model_dump(mode="json")})
+    else:
+        show.note(f"Run {run.id} of {run.model}: {run.state.value}. {escape(run.reason)}")
     if run.state is not RunState.PROMOTED:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILURE if run.state is RunState.FAILED else ExitCode.FINDINGS)
 
 
 def _bootstrap(opened: Context, model: Model, start: datetime | None, end: datetime | None, actor: str) -> Promotion:
@@ -102,20 +109,33 @@ def _retrain(opened: Context, model: Model, as_of: datetime | None, because: str
     return done
 
 
-def react(ctx: typer.Context, model: ModelName = None, as_of: AsOf = None) -> None:
+def react(ctx: typer.Context, model: ModelName = None, as_of: AsOf = None, as_json: AsJson = False) -> None:
     """Decide about every incident that waits for it, and carry out what was decided. Safe to be called at any time."""
     with context.open(ctx.obj) as opened:
         names = [opened.model(model).name] if model else list(opened.project.models)
+        done: dict[str, list[dict[str, str]]] = {name: [] for name in names}
         for name in names:
             if reactions.idle(opened.registry, name):
-                show.note(f"{name}: nothing to do")
+                if not as_json:
+                    show.note(f"{name}: nothing to do")
                 continue
             with show.working(f"Looking at {name}"):
                 outcomes = _flows(opened).react_flow(wiring.where(opened, opened.model(name)), _utc(as_of))
-            show.table(name, ("subject", "result"), [(o.subject, o.result) for o in outcomes])
+            done[name] = [{"subject": o.subject, "result": o.result} for o in outcomes]
+            if not as_json:
+                show.table(name, ("subject", "result"), [(o.subject, o.result) for o in outcomes])
+    if as_json:
+        show.as_json({"ok": True, "models": done})
 
 
-def promote(ctx: typer.Context, version: str, because: Because, model: ModelName = None, actor: Actor = USER) -> None:
+def promote(
+    ctx: typer.Context,
+    version: str,
+    because: Because,
+    model: ModelName = None,
+    actor: Actor = USER,
+    as_json: AsJson = False,
+) -> None:
     """Make VERSION the champion by hand, without a gate. The next audit will ask about it."""
     with context.open(ctx.obj) as opened:
         chosen, now = opened.model(model), datetime.now(UTC)
@@ -125,7 +145,7 @@ def promote(ctx: typer.Context, version: str, because: Because, model: ModelName
             effective_at=_event_time(opened, chosen, now), actor=actor, reason=because, now=now,
         )  # fmt: skip
         wiring.baselines(opened, chosen)
-    _say_promoted(done)
+    _say_promoted(done, as_json=as_json)
 
 
 def rollback(
@@ -134,6 +154,7 @@ def rollback(
     to: Annotated[str | None, typer.Option(help="The version; the one before the champion, if absent.")] = None,
     model: ModelName = None,
     actor: Actor = USER,
+    as_json: AsJson = False,
 ) -> None:
     """Make the version before the champion, or --to, champion again, with the baseline it had."""
     with context.open(ctx.obj) as opened:
@@ -144,10 +165,12 @@ def rollback(
             reason=because, effective_at=_event_time(opened, chosen, now), now=now,
         )  # fmt: skip
         wiring.baselines(opened, chosen)
-    _say_promoted(done)
+    _say_promoted(done, as_json=as_json)
 
 
-def audit(ctx: typer.Context, model: ModelName = None, start: When = None, end: When = None) -> None:
+def audit(
+    ctx: typer.Context, model: ModelName = None, start: When = None, end: When = None, as_json: AsJson = False
+) -> None:
     """Count the period again in batch and compare, check files, promotions and the log. Exit code 1 with findings.
 
     The period ends where monitoring has come to and is `audit.period` long, unless given.
@@ -157,12 +180,15 @@ def audit(ctx: typer.Context, model: ModelName = None, start: When = None, end: 
         with show.working(f"Auditing {chosen.name}: counting its windows again"):
             where = wiring.where(opened, chosen)
             result = _flows(opened).audit_flow(where, _utc(start), _utc(end))
+        if as_json:
+            show.as_json({"ok": result.passed, **result.model_dump(mode="json")})
+            raise typer.Exit(ExitCode.FINE if result.passed else ExitCode.FINDINGS)
         show.table(f"Audit of {chosen.name}", ("looked at", "number"), result.numbers.items())
         show.note(f"Report: {opened.dir / result.report}")
     for finding in result.findings:
-        show.note(f"[red]finding:[/] {finding}")
+        show.note(f"[red]finding:[/] {escape(finding)}")
     if not result.passed:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FINDINGS)
 
 
 @scheduled.command()
@@ -209,6 +235,9 @@ def _utc(when: datetime | None) -> datetime | None:
     return when and when.replace(tzinfo=UTC)
 
 
-def _say_promoted(done: Promotion) -> None:
+def _say_promoted(done: Promotion, *, as_json: bool) -> None:
+    if as_json:
+        show.as_json({"ok": True, **done.model_dump(mode="json")})
+        return
     before = f" after {done.from_version}" if done.from_version else ""
-    show.note(f"{done.model}: {done.to_version} is champion{before} ({done.kind}). {done.reason}")
+    show.note(f"{done.model}: {done.to_version} is champion{before} ({done.kind}). {escape(done.reason)}")

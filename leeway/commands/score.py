@@ -14,6 +14,7 @@ from features.window import UTC
 from leeway import context, show
 from leeway.commands import topics
 from leeway.exits import ExitCode
+from leeway.options import AsJson
 from leeway.project import Model
 from retrain_flows import train
 from serving import model as serving
@@ -23,7 +24,6 @@ from serving.model import Served
 SHOWN = 20
 """How many of the records that could not be read are listed."""
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ModelName = Annotated[str | None, typer.Option("--model", "-m", help="The model, where the project has several.")]
 When = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="In UTC.")]
 
