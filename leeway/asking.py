@@ -36,9 +36,12 @@ def ask(log: Log, wishes: Wishes) -> Wishes:
     """
     table = fields.plain(log.seen.table)
     columns, refused = dict(wishes.columns), set(wishes.refused)
+    typer.echo(f"The columns are {', '.join(table.column_names)}.", err=True)
     for part, question in QUESTIONS.items():
         if part in columns or part in refused or (part == "label" and log.labels_seen is not None):
             continue
+        if part == "version" and "prediction" in refused:
+            continue  # nobody has predicted yet
         seems, _ = roles.find(table, replace(wishes, columns=columns, refused=frozenset(refused)), log.label_rows)
         answer = _column(question, table.column_names, seems.get(part, NONE), needed=part in ("id", "time"))
         if answer == NONE:
@@ -66,7 +69,6 @@ def _task(log: Log, wishes: Wishes) -> Wishes:
 
 def _column(question: str, columns: list[str], likely: str, *, needed: bool) -> str:
     choices = columns if needed else [*columns, NONE]
-    typer.echo(f"  columns: {', '.join(columns)}", err=True)
     return _choice(question, choices, None if needed and likely == NONE else likely)
 
 

@@ -6,9 +6,9 @@ import codecs
 import csv
 import re
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
+from features.conventions import CsvFormat
 from features.errors import DataError
 
 HEAD_BYTES = 4 << 20
@@ -18,26 +18,7 @@ _COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d+),\d+")
 _POINT = re.compile(r"[+-]?\d+\.\d+")
 
 
-@dataclass(frozen=True)
-class Dialect:
-    """How a CSV file was written; the default is what Leeway reads where the project file says nothing."""
-
-    delimiter: str = ","
-    decimal: str = "."
-    encoding: str = "utf-8"
-
-    @property
-    def odd(self) -> dict[str, str]:
-        """What the project file has to say of it.
-
-        >>> Dialect(delimiter=";", decimal=",").odd
-        {'delimiter': ';', 'decimal': ','}
-        """
-        mine, usual = vars(self), vars(Dialect())
-        return {key: value for key, value in mine.items() if value != usual[key]}
-
-
-def of(path: Path) -> Dialect:
+def of(path: Path) -> CsvFormat:
     """Return how the file at *path* was written, as far as its beginning tells. Raises DataError if it is UTF-16."""
     data = head(path)
     encoding = _encoding(data, path)
@@ -47,7 +28,7 @@ def of(path: Path) -> Dialect:
         "," if _COMMA.fullmatch(cell) else "." for row in csv.reader(lines, delimiter=delimiter) for cell in row
         if _COMMA.fullmatch(cell) or _POINT.fullmatch(cell)
     )  # fmt: skip
-    return Dialect(delimiter, "," if cells[","] > cells["."] else ".", encoding)
+    return CsvFormat(delimiter=delimiter, decimal="," if cells[","] > cells["."] else ".", encoding=encoding)
 
 
 def head(path: Path) -> bytes:

@@ -122,8 +122,8 @@ def _everywhere(found: Guess, log: Path, home: Path) -> tuple[Guess, Path]:
     Raises DataError if a file has no id, time or prediction: then it is no file of the same kind.
     """
     needed = {found.parts[part] for part in ("id", "time", "prediction", "version") if part in found.parts}
-    place = streams.folder(log, {*needed, *found.features}, home)
-    lack = streams.lacking(place, [*needed, *found.features]) if place.is_dir() else {}
+    place = streams.folder(log, needed, found.features, home)
+    lack = streams.lacking(place, needed, found.features) if place.is_dir() else {}
     if odd := needed & set(lack):
         name = min(odd)
         msg = f"{lack[name]} has no column `{name}`, which other files of {place.name} have"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import itertools
 import json
 from collections import deque
 from collections.abc import Iterator, Sequence
+from csv import Error as CsvError
+from csv import reader as csv_reader
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from features import readers, sources
+from features.conventions import CsvFormat
 from features.errors import DataError, NotEnoughData
 from leeway import dialect
-from leeway.dialect import HEAD_BYTES, Dialect
+from leeway.dialect import HEAD_BYTES
 
 ROWS = 10_000
 MISSING = ("NA", "N/A", "n/a", "na", "#N/A", "NULL", "null", "None", "NaN", "nan", "-", "?", "<NA>")
@@ -31,7 +33,7 @@ class Peek:
     """Rows of a log, its oldest first. *missing* are the texts that stand among numbers where there is no value."""
 
     table: pa.Table
-    dialect: Dialect = field(default_factory=Dialect)
+    csv: CsvFormat = field(default_factory=CsvFormat)
     missing: tuple[str, ...] = ()
 
 
@@ -54,15 +56,18 @@ def peek(files: Sequence[Path], limit: int = ROWS) -> Peek:
         both = pa.concat_tables([first.table, last.table], promote_options="permissive")
     except pa.ArrowException:  # other columns or types at the end: `leeway check` will say which
         both = first.table
-    return Peek(both, first.dialect, missing)
+    return Peek(both, first.csv, missing)
 
 
-def header(file: Path) -> list[str]:
-    """Return the names of a file's columns; those that its first rows have, in JSON Lines."""
-    return list(_rows(file, 200).table.column_names)
+def rows(file: Path, limit: int, csv: CsvFormat | None = None) -> pa.Table:
+    """Return up to *limit* first rows of a file with the types that they seem to have; empty where the file is.
+
+    *csv* is how a .csv file is written; a guess, if it is None. Raises DataError if the file is not what its name says.
+    """
+    return _rows(file, limit, csv=csv).table if file.stat().st_size else pa.table({})
 
 
-def _rows(file: Path, limit: int, *, newest: bool = False, but: int = 0) -> Peek:
+def _rows(file: Path, limit: int, *, newest: bool = False, but: int = 0, csv: CsvFormat | None = None) -> Peek:
     """Return the first or the *newest* rows of a file; of those not the *but* first, which are there already."""
     kind = sources.FORMATS.get(file.suffix)
     if kind is None:
@@ -72,9 +77,9 @@ def _rows(file: Path, limit: int, *, newest: bool = False, but: int = 0) -> Peek
         if kind == "parquet":
             return Peek(_parquet(file, limit, newest=newest, but=but))
         data = _end(file, newest=newest, but=but)
-        seen = _csv(file, data) if kind == "csv" else Peek(_json(data))
+        seen = _csv(file, data, csv or dialect.of(file)) if kind == "csv" else Peek(_json(data))
         return replace(seen, table=_cut(seen.table, limit, newest=newest, but=but))
-    except (pa.ArrowException, OSError, ValueError, csv.Error) as error:
+    except (pa.ArrowException, OSError, ValueError, CsvError) as error:
         msg = f"{file} cannot be read as {kind}: {error}"
         raise DataError(msg, hint="open it in an editor: is it what its name says, and whole?") from error
 
@@ -106,13 +111,12 @@ def _cut(table: pa.Table, limit: int, *, newest: bool, but: int) -> pa.Table:
     return table.slice(max(but, table.num_rows - limit)) if newest else table.slice(0, limit)
 
 
-def _csv(path: Path, data: bytes) -> Peek:
-    how = dialect.of(path)
+def _csv(path: Path, data: bytes, how: CsvFormat) -> Peek:
     head = dialect.head(path)
     if not head.startswith(data[:HEAD_BYTES]):
         data = head.partition(b"\n")[0] + b"\n" + data
     text = data.decode(how.encoding, "replace").lstrip("\ufeff")
-    names = next(csv.reader(io.StringIO(text), delimiter=how.delimiter), [])
+    names = next(csv_reader(io.StringIO(text), delimiter=how.delimiter), [])
     if not any(names):
         msg = "its first line names no columns"
         raise ValueError(msg)
@@ -129,7 +133,7 @@ def _csv(path: Path, data: bytes) -> Peek:
     return Peek(table, how, tuple(word for word in MISSING if word in missing))
 
 
-def _table(data: bytes, how: Dialect, kinds: dict[str, pa.DataType]) -> pa.Table:
+def _table(data: bytes, how: CsvFormat, kinds: dict[str, pa.DataType]) -> pa.Table:
     return pa_csv.read_csv(
         io.BytesIO(data),
         read_options=pa_csv.ReadOptions(block_size=2 * HEAD_BYTES + len(data), use_threads=False),

@@ -54,7 +54,7 @@ def _chosen(made: Draft) -> Iterator[tuple[str, str, str]]:
 
 def _written(made: Draft) -> dict[str, str]:
     """Return how the log's values are written, as far as it is not how Leeway expects them."""
-    told = {f"CSV {key}": value for key, value in made.seen.dialect.odd.items()}
+    told = {f"CSV {key}": value for key, value in made.seen.csv.model_dump(exclude_defaults=True).items()}
     told |= {f"times, {key}": value for key, value in made.times.items()}
     return told | ({"missing": ", ".join(made.seen.missing)} if made.seen.missing else {})
 

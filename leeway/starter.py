@@ -85,7 +85,7 @@ def _lines(made: Draft, home: Path, name: str, model: str, module: str | None) -
 
 def _sources(made: Draft, home: Path) -> Iterator[str]:
     found = made.guess
-    own = _source(made.events, home, made.seen.dialect.odd)
+    own = _source(made.events, home, made.seen.csv.model_dump(exclude_defaults=True))
     if found.is_history:
         yield f"      history: {own}  # events from before there were predictions: trained on, never monitored\n"
         yield f"      predictions: {{path: {to_come(made.events, home)}}}  # none yet; `leeway score` writes them\n"
@@ -96,7 +96,7 @@ def _sources(made: Draft, home: Path) -> Iterator[str]:
     elif made.labels == made.events:
         yield f"      labels: {own}  # in the same rows\n"
     else:
-        labels = _source(made.labels, home, made.labels_seen.dialect.odd)
+        labels = _source(made.labels, home, made.labels_seen.csv.model_dump(exclude_defaults=True))
         yield f"      labels: {labels}  # labels that arrive later\n"
 
 

@@ -44,30 +44,31 @@ def files(place: Path) -> list[Path]:
     return [file for file in sources.list_files(place) if file.stat().st_size]
 
 
-def folder(log: Path, columns: Collection[str], home: Path) -> Path:
+def folder(log: Path, needed: Collection[str], columns: Collection[str], home: Path) -> Path:
     """Return the folder of a log that is a file, where later files are expected, if all in it are of its kind.
 
     The project's own folder, *home*, is none: Leeway's files will be there.
     """
     if log.is_dir() and (home.is_relative_to(log) and len(files(log)) == 1):
         return files(log)[0]
-    if log.is_dir() or home.is_relative_to(log.parent) or lacking(log.parent, columns):
+    if log.is_dir() or home.is_relative_to(log.parent) or lacking(log.parent, needed, columns):
         return log
     return log.parent
 
 
-def lacking(place: Path, columns: Collection[str]) -> dict[str, str]:
-    """Return those *columns* that a file of *place* does not have, each with the file's name.
+def lacking(place: Path, needed: Collection[str], columns: Collection[str]) -> dict[str, str]:
+    """Return those *needed* and other *columns* that a file of *place* does not have, each with the file's name.
 
-    In JSON Lines a column may be absent where it is null. A file that cannot be read lacks all.
+    In JSON Lines a column that is not needed may be absent where it is null. A file that cannot be read lacks all.
     """
     every, found = files(place), dict[str, str]()
     looked_at = every if len(every) <= LOOKED_AT else [*every[: LOOKED_AT // 2], *every[-LOOKED_AT // 2 :]]
     for file in looked_at:
         try:
-            head = set(peek.header(file))
+            head = set(peek.rows(file, 200).column_names)
         except DataError:
             head = set()
-        if sources.FORMATS[file.suffix] != "jsonl" or not head & set(columns):
-            found |= {column: file.name for column in columns if column not in head and column not in found}
+        optional = set(columns) if sources.FORMATS[file.suffix] == "jsonl" else set()
+        absent = {*needed, *columns} - head - optional
+        found |= {column: file.name for column in absent if column not in found}
     return found

@@ -72,7 +72,7 @@ def score(served: Served, source: Place, target: Path, *, wanted: Wanted = ALL, 
     asked = wanted.of(read_requests(served.schema, source))
     table = encode.renamed(_columns(served), _answered(served, asked.table))
     target.parent.mkdir(parents=True, exist_ok=True)
-    data = _parquet(table) if target.suffix == ".parquet" else _json(table)
+    data = _parquet(table) if target.suffix == ".parquet" else _json(table, served.schema.times.format)
     try:
         artifacts.write_whole(target, data, replace=over)
     except FileExistsError:
@@ -126,8 +126,8 @@ def _parquet(table: pa.Table) -> bytes:
     return buffer.getvalue()
 
 
-def _json(table: pa.Table) -> bytes:
-    return "".join(f"{line}\n" for line in encode.json_lines(_finite(table))).encode()
+def _json(table: pa.Table, way: str | None) -> bytes:
+    return "".join(f"{line}\n" for line in encode.json_lines(_finite(table), way)).encode()
 
 
 def _finite(table: pa.Table) -> pa.Table:

@@ -16,7 +16,7 @@ from features import codec
 from features.avro import derive as avro_of
 from features.schema import Task
 from features.window import UTC
-from leeway import asking, check_events, checks, draft, said, sections, show, starter, tailing
+from leeway import asking, check_events, checks, draft, numbered, said, sections, show, starter, streams, tailing
 from leeway.exits import ExitCode
 from leeway.explain import count
 from leeway.options import AsJson
@@ -47,6 +47,9 @@ def init(  # noqa: PLR0913 - one parameter an option
     positive: Annotated[str | None, typer.Option(metavar="VALUE", help="The label that counts as 1.")] = None,
     task: Annotated[Task | None, typer.Option(help="What it predicts; guessed if absent.")] = None,
     model: Annotated[str | None, typer.Option(help="The model's name; the folder's if absent.")] = None,
+    number_rows: Annotated[
+        bool, typer.Option("--number-rows", help="Use a copy of the log, under events/numbered, with a number as id.")
+    ] = False,
     force: Annotated[bool, typer.Option(help="Write over a project file that is already there.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing, also on a terminal.")] = False,
     as_json: AsJson = False,
@@ -62,6 +65,8 @@ def init(  # noqa: PLR0913 - one parameter an option
     named = {"prediction": prediction, "label": label, "id": id_, "time": time, "label_time": label_time,
              "version": version}  # fmt: skip
     wishes = Wishes({part: column for part, column in named.items() if column is not None}, task, positive)
+    if number_rows:
+        source = numbered.copy(streams.events(source), path.resolve().parent, force=force)
     log = draft.look(source, wishes, labels)
     if not yes and not as_json and asking.possible():
         wishes = asking.ask(log, wishes)
