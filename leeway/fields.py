@@ -34,6 +34,8 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
         column = column.cast(column.type.value_type)
     if pa.types.is_large_string(column.type) or pa.types.is_string_view(column.type):
         return column.cast(pa.string())
+    if pa.types.is_floating(column.type):  # NaN is a missing number
+        return pc.if_else(pc.is_nan(column), None, column)
     return column.cast(pa.float64()) if pa.types.is_decimal(column.type) else column
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ from typing import Any
 import click
 import pytest
 import typer
+from rich.console import Console
 from typer.testing import CliRunner
 
-from leeway import cli
+from leeway import cli, context, show
 from leeway.exits import ExitCode
 from tests.unit.test_cli_status import begin, drift, folder
 
@@ -51,6 +53,31 @@ def test_the_page_has_every_exit_code() -> None:
     assert all(f"| {code.value} | {code.meaning} |" in PAGE for code in ExitCode)
 
 
+def shown(folder: Path, words: list[str], width: int, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Return how often each character but blanks is in what a command prints on a screen of *width*."""
+    monkeypatch.setattr(show, "out", Console(highlight=False, emoji=False, width=width))
+    text = CliRunner().invoke(cli.app, ["-p", str(folder), *words]).stdout
+    assert all(len(line) <= width for line in text.splitlines() if "  " in line.strip()), text
+    return Counter("".join(text.split()))
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+@pytest.mark.parametrize("words", [["status"], ["incidents"], ["history"], ["check"], ["alerts", "list"], ["doctor"]])
+def test_a_table_loses_nothing_on_any_screen(
+    folder: Path,
+    words: list[str],
+    width: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is there on a screen of 1,000 columns is there on every other; what is more there repeats the heads."""
+    with context.open(folder) as opened:
+        begin(opened)
+        drift(opened)
+    wide, narrow = (shown(folder, words, columns, monkeypatch) for columns in (1000, width))
+
+    assert Counter() == wide - narrow
+
+
 @pytest.mark.parametrize(
     "words",
     [["check"], ["status"], ["incidents"], ["history"], ["db", "version"], ["db", "upgrade"], ["doctor"],
@@ -58,8 +85,6 @@ def test_the_page_has_every_exit_code() -> None:
 )  # fmt: skip
 def test_stdout_is_the_document(folder: Path, words: list[str]) -> None:
     """Whatever the command has to say besides goes to stderr; `ok` is there where the exit code can be another."""
-    from leeway import context
-
     with context.open(folder) as opened:
         begin(opened)
         drift(opened)
