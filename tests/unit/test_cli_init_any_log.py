@@ -6,7 +6,7 @@ import json
 import random
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
@@ -118,6 +118,8 @@ def write(frame: pd.DataFrame, path: Path, log: Log) -> None:
 
 def place(folder: Path, log: Log) -> Path:
     """Write the log under *folder*, and return what `--from` names."""
+    if log.german and log.suffix == ".csv" and log.clock == "float":
+        log = replace(log, clock="s")  # a decimal comma in a count of seconds: no decoder reads that
     made, known = frames(log)
     source = folder / ("log/predictions" if log.labels == "folder" else "log") / f"made{log.suffix}"
     write(made, source, log)
