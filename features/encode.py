@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -23,7 +23,24 @@ CONTENT: Mapping[RecordFormat, str] = {
 
 def events(schema: EventSchema, role: Role, table: pa.Table) -> pa.Table:
     """Return a decoded *table* as the events that it was: columns under their names in events, times as times."""
-    return renamed({name: source for name, (source, _) in codec.wanted(schema, role).items()}, table)
+    named = renamed({name: source for name, (source, _) in codec.wanted(schema, role).items()}, table)
+    if role != "labels" or schema.positive is None:
+        return named
+    at = schema.columns.label
+    return named.set_column(named.column_names.index(at), at, labels(schema, named[at].to_pylist()))
+
+
+def labels(schema: EventSchema, values: Iterable[Any]) -> pa.Array:
+    """Return labels as the project file names them: 1.0 and 0.0 of a binary task under the names of its classes.
+
+    >>> schema = EventSchema(model="m", task="binary", features={"x": "numeric"}, positive="yes")
+    >>> labels(schema, [1.0, 0.0, None]).to_pylist()
+    ['yes', '0', None]
+    """
+    if schema.positive is None:
+        return pa.array(values)
+    other = schema.negative or ("0" if schema.positive != "0" else "1")
+    return pa.array([None if v is None else schema.positive if v == 1 else other for v in values], pa.string())
 
 
 def renamed(names: Mapping[str, str], table: pa.Table) -> pa.Table:
@@ -43,7 +60,7 @@ def records(schema: EventSchema, role: Role, table: pa.Table, source: Source) ->
     if source.format == "arrow":
         return [arrow(named)] if named.num_rows else []
     if source.format == "json":
-        return [line.encode() for line in json_lines(named)]
+        return [line.encode() for line in json_lines(named, schema.times.format)]
     text = avro.written(source.avro_schema, codec.wanted(schema, role))
     plan, registry = avro.parse(text), source.schema_registry
     front = registered.front(registered.number(registry, source.topic or "", text)) if registry else b""
@@ -55,19 +72,21 @@ def records(schema: EventSchema, role: Role, table: pa.Table, source: Source) ->
         ) from error
 
 
-def json_lines(table: pa.Table) -> Iterator[str]:
-    """Yield each row as JSON, times in ISO 8601; a number that is not finite, which JSON has none of, is text.
+def json_lines(table: pa.Table, way: str | None = None) -> Iterator[str]:
+    """Yield each row as JSON, times in ISO 8601 or in another *way* of writing them (`times.format`).
+
+    A number that is not finite, which JSON has none of, is text.
 
     >>> list(json_lines(pa.table({"x": [1.5, float("inf")], "c": ["a", None]})))
     ['{"x": 1.5, "c": "a"}', '{"x": "inf", "c": null}']
     """
     for row in _rows(table):
-        yield json.dumps({name: _json_value(value) for name, value in row.items()})
+        yield json.dumps({name: _json_value(value, way) for name, value in row.items()})
 
 
-def _json_value(value: Any) -> Any:
+def _json_value(value: Any, way: str | None) -> Any:
     if isinstance(value, datetime):
-        return value.isoformat()
+        return value.strftime(way) if way else value.isoformat()
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 

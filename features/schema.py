@@ -183,8 +183,7 @@ class EventSchema(BaseModel):
             if self.features.get(name) is not Kind.CATEGORICAL:
                 msg = f"segment {name!r} must be one of the categorical features"
                 raise ValueError(msg)
-        reserved = {"id", "time", "model_version", PREDICTION, LABEL, REFUSED, LATE, *DERIVED} & set(self.features)
-        if reserved:
+        if reserved := RESERVED & set(self.features):
             msg = f"{sorted(reserved)} cannot name a feature; events.columns may map another column to that part"
             raise ValueError(msg)
         taken = {self.columns.id, self.columns.time, self.columns.prediction, self.columns.label} & set(self.features)
@@ -226,4 +225,6 @@ REFUSED = "refused"
 """Counts, beside the variables, the records that could not be used by the variable whose value did not fit."""
 LATE = "late"
 """Counts, beside the variables, the predictions that came after their own slice was closed, in the slice then open."""
+RESERVED = frozenset({"id", "time", "model_version", PREDICTION, LABEL, REFUSED, LATE, *DERIVED})
+"""Names that no feature may have: decoded tables and counts have columns of their own so called."""
 Role = Literal["predictions", "labels", "requests"]

@@ -135,6 +135,8 @@ def _usable(model: Model, stream: Stream, look: Look) -> Found:
 
 def _without_zone(rows: pa.Table, column: str) -> str:
     """Return a time that does not say its zone, or nothing."""
+    if column not in rows.column_names:  # in JSON, where the first rows have it not
+        return ""
     times = rows[column]
     if pa.types.is_timestamp(times.type):
         return "" if times.type.tz else str(times[0])

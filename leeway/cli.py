@@ -5,13 +5,16 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import sys
+from contextvars import ContextVar
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, ClassVar
 
 import typer
 
 from features.errors import LeewayError
-from leeway import show
+from features.window import UTC
+from leeway import crash, exits, show
 from leeway.lazy import LazyGroup
 from leeway.project import FILE_NAME
 
@@ -39,6 +42,9 @@ class Commands(LazyGroup):
     modules: ClassVar = {name: f"leeway.commands.{module}" for module, names in _MODULES.items() for name in names}
 
 
+PROJECT_FILE: ContextVar[Path] = ContextVar("project_file", default=Path(FILE_NAME))
+"""What `--project` says, for whoever has to write down what went wrong."""
+
 app = typer.Typer(
     name="leeway",
     cls=Commands,
@@ -46,6 +52,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=f"Exit codes:\n\n{exits.listed()}",
 )
 
 
@@ -67,14 +74,26 @@ def root(
 ) -> None:
     """Watch models in production, and retrain them when the world has left their baseline."""
     ctx.obj = project_file
+    PROJECT_FILE.set(project_file)
 
 
 def main() -> None:
-    """Run the command line. A refusal is a line on stderr and exit code 2; LEEWAY_DEBUG=1 shows where it was raised."""
+    """Run the command line; every error is a line on stderr and one of `leeway.exits`.
+
+    LEEWAY_DEBUG=1 shows where it was raised.
+    """
     try:
         app()
-    except LeewayError as error:
+    except Exception as error:
         if os.environ.get("LEEWAY_DEBUG") == "1":
             raise
+        sys.exit(_refused(error))
+
+
+def _refused(error: Exception) -> exits.ExitCode:
+    """Tell of *error* on stderr, and return how to end."""
+    if isinstance(error, LeewayError):
         show.error(error)
-        sys.exit(2)
+        return exits.code_of(error)
+    show.error(crash.report(error, PROJECT_FILE.get(), datetime.now(UTC)))
+    return exits.ExitCode.DEFECT

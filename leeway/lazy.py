@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import click
 import typer
+from click.exceptions import NoSuchCommand
 from typer.core import TyperGroup
 
 
@@ -23,6 +24,13 @@ class LazyGroup(TyperGroup):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return all names: those of modules, then those added to the app itself."""
         return [*self.modules, *super().list_commands(ctx)]
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Return the command that *args* begin with. NoSuchCommand that names those that may be meant, if none does."""
+        try:
+            return super().resolve_command(ctx, args)
+        except NoSuchCommand as error:
+            raise NoSuchCommand(error.command_name, possibilities=self.list_commands(ctx), ctx=ctx) from None
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> Any:
         """Return the command called *cmd_name*, None if there is none."""

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
 
 from features import codec, places, requests, sources, topics
+from features.conventions import CsvFormat
 from features.raw import Reject
 from features.records import Records
 from features.schema import EventSchema, Source
-from leeway import sample, tailing
+from leeway import peek, sample, tailing
 from leeway.explain import count
 from leeway.sample import Sample, Stream
 
@@ -55,9 +56,10 @@ class Look(Protocol):
 
 @dataclass(frozen=True)
 class Files:
-    """A directory; *paths* are its files that are not empty."""
+    """A directory; *paths* are its files that are not empty, *csv* is how those in CSV are written."""
 
     paths: list[Path]
+    csv: CsvFormat = field(default_factory=CsvFormat)
 
     def names(self) -> list[str]:
         """Return the names of the files."""
@@ -65,7 +67,7 @@ class Files:
 
     def heads(self) -> dict[str, list[str]]:
         """Return the columns of each file."""
-        return {path.name: sample.rows(path).column_names for path in self.paths}
+        return {path.name: peek.rows(path, _HEAD, self.csv).column_names for path in self.paths}
 
     def optional(self, name: str) -> bool:
         """JSON Lines may leave a null out."""
@@ -73,11 +75,11 @@ class Files:
 
     def rows(self) -> pa.Table:
         """Return the first rows of the first file."""
-        return sample.rows(self.paths[0])
+        return peek.rows(self.paths[0], 1000, self.csv)
 
     def take(self, schema: EventSchema, stream: Stream) -> Sample:
         """Return the events of the first files."""
-        return sample.take(schema, stream, self.paths)
+        return sample.take(schema, stream, self.paths, self.csv)
 
     def scope(self, taken: Sample) -> str:
         """Return how many files there are."""
@@ -150,7 +152,7 @@ def at(source: Source, schema: EventSchema, stream: Stream) -> Topic | Files:
         BrokerError: Kafka does not answer, or there is no such topic.
     """
     if source.topic is None:
-        return Files([path for path in sources.list_files(places.directory(source)) if path.stat().st_size])
+        return Files([path for path in sources.list_files(places.directory(source)) if path.stat().st_size], source.csv)
     ranges = sorted(topics.ranges(source, _STEP[source.format]), key=lambda r: (r.start, r.partition))
     target = tailing.Target(source.bootstrap, source.topic, source, schema, tailing.role(stream))
     return Topic(target, ranges, topics.fetch(topics.head(ranges[0], _HEAD)) if ranges else None)

@@ -4,48 +4,21 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 
-import pyarrow as pa
-
-from features import sources
-from features.errors import DataError, ProjectError
+from features.errors import ProjectError
 from features.schema import Columns, Kind, Task
-from leeway import sample
-from leeway.guess import NAMES, Guess, guess
+from features.window import UTC, format_span
+from leeway import draft, pace
+from leeway.draft import Draft
 from leeway.project import Project
+from leeway.roles import Wishes
+from leeway.starter_text import HEAD, MEANING, MONITOR, RETRAIN, TRUST, comment, trainer, yaml_text
 
-ROWS = 10_000
-
-_HEAD = """\
-# A Leeway project. `leeway schema` describes every key; `leeway check` says whether the events fit.
-# Lengths of time are written like 30s, 15m, 6h, 7d. Secrets are read from environment variables only.
-project: {name}
-
-models:
-  {model}:
-    task: {task}  # {meaning}
-    events:
-      predictions: {{path: {predictions}}}  # a folder of .jsonl, .csv or .parquet files
-"""
-_TAIL = """\
-    segments: []  # categorical features to watch value by value{example}
-    windows: {size: 7d, slide: 1d}  # a window of the last 7 days, every day
-    # baseline: {start: 2013-01-01, end: 2013-03-01}  # the period that windows are compared with
-    monitor:
-      false_alarms: 1 per 90 days  # the one number that is promised; `leeway replay` shows what another would have done
-      # error_stream: page_hinkley  # also looks at single losses: fast, and outside the promise
-    # incidents: {open_after: {windows: 2, of: 3}}  # by default each window that drifts opens one, or goes to it
-    # retrain:  # without it Leeway only watches
-    #   trainer: trainers:static  # trainers.py beside this file; static() returns an unfitted scikit-learn model
-    #   window: 90d  # how far back training data reach
-"""
-_MEANING = {
-    Task.BINARY: "the prediction is the probability of label 1; or: regression, multiclass",
-    Task.REGRESSION: "the prediction is a number; or: binary, multiclass",
-    Task.MULTICLASS: "the prediction is a class; or: binary, regression",
-}
+TRAINERS = ("trainers", "leeway_trainers")
+"""Names for the module of the trainer, the first that is free."""
 
 
 def write(
@@ -53,72 +26,155 @@ def write(
 ) -> Project:
     """Write a project file at *path* from the events in *source* (a file or a folder), and return it loaded.
 
-    Raises ProjectError if *path* is taken and not *force*, DataError if *source* does not look like prediction events.
+    Raises ProjectError if *path* is taken and not *force*, DataError if *source* does not look like events.
     """
-    path = path.resolve()
+    names(path, model, force=force)
+    wishes = Wishes(task=task)
+    made = draft.of(draft.look(source, wishes), wishes, path.resolve().parent, datetime.now(UTC))
+    return write_draft(path, made, model)
+
+
+def names(path: Path, model: str | None, *, force: bool) -> None:
+    """Raise ProjectError if the file at *path* is taken and not *force*, or *model* cannot be a model's name."""
     if path.exists() and not force:
-        msg = f"{path} is already there"
+        msg = f"{path.resolve()} is already there"
         raise ProjectError(msg, hint="--force writes over it; `--project` names another file")
     if model and model != _name(model):
         msg = f"{model!r} cannot be a model's name"
         raise ProjectError(msg, hint=f"use letters, digits, - and _, like {_name(model)}")
-    found = guess(sample.rows(_first(source), ROWS), task)
+
+
+def write_draft(path: Path, made: Draft, model: str | None = None) -> Project:
+    """Write the project file at *path* and, where the user has none, the module of its trainer; return it loaded."""
+    path = path.resolve()
     name = _name(path.parent.name)
-    lines = "".join(_lines(found, path.parent, _folder(source), name, model or name))
-    path.write_text(lines, encoding="utf-8")
-    return Project.load(path)
+    module = _module(path.parent) if made.labels else None
+    text = "".join(_lines(made, path.parent, name, model or name, module))
+    path.write_text(text, encoding="utf-8")
+    project = Project.load(path)
+    if module and not (file := path.parent / f"{module}.py").exists():
+        categories = [column for column, (kind, _) in made.guess.features.items() if kind is Kind.CATEGORICAL]
+        file.write_text(trainer(made.guess.task, categories), encoding="utf-8")
+    return project
 
 
-def _lines(found: Guess, home: Path, predictions: Path, name: str, model: str) -> Iterator[str]:
-    relative = yaml_text(os.path.relpath(predictions, home))
-    yield _HEAD.format(
-        name=name, model=model, task=found.task.value, meaning=_MEANING[found.task], predictions=relative
-    )
-    columns = {part: found.parts[part] for part in ("id", "time", "version", "prediction") if part in found.parts}
-    yield from _labels(found, home, predictions, columns)
-    changed = {part: column for part, column in columns.items() if column != Columns.model_fields[part].default}
+def _module(folder: Path) -> str:
+    """Return the module of the trainer: one that has it, or one that is not there yet."""
+    for name in TRAINERS:
+        file = folder / f"{name}.py"
+        if not file.exists() or "def static(" in file.read_text(encoding="utf-8", errors="replace"):
+            return name
+    return TRAINERS[-1]
+
+
+def _lines(made: Draft, home: Path, name: str, model: str, module: str | None) -> Iterator[str]:
+    found = made.guess
+    yield HEAD.format(name=name, model=model, task=found.task.value, meaning=MEANING[found.task])
+    yield from _sources(made, home)
+    yield from _columns(made)
+    yield from _conventions(made)
+    yield f"    label_delay: {format_span(made.label_delay)}  # how long after a prediction its label is final\n"
+    yield "    features:\n"
+    for column, (kind, remark) in found.features.items():
+        yield f"      {yaml_text(column)}: {kind.value}{'  # ' + comment(remark) if remark else ''}\n"
+    for column, why in found.left_out.items():
+        yield f"      # left out: {yaml_text(column)}: {comment(why)}\n"
+    yield from _watching(made)
+    yield from _retraining(made, module)
+
+
+def _sources(made: Draft, home: Path) -> Iterator[str]:
+    found = made.guess
+    own = _source(made.events, home, made.seen.csv.model_dump(exclude_defaults=True))
+    if found.is_history:
+        yield f"      history: {own}  # events from before there were predictions: trained on, never monitored\n"
+        yield f"      predictions: {{path: {to_come(made.events, home)}}}  # none yet; `leeway score` writes them\n"
+    else:
+        yield f"      predictions: {own}  # .jsonl, .csv or .parquet files\n"
+    if made.labels is None:
+        yield "      # labels: {path: events/labels}  # events with id, time (when it became known) and label\n"
+    elif made.labels == made.events:
+        yield f"      labels: {own}  # in the same rows\n"
+    else:
+        labels = _source(made.labels, home, made.labels_seen.csv.model_dump(exclude_defaults=True))
+        yield f"      labels: {labels}  # labels that arrive later\n"
+
+
+def to_come(events: Path, home: Path) -> str:
+    """Return the folder, seen from *home*, of predictions that there are not yet; not one that is read as history."""
+    return "_predictions" if events.is_dir() and home.is_relative_to(events) else "events/predictions"
+
+
+def _source(place: Path, home: Path, dialect: Mapping[str, str]) -> str:
+    path = f"path: {yaml_text(os.path.relpath(place, home))}"
+    told = ", ".join(f"{key}: {yaml_text(value)}" for key, value in dialect.items())
+    return f"{{{path}, csv: {{{told}}}}}" if told else f"{{{path}}}"
+
+
+def _columns(made: Draft) -> Iterator[str]:
+    found = made.guess
+    parts = {part: column for part, column in found.parts.items() if part != "version" or not found.is_history}
+    changed = {part: name for part, name in parts.items() if name != Columns.model_fields[part].default}
     if changed:
         yield f"      columns: {{{', '.join(f'{part}: {yaml_text(column)}' for part, column in changed.items())}}}\n"
-    if "version" not in columns:
+    for part, why in found.because.items():
+        yield f"      # {part}: {yaml_text(found.parts[part])}: {comment(why)}\n"
+    if "version" not in found.parts and not found.is_history:
         yield "      version: v1  # of every event, since the log has no column for it\n"
-    yield "    label_delay: 24h  # how long after a prediction its label is final\n    features:\n"
-    for column, (kind, remark) in found.features.items():
-        yield f"      {yaml_text(column)}: {kind.value}{'  # ' + remark if remark else ''}\n"
-    for column, why in found.left_out.items():
-        yield f"      # left out: {yaml_text(column)}: {why}\n"
-    categories = [column for column, (kind, _) in found.features.items() if kind is Kind.CATEGORICAL]
-    yield _TAIL.replace("{example}", f", for instance [{yaml_text(categories[0])}]" if categories else "")
 
 
-def _labels(found: Guess, home: Path, predictions: Path, columns: dict[str, str]) -> Iterator[str]:
-    """Yield where the labels are, and add their *columns*: a folder beside the predictions, or the same files."""
-    beside = predictions.parent / "labels"
-    if beside.is_dir() and beside != predictions and sources.list_files(beside):
-        table = sample.rows(_first(beside), ROWS)
-        columns.update(_label_columns(table))
-        yield f"      labels: {{path: {yaml_text(os.path.relpath(beside, home))}}}  # labels that arrive later\n"
-    elif "label" in found.parts:
-        columns.update(label=found.parts["label"], label_time=found.parts["time"])
-        yield f"      labels: {{path: {yaml_text(os.path.relpath(predictions, home))}}}  # in the same files\n"
+def _conventions(made: Draft) -> Iterator[str]:
+    if made.times:
+        yield f"      times: {{{', '.join(f'{key}: {yaml_text(value)}' for key, value in made.times.items())}}}\n"
+    if missing := dict.fromkeys((*made.seen.missing, *made.labels_seen.missing)):
+        words = ", ".join(map(yaml_text, missing))
+        yield f'      missing: ["", {words}]  # texts that mean no value, in every column\n'
+    if made.guess.positive is not None:
+        yield f"      positive: {yaml_text(made.guess.positive)}  # the label that counts as 1\n"
+
+
+def _watching(made: Draft) -> Iterator[str]:
+    cut = made.pace
+    categories = [column for column, (kind, _) in made.guess.features.items() if kind is Kind.CATEGORICAL]
+    example = f", for instance [{comment(yaml_text(categories[0]))}]" if categories else ""
+    yield f"    segments: []  # categorical features to watch value by value{example}\n"
+    size, slide = format_span(cut.windows.size), format_span(cut.windows.slide)
+    yield f"    windows: {{size: {size}, slide: {slide}}}  # a window of the last {size}, every {slide}\n"
+    start, end = (yaml_text(day) if ":" in day else day for day in pace.dates((cut.start, cut.end)))
+    few = "; fewer than 20 carry no promise" if cut.slices < 20 else ""
+    yield f"    baseline: {{start: {start}, end: {end}}}  # what windows are compared with: {cut.slices} slices{few}\n"
+    yield MONITOR
+
+
+def _retraining(made: Draft, module: str | None) -> Iterator[str]:
+    """Yield the keys of retraining; as comments, with what they need, where it is not there."""
+    text = "".join(_retrain(made, module or TRAINERS[0]))
+    if made.labels is None:
+        why = "to retrain, Leeway needs labels: set events.labels, then take the # from these lines"
+    elif "version" not in made.guess.parts and not made.guess.is_history:
+        why = (
+            "to retrain, Leeway needs to know which version predicted: log it, name its column in events.columns "
+            "(version: COLUMN) in place of events.version, then take the # from these lines"
+        )
     else:
-        yield "      # labels: {path: events/labels}  # events with id, time (when it became known) and label\n"
+        yield text
+        return
+    yield f"    # {why}\n"
+    yield from (f"    # {line[4:]}" for line in text.splitlines(keepends=True))
 
 
-def _label_columns(table: pa.Table) -> Iterator[tuple[str, str]]:
-    for part, names in (("label", NAMES["label"]), ("label_time", ("label_time", "known_at", *NAMES["time"]))):
-        yield from [(part, column) for name in names for column in table.column_names if column.lower() == name][:1]
-
-
-def _folder(source: Path) -> Path:
-    return (source if source.is_dir() else source.parent).resolve()
-
-
-def _first(source: Path) -> Path:
-    files = [file for file in sources.list_files(source) if file.stat().st_size]
-    if not files:
-        msg = f"{source} holds no events"
-        raise DataError(msg, hint=f"give a file that ends in {', '.join(sources.FORMATS)}, and is not empty")
-    return files[0]
+def _retrain(made: Draft, module: str) -> Iterator[str]:
+    cut, days = made.pace, made.pace.rows_a_day
+    evaluation = 2 * cut.windows.size
+    yield RETRAIN.format(
+        trainer=f"{module}:static",
+        file=f"{module}.py",
+        window=format_span(max(52 * cut.windows.size, cut.end - cut.start)),
+        evaluation=format_span(evaluation),
+        min_rows=max(10, min(1000, int(days * (cut.end - cut.start).total_seconds() / 86400 / 2))),
+        gate_rows=max(10, min(500, int(days * evaluation.total_seconds() / 86400 / 2))),
+    )
+    yield from (f"        - {name}\n" for name in TRUST)
 
 
 def _name(text: str) -> str:
@@ -127,23 +183,4 @@ def _name(text: str) -> str:
     >>> _name("my flights (2013)"), _name("...")
     ('my-flights-2013', 'project')
     """
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-_") or "project"
-
-
-def yaml_text(text: str) -> str:
-    """Return *text* so that YAML reads it back as the same text: quoted where it would be something else.
-
-    >>> yaml_text("air_temp"), yaml_text("null"), yaml_text("12"), yaml_text("a: b")
-    ('air_temp', '"null"', '"12"', '"a: b"')
-    """
-    plain = re.fullmatch(r"[A-Za-z_.][\w./-]*", text) and text.lower() not in _RESERVED
-    return text if plain else '"' + "".join(map(_escaped, text)) + '"'
-
-
-def _escaped(character: str) -> str:
-    if character in '"\\':
-        return f"\\{character}"
-    return character if character.isprintable() else f"\\U{ord(character):08x}"
-
-
-_RESERVED = {"null", "true", "false", "yes", "no", "on", "off", "y", "n", ".nan", ".inf", ".", ".."}
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-_")[:64] or "project"

@@ -55,8 +55,11 @@ class ArtifactStore:
         return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == digest
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write *data* to *path* so that a reader sees the old file or the new one, never a part."""
+def write_whole(path: Path, data: bytes, *, replace: bool = True) -> None:
+    """Write *data* to *path* so that a reader sees the old file or the new one, never a part.
+
+    Raises FileExistsError if there is a file and it is not to be *replace*\\ d; it stays as it is.
+    """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -64,7 +67,11 @@ def write_whole(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         Path(name).chmod(0o644)  # mkstemp's files are their owner's alone; jobs may run as another user
-        Path(name).replace(path)
+        if replace:
+            Path(name).replace(path)
+        else:
+            path.hardlink_to(name)  # fails where there is a file, however late it came
+            Path(name).unlink()
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise

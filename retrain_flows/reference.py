@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features import names
+from features import encode, names
 from features.schema import EventSchema
 from features.scoring import Values
 from registry import artifacts
@@ -39,10 +39,12 @@ def place(state: Path, model: str, version: str) -> Reference:
 def write(at: Reference, schema: EventSchema, version: str, rows: Dataset, answers: Values) -> None:
     """Write *rows* and their *answers* as prediction and label events of *version*, whatever was there before."""
     c = schema.columns
-    made = {c.id: rows.ids, c.time: rows.times, c.version: version, **rows.frame, c.prediction: answers}
+    times = pd.to_datetime(rows.times, unit="ms", utc=True)  # as such, whatever a number means in the project file
+    made = {c.id: rows.ids, c.time: times, c.version: version, **rows.frame, c.prediction: answers}
     _write_events(at.predictions, made)
     # A label counts from its prediction's time on; when exactly it came is no part of the reference.
-    _write_events(at.labels, {c.id: rows.ids, c.label_time: rows.times, c.label: rows.target})
+    labels = encode.labels(schema, rows.target.tolist()).to_pandas()
+    _write_events(at.labels, {c.id: rows.ids, c.label_time: times, c.label: labels})
 
 
 def _write_events(directory: Path, columns: dict[Any, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -12,10 +12,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features import codec, encode, errors, sending
+from features.codec import Decoded
+from features.places import Place
 from features.raw import Reject
 from features.requests import read_requests
 from features.schema import PREDICTION, Source
-from features.window import from_ms
+from features.window import from_ms, to_ms
 from registry import artifacts
 from serving import model
 from serving.model import Served
@@ -31,33 +33,67 @@ class Scored:
     rejects: tuple[Reject, ...]
 
 
-def score(served: Served, source: Path, target: Path) -> Scored:
-    """Answer every event under *source* (id, time and features) and write prediction events to *target*.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which events are to be answered: those of [start, end) in event time; None is without end."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+
+    def of(self, asked: Decoded) -> Decoded:
+        """Return *asked* with the events of the period; what could not be read stays told."""
+        times, inside = asked.table[codec.TIME], pa.scalar(True)
+        if self.start is not None:
+            inside = pc.and_(inside, pc.greater_equal(times, to_ms(self.start)))
+        if self.end is not None:
+            inside = pc.and_(inside, pc.less(times, to_ms(self.end)))
+        return asked if self == Wanted() else replace(asked, table=asked.table.filter(inside))
+
+
+ALL = Wanted()
+
+
+def score(served: Served, source: Place, target: Path, *, wanted: Wanted = ALL, over: bool = False) -> Scored:
+    """Answer the *wanted* events of *source* (id, time and features) and write prediction events to *target*.
+
+    A file that is there is written *over* only if that is said.
 
     The suffix of *target* says how: ``.jsonl`` or ``.parquet``. Columns are named as the schema names them: id, time,
     model version, features, prediction; events keep their order. What monitors read later is exactly this.
 
     Raises:
-        DataError: *source* is not there, or *target* has another suffix.
+        DataError: *source* is not there, or *target* is, or has another suffix.
     """
+    if not over and target.exists():
+        raise _taken(target)
     if target.suffix not in FORMATS:
         msg = f"{target} has no known format"
         raise errors.DataError(msg, hint=f"name it with one of {', '.join(FORMATS)}")
-    asked = read_requests(served.schema, source)
+    asked = wanted.of(read_requests(served.schema, source))
     table = encode.renamed(_columns(served), _answered(served, asked.table))
     target.parent.mkdir(parents=True, exist_ok=True)
-    artifacts.write_whole(target, _parquet(table) if target.suffix == ".parquet" else _json(table))
+    data = _parquet(table) if target.suffix == ".parquet" else _json(table, served.schema.times.format)
+    try:
+        artifacts.write_whole(target, data, replace=over)
+    except FileExistsError:
+        raise _taken(target) from None
     return Scored(table.num_rows, asked.rejects)
 
 
-def publish(served: Served, source: Path, to: Source, *, now: datetime, partitions: int) -> Scored:
-    """Answer every event under *source* and send prediction events to the topic *to*, which is made if it is not there.
+def _taken(target: Path) -> errors.DataError:
+    return errors.DataError(f"{target} is there already", hint="name another file, or write over it with --force")
+
+
+def publish(
+    served: Served, source: Place, to: Source, *, now: datetime, partitions: int, wanted: Wanted = ALL
+) -> Scored:
+    """Answer the *wanted* events of *source* and send prediction events to the topic *to*, which is made if absent.
 
     Raises:
         DataError: *source* is not there, or an event does not fit the topic's Avro schema.
         BrokerError: Kafka does not answer, or would delete such old events at once.
     """
-    asked = read_requests(served.schema, source)
+    asked = wanted.of(read_requests(served.schema, source))
     table = _finite(_answered(served, asked.table))
     topic = sending.ensure(to.bootstrap, to.topic or "", partitions)
     if table.num_rows:
@@ -90,8 +126,8 @@ def _parquet(table: pa.Table) -> bytes:
     return buffer.getvalue()
 
 
-def _json(table: pa.Table) -> bytes:
-    return "".join(f"{line}\n" for line in encode.json_lines(_finite(table))).encode()
+def _json(table: pa.Table, way: str | None) -> bytes:
+    return "".join(f"{line}\n" for line in encode.json_lines(_finite(table), way)).encode()
 
 
 def _finite(table: pa.Table) -> pa.Table:

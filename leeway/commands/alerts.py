@@ -12,13 +12,14 @@ import typer
 from features.window import UTC
 from leeway import context, show, wiring
 from leeway.context import Context
+from leeway.exits import ExitCode
+from leeway.options import AsJson
 from registry import outbox, queries
 from registry.records import Delivery
 
 POLL_SECONDS = 2.0
 """How often `--watch` looks for something due; the shortest retry waits 5 s."""
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 State = Annotated[str | None, typer.Option(help="Only those that are pending, delivered or dead.")]
 
 commands = typer.Typer(
@@ -35,13 +36,17 @@ def register(app: typer.Typer) -> None:
 def deliver_due(
     ctx: typer.Context,
     watch: Annotated[bool, typer.Option(help="Go on delivering until stopped with Ctrl-C.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Send every message that is due to the endpoints that want it. Exit code 1 if any could not be delivered.
+    """Send every message that is due to the endpoints that want it. Exit code 3 if any could not be delivered.
 
     Several may run at once: each message is sent by one of them.
     """
     with context.open(ctx.obj) as opened:
         if not opened.project.alerts.endpoints:
+            if as_json:
+                show.as_json({"ok": True, "sent": 0, "failed": 0, "dead": 0})
+                return
             show.note("No endpoint is set: add one under [bold]alerts.endpoints[/] in the project file.")
             return
         if watch:
@@ -49,10 +54,15 @@ def deliver_due(
                 _watch(opened)
             return
         total = wiring.deliver(opened)
-    show.note(f"{total.sent:,} sent, {total.failed:,} to be tried again, {total.dead:,} given up")
-    if total.failed or total.dead:
+    lost = total.failed + total.dead
+    if as_json:
+        show.as_json({"ok": not lost, "sent": total.sent, "failed": total.failed, "dead": total.dead})
+    else:
+        show.note(f"{total.sent:,} sent, {total.failed:,} to be tried again, {total.dead:,} given up")
+    if lost and not as_json:
         show.note("[bold]leeway alerts list[/] says why.")
-        raise typer.Exit(1)
+    if lost:
+        raise typer.Exit(ExitCode.FAILURE)
 
 
 def _watch(opened: Context) -> None:
@@ -96,9 +106,14 @@ def _row(delivery: Delivery, kind: str) -> tuple[Any, ...]:
 
 @commands.command()
 def replay(
-    ctx: typer.Context, delivery: Annotated[int, typer.Argument(help="Its id in `leeway alerts list`.")]
+    ctx: typer.Context,
+    delivery: Annotated[int, typer.Argument(help="Its id in `leeway alerts list`.")],
+    as_json: AsJson = False,
 ) -> None:
     """Make a delivery due again that was given up, with its attempts counted from none."""
     with context.open(ctx.obj) as opened:
         again = outbox.replay(opened.registry, delivery, now=datetime.now(UTC))
+    if as_json:
+        show.as_json({"ok": True, **again.model_dump(mode="json")})
+        return
     show.note(f"Delivery {again.id:d} to {show.text(again.endpoint)} is due; [bold]leeway alerts deliver[/] sends it.")

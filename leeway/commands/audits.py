@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from features.errors import ProjectError
 from features.window import UTC
@@ -64,7 +63,7 @@ def verify(
 def export(ctx: typer.Context, file: Annotated[Path, typer.Argument(help="The file to write.")]) -> None:
     """Write the log, the digests of all rows and the signed heads to FILE, for `leeway audit verify FILE` anywhere."""
     lines = exports.write(_of_project(ctx.obj), file, now=datetime.now(UTC))
-    show.note(f"{escape(str(file))}: {lines} lines. [bold]leeway audit verify {escape(str(file))}[/] checks it.")
+    show.note(f"{show.text(file)}: {lines} lines. [bold]leeway audit verify {show.text(file)}[/] checks it.")
 
 
 def accept(
@@ -79,7 +78,7 @@ def accept(
     with context.open(ctx.obj) as opened:
         found = moves.accept(opened.registry, because=because, actor=actor, now=datetime.now(UTC))
     for finding in found:
-        show.note(f"[yellow]accepted:[/] {escape(finding)}")
+        show.note(f"[yellow]accepted:[/] {show.text(finding)}")
     show.note(f"The rows are on record as they are: {len(found)} findings until now.")
 
 
@@ -106,8 +105,8 @@ def _signer(key_file: Path | None, key_env: str | None) -> Signer | None:
 def _print(findings: list[str], notes: list[str], numbers: dict[str, Any]) -> None:
     show.table("The audit log and what it accounts for", ("compared", "number"), numbers.items())
     for note in notes:
-        show.note(f"note: {escape(note)}")
+        show.note(f"note: {show.text(note)}")
     for finding in findings:
-        show.note(f"[red]finding:[/] {escape(finding)}")
+        show.note(f"[red]finding:[/] {show.text(finding)}")
     if not findings:
         show.note("No finding: every row is as the log has it, and the log is whole.")

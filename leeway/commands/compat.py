@@ -16,6 +16,7 @@ from features.schema import Kind
 from features.window import UTC, from_ms, to_ms
 from leeway import context, show
 from leeway.context import Context
+from leeway.options import AsJson
 from leeway.project import Model
 from monitors.compat.column import Comparison
 from monitors.compat.compare import System, compare, methods, title
@@ -61,7 +62,7 @@ def compat(  # noqa: PLR0913 - one parameter an option
     model: ModelName = None,
     method: Method = None,
     threshold: Threshold = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show what Evidently, NannyML or TFDV would have said of the predictions of a period.
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import typer
 
 from leeway import show
+from leeway.exits import ExitCode
+from leeway.options import AsJson
 from leeway.project import Project
 from registry import migrate
 from registry.sql import Registry
@@ -22,7 +24,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(db, name="db", help="Look after the registry's database.")
 
 
-def upgrade(ctx: typer.Context) -> None:
+def upgrade(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Bring the registry's schema up to this program's; safe to run again. A newer one that serves is left as it is."""
     with _unopened(ctx.obj) as registry:
         before, served = registry.schema_version(), registry.oldest_served()
@@ -31,20 +33,27 @@ def upgrade(ctx: typer.Context) -> None:
         else:
             registry.migrate()
         after, serves = registry.schema_version(), registry.oldest_served()
+    if as_json:
+        show.as_json({"ok": True, "before": before, "at": after, "serves_from": serves})
+        return
     done = f"The registry is at {after}." if before == after else f"The registry went from {before} to {after}."
     show.note(show.text(done))
     if before and served != serves:
         show.note(f"Programs made for a schema before {show.text(serves)} cannot use it any more: stop those that run.")
 
 
-def version(ctx: typer.Context) -> None:
+def version(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Show the schema the registry has and the one this program was made for; exit code 1 if it cannot use it."""
     with _unopened(ctx.obj) as registry:
         at, serves = registry.schema_version(), registry.serves()
-    show.note(f"registry: {show.text(at or 'not made yet')}\nprogram:  {show.text(migrate.head())}")
-    if not serves:
+    if as_json:
+        show.as_json({"ok": serves, "registry": at, "program": migrate.head()})
+    else:
+        show.note(f"registry: {show.text(at or 'not made yet')}\nprogram:  {show.text(migrate.head())}")
+    if not serves and not as_json:
         show.note(migrate.INSTALL if migrate.is_newer(at) else "[bold]leeway db upgrade[/] brings it up to date")
-        raise typer.Exit(1)
+    if not serves:
+        raise typer.Exit(ExitCode.FINDINGS)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -11,6 +12,7 @@ import typer
 from features.errors import ProjectError
 from leeway import context, control, jobs, show
 from leeway.context import Context
+from leeway.options import AsJson
 from leeway.project import Model
 
 app = typer.Typer(no_args_is_help=True, help="Start, stop and replace streaming jobs on the Flink cluster.")
@@ -24,17 +26,18 @@ def register(main: typer.Typer) -> None:
 
 
 @app.command()
-def submit(ctx: typer.Context, model: ModelName = None, replay: Replay = False) -> None:
+def submit(ctx: typer.Context, model: ModelName = None, replay: Replay = False, as_json: AsJson = False) -> None:
     """Start the model's job, from its newest savepoint or checkpoint if it has run before."""
     with _working(ctx, model, "Sending the job to Flink") as (opened, chosen):
         started = control.submit(opened, chosen, replay=replay)
-    _tell("Started", started)
+    _tell("Started", started, as_json=as_json)
 
 
 @app.command("list")
 def list_jobs(
     ctx: typer.Context,
     ended: Annotated[bool, typer.Option(help="Also those that have ended, as far as Flink remembers.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show the jobs of all models: their state, how far they are in event time, and how many records behind.
 
@@ -45,6 +48,10 @@ def list_jobs(
         models = [m for m in opened.project.models.values() if jobs.follows_topics(m)]
         rows = [row for m in models for row in _rows(opened, m, ended=ended)]
     columns = ("model", "job", "state", "since", "checkpoints", "state bytes", "watermark", "lag", "behind", "file")
+    if as_json:
+        keys = [column.replace(" ", "_") for column in columns]
+        show.as_json([dict(zip(keys, row, strict=True)) for row in rows])
+        return
     show.table("Jobs", columns, rows)
 
 
@@ -67,24 +74,28 @@ def stop(
     ctx: typer.Context,
     model: ModelName = None,
     kill: Annotated[bool, typer.Option(help="At once, without a savepoint; its newest checkpoint stays.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Stop the model's job with a savepoint, from which `leeway job submit` goes on."""
     with _working(ctx, model, "Stopping the job") as (opened, chosen):
         savepoint = control.stop(opened, chosen, kill=kill)
+    if as_json:
+        show.as_json({"ok": True, "model": chosen.name, "savepoint": savepoint})
+        return
     left = f"its state is in {savepoint}" if savepoint else "killed"
     show.note(show.text(f"Stopped the job of {chosen.name}; {left}."))
 
 
 @app.command()
-def restart(ctx: typer.Context, model: ModelName = None, replay: Replay = False) -> None:
+def restart(ctx: typer.Context, model: ModelName = None, replay: Replay = False, as_json: AsJson = False) -> None:
     """Stop the model's job with a savepoint and start it from there."""
     with _working(ctx, model, "Restarting the job") as (opened, chosen):
         started = control.restart(opened, chosen, replay=replay)
-    _tell("Restarted", started)
+    _tell("Restarted", started, as_json=as_json)
 
 
 @app.command()
-def upgrade(ctx: typer.Context, model: ModelName = None) -> None:
+def upgrade(ctx: typer.Context, model: ModelName = None, as_json: AsJson = False) -> None:
     """Replace the model's job by what the project file says now, and say whether its state was kept.
 
     A change of how the job runs (parallelism, checkpoints, restarts) keeps it. A change of what it counts (features,
@@ -92,7 +103,7 @@ def upgrade(ctx: typer.Context, model: ModelName = None) -> None:
     """
     with _working(ctx, model, "Upgrading the job") as (opened, chosen):
         started = control.upgrade(opened, chosen)
-    _tell("Upgraded", started)
+    _tell("Upgraded", started, as_json=as_json)
 
 
 @contextmanager
@@ -107,7 +118,10 @@ def _working(ctx: typer.Context, name: str | None, what: str) -> Iterator[tuple[
             yield opened, model
 
 
-def _tell(done: str, started: control.Started) -> None:
+def _tell(done: str, started: control.Started, *, as_json: bool) -> None:
+    if as_json:
+        show.as_json({"ok": True, **asdict(started)})
+        return
     begin = f"from {started.begin}" if started.begin else "from the beginning of its topics"
     why = f" ({started.because})" if started.because else ""
     show.note(show.text(f"{done} {started.name} as {started.id}, {begin}{why}."))

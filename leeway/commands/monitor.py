@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.console import RenderableType
 from rich.live import Live
-from rich.table import Table
 
 from features.errors import NotEnoughData, ProjectError
 from features.window import UTC
 from leeway import context, enduring, first, jobs, letters, show, watch
+from leeway.options import AsJson
 from leeway.project import Model
 from monitors.report import Stage
 
@@ -35,6 +37,7 @@ def baseline(
     version: Annotated[str | None, typer.Option(help="The version in the events; the only one, if absent.")] = None,
     start: When = None,
     end: When = None,
+    as_json: AsJson = False,
 ) -> None:
     """Freeze the training baseline of a version from its events of a period (a Flink batch job).
 
@@ -46,6 +49,11 @@ def baseline(
         period = _period(chosen, start, end)
         with show.working(f"Counting {show.text(chosen.name)}, {period[0]:%Y-%m-%d} to {period[1]:%Y-%m-%d}"):
             made = first.register_baseline(opened, chosen, version, period, now=datetime.now(UTC))
+    if as_json:
+        show.as_json({"ok": True, "model": chosen.name, "version": made.version, "start": made.start, "end": made.end,
+                      "rows": made.rows, "slices": len(made.slices(Stage.INPUTS)), "variables": len(made.bins),
+                      "digest": made.digest})  # fmt: skip
+        return
     show.note(
         f"Baseline of {show.text(f'{chosen.name} {made.version}')}: {made.rows:,} rows in "
         f"{len(made.slices(Stage.INPUTS))} slices, {len(made.bins)} variables, digest {show.text(made.digest[:12])}. "
@@ -72,6 +80,7 @@ def monitor(
     ctx: typer.Context,
     model: ModelName = None,
     once: Annotated[bool, typer.Option(help="Judge the events that are there (in batch) and stop.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compare every window with its version's baseline, as events appear, until stopped with Ctrl-C.
 
@@ -85,7 +94,10 @@ def monitor(
             with show.working(f"Judging the events of {show.text(watching.model.name)}"):
                 watching.once()
         else:
-            _follow(watching)
+            _follow(watching, as_json=as_json)
+    if as_json:
+        show.as_json(_counted([watching])[0])
+        return
     show.table("Monitor", *_summary([watching]))
     _tell_of_letters(watching)
 
@@ -100,7 +112,7 @@ def _tell_of_letters(watching: watch.Watch) -> None:
         show.note(show.text(lost))
 
 
-def ingest(ctx: typer.Context, model: ModelName = None) -> None:
+def ingest(ctx: typer.Context, model: ModelName = None, as_json: AsJson = False) -> None:
     """Take the reports of jobs on a cluster to the registry, until stopped; for all models that follow topics.
 
     Reports wait in their topic while this does not run, or while the registry is away. Stopped or killed, it goes on
@@ -112,45 +124,69 @@ def ingest(ctx: typer.Context, model: ModelName = None) -> None:
         if not watching:
             msg = "no model of this project has its events in topics"
             raise ProjectError(msg, hint="`leeway monitor` takes in what it finds in directories by itself")
-        show.note(f"Taking in the reports on {show.text(', '.join(w.model.name for w in watching))}; Ctrl-C stops.")
-        with ExitStack() as stack:
-            _until_stopped(watching, [stack.enter_context(_enduring(w, w.ingesting)) for w in watching])
-    show.table("Taken in", *_summary(watching))
+        tell = show.say if as_json else show.note
+        tell(f"Taking in the reports on {show.text(', '.join(w.model.name for w in watching))}; Ctrl-C stops.")
+        with ExitStack() as stack, _shown(watching, as_json=as_json) as refresh:
+            _until_stopped(refresh, [stack.enter_context(_enduring(w, w.ingesting, tell)) for w in watching])
+    if as_json:
+        show.as_json({"ok": True, "models": _counted(watching)})
+    else:
+        show.table("Taken in", *_summary(watching))
 
 
-def _follow(watching: watch.Watch) -> None:
-    show.note(f"Watching {show.text(watching.model.name)}; Ctrl-C stops. Flink is starting...")
-    with _enduring(watching, watching.live) as take:
-        _until_stopped([watching], [take])
+def _follow(watching: watch.Watch, *, as_json: bool) -> None:
+    tell = show.say if as_json else show.note
+    tell(f"Watching {show.text(watching.model.name)}; Ctrl-C stops. Flink is starting...")
+    with _enduring(watching, watching.live, tell) as take, _shown([watching], as_json=as_json) as refresh:
+        _until_stopped(refresh, [take])
 
 
 def _enduring(
-    watching: watch.Watch, opening: Callable[[], AbstractContextManager[Callable[[], int]]]
+    watching: watch.Watch,
+    opening: Callable[[], AbstractContextManager[Callable[[], int]]],
+    tell: Callable[[str], None],
 ) -> enduring.Enduring:
     """Return what is taken in for as long as it lasts: outages are told of and waited for."""
     name = watching.model.name
-    return enduring.Enduring(opening, lambda told: show.note(show.text(f"{datetime.now(UTC):%H:%M:%S} {name}: {told}")))
+    return enduring.Enduring(opening, lambda told: tell(show.text(f"{datetime.now(UTC):%H:%M:%S} {name}: {told}")))
 
 
-def _until_stopped(watching: list[watch.Watch], takes: list[Callable[[], int]]) -> None:
-    with Live(_tally(watching), console=show.out, refresh_per_second=4) as screen:
-        try:
-            while True:
-                for take in takes:
-                    take()
-                screen.update(_tally(watching))
-                time.sleep(0.25)
-        except KeyboardInterrupt:
+def _until_stopped(refresh: Callable[[], None], takes: list[Callable[[], int]]) -> None:
+    try:
+        while True:
             for take in takes:
                 take()
+            refresh()
+            time.sleep(0.25)
+    except KeyboardInterrupt:
+        for take in takes:
+            take()
 
 
-def _tally(watching: list[watch.Watch]) -> Table:
-    columns, rows = _summary(watching)
-    table = Table(*columns)
-    for row in rows:
-        table.add_row(*map(show.cell, row))
-    return table
+@contextmanager
+def _shown(watching: list[watch.Watch], *, as_json: bool) -> Iterator[Callable[[], None]]:
+    """Show how far the monitors are, a table on a screen, else now and then a line on stderr; yield what refreshes."""
+    if show.out.is_terminal and not as_json:
+        with Live(_tally(watching), console=show.out, refresh_per_second=4) as screen:
+            yield lambda: screen.update(_tally(watching))
+        return
+    lines = show.Lines()
+    yield lambda: lines.tell("; ".join(map(_line, watching)))
+
+
+def _line(watching: watch.Watch) -> str:
+    t = watching.tally
+    newest = f", newest {t.newest:%Y-%m-%d %H:%M}" if t.newest else ""
+    return f"{watching.model.name}: {t.rows['predictions']:,} predictions, {t.stored} windows{newest}"
+
+
+def _tally(watching: list[watch.Watch]) -> RenderableType:
+    return show.layout("", *_summary(watching), show.screen_width())
+
+
+def _counted(watching: list[watch.Watch]) -> list[dict[str, Any]]:
+    """Return what each has seen, under keys that programs rely on."""
+    return [{"ok": True, "model": w.model.name, **asdict(w.tally)} for w in watching]
 
 
 def _summary(watching: list[watch.Watch]) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:

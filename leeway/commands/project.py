@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections import Counter
+from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -14,9 +15,13 @@ import typer
 from features import codec
 from features.avro import derive as avro_of
 from features.schema import Task
-from leeway import check_events, checks, sections, show, starter, tailing
+from features.window import UTC
+from leeway import asking, check_events, checks, draft, numbered, said, sections, show, starter, streams, tailing
+from leeway.exits import ExitCode
 from leeway.explain import count
+from leeway.options import AsJson
 from leeway.project import FILE_NAME, Project
+from leeway.roles import Wishes
 
 
 def register(app: typer.Typer) -> None:
@@ -26,26 +31,57 @@ def register(app: typer.Typer) -> None:
     app.command()(schema)
 
 
-def init(
+Column = Annotated[str | None, typer.Option(metavar="COLUMN", rich_help_panel="Which column is what")]
+
+
+def init(  # noqa: PLR0913 - one parameter an option
     ctx: typer.Context,
-    source: Annotated[Path, typer.Option("--from", help="A file or folder of prediction events to look at.")],
-    model: Annotated[str | None, typer.Option(help="The model's name; the folder's if absent.")] = None,
+    source: Annotated[Path, typer.Option("--from", help="A file or folder of events to look at.")],
+    labels: Annotated[Path | None, typer.Option(help="Labels that are elsewhere: a file or a folder.")] = None,
+    prediction: Column = None,
+    label: Column = None,
+    id_: Annotated[str | None, typer.Option("--id", metavar="COLUMN", rich_help_panel="Which column is what")] = None,
+    time: Column = None,
+    label_time: Column = None,
+    version: Column = None,
+    positive: Annotated[str | None, typer.Option(metavar="VALUE", help="The label that counts as 1.")] = None,
     task: Annotated[Task | None, typer.Option(help="What it predicts; guessed if absent.")] = None,
+    model: Annotated[str | None, typer.Option(help="The model's name; the folder's if absent.")] = None,
+    number_rows: Annotated[
+        bool, typer.Option("--number-rows", help="Use a copy of the log, under events/numbered, with a number as id.")
+    ] = False,
     force: Annotated[bool, typer.Option(help="Write over a project file that is already there.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing, also on a terminal.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Write a commented project file from a sample of your events."""
+    """Write a commented project file from a sample of your events.
+
+    Each part is the column that you name, else the one whose name or values speak for it; on a terminal you are asked.
+    Labels are looked for in the same rows, and in a folder or file called labels beside them. A labelled log without
+    predictions is history: a first model is trained on it. Exit code 1 if `leeway check` would find an error.
+    """
     path = ctx.obj / FILE_NAME if ctx.obj.is_dir() else ctx.obj
-    written = starter.write(path, source, model=model, task=task, force=force)
-    described = written.model().schema
-    kinds = Counter(kind.value for kind in described.features.values())
-    features = ", ".join(f"{n} {kind}" for kind, n in kinds.items())
-    show.note(
-        f"Wrote {show.text(path)}: a {show.text(described.task.value)} model with {show.text(features)} features."
-    )
-    show.note("Read it through, then run [bold]leeway check[/].")
+    starter.names(path, model, force=force)
+    named = {"prediction": prediction, "label": label, "id": id_, "time": time, "label_time": label_time,
+             "version": version}  # fmt: skip
+    wishes = Wishes({part: column for part, column in named.items() if column is not None}, task, positive)
+    if number_rows:
+        source = numbered.copy(streams.events(source), path.resolve().parent, force=force)
+    log = draft.look(source, wishes, labels)
+    if not yes and not as_json and asking.possible():
+        wishes = asking.ask(log, wishes)
+    made = draft.of(log, wishes, path.resolve().parent, datetime.now(UTC))
+    written = starter.write_draft(path, made, model)
+    found = [c for c in check_events.events(written.model()) if c.result == "error"]
+    if as_json:
+        show.as_json({"ok": not found, **said.as_json(path, made), "errors": [c.message for c in found]})
+    else:
+        said.say(path, made, found)
+    if found:
+        raise typer.Exit(ExitCode.FINDINGS)
 
 
-def check(ctx: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def check(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Check the project file and all it points to: events, trainers, variables. Exit code 1 if anything fails."""
     project = Project.load(ctx.obj)
     found = [checks.Check("project file", "ok", f"{project.path.name}: {count(len(project.models), 'model')}")]
@@ -60,7 +96,7 @@ def check(ctx: typer.Context, as_json: Annotated[bool, typer.Option("--json", he
         warnings, errors = (count(tally[kind], kind) for kind in ("warning", "error"))
         show.note(f"\n{tally['ok']:,} ok, {show.text(warnings)}, {show.text(errors)}")
     if tally["error"]:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FINDINGS)
 
 
 class EventStream(str, Enum):

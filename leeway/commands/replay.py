@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from features.window import UTC, parse_span
 from leeway import context, history, policies, program, rehearsal, show
 from leeway.context import Context
+from leeway.options import AsJson
 from leeway.policies import Policy
 from leeway.project import Model
 from leeway.rehearsal import Order
@@ -57,7 +58,7 @@ def replay(  # noqa: PLR0913 - one parameter an option
     repetitions: Worlds = 4,
     processes: Processes = None,
     everything: Annotated[bool, typer.Option("--all", help="The incidents of each policy, not of the first.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Rehearse policies on recorded history, before one is enabled. Nothing is stored, sent or trained.
 
@@ -68,7 +69,7 @@ def replay(  # noqa: PLR0913 - one parameter an option
     `stuck` (share of rows), or `fault` for these three.
     """
     asked, soon = _shifts(shift or ()), _read(parse_span, within, "--within")
-    with context.open(ctx.obj) as opened, show.err.status("Reading the recorded windows") as status:
+    with context.open(ctx.obj) as opened, show.working("Reading the recorded windows") as say:
         chosen = opened.model(model)
         beside = _policies(chosen, policy or (), budget or (), window or ())
         baseline = history.champion_baseline(opened, chosen)
@@ -76,7 +77,7 @@ def replay(  # noqa: PLR0913 - one parameter an option
         order = Order(beside, rehearsal.shifts(baseline, asked), feature, soon, seed, repetitions,
                       processes or os.cpu_count() or 1)  # fmt: skip
         past = _past(opened, chosen, (start, end), recount=recount)
-        found = rehearsal.rehearse_all(past, baseline, chosen, order, lambda text: status.update(f"Rehearsing {text}"))
+        found = rehearsal.rehearse_all(past, baseline, chosen, order, lambda text: say(f"Rehearsing {text}"))
     told = program.Rehearsed(chosen.name, baseline, order, tuple(past), tuple(found))
     if as_json:
         show.as_json(program.as_json(told))

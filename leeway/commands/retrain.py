@@ -13,6 +13,8 @@ from leeway import by_hand, context, serve_flows, show, wiring
 from leeway.actor import USER, Actor
 from leeway.commands import audits
 from leeway.context import Context
+from leeway.exits import ExitCode
+from leeway.options import AsJson
 from leeway.project import Model
 from registry import moves, queries
 from registry.records import Action, Promotion, RetrainRun, RunState
@@ -51,20 +53,24 @@ def retrain(  # noqa: PLR0913 - one parameter an option
     as_of: AsOf = None,
     because: Because = "by hand",
     actor: Actor = USER,
+    as_json: AsJson = False,
 ) -> None:
-    """Train a challenger now and promote it if it passes the gate. Exit code 1 if it does not.
+    """Train a challenger now and promote it if it passes the gate. Exit code 1 if it does not, 3 if that failed.
 
     With --first: train the first version on the labelled events of --start to --end (`baseline` of the project file).
     """
     with context.open(ctx.obj) as opened:
         chosen = opened.model(model)
         if first:
-            _say_promoted(_bootstrap(opened, chosen, _utc(start), _utc(end), actor))
+            _say_promoted(_bootstrap(opened, chosen, _utc(start), _utc(end), actor), as_json=as_json)
             return
         run = _retrain(opened, chosen, _utc(as_of), because, actor)
-    show.note(show.text(f"Run {run.id} of {run.model}: {run.state.value}. {run.reason}"))
+    if as_json:
+        show.as_json({"ok": run.state is RunState.PROMOTED, **run.model_dump(mode="json")})
+    else:
+        show.note(show.text(f"Run {run.id} of {run.model}: {run.state.value}. {run.reason}"))
     if run.state is not RunState.PROMOTED:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILURE if run.state is RunState.FAILED else ExitCode.FINDINGS)
 
 
 def _bootstrap(opened: Context, model: Model, start: datetime | None, end: datetime | None, actor: str) -> Promotion:
@@ -92,20 +98,33 @@ def _retrain(opened: Context, model: Model, as_of: datetime | None, because: str
         return by_hand.retrain(opened, model, decision.id, as_of)
 
 
-def react(ctx: typer.Context, model: ModelName = None, as_of: AsOf = None) -> None:
+def react(ctx: typer.Context, model: ModelName = None, as_of: AsOf = None, as_json: AsJson = False) -> None:
     """Decide about every incident that waits for it, and carry out what was decided. Safe to be called at any time."""
     with context.open(ctx.obj) as opened:
         names = [opened.model(model).name] if model else list(opened.project.models)
+        done: dict[str, list[dict[str, str]]] = {name: [] for name in names}
         for name in names:
             if reactions.idle(opened.registry, name):
-                show.note(f"{show.text(name)}: nothing to do")
+                if not as_json:
+                    show.note(f"{show.text(name)}: nothing to do")
                 continue
             with show.working(f"Looking at {show.text(name)}"):
                 outcomes = by_hand.react(opened, opened.model(name), _utc(as_of))
-            show.table(name, ("subject", "result"), [(o.subject, o.result) for o in outcomes])
+            done[name] = [{"subject": o.subject, "result": o.result} for o in outcomes]
+            if not as_json:
+                show.table(name, ("subject", "result"), [(o.subject, o.result) for o in outcomes])
+    if as_json:
+        show.as_json({"ok": True, "models": done})
 
 
-def promote(ctx: typer.Context, version: str, because: Because, model: ModelName = None, actor: Actor = USER) -> None:
+def promote(
+    ctx: typer.Context,
+    version: str,
+    because: Because,
+    model: ModelName = None,
+    actor: Actor = USER,
+    as_json: AsJson = False,
+) -> None:
     """Make VERSION the champion by hand, without a gate. The next audit will ask about it."""
     with context.open(ctx.obj) as opened:
         chosen, now = opened.model(model), datetime.now(UTC)
@@ -115,7 +134,7 @@ def promote(ctx: typer.Context, version: str, because: Because, model: ModelName
             effective_at=_event_time(opened, chosen, now), actor=actor, reason=because, now=now,
         )  # fmt: skip
         wiring.baselines(opened, chosen)
-    _say_promoted(done)
+    _say_promoted(done, as_json=as_json)
 
 
 def rollback(
@@ -124,6 +143,7 @@ def rollback(
     to: Annotated[str | None, typer.Option(help="The version; the one before the champion, if absent.")] = None,
     model: ModelName = None,
     actor: Actor = USER,
+    as_json: AsJson = False,
 ) -> None:
     """Make the version before the champion, or --to, champion again, with the baseline it had."""
     with context.open(ctx.obj) as opened:
@@ -134,10 +154,12 @@ def rollback(
             reason=because, effective_at=_event_time(opened, chosen, now), now=now,
         )  # fmt: skip
         wiring.baselines(opened, chosen)
-    _say_promoted(done)
+    _say_promoted(done, as_json=as_json)
 
 
-def audit(ctx: typer.Context, model: ModelName = None, start: When = None, end: When = None) -> None:
+def audit(
+    ctx: typer.Context, model: ModelName = None, start: When = None, end: When = None, as_json: AsJson = False
+) -> None:
     """Count the period again in batch and compare, check files, every row and the log. Exit code 1 with findings.
 
     The period ends where monitoring has come to and is `audit.period` long, unless given. `verify` checks rows and log
@@ -149,12 +171,15 @@ def audit(ctx: typer.Context, model: ModelName = None, start: When = None, end: 
         chosen = opened.model(model)
         with show.working(f"Auditing {show.text(chosen.name)}: counting its windows again"):
             result = by_hand.audit(opened, chosen, _utc(start), _utc(end))
+        if as_json:
+            show.as_json({"ok": result.passed, **result.model_dump(mode="json")})
+            raise typer.Exit(ExitCode.FINE if result.passed else ExitCode.FINDINGS)
         show.table(f"Audit of {chosen.name}", ("looked at", "number"), result.numbers.items())
         show.note(f"Report: {show.text(opened.dir / result.report)}")
     for finding in result.findings:
         show.note(f"[red]finding:[/] {show.text(finding)}")
     if not result.passed:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FINDINGS)
 
 
 @scheduled.command()
@@ -189,6 +214,9 @@ def _utc(when: datetime | None) -> datetime | None:
         raise typer.BadParameter(str(error)) from error
 
 
-def _say_promoted(done: Promotion) -> None:
+def _say_promoted(done: Promotion, *, as_json: bool) -> None:
+    if as_json:
+        show.as_json({"ok": True, **done.model_dump(mode="json")})
+        return
     before = f" after {done.from_version}" if done.from_version else ""
     show.note(show.text(f"{done.model}: {done.to_version} is champion{before} ({done.kind}). {done.reason}"))

@@ -8,14 +8,23 @@ from typing import Annotated
 
 import typer
 
+from features.schema import Source
 from features.window import UTC
 from leeway import context, show
 from leeway.commands import topics
+from leeway.exits import ExitCode
+from leeway.options import AsJson
+from leeway.project import Model
 from retrain_flows import train
 from serving import model as serving
 from serving import offline
+from serving.model import Served
+
+SHOWN = 20
+"""How many of the records that could not be read are listed."""
 
 ModelName = Annotated[str | None, typer.Option("--model", "-m", help="The model, where the project has several.")]
+When = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="In UTC.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -33,10 +42,14 @@ def score(  # noqa: PLR0913 - one parameter an option
     partitions: Annotated[int, typer.Option(min=1, help="Of a topic that has to be made.")] = 4,
     model: ModelName = None,
     version: Annotated[str | None, typer.Option(help="Another version than the champion.")] = None,
+    start: When = None,
+    end: When = None,
+    force: Annotated[bool, typer.Option(help="Write over a file that is already there.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Answer the events of SOURCE with prediction events, in TARGET or in the topic that is monitored.
 
-    Exit code 1 if some could not be read.
+    With --start or --end only those of that period. Exit code 1 if some could not be read.
     """
     if (target is None) != to_topic:
         msg = "prediction events go to a file or to the topic"
@@ -46,13 +59,36 @@ def score(  # noqa: PLR0913 - one parameter an option
         train.make_importable(opened.project.folder)
         trusted = chosen.retrain.trust if chosen.retrain else ()
         served = serving.load(opened.registry, chosen.schema, trusted=trusted, version=version)
-        if target is None:
-            to = topics.topic(chosen, "predictions")
-            done, where = offline.publish(served, source, to, now=datetime.now(UTC), partitions=partitions), to.name
-        else:
-            done, where = offline.score(served, source, target), str(target)
-    show.note(show.text(f"{done.rows:,} events answered by {served.schema.model} {served.version}: {where}"))
+        place = _as_written(chosen, source)
+        wanted = offline.Wanted(*(at.replace(tzinfo=UTC) if at else None for at in (start, end)))
+        with show.working(f"Answering the events of {show.text(source)}"):
+            if target is None:
+                to = topics.topic(chosen, "predictions")
+                now = datetime.now(UTC)
+                done = offline.publish(served, place, to, now=now, partitions=partitions, wanted=wanted)
+            else:
+                done = offline.score(served, place, target, wanted=wanted, over=force)
+    where = str(target) if target else to.name
+    _tell(served, done, where, as_json=as_json)
     if done.rejects:
-        rows = [(r.path, r.line, r.reason) for r in done.rejects[:20]]
-        show.table(f"{len(done.rejects)} records could not be read", ("file", "line", "reason"), rows)
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FINDINGS)
+
+
+def _as_written(model: Model, source: Path) -> Source:
+    """Return *source* with the CSV dialect of the model's own events."""
+    like = model.events.history or model.events.predictions
+    return Source(path=str(source), csv=like.csv)
+
+
+def _tell(served: Served, done: offline.Scored, where: str, *, as_json: bool) -> None:
+    rejects = [(r.path, r.line, r.reason) for r in done.rejects]
+    if as_json:
+        lost = [dict(zip(("path", "line", "reason"), reject, strict=True)) for reject in rejects]
+        show.as_json({"ok": not lost, "model": served.schema.model, "version": served.version, "rows": done.rows,
+                      "to": where, "rejects": lost})  # fmt: skip
+        return
+    show.note(f"{done.rows:,} events answered by {served.schema.model} {served.version}: {show.text(where)}")
+    if rejects:
+        show.table(f"{len(rejects)} records could not be read", ("file", "line", "reason"), rejects[:SHOWN])
+    if len(rejects) > SHOWN:
+        show.note(f"... and {len(rejects) - SHOWN} more; --json lists all")

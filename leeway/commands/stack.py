@@ -10,11 +10,11 @@ from typing import Annotated
 import typer
 
 from leeway import addresses, show
+from leeway.exits import ExitCode
 from leeway.explain import count
+from leeway.options import AsJson
 from leeway.project import Project
 from leeway.stack import control, doctor, plan, processes, state
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -71,12 +71,15 @@ def _show(project: Project, known: state.State, as_json: bool) -> None:
     )
 
 
-def down(ctx: typer.Context) -> None:
+def down(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Stop the stack of this project; its data stay for the next `up`."""
     project = Project.load(ctx.obj)
     with show.working("Stopping the stack"):
         ran = control.stop(addresses.stack_folder(project.state))
-    show.note("The stack is stopped." if ran else "No stack is running.")
+    if as_json:
+        show.as_json({"ok": True, "ran": ran})
+    else:
+        show.note("The stack is stopped." if ran else "No stack is running.")
 
 
 def logs(
@@ -111,4 +114,4 @@ def examine(ctx: typer.Context, as_json: AsJson = False) -> None:
         warnings, errors = (count(tally[kind], kind) for kind in ("warning", "error"))
         show.note(f"\n{tally['ok']:,} ok, {show.text(warnings)}, {show.text(errors)}")
     if tally["error"]:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FINDINGS)

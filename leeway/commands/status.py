@@ -9,11 +9,11 @@ import typer
 
 from leeway import context, letters, show
 from leeway.context import Context
+from leeway.options import AsJson
 from monitors.report import Stage
 from registry import queries
 from registry.records import Decision, Incident, IncidentState
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ModelName = Annotated[str | None, typer.Argument(help="The model; the only one, or all, if absent.")]
 
 

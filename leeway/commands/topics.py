@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +19,8 @@ from features.schema import Source
 from features.sending import Outlet
 from features.window import UTC, from_ms, parse_span
 from leeway import producing, show, tailing
+from leeway.exits import ExitCode
+from leeway.options import AsJson
 from leeway.producing import Plan, Stream
 from leeway.project import Model, Project
 
@@ -50,6 +53,7 @@ def produce(  # noqa: PLR0913 - one parameter an option
     ] = None,
     partitions: Annotated[int, typer.Option(min=1, help="Of a topic that has to be made.")] = 4,
     batch: Annotated[int, typer.Option(min=1, help="Events in a columnar record (format: arrow).")] = sending.BATCH,
+    as_json: AsJson = False,
 ) -> None:
     """Replay files into the topics of the project file, in the order of event time.
 
@@ -71,9 +75,12 @@ def produce(  # noqa: PLR0913 - one parameter an option
         raise typer.BadParameter(msg, param_hint="produce one after the other: --predictions, --labels or --history")
     started = time.monotonic()
     _send(plans, partitions, speed)
-    _tell(plans, time.monotonic() - started)
+    if as_json:
+        show.as_json({"ok": not any(one.lost for one in plans), "streams": [_sent(one) for one in plans]})
+    else:
+        _tell(plans, time.monotonic() - started)
     if any(one.lost for one in plans):
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FINDINGS)
 
 
 def topic(model: Model, name: str) -> Source:
@@ -95,11 +102,34 @@ def _send(plans: list[Plan], partitions: int, speed: timedelta | None) -> None:
             sending.check_retention(made, from_ms(one.oldest), now)
         outlets.append((Outlet(made, to.format), one))
     paced = producing.paced(producing.merged(outlets), speed, clock=time.monotonic, sleep=time.sleep)
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=show.err, transient=True) as bar:
-        task = bar.add_task("Producing", total=sum(one.events for one in plans))
+    with _progress(sum(one.events for one in plans)) as advance:
         for sent in sending.send(plans[0].stream.to.bootstrap, paced):
-            bar.advance(task, sent)
+            advance(sent)
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[int], object]]:
+    """Show how many of *total* events were sent: a bar on a screen, else a line now and then; yield what counts."""
+    if show.err.is_terminal:
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+        with Progress(*columns, console=show.err, transient=True) as bar:
+            yield partial(bar.advance, bar.add_task("Producing", total=total))
+        return
+    done, lines = [0], show.Lines()
+
+    def advance(sent: int) -> None:
+        done[0] += sent
+        lines.tell(f"Producing: {done[0]:,} of {total:,} events")
+
+    yield advance
+
+
+def _sent(one: Plan) -> dict[str, Any]:
+    """Return what was sent of one stream, under keys that programs rely on."""
+    newest = max((part.newest for part in one.parts), default=None)
+    return {"topic": one.stream.to.topic, "events": one.events, "lost": one.lost,
+            "oldest": None if one.oldest is None else from_ms(one.oldest),
+            "newest": None if newest is None else from_ms(newest)}  # fmt: skip
 
 
 def _tell(plans: list[Plan], seconds: float) -> None:

@@ -8,10 +8,9 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from leeway import context, show
-from leeway.commands.status import AsJson
+from leeway.options import AsJson
 from monitors.account import Account, Moved, leaning
 from monitors.movement import Movement
 from monitors.report import Finding, Signal
@@ -80,12 +79,8 @@ def _window(name: str, told: Account, incident: Incident) -> None:
 
 def _pairs(title: str, rows: Iterable[tuple[str, object]]) -> None:
     """Print what is told of one thing, a line each; what is nothing is left out."""
-    grid = Table.grid(padding=(0, 2))
-    for name, value in rows:
-        if value not in (None, ""):
-            grid.add_row(f"[dim]{name}[/]", show.cell(value))
     show.note(show.text(title))
-    show.out.print(grid)
+    show.pairs(rows)
     show.note("")
 
 

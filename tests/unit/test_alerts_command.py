@@ -71,7 +71,7 @@ def test_a_failed_delivery_is_told_and_listed_with_its_reason(folder: Path) -> N
     done = run(folder, "deliver")
     (row,) = listed(folder)
 
-    assert 1 == done.exit_code
+    assert 3 == done.exit_code
     assert "0 sent, 1 to be tried again, 0 given up" in done.stdout
     assert ("decision.made", "pending", 1) == (row["type"], row["state"], row["attempts"])
     assert "LEEWAY_TEST_KEY_THAT_IS_NOT_SET, is not set" in row["error"]

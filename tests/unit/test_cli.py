@@ -7,13 +7,17 @@ import json
 import os
 import subprocess
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from leeway import cli
+from features import errors
+from features.window import UTC
+from leeway import cli, crash, exits
+from leeway.exits import ExitCode
 from registry.sql import Registry
 from tests.unit.registry import make
 
@@ -171,3 +175,59 @@ def test_every_command_is_where_the_table_says() -> None:
 
     assert list(cli.Commands.modules) == click.list_commands(typer.Context(click))
     assert 0 == told.returncode
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"), [(("chek",), "check"), (("incidnets",), "incidents"), (("db", "upgrad"), "upgrade")]
+)
+def test_a_slip_of_the_pen_is_told_what_it_may_mean(folder: Path, words: tuple[str, ...], meant: str) -> None:
+    """Commands that are imported on demand are suggested as those of a group are; so are options."""
+    done = run(*words, cwd=folder)
+    option = run("check", "--jsn", cwd=folder)
+
+    assert (2, 2) == (done.returncode, option.returncode)
+    assert meant in done.stderr.partition("Did you mean")[2]
+    assert "--json" in option.stderr.partition("Did you mean")[2]
+
+
+def test_every_exit_code_is_in_the_help() -> None:
+    """`leeway --help` says what each code means; an error of another kind has another code."""
+    text = " ".join(CliRunner().invoke(cli.app, ["--help"]).stdout.split())
+
+    assert all(f"{code.value}: {code.meaning.partition(':')[0]}" in text for code in ExitCode)
+    assert (2, 2, 3, 3) == tuple(
+        exits.code_of(error("x"))
+        for error in (errors.ProjectError, errors.NotFound, errors.EngineAway, errors.NotEnoughData)
+    )
+
+
+def test_what_nobody_expected_is_a_line_and_a_file(folder: Path) -> None:
+    """A defect ends with 70; its traceback is in the state folder, for its owner alone, and not on the terminal."""
+    code = """
+from leeway import cli
+@cli.app.command()
+def boom():
+    raise ZeroDivisionError("a value of a record")
+cli.main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, "boom"], cwd=folder, capture_output=True, text=True, check=False, timeout=60
+    )
+
+    (log,) = (folder / ".leeway" / "errors").iterdir()
+    assert (70, "") == (done.returncode, done.stdout)
+    assert "Traceback" not in done.stderr
+    assert str(log) in done.stderr
+    assert "ZeroDivisionError: a value of a record" in log.read_text()
+    assert 0o600 == log.stat().st_mode & 0o777
+
+
+def test_defects_do_not_fill_the_disk(folder: Path) -> None:
+    """The newest few tracebacks are left; without a project there is a place for them too."""
+    start = datetime(2024, 1, 1, tzinfo=UTC)
+    told = [crash.report(ValueError("x"), folder, start + timedelta(seconds=i)) for i in range(crash.NEWEST + 5)]
+    elsewhere = crash.report(ValueError("x"), folder / "none.yaml", start)
+
+    assert crash.NEWEST == len(list((folder / ".leeway" / "errors").iterdir()))
+    assert "000024" in told[-1].hint
+    assert Path(elsewhere.hint.split(" tells")[0]).is_file()

@@ -110,3 +110,33 @@ def test_every_command_explains_itself(folder: Path) -> None:
     """`--help` works for each, which also shows that their options can be parsed."""
     for words in (["retrain"], ["react"], ["promote"], ["rollback"], ["audit"], ["flows", "serve"], ["score"]):
         assert "Usage" in call(folder, *words, "--help").stdout
+
+
+def test_promotions_scores_and_an_idle_reconciler_as_json(folder: Path) -> None:
+    """Each prints one document and nothing else, with `ok`."""
+    (folder / "in.jsonl").write_text('{"id": "a", "time": "2013-03-01", "x": 1, "c": "a"}\nnot json\n')
+    made = call(folder, "promote", "v2", "--because", "x", "--json")
+    back = call(folder, "rollback", "--because", "x", "--json")
+    idle = call(folder, "react", "--json")
+    scored = call(folder, "score", str(folder / "in.jsonl"), str(folder / "out.jsonl"), "--json", code=1)
+
+    told = [json.loads(done.stdout) for done in (made, back, idle, scored)]
+    assert [True, True, True, False] == [one["ok"] for one in told]
+    assert ["v2", "v1"] == [one["to_version"] for one in told[:2]]
+    assert ({"m": []}, 1, 2) == (told[2]["models"], told[3]["rows"], told[3]["rejects"][0]["line"])
+
+
+def test_score_writes_over_nothing(folder: Path) -> None:
+    """A file that is there stays as it is, until --force says otherwise; --start and --end choose a period."""
+    lines = [f'{{"id": "{day}", "time": "2013-03-0{day}", "x": 1, "c": "a"}}\n' for day in range(1, 6)]
+    (folder / "in.jsonl").write_text("".join(lines))
+    out = folder / "out.jsonl"
+    out.write_text("mine")
+    words = ["score", str(folder / "in.jsonl"), str(out), "--start", "2013-03-02", "--end", "2013-03-04"]
+
+    with pytest.raises(errors.DataError, match="is there already"):
+        call(folder, *words)
+    assert "mine" == out.read_text()
+    call(folder, *words, "--force")
+    assert ["2", "3"] == [json.loads(line)["id"] for line in out.read_text().splitlines()]
+    assert ["in.jsonl", "leeway.yaml", "out.jsonl"] == sorted(p.name for p in folder.iterdir() if p.name[0] != ".")

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from features import codec, errors, scoring
-from registry import queries
+from registry import artifacts, queries
 from retrain_flows import material
 from retrain_flows.workspace import Workspace
 from serving import model, offline
@@ -115,3 +115,14 @@ def test_another_format_is_refused_before_anything_is_read(served: model.Served,
     with pytest.raises(errors.DataError, match=r"has no known format") as caught:
         offline.score(served, tmp_path / "not there", tmp_path / "out.xlsx")
     assert ".jsonl, .parquet" in caught.value.hint
+
+
+def test_a_file_that_comes_while_answers_are_made_stays(tmp_path: Path) -> None:
+    """Who writes last does not win: the file is made only where there is none, and nothing is left beside it."""
+    target = tmp_path / "out.jsonl"
+    target.write_text("mine")
+
+    with pytest.raises(FileExistsError):
+        artifacts.write_whole(target, b"other", replace=False)
+
+    assert ("mine", ["out.jsonl"]) == (target.read_text(), [p.name for p in tmp_path.iterdir()])

@@ -1,0 +1,60 @@
+"""Guesses how a CSV file was written: the encoding, delimiter and decimal mark by which most rows fall into place."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+from collections import Counter
+from pathlib import Path
+
+from features.conventions import CsvFormat
+from features.errors import DataError
+
+HEAD_BYTES = 4 << 20
+DELIMITERS = (",", ";", "\t", "|")
+_LINES = 200
+_COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d+),\d+")
+_POINT = re.compile(r"[+-]?\d+\.\d+")
+
+
+def of(path: Path) -> CsvFormat:
+    """Return how the file at *path* was written, as far as its beginning tells. Raises DataError if it is UTF-16."""
+    data = head(path)
+    encoding = _encoding(data, path)
+    lines = data.decode(encoding, "replace").splitlines()[:_LINES]
+    delimiter = max(DELIMITERS, key=lambda mark: _regular(lines, mark))
+    cells = Counter(
+        "," if _COMMA.fullmatch(cell) else "." for row in csv.reader(lines, delimiter=delimiter) for cell in row
+        if _COMMA.fullmatch(cell) or _POINT.fullmatch(cell)
+    )  # fmt: skip
+    return CsvFormat(delimiter=delimiter, decimal="," if cells[","] > cells["."] else ".", encoding=encoding)
+
+
+def head(path: Path) -> bytes:
+    """Return the whole lines that a file begins with, some megabytes."""
+    with path.open("rb") as file:
+        data = file.read(HEAD_BYTES)
+        return data if len(data) < HEAD_BYTES else data[: data.rfind(b"\n") + 1]
+
+
+def _encoding(data: bytes, path: Path) -> str:
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        msg = f"{path} is in UTF-16"
+        raise DataError(msg, hint="save it as UTF-8: files are cut into lines, byte by byte")
+    wrong = data.decode("utf-8", "replace").count("\ufffd")
+    lines = data.count(b"\n") + 1
+    if wrong == 0 or wrong * 100 < lines:  # a cell or two that are not UTF-8 cost their rows, not the encoding
+        return "utf-8"
+    return "cp1252"
+
+
+def _regular(lines: list[str], delimiter: str) -> tuple[float, int]:
+    """Return the share of rows as long as the header, and how long that is; nothing where there is one column."""
+    try:
+        lengths = [len(row) for row in csv.reader(lines, delimiter=delimiter) if row]
+    except csv.Error:
+        return 0.0, 0
+    if not lengths or lengths[0] < 2:
+        return 0.0, 0
+    return sum(n == lengths[0] for n in lengths) / len(lengths), lengths[0]

@@ -1,0 +1,103 @@
+"""The words of what `leeway init` writes: a project file with a comment at each choice, and a trainer to begin with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from features.schema import Task
+
+HEAD = """\
+# A Leeway project. `leeway schema` describes every key; `leeway check` says whether the events fit.
+# Lengths of time are written like 30s, 15m, 6h, 7d. Secrets are read from environment variables only.
+project: {name}
+
+models:
+  {model}:
+    task: {task}  # {meaning}
+    events:
+"""
+MEANING = {
+    Task.BINARY: "the prediction is the probability of label 1; or: regression, multiclass",
+    Task.REGRESSION: "the prediction is a number; or: binary, multiclass",
+    Task.MULTICLASS: "the prediction is a class; or: binary, regression",
+}
+MONITOR = """\
+    monitor:
+      false_alarms: 1 per 90 days  # the one number that is promised; `leeway replay` shows what another would have done
+      # error_stream: page_hinkley  # also looks at single losses: fast, and outside the promise
+    # incidents: {open_after: {windows: 2, of: 3}}  # by default each window that drifts opens one, or goes to it
+"""
+RETRAIN = """\
+    signals:  # what an incident of each kind may set in motion: retrain, alert or ignore; a data fault never retrains
+      performance: retrain
+      label: retrain
+      prediction: alert
+      feature: alert
+    retrain:  # only `leeway retrain`, `react` and `flows serve` train; without this key Leeway only watches
+      trainer: {trainer}  # in {file} beside this file: yours to change
+      window: {window}  # how far back training data reach
+      evaluation: {evaluation}  # the newest labelled events, kept from training: challenger and champion meet there
+      cool_down: {evaluation}  # shortest time between two retrains
+      min_rows: {min_rows}  # labelled rows below which no model is trained
+      gate: {{min_rows: {gate_rows}}}  # evaluation rows below which nobody is promoted
+      trust:  # types beyond skops' own that a model file may hold
+"""
+TRAINER = '''\
+"""Makes the models that Leeway trains: what leeway.yaml names under `retrain`. Yours to change."""
+
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import {model}
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OrdinalEncoder
+
+CATEGORIES = {categories}
+
+
+def static():
+    """Return an unfitted model. It is given the features as a DataFrame: numbers, NaN if missing, and text or None."""
+    numbered = make_column_transformer(
+        (OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2), CATEGORIES),
+        remainder="passthrough",
+    )
+    return make_pipeline(numbered, {model}(max_iter=50, random_state=0))
+'''
+TRUST = (
+    "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+)
+"""What the trainer's models hold that skops does not know."""
+
+
+def trainer(task: Task, categories: Sequence[str]) -> str:
+    """Return a module whose `static` makes a model for *task*, with these columns as categories."""
+    model = "HistGradientBoostingRegressor" if task is Task.REGRESSION else "HistGradientBoostingClassifier"
+    return TRAINER.format(model=model, categories=_listed(categories))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return "[]" if not names else "[\n" + "".join(f"    {name!r},\n" for name in names) + "]"
+
+
+def yaml_text(text: str) -> str:
+    """Return *text* so that YAML reads it back as the same text: quoted where it would be something else.
+
+    >>> yaml_text("air_temp"), yaml_text("null"), yaml_text("12"), yaml_text("a: b")
+    ('air_temp', '"null"', '"12"', '"a: b"')
+    """
+    plain = re.fullmatch(r"[A-Za-z_.][\w./-]*", text) and text.lower() not in _RESERVED
+    return text if plain else '"' + "".join(map(_escaped, text)) + '"'
+
+
+def comment(text: str) -> str:
+    """Return *text* as it can stand after a #: on one line, whatever a column's name holds."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def _escaped(character: str) -> str:
+    if character in '"\\':
+        return f"\\{character}"
+    return character if character.isprintable() else f"\\U{ord(character):08x}"
+
+
+_RESERVED = {"null", "true", "false", "yes", "no", "on", "off", "y", "n", ".nan", ".inf", ".", ".."}

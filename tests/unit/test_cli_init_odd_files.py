@@ -1,0 +1,200 @@
+"""`leeway init` on files that are no log: refused in words, whatever they hold; and a log without ids gets some."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import sys
+import tempfile
+import time
+from decimal import Decimal
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from features.errors import DataError, LeewayError
+from leeway import cli, clocks, dialect, draft, peek
+from leeway.project import Project
+from leeway.roles import Wishes
+
+HEADER = b"id,time,x,prediction\n"
+CELLS = st.sampled_from(
+    ["", "1", "1e308", "NaN", "2024-01-01", "99999999999999999999", '"', "a;b", "\ud83d", "é", "\x1f"]
+)
+
+
+@given(
+    st.sampled_from([".csv", ".jsonl", ".parquet"]),
+    st.binary(max_size=200)
+    | st.lists(CELLS, max_size=40).map(lambda cells: ",".join(cells).encode("utf-8", "replace")),
+    st.booleans(),
+)
+@example(".jsonl", b'{"id": 1, "time": 18446744073709551616, "x": [1], "prediction": {"a": "\\ud83d"}}\n' * 30, False)
+@example(".csv", b"id,id,time\n1,2,2024-01-01\n", False)
+@example(".csv", b"\xff\xfei\x00d\x00\n\x00", False)
+@example(".csv", b"\n\n", False)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+def test_no_file_ends_it_with_a_traceback(suffix: str, data: bytes, headed: bool) -> None:
+    """Bytes of any sort are a log or are refused with a hint; nothing else is raised."""
+    with tempfile.TemporaryDirectory() as root:
+        (Path(root) / f"a{suffix}").write_bytes((HEADER if headed else b"") + data)
+        done = CliRunner().invoke(cli.app, ["-p", root, "init", "--from", str(Path(root) / f"a{suffix}")])
+
+    assert done.exception is None or isinstance(done.exception, LeewayError | SystemExit)
+    assert not isinstance(done.exception, LeewayError) or done.exception.hint
+
+
+def odd() -> pa.Table:
+    """Return a log with columns of every type that Parquet has."""
+    n = 40
+    numbers = pa.array(range(n), pa.int64())
+    return pa.table(
+        {
+            "id": numbers.cast(pa.string()).dictionary_encode(),
+            "time": pa.array(range(1_700_000_000, 1_700_000_000 + n), pa.int64()).cast(pa.timestamp("s")),
+            "prediction": pa.array([i / n for i in range(n)], pa.float32()),
+            "list": [[i] for i in range(n)],
+            "struct": [{"a": i} for i in range(n)],
+            "bytes": [b"\xff"] * n,
+            "nothing": pa.nulls(n),
+            "text": pa.nulls(n, pa.string()),
+            "large": pa.array(["a", "b"] * 20, pa.large_string()),
+            "cost": pa.array([Decimal(i) / 4 for i in range(n)], pa.decimal128(9, 2)),
+            "huge": pa.array([2**63 + i % 3 for i in range(n)], pa.uint64()),
+            "nan": [float("nan")] * n,
+            "late": [i % 2 for i in range(n)],
+            "": [i % 5 for i in range(n)],
+        }
+    )
+
+
+def test_columns_of_every_type(tmp_path: Path) -> None:
+    """Those that can be no feature are left out with the reason; the others have their kinds."""
+    pq.write_table(odd(), tmp_path / "a.parquet")
+    done = CliRunner().invoke(cli.app, ["-p", str(tmp_path), "init", "--from", str(tmp_path / "a.parquet")])
+
+    text = (tmp_path / "leeway.yaml").read_text()
+    assert done.exception is None or isinstance(done.exception, SystemExit)
+    assert {"large", "cost", "huge"} == set(Project.load(tmp_path).model().schema.features)
+    for name in ("nothing", "text", "nan"):
+        assert f"# left out: {name}: it never has a value in the sample" in text
+    assert "# left out: late: Leeway has a column of this name" in text
+    assert '# left out: "": it has no name' in text
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_a_log_without_ids_gets_some(tmp_path: Path, suffix: str) -> None:
+    """--number-rows makes a copy with the file and the number of each row as id; without it the refusal names it."""
+    frame = pd.DataFrame({"time": ["2024-01-01", "2024-01-02"] * 20, "x": [0.5, 1.5] * 20, "score": [0.1, 0.2] * 20})
+    log = tmp_path / f"log{suffix}"
+    if suffix == ".parquet":
+        frame.to_parquet(log)
+    else:
+        frame.to_csv(log, index=False) if suffix == ".csv" else frame.to_json(log, orient="records", lines=True)
+    words = ["-p", str(tmp_path), "init", "--from", str(log)]
+    refused = CliRunner().invoke(cli.app, words).exception
+
+    assert isinstance(refused, DataError)
+    assert "--number-rows" in refused.hint
+    assert 0 == CliRunner().invoke(cli.app, [*words, "--number-rows"]).exit_code
+    copied = peek.rows(tmp_path / "events" / "numbered" / log.name, 100)
+    assert [f"log:{i}" for i in range(1, 41)] == copied["id"].to_pylist()
+    assert frame["x"].tolist() == copied["x"].to_pylist()
+
+
+def test_each_part_can_be_named(tmp_path: Path) -> None:
+    """What the user says goes before any guess; a name that the log does not have is told with the one meant."""
+    frame = pd.DataFrame({"id": range(40), "time": range(40), "score": [0.5] * 40, "p": [i / 40 for i in range(40)]})
+    frame["at"] = pd.date_range("2024-01-01", periods=40, freq="h")
+    frame["x"], frame["truth"], frame["key"] = 1.5, ["bad", "good"] * 20, [f"k{i}" for i in range(40)]
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    named = {"prediction": "p", "label": "truth", "id": "key", "time": "at"}
+    words = ["-p", str(tmp_path), "init", "--from", str(tmp_path / "a.csv"), "--positive", "good"]
+    CliRunner().invoke(cli.app, [*words, *(word for part, column in named.items() for word in (f"--{part}", column))])
+    model = Project.load(tmp_path).model()
+    slip = CliRunner().invoke(cli.app, [*words, "--force", "--prediction", "scor"]).exception
+
+    assert named == {part: getattr(model.schema.columns, part) for part in named}
+    assert "good" == model.events.positive
+    assert "did you mean `score`" in str(slip)
+
+
+def typed(folder: Path, answers: list[str], *words: str) -> str:
+    """Return what `leeway` shows on a terminal where somebody gives *answers*."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(folder)
+        os.execv(sys.executable, [sys.executable, "-c", "from leeway.cli import main; main()", *words])
+    shown, until = "", time.monotonic() + 120
+    while time.monotonic() < until and select.select([terminal], [], [], 60)[0]:
+        try:
+            shown += os.read(terminal, 4096).decode("utf-8", "replace")
+        except OSError:  # it has ended
+            break
+        if shown.rstrip().endswith(":") and "?" in shown.splitlines()[-1]:
+            os.write(terminal, (answers.pop(0) if answers else "").encode() + b"\n")
+            shown += "\n"
+    os.waitpid(pid, 0)
+    return shown
+
+
+@pytest.mark.slow
+def test_on_a_terminal_it_asks(tmp_path: Path) -> None:
+    """Each part with what seems likely as the answer to Enter; a word that is no column is asked again."""
+    frame = pd.DataFrame({"id": range(40), "time": pd.date_range("2024-01-01", periods=40, freq="h"), "x": 1.5})
+    frame["score"], frame["other"] = 0.5, [i / 40 for i in range(40)]
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    shown = typed(tmp_path, ["", "", "othr", "other", "", "", ""], "init", "--from", "a.csv")
+
+    assert "did you mean `other`" in shown
+    assert "[score]" in shown
+    assert "other" == Project.load(tmp_path).model().schema.columns.prediction
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a;b\n1,5;2\n2,5;3\n", (";", ",", "utf-8")), ("a,b\n1.5,2\n", (",", ".", "utf-8")),
+        ("a\tb\n1,5\t2\n", ("\t", ",", "utf-8")), ('a|b\n"1,5|x"|2\n', ("|", ".", "utf-8")),
+        ("Größe;b\nä;1.234,5\nö;2\n", (";", ",", "cp1252")),
+    ],
+)  # fmt: skip
+def test_a_csv_dialect_is_told_from_its_rows(tmp_path: Path, text: str, expected: tuple[str, str, str]) -> None:
+    """Delimiter, decimal mark and encoding under which most rows fall into place."""
+    (tmp_path / "a.csv").write_bytes(text.encode(expected[2]))
+    found = dialect.of(tmp_path / "a.csv")
+
+    assert expected == (found.delimiter, found.decimal, found.encoding)
+
+
+@pytest.mark.parametrize(
+    "way", ["%d.%m.%Y %H:%M", "%m/%d/%Y", "%d/%m/%Y %H:%M", "%Y/%m/%d %H:%M:%S", "%m/%d/%Y %I:%M %p"]
+)
+@pytest.mark.parametrize("step", ["h", "D"])
+def test_day_and_month_are_told_apart_by_order(way: str, step: str) -> None:
+    """Where both readings can be parsed, a log goes forward in time, and does so evenly."""
+    moments = pd.date_range("2024-01-01", periods=60, freq=step, tz="UTC")
+    found = clocks.clock(pa.chunked_array([[at.strftime(way) for at in moments]]))
+
+    assert found is not None
+    expected = pd.to_datetime([at.strftime(way) for at in moments], format=way, utc=True)
+    assert expected.astype("datetime64[ms, UTC]").astype("int64").tolist() == found.ms.tolist()
+
+
+def test_labels_that_do_not_go_with_the_log_are_left_out(tmp_path: Path) -> None:
+    """What lies beside it by chance stops nobody; named with --labels it is an error."""
+    frame = pd.DataFrame({"id": range(40), "time": pd.date_range("2024-01-01", periods=40, freq="h"), "x": 1.5})
+    frame.assign(score=0.5).to_csv(tmp_path / "a.csv", index=False)
+    pd.DataFrame({"name": ["a"], "colour": ["red"]}).to_csv(tmp_path / "labels.csv", index=False)
+    log = draft.look(tmp_path / "a.csv", Wishes())
+
+    assert (None, 1) == (log.labels, len(log.remarks))
+    with pytest.raises(DataError):
+        draft.look(tmp_path / "a.csv", Wishes(), tmp_path / "labels.csv")
