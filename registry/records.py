@@ -106,6 +106,19 @@ class Incident(Record):
     resolved_at: datetime | None = None
     resolution: str = ""
 
+    @property
+    def word(self) -> str:
+        """The state as people and receivers are told it: *closed* where a retrain ended it that changed nothing.
+
+        What drifted goes on drifting then, and the next window opens another incident.
+        """
+        return CLOSED if self.resolution.startswith(UNHELPED) else self.state.value
+
+
+CLOSED = "closed"
+UNHELPED = ("retrain rejected: ", "retrain failed: ")
+"""How the resolution of an incident begins that a retrain ended and nothing resolved."""
+
 
 class Action(str, Enum):
     """What a decision does."""
