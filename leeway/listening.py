@@ -22,6 +22,8 @@ class Listening:
     """What is heard of a feed: *reached* is the event time of the newest record, or where it is waited for from.
 
     *looked* is when somebody last looked, by the clock on the wall, and *silent* for how long nothing had come by then.
+    *come* is the newest event time of which something is known to have come: the end of a window is one, as what
+    closed it was later.
 
     >>> from features.window import UTC
     >>> noon = datetime(2024, 3, 1, 12, tzinfo=UTC)
@@ -35,6 +37,7 @@ class Listening:
     reached: datetime | None
     looked: datetime
     silent: timedelta = timedelta(0)
+    come: datetime | None = None
     _without_break: timedelta = field(default=timedelta(0), init=False)
     _told: datetime | None = field(default=None, init=False)
 
@@ -43,6 +46,7 @@ class Listening:
         passed, self.looked = max(now - self.looked, timedelta(0)), now
         if reached is not None and (self.reached is None or reached > self.reached):
             self.reached, self.silent, self._without_break = reached, timedelta(0), timedelta(0)
+            self.come = reached
             return
         self.silent += passed
         self._without_break = self._without_break + passed if passed <= BREAK else timedelta(0)

@@ -22,6 +22,7 @@ from monitors import placeless, run_job
 from monitors.committed import Committed
 from monitors.report import Report, Stage
 from registry import ingest, queries
+from registry.gaps import Until
 from registry.ingest import Ingested
 from registry.judging import Judges
 
@@ -93,7 +94,8 @@ class Watch:
         newest = queries.windows(reg, name, segment="", stage=Stage.INPUTS, limit=1)
         champion = queries.champion(reg, name)
         if newest:
-            return Listening(newest[0].window_end, now, max(now - newest[0].created_at, timedelta(0)))
+            end, silent = newest[0].window_end, max(now - newest[0].created_at, timedelta(0))
+            return Listening(end, now, silent, come=end)
         return Listening(champion.since if champion else None, now)
 
     def listen(self) -> None:
@@ -101,9 +103,9 @@ class Watch:
         self._listening.heard(self.tally.reached, self.clock())
         until = self._listening.until(self.model.schema.windows)
         if until is not None:
-            self.store([], until)
+            self.store([], Until(until, self._listening.come))
 
-    def store(self, lines: list[str], until: datetime | None = None) -> None:
+    def store(self, lines: list[str], until: Until | None = None) -> None:
         """Judge the reports in *lines* over time and write them to the registry, in one transaction.
 
         Known ones change nothing. *until* is the event time up to which records might have come: windows that are
@@ -129,7 +131,8 @@ class Watch:
         self._bury("once", [json.dumps(r, sort_keys=True) for r in outcome.rejects])
         self.tally.progress([json.dumps(line) for line in outcome.progress])
         self.tally.reached = _later(self.tally.reached, run_job.newest_time(outcome.progress, outcome.rejects))
-        self.store([r.model_dump_json() for r in outcome.reports], self.tally.reached)
+        until = Until(self.tally.reached, self.tally.newest) if self.tally.reached else None
+        self.store([r.model_dump_json() for r in outcome.reports], until)
         return self.tally
 
     @contextmanager

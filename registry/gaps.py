@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
@@ -55,17 +56,27 @@ class Watched:
         return self.baseline.events.windows.last_closed(until)
 
 
-def told(c: sa.Connection, watched: Watched, reports: Sequence[Report], until: datetime | None) -> list[Report]:
+class Until(NamedTuple):
+    """The event time up to which there might have been records, and the newest that is known to have *come*.
+
+    That one's slice is not silent, though no window of it may be closed yet. None: nothing is known to have come.
+    """
+
+    time: datetime
+    come: datetime | None = None
+
+
+def told(c: sa.Connection, watched: Watched, reports: Sequence[Report], until: Until | None) -> list[Report]:
     """Return *reports* of one model with what silence makes of them, and those on windows that nobody has reported.
 
-    *until* is the event time up to which there might have been records, None where only the reports tell that.
+    *until* is None where only the reports tell how far the feed has come.
     """
     mine = [r for r in reports if _is_feed(r)]
     if not mine and until is None:
         return list(reports)
-    course = _Course(c, watched, mine)
+    course = _Course(c, watched, mine, until.come if until else None)
     own = [r for r in mine if r.version == watched.baseline.version]
-    last = max([*(r.window_end for r in own), *([watched.closed(until)] if until else [])], default=None)
+    last = max([*(r.window_end for r in own), *([watched.closed(until.time)] if until else [])], default=None)
     judged = {r.key: course.judged(r) for r in own}
     return [*(judged.get(r.key, r) for r in reports), *(course.made(last) if last else ())]
 
@@ -76,11 +87,12 @@ def _is_feed(report: Report) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class _Course:
-    """How a model's feed came, slice by slice: on record, and in the reports that are *new*."""
+    """How a model's feed came, slice by slice: on record, in the reports that are *new*, and as of what has *come*."""
 
     c: sa.Connection
     watched: Watched
     new: Sequence[Report]
+    come: datetime | None
 
     @property
     def version(self) -> str:
@@ -129,7 +141,11 @@ class _Course:
     def _rows(self) -> Counter[int]:
         """How many records came, by the end (ms) of their slice, whatever their version."""
         by_key = {r.key: r for r in (*self._stored(None), *self.new)}
-        return _came(by_key.values())
+        rows = _came(by_key.values())
+        if self.come is not None:  # its window may not be closed yet: it is known to have come, not how many with it
+            slide = self.watched.pace.slide
+            rows.setdefault(to_ms(self.come) // slide * slide + slide, 1)
+        return rows
 
     @cached_property
     def _new_rows(self) -> Counter[int]:

@@ -50,12 +50,12 @@ class Judges:
         self._feeds: dict[str, gaps.Watched] = {}
 
     def judged(
-        self, c: sa.Connection, reports: Iterable[Report], until: Mapping[str, datetime] | None = None
+        self, c: sa.Connection, reports: Iterable[Report], until: Mapping[str, gaps.Until] | None = None
     ) -> list[Report]:
         """Return *reports* with their verdicts, and every stored report whose verdict changes because of them.
 
-        Beside them come reports on windows that nobody made because nothing came: see :mod:`registry.gaps`. *until* is
-        the event time, by model, up to which records might have come; absent, only later reports show a gap.
+        Beside them come reports on windows that nobody made because nothing came: see :mod:`registry.gaps`. *until*
+        says, by model, up to when records might have come; absent, only later reports show a gap.
         """
         series: dict[Series, list[Report]] = defaultdict(list)
         fed = self._fed(c, list(reports), until or {})
@@ -91,7 +91,7 @@ class Judges:
                     same += report.findings == again.findings
         return differ, same
 
-    def _fed(self, c: sa.Connection, reports: list[Report], until: Mapping[str, datetime]) -> list[Report]:
+    def _fed(self, c: sa.Connection, reports: list[Report], until: Mapping[str, gaps.Until]) -> list[Report]:
         """Return *reports* with what silence makes of them, and the windows that it left without a report."""
         by_model: dict[str, list[Report]] = {model: [] for model in until}
         for report in reports:

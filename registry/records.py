@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from registry.policy import Severity
+from registry.policy import UNHELPED, Severity
 
 
 class Record(BaseModel):
@@ -108,16 +108,8 @@ class Incident(Record):
 
     @property
     def word(self) -> str:
-        """The state as people and receivers are told it: *closed* where a retrain ended it that changed nothing.
-
-        What drifted goes on drifting then, and the next window opens another incident.
-        """
-        return CLOSED if self.resolution.startswith(UNHELPED) else self.state.value
-
-
-CLOSED = "closed"
-UNHELPED = ("retrain rejected: ", "retrain failed: ")
-"""How the resolution of an incident begins that a retrain ended and nothing resolved."""
+        """The state as it is told: *closed* where a retrain ended it that changed nothing, and the drift goes on."""
+        return "closed" if self.resolution.startswith(UNHELPED) else self.state.value
 
 
 class Action(str, Enum):

@@ -20,7 +20,7 @@ from monitors.baseline import Baseline
 from monitors.policy import MonitorPolicy
 from monitors.report import Report, Signal, Stage, Verdict
 from monitors.worker import Counted
-from registry import chain, ingest, judging, moves, queries
+from registry import chain, gaps, ingest, judging, moves, queries
 from registry.records import Action, Incident, IncidentState
 from registry.sql import Registry
 from tests.unit import learned
@@ -76,9 +76,9 @@ def _report(known: Baseline, last: int, counted: Counted) -> Report:
                   counts=dict(counted.window), newest=dict(counted.newest), findings=findings)  # fmt: skip
 
 
-def take(reg: Registry, found: Sequence[Report], until: datetime | None = None) -> None:
-    """Store *found*, and what is missing up to *until*."""
-    judge = partial(judging.Judges({"m": POLICY}).judged, until={"m": until} if until else {})
+def take(reg: Registry, found: Sequence[Report], until: datetime | None = None, come: datetime | None = None) -> None:
+    """Store *found*, and what is missing up to *until*, *come* being known to have come."""
+    judge = partial(judging.Judges({"m": POLICY}).judged, until={"m": gaps.Until(until, come)} if until else {})
     ingest.ingest(reg, found, now=make.NOW, judge=judge)
 
 
@@ -125,6 +125,15 @@ def test_a_feed_that_stops_is_told_though_no_window_closes(watched: Registry, kn
     assert [23] == faults(watched)
     take(watched, [], from_ms(26 * DAY))
     assert [23, 24, 25] == faults(watched)
+
+
+def test_the_slice_of_the_newest_record_is_not_silent(watched: Registry, known: Baseline) -> None:
+    """Its window is not closed, as nothing later came, so no report tells of it; the silence begins after it."""
+    take(watched, reports(known, range(FIRST, 23)))
+    take(watched, [], from_ms(24 * DAY), come=from_ms(23 * DAY + 5))
+    assert [] == faults(watched)
+    take(watched, [], from_ms(25 * DAY), come=from_ms(23 * DAY + 5))
+    assert [24] == faults(watched)
 
 
 def test_what_the_clock_made_is_what_the_stream_would_have_made(watched: Registry, known: Baseline) -> None:
