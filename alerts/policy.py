@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from registry.policy import Severity
 
 EVENTS = (
-    "incident.opened", "incident.raised", "incident.reopened", "incident.resolved", "decision.made", "model.promoted",
+    "incident.opened", "incident.raised", "incident.reopened", "incident.resolved", "incident.closed",
+    "decision.made", "model.promoted",
     "model.rolled_back", "retrain.rejected", "retrain.failed", "audit.finished",
 )  # fmt: skip
 

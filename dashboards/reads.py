@@ -13,7 +13,7 @@ from dashboards.timeline import Address
 from features import errors
 from monitors.policy import MonitorPolicy
 from monitors.report import Report, Signal, Stage
-from registry import accounts, queries
+from registry import accounts, queries, standing
 from registry.accounts import Explained
 from registry.records import Incident, IncidentState, Promotion, WindowRow
 from registry.sql import Registry
@@ -44,9 +44,11 @@ def summary(reg: Registry, model: str) -> views.ModelSummary:
     champion = queries.champion(reg, model)
     inputs, outcomes = (_recent(reg, model, champion.version if champion else None, stage) for stage in Stage)
     unresolved = [i for i in queries.incidents(reg, model) if i.state is not IncidentState.RESOLVED]
-    audits = queries.audits(reg, model)
+    audits, stands = queries.audits(reg, model), standing.read(reg, model)
     return views.ModelSummary(
         model=model,
+        standing=stands,
+        said=stands.said,
         champion=champion,
         inputs=views.window(inputs[-1]) if inputs else None,
         outcomes=views.window(outcomes[-1]) if outcomes else None,

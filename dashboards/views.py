@@ -24,6 +24,7 @@ from registry.records import (
     Version,
     WindowRow,
 )
+from registry.standing import Standing
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,14 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class ModelSummary:
-    """A model in a line of the overview.
+    """A model in a line of the overview. *standing* is how it stands, and *said* the same in words, the worst first.
 
     *inputs* and *outcomes* are the newest windows of the champion's version, after those that are *recent*.
     """
 
     model: str
+    standing: Standing
+    said: tuple[str, ...]
     champion: Champion | None
     inputs: WindowSummary | None
     outcomes: WindowSummary | None
@@ -99,6 +102,11 @@ class RunView:
 
     run: RetrainRun
     candidates: tuple[tuple[str, tuple[Check, ...]], ...]
+
+    @property
+    def challenger(self) -> str:
+        """Who was judged: the challenger, or every candidate where none was chosen; empty if there was none."""
+        return self.run.challenger or ", ".join(name for name, _ in self.candidates if name)
 
     @property
     def passed(self) -> int:

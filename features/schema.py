@@ -211,6 +211,11 @@ class EventSchema(BaseModel):
         return {**self.features, PREDICTION: self.prediction_kind}
 
     @property
+    def refusable(self) -> tuple[str, ...]:
+        """The variables in the order of the cells of :data:`REFUSED`: by name, as a baseline's text sorts its keys."""
+        return tuple(sorted(self.variables))
+
+    @property
     def fingerprint(self) -> str:
         """A short digest of everything here; a baseline fits events only while it is the same."""
         text = json.dumps(self.model_dump(mode="json", exclude={"windows"}), sort_keys=True)
@@ -225,6 +230,10 @@ REFUSED = "refused"
 """Counts, beside the variables, the records that could not be used by the variable whose value did not fit."""
 LATE = "late"
 """Counts, beside the variables, the predictions that came after their own slice was closed, in the slice then open."""
-RESERVED = frozenset({"id", "time", "model_version", PREDICTION, LABEL, REFUSED, LATE, *DERIVED})
+UNUSABLE = "unusable"
+"""Counts, beside the variables, the records that were set aside for anything else, by what :data:`LACKING` names."""
+LACKING = ("id", "time", "model_version", "record")
+"""Why a record is no use though no variable's value is to blame: which part of it cannot be used, or all of it."""
+RESERVED = frozenset({"id", "time", "model_version", PREDICTION, LABEL, REFUSED, LATE, UNUSABLE, *DERIVED})
 """Names that no feature may have: decoded tables and counts have columns of their own so called."""
 Role = Literal["predictions", "labels", "requests"]

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
-from functools import cached_property
+from datetime import datetime, timedelta
+from functools import cached_property, partial
 from pathlib import Path
 
 import filelock
@@ -16,11 +16,13 @@ from features.errors import EngineError
 from features.window import from_ms
 from leeway import control, jobs, letters, wiring
 from leeway.context import Context
+from leeway.listening import Listening
 from leeway.project import Model
-from monitors import run_job
+from monitors import placeless, run_job
 from monitors.committed import Committed
-from monitors.report import Report
-from registry import ingest
+from monitors.report import Report, Stage
+from registry import ingest, queries
+from registry.gaps import Until
 from registry.ingest import Ingested
 from registry.judging import Judges
 
@@ -29,7 +31,7 @@ from registry.judging import Judges
 class Tally:
     """What a monitor has seen since it started: *late* are predictions whose slice had been closed when they came.
 
-    *newest* is the time of the newest prediction.
+    *newest* is the time of the newest prediction, *reached* that of the newest record of any kind: the end of the log.
     """
 
     rows: dict[str, int] = field(default_factory=lambda: {"predictions": 0, "labels": 0})
@@ -38,6 +40,7 @@ class Tally:
     stored: int = 0
     revised: int = 0
     newest: datetime | None = None
+    reached: datetime | None = None
     last_window: datetime | None = None
     opened: list[str] = field(default_factory=list)
 
@@ -48,9 +51,8 @@ class Tally:
             self.rejected += told.get("rejected", 0)
             if role := told.get("role"):
                 self.rows[role] += told["rows"]
-            if told["newest"]:
-                at = from_ms(told["newest"])
-                self.newest = max(self.newest or at, at)
+            self.newest = _later(self.newest, told["newest"])
+            self.reached = _later(self.reached, told.get("reached", told["newest"]))
 
     def ingested(self, reports: list[Report], result: Ingested) -> None:
         """Add what a batch of reports changed."""
@@ -59,6 +61,12 @@ class Tally:
         self.opened += [f"{i.signal} of {i.version}" for i in result.opened]
         ends = [r.window_end for r in reports]
         self.last_window = max([*ends, *([self.last_window] if self.last_window else [])], default=None)
+
+
+def _later(known: datetime | None, ms: int) -> datetime | None:
+    """Return the later of a time, if there is one, and one in milliseconds, 0 for none."""
+    at = from_ms(ms) if ms else None
+    return max(filter(None, (known, at)), default=None)
 
 
 @dataclass(frozen=True)
@@ -79,19 +87,40 @@ class Watch:
     def _judges(self) -> Judges:
         return Judges({self.model.name: self.model.monitor})
 
-    def store(self, lines: list[str]) -> None:
+    @cached_property
+    def _listening(self) -> Listening:
+        """What is known of the feed as listening begins: its newest window, or since when the champion serves."""
+        reg, name, now = self.opened.registry, self.model.name, self.clock()
+        newest = queries.windows(reg, name, segment="", stage=Stage.INPUTS, limit=1)
+        champion = queries.champion(reg, name)
+        if newest:
+            end, silent = newest[0].window_end, max(now - newest[0].created_at, timedelta(0))
+            return Listening(end, now, silent, come=end)
+        return Listening(champion.since if champion else None, now)
+
+    def listen(self) -> None:
+        """Tell of windows that stay away, as the clock on the wall moves on: once a window."""
+        self._listening.heard(self.tally.reached, self.clock())
+        until = self._listening.until(self.model.schema.windows)
+        if until is not None:
+            self.store([], Until(until, self._listening.come))
+
+    def store(self, lines: list[str], until: Until | None = None) -> None:
         """Judge the reports in *lines* over time and write them to the registry, in one transaction.
 
-        Known ones change nothing.
+        Known ones change nothing. *until* is the event time up to which records might have come: windows that are
+        missing before it are silence, which may be a fault.
         """
-        reports = [Report.model_validate_json(line) for line in lines]
+        found = [Report.model_validate_json(line) for line in lines]
+        reports = placeless.settled(wiring.spec(self.opened, self.model), found)
+        judge = partial(self._judges.judged, until={self.model.name: until} if until else {})
         result = ingest.ingest(
             self.opened.registry,
             reports,
             now=self.clock(),
             ignore=self.model.signals.ignored,
             policy=self.model.incidents,
-            judge=self._judges.judged,
+            judge=judge,
         )
         self.tally.ingested(reports, result)
 
@@ -99,9 +128,11 @@ class Watch:
         """Report on every window that the events at hand have closed, in batch."""
         spec, source = wiring.spec(self.opened, self.model), wiring.directories(self.model)
         outcome = run_job.run_once(spec, source, self.opened.dir / "logs")
-        self.store([r.model_dump_json() for r in outcome.reports])
         self._bury("once", [json.dumps(r, sort_keys=True) for r in outcome.rejects])
         self.tally.progress([json.dumps(line) for line in outcome.progress])
+        self.tally.reached = _later(self.tally.reached, run_job.newest_time(outcome.progress, outcome.rejects))
+        until = Until(self.tally.reached, self.tally.newest) if self.tally.reached else None
+        self.store([r.model_dump_json() for r in outcome.reports], until)
         return self.tally
 
     @contextmanager
@@ -146,7 +177,9 @@ class Watch:
         check()
         committed.progress(self.tally.progress)
         committed.letters(self.dead_letters)
-        return committed.reports(self.store)
+        taken = committed.reports(self.store)
+        self.listen()
+        return taken
 
     def _bury(self, name: str, lines: list[str]) -> None:
         if lines:

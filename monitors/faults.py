@@ -25,6 +25,8 @@ class Kind(str, Enum):
     DUPLICATES = "duplicates"
     VOLUME = "volume"
     LATENESS = "lateness"
+    UNUSABLE = "unusable"
+    SILENCE = "silence"
 
 
 @dataclass(frozen=True, slots=True)

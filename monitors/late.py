@@ -1,4 +1,8 @@
-"""Which predictions came too late for their own slice, and where that is counted: in the slice that was open then."""
+"""Which predictions came too late for their own slice, and where that is counted: in the slice that was open then.
+
+So are records that were set aside and have no time that could be read: they count as of the epoch,
+which is long closed.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from collections.abc import Iterable
 from features.schema import LATE, PREDICTION
 from features.window import to_ms
 from monitors import worker
-from monitors.profiles import Cell
+from monitors.profiles import Cell, is_refusal, merge
 from monitors.report import Stage
 
 LateCell = tuple[int, str, int, int, int]
@@ -19,18 +23,24 @@ LateCell = tuple[int, str, int, int, int]
 def tell(spec: worker.Spec, cells: Iterable[LateCell]) -> tuple[list[str], str] | None:
     """Return the cells that count late predictions, as joined text, and a line of progress that tells of them.
 
-    *cells* are those of all traffic that came after their slice was closed; None if there is no prediction among them.
+    *cells* are those of all traffic that came after their slice was closed; None if neither a prediction nor a record
+    that was set aside is among them.
     """
     slide = to_ms(spec.schema.windows.slide)
     rows: Counter[tuple[int, str]] = Counter()
+    aside: list[Cell] = []
     newest = 0
     for start, version, cell, n, closed in cells:
-        plan = worker.layout(spec, version, Stage.INPUTS)
-        if 0 <= cell - plan.offsets[PREDICTION] < plan.sizes[PREDICTION]:  # of its variable each prediction has one
-            rows[(closed + 1) // slide * slide, version] += n
+        plan, now_open = worker.layout(spec, version, Stage.INPUTS), (closed + 1) // slide * slide
+        if is_refusal(plan, cell):
+            aside.append(Cell(now_open, version, "", cell, n))
+        elif 0 <= cell - plan.offsets[PREDICTION] < plan.sizes[PREDICTION]:  # of its variable each prediction has one
+            rows[now_open, version] += n
             newest = max(newest, start)
-    if not rows:
+    if not rows and not aside:
         return None
     offsets = {v: worker.layout(spec, v, Stage.INPUTS).offsets[LATE] for _, v in rows}
-    told = [Cell(start, version, "", offsets[version], n) for (start, version), n in sorted(rows.items())]
-    return worker.cell_texts(told), json.dumps({"late": rows.total(), "newest": newest}, sort_keys=True)
+    late = [Cell(start, version, "", offsets[version], n) for (start, version), n in rows.items()]
+    return worker.cell_texts(merge((*late, *aside))), json.dumps(
+        {"late": rows.total(), "newest": newest}, sort_keys=True
+    )

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from features.window import Span
 from monitors.budget import FalseAlarms
 
 
@@ -19,8 +20,9 @@ class MonitorPolicy(BaseModel):
     values, counted only where they lie beyond the baseline's range by more than its width: another unit moves most of
     them that far, a season hardly any. At 1 it is never a fault.
 
-    *error_stream* names the detector of :mod:`monitors.error_stream`, if there is to be one; a policy without it has
-    the digest that it had before the key was known.
+    *silence* takes the place of what :mod:`monitors.silence` reads from the baseline. *error_stream* names the detector
+    of :mod:`monitors.error_stream`, if there is to be one. A policy without these has the digest that it had before the
+    keys were known.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,6 +41,12 @@ class MonitorPolicy(BaseModel):
     max_missing_increase: float = Field(0.05, ge=0, le=1, description="rise of a missing, non-finite or unseen share")
     max_out_of_range: float = Field(
         0.5, ge=0, le=1, description="share further beyond the baseline's range than that is wide"
+    )
+    silence: Span | None = Field(
+        None,
+        description="how long no prediction at all may come before that is a fault; absent: what the baseline's own "
+        "gaps, its quiet hours and weekends among them, leave to chance",
+        exclude_if=lambda value: value is None,
     )
     error_stream: Literal["adwin", "page_hinkley", "kswin"] | None = Field(
         None,

@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from features.raw import Reject
-from features.schema import LABEL, LATE, PREDICTION, REFUSED, EventSchema, Kind, Task
+from features.schema import LABEL, LACKING, LATE, PREDICTION, REFUSED, UNUSABLE, EventSchema, Kind, Task
 from features.scoring import Values
 from features.window import Windows, to_ms
 from monitors import performance
@@ -71,13 +71,13 @@ class Layout:
 def layout(schema: EventSchema, frozen: Frozen, stage: Stage) -> Layout:
     """Return where each variable of *stage* has its cells, for one *frozen* version: first those that are sent.
 
-    The last of the inputs are :data:`REFUSED`, with a cell for each variable whose value did not fit, and :data:`LATE`,
-    with one cell. Both are counted in all traffic only.
+    The last of the inputs are :data:`REFUSED`, with a cell for each variable whose value did not fit, :data:`LATE`,
+    with one cell, and :data:`UNUSABLE`. They are counted in all traffic only.
     """
     bins = frozen.bins
     if stage is Stage.INPUTS:
         sent = {name: bins[name].cells for name in schema.variables}
-        return Layout({**sent, **frozen.sizes, REFUSED: len(sent), LATE: 1})
+        return Layout({**sent, **frozen.sizes, REFUSED: len(sent), LATE: 1, UNUSABLE: len(LACKING)})
     scores = {"scores": 2 * performance.GRID} if schema.task is Task.BINARY else {}
     return Layout({LABEL: bins[LABEL].cells, "coverage": 2, "loss": 2, **scores})
 
@@ -128,19 +128,29 @@ def count_inputs(schema: EventSchema, frozen: Mapping[str, Frozen], table: pa.Ta
 def count_refused(
     schema: EventSchema, frozen: Mapping[str, Frozen], refused: Iterable[Reject], newest: int
 ) -> Iterator[Cell]:
-    """Yield the cells of predictions that were *refused* for the value of a variable, in all traffic.
+    """Yield the cells of predictions that were *refused*, by variable or by what they lack, in all traffic.
 
-    One whose time cannot be read counts as of *newest* (ms), the newest of those that came with it. Where there is no
-    such time, or its version is not *frozen* or not told among several, it is a dead letter only.
+    One whose time cannot be read counts as of *newest* (ms), the newest of those that came with it; where that is 0,
+    as of the epoch: see :func:`placeless`. One whose version is not *frozen* counts for every version that is.
     """
     step = to_ms(schema.windows.slide)
-    cells = {name: i for i, name in enumerate(schema.variables)}
-    offsets = {v: layout(schema, known, Stage.INPUTS).offsets[REFUSED] for v, known in frozen.items()}
-    only = next(iter(frozen)) if len(frozen) == 1 else ""
+    cells = {v: _refusals(layout(schema, known, Stage.INPUTS), schema) for v, known in frozen.items()}
     for reject in refused:
-        version, time = reject.version or only, reject.time if reject.time is not None else newest
-        if reject.column in cells and version in offsets and time:
-            yield Cell(time - time % step, version, "", offsets[version] + cells[reject.column], 1)
+        time = reject.time if reject.time is not None else newest
+        for version in (reject.version,) if reject.version in cells else cells:
+            at = cells[version]
+            yield Cell(time - time % step, version, "", at.get(reject.column, at["record"]), 1)
+
+
+def _refusals(plan: Layout, schema: EventSchema) -> dict[str, int]:
+    """Return the cell of each cause for which a record is set aside."""
+    lacking = {name: plan.offsets[UNUSABLE] + i for i, name in enumerate(LACKING)}
+    return {**lacking, **{name: plan.offsets[REFUSED] + i for i, name in enumerate(schema.refusable)}}
+
+
+def is_refusal(plan: Layout, cell: int) -> bool:
+    """Say whether *cell* counts records that were set aside."""
+    return any(0 <= cell - plan.offsets[name] < plan.sizes[name] for name in (REFUSED, UNUSABLE))
 
 
 def count_columns(

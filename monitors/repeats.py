@@ -19,7 +19,8 @@ def told(baseline: Baseline, policy: MonitorPolicy, outcomes: Report, rows: int)
     repeated = rows - outcomes.rows
     if rows == 0 or repeated <= 0 or any(f.metric == "repeated_share" for f in outcomes.findings):
         return outcomes
-    level, known = allot.quality_level(baseline, policy, outcomes.segment), np.array([baseline.rows])
+    level = allot.quality_level(baseline, policy, outcomes.segment)
+    known = feed.Known(baseline.rows, np.array([baseline.rows]))
     found = feed.faults(feed.Feed(repeated=repeated), known, rows, policy, level)
     more = tuple(_finding(fault, rows, baseline.rows) for fault in found)
     return outcomes.model_copy(update={"findings": (*more, *outcomes.findings)}) if more else outcomes

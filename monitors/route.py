@@ -41,6 +41,11 @@ class Known:
     rows: Counts
     slice: Known | None
 
+    @property
+    def total(self) -> int:
+        """The rows of the whole baseline."""
+        return max((int(r.total.sum()) for r in self.quality.values()), default=0)
+
 
 def known(
     bins: Mapping[str, NumericBins | CategoricalBins], slices: Mapping[str, Counts], *, length: int, level: float
@@ -89,7 +94,9 @@ def route(  # noqa: PLR0913 - a window and the parts of it that are known
         return _ordered(_faults(_Window(known, _counts(known, window), policy, recent or {}, rows), level))
     recent = recent or halves(window, newest)
     whole = _faults(_Window(known, _counts(known, window), policy, recent, rows), level / 2)
-    latest = _faults(_Window(known.slice, _counts(known, newest), policy, recent, feed.Feed()), level / 2)
+    latest = _faults(
+        _Window(known.slice, _counts(known, newest), policy, recent, rows.newest or feed.Feed()), level / 2
+    )
     return _ordered(_joined(whole, latest))
 
 
@@ -162,7 +169,7 @@ def _faults(seen: _Window, level: float) -> list[Fault]:
         for fault in quality.faults(name, reference, seen.counts[name], seen.policy, each)
     ]
     taken = {f.variables[0] for f in own if f.kind in {Kind.STUCK, Kind.OUT_OF_RANGE}}
-    rows = feed.faults(seen.rows, seen.known.rows, n, seen.policy, each)
+    rows = feed.faults(seen.rows, feed.Known(seen.known.total, seen.known.rows), n, seen.policy, each)
     return list(_unexplained([*swaps.find(seen.changed()), *_named(own, seen), *_units(seen, taken), *rows]))
 
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import tempfile
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 from features import errors
 from features.schema import EventSchema
 from features.window import from_ms
-from monitors import causes, files_job, flink_job, profile_job, worker
+from monitors import causes, files_job, flink_job, placeless, profile_job, worker
 from monitors.committed import CommittedFiles, committed_lines
 from monitors.report import Report, Stage
 from monitors.sinks_job import Folders
@@ -42,10 +43,20 @@ def run_once(spec: worker.Spec, directories: files_job.Directories, logs: Path, 
         outputs = Folders.under(Path(work))
         finish(profile_job.submit(tables, spec, directories, outputs, follow=False), logs)
         progress = tuple(json.loads(line) for line in committed_lines(outputs.progress))
+        rejects = tuple(json.loads(line) for line in committed_lines(outputs.rejects))
         reports = (Report.model_validate_json(line) for line in committed_lines(outputs.reports))
-        newest = from_ms(max((p["newest"] for p in progress), default=0))
-        closed = tuple(sorted((r for r in reports if is_closed(spec.schema, r, newest)), key=lambda r: r.key))
-        return Outcome(closed, tuple(json.loads(line) for line in committed_lines(outputs.rejects)), progress)
+        newest = from_ms(newest_time(progress, rejects))
+        closed = placeless.settled(spec, (r for r in reports if is_closed(spec.schema, r, newest)))
+        return Outcome(tuple(closed), rejects, progress)
+
+
+def newest_time(progress: Iterable[Mapping[str, Any]], rejects: Iterable[Mapping[str, Any]]) -> int:
+    """Return the time (ms) of the newest prediction, 0 if there is none: one that was set aside moves time on, too.
+
+    But for one whose time itself is why.
+    """
+    aside = (r.get("time") for r in rejects if r["role"] == "predictions" and r.get("column") != "time")
+    return max([0, *(int(p["newest"]) for p in progress), *(int(at) for at in aside if at)])
 
 
 def is_closed(schema: EventSchema, report: Report, newest: datetime) -> bool:

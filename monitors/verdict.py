@@ -12,12 +12,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from features.schema import LABEL, LATE, MULTIVARIATE, PREDICTION, REFUSED, Task
+from features.schema import LABEL, MULTIVARIATE, PREDICTION, Task
 from features.window import to_ms
-from monitors import allot, drift, error_stream, estimate, feed, loss, performance, route, threshold
+from monitors import allot, arrivals, drift, error_stream, estimate, feed, loss, performance, route, threshold
 from monitors.baseline import Baseline
 from monitors.bins import CategoricalBins, Counts, NumericBins
 from monitors.drift import LOOK
+from monitors.faults import Fault
 from monitors.policy import MonitorPolicy
 from monitors.report import Finding, Signal, Stage, Verdict
 
@@ -48,8 +49,9 @@ def judge(  # noqa: PLR0913 - what identifies a window is listed, not bundled
     is NaN; a segment, variable or stage that the baseline or the window lacks is a recorded result, never an exception.
 
     A window with events in fewer slices than windows of the baseline have (*seen*; None is all) began before its
-    version served, or fell into an outage: its figures are told, but not judged. The error stream of the newest slice,
-    where the policy asks for one, is: what it is compared with is its own.
+    version served, or fell into an outage: its figures are told, but not judged. Two things are: faults of the feed
+    (:data:`monitors.feed.METRICS`), which may be why it is short, and the error stream of the newest slice, where the
+    policy asks for one: what it is compared with is its own.
     """
     known = _known(_Same(baseline), stage, segment, length=window_slices, policy=policy)
     span = window_slices * to_ms(baseline.events.windows.slide)
@@ -59,7 +61,7 @@ def judge(  # noqa: PLR0913 - what identifies a window is listed, not bundled
     note = "; the window overlaps the baseline's own period" if inside else ""
     window = _Window(known, policy, counts, newest, note, whole)
     found = _inputs(window) if stage is Stage.INPUTS else _outcomes(window, baseline.events.task)
-    told = found if whole else tuple(_withhold(f, seen, window_slices) for f in found)
+    told = found if whole else tuple(f if _stands(f) else _withhold(f, seen, window_slices) for f in found)
     return (*told, *error_stream.findings(policy, newest, start_ms + span - to_ms(baseline.events.windows.slide)))
 
 
@@ -67,6 +69,10 @@ def _usual_slices(baseline: Baseline, stage: Stage, segment: str, window_slices:
     """Return in how many of a window's slices the baseline had events, on average and rounded down."""
     span = -(-(to_ms(baseline.end) - to_ms(baseline.start)) // to_ms(baseline.events.windows.slide))
     return len(baseline.slices(stage, segment)) * window_slices // max(span, 1)
+
+
+def _stands(finding: Finding) -> bool:
+    return finding.signal is Signal.QUALITY and finding.verdict is Verdict.DRIFT
 
 
 def _withhold(finding: Finding, seen: int | None, of: int) -> Finding:
@@ -102,6 +108,7 @@ class _Known:
     sd: float
     loss: loss.Reference | None
     estimate: estimate.Reference | None
+    arrivals: arrivals.Known
 
 
 @dataclass(frozen=True)
@@ -143,6 +150,7 @@ def _known(same: _Same, stage: Stage, segment: str, *, length: int, policy: Moni
         sd,
         None if inputs else _loss(baseline, segment, length, sd),
         estimate.reference(baseline, segment, length, sd=sd) if inputs else None,
+        arrivals.known(baseline, segment, length),
     )
 
 
@@ -188,24 +196,16 @@ def _outcomes(window: _Window, task: Task) -> tuple[Finding, ...]:
 
 def _faults(window: _Window) -> dict[str, Finding]:
     """Return a finding for each variable with a fault; ``*`` is the feed as a whole, which only all traffic tells."""
-    router = window.known.router
-    rows = int(window.cells(PREDICTION).sum()) if PREDICTION in router.quality else None
-    told = rows or None if window.whole and not window.known.segment else None
-    fed = feed.Feed(rows=told, refused=_refused(window), late=_late(window))
+    router, known = window.known.router, window.known.arrivals
+    fed, more = feed.Feed(), list[Fault]()
+    if not window.known.segment and PREDICTION in router.quality:
+        fed = arrivals.feed_of(known, window.counts, window.newest, whole=window.whole)
+    elif not window.known.segment:
+        more += arrivals.unlabelled(known, window.counts if window.whole else {}, window.newest, window.known.level / 2)
     found = route.route(router, window.counts, window.policy, window.known.level, newest=window.newest, rows=fed)
-    return route.findings(found, router, window.counts)
-
-
-def _refused(window: _Window) -> dict[str, int]:
-    """Return how many records were refused for the value of each variable; only all traffic tells."""
-    counts = window.counts.get(REFUSED, ())
-    return {name: int(n) for name, n in zip(window.known.router.quality, counts, strict=False) if n}
-
-
-def _late(window: _Window) -> int | None:
-    """Return how many predictions came too late; only all traffic tells, and no window counted before that was."""
-    counts = window.counts.get(LATE, ())
-    return int(counts[0]) if len(counts) and not window.known.segment else None
+    every = [*found, *more]
+    standing = every if window.whole else [f for f in every if f.metric in feed.METRICS]
+    return route.findings(standing, router, window.counts)
 
 
 def _no_fault(window: _Window) -> Finding:

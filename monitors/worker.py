@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from features import errors
-from features.schema import PREDICTION, EventSchema
+from features.schema import PREDICTION, UNUSABLE, EventSchema
 from features.window import UTC, to_ms
 from monitors import error_stream, profiles, published, sheets, verdict
 from monitors.baseline import Baseline
@@ -116,16 +116,28 @@ def unpack(packed: Sequence[str]) -> Cells:
 
 def report_line(spec: Spec, stage: Stage, version: str, segment: str, start: datetime, packed: Sequence[str]) -> str:
     """Return the canonical JSON of the report on one window, compared with the baseline of its version."""
-    baseline = counted_with(spec, version)
     cells, plan = unpack(packed), layout(spec, version, stage)
-    counts, newest = plan.row(cells.window), plan.row(cells.newest)
-    windows = spec.schema.windows
-    rows = sum(counts[PREDICTION]) if stage is Stage.INPUTS else sum(counts["coverage"])
+    counted = Counted(_row(plan, cells.window), _row(plan, cells.newest), cells.slices)
+    return canonical(report(spec, stage, version, segment, start, counted))
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The counts by variable of a *window* and of its *newest* slice, and in how many *slices* it has any."""
+
+    window: Mapping[str, list[int]]
+    newest: Mapping[str, list[int]]
+    slices: int
+
+
+def report(spec: Spec, stage: Stage, version: str, segment: str, start: datetime, counted: Counted) -> Report:
+    """Return the report on the window from *start* that holds what was *counted*, judged by the version's baseline."""
+    windows, counts = spec.schema.windows, counted.window
     findings = verdict.judge(
-        baseline, spec.policy, stage=stage, segment=segment, window_slices=windows.slices, start_ms=to_ms(start),
-        counts=counts, newest=newest, seen=cells.slices,
+        counted_with(spec, version), spec.policy, stage=stage, segment=segment, window_slices=windows.slices,
+        start_ms=to_ms(start), counts=counts, newest=counted.newest, seen=counted.slices,
     )  # fmt: skip
-    report = Report(
+    return Report(
         model=spec.schema.model,
         version=version,
         segment=segment,
@@ -133,19 +145,24 @@ def report_line(spec: Spec, stage: Stage, version: str, segment: str, start: dat
         window_start=start,
         window_end=start + windows.size,
         baseline=spec.digest(version),
-        rows=rows,
-        counts=counts,
-        newest=newest,
+        rows=sum(counts[PREDICTION]) if stage is Stage.INPUTS else sum(counts["coverage"]),
+        counts=dict(counts),
+        newest=dict(counted.newest),
         findings=findings,
     )
-    return canonical(report)
+
+
+def _row(plan: profiles.Layout, cells: Iterable[tuple[int, int]]) -> dict[str, list[int]]:
+    """Return the counts by variable; what windows did not count before it was known is left out where it is nothing."""
+    counts = plan.row(cells)
+    return counts if any(counts.get(UNUSABLE, ())) else {k: v for k, v in counts.items() if k != UNUSABLE}
 
 
 def slice_line(spec: Spec, stage: Stage, version: str, segment: str, start: datetime, packed: Sequence[str]) -> str:
     """Return one slice's counts as JSON, for a baseline in the making."""
     baseline = spec.baseline(version)
     assert baseline is not None  # the baseline job has just published its bins
-    counts = profiles.layout(spec.schema, baseline.frozen, stage).row(unpack(packed).window)
+    counts = _row(profiles.layout(spec.schema, baseline.frozen, stage), unpack(packed).window)
     line = {"stage": stage.value, "segment": segment, "start": to_ms(start), "counts": counts}
     return json.dumps(line, sort_keys=True)
 

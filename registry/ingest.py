@@ -62,12 +62,11 @@ def ingest(
     any. NotFound for a version that is not registered.
     """
     with reg.write() as c:
-        versions = {(r.model, r.version) for r in reports}
-        for model, version in versions:
+        for model, version in {(r.model, r.version) for r in reports}:
             moves_versions.get_version(c, model, version)
         fresh = _fresh(c, reports)
         judged = judge(c, fresh) if judge else fresh
-        reached = {v: _reached(c, v) for v in versions}
+        reached = {v: _reached(c, v) for v in {(r.model, r.version) for r in judged}}
         stored = [s for r in sorted(judged, key=lambda r: (r.window_end, *r.key)) if (s := _store(c, r, now))]
         _log(c, stored, now)
         rules = episodes.Rules(ignore, policy or IncidentPolicy(), now)

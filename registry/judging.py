@@ -19,7 +19,7 @@ from monitors.outlook import outlook
 from monitors.policy import MonitorPolicy
 from monitors.report import Report, Stage, digest
 from monitors.surveillance import Memory, Outlook
-from registry import queries, tables
+from registry import gaps, queries, tables
 from registry.sql import Registry
 
 Series = tuple[str, str, str, Stage]
@@ -47,11 +47,19 @@ class Judges:
         self._baselines: dict[str, Baseline] = {}
         self._outlooks: dict[Series, tuple[str, Outlook]] = {}
         self._kept: dict[Series, _Kept] = {}
+        self._feeds: dict[str, gaps.Watched] = {}
 
-    def judged(self, c: sa.Connection, reports: Iterable[Report]) -> list[Report]:
-        """Return *reports* with their verdicts, and every stored report whose verdict changes because of them."""
+    def judged(
+        self, c: sa.Connection, reports: Iterable[Report], until: Mapping[str, gaps.Until] | None = None
+    ) -> list[Report]:
+        """Return *reports* with their verdicts, and every stored report whose verdict changes because of them.
+
+        Beside them come reports on windows that nobody made because nothing came: see :mod:`registry.gaps`. *until*
+        says, by model, up to when records might have come; absent, only later reports show a gap.
+        """
         series: dict[Series, list[Report]] = defaultdict(list)
-        for report in sorted(self._counted_twice(c, list(reports)), key=lambda r: r.window_end):
+        fed = self._fed(c, list(reports), until or {})
+        for report in sorted(self._counted_twice(c, fed), key=lambda r: r.window_end):
             series[report.model, report.version, report.segment, report.stage].append(report)
         return [judged for key, new in series.items() for judged in self._judge(c, key, new)]
 
@@ -82,6 +90,33 @@ class Judges:
                     differ += [report] if report.findings != again.findings else []
                     same += report.findings == again.findings
         return differ, same
+
+    def _fed(self, c: sa.Connection, reports: list[Report], until: Mapping[str, gaps.Until]) -> list[Report]:
+        """Return *reports* with what silence makes of them, and the windows that it left without a report."""
+        by_model: dict[str, list[Report]] = {model: [] for model in until}
+        for report in reports:
+            by_model.setdefault(report.model, []).append(report)
+        fed = []
+        for model, some in by_model.items():
+            watched = self._watched(c, model)
+            fed += gaps.told(c, watched, some, until.get(model)) if watched else some
+        return fed
+
+    def _watched(self, c: sa.Connection, model: str) -> gaps.Watched | None:
+        """Return the model's champion, whose feed is watched; None without a policy, a champion or its baseline."""
+        t, b = tables.champions.c, tables.baselines.c
+        found = sa.select(t.since, b.digest).join_from(
+            tables.champions, tables.baselines, (b.model == t.model) & (b.version == t.version)
+        )
+        row = c.execute(found.where(t.model == model)).one_or_none()
+        if row is None or model not in self._policies:
+            return None
+        kept = self._feeds.get(model)
+        if kept is None or (kept.digest, kept.since) != (row.digest, row.since):
+            baseline = self._baseline(c, row.digest)
+            kept = gaps.Watched(model, baseline, row.digest, self._policies[model], row.since)
+            self._feeds[model] = kept
+        return kept
 
     def _digest(self, model: str) -> str:
         return digest(self._policies[model])

@@ -83,8 +83,8 @@ def close(c: sa.Connection, incident: Incident, *, resolution: str, actor: str, 
     rows.update(c, tables.incidents, tables.incidents.c.id == incident.id, state=IncidentState.RESOLVED,
                 resolved_at=now, resolution=resolution, pending="")  # fmt: skip
     closed = get_incident(c, incident.id)
-    entry = chain.append(c, line(incident, "incident.resolved", actor, now, reason=resolution))
-    outbox.tell(c, entry, {"incident": closed.model_dump(mode="json")})
+    entry = chain.append(c, line(incident, f"incident.{closed.word}", actor, now, reason=resolution))
+    outbox.tell(c, entry, {"incident": {**closed.model_dump(mode="json"), "state": closed.word}})
     return closed
 
 

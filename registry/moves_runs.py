@@ -72,7 +72,7 @@ def record_checks(reg: Registry, run_id: int, checks: Sequence[Check], *, now: d
 def finish_run(
     reg: Registry, run_id: int, *, state: Literal[RunState.REJECTED, RunState.FAILED], reason: str, now: datetime
 ) -> RetrainRun:
-    """End a run that promotes nothing. Its candidates are rejected and its incident is resolved with *reason*.
+    """End a run that promotes nothing. Its candidates are rejected and its incident is closed, not resolved: *reason*.
 
     So the next window that drifts opens a new incident, with a decision of its own. (A run that promotes is ended by
     the promotion.)
@@ -84,7 +84,8 @@ def finish_run(
         if incident_id is not None:
             incident = moves_incidents.get_incident(c, incident_id)
             if incident.state is not IncidentState.RESOLVED:
-                moves_incidents.close(c, incident, resolution=reason, actor=chain.SYSTEM, now=now)
+                words = f"retrain {state.value}: {reason}"
+                moves_incidents.close(c, incident, resolution=words, actor=chain.SYSTEM, now=now)
         done = get_run(c, run_id)
         entry = _log(c, run, f"retrain.{state.value}", now, {"reason": reason})
         outbox.tell(c, entry, {"run": done.model_dump(mode="json")})

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from features.errors import IllegalMove, NotFound
-from registry import rows, tables
+from registry import rows, standing, tables
 from registry.policy import Severity
 from registry.records import AuditEntry, Delivery, Message
 from registry.sql import Registry
@@ -23,12 +23,20 @@ FURTHEST = timedelta(days=2)
 
 
 def tell(c: sa.Connection, entry: AuditEntry, data: Mapping[str, Any]) -> Message:
-    """Put the message about *entry* into the outbox, in the caller's transaction; *data* is JSON for the receiver."""
+    """Put the message about *entry* into the outbox, in the caller's transaction; *data* is JSON for the receiver.
+
+    It also tells how the model stands by then, the worst first: that one thing ended does not say that all is well.
+    """
+    stands = standing.of(c, entry.model)
     message = Message(
         id=str(uuid.uuid5(NAMESPACE, entry.hash)),
         type=entry.action,
         model=entry.model,
-        data={**data, "audit": {"seq": entry.seq, "hash": entry.hash}},
+        data={
+            **data,
+            "standing": {"state": stands.state.value, "said": list(stands.said)},
+            "audit": {"seq": entry.seq, "hash": entry.hash},
+        },
         created_at=entry.at,
     )
     rows.insert(c, tables.messages, **message.model_dump(), seq=entry.seq)

@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from features.window import Span
 from monitors.report import Signal
 
+UNHELPED = ("retrain rejected: ", "retrain failed: ")
+"""How the resolution of an incident begins that a retrain ended and nothing resolved."""
+
 
 class Severity(str, Enum):
     """How much an incident matters, from least to most."""

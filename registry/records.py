@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from registry.policy import Severity
+from registry.policy import UNHELPED, Severity
 
 
 class Record(BaseModel):
@@ -105,6 +105,11 @@ class Incident(Record):
     pending: str = ""
     resolved_at: datetime | None = None
     resolution: str = ""
+
+    @property
+    def word(self) -> str:
+        """The state as it is told: *closed* where a retrain ended it that changed nothing, and the drift goes on."""
+        return "closed" if self.resolution.startswith(UNHELPED) else self.state.value
 
 
 class Action(str, Enum):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
+from features.window import UTC
 from leeway import context, letters, show
 from leeway.context import Context
 from leeway.options import AsJson
 from monitors.report import Stage
-from registry import queries
+from registry import queries, standing
 from registry.records import Decision, Incident, IncidentState
 
 ModelName = Annotated[str | None, typer.Argument(help="The model; the only one, or all, if absent.")]
@@ -31,20 +34,35 @@ def status(ctx: typer.Context, as_json: AsJson = False) -> None:
     if as_json:
         show.as_json({"project": opened.project.name, "models": rows})
         return
-    columns = ("model", "champion", "since", "inputs", "outcomes", "incidents", "retraining")
+    columns = ("model", "state", "champion", "newest window", "last record", "incidents", "set aside", "retraining")
     show.table(opened.project.name, columns, [_status_row(row) for row in rows])
     for row in rows:
+        for said in row["said"]:
+            show.note(f"{row['model']}: {escape(said)}")
+        for aside in row["set_aside"]:
+            show.note(f"{row['model']}: {escape(_aside_words(aside))}")
         if hint := _next_step(row):
             show.note(f"{show.text(row['model'])}: {hint}")
 
 
 def _standing(opened: Context, model: str) -> dict[str, Any]:
     """Return what `status` tells of one model; the keys are those of its JSON."""
-    reg = opened.registry
+    reg, now = opened.registry, datetime.now(UTC)
     champion, running = queries.champion(reg, model), queries.running(reg, model)
     live = [i for i in queries.incidents(reg, model) if i.state is not IncidentState.RESOLVED]
+    stands = standing.read(reg, model)
     return {
         "model": model,
+        "state": stands.state.value,
+        "said": stands.said,
+        "judged": [*stands.drifting, *stands.steady],
+        "unjudged": stands.unjudged,
+        "newest_window": stands.window_end,
+        "newest_window_age": stands.age(now),
+        "last_record": stands.heard,
+        "last_record_age": stands.heard_age(now),
+        "refused": stands.aside,
+        "set_aside": letters.summary(opened.dir, model),
         "task": opened.model(model).schema.task.value,
         "champion": champion.version if champion else None,
         "generation": champion.generation if champion else 0,
@@ -68,10 +86,20 @@ def _newest(opened: Context, model: str, stage: Stage) -> dict[str, Any] | None:
 
 
 def _status_row(row: dict[str, Any]) -> list[object]:
-    verdicts = [(row[stage] or {}).get("verdict") for stage in ("inputs", "outcomes")]
     running = f"run {row['running']}" if row["running"] else None
     waiting = f"{row['open_incidents']} open, {row['undecided']} undecided"
-    return [row["model"], row["champion"], row["since"], *verdicts, waiting, running]
+    aside = sum(aside["records"] for aside in row["set_aside"])
+    return [row["model"], row["state"], row["champion"], row["newest_window_age"], row["last_record_age"], waiting,
+            aside, running]  # fmt: skip
+
+
+def _aside_words(aside: dict[str, Any]) -> str:
+    """Return why records were set aside, how many, and where the newest of them is.
+
+    >>> _aside_words({"role": "labels", "reason": "id is missing", "records": 3, "place": "a.csv line 4"})
+    '3 labels set aside: id is missing (the newest: a.csv line 4)'
+    """
+    return f"{aside['records']:,} {aside['role']} set aside: {aside['reason']} (the newest: {aside['place']})"
 
 
 def _next_step(row: dict[str, Any]) -> str:
@@ -113,7 +141,7 @@ def incidents(
 
 
 def _state(incident: Incident) -> str:
-    return incident.state.value + (", corrected by late data" if incident.corrections else "")
+    return incident.word + (", corrected by late data" if incident.corrections else "")
 
 
 def _decided(incident: Incident, decision: Decision | None) -> str:

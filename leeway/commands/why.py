@@ -53,7 +53,7 @@ def _head(told: Explained) -> None:
     decided = f"{decision.action.value}: {'; '.join(decision.because)}" if decision else None
     rows = [
         ("severity", incident.severity.value),
-        ("state", incident.state.value + (f": {incident.resolution}" if incident.resolution else "")),
+        ("state", incident.word + (f": {incident.resolution}" if incident.resolution else "")),
         ("windows", f"{incident.windows} that drifted{late}"),
         ("since", incident.since),
         ("last seen", incident.last_seen),

@@ -106,7 +106,13 @@ def test_status_tells_where_a_model_stands(folder: Path) -> None:
         "model": "late", "task": "binary", "champion": "v1", "generation": 1, "since": "2024-03-01T00:00:00Z",
         "inputs": window, "outcomes": None, "open_incidents": 1, "undecided": 1, "running": None, "dead_letters": 0,
     }  # fmt: skip
-    assert {"project": "flights", "models": [expected]} == told(folder, "status")
+    stands = told(folder, "status")
+    (model,) = stands["models"]
+    assert ("flights", expected) == (stands["project"], {key: model[key] for key in expected})
+    assert ("info", ["feature"], [], {}) == (model["state"], model["judged"], model["set_aside"], model["refused"])
+    assert "info feature drift of temp (incident 1)" == model["said"][0]
+    assert model["unjudged"]["performance"] == "no window with labels yet"
+    assert model["newest_window_age"].endswith(" ago")
     assert "1 open, 1 undecided" in text(folder, "status")
 
 

@@ -153,8 +153,8 @@ def test_the_champions_baseline_is_the_reference(folder: Path) -> None:
     with context.open(folder) as opened:
         kept = reference.place(opened.dir, "late", "v1")
         frame = {"temp": [1.0, 2.0] * 8, "carrier": ["AA", "UA"] * 8, "gone": [None] * 16}
-        table = pa.table({**frame, "id": list(map(str, range(16))), "time": [1704067200000] * 16, "model_version": ["v1"] * 16,
-                          "prediction": [0.5] * 16})  # fmt: skip
+        table = pa.table({**frame, "id": list(map(str, range(16))), "time": [1704067200000] * 16,
+                          "model_version": ["v1"] * 16, "prediction": [0.5] * 16})  # fmt: skip
         kept.predictions.mkdir(parents=True)
         pq.write_table(table, kept.predictions / "part-0.parquet")
     side = told(folder, "evidently")["reference"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from features.records import Records
-from features.schema import REFUSED, EventSchema, Kind, Task
+from features.schema import REFUSED, UNUSABLE, EventSchema, Kind, Task
 from monitors import intake, profiles, sheets
 from monitors.policy import MonitorPolicy
 from monitors.report import Stage
@@ -65,7 +65,7 @@ def test_predictions_of_a_version_without_a_baseline_are_letters_of_their_own_re
 
 
 def test_refused_values_are_counted_by_variable(tmp_path: Path) -> None:
-    """In the slice of their own time and version, also where nothing else came; what tells neither is a letter only."""
+    """In the slice of their own time and version, also where nothing else came, or by what they lack, in the newest."""
     rng = np.random.default_rng(1)
     known = learned.baseline(
         SCHEMA,
@@ -76,11 +76,14 @@ def test_refused_values_are_counted_by_variable(tmp_path: Path) -> None:
     told = {"id": "a", "time": 1_704_067_200_123, "model_version": "v1", "x": "blue", "prediction": 0.5}
     bad = [told, {**told, "id": "b", "x": 1.0, "prediction": "high"}, {**told, "time": "soon"}, {**told, "id": None}]
     cells, *_ = intake.decode_records(spec, "predictions", records(*(json.dumps(b).encode() for b in bad)))
-    first = profiles.layout(SCHEMA, known.frozen, Stage.INPUTS).offsets[REFUSED]
-    found = {int(cell): int(n) for start, version, segment, cell, n in (c.split(FIELD) for c in cells)}
+    offsets = profiles.layout(SCHEMA, known.frozen, Stage.INPUTS).offsets
+    prediction, x = (offsets[REFUSED] + i for i in range(2))
+    no_id, no_time, *_ = (offsets[UNUSABLE] + i for i in range(4))
+    rows = [c.split(FIELD) for c in cells]
+    found = {int(cell): int(n) for start, version, segment, cell, n in rows}
 
-    assert {first: 1, first + 1: 1} == found
-    assert {("1704067200000", "v1", "")} == {tuple(c.split(FIELD)[:3]) for c in cells}
+    assert {prediction: 1, x: 1, no_id: 1, no_time: 1} == found
+    assert {("1704067200000", "v1", "")} == {tuple(row[:3]) for row in rows if int(row[3]) != no_time}
 
 
 def test_predictions_wait_only_where_labels_may_come(tmp_path: Path) -> None:

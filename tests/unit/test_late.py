@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from features.schema import LATE, PREDICTION, EventSchema, Kind, Task
+from features.schema import LATE, PREDICTION, REFUSED, UNUSABLE, EventSchema, Kind, Task
 from features.window import to_ms
 from monitors import late, profiles
 from monitors.policy import MonitorPolicy
@@ -40,8 +40,20 @@ def test_late_predictions_count_in_the_slice_that_is_open(tmp_path: Path) -> Non
     assert [[str(5 * SLIDE), "v1", "", str(layout.offsets[LATE]), "3"]] == [c.split(FIELD) for c in cells]
 
 
+def test_records_without_a_time_count_in_the_slice_that_is_open(tmp_path: Path) -> None:
+    """By what they were set aside for: they came now, whenever they were made, and are no late predictions."""
+    spec, layout = published(tmp_path)
+    told = [(0, "v1", layout.offsets[REFUSED], 2, 5 * SLIDE), (0, "v1", layout.offsets[UNUSABLE] + 3, 4, 5 * SLIDE)]
+    cells, line = late.tell(spec, told) or ([], "")
+
+    assert {"late": 0, "newest": 0} == json.loads(line)
+    assert [(5 * SLIDE, cell, n) for _, _, cell, n, _ in told] == [
+        (int(start), int(cell), int(n)) for start, _, _, cell, n in (c.split(FIELD) for c in cells)
+    ]
+
+
 def test_cells_of_no_prediction_tell_nothing(tmp_path: Path) -> None:
-    """A refused value that comes late is no late prediction."""
+    """A feature's value that comes late is no late prediction."""
     spec, layout = published(tmp_path)
     assert late.tell(spec, [(0, "v1", layout.offsets["x"], 3, SLIDE)]) is None
     assert late.tell(spec, []) is None

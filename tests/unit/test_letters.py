@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from leeway import letters
@@ -16,3 +17,21 @@ def test_a_record_met_by_two_runs_is_one_dead_letter(tmp_path: Path) -> None:
     (folder / "part-0.jsonl").write_text('{"line": 2, "path": "a"}\n')
 
     assert 2 == letters.count(tmp_path, "m")
+
+
+def test_letters_are_summed_up_by_reason(tmp_path: Path) -> None:
+    """Most frequent first, with the newest reason and place; what a reason quotes makes no kind of its own."""
+    folder = letters.folder(tmp_path, "m")
+    folder.mkdir(parents=True)
+    told = [
+        ("predictions", "x is not a number: 'a'", 1),
+        ("predictions", "x is not a number: 'b'", 2),
+        ("labels", "no id", 3),
+    ]
+    lines = [json.dumps({"role": role, "reason": why, "path": "a.csv", "line": n}) for role, why, n in told]
+    (folder / "once.jsonl").write_text("\n".join(lines))
+    most, rest = letters.summary(tmp_path, "m")
+
+    assert {"role": "predictions", "reason": "x is not a number: 'b'", "records": 2, "place": "a.csv line 2"} == most
+    assert ("labels", 1) == (rest["role"], rest["records"])
+    assert [] == letters.summary(tmp_path, "other")

@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from features.schema import LATE, REFUSED, EventSchema, Kind, Task
+from features.readers import Reject
+from features.schema import LACKING, LATE, REFUSED, UNUSABLE, EventSchema, Kind, Task
 from features.window import Windows, from_ms
-from monitors import allot, null, performance, verdict
+from monitors import allot, null, performance, profiles, verdict
 from monitors.baseline import Baseline, Slice
 from monitors.bins import Bins, CategoricalBins, Counts, NumericBins, freeze_categorical, freeze_numeric
 from monitors.drift import LOOK
@@ -229,10 +230,70 @@ def test_an_unknown_segment_is_a_result(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("stage", list(Stage))
-@pytest.mark.parametrize("counts", [{}, {"x": [0] * 16, "coverage": [0, 40]}])
+@pytest.mark.parametrize("counts", [{}, {"x": [0] * 16, "coverage": [0, 0]}])
 def test_an_empty_window_is_a_result(stage: Stage, counts: dict[str, list[int]]) -> None:
-    """Nothing counted at all, or nothing labelled: not enough evidence."""
+    """Nothing counted at all: not enough evidence."""
     assert {Verdict.NOT_ENOUGH} == {f.verdict for f in judge(BASELINE, counts, stage).values()}
+
+
+def test_labels_that_stay_away_are_a_fault() -> None:
+    """All are due and none has come, in the window or in its newest slice alone; a baseline without any says nothing.
+
+    The newest slice tells also where the window has events in too few slices to be judged.
+    """
+    every, nothing = {"coverage": [1000, 0]}, {"coverage": [0, 40]}
+    gone = judge(BASELINE, nothing, Stage.OUTCOMES)[Signal.QUALITY, "label"]
+    never = BASELINE.model_copy(update={"outcomes": ()})
+    short = verdict.judge(BASELINE, POLICY, stage=Stage.OUTCOMES, segment="", window_slices=2, start_ms=AFTER,
+                          counts=every, newest=nothing, seen=1)  # fmt: skip
+
+    assert ("unlabelled_share", 1.0) == (gone.metric, gone.effect)
+    assert "0 of 40 predictions have a label" in gone.reason
+    assert Verdict.NOT_ENOUGH is judge(never, nothing, Stage.OUTCOMES)[Signal.LABEL, "label"].verdict
+    assert (Signal.QUALITY, "label") not in judge(never, nothing, Stage.OUTCOMES)
+    assert (Signal.QUALITY, "label") not in judge(BASELINE, {"coverage": [30, 10]}, Stage.OUTCOMES)
+    assert ["in the newest slice, 0 of 40"] == [f.reason[:28] for f in short if f.verdict is Verdict.DRIFT]
+
+
+@pytest.mark.parametrize("keys", [["x", "word"], ["word", "x"]])
+def test_a_refused_value_is_named_after_its_own_variable(keys: list[str]) -> None:
+    """However the project file orders the features: what counts and what tells agree on the cells."""
+    features = {**BASELINE.events.features}
+    order = {name: features.pop(name) for name in keys} | features
+    events = BASELINE.events.model_copy(update={"features": order})
+    stored = Baseline.model_validate_json(canonical(BASELINE.model_copy(update={"events": events})))
+    plan = profiles.layout(events, stored.frozen, Stage.INPUTS)
+    bad = [Reject("a", i, "no number", "", "x", AFTER, "v1") for i in range(500)]
+    cells = profiles.count_refused(events, {"v1": stored.frozen}, bad, 0)
+    refused = plan.row((c.cell, c.n) for c in cells)
+    rows = inputs(BASELINE.bins, WORLD.rows(500))
+
+    found = judge(stored, rows | {REFUSED: refused[REFUSED]})
+    assert {"x"} == {name for (signal, name), f in found.items() if signal is Signal.QUALITY}
+
+
+@pytest.mark.parametrize("why", LACKING)
+def test_records_that_are_all_set_aside_are_a_fault_of_the_newest_slice(why: str) -> None:
+    """Whatever they lack, however few: of a window with events in too few slices, too; some among many are none."""
+    rows = inputs(BASELINE.bins, WORLD.rows(1000))
+    three = [3 if name == why else 0 for name in LACKING]
+    quiet = {name: [0] * len(row) for name, row in rows.items()}
+    common = {"stage": Stage.INPUTS, "segment": "", "window_slices": 2, "start_ms": AFTER, "seen": 1}
+    told = verdict.judge(BASELINE, POLICY, counts=rows | {UNUSABLE: three}, newest=quiet | {UNUSABLE: three}, **common)  # type: ignore[arg-type]
+    few = verdict.judge(BASELINE, POLICY, counts=rows | {UNUSABLE: three}, newest=rows | {UNUSABLE: three}, **common)  # type: ignore[arg-type]
+
+    (fault,) = (f for f in told if f.signal is Signal.QUALITY)
+    assert (Verdict.DRIFT, "*", "unusable_share", 1.0) == (fault.verdict, fault.variable, fault.metric, fault.effect)
+    assert fault.reason.startswith("in the newest slice, 3 of 3 ")
+    assert Verdict.DRIFT not in {f.verdict for f in few}
+
+
+def test_many_causes_together_are_one_fault() -> None:
+    """No variable is refused often enough by itself, and most records are set aside all the same."""
+    wide = World(extra=30).baseline()
+    refused = [25] * len(wide.events.refusable)
+    told = judge(wide, inputs(wide.bins, World(extra=30).rows(200)) | {REFUSED: refused})[Signal.QUALITY, "*"]
+    assert "of 1,075 records were set aside (" in told.reason or Verdict.DRIFT is told.verdict
 
 
 def test_a_baseline_that_wanders_cannot_judge() -> None:
@@ -345,7 +406,7 @@ def test_faults_keep_to_their_part_of_the_budget() -> None:
 def test_refused_values_are_a_schema_fault() -> None:
     """A feature that changed its type leaves no rows, or few: the refused ones tell; a few among many do not."""
     rows = inputs(BASELINE.bins, WORLD.rows(1000))
-    order = list(BASELINE.events.variables)
+    order = BASELINE.events.refusable
     refused = [500 if name == "x" else 0 for name in order]
     gone = judge(BASELINE, {name: [0] * len(row) for name, row in rows.items()} | {REFUSED: refused})
     quiet = judge(BASELINE, rows | {REFUSED: [n // 100 for n in refused]})

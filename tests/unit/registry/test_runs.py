@@ -59,7 +59,7 @@ def test_a_decision_makes_one_run(reg: Registry) -> None:
 
 @pytest.mark.parametrize("state", [RunState.REJECTED, RunState.FAILED])
 def test_a_run_that_promotes_nothing_frees_its_incident(reg: Registry, state: RunState) -> None:
-    """Candidates are rejected, the incident is resolved, it is told, and the next drifted window opens a new one."""
+    """Candidates are rejected, the incident is closed, not resolved; the next drifted window opens a new one."""
     make.champion(reg)
     for name in ("v2", "v3", "v4"):
         make.ready(reg, name)
@@ -70,7 +70,10 @@ def test_a_run_that_promotes_nothing_frees_its_incident(reg: Registry, state: Ru
     states = {v.version: v.state.value for v in queries.versions(reg, "m")}
     assert {"v1": "champion", "v2": "rejected", "v3": "rejected", "v4": "candidate"} == states
     (incident,) = queries.incidents(reg)
-    assert (IncidentState.RESOLVED, "no better") == (incident.state, incident.resolution)
+    assert (IncidentState.RESOLVED, f"retrain {state.value}: no better") == (incident.state, incident.resolution)
+    told = {m.type: m.data["incident"]["state"] for m in queries.messages(reg) if "incident" in m.data}
+    assert ("closed", "closed") == (incident.word, told["incident.closed"])
+    assert "incident.resolved" not in told
     assert f"retrain.{state.value}" == queries.messages(reg)[-1].type
     assert 1 == len(ingest.ingest(reg, [make.window(2)], now=make.NOW).opened)
 
