@@ -135,6 +135,7 @@ def prefect(where: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Prefect]:
         yield Prefect(url, server.secret(state), where)
 
 
+@pytest.mark.timeout(600)
 def test_an_incident_is_dealt_with_by_schedule(prefect: Prefect) -> None:
     """Nobody calls anything: the reconciler's schedule does, in another folder than the project's.
 
