@@ -23,7 +23,7 @@ HINT_DIGITS = 8
 """Hex digits of a column's own digest. They only say which column to look at; the row's sha256 is what proves."""
 WHOLE = 1e16
 """From here on Python writes a float with an exponent."""
-_ODD = re.compile(r"e\+|-0\.0")
+_ODD = re.compile(r"e\+|-0\.0(?!\d)")
 
 
 class RowDigest(NamedTuple):

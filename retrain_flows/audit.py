@@ -32,6 +32,10 @@ NAMED = 10
 """How many windows of a kind are named one by one; the report is for people."""
 
 
+REFUSALS = (errors.LeewayError, ValidationError)
+"""What is raised where a row on record cannot be read as what it was."""
+
+
 @dataclass
 class Notes:
     """What an audit has found so far: sentences, and how much was looked at."""
@@ -49,9 +53,8 @@ class Notes:
         """Run one part of the audit; where what is on record cannot even be read, that is a finding."""
         try:
             check()
-        except (errors.LeewayError, ValidationError) as error:
-            said = error.message if isinstance(error, errors.LeewayError) else str(error).splitlines()[0]
-            self.findings.append(f"{what} could not be checked: {said}")
+        except REFUSALS as error:
+            self.findings.append(f"{what} could not be checked: {_words(error)}")
 
 
 def audit(ws: Workspace, *, start: datetime, end: datetime, replay: Replay, now: datetime) -> AuditResult:
@@ -81,8 +84,8 @@ def _recorded(ws: Workspace, start: datetime, end: datetime, notes: Notes, now: 
             ws.registry, model=ws.model, period_start=start, period_end=end, passed=not notes.findings,
             findings=notes.findings, numbers=notes.numbers, report=report, report_digest=digest, now=now,
         )  # fmt: skip
-    except errors.RegistryError as error:
-        notes.findings.append(f"the audit is not on record: {error.message}")
+    except REFUSALS as error:
+        notes.findings.append(f"the audit is not on record: {_words(error)}")
         _write(ws, start, end, notes, now)
         return AuditResult(
             id=0, model=ws.model, period_start=start, period_end=end, passed=False, findings=tuple(notes.findings),
@@ -135,6 +138,10 @@ def _check_verdicts(ws: Workspace, notes: Notes) -> None:
         return
     notes.numbers |= {"verdicts_equal": same, "verdicts_different": len(differ)}
     notes.several("verdicts do not follow from the windows on record", _names({r.key for r in differ}))
+
+
+def _words(error: Exception) -> str:
+    return error.message if isinstance(error, errors.LeewayError) else str(error).splitlines()[0]
 
 
 def _names(keys: set[Key]) -> list[str]:

@@ -108,3 +108,8 @@ def test_a_row_digest_names_no_column_where_none_differs() -> None:
     """Equal rows have no differences."""
     one = digests.row_digest("t", {"id": 1})
     assert [] == one.differs_from(RowDigest(one.sha256, {}))
+
+
+def test_usual_numbers_need_no_second_look() -> None:
+    """Most reports hold small negative fractions; only minus zero and exponents are written in another way."""
+    assert "[-0.01,-0.00025,[0.0,100000000000000000]]" == digests.canonical([-0.01, -0.00025, [-0.0, 1e17]])
