@@ -20,11 +20,13 @@ import pyarrow.parquet as pq
 from features import sources
 from features.conventions import CsvFormat
 from features.errors import DataError, NotEnoughData
+from features.values import NO_NUMBER
 from leeway import dialect
 from leeway.dialect import HEAD_BYTES
 
 ROWS = 10_000
-MISSING = ("NA", "N/A", "n/a", "na", "#N/A", "NULL", "null", "None", "NaN", "nan", "-", "?", "<NA>")
+ODD_MISSING = ("#N/A", "<NA>")
+MISSING = (*NO_NUMBER, *ODD_MISSING)
 """Texts that mean no value where they stand among numbers."""
 
 
@@ -128,9 +130,9 @@ def _csv(path: Path, data: bytes, how: CsvFormat) -> Peek:
         is_text = pa.types.is_string(column.type)
         columns.append(texts.column(i) if is_text else column)
         if not is_text and column.null_count > texts.column(i).null_count:
-            missing |= set(texts.column(i).unique().to_pylist()) & set(MISSING)
+            missing |= set(texts.column(i).unique().to_pylist()) & set(ODD_MISSING)
     table = pa.Table.from_arrays(columns, names=typed.column_names)
-    return Peek(table, how, tuple(word for word in MISSING if word in missing))
+    return Peek(table, how, tuple(sorted(missing)))
 
 
 def _table(data: bytes, how: CsvFormat, kinds: dict[str, pa.DataType]) -> pa.Table:
@@ -176,8 +178,7 @@ def _array(values: list[Any]) -> pa.Array:
         return pa.array(values)
     except (pa.ArrowException, ValueError, OverflowError, TypeError):
         return pa.array(
-            [None if v is None else _safe(v if isinstance(v, str) else json.dumps(v, default=str)) for v in values],
-            pa.string(),
+            [None if v is None else _safe(v if isinstance(v, str) else json.dumps(v)) for v in values], pa.string()
         )
 
 

@@ -8,12 +8,10 @@ import sys
 import tempfile
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -144,7 +142,6 @@ def begun(folder: Path, log: Log) -> Model:
     return Project.load(folder).model()
 
 
-@pytest.mark.skipif(find_spec("features.values") is None, reason="the decoder does not follow times, csv, positive yet")
 @given(LOGS.filter(lambda log: log.predicted or log.labels == "same"))
 @settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 def test_check_passes_on_what_init_wrote(log: Log) -> None:
