@@ -219,7 +219,8 @@ def _joined(whole: Sequence[Fault], latest: Sequence[Fault]) -> Iterator[Fault]:
     for fault in latest:
         here = replace(fault, reason=f"in the newest slice, {fault.reason}")
         yield told.get((fault.kind, fault.variables), here)
-    yield from (f for f in whole if not named & set(f.variables))
+    same = {(f.kind, f.variables) for f in latest}
+    yield from (f for f in whole if not named & set(f.variables) and (f.kind, f.variables) not in same)
 
 
 def _ordered(faults: Iterable[Fault]) -> tuple[Fault, ...]:

@@ -288,6 +288,15 @@ def test_records_that_are_all_set_aside_are_a_fault_of_the_newest_slice(why: str
     assert Verdict.DRIFT not in {f.verdict for f in few}
 
 
+def test_a_fault_of_the_feed_is_told_once() -> None:
+    """Where the window has it, and its newest slice as well."""
+    rows = inputs(BASELINE.bins, WORLD.rows(100)) | {UNUSABLE: [0, 300, 0, 0]}
+    told = verdict.judge(BASELINE, POLICY, stage=Stage.INPUTS, segment="", window_slices=2, start_ms=AFTER,
+                         counts=rows, newest=rows, seen=2)  # fmt: skip
+    (fault,) = (f for f in told if f.signal is Signal.QUALITY)
+    assert 1 == fault.reason.count("have no usable time")
+
+
 def test_many_causes_together_are_one_fault() -> None:
     """No variable is refused often enough by itself, and most records are set aside all the same."""
     wide = World(extra=30).baseline()
