@@ -31,7 +31,7 @@ from registry.judging import Judges
 class Tally:
     """What a monitor has seen since it started: *late* are predictions whose slice had been closed when they came.
 
-    *newest* is the time of the newest prediction, *reached* that of the newest record of any kind: the end of the log.
+    *newest* is the time of the newest prediction, one that was set aside included.
     """
 
     rows: dict[str, int] = field(default_factory=lambda: {"predictions": 0, "labels": 0})
@@ -40,7 +40,6 @@ class Tally:
     stored: int = 0
     revised: int = 0
     newest: datetime | None = None
-    reached: datetime | None = None
     last_window: datetime | None = None
     opened: list[str] = field(default_factory=list)
 
@@ -52,7 +51,6 @@ class Tally:
             if role := told.get("role"):
                 self.rows[role] += told["rows"]
             self.newest = _later(self.newest, told["newest"])
-            self.reached = _later(self.reached, told.get("reached", told["newest"]))
 
     def ingested(self, reports: list[Report], result: Ingested) -> None:
         """Add what a batch of reports changed."""
@@ -100,7 +98,7 @@ class Watch:
 
     def listen(self) -> None:
         """Tell of windows that stay away, as the clock on the wall moves on: once a window."""
-        self._listening.heard(self.tally.reached, self.clock())
+        self._listening.heard(self.tally.newest, self.clock())
         until = self._listening.until(self.model.schema.windows)
         if until is not None:
             self.store([], Until(until, self._listening.come))
@@ -130,8 +128,7 @@ class Watch:
         outcome = run_job.run_once(spec, source, self.opened.dir / "logs")
         self._bury("once", [json.dumps(r, sort_keys=True) for r in outcome.rejects])
         self.tally.progress([json.dumps(line) for line in outcome.progress])
-        self.tally.reached = _later(self.tally.reached, run_job.newest_time(outcome.progress, outcome.rejects))
-        until = Until(self.tally.reached, self.tally.newest) if self.tally.reached else None
+        until = Until(self.tally.newest, self.tally.newest) if self.tally.newest else None
         self.store([r.model_dump_json() for r in outcome.reports], until)
         return self.tally
 

@@ -9,7 +9,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -40,18 +40,10 @@ def decode(spec: Spec, role: Role, reference: str) -> tuple[int, Texts, Texts, T
     """
     chunk = places.decode(reference)
     decoded = codec.decode(spec.schema, role, chunk)
-    counted = _counted(spec, role, decoded, lambda row: (chunk.path, int(decoded.lines[row])))
-    rejects = (*decoded.rejects, *counted.lost)
-    unused = _refused_cells(spec, decoded.rejects, counted) if role == "predictions" else []
-    letters = [json.dumps({"role": role, **asdict(r)}, sort_keys=True) for r in rejects]
-    source = {"role": role, "file": chunk.path, "rows": decoded.table.num_rows - len(counted.lost)}
-    return (
-        counted.high,
-        cell_texts((*counted.cells, *unused)),
-        counted.sheets,
-        letters,
-        _progress(source, rejects, counted.high),
-    )
+    taken = _taken(spec, role, decoded, lambda row: (chunk.path, int(decoded.lines[row])))
+    letters = [json.dumps({"role": role, **asdict(r)}, sort_keys=True) for r in taken.rejects]
+    high = taken.reached if role == "predictions" else 0
+    return high, cell_texts(taken.cells), taken.sheets, letters, taken.progress(role, file=chunk.path)
 
 
 def decode_records(spec: Spec, role: Role, records: Records) -> tuple[Texts, Texts, Texts, str]:
@@ -65,21 +57,47 @@ def decode_records(spec: Spec, role: Role, records: Records) -> tuple[Texts, Tex
     except errors.DataError as error:
         everything = tuple(reject(records.place(i), error.message, v or b"") for i, v in enumerate(records.values))
         decoded = codec.Decoded(codec.empty(spec.schema, role), everything)
-    counted = _counted(spec, role, decoded, lambda row: records.place(int(decoded.lines[row])))
-    rejects = (*decoded.rejects, *counted.lost)
-    unused = _refused_cells(spec, decoded.rejects, counted) if role == "predictions" else []
-    source = {"role": role, "topic": records.topic, "rows": decoded.table.num_rows - len(counted.lost)}
-    letters = list(_letters(role, records, rejects))
-    return cell_texts((*counted.cells, *unused)), counted.sheets, letters, _progress(source, rejects, counted.high)
+    taken = _taken(spec, role, decoded, lambda row: records.place(int(decoded.lines[row])))
+    letters = list(_letters(role, records, taken.rejects))
+    return cell_texts(taken.cells), taken.sheets, letters, taken.progress(role, topic=records.topic)
 
 
-def _progress(source: Mapping[str, object], rejects: Iterable[Reject], high: int) -> str:
-    """Return the line that tells of a chunk or batch: its rows, what was set aside, and why most often."""
-    reasons: Counter[str] = Counter()
-    for one in rejects:
-        reasons[one.reason] += one.records
-    line = {**source, "rejected": reasons.total(), "reasons": dict(reasons.most_common(REASONS)), "newest": high}
-    return json.dumps(line, sort_keys=True)
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What came of a chunk or batch: its cells, sheets and dead letters, its rows, and its newest agreed time (ms)."""
+
+    cells: tuple[profiles.Cell, ...]
+    sheets: Texts
+    rejects: tuple[Reject, ...]
+    rows: int
+    reached: int
+
+    def progress(self, role: Role, **source: str) -> str:
+        """Return the line that tells of it: its rows, what was set aside, and why most often."""
+        reasons: Counter[str] = Counter()
+        for one in self.rejects:
+            reasons[one.reason] += one.records
+        newest = self.reached if role == "predictions" else 0
+        line = {"role": role, **source, "rows": self.rows, "rejected": reasons.total(), "newest": newest,
+                "reasons": dict(reasons.most_common(REASONS))}  # fmt: skip
+        return json.dumps(line, sort_keys=True)
+
+
+def _taken(spec: Spec, role: Role, decoded: codec.Decoded, place: Place) -> _Taken:
+    counted = _counted(spec, role, decoded, place)
+    rejects, reached = (*decoded.rejects, *counted.lost), _reached(spec, decoded)
+    refused = _refused_cells(spec, rejects, counted.frozen, reached) if role == "predictions" else []
+    return _Taken(
+        (*counted.cells, *refused), counted.sheets, rejects, decoded.table.num_rows - len(counted.lost), reached
+    )
+
+
+def _reached(spec: Spec, decoded: codec.Decoded) -> int:
+    """Return up to when records move event time (ms), those that were set aside for another reason among them."""
+    aside = np.array([r.time for r in decoded.rejects if r.time is not None], np.int64)
+    times = np.concatenate([decoded.table["time"].to_numpy(), aside])
+    jump = max(spec.schema.windows.size, spec.schema.times.max_jump)
+    return agreed_newest(times[_within(spec, times)], to_ms(jump))
 
 
 def _letters(role: Role, records: Records, rejects: Iterable[Reject]) -> Iterable[str]:
@@ -96,12 +114,11 @@ def _letters(role: Role, records: Records, rejects: Iterable[Reject]) -> Iterabl
 
 @dataclass(frozen=True, slots=True)
 class _Counted:
-    """What came of decoded rows: up to when they move event time, cells, sheets for the label join, rows not used.
+    """What came of decoded rows: cells, sheets for the label join, and the rows that are no use after all.
 
     *frozen* is what the baselines of the rows' versions froze.
     """
 
-    high: int = 0
     cells: tuple[profiles.Cell, ...] = ()
     sheets: Texts = field(default_factory=list)
     lost: tuple[Reject, ...] = ()
@@ -109,8 +126,8 @@ class _Counted:
 
     def plus(self, other: _Counted) -> _Counted:
         """Return both as one."""
-        high, cells, sheets = max(self.high, other.high), self.cells + other.cells, self.sheets + other.sheets
-        return _Counted(high, cells, sheets, self.lost + other.lost, {**self.frozen, **other.frozen})
+        sheets, frozen = self.sheets + other.sheets, {**self.frozen, **other.frozen}
+        return _Counted(self.cells + other.cells, sheets, self.lost + other.lost, frozen)
 
 
 def _counted(spec: Spec, role: Role, decoded: codec.Decoded, place: Place, first: int = 0) -> _Counted:
@@ -141,19 +158,25 @@ def _counted_labels(spec: Spec, decoded: codec.Decoded) -> _Counted:
 def _counted_predictions(spec: Spec, decoded: codec.Decoded, place: Place, first: int) -> _Counted:
     inside = _inside(spec, decoded.table)
     table, frozen, lost = _known(spec, lambda row: place(first + int(inside[row])), _take(decoded.table, inside))
-    jump = max(spec.schema.windows.size, spec.schema.times.max_jump)
-    high = agreed_newest(table["time"].to_numpy(), to_ms(jump))
     cells = tuple(profiles.count_inputs(spec.schema, frozen, table))
     rows = _prediction_rows(spec.schema, frozen, table) if spec.outcomes else {}
-    return _Counted(high, cells, _sheets(spec, "predictions", rows) if rows else [], lost, frozen)
+    return _Counted(cells, _sheets(spec, "predictions", rows) if rows else [], lost, frozen)
 
 
-def _refused_cells(spec: Spec, rejects: tuple[Reject, ...], counted: _Counted) -> list[profiles.Cell]:
-    """Return the cells that count rejected predictions by variable; those without a time count as of the newest."""
-    times = np.array([counted.high if r.time is None else r.time for r in rejects], np.int64)
+def _refused_cells(
+    spec: Spec, rejects: tuple[Reject, ...], frozen: Mapping[str, Frozen], newest: int
+) -> list[profiles.Cell]:
+    """Return the cells that count rejected predictions; those without a time count as of the *newest* with them.
+
+    One of no version that is known counts for those that came with it; if none did, for all that are published.
+    """
+    if not rejects:
+        return []
+    times = np.array([newest if r.time is None else r.time for r in rejects], np.int64)
     refused = [r for r, inside in zip(rejects, _within(spec, times), strict=True) if inside]
-    frozen = {**_frozen(spec, {r.version for r in refused}), **counted.frozen}
-    return profiles.merge(profiles.count_refused(spec.schema, frozen, refused, counted.high))
+    own = _frozen(spec, {r.version for r in refused})
+    known = {**own, **frozen} or _frozen(spec, spec.published())
+    return profiles.merge(profiles.count_refused(spec.schema, known, refused, newest))
 
 
 def _inside(spec: Spec, table: pa.Table) -> npt.NDArray[np.int64]:
@@ -175,11 +198,14 @@ def _known(spec: Spec, place: Place, table: pa.Table) -> tuple[pa.Table, dict[st
     known = pd.Series(versions).isin(found).to_numpy()
     if known.all():
         return table, found, ()
-    ids = _column(table, "id")
-    lost = tuple(
-        Reject(*place(int(i)), f"no baseline for model version {versions[i]!r}", ids[i]) for i in np.flatnonzero(~known)
-    )
-    return table.filter(pa.array(known)), found, lost
+    return table.filter(pa.array(known)), found, tuple(_unknown(place, table, int(i)) for i in np.flatnonzero(~known))
+
+
+def _unknown(place: Place, table: pa.Table, row: int) -> Reject:
+    """Return the dead letter of a row whose version has no baseline."""
+    event = table.slice(row, 1).to_pylist()[0]
+    letter = reject(place(row), f"no baseline for model version {event['model_version']!r}", json.dumps(event).encode())
+    return replace(letter, column="model_version", time=event["time"], version=event["model_version"])
 
 
 def _frozen(spec: Spec, versions: Iterable[str]) -> dict[str, Frozen]:

@@ -45,18 +45,17 @@ def run_once(spec: worker.Spec, directories: files_job.Directories, logs: Path, 
         progress = tuple(json.loads(line) for line in committed_lines(outputs.progress))
         rejects = tuple(json.loads(line) for line in committed_lines(outputs.rejects))
         reports = (Report.model_validate_json(line) for line in committed_lines(outputs.reports))
-        newest = from_ms(newest_time(progress, rejects))
+        newest = from_ms(newest_time(progress))
         closed = placeless.settled(spec, (r for r in reports if is_closed(spec.schema, r, newest)))
         return Outcome(tuple(closed), rejects, progress)
 
 
-def newest_time(progress: Iterable[Mapping[str, Any]], rejects: Iterable[Mapping[str, Any]]) -> int:
-    """Return the time (ms) of the newest prediction, 0 if there is none: one that was set aside moves time on, too.
+def newest_time(progress: Iterable[Mapping[str, Any]]) -> int:
+    """Return up to when predictions move event time (ms), 0 if there are none, by lines of progress.
 
-    But for one whose time itself is why.
+    Labels do not: a log that ends has the labels of its last predictions, which are known later.
     """
-    aside = (r.get("time") for r in rejects if r["role"] == "predictions" and r.get("column") != "time")
-    return max([0, *(int(p["newest"]) for p in progress), *(int(at) for at in aside if at)])
+    return max([0, *(int(line["newest"]) for line in progress)])
 
 
 def is_closed(schema: EventSchema, report: Report, newest: datetime) -> bool:
