@@ -16,7 +16,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from features import errors
-from features.schema import LATE
+from features.schema import LATE, UNUSABLE
 from monitors.report import Report
 from registry import artifacts, exports, judging, moves, proof, queries
 from registry.records import Action, AuditResult, RunState
@@ -97,7 +97,8 @@ def _compare_windows(ws: Workspace, start: datetime, end: datetime, replay: Repl
     """Count every window again. One that the monitors have not come to yet is no finding; any other difference is.
 
     How many predictions came too late is left out: in batch none does, each is counted in its own slice, where the
-    stream has lost it. That is the difference; a window on record for nothing but such is none.
+    stream has lost it. So is how many records were no use at all: one whose time cannot be read lies where the stream
+    was when it came. That is the difference; a window on record for nothing but such is none.
     """
     rows = queries.windows(ws.registry, ws.model, since=start, until=end)
     reports = (Report.model_validate(row.report) for row in rows)
@@ -126,7 +127,7 @@ def _compare_windows(ws: Workspace, start: datetime, end: datetime, replay: Repl
 
 def _counted(report: Report) -> dict[str, list[int]]:
     """Return what was counted of the rows that are in the window."""
-    return {name: row for name, row in report.counts.items() if name != LATE}
+    return {name: row for name, row in report.counts.items() if name not in (LATE, UNUSABLE)}
 
 
 def _check_verdicts(ws: Workspace, notes: Notes) -> None:
