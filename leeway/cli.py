@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import sys
+from collections.abc import Sequence
 from contextvars import ContextVar
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Annotated, ClassVar
 
 import typer
 
-from features.errors import LeewayError
+from features.errors import LeewayError, ProjectError
 from features.window import UTC
 from leeway import crash, exits, show
 from leeway.lazy import LazyGroup
@@ -83,11 +84,23 @@ def main() -> None:
     LEEWAY_DEBUG=1 shows where it was raised.
     """
     try:
+        _check_arguments(sys.argv[1:])
         app()
     except Exception as error:
         if os.environ.get("LEEWAY_DEBUG") == "1":
             raise
         sys.exit(_refused(error))
+
+
+def _check_arguments(arguments: Sequence[str]) -> None:
+    """Raise ProjectError for an argument that is no text: names in a registry or a file are written in UTF-8."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            shown = argument.encode("utf-8", "backslashreplace").decode()
+            msg = f"the argument {shown!r} is not UTF-8 text"
+            raise ProjectError(msg, hint="write it in the terminal's own encoding, which should be UTF-8") from None
 
 
 def _refused(error: Exception) -> exits.ExitCode:

@@ -231,3 +231,13 @@ def test_defects_do_not_fill_the_disk(folder: Path) -> None:
     assert crash.NEWEST == len(list((folder / ".leeway" / "errors").iterdir()))
     assert "000024" in told[-1].hint
     assert Path(elsewhere.hint.split(" tells")[0]).is_file()
+
+
+def test_an_argument_that_is_no_text_is_a_usage_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Bytes of another encoding are told as such, whatever the command would have done with them."""
+    monkeypatch.setattr("sys.argv", ["leeway", "promote", "v\udcff", "--because", "x"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+
+    assert 2 == ended.value.code
+    assert r"'v\\udcff' is not UTF-8 text" in capsys.readouterr().err
