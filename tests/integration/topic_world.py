@@ -113,10 +113,10 @@ class World:
                 )  # fmt: skip
 
     def send_bad(self) -> None:
-        """Send records that nobody can use."""
+        """Send records that nobody can use, one of them with a timestamp that would close every window for good."""
         with broker.producer(self.bootstrap) as client:
-            for value in BAD:
-                client.send(self.topics["predictions"], value, partition=1, timestamp_ms=to_ms(START))
+            for value, at in zip(BAD, (START, START.replace(year=2099)), strict=True):
+                client.send(self.topics["predictions"], value, partition=1, timestamp_ms=to_ms(at))
 
 
 def make(folder: Path, bootstrap: str, name: str) -> World:

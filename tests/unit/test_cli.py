@@ -233,7 +233,9 @@ def test_defects_do_not_fill_the_disk(folder: Path) -> None:
     assert Path(elsewhere.hint.split(" tells")[0]).is_file()
 
 
-def test_an_argument_that_is_no_text_is_a_usage_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_argument_that_is_no_text_is_a_usage_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Bytes of another encoding are told as such, whatever the command would have done with them."""
     monkeypatch.setattr("sys.argv", ["leeway", "promote", "v\udcff", "--because", "x"])
     with pytest.raises(SystemExit) as ended:
