@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -59,6 +60,14 @@ def reject(place: tuple[str, int], reason: str, original: bytes, records: int = 
     if len(kept) < len(original):
         reason = f"{reason} (the first {RAW_LIMIT} of {len(original)} bytes are kept)"
     return Reject(*place, reason, text, raw_hex="" if exact else kept.hex(), records=records)
+
+
+def by_reason(rejects: Iterable[Reject]) -> Counter[str]:
+    """Return how many records were set aside for each reason."""
+    counts: Counter[str] = Counter()
+    for one in rejects:
+        counts[one.reason] += one.records
+    return counts
 
 
 def _nothing(_: int) -> bytes:

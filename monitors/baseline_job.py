@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from features import codec, errors, places
 from features.places import Place
+from features.raw import Reject, by_reason
 from features.schema import EventSchema
 from features.window import to_ms
 from monitors import files_job, flink_job, freeze, profile_job, published, run_job, worker
@@ -55,7 +56,8 @@ def run(  # noqa: PLR0913 - a baseline is of a version, its events and a period
 
 
 def _rows(schema: EventSchema, version: str, predictions: Place, start: datetime, end: datetime) -> pa.Table:
-    table = codec.read_events(schema, "predictions", predictions).table
+    decoded = codec.read_events(schema, "predictions", predictions)
+    table = decoded.table
     time = table["time"].to_numpy()
     inside = (time >= to_ms(start)) & (time < to_ms(end))
     own = table.filter(pc.and_(pa.array(inside), pc.equal(table["model_version"], version)))
@@ -63,8 +65,18 @@ def _rows(schema: EventSchema, version: str, predictions: Place, start: datetime
         known = ", ".join(sorted(set(table["model_version"].to_pylist()))) or "none"
         span = f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC"
         msg = f"no prediction by version {version!r} of {schema.model} lies in {span} in {places.name(predictions)}"
-        raise errors.NotEnoughData(msg, hint=f"versions found at any time: {known}; see `baseline` in the project file")
+        hint = f"versions found at any time: {known}; see `baseline` in the project file"
+        raise errors.NotEnoughData(msg + _aside(decoded.rejects), hint=hint)
     return own
+
+
+def _aside(rejects: Sequence[Reject]) -> str:
+    """Return how many records were set aside, and the most frequent reason; nothing where none was."""
+    reasons = by_reason(rejects)
+    if not reasons:
+        return ""
+    (reason, n), total = reasons.most_common(1)[0], reasons.total()
+    return f"; {total} records were set aside, {n} of them because {reason}"
 
 
 def _labels(schema: EventSchema, rows: pa.Table, labels: Place | None) -> pa.Table:

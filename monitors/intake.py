@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 
@@ -17,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from features import codec, errors, places
-from features.raw import Reject, reject
+from features.raw import Reject, by_reason, reject
 from features.records import Records
 from features.schema import PREDICTION, EventSchema, Role
 from features.window import agreed_newest, to_ms
@@ -74,9 +73,7 @@ class _Taken:
 
     def progress(self, role: Role, **source: str) -> str:
         """Return the line that tells of it: its rows, what was set aside, and why most often."""
-        reasons: Counter[str] = Counter()
-        for one in self.rejects:
-            reasons[one.reason] += one.records
+        reasons = by_reason(self.rejects)
         newest = self.reached if role == "predictions" else 0
         line = {"role": role, **source, "rows": self.rows, "rejected": reasons.total(), "newest": newest,
                 "reasons": dict(reasons.most_common(REASONS))}  # fmt: skip
