@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from features.readers import Reject
+from features.raw import Reject
 from features.schema import LACKING, LATE, REFUSED, UNUSABLE, EventSchema, Kind, Task
 from features.window import Windows, from_ms
 from monitors import allot, null, performance, profiles, verdict

@@ -11,7 +11,6 @@ from registry import moves, queries
 from registry.records import Action, RetrainRun
 from retrain_flows import comparison, react, retrain, server, summary
 from retrain_flows.comparison import Sides
-from retrain_flows.job import Where
 from retrain_flows.retrain import Order
 from retrain_flows.workspace import Workspace
 from tests.unit.retraining import world
@@ -78,14 +77,6 @@ def test_a_window_without_events_has_no_page(ws: Workspace) -> None:
                           now=world.NOW)  # fmt: skip
     with pytest.raises(errors.NotEnoughData, match="800 rows of the baseline, 0 of the window"):
         comparison.write(ws, run)
-
-
-@pytest.mark.parametrize("opener", ["no_such_module:open", "json:no_such_function"])
-def test_a_flow_whose_opener_is_gone_says_how_to_deploy_it_again(opener: str) -> None:
-    """As after an upgrade that moved it."""
-    with pytest.raises(errors.ProjectError, match=f"opener {opener} cannot be imported") as caught:
-        Where(opener=opener, project="p", model="m").open()
-    assert "leeway flows serve" in caught.value.hint
 
 
 def test_a_prefect_server_that_is_named_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
