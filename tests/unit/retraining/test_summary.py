@@ -79,9 +79,11 @@ def test_a_window_without_events_has_no_page(ws: Workspace) -> None:
         comparison.write(ws, run)
 
 
-def test_a_prefect_server_that_is_named_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """None is started then."""
-    monkeypatch.setenv("PREFECT_API_URL", "http://prefect.example/api")
-    with server.running(tmp_path) as url:
-        assert "http://prefect.example/api" == url
+def test_a_prefect_server_that_is_named_is_asked_for_and_none_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it does not answer, that is told; no other takes its place."""
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    with pytest.raises(errors.EngineAway, match="does not answer"), server.running(tmp_path):
+        pass
     assert [] == list(tmp_path.iterdir())
