@@ -158,7 +158,7 @@ def standing(
     refused, lacking = aside(sorted(counts.keys() - {REFUSED, LATE, UNUSABLE, *DERIVED}), counts)
     return Standing(
         state=_state(worst, drifting, {s for s in judged if _STAGE[Signal(s)] is Stage.INPUTS}),
-        incidents=tuple(_words(i) for i in worst), drifting=drifting, steady=steady, unjudged=unjudged,
+        incidents=tuple(_words(i, inputs) for i in worst), drifting=drifting, steady=steady, unjudged=unjudged,
         aside={**refused, **lacking}, rows=inputs.rows if inputs else 0,
         window_end=inputs.window_end if inputs else None, heard=heard,
     )  # fmt: skip
@@ -172,8 +172,8 @@ def _state(live: Sequence[Incident], drifting: Sequence[str], judged_inputs: set
     return State.STEADY if judged_inputs - {Signal.QUALITY.value} else State.NOT_JUDGED
 
 
-def _words(incident: Incident) -> str:
-    """Return an open incident in words: how bad, what, where."""
+def _words(incident: Incident, newest: Report | None) -> str:
+    """Return an open incident in words: how bad, what, where, and when last where the *newest* window is without it."""
     where = sorted({e.get("segment", "") for e in incident.evidence})
     names = sorted({e["variable"] for e in incident.evidence if e.get("variable") not in (None, "*")})
     what = "fault" if incident.signal == Signal.QUALITY.value else "drift"
@@ -181,7 +181,9 @@ def _words(incident: Incident) -> str:
     inside = f" in {', '.join(where[:2])}{' and more' if len(where) > 2 else ''}" if where and "" not in where else ""
     why = next((e["reason"] for e in reversed(incident.evidence) if e.get("reason") and what == "fault"), "")
     tail = f": {why}" if why else ""
-    return f"{incident.severity.value} {incident.signal} {what}{of_what}{inside} (incident {incident.id}){tail}"
+    over = newest is not None and incident.last_seen < newest.window_end
+    seen = f", last seen {incident.last_seen:%Y-%m-%d %H:%M}".removesuffix(" 00:00") if over else ""
+    return f"{incident.severity.value} {incident.signal} {what}{of_what}{inside} (incident {incident.id}{seen}){tail}"
 
 
 def _of(signal: Signal, report: Report | None) -> tuple[Verdict | None, str]:
