@@ -40,7 +40,7 @@ def run(  # noqa: PLR0913 - a baseline is of a version, its events and a period
     *importance* is how much each feature matters to the version; None where nobody knows.
 
     Raises:
-        NotEnoughData: no prediction of that version lies in the period.
+        NotEnoughData: no prediction of that version lies in the period, or none of the labels can be used.
         EngineError: the Flink job fails.
     """
     rows = _rows(schema, version, predictions, start, end)
@@ -80,8 +80,17 @@ def _aside(rejects: Sequence[Reject]) -> str:
 
 
 def _labels(schema: EventSchema, rows: pa.Table, labels: Place | None) -> pa.Table:
-    table = codec.read_events(schema, "labels", labels).table if labels else codec.empty(schema, "labels")
+    table = _usable_labels(schema, labels) if labels else codec.empty(schema, "labels")
     return table.filter(pc.is_in(table["id"], value_set=rows["id"].combine_chunks()))
+
+
+def _usable_labels(schema: EventSchema, labels: Place) -> pa.Table:
+    """Return the labels; there may be none yet, but where there are some, one at least must be of use."""
+    decoded = codec.read_events(schema, "labels", labels)
+    if decoded.rejects and not decoded.table.num_rows:
+        msg = f"no label of {schema.model} in {places.name(labels)} can be used{_aside(decoded.rejects)}"
+        raise errors.NotEnoughData(msg, hint="`leeway check` says more; without `events.labels`, none are expected")
+    return decoded.table
 
 
 def _count(
