@@ -72,7 +72,11 @@ def _named_twice(name: str, every: Iterable[Path], csv: CsvFormat, wanted: Colle
 
 def _twice(path: Path, csv: CsvFormat) -> list[str]:
     """Return the names that stand twice in a header, or in one of the first records."""
-    heads = _records(path) if sources.FORMATS.get(path.suffix) == "jsonl" else iter([columns(path, csv) or []])
+    try:
+        is_json = sources.FORMATS.get(path.suffix) == "jsonl"
+        heads = list(_records(path)) if is_json else [columns(path, csv) or []]
+    except OSError:  # the decoder tells of a file that cannot be read
+        return []
     return sorted({name for head in heads for name, n in Counter(head).items() if n > 1})
 
 
@@ -127,11 +131,13 @@ def written_otherwise(source: Source, rejects: Iterable[Reject]) -> str:
         guess = dialect.of(path)
     except (DataError, OSError, CsvError):
         return ""
-    usual = CsvFormat()
-    keys = [key for key in ("delimiter", "decimal", "encoding")
-            if getattr(guess, key) not in (getattr(usual, key), getattr(source.csv, key))]  # fmt: skip
-    parts = ", ".join(f"{key}: {_quoted(getattr(guess, key))}" for key in keys)
-    return f"{path.name} looks as if it was written with `csv: {{{parts}}}`" if keys else ""
+    usual = CsvFormat().model_dump()
+    differing = {key: value for key, value in guess.model_dump().items() if value != usual[key]}
+    present = {key: value for key, value in source.csv.model_dump().items() if value != usual[key]}
+    if differing.items() <= present.items():
+        return ""
+    parts = ", ".join(f"{key}: {_quoted(value)}" for key, value in {**present, **differing}.items())
+    return f"{path.name} looks as if it was written with `csv: {{{parts}}}`"
 
 
 def _quoted(value: str) -> str:
