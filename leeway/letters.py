@@ -39,7 +39,7 @@ def kind(reason: str) -> str:
     """Return a reason without what differs from record to record: numbers, and what is quoted.
 
     >>> kind("column 'x' stands twice"), kind("7 columns where the header has 5")
-    ("column … stands twice", '… columns where the header has …')
+    ('column … stands twice', '… columns where the header has …')
     """
     return re.sub(r"'[^']*'|\"[^\"]*\"|\d+", "…", reason)
 
