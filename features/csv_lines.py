@@ -76,15 +76,16 @@ def check_names(found: Collection[str], columns: Collection[str], form: CsvForma
     others = [mark for mark in ",;\t|" if mark != form.delimiter and any(mark in name for name in found)]
     hint = "the first line must name the columns"
     if others:
-        hint = f"columns seem to be separated by {others[0]!r}: set `csv: {{delimiter: {others[0]!r}}}` at the source"
+        mark = r'"\t"' if others[0] == "\t" else repr(others[0])  # YAML reads \t in double quotes only
+        hint = f"columns seem to be separated by {mark}: set `csv: {{delimiter: {mark}}}` at the source"
     msg = f"no column {first!r} in the header, which has {', '.join(map(repr, list(found)[:10])) or 'none'}"
     raise errors.DataError(msg, hint=hint)
 
 
-def parse(text: str, form: CsvFormat) -> list[str]:
-    """Return the values of one record. Raises ValueError where it is none."""
+def parse(text: str, form: CsvFormat, *, strict: bool = False) -> list[str]:
+    """Return the values of one record. Raises ValueError where it is none, *strict* where text follows a quote."""
     try:
-        rows = list(csv.reader(io.StringIO(text, newline="\n"), delimiter=form.delimiter))
+        rows = list(csv.reader(io.StringIO(text, newline="\n"), delimiter=form.delimiter, strict=strict))
     except csv.Error as error:
         raise ValueError(str(error)) from error
     if len(rows) != 1:
@@ -96,6 +97,8 @@ def parse(text: str, form: CsvFormat) -> list[str]:
 def is_record(text: str, columns: int, form: CsvFormat) -> bool:
     """Say whether *text* is a whole record of so many *columns*: what follows an open quote may be the next one.
 
+    Quotes that two broken lines leave open are no pair: text would follow the second.
+
     >>> form = CsvFormat()
     >>> is_record("a,1", 2, form), is_record('a,"b', 2, form), is_record("a", 2, form)
     (True, False, False)
@@ -103,6 +106,6 @@ def is_record(text: str, columns: int, form: CsvFormat) -> bool:
     if text.count('"') % 2 or text.count(form.delimiter) < columns - 1:
         return False
     try:
-        return len(parse(text, form)) == columns
+        return len(parse(text, form, strict=True)) == columns
     except ValueError:
         return False

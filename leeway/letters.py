@@ -29,10 +29,19 @@ def summary(state: Path, model: str, most: int = 5) -> list[dict[str, Any]]:
     kinds: dict[tuple[str, str], dict[str, Any]] = defaultdict(dict)
     for letter in _letters(folder(state, model)):
         role, reason = str(letter.get("role", "records")), str(letter.get("reason", ""))
-        known = kinds[role, re.sub(r"'[^']*'|\"[^\"]*\"|\d+", "…", reason)]
+        known = kinds[role, kind(reason)]
         place = f"{letter.get('path', '?')} line {letter.get('line', '?')}"
         known |= {"role": role, "reason": reason, "records": known.get("records", 0) + 1, "place": place}
-    return sorted(kinds.values(), key=lambda kind: -int(kind["records"]))[:most]
+    return sorted(kinds.values(), key=lambda one: -int(one["records"]))[:most]
+
+
+def kind(reason: str) -> str:
+    """Return a reason without what differs from record to record: numbers, and what is quoted.
+
+    >>> kind("column 'x' stands twice"), kind("7 columns where the header has 5")
+    ('column … stands twice', '… columns where the header has …')
+    """
+    return re.sub(r"'[^']*'|\"[^\"]*\"|\d+", "…", reason)
 
 
 def _letters(place: Path) -> Iterator[dict[str, Any]]:

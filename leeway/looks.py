@@ -11,10 +11,11 @@ import pyarrow as pa
 
 from features import codec, places, requests, sources, topics
 from features.conventions import CsvFormat
+from features.errors import DataError
 from features.raw import Reject
 from features.records import Records
 from features.schema import EventSchema, Source
-from leeway import peek, sample, tailing
+from leeway import check_files, peek, sample, tailing
 from leeway.explain import count
 from leeway.sample import Sample, Stream
 
@@ -29,8 +30,8 @@ class Look(Protocol):
         """Return what there is to be read: files, or the topic once if it holds any records."""
         ...
 
-    def heads(self) -> dict[str, list[str]]:
-        """Return the columns that each of them has."""
+    def heads(self, needed: str) -> dict[str, list[str]]:
+        """Return the columns that each of them has that can be read, and has the one that is *needed*."""
         ...
 
     def optional(self, name: str) -> bool:
@@ -56,7 +57,7 @@ class Look(Protocol):
 
 @dataclass(frozen=True)
 class Files:
-    """A directory; *paths* are its files that are not empty, *csv* is how those in CSV are written."""
+    """A directory; *paths* are its files that may hold records, *csv* is how those in CSV are written."""
 
     paths: list[Path]
     csv: CsvFormat = field(default_factory=CsvFormat)
@@ -65,17 +66,20 @@ class Files:
         """Return the names of the files."""
         return [path.name for path in self.paths]
 
-    def heads(self) -> dict[str, list[str]]:
-        """Return the columns of each file."""
-        return {path.name: peek.rows(path, _HEAD, self.csv).column_names for path in self.paths}
+    def heads(self, needed: str) -> dict[str, list[str]]:
+        """Return the columns of each file that can be read."""
+        return check_files.heads(self.paths, self.csv, needed)
 
     def optional(self, name: str) -> bool:
         """JSON Lines may leave a null out."""
         return sources.FORMATS[Path(name).suffix] == "jsonl"
 
     def rows(self) -> pa.Table:
-        """Return the first rows of the first file."""
-        return peek.rows(self.paths[0], 1000, self.csv)
+        """Return the first rows of the first file; none where it cannot be read, of which the decoder tells."""
+        try:
+            return peek.rows(self.paths[0], 1000, self.csv)
+        except DataError:
+            return pa.table({})
 
     def take(self, schema: EventSchema, stream: Stream) -> Sample:
         """Return the events of the first files."""
@@ -86,8 +90,8 @@ class Files:
         return count(len(self.paths), "file") if taken.complete else "the first files"
 
     def place(self, reject: Reject) -> str:
-        """Return the file's name and the line."""
-        return f"{Path(reject.path).name}:{reject.line}"
+        """Return the file's name and the line; the name alone where the whole file is set aside."""
+        return f"{Path(reject.path).name}:{reject.line}" if reject.line else Path(reject.path).name
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,7 @@ class Topic:
         """Return the topic's name if it holds anything."""
         return [self.target.topic] if self.ranges else []
 
-    def heads(self) -> dict[str, list[str]]:
+    def heads(self, needed: str) -> dict[str, list[str]]:
         """Return the columns of the first records that can be read, if any can."""
         names = list(dict.fromkeys(name for row in self._events() for name in row))
         return {self.target.topic: names} if names else {}
@@ -152,7 +156,9 @@ def at(source: Source, schema: EventSchema, stream: Stream) -> Topic | Files:
         BrokerError: Kafka does not answer, or there is no such topic.
     """
     if source.topic is None:
-        return Files([path for path in sources.list_files(places.directory(source)) if path.stat().st_size], source.csv)
+        files = sources.list_files(places.directory(source))
+        # A text file without a byte holds no record; a Parquet file of that kind is broken.
+        return Files([path for path in files if path.stat().st_size or path.suffix == ".parquet"], source.csv)
     ranges = sorted(topics.ranges(source, _STEP[source.format]), key=lambda r: (r.start, r.partition))
     target = tailing.Target(source.bootstrap, source.topic, source, schema, tailing.role(stream))
     return Topic(target, ranges, topics.fetch(topics.head(ranges[0], _HEAD)) if ranges else None)

@@ -9,12 +9,11 @@ from typing import Literal
 
 import pyarrow as pa
 
-from features import codec, requests, sources
+from features import codec, places, requests
 from features.conventions import CsvFormat
 from features.raw import Reject
 from features.schema import EventSchema, Source
 
-CHUNK_BYTES = 1 << 20
 ENOUGH = 200_000
 
 
@@ -56,4 +55,4 @@ def _decoded(schema: EventSchema, stream: Stream, files: list[Path], csv: CsvFor
         if stream == "history":
             yield requests.read_requests(schema, Source(path=str(path), csv=csv))
         else:
-            yield from (codec.decode(schema, stream, chunk) for chunk in sources.chunks(path, CHUNK_BYTES, csv=csv))
+            yield from (codec.decode(schema, stream, part) for part in places.file_references(path, csv))

@@ -44,7 +44,7 @@ def predictions() -> pd.DataFrame:
             "id": [f"f{i}" for i in range(ROWS)],
             "time": hours(),
             "model_version": "v1",
-            "temp": [float(i) for i in range(ROWS)],
+            "temp": [float(i * 7 % ROWS) for i in range(ROWS)],
             "origin": ["JFK", "LGA"] * (ROWS // 2),
             "prediction": [i / ROWS for i in range(ROWS)],
         }
@@ -110,21 +110,27 @@ Change = Callable[[pd.DataFrame], pd.DataFrame]
          "error late: predictions: no column `model_version` in 1.csv; "
          "its columns are id, time, temp, origin, prediction"),
         (lambda f: f.assign(temp="warm"), 1,
-         "error late: predictions: 40 of 40 rows are set aside, first 1.csv:2: temp is not a number"),
+         "error late: predictions: 40 of 40 rows are set aside, first 1.csv:2: temp is not a number; write plain "
+         "numbers, like 12.3, or declare it categorical"),
         (lambda f: f.assign(temp=["warm", *f["temp"][1:]]), 0,
-         "warning late: predictions: 1 of 40 rows are set aside, first 1.csv:2: temp is not a number"),
+         "warning late: predictions: 1 of 40 rows are set aside, first 1.csv:2: temp is not a number; write plain "
+         "numbers, like 12.3, or declare it categorical"),
         (lambda f: f.assign(temp=3.5), 0,
          "warning late: temp: is always 3.5: drift in it cannot be seen; leave it out?"),
         (lambda f: f.assign(temp=None), 0,
          "warning late: temp: is always null: drift in it cannot be seen; leave it out?"),
         (lambda f: f.assign(prediction=f["prediction"] * 100), 1,
-         "error late: predictions: predictions of a binary model must be probabilities, not 2.5"),
+         "error late: predictions: 39 of 40 rows are set aside, first 1.csv:3: prediction is not a probability from 0 "
+         "to 1; log the probability of label 1 as a share, or set task: regression"),
+        (lambda f: f.assign(prediction=[1.7, -3, *f["prediction"][2:]]), 0,
+         "warning late: predictions: 2 of 40 rows are set aside, first 1.csv:2: prediction is not a probability from 0 "
+         "to 1; log the probability of label 1 as a share, or set task: regression"),
         (lambda f: f.assign(prediction=0.5), 0, "warning late: predictions: every prediction is 0.5"),
         (lambda f: f.assign(id="f1"), 0,
          "warning late: predictions: 39 rows repeat an id; each prediction needs its own"),
         (lambda f: f.assign(time="yesterday"), 1,
          "error late: predictions: 40 of 40 rows are set aside, first 1.csv:2: time is not a time (ISO 8601, or "
-         "milliseconds since the epoch)"),
+         "a number as events.times says); write ISO 8601, or set events.times.format or events.times.unit"),
         (lambda f: f[:0], 1, "error late: predictions: no usable row in 1 file"),
     ],
 )  # fmt: skip
@@ -148,7 +154,13 @@ def test_bad_predictions(bench: Bench, change: Change, code: int, expected: str)
         (lambda f: f.assign(known=hours(-1)), 0,
          "warning late: labels: 40 labels are older than their prediction; is `columns.label_time` right?"),
         (lambda f: f.assign(label=f["label"] * 2), 1,
-         "error late: labels: labels of a binary model must be 0 or 1, not '2'"),
+         "error late: labels: 20 of 40 rows are set aside, first 1.csv:3: label is neither 0 nor 1 (events.positive "
+         "names the label that counts as 1)"),
+        (lambda f: f.assign(label=f["label"] * 2), 1,
+         "error late: labels: labels are '0' and '2': set events.positive: 2"),
+        (lambda f: f.assign(label=[0.5, -1, *f["label"][2:]]), 0,
+         "warning late: labels: 2 of 40 rows are set aside, first 1.csv:2: label is neither 0 nor 1 (events.positive "
+         "names the label that counts as 1)"),
         (lambda f: f.assign(label=1), 0, "warning late: labels: every label is '1'"),
     ],
 )  # fmt: skip
@@ -160,14 +172,19 @@ def test_bad_labels(bench: Bench, change: Change, code: int, expected: str) -> N
 
 
 def test_times_in_seconds_are_found(bench: Bench) -> None:
-    """Numbers are milliseconds; seconds would all lie in January 1970."""
+    """Numbers are milliseconds; seconds would all lie in January 1970, and the key that takes them is named."""
     seconds = [int(START.timestamp()) + 3600 * i for i in range(ROWS)]
     bench.events("predictions", predictions().assign(time=seconds))
 
     found = bench.check(1)
-    assert (
-        "error late: predictions: times lie before 1990: numbers are milliseconds since the epoch, not seconds" in found
+    assert found[0].startswith(
+        "error late: predictions: 40 of 40 rows are set aside, first 1.csv:2: time is not between "
     )
+    assert found[0].endswith("counted in seconds it would fit: set events.times.unit: s")
+
+    bench.project(PROJECT.replace("      columns:", "      times: {unit: s}\n      columns:"))
+    bench.events("labels", labels().assign(known=[s + 7200 for s in seconds]))
+    assert [] == bench.check(0)
 
 
 def test_times_without_a_zone_are_noted(bench: Bench) -> None:
@@ -190,7 +207,7 @@ def test_directories_and_files_that_are_not_there(bench: Bench) -> None:
 
     (events / "1.csv").unlink()
     (events / "1.parquet").write_text("not parquet")
-    assert "1.parquet cannot be read as parquet" in bench.check(1)[0]
+    assert "1.parquet cannot be read as Parquet" in bench.check(1)[0]
 
     (events / "1.parquet").unlink()
     events.rmdir()

@@ -18,7 +18,7 @@ from leeway import cli, locate, starter
 from leeway.project import Project
 from leeway.starter_text import yaml_text
 
-ROWS = 60
+ROWS = 240
 
 
 def events() -> pd.DataFrame:
@@ -28,14 +28,14 @@ def events() -> pd.DataFrame:
             "event_id": [f"e{i}" for i in range(ROWS)],
             "Timestamp": pd.date_range("2024-01-01", periods=ROWS, freq="h", tz="UTC"),
             "score": [i / ROWS for i in range(ROWS)],
-            "temp": [i * 0.5 for i in range(ROWS)],
+            "temp": [i * 7 % ROWS * 0.5 for i in range(ROWS)],
             "stops": [i % 3 for i in range(ROWS)],
             "carrier": ["UA", "AA", "DL"] * (ROWS // 3),
             "weekend": [True, False] * (ROWS // 2),
             "note": [f"text {i}" for i in range(ROWS)],
             "always": 7,
             "scheduled": pd.date_range("2024-02-01", periods=ROWS, freq="h"),
-            "no": [i * 1.5 for i in range(ROWS)],
+            "no": [i * 11 % ROWS * 1.5 for i in range(ROWS)],
         }
     )
 

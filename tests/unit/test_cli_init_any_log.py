@@ -131,6 +131,7 @@ def run(folder: Path, *words: str) -> Any:
     """Return what a command prints as JSON; its exit code must be 0."""
     sys.modules.pop("trainers", None)  # of another project in this process
     done = CliRunner().invoke(cli.app, ["-p", str(folder), *words, "--json"], catch_exceptions=False)
+    sys.modules.pop("trainers", None)  # nor for the next one
     assert 0 == done.exit_code, done.stdout
     return json.loads(done.stdout)
 

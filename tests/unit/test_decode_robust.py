@@ -277,6 +277,18 @@ def test_a_broken_csv_line_costs_itself_only(tmp_path: Path, line: bytes, at: in
     assert [2, 5 + (at == 0)] == result.lines[:2].tolist()
 
 
+@pytest.mark.parametrize("lost", [2, 3, 4, 5])
+@pytest.mark.parametrize("more", ["", ",7"])
+def test_open_quotes_in_a_row_are_no_pairs(tmp_path: Path, lost: int, more: str) -> None:
+    """Where a writer leaves the quotes of several lines open, each costs itself: no two become one record."""
+    lines = [f"{i},2024-01-01,1,red,0.5" for i in range(9)]
+    lines[4:4] = [f'x{i},2024-01-01,1,"r{i},0.5{more}' for i in range(lost)]
+    result = decoded(csv_of(tmp_path, *lines))
+
+    assert [str(i) for i in range(9)] == result.table["id"].to_pylist()
+    assert [6 + i for i in range(lost)] == [letter.line for letter in result.rejects]
+
+
 @pytest.mark.parametrize("size", [40, 97, 1000])
 def test_chunks_do_not_cut_a_quoted_value(tmp_path: Path, size: int) -> None:
     """A record with line ends in it is in one chunk, and lines keep their numbers in the file."""
@@ -330,12 +342,13 @@ def test_the_dialect_of_a_csv_file_is_told_in_the_project_file(tmp_path: Path) -
     assert ["x is not a number"] == [letter.reason for letter in result.rejects]
 
 
-def test_another_delimiter_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("mark", "spelled"), [(";", "';'"), ("\t", r'"\t"'), ("|", "'|'")])
+def test_another_delimiter_is_named(tmp_path: Path, mark: str, spelled: str) -> None:
     """A file whose header has none of the columns is told with the likely cause, and counts all of its lines."""
-    (tmp_path / "e.csv").write_text(HEAD.replace(",", ";") + "\n" + "a;2024-01-01;1;red;0.5\n" * 3)
+    (tmp_path / "e.csv").write_text((HEAD + "\n" + "a,2024-01-01,1,red,0.5\n" * 3).replace(",", mark))
     (letter,) = decoded(tmp_path).rejects
 
-    assert "delimiter: ';'" in letter.reason
+    assert f"delimiter: {spelled}" in letter.reason
     assert letter.records >= 3
 
 
