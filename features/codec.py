@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from features import errors, instants, places, readers, records, topics, values
+from features import errors, instants, places, readers, records, topics, values, visible
 from features.raw import Columns, Raw, Reject, reject
 from features.schema import LABEL, PREDICTION, EventSchema, Kind, Role, Task
 from features.values import Typed
@@ -25,6 +25,10 @@ from features.window import UTC
 
 _LOG = logging.getLogger("leeway.decode")
 ID, TIME, VERSION = "id", "time", "model_version"
+ATTEMPTS = 10_000
+"""Parts of a chunk that may raise while they are decoded before the others are no longer cut in halves."""
+MOST_LETTERS = 1 << 18
+"""Dead letters of a chunk: the last stands for the others, since a small Parquet file may hold millions of records."""
 Place = Callable[[int], tuple[str, int]]
 """From a row's line to where it was: path and line, or topic/partition and offset."""
 
@@ -76,6 +80,12 @@ def decode(schema: EventSchema, role: Role, chunk: places.Reference, *, now: dat
     except errors.DataError as error:  # no record can be told from the others
         why = f"{error.message} ({error.hint})" if error.hint else error.message
         return Decoded(empty(schema, role), (reject((path, 0), why, b"", records=readers.count(chunk)),))
+    except errors.LeewayError:
+        raise
+    except Exception as error:  # MemoryError too: the file asked for more than there is
+        _LOG.warning("%s cannot be read", visible.visible(path), exc_info=error)
+        why = f"cannot be read: {type(error).__name__}: {error}"
+        return Decoded(empty(schema, role), (reject((path, 0), why, b"", records=readers.count(chunk)),))
     return _decoded(_Way(schema, role, lambda line: (path, line), now or datetime.now(UTC)), raw)
 
 
@@ -109,39 +119,61 @@ class _Way:
 
 
 def _decoded(way: _Way, raw: Raw) -> Decoded:
-    """Return *raw* typed; where that raises, in halves, so that what cannot be decoded costs its own record only."""
-    try:
-        return _at_once(way, raw)
-    except (errors.LeewayError, MemoryError):
-        raise
-    except Exception as error:  # whatever a record holds, it may end itself and nothing else
-        rows = raw.table.num_rows
-        if rows > 1:
-            halves = (raw.part(slice(0, rows // 2)), raw.part(slice(rows // 2, rows)))
-            done = join(way.schema, way.role, [_decoded(way, half) for half in halves])
-            return replace(done, rejects=raw.rejects + done.rejects)
-        _LOG.warning("a record could not be decoded", exc_info=error)
-        why = f"cannot be decoded: {type(error).__name__}: {error}"
-        lost = tuple(reject(way.place(int(line)), why, raw.original(i)) for i, line in enumerate(raw.lines))
-        return Decoded(empty(way.schema, way.role), raw.rejects + lost)
+    """Return *raw* typed; where that raises, in halves, so that what cannot be decoded costs its own record only.
+
+    After :data:`ATTEMPTS` that raised, what raises is not halved any more: time is bounded too.
+    """
+    todo, done, failures = [raw], list[Decoded](), 0
+    while todo:
+        part = todo.pop()
+        try:
+            done.append(_at_once(way, part))
+        except (errors.LeewayError, MemoryError):
+            raise
+        except Exception as error:  # whatever a record holds, it may end itself and nothing else
+            failures += 1
+            rows = part.table.num_rows
+            if rows > 1 and failures < ATTEMPTS:
+                todo += [part.part(slice(rows // 2, rows)), part.part(slice(0, rows // 2))]
+            else:
+                done.append(_lost(way, part, error))
+    whole = done[0] if len(done) == 1 else join(way.schema, way.role, done)
+    return replace(whole, rejects=raw.rejects + whole.rejects) if raw.rejects else whole
+
+
+def _lost(way: _Way, raw: Raw, error: Exception) -> Decoded:
+    """Return the rows of *raw*, whose decoding ends in *error*, as dead letters."""
+    _LOG.warning("a record could not be decoded", exc_info=error)
+    why = f"cannot be decoded: {type(error).__name__}: {error}"
+    lost = tuple(reject(way.place(int(line)), why, _original(raw, i)) for i, line in enumerate(raw.lines))
+    return Decoded(empty(way.schema, way.role), lost)
 
 
 def _at_once(way: _Way, raw: Raw) -> Decoded:
-    """Return *raw* typed; the first column, in the order of :func:`wanted`, that does not fit is a reject's."""
+    """Return *raw* typed; the first column, in the order of :func:`wanted`, that does not fit is a reject's.
+
+    The letter that is the last of :data:`MOST_LETTERS` stands for all later records that a column costs.
+    """
     rows, schema = raw.table.num_rows, way.schema
     typed: dict[str, pa.Array] = {}
-    good, because = np.ones(rows, bool), dict[int, tuple[str, str]]()
+    good, because, stands_for = np.ones(rows, bool), dict[int, tuple[str, str]](), dict[int, int]()
     for name, (source, kind) in wanted(schema, way.role).items():
         typed[name], bad, why = _column(way, raw, (name, source, kind))
         new = bad & good
         if new.any():
-            because |= {int(row): (name, f"{source} is {why(int(row))}") for row in np.flatnonzero(new)}
+            lost = np.flatnonzero(new)
+            apart = lost[: max(MOST_LETTERS - len(because), 1)]
+            because |= {int(row): (name, f"{source} is {why(int(row))}") for row in apart}
+            stands_for[int(apart[-1])] = 1 + len(lost) - len(apart)
             good &= ~bad
     if schema.version and way.role == "predictions":
         typed[VERSION] = pa.array([schema.version] * rows, pa.string())
     table = pa.table(typed)
-    lost = tuple(_reject(way, raw, table, row, because[row]) for row in sorted(because))
-    return Decoded(table if good.all() else table.filter(pa.array(good)), raw.rejects + lost, raw.lines[good])
+    letters = (_reject(way, raw, table, row, because[row]) for row in sorted(because))
+    rejects = tuple(
+        replace(letter, records=stands_for.get(row, 1)) for row, letter in zip(sorted(because), letters, strict=True)
+    )
+    return Decoded(table if good.all() else table.filter(pa.array(good)), rejects, raw.lines[good])
 
 
 def _column(
@@ -152,7 +184,11 @@ def _column(
     there = source in raw.table.column_names
     words = kind is Kind.CATEGORICAL
     column = values.plain(raw.table[source], words=words) if there else pa.nulls(raw.table.num_rows)
-    typed = _typed(way, name, kind, column, raw.decimal)
+    if values.is_bytes(column.type):
+        column, no_text = values.as_text(column)
+        typed = _typed(way, name, kind, column, raw.decimal).also(no_text, "not UTF-8")
+    else:
+        typed = _typed(way, name, kind, column, raw.decimal)
     unfit, bad = raw.unfit.get(source, {}), typed.bad
     if unfit:
         bad = bad | np.isin(np.arange(len(bad)), list(unfit))
@@ -180,8 +216,15 @@ def _typed(way: _Way, name: str, kind: Kind | None, column: pa.Array, decimal: s
 def _reject(way: _Way, raw: Raw, typed: pa.Table, row: int, because: tuple[str, str]) -> Reject:
     column, reason = because
     version = typed[VERSION][row].as_py() if VERSION in typed.column_names else None
-    letter = reject(way.place(int(raw.lines[row])), reason, raw.original(row))
+    letter = reject(way.place(int(raw.lines[row])), reason, _original(raw, row))
     return replace(letter, column=column, time=typed[TIME][row].as_py(), version=version or "")
+
+
+def _original(raw: Raw, row: int) -> bytes:
+    try:
+        return raw.original(row)
+    except Exception as error:  # what a record cannot be is no reason to lose that it was there
+        return f"the record cannot be shown: {type(error).__name__}: {error}".encode("utf-8", "backslashreplace")
 
 
 def read_events(schema: EventSchema, role: Role, place: places.Place, *, now: datetime | None = None) -> Decoded:

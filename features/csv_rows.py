@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -52,36 +51,44 @@ def _at_once(chunk: Chunk, names: list[str], columns: Sequence[str], lines: Body
     """Return the rows of *lines* if each is a record, or one of another length; None where some need a closer look."""
     body, first = lines
     text = _utf8(body, chunk.csv)
-    if text is None:
+    cut = csv_lines.cut(text, chunk.csv) if text is not None else None
+    if text is None or cut is None:
         return None
-    skipped: dict[int, str] = {}
+    wanted = [c for c in dict.fromkeys(columns) if c in names]
+    wrong = np.flatnonzero((cut.separators != len(names) - 1) | (cut.ends - cut.starts <= 1))
+    rows = np.delete(np.arange(len(cut.ends)), wrong) if len(wrong) else np.arange(len(cut.ends))
+    table = _table(csv_lines.without(text, cut, wrong), names, wanted, chunk.csv, nulls)
+    if table is None or table.num_rows != len(rows):
+        return None
+    original = _Lines(body)
+    because = f"columns where the header has {len(names)}"
+    rejects = (
+        reject((chunk.path, first + int(i)), f"{cut.separators[i] + 1} {because}", original(int(i)))
+        for i in wrong if text[cut.starts[i] : cut.ends[i]].strip()
+    )  # fmt: skip
+    return Raw(table, first + rows, tuple(rejects), original=lambda row: original(int(rows[row])),
+               decimal=chunk.csv.decimal)  # fmt: skip
 
-    def skip(row: Any) -> str:
-        skipped[row.number - 1] = f"{row.actual_columns} columns where the header has {row.expected_columns}"
-        return "skip"
 
+def _table(text: bytes, names: list[str], wanted: list[str], form: CsvFormat, nulls: list[str]) -> pa.Table | None:
+    """Return the *wanted* columns of *text*, every line of which has a value for each of *names*; None where it cannot.
+
+    Arrow writes beyond its memory where a line has more.
+    """
+    types = dict.fromkeys(wanted, pa.string())
+    if not text:
+        return pa.table({name: pa.array([], kind) for name, kind in types.items()})
     try:
-        table = pa_csv.read_csv(
+        return pa_csv.read_csv(
             pa.py_buffer(text),
             read_options=pa_csv.ReadOptions(use_threads=False, column_names=names),
-            parse_options=pa_csv.ParseOptions(delimiter=chunk.csv.delimiter, invalid_row_handler=skip),
+            parse_options=pa_csv.ParseOptions(delimiter=form.delimiter),
             convert_options=pa_csv.ConvertOptions(
-                include_columns=[c for c in dict.fromkeys(columns) if c in names],
-                column_types=dict.fromkeys(columns, pa.string()),
-                null_values=nulls,
-                strings_can_be_null=True,
+                include_columns=wanted, column_types=types, null_values=nulls, strings_can_be_null=True
             ),
         )
     except (pa.ArrowException, ValueError):
         return None
-    count = body.count(b"\n") + (not body.endswith(b"\n") and bool(body))
-    if table.num_rows + len(skipped) != count:
-        return None  # there are blank lines, or quoted line ends: which line a row is in must be counted
-    rows = np.delete(np.arange(count), list(skipped))
-    original = _Lines(body)
-    rejects = (reject((chunk.path, first + i), why, original(i)) for i, why in sorted(skipped.items()))
-    return Raw(table, first + rows, tuple(rejects), original=lambda row: original(int(rows[row])),
-               decimal=chunk.csv.decimal)  # fmt: skip
 
 
 def _utf8(body: bytes, form: CsvFormat) -> bytes | None:
@@ -153,14 +160,15 @@ def _records(
 
 
 def _closing(texts: list[str], at: int, columns: int, form: CsvFormat) -> int:
-    """Return the line after the record whose quote opens in line *at*; the next one where it is never closed."""
-    quotes = texts[at].count('"')
+    """Return the line after the record whose quote opens in line *at*; the next one where it is never closed.
+
+    It closes in the next line with an odd number of quotes or nowhere, so that no line is looked at for many others.
+    """
     for stop in range(at + 1, min(at + _SPAN, len(texts))):
         if csv_lines.is_record(texts[stop], columns, form):
             break
-        quotes += texts[stop].count('"')
-        if quotes % 2 == 0 and csv_lines.is_record("\n".join(texts[at : stop + 1]), columns, form):
-            return stop + 1
+        if texts[stop].count('"') % 2:
+            return stop + 1 if csv_lines.is_record("\n".join(texts[at : stop + 1]), columns, form) else at + 1
     return at + 1
 
 

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from features import csv_lines, errors
-from features.raw import Raw
+from features import csv_lines, errors, values
+from features.raw import Raw, value_of
 from features.sources import Chunk
 
 ROOM = 64 << 20
@@ -35,13 +35,15 @@ def read(chunk: Chunk, columns: Sequence[str]) -> Raw:
             names = file.schema_arrow.names
             csv_lines.check_names(names, columns)
             present = [c for c in columns if c in names]
-            parts = [p for g in range(chunk.start, chunk.stop) for p in _parts(file.metadata.row_group(g), present)]
+            groups = [file.metadata.row_group(g) for g in range(chunk.start, chunk.stop)]
+            parts = [part for group in groups for part in _parts(group, present)]
             room = max(ROOM, EXPANSION * sum(part.total_compressed_size for part in parts))
-            _check(sum(map(_least, parts)), room)
+            _check(sum(map(_least, parts)) + sum(8 * group.num_rows for group in groups), room)
         repeating = sorted({part.path_in_schema for part in parts if _repeats(part)})
         with pq.ParquetFile(chunk.path, read_dictionary=repeating) as file:
             table = file.read_row_groups(list(range(chunk.start, chunk.stop)), columns=present)
         _check(sum(_decoded(column, room) for column in table.columns), room)
+        table = pa.table({name: values.sound(table[name]) for name in present}) if present else table
     except pa.ArrowException as error:
         msg = f"{chunk.path} cannot be read as Parquet: {error}"
         raise errors.DataError(msg) from error
@@ -61,7 +63,12 @@ def count(chunk: Chunk) -> int:
 def _parts(group: Any, columns: Sequence[str]) -> list[Any]:
     """Return what the file's end tells of each of *columns* in a row group."""
     parts = (group.column(i) for i in range(group.num_columns))
-    return [part for part in parts if part.path_in_schema.partition(".")[0] in columns]
+    return [part for part in parts if _belongs(part.path_in_schema, columns)]
+
+
+def _belongs(path: str, columns: Sequence[str]) -> bool:
+    """Say whether *path* is one of *columns* or inside one: a column's own name may have a point in it."""
+    return path in columns or any(path.startswith(f"{name}.") for name in columns)
 
 
 def _least(part: Any) -> int:
@@ -100,7 +107,6 @@ def _row(table: pa.Table) -> Callable[[int], bytes]:
     """Return what gives a row as JSON: Parquet has no bytes of a row by itself."""
 
     def original(row: int) -> bytes:
-        values = table.slice(row, 1).to_pylist()[0]
-        return json.dumps({name: str(value) for name, value in values.items()}).encode()
+        return json.dumps({name: str(value_of(table[name][row])) for name in table.column_names}).encode()
 
     return original

@@ -59,6 +59,8 @@ def reject(place: tuple[str, int], reason: str, original: bytes, records: int = 
     exact = text.encode() == kept and len(kept) == len(original)
     if len(kept) < len(original):
         reason = f"{reason} (the first {RAW_LIMIT} of {len(original)} bytes are kept)"
+    if not reason.isascii():  # half a surrogate pair, in a file's name or an error, is no text that travels
+        reason = reason.encode("utf-8", "backslashreplace").decode()
     return Reject(*place, reason, text, raw_hex="" if exact else kept.hex(), records=records)
 
 
@@ -68,6 +70,23 @@ def by_reason(rejects: Iterable[Reject]) -> Counter[str]:
     for one in rejects:
         counts[one.reason] += one.records
     return counts
+
+
+def value_of(cell: pa.Scalar) -> object:
+    """Return a cell of a column as a Python object, its bytes or what it is called where Python has none for it.
+
+    Not all text of a Parquet file is UTF-8, and not all times are within Python's years or known zones.
+
+    >>> value_of(pa.scalar(1.5)), value_of(pa.scalar(2**62).cast(pa.timestamp("us")))
+    (1.5, '4611686018427387904 timestamp[us]')
+    """
+    try:
+        return cell.as_py()
+    except (ValueError, OverflowError, LookupError, TypeError, NotImplementedError):
+        pass
+    if hasattr(cell, "as_buffer"):
+        return bytes(cell.as_buffer())
+    return f"{getattr(cell, 'value', '?')} {cell.type}"
 
 
 def _nothing(_: int) -> bytes:

@@ -65,7 +65,7 @@ def json_table(data: bytes, lines: Sequence[bytes], columns: Columns) -> pa.Tabl
 
     None where some line is no JSON object, or one of another shape than the first: :func:`json_rows` then tells which.
     """
-    if not _is_utf8(data):
+    if not _is_utf8(data) or max(map(len, lines), default=0) > RECORD_BYTES:
         return None
     for unknown in (pa.string(), pa.float64()):  # what the first lines leave open may be text or a number
         try:
@@ -132,21 +132,34 @@ class Twice(dict[str, Any]):
 
 def json_rows(lines: Iterable[bytes], columns: Sequence[str]) -> Rows:
     """Read line by line: slower, but a bad line is set aside and the others stay. Values are text."""
-    rows: list[dict[str, Any]] = []
+    names = list(dict.fromkeys(columns))
+    words: list[list[str | None]] = [[] for _ in names]
     places: list[int] = []
     bad: dict[int, str] = {}
+    unfit: dict[str, dict[int, str]] = {}
     for place, line in enumerate(lines):
         try:
             record = _object(line)
             _check_once(record, columns)
         except ValueError as error:
             bad[place] = str(error)
-        else:
-            rows.append(record)
-            places.append(place)
-    read = {c: text_column([row.get(c) for row in rows]) for c in dict.fromkeys(columns)}
-    unfit = {c: cells for c, (_, cells) in read.items() if cells}
-    return Rows(pa.table({c: column for c, (column, _) in read.items()}), np.array(places, np.int64), bad, unfit)
+            continue
+        for name, column in zip(names, words, strict=True):
+            column.append(_word(record.get(name), unfit, name, len(places)))
+        places.append(place)
+    table = pa.table({name: pa.array(column, pa.string()) for name, column in zip(names, words, strict=True)})
+    return Rows(table, np.array(places, np.int64), bad, unfit)
+
+
+def _word(value: Any, unfit: dict[str, dict[int, str]], name: str, row: int) -> str | None:
+    """Return a value as text; where it is none, None, and note why in *unfit*."""
+    if type(value) is str and value.isascii():
+        return value
+    try:
+        return plain_text(value)
+    except ValueError as error:
+        unfit.setdefault(name, {})[row] = str(error)
+        return None
 
 
 def _check_once(record: dict[str, Any], columns: Sequence[str]) -> None:
@@ -165,7 +178,14 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return twice
 
 
+RECORD_BYTES = 4 << 20
+"""Bytes of a JSON record that are looked at: parsed, it takes up to 30 times as many."""
+
+
 def _object(line: bytes) -> dict[str, Any]:
+    if len(line) > RECORD_BYTES:
+        msg = f"a record of {len(line)} bytes, where records are read up to {RECORD_BYTES}"
+        raise ValueError(msg)
     try:
         record = json.loads(line.decode("utf-8", "surrogateescape"), object_pairs_hook=_pairs)
     except (ValueError, RecursionError) as error:

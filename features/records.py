@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from features import avro, csv_lines, errors, readers
+from features import arrow_sizes, avro, csv_lines, errors, readers
 from features.raw import Columns, Raw, Reject, reject
 from features.raw import sources as _names
 from features.schema import RecordFormat, Source
-from features.values import plain
+from features.values import plain, sound
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +127,12 @@ def _column(values: list[Any]) -> tuple[pa.Array, dict[int, str]]:
 
 def _read_arrow(records: Records, values: list[bytes], columns: Columns) -> _Read:
     """Read Arrow IPC streams; records of one shape that follow each other become one piece."""
+    names = _names(columns)
     pieces: list[tuple[list[pa.Table], list[int]]] = []
     bad: dict[int, str] = {}
     for place, value in enumerate(values):
         try:
-            table = _arrow_table(value, _names(columns))
+            table = _arrow_table(value, names)
         except errors.DataError as error:
             bad[place] = error.message
             continue
@@ -149,12 +150,13 @@ def _read_arrow(records: Records, values: list[bytes], columns: Columns) -> _Rea
 
 
 def _arrow_table(value: bytes, names: list[str]) -> pa.Table:
-    table = pa.ipc.open_stream(value).read_all()
-    csv_lines.check_names(table.column_names, names)
-    table = table.select([name for name in names if name in table.column_names])
-    table.validate(full=True)  # what anybody may have sent must not be read out of bounds
-    # Each record has dictionaries of its own.
-    return pa.table({name: plain(table[name]) for name in table.column_names})
+    rows = arrow_sizes.check(value, len(names))
+    with pa.ipc.open_stream(value) as stream:
+        csv_lines.check_names(stream.schema.names, names)
+        table = stream.read_all()
+    # What anybody may have sent must not be read out of bounds. Each record has dictionaries of its own.
+    present = {name: plain(sound(table[name])) for name in names if name in table.column_names}
+    return pa.table(present or {names[0]: pa.nulls(rows)})
 
 
 _READERS: dict[RecordFormat, Callable[[Records, list[bytes], Columns], _Read]] = {

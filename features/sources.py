@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features import csv_lines, errors
@@ -16,6 +18,10 @@ from features.conventions import CsvFormat
 Format = Literal["jsonl", "csv", "parquet"]
 FORMATS: dict[str, Format] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 CHUNK_BYTES = 16 << 20
+MOST_BYTES = 2 * CHUNK_BYTES
+"""A longer chunk is one line that never ends: it is set aside without being read."""
+MOST_LINES = 1 << 18
+"""A chunk of shorter lines is cut after so many, since each line costs memory of its own."""
 COMMAS = CsvFormat()
 """CSV as its name says."""
 
@@ -46,13 +52,23 @@ class Chunk:
         return Chunk(**{**own, "csv": CsvFormat(**own["csv"])})
 
     def read(self) -> bytes:
-        """Return the bytes of a text chunk."""
+        """Return the bytes of a text chunk. Raises DataError where one line of it is longer than any may be."""
+        self._check_size()
         with Path(self.path).open("rb") as file:
             file.seek(self.start)
             return file.read(self.stop - self.start)
 
+    def _check_size(self) -> None:
+        if self.stop - self.start > MOST_BYTES:
+            msg = f"a line of {(self.stop - self.start) >> 20} MB, where lines are read up to {MOST_BYTES >> 20} MB"
+            raise errors.DataError(msg, hint="end each record with a line end")
+
     def read_csv(self) -> tuple[bytes, bytes]:
-        """Return the header record of a CSV file and the bytes of this chunk without it."""
+        """Return the header record of a CSV file and the bytes of this chunk without it.
+
+        Raises DataError as :meth:`read` does.
+        """
+        self._check_size()
         with Path(self.path).open("rb") as file:
             header = csv_lines.read_header(file)
             start = self.start or len(header)
@@ -69,13 +85,21 @@ def list_files(directory: Path) -> list[Path]:
     Raises:
         DataError: the directory does not exist.
     """
-    if directory.is_file():
+    if _is_file(directory):
         return [directory]
     if not directory.is_dir():
         msg = f"{directory} is not there"
         raise errors.DataError(msg, hint="create the directory, or mend events.*.path in the project file")
-    files = (p for p in directory.rglob("*") if p.suffix in FORMATS and p.is_file())
+    files = (p for p in directory.rglob("*") if p.suffix in FORMATS and _is_file(p))
     return sorted(p for p in files if not any(part[0] in "._" for part in p.relative_to(directory).parts))
+
+
+def _is_file(path: Path) -> bool:
+    """Say whether *path* is a file, or one that may not be looked at; a pipe or a device would never end."""
+    try:
+        return path.is_file()
+    except PermissionError:
+        return True
 
 
 def chunks(path: Path, size: int = CHUNK_BYTES, csv: CsvFormat | None = None) -> list[Chunk]:
@@ -94,7 +118,7 @@ def chunks(path: Path, size: int = CHUNK_BYTES, csv: CsvFormat | None = None) ->
 def _row_groups(path: Path) -> list[Chunk]:
     try:
         meta = pq.read_metadata(path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, MemoryError, pa.ArrowException) as error:
         msg = f"{path} is not a readable Parquet file: {error}"
         raise errors.DataError(msg, hint="write it whole, under a name with a leading dot, then rename it") from error
     out, first = [], 1
@@ -110,18 +134,47 @@ def _line_ranges(path: Path, kind: Literal["jsonl", "csv"], size: int, csv: CsvF
         start, line = 0, 1
         while start < total:
             stop = _line_end(file, min(start + size, total))
-            if kind == "csv":
-                stop = _record_end(file, stop, csv)
-            file.seek(start)
+            if stop - start > MOST_BYTES:
+                stop = _before(file, start, size) or stop
+            if (most := _few_lines(file, start, stop)) < stop or kind == "csv":
+                stop = _record_end(file, most, csv) if kind == "csv" else most
             out.append(Chunk(str(path), kind, start, stop, line, csv))
-            line += file.read(stop - start).count(b"\n")
+            line += _line_ends(file, start, stop)
             start = stop
     return out
 
 
 def _line_end(file: io.BufferedReader, position: int) -> int:
+    """Return where the line at *position* ends, however far that is."""
     file.seek(position - 1)
-    return position if file.read(1) == b"\n" else file.seek(position) + len(file.readline())
+    for block in iter(lambda: file.read(1 << 20), b""):
+        if (at := block.find(b"\n")) >= 0:
+            return file.tell() - len(block) + at + 1
+    return file.tell()
+
+
+def _before(file: io.BufferedReader, start: int, size: int) -> int:
+    """Return where the last line ends that ends within *size* bytes from *start*, 0 if none does."""
+    file.seek(start)
+    return start + end + 1 if (end := file.read(size).rfind(b"\n")) >= 0 else 0
+
+
+def _few_lines(file: io.BufferedReader, start: int, stop: int) -> int:
+    """Return *stop*, or the end of the :data:`MOST_LINES`th line from *start* on if that comes first."""
+    if stop - start > MOST_BYTES:
+        return stop
+    file.seek(start)
+    data = file.read(stop - start)
+    if data.count(b"\n") <= MOST_LINES:
+        return stop
+    return start + int(np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))[MOST_LINES - 1]) + 1
+
+
+def _line_ends(file: io.BufferedReader, start: int, stop: int) -> int:
+    if stop - start > MOST_BYTES:
+        return 1
+    file.seek(start)
+    return file.read(stop - start).count(b"\n")
 
 
 def _record_end(file: io.BufferedReader, position: int, csv: CsvFormat) -> int:
@@ -137,7 +190,7 @@ def _record_end(file: io.BufferedReader, position: int, csv: CsvFormat) -> int:
         return position
     file.seek(max(position, len(header)))
     for _ in range(csv_lines.HEADER_LINES):
-        at, line = file.tell(), file.readline()
+        at, line = file.tell(), file.readline(MOST_BYTES)
         if not line or csv_lines.is_record(line.decode(csv.encoding, "replace").rstrip("\r\n"), columns, csv):
             return at
     return position

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features import texts
+from features.raw import value_of
 
 Mask = npt.NDArray[np.bool_]
 LARGEST = 1e150
@@ -55,6 +57,13 @@ _WORDS = [pa.dictionary(pa.int32(), kind) for kind in (pa.string(), pa.large_str
 
 
 def _simple(array: pa.Array) -> pa.Array:
+    try:
+        return _decoded(array)
+    except pa.ArrowNotImplementedError:  # a view, or runs of what is a dictionary: not every Arrow can cast those
+        return pa.array([value_of(cell) for cell in array])
+
+
+def _decoded(array: pa.Array) -> pa.Array:
     kind = array.type
     if pa.types.is_dictionary(kind):
         return _simple(array.dictionary_decode())
@@ -64,7 +73,51 @@ def _simple(array: pa.Array) -> pa.Array:
         return _simple(array.storage)
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return array.cast(pa.string())
-    return array
+    return array.cast(pa.float32()) if pa.types.is_float16(kind) else array
+
+
+def sound(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column that somebody else made, checked; text that is not UTF-8 as bytes, which cost their rows only.
+
+    Raises:
+        ArrowInvalid: it is unsound in another way, as with offsets that lead out of it.
+    """
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+        if kind not in _BYTES:
+            raise
+        column = _as_bytes(column, _BYTES[kind])
+        column.validate(full=True)
+    return column
+
+
+_BYTES = {pa.string(): pa.binary(), pa.large_string(): pa.large_binary()}
+
+
+def _as_bytes(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    if not pa.types.is_dictionary(column.type):
+        return column.cast(kind)
+    coded = (pa.DictionaryArray.from_arrays(c.indices, c.dictionary.cast(kind)) for c in column.chunks)
+    return pa.chunked_array([c.dictionary_decode() for c in coded], kind)
+
+
+def is_bytes(kind: pa.DataType) -> bool:
+    """Say whether values of *kind* are bytes, which may be text: old writers do not mark it as such."""
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))
+
+
+def as_text(column: pa.Array) -> tuple[pa.Array, Mask]:
+    """Return bytes as text, null where they are not UTF-8, and which those are."""
+    words, lost = list[str | None](), np.zeros(len(column), bool)
+    for row, value in enumerate(column.to_pylist()):
+        try:
+            words.append(None if value is None else value.decode())
+        except UnicodeDecodeError:
+            words.append(None)
+            lost[row] = True
+    return pa.array(words, pa.string()), lost
 
 
 def number(column: pa.Array, decimal: str = ".", missing: Collection[str] = ()) -> Typed:
@@ -155,10 +208,7 @@ def text(column: pa.Array, missing: Collection[str] = ("",), *, exact: bool = Fa
         words = _each(column, lambda v: None if v != v else texts.number_text(v))
         return Typed(words, fits).also(lost & np.isfinite(floats), _LOST)
     if pa.types.is_decimal(kind):
-        return Typed(_each(column, lambda v: texts.canonical(f"{v.normalize() + 0:f}")), fits)
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
-        words, lost = _utf8(column)
-        return Typed(texts.column(words, missing), fits).also(lost, "not UTF-8")
+        return Typed(_each(column, _decimal_text), fits)
     try:
         words = column if pa.types.is_dictionary(kind) else column.cast(pa.string())
     except pa.ArrowException:  # a list, a record, a span of time
@@ -184,11 +234,15 @@ def _each(column: pa.Array, spell: Callable[..., str | None]) -> pa.Array:
     return pa.array(words, pa.string()).take(coded.indices)
 
 
-def _utf8(column: pa.Array) -> tuple[pa.Array, Mask]:
-    values = column.to_pylist()
-    words = [None if value is None else value.decode("utf-8", "replace") for value in values]
-    lost = [value is not None and (word or "").encode() != value for value, word in zip(values, words, strict=True)]
-    return pa.array(words, pa.string()), np.array(lost, bool)
+def _decimal_text(value: Decimal) -> str:
+    """Return a decimal with all its digits, of which arithmetic would keep 28.
+
+    >>> [_decimal_text(Decimal(text)) for text in ("1.50", "-0.00", "123456789012345678901234567890123456")]
+    ['1.5', '0', '123456789012345678901234567890123456']
+    """
+    text = f"{value:f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return texts.canonical("0" if text == "-0" else text)
 
 
 def _unusable(column: pa.Array, kind: pa.DataType, reason: str) -> Typed:
