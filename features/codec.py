@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from features import errors, instants, places, readers, records, topics, values, visible
+from features import errors, instants, places, readers, records, task_values, topics, values, visible
 from features.raw import Columns, Raw, Reject, reject
 from features.schema import LABEL, PREDICTION, EventSchema, Kind, Role, Task
 from features.values import Typed
@@ -204,13 +204,13 @@ def _typed(way: _Way, name: str, kind: Kind | None, column: pa.Array, decimal: s
     if kind is None:
         return instants.time(column, schema.times, way.now)
     if name == LABEL and schema.task is Task.BINARY:
-        return values.label(column, schema.positive, schema.negative, schema.missing)
+        return task_values.label(column, schema.positive, schema.negative, schema.missing)
     if name == PREDICTION and schema.task is Task.BINARY:
-        return values.scored(column, schema.positive, schema.negative, decimal)
+        return task_values.scored(column, schema.positive, schema.negative, decimal)
     if kind is Kind.CATEGORICAL:
         return values.text(column, schema.missing, exact=name == ID)
     typed = values.number(column, decimal, schema.missing)
-    return values.finite(typed) if name == LABEL else typed
+    return task_values.finite(typed) if name == LABEL else typed
 
 
 def _reject(way: _Way, raw: Raw, typed: pa.Table, row: int, because: tuple[str, str]) -> Reject:

@@ -21,20 +21,20 @@ def say(path: Path, made: Draft, errors: Sequence[Check]) -> None:
     found = made.guess
     kinds = Counter(kind.value for kind, _ in found.features.values())
     features = ", ".join(f"{n} {kind}" for kind, n in kinds.items())
-    show.note(f"Wrote {show.text(path)}: a {found.task.value} model with {features} features.")
+    show.note(show.text(f"Wrote {path}: a {found.task.value} model with {features} features."))
     show.table("", ("what", "chosen", "otherwise"), _chosen(made))
     for remark in made.remarks:
         show.note(show.text(remark))
     if found.left_out:
         show.note(f"Left out: {show.text('; '.join(f'{name} ({why})' for name, why in found.left_out.items()))}.")
     if errors:
-        show.note(f"\n[red]leeway check finds {count(len(errors), 'error')}:[/]")
+        show.note(f"\n[red]leeway check finds {show.text(count(len(errors), 'error'))}:[/]")
         for one in errors:
             show.note(f"  {show.text(one.message)}")
         return
     show.note("\nRead it through. Then:")
     for command, why in next_commands(made, path.resolve().parent):
-        show.note(f"  [bold]{show.text(command)}[/]  {why}")
+        show.note(f"  [bold]{show.text(command)}[/]  {show.text(why)}")
 
 
 def _chosen(made: Draft) -> Iterator[tuple[str, str, str]]:

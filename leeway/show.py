@@ -205,7 +205,8 @@ def _now_and_then(said: Sequence[str], done: threading.Event) -> None:
     """Print the newest of what is *said* with the seconds that have gone by, until it is *done*."""
     waited = SOON
     while not done.wait(SOON if waited == SOON else EVERY):
-        err.print(f"{said[0]} ... {waited:.0f} s", soft_wrap=True)
+        markup = said[0]
+        err.print(f"{markup} ... {waited:.0f} s", soft_wrap=True)
         waited += EVERY
 
 

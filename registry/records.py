@@ -206,10 +206,7 @@ class Message(Record):
 
 
 class Delivery(Record):
-    """The state of one message at one endpoint. *state*: pending, delivered or dead.
-
-    *leased_until* is when the claim of whoever sends it now runs out; None while nobody does.
-    """
+    """One message at one endpoint: *state* is pending, delivered or dead; a claim on it lasts to *leased_until*."""
 
     id: int
     message_id: str

@@ -96,9 +96,8 @@ def _recorded(ws: Workspace, start: datetime, end: datetime, notes: Notes, now: 
 def _compare_windows(ws: Workspace, start: datetime, end: datetime, replay: Replay, notes: Notes) -> None:
     """Count every window again. One that the monitors have not come to yet is no finding; any other difference is.
 
-    How many predictions came too late is left out: in batch none does, each is counted in its own slice, where the
-    stream has lost it. So is how many records were no use at all: one whose time cannot be read lies where the stream
-    was when it came. That is the difference; a window on record for nothing but such is none.
+    Predictions that came too late are left out: in batch none does, and the stream has lost them to their slice. So are
+    records of no use: in batch, one without a time lies elsewhere. A window on record for nothing but such is none.
     """
     rows = queries.windows(ws.registry, ws.model, since=start, until=end)
     reports = (Report.model_validate(row.report) for row in rows)

@@ -63,7 +63,7 @@ def verify(
 def export(ctx: typer.Context, file: Annotated[Path, typer.Argument(help="The file to write.")]) -> None:
     """Write the log, the digests of all rows and the signed heads to FILE, for `leeway audit verify FILE` anywhere."""
     lines = exports.write(_of_project(ctx.obj), file, now=datetime.now(UTC))
-    show.note(f"{show.text(file)}: {lines} lines. [bold]leeway audit verify {show.text(file)}[/] checks it.")
+    show.note(f"{show.text(file)}: {lines:,} lines. [bold]leeway audit verify {show.text(file)}[/] checks it.")
 
 
 def accept(

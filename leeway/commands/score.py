@@ -87,8 +87,8 @@ def _tell(served: Served, done: offline.Scored, where: str, *, as_json: bool) ->
         show.as_json({"ok": not lost, "model": served.schema.model, "version": served.version, "rows": done.rows,
                       "to": where, "rejects": lost})  # fmt: skip
         return
-    show.note(f"{done.rows:,} events answered by {served.schema.model} {served.version}: {show.text(where)}")
+    show.note(show.text(f"{done.rows:,} events answered by {served.schema.model} {served.version}: {where}"))
     if rejects:
         show.table(f"{len(rejects)} records could not be read", ("file", "line", "reason"), rejects[:SHOWN])
     if len(rejects) > SHOWN:
-        show.note(f"... and {len(rejects) - SHOWN} more; --json lists all")
+        show.note(f"... and {len(rejects) - SHOWN:,} more; --json lists all")

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from features.window import UTC
 from leeway import context, letters, show
@@ -38,9 +37,9 @@ def status(ctx: typer.Context, as_json: AsJson = False) -> None:
     show.table(opened.project.name, columns, [_status_row(row) for row in rows])
     for row in rows:
         for said in row["said"]:
-            show.note(f"{row['model']}: {escape(said)}")
+            show.note(show.text(f"{row['model']}: {said}"))
         for aside in row["set_aside"]:
-            show.note(f"{row['model']}: {escape(_aside_words(aside))}")
+            show.note(show.text(f"{row['model']}: {_aside_words(aside)}"))
         if hint := _next_step(row):
             show.note(f"{show.text(row['model'])}: {hint}")
 

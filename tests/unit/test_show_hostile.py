@@ -186,7 +186,7 @@ def test_every_sentence_says_which_of_its_parts_are_text() -> None:
 
 MARKUP = {"note", "working", "print", "status"}
 SAFE = {"text", "cell", "len", "_lines"}
-OWN = {"hint", "place", "span", "password"}
+OWN = {"hint", "markup", "place", "span", "password"}
 """Variables that hold markup of our own, or text that is escaped already."""
 
 
