@@ -82,6 +82,8 @@ def json_table(data: bytes, lines: Sequence[bytes], columns: Columns) -> pa.Tabl
 
 
 def _is_utf8(data: bytes) -> bool:
+    if data.isascii():
+        return True
     try:
         data.decode()
     except UnicodeDecodeError:

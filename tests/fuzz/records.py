@@ -21,6 +21,7 @@ from tests.fuzz import columns
 SCHEMA = EventSchema(model="m", task=Task.BINARY, features={"x": Kind.NUMERIC, "c": Kind.CATEGORICAL})
 TIME = 1_704_067_200_000
 COLUMNS = ("id", "time", "model_version", "x", "c", "prediction")
+COLUMNS_BYTES = tuple(name.encode() for name in COLUMNS)
 VALUES: tuple[bytes, ...] = (
     b"null", b"true", b"NaN", b"Infinity", b"-1e400", b"1e308", b"1e-320", b"-0.0", b"9223372036854775808", b"1" * 5000,
     b"17040672000000000000", b"1704067200", b"1704067200000000000", b"-62135596800001", b"253402300800000",
