@@ -42,6 +42,9 @@ test-faults: $(READY)  ## kill every part of a running stack in mid-replay (LEEW
 test-previous: $(READY)  ## the newest release's registry tests (or those of PREVIOUS=commit) on this checkout's schema
 	LEEWAY_PREVIOUS=$(PREVIOUS) $(BIN)/python -m pytest tests/integration/test_next_schema.py -k before
 
+fuzz: $(READY)  ## a million malformed records over all formats, files and topics: some minutes (FUZZ="--seed 1")
+	$(BIN)/python -m benchmarks.fuzz $(FUZZ)
+
 check: $(READY)  ## format, lint, types, import fences, docstrings of tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -70,4 +73,4 @@ lock: $(READY)  ## compile the hashed locks anew from pyproject.toml
 clean:  ## remove the virtual environment and what examples have written
 	rm -rf $(VENV) $(VENV)-nannyml $(VENV)-tfdv examples/*/.leeway examples/*/.leeway-stack examples/*/events
 
-.PHONY: help setup demo demo-stack demo-dashboard test test-fast test-faults test-previous check bench browser lock clean
+.PHONY: help setup demo demo-stack demo-dashboard test test-fast test-faults test-previous fuzz check bench browser lock clean

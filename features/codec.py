@@ -9,7 +9,7 @@ belongs, is rejected with file, line and reason.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -169,10 +169,7 @@ def _at_once(way: _Way, raw: Raw) -> Decoded:
     if schema.version and way.role == "predictions":
         typed[VERSION] = pa.array([schema.version] * rows, pa.string())
     table = pa.table(typed)
-    letters = (_reject(way, raw, table, row, because[row]) for row in sorted(because))
-    rejects = tuple(
-        replace(letter, records=stands_for.get(row, 1)) for row, letter in zip(sorted(because), letters, strict=True)
-    )
+    rejects = _letters(way, raw, table, because, stands_for)
     return Decoded(table if good.all() else table.filter(pa.array(good)), rejects, raw.lines[good])
 
 
@@ -213,11 +210,22 @@ def _typed(way: _Way, name: str, kind: Kind | None, column: pa.Array, decimal: s
     return task_values.finite(typed) if name == LABEL else typed
 
 
-def _reject(way: _Way, raw: Raw, typed: pa.Table, row: int, because: tuple[str, str]) -> Reject:
-    column, reason = because
-    version = typed[VERSION][row].as_py() if VERSION in typed.column_names else None
-    letter = reject(way.place(int(raw.lines[row])), reason, _original(raw, row))
-    return replace(letter, column=column, time=typed[TIME][row].as_py(), version=version or "")
+def _letters(
+    way: _Way, raw: Raw, typed: pa.Table, because: Mapping[int, tuple[str, str]], stands_for: Mapping[int, int]
+) -> tuple[Reject, ...]:
+    """Return the dead letters of the rows of *typed* that *because* names, with what could be read of them."""
+    rows = sorted(because)
+    if not rows:
+        return ()
+    known = typed.select([name for name in (TIME, VERSION) if name in typed.column_names]).take(pa.array(rows))
+    times = known[TIME].to_pylist()
+    versions = known[VERSION].to_pylist() if VERSION in known.column_names else [None] * len(rows)
+    letters = list[Reject]()
+    for row, time, version in zip(rows, times, versions, strict=True):
+        column, reason = because[row]
+        own = {"column": column, "time": time, "version": version or "", "records": stands_for.get(row, 1)}
+        letters.append(reject(way.place(int(raw.lines[row])), reason, _original(raw, row), **own))
+    return tuple(letters)
 
 
 def _original(raw: Raw, row: int) -> bytes:

@@ -35,10 +35,18 @@ def without_mark(data: bytes) -> bytes:
     Raises:
         DataError: the mark is one of UTF-16, whose lines cannot be told apart by their bytes.
     """
-    if data.startswith(_UTF16):
+    if data.startswith(_UTF16) and _ends_lines_in_two_bytes(data):
         msg = "the text is UTF-16, by its byte-order mark"
         raise errors.DataError(msg, hint="save the file as UTF-8")
     return data.removeprefix(codecs.BOM_UTF8)
+
+
+def _ends_lines_in_two_bytes(data: bytes) -> bool:
+    """Say whether the first line ends as UTF-16 does: one bad record in front makes no file of another encoding."""
+    at = data.find(b"\n")
+    if at < 0 or at + 1 == len(data):
+        return True
+    return data[at + 1] == 0 if data.startswith(codecs.BOM_UTF16_LE) else data[at - 1] == 0
 
 
 def read_header(file: BinaryIO) -> bytes:

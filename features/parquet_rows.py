@@ -44,7 +44,7 @@ def read(chunk: Chunk, columns: Sequence[str]) -> Raw:
             table = file.read_row_groups(list(range(chunk.start, chunk.stop)), columns=present)
         _check(sum(_decoded(column, room) for column in table.columns), room)
         table = pa.table({name: values.sound(table[name]) for name in present}) if present else table
-    except pa.ArrowException as error:
+    except (pa.ArrowException, UnicodeDecodeError) as error:
         msg = f"{chunk.path} cannot be read as Parquet: {error}"
         raise errors.DataError(msg) from error
     return Raw(table, chunk.first + np.arange(table.num_rows), original=_row(table))
@@ -54,7 +54,7 @@ def count(chunk: Chunk) -> int:
     """Return how many rows *chunk* says it has. Raises DataError or OSError where it cannot be asked."""
     try:
         meta = pq.read_metadata(chunk.path)
-    except pa.ArrowException as error:
+    except (pa.ArrowException, UnicodeDecodeError) as error:
         msg = f"{chunk.path} cannot be read as Parquet: {error}"
         raise errors.DataError(msg) from error
     return sum(meta.row_group(i).num_rows for i in range(chunk.start, min(chunk.stop, meta.num_row_groups)))

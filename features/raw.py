@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -47,8 +48,10 @@ class Reject:
     records: int = 1
 
 
-def reject(place: tuple[str, int], reason: str, original: bytes, records: int = 1) -> Reject:
+def reject(place: tuple[str, int], reason: str, original: bytes, **known: Any) -> Reject:
     """Return the dead letter of the record at *place* (path and line), whose bytes are *original*.
+
+    *known* is what else a :class:`Reject` tells: column, time, version, records.
 
     >>> letter = reject(("a.csv", 3), "not UTF-8", b"caf\\xe9")
     >>> letter.raw, letter.raw_hex
@@ -61,7 +64,7 @@ def reject(place: tuple[str, int], reason: str, original: bytes, records: int = 
         reason = f"{reason} (the first {RAW_LIMIT} of {len(original)} bytes are kept)"
     if not reason.isascii():  # half a surrogate pair, in a file's name or an error, is no text that travels
         reason = reason.encode("utf-8", "backslashreplace").decode()
-    return Reject(*place, reason, text, raw_hex="" if exact else kept.hex(), records=records)
+    return Reject(*place, reason, text, raw_hex="" if exact else kept.hex(), **known)
 
 
 def by_reason(rejects: Iterable[Reject]) -> Counter[str]:

@@ -39,9 +39,9 @@ def count(chunk: sources.Chunk) -> int:
     """Return how many records a chunk that cannot be read seems to hold: its lines or rows, and at least one."""
     try:
         if chunk.format == "parquet":
-            return max(parquet_rows.count(chunk), 1)
+            return min(max(parquet_rows.count(chunk), 1), MOST_ROWS)
         return max(chunk.read().count(b"\n"), 1)
-    except (OSError, errors.DataError):
+    except Exception:  # whatever keeps it from being read may keep it from being counted
         return 1
 
 
@@ -82,6 +82,8 @@ def json_table(data: bytes, lines: Sequence[bytes], columns: Columns) -> pa.Tabl
 
 
 def _is_utf8(data: bytes) -> bool:
+    if data.isascii():
+        return True
     try:
         data.decode()
     except UnicodeDecodeError:
@@ -178,6 +180,8 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return twice
 
 
+MOST_ROWS = 10**12
+"""Rows that a file is believed to hold which cannot be read."""
 RECORD_BYTES = 4 << 20
 """Bytes of a JSON record that are looked at: parsed, it takes up to 30 times as many."""
 

@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from features import errors
-from features.schema import Task
+from features.schema import EventSchema, Kind, Task
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 Floats = npt.NDArray[np.float64]
 Values = Floats | npt.NDArray[np.object_]
@@ -25,6 +26,18 @@ Values = Floats | npt.NDArray[np.object_]
 LARGEST_ERROR = 30.0
 """Where a regression's error is cut off, in label sd."""
 _CLIP = 1e-6
+
+
+def inputs(schema: EventSchema, table: pa.Table) -> pd.DataFrame:
+    """Return the features of a decoded *table* as models see them, when they learn and when they are asked.
+
+    An infinite number is a missing one: no model can learn from it, libraries refuse it, and 1e308 is one here.
+    """
+    frame: pd.DataFrame = table.select(list(schema.features)).to_pandas()
+    for name, kind in schema.features.items():
+        if kind is Kind.NUMERIC and np.isinf(frame[name].to_numpy(dtype=np.float64)).any():
+            frame[name] = frame[name].where(np.isfinite(frame[name]))
+    return frame
 
 
 def score(model: Any, frame: pd.DataFrame, task: Task) -> Values:

@@ -136,10 +136,11 @@ def _line_ranges(path: Path, kind: Literal["jsonl", "csv"], size: int, csv: CsvF
             stop = _line_end(file, min(start + size, total))
             if stop - start > MOST_BYTES:
                 stop = _before(file, start, size) or stop
-            if (most := _few_lines(file, start, stop)) < stop or kind == "csv":
-                stop = _record_end(file, most, csv) if kind == "csv" else most
+            stop, lines = _few_lines(file, start, stop)
+            if kind == "csv" and (end := _record_end(file, stop, csv)) != stop:
+                stop, lines = end, _line_ends(file, start, end)
             out.append(Chunk(str(path), kind, start, stop, line, csv))
-            line += _line_ends(file, start, stop)
+            line += lines
             start = stop
     return out
 
@@ -159,15 +160,15 @@ def _before(file: io.BufferedReader, start: int, size: int) -> int:
     return start + end + 1 if (end := file.read(size).rfind(b"\n")) >= 0 else 0
 
 
-def _few_lines(file: io.BufferedReader, start: int, stop: int) -> int:
-    """Return *stop*, or the end of the :data:`MOST_LINES`th line from *start* on if that comes first."""
+def _few_lines(file: io.BufferedReader, start: int, stop: int) -> tuple[int, int]:
+    """Return *stop*, or the end of the :data:`MOST_LINES`th line from *start* on if that comes first, and the lines."""
     if stop - start > MOST_BYTES:
-        return stop
+        return stop, 1
     file.seek(start)
     data = file.read(stop - start)
-    if data.count(b"\n") <= MOST_LINES:
-        return stop
-    return start + int(np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))[MOST_LINES - 1]) + 1
+    if (lines := data.count(b"\n")) <= MOST_LINES:
+        return stop, lines
+    return start + int(np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))[MOST_LINES - 1]) + 1, MOST_LINES
 
 
 def _line_ends(file: io.BufferedReader, start: int, stop: int) -> int:

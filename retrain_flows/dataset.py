@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from features.codec import ID, TIME, VERSION
 from features.schema import LABEL, PREDICTION, EventSchema, Task
-from features.scoring import Floats, Values
+from features.scoring import Floats, Values, inputs
 from features.window import to_ms
 
 Objects = npt.NDArray[np.object_]
@@ -30,7 +30,8 @@ Objects = npt.NDArray[np.object_]
 class Dataset:
     """Labelled rows in the order of their times (then ids).
 
-    *frame* holds the features and nothing else: numbers as float64 (NaN is missing), categories as ``str | None``.
+    *frame* holds the features and nothing else: numbers as float64 (NaN is missing or was infinite), categories
+    as ``str | None``.
     *target* is float64, or object ``str`` (multiclass). *logged* is what was predicted at the time, and *versions* by
     which model version. *times* are in milliseconds since the epoch. *unusable* counts matured rows that were left out
     because their label is no value of the task.
@@ -128,7 +129,7 @@ def _to_dataset(schema: EventSchema, table: pa.Table, as_of: datetime, unusable:
     return Dataset(
         task=schema.task,
         as_of=as_of,
-        frame=table.select(list(schema.features)).to_pandas(),
+        frame=inputs(schema, table),
         target=values(table[LABEL]),
         logged=values(table[PREDICTION]),
         versions=_objects(table[VERSION]),

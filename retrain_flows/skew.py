@@ -57,9 +57,7 @@ def skew(ws: Workspace, start: datetime, end: datetime) -> Iterator[Skew]:
         own = inside.filter(pc.field(VERSION) == version.version).sort_by(TIME)
         rows = own.slice(max(0, own.num_rows - MOST))
         if rows.num_rows:
-            again = scoring.score(
-                material.load(ws, version), rows.select(list(ws.schema.features)).to_pandas(), ws.schema.task
-            )
+            again = scoring.score(material.load(ws, version), scoring.inputs(ws.schema, rows), ws.schema.task)
             yield Skew(version.version, rows.num_rows, different(_logged(ws.schema.task, rows), again))
 
 

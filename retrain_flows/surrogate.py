@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from features import scoring
@@ -48,7 +47,7 @@ def measure(schema: EventSchema, made: pa.Table) -> dict[str, float]:
 
 def _fitted(schema: EventSchema, made: pa.Table) -> HeldOut | None:
     """Return the surrogate with the rows to ask it about; None where there is nothing to tell, or to tell it from."""
-    frame, answers = _frame(schema, made), _coarse(made[PREDICTION].to_pandas().to_numpy())
+    frame, answers = scoring.inputs(schema, made), _coarse(made[PREDICTION].to_pandas().to_numpy())
     cut = 2 * len(frame) // 3
     early = permutation.sample(cut, FITTED)
     # A feature of which nothing was known can teach nothing, and the trees refuse to see one.
@@ -59,12 +58,6 @@ def _fitted(schema: EventSchema, made: pa.Table) -> HeldOut | None:
     rows, target = frame.iloc[cut:].reset_index(drop=True), answers[cut:]
     task = Task.MULTICLASS if schema.task is Task.MULTICLASS else Task.REGRESSION
     return HeldOut(model, task, rows, target, permutation.spread(target))
-
-
-def _frame(schema: EventSchema, made: pa.Table) -> pd.DataFrame:
-    """Return the features; what is infinite is missing, since no tree can be cut there."""
-    frame: pd.DataFrame = made.select(list(schema.features)).to_pandas()
-    return frame.assign(**{name: frame[name].where(np.isfinite(frame[name])) for name in _of(schema, Kind.NUMERIC)})
 
 
 def _of(schema: EventSchema, kind: Kind) -> list[str]:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from features import codec, encode, errors, sending
+from features import codec, encode, errors, scoring, sending
 from features.codec import Decoded
 from features.places import Place
 from features.raw import Reject
@@ -106,7 +106,7 @@ def publish(
 
 def _answered(served: Served, asked: pa.Table) -> pa.Table:
     """Return the events *asked* as a decoded predictions table."""
-    answers = model.predict(served, asked.select(list(served.schema.features)).to_pandas())
+    answers = model.predict(served, scoring.inputs(served.schema, asked))
     versions = pa.array([served.version] * asked.num_rows, pa.string())
     table = asked.set_column(asked.column_names.index(codec.VERSION), codec.VERSION, versions)
     made = pa.array(answers, asked.schema.field(PREDICTION).type)

@@ -162,3 +162,11 @@ def test_the_digest_tells_different_data_apart(change: Made) -> None:
     """A feature's value or a time is enough."""
     known = [Known("a", 35, "1")]
     assert dataset([Made("a", 30, 1.0)], known).digest != dataset([change], known).digest
+
+
+def test_an_infinite_number_is_a_missing_one() -> None:
+    """No model learns from it: libraries refuse it, and 1e308 is one to the decoder."""
+    data = dataset([Made("a", 30, float("inf")), Made("b", 31, 1.0), Made("c", 32, float("-inf"))],
+                   [Known(i, 40, "1") for i in "abc"])  # fmt: skip
+
+    assert [True, False, True] == data.frame["x"].isna().tolist()
