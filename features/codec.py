@@ -18,7 +18,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from features import errors, instants, places, readers, records, task_values, topics, values, visible
-from features.raw import Columns, Raw, Reject, reject
+from features.columns import as_text, is_bytes, plain
+from features.raw import Columns, Mask, Raw, Reject, reject
 from features.schema import LABEL, PREDICTION, EventSchema, Kind, Role, Task
 from features.values import Typed
 from features.window import UTC
@@ -173,16 +174,14 @@ def _at_once(way: _Way, raw: Raw) -> Decoded:
     return Decoded(table if good.all() else table.filter(pa.array(good)), rejects, raw.lines[good])
 
 
-def _column(
-    way: _Way, raw: Raw, wanted: tuple[str, str, Kind | None]
-) -> tuple[pa.Array, values.Mask, Callable[[int], str]]:
+def _column(way: _Way, raw: Raw, wanted: tuple[str, str, Kind | None]) -> tuple[pa.Array, Mask, Callable[[int], str]]:
     """Return a typed column, which of its rows cannot be used, and the reason for a row."""
     name, source, kind = wanted
     there = source in raw.table.column_names
     words = kind is Kind.CATEGORICAL
-    column = values.plain(raw.table[source], words=words) if there else pa.nulls(raw.table.num_rows)
-    if values.is_bytes(column.type):
-        column, no_text = values.as_text(column)
+    column = plain(raw.table[source], words=words) if there else pa.nulls(raw.table.num_rows)
+    if is_bytes(column.type):
+        column, no_text = as_text(column)
         typed = _typed(way, name, kind, column, raw.decimal).also(no_text, "not UTF-8")
     else:
         typed = _typed(way, name, kind, column, raw.decimal)

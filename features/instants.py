@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.conventions import UNIT_NAMES, UNITS, Times, Unit
-from features.values import Mask, Typed
+from features.raw import Mask
+from features.values import Typed
 
 Floats = npt.NDArray[np.float64]
 _DIGITS = r"^\s*[+-]?[0-9]{9,}(\.[0-9]*)?\s*$"

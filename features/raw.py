@@ -13,6 +13,8 @@ import pyarrow as pa
 
 from features.schema import Kind
 
+Mask = npt.NDArray[np.bool_]
+"""Of each row of a column, whether something is so."""
 Columns = Mapping[str, tuple[str, Kind | None]]
 """What to read: decoded name -> (column in the event, kind), the id first; kind None is the time."""
 

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features import values
-from features.values import Mask, Typed
+from features.raw import Mask
+from features.values import Typed
 
 
 def probability(typed: Typed) -> Typed:

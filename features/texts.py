@@ -26,7 +26,6 @@ EXACT = 2.0**53
 _TRUTH = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
 _WHOLE = re.compile(r"(-?)(0|[1-9][0-9]*)\.0+")
 _PICTURES = {code: 0x2400 + code for code in range(0x20)} | {0x7F: 0x2421}
-Mask = npt.NDArray[np.bool_]
 
 
 def number_text(value: float) -> str:
