@@ -46,7 +46,8 @@ def weights(importance: Mapping[str, float], variables: Iterable[str], floor: fl
     total = math.fsum(known.values())
     if not total:
         return {name: 1 / len(names) for name in names}
-    return {name: (1 - floor) * value / total + floor / len(names) for name, value in known.items()}
+    # The share first: a product with the least of numbers would be nothing.
+    return {name: (1 - floor) * (value / total) + floor / len(names) for name, value in known.items()}
 
 
 def rank(importance: Mapping[str, float], variables: Iterable[str]) -> tuple[str, ...]:

@@ -96,7 +96,7 @@ def test_each_task_has_its_derived_variables(task: Task, sizes: dict[str, int]) 
     told = learned.counts(known, rows(task, 300, 2))
 
     assert sizes == known.frozen.sizes
-    assert [*sizes, "refused", "late"] == list(told)[-4:]
+    assert [*sizes, "refused", "late", "unusable"] == list(told)[-5:]
     assert 300 == sum(told["multivariate"])
     assert 300 == (sum(told["score_grid"]) if task is Task.BINARY else told["estimated_loss"][0])
 
@@ -158,7 +158,7 @@ def test_a_baseline_that_derived_nothing_counts_what_is_sent() -> None:
     known = BASELINES[Task.BINARY].model_copy(update={"derived": Derived()})
     plan = profiles.layout(known.events, known.frozen, Stage.INPUTS)
 
-    assert ["x", "y", "z", "word", "prediction", "refused", "late"] == list(plan.sizes)
+    assert ["x", "y", "z", "word", "prediction", "refused", "late", "unusable"] == list(plan.sizes)
 
 
 @pytest.mark.parametrize("task", list(Task))
