@@ -37,10 +37,10 @@ def did_you_mean(word: object, known: Sequence[str]) -> str:
 def count(n: int, thing: str) -> str:
     """Return how many of a thing there are.
 
-    >>> count(1, "file"), count(2, "file")
-    ('1 file', '2 files')
+    >>> count(1, "file"), count(2000, "file")
+    ('1 file', '2,000 files')
     """
-    return f"{n} {thing}{'' if n == 1 else 's'}"
+    return f"{n:,} {thing}{'' if n == 1 else 's'}"
 
 
 def known_keys(key: Key) -> list[str]:

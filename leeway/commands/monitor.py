@@ -16,6 +16,7 @@ from rich.live import Live
 from features.errors import NotEnoughData, ProjectError
 from features.window import UTC
 from leeway import context, enduring, first, jobs, letters, show, watch
+from leeway.explain import count
 from leeway.options import AsJson
 from leeway.project import Model
 from monitors.report import Stage
@@ -105,11 +106,11 @@ def monitor(
 def _tell_of_letters(watching: watch.Watch) -> None:
     if watching.tally.rejected and jobs.follows_topics(watching.model):
         topic = jobs.output_topic(watching.model, "rejects")
-        lost = f"{watching.tally.rejected} events could not be used; their records are in the topic {topic}."
+        lost = f"{count(watching.tally.rejected, 'event')} could not be used; their records are in the topic {topic}."
         show.note(show.text(lost))
     if kept := letters.count(watching.opened.dir, watching.model.name):
-        lost = f"{kept} records could not be used; they are in {watching.dead_letters} with file, line and reason."
-        show.note(show.text(lost))
+        lost, place = count(kept, "record"), watching.dead_letters
+        show.note(show.text(f"{lost} could not be used; see {place} for file, line and reason."))
 
 
 def ingest(ctx: typer.Context, model: ModelName = None, as_json: AsJson = False) -> None:

@@ -11,6 +11,7 @@ import typer
 from features.window import UTC
 from leeway import context, letters, show
 from leeway.context import Context
+from leeway.explain import count
 from leeway.options import AsJson
 from monitors.report import Stage
 from registry import queries, standing
@@ -98,7 +99,8 @@ def _aside_words(aside: dict[str, Any]) -> str:
     >>> _aside_words({"role": "labels", "reason": "id is missing", "records": 3, "place": "a.csv line 4"})
     '3 labels set aside: id is missing (the newest: a.csv line 4)'
     """
-    return f"{aside['records']:,} {aside['role']} set aside: {aside['reason']} (the newest: {aside['place']})"
+    lost = count(aside["records"], aside["role"].removesuffix("s"))
+    return f"{lost} set aside: {aside['reason']} (the newest: {aside['place']})"
 
 
 def _next_step(row: dict[str, Any]) -> str:
