@@ -32,13 +32,13 @@ def write(folder: Path) -> None:
 
 
 def seconds(folder: Path) -> dict[str, float]:
-    """Return the CPU seconds of decoding each format once, after a first time that does not count."""
-    found = {}
+    """Return the CPU seconds of decoding each format, the least of five times: other work on the machine adds to it."""
+    found: dict[str, float] = {}
     for form in FORMATS:
-        for _ in range(2):
+        for _ in range(5):
             began = time.process_time()
             rows = codec.read_events(speed.SCHEMA, "predictions", folder / form).table.num_rows
-            found[form] = time.process_time() - began
+            found[form] = min(found.get(form, float("inf")), time.process_time() - began)
         if rows != EVENTS:
             msg = f"{rows} of {EVENTS} events of {form} were decoded"
             raise RuntimeError(msg)

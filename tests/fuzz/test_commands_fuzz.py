@@ -63,7 +63,9 @@ COMMANDS = (
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_no_command_ends_with_a_traceback(folder: Path, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_command_ends_with_a_traceback(
+    folder: Path, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever the files hold; a pipe among them does not hold it up."""
     monkeypatch.chdir(folder)
     done = CliRunner().invoke(cli.app, ["--project", str(folder), *words])
