@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from features import errors, instants, places, readers, records, topics, values, visible
+from features import arrays, errors, instants, places, readers, records, topics, values, visible
 from features.raw import Columns, Raw, Reject, reject
 from features.schema import LABEL, PREDICTION, EventSchema, Kind, Role, Task
 from features.values import Typed
@@ -180,9 +180,9 @@ def _column(
     name, source, kind = wanted
     there = source in raw.table.column_names
     words = kind is Kind.CATEGORICAL
-    column = values.plain(raw.table[source], words=words) if there else pa.nulls(raw.table.num_rows)
-    if values.is_bytes(column.type):
-        column, no_text = values.as_text(column)
+    column = arrays.plain(raw.table[source], words=words) if there else pa.nulls(raw.table.num_rows)
+    if arrays.is_bytes(column.type):
+        column, no_text = arrays.as_text(column)
         typed = _typed(way, name, kind, column, raw.decimal).also(no_text, "not UTF-8")
     else:
         typed = _typed(way, name, kind, column, raw.decimal)
