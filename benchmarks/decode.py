@@ -67,12 +67,13 @@ def main() -> None:
     """Measure, and print a table of medians."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--against", type=Path, help="another checkout")
+    parser.add_argument("--times", type=int, default=TIMES, help="how often each is measured")
     asked = parser.parse_args()
     checkouts = [Path.cwd(), *([asked.against.resolve()] if asked.against else [])]
     found: dict[Path, list[dict[str, float]]] = {checkout: [] for checkout in checkouts}
     with tempfile.TemporaryDirectory() as folder:
         write(Path(folder))
-        for turn in range(TIMES):
+        for turn in range(asked.times):
             for checkout in checkouts if turn % 2 else checkouts[::-1]:
                 found[checkout].append(measured(checkout, Path(folder)))
     for form in FORMATS:
