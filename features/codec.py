@@ -17,8 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from features import errors, instants, places, readers, records, task_values, topics, values, visible
-from features.columns import as_text, is_bytes, plain
+from features import arrays, errors, instants, places, readers, records, task_values, topics, values, visible
 from features.raw import Columns, Mask, Raw, Reject, reject
 from features.schema import LABEL, PREDICTION, EventSchema, Kind, Role, Task
 from features.values import Typed
@@ -179,9 +178,9 @@ def _column(way: _Way, raw: Raw, wanted: tuple[str, str, Kind | None]) -> tuple[
     name, source, kind = wanted
     there = source in raw.table.column_names
     words = kind is Kind.CATEGORICAL
-    column = plain(raw.table[source], words=words) if there else pa.nulls(raw.table.num_rows)
-    if is_bytes(column.type):
-        column, no_text = as_text(column)
+    column = arrays.plain(raw.table[source], words=words) if there else pa.nulls(raw.table.num_rows)
+    if arrays.is_bytes(column.type):
+        column, no_text = arrays.as_text(column)
         typed = _typed(way, name, kind, column, raw.decimal).also(no_text, "not UTF-8")
     else:
         typed = _typed(way, name, kind, column, raw.decimal)

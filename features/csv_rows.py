@@ -129,7 +129,7 @@ def _one_by_one(chunk: Chunk, names: list[str], columns: Sequence[str], whole: B
     texts = [line.decode(chunk.csv.encoding, "surrogateescape").rstrip("\r") for line in lines]
     picked = {name: names.index(name) for name in dict.fromkeys(columns) if name in names}
     rows = _Rows()
-    for at, stop, values in _records(texts, len(names), chunk.csv, rows.bad):
+    for at, stop, values in records(texts, len(names), chunk.csv, rows.bad):
         _add(rows, picked, (at, stop), values)
     table = pa.table({name: pa.array([row[i] for row in rows.values], pa.string()) for i, name in enumerate(picked)})
     starts = np.array([at for at, _ in rows.spans], np.int64)
@@ -141,7 +141,7 @@ def _original(lines: list[bytes], spans: list[tuple[int, int]]) -> Callable[[int
     return lambda row: b"\n".join(lines[slice(*spans[row])]).rstrip(b"\r")
 
 
-def _records(
+def records(
     texts: list[str], columns: int, form: CsvFormat, bad: list[tuple[int, str]]
 ) -> Iterator[tuple[int, int, list[str]]]:
     """Yield (line, line after the last, values) of each record; what is none is added to *bad* with its line."""

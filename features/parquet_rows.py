@@ -11,8 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from features import csv_lines, errors
-from features.columns import sound
+from features import arrays, csv_lines, errors
 from features.raw import Raw, value_of
 from features.sources import Chunk
 
@@ -44,7 +43,7 @@ def read(chunk: Chunk, columns: Sequence[str]) -> Raw:
         with pq.ParquetFile(chunk.path, read_dictionary=repeating) as file:
             table = file.read_row_groups(list(range(chunk.start, chunk.stop)), columns=present)
         _check(sum(_decoded(column, room) for column in table.columns), room)
-        table = pa.table({name: sound(table[name]) for name in present}) if present else table
+        table = pa.table({name: arrays.sound(table[name]) for name in present}) if present else table
     except (pa.ArrowException, UnicodeDecodeError) as error:
         msg = f"{chunk.path} cannot be read as Parquet: {error}"
         raise errors.DataError(msg) from error

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from features import arrow_sizes, avro, csv_lines, errors, readers
-from features.columns import plain, sound
+from features.arrays import plain, sound
 from features.raw import Columns, Raw, Reject, reject
 from features.raw import sources as _names
 from features.schema import RecordFormat, Source

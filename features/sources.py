@@ -134,10 +134,10 @@ def _line_ranges(path: Path, kind: Literal["jsonl", "csv"], size: int, csv: CsvF
         start, line = 0, 1
         while start < total:
             stop = _line_end(file, min(start + size, total))
-            if stop - start > MOST_BYTES:
-                stop = _before(file, start, size) or stop
+            before = _before(file, start, size) if stop - start > MOST_BYTES else 0
+            stop = before or stop
             stop, lines = _few_lines(file, start, stop)
-            if kind == "csv" and (end := _record_end(file, stop, csv)) != stop:
+            if kind == "csv" and not before and (end := _record_end(file, stop, csv)) != stop:
                 stop, lines = end, _line_ends(file, start, end)
             out.append(Chunk(str(path), kind, start, stop, line, csv))
             line += lines

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from features import sources
+from features import csv_lines, csv_rows, sources
 from features.conventions import CsvFormat
 from features.errors import DataError, NotEnoughData
 from features.values import NO_NUMBER
@@ -122,9 +123,8 @@ def _csv(path: Path, data: bytes, how: CsvFormat) -> Peek:
     if not any(names):
         msg = "its first line names no columns"
         raise ValueError(msg)
-    typed, texts = (
-        _table(text.encode("utf-8", "replace"), how, kinds) for kinds in ({}, dict.fromkeys(names, pa.string()))
-    )
+    data = _whole_records(text.encode("utf-8", "replace"), len(names), how)
+    typed, texts = (_table(data, how, kinds) for kinds in ({}, dict.fromkeys(names, pa.string())))
     columns, missing = [], set[str]()
     for i, column in enumerate(typed.columns):
         is_text = pa.types.is_string(column.type)
@@ -133,6 +133,14 @@ def _csv(path: Path, data: bytes, how: CsvFormat) -> Peek:
             missing |= set(texts.column(i).unique().to_pylist()) & set(ODD_MISSING)
     table = pa.Table.from_arrays(columns, names=typed.column_names)
     return Peek(table, how, tuple(sorted(missing)))
+
+
+def _whole_records(data: bytes, columns: int, how: CsvFormat) -> bytes:
+    """Return the records that have so many *columns*: Arrow writes beyond its memory where a line has more."""
+    if (cut := csv_lines.cut(data, how)) is not None:
+        return csv_lines.without(data, cut, np.flatnonzero(cut.separators != columns - 1))
+    lines = data.decode().split("\n")
+    return "\n".join("\n".join(lines[at:stop]) for at, stop, _ in csv_rows.records(lines, columns, how, [])).encode()
 
 
 def _table(data: bytes, how: CsvFormat, kinds: dict[str, pa.DataType]) -> pa.Table:

@@ -139,7 +139,7 @@ def count_refused(
         time = reject.time if reject.time is not None else newest
         for version in (reject.version,) if reject.version in cells else cells:
             at = cells[version]
-            yield Cell(time - time % step, version, "", at.get(reject.column, at["record"]), 1)
+            yield Cell(time - time % step, version, "", at.get(reject.column, at["record"]), reject.records)
 
 
 def _refusals(plan: Layout, schema: EventSchema) -> dict[str, int]:

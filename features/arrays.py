@@ -1,4 +1,4 @@
-"""Columns of Arrow as somebody else made them: checked, in one piece, of one of its basic types."""
+"""Arrow's columns of any type, made by anybody, as sound columns of a few basic types."""
 
 from __future__ import annotations
 
