@@ -137,4 +137,4 @@ def test_a_rollback_is_on_record_and_ends_at_the_first_version(folder: Path) -> 
     (standing,) = told(folder, "status")["models"]
     assert ("v1", 3) == (standing["champion"], standing["generation"])
     assert "drill" in leeway(folder, "history")
-    leeway(folder, "rollback", "--because", "drill", code=2)
+    leeway(folder, "rollback", "--because", "drill", code=3)
