@@ -22,8 +22,7 @@ from typing import Any
 import psutil
 import pytest
 
-from monitors.report import Stage, Verdict
-from registry import ingest, queries
+from registry import queries
 from registry.records import RunState
 from retrain_flows import server
 from tests.unit.retraining import world
@@ -48,15 +47,7 @@ deployments.serve(what, audit_cron="0 6 * * 1", every=timedelta(seconds=5))
 @pytest.fixture
 def where(tmp_path: Path) -> Path:
     """Return a world with an incident that nobody has looked at yet."""
-    events = world.write_events(tmp_path)
-    (tmp_path / "retrain.json").write_text("{}")
-    with world.open_registry(tmp_path) as registry:
-        ws = world.workspace(tmp_path, registry, events)
-        world.with_champion(ws)
-        world.drift(ws, day=55)
-        later = world.report(world.AS_OF, verdict=Verdict.STEADY).model_copy(update={"stage": Stage.INPUTS})
-        ingest.ingest(registry, [later], now=world.NOW)
-    return tmp_path
+    return world.with_incident(tmp_path)
 
 
 def asked(url: str, auth: str = "", body: Any = None, verb: str | None = None) -> Any:

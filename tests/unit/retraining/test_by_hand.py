@@ -12,8 +12,7 @@ import pytest
 from features import errors
 from leeway import by_hand, context
 from leeway.stack import ports
-from monitors.report import Stage, Verdict
-from registry import ingest, moves, queries
+from registry import moves, queries
 from registry.records import Action, RunState
 from retrain_flows import job, server
 from tests.unit.retraining import world
@@ -32,15 +31,7 @@ models:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Return the folder of a world with an incident that nobody has looked at."""
-    events = world.write_events(tmp_path)
-    (tmp_path / "retrain.json").write_text("{}")
-    with world.open_registry(tmp_path) as registry:
-        ws = world.workspace(tmp_path, registry, events)
-        world.with_champion(ws)
-        world.drift(ws, day=55)
-        later = world.report(world.AS_OF, verdict=Verdict.STEADY).model_copy(update={"stage": Stage.INPUTS})
-        ingest.ingest(registry, [later], now=world.NOW)
-    return tmp_path
+    return world.with_incident(tmp_path)
 
 
 @pytest.mark.slow

@@ -175,3 +175,16 @@ def drift(ws: Workspace, *signals: Signal, day: int = 59) -> Sequence[Incident]:
     findings = [f for s in signals or (Signal.PERFORMANCE,) for f in report(START, s).findings]
     told = report(START + day * DAY).model_copy(update={"findings": tuple(findings)})
     return ingest.ingest(ws.registry, [told], now=NOW).opened
+
+
+def with_incident(folder: Path) -> Path:
+    """Return *folder*, made the state of a project whose champion drifted: an incident that nobody has looked at."""
+    events = write_events(folder)
+    (folder / "retrain.json").write_text("{}")
+    with open_registry(folder) as registry:
+        ws = workspace(folder, registry, events)
+        with_champion(ws)
+        drift(ws, day=55)
+        later = report(AS_OF, verdict=Verdict.STEADY).model_copy(update={"stage": Stage.INPUTS})
+        ingest.ingest(registry, [later], now=NOW)
+    return folder
