@@ -41,8 +41,9 @@ from features.schema import Role, Source
 from features.sending import Message, Outlet
 from features.window import to_ms
 from leeway.stack import broker as kafka
-from monitors import deploy_job, flink_job, profiles, run_job, worker
+from monitors import deploy_job, flink_job, profiles, run_job
 from monitors.engine import Engine
+from monitors.job_spec import JobSpec
 from monitors.topics_job import Topics
 
 A_RECORD, AT_ONCE = 1000, 100_000
@@ -59,7 +60,7 @@ class Bench:
 
     work: Path
     address: str
-    spec: worker.Spec
+    spec: JobSpec
     table: pa.Table
     subtasks: int
 

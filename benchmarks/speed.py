@@ -17,9 +17,10 @@ from features.schema import EventSchema, Kind, Task
 from features.window import UTC, Windows, to_ms
 from leeway import jobs
 from leeway.stack import coordinates
-from monitors import baseline_job, deploy_job, worker
+from monitors import baseline_job, deploy_job
 from monitors.derived import Frozen
 from monitors.engine import Engine
+from monitors.job_spec import JobSpec
 from monitors.policy import MonitorPolicy
 from monitors.sinks_job import KINDS, OutputTopics
 from registry import publish
@@ -80,7 +81,7 @@ def timed(action: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def published(work: Path, made: pd.DataFrame | None = None, schema: EventSchema = SCHEMA) -> worker.Spec:
+def published(work: Path, made: pd.DataFrame | None = None, schema: EventSchema = SCHEMA) -> JobSpec:
     """Return what a worker is told of a baseline of v1: of the events *made*, published under *work*."""
     source, root = work / "learned", work / "baselines"
     source.mkdir()
@@ -90,10 +91,10 @@ def published(work: Path, made: pd.DataFrame | None = None, schema: EventSchema 
         logs=work / "logs",
     )  # fmt: skip
     publish.publish_baseline(baseline, root)
-    return worker.Spec(schema, POLICY, str(root / schema.model))
+    return JobSpec(schema, POLICY, str(root / schema.model))
 
 
-def frozen(spec: worker.Spec) -> Mapping[str, Frozen]:
+def frozen(spec: JobSpec) -> Mapping[str, Frozen]:
     """Return what the baseline that *spec* tells of froze, by version."""
     baseline = spec.baseline("v1")
     assert baseline is not None  # it was published

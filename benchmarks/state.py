@@ -30,8 +30,9 @@ from features.errors import EngineError
 from features.schema import EventSchema, Kind, Role, Source, Task
 from features.window import Windows, to_ms
 from leeway.stack import broker as kafka
-from monitors import deploy_job, flink_job, run_job, worker
+from monitors import deploy_job, flink_job, run_job
 from monitors.engine import Engine
+from monitors.job_spec import JobSpec
 from monitors.topics_job import Topics
 
 WINDOWS = Windows(size=timedelta(days=7), slide=timedelta(days=1))
@@ -127,11 +128,11 @@ def _measure(case: Case, work: Path, address: str) -> int:
         job.stop()
 
 
-def _learned(case: Case, work: Path) -> worker.Spec:
+def _learned(case: Case, work: Path) -> JobSpec:
     """Return what a worker is told: a baseline is made once for all cases with the same features and segments."""
     known = work.parent / case.schema.model
     if known.is_dir():
-        return worker.Spec(case.schema, POLICY, str(known / "baselines" / case.schema.model))
+        return JobSpec(case.schema, POLICY, str(known / "baselines" / case.schema.model))
     known.mkdir()
     return published(known, rows(case, LEARNED), case.schema)
 

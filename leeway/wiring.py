@@ -17,7 +17,8 @@ from features.window import UTC, to_ms
 from leeway import context
 from leeway.context import Context
 from leeway.project import Model
-from monitors import baseline_job, error_stream, files_job, run_job, worker
+from monitors import baseline_job, error_stream, files_job, run_job
+from monitors.job_spec import JobSpec
 from monitors.report import Report, canonical
 from registry import publish, queries
 from retrain_flows import react
@@ -47,11 +48,11 @@ def digests(opened: Context, model: Model) -> dict[str, str]:
     return {v.version: v.baseline for v in queries.versions(opened.registry, model.name) if v.baseline}
 
 
-def spec(opened: Context, model: Model, start: datetime | None = None, end: datetime | None = None) -> worker.Spec:
+def spec(opened: Context, model: Model, start: datetime | None = None, end: datetime | None = None) -> JobSpec:
     """Return what Flink's workers need to know, for all events or for those in [start, end)."""
     first, last = (None if at is None else to_ms(at) for at in (start, end))
     folder = str(baselines(opened, model))
-    return worker.Spec(model.schema, model.monitor, folder, start=first, end=last, digests=digests(opened, model))
+    return JobSpec(model.schema, model.monitor, folder, start=first, end=last, digests=digests(opened, model))
 
 
 def directories(model: Model) -> files_job.Directories:

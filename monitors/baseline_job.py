@@ -16,9 +16,10 @@ from features.places import Place
 from features.raw import Reject, by_reason
 from features.schema import EventSchema
 from features.window import to_ms
-from monitors import files_job, flink_job, freeze, profile_job, published, run_job, worker
+from monitors import files_job, flink_job, freeze, profile_job, published, run_job
 from monitors.baseline import Baseline, Slice
 from monitors.committed import committed_lines
+from monitors.job_spec import JobSpec
 from monitors.policy import MonitorPolicy
 from monitors.sinks_job import Folders
 
@@ -100,7 +101,7 @@ def _count(
         folder = Path(work, "baselines")
         folder.mkdir()
         published.place(folder, draft.version).write_text(draft.model_dump_json())
-        spec = worker.Spec(draft.events, policy, str(folder), to_ms(draft.start), to_ms(draft.end))
+        spec = JobSpec(draft.events, policy, str(folder), to_ms(draft.start), to_ms(draft.end))
         outputs = Folders.under(Path(work, "out"))
         tables = flink_job.environment(logs, streaming=False)
         run_job.finish(profile_job.submit_slices(tables, spec, directories, outputs), logs)

@@ -13,8 +13,9 @@ import pyflink
 
 from features import errors
 from features.window import to_ms
-from monitors import flink_address, flink_job, profile_job, run_job, topics_job, worker
+from monitors import flink_address, flink_job, profile_job, run_job, topics_job
 from monitors.engine import Engine
+from monitors.job_spec import JobSpec
 from monitors.sinks_job import OutputTopics
 
 #: Where Python workers run: in processes of the TaskManager's, or the job would die with the client that sent it.
@@ -50,7 +51,7 @@ class Deployment:
 
 
 def start(
-    spec: worker.Spec,
+    spec: JobSpec,
     topics: topics_job.Topics,
     outputs: OutputTopics,
     deployment: Deployment,

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from monitors import performance, profiles, worker
+from monitors import performance, profiles
+from monitors.job_spec import JobSpec, counted_with, join
 
 Row = tuple[int, str, int]
 """A labelled prediction: its time (ms), its id, its loss in millionths. Ordered by time, then id."""
 
 
-def pack(spec: worker.Spec, start: int, rows: pd.DataFrame) -> Iterator[str]:
+def pack(spec: JobSpec, start: int, rows: pd.DataFrame) -> Iterator[str]:
     """Yield those *rows* of the slice from *start* (ms) that have a loss, as joined text: version, start, rows as JSON.
 
     *rows* are as :mod:`monitors.matching` gives them.
@@ -24,10 +25,10 @@ def pack(spec: worker.Spec, start: int, rows: pd.DataFrame) -> Iterator[str]:
         some = labelled[labelled["version"] == version]
         prediction, label = (profiles.values(spec.schema, some[name]) for name in ("prediction", "label"))
         scored = performance.usable(task, prediction, label)
-        bins = worker.counted_with(spec, version).bins
+        bins = counted_with(spec, version).bins
         lost = performance.losses(task, bins, prediction[scored], label[scored])
         told = zip(some["time"][scored].tolist(), some["id"][scored], lost.tolist(), strict=True)
-        yield worker.join(version, start, json.dumps(list(told)))
+        yield join(version, start, json.dumps(list(told)))
 
 
 def unpack(parts: Sequence[str]) -> list[Row]:

@@ -14,6 +14,7 @@ from pyflink.table import DataTypes, Schema
 
 from features.window import to_ms
 from monitors import error_rows, error_stream, match_job, state_job, worker
+from monitors.job_spec import JobSpec
 from monitors.keyed import State
 from monitors.report import Stage
 from monitors.sql_job import field, retime
@@ -25,7 +26,7 @@ _KINDS = {"version": "STRING", "start_ms": "BIGINT", "losses": "STRING"}
 class _Watch(KeyedProcessFunction):  # type: ignore[misc]
     """Shows each slice's losses to the detector when no more of them can come; gives cells as joined text."""
 
-    def __init__(self, spec: worker.Spec, name: str, *, lasting: bool) -> None:
+    def __init__(self, spec: JobSpec, name: str, *, lasting: bool) -> None:
         self._spec, self._name, self._lasting = spec, name, lasting
         self._windows = spec.schema.windows
         # When the label join has told of a slice, in all of its buckets.
@@ -71,7 +72,7 @@ class _Watch(KeyedProcessFunction):  # type: ignore[misc]
         return worker.cell_texts(told.cells(start, version, offset))
 
 
-def create_cells(tables: Any, spec: worker.Spec, *, lasting: bool) -> str:
+def create_cells(tables: Any, spec: JobSpec, *, lasting: bool) -> str:
     """Create a view of cells (``cell_text``) of what the policy's detector tells; return its name.
 
     It reads the losses in ``matched``. The job is *lasting* if it has checkpoints.

@@ -16,7 +16,8 @@ from pyflink.table.udf import udf
 
 from features import places, sources
 from features.window import to_ms
-from monitors import intake, worker
+from monitors import intake
+from monitors.job_spec import JobSpec
 from monitors.sql_job import interval
 
 _TEXT, _TEXTS = DataTypes.STRING(), DataTypes.ARRAY(DataTypes.STRING())
@@ -78,7 +79,7 @@ class _Lister(KeyedProcessFunction):  # type: ignore[misc]
             self._done.update(done | {str(path) for _, path in new})
 
 
-def create_decoded_view(tables: Any, spec: worker.Spec, directories: Directories, *, follow: bool) -> str:
+def create_decoded_view(tables: Any, spec: JobSpec, directories: Directories, *, follow: bool) -> str:
     """Create the view of decoded chunks, with the columns of `intake.DECODED`; return its name."""
     _create_chunks(tables, "chunks", directories, follow=follow)
     kind = DataTypes.ROW([DataTypes.FIELD(name, column) for name, column in _DECODED.items()])

@@ -22,7 +22,8 @@ from features.schema import PREDICTION, EventSchema, Role
 from features.window import agreed_newest, to_ms
 from monitors import profiles, sheets
 from monitors.derived import Frozen
-from monitors.worker import FIELD, Spec, cell_texts, join
+from monitors.job_spec import FIELD, JobSpec, join
+from monitors.worker import cell_texts
 
 DECODED = ("high", "cells", "sheets", "rejects", "progress")
 REASONS = 5
@@ -32,7 +33,7 @@ Place = Callable[[int], tuple[str, int]]
 _LOG = logging.getLogger("leeway.decode")
 
 
-def decode(spec: Spec, role: Role, reference: str) -> tuple[int, Texts, Texts, Texts, str]:
+def decode(spec: JobSpec, role: Role, reference: str) -> tuple[int, Texts, Texts, Texts, str]:
     """Return what :data:`DECODED` names of one chunk: up to when it moves event time (ms; 0: labels), rows as text.
 
     A chunk that cannot be read is one dead letter; nothing raises, so one bad file stops nothing else.
@@ -45,7 +46,7 @@ def decode(spec: Spec, role: Role, reference: str) -> tuple[int, Texts, Texts, T
     return high, cell_texts(taken.cells), taken.sheets, letters, taken.progress(role, file=chunk.path)
 
 
-def decode_records(spec: Spec, role: Role, records: Records) -> tuple[Texts, Texts, Texts, str]:
+def decode_records(spec: JobSpec, role: Role, records: Records) -> tuple[Texts, Texts, Texts, str]:
     """Return what :data:`DECODED` names, without the first, of a batch of records; a dead letter is joined text.
 
     It has the fields role, topic, partition, offset, reason and the record's bytes in hex: one a record, whatever is
@@ -80,7 +81,7 @@ class _Taken:
         return json.dumps(line, sort_keys=True)
 
 
-def _taken(spec: Spec, role: Role, decoded: codec.Decoded, place: Place) -> _Taken:
+def _taken(spec: JobSpec, role: Role, decoded: codec.Decoded, place: Place) -> _Taken:
     counted = _counted(spec, role, decoded, place)
     rejects, reached = (*decoded.rejects, *counted.lost), _reached(spec, decoded)
     refused = _refused_cells(spec, rejects, counted.frozen, reached) if role == "predictions" else []
@@ -89,7 +90,7 @@ def _taken(spec: Spec, role: Role, decoded: codec.Decoded, place: Place) -> _Tak
     )
 
 
-def _reached(spec: Spec, decoded: codec.Decoded) -> int:
+def _reached(spec: JobSpec, decoded: codec.Decoded) -> int:
     """Return up to when records move event time (ms), those that were set aside for another reason among them."""
     aside = np.array([r.time for r in decoded.rejects if r.time is not None], np.int64)
     times = np.concatenate([decoded.table["time"].to_numpy(), aside])
@@ -127,7 +128,7 @@ class _Counted:
         return _Counted(self.cells + other.cells, sheets, self.lost + other.lost, frozen)
 
 
-def _counted(spec: Spec, role: Role, decoded: codec.Decoded, place: Place, first: int = 0) -> _Counted:
+def _counted(spec: JobSpec, role: Role, decoded: codec.Decoded, place: Place, first: int = 0) -> _Counted:
     """Return what comes of the rows of *decoded*, the first of which is number *first* of all.
 
     Where counting raises, it is tried with each half, so that a row that cannot be counted costs itself only.
@@ -147,12 +148,12 @@ def _counted(spec: Spec, role: Role, decoded: codec.Decoded, place: Place, first
         return _Counted(lost=(reject(place(first), f"cannot be counted: {type(error).__name__}: {error}", row),))
 
 
-def _counted_labels(spec: Spec, decoded: codec.Decoded) -> _Counted:
+def _counted_labels(spec: JobSpec, decoded: codec.Decoded) -> _Counted:
     rows = {name: _column(decoded.table, name) for name in ("id", "time", "label")}
     return _Counted(sheets=_sheets(spec, "labels", rows))
 
 
-def _counted_predictions(spec: Spec, decoded: codec.Decoded, place: Place, first: int) -> _Counted:
+def _counted_predictions(spec: JobSpec, decoded: codec.Decoded, place: Place, first: int) -> _Counted:
     inside = _inside(spec, decoded.table)
     table, frozen, lost = _known(spec, lambda row: place(first + int(inside[row])), _take(decoded.table, inside))
     cells = tuple(profiles.count_inputs(spec.schema, frozen, table))
@@ -161,7 +162,7 @@ def _counted_predictions(spec: Spec, decoded: codec.Decoded, place: Place, first
 
 
 def _refused_cells(
-    spec: Spec, rejects: tuple[Reject, ...], frozen: Mapping[str, Frozen], newest: int
+    spec: JobSpec, rejects: tuple[Reject, ...], frozen: Mapping[str, Frozen], newest: int
 ) -> list[profiles.Cell]:
     """Return the cells that count rejected predictions; those without a time count as of the *newest* with them.
 
@@ -176,11 +177,11 @@ def _refused_cells(
     return profiles.merge(profiles.count_refused(spec.schema, known, refused, newest))
 
 
-def _inside(spec: Spec, table: pa.Table) -> npt.NDArray[np.int64]:
+def _inside(spec: JobSpec, table: pa.Table) -> npt.NDArray[np.int64]:
     return np.flatnonzero(_within(spec, table["time"].to_numpy()))
 
 
-def _within(spec: Spec, time: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+def _within(spec: JobSpec, time: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     return (time >= (spec.start or 0)) & (time < (spec.end if spec.end is not None else np.iinfo(np.int64).max))
 
 
@@ -188,7 +189,7 @@ def _take(table: pa.Table, rows: npt.NDArray[np.int64]) -> pa.Table:
     return table if len(rows) == table.num_rows else table.take(rows)
 
 
-def _known(spec: Spec, place: Place, table: pa.Table) -> tuple[pa.Table, dict[str, Frozen], tuple[Reject, ...]]:
+def _known(spec: JobSpec, place: Place, table: pa.Table) -> tuple[pa.Table, dict[str, Frozen], tuple[Reject, ...]]:
     """Return the rows whose version has a baseline, what it froze by version, and the others as rejects."""
     versions = _column(table, "model_version")
     found = _frozen(spec, set(versions))
@@ -205,7 +206,7 @@ def _unknown(place: Place, table: pa.Table, row: int) -> Reject:
     return replace(letter, column="model_version", time=event["time"], version=event["model_version"])
 
 
-def _frozen(spec: Spec, versions: Iterable[str]) -> dict[str, Frozen]:
+def _frozen(spec: JobSpec, versions: Iterable[str]) -> dict[str, Frozen]:
     """Return what the baselines of *versions* froze, of those that have one."""
     return {v: b.frozen for v in versions if (b := spec.baseline(v)) is not None}
 
@@ -214,7 +215,7 @@ def _column(table: pa.Table, name: str) -> npt.NDArray[np.generic]:
     return np.asarray(table[name].to_pandas().to_numpy())
 
 
-def _sheets(spec: Spec, role: Role, columns: Mapping[str, npt.NDArray[np.generic]]) -> Texts:
+def _sheets(spec: JobSpec, role: Role, columns: Mapping[str, npt.NDArray[np.generic]]) -> Texts:
     return [join(*sheet) for sheet in sheets.pack(role, to_ms(spec.schema.windows.slide), columns, spec.buckets)]
 
 

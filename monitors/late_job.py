@@ -9,13 +9,14 @@ from pyflink.table import DataTypes
 from pyflink.table.udf import udf
 
 from features.window import to_ms
-from monitors import late, worker
+from monitors import late
+from monitors.job_spec import JobSpec
 from monitors.sql_job import first_row
 
 LINES = "late_lines"
 
 
-def create_views(tables: Any, spec: worker.Spec, cells: str) -> str:
+def create_views(tables: Any, spec: JobSpec, cells: str) -> str:
     """Create ``late_lines`` of those *cells* whose slice is closed; return a query of the cells that count them."""
     slide = to_ms(spec.schema.windows.slide)
 

@@ -16,6 +16,7 @@ from pyflink.table import DataTypes, Schema
 
 from features.window import to_ms
 from monitors import error_rows, matching, sheets, state_job, worker
+from monitors.job_spec import JobSpec
 from monitors.keyed import State
 from monitors.sql_job import SEPARATOR, field, retime
 
@@ -24,7 +25,7 @@ CELL, LOSSES = "cell", "losses"
 _TICK = "tick"
 
 
-def shift(spec: worker.Spec) -> int:
+def shift(spec: JobSpec) -> int:
     """Return by how many milliseconds of event time what is said of a slice comes after the slice's end."""
     return to_ms(spec.schema.label_delay)
 
@@ -32,7 +33,7 @@ def shift(spec: worker.Spec) -> int:
 class _Match(KeyedProcessFunction):  # type: ignore[misc]
     """Gives (kind, text): the cells of a slice's outcomes, and its losses where an error stream is watched."""
 
-    def __init__(self, spec: worker.Spec, *, lasting: bool) -> None:
+    def __init__(self, spec: JobSpec, *, lasting: bool) -> None:
         self._spec, self._lasting = spec, lasting
         self._slide, self._delay = to_ms(spec.schema.windows.slide), shift(spec)
         self._state: Callable[[object], State]
@@ -84,7 +85,7 @@ class _Match(KeyedProcessFunction):  # type: ignore[misc]
             yield from ((LOSSES, text) for text in error_rows.pack(self._spec, start, rows))
 
 
-def create_view(tables: Any, spec: worker.Spec, views: tuple[str, str], *, lasting: bool) -> None:
+def create_view(tables: Any, spec: JobSpec, views: tuple[str, str], *, lasting: bool) -> None:
     """Create ``matched`` (kind, told), of the sheets in the *views* of decoded predictions and labels.
 
     The job is *lasting* if it has checkpoints.

@@ -11,13 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from features.schema import REFUSED, UNUSABLE
 from features.window import from_ms
 from monitors import worker
+from monitors.job_spec import JobSpec, counted_with
 from monitors.report import Report, Stage
-from monitors.worker import Counted, Spec
+from monitors.worker import Counted
 
 EPOCH = from_ms(0)
 
 
-def settled(spec: Spec, reports: Iterable[Report]) -> list[Report]:
+def settled(spec: JobSpec, reports: Iterable[Report]) -> list[Report]:
     """Return *reports* without those of the epoch; what these counted is in each version's newest one of all traffic.
 
     Where a version has none, that is the first window after its baseline: no record of it was of any use yet.
@@ -32,14 +33,14 @@ def settled(spec: Spec, reports: Iterable[Report]) -> list[Report]:
     return sorted(real, key=lambda r: r.key)
 
 
-def _first(spec: Spec, lost: Report) -> Report:
-    windows, end = spec.schema.windows, worker.counted_with(spec, lost.version).end
+def _first(spec: JobSpec, lost: Report) -> Report:
+    windows, end = spec.schema.windows, counted_with(spec, lost.version).end
     start = windows.last_closed(end + windows.watermark_delay) + windows.slide - windows.size
     empty = {name: [0] * len(row) for name, row in lost.counts.items()}
     return lost.model_copy(update={"window_start": start, "counts": empty, "newest": empty})
 
 
-def _with(spec: Spec, report: Report, more: Mapping[str, Sequence[int]]) -> Report:
+def _with(spec: JobSpec, report: Report, more: Mapping[str, Sequence[int]]) -> Report:
     """Return *report* with the refusals in *more* added to its window and to its newest slice, judged again."""
     window, newest = ({**row, **{k: _sum(row.get(k), more[k]) for k in (REFUSED, UNUSABLE) if k in more}}
                       for row in (report.counts, report.newest))  # fmt: skip

@@ -19,7 +19,8 @@ from pyflink.table import DataTypes
 from pyflink.table.udf import udf
 
 from features.window import to_ms
-from monitors import error_stream_job, files_job, late_job, match_job, sheets, topics_job, worker
+from monitors import error_stream_job, files_job, late_job, match_job, topics_job, worker
+from monitors.job_spec import BUCKETS, JobSpec
 from monitors.report import Stage
 from monitors.sinks_job import Outputs, insert
 from monitors.sql_job import field, interval, retime
@@ -29,7 +30,7 @@ Place = files_job.Directories | topics_job.Topics
 """Where the events are: what is there now (directories and topics alike), or what appears in directories or topics."""
 
 
-def submit(tables: Any, spec: worker.Spec, place: Place, outputs: Outputs, *, follow: bool) -> Any:
+def submit(tables: Any, spec: JobSpec, place: Place, outputs: Outputs, *, follow: bool) -> Any:
     """Start the job that reports on every window; return its ``TableResult``, whose ``wait()`` is its end.
 
     Where the place has no labels there are no reports on outcomes.
@@ -45,7 +46,7 @@ def submit(tables: Any, spec: worker.Spec, place: Place, outputs: Outputs, *, fo
     return insert(tables, outputs, {"reports": _all_lines(tables, spec, worker.report_line, stages, "windows"), **side})
 
 
-def submit_slices(tables: Any, spec: worker.Spec, directories: files_job.Directories, outputs: Outputs) -> Any:
+def submit_slices(tables: Any, spec: JobSpec, directories: files_job.Directories, outputs: Outputs) -> Any:
     """Start the batch job that writes every slice's counts, for a baseline: the same views, no window over them."""
     policy = spec.policy.model_copy(update={"error_stream": None})  # it is no baseline's business
     spec = _waiting(replace(spec, policy=policy), directories, lasting=False)
@@ -54,12 +55,12 @@ def submit_slices(tables: Any, spec: worker.Spec, directories: files_job.Directo
     return insert(tables, outputs, {"reports": lines, **_side_queries(views)})
 
 
-def _waiting(spec: worker.Spec, place: Place, *, lasting: bool) -> worker.Spec:
+def _waiting(spec: JobSpec, place: Place, *, lasting: bool) -> JobSpec:
     """Return *spec* with how predictions wait for labels: one bucket is the quickest where nobody shares the work."""
-    return replace(spec, outcomes=place.labels is not None, buckets=sheets.BUCKETS if lasting else 1)
+    return replace(spec, outcomes=place.labels is not None, buckets=BUCKETS if lasting else 1)
 
 
-def create_cell_views(tables: Any, spec: worker.Spec, place: Place, *, follow: bool) -> tuple[str, str]:
+def create_cell_views(tables: Any, spec: JobSpec, place: Place, *, follow: bool) -> tuple[str, str]:
     """Create ``inputs_slices`` and ``outcomes_slices``: start_time, end_time, rt, version, segment, cell, n.
 
     Times of outcomes are shifted, see :mod:`monitors.match_job`. With *follow*, ``late_lines`` tell of late events.
@@ -87,12 +88,12 @@ def create_cell_views(tables: Any, spec: worker.Spec, place: Place, *, follow: b
     return views
 
 
-def _slices(spec: worker.Spec) -> dict[Stage, int]:
+def _slices(spec: JobSpec) -> dict[Stage, int]:
     """Return the stages that are counted, and by how much (ms) their windows come after the events in them."""
     return {Stage.INPUTS: 0, Stage.OUTCOMES: match_job.shift(spec)} if spec.outcomes else {Stage.INPUTS: 0}
 
 
-def _cells(tables: Any, spec: worker.Spec, name: str, texts: str, shift: int = 0) -> None:
+def _cells(tables: Any, spec: JobSpec, name: str, texts: str, shift: int = 0) -> None:
     """Create the view *name* from lines of start, version, segment, cell, n."""
     kinds = {"start_ms": "BIGINT", "version": "STRING", "segment": "STRING", "cell": "INT", "n": "BIGINT"}
     fields = ", ".join(f"{field('cell_text', i, kind)} AS {name}" for i, (name, kind) in enumerate(kinds.items()))
@@ -101,7 +102,7 @@ def _cells(tables: Any, spec: worker.Spec, name: str, texts: str, shift: int = 0
     retime(tables, name, f"SELECT {fields} FROM ({texts})", kinds, f"start_ms + {last}")
 
 
-def _tumble(tables: Any, spec: worker.Spec, stage: Stage, cells: Sequence[str]) -> None:
+def _tumble(tables: Any, spec: JobSpec, stage: Stage, cells: Sequence[str]) -> None:
     """Create ``<stage>_slices`` from views of *cells*."""
     every = " UNION ALL ".join(f"SELECT version, segment, cell, n, rt FROM {view}" for view in cells)
     tables.execute_sql(f"CREATE TEMPORARY VIEW {stage.value}_counted AS {every}")
@@ -115,13 +116,13 @@ def _tumble(tables: Any, spec: worker.Spec, stage: Stage, cells: Sequence[str]) 
     )
 
 
-def _offset(spec: worker.Spec, stage: Stage) -> str:
+def _offset(spec: JobSpec, stage: Stage) -> str:
     """Return the last argument of a window function: where its windows start, if that is not at whole slices."""
     beyond = _slices(spec)[stage] % to_ms(spec.schema.windows.slide)
     return f", {interval(beyond)}" if beyond else ""
 
 
-def _hop(tables: Any, spec: worker.Spec, stage: Stage) -> None:
+def _hop(tables: Any, spec: JobSpec, stage: Stage) -> None:
     windows = spec.schema.windows
     slide, size = to_ms(windows.slide), to_ms(windows.size)
     tables.execute_sql(
@@ -134,7 +135,7 @@ def _hop(tables: Any, spec: worker.Spec, stage: Stage) -> None:
     )
 
 
-def _lines(tables: Any, spec: worker.Spec, stage: Stage, line: worker.Line, view: str) -> str:
+def _lines(tables: Any, spec: JobSpec, stage: Stage, line: worker.Line, view: str) -> str:
     """Return the query that makes one line of JSON of every window (or slice) in *view*."""
 
     def write(version: pd.Series, segment: pd.Series, start: pd.Series, cells: pd.Series) -> pd.Series:
@@ -151,7 +152,7 @@ def _lines(tables: Any, spec: worker.Spec, stage: Stage, line: worker.Line, view
     )
 
 
-def _all_lines(tables: Any, spec: worker.Spec, line: worker.Line, stages: Sequence[Stage], of: str) -> str:
+def _all_lines(tables: Any, spec: JobSpec, line: worker.Line, stages: Sequence[Stage], of: str) -> str:
     return " UNION ALL ".join(_lines(tables, spec, stage, line, f"{stage.value}_{of}") for stage in stages)
 
 

@@ -15,8 +15,9 @@ from typing import Any
 from features import errors
 from features.schema import EventSchema
 from features.window import from_ms
-from monitors import causes, files_job, flink_job, placeless, profile_job, worker
+from monitors import causes, files_job, flink_job, placeless, profile_job
 from monitors.committed import CommittedFiles, committed_lines
+from monitors.job_spec import JobSpec
 from monitors.report import Report, Stage
 from monitors.sinks_job import Folders
 
@@ -30,7 +31,7 @@ class Outcome:
     progress: tuple[dict[str, Any], ...]
 
 
-def run_once(spec: worker.Spec, directories: files_job.Directories, logs: Path, *, streaming: bool = False) -> Outcome:
+def run_once(spec: JobSpec, directories: files_job.Directories, logs: Path, *, streaming: bool = False) -> Outcome:
     """Return the reports on every window that what is there now has closed.
 
     In batch and in streaming mode the integer counts are the same, unless an event comes after its slice was closed.
@@ -114,9 +115,7 @@ class Running:
         _forget_worker()
 
 
-def start(
-    spec: worker.Spec, directories: files_job.Directories, state: Path, name: str
-) -> tuple[Running, CommittedFiles]:
+def start(spec: JobSpec, directories: files_job.Directories, state: Path, name: str) -> tuple[Running, CommittedFiles]:
     """Start the streaming job over *directories*, from its newest checkpoint under *state* if there is one.
 
     Return it and what it commits.

@@ -13,11 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from monitors.job_spec import BUCKETS
 from monitors.keyed import State
 
-BUCKETS = 16
-"""How many workers can share the join of a job with checkpoints at most. Kept state relies on it: with another number,
-ids are elsewhere."""
 COLUMNS = {"predictions": ["id", "time", "version", "segments", "prediction"], "labels": ["id", "time", "label"]}
 """What a row of each role has. *segments* are the row's, joined."""
 FULL = 1 << 18

@@ -18,7 +18,8 @@ from features.conventions import AHEAD, Times
 from features.records import Records
 from features.schema import Role, Source
 from features.window import to_ms
-from monitors import intake, kafka_table, worker
+from monitors import intake, kafka_table
+from monitors.job_spec import JobSpec
 from monitors.sql_job import first_row, interval, retime
 
 _TEXTS = DataTypes.ARRAY(DataTypes.STRING())
@@ -41,13 +42,13 @@ class Topics:
     bounded: bool = False
 
 
-def create_views(tables: Any, spec: worker.Spec, topics: Topics) -> tuple[str, str]:
+def create_views(tables: Any, spec: JobSpec, topics: Topics) -> tuple[str, str]:
     """Create views of decoded batches, with :data:`COLUMNS`; return that of predictions and that of labels."""
     predictions = _decoded(tables, spec, topics, "predictions")
     return predictions, _decoded(tables, spec, topics, "labels") if topics.labels else predictions
 
 
-def _decoded(tables: Any, spec: worker.Spec, topics: Topics, role: Role) -> str:
+def _decoded(tables: Any, spec: JobSpec, topics: Topics, role: Role) -> str:
     source, subtasks = topics.predictions, topics.subtasks[0]
     if role == "labels" and topics.labels:
         source, subtasks = topics.labels, topics.subtasks[1]
@@ -74,7 +75,7 @@ def _decoded(tables: Any, spec: worker.Spec, topics: Topics, role: Role) -> str:
     return f"decoded_{role}"
 
 
-def _table(tables: Any, name: str, options: str, spec: worker.Spec) -> None:
+def _table(tables: Any, name: str, options: str, spec: JobSpec) -> None:
     tables.execute_sql(
         f"CREATE TEMPORARY TABLE {name} (v BYTES, `partition` INT METADATA VIRTUAL, `offset` BIGINT METADATA VIRTUAL, "
         "at_time TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL, "

@@ -10,58 +10,14 @@ from typing import Any
 
 import pandas as pd
 
-from features import errors
-from features.schema import PREDICTION, UNUSABLE, EventSchema
+from features.schema import PREDICTION, UNUSABLE
 from features.window import UTC, to_ms
-from monitors import error_stream, profiles, published, sheets, verdict
-from monitors.baseline import Baseline
-from monitors.policy import MonitorPolicy
+from monitors import error_stream, profiles, verdict
+from monitors.job_spec import FIELD, JobSpec, counted_with
 from monitors.report import Report, Stage, canonical
 
-#: Separates the fields of a row that crosses between Python and Java; ids and versions do not hold it.
-FIELD = "\x1f"
 
-
-@dataclass(frozen=True, slots=True)
-class Spec:
-    """All that a worker needs to know of a model.
-
-    *baselines* is the directory of its published baselines; *digests* has the sha256 of those that were registered when
-    the job was submitted, by version (None: nothing is checked, see :mod:`monitors.published`). Predictions outside
-    [*start*, *end*), where they are set (milliseconds), are not looked at. They wait for labels only where there are
-    any: *outcomes*, in so many *buckets*.
-    """
-
-    schema: EventSchema
-    policy: MonitorPolicy
-    baselines: str
-    start: int | None = None
-    end: int | None = None
-    outcomes: bool = True
-    buckets: int = sheets.BUCKETS
-    digests: Mapping[str, str] | None = None
-
-    def baseline(self, version: str) -> Baseline | None:
-        """Return the baseline published for *version*, or None. Raises ArtifactError if it was altered."""
-        found = published.find(self.baselines, version, self.digests)
-        return None if found is None else found.baseline
-
-    def published(self) -> list[str]:
-        """Return every version that has a baseline: what a record without a readable version may be of."""
-        return published.versions(self.baselines, self.digests)
-
-    def digest(self, version: str) -> str:
-        """Return the sha256 of the baseline of a *version* that has one."""
-        found = published.find(self.baselines, version, self.digests)
-        return found.digest if found else ""
-
-
-def join(*values: object) -> str:
-    """Return *values* as the text of one row."""
-    return FIELD.join(map(str, values))
-
-
-def outcome_cells(spec: Spec, start: int, rows: pd.DataFrame) -> list[str]:
+def outcome_cells(spec: JobSpec, start: int, rows: pd.DataFrame) -> list[str]:
     """Return the cells of one slice's *rows*, as :mod:`monitors.matching` gives them, as joined text."""
     frozen = {version: counted_with(spec, version).frozen for version in set(rows["version"])}
     return cell_texts(profiles.merge(profiles.count_outcomes(spec.schema, frozen, start, rows)))
@@ -72,16 +28,7 @@ def cell_texts(cells: Iterable[profiles.Cell]) -> list[str]:
     return [f"{c.start}{FIELD}{c.version}{FIELD}{c.segment}{FIELD}{c.cell}{FIELD}{c.n}" for c in cells]
 
 
-def counted_with(spec: Spec, version: str) -> Baseline:
-    """Return the baseline of a *version* whose events were counted. Raises EngineError if it is gone."""
-    baseline = spec.baseline(version)
-    if baseline is None:
-        msg = f"the baseline of {version} was there when its events were counted and is gone now"
-        raise errors.EngineError(msg, hint="published baselines must not be removed while a job runs")
-    return baseline
-
-
-def layout(spec: Spec, version: str, stage: Stage) -> profiles.Layout:
+def layout(spec: JobSpec, version: str, stage: Stage) -> profiles.Layout:
     """Return where the variables of *stage* have their cells for *version*, those of the policy's error stream last."""
     plan = profiles.layout(spec.schema, counted_with(spec, version).frozen, stage)
     return error_stream.laid_out(spec.policy, plan) if stage is Stage.OUTCOMES else plan
@@ -114,7 +61,7 @@ def unpack(packed: Sequence[str]) -> Cells:
     return Cells(window, newest, max((row[2] for row in rows), default=0))
 
 
-def report_line(spec: Spec, stage: Stage, version: str, segment: str, start: datetime, packed: Sequence[str]) -> str:
+def report_line(spec: JobSpec, stage: Stage, version: str, segment: str, start: datetime, packed: Sequence[str]) -> str:
     """Return the canonical JSON of the report on one window, compared with the baseline of its version."""
     cells, plan = unpack(packed), layout(spec, version, stage)
     counted = Counted(_row(plan, cells.window), _row(plan, cells.newest), cells.slices)
@@ -130,7 +77,7 @@ class Counted:
     slices: int
 
 
-def report(spec: Spec, stage: Stage, version: str, segment: str, start: datetime, counted: Counted) -> Report:
+def report(spec: JobSpec, stage: Stage, version: str, segment: str, start: datetime, counted: Counted) -> Report:
     """Return the report on the window from *start* that holds what was *counted*, judged by the version's baseline."""
     windows, counts = spec.schema.windows, counted.window
     findings = verdict.judge(
@@ -158,7 +105,7 @@ def _row(plan: profiles.Layout, cells: Iterable[tuple[int, int]]) -> dict[str, l
     return counts if any(counts.get(UNUSABLE, ())) else {k: v for k, v in counts.items() if k != UNUSABLE}
 
 
-def slice_line(spec: Spec, stage: Stage, version: str, segment: str, start: datetime, packed: Sequence[str]) -> str:
+def slice_line(spec: JobSpec, stage: Stage, version: str, segment: str, start: datetime, packed: Sequence[str]) -> str:
     """Return one slice's counts as JSON, for a baseline in the making."""
     baseline = spec.baseline(version)
     assert baseline is not None  # the baseline job has just published its bins
@@ -167,10 +114,10 @@ def slice_line(spec: Spec, stage: Stage, version: str, segment: str, start: date
     return json.dumps(line, sort_keys=True)
 
 
-Line = Callable[[Spec, Stage, str, str, datetime, Sequence[str]], str]
+Line = Callable[[JobSpec, Stage, str, str, datetime, Sequence[str]], str]
 
 
-def lines(line: Line, spec: Spec, stage: Stage, windows: Mapping[str, Any]) -> pd.Series:
+def lines(line: Line, spec: JobSpec, stage: Stage, windows: Mapping[str, Any]) -> pd.Series:
     """Return *line* of every window in a batch of columns version, segment, start (text, UTC), cells."""
     starts = map(_utc, windows["start"])
     rows = zip(windows["version"], windows["segment"], starts, windows["cells"], strict=True)

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from features.window import Windows, from_ms
-from monitors import baseline_job, files_job, run_job, worker
+from monitors import baseline_job, files_job, run_job
+from monitors.job_spec import JobSpec
 from monitors.policy import MonitorPolicy
 from registry import publish
 from tests.fuzz import records
@@ -48,7 +49,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, i
 
 
 @pytest.fixture(scope="module")
-def spec(written: tuple[Path, dict[str, int]], tmp_path_factory: pytest.TempPathFactory) -> worker.Spec:
+def spec(written: tuple[Path, dict[str, int]], tmp_path_factory: pytest.TempPathFactory) -> JobSpec:
     """What a worker is told, with a baseline that is made from the same files."""
     folder, tmp_path = written[0], tmp_path_factory.mktemp("state")
     baseline = baseline_job.run(
@@ -56,12 +57,12 @@ def spec(written: tuple[Path, dict[str, int]], tmp_path_factory: pytest.TempPath
         start=from_ms(records.TIME), end=from_ms(records.TIME) + timedelta(days=1), logs=tmp_path / "logs",
     )  # fmt: skip
     publish.publish_baseline(baseline, tmp_path / "baselines")
-    return worker.Spec(HOURS, MonitorPolicy(), str(tmp_path / "baselines" / "m"), digests={"v1": baseline.digest})
+    return JobSpec(HOURS, MonitorPolicy(), str(tmp_path / "baselines" / "m"), digests={"v1": baseline.digest})
 
 
 @pytest.mark.parametrize("streaming", [False, True], ids=["batch", "stream"])
 def test_every_record_of_every_file_is_counted_by_the_job(
-    written: tuple[Path, dict[str, int]], spec: worker.Spec, tmp_path: Path, *, streaming: bool
+    written: tuple[Path, dict[str, int]], spec: JobSpec, tmp_path: Path, *, streaming: bool
 ) -> None:
     """Rows and rejects of its progress are the records that were written, and no job dies."""
     folder, number = written

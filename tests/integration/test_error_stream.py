@@ -16,8 +16,9 @@ import pytest
 
 from features.schema import EventSchema, Kind, Task
 from features.window import UTC, Windows, to_ms
-from monitors import baseline_job, error_stream, error_watch, files_job, run_job, worker
+from monitors import baseline_job, error_stream, error_watch, files_job, run_job
 from monitors.error_stream import VARIABLE
+from monitors.job_spec import JobSpec
 from monitors.policy import MonitorPolicy
 from monitors.report import Finding, Report, Stage
 from registry import publish
@@ -72,9 +73,9 @@ class World:
 
     root: Path
 
-    def spec(self, start: datetime | None = None) -> worker.Spec:
+    def spec(self, start: datetime | None = None) -> JobSpec:
         """Return what workers need to know of predictions from *start* on."""
-        return worker.Spec(SCHEMA, WATCHING, str(self.root / "baselines" / "m"), to_ms(start) if start else None)
+        return JobSpec(SCHEMA, WATCHING, str(self.root / "baselines" / "m"), to_ms(start) if start else None)
 
     def directories(self) -> files_job.Directories:
         """Return where the events are."""

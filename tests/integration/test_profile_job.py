@@ -17,9 +17,10 @@ import pytest
 from features import codec, errors
 from features.schema import LATE, UNUSABLE, EventSchema, Kind, Task
 from features.window import UTC, Windows, to_ms
-from monitors import baseline_job, files_job, profiles, run_job, worker
+from monitors import baseline_job, files_job, profiles, run_job
 from monitors.baseline import Baseline
 from monitors.committed import CommittedFiles
+from monitors.job_spec import JobSpec
 from monitors.policy import MonitorPolicy
 from monitors.report import Report, Signal, Stage
 from registry import publish
@@ -101,9 +102,9 @@ def runs(events: Path, published: tuple[Baseline, Path]) -> dict[str, run_job.Ou
     }
 
 
-def _spec(published: tuple[Baseline, Path]) -> worker.Spec:
+def _spec(published: tuple[Baseline, Path]) -> JobSpec:
     baseline, state = published
-    return worker.Spec(SCHEMA, POLICY, str(state / "baselines" / "m"), digests={"v1": baseline.digest})
+    return JobSpec(SCHEMA, POLICY, str(state / "baselines" / "m"), digests={"v1": baseline.digest})
 
 
 def _directories(events: Path) -> files_job.Directories:

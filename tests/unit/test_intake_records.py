@@ -10,9 +10,9 @@ import numpy as np
 from features.records import Records
 from features.schema import REFUSED, UNUSABLE, EventSchema, Kind, Task
 from monitors import intake, profiles, sheets
+from monitors.job_spec import FIELD, JobSpec
 from monitors.policy import MonitorPolicy
 from monitors.report import Stage
-from monitors.worker import FIELD, Spec
 from tests.unit import learned
 
 SCHEMA = EventSchema(model="m", task=Task.BINARY, features={"x": Kind.NUMERIC})
@@ -33,7 +33,7 @@ def event(identity: str, version: str = "v1") -> bytes:
 def test_labels_are_rows_and_bad_ones_are_letters(tmp_path: Path) -> None:
     """Id, time and label; what has no label is set aside with role, topic, partition, offset, reason and bytes."""
     good, bad = b'{"id": "a", "time": 1704067200007, "label": 1}', b'{"id": "b", "time": 1704067200008}'
-    spec = Spec(SCHEMA, MonitorPolicy(), str(tmp_path))
+    spec = JobSpec(SCHEMA, MonitorPolicy(), str(tmp_path))
     cells, packed, letters, progress = intake.decode_records(spec, "labels", records(good, bad))
 
     assert [] == cells
@@ -53,7 +53,7 @@ def test_labels_are_rows_and_bad_ones_are_letters(tmp_path: Path) -> None:
 
 def test_predictions_of_a_version_without_a_baseline_are_letters_of_their_own_record(tmp_path: Path) -> None:
     """Each with the offset and the bytes of its record, beside one that cannot be read and one without a value."""
-    spec, first, last = Spec(SCHEMA, MonitorPolicy(), str(tmp_path)), event("a"), event("b", "v2")
+    spec, first, last = JobSpec(SCHEMA, MonitorPolicy(), str(tmp_path)), event("a"), event("b", "v2")
     *_, letters, progress = intake.decode_records(spec, "predictions", records(first, b"\xff", None, last))
     found = [letter.split(FIELD) for letter in letters]
 
@@ -72,7 +72,7 @@ def test_refused_values_are_counted_by_variable(tmp_path: Path) -> None:
         {"x": rng.normal(size=200), "prediction": rng.random(200), "label": rng.integers(2, size=200).astype(float)},
     )
     (tmp_path / "v1.json").write_text(known.model_dump_json())
-    spec = Spec(SCHEMA, MonitorPolicy(), str(tmp_path))
+    spec = JobSpec(SCHEMA, MonitorPolicy(), str(tmp_path))
     told = {"id": "a", "time": 1_704_067_200_123, "model_version": "v1", "x": "blue", "prediction": 0.5}
     bad = [told, {**told, "id": "b", "x": 1.0, "prediction": "high"}, {**told, "time": "soon"}, {**told, "id": None}]
     cells, *_ = intake.decode_records(spec, "predictions", records(*(json.dumps(b).encode() for b in bad)))
@@ -92,7 +92,7 @@ def test_predictions_wait_only_where_labels_may_come(tmp_path: Path) -> None:
     (tmp_path / "v1.json").write_text(known.model_dump_json())
     packed = {}
     for outcomes in (True, False):
-        spec = Spec(SCHEMA, MonitorPolicy(), str(tmp_path), outcomes=outcomes)
+        spec = JobSpec(SCHEMA, MonitorPolicy(), str(tmp_path), outcomes=outcomes)
         cells, packed[outcomes], *_ = intake.decode_records(spec, "predictions", records(event("a")))
         assert cells
 

@@ -10,20 +10,20 @@ import numpy as np
 from features.schema import LATE, PREDICTION, REFUSED, UNUSABLE, EventSchema, Kind, Task
 from features.window import to_ms
 from monitors import late, profiles
+from monitors.job_spec import FIELD, JobSpec
 from monitors.policy import MonitorPolicy
 from monitors.report import Stage
-from monitors.worker import FIELD, Spec
 from tests.unit import learned
 
 SCHEMA = EventSchema(model="m", task=Task.BINARY, features={"x": Kind.NUMERIC})
 SLIDE = to_ms(SCHEMA.windows.slide)
 
 
-def published(folder: Path) -> tuple[Spec, profiles.Layout]:
+def published(folder: Path) -> tuple[JobSpec, profiles.Layout]:
     """Return what a worker knows, and where the cells are."""
     known = learned.baseline(SCHEMA, {"x": np.arange(9.0), "prediction": np.full(9, 0.5), "label": np.arange(9) % 2.0})
     (folder / "v1.json").write_text(known.model_dump_json())
-    return Spec(SCHEMA, MonitorPolicy(), str(folder)), profiles.layout(SCHEMA, known.frozen, Stage.INPUTS)
+    return JobSpec(SCHEMA, MonitorPolicy(), str(folder)), profiles.layout(SCHEMA, known.frozen, Stage.INPUTS)
 
 
 def test_late_predictions_count_in_the_slice_that_is_open(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from features import errors
 from features.names import file_name
 from leeway import cli, context, wiring
 from monitors import published
+from monitors.job_spec import JobSpec
 from monitors.policy import MonitorPolicy
-from monitors.worker import Spec
 from registry import moves, publish, queries
 from registry.records import Version
 from tests.unit import told as world
@@ -44,16 +44,16 @@ EVIL = [
 
 
 @pytest.fixture
-def spec(tmp_path: Path) -> Spec:
+def spec(tmp_path: Path) -> JobSpec:
     """Return a job's spec with `v1` published and registered, beside files that are none of its business."""
     baseline = make.baseline("v1")
     path = publish.publish_baseline(baseline, tmp_path)
     (tmp_path / "x.json").write_text(path.read_text())
-    return Spec(baseline.events, MonitorPolicy(), str(path.parent), digests={"v1": baseline.digest})
+    return JobSpec(baseline.events, MonitorPolicy(), str(path.parent), digests={"v1": baseline.digest})
 
 
 @pytest.mark.parametrize("name", EVIL)
-def test_a_name_that_is_not_published_is_none(spec: Spec, name: str) -> None:
+def test_a_name_that_is_not_published_is_none(spec: JobSpec, name: str) -> None:
     """Whatever it looks like to a file system; nothing outside the folder is so much as looked at."""
     assert spec.baseline(name) is None
     assert "" == spec.digest(name)
@@ -79,7 +79,7 @@ def test_unusual_names_work(tmp_path: Path, name: str) -> None:
     every = [make.baseline(name), make.baseline("v1")]
     for baseline in every:
         publish.publish_baseline(baseline, tmp_path)
-    spec = Spec(every[0].events, MonitorPolicy(), str(tmp_path / "m"), digests={})
+    spec = JobSpec(every[0].events, MonitorPolicy(), str(tmp_path / "m"), digests={})
 
     assert every[0] == spec.baseline(name)
     assert every[0].digest == spec.digest(name)
@@ -87,7 +87,7 @@ def test_unusual_names_work(tmp_path: Path, name: str) -> None:
     assert {"m", "m.sha256"} == {path.name for path in tmp_path.iterdir()}
 
 
-def test_a_version_published_while_a_job_runs_is_found_at_once(spec: Spec) -> None:
+def test_a_version_published_while_a_job_runs_is_found_at_once(spec: JobSpec) -> None:
     """The next batch knows it, by the sha256 that was published with it."""
     assert spec.baseline("v2") is None
     publish.publish_baseline(make.baseline("v2"), Path(spec.baselines).parent)
@@ -95,7 +95,7 @@ def test_a_version_published_while_a_job_runs_is_found_at_once(spec: Spec) -> No
     assert make.baseline("v2") == spec.baseline("v2")
 
 
-def test_a_file_that_nobody_registered_is_no_baseline(spec: Spec) -> None:
+def test_a_file_that_nobody_registered_is_no_baseline(spec: JobSpec) -> None:
     """Whoever may write the folder does not thereby make a version."""
     Path(spec.baselines, "v9.json").write_text(make.baseline("v9").model_dump_json())
 
@@ -112,7 +112,7 @@ def edit(text: str) -> str:
     "harm", [edit, lambda _: "", lambda _: "{}", lambda t: t[:-1], lambda t: t.replace("rows", "rovs")]
 )
 @pytest.mark.parametrize("version", ["v1", "v2"])
-def test_an_edited_baseline_is_an_error_in_words(spec: Spec, harm: object, version: str) -> None:
+def test_an_edited_baseline_is_an_error_in_words(spec: JobSpec, harm: object, version: str) -> None:
     """Known at submission or published later: the place, what is wrong with it, and what to do."""
     path = publish.publish_baseline(make.baseline(version), Path(spec.baselines).parent)
     path.write_text(harm(path.read_text()))  # type: ignore[operator]
@@ -122,7 +122,7 @@ def test_an_edited_baseline_is_an_error_in_words(spec: Spec, harm: object, versi
     assert "published anew" in caught.value.hint
 
 
-def test_a_sha256_that_was_edited_with_the_file_does_not_help(spec: Spec) -> None:
+def test_a_sha256_that_was_edited_with_the_file_does_not_help(spec: JobSpec) -> None:
     """What the registry had at submission came with the job, and lies in no file."""
     text = edit(published.place(Path(spec.baselines), "v1").read_text())
     publish.publish(Path(spec.baselines), "v1", text)
@@ -137,7 +137,7 @@ def test_a_baseline_under_another_versions_name_is_refused(tmp_path: Path) -> No
     path.with_name("v2.json").write_text(path.read_text())
 
     with pytest.raises(errors.ArtifactError, match="another version, 'v1'"):
-        Spec(make.baseline("v1").events, MonitorPolicy(), str(path.parent)).baseline("v2")
+        JobSpec(make.baseline("v1").events, MonitorPolicy(), str(path.parent)).baseline("v2")
 
 
 def test_a_monitor_does_not_start_on_an_edited_baseline(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitors import keyed, matching, sheets
+from monitors.job_spec import BUCKETS
 
 SLIDE = 100
 LABELS = st.lists(
@@ -42,7 +43,7 @@ def test_one_id_has_one_bucket(rows: list[tuple[str, int, float]], others: list[
     for number, _, _, text in [*packed(rows), *packed(others)]:
         for name in sheets.unpack("labels", [text])["id"]:
             assert number == bucket.setdefault(name, number)
-            assert 0 <= number < sheets.BUCKETS
+            assert 0 <= number < BUCKETS
 
 
 def test_what_is_kept_is_read_in_order_and_forgotten_whole() -> None:
