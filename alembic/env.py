@@ -1,4 +1,4 @@
-"""Run by Alembic for every command: migrates on the connection that `registry/migrate.py` hands over."""
+"""Run by Alembic for every command: migrates on the connection that `registry/database/migrate.py` hands over."""
 
 from typing import Any, Literal
 

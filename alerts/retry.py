@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from features import visible
+from features.security import printable
 from features.window import UTC, parse_span
 
 SCHEDULE: Final = tuple(parse_span(s) for s in ("0s", "5s", "5m", "30m", "2h", "5h", "10h", "14h", "20h", "24h"))
@@ -58,7 +58,7 @@ def failed(error: Exception, *, unreachable: bool = False) -> Reply:
     >>> failed(ValueError("a" * 1000)).error[-5:], len(failed(ValueError("a" * 1000)).error)
     ('aa...', 300)
     """
-    text = visible.visible(f"{type(error).__name__}: {error}".rstrip(": "))
+    text = printable.visible(f"{type(error).__name__}: {error}".rstrip(": "))
     return Reply(error=text if len(text) <= WORDS else f"{text[: WORDS - 3]}...", unreachable=unreachable)
 
 

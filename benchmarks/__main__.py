@@ -16,8 +16,9 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.speed import COMPARED, FEW, SCHEMA, Way, events, evidently, frozen, published, show, timed
-from features import codec, places
-from monitors import files_job, profiles, run_job
+from features.events import decode, location
+from monitors.flink import files_source_job, run_job
+from monitors.profiles import counting
 
 
 def main() -> None:
@@ -39,11 +40,13 @@ def _measure(rows: int, kind: str, work: Path) -> list[Way]:
     spec = published(work)
 
     def numpy_alone() -> None:
-        for reference in places.references(source):  # as many rows at once as the job takes
-            list(profiles.count_inputs(SCHEMA, frozen(spec), codec.decode(SCHEMA, "predictions", reference).table))
+        for reference in location.references(source):  # as many rows at once as the job takes
+            list(counting.count_inputs(SCHEMA, frozen(spec), decode.decode(SCHEMA, "predictions", reference).table))
 
     def flink(directory: Path, *, streaming: bool) -> Callable[[], object]:
-        return lambda: run_job.run_once(spec, files_job.Directories(directory), work / "logs", streaming=streaming)
+        return lambda: run_job.run_once(
+            spec, files_source_job.Directories(directory), work / "logs", streaming=streaming
+        )
 
     ways = [evidently(made[:COMPARED]), Way("read and count, no Flink", rows, timed(numpy_alone))]
     for name, streaming in (("batch", False), ("stream", True)):

@@ -1,4 +1,7 @@
-"""How soon single losses say that they have risen, and how often by chance: :mod:`monitors.records` at its defaults."""
+"""How soon single losses say that they have risen, and how often by chance.
+
+:mod:`monitors.error_stream.rank_detectors` at its defaults.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import numpy as np
 
 from benchmarks import tuned
 from benchmarks.changes import Floats, Rng
-from monitors.records import Alarm, Detectors, Ranks
+from monitors.error_stream.rank_detectors import Alarm, Detectors, Ranks
 
 SEED = 23
 FACTORS = 1.1, 1.25, 1.5, 2.0, 4.0

@@ -17,11 +17,13 @@ import numpy.typing as npt
 from benchmarks.streams import SLICE_SD, ar
 from features.schema import LABEL, PREDICTION, EventSchema, Kind, Task
 from features.window import Windows, from_ms
-from monitors import outlook, performance, surveillance, verdict
-from monitors.baseline import Baseline, Slice
-from monitors.bins import Bins, CategoricalBins, Counts, NumericBins, freeze_categorical, freeze_numeric
-from monitors.policy import MonitorPolicy
+from monitors.baseline.baseline import Baseline, Slice
+from monitors.config import MonitorPolicy
+from monitors.profiles import outcome_counts
 from monitors.report import Report, Stage
+from monitors.sequential import monitor
+from monitors.stats.bins import Bins, CategoricalBins, Counts, NumericBins, freeze_categorical, freeze_numeric
+from monitors.verdicts import plan, window_verdict
 
 DAY = 86_400_000
 ROWS, WINDOW = 250, 3
@@ -80,7 +82,7 @@ def _counted(levels: Levels, rng: Rng, slices: int, reference: int) -> _Counts:
     series: dict[tuple[Stage, str], dict[str, Counts]] = {}
     for segment, of in rows.items():
         series[Stage.INPUTS, segment] = {v: _cells(bins[v], of[v], slices) for v in SCHEMA.variables}
-        series[Stage.OUTCOMES, segment] = performance.count(
+        series[Stage.OUTCOMES, segment] = outcome_counts.count(
             Task.BINARY, bins, of[PREDICTION], of[LABEL], np.ones(len(of[LABEL]), bool),
             np.repeat(np.arange(slices), ROWS), slices,
         )  # fmt: skip
@@ -123,9 +125,9 @@ def _baseline(bins: Mapping[str, Bins], series: Mapping[tuple[Stage, str], Mappi
 
 def _incidents(counts: _Counts, stage: Stage, segment: str, reference: int) -> Iterator[bool]:
     """Yield, for each window and signal in which something became drift, whether that is inside the promise."""
-    known = outlook.outlook(counts.baseline, POLICY, stage, segment)
+    known = plan.outlook(counts.baseline, POLICY, stage, segment)
     before: set[tuple[str, str]] = set()
-    for report in surveillance.judge_all(known, _reports(counts, stage, segment, reference)):
+    for report in monitor.judge_all(known, _reports(counts, stage, segment, reference)):
         now = {(f.signal.value, f.variable): f.promised is not False for f in report.drifted()}
         began = {key: promised for key, promised in now.items() if key not in before}
         yield from (any(p for key, p in began.items() if key[0] == signal) for signal in {key[0] for key in began})
@@ -138,8 +140,9 @@ def _reports(counts: _Counts, stage: Stage, segment: str, reference: int) -> Ite
     for end in range(reference + 1, last + 1):
         window = {v: c[end - WINDOW : end].sum(axis=0).tolist() for v, c in series.items()}
         start = (end - WINDOW) * DAY
-        found = verdict.judge(baseline, POLICY, stage=stage, segment=segment, window_slices=WINDOW, start_ms=start,
-                              counts=window)  # fmt: skip
+        found = window_verdict.judge(
+            baseline, POLICY, stage=stage, segment=segment, window_slices=WINDOW, start_ms=start, counts=window
+        )
         yield Report(
             model="m", version="v1", segment=segment, stage=stage, window_start=from_ms(start),
             window_end=from_ms(end * DAY), baseline="", rows=WINDOW * ROWS, counts=window,

@@ -24,7 +24,7 @@ from sklearn.preprocessing import StandardScaler
 from benchmarks.changes import CELLS, LOSS_CELLS, Floats, Ints, Pools
 from features import scoring
 from features.schema import Task
-from monitors import performance
+from monitors.profiles import outcome_counts
 
 POOL = 20_000
 Generated = tuple[Floats, npt.NDArray[Any]]
@@ -147,5 +147,5 @@ def _outcomes(task: Task, model: Any, x: Floats, y: npt.NDArray[Any], sd: float)
         return loss[:, None], loss, np.zeros(len(y), np.int64)
     score = model.predict_proba(x)[:, 1]
     loss = scoring.losses(task, score, y)
-    residual = y - (performance.grid(score) + 0.5) / performance.GRID
+    residual = y - (outcome_counts.grid(score) + 0.5) / outcome_counts.GRID
     return np.stack([loss, residual], axis=-1), ((score > 0.5) != y).astype(np.float64), y.astype(np.int64)

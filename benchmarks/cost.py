@@ -13,7 +13,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from monitors import distance, panel, series
+from monitors.sequential import panel, slice_scores
+from monitors.stats import distance
 
 CELLS, REFERENCE, DAY = 12, 60, 86_400_000
 
@@ -29,7 +30,7 @@ def main() -> None:
     later = rng.multinomial(asked.rows, shares, (asked.slices, asked.features))
     newest = [{name: counts[i].tolist() for i, name in enumerate(names)} for counts in later]
     began = time.perf_counter()
-    watched = panel.fit(series.shares(reference, dict.fromkeys(names, range(CELLS))),
+    watched = panel.fit(slice_scores.shares(reference, dict.fromkeys(names, range(CELLS))),
                         [DAY * i for i in range(REFERENCE)], DAY, "cost")  # fmt: skip
     fitting, state = time.perf_counter() - began, watched.start()
     began = time.perf_counter()

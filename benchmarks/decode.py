@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from benchmarks import speed
-from features import codec
+from features.events import decode
 
 EVENTS, TIMES = 100_000, 5
 FORMATS = ("csv", "jsonl", "parquet")
@@ -37,7 +37,7 @@ def seconds(folder: Path) -> dict[str, float]:
     for form in FORMATS:
         for _ in range(5):
             began = time.process_time()
-            rows = codec.read_events(speed.SCHEMA, "predictions", folder / form).table.num_rows
+            rows = decode.read_events(speed.SCHEMA, "predictions", folder / form).table.num_rows
             found[form] = min(found.get(form, float("inf")), time.process_time() - began)
         if rows != EVENTS:
             msg = f"{rows} of {EVENTS} events of {form} were decoded"

@@ -36,15 +36,17 @@ from benchmarks.speed import (
     show,
     timed,
 )
-from features import broker, sending
+from features.events import publishing
+from features.events.publishing import Message, Outlet
+from features.kafka import connections
 from features.schema import Role, Source
-from features.sending import Message, Outlet
 from features.window import to_ms
 from leeway.stack import broker as kafka
-from monitors import deploy_job, flink_job, profiles, run_job
-from monitors.engine import Engine
+from monitors.flink import deploy_job, environment_job, run_job
+from monitors.flink.config import Engine
+from monitors.flink.kafka_source_job import Topics
 from monitors.job_spec import JobSpec
-from monitors.topics_job import Topics
+from monitors.profiles import counting
 
 A_RECORD, AT_ONCE = 1000, 100_000
 KNOWN = to_ms(timedelta(hours=1))
@@ -72,8 +74,8 @@ class Bench:
     def fill(self, topic: str, kind: Any, rows: int, role: Role = "predictions") -> Source:
         """Send *rows* events to *topic*, each of the table's as often in a row as that takes; return it as a source."""
         source = Source(topic=topic, format=kind, bootstrap=self.address)
-        outlet = Outlet(sending.ensure(self.address, topic, self.subtasks), source.format)
-        list(sending.send(self.address, ((outlet, m) for m in _messages(self.table, source, rows, role))))
+        outlet = Outlet(publishing.ensure(self.address, topic, self.subtasks), source.format)
+        list(publishing.send(self.address, ((outlet, m) for m in _messages(self.table, source, rows, role))))
         return source
 
     def job(self, predictions: Source, labels: Source | None = None) -> None:
@@ -82,15 +84,15 @@ class Bench:
         how, written = deployment(name, self.work, self.engine), outputs(self.address, name)
         topics = Topics(predictions, labels, name, subtasks=(self.subtasks, self.subtasks), bounded=True)
         run_job.finish(deploy_job.start(self.spec, topics, written, how), how.logs)
-        with broker.consumer(self.address, auto_offset_reset="earliest") as client:
-            client.assign([part := broker.partition(written.reports, 0)])
+        with connections.consumer(self.address, auto_offset_reset="earliest") as client:
+            client.assign([part := connections.partition(written.reports, 0)])
             assert client.end_offsets([part])[part] > 0
 
     def plain(self, way: Callable[..., Any], source: Source) -> None:
         """Run a job of Flink's own over a topic."""
         how = deployment("plain", self.work, self.engine)
         options = deploy_job.options(how, Topics(source, None, "plain"))
-        tables = flink_job.environment(how.logs, streaming=True, options=options)
+        tables = environment_job.environment(how.logs, streaming=True, options=options)
         run_job.finish(way(tables, FEATURES, source.topic, self.address), how.logs)
 
 
@@ -118,7 +120,7 @@ def _measure(work: Path, address: str, args: argparse.Namespace) -> Iterator[Way
     yield Way(
         "numpy alone, decoded in memory",
         COMPARED,
-        timed(lambda: list(profiles.count_inputs(SCHEMA, frozen(spec), bench.table))),
+        timed(lambda: list(counting.count_inputs(SCHEMA, frozen(spec), bench.table))),
     )
     for name, way in (("a scan", plain_flink.scan), ("UNNEST in SQL", plain_flink.unnest)):
         start, took = (timed(lambda way=way, of=of: bench.plain(way, of)) for of in (few, json))  # type: ignore[misc]
@@ -145,7 +147,7 @@ def _messages(table: pa.Table, source: Source, rows: int, role: Role) -> Iterato
         if role == "labels":
             known = pa.array(part["time"].to_numpy() + KNOWN)
             part = pa.table({"id": part["id"], "time": known, "label": part["label"]})
-        yield from sending.messages(SCHEMA, role, part, source, A_RECORD)
+        yield from publishing.messages(SCHEMA, role, part, source, A_RECORD)
 
 
 if __name__ == "__main__":

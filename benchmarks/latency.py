@@ -36,10 +36,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from features import sending
+from features.events import publishing
 from features.window import UTC, from_ms, to_ms
-from leeway import context, first, watch
+from leeway import adopt_model, context
 from leeway.stack import broker as kafka
+from leeway.streaming import consume_output
 from monitors.report import Report, Stage
 
 PROJECT = """
@@ -62,7 +63,7 @@ POLL_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
-class Timed(watch.Watch):
+class Timed(consume_output.Watch):
     """A watch that notes when (seconds) the first report on inputs of each window (its end, ms) was stored."""
 
     stored_at: dict[int, float] = field(default_factory=dict)
@@ -119,13 +120,13 @@ def _measure(folder: Path, address: str, interval: int, seconds: int, rate: int)
     folder.mkdir()
     name = f"every{interval}"
     (folder / "leeway.yaml").write_text(PROJECT.format(bootstrap=address, interval=interval, name=name))
-    topic = sending.ensure(address, f"{name}.predictions", 1)
+    topic = publishing.ensure(address, f"{name}.predictions", 1)
     began = int(time.time()) * 1000
     _send(address, topic, _learned(began))
     with context.open(folder) as opened, _another_process() as pool:
         model = opened.model()
         period = (from_ms(began - 1000 * LEARNED_SECONDS), from_ms(began))
-        first.register_baseline(opened, model, "v1", period, now=datetime.now(UTC))
+        adopt_model.register_baseline(opened, model, "v1", period, now=datetime.now(UTC))
         seen = Timed(opened, model, clock=lambda: datetime.now(UTC))
         rounds: list[float] = []
         with seen.live() as take:
@@ -167,7 +168,7 @@ def _learned(until: int) -> Iterator[tuple[int, dict[str, Any]]]:
         yield at, _event(rng, f"old{i}", at)
 
 
-def _produce(address: str, topic: sending.Topic, seconds: int, rate: int) -> Sequence[int]:
+def _produce(address: str, topic: publishing.Topic, seconds: int, rate: int) -> Sequence[int]:
     """Send *rate* events a second for so many *seconds*, each when its time is now; return their times (ms)."""
     sent: list[int] = []
     rng = np.random.default_rng(1)
@@ -191,10 +192,10 @@ def _event(rng: np.random.Generator, name: str, at: int) -> dict[str, Any]:
             "prediction": round(float(rng.uniform(0.01, 0.99)), 4)}  # fmt: skip
 
 
-def _send(address: str, topic: sending.Topic, rows: Iterator[tuple[int, dict[str, Any]]]) -> None:
-    outlet = sending.Outlet(topic, "json")
-    messages = ((outlet, sending.Message(at, None, json.dumps(row).encode())) for at, row in rows)
-    for _ in sending.send(address, messages):
+def _send(address: str, topic: publishing.Topic, rows: Iterator[tuple[int, dict[str, Any]]]) -> None:
+    outlet = publishing.Outlet(topic, "json")
+    messages = ((outlet, publishing.Message(at, None, json.dumps(row).encode())) for at, row in rows)
+    for _ in publishing.send(address, messages):
         pass
 
 

@@ -12,8 +12,8 @@ from river import drift
 from scipy.spatial import distance
 
 from benchmarks.streams import Stream
-from monitors.bins import Counts
 from monitors.compat import evidently as at_evidently
+from monitors.stats.bins import Counts
 
 Flags = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]

@@ -38,10 +38,10 @@ from benchmarks.router_worlds import (
     drawn,
     in_order,
 )  # fmt: skip
-from monitors import quality, route
-from monitors.bins import freeze_categorical
-from monitors.faults import Fault, Kind
-from monitors.policy import MonitorPolicy
+from monitors.config import MonitorPolicy
+from monitors.quality import router, value_faults
+from monitors.quality.fault import Fault, Kind
+from monitors.stats.bins import freeze_categorical
 
 POLICY = MonitorPolicy()
 LATER = 10
@@ -55,7 +55,7 @@ def said(w: World, window: Window) -> tuple[Fault, ...]:
         for name, v in window.now.items()
     }
     counts = {name: s[BEFORE:].sum(axis=0) for name, s in slices.items()}
-    return route.route(w.known, counts, POLICY, LEVEL, recent=slices, rows=window.feed)
+    return router.route(w.known, counts, POLICY, LEVEL, recent=slices, rows=window.feed)
 
 
 def answer(found: tuple[Fault, ...], kind: Kind | None, variables: tuple[str, ...]) -> str:
@@ -69,10 +69,10 @@ def season(size: int) -> Iterator[tuple[Fault, ...]]:
     w = in_order(np.random.default_rng(0))
     year = weather.sort_values("time_hour", kind="stable")
     slices = {m: counted(w.bins[m], year[m].to_numpy(float), len(year) // PER_DAY) for m in MEASURES}
-    known = route.known(w.bins, {m: s[:59] for m, s in slices.items()}, length=size, level=LEVEL)
+    known = router.known(w.bins, {m: s[:59] for m, s in slices.items()}, length=size, level=LEVEL)
     for end in range(59 + 2 * size, len(year) // PER_DAY + 1):
         recent = {m: s[end - 2 * size : end] for m, s in slices.items()}
-        yield route.route(known, {m: r[size:].sum(axis=0) for m, r in recent.items()}, POLICY, LEVEL, recent=recent)
+        yield router.route(known, {m: r[size:].sum(axis=0) for m, r in recent.items()}, POLICY, LEVEL, recent=recent)
 
 
 def _turnover(rng: Rng, slices: int, size: int) -> Column:
@@ -104,12 +104,17 @@ def vocabulary(words: Callable[[Rng, int, int], Column], rng: Rng, n: int) -> tu
     bins = freeze_categorical(values[: REFERENCE * size])
     slices = counted(bins, values, REFERENCE + LATER * WINDOW)
     then, later = slices[:REFERENCE], slices[REFERENCE:].reshape(LATER, WINDOW, -1).sum(axis=1)
-    known = route.known({"c": bins}, {"c": then}, length=WINDOW, level=LEVEL)
+    known = router.known({"c": bins}, {"c": then}, length=WINDOW, level=LEVEL)
     unseen, of = known.quality["c"].known["unseen"]
-    line = [max(unseen / of + POLICY.max_missing_increase, quality.largest_by_chance(unseen, of, int(w.sum()), LEVEL) /
-                w.sum()) for w in later]  # fmt: skip
+    line = [
+        max(
+            unseen / of + POLICY.max_missing_increase,
+            value_faults.largest_by_chance(unseen, of, int(w.sum()), LEVEL) / w.sum(),
+        )
+        for w in later
+    ]
     return (
-        sum(any(f.kind is Kind.UNSEEN for f in route.route(known, {"c": w}, POLICY, LEVEL)) for w in later),
+        sum(any(f.kind is Kind.UNSEEN for f in router.route(known, {"c": w}, POLICY, LEVEL)) for w in later),
         sum(bool(w[bins.body] / w.sum() > at) for w, at in zip(later, line, strict=True)),
     )
 
@@ -133,8 +138,8 @@ def first_day(worlds: Iterator[World], rng: Rng) -> Counter[tuple[str, str]]:
             slices = {n: counted(w.bins[n], v, WINDOW) for n, v in rows.items()}
             window, newest = {n: s.sum(axis=0) for n, s in slices.items()}, {n: s[-1] for n, s in slices.items()}
             found[name, "of"] += 1
-            found[name, "late"] += bool(route.route(w.known, window, POLICY, LEVEL))
-            found[name, "said"] += bool(route.route(w.known, window, POLICY, LEVEL, newest=newest))
+            found[name, "late"] += bool(router.route(w.known, window, POLICY, LEVEL))
+            found[name, "said"] += bool(router.route(w.known, window, POLICY, LEVEL, newest=newest))
     return found
 
 

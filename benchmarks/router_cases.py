@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.router_worlds import BEFORE, WINDOW, Column, Rng, Rows, Unsuited, Window, World, changed, one
-from monitors import quality
-from monitors.faults import Kind
-from monitors.feed import Feed
+from monitors.quality import value_faults
+from monitors.quality.fault import Kind
+from monitors.quality.volume import Feed
 
 Change = Callable[[World, Rng], Window]
 
@@ -54,7 +54,7 @@ def _spread(w: World, name: str) -> bool:
 def _stuck(w: World, rng: Rng) -> Window:
     window = w.window(rng)
     total = {name: w.known.quality[name].total for name in w.sd}
-    name = one(rng, [name for name, cells in total.items() if cells.max() < quality.VARIED * cells.sum()])
+    name = one(rng, [name for name, cells in total.items() if cells.max() < value_faults.VARIED * cells.sum()])
     last = window.before[name][~np.isnan(window.before[name])][-1]
     return changed(window, **{name: np.full_like(window.now[name], last)})
 

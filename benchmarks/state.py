@@ -25,15 +25,16 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.speed import DAYS, POLICY, START, deployment, outputs, published
-from features import broker, codec, sending
 from features.errors import EngineError
+from features.events import decode, publishing
+from features.kafka import connections
 from features.schema import EventSchema, Kind, Role, Source, Task
 from features.window import Windows, to_ms
 from leeway.stack import broker as kafka
-from monitors import deploy_job, flink_job, run_job
-from monitors.engine import Engine
+from monitors.flink import deploy_job, environment_job, run_job
+from monitors.flink.config import Engine
+from monitors.flink.kafka_source_job import Topics
 from monitors.job_spec import JobSpec
-from monitors.topics_job import Topics
 
 WINDOWS = Windows(size=timedelta(days=7), slide=timedelta(days=1))
 LEARNED = 10_000
@@ -143,9 +144,9 @@ def _sent(case: Case, role: Role, events: pd.DataFrame, address: str, name: str,
     path = work / role
     path.mkdir()
     events.to_parquet(path / "0.parquet")
-    outlet = sending.Outlet(sending.ensure(address, to.topic or "", 1), "arrow")
-    table = codec.read_events(case.schema, role, path).table
-    list(sending.send(address, ((outlet, m) for m in sending.messages(case.schema, role, table, to))))
+    outlet = publishing.Outlet(publishing.ensure(address, to.topic or "", 1), "arrow")
+    table = decode.read_events(case.schema, role, path).table
+    list(publishing.send(address, ((outlet, m) for m in publishing.messages(case.schema, role, table, to))))
     return to
 
 
@@ -154,7 +155,7 @@ def _settled(job: run_job.Running, checkpoints: Path, sources: Iterable[Source],
     give_up, seen, sources = time.monotonic() + PATIENCE_SECONDS, set[str](), tuple(sources)
     while time.monotonic() < give_up:
         job.check()
-        newest = flink_job.newest(checkpoints)
+        newest = environment_job.newest(checkpoints)
         if newest and newest.name not in seen:
             found = size(newest)  # now: the next one to be complete takes its place
             if all(_is_read(s, group) for s in sources):
@@ -167,8 +168,8 @@ def _settled(job: run_job.Running, checkpoints: Path, sources: Iterable[Source],
 
 
 def _is_read(source: Source, group: str) -> bool:
-    with broker.consumer(source.bootstrap, group_id=group) as client:
-        part = broker.partition(source.topic or "", 0)
+    with connections.consumer(source.bootstrap, group_id=group) as client:
+        part = connections.partition(source.topic or "", 0)
         return bool((client.committed(part) or 0) >= client.end_offsets([part])[part])
 
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import signal, special, stats
 
-from monitors.bins import Counts
+from monitors.stats.bins import Counts
 
 Rng = np.random.Generator
 Floats = npt.NDArray[np.float64]

@@ -13,11 +13,13 @@ import numpy as np
 from benchmarks import changes, concepts, tuned
 from benchmarks.changes import AFTER, REFERENCE, ROWS, Concepts, Floats, Ints, Rng, Rows, World
 from benchmarks.tuned import Line
-from monitors import means, panel, season, series, threshold
-from monitors.bins import freeze_numeric
+from monitors.sequential import panel, seasonality, slice_scores
+from monitors.stats import threshold
+from monitors.stats.bins import freeze_numeric
+from monitors.verdicts import loss_scores
 
 SEED, BUDGET = 17, 500
-SLIDE = season.WEEK
+SLIDE = seasonality.WEEK
 """Streams know no calendar, and none is looked for in slices that long."""
 FINE = 5
 """How many parts slices are cut into where Leeway is also shown shorter ones."""
@@ -54,7 +56,7 @@ def stream(world: World, schedule: Schedule, rng: Rng) -> Rows:
     return world.rows(rng, np.concatenate([np.zeros((REFERENCE, ROWS), np.int64), schedule(rng)]))
 
 
-def evidence(measure: series.Measure, later: Sequence[series.Tallies], name: str) -> Floats:
+def evidence(measure: slice_scores.Measure, later: Sequence[slice_scores.Tallies], name: str) -> Floats:
     """Return the log of a panel's evidence after each later slice, its variables weighing the same, never reset."""
     known = len(measure.reference)
     fitted = panel.fit(measure, [SLIDE * k for k in range(known)], SLIDE, name)
@@ -88,7 +90,7 @@ def features_path(null: str, counts: Ints, parts: int = 1) -> Floats:
     known = REFERENCE * parts
     binned = {str(i): (counts[:, i] @ onto).astype(np.int64) for i, (onto, _) in enumerate(_binning(null))}
     kept = {str(i): cells for i, (_, cells) in enumerate(_binning(null))}
-    measure = series.shares({name: n[:known] for name, n in binned.items()}, kept)
+    measure = slice_scores.shares({name: n[:known] for name, n in binned.items()}, kept)
     found = evidence(measure, [{v: n[k] for v, n in binned.items()} for k in range(known, len(counts))], null)
     return np.asarray(found.reshape(-1, parts).max(axis=1) - math.log(parts))
 
@@ -104,7 +106,7 @@ def loss_path(rows: Rows) -> Floats:
     assert rows.series is not None  # the world is labelled
     x = rows.series
     moments = np.stack([np.full(x.shape[::2], x.shape[1]), x.sum(axis=1), (x**2).sum(axis=1)], axis=-1)
-    measure = means.Means("loss", lambda newest: np.asarray(newest["moments"]), moments[:REFERENCE])
+    measure = loss_scores.Means("loss", lambda newest: np.asarray(newest["moments"]), moments[:REFERENCE])
     return evidence(measure, [{"moments": m} for m in moments[REFERENCE:]], "loss")  # type: ignore[dict-item]
 
 

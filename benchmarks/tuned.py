@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import distance
 
-from monitors.bins import Counts
+from monitors.stats.bins import Counts
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]

@@ -17,12 +17,12 @@ import numpy.typing as npt
 from benchmarks.streams import Stream
 from features.schema import PREDICTION, EventSchema, Kind, Task
 from features.window import Windows, from_ms
-from monitors import outlook
-from monitors.baseline import Baseline, Slice
-from monitors.bins import Bins, CategoricalBins, Counts, NumericBins, freeze_numeric
-from monitors.policy import MonitorPolicy
+from monitors.baseline.baseline import Baseline, Slice
+from monitors.config import MonitorPolicy
 from monitors.report import Signal, Stage
-from monitors.surveillance import Group
+from monitors.sequential.monitor import Group
+from monitors.stats.bins import Bins, CategoricalBins, Counts, NumericBins, freeze_numeric
+from monitors.verdicts import plan
 
 DAY = 86_400_000
 MONDAY = 4 * DAY
@@ -103,7 +103,7 @@ def _categories(total: Counts) -> tuple[CategoricalBins, npt.NDArray[np.int64]]:
 
 def evidence(seen: Counted) -> list[Evidence]:
     """Return what the baseline's panels of features saw of the later slices; nothing of what they promise nothing."""
-    known = outlook.outlook(seen.baseline, MonitorPolicy(), Stage.INPUTS)
+    known = plan.outlook(seen.baseline, MonitorPolicy(), Stage.INPUTS)
     groups = [g for g in known.groups if g.signal is Signal.FEATURE and g.panel.promised.all()]
     return [_evidence(group, seen) for group in groups]
 

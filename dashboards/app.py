@@ -17,11 +17,11 @@ from plotly import offline
 from starlette.exceptions import HTTPException
 
 from dashboards import api, pages, security
-from dashboards.guesses import Guesses
-from dashboards.hosts import Hosts, OwnPages
+from dashboards.host_check import Hosts, OwnPages
+from dashboards.login_throttle import Guesses
 from features import errors
-from monitors.policy import MonitorPolicy
-from registry.sql import Registry
+from monitors.config import MonitorPolicy
+from registry.connection import Registry
 
 LOOPBACK: Final = Hosts()
 """This machine's own names."""

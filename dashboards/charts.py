@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dashboards.compare import Distribution
-from dashboards.explained import Trace
-from dashboards.series import Line
+from dashboards.incident_page import Trace
+from dashboards.performance_chart import Line
 from dashboards.timeline import Address
+from dashboards.window_page import Distribution
 from registry.records import Incident, Promotion
 
 LOWEST = 1e-4

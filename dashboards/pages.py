@@ -14,14 +14,14 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 from fastapi.templating import Jinja2Templates
 
-from dashboards import charts, explained, reads, words
-from dashboards.asked import MaybeMoment, Name, Number, Where
+from dashboards import charts, formatting, incident_page, load
+from dashboards.request_parameters import MaybeMoment, Name, Number, Where
 from dashboards.timeline import Address
 from features.window import UTC
-from monitors.account import leaning
-from monitors.policy import MonitorPolicy
+from monitors.config import MonitorPolicy
+from monitors.explain.explanation import leaning
 from monitors.report import Signal, Verdict
-from registry.sql import Registry
+from registry.connection import Registry
 
 HERE = Path(__file__).parent
 
@@ -91,21 +91,34 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     filters: dict[str, Callable[..., Any]] = {
-        "moment": words.moment,
-        "number": words.number,
-        "percent": words.percent,
-        "interval": words.interval,
+        "moment": formatting.moment,
+        "number": formatting.number,
+        "percent": formatting.percent,
+        "interval": formatting.interval,
         "iso": _iso,
-        "sentence": words.sentence,
+        "sentence": formatting.sentence,
     }
     env.filters.update(filters)
     env.globals.update(
-        tick=words.tick, link=lambda model: functools.partial(window_url, model),
-        stretch=words.stretch, counted=words.counted, model_url=model_url, window_url=window_url, Signal=Signal,
-        incident_url=incident_url, evidence_chart=charts.evidence, scale=explained.scale, leaning=leaning,
-        place=explained.place, details=words.details,
-        Verdict=Verdict, line_chart=charts.line, bar_chart=charts.bars, letter=words.letter, said=words.said,
-    )  # fmt: skip
+        tick=formatting.tick,
+        link=lambda model: functools.partial(window_url, model),
+        stretch=formatting.stretch,
+        counted=formatting.counted,
+        model_url=model_url,
+        window_url=window_url,
+        Signal=Signal,
+        incident_url=incident_url,
+        evidence_chart=charts.evidence,
+        scale=incident_page.scale,
+        leaning=leaning,
+        place=incident_page.place,
+        details=formatting.details,
+        Verdict=Verdict,
+        line_chart=charts.line,
+        bar_chart=charts.bars,
+        letter=formatting.letter,
+        said=formatting.said,
+    )
     return env
 
 
@@ -120,13 +133,13 @@ def page(request: Request, name: str, status: int = 200, **values: Any) -> HTMLR
 @router.get("/")
 def overview(request: Request, reg: Reg) -> HTMLResponse:
     """Show every model."""
-    return page(request, "overview.html", models=reads.overview(reg))
+    return page(request, "overview.html", models=load.overview(reg))
 
 
 @router.get("/models/{model}")
 def model(request: Request, reg: Reg, model: Name, segment: Name = "", until: MaybeMoment = None) -> HTMLResponse:
     """Show one model."""
-    view = reads.model(reg, model, segment=segment, until=until)
+    view = load.model(reg, model, segment=segment, until=until)
     return page(request, "model.html", view=view, model=model, until=until)
 
 
@@ -135,7 +148,7 @@ def incident(
     request: Request, reg: Reg, model: Name, number: Number, known: Policies, until: MaybeMoment = None
 ) -> HTMLResponse:
     """Show one incident."""
-    view = reads.incident(reg, model, number, until=until, policies=known)
+    view = load.incident(reg, model, number, until=until, policies=known)
     return page(request, "incident.html", view=view, model=model, until=until, signal=Signal(view.view.incident.signal))
 
 
@@ -144,5 +157,5 @@ def window(
     request: Request, reg: Reg, model: Name, where: Where, variable: Name | None = None, against: MaybeMoment = None
 ) -> HTMLResponse:
     """Show one window."""
-    view = reads.window(reg, model, where, variable=variable or None, against=against)
+    view = load.window(reg, model, where, variable=variable or None, against=against)
     return page(request, "window.html", view=view, model=model, where=where)

@@ -13,7 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dashboards.guesses import Guesses
+from dashboards.login_throttle import Guesses
 
 CONTENT_SECURITY_POLICY: Final = "; ".join(
     (

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from monitors.account import verdict_of
+from monitors.explain.explanation import verdict_of
 from monitors.report import Finding, Report, Signal, Stage, Verdict
 from registry.records import Promotion, WindowRow
 

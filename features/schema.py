@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from features import kafka_address
 from features.conventions import CsvFormat, Times
-from features.texts import canonical
+from features.spelling import canonical
 from features.window import Span, Windows
 
 

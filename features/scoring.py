@@ -89,7 +89,8 @@ def losses(task: Task, prediction: Values, label: Values, *, sd: float = 1.0) ->
     """Return how wrong each prediction was; all values must be usable (no missing ones).
 
     Binary: log loss in nats, the probability kept within 1e-6 of 0 and 1. Regression: squared error in units of *sd*
-    squared, the error cut off at 30 *sd*. Multiclass: 0-1 loss. The same figures as `monitors/performance.py` sums.
+    squared, the error cut off at 30 *sd*. Multiclass: 0-1 loss. The same figures as
+    `monitors/profiles/outcome_counts.py` sums.
 
     >>> losses(Task.BINARY, np.array([0.5, 1.0]), np.array([1.0, 0.0])).round(3).tolist()
     [0.693, 13.816]

@@ -15,9 +15,10 @@ import typer
 
 from features.errors import LeewayError, ProjectError
 from features.window import UTC
-from leeway import crash, exits, show
-from leeway.lazy import LazyGroup
-from leeway.project import FILE_NAME
+from leeway import crash_report
+from leeway.project.load import FILE_NAME
+from leeway.terminal import exit_codes, show
+from leeway.terminal.lazy_commands import LazyGroup
 
 _MODULES = {
     "project": ("init", "check", "schema"),
@@ -53,7 +54,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog=f"Exit codes:\n\n{exits.listed()}",
+    epilog=f"Exit codes:\n\n{exit_codes.listed()}",
 )
 
 
@@ -79,7 +80,7 @@ def root(
 
 
 def main() -> None:
-    """Run the command line; every error is a line on stderr and one of `leeway.exits`.
+    """Run the command line; every error is a line on stderr and one of `leeway.terminal.exit_codes`.
 
     LEEWAY_DEBUG=1 shows where it was raised.
     """
@@ -103,10 +104,10 @@ def _check_arguments(arguments: Sequence[str]) -> None:
             raise ProjectError(msg, hint="write it in the terminal's own encoding, which should be UTF-8") from None
 
 
-def _refused(error: Exception) -> exits.ExitCode:
+def _refused(error: Exception) -> exit_codes.ExitCode:
     """Tell of *error* on stderr, and return how to end."""
     if isinstance(error, LeewayError):
         show.error(error)
-        return exits.code_of(error)
-    show.error(crash.report(error, PROJECT_FILE.get(), datetime.now(UTC)))
-    return exits.ExitCode.DEFECT
+        return exit_codes.code_of(error)
+    show.error(crash_report.report(error, PROJECT_FILE.get(), datetime.now(UTC)))
+    return exit_codes.ExitCode.DEFECT

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from leeway.project import Model, Project
-from registry.artifacts import ArtifactStore
-from registry.sql import Registry
+from leeway.project.load import Model, Project
+from registry.connection import Registry
+from registry.files.artifacts import ArtifactStore
 
 
 @dataclass(frozen=True)

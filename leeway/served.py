@@ -1,40 +1,8 @@
-"""The flows of the project that this process serves: what Prefect may run, by these names alone.
+"""Keeps the deployments of a work pool running that name a flow by its old place: :mod:`leeway.flows.served` has them.
 
-`leeway flows serve` leaves the project's path in the environment of what it starts; a worker of a pool has it in its
-own. Slow to import, as Prefect is.
+For one release: a `prefect.yaml` that was copied from an earlier one says ``leeway.served.react_flow``.
 """
 
-from __future__ import annotations
+from leeway.flows.served import audit_flow, react_flow, retrain_flow
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Final
-
-from features.errors import ProjectError
-from leeway import addresses, wiring
-from retrain_flows import children, flows, server
-from retrain_flows.job import Job
-
-
-@contextmanager
-def open_job(model: str) -> Iterator[Job]:
-    """Open what the flows of *model* work with, in the project that the environment names.
-
-    Raises:
-        ProjectError: it names none.
-        NotFound: the project has no such model.
-    """
-    project = os.environ.get(addresses.PROJECT)
-    if not project:
-        msg = f"this process serves no project: {addresses.PROJECT} is not set"
-        raise ProjectError(msg, hint="serve the flows with `leeway flows serve`, or set it for the pool's worker")
-    children.end_with_server()
-    with wiring.open_job(Path(project), model) as job:
-        server.log_to(job.workspace.state)
-        yield job
-
-
-FLOWS: Final = flows.of(open_job)
-react_flow, audit_flow, retrain_flow = FLOWS.react, FLOWS.audit, FLOWS.retrain
+__all__ = ["audit_flow", "react_flow", "retrain_flow"]

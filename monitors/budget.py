@@ -2,7 +2,7 @@
 
 Each signal of each segment is given a share; its detectors must reach ``A / share``, where A is the budget's slices per
 alarm, so the rates of all of them add up to the budget at most, whatever depends on what. Within a signal the variables
-share by weight: a weighted mean of e-detectors is an e-detector (see :mod:`monitors.edetector`).
+share by weight: a weighted mean of e-detectors is an e-detector (see :mod:`monitors.sequential.edetector`).
 """
 
 from __future__ import annotations

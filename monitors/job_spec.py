@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from features import errors
 from features.schema import EventSchema
-from monitors import published
-from monitors.baseline import Baseline
-from monitors.policy import MonitorPolicy
+from monitors.baseline import published
+from monitors.baseline.baseline import Baseline
+from monitors.config import MonitorPolicy
 
 #: Separates the fields of a row that crosses between Python and Java; ids and versions do not hold it.
 FIELD = "\x1f"
@@ -26,9 +26,9 @@ class JobSpec:
     """All that a worker needs to know of a model.
 
     *baselines* is the directory of its published baselines; *digests* has the sha256 of those that were registered when
-    the job was submitted, by version (None: nothing is checked, see :mod:`monitors.published`). Predictions outside
-    [*start*, *end*), where they are set (milliseconds), are not looked at. They wait for labels only where there are
-    any: *outcomes*, in so many *buckets*.
+    the job was submitted, by version (None: nothing is checked, see :mod:`monitors.baseline.published`). Predictions
+    outside [*start*, *end*), where they are set (milliseconds), are not looked at. They wait for labels only where
+    there are any: *outcomes*, in so many *buckets*.
     """
 
     schema: EventSchema

@@ -11,10 +11,11 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from features.errors import IllegalMove, NotFound
-from registry import rows, standing, tables
-from registry.policy import Severity
+from registry import model_status
+from registry.config import Severity
+from registry.connection import Registry
+from registry.database import mapping, tables
 from registry.records import AuditEntry, Delivery, Message
-from registry.sql import Registry
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:leeway:outbox")
 """Message ids are derived from audit hashes in this namespace: the same fact never gets two ids."""
@@ -27,7 +28,7 @@ def tell(c: sa.Connection, entry: AuditEntry, data: Mapping[str, Any]) -> Messag
 
     It also tells how the model stands by then, the worst first: that one thing ended does not say that all is well.
     """
-    stands = standing.of(c, entry.model)
+    stands = model_status.of(c, entry.model)
     message = Message(
         id=str(uuid.uuid5(NAMESPACE, entry.hash)),
         type=entry.action,
@@ -39,7 +40,7 @@ def tell(c: sa.Connection, entry: AuditEntry, data: Mapping[str, Any]) -> Messag
         },
         created_at=entry.at,
     )
-    rows.insert(c, tables.messages, **message.model_dump(), seq=entry.seq)
+    mapping.insert(c, tables.messages, **message.model_dump(), seq=entry.seq)
     return message
 
 
@@ -58,15 +59,15 @@ def fan_out(
     """
     made = 0
     with reg.write(now) as c:
-        new = rows.select(Message, tables.messages.c.fanned_out_at.is_(None)).order_by(tables.messages.c.seq)
-        for message in rows.fetch(c, Message, new):
+        new = mapping.select(Message, tables.messages.c.fanned_out_at.is_(None)).order_by(tables.messages.c.seq)
+        for message in mapping.fetch(c, Message, new):
             for name, types in endpoints.items():
                 wanted = any(fnmatchcase(message.type, pattern) for pattern in types)
                 if wanted and _matters(message, (least or {}).get(name, Severity.INFO)):
-                    rows.insert(c, tables.deliveries, message_id=message.id, endpoint=name, state="pending",
+                    mapping.insert(c, tables.deliveries, message_id=message.id, endpoint=name, state="pending",
                                 next_attempt_at=now)  # fmt: skip
                     made += 1
-            rows.update(c, tables.messages, tables.messages.c.id == message.id, fanned_out_at=now)
+            mapping.update(c, tables.messages, tables.messages.c.id == message.id, fanned_out_at=now)
     return made
 
 
@@ -95,10 +96,10 @@ def claim(reg: Registry, *, now: datetime, limit: int, lease: timedelta) -> list
     turn = sa.func.row_number().over(partition_by=t.c.endpoint, order_by=age)
     with reg.write(now) as c:
         ids = c.scalars(sa.select(t.c.id).where(due).order_by(turn, *age).limit(limit)).all()
-        rows.update(c, t, t.c.id.in_(ids), leased_until=now + lease, attempts=t.c.attempts + 1)
-        mine = rows.fetch(c, Delivery, rows.select(Delivery, t.c.id.in_(ids)).order_by(*age))
+        mapping.update(c, t, t.c.id.in_(ids), leased_until=now + lease, attempts=t.c.attempts + 1)
+        mine = mapping.fetch(c, Delivery, mapping.select(Delivery, t.c.id.in_(ids)).order_by(*age))
         wanted = {d.message_id for d in mine}
-        told = {m.id: m for m in rows.fetch(c, Message, rows.select(Message, tables.messages.c.id.in_(wanted)))}
+        told = {m.id: m for m in mapping.fetch(c, Message, mapping.select(Message, tables.messages.c.id.in_(wanted)))}
     return [(delivery, told[delivery.message_id]) for delivery in mine]
 
 
@@ -125,7 +126,7 @@ def mark(  # noqa: PLR0913 - all that is known of an attempt
     # A claim counts an attempt and sets an end, so that no two claims of a delivery have both in common.
     mine = (t.c.id == claimed.id, t.c.attempts == claimed.attempts, t.c.leased_until == claimed.leased_until)
     with reg.write(now) as c:
-        rows.update(c, t, *mine, t.c.state == "pending", state=state, status_code=status_code,
+        mapping.update(c, t, *mine, t.c.state == "pending", state=state, status_code=status_code,
                     error=error, next_attempt_at=next_attempt_at, leased_until=None, delivered_at=done)  # fmt: skip
         return _delivery(c, claimed.id)
 
@@ -134,7 +135,7 @@ def replay(reg: Registry, delivery_id: int, *, now: datetime) -> Delivery:
     """Make a dead delivery due again, with its attempts counted from none."""
     t = tables.deliveries
     with reg.write(now) as c:
-        if not rows.update(c, t, t.c.id == delivery_id, t.c.state == "dead", state="pending", attempts=0,
+        if not mapping.update(c, t, t.c.id == delivery_id, t.c.state == "dead", state="pending", attempts=0,
                            next_attempt_at=now):  # fmt: skip
             msg = f"delivery {delivery_id} is {_delivery(c, delivery_id).state}; only a dead one is replayed"
             raise IllegalMove(msg)
@@ -142,7 +143,7 @@ def replay(reg: Registry, delivery_id: int, *, now: datetime) -> Delivery:
 
 
 def _delivery(c: sa.Connection, delivery_id: int) -> Delivery:
-    found = rows.one(c, Delivery, tables.deliveries.c.id == delivery_id)
+    found = mapping.one(c, Delivery, tables.deliveries.c.id == delivery_id)
     if found is None:
         msg = f"there is no delivery {delivery_id}"
         raise NotFound(msg)

@@ -9,8 +9,12 @@ import sqlalchemy as sa
 
 from features.errors import ArtifactError, NotFound
 from monitors import report
-from monitors.baseline import Baseline
-from registry import chain, moves_incidents, moves_versions, rows, tables
+from monitors.baseline.baseline import Baseline
+from registry.audit_log import chain
+from registry.connection import Registry
+from registry.database import mapping, tables
+from registry.operations.incidents import get_incident
+from registry.operations.versions import get_version
 from registry.records import (
     AuditEntry,
     AuditResult,
@@ -27,7 +31,6 @@ from registry.records import (
     Version,
     WindowRow,
 )
-from registry.sql import Registry
 
 
 def models(reg: Registry) -> list[str]:
@@ -39,7 +42,7 @@ def models(reg: Registry) -> list[str]:
 def champion(reg: Registry, model: str) -> Champion | None:
     """Return who serves, None before the first promotion."""
     with reg.read() as c:
-        return rows.one(c, Champion, tables.champions.c.model == model)
+        return mapping.one(c, Champion, tables.champions.c.model == model)
 
 
 def champion_at(reg: Registry, model: str, when: datetime) -> str | None:
@@ -56,14 +59,14 @@ def champion_at(reg: Registry, model: str, when: datetime) -> str | None:
 def version(reg: Registry, model: str, version: str) -> Version:
     """Return a version; NotFound, naming those there are."""
     with reg.read() as c:
-        return moves_versions.get_version(c, model, version)
+        return get_version(c, model, version)
 
 
 def versions(reg: Registry, model: str) -> list[Version]:
     """Return a model's versions in the order they were made."""
     t = tables.versions.c
     with reg.read() as c:
-        return rows.fetch(c, Version, rows.select(Version, t.model == model).order_by(t.created_at, t.version))
+        return mapping.fetch(c, Version, mapping.select(Version, t.model == model).order_by(t.created_at, t.version))
 
 
 def baseline(reg: Registry, digest: str) -> Baseline:
@@ -96,7 +99,7 @@ def _baseline_text(c: sa.Connection, digest: str) -> str:
 def baseline_of(reg: Registry, model: str, version: str) -> Baseline | None:
     """Return a version's baseline, None if none is stored yet; NotFound if there is no such version."""
     with reg.read() as c:
-        digest = moves_versions.get_version(c, model, version).baseline
+        digest = get_version(c, model, version).baseline
     return None if digest is None else baseline(reg, digest)
 
 
@@ -120,9 +123,9 @@ def windows(  # noqa: PLR0913 - a filter each
     where = [column == value for column, value in wanted.items() if value is not None]
     where += [t.window_end >= since] if since else []
     where += [t.window_end <= until] if until else []
-    found = rows.select(WindowRow, t.model == model, t.latest, *where)
+    found = mapping.select(WindowRow, t.model == model, t.latest, *where)
     with reg.read() as c:
-        return rows.fetch(c, WindowRow, found.order_by(t.window_end.desc(), t.id.desc()).limit(limit))[::-1]
+        return mapping.fetch(c, WindowRow, found.order_by(t.window_end.desc(), t.id.desc()).limit(limit))[::-1]
 
 
 def count_windows(reg: Registry, model: str) -> int:
@@ -146,13 +149,15 @@ def incidents(reg: Registry, model: str | None = None, *, state: IncidentState |
     t = tables.incidents.c
     where = [t.state == state.value] if state else []
     with reg.read() as c:
-        return rows.fetch(c, Incident, rows.select(Incident, *_of(tables.incidents, model), *where).order_by(t.id))
+        return mapping.fetch(
+            c, Incident, mapping.select(Incident, *_of(tables.incidents, model), *where).order_by(t.id)
+        )
 
 
 def incident(reg: Registry, incident_id: int) -> Incident:
     """Return an incident; NotFound if there is none."""
     with reg.read() as c:
-        return moves_incidents.get_incident(c, incident_id)
+        return get_incident(c, incident_id)
 
 
 def undecided(reg: Registry, model: str | None = None) -> list[Incident]:
@@ -162,50 +167,50 @@ def undecided(reg: Registry, model: str | None = None) -> list[Incident]:
     """
     t = tables.incidents.c
     none = ~sa.exists().where(tables.decisions.c.incident_id == t.id)
-    found = rows.select(Incident, none, *_of(tables.incidents, model))
+    found = mapping.select(Incident, none, *_of(tables.incidents, model))
     with reg.read() as c:
-        return rows.fetch(c, Incident, found.order_by(t.opened_at, t.model, t.version, t.signal, t.id))
+        return mapping.fetch(c, Incident, found.order_by(t.opened_at, t.model, t.version, t.signal, t.id))
 
 
 def decisions(reg: Registry, model: str | None = None) -> list[Decision]:
     """Return decisions, oldest first."""
     t = tables.decisions.c
     with reg.read() as c:
-        return rows.fetch(c, Decision, rows.select(Decision, *_of(tables.decisions, model)).order_by(t.id))
+        return mapping.fetch(c, Decision, mapping.select(Decision, *_of(tables.decisions, model)).order_by(t.id))
 
 
 def decision_of(reg: Registry, incident_id: int) -> Decision | None:
     """Return the decision about an incident, None while it waits."""
     with reg.read() as c:
-        return rows.one(c, Decision, tables.decisions.c.incident_id == incident_id)
+        return mapping.one(c, Decision, tables.decisions.c.incident_id == incident_id)
 
 
 def runs(reg: Registry, model: str | None = None) -> list[RetrainRun]:
     """Return retrain runs, oldest first."""
     t = tables.retrain_runs.c
     with reg.read() as c:
-        return rows.fetch(c, RetrainRun, rows.select(RetrainRun, *_of(tables.retrain_runs, model)).order_by(t.id))
+        return mapping.fetch(c, RetrainRun, mapping.select(RetrainRun, *_of(tables.retrain_runs, model)).order_by(t.id))
 
 
 def running(reg: Registry, model: str) -> RetrainRun | None:
     """Return the run that is going on, if any."""
     t = tables.retrain_runs.c
     with reg.read() as c:
-        return rows.one(c, RetrainRun, t.model == model, t.state == RunState.RUNNING.value)
+        return mapping.one(c, RetrainRun, t.model == model, t.state == RunState.RUNNING.value)
 
 
 def checks(reg: Registry, run_id: int) -> list[Check]:
     """Return what the gate said in a run, in the order it was recorded."""
     t = tables.checks.c
     with reg.read() as c:
-        return rows.fetch(c, Check, rows.select(Check, t.run_id == run_id).order_by(t.id))
+        return mapping.fetch(c, Check, mapping.select(Check, t.run_id == run_id).order_by(t.id))
 
 
 def promotions(reg: Registry, model: str | None = None) -> list[Promotion]:
     """Return every move of the champion pointer, oldest first."""
     t = tables.promotions.c
     with reg.read() as c:
-        return rows.fetch(c, Promotion, rows.select(Promotion, *_of(tables.promotions, model)).order_by(t.id))
+        return mapping.fetch(c, Promotion, mapping.select(Promotion, *_of(tables.promotions, model)).order_by(t.id))
 
 
 def messages(reg: Registry, model: str | None = None, *, type: str | None = None) -> list[Message]:  # noqa: A002
@@ -213,7 +218,7 @@ def messages(reg: Registry, model: str | None = None, *, type: str | None = None
     t = tables.messages.c
     where = [t.type == type] if type else []
     with reg.read() as c:
-        return rows.fetch(c, Message, rows.select(Message, *_of(tables.messages, model), *where).order_by(t.seq))
+        return mapping.fetch(c, Message, mapping.select(Message, *_of(tables.messages, model), *where).order_by(t.seq))
 
 
 def deliveries(reg: Registry, *, endpoint: str | None = None, state: str | None = None) -> list[Delivery]:
@@ -221,28 +226,28 @@ def deliveries(reg: Registry, *, endpoint: str | None = None, state: str | None 
     t = tables.deliveries.c
     where = [column == value for column, value in ((t.endpoint, endpoint), (t.state, state)) if value is not None]
     with reg.read() as c:
-        return rows.fetch(c, Delivery, rows.select(Delivery, *where).order_by(t.id))
+        return mapping.fetch(c, Delivery, mapping.select(Delivery, *where).order_by(t.id))
 
 
 def audit_log(reg: Registry, since: int = 0) -> list[AuditEntry]:
     """Return the audit log's lines after number *since*."""
     t = tables.audit_log.c
     with reg.read() as c:
-        return rows.fetch(c, AuditEntry, rows.select(AuditEntry, t.seq > since).order_by(t.seq))
+        return mapping.fetch(c, AuditEntry, mapping.select(AuditEntry, t.seq > since).order_by(t.seq))
 
 
 def audits(reg: Registry, model: str | None = None) -> list[AuditResult]:
     """Return finished audits, oldest first."""
     t = tables.audits.c
     with reg.read() as c:
-        return rows.fetch(c, AuditResult, rows.select(AuditResult, *_of(tables.audits, model)).order_by(t.id))
+        return mapping.fetch(c, AuditResult, mapping.select(AuditResult, *_of(tables.audits, model)).order_by(t.id))
 
 
 def verify_chain(reg: Registry) -> list[str]:
     """Return what is wrong with the audit log, in sentences; nothing if no line was altered, removed or added."""
     with reg.read() as c:
         head = c.execute(sa.select(tables.audit_head.c.seq, tables.audit_head.c.hash)).one()
-        log = rows.fetch(c, AuditEntry, rows.select(AuditEntry).order_by(tables.audit_log.c.seq))
+        log = mapping.fetch(c, AuditEntry, mapping.select(AuditEntry).order_by(tables.audit_log.c.seq))
     return chain.verify(log, seq=head.seq, head=head.hash)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from registry.policy import UNHELPED, Severity
+from registry.config import UNHELPED, Severity
 
 
 class Record(BaseModel):

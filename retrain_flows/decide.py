@@ -17,10 +17,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from features.window import format_span
-from monitors.error_stream import VARIABLE
+from monitors.error_stream.stream_findings import VARIABLE
 from monitors.report import Signal
 from registry.records import Action, Incident
-from retrain_flows.policy import Reaction, Retrain, Signals
+from retrain_flows.config import Reaction, Retrain, Signals
 
 OUTSIDE = "outside the false-alarm promise"
 

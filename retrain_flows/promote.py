@@ -10,14 +10,17 @@ import numpy as np
 from features import errors, scoring
 from features.scoring import Values
 from features.window import from_ms, to_ms
-from registry import moves, publish, queries
+from registry import operations, queries
+from registry.files import published_baselines
 from registry.records import RetrainRun, RunState, Version
-from retrain_flows import permutation, reference, validate
-from retrain_flows.candidates import Candidate, Judged
-from retrain_flows.dataset import Dataset
-from retrain_flows.material import Material
-from retrain_flows.permutation import HeldOut
-from retrain_flows.workspace import Workspace
+from retrain_flows.data import baseline_rows
+from retrain_flows.data.dataset import Dataset
+from retrain_flows.data.workspace import Workspace
+from retrain_flows.gate import gate
+from retrain_flows.training import permutation_importance
+from retrain_flows.training.challengers import Candidate, Judged
+from retrain_flows.training.permutation_importance import HeldOut
+from retrain_flows.training.retrain_data import Material
 
 
 def settle(ws: Workspace, run: RetrainRun, given: Material, judged: Sequence[Judged], now: datetime) -> RetrainRun:
@@ -30,15 +33,15 @@ def settle(ws: Workspace, run: RetrainRun, given: Material, judged: Sequence[Jud
         StaleChampion: somebody else promoted since the champion was read.
     """
     reg, named = ws.registry, [(_register(ws, run, given, j, now), j) for j in judged]
-    passing = [(name, j) for name, j in named if validate.passed(j.checks)]
+    passing = [(name, j) for name, j in named if gate.passed(j.checks)]
     if not passing:
-        why = " | ".join(f"{name} ({j.candidate.mode}): {validate.reasons(j.checks)}" for name, j in named)
-        return moves.finish_run(reg, run.id, state=RunState.REJECTED, reason=why, now=now)
+        why = " | ".join(f"{name} ({j.candidate.mode}): {gate.reasons(j.checks)}" for name, j in named)
+        return operations.finish_run(reg, run.id, state=RunState.REJECTED, reason=why, now=now)
     name, best = min(passing, key=lambda item: item[1].loss)
-    moves.set_challenger(reg, run.id, name, now=now)
+    operations.set_challenger(reg, run.id, name, now=now)
     rows, answers = _with_held_out(best.candidate, given)
     rebaseline(ws, name, rows, answers, _importance(best.candidate, given), now=now)
-    moves.promote(
+    operations.promote(
         reg,
         model=ws.model,
         version=name,
@@ -69,8 +72,8 @@ def rebaseline(
     if len(rows) == 0:
         msg = f"no row of {ws.model} {version} has a prediction out of sample"
         raise errors.NotEnoughData(msg, hint="lengthen retrain.window, or wait for more labels")
-    at = reference.place(ws.state, ws.model, version)
-    reference.write(at, ws.schema, version, rows, answers)
+    at = baseline_rows.place(ws.state, ws.model, version)
+    baseline_rows.write(at, ws.schema, version, rows, answers)
     windows = ws.schema.windows
     start, last = (windows.slice_start(int(ms)) for ms in rows.times[[0, -1]])
     baseline = ws.build_baseline(
@@ -83,8 +86,8 @@ def rebaseline(
         end=from_ms(last + to_ms(windows.slide)),
         importance=importance,
     )
-    moves.store_baseline(ws.registry, baseline, now=now)
-    publish.publish_baseline(baseline, ws.state / "baselines")
+    operations.store_baseline(ws.registry, baseline, now=now)
+    published_baselines.publish_baseline(baseline, ws.state / "baselines")
 
 
 def describe(ws: Workspace, candidate: Candidate, artifact: bytes | None, *, until: datetime, now: datetime) -> Version:
@@ -95,7 +98,7 @@ def describe(ws: Workspace, candidate: Candidate, artifact: bytes | None, *, unt
     rows, parent = candidate.rows, candidate.parent
     return Version(
         model=ws.model,
-        version=moves.next_version(ws.registry, ws.model),
+        version=operations.next_version(ws.registry, ws.model),
         mode=candidate.mode,
         artifact=None if artifact is None else ws.registry.artifacts.put(artifact),
         parent=parent and parent.version,
@@ -111,9 +114,9 @@ def _register(ws: Workspace, run: RetrainRun, given: Material, judged: Judged, n
     artifact = judged.artifact if isinstance(judged.artifact, bytes) else None
     version = describe(ws, judged.candidate, artifact, until=given.until, now=now)
     numbers = {k: v for c in judged.checks for k, v in c.numbers.items() if c.name == "loss"}
-    moves.add_version(ws.registry, version.model_copy(update={"metrics": numbers}))
+    operations.add_version(ws.registry, version.model_copy(update={"metrics": numbers}))
     named = [c.model_copy(update={"version": version.version}) for c in judged.checks]
-    moves.record_checks(ws.registry, run.id, named, now=now)
+    operations.record_checks(ws.registry, run.id, named, now=now)
     return version.version
 
 
@@ -125,9 +128,9 @@ def _with_held_out(candidate: Candidate, given: Material) -> tuple[Dataset, Valu
 
 def _importance(candidate: Candidate, given: Material) -> dict[str, float]:
     """Return what matters to the candidate on the same rows: those of its training, then the gate's."""
-    held_out = HeldOut.of(candidate.model, given.evaluation, sd=permutation.spread(candidate.rows.target))
+    held_out = HeldOut.of(candidate.model, given.evaluation, sd=permutation_importance.spread(candidate.rows.target))
     share = len(held_out) / (len(held_out) + sum(part.rows for part in candidate.rises))
-    return permutation.combine([*candidate.rises, permutation.rises(held_out, share)])
+    return permutation_importance.combine([*candidate.rises, permutation_importance.rises(held_out, share)])
 
 
 def _loss(judged: Judged) -> str:

@@ -18,14 +18,15 @@ from typing import Any
 import filelock
 
 from features import errors
-from registry import moves, queries
+from registry import operations, queries
 from registry.records import Decision, RetrainRun, RunState
-from retrain_flows import candidates, material, promote
-from retrain_flows.workspace import Workspace
+from retrain_flows import promote
+from retrain_flows.data.workspace import Workspace
+from retrain_flows.training import challengers, retrain_data
 
 Call = Callable[..., Any]
 """How a step is called: plainly, or as a task of an orchestrator."""
-STEPS: tuple[Call, ...] = (material.gather, candidates.make, candidates.judge, promote.settle)
+STEPS: tuple[Call, ...] = (retrain_data.gather, challengers.make, challengers.judge, promote.settle)
 """What :func:`run` calls through its *call*."""
 
 
@@ -62,11 +63,11 @@ def run(ws: Workspace, order: Order, *, call: Callable[..., Any] = plainly) -> R
         if begun.state is not RunState.RUNNING:
             return begun
         with _on_record(ws, begun, order.now):
-            given = call(material.gather, ws, begun)
+            given = call(retrain_data.gather, ws, begun)
             judged = []
             for mode in ws.trainers.trainers:
-                candidate = call(candidates.make, ws, mode, given)
-                judged.append(call(candidates.judge, ws, candidate, given))
+                candidate = call(challengers.make, ws, mode, given)
+                judged.append(call(challengers.judge, ws, candidate, given))
             done: RetrainRun = call(promote.settle, ws, begun, given, judged, order.now)
         return done
 
@@ -75,7 +76,7 @@ def _begin(ws: Workspace, order: Order) -> RetrainRun:
     for known in queries.runs(ws.registry, ws.model):
         if known.decision_id == order.decision.id:
             return known
-    return moves.start_run(
+    return operations.start_run(
         ws.registry, decision_id=order.decision.id, as_of=order.as_of, flow_run=order.flow_run, now=order.now
     )
 
@@ -87,7 +88,7 @@ def _on_record(ws: Workspace, begun: RetrainRun, now: datetime) -> Iterator[None
         yield
     except Exception as error:
         message = error.message if isinstance(error, errors.LeewayError) else f"{type(error).__name__}: {error}"
-        moves.finish_run(ws.registry, begun.id, state=RunState.FAILED, reason=message, now=now)
+        operations.finish_run(ws.registry, begun.id, state=RunState.FAILED, reason=message, now=now)
         raise
 
 

@@ -11,8 +11,9 @@ import pandas as pd
 from features import errors, scoring
 from features.schema import EventSchema
 from features.scoring import Values
-from registry import artifacts, queries
-from registry.sql import Registry
+from registry import queries
+from registry.connection import Registry
+from registry.files import artifacts
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from features import codec, encode, errors, scoring, sending
-from features.codec import Decoded
-from features.places import Place
-from features.raw import Reject
-from features.requests import read_requests
+from features import errors, scoring
+from features.events import decode, encode, publishing
+from features.events.decode import Decoded
+from features.events.location import Place
+from features.events.requests import read_requests
 from features.schema import PREDICTION, Source
+from features.values.untyped import Reject
 from features.window import from_ms, to_ms
-from registry import artifacts
+from registry.files import artifacts
 from serving import model
 from serving.model import Served
 
@@ -42,7 +43,7 @@ class Wanted:
 
     def of(self, asked: Decoded) -> Decoded:
         """Return *asked* with the events of the period; what could not be read stays told."""
-        times, inside = asked.table[codec.TIME], pa.scalar(True)
+        times, inside = asked.table[decode.TIME], pa.scalar(True)
         if self.start is not None:
             inside = pc.and_(inside, pc.greater_equal(times, to_ms(self.start)))
         if self.end is not None:
@@ -95,12 +96,12 @@ def publish(
     """
     asked = wanted.of(read_requests(served.schema, source))
     table = _finite(_answered(served, asked.table))
-    topic = sending.ensure(to.bootstrap, to.topic or "", partitions)
+    topic = publishing.ensure(to.bootstrap, to.topic or "", partitions)
     if table.num_rows:
-        sending.check_retention(topic, from_ms(pc.min(table[codec.TIME]).as_py()), now)
-    outlet = sending.Outlet(topic, to.format)
-    messages = sending.messages(served.schema, "predictions", table, to)
-    sent = sum(sending.send(to.bootstrap, ((outlet, message) for message in messages)))
+        publishing.check_retention(topic, from_ms(pc.min(table[decode.TIME]).as_py()), now)
+    outlet = publishing.Outlet(topic, to.format)
+    messages = publishing.messages(served.schema, "predictions", table, to)
+    sent = sum(publishing.send(to.bootstrap, ((outlet, message) for message in messages)))
     return Scored(sent, asked.rejects)
 
 
@@ -108,7 +109,7 @@ def _answered(served: Served, asked: pa.Table) -> pa.Table:
     """Return the events *asked* as a decoded predictions table."""
     answers = model.predict(served, scoring.inputs(served.schema, asked))
     versions = pa.array([served.version] * asked.num_rows, pa.string())
-    table = asked.set_column(asked.column_names.index(codec.VERSION), codec.VERSION, versions)
+    table = asked.set_column(asked.column_names.index(decode.VERSION), decode.VERSION, versions)
     made = pa.array(answers, asked.schema.field(PREDICTION).type)
     return table.set_column(table.column_names.index(PREDICTION), PREDICTION, made)
 
@@ -117,7 +118,7 @@ def _columns(served: Served) -> dict[str, str]:
     """Return the columns of a prediction event in a file: decoded name -> the user's."""
     c = served.schema.columns
     features = {name: name for name in served.schema.features}
-    return {codec.ID: c.id, codec.TIME: c.time, codec.VERSION: c.version, **features, PREDICTION: c.prediction}
+    return {decode.ID: c.id, decode.TIME: c.time, decode.VERSION: c.version, **features, PREDICTION: c.prediction}
 
 
 def _parquet(table: pa.Table) -> bytes:

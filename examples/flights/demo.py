@@ -24,10 +24,13 @@ from rich.console import Console
 from sinks import Sink
 
 from features.window import UTC
-from leeway import by_hand, context, show, wiring
-from leeway.project import Model
+from leeway import assembly, context
+from leeway.flows import run_once
+from leeway.project.load import Model
+from leeway.terminal import show
 from registry import queries
-from retrain_flows import bootstrap, react, server
+from retrain_flows import first_version, reconcile
+from retrain_flows.orchestration import server
 
 HISTORY = datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 3, 1, tzinfo=UTC)
 YEAR_END = datetime(2014, 1, 1, tzinfo=UTC)
@@ -78,8 +81,8 @@ def _run(
     sink = chosen.sink(model)
     _write_history(sink, model, flights)
     with show.working("Training on January and February; counting the baseline (Flink, batch)"):
-        first = bootstrap.bootstrap(
-            wiring.workspace(opened, model), start=HISTORY[0], end=HISTORY[1], actor="demo", now=datetime.now(UTC)
+        first = first_version.bootstrap(
+            assembly.workspace(opened, model), start=HISTORY[0], end=HISTORY[1], actor="demo", now=datetime.now(UTC)
         )
     console.print(f"[bold]2.[/] {first.to_version} trained on January and February, baselined out of sample, promoted")
     respond, audit = _flows(opened, model)
@@ -89,11 +92,11 @@ def _run(
     with chosen.live(opened, model) as take:
         replay = Replay(opened, model, flights, sink, take, respond)
         for week, version, outcomes in replay.weeks(HISTORY[1], until):
-            wiring.deliver(opened)
+            assembly.deliver(opened)
             _tell(week, version, queries.count_windows(opened.registry, model.name), outcomes)
     with show.working("Auditing the last weeks: counting them again in batch (Flink)"):
         audited = audit()
-    wiring.deliver(opened)
+    assembly.deliver(opened)
     verdict = "passed" if audited.passed else f"found {len(audited.findings)}: " + "; ".join(audited.findings)
     console.print(f"[bold]4.[/] Audit {verdict}; {audited.numbers['windows_equal']:.0f} windows counted alike")
     alerts = ", ".join(f"{n} {kind}" for kind, n in sorted(received.items()))
@@ -110,14 +113,14 @@ def _write_history(sink: Sink, model: Model, flights: pd.DataFrame) -> None:
 
 def _flows(
     opened: context.Context, model: Model
-) -> tuple[Callable[[datetime], list[react.Outcome]], Callable[[], Any]]:
+) -> tuple[Callable[[datetime], list[reconcile.Outcome]], Callable[[], Any]]:
     """Return what reacts as of a moment, and what audits: Prefect flows, run here and recorded by the demo's server."""
 
-    def respond(at: datetime) -> list[react.Outcome]:
+    def respond(at: datetime) -> list[reconcile.Outcome]:
         due = queries.undecided(opened.registry, model.name)
-        return by_hand.react(opened, model, at) if due else []
+        return run_once.react(opened, model, at) if due else []
 
-    return respond, lambda: by_hand.audit(opened, model)
+    return respond, lambda: run_once.audit(opened, model)
 
 
 def _flush_logs() -> None:
@@ -126,7 +129,7 @@ def _flush_logs() -> None:
     APILogHandler().flush()  # or its thread would go on looking for a server that is gone
 
 
-def _tell(week: datetime, version: str, judged: int, outcomes: list[react.Outcome]) -> None:
+def _tell(week: datetime, version: str, judged: int, outcomes: list[reconcile.Outcome]) -> None:
     console.print(f"   until {week:%Y-%m-%d}  served by {version:3}  {judged:5} windows judged")
     for outcome in outcomes:
         console.print(f"      [yellow]{outcome.subject}[/]: {outcome.result}")

@@ -18,10 +18,11 @@ from pathlib import Path
 import sinks
 
 from features.window import UTC
-from leeway import addresses, watch
 from leeway.context import Context
-from leeway.project import Model, Project
-from retrain_flows import server
+from leeway.project import environment
+from leeway.project.load import Model, Project
+from leeway.streaming import consume_output
+from retrain_flows.orchestration import server
 
 Take = Callable[[], int]
 
@@ -53,14 +54,14 @@ def _own_servers(file: Path) -> Iterator[None]:
 
 
 def _watch(opened: Context, model: Model) -> AbstractContextManager[Take]:
-    return watch.Watch(opened, model, clock=lambda: datetime.now(UTC)).live()
+    return consume_output.Watch(opened, model, clock=lambda: datetime.now(UTC)).live()
 
 
 @contextmanager
 def _stack(file: Path) -> Iterator[None]:
     _leeway(file, "up")
     try:
-        os.environ.update(addresses.of_stack(Project.load(file).state))
+        os.environ.update(environment.of_stack(Project.load(file).state))
         yield
     finally:
         _leeway(file, "down")

@@ -14,8 +14,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from monitors import flink_job, run_job
-from monitors.committed import committed
+from monitors.flink import environment_job, run_job
+from monitors.flink.committed_output import committed
 
 FLIGHTS = (
     "year", "month", "day", "dep_time", "sched_dep_time", "dep_delay", "arr_time", "sched_arr_time", "arr_delay",
@@ -63,7 +63,7 @@ def _unpack(raw: Path) -> None:
 
 
 def _join(raw: Path, out: Path, logs: Path) -> None:
-    tables = flink_job.environment(logs, streaming=False)
+    tables = environment_job.environment(logs, streaming=False)
     for name, columns in (("flights", FLIGHTS), ("weather", WEATHER)):
         tables.execute_sql(_csv(name, [f"`{c}` STRING" for c in columns], raw / f"{name}.csv"))
     kinds = ["id STRING", "departs STRING", "weekday STRING", *(f"`{f}` STRING" for f in FEATURES), "dep_delay STRING",

@@ -18,12 +18,13 @@ from sinks import Sink
 
 from features import scoring
 from features.errors import EngineError
-from leeway import wiring
+from leeway import assembly
 from leeway.context import Context
-from leeway.project import Model
+from leeway.project.load import Model
 from monitors.report import Stage
 from registry import queries
-from retrain_flows import material, react
+from retrain_flows import reconcile
+from retrain_flows.training import retrain_data
 
 WEEK = timedelta(days=7)
 PATIENCE_SECONDS = 300
@@ -41,10 +42,10 @@ class Replay:
     flights: pd.DataFrame
     sink: Sink
     take: Callable[[], int]
-    react: Callable[[datetime], list[react.Outcome]]
+    react: Callable[[datetime], list[reconcile.Outcome]]
     served: list[pd.DataFrame] = field(default_factory=list)
 
-    def weeks(self, start: datetime, end: datetime) -> Iterator[tuple[datetime, str, list[react.Outcome]]]:
+    def weeks(self, start: datetime, end: datetime) -> Iterator[tuple[datetime, str, list[reconcile.Outcome]]]:
         """Go through [start, end) and yield (end of the week, who predicted, what was done) for each week."""
         at = start
         while at < end:
@@ -55,7 +56,7 @@ class Replay:
             at = until
 
     def _week(self, at: datetime, until: datetime) -> str:
-        """Send the week's labels and then its predictions: see monitors/files_job.py for why in this order."""
+        """Send the week's labels and then its predictions: in this order, see monitors/flink/files_source_job.py."""
         landed = self.flights[(self.flights["label_time"] >= at) & (self.flights["label_time"] < until)]
         known = landed.sort_values("label_time")[["id", "label_time", "label"]]
         self.sink("labels", at, known.rename(columns={"label_time": "time"}))
@@ -98,12 +99,12 @@ class Replay:
 
     def _champion(self) -> Any:
         registry, model = self.opened.registry, self.model.name
-        return self._version(material.champion_of(registry, model).version)
+        return self._version(retrain_data.champion_of(registry, model).version)
 
     def _version(self, version: str) -> Any:
         return queries.version(self.opened.registry, self.model.name, version)
 
     def _score(self, version: Any, rows: pd.DataFrame) -> np.ndarray:
-        workspace = wiring.workspace(self.opened, self.model)
+        workspace = assembly.workspace(self.opened, self.model)
         frame = rows[list(self.model.schema.features)].reset_index(drop=True)
-        return scoring.score(material.load(workspace, version), frame, workspace.schema.task)
+        return scoring.score(retrain_data.load(workspace, version), frame, workspace.schema.task)

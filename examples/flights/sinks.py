@@ -10,11 +10,11 @@ from typing import Literal
 
 import pandas as pd
 
-from features import sending
+from features.events import publishing
+from features.events.publishing import Message, Outlet
 from features.schema import Source
-from features.sending import Message, Outlet
 from features.window import to_ms
-from leeway.project import Model
+from leeway.project.load import Model
 
 Role = Literal["history", "predictions", "labels"]
 Sink = Callable[[Role, datetime, pd.DataFrame], None]
@@ -39,14 +39,14 @@ def topics(model: Model) -> Sink:
     """Return the sink into the topics of the project file, which are made: a record an event, under its id and time."""
     sources = {role: _source(model, role) for role in ("history", "predictions", "labels")}
     outlets = {
-        role: Outlet(sending.ensure(source.bootstrap, source.topic or "", PARTITIONS), source.format)
+        role: Outlet(publishing.ensure(source.bootstrap, source.topic or "", PARTITIONS), source.format)
         for role, source in sources.items()
     }
 
     def send(role: Role, _at: datetime, rows: pd.DataFrame) -> None:
         made = zip(rows["time"], rows["id"], _lines(rows), strict=True)
         messages = (Message(to_ms(t.to_pydatetime()), key.encode(), line.encode()) for t, key, line in made)
-        for _ in sending.send(sources[role].bootstrap, ((outlets[role], message) for message in messages)):
+        for _ in publishing.send(sources[role].bootstrap, ((outlets[role], message) for message in messages)):
             pass  # all of it
 
     return send

@@ -10,10 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from features.window import UTC
-from leeway import context, show, wiring
+from leeway import assembly, context
+from leeway.commands.options import AsJson
 from leeway.context import Context
-from leeway.exits import ExitCode
-from leeway.options import AsJson
+from leeway.terminal import show
+from leeway.terminal.exit_codes import ExitCode
 from registry import outbox, queries
 from registry.records import Delivery
 
@@ -53,7 +54,7 @@ def deliver_due(
             with contextlib.suppress(KeyboardInterrupt):
                 _watch(opened)
             return
-        total = wiring.deliver(opened)
+        total = assembly.deliver(opened)
     lost = total.failed + total.dead
     if as_json:
         show.as_json({"ok": not lost, "sent": total.sent, "failed": total.failed, "dead": total.dead})
@@ -68,7 +69,7 @@ def deliver_due(
 def _watch(opened: Context) -> None:
     show.note("Delivering alerts until stopped with Ctrl-C.")
     while True:
-        done = wiring.deliver(opened)
+        done = assembly.deliver(opened)
         if done.total:
             show.note(f"{done.sent:,} sent, {done.failed:,} to be tried again, {done.dead:,} given up")
         time.sleep(POLL_SECONDS)

@@ -13,11 +13,13 @@ import typer
 
 from features.errors import ProjectError
 from features.window import UTC
-from leeway import context, show
-from leeway.actor import USER, Actor
-from registry import exports, moves, proof
-from registry.evidence import Evidence
-from registry.heads import Signer
+from leeway import context
+from leeway.commands.actor import USER, Actor
+from leeway.terminal import show
+from registry import audit_export, operations
+from registry.audit_log import verification
+from registry.audit_log.evidence import Evidence
+from registry.audit_log.heads import Signer
 
 _FILE = typer.Argument(help="An export; the project's registry, if absent.", show_default=False)
 _RECEIVED = typer.Option(help="Bodies of messages that a receiver kept, one a line: compared with the log too.")
@@ -46,10 +48,10 @@ def verify(
 
     Changes nothing. With FILE neither project nor database is needed; without its key, signatures are not checked.
     """
-    found = exports.read(file, _signer(key_file, key_env)) if file else _of_project(ctx.obj)
+    found = audit_export.read(file, _signer(key_file, key_env)) if file else _of_project(ctx.obj)
     if received is not None:
-        found = replace(found, told=[*found.told, *exports.anchors(received)])
-    findings, notes = proof.verify(found), proof.notes(found)
+        found = replace(found, told=[*found.told, *audit_export.anchors(received)])
+    findings, notes = verification.verify(found), verification.notes(found)
     numbers = {"log lines": len(found.log), "rows": sum(map(len, found.rows.values())),
                "signed heads": len(found.heads), "messages": len(found.told)}  # fmt: skip
     if json:
@@ -62,7 +64,7 @@ def verify(
 
 def export(ctx: typer.Context, file: Annotated[Path, typer.Argument(help="The file to write.")]) -> None:
     """Write the log, the digests of all rows and the signed heads to FILE, for `leeway audit verify FILE` anywhere."""
-    lines = exports.write(_of_project(ctx.obj), file, now=datetime.now(UTC))
+    lines = audit_export.write(_of_project(ctx.obj), file, now=datetime.now(UTC))
     show.note(f"{show.text(file)}: {lines:,} lines. [bold]leeway audit verify {show.text(file)}[/] checks it.")
 
 
@@ -76,7 +78,7 @@ def accept(
     What did not fit until then is in the log for good. A line of the log that was altered stays a finding.
     """
     with context.open(ctx.obj) as opened:
-        found = moves.accept(opened.registry, because=because, actor=actor, now=datetime.now(UTC))
+        found = operations.accept(opened.registry, because=because, actor=actor, now=datetime.now(UTC))
     for finding in found:
         show.note(f"[yellow]accepted:[/] {show.text(finding)}")
     show.note(f"The rows are on record as they are: {len(found)} findings until now.")
@@ -84,7 +86,7 @@ def accept(
 
 def _of_project(project: Path) -> Evidence:
     with context.open(project) as opened:
-        return exports.collect(opened.registry)
+        return audit_export.collect(opened.registry)
 
 
 def _signer(key_file: Path | None, key_env: str | None) -> Signer | None:

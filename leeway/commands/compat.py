@@ -10,18 +10,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import typer
 
-from features import codec
 from features.errors import DataError, NotEnoughData, ProjectError
+from features.events import decode
 from features.schema import Kind
 from features.window import UTC, from_ms, to_ms
-from leeway import context, show
+from leeway import context
+from leeway.commands.options import AsJson
 from leeway.context import Context
-from leeway.options import AsJson
-from leeway.project import Model
+from leeway.project.load import Model
+from leeway.terminal import show
 from monitors.compat.column import Comparison
 from monitors.compat.compare import System, compare, methods, title
 from registry import queries
-from retrain_flows import reference
+from retrain_flows.data import baseline_rows
 
 ModelName = Annotated[str | None, typer.Option("--model", "-m", help="The model, where the project has several.")]
 When = Annotated[datetime, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="In UTC.")]
@@ -89,10 +90,10 @@ def _utc(when: datetime) -> datetime:
 
 def _period(model: Model, start: datetime, end: datetime, version: str | None = None) -> _Side:
     """Return the predictions of [start, end), of one version or of all. NotEnoughData if there are none."""
-    table = codec.read_events(model.schema, "predictions", model.events.predictions).table
-    time = table[codec.TIME]
+    table = decode.read_events(model.schema, "predictions", model.events.predictions).table
+    time = table[decode.TIME]
     inside = pc.and_(pc.greater_equal(time, to_ms(start)), pc.less(time, to_ms(end)))
-    rows = table.filter(inside if version is None else pc.and_(inside, pc.equal(table[codec.VERSION], version)))
+    rows = table.filter(inside if version is None else pc.and_(inside, pc.equal(table[decode.VERSION], version)))
     by = f" by {version}" if version else ""
     what = f"predictions{by} of {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}"
     if rows.num_rows == 0:
@@ -104,12 +105,12 @@ def _period(model: Model, start: datetime, end: datetime, version: str | None = 
 def _extent(table: pa.Table) -> str:
     if table.num_rows == 0:
         return "there are no events of predictions yet"
-    first, last = (from_ms(f(table[codec.TIME]).as_py()) for f in (pc.min, pc.max))
+    first, last = (from_ms(f(table[decode.TIME]).as_py()) for f in (pc.min, pc.max))
     return f"events run from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
 
 
 def _side(rows: pa.Table, what: str) -> _Side:
-    return _Side(rows.sort_by([(codec.TIME, "ascending"), (codec.ID, "ascending")]), what)
+    return _Side(rows.sort_by([(decode.TIME, "ascending"), (decode.ID, "ascending")]), what)
 
 
 def _reference(opened: Context, model: Model) -> _Side:
@@ -120,9 +121,9 @@ def _reference(opened: Context, model: Model) -> _Side:
             msg = f"{model.name} has neither a champion nor a baseline period to compare with"
             raise ProjectError(msg, hint=f"set models.{model.name}.baseline: {{start: ..., end: ...}}")
         return _period(model, model.baseline.start, model.baseline.end)
-    at = reference.place(opened.dir, model.name, champion.version).predictions
+    at = baseline_rows.place(opened.dir, model.name, champion.version).predictions
     if at.is_dir():
-        rows = codec.read_events(model.schema, "predictions", at).table
+        rows = decode.read_events(model.schema, "predictions", at).table
         return _side(rows, f"rows that {champion.version} was trained with")
     baseline = queries.baseline_of(opened.registry, model.name, champion.version)
     if baseline is None:

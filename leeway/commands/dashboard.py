@@ -14,9 +14,10 @@ import typer
 import uvicorn
 
 from dashboards.app import create
-from dashboards.hosts import Hosts
-from features import secret_file
-from leeway import context, show
+from dashboards.host_check import Hosts
+from features.security import secret_file
+from leeway import context
+from leeway.terminal import show
 
 PASSWORD = "LEEWAY_DASHBOARD_PASSWORD"
 FILE = "dashboard-password"

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import typer
 
-from leeway import show
-from leeway.exits import ExitCode
-from leeway.options import AsJson
-from leeway.project import Project
-from registry import migrate
-from registry.sql import Registry
+from leeway.commands.options import AsJson
+from leeway.project.load import Project
+from leeway.terminal import show
+from leeway.terminal.exit_codes import ExitCode
+from registry.connection import Registry
+from registry.database import migrate
 
 
 def register(app: typer.Typer) -> None:

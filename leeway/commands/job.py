@@ -10,10 +10,12 @@ from typing import Annotated
 import typer
 
 from features.errors import ProjectError
-from leeway import context, control, jobs, show
+from leeway import context
+from leeway.commands.options import AsJson
 from leeway.context import Context
-from leeway.options import AsJson
-from leeway.project import Model
+from leeway.project.load import Model
+from leeway.streaming import job_settings, lifecycle
+from leeway.terminal import show
 
 app = typer.Typer(no_args_is_help=True, help="Start, stop and replace streaming jobs on the Flink cluster.")
 ModelName = Annotated[str | None, typer.Option("--model", "-m", help="The model, where the project has several.")]
@@ -29,7 +31,7 @@ def register(main: typer.Typer) -> None:
 def submit(ctx: typer.Context, model: ModelName = None, replay: Replay = False, as_json: AsJson = False) -> None:
     """Start the model's job, from its newest savepoint or checkpoint if it has run before."""
     with _working(ctx, model, "Sending the job to Flink") as (opened, chosen):
-        started = control.submit(opened, chosen, replay=replay)
+        started = lifecycle.submit(opened, chosen, replay=replay)
     _tell("Started", started, as_json=as_json)
 
 
@@ -45,7 +47,7 @@ def list_jobs(
     behind the newest event of the topics, `behind` how many records its last checkpoint has not read.
     """
     with context.open(ctx.obj) as opened:
-        models = [m for m in opened.project.models.values() if jobs.follows_topics(m)]
+        models = [m for m in opened.project.models.values() if job_settings.follows_topics(m)]
         rows = [row for m in models for row in _rows(opened, m, ended=ended)]
     columns = ("model", "job", "state", "since", "checkpoints", "state bytes", "watermark", "lag", "behind", "file")
     if as_json:
@@ -56,15 +58,15 @@ def list_jobs(
 
 
 def _rows(opened: Context, model: Model, *, ended: bool) -> list[tuple[object, ...]]:
-    flink, now = control.cluster(opened), jobs.title(opened, model)
-    found = [job for job in control.all_of(opened, model) if ended or not job.ended]
+    flink, now = lifecycle.cluster(opened), job_settings.title(opened, model)
+    found = [job for job in lifecycle.all_of(opened, model) if ended or not job.ended]
     rows: list[tuple[object, ...]] = []
     for job in found:
         kept, mark = flink.checkpoints(job), None if job.ended else flink.watermark(job)
-        newest = None if job.ended else jobs.newest_event(model)
+        newest = None if job.ended else job_settings.newest_event(model)
         lag = newest - mark if newest and mark else None
         rows.append((model.name, job.id, job.state.lower(), job.started, kept.completed, kept.size, mark, lag,
-                     None if job.ended else jobs.behind(opened, model),
+                     None if job.ended else job_settings.behind(opened, model),
                      "as it is" if job.name == now else "changed: upgrade"))  # fmt: skip
     return rows or [(model.name, None, "not running", *[None] * 7)]
 
@@ -78,7 +80,7 @@ def stop(
 ) -> None:
     """Stop the model's job with a savepoint, from which `leeway job submit` goes on."""
     with _working(ctx, model, "Stopping the job") as (opened, chosen):
-        savepoint = control.stop(opened, chosen, kill=kill)
+        savepoint = lifecycle.stop(opened, chosen, kill=kill)
     if as_json:
         show.as_json({"ok": True, "model": chosen.name, "savepoint": savepoint})
         return
@@ -90,7 +92,7 @@ def stop(
 def restart(ctx: typer.Context, model: ModelName = None, replay: Replay = False, as_json: AsJson = False) -> None:
     """Stop the model's job with a savepoint and start it from there."""
     with _working(ctx, model, "Restarting the job") as (opened, chosen):
-        started = control.restart(opened, chosen, replay=replay)
+        started = lifecycle.restart(opened, chosen, replay=replay)
     _tell("Restarted", started, as_json=as_json)
 
 
@@ -102,7 +104,7 @@ def upgrade(ctx: typer.Context, model: ModelName = None, as_json: AsJson = False
     segments, windows, policy, topics) does not: the topics are read from the beginning.
     """
     with _working(ctx, model, "Upgrading the job") as (opened, chosen):
-        started = control.upgrade(opened, chosen)
+        started = lifecycle.upgrade(opened, chosen)
     _tell("Upgraded", started, as_json=as_json)
 
 
@@ -111,14 +113,14 @@ def _working(ctx: typer.Context, name: str | None, what: str) -> Iterator[tuple[
     """Open the project and its model called *name*, whose events must be in topics, and say *what* is done to it."""
     with context.open(ctx.obj) as opened:
         model = opened.model(name)
-        if not jobs.follows_topics(model):
+        if not job_settings.follows_topics(model):
             msg = f"the events of {model.name} are in directories"
             raise ProjectError(msg, hint="`leeway monitor` follows directories; jobs on a cluster follow topics")
         with show.working(f"{show.text(what)} of {show.text(model.name)}"):
             yield opened, model
 
 
-def _tell(done: str, started: control.Started, *, as_json: bool) -> None:
+def _tell(done: str, started: lifecycle.Started, *, as_json: bool) -> None:
     if as_json:
         show.as_json({"ok": True, **asdict(started)})
         return

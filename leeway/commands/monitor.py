@@ -15,10 +15,12 @@ from rich.live import Live
 
 from features.errors import NotEnoughData, ProjectError
 from features.window import UTC
-from leeway import context, enduring, first, jobs, letters, show, watch
-from leeway.explain import count
-from leeway.options import AsJson
-from leeway.project import Model
+from leeway import adopt_model, context, dead_letters
+from leeway.commands.options import AsJson
+from leeway.project.load import Model
+from leeway.project.validation_errors import count
+from leeway.streaming import consume_output, job_settings, reconnect
+from leeway.terminal import show
 from monitors.report import Stage
 
 ModelName = Annotated[str | None, typer.Option("--model", "-m", help="The model, where the project has several.")]
@@ -49,7 +51,7 @@ def baseline(
         chosen = opened.model(model)
         period = _period(chosen, start, end)
         with show.working(f"Counting {show.text(chosen.name)}, {period[0]:%Y-%m-%d} to {period[1]:%Y-%m-%d}"):
-            made = first.register_baseline(opened, chosen, version, period, now=datetime.now(UTC))
+            made = adopt_model.register_baseline(opened, chosen, version, period, now=datetime.now(UTC))
     if as_json:
         show.as_json({"ok": True, "model": chosen.name, "version": made.version, "start": made.start, "end": made.end,
                       "rows": made.rows, "slices": len(made.slices(Stage.INPUTS)), "variables": len(made.bins),
@@ -90,7 +92,7 @@ def monitor(
     at work, it waits for servers that are away, and starts a job again that the cluster has lost.
     """
     with context.open(ctx.obj) as opened:
-        watching = watch.Watch(opened, opened.model(model), clock=lambda: datetime.now(UTC))
+        watching = consume_output.Watch(opened, opened.model(model), clock=lambda: datetime.now(UTC))
         if once:
             with show.working(f"Judging the events of {show.text(watching.model.name)}"):
                 watching.once()
@@ -103,12 +105,12 @@ def monitor(
     _tell_of_letters(watching)
 
 
-def _tell_of_letters(watching: watch.Watch) -> None:
-    if watching.tally.rejected and jobs.follows_topics(watching.model):
-        topic = jobs.output_topic(watching.model, "rejects")
+def _tell_of_letters(watching: consume_output.Watch) -> None:
+    if watching.tally.rejected and job_settings.follows_topics(watching.model):
+        topic = job_settings.output_topic(watching.model, "rejects")
         lost = f"{count(watching.tally.rejected, 'event')} could not be used; their records are in the topic {topic}."
         show.note(show.text(lost))
-    if kept := letters.count(watching.opened.dir, watching.model.name):
+    if kept := dead_letters.count(watching.opened.dir, watching.model.name):
         lost, place = count(kept, "record"), watching.dead_letters
         show.note(show.text(f"{lost} could not be used; see {place} for file, line and reason."))
 
@@ -120,8 +122,8 @@ def ingest(ctx: typer.Context, model: ModelName = None, as_json: AsJson = False)
     where it was, and a report that comes again changes nothing.
     """
     with context.open(ctx.obj) as opened:
-        names = [model] if model else [m.name for m in opened.project.models.values() if jobs.follows_topics(m)]
-        watching = [watch.Watch(opened, opened.model(name), clock=lambda: datetime.now(UTC)) for name in names]
+        names = [model] if model else [m.name for m in opened.project.models.values() if job_settings.follows_topics(m)]
+        watching = [consume_output.Watch(opened, opened.model(name), clock=lambda: datetime.now(UTC)) for name in names]
         if not watching:
             msg = "no model of this project has its events in topics"
             raise ProjectError(msg, hint="`leeway monitor` takes in what it finds in directories by itself")
@@ -135,7 +137,7 @@ def ingest(ctx: typer.Context, model: ModelName = None, as_json: AsJson = False)
         show.table("Taken in", *_summary(watching))
 
 
-def _follow(watching: watch.Watch, *, as_json: bool) -> None:
+def _follow(watching: consume_output.Watch, *, as_json: bool) -> None:
     tell = show.say if as_json else show.note
     tell(f"Watching {show.text(watching.model.name)}; Ctrl-C stops. Flink is starting...")
     with _enduring(watching, watching.live, tell) as take, _shown([watching], as_json=as_json) as refresh:
@@ -143,13 +145,13 @@ def _follow(watching: watch.Watch, *, as_json: bool) -> None:
 
 
 def _enduring(
-    watching: watch.Watch,
+    watching: consume_output.Watch,
     opening: Callable[[], AbstractContextManager[Callable[[], int]]],
     tell: Callable[[str], None],
-) -> enduring.Enduring:
+) -> reconnect.Enduring:
     """Return what is taken in for as long as it lasts: outages are told of and waited for."""
     name = watching.model.name
-    return enduring.Enduring(opening, lambda told: tell(show.text(f"{datetime.now(UTC):%H:%M:%S} {name}: {told}")))
+    return reconnect.Enduring(opening, lambda told: tell(show.text(f"{datetime.now(UTC):%H:%M:%S} {name}: {told}")))
 
 
 def _until_stopped(refresh: Callable[[], None], takes: list[Callable[[], int]]) -> None:
@@ -165,7 +167,7 @@ def _until_stopped(refresh: Callable[[], None], takes: list[Callable[[], int]]) 
 
 
 @contextmanager
-def _shown(watching: list[watch.Watch], *, as_json: bool) -> Iterator[Callable[[], None]]:
+def _shown(watching: list[consume_output.Watch], *, as_json: bool) -> Iterator[Callable[[], None]]:
     """Show how far the monitors are, a table on a screen, else now and then a line on stderr; yield what refreshes."""
     if show.out.is_terminal and not as_json:
         with Live(_tally(watching), console=show.out, refresh_per_second=4) as screen:
@@ -175,27 +177,27 @@ def _shown(watching: list[watch.Watch], *, as_json: bool) -> Iterator[Callable[[
     yield lambda: lines.tell("; ".join(map(_line, watching)))
 
 
-def _line(watching: watch.Watch) -> str:
+def _line(watching: consume_output.Watch) -> str:
     t = watching.tally
     newest = f", newest {t.newest:%Y-%m-%d %H:%M}" if t.newest else ""
     return f"{watching.model.name}: {t.rows['predictions']:,} predictions, {t.stored} windows{newest}"
 
 
-def _tally(watching: list[watch.Watch]) -> RenderableType:
+def _tally(watching: list[consume_output.Watch]) -> RenderableType:
     return show.layout("", *_summary(watching), show.screen_width())
 
 
-def _counted(watching: list[watch.Watch]) -> list[dict[str, Any]]:
+def _counted(watching: list[consume_output.Watch]) -> list[dict[str, Any]]:
     """Return what each has seen, under keys that programs rely on."""
     return [{"ok": True, "model": w.model.name, **asdict(w.tally)} for w in watching]
 
 
-def _summary(watching: list[watch.Watch]) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
+def _summary(watching: list[consume_output.Watch]) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
     columns = ("model", "predictions", "labels", "late", "dead letters", "newest", "windows", "revised", "last window",
                "opened")  # fmt: skip
     return columns, [_row(w.model.name, w.tally) for w in watching]
 
 
-def _row(name: str, t: watch.Tally) -> tuple[object, ...]:
+def _row(name: str, t: consume_output.Tally) -> tuple[object, ...]:
     return (name, t.rows["predictions"], t.rows["labels"], t.late, t.rejected, t.newest, t.stored, t.revised,
             t.last_window, ", ".join(t.opened) or None)  # fmt: skip

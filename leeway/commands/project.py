@@ -12,16 +12,21 @@ from typing import Annotated
 
 import typer
 
-from features import codec
-from features.avro import derive as avro_of
+from features.events import decode
+from features.kafka.avro import derive as avro_of
 from features.schema import Task
 from features.window import UTC
-from leeway import asking, check_events, checks, draft, numbered, said, sections, show, starter, streams, tailing
-from leeway.exits import ExitCode
-from leeway.explain import count
-from leeway.options import AsJson
-from leeway.project import FILE_NAME, Project
-from leeway.roles import Wishes
+from leeway.check import environment, events
+from leeway.commands.options import AsJson
+from leeway.infer import log_files
+from leeway.infer.roles import Wishes
+from leeway.init import add_ids, ask, draft, starter_file, summary
+from leeway.project import file_schema
+from leeway.project.load import FILE_NAME, Project
+from leeway.project.validation_errors import count
+from leeway.terminal import show
+from leeway.terminal.exit_codes import ExitCode
+from leeway.topics import tail_records
 
 
 def register(app: typer.Typer) -> None:
@@ -61,22 +66,22 @@ def init(  # noqa: PLR0913 - one parameter an option
     predictions is history: a first model is trained on it. Exit code 1 if `leeway check` would find an error.
     """
     path = ctx.obj / FILE_NAME if ctx.obj.is_dir() else ctx.obj
-    starter.names(path, model, force=force)
+    starter_file.names(path, model, force=force)
     named = {"prediction": prediction, "label": label, "id": id_, "time": time, "label_time": label_time,
              "version": version}  # fmt: skip
     wishes = Wishes({part: column for part, column in named.items() if column is not None}, task, positive)
     if number_rows:
-        source = numbered.copy(streams.events(source), path.resolve().parent, force=force)
+        source = add_ids.copy(log_files.events(source), path.resolve().parent, force=force)
     log = draft.look(source, wishes, labels)
-    if not yes and not as_json and asking.possible():
-        wishes = asking.ask(log, wishes)
+    if not yes and not as_json and ask.possible():
+        wishes = ask.ask(log, wishes)
     made = draft.of(log, wishes, path.resolve().parent, datetime.now(UTC))
-    written = starter.write_draft(path, made, model)
-    found = [c for c in check_events.events(written.model()) if c.result == "error"]
+    written = starter_file.write_draft(path, made, model)
+    found = [c for c in events.events(written.model()) if c.result == "error"]
     if as_json:
-        show.as_json({"ok": not found, **said.as_json(path, made), "errors": [c.message for c in found]})
+        show.as_json({"ok": not found, **summary.as_json(path, made), "errors": [c.message for c in found]})
     else:
-        said.say(path, made, found)
+        summary.say(path, made, found)
     if found:
         raise typer.Exit(ExitCode.FINDINGS)
 
@@ -84,9 +89,9 @@ def init(  # noqa: PLR0913 - one parameter an option
 def check(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Check the project file and all it points to: events, trainers, variables. Exit code 1 if anything fails."""
     project = Project.load(ctx.obj)
-    found = [checks.Check("project file", "ok", f"{project.path.name}: {count(len(project.models), 'model')}")]
-    found += checks.surroundings(project)
-    found += itertools.chain.from_iterable(check_events.events(model) for model in project.models.values())
+    found = [environment.Check("project file", "ok", f"{project.path.name}: {count(len(project.models), 'model')}")]
+    found += environment.surroundings(project)
+    found += itertools.chain.from_iterable(events.events(model) for model in project.models.values())
     tally = Counter(c.result for c in found)
     if as_json:
         rows = [{"name": c.name, "result": c.result, "message": c.message} for c in found]
@@ -116,7 +121,7 @@ def schema(
 ) -> None:
     """Print the JSON Schema of the project file, for editors."""
     if avro is None:
-        show.as_json(sections.json_schema())
+        show.as_json(file_schema.json_schema())
         return
     described = Project.load(ctx.obj).model(model).schema
-    show.as_json(json.loads(avro_of(codec.wanted(described, tailing.role(avro.value)))))
+    show.as_json(json.loads(avro_of(decode.wanted(described, tail_records.role(avro.value)))))

@@ -13,14 +13,16 @@ import typer
 from pydantic import ValidationError
 
 from features.window import UTC, parse_span
-from leeway import context, history, policies, program, rehearsal, show
+from leeway import context
+from leeway.commands.options import AsJson
 from leeway.context import Context
-from leeway.options import AsJson
-from leeway.policies import Policy
-from leeway.project import Model
-from leeway.rehearsal import Order
+from leeway.project.load import Model
+from leeway.replay import history, output, policies, run_replay
+from leeway.replay.policies import Policy
+from leeway.replay.run_replay import Order
+from leeway.terminal import show
 from monitors.budget import FalseAlarms
-from monitors.inject import FAULTS, Kind
+from monitors.simulation.inject import FAULTS, Kind
 
 T = TypeVar("T")
 ModelName = Annotated[str | None, typer.Option("--model", "-m", help="The model, where the project has several.")]
@@ -73,16 +75,16 @@ def replay(  # noqa: PLR0913 - one parameter an option
         chosen = opened.model(model)
         beside = _policies(chosen, policy or (), budget or (), window or ())
         baseline = history.champion_baseline(opened, chosen)
-        feature = rehearsal.feature(baseline, beside[0], feature)
-        order = Order(beside, rehearsal.shifts(baseline, asked), feature, soon, seed, repetitions,
+        feature = run_replay.feature(baseline, beside[0], feature)
+        order = Order(beside, run_replay.shifts(baseline, asked), feature, soon, seed, repetitions,
                       processes or os.cpu_count() or 1)  # fmt: skip
         past = _past(opened, chosen, (start, end), recount=recount)
-        found = rehearsal.rehearse_all(past, baseline, chosen, order, lambda text: say(f"Rehearsing {text}"))
-    told = program.Rehearsed(chosen.name, baseline, order, tuple(past), tuple(found))
+        found = run_replay.rehearse_all(past, baseline, chosen, order, lambda text: say(f"Rehearsing {text}"))
+    told = output.Rehearsed(chosen.name, baseline, order, tuple(past), tuple(found))
     if as_json:
-        show.as_json(program.as_json(told))
+        show.as_json(output.as_json(told))
     else:
-        program.show_tables(told, everything=everything)
+        output.show_tables(told, everything=everything)
 
 
 def _past(opened: Context, model: Model, period: Sequence[datetime | None], *, recount: bool) -> list[history.Stretch]:

@@ -9,18 +9,21 @@ import typer
 
 from features.errors import ProjectError
 from features.window import UTC, parse_span
-from leeway import by_hand, context, serve_flows, show, wiring
-from leeway.actor import USER, Actor
+from leeway import assembly, context
 from leeway.commands import audits
+from leeway.commands.actor import USER, Actor
+from leeway.commands.options import AsJson
 from leeway.context import Context
-from leeway.exits import ExitCode
-from leeway.options import AsJson
-from leeway.project import Model
-from registry import moves, queries
+from leeway.flows import run_once, serve_flows
+from leeway.project.load import Model
+from leeway.terminal import show
+from leeway.terminal.exit_codes import ExitCode
+from registry import operations, queries
 from registry.records import Action, Promotion, RetrainRun, RunState
-from retrain_flows import bootstrap, material
-from retrain_flows import react as reactions
-from retrain_flows.job import in_years
+from retrain_flows import first_version
+from retrain_flows import reconcile as reactions
+from retrain_flows.orchestration.model_jobs import in_years
+from retrain_flows.training import retrain_data
 
 ModelName = Annotated[str | None, typer.Option("--model", "-m", help="The model, where the project has several.")]
 When = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="In UTC.")]
@@ -82,20 +85,20 @@ def _bootstrap(opened: Context, model: Model, start: datetime | None, end: datet
         raise ProjectError(msg, hint=f"set models.{model.name}.baseline in the project file, or give --start and --end")
     what = f"Training {model.name} on {begin:%Y-%m-%d} to {until:%Y-%m-%d}, then counting its baseline"
     with show.working(show.text(what)):
-        ws = wiring.workspace(opened, model)
-        return bootstrap.bootstrap(ws, start=begin, end=until, actor=actor, now=datetime.now(UTC))
+        ws = assembly.workspace(opened, model)
+        return first_version.bootstrap(ws, start=begin, end=until, actor=actor, now=datetime.now(UTC))
 
 
 def _retrain(opened: Context, model: Model, as_of: datetime | None, because: str, actor: str) -> RetrainRun:
-    reg, ws = opened.registry, wiring.workspace(opened, model)
-    material.champion_of(reg, model.name)  # said before anything is put on record
+    reg, ws = opened.registry, assembly.workspace(opened, model)
+    retrain_data.champion_of(reg, model.name)  # said before anything is put on record
     _ = ws.trainers
-    decision = moves.record_decision(
+    decision = operations.record_decision(
         reg, model=model.name, incident_id=None, action=Action.RETRAIN, because=(because,), actor=actor,
         now=datetime.now(UTC),
     )  # fmt: skip
     with show.working(f"Retraining {show.text(model.name)}"):
-        return by_hand.retrain(opened, model, decision.id, as_of)
+        return run_once.retrain(opened, model, decision.id, as_of)
 
 
 def react(ctx: typer.Context, model: ModelName = None, as_of: AsOf = None, as_json: AsJson = False) -> None:
@@ -109,7 +112,7 @@ def react(ctx: typer.Context, model: ModelName = None, as_of: AsOf = None, as_js
                     show.note(f"{show.text(name)}: nothing to do")
                 continue
             with show.working(f"Looking at {show.text(name)}"):
-                outcomes = by_hand.react(opened, opened.model(name), _utc(as_of))
+                outcomes = run_once.react(opened, opened.model(name), _utc(as_of))
             done[name] = [{"subject": o.subject, "result": o.result} for o in outcomes]
             if not as_json:
                 show.table(name, ("subject", "result"), [(o.subject, o.result) for o in outcomes])
@@ -129,11 +132,11 @@ def promote(
     with context.open(ctx.obj) as opened:
         chosen, now = opened.model(model), datetime.now(UTC)
         known = queries.champion(opened.registry, chosen.name)
-        done = moves.promote(
+        done = operations.promote(
             opened.registry, model=chosen.name, version=version, expected_generation=known.generation if known else 0,
             effective_at=_event_time(opened, chosen, now), actor=actor, reason=because, now=now,
         )  # fmt: skip
-        wiring.baselines(opened, chosen)
+        assembly.baselines(opened, chosen)
     _say_promoted(done, as_json=as_json)
 
 
@@ -148,12 +151,12 @@ def rollback(
     """Make the version before the champion, or --to, champion again, with the baseline it had."""
     with context.open(ctx.obj) as opened:
         chosen, now = opened.model(model), datetime.now(UTC)
-        champion = material.champion_of(opened.registry, chosen.name)
-        done = moves.rollback(
+        champion = retrain_data.champion_of(opened.registry, chosen.name)
+        done = operations.rollback(
             opened.registry, model=chosen.name, expected_generation=champion.generation, to_version=to, actor=actor,
             reason=because, effective_at=_event_time(opened, chosen, now), now=now,
         )  # fmt: skip
-        wiring.baselines(opened, chosen)
+        assembly.baselines(opened, chosen)
     _say_promoted(done, as_json=as_json)
 
 
@@ -170,7 +173,7 @@ def audit(
     with context.open(ctx.obj) as opened:
         chosen = opened.model(model)
         with show.working(f"Auditing {show.text(chosen.name)}: counting its windows again"):
-            result = by_hand.audit(opened, chosen, _utc(start), _utc(end))
+            result = run_once.audit(opened, chosen, _utc(start), _utc(end))
         if as_json:
             show.as_json({"ok": result.passed, **result.model_dump(mode="json")})
             raise typer.Exit(ExitCode.FINE if result.passed else ExitCode.FINDINGS)
@@ -204,7 +207,7 @@ def _span(text: str) -> timedelta:
 
 
 def _event_time(opened: Context, model: Model, now: datetime) -> datetime:
-    return reactions.clock(wiring.workspace(opened, model)) or now
+    return reactions.clock(assembly.workspace(opened, model)) or now
 
 
 def _utc(when: datetime | None) -> datetime | None:

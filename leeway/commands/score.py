@@ -10,12 +10,13 @@ import typer
 
 from features.schema import Source
 from features.window import UTC
-from leeway import context, show
+from leeway import context
 from leeway.commands import topics
-from leeway.exits import ExitCode
-from leeway.options import AsJson
-from leeway.project import Model
-from retrain_flows import train
+from leeway.commands.options import AsJson
+from leeway.project.load import Model
+from leeway.terminal import show
+from leeway.terminal.exit_codes import ExitCode
+from retrain_flows.training import static
 from serving import model as serving
 from serving import offline
 from serving.model import Served
@@ -56,7 +57,7 @@ def score(  # noqa: PLR0913 - one parameter an option
         raise typer.BadParameter(msg, param_hint="TARGET or --to-topic")
     with context.open(ctx.obj) as opened:
         chosen = opened.model(model)
-        train.make_importable(opened.project.folder)
+        static.make_importable(opened.project.folder)
         trusted = chosen.retrain.trust if chosen.retrain else ()
         served = serving.load(opened.registry, chosen.schema, trusted=trusted, version=version)
         place = _as_written(chosen, source)

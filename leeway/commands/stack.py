@@ -9,12 +9,13 @@ from typing import Annotated
 
 import typer
 
-from leeway import addresses, show
-from leeway.exits import ExitCode
-from leeway.explain import count
-from leeway.options import AsJson
-from leeway.project import Project
+from leeway.commands.options import AsJson
+from leeway.project import environment
+from leeway.project.load import Project
+from leeway.project.validation_errors import count
 from leeway.stack import control, doctor, plan, processes, state
+from leeway.terminal import show
+from leeway.terminal.exit_codes import ExitCode
 
 
 def register(app: typer.Typer) -> None:
@@ -37,7 +38,7 @@ def up(
     changes nothing.
     """
     project = Project.load(ctx.obj)
-    folder = addresses.stack_folder(project.state)
+    folder = environment.stack_folder(project.state)
     if state.is_running(folder):
         known = state.load(folder)
     else:
@@ -75,7 +76,7 @@ def down(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Stop the stack of this project; its data stay for the next `up`."""
     project = Project.load(ctx.obj)
     with show.working("Stopping the stack"):
-        ran = control.stop(addresses.stack_folder(project.state))
+        ran = control.stop(environment.stack_folder(project.state))
     if as_json:
         show.as_json({"ok": True, "ran": ran})
     else:
@@ -90,7 +91,7 @@ def logs(
 ) -> None:
     """Show what the services of the stack have written."""
     project = Project.load(ctx.obj)
-    files = control.logs(addresses.stack_folder(project.state), service)
+    files = control.logs(environment.stack_folder(project.state), service)
     width = max(map(len, files), default=0)
     if not follow:
         for name, file in files.items():

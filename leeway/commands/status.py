@@ -9,12 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from features.window import UTC
-from leeway import context, letters, show
+from leeway import context, dead_letters
+from leeway.commands.options import AsJson
 from leeway.context import Context
-from leeway.explain import count
-from leeway.options import AsJson
+from leeway.project.validation_errors import count
+from leeway.terminal import show
 from monitors.report import Stage
-from registry import queries, standing
+from registry import model_status, queries
 from registry.records import Decision, Incident, IncidentState
 
 ModelName = Annotated[str | None, typer.Argument(help="The model; the only one, or all, if absent.")]
@@ -50,7 +51,7 @@ def _standing(opened: Context, model: str) -> dict[str, Any]:
     reg, now = opened.registry, datetime.now(UTC)
     champion, running = queries.champion(reg, model), queries.running(reg, model)
     live = [i for i in queries.incidents(reg, model) if i.state is not IncidentState.RESOLVED]
-    stands = standing.read(reg, model)
+    stands = model_status.read(reg, model)
     return {
         "model": model,
         "state": stands.state.value,
@@ -62,7 +63,7 @@ def _standing(opened: Context, model: str) -> dict[str, Any]:
         "last_record": stands.heard,
         "last_record_age": stands.heard_age(now),
         "refused": stands.aside,
-        "set_aside": letters.summary(opened.dir, model),
+        "set_aside": dead_letters.summary(opened.dir, model),
         "task": opened.model(model).schema.task.value,
         "champion": champion.version if champion else None,
         "generation": champion.generation if champion else 0,
@@ -72,7 +73,7 @@ def _standing(opened: Context, model: str) -> dict[str, Any]:
         "open_incidents": len(live),
         "undecided": len(queries.undecided(reg, model)),
         "running": running.id if running else None,
-        "dead_letters": letters.count(opened.dir, model),
+        "dead_letters": dead_letters.count(opened.dir, model),
     }
 
 

@@ -13,16 +13,19 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from features import kafka_address, sending, topics
+from features import kafka_address
 from features.errors import ProjectError
+from features.events import publishing
+from features.events.publishing import Outlet
+from features.kafka import offset_ranges
 from features.schema import Source
-from features.sending import Outlet
 from features.window import UTC, from_ms, parse_span
-from leeway import producing, show, tailing
-from leeway.exits import ExitCode
-from leeway.options import AsJson
-from leeway.producing import Plan, Stream
-from leeway.project import Model, Project
+from leeway.commands.options import AsJson
+from leeway.project.load import Model, Project
+from leeway.terminal import show
+from leeway.terminal.exit_codes import ExitCode
+from leeway.topics import produce_files, tail_records
+from leeway.topics.produce_files import Plan, Stream
 
 ModelName = Annotated[str | None, typer.Option("--model", "-m", help="The model, where the project has several.")]
 Folder = Annotated[Path | None, typer.Option(help="A directory or a file of events; their topic is in the project.")]
@@ -52,7 +55,7 @@ def produce(  # noqa: PLR0913 - one parameter an option
         typer.Option(parser=_span, metavar="SPAN", help="Event time that passes in a second, like 1h; else at once."),
     ] = None,
     partitions: Annotated[int, typer.Option(min=1, help="Of a topic that has to be made.")] = 4,
-    batch: Annotated[int, typer.Option(min=1, help="Events in a columnar record (format: arrow).")] = sending.BATCH,
+    batch: Annotated[int, typer.Option(min=1, help="Events in a columnar record (format: arrow).")] = publishing.BATCH,
     as_json: AsJson = False,
 ) -> None:
     """Replay files into the topics of the project file, in the order of event time.
@@ -63,7 +66,7 @@ def produce(  # noqa: PLR0913 - one parameter an option
     chosen = Project.load(ctx.obj).model(model)
     folders = {"predictions": predictions, "labels": labels, "history": history}
     plans = [
-        producing.plan(Stream(chosen.schema, tailing.role(name), folder, topic(chosen, name), batch))
+        produce_files.plan(Stream(chosen.schema, tail_records.role(name), folder, topic(chosen, name), batch))
         for name, folder in folders.items()
         if folder is not None
     ]
@@ -97,13 +100,13 @@ def _send(plans: list[Plan], partitions: int, speed: timedelta | None) -> None:
     outlets = []
     for one in plans:
         to = one.stream.to
-        made = sending.ensure(to.bootstrap, to.topic or "", partitions)
+        made = publishing.ensure(to.bootstrap, to.topic or "", partitions)
         if one.oldest is not None:
-            sending.check_retention(made, from_ms(one.oldest), now)
+            publishing.check_retention(made, from_ms(one.oldest), now)
         outlets.append((Outlet(made, to.format), one))
-    paced = producing.paced(producing.merged(outlets), speed, clock=time.monotonic, sleep=time.sleep)
+    paced = produce_files.paced(produce_files.merged(outlets), speed, clock=time.monotonic, sleep=time.sleep)
     with _progress(sum(one.events for one in plans)) as advance:
-        for sent in sending.send(plans[0].stream.to.bootstrap, paced):
+        for sent in publishing.send(plans[0].stream.to.bootstrap, paced):
             advance(sent)
 
 
@@ -155,9 +158,9 @@ def tail(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON; with --follow a line a record.")] = False,
 ) -> None:
     """Show a topic: its newest records with their headers, its offsets, and how far behind its readers are."""
-    at = tailing.target(Project.load(ctx.obj), name, model)
-    extent = topics.extent(at.bootstrap, at.topic)
-    records = [tailing.record(found, at) for found in topics.last(at.bootstrap, at.topic, n)]
+    at = tail_records.target(Project.load(ctx.obj), name, model)
+    extent = offset_ranges.extent(at.bootstrap, at.topic)
+    records = [tail_records.record(found, at) for found in offset_ranges.last(at.bootstrap, at.topic, n)]
     if not follow:
         (_print_json if as_json else _print)(at, extent, records)
         return
@@ -165,18 +168,18 @@ def tail(
         _print_line(one, as_json=as_json)
     starts = {number: stop for number, (_, stop) in extent.items()}
     with suppress(KeyboardInterrupt):
-        for found in topics.follow(at.bootstrap, at.topic, starts, going=lambda: True):
-            _print_line(tailing.record(found, at), as_json=as_json)
+        for found in offset_ranges.follow(at.bootstrap, at.topic, starts, going=lambda: True):
+            _print_line(tail_records.record(found, at), as_json=as_json)
 
 
-def _groups(at: tailing.Target, extent: dict[int, tuple[int, int]]) -> Iterator[dict[str, Any]]:
+def _groups(at: tail_records.Target, extent: dict[int, tuple[int, int]]) -> Iterator[dict[str, Any]]:
     """Yield how far each consumer group is behind, partition by partition."""
-    for group, offsets in topics.committed(at.bootstrap, at.topic).items():
+    for group, offsets in offset_ranges.committed(at.bootstrap, at.topic).items():
         lag = {number: max(0, extent[number][1] - offset) for number, offset in offsets.items() if number in extent}
         yield {"group": group, "offsets": offsets, "lag": sum(lag.values()), "lags": lag}
 
 
-def _print(at: tailing.Target, extent: dict[int, tuple[int, int]], records: list[dict[str, Any]]) -> None:
+def _print(at: tail_records.Target, extent: dict[int, tuple[int, int]], records: list[dict[str, Any]]) -> None:
     rows = [(number, start, stop, stop - start) for number, (start, stop) in extent.items()]
     show.table(
         f"{at.topic} at {kafka_address.shown(at.bootstrap)}",
@@ -193,7 +196,7 @@ def _print(at: tailing.Target, extent: dict[int, tuple[int, int]], records: list
         _print_line(one, as_json=False)
 
 
-def _print_json(at: tailing.Target, extent: dict[int, tuple[int, int]], records: list[dict[str, Any]]) -> None:
+def _print_json(at: tail_records.Target, extent: dict[int, tuple[int, int]], records: list[dict[str, Any]]) -> None:
     partitions = {number: {"first": start, "next": stop} for number, (start, stop) in extent.items()}
     show.as_json(
         {"topic": at.topic, "bootstrap": kafka_address.shown(at.bootstrap), "partitions": partitions,
@@ -209,4 +212,4 @@ def _print_line(one: dict[str, Any], *, as_json: bool) -> None:
     when = f"{from_ms(one['timestamp']):%Y-%m-%d %H:%M:%S}"
     place = show.text(f"{one['partition']}/{one['offset']} {when}")
     show.note(f"[dim]{place}[/] {show.cell(one['key'])} [dim]{show.cell(headers)}[/]")
-    show.note(f"  {show.cell(tailing.short(one['value']))}")
+    show.note(f"  {show.cell(tail_records.short(one['value']))}")

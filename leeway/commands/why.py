@@ -9,13 +9,14 @@ from typing import Annotated
 
 import typer
 
-from leeway import context, show
-from leeway.options import AsJson
-from monitors.account import Account, Moved, leaning
-from monitors.movement import Movement
+from leeway import context
+from leeway.commands.options import AsJson
+from leeway.terminal import show
+from monitors.explain.bin_changes import Movement
+from monitors.explain.explanation import Account, Moved, leaning
 from monitors.report import Finding, Signal
-from registry import accounts
-from registry.accounts import Explained
+from registry.incidents import explain
+from registry.incidents.explain import Explained
 from registry.records import Incident
 
 ALL = "all traffic"
@@ -37,7 +38,7 @@ def why(
     """
     with context.open(ctx.obj) as opened:
         policies = {name: model.monitor for name, model in opened.project.models.items()}
-        told = accounts.explain(opened.registry, incident, policies)
+        told = explain.explain(opened.registry, incident, policies)
     if as_json:
         show.as_json(told)
         return

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from features import kafka_address, keys
+from features import kafka_address
+from features.security import certificates
 from leeway.stack import coordinates, java, ports, processes
 
 HEAP = "256m"
@@ -51,7 +52,7 @@ def settings(folder: Path, port: int, controller: int) -> Mapping[str, str]:
 
 def guarded(port: int, controller: int, shown: Path) -> Mapping[str, str]:
     """Return the settings by which every client shows a certificate, the one in the folder *shown* (see `keys`)."""
-    at, file = f"SSL://{ports.HOST}:{port}", str(shown / keys.PEM)
+    at, file = f"SSL://{ports.HOST}:{port}", str(shown / certificates.PEM)
     return {
         "listeners": f"{at},CONTROLLER://{ports.HOST}:{controller}",
         "advertised.listeners": at,
@@ -67,7 +68,7 @@ def guarded(port: int, controller: int, shown: Path) -> Mapping[str, str]:
 
 def address(port: int, shown: Path) -> str:
     """Return the address of a guarded broker, as `kafka_address` reads it."""
-    file = quote(str(shown / keys.PEM))
+    file = quote(str(shown / certificates.PEM))
     return f"ssl://{ports.HOST}:{port}?ca={file}&cert={file}"
 
 

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from features import keys
+from features.security import certificates
 from leeway.stack import broker, cluster, ports, postgres
 from leeway.stack.plan import Plan
 from leeway.stack.processes import Service
-from retrain_flows import server
+from retrain_flows.orchestration import server
 
 MARK = "LEEWAY_STACK"
 """The variable that every process of a stack carries, so that nothing of it can be overlooked."""
@@ -26,7 +26,7 @@ def engines(plan: Plan) -> list[Service]:
     if "postgres" in plan.variables:
         made.append(postgres.service(plan.folder / "postgres", at.postgres, plan.logs / "postgres.log"))
     if "broker" in plan.variables:
-        folder, shown = plan.folder / "kafka", keys.folder(_broker_keys(plan))
+        folder, shown = plan.folder / "kafka", certificates.folder(_broker_keys(plan))
         made.append(broker.service(folder, at.kafka, at.kafka_controller, plan.logs / "broker.log", shown))
     if "flink" in plan.variables:
         made += cluster.services(_cluster(plan), plan.logs)

@@ -15,9 +15,9 @@ from urllib.parse import quote
 
 from ruamel.yaml import YAML
 
-from features import keys
+from features.security import certificates
 from leeway.stack import java, ports, processes
-from monitors import flink_address
+from monitors.flink import rest_address
 
 LOGGING = """\
 rootLogger.level = INFO
@@ -86,7 +86,7 @@ def settings(cluster: Cluster) -> dict[str, Any]:
     It starts from the one that Flink ships, whose `--add-opens` Arrow cannot do without.
     """
     shipped = YAML(typ="safe").load(flink_home() / "conf" / "config.yaml")
-    shown = keys.folder(cluster.keys)
+    shown = certificates.folder(cluster.keys)
     return {
         **_flat(shipped),
         "jobmanager.rpc.address": ports.HOST,
@@ -101,8 +101,8 @@ def settings(cluster: Cluster) -> dict[str, Any]:
         "rest.bind-port": cluster.rest,
         # Whoever may submit a job runs code as this user, and a page of the web may send a form anywhere: every client
         # shows a certificate, of the REST service as of those by which JobManager and TaskManager talk.
-        **flink_address.tls_options(shown, "rest"),
-        **flink_address.tls_options(shown, "internal"),
+        **rest_address.tls_options(shown, "rest"),
+        **rest_address.tls_options(shown, "internal"),
         "web.submit.enable": False,
         "web.cancel.enable": False,
         "web.rescale.enable": False,
@@ -142,7 +142,7 @@ def flink_home() -> Path:
 def overview(address: str) -> dict[str, Any]:
     """Return what the cluster at *address* says of itself; empty where nobody answers."""
     try:
-        at = flink_address.parse(address)
+        at = rest_address.parse(address)
         with urllib.request.urlopen(f"{at.url}/overview", timeout=3, context=at.tls()) as answer:
             return dict(json.load(answer))
     except (OSError, ValueError):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from features.errors import EngineError, NotFound, ProjectError
-from leeway import addresses
+from leeway.project import environment
 from leeway.stack import coordinates, ports, processes, state
 from leeway.stack.plan import Plan
 
@@ -69,7 +69,7 @@ def clear(folder: Path) -> int:
     if not folder.exists():
         return 0
     ended = state.end_leftovers(folder)
-    (folder / addresses.ENV_FILE).unlink(missing_ok=True)
+    (folder / environment.ENV_FILE).unlink(missing_ok=True)
     return ended
 
 

@@ -10,16 +10,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from features import kafka_address, registered
+from features import kafka_address
 from features.errors import LeewayError
-from leeway import addresses
-from leeway.checks import Check, Result
-from leeway.project import Project
+from features.kafka import schema_registry
+from leeway.check.environment import Check, Result
+from leeway.project import environment
+from leeway.project.load import Project
 from leeway.stack import cluster, coordinates, java, plan, ports, processes, state
 from leeway.stack.plan import Plan
-from registry import migrate
-from registry.sql import Registry
-from retrain_flows import server
+from registry.connection import Registry
+from registry.database import migrate
+from retrain_flows.orchestration import server
 
 MIB, GIB = 1 << 20, 1 << 30
 PYTHONS = ((3, 10), (3, 12))
@@ -51,7 +52,7 @@ def examine(project: Project) -> Iterator[Check]:
     running = state.load(stack.folder) if state.is_running(stack.folder) else None
     yield from orphans(0 if running else len(state.leftovers(stack.folder)))
     yield from listening(stack, running)
-    yield from connections(project)
+    yield from reachable(project)
     yield schema(project)
 
 
@@ -181,11 +182,11 @@ def listening(stack: Plan, running: state.State | None) -> Iterator[Check]:
             yield Check(f"port {port}", "error", f"taken, and {name} needs it: {hint}")
 
 
-def connections(project: Project) -> Iterator[Check]:
+def reachable(project: Project) -> Iterator[Check]:
     """Yield whether each server that the project names, or whose stack runs, answers. What nobody names is left out."""
-    known = {**addresses.of_stack(project.state)}
+    known = {**environment.of_stack(project.state)}
     for address in plan.brokers(project):
-        if addresses.variable(address) is None:
+        if environment.variable(address) is None:
             yield _asked("kafka", address, _ask_kafka, kafka_address.shown)
     for url in sorted({s.schema_registry for s in plan.sources(project) if s.schema_registry}):
         yield _asked("schemas", url, _ask_schemas)
@@ -196,7 +197,9 @@ def connections(project: Project) -> Iterator[Check]:
         yield _asked("prefect", prefect, lambda url: _ask_prefect(url, known.get(server.AUTH, "")))
 
 
-def _asked(name: str, address: str, ask: Callable[[str], str], shown: Callable[[str], str] = registered.shown) -> Check:
+def _asked(
+    name: str, address: str, ask: Callable[[str], str], shown: Callable[[str], str] = schema_registry.shown
+) -> Check:
     try:
         return Check(name, "ok", f"{shown(address)}: {ask(address)}")
     except (OSError, ValueError, LeewayError) as error:
@@ -205,13 +208,13 @@ def _asked(name: str, address: str, ask: Callable[[str], str], shown: Callable[[
 
 
 def _ask_schemas(address: str) -> str:
-    return f"{registered.subjects(address)} subjects"
+    return f"{schema_registry.subjects(address)} subjects"
 
 
 def _ask_kafka(address: str) -> str:
-    from features import broker  # slow to import, and only for topics
+    from features.kafka import connections  # slow to import, and only for topics
 
-    with broker.admin(address) as client:
+    with connections.admin(address) as client:
         return f"{len(client.list_topics())} topics"
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from features import kafka_address
 from features.schema import Source
-from leeway import addresses
-from leeway.project import Project
-from leeway.stack.section import Ports
+from leeway.project import environment
+from leeway.project.load import Project
+from leeway.project.stack_section import Ports
 
 PREFECT = "PREFECT_API_URL"
 PORTS = {
@@ -44,7 +44,7 @@ class Plan:
     @property
     def folder(self) -> Path:
         """Where the stack keeps its data, its logs and its state."""
-        return addresses.stack_folder(self.state)
+        return environment.stack_folder(self.state)
 
     @property
     def logs(self) -> Path:
@@ -69,11 +69,11 @@ def of(project: Project, everything: bool = False) -> Plan:
             " and ".join(map(kafka_address.shown, used)) or "no model has its events in topics",
         ),
         "flink": (project.flink.address, "LEEWAY_FLINK", "jobs run embedded"),
-        "prefect": (f"{addresses.PREFIX}{PREFECT}", PREFECT, ""),
+        "prefect": (f"{environment.PREFIX}{PREFECT}", PREFECT, ""),
     }
     variables, elsewhere = {}, {}
     for engine, (value, usual, otherwise) in asked.items():
-        name = addresses.variable(value)
+        name = environment.variable(value)
         if name is None and everything:
             name = usual
         if name is None:

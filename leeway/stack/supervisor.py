@@ -17,8 +17,8 @@ from pathlib import Path
 import filelock
 
 from features.errors import EngineError, LeewayError
-from leeway import addresses
-from leeway.project import Project
+from leeway.project import environment
+from leeway.project.load import Project
 from leeway.stack import build, plan, processes, state
 from leeway.stack.keeper import Keeper
 from leeway.stack.plan import Plan
@@ -101,13 +101,13 @@ class Supervisor:
                 raise EngineError(keeper.status.why, hint=f"its log is {keeper.service.log}")
 
     def _tell_where(self) -> None:
-        file = addresses.env_file(self.plan.state)
+        file = environment.env_file(self.plan.state)
         file.touch(mode=0o600)
         file.chmod(0o600)  # the database's password is in it
         file.write_text("".join(f"{k}={v}\n" for k, v in build.settings(self.plan).items()), encoding="utf-8")
 
     def _clear(self) -> None:
-        addresses.env_file(self.plan.state).unlink(missing_ok=True)
+        environment.env_file(self.plan.state).unlink(missing_ok=True)
         state.end_leftovers(self.plan.folder)
 
     def _say(self, phase: state.Phase, why: str = "", hint: str = "") -> None:

@@ -18,10 +18,10 @@ import numpy as np
 
 from features.errors import NotEnoughData
 from features.schema import Kind
-from monitors.bins import Counts
 from monitors.compat.column import Comparison, Floats, Values
 from monitors.compat.histogram import Histogram, histogram
-from monitors.distance import js_distance_log2
+from monitors.stats.bins import Counts
+from monitors.stats.distance import js_distance_log2
 
 VERSION = "1.16.1"
 TOP = 1000

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from features.schema import LABEL, EventSchema, Kind, Task
-from monitors.baseline import Baseline, Slice
-from monitors.bins import Bins, CategoricalBins, NumericBins
+from monitors.baseline.baseline import Baseline, Slice
 from monitors.report import Finding, Report, Signal, Stage, Verdict
-from registry import ingest, moves, queries
+from monitors.stats.bins import Bins, CategoricalBins, NumericBins
+from registry import operations, queries
+from registry.connection import Registry
+from registry.incidents import ingest
 from registry.records import Action, Check, CheckResult, Decision, RunState, Version
-from registry.sql import Registry
 
 START = datetime(2013, 3, 1, tzinfo=timezone.utc)
 DAY = timedelta(days=1)
@@ -138,14 +139,14 @@ def add_version(reg: Registry, model: str, version: str, now: datetime) -> str:
         model=model, version=version, mode="static", rows=48_000, created_at=now, trained_from=now - 60 * DAY,
         trained_until=now - DAY, metrics={"log_loss": 0.512, "auc": 0.701},
     )  # fmt: skip
-    moves.add_version(reg, made)
+    operations.add_version(reg, made)
     cells = {name: baseline_counts(name, version) for name in INPUTS}
     made_from = Baseline(
         events=SCHEMA.model_copy(update={"model": model}), version=version, start=now - 60 * DAY, end=now - DAY,
         rows=48_000, bins=BINS, outcomes=(Slice(start=0, counts={LABEL: [36_500, 11_500, 0, 0, 0]}),),
         inputs=tuple(Slice(start=0, segment=s, counts=cells) for s in ("", *SEGMENTS)),
     )  # fmt: skip
-    return moves.store_baseline(reg, made_from, now=now)
+    return operations.store_baseline(reg, made_from, now=now)
 
 
 def ends(since: datetime, until: datetime) -> Iterator[datetime]:
@@ -156,7 +157,7 @@ def ends(since: datetime, until: datetime) -> Iterator[datetime]:
 
 def fill(reg: Registry) -> None:
     """Write the whole history: v1 drifts, one retrain is rejected, another promotes v3; two more models beside it."""
-    moves.add_model(reg, model="flights", task="binary", now=START)
+    operations.add_model(reg, model="flights", task="binary", now=START)
     first = add_version(reg, "flights", "v1", START)
     promote(reg, "flights", "v1", 0, START)
     for end in ends(START + 6 * DAY, PROMOTED):
@@ -169,7 +170,7 @@ def fill(reg: Registry) -> None:
     second = queries.version(reg, "flights", "v3").baseline or ""
     for end in ends(PROMOTED, END):
         ingest.ingest(reg, reports(end, "v3", second), now=end)
-    moves.record_audit(
+    operations.record_audit(
         reg, model="flights", period_start=END - 30 * DAY, period_end=END, passed=False, numbers={"windows": 30},
         findings=["window 2013-09-12 has a report that its counts do not give"], report="audits/flights.md", now=END,
     )  # fmt: skip
@@ -178,14 +179,14 @@ def fill(reg: Registry) -> None:
 
 def decide(reg: Registry, incident: int | None, action: Action, because: Sequence[str], now: datetime) -> Decision:
     """Record a decision about the flights model."""
-    return moves.record_decision(
+    return operations.record_decision(
         reg, model="flights", incident_id=incident, action=action, because=because, actor="decider", now=now
     )
 
 
 def promote(reg: Registry, model: str, version: str, generation: int, now: datetime, **more: Any) -> None:
     """Make *version* the champion."""
-    moves.promote(
+    operations.promote(
         reg, model=model, version=version, expected_generation=generation, effective_at=now, actor="ana",
         reason="passed every check", now=now, **more,
     )  # fmt: skip
@@ -200,11 +201,11 @@ def repair(reg: Registry, now: datetime) -> None:
 
 def run_gate(reg: Registry, version: str, decision: Decision, checks: Sequence[Sequence[str]], now: datetime) -> int:
     """Carry out a decision to retrain as far as the gate's checks (name, result, got, want), and return the run."""
-    run = moves.start_run(reg, decision_id=decision.id, as_of=now, flow_run="brisk-otter", now=now)
+    run = operations.start_run(reg, decision_id=decision.id, as_of=now, flow_run="brisk-otter", now=now)
     add_version(reg, "flights", version, now)
-    moves.set_challenger(reg, run.id, version, now=now)
+    operations.set_challenger(reg, run.id, version, now=now)
     said = [Check(name=n, result=CheckResult(r), got=got, want=want, version=version) for n, r, got, want in checks]
-    moves.record_checks(reg, run.id, said, now=now)
+    operations.record_checks(reg, run.id, said, now=now)
     return run.id
 
 
@@ -217,7 +218,7 @@ def rejected_retrain(reg: Registry, now: datetime) -> None:
         ("loss by origin=LGA", "hold", "212 rows", "at least 500 rows"),
     ]
     run = run_gate(reg, "v2", decision, checks, now)
-    moves.finish_run(reg, run, state=RunState.REJECTED, reason="v2 is not shown to be better than v1", now=now)
+    operations.finish_run(reg, run, state=RunState.REJECTED, reason="v2 is not shown to be better than v1", now=now)
 
 
 def retrain(reg: Registry, now: datetime) -> None:
@@ -236,16 +237,16 @@ def retrain(reg: Registry, now: datetime) -> None:
 
 def beside(reg: Registry) -> None:
     """A model that is steady, and one that has only been registered."""
-    moves.add_model(reg, model="delays-eu", task="binary", now=START)
+    operations.add_model(reg, model="delays-eu", task="binary", now=START)
     digest = add_version(reg, "delays-eu", "v1", START)
     promote(reg, "delays-eu", "v1", 0, START)
     steady = [r.model_copy(update={"model": "delays-eu"}) for r in reports(START + 9 * DAY, "v1", digest)]
     ingest.ingest(reg, steady, now=START + 10 * DAY)
-    moves.record_audit(
+    operations.record_audit(
         reg, model="delays-eu", period_start=START, period_end=START + 30 * DAY, passed=True, numbers={}, findings=[],
         report="audits/delays-eu.md", now=END,
     )  # fmt: skip
-    moves.add_model(reg, model="churn", task="binary", now=START)
+    operations.add_model(reg, model="churn", task="binary", now=START)
 
 
 @pytest.fixture(scope="session")

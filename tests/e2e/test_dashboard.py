@@ -16,7 +16,7 @@ import uvicorn
 from playwright.sync_api import Browser, BrowserContext, HttpCredentials, Page, sync_playwright
 
 from dashboards.app import create
-from registry.sql import Registry
+from registry.connection import Registry
 
 pytestmark = pytest.mark.slow
 

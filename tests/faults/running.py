@@ -20,11 +20,12 @@ import sqlalchemy as sa
 
 from features import kafka_address
 from features.window import from_ms, to_ms
-from leeway import addresses
 from leeway.context import Context
+from leeway.project import environment
 from leeway.stack import state
 from monitors.report import Stage
-from registry import queries, tables
+from registry import queries
+from registry.database import tables
 from tests.faults import turning
 from tests.faults.disk import Disk
 from tests.faults.turning import Record
@@ -69,7 +70,7 @@ class Running:
     @property
     def status(self) -> dict[str, state.Status]:
         """How each service is."""
-        known = state.load(addresses.stack_folder(self.folder / ".leeway"))
+        known = state.load(environment.stack_folder(self.folder / ".leeway"))
         return {s.name: s for s in known.services} if known else {}
 
     def until(self, true: Callable[[], object], what: str, seconds: float = 240) -> None:
@@ -122,7 +123,9 @@ class Running:
 
     def log(self, service: str) -> str:
         """Return what a service has written."""
-        return (addresses.stack_folder(self.folder / ".leeway") / "logs" / f"{service}.log").read_text(errors="replace")
+        return (environment.stack_folder(self.folder / ".leeway") / "logs" / f"{service}.log").read_text(
+            errors="replace"
+        )
 
     def take(self, day: float) -> list[Record]:
         """Return the next records of the replay, those before *day*."""

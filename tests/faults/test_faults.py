@@ -17,10 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from features import sending
-from leeway import addresses, context, wiring
+from features.events import publishing
+from leeway import assembly, context
 from leeway.context import Context
-from monitors import run_job
+from leeway.project import environment
+from monitors.flink import run_job
 from registry import queries
 from registry.records import RunState
 from tests.faults import disk, running, turning
@@ -66,9 +67,9 @@ def _up(folder: Path) -> Iterator[Running]:
 
 def _begun(opened: Context, checkpoints: Disk) -> Iterator[Running]:
     folder = opened.project.folder
-    bootstrap = addresses.of_stack(opened.dir)["LEEWAY_KAFKA"]
+    bootstrap = environment.of_stack(opened.dir)["LEEWAY_KAFKA"]
     for topic, partitions in (("turning.predictions", turning.PARTITIONS), ("turning.labels", 1)):
-        sending.ensure(bootstrap, topic, partitions)
+        publishing.ensure(bootstrap, topic, partitions)
     with running.producer(bootstrap) as producer:
         made = Running(folder, opened, checkpoints, producer, {}, [])
         made.send(turning.history(folder))
@@ -82,7 +83,7 @@ def _begun(opened: Context, checkpoints: Disk) -> Iterator[Running]:
 
 def _undisturbed(opened: Context) -> dict[running.Key, str]:
     folder = opened.project.folder
-    spec = wiring.spec(opened, opened.model())
+    spec = assembly.spec(opened, opened.model())
     outcome = run_job.run_once(spec, turning.directories(folder), folder / "logs")
     return {running.key(*r.key[1:]): r.evidence_digest for r in outcome.reports}
 

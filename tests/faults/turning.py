@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from features.window import UTC, to_ms
+from leeway.project.stack_section import Ports
 from leeway.stack import ports
-from leeway.stack.section import Ports
-from monitors import files_job
+from monitors.flink import files_source_job
 
 START = datetime(2013, 1, 1, tzinfo=UTC)
 ROUNDS = int(os.environ.get("LEEWAY_FAULT_ROUNDS", "1"))
@@ -141,6 +141,6 @@ def _ms(event: Event) -> int:
     return to_ms(datetime.fromisoformat(event["time"]))
 
 
-def directories(folder: Path) -> files_job.Directories:
+def directories(folder: Path) -> files_source_job.Directories:
     """Return the events as files."""
-    return files_job.Directories(folder / "predictions", folder / "labels")
+    return files_source_job.Directories(folder / "predictions", folder / "labels")

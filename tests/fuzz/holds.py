@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from features import codec
-from features.records import Records
+from features.events import decode
+from features.kafka.records import Records
 from features.schema import RecordFormat, Source
 from features.window import UTC
 from tests.fuzz import records
@@ -30,7 +30,7 @@ class Tally:
     rows: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
 
-    def add(self, number: int, decoded: codec.Decoded) -> None:
+    def add(self, number: int, decoded: decode.Decoded) -> None:
         """Count a batch of so many records."""
         self.records += number
         self.rows += decoded.table.num_rows
@@ -38,7 +38,7 @@ class Tally:
             self.reasons[letter.reason[:40]] += letter.records
 
 
-def _check_sound(decoded: codec.Decoded, expected: Iterable[str]) -> None:
+def _check_sound(decoded: decode.Decoded, expected: Iterable[str]) -> None:
     ids = decoded.table["id"].to_pylist()
     found = Counter(word for word in ids if word.startswith("good"))
     lost = Counter(expected) - found
@@ -58,7 +58,7 @@ def topic(form: RecordFormat, seed: int, number: int) -> Tally:
     for i in rng.sample(range(number), max(number // 500, 1)):
         values[i] = rng.choice((None, b""))
     batch = Records("t", form, [0] * number, list(range(number)), values)
-    decoded = codec.decode_records(SCHEMA, "predictions", batch, now=NOW)
+    decoded = decode.decode_records(SCHEMA, "predictions", batch, now=NOW)
 
     rows = Counter(decoded.lines.tolist())
     letters = Counter(letter.line for letter in decoded.rejects)
@@ -129,10 +129,10 @@ def parquet(seed: int, number: int) -> Tally:
     return tally
 
 
-def _files(data: bytes, name: str) -> codec.Decoded:
+def _files(data: bytes, name: str) -> decode.Decoded:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / name).write_bytes(data)
-        return codec.read_events(SCHEMA, "predictions", Source(path=folder), now=NOW)
+        return decode.read_events(SCHEMA, "predictions", Source(path=folder), now=NOW)
 
 
 WAYS: dict[str, Callable[[int, int], Tally]] = {

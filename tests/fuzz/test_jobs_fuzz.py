@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from features.window import Windows, from_ms
-from monitors import baseline_job, files_job, run_job
+from monitors.config import MonitorPolicy
+from monitors.flink import baseline_job, files_source_job, run_job
 from monitors.job_spec import JobSpec
-from monitors.policy import MonitorPolicy
-from registry import publish
+from registry.files import published_baselines
 from tests.fuzz import records
 from tests.fuzz.records import SCHEMA
 
@@ -56,7 +56,7 @@ def spec(written: tuple[Path, dict[str, int]], tmp_path_factory: pytest.TempPath
         HOURS, MonitorPolicy(), version="v1", predictions=folder, labels=None,
         start=from_ms(records.TIME), end=from_ms(records.TIME) + timedelta(days=1), logs=tmp_path / "logs",
     )  # fmt: skip
-    publish.publish_baseline(baseline, tmp_path / "baselines")
+    published_baselines.publish_baseline(baseline, tmp_path / "baselines")
     return JobSpec(HOURS, MonitorPolicy(), str(tmp_path / "baselines" / "m"), digests={"v1": baseline.digest})
 
 
@@ -66,7 +66,7 @@ def test_every_record_of_every_file_is_counted_by_the_job(
 ) -> None:
     """Rows and rejects of its progress are the records that were written, and no job dies."""
     folder, number = written
-    outcome = run_job.run_once(spec, files_job.Directories(folder), tmp_path / "logs", streaming=streaming)
+    outcome = run_job.run_once(spec, files_source_job.Directories(folder), tmp_path / "logs", streaming=streaming)
 
     told: Counter[str] = Counter()
     for line in outcome.progress:

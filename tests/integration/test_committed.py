@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from features import broker as kafka
-from features import sending
-from monitors import committed
-from monitors.committed import Committed, CommittedFiles
+from features.events import publishing
+from features.kafka import connections as kafka
+from monitors.flink import committed_output
+from monitors.flink.committed_output import Committed, CommittedFiles
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +40,7 @@ def files(folder: Path) -> Store:
 def topics(address: str, name: str, stack: ExitStack) -> Store:
     """Return a store of topics."""
     for kind in ("reports", "progress"):
-        sending.ensure(address, f"{name}.{kind}", 1)
+        publishing.ensure(address, f"{name}.{kind}", 1)
 
     def commit(kind: str, lines: list[str]) -> None:
         with kafka.producer(address) as client:
@@ -48,7 +48,9 @@ def topics(address: str, name: str, stack: ExitStack) -> Store:
                 client.send(f"{name}.{kind}", line.encode())
 
     def opened() -> Committed:
-        return stack.enter_context(committed.topics(address, f"{name}.ingest", f"{name}.reports", f"{name}.progress"))
+        return stack.enter_context(
+            committed_output.topics(address, f"{name}.ingest", f"{name}.reports", f"{name}.progress")
+        )
 
     return Store(commit, opened)
 
@@ -63,7 +65,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
             yield topics(request.getfixturevalue("broker"), tmp_path.name, stack)
 
 
-def taken(take: Callable[[committed.Use], int]) -> list[str]:
+def taken(take: Callable[[committed_output.Use], int]) -> list[str]:
     """Return all lines that can be taken now."""
     lines: list[str] = []
     take(lines.extend)

@@ -16,12 +16,13 @@ import pytest
 
 from features.schema import EventSchema, Kind, Task
 from features.window import UTC, Windows, to_ms
-from monitors import baseline_job, error_stream, error_watch, files_job, run_job
-from monitors.error_stream import VARIABLE
+from monitors.config import MonitorPolicy
+from monitors.error_stream import detector_state, stream_findings
+from monitors.error_stream.stream_findings import VARIABLE
+from monitors.flink import baseline_job, files_source_job, run_job
 from monitors.job_spec import JobSpec
-from monitors.policy import MonitorPolicy
 from monitors.report import Finding, Report, Stage
-from registry import publish
+from registry.files import published_baselines
 
 pytestmark = pytest.mark.slow
 
@@ -77,9 +78,9 @@ class World:
         """Return what workers need to know of predictions from *start* on."""
         return JobSpec(SCHEMA, WATCHING, str(self.root / "baselines" / "m"), to_ms(start) if start else None)
 
-    def directories(self) -> files_job.Directories:
+    def directories(self) -> files_source_job.Directories:
         """Return where the events are."""
-        return files_job.Directories(self.root / "predictions", self.root / "labels")
+        return files_source_job.Directories(self.root / "predictions", self.root / "labels")
 
     def batch(self, start: datetime | None = None) -> list[Report]:
         """Return the reports of a batch run over predictions from *start* on."""
@@ -90,7 +91,7 @@ class World:
 
         Raises TimeoutError if they do not come.
         """
-        inbox, found = files_job.Directories(self.root / "in" / "predictions", self.root / "in" / "labels"), {}
+        inbox, found = files_source_job.Directories(self.root / "in" / "predictions", self.root / "in" / "labels"), {}
         hours = sorted(self.directories().predictions.glob("*"))
         for some, wanted in ((hours[:40], 1), (hours[40:], number)):
             job, committed = run_job.start(self.spec(), inbox, self.root / "state", "job")
@@ -132,9 +133,9 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Report]]
         start=START, end=START + timedelta(hours=12), logs=world.root / "logs",
     )  # fmt: skip
     for version in (QUIET, WORSE):
-        publish.publish_baseline(baseline.model_copy(update={"version": version}), world.root / "baselines")
+        published_baselines.publish_baseline(baseline.model_copy(update={"version": version}), world.root / "baselines")
     batch = world.batch()
-    again = world.batch(error_stream.remembered_from(SCHEMA.windows, REPLAYED))
+    again = world.batch(stream_findings.remembered_from(SCHEMA.windows, REPLAYED))
     return {"batch": batch, "stream": world.follow(len(batch)), "replay": again}
 
 
@@ -152,7 +153,7 @@ def test_a_loss_that_doubles_is_told_within_some_hundred_records(reports: dict[s
     assert [] == more
     assert (WORSE, False) == (report.version, finding.promised)
     assert 0 < (at - to_ms(CHANGE)) // 60_000 <= WITHIN
-    assert error_watch.LEARN < records
+    assert detector_state.LEARN < records
     assert after > 1.5 * before
 
 

@@ -13,18 +13,20 @@ from typing import Any
 import pyarrow.compute as pc
 import pytest
 
-from features import avro, codec, errors, places, registered, sending, topics
-from features import broker as connections
-from features.records import Records
+from features import errors
+from features.events import decode, location, publishing
+from features.kafka import avro, connections, offset_ranges, schema_registry
+from features.kafka.records import Records
 from features.schema import EventSchema, Kind, Source, Task
 from features.window import to_ms
-from leeway import context, wiring
-from leeway.project import Project
+from leeway import assembly, context
+from leeway.project.load import Project
 from leeway.stack import broker as kafka
-from monitors import freeze
+from monitors.baseline import freeze
 from registry import queries
-from retrain_flows import dataset, workspace
-from tests.integration import eventful, schema_registry
+from retrain_flows.data import dataset, workspace
+from tests.integration import eventful
+from tests.integration import schema_registry as registry_server
 
 pytestmark = pytest.mark.slow
 FORMS = ("json", "avro", "registered", "arrow")
@@ -43,7 +45,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Yield the URL of a real schema registry."""
-    with schema_registry.running(tmp_path_factory.mktemp("registry")) as url:
+    with registry_server.running(tmp_path_factory.mktemp("registry")) as url:
         yield url
 
 
@@ -81,12 +83,12 @@ def avro_of(*features: str) -> str:
     schema = EventSchema(
         model="m", task=Task.BINARY, features={name: kinds.get(name, Kind.NUMERIC) for name in features}
     )
-    return avro.derive(codec.wanted(schema, "predictions"))
+    return avro.derive(decode.wanted(schema, "predictions"))
 
 
-def by_id(schema: EventSchema, role: Any, place: places.Place) -> list[dict[str, Any]]:
+def by_id(schema: EventSchema, role: Any, place: location.Place) -> list[dict[str, Any]]:
     """Return the decoded events in the order of their ids."""
-    return sorted(codec.read_events(schema, role, place).table.to_pylist(), key=lambda row: str(row["id"]))
+    return sorted(decode.read_events(schema, role, place).table.to_pylist(), key=lambda row: str(row["id"]))
 
 
 def test_a_source_gives_all_its_events(project: Project, folder: Path) -> None:
@@ -104,8 +106,8 @@ def test_a_source_gives_all_its_events(project: Project, folder: Path) -> None:
 def test_references_travel_as_text_and_are_read_where_they_arrive(project: Project) -> None:
     """Each part can be read by itself from its text, and the parts together are the source."""
     model = project.model()
-    texts = [reference.encode() for reference in places.references(model.events.predictions)]
-    parts = [codec.decode(model.schema, "predictions", places.decode(text)) for text in texts]
+    texts = [reference.encode() for reference in location.references(model.events.predictions)]
+    parts = [decode.decode(model.schema, "predictions", location.decode(text)) for text in texts]
 
     assert 2 <= len(parts)
     assert {f"f{i}" for i in range(eventful.N)} == {i for part in parts for i in part.table["id"].to_pylist()}
@@ -129,9 +131,9 @@ def test_a_baseline_of_a_topic_is_that_of_its_events(folder: Path, broker: str, 
     done = eventful.run(path, "baseline")
     with context.open(path) as opened:
         made, model = queries.baseline_of(opened.registry, "late", "v1"), opened.model()
-    files = codec.read_events(model.schema, "predictions", folder / "predictions").table
+    files = decode.read_events(model.schema, "predictions", folder / "predictions").table
     rows = files.filter(pc.less(files["time"], to_ms(eventful.START + timedelta(days=3))))
-    truth = codec.read_events(model.schema, "labels", folder / "labels").table
+    truth = decode.read_events(model.schema, "labels", folder / "labels").table
 
     assert 0 == done.exit_code, done.output
     assert made is not None
@@ -148,7 +150,7 @@ def test_training_data_of_a_topic_have_the_same_digest(folder: Path, broker: str
     digests = []
     for path in (files, in_topics(folder, tmp_path / "b", broker, "json").path):
         with context.open(path) as opened:
-            ws = wiring.workspace(opened, opened.model())
+            ws = assembly.workspace(opened, opened.model())
             history = workspace.read(ws)
         data = dataset.build(ws.schema, history.predictions, history.labels, as_of=span[1], start=span[0], end=span[1])
         digests.append((len(data), history.rejected, data.digest))
@@ -161,7 +163,7 @@ def test_check_says_what_is_wrong_with_a_topic(folder: Path, broker: str, tmp_pa
     """An empty topic, a column that no record has, and records of another format than declared."""
     project = in_topics(folder, tmp_path / "good", broker, "json")
     name = project.model().events.predictions.topic
-    sending.ensure(broker, f"{name}-empty", 1)
+    publishing.ensure(broker, f"{name}-empty", 1)
     path = eventful.project(tmp_path / "bad", broker, f"{{topic: {name}, format: avro}}", f"{{topic: {name}-empty}}")
     other = eventful.run(path, "check").output
     path.write_text(path.read_text().replace(", format: avro", "").replace("temp: numeric", "tmp: numeric"))
@@ -179,8 +181,8 @@ def test_a_bad_record_goes_along_and_is_named_by_its_offset(folder: Path, broker
     """JSON Lines are sent as they are; what cannot be read then is a reject of the topic with its bytes' beginning."""
     project = in_topics(folder, tmp_path, broker, "json")
     source = project.model().events.predictions
-    (reject,) = codec.read_events(project.model().schema, "predictions", source).rejects
-    (found,) = [r for r in topics.last(broker, source.topic or "", 300) if r.value == eventful.BAD]
+    (reject,) = decode.read_events(project.model().schema, "predictions", source).rejects
+    (found,) = [r for r in offset_ranges.last(broker, source.topic or "", 300) if r.value == eventful.BAD]
 
     assert (f"{source.topic}/{found.partition}", found.offset) == (reject.path, reject.line)
     assert reject.reason.startswith("not JSON")
@@ -190,7 +192,7 @@ def test_records_carry_event_time_and_id(folder: Path, broker: str, tmp_path: Pa
     """In each partition timestamps rise, an id is always in the same one, and the topic is kept for ever."""
     project = in_topics(folder, tmp_path, broker, "json")
     source = project.model().events.predictions
-    found = [r for r in topics.last(broker, source.topic or "", 300) if r.key]
+    found = [r for r in offset_ranges.last(broker, source.topic or "", 300) if r.key]
     times = {row["id"]: row["time"] for row in by_id(project.model().schema, "predictions", source)}
 
     assert times == {r.key.decode(): r.timestamp for r in found}
@@ -199,16 +201,16 @@ def test_records_carry_event_time_and_id(folder: Path, broker: str, tmp_path: Pa
     for number in range(3):
         stamps = [r.timestamp for r in sorted(found, key=lambda r: r.offset) if r.partition == number]
         assert sorted(stamps) == stamps
-    assert sending.Topic(source.topic or "", 3, None, made=False) == sending.ensure(broker, source.topic or "", 9)
+    assert publishing.Topic(source.topic or "", 3, None, made=False) == publishing.ensure(broker, source.topic or "", 9)
 
 
 def test_a_columnar_record_is_as_new_as_its_newest_event(folder: Path, broker: str, tmp_path: Path) -> None:
     """Records of 30 events go round the partitions in the order of time."""
     project = in_topics(folder, tmp_path, broker, "arrow", "--batch", 30)
     model = project.model()
-    found = topics.last(broker, model.events.predictions.topic or "", 300)
+    found = offset_ranges.last(broker, model.events.predictions.topic or "", 300)
     times = [
-        row["time"] for row in codec.read_events(model.schema, "predictions", folder / "predictions").table.to_pylist()
+        row["time"] for row in decode.read_events(model.schema, "predictions", folder / "predictions").table.to_pylist()
     ]
 
     assert [sorted(times)[min(at + 29, 199)] for at in range(0, 200, 30)] == [r.timestamp for r in found]
@@ -219,17 +221,17 @@ def test_what_comes_later_is_not_in_a_bounded_read(folder: Path, broker: str, tm
     """The offsets are fixed when the references are made."""
     project = in_topics(folder, tmp_path, broker, "json")
     model = project.model()
-    before = list(places.references(model.events.predictions))
+    before = list(location.references(model.events.predictions))
     eventful.run(project.path, "produce", "--predictions", folder / "predictions")
 
-    assert 200 == sum(codec.decode(model.schema, "predictions", part).table.num_rows for part in before)
-    assert 400 == codec.read_events(model.schema, "predictions", model.events.predictions).table.num_rows
+    assert 200 == sum(decode.decode(model.schema, "predictions", part).table.num_rows for part in before)
+    assert 400 == decode.read_events(model.schema, "predictions", model.events.predictions).table.num_rows
 
 
 def test_only_what_was_committed_is_read(broker: str) -> None:
     """Aborted records and the markers of transactions are passed over, also at the end of a range."""
     name = next(names)
-    sending.ensure(broker, name, 1)
+    publishing.ensure(broker, name, 1)
     with connections.producer(broker, transactional_id=name) as client:
         client.init_transactions()
         for commit in (True, False, True, False):
@@ -237,42 +239,42 @@ def test_only_what_was_committed_is_read(broker: str) -> None:
             client.send(name, b'{"commit": %d}' % commit)
             client.flush()
             (client.commit_transaction if commit else client.abort_transaction)()
-    ranges = topics.ranges(Source(topic=name, bootstrap=broker), size=3)
+    ranges = offset_ranges.ranges(Source(topic=name, bootstrap=broker), size=3)
 
     assert [(0, 3), (3, 6), (6, 8)] == [(r.start, r.stop) for r in ranges]
-    values = [value for r in ranges for value in topics.fetch(r).values]
+    values = [value for r in ranges for value in offset_ranges.fetch(r).values]
     assert [b'{"commit": 1}'] * 2 == values
 
 
 def test_an_empty_topic_gives_no_events(broker: str, project: Project) -> None:
     """It is there, and nothing is in it yet."""
     name = next(names)
-    sending.ensure(broker, name, 2)
+    publishing.ensure(broker, name, 2)
     place = Source(topic=name, bootstrap=broker)
 
-    assert 0 == codec.read_events(project.model().schema, "predictions", place).table.num_rows
+    assert 0 == decode.read_events(project.model().schema, "predictions", place).table.num_rows
 
 
 def test_a_topic_that_is_not_there_is_named_with_its_neighbour(broker: str) -> None:
     """A slip of the pen is found at once, and no topic is made by asking for it."""
-    sending.ensure(broker, "flights.predictions", 1)
+    publishing.ensure(broker, "flights.predictions", 1)
     for _ in range(2):
         with pytest.raises(
             errors.BrokerError, match=r"no topic flight.predictions .* did you mean `flights.predictions`"
         ):
-            list(places.references(Source(topic="flight.predictions", bootstrap=broker)))
+            list(location.references(Source(topic="flight.predictions", bootstrap=broker)))
 
 
 def test_records_that_are_gone_are_an_error(broker: str, folder: Path, tmp_path: Path) -> None:
     """What retention has deleted between listing and reading is not passed over in silence."""
     project = in_topics(folder, tmp_path, broker, "json")
     source = project.model().events.predictions
-    before = list(places.references(source))
+    before = list(location.references(source))
     with connections.admin(broker) as client:
         client.delete_records({connections.partition(source.topic or "", n): 5 for n in range(3)})
 
     with pytest.raises(errors.BrokerError, match=r"has lost the records from offset 0 up to 5.*\n.*retention.ms=-1"):
-        codec.decode(project.model().schema, "predictions", before[0])
+        decode.decode(project.model().schema, "predictions", before[0])
 
 
 def test_old_events_are_not_sent_to_a_topic_that_would_delete_them(broker: str, folder: Path, tmp_path: Path) -> None:
@@ -285,7 +287,7 @@ def test_old_events_are_not_sent_to_a_topic_that_would_delete_them(broker: str, 
     refused = eventful.run(path, "produce", "--predictions", folder / "predictions")
 
     assert f"topic {name} deletes what is 7 days old; the events begin in January 2013" in str(refused.exception)
-    assert {0: (0, 0)} == topics.extent(broker, name)
+    assert {0: (0, 0)} == offset_ranges.extent(broker, name)
 
 
 @pytest.fixture
@@ -309,12 +311,12 @@ def test_a_broker_that_does_not_answer_is_named(tmp_path: Path) -> None:
 def test_a_broker_that_goes_away_ends_a_bounded_read(tmp_path: Path) -> None:
     """In the middle of a range it stops: an error comes after the patience, not never."""
     with kafka.running(tmp_path / "broker") as address:
-        sending.ensure(address, "t", 1)
-        outlet = sending.Outlet(sending.Topic("t", 1, None, made=True), "json")
-        messages = ((outlet, sending.Message(i, None, b"x" * 10_000)) for i in range(2000))
-        assert 2000 == sum(sending.send(address, messages))
-        (wanted,) = topics.ranges(Source(topic="t", bootstrap=address))
-        reading: Iterator[Any] = topics.stream(wanted)
+        publishing.ensure(address, "t", 1)
+        outlet = publishing.Outlet(publishing.Topic("t", 1, None, made=True), "json")
+        messages = ((outlet, publishing.Message(i, None, b"x" * 10_000)) for i in range(2000))
+        assert 2000 == sum(publishing.send(address, messages))
+        (wanted,) = offset_ranges.ranges(Source(topic="t", bootstrap=address))
+        reading: Iterator[Any] = offset_ranges.stream(wanted)
         assert 0 == next(reading).offset
 
     with pytest.raises(errors.BrokerError, match=f"Kafka at {address} (sends nothing more|does not answer)"):
@@ -325,28 +327,28 @@ def test_a_broker_that_goes_away_ends_a_bounded_read(tmp_path: Path) -> None:
 def test_compressed_topics_are_read(broker: str, codec_name: str) -> None:
     """Whatever codec a producer has chosen."""
     name = next(names)
-    sending.ensure(broker, name, 1)
+    publishing.ensure(broker, name, 1)
     with connections.producer(broker, compression_type=codec_name) as client:
         for n in range(50):
             client.send(name, b"x" * n)
-    (wanted,) = topics.ranges(Source(topic=name, bootstrap=broker))
+    (wanted,) = offset_ranges.ranges(Source(topic=name, bootstrap=broker))
 
-    assert list(range(50)) == [len(value or b"") for value in topics.fetch(wanted).values]
+    assert list(range(50)) == [len(value or b"") for value in offset_ranges.fetch(wanted).values]
 
 
 def test_each_record_is_read_with_the_schema_that_it_names(registry: str) -> None:
     """A producer whose schema has changed is read along with those that write as before; others are named."""
     old, new = (avro_of("x", "c"), avro_of("c", "x", "more"))
-    first, second = (registered.number(registry, "changing", text) for text in (old, new))
+    first, second = (schema_registry.number(registry, "changing", text) for text in (old, new))
     event = {"id": "a", "time": 1704067200000, "model_version": "v1", "prediction": 0.5, "x": 1.5, "c": "red"}
     values = [
-        registered.front(first) + avro.write(event, avro.parse(old)),
-        registered.front(second) + avro.write({**event, "id": "b", "more": 1.0}, avro.parse(new)),
-        registered.front(99) + avro.write(event, avro.parse(old)),
+        schema_registry.front(first) + avro.write(event, avro.parse(old)),
+        schema_registry.front(second) + avro.write({**event, "id": "b", "more": 1.0}, avro.parse(new)),
+        schema_registry.front(99) + avro.write(event, avro.parse(old)),
         avro.write(event, avro.parse(old)),
     ]
     batch = Records("changing", "avro", [0] * 4, list(range(4)), values, registry=registry)
-    decoded = codec.decode_records(SCHEMA, "predictions", batch)
+    decoded = decode.decode_records(SCHEMA, "predictions", batch)
 
     assert ["a", "b"] == decoded.table["id"].to_pylist()
     assert [1.5, 1.5] == decoded.table["x"].to_pylist()
@@ -357,12 +359,12 @@ def test_each_record_is_read_with_the_schema_that_it_names(registry: str) -> Non
 
 def test_an_address_that_is_no_registry_is_told(registry: str) -> None:
     """A wrong path is a mistake in the project file: no reason to set every record aside."""
-    astray = Records("t", "avro", [0], [0], [registered.front(1) + b"x"], registry=f"{registry}/astray")
+    astray = Records("t", "avro", [0], [0], [schema_registry.front(1) + b"x"], registry=f"{registry}/astray")
     with pytest.raises(errors.BrokerError, match=r"/astray refuses /schemas/ids/1: 404"):
-        codec.decode_records(SCHEMA, "predictions", astray)
+        decode.decode_records(SCHEMA, "predictions", astray)
 
 
 def test_a_registry_that_does_not_take_a_schema_is_told(registry: str) -> None:
     """What is no schema is refused, with the registry's own words, and nothing is sent."""
     with pytest.raises(errors.BrokerError, match="refuses"):
-        registered.number(registry, "odd", '{"type": "nothing"}')
+        schema_registry.number(registry, "odd", '{"type": "nothing"}')

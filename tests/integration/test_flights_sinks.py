@@ -11,9 +11,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from features import codec, topics
+from features.events import decode
+from features.kafka import offset_ranges
 from features.window import UTC, to_ms
-from leeway.project import Model, Project
+from leeway.project.load import Model, Project
 
 pytestmark = pytest.mark.slow
 
@@ -64,11 +65,11 @@ def test_what_is_sent_to_topics_is_what_is_written_to_files(sinks: Any, models: 
         send("predictions", WEEK, predictions)
 
     for role in ("labels", "predictions"):
-        files, kafka = (codec.read_events(m.schema, role, getattr(m.events, role)) for m in models)
+        files, kafka = (decode.read_events(m.schema, role, getattr(m.events, role)) for m in models)
         assert ((), ()) == (files.rejects, kafka.rejects)
         assert 300 == files.table.num_rows
         assert files.table.sort_by("id").to_pydict() == kafka.table.sort_by("id").to_pydict()
     source = models[1].events.predictions
-    (newest,) = topics.last(source.bootstrap, "flights.predictions", 1)
+    (newest,) = offset_ranges.last(source.bootstrap, "flights.predictions", 1)
     assert to_ms(predictions["time"].max().to_pydatetime()) == newest.timestamp
-    assert all(stop > start for start, stop in topics.extent(source.bootstrap, "flights.predictions").values())
+    assert all(stop > start for start, stop in offset_ranges.extent(source.bootstrap, "flights.predictions").values())

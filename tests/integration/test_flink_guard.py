@@ -12,17 +12,17 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from features import keys
 from features.errors import EngineAway
-from leeway.flink import Cluster
-from monitors import flink_address
+from features.security import certificates
+from leeway.streaming.flink_rest import Cluster
+from monitors.flink import rest_address
 
 pytestmark = pytest.mark.slow
 
 
 def ask(address: str, path: str, context: ssl.SSLContext | None, body: bytes | None = None, **headers: str) -> int:
     """Return how the REST service answers."""
-    question = urllib.request.Request(f"{flink_address.parse(address).url}{path}", body, headers)
+    question = urllib.request.Request(f"{rest_address.parse(address).url}{path}", body, headers)
     try:
         with urllib.request.urlopen(question, timeout=20, context=context) as answer:
             return int(answer.status)
@@ -47,7 +47,7 @@ def test_without_a_certificate_nothing_is_answered(flink_cluster: str, path: str
 
 def test_another_certificate_is_none(flink_cluster: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     """One that its owner has signed, as anybody can."""
-    other = keys.folder(tmp_path_factory.mktemp("other") / "keys")
+    other = certificates.folder(tmp_path_factory.mktemp("other") / "keys")
     context = anybody()
     context.load_cert_chain(other / "keys.pem")
     with pytest.raises((urllib.error.URLError, ssl.SSLError, ConnectionError)):
@@ -56,7 +56,7 @@ def test_another_certificate_is_none(flink_cluster: str, tmp_path_factory: pytes
 
 def test_our_client_is_answered_and_even_that_uploads_no_jar(flink_cluster: str) -> None:
     """Jobs are sent by Flink's own client; and a page of another origin may not read what is answered."""
-    ours = flink_address.parse(flink_cluster)
+    ours = rest_address.parse(flink_cluster)
     assert 200 == ask(flink_cluster, "/overview", ours.tls())
     assert 404 == ask(flink_cluster, "/jars/upload", ours.tls(), b"x")
     with urllib.request.urlopen(
@@ -67,8 +67,8 @@ def test_our_client_is_answered_and_even_that_uploads_no_jar(flink_cluster: str)
 
 def test_no_other_port_of_it_speaks_to_a_stranger(flink_cluster: str) -> None:
     """JobManager and TaskManager show each other the certificate too: their calls carry Java objects."""
-    rest = urlsplit(flink_address.parse(flink_cluster).url).port
-    ports = {port: _refusal(port) for port in _listening(str(flink_address.parse(flink_cluster).keys))}
+    rest = urlsplit(rest_address.parse(flink_cluster).url).port
+    ports = {port: _refusal(port) for port in _listening(str(rest_address.parse(flink_cluster).keys))}
     assert rest in ports
     assert 4 <= len(ports)
     assert {"certificate"} == set(ports.values())
@@ -94,7 +94,7 @@ def _refusal(port: int) -> str:
 
 def test_keys_are_their_owner_s_alone_and_on_no_command_line(flink_cluster: str) -> None:
     """Neither is the configuration that holds their password anybody else's to read."""
-    at = flink_address.parse(flink_cluster).keys
+    at = rest_address.parse(flink_cluster).keys
     assert at is not None
     files = [*at.iterdir(), at.parent / "conf" / "config.yaml"]
     assert {0o600} == {stat.S_IMODE(file.stat().st_mode) for file in files}
@@ -106,7 +106,7 @@ def test_keys_are_their_owner_s_alone_and_on_no_command_line(flink_cluster: str)
 
 def test_job_commands_ask_it_with_the_keys(flink_cluster: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     """They list its jobs; with other keys they say that it does not answer, as an error of ours."""
-    other = keys.folder(tmp_path_factory.mktemp("others") / "keys")
+    other = certificates.folder(tmp_path_factory.mktemp("others") / "keys")
     assert [] == Cluster(flink_cluster).jobs("no such job")
     for address in (f"{flink_cluster.partition('?')[0]}?keys={other}", f"{flink_cluster}-absent"):
         with pytest.raises(EngineAway, match="does not answer"):

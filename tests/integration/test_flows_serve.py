@@ -24,7 +24,7 @@ import pytest
 
 from registry import queries
 from registry.records import RunState
-from retrain_flows import server
+from retrain_flows.orchestration import server
 from tests.unit.retraining import world
 
 pytestmark = pytest.mark.slow

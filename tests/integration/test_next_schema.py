@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from registry import migrate
+from registry.database import migrate
 from tests.unit.registry.conftest import MIGRATIONS
 
 pytestmark = pytest.mark.slow

@@ -14,12 +14,13 @@ import pytest
 import sqlalchemy as sa
 
 from features.errors import RegistryAway
-from leeway.enduring import Enduring
 from leeway.stack import postgres
-from monitors.committed import CommittedFiles
+from leeway.streaming.reconnect import Enduring
+from monitors.flink.committed_output import CommittedFiles
 from monitors.report import Report
-from registry import ingest, queries
-from registry.sql import Registry
+from registry import queries
+from registry.connection import Registry
+from registry.incidents import ingest
 from tests.unit.registry import make
 
 pytestmark = pytest.mark.slow

@@ -17,7 +17,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from features import errors
-from retrain_flows import server
+from retrain_flows.orchestration import server
 
 pytestmark = pytest.mark.slow
 ATTACK = {"name": "x", "parameters": {"where": {"opener": "os:popen", "project": "touch x", "model": "m"}}}

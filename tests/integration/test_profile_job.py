@@ -14,16 +14,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from features import codec, errors
+from features import errors
+from features.events import decode
 from features.schema import LATE, UNUSABLE, EventSchema, Kind, Task
 from features.window import UTC, Windows, to_ms
-from monitors import baseline_job, files_job, profiles, run_job
-from monitors.baseline import Baseline
-from monitors.committed import CommittedFiles
+from monitors.baseline.baseline import Baseline
+from monitors.config import MonitorPolicy
+from monitors.flink import baseline_job, files_source_job, run_job
+from monitors.flink.committed_output import CommittedFiles
 from monitors.job_spec import JobSpec
-from monitors.policy import MonitorPolicy
+from monitors.profiles import counting
 from monitors.report import Report, Signal, Stage
-from registry import publish
+from registry.files import published_baselines
 
 pytestmark = pytest.mark.slow
 
@@ -87,7 +89,7 @@ def published(events: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[B
         SCHEMA, POLICY, version="v1", predictions=events / "predictions", labels=events / "labels",
         start=START, end=START + timedelta(days=1), logs=state / "logs",
     )  # fmt: skip
-    publish.publish_baseline(baseline, state / "baselines")
+    published_baselines.publish_baseline(baseline, state / "baselines")
     return baseline, state
 
 
@@ -107,8 +109,8 @@ def _spec(published: tuple[Baseline, Path]) -> JobSpec:
     return JobSpec(SCHEMA, POLICY, str(state / "baselines" / "m"), digests={"v1": baseline.digest})
 
 
-def _directories(events: Path) -> files_job.Directories:
-    return files_job.Directories(events / "predictions", events / "labels")
+def _directories(events: Path) -> files_source_job.Directories:
+    return files_source_job.Directories(events / "predictions", events / "labels")
 
 
 def test_batch_and_stream_report_the_same_bit_for_bit(runs: dict[str, run_job.Outcome]) -> None:
@@ -122,7 +124,7 @@ def test_a_job_ends_in_words_on_a_baseline_that_was_edited(
 ) -> None:
     """It counts nothing by bins that nobody registered, and names the file and the way out of it."""
     baseline, _ = published
-    path = publish.publish_baseline(baseline.model_copy(update={"rows": baseline.rows + 1}), tmp_path)
+    path = published_baselines.publish_baseline(baseline.model_copy(update={"rows": baseline.rows + 1}), tmp_path)
     spec = replace(_spec(published), baselines=str(path.parent))
 
     with pytest.raises(errors.EngineError, match=r"v1\.json is not what was registered"):
@@ -133,15 +135,15 @@ def test_input_counts_equal_plain_numpy(
     events: Path, published: tuple[Baseline, Path], runs: dict[str, run_job.Outcome]
 ) -> None:
     """A window's cells are what a loop over its events gives: late and repeated deliveries are in it."""
-    table = codec.read_events(SCHEMA, "predictions", events / "predictions").table
-    cells = list(profiles.count_inputs(SCHEMA, {"v1": published[0].frozen}, table))
+    table = decode.read_events(SCHEMA, "predictions", events / "predictions").table
+    cells = list(counting.count_inputs(SCHEMA, {"v1": published[0].frozen}, table))
     for report in (r for r in runs["batch"].reports if r.stage is Stage.INPUTS):
         inside = [
             (c.cell, c.n)
             for c in cells
             if c.segment == report.segment and to_ms(report.window_start) <= c.start < to_ms(report.window_end)
         ]
-        counted = profiles.layout(SCHEMA, published[0].frozen, Stage.INPUTS).row(inside)
+        counted = counting.layout(SCHEMA, published[0].frozen, Stage.INPUTS).row(inside)
         assert not any(counted.pop(UNUSABLE))  # records that are no rows: the loop has none
         assert counted == {name: row for name, row in report.counts.items() if name != UNUSABLE}
 
@@ -165,10 +167,10 @@ def test_outcomes_count_each_prediction_once_with_the_label_it_had_in_time(
 ) -> None:
     """Coverage is one row a prediction, labelled where its label came within the label delay."""
     known: dict[str, int] = {}
-    for row in codec.read_events(SCHEMA, "labels", events / "labels").table.to_pylist():
+    for row in decode.read_events(SCHEMA, "labels", events / "labels").table.to_pylist():
         known[row["id"]] = row["time"]
     times = {
-        r["id"]: r["time"] for r in codec.read_events(SCHEMA, "predictions", events / "predictions").table.to_pylist()
+        r["id"]: r["time"] for r in decode.read_events(SCHEMA, "predictions", events / "predictions").table.to_pylist()
     }
     delay = to_ms(SCHEMA.label_delay)
     reports = [r for r in runs["stream"].reports if r.stage is Stage.OUTCOMES and not r.segment]
@@ -224,7 +226,7 @@ def test_predictions_that_come_too_late_are_a_fault_of_the_window_that_was_open(
     published: tuple[Baseline, Path], tmp_path: Path
 ) -> None:
     """In no window of their own time; counted in each window over the slice that was open when they came."""
-    rng, inbox = np.random.default_rng(3), files_job.Directories(tmp_path / "predictions")
+    rng, inbox = np.random.default_rng(3), files_source_job.Directories(tmp_path / "predictions")
     job, committed = run_job.start(_spec(published), inbox, tmp_path / "state", "late")
     found: dict[datetime, Report] = {}
     try:

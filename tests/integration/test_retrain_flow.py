@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from features import errors
-from registry import moves, queries
+from registry import operations, queries
+from registry.connection import Registry
 from registry.records import Action, RunState
-from registry.sql import Registry
-from retrain_flows import server
+from retrain_flows.orchestration import server
 from tests.unit.retraining import world
 
 pytestmark = pytest.mark.slow
@@ -88,8 +88,9 @@ def test_an_incident_becomes_a_champion_through_prefect(flows: Any, registry: Re
 
 def test_the_same_decision_again_changes_nothing(flows: Any, registry: Registry, where: Path) -> None:
     """Prefect may run a flow twice; the second run returns the first one's result."""
-    decision = moves.record_decision(registry, model="m", incident_id=None, action=Action.RETRAIN, because=["by hand"],
-                                     actor="ann", now=world.NOW)  # fmt: skip
+    decision = operations.record_decision(
+        registry, model="m", incident_id=None, action=Action.RETRAIN, because=["by hand"], actor="ann", now=world.NOW
+    )
     first, second = (flows.retrain("m", decision.id, world.AS_OF) for _ in range(2))
     assert (first, ["bootstrap", "promote"]) == (second, [p.kind for p in queries.promotions(registry, "m")])
 
@@ -97,8 +98,9 @@ def test_the_same_decision_again_changes_nothing(flows: Any, registry: Registry,
 def test_a_trainer_that_raises_fails_the_flow_run_and_tells_why(flows: Any, registry: Registry, where: Path) -> None:
     """The user's exception reaches Prefect, the reason the registry, and the story says so."""
     Path(where, "retrain.json").write_text(json.dumps({"trainer": f"{world.HERE}:broken"}))
-    decision = moves.record_decision(registry, model="m", incident_id=None, action=Action.RETRAIN, because=["by hand"],
-                                     actor="ann", now=world.NOW)  # fmt: skip
+    decision = operations.record_decision(
+        registry, model="m", incident_id=None, action=Action.RETRAIN, because=["by hand"], actor="ann", now=world.NOW
+    )
     with pytest.raises(errors.TrainerError, match="broken raised KeyError"):
         flows.retrain("m", decision.id, world.AS_OF)
     run = queries.runs(registry, "m")[0]

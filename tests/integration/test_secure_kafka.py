@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 from kafka.admin import ScramMechanism, UserScramCredentialUpsertion
 
-from features import broker as connections
-from features import errors, sending, topics
-from leeway import context, jobs, wiring
+from features import errors
+from features.events import publishing
+from features.kafka import connections, offset_ranges
+from leeway import assembly, context
 from leeway.stack import broker as kafka
 from leeway.stack import ports
-from monitors import deploy_job, run_job
+from leeway.streaming import job_settings
+from monitors.flink import deploy_job, run_job
 from monitors.report import Report
 from tests.integration import certificates, topic_world
 from tests.integration.topic_world import World
@@ -88,11 +90,11 @@ def world(addresses: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
 @pytest.mark.parametrize("kind", KINDS)
 def test_topics_are_made_written_and_read(addresses: Mapping[str, str], kind: str) -> None:
     """Administrator, producer and consumer each connect as the address says."""
-    sending.ensure(addresses[kind], f"made-{kind}", 1)
+    publishing.ensure(addresses[kind], f"made-{kind}", 1)
     with connections.producer(addresses[kind]) as client:
         client.send(f"made-{kind}", b"hello")
 
-    assert [b"hello"] == [record.value for record in topics.last(addresses[kind], f"made-{kind}", 5)]
+    assert [b"hello"] == [record.value for record in offset_ranges.last(addresses[kind], f"made-{kind}", 5)]
 
 
 def test_the_job_reports_as_it_does_from_an_open_broker(addresses: Mapping[str, str], world: World) -> None:
@@ -103,14 +105,15 @@ def test_the_job_reports_as_it_does_from_an_open_broker(addresses: Mapping[str, 
     with context.open(world.folder) as opened:
         model = opened.model()
         topic_world.register(opened, model)
-        topics_of = replace(jobs.followed(opened, model), bounded=True)
-        how = jobs.deployment(opened, model)
+        topics_of = replace(job_settings.followed(opened, model), bounded=True)
+        how = job_settings.deployment(opened, model)
         run_job.finish(
-            deploy_job.start(wiring.spec(opened, model), topics_of, jobs.outputs(opened, model), how), how.logs
+            deploy_job.start(assembly.spec(opened, model), topics_of, job_settings.outputs(opened, model), how),
+            how.logs,
         )
         wanted = topic_world.expected(opened, model, world)
     kept = b"".join(path.read_bytes() for path in world.folder.rglob("*") if path.is_file())
-    found = topics.last(addresses["open"], jobs.output_topic(model, "reports"), 10_000)
+    found = offset_ranges.last(addresses["open"], job_settings.output_topic(model, "reports"), 10_000)
 
     assert wanted
     assert b"mechanism=SCRAM" in kept  # as in the project file; the password is nowhere

@@ -14,10 +14,10 @@ import pytest
 from features.window import UTC
 from leeway import context
 from leeway.context import Context
-from leeway.watch import Watch
+from leeway.streaming.consume_output import Watch
 from monitors.report import Report
-from registry import queries, standing
-from registry.standing import State
+from registry import model_status, queries
+from registry.model_status import State
 from tests.integration.command_line import leeway
 
 pytestmark = pytest.mark.slow
@@ -122,5 +122,5 @@ def test_a_live_feed_that_stops_is_told_by_the_clock_on_the_wall(folder: Path) -
                 clock.now += timedelta(seconds=20)
                 take()
             assert expected is bool(faults(opened))
-        assert State.CRITICAL is standing.read(opened.registry, "m").state
+        assert State.CRITICAL is model_status.read(opened.registry, "m").state
         assert ("*", "silent_slices") in set().union(*faults(opened).values())

@@ -20,10 +20,10 @@ import psycopg
 import pytest
 
 from features import kafka_address
-from leeway import addresses
-from leeway.project import Project
+from leeway.project import environment
+from leeway.project.load import Project
+from leeway.project.stack_section import Ports
 from leeway.stack import plan, ports, state
-from leeway.stack.section import Ports
 
 pytestmark = pytest.mark.slow
 
@@ -67,25 +67,25 @@ def until(true: Callable[[], object]) -> None:
 
 def again(project: Project, name: str, before: int) -> bool:
     """Return whether a service is up again after its *before*-th restart."""
-    known = state.load(addresses.stack_folder(project.state))
+    known = state.load(environment.stack_folder(project.state))
     found = known.service(name) if known else None
     return found is not None and found.restarts > before and found.condition == "up"
 
 
 def test_a_stack_starts_mends_itself_and_leaves_nothing(project: Project) -> None:
     """All engines are up and found by any command; killed ones come back with their data; after `down` nothing runs."""
-    folder = addresses.stack_folder(project.state)
+    folder = environment.stack_folder(project.state)
     started = services_of(leeway(project.folder, "up", "--all", "--json"))
     assert {*ENGINES, "dashboard", "flows"} == set(started)
     assert {"up"} == {s["condition"] for s in started.values()}
 
     assert [] == strangers(plan.of(project, everything=True).wanted_ports())
-    _produce(addresses.of_stack(project.state)["LEEWAY_KAFKA"])
+    _produce(environment.of_stack(project.state)["LEEWAY_KAFKA"])
     for name in ("broker", "postgres", "taskmanager"):
         os.kill(started[name]["pid"], signal.SIGKILL)
     until(lambda: all(again(project, name, 0) for name in ("broker", "postgres", "taskmanager")))
 
-    assert b"kept" == _consume(addresses.of_stack(project.state)["LEEWAY_KAFKA"])
+    assert b"kept" == _consume(environment.of_stack(project.state)["LEEWAY_KAFKA"])
     until(lambda: all(s["condition"] == "up" for s in services_of(leeway(project.folder, "up", "--json")).values()))
     doctor = leeway(project.folder, "doctor", "--json")
     assert [] == [c for c in json.loads(doctor.stdout)["checks"] if c["result"] == "error"]
@@ -95,7 +95,7 @@ def test_a_stack_starts_mends_itself_and_leaves_nothing(project: Project) -> Non
     assert 0 == leeway(project.folder, "down").returncode
     assert [] == [pid for pid in pids if psutil.pid_exists(pid)]
     assert [] == state.leftovers(folder)
-    assert {} == addresses.of_stack(project.state)
+    assert {} == environment.of_stack(project.state)
     assert [] == [port for port in plan.of(project, everything=True).wanted_ports().values() if ports.answers(port)]
 
 

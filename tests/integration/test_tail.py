@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features import broker as connections
-from features import codec, sending
+from features.events import decode, publishing
+from features.kafka import connections
 from features.schema import RecordFormat, Source
 from features.window import UTC
-from leeway.project import Project
+from leeway.project.load import Project
 from serving import offline
 from serving.model import Served
 from tests.integration import eventful
@@ -83,7 +83,7 @@ def test_how_far_behind_readers_are_is_shown(path: Path, broker: str) -> None:
 
 def test_what_leeway_writes_is_found_by_its_short_name(path: Path, broker: str) -> None:
     """Dead letters are the original bytes, whatever they are, under headers that say where they were."""
-    sending.ensure(broker, "leeway.late.dead-letters", 1)
+    publishing.ensure(broker, "leeway.late.dead-letters", 1)
     with connections.producer(broker) as client:
         for value in (b"\xff\x00", b"not json", None):
             client.send("leeway.late.dead-letters", value, key=b"k", headers=[("reason", b"x is not a number")])
@@ -153,7 +153,7 @@ def test_the_prediction_log_goes_to_a_topic(broker: str, path: Path, form: Recor
     to = Source(topic=f"log.{form}", format=form, bootstrap=broker)
     served = Served(schema, "v7", "none", Half())
     done = offline.publish(served, path.parent / "predictions", to, now=datetime.now(UTC), partitions=2)
-    rows = codec.read_events(schema, "predictions", to).table.sort_by("time").to_pylist()
+    rows = decode.read_events(schema, "predictions", to).table.sort_by("time").to_pylist()
 
     assert (200, ["not JSON"]) == (done.rows, [r.reason[:8] for r in done.rejects])
     assert [f"f{i}" for i in range(200)] == [row["id"] for row in rows]

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from features import broker as kafka
-from features import sending
+from features.events import publishing
+from features.kafka import connections as kafka
 from features.schema import RecordFormat
 from features.window import from_ms
-from leeway import context, first, jobs, wiring
-from monitors import deploy_job, run_job
+from leeway import adopt_model, assembly, context
+from leeway.streaming import job_settings
+from monitors.flink import deploy_job, run_job
 from tests.fuzz import records
 from tests.integration.test_topics_job import read
 
@@ -39,7 +40,7 @@ def test_every_record_of_a_topic_is_counted_by_the_job(broker: str, tmp_path: Pa
     """No record ends it, and rows and rejects of its progress are what was sent."""
     name, topic = f"fuzz-{form}", f"fuzz-{form}.predictions"
     (tmp_path / "leeway.yaml").write_text(PROJECT.format(bootstrap=broker, name=name, form=form))
-    sending.ensure(broker, topic, 1)
+    publishing.ensure(broker, topic, 1)
     make = {"json": records.json_record, "arrow": records.arrow_record}[form]
     made = records.many(make, (7, 7), NUMBER, 0.5)
     values: list[bytes | None] = [value for value in made if len(value) < 500_000]  # what a broker takes
@@ -50,15 +51,15 @@ def test_every_record_of_a_topic_is_counted_by_the_job(broker: str, tmp_path: Pa
     with context.open(tmp_path) as opened:
         model = opened.model()
         assert model.baseline is not None
-        first.register_baseline(
+        adopt_model.register_baseline(
             opened, model, "v1", (model.baseline.start, model.baseline.end), now=from_ms(records.TIME)
         )
-        out = jobs.outputs(opened, model)
-        how = jobs.deployment(opened, model)
+        out = job_settings.outputs(opened, model)
+        how = job_settings.deployment(opened, model)
         engine = how.engine.model_copy(update={"checkpoint_interval": timedelta(milliseconds=500)})
         job = deploy_job.start(
-            wiring.spec(opened, model),
-            replace(jobs.followed(opened, model), bounded=True),
+            assembly.spec(opened, model),
+            replace(job_settings.followed(opened, model), bounded=True),
             out,
             replace(how, engine=engine),
         )

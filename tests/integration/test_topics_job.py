@@ -16,16 +16,17 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from features import broker as kafka
-from features import sending
 from features.errors import EngineError
+from features.events import publishing
+from features.kafka import connections as kafka
 from features.window import from_ms
-from leeway import cli, context, control, jobs, watch, wiring
+from leeway import assembly, cli, context
 from leeway.context import Context
 from leeway.stack import cluster as stack_cluster
 from leeway.stack import ports, processes
 from leeway.stack.processes import Service
-from monitors import deploy_job, run_job
+from leeway.streaming import consume_output, job_settings, lifecycle
+from monitors.flink import deploy_job, run_job
 from monitors.report import Report
 from tests.integration import topic_world
 from tests.integration.topic_world import World
@@ -96,17 +97,17 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def start(opened: Context, name: str, address: str | None, parallelism: int, **changed: Any) -> Any:
     """Start the job of the model with outputs of its own, over topics *changed* from the model's."""
     model = opened.model()
-    out = jobs.outputs(opened, model)
+    out = job_settings.outputs(opened, model)
     names = {kind: f"{name}.{kind}" for kind in ("reports", "rejects", "progress")}
-    jobs.make_topics(out.bootstrap, names)
-    how = jobs.deployment(opened, model)
+    job_settings.make_topics(out.bootstrap, names)
+    how = job_settings.deployment(opened, model)
     engine = how.engine.model_copy(
         update={"address": address, "parallelism": parallelism, "checkpoint_interval": timedelta(milliseconds=500)}
     )
-    rooms = (jobs.pack_rooms(opened.dir / "jobs"),) if address else ()
+    rooms = (job_settings.pack_rooms(opened.dir / "jobs"),) if address else ()
     return deploy_job.start(
-        wiring.spec(opened, model),
-        replace(jobs.followed(opened, model), subtasks=(parallelism, 1), **changed),
+        assembly.spec(opened, model),
+        replace(job_settings.followed(opened, model), subtasks=(parallelism, 1), **changed),
         replace(out, **names, prefix=name),
         replace(how, name=name, title=name, engine=engine, rooms=rooms),
     )
@@ -143,7 +144,7 @@ def test_the_stream_over_topics_reports_what_batch_runs_over_topics_and_files_re
 ) -> None:
     """Three ways over the same events, late, repeated and out of order, give the same reports, each once."""
     over_topics = run_job.run_once(
-        wiring.spec(opened, opened.model()), wiring.directories(opened.model()), opened.dir / "logs"
+        assembly.spec(opened, opened.model()), assembly.directories(opened.model()), opened.dir / "logs"
     )
     streamed = stream(opened, "embedded", None, 1)
 
@@ -175,7 +176,7 @@ def test_a_killed_task_manager_loses_nothing_and_doubles_nothing(
     """SIGKILL in mid-replay, with transactions open: readers of what is committed see each report once."""
     killed = replace(world, name="killed")
     for topic, partitions in zip(killed.topics.values(), (topic_world.PARTITIONS, 1), strict=True):
-        sending.ensure(world.bootstrap, topic, partitions)
+        publishing.ensure(world.bootstrap, topic, partitions)
     sources = {
         role: getattr(opened.model().events, role).model_copy(update={"topic": topic})
         for role, topic in killed.topics.items()
@@ -217,7 +218,7 @@ def stored(opened: Context) -> list[tuple[str, ...]]:
     return rows
 
 
-def take_in(take: Callable[[], int], tally: watch.Tally, reports: int) -> None:
+def take_in(take: Callable[[], int], tally: consume_output.Tally, reports: int) -> None:
     """Take in what comes until the registry has so many reports."""
     give_up = time.monotonic() + PATIENCE_SECONDS
     while tally.stored < reports:
@@ -234,18 +235,18 @@ def test_a_job_is_submitted_listed_stopped_and_upgraded_while_its_reports_are_ta
     world.write_project(f'flink: {{address: "{cluster.address}", checkpoint_interval: 500ms}}')
     with context.open(world.folder) as project:
         model = project.model()
-        seen = watch.Watch(project, model, clock=lambda: topic_world.START)
-        first = control.submit(project, model)
+        seen = consume_output.Watch(project, model, clock=lambda: topic_world.START)
+        first = lifecycle.submit(project, model)
         with seen.ingesting() as take:
             take_in(take, seen.tally, len(expected))
             listed = CliRunner().invoke(
                 cli.app, ["--project", str(world.folder), "job", "list"], env={"COLUMNS": "300"}
             )
             with pytest.raises(EngineError, match="running already"):
-                control.submit(project, model)
-            savepoint = control.stop(project, model)
-            second = control.submit(project, model)
-            upgraded = control.upgrade(project, model)
+                lifecycle.submit(project, model)
+            savepoint = lifecycle.stop(project, model)
+            second = lifecycle.submit(project, model)
+            upgraded = lifecycle.upgrade(project, model)
             take()
 
     assert first.begin is None
@@ -267,15 +268,15 @@ def test_a_changed_model_is_another_job_and_reads_its_topics_anew(
     with context.open(world.folder) as project:
         model = project.model()
         with pytest.raises(EngineError, match="has changed"):
-            control.current(project, model)
-        upgraded = control.upgrade(project, model)
-        at_work = control.current(project, model)
-        control.stop(project, model, kill=True)
+            lifecycle.current(project, model)
+        upgraded = lifecycle.upgrade(project, model)
+        at_work = lifecycle.current(project, model)
+        lifecycle.stop(project, model, kill=True)
 
         assert upgraded.begin is None
         assert "read anew" in upgraded.because
         assert at_work is not None
-        assert [] == [job for job in control.all_of(project, model) if not job.ended]
+        assert [] == [job for job in lifecycle.all_of(project, model) if not job.ended]
 
 
 def test_a_monitor_without_a_cluster_follows_topics_in_its_own_process(
@@ -287,7 +288,7 @@ def test_a_monitor_without_a_cluster_follows_topics_in_its_own_process(
         shutil.rmtree(opened.dir / kept, ignore_errors=True)
     before = stored(opened)
     with context.open(world.folder) as project:
-        seen = watch.Watch(project, project.model(), clock=lambda: topic_world.START)
+        seen = consume_output.Watch(project, project.model(), clock=lambda: topic_world.START)
         with seen.live() as take:
             give_up, parts = time.monotonic() + PATIENCE_SECONDS, 0
             while not parts or seen.tally.newest is None:  # reports and progress come in either order

@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 from standardwebhooks import Webhook
 
-from alerts import guard
-from alerts.deliver import Delivered, deliver
-from alerts.policy import Alerts
-from registry import moves, queries
+from alerts import ssrf_guard
+from alerts.config import Alerts
+from alerts.delivery import Delivered, deliver
+from registry import operations, queries
+from registry.connection import Registry
 from registry.records import Action
-from registry.sql import Registry
 
 pytestmark = pytest.mark.slow
 
@@ -94,14 +94,14 @@ def receiver(*statuses: int, headers: dict[str, str] | None = None) -> Iterator[
 def reg(tmp_path: Path) -> Iterator[Registry]:
     """A fresh SQLite registry with one model."""
     with Registry.open(f"sqlite:///{tmp_path}/leeway.db", tmp_path / "artifacts") as made:
-        moves.add_model(made, model="flights", task="binary", now=NOW)
+        operations.add_model(made, model="flights", task="binary", now=NOW)
         yield made
 
 
 def happen(reg: Registry, times: int = 1) -> None:
     """Put *times* messages into the outbox."""
     for _ in range(times):
-        moves.record_decision(
+        operations.record_decision(
             reg, model="flights", incident_id=None, action=Action.NOTHING, because=["a test"], actor="test", now=NOW
         )
 
@@ -177,7 +177,9 @@ def test_a_closed_port_is_a_failed_attempt(reg: Registry) -> None:
 
 def test_another_address_of_the_name_is_tried(reg: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     """`localhost` may mean ::1 first while the receiver listens on 127.0.0.1: a failed connection is no attempt."""
-    monkeypatch.setattr(guard, "targets", functools.partial(guard.targets, resolve=lambda *_: ["::1", "127.0.0.1"]))
+    monkeypatch.setattr(
+        ssrf_guard, "targets", functools.partial(ssrf_guard.targets, resolve=lambda *_: ["::1", "127.0.0.1"])
+    )
     happen(reg)
     with receiver(200) as far:
         far.url = far.url.replace("127.0.0.1", "localhost")

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from alerts import deliver as delivering
-from alerts.deliver import Delivered, deliver
-from alerts.policy import Alerts, Endpoint
-from registry import moves, queries
-from registry.sql import Registry
+from alerts import delivery as delivering
+from alerts.config import Alerts, Endpoint
+from alerts.delivery import Delivered, deliver
+from registry import operations, queries
+from registry.connection import Registry
 from tests.integration.test_webhook_delivery import ENVIRON, happen
 
 pytestmark = pytest.mark.slow
@@ -130,7 +130,7 @@ DONE: dict[str, Answer] = {
 def reg(tmp_path: Path) -> Iterator[Registry]:
     """A fresh SQLite registry with one model."""
     with Registry.open(f"sqlite:///{tmp_path}/leeway.db", tmp_path / "artifacts") as made:
-        moves.add_model(made, model="flights", task="binary", now=NOW)
+        operations.add_model(made, model="flights", task="binary", now=NOW)
         yield made
 
 

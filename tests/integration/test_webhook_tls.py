@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from alerts import deliver, guard, retry
-from alerts.policy import Endpoint
+from alerts import delivery, retry, ssrf_guard
+from alerts.config import Endpoint
 from tests.integration import certificates
 
 pytestmark = pytest.mark.slow
@@ -57,8 +57,8 @@ def receiver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[
 def send(name: str, port: int) -> retry.Reply:
     """Send something to *name*, whose only address is loopback."""
     endpoint = Endpoint(name="ops", url=f"https://{name}:{port}/hook", secret_env="KEY")
-    (target,) = guard.targets(endpoint, resolve=lambda *_: ["127.0.0.1"])
-    return deliver.post(target, "{}", {}, 5)
+    (target,) = ssrf_guard.targets(endpoint, resolve=lambda *_: ["127.0.0.1"])
+    return delivery.post(target, "{}", {}, 5)
 
 
 def test_the_certificate_is_checked_against_the_name(receiver: tuple[int, list[str]]) -> None:

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from features import broker, sending
+from features.events import publishing
+from features.kafka import connections
 from features.window import UTC, to_ms
-from leeway import context, first, wiring
+from leeway import adopt_model, assembly, context
 from leeway.context import Context
-from leeway.project import Model
-from monitors import files_job, run_job
+from leeway.project.load import Model
+from monitors.flink import files_source_job, run_job
 from monitors.report import Report
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -99,13 +100,13 @@ class World:
         )  # fmt: skip
         return self.folder
 
-    def directories(self) -> files_job.Directories:
+    def directories(self) -> files_source_job.Directories:
         """Return the same events as files."""
-        return files_job.Directories(self.folder / "files" / "predictions", self.folder / "files" / "labels")
+        return files_source_job.Directories(self.folder / "files" / "predictions", self.folder / "files" / "labels")
 
     def send(self, role: str, rows: Iterable[Event]) -> None:
         """Send events to their topic, with their own times, and in one partition each."""
-        with broker.producer(self.bootstrap) as client:
+        with connections.producer(self.bootstrap) as client:
             for row in rows:
                 client.send(
                     self.topics[role], json.dumps(row).encode(), key=row["id"].encode(),
@@ -114,7 +115,7 @@ class World:
 
     def send_bad(self) -> None:
         """Send records that nobody can use, one of them with a timestamp that would close every window for good."""
-        with broker.producer(self.bootstrap) as client:
+        with connections.producer(self.bootstrap) as client:
             for value, at in zip(BAD, (START, START.replace(year=2099)), strict=True):
                 client.send(self.topics["predictions"], value, partition=1, timestamp_ms=to_ms(at))
 
@@ -122,8 +123,8 @@ class World:
 def make(folder: Path, bootstrap: str, name: str) -> World:
     """Make the topics, empty, and the files, full."""
     world = World(folder, bootstrap, name)
-    sending.ensure(bootstrap, world.topics["predictions"], PARTITIONS)
-    sending.ensure(bootstrap, world.topics["labels"], 1)
+    publishing.ensure(bootstrap, world.topics["predictions"], PARTITIONS)
+    publishing.ensure(bootstrap, world.topics["labels"], 1)
     for role, rows in zip(("predictions", "labels"), events(), strict=True):
         path = folder / "files" / role / "all.jsonl"
         path.parent.mkdir(parents=True)
@@ -136,12 +137,12 @@ def make(folder: Path, bootstrap: str, name: str) -> World:
 def register(opened: Context, model: Model) -> None:
     """Freeze the baseline of the model."""
     assert model.baseline is not None
-    first.register_baseline(opened, model, "v1", (model.baseline.start, model.baseline.end), now=START)
+    adopt_model.register_baseline(opened, model, "v1", (model.baseline.start, model.baseline.end), now=START)
 
 
 def expected(opened: Context, model: Model, world: World) -> list[Report]:
     """Return what a batch run over the files reports."""
-    outcome = run_job.run_once(wiring.spec(opened, model), world.directories(), world.folder / "logs")
+    outcome = run_job.run_once(assembly.spec(opened, model), world.directories(), world.folder / "logs")
     return list(outcome.reports)
 
 

@@ -12,9 +12,10 @@ import pyarrow as pa
 
 from features.schema import LABEL, PREDICTION, EventSchema, Kind, Task
 from features.window import Windows, from_ms
-from monitors import freeze, profiles
-from monitors.baseline import Baseline, Slice
-from monitors.policy import MonitorPolicy
+from monitors.baseline import freeze
+from monitors.baseline.baseline import Baseline, Slice
+from monitors.config import MonitorPolicy
+from monitors.profiles import counting
 from monitors.report import Stage
 
 DAY = 86_400_000
@@ -53,8 +54,8 @@ def baseline(events: EventSchema, rows: Rows, *, days: int = 20, policy: Monitor
     bins = freeze.freeze_bins(events, policy, predictions, labels)
     made = freeze.freeze_derived(events, policy, bins, predictions, labels)
     frozen = made.frozen
-    plan, cells = profiles.layout(events, frozen, Stage.INPUTS), defaultdict(list)
-    for c in profiles.count_inputs(events, {"v1": frozen}, predictions):
+    plan, cells = counting.layout(events, frozen, Stage.INPUTS), defaultdict(list)
+    for c in counting.count_inputs(events, {"v1": frozen}, predictions):
         cells[c.start, c.segment].append((c.cell, c.n))
     slices = tuple(Slice(start=at, segment=s, counts=plan.row(found)) for (at, s), found in sorted(cells.items()))
     return Baseline(
@@ -65,6 +66,6 @@ def baseline(events: EventSchema, rows: Rows, *, days: int = 20, policy: Monitor
 
 def counts(known: Baseline, rows: Rows, segment: str = "") -> dict[str, list[int]]:
     """Return the counts of *rows* as one window of *segment*."""
-    cells = profiles.count_inputs(known.events, {"v1": known.frozen}, tables(known.events, rows)[0])
+    cells = counting.count_inputs(known.events, {"v1": known.frozen}, tables(known.events, rows)[0])
     own = [(c.cell, c.n) for c in cells if c.segment == segment]
-    return profiles.layout(known.events, known.frozen, Stage.INPUTS).row(own)
+    return counting.layout(known.events, known.frozen, Stage.INPUTS).row(own)

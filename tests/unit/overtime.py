@@ -9,11 +9,11 @@ import numpy as np
 
 from features.schema import PREDICTION, EventSchema, Kind, Task
 from features.window import UTC, Windows, to_ms
-from monitors import verdict
-from monitors.baseline import Baseline, Slice
-from monitors.bins import NumericBins, freeze_numeric
-from monitors.policy import MonitorPolicy
+from monitors.baseline.baseline import Baseline, Slice
+from monitors.config import MonitorPolicy
 from monitors.report import Report, Stage
+from monitors.stats.bins import NumericBins, freeze_numeric
+from monitors.verdicts import window_verdict
 
 START, DAY = datetime(2024, 1, 1, tzinfo=UTC), timedelta(days=1)
 NAMES = ("x", "y", "z", PREDICTION)
@@ -75,7 +75,7 @@ def reports(known: Baseline, rows: list[Rows], policy: MonitorPolicy = POLICY) -
         total = {name: np.sum([c[name] for c in part], axis=0).tolist() for name in NAMES}
         end = known.end + DAY * (day + 1)
         begin = end - DAY * length
-        found = verdict.judge(known, policy, stage=Stage.INPUTS, segment="", window_slices=length,
+        found = window_verdict.judge(known, policy, stage=Stage.INPUTS, segment="", window_slices=length,
                               start_ms=to_ms(begin), counts=total, newest=counts[day])  # fmt: skip
         yield Report(model="m", version="v1", stage=Stage.INPUTS, window_start=begin, window_end=end,
                      baseline=known.digest, rows=sum(total["x"]), counts=total, newest=counts[day],

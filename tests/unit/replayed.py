@@ -9,10 +9,10 @@ import numpy as np
 
 from features.schema import LABEL, PREDICTION, EventSchema, Kind, Task
 from features.window import UTC, Windows, to_ms
-from monitors import performance
-from monitors.baseline import Baseline, Slice
-from monitors.bins import Bins, CategoricalBins, freeze_numeric
+from monitors.baseline.baseline import Baseline, Slice
+from monitors.profiles import outcome_counts
 from monitors.report import Report, Stage
+from monitors.stats.bins import Bins, CategoricalBins, freeze_numeric
 
 START, DAY = datetime(2024, 1, 1, tzinfo=UTC), timedelta(days=1)
 SITES = CategoricalBins(categories=("a", "b"))
@@ -51,7 +51,7 @@ def inputs(frozen: dict[str, Bins], day: dict[str, Any], site: str = "") -> Coun
 def outcomes(frozen: dict[str, Bins], day: dict[str, Any]) -> Counts:
     """Return the outcome counts of a day; every row has its label."""
     n = len(day["x"])
-    found = performance.count(Task.BINARY, frozen, prediction=day[PREDICTION], label=day[LABEL],
+    found = outcome_counts.count(Task.BINARY, frozen, prediction=day[PREDICTION], label=day[LABEL],
                               labelled=np.ones(n, bool), groups=np.zeros(n, np.int64), n_groups=1)  # fmt: skip
     return {name: found[name][0].tolist() for name in found}
 

@@ -7,14 +7,14 @@ import random
 import numpy as np
 import pytest
 
-from monitors import surveillance
-from monitors.account import Account, Crowd, Place, account, begun, leaning, verdict_of
-from monitors.alarm import Alarm, alarms
-from monitors.mix import Split
-from monitors.movement import Movement, Part
-from monitors.outlook import outlook
-from monitors.policy import MonitorPolicy
+from monitors.config import MonitorPolicy
+from monitors.explain.bin_changes import Movement, Part
+from monitors.explain.explanation import Account, Crowd, Place, account, begun, leaning, verdict_of
+from monitors.explain.mix_shift import Split
+from monitors.explain.onset import Alarm, alarms
 from monitors.report import Report, Signal, Stage, Verdict, digest
+from monitors.sequential import monitor
+from monitors.verdicts.plan import outlook
 from tests.unit import overtime
 from tests.unit.told import (
     DAY,
@@ -264,7 +264,7 @@ def test_a_shift_that_surveillance_finds_is_told_with_its_alarm() -> None:
     """From rows to words: half a sd up in one of three features, with the evidence that it took."""
     known = overtime.baseline(overtime.days(np.random.default_rng(1), 42))
     rows = overtime.days(np.random.default_rng(2), 20, change=overtime.shift("x", 0.5))
-    judged = list(surveillance.judge_all(outlook(known, overtime.POLICY, Stage.INPUTS), overtime.reports(known, rows)))
+    judged = list(monitor.judge_all(outlook(known, overtime.POLICY, Stage.INPUTS), overtime.reports(known, rows)))
     told: Account = begun(account(known, [judged[-1]], overtime.POLICY), alarms(judged))
     (moved,) = told.moved
 

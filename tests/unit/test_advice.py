@@ -5,16 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 
 from features.window import Windows
-from leeway import advice
-from leeway.parts import Watched
-from leeway.policies import Policy, Rules
-from leeway.rehearsal import Outcome
-from leeway.trials import Delay, Rate
-from monitors.inject import Kind, Shift
-from monitors.policy import MonitorPolicy
+from leeway.replay import advice
+from leeway.replay.parallel import Watched
+from leeway.replay.policies import Policy, Rules
+from leeway.replay.run_replay import Outcome
+from leeway.replay.trials import Delay, Rate
+from monitors.config import MonitorPolicy
 from monitors.report import Signal
-from registry.policy import IncidentPolicy
-from retrain_flows.policy import Signals
+from monitors.simulation.inject import Kind, Shift
+from registry.config import IncidentPolicy
+from retrain_flows.config import Signals
 
 DAY = timedelta(days=1)
 SMALL, LARGE, FAULT = Shift(Kind.COVARIATE, 0.25), Shift(Kind.COVARIATE, 1.0), Shift(Kind.STUCK, 1.0)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from monitors.alarm import Alarm, alarms, pooled, pools, promise
+from monitors.explain.onset import Alarm, alarms, pooled, pools, promise
 from monitors.report import Report, Signal, Stage, Verdict
 from tests.unit.told import DAY, START, A, finding, inputs, number, report, steady
 

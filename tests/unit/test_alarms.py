@@ -12,12 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from features.window import UTC
-from leeway import alarms
+from leeway.replay import replayed_incidents
 from monitors.report import Finding, Report, Signal, Stage, Verdict
-from registry import ingest, moves, queries
-from registry.policy import IncidentPolicy
+from registry import operations, queries
+from registry.config import IncidentPolicy
+from registry.connection import Registry
+from registry.incidents import ingest
 from registry.records import Action, Incident, Version
-from registry.sql import Registry
 from tests.unit import replayed
 
 DAY, NOW = timedelta(days=1), datetime(2024, 6, 1, tzinfo=UTC)
@@ -44,10 +45,10 @@ def report(day: int, told: dict[Signal, Verdict | None], *, segment: str = "", s
                   baseline="0" * 64, rows=50, counts={"x": [day]}, findings=findings)  # fmt: skip
 
 
-def found(reports: list[Report], **rules: Any) -> list[alarms.Alarm]:
+def found(reports: list[Report], **rules: Any) -> list[replayed_incidents.Alarm]:
     """Return the episodes in *reports*."""
     policy = IncidentPolicy.model_validate(rules)
-    return alarms.alarms((alarms.said(r) for r in reports), policy, model="m", version="v1")
+    return replayed_incidents.alarms((replayed_incidents.said(r) for r in reports), policy, model="m", version="v1")
 
 
 def days(verdicts: str) -> list[Report]:
@@ -56,7 +57,7 @@ def days(verdicts: str) -> list[Report]:
     return [report(i, {Signal.FEATURE: of[letter]}) for i, letter in enumerate(verdicts)]
 
 
-def span(alarm: alarms.Alarm) -> tuple[int, int | None]:
+def span(alarm: replayed_incidents.Alarm) -> tuple[int, int | None]:
     """Return the days on which an episode opened and closed."""
     closed = alarm.closed
     return (alarm.opened.opened_at - NOW).days, None if closed is None else (closed - NOW).days
@@ -94,9 +95,11 @@ def test_what_it_was_when_it_opened_is_kept() -> None:
 
 def test_an_ignored_signal_opens_nothing() -> None:
     """Here too."""
-    said = [alarms.said(r) for r in days("ddd")]
+    said = [replayed_incidents.said(r) for r in days("ddd")]
 
-    assert [] == alarms.alarms(said, IncidentPolicy(), model="m", version="v1", ignored=frozenset({"feature"}))
+    assert [] == replayed_incidents.alarms(
+        said, IncidentPolicy(), model="m", version="v1", ignored=frozenset({"feature"})
+    )
 
 
 @pytest.fixture(scope="module")
@@ -110,13 +113,22 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
 def champion(reg: Registry) -> str:
     """Register a model of a new name with a champion, and return the name."""
     name = f"m{len(queries.models(reg))}"
-    moves.add_model(reg, model=name, task="binary", now=NOW)
-    moves.add_version(reg, Version(model=name, version="v1", mode="external", created_at=NOW))
+    operations.add_model(reg, model=name, task="binary", now=NOW)
+    operations.add_version(reg, Version(model=name, version="v1", mode="external", created_at=NOW))
     events = replayed.schema().model_copy(update={"model": name})
     known = replayed.baseline(2, events=events)
-    moves.store_baseline(reg, known, now=NOW)
-    moves.promote(reg, model=name, version="v1", expected_generation=0, kind="bootstrap", effective_at=NOW, actor="ann",
-                  reason="first", now=NOW)  # fmt: skip
+    operations.store_baseline(reg, known, now=NOW)
+    operations.promote(
+        reg,
+        model=name,
+        version="v1",
+        expected_generation=0,
+        kind="bootstrap",
+        effective_at=NOW,
+        actor="ann",
+        reason="first",
+        now=NOW,
+    )
     return name
 
 
@@ -125,8 +137,15 @@ def opened(reg: Registry, model: str, reports: list[Report], policy: IncidentPol
     for end in sorted({r.window_end for r in reports}):
         batch = [r.model_copy(update={"model": model}) for r in reports if r.window_end == end]
         for incident in ingest.ingest(reg, batch, now=NOW, policy=policy).opened:
-            moves.record_decision(reg, model=model, incident_id=incident.id, action=Action.NOTHING, because=("a test",),
-                                  actor="ann", now=NOW)  # fmt: skip
+            operations.record_decision(
+                reg,
+                model=model,
+                incident_id=incident.id,
+                action=Action.NOTHING,
+                because=("a test",),
+                actor="ann",
+                now=NOW,
+            )
     return queries.incidents(reg, model)
 
 

@@ -13,11 +13,11 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from alerts import retry
-from alerts.deliver import Delivered
-from alerts.policy import Alerts
-from leeway import context, wiring
+from alerts.config import Alerts
+from alerts.delivery import Delivered
+from leeway import assembly, context
 from leeway.commands import alerts
-from registry import moves, outbox, queries
+from registry import operations, outbox, queries
 from registry.records import Action
 
 NOW = datetime.now(timezone.utc)
@@ -39,8 +39,8 @@ def folder(tmp_path: Path) -> Path:
     """A project with one endpoint, whose key is not set, and one message in the outbox."""
     (tmp_path / "leeway.yaml").write_text(PROJECT)
     with context.open(tmp_path) as opened:
-        moves.add_model(opened.registry, model="late", task="binary", now=NOW)
-        moves.record_decision(
+        operations.add_model(opened.registry, model="late", task="binary", now=NOW)
+        operations.record_decision(
             opened.registry,
             model="late",
             incident_id=None,
@@ -149,7 +149,7 @@ def test_watching_goes_on_until_it_is_stopped(folder: Path, monkeypatch: pytest.
 def test_every_batch_is_sent(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """More messages than one batch holds are all sent by one command, and added up."""
     batches = [Delivered(sent=32), Delivered(sent=8, failed=1), Delivered()]
-    monkeypatch.setattr(wiring, "send", lambda *_, **__: batches.pop(0))
+    monkeypatch.setattr(assembly, "send", lambda *_, **__: batches.pop(0))
 
     assert "40 sent, 1 to be tried again" in run(folder, "deliver").stdout
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from alerts import deliver as delivering
-from alerts import guard, retry
-from alerts.deliver import Delivered, deliver
-from alerts.policy import Alerts, Endpoint
-from registry import moves, queries
+from alerts import delivery as delivering
+from alerts import retry, ssrf_guard
+from alerts.config import Alerts, Endpoint
+from alerts.delivery import Delivered, deliver
+from registry import operations, queries
+from registry.connection import Registry
 from registry.records import Action
-from registry.sql import Registry
 
 NOW = datetime(2024, 1, 1, tzinfo=timezone.utc)
 KEY = "whsec_" + base64.b64encode(bytes(range(32))).decode()
@@ -31,14 +31,14 @@ ALERTS = Alerts(endpoints=(OPS,))
 def reg(tmp_path: Path) -> Iterator[Registry]:
     """A registry with one message in its outbox."""
     with Registry.open(f"sqlite:///{tmp_path}/leeway.db", tmp_path / "artifacts") as made:
-        moves.add_model(made, model="flights", task="binary", now=NOW)
+        operations.add_model(made, model="flights", task="binary", now=NOW)
         happen(made)
         yield made
 
 
 def happen(reg: Registry) -> None:
     """Put a message of type `decision.made` into the outbox."""
-    moves.record_decision(
+    operations.record_decision(
         reg, model="flights", incident_id=None, action=Action.NOTHING, because=["a test"], actor="test", now=NOW
     )
 
@@ -92,7 +92,7 @@ def test_whatever_goes_wrong_with_one_is_on_record_and_the_others_go_on(reg: Reg
     """Not only what a receiver is known to do: nothing that is raised leaves its own delivery."""
     other = OPS.model_copy(update={"name": "other", "url": "http://127.0.0.1:10/"})
 
-    def broken(target: guard.Target, *_: object) -> retry.Reply:
+    def broken(target: ssrf_guard.Target, *_: object) -> retry.Reply:
         if target.url == OPS.url:
             raise error
         return retry.Reply(204)
@@ -111,7 +111,7 @@ def test_each_is_marked_as_its_own_answer_comes(reg: Registry) -> None:
     other = OPS.model_copy(update={"name": "slow", "url": "http://127.0.0.1:10/"})
     seen: list[str] = []
 
-    def send(target: guard.Target, *_: object) -> retry.Reply:
+    def send(target: ssrf_guard.Target, *_: object) -> retry.Reply:
         deadline = time.monotonic() + 10
         while target.url == other.url and not seen and time.monotonic() < deadline:
             seen.extend(d.endpoint for d in queries.deliveries(reg, state="delivered"))
@@ -124,7 +124,7 @@ def test_each_is_marked_as_its_own_answer_comes(reg: Registry) -> None:
 def test_a_look_up_that_hangs_ends_with_the_attempt(reg: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     """A resolver has time-outs of its own, which are none of ours."""
     ended = threading.Event()
-    monkeypatch.setattr(guard, "targets", lambda _: ended.wait(10))
+    monkeypatch.setattr(ssrf_guard, "targets", lambda _: ended.wait(10))
 
     done = deliver(reg, ALERTS.model_copy(update={"timeout_seconds": 0.05}), now=NOW, environ=ENVIRON, send=taken)
     ended.set()
@@ -136,7 +136,9 @@ def test_a_look_up_that_hangs_ends_with_the_attempt(reg: Registry, monkeypatch: 
 def test_addresses_share_the_time_of_an_attempt(reg: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three addresses that do not answer take no longer than one: each has its part of what is left to connect."""
     times: list[tuple[float, float]] = []
-    monkeypatch.setattr(guard, "targets", functools.partial(guard.targets, resolve=lambda *_: ["::1", "127.0.0.1"]))
+    monkeypatch.setattr(
+        ssrf_guard, "targets", functools.partial(ssrf_guard.targets, resolve=lambda *_: ["::1", "127.0.0.1"])
+    )
 
     def unreachable(_: object, __: object, ___: object, whole: float, connect: float) -> retry.Reply:
         times.append((whole, connect))

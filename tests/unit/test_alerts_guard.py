@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts import guard
-from alerts.policy import Endpoint
+from alerts import ssrf_guard
+from alerts.config import Endpoint
 from features import errors
 
 
@@ -19,7 +19,7 @@ def _endpoint(url: str) -> Endpoint:
     return Endpoint(name="ops", url=url, secret_env="KEY")
 
 
-def _resolver(*addresses: str) -> guard.Resolve:
+def _resolver(*addresses: str) -> ssrf_guard.Resolve:
     def resolve(host: str, port: int) -> Sequence[str]:
         return addresses
 
@@ -28,28 +28,28 @@ def _resolver(*addresses: str) -> guard.Resolve:
 
 def test_the_connection_goes_to_the_address_that_was_judged() -> None:
     """The name is kept for TLS and the Host header; the URL holds the address, so no second look-up can differ."""
-    found = guard.targets(
+    found = ssrf_guard.targets(
         _endpoint("https://hooks.example.com:8443/a?b=1"), resolve=_resolver("8.8.8.8", "2606:4700::1")
     )
 
     host, name = "hooks.example.com:8443", "hooks.example.com"
-    first = guard.Target("https://8.8.8.8:8443/a?b=1", host, name)
-    assert (first, guard.Target("https://[2606:4700::1]:8443/a?b=1", host, name)) == found
+    first = ssrf_guard.Target("https://8.8.8.8:8443/a?b=1", host, name)
+    assert (first, ssrf_guard.Target("https://[2606:4700::1]:8443/a?b=1", host, name)) == found
 
 
 def test_only_so_many_addresses_are_tried() -> None:
     """A name with a hundred addresses does not take a hundred time-outs; all of them are judged."""
     many = [f"8.8.8.{i}" for i in range(100)]
 
-    assert 3 == len(guard.targets(_endpoint("https://many.example/"), resolve=_resolver(*many)))
+    assert 3 == len(ssrf_guard.targets(_endpoint("https://many.example/"), resolve=_resolver(*many)))
     with pytest.raises(errors.DeliveryError):
-        guard.targets(_endpoint("https://many.example/"), resolve=_resolver(*many, "10.0.0.1"))
+        ssrf_guard.targets(_endpoint("https://many.example/"), resolve=_resolver(*many, "10.0.0.1"))
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"])
 def test_plain_http_is_for_loopback(address: str) -> None:
     """A receiver on this machine needs no TLS."""
-    assert ["relay:9"] == [t.host for t in guard.targets(_endpoint("http://relay:9/"), resolve=_resolver(address))]
+    assert ["relay:9"] == [t.host for t in ssrf_guard.targets(_endpoint("http://relay:9/"), resolve=_resolver(address))]
 
 
 @pytest.mark.parametrize("port", [80, 443])
@@ -61,7 +61,7 @@ def test_the_look_up_is_asked_for_the_port_of_the_scheme(port: int) -> None:
         asked.append((host, port))
         return ["127.0.0.1"]
 
-    guard.targets(_endpoint({80: "http", 443: "https"}[port] + "://bücher.example/"), resolve=resolve)
+    ssrf_guard.targets(_endpoint({80: "http", 443: "https"}[port] + "://bücher.example/"), resolve=resolve)
 
     assert [("xn--bcher-kva.example", port)] == asked
 
@@ -82,7 +82,7 @@ def test_the_look_up_is_asked_for_the_port_of_the_scheme(port: int) -> None:
 def test_an_address_inside_is_refused(address: str) -> None:
     """Private, shared, link-local (cloud metadata), multicast and unspecified addresses, in any IPv6 clothes."""
     with pytest.raises(errors.DeliveryError, match=r"endpoint 'ops' is refused: 'inside\.example' is .* not public"):
-        guard.targets(_endpoint("https://inside.example/"), resolve=_resolver(address))
+        ssrf_guard.targets(_endpoint("https://inside.example/"), resolve=_resolver(address))
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_an_address_inside_is_refused(address: str) -> None:
 )  # fmt: skip
 def test_a_public_address_is_connected_to(address: str) -> None:
     """The rule does not refuse the internet."""
-    (target,) = guard.targets(_endpoint("https://hooks.example/"), resolve=_resolver(address))
+    (target,) = ssrf_guard.targets(_endpoint("https://hooks.example/"), resolve=_resolver(address))
 
     assert httpx.URL(target.url).host == str(ipaddress.ip_address(address))
 
@@ -101,7 +101,7 @@ def test_a_public_address_is_connected_to(address: str) -> None:
 def test_nothing_is_public_that_another_authority_calls_otherwise(number: int) -> None:
     """Python's own tables, which differ by release, know no address as private that this rule lets pass."""
     address = ipaddress.IPv6Address(number)
-    if not guard.is_public(address):
+    if not ssrf_guard.is_public(address):
         return
     plain = (
         address.ipv4_mapped
@@ -118,22 +118,22 @@ def test_an_ipv4_address_is_judged_alike_in_all_its_clothes(v4: ipaddress.IPv4Ad
     """Mapped, translated or tunnelled: what is private stays private."""
     dressed = ipaddress.IPv6Address(clothes(int(v4))[place])
 
-    assert guard.is_public(v4) or not guard.is_public(dressed)
-    assert not guard.is_public(v4) or not (v4.is_private or v4.is_multicast or v4.is_reserved)
+    assert ssrf_guard.is_public(v4) or not ssrf_guard.is_public(dressed)
+    assert not ssrf_guard.is_public(v4) or not (v4.is_private or v4.is_multicast or v4.is_reserved)
 
 
 @given(address=st.ip_addresses())
-def test_nothing_is_both_public_and_this_machine(address: guard.Address) -> None:
+def test_nothing_is_both_public_and_this_machine(address: ssrf_guard.Address) -> None:
     """Plain http is for loopback alone, and loopback is never reached under a public name's rule."""
-    assert not (guard.is_public(address) and guard.is_loopback(address))
+    assert not (ssrf_guard.is_public(address) and ssrf_guard.is_loopback(address))
 
 
 @pytest.mark.parametrize("host", ["2130706433", "0x7f000001", "0x7f.1", "127.1", "017700000001"])
 def test_another_spelling_of_this_machine_is_this_machine(host: str) -> None:
     """The system's resolver reads it, and what it has read is judged and connected to."""
-    (target, *_) = guard.targets(_endpoint(f"http://{host}:9/"))
+    (target, *_) = ssrf_guard.targets(_endpoint(f"http://{host}:9/"))
 
-    assert guard.is_loopback(ipaddress.ip_address(httpx.URL(target.url).host))
+    assert ssrf_guard.is_loopback(ipaddress.ip_address(httpx.URL(target.url).host))
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_another_spelling_of_this_machine_is_this_machine(host: str) -> None:
 def test_another_spelling_of_a_private_address_is_private(host: str) -> None:
     """Decimal, octal, hexadecimal and short forms, and addresses with a zone."""
     with pytest.raises(errors.DeliveryError, match=r"not public|cannot be read|cannot look up"):
-        guard.targets(_endpoint(f"https://{host}/"))
+        ssrf_guard.targets(_endpoint(f"https://{host}/"))
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_another_spelling_of_a_private_address_is_private(host: str) -> None:
 def test_a_name_that_no_resolver_takes_is_an_error_in_words(url: str) -> None:
     """Labels too long, ports too large: refused, whatever the resolver raises."""
     with pytest.raises(errors.DeliveryError, match="endpoint 'ops'"):
-        guard.targets(_endpoint(url), resolve=strict)
+        ssrf_guard.targets(_endpoint(url), resolve=strict)
 
 
 def strict(host: str, port: int) -> Sequence[str]:
@@ -173,7 +173,7 @@ def strict(host: str, port: int) -> Sequence[str]:
 def test_garbage_from_the_resolver_is_an_error_in_words() -> None:
     """What is no address is connected to by nobody."""
     with pytest.raises(errors.DeliveryError, match="cannot look up"):
-        guard.targets(_endpoint("https://a.example/"), resolve=_resolver("8.8.8.8", "8.8.8.8.8"))
+        ssrf_guard.targets(_endpoint("https://a.example/"), resolve=_resolver("8.8.8.8", "8.8.8.8.8"))
 
 
 NAT64 = int(ipaddress.IPv6Address("64:ff9b::")) >> 32
@@ -188,7 +188,7 @@ def clothes(v4: int) -> list[int]:
 def test_one_bad_address_among_many_refuses() -> None:
     """A name that answers with a public and a private address is not trusted to be called by the public one."""
     with pytest.raises(errors.DeliveryError, match=r"10\.0\.0\.1"):
-        guard.targets(_endpoint("https://both.example/"), resolve=_resolver("93.184.216.34", "10.0.0.1"))
+        ssrf_guard.targets(_endpoint("https://both.example/"), resolve=_resolver("93.184.216.34", "10.0.0.1"))
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_one_bad_address_among_many_refuses() -> None:
 def test_a_bad_url_is_refused_in_words(url: str, what: str) -> None:
     """The message names the endpoint and the fault, the hint the remedy."""
     with pytest.raises(errors.DeliveryError, match=f"endpoint 'ops' is refused: .*{what}") as caught:
-        guard.targets(_endpoint(url), resolve=_resolver("93.184.216.34"))
+        ssrf_guard.targets(_endpoint(url), resolve=_resolver("93.184.216.34"))
 
     assert caught.value.hint
 
@@ -217,4 +217,4 @@ def test_a_name_that_nobody_knows_is_an_error_with_its_name() -> None:
         raise OSError(msg)
 
     with pytest.raises(errors.DeliveryError, match=r"cannot look up 'nowhere\.example'"):
-        guard.targets(_endpoint("https://nowhere.example/"), resolve=resolve)
+        ssrf_guard.targets(_endpoint("https://nowhere.example/"), resolve=resolve)

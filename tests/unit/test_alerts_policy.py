@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from alerts.policy import EVENTS, Alerts, Endpoint
-from registry.policy import Severity
+from alerts.config import EVENTS, Alerts, Endpoint
+from registry.config import Severity
 
 
 def endpoint(name: str = "ops", *events: str) -> Endpoint:

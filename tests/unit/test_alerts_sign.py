@@ -9,8 +9,8 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from alerts import sign
-from alerts.policy import Endpoint
+from alerts import signing
+from alerts.config import Endpoint
 from features import errors
 from registry import records
 
@@ -33,8 +33,8 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _signed(now: datetime | None = None) -> tuple[str, dict[str, str]]:
-    text = sign.body(MESSAGE)
-    return text, sign.headers(sign.signer(ENDPOINT, {"LEEWAY_OPS_KEY": KEY}), MESSAGE.id, text, now=now or NOW)
+    text = signing.body(MESSAGE)
+    return text, signing.headers(signing.signer(ENDPOINT, {"LEEWAY_OPS_KEY": KEY}), MESSAGE.id, text, now=now or NOW)
 
 
 def test_a_receiver_with_the_key_verifies() -> None:
@@ -68,7 +68,7 @@ def test_a_retry_keeps_the_id_and_renews_the_time() -> None:
 
 def test_the_body_is_the_same_text_every_time() -> None:
     """Keys are sorted, so that equal messages are equal bytes."""
-    assert list(json.loads(sign.body(MESSAGE))) == ["data", "timestamp", "type"]
+    assert list(json.loads(signing.body(MESSAGE))) == ["data", "timestamp", "type"]
 
 
 @pytest.mark.parametrize(
@@ -85,24 +85,24 @@ def test_the_body_is_the_same_text_every_time() -> None:
 def test_a_bad_key_names_the_variable_and_how_to_make_one(environ: dict[str, str], what: str) -> None:
     """The error says which variable, what is wrong with it and how to make a key; it never shows the key."""
     with pytest.raises(errors.DeliveryError) as caught:
-        sign.signer(ENDPOINT, environ)
+        signing.signer(ENDPOINT, environ)
 
     assert caught.value.message.endswith(f"the environment variable LEEWAY_OPS_KEY, {what}")
-    assert sign.MAKE_KEY in caught.value.hint
+    assert signing.MAKE_KEY in caught.value.hint
     assert "s3cret" not in str(caught.value)
 
 
 def test_the_command_in_the_hint_makes_a_good_key(capsys: pytest.CaptureFixture[str]) -> None:
     """What the hint tells people to run prints a key that is accepted."""
-    code = sign.MAKE_KEY.split("'")[1]
+    code = signing.MAKE_KEY.split("'")[1]
     exec(code)  # the hint is our own constant
     key = capsys.readouterr().out.strip()
 
-    assert sign.signer(ENDPOINT, {"LEEWAY_OPS_KEY": key}) is not None
+    assert signing.signer(ENDPOINT, {"LEEWAY_OPS_KEY": key}) is not None
 
 
 def test_text_that_no_encoding_holds_is_sent_too() -> None:
     """Half a surrogate pair in a category, as JSON lets it through, costs no receiver the message."""
     half = MESSAGE.model_copy(update={"data": {"reason": "\ud83d"}})
 
-    assert half.data == json.loads(sign.body(half).encode())["data"]
+    assert half.data == json.loads(signing.body(half).encode())["data"]

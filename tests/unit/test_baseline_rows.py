@@ -10,8 +10,8 @@ import pytest
 from features import errors
 from features.schema import EventSchema, Kind, Task
 from features.window import UTC
-from monitors import baseline_job
-from monitors.policy import MonitorPolicy
+from monitors.config import MonitorPolicy
+from monitors.flink import baseline_job
 
 SCHEMA = EventSchema(model="m", task=Task.BINARY, features={"x": Kind.NUMERIC}, version="v1")
 GOOD = "id,time,x,prediction\na,2024-01-01,1.5,0.25\n"

@@ -10,7 +10,7 @@ from typing import Any
 
 import grpc
 
-from monitors import boot
+from monitors.flink import python_boot
 
 BOOT = "pyflink.fn_execution.beam.beam_boot"
 
@@ -32,13 +32,17 @@ class _Pool(grpc.GenericRpcHandler):  # type: ignore[misc]
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the program with *arguments*."""
     return subprocess.run(
-        [boot.executable(), *arguments], env={**os.environ, **environment}, capture_output=True, text=True, check=True
+        [python_boot.executable(), *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
     )
 
 
 def test_it_is_installed_beside_python() -> None:
     """Embedded jobs use the program, not Python itself."""
-    assert boot.executable().endswith(boot.PROGRAM)
+    assert python_boot.executable().endswith(python_boot.PROGRAM)
 
 
 def test_it_is_python_in_all_else() -> None:

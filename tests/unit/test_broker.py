@@ -6,7 +6,8 @@ import logging
 
 import pytest
 
-from features import broker, errors
+from features import errors
+from features.kafka import connections
 
 
 def test_connections_are_not_told_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,7 +21,7 @@ def test_connections_are_not_told_one_by_one(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(("address", "hint"), [("env:BROKERS", "export BROKERS="), ("", "kafka: {bootstrap:")])
 def test_an_address_that_is_not_known_is_named(address: str, hint: str) -> None:
     """Before anything is tried, with what would make it known."""
-    with pytest.raises(errors.BrokerError) as told, broker.consumer(address):
+    with pytest.raises(errors.BrokerError) as told, connections.consumer(address):
         pass
 
     assert hint in str(told.value.hint)

@@ -15,11 +15,11 @@ from scipy import stats
 from benchmarks import chain, peers, streams, watch
 from benchmarks.streams import Stream
 from features.schema import Kind
-from monitors import edetector, whiten
 from monitors.compat import evidently, nannyml
-from monitors.distance import Distances
-from monitors.season import Keys
-from monitors.whiten import Whitener
+from monitors.sequential import edetector, whitening
+from monitors.sequential.seasonality import Keys
+from monitors.sequential.whitening import Whitener
+from monitors.stats.distance import Distances
 
 REFERENCE, LATER, PANELS, BUDGET = 60, 240, 4, 90
 
@@ -63,14 +63,14 @@ def test_of_a_long_memory_nothing_is_promised() -> None:
 
 def test_slices_with_memory_that_are_not_whitened_break_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The test above can fail: with levels of AR(.9) and no whitening, panels alarm far too often."""
-    monkeypatch.setattr(whiten, "fit", _unwhitened)
-    monkeypatch.setattr(whiten, "remembers", lambda residuals: np.zeros(residuals.shape[1:], bool))
+    monkeypatch.setattr(whitening, "fit", _unwhitened)
+    monkeypatch.setattr(whitening, "remembers", lambda residuals: np.zeros(residuals.shape[1:], bool))
     hits, most = alarms(drawn("slices AR(.9)", 500))
 
     assert hits > 2 * most
 
 
-FIT = whiten.fit
+FIT = whitening.fit
 
 
 def _unwhitened(

@@ -16,12 +16,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from features import codec
+from features.events import decode
 from features.schema import Role
 from features.window import UTC
-from leeway import check_events, check_files, cli
-from leeway.checks import Check
-from leeway.project import Model, Project
+from leeway import cli
+from leeway.check import events as event_checks
+from leeway.check import files
+from leeway.check.environment import Check
+from leeway.project.load import Model, Project
 from tests.unit.test_cli_init_any_log import CLOCKS
 from tests.unit.test_decode_robust import ODD
 
@@ -63,11 +65,11 @@ def good(stream: str, task: str, i: int) -> dict[str, Any]:
     return {**base, "x": 1.5 + i % 7, "c": "uvw"[i % 3], "prediction": score}
 
 
-def decoded(model: Model, stream: Role) -> codec.Decoded:
+def decoded(model: Model, stream: Role) -> decode.Decoded:
     """Return what the decoder makes of all of a stream."""
     source = model.events.labels if stream == "labels" else model.events.predictions
     assert source is not None
-    return codec.read_events(model.schema, stream, source)
+    return decode.read_events(model.schema, stream, source)
 
 
 def refused(model: Model, stream: Role) -> bool:
@@ -82,7 +84,7 @@ def lacking(model: Model, stream: Role) -> bool:
     source = model.events.labels if stream == "labels" else model.events.predictions
     assert source is not None
     folder = Path(str(source.path))
-    heads = check_files.heads(sorted(folder.iterdir()), source.csv, "id")
+    heads = files.heads(sorted(folder.iterdir()), source.csv, "id")
     everywhere = {name for head in heads.values() for name in head}
     strict = [set(head) for name, head in heads.items() if not name.endswith(".jsonl")] + [everywhere] * bool(heads)
     return any(not set(COLUMNS[stream]) <= head for head in strict)
@@ -90,7 +92,7 @@ def lacking(model: Model, stream: Role) -> bool:
 
 def agree(model: Model) -> list[Check]:
     """Assert that the check and the decoder agree on each stream, and return what was checked."""
-    found = list(check_events.events(model))
+    found = list(event_checks.events(model))
     streams: tuple[Role, ...] = ("predictions", "labels")
     for stream in streams:
         own = [c for c in found if c.name == f"m: {stream}"]

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from leeway import explain
+from leeway.project import validation_errors
 from tests.unit.test_cli_check import PROJECT, ROWS, Bench, hours, labels, predictions
 
 Change = Callable[[pd.DataFrame], pd.DataFrame]
@@ -339,4 +339,4 @@ def test_the_keys_of_the_page_exist() -> None:
     assert len(keys) >= 11
     for key in keys:
         *above, name = key.strip(".").split(".")
-        assert name in explain.known_keys(("models", "any", "events", *above)), key
+        assert name in validation_errors.known_keys(("models", "any", "events", *above)), key

@@ -16,9 +16,10 @@ from typer.testing import CliRunner
 
 from features import errors
 from features.window import UTC
-from leeway import cli, crash, exits
-from leeway.exits import ExitCode
-from registry.sql import Registry
+from leeway import cli, crash_report
+from leeway.terminal import exit_codes
+from leeway.terminal.exit_codes import ExitCode
+from registry.connection import Registry
 from tests.unit.registry import make
 
 SMALL = """\
@@ -196,7 +197,7 @@ def test_every_exit_code_is_in_the_help() -> None:
 
     assert all(f"{code.value}: {code.meaning.partition(':')[0]}" in text for code in ExitCode)
     assert (2, 2, 3, 3) == tuple(
-        exits.code_of(error("x"))
+        exit_codes.code_of(error("x"))
         for error in (errors.ProjectError, errors.NotFound, errors.EngineAway, errors.NotEnoughData)
     )
 
@@ -225,10 +226,13 @@ cli.main()
 def test_defects_do_not_fill_the_disk(folder: Path) -> None:
     """The newest few tracebacks are left; without a project there is a place for them too."""
     start = datetime(2024, 1, 1, tzinfo=UTC)
-    told = [crash.report(ValueError("x"), folder, start + timedelta(seconds=i)) for i in range(crash.NEWEST + 5)]
-    elsewhere = crash.report(ValueError("x"), folder / "none.yaml", start)
+    told = [
+        crash_report.report(ValueError("x"), folder, start + timedelta(seconds=i))
+        for i in range(crash_report.NEWEST + 5)
+    ]
+    elsewhere = crash_report.report(ValueError("x"), folder / "none.yaml", start)
 
-    assert crash.NEWEST == len(list((folder / ".leeway" / "errors").iterdir()))
+    assert crash_report.NEWEST == len(list((folder / ".leeway" / "errors").iterdir()))
     assert "000024" in told[-1].hint
     assert Path(elsewhere.hint.split(" tells")[0]).is_file()
 

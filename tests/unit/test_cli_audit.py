@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from features.errors import DataError, LeewayError, ProjectError, RegistryError
 from leeway import cli, context
-from registry import moves, queries
+from registry import operations, queries
 from tests.unit import test_cli_status
 
 KEYED = test_cli_status.PROJECT + "audit: {key_env: AUDIT_KEY}\n"
@@ -151,7 +151,7 @@ def test_a_key_that_cannot_be_read_is_no_reason_to_stop(folder: Path, caplog: py
     """The log goes on unsigned, with a warning, and the audit names its lines."""
     (folder / ".leeway" / "audit-key").write_text("short\n")
     with context.open(folder) as opened:
-        moves.add_model(opened.registry, model="other", task="binary", now=test_cli_status.NOW)
+        operations.add_model(opened.registry, model="other", task="binary", now=test_cli_status.NOW)
     assert "goes on unsigned" in caplog.text
     with pytest.raises(RegistryError, match="has 5 bytes"):
         audit(folder, "verify")

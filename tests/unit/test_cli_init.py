@@ -14,9 +14,11 @@ from typer.testing import CliRunner
 
 from features.errors import DataError, NotEnoughData, ProjectError
 from features.schema import Kind, Task
-from leeway import cli, locate, starter
-from leeway.project import Project
-from leeway.starter_text import yaml_text
+from leeway import cli
+from leeway.init import starter_file
+from leeway.init.starter_text import yaml_text
+from leeway.project import yaml_positions
+from leeway.project.load import Project
 
 ROWS = 240
 
@@ -65,7 +67,7 @@ def test_columns_find_their_parts(tmp_path: Path, name: str) -> None:
     """From each format the parts, the task and the features with their kinds are found, and the result passes."""
     source = place(tmp_path, events(), f"events/predictions/{name}")
 
-    written = starter.write(tmp_path / "leeway.yaml", source, model="late")
+    written = starter_file.write(tmp_path / "leeway.yaml", source, model="late")
 
     schema = written.model("late").schema
     assert ("event_id", "Timestamp", "score") == (schema.columns.id, schema.columns.time, schema.columns.prediction)
@@ -80,7 +82,7 @@ def test_columns_find_their_parts(tmp_path: Path, name: str) -> None:
 def test_the_file_says_what_was_guessed(tmp_path: Path) -> None:
     """Comments tell why columns were left out, and which whole numbers may be codes."""
     source = place(tmp_path, events(), "events/predictions/a.csv")
-    starter.write(tmp_path / "leeway.yaml", source)
+    starter_file.write(tmp_path / "leeway.yaml", source)
     text = (tmp_path / "leeway.yaml").read_text()
 
     assert "stops: numeric  # only 3 values; categorical if they are codes" in text
@@ -98,7 +100,7 @@ def test_labels_beside_the_predictions(tmp_path: Path) -> None:
     )
     place(tmp_path, known, "events/labels/a.parquet")
 
-    model = starter.write(tmp_path / "leeway.yaml", source).model()
+    model = starter_file.write(tmp_path / "leeway.yaml", source).model()
 
     assert str(tmp_path / "events/labels") == (model.events.labels and model.events.labels.path)
     assert ("y", "known_at") == (model.schema.columns.label, model.schema.columns.label_time)
@@ -109,7 +111,7 @@ def test_labels_in_the_same_file(tmp_path: Path) -> None:
     """A label column among the predictions makes the same folder the source of labels."""
     source = place(tmp_path, events().assign(target=[1, 0] * (ROWS // 2)), "log/a.csv")
 
-    model = starter.write(tmp_path / "leeway.yaml", source).model()
+    model = starter_file.write(tmp_path / "leeway.yaml", source).model()
 
     assert model.events.predictions == model.events.labels
     assert ("target", "Timestamp") == (model.schema.columns.label, model.schema.columns.label_time)
@@ -129,7 +131,7 @@ def test_the_task_is_guessed(tmp_path: Path, column: str, values: Any, expected:
     """Text is a class, 0 to 1 a probability unless the labels say otherwise, all else a number."""
     source = place(tmp_path, events().assign(**{column: values}), "log/a.csv")
 
-    assert expected == starter.write(tmp_path / "leeway.yaml", source).model().schema.task
+    assert expected == starter_file.write(tmp_path / "leeway.yaml", source).model().schema.task
 
 
 def test_what_is_said_goes_before_what_is_guessed(tmp_path: Path) -> None:
@@ -164,7 +166,7 @@ def test_a_sample_that_is_none(tmp_path: Path, frame: pd.DataFrame, refusal: typ
     source = place(tmp_path, frame, "log/a.csv")
 
     with pytest.raises(refusal, match=said):
-        starter.write(tmp_path / "leeway.yaml", source)
+        starter_file.write(tmp_path / "leeway.yaml", source)
     assert not (tmp_path / "leeway.yaml").exists()
 
 
@@ -175,7 +177,7 @@ def test_a_source_that_is_none(tmp_path: Path, name: str) -> None:
         (tmp_path / name).write_text("" if name == "empty.csv" else "x")
 
     with pytest.raises(DataError) as caught:
-        starter.write(tmp_path / "leeway.yaml", tmp_path / name)
+        starter_file.write(tmp_path / "leeway.yaml", tmp_path / name)
     assert caught.value.hint
 
 
@@ -184,7 +186,7 @@ def test_nothing_is_written_over_unasked(tmp_path: Path) -> None:
     source = place(tmp_path, events(), "log/a.csv")
     (tmp_path / "leeway.yaml").write_text("mine")
     with pytest.raises(ProjectError, match="already there"):
-        starter.write(tmp_path / "leeway.yaml", source)
+        starter_file.write(tmp_path / "leeway.yaml", source)
     assert "mine" == (tmp_path / "leeway.yaml").read_text()
 
     done = CliRunner().invoke(cli.app, ["-p", str(tmp_path), "init", "--from", str(source), "--force"])
@@ -196,6 +198,6 @@ def test_nothing_is_written_over_unasked(tmp_path: Path) -> None:
 @given(st.text(min_size=1, max_size=20))
 def test_any_column_name_is_read_back(name: str) -> None:
     """Whatever a column is called, the file that `init` writes holds exactly that name."""
-    document = locate.parse(f"{yaml_text(name)}: numeric\n")
+    document = yaml_positions.parse(f"{yaml_text(name)}: numeric\n")
 
     assert {name: "numeric"} == document.data

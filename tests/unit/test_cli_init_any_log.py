@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from features.schema import Kind
 from features.window import UTC
 from leeway import cli
-from leeway.project import Model, Project
+from leeway.project.load import Model, Project
 
 NAMES = {
     "id": ("id", "order_id", "RequestId", "Vorgang"),

@@ -20,9 +20,11 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from features.errors import DataError, LeewayError
-from leeway import cli, clocks, dialect, draft, peek
-from leeway.project import Project
-from leeway.roles import Wishes
+from leeway import cli
+from leeway.infer import csv_dialect, log_sample, time_columns
+from leeway.infer.roles import Wishes
+from leeway.init import draft
+from leeway.project.load import Project
 
 HEADER = b"id,time,x,prediction\n"
 CELLS = st.sampled_from(
@@ -104,7 +106,7 @@ def test_a_log_without_ids_gets_some(tmp_path: Path, suffix: str) -> None:
     assert isinstance(refused, DataError)
     assert "--number-rows" in refused.hint
     assert 0 == CliRunner().invoke(cli.app, [*words, "--number-rows"]).exit_code
-    copied = peek.rows(tmp_path / "events" / "numbered" / log.name, 100)
+    copied = log_sample.rows(tmp_path / "events" / "numbered" / log.name, 100)
     assert [f"log:{i}" for i in range(1, 41)] == copied["id"].to_pylist()
     assert frame["x"].tolist() == copied["x"].to_pylist()
 
@@ -169,7 +171,7 @@ def test_on_a_terminal_it_asks(tmp_path: Path) -> None:
 def test_a_csv_dialect_is_told_from_its_rows(tmp_path: Path, text: str, expected: tuple[str, str, str]) -> None:
     """Delimiter, decimal mark and encoding under which most rows fall into place."""
     (tmp_path / "a.csv").write_bytes(text.encode(expected[2]))
-    found = dialect.of(tmp_path / "a.csv")
+    found = csv_dialect.of(tmp_path / "a.csv")
 
     assert expected == (found.delimiter, found.decimal, found.encoding)
 
@@ -181,7 +183,7 @@ def test_a_csv_dialect_is_told_from_its_rows(tmp_path: Path, text: str, expected
 def test_day_and_month_are_told_apart_by_order(way: str, step: str) -> None:
     """Where both readings can be parsed, a log goes forward in time, and does so evenly."""
     moments = pd.date_range("2024-01-01", periods=60, freq=step, tz="UTC")
-    found = clocks.clock(pa.chunked_array([[at.strftime(way) for at in moments]]))
+    found = time_columns.clock(pa.chunked_array([[at.strftime(way) for at in moments]]))
 
     assert found is not None
     expected = pd.to_datetime([at.strftime(way) for at in moments], format=way, utc=True)

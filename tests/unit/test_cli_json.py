@@ -15,8 +15,9 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner
 
-from leeway import cli, context, show
-from leeway.exits import ExitCode
+from leeway import cli, context
+from leeway.terminal import show
+from leeway.terminal.exit_codes import ExitCode
 from tests.unit.test_cli_status import begin, drift, folder
 
 __all__ = ["folder"]

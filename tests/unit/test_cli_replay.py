@@ -12,10 +12,12 @@ import pytest
 from typer.testing import CliRunner
 
 from features.errors import LeewayError
-from leeway import cli, context, parts, trials
+from leeway import cli, context
 from leeway.context import Context
+from leeway.replay import parallel, trials
 from monitors.report import Stage
-from registry import ingest, moves
+from registry import operations
+from registry.incidents import ingest
 from registry.records import Version
 from tests.unit import replayed
 from tests.unit.registry.make import everything
@@ -43,11 +45,20 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def begin(opened: Context) -> None:
     """Make `v1` the champion, with its baseline."""
-    moves.add_model(opened.registry, model="m", task="binary", now=NOW)
-    moves.add_version(opened.registry, Version(model="m", version="v1", mode="external", created_at=NOW))
-    moves.store_baseline(opened.registry, KNOWN, now=NOW)
-    moves.promote(opened.registry, model="m", version="v1", expected_generation=0, kind="bootstrap", effective_at=NOW,
-                  actor="ann", reason="first", now=NOW)  # fmt: skip
+    operations.add_model(opened.registry, model="m", task="binary", now=NOW)
+    operations.add_version(opened.registry, Version(model="m", version="v1", mode="external", created_at=NOW))
+    operations.store_baseline(opened.registry, KNOWN, now=NOW)
+    operations.promote(
+        opened.registry,
+        model="m",
+        version="v1",
+        expected_generation=0,
+        kind="bootstrap",
+        effective_at=NOW,
+        actor="ann",
+        reason="first",
+        now=NOW,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -215,9 +226,9 @@ def test_a_fault_is_all_three(folder: Path) -> None:
 def test_parts_are_told_as_they_are_done() -> None:
     """In order, one by one."""
     said: list[str] = []
-    empty = parts.Part((Stage.INPUTS, "none"), (), (), KNOWN, (), "x", 1, 0)
+    empty = parallel.Part((Stage.INPUTS, "none"), (), (), KNOWN, (), "x", 1, 0)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(parts, "work", lambda part: part)
-        assert [empty, empty] == parts.work_all([empty, empty], 1, said.append)
+        patched.setattr(parallel, "work", lambda part: part)
+        assert [empty, empty] == parallel.work_all([empty, empty], 1, said.append)
 
     assert ["1 of 2 parts done", "2 of 2 parts done"] == said

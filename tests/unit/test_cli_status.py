@@ -13,10 +13,11 @@ from typer.testing import CliRunner
 from features.window import UTC
 from leeway import cli, context
 from leeway.context import Context
-from monitors.baseline import Baseline
-from monitors.bins import NumericBins
+from monitors.baseline.baseline import Baseline
 from monitors.report import Finding, Report, Signal, Stage, Verdict
-from registry import ingest, moves, queries
+from monitors.stats.bins import NumericBins
+from registry import operations, queries
+from registry.incidents import ingest
 from registry.records import Action, Version
 
 NOW = datetime(2024, 3, 1, tzinfo=UTC)
@@ -53,12 +54,12 @@ def told(folder: Path, *words: str) -> Any:
 def begin(opened: Context) -> None:
     """Make `v1` the champion of `late`."""
     schema = opened.model().schema
-    moves.add_model(opened.registry, model="late", task="binary", now=NOW)
-    moves.add_version(opened.registry, Version(model="late", version="v1", mode="external", created_at=NOW))
+    operations.add_model(opened.registry, model="late", task="binary", now=NOW)
+    operations.add_version(opened.registry, Version(model="late", version="v1", mode="external", created_at=NOW))
     bins = {"temp": NumericBins(edges=(0.0, 1.0))}
     baseline = Baseline(events=schema, version="v1", start=NOW - 9 * DAY, end=NOW, rows=9, bins=bins, inputs=())
-    moves.store_baseline(opened.registry, baseline, now=NOW)
-    moves.promote(
+    operations.store_baseline(opened.registry, baseline, now=NOW)
+    operations.promote(
         opened.registry, model="late", version="v1", expected_generation=0, kind="bootstrap", effective_at=NOW,
         actor="ann", reason="first", now=NOW,
     )  # fmt: skip
@@ -79,7 +80,7 @@ def drift(opened: Context) -> None:
 def decide(opened: Context) -> None:
     """Decide about the open incident."""
     (incident,) = queries.undecided(opened.registry)
-    moves.record_decision(
+    operations.record_decision(
         opened.registry, model="late", incident_id=incident.id, action=Action.NOTHING, because=("a feature", "no loss"),
         actor="ann", now=NOW + DAY,
     )  # fmt: skip
@@ -132,7 +133,7 @@ def test_incidents_are_listed_with_their_decision(folder: Path) -> None:
     assert "a feature; no loss" in text(folder, "incidents")
 
     with context.open(folder) as opened:
-        moves.resolve_incident(opened.registry, incident["id"], resolution="seen", actor="ann", now=NOW + 2 * DAY)
+        operations.resolve_incident(opened.registry, incident["id"], resolution="seen", actor="ann", now=NOW + 2 * DAY)
     assert [] == told(folder, "incidents")
     assert ["resolved"] == [i["state"] for i in told(folder, "incidents", "--all")]
 

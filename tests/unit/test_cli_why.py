@@ -11,7 +11,9 @@ from typer.testing import CliRunner
 from features.errors import NotFound
 from leeway import cli, context
 from monitors.report import Signal
-from registry import accounts, moves, tables
+from registry import operations
+from registry.database import tables
+from registry.incidents import explain
 from registry.records import Action
 from tests.unit import told as world
 from tests.unit.told import DAY, START
@@ -91,7 +93,7 @@ def test_the_decision_is_told(folder: Path) -> None:
     assert "waiting" in text(folder, "2")
 
     with context.open(folder) as opened:
-        moves.record_decision(opened.registry, model="late", incident_id=2, action=Action.RETRAIN,
+        operations.record_decision(opened.registry, model="late", incident_id=2, action=Action.RETRAIN,
                               because=("worse",), actor="ann", now=START)  # fmt: skip
     assert "retrain: worse" in text(folder, "2")
 
@@ -145,7 +147,7 @@ def test_an_incident_whose_windows_are_gone_cannot_be_explained(folder: Path) ->
         c.execute(tables.window_reports.delete())
 
     with context.open(folder) as opened, pytest.raises(NotFound, match="no window of late v1 that ends at 2024-03-03"):
-        accounts.explain(opened.registry, 1)
+        explain.explain(opened.registry, 1)
 
 
 def test_the_beginning_of_an_old_drift_is_looked_for_further_back(
@@ -155,9 +157,9 @@ def test_the_beginning_of_an_old_drift_is_looked_for_further_back(
     drifting(folder)
     began = {}
     for looks in ((1,), (1, 2), (1, 4), (4,)):
-        monkeypatch.setattr(accounts, "LOOKS", looks)
+        monkeypatch.setattr(explain, "LOOKS", looks)
         with context.open(folder) as opened:
-            (moved,) = accounts.explain(opened.registry, 1).newest.of(Signal.FEATURE)
+            (moved,) = explain.explain(opened.registry, 1).newest.of(Signal.FEATURE)
         began[looks] = moved.alarm.end if moved.alarm else None
 
     third = START + 2 * DAY

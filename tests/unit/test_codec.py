@@ -8,7 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from features import codec, errors, sources
+from features import errors
+from features.events import decode
+from features.files import file_chunks
 from features.schema import EventSchema, Kind, Task
 
 SCHEMA = EventSchema(model="m", task=Task.BINARY, features={"x": Kind.NUMERIC, "c": Kind.CATEGORICAL}, segments="c")
@@ -33,7 +35,7 @@ def write(path: Path, rows: list[dict[str, object]]) -> Path:
 @pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
 def test_every_format_gives_the_same_table(tmp_path: Path, suffix: str) -> None:
     """JSON Lines, CSV and Parquet files with the same rows decode to equal tables, nulls and all."""
-    decoded = codec.read_events(SCHEMA, "predictions", write(tmp_path / f"e{suffix}", ROWS))
+    decoded = decode.read_events(SCHEMA, "predictions", write(tmp_path / f"e{suffix}", ROWS))
 
     assert () == decoded.rejects
     assert {
@@ -64,7 +66,7 @@ def test_a_bad_line_is_set_aside_with_its_place_and_reason(tmp_path: Path, line:
     good = json.dumps(ROWS[0]), json.dumps(ROWS[2])
     path.write_bytes(f"{good[0]}\n\n{line}\n{good[1]}\n".encode("latin-1"))
 
-    decoded = codec.read_events(SCHEMA, "predictions", path)
+    decoded = decode.read_events(SCHEMA, "predictions", path)
 
     assert ["a", "c"] == decoded.table["id"].to_pylist()
     (reject,) = decoded.rejects
@@ -78,7 +80,7 @@ def test_a_csv_line_with_too_few_columns_is_named(tmp_path: Path) -> None:
     lines = path.read_text().splitlines()
     path.write_text("\n".join([*lines[:2], "short,line", lines[2].replace("b,", ",", 1), lines[3]]) + "\n")
 
-    decoded = codec.read_events(SCHEMA, "predictions", path)
+    decoded = decode.read_events(SCHEMA, "predictions", path)
 
     found = [(r.line, r.reason) for r in decoded.rejects]
     assert [(3, "2 columns where the header has 6"), (4, "id is missing")] == found
@@ -90,7 +92,7 @@ def test_chunks_cover_the_file_once_and_keep_line_numbers(tmp_path: Path, suffix
     """However small the chunks, each record is read once and a bad one is named by its line in the whole file."""
     rows = [{**ROWS[0], "id": str(i), "x": "bad" if i == 70 else i} for i in range(100)]
     path = write(tmp_path / f"e{suffix}", rows)
-    parts = [codec.decode(SCHEMA, "predictions", c) for c in sources.chunks(path, size=300)]
+    parts = [decode.decode(SCHEMA, "predictions", c) for c in file_chunks.chunks(path, size=300)]
 
     assert len(parts) > 10
     assert [str(i) for i in range(100) if i != 70] == [i for p in parts for i in p.table["id"].to_pylist()]
@@ -102,7 +104,7 @@ def test_numbers_as_categories_do_not_depend_on_how_they_are_written(tmp_path: P
     values = [3, 3.0, "3", True]
     path = write(tmp_path / "e.jsonl", [{**ROWS[0], "c": v} for v in values])
 
-    assert ["3", "3", "3", "true"] == codec.read_events(SCHEMA, "predictions", path).table["c"].to_pylist()
+    assert ["3", "3", "3", "true"] == decode.read_events(SCHEMA, "predictions", path).table["c"].to_pylist()
 
 
 def test_files_still_being_written_are_left_alone(tmp_path: Path) -> None:
@@ -110,14 +112,14 @@ def test_files_still_being_written_are_left_alone(tmp_path: Path) -> None:
     for name in ("b.jsonl", "a.csv", ".c.jsonl", "d.jsonl.tmp", "_e.parquet", "notes.txt"):
         (tmp_path / name).touch()
 
-    assert ["a.csv", "b.jsonl"] == [p.name for p in sources.list_files(tmp_path)]
+    assert ["a.csv", "b.jsonl"] == [p.name for p in file_chunks.list_files(tmp_path)]
 
 
 def test_an_empty_directory_gives_an_empty_table_and_a_missing_one_an_error(tmp_path: Path) -> None:
     """No files is no error; no directory is, and it names the key to mend."""
-    assert 0 == codec.read_events(SCHEMA, "labels", tmp_path).table.num_rows
+    assert 0 == decode.read_events(SCHEMA, "labels", tmp_path).table.num_rows
     with pytest.raises(errors.DataError, match=r"events\.\*\.path"):
-        codec.read_events(SCHEMA, "labels", tmp_path / "nowhere")
+        decode.read_events(SCHEMA, "labels", tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".csv"])
@@ -125,14 +127,14 @@ def test_an_empty_file_gives_no_events(tmp_path: Path, suffix: str) -> None:
     """A file of no bytes is read as no events."""
     (tmp_path / f"e{suffix}").touch()
 
-    assert 0 == codec.read_events(SCHEMA, "predictions", tmp_path).table.num_rows
+    assert 0 == decode.read_events(SCHEMA, "predictions", tmp_path).table.num_rows
 
 
 def test_a_version_for_the_whole_log_fills_the_column(tmp_path: Path) -> None:
     """Where the project file names the version, the events need no such column."""
     rows = [{k: v for k, v in r.items() if k != "model_version"} for r in ROWS]
     path = write(tmp_path / "e.parquet", rows)
-    table = codec.read_events(SCHEMA.model_copy(update={"version": "v7"}), "predictions", path).table
+    table = decode.read_events(SCHEMA.model_copy(update={"version": "v7"}), "predictions", path).table
 
     assert ["v7"] * 3 == table["model_version"].to_pylist()
 
@@ -144,7 +146,7 @@ def test_times_may_be_milliseconds_in_every_format(tmp_path: Path, suffix: str) 
     if suffix == ".jsonl":
         path.write_text(path.read_text() + "not json\n")
 
-    assert [1704067200000] == codec.read_events(SCHEMA, "predictions", path).table["time"].to_pylist()
+    assert [1704067200000] == decode.read_events(SCHEMA, "predictions", path).table["time"].to_pylist()
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
@@ -157,7 +159,7 @@ def test_numbers_keep_their_last_bit(tmp_path: Path, suffix: str, bad: bool) -> 
         rows = [{**r, "x": repr(r["x"])} for r in rows]
 
     assert (
-        values == codec.read_events(SCHEMA, "predictions", write(tmp_path / f"e{suffix}", rows)).table["x"].to_pylist()
+        values == decode.read_events(SCHEMA, "predictions", write(tmp_path / f"e{suffix}", rows)).table["x"].to_pylist()
     )
 
 
@@ -166,7 +168,7 @@ def test_a_binary_label_is_a_number_however_it_is_written(tmp_path: Path, suffix
     """True and 1 are the same label; a word is no label of a binary model, and is rejected, not passed on."""
     written = ["true", "0", "1.0", "False", "late"] if suffix == ".parquet" else [True, 0, 1.0, False, "late"]
     rows = [{"id": str(i), "time": 1704067200000, "label": label} for i, label in enumerate(written)]
-    decoded = codec.read_events(SCHEMA, "labels", write(tmp_path / f"l{suffix}", rows))
+    decoded = decode.read_events(SCHEMA, "labels", write(tmp_path / f"l{suffix}", rows))
 
     assert [1.0, 0.0, 1.0, 0.0] == decoded.table["label"].to_pylist()
     assert ["label is neither 0 nor 1 (events.positive names the label that counts as 1)"] == [

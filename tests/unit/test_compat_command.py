@@ -15,17 +15,17 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from features import codec
 from features.errors import LeewayError
+from features.events import decode
 from features.schema import Kind
 from features.window import UTC
 from leeway import cli, context
-from monitors.baseline import Baseline
-from monitors.bins import NumericBins
+from monitors.baseline.baseline import Baseline
 from monitors.compat.compare import System, compare, methods, title
-from registry import moves
+from monitors.stats.bins import NumericBins
+from registry import operations
 from registry.records import Version
-from retrain_flows import reference
+from retrain_flows.data import baseline_rows
 
 START = datetime(2013, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -75,7 +75,7 @@ def told(folder: Path, system: str, *words: str) -> Any:
 def column(folder: Path, name: str, first: int, last: int) -> pa.Array:
     """Return a column of the events of days *first* up to *last*."""
     with context.open(folder) as opened:
-        table = codec.read_events(opened.model().schema, "predictions", folder / "events").table
+        table = decode.read_events(opened.model().schema, "predictions", folder / "events").table
     return table.filter(pa.array([first <= int(i.split("-")[0]) < last for i in table["id"].to_pylist()]))[name]
 
 
@@ -86,10 +86,10 @@ def champion(folder: Path) -> None:
             events=opened.model().schema, version="v1", start=START, end=START + 10 * DAY, rows=400,
             bins={"temp": NumericBins(edges=(0.0, 1.0))}, inputs=(),
         )  # fmt: skip
-        moves.add_model(opened.registry, model="late", task="binary", now=START)
-        moves.add_version(opened.registry, Version(model="late", version="v1", mode="external", created_at=START))
-        moves.store_baseline(opened.registry, baseline, now=START)
-        moves.promote(
+        operations.add_model(opened.registry, model="late", task="binary", now=START)
+        operations.add_version(opened.registry, Version(model="late", version="v1", mode="external", created_at=START))
+        operations.store_baseline(opened.registry, baseline, now=START)
+        operations.promote(
             opened.registry, model="late", version="v1", expected_generation=0, kind="bootstrap", effective_at=START,
             actor="ann", reason="first", now=START,
         )  # fmt: skip
@@ -151,7 +151,7 @@ def test_the_champions_baseline_is_the_reference(folder: Path) -> None:
     assert 400 == told(folder, "evidently")["reference"]["rows"]
 
     with context.open(folder) as opened:
-        kept = reference.place(opened.dir, "late", "v1")
+        kept = baseline_rows.place(opened.dir, "late", "v1")
         frame = {"temp": [1.0, 2.0] * 8, "carrier": ["AA", "UA"] * 8, "gone": [None] * 16}
         table = pa.table({**frame, "id": list(map(str, range(16))), "time": [1704067200000] * 16,
                           "model_version": ["v1"] * 16, "prediction": [0.5] * 16})  # fmt: skip

@@ -14,16 +14,17 @@ import httpx
 import pytest
 from plotly import offline
 
-from dashboards import app, guesses, security
+from dashboards import app, login_throttle, security
 from features.errors import ProjectError, RegistryError
 from features.schema import EventSchema, Kind, Task
-from monitors.baseline import Baseline, Slice
-from monitors.bins import NumericBins
-from monitors.policy import MonitorPolicy
+from monitors.baseline.baseline import Baseline, Slice
+from monitors.config import MonitorPolicy
 from monitors.report import Finding, Report, Signal, Stage, Verdict
-from registry import ingest, moves
+from monitors.stats.bins import NumericBins
+from registry import operations
+from registry.connection import Registry
+from registry.incidents import ingest
 from registry.records import Version
-from registry.sql import Registry
 
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
 DAY = timedelta(days=1)
@@ -38,10 +39,10 @@ def reg(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """A registry with one model, one champion and two windows of it, the second one revised."""
     root: Path = tmp_path_factory.mktemp("registry")
     with Registry.open(f"sqlite:///{root}/leeway.db", root / "artifacts") as made:
-        moves.add_model(made, model="late", task="binary", now=START)
-        moves.add_version(made, Version(model="late", version="v1", mode="external", created_at=START))
-        digest = moves.store_baseline(made, baseline(), now=START)
-        moves.promote(
+        operations.add_model(made, model="late", task="binary", now=START)
+        operations.add_version(made, Version(model="late", version="v1", mode="external", created_at=START))
+        digest = operations.store_baseline(made, baseline(), now=START)
+        operations.promote(
             made, model="late", version="v1", expected_generation=0, effective_at=START, actor="me", reason=HOSTILE,
             now=START,
         )  # fmt: skip
@@ -88,7 +89,7 @@ class Browser:
         policies: Mapping[str, MonitorPolicy] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        made = app.create(reg, password=PASSWORD, policies=policies, guesses=guesses.Guesses(clock))
+        made = app.create(reg, password=PASSWORD, policies=policies, guesses=login_throttle.Guesses(clock))
         self._transport = httpx.ASGITransport(made)
         self._sent = {"authorization": f"Bearer {PASSWORD}"} if known else {}
 
@@ -199,7 +200,7 @@ def test_an_empty_registry_says_what_to_run(tmp_path: Path) -> None:
 def test_a_model_without_windows_says_what_to_run(reg: Registry) -> None:
     """So is a user whose model has a baseline and nothing else; an empty segment is another matter."""
     with Registry.open(str(reg.url).replace("leeway.db", "other.db"), Path(reg.artifacts.root)) as other:
-        moves.add_model(other, model="new", task="binary", now=START)
+        operations.add_model(other, model="new", task="binary", now=START)
         seen = Browser(other)
 
         assert "leeway monitor" in seen.get("/models/new").text
@@ -261,7 +262,7 @@ def test_wrong_passwords_are_limited_and_the_right_one_gets_in_afterwards(reg: R
     right = {"authorization": f"Bearer {PASSWORD}"}
     answers = [seen.get("/", {"authorization": f"Bearer {i}"}) for i in range(500)]
 
-    assert {401: guesses.FREE, 429: 500 - guesses.FREE} == Counter(a.status_code for a in answers)
+    assert {401: login_throttle.FREE, 429: 500 - login_throttle.FREE} == Counter(a.status_code for a in answers)
     assert ("1", 429) == (answers[-1].headers["retry-after"], seen.get("/", right).status_code)
     now[0] += 1
     assert 200 == seen.get("/", right).status_code

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta, timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboards import charts, compare
+from dashboards import charts, window_page
 from features.schema import EventSchema, Kind, Task
-from monitors.baseline import Baseline, Slice
-from monitors.bins import Bins, CategoricalBins, NumericBins
+from monitors.baseline.baseline import Baseline, Slice
 from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.stats.bins import Bins, CategoricalBins, NumericBins
 
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
 BINS: dict[str, Bins] = {
@@ -53,7 +53,7 @@ def report(*findings: Finding, segment: str = "", **counts: list[int]) -> Report
 
 def test_findings_are_ranked_by_how_far_they_went() -> None:
     """Effect over threshold, not effect: 0.2 over a line of 0.1 is further than 0.9 over a line of 1."""
-    ranked = compare.ranked([finding("a", 0.9, 1.0), finding("b", None), finding("c", 0.2), finding("d", 0.0, 0.0)])
+    ranked = window_page.ranked([finding("a", 0.9, 1.0), finding("b", None), finding("c", 0.2), finding("d", 0.0, 0.0)])
 
     assert ["c", "a", "b", "d"] == [line.finding.variable for line in ranked]
     assert [2.0, 0.9, None, None] == [line.ratio for line in ranked]
@@ -63,14 +63,14 @@ def test_what_drifts_comes_first() -> None:
     """Over time a small effect may be drift, and a large one may not be."""
     away = finding("a", 0.01).model_copy(update={"verdict": Verdict.DRIFT})
 
-    assert ["a", "c"] == [line.finding.variable for line in compare.ranked([finding("c", 0.2), away])]
+    assert ["a", "c"] == [line.finding.variable for line in window_page.ranked([finding("c", 0.2), away])]
 
 
 def test_equal_findings_are_in_order_of_name() -> None:
     """The same report is the same page, whatever order the findings came in."""
     one, two = finding("a", 0.1), finding("b", 0.1)
 
-    assert compare.ranked([one, two]) == compare.ranked([two, one])
+    assert window_page.ranked([one, two]) == window_page.ranked([two, one])
 
 
 def test_variables_to_draw_start_with_the_furthest() -> None:
@@ -79,12 +79,12 @@ def test_variables_to_draw_start_with_the_furthest() -> None:
         finding("carrier", 0.3), finding("*", 0.9), temp=temp(0, 0), carrier=[0] * 5, coverage=[1, 0]
     )  # fmt: skip
 
-    assert ("carrier", "temp") == compare.variables(BASELINE, found)
+    assert ("carrier", "temp") == window_page.variables(BASELINE, found)
 
 
 def test_the_baselines_slices_are_added_up() -> None:
     """The baseline's shares are those of its whole period."""
-    shown = compare.distribution(BASELINE, "temp", [("this window", report(temp=temp(5, 15)))])
+    shown = window_page.distribution(BASELINE, "temp", [("this window", report(temp=temp(5, 15)))])
 
     assert ("[0, 10)", "[10, 20)") == shown.cells
     assert [("baseline", (80, 20), (0.8, 0.2)), ("this window", (5, 15), (0.25, 0.75))] == [
@@ -94,7 +94,7 @@ def test_the_baselines_slices_are_added_up() -> None:
 
 def test_cells_beyond_the_bins_appear_when_somebody_is_in_them() -> None:
     """Numbers from low to high, then what is no number; a cell that is empty everywhere is left out."""
-    shown = compare.distribution(BASELINE, "temp", [("w", report(temp=temp(1, 1, under=1, missing=2)))])
+    shown = window_page.distribution(BASELINE, "temp", [("w", report(temp=temp(1, 1, under=1, missing=2)))])
 
     assert ("[-20, 0)", "[0, 10)", "[10, 20)", "missing") == shown.cells
     assert (1, 1, 1, 2) == shown.samples[1].counts
@@ -102,7 +102,9 @@ def test_cells_beyond_the_bins_appear_when_somebody_is_in_them() -> None:
 
 def test_a_segment_that_the_baseline_never_saw_has_no_shares() -> None:
     """Nothing is divided by nothing."""
-    shown = compare.distribution(BASELINE, "carrier", [("w", report(segment="carrier=XX", carrier=[0, 0, 0, 9, 0]))])
+    shown = window_page.distribution(
+        BASELINE, "carrier", [("w", report(segment="carrier=XX", carrier=[0, 0, 0, 9, 0]))]
+    )
 
     assert (0.0,) * 4 == shown.samples[0].shares
     assert ("UA", "DL", "other", "unseen") == shown.cells
@@ -111,7 +113,7 @@ def test_a_segment_that_the_baseline_never_saw_has_no_shares() -> None:
 @given(st.lists(st.integers(0, 1000), min_size=len(temp(0, 0)), max_size=len(temp(0, 0))))
 def test_shares_are_of_all_rows(counts: list[int]) -> None:
     """No row is lost between the report and the page, and shares add up to one."""
-    shown = compare.distribution(BASELINE, "temp", [("w", report(temp=counts))]).samples[1]
+    shown = window_page.distribution(BASELINE, "temp", [("w", report(temp=counts))]).samples[1]
 
     assert sum(counts) == shown.rows
     assert abs(sum(shown.shares) - (1 if sum(counts) else 0)) < 1e-9
@@ -119,7 +121,7 @@ def test_shares_are_of_all_rows(counts: list[int]) -> None:
 
 def test_the_chart_is_plain_data() -> None:
     """What the script draws has the cells, and for each sample its shares and its rows."""
-    chart = charts.bars(compare.distribution(BASELINE, "temp", [("w", report(temp=temp(1, 3)))]))
+    chart = charts.bars(window_page.distribution(BASELINE, "temp", [("w", report(temp=temp(1, 3)))]))
 
     assert {"kind": "bars", "name": "temp", "cells": ["[0, 10)", "[10, 20)"]}.items() <= chart.items()
     assert {"name": "w", "shares": [0.25, 0.75], "counts": [1, 3]} == chart["samples"][1]

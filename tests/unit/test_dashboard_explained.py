@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from dashboards import charts, explained
-from dashboards.explained import Scale, Sum, Trace
+from dashboards import charts, incident_page
+from dashboards.incident_page import Scale, Sum, Trace
 from dashboards.timeline import Address
-from monitors.account import account
+from monitors.explain.explanation import account
 from monitors.report import Finding, Report, Signal, Stage, Verdict
-from registry.accounts import Said
+from registry.incidents.explain import Said
 from registry.records import Incident, IncidentState
 from tests.unit.told import DAY, START, A, B, baseline, finding, inputs, number, report, steady
 
@@ -41,7 +41,7 @@ def evidence(n: int, *totals: float, segment: str = "", **said: Any) -> Report:
 def test_evidence_is_summed_window_by_window() -> None:
     """All variables that share what is needed are one line, with the window that each point leads to."""
     last = report(COUNTS, finding("x", evidence=451.0), day=2)
-    (trace,) = explained.traces([evidence(1, 10.0, 5.5), last], Signal.FEATURE)
+    (trace,) = incident_page.traces([evidence(1, 10.0, 5.5), last], Signal.FEATURE)
 
     assert ("", 450.0) == (trace.segment, trace.needed)
     assert (
@@ -59,7 +59,7 @@ def test_the_lines_nearest_to_an_alarm_are_drawn() -> None:
     ]  # fmt: skip
 
     assert [(B, 100.0), (A, 450.0), (B, 450.0)] == [
-        (t.segment, t.needed) for t in explained.traces(some, Signal.FEATURE)
+        (t.segment, t.needed) for t in incident_page.traces(some, Signal.FEATURE)
     ]
 
 
@@ -67,8 +67,8 @@ def test_without_evidence_there_is_no_line() -> None:
     """Of a signal that is not judged over time, or not there."""
     alone = report(COUNTS, steady("x", needed=None, evidence=None))
 
-    assert () == explained.traces([alone], Signal.FEATURE)
-    assert () == explained.traces([evidence(1, 3.0)], Signal.QUALITY)
+    assert () == incident_page.traces([alone], Signal.FEATURE)
+    assert () == incident_page.traces([evidence(1, 3.0)], Signal.QUALITY)
 
 
 def test_a_window_is_a_column_and_a_segment_a_row() -> None:
@@ -78,7 +78,7 @@ def test_a_window_is_a_column_and_a_segment_a_row() -> None:
         Said(day(2), Stage.INPUTS, "", Verdict.DRIFT), Said(day(2), Stage.INPUTS, A, Verdict.NOT_ENOUGH),
         Said(day(3), Stage.INPUTS, "", Verdict.STEADY),
     ]  # fmt: skip
-    shown = explained.grid(said, incident(2, 2))
+    shown = incident_page.grid(said, incident(2, 2))
 
     assert ((day(1), day(2), day(3)), (False, True, False)) == (shown.ends, shown.inside)
     assert {"": "sds", A: "-n-", B: "s--"} == {
@@ -92,7 +92,7 @@ def test_a_window_is_a_column_and_a_segment_a_row() -> None:
 def test_of_both_stages_the_worse_verdict_is_shown(order: int) -> None:
     """A label's fault counts though the inputs are well, whichever is read first."""
     said = [Said(day(1), Stage.INPUTS, "", Verdict.STEADY), Said(day(1), Stage.OUTCOMES, "", Verdict.DRIFT)][::order]
-    ((cell,),) = (row.cells for row in explained.grid(said, incident(1, 1)).rows)
+    ((cell,),) = (row.cells for row in incident_page.grid(said, incident(1, 1)).rows)
 
     assert (Verdict.DRIFT, Stage.OUTCOMES) == (cell.verdict, cell.window.stage)  # type: ignore[union-attr]
 
@@ -101,9 +101,9 @@ def test_what_is_told_leads_to_its_window() -> None:
     """A variable to the segment that it is told of, a segment to itself."""
     told = account(baseline(), [report(COUNTS), report(COUNTS, finding("x"), segment=A)])
 
-    assert Address("v1", Stage.INPUTS, day(1), A) == explained.place(told, told.moved[0])
+    assert Address("v1", Stage.INPUTS, day(1), A) == incident_page.place(told, told.moved[0])
     assert [Address("v1", Stage.INPUTS, day(1), s) for s in ("", A)] == [
-        explained.place(told, c) for c in told.crowds
+        incident_page.place(told, c) for c in told.crowds
     ]  # fmt: skip
 
 
@@ -121,12 +121,12 @@ def test_what_is_told_leads_to_its_window() -> None:
 )
 def test_an_effect_is_drawn_beside_its_lines(found: Finding, least: float | None, expected: Scale) -> None:
     """From zero to whatever is largest; a line that no effect comes near is left out."""
-    assert expected == explained.scale(found, least)
+    assert expected == incident_page.scale(found, least)
 
 
 def test_without_an_effect_nothing_is_drawn() -> None:
     """A variable that was not judged has no place on a scale."""
-    assert None is explained.scale(finding("x").model_copy(update={"effect": None}))
+    assert None is incident_page.scale(finding("x").model_copy(update={"effect": None}))
 
 
 def trace(*totals: float, needed: float = 100.0, segment: str = "") -> Trace:

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from dashboards import api, pages
 from leeway.stack import postgres
-from registry import ingest, moves
+from registry import operations
+from registry.connection import Registry
+from registry.incidents import ingest
 from registry.records import Version
-from registry.sql import Registry
 from tests.unit.test_dashboard_app import DAY, START, WINDOW, Browser, baseline, report
 
 ROUTES = sorted({route.path for r in (pages.router, api.router) for route in r.routes if isinstance(route, APIRoute)})
@@ -52,10 +53,10 @@ def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
 
 def filled(reg: Registry) -> Registry:
     """Return the registry with something on each page."""
-    moves.add_model(reg, model="late", task="binary", now=START)
-    moves.add_version(reg, Version(model="late", version="v1", mode="external", created_at=START))
-    digest = moves.store_baseline(reg, baseline(), now=START)
-    moves.promote(
+    operations.add_model(reg, model="late", task="binary", now=START)
+    operations.add_version(reg, Version(model="late", version="v1", mode="external", created_at=START))
+    digest = operations.store_baseline(reg, baseline(), now=START)
+    operations.promote(
         reg,
         model="late",
         version="v1",

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from monitors.policy import MonitorPolicy
-from registry import moves
+from monitors.config import MonitorPolicy
+from registry import operations
+from registry.connection import Registry
 from registry.records import Action
-from registry.sql import Registry
 from tests.unit import told
 from tests.unit.test_dashboard_app import Browser
 
@@ -25,9 +25,9 @@ def reg(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     with Registry.open(f"sqlite:///{root}/leeway.db", root / "artifacts") as made:
         told.begin(made)
         told.drift(made)
-        moves.record_decision(made, model="late", incident_id=2, action=Action.RETRAIN, because=["<b>worse</b>"],
+        operations.record_decision(made, model="late", incident_id=2, action=Action.RETRAIN, because=["<b>worse</b>"],
                               actor="ann", now=told.START)  # fmt: skip
-        moves.add_model(made, model="other", task="binary", now=told.START)
+        operations.add_model(made, model="other", task="binary", now=told.START)
         yield made
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from dashboards import series, timeline
+from dashboards import performance_chart, timeline
 from dashboards.timeline import Address
 from monitors.report import Finding, Report, Signal, Stage, Verdict
 from registry.records import Promotion, WindowRow
@@ -139,11 +139,11 @@ def test_performance_lines_follow_the_served_windows() -> None:
     other = finding(Signal.LABEL, STEADY, "label", metrics={"psi": 1.0, "baseline_psi": 0.0})
     rows = [row(d, lost, other, stage=Stage.OUTCOMES) for d in (7, 8)]
 
-    lines = series.performance(timeline.served(rows, []))
+    lines = performance_chart.performance(timeline.served(rows, []))
 
     assert ["AUC", "Log loss"] == [line.name for line in lines]
     end = START + 7 * DAY
-    expected = series.Point(end, 0.7, 0.8, DRIFT, Address("v1", Stage.OUTCOMES, end))
+    expected = performance_chart.Point(end, 0.7, 0.8, DRIFT, Address("v1", Stage.OUTCOMES, end))
     assert (expected, 2) == (lines[0].points[0], len(lines[0].points))
 
 
@@ -153,6 +153,6 @@ def test_an_unknown_metric_comes_last_under_its_own_name() -> None:
         Signal.PERFORMANCE, STEADY, metrics={"gini_index": 1, "baseline_gini_index": 2, "auc": 1, "baseline_auc": 1}
     )
 
-    lines = series.performance(timeline.served([row(7, lost, stage=Stage.OUTCOMES)], []))
+    lines = performance_chart.performance(timeline.served([row(7, lost, stage=Stage.OUTCOMES)], []))
 
     assert ["AUC", "Gini index"] == [line.name for line in lines]

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from dashboards import views
+from dashboards import view_models
 from dashboards.pages import templates
 from dashboards.timeline import Address
 from monitors.report import Stage
-from registry.policy import Severity
+from registry.config import Severity
 from registry.records import Action, Check, CheckResult, Decision, Incident, IncidentState, RetrainRun, RunState
 
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
@@ -50,12 +50,12 @@ def test_an_undecided_incident_says_what_it_waits_for(
     found: Incident, decision: Decision | None, expected: str
 ) -> None:
     """Until it is decided or over."""
-    assert expected == views.incident(found, decision).waiting
+    assert expected == view_models.incident(found, decision).waiting
 
 
 def test_evidence_leads_to_its_window() -> None:
     """A stored finding becomes a line with the address of the window it was found in."""
-    (shown,) = views.incident(incident(), None).evidence
+    (shown,) = view_models.incident(incident(), None).evidence
 
     assert Address("v1", Stage.INPUTS, START + 7 * DAY, "origin=JFK") == shown.window
     assert ("temp", 0.2, 0.1, "0.2 exceeds 0.1") == (shown.variable, shown.effect, shown.threshold, shown.reason)
@@ -65,7 +65,7 @@ def test_evidence_leads_to_its_window() -> None:
 @pytest.mark.parametrize("corrections", [0, 2])
 def test_an_incident_shows_how_bad_it_is(severity: Severity, corrections: int) -> None:
     """As a word with a shape, not as a colour alone; and whether late data have corrected it."""
-    view = views.incident(incident(severity=severity, corrections=corrections), None)
+    view = view_models.incident(incident(severity=severity, corrections=corrections), None)
     macros = templates.get_template("macros.html").make_module({"views": [view]})
     shown = macros.incidents("m", [view])  # type: ignore[attr-defined]
 
@@ -79,9 +79,9 @@ def test_an_incident_shows_how_bad_it_is(severity: Severity, corrections: int) -
 )
 def test_a_window_shows_the_incidents_of_its_time_and_version(version: str, day: int, there: bool) -> None:
     """From the first window of the episode to the newest, both included."""
-    view = views.incident(incident(), None)
+    view = view_models.incident(incident(), None)
 
-    shown = views.during([view], Address(version, Stage.INPUTS, START + day * DAY))
+    shown = view_models.during([view], Address(version, Stage.INPUTS, START + day * DAY))
 
     assert there is (view in shown)
 
@@ -95,7 +95,7 @@ def test_checks_are_grouped_by_candidate() -> None:
             ("a", CheckResult.PASS, "v2"), ("a", CheckResult.PASS, "v3"), ("b", CheckResult.HOLD, "v2"),
         ]
     ]  # fmt: skip
-    view = views.run(run, checks)
+    view = view_models.run(run, checks)
 
     assert [("v2", ["a", "b"]), ("v3", ["a"])] == [
         (version, [c.name for c in found]) for version, found in view.candidates
@@ -109,7 +109,7 @@ def test_paging_back_and_forth_misses_no_window() -> None:
     while True:
         shown = [d for d in DAYS if d <= until][-30:]
         seen.update(shown)
-        page = views.pages(shown, cut=shown[0] > DAYS[0], newest=newest)
+        page = view_models.pages(shown, cut=shown[0] > DAYS[0], newest=newest)
         if page.earlier is None:
             break
         until = page.earlier
@@ -119,19 +119,19 @@ def test_paging_back_and_forth_misses_no_window() -> None:
     while page.later is not None:
         shown = [d for d in DAYS if d <= page.later][-30:]
         walked.update(shown)
-        page = views.pages(shown, cut=shown[0] > DAYS[0], newest=newest)
+        page = view_models.pages(shown, cut=shown[0] > DAYS[0], newest=newest)
     assert set(DAYS) == walked
 
 
 @pytest.mark.parametrize(
     ("shown", "newest", "expected"),
     [
-        ([], None, views.Pages(None, None)),
-        ([], START, views.Pages(None, START)),
-        ([START], START, views.Pages(None, None)),
-        ([START], START + DAY, views.Pages(None, START + DAY)),
+        ([], None, view_models.Pages(None, None)),
+        ([], START, view_models.Pages(None, START)),
+        ([START], START, view_models.Pages(None, None)),
+        ([START], START + DAY, view_models.Pages(None, START + DAY)),
     ],
 )
-def test_pages_at_the_ends(shown: list[datetime], newest: datetime | None, expected: views.Pages) -> None:
+def test_pages_at_the_ends(shown: list[datetime], newest: datetime | None, expected: view_models.Pages) -> None:
     """An empty page leads to the newest, a single window to what follows, the newest nowhere."""
-    assert expected == views.pages(shown, cut=False, newest=newest)
+    assert expected == view_models.pages(shown, cut=False, newest=newest)

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features import codec
+from features.events import decode
 from features.schema import EventSchema, Kind, Task
 from features.window import from_ms
-from retrain_flows.dataset import Dataset, build
+from retrain_flows.data.dataset import Dataset, build
 
 DELAY, START, END, AS_OF = 10, 20, 60, 65
 
@@ -45,14 +45,14 @@ def schema(task: Task = Task.BINARY) -> EventSchema:
 
 def dataset(made: list[Made], known: list[Known], *, as_of: int = AS_OF) -> Dataset:
     """Build the rows of [START, END) as known at *as_of*."""
-    predictions = codec.empty(schema(), "predictions").schema.empty_table()
+    predictions = decode.empty(schema(), "predictions").schema.empty_table()
     columns = {"id": [m.id for m in made], "time": [m.time for m in made], "x": [m.x for m in made],
                "model_version": [m.version for m in made], "prediction": [0.5] * len(made)}  # fmt: skip
     labels = {"id": [k.id for k in known], "time": [k.time for k in known], "label": [float(k.label) for k in known]}
     return build(
         schema(),
         pa.table({f.name: pa.array(columns[f.name], f.type) for f in predictions.schema}),
-        pa.table({f.name: pa.array(labels[f.name], f.type) for f in codec.empty(schema(), "labels").schema}),
+        pa.table({f.name: pa.array(labels[f.name], f.type) for f in decode.empty(schema(), "labels").schema}),
         as_of=from_ms(as_of),
         start=from_ms(START),
         end=from_ms(END),

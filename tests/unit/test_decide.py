@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.window import UTC
-from monitors.error_stream import VARIABLE
+from monitors.error_stream.stream_findings import VARIABLE
 from monitors.report import Signal
 from registry.records import Action, Incident, IncidentState
+from retrain_flows.config import Reaction, Retrain, Signals
 from retrain_flows.decide import Decision, Deferral, Situation, decide
-from retrain_flows.policy import Reaction, Retrain, Signals
 
 DAY = timedelta(days=1)
 OPENED = datetime(2013, 3, 1, tzinfo=UTC)

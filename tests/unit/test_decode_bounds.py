@@ -10,8 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from features import arrow_sizes, codec, errors, sources
-from features.records import Records
+from features import errors
+from features.events import decode
+from features.files import file_chunks
+from features.kafka import arrow_sizes
+from features.kafka.records import Records
 from features.schema import Source
 from features.window import to_ms
 from tests.fuzz import columns, records
@@ -23,12 +26,12 @@ LINE = ",".join(map(str, records.event(0).values())).encode()
 HEAD = ",".join(records.COLUMNS).encode()
 
 
-def decoded(folder: Path) -> codec.Decoded:
+def decoded(folder: Path) -> decode.Decoded:
     """Return what the files of *folder* decode to."""
-    return codec.read_events(SCHEMA, "predictions", Source(path=str(folder)), now=NOW)
+    return decode.read_events(SCHEMA, "predictions", Source(path=str(folder)), now=NOW)
 
 
-def told(result: codec.Decoded) -> int:
+def told(result: decode.Decoded) -> int:
     """Return how many records are rows or stand behind a letter."""
     return int(result.table.num_rows) + sum(letter.records for letter in result.rejects)
 
@@ -58,7 +61,7 @@ def test_a_column_of_any_type_costs_its_rows_only(tmp_path: Path, name: str, kin
 def test_text_that_is_not_utf_8_costs_its_row_in_an_arrow_record(tmp_path: Path) -> None:
     """The other events of the record are rows."""
     value = stream(pa.table({**SOUND, "c": columns.no_text()}))
-    result = codec.decode_records(SCHEMA, "predictions", Records("t", "arrow", [0], [1], [value]), now=NOW)
+    result = decode.decode_records(SCHEMA, "predictions", Records("t", "arrow", [0], [1], [value]), now=NOW)
 
     assert (["good1"], ["c is not UTF-8"]) == (
         result.table["id"].to_pylist(), [letter.reason for letter in result.rejects]
@@ -89,12 +92,12 @@ def test_two_open_quotes_are_two_letters(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["e.csv", "e.jsonl"])
 def test_a_line_without_end_costs_itself_only(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is set aside unread, and lines before and after it are rows."""
-    monkeypatch.setattr(sources, "MOST_BYTES", 4000)
+    monkeypatch.setattr(file_chunks, "MOST_BYTES", 4000)
     line = LINE if name == "e.csv" else records.json_line(records.Rng(1), 0, 0)
     head = [HEAD] if name == "e.csv" else []
     (tmp_path / name).write_bytes(b"\n".join([*head, line, b"x" * 10_000, line]))
-    parts = sources.chunks(tmp_path / name, 1000)
-    result = codec.join(SCHEMA, "predictions", [codec.decode(SCHEMA, "predictions", p, now=NOW) for p in parts])
+    parts = file_chunks.chunks(tmp_path / name, 1000)
+    result = decode.join(SCHEMA, "predictions", [decode.decode(SCHEMA, "predictions", p, now=NOW) for p in parts])
 
     assert (2, 1) == (result.table.num_rows, sum(letter.records for letter in result.rejects))
 
@@ -102,9 +105,9 @@ def test_a_line_without_end_costs_itself_only(tmp_path: Path, name: str, monkeyp
 @pytest.mark.parametrize("lines", [1, 2, 7])
 def test_a_chunk_has_so_many_lines_at_most(tmp_path: Path, lines: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each line costs memory of its own; lines keep their numbers, and each is in one chunk."""
-    monkeypatch.setattr(sources, "MOST_LINES", lines)
+    monkeypatch.setattr(file_chunks, "MOST_LINES", lines)
     (tmp_path / "e.csv").write_bytes(b"\n".join([HEAD, *[LINE] * 20]) + b"\n")
-    parts = [codec.decode(SCHEMA, "predictions", p, now=NOW) for p in sources.chunks(tmp_path / "e.csv")]
+    parts = [decode.decode(SCHEMA, "predictions", p, now=NOW) for p in file_chunks.chunks(tmp_path / "e.csv")]
 
     assert list(range(2, 22)) == [line for part in parts for line in part.lines.tolist()]
 
@@ -123,7 +126,7 @@ def test_a_small_parquet_file_does_not_take_much_memory(tmp_path: Path, name: st
     pq.write_table(pa.table({name: np.zeros(9_000_000, np.int8)}), tmp_path / "e.parquet", row_group_size=1 << 30)
     before = pa.default_memory_pool().max_memory()
     schema = SCHEMA.model_copy(update={"features": {**SCHEMA.features, "x.y": SCHEMA.features["x"]}})
-    result = codec.read_events(schema, "predictions", tmp_path, now=NOW)
+    result = decode.read_events(schema, "predictions", tmp_path, now=NOW)
 
     assert told(result) == 9_000_000
     assert pa.default_memory_pool().max_memory() - before < 200 << 20
@@ -144,14 +147,14 @@ def test_an_arrow_record_that_grows_is_refused_unread(compression: str) -> None:
 def test_events_without_our_columns_are_counted() -> None:
     """An Arrow record of somebody else's events is as many letters."""
     value = stream(pa.table({"other": [1, 2, 3]}))
-    result = codec.decode_records(SCHEMA, "predictions", Records("t", "arrow", [0], [1], [value]), now=NOW)
+    result = decode.decode_records(SCHEMA, "predictions", Records("t", "arrow", [0], [1], [value]), now=NOW)
 
     assert ["id is missing"] * 3 == [letter.reason for letter in result.rejects]
 
 
 def test_the_last_letter_of_very_many_stands_for_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A Parquet file of a kilobyte may have millions of bad rows: all are counted, not all are written out."""
-    monkeypatch.setattr(codec, "MOST_LETTERS", 10)
+    monkeypatch.setattr(decode, "MOST_LETTERS", 10)
     pq.write_table(pa.table({"x": np.zeros(1000)}), tmp_path / "e.parquet")
     result = decoded(tmp_path)
 

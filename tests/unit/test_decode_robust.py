@@ -16,11 +16,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features import codec, sources, texts
+from features import spelling
 from features.conventions import CsvFormat, Times
-from features.raw import Reject
-from features.records import Records
+from features.events import decode
+from features.files import file_chunks
+from features.kafka.records import Records
 from features.schema import EventSchema, Kind, RecordFormat, Role, Source, Task
+from features.values.untyped import Reject
 from features.window import UTC, agreed_newest
 
 SCHEMA = EventSchema(model="m", task=Task.BINARY, features={"x": Kind.NUMERIC, "c": Kind.CATEGORICAL}, version="v1")
@@ -30,9 +32,9 @@ HEAD = "id,time,x,c,prediction"
 DAY = 86_400_000
 
 
-def decoded(folder: Path, schema: EventSchema = SCHEMA, role: Role = "predictions", **source: Any) -> codec.Decoded:
+def decoded(folder: Path, schema: EventSchema = SCHEMA, role: Role = "predictions", **source: Any) -> decode.Decoded:
     """Return what the files of *folder* decode to, at a fixed present."""
-    return codec.read_events(schema, role, Source(path=str(folder), **source), now=NOW)
+    return decode.read_events(schema, role, Source(path=str(folder), **source), now=NOW)
 
 
 def csv_of(folder: Path, *lines: str | bytes) -> Path:
@@ -93,7 +95,7 @@ def test_an_odd_value_costs_its_record_only(tmp_path: Path, form: str, column: s
         result = decoded(jsonl_of(tmp_path, *lines))
     else:
         batch = Records("t", "json", [0] * 5, list(range(1, 6)), lines)
-        result = codec.decode_records(SCHEMA, "predictions", batch, now=NOW)
+        result = decode.decode_records(SCHEMA, "predictions", batch, now=NOW)
 
     assert ["0", "1", "2", "3"] == result.table["id"].to_pylist()
     (letter,) = result.rejects
@@ -111,8 +113,8 @@ def test_control_characters_are_shown_by_their_pictures(tmp_path: Path, text: st
     """No category, id or segment holds a separator, a line end or a NUL, and different ones stay different."""
     result = decoded(jsonl_of(tmp_path, {**GOOD, "c": text, "id": text}))
 
-    assert [texts.canonical(text)] * 2 == [result.table[name][0].as_py() for name in ("id", "c")]
-    assert texts.canonical(text).isprintable()
+    assert [spelling.canonical(text)] * 2 == [result.table[name][0].as_py() for name in ("id", "c")]
+    assert spelling.canonical(text).isprintable()
 
 
 @pytest.mark.parametrize(
@@ -293,7 +295,7 @@ def test_open_quotes_in_a_row_are_no_pairs(tmp_path: Path, lost: int, more: str)
 def test_chunks_do_not_cut_a_quoted_value(tmp_path: Path, size: int) -> None:
     """A record with line ends in it is in one chunk, and lines keep their numbers in the file."""
     csv_of(tmp_path, *(f'{i},2024-01-01,1,"a\n\nb",0.5' if i % 3 else f"{i},2024-01-01,1,c,0.5" for i in range(60)))
-    parts = [codec.decode(SCHEMA, "predictions", c, now=NOW) for c in sources.chunks(tmp_path / "e.csv", size)]
+    parts = [decode.decode(SCHEMA, "predictions", c, now=NOW) for c in file_chunks.chunks(tmp_path / "e.csv", size)]
 
     assert ([], [str(i) for i in range(60)]) == (
         [r for p in parts for r in p.rejects], [i for p in parts for i in p.table["id"].to_pylist()]
@@ -397,9 +399,9 @@ def test_the_one_spelling_of_a_value_is_its_own(text: str | float) -> None:
         str(text).encode()
     except UnicodeEncodeError:
         return
-    once = texts.canonical(text)
+    once = spelling.canonical(text)
 
-    assert once == texts.canonical(once)
+    assert once == spelling.canonical(once)
     assert once.isprintable() or not once.isascii()
 
 
@@ -412,7 +414,7 @@ FORMS: tuple[RecordFormat, ...] = ("json", "avro", "arrow")
 def test_any_bytes_in_a_topic_are_rows_or_letters(form: RecordFormat, values: list[bytes | None]) -> None:
     """Each record of a batch is decoded or set aside: none is lost, none ends the batch."""
     batch = Records("t", form, [0] * len(values), list(range(len(values))), values)
-    result = codec.decode_records(SCHEMA, "predictions", batch, now=NOW)
+    result = decode.decode_records(SCHEMA, "predictions", batch, now=NOW)
 
     seen = {int(i) for i in result.lines} | {letter.line for letter in result.rejects}
     assert set(range(len(values))) == seen

@@ -416,9 +416,9 @@ def test_the_pool_s_deployments_are_those_that_leeway_serves() -> None:
     """The same names, flows, schedules and limits, and no parameter but the model."""
     from prefect.cli.deploy._models import PrefectYamlModel
 
-    from leeway import served
-    from retrain_flows.deployments import Served, deployments
-    from retrain_flows.policy import Audit
+    from leeway.flows import served
+    from retrain_flows.config import Audit
+    from retrain_flows.orchestration.deployments import Served, deployments
 
     said = json.loads(json.dumps(read("prefect/prefect.yaml")).replace("{{ $LEEWAY_MODEL }}", "late"))
     said.pop("definitions")

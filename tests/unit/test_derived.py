@@ -14,14 +14,15 @@ from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 
 from features.schema import EventSchema, Kind, Task
-from monitors import freeze, profiles, projection
-from monitors.baseline import Baseline
-from monitors.bins import Bins, CategoricalBins, NumericBins, freeze_categorical, freeze_numeric
-from monitors.calibration import Calibration
-from monitors.derived import Derived
-from monitors.distance import js_distance_log2
-from monitors.loss_table import LossTable
+from monitors.baseline import freeze
+from monitors.baseline.baseline import Baseline
+from monitors.profiles import counting, reconstruction_error
+from monitors.profiles.derived import Derived
+from monitors.profiles.loss_estimator import LossTable
+from monitors.profiles.score_calibration import Calibration
 from monitors.report import Stage, canonical
+from monitors.stats.bins import Bins, CategoricalBins, NumericBins, freeze_categorical, freeze_numeric
+from monitors.stats.distance import js_distance_log2
 from tests.unit import learned
 
 Floats = npt.NDArray[np.float64]
@@ -55,10 +56,10 @@ BASELINES = {task: learned.baseline(SCHEMAS[task], rows(task, 2000)) for task in
 SPOILED = {task: learned.tables(SCHEMAS[task], spoiled(rows(task, 200, 1)), days=3)[0] for task in Task}
 
 
-def cells(task: Task, table: pa.Table, known: Baseline | None = None) -> list[profiles.Cell]:
+def cells(task: Task, table: pa.Table, known: Baseline | None = None) -> list[counting.Cell]:
     """Return the input cells of *table*, as the job counts them."""
     frozen = (known or BASELINES[task]).frozen
-    return list(profiles.count_inputs(SCHEMAS[task], {"v1": frozen}, table))
+    return list(counting.count_inputs(SCHEMAS[task], {"v1": frozen}, table))
 
 
 @pytest.mark.parametrize("task", list(Task))
@@ -68,9 +69,9 @@ def test_any_split_of_rows_in_any_order_counts_the_same(task: Task, order: list[
     """Counts of parts add up to counts of the whole, derived variables and segments included."""
     table = SPOILED[task].take(order)
     parts = [table.slice(a, b - a) for a, b in zip([0, *sorted(at)], [*sorted(at), 200], strict=True)]
-    whole = profiles.merge(cells(task, SPOILED[task]))
+    whole = counting.merge(cells(task, SPOILED[task]))
 
-    assert whole == profiles.merge(c for part in parts for c in cells(task, part))
+    assert whole == counting.merge(c for part in parts for c in cells(task, part))
 
 
 @pytest.mark.parametrize("task", list(Task))
@@ -156,7 +157,7 @@ def test_a_name_that_is_taken_is_refused(name: str) -> None:
 def test_a_baseline_that_derived_nothing_counts_what_is_sent() -> None:
     """Models of one feature without labels are watched all the same."""
     known = BASELINES[Task.BINARY].model_copy(update={"derived": Derived()})
-    plan = profiles.layout(known.events, known.frozen, Stage.INPUTS)
+    plan = counting.layout(known.events, known.frozen, Stage.INPUTS)
 
     assert ["x", "y", "z", "word", "prediction", "refused", "late", "unusable"] == list(plan.sizes)
 
@@ -182,10 +183,10 @@ def on(bins: dict[str, Bins], x: Floats) -> dict[str, Any]:
     return {n: b.index(c, none) for (n, b), c in zip(bins.items(), x.T, strict=True) if isinstance(b, NumericBins)}
 
 
-def fitted(x: Floats) -> tuple[dict[str, Bins], projection.Projection, Floats]:
+def fitted(x: Floats) -> tuple[dict[str, Bins], reconstruction_error.Projection, Floats]:
     """Return the bins of each column of *x*, the projection of its rows, and their errors by that of the others."""
     bins: dict[str, Bins] = {f"x{i}": freeze_numeric(column) for i, column in enumerate(x.T)}
-    found = projection.fit(bins, on(bins, x), np.arange(len(x)) % 10)
+    found = reconstruction_error.fit(bins, on(bins, x), np.arange(len(x)) % 10)
     assert found is not None
     return bins, *found
 
@@ -197,7 +198,7 @@ def test_the_error_is_what_scikit_learn_leaves_over() -> None:
     at = on(bins, x)
     codes = np.column_stack([np.array(found.codes[name])[cell] for name, cell in at.items()]) / 1024
     pca, main = PCA().fit(codes), PCA(n_components=0.65).fit(codes).n_components_
-    narrow = np.maximum(np.sqrt(pca.explained_variance_[main:]), projection.SMALLEST)
+    narrow = np.maximum(np.sqrt(pca.explained_variance_[main:]), reconstruction_error.SMALLEST)
     expected = np.sqrt(np.mean((pca.transform(codes)[:, main:] / narrow) ** 2, axis=1))
 
     assert 8 - main == len(found.components)
@@ -208,7 +209,7 @@ def test_the_error_of_golden_rows() -> None:
     """Pinned: pairs that always go together have no error; crossed ones lie 14 of the narrowest sd away."""
     bins: dict[str, Bins] = {name: CategoricalBins(categories=("a", "b")) for name in "uv"}
     pairs = np.repeat([0, 1], 50)
-    made = projection.fit(bins, {"u": pairs, "v": pairs}, np.zeros(100, np.int64))
+    made = reconstruction_error.fit(bins, {"u": pairs, "v": pairs}, np.zeros(100, np.int64))
     assert made is not None
     found, own = made
     told = found.error({"u": np.array([0, 1, 0, 1]), "v": np.array([0, 1, 1, 0])})
@@ -224,7 +225,7 @@ def test_a_single_feature_that_varies_goes_with_nothing(features: int) -> None:
     bins: dict[str, Bins] = {"x": freeze_numeric(np.arange(100.0)), "c": freeze_categorical(np.full(100, "a", object))}
     at = {"x": np.arange(100) // 10, "c": np.zeros(100, np.int64)}
 
-    assert projection.fit(bins, dict(list(at.items())[:features]), np.zeros(100, np.int64)) is None
+    assert reconstruction_error.fit(bins, dict(list(at.items())[:features]), np.zeros(100, np.int64)) is None
 
 
 @given(st.integers(2, 40), st.integers(0, 10_000))
@@ -275,6 +276,6 @@ def test_errors_of_the_baseline_are_those_of_rows_to_come(n: int) -> None:
 
 def apart(own: Floats, itself: Floats, window: Floats) -> float:
     """Return how far the errors of a *window* are from the baseline's *own*, on bins frozen with them."""
-    bins = projection.freeze_errors(own, itself, 10)
+    bins = reconstruction_error.freeze_errors(own, itself, 10)
     cells = (bins.index(e, np.zeros(len(e), bool)) for e in (own, window))
     return float(js_distance_log2(*(np.bincount(c, minlength=bins.cells)[list(bins.ordered)] for c in cells)))

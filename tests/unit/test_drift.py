@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monitors import drift, threshold
-from monitors.bins import CategoricalBins, NumericBins, freeze_numeric
+from monitors.stats import threshold
+from monitors.stats.bins import CategoricalBins, NumericBins, freeze_numeric
+from monitors.verdicts import distribution
 
 
-def sample(rng: np.random.Generator, n: int, shift: float = 0.0) -> drift.Sample:
+def sample(rng: np.random.Generator, n: int, shift: float = 0.0) -> distribution.Sample:
     """Return *n* rows of a normal, shifted, beside 4,000 that are not."""
     reference = rng.normal(size=4000)
     bins = freeze_numeric(reference)
@@ -17,12 +18,17 @@ def sample(rng: np.random.Generator, n: int, shift: float = 0.0) -> drift.Sample
         np.bincount(bins.index(v, np.isnan(v)), minlength=bins.cells) for v in (reference, rng.normal(shift, size=n))
     ]
     cells = threshold.compared(bins)
-    return drift.Sample(bins, threshold.Reference(count[0][cells], np.zeros((0, len(cells)), int), 0.01), count[1])
+    return distribution.Sample(
+        bins, threshold.Reference(count[0][cells], np.zeros((0, len(cells)), int), 0.01), count[1]
+    )
 
 
-def figures(sample: drift.Sample) -> dict[str, float]:
+def figures(sample: distribution.Sample) -> dict[str, float]:
     """Return the distances of *sample*."""
-    return {name: float(f(sample.reference.total, sample.compared)) for name, f in drift._metrics(sample.bins).items()}
+    return {
+        name: float(f(sample.reference.total, sample.compared))
+        for name, f in distribution._metrics(sample.bins).items()
+    }
 
 
 @pytest.mark.parametrize("n", [60, 500])
@@ -30,15 +36,15 @@ def test_each_distance_exceeds_its_chance_about_as_often_as_asked(n: int) -> Non
     """Of 300 windows without change, each distance lies beyond its line at 1 in 10 in 4 to 18 % of them."""
     rng, beyond, windows = (
         np.random.default_rng(3),
-        dict.fromkeys(("psi", drift.METRIC, "ks", "wasserstein_normed"), 0),
+        dict.fromkeys(("psi", distribution.METRIC, "ks", "wasserstein_normed"), 0),
         300,
     )
     made = sample(rng, n)
-    lines = drift.by_chance(made, level=0.1)
+    lines = distribution.by_chance(made, level=0.1)
     for _ in range(windows):
         values = rng.normal(size=n)
         counts = np.bincount(made.bins.index(values, np.isnan(values)), minlength=made.bins.cells)  # type: ignore[arg-type]
-        told = figures(drift.Sample(made.bins, made.reference, counts))
+        told = figures(distribution.Sample(made.bins, made.reference, counts))
         beyond = {name: beyond[name] + (told[name] > lines[name]) for name in beyond}
     assert dict.fromkeys(beyond, True) == {name: 0.04 < hits / windows < 0.18 for name, hits in beyond.items()}
 
@@ -46,7 +52,7 @@ def test_each_distance_exceeds_its_chance_about_as_often_as_asked(n: int) -> Non
 def test_a_shift_is_beyond_chance_by_every_distance() -> None:
     """Half a sd in 1,000 rows is rarer than 1 in 1,000 whichever way it is measured."""
     made = sample(np.random.default_rng(4), 1000, shift=0.5)
-    lines = drift.by_chance(made, level=0.001)
+    lines = distribution.by_chance(made, level=0.001)
 
     assert [] == [name for name, value in figures(made).items() if value <= lines[name]]
 
@@ -56,8 +62,8 @@ def test_categories_have_their_own_distances_and_nothing_has_none() -> None:
     bins = CategoricalBins(categories=("a", "b"))
     known = threshold.Reference(np.array([50, 50, 0, 0]), np.zeros((0, 4), int), 0.01)
 
-    assert {"psi", drift.METRIC, "total_variation"} == set(
-        drift.by_chance(drift.Sample(bins, known, np.array([5, 5, 0, 0, 0])))
+    assert {"psi", distribution.METRIC, "total_variation"} == set(
+        distribution.by_chance(distribution.Sample(bins, known, np.array([5, 5, 0, 0, 0])))
     )
-    assert {} == drift.by_chance(drift.Sample(bins, known, np.zeros(5, int)))
+    assert {} == distribution.by_chance(distribution.Sample(bins, known, np.zeros(5, int)))
     assert isinstance(sample(np.random.default_rng(1), 5).bins, NumericBins)

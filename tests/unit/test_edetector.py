@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitors import edetector
+from monitors.sequential import edetector
 
 SCORES = st.lists(st.integers(-3, 3), min_size=2, max_size=30)
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitors import effect, null
-from monitors.distance import js_distance_log2
-from monitors.null import Null
+from monitors.stats import effect_interval, null_distribution
+from monitors.stats.distance import js_distance_log2
+from monitors.stats.null_distribution import Null
 
 TEN = np.full(10, 0.1)
 ZIPF = (1 / np.arange(1, 21)) / (1 / np.arange(1, 21)).sum()
@@ -32,8 +32,8 @@ def test_the_interval_holds_the_true_distance(shares: np.ndarray, rows: int, by:
     held = 0
     for _ in range(300):
         p, q = rng.multinomial(base, shares), rng.multinomial(rows, window)
-        chance = null.at_sizes(js_distance_log2, tuple(shares.round(4)), n=rows, m=base, level=0.01)
-        low, high = effect.distance_interval(float(js_distance_log2(p, q)), chance)
+        chance = null_distribution.at_sizes(js_distance_log2, tuple(shares.round(4)), n=rows, m=base, level=0.01)
+        low, high = effect_interval.distance_interval(float(js_distance_log2(p, q)), chance)
         held += low <= true <= high
 
     assert 0.93 <= held / 300 <= 0.995
@@ -42,7 +42,7 @@ def test_the_interval_holds_the_true_distance(shares: np.ndarray, rows: int, by:
 @given(st.floats(0, 0.9), st.floats(0, 0.1), st.floats(0, 0.01))
 def test_a_larger_distance_has_no_lower_interval(distance: float, more: float, excess: float) -> None:
     """Both ends rise with what was measured; the lower end is never below nothing."""
-    near, far = (effect.distance_interval(d, NOISE, excess) for d in (distance, distance + more))
+    near, far = (effect_interval.distance_interval(d, NOISE, excess) for d in (distance, distance + more))
 
     assert 0 <= near[0] <= near[1]
     assert near[0] <= far[0] + 1e-6
@@ -52,19 +52,22 @@ def test_a_larger_distance_has_no_lower_interval(distance: float, more: float, e
 @given(st.floats(0, 0.9), st.floats(1e-5, 0.01))
 def test_unrest_lowers_the_lower_end(distance: float, excess: float) -> None:
     """What the baseline's own windows differ by is taken off: less is sure than by sampling alone."""
-    assert effect.distance_interval(distance, NOISE, excess)[0] <= effect.distance_interval(distance, NOISE)[0] + 1e-9
+    assert (
+        effect_interval.distance_interval(distance, NOISE, excess)[0]
+        <= effect_interval.distance_interval(distance, NOISE)[0] + 1e-9
+    )
 
 
 def test_without_noise_the_distance_is_what_it_is() -> None:
     """One cell that holds everything leaves nothing open."""
-    assert (0.3, 0.3) == effect.distance_interval(0.3, Null(0.0, 0.0, 0.0))
+    assert (0.3, 0.3) == effect_interval.distance_interval(0.3, Null(0.0, 0.0, 0.0))
 
 
 def test_the_normal_part_meets_the_exact_one() -> None:
     """Where quantiles go over from the non-central chi-square to the normal nothing jumps."""
     s = NOISE.variance_square / (2 * NOISE.mean_square)
-    at = np.sqrt(effect._LARGE * s)
-    below, beyond = (effect.distance_interval(float(at * f), NOISE) for f in (0.9999, 1.0001))
+    at = np.sqrt(effect_interval._LARGE * s)
+    below, beyond = (effect_interval.distance_interval(float(at * f), NOISE) for f in (0.9999, 1.0001))
 
     assert below == pytest.approx(beyond, rel=2e-3)
 
@@ -72,5 +75,5 @@ def test_the_normal_part_meets_the_exact_one() -> None:
 def test_a_rise_and_its_standard_errors() -> None:
     """1.96 of them to either side, relative to the mean."""
     assert (0.1 - 1.96 * 0.02, 0.1 + 1.96 * 0.02) == pytest.approx(
-        effect.rise_interval(0.1, variance=0.0001, mean=0.5), abs=1e-4
+        effect_interval.rise_interval(0.1, variance=0.0001, mean=0.5), abs=1e-4
     )

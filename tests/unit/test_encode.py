@@ -15,14 +15,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from features import avro, codec, encode, errors, sending, texts, values
+from features import errors, spelling
 from features.conventions import Times
-from features.records import Records
+from features.events import decode, encode, publishing
+from features.kafka import avro
+from features.kafka.records import Records
 from features.schema import Columns, EventSchema, Kind, RecordFormat, Role, Source, Task
+from features.values import typed_columns
 from features.window import from_ms
-from leeway import cli, producing, tailing
-from leeway.producing import Stream
-from leeway.project import Project
+from leeway import cli
+from leeway.project.load import Project
+from leeway.topics import produce_files, tail_records
+from leeway.topics.produce_files import Stream
 
 SCHEMA = EventSchema(
     model="m", task=Task.MULTICLASS, features={"x": Kind.NUMERIC, "c": Kind.CATEGORICAL},
@@ -30,8 +34,8 @@ SCHEMA = EventSchema(
     times=Times(earliest=from_ms(0), latest=from_ms(4_000_000_000_001)),
 )  # fmt: skip
 FORMS: tuple[RecordFormat, ...] = ("json", "avro", "arrow")
-_TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=5).map(texts.canonical)
-_FLOATS = st.floats(-values.LARGEST, values.LARGEST) | st.sampled_from([np.inf, -np.inf])
+_TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=5).map(spelling.canonical)
+_FLOATS = st.floats(-typed_columns.LARGEST, typed_columns.LARGEST) | st.sampled_from([np.inf, -np.inf])
 _TIMES = st.integers(0, 4_000_000_000_000)
 
 
@@ -39,7 +43,7 @@ def table(rows: Sequence[tuple[str, int, str, str, float | None, str | None]]) -
     """Return decoded predictions."""
     columns = list(zip(*rows, strict=True)) or [()] * 6
     kinds = pa.string(), pa.int64(), pa.string(), pa.string(), pa.float64(), pa.string()
-    names = codec.ID, codec.TIME, codec.VERSION, "prediction", "x", "c"
+    names = decode.ID, decode.TIME, decode.VERSION, "prediction", "x", "c"
     return pa.table({n: pa.array(c, k) for n, c, k in zip(names, columns, kinds, strict=True)})
 
 
@@ -48,10 +52,10 @@ def topic(form: RecordFormat) -> Source:
     return Source(topic="t", format=form)
 
 
-def back(schema: EventSchema, role: Role, form: RecordFormat, values: Sequence[bytes]) -> codec.Decoded:
+def back(schema: EventSchema, role: Role, form: RecordFormat, values: Sequence[bytes]) -> decode.Decoded:
     """Return what records decode to."""
     n = len(values)
-    return codec.decode_records(schema, role, Records("t", form, [0] * n, list(range(n)), values))
+    return decode.decode_records(schema, role, Records("t", form, [0] * n, list(range(n)), values))
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -91,14 +95,14 @@ def test_an_event_that_does_not_fit_an_avro_schema_is_an_error(tmp_path: Path) -
 
 def test_times_go_into_an_avro_schema_in_its_own_unit(tmp_path: Path) -> None:
     """Microseconds come out as microseconds, and are read back as the same moment."""
-    fields = json.loads(avro.derive(codec.wanted(SCHEMA, "predictions")))
+    fields = json.loads(avro.derive(decode.wanted(SCHEMA, "predictions")))
     fields["fields"][1]["type"]["logicalType"] = "timestamp-micros"
     path = tmp_path / "micros.avsc"
     path.write_text(json.dumps(fields))
     source = Source(topic="t", format="avro", avro_schema=str(path))
     made = table([("a", 1_704_067_200_123, "v1", "yes", 1.0, "red")])
     values = encode.records(SCHEMA, "predictions", made, source)
-    decoded = codec.decode_records(SCHEMA, "predictions", Records.of(source, [0], [0], values))
+    decoded = decode.decode_records(SCHEMA, "predictions", Records.of(source, [0], [0], values))
 
     assert made.equals(decoded.table)
 
@@ -119,8 +123,8 @@ def test_a_replay_is_in_the_order_of_time(
             for some in files]  # fmt: skip
     for i, some in enumerate(rows):
         (folder / f"{i}.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in some))
-    found = producing.plan(Stream(SCHEMA, "predictions", folder, topic(form), batch=3))
-    sent = list(producing.messages(found))
+    found = produce_files.plan(Stream(SCHEMA, "predictions", folder, topic(form), batch=3))
+    sent = list(produce_files.messages(found))
     decoded = back(SCHEMA, "predictions", form, [message.value for message in sent]).table
 
     expected = sorted((row for some in rows for row in some), key=lambda row: (row["at"], int(row["key"])))
@@ -137,31 +141,31 @@ def test_json_lines_are_sent_as_they_are(tmp_path: Path) -> None:
              b'{"key": "b", "at": 1000000009, "by": "v", "answer": "y"}']  # fmt: skip
     (tmp_path / "a.jsonl").write_bytes(b"\n".join(lines) + b"\n")
     at = 1000000005
-    as_they_are = producing.plan(Stream(SCHEMA, "predictions", tmp_path, topic("json")))
-    typed = producing.plan(Stream(SCHEMA, "predictions", tmp_path, topic("avro")))
+    as_they_are = produce_files.plan(Stream(SCHEMA, "predictions", tmp_path, topic("json")))
+    typed = produce_files.plan(Stream(SCHEMA, "predictions", tmp_path, topic("avro")))
 
     assert [(at, None, lines[0]), (at, b"a", lines[1]), (at, None, lines[3]), (at + 4, b"b", lines[4])] == [
-        (m.time, m.key, m.value) for m in producing.messages(as_they_are)
+        (m.time, m.key, m.value) for m in produce_files.messages(as_they_are)
     ]
     assert ((4, 0), (2, 2)) == ((as_they_are.events, as_they_are.lost), (typed.events, typed.lost))
-    assert 2 == len(list(producing.messages(typed)))
+    assert 2 == len(list(produce_files.messages(typed)))
 
 
 def test_streams_are_merged_and_paced() -> None:
     """A second of the clock is so much event time; who is late does not wait."""
-    a, b = (sending.Outlet(sending.Topic(name, 1, None, made=True), "json") for name in "ab")
-    items = [(a, sending.Message(1000, None, b"")), (b, sending.Message(61_000, None, b"")),
-             (a, sending.Message(121_000, None, b""))]  # fmt: skip
+    a, b = (publishing.Outlet(publishing.Topic(name, 1, None, made=True), "json") for name in "ab")
+    items = [(a, publishing.Message(1000, None, b"")), (b, publishing.Message(61_000, None, b"")),
+             (a, publishing.Message(121_000, None, b""))]  # fmt: skip
     now, slept = [100.0], []
 
     def sleep(seconds: float) -> None:
         slept.append(seconds)
         now[0] += seconds + 1.5  # a slow sleeper
 
-    paced = producing.paced(items, timedelta(minutes=1), clock=lambda: now[0], sleep=sleep)
+    paced = produce_files.paced(items, timedelta(minutes=1), clock=lambda: now[0], sleep=sleep)
 
     assert (items, [1.0]) == (list(paced), slept)
-    assert items == list(producing.paced(items, None, clock=lambda: 0, sleep=sleep))
+    assert items == list(produce_files.paced(items, None, clock=lambda: 0, sleep=sleep))
 
 
 PROJECT = """\
@@ -180,12 +184,12 @@ def test_a_topic_is_found_by_stream_or_name(tmp_path: Path) -> None:
     (tmp_path / "leeway.yaml").write_text(PROJECT)
     project = Project.load(tmp_path)
 
-    assert ("m.made", "arrow") == _where(tailing.target(project, "predictions", None))
-    assert ("m.made", "arrow") == _where(tailing.target(project, "m.made", None))
-    assert ("leeway.m.dead-letters", None) == _where(tailing.target(project, "dead-letters", "m"))
-    assert ("other", None) == _where(tailing.target(project, "other", None))
+    assert ("m.made", "arrow") == _where(tail_records.target(project, "predictions", None))
+    assert ("m.made", "arrow") == _where(tail_records.target(project, "m.made", None))
+    assert ("leeway.m.dead-letters", None) == _where(tail_records.target(project, "dead-letters", "m"))
+    assert ("other", None) == _where(tail_records.target(project, "other", None))
     with pytest.raises(errors.NotFound, match=r"events.labels of m is not in a topic"):
-        tailing.target(project, "labels", None)
+        tail_records.target(project, "labels", None)
 
 
 def test_streams_may_be_in_clusters_of_their_own(tmp_path: Path) -> None:
@@ -197,12 +201,12 @@ def test_streams_may_be_in_clusters_of_their_own(tmp_path: Path) -> None:
     options = ["--predictions", str(tmp_path), "--labels", str(tmp_path)]
     done = CliRunner().invoke(cli.app, ["-p", str(tmp_path), "produce", *options])
 
-    assert ["b:2", "h:1", "b:2", "h:1"] == [tailing.target(project, name, None).bootstrap for name in streams]
+    assert ["b:2", "h:1", "b:2", "h:1"] == [tail_records.target(project, name, None).bootstrap for name in streams]
     assert 2 == done.exit_code
     assert "these streams are in different clusters" in done.output
 
 
-def _where(found: tailing.Target) -> tuple[str, str | None]:
+def _where(found: tail_records.Target) -> tuple[str, str | None]:
     return found.topic, found.format
 
 
@@ -220,7 +224,7 @@ def _where(found: tailing.Target) -> tuple[str, str | None]:
 )
 def test_any_value_can_be_shown(value: bytes | None, shown: object) -> None:
     """By what it looks like, where nobody has said what it is."""
-    assert shown == tailing.value(value, tailing.Target("h:1", "t"), {})
+    assert shown == tail_records.value(value, tail_records.Target("h:1", "t"), {})
 
 
 def test_the_avro_schema_of_a_stream_is_printed(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ import json
 import pyarrow as pa
 import pytest
 
-from features import encode
 from features.conventions import Times
+from features.events import encode
 from features.schema import EventSchema, Kind, Task
 
 SCHEMA = EventSchema(

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from features.errors import BrokerAway, BrokerError, EngineError, Outage, RegistryAway
-from leeway.enduring import Enduring
+from leeway.streaming.reconnect import Enduring
 
 
 class World:

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.window import UTC, Windows, to_ms
-from monitors import error_stream, error_watch
-from monitors.error_rows import Row, unpack
-from monitors.error_stream import VARIABLE, Told
-from monitors.error_watch import Memory
-from monitors.policy import MonitorPolicy
-from monitors.profiles import Layout
+from monitors.config import MonitorPolicy
+from monitors.error_stream import detector_state, stream_findings
+from monitors.error_stream.detector_state import Memory
+from monitors.error_stream.loss_rows import Row, unpack
+from monitors.error_stream.stream_findings import VARIABLE, Told
+from monitors.profiles.counting import Layout
 from monitors.report import Signal, Verdict
 
 WATCHING = MonitorPolicy(error_stream="page_hinkley")
@@ -46,7 +46,7 @@ def look(by_slice: Slices, name: str = "page_hinkley", memory: Memory | None = N
     """Return what is told of slices in blocks of ten hours, by their starts."""
     memory, found = memory or Memory(), {}
     for start, some in sorted(by_slice.items()):
-        memory, told = error_watch.look(name, memory, error_stream.block(WINDOWS, start), start, some)
+        memory, told = detector_state.look(name, memory, stream_findings.block(WINDOWS, start), start, some)
         found |= {start: told} if told else {}
     return found
 
@@ -63,7 +63,7 @@ def test_a_loss_that_multiplies_is_told_within_some_hundred_records(name: str, b
 
     assert 1500 * 9_000 < start + told.after_ms < 1900 * 9_000
     assert (start + told.after_ms) // 9_000 + 1 == told.records
-    assert 0.6 * by < told.after / told.before < 1.3 * by or told.records < 1500 + error_watch.RECENT
+    assert 0.6 * by < told.after / told.before < 1.3 * by or told.records < 1500 + detector_state.RECENT
 
 
 @pytest.mark.parametrize(("name", "n"), {"adwin": 20_000, "page_hinkley": 20_000, "kswin": 2_000}.items())
@@ -112,7 +112,7 @@ def test_what_is_told_of_a_block_depends_on_it_and_the_one_before() -> None:
     late = look(fourth)
 
     assert late == look(by_slice)
-    assert [4] == [error_stream.block(WINDOWS, start) for start in late]
+    assert [4] == [stream_findings.block(WINDOWS, start) for start in late]
 
 
 def test_a_block_without_predictions_is_no_block_before() -> None:
@@ -124,9 +124,9 @@ def test_a_block_without_predictions_is_no_block_before() -> None:
 
 def test_a_memory_is_bounded() -> None:
     """Whatever the traffic, as many losses are kept as the next block learns from."""
-    memory, _ = error_watch.look("page_hinkley", Memory(), 0, 0, rows(2 * error_watch.KEPT))
+    memory, _ = detector_state.look("page_hinkley", Memory(), 0, 0, rows(2 * detector_state.KEPT))
 
-    assert error_watch.KEPT == len(memory.ended)
+    assert detector_state.KEPT == len(memory.ended)
 
 
 def test_parts_of_a_slice_are_put_in_order() -> None:
@@ -139,12 +139,12 @@ TOLD = Told(2, 60_000, 1207, 500_000, 750_000)
 
 def findings(told: Told, policy: MonitorPolicy = WATCHING) -> tuple[object, ...]:
     """Return what the newest slice's counts say."""
-    return error_stream.findings(policy, {VARIABLE: list(astuple(told))}, to_ms(START))
+    return stream_findings.findings(policy, {VARIABLE: list(astuple(told))}, to_ms(START))
 
 
 def test_an_alarm_is_performance_drift_outside_the_promise() -> None:
     """With the record's time, how many came before it, and how far the loss has risen."""
-    (found,) = error_stream.findings(WATCHING, {VARIABLE: list(astuple(TOLD))}, to_ms(START))
+    (found,) = stream_findings.findings(WATCHING, {VARIABLE: list(astuple(TOLD))}, to_ms(START))
 
     assert (Signal.PERFORMANCE, Verdict.DRIFT, False, 0.5) == (
         found.signal, found.verdict, found.promised, found.effect
@@ -157,24 +157,24 @@ def test_without_an_alarm_or_a_rise_worth_telling_there_is_no_finding() -> None:
     assert () == findings(Told(0, 0, 0, 0, 0))
     assert () == findings(Told(1, 60_000, 1207, 500_000, 509_000))
     assert () == findings(TOLD, MonitorPolicy())
-    assert () == error_stream.findings(WATCHING, {}, 0) == error_stream.findings(WATCHING, None, 0)
+    assert () == stream_findings.findings(WATCHING, {}, 0) == stream_findings.findings(WATCHING, None, 0)
 
 
 def test_what_is_told_comes_back_from_its_cells() -> None:
     """The cells lie at the end of the layout of outcomes, and nowhere if nobody asked."""
     plan, plain = Layout({"loss": 2}), MonitorPolicy()
-    laid_out = error_stream.laid_out(WATCHING, plan)
+    laid_out = stream_findings.laid_out(WATCHING, plan)
     cells = [(c.cell, c.n) for c in TOLD.cells(0, "v1", laid_out.offsets[VARIABLE])]
 
     assert list(astuple(TOLD)) == laid_out.row(cells)[VARIABLE]
-    assert plan == error_stream.laid_out(plain, plan)
+    assert plan == stream_findings.laid_out(plain, plan)
 
 
 @given(st.integers(0, 500))
 def test_a_replay_begins_a_block_before_its_first_slice(hours: int) -> None:
     """At the start of a block that the slice's own follows at once, or at the beginning of time."""
     start = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(hours=hours)
-    begin = error_stream.remembered_from(WINDOWS, start)
+    begin = stream_findings.remembered_from(WINDOWS, start)
 
     assert max(hours // 10 - 1, 0) * timedelta(hours=10) == begin - datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -14,17 +14,18 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import Ridge
 
 from features.schema import Task
-from monitors import calibration, drift, estimate, loss_table, performance
-from monitors.baseline import Baseline
-from monitors.bins import CategoricalBins, freeze_numeric
-from monitors.calibration import Calibration
-from monitors.loss_table import LossTable
+from monitors.baseline.baseline import Baseline
+from monitors.profiles import loss_estimator, outcome_counts, score_calibration
+from monitors.profiles.loss_estimator import LossTable
+from monitors.profiles.score_calibration import Calibration
 from monitors.report import Finding, Signal, Verdict
+from monitors.stats.bins import CategoricalBins, freeze_numeric
+from monitors.verdicts import distribution, estimated_performance
 from tests.unit import learned
 
 Floats = npt.NDArray[np.float64]
 LABEL_BINS = {"label": CategoricalBins(categories=("0", "1"))}
-LEVEL = drift.LOOK
+LEVEL = distribution.LOOK
 
 
 def scored(n: int, seed: int, *, shift: float = 0.0, wide: float = 1.0, slope: float = 1.6) -> dict[str, Any]:
@@ -50,18 +51,18 @@ BINARY, REGRESSION = learned.schema(Task.BINARY, "x", "y"), learned.schema(Task.
 def realised(task: Task, known: Baseline, rows: Mapping[str, Any]) -> dict[str, float]:
     """Return the metrics of *rows* whose labels are all known."""
     n = len(rows["label"])
-    sd = performance.label_sd(known.bins)
+    sd = outcome_counts.label_sd(known.bins)
     every, one = np.ones(n, bool), np.zeros(n, np.int64)
     bins = LABEL_BINS if task is Task.BINARY else known.bins
-    found = performance.count(task, bins, rows["prediction"], rows["label"], every, one, 1)
-    return performance.metrics(task, {name: c[0] for name, c in found.items()}, sd=sd)
+    found = outcome_counts.count(task, bins, rows["prediction"], rows["label"], every, one, 1)
+    return outcome_counts.metrics(task, {name: c[0] for name, c in found.items()}, sd=sd)
 
 
 def judge(known: Baseline, rows: Mapping[str, Any], *, segment: str = "") -> Finding:
     """Return the finding on *rows* as one window."""
-    reference = estimate.reference(known, segment, 2, sd=performance.label_sd(known.bins))
+    reference = estimated_performance.reference(known, segment, 2, sd=outcome_counts.label_sd(known.bins))
     assert reference is not None
-    found = estimate.finding(reference, learned.counts(known, rows), learned.POLICY, level=LEVEL)
+    found = estimated_performance.finding(reference, learned.counts(known, rows), learned.POLICY, level=LEVEL)
     assert (Signal.ESTIMATE, "loss", "estimated_loss_increase") == (found.signal, found.variable, found.metric)
     assert all(map(math.isfinite, found.metrics.values()))
     return found
@@ -177,13 +178,13 @@ def test_losses_that_nothing_tells_are_not_estimated() -> None:
 def test_few_rows_are_not_judged(rows: dict[str, Any]) -> None:
     """No window, or a small one, and a segment that the baseline has never seen."""
     known = learned.baseline(BINARY, scored(500, 1))
-    reference = estimate.reference(known, "word=z", 2, sd=1.0)
+    reference = estimated_performance.reference(known, "word=z", 2, sd=1.0)
     assert reference is not None
-    unseen = estimate.finding(reference, {}, learned.POLICY, level=LEVEL)
+    unseen = estimated_performance.finding(reference, {}, learned.POLICY, level=LEVEL)
     counts = learned.counts(known, rows) if len(rows["label"]) else {}
-    own = estimate.reference(known, "", 2, sd=1.0)
+    own = estimated_performance.reference(known, "", 2, sd=1.0)
     assert own is not None
-    small = estimate.finding(own, counts, learned.POLICY, level=LEVEL)
+    small = estimated_performance.finding(own, counts, learned.POLICY, level=LEVEL)
 
     assert Verdict.NOT_ENOUGH is unseen.verdict is small.verdict
     assert "the baseline has 0 predictions; 30 are needed" == unseen.reason
@@ -193,9 +194,11 @@ def test_few_rows_are_not_judged(rows: dict[str, Any]) -> None:
 def test_what_withholds_a_judgement_is_its_reason() -> None:
     """Figures are told, without effect and threshold."""
     known = learned.baseline(BINARY, scored(500, 1))
-    reference = estimate.reference(known, "", 2, sd=1.0)
+    reference = estimated_performance.reference(known, "", 2, sd=1.0)
     assert reference is not None
-    found = estimate.finding(reference, learned.counts(known, scored(500, 2)), learned.POLICY, level=0.1, withheld="no")
+    found = estimated_performance.finding(
+        reference, learned.counts(known, scored(500, 2)), learned.POLICY, level=0.1, withheld="no"
+    )
 
     assert (Verdict.NOT_ENOUGH, None, None, "no") == (found.verdict, found.effect, found.threshold, found.reason)
     assert "estimated_log_loss" in found.metrics
@@ -204,7 +207,7 @@ def test_what_withholds_a_judgement_is_its_reason() -> None:
 def grid_of(rows: Mapping[str, Any]) -> Calibration:
     """Return the calibration learned from *rows*."""
     score = rows["prediction"]
-    found = calibration.fit(score, np.arange(len(score)), rows["label"])
+    found = score_calibration.fit(score, np.arange(len(score)), rows["label"])
     assert found is not None
     return found
 
@@ -212,9 +215,9 @@ def grid_of(rows: Mapping[str, Any]) -> Calibration:
 def test_isotonic_regression_is_scikit_learns() -> None:
     """On the grid's cells, weighted by their rows, and interpolated between them."""
     rows = scored(3000, 5, wide=0.5)
-    cell = performance.grid(rows["prediction"])
+    cell = outcome_counts.grid(rows["prediction"])
     place = (np.arange(200) + 0.5) / 200
-    found, blocks = calibration.isotonic(cell, rows["label"], place)
+    found, blocks = score_calibration.isotonic(cell, rows["label"], place)
     peer = IsotonicRegression(out_of_bounds="clip").fit(place[cell], rows["label"])
 
     assert np.abs(found - peer.predict(place)).max() < 1e-9
@@ -227,7 +230,7 @@ def test_scores_that_are_right_are_left_alone() -> None:
     """Calibrated only where that lowers the calibration error of rows it was not fitted to."""
     score = np.repeat([0.25, 0.75], 400)
     label = np.r_[np.tile([0.0, 0.0, 0.0, 1.0], 100), np.tile([1.0, 1.0, 1.0, 0.0], 100)]
-    honest = calibration.fit(score, np.arange(800), label)
+    honest = score_calibration.fit(score, np.arange(800), label)
 
     assert honest is not None
     assert not honest.improved
@@ -239,9 +242,9 @@ def test_the_loss_to_expect_of_golden_cells() -> None:
     """Pinned: half the rows at .5 and half at .9, labels as likely as the scores say."""
     score = np.repeat([0.5, 0.9], 1000)
     label = np.r_[np.tile([0.0, 1.0], 500), np.tile([0.0] + [1.0] * 9, 100)]
-    found = calibration.fit(score, np.arange(2000), label)
+    found = score_calibration.fit(score, np.arange(2000), label)
     assert found is not None
-    expected = found.expected(np.bincount(calibration.index(score), minlength=calibration.CELLS))
+    expected = found.expected(np.bincount(score_calibration.index(score), minlength=score_calibration.CELLS))
 
     assert (693_147, 325_083) == (found.loss[100], found.loss[180])
     assert [2000, 0] == expected["coverage"].tolist()
@@ -255,9 +258,9 @@ def test_a_loss_table_is_scikit_learns_ridge() -> None:
     bins = {name: freeze_numeric(rows[name], 5) for name in "xyz"}
     at = {name: b.index(rows[name], np.zeros(4000, bool)) for name, b in bins.items()}
     losses = (rows["prediction"] - rows["label"]) ** 2
-    table = loss_table.fit(at, {name: b.cells for name, b in bins.items()}, losses, 900.0)
+    table = loss_estimator.fit(at, {name: b.cells for name, b in bins.items()}, losses, 900.0)
     columns = np.hstack([np.eye(bins[name].cells)[at[name]] for name in "xyz"])
-    peers = [Ridge(alpha=a).fit(columns, losses).predict(columns) for a in loss_table.PENALTIES]
+    peers = [Ridge(alpha=a).fit(columns, losses).predict(columns) for a in loss_estimator.PENALTIES]
     told = table.base / 1e6 + sum(np.array(table.effects[name])[at[name]] for name in "xyz") / 1e6
 
     assert min(np.abs(told - peer).max() for peer in peers) < 1e-5
@@ -267,10 +270,10 @@ def test_a_table_has_columns_for_the_variables_that_tell_most() -> None:
     """With more cells than it may have, x is among those that are kept."""
     rng = np.random.default_rng(0)
     at = {f"n{i}": rng.integers(0, 30, 2000) for i in range(40)} | {"x": rng.integers(0, 30, 2000)}
-    table = loss_table.fit(at, dict.fromkeys(at, 30), at["x"] / 30 + rng.random(2000), 5.0)
+    table = loss_estimator.fit(at, dict.fromkeys(at, 30), at["x"] / 30 + rng.random(2000), 5.0)
 
     assert "x" in table.effects
-    assert loss_table.COLUMNS // 30 == len(table.effects)
+    assert loss_estimator.COLUMNS // 30 == len(table.effects)
 
 
 def test_an_estimate_stays_within_what_a_loss_can_be() -> None:

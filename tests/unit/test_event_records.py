@@ -14,9 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features import avro, codec, errors
+from features import errors
 from features.conventions import Times
-from features.records import Records
+from features.events import decode
+from features.kafka import avro
+from features.kafka.records import Records
 from features.schema import EventSchema, Kind, RecordFormat, Source, Task
 from features.window import from_ms
 
@@ -39,7 +41,7 @@ def as_json(rows: Sequence[Row]) -> list[bytes]:
 
 def as_avro(rows: Sequence[Row]) -> list[bytes]:
     """Return a record an event, as another program that was given the schema writes them."""
-    schema = fastavro.parse_schema(json.loads(avro.derive(codec.wanted(SCHEMA, "predictions"))))
+    schema = fastavro.parse_schema(json.loads(avro.derive(decode.wanted(SCHEMA, "predictions"))))
     out = []
     for row in rows:
         stream = io.BytesIO()
@@ -77,7 +79,7 @@ def batch(form: RecordFormat, values: Sequence[bytes | None], **changes: Any) ->
 def from_files(path: Path, rows: Sequence[Row]) -> pa.Table:
     """Return what a file of the same events decodes to."""
     path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    return codec.read_events(SCHEMA, "predictions", path).table
+    return decode.read_events(SCHEMA, "predictions", path).table
 
 
 _NUMBERS = st.none() | st.floats(allow_nan=False, allow_infinity=False)
@@ -104,7 +106,7 @@ def test_records_decode_to_the_same_table_as_files(
     tmp_path_factory: pytest.TempPathFactory, form: RecordFormat, rows: list[Row]
 ) -> None:
     """Whatever the events are, the typed table is the same, to the last bit and in the same order."""
-    decoded = codec.decode_records(SCHEMA, "predictions", batch(form, WRITERS[form](rows)))
+    decoded = decode.decode_records(SCHEMA, "predictions", batch(form, WRITERS[form](rows)))
 
     assert () == decoded.rejects
     assert from_files(tmp_path_factory.getbasetemp() / "same.jsonl", rows).equals(decoded.table)
@@ -113,7 +115,7 @@ def test_records_decode_to_the_same_table_as_files(
 @pytest.mark.parametrize("form", WRITERS)
 def test_no_records_are_an_empty_table(form: RecordFormat) -> None:
     """An empty batch decodes to a table without rows, with every column."""
-    decoded = codec.decode_records(SCHEMA, "predictions", batch(form, []))
+    decoded = decode.decode_records(SCHEMA, "predictions", batch(form, []))
 
     assert (0, ["id", "time", "model_version", "prediction", "x", "c"]) == (
         decoded.table.num_rows, decoded.table.column_names
@@ -137,7 +139,7 @@ BAD = {
 def test_a_bad_record_is_named_by_partition_and_offset(value: bytes, reason: str, at: int) -> None:
     """Wherever it stands, it costs nothing but itself; its beginning is kept."""
     values = as_json([{**ROWS[0], "id": str(i)} for i in range(70)])
-    decoded = codec.decode_records(SCHEMA, "predictions", batch("json", [*values[:at], value, *values[at:]]))
+    decoded = decode.decode_records(SCHEMA, "predictions", batch("json", [*values[:at], value, *values[at:]]))
 
     (reject,) = decoded.rejects
     assert [str(i) for i in range(70)] == decoded.table["id"].to_pylist()
@@ -147,7 +149,7 @@ def test_a_bad_record_is_named_by_partition_and_offset(value: bytes, reason: str
 
 def test_a_tombstone_is_a_reject() -> None:
     """A record without a value deletes a key in a compacted topic; it is no event."""
-    decoded = codec.decode_records(SCHEMA, "predictions", batch("json", [None, *as_json(ROWS)]))
+    decoded = decode.decode_records(SCHEMA, "predictions", batch("json", [None, *as_json(ROWS)]))
 
     assert [("t/3", 100, "the record has no value", "")] == [
         (r.path, r.line, r.reason, r.raw) for r in decoded.rejects
@@ -164,7 +166,7 @@ def test_damaged_binary_records_are_set_aside(form: RecordFormat, data: st.DataO
         value[data.draw(st.integers(0, len(value) - 1))] = data.draw(st.integers(0, 255))
     hurt = bytes(value[: data.draw(st.integers(0, len(value)))])
     good = WRITERS[form]([{**ROWS[2], "id": "good"}])
-    decoded = codec.decode_records(SCHEMA, "predictions", batch(form, [*good, hurt, *good]))
+    decoded = decode.decode_records(SCHEMA, "predictions", batch(form, [*good, hurt, *good]))
 
     assert 2 == decoded.table["id"].to_pylist().count("good")
     assert all(100 < reject.line < 102 for reject in decoded.rejects)
@@ -173,7 +175,7 @@ def test_damaged_binary_records_are_set_aside(form: RecordFormat, data: st.DataO
 @pytest.mark.parametrize("form", ["avro", "arrow"])
 def test_json_in_a_topic_that_is_declared_otherwise_is_told(form: RecordFormat) -> None:
     """The reason says what was expected, so that `format` can be mended."""
-    decoded = codec.decode_records(SCHEMA, "predictions", batch(form, as_json(ROWS)))
+    decoded = decode.decode_records(SCHEMA, "predictions", batch(form, as_json(ROWS)))
 
     assert 3 == len(decoded.rejects)
     assert {"not Avro" if form == "avro" else "not an Arrow"} == {
@@ -189,7 +191,7 @@ def test_arrow_records_of_several_shapes_are_one_table() -> None:
     sink = io.BytesIO()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
-    decoded = codec.decode_records(SCHEMA, "predictions", batch("arrow", [*narrow, sink.getvalue(), *narrow]))
+    decoded = decode.decode_records(SCHEMA, "predictions", batch("arrow", [*narrow, sink.getvalue(), *narrow]))
 
     assert () == decoded.rejects
     assert [1.5, None, 1.5] == decoded.table["x"].to_pylist()
@@ -198,7 +200,7 @@ def test_arrow_records_of_several_shapes_are_one_table() -> None:
 
 def test_a_bad_row_of_a_columnar_record_is_named_by_the_record() -> None:
     """Only that row is set aside."""
-    decoded = codec.decode_records(
+    decoded = decode.decode_records(
         SCHEMA, "predictions", batch("arrow", as_arrow([*ROWS[:2], {**ROWS[2], "id": None}], batch=3))
     )
 
@@ -225,7 +227,7 @@ def test_an_avro_schema_of_ones_own_is_read_from_its_file(tmp_path: Path) -> Non
     rows = [{"id": 7, "when": 1704067200000000, "version": "v2", "x": 0.5, "c": 3, "prediction": 0.25},
             {"id": 8, "when": 1704067200001000, "version": "v1", "x": 0.5, "c": "red", "prediction": 0.5}]  # fmt: skip
     values = [avro.write(row, avro.parse(json.dumps(own))) for row in rows]
-    decoded = codec.decode_records(schema, "predictions", batch("avro", values, avro_schema=str(path)))
+    decoded = decode.decode_records(schema, "predictions", batch("avro", values, avro_schema=str(path)))
 
     assert {
         "id": ["7", "8"], "time": [1704067200000, 1704067200001], "model_version": ["v2", "v1"],
@@ -240,9 +242,9 @@ def test_a_bad_avro_schema_is_an_error_that_says_so(tmp_path: Path, text: str, m
     path.write_text(text)
 
     with pytest.raises(errors.DataError, match=message):
-        codec.decode_records(SCHEMA, "predictions", batch("avro", [b"x"], avro_schema=str(path)))
+        decode.decode_records(SCHEMA, "predictions", batch("avro", [b"x"], avro_schema=str(path)))
     with pytest.raises(errors.DataError, match="avro_schema in the project file"):
-        codec.decode_records(SCHEMA, "predictions", batch("avro", [b"x"], avro_schema=str(tmp_path / "no.avsc")))
+        decode.decode_records(SCHEMA, "predictions", batch("avro", [b"x"], avro_schema=str(tmp_path / "no.avsc")))
 
 
 @pytest.mark.parametrize(

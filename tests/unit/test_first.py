@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from features.errors import NotEnoughData
-from leeway import context, first, wiring
+from leeway import adopt_model, assembly, context
 from leeway.context import Context
-from monitors.baseline import Baseline
+from monitors.baseline.baseline import Baseline
 from registry import queries
 from tests.unit.retraining import world
 
@@ -34,7 +34,7 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Context]
     def counted(*given: Any, logs: Path, **named: Any) -> Baseline:
         return world.stub_baseline(*given, **named)
 
-    monkeypatch.setattr(wiring.baseline_job, "run", counted)
+    monkeypatch.setattr(assembly.baseline_job, "run", counted)
     rng, made = np.random.default_rng(2), []
     for i in range(2000):
         x, c, version = float(rng.normal()), "ab"[int(rng.integers(2))], "v1" if i < 1000 else "v2"
@@ -54,7 +54,7 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Context]
 def register(opened: Context, version: str | None = None, days: int = 10) -> Baseline:
     """Register the baseline of the first *days* days."""
     period = (world.START, world.START + days * world.DAY)
-    return first.register_baseline(opened, opened.model(), version, period, now=world.NOW)
+    return adopt_model.register_baseline(opened, opened.model(), version, period, now=world.NOW)
 
 
 def test_the_only_version_of_the_period_becomes_champion_with_its_baseline(opened: Context) -> None:

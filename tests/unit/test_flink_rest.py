@@ -15,8 +15,8 @@ import pytest
 
 from features.errors import EngineAway, EngineError
 from features.window import from_ms
-from leeway import control
-from leeway.flink import Cluster
+from leeway.streaming import lifecycle
+from leeway.streaming.flink_rest import Cluster
 
 JOBS = {"jobs": [
     {"jid": "a", "name": "leeway.p.m-1", "state": "FINISHED", "start-time": 1000},
@@ -103,7 +103,7 @@ def test_a_job_that_failed_may_be_tried_again_and_one_that_was_stopped_is_left_a
         "/jobs/a/exceptions": {"exceptionHistory": {"entries": []}},
     }
     with cluster(answers) as flink, pytest.raises(EngineError, match=f"has ended .{state.lower()}") as caught:
-        control.check(flink, "a", tmp_path / "none")
+        lifecycle.check(flink, "a", tmp_path / "none")
     assert lost is isinstance(caught.value, EngineAway)
 
 
@@ -117,5 +117,5 @@ def test_a_job_without_room_for_checkpoints_is_told_so(tmp_path: Path, monkeypat
         "/jobs/a/exceptions": {"exceptionHistory": {"entries": [{"stacktrace": trace}]}},
     }
     with cluster(answers) as flink, pytest.raises(EngineAway, match="has ended") as caught:
-        control.check(flink, "a", tmp_path)
+        lifecycle.check(flink, "a", tmp_path)
     assert caught.value.message.endswith(f": {trace.splitlines()[0]}; 3 MiB are free in {tmp_path}")

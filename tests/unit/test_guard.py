@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrain_flows import server
-from retrain_flows.guard import Guard
+from retrain_flows.orchestration import server
+from retrain_flows.orchestration.server_guard import Guard
 
 SECRET = server.basic("leeway:secret")
 OPEN = frozenset({"/api/health", "/api/ready"})

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from features.errors import NotEnoughData, NotFound
-from leeway import context, history
+from leeway import context
 from leeway.context import Context
+from leeway.replay import history
 from monitors.report import Report, Stage
-from registry import ingest, moves
+from registry import operations
+from registry.incidents import ingest
 from registry.records import Version
 from tests.unit import replayed
 from tests.unit.test_cli_replay import KNOWN, NOW, PROJECT
@@ -25,17 +27,25 @@ def opened(tmp_path: Path) -> Iterator[Context]:
     """Yield an open project with a model and no version."""
     (tmp_path / "leeway.yaml").write_text(PROJECT)
     with context.open(tmp_path) as made:
-        moves.add_model(made.registry, model="m", task="binary", now=NOW)
+        operations.add_model(made.registry, model="m", task="binary", now=NOW)
         yield made
 
 
 def promote(opened: Context, version: str, seen: int, at: datetime) -> None:
     """Make *version* the champion from *at* on."""
-    moves.add_version(opened.registry, Version(model="m", version=version, mode="external", created_at=NOW))
+    operations.add_version(opened.registry, Version(model="m", version=version, mode="external", created_at=NOW))
     known = KNOWN.model_copy(update={"version": version})
-    moves.store_baseline(opened.registry, known, now=NOW)
-    moves.promote(opened.registry, model="m", version=version, expected_generation=seen, effective_at=at, actor="ann",
-                  reason="better", now=NOW)  # fmt: skip
+    operations.store_baseline(opened.registry, known, now=NOW)
+    operations.promote(
+        opened.registry,
+        model="m",
+        version=version,
+        expected_generation=seen,
+        effective_at=at,
+        actor="ann",
+        reason="better",
+        now=NOW,
+    )
 
 
 def windows(version: str, n: int = 8) -> list[Report]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitors import importance
+from monitors.baseline import importance
 
 NAMES = ("a", "b", "c", "d")
 shares = st.dictionaries(st.sampled_from(NAMES), st.floats(0, 1e6))

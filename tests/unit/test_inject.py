@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 
 from features.errors import DataError
 from features.schema import LABEL, Task
-from monitors import inject, performance, quality, relabel
-from monitors.baseline import Baseline
-from monitors.bins import CategoricalBins, NumericBins
-from monitors.inject import FAULTS, Kind, Shift
+from monitors.baseline.baseline import Baseline
+from monitors.profiles import outcome_counts
+from monitors.quality import value_faults
 from monitors.report import Stage
-from monitors.reweigh import tilted, whole
+from monitors.simulation import concept_shift, inject
+from monitors.simulation.inject import FAULTS, Kind, Shift
+from monitors.simulation.tilting import tilted, whole
+from monitors.stats.bins import CategoricalBins, NumericBins
 from tests.unit import replayed
 
 KNOWN = replayed.baseline(14)
@@ -113,7 +115,7 @@ def test_a_fault_hits_as_many_rows_as_it_is_large(one: float, other: float) -> N
         for kind in FAULTS:
             target = inject.at_fault(bins, kind, np.array(counts))
             small, large = (inject.broken(counts, bins, target, size)[target] for size in sorted((one, other)))
-            there = [c for c in range(bins.cells) if c != target and c in quality.present(bins)]
+            there = [c for c in range(bins.cells) if c != target and c in value_faults.present(bins)]
 
             assert small - counts[target] == round(min(one, other) * sum(counts[c] for c in there))
             assert small <= large
@@ -137,9 +139,9 @@ def test_a_prior_shift_moves_labels_and_the_loss_follows() -> None:
     before, after = slices(KNOWN, Kind.PRIOR), changed(Shift(Kind.PRIOR, 0.1))
     for was, now in zip(before, after, strict=True):
         assert round(0.1 * 200) == now[LABEL][1] - was[LABEL][1]
-        old, new = (np.array(c["scores"]).reshape(performance.GRID, 2) for c in (was, now))
+        old, new = (np.array(c["scores"]).reshape(outcome_counts.GRID, 2) for c in (was, now))
         assert new[:, 1].sum() == now[LABEL][1]
-        bins = np.arange(performance.GRID)
+        bins = np.arange(outcome_counts.GRID)
         assert np.average(bins, weights=new[:, 1]) == pytest.approx(np.average(bins, weights=old[:, 1]), abs=2)
 
     # The score foretells fewer 1s than there are now.
@@ -158,7 +160,7 @@ def test_a_concept_shift_raises_the_loss_by_its_size(size: float) -> None:
 
 def test_a_rise_that_no_labels_could_cause_is_refused() -> None:
     """The largest rise inverts every label; it is named."""
-    largest = relabel.most(KNOWN)
+    largest = concept_shift.most(KNOWN)
     with pytest.raises(DataError, match=f"{largest:.0%}"):
         inject.change(Shift(Kind.CONCEPT, largest * 1.01), KNOWN, "x")
 

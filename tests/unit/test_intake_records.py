@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from features.records import Records
+from features.kafka.records import Records
 from features.schema import REFUSED, UNUSABLE, EventSchema, Kind, Task
-from monitors import intake, profiles, sheets
+from monitors.config import MonitorPolicy
 from monitors.job_spec import FIELD, JobSpec
-from monitors.policy import MonitorPolicy
+from monitors.profiles import counting
 from monitors.report import Stage
+from monitors.worker import decoding, row_batches
 from tests.unit import learned
 
 SCHEMA = EventSchema(model="m", task=Task.BINARY, features={"x": Kind.NUMERIC})
@@ -34,11 +35,11 @@ def test_labels_are_rows_and_bad_ones_are_letters(tmp_path: Path) -> None:
     """Id, time and label; what has no label is set aside with role, topic, partition, offset, reason and bytes."""
     good, bad = b'{"id": "a", "time": 1704067200007, "label": 1}', b'{"id": "b", "time": 1704067200008}'
     spec = JobSpec(SCHEMA, MonitorPolicy(), str(tmp_path))
-    cells, packed, letters, progress = intake.decode_records(spec, "labels", records(good, bad))
+    cells, packed, letters, progress = decoding.decode_records(spec, "labels", records(good, bad))
 
     assert [] == cells
     assert [("a", 1704067200007, 1.0)] == [
-        tuple(row) for sheet in packed for row in sheets.unpack("labels", [sheet.split(FIELD)[3]]).to_numpy()
+        tuple(row) for sheet in packed for row in row_batches.unpack("labels", [sheet.split(FIELD)[3]]).to_numpy()
     ]
     assert [["labels", "t", "3", "11", "label is missing", bad.hex()]] == [letter.split(FIELD) for letter in letters]
     assert {
@@ -54,7 +55,7 @@ def test_labels_are_rows_and_bad_ones_are_letters(tmp_path: Path) -> None:
 def test_predictions_of_a_version_without_a_baseline_are_letters_of_their_own_record(tmp_path: Path) -> None:
     """Each with the offset and the bytes of its record, beside one that cannot be read and one without a value."""
     spec, first, last = JobSpec(SCHEMA, MonitorPolicy(), str(tmp_path)), event("a"), event("b", "v2")
-    *_, letters, progress = intake.decode_records(spec, "predictions", records(first, b"\xff", None, last))
+    *_, letters, progress = decoding.decode_records(spec, "predictions", records(first, b"\xff", None, last))
     found = [letter.split(FIELD) for letter in letters]
 
     assert [("10", first), ("11", b"\xff"), ("12", b""), ("13", last)] == [
@@ -75,8 +76,8 @@ def test_refused_values_are_counted_by_variable(tmp_path: Path) -> None:
     spec = JobSpec(SCHEMA, MonitorPolicy(), str(tmp_path))
     told = {"id": "a", "time": 1_704_067_200_123, "model_version": "v1", "x": "blue", "prediction": 0.5}
     bad = [told, {**told, "id": "b", "x": 1.0, "prediction": "high"}, {**told, "time": "soon"}, {**told, "id": None}]
-    cells, *_ = intake.decode_records(spec, "predictions", records(*(json.dumps(b).encode() for b in bad)))
-    offsets = profiles.layout(SCHEMA, known.frozen, Stage.INPUTS).offsets
+    cells, *_ = decoding.decode_records(spec, "predictions", records(*(json.dumps(b).encode() for b in bad)))
+    offsets = counting.layout(SCHEMA, known.frozen, Stage.INPUTS).offsets
     prediction, x = (offsets[REFUSED] + i for i in range(2))
     no_id, no_time, *_ = (offsets[UNUSABLE] + i for i in range(4))
     rows = [c.split(FIELD) for c in cells]
@@ -93,7 +94,7 @@ def test_predictions_wait_only_where_labels_may_come(tmp_path: Path) -> None:
     packed = {}
     for outcomes in (True, False):
         spec = JobSpec(SCHEMA, MonitorPolicy(), str(tmp_path), outcomes=outcomes)
-        cells, packed[outcomes], *_ = intake.decode_records(spec, "predictions", records(event("a")))
+        cells, packed[outcomes], *_ = decoding.decode_records(spec, "predictions", records(event("a")))
         assert cells
 
     assert (1, 0) == (len(packed[True]), len(packed[False]))

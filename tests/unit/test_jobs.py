@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from features.errors import ProjectError
-from leeway import jobs
-from leeway.project import Project
-from monitors.engine import Engine
+from leeway.project.load import Project
+from leeway.streaming import job_settings
+from monitors.flink.config import Engine
 
 FILE = """
 project: p
@@ -31,10 +31,10 @@ def project(folder: Path, predictions: str, labels: str, more: str = "") -> Proj
 
 def test_a_model_is_in_topics_or_in_directories_but_not_in_both(tmp_path: Path) -> None:
     """One of each would have two clocks: the error names the model."""
-    assert jobs.follows_topics(project(tmp_path, "topic: a", "topic: b").model())
-    assert not jobs.follows_topics(project(tmp_path, "path: a", "path: b").model())
+    assert job_settings.follows_topics(project(tmp_path, "topic: a", "topic: b").model())
+    assert not job_settings.follows_topics(project(tmp_path, "path: a", "path: b").model())
     with pytest.raises(ProjectError, match="m-x has predictions and labels in different kinds"):
-        jobs.follows_topics(project(tmp_path, "topic: a", "path: b").model())
+        job_settings.follows_topics(project(tmp_path, "topic: a", "path: b").model())
 
 
 def test_output_topics_are_named_after_the_model(tmp_path: Path) -> None:
@@ -42,16 +42,16 @@ def test_output_topics_are_named_after_the_model(tmp_path: Path) -> None:
     model = project(tmp_path, "topic: a", "topic: b").model()
 
     assert ["leeway.m-x.reports", "leeway.m-x.dead-letters", "leeway.m-x.progress"] == [
-        jobs.output_topic(model, kind) for kind in ("reports", "rejects", "progress")
+        job_settings.output_topic(model, kind) for kind in ("reports", "rejects", "progress")
     ]
 
 
 def test_rooms_are_packed_under_a_name_that_tells_what_is_in_them(tmp_path: Path) -> None:
     """The same code is the same archive; both rooms are in it, importable from its root."""
-    packed = jobs.pack_rooms(tmp_path)
+    packed = job_settings.pack_rooms(tmp_path)
 
-    assert packed == jobs.pack_rooms(tmp_path)
-    assert {"features/codec.py", "monitors/worker.py"} <= set(zipfile.ZipFile(packed).namelist())
+    assert packed == job_settings.pack_rooms(tmp_path)
+    assert {"features/events/decode.py", "monitors/worker/report_lines.py"} <= set(zipfile.ZipFile(packed).namelist())
 
 
 def test_flink_runs_inside_unless_an_address_is_given(tmp_path: Path) -> None:

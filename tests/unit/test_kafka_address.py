@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from features import broker, errors, kafka_address
+from features import errors, kafka_address
+from features.kafka import connections
 from tests.integration import certificates
 
 SASL = "sasl_ssl://a:1,b:2?mechanism=SCRAM-SHA-512&username=ann&password=env:KAFKA_PASSWORD"
@@ -72,7 +73,7 @@ def test_what_is_no_address_is_refused(text: str, message: str) -> None:
         kafka_address.checked(text)
 
     assert message in str(told.value)
-    with pytest.raises(errors.BrokerError), broker.consumer(text):
+    with pytest.raises(errors.BrokerError), connections.consumer(text):
         pass
 
 
@@ -109,7 +110,7 @@ def test_files_that_cannot_be_used_are_named(pem: Path, tmp_path: Path) -> None:
     for name, reason in (("gone.pem", "No such file"), ("none.pem", "cannot be used")):
         for key in ("ca", "cert"):
             with pytest.raises(errors.BrokerError, match=f"{name}, which Kafka's address names, .*{reason}"):
-                broker.properties(f"ssl://a:1?{key}={tmp_path / name}", "")
+                connections.properties(f"ssl://a:1?{key}={tmp_path / name}", "")
 
 
 def test_a_key_that_java_cannot_read_is_told(pem: Path) -> None:
@@ -120,7 +121,7 @@ def test_a_key_that_java_cannot_read_is_told(pem: Path) -> None:
     )
     pem.write_bytes(old + b"-----BEGIN CERT" + pem.read_bytes().partition(b"-----BEGIN CERT")[2])
     with pytest.raises(errors.BrokerError, match=r"must hold its key as PKCS#8: openssl pkcs8"):
-        broker.properties(f"ssl://a:1?cert={pem}", "")
+        connections.properties(f"ssl://a:1?cert={pem}", "")
 
 
 @pytest.mark.parametrize("value", [None, "", "\n"])
@@ -130,6 +131,6 @@ def test_a_password_whose_variable_is_not_set_is_named(monkeypatch: pytest.Monke
     if value is not None:
         monkeypatch.setenv("KAFKA_PASSWORD", value)
     kafka_address.parse(SASL)
-    for connect in (lambda: broker.properties(SASL, ""), lambda: broker.consumer(SASL).__enter__()):
+    for connect in (lambda: connections.properties(SASL, ""), lambda: connections.consumer(SASL).__enter__()):
         with pytest.raises(errors.BrokerError, match="variable KAFKA_PASSWORD, which is not set"):
             connect()

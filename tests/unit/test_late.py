@@ -9,21 +9,22 @@ import numpy as np
 
 from features.schema import LATE, PREDICTION, REFUSED, UNUSABLE, EventSchema, Kind, Task
 from features.window import to_ms
-from monitors import late, profiles
+from monitors.config import MonitorPolicy
 from monitors.job_spec import FIELD, JobSpec
-from monitors.policy import MonitorPolicy
+from monitors.profiles import counting
 from monitors.report import Stage
+from monitors.worker import late_events
 from tests.unit import learned
 
 SCHEMA = EventSchema(model="m", task=Task.BINARY, features={"x": Kind.NUMERIC})
 SLIDE = to_ms(SCHEMA.windows.slide)
 
 
-def published(folder: Path) -> tuple[JobSpec, profiles.Layout]:
+def published(folder: Path) -> tuple[JobSpec, counting.Layout]:
     """Return what a worker knows, and where the cells are."""
     known = learned.baseline(SCHEMA, {"x": np.arange(9.0), "prediction": np.full(9, 0.5), "label": np.arange(9) % 2.0})
     (folder / "v1.json").write_text(known.model_dump_json())
-    return JobSpec(SCHEMA, MonitorPolicy(), str(folder)), profiles.layout(SCHEMA, known.frozen, Stage.INPUTS)
+    return JobSpec(SCHEMA, MonitorPolicy(), str(folder)), counting.layout(SCHEMA, known.frozen, Stage.INPUTS)
 
 
 def test_late_predictions_count_in_the_slice_that_is_open(tmp_path: Path) -> None:
@@ -31,7 +32,7 @@ def test_late_predictions_count_in_the_slice_that_is_open(tmp_path: Path) -> Non
     spec, layout = published(tmp_path)
     answer, x = layout.offsets[PREDICTION], layout.offsets["x"]
     closed = 5 * SLIDE - 1
-    cells, line = late.tell(
+    cells, line = late_events.tell(
         spec,
         [(0, "v1", answer, 2, closed), (SLIDE, "v1", answer + 1, 1, closed + 7), (SLIDE, "v1", x, 3, closed)],
     ) or ([], "")  # fmt: skip
@@ -44,7 +45,7 @@ def test_records_without_a_time_count_in_the_slice_that_is_open(tmp_path: Path) 
     """By what they were set aside for: they came now, whenever they were made, and are no late predictions."""
     spec, layout = published(tmp_path)
     told = [(0, "v1", layout.offsets[REFUSED], 2, 5 * SLIDE), (0, "v1", layout.offsets[UNUSABLE] + 3, 4, 5 * SLIDE)]
-    cells, line = late.tell(spec, told) or ([], "")
+    cells, line = late_events.tell(spec, told) or ([], "")
 
     assert {"late": 0, "newest": 0} == json.loads(line)
     assert [(5 * SLIDE, cell, n) for _, _, cell, n, _ in told] == [
@@ -55,5 +56,5 @@ def test_records_without_a_time_count_in_the_slice_that_is_open(tmp_path: Path) 
 def test_cells_of_no_prediction_tell_nothing(tmp_path: Path) -> None:
     """A feature's value that comes late is no late prediction."""
     spec, layout = published(tmp_path)
-    assert late.tell(spec, [(0, "v1", layout.offsets["x"], 3, SLIDE)]) is None
-    assert late.tell(spec, []) is None
+    assert late_events.tell(spec, [(0, "v1", layout.offsets["x"], 3, SLIDE)]) is None
+    assert late_events.tell(spec, []) is None

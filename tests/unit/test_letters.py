@@ -5,23 +5,23 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from leeway import letters
+from leeway import dead_letters
 
 
 def test_a_record_met_by_two_runs_is_one_dead_letter(tmp_path: Path) -> None:
     """Two files that tell of the same line of the same file count it once; none at all is zero."""
-    assert 0 == letters.count(tmp_path, "m")
-    folder = letters.folder(tmp_path, "m")
+    assert 0 == dead_letters.count(tmp_path, "m")
+    folder = dead_letters.folder(tmp_path, "m")
     folder.mkdir(parents=True)
     (folder / "once.jsonl").write_text('{"line": 1, "path": "a"}\n{"line": 2, "path": "a"}\n')
     (folder / "part-0.jsonl").write_text('{"line": 2, "path": "a"}\n')
 
-    assert 2 == letters.count(tmp_path, "m")
+    assert 2 == dead_letters.count(tmp_path, "m")
 
 
 def test_letters_are_summed_up_by_reason(tmp_path: Path) -> None:
     """Most frequent first, with the newest reason and place; what a reason quotes makes no kind of its own."""
-    folder = letters.folder(tmp_path, "m")
+    folder = dead_letters.folder(tmp_path, "m")
     folder.mkdir(parents=True)
     told = [
         ("predictions", "x is not a number: 'a'", 1),
@@ -30,8 +30,8 @@ def test_letters_are_summed_up_by_reason(tmp_path: Path) -> None:
     ]
     lines = [json.dumps({"role": role, "reason": why, "path": "a.csv", "line": n}) for role, why, n in told]
     (folder / "once.jsonl").write_text("\n".join(lines))
-    most, rest = letters.summary(tmp_path, "m")
+    most, rest = dead_letters.summary(tmp_path, "m")
 
     assert {"role": "predictions", "reason": "x is not a number: 'b'", "records": 2, "place": "a.csv line 2"} == most
     assert ("labels", 1) == (rest["role"], rest["records"])
-    assert [] == letters.summary(tmp_path, "other")
+    assert [] == dead_letters.summary(tmp_path, "other")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from features.window import UTC, Windows
-from leeway.listening import Listening
+from leeway.streaming.live_clock import Listening
 
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
 HOURLY = Windows.model_validate({"size": "1h", "slide": "1h"})

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from features import errors
-from monitors import loopback_job
+from monitors.flink import loopback_job
 
 
 @dataclass

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monitors import means
-from monitors.distance import Distances
+from monitors.stats.distance import Distances
+from monitors.verdicts import loss_scores
 
 Rng = np.random.Generator
 
@@ -16,9 +16,9 @@ def moments(values: Distances) -> Distances:
     return np.stack([np.full(values.shape[:-1], values.shape[-1]), values.sum(-1), (values**2).sum(-1)], axis=-1)
 
 
-def measure(values: Distances) -> means.Means:
+def measure(values: Distances) -> loss_scores.Means:
     """Return the measure of *values* (slices, series, rows); a later slice is its moments already."""
-    return means.Means("loss", lambda newest: np.asarray(newest["moments"], float), moments(values))
+    return loss_scores.Means("loss", lambda newest: np.asarray(newest["moments"], float), moments(values))
 
 
 def test_a_mean_by_hand() -> None:
@@ -54,7 +54,7 @@ def test_a_slice_without_rows_says_nothing() -> None:
     """NaN, in the reference or later, and the rest of the reference is as it was."""
     slices = moments(np.random.default_rng(3).standard_normal((20, 1, 50)))
     slices[7] = 0
-    found = means.Means("loss", lambda newest: np.asarray(newest["moments"], float), slices)
+    found = loss_scores.Means("loss", lambda newest: np.asarray(newest["moments"], float), slices)
 
     assert [k == 7 for k in range(20)] == np.isnan(found.reference[:, 0, 0]).tolist()
     assert np.isnan(found.series({"moments": [[0, 0, 0]]})[0, 0])
@@ -71,7 +71,7 @@ def test_an_outcome_without_a_score_grid_has_its_loss_alone() -> None:
     grid[100] = 1, 3  # scores of .5025, of which three quarters are 1
     loss = {"coverage": [4, 1], "loss": [2_000_000, 3_000_000]}
 
-    assert [[4.0, 2.0, 3.0]] == means.outcome_moments(loss).tolist()
+    assert [[4.0, 2.0, 3.0]] == loss_scores.outcome_moments(loss).tolist()
     assert [4.0, 3 - 4 * 0.5025, 0.5025**2 + 3 * 0.4975**2] == pytest.approx(
-        means.outcome_moments({**loss, "scores": grid.ravel().tolist()})[1]
+        loss_scores.outcome_moments({**loss, "scores": grid.ravel().tolist()})[1]
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monitors.bins import CategoricalBins, NumericBins
-from monitors.movement import movement
+from monitors.explain.bin_changes import movement
+from monitors.stats.bins import CategoricalBins, NumericBins
 
 BINS = NumericBins(edges=(0.0, 1.0, 2.0, 3.0, 4.0))
 EVEN = [25, 25, 25, 25, 0, 0, 0, 0, 0, 0]

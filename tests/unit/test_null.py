@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from monitors import distance, null
+from monitors.stats import distance, null_distribution
 
 TEN = (0.1,) * 10
 
@@ -14,14 +14,14 @@ TEN = (0.1,) * 10
 def test_large_samples_meet_the_chi_square() -> None:
     """Far from empty cells, 8 ln 2 JS squared over (1/n + 1/m) is chi-square with cells - 1 degrees of freedom."""
     for level in (0.1, 0.01, 0.001):
-        found = null.at_sizes(distance.js_distance_log2, TEN, n=20_000, m=50_000, level=level).quantile
+        found = null_distribution.at_sizes(distance.js_distance_log2, TEN, n=20_000, m=50_000, level=level).quantile
         scaled = found**2 * 8 * np.log(2) / (1 / 20_000 + 1 / 50_000)
         assert pytest.approx(stats.chi2.isf(level, 9), rel=0.08) == scaled
 
 
 def test_psi_has_its_own_scale() -> None:
     """PSI is a square already: (cells - 1)(1/n + 1/m) on average, chi-square in shape."""
-    found = null.at_sizes(distance.psi, TEN, n=20_000, m=50_000, level=0.01)
+    found = null_distribution.at_sizes(distance.psi, TEN, n=20_000, m=50_000, level=0.01)
     unit = 1 / 20_000 + 1 / 50_000
     assert pytest.approx(9 * unit, rel=0.03) == found.mean_square
     assert pytest.approx(stats.chi2.isf(0.01, 9) * unit, rel=0.05) == found.quantile
@@ -29,7 +29,7 @@ def test_psi_has_its_own_scale() -> None:
 
 def test_ks_meets_kolmogorov() -> None:
     """On many cells the 5 % quantile of KS is Kolmogorov's 1.358 sqrt(1/n + 1/m)."""
-    found = null.at_sizes(distance.ks, (0.005,) * 200, n=2000, m=2000, level=0.05).quantile
+    found = null_distribution.at_sizes(distance.ks, (0.005,) * 200, n=2000, m=2000, level=0.05).quantile
     assert pytest.approx(1.358 * np.sqrt(2 / 2000), rel=0.05) == found
 
 
@@ -38,31 +38,35 @@ def test_ks_meets_kolmogorov() -> None:
 def test_fresh_draws_exceed_the_line_as_often_as_asked(shares: tuple[float, ...], n: int, m: int) -> None:
     """At 1 in 1,000, an extrapolated level, 40,000 new windows exceed the line at most 2.5 times as often."""
     rng, p = np.random.default_rng(20), np.array(shares) / sum(shares)
-    line = null.at_sizes(distance.js_distance_log2, shares, n=n, m=m, level=0.001).quantile
+    line = null_distribution.at_sizes(distance.js_distance_log2, shares, n=n, m=m, level=0.001).quantile
     drawn = distance.js_distance_log2(rng.multinomial(m, p, 40_000), rng.multinomial(n, p, 40_000))
     assert (drawn > line).mean() < 0.0025
 
 
 def test_smaller_windows_need_a_higher_line() -> None:
     """The line falls with the size of the window, and with the level."""
-    by_size = [null.at_sizes(distance.js_distance_log2, TEN, n=n, m=5000, level=0.01).quantile for n in (30, 100, 1000)]
+    by_size = [
+        null_distribution.at_sizes(distance.js_distance_log2, TEN, n=n, m=5000, level=0.01).quantile
+        for n in (30, 100, 1000)
+    ]
     assert sorted(by_size, reverse=True) == by_size
     by_level = [
-        null.at_sizes(distance.js_distance_log2, TEN, n=100, m=5000, level=a).quantile for a in (0.1, 1e-2, 1e-4)
+        null_distribution.at_sizes(distance.js_distance_log2, TEN, n=100, m=5000, level=a).quantile
+        for a in (0.1, 1e-2, 1e-4)
     ]
     assert sorted(by_level) == by_level
 
 
 def test_the_same_question_has_the_same_answer() -> None:
     """No hidden state: emptying the cache and asking again gives the same numbers, bit for bit."""
-    first = null.at_sizes(distance.js_distance_log2, TEN, n=321, m=4321, level=0.001)
-    null._draw.cache_clear()
-    assert first == null.at_sizes(distance.js_distance_log2, TEN, n=321, m=4321, level=0.001)
+    first = null_distribution.at_sizes(distance.js_distance_log2, TEN, n=321, m=4321, level=0.001)
+    null_distribution._draw.cache_clear()
+    assert first == null_distribution.at_sizes(distance.js_distance_log2, TEN, n=321, m=4321, level=0.001)
 
 
 def test_windows_of_about_one_size_share_the_draws() -> None:
     """A stream whose windows vary by some per cent asks the Monte Carlo once."""
-    null._draw.cache_clear()
+    null_distribution._draw.cache_clear()
     for n in range(1000, 1100, 10):
-        null.at_sizes(distance.js_distance_log2, TEN, n=n, m=5000, level=0.001)
-    assert 1 == null._draw.cache_info().misses
+        null_distribution.at_sizes(distance.js_distance_log2, TEN, n=n, m=5000, level=0.001)
+    assert 1 == null_distribution._draw.cache_info().misses

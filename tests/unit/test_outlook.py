@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from features.schema import ESTIMATED_LOSS, LATE, SCORE_GRID, Task
-from monitors import surveillance
-from monitors.baseline import Baseline, Slice
-from monitors.outlook import outlook
+from monitors.baseline.baseline import Baseline, Slice
 from monitors.report import Report, Signal, Stage
+from monitors.sequential import monitor
+from monitors.verdicts.plan import outlook
 from tests.unit import learned
 from tests.unit.overtime import POLICY, baseline, days, reports, shift
 
@@ -22,7 +22,7 @@ KNOWN = baseline(DAYS)
 def told(known: Baseline) -> list[Report]:
     """Return the reports on two weeks in which x moves a little, judged by what *known* says."""
     raw = reports(KNOWN, days(np.random.default_rng(2), 14, change=shift("x", 0.2)))
-    return list(surveillance.judge_all(outlook(known, POLICY, Stage.INPUTS), raw))
+    return list(monitor.judge_all(outlook(known, POLICY, Stage.INPUTS), raw))
 
 
 def unlike(known: Baseline) -> Iterator[Baseline]:

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from benchmarks import streams, watch
-from monitors import edetector, outlook, panel, series
-from monitors.bins import Counts
-from monitors.panel import Panel, State
-from monitors.policy import MonitorPolicy
+from monitors.config import MonitorPolicy
 from monitors.report import Signal, Stage
-from monitors.season import DAY, WEEK
+from monitors.sequential import edetector, panel, slice_scores
+from monitors.sequential.panel import Panel, State
+from monitors.sequential.seasonality import DAY, WEEK
+from monitors.stats.bins import Counts
+from monitors.verdicts import plan
 
 MONDAY = 4 * DAY
 
@@ -27,7 +28,7 @@ def counts(kind: str, slices: int, rows: int = 200, seed: int = 1, features: int
 def fitted(reference: dict[str, Counts], slide: int = DAY, identity: str = "m") -> Panel:
     """Return the panel of a reference from a Monday on."""
     starts = [MONDAY + slide * k for k in range(len(next(iter(reference.values()))))]
-    return panel.fit(series.shares(reference, {v: range(64) for v in reference}), starts, slide, identity)
+    return panel.fit(slice_scores.shares(reference, {v: range(64) for v in reference}), starts, slide, identity)
 
 
 def seen(known: Panel, state: State, later: dict[str, Counts], first: int = 0) -> list[State]:
@@ -160,7 +161,9 @@ def test_where_ranks_promise_nothing_it_is_said_why(reference: dict[str, Counts]
 def test_of_merged_slices_less_memory_is_borne() -> None:
     """Merging was to end it: what single slices may remember is too much for the few that are left."""
     starts = [MONDAY + DAY * k for k in range(90)]
-    measure = series.shares(counts("slices AR(.6)", 90, rows=5000, seed=3), {f"x{i}": range(64) for i in range(4)})
+    measure = slice_scores.shares(
+        counts("slices AR(.6)", 90, rows=5000, seed=3), {f"x{i}": range(64) for i in range(4)}
+    )
     single, merged = (panel.fit(measure, starts, DAY, "m", longest=m) for m in (panel.LONG[0], 0.4))
 
     assert single.promised.all()
@@ -178,7 +181,7 @@ def test_a_variable_that_was_never_there_promises_nothing() -> None:
 def test_alarms_of_the_benchmark_are_those_of_a_panel() -> None:
     """What :mod:`benchmarks.watch` works out at once is what looking, alarming and settling gives slice by slice."""
     seen = watch.counted(streams.KINDS["slices AR(.6)"].draw(np.random.default_rng(5), 200, 500, 4), 60)
-    group = next(g for g in outlook.outlook(seen.baseline, MonitorPolicy(), Stage.INPUTS).groups)
+    group = next(g for g in plan.outlook(seen.baseline, MonitorPolicy(), Stage.INPUTS).groups)
     state, nobody, fired = group.panel.start(), np.zeros(4, bool), 0
     for k in range(seen.slices):
         state = group.panel.look(state, MONDAY + DAY * (60 + k), {v: seen.later[v][k] for v in group.panel.names})

@@ -18,9 +18,9 @@ from sklearn.preprocessing import OneHotEncoder
 from features import scoring
 from features.schema import Task
 from features.window import from_ms
-from retrain_flows import permutation, train
-from retrain_flows.dataset import Dataset
-from retrain_flows.permutation import HeldOut, Rises
+from retrain_flows.data.dataset import Dataset
+from retrain_flows.training import permutation_importance, static
+from retrain_flows.training.permutation_importance import HeldOut, Rises
 
 ONLY_X0 = {"x0": 1.0, "x1": 0.0, "c": 0.0}
 
@@ -41,7 +41,9 @@ def rows(n: int = 600, task: Task = Task.BINARY) -> Dataset:
 
 def measured(model: Any, data: Dataset) -> dict[str, float]:
     """Return how much each feature matters to *model* on *data*."""
-    return permutation.combine([permutation.rises(HeldOut.of(model, data, sd=permutation.spread(data.target)))])
+    return permutation_importance.combine(
+        [permutation_importance.rises(HeldOut.of(model, data, sd=permutation_importance.spread(data.target)))]
+    )
 
 
 class Knows:
@@ -75,13 +77,13 @@ def test_all_importance_is_that_of_the_only_feature_used(task: Task) -> None:
 def fitted(data: Dataset) -> Any:
     """Return a scikit-learn pipeline that has learned from *data*."""
     encode = make_column_transformer((OneHotEncoder(), ["c"]), remainder="passthrough")
-    return make_pipeline(encode, LogisticRegression()).fit(data.frame, train.targets(data))
+    return make_pipeline(encode, LogisticRegression()).fit(data.frame, static.targets(data))
 
 
 def grown(data: Dataset) -> Any:
     """Return a River model that has learned from *data*."""
     numbers = preprocessing.StandardScaler() | linear_model.LogisticRegression()
-    for x, y in zip(scoring.records(data.frame[["x0", "x1"]]), train.targets(data).tolist(), strict=True):
+    for x, y in zip(scoring.records(data.frame[["x0", "x1"]]), static.targets(data).tolist(), strict=True):
         numbers.learn_one(x, y)
     return numbers
 
@@ -114,7 +116,7 @@ def test_no_more_is_asked_than_can_be_afforded() -> None:
     """At most 5,000 rows, each feature shuffled five times."""
     model = Knows(Task.BINARY)
     measured(model, rows(20_000))
-    assert permutation.MOST * (1 + permutation.REPEATS * 3) == model.asked
+    assert permutation_importance.MOST * (1 + permutation_importance.REPEATS * 3) == model.asked
 
 
 def test_a_model_with_many_features_is_asked_about_fewer_rows() -> None:
@@ -172,12 +174,12 @@ def test_what_cannot_be_found_out_is_unknown(model: type[Knows]) -> None:
 
 def test_without_parts_nothing_is_known() -> None:
     """As of an online model whose labels all come too late to learn from before the end."""
-    assert {} == permutation.combine([])
+    assert {} == permutation_importance.combine([])
 
 
 def test_one_part_that_is_unknown_leaves_all_unknown() -> None:
     """A guess from the others would pass for a measurement."""
-    assert {} == permutation.combine([Rises(9, {"x": 1.0}), Rises(1, {"x": float("nan")})])
+    assert {} == permutation_importance.combine([Rises(9, {"x": 1.0}), Rises(1, {"x": float("nan")})])
 
 
 def test_what_a_model_writes_into_its_rows_stays_there() -> None:
@@ -196,5 +198,5 @@ def test_what_a_model_writes_into_its_rows_stays_there() -> None:
 def test_a_share_of_the_answers_is_asked_for() -> None:
     """So that several parts together take no longer than one."""
     model, data = Knows(Task.BINARY), rows(20_000)
-    part = permutation.rises(HeldOut.of(model, data, sd=1.0), 0.2)
+    part = permutation_importance.rises(HeldOut.of(model, data, sd=1.0), 0.2)
     assert (20_000, 1000 * 16) == (part.rows, model.asked)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from features.errors import ProjectError
-from leeway import policies
-from leeway.project import Model, Project
-from retrain_flows.policy import Reaction
+from leeway.project.load import Model, Project
+from leeway.replay import policies
+from retrain_flows.config import Reaction
 
 PROJECT = """\
 project: p

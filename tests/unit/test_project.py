@@ -13,10 +13,10 @@ from pydantic import ValidationError
 from features.errors import NotFound, ProjectError
 from features.schema import EventSchema, Kind, Task
 from features.window import UTC, Windows
-from leeway import locate
-from leeway.project import Project
-from registry.policy import IncidentPolicy, Severity
-from retrain_flows.policy import Reaction
+from leeway.project import yaml_positions
+from leeway.project.load import Project
+from registry.config import IncidentPolicy, Severity
+from retrain_flows.config import Reaction
 
 SMALL = """\
 project: flights
@@ -299,7 +299,7 @@ _PIECES = ["a", "b", ": ", "- ", "\n", "  ", "\t", "{", "}", "[", "]", ",", "'",
 @given(st.lists(st.sampled_from(_PIECES), max_size=14).map("".join) | st.text(max_size=30))
 def test_any_text_is_read_or_refused(text: str) -> None:
     """No text makes the reader raise: it gives data, or one problem that says why not."""
-    document = locate.parse(text)
+    document = yaml_positions.parse(text)
 
     assert document.data is None or not any(p.key == () for p in document.problems)
 
@@ -315,9 +315,9 @@ def test_every_key_has_its_place(tree: dict[str, object]) -> None:
     text = "".join(_written(tree, 0))
     lines = text.splitlines()
 
-    for key, (line, column) in locate.parse(text).places.items():
+    for key, (line, column) in yaml_positions.parse(text).places.items():
         assert f"{key[-1]}:" == lines[line - 1][column - 1 : column + 1]
-    assert len(lines) == len(locate.parse(text).places)
+    assert len(lines) == len(yaml_positions.parse(text).places)
 
 
 def _written(tree: dict[str, object], depth: int) -> list[str]:

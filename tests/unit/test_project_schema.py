@@ -11,8 +11,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from leeway import locate, sections
-from leeway.project import Project
+from leeway.project import file_schema, yaml_positions
+from leeway.project.load import Project
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*/*.yaml"))
 OURS = ("ProjectFile", "ModelSection", "Period")
@@ -22,7 +22,7 @@ OURS = ("ProjectFile", "ModelSection", "Period")
 def test_examples_are_valid_by_the_schema_and_by_the_reader(path: Path) -> None:
     """An editor that uses the schema finds no fault with the examples, and neither does Leeway."""
     assert Project.load(path).models
-    jsonschema.validate(locate.parse(path.read_text()).data, sections.json_schema())
+    jsonschema.validate(yaml_positions.parse(path.read_text()).data, file_schema.json_schema())
 
 
 def test_the_flights_stack_differs_in_addresses_only() -> None:
@@ -44,15 +44,15 @@ def test_there_are_examples() -> None:
 @pytest.mark.parametrize("change", [{"modles": {}}, {"models": {}}, {"project": "a b"}, {"state": 3}])
 def test_the_schema_refuses_what_the_reader_refuses(change: dict[str, Any]) -> None:
     """A slip is underlined while it is being typed."""
-    data = {**locate.parse(EXAMPLES[0].read_text()).data, **change}
+    data = {**yaml_positions.parse(EXAMPLES[0].read_text()).data, **change}
 
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(data, sections.json_schema())
+        jsonschema.validate(data, file_schema.json_schema())
 
 
 def test_the_schema_is_itself_valid_and_plain_json() -> None:
     """The schema is one by its own dialect, and lengths of time have defaults as they are written in the file."""
-    schema = sections.json_schema()
+    schema = file_schema.json_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
 
     assert schema == json.loads(json.dumps(schema))
@@ -65,7 +65,7 @@ def test_every_key_of_the_file_is_described() -> None:
 
 
 def _properties() -> Iterator[tuple[str, dict[str, Any]]]:
-    schema = sections.json_schema()
+    schema = file_schema.json_schema()
     for name, part in {**schema["$defs"], "ProjectFile": schema}.items():
         if name in OURS:
             yield from ((f"{name}.{key}", value) for key, value in part["properties"].items())

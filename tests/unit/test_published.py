@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from features import errors
-from features.names import file_name
-from leeway import cli, context, wiring
-from monitors import published
+from features.security.file_names import file_name
+from leeway import assembly, cli, context
+from monitors.baseline import published
+from monitors.config import MonitorPolicy
 from monitors.job_spec import JobSpec
-from monitors.policy import MonitorPolicy
-from registry import moves, publish, queries
+from registry import operations, queries
+from registry.files import published_baselines
 from registry.records import Version
 from tests.unit import told as world
 from tests.unit.registry import make
@@ -47,7 +48,7 @@ EVIL = [
 def spec(tmp_path: Path) -> JobSpec:
     """Return a job's spec with `v1` published and registered, beside files that are none of its business."""
     baseline = make.baseline("v1")
-    path = publish.publish_baseline(baseline, tmp_path)
+    path = published_baselines.publish_baseline(baseline, tmp_path)
     (tmp_path / "x.json").write_text(path.read_text())
     return JobSpec(baseline.events, MonitorPolicy(), str(path.parent), digests={"v1": baseline.digest})
 
@@ -78,7 +79,7 @@ def test_unusual_names_work(tmp_path: Path, name: str) -> None:
     """A name that somebody registers is found again, beside the plain ones."""
     every = [make.baseline(name), make.baseline("v1")]
     for baseline in every:
-        publish.publish_baseline(baseline, tmp_path)
+        published_baselines.publish_baseline(baseline, tmp_path)
     spec = JobSpec(every[0].events, MonitorPolicy(), str(tmp_path / "m"), digests={})
 
     assert every[0] == spec.baseline(name)
@@ -90,7 +91,7 @@ def test_unusual_names_work(tmp_path: Path, name: str) -> None:
 def test_a_version_published_while_a_job_runs_is_found_at_once(spec: JobSpec) -> None:
     """The next batch knows it, by the sha256 that was published with it."""
     assert spec.baseline("v2") is None
-    publish.publish_baseline(make.baseline("v2"), Path(spec.baselines).parent)
+    published_baselines.publish_baseline(make.baseline("v2"), Path(spec.baselines).parent)
 
     assert make.baseline("v2") == spec.baseline("v2")
 
@@ -114,7 +115,7 @@ def edit(text: str) -> str:
 @pytest.mark.parametrize("version", ["v1", "v2"])
 def test_an_edited_baseline_is_an_error_in_words(spec: JobSpec, harm: object, version: str) -> None:
     """Known at submission or published later: the place, what is wrong with it, and what to do."""
-    path = publish.publish_baseline(make.baseline(version), Path(spec.baselines).parent)
+    path = published_baselines.publish_baseline(make.baseline(version), Path(spec.baselines).parent)
     path.write_text(harm(path.read_text()))  # type: ignore[operator]
 
     with pytest.raises(errors.ArtifactError, match=f"{version}.json is not what was registered") as caught:
@@ -125,7 +126,7 @@ def test_an_edited_baseline_is_an_error_in_words(spec: JobSpec, harm: object, ve
 def test_a_sha256_that_was_edited_with_the_file_does_not_help(spec: JobSpec) -> None:
     """What the registry had at submission came with the job, and lies in no file."""
     text = edit(published.place(Path(spec.baselines), "v1").read_text())
-    publish.publish(Path(spec.baselines), "v1", text)
+    published_baselines.publish(Path(spec.baselines), "v1", text)
 
     with pytest.raises(errors.ArtifactError, match="not what was registered"):
         spec.baseline("v1")
@@ -133,7 +134,7 @@ def test_a_sha256_that_was_edited_with_the_file_does_not_help(spec: JobSpec) -> 
 
 def test_a_baseline_under_another_versions_name_is_refused(tmp_path: Path) -> None:
     """Also where nothing is checked otherwise."""
-    path = publish.publish_baseline(make.baseline("v1"), tmp_path)
+    path = published_baselines.publish_baseline(make.baseline("v1"), tmp_path)
     path.with_name("v2.json").write_text(path.read_text())
 
     with pytest.raises(errors.ArtifactError, match="another version, 'v1'"):
@@ -146,14 +147,14 @@ def test_a_monitor_does_not_start_on_an_edited_baseline(tmp_path: Path) -> None:
     with context.open(tmp_path) as opened:
         world.begin(opened.registry)
         model = opened.model()
-        (path,) = wiring.baselines(opened, model).iterdir()
+        (path,) = assembly.baselines(opened, model).iterdir()
         whole = path.read_text()
         path.write_text(edit(whole))
         with pytest.raises(errors.ArtifactError, match="not the one in the registry"):
-            wiring.spec(opened, model)
+            assembly.spec(opened, model)
         path.unlink()
 
-        assert {v.version: v.baseline for v in queries.versions(opened.registry, "late")} == wiring.spec(
+        assert {v.version: v.baseline for v in queries.versions(opened.registry, "late")} == assembly.spec(
             opened, model
         ).digests
         assert whole == path.read_text()
@@ -167,13 +168,13 @@ def test_what_an_older_release_published_is_published_anew(tmp_path: Path) -> No
     (tmp_path / "leeway.yaml").write_text(PROJECT)
     with context.open(tmp_path) as opened:
         world.begin(opened.registry)
-        folder = wiring.baselines(opened, opened.model())
+        folder = assembly.baselines(opened, opened.model())
         (path,), (digest,) = folder.iterdir(), folder.with_name(f"{folder.name}.sha256").iterdir()
         whole = path.read_text()
         digest.unlink()
         path.write_text(json.dumps(json.loads(whole), indent=1))
 
-        wiring.baselines(opened, opened.model())
+        assembly.baselines(opened, opened.model())
         assert (whole, True) == (path.read_text(), digest.is_file())
 
 
@@ -182,9 +183,9 @@ def test_a_name_that_nothing_can_carry_is_refused_at_registration(tmp_path: Path
     """Before events, jobs or terminals meet it; the hint says what a name may be."""
     (tmp_path / "leeway.yaml").write_text(PROJECT)
     with context.open(tmp_path) as opened:
-        moves.add_model(opened.registry, model="late", task="binary", now=make.NOW)
+        operations.add_model(opened.registry, model="late", task="binary", now=make.NOW)
         with pytest.raises(errors.IllegalMove, match="cannot be the name of a version") as caught:
-            moves.add_version(
+            operations.add_version(
                 opened.registry, Version(model="late", version=name, mode="external", created_at=make.NOW)
             )
     assert "can be printed" in caught.value.hint

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from monitors import quality
-from monitors.bins import CategoricalBins, Counts, NumericBins, freeze_categorical
-from monitors.policy import MonitorPolicy
+from monitors.config import MonitorPolicy
+from monitors.quality import value_faults
 from monitors.report import Finding, Signal, Verdict
+from monitors.stats.bins import CategoricalBins, Counts, NumericBins, freeze_categorical
 
 LEVEL = 0.001
 POLICY = MonitorPolicy()
@@ -23,15 +23,15 @@ NUMBERS = np.array([300, 400, 290, 0, 0, 10, 0, 0, 0])
 WORDS = np.array([600, 400, 0, 0, 0])
 
 
-def reference(bins: NumericBins | CategoricalBins, *slices: Counts) -> quality.Reference:
+def reference(bins: NumericBins | CategoricalBins, *slices: Counts) -> value_faults.Reference:
     """Return the reference whose window-length runs are *slices*."""
-    return quality.Reference(bins, np.sum(slices, axis=0), np.array(slices))
+    return value_faults.Reference(bins, np.sum(slices, axis=0), np.array(slices))
 
 
-def judged(known: quality.Reference, window: list[int], policy: MonitorPolicy = POLICY) -> Finding | None:
+def judged(known: value_faults.Reference, window: list[int], policy: MonitorPolicy = POLICY) -> Finding | None:
     """Return the quality finding on *window*, None if there is nothing to tell."""
-    found = list(quality.faults("x", known, np.array(window), policy, LEVEL))
-    return quality.told("x", found, known, np.array(window)) if found else None
+    found = list(value_faults.faults("x", known, np.array(window), policy, LEVEL))
+    return value_faults.told("x", found, known, np.array(window)) if found else None
 
 
 def number(window: list[int], policy: MonitorPolicy = POLICY) -> Finding | None:
@@ -122,7 +122,7 @@ def test_a_season_that_fills_the_outermost_bin_is_no_fault() -> None:
 
 def test_without_windows_of_its_own_a_baseline_does_not_know_what_a_season_does() -> None:
     """Values that all lie in an outermost bin are left alone where the baseline is shorter than two windows."""
-    known = quality.Reference(NUMBER, NUMBERS, NUMBERS[None][:0])
+    known = value_faults.Reference(NUMBER, NUMBERS, NUMBERS[None][:0])
     assert judged(known, [0, 0, 200, 0, 0, 0, 0, 0, 0]) is None
 
 
@@ -175,7 +175,7 @@ def test_the_count_by_chance_is_the_binomial_quantile(known: int, n: int, level:
     """The fast inverse equals scipy's exact one, at the upper limit that the baseline's share may have."""
     highest = stats.beta.ppf(1 - level / 2, known + 1, 400 - known) if known < 400 else 1.0
     expected = int(stats.binom.isf(level / 2, n, highest))
-    assert expected == quality.largest_by_chance(known, 400, n, level)
+    assert expected == value_faults.largest_by_chance(known, 400, n, level)
 
 
 @pytest.mark.parametrize(("share", "n"), [(0.001, 40), (0.04, 30), (0.3, 200)])
@@ -183,5 +183,5 @@ def test_chance_exceeds_its_count_as_seldom_as_asked(share: float, n: int) -> No
     """Stationary windows of any share and size exceed the count at most at the level, however far from normal."""
     rng = np.random.default_rng(4)
     known, now = rng.binomial(500, share, 20_000), rng.binomial(n, share, 20_000)
-    lines = {k: quality.largest_by_chance(int(k), 500, n, 0.01) for k in np.unique(known)}
+    lines = {k: value_faults.largest_by_chance(int(k), 500, n, 0.01) for k in np.unique(known)}
     assert np.mean([x > lines[k] for k, x in zip(known, now, strict=True)]) < 0.0115

@@ -10,8 +10,8 @@ from hypothesis.extra.numpy import arrays
 
 from features.errors import NotEnoughData
 from features.scoring import Floats
-from monitors import records
-from monitors.records import Alarm, Detectors, Ranks
+from monitors.error_stream import rank_detectors
+from monitors.error_stream.rank_detectors import Alarm, Detectors, Ranks
 
 FAST = Detectors(kswin_alpha=0.0)
 BASELINE = np.random.default_rng(1).exponential(size=4000)
@@ -130,4 +130,4 @@ def test_nothing_is_found_where_nothing_changes() -> None:
 
 def test_the_words_say_that_nothing_is_promised() -> None:
     """A reader of the alarm cannot take it for one that keeps the budget."""
-    assert "outside the false-alarm promise" in str(records.Alarm("KSWIN", 5, risen=False))
+    assert "outside the false-alarm promise" in str(rank_detectors.Alarm("KSWIN", 5, risen=False))

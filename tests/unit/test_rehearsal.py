@@ -11,16 +11,16 @@ import pytest
 from features.errors import DataError
 from features.schema import Task
 from features.window import to_ms
-from leeway import policies, rehearsal, trials
-from leeway.history import Stretch
-from leeway.project import Model, Project
-from leeway.rehearsal import Order, Outcome
-from monitors import inject
-from monitors.inject import Kind, Shift
+from leeway.project.load import Model, Project
+from leeway.replay import policies, run_replay, trials
+from leeway.replay.history import Stretch
+from leeway.replay.run_replay import Order, Outcome
 from monitors.report import Stage
+from monitors.simulation import inject
+from monitors.simulation.inject import Kind, Shift
 from registry.records import Action
+from retrain_flows.config import Retrain
 from retrain_flows.decide import Deferral
-from retrain_flows.policy import Retrain
 from tests.unit import replayed
 from tests.unit.test_cli_replay import PROJECT
 
@@ -49,18 +49,18 @@ def past(n: int = 12) -> list[Stretch]:
 def outcomes(model: Model, *some: policies.Policy, shifts: tuple[Shift, ...] = ()) -> list[Outcome]:
     """Return what comes of *some* policies."""
     order = Order(some, shifts, "x", timedelta(days=14), 1, 1)
-    return rehearsal.rehearse_all(past(), KNOWN, model, order, lambda text: None)
+    return run_replay.rehearse_all(past(), KNOWN, model, order, lambda text: None)
 
 
 def test_shifts_are_those_that_the_baseline_can_show() -> None:
     """All kinds where there are labels, or else those of inputs; others are tried as they are asked for."""
     of = {task: KNOWN.model_copy(update={"events": replayed.schema(task=task)}) for task in Task}
-    kinds = {task: {s.kind for s in rehearsal.shifts(known, {})} for task, known in of.items()}
-    unlabelled = rehearsal.shifts(KNOWN.model_copy(update={"outcomes": ()}), {})
+    kinds = {task: {s.kind for s in run_replay.shifts(known, {})} for task, known in of.items()}
+    unlabelled = run_replay.shifts(KNOWN.model_copy(update={"outcomes": ()}), {})
 
     assert {task: set(Kind) for task in Task} == kinds
     assert set(Kind) - {Kind.PRIOR, Kind.CONCEPT} == {s.kind for s in unlabelled}
-    assert (Shift(Kind.PRIOR, 0.3), Shift(Kind.PRIOR, 0.4)) == rehearsal.shifts(KNOWN, {Kind.PRIOR: [0.3, 0.4]})
+    assert (Shift(Kind.PRIOR, 0.3), Shift(Kind.PRIOR, 0.4)) == run_replay.shifts(KNOWN, {Kind.PRIOR: [0.3, 0.4]})
 
 
 def test_the_feature_is_the_most_important_that_the_promise_covers(model: Model) -> None:
@@ -71,14 +71,14 @@ def test_the_feature_is_the_most_important_that_the_promise_covers(model: Model)
     )
     matters = {"site": 0.9, "x": 0.1}
 
-    assert "site" == rehearsal.feature(KNOWN.model_copy(update={"importance": matters}), own, None)
+    assert "site" == run_replay.feature(KNOWN.model_copy(update={"importance": matters}), own, None)
     changed = KNOWN.model_copy(update={"importance": matters, "inputs": flat})
-    assert ("x", "site") == (rehearsal.feature(changed, own, None), rehearsal.feature(changed, own, "site"))
+    assert ("x", "site") == (run_replay.feature(changed, own, None), run_replay.feature(changed, own, "site"))
 
 
 def test_what_cannot_be_is_refused_before_anything_is_begun(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """A shift that is too large, and slices that cannot be cut."""
-    monkeypatch.setattr("leeway.parts.work", None)
+    monkeypatch.setattr("leeway.replay.parallel.work", None)
     with pytest.raises(DataError, match="the loss cannot rise by 5000%"):
         outcomes(model, policies.own(model), shifts=(Shift(Kind.CONCEPT, 50.0),))
     own = policies.own(model)
@@ -122,7 +122,7 @@ def test_a_decision_waits_while_the_data_are_broken(model: Model, *, broken: boo
         (Stage.OUTCOMES, ""): [s.model_copy(update={"counts": shifted(s.counts)}) for s in outs],
     })  # fmt: skip
     order = Order((policies.own(able),), (), "x", timedelta(days=14), 1, 1)
-    (found,) = rehearsal.rehearse_all([stretch], KNOWN, able, order, lambda text: None)
+    (found,) = run_replay.rehearse_all([stretch], KNOWN, able, order, lambda text: None)
     (label,) = [j.decision for j in found.incidents if j.alarm.opened.signal == "label"]
 
     expected = Deferral("an open quality incident: the data cannot be trusted yet") if broken else Action.RETRAIN

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from features.errors import DataError
 from features.window import Windows, to_ms
-from monitors import outlook, rehearse, surveillance, verdict
-from monitors.baseline import Baseline, Slice
-from monitors.jury import Jury
-from monitors.policy import MonitorPolicy
+from monitors.baseline.baseline import Baseline, Slice
+from monitors.config import MonitorPolicy
 from monitors.report import Finding, Report, Signal, Stage, Verdict
-from monitors.reweigh import whole
+from monitors.sequential import monitor
+from monitors.simulation import rewindow
+from monitors.simulation.policy_comparison import Jury
+from monitors.simulation.tilting import whole
+from monitors.verdicts import plan, window_verdict
 from tests.unit import replayed
 
 DAY = to_ms(replayed.DAY)
@@ -41,7 +43,7 @@ def of(slices: Sequence[Slice], segment: str = "") -> list[Slice]:
 def test_a_window_is_the_sum_of_its_slices(days: list[list[int] | None], length: int) -> None:
     """Of those that are there: counts, the newest slice, and in how many slices the most constant cell has events."""
     slices = [Slice(start=i, counts={"x": row}) for i, row in enumerate(days) if row]
-    found = {w.start: w for w in rehearse.windows(slices, length, 1)}
+    found = {w.start: w for w in rewindow.windows(slices, length, 1)}
 
     for end in range(slices[0].start, slices[-1].start + 1) if slices else ():
         part = np.array([days[i] or [0, 0, 0] for i in range(max(0, end - length + 1), end + 1)])
@@ -60,13 +62,13 @@ def test_slices_are_the_newest_of_reports() -> None:
     found = replayed.reports(KNOWN, tuple(of(ins)))
     old = found[0].model_copy(update={"newest": {}})
 
-    assert of(ins) == rehearse.slices(reversed(found), DAY)
-    assert of(ins)[1:] == rehearse.slices([old, *found[1:]], DAY)
+    assert of(ins) == rewindow.slices(reversed(found), DAY)
+    assert of(ins)[1:] == rewindow.slices([old, *found[1:]], DAY)
 
 
 def test_a_baseline_is_cut_anew_as_its_events_would_have_been() -> None:
     """Two days make a slice of two days, in all segments and stages; less than a slice cannot be had."""
-    cut = rehearse.recut(KNOWN, Windows.model_validate({"size": "4d", "slide": "2d"}))
+    cut = rewindow.recut(KNOWN, Windows.model_validate({"size": "4d", "slide": "2d"}))
     one, *_, last = cut.slices(Stage.INPUTS, "site=b")
     days = {d.start: np.array(d.counts["x"]) for d in KNOWN.slices(Stage.INPUTS, "site=b")}
 
@@ -75,10 +77,10 @@ def test_a_baseline_is_cut_anew_as_its_events_would_have_been() -> None:
         assert np.sum(inside, axis=0).tolist() == slice_.counts["x"]
     assert {0} == {s.start % (2 * DAY) for s in cut.inputs}
     assert KNOWN.counts(Stage.OUTCOMES, "loss").sum() == cut.counts(Stage.OUTCOMES, "loss").sum()
-    assert KNOWN is rehearse.recut(KNOWN, KNOWN.events.windows)
-    assert KNOWN.inputs is rehearse.recut(KNOWN, Windows.model_validate({"size": "4d", "slide": "1d"})).inputs
+    assert KNOWN is rewindow.recut(KNOWN, KNOWN.events.windows)
+    assert KNOWN.inputs is rewindow.recut(KNOWN, Windows.model_validate({"size": "4d", "slide": "1d"})).inputs
     with pytest.raises(DataError, match="slices of 12h cannot be made of the 1d"):
-        rehearse.recut(KNOWN, Windows.model_validate({"size": "1d", "slide": "12h"}))
+        rewindow.recut(KNOWN, Windows.model_validate({"size": "1d", "slide": "12h"}))
 
 
 def alone(known: Baseline, rules: MonitorPolicy, slices: Sequence[Slice], stage: Stage, segment: str) -> list[Report]:
@@ -86,15 +88,15 @@ def alone(known: Baseline, rules: MonitorPolicy, slices: Sequence[Slice], stage:
     raw = []
     for report, window in zip(
         (r for r in replayed.reports(known, tuple(slices), stage)),
-        rehearse.windows(slices, known.events.windows.slices, DAY),
+        rewindow.windows(slices, known.events.windows.slices, DAY),
         strict=True,
     ):
-        found = verdict.judge(
+        found = window_verdict.judge(
             known, rules, stage=stage, segment=segment, window_slices=known.events.windows.slices,
             start_ms=to_ms(report.window_start), counts=report.counts, newest=report.newest, seen=window.seen,
         )  # fmt: skip
         raw.append(report.model_copy(update={"findings": found}))
-    return list(surveillance.judge_all(outlook.outlook(known, rules, stage, segment), raw))
+    return list(monitor.judge_all(plan.outlook(known, rules, stage, segment), raw))
 
 
 def verdicts(reports: Sequence[Report]) -> list[list[tuple[Signal, str, Verdict, bool | None, float | None]]]:
@@ -164,16 +166,16 @@ def test_slices_of_the_baselines_own_period_are_not_judged() -> None:
 def test_windows_of_equal_keys_are_described_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The second time their findings are those of the first."""
     asked: list[int] = []
-    judge = verdict.judge
+    judge = window_verdict.judge
 
     def counted(*args: object, **said: object) -> tuple[Finding, ...]:
         asked.append(1)
         return judge(*args, **said)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(verdict, "judge", counted)
+    monkeypatch.setattr(window_verdict, "judge", counted)
     ins, _ = replayed.later(KNOWN, 4)
     bench = Jury(KNOWN, (policy(),), Stage.INPUTS)
-    windows = [(w, w.start) for w in rehearse.windows(of(ins), 2, DAY)]
+    windows = [(w, w.start) for w in rewindow.windows(of(ins), 2, DAY)]
     first, again = (verdicts([r[0] for r in bench.judge(windows, bench.outlooks())]) for _ in range(2))
 
     assert first == again

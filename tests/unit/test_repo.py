@@ -15,18 +15,19 @@ ROOT = Path(__file__).parents[2]
 ROOMS = ("leeway", "features", "monitors", "registry", "retrain_flows", "serving", "alerts", "dashboards")
 #: Which files may import a framework; everything else is told about it in plain values.
 FENCES = {
-    "pyflink": r"monitors/\w+_job\.py",
-    "prefect": r"retrain_flows/(flows|deployments|harness)\.py",
+    "pyflink": r"monitors/flink/\w+_job\.py",
+    "prefect": r"retrain_flows/orchestration/(flows|deployments|server_main)\.py",
     "sqlalchemy": r"(registry|alembic)/.*",
     "alembic": r"(registry|alembic)/.*",
     "fastapi": r"(dashboards/.*|serving/.*|\w+/app\.py)",
     "starlette": r"(dashboards/.*|serving/.*|\w+/app\.py)",
-    "httpx": r"features/registered\.py|alerts/.*|leeway/flink\.py|retrain_flows/deployments\.py",
+    "httpx": r"features/kafka/schema_registry\.py|alerts/.*"
+    r"|leeway/streaming/flink_rest\.py|retrain_flows/orchestration/deployments\.py",
     "skops": r"registry/.*",
     "evidently": r"retrain_flows/.*",
-    "river": r"registry/artifacts\.py|monitors/records\.py",
-    "kafka": r"features/broker\.py|leeway/stack/broker\.py",
-    "fastavro": r"features/avro\.py",
+    "river": r"registry/files/artifacts\.py|monitors/error_stream/rank_detectors\.py",
+    "kafka": r"features/kafka/connections\.py|leeway/stack/broker\.py",
+    "fastavro": r"features/kafka/avro\.py",
     "rich": r"leeway/.*|examples/.*",
     "typer": r"leeway/.*",
 }

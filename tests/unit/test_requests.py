@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from features import codec, requests
+from features.events import decode, requests
 from features.schema import EventSchema, Kind, Task
 
 SCHEMA = EventSchema(model="m", task=Task.BINARY, features={"x": Kind.NUMERIC, "c": Kind.CATEGORICAL})
@@ -36,7 +36,7 @@ def test_events_are_typed_and_bad_records_keep_their_place(tmp_path: Path, suffi
 
 def test_the_table_is_one_of_predictions(tmp_path: Path) -> None:
     """Whoever takes predictions takes it too, columns and types alike; also where there is nothing to read."""
-    expected = codec.empty(SCHEMA, "predictions").schema
+    expected = decode.empty(SCHEMA, "predictions").schema
     empty = tmp_path / "empty"
     empty.mkdir()
     for read in (requests.read_requests(SCHEMA, empty), requests.read_requests(SCHEMA, write(tmp_path, ".jsonl"))):

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitors import route
-from monitors.bins import Bins, CategoricalBins, Counts, NumericBins, freeze_categorical, freeze_numeric
-from monitors.faults import Fault, Kind
-from monitors.feed import Feed
-from monitors.policy import MonitorPolicy
+from monitors.config import MonitorPolicy
+from monitors.quality import router
+from monitors.quality.fault import Fault, Kind
+from monitors.quality.volume import Feed
 from monitors.report import Signal, Verdict
+from monitors.stats.bins import Bins, CategoricalBins, Counts, NumericBins, freeze_categorical, freeze_numeric
 
 LEVEL, SLICES, ROWS, LENGTH = 0.01, 40, 200, 5
 POLICY = MonitorPolicy()
@@ -48,7 +48,7 @@ BINS: dict[str, Bins] = {
     name: freeze_categorical(v) if v.dtype == object else freeze_numeric(v) for name, v in ROWS_THEN.items()
 }
 THEN = {name: counted(BINS[name], v, SLICES) for name, v in ROWS_THEN.items()}
-KNOWN = route.known(BINS, THEN, length=LENGTH, level=LEVEL)
+KNOWN = router.known(BINS, THEN, length=LENGTH, level=LEVEL)
 
 
 def routed(change: Change, seed: int = 2, feed: Feed | None = None) -> tuple[Fault, ...]:
@@ -61,7 +61,7 @@ def routed(change: Change, seed: int = 2, feed: Feed | None = None) -> tuple[Fau
         for name, v in now.items()
     }
     window = {name: slices[LENGTH:].sum(axis=0) for name, slices in recent.items()}
-    return route.route(KNOWN, window, POLICY, LEVEL, recent=recent, rows=feed)
+    return router.route(KNOWN, window, POLICY, LEVEL, recent=recent, rows=feed)
 
 
 def some(values: Values, share: float, value: object) -> Values:
@@ -178,21 +178,21 @@ def test_late_rows_are_one_question_even_where_there_are_none() -> None:
 def test_few_late_rows_are_left_alone() -> None:
     """Below the policy's least rows nothing is said, though most of them came too late."""
     nothing = {name: np.zeros(BINS[name].cells, np.int64) for name in BINS}
-    few, many = (route.route(KNOWN, nothing, POLICY, LEVEL, rows=Feed(late=n)) for n in (29, 30))
+    few, many = (router.route(KNOWN, nothing, POLICY, LEVEL, rows=Feed(late=n)) for n in (29, 30))
     assert ((), [Kind.LATENESS]) == (few, [f.kind for f in many])
 
 
 def test_a_baseline_without_windows_judges_no_volume() -> None:
     """Two windows at least are needed to know what is usual."""
-    short = route.known(BINS, {n: s[:LENGTH] for n, s in THEN.items()}, length=LENGTH, level=LEVEL)
+    short = router.known(BINS, {n: s[:LENGTH] for n, s in THEN.items()}, length=LENGTH, level=LEVEL)
     window = {name: s[:LENGTH].sum(axis=0) for name, s in THEN.items()}
-    assert () == route.route(short, window, POLICY, LEVEL, rows=Feed(rows=1))
+    assert () == router.route(short, window, POLICY, LEVEL, rows=Feed(rows=1))
 
 
 def test_a_finding_is_made_for_each_variable() -> None:
     """A swap is told of both its columns, a fault of the rows as ``*``; as drift of the signal quality."""
     faults = routed(lambda r: {"age": r["celsius"], "celsius": r["age"]}, feed=Feed(rows=1000, repeated=500))
-    found = route.findings(faults, KNOWN, {name: s[:LENGTH].sum(axis=0) for name, s in THEN.items()})
+    found = router.findings(faults, KNOWN, {name: s[:LENGTH].sum(axis=0) for name, s in THEN.items()})
     assert {"*", "age", "celsius"} == set(found)
     assert {(Signal.QUALITY, Verdict.DRIFT)} == {(f.signal, f.verdict) for f in found.values()}
     assert found["age"].reason == found["celsius"].reason
@@ -207,8 +207,8 @@ def newest(change: Change) -> tuple[tuple[Fault, ...], tuple[Fault, ...]]:
     for name, values in changed.items():
         slices[name][-1] = counted(BINS[name], values, LENGTH)[-1]
     window, last = {n: s.sum(axis=0) for n, s in slices.items()}, {n: s[-1] for n, s in slices.items()}
-    alone = route.route(KNOWN, window, POLICY, LEVEL)
-    return alone, route.route(KNOWN, window, POLICY, LEVEL, newest=last)
+    alone = router.route(KNOWN, window, POLICY, LEVEL)
+    return alone, router.route(KNOWN, window, POLICY, LEVEL, newest=last)
 
 
 def test_the_newest_slice_shows_what_a_window_hides() -> None:
@@ -234,8 +234,8 @@ def test_a_unit_is_not_told_where_the_policy_allows_any_distance() -> None:
     cells = counted(BINS["celsius"], np.full(1000, 5e4), 1)[0]
     window = {name: s[:LENGTH].sum(axis=0) for name, s in THEN.items()} | {"celsius": cells}
     anything = MonitorPolicy(max_out_of_range=1)
-    assert [Kind.UNIT_CHANGE] == [f.kind for f in route.route(KNOWN, window, POLICY, LEVEL)]
-    assert () == route.route(KNOWN, window, anything, LEVEL)
+    assert [Kind.UNIT_CHANGE] == [f.kind for f in router.route(KNOWN, window, POLICY, LEVEL)]
+    assert () == router.route(KNOWN, window, anything, LEVEL)
 
 
 def test_the_order_of_variables_is_of_no_account() -> None:
@@ -245,11 +245,11 @@ def test_the_order_of_variables_is_of_no_account() -> None:
     now |= {"age": now["celsius"], "celsius": now["age"], "price": 100 * now["price"]}
     window = {name: counted(BINS[name], v, 1)[0] for name, v in now.items()}
     names = list(window)
-    expected = route.route(KNOWN, window, POLICY, LEVEL)
+    expected = router.route(KNOWN, window, POLICY, LEVEL)
     for _ in range(3):
         rng.shuffle(names)
-        again = route.known(BINS, {n: THEN[n] for n in names}, length=LENGTH, level=LEVEL)
-        assert expected == route.route(again, {n: window[n] for n in reversed(names)}, POLICY, LEVEL)
+        again = router.known(BINS, {n: THEN[n] for n in names}, length=LENGTH, level=LEVEL)
+        assert expected == router.route(again, {n: window[n] for n in reversed(names)}, POLICY, LEVEL)
     assert [Kind.UNIT_CHANGE, Kind.COLUMN_SWAP] == [f.kind for f in expected]
 
 
@@ -262,7 +262,7 @@ def test_merging_the_slices_of_one_side_of_a_step_changes_nothing_but_their_numb
     window = {name: counted(BINS[name], v, 1)[0] for name, v in now.items()}
     told = []
     for recent in (fine, fine.reshape(2, LENGTH, -1).sum(axis=1), np.insert(fine, [3, 7], 0, axis=0)):
-        (fault,) = route.route(KNOWN, window, POLICY, LEVEL, recent={"celsius": recent})
+        (fault,) = router.route(KNOWN, window, POLICY, LEVEL, recent={"celsius": recent})
         told.append((fault.kind, fault.share, fault.line, fault.evidence))
     assert [told[0]] * 3 == told
 
@@ -281,7 +281,7 @@ def test_a_baseline_has_no_fault_in_its_own_eyes(number: list[list[int]], word: 
         "y": NumericBins(edges=(0.0, 5e-324, 7.0, 90.0), mean=9.0, sd=20.0),
         "c": CategoricalBins(categories=("a", "b"), others=("d",)),
     }
-    known = route.known(bins, counts, length=length, level=LEVEL)
+    known = router.known(bins, counts, length=length, level=LEVEL)
     windows = [{n: c.sum(axis=0) for n, c in counts.items()}]
     windows += [
         {n: c[i : i + length].sum(axis=0) for n, c in counts.items()}
@@ -289,4 +289,4 @@ def test_a_baseline_has_no_fault_in_its_own_eyes(number: list[list[int]], word: 
         if slices >= 2 * length
     ]
     for window in windows:
-        assert () == route.route(known, window, POLICY, LEVEL, recent=counts)
+        assert () == router.route(known, window, POLICY, LEVEL, recent=counts)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitors import affine, swaps, units
-from monitors.bins import CategoricalBins, Counts, NumericBins, freeze_numeric
-from monitors.faults import Kind
+from monitors.quality import rescaling, swapped_columns, unit_change
+from monitors.quality.fault import Kind
+from monitors.stats.bins import CategoricalBins, Counts, NumericBins, freeze_numeric
 
 Values = npt.NDArray[np.float64]
 
@@ -36,8 +36,8 @@ numbers = st.lists(st.integers(-20, 20).map(float), min_size=2, max_size=60)
 def test_a_map_keeps_all_of_a_baseline(values: list[float], other: list[float], scale: float, shift: int) -> None:
     """The shares add up to 1 in both ways, whatever the bins, single values among them."""
     (bins, total), (onto, _) = frozen(np.array(values)), frozen(np.array(other))
-    if affine.has_width(bins) and affine.has_width(onto):
-        shares = affine.mapped(bins, total, onto, np.array([scale]), np.array([float(shift)]))
+    if rescaling.has_width(bins) and rescaling.has_width(onto):
+        shares = rescaling.mapped(bins, total, onto, np.array([scale]), np.array([float(shift)]))
         assert [1.0, 1.0] == pytest.approx(shares.sum(axis=2).ravel().tolist())
 
 
@@ -45,8 +45,8 @@ def test_a_map_keeps_all_of_a_baseline(values: list[float], other: list[float], 
 def test_a_baseline_that_is_not_changed_is_itself(values: list[float]) -> None:
     """Mapped by 1 and 0, evenly spread values give the baseline's own shares, bin by bin."""
     bins, total = frozen(np.array(values))
-    if affine.has_width(bins):
-        _, evenly = affine.mapped(bins, total, bins, np.ones(1), np.zeros(1))
+    if rescaling.has_width(bins):
+        _, evenly = rescaling.mapped(bins, total, bins, np.ones(1), np.zeros(1))
         ordered = total[list(bins.ordered)]
         assert (ordered / ordered.sum()).tolist() == pytest.approx(evenly[0].tolist(), abs=1e-12)
 
@@ -57,9 +57,9 @@ def test_a_map_of_counts_is_near_the_counts_of_mapped_values(scale: float, shift
     values = np.random.default_rng(0).normal(15, 8, 6000)
     bins, total = frozen(values)
     there = counted(bins, scale * values + shift)[list(bins.ordered)]
-    normal, _ = affine.mapped(bins, total, bins, np.array([scale]), np.array([shift]))
-    assert float(affine.apart(normal[0], there)) < 0.04
-    assert float(affine.apart(total[list(bins.ordered)], there)) > 0.65
+    normal, _ = rescaling.mapped(bins, total, bins, np.array([scale]), np.array([shift]))
+    assert float(rescaling.apart(normal[0], there)) < 0.04
+    assert float(rescaling.apart(total[list(bins.ordered)], there)) > 0.65
 
 
 def test_a_frequent_value_stays_in_its_bin() -> None:
@@ -67,7 +67,7 @@ def test_a_frequent_value_stays_in_its_bin() -> None:
     values = np.concatenate([np.zeros(800), np.random.default_rng(0).lognormal(size=200)])
     bins, total = frozen(values)
     for scale in (1000.0, 0.001):
-        shares = affine.mapped(bins, total, bins, np.array([scale]), np.zeros(1))
+        shares = rescaling.mapped(bins, total, bins, np.array([scale]), np.zeros(1))
         assert [0.8, 0.8] == pytest.approx(shares[:, 0, 2].tolist(), abs=0.005)
 
 
@@ -77,14 +77,14 @@ def test_what_cannot_be_negative_does_not_fall_below_zero() -> None:
     below = {}
     for name, values in {"price": rng.lognormal(size=5000), "change": rng.normal(size=5000)}.items():
         bins, total = frozen(values)
-        below[name] = affine.moves(bins, total)[:, 0].max()
+        below[name] = rescaling.moves(bins, total)[:, 0].max()
     assert below["price"] < 0.01
     assert below["change"] > 0.9
 
 
 def test_a_constant_has_no_width() -> None:
     """Nothing can be said of what it would be elsewhere."""
-    assert not affine.has_width(freeze_numeric(np.full(9, 3.0)))
+    assert not rescaling.has_width(freeze_numeric(np.full(9, 3.0)))
 
 
 # Plateaus
@@ -99,8 +99,8 @@ def slices(*means: float, wobble: float = 0.0, n: int = 100) -> Counts:
     return np.array([counted(BINS, rng.normal(m + wobble * rng.normal(), 1, n)) for m in means])
 
 
-CALM = units.Reference(BINS, TOTAL, slices(*[0.0] * 30))
-RESTLESS = units.Reference(BINS, TOTAL, slices(*[0.0, 2.5] * 15))
+CALM = unit_change.Reference(BINS, TOTAL, slices(*[0.0] * 30))
+RESTLESS = unit_change.Reference(BINS, TOTAL, slices(*[0.0, 2.5] * 15))
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ RESTLESS = units.Reference(BINS, TOTAL, slices(*[0.0, 2.5] * 15))
 )
 def test_a_step_has_two_plateaus(means: tuple[float, ...], newest: int) -> None:
     """The newest slices stand apart only if all stand near each other, and all before them do."""
-    found = units.plateau(CALM, slices(*means))
+    found = unit_change.plateau(CALM, slices(*means))
     assert newest == (found.slices if found else 0)
     if found:
         assert slices(*means)[-newest:].sum(axis=0).tolist() == found.counts.tolist()
@@ -127,17 +127,17 @@ def test_a_step_has_two_plateaus(means: tuple[float, ...], newest: int) -> None:
 def test_a_restless_baseline_has_steps_all_the_time() -> None:
     """A step that slices of the baseline took too is none; one beyond all of them is."""
     step = slices(0, 0, 2.5, 2.5)
-    assert units.plateau(CALM, step) is not None
-    assert units.plateau(RESTLESS, step) is None
-    assert units.plateau(RESTLESS, slices(0, 0, 40, 40)) is not None
+    assert unit_change.plateau(CALM, step) is not None
+    assert unit_change.plateau(RESTLESS, step) is None
+    assert unit_change.plateau(RESTLESS, slices(0, 0, 40, 40)) is not None
 
 
 def test_next_to_the_range_it_takes_a_step_to_tell_a_unit_from_a_season() -> None:
     """The same window, all beyond the range, is a fault at one stroke and a season without slices that say so."""
     window = counted(BINS, np.random.default_rng(3).normal(7, 1, 1000))
-    stroke = units.Plateau(3, window)
-    assert units.find("x", CALM, window, 0.1) is None
-    found = units.find("x", CALM, window, 0.1, sudden=stroke)
+    stroke = unit_change.Plateau(3, window)
+    assert unit_change.find("x", CALM, window, 0.1) is None
+    found = unit_change.find("x", CALM, window, 0.1, sudden=stroke)
     assert found is not None
     assert (Kind.UNIT_CHANGE, "out_of_range_share", 0.9) == (found.kind, found.metric, found.line)
     assert "in the newest 3 slices, at one stroke" in found.reason
@@ -145,34 +145,34 @@ def test_next_to_the_range_it_takes_a_step_to_tell_a_unit_from_a_season() -> Non
 
 def test_a_conversion_that_nothing_else_explains_needs_no_step() -> None:
     """A tenth of every value collapses into the middle bins: no shift, spread or growth does that."""
-    found = units.find("x", CALM, counted(BINS, np.random.default_rng(3).normal(0, 0.1, 1000)), 0.1)
+    found = unit_change.find("x", CALM, counted(BINS, np.random.default_rng(3).normal(0, 0.1, 1000)), 0.1)
     assert found is not None
     assert "x is" in found.reason
     assert "divided by 10" in found.reason
-    assert found.evidence["as_unit"] < found.evidence["as_move"] / units.CLOSER
+    assert found.evidence["as_unit"] < found.evidence["as_move"] / unit_change.CLOSER
 
 
 @pytest.mark.parametrize(("mean", "sd"), [(2, 1), (-2, 1), (3, 1.4), (0, 2), (0, 0.5)])
 def test_a_natural_move_at_one_stroke_is_no_unit(mean: float, sd: float) -> None:
     """A shift of 2 or 3 sd, or a spread of twice or half, however sudden."""
     window = counted(BINS, np.random.default_rng(4).normal(mean, sd, 2000))
-    assert units.find("x", CALM, window, 0.05, sudden=units.Plateau(1, window)) is None
+    assert unit_change.find("x", CALM, window, 0.05, sudden=unit_change.Plateau(1, window)) is None
 
 
 # Exchanged columns
 
 
-def column(then: Values, now: Values) -> swaps.Column:
+def column(then: Values, now: Values) -> swapped_columns.Column:
     """Return a number of which the baseline had the values *then*."""
     bins, total = frozen(then)
-    return swaps.Column(bins, total, counted(bins, now))
+    return swapped_columns.Column(bins, total, counted(bins, now))
 
 
-def words(then: str, now: str, others: tuple[str, ...] = ()) -> swaps.Column:
+def words(then: str, now: str, others: tuple[str, ...] = ()) -> swapped_columns.Column:
     """Return a category of one letter a row."""
     bins = CategoricalBins(categories=tuple(sorted(set(then) - set(others))), others=others)
     total, window = (np.bincount(bins.index(np.array(list(v), object)), minlength=bins.cells) for v in (then, now))
-    return swaps.Column(bins, total, window)
+    return swapped_columns.Column(bins, total, window)
 
 
 X, Y, Z = (np.random.default_rng(5).normal(m, s, 2000) for m, s in ((0, 1), (3, 2), (10, 1)))
@@ -181,36 +181,36 @@ X, Y, Z = (np.random.default_rng(5).normal(m, s, 2000) for m, s in ((0, 1), (3, 
 def test_columns_that_are_alike_are_not_told_apart() -> None:
     """Of two samples of one distribution nobody can say which is which."""
     twin = np.random.default_rng(6).normal(0, 1, 2000)
-    assert [] == list(swaps.find({"x": column(X, twin), "t": column(twin, X)}))
+    assert [] == list(swapped_columns.find({"x": column(X, twin), "t": column(twin, X)}))
 
 
 def test_a_copy_is_no_exchange() -> None:
     """A column that carries another's values while that one keeps them changes alone."""
-    assert [] == list(swaps.find({"x": column(X, Y)}))
-    assert [] == list(swaps.find({"x": column(X, Y), "y": column(Y, Z)}))
+    assert [] == list(swapped_columns.find({"x": column(X, Y)}))
+    assert [] == list(swapped_columns.find({"x": column(X, Y), "y": column(Y, Z)}))
 
 
 def test_every_ring_is_told_once() -> None:
     """Two pairs at once are two faults; columns shifted by one are one."""
     pairs = {"x": column(X, Y), "y": column(Y, X), "z": column(Z, -Z), "w": column(-Z, Z)}
-    assert [("w", "z"), ("x", "y")] == sorted(tuple(sorted(f.variables)) for f in swaps.find(pairs))
+    assert [("w", "z"), ("x", "y")] == sorted(tuple(sorted(f.variables)) for f in swapped_columns.find(pairs))
     shifted = {"x": column(X, Y), "y": column(Y, Z), "z": column(Z, X)}
-    assert [("x", "y", "z")] == [f.variables for f in swaps.find(shifted)]
+    assert [("x", "y", "z")] == [f.variables for f in swapped_columns.find(shifted)]
 
 
 def test_a_shift_of_both_towards_one_side_is_no_exchange() -> None:
     """A season moves related variables the same way; an exchange moves one up and the other down."""
-    assert [] == list(swaps.find({"x": column(X, X + 3), "y": column(Y, Y + 6)}))
+    assert [] == list(swapped_columns.find({"x": column(X, X + 3), "y": column(Y, Y + 6)}))
 
 
 def test_words_are_exchanged_by_what_they_share_or_by_being_two() -> None:
     """A common vocabulary shows it; without one, two columns of new words may be exchanged, three are spelled anew."""
     shared = {"a": words("aaab" * 50, "abbb" * 50), "b": words("abbb" * 50, "aaab" * 50)}
-    assert [("a", "b")] == [f.variables for f in swaps.find(shared)]
-    (two,) = swaps.find({"a": words("aab" * 50, "yyz" * 50), "y": words("yyz" * 50, "aab" * 50)})
+    assert [("a", "b")] == [f.variables for f in swapped_columns.find(shared)]
+    (two,) = swapped_columns.find({"a": words("aab" * 50, "yyz" * 50), "y": words("yyz" * 50, "aab" * 50)})
     assert "exchanged columns, or new spellings in all of them" in two.reason
     three = {n: words(n * 100, n.upper() * 100) for n in "abc"}
-    assert [] == list(swaps.find(three))
+    assert [] == list(swapped_columns.find(three))
 
 
 def test_rare_words_may_give_way_to_others() -> None:
@@ -221,4 +221,4 @@ def test_rare_words_may_give_way_to_others() -> None:
 
 def test_a_number_is_not_exchanged_with_a_word() -> None:
     """Their cells cannot be compared."""
-    assert [] == list(swaps.find({"x": column(X, Y), "a": words("ab" * 50, "zz" * 50)}))
+    assert [] == list(swapped_columns.find({"x": column(X, Y), "a": words("ab" * 50, "zz" * 50)}))

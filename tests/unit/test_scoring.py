@@ -16,8 +16,8 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, Perceptro
 from features import scoring
 from features.errors import TrainerError
 from features.schema import LABEL, Task
-from monitors import performance
-from monitors.bins import CategoricalBins, NumericBins
+from monitors.profiles import outcome_counts
+from monitors.stats.bins import CategoricalBins, NumericBins
 
 FRAME = pd.DataFrame({"x": [0.0, 1.0, 2.0, 3.0]})
 LABELS = np.array([0, 0, 1, 1])
@@ -84,7 +84,7 @@ _value = st.floats(-1e6, 1e6)
 def _summed(task: Task, p: Any, y: Any, bins: NumericBins | CategoricalBins) -> int:
     n = len(p)
     groups = np.zeros(n, np.int64)
-    counts = performance.count(task, {LABEL: bins}, p, y, np.ones(n, bool), groups, 1)
+    counts = outcome_counts.count(task, {LABEL: bins}, p, y, np.ones(n, bool), groups, 1)
     return int(counts["loss"][0, 0])
 
 
@@ -93,7 +93,7 @@ def _summed(task: Task, p: Any, y: Any, bins: NumericBins | CategoricalBins) -> 
 def test_log_losses_are_those_that_monitoring_sums(rows: list[tuple[float, float]]) -> None:
     """The gate and the performance signal speak of the same loss, to the millionth."""
     p, y = np.array(rows).T
-    units = np.rint(scoring.losses(Task.BINARY, p, y) / performance.UNIT).sum()
+    units = np.rint(scoring.losses(Task.BINARY, p, y) / outcome_counts.UNIT).sum()
     assert int(units) == _summed(Task.BINARY, p, y, CategoricalBins(categories=("0", "1")))
 
 
@@ -102,7 +102,7 @@ def test_log_losses_are_those_that_monitoring_sums(rows: list[tuple[float, float
 def test_squared_errors_are_those_that_monitoring_sums(rows: list[tuple[float, float]], sd: float) -> None:
     """Also where the error is cut off."""
     p, y = np.array(rows).T
-    units = np.rint(scoring.losses(Task.REGRESSION, p, y, sd=sd) / performance.UNIT).sum()
+    units = np.rint(scoring.losses(Task.REGRESSION, p, y, sd=sd) / outcome_counts.UNIT).sum()
     assert int(units) == _summed(Task.REGRESSION, p, y, NumericBins(edges=(0.0, 1.0), sd=sd))
 
 
@@ -111,5 +111,5 @@ def test_squared_errors_are_those_that_monitoring_sums(rows: list[tuple[float, f
 def test_misses_are_those_that_monitoring_sums(rows: list[tuple[str, str]]) -> None:
     """A wrong class costs 1, a right one nothing."""
     p, y = np.array(rows, dtype=object).T
-    units = np.rint(scoring.losses(Task.MULTICLASS, p, y) / performance.UNIT).sum()
+    units = np.rint(scoring.losses(Task.MULTICLASS, p, y) / outcome_counts.UNIT).sum()
     assert int(units) == _summed(Task.MULTICLASS, p, y, CategoricalBins(categories=("a", "b", "c")))

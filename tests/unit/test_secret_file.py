@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from features import secret_file
 from features.errors import ProjectError
+from features.security import secret_file
 
 
 def test_a_secret_is_made_once_and_only_its_owner_can_read_it(tmp_path: Path) -> None:

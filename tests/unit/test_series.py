@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from monitors import series
-from monitors.bins import Counts
-from monitors.distance import Distances
+from monitors.sequential import slice_scores
+from monitors.stats.bins import Counts
+from monitors.stats.distance import Distances
 
 SLICES = arrays.arrays(np.int64, (6, 4), elements=st.integers(1, 50))
 
@@ -24,12 +24,12 @@ def drawn(rng: np.random.Generator, slices: int, rows: int, wobble: float = 0.0)
     return np.array([np.bincount(np.searchsorted(edges, v), minlength=10) for v in values])
 
 
-def measure(**counts: Counts) -> series.Shares:
+def measure(**counts: Counts) -> slice_scores.Shares:
     """Return the measure of variables on all their cells."""
-    return series.shares(counts, {name: range(c.shape[1]) for name, c in counts.items()})
+    return slice_scores.shares(counts, {name: range(c.shape[1]) for name, c in counts.items()})
 
 
-def scores(found: series.Shares, **newest: Sequence[int]) -> Distances:
+def scores(found: slice_scores.Shares, **newest: Sequence[int]) -> Distances:
     """Return the five scores of one slice by variable, ``(variables, 5)``."""
     return found.directed(found.series(newest))
 
@@ -79,7 +79,7 @@ def test_neighbours_and_padding_do_not_matter(one: Counts, two: Counts, padding:
     newest = {"x": list(one[0] + 1), "y": list(two[0] + 2)}
     alone = measure(x=one)
     beside, turned = measure(x=one, y=two), measure(y=two, x=one)
-    wide = series.shares({"x": np.pad(one, ((0, 0), (0, padding)))}, {"x": range(4 + padding)})
+    wide = slice_scores.shares({"x": np.pad(one, ((0, 0), (0, padding)))}, {"x": range(4 + padding)})
 
     for found, at in ((beside, 0), (turned, 1), (wide, 0)):
         own = found.directed(found.reference)[:, at]
@@ -135,4 +135,4 @@ def test_slices_add_up(one: Counts, two: Counts) -> None:
     """Counts of merged slices are the sum, in either order; what only one has is kept."""
     a, b = {"x": one[0].tolist(), "y": [1]}, {"x": two[0].tolist()}
 
-    assert series.add(a, b) == series.add(b, a) == {"x": (one[0] + two[0]).tolist(), "y": [1]}
+    assert slice_scores.add(a, b) == slice_scores.add(b, a) == {"x": (one[0] + two[0]).tolist(), "y": [1]}

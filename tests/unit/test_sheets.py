@@ -7,8 +7,9 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitors import keyed, matching, sheets
 from monitors.job_spec import BUCKETS
+from monitors.profiles import label_join
+from monitors.worker import keyed_state, row_batches
 
 SLIDE = 100
 LABELS = st.lists(
@@ -17,11 +18,11 @@ LABELS = st.lists(
 )
 
 
-def packed(rows: list[tuple[str, int, float]]) -> list[sheets.Sheet]:
+def packed(rows: list[tuple[str, int, float]]) -> list[row_batches.Sheet]:
     """Return labels as sheets."""
     ids, times, labels = (list(c) for c in zip(*rows, strict=True)) if rows else ([], [], [])
     columns = {"id": np.array(ids, object), "time": np.array(times, np.int64), "label": np.array(labels, float)}
-    return list(sheets.pack("labels", SLIDE, columns))
+    return list(row_batches.pack("labels", SLIDE, columns))
 
 
 @given(LABELS)
@@ -29,7 +30,7 @@ def test_rows_come_back_as_they_were(rows: list[tuple[str, int, float]]) -> None
     """To the last bit, whatever is in an id, each in the sheet of its slice."""
     found = []
     for _, role, start, text in packed(rows):
-        back = sheets.unpack("labels", [text])
+        back = row_batches.unpack("labels", [text])
         assert ("labels", True) == (role, bool(((back["time"] - start) < SLIDE).all()))
         found += list(back.itertuples(index=False, name=None))
 
@@ -41,15 +42,15 @@ def test_one_id_has_one_bucket(rows: list[tuple[str, int, float]], others: list[
     """Whichever rows it comes with, or a label would look for its prediction in vain."""
     bucket: dict[str, int] = {}
     for number, _, _, text in [*packed(rows), *packed(others)]:
-        for name in sheets.unpack("labels", [text])["id"]:
+        for name in row_batches.unpack("labels", [text])["id"]:
             assert number == bucket.setdefault(name, number)
             assert 0 <= number < BUCKETS
 
 
 def test_what_is_kept_is_read_in_order_and_forgotten_whole() -> None:
     """Small sheets are kept together, a full text is not rewritten, and nothing stays behind."""
-    state = keyed.Memory()
-    kept = sheets.Kept(state)
+    state = keyed_state.Memory()
+    kept = row_batches.Kept(state)
     for i in range(1000):
         kept.add("labels", 0, f'{{"i": {i}}}' + " " * 1000)
     kept.add("labels", SLIDE, "other")
@@ -59,7 +60,7 @@ def test_what_is_kept_is_read_in_order_and_forgotten_whole() -> None:
     assert list(range(1000)) == [int(line.split(":")[1][:4].strip(" }")) for t in texts[:-1] for line in t.split("\n")]
     assert "other" == texts[-1]
     assert 3 <= len(texts) < 10
-    assert max(map(len, state.values())) < sheets.FULL
+    assert max(map(len, state.values())) < row_batches.FULL
     assert [0, SLIDE] == kept.waiting("labels")
     kept.forget("labels", [0])
     kept.forget("labels", [0])
@@ -89,7 +90,7 @@ def test_matching_is_what_a_loop_over_the_rows_finds(
         expected[name] = (time, answer, *(max(near) if near else (None, None)))
     random.shuffle(made)  # type: ignore[attr-defined]
     random.shuffle(known)  # type: ignore[attr-defined]
-    found = matching.match(
+    found = label_join.match(
         pd.DataFrame(made, columns=["id", "time", "answer"]),
         pd.DataFrame(known, columns=["id", "time", "label"]),
         delay,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from leeway import show
+from leeway.terminal import show
 
 TEXTS = st.text("abcdefg-_.:[]0123 é", max_size=60)
 TABLES = st.integers(1, 9).flatmap(

@@ -17,13 +17,15 @@ from rich.table import Table
 from typer.testing import CliRunner
 
 from features.errors import LeewayError
-from features.visible import visible
+from features.security.printable import visible
 from features.window import UTC
-from leeway import cli, context, screen, show
-from monitors.baseline import Baseline
-from monitors.bins import NumericBins
+from leeway import cli, context
+from leeway.terminal import safe_console, show
+from monitors.baseline.baseline import Baseline
 from monitors.report import Finding, Report, Signal, Stage, Verdict
-from registry import ingest, moves, outbox, queries
+from monitors.stats.bins import NumericBins
+from registry import operations, outbox, queries
+from registry.incidents import ingest
 from registry.records import Action, Version
 
 NOW = datetime(2024, 3, 1, tzinfo=UTC)
@@ -57,12 +59,12 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "events" / "a.jsonl").write_text(json.dumps(row) + "\n")
     with context.open(tmp_path) as opened:
         reg, schema = opened.registry, opened.model().schema
-        moves.add_model(reg, model="late", task="binary", now=NOW)
-        moves.add_version(reg, Version(model="late", version="v1", mode="external", created_at=NOW))
+        operations.add_model(reg, model="late", task="binary", now=NOW)
+        operations.add_version(reg, Version(model="late", version="v1", mode="external", created_at=NOW))
         bins = {"temp": NumericBins(edges=(0.0, 1.0))}
         baseline = Baseline(events=schema, version="v1", start=NOW - 9 * DAY, end=NOW, rows=9, bins=bins, inputs=())
-        digest = moves.store_baseline(reg, baseline, now=NOW)
-        moves.promote(reg, model="late", version="v1", expected_generation=0, effective_at=NOW, actor=STORED,
+        digest = operations.store_baseline(reg, baseline, now=NOW)
+        operations.promote(reg, model="late", version="v1", expected_generation=0, effective_at=NOW, actor=STORED,
                       reason=STORED, now=NOW)  # fmt: skip
         found = Finding(signal=Signal.FEATURE, variable="temp", verdict=Verdict.DRIFT, metric="js", effect=0.5, n=50,
                         baseline_n=9, reason=STORED)  # fmt: skip
@@ -72,7 +74,7 @@ def folder(tmp_path: Path) -> Path:
                             findings=(found,))  # fmt: skip
             ingest.ingest(reg, [window], now=NOW + DAY)
         (incident,) = queries.undecided(reg)
-        moves.record_decision(reg, model="late", incident_id=incident.id, action=Action.NOTHING, because=(STORED,),
+        operations.record_decision(reg, model="late", incident_id=incident.id, action=Action.NOTHING, because=(STORED,),
                               actor=STORED, now=NOW + DAY)  # fmt: skip
         outbox.fan_out(reg, {"ops": ["*"]}, now=NOW)
         for delivery, _ in outbox.claim(reg, now=NOW, limit=9, lease=DAY):
@@ -142,7 +144,7 @@ def flat(value: object) -> str:
 def test_cells_and_sentences_hold_text_as_it_is_read(text: str) -> None:
     """Whatever a value is, it neither raises, nor is styled, nor breaks a line; what can be printed is unchanged."""
     file = io.StringIO()
-    on = screen.Console(
+    on = safe_console.Console(
         file=file, width=10_000, highlight=False, emoji=False, force_terminal=True, color_system="truecolor"
     )
     on.print(show.text(text), soft_wrap=True, end="")
@@ -155,7 +157,7 @@ def test_cells_and_sentences_hold_text_as_it_is_read(text: str) -> None:
 def test_no_way_through_a_console_steers_the_terminal(text: str) -> None:
     """Where somebody forgets to escape a value, rich objects and raw lines show control characters all the same."""
     file = io.StringIO()
-    on = screen.Console(file=file, width=300, highlight=False)
+    on = safe_console.Console(file=file, width=300, highlight=False)
     grid = Table.grid()
     grid.add_row(show.escape(text))
     on.print(grid)
@@ -176,7 +178,7 @@ def test_errors_cannot_forge_errors() -> None:
 
 def test_every_sentence_says_which_of_its_parts_are_text() -> None:
     """What goes into a line of markup is a number in a format, or `show.text(...)` of it."""
-    root = Path(show.__file__).parent
+    root = Path(show.__file__).parents[1]
     loose = [
         f"{path.relative_to(root)}:{line}: {part}" for path in sorted(root.rglob("*.py")) for line, part in parts(path)
     ]

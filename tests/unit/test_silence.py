@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.schema import Task
-from monitors import silence
-from monitors.bins import Counts
-from monitors.policy import MonitorPolicy
-from monitors.season import DAY, HOUR, WEEK
-from monitors.silence import Pace
+from monitors.config import MonitorPolicy
+from monitors.sequential.seasonality import DAY, HOUR, WEEK
+from monitors.stats.bins import Counts
+from monitors.verdicts import silence
+from monitors.verdicts.silence import Pace
 from tests.unit import learned
 from tests.unit.learned import schema
 

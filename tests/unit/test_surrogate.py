@@ -6,10 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from features.codec import ID, TIME
+from features.events.decode import ID, TIME
 from features.schema import PREDICTION, EventSchema, Kind, Task
 from features.scoring import Floats, Values
-from retrain_flows import surrogate
+from retrain_flows.training import surrogate_importance
 
 FEATURES = {"x0": Kind.NUMERIC, "c": Kind.CATEGORICAL, "x1": Kind.NUMERIC}
 
@@ -37,7 +37,7 @@ def x0(n: int = 900) -> Floats:
 
 def test_all_importance_is_that_of_the_only_feature_used() -> None:
     """The surrogate's own noise is all that is left for the others."""
-    made = surrogate.measure(schema(), log())
+    made = surrogate_importance.measure(schema(), log())
     assert FEATURES.keys() == made.keys()
     assert made["x0"] > 0.99
     assert abs(sum(made.values()) - 1) < 1e-5
@@ -47,28 +47,28 @@ def test_a_category_can_be_what_matters() -> None:
     """Categories are told apart, not put in an order."""
     category = log()["c"].to_pylist()
     told = np.array([{"a": 1.0, "b": 5.0, "rare": 3.0, None: 3.0}[c] for c in category])
-    assert surrogate.measure(schema(Task.REGRESSION), log(told))["c"] > 0.99
+    assert surrogate_importance.measure(schema(Task.REGRESSION), log(told))["c"] > 0.99
 
 
 @pytest.mark.parametrize("classes", [3, 40])
 def test_classes_are_told_from_what_they_follow(classes: int) -> None:
     """Also where there are more of them than are told apart."""
     named = np.array([f"k{int(k)}" for k in np.clip(np.abs(x0()) * classes / 2, 0, classes - 1)], dtype=object)
-    assert surrogate.measure(schema(Task.MULTICLASS), log(named))["x0"] > 0.95
+    assert surrogate_importance.measure(schema(Task.MULTICLASS), log(named))["x0"] > 0.95
 
 
 def test_the_order_of_the_rows_does_not_matter() -> None:
     """Time orders them; the same log gives the same figures."""
     made = log()
     shuffled = made.take(np.random.default_rng(0).permutation(len(made)))
-    assert surrogate.measure(schema(), made) == surrogate.measure(schema(), shuffled)
+    assert surrogate_importance.measure(schema(), made) == surrogate_importance.measure(schema(), shuffled)
 
 
 def test_predictions_that_are_no_numbers_are_left_out() -> None:
     """One infinite answer would be all that a squared error sees."""
     told = x0().copy()
     told[[3, 850]] = np.nan, np.inf
-    assert surrogate.measure(schema(Task.REGRESSION), log(told))["x0"] > 0.99
+    assert surrogate_importance.measure(schema(Task.REGRESSION), log(told))["x0"] > 0.99
 
 
 NOISE = np.random.default_rng(9).random(900)
@@ -86,13 +86,13 @@ UNKNOWN = {
 def test_what_is_not_explained_is_unknown(case: str) -> None:
     """No feature is called unimportant because a surrogate failed."""
     task, predictions = UNKNOWN[case]
-    assert {} == surrogate.measure(schema(task), log(predictions))
+    assert {} == surrogate_importance.measure(schema(task), log(predictions))
 
 
 @pytest.mark.parametrize(("n", "known"), [(0, False), (199, False), (200, True)])
 def test_too_few_rows_say_nothing(n: int, known: bool) -> None:
     """A surrogate of a handful of rows would be noise."""
-    assert known == bool(surrogate.measure(schema(), log(n=n)))
+    assert known == bool(surrogate_importance.measure(schema(), log(n=n)))
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_feature_may_hold_nothing_of_use(name: str, values: pa.Array) -> None:
     """Logs do; what the others mean is told all the same."""
     table = log()
     table = table.set_column(table.column_names.index(name), name, values)
-    made = surrogate.measure(schema(), table)
+    made = surrogate_importance.measure(schema(), table)
     assert made["x0"] > 0.99
     assert made[name] < 0.01
 
@@ -122,7 +122,7 @@ def test_features_may_all_be_of_one_kind(kind: Kind) -> None:
     name = "x0" if kind is Kind.NUMERIC else "c"
     chosen = {"x0": kind, ("x1" if name == "x0" else "c"): kind}
     only = EventSchema(model="m", task=Task.BINARY, features=chosen)
-    assert surrogate.measure(only, table)["x0"] > 0.9
+    assert surrogate_importance.measure(only, table)["x0"] > 0.9
 
 
 def test_more_categories_than_the_trees_can_hold() -> None:
@@ -130,4 +130,4 @@ def test_more_categories_than_the_trees_can_hold() -> None:
     table = log(n=3000)
     names = pa.array([f"shop{i}" for i in np.random.default_rng(1).integers(0, 600, 3000)])
     table = table.set_column(table.column_names.index("c"), "c", names)
-    assert surrogate.measure(schema(), table)["x0"] > 0.9
+    assert surrogate_importance.measure(schema(), table)["x0"] > 0.9

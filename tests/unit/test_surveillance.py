@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monitors import surveillance
-from monitors.baseline import Baseline
-from monitors.outlook import outlook
-from monitors.policy import MonitorPolicy
+from monitors.baseline.baseline import Baseline
+from monitors.config import MonitorPolicy
 from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.sequential import monitor
+from monitors.verdicts.plan import outlook
 from tests.unit.overtime import POLICY, Change, baseline, days, reports, shift
 
 
@@ -21,7 +21,7 @@ def known(length: int = 1, n: int = 42) -> Baseline:
 def judged(known: Baseline, n: int, change: Change | None = None, policy: MonitorPolicy = POLICY) -> list[Report]:
     """Return the reports on *n* later days with their verdicts over time."""
     raw = reports(known, days(np.random.default_rng(2), n, change=change), policy)
-    return list(surveillance.judge_all(outlook(known, policy, Stage.INPUTS), raw))
+    return list(monitor.judge_all(outlook(known, policy, Stage.INPUTS), raw))
 
 
 def of(report: Report, variable: str) -> Finding:
@@ -39,7 +39,7 @@ def test_quiet_days_stay_steady_whatever_single_windows_say() -> None:
     for world in range(5):
         rng = np.random.default_rng([10, world])
         seen = baseline(days(rng, 42))
-        told = surveillance.judge_all(outlook(seen, policy, Stage.INPUTS), reports(seen, days(rng, 73), policy))
+        told = monitor.judge_all(outlook(seen, policy, Stage.INPUTS), reports(seen, days(rng, 73), policy))
         findings += [f for r in told for f in r.findings]
 
     assert Verdict.DRIFT not in {f.verdict for f in findings}
@@ -106,11 +106,11 @@ def test_replayed_from_the_start_it_says_the_same() -> None:
     """Judging is a function of baseline, policy and reports in order; judging judged reports changes nothing."""
     seen = known()
     once = judged(seen, 30, shift("y", 0.6, since=10))
-    again = list(surveillance.judge_all(outlook(seen, POLICY, Stage.INPUTS), once))
+    again = list(monitor.judge_all(outlook(seen, POLICY, Stage.INPUTS), once))
 
     assert once == again
     assert list(reports(seen, days(np.random.default_rng(2), 30, change=shift("y", 0.6, since=10)))) == [
-        surveillance.plain(r) for r in once
+        monitor.plain(r) for r in once
     ]
 
 
@@ -132,7 +132,7 @@ def test_slices_of_the_baselines_own_period_are_not_judged_over_time() -> None:
     early = report.model_copy(update={"window_end": seen.end, "window_start": seen.start})
     watched = outlook(seen, POLICY, Stage.INPUTS)
 
-    assert early == surveillance.judge(watched, surveillance.start(watched), early)[1]
+    assert early == monitor.judge(watched, monitor.start(watched), early)[1]
 
 
 def test_a_series_that_remembers_is_ranked_on_merged_slices() -> None:

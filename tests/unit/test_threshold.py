@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitors import threshold
-from monitors.bins import CategoricalBins, Counts, NumericBins, freeze_numeric
-from monitors.distance import js_distance_log2
+from monitors.stats import threshold
+from monitors.stats.bins import CategoricalBins, Counts, NumericBins, freeze_numeric
+from monitors.stats.distance import js_distance_log2
 
 
 def counted(values: npt.NDArray[np.float64], bins: NumericBins) -> Counts:

@@ -15,8 +15,8 @@ import pytest
 from features.errors import NotEnoughData, TrainerError
 from features.schema import Task
 from features.window import UTC, from_ms
-from retrain_flows import train
-from retrain_flows.dataset import Dataset
+from retrain_flows.data.dataset import Dataset
+from retrain_flows.training import static
 
 DAY = 86_400_000
 
@@ -41,7 +41,7 @@ class Remembers:
         return frame["x"].isin(self.seen).to_numpy().astype(np.float64)
 
 
-REMEMBERS = train.Trainer("mine:make", Remembers)
+REMEMBERS = static.Trainer("mine:make", Remembers)
 
 
 @pytest.fixture
@@ -58,12 +58,12 @@ def test_a_trainer_is_imported_from_the_project_folder(project: Path) -> None:
     """Its own modules beside it can be imported too."""
     (project / "beside_train.py").write_text("ANSWER = 42\n")
     (project / "my_train.py").write_text("import beside_train\ndef make():\n    return beside_train.ANSWER\n")
-    assert 42 == train.load_trainer("my_train:make", project).new()
+    assert 42 == static.load_trainer("my_train:make", project).new()
 
 
 def test_an_installed_class_is_a_trainer(project: Path) -> None:
     """For a plain estimator no code need be written."""
-    trainer = train.load_trainer("sklearn.linear_model:LogisticRegression", project)
+    trainer = static.load_trainer("sklearn.linear_model:LogisticRegression", project)
     assert "LogisticRegression" == type(trainer.new()).__name__
 
 
@@ -80,14 +80,14 @@ def test_a_trainer_that_cannot_be_imported_is_named(project: Path, text: str, pa
     """The error says which trainer, and what Python said."""
     (project / "my_train.py").write_text(text)
     with pytest.raises(TrainerError, match=said):
-        train.load_trainer(path, project)
+        static.load_trainer(path, project)
 
 
 def test_a_module_that_is_shadowed_is_found_out(project: Path) -> None:
     """A user's `json.py` would never be imported, and the wrong one would be used in silence."""
     (project / "json.py").write_text("def dumps(): ...")
     with pytest.raises(TrainerError, match=r"rename json\.py"):
-        train.load_trainer("json:dumps", project)
+        static.load_trainer("json:dumps", project)
 
 
 def test_what_a_trainer_raises_is_kept_as_the_cause() -> None:
@@ -97,27 +97,27 @@ def test_what_a_trainer_raises_is_kept_as_the_cause() -> None:
         raise ZeroDivisionError("tau")
 
     with pytest.raises(TrainerError, match="trainer mine:make raised ZeroDivisionError: tau") as caught:
-        train.Trainer("mine:make", make).new()
+        static.Trainer("mine:make", make).new()
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
 
 def test_fitting_needs_rows_and_a_fit() -> None:
     """Both are said before anything odd happens inside a library."""
     with pytest.raises(NotEnoughData, match="no labelled rows"):
-        train.fit_static(REMEMBERS, rows(0))
+        static.fit_static(REMEMBERS, rows(0))
     with pytest.raises(TrainerError, match="returned a object, which has no fit"):
-        train.fit_static(train.Trainer("mine:make", object), rows(3))
+        static.fit_static(static.Trainer("mine:make", object), rows(3))
 
 
 def test_binary_labels_are_integers_when_fitted() -> None:
     """So a classifier's classes are 0 and 1, which is where the probability of 1 is looked up."""
-    assert np.int64 == train.fit_static(REMEMBERS, rows(4)).target.dtype
+    assert np.int64 == static.fit_static(REMEMBERS, rows(4)).target.dtype
 
 
 @pytest.mark.parametrize("n", [10, 23, 200])
 def test_no_row_is_predicted_by_a_model_that_has_seen_it(n: int) -> None:
     """A model that remembers its rows recognises none of them."""
-    answers, _ = train.out_of_sample(REMEMBERS, rows(n, task=Task.REGRESSION))
+    answers, _ = static.out_of_sample(REMEMBERS, rows(n, task=Task.REGRESSION))
     assert [0.0] * n == answers.tolist()
 
 
@@ -130,18 +130,18 @@ def test_stretches_of_time_are_held_out_whole() -> None:
             super().fit(frame, target)
             fitted.append(self.seen)
 
-    train.out_of_sample(train.Trainer("mine:make", Spy), rows(20, task=Task.REGRESSION), folds=4)
+    static.out_of_sample(static.Trainer("mine:make", Spy), rows(20, task=Task.REGRESSION), folds=4)
     held_out = [sorted(set(range(20)) - seen) for seen in fitted]
     assert [list(range(i, i + 5)) for i in (0, 5, 10, 15)] == held_out
 
 
 def test_what_matters_is_measured_on_every_stretch() -> None:
     """On rows that the model asked had not seen: one that only remembers rows has nothing to lose there."""
-    _, rises = train.out_of_sample(REMEMBERS, rows(50, task=Task.REGRESSION))
+    _, rises = static.out_of_sample(REMEMBERS, rows(50, task=Task.REGRESSION))
     assert [(10, {"x": 0.0})] * 5 == [(r.rows, dict(r.by)) for r in rises]
 
 
 def test_too_few_rows_for_stretches_are_refused() -> None:
     """Two rows a fold are the least."""
     with pytest.raises(NotEnoughData, match="9 rows are too few for 5 stretches"):
-        train.out_of_sample(REMEMBERS, rows(9))
+        static.out_of_sample(REMEMBERS, rows(9))

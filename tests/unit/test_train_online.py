@@ -19,9 +19,9 @@ from features import scoring
 from features.errors import NotEnoughData, TrainerError
 from features.schema import Task
 from features.window import from_ms
-from registry import artifacts
-from retrain_flows import online, train
-from retrain_flows.dataset import Dataset
+from registry.files import artifacts
+from retrain_flows.data.dataset import Dataset
+from retrain_flows.training import online, static
 
 HOUR = 3_600_000
 NO_DELAY = timedelta(0)
@@ -47,7 +47,7 @@ def river() -> Any:
     return preprocessing.StandardScaler() | linear_model.LogisticRegression()
 
 
-PIPELINE = train.Trainer("mine:pipeline", pipeline)
+PIPELINE = static.Trainer("mine:pipeline", pipeline)
 
 
 class Counter:
@@ -74,7 +74,7 @@ def test_a_row_is_never_predicted_after_its_label(delay_hours: int) -> None:
     learned    0 ...... up to (first of batch) - delay
     """
     data, model = rows(1000), Counter()
-    learned = online.learn(train.Trainer("mine:count", Counter), model, data,
+    learned = online.learn(static.Trainer("mine:count", Counter), model, data,
                            label_delay=timedelta(hours=delay_hours))  # fmt: skip
     known = np.arange(1000) - delay_hours + (delay_hours > 0)
     assert (learned.predictions <= np.maximum(known, 0)).all()
@@ -89,7 +89,7 @@ def test_a_new_model_learns_and_its_first_rows_have_no_prediction(make: Any) -> 
     data = rows(2000)
     if make is river:
         data.frame.drop(columns="c", inplace=True)
-    learned = online.learn(train.Trainer("mine:make", make), None, data, label_delay=NO_DELAY)
+    learned = online.learn(static.Trainer("mine:make", make), None, data, label_delay=NO_DELAY)
     known = scoring.known(learned.predictions)
     right = (learned.predictions[known] > 0.5) == data.target[known]
     assert (False, True) == (bool(known[:256].any()), bool(known[1000:].all()))
@@ -105,7 +105,7 @@ def test_what_matters_is_measured_on_rows_still_to_come(n: int) -> None:
 
 
 def _some(data: Dataset) -> Any:
-    return data.frame, train.targets(data)
+    return data.frame, static.targets(data)
 
 
 def test_where_no_label_comes_in_time_nothing_is_known_to_matter() -> None:
@@ -147,7 +147,7 @@ def test_a_regression_learns_without_classes() -> None:
     data = rows(3000)
     frame, target = data.frame[["x"]], data.frame["x"].to_numpy() * 2.0
     data = replace(data, task=Task.REGRESSION, frame=frame, target=target)
-    trainer = train.Trainer("mine:make", lambda: SGDRegressor(random_state=0))
+    trainer = static.Trainer("mine:make", lambda: SGDRegressor(random_state=0))
     answers = online.learn(trainer, None, data, label_delay=NO_DELAY).predictions
     assert np.abs(answers[-500:] - target[-500:]).mean() < 0.1 * np.abs(target).mean()
 
@@ -155,7 +155,7 @@ def test_a_regression_learns_without_classes() -> None:
 def test_what_cannot_learn_bit_by_bit_is_refused() -> None:
     """The error names the trainer and both ways in."""
     with pytest.raises(TrainerError, match="mine:make returned a object, which has neither learn_one nor partial_fit"):
-        online.learn(train.Trainer("mine:make", object), None, rows(10), label_delay=NO_DELAY)
+        online.learn(static.Trainer("mine:make", object), None, rows(10), label_delay=NO_DELAY)
 
 
 def test_nothing_new_is_nothing_to_learn() -> None:

@@ -9,16 +9,16 @@ import pytest
 from scipy import stats
 
 from features.window import Windows
-from leeway import alarms, trials
-from leeway.policies import Policy, Rules
-from leeway.trials import Delay, Rate
-from monitors import inject
-from monitors.baseline import Baseline
-from monitors.inject import Kind, Shift
-from monitors.policy import MonitorPolicy
+from leeway.replay import replayed_incidents, trials
+from leeway.replay.policies import Policy, Rules
+from leeway.replay.trials import Delay, Rate
+from monitors.baseline.baseline import Baseline
+from monitors.config import MonitorPolicy
 from monitors.report import Stage
-from registry.policy import IncidentPolicy
-from retrain_flows.policy import Reaction, Signals
+from monitors.simulation import inject
+from monitors.simulation.inject import Kind, Shift
+from registry.config import IncidentPolicy
+from retrain_flows.config import Reaction, Signals
 from tests.unit import replayed
 
 DAY = timedelta(days=1)
@@ -65,7 +65,7 @@ def test_worlds_without_a_change_raise_the_more_the_looser_the_budget() -> None:
     some = (policy("1 per 9000 days"), policy("4 per 1 days"))
     bench = trials.jury(KNOWN, some, (Stage.INPUTS, ""))
     found, again = (trials.quiet(bench, some, 5, 1) for _ in range(2))
-    strict, loose = (alarms.alarms(said, IncidentPolicy(), model="m", version="v1") for said in found[0])
+    strict, loose = (replayed_incidents.alarms(said, IncidentPolicy(), model="m", version="v1") for said in found[0])
 
     assert len(strict) < len(loose)
     assert found == again

@@ -16,11 +16,11 @@ from sklearn.linear_model import LogisticRegression
 from features.errors import TrainerError
 from features.schema import EventSchema, Kind, Task
 from features.window import Windows, from_ms
-from registry import artifacts
+from registry.files import artifacts
 from registry.records import Check, CheckResult
-from retrain_flows import paired, validate
-from retrain_flows.dataset import Dataset
-from retrain_flows.policy import Gate
+from retrain_flows.config import Gate
+from retrain_flows.data.dataset import Dataset
+from retrain_flows.gate import gate, paired_test
 
 HOUR = 3_600_000
 SCHEMA = EventSchema(
@@ -58,28 +58,28 @@ def evaluation(n: int = 960, *, share: float = 0.8) -> Dataset:
                    np.arange(n) * (HOUR // 2), np.arange(n).astype(str).astype(object))  # fmt: skip
 
 
-def trial(model: Any, *, champion: float = 0.5, data: Dataset | None = None, **changes: Any) -> validate.Trial:
+def trial(model: Any, *, champion: float = 0.5, data: Dataset | None = None, **changes: Any) -> gate.Trial:
     """Return *model* against a champion that always says *champion*."""
     data = evaluation() if data is None else data
-    made = validate.Trial(challenger=model, artifact=artifacts.dump_model(model), champion=np.full(len(data), champion),
+    made = gate.Trial(challenger=model, artifact=artifacts.dump_model(model), champion=np.full(len(data), champion),
                           evaluation=data, schema=SCHEMA, trust=TRUST)  # fmt: skip
     return replace(made, **changes)
 
 
-def say(made: validate.Trial, **policy: Any) -> dict[str, CheckResult]:
+def say(made: gate.Trial, **policy: Any) -> dict[str, CheckResult]:
     """Return the gate's results by check."""
-    return {c.name: c.result for c in validate.gate(made, Gate(**policy))}
+    return {c.name: c.result for c in gate.gate(made, Gate(**policy))}
 
 
-def check(made: validate.Trial, name: str, **policy: Any) -> Check:
+def check(made: gate.Trial, name: str, **policy: Any) -> Check:
     """Return one of the gate's checks."""
-    return next(c for c in validate.gate(made, Gate(**policy)) if c.name == name)
+    return next(c for c in gate.gate(made, Gate(**policy)) if c.name == name)
 
 
 def test_a_better_model_passes_every_check() -> None:
     """Each check says what it got and what it wanted."""
-    checks = validate.gate(trial(Guess(0.8)), Gate())
-    assert validate.passed(checks)
+    checks = gate.gate(trial(Guess(0.8)), Gate())
+    assert gate.passed(checks)
     assert ["signature", "reload", "rows", "loss", "segments", "quality"] == [c.name for c in checks]
     assert all(c.got and c.want for c in checks)
 
@@ -89,7 +89,7 @@ def test_a_worse_model_fails_and_a_like_one_is_held() -> None:
     data = evaluation()
     like = trial(Guess(data.target.mean() - 0.02), champion=data.target.mean() + 0.02, data=data)
     assert (CheckResult.FAIL, CheckResult.HOLD) == (say(trial(Guess(0.3)))["loss"], say(like)["loss"])
-    assert not validate.passed(validate.gate(like, Gate()))
+    assert not gate.passed(gate.gate(like, Gate()))
 
 
 def test_a_margin_lets_a_like_model_pass() -> None:
@@ -168,12 +168,12 @@ def test_an_open_quality_incident_holds() -> None:
     """A broken pipeline is not drift, and what was measured on its data is not known."""
     made = trial(Guess(0.8), quality=["quality incident 3 is open since 2013-01-01"])
     assert CheckResult.HOLD is say(made)["quality"]
-    assert "quality incident 3" in validate.reasons(validate.gate(made, Gate()))
+    assert "quality incident 3" in gate.reasons(gate.gate(made, Gate()))
 
 
 def test_nothing_checked_is_nothing_passed() -> None:
     """An empty gate is shut."""
-    assert not validate.passed(())
+    assert not gate.passed(())
 
 
 def _daily(days: int, *, seed: int, phi: float) -> npt.NDArray[np.float64]:
@@ -192,11 +192,11 @@ def test_bounds_keep_their_confidence_when_rows_of_a_day_err_together(days: int,
     Measured: 1%, 4.5%, 7.8% and 9% of 400; rows taken for independent ones would say so in 25% to 34% of them.
     """
     day = np.repeat(np.arange(days), 20)
-    wrong = [paired.difference(_daily(days, seed=s, phi=phi), day, confidence=0.95).high < 0 for s in range(400)]
+    wrong = [paired_test.difference(_daily(days, seed=s, phi=phi), day, confidence=0.95).high < 0 for s in range(400)]
     assert sum(wrong) / 400 < most
 
 
 def test_the_same_rows_give_the_same_bounds() -> None:
     """The draws are seeded: a gate that is run again says the same."""
     values, day = _daily(14, seed=1, phi=0.0), np.repeat(np.arange(14), 20)
-    assert paired.difference(values, day, confidence=0.9) == paired.difference(values, day, confidence=0.9)
+    assert paired_test.difference(values, day, confidence=0.9) == paired_test.difference(values, day, confidence=0.9)

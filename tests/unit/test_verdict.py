@@ -14,15 +14,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from features.raw import Reject
 from features.schema import LACKING, LATE, REFUSED, UNUSABLE, EventSchema, Kind, Task
+from features.values.untyped import Reject
 from features.window import Windows, from_ms
-from monitors import allot, null, performance, profiles, verdict
-from monitors.baseline import Baseline, Slice
-from monitors.bins import Bins, CategoricalBins, Counts, NumericBins, freeze_categorical, freeze_numeric
-from monitors.drift import LOOK
-from monitors.policy import MonitorPolicy
+from monitors.baseline import budget_shares
+from monitors.baseline.baseline import Baseline, Slice
+from monitors.config import MonitorPolicy
+from monitors.profiles import counting, outcome_counts
 from monitors.report import Finding, Report, Signal, Stage, Verdict, canonical
+from monitors.stats import null_distribution
+from monitors.stats.bins import Bins, CategoricalBins, Counts, NumericBins, freeze_categorical, freeze_numeric
+from monitors.verdicts import window_verdict
+from monitors.verdicts.distribution import LOOK
 
 DAY = 86_400_000
 AFTER = 1000 * DAY
@@ -102,7 +105,7 @@ def outcomes(task: Task, bins: Mapping[str, Bins], rows: Rows, labelled: int | N
     """Return the outcome counts, of which the first *labelled* rows have labels (all by default)."""
     n = len(rows["label"])
     known = np.arange(n) < (n if labelled is None else labelled)
-    found = performance.count(task, bins, rows["prediction"], rows["label"], known, np.zeros(n, np.int64), 1)
+    found = outcome_counts.count(task, bins, rows["prediction"], rows["label"], known, np.zeros(n, np.int64), 1)
     return {name: c[0].tolist() for name, c in found.items()}
 
 
@@ -111,7 +114,7 @@ def judge(
     policy: MonitorPolicy = POLICY, start: int = AFTER,
 ) -> dict[tuple[Signal, str], Finding]:  # fmt: skip
     """Return the findings by signal and variable, after checking what holds of all findings alike."""
-    found = verdict.judge(
+    found = window_verdict.judge(
         baseline, policy, stage=stage, segment=segment, window_slices=2, start_ms=start, counts=counts
     )
     for f in found:
@@ -244,7 +247,7 @@ def test_labels_that_stay_away_are_a_fault() -> None:
     every, nothing = {"coverage": [1000, 0]}, {"coverage": [0, 40]}
     gone = judge(BASELINE, nothing, Stage.OUTCOMES)[Signal.QUALITY, "label"]
     never = BASELINE.model_copy(update={"outcomes": ()})
-    short = verdict.judge(BASELINE, POLICY, stage=Stage.OUTCOMES, segment="", window_slices=2, start_ms=AFTER,
+    short = window_verdict.judge(BASELINE, POLICY, stage=Stage.OUTCOMES, segment="", window_slices=2, start_ms=AFTER,
                           counts=every, newest=nothing, seen=1)  # fmt: skip
 
     assert ("unlabelled_share", 1.0) == (gone.metric, gone.effect)
@@ -262,9 +265,9 @@ def test_a_refused_value_is_named_after_its_own_variable(keys: list[str]) -> Non
     order = {name: features.pop(name) for name in keys} | features
     events = BASELINE.events.model_copy(update={"features": order})
     stored = Baseline.model_validate_json(canonical(BASELINE.model_copy(update={"events": events})))
-    plan = profiles.layout(events, stored.frozen, Stage.INPUTS)
+    plan = counting.layout(events, stored.frozen, Stage.INPUTS)
     bad = [Reject("a", i, "no number", "", "x", AFTER, "v1") for i in range(500)]
-    cells = profiles.count_refused(events, {"v1": stored.frozen}, bad, 0)
+    cells = counting.count_refused(events, {"v1": stored.frozen}, bad, 0)
     refused = plan.row((c.cell, c.n) for c in cells)
     rows = inputs(BASELINE.bins, WORLD.rows(500))
 
@@ -279,8 +282,12 @@ def test_records_that_are_all_set_aside_are_a_fault_of_the_newest_slice(why: str
     three = [3 if name == why else 0 for name in LACKING]
     quiet = {name: [0] * len(row) for name, row in rows.items()}
     common = {"stage": Stage.INPUTS, "segment": "", "window_slices": 2, "start_ms": AFTER, "seen": 1}
-    told = verdict.judge(BASELINE, POLICY, counts=rows | {UNUSABLE: three}, newest=quiet | {UNUSABLE: three}, **common)  # type: ignore[arg-type]
-    few = verdict.judge(BASELINE, POLICY, counts=rows | {UNUSABLE: three}, newest=rows | {UNUSABLE: three}, **common)  # type: ignore[arg-type]
+    told = window_verdict.judge(
+        BASELINE, POLICY, counts=rows | {UNUSABLE: three}, newest=quiet | {UNUSABLE: three}, **common
+    )  # type: ignore[arg-type]
+    few = window_verdict.judge(
+        BASELINE, POLICY, counts=rows | {UNUSABLE: three}, newest=rows | {UNUSABLE: three}, **common
+    )  # type: ignore[arg-type]
 
     (fault,) = (f for f in told if f.signal is Signal.QUALITY)
     assert (Verdict.DRIFT, "*", "unusable_share", 1.0) == (fault.verdict, fault.variable, fault.metric, fault.effect)
@@ -291,7 +298,7 @@ def test_records_that_are_all_set_aside_are_a_fault_of_the_newest_slice(why: str
 def test_a_fault_of_the_feed_is_told_once() -> None:
     """Where the window has it, and its newest slice as well."""
     rows = inputs(BASELINE.bins, WORLD.rows(100)) | {UNUSABLE: [0, 300, 0, 0]}
-    told = verdict.judge(BASELINE, POLICY, stage=Stage.INPUTS, segment="", window_slices=2, start_ms=AFTER,
+    told = window_verdict.judge(BASELINE, POLICY, stage=Stage.INPUTS, segment="", window_slices=2, start_ms=AFTER,
                          counts=rows, newest=rows, seen=2)  # fmt: skip
     (fault,) = (f for f in told if f.signal is Signal.QUALITY)
     assert 1 == fault.reason.count("have no usable time")
@@ -322,7 +329,7 @@ def test_a_window_without_all_its_slices_is_not_judged() -> None:
     """A version's first windows began before it served: a shift in them is told, but is no drift yet."""
     rows = WORLD.rows(1000)
     counts = inputs(BASELINE.bins, {**rows, "x": rows["x"] + 1})
-    partial = verdict.judge(
+    partial = window_verdict.judge(
         BASELINE, POLICY, stage=Stage.INPUTS, segment="", window_slices=5, start_ms=90 * DAY, counts=counts, seen=4
     )
 
@@ -380,8 +387,8 @@ def test_any_counts_get_a_finding_for_everything(data: st.DataObject) -> None:
     }
     first = judge(BASELINE, counts)
     assert {*BASELINE.events.variables} <= {name for _, name in first}
-    null._draw.cache_clear()
-    verdict._known.cache_clear()
+    null_distribution._draw.cache_clear()
+    window_verdict._known.cache_clear()
     assert first == judge(BASELINE, counts)
 
 
@@ -406,9 +413,9 @@ def test_faults_keep_to_their_part_of_the_budget() -> None:
     """The chance of a false fault in one look is the quality share of the budget, shared by the variables."""
     known = World(seed=1).baseline(slices=30)
     windows, variables = known.events.windows, len(known.events.variables)
-    level = allot.quality_level(known, MonitorPolicy.model_validate({"false_alarms": "1 per 90 days"}), "")
+    level = budget_shares.quality_level(known, MonitorPolicy.model_validate({"false_alarms": "1 per 90 days"}), "")
 
-    share = allot.share(known, Signal.QUALITY, "")
+    share = budget_shares.share(known, Signal.QUALITY, "")
     assert level == pytest.approx(share / (variables + 1) / (timedelta(days=90) / windows.slide))
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from features.schema import Task
 from features.window import to_ms
-from monitors import verdict
 from monitors.report import Finding, Signal, Stage, Verdict
+from monitors.verdicts import window_verdict
 from tests.unit import learned
 
 MULTIVARIATE, ESTIMATE = (Signal.MULTIVARIATE, "multivariate"), (Signal.ESTIMATE, "loss")
@@ -33,7 +33,7 @@ BASELINE = learned.baseline(
 
 def judge(of: dict[str, Any], *, segment: str = "", after: int = 100) -> dict[tuple[Signal, str], Finding]:
     """Return the findings on a window of these rows by signal and variable, *after* days."""
-    found = verdict.judge(
+    found = window_verdict.judge(
         BASELINE, learned.POLICY, stage=Stage.INPUTS, segment=segment, window_slices=2,
         start_ms=to_ms(BASELINE.start) + after * learned.DAY, counts=learned.counts(BASELINE, of, segment),
     )  # fmt: skip

@@ -9,13 +9,13 @@ import pytest
 
 from features.errors import NotEnoughData
 from features.window import to_ms
-from monitors import worlds
 from monitors.report import Stage
-from monitors.season import DAY, WEEK
+from monitors.sequential.seasonality import DAY, WEEK
+from monitors.simulation import bootstrap
 from tests.unit import replayed
 
 KNOWN = replayed.baseline(45)
-WORLD = worlds.draw(KNOWN, 60, np.random.default_rng(3))
+WORLD = bootstrap.draw(KNOWN, 60, np.random.default_rng(3))
 
 
 def test_every_slice_comes_from_the_same_weekday() -> None:
@@ -58,7 +58,7 @@ def test_segments_and_stages_stay_together() -> None:
 
 def test_a_seed_is_a_world() -> None:
     """The same seed draws the same, another one something else."""
-    again, other = (worlds.draw(KNOWN, 60, np.random.default_rng(seed)) for seed in (3, 4))
+    again, other = (bootstrap.draw(KNOWN, 60, np.random.default_rng(seed)) for seed in (3, 4))
 
     assert (WORLD.past, WORLD.future) == (again.past, again.future)
     assert WORLD.future != other.future
@@ -67,7 +67,7 @@ def test_a_seed_is_a_world() -> None:
 def test_equal_keys_are_equal_counts() -> None:
     """In other worlds of the same source too; the first window, of which a slice is absent, has a key of its own."""
     known: dict[object, object] = {}
-    for world in (WORLD, worlds.draw(KNOWN, 60, np.random.default_rng(4))):
+    for world in (WORLD, bootstrap.draw(KNOWN, 60, np.random.default_rng(4))):
         for window, key in world.windows(Stage.INPUTS, ""):
             assert window.counts == known.setdefault(key, window.counts)
     assert 30 < len(known) < 120
@@ -79,10 +79,10 @@ def test_equal_keys_are_equal_counts() -> None:
 )
 def test_a_block_is_the_longest_period_that_there_are_four_of(slide: int, slices: int, block: int) -> None:
     """A week, a day, or a slice."""
-    assert block == worlds.block_length(slide, slices)
+    assert block == bootstrap.block_length(slide, slices)
 
 
 def test_a_few_slices_are_no_world() -> None:
     """Three slices say nothing about no change."""
     with pytest.raises(NotEnoughData, match="a baseline of 3 slices is too short"):
-        worlds.draw(replayed.baseline(3), 10, np.random.default_rng(1))
+        bootstrap.draw(replayed.baseline(3), 10, np.random.default_rng(1))

@@ -7,13 +7,14 @@ from typing import Any
 
 from features.schema import LABEL, PREDICTION, EventSchema, Kind, Task
 from features.window import UTC, Windows
-from monitors.baseline import Baseline, Slice
-from monitors.bins import Bins, CategoricalBins, NumericBins
-from monitors.policy import MonitorPolicy
+from monitors.baseline.baseline import Baseline, Slice
+from monitors.config import MonitorPolicy
 from monitors.report import Finding, Report, Signal, Stage, Verdict, digest
-from registry import ingest, moves
+from monitors.stats.bins import Bins, CategoricalBins, NumericBins
+from registry import operations
+from registry.connection import Registry
+from registry.incidents import ingest
 from registry.records import Version
-from registry.sql import Registry
 
 START, DAY = datetime(2024, 3, 1, tzinfo=UTC), timedelta(days=1)
 NUMBER = NumericBins(edges=(0.0, 1.0, 2.0))
@@ -108,10 +109,10 @@ def window(day: int, *, drift: bool, lost: bool = False, **raised: Any) -> list[
 
 def begin(reg: Registry) -> None:
     """Make `v1` the champion of `late`, and store a quiet day."""
-    moves.add_model(reg, model="late", task="binary", now=START)
-    moves.add_version(reg, Version(model="late", version="v1", mode="external", created_at=START))
-    moves.store_baseline(reg, KNOWN, now=START)
-    moves.promote(reg, model="late", version="v1", expected_generation=0, effective_at=START, actor="ann",
+    operations.add_model(reg, model="late", task="binary", now=START)
+    operations.add_version(reg, Version(model="late", version="v1", mode="external", created_at=START))
+    operations.store_baseline(reg, KNOWN, now=START)
+    operations.promote(reg, model="late", version="v1", expected_generation=0, effective_at=START, actor="ann",
                   reason="first", now=START)  # fmt: skip
     store(reg, window(1, drift=False))
 

@@ -13,9 +13,12 @@ import pytest
 import sqlalchemy as sa
 
 from leeway.stack import postgres
-from monitors.baseline import Baseline
-from registry import exports, ingest, migrate, moves, outbox, proof
-from registry.sql import Registry
+from monitors.baseline.baseline import Baseline
+from registry import audit_export, operations, outbox
+from registry.audit_log import verification
+from registry.connection import Registry
+from registry.database import migrate
+from registry.incidents import ingest
 from tests.unit.registry import make
 
 POSTGRES = "LEEWAY_TEST_POSTGRES"
@@ -70,7 +73,7 @@ def reg(url: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Re
     with Registry.open(url, tmp_path / "artifacts") as registry:
         yield registry
         if request.node.get_closest_marker("tampering") is None:
-            assert [] == proof.verify(exports.collect(registry))
+            assert [] == verification.verify(audit_export.collect(registry))
 
 
 @pytest.fixture
@@ -78,7 +81,7 @@ def watched(reg: Registry, known: Baseline) -> Registry:
     """Return a registry with the champion `v1`, whose baseline is the module's *known*."""
     make.model(reg)
     make.version(reg, "v1")
-    moves.store_baseline(reg, known, now=make.NOW)
+    operations.store_baseline(reg, known, now=make.NOW)
     make.promote(reg, "v1", 0)
     return reg
 
@@ -92,7 +95,7 @@ def full(reg: Registry) -> Registry:
     ingest.ingest(reg, [make.window(1, n=130), make.window(2, segment="a")], now=make.NOW)
     make.promote(reg, "v2", 1, run_id=run.id)
     outbox.fan_out(reg, {"ops": ["*"]}, now=make.NOW)
-    moves.record_audit(reg, model="m", period_start=make.NOW, period_end=make.NOW, passed=True, findings=[],
+    operations.record_audit(reg, model="m", period_start=make.NOW, period_end=make.NOW, passed=True, findings=[],
                        numbers={}, report="", now=make.NOW)  # fmt: skip
     return reg
 

@@ -8,9 +8,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from registry import chain, exports, proof, rows, tables
+from registry import audit_export
+from registry.audit_log import chain, verification
+from registry.connection import Registry
+from registry.database import mapping, tables
 from registry.records import AuditEntry
-from registry.sql import Registry
 
 LOG, HEAD = tables.audit_log, tables.audit_head
 
@@ -30,12 +32,12 @@ def forging(url: str) -> Iterator[sa.Connection]:
 
 def findings(reg: Registry) -> list[str]:
     """Return what an audit of the registry itself finds."""
-    return proof.verify(exports.collect(reg))
+    return verification.verify(audit_export.collect(reg))
 
 
 def recompute(c: sa.Connection, alter: Callable[[AuditEntry], AuditEntry | None], sign: Any = None) -> list[AuditEntry]:
     """Write the log anew as *alter* wants each line (None: without it), with a chain of hashes that fits."""
-    lines = rows.fetch(c, AuditEntry, rows.select(AuditEntry).order_by(LOG.c.seq))
+    lines = mapping.fetch(c, AuditEntry, mapping.select(AuditEntry).order_by(LOG.c.seq))
     c.execute(LOG.delete())
     previous, made = chain.GENESIS, list[AuditEntry]()
     for line in filter(None, map(alter, lines)):

@@ -9,12 +9,14 @@ import sqlalchemy as sa
 
 from features.schema import EventSchema, Kind, Task
 from features.window import UTC
-from monitors.baseline import Baseline
-from monitors.bins import NumericBins
+from monitors.baseline.baseline import Baseline
 from monitors.report import Finding, Report, Signal, Stage, Verdict
-from registry import ingest, migrate, moves, tables
+from monitors.stats.bins import NumericBins
+from registry import operations
+from registry.connection import Registry
+from registry.database import migrate, tables
+from registry.incidents import ingest
 from registry.records import Action, Check, CheckResult, Decision, Promotion, RetrainRun, Version
-from registry.sql import Registry
 
 NOW = datetime(2013, 6, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -22,7 +24,7 @@ DAY = timedelta(days=1)
 
 def model(reg: Registry, name: str = "m") -> str:
     """Register a model."""
-    moves.add_model(reg, model=name, task="binary", now=NOW)
+    operations.add_model(reg, model=name, task="binary", now=NOW)
     return name
 
 
@@ -30,7 +32,7 @@ def version(reg: Registry, name: str, *, model: str = "m", data: bytes | None = 
     """Register a version with a model file, or one that Leeway only watches."""
     artifact = None if data is None else reg.artifacts.put(data)
     mode = "external" if data is None else "static"
-    return moves.add_version(reg, Version(model=model, version=name, mode=mode, artifact=artifact, created_at=NOW))
+    return operations.add_version(reg, Version(model=model, version=name, mode=mode, artifact=artifact, created_at=NOW))
 
 
 def baseline(version: str, *, model: str = "m", rows: int = 100) -> Baseline:
@@ -43,19 +45,19 @@ def baseline(version: str, *, model: str = "m", rows: int = 100) -> Baseline:
 def ready(reg: Registry, name: str, *, model: str = "m", data: bytes | None = None) -> Version:
     """Register a version that may be promoted."""
     made = version(reg, name, model=model, data=data)
-    moves.store_baseline(reg, baseline(name, model=model), now=NOW)
+    operations.store_baseline(reg, baseline(name, model=model), now=NOW)
     return made
 
 
 def promote(reg: Registry, name: str, seen: int, *, model: str = "m", run_id: int | None = None) -> Promotion:
     """Promote a version over the champion of generation *seen*."""
-    return moves.promote(reg, model=model, version=name, expected_generation=seen, effective_at=NOW + seen * DAY,
+    return operations.promote(reg, model=model, version=name, expected_generation=seen, effective_at=NOW + seen * DAY,
                          actor="ann", reason="better", now=NOW, run_id=run_id)  # fmt: skip
 
 
 def rollback(reg: Registry, seen: int, to: str | None = None, *, model: str = "m") -> Promotion:
     """Roll the champion of generation *seen* back."""
-    return moves.rollback(reg, model=model, expected_generation=seen, to_version=to, actor="ann", reason="worse",
+    return operations.rollback(reg, model=model, expected_generation=seen, to_version=to, actor="ann", reason="worse",
                           effective_at=NOW + seen * DAY, now=NOW)  # fmt: skip
 
 
@@ -70,14 +72,14 @@ def run(reg: Registry, *checks: Check, day: int = 1) -> RetrainRun:
     """Open an incident on champion `v1`, decide to retrain, and start; *checks* are the gate's."""
     (incident,) = ingest.ingest(reg, [window(day)], now=NOW).opened
     made = decide(reg, incident.id)
-    started = moves.start_run(reg, decision_id=made.id, as_of=NOW + day * DAY, flow_run=None, now=NOW)
-    moves.record_checks(reg, started.id, checks, now=NOW)
+    started = operations.start_run(reg, decision_id=made.id, as_of=NOW + day * DAY, flow_run=None, now=NOW)
+    operations.record_checks(reg, started.id, checks, now=NOW)
     return started
 
 
 def decide(reg: Registry, incident_id: int | None, action: Action = Action.RETRAIN) -> Decision:
     """Decide about an incident, or by hand."""
-    return moves.record_decision(reg, model="m", incident_id=incident_id, action=action, because=("js = 0.5",),
+    return operations.record_decision(reg, model="m", incident_id=incident_id, action=action, because=("js = 0.5",),
                                  actor="ann", now=NOW)  # fmt: skip
 
 

@@ -23,8 +23,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from features.errors import ArtifactError, TrainerError, UntrustedArtifact
-from registry import artifacts, publish
-from registry.artifacts import ArtifactStore
+from registry.files import artifacts, published_baselines
+from registry.files.artifacts import ArtifactStore
 from tests.unit.registry import make
 
 X, Y = make_classification(120, 4, random_state=0)
@@ -186,8 +186,8 @@ def test_loading_leaves_the_callers_warnings_alone() -> None:
 def test_a_published_baseline_is_a_file_for_jobs(tmp_path: Path) -> None:
     """It lies where a job looks for it and holds the same baseline; publishing again replaces it whole."""
     baseline = make.baseline("v1")
-    path = publish.publish_baseline(baseline, tmp_path)
-    assert tmp_path / "m" / "v1.json" == path == publish.publish_baseline(baseline, tmp_path)
+    path = published_baselines.publish_baseline(baseline, tmp_path)
+    assert tmp_path / "m" / "v1.json" == path == published_baselines.publish_baseline(baseline, tmp_path)
     assert baseline == type(baseline).model_validate_json(path.read_bytes())
     digest = tmp_path / "m.sha256" / "v1"
     assert {path, digest} == {p for p in tmp_path.rglob("*") if p.is_file()}

@@ -9,9 +9,11 @@ import pytest
 import sqlalchemy as sa
 
 from features.errors import RegistryError
-from registry import chain, outbox, queries, tables
+from registry import outbox, queries
+from registry.audit_log import chain
+from registry.connection import Registry
+from registry.database import tables
 from registry.records import AuditEntry
-from registry.sql import Registry
 from tests.unit.registry import make
 
 pytestmark = pytest.mark.tampering  # lines alone, without the rows that a transaction ends with

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from monitors.report import Report, Signal, Stage, Verdict
-from registry import episode
-from registry.episode import Breadth, Course, Step, Window, beginning, course, earlier, opening
-from registry.moments import START, Seen, moments
-from registry.policy import IncidentPolicy, OpenAfter, Severity
+from registry.config import IncidentPolicy, OpenAfter, Severity
+from registry.incidents import incident_rules
+from registry.incidents.incident_rules import Breadth, Course, Step, Window, beginning, course, earlier, opening
+from registry.incidents.ordering import START, Seen, moments
 from registry.records import Incident, IncidentState
 from tests.unit.registry import make
 
@@ -200,7 +200,7 @@ DRIFT, STEADY, UNSURE = Verdict.DRIFT, Verdict.STEADY, Verdict.NOT_ENOUGH
 )
 def test_a_report_tells_one_verdict_a_signal(findings: list[tuple[Signal, Verdict]], told: dict[str, str]) -> None:
     """The worst; and where something was judged and nothing said of quality, there was no fault."""
-    assert told == episode.told(report(*findings))
+    assert told == incident_rules.told(report(*findings))
 
 
 @pytest.mark.parametrize(
@@ -219,12 +219,14 @@ def test_severity_is_one_level_more_where_it_is_bad(
 ) -> None:
     """An effect three times its threshold, or half of two or more segments."""
     newest = Breadth([{"effect": e, "threshold": t} for e, t in effects], segments, away)
-    assert Severity(expected) is episode.severity(Severity.WARNING, newest)
+    assert Severity(expected) is incident_rules.severity(Severity.WARNING, newest)
 
 
 def test_nothing_is_worse_than_critical() -> None:
     """However far and wide."""
-    assert Severity.CRITICAL is episode.severity(Severity.CRITICAL, Breadth([{"effect": 1, "threshold": 0.1}], 2, 2))
+    assert Severity.CRITICAL is incident_rules.severity(
+        Severity.CRITICAL, Breadth([{"effect": 1, "threshold": 0.1}], 2, 2)
+    )
 
 
 def test_every_signal_has_a_severity() -> None:

@@ -21,10 +21,11 @@ from hypothesis.stateful import (
 )
 
 from monitors.report import Report, Signal, Stage, Verdict
-from registry import ingest, moves, queries
-from registry.policy import IncidentPolicy, OpenAfter
+from registry import operations, queries
+from registry.config import IncidentPolicy, OpenAfter
+from registry.connection import Registry
+from registry.incidents import ingest
 from registry.records import Action, Incident, IncidentState
-from registry.sql import Registry
 from tests.unit.registry import make
 
 _models = count()
@@ -202,8 +203,15 @@ class Episodes(RuleBasedStateMachine):
     def decide(self) -> None:
         """Decide about the incident that waits for it."""
         (incident,) = queries.undecided(self.reg, self.model)
-        moves.record_decision(self.reg, model=self.model, incident_id=incident.id, action=Action.NOTHING, because=["x"],
-                              actor="ann", now=make.NOW)  # fmt: skip
+        operations.record_decision(
+            self.reg,
+            model=self.model,
+            incident_id=incident.id,
+            action=Action.NOTHING,
+            because=["x"],
+            actor="ann",
+            now=make.NOW,
+        )
         self.timeline.incidents[-1].decided = True
 
     @precondition(lambda self: self.timeline.incidents and self.timeline.incidents[-1].state != "resolved")
@@ -211,7 +219,7 @@ class Episodes(RuleBasedStateMachine):
     def resolve(self) -> None:
         """Somebody says that it is over."""
         incident = queries.incidents(self.reg, self.model)[-1]
-        moves.resolve_incident(self.reg, incident.id, resolution="by hand", actor="ann", now=make.NOW)
+        operations.resolve_incident(self.reg, incident.id, resolution="by hand", actor="ann", now=make.NOW)
         self.timeline.incidents[-1].state = "resolved"
         self.timeline.incidents[-1].decided = True
         self.timeline.incidents[-1].resolution = "by hand"

@@ -10,17 +10,19 @@ import pytest
 
 from features.schema import EventSchema, Task
 from features.window import Windows, from_ms, to_ms
-from monitors import performance, verdict
-from monitors.baseline import Baseline, Slice
-from monitors.bins import Bins, freeze_numeric
-from monitors.error_stream import VARIABLE
-from monitors.jury import Jury
-from monitors.policy import MonitorPolicy
+from monitors.baseline.baseline import Baseline, Slice
+from monitors.config import MonitorPolicy
+from monitors.error_stream.stream_findings import VARIABLE
+from monitors.profiles import outcome_counts
 from monitors.report import Report, Signal, Stage, Verdict
-from registry import ingest, judging, queries
-from registry.judging import Judges
+from monitors.simulation.policy_comparison import Jury
+from monitors.stats.bins import Bins, freeze_numeric
+from monitors.verdicts import window_verdict
+from registry import queries
+from registry.connection import Registry
+from registry.incidents import ingest, sequential_verdicts
+from registry.incidents.sequential_verdicts import Judges
 from registry.records import IncidentState
-from registry.sql import Registry
 from tests.unit.registry import make
 
 DAY = timedelta(days=1)
@@ -35,7 +37,7 @@ def outcomes(rng: np.random.Generator, bins: Mapping[str, Bins]) -> dict[str, li
     """Return a quiet day's outcomes."""
     label, one = rng.normal(size=400), np.zeros(400, np.int64)
     said = label + rng.normal(size=400)
-    found = performance.count(Task.REGRESSION, bins, said, label, np.ones(400, bool), one, 1)
+    found = outcome_counts.count(Task.REGRESSION, bins, said, label, np.ones(400, bool), one, 1)
     return {name: counts[0].tolist() for name, counts in found.items()}
 
 
@@ -66,7 +68,7 @@ def later(known: Baseline) -> list[Slice]:
 
 def report(known: Baseline, day: Slice, policy: MonitorPolicy = POLICY) -> Report:
     """Return the report that a job makes of a *day*."""
-    found = verdict.judge(known, policy, stage=Stage.OUTCOMES, segment="", window_slices=1, start_ms=day.start,
+    found = window_verdict.judge(known, policy, stage=Stage.OUTCOMES, segment="", window_slices=1, start_ms=day.start,
                           counts=day.counts, newest=day.counts)  # fmt: skip
     start = from_ms(day.start)
     return Report(model="m", version="v1", stage=Stage.OUTCOMES, window_start=start, window_end=start + DAY,
@@ -106,7 +108,7 @@ def test_what_is_on_record_says_so_again(watched: Registry, known: Baseline, lat
     """The audit judges all windows again and finds every verdict the same."""
     put(watched, [report(known, day) for day in later])
 
-    assert ([], 8) == judging.recheck(watched, "m", POLICY)
+    assert ([], 8) == sequential_verdicts.recheck(watched, "m", POLICY)
 
 
 def test_a_rehearsal_sees_it_where_its_policy_asks(known: Baseline, later: list[Slice]) -> None:

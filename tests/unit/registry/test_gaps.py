@@ -15,14 +15,16 @@ import pytest
 
 from features.schema import PREDICTION, UNUSABLE, Task
 from features.window import from_ms
-from monitors import verdict
-from monitors.baseline import Baseline
-from monitors.policy import MonitorPolicy
+from monitors.baseline.baseline import Baseline
+from monitors.config import MonitorPolicy
 from monitors.report import Report, Signal, Stage, Verdict
-from monitors.worker import Counted
-from registry import chain, gaps, ingest, judging, moves, queries
+from monitors.verdicts import window_verdict
+from monitors.worker.report_lines import Counted
+from registry import operations, queries
+from registry.audit_log import chain
+from registry.connection import Registry
+from registry.incidents import ingest, missing_windows, sequential_verdicts
 from registry.records import Action, Incident, IncidentState
-from registry.sql import Registry
 from tests.unit import learned
 from tests.unit.learned import DAY, schema
 from tests.unit.registry import make
@@ -42,10 +44,10 @@ def known() -> Baseline:
 @pytest.fixture
 def watched(reg: Registry, known: Baseline) -> Registry:
     """A registry whose champion has that baseline."""
-    moves.add_model(reg, model="m", task="binary", now=make.NOW)
+    operations.add_model(reg, model="m", task="binary", now=make.NOW)
     make.version(reg, "v1")
-    moves.store_baseline(reg, known, now=make.NOW)
-    moves.promote(
+    operations.store_baseline(reg, known, now=make.NOW)
+    operations.promote(
         reg, model="m", version="v1", expected_generation=0, kind="bootstrap", effective_at=from_ms(FIRST * DAY),
         actor="test", reason="first", now=make.NOW,
     )  # fmt: skip
@@ -67,7 +69,7 @@ def reports(known: Baseline, days: Sequence[int]) -> list[Report]:
 
 def _report(known: Baseline, last: int, counted: Counted) -> Report:
     start = (last - 1) * DAY
-    findings = verdict.judge(
+    findings = window_verdict.judge(
         known, POLICY, stage=Stage.INPUTS, segment="", window_slices=2, start_ms=start, counts=counted.window,
         newest=counted.newest, seen=counted.slices,
     )  # fmt: skip
@@ -78,7 +80,10 @@ def _report(known: Baseline, last: int, counted: Counted) -> Report:
 
 def take(reg: Registry, found: Sequence[Report], until: datetime | None = None, come: datetime | None = None) -> None:
     """Store *found*, and what is missing up to *until*, *come* being known to have come."""
-    judge = partial(judging.Judges({"m": POLICY}).judged, until={"m": gaps.Until(until, come)} if until else {})
+    judge = partial(
+        sequential_verdicts.Judges({"m": POLICY}).judged,
+        until={"m": missing_windows.Until(until, come)} if until else {},
+    )
     ingest.ingest(reg, found, now=make.NOW, judge=judge)
 
 
@@ -110,7 +115,7 @@ def test_the_incident_ends_by_the_usual_rule(watched: Registry, known: Baseline)
     """When rows come again: decided, and after as many steady windows as any other incident asks for."""
     days = [*range(FIRST, 23), *range(27, 33)]
     take(watched, reports(known, [day for day in days if day < 29]))
-    moves.record_decision(watched, model="m", incident_id=incidents(watched)[0].id, action=Action.REPAIR_DATA,
+    operations.record_decision(watched, model="m", incident_id=incidents(watched)[0].id, action=Action.REPAIR_DATA,
                           because=["the feed was away"], actor="ann", now=make.NOW)  # fmt: skip
     take(watched, reports(known, days))
     assert [IncidentState.RESOLVED] == [i.state for i in incidents(watched)]
@@ -171,7 +176,7 @@ def test_late_records_take_the_fault_back(watched: Registry, known: Baseline) ->
 def test_verdicts_of_silence_follow_from_the_record(watched: Registry, known: Baseline) -> None:
     """Who judges everything again finds the same, as an audit does."""
     take(watched, reports(known, [*range(FIRST, 23), *range(27, 30)]))
-    differ, same = judging.recheck(watched, "m", POLICY)
+    differ, same = sequential_verdicts.recheck(watched, "m", POLICY)
 
     assert ([], True) == (differ, same > 0)
     assert Verdict.DRIFT.value in {row.verdict for row in queries.windows(watched, "m")}

@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from features.errors import IllegalMove, NotFound
-from registry import ingest, moves, queries
+from registry import operations, queries
+from registry.connection import Registry
+from registry.incidents import ingest
 from registry.records import Action, Incident, IncidentState
-from registry.sql import Registry
 from tests.unit.registry import make
 
 
@@ -49,7 +50,7 @@ def test_decisions_by_hand_need_no_incident(reg: Registry) -> None:
 def test_a_decision_is_about_its_own_models_incident(reg: Registry, incident: Incident) -> None:
     """Another model's incident, or none at all, is refused."""
     with pytest.raises(IllegalMove, match="of model m, not other"):
-        moves.record_decision(reg, model="other", incident_id=incident.id, action=Action.NOTHING, because=[],
+        operations.record_decision(reg, model="other", incident_id=incident.id, action=Action.NOTHING, because=[],
                               actor="ann", now=make.NOW)  # fmt: skip
     with pytest.raises(NotFound, match="no incident 99"):
         make.decide(reg, 99)
@@ -57,9 +58,9 @@ def test_a_decision_is_about_its_own_models_incident(reg: Registry, incident: In
 
 def test_why_a_decision_waits_is_on_record_until_it_is_made(reg: Registry, incident: Incident) -> None:
     """The same reason again is no change; a decision ends the waiting."""
-    moves.set_pending(reg, incident.id, "needs 200 more labels", now=make.NOW)
+    operations.set_pending(reg, incident.id, "needs 200 more labels", now=make.NOW)
     before = make.everything(reg)
-    moves.set_pending(reg, incident.id, "needs 200 more labels", now=make.NOW + make.DAY)
+    operations.set_pending(reg, incident.id, "needs 200 more labels", now=make.NOW + make.DAY)
     assert before == make.everything(reg)
     assert "needs 200 more labels" == queries.incident(reg, incident.id).pending
     make.decide(reg, incident.id)
@@ -68,9 +69,11 @@ def test_why_a_decision_waits_is_on_record_until_it_is_made(reg: Registry, incid
 
 def test_acknowledging_leaves_an_incident_open(reg: Registry, incident: Incident) -> None:
     """It still waits for its decision, and drift still goes to it; acknowledging again is no change."""
-    assert IncidentState.ACKNOWLEDGED is moves.acknowledge_incident(reg, incident.id, actor="ann", now=make.NOW).state
+    assert (
+        IncidentState.ACKNOWLEDGED is operations.acknowledge_incident(reg, incident.id, actor="ann", now=make.NOW).state
+    )
     before = make.everything(reg)
-    moves.acknowledge_incident(reg, incident.id, actor="bob", now=make.NOW)
+    operations.acknowledge_incident(reg, incident.id, actor="bob", now=make.NOW)
     assert before == make.everything(reg)
     assert [incident.id] == [i.id for i in queries.undecided(reg)]
     assert () == ingest.ingest(reg, [make.window(2)], now=make.NOW).opened
@@ -79,7 +82,7 @@ def test_acknowledging_leaves_an_incident_open(reg: Registry, incident: Incident
 
 def test_resolving_decides_what_nobody_decided(reg: Registry, incident: Incident) -> None:
     """No incident ends without a decision: resolved by hand, it is to do nothing, because of the resolution."""
-    resolved = moves.resolve_incident(reg, incident.id, resolution="a holiday", actor="ann", now=make.NOW)
+    resolved = operations.resolve_incident(reg, incident.id, resolution="a holiday", actor="ann", now=make.NOW)
     assert (IncidentState.RESOLVED, "a holiday", make.NOW) == (
         resolved.state,
         resolved.resolution,
@@ -92,10 +95,10 @@ def test_resolving_decides_what_nobody_decided(reg: Registry, incident: Incident
 def test_resolving_keeps_the_decision_there_was(reg: Registry, incident: Incident) -> None:
     """Resolving again is no change, and a resolved incident cannot be acknowledged."""
     decision = make.decide(reg, incident.id, Action.REPAIR_DATA)
-    resolved = moves.resolve_incident(reg, incident.id, resolution="repaired", actor="ann", now=make.NOW)
+    resolved = operations.resolve_incident(reg, incident.id, resolution="repaired", actor="ann", now=make.NOW)
     before = make.everything(reg)
-    assert resolved == moves.resolve_incident(reg, incident.id, resolution="again", actor="bob", now=make.NOW)
+    assert resolved == operations.resolve_incident(reg, incident.id, resolution="again", actor="bob", now=make.NOW)
     assert before == make.everything(reg)
     assert [decision] == queries.decisions(reg)
     with pytest.raises(IllegalMove, match="resolved: repaired"):
-        moves.acknowledge_incident(reg, incident.id, actor="ann", now=make.NOW)
+        operations.acknowledge_incident(reg, incident.id, actor="ann", now=make.NOW)

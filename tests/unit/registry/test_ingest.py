@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from features.errors import NotFound
 from monitors.report import Report, Signal, Stage, Verdict
-from registry import ingest, moves, queries
+from registry import operations, queries
+from registry.connection import Registry
+from registry.incidents import ingest
 from registry.records import Action, IncidentState
-from registry.sql import Registry
 from tests.unit.registry import make
 
 DRIFT, STEADY, UNSURE = Verdict.DRIFT, Verdict.STEADY, Verdict.NOT_ENOUGH
@@ -267,7 +268,7 @@ def test_an_incident_of_a_replaced_version_is_not_reopened(reg: Registry) -> Non
     make.promote(reg, "v2", 1)
     assert () == put(reg, make.window(2)).opened
     assert [IncidentState.RESOLVED] == [i.state for i in queries.incidents(reg)]
-    assert moves.next_version(reg, "m") == "v3"
+    assert operations.next_version(reg, "m") == "v3"
 
 
 def _day(iso: str) -> int:

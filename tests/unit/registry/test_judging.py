@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 from features.window import to_ms
-from monitors import surveillance
-from monitors.baseline import Baseline
-from monitors.outlook import outlook
-from monitors.policy import MonitorPolicy
+from monitors.baseline.baseline import Baseline
+from monitors.config import MonitorPolicy
 from monitors.report import Report, Signal, Stage, Verdict
-from registry import ingest, judging, queries
-from registry.judging import Judges
-from registry.sql import Registry
+from monitors.sequential import monitor
+from monitors.verdicts.plan import outlook
+from registry import queries
+from registry.connection import Registry
+from registry.incidents import ingest, sequential_verdicts
+from registry.incidents.sequential_verdicts import Judges
 from tests.unit import overtime
 from tests.unit.registry import make
 
@@ -63,7 +64,7 @@ def test_what_is_stored_is_the_judgement_of_all_in_order(
     """Whatever the batches, and with a new process at each: a function of baseline, policy and reports."""
     for at in range(0, len(raw), size):
         put(watched, raw[at : at + size], Judges({"m": POLICY}))
-    wanted = list(surveillance.judge_all(outlook(known, POLICY, Stage.INPUTS), raw))
+    wanted = list(monitor.judge_all(outlook(known, POLICY, Stage.INPUTS), raw))
 
     assert wanted == without_policy(stored(watched))
     assert Verdict.DRIFT in verdicts(wanted)
@@ -75,7 +76,7 @@ def test_one_process_goes_on_from_what_it_remembers(watched: Registry, raw: list
     for report in raw:
         put(watched, [report], judges)
 
-    assert ([], len(raw)) == judging.recheck(watched, "m", POLICY)
+    assert ([], len(raw)) == sequential_verdicts.recheck(watched, "m", POLICY)
 
 
 def test_delivered_again_nothing_changes(watched: Registry, raw: list[Report]) -> None:
@@ -95,7 +96,7 @@ def test_a_late_correction_changes_the_verdicts_after_it(watched: Registry, know
 
     assert result.revised >= 10
     assert Verdict.DRIFT not in verdicts(stored(watched))
-    assert list(surveillance.judge_all(outlook(known, POLICY, Stage.INPUTS), mended)) == without_policy(stored(watched))
+    assert list(monitor.judge_all(outlook(known, POLICY, Stage.INPUTS), mended)) == without_policy(stored(watched))
 
 
 def test_another_policy_does_not_rewrite_the_past(watched: Registry, raw: list[Report]) -> None:
@@ -107,7 +108,7 @@ def test_another_policy_does_not_rewrite_the_past(watched: Registry, raw: list[R
 
     assert before == stored(watched)[:10]
     assert Verdict.DRIFT not in verdicts(stored(watched)[10:])
-    assert ([], 4) == judging.recheck(watched, "m", loose)
+    assert ([], 4) == sequential_verdicts.recheck(watched, "m", loose)
 
 
 def test_a_verdict_that_does_not_follow_is_found(watched: Registry, raw: list[Report]) -> None:
@@ -116,7 +117,7 @@ def test_a_verdict_that_does_not_follow_is_found(watched: Registry, raw: list[Re
     told = stored(watched)[-1]
     altered = told.model_copy(update={"findings": tuple(f.model_copy(update={"evidence": 1.0}) for f in told.findings)})
     ingest.ingest(watched, [altered.model_copy(update={"rows": told.rows + 1})], now=make.NOW)
-    differ, _ = judging.recheck(watched, "m", POLICY)
+    differ, _ = sequential_verdicts.recheck(watched, "m", POLICY)
 
     assert [to_ms(told.window_end)] == [to_ms(r.window_end) for r in differ]
 
@@ -144,4 +145,4 @@ def test_rows_delivered_again_are_a_fault_of_the_feed(watched: Registry, raw: li
 
     assert ["repeated_share"] == [f.metric for findings in found for f in findings]
     assert (0.1, Verdict.DRIFT, Signal.QUALITY) == (found[0][0].effect, found[0][0].verdict, found[0][0].signal)
-    assert ([], 4) == judging.recheck(watched, "m", POLICY)
+    assert ([], 4) == sequential_verdicts.recheck(watched, "m", POLICY)

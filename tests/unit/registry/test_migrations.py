@@ -13,8 +13,10 @@ from alembic.script import ScriptDirectory
 
 from features.errors import RegistryError
 from monitors.report import Report
-from registry import columns, exports, migrate, moves, proof, queries, state, tables
-from registry.sql import Registry
+from registry import audit_export, operations, queries
+from registry.audit_log import covered_rows, verification
+from registry.connection import Registry
+from registry.database import columns, migrate, tables
 from tests.unit.registry import make
 
 
@@ -185,7 +187,7 @@ def test_a_migration_may_rebuild_a_table_that_others_refer_to(
     full.migrate()
     after = make.everything(full)
     assert {"audit_log", "audit_head"} == {name for name in before if before[name] != after[name]}
-    assert [] == proof.verify(exports.collect(full))
+    assert [] == verification.verify(audit_export.collect(full))
     with pytest.raises(RegistryError, match="refuses"), full.write() as c:
         c.execute(tables.versions.delete())
 
@@ -232,7 +234,7 @@ def test_an_unknown_revision_is_refused(reg: Registry) -> None:
 def test_an_installed_package_carries_its_migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a wheel they lie beside the registry's modules, and make the same schema."""
     shutil.copytree(migrate.folder(), tmp_path / "registry" / "migrations")
-    monkeypatch.setattr(migrate, "__file__", str(tmp_path / "registry" / "migrate.py"))
+    monkeypatch.setattr(migrate, "__file__", str(tmp_path / "registry" / "database" / "migrate.py"))
     assert tmp_path / "registry" / "migrations" == migrate.folder()
     with Registry.open(f"sqlite:///{tmp_path / 'new.db'}", tmp_path / "artifacts") as reg:
         make.champion(reg)
@@ -263,11 +265,11 @@ def test_rows_of_before_are_digested_as_they_are_found(full: Registry) -> None:
     full.migrate()
     (line,) = [entry for entry in queries.audit_log(full) if entry.action == "rows.found"]
     assert "schema 0004 became 0005" == line.details["because"]
-    assert {t.name for t in state.covered()} == line.details["rows"].keys()
+    assert {t.name for t in covered_rows.covered()} == line.details["rows"].keys()
     said = "incidents 1 is not what line 26 of the log has of it: resolution differs (before line 30)"
-    assert [said] == proof.verify(exports.collect(full))
-    assert [said] == moves.accept(full, because="we let it run on", actor="ann", now=make.NOW)
-    assert [] == proof.verify(exports.collect(full))
+    assert [said] == verification.verify(audit_export.collect(full))
+    assert [said] == operations.accept(full, because="we let it run on", actor="ann", now=make.NOW)
+    assert [] == verification.verify(audit_export.collect(full))
 
 
 def test_a_registry_without_digests_is_taken_as_it_is(old: Registry) -> None:
@@ -276,7 +278,9 @@ def test_a_registry_without_digests_is_taken_as_it_is(old: Registry) -> None:
     with old.write(make.NOW) as c:
         c.execute(sa.insert(tables.models).values(model="m", task="binary", created_at=make.NOW))
     old.migrate()
-    assert [] == proof.verify(exports.collect(old))
+    assert [] == verification.verify(audit_export.collect(old))
     with old.write(make.NOW) as c:
         c.execute(sa.update(tables.models).values(task="regression"))
-    assert ["models m is not what line 1 of the log has of it: task differs"] == proof.verify(exports.collect(old))
+    assert ["models m is not what line 1 of the log has of it: task differs"] == verification.verify(
+        audit_export.collect(old)
+    )

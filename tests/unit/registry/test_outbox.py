@@ -8,10 +8,11 @@ from datetime import timedelta
 import pytest
 
 from features.errors import IllegalMove, NotFound
-from registry import ingest, moves, outbox, queries
-from registry.policy import Severity
+from registry import operations, outbox, queries
+from registry.config import Severity
+from registry.connection import Registry
+from registry.incidents import ingest
 from registry.records import Delivery
-from registry.sql import Registry
 from tests.unit.registry import make
 
 MINUTE = timedelta(minutes=1)
@@ -60,7 +61,7 @@ def test_an_endpoint_is_told_of_incidents_that_matter_to_it(reg: Registry) -> No
     make.champion(reg)
     (incident,) = ingest.ingest(reg, [make.window(1)], now=make.NOW).opened
     ingest.ingest(reg, [make.window(2, effect=0.5, threshold=0.125)], now=make.NOW)
-    moves.resolve_incident(reg, incident.id, resolution="x", actor="ann", now=make.NOW)
+    operations.resolve_incident(reg, incident.id, resolution="x", actor="ann", now=make.NOW)
     least = {"calm": Severity.CRITICAL, "ops": Severity.WARNING}
     outbox.fan_out(reg, {"all": ["*"], "calm": ["*"], "ops": ["*"]}, least=least, now=make.NOW)
     types = {m.id: m.type for m in queries.messages(reg)}
@@ -179,7 +180,7 @@ def test_a_dead_delivery_can_be_replayed(reg: Registry, due: list[Delivery]) -> 
 def test_a_finished_audit_is_on_record_and_told(reg: Registry) -> None:
     """Findings and numbers are read back as they were, and the message carries them."""
     make.model(reg)
-    result = moves.record_audit(
+    result = operations.record_audit(
         reg, model="m", period_start=make.NOW - make.DAY, period_end=make.NOW, passed=False,
         findings=["one window differs"], numbers={"windows": 30.0}, report="audits/1.md", now=make.NOW,
     )  # fmt: skip

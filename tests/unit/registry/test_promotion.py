@@ -11,9 +11,10 @@ import pytest
 import sqlalchemy as sa
 
 from features.errors import ArtifactError, IllegalMove, NotFound, StaleChampion
-from registry import ingest, moves, queries
+from registry import operations, queries
+from registry.connection import Registry
+from registry.incidents import ingest
 from registry.records import Action, Champion, CheckResult, IncidentState, Promotion, RunState, VersionState
-from registry.sql import Registry
 from tests.unit.registry import make
 
 
@@ -159,7 +160,7 @@ def test_a_run_promotes_only_its_challenger(reg: Registry) -> None:
     for name in ("v2", "v3"):
         make.ready(reg, name)
     run = make.run(reg)
-    moves.set_challenger(reg, run.id, "v2", now=make.NOW)
+    operations.set_challenger(reg, run.id, "v2", now=make.NOW)
     with pytest.raises(IllegalMove, match="is about m v2, not m v3"):
         make.promote(reg, "v3", 1, run_id=run.id)
 
@@ -219,8 +220,16 @@ def test_a_rollback_can_carry_out_a_decision(reg: Registry) -> None:
     make.ready(reg, "v2")
     make.promote(reg, "v2", 1)
     decision = make.decide(reg, None, Action.RESTORE)
-    made = moves.rollback(reg, model="m", expected_generation=2, decision_id=decision.id, actor="ann", reason="worse",
-                          effective_at=make.NOW, now=make.NOW)  # fmt: skip
+    made = operations.rollback(
+        reg,
+        model="m",
+        expected_generation=2,
+        decision_id=decision.id,
+        actor="ann",
+        reason="worse",
+        effective_at=make.NOW,
+        now=make.NOW,
+    )
     assert decision.id == made.decision_id
 
 

@@ -12,8 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from features.errors import IllegalMove, StaleChampion
 from registry import queries
+from registry.connection import Registry
 from registry.records import VersionState
-from registry.sql import Registry
 from tests.unit.registry import make
 
 _models = count()

@@ -7,15 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from features.errors import IllegalMove, NotFound
-from registry import ingest, moves, queries
+from registry import operations, queries
+from registry.connection import Registry
+from registry.incidents import ingest
 from registry.records import Action, CheckResult, IncidentState, RetrainRun, RunState
-from registry.sql import Registry
 from tests.unit.registry import make
 
 
 def start(reg: Registry, decision_id: int) -> RetrainRun:
     """Start a run of a decision."""
-    return moves.start_run(reg, decision_id=decision_id, as_of=make.NOW, flow_run="flow", now=make.NOW)
+    return operations.start_run(reg, decision_id=decision_id, as_of=make.NOW, flow_run="flow", now=make.NOW)
 
 
 def test_a_run_carries_out_a_decision_to_retrain(reg: Registry) -> None:
@@ -51,7 +52,7 @@ def test_a_decision_makes_one_run(reg: Registry) -> None:
     make.champion(reg)
     decision = make.decide(reg, None)
     run = start(reg, decision.id)
-    moves.finish_run(reg, run.id, state=RunState.FAILED, reason="the trainer raised", now=make.NOW)
+    operations.finish_run(reg, run.id, state=RunState.FAILED, reason="the trainer raised", now=make.NOW)
     with pytest.raises(IllegalMove, match=r"carried out by run 1 \(failed\)"):
         start(reg, decision.id)
     assert RunState.RUNNING is start(reg, make.decide(reg, None).id).state
@@ -64,8 +65,8 @@ def test_a_run_that_promotes_nothing_frees_its_incident(reg: Registry, state: Ru
     for name in ("v2", "v3", "v4"):
         make.ready(reg, name)
     run = make.run(reg, make.check(CheckResult.HOLD, version="v3"))
-    moves.set_challenger(reg, run.id, "v2", now=make.NOW)
-    done = moves.finish_run(reg, run.id, state=state, reason="no better", now=make.NOW)  # type: ignore[arg-type]
+    operations.set_challenger(reg, run.id, "v2", now=make.NOW)
+    done = operations.finish_run(reg, run.id, state=state, reason="no better", now=make.NOW)  # type: ignore[arg-type]
     assert (state, "no better", make.NOW) == (done.state, done.reason, done.finished_at)
     states = {v.version: v.state.value for v in queries.versions(reg, "m")}
     assert {"v1": "champion", "v2": "rejected", "v3": "rejected", "v4": "candidate"} == states
@@ -83,12 +84,12 @@ def test_the_end_of_a_run_is_final(reg: Registry) -> None:
     make.champion(reg)
     make.ready(reg, "v2")
     run = make.run(reg)
-    moves.finish_run(reg, run.id, state=RunState.REJECTED, reason="no better", now=make.NOW)
+    operations.finish_run(reg, run.id, state=RunState.REJECTED, reason="no better", now=make.NOW)
     before = make.everything(reg)
     for late in (
-        lambda: moves.finish_run(reg, run.id, state=RunState.FAILED, reason="", now=make.NOW),
-        lambda: moves.record_checks(reg, run.id, [make.check()], now=make.NOW),
-        lambda: moves.set_challenger(reg, run.id, "v2", now=make.NOW),
+        lambda: operations.finish_run(reg, run.id, state=RunState.FAILED, reason="", now=make.NOW),
+        lambda: operations.record_checks(reg, run.id, [make.check()], now=make.NOW),
+        lambda: operations.set_challenger(reg, run.id, "v2", now=make.NOW),
         lambda: make.promote(reg, "v2", 1, run_id=run.id),
     ):
         with pytest.raises(IllegalMove, match=r"is rejected already|cannot become"):
@@ -102,9 +103,9 @@ def test_a_challenger_is_a_registered_version(reg: Registry) -> None:
     make.champion(reg)
     run = make.run(reg)
     with pytest.raises(NotFound, match="no version v2"):
-        moves.set_challenger(reg, run.id, "v2", now=make.NOW)
+        operations.set_challenger(reg, run.id, "v2", now=make.NOW)
     make.ready(reg, "v2")
-    assert "v2" == moves.set_challenger(reg, run.id, "v2", now=make.NOW).challenger
+    assert "v2" == operations.set_challenger(reg, run.id, "v2", now=make.NOW).challenger
 
 
 def test_a_check_is_never_overwritten(reg: Registry) -> None:
@@ -113,13 +114,13 @@ def test_a_check_is_never_overwritten(reg: Registry) -> None:
     run = make.run(reg, make.check(), make.check(CheckResult.HOLD, name="rows"))
     assert [make.check(), make.check(CheckResult.HOLD, name="rows")] == queries.checks(reg, run.id)
     before = make.everything(reg)
-    moves.record_checks(reg, run.id, [make.check()], now=make.NOW)
+    operations.record_checks(reg, run.id, [make.check()], now=make.NOW)
     with pytest.raises(IllegalMove, match="recorded already"):
-        moves.record_checks(reg, run.id, [make.check(CheckResult.FAIL)], now=make.NOW)
+        operations.record_checks(reg, run.id, [make.check(CheckResult.FAIL)], now=make.NOW)
     assert before == make.everything(reg)
 
 
 def test_an_unknown_run_is_refused(reg: Registry) -> None:
     """The error is in the registry's words."""
     with pytest.raises(NotFound, match="no run 7"):
-        moves.record_checks(reg, 7, [], now=make.NOW)
+        operations.record_checks(reg, 7, [], now=make.NOW)

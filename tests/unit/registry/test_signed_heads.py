@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from registry import exports, moves, proof, queries, seals, tables
-from registry.heads import Heads
-from registry.sql import Registry
+from registry import audit_export, operations, queries
+from registry.audit_log import seals, verification
+from registry.audit_log.heads import Heads
+from registry.connection import Registry
+from registry.database import tables
 from tests.unit.registry import make
 from tests.unit.registry.forge import findings, forging, recompute, renamed
 
@@ -76,10 +78,10 @@ def test_an_older_database_in_its_place_is_named(full: Registry, tmp_path: Path)
     with Registry.open(f"sqlite:///{before}", tmp_path / "artifacts") as old:
         (finding,) = findings(old)
         assert "it was cut, or an older database was put in its place" in finding
-        moves.accept(old, because="the backup of Monday", actor="ann", now=make.NOW)
+        operations.accept(old, because="the backup of Monday", actor="ann", now=make.NOW)
         assert [] == findings(old)
         assert ["ann took the rows as they were at line 30, 1 findings included: the backup of Monday"] == (
-            proof.notes(exports.collect(old))
+            verification.notes(audit_export.collect(old))
         )
     aside = list(tmp_path.glob("audit-heads-until-*.jsonl"))
     assert 1 == len(aside)
@@ -99,10 +101,10 @@ def test_who_has_the_key_too_is_named_by_the_receivers(full: Registry, url: str,
     for line in made:
         if line.action in seals.ACTIONS:
             full.heads.add(line, signer)
-    moves.accept(full, because="nothing to see", actor="bob", now=make.NOW)
+    operations.accept(full, because="nothing to see", actor="bob", now=make.NOW)
     assert [] == findings(full)
-    found = exports.collect(full)
-    told = [*found.told, *exports.anchors(kept)]
-    (finding,) = proof.verify(type(found)(**{**vars(found), "told": told}))
+    found = audit_export.collect(full)
+    told = [*found.told, *audit_export.anchors(kept)]
+    (finding,) = verification.verify(type(found)(**{**vars(found), "told": told}))
     assert "is not the one that line 1 of received.jsonl names" in finding
     assert "the log was written anew" in finding

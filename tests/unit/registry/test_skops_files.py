@@ -28,7 +28,7 @@ from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from registry import artifacts, skops_files
+from registry.files import artifacts, model_files
 
 X, Y = make_classification(120, 4, random_state=0)
 FRAME = pd.DataFrame(X, columns=list("abcd")).assign(site=np.where(X[:, 0] > 0, "JFK", "LGA"))
@@ -97,7 +97,7 @@ def test_a_model_is_the_same_bytes_again_and_after_loading(name: str) -> None:
     assert data == artifacts.dump_model(model)
     del rubbish
     assert data == artifacts.dump_model(loaded(data))
-    assert data == skops_files.normalised(data)
+    assert data == model_files.normalised(data)
 
 
 @pytest.mark.slow
@@ -145,10 +145,10 @@ def test_what_lies_between_fields_is_nothing(items: np.ndarray) -> None:
     """Whatever was in memory there, a model's file does not tell; the fields are the same, bit for bit."""
     other = items.copy()
     raw = other.view(np.uint8).reshape(3, -1)
-    raw[:, ~skops_files._meant(items.dtype)] = 255
+    raw[:, ~model_files._meant(items.dtype)] = 255
 
-    assert skops_files._unpadded(saved(items)) == skops_files._unpadded(saved(other))
-    again = np.load(io.BytesIO(skops_files._unpadded(saved(other))))
+    assert model_files._unpadded(saved(items)) == model_files._unpadded(saved(other))
+    again = np.load(io.BytesIO(model_files._unpadded(saved(other))))
     assert all(again[name].tobytes() == items[name].tobytes() for name in ("a", "b"))
 
 

@@ -11,9 +11,11 @@ import pytest
 import sqlalchemy as sa
 
 from features.errors import Outage, RegistryAway, RegistryError
-from registry import ingest, migrate, queries, rows, tables
+from registry import queries
+from registry.connection import Registry
+from registry.database import mapping, migrate, tables
+from registry.incidents import ingest
 from registry.records import Record, Version
-from registry.sql import Registry
 from tests.unit.registry import make
 
 
@@ -75,11 +77,11 @@ def test_a_reader_sees_one_moment(reg: Registry) -> None:
 
 def _duplicate(c: sa.Connection) -> None:
     for _ in range(2):
-        rows.insert(c, tables.models, model="m", task="binary", created_at=make.NOW)
+        mapping.insert(c, tables.models, model="m", task="binary", created_at=make.NOW)
 
 
 def _orphan(c: sa.Connection) -> None:
-    rows.insert(c, tables.champions, model="ghost", version="v1", generation=1, since=make.NOW)
+    mapping.insert(c, tables.champions, model="ghost", version="v1", generation=1, since=make.NOW)
 
 
 def _missing_table(c: sa.Connection) -> None:
@@ -87,11 +89,11 @@ def _missing_table(c: sa.Connection) -> None:
 
 
 def _naive_time(c: sa.Connection) -> None:
-    rows.insert(c, tables.models, model="m", task="binary", created_at=make.NOW.replace(tzinfo=None))
+    mapping.insert(c, tables.models, model="m", task="binary", created_at=make.NOW.replace(tzinfo=None))
 
 
 def _not_a_number(c: sa.Connection) -> None:
-    rows.insert(c, tables.versions, model="m", version="v1", mode="static", state="candidate", rows=0,
+    mapping.insert(c, tables.versions, model="m", version="v1", mode="static", state="candidate", rows=0,
                 metrics={"auc": float("nan")}, created_at=make.NOW)  # fmt: skip
 
 
@@ -118,7 +120,7 @@ def test_the_drivers_errors_are_said_in_our_words(
 
 def test_a_locked_database_says_so(reg: Registry, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another program that never ends its transaction is named as the cause."""
-    monkeypatch.setattr("registry.sql.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("registry.connection.BUSY_SECONDS", 0.1)
     with Registry.open(url, tmp_path) as other, reg.write():  # noqa: SIM117 - the lock comes first
         with pytest.raises(RegistryAway, match="keeps the database locked; try again"):
             make.model(other)
@@ -137,6 +139,6 @@ def test_a_server_that_is_gone_is_an_outage_and_a_wrong_statement_is_not(reg: Re
 def test_every_record_has_its_table() -> None:
     """A record's fields are columns of its table, so that a row can be read as it."""
     kinds = {kind for kind in Record.__subclasses__() if kind.__module__ == Version.__module__}
-    assert kinds == set(rows.TABLE)
-    for record, table in rows.TABLE.items():
+    assert kinds == set(mapping.TABLE)
+    for record, table in mapping.TABLE.items():
         assert set(record.model_fields) <= set(table.columns.keys())

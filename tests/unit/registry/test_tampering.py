@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from registry import chain, moves, outbox, queries, seals, state, tables
-from registry.columns import UtcDateTime
+from registry import operations, outbox, queries
+from registry.audit_log import chain, covered_rows, seals
+from registry.connection import Registry
+from registry.database import tables
+from registry.database.columns import UtcDateTime
 from registry.records import AuditEntry
-from registry.sql import Registry
 from tests.unit.registry import make
 from tests.unit.registry.forge import findings, forging, recompute, renamed
 
@@ -37,16 +39,16 @@ def other(value: Any) -> Any:
     return f"{value}x"[-36:] if isinstance(value, str) else [value]
 
 
-@pytest.mark.parametrize("table", [table.name for table in state.covered()])
+@pytest.mark.parametrize("table", [table.name for table in covered_rows.covered()])
 def test_an_edit_of_any_column_is_named(full: Registry, url: str, table: str) -> None:
     """Of every table, by table, key, column and the line of the log; put back, there is nothing to find."""
     edited = tables.metadata.tables[table]
     with full.read() as c:
         row = dict(c.execute(sa.select(edited)).mappings().first() or {})
     where = sa.and_(*(column == row[column.name] for column in edited.primary_key))
-    name = state.name(table, state.label(tuple(row[column.name] for column in edited.primary_key)))
+    name = covered_rows.name(table, covered_rows.label(tuple(row[column.name] for column in edited.primary_key)))
     changed = {c.name: _changed(c, row[c.name]) for c in edited.columns if not c.primary_key}
-    changed = {column: value for column, value in changed.items() if column in state.columns(edited)}
+    changed = {column: value for column, value in changed.items() if column in covered_rows.columns(edited)}
     one_by_one = full.url.get_backend_name() == "sqlite"  # in memory; PostgreSQL takes them all at once
     for some in [{column: value} for column, value in changed.items()] if one_by_one else [changed]:
         with forging(url) as c:
@@ -64,21 +66,21 @@ def _changed(column: sa.Column[Any], value: Any) -> Any:
     return make.NOW if isinstance(column.type, UtcDateTime) else 7 if isinstance(column.type, sa.Integer) else "x"
 
 
-@pytest.mark.parametrize("table", [table.name for table in state.covered()])
+@pytest.mark.parametrize("table", [table.name for table in covered_rows.covered()])
 def test_a_row_that_is_removed_or_renamed_is_named(full: Registry, url: str, table: str) -> None:
     """And one with another key is a row too many as well."""
     edited = tables.metadata.tables[table]
     key = next(iter(edited.primary_key))
     with full.read() as c:
         row = dict(c.execute(sa.select(edited)).mappings().first() or {})
-    name = state.name(table, state.label(tuple(row[column.name] for column in edited.primary_key)))
+    name = covered_rows.name(table, covered_rows.label(tuple(row[column.name] for column in edited.primary_key)))
     with forging(url) as c:
         c.execute(edited.delete().where(*(column == row[column.name] for column in edited.primary_key)))
     assert any(finding.startswith(f"{name} is gone: line") for finding in findings(full))
     moved = {**row, key.name: 999 if isinstance(row[key.name], int) else "z"}
     with forging(url) as c:
         c.execute(edited.insert().values(moved))
-    new = state.name(table, state.label(tuple(moved[column.name] for column in edited.primary_key)))
+    new = covered_rows.name(table, covered_rows.label(tuple(moved[column.name] for column in edited.primary_key)))
     assert any(finding.startswith(f"{new} is in no line of the log") for finding in findings(full))
 
 
@@ -110,8 +112,8 @@ def key_of(c: sa.Connection) -> str:
 
 def digested(c: sa.Connection, table: sa.Table, key: tuple[Any, ...], line: AuditEntry) -> dict[str, Any]:
     """Return the details of a line that digests a forged row as the program would, but for the signature."""
-    names = sorted(state.columns(table))
-    ((label, digest),) = state.read(c, table, names, [key])
+    names = sorted(covered_rows.columns(table))
+    ((label, digest),) = covered_rows.read(c, table, names, [key])
     written = seals._written(digest, names)
     said = {"first": line.seq + 1, "part": 1, "key": key_of(c), "signature": "0" * 64}
     return {**said, "rows": {table.name: {"columns": names, "digests": {label: written}}}}
@@ -250,7 +252,7 @@ def test_what_somebody_accepted_is_on_record(full: Registry, url: str) -> None:
         c.execute(tables.checks.delete())
     found = findings(full)
     assert 2 == len(found)
-    moves.accept(full, because="ticket 7", actor="ann", now=make.NOW)
+    operations.accept(full, because="ticket 7", actor="ann", now=make.NOW)
     line = queries.audit_log(full)[-1]
     assert ("ann", "ticket 7", found) == (line.actor, line.details["because"], line.details["differed"])
     assert [] == findings(full)

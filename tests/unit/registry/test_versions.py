@@ -9,9 +9,11 @@ import pytest
 import sqlalchemy as sa
 
 from features.errors import ArtifactError, IllegalMove, NotFound, RegistryError
-from registry import moves, moves_versions, queries, rows, tables
+from registry import operations, queries
+from registry.connection import Registry
+from registry.database import mapping, tables
+from registry.operations import versions
 from registry.records import Version, VersionState
-from registry.sql import Registry
 from tests.unit.registry import make
 
 
@@ -28,7 +30,7 @@ def test_a_models_task_never_changes(reg: Registry) -> None:
     """A model cannot be registered again with another task."""
     make.model(reg)
     with pytest.raises(IllegalMove, match="registered as binary, not regression"):
-        moves.add_model(reg, model="m", task="regression", now=make.NOW)
+        operations.add_model(reg, model="m", task="regression", now=make.NOW)
 
 
 def test_a_version_needs_its_model(reg: Registry) -> None:
@@ -46,7 +48,7 @@ def test_a_version_is_read_back_as_it_was_added(reg: Registry) -> None:
         trained_from=make.NOW - make.DAY, trained_until=make.NOW, rows=7, metrics={"auc": 0.1 + 0.2},
         created_at=make.NOW,
     )  # fmt: skip
-    assert version == moves.add_version(reg, version)
+    assert version == operations.add_version(reg, version)
     assert version == queries.version(reg, "m", "v1")
 
 
@@ -65,16 +67,16 @@ def test_a_version_starts_as_a_bare_candidate(reg: Registry, claim: dict[str, ob
     make.model(reg)
     version = Version(model="m", version="v1", mode="static", created_at=make.NOW).model_copy(update=claim)
     with pytest.raises(IllegalMove, match="as a candidate without a baseline"):
-        moves.add_version(reg, version)
+        operations.add_version(reg, version)
 
 
 def test_the_next_version_follows_the_highest_number(reg: Registry) -> None:
     """Numbers are counted as numbers, and other names are left alone."""
     make.model(reg)
-    assert moves.next_version(reg, "m") == "v1"
+    assert operations.next_version(reg, "m") == "v1"
     for name in ("v2", "v10", "2013-06", "v99x"):
         make.version(reg, name)
-    assert moves.next_version(reg, "m") == "v11"
+    assert operations.next_version(reg, "m") == "v11"
 
 
 def test_an_unknown_version_is_answered_with_the_known_ones(reg: Registry) -> None:
@@ -90,7 +92,7 @@ def test_a_baseline_is_read_back_bit_for_bit(reg: Registry) -> None:
     make.model(reg)
     make.version(reg, "v1")
     baseline = make.baseline("v1")
-    digest = moves.store_baseline(reg, baseline, now=make.NOW)
+    digest = operations.store_baseline(reg, baseline, now=make.NOW)
     assert baseline.digest == digest
     assert baseline == queries.baseline(reg, digest)
     assert baseline == queries.baseline_of(reg, "m", "v1")
@@ -101,11 +103,11 @@ def test_a_versions_baseline_never_changes(reg: Registry) -> None:
     make.model(reg)
     make.version(reg, "v1")
     assert queries.baseline_of(reg, "m", "v1") is None
-    moves.store_baseline(reg, make.baseline("v1"), now=make.NOW)
+    operations.store_baseline(reg, make.baseline("v1"), now=make.NOW)
     before = make.everything(reg)
-    moves.store_baseline(reg, make.baseline("v1"), now=make.NOW)
+    operations.store_baseline(reg, make.baseline("v1"), now=make.NOW)
     with pytest.raises(IllegalMove, match="never changes"):
-        moves.store_baseline(reg, make.baseline("v1", rows=101), now=make.NOW)
+        operations.store_baseline(reg, make.baseline("v1", rows=101), now=make.NOW)
     assert before == make.everything(reg)
 
 
@@ -127,16 +129,16 @@ def test_the_state_machine_is_the_table(reg: Registry, now: VersionState, to: Ve
     make.model(reg)
     make.version(reg, "v1")
     with reg.write() as c:
-        rows.update(c, tables.versions, state=now)
-    legal = [b.value for a, b in moves.MOVES if a is now]
+        mapping.update(c, tables.versions, state=now)
+    legal = [b.value for a, b in operations.MOVES if a is now]
     version = queries.version(reg, "m", "v1")
-    if (now, to) in moves.MOVES:
+    if (now, to) in operations.MOVES:
         with reg.write() as c:
-            moves_versions.set_state(c, version, to)
+            versions.set_state(c, version, to)
         assert queries.version(reg, "m", "v1").state is to
     else:
         with pytest.raises(IllegalMove) as refused, reg.write() as c:
-            moves_versions.set_state(c, version, to)
+            versions.set_state(c, version, to)
         assert all(state in refused.value.hint for state in legal)
         assert queries.version(reg, "m", "v1").state is now
 
@@ -144,13 +146,13 @@ def test_the_state_machine_is_the_table(reg: Registry, now: VersionState, to: Ve
 def test_a_time_without_a_zone_is_refused(reg: Registry) -> None:
     """Nobody could tell which moment a naive time means."""
     with pytest.raises(RegistryError, match="has no time zone"):
-        moves.add_model(reg, model="m", task="binary", now=make.NOW.replace(tzinfo=None))
+        operations.add_model(reg, model="m", task="binary", now=make.NOW.replace(tzinfo=None))
 
 
 def test_a_time_in_another_zone_is_the_same_moment(reg: Registry) -> None:
     """It is kept and read back in UTC."""
     make.model(reg)
     there = make.NOW.astimezone(timezone(timedelta(hours=5, minutes=30)))
-    moves.add_version(reg, Version(model="m", version="v1", mode="static", created_at=there))
+    operations.add_version(reg, Version(model="m", version="v1", mode="static", created_at=there))
     read = queries.version(reg, "m", "v1").created_at
     assert (make.NOW, timedelta(0)) == (read, read.utcoffset())

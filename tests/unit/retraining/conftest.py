@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from features.schema import Events
-from retrain_flows.workspace import Workspace
+from retrain_flows.data.workspace import Workspace
 from tests.unit.retraining import world
 
 Make = Callable[..., Workspace]

@@ -1,4 +1,4 @@
-"""The flows of a world, as `leeway.served` has those of a project: its folder is in the environment."""
+"""The flows of a world, as `leeway.flows.served` has those of a project: its folder is in the environment."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from retrain_flows import children, flows
-from retrain_flows.job import Job
+from retrain_flows.orchestration import child_processes, flows
+from retrain_flows.orchestration.model_jobs import Job
 from tests.unit.retraining import world
 
 
 @contextmanager
 def open_job(model: str) -> Iterator[Job]:
     """Open the job of the world in the folder that LEEWAY_PROJECT names."""
-    children.end_with_server()
+    child_processes.end_with_server()
     with world.open_job(os.environ["LEEWAY_PROJECT"], model) as job:
         yield job
 

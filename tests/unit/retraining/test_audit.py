@@ -14,11 +14,14 @@ import sqlalchemy as sa
 
 from features import errors
 from monitors.report import Report, Stage, Verdict
-from registry import ingest, moves, outbox, publish, queries, tables
+from registry import operations, outbox, queries
+from registry.database import tables
+from registry.files import published_baselines
+from registry.incidents import ingest
 from registry.records import Action, AuditResult
-from retrain_flows import react, retrain
-from retrain_flows.audit import PROVED, audit
-from retrain_flows.workspace import Workspace
+from retrain_flows import reconcile, retrain
+from retrain_flows.audit.audit import PROVED, audit
+from retrain_flows.data.workspace import Workspace
 from tests.unit.retraining import world
 from tests.unit.retraining.conftest import Make
 
@@ -168,7 +171,7 @@ def test_an_incident_that_waits_too_long_is_a_finding(ws: Workspace) -> None:
 
 def test_a_decision_to_retrain_without_a_run_is_a_finding(ws: Workspace, stored: list[Report]) -> None:
     """The reconciler would have carried it out; so it does not run."""
-    moves.record_decision(ws.registry, model="m", incident_id=None, action=Action.RETRAIN, because=["by hand"],
+    operations.record_decision(ws.registry, model="m", incident_id=None, action=Action.RETRAIN, because=["by hand"],
                           actor="ann", now=world.NOW)  # fmt: skip
     assert ("1 decisions to retrain have no finished run: 2",) == run(ws, stored).findings
 
@@ -176,7 +179,7 @@ def test_a_decision_to_retrain_without_a_run_is_a_finding(ws: Workspace, stored:
 def test_a_promotion_that_went_through_its_gate_is_none(ws: Workspace) -> None:
     """Nor is the first version's."""
     world.drift(ws)
-    react.react(ws, now=world.NOW, as_of=world.AS_OF, execute=retrain.run)
+    reconcile.react(ws, now=world.NOW, as_of=world.AS_OF, execute=retrain.run)
     result = audit(ws, start=world.START, end=world.AS_OF, replay=lambda *_: [world.report(END)], now=world.NOW)
     assert ((), 2) == (result.findings, result.numbers["promotions"])
 
@@ -187,9 +190,9 @@ def test_a_promotion_by_hand_is_a_finding(ws: Workspace, stored: list[Report]) -
     assert baseline is not None
     version = queries.version(ws.registry, "m", "v1")
     fields = {"version": "v2", "baseline": None, "state": "candidate"}
-    moves.add_version(ws.registry, type(version).model_validate({**version.model_dump(), **fields}))
-    moves.store_baseline(ws.registry, baseline.model_copy(update={"version": "v2"}), now=world.NOW)
-    moves.promote(ws.registry, model="m", version="v2", expected_generation=1, effective_at=END, actor="ann",
+    operations.add_version(ws.registry, type(version).model_validate({**version.model_dump(), **fields}))
+    operations.store_baseline(ws.registry, baseline.model_copy(update={"version": "v2"}), now=world.NOW)
+    operations.promote(ws.registry, model="m", version="v2", expected_generation=1, effective_at=END, actor="ann",
                   reason="I know better", now=world.NOW)  # fmt: skip
     assert ("1 promotions went without a gate: v2 (by ann: I know better)",) == run(ws, stored).findings
 
@@ -279,7 +282,7 @@ def test_an_edited_file_is_a_finding(ws: Workspace, stored: list[Report]) -> Non
     """The baseline that jobs read, and the report of an earlier audit; one that was thrown away is none."""
     baseline = queries.baseline_of(ws.registry, "m", "v1")
     assert baseline is not None
-    published = publish.publish_baseline(baseline, ws.state / "baselines")
+    published = published_baselines.publish_baseline(baseline, ws.state / "baselines")
     earlier = ws.state / run(ws, stored).report
     assert run(ws, stored).passed
     published.write_text(published.read_text() + " ")

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from features import errors
-from leeway import by_hand, context
+from leeway import context
+from leeway.flows import run_once
 from leeway.stack import ports
-from registry import moves, queries
+from registry import operations, queries
 from registry.records import Action, RunState
-from retrain_flows import job, server
+from retrain_flows.orchestration import model_jobs, server
 from tests.unit.retraining import world
 
 PROJECT = f"""\
@@ -37,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.slow
 def test_by_hand_the_same_is_done_as_by_flow(folder: Path) -> None:
     """The incident is dealt with, its comparison drawn, alerts sent; and the audit is on record."""
-    doing = job.ByHand(partial(world.open_job, str(folder)))
+    doing = model_jobs.ByHand(partial(world.open_job, str(folder)))
     (outcome,) = doing.react("m", world.AS_OF)
     audited = doing.audit("m", end=world.AS_OF)
     with world.open_registry(folder) as registry:
@@ -54,10 +55,10 @@ def test_a_failed_run_is_on_record_and_its_alerts_are_sent(folder: Path) -> None
     """The trainer's exception reaches the caller as an error of ours."""
     (folder / "retrain.json").write_text(f'{{"trainer": "{world.HERE}:broken"}}')
     with world.open_registry(folder) as registry:
-        decision = moves.record_decision(registry, model="m", incident_id=None, action=Action.RETRAIN,
+        decision = operations.record_decision(registry, model="m", incident_id=None, action=Action.RETRAIN,
                                          because=["by hand"], actor="ann", now=world.NOW)  # fmt: skip
     with pytest.raises(errors.TrainerError, match="broken raised KeyError"):
-        job.ByHand(partial(world.open_job, str(folder))).retrain("m", decision.id, world.AS_OF)
+        model_jobs.ByHand(partial(world.open_job, str(folder))).retrain("m", decision.id, world.AS_OF)
     with world.open_registry(folder) as registry:
         assert [RunState.FAILED] == [run.state for run in queries.runs(registry, "m")]
     assert (folder / "delivered").exists()
@@ -70,7 +71,7 @@ def test_a_server_that_is_named_and_does_not_answer_is_an_error_of_ours(
     (tmp_path / "leeway.yaml").write_text(PROJECT)
     monkeypatch.setenv(server.URL, f"http://127.0.0.1:{ports.free()}/api")
     with context.open(tmp_path) as opened:
-        for do in (by_hand.react, by_hand.audit, partial(by_hand.retrain, decision_id=1)):
+        for do in (run_once.react, run_once.audit, partial(run_once.retrain, decision_id=1)):
             with pytest.raises(errors.EngineAway, match="does not answer"):
                 do(opened, opened.model())
 
@@ -85,6 +86,7 @@ def test_what_is_left_of_a_server_that_is_gone_does_no_harm(tmp_path: Path, monk
 
 def test_commands_that_may_use_prefect_do_not_import_it() -> None:
     """It takes seconds, and most of the time there is nothing to do."""
-    said = "import sys, leeway.commands.retrain, leeway.by_hand, leeway.serve_flows; print('prefect' in sys.modules)"
+    modules = "leeway.commands.retrain, leeway.flows.run_once, leeway.flows.serve_flows"
+    said = f"import sys, {modules}; print('prefect' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True, timeout=120)
     assert "False" == done.stdout.strip()

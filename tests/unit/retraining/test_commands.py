@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from features import errors
 from leeway import context
 from leeway.commands import retrain, score
-from registry import moves, queries
+from registry import operations, queries
 from tests.unit.retraining import world
 
 PROJECT = f"""\
@@ -40,8 +40,8 @@ def folder(tmp_path: Path, template: Path) -> Path:
         first, baseline = queries.version(reg, "m", "v1"), queries.baseline_of(reg, "m", "v1")
         assert baseline is not None
         fields = {**first.model_dump(), "version": "v2", "baseline": None, "state": "candidate"}
-        moves.add_version(reg, type(first).model_validate(fields))
-        moves.store_baseline(reg, baseline.model_copy(update={"version": "v2"}), now=world.NOW)
+        operations.add_version(reg, type(first).model_validate(fields))
+        operations.store_baseline(reg, baseline.model_copy(update={"version": "v2"}), now=world.NOW)
     return tmp_path
 
 

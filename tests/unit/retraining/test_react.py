@@ -11,15 +11,17 @@ import pytest
 from features import errors
 from features.schema import LATE, Task
 from features.window import to_ms
-from monitors import verdict
 from monitors.report import Signal, Stage
-from registry import ingest, moves, queries
+from monitors.verdicts import window_verdict
+from registry import operations, queries
+from registry.incidents import ingest
 from registry.records import Action, IncidentState, RetrainRun, RunState
-from retrain_flows import react as reactions
-from retrain_flows import retrain, workspace
-from retrain_flows.react import Outcome
+from retrain_flows import reconcile as reactions
+from retrain_flows import retrain
+from retrain_flows.data import workspace
+from retrain_flows.data.workspace import Workspace
+from retrain_flows.reconcile import Outcome
 from retrain_flows.retrain import Order
-from retrain_flows.workspace import Workspace
 from tests.unit import learned
 from tests.unit.retraining import world
 from tests.unit.retraining.conftest import Make
@@ -87,7 +89,7 @@ def test_a_quality_fault_blocks_a_retrain_until_it_is_mended(ws: Workspace) -> N
     waiting, repair = react(ws)
     assert ("quality", True) == (fault.signal, repair.result.startswith("repair_data: "))
     assert waiting.result.startswith("waits: an open quality incident")
-    moves.resolve_incident(ws.registry, fault.id, resolution="mended", actor="ann", now=world.NOW)
+    operations.resolve_incident(ws.registry, fault.id, resolution="mended", actor="ann", now=world.NOW)
     assert react(ws)[0].result.startswith("retrain promoted")
 
 
@@ -96,7 +98,7 @@ def test_predictions_that_came_too_late_block_a_retrain(ws: Workspace) -> None:
     x = np.random.default_rng(0).random(1000)
     known = learned.baseline(learned.schema(Task.BINARY, "x"), {"x": x, "prediction": x, "label": np.round(x)})
     end = to_ms(world.START + 59 * world.DAY)
-    found = verdict.judge(known, ws.monitor, stage=Stage.INPUTS, segment="", counts={LATE: [100]}, start_ms=end,
+    found = window_verdict.judge(known, ws.monitor, stage=Stage.INPUTS, segment="", counts={LATE: [100]}, start_ms=end,
                           window_slices=known.events.windows.slices)  # fmt: skip
     told = world.report(world.START + 59 * world.DAY)
     late = told.model_copy(update={"stage": Stage.INPUTS, "counts": {LATE: [100]}, "findings": found})
@@ -112,8 +114,15 @@ def test_predictions_that_came_too_late_block_a_retrain(ws: Workspace) -> None:
 def test_a_decision_whose_run_never_began_is_carried_out(ws: Workspace) -> None:
     """As after a crash between the two."""
     (incident,) = world.drift(ws)
-    moves.record_decision(ws.registry, model="m", incident_id=incident.id, action=Action.RETRAIN, because=["drift"],
-                          actor="leeway", now=world.NOW)  # fmt: skip
+    operations.record_decision(
+        ws.registry,
+        model="m",
+        incident_id=incident.id,
+        action=Action.RETRAIN,
+        because=["drift"],
+        actor="leeway",
+        now=world.NOW,
+    )
     (outcome,) = react(ws)
     assert outcome.result.startswith("retrain promoted")
     assert IncidentState.RESOLVED is queries.incident(ws.registry, incident.id).state

@@ -10,21 +10,24 @@ import filelock
 import numpy as np
 import pytest
 
-from features import codec, errors, scoring
+from features import errors, scoring
+from features.events import decode
 from features.schema import Events
 from monitors.report import Signal
-from registry import moves, queries
+from registry import operations, queries
 from registry.records import Action, CheckResult, Decision, IncidentState, RetrainRun, RunState, Version, VersionState
-from retrain_flows import bootstrap, candidates, material, promote, reference, retrain
+from retrain_flows import first_version, promote, retrain
+from retrain_flows.data import baseline_rows
+from retrain_flows.data.workspace import Workspace
 from retrain_flows.retrain import Order
-from retrain_flows.workspace import Workspace
+from retrain_flows.training import challengers, retrain_data
 from tests.unit.retraining import world
 from tests.unit.retraining.conftest import Make
 
 
 def decide(ws: Workspace, incident_id: int | None = None) -> Decision:
     """Decide to retrain."""
-    return moves.record_decision(ws.registry, model="m", incident_id=incident_id, action=Action.RETRAIN,
+    return operations.record_decision(ws.registry, model="m", incident_id=incident_id, action=Action.RETRAIN,
                                  because=["drift"], actor="bob", now=world.NOW)  # fmt: skip
 
 
@@ -45,8 +48,8 @@ def test_the_first_version_is_recorded_as_one_without_a_gate(ws: Workspace) -> N
         version.rows,
         version.trained_until,
     )
-    assert ("bootstrap", bootstrap.NO_GATE, "ann") == (promotion.kind, promotion.reason, promotion.actor)
-    assert (bootstrap.NO_GATE,) == queries.decisions(ws.registry, "m")[0].because
+    assert ("bootstrap", first_version.NO_GATE, "ann") == (promotion.kind, promotion.reason, promotion.actor)
+    assert (first_version.NO_GATE,) == queries.decisions(ws.registry, "m")[0].because
     assert version.baseline is not None
 
 
@@ -72,8 +75,15 @@ def test_a_better_challenger_is_promoted_with_its_baseline(ws: Workspace) -> Non
 def test_a_model_that_was_rolled_back_is_noticed(ws: Workspace) -> None:
     """Trained again on the same rows it is the same file: the gate says which version it is, and does not let it in."""
     retrain.run(ws, order(ws))
-    moves.rollback(ws.registry, model="m", expected_generation=2, effective_at=world.AS_OF, actor="ann", reason="worse",
-                   now=world.NOW)  # fmt: skip
+    operations.rollback(
+        ws.registry,
+        model="m",
+        expected_generation=2,
+        effective_at=world.AS_OF,
+        actor="ann",
+        reason="worse",
+        now=world.NOW,
+    )
     again = retrain.run(ws, order(ws))
 
     known = [c for c in queries.checks(ws.registry, again.id) if c.name == "known"]
@@ -85,8 +95,8 @@ def test_a_model_that_was_rolled_back_is_noticed(ws: Workspace) -> None:
 
 def test_training_and_evaluation_do_not_overlap_and_labels_had_matured(ws: Workspace) -> None:
     """Both end at whole days, the younger one a label delay before what was known."""
-    run = moves.start_run(ws.registry, decision_id=decide(ws).id, as_of=world.AS_OF, flow_run=None, now=world.NOW)
-    given = material.gather(ws, run)
+    run = operations.start_run(ws.registry, decision_id=decide(ws).id, as_of=world.AS_OF, flow_run=None, now=world.NOW)
+    given = retrain_data.gather(ws, run)
     days = [(rows.times // 86_400_000 - 15706) for rows in (given.training, given.evaluation)]  # since 1 January 2013
     assert [(29, 44), (45, 58)] == [(d.min(), d.max()) for d in days]
     assert given.evaluation.digest != given.training.digest
@@ -95,17 +105,17 @@ def test_training_and_evaluation_do_not_overlap_and_labels_had_matured(ws: Works
 def test_the_champion_is_not_asked_about_rows_it_was_trained_on(make: Make) -> None:
     """It would know them; what is left may be too little, and then the gate holds."""
     ws = make(evaluation=45 * world.DAY, window=59 * world.DAY)
-    run = moves.start_run(ws.registry, decision_id=decide(ws).id, as_of=world.AS_OF, flow_run=None, now=world.NOW)
-    first = material.gather(ws, run).evaluation.times[0]
+    run = operations.start_run(ws.registry, decision_id=decide(ws).id, as_of=world.AS_OF, flow_run=None, now=world.NOW)
+    first = retrain_data.gather(ws, run).evaluation.times[0]
     assert first == int((world.START + 20 * world.DAY).timestamp() * 1000)
 
 
 def test_the_baseline_is_made_of_answers_out_of_sample(ws: Workspace) -> None:
     """The reference covers training and evaluation rows; no answer is the model's own to what it was fitted on."""
     retrain.run(ws, order(ws))
-    at = reference.place(ws.state, "m", "v2")
-    table = codec.read_events(ws.schema, "predictions", at.predictions).table
-    model = material.load(ws, queries.version(ws.registry, "m", "v2"))
+    at = baseline_rows.place(ws.state, "m", "v2")
+    table = decode.read_events(ws.schema, "predictions", at.predictions).table
+    model = retrain_data.load(ws, queries.version(ws.registry, "m", "v2"))
     own = scoring.score(model, table.select(["x", "c"]).to_pandas(), ws.schema.task)
     same = table["prediction"].to_numpy() == own
     training = 16 * world.PER_DAY
@@ -128,10 +138,11 @@ def test_a_baseline_says_what_matters_to_its_version(make: Make, mode: str) -> N
 def test_importance_is_the_same_when_a_run_is_repeated(make: Make) -> None:
     """A baseline is known by its digest, which must not hang on luck."""
     ws = make()
-    given = material.gather(
-        ws, moves.start_run(ws.registry, decision_id=decide(ws).id, as_of=world.AS_OF, flow_run=None, now=world.NOW)
+    given = retrain_data.gather(
+        ws,
+        operations.start_run(ws.registry, decision_id=decide(ws).id, as_of=world.AS_OF, flow_run=None, now=world.NOW),
     )
-    assert candidates.make(ws, "static", given).rises == candidates.make(ws, "static", given).rises
+    assert challengers.make(ws, "static", given).rises == challengers.make(ws, "static", given).rises
 
 
 def test_a_challenger_that_is_no_better_is_rejected_with_its_numbers(make: Make) -> None:
@@ -234,12 +245,12 @@ def test_somebody_elses_promotion_in_between_is_not_overwritten(ws: Workspace) -
 
     def promote_first(called: Any, *args: Any) -> Any:
         result = called(*args)
-        if called is material.gather:
+        if called is retrain_data.gather:
             other = Order(decide(ws), world.AS_OF, world.NOW)
             version = promote.describe(ws, _fitted(ws, args[1]), None, until=world.AS_OF, now=world.NOW)
-            moves.add_version(ws.registry, version)
-            moves.store_baseline(ws.registry, _baseline(ws, version.version), now=world.NOW)
-            moves.promote(ws.registry, model="m", version=version.version, expected_generation=1,
+            operations.add_version(ws.registry, version)
+            operations.store_baseline(ws.registry, _baseline(ws, version.version), now=world.NOW)
+            operations.promote(ws.registry, model="m", version=version.version, expected_generation=1,
                           effective_at=world.AS_OF, actor="eve", reason="by hand", now=other.now)  # fmt: skip
         return result
 
@@ -251,7 +262,7 @@ def test_somebody_elses_promotion_in_between_is_not_overwritten(ws: Workspace) -
 
 
 def _fitted(ws: Workspace, run: RetrainRun) -> Any:
-    return candidates.make(ws, "static", material.gather(ws, run))
+    return challengers.make(ws, "static", retrain_data.gather(ws, run))
 
 
 def _baseline(ws: Workspace, version: str) -> Any:
@@ -298,14 +309,22 @@ def test_a_champion_that_is_only_watched_is_judged_by_the_answers_it_gave(tmp_pa
     """There is no model file to ask: its log says 0.5 each time, and a challenger that knows better is promoted."""
     with world.open_registry(tmp_path) as registry:
         ws = world.workspace(tmp_path, registry, events)
-        moves.add_model(registry, model="m", task="binary", now=world.NOW)
-        moves.add_version(registry, Version(model="m", version="v1", mode="external", trained_until=world.AS_OF,
+        operations.add_model(registry, model="m", task="binary", now=world.NOW)
+        operations.add_version(registry, Version(model="m", version="v1", mode="external", trained_until=world.AS_OF,
                                             created_at=world.NOW))  # fmt: skip
         sources = {role: Path(getattr(events, role).path) for role in ("predictions", "labels")}
         made = ws.build_baseline(ws.schema, ws.monitor, version="v1", **sources, start=world.START, end=world.AS_OF)
-        moves.store_baseline(registry, made, now=world.NOW)
-        moves.promote(registry, model="m", version="v1", expected_generation=0, effective_at=world.START, actor="ann",
-                      reason="ours", now=world.NOW)  # fmt: skip
+        operations.store_baseline(registry, made, now=world.NOW)
+        operations.promote(
+            registry,
+            model="m",
+            version="v1",
+            expected_generation=0,
+            effective_at=world.START,
+            actor="ann",
+            reason="ours",
+            now=world.NOW,
+        )
         done = retrain.run(ws, order(ws))
         loss = next(c for c in queries.checks(registry, done.id) if c.name == "loss")
     assert (RunState.PROMOTED, round(float(np.log(2)), 6)) == (done.state, round(loss.numbers["champion"], 6))

@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features import codec, errors, scoring
-from registry import artifacts, queries
-from retrain_flows import material
-from retrain_flows.workspace import Workspace
+from features import errors, scoring
+from features.events import decode
+from registry import queries
+from registry.files import artifacts
+from retrain_flows.data.workspace import Workspace
+from retrain_flows.training import retrain_data
 from serving import model, offline
 
 LINES = (
@@ -40,7 +42,7 @@ def asked(tmp_path: Path) -> Path:
 def test_the_champion_answers_as_it_was_judged(ws: Workspace, served: model.Served) -> None:
     """The served model is the registered file's."""
     frame = pd.DataFrame({"more": [0, 0], "c": ["a", "b"], "x": [1.0, -1.0]})
-    trained = material.load(ws, queries.version(ws.registry, "m", "v1"))
+    trained = retrain_data.load(ws, queries.version(ws.registry, "m", "v1"))
     expected = scoring.score(trained, frame[["x", "c"]], ws.schema.task)
     assert ("v1", expected.tolist()) == (served.version, model.predict(served, frame).tolist())
 
@@ -74,7 +76,7 @@ def test_a_file_of_events_becomes_a_file_of_predictions(
     """Read back by the monitors' own codec they are the events asked, in order, with version and answer."""
     target = tmp_path / "out" / f"answers{suffix}"
     scored = offline.score(served, asked, target)
-    table = codec.read_events(ws.schema, "predictions", target).table
+    table = decode.read_events(ws.schema, "predictions", target).table
     expected = model.predict(served, pd.DataFrame({"x": [1.5, 0.75, 0.25], "c": ["a", "b", "never seen"]}))
     assert (3, ["not JSON"]) == (scored.rows, [r.reason[:8] for r in scored.rejects])
     assert (["a", "b", "c"], ["v1"] * 3) == (table["id"].to_pylist(), table["model_version"].to_pylist())

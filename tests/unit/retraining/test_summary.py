@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from features import errors
-from registry import moves, queries
+from registry import operations, queries
 from registry.records import Action, RetrainRun
-from retrain_flows import comparison, react, retrain, server, summary
-from retrain_flows.comparison import Sides
+from retrain_flows import reconcile, retrain
+from retrain_flows.data.workspace import Workspace
+from retrain_flows.orchestration import evidently_report, run_summary, server
+from retrain_flows.orchestration.evidently_report import Sides
 from retrain_flows.retrain import Order
-from retrain_flows.workspace import Workspace
 from tests.unit.retraining import world
 from tests.unit.retraining.conftest import Make
 
@@ -20,14 +21,14 @@ from tests.unit.retraining.conftest import Make
 @pytest.fixture
 def by_hand(ws: Workspace) -> RetrainRun:
     """Return a promoted run that nobody's incident asked for."""
-    decision = moves.record_decision(ws.registry, model="m", incident_id=None, action=Action.RETRAIN,
+    decision = operations.record_decision(ws.registry, model="m", incident_id=None, action=Action.RETRAIN,
                                      because=["a | b"], actor="ann", now=world.NOW)  # fmt: skip
     return retrain.run(ws, Order(decision, world.AS_OF, world.NOW))
 
 
 def test_the_story_tells_decision_reasons_and_every_check(ws: Workspace, by_hand: RetrainRun) -> None:
     """As Markdown, with each check in a row of its own."""
-    told = summary.markdown(ws, by_hand, Path("html/page.html"))
+    told = run_summary.markdown(ws, by_hand, Path("html/page.html"))
     assert "# m: retrain promoted" in told
     assert "**Decision 2** by hand (ann), with what was known at 2013-03-02 00:00 UTC, because\n\n- a | b" in told
     assert "## v2" in told
@@ -41,16 +42,16 @@ def test_a_bar_in_a_check_does_not_break_the_table(make: Make) -> None:
         trainer=f"{world.HERE}:useless", mode="both", gate=world.RETRAIN.gate.model_copy(update={"min_rows": 999})
     )
     world.drift(ws)
-    react.react(ws, now=world.NOW, as_of=world.AS_OF)
+    reconcile.react(ws, now=world.NOW, as_of=world.AS_OF)
     (run,) = queries.runs(ws.registry, "m")
-    rows = [line for line in summary.markdown(ws, run, "no page").splitlines() if line.startswith("| ")]
+    rows = [line for line in run_summary.markdown(ws, run, "no page").splitlines() if line.startswith("| ")]
     assert {5} == {line.replace("\\|", "").count("|") for line in rows}
     assert 2 * 7 + 2 == len(rows)
 
 
 def test_the_table_has_a_row_a_check(ws: Workspace, by_hand: RetrainRun) -> None:
     """With what it got and what it wanted."""
-    rows = summary.table(queries.checks(ws.registry, by_hand.id))
+    rows = run_summary.table(queries.checks(ws.registry, by_hand.id))
     assert ["data", "signature", "reload", "rows", "loss", "segments", "quality"] == [row["check"] for row in rows]
     assert {"version", "check", "result", "got", "wanted"} == set(rows[0])
 
@@ -58,25 +59,26 @@ def test_the_table_has_a_row_a_check(ws: Workspace, by_hand: RetrainRun) -> None
 def test_an_incident_is_compared_by_its_newest_window(ws: Workspace) -> None:
     """Against the version that drifted, also after another one has taken over."""
     world.drift(ws, day=55)
-    react.react(ws, now=world.NOW, as_of=world.AS_OF)
+    reconcile.react(ws, now=world.NOW, as_of=world.AS_OF)
     (run,) = queries.runs(ws.registry, "m")
     end = world.START + 55 * world.DAY
-    assert Sides("v1", end - 7 * world.DAY, end) == comparison.sides(ws, run)
+    assert Sides("v1", end - 7 * world.DAY, end) == evidently_report.sides(ws, run)
 
 
 def test_a_retrain_by_hand_is_compared_by_its_last_window(ws: Workspace, by_hand: RetrainRun) -> None:
     """Against the version that it replaced."""
-    assert Sides("v1", world.AS_OF - 7 * world.DAY, world.AS_OF) == comparison.sides(ws, by_hand)
+    assert Sides("v1", world.AS_OF - 7 * world.DAY, world.AS_OF) == evidently_report.sides(ws, by_hand)
 
 
 def test_a_window_without_events_has_no_page(ws: Workspace) -> None:
     """The error says which side is empty."""
-    decision = moves.record_decision(ws.registry, model="m", incident_id=None, action=Action.RETRAIN, because=["x"],
-                                     actor="ann", now=world.NOW)  # fmt: skip
-    run = moves.start_run(ws.registry, decision_id=decision.id, as_of=world.AS_OF + 90 * world.DAY, flow_run=None,
+    decision = operations.record_decision(
+        ws.registry, model="m", incident_id=None, action=Action.RETRAIN, because=["x"], actor="ann", now=world.NOW
+    )
+    run = operations.start_run(ws.registry, decision_id=decision.id, as_of=world.AS_OF + 90 * world.DAY, flow_run=None,
                           now=world.NOW)  # fmt: skip
     with pytest.raises(errors.NotEnoughData, match="800 rows of the baseline, 0 of the window"):
-        comparison.write(ws, run)
+        evidently_report.write(ws, run)
 
 
 def test_a_prefect_server_that_is_named_is_asked_for_and_none_is_started(

@@ -24,21 +24,23 @@ from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from features import codec, scoring
+from features import scoring
+from features.events import decode
 from features.schema import Events, EventSchema, Kind, Source, Task
 from features.window import UTC, Windows
-from monitors import freeze
-from monitors.baseline import Baseline
-from monitors.policy import MonitorPolicy
+from monitors.baseline import freeze
+from monitors.baseline.baseline import Baseline
+from monitors.config import MonitorPolicy
 from monitors.report import Finding, Report, Signal, Stage, Verdict
-from registry import ingest, queries
+from registry import queries
+from registry.connection import Registry
+from registry.incidents import ingest
 from registry.records import Incident
-from registry.sql import Registry
-from retrain_flows import material
-from retrain_flows.bootstrap import bootstrap
-from retrain_flows.job import Job
-from retrain_flows.policy import Gate, Retrain, Signals
-from retrain_flows.workspace import Workspace
+from retrain_flows.config import Gate, Retrain, Signals
+from retrain_flows.data.workspace import Workspace
+from retrain_flows.first_version import bootstrap
+from retrain_flows.orchestration.model_jobs import Job
+from retrain_flows.training import retrain_data
 
 DAY = timedelta(days=1)
 START = datetime(2013, 1, 1, tzinfo=UTC)
@@ -105,8 +107,8 @@ def stub_baseline(
 ) -> Baseline:  # fmt: skip
     """Freeze the bins of the reference events, which must be readable, and count nothing."""
     assert labels is not None
-    made = codec.read_events(schema, "predictions", predictions).table
-    known = codec.read_events(schema, "labels", labels).table
+    made = decode.read_events(schema, "predictions", predictions).table
+    known = decode.read_events(schema, "labels", labels).table
     bins = freeze.freeze_bins(schema, policy, made, known)
     return Baseline(events=schema, version=version, start=start, end=end, rows=len(made), bins=bins, inputs=(),
                     importance=dict(importance or {}))  # fmt: skip
@@ -128,7 +130,7 @@ def with_champion(ws: Workspace) -> None:
 
 def served(ws: Workspace, folder: Path) -> Workspace:
     """Return *ws* with the same predictions as the champion really answers, written to *folder*."""
-    model = material.load(ws, queries.version(ws.registry, "m", "v1"))
+    model = retrain_data.load(ws, queries.version(ws.registry, "m", "v1"))
     folder.mkdir()
     for path in sorted(Path(ws.events.predictions.path).glob("*.jsonl")):
         rows = [json.loads(line) for line in path.read_text().splitlines()]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from leeway.project import Project
+from leeway.project.load import Project
+from leeway.project.stack_section import Ports
 from leeway.stack import ports
-from leeway.stack.section import Ports
 
 MODEL = """
 models:

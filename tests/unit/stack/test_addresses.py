@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from features.errors import ProjectError
-from leeway import addresses
+from leeway.project import environment
 
 
 def ask(value: str, state: Path) -> str:
     """Return what *value* stands for."""
-    return addresses.resolve(value, state, what="the thing", example="here:1")
+    return environment.resolve(value, state, what="the thing", example="here:1")
 
 
 def test_an_address_is_itself(tmp_path: Path) -> None:
@@ -23,8 +23,8 @@ def test_an_address_is_itself(tmp_path: Path) -> None:
 def test_the_shell_goes_before_the_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A running stack fills in what the shell does not have; the value may hold an equals sign."""
     monkeypatch.delenv("THING", raising=False)
-    addresses.stack_folder(tmp_path).mkdir()
-    addresses.env_file(tmp_path).write_text("THING=stack:1?a=b\nOTHER=x\n")
+    environment.stack_folder(tmp_path).mkdir()
+    environment.env_file(tmp_path).write_text("THING=stack:1?a=b\nOTHER=x\n")
 
     assert "stack:1?a=b" == ask("env:THING", tmp_path)
     monkeypatch.setenv("THING", "shell:1")

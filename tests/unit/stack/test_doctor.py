@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from features import broker
 from features.errors import EngineError
-from leeway import addresses
+from features.kafka import connections
 from leeway.cli import app
-from leeway.project import Project
+from leeway.project import environment
+from leeway.project.load import Project
 from leeway.stack import doctor, plan, ports, state
-from registry.sql import Registry
+from registry.connection import Registry
 from tests.unit.registry import make as make_registry
 from tests.unit.stack.conftest import Make
 
@@ -113,12 +113,12 @@ def test_services_are_told_while_they_run(make: Make) -> None:
 
 def test_a_server_that_does_not_answer_is_an_error(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever it belongs to."""
-    monkeypatch.setattr(broker, "PATIENCE_MS", 300)
+    monkeypatch.setattr(connections, "PATIENCE_MS", 300)
     schemas = f"format: avro, schema_registry: 'http://127.0.0.1:{ports.free()}'"
     project = make(f"kafka: {{bootstrap: '127.0.0.1:{ports.free()}'}}", place=f"topic: t, {schemas}")
-    addresses.stack_folder(project.state).mkdir(parents=True)
+    environment.stack_folder(project.state).mkdir(parents=True)
     lines = {"LEEWAY_FLINK": f"127.0.0.1:{ports.free()}", "PREFECT_API_URL": f"http://127.0.0.1:{ports.free()}/api"}
-    addresses.env_file(project.state).write_text("".join(f"{k}={v}\n" for k, v in lines.items()))
+    environment.env_file(project.state).write_text("".join(f"{k}={v}\n" for k, v in lines.items()))
     found = list(doctor.connections(project))
 
     assert ["kafka", "schemas", "flink", "prefect"] == [check.name for check in found]
@@ -174,7 +174,7 @@ def test_a_taken_port_stops_up_before_anything_is_started(make: Make, free_ports
 
     assert isinstance(done.exception, EngineError)
     assert f"{project.stack.ports.prefect} (prefect)" in str(done.exception)
-    assert not (addresses.stack_folder(project.state) / "logs").exists()
+    assert not (environment.stack_folder(project.state) / "logs").exists()
 
 
 def test_down_without_a_stack_says_so(make: Make) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from leeway.stack import broker, build, plan
-from retrain_flows import server
+from retrain_flows.orchestration import server
 from tests.unit.stack.conftest import Make
 
 ALL = {"postgres": "LEEWAY_DATABASE", "broker": "LEEWAY_KAFKA", "flink": "LEEWAY_FLINK", "prefect": "PREFECT_API_URL"}

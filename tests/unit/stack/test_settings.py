@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from features import kafka_address, keys
+from features import kafka_address
+from features.security import certificates
 from leeway.stack import broker, cluster, java
-from monitors import flink_address
-from monitors.engine import Engine
+from monitors.flink import rest_address
+from monitors.flink.config import Engine
 
 
 def test_the_broker_keeps_events_of_any_age(tmp_path: Path) -> None:
@@ -40,7 +41,7 @@ def test_addresses_with_keys_survive_odd_folders(tmp_path: Path) -> None:
     """A blank or a percent sign in the path of a project is no reason to find no keys."""
     folder = tmp_path / "a b%20c+d&e?f"
     at = kafka_address.parse(broker.address(1, folder))
-    flink = flink_address.parse(cluster.Cluster(folder, rest=1, rpc=2).address)
+    flink = rest_address.parse(cluster.Cluster(folder, rest=1, rpc=2).address)
 
     assert {str(folder / "keys.pem")} == {at.ca, at.cert}
     assert (folder / "keys", "https://127.0.0.1:1") == (flink.keys, flink.url)
@@ -48,13 +49,13 @@ def test_addresses_with_keys_survive_odd_folders(tmp_path: Path) -> None:
 
 def test_keys_are_made_once_and_are_their_owner_s(tmp_path: Path) -> None:
     """The same ones each time; a folder that was left half made is made anew."""
-    at = keys.folder(tmp_path / "keys")
+    at = certificates.folder(tmp_path / "keys")
     first = (at / "keys.pem").read_bytes()
-    assert first == (keys.folder(at) / "keys.pem").read_bytes()
+    assert first == (certificates.folder(at) / "keys.pem").read_bytes()
     assert {0o600} == {stat.S_IMODE(file.stat().st_mode) for file in at.iterdir()}
     assert 0o700 == stat.S_IMODE(at.stat().st_mode)
     (at / "done").unlink()
-    assert first != (keys.folder(at) / "keys.pem").read_bytes()
+    assert first != (certificates.folder(at) / "keys.pem").read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,7 @@ def test_keys_are_made_once_and_are_their_owner_s(tmp_path: Path) -> None:
 def test_what_is_no_address_of_flink_is_refused(text: str) -> None:
     """Keys go with https, and https with keys."""
     with pytest.raises(ValueError, match="neither host:port nor"):
-        flink_address.parse(text)
+        rest_address.parse(text)
     with pytest.raises(ValueError, match="address"):
         Engine(address=text)
 

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from features.errors import NotFound
-from leeway import addresses
+from leeway.project import environment
 from leeway.stack import control, state
 from leeway.stack.build import MARK
 
@@ -48,9 +48,9 @@ def test_a_supervisor_is_known_by_its_lock(tmp_path: Path) -> None:
 
 def test_what_carries_the_mark_is_ended_and_nothing_else(tmp_path: Path) -> None:
     """Also when nobody knows its pid, in a session of its own; and the addresses go."""
-    addresses.stack_folder(tmp_path).mkdir()
-    folder = addresses.stack_folder(tmp_path)
-    addresses.env_file(tmp_path).write_text("A=b\n")
+    environment.stack_folder(tmp_path).mkdir()
+    folder = environment.stack_folder(tmp_path)
+    environment.env_file(tmp_path).write_text("A=b\n")
     ours, others = (
         subprocess.Popen([sys.executable, "-c", SLEEP], env={**os.environ, MARK: mark}, start_new_session=True)
         for mark in (str(folder), str(tmp_path / "another"))
@@ -60,7 +60,7 @@ def test_what_carries_the_mark_is_ended_and_nothing_else(tmp_path: Path) -> None
         assert ours.wait(10) is not None
         assert psutil.pid_exists(others.pid)
         assert others.poll() is None
-        assert {} == addresses.of_stack(tmp_path)
+        assert {} == environment.of_stack(tmp_path)
         assert not control.stop(folder)
     finally:
         for process in (ours, others):

@@ -1,0 +1,197 @@
+"""From outbox to receiver, at least once: a message is on disk before it is sent and stays until somebody took it.
+
+Deliverers may run side by side. Each claims a batch under a lease, so that no two send the same delivery at once; the
+lease of one that died runs out, and another takes over. Receivers tell a message sent twice by its ``webhook-id``.
+
+Whatever a receiver does costs its own delivery one attempt of a bounded length: all of a batch go out at once, each is
+marked as its own answer comes, and each ends by a deadline for the whole of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import httpx
+
+from alerts import retry, signing, ssrf_guard
+from alerts.config import Alerts, Endpoint
+from features import errors
+from registry import outbox, records
+from registry.connection import Registry
+
+BATCH: Final = 32
+GRACE: Final = timedelta(seconds=30)
+
+Send = Callable[[ssrf_guard.Target, str, Mapping[str, str], float, float], retry.Reply]
+"""Sends a text with headers to a target, in so many seconds for the whole of it and for the connection."""
+Claim = tuple[records.Delivery, records.Message]
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """What one call did: deliveries *sent*, *failed* (to be tried again) and *dead* (given up)."""
+
+    sent: int = 0
+    failed: int = 0
+    dead: int = 0
+
+    @property
+    def total(self) -> int:
+        """Number of attempts; 0 means that nothing was due."""
+        return self.sent + self.failed + self.dead
+
+    def __add__(self, other: Delivered) -> Delivered:
+        return Delivered(self.sent + other.sent, self.failed + other.failed, self.dead + other.dead)
+
+
+def lease(alerts: Alerts) -> timedelta:
+    """Return how long a claim lasts: longer than an attempt can, as all of a batch are attempted at once."""
+    return GRACE + 2 * timedelta(seconds=alerts.timeout_seconds)
+
+
+def post(
+    target: ssrf_guard.Target, text: str, headers: Mapping[str, str], timeout: float, connect: float | None = None
+) -> retry.Reply:
+    """Send one attempt over HTTP and return what came of it; a connection that fails is a reply too.
+
+    The whole of it, from the connection to the last header of the answer, ends within *timeout* seconds, and the
+    connection is made within *connect* of them. No redirect is followed, no proxy of the environment is used, and the
+    body of the answer is not read.
+    """
+    sent = {**headers, "host": target.host}
+    try:
+        return asyncio.run(
+            asyncio.wait_for(_post(target, text, sent, httpx.Timeout(timeout, connect=connect)), timeout)
+        )
+    except (asyncio.TimeoutError, httpx.HTTPError) as error:
+        if isinstance(error, asyncio.TimeoutError):
+            return retry.Reply(error=f"no whole answer within {timeout:.3g} s")
+        unreachable = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+        return retry.failed(error, unreachable=unreachable)
+
+
+async def _post(
+    target: ssrf_guard.Target, text: str, headers: Mapping[str, str], timeout: httpx.Timeout
+) -> retry.Reply:
+    """Send one attempt; can be cancelled at any point, which httpx's own limits, each of one read, do not replace."""
+    asked = {"sni_hostname": target.name}
+    async with (
+        httpx.AsyncClient(follow_redirects=False, trust_env=False, timeout=timeout) as client,
+        client.stream("POST", target.url, content=text, headers=headers, extensions=asked) as answer,
+    ):
+        return retry.Reply(answer.status_code, headers=dict(answer.headers))
+
+
+def deliver(
+    reg: Registry, alerts: Alerts, *, now: datetime, environ: Mapping[str, str], send: Send = post
+) -> Delivered:
+    """Give new messages to the endpoints that want them, then try up to BATCH of what is due, all at once.
+
+    Call again until ``total`` is 0 to send everything. A missing key, a refused address and whatever else goes wrong
+    with one delivery is a failed attempt, with the error on record: it does not keep the others from their messages.
+
+    Raises:
+        RegistryError: an attempt could not be marked; all the others were. It is made again when its lease ends.
+    """
+    least = {e.name: e.min_severity for e in alerts.endpoints}
+    outbox.fan_out(reg, {e.name: e.events for e in alerts.endpoints}, least=least, now=now)
+    claims = outbox.claim(reg, now=now, limit=BATCH, lease=lease(alerts))
+    batch = _Batch(alerts, now, environ, send)
+    states, trouble = [], None
+    with ThreadPoolExecutor(BATCH) as pool:
+        attempts = {pool.submit(batch.attempt, claim): claim[0] for claim in claims}
+        for attempt in as_completed(attempts):
+            try:
+                states.append(batch.mark(reg, attempts[attempt], attempt.result()))
+            except errors.RegistryError as error:
+                trouble = error
+    if trouble is not None:
+        raise trouble
+    return Delivered(states.count("delivered"), states.count("pending"), states.count("dead"))
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What the attempts of one call have in common."""
+
+    alerts: Alerts
+    now: datetime
+    environ: Mapping[str, str]
+    send: Send
+
+    def attempt(self, claim: Claim) -> retry.Reply:
+        """Sign and send one message, within its deadline; whatever goes wrong is a reply, not an error."""
+        delivery, message = claim
+        endpoint = next((e for e in self.alerts.endpoints if e.name == delivery.endpoint), None)
+        if endpoint is None:
+            return retry.Reply(error="the project file has no endpoint of this name any more", final=True)
+        try:
+            return self._try(endpoint, message)
+        except errors.DeliveryError as error:
+            return retry.Reply(error=str(error))
+        except Exception as error:
+            return retry.failed(error)
+
+    def _try(self, endpoint: Endpoint, message: records.Message) -> retry.Reply:
+        """Send to the first address that can be reached; all of it ends by one deadline, the look-up included."""
+        ends = time.monotonic() + self.alerts.timeout_seconds
+        text = signing.body(message)
+        headers = signing.headers(signing.signer(endpoint, self.environ), message.id, text, now=self.now)
+        targets = _looked_up(endpoint, self.alerts.timeout_seconds)
+        reply = retry.Reply(error="the name has no address")
+        for tried, target in enumerate(targets):
+            left = ends - time.monotonic()
+            if left <= 0:
+                break
+            reply = self.send(target, text, headers, left, left / (len(targets) - tried))
+            if not reply.unreachable:
+                break
+        return reply
+
+    def mark(self, reg: Registry, delivery: records.Delivery, reply: retry.Reply) -> str:
+        """Write down what came of an attempt, and return the delivery's new state."""
+        again = None if reply.delivered else self._again(delivery, reply)
+        marked = outbox.mark(
+            reg,
+            delivery,
+            state="delivered" if reply.delivered else "pending" if again else "dead",
+            status_code=reply.status,
+            error=reply.reason,
+            next_attempt_at=again,
+            now=self.now,
+        )
+        return marked.state
+
+    def _again(self, delivery: records.Delivery, reply: retry.Reply) -> datetime | None:
+        return retry.next_attempt(
+            reply, delivery=delivery.id, attempts=delivery.attempts, limit=self.alerts.attempts, now=self.now
+        )
+
+
+def _looked_up(endpoint: Endpoint, seconds: float) -> tuple[ssrf_guard.Target, ...]:
+    """Return where to connect for *endpoint*, or raise DeliveryError; a resolver that hangs is left to itself."""
+    found: queue.SimpleQueue[tuple[ssrf_guard.Target, ...] | Exception] = queue.SimpleQueue()
+
+    def look() -> None:
+        try:
+            found.put(ssrf_guard.targets(endpoint))
+        except Exception as error:
+            found.put(error)
+
+    threading.Thread(target=look, daemon=True).start()
+    try:
+        targets = found.get(timeout=seconds)
+    except queue.Empty:
+        msg = f"alert endpoint {endpoint.name!r}: its name was not looked up within {seconds:.3g} s"
+        raise errors.DeliveryError(msg, hint="check this machine's DNS") from None
+    if isinstance(targets, Exception):
+        raise targets
+    return targets

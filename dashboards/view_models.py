@@ -1,0 +1,234 @@
+"""What each page shows, as frozen values made from the registry's records: pure, so that pages need no logic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from dashboards.performance_chart import Line
+from dashboards.timeline import Address, Cell, Timeline, address, cells
+from dashboards.window_page import Distribution, Ranked
+from monitors.report import Report, Signal, Stage, Verdict
+from registry.model_status import Standing
+from registry.records import (
+    AuditResult,
+    Champion,
+    Check,
+    CheckResult,
+    Decision,
+    Incident,
+    IncidentState,
+    Promotion,
+    RetrainRun,
+    Version,
+    WindowRow,
+)
+
+
+@dataclass(frozen=True)
+class WindowSummary:
+    """A stored window in a line. *away* names the signals that say drift."""
+
+    address: Address
+    start: datetime
+    end: datetime
+    verdict: Verdict
+    rows: int
+    cells: Mapping[Signal, Cell]
+
+    @property
+    def away(self) -> tuple[Signal, ...]:
+        """The signals that say drift."""
+        return tuple(s for s, cell in self.cells.items() if cell.verdict is Verdict.DRIFT)
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """Another window of the same version, stage and segment, on the same bins."""
+
+    address: Address
+    start: datetime
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class ModelSummary:
+    """A model in a line of the overview. *standing* is how it stands, and *said* the same in words, the worst first.
+
+    *inputs* and *outcomes* are the newest windows of the champion's version, after those that are *recent*.
+    """
+
+    model: str
+    standing: Standing
+    said: tuple[str, ...]
+    champion: Champion | None
+    inputs: WindowSummary | None
+    outcomes: WindowSummary | None
+    recent_inputs: tuple[Neighbour, ...]
+    recent_outcomes: tuple[Neighbour, ...]
+    unresolved: int
+    undecided: int
+    audit: AuditResult | None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One drift finding that an incident rests on, and the window it was found in."""
+
+    window: Address
+    start: datetime
+    variable: str
+    metric: str
+    effect: float | None
+    threshold: float | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class IncidentView:
+    """An incident with what was decided about it. *waiting* says in words why nothing is decided yet."""
+
+    incident: Incident
+    decision: Decision | None
+    waiting: str
+    evidence: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A retrain with what the gate said. *candidates* are the versions that it checked, with their checks."""
+
+    run: RetrainRun
+    candidates: tuple[tuple[str, tuple[Check, ...]], ...]
+
+    @property
+    def challenger(self) -> str:
+        """Who was judged: the challenger, or every candidate where none was chosen; empty if there was none."""
+        return self.run.challenger or ", ".join(name for name, _ in self.candidates if name)
+
+    @property
+    def passed(self) -> int:
+        """Number of checks that passed."""
+        return sum(c.result is CheckResult.PASS for _, checks in self.candidates for c in checks)
+
+    @property
+    def total(self) -> int:
+        """Number of checks."""
+        return sum(len(checks) for _, checks in self.candidates)
+
+
+@dataclass(frozen=True)
+class Pages:
+    """Where a page of the timeline stands in time, and the ``until`` of its neighbours; None where there is none."""
+
+    earlier: datetime | None
+    later: datetime | None
+
+
+@dataclass(frozen=True)
+class ModelView:
+    """Everything on a model's page. Incidents, runs, versions and promotions are newest first and may be cut short."""
+
+    summary: ModelSummary
+    segment: str
+    segments: tuple[str, ...]
+    timeline: Timeline
+    pages: Pages
+    performance: tuple[Line, ...]
+    incidents: tuple[IncidentView, ...]
+    runs: tuple[RunView, ...]
+    versions: tuple[Version, ...]
+    promotions: tuple[Promotion, ...]
+
+
+@dataclass(frozen=True)
+class WindowView:
+    """Everything on a window's page. *neighbours* can be laid beside it; *against* is the end of the one that is."""
+
+    model: str
+    summary: WindowSummary
+    revision: int
+    created_at: datetime
+    baseline: str
+    findings: tuple[Ranked, ...]
+    variables: tuple[str, ...]
+    distribution: Distribution | None
+    neighbours: tuple[Neighbour, ...]
+    against: datetime | None
+    incidents: tuple[IncidentView, ...]
+
+    @property
+    def before(self) -> Neighbour | None:
+        """The window right before this one."""
+        return next((n for n in reversed(self.neighbours) if n.address.end < self.summary.end), None)
+
+    @property
+    def after(self) -> Neighbour | None:
+        """The window right after this one."""
+        return next((n for n in self.neighbours if n.address.end > self.summary.end), None)
+
+
+def window(row: WindowRow) -> WindowSummary:
+    """Return the summary of a stored window."""
+    where, report = address(row), Report.model_validate(row.report)
+    return WindowSummary(where, row.window_start, row.window_end, report.verdict, row.rows, cells([(where, report)]))
+
+
+def neighbour(row: WindowRow) -> Neighbour:
+    """Return a stored window as another one's neighbour."""
+    return Neighbour(address(row), row.window_start, Verdict(row.verdict))
+
+
+def incident(found: Incident, decision: Decision | None) -> IncidentView:
+    """Return an incident with its decision, or with what the decision waits for."""
+    waiting = "" if decision or found.state is IncidentState.RESOLVED else found.pending or "the next decision run"
+    return IncidentView(found, decision, waiting, tuple(evidence(found.version, item) for item in found.evidence))
+
+
+def evidence(version: str, item: Mapping[str, Any]) -> Evidence:
+    """Return a stored piece of evidence: a finding, and the window it was found in."""
+    end = datetime.fromisoformat(item["window_end"])
+    return Evidence(
+        window=Address(version, Stage(item["stage"]), end, item["segment"]),
+        start=datetime.fromisoformat(item["window_start"]),
+        variable=item["variable"],
+        metric=item["metric"],
+        effect=item["effect"],
+        threshold=item["threshold"],
+        reason=item["reason"],
+    )
+
+
+def run(found: RetrainRun, checks: Sequence[Check]) -> RunView:
+    """Return a retrain with its checks by candidate, in the order they were recorded."""
+    names = dict.fromkeys(check.version for check in checks)
+    return RunView(found, tuple((name, tuple(c for c in checks if c.version == name)) for name in names))
+
+
+def during(incidents: Sequence[IncidentView], where: Address) -> tuple[IncidentView, ...]:
+    """Return the incidents of the window's version that were going on when it ended."""
+    return tuple(
+        v
+        for v in incidents
+        if v.incident.version == where.version and v.incident.since <= where.end <= v.incident.last_seen
+    )
+
+
+def pages(windows: Sequence[datetime], *, cut: bool, newest: datetime | None) -> Pages:
+    """Return the neighbours of a page of windows that end at *windows*, old to new; *cut* says that older ones exist.
+
+    The later page reaches as far forwards as this one reaches back, but not beyond *newest*.
+
+    >>> from datetime import timezone
+    >>> day = [datetime(2013, 8, d, tzinfo=timezone.utc) for d in range(1, 31)]
+    >>> page = pages(day[10:15], cut=True, newest=day[20])
+    >>> page.earlier == day[10], page.later == day[18]
+    (True, True)
+    """
+    if not windows:
+        return Pages(None, newest)
+    first, last = windows[0], windows[-1]
+    later = min(newest, last + (last - first)) if newest and newest > last else None
+    return Pages(first if cut else None, newest if later == last else later)

@@ -1,0 +1,110 @@
+"""One window under the glass: its findings in order of weight, and its shares beside the baseline's. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from monitors.baseline.baseline import Baseline
+from monitors.report import Finding, Report, Verdict
+from monitors.stats.bins import Bins, NumericBins
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A finding and how far it went: *ratio* is effect over threshold, above 1 is beyond the line; None is unknown."""
+
+    finding: Finding
+    ratio: float | None
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How the rows of one sample spread over the cells: *counts*, and *shares* of their sum (0 if it is 0)."""
+
+    name: str
+    counts: tuple[int, ...]
+
+    @property
+    def rows(self) -> int:
+        """Number of rows counted."""
+        return sum(self.counts)
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """Each cell's share of the rows."""
+        return tuple(n / self.rows if self.rows else 0.0 for n in self.counts)
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """One variable's cells by name, and the samples that are compared on them (the baseline first)."""
+
+    variable: str
+    cells: tuple[str, ...]
+    samples: tuple[Shares, ...]
+
+
+def ranked(findings: Sequence[Finding]) -> tuple[Ranked, ...]:
+    """Return findings: what drifts first, then those furthest beyond their threshold; those without a ratio last."""
+    lines = [Ranked(f, ratio(f)) for f in findings]
+    return tuple(sorted(lines, key=_weight))
+
+
+def _weight(line: Ranked) -> tuple[bool, bool, float, str, str]:
+    finding = line.finding
+    steady = finding.verdict is not Verdict.DRIFT
+    return (steady, line.ratio is None, -(line.ratio or 0.0), finding.signal.value, finding.variable)
+
+
+def ratio(finding: Finding) -> float | None:
+    """Return effect over threshold; None where either is unknown or the threshold is not above 0."""
+    if finding.effect is None or not finding.threshold or finding.threshold < 0:
+        return None
+    return finding.effect / finding.threshold
+
+
+def variables(baseline: Baseline, report: Report) -> tuple[str, ...]:
+    """Return the variables of *report* that can be drawn: those with bins, the furthest from the baseline first."""
+    drawable = [name for name in report.counts if name in baseline.bins]
+    places = [line.finding.variable for line in ranked(report.findings)]
+    return tuple(sorted(drawable, key=lambda name: places.index(name) if name in places else len(places)))
+
+
+def distribution(baseline: Baseline, variable: str, samples: Sequence[tuple[str, Report]]) -> Distribution:
+    """Return how *variable* spread in the baseline and in each named report, cell by cell.
+
+    The first report says which stage and segment of the baseline to count. Cells beyond the bins proper (out of range,
+    missing, unseen) are left out while no sample has a row in them.
+    """
+    bins, first = baseline.bins[variable], samples[0][1]
+    reference = baseline.counts(first.stage, variable, first.segment).sum(axis=0).tolist()
+    rows = [("baseline", reference or [0] * bins.cells)]
+    rows += [(name, report.counts.get(variable, [0] * bins.cells)) for name, report in samples]
+    kept = [i for i in _order(bins) if i < bins.body or any(counts[i] for _, counts in rows)]
+    names = cell_names(bins)
+    shares = tuple(Shares(name, tuple(int(counts[i]) for i in kept)) for name, counts in rows)
+    return Distribution(variable, tuple(names[i] for i in kept), shares)
+
+
+def cell_names(bins: Bins) -> tuple[str, ...]:
+    """Return the cells' names, with what lies out of range in numbers.
+
+    >>> cell_names(NumericBins(edges=(0.0, 1.0)))
+    ('[0, 1)', '[-1, 0)', '(1, 2]', 'missing', 'non-finite', 'below -1', 'above 2')
+    """
+    if not isinstance(bins, NumericBins):
+        return bins.labels
+    far_low, low, *_, high, far_high = (f"{place:.6g}" for place in bins.places)
+    ends = {
+        "under": f"[{far_low}, {low})",
+        "over": f"({high}, {far_high}]",
+        "far under": f"below {far_low}",
+        "far over": f"above {far_high}",
+    }
+    return tuple(ends.get(label, label) for label in bins.labels)
+
+
+def _order(bins: Bins) -> tuple[int, ...]:
+    """Return the cells in the order they are drawn: numbers from low to high, then what is no value."""
+    return (*bins.ordered, bins.body + 2, bins.body + 3) if isinstance(bins, NumericBins) else tuple(range(bins.cells))

@@ -1,0 +1,1 @@
+"""Events as typed tables: decoded from files and topics, encoded back, and published."""

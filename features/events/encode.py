@@ -1,0 +1,136 @@
+"""From typed columns back to events, the way that `codec` came: what is written here decodes to the same table."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from features import errors
+from features.events import decode
+from features.kafka import avro, schema_registry
+from features.schema import EventSchema, RecordFormat, Role, Source
+from features.window import from_ms
+
+CONTENT: Mapping[RecordFormat, str] = {
+    "json": "application/json", "avro": "avro/binary", "arrow": "application/vnd.apache.arrow.stream",
+}  # fmt: skip
+"""What the header ``content-type`` of a record says."""
+
+
+def events(schema: EventSchema, role: Role, table: pa.Table) -> pa.Table:
+    """Return a decoded *table* as the events that it was: columns under their names in events, times as times."""
+    named = renamed({name: source for name, (source, _) in decode.wanted(schema, role).items()}, table)
+    if role != "labels" or schema.positive is None:
+        return named
+    at = schema.columns.label
+    return named.set_column(named.column_names.index(at), at, labels(schema, named[at].to_pylist()))
+
+
+def labels(schema: EventSchema, values: Iterable[Any]) -> pa.Array:
+    """Return labels as the project file names them: 1.0 and 0.0 of a binary task under the names of its classes.
+
+    >>> schema = EventSchema(model="m", task="binary", features={"x": "numeric"}, positive="yes")
+    >>> labels(schema, [1.0, 0.0, None]).to_pylist()
+    ['yes', '0', None]
+    """
+    if schema.positive is None:
+        return pa.array(values)
+    other = schema.negative or ("0" if schema.positive != "0" else "1")
+    return pa.array([None if v is None else schema.positive if v == 1 else other for v in values], pa.string())
+
+
+def renamed(names: Mapping[str, str], table: pa.Table) -> pa.Table:
+    """Return the columns of a decoded *table* that *names* lists under the names that it gives them."""
+    times = table[decode.TIME].cast(pa.timestamp("ms", "UTC"))
+    return pa.table({theirs: times if own == decode.TIME else table[own] for own, theirs in names.items()})
+
+
+def records(schema: EventSchema, role: Role, table: pa.Table, source: Source) -> list[bytes]:
+    """Return the records of *source*'s format, one an event, or all of *table* in one where they are columnar.
+
+    Raises:
+        DataError: an event does not fit the Avro schema.
+        BrokerError: the schema registry does not answer, or refuses the schema.
+    """
+    named = events(schema, role, table)
+    if source.format == "arrow":
+        return [arrow(named)] if named.num_rows else []
+    if source.format == "json":
+        return [line.encode() for line in json_lines(named, schema.times.format)]
+    text = avro.written(source.avro_schema, decode.wanted(schema, role))
+    plan, registry = avro.parse(text), source.schema_registry
+    front = schema_registry.front(schema_registry.number(registry, source.topic or "", text)) if registry else b""
+    try:
+        return [front + avro.write(row, plan) for row in _rows(_as_avro(named, plan))]
+    except ValueError as error:
+        raise errors.DataError(
+            str(error), hint="leave `avro_schema` out to write the one that features give"
+        ) from error
+
+
+def json_lines(table: pa.Table, way: str | None = None) -> Iterator[str]:
+    """Yield each row as JSON, times in ISO 8601 or in another *way* of writing them (`times.format`).
+
+    A number that is not finite, which JSON has none of, is text.
+
+    >>> list(json_lines(pa.table({"x": [1.5, float("inf")], "c": ["a", None]})))
+    ['{"x": 1.5, "c": "a"}', '{"x": "inf", "c": null}']
+    """
+    for row in _rows(table):
+        yield json.dumps({name: _json_value(value, way) for name, value in row.items()})
+
+
+def _json_value(value: Any, way: str | None) -> Any:
+    if isinstance(value, datetime):
+        return value.strftime(way) if way else value.isoformat()
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _rows(table: pa.Table) -> Iterator[dict[str, Any]]:
+    columns = [_values(column) for column in table.columns]
+    for row in zip(*columns, strict=True):
+        yield dict(zip(table.column_names, row, strict=True))
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    if not pa.types.is_timestamp(column.type):
+        return column.to_pylist()  # type: ignore[no-any-return]
+    return [None if ms is None else from_ms(ms) for ms in _ms(column)]
+
+
+def _ms(column: pa.ChunkedArray) -> list[int | None]:
+    return column.cast(pa.timestamp("ms"), safe=False).cast(pa.int64()).to_pylist()  # type: ignore[no-any-return]
+
+
+def _as_avro(table: pa.Table, plan: Any) -> pa.Table:
+    """Return *table* with times as numbers where the schema *plan* has plain ones."""
+    plain = {field["name"] for field in plan["fields"] if not _is_logical(field["type"])}
+    for i, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type) and field.name in plain:
+            table = table.set_column(i, field.name, table[i].cast(pa.int64()))
+    return table
+
+
+def _is_logical(kind: Any) -> bool:
+    return any(
+        isinstance(part, dict) and "logicalType" in part for part in (kind if isinstance(kind, list) else [kind])
+    )
+
+
+def arrow(table: pa.Table) -> bytes:
+    """Return *table* as one Arrow IPC stream, texts that repeat as a dictionary."""
+    for i, field in enumerate(table.schema):
+        if pa.types.is_string(field.type):
+            encoded = table[i].combine_chunks().dictionary_encode()
+            if len(encoded.dictionary) <= len(encoded) // 2:
+                table = table.set_column(i, field.name, encoded)
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue()

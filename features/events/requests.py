@@ -1,0 +1,30 @@
+"""Events that nobody has answered yet: id, time and features, from the same files and typed by the same codec."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from features.events import decode
+from features.events.location import Place
+from features.schema import PREDICTION, EventSchema, Kind
+
+VERSION = "unanswered"
+"""What stands where a prediction has its model version."""
+
+
+def read_requests(schema: EventSchema, place: Place) -> decode.Decoded:
+    """Return every event of *place* (a source, directory or file) as a predictions table whose predictions are null.
+
+    A prediction or a version that the events happen to have is not looked at.
+    """
+    return answered(schema, decode.read_events(schema, "requests", place))
+
+
+def answered(schema: EventSchema, made: decode.Decoded) -> decode.Decoded:
+    """Return decoded requests as a predictions table whose predictions are null."""
+    kind = pa.float64() if schema.prediction_kind is Kind.NUMERIC else pa.string()
+    versions = pa.array([VERSION] * made.table.num_rows, pa.string())
+    table = made.table.append_column(decode.VERSION, versions)
+    table = table.append_column(PREDICTION, pa.nulls(made.table.num_rows, kind))
+    order = decode.empty(schema.model_copy(update={"version": VERSION}), "predictions").column_names
+    return decode.Decoded(table.select(order), made.rejects, made.lines)

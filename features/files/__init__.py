@@ -1,0 +1,1 @@
+"""Event files: CSV, JSON Lines and Parquet, cut into chunks and read into untyped columns."""

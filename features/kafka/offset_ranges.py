@@ -1,0 +1,155 @@
+"""Topics read like files: cut into ranges of offsets that travel as references and are read where they are needed."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from features import errors, kafka_address
+from features.kafka import connections
+from features.kafka.records import Records
+from features.schema import RecordFormat, Source
+
+RANGE = {"json": 20_000, "avro": 20_000, "arrow": 50}
+"""Offsets in a range; a columnar record holds many events."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The records of one partition whose offsets lie in ``[start, stop)``.
+
+    *avro_schema* and *registry* are as in :class:`features.kafka.records.Records`.
+    """
+
+    bootstrap: str
+    topic: str
+    partition: int
+    start: int
+    stop: int
+    format: RecordFormat
+    avro_schema: str = ""
+    registry: str = ""
+
+    @property
+    def path(self) -> str:
+        """What a bad record's place is called."""
+        return f"{self.topic}/{self.partition}"
+
+    def encode(self) -> str:
+        """Return the range as a line of JSON."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+
+def ranges(source: Source, size: int | None = None) -> list[Range]:
+    """Return all that a topic holds now, partition by partition, in ranges of up to *size* offsets.
+
+    What is written later, or by a transaction that is still open, is in none of them.
+
+    Raises:
+        BrokerError: Kafka does not answer, or there is no such topic.
+    """
+    step = size or RANGE[source.format]
+    return [
+        Range(source.bootstrap, source.topic or "", number, at, min(at + step, stop), source.format,
+              source.avro_schema or "", source.schema_registry or "")
+        for number, (start, stop) in extent(source.bootstrap, source.topic or "").items()
+        for at in range(start, stop, step)
+    ]  # fmt: skip
+
+
+def head(wanted: Range, n: int) -> Range:
+    """Return the first *n* offsets of *wanted*."""
+    return replace(wanted, stop=min(wanted.stop, wanted.start + n))
+
+
+def extent(bootstrap: str, topic: str) -> dict[int, tuple[int, int]]:
+    """Return the first offset that *topic* still has and the one after its last, by partition."""
+    with connections.consumer(bootstrap) as client:
+        parts = [connections.partition(topic, number) for number in connections.partitions(client, bootstrap, topic)]
+        first, last = client.beginning_offsets(parts), client.end_offsets(parts)
+        return {part.partition: (first[part], last[part]) for part in parts}
+
+
+def fetch(wanted: Range) -> Records:
+    """Return the records of *wanted*; offsets that hold none (markers of transactions) are simply not among them.
+
+    Raises:
+        BrokerError: Kafka does not answer, or goes away for longer than its patience, or has deleted some.
+    """
+    got = list(stream(wanted))
+    parts, offsets = [wanted.partition] * len(got), [record.offset for record in got]
+    values = [record.value for record in got]
+    return Records(wanted.topic, wanted.format, parts, offsets, values, wanted.avro_schema, wanted.registry)
+
+
+def stream(wanted: Range) -> Iterator[Any]:
+    """Yield the records of *wanted* as kafka-python gives them: offset, timestamp, key, value, headers."""
+    with connections.consumer(wanted.bootstrap, max_poll_records=5000) as client:
+        part = connections.partition(wanted.topic, wanted.partition)
+        _check(client, wanted, part)
+        client.assign([part])
+        client.seek(part, wanted.start)
+        moved, at = time.monotonic(), wanted.start
+        while at < wanted.stop:
+            batches = client.poll(timeout_ms=200)
+            yield from (record for batch in batches.values() for record in batch if record.offset < wanted.stop)
+            now = client.position(part, timeout_ms=1000) or at
+            if now > at:
+                moved, at = time.monotonic(), now
+            elif time.monotonic() - moved > connections.PATIENCE_MS / 1000:
+                where = kafka_address.shown(wanted.bootstrap)
+                msg = f"Kafka at {where} sends nothing more of {wanted.path} from offset {at} on"
+                raise errors.BrokerError(msg, hint=f"{wanted.stop - at} records are still to come; is it running?")
+
+
+def _check(client: Any, wanted: Range, part: Any) -> None:
+    connections.partitions(client, wanted.bootstrap, wanted.topic)
+    first = client.beginning_offsets([part])[part]
+    if first > wanted.start:
+        msg = f"{wanted.path} has lost the records from offset {wanted.start} up to {first} that were to be read"
+        hint = "Kafka deletes by the records' timestamps: set retention.ms=-1 for a topic of old events"
+        raise errors.BrokerError(msg, hint=hint)
+
+
+def last(bootstrap: str, topic: str, n: int) -> list[Any]:
+    """Return the newest *n* records of *topic* by timestamp, oldest first, as kafka-python gives them.
+
+    Raises:
+        BrokerError: Kafka does not answer, or there is no such topic.
+    """
+    found: list[Any] = []
+    for number, (start, stop) in extent(bootstrap, topic).items():
+        if stop > start:
+            found += stream(Range(bootstrap, topic, number, max(start, stop - n), stop, "json"))
+    return sorted(found, key=lambda r: (r.timestamp, r.partition, r.offset))[-n:] if n else []
+
+
+def follow(bootstrap: str, topic: str, starts: Mapping[int, int], going: Callable[[], bool]) -> Iterator[Any]:
+    """Yield the records of *topic* as they are committed, from the offsets *starts* on, while *going* says so."""
+    with connections.consumer(bootstrap) as client:
+        parts = {connections.partition(topic, number): offset for number, offset in starts.items()}
+        client.assign(list(parts))
+        for part, offset in parts.items():
+            client.seek(part, offset)
+        while going():
+            for batch in client.poll(timeout_ms=300).values():
+                yield from batch
+
+
+def committed(bootstrap: str, topic: str) -> dict[str, dict[int, int]]:
+    """Return the offset that each consumer group has got to in each partition of *topic*; groups without are left out.
+
+    Raises:
+        BrokerError: Kafka does not answer.
+    """
+    with connections.admin(bootstrap) as client:
+        groups = [group["group_id"] for group in client.list_groups()]
+        offsets = client.list_group_offsets(groups) if groups else {}
+        found = {
+            group: {part.partition: at.offset for part, at in some.items() if part.topic == topic and at.offset >= 0}
+            for group, some in offsets.items()
+        }
+        return {group: some for group, some in sorted(found.items()) if some}

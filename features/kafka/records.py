@@ -1,0 +1,166 @@
+"""Kafka records as they come, and from their bytes to untyped columns: the way that files go, by another door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from features import errors
+from features.files import csv_lines, readers
+from features.kafka import arrow_sizes, avro
+from features.schema import RecordFormat, Source
+from features.values.arrow_columns import plain, sound
+from features.values.untyped import Columns, Raw, Reject, reject
+from features.values.untyped import sources as _names
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Records of one topic: for each its partition, its offset and its value (None is a tombstone).
+
+    *avro_schema* is the file of their schema, "" for the one that features give; *registry* the URL of the registry
+    whose schemas they name, "" where there is none.
+    """
+
+    topic: str
+    format: RecordFormat
+    partitions: Sequence[int]
+    offsets: Sequence[int]
+    values: Sequence[bytes | None]
+    avro_schema: str = ""
+    registry: str = ""
+
+    @staticmethod
+    def of(
+        source: Source, partitions: Sequence[int], offsets: Sequence[int], values: Sequence[bytes | None]
+    ) -> Records:
+        """Return records of *source*, a topic."""
+        own = source.avro_schema or "", source.schema_registry or ""
+        return Records(source.topic or "", source.format, partitions, offsets, values, *own)
+
+    def place(self, index: int) -> tuple[str, int]:
+        """Return ``topic/partition`` and the offset of the record at *index*: how a bad one is named."""
+        return f"{self.topic}/{self.partitions[index]}", int(self.offsets[index])
+
+
+def read(records: Records, columns: Columns) -> list[Raw]:
+    """Return the *columns* that are in *records*, in pieces of one shape each, and every bad record by its place.
+
+    A row's line is its record's index in *records*.
+
+    Raises:
+        DataError: the Avro schema cannot be read.
+        BrokerAway: its registry does not answer.
+    """
+    full = [i for i, value in enumerate(records.values) if value]
+    bad = {i: "the record has no value" for i, value in enumerate(records.values) if not value}
+    values = [records.values[i] or b"" for i in full]
+    pieces, wrong = _READERS[records.format](records, values, columns)
+    index = np.array(full, np.int64)
+    bad |= {full[i]: reason for i, reason in wrong.items()}
+    rejects = tuple(_reject(records, i, reason) for i, reason in sorted(bad.items()))
+    raws = [_raw(records, piece, index[piece.places]) for piece in pieces]
+    return [*raws, Raw(pa.table({}), np.zeros(0, np.int64), rejects)] if rejects else raws
+
+
+def _raw(records: Records, piece: Piece, lines: npt.NDArray[np.int64]) -> Raw:
+    return Raw(piece.table, lines, (), piece.unfit, lambda row: records.values[int(lines[row])] or b"")
+
+
+def _reject(records: Records, index: int, reason: str) -> Reject:
+    return reject(records.place(index), reason, records.values[index] or b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Rows of one shape, of each the place of its record, and cells that no type can take: column -> row -> reason."""
+
+    table: pa.Table
+    places: npt.NDArray[np.int64]
+    unfit: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+
+
+_Read = tuple[list[Piece], dict[int, str]]
+
+
+def _read_json(records: Records, values: list[bytes], columns: Columns) -> _Read:
+    data = b"\n".join(values)
+    one_line_each = bool(values) and data.count(b"\n") == len(values) - 1
+    table = readers.json_table(data, values, columns) if one_line_each else None
+    if table is not None:
+        return [Piece(table, np.arange(table.num_rows))], {}
+    rows = readers.json_rows(values, _names(columns))
+    return [Piece(rows.table, rows.places, rows.unfit)], rows.bad
+
+
+def _read_avro(records: Records, values: list[bytes], columns: Columns) -> _Read:
+    event = avro.reader(records.avro_schema, columns, records.registry)
+    rows: list[dict[str, Any]] = []
+    places: list[int] = []
+    bad: dict[int, str] = {}
+    for place, value in enumerate(values):
+        try:
+            rows.append(event(value))
+            places.append(place)
+        except ValueError as error:
+            bad[place] = str(error)
+    read = {name: _column([row.get(name) for row in rows]) for name in _names(columns)}
+    unfit = {name: cells for name, (_, cells) in read.items() if cells}
+    return [Piece(pa.table({name: c for name, (c, _) in read.items()}), np.array(places, np.int64), unfit)], bad
+
+
+def _column(values: list[Any]) -> tuple[pa.Array, dict[int, str]]:
+    """Return *values* as one column, of their own type if they have one that is a number, text or time; else as text.
+
+    Those that are no single value are told by row.
+    """
+    try:
+        column = pa.array(values)
+    except (pa.ArrowException, ValueError, TypeError, OverflowError):
+        return readers.text_column(values)
+    nested = pa.types.is_nested(column.type) or pa.types.is_binary(column.type)
+    return readers.text_column(values) if nested else (column, {})
+
+
+def _read_arrow(records: Records, values: list[bytes], columns: Columns) -> _Read:
+    """Read Arrow IPC streams; records of one shape that follow each other become one piece."""
+    names = _names(columns)
+    pieces: list[tuple[list[pa.Table], list[int]]] = []
+    bad: dict[int, str] = {}
+    for place, value in enumerate(values):
+        try:
+            table = _arrow_table(value, names)
+        except errors.DataError as error:
+            bad[place] = error.message
+            continue
+        except Exception as error:  # bytes of another kind make the reader fail in all its parts
+            bad[place] = f"not an Arrow IPC stream: {error}"
+            continue
+        if not pieces or pieces[-1][0][0].schema != table.schema:
+            pieces.append(([], []))
+        pieces[-1][0].append(table)
+        pieces[-1][1].append(place)
+    return [
+        Piece(pa.concat_tables(tables), np.repeat(np.array(places, np.int64), [t.num_rows for t in tables]))
+        for tables, places in pieces
+    ], bad
+
+
+def _arrow_table(value: bytes, names: list[str]) -> pa.Table:
+    rows = arrow_sizes.check(value, len(names))
+    with pa.ipc.open_stream(value) as stream:
+        csv_lines.check_names(stream.schema.names, names)
+        table = stream.read_all()
+    # What anybody may have sent must not be read out of bounds. Each record has dictionaries of its own.
+    present = {name: plain(sound(table[name])) for name in names if name in table.column_names}
+    return pa.table(present or {names[0]: pa.nulls(rows)})
+
+
+_READERS: dict[RecordFormat, Callable[[Records, list[bytes], Columns], _Read]] = {
+    "json": _read_json, "avro": _read_avro, "arrow": _read_arrow,
+}  # fmt: skip

@@ -1,0 +1,152 @@
+"""Times of events as milliseconds since the epoch, UTC: from text, timestamps or counts of a unit, within a range."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.conventions import UNIT_NAMES, UNITS, Times, Unit
+from features.values.typed_columns import Typed
+from features.values.untyped import Mask
+
+Floats = npt.NDArray[np.float64]
+_DIGITS = r"^\s*[+-]?[0-9]{9,}(\.[0-9]*)?\s*$"
+"""Text that is a count of a unit. Eight digits are a date, like 20130131."""
+
+
+def time(column: pa.Array, times: Times, now: datetime) -> Typed:
+    """Return *column* as int64 milliseconds since the epoch; null is missing, and what lies out of range does not fit.
+
+    *now* is the clock's present: where *times* has no `latest`, nothing can have happened much later.
+    """
+    kind = column.type
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return _stamped(column, times, now)
+    if pa.types.is_string(kind):
+        return _written(column, times, now)
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return _counted(column, times, now)
+    return Typed(pa.nulls(len(column), pa.int64()), column.is_valid().to_numpy(zero_copy_only=False), _NO_TIME)
+
+
+_NO_TIME = "not a time (ISO 8601, or a number as events.times says)"
+
+
+def _stamped(column: pa.Array, times: Times, now: datetime) -> Typed:
+    if pa.types.is_date(column.type):
+        column = column.cast(pa.date64()).cast(pa.int64())
+        return _in_range(column, "ms", times, now, counted=False)
+    return _in_range(column.cast(pa.int64()), column.type.unit, times, now, counted=False)
+
+
+def _counted(column: pa.Array, times: Times, now: datetime) -> Typed:
+    if pa.types.is_unsigned_integer(column.type) or not pa.types.is_integer(column.type):
+        floats = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        return _of_floats(floats, times, now)
+    return _in_range(column.cast(pa.int64()), times.unit, times, now, counted=True)
+
+
+def _of_floats(counts: Floats, times: Times, now: datetime) -> Typed:
+    """Return floats as times: below 2^53, so for every unit but ns, they are exact."""
+    absent, low_high = np.isnan(counts), _bounds(times.unit, times, now)
+    with np.errstate(invalid="ignore"):
+        out = ((counts < low_high[0]) | (counts >= low_high[1])) & ~absent
+    exact = np.where(absent | out, 0, counts) * (1000 / UNITS[times.unit])
+    # 1361000000.123 s is not quite what a float64 holds: the nearest millisecond is meant.
+    ms = (np.rint if times.unit == "s" else np.floor)(exact).astype(np.int64)
+    return Typed(
+        pa.array(ms, pa.int64(), mask=absent | out), out, _reason(counts[out], times, now) if out.any() else ""
+    )
+
+
+def _in_range(column: pa.Array, unit: Unit, times: Times, now: datetime, *, counted: bool) -> Typed:
+    null = column.is_null().to_numpy(zero_copy_only=False)
+    counts = column.fill_null(0).to_numpy(zero_copy_only=False)
+    low, high = _bounds(unit, times, now)
+    out = ((counts < low) | (counts >= high)) & ~null
+    ms = _to_ms(np.where(out | null, 0, counts) if out.any() else counts, unit)
+    reason = ""
+    if out.any():
+        reason = _reason(counts[out].astype(np.float64), times, now) if counted else _beyond(times)
+    return Typed(pa.array(ms, pa.int64(), mask=null | out), out, reason)
+
+
+def _to_ms(counts: npt.NDArray[np.int64], unit: Unit) -> npt.NDArray[np.int64]:
+    per_second = UNITS[unit]
+    return counts * (1000 // per_second) if per_second < 1000 else counts // (per_second // 1000)
+
+
+def _bounds(unit: Unit, times: Times, now: datetime) -> tuple[int, int]:
+    low, high = times.range_ms(now)
+    return low * UNITS[unit] // 1000, high * UNITS[unit] // 1000
+
+
+def _reason(counts: Floats, times: Times, now: datetime) -> str:
+    """Return why *counts* are no times, and the unit in which the first of them would be one."""
+    fitting = [u for u in UNITS if _bounds(u, times, now)[0] <= counts[0] < _bounds(u, times, now)[1]]
+    unit = f"; counted in {UNIT_NAMES[fitting[0]]} it would fit: set events.times.unit: {fitting[0]}" if fitting else ""
+    return f"{_beyond(times)}, counted in {UNIT_NAMES[times.unit]}{unit}"
+
+
+def _beyond(times: Times) -> str:
+    latest = f"{times.latest:%Y-%m-%d}" if times.latest else "a day from now"
+    return f"not between {times.earliest:%Y-%m-%d} and {latest} (events.times)"
+
+
+def _written(column: pa.Array, times: Times, now: datetime) -> Typed:
+    if times.format is None:
+        for instants in _alike(column):
+            return _in_range(instants, "us", times, now, counted=False)
+    digits = pc.match_substring_regex(column, _DIGITS).fill_null(False).to_numpy(zero_copy_only=False)
+    if times.format is not None:
+        digits = np.zeros(len(column), bool)
+    null = column.is_null().to_numpy(zero_copy_only=False)
+    words = column.to_pandas()
+    stamps = pd.to_datetime(words.mask(digits), utc=True, format=times.format or "ISO8601", errors="coerce")
+    ticks = stamps.astype("datetime64[us, UTC]").astype("int64").to_numpy()
+    absent = stamps.isna().to_numpy()
+    typed = _in_range(pa.array(ticks, pa.int64(), mask=absent), "us", times, now, counted=False)
+    typed = typed.also(absent & ~null & ~digits, _unwritten(times))
+    return _merged(typed, digits, words, times, now) if digits.any() else typed
+
+
+def _unwritten(times: Times) -> str:
+    return f"not a time written as {times.format} (events.times.format)" if times.format else _NO_TIME
+
+
+def _merged(typed: Typed, digits: Mask, words: pd.Series, times: Times, now: datetime) -> Typed:
+    """Return *typed* with the rows that are *digits* as counts of a unit."""
+    counted = _counted(_numbers([text.strip() for text in words[digits]]), times, now)
+    ms, null, bad = np.zeros(len(words), np.int64), np.ones(len(words), bool), np.zeros(len(words), bool)
+    for rows, some in ((~digits, typed.values.filter(pa.array(~digits))), (digits, counted.values)):
+        ms[rows] = some.fill_null(0).to_numpy(zero_copy_only=False)
+        null[rows] = some.is_null().to_numpy(zero_copy_only=False)
+    bad[digits] = counted.bad
+    return Typed(pa.array(ms, pa.int64(), mask=null), typed.bad, typed.reason).also(bad, counted.reason)
+
+
+def _numbers(texts: list[str]) -> pa.Array:
+    """Return digits as int64 if all are whole and fit, else as float64."""
+    try:
+        return pa.array([int(text) for text in texts], pa.int64())
+    except (ValueError, OverflowError):
+        return pa.array([float(text) for text in texts], pa.float64())
+
+
+def _alike(texts: pa.Array) -> Iterator[pa.Array]:
+    """Yield the microseconds of *texts* if they are all written alike, with a zone or without.
+
+    A fifth of the time that a look at each takes.
+    """
+    for kind in (pa.timestamp("us", "UTC"), pa.timestamp("us")):
+        try:
+            yield texts.cast(kind).cast(pa.int64())
+        except pa.ArrowInvalid:
+            continue
+        return

@@ -1,0 +1,80 @@
+"""A model that Leeway did not train: its version is registered with a baseline from its own prediction log."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.errors import NotEnoughData, NotFound
+from features.events import decode
+from features.events.decode import TIME, VERSION
+from features.window import to_ms
+from leeway import assembly
+from leeway.context import Context
+from leeway.project.load import Model
+from monitors.baseline.baseline import Baseline
+from registry import operations, queries
+from registry.files import published_baselines
+from registry.records import Version
+from retrain_flows.training import surrogate_importance
+
+
+def register_baseline(
+    opened: Context, model: Model, version: str | None, period: tuple[datetime, datetime], *, now: datetime
+) -> Baseline:
+    """Count *version*'s events of *period*, register it if it is new, and make it champion if there is none.
+
+    What matters to it is told from a surrogate, since the model itself cannot be asked.
+
+    Raises:
+        NotEnoughData: no events in the period, or several versions and none named.
+        IllegalMove: the version has a baseline; it never changes.
+    """
+    reg = opened.registry
+    made = _predictions(model, period)
+    chosen = version or model.schema.version or _only_version(model, made)
+    importance = surrogate_importance.measure(model.schema, made.filter(pc.equal(made[VERSION], chosen)))
+    build = assembly.workspace(opened, model).build_baseline
+    baseline = build(
+        model.schema, model.monitor, version=chosen, predictions=model.events.predictions,
+        labels=model.events.labels, start=period[0], end=period[1],
+        importance=importance,
+    )  # fmt: skip
+    operations.add_model(reg, model=model.name, task=model.schema.task.value, now=now)
+    _add_version(opened, model, baseline, now)
+    operations.store_baseline(reg, baseline, now=now)
+    published_baselines.publish_baseline(baseline, opened.dir / "baselines")
+    if queries.champion(reg, model.name) is None:
+        operations.promote(
+            reg, model=model.name, version=chosen, expected_generation=0, kind="bootstrap", effective_at=period[1],
+            actor="user", reason="first version with a baseline", now=now,
+        )  # fmt: skip
+    return baseline
+
+
+def _predictions(model: Model, period: tuple[datetime, datetime]) -> pa.Table:
+    table = decode.read_events(model.schema, "predictions", model.events.predictions).table
+    start, end = map(to_ms, period)
+    return table.filter(pc.and_(pc.greater_equal(table[TIME], start), pc.less(table[TIME], end)))
+
+
+def _only_version(model: Model, made: pa.Table) -> str:
+    found: list[str] = sorted(made[VERSION].unique().to_pylist())
+    if len(found) != 1:
+        known = ", ".join(found) or "none"
+        msg = f"{len(found)} versions of {model.name} made predictions in the period: {known}"
+        raise NotEnoughData(msg, hint="name one with --version, or choose another period")
+    return found[0]
+
+
+def _add_version(opened: Context, model: Model, made: Baseline, now: datetime) -> None:
+    try:
+        queries.version(opened.registry, model.name, made.version)
+    except NotFound:
+        operations.add_version(
+            opened.registry,
+            Version(model=model.name, version=made.version, mode="external", trained_from=made.start,
+                    trained_until=made.end, rows=made.rows, created_at=now),
+        )  # fmt: skip

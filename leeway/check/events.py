@@ -1,0 +1,137 @@
+"""What `leeway check` finds out about a model's events, stream by stream: files, columns, rows, times.
+
+The rows that count as usable are those that the decoder gives, and it names why others are not: what the check refuses
+for its values a job refuses, and what a job takes it takes. A column of the project file that is in no header is an
+error all the same, though a job reads a feature of that kind as missing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.errors import BrokerError, DataError
+from features.events import decode, location
+from features.files import file_chunks
+from features.schema import Source
+from features.window import from_ms
+from leeway.check import event_source, files, periods, rejects, values
+from leeway.check.environment import Check
+from leeway.check.event_source import Look
+from leeway.check.files import some
+from leeway.check.sample import Sample, Stream
+from leeway.project.load import Model
+from leeway.project.validation_errors import count, did_you_mean
+
+_ZONED = re.compile(r"(Z|[+-]\d{2}:?\d{2})$")
+_COUNT = re.compile(r"\s*[+-]?\d{9,}(\.\d*)?\s*")
+
+
+def events(model: Model) -> Iterator[Check]:
+    """Yield the checks of each of the model's streams; those of a stream end at what makes the rest pointless."""
+    history = yield from _stream(model, "history", model.events.history)
+    made = yield from _stream(model, "predictions", model.events.predictions)
+    asked = [taken for taken in (history, made) if taken is not None]
+    if asked:
+        yield from values.features(model, asked[-1])
+        yield from periods.baseline(model, asked, made)
+    if made is not None:
+        yield from values.predictions(model, made)
+    if model.events.labels is None:
+        yield Check(f"{model.name}: labels", "ok", "none declared: performance and label drift are not watched")
+    labels = yield from _stream(model, "labels", model.events.labels)
+    if labels is not None:
+        yield from values.labels(model, labels)
+        if made is not None:
+            yield from values.classes(model, made, labels)
+        if asked:
+            yield from periods.match(model, asked, labels)
+
+
+Found = Generator[Check, None, Sample | None]
+
+
+def _stream(model: Model, stream: Stream, source: Source | None) -> Found:
+    """Yield the checks of one stream, and return its sample if it can be used."""
+    if source is None:
+        return None
+    name, at_first = f"{model.name}: {stream}", stream == "predictions" and model.events.history is not None
+    try:
+        if at_first and source.path is not None and not location.directory(source).exists():
+            yield _nothing(name, stream, source, may_come=True)
+            return None
+        look = event_source.at(source, model.schema, stream)
+        yield from files.files(name, source, _columns(model, stream))
+        if not look.names():
+            yield _nothing(name, stream, source, may_come=at_first or stream == "labels")
+            return None
+        lacking = list(_lacking_columns(model, stream, look))
+        yield from (Check(name, "error", message) for message in lacking)
+        return None if lacking else (yield from _usable(model, stream, look))
+    except (DataError, BrokerError) as error:
+        yield Check(name, "error", f"{error.message}{'; ' + error.hint if error.hint else ''}")
+        return None
+
+
+def _nothing(name: str, stream: Stream, source: Source, *, may_come: bool) -> Check:
+    endings = ", ".join(file_chunks.FORMATS)
+    if source.path is None:
+        how = "they are read as they come" if may_come else f"`leeway produce --{stream} FOLDER` replays files into it"
+    elif may_come:
+        how = f"they are read as files appear ({endings})"
+    else:
+        return Check(
+            name, "error", f"{source.path} holds no events; put {endings} files there, or mend events.{stream}.path"
+        )
+    return Check(name, "warning" if may_come else "error", f"{source.name} holds no events yet; {how}")
+
+
+def _lacking_columns(model: Model, stream: Stream, look: Look) -> Iterator[str]:
+    """Yield a sentence for each column that some file or topic does not have; JSON may leave a null out."""
+    heads = look.heads(model.schema.columns.id)
+    for column in _columns(model, stream):
+        without = [name for name, head in heads.items() if column not in head]
+        if len(without) < len(heads):
+            without = [name for name in without if not look.optional(name)]
+        if without:
+            head = heads[without[0]]
+            guess = did_you_mean(column, head) or f"; its columns are {', '.join(head) or '(none)'}"
+            yield f"no column `{column}` in {some(without)}{guess}"
+
+
+def _columns(model: Model, stream: Stream) -> list[str]:
+    c = model.schema.columns
+    if stream == "history":
+        return [c.id, c.time, *model.schema.features]
+    return [column for column, _ in decode.wanted(model.schema, stream).values()]
+
+
+def _usable(model: Model, stream: Stream, look: Look) -> Found:
+    """Yield whether rows can be read and their times make sense; the sample, if any row can be used."""
+    name, taken = f"{model.name}: {stream}", look.take(model.schema, stream)
+    rows, scope = taken.table.num_rows, look.scope(taken)
+    yield from rejects.set_aside(model, stream, look, taken)
+    if stream == "labels":
+        yield from values.positive(model, look, taken)
+    if not rows:
+        yield Check(name, "error", f"no usable row in {scope}")
+        return None
+    start, end = (from_ms(value.as_py()) for value in pc.min_max(taken.table[decode.TIME]).values())
+    yield Check(name, "ok", f"{count(rows, 'row')} in {scope}, {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC")
+    if example := _without_zone(look.rows(), _columns(model, stream)[1]):
+        yield Check(name, "ok", f"times carry no zone ({example}); they are read as UTC")
+    return taken
+
+
+def _without_zone(rows: pa.Table, column: str) -> str:
+    """Return a time that does not say its zone, or nothing."""
+    if column not in rows.column_names:  # in JSON, where the first rows have it not
+        return ""
+    times = rows[column]
+    if pa.types.is_timestamp(times.type):
+        return "" if times.type.tz else "".join(map(str, times.drop_null()[:1]))
+    texts = map(str, times.drop_null().to_pylist() if pa.types.is_string(times.type) else [])
+    return next((text for text in texts if not _ZONED.search(text) and not _COUNT.fullmatch(text)), "")

@@ -1,0 +1,166 @@
+"""What `leeway check` finds out about files before their rows: which are read, and which columns they name."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from csv import Error as CsvError
+from itertools import chain, islice
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from features.conventions import CsvFormat
+from features.errors import DataError
+from features.events import location
+from features.files import csv_lines, file_chunks
+from features.schema import Source
+from features.values.untyped import Reject
+from leeway.check.environment import Check
+from leeway.infer import csv_dialect, log_sample
+
+HEAD = 200
+"""Rows of a file of JSON Lines that are looked at for its columns; other formats name them in one place."""
+_PACKED = (".gz", ".zip", ".bz2", ".xz", ".zst", ".7z", ".tar", ".tgz")
+
+
+def files(name: str, source: Source, wanted: Collection[str]) -> Iterator[Check]:
+    """Yield a warning for files that are empty, passed over, or name a column twice; nothing of a topic.
+
+    A column of those that are *wanted* that stands twice is no matter of this: the decoder sets aside what has it.
+    """
+    if source.path is None:
+        return
+    folder = location.directory(source)
+    every = file_chunks.list_files(folder)
+    if empty := [path.name for path in every if not path.stat().st_size]:
+        yield Check(name, "warning", f"{some(empty)} {'are' if len(empty) > 1 else 'is'} empty")
+    if passed := list(_passed_over(folder)):
+        yield Check(name, "warning", f"{some([path.name for path in passed])} {_not_read(passed)}")
+    yield from _named_twice(name, every, source.csv, wanted)
+
+
+def _passed_over(folder: Path) -> Iterator[Path]:
+    """Yield the files of *folder* that no reader takes because of their ending."""
+    for path in sorted(folder.rglob("*") if folder.is_dir() else ()):
+        parts = path.relative_to(folder).parts
+        unfinished = path.suffix == ".tmp" or any(part[0] in "._" for part in parts)
+        if path.suffix not in file_chunks.FORMATS and not unfinished and path.is_file():
+            yield path
+
+
+def _not_read(passed: list[Path]) -> str:
+    are = "is passed over for its ending" if len(passed) == 1 else "are passed over for their endings"
+    endings = ", ".join(file_chunks.FORMATS)
+    if any(path.suffix.lower() in _PACKED for path in passed):
+        return f"{are}: only {endings} are read; unpack what is packed"
+    if any(path.suffix.lower() in file_chunks.FORMATS for path in passed):
+        return f"{are}: only {endings} are read, in small letters; rename it"
+    return f"{are}: only {endings} are read; rename what holds events, and move the rest out of the folder"
+
+
+def _named_twice(name: str, every: Iterable[Path], csv: CsvFormat, wanted: Collection[str]) -> Iterator[Check]:
+    twice: dict[str, list[str]] = {}
+    for path in every:
+        for column in _twice(path, csv):
+            twice.setdefault(column, []).append(path.name)
+    for column in twice.keys() - set(wanted):
+        what = f"column {column!r} stands twice in {some(twice[column])}: nobody can tell which is meant"
+        yield Check(name, "warning", f"{what}. No key names it, so events are read; rename or drop one")
+
+
+def _twice(path: Path, csv: CsvFormat) -> list[str]:
+    """Return the names that stand twice in a header, or in one of the first records."""
+    try:
+        is_json = file_chunks.FORMATS.get(path.suffix) == "jsonl"
+        heads = list(_records(path)) if is_json else [columns(path, csv) or []]
+    except OSError:  # the decoder tells of a file that cannot be read
+        return []
+    return sorted({name for head in heads for name, n in Counter(head).items() if n > 1})
+
+
+def _records(path: Path) -> Iterator[list[str]]:
+    """Yield the names in each of the first records of a file of JSON Lines, as often as they stand there."""
+    for line in islice(csv_dialect.head(path).split(b"\n"), HEAD):
+        try:
+            pairs = json.loads(line, object_pairs_hook=_Pairs)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(pairs, _Pairs):
+            yield [name for name, _ in pairs]
+
+
+class _Pairs(list[tuple[str, object]]):
+    """A JSON object as it is written, with names that stand twice."""
+
+
+def heads(paths: Iterable[Path], csv: CsvFormat, needed: str) -> dict[str, list[str]]:
+    """Return the columns that each file has; not of those that cannot be read, of which the decoder tells.
+
+    A CSV header without the *needed* column is not taken for one: the decoder names the likely cause.
+    """
+    named = {path: columns(path, csv) for path in paths}
+    return {
+        path.name: head
+        for path, head in named.items()
+        if head is not None and (needed in head or file_chunks.FORMATS[path.suffix] != "csv")
+    }
+
+
+def columns(path: Path, csv: CsvFormat) -> list[str] | None:
+    """Return the columns that the file at *path* names; None where it cannot be read, or holds none."""
+    kind = file_chunks.FORMATS.get(path.suffix)
+    try:
+        if kind == "csv":
+            with path.open("rb") as file:
+                return csv_lines.names(csv_lines.read_header(file), csv)
+        if kind == "parquet":
+            return list(pq.read_schema(path).names)
+        return log_sample.rows(path, HEAD).column_names or None
+    except (DataError, OSError, ValueError, pa.ArrowException):
+        return None
+
+
+def written_otherwise(source: Source, rejects: Iterable[Reject]) -> str:
+    """Return how a .csv file with *rejects* seems to be written where the project file has another way, or nothing."""
+    path = next((Path(r.path) for r in rejects if source.path is not None and r.path.endswith(".csv")), None)
+    if path is None:
+        return ""
+    try:
+        guess = csv_dialect.of(path)
+    except (DataError, OSError, CsvError):
+        return ""
+    usual = CsvFormat().model_dump()
+    differing = {key: value for key, value in guess.model_dump().items() if value != usual[key]}
+    present = {key: value for key, value in source.csv.model_dump().items() if value != usual[key]}
+    if differing.items() <= present.items():
+        return ""
+    parts = ", ".join(f"{key}: {_quoted(value)}" for key, value in {**present, **differing}.items())
+    return f"{path.name} looks as if it was written with `csv: {{{parts}}}`"
+
+
+def _quoted(value: str) -> str:
+    return value if value.isalnum() else json.dumps(value)
+
+
+def some(names: list[str]) -> str:
+    """Return the first name and how many more there are.
+
+    >>> some(["a"]), some(["a", "b", "c"])
+    ('a', 'a and 2 more')
+    """
+    return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")
+
+
+def listed(values: Iterable[object], most: int = 4) -> str:
+    """Return some *values* for a sentence, the first *most* of them, none longer than 40 characters.
+
+    >>> listed(["no", "yes"]), listed(range(6))
+    ("'no' and 'yes'", "'0', '1', '2', '3' and 2 more")
+    """
+    texts = [repr(text if len(text) <= 40 else f"{text[:39]}…") for text in map(str, values)]
+    if len(texts) <= most:
+        return " and ".join(chain([", ".join(texts[:-1])] if texts[:-1] else [], texts[-1:]))
+    return f"{', '.join(texts[:most])} and {len(texts) - most} more"

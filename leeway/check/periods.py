@@ -1,0 +1,105 @@
+"""What `leeway check` finds out about times: enough rows in baseline and windows, labels that find their prediction."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from features.events import decode
+from features.window import format_span, to_ms
+from leeway.check.environment import Check
+from leeway.check.sample import Sample
+from leeway.project.load import Model
+from leeway.project.validation_errors import count
+
+_TOLERATED_LATE = 0.01
+Times = npt.NDArray[np.int64]
+
+
+def baseline(model: Model, asked: Sequence[Sample], made: Sample | None) -> Iterator[Check]:
+    """Yield whether the declared baseline period holds events, and leaves some; only where all events were read.
+
+    *asked* are the samples of history and predictions, *made* that of predictions alone.
+    """
+    if not all(taken.complete for taken in asked):
+        return
+    times = np.concatenate([taken.table[decode.TIME].to_numpy() for taken in asked])
+    if model.baseline is None:
+        yield from _rows(model, "log", times)
+        return
+    name = f"{model.name}: baseline"
+    start, end = to_ms(model.baseline.start), to_ms(model.baseline.end)
+    inside = times[(times >= start) & (times < end)]
+    period = f"from {model.baseline.start:%Y-%m-%d} to {model.baseline.end:%Y-%m-%d}"
+    if not len(inside):
+        yield Check(name, "error", f"no event {period}; choose a period that has some")
+        return
+    yield Check(name, "ok", f"{count(len(inside), 'event')} {period}")
+    yield from _rows(model, "baseline", inside)
+    if made is not None and not (made.table[decode.TIME].to_numpy() >= end).any():
+        what = f"no prediction after {model.baseline.end:%Y-%m-%d}, where the baseline ends: nothing is monitored"
+        lost = "the newest may be among those set aside: mend these first" if made.rejects else ""
+        advice = lost or "end the baseline earlier to judge what is there"
+        yield Check(name, "warning", f"{what} until newer ones come; {advice}")
+
+
+def _rows(model: Model, what: str, times: Times) -> Iterator[Check]:
+    """Yield a warning where a baseline, or a log, has too few rows or slices for anything to be judged."""
+    least, name = model.monitor.min_rows, f"{model.name}: {what}"
+    windows = model.schema.windows
+    slices = len(np.unique(times // to_ms(windows.slide)))
+    if len(times) < least:
+        have = (
+            f"the {what} has {count(len(times), 'event')} in {count(slices, 'slice')} of {format_span(windows.slide)}"
+        )
+        need = f"nothing is judged below {least} in the baseline and as many in each window (monitor.min_rows)"
+        yield Check(name, "warning", f"{have}: {need}; log more, or take a longer period")
+        return
+    if slices < 2:
+        have = f"all {count(len(times), 'event')} of the {what} are in one slice of {format_span(windows.slide)}"
+        yield Check(name, "warning", f"{have}: ups and downs from slice to slice are not seen; take a longer period "
+                                     "or a shorter windows.slide")  # fmt: skip
+        return
+    spanned = max(times.max() - times.min(), to_ms(windows.slide))
+    usual = len(times) * min(1.0, to_ms(windows.size) / spanned)
+    if usual < least:
+        have = f"a window of {format_span(windows.size)} has about {count(round(usual), 'event')}"
+        yield Check(name, "warning", f"{have}: below {least} it is not judged (monitor.min_rows); "
+                                     "set a longer windows.size")  # fmt: skip
+
+
+def match(model: Model, asked: Sequence[Sample], labels: Sample) -> Iterator[Check]:
+    """Yield whether labels find their predictions by id, and arrive within the declared delay."""
+    name, total = f"{model.name}: labels", labels.table.num_rows
+    arrived = labels.table.select([decode.ID, decode.TIME]).rename_columns(["id", "arrived"])
+    made = pa.concat_tables(taken.table.select([decode.ID, decode.TIME]) for taken in asked)
+    first = made.group_by(decode.ID).aggregate([(decode.TIME, "min")])  # of a repeated id the earliest counts
+    both = arrived.join(first, keys="id", join_type="inner")
+    if not both.num_rows:
+        example = labels.table[decode.ID][0].as_py()
+        message = f"no label matches a prediction by `{model.schema.columns.id}` (first label's id: {example!r})"
+        yield Check(name, "warning", f"{message}: are they the same ids, and the same period?")
+        return
+    if both.num_rows < total and all(taken.complete for taken in asked):
+        yield Check(name, "warning", f"{total - both.num_rows} of {total} labels match no prediction by id")
+    delays = both["arrived"].to_numpy() - both[f"{decode.TIME}_min"].to_numpy()
+    yield from _delays(name, delays, model.schema.label_delay)
+
+
+def _delays(name: str, delays: Times, declared: timedelta) -> Iterator[Check]:
+    """Yield whether labels, *delays* milliseconds after their predictions, come within the *declared* delay."""
+    if early := int((delays < 0).sum()):
+        yield Check(name, "warning", f"{early} labels are older than their prediction; is `columns.label_time` right?")
+    late = float((delays > to_ms(declared)).mean())
+    usual = format_span(timedelta(minutes=max(0, math.ceil(np.quantile(delays, 0.99) / 60_000))))
+    limit = format_span(declared)
+    if late > _TOLERATED_LATE:
+        message = f"{late:.0%} arrive later than label_delay {limit} and will be left out; 99% arrive within {usual}"
+        yield Check(name, "warning", message)
+    else:
+        yield Check(name, "ok", f"{len(delays)} match a prediction; 99% arrive within {usual} (label_delay {limit})")

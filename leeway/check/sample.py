@@ -1,0 +1,58 @@
+"""The first rows of event files, decoded: whether they can be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+
+from features.conventions import CsvFormat
+from features.events import decode, location, requests
+from features.schema import EventSchema, Source
+from features.values.untyped import Reject
+
+ENOUGH = 200_000
+
+
+Stream = Literal["history", "predictions", "labels"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The oldest events of a stream, decoded, and those that cannot be. *complete* if there are no others."""
+
+    table: pa.Table
+    rejects: tuple[Reject, ...]
+    complete: bool
+
+
+def take(schema: EventSchema, stream: Stream, files: list[Path], csv: CsvFormat) -> Sample:
+    """Return the first events of *files*, some 200 000; *csv* is how those in CSV are written."""
+    return first(schema, stream, _decoded(schema, stream, files, csv))
+
+
+def first(schema: EventSchema, stream: Stream, pieces: Iterator[decode.Decoded]) -> Sample:
+    """Return the first of *pieces*, until there are enough."""
+    taken: list[decode.Decoded] = []
+    while sum(piece.table.num_rows + len(piece.rejects) for piece in taken) < ENOUGH:
+        if (piece := next(pieces, None)) is None:
+            break
+        taken.append(piece)
+    table = (
+        pa.concat_tables(piece.table for piece in taken)
+        if taken
+        else decode.empty(schema, "labels" if stream == "labels" else "predictions")
+    )
+    rejects = tuple(reject for piece in taken for reject in piece.rejects)
+    return Sample(table, rejects, complete=next(pieces, None) is None)
+
+
+def _decoded(schema: EventSchema, stream: Stream, files: list[Path], csv: CsvFormat) -> Iterator[decode.Decoded]:
+    for path in files:
+        if stream == "history":
+            yield requests.read_requests(schema, Source(path=str(path), csv=csv))
+        else:
+            yield from (decode.decode(schema, stream, part) for part in location.file_references(path, csv))

@@ -1,0 +1,61 @@
+"""The last resort: an exception that nobody expected is written to a file, for whoever mends it, and told in a line."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import tempfile
+import traceback
+from contextlib import suppress
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from features.errors import LeewayError
+from leeway.project.load import Project
+
+NEWEST = 20
+"""How many such files are left in the folder; older ones are removed."""
+
+
+def report(error: BaseException, project_file: Path, now: datetime) -> LeewayError:
+    """Write the traceback of *error* to ``errors/`` in the project's state folder and return what to tell the user.
+
+    Where there is no project, or its folder cannot be written to, the file is among the system's temporary ones. It is
+    its owner's alone: a traceback may repeat what a record held.
+    """
+    kind, said = type(error).__name__, " ".join(str(error).split())[:200]
+    told = f"Leeway did not expect this: {kind}{': ' + said if said else ''}"
+    for place in (*_state(project_file), None):
+        with suppress(OSError):
+            path = _written(place, _text(error, now), now)
+            return LeewayError(told, hint=f"{path} tells where it happened; report it")
+    return LeewayError(told, hint="LEEWAY_DEBUG=1 shows where it happened")
+
+
+def _state(project_file: Path) -> list[Path]:
+    try:
+        return [Project.load(project_file).state / "errors"]
+    except Exception:  # whatever is wrong with the project may be what went wrong in the first place
+        return []
+
+
+def _text(error: BaseException, now: datetime) -> str:
+    head = f"{now.isoformat()} leeway {version('leeway')}, Python {platform.python_version()}, {platform.platform()}"
+    return f"{head}\n{' '.join(sys.argv[1:])}\n\n{''.join(traceback.format_exception(error))}"
+
+
+def _written(folder: Path | None, text: str, now: datetime) -> Path:
+    if folder is None:
+        handle, name = tempfile.mkstemp(prefix="leeway-", suffix=".log")
+        path = Path(name)
+        os.close(handle)
+    else:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = folder / f"{now:%Y%m%dT%H%M%S.%f}Z.log"
+        path.touch(mode=0o600)
+        for old in sorted(folder.glob("*.log"))[:-NEWEST]:
+            old.unlink(missing_ok=True)
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")
+    return path

@@ -1,0 +1,66 @@
+"""`leeway flows serve`: one process a project that has Prefect run its flows when they are due."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import filelock
+
+from features.errors import EngineError
+from leeway import assembly
+from leeway.project import environment
+from leeway.project.load import Project
+from retrain_flows.orchestration import server
+
+
+def serve(project: Project, every: timedelta, say: Callable[[str], None]) -> None:
+    """Serve the flows of all models of *project* until interrupted.
+
+    *say* is told where Prefect's pages are, and how to log in. Prefect's server is the one of ``PREFECT_API_URL`` or of
+    the running stack, else one that ends with this process.
+
+    Raises:
+        EngineError: another process serves them, or the server refuses or ends before it answers.
+        EngineAway: the server does not answer.
+    """
+    state = project.state
+    os.environ[environment.PROJECT] = str(project.path)  # how the runs, which are processes of their own, find it
+    with _alone(state / "locks" / "flows.lock"):
+        os.environ.update(server.running_already(state, environment.of_stack(state)))
+        os.environ.update(server.settings(state))
+        with server.running(state) as os.environ[server.URL]:
+            from leeway.flows import served  # Prefect reads its settings when it is imported
+            from retrain_flows.orchestration import deployments
+
+            server.log_to(state)
+            say(_serving(project))
+            what = deployments.Served(
+                served.FLOWS, served.__name__, list(project.models), partial(assembly.settled, project.path)
+            )
+            deployments.serve(what, audit_cron=project.audit.schedule, every=every)
+
+
+def _serving(project: Project) -> str:
+    own = os.environ.get(server.AUTH) == server.secret(project.state)
+    login = f" (log in with what is in {server.secret_path(project.state)})" if own else ""
+    pages = os.environ[server.URL].removesuffix("/api")
+    return f"Serving {', '.join(project.models)}; pages at {pages}{login}. Ctrl-C stops."
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold the lock file *path*: a second process would take the runs of the first for those of one that died."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with filelock.FileLock(path, timeout=0):
+            yield
+    except filelock.Timeout as error:
+        msg = "the flows of this project are served by another process already"
+        raise EngineError(
+            msg, hint="end that one first; `leeway up` serves them too, unless `stack.flows` is no"
+        ) from error

@@ -1,0 +1,78 @@
+"""Which files of a log are which: a file or folder of events, and the labels in it or beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from features.errors import DataError
+from features.files import file_chunks
+from leeway.infer import log_sample
+
+LOOKED_AT = 40
+"""Of a folder of many files so many are opened to see their columns: the first and the last."""
+
+
+def events(source: Path) -> Path:
+    """Return where the events of *source* are: itself, or the folder in it that is called predictions or history.
+
+    Raises DataError if it is not there.
+    """
+    if source.is_dir() and not any(file.parent == source for file in file_chunks.list_files(source)):
+        for name in ("predictions", "history"):
+            if files(source / name):
+                return source / name
+    if not source.exists():
+        msg = f"{source} is not there"
+        raise DataError(msg, hint="--from names a file or a folder of events")
+    return source
+
+
+def labels_beside(log: Path) -> Path | None:
+    """Return a folder or a file that is called labels, beside the folder or file of events; None if there is none."""
+    folder = log.parent.parent / "labels"  # beside the folder that the file is in
+    for place in (*sorted(log.parent.glob("labels*")), *([folder] if log.is_file() and folder.is_dir() else [])):
+        if (
+            place.resolve() != log.resolve()
+            and (place.is_dir() or place.suffix in file_chunks.FORMATS)
+            and files(place)
+        ):
+            return place
+    return None
+
+
+def files(place: Path) -> list[Path]:
+    """Return the event files of *place* that are not empty, none if it is not there."""
+    if not place.exists():
+        return []
+    return [file for file in file_chunks.list_files(place) if file.stat().st_size]
+
+
+def folder(log: Path, needed: Collection[str], columns: Collection[str], home: Path) -> Path:
+    """Return the folder of a log that is a file, where later files are expected, if all in it are of its kind.
+
+    The project's own folder, *home*, is none: Leeway's files will be there.
+    """
+    if log.is_dir() and (home.is_relative_to(log) and len(files(log)) == 1):
+        return files(log)[0]
+    if log.is_dir() or home.is_relative_to(log.parent) or lacking(log.parent, needed, columns):
+        return log
+    return log.parent
+
+
+def lacking(place: Path, needed: Collection[str], columns: Collection[str]) -> dict[str, str]:
+    """Return those *needed* and other *columns* that a file of *place* does not have, each with the file's name.
+
+    In JSON Lines a column that is not needed may be absent where it is null. A file that cannot be read lacks all.
+    """
+    every, found = files(place), dict[str, str]()
+    looked_at = every if len(every) <= LOOKED_AT else [*every[: LOOKED_AT // 2], *every[-LOOKED_AT // 2 :]]
+    for file in looked_at:
+        try:
+            head = set(log_sample.rows(file, 200).column_names)
+        except DataError:
+            head = set()
+        optional = set(columns) if file_chunks.FORMATS[file.suffix] == "jsonl" else set()
+        absent = {*needed, *columns} - head - optional
+        found |= {column: file.name for column in absent if column not in found}
+    return found

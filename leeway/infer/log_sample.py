@@ -1,0 +1,195 @@
+"""The first and the last rows of a log as they are: enough to guess what it holds, and from when to when it goes."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+from collections import deque
+from collections.abc import Iterator, Sequence
+from csv import Error as CsvError
+from csv import reader as csv_reader
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from features.conventions import CsvFormat
+from features.errors import DataError, NotEnoughData
+from features.files import csv_lines, csv_rows, file_chunks
+from features.values.typed_columns import NO_NUMBER
+from leeway.infer import csv_dialect
+from leeway.infer.csv_dialect import HEAD_BYTES
+
+ROWS = 10_000
+ODD_MISSING = ("#N/A", "<NA>")
+MISSING = (*NO_NUMBER, *ODD_MISSING)
+"""Texts that mean no value where they stand among numbers."""
+
+
+@dataclass(frozen=True, eq=False)
+class Peek:
+    """Rows of a log, its oldest first. *missing* are the texts that stand among numbers where there is no value."""
+
+    table: pa.Table
+    csv: CsvFormat = field(default_factory=CsvFormat)
+    missing: tuple[str, ...] = ()
+
+
+def peek(files: Sequence[Path], limit: int = ROWS) -> Peek:
+    """Return the first rows of the first file that holds any and the last rows of the last one; no row twice.
+
+    Raises DataError if a file cannot be read, or none is there; NotEnoughData if none holds a row.
+    """
+    if not files:
+        msg = "there are no event files, or all are empty"
+        raise DataError(msg, hint=f"give a file that ends in {', '.join(file_chunks.FORMATS)}, and is not empty")
+    heads = ((file, one) for file in files if (one := _rows(file, limit)).table.num_rows)
+    file, first = next(heads, (None, None))
+    if file is None or first is None:
+        msg = "the sample has no rows"
+        raise NotEnoughData(msg, hint="take a file with at least a few hundred events")
+    last = _rows(files[-1], limit, newest=True, but=limit if file == files[-1] else 0)
+    missing = tuple(dict.fromkeys((*first.missing, *last.missing)))
+    try:
+        both = pa.concat_tables([first.table, last.table], promote_options="permissive")
+    except pa.ArrowException:  # other columns or types at the end: `leeway check` will say which
+        both = first.table
+    return Peek(both, first.csv, missing)
+
+
+def rows(file: Path, limit: int, csv: CsvFormat | None = None) -> pa.Table:
+    """Return up to *limit* first rows of a file with the types that they seem to have; empty where the file is.
+
+    *csv* is how a .csv file is written; a guess, if it is None. Raises DataError if the file is not what its name says.
+    """
+    return _rows(file, limit, csv=csv).table if file.stat().st_size else pa.table({})
+
+
+def _rows(file: Path, limit: int, *, newest: bool = False, but: int = 0, csv: CsvFormat | None = None) -> Peek:
+    """Return the first or the *newest* rows of a file; of those not the *but* first, which are there already."""
+    kind = file_chunks.FORMATS.get(file.suffix)
+    if kind is None:
+        msg = f"{file} has no known format"
+        raise DataError(msg, hint=f"use one of {', '.join(file_chunks.FORMATS)}")
+    try:
+        if kind == "parquet":
+            return Peek(_parquet(file, limit, newest=newest, but=but))
+        data = _end(file, newest=newest, but=but)
+        seen = _csv(file, data, csv or csv_dialect.of(file)) if kind == "csv" else Peek(_json(data))
+        return replace(seen, table=_cut(seen.table, limit, newest=newest, but=but))
+    except (pa.ArrowException, OSError, ValueError, CsvError) as error:
+        msg = f"{file} cannot be read as {kind}: {error}"
+        raise DataError(msg, hint="open it in an editor: is it what its name says, and whole?") from error
+
+
+def _parquet(path: Path, limit: int, *, newest: bool, but: int) -> pa.Table:
+    file = pq.ParquetFile(path)
+    empty = file.schema_arrow.empty_table()
+    if not file.num_row_groups:
+        return empty
+    one = file.num_row_groups - 1 if newest else 0
+    batches = file.iter_batches(limit, row_groups=[one])
+    if newest and one == 0 and but:
+        next(batches, None)
+    kept = deque(batches, maxlen=1) if newest else list(itertools.islice(batches, 1))
+    return pa.Table.from_batches(kept, file.schema_arrow)
+
+
+def _end(path: Path, *, newest: bool, but: int) -> bytes:
+    """Return whole lines from the beginning of a file, or from its end; not the same ones if *but* says so."""
+    size = path.stat().st_size
+    if not newest or size <= HEAD_BYTES:
+        return csv_dialect.head(path)
+    with path.open("rb") as file:
+        file.seek(max(size - HEAD_BYTES, HEAD_BYTES if but else 0) - 1)
+        return file.read().partition(b"\n")[2]
+
+
+def _cut(table: pa.Table, limit: int, *, newest: bool, but: int) -> pa.Table:
+    return table.slice(max(but, table.num_rows - limit)) if newest else table.slice(0, limit)
+
+
+def _csv(path: Path, data: bytes, how: CsvFormat) -> Peek:
+    head = csv_dialect.head(path)
+    if not head.startswith(data[:HEAD_BYTES]):
+        data = head.partition(b"\n")[0] + b"\n" + data
+    text = data.decode(how.encoding, "replace").lstrip("\ufeff")
+    names = next(csv_reader(io.StringIO(text), delimiter=how.delimiter), [])
+    if not any(names):
+        msg = "its first line names no columns"
+        raise ValueError(msg)
+    data = _whole_records(text.encode("utf-8", "replace"), len(names), how)
+    typed, texts = (_table(data, how, kinds) for kinds in ({}, dict.fromkeys(names, pa.string())))
+    columns, missing = [], set[str]()
+    for i, column in enumerate(typed.columns):
+        is_text = pa.types.is_string(column.type)
+        columns.append(texts.column(i) if is_text else column)
+        if not is_text and column.null_count > texts.column(i).null_count:
+            missing |= set(texts.column(i).unique().to_pylist()) & set(ODD_MISSING)
+    table = pa.Table.from_arrays(columns, names=typed.column_names)
+    return Peek(table, how, tuple(sorted(missing)))
+
+
+def _whole_records(data: bytes, columns: int, how: CsvFormat) -> bytes:
+    """Return the records that have so many *columns*: Arrow writes beyond its memory where a line has more."""
+    if (cut := csv_lines.cut(data, how)) is not None:
+        return csv_lines.without(data, cut, np.flatnonzero(cut.separators != columns - 1))
+    lines = data.decode().split("\n")
+    return "\n".join("\n".join(lines[at:stop]) for at, stop, _ in csv_rows.records(lines, columns, how, [])).encode()
+
+
+def _table(data: bytes, how: CsvFormat, kinds: dict[str, pa.DataType]) -> pa.Table:
+    return pa_csv.read_csv(
+        io.BytesIO(data),
+        read_options=pa_csv.ReadOptions(block_size=2 * HEAD_BYTES + len(data), use_threads=False),
+        parse_options=pa_csv.ParseOptions(
+            delimiter=how.delimiter, newlines_in_values=True, invalid_row_handler=lambda _: "skip"
+        ),
+        convert_options=pa_csv.ConvertOptions(
+            decimal_point=how.decimal,
+            column_types=kinds,
+            null_values=[""] if kinds else ["", *MISSING],
+            strings_can_be_null=True,
+        ),
+    )
+
+
+def _json(data: bytes) -> pa.Table:
+    lines = [line for line in data.split(b"\n") if line.strip()]
+    records = list(_objects(lines))
+    if lines and not records:
+        msg = "every line must be an object, like {...}"
+        raise ValueError(msg)
+    names = dict.fromkeys(name for record in records for name in record)
+    return pa.table({_safe(name): _array([record.get(name) for record in records]) for name in names})
+
+
+def _objects(lines: Sequence[bytes]) -> Iterator[dict[str, Any]]:
+    """Yield the lines' objects; a bad line among good ones is the decoder's to tell of."""
+    for line in lines:
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(record, dict):
+            yield record
+
+
+def _array(values: list[Any]) -> pa.Array:
+    """Return *values* as pyarrow types them; as texts where they are of several types, or none that it has."""
+    try:
+        return pa.array(values)
+    except (pa.ArrowException, ValueError, OverflowError, TypeError):
+        return pa.array(
+            [None if v is None else _safe(v if isinstance(v, str) else json.dumps(v)) for v in values], pa.string()
+        )
+
+
+def _safe(text: str) -> str:
+    """Return *text* without the halves of characters that JSON can spell and nothing can write."""
+    return text.encode("utf-8", "replace").decode()

@@ -1,0 +1,188 @@
+"""Which column plays which part: as the user says, else by its name, else by what it holds."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from features.errors import DataError, ProjectError
+from features.schema import Task
+from leeway.infer import feature_columns
+from leeway.infer.time_columns import clock
+from leeway.project.validation_errors import did_you_mean
+
+ALL = ("id", "time", "prediction", "label", "label_time", "version")
+"""The parts, in the order in which they are looked for."""
+NAMES: Mapping[str, tuple[str, ...]] = {
+    "id": ("id", "event_id", "prediction_id", "request_id", "uuid", "guid", "key"),
+    "time": ("time", "timestamp", "event_time", "ts", "datetime", "date", "created_at", "predicted_at", "zeit",
+             "zeitpunkt", "zeitstempel", "datum"),
+    "prediction": ("prediction", "predicted", "pred", "score", "probability", "proba", "y_pred", "y_hat", "yhat",
+                   "y_score", "y_prob", "forecast", "vorhersage", "prognose"),
+    "label": ("label", "target", "y_true", "actual", "outcome", "truth", "ground_truth", "y", "class", "ziel",
+              "ergebnis", "result"),
+    "label_time": ("label_time", "known_at", "label_timestamp", "labelled_at", "labeled_at", "settled_at",
+                   "resolved_at", "outcome_time", "label_date"),
+    "version": ("model_version", "version", "modelversion", "model_ver", "model_id"),
+}  # fmt: skip
+_WORDS: Mapping[str, frozenset[str]] = {
+    "id": frozenset({"id", "uuid", "guid", "nr", "no", "number", "key", "nummer"}),
+    "time": frozenset({"time", "timestamp", "date", "datetime", "ts", "at"}),
+    "prediction": frozenset({"prediction", "predicted", "pred", "proba", "yhat"}),
+    "label": frozenset({"label", "target", "actual", "truth"}),
+}
+"""Words in a name that speak for a part, where no name is exactly one of its own."""
+MANY_VERSIONS = 50
+_MOSTLY = 0.9
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user has said: a column for any of the parts, or that there is none; the task; the label that is 1."""
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    task: Task | None = None
+    positive: str | None = None
+    refused: frozenset[str] = frozenset()
+
+
+def find(table: pa.Table, wishes: Wishes, labels: pa.Table | None = None) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the column of each part that there is, and why one was taken whose name does not say so.
+
+    Label and label time are looked for in *labels*, where those are not in the same log; the id is then in both.
+
+    Raises:
+        ProjectError: a wish names no column.
+        DataError: *labels* has no id, label or time.
+    """
+    here = [part for part in ALL if part not in wishes.refused and (labels is None or not part.startswith("label"))]
+    found, because = _wished(table, wishes, here), dict[str, str]()
+    shared = None if labels is None else labels.column_names
+    for part in here:
+        free = [name for name in table.column_names if name and name not in found.values()]
+        if part == "id" and shared is not None:
+            free = [name for name in free if name in shared]
+        if part not in found and (best := next(_candidates(part, table, free), None)):
+            found[part], reason = best
+            because |= {part: reason} if reason else {}
+    if "id" not in found and "time" in found and labels is None and _is_unique(table[found["time"]]):
+        found["id"], because["id"] = found["time"], "there is one row for each time, and no other id"
+    if labels is not None and "id" in found:
+        found |= _of_labels(labels, wishes, found["id"])
+    if "label" in found:
+        found.setdefault("label_time", found.get("time", "time"))
+    else:
+        found.pop("label_time", None)
+    return found, because
+
+
+def _wished(table: pa.Table, wishes: Wishes, here: Iterable[str]) -> dict[str, str]:
+    found = {part: column for part, column in wishes.columns.items() if part in here}
+    for part, column in found.items():
+        if column not in table.column_names:
+            guess = did_you_mean(column, table.column_names) or f"; its columns are {', '.join(table.column_names)}"
+            msg = f"--{part.replace('_', '-')} names `{column}`, which the log does not have{guess}"
+            raise ProjectError(msg, hint="write the column's name as it is in the log")
+    return found
+
+
+def _of_labels(labels: pa.Table, wishes: Wishes, key: str) -> dict[str, str]:
+    """Return the columns of label and label time in *labels*, which has the id in column *key*."""
+    found = _wished(labels, wishes, ("label", "label_time"))
+    free = [name for name in labels.column_names if name not in (key, *found.values())]
+    if "label_time" not in found:
+        times = itertools.chain(_candidates("label_time", labels, free), _candidates("time", labels, free))
+        found |= {} if (best := next(times, None)) is None else {"label_time": best[0]}
+    free = [name for name in free if name not in found.values()]
+    if "label" not in found:
+        only = ((name, "") for name in free if len(free) == 1)
+        best = next(itertools.chain(_candidates("label", labels, free), only), None)
+        found |= {} if best is None else {"label": best[0]}
+    for part, what in (("label_time", "the time when each label became known"), ("label", "the labels themselves")):
+        if part not in found:
+            msg = f"no column of the label events looks like {what} among {', '.join(labels.column_names)}"
+            raise DataError(msg, hint=f"--{part.replace('_', '-')} COLUMN names it")
+    return found
+
+
+def _candidates(part: str, table: pa.Table, free: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield the columns that may play *part*, best first, each with the reason if its name is not one of the part's."""
+    fits = _FITS[part]
+    named = {_key(name): name for name in reversed(free)}
+    yield from ((named[n], "") for n in NAMES[part] if n in named and fits(table[named[n]]))
+    hinted = (name for name in free if _hints(part, name, table[name].type) and not _is_another(part, name))
+    yield from ((name, "") for name in hinted if fits(table[name]))
+    yield from _by_content(part, table, free)
+
+
+def _hints(part: str, name: str, kind: pa.DataType) -> bool:
+    """Whether a word in *name* speaks for *part*; for an id only the last one does, of a number or a text."""
+    words = _key(name).split("_")
+    if part == "id":
+        return words[-1] in _WORDS[part] and feature_columns.is_code(kind)
+    return not _WORDS.get(part, frozenset()).isdisjoint(words)
+
+
+def _is_another(part: str, name: str) -> bool:
+    """Whether *name* is one of another part's own: `label_time` is no label."""
+    return any(_key(name) in names for other, names in NAMES.items() if other != part)
+
+
+def _by_content(part: str, table: pa.Table, free: Iterable[str]) -> Iterator[tuple[str, str]]:
+    if part == "time":
+        yield from ((n, "its values are times") for n in free if not _is_another(part, n) and _is_time(table[n]))
+    if part == "id":
+        yield from ((n, "every row has its own value") for n in free if _is_number_of_rows(table[n]))
+
+
+def _key(name: str) -> str:
+    """Return a name in small letters with _ between its words.
+
+    >>> _key("eventTime"), _key("Flight No."), _key("Y_True")
+    ('event_time', 'flight_no', 'y_true')
+    """
+    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    return re.sub(r"[^a-z0-9]+", "_", apart.lower()).strip("_")
+
+
+def _is_time(column: pa.ChunkedArray) -> bool:
+    return column.null_count <= (1 - _MOSTLY) * len(column) and clock(column) is not None
+
+
+def _is_unique(column: pa.ChunkedArray) -> bool:
+    return not column.null_count and feature_columns.distinct(column) == len(column)
+
+
+def _is_id(column: pa.ChunkedArray) -> bool:
+    """Whether it may be an id by its values: nearly all are there and differ; a log may hold some events twice."""
+    apart = feature_columns.distinct(column)
+    return apart >= _MOSTLY * len(column) and column.null_count <= (1 - _MOSTLY) * len(column)
+
+
+def _is_number_of_rows(column: pa.ChunkedArray) -> bool:
+    """Whether a column of any name is an id: each value once, and whole numbers or words, but no times."""
+    if not _is_unique(column) or _is_time(column) or not feature_columns.is_code(column.type):
+        return False
+    return not feature_columns.is_text(column.type) or not any(" " in text for text in column.to_pylist())
+
+
+def _is_answer(column: pa.ChunkedArray) -> bool:
+    return not feature_columns.is_odd(column.type) and column.null_count < len(column) and not _is_time(column)
+
+
+def _is_version(column: pa.ChunkedArray) -> bool:
+    return (
+        not column.null_count
+        and feature_columns.is_code(column.type)
+        and feature_columns.distinct(column) <= MANY_VERSIONS
+    )
+
+
+_FITS: Mapping[str, Callable[[pa.ChunkedArray], bool]] = {
+    "id": _is_id, "time": _is_time, "prediction": _is_answer, "label": _is_answer, "label_time": _is_time,
+    "version": _is_version,
+}  # fmt: skip

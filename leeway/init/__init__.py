@@ -1,0 +1,1 @@
+"""`leeway init`: a project file drafted from a prediction log."""

@@ -1,0 +1,80 @@
+"""Asks on a terminal which column plays which part, with what seems likely as the answer to a bare Enter."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+import typer
+
+from features.schema import Task
+from leeway.infer import feature_columns, prediction_columns, roles
+from leeway.infer.columns import guess
+from leeway.infer.roles import Wishes
+from leeway.init.draft import Log
+from leeway.project.validation_errors import did_you_mean
+
+NONE = "none"
+QUESTIONS = {
+    "id": "Which column joins a label to its prediction (the id)?",
+    "time": "Which column says when the prediction was made?",
+    "prediction": "Which column is the model's answer (none: not yet, train a first model)?",
+    "label": "Which column is the truth (none: it comes elsewhere, or never)?",
+    "version": "Which column says which version of the model predicted (none: one version for all)?",
+}
+
+
+def possible() -> bool:
+    """Whether somebody sits there who can answer."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def ask(log: Log, wishes: Wishes) -> Wishes:
+    """Return *wishes* with what the user answers: about each part that has not been named, and the task.
+
+    Raises DataError as `guess` does.
+    """
+    table = feature_columns.plain(log.seen.table)
+    columns, refused = dict(wishes.columns), set(wishes.refused)
+    typer.echo(f"The columns are {', '.join(table.column_names)}.", err=True)
+    for part, question in QUESTIONS.items():
+        if part in columns or part in refused or (part == "label" and log.labels_seen is not None):
+            continue
+        if part == "version" and "prediction" in refused:
+            continue  # nobody has predicted yet
+        seems, _ = roles.find(table, replace(wishes, columns=columns, refused=frozenset(refused)), log.label_rows)
+        answer = _column(question, table.column_names, seems.get(part, NONE), needed=part in ("id", "time"))
+        if answer == NONE:
+            refused.add(part)
+        else:
+            columns[part] = answer
+    told = replace(wishes, columns=columns, refused=frozenset(refused))
+    return _task(log, told)
+
+
+def _task(log: Log, wishes: Wishes) -> Wishes:
+    seems = guess(log.seen.table, wishes, log.label_rows)
+    task = Task(_choice("What does the model predict?", [t.value for t in Task], seems.task.value))
+    wishes = replace(wishes, task=task)
+    if task is not Task.BINARY or wishes.positive is not None:
+        return wishes
+    table = feature_columns.plain(log.seen.table)
+    labels = None if log.label_rows is None else feature_columns.plain(log.label_rows)
+    known = prediction_columns.truth(table, seems.parts, labels)
+    likely = prediction_columns.positive(known, wishes)
+    if known is None or likely is None:
+        return wishes
+    return replace(wishes, positive=_choice("Which label counts as 1?", known.values[:20], likely))
+
+
+def _column(question: str, columns: list[str], likely: str, *, needed: bool) -> str:
+    choices = columns if needed else [*columns, NONE]
+    return _choice(question, choices, None if needed and likely == NONE else likely)
+
+
+def _choice(question: str, choices: list[str], likely: str | None) -> str:
+    while True:
+        answer = str(typer.prompt(question, default=likely, err=True)).strip()
+        if answer in choices:
+            return answer
+        typer.echo(f"{answer!r} is not one of {', '.join(choices)}{did_you_mean(answer, choices)}", err=True)

@@ -1,0 +1,187 @@
+"""Writes a commented project file from a sample of the user's own events: the quickest way to `leeway check`."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from features.errors import ProjectError
+from features.schema import Columns, Kind, Task
+from features.window import UTC, format_span
+from leeway.infer import periods
+from leeway.infer.roles import Wishes
+from leeway.init import draft
+from leeway.init.draft import Draft
+from leeway.init.starter_text import HEAD, MEANING, MONITOR, RETRAIN, TRUST, comment, trainer, yaml_text
+from leeway.project.load import Project
+
+TRAINERS = ("trainers", "leeway_trainers")
+"""Names for the module of the trainer, the first that is free."""
+
+
+def write(
+    path: Path, source: Path, *, model: str | None = None, task: Task | None = None, force: bool = False
+) -> Project:
+    """Write a project file at *path* from the events in *source* (a file or a folder), and return it loaded.
+
+    Raises ProjectError if *path* is taken and not *force*, DataError if *source* does not look like events.
+    """
+    names(path, model, force=force)
+    wishes = Wishes(task=task)
+    made = draft.of(draft.look(source, wishes), wishes, path.resolve().parent, datetime.now(UTC))
+    return write_draft(path, made, model)
+
+
+def names(path: Path, model: str | None, *, force: bool) -> None:
+    """Raise ProjectError if the file at *path* is taken and not *force*, or *model* cannot be a model's name."""
+    if path.exists() and not force:
+        msg = f"{path.resolve()} is already there"
+        raise ProjectError(msg, hint="--force writes over it; `--project` names another file")
+    if model and model != _name(model):
+        msg = f"{model!r} cannot be a model's name"
+        raise ProjectError(msg, hint=f"use letters, digits, - and _, like {_name(model)}")
+
+
+def write_draft(path: Path, made: Draft, model: str | None = None) -> Project:
+    """Write the project file at *path* and, where the user has none, the module of its trainer; return it loaded."""
+    path = path.resolve()
+    name = _name(path.parent.name)
+    module = _module(path.parent) if made.labels else None
+    text = "".join(_lines(made, path.parent, name, model or name, module))
+    path.write_text(text, encoding="utf-8")
+    project = Project.load(path)
+    if module and not (file := path.parent / f"{module}.py").exists():
+        categories = [column for column, (kind, _) in made.guess.features.items() if kind is Kind.CATEGORICAL]
+        file.write_text(trainer(made.guess.task, categories), encoding="utf-8")
+    return project
+
+
+def _module(folder: Path) -> str:
+    """Return the module of the trainer: one that has it, or one that is not there yet."""
+    for name in TRAINERS:
+        file = folder / f"{name}.py"
+        if not file.exists() or "def static(" in file.read_text(encoding="utf-8", errors="replace"):
+            return name
+    return TRAINERS[-1]
+
+
+def _lines(made: Draft, home: Path, name: str, model: str, module: str | None) -> Iterator[str]:
+    found = made.guess
+    yield HEAD.format(name=name, model=model, task=found.task.value, meaning=MEANING[found.task])
+    yield from _sources(made, home)
+    yield from _columns(made)
+    yield from _conventions(made)
+    yield f"    label_delay: {format_span(made.label_delay)}  # how long after a prediction its label is final\n"
+    yield "    features:\n"
+    for column, (kind, remark) in found.features.items():
+        yield f"      {yaml_text(column)}: {kind.value}{'  # ' + comment(remark) if remark else ''}\n"
+    for column, why in found.left_out.items():
+        yield f"      # left out: {yaml_text(column)}: {comment(why)}\n"
+    yield from _watching(made)
+    yield from _retraining(made, module)
+
+
+def _sources(made: Draft, home: Path) -> Iterator[str]:
+    found = made.guess
+    own = _source(made.events, home, made.seen.csv.model_dump(exclude_defaults=True))
+    if found.is_history:
+        yield f"      history: {own}  # events from before there were predictions: trained on, never monitored\n"
+        yield f"      predictions: {{path: {to_come(made.events, home)}}}  # none yet; `leeway score` writes them\n"
+    else:
+        yield f"      predictions: {own}  # .jsonl, .csv or .parquet files\n"
+    if made.labels is None:
+        yield "      # labels: {path: events/labels}  # events with id, time (when it became known) and label\n"
+    elif made.labels == made.events:
+        yield f"      labels: {own}  # in the same rows\n"
+    else:
+        labels = _source(made.labels, home, made.labels_seen.csv.model_dump(exclude_defaults=True))
+        yield f"      labels: {labels}  # labels that arrive later\n"
+
+
+def to_come(events: Path, home: Path) -> str:
+    """Return the folder, seen from *home*, of predictions that there are not yet; not one that is read as history."""
+    return "_predictions" if events.is_dir() and home.is_relative_to(events) else "events/predictions"
+
+
+def _source(place: Path, home: Path, dialect: Mapping[str, str]) -> str:
+    path = f"path: {yaml_text(os.path.relpath(place, home))}"
+    told = ", ".join(f"{key}: {yaml_text(value)}" for key, value in dialect.items())
+    return f"{{{path}, csv: {{{told}}}}}" if told else f"{{{path}}}"
+
+
+def _columns(made: Draft) -> Iterator[str]:
+    found = made.guess
+    parts = {part: column for part, column in found.parts.items() if part != "version" or not found.is_history}
+    changed = {part: name for part, name in parts.items() if name != Columns.model_fields[part].default}
+    if changed:
+        yield f"      columns: {{{', '.join(f'{part}: {yaml_text(column)}' for part, column in changed.items())}}}\n"
+    for part, why in found.because.items():
+        yield f"      # {part}: {yaml_text(found.parts[part])}: {comment(why)}\n"
+    if "version" not in found.parts and not found.is_history:
+        yield "      version: v1  # of every event, since the log has no column for it\n"
+
+
+def _conventions(made: Draft) -> Iterator[str]:
+    if made.times:
+        yield f"      times: {{{', '.join(f'{key}: {yaml_text(value)}' for key, value in made.times.items())}}}\n"
+    if missing := dict.fromkeys((*made.seen.missing, *made.labels_seen.missing)):
+        words = ", ".join(map(yaml_text, missing))
+        yield f'      missing: ["", {words}]  # texts that mean no value, in every column\n'
+    if made.guess.positive is not None:
+        yield f"      positive: {yaml_text(made.guess.positive)}  # the label that counts as 1\n"
+
+
+def _watching(made: Draft) -> Iterator[str]:
+    cut = made.pace
+    categories = [column for column, (kind, _) in made.guess.features.items() if kind is Kind.CATEGORICAL]
+    example = f", for instance [{comment(yaml_text(categories[0]))}]" if categories else ""
+    yield f"    segments: []  # categorical features to watch value by value{example}\n"
+    size, slide = format_span(cut.windows.size), format_span(cut.windows.slide)
+    yield f"    windows: {{size: {size}, slide: {slide}}}  # a window of the last {size}, every {slide}\n"
+    start, end = (yaml_text(day) if ":" in day else day for day in periods.dates((cut.start, cut.end)))
+    few = "; fewer than 20 carry no promise" if cut.slices < 20 else ""
+    yield f"    baseline: {{start: {start}, end: {end}}}  # what windows are compared with: {cut.slices} slices{few}\n"
+    yield MONITOR
+
+
+def _retraining(made: Draft, module: str | None) -> Iterator[str]:
+    """Yield the keys of retraining; as comments, with what they need, where it is not there."""
+    text = "".join(_retrain(made, module or TRAINERS[0]))
+    if made.labels is None:
+        why = "to retrain, Leeway needs labels: set events.labels, then take the # from these lines"
+    elif "version" not in made.guess.parts and not made.guess.is_history:
+        why = (
+            "to retrain, Leeway needs to know which version predicted: log it, name its column in events.columns "
+            "(version: COLUMN) in place of events.version, then take the # from these lines"
+        )
+    else:
+        yield text
+        return
+    yield f"    # {why}\n"
+    yield from (f"    # {line[4:]}" for line in text.splitlines(keepends=True))
+
+
+def _retrain(made: Draft, module: str) -> Iterator[str]:
+    cut, days = made.pace, made.pace.rows_a_day
+    evaluation = 2 * cut.windows.size
+    yield RETRAIN.format(
+        trainer=f"{module}:static",
+        file=f"{module}.py",
+        window=format_span(max(52 * cut.windows.size, cut.end - cut.start)),
+        evaluation=format_span(evaluation),
+        min_rows=max(10, min(1000, int(days * (cut.end - cut.start).total_seconds() / 86400 / 2))),
+        gate_rows=max(10, min(500, int(days * evaluation.total_seconds() / 86400 / 2))),
+    )
+    yield from (f"        - {name}\n" for name in TRUST)
+
+
+def _name(text: str) -> str:
+    """Return *text* as a project may be called.
+
+    >>> _name("my flights (2013)"), _name("...")
+    ('my-flights-2013', 'project')
+    """
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-_")[:64] or "project"

@@ -1,0 +1,83 @@
+"""What `leeway init` tells its user: what it chose, how to choose otherwise, and which commands come next."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from leeway.check.environment import Check
+from leeway.infer import periods, roles
+from leeway.init.draft import Draft
+from leeway.init.starter_file import to_come
+from leeway.project.validation_errors import count
+from leeway.terminal import show
+
+
+def say(path: Path, made: Draft, errors: Sequence[Check]) -> None:
+    """Print what was written at *path*, each choice with the option that changes it, and what comes next."""
+    found = made.guess
+    kinds = Counter(kind.value for kind, _ in found.features.values())
+    features = ", ".join(f"{n} {kind}" for kind, n in kinds.items())
+    show.note(show.text(f"Wrote {path}: a {found.task.value} model with {features} features."))
+    show.table("", ("what", "chosen", "otherwise"), _chosen(made))
+    for remark in made.remarks:
+        show.note(show.text(remark))
+    if found.left_out:
+        show.note(f"Left out: {show.text('; '.join(f'{name} ({why})' for name, why in found.left_out.items()))}.")
+    if errors:
+        show.note(f"\n[red]leeway check finds {show.text(count(len(errors), 'error'))}:[/]")
+        for one in errors:
+            show.note(f"  {show.text(one.message)}")
+        return
+    show.note("\nRead it through. Then:")
+    for command, why in next_commands(made, path.resolve().parent):
+        show.note(f"  [bold]{show.text(command)}[/]  {show.text(why)}")
+
+
+def _chosen(made: Draft) -> Iterator[tuple[str, str, str]]:
+    found = made.guess
+    for part in roles.ALL:
+        why = f", {found.because[part]}" if part in found.because else ""
+        yield part.replace("_", " "), found.parts.get(part, "none") + why, f"--{part.replace('_', '-')} COLUMN"
+    yield "task", found.task.value, "--task binary, regression or multiclass"
+    if found.positive is not None:
+        yield "label that is 1", found.positive, "--positive VALUE"
+    for what, chosen in _written(made).items():
+        yield what, chosen, "in the file"
+    yield "baseline", " to ".join(periods.dates((made.pace.start, made.pace.end))), "in the file"
+
+
+def _written(made: Draft) -> dict[str, str]:
+    """Return how the log's values are written, as far as it is not how Leeway expects them."""
+    told = {f"CSV {key}": value for key, value in made.seen.csv.model_dump(exclude_defaults=True).items()}
+    told |= {f"times, {key}": value for key, value in made.times.items()}
+    return told | ({"missing": ", ".join(made.seen.missing)} if made.seen.missing else {})
+
+
+def next_commands(made: Draft, home: Path) -> Iterator[tuple[str, str]]:
+    """Yield the commands to give now in the project's folder, in their order, each with what it does."""
+    yield "leeway check", "whether file and events fit"
+    if made.guess.is_history:
+        (end,) = periods.dates((made.pace.end,))
+        log, out = os.path.relpath(made.events, home), f"{to_come(made.events, home)}/first.jsonl"
+        yield "leeway retrain --first", "trains a first model on the baseline period, and freezes its baseline"
+        yield f"leeway score {shlex.quote(log)} {out} --start {end}", "lets it answer what came after"
+    else:
+        yield "leeway baseline", "freezes the baseline period"
+    yield "leeway monitor --once", "judges the events that are there"
+    yield "leeway status", "what came of it; also incidents, why 1, dashboard"
+
+
+def as_json(path: Path, made: Draft) -> dict[str, Any]:
+    """Return the same under keys that programs rely on."""
+    found = made.guess
+    return {
+        "path": path.resolve(), "task": found.task, "columns": found.parts, "positive": found.positive,
+        "features": {name: kind for name, (kind, _) in found.features.items()}, "left_out": found.left_out,
+        "events": made.events, "labels": made.labels, "history": found.is_history, "written": _written(made),
+        "remarks": made.remarks, "next": [command for command, _ in next_commands(made, path.resolve().parent)],
+    }  # fmt: skip

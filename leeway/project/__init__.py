@@ -1,0 +1,1 @@
+"""The project file: parsed, validated with line numbers, and its addresses resolved."""

@@ -1,0 +1,148 @@
+"""What a project file may say, word for word: the rooms' own sections composed into one frozen model."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic.json_schema import GenerateJsonSchema
+
+from alerts.config import Alerts
+from features import kafka_address
+from features.conventions import Moment
+from features.schema import Events, EventSchema, Kind, Task
+from features.window import Span, Windows, format_span
+from leeway.project.stack_section import Stack
+from monitors.config import MonitorPolicy
+from monitors.flink.config import Engine
+from registry.config import IncidentPolicy
+from retrain_flows.config import Audit, Retrain, Signals
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
+
+
+class Section(BaseModel):
+    """A part of the file: unknown keys are errors, and nothing changes once it is read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Period(Section):
+    """A stretch of event time, from *start* up to but without *end*."""
+
+    start: Moment = Field(description="first moment, like 2013-01-31; no zone means UTC")
+    end: Moment = Field(description="the moment after the last")
+
+    @model_validator(mode="after")
+    def _forwards(self) -> Period:
+        if self.end <= self.start:
+            msg = f"end {self.end:%Y-%m-%d %H:%M} must be later than start {self.start:%Y-%m-%d %H:%M}"
+            raise ValueError(msg)
+        return self
+
+
+class ModelSection(Section):
+    """One model: what its events look like, how they are watched, and what a verdict may set in motion."""
+
+    task: Task = Field(description="what the model predicts: binary (a probability), regression or multiclass")
+    events: Events = Field(description="where its predictions and labels are, and what their columns are called")
+    label_delay: Span = Field(timedelta(days=1), description="how long after a prediction its label is final, like 24h")
+    features: dict[str, Kind] = Field(min_length=1, description="the model's inputs: numeric or categorical")
+    segments: tuple[str, ...] = Field((), description="categorical features to watch value by value")
+    windows: Windows = Field(Windows(), description="how event time is cut")
+    baseline: Period | None = Field(None, description="the period that `leeway baseline` takes as the reference")
+    monitor: MonitorPolicy = Field(MonitorPolicy(), description="when a difference from the baseline counts")
+    incidents: IncidentPolicy = Field(IncidentPolicy(), description="when drift is an incident, and how bad it is")
+    signals: Signals = Field(Signals(), description="what each kind of incident may trigger")
+    retrain: Retrain | None = Field(None, description="how a challenger is made; without it Leeway only watches")
+
+    @model_validator(mode="after")
+    def _can_retrain(self) -> ModelSection:
+        if self.retrain is None:
+            return self
+        if not self.events.labels:
+            msg = "`retrain` needs labels: add `events.labels`, or leave `retrain` out and only watch"
+            raise ValueError(msg)
+        if self.events.version:
+            msg = (
+                "`retrain` makes new versions, so events must tell theirs: log it, and put `columns.version` in place "
+            )
+            raise ValueError(msg + "of `events.version`")
+        wanted = {"static": {"static"}, "online": {"online"}}.get(self.retrain.mode, {"static", "online"})
+        if absent := wanted - set(self.retrain.trainers):
+            key = {"static": "trainer", "online": "online"}[min(absent)]
+            msg = f"retrain.mode {self.retrain.mode} needs `retrain.{key}: module:function`"
+            raise ValueError(msg)
+        return self
+
+    def schema_of(self, name: str) -> EventSchema:
+        """Return the description of events that travels to every job. Raises ValidationError where keys disagree."""
+        return EventSchema(
+            model=name,
+            task=self.task,
+            columns=self.events.columns,
+            version=self.events.version,
+            times=self.events.times,
+            missing=self.events.missing,
+            positive=self.events.positive,
+            negative=self.events.negative,
+            features=self.features,
+            segments=self.segments,
+            label_delay=self.label_delay,
+            windows=self.windows,
+        )
+
+
+_PASSWORD = re.compile(r"://[^/@]*:[^/@]*@")
+_DATABASE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|\w+(\+\w+)?://.*")
+
+
+def _database(value: str) -> str:
+    if _PASSWORD.search(value):
+        msg = "holds a password; put the URL into an environment variable and write env:ITS_NAME here"
+        raise ValueError(msg)
+    if not _DATABASE.fullmatch(value):
+        msg = f"{value!r} is neither a URL, like sqlite:///leeway.db, nor a variable, like env:LEEWAY_DATABASE"
+        raise ValueError(msg)
+    return value
+
+
+class Kafka(Section):
+    """Where the topics of the file are."""
+
+    bootstrap: Annotated[str, AfterValidator(kafka_address.checked)] = Field(
+        "env:LEEWAY_KAFKA",
+        description="host:port of the brokers, sasl_ssl://host:port?..., or env:NAME of the variable that holds it",
+    )
+
+
+class ProjectFile(Section):
+    """A Leeway project: the models to watch, where their events are, and what to do when they drift."""
+
+    project: Name = Field(description="the project's name, as pages and alerts show it")
+    state: str = Field(".leeway", description="folder for everything Leeway writes, from the file's own folder")
+    database: Annotated[str, AfterValidator(_database)] | None = Field(
+        None, description="URL of the registry, or env:NAME of the variable that holds it; SQLite in `state` if absent"
+    )
+    kafka: Kafka = Field(Kafka(), description="where Kafka is, for events in topics")
+    flink: Engine = Field(Engine(), description="which Flink runs the jobs; one inside the monitor, without an address")
+    models: dict[Name, ModelSection] = Field(min_length=1, description="the models, by name")
+    audit: Audit = Field(Audit(), description="the scheduled audit")
+    alerts: Alerts = Field(Alerts(), description="who is told of what")
+    stack: Stack = Field(Stack(), description="what `leeway up` starts on this machine")
+
+
+class _SpansAsWritten(GenerateJsonSchema):
+    """Shows a default length of time as a user would write it: 7d, not P7D."""
+
+    def encode_default(self, dft: Any) -> Any:
+        """Return *dft* as JSON."""
+        return format_span(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a project file, for editors and for `leeway schema`."""
+    schema = ProjectFile.model_json_schema(schema_generator=_SpansAsWritten)
+    return {"$schema": _SpansAsWritten.schema_dialect, **schema}

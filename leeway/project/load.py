@@ -1,0 +1,209 @@
+"""Reads a project file into what the rest of Leeway works with: models with their schemas, and paths made absolute."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from alerts.config import Alerts
+from features.errors import NotFound, ProjectError
+from features.schema import Events, EventSchema, Source
+from leeway.project import environment, validation_errors, yaml_positions
+from leeway.project.file_schema import ModelSection, Period, ProjectFile
+from leeway.project.stack_section import Stack
+from monitors.config import MonitorPolicy
+from monitors.flink.config import Engine
+from registry.config import IncidentPolicy
+from retrain_flows.config import Audit, Retrain, Signals
+
+FILE_NAME = "leeway.yaml"
+_SQLITE = "sqlite:///"
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model of a project. The paths in *events* are absolute; *retrain* is None where Leeway only watches."""
+
+    name: str
+    schema: EventSchema
+    events: Events
+    monitor: MonitorPolicy
+    signals: Signals
+    incidents: IncidentPolicy
+    baseline: Period | None = None
+    retrain: Retrain | None = None
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project file, understood. *path* and *state* are absolute; *database* is a URL or ``env:NAME``.
+
+    *kafka* is where the brokers are, or ``env:NAME`` where that variable is not set: only who uses a topic needs it.
+    """
+
+    path: Path
+    name: str
+    state: Path
+    database: str
+    kafka: str
+    flink: Engine
+    models: Mapping[str, Model]
+    audit: Audit
+    alerts: Alerts
+    stack: Stack
+
+    @classmethod
+    def load(cls, path: Path) -> Project:
+        """Return the project at *path* (the file, or the folder it is in).
+
+        Raises ProjectError that lists every problem with its line, column, key and fix.
+        """
+        path = (path / FILE_NAME if path.is_dir() else path).resolve()
+        document = yaml_positions.parse(_read(path))
+        if document.data is None:
+            raise _refusal(path, document.problems or [document.problem((), "the file is empty")])
+        problems = list(document.problems)
+        try:
+            file = ProjectFile.model_validate(document.data)
+        except ValidationError as error:
+            raise _refusal(path, problems + validation_errors.explain(error.errors(), document)) from None
+        models = {}
+        for name, section in file.models.items():
+            try:
+                models[name] = _model(name, section, path, file)
+            except ValidationError as error:
+                problems += validation_errors.explain(error.errors(), document, under=("models", name))
+        if problems:
+            raise _refusal(path, problems)
+        return _project(path, file, models)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the file, from which the user's own code is imported."""
+        return self.path.parent
+
+    def model(self, name: str | None = None) -> Model:
+        """Return the model called *name*, or the only one. Raises NotFound that lists what there is."""
+        names = ", ".join(self.models)
+        if name is None and len(self.models) == 1:
+            return next(iter(self.models.values()))
+        if name is None:
+            msg = f"{self.path.name} has several models: {names}"
+            raise NotFound(msg, hint="name the one you mean")
+        if name not in self.models:
+            msg = f"there is no model {name!r} in {self.path.name}"
+            raise NotFound(msg, hint=f"its models are {names}{validation_errors.did_you_mean(name, list(self.models))}")
+        return self.models[name]
+
+    def database_url(self) -> str:
+        """Return the registry's URL, from the environment or the running stack where the file says so.
+
+        Raises ProjectError if it is to be found nowhere.
+        """
+        return environment.resolve(self.database, self.state, what="the database URL", example="postgresql://...")
+
+    def audit_secret(self) -> str:
+        """Return the key that signs the audit log, where the file names a variable for it; empty where it does not.
+
+        Raises ProjectError if the variable is not set.
+        """
+        name = self.audit.key_env
+        if name is not None and not os.environ.get(name):
+            msg = f"the project file takes the audit log's key from the environment variable {name}, which is not set"
+            raise ProjectError(msg, hint=f"export {name}, the same on every machine that writes to the registry")
+        return os.environ[name] if name else ""
+
+    def engine(self) -> Engine:
+        """Return the `flink` part with its address, if any, read from the environment. Raises ProjectError if unset."""
+        if self.flink.address is None:
+            return self.flink
+        address = environment.resolve(self.flink.address, self.state, what="Flink's address", example="host:port")
+        return self.flink.model_copy(update={"address": address})
+
+
+_INIT = "`leeway init --from SAMPLE` writes one from a sample of your events; `--project` names another file"
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        msg = f"there is no project file at {path}"
+        raise ProjectError(msg, hint=_INIT) from None
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{path} cannot be read: {error}"
+        raise ProjectError(msg, hint="a project file is a readable text file in UTF-8") from error
+
+
+def _refusal(path: Path, problems: Sequence[yaml_positions.Problem]) -> ProjectError:
+    ordered = sorted(problems, key=lambda p: (p.line, p.column))
+    head = f"{path.name} has {validation_errors.count(len(ordered), 'problem')}"
+    lines = "\n".join(f"  {path.name}:{problem}" for problem in ordered)
+    return ProjectError(f"{head}\n{lines}", hint="`leeway schema` describes every key")
+
+
+def _brokers(path: Path, file: ProjectFile, value: str) -> str:
+    return _address(path, file, value, "Kafka's address", "host:port")
+
+
+def _address(path: Path, file: ProjectFile, value: str, what: str, example: str) -> str:
+    """Return what *value* stands for; *value* itself where its variable is not set: who needs it will say so."""
+    with suppress(ProjectError):
+        return environment.resolve(value, _state(path, file), what=what, example=example)
+    return value
+
+
+def _state(path: Path, file: ProjectFile) -> Path:
+    return (path.parent / file.state).resolve()
+
+
+def _absolute(source: Source, path: Path, file: ProjectFile, brokers: str) -> Source:
+    places = {key: str(path.parent / value) for key in ("path", "avro_schema") if (value := getattr(source, key))}
+    if url := source.schema_registry:
+        places["schema_registry"] = _address(path, file, url, "the schema registry", "http://host:8081")
+    if source.topic:
+        places["bootstrap"] = _brokers(path, file, source.bootstrap) or brokers
+    return source.model_copy(update=places)
+
+
+def _model(name: str, section: ModelSection, path: Path, file: ProjectFile) -> Model:
+    brokers = _brokers(path, file, file.kafka.bootstrap)
+    sources = {
+        role: _absolute(source, path, file, brokers)
+        for role in ("predictions", "labels", "history")
+        if (source := getattr(section.events, role))
+    }
+    return Model(
+        name=name,
+        schema=section.schema_of(name),
+        events=section.events.model_copy(update=sources),
+        monitor=section.monitor,
+        signals=section.signals,
+        incidents=section.incidents,
+        baseline=section.baseline,
+        retrain=section.retrain,
+    )
+
+
+def _project(path: Path, file: ProjectFile, models: Mapping[str, Model]) -> Project:
+    state = _state(path, file)
+    database = file.database or f"{_SQLITE}{state / 'leeway.db'}"
+    if database.startswith(_SQLITE) and database != f"{_SQLITE}:memory:":
+        database = f"{_SQLITE}{path.parent / database.removeprefix(_SQLITE)}"
+    return Project(
+        path=path,
+        name=file.project,
+        state=state,
+        database=database,
+        kafka=_brokers(path, file, file.kafka.bootstrap),
+        flink=file.flink,
+        models=models,
+        audit=file.audit,
+        alerts=file.alerts,
+        stack=file.stack,
+    )

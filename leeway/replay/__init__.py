@@ -1,0 +1,1 @@
+"""`leeway replay`: policies replayed on recorded history, on null worlds and on injected changes."""

@@ -1,0 +1,115 @@
+"""Recorded slices of a model, version by version: out of the registry's window reports, or counted again by Flink."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from features.errors import NotEnoughData, NotFound
+from features.window import to_ms
+from leeway import assembly
+from leeway.context import Context
+from leeway.project.load import Model
+from monitors.baseline.baseline import Baseline, Slice
+from monitors.flink import run_job
+from monitors.report import Report, Stage
+from monitors.simulation import rewindow
+from registry import queries
+from registry.records import Promotion
+
+Series = tuple[Stage, str]
+"""Stage and segment."""
+
+
+@dataclass(frozen=True, eq=False)
+class Stretch:
+    """What was counted of one version while it was the champion, beside its baseline: slices of each series by time."""
+
+    version: str
+    baseline: Baseline
+    slices: Mapping[Series, Sequence[Slice]]
+
+    @property
+    def ends(self) -> list[int]:
+        """The ends (ms) of all slices."""
+        slide = to_ms(self.baseline.events.windows.slide)
+        return [s.start + slide for some in self.slices.values() for s in some]
+
+
+def champion_baseline(opened: Context, model: Model) -> Baseline:
+    """Return the baseline of the version that is watched.
+
+    Raises:
+        NotFound: there is none yet.
+    """
+    champion = queries.champion(opened.registry, model.name)
+    found = champion and queries.baseline_of(opened.registry, model.name, champion.version)
+    if not found:
+        msg = f"{model.name} has no baseline, and without one there is nothing to rehearse against"
+        raise NotFound(msg, hint="run `leeway baseline`, or `leeway retrain --first` to train a first version")
+    return found
+
+
+def recorded(opened: Context, model: Model, start: datetime | None, end: datetime | None) -> list[Stretch]:
+    """Return what the registry holds of windows that end in (start, end]. NotEnoughData if that is nothing."""
+    rows = queries.windows(opened.registry, model.name, since=start, until=end)
+    found = stretches(opened, model, (Report.model_validate(row.report) for row in rows))
+    if not found:
+        msg = f"the registry holds no window of {model.name}{_between(start, end)} that tells of its slices"
+        raise NotEnoughData(msg, hint="run `leeway monitor --once` first, or count the events again with --recount")
+    return found
+
+
+def recounted(opened: Context, model: Model, start: datetime | None, end: datetime | None) -> list[Stretch]:
+    """Return what a Flink batch run counts in the events of [start, end). NotEnoughData if that is nothing.
+
+    Predictions that came too late for the monitor are in their own slices here, so no fault tells of them; in what is
+    :func:`recorded` they are missing, and told of as the monitor did.
+    """
+    spec = assembly.spec(opened, model, start, end)
+    outcome = run_job.run_once(spec, assembly.directories(model), opened.dir / "logs")
+    found = stretches(opened, model, outcome.reports)
+    if not found:
+        msg = f"no window of {model.name}{_between(start, end)} has been closed by the events that are there"
+        raise NotEnoughData(msg, hint="choose another period, or wait for more events")
+    return found
+
+
+def stretches(opened: Context, model: Model, reports: Iterable[Report]) -> list[Stretch]:
+    """Return *reports* as slices by version, in order, without those of a version that was not the champion then."""
+    by: dict[str, dict[Series, list[Report]]] = defaultdict(lambda: defaultdict(list))
+    promotions = queries.promotions(opened.registry, model.name)
+    for report in reports:
+        if report.newest and _in_charge(promotions, report.window_end) in (report.version, None):
+            by[report.version][report.stage, report.segment].append(report)
+    slide = to_ms(model.schema.windows.slide)
+    known = ((v.version, v.baseline) for v in queries.versions(opened.registry, model.name) if v.baseline)
+    return [
+        Stretch(version, queries.baseline(opened.registry, digest),
+                {series: rewindow.slices(some, slide) for series, some in by[version].items()})
+        for version, digest in known
+        if version in by
+    ]  # fmt: skip
+
+
+def _in_charge(promotions: Sequence[Promotion], when: datetime) -> str | None:
+    """Return the version that was the champion when a window ended; None before the first."""
+    return next((p.to_version for p in reversed(promotions) if p.effective_at < when), None)
+
+
+def _between(start: datetime | None, end: datetime | None) -> str:
+    words = [f" {word} {at:%Y-%m-%d %H:%M}" for word, at in (("after", start), ("before", end)) if at]
+    return "".join(words)
+
+
+def period(found: Sequence[Stretch]) -> tuple[int, int]:
+    """Return the first and the last end (ms) of a slice."""
+    ends = list(_ends(found))
+    return min(ends), max(ends)
+
+
+def _ends(found: Sequence[Stretch]) -> Iterator[int]:
+    for stretch in found:
+        yield from stretch.ends

@@ -1,0 +1,147 @@
+"""Policies to be rehearsed: the project file's own, beside others that differ from it in what a small file says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from features.errors import ProjectError
+from features.window import Windows, format_span
+from leeway.project import validation_errors, yaml_positions
+from leeway.project.file_schema import Section
+from leeway.project.load import Model
+from monitors.budget import FalseAlarms
+from monitors.config import MonitorPolicy
+from registry.config import IncidentPolicy
+from retrain_flows.config import Signals
+
+
+class Rules(Section):
+    """What a policy file may override: the keys of the model's section in the project file that make its policy."""
+
+    windows: Windows
+    monitor: MonitorPolicy
+    incidents: IncidentPolicy
+    signals: Signals
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A policy and what it is called in tables."""
+
+    name: str
+    rules: Rules
+
+    @property
+    def budget(self) -> FalseAlarms:
+        """The number of false alarms that is put up with."""
+        return self.rules.monitor.false_alarms
+
+    def per(self, span: timedelta) -> float:
+        """Return the false alarms that are put up with in *span*."""
+        return self.budget.count * (span / self.budget.span)
+
+
+def own(model: Model) -> Policy:
+    """Return the policy of the project file."""
+    return Policy("project", Rules(windows=model.schema.windows, monitor=model.monitor, incidents=model.incidents,
+                                   signals=model.signals))  # fmt: skip
+
+
+def beside(model: Model) -> list[Policy]:
+    """Return the project file's policy, and it with half and with twice its budget."""
+    mine = own(model)
+    half = FalseAlarms(count=mine.budget.count, span=2 * mine.budget.span)
+    twice = FalseAlarms(count=2 * mine.budget.count, span=mine.budget.span)
+    return [mine, at_budget(mine, half, "half"), at_budget(mine, twice, "double")]
+
+
+def at_budget(policy: Policy, budget: FalseAlarms, name: str = "") -> Policy:
+    """Return *policy* with another budget, by which it is called unless it has a name."""
+    monitor = policy.rules.monitor.model_copy(update={"false_alarms": budget})
+    return Policy(name or str(budget), policy.rules.model_copy(update={"monitor": monitor}))
+
+
+def windows_of(policy: Policy, size: str) -> Policy:
+    """Return *policy* with windows of *size*, like ``3d``; ValueError if that is no whole number of its slices."""
+    old = policy.rules.windows
+    windows = Windows.model_validate({"size": size, "slide": old.slide, "watermark_delay": old.watermark_delay})
+    return Policy(f"{format_span(windows.size)} windows", policy.rules.model_copy(update={"windows": windows}))
+
+
+def read(path: Path, model: Model) -> Policy:
+    """Return the policy of the file at *path*: what it does not say is as the project file has it.
+
+    Raises:
+        ProjectError: it lists every problem with its line, column, key and fix.
+    """
+    try:
+        document = yaml_positions.parse(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{path} cannot be read: {error}"
+        raise ProjectError(msg, hint="a policy file is a readable text file in UTF-8") from error
+    problems = list(document.problems) or list(_strange(document))
+    if not problems:
+        given = over(own(model).rules.model_dump(mode="json"), document.data)
+        try:
+            rules = Rules.model_validate(given)
+        except ValidationError as error:
+            problems = _explained(error, document, model)
+        else:
+            problems = list(_frozen(document, rules, model))
+    if problems:
+        raise _refusal(path, problems)
+    return Policy(path.stem, rules)
+
+
+def over(ground: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *ground* with what is *given*, key by key, at any depth.
+
+    >>> over({"a": {"b": 1, "c": 2}}, {"a": {"c": 3}})
+    {'a': {'b': 1, 'c': 3}}
+    """
+    out = dict(ground)
+    for key, value in given.items():
+        below = ground.get(key)
+        out[key] = over(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return out
+
+
+def _strange(document: yaml_positions.Document) -> Iterable[yaml_positions.Problem]:
+    known = ", ".join(Rules.model_fields)
+    if not isinstance(document.data, dict):
+        yield document.problem((), f"a policy file holds some of the keys {known}")
+        return
+    for key in document.data:
+        if key not in Rules.model_fields:
+            close = validation_errors.did_you_mean(key, list(Rules.model_fields))
+            yield document.problem((str(key),), f"is no part of a policy; that is made of {known}{close}")
+
+
+def _frozen(document: yaml_positions.Document, rules: Rules, model: Model) -> Iterable[yaml_positions.Problem]:
+    """Yield a problem for every key that takes effect with the next baseline only."""
+    for key in ("bins", "top"):
+        if getattr(rules.monitor, key) != getattr(model.monitor, key):
+            yield document.problem(
+                ("monitor", key), "is frozen with the baseline, and cannot be rehearsed on its counts"
+            )
+
+
+def _explained(error: ValidationError, document: yaml_positions.Document, model: Model) -> list[yaml_positions.Problem]:
+    """Return what is wrong, found where it stands in this file but explained as in a project file."""
+    above: yaml_positions.Key = ("models", model.name)
+    places = {(*above, *key): place for key, place in document.places.items()}
+    found = validation_errors.explain(error.errors(), yaml_positions.Document(document.data, places), under=above)
+    return [replace(problem, key=problem.key[len(above) :]) for problem in found]
+
+
+def _refusal(path: Path, problems: Sequence[yaml_positions.Problem]) -> ProjectError:
+    ordered = sorted(problems, key=lambda p: (p.line, p.column))
+    lines = "\n".join(f"  {path.name}:{problem}" for problem in ordered)
+    msg = f"{path.name} has {validation_errors.count(len(ordered), 'problem')}\n{lines}"
+    return ProjectError(msg, hint="`leeway schema` describes every key, under models.<name>")

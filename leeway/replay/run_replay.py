@@ -1,0 +1,205 @@
+"""The rehearsal before a policy is enabled: what each says of the past, of no change, and of known changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import chain
+
+from features.errors import NotFound
+from features.window import to_ms
+from leeway.project import validation_errors
+from leeway.project.load import Model
+from leeway.replay import parallel, replayed_incidents, trials
+from leeway.replay.history import Series, Stretch
+from leeway.replay.parallel import ByPolicy, Done, Part, Tell, Watched
+from leeway.replay.policies import Policy
+from leeway.replay.replayed_incidents import Alarm
+from leeway.replay.trials import Delay, Rate
+from monitors.baseline import importance
+from monitors.baseline.baseline import Baseline
+from monitors.report import Signal, Stage
+from monitors.simulation import concept_shift, inject, rewindow
+from monitors.simulation.inject import Kind, Shift
+from retrain_flows import decide
+from retrain_flows.decide import Decision, Deferral, Situation
+
+SIZES: Mapping[Kind, tuple[float, ...]] = {
+    Kind.COVARIATE: (0.25, 0.5, 1.0),
+    Kind.PRIOR: (0.05, 0.1, 0.2),
+    Kind.CONCEPT: (0.05, 0.1, 0.2),
+    Kind.MISSING: (0.1, 0.5),
+    Kind.UNITS: (1.0,),
+    Kind.STUCK: (1.0,),
+}
+"""The sizes that are tried unless others are asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be rehearsed: *policies*, and *shifts* in *feature* that are to be found *within* some time.
+
+    All that is drawn follows from *seed*. *processes* work on it side by side.
+    """
+
+    policies: tuple[Policy, ...]
+    shifts: tuple[Shift, ...]
+    feature: str
+    within: timedelta
+    seed: int
+    repetitions: int
+    processes: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An incident of the past, and what would have been decided about it."""
+
+    alarm: Alarm
+    decision: Decision | Deferral
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a rehearsal found out about one *policy*; *watched* are the variables of all traffic."""
+
+    policy: Policy
+    rate: Rate
+    incidents: tuple[Judged, ...]
+    delays: Mapping[Shift, Delay]
+    watched: tuple[Watched, ...]
+
+    @property
+    def outside(self) -> list[Watched]:
+        """The variables that the false-alarm promise does not cover."""
+        return [one for one in self.watched if one.doubt]
+
+
+def rehearse_all(
+    stretches: Sequence[Stretch], baseline: Baseline, model: Model, order: Order, tell: Tell
+) -> list[Outcome]:
+    """Return the outcome for each policy of *order*: history from *stretches*, the rest by *baseline*.
+
+    Raises:
+        DataError: slices cannot be cut as a policy wants them, or a shift is larger than counts can show.
+        NotEnoughData: the baseline is too short.
+    """
+    for shift in order.shifts:
+        inject.change(shift, baseline, order.feature)  # what cannot be is refused before anything is begun
+    groups = alike(order.policies)
+    every = [part for policies in groups for part in _parts(stretches, baseline, policies, order)]
+    done = list(zip(every, parallel.work_all(every, order.processes, tell), strict=True))
+    found: dict[str, Outcome] = {}
+    for policies in groups:
+        of = _Group(policies, tuple((part, d) for part, d in done if part.policies is policies))
+        found |= {policy.name: of.outcome(i, model, order) for i, policy in enumerate(policies)}
+    return [found[policy.name] for policy in order.policies]
+
+
+def alike(policies: Iterable[Policy]) -> list[tuple[Policy, ...]]:
+    """Return *policies* by their windows."""
+    by: dict[str, list[Policy]] = {}
+    for policy in policies:
+        by.setdefault(policy.rules.windows.model_dump_json(), []).append(policy)
+    return [tuple(some) for some in by.values()]
+
+
+def shifts(baseline: Baseline, asked: Mapping[Kind, Sequence[float]]) -> tuple[Shift, ...]:
+    """Return the shifts *asked* for, or else those of :data:`SIZES` that *baseline* can show."""
+    if asked:
+        return tuple(Shift(kind, size) for kind, sizes in asked.items() for size in sizes)
+    known = [kind for kind in SIZES if baseline.outcomes or kind.stage is Stage.INPUTS]
+    every = (Shift(kind, size) for kind in known for size in SIZES[kind])
+    return tuple(
+        shift for shift in every if shift.kind is not Kind.CONCEPT or shift.size <= concept_shift.most(baseline)
+    )
+
+
+def feature(baseline: Baseline, policy: Policy, asked: str | None) -> str:
+    """Return the feature to shift: the one *asked* for, or the most important one that *policy*'s promise covers.
+
+    Raises:
+        NotFound: there is no such feature.
+    """
+    names = list(baseline.events.features)
+    if asked is not None and asked not in names:
+        msg = f"{baseline.events.model} has no feature {asked!r}"
+        raise NotFound(msg, hint=f"its features are {', '.join(names)}{validation_errors.did_you_mean(asked, names)}")
+    if asked is not None:
+        return asked
+    bench = trials.jury(rewindow.recut(baseline, policy.rules.windows), (policy,), (Stage.INPUTS, ""))
+    doubted = {one.variable for one in parallel.watched(bench) if one.doubt and one.signal is Signal.FEATURE}
+    ranked = importance.rank(baseline.importance, names)
+    return next((name for name in ranked if name not in doubted), ranked[0])
+
+
+def _parts(
+    stretches: Sequence[Stretch], baseline: Baseline, policies: tuple[Policy, ...], order: Order
+) -> Iterator[Part]:
+    """Yield a part for each series that was recorded or that the baseline knows."""
+    windows = policies[0].rules.windows
+    cut, slide = rewindow.recut(baseline, windows), to_ms(windows.slide)
+    own = [cut if s.baseline == baseline else rewindow.recut(s.baseline, windows) for s in stretches]
+    every = {Stage.INPUTS: baseline.inputs, Stage.OUTCOMES: baseline.outcomes}
+    known = {(stage, s.segment) for stage, slices in every.items() for s in slices}
+    for series in sorted(known.union(*(s.slices for s in stretches)), key=_in_order):
+        yield Part(
+            series=series,
+            policies=policies,
+            past=tuple(
+                (b, tuple(rewindow.merged(s.slices.get(series, ()), slide)))
+                for b, s in zip(own, stretches, strict=True)
+            ),
+            baseline=cut,
+            shifts=tuple(shift for shift in order.shifts if series == (shift.kind.stage, "")),
+            feature=order.feature,
+            seed=order.seed,
+            repetitions=order.repetitions,
+        )
+
+
+def _in_order(series: Series) -> tuple[int, str]:
+    return list(Stage).index(series[0]), series[1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """What came of the parts of *policies* with the same windows."""
+
+    policies: tuple[Policy, ...]
+    done: tuple[tuple[Part, Done], ...]
+
+    def outcome(self, i: int, model: Model, order: Order) -> Outcome:
+        """Return that of the *i*-th policy."""
+        policy, worlds = self.policies[i], range(order.repetitions)
+        false = [self._alarms(i, (d.quiet[n] for _, d in self.done if d.quiet)) for n in worlds]
+        return Outcome(
+            policy=policy,
+            rate=Rate(sum(map(len, false)), order.repetitions * trials.PATH * policy.rules.windows.slide),
+            incidents=tuple(_decided(list(chain.from_iterable(self._past(i))), policy, model)),
+            delays={shift: found[i] for _, d in self.done for shift, found in d.delays.items()},
+            watched=tuple(one for part, d in self.done if not part.series[1] for one in d.watched),
+        )
+
+    def _past(self, i: int) -> Iterator[list[Alarm]]:
+        for v, (baseline, _) in enumerate(self.done[0][0].past):
+            yield self._alarms(i, (d.past[v] for _, d in self.done), baseline.version)
+
+    def _alarms(self, i: int, said: Iterable[ByPolicy], version: str = "") -> list[Alarm]:
+        rules, baseline = self.policies[i].rules, self.done[0][0].baseline
+        every = chain.from_iterable(by[i] for by in said)
+        return replayed_incidents.alarms(every, rules.incidents, model=baseline.events.model, version=version,
+                             ignored=rules.signals.ignored)  # fmt: skip
+
+
+def _decided(found: Sequence[Alarm], policy: Policy, model: Model) -> Iterator[Judged]:
+    for alarm in found:
+        at = alarm.opened.opened_at
+        faults = [a for a in found if a.opened.signal == Signal.QUALITY.value and a.opened.opened_at <= at]
+        situation = Situation(
+            now=at, matured_until=at, matured_rows=model.retrain.min_rows if model.retrain else 0,
+            open_quality=any(a.closed is None or a.closed > at for a in faults),
+        )  # fmt: skip
+        answer = decide.decide(alarm.opened, signals=policy.rules.signals, retrain=model.retrain, situation=situation)
+        yield Judged(alarm, answer)

@@ -1,0 +1,1 @@
+"""A model's streaming job from start to end: submitted, consumed, reconnected, and its clock."""

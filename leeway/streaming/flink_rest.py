@@ -1,0 +1,165 @@
+"""What a Flink cluster says of its jobs and does with them, over its REST service."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import httpx
+
+from features.errors import EngineAway, EngineError
+from features.window import from_ms
+from monitors.flink import failure_causes, rest_address
+
+ENDED = frozenset({"FINISHED", "CANCELED", "FAILED"})
+_PATIENCE_SECONDS = 10
+_SAVEPOINT_SECONDS = 120
+_START_SECONDS = 90
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as the cluster tells of it."""
+
+    id: str
+    name: str
+    state: str
+    started: datetime
+
+    @property
+    def ended(self) -> bool:
+        """Whether it does nothing any more."""
+        return self.state in ENDED
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoints:
+    """How a job's state is kept: how many were completed, the newest one's size in bytes, restarts from one."""
+
+    completed: int
+    size: int | None
+    restored: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A cluster by the *address* of its REST service, as `flink_address` reads it."""
+
+    address: str
+
+    def jobs(self, prefix: str = "") -> list[Job]:
+        """Return the jobs whose names start with *prefix*, the newest first, ended ones included."""
+        found = self._ask("GET", "/jobs/overview")["jobs"]
+        jobs = [Job(j["jid"], j["name"], j["state"], from_ms(j["start-time"])) for j in found]
+        return sorted((j for j in jobs if j.name.startswith(prefix)), key=lambda j: j.started, reverse=True)
+
+    def checkpoints(self, job: Job) -> Checkpoints:
+        """Return how the state of *job* is kept."""
+        told = self._ask("GET", f"/jobs/{job.id}/checkpoints")
+        newest = told["latest"]["completed"]
+        counts = told["counts"]
+        return Checkpoints(counts["completed"], newest["state_size"] if newest else None, counts["restored"])
+
+    def watermark(self, job: Job) -> datetime | None:
+        """Return the event time that *job* has reached: the furthest of its steps; None before the first event."""
+        reached = []
+        for step in self._ask("GET", f"/jobs/{job.id}")["vertices"]:
+            told = self._ask("GET", f"/jobs/{job.id}/vertices/{step['id']}/watermarks")
+            marks = [int(mark["value"]) for mark in told]
+            reached += [min(marks)] if marks else []
+        known = [mark for mark in reached if 0 < mark < 2**62]
+        return from_ms(max(known)) if known else None
+
+    def failure(self, job: Job) -> str:
+        """Return why *job* failed, in a line; empty if nothing did."""
+        told = self._ask("GET", f"/jobs/{job.id}/exceptions").get("exceptionHistory", {}).get("entries", [])
+        return failure_causes.cause(told[0]["stacktrace"])[0] if told else ""
+
+    def stop(self, job: Job, folder: Path) -> Path:
+        """Stop *job* with a savepoint under *folder*; return it.
+
+        Raises:
+            EngineError: the savepoint fails; the job goes on then.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        asked = self._ask(
+            "POST", f"/jobs/{job.id}/stop", {"targetDirectory": folder.resolve().as_uri(), "drain": False}
+        )
+        give_up = time.monotonic() + _SAVEPOINT_SECONDS
+        while time.monotonic() < give_up:
+            told = self._ask("GET", f"/jobs/{job.id}/savepoints/{asked['request-id']}")
+            if told["status"]["id"] == "COMPLETED":
+                return _saved(told["operation"])
+            time.sleep(0.2)
+        msg = f"{job.name} made no savepoint within {_SAVEPOINT_SECONDS} s"
+        raise EngineError(msg, hint="`leeway job stop --kill` ends it without one; its newest checkpoint stays")
+
+    def wait(self, number: str) -> Job:
+        """Return the job with the id *number* once all its steps are at work.
+
+        Raises:
+            EngineAway: it ends instead, or does not get going; the reason is told.
+        """
+        give_up = time.monotonic() + _START_SECONDS
+        while time.monotonic() < give_up and not (job := self.job(number)).ended:
+            if {step["status"] for step in self._ask("GET", f"/jobs/{number}")["vertices"]} <= {"RUNNING", "FINISHED"}:
+                return job
+            time.sleep(0.3)
+        why = self.failure(job) or "are there free slots? its parallelism must not be more than there are"
+        msg = f"{job.name} does not get going ({job.state.lower()}): {why}"
+        raise EngineAway(msg, hint="`leeway job restart --replay` starts it without the state that it went on from")
+
+    def cancel(self, job: Job) -> None:
+        """End *job* at once and wait until it has ended; its newest checkpoint stays."""
+        self._ask("PATCH", f"/jobs/{job.id}?mode=cancel")
+        give_up = time.monotonic() + _SAVEPOINT_SECONDS
+        while time.monotonic() < give_up and not self.job(job.id).ended:
+            time.sleep(0.2)
+
+    def job(self, number: str) -> Job:
+        """Return the job with the id *number*. Raises EngineAway if the cluster does not know it."""
+        found = next((j for j in self.jobs() if j.id == number), None)
+        if found is None:
+            msg = f"Flink at {self.address} does not know the job {number} any more"
+            raise EngineAway(msg, hint="`leeway job submit` starts it from its newest checkpoint")
+        return found
+
+    def _ask(self, verb: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        with self._told():
+            at = rest_address.parse(self.address)
+            answer = _client(at).request(verb, f"{at.url}{path}", json=body, timeout=_PATIENCE_SECONDS)
+            answer.raise_for_status()
+            return answer.json()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except httpx.HTTPStatusError as error:
+            msg = f"Flink at {self.address} refuses: {error.response.text[:300]}"
+            raise EngineError(msg, hint="see the JobManager's log (`leeway logs`)") from error
+        except (httpx.HTTPError, ValueError, OSError) as error:
+            msg = f"Flink at {self.address} does not answer: {error}"
+            raise EngineAway(msg, hint="is it running (`leeway up`), and is flink.address its REST address?") from error
+
+
+@cache
+def _client(at: rest_address.FlinkAddress) -> httpx.Client:
+    """Return this process's client: a new one loads all certificates, and a monitor asks several times a second."""
+    return httpx.Client(verify=at.tls() or True)
+
+
+def _saved(operation: dict[str, Any]) -> Path:
+    if location := operation.get("location"):
+        return Path(url2pathname(urlsplit(location).path))
+    cause = operation.get("failure-cause", {}).get("stack-trace", "").strip().splitlines()
+    msg = f"Flink made no savepoint: {cause[0][:300] if cause else 'it does not say why'}"
+    raise EngineError(msg, hint="see the JobManager's log (`leeway logs`); the job may still be running")

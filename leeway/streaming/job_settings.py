@@ -1,0 +1,180 @@
+"""What a model's streaming job is made of: its topics, its outputs, its name, and where its state is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import features
+import monitors
+from features.errors import ProjectError
+from features.events import publishing
+from features.kafka import connections, offset_ranges
+from features.schema import Source
+from features.window import from_ms
+from leeway import assembly
+from leeway.context import Context
+from leeway.project.load import Model
+from leeway.stack import coordinates
+from monitors.flink import committed_output, deploy_job, environment_job
+from monitors.flink.committed_output import CommittedTopics
+from monitors.flink.kafka_source_job import Topics
+from monitors.flink.sinks_job import OutputTopics
+
+#: How long a topic keeps what a job says; what was said of windows and bad records is kept for ever.
+_RETENTION_MS = {"reports": publishing.KEEP, "rejects": publishing.KEEP, "progress": 7 * 86_400_000}
+_NAMES = {"reports": "reports", "rejects": "dead-letters", "progress": "progress"}
+
+
+def follows_topics(model: Model) -> bool:
+    """Say whether the model's events are in topics.
+
+    Raises:
+        ProjectError: its predictions are in a topic and its labels in a directory, or the other way round.
+    """
+    sources = [s for s in (model.events.predictions, model.events.labels) if s]
+    kinds = {s.topic is not None for s in sources}
+    if len(kinds) > 1:
+        msg = f"{model.name} has predictions and labels in different kinds of places"
+        raise ProjectError(msg, hint="put both in topics, or both in directories")
+    return kinds == {True}
+
+
+def group(opened: Context, model: Model) -> str:
+    """Return the consumer group whose offsets tell how far the model's job has read."""
+    return f"leeway.{opened.project.name}.{model.name}"
+
+
+def title(opened: Context, model: Model) -> str:
+    """Return what the model's job is called on a cluster: after the project, the model, and what its state means."""
+    return f"leeway.{opened.project.name}.{assembly.job_name(model)}"
+
+
+def output_topic(model: Model, kind: str) -> str:
+    """Return the topic of the job's *kind* of lines: reports, rejects or progress."""
+    return f"leeway.{model.name}.{_NAMES[kind]}"
+
+
+def outputs(opened: Context, model: Model) -> OutputTopics:
+    """Return where the job's lines go; the topics are made where they are absent.
+
+    Raises:
+        BrokerError: Kafka does not answer, or refuses.
+    """
+    names = {kind: output_topic(model, kind) for kind in _NAMES}
+    make_topics(model.events.predictions.bootstrap, names)
+    return OutputTopics(
+        model.events.predictions.bootstrap,
+        **names,
+        # Not after the job's meaning: whichever job comes next ends the transactions that a killed one left open, which
+        # would hide its reports from whoever reads what is committed.
+        prefix=group(opened, model),
+        timeout=opened.project.flink.transaction_timeout,
+    )
+
+
+def make_topics(bootstrap: str, names: Mapping[str, str]) -> None:
+    """Make the topics *names* (by kind of lines) that are not there yet. Raises BrokerError if Kafka refuses."""
+    for kind, name in names.items():
+        # One partition: the reports on a model come in the order in which they were made.
+        publishing.ensure(bootstrap, name, 1, _RETENTION_MS[kind])
+
+
+def followed(opened: Context, model: Model) -> Topics:
+    """Return the model's topics as its job reads them: with no more readers than partitions.
+
+    Raises:
+        BrokerError: Kafka does not answer, or a topic is not there.
+    """
+    engine, events = opened.project.flink, model.events
+    readers = [min(engine.parallelism, _partitions(s)) if s else 1 for s in (events.predictions, events.labels)]
+    return Topics(
+        events.predictions, events.labels, group(opened, model), engine.idle_timeout, (readers[0], readers[1])
+    )
+
+
+def _partitions(source: Source) -> int:
+    return len(offset_ranges.extent(source.bootstrap, source.topic or ""))
+
+
+def deployment(opened: Context, model: Model) -> deploy_job.Deployment:
+    """Return how the model's job is run. Raises ProjectError, EngineError: no address, or no connector."""
+    engine = opened.project.engine()
+    rooms = (pack_rooms(opened.dir / "jobs"),) if engine.address else ()
+    jars = tuple(coordinates.jars("flink-kafka"))
+    return deploy_job.Deployment(assembly.job_name(model), title(opened, model), engine, opened.dir, jars, rooms)
+
+
+def start(opened: Context, model: Model, begin: Path | str | None) -> Any:
+    """Start the model's job, from the savepoint or checkpoint *begin* if one is given; return its ``TableResult``."""
+    how = deployment(opened, model)
+    return deploy_job.start(assembly.spec(opened, model), followed(opened, model), outputs(opened, model), how, begin)
+
+
+def newest_state(opened: Context, model: Model) -> Path | None:
+    """Return what the model's job, as it is now in the project file, can go on from: its newest state, if any."""
+    name = assembly.job_name(model)
+    roots = (opened.dir / "checkpoints" / name, savepoints(opened, model))
+    found = [state for root in roots if (state := environment_job.newest(root))]
+    return max(found, key=lambda p: (p / "_metadata").stat().st_mtime_ns, default=None)
+
+
+def savepoints(opened: Context, model: Model) -> Path:
+    """Return the folder of the savepoints of the model's job as it is now in the project file."""
+    return opened.dir / "savepoints" / assembly.job_name(model)
+
+
+def taken(opened: Context, model: Model) -> AbstractContextManager[CommittedTopics]:
+    """Open what the job has committed and the registry does not have yet."""
+    out = outputs(opened, model)
+    return committed_output.topics(out.bootstrap, f"{group(opened, model)}.ingest", out.reports, out.progress)
+
+
+def behind(opened: Context, model: Model) -> int:
+    """Return how many records lie between what the job had read at its last checkpoint and the ends of its topics."""
+    total, name = 0, group(opened, model)
+    for source in filter(None, (model.events.predictions, model.events.labels)):
+        ends = offset_ranges.extent(source.bootstrap, source.topic or "")
+        with connections.consumer(source.bootstrap, group_id=name) as client:
+            for number, (start, end) in ends.items():
+                total += end - max(start, client.committed(connections.partition(source.topic or "", number)) or 0)
+    return total
+
+
+def newest_event(model: Model) -> datetime | None:
+    """Return the time of the newest prediction in the model's topic; None while it is empty."""
+    source, last = model.events.predictions, []
+    with connections.consumer(source.bootstrap) as client:
+        for number, (start, end) in offset_ranges.extent(source.bootstrap, source.topic or "").items():
+            client.assign([part := connections.partition(source.topic or "", number)])
+            client.seek(part, max(start, end - 1))
+            found = client.poll(timeout_ms=2000).values() if end > start else ()
+            last += [record.timestamp for records in found for record in records]
+    return from_ms(max(last)) if last else None
+
+
+def pack_rooms(folder: Path) -> Path:
+    """Return an archive of the two rooms that Flink's workers run, named after what is in it."""
+    files = {f"{room.__name__}/{p.relative_to(root)}": p.read_bytes() for room, root, p in _sources()}
+    text = hashlib.sha256()
+    for name, content in sorted(files.items()):
+        text.update(name.encode() + b"\0" + content)
+    archive = folder / f"rooms-{text.hexdigest()[:12]}.zip"
+    if not archive.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(draft := archive.with_suffix(".tmp"), "w") as packed:
+            for name, content in sorted(files.items()):
+                packed.writestr(name, content)
+        draft.rename(archive)
+    return archive
+
+
+def _sources() -> Iterator[tuple[Any, Path, Path]]:
+    for room in (features, monitors):
+        root = Path(str(room.__file__)).parent
+        yield from ((room, root, path) for path in sorted(root.rglob("*.py")))

@@ -1,0 +1,168 @@
+"""A model's job over topics from start to end: inside this process, or on a cluster where it outlives its sender."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from features.errors import EngineAway, EngineError, NotFound
+from leeway.context import Context
+from leeway.project.load import Model
+from leeway.streaming import job_settings
+from leeway.streaming.flink_rest import Cluster, Job
+from monitors.flink import run_job
+
+_ENOUGH_MIB = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A job that was started, and what it goes on from: None where it reads its topics from the beginning."""
+
+    id: str
+    name: str
+    begin: Path | None
+    because: str = ""
+
+
+@contextmanager
+def running(opened: Context, model: Model) -> Iterator[Callable[[], None]]:
+    """Have the model's job running; the callable raises EngineError if it has ended, and EngineAway
+    if it has failed or the cluster has lost it.
+
+    Without a cluster it runs in this process until the block ends, from its newest checkpoint. On a cluster it is
+    started unless it runs, and goes on afterwards.
+    """
+    if opened.project.flink.address is None:
+        job = run_job.Running(
+            job_settings.start(opened, model, job_settings.newest_state(opened, model)), opened.dir / "logs"
+        )
+        try:
+            yield job.check
+        finally:
+            job.stop()
+        return
+    flink = cluster(opened)
+    at_work = current(opened, model)
+    number = at_work.id if at_work else submit(opened, model).id
+    yield lambda: check(flink, number, opened.dir / "checkpoints")
+
+
+def check(flink: Cluster, number: str, checkpoints: Path) -> None:
+    """Raise EngineError if the job *number* has ended, EngineAway if it has failed or was lost.
+
+    Little room for its *checkpoints* is told too: Flink says only that there were none.
+    """
+    job = flink.job(number)
+    if job.ended:
+        why = "; ".join(filter(None, (flink.failure(job), _room(checkpoints))))
+        msg = f"{job.name} has ended ({job.state.lower()}){f': {why}' if why else ''}"
+        # What failed may be tried again from its newest state; what somebody has stopped stays so.
+        kind = EngineAway if job.state == "FAILED" else EngineError
+        raise kind(msg, hint="`leeway job submit` starts it again from its newest state")
+
+
+def _room(folder: Path) -> str:
+    """Return how much room is left in *folder*, in words; empty where there is enough, or no such folder."""
+    free = shutil.disk_usage(folder).free >> 20 if folder.exists() else _ENOUGH_MIB
+    return "" if free >= _ENOUGH_MIB else f"{free} MiB are free in {folder}"
+
+
+def cluster(opened: Context) -> Cluster:
+    """Return the project's cluster. Raises EngineError if jobs run inside the monitor."""
+    address = opened.project.engine().address
+    if address is None:
+        msg = "this project has no Flink cluster: its jobs run inside `leeway monitor`"
+        raise EngineError(msg, hint="set flink: {address: host:port}, or env:LEEWAY_FLINK for the one of `leeway up`")
+    return Cluster(address)
+
+
+def all_of(opened: Context, model: Model) -> list[Job]:
+    """Return the model's jobs on the cluster, the newest first, under whatever earlier meaning; ended ones too."""
+    stem = job_settings.title(opened, model).rpartition("-")[0] + "-"
+    return [job for job in cluster(opened).jobs(stem) if "-" not in job.name.removeprefix(stem)]
+
+
+def current(opened: Context, model: Model) -> Job | None:
+    """Return the model's job that is at work.
+
+    Raises:
+        EngineError: it is, but the model means something else by now in the project file.
+    """
+    at_work = _at_work(opened, model)
+    if at_work and at_work.name != job_settings.title(opened, model):
+        msg = f"{at_work.name} is running, but {model.name} has changed in the project file since"
+        raise EngineError(msg, hint="`leeway job upgrade` replaces it")
+    return at_work
+
+
+def _at_work(opened: Context, model: Model) -> Job | None:
+    return next((job for job in all_of(opened, model) if not job.ended), None)
+
+
+def submit(opened: Context, model: Model, *, replay: bool = False) -> Started:
+    """Start the model's job on the cluster from its newest state, or with *replay* from its topics' beginning.
+
+    Raises:
+        EngineError: it is running already, or Flink refuses it.
+    """
+    if at_work := _at_work(opened, model):
+        msg = f"{at_work.name} is running already, as {at_work.id}"
+        raise EngineError(msg, hint="`leeway job restart`, `upgrade` and `stop` deal with a running job")
+    begin = None if replay else job_settings.newest_state(opened, model)
+    return _start(opened, model, begin, "asked to replay" if replay else "")
+
+
+def _start(opened: Context, model: Model, begin: Path | None, because: str = "") -> Started:
+    number = str(job_settings.start(opened, model, begin).get_job_client().get_job_id())
+    cluster(opened).wait(number)
+    return Started(number, job_settings.title(opened, model), begin, because)
+
+
+def stop(opened: Context, model: Model, *, kill: bool = False) -> Path | None:
+    """Stop the model's job with a savepoint, which is returned; or with *kill* at once, without one.
+
+    Raises:
+        NotFound: none is running.
+        EngineError: Flink cannot make the savepoint; the job goes on.
+    """
+    flink, job = cluster(opened), _found(opened, model)
+    if kill:
+        flink.cancel(job)
+        return None
+    return flink.stop(job, opened.dir / "savepoints" / job.name.rpartition(".")[2])
+
+
+def _found(opened: Context, model: Model) -> Job:
+    if job := _at_work(opened, model):
+        return job
+    msg = f"no job of {model.name} is running"
+    raise NotFound(msg, hint="`leeway job submit` starts it")
+
+
+def restart(opened: Context, model: Model, *, replay: bool = False) -> Started:
+    """Stop the job with a savepoint and start it from there; or with *replay* from its topics' beginning."""
+    current(opened, model)
+    if replay:
+        stop(opened, model, kill=True)
+        return _start(opened, model, None, "asked to replay")
+    return _start(opened, model, stop(opened, model))
+
+
+def upgrade(opened: Context, model: Model) -> Started:
+    """Replace the running job by what the project file and this release say now; its state is kept where it can be.
+
+    State is kept if schema, policy and topics of the model are what they were: then only how the job runs has changed.
+    Otherwise what was counted means something else, and the topics are read from the beginning; the registry takes
+    reports that it knows already for what they are.
+    """
+    job = _found(opened, model)
+    if job.name == job_settings.title(opened, model):
+        return _start(opened, model, stop(opened, model), "the model means the same: its state is kept")
+    stop(opened, model, kill=True)
+    begin = job_settings.newest_state(opened, model)
+    kept = "it has run with this meaning before, and goes on from there" if begin else "its topics are read anew"
+    return _start(opened, model, begin, f"the model has changed since {job.name}: {kept}")

@@ -1,0 +1,1 @@
+"""Kafka topics by hand: events produced from files, records shown."""

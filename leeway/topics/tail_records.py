@@ -1,0 +1,139 @@
+"""What a record of a topic says, for people and for programs: its value decoded, whatever it is, and its place."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from features.errors import LeewayError, NotFound
+from features.events import decode
+from features.events.encode import CONTENT, json_lines
+from features.kafka import avro
+from features.schema import EventSchema, Role, Source
+from leeway.project.load import Project
+
+ROLES = ("predictions", "labels", "history")
+OURS = ("reports", "dead-letters", "progress")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A topic to look at. *source*, *schema* and *role* tell what is in it, where it is one of the project's."""
+
+    bootstrap: str
+    topic: str
+    source: Source | None = None
+    schema: EventSchema | None = None
+    role: Role = "predictions"
+
+    @property
+    def format(self) -> str | None:
+        """What its records are, if that is known."""
+        return self.source.format if self.source else None
+
+
+def target(project: Project, name: str, model: str | None) -> Target:
+    """Return the topic that *name* means: a stream of the model, one that its job writes, or a topic by itself.
+
+    Raises:
+        NotFound: the stream is not in a topic, or several models have one and none is named.
+    """
+    if name in OURS:
+        chosen = project.model(model)
+        return Target(chosen.events.predictions.bootstrap or project.kafka, f"leeway.{chosen.name}.{name}")
+    if name in ROLES:
+        chosen = project.model(model)
+        source = getattr(chosen.events, name)
+        if source is None or source.topic is None:
+            msg = f"events.{name} of {chosen.name} is not in a topic"
+            raise NotFound(msg, hint=f"give events.{name}: {{topic: ...}}, or name a topic")
+        return Target(source.bootstrap, source.topic, source, chosen.schema, role(name))
+    for chosen in project.models.values():
+        for stream in ROLES:
+            source = getattr(chosen.events, stream)
+            if source is not None and source.topic == name:
+                return Target(source.bootstrap, name, source, chosen.schema, role(stream))
+    return Target(project.kafka, name)
+
+
+def role(name: str) -> Role:
+    """Return how the events of a stream of the project file are read."""
+    return "labels" if name == "labels" else "requests" if name == "history" else "predictions"
+
+
+def record(found: Any, at: Target) -> dict[str, Any]:
+    """Return a record as plain values: place, time, key, headers, and what its value says."""
+    headers = {name: _text(value) for name, value in found.headers or ()}
+    return {
+        "partition": found.partition,
+        "offset": found.offset,
+        "timestamp": found.timestamp,
+        "key": None if found.key is None else _text(found.key),
+        "headers": headers,
+        "value": value(found.value, at, headers),
+    }
+
+
+def value(raw: bytes | None, at: Target, headers: Mapping[str, str]) -> Any:
+    """Return what *raw* says: as the topic's format, its ``content-type`` or its first bytes have it; text else.
+
+    A columnar record is the list of its events. Bytes that are no text are base64.
+    """
+    if raw is None:
+        return None
+    kinds = {content: form for form, content in CONTENT.items()}
+    form = at.format or kinds.get(headers.get("content-type", "")) or "json"
+    for read in (form, "json", "arrow"):
+        try:
+            return _READ[read](raw, at)
+        except (ValueError, LeewayError, pa.ArrowException, OSError, RecursionError):
+            continue
+    return _text(raw)
+
+
+def _json(raw: bytes, at: Target) -> Any:
+    return json.loads(raw)
+
+
+def _avro(raw: bytes, at: Target) -> Any:
+    if at.source is None or at.schema is None:
+        msg = "whose schema is not known"
+        raise ValueError(msg)
+    columns = decode.wanted(at.schema, at.role)
+    return avro.reader(at.source.avro_schema, columns, at.source.schema_registry)(raw)
+
+
+def _arrow(raw: bytes, at: Target) -> Any:
+    table = pa.ipc.open_stream(raw).read_all()
+    table.validate(full=True)
+    for i, column in enumerate(table.columns):
+        if pa.types.is_dictionary(column.type):
+            table = table.set_column(i, table.column_names[i], column.cast(column.type.value_type))
+    return [json.loads(line) for line in json_lines(table)]
+
+
+_READ = {"json": _json, "avro": _avro, "arrow": _arrow}
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return f"base64:{base64.b64encode(raw).decode()}"
+
+
+def short(value: Any, width: int = 200) -> str:
+    """Return *value* on one line of at most *width* characters; of a columnar record its first event.
+
+    >>> short([{"x": 1}, {"x": 2}])
+    '2 events, first {"x": 1}'
+    """
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return f"{len(value)} events, first {short(value[0], width)}"
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return text if len(text) <= width else f"{text[: width - 1]}…"

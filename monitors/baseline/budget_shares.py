@@ -1,0 +1,33 @@
+"""Who has which part of a model's false-alarm budget: fixed by the baseline, before anything is monitored."""
+
+from __future__ import annotations
+
+from monitors import budget
+from monitors.baseline.baseline import Baseline
+from monitors.config import MonitorPolicy
+from monitors.report import Signal
+
+
+def watched(baseline: Baseline) -> list[Signal]:
+    """Return the signals that share the budget: those that the baseline has something to compare with."""
+    there = {Signal.FEATURE, Signal.PREDICTION, Signal.QUALITY}
+    there |= {Signal.LABEL, Signal.PERFORMANCE} if baseline.outcomes else set()
+    there |= {Signal.MULTIVARIATE} if baseline.derived.projection else set()
+    there |= {Signal.ESTIMATE} if baseline.derived.estimate else set()
+    return [signal for signal in Signal if signal in there]
+
+
+def share(baseline: Baseline, signal: Signal, segment: str) -> float:
+    """Return the part of the budget that *signal* has in *segment*; one that is new counts as one more."""
+    segments = {s.segment for s in baseline.inputs} - {""}
+    return budget.share(signal, segment, len(segments | ({segment} - {""})), watched(baseline))
+
+
+def quality_level(baseline: Baseline, policy: MonitorPolicy, segment: str) -> float:
+    """Return the chance of a false fault that one variable may have in one window of *segment*.
+
+    Faults are judged window by window, so their part of the budget is shared by all looks and, equally, by all
+    variables, the label among them.
+    """
+    part = share(baseline, Signal.QUALITY, segment) / (len(baseline.events.variables) + 1)
+    return budget.per_look(policy.false_alarms, baseline.events.windows.slide, part)

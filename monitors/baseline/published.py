@@ -1,0 +1,104 @@
+"""The published baselines that a job reads, without a database: found among the names that are there, and checked.
+
+A baseline lies in its model's folder, and the sha256 of its file in a folder beside that. The sha256 of those that were
+known when the job was submitted came with it, from the registry.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from features import errors
+from features.security.file_names import file_name
+from monitors.baseline.baseline import Baseline
+
+
+def place(folder: Path, version: str) -> Path:
+    """Return where the baseline of *version* is published in its model's *folder*."""
+    return folder / f"{file_name(version)}.json"
+
+
+def digest_place(folder: Path, version: str) -> Path:
+    """Return where the sha256 of that file is published."""
+    return folder.with_name(f"{folder.name}.sha256") / file_name(version)
+
+
+@dataclass(frozen=True)
+class Published:
+    """A baseline as it was read, and the sha256 that the registry knows it by."""
+
+    baseline: Baseline
+    digest: str
+
+
+def find(folder: str, version: str, digests: Mapping[str, str] | None) -> Published | None:
+    """Return the baseline of *version*, or None if none is published; it never changes, so it is read once.
+
+    *digests* are those of the registry by version. A version that is not among them was published later, and is checked
+    by the sha256 that was published with it; without one it is nobody's. Where *digests* is None nothing is checked.
+
+    Raises:
+        ArtifactError: the file is not what was registered.
+    """
+    path = place(Path(folder), version)
+    if path.name not in _names(folder):
+        return None
+    digest = None if digests is None else digests.get(version) or _digest_beside(folder, version)
+    if digests is not None and digest is None:
+        return None
+    return _read(str(path), version, digest)
+
+
+def versions(folder: str, digests: Mapping[str, str] | None) -> list[str]:
+    """Return every version that has a published baseline, by name. Raises ArtifactError if one was altered."""
+    stems = [Path(name).stem for name in _names(folder) if name.endswith(".json")]
+    known = {file_name(version): version for version in digests or ()}
+    every = (known.get(stem) or _version_in(Path(folder, f"{stem}.json"), stem) for stem in stems)
+    return sorted(version for version in every if find(folder, version, digests) is not None)
+
+
+def _version_in(path: Path, stem: str) -> str:
+    """Return the version of a baseline's file: the file's name, or what it says where that is only a sha256."""
+    return stem if file_name(stem) == stem else Baseline.model_validate_json(path.read_bytes()).version
+
+
+def _names(folder: str) -> set[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name for entry in entries}
+    except FileNotFoundError:
+        return set()
+
+
+def _digest_beside(folder: str, version: str) -> str | None:
+    path = digest_place(Path(folder), version)
+    return path.read_text("ascii", errors="replace").strip() if path.name in _names(str(path.parent)) else None
+
+
+@lru_cache(maxsize=32)
+def _read(path: str, version: str, digest: str | None) -> Published:
+    data = Path(path).read_bytes()
+    if digest is not None and hashlib.sha256(data).hexdigest() != digest:
+        raise altered(path, "its sha256 is not the one that was registered")
+    try:
+        baseline = Baseline.model_validate_json(data)
+    except ValidationError as error:
+        raise altered(path, f"it cannot be read ({error.error_count()} errors)") from error
+    if baseline.version != version:
+        raise altered(path, f"it is that of another version, {baseline.version!r}")
+    return Published(baseline, digest or baseline.digest)
+
+
+def altered(path: str, why: str) -> errors.ArtifactError:
+    """Return the error about a published baseline that is not what was registered."""
+    return errors.ArtifactError(
+        f"the published baseline {path} is not what was registered: {why}",
+        hint="find out who altered it, and remove it: it is published anew when the monitor starts",
+    )

@@ -1,0 +1,147 @@
+"""What a job has committed, taken over exactly once in effect: out of files in a folder, or out of Kafka topics."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from features.kafka import connections
+
+Use = Callable[[list[str]], None]
+
+
+class Committed(Protocol):
+    """The lines that a job has committed and nobody has taken yet.
+
+    A crash while lines are being used hands the same lines over again: whoever uses them must not mind.
+    """
+
+    def reports(self, use: Use) -> int:
+        """Hand the lines of reports to *use*, in order, some at a time; return how many times it was called."""
+
+    def progress(self, use: Use) -> int:
+        """Do the same with lines of progress."""
+
+    def letters(self, folder: Path) -> None:
+        """Move dead letters into *folder*, unless they are kept where they are."""
+
+
+def committed(directory: Path) -> list[Path]:
+    """Return the files that the job has committed, oldest first; what is still being written starts with a dot."""
+    found = (p for p in directory.rglob("part-*") if p.is_file()) if directory.is_dir() else iter(())
+    return sorted(found, key=lambda p: (p.stat().st_mtime_ns, p.name))
+
+
+def committed_lines(directory: Path) -> Iterator[str]:
+    """Yield the lines of every committed file."""
+    for path in committed(directory):
+        yield from path.read_text().splitlines()
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedFiles:
+    """Lines in files, one file a checkpoint, which is removed when its lines have been used."""
+
+    folder_of_reports: Path
+    folder_of_rejects: Path
+    folder_of_progress: Path
+
+    def reports(self, use: Use) -> int:
+        """See :class:`Committed`."""
+        return self._take(self.folder_of_reports, use)
+
+    def progress(self, use: Use) -> int:
+        """See :class:`Committed`."""
+        return self._take(self.folder_of_progress, use)
+
+    def letters(self, folder: Path) -> None:
+        """See :class:`Committed`."""
+        for path in committed(self.folder_of_rejects):
+            folder.mkdir(parents=True, exist_ok=True)
+            path.rename(folder / f"{path.name}.jsonl")
+
+    @staticmethod
+    def _take(directory: Path, use: Use) -> int:
+        files = committed(directory)
+        for path in files:
+            use(path.read_text().splitlines())
+            path.unlink()
+        return len(files)
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedTopics:
+    """Records in topics; a group's offsets are committed when the lines have been used. Dead letters stay in theirs.
+
+    *clients* are consumers of reports and of progress, in that order.
+    """
+
+    clients: tuple[Any, Any]
+
+    def reports(self, use: Use) -> int:
+        """See :class:`Committed`."""
+        return self._take(self.clients[0], use)
+
+    def progress(self, use: Use) -> int:
+        """See :class:`Committed`."""
+        return self._take(self.clients[1], use)
+
+    def letters(self, folder: Path) -> None:
+        """See :class:`Committed`; *folder* stays empty."""
+
+    @staticmethod
+    def _take(client: Any, use: Use) -> int:
+        taken, ends, give_up = (
+            0,
+            client.end_offsets(client.assignment()),
+            time.monotonic() + connections.PATIENCE_MS / 1000,
+        )
+        while _short_of(client, ends) and time.monotonic() < give_up:
+            found = client.poll(timeout_ms=200).values()
+            if batch := [r.value.decode() for records in found for r in records if r.value]:
+                _use(client, batch, use)
+                taken, give_up = taken + 1, time.monotonic() + connections.PATIENCE_MS / 1000
+        return taken
+
+
+def _short_of(client: Any, ends: Mapping[Any, int]) -> bool:
+    """Say whether something that was committed when *ends* were asked for has not come yet."""
+    return any((client.position(part) or 0) < end for part, end in ends.items())
+
+
+def _use(client: Any, batch: list[str], use: Use) -> None:
+    before = _committed_offsets(client)
+    try:
+        use(batch)
+    except BaseException:
+        for part, offset in before.items():  # the next call begins where this one did
+            client.seek(part, offset)
+        raise
+    client.commit()
+
+
+def _committed_offsets(client: Any) -> dict[Any, int]:
+    return {part: client.committed(part) or client.beginning_offsets([part])[part] for part in client.assignment()}
+
+
+@contextmanager
+def topics(bootstrap: str, group: str, reports: str, progress: str) -> Iterator[CommittedTopics]:
+    """Open what was committed to the topics *reports* and *progress*, on behalf of the consumer *group*.
+
+    Raises:
+        BrokerError: nobody answers at *bootstrap*, or a topic is not there.
+    """
+    with _reader(bootstrap, group, reports) as first, _reader(bootstrap, group, progress) as second:
+        yield CommittedTopics((first, second))
+
+
+@contextmanager
+def _reader(bootstrap: str, group: str, topic: str) -> Iterator[Any]:
+    with connections.consumer(bootstrap, group_id=group, auto_offset_reset="earliest", max_poll_records=2000) as client:
+        # Assigned, not subscribed: there is one reader, and nobody waits for a group to settle.
+        client.assign([connections.partition(topic, n) for n in connections.partitions(client, bootstrap, topic)])
+        yield client

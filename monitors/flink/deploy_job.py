@@ -1,0 +1,119 @@
+"""The profile job over topics, started on the embedded mini-cluster or sent to a cluster that others share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyflink
+
+from features import errors
+from features.window import to_ms
+from monitors.flink import environment_job, kafka_source_job, profile_job, rest_address, run_job
+from monitors.flink.config import Engine
+from monitors.flink.sinks_job import OutputTopics
+from monitors.job_spec import JobSpec
+
+#: Where Python workers run: in processes of the TaskManager's, or the job would die with the client that sent it.
+_MODE = "_python_worker_execution_mode"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """How one job is run. *name* tells its meaning: another name is another job, with nothing to go on from.
+
+    *title* is what Flink calls it.
+
+    *jars* are those of the Kafka connector; *rooms* the Python code that is sent along, as archives. Checkpoints are
+    kept under *state*; a cluster's machines must share that folder.
+    """
+
+    name: str
+    title: str
+    engine: Engine
+    state: Path
+    jars: tuple[Path, ...]
+    rooms: tuple[Path, ...] = ()
+
+    @property
+    def logs(self) -> Path:
+        """Where an embedded Flink writes its log."""
+        return self.state / "logs"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where the job's checkpoints are."""
+        return self.state / "checkpoints" / self.name
+
+
+def start(
+    spec: JobSpec,
+    topics: kafka_source_job.Topics,
+    outputs: OutputTopics,
+    deployment: Deployment,
+    begin: Path | str | None = None,
+) -> Any:
+    """Start the job; return its ``TableResult``.
+
+    It goes on from *begin*, a savepoint or a checkpoint; without, it reads all that the topics still hold.
+
+    Raises:
+        EngineError: Java or Flink does not start.
+        EngineAway: Flink does not take the job.
+    """
+    checkpoints = environment_job.Checkpoints(deployment.checkpoints, deployment.engine.interval, begin)
+    with _worker_mode("process" if deployment.engine.address else None):
+        tables = environment_job.environment(
+            deployment.logs, streaming=True, checkpoints=checkpoints, options=options(deployment, topics)
+        )
+        try:
+            return profile_job.submit(tables, spec, topics, outputs, follow=True)
+        except Exception as error:  # py4j wraps every Java exception in one type
+            told = run_job.engine_error(error, deployment.logs)
+            raise errors.EngineAway(told.message, hint=told.hint) from error
+
+
+def options(deployment: Deployment, topics: kafka_source_job.Topics) -> Mapping[str, str]:
+    """Return Flink's configuration of the job."""
+    engine, jars = deployment.engine, list(deployment.jars)
+    # A bundle ends with a wait for what is under way; its batches let Java read on while Python decodes. A columnar
+    # record holds many events: as many records as of JSON would not fit.
+    bundle, batch = ("500", "100") if topics.predictions.format == "arrow" else ("40000", "10000")
+    cluster: dict[str, str] = {}
+    if engine.address:
+        jars += (Path(pyflink.__file__).parent / "opt").glob("flink-python-*.jar")
+        cluster = {"execution.target": "remote", **rest_address.parse(engine.address).options()}
+    if deployment.rooms:
+        cluster["python.files"] = ",".join(path.resolve().as_uri() for path in deployment.rooms)
+    return {
+        "pipeline.name": deployment.title,
+        "pipeline.jars": ";".join(path.resolve().as_uri() for path in jars),
+        "parallelism.default": str(engine.parallelism),
+        "pipeline.object-reuse": "true",
+        # Each watermark ends a batch in the worker: rarer ones make larger batches.
+        "pipeline.auto-watermark-interval": "1 s",
+        "python.fn-execution.bundle.size": bundle,
+        "python.fn-execution.arrow.batch.size": batch,
+        "python.fn-execution.bundle.time": "1000",
+        "state.backend.type": engine.state_backend,
+        "restart-strategy.fixed-delay.attempts": str(engine.restart.attempts),
+        "restart-strategy.fixed-delay.delay": f"{to_ms(engine.restart.delay)} ms",
+        **cluster,
+    }
+
+
+@contextmanager
+def _worker_mode(mode: str | None) -> Iterator[None]:
+    before = os.environ.pop(_MODE, None)
+    if mode:
+        os.environ[_MODE] = mode
+    try:
+        yield
+    finally:
+        os.environ.pop(_MODE, None)
+        if before is not None:
+            os.environ[_MODE] = before

@@ -1,0 +1,122 @@
+"""Directories as a Flink source: which chunks there are, at once or as they appear, always in the same order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pyflink.common import Row, Types
+from pyflink.datastream import KeyedProcessFunction, RuntimeContext
+from pyflink.datastream.state import ValueState, ValueStateDescriptor
+from pyflink.table import DataTypes, Schema
+from pyflink.table.udf import udf
+
+from features.events import location
+from features.files import file_chunks
+from features.window import to_ms
+from monitors.flink.sql_job import interval
+from monitors.job_spec import JobSpec
+from monitors.worker import decoding
+
+_TEXT, _TEXTS = DataTypes.STRING(), DataTypes.ARRAY(DataTypes.STRING())
+_DECODED = {"high": DataTypes.BIGINT(), "cells": _TEXTS, "sheets": _TEXTS, "rejects": _TEXTS, "progress": _TEXT}
+#: Looks a second at the directories.
+POLLS_PER_SECOND = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Directories:
+    """Where a model's predictions and labels appear."""
+
+    predictions: location.Place
+    labels: location.Place | None = None
+
+    def waiting(self, done: frozenset[str]) -> list[tuple[str, Path]]:
+        """Return (role, file) of every file not yet *done*: labels first, each role in the order of its names.
+
+        Predictions move event time on, and a label counts only while its prediction is remembered. Predictions are
+        listed first, so that whatever was written before them is among the labels: who writes the labels before the
+        predictions of a later time never loses one.
+        """
+        predictions = self._new("predictions", self.predictions, done)
+        labels = self._new("labels", self.labels, done) if self.labels else []
+        return labels + predictions
+
+    def all(self) -> list[tuple[str, str]]:
+        """Return (role, reference) of all that is there now, in the same order, topics included."""
+        predictions = [("predictions", part.encode()) for part in location.references(self.predictions)]
+        labels = [("labels", part.encode()) for part in location.references(self.labels)] if self.labels else []
+        return labels + predictions
+
+    def place(self, role: str) -> location.Place:
+        """Return where the events of *role* are."""
+        return self.labels if role == "labels" and self.labels else self.predictions
+
+    @staticmethod
+    def _new(role: str, place: location.Place, done: frozenset[str]) -> list[tuple[str, Path]]:
+        return [(role, p) for p in file_chunks.list_files(location.directory(place)) if str(p) not in done]
+
+
+class _Lister(KeyedProcessFunction):  # type: ignore[misc]
+    """On every tick, the chunks of files that were not there before; which were is checkpointed state."""
+
+    def __init__(self, directories: Directories) -> None:
+        self._directories = directories
+        self._done: ValueState
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        self._done = runtime_context.get_state(ValueStateDescriptor("done", Types.PICKLED_BYTE_ARRAY()))
+
+    def process_element(self, value: Any, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
+        done: frozenset[str] = self._done.value() or frozenset()
+        new = self._directories.waiting(done)
+        for role, path in new:
+            csv = location.csv_format(self._directories.place(role))
+            yield from (Row(role, chunk.encode()) for chunk in location.file_references(path, csv))
+        if new:
+            self._done.update(done | {str(path) for _, path in new})
+
+
+def create_decoded_view(tables: Any, spec: JobSpec, directories: Directories, *, follow: bool) -> str:
+    """Create the view of decoded chunks, with the columns of `intake.DECODED`; return its name."""
+    _create_chunks(tables, "chunks", directories, follow=follow)
+    kind = DataTypes.ROW([DataTypes.FIELD(name, column) for name, column in _DECODED.items()])
+
+    def decode(roles: pd.Series, chunks: pd.Series) -> pd.DataFrame:
+        rows = [decoding.decode_chunk(spec, role, chunk) for role, chunk in zip(roles, chunks, strict=True)]
+        return pd.DataFrame(rows, columns=decoding.DECODED)
+
+    tables.create_temporary_system_function("decode_chunk", udf(decode, result_type=kind, func_type="pandas"))
+    fields = ", ".join(f"d.{name} AS {name}" for name in _DECODED)
+    rows = tables.sql_query(
+        f"SELECT {fields} FROM (SELECT decode_chunk(role, chunk) AS d FROM chunks WHERE role <> '')"
+    )
+    schema = Schema.new_builder()
+    for name, column in _DECODED.items():
+        schema.column(name, column)
+    # The crossing to a stream and back makes the planner decode once for all who read it, and gives the chunk its time:
+    # its newest prediction's. Event time moves on with predictions only; labels are facts about the past.
+    delay = interval(to_ms(spec.schema.windows.watermark_delay))
+    schema.column_by_expression("rt", "TO_TIMESTAMP_LTZ(high, 3)").watermark("rt", f"rt - {delay}")
+    tables.create_temporary_view("decoded", tables.from_data_stream(tables.to_data_stream(rows), schema.build()))
+    return "decoded"
+
+
+def _create_chunks(tables: Any, name: str, directories: Directories, *, follow: bool) -> None:
+    """Create the view *name* (role STRING, chunk STRING): what is there now, or with *follow* for ever what appears."""
+    if not follow:
+        rows = directories.all()
+        fields = [DataTypes.FIELD("role", DataTypes.STRING()), DataTypes.FIELD("chunk", DataTypes.STRING())]
+        tables.create_temporary_view(name, tables.from_elements(rows or [("", "")], DataTypes.ROW(fields)))
+        return
+    tables.execute_sql(
+        f"CREATE TEMPORARY TABLE {name}_ticks (n BIGINT) WITH ('connector' = 'datagen', "
+        f"'rows-per-second' = '{POLLS_PER_SECOND}', 'fields.n.kind' = 'random')"
+    )
+    kind = Types.ROW_NAMED(["role", "chunk"], [Types.STRING(), Types.STRING()])
+    ticks = tables.to_data_stream(tables.from_path(f"{name}_ticks")).key_by(lambda _: 0, key_type=Types.INT())
+    stream = ticks.process(_Lister(directories), output_type=kind).uid(f"{name}-lister")
+    tables.create_temporary_view(name, tables.from_data_stream(stream))

@@ -1,0 +1,110 @@
+"""The label join in Flink: sheets wait by bucket until a slice's labels can all be known, then its rows are matched.
+
+One Python call takes a sheet of many rows, where a join in SQL moves each row through Java by itself. What comes out of
+a slice comes when event time has passed its end by the label delay: windows over it are that much later, see
+:func:`shift`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from pyflink.common import Row, Types
+from pyflink.datastream import KeyedProcessFunction, RuntimeContext
+from pyflink.table import DataTypes, Schema
+
+from features.window import to_ms
+from monitors.error_stream import loss_rows
+from monitors.flink import state_job
+from monitors.flink.sql_job import SEPARATOR, field, retime
+from monitors.job_spec import JobSpec
+from monitors.profiles import label_join
+from monitors.worker import report_lines, row_batches
+from monitors.worker.keyed_state import State
+
+_KINDS = {"bucket": "INT", "role": "STRING", "start_ms": "BIGINT", "told": "STRING"}
+CELL, LOSSES = "cell", "losses"
+_TICK = "tick"
+
+
+def shift(spec: JobSpec) -> int:
+    """Return by how many milliseconds of event time what is said of a slice comes after the slice's end."""
+    return to_ms(spec.schema.label_delay)
+
+
+class _Match(KeyedProcessFunction):  # type: ignore[misc]
+    """Gives (kind, text): the cells of a slice's outcomes, and its losses where an error stream is watched."""
+
+    def __init__(self, spec: JobSpec, *, lasting: bool) -> None:
+        self._spec, self._lasting = spec, lasting
+        self._slide, self._delay = to_ms(spec.schema.windows.slide), shift(spec)
+        self._state: Callable[[object], State]
+        self._armed: set[int]
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        self._state = state_job.opened(runtime_context, "sheets", Types.STRING(), lasting=self._lasting)
+        self._armed = set()
+
+    def process_element(self, value: Any, ctx: KeyedProcessFunction.Context) -> None:
+        bucket, role, start, rows = value[0], value[1], value[2], value[3]
+        kept = row_batches.Kept(self._state(bucket))
+        if bucket not in self._armed:
+            self._arm(bucket, kept, ctx)
+        due = self._due(start)
+        if role != _TICK and due > ctx.timer_service().current_watermark():  # else it was told, and no later one asks
+            kept.add(role, start, rows)
+            ctx.timer_service().register_event_time_timer(due)
+
+    def _arm(self, bucket: int, kept: row_batches.Kept, ctx: KeyedProcessFunction.Context) -> None:
+        """Set the timers of a bucket again, once: those set right before a checkpoint, Flink 2.3 leaves out of it."""
+        self._armed.add(bucket)
+        for start in {start for role in row_batches.COLUMNS for start in kept.waiting(role)}:
+            ctx.timer_service().register_event_time_timer(self._due(start))
+
+    def _due(self, start: int) -> int:
+        return start + self._slide - 1 + self._delay
+
+    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
+        kept = row_batches.Kept(self._state(ctx.get_current_key()))
+        ended = ctx.timer_service().current_watermark() == state_job.END
+        start = timestamp - self._delay - self._slide + 1
+        due = {role: kept.waiting(role) if ended else [start] for role in row_batches.COLUMNS}
+        for made in due["predictions"]:
+            yield from (Row(kind, text) for kind, text in self._told(kept, made))
+        for role, starts in due.items():  # labels of this slice are of no later one
+            kept.forget(role, starts)
+
+    def _told(self, kept: row_batches.Kept, start: int) -> Iterator[tuple[str, str]]:
+        made = kept.read("predictions", [start])
+        if not made:
+            return
+        # Not each slice of the label delay: there may be thousands, and most of them empty.
+        near = (s for s in kept.waiting("labels") if start <= s < start + self._slide + self._delay)
+        known = row_batches.unpack("labels", kept.read("labels", near))
+        rows = label_join.match(row_batches.unpack("predictions", made), known, self._delay)
+        yield from ((CELL, text) for text in report_lines.outcome_cells(self._spec, start, rows))
+        if self._spec.policy.error_stream is not None:
+            yield from ((LOSSES, text) for text in loss_rows.pack(self._spec, start, rows))
+
+
+def create_view(tables: Any, spec: JobSpec, views: tuple[str, str], *, lasting: bool) -> None:
+    """Create ``matched`` (kind, told), of the sheets in the *views* of decoded predictions and labels.
+
+    The job is *lasting* if it has checkpoints.
+    """
+    # With every batch each bucket gets a tick, so that its timers are set again before event time goes on.
+    ticks = ", ".join(f"CONCAT_WS({SEPARATOR}, '{n}', '{_TICK}', '0', '')" for n in range(spec.buckets))
+    rows = " UNION ALL ".join(
+        f"SELECT s FROM {view} CROSS JOIN UNNEST(ARRAY_CONCAT(sheets, ARRAY[{ticks}])) AS u(s)"
+        for view in dict.fromkeys(views)
+    )
+    fields = ", ".join(f"{field('s', i, kind)} AS {name}" for i, (name, kind) in enumerate(_KINDS.items()))
+    retime(tables, "sheets", f"SELECT {fields} FROM ({rows})", _KINDS, "0")
+    stream = tables.to_data_stream(tables.from_path("sheets")).key_by(lambda row: row[0], key_type=Types.INT())
+    kind = Types.ROW_NAMED(["kind", "told"], [Types.STRING(), Types.STRING()])
+    matched = stream.process(_Match(spec, lasting=lasting), output_type=kind).uid("label-join")
+    schema = Schema.new_builder().column("kind", DataTypes.STRING()).column("told", DataTypes.STRING())
+    # Without a row time the stream's watermark would not be passed on.
+    schema.column_by_expression("rt", "TO_TIMESTAMP_LTZ(0, 3)").watermark("rt", "SOURCE_WATERMARK()")
+    tables.create_temporary_view("matched", tables.from_data_stream(matched, schema.build()))

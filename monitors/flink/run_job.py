@@ -1,0 +1,134 @@
+"""Runs of the profile job from start to end: over what is there (batch or stream), or for ever on what appears."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from features import errors
+from features.schema import EventSchema
+from features.window import from_ms
+from monitors.flink import environment_job, failure_causes, files_source_job, profile_job
+from monitors.flink.committed_output import CommittedFiles, committed_lines
+from monitors.flink.sinks_job import Folders
+from monitors.job_spec import JobSpec
+from monitors.report import Report, Stage
+from monitors.worker import unplaced
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a finished run has found: reports on closed windows, dead letters, and a line of progress per chunk."""
+
+    reports: tuple[Report, ...]
+    rejects: tuple[dict[str, Any], ...]
+    progress: tuple[dict[str, Any], ...]
+
+
+def run_once(
+    spec: JobSpec, directories: files_source_job.Directories, logs: Path, *, streaming: bool = False
+) -> Outcome:
+    """Return the reports on every window that what is there now has closed.
+
+    In batch and in streaming mode the integer counts are the same, unless an event comes after its slice was closed.
+
+    Raises:
+        EngineError: the job fails.
+    """
+    tables = environment_job.environment(logs, streaming=streaming)
+    with tempfile.TemporaryDirectory(prefix="leeway-") as work:
+        outputs = Folders.under(Path(work))
+        finish(profile_job.submit(tables, spec, directories, outputs, follow=False), logs)
+        progress = tuple(json.loads(line) for line in committed_lines(outputs.progress))
+        rejects = tuple(json.loads(line) for line in committed_lines(outputs.rejects))
+        reports = (Report.model_validate_json(line) for line in committed_lines(outputs.reports))
+        newest = from_ms(newest_time(progress))
+        closed = unplaced.settled(spec, (r for r in reports if is_closed(spec.schema, r, newest)))
+        return Outcome(tuple(closed), rejects, progress)
+
+
+def newest_time(progress: Iterable[Mapping[str, Any]]) -> int:
+    """Return up to when predictions move event time (ms), 0 if there are none, by lines of progress.
+
+    Labels do not: a log that ends has the labels of its last predictions, which are known later.
+    """
+    return max([0, *(int(line["newest"]) for line in progress)])
+
+
+def is_closed(schema: EventSchema, report: Report, newest: datetime) -> bool:
+    """Say whether event time has passed *report*'s window once an event of time *newest* has been read.
+
+    Where the input ends, Flink closes every window that is still open; one that could still grow is no report yet.
+    """
+    wait = schema.label_delay if report.stage is Stage.OUTCOMES else type(schema.label_delay)(0)
+    return report.window_end + wait + schema.windows.watermark_delay <= newest
+
+
+def finish(result: Any, logs: Path) -> None:
+    """Wait for a job's end.
+
+    Raises:
+        EngineError: the job failed; the message is the innermost cause.
+    """
+    try:
+        result.wait()
+    except Exception as error:  # py4j wraps every Java exception in one type
+        raise engine_error(error, logs) from error
+    finally:
+        _forget_worker()
+
+
+def _forget_worker() -> None:
+    """Take away what a worker that ran in this process leaves: with this variable, no child process starts Flink."""
+    os.environ.pop("PYFLINK_GATEWAY_DISABLED", None)
+
+
+def engine_error(error: Exception, logs: Path) -> errors.EngineError:
+    """Return the error to raise for what Flink threw."""
+    why, hint = failure_causes.cause(str(error))
+    return errors.EngineError(f"the Flink job failed: {why}", hint=hint or f"see the log in {logs}")
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A streaming job at work inside this process."""
+
+    result: Any
+    logs: Path
+
+    def check(self) -> None:
+        """Raise EngineError if the job has ended: it never ends by itself."""
+        status = self.result.get_job_client().get_job_status().result()
+        if str(status).rpartition(".")[2] in ("FAILED", "CANCELED", "FINISHED"):
+            finish(self.result, self.logs)
+            msg = f"the Flink job ended: {status}"
+            raise errors.EngineError(msg, hint=f"see the log in {self.logs}")
+
+    def stop(self) -> None:
+        """Cancel the job; its newest checkpoint stays."""
+        with contextlib.suppress(Exception):  # it may have ended already
+            self.result.get_job_client().cancel().result()
+        _forget_worker()
+
+
+def start(
+    spec: JobSpec, directories: files_source_job.Directories, state: Path, name: str
+) -> tuple[Running, CommittedFiles]:
+    """Start the streaming job over *directories*, from its newest checkpoint under *state* if there is one.
+
+    Return it and what it commits.
+
+    *name* says which checkpoints are its own: it must change whenever the job's meaning does.
+    """
+    logs, outputs = state / "logs", Folders.under(state / "out" / name)
+    checkpoints = environment_job.Checkpoints.resumed(state / "checkpoints" / name)
+    tables = environment_job.environment(logs, streaming=True, checkpoints=checkpoints)
+    result = profile_job.submit(tables, spec, directories, outputs, follow=True)
+    return Running(result, logs), CommittedFiles(outputs.reports, outputs.rejects, outputs.progress)

@@ -1,0 +1,32 @@
+"""State by key: Flink's own where a job has checkpoints, plain memory where it has none and would begin anew.
+
+In batch mode Flink drops a key's state as soon as it comes to the next key, which is before PyFlink 2.3 has called that
+key's timers: only what a Python worker's cache happens to hold is left then. Memory holds all of it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+from pyflink.common import Types
+from pyflink.datastream import RuntimeContext
+from pyflink.datastream.state import MapStateDescriptor
+
+from monitors.worker.keyed_state import Memory, State
+
+END = 2**63 - 1
+"""The watermark when there is no more input. All elements of a key have come by then, but timers come in any order."""
+
+
+def opened(context: RuntimeContext, name: str, kind: Any, *, lasting: bool) -> Callable[[object], State]:
+    """Return what gives the map state *name* (texts to *kind*) of a key, which must be the current one.
+
+    It is *lasting* where the job has checkpoints.
+    """
+    if lasting:
+        state: State = context.get_map_state(MapStateDescriptor(name, Types.STRING(), kind))
+        return lambda key: state
+    memory: dict[object, State] = defaultdict(Memory)
+    return lambda key: memory[key]

@@ -1,0 +1,1 @@
+"""Simulation on recorded slices: bootstrap without change, injected drift, and comparison of policies."""

@@ -1,0 +1,140 @@
+"""Several policies judge the same windows, each as the monitor would by it alone.
+
+All goes through the functions that the monitor uses. Policies that differ in their budget only agree as long as it
+makes no difference: a window without a fault at one budget has none at a stricter one and is described alike, and
+evidence adds up alike until the loosest of them has its first alarm. So far their work is shared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import cached_property
+
+from features.schema import PREDICTION
+from features.window import from_ms, to_ms
+from monitors.baseline.baseline import Baseline, Slice
+from monitors.config import MonitorPolicy
+from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.sequential import monitor
+from monitors.sequential.monitor import Memory, Outlook
+from monitors.simulation import rewindow
+from monitors.simulation.rewindow import Window
+from monitors.verdicts import plan, window_verdict
+
+Findings = tuple[Finding, ...]
+Keyed = tuple[Window, Hashable]
+"""A window, and a key that says what it is made of; None if nothing is known about that."""
+
+
+@dataclass(frozen=True, eq=False)
+class Jury:
+    """*policies* on one *stage* and *segment* of *baseline*, all with the baseline's windows."""
+
+    baseline: Baseline
+    policies: tuple[MonitorPolicy, ...]
+    stage: Stage
+    segment: str = ""
+    _known: dict[Hashable, list[Findings]] = field(default_factory=dict)
+
+    def outlooks(self, reference: Baseline | None = None) -> list[Outlook]:
+        """Return each policy's outlook, fitted to *reference* in place of the baseline where it is given."""
+        fitted = {
+            i: plan.outlook(reference or self.baseline, self.policies[i], self.stage, self.segment)
+            for i in set(self._leaders)
+        }
+        return [
+            at_budget(fitted[i], self.policies[i], policy)
+            for i, policy in zip(self._leaders, self.policies, strict=True)
+        ]
+
+    def run(self, slices: Sequence[Slice]) -> Iterator[list[Report]]:
+        """Yield the reports by each policy on the windows of *slices* (oldest first) that end after the baseline."""
+        cut = self.baseline.events.windows
+        every = rewindow.windows(slices, cut.slices, to_ms(cut.slide))
+        last = to_ms(cut.size) - to_ms(cut.slide)
+        later = ((w, None) for w in every if w.start + last >= to_ms(self.baseline.end))
+        yield from self.judge(later, self.outlooks())
+
+    def judge(self, windows: Iterable[Keyed], outlooks: Sequence[Outlook]) -> Iterator[list[Report]]:
+        """Yield the reports on *windows*, in order, by each policy's outlook. Equal keys are described only once.
+
+        Where a report is shared, its words name the loosest budget.
+        """
+        memories = [monitor.start(each) for each in outlooks]
+        apart = [leader == i for i, leader in enumerate(self._leaders)]
+        for window, key in windows:
+            found = self._found(window, key)
+            told: dict[int, tuple[Memory, Report]] = {}
+            for i in self._order:
+                leader = self._leaders[i]
+                apart[i] = apart[i] or found[i] is not found[leader] or _alarms(told[leader][1])
+                told[i] = (
+                    monitor.judge(outlooks[i], memories[i], self._report(window, found[i]))
+                    if apart[i]
+                    else told[leader]
+                )
+            memories = [told[i][0] for i in range(len(memories))]
+            yield [told[i][1] for i in range(len(memories))]
+
+    @cached_property
+    def _order(self) -> list[int]:
+        """The policies from the loosest budget to the strictest."""
+        slide = self.baseline.events.windows.slide
+        return sorted(range(len(self.policies)), key=lambda i: self.policies[i].false_alarms.slices(slide))
+
+    @cached_property
+    def _leaders(self) -> list[int]:
+        """For each policy the loosest one that differs from it in the budget only; it may be itself."""
+        alike = [_but_for_budget(policy) for policy in self.policies]
+        return [next(j for j in self._order if alike[j] == one) for one in alike]
+
+    def _found(self, window: Window, key: Hashable) -> list[Findings]:
+        known = None if key is None else self._known.get(key)
+        if known is None:
+            known = self._described(window)
+        if key is not None:
+            self._known[key] = known
+        return known
+
+    def _described(self, window: Window) -> list[Findings]:
+        found: dict[int, Findings] = {}
+        for i in self._order:
+            shared = found.get(self._leaders[i])
+            found[i] = self._describe(window, self.policies[i]) if shared is None or _faulty(shared) else shared
+        return [found[i] for i in range(len(self.policies))]
+
+    def _describe(self, window: Window, policy: MonitorPolicy) -> Findings:
+        return window_verdict.judge(
+            self.baseline, policy, stage=self.stage, segment=self.segment, start_ms=window.start, counts=window.counts,
+            newest=window.newest, window_slices=self.baseline.events.windows.slices, seen=window.seen,
+        )  # fmt: skip
+
+    def _report(self, window: Window, findings: Findings) -> Report:
+        events, start = self.baseline.events, from_ms(window.start)
+        rows = sum(window.counts[PREDICTION if self.stage is Stage.INPUTS else "coverage"])
+        return Report(model=events.model, version=self.baseline.version, segment=self.segment, stage=self.stage,
+                      window_start=start, window_end=start + events.windows.size, baseline="", rows=rows,
+                      counts=dict(window.counts), newest=dict(window.newest), findings=findings)  # fmt: skip
+
+
+def at_budget(fitted: Outlook, was: MonitorPolicy, now: MonitorPolicy) -> Outlook:
+    """Return what was *fitted* by the policy *was* as it is by *now*, whose budget is the only difference."""
+    slide = timedelta(milliseconds=fitted.slide)
+    by = now.false_alarms.slices(slide) / was.false_alarms.slices(slide)
+    groups = tuple(replace(group, needed=group.needed * by) for group in fitted.groups)
+    return replace(fitted, groups=groups, promise=str(now.false_alarms))
+
+
+def _but_for_budget(policy: MonitorPolicy) -> MonitorPolicy:
+    return policy.model_copy(update={"false_alarms": MonitorPolicy().false_alarms})
+
+
+def _faulty(findings: Findings) -> bool:
+    return any(f.signal is Signal.QUALITY and f.verdict is Verdict.DRIFT for f in findings)
+
+
+def _alarms(report: Report) -> bool:
+    """Say whether evidence has reached what the budget asks."""
+    return any(f.promised and f.verdict is Verdict.DRIFT for f in report.findings)

@@ -1,0 +1,96 @@
+"""Slices that were counted before, cut into other windows: counts add up, so nothing has to be read again."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.errors import DataError
+from features.window import Windows, format_span, to_ms
+from monitors.baseline.baseline import Baseline, Slice
+from monitors.report import Report
+from monitors.sequential import slice_scores
+from monitors.stats.bins import Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The counts of a window that starts at *start* (ms), of its *newest* slice, and how many slices had events."""
+
+    start: int
+    counts: Mapping[str, list[int]]
+    newest: Mapping[str, list[int]]
+    seen: int
+
+
+def slices(reports: Iterable[Report], slide: int) -> list[Slice]:
+    """Return the newest slices, *slide* ms long, of *reports* of one version, segment and stage, oldest first."""
+    found = {to_ms(r.window_end) - slide: r for r in reports if r.newest}
+    return [Slice(start=at, segment=found[at].segment, counts=found[at].newest) for at in sorted(found)]
+
+
+def windows(slices: Sequence[Slice], length: int, slide: int) -> Iterator[Window]:
+    """Yield the window of *length* slices of *slide* ms that ends with each slice from the first to the last.
+
+    A slice that is absent had no events; windows without any are left out. *slices* are oldest first.
+
+    >>> from monitors.baseline.baseline import Slice
+    >>> days = [Slice(start=0, counts={"x": [1, 0]}), Slice(start=2, counts={"x": [0, 5]})]
+    >>> [(w.start, w.counts["x"], w.newest["x"], w.seen) for w in windows(days, 2, 1)]
+    [(-1, [1, 0], [1, 0], 1), (0, [1, 0], [0, 0], 1), (1, [0, 5], [0, 5], 1)]
+    """
+    if not slices:
+        return
+    sizes = {name: len(row) for s in slices for name, row in s.counts.items()}
+    rows = {s.start: np.concatenate([s.counts.get(v, [0] * n) for v, n in sizes.items()]) for s in slices}
+    nothing = np.zeros(sum(sizes.values()), np.int64)
+    total, seen = nothing.copy(), nothing.copy()
+    for at in range(slices[0].start, slices[-1].start + slide, slide):
+        newest, oldest = (rows.get(start, nothing) for start in (at, at - length * slide))
+        total += newest - oldest
+        seen += (newest > 0).astype(np.int64) - (oldest > 0)
+        if seen.any():
+            # As the monitor counts slices: by the cell that most of them have.
+            yield Window(at - (length - 1) * slide, _split(total, sizes), _split(newest, sizes), int(seen.max()))
+
+
+def _split(row: Counts, sizes: Mapping[str, int]) -> dict[str, list[int]]:
+    ends = np.cumsum(list(sizes.values()))
+    return {name: row[end - size : end].tolist() for (name, size), end in zip(sizes.items(), ends, strict=True)}
+
+
+def recut(baseline: Baseline, windows: Windows) -> Baseline:
+    """Return *baseline* as if its events had been cut into *windows*, whose slices are a whole number of its own.
+
+    It is itself if they are its own.
+
+    Raises:
+        DataError: they are not.
+    """
+    if windows == baseline.events.windows:
+        return baseline
+    own, slide = (to_ms(w.slide) for w in (baseline.events.windows, windows))
+    if slide % own:
+        slides = f"slices of {format_span(windows.slide)}", format_span(baseline.events.windows.slide)
+        msg = f"{slides[0]} cannot be made of the {slides[1]} that the baseline was counted in"
+        raise DataError(msg, hint="windows.slide must be a whole number of these")
+    changed: dict[str, object] = {"events": baseline.events.model_copy(update={"windows": windows})}
+    if slide != own:
+        changed |= {name: tuple(merged(getattr(baseline, name), slide)) for name in ("inputs", "outcomes")}
+    return baseline.model_copy(update=changed)
+
+
+def merged(slices: Iterable[Slice], slide: int) -> list[Slice]:
+    """Return the sums of *slices* over stretches of *slide* ms, by segment and then by time."""
+    out: dict[tuple[str, int], Mapping[str, Sequence[int]]] = defaultdict(dict)
+    for s in slices:
+        key = s.segment, s.start - s.start % slide
+        out[key] = slice_scores.add(out[key], s.counts)
+    return [Slice(start=at, segment=name, counts=dict(counts)) for (name, at), counts in sorted(out.items(), key=_key)]
+
+
+def _key(item: tuple[tuple[str, int], object]) -> tuple[str, int]:
+    return item[0]

@@ -1,0 +1,1 @@
+"""Statistics on binned counts: bins, distances, their null distributions, thresholds and effect intervals."""

@@ -1,0 +1,154 @@
+"""What is watched over time of one version, segment and stage, made ready from its baseline and the budget.
+
+A variable is ranked slice by slice where its slices allow that. Where they remember too much, neighbours are merged
+until they pass (an hour's slices become days); where the baseline is too short for that, no promise is made on it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from features.schema import ESTIMATED_LOSS, LABEL, MULTIVARIATE, PREDICTION, SCORE_GRID
+from features.window import to_ms
+from monitors.baseline import budget_shares, importance
+from monitors.baseline.baseline import Baseline
+from monitors.config import MonitorPolicy
+from monitors.report import Signal, Stage
+from monitors.sequential import panel, slice_scores
+from monitors.sequential.monitor import Group, Outlook
+from monitors.sequential.panel import Panel
+from monitors.stats import threshold
+from monitors.verdicts import estimated_performance, loss_scores
+
+STRIDES = (2, 3, 4, 6, 8, 12, 24, 48, 168)
+"""How many slices may be merged into one, in the order in which it is tried."""
+Slices = Mapping[int, Mapping[str, Sequence[int]]]
+"""Counts by variable, by the slice's start (ms)."""
+Build = Callable[[Slices, Sequence[str]], slice_scores.Measure]
+
+
+def outlook(baseline: Baseline, policy: MonitorPolicy, stage: Stage, segment: str = "") -> Outlook:
+    """Return the outlook on *segment*; without any group where the baseline knows nothing of it."""
+    slices = {s.start: s.counts for s in baseline.slices(stage, segment)}
+    groups = [
+        _group(baseline, policy, segment, signal, fitted)
+        for signal, asked in (_measures(baseline, stage) if slices else {}).items()
+        for fitted in _fit(_Source(baseline, f"{segment}|{signal.value}", slices, asked), asked.names)
+    ]
+    windows = baseline.events.windows
+    return Outlook(tuple(groups), to_ms(baseline.end), to_ms(windows.slide), windows.slices, str(policy.false_alarms))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a signal asks: *names* are the variables it tells of, by what *build* makes of counts.
+
+    Where these are not the counts of the variables themselves, *reads* names those that it looks at.
+    """
+
+    names: Sequence[str]
+    build: Build
+    reads: Sequence[str] = ()
+
+
+def _measures(baseline: Baseline, stage: Stage) -> dict[Signal, _Asked]:
+    shares, derived = partial(_shares, baseline), baseline.derived
+    if stage is Stage.OUTCOMES:
+        lost = _Asked(["loss"], partial(_means, loss_scores.outcome_moments), ("coverage", "loss", "scores"))
+        return {Signal.LABEL: _Asked([LABEL], shares), Signal.PERFORMANCE: lost}
+    found = {
+        Signal.FEATURE: _Asked(list(baseline.events.features), shares),
+        Signal.PREDICTION: _Asked([PREDICTION], shares),
+    }
+    if derived.projection:
+        found[Signal.MULTIVARIATE] = _Asked([MULTIVARIATE], shares)
+    if derived.estimate:
+        expected = partial(_means, partial(estimated_performance.moments, derived.estimate))
+        found[Signal.ESTIMATE] = _Asked(["loss"], expected, (SCORE_GRID, ESTIMATED_LOSS))
+    return found
+
+
+def _shares(baseline: Baseline, slices: Slices, names: Sequence[str]) -> slice_scores.Measure:
+    empty = {name: [0] * baseline.bins[name].cells for name in names}
+    counts = {name: np.array([s.get(name, empty[name]) for s in slices.values()], np.int64) for name in names}
+    return slice_scores.shares(counts, {name: threshold.compared(baseline.bins[name]) for name in names})
+
+
+def _means(moments: loss_scores.Moments, slices: Slices, names: Sequence[str]) -> slice_scores.Measure:
+    return loss_scores.Means(names[0], moments, np.array([moments(counts) for counts in slices.values()]))
+
+
+@dataclass(frozen=True, eq=False)
+class _Source:
+    """Where the panels of one signal come from; *signal* says which it is, and of which segment."""
+
+    baseline: Baseline
+    signal: str
+    slices: Slices
+    asked: _Asked
+
+    def panel(self, names: Sequence[str], stride: int = 1) -> Panel:
+        slide = to_ms(self.baseline.events.windows.slide) * stride
+        merged = self.slices if stride == 1 else self._merged(slide)
+        longest = panel.LONG[0] if stride == 1 else panel.MERGED
+        return panel.fit(
+            self.asked.build(merged, names), list(merged), slide, self._identity(merged, names, slide), longest=longest
+        )
+
+    def _identity(self, slices: Slices, names: Sequence[str], slide: int) -> str:
+        """Return what the breaking of ties depends on: a digest of what the panel of *names* reads, and of all else
+        that says which it is.
+
+        Not of the baseline, so that what it tells beside that (importance, a version, a variable that is counted anew)
+        changes no verdict; of counts and not of what is made of them, so that it is the same on every machine.
+        """
+        reads = self.asked.reads or names
+        counts = {name: [[at, *map(int, slices[at].get(name, ()))] for at in sorted(slices)] for name in reads}
+        told = json.dumps([self.signal, slide, sorted(names), counts], sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(told.encode()).hexdigest()
+
+    def _merged(self, slide: int) -> Slices:
+        """Add up the slices of each stretch of *slide* ms that lies in the baseline's period."""
+        out: dict[int, dict[str, Sequence[int]]] = defaultdict(dict)
+        first, last = to_ms(self.baseline.start), to_ms(self.baseline.end)
+        for at, counts in self.slices.items():
+            start = at - at % slide
+            if first <= start and start + slide <= last:
+                out[start] = slice_scores.add(out[start], counts)
+        return out
+
+
+def _fit(source: _Source, names: Sequence[str]) -> Iterator[Panel]:
+    """Yield the panels that *names* are watched in, each on the shortest slices that raise no doubt of it.
+
+    The last is of those that no merging helped, if any: on single slices, with their doubts.
+    """
+    left = list(names)
+    for stride in (1, *STRIDES):
+        if left and (stride == 1 or len(source.slices) // stride >= panel.LEAST):
+            fitted = source.panel(left, stride)
+            good = [v for v, doubt in zip(left, fitted.doubts, strict=True) if not doubt]
+            if good:
+                yield fitted if len(good) == len(left) else source.panel(good, stride)
+            left = [v for v in left if v not in good]
+    if left:
+        yield source.panel(left)
+
+
+def _group(baseline: Baseline, policy: MonitorPolicy, segment: str, signal: Signal, fitted: Panel) -> Group:
+    windows = baseline.events.windows
+    stride = fitted.whitener.season.slide // to_ms(windows.slide)
+    known = baseline.importance if signal is Signal.FEATURE else {}
+    every = importance.weights(known, baseline.events.features if signal is Signal.FEATURE else fitted.names)
+    weights = np.array([every[name] for name in fitted.names])
+    part = budget_shares.share(baseline, signal, segment) * float(weights.sum())
+    least = policy.min_loss_increase if signal in (Signal.PERFORMANCE, Signal.ESTIMATE) else policy.min_effect
+    needed = policy.false_alarms.slices(windows.slide * stride) / part
+    return Group(signal, fitted, stride, part, weights / weights.sum(), needed, least)

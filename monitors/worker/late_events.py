@@ -1,0 +1,47 @@
+"""Which predictions came too late for their own slice, and where that is counted: in the slice that was open then.
+
+So are records that were set aside and have no time that could be read: they count as of the epoch,
+which is long closed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+
+from features.schema import LATE, PREDICTION
+from features.window import to_ms
+from monitors.job_spec import JobSpec
+from monitors.profiles.counting import Cell, is_refusal, merge
+from monitors.report import Stage
+from monitors.worker import report_lines
+
+LateCell = tuple[int, str, int, int, int]
+"""Start of the closed slice (ms), version, cell, n, and the time (ms) until which all was closed when it came."""
+
+
+def tell(spec: JobSpec, cells: Iterable[LateCell]) -> tuple[list[str], str] | None:
+    """Return the cells that count late predictions, as joined text, and a line of progress that tells of them.
+
+    *cells* are those of all traffic that came after their slice was closed; None if neither a prediction nor a record
+    that was set aside is among them.
+    """
+    slide = to_ms(spec.schema.windows.slide)
+    rows: Counter[tuple[int, str]] = Counter()
+    aside: list[Cell] = []
+    newest = 0
+    for start, version, cell, n, closed in cells:
+        plan, now_open = report_lines.layout(spec, version, Stage.INPUTS), (closed + 1) // slide * slide
+        if is_refusal(plan, cell):
+            aside.append(Cell(now_open, version, "", cell, n))
+        elif 0 <= cell - plan.offsets[PREDICTION] < plan.sizes[PREDICTION]:  # of its variable each prediction has one
+            rows[now_open, version] += n
+            newest = max(newest, start)
+    if not rows and not aside:
+        return None
+    offsets = {v: report_lines.layout(spec, v, Stage.INPUTS).offsets[LATE] for _, v in rows}
+    late = [Cell(start, version, "", offsets[version], n) for (start, version), n in rows.items()]
+    return report_lines.cell_texts(merge((*late, *aside))), json.dumps(
+        {"late": rows.total(), "newest": newest}, sort_keys=True
+    )

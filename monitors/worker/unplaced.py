@@ -1,0 +1,53 @@
+"""Records that were set aside and have no readable time: which window tells of them where no stream places them.
+
+They are counted as of the epoch. A stream moves them into the slice that is open when they come
+(:mod:`monitors.worker.late_events`); in batch everything is there at once, and they go to the newest window that is
+closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from features.schema import REFUSED, UNUSABLE
+from features.window import from_ms
+from monitors.job_spec import JobSpec, counted_with
+from monitors.report import Report, Stage
+from monitors.worker import report_lines
+from monitors.worker.report_lines import Counted
+
+EPOCH = from_ms(0)
+
+
+def settled(spec: JobSpec, reports: Iterable[Report]) -> list[Report]:
+    """Return *reports* without those of the epoch; what these counted is in each version's newest one of all traffic.
+
+    Where a version has none, that is the first window after its baseline: no record of it was of any use yet.
+    """
+    every = list(reports)
+    real = [r for r in every if r.window_start >= EPOCH + spec.schema.windows.size]
+    first = EPOCH + spec.schema.windows.slide
+    for lost in (r for r in every if r.window_end == first and r.stage is Stage.INPUTS and not r.segment):
+        mine = [r for r in real if (r.version, r.stage, r.segment) == (lost.version, lost.stage, "")]
+        newest = max(mine, key=lambda r: r.window_end, default=None)
+        real = [r for r in real if r is not newest] + [_with(spec, newest or _first(spec, lost), lost.newest)]
+    return sorted(real, key=lambda r: r.key)
+
+
+def _first(spec: JobSpec, lost: Report) -> Report:
+    windows, end = spec.schema.windows, counted_with(spec, lost.version).end
+    start = windows.last_closed(end + windows.watermark_delay) + windows.slide - windows.size
+    empty = {name: [0] * len(row) for name, row in lost.counts.items()}
+    return lost.model_copy(update={"window_start": start, "counts": empty, "newest": empty})
+
+
+def _with(spec: JobSpec, report: Report, more: Mapping[str, Sequence[int]]) -> Report:
+    """Return *report* with the refusals in *more* added to its window and to its newest slice, judged again."""
+    window, newest = ({**row, **{k: _sum(row.get(k), more[k]) for k in (REFUSED, UNUSABLE) if k in more}}
+                      for row in (report.counts, report.newest))  # fmt: skip
+    counted = Counted(window, newest, spec.schema.windows.slices)
+    return report_lines.report(spec, Stage.INPUTS, report.version, "", report.window_start, counted)
+
+
+def _sum(before: Sequence[int] | None, more: Sequence[int]) -> list[int]:
+    return [a + b for a, b in zip(before or [0] * len(more), more, strict=True)]

@@ -1,0 +1,157 @@
+"""Evidence as a file of JSON lines, so that an audit log can be checked where neither its database nor its project is.
+
+The first line is a head, then one line an item, of the kinds ``log``, ``row``, ``head`` and ``told``, and last a line
+that counts them and, where there is a key, signs all lines before it. Rows are in it as digests alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from features.errors import DataError
+from registry.audit_log import digests, evidence
+from registry.audit_log.digests import RowDigest
+from registry.audit_log.evidence import Anchor, End, Evidence
+from registry.audit_log.heads import Head, Signer
+from registry.connection import Registry
+from registry.files import artifacts
+from registry.records import AuditEntry
+
+KIND = "leeway audit export"
+FORM = 1
+"""A reader refuses another number: what a line means would have changed."""
+ALTERED = "the export is not signed by this key: it was altered, or exported with another one"
+
+
+def collect(reg: Registry) -> Evidence:
+    """Return all that an audit of the registry itself compares, from one moment: the log, the rows, the signed heads.
+
+    The file of heads is read before the database, where everything that it names must be, and once more after it, for
+    the entries of those who wrote in between.
+    """
+    before, signer = reg.heads.read(), reg.heads.known
+    with reg.read() as c:
+        found = evidence.of(c, signer)
+    seq = found.log[-1].seq if found.log else 0
+    after = [head for head in reg.heads.read()[len(before) :] if isinstance(head, str) or head.seq <= seq]
+    return replace(found, heads=[*before, *after])
+
+
+def write(found: Evidence, path: Path, *, now: datetime) -> int:
+    """Write *found* to *path*, whole or not at all, and return how many lines it took."""
+    lines = [digests.canonical(line) for line in _lines(found, now)]
+    end: dict[str, object] = {"kind": "end", "lines": len(lines)}
+    if found.signer:
+        end |= {"key": found.signer.name, "signature": found.signer.sign(_all(lines))}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    artifacts.write_whole(path, "".join(f"{line}\n" for line in [*lines, digests.canonical(end)]).encode())
+    return len(lines) + 1
+
+
+def read(path: Path, signer: Signer | None) -> Evidence:
+    """Return the evidence in *path*, to be checked with the key of *signer*, if there is one.
+
+    Raises:
+        DataError: the file cannot be read, is no export, or is not whole.
+    """
+    lines = _lines_of(path)
+    items = [_item(path, number, line) for number, line in enumerate(lines, 1)]
+    if not items or (items[0].get("kind"), items[0].get("form")) != (KIND, FORM):
+        msg = f"{path} is no export of an audit log that this release reads"
+        raise DataError(msg, hint="`leeway audit export FILE` writes one")
+    if items[-1].get("kind") != "end" or items[-1].get("lines") != len(lines) - 1:
+        msg = f"{path} is not whole: its last line does not count {len(lines) - 1} lines before it"
+        raise DataError(msg, hint="copy it again")
+    try:
+        found = _evidence(items, signer)
+    except (KeyError, TypeError, ValueError, ValidationError) as error:
+        msg = f"{path} holds a line that is not of its form: {error}"
+        raise DataError(msg, hint="export it again") from error
+    if signer and not signer.signed(_all(lines[:-1]), items[-1].get("signature")):
+        return replace(found, unread=[*found.unread, ALTERED])
+    return found
+
+
+def anchors(path: Path) -> list[Anchor]:
+    """Return the ends of the log that are in *path*: bodies of delivered messages, one a line.
+
+    Raises:
+        DataError: the file cannot be read, or a line is no such message.
+    """
+    found = []
+    for number, line in enumerate(_lines_of(path), 1):
+        item = _item(path, number, line)
+        anchor = evidence.anchor(item.get("data"), f"line {number} of {path.name}")
+        if anchor is None:
+            msg = f"{path}:{number} holds no `data.audit` with `seq` and `hash`"
+            raise DataError(msg, hint="one body of a delivered message a line")
+        found.append(anchor)
+    return found
+
+
+def _lines(found: Evidence, now: datetime) -> Iterator[Mapping[str, Any]]:
+    end = found.end and {"seq": found.end.seq, "hash": found.end.hash}
+    yield {"kind": KIND, "form": FORM, "at": now, "end": end, "unread": list(found.unread)}
+    for entry in found.log:
+        yield {"kind": "log", **entry.model_dump()}
+    for table, rows in found.rows.items():
+        yield {"kind": "table", "table": table}
+        for label, digest in rows.items():
+            yield {"kind": "row", "table": table, "key": label, "sha256": digest.sha256, "columns": digest.columns}
+    for head in found.heads:
+        yield {"kind": "head", **(head.model_dump() if isinstance(head, Head) else {"text": head})}
+    for told in found.told:
+        yield {"kind": "told", **told._asdict()}
+
+
+def _evidence(items: list[dict[str, Any]], signer: Signer | None) -> Evidence:
+    log: list[AuditEntry] = []
+    rows: dict[str, dict[str, RowDigest]] = {}
+    heads: list[Head | str] = []
+    told: list[Anchor] = []
+    for item in items[1:-1]:
+        kind = item.pop("kind")
+        if kind == "log":
+            log.append(AuditEntry.model_validate(item))
+        elif kind == "table":
+            rows[item["table"]] = {}
+        elif kind == "row":
+            rows[item["table"]][item["key"]] = RowDigest(item["sha256"], item["columns"])
+        elif kind == "head":
+            heads.append(item["text"] if "text" in item else Head.model_validate(item))
+        elif kind == "told":
+            told.append(Anchor(**item))
+    end = End(**items[0]["end"]) if items[0]["end"] else None
+    return Evidence(log, end, rows, heads, told, signer, items[0]["unread"], offline=True)
+
+
+def _lines_of(path: Path) -> list[str]:
+    try:  # not splitlines: a text of JSON may hold characters that it takes for the end of a line
+        return [line for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+    except (OSError, ValueError) as error:
+        msg = f"{path} cannot be read: {error}"
+        raise DataError(msg) from error
+
+
+def _item(path: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        item = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        msg = f"{path}:{number} is no JSON: {error}"
+        raise DataError(msg) from error
+    if not isinstance(item, dict):
+        msg = f"{path}:{number} is no JSON object"
+        raise DataError(msg)
+    return item
+
+
+def _all(lines: list[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

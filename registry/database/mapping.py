@@ -1,0 +1,81 @@
+"""Between rows and records: the one place that knows which table holds which record, and the one door for writes.
+
+What is written here is noted, so that the transaction can end with a line of the audit log that digests it. A write
+past this module has no such line, and `leeway audit` names it.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from registry import records
+from registry.database import tables
+
+R = TypeVar("R", bound=records.Record)
+"""The record a row is read as."""
+
+_NOTES = "leeway.written"
+
+TABLE: dict[type[records.Record], sa.Table] = {
+    records.Version: tables.versions,
+    records.Champion: tables.champions,
+    records.WindowRow: tables.window_reports,
+    records.Incident: tables.incidents,
+    records.Decision: tables.decisions,
+    records.RetrainRun: tables.retrain_runs,
+    records.Check: tables.checks,
+    records.Promotion: tables.promotions,
+    records.Message: tables.messages,
+    records.Delivery: tables.deliveries,
+    records.AuditEntry: tables.audit_log,
+    records.AuditResult: tables.audits,
+}
+
+
+def select(record: type[R], *where: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """Return the statement that reads *record*'s own columns of the rows that match."""
+    table = TABLE[record]
+    return sa.select(*(table.c[name] for name in record.model_fields)).where(*where)
+
+
+def fetch(c: sa.Connection, record: type[R], statement: sa.Select[Any]) -> list[R]:
+    """Run *statement*, made by :func:`select`, and return its rows as records."""
+    return [record.model_validate(dict(row._mapping)) for row in c.execute(statement)]
+
+
+def one(c: sa.Connection, record: type[R], *where: sa.ColumnElement[bool]) -> R | None:
+    """Return the only row that matches, or None."""
+    return next(iter(fetch(c, record, select(record, *where))), None)
+
+
+def insert(c: sa.Connection, table: sa.Table, **values: Any) -> Any:
+    """Insert one row and return its primary key's first column."""
+    key = c.execute(table.insert().values(plain(values))).inserted_primary_key
+    _note(c, table, [tuple(key or ())])
+    return key[0]  # type: ignore[index]
+
+
+def update(c: sa.Connection, table: sa.Table, *where: sa.ColumnElement[bool], **values: Any) -> int:
+    """Update the rows that match and return how many there were."""
+    changed = table.update().where(*where).values(plain(values)).returning(*table.primary_key)
+    keys = [tuple(row) for row in c.execute(changed)]
+    _note(c, table, keys)
+    return len(keys)
+
+
+def taken(c: sa.Connection) -> dict[str, list[tuple[Any, ...]]]:
+    """Return the keys of the rows written on *c* since the last call, by table and in order, and forget them."""
+    noted: dict[str, dict[tuple[Any, ...], None]] = c.info.pop(_NOTES, {})
+    return {table: list(keys) for table, keys in noted.items()}
+
+
+def _note(c: sa.Connection, table: sa.Table, keys: list[tuple[Any, ...]]) -> None:
+    c.info.setdefault(_NOTES, {}).setdefault(table.name, {}).update(dict.fromkeys(keys))
+
+
+def plain(values: dict[str, Any]) -> dict[str, Any]:
+    """Return *values* as the driver takes them: enumerations by value, tuples as lists."""
+    return {k: v.value if isinstance(v, Enum) else list(v) if isinstance(v, tuple) else v for k, v in values.items()}

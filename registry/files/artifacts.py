@@ -1,0 +1,138 @@
+"""Model files by the sha256 of what is in them: what was registered is what is loaded, and no code of theirs runs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from features.errors import ArtifactError, TrainerError, UntrustedArtifact
+from registry.files import model_files
+
+
+class ArtifactStore:
+    """A folder of files named by their own digest, ``<first two characters>/<sha256>``; a file never changes."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, digest: str) -> Path:
+        """Return where the file of *digest* is, or would be."""
+        return self.root / digest[:2] / digest
+
+    def put(self, data: bytes) -> str:
+        """Store *data* and return its sha256; storing the same again changes nothing.
+
+        The file appears whole or not at all, also if the machine stops in between.
+        """
+        digest = hashlib.sha256(data).hexdigest()
+        path = self.path(digest)
+        if not self.verify(digest):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, data)
+        return digest
+
+    def get(self, digest: str) -> bytes:
+        """Return the bytes of *digest*; ArtifactError if they are missing or have been altered."""
+        path = self.path(digest)
+        if not path.is_file():
+            msg = f"model file {digest[:12]} is missing from {self.root}"
+            raise ArtifactError(msg, hint="restore it from a backup, or train again")
+        data = path.read_bytes()
+        if hashlib.sha256(data).hexdigest() != digest:
+            msg = f"model file {path} is not what was registered: its sha256 differs"
+            raise ArtifactError(msg, hint="restore it from a backup, and find out who altered it")
+        return data
+
+    def verify(self, digest: str) -> bool:
+        """Return whether the file is there and unaltered."""
+        path = self.path(digest)
+        return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == digest
+
+
+def write_whole(path: Path, data: bytes, *, replace: bool = True) -> None:
+    """Write *data* to *path* so that a reader sees the old file or the new one, never a part.
+
+    Raises FileExistsError if there is a file and it is not to be *replace*\\ d; it stays as it is.
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o644)  # mkstemp's files are their owner's alone; jobs may run as another user
+        if replace:
+            Path(name).replace(path)
+        else:
+            path.hardlink_to(name)  # fails where there is a file, however late it came
+            Path(name).unlink()
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def dump_model(model: object) -> bytes:
+    """Return *model* as a skops file: types and values, no code; the same bytes for the same model, always.
+
+    TrainerError for a model that skops cannot write, or writes but cannot read back.
+    """
+    import skops.io  # slow: imports scikit-learn
+
+    _teach_vectors()
+    try:
+        data = model_files.normalised(skops.io.dumps(model))
+        skops.io.loads(data, trusted=skops.io.get_untrusted_types(data=data))
+    except Exception as error:
+        msg = f"{type(model).__name__} cannot be stored without pickle: {error}"
+        raise TrainerError(msg, hint="let the trainer return a model that skops can write and read") from error
+    return data
+
+
+def load_model(data: bytes, trusted: Sequence[str]) -> Any:
+    """Return the model in *data*, building only skops' own safe types and those named in *trusted*.
+
+    UntrustedArtifact names every other type, before anything is built; *trusted* comes from the project file, never
+    from the model file. ArtifactError if *data* is no model file, or another release of scikit-learn wrote it.
+    """
+    import skops.io  # slow: imports scikit-learn
+    from sklearn.exceptions import InconsistentVersionWarning  # slow
+
+    try:
+        foreign = sorted(set(skops.io.get_untrusted_types(data=data)) - set(trusted))
+        if foreign:
+            msg = f"the model file holds types that are not trusted: {', '.join(foreign)}"
+            raise UntrustedArtifact(msg, hint="if they are yours, add them to retrain.trust in the project file")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", InconsistentVersionWarning)
+            return skops.io.loads(data, trusted=list(trusted))
+    except ArtifactError:
+        raise
+    except Exception as error:
+        msg = f"the model file cannot be read: {error}"
+        raise ArtifactError(msg, hint="install the releases that it was trained with, or train again") from error
+
+
+def _teach_vectors() -> None:
+    """Let skops write River's vectors, the weights of its linear models.
+
+    They are compiled and give no state, so skops would store them empty without a word. Written as a call of their own
+    type they are read back by skops as it is. There is no public way to add a type.
+    """
+    if "river" not in sys.modules:
+        return  # no River model can be there to be written
+    from river.utils import VectorDict  # optional: only where River is used
+    from skops.io._utils import _get_state, get_module, get_state
+
+    def written(vector: Any, context: Any) -> dict[str, Any]:
+        cells, factory, _, mask, _, _ = vector.__reduce__()[2]
+        content = get_state((cells, factory, mask), context)
+        kind = {"__class__": VectorDict.__name__, "__module__": get_module(VectorDict)}
+        return {**kind, "__loader__": "ConstructorFromReduceNode", "content": content}
+
+    _get_state.register(VectorDict, written)

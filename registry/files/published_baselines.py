@@ -1,0 +1,41 @@
+"""Baselines as files, so that a Flink job can read them without a database."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from monitors import report
+from monitors.baseline import published
+from monitors.baseline.baseline import Baseline
+from registry.files.artifacts import write_whole
+
+
+def publish_baseline(baseline: Baseline, root: Path) -> Path:
+    """Write *baseline* into its model's folder under *root*, whole or not at all, and return the path."""
+    return publish(root / baseline.events.model, baseline.version, report.canonical(baseline))
+
+
+def publish(folder: Path, version: str, text: str) -> Path:
+    """Write a baseline's *text*, as the registry has it, into its model's *folder*, and its sha256 before it."""
+    path, digest = published.place(folder, version), published.digest_place(folder, version)
+    for at, data in ((digest, hashlib.sha256(text.encode()).hexdigest()), (path, text)):
+        at.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(at, data.encode())
+    return path
+
+
+def is_published(folder: Path, version: str, digest: str) -> bool:
+    """Return whether the baseline of *version* is published in its model's *folder*, with its sha256.
+
+    What a release wrote that published no sha256 counts as not published.
+
+    Raises:
+        ArtifactError: it is, and is not what the registry has under *digest*.
+    """
+    path, known = published.place(folder, version), published.digest_place(folder, version)
+    if not (path.is_file() and known.is_file()):
+        return False
+    if hashlib.sha256(path.read_bytes()).hexdigest() != digest or known.read_text().strip() != digest:
+        raise published.altered(str(path), "its sha256 is not the one in the registry")
+    return True

@@ -1,0 +1,83 @@
+"""A batch of reports put in order: first what came late, then one window end after the other, as if they had come so.
+
+So one batch is as good as many, and no window is judged by what came after it. Windows of one end count alike,
+whichever comes first, with one exception: a decided incident that the first of them ends is told to have ended, and
+what the next one tells continues it or begins another; both at once, it goes on.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from features.window import UTC
+from monitors.report import Verdict
+from registry.incidents.incident_rules import Step, Window
+
+START = datetime.min.replace(tzinfo=UTC)
+"""Before every window."""
+
+
+class Seen(NamedTuple):
+    """A window of one segment in a batch: what it told of each signal *before* (None: it was not there) and *after*."""
+
+    window: Window
+    segment: str
+    before: Mapping[str, str] | None
+    after: Mapping[str, str]
+
+
+class Flip(NamedTuple):
+    """A window that ends at *end* and drifts no longer, or does now, in words."""
+
+    end: datetime
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The *new* windows of a signal to be looked at together, and the end up to which each stage is known by then."""
+
+    at: datetime
+    new: frozenset[Window]
+    reached: Mapping[str, datetime]
+    flips: tuple[Flip, ...] = ()
+
+    def visible(self, steps: Sequence[Step]) -> list[Step]:
+        """Return those of *steps* that are known at this moment."""
+        return [s for s in steps if s.end <= max(self.reached.get(s.stage, START), self.at)]
+
+
+def moments(seen: Sequence[Seen], reached: Mapping[str, datetime]) -> dict[str, list[Moment]]:
+    """Return each signal's moments in order; *reached* is the end of the newest window of each stage before the batch.
+
+    Revisions and late windows, which end no later than that, are one moment: the first. Those after it are one an end.
+    """
+    by_signal: dict[str, dict[datetime, list[Seen]]] = defaultdict(lambda: defaultdict(list))
+    for one in seen:
+        late = one.window.end <= reached.get(one.window.stage, START)
+        for signal in {*(one.before or ()), *one.after}:
+            by_signal[signal][START if late else one.window.end].append(one)
+    return {
+        signal: [_moment(at, signal, some, reached) for at, some in sorted(by_end.items())]
+        for signal, by_end in by_signal.items()
+    }
+
+
+def _moment(at: datetime, signal: str, seen: Sequence[Seen], reached: Mapping[str, datetime]) -> Moment:
+    return Moment(at, frozenset(s.window for s in seen), reached, tuple(sorted(_flips(signal, seen))))
+
+
+def _flips(signal: str, seen: Sequence[Seen]) -> Iterator[Flip]:
+    for window, segment, before, after in seen:
+        was, now = (before or {}).get(signal, ""), after.get(signal, "")
+        if before is not None and (was == Verdict.DRIFT.value) != (now == Verdict.DRIFT.value):
+            where = f"{window.end:%Y-%m-%d %H:%M} {window.stage}{f' ({segment})' if segment else ''}"
+            yield Flip(window.end, f"{where}: {_words(was)}, now {_words(now)}")
+
+
+def _words(verdict: str) -> str:
+    return verdict.replace("_", " ") or "not judged"

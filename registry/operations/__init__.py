@@ -1,0 +1,30 @@
+"""All that can be done to the registry, as one namespace: each move is one transaction with its line in the audit log.
+
+``moves.promote(reg, ...)`` reads better than five module names; the moves live in files by noun.
+"""
+
+from registry.operations.audits import accept, record_audit
+from registry.operations.champion import promote, rollback
+from registry.operations.incidents import acknowledge_incident, record_decision, resolve_incident, set_pending
+from registry.operations.runs import finish_run, record_checks, set_challenger, start_run
+from registry.operations.versions import MOVES, add_model, add_version, next_version, store_baseline
+
+__all__ = [
+    "MOVES",
+    "accept",
+    "acknowledge_incident",
+    "add_model",
+    "add_version",
+    "finish_run",
+    "next_version",
+    "promote",
+    "record_audit",
+    "record_checks",
+    "record_decision",
+    "resolve_incident",
+    "rollback",
+    "set_challenger",
+    "set_pending",
+    "start_run",
+    "store_baseline",
+]

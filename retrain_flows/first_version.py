@@ -1,0 +1,73 @@
+"""Trains a model's first version from labelled history. With no champion to beat there is no gate; that is recorded."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from features import errors
+from features.events import decode
+from features.events.requests import read_requests
+from registry import operations, queries
+from registry.files import artifacts
+from registry.records import Action, Promotion
+from retrain_flows import promote
+from retrain_flows.data import dataset
+from retrain_flows.data.dataset import Dataset
+from retrain_flows.data.workspace import Workspace
+from retrain_flows.training import challengers, permutation_importance
+
+NO_GATE = "first version: there is no champion to compare it with, so no gate was run"
+
+
+def bootstrap(ws: Workspace, *, start: datetime, end: datetime, actor: str, now: datetime) -> Promotion:
+    """Train on the labelled events of [start, end), baseline the answers out of sample, and make it champion.
+
+    The events need no prediction yet. The mode is ``static`` if such a trainer is configured, else ``online``.
+
+    Raises:
+        IllegalMove: the model has a champion.
+        NotEnoughData: fewer labelled rows than `retrain.min_rows`.
+        TrainerError: the trainer raised, or its model cannot be stored.
+        UntrustedArtifact: its model file holds types that are not in `retrain.trust`.
+    """
+    reg, retrain = ws.registry, ws.trainers
+    champion = queries.champion(reg, ws.model)
+    if champion is not None:
+        msg = f"{ws.model} has a champion already: {champion.version}"
+        raise errors.IllegalMove(msg, hint="`leeway retrain` makes a challenger to it")
+    candidate = challengers.fit(ws, next(iter(retrain.trainers)), _labelled(ws, start, end))
+    artifact = artifacts.dump_model(candidate.model)
+    artifacts.load_model(artifact, retrain.trust)  # whoever serves must be able to do this later
+    operations.add_model(reg, model=ws.model, task=ws.schema.task.value, now=now)
+    version = promote.describe(ws, candidate, artifact, until=end, now=now)
+    operations.add_version(reg, version)
+    importance = permutation_importance.combine(candidate.rises)
+    promote.rebaseline(ws, version.version, candidate.rows, candidate.out_of_sample, importance, now=now)
+    decision = operations.record_decision(
+        reg, model=ws.model, incident_id=None, action=Action.PROMOTE, because=(NO_GATE,), actor=actor, now=now
+    )
+    return operations.promote(
+        reg,
+        model=ws.model,
+        version=version.version,
+        expected_generation=0,
+        kind="bootstrap",
+        decision_id=decision.id,
+        effective_at=end,
+        actor=actor,
+        reason=NO_GATE,
+        now=now,
+    )
+
+
+def _labelled(ws: Workspace, start: datetime, end: datetime) -> Dataset:
+    made = read_requests(ws.schema, ws.events.history or ws.events.predictions).table
+    if ws.events.labels is None:
+        msg = f"{ws.model} has no labels to learn from"
+        raise errors.ProjectError(msg, hint="set events.labels in the project file")
+    known = decode.read_events(ws.schema, "labels", ws.events.labels).table
+    data = dataset.build(ws.schema, made, known, as_of=end + ws.schema.label_delay, start=start, end=end)
+    if len(data) < ws.trainers.min_rows:
+        msg = f"{len(data)} labelled rows of {ws.model} in {start:%Y-%m-%d} to {end:%Y-%m-%d}, {data.unusable} unusable"
+        raise errors.NotEnoughData(msg, hint=f"retrain.min_rows is {ws.trainers.min_rows}; name a longer period")
+    return data

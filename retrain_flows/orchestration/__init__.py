@@ -1,0 +1,1 @@
+"""Prefect: the server, its guard, deployments and flows, and the same work without Prefect."""

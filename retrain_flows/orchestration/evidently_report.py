@@ -1,0 +1,107 @@
+"""The baseline's rows beside the drifted window's, in a page by Evidently: a second pair of eyes on the evidence.
+
+Its verdicts are its own (fixed thresholds on a sample); Leeway's are in the registry.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features import errors
+from features.events import decode
+from features.events.decode import TIME, VERSION
+from features.schema import EventSchema, Kind
+from features.window import to_ms
+from registry import queries
+from registry.records import RetrainRun
+from retrain_flows.data import baseline_rows
+from retrain_flows.data.workspace import Workspace
+
+SAMPLE = 5000
+"""Rows shown of each side: evenly spaced in time, so that the same rows are shown again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """What is compared: the baseline of *version* with its predictions in [start, end)."""
+
+    version: str
+    start: datetime
+    end: datetime
+
+
+def write(ws: Workspace, run: RetrainRun) -> Path:
+    """Write the page for *run* and return its path, ``html/<model>-run-<id>.html`` in the state folder.
+
+    Raises:
+        NotEnoughData: one side has no rows, or the sides share no variable that has values.
+    """
+    compared = sides(ws, run)
+    then, now = _baseline_rows(ws, compared.version), _window_rows(ws, compared)
+    path = ws.state / "html" / f"{ws.model}-run-{run.id}.html"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _page(_frame(ws.schema, then), _frame(ws.schema, now), ws.schema, path)
+    return path
+
+
+def sides(ws: Workspace, run: RetrainRun) -> Sides:
+    """Return what led to *run*: its incident's version and newest window, or the champion's last one before it."""
+    size = ws.schema.windows.size
+    decision = next(d for d in queries.decisions(ws.registry, ws.model) if d.id == run.decision_id)
+    if decision.incident_id is not None:
+        incident = queries.incident(ws.registry, decision.incident_id)
+        return Sides(incident.version, incident.last_seen - size, incident.last_seen)
+    replaced = [p.from_version for p in queries.promotions(ws.registry, ws.model) if p.run_id == run.id]
+    champion = queries.champion(ws.registry, ws.model)
+    version = (replaced and replaced[0]) or (champion.version if champion else "")
+    return Sides(version, run.as_of - size, run.as_of)
+
+
+def _baseline_rows(ws: Workspace, version: str) -> pa.Table:
+    """Return the rows that the baseline was made of: kept by the training, or the log of a model that is watched."""
+    at = baseline_rows.place(ws.state, ws.model, version).predictions
+    if at.is_dir():
+        return decode.read_events(ws.schema, "predictions", at).table
+    baseline = queries.baseline_of(ws.registry, ws.model, version)
+    if baseline is None:
+        return decode.empty(ws.schema, "predictions")
+    return _window_rows(ws, Sides(version, baseline.start, baseline.end))
+
+
+def _window_rows(ws: Workspace, compared: Sides) -> pa.Table:
+    table = decode.read_events(ws.schema, "predictions", ws.events.predictions).table
+    time = table[TIME]
+    inside = pc.and_(pc.greater_equal(time, to_ms(compared.start)), pc.less(time, to_ms(compared.end)))
+    return table.filter(pc.and_(inside, pc.equal(table[VERSION], compared.version)))
+
+
+def _frame(schema: EventSchema, table: pa.Table) -> pd.DataFrame:
+    ordered = table.sort_by([(TIME, "ascending"), (decode.ID, "ascending")])
+    n = ordered.num_rows
+    picked = np.arange(n) if n <= SAMPLE else np.linspace(0, n - 1, SAMPLE).astype(np.int64)
+    frame: pd.DataFrame = ordered.select(list(schema.variables)).take(pa.array(picked)).to_pandas()
+    return frame
+
+
+def _page(then: pd.DataFrame, now: pd.DataFrame, schema: EventSchema, path: Path) -> None:
+    # Slow to import, and needed for this page only.
+    from evidently import DataDefinition, Dataset, Report
+    from evidently.presets import DataDriftPreset
+
+    seen = [name for name in schema.variables if then[name].notna().any() and now[name].notna().any()]
+    if not seen:
+        msg = f"nothing to compare: {len(then)} rows of the baseline, {len(now)} of the window"
+        raise errors.NotEnoughData(msg)
+    kinds = {kind: [name for name in seen if schema.variables[name] is kind] for kind in Kind}
+    definition = DataDefinition(numerical_columns=kinds[Kind.NUMERIC], categorical_columns=kinds[Kind.CATEGORICAL])
+    current, baseline = (Dataset.from_pandas(side[seen], data_definition=definition) for side in (now, then))
+    # A constant column has no correlation with anything: Evidently shows a NaN, and numpy need not warn of it.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        Report([DataDriftPreset()]).run(current, baseline).save_html(str(path))

@@ -1,0 +1,1 @@
+"""Training: static and online challengers, out-of-sample predictions, feature importance."""

@@ -1,0 +1,103 @@
+"""Gathers what a retrain works with: rows to train on, later rows for the gate, and what the champion says of those."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from features import errors, scoring
+from features.scoring import Values
+from registry import queries
+from registry.connection import Registry
+from registry.files import artifacts
+from registry.records import Champion, RetrainRun, Version
+from retrain_flows.data import dataset, workspace
+from retrain_flows.data.dataset import Dataset
+from retrain_flows.data.workspace import Workspace
+from retrain_flows.training import static
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """What a run works with. *answers* are the champion's to the *evaluation* rows; *rejected* counts bad records.
+
+    *until* is where training ends and evaluation begins.
+    """
+
+    champion: Champion
+    version: Version
+    training: Dataset
+    evaluation: Dataset
+    answers: Values
+    rejected: int
+    until: datetime
+
+
+def gather(ws: Workspace, run: RetrainRun) -> Material:
+    """Return what *run* may know at its ``as_of``.
+
+    Evaluation rows that the champion was trained on are left out, since it would know them. Of a champion that Leeway
+    only watches, those that it has answered are used, with the answers it gave.
+
+    Raises:
+        NotFound: the model has no champion yet.
+        NotEnoughData: fewer training rows than `retrain.min_rows`.
+        ProjectError: no trainer is configured.
+        ArtifactError: the champion's model file is missing, altered, or not trusted.
+    """
+    retrain = ws.trainers
+    champion = champion_of(ws.registry, ws.model)
+    version = queries.version(ws.registry, ws.model, champion.version)
+    history, when = workspace.read(ws), workspace.periods(ws.schema, retrain, run.as_of)
+    data = dataset.build(
+        ws.schema, history.predictions, history.labels, as_of=run.as_of, start=when.start, end=when.end
+    )
+    training, evaluation = data.split(when.evaluation)
+    if len(training) < retrain.min_rows:
+        msg = f"{len(training)} labelled rows to train on, where retrain.min_rows is {retrain.min_rows}"
+        raise errors.NotEnoughData(msg, hint="wait for labels, lengthen retrain.window or lower retrain.min_rows")
+    if version.artifact is not None and version.trained_until is not None:
+        _, evaluation = evaluation.split(version.trained_until)
+    answers = _answers(ws, version, evaluation)
+    known = scoring.known(answers)
+    return Material(
+        champion, version, training, evaluation.rows(known), answers[known], history.rejected, when.evaluation
+    )
+
+
+def champion_of(reg: Registry, model: str) -> Champion:
+    """Return who serves.
+
+    Raises:
+        NotFound: nobody does yet.
+    """
+    champion = queries.champion(reg, model)
+    if champion is None:
+        msg = f"{model} has no champion to retrain"
+        raise errors.NotFound(msg, hint="`leeway retrain --first` trains one; `leeway baseline` registers one you have")
+    return champion
+
+
+def load(ws: Workspace, version: Version) -> Any:
+    """Return a copy of the model of *version*, built from its file and nothing the project does not trust.
+
+    Raises:
+        ArtifactError: the file is missing, altered, or holds types that are not in `retrain.trust`.
+    """
+    if version.artifact is None:
+        msg = f"{version.model} {version.version} has no model file: Leeway only watches it"
+        raise errors.ArtifactError(msg)
+    static.make_importable(ws.project_dir)
+    return artifacts.load_model(ws.registry.artifacts.get(version.artifact), ws.trainers.trust)
+
+
+def _answers(ws: Workspace, version: Version, rows: Dataset) -> Values:
+    if version.artifact is not None:
+        return scoring.score(load(ws, version), rows.frame, rows.task)
+    answers = scoring.unknown(rows.task, len(rows))
+    own = np.asarray(rows.versions == version.version, dtype=bool)
+    answers[own] = rows.logged[own]
+    return answers
