@@ -10,7 +10,7 @@ import resource
 import time
 from collections import Counter
 
-from tests.fuzz import holds
+from tests.support import fuzz_invariants as holds
 
 RECORDS, BATCH = 1_000_000, 10_000
 

@@ -27,7 +27,7 @@ from registry.config import Severity
 from registry.incidents import ingest
 from registry.records import RunState
 from retrain_flows import reconcile
-from tests.unit.retraining import world
+from tests.support import trained_model as world
 
 pytestmark = pytest.mark.faults
 

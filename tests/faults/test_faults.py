@@ -24,9 +24,11 @@ from leeway.project import environment
 from monitors.flink import run_job
 from registry import queries
 from registry.records import RunState
-from tests.faults import disk, running, turning
-from tests.faults.disk import Disk
-from tests.faults.running import Running
+from tests.support import small_disk as disk
+from tests.support import stack_replay as running
+from tests.support import turning_concept as turning
+from tests.support.small_disk import Disk
+from tests.support.stack_replay import Running
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from features.errors import LeewayError
 from leeway import cli
-from tests.fuzz import records
+from tests.support import malformed_records as records
 
 PROJECT = """
 project: fuzz

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fuzz import holds
+from tests.support import fuzz_invariants as holds
 
 
 @pytest.mark.parametrize("seed", [1, 2])

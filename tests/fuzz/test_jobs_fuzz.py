@@ -16,8 +16,8 @@ from monitors.config import MonitorPolicy
 from monitors.flink import baseline_job, files_source_job, run_job
 from monitors.job_spec import JobSpec
 from registry.files import published_baselines
-from tests.fuzz import records
-from tests.fuzz.records import SCHEMA
+from tests.support import malformed_records as records
+from tests.support.malformed_records import SCHEMA
 
 pytestmark = pytest.mark.slow
 SEEDED, NUMBER = 5, 600

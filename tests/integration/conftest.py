@@ -13,7 +13,7 @@ import pytest
 
 from leeway.stack import broker as kafka
 from leeway.stack import cluster
-from tests.integration.command_line import leeway
+from tests.support.command_line import leeway
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "sea"
 

@@ -8,7 +8,7 @@ import pytest
 
 from monitors.compat import nannyml
 from tests.integration.peers.ask import ask, environment
-from tests.unit import compat_cases
+from tests.support import comparison_columns as compat_cases
 
 pytestmark = pytest.mark.slow
 

@@ -12,8 +12,8 @@ from features.schema import Kind
 from monitors.compat import tfdv
 from monitors.compat.column import present
 from tests.integration.peers.ask import ask, environment
-from tests.unit import compat_cases
-from tests.unit.compat_cases import Case, numbers
+from tests.support import comparison_columns as compat_cases
+from tests.support.comparison_columns import Case, numbers
 
 pytestmark = [
     pytest.mark.slow,

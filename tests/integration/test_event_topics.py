@@ -25,8 +25,8 @@ from leeway.stack import broker as kafka
 from monitors.baseline import freeze
 from registry import queries
 from retrain_flows.data import dataset, workspace
-from tests.integration import eventful
-from tests.integration import schema_registry as registry_server
+from tests.support import event_files as eventful
+from tests.support import schema_registry_server as registry_server
 
 pytestmark = pytest.mark.slow
 FORMS = ("json", "avro", "registered", "arrow")

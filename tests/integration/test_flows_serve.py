@@ -1,6 +1,6 @@
 """The flows as a service: a real Prefect server, schedules, and runs in processes of their own.
 
-The baseline job is a stub (`tests/unit/retraining/world.py`), since Flink is not the subject.
+The baseline job is a stub (`tests/support/trained_model.py`), since Flink is not the subject.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import pytest
 from registry import queries
 from registry.records import RunState
 from retrain_flows.orchestration import server
-from tests.unit.retraining import world
+from tests.support import trained_model as world
 
 pytestmark = pytest.mark.slow
 

@@ -18,10 +18,10 @@ from tests.unit.registry.conftest import MIGRATIONS
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-SUITE = ("tests/unit/registry", "--ignore=tests/unit/registry/test_migrations.py")
+SUITE = ("tests/unit/registry", "--ignore=tests/unit/registry/database/test_migrate.py")
 QUICK = ("-m", "not slow")
 """On SQLite alone, which has the same statements and takes a seventh of the time."""
-SAME = ("tests/unit/registry/test_migrations.py::test_migrations_make_what_the_tables_say",)
+SAME = ("tests/unit/registry/database/test_migrate.py::test_migrations_make_what_the_tables_say",)
 PREVIOUS = os.environ.get("LEEWAY_PREVIOUS", "")
 """A commit, or "newest" for the newest release; without it that one too, on SQLite alone."""
 

@@ -21,7 +21,7 @@ from monitors.report import Report
 from registry import queries
 from registry.connection import Registry
 from registry.incidents import ingest
-from tests.unit.registry import make
+from tests.support import registry_values as make
 
 pytestmark = pytest.mark.slow
 

@@ -1,6 +1,6 @@
 """The flows on a real Prefect server: what they do is in the registry, what they tell is in Prefect's artifacts.
 
-The baseline job is a stub (`tests/unit/retraining/world.py`), since Flink is not the subject; everything else is real.
+The baseline job is a stub (`tests/support/trained_model.py`), since Flink is not the subject; everything else is real.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from registry import operations, queries
 from registry.connection import Registry
 from registry.records import Action, RunState
 from retrain_flows.orchestration import server
-from tests.unit.retraining import world
+from tests.support import trained_model as world
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +34,7 @@ def flows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         from prefect.logging.handlers import APILogHandler
         from prefect.settings import Settings
 
-        from tests.unit.retraining import served
+        from tests.support import trained_model_flows as served
 
         with SettingsContext(profile=get_settings_context().profile, settings=Settings()):
             yield served.FLOWS

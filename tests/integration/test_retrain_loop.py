@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.integration.command_line import leeway
-from tests.unit.retraining import world
+from tests.support import trained_model as world
+from tests.support.command_line import leeway
 
 pytestmark = pytest.mark.slow
 

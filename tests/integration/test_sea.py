@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.command_line import leeway
+from tests.support.command_line import leeway
 
 pytestmark = pytest.mark.slow
 

@@ -18,8 +18,9 @@ from leeway.stack import ports
 from leeway.streaming import job_settings
 from monitors.flink import deploy_job, run_job
 from monitors.report import Report
-from tests.integration import certificates, topic_world
-from tests.integration.topic_world import World
+from tests.support import certificates
+from tests.support import topic_events as topic_world
+from tests.support.topic_events import World
 
 pytestmark = pytest.mark.slow
 

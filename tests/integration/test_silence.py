@@ -18,7 +18,7 @@ from leeway.streaming.consume_output import Watch
 from monitors.report import Report
 from registry import model_status, queries
 from registry.model_status import State
-from tests.integration.command_line import leeway
+from tests.support.command_line import leeway
 
 pytestmark = pytest.mark.slow
 

@@ -23,7 +23,7 @@ from features.window import UTC
 from leeway.project.load import Project
 from serving import offline
 from serving.model import Served
-from tests.integration import eventful
+from tests.support import event_files as eventful
 
 pytestmark = pytest.mark.slow
 

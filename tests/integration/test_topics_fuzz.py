@@ -16,8 +16,8 @@ from features.window import from_ms
 from leeway import adopt_model, assembly, context
 from leeway.streaming import job_settings
 from monitors.flink import deploy_job, run_job
-from tests.fuzz import records
 from tests.integration.test_topics_job import read
+from tests.support import malformed_records as records
 
 pytestmark = pytest.mark.slow
 NUMBER = 300

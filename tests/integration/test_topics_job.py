@@ -28,8 +28,8 @@ from leeway.stack.processes import Service
 from leeway.streaming import consume_output, job_settings, lifecycle
 from monitors.flink import deploy_job, run_job
 from monitors.report import Report
-from tests.integration import topic_world
-from tests.integration.topic_world import World
+from tests.support import topic_events as topic_world
+from tests.support.topic_events import World
 
 pytestmark = pytest.mark.slow
 PATIENCE_SECONDS = 180

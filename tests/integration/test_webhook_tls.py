@@ -12,7 +12,7 @@ import pytest
 
 from alerts import delivery, retry, ssrf_guard
 from alerts.config import Endpoint
-from tests.integration import certificates
+from tests.support import certificates
 
 pytestmark = pytest.mark.slow
 

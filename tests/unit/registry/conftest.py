@@ -19,7 +19,7 @@ from registry.audit_log import verification
 from registry.connection import Registry
 from registry.database import migrate
 from registry.incidents import ingest
-from tests.unit.registry import make
+from tests.support import registry_values as make
 
 POSTGRES = "LEEWAY_TEST_POSTGRES"
 """The variable that may name a PostgreSQL server to make databases on, like ``postgresql://user@host/postgres``."""

@@ -13,7 +13,7 @@ from registry.config import Severity
 from registry.connection import Registry
 from registry.incidents import ingest
 from registry.records import Delivery
-from tests.unit.registry import make
+from tests.support import registry_values as make
 
 MINUTE = timedelta(minutes=1)
 

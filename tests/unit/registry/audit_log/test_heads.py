@@ -1,0 +1,110 @@
+"""The ends of the log that are signed outside of the database: what is done to them, and what they tell of the log."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from registry import audit_export, operations, queries
+from registry.audit_log import seals, verification
+from registry.audit_log.heads import Heads
+from registry.connection import Registry
+from registry.database import tables
+from tests.support import registry_values as make
+from tests.support.registry_forgeries import findings, forging, recompute, renamed
+
+pytestmark = pytest.mark.tampering
+
+
+def _lines(heads: Heads) -> list[str]:
+    return heads.path.read_text().splitlines()
+
+
+def _keep(heads: Heads, lines: list[str]) -> None:
+    heads.path.write_text("".join(f"{line}\n" for line in lines))
+
+
+FILES: dict[str, tuple[Callable[[Heads], object], str]] = {
+    "gone": (lambda h: h.path.unlink(), "the file of signed heads is gone: the log is signed from line 2 on"),
+    "shorter": (lambda h: _keep(h, _lines(h)[:-2]), "2 transactions came after it: the file is shorter than it was"),
+    "without its beginning": (lambda h: _keep(h, _lines(h)[3:]), "begins with entry 4: what came before was cut off"),
+    "without its middle": (lambda h: _keep(h, _lines(h)[:3] + _lines(h)[5:]), "entry 6 of the file of signed heads"),
+    "altered": (lambda h: _keep(h, [_lines(h)[0][:-70], *_lines(h)[1:]]), "no entries"),
+    "of another line": (
+        lambda h: _keep(h, [_lines(h)[0].replace('"seq":2', '"seq":1'), *_lines(h)[1:]]), "not signed with this key: 1",
+    ),
+    "key gone": (lambda h: h.key_path.unlink(), "the key that signed the log (from line 2 on) is gone"),
+    "another key": (lambda h: h.key_path.write_text("k" * 40), "lines of the log are signed with another key"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_what_is_done_to_the_signed_heads_is_named(full: Registry, kind: str) -> None:
+    """By who can write the state folder."""
+    forge, said = FILES[kind]
+    forge(full.heads)
+    assert any(said in finding for finding in findings(full)), findings(full)
+
+
+def test_a_file_that_was_thrown_away_stays_missing(full: Registry) -> None:
+    """The program begins another, which begins too late."""
+    full.heads.path.unlink()
+    make.rollback(full, 2)
+    make.rollback(full, 3, to="v2")
+    assert any("begins with line" in finding for finding in findings(full))
+
+
+def test_a_program_that_dies_after_its_write_leaves_nothing_to_find(full: Registry) -> None:
+    """The transaction is on record and its head is not; the next head covers it."""
+    _keep(full.heads, _lines(full.heads)[:-1])
+    assert [] == findings(full)
+    make.rollback(full, 2)
+    assert [] == findings(full)
+
+
+def test_an_older_database_in_its_place_is_named(full: Registry, tmp_path: Path) -> None:
+    """A backup that was put back is whole in itself; the heads that were signed since tell."""
+    if full.url.get_backend_name() != "sqlite":
+        pytest.skip("a file is copied")
+    before = tmp_path / "before.db"
+    with closing(sqlite3.connect(str(full.url.database))) as source, closing(sqlite3.connect(before)) as target:
+        source.backup(target)
+    make.rollback(full, 2)
+    with Registry.open(f"sqlite:///{before}", tmp_path / "artifacts") as old:
+        (finding,) = findings(old)
+        assert "it was cut, or an older database was put in its place" in finding
+        operations.accept(old, because="the backup of Monday", actor="ann", now=make.NOW)
+        assert [] == findings(old)
+        assert ["ann took the rows as they were at line 30, 1 findings included: the backup of Monday"] == (
+            verification.notes(audit_export.collect(old))
+        )
+    aside = list(tmp_path.glob("audit-heads-until-*.jsonl"))
+    assert 1 == len(aside)
+
+
+def test_who_has_the_key_too_is_named_by_the_receivers(full: Registry, url: str, tmp_path: Path) -> None:
+    """With database, key and files nothing here differs; what was sent cannot be called back."""
+    kept = tmp_path / "received.jsonl"
+    kept.write_text("".join(json.dumps({"type": m.type, "data": m.data}) + "\n" for m in queries.messages(full)))
+    signer = full.heads.signer()
+    assert signer is not None
+    with forging(url) as c:
+        made = recompute(c, renamed, signer.sign)
+        c.execute(tables.messages.delete())
+        c.execute(tables.deliveries.delete())
+    full.heads.path.unlink()
+    for line in made:
+        if line.action in seals.ACTIONS:
+            full.heads.add(line, signer)
+    operations.accept(full, because="nothing to see", actor="bob", now=make.NOW)
+    assert [] == findings(full)
+    found = audit_export.collect(full)
+    told = [*found.told, *audit_export.anchors(kept)]
+    (finding,) = verification.verify(type(found)(**{**vars(found), "told": told}))
+    assert "is not the one that line 1 of received.jsonl names" in finding
+    assert "the log was written anew" in finding

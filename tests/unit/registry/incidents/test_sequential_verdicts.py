@@ -1,0 +1,148 @@
+"""Verdicts on their way into the registry: the same in one batch, many, after a restart, and after a correction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from features.window import to_ms
+from monitors.baseline.baseline import Baseline
+from monitors.config import MonitorPolicy
+from monitors.report import Report, Signal, Stage, Verdict
+from monitors.sequential import monitor
+from monitors.verdicts.plan import outlook
+from registry import queries
+from registry.connection import Registry
+from registry.incidents import ingest, sequential_verdicts
+from registry.incidents.sequential_verdicts import Judges
+from tests.support import registry_values as make
+from tests.support import stationary_reports as overtime
+
+POLICY = overtime.POLICY
+SHIFT = overtime.shift("x", 0.6, since=4)
+
+
+@pytest.fixture(scope="module")
+def known() -> Baseline:
+    """The baseline of 30 quiet days."""
+    return overtime.baseline(overtime.days(np.random.default_rng(1), 30))
+
+
+@pytest.fixture(scope="module")
+def raw(known: Baseline) -> list[Report]:
+    """The reports of 14 later days with a shift from the fifth on, as their windows alone say."""
+    return list(overtime.reports(known, overtime.days(np.random.default_rng(2), 14, change=SHIFT)))
+
+
+def put(reg: Registry, reports: Sequence[Report], judges: Judges) -> ingest.Ingested:
+    """Ingest *reports*."""
+    return ingest.ingest(reg, reports, now=make.NOW, judge=judges.judged)
+
+
+def stored(reg: Registry) -> list[Report]:
+    """Return what is on record, the newest revisions, oldest window first."""
+    rows = queries.windows(reg, "m", since=overtime.START, until=make.NOW + 9999 * make.DAY)
+    return sorted((Report.model_validate(r.report) for r in rows), key=lambda r: r.window_end)
+
+
+def verdicts(reports: Sequence[Report]) -> list[Verdict]:
+    """Return the verdict on x of every report."""
+    return [next(f.verdict for f in r.findings if f.signal is Signal.FEATURE and f.variable == "x") for r in reports]
+
+
+def without_policy(reports: Sequence[Report]) -> list[Report]:
+    """Return *reports* without the digest of what they were judged by."""
+    return [r.model_copy(update={"policy": ""}) for r in reports]
+
+
+@pytest.mark.parametrize("size", [1, 5, 14])
+def test_what_is_stored_is_the_judgement_of_all_in_order(
+    watched: Registry, known: Baseline, raw: list[Report], size: int
+) -> None:
+    """Whatever the batches, and with a new process at each: a function of baseline, policy and reports."""
+    for at in range(0, len(raw), size):
+        put(watched, raw[at : at + size], Judges({"m": POLICY}))
+    wanted = list(monitor.judge_all(outlook(known, POLICY, Stage.INPUTS), raw))
+
+    assert wanted == without_policy(stored(watched))
+    assert Verdict.DRIFT in verdicts(wanted)
+
+
+def test_one_process_goes_on_from_what_it_remembers(watched: Registry, raw: list[Report]) -> None:
+    """A judge that is kept says what one that reads all anew says."""
+    judges = Judges({"m": POLICY})
+    for report in raw:
+        put(watched, [report], judges)
+
+    assert ([], len(raw)) == sequential_verdicts.recheck(watched, "m", POLICY)
+
+
+def test_delivered_again_nothing_changes(watched: Registry, raw: list[Report]) -> None:
+    """The same counts are the same report, judged or not."""
+    put(watched, raw, Judges({"m": POLICY}))
+    again = put(watched, raw[3:9], Judges({"m": POLICY}))
+
+    assert (0, 0, 6) == (again.stored, again.revised, again.duplicates)
+
+
+def test_a_late_correction_changes_the_verdicts_after_it(watched: Registry, known: Baseline, raw: list[Report]) -> None:
+    """Days that looked shifted are counted again without the shift: the drift they led to is taken back."""
+    put(watched, raw, Judges({"m": POLICY}))
+    assert Verdict.DRIFT in verdicts(stored(watched))
+    mended = list(overtime.reports(known, overtime.days(np.random.default_rng(2), 14)))
+    result = put(watched, mended[4:], Judges({"m": POLICY}))
+
+    assert result.revised >= 10
+    assert Verdict.DRIFT not in verdicts(stored(watched))
+    assert list(monitor.judge_all(outlook(known, POLICY, Stage.INPUTS), mended)) == without_policy(stored(watched))
+
+
+def test_another_policy_does_not_rewrite_the_past(watched: Registry, raw: list[Report]) -> None:
+    """What was judged keeps its verdict; what comes is judged by the new policy; an audit compares like with like."""
+    put(watched, raw[:10], Judges({"m": POLICY}))
+    before = stored(watched)
+    loose = MonitorPolicy(min_effect=0.9)
+    put(watched, raw[10:], Judges({"m": loose}))
+
+    assert before == stored(watched)[:10]
+    assert Verdict.DRIFT not in verdicts(stored(watched)[10:])
+    assert ([], 4) == sequential_verdicts.recheck(watched, "m", loose)
+
+
+def test_a_verdict_that_does_not_follow_is_found(watched: Registry, raw: list[Report]) -> None:
+    """A finding that somebody altered, digest and all, differs from what the counts on record give."""
+    put(watched, raw, Judges({"m": POLICY}))
+    told = stored(watched)[-1]
+    altered = told.model_copy(update={"findings": tuple(f.model_copy(update={"evidence": 1.0}) for f in told.findings)})
+    ingest.ingest(watched, [altered.model_copy(update={"rows": told.rows + 1})], now=make.NOW)
+    differ, _ = sequential_verdicts.recheck(watched, "m", POLICY)
+
+    assert [to_ms(told.window_end)] == [to_ms(r.window_end) for r in differ]
+
+
+def test_a_model_without_policy_is_left_alone(watched: Registry, raw: list[Report]) -> None:
+    """Its reports are stored as their windows alone are."""
+    put(watched, raw, Judges({}))
+
+    assert raw == stored(watched)
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_rows_delivered_again_are_a_fault_of_the_feed(watched: Registry, raw: list[Report], together: bool) -> None:
+    """Inputs count each delivery, outcomes each id: a tenth more is told with the outcomes, a hundredth is not."""
+    inputs, judges = raw[:2], Judges({"m": POLICY})
+    outcomes = [
+        r.model_copy(
+            update={"stage": Stage.OUTCOMES, "rows": n, "counts": {"coverage": [n, 0]}, "newest": {}, "findings": ()}
+        )
+        for r, n in zip(inputs, (540, 594), strict=True)
+    ]
+    for batch in ([*inputs, *outcomes],) if together else (inputs, outcomes):
+        put(watched, batch, judges)
+    found = [r.findings for r in stored(watched) if r.stage is Stage.OUTCOMES]
+
+    assert ["repeated_share"] == [f.metric for findings in found for f in findings]
+    assert (0.1, Verdict.DRIFT, Signal.QUALITY) == (found[0][0].effect, found[0][0].verdict, found[0][0].signal)
+    assert ([], 4) == sequential_verdicts.recheck(watched, "m", POLICY)

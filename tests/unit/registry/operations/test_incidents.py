@@ -1,0 +1,104 @@
+"""Incidents and their decisions: one each, made once, whoever asks and however often."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from features.errors import IllegalMove, NotFound
+from registry import operations, queries
+from registry.connection import Registry
+from registry.incidents import ingest
+from registry.records import Action, Incident, IncidentState
+from tests.support import registry_values as make
+
+
+@pytest.fixture
+def incident(reg: Registry) -> Incident:
+    """Return an open incident of model `m`."""
+    make.champion(reg)
+    return ingest.ingest(reg, [make.window(1)], now=make.NOW).opened[0]
+
+
+def test_an_incident_gets_one_decision(reg: Registry, incident: Incident) -> None:
+    """Who decides second is given the first decision, unchanged, and nothing is told twice."""
+    first = make.decide(reg, incident.id, Action.RETRAIN)
+    before = make.everything(reg)
+    assert first == make.decide(reg, incident.id, Action.NOTHING)
+    assert before == make.everything(reg)
+    assert first == queries.decision_of(reg, incident.id)
+    assert [] == queries.undecided(reg)
+    assert ("js = 0.5",) == first.because
+
+
+def test_deciders_at_the_same_moment_make_one_decision(reg: Registry, incident: Incident) -> None:
+    """Eight threads decide; all are given the same decision."""
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: make.decide(reg, incident.id), range(8)))
+    assert [made[0]] * 8 == made
+    assert [made[0]] == queries.decisions(reg, "m")
+    assert 1 == len(queries.messages(reg, "m", type="decision.made"))
+
+
+def test_decisions_by_hand_need_no_incident(reg: Registry) -> None:
+    """Each is a decision of its own."""
+    make.champion(reg)
+    assert [1, 2] == [make.decide(reg, None).id for _ in range(2)]
+
+
+def test_a_decision_is_about_its_own_models_incident(reg: Registry, incident: Incident) -> None:
+    """Another model's incident, or none at all, is refused."""
+    with pytest.raises(IllegalMove, match="of model m, not other"):
+        operations.record_decision(reg, model="other", incident_id=incident.id, action=Action.NOTHING, because=[],
+                              actor="ann", now=make.NOW)  # fmt: skip
+    with pytest.raises(NotFound, match="no incident 99"):
+        make.decide(reg, 99)
+
+
+def test_why_a_decision_waits_is_on_record_until_it_is_made(reg: Registry, incident: Incident) -> None:
+    """The same reason again is no change; a decision ends the waiting."""
+    operations.set_pending(reg, incident.id, "needs 200 more labels", now=make.NOW)
+    before = make.everything(reg)
+    operations.set_pending(reg, incident.id, "needs 200 more labels", now=make.NOW + make.DAY)
+    assert before == make.everything(reg)
+    assert "needs 200 more labels" == queries.incident(reg, incident.id).pending
+    make.decide(reg, incident.id)
+    assert "" == queries.incident(reg, incident.id).pending
+
+
+def test_acknowledging_leaves_an_incident_open(reg: Registry, incident: Incident) -> None:
+    """It still waits for its decision, and drift still goes to it; acknowledging again is no change."""
+    assert (
+        IncidentState.ACKNOWLEDGED is operations.acknowledge_incident(reg, incident.id, actor="ann", now=make.NOW).state
+    )
+    before = make.everything(reg)
+    operations.acknowledge_incident(reg, incident.id, actor="bob", now=make.NOW)
+    assert before == make.everything(reg)
+    assert [incident.id] == [i.id for i in queries.undecided(reg)]
+    assert () == ingest.ingest(reg, [make.window(2)], now=make.NOW).opened
+    assert [incident.id] == [i.id for i in queries.incidents(reg, "m", state=IncidentState.ACKNOWLEDGED)]
+
+
+def test_resolving_decides_what_nobody_decided(reg: Registry, incident: Incident) -> None:
+    """No incident ends without a decision: resolved by hand, it is to do nothing, because of the resolution."""
+    resolved = operations.resolve_incident(reg, incident.id, resolution="a holiday", actor="ann", now=make.NOW)
+    assert (IncidentState.RESOLVED, "a holiday", make.NOW) == (
+        resolved.state,
+        resolved.resolution,
+        resolved.resolved_at,
+    )
+    (decision,) = queries.decisions(reg)
+    assert (Action.NOTHING, ("a holiday",), "ann") == (decision.action, decision.because, decision.actor)
+
+
+def test_resolving_keeps_the_decision_there_was(reg: Registry, incident: Incident) -> None:
+    """Resolving again is no change, and a resolved incident cannot be acknowledged."""
+    decision = make.decide(reg, incident.id, Action.REPAIR_DATA)
+    resolved = operations.resolve_incident(reg, incident.id, resolution="repaired", actor="ann", now=make.NOW)
+    before = make.everything(reg)
+    assert resolved == operations.resolve_incident(reg, incident.id, resolution="again", actor="bob", now=make.NOW)
+    assert before == make.everything(reg)
+    assert [decision] == queries.decisions(reg)
+    with pytest.raises(IllegalMove, match="resolved: repaired"):
+        operations.acknowledge_incident(reg, incident.id, actor="ann", now=make.NOW)

@@ -1,0 +1,179 @@
+"""The reconciler: whenever it is called, and however often, what is left to do gets done once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from features import errors
+from features.schema import LATE, Task
+from features.window import to_ms
+from monitors.report import Signal, Stage
+from monitors.verdicts import window_verdict
+from registry import operations, queries
+from registry.incidents import ingest
+from registry.records import Action, IncidentState, RetrainRun, RunState
+from retrain_flows import reconcile as reactions
+from retrain_flows import retrain
+from retrain_flows.data import workspace
+from retrain_flows.data.workspace import Workspace
+from retrain_flows.reconcile import Outcome
+from retrain_flows.retrain import Order
+from tests.support import learned_baselines as learned
+from tests.support import trained_model as world
+from tests.unit.retrain_flows.conftest import Make
+
+
+def react(ws: Workspace, **options: Any) -> list[Outcome]:
+    """React at the end of the world's events."""
+    return reactions.react(ws, **{"now": world.NOW, "as_of": world.AS_OF, **options})
+
+
+def actions(ws: Workspace) -> list[Action]:
+    """Return what was decided about incidents, in order."""
+    return [d.action for d in queries.decisions(ws.registry, "m") if d.incident_id is not None]
+
+
+def test_drift_leads_to_a_new_champion(ws: Workspace) -> None:
+    """Incident, decision, run, promotion: all on record, and a second call finds nothing left to do."""
+    (incident,) = world.drift(ws)
+    (outcome,) = react(ws)
+    assert ("incident 1", True) == (outcome.subject, outcome.result.startswith("retrain promoted: static challenger"))
+    assert "baseline replaced by v2" == queries.incident(ws.registry, incident.id).resolution
+    assert [] == react(ws)
+    assert ([Action.RETRAIN], 1) == (actions(ws), len(queries.runs(ws.registry, "m")))
+
+
+def test_with_nothing_to_do_no_event_is_read(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be called every minute over years of events."""
+    monkeypatch.setattr(workspace, "read", lambda _: pytest.fail("events were read"))
+    assert [] == react(ws)
+    world.drift(ws, Signal.FEATURE)
+    assert ["nothing: signals.feature is set to alert"] == [o.result for o in react(ws)]
+
+
+def test_two_signals_of_one_drift_make_one_retrain(ws: Workspace) -> None:
+    """The first one's promotion resolves the second, which gets its decision with it."""
+    world.drift(ws, Signal.LABEL, Signal.PERFORMANCE)
+    assert 1 == len(react(ws))
+    assert [Action.RETRAIN, Action.NOTHING] == actions(ws)
+    assert [] == queries.undecided(ws.registry, "m")
+
+
+def test_a_rejected_challenger_makes_the_next_incident_wait(make: Make) -> None:
+    """The cool-down counts from the last retrain, whatever came of it."""
+    ws = make(trainer=f"{world.HERE}:useless", gate=world.RETRAIN.gate.model_copy(update={"min_rows": 10_000}))
+    world.drift(ws, Signal.LABEL, Signal.PERFORMANCE)
+    first, second = react(ws)
+    assert first.result.startswith("retrain rejected: v2 (static): rows hold: 560 evaluation rows, wanted at least")
+    assert "waits: cool-down: the last retrain was less than 14d ago" == second.result
+    assert second.result.removeprefix("waits: ") == queries.undecided(ws.registry, "m")[0].pending
+
+
+def test_what_waits_too_long_is_given_up(make: Make) -> None:
+    """Too few labels for a month of event time, and the decision says so."""
+    ws = make(min_rows=100_000)
+    world.drift(ws)
+    assert ["waits: too few matured labels: 640 of 100000 rows (retrain.min_rows)"] == [o.result for o in react(ws)]
+    assert [] == actions(ws)
+    react(ws, as_of=world.AS_OF + ws.trainers.wait)
+    assert [Action.WAIT_GIVEN_UP] == actions(ws)
+
+
+def test_a_quality_fault_blocks_a_retrain_until_it_is_mended(ws: Workspace) -> None:
+    """The drift waits while the fault is open, and is retrained for afterwards."""
+    _, fault = world.drift(ws, Signal.QUALITY, Signal.PERFORMANCE)
+    waiting, repair = react(ws)
+    assert ("quality", True) == (fault.signal, repair.result.startswith("repair_data: "))
+    assert waiting.result.startswith("waits: an open quality incident")
+    operations.resolve_incident(ws.registry, fault.id, resolution="mended", actor="ann", now=world.NOW)
+    assert react(ws)[0].result.startswith("retrain promoted")
+
+
+def test_predictions_that_came_too_late_block_a_retrain(ws: Workspace) -> None:
+    """What the monitor says of such a window is an incident of quality like any other."""
+    x = np.random.default_rng(0).random(1000)
+    known = learned.baseline(learned.schema(Task.BINARY, "x"), {"x": x, "prediction": x, "label": np.round(x)})
+    end = to_ms(world.START + 59 * world.DAY)
+    found = window_verdict.judge(known, ws.monitor, stage=Stage.INPUTS, segment="", counts={LATE: [100]}, start_ms=end,
+                          window_slices=known.events.windows.slices)  # fmt: skip
+    told = world.report(world.START + 59 * world.DAY)
+    late = told.model_copy(update={"stage": Stage.INPUTS, "counts": {LATE: [100]}, "findings": found})
+    (fault,) = ingest.ingest(ws.registry, [late], now=world.NOW).opened
+    world.drift(ws, Signal.PERFORMANCE)
+    waiting, repair = react(ws)
+
+    assert ("quality", "late_share", 1.0) == (fault.signal, fault.evidence[0]["metric"], fault.evidence[0]["effect"])
+    assert repair.result.startswith("repair_data: ")
+    assert waiting.result.startswith("waits: an open quality incident")
+
+
+def test_a_decision_whose_run_never_began_is_carried_out(ws: Workspace) -> None:
+    """As after a crash between the two."""
+    (incident,) = world.drift(ws)
+    operations.record_decision(
+        ws.registry,
+        model="m",
+        incident_id=incident.id,
+        action=Action.RETRAIN,
+        because=["drift"],
+        actor="leeway",
+        now=world.NOW,
+    )
+    (outcome,) = react(ws)
+    assert outcome.result.startswith("retrain promoted")
+    assert IncidentState.RESOLVED is queries.incident(ws.registry, incident.id).state
+
+
+def test_a_crash_in_the_middle_of_a_run_is_made_good(ws: Workspace) -> None:
+    """The next call takes the run up again."""
+    world.drift(ws)
+
+    def killed(ws: Workspace, order: Order) -> RetrainRun:
+        def at_once(*_: Any) -> Any:
+            raise KeyboardInterrupt
+
+        return retrain.run(ws, order, call=at_once)
+
+    with pytest.raises(KeyboardInterrupt):
+        react(ws, execute=killed)
+    assert [RunState.RUNNING] == [r.state for r in queries.runs(ws.registry, "m")]
+    react(ws)
+    assert [RunState.PROMOTED] == [r.state for r in queries.runs(ws.registry, "m")]
+
+
+def test_a_failing_retrain_does_not_keep_the_others_waiting(make: Make) -> None:
+    """Its error is an outcome in words; it is not tried again until another window drifts."""
+    ws = make(trainer=f"{world.HERE}:broken")
+    world.drift(ws, Signal.LABEL, Signal.PERFORMANCE)
+    results = [o.result for o in react(ws)]
+    assert 2 == len(results)
+    assert all(r.startswith("retrain failed: trainer tests.support.trained_model:broken raised") for r in results)
+    assert [] == react(ws)
+
+
+def test_the_clock_is_the_newest_window_reported(ws: Workspace) -> None:
+    """So replayed history is decided as it would have been at the time."""
+    assert reactions.clock(ws) is None
+    world.drift(ws)
+    assert world.START + 59 * world.DAY == reactions.clock(ws)
+
+
+def test_without_a_trainer_an_incident_ends_in_nothing(ws: Workspace) -> None:
+    """A model that is only watched has its decisions too."""
+    world.drift(ws)
+    react(replace(ws, retrain=None))
+    assert [Action.NOTHING] == actions(ws)
+
+
+def test_events_that_cannot_be_read_are_an_error_of_the_data(make: Make) -> None:
+    """The incident stays undecided, and is there for the next call."""
+    ws = make()
+    gone = ws.events.model_copy(update={"predictions": ws.events.predictions.model_copy(update={"path": "/not/there"})})
+    world.drift(ws)
+    with pytest.raises(errors.DataError, match="/not/there is not there"):
+        react(replace(ws, events=gone))
+    assert 1 == len(queries.undecided(ws.registry, "m"))

@@ -1,0 +1,330 @@
+"""From a decision to a promoted version, or to reasons on record; killed and repeated, with one outcome."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numpy as np
+import pytest
+
+from features import errors, scoring
+from features.events import decode
+from features.schema import Events
+from monitors.report import Signal
+from registry import operations, queries
+from registry.records import Action, CheckResult, Decision, IncidentState, RetrainRun, RunState, Version, VersionState
+from retrain_flows import first_version, promote, retrain
+from retrain_flows.data import baseline_rows
+from retrain_flows.data.workspace import Workspace
+from retrain_flows.retrain import Order
+from retrain_flows.training import challengers, retrain_data
+from tests.support import trained_model as world
+from tests.unit.retrain_flows.conftest import Make
+
+
+def decide(ws: Workspace, incident_id: int | None = None) -> Decision:
+    """Decide to retrain."""
+    return operations.record_decision(ws.registry, model="m", incident_id=incident_id, action=Action.RETRAIN,
+                                 because=["drift"], actor="bob", now=world.NOW)  # fmt: skip
+
+
+def order(ws: Workspace, decision: Decision | None = None) -> Order:
+    """Order a retrain at the end of the world's events."""
+    return Order(decision or decide(ws), world.AS_OF, world.NOW)
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def test_the_first_version_is_recorded_as_one_without_a_gate(ws: Workspace) -> None:
+    """It is champion with a baseline, and both decision and promotion say that nothing was compared."""
+    version, promotion = queries.version(ws.registry, "m", "v1"), queries.promotions(ws.registry, "m")[0]
+    assert (VersionState.CHAMPION, 800, world.START + 20 * world.DAY) == (
+        version.state,
+        version.rows,
+        version.trained_until,
+    )
+    assert ("bootstrap", first_version.NO_GATE, "ann") == (promotion.kind, promotion.reason, promotion.actor)
+    assert (first_version.NO_GATE,) == queries.decisions(ws.registry, "m")[0].because
+    assert version.baseline is not None
+
+
+def test_a_first_version_is_made_once(ws: Workspace) -> None:
+    """A second one would have no reason to be better."""
+    with pytest.raises(errors.IllegalMove, match="has a champion already: v1"):
+        world.with_champion(ws)
+
+
+def test_a_better_challenger_is_promoted_with_its_baseline(ws: Workspace) -> None:
+    """After the rule has turned round, the retrained model passes every check and takes over."""
+    done = retrain.run(ws, order(ws))
+    champion, new = queries.champion(ws.registry, "m"), queries.version(ws.registry, "m", "v2")
+    checks = queries.checks(ws.registry, done.id)
+    assert (RunState.PROMOTED, "v2") == (done.state, done.challenger)
+    assert champion is not None
+    assert ("v2", world.AS_OF) == (champion.version, champion.since)
+    assert ({CheckResult.PASS}, {"v2"}) == ({c.result for c in checks}, {c.version for c in checks})
+    assert new.metrics["challenger"] < new.metrics["champion"]
+    assert (ws.state / "baselines" / "m" / "v2.json").is_file()
+
+
+def test_a_model_that_was_rolled_back_is_noticed(ws: Workspace) -> None:
+    """Trained again on the same rows it is the same file: the gate says which version it is, and does not let it in."""
+    retrain.run(ws, order(ws))
+    operations.rollback(
+        ws.registry,
+        model="m",
+        expected_generation=2,
+        effective_at=world.AS_OF,
+        actor="ann",
+        reason="worse",
+        now=world.NOW,
+    )
+    again = retrain.run(ws, order(ws))
+
+    known = [c for c in queries.checks(ws.registry, again.id) if c.name == "known"]
+    assert (RunState.REJECTED, ["the file of v2 (rolled back)"]) == (again.state, [c.got for c in known])
+    assert "v1" == queries.champion(ws.registry, "m").version  # type: ignore[union-attr]
+    artifacts = {v.version: v.artifact for v in queries.versions(ws.registry, "m")}
+    assert artifacts["v2"] == artifacts["v3"] != artifacts["v1"]
+
+
+def test_training_and_evaluation_do_not_overlap_and_labels_had_matured(ws: Workspace) -> None:
+    """Both end at whole days, the younger one a label delay before what was known."""
+    run = operations.start_run(ws.registry, decision_id=decide(ws).id, as_of=world.AS_OF, flow_run=None, now=world.NOW)
+    given = retrain_data.gather(ws, run)
+    days = [(rows.times // 86_400_000 - 15706) for rows in (given.training, given.evaluation)]  # since 1 January 2013
+    assert [(29, 44), (45, 58)] == [(d.min(), d.max()) for d in days]
+    assert given.evaluation.digest != given.training.digest
+
+
+def test_the_champion_is_not_asked_about_rows_it_was_trained_on(make: Make) -> None:
+    """It would know them; what is left may be too little, and then the gate holds."""
+    ws = make(evaluation=45 * world.DAY, window=59 * world.DAY)
+    run = operations.start_run(ws.registry, decision_id=decide(ws).id, as_of=world.AS_OF, flow_run=None, now=world.NOW)
+    first = retrain_data.gather(ws, run).evaluation.times[0]
+    assert first == int((world.START + 20 * world.DAY).timestamp() * 1000)
+
+
+def test_the_baseline_is_made_of_answers_out_of_sample(ws: Workspace) -> None:
+    """The reference covers training and evaluation rows; no answer is the model's own to what it was fitted on."""
+    retrain.run(ws, order(ws))
+    at = baseline_rows.place(ws.state, "m", "v2")
+    table = decode.read_events(ws.schema, "predictions", at.predictions).table
+    model = retrain_data.load(ws, queries.version(ws.registry, "m", "v2"))
+    own = scoring.score(model, table.select(["x", "c"]).to_pandas(), ws.schema.task)
+    same = table["prediction"].to_numpy() == own
+    training = 16 * world.PER_DAY
+    assert (30 * world.PER_DAY, {"v2"}) == (len(same), set(table["model_version"].to_pylist()))
+    assert (False, True) == (bool(same[:training].any()), bool(same[training:].all()))
+
+
+@pytest.mark.parametrize("mode", ["static", "online"])
+def test_a_baseline_says_what_matters_to_its_version(make: Make, mode: str) -> None:
+    """The rule is all in x, before and after its turn; c is noise."""
+    ws = make(mode=mode)
+    retrain.run(ws, order(ws))
+    for version in ("v1", "v2"):
+        baseline = queries.baseline_of(ws.registry, "m", version)
+        assert baseline is not None
+        assert {"x", "c"} == set(baseline.importance)
+        assert baseline.importance["x"] > 0.95
+
+
+def test_importance_is_the_same_when_a_run_is_repeated(make: Make) -> None:
+    """A baseline is known by its digest, which must not hang on luck."""
+    ws = make()
+    given = retrain_data.gather(
+        ws,
+        operations.start_run(ws.registry, decision_id=decide(ws).id, as_of=world.AS_OF, flow_run=None, now=world.NOW),
+    )
+    assert challengers.make(ws, "static", given).rises == challengers.make(ws, "static", given).rises
+
+
+def test_a_challenger_that_is_no_better_is_rejected_with_its_numbers(make: Make) -> None:
+    """The champion stays; the incident is resolved, so that a later window may open another."""
+    ws = make(trainer=f"{world.HERE}:useless", gate=world.RETRAIN.gate.model_copy(update={"confidence": 0.999}))
+    ws = replace(ws, schema=ws.schema.model_copy(update={"label_delay": 31 * world.DAY}))
+    (incident,) = world.drift(ws)
+    done = retrain.run(ws, order(ws, decide(ws, incident.id)))
+    assert RunState.REJECTED is done.state
+    assert "loss fail: mean loss 0.69" in done.reason
+    assert VersionState.REJECTED is queries.version(ws.registry, "m", "v2").state
+    assert IncidentState.RESOLVED is queries.incident(ws.registry, incident.id).state
+    assert 1 == len(queries.promotions(ws.registry, "m"))
+
+
+def test_the_best_of_both_modes_is_promoted(make: Make) -> None:
+    """Each has its checks on record; the one that lost is rejected."""
+    ws = make(mode="both")
+    done = retrain.run(ws, order(ws))
+    versions = {v.version: v for v in queries.versions(ws.registry, "m") if v.version != "v1"}
+    assert {"static", "online"} == {v.mode for v in versions.values()}
+    winner = versions.pop(done.challenger or "")
+    (loser,) = versions.values()
+    assert winner.metrics["challenger"] < loser.metrics["challenger"]
+    assert (VersionState.CHAMPION, VersionState.REJECTED) == (winner.state, loser.state)
+
+
+def test_an_online_champion_goes_on_learning_from_where_it_stopped(make: Make) -> None:
+    """The new snapshot names its parent and its parent's file, and has learned from later rows only."""
+    ws = make(mode="online")
+    assert RunState.PROMOTED is retrain.run(ws, order(ws)).state
+    grown = replace(ws, retrain=world.RETRAIN.model_copy(update={"mode": "online", "min_rows": 10,
+                                                                "evaluation": 6 * world.DAY}))  # fmt: skip
+    retrain.run(grown, order(grown))
+    first, second = (queries.version(ws.registry, "m", v) for v in ("v2", "v3"))
+    assert (None, "v2", first.artifact) == (first.parent, second.parent, second.parent_digest)
+    assert (first.trained_until, 8 * world.PER_DAY) == (second.trained_from, second.rows)
+
+
+def test_a_trainer_that_raises_fails_the_run_in_its_own_words(make: Make) -> None:
+    """The reason is on record, the incident is resolved, and whoever called sees the error too."""
+    ws = make(trainer=f"{world.HERE}:broken")
+    (incident,) = world.drift(ws)
+    with pytest.raises(errors.TrainerError, match="broken raised KeyError") as caught:
+        retrain.run(ws, order(ws, decide(ws, incident.id)))
+    run = queries.runs(ws.registry, "m")[0]
+    assert isinstance(caught.value.__cause__, KeyError)
+    assert (RunState.FAILED, caught.value.message) == (run.state, run.reason)
+    assert IncidentState.RESOLVED is queries.incident(ws.registry, incident.id).state
+
+
+def test_any_other_exception_is_on_record_too(ws: Workspace) -> None:
+    """A fault of Leeway's own is no reason to lose a run."""
+
+    def fails(*_: Any, **__: Any) -> Any:
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        retrain.run(replace(ws, build_baseline=fails), order(ws))
+    assert "OSError: disk full" == queries.runs(ws.registry, "m")[0].reason
+
+
+@pytest.mark.parametrize("step", retrain.STEPS)
+def test_a_run_that_was_killed_is_taken_up_again_and_promotes_once(ws: Workspace, step: Any) -> None:
+    """Killed before any step, and run again for the same decision with another clock, it ends the same way once."""
+
+    def killed_at(called: Any, *args: Any) -> Any:
+        if called is step:
+            raise Killed
+        return called(*args)
+
+    decision = decide(ws)
+    with pytest.raises(Killed):
+        retrain.run(ws, order(ws, decision), call=killed_at)
+    later = Order(decision, world.AS_OF + world.DAY, world.NOW + world.DAY)
+    done = retrain.run(ws, later)
+    assert (RunState.PROMOTED, world.AS_OF) == (done.state, done.as_of)
+    assert done == retrain.run(ws, later)
+    assert ["bootstrap", "promote"] == [p.kind for p in queries.promotions(ws.registry, "m")]
+
+
+def test_a_run_that_was_killed_after_the_promotion_has_ended(ws: Workspace) -> None:
+    """The promotion ended it, in its own transaction."""
+
+    def killed_after(called: Any, *args: Any) -> Any:
+        result = called(*args)
+        if called is promote.settle:
+            raise Killed
+        return result
+
+    decision = decide(ws)
+    with pytest.raises(Killed):
+        retrain.run(ws, order(ws, decision), call=killed_after)
+    assert RunState.PROMOTED is retrain.run(ws, order(ws, decision)).state
+    assert 2 == len(queries.promotions(ws.registry, "m"))
+
+
+def test_somebody_elses_promotion_in_between_is_not_overwritten(ws: Workspace) -> None:
+    """The challenger was compared with a champion that is none any more: the run fails, the other one stays."""
+
+    def promote_first(called: Any, *args: Any) -> Any:
+        result = called(*args)
+        if called is retrain_data.gather:
+            other = Order(decide(ws), world.AS_OF, world.NOW)
+            version = promote.describe(ws, _fitted(ws, args[1]), None, until=world.AS_OF, now=world.NOW)
+            operations.add_version(ws.registry, version)
+            operations.store_baseline(ws.registry, _baseline(ws, version.version), now=world.NOW)
+            operations.promote(ws.registry, model="m", version=version.version, expected_generation=1,
+                          effective_at=world.AS_OF, actor="eve", reason="by hand", now=other.now)  # fmt: skip
+        return result
+
+    with pytest.raises(errors.StaleChampion):
+        retrain.run(ws, order(ws), call=promote_first)
+    champion = queries.champion(ws.registry, "m")
+    assert champion is not None
+    assert ("v2", RunState.FAILED) == (champion.version, queries.runs(ws.registry, "m")[0].state)
+
+
+def _fitted(ws: Workspace, run: RetrainRun) -> Any:
+    return challengers.make(ws, "static", retrain_data.gather(ws, run))
+
+
+def _baseline(ws: Workspace, version: str) -> Any:
+    made = queries.baseline_of(ws.registry, "m", "v1")
+    assert made is not None
+    return made.model_copy(update={"version": version})
+
+
+def test_two_processes_do_not_retrain_one_model(ws: Workspace) -> None:
+    """The second is told so at once, and nothing of the first one's is touched."""
+    (ws.state / "locks").mkdir(parents=True)
+    with (
+        filelock.FileLock(ws.state / "locks" / "m.lock"),
+        pytest.raises(errors.IllegalMove, match="m is being retrained by another process"),
+    ):
+        retrain.run(ws, order(ws))
+    assert [] == queries.runs(ws.registry, "m")
+
+
+def test_an_open_quality_incident_vetoes_the_promotion(ws: Workspace) -> None:
+    """Also one that was opened after the decision."""
+    decision = decide(ws)
+    world.drift(ws, Signal.QUALITY)
+    done = retrain.run(ws, order(ws, decision))
+    assert RunState.REJECTED is done.state
+    assert "quality hold: quality incident 1 is open" in done.reason
+
+
+def test_too_few_rows_fail_the_run_before_anything_is_trained(make: Make) -> None:
+    """A decision by hand is held to `retrain.min_rows` too."""
+    ws = make(min_rows=100_000)
+    with pytest.raises(errors.NotEnoughData, match="640 labelled rows to train on"):
+        retrain.run(ws, order(ws))
+
+
+def test_a_log_without_versions_cannot_be_retrained_for(ws: Workspace, tmp_path: Path) -> None:
+    """Every event would seem to be the new version's."""
+    fixed = replace(ws, schema=ws.schema.model_copy(update={"version": "v1"}))
+    with pytest.raises(errors.ProjectError, match=r"events\.version calls every event of m v1"):
+        retrain.run(fixed, order(ws))
+
+
+def test_a_champion_that_is_only_watched_is_judged_by_the_answers_it_gave(tmp_path: Path, events: Events) -> None:
+    """There is no model file to ask: its log says 0.5 each time, and a challenger that knows better is promoted."""
+    with world.open_registry(tmp_path) as registry:
+        ws = world.workspace(tmp_path, registry, events)
+        operations.add_model(registry, model="m", task="binary", now=world.NOW)
+        operations.add_version(registry, Version(model="m", version="v1", mode="external", trained_until=world.AS_OF,
+                                            created_at=world.NOW))  # fmt: skip
+        sources = {role: Path(getattr(events, role).path) for role in ("predictions", "labels")}
+        made = ws.build_baseline(ws.schema, ws.monitor, version="v1", **sources, start=world.START, end=world.AS_OF)
+        operations.store_baseline(registry, made, now=world.NOW)
+        operations.promote(
+            registry,
+            model="m",
+            version="v1",
+            expected_generation=0,
+            effective_at=world.START,
+            actor="ann",
+            reason="ours",
+            now=world.NOW,
+        )
+        done = retrain.run(ws, order(ws))
+        loss = next(c for c in queries.checks(registry, done.id) if c.name == "loss")
+    assert (RunState.PROMOTED, round(float(np.log(2)), 6)) == (done.state, round(loss.numbers["champion"], 6))
