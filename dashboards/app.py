@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 
 from dashboards import api, pages, security
 from dashboards.host_check import Hosts, OwnPages
-from dashboards.login_throttle import Guesses
+from dashboards.login_throttle import LoginAttempts
 from features import errors
 from monitors.config import MonitorPolicy
 from registry.connection import Registry
@@ -34,7 +34,7 @@ def create(
     password: str,
     hosts: Hosts = LOOPBACK,
     policies: Mapping[str, MonitorPolicy] | None = None,
-    guesses: Guesses | None = None,
+    guesses: LoginAttempts | None = None,
 ) -> FastAPI:
     """Return the dashboard of *registry*, which it only reads.
 
@@ -58,7 +58,7 @@ def create(
     app.add_exception_handler(HTTPException, _no_such_page)
     app.add_exception_handler(RequestValidationError, _unreadable)
     # The last one added is the first to see a request.
-    app.add_middleware(security.Password, password=password, guesses=guesses or Guesses())
+    app.add_middleware(security.Password, password=password, guesses=guesses or LoginAttempts())
     app.add_middleware(OwnPages, hosts=hosts)
     app.add_middleware(security.SafeHeaders)
     return app

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dashboards.incident_page import Trace
+from dashboards.incident_page import EvidenceTrace
 from dashboards.performance_chart import Line
 from dashboards.timeline import Address
 from dashboards.window_page import Distribution
@@ -36,12 +36,12 @@ def line(of: Line, promotions: Sequence[Promotion], link: Callable[[Address], st
     }
 
 
-def evidence(traces: Sequence[Trace], incident: Incident, link: Callable[[Address], str]) -> dict[str, Any]:
+def evidence(traces: Sequence[EvidenceTrace], incident: Incident, link: Callable[[Address], str]) -> dict[str, Any]:
     """Return evidence over time, as a multiple of what is needed, a line a trace, and marks where the incident was.
 
     What is below *floor*, nothing above all, is drawn there: it has no place on a logarithmic scale.
     """
-    some = [p.total / t.needed for t in traces for p in t.points if p.total > 0]
+    some = [p.total / t.evidence_required for t in traces for p in t.points if p.total > 0]
     first, last = (min(t.points[0].end for t in traces), max(t.points[-1].end for t in traces))
     marks = ((incident.opened_at, "opened"), (incident.last_seen, "last drift"))
     return {
@@ -50,7 +50,7 @@ def evidence(traces: Sequence[Trace], incident: Incident, link: Callable[[Addres
         "traces": [
             {
                 "name": t.segment or "all traffic",
-                "needed": t.needed,
+                "needed": t.evidence_required,
                 "x": [p.end.isoformat() for p in t.points],
                 "totals": [p.total for p in t.points],
                 "verdicts": [p.verdict.value for p in t.points],

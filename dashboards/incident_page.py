@@ -10,9 +10,9 @@ from datetime import datetime
 from dashboards.timeline import INSTANT, Address, Cell, runs
 from dashboards.view_models import IncidentView, Pages
 from monitors.explain import onset
-from monitors.explain.explanation import Account, Crowd, Moved, verdict_of
+from monitors.explain.explanation import DriftedVariable, SegmentStatus, WindowExplanation, verdict_of
 from monitors.report import Finding, Report, Signal, Verdict
-from registry.incidents.explain import Said
+from registry.incidents.explain import WindowVerdict
 from registry.records import AuditEntry, Incident
 
 TRACES = 3
@@ -20,7 +20,7 @@ TRACES = 3
 
 
 @dataclass(frozen=True)
-class Sum:
+class EvidencePoint:
     """The evidence after one window, and what the window said."""
 
     end: datetime
@@ -30,17 +30,17 @@ class Sum:
 
 
 @dataclass(frozen=True)
-class Trace:
+class EvidenceTrace:
     """The evidence of one signal in one segment over time, old to new: an alarm is raised where it reaches *needed*."""
 
     segment: str
-    needed: float
-    points: tuple[Sum, ...]
+    evidence_required: float
+    points: tuple[EvidencePoint, ...]
 
     @property
     def peak(self) -> float:
         """The most that it was, as a multiple of what was needed."""
-        return max(p.total for p in self.points) / self.needed
+        return max(p.total for p in self.points) / self.evidence_required
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,9 @@ class IncidentPage:
     """Everything on an incident's page. *first* and *newest* are the accounts of its windows, maybe the same one."""
 
     view: IncidentView
-    first: Account
-    newest: Account
-    evidence: tuple[Trace, ...]
+    first: WindowExplanation
+    newest: WindowExplanation
+    evidence: tuple[EvidenceTrace, ...]
     grid: Grid
     pages: Pages
     log: tuple[AuditEntry, ...]
@@ -93,27 +93,27 @@ class Scale:
     least: float | None
 
 
-def place(account: Account, of: Moved | Crowd) -> Address:
+def place(account: WindowExplanation, of: DriftedVariable | SegmentStatus) -> Address:
     """Return the window of an *account* that something in it is about."""
     return Address(account.version, of.stage, account.end, of.segment)
 
 
-def traces(reports: Iterable[Report], signal: Signal) -> tuple[Trace, ...]:
+def traces(reports: Iterable[Report], signal: Signal) -> tuple[EvidenceTrace, ...]:
     """Return the evidence of *signal* in *reports*, oldest first: the TRACES lines that came nearest to an alarm.
 
     Variables that have to reach different sums make a line each.
     """
-    points: dict[tuple[str, float], list[Sum]] = defaultdict(list)
+    points: dict[tuple[str, float], list[EvidencePoint]] = defaultdict(list)
     for report in reports:
         where = Address(report.version, report.stage, report.window_end, report.segment)
         verdict = verdict_of(f for f in report.findings if f.signal is signal)
-        for needed, total in onset.pools(report, signal).items():
-            points[report.segment, needed].append(Sum(report.window_end, round(total, 3), verdict, where))
-    found = [Trace(segment, needed, tuple(some)) for (segment, needed), some in points.items()]
-    return tuple(sorted(found, key=lambda t: (-t.peak, t.segment, t.needed))[:TRACES])
+        for needed, total in onset.evidence_by_group(report, signal).items():
+            points[report.segment, needed].append(EvidencePoint(report.window_end, round(total, 3), verdict, where))
+    found = [EvidenceTrace(segment, needed, tuple(some)) for (segment, needed), some in points.items()]
+    return tuple(sorted(found, key=lambda t: (-t.peak, t.segment, t.evidence_required))[:TRACES])
 
 
-def grid(said: Sequence[Said], incident: Incident) -> Grid:
+def grid(said: Sequence[WindowVerdict], incident: Incident) -> Grid:
     """Return *said* by segment and window end; where both stages tell of the signal, the worse verdict."""
     ends = sorted({s.end for s in said})
     cells: dict[tuple[str, datetime], Cell] = {}

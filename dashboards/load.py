@@ -16,7 +16,7 @@ from monitors.report import Report, Signal, Stage
 from registry import model_status, queries
 from registry.connection import Registry
 from registry.incidents import explain
-from registry.incidents.explain import Explained
+from registry.incidents.explain import IncidentExplanation
 from registry.records import Incident, IncidentState, Promotion, WindowRow
 
 WINDOWS: Final = 60
@@ -48,8 +48,8 @@ def summary(reg: Registry, model: str) -> view_models.ModelSummary:
     audits, stands = queries.audits(reg, model), model_status.read(reg, model)
     return view_models.ModelSummary(
         model=model,
-        standing=stands,
-        said=stands.said,
+        status=stands,
+        status_lines=stands.lines,
         champion=champion,
         inputs=view_models.window(inputs[-1]) if inputs else None,
         outcomes=view_models.window(outcomes[-1]) if outcomes else None,
@@ -149,7 +149,7 @@ def incident(
         first=told.first,
         newest=told.newest,
         evidence=_evidence(reg, of, lines, ends),
-        grid=incident_page.grid(explain.said(reg, of, ends[0], ends[-1]) if ends else [], of),
+        grid=incident_page.grid(explain.window_verdicts(reg, of, ends[0], ends[-1]) if ends else [], of),
         pages=view_models.pages(ends, cut=len(ends) == COURSE, newest=next(iter(newest), None)),
         log=told.log,
     )
@@ -157,7 +157,7 @@ def incident(
 
 def _evidence(
     reg: Registry, of: Incident, lines: list[tuple[Stage, str]], ends: list[datetime]
-) -> tuple[incident_page.Trace, ...]:
+) -> tuple[incident_page.EvidenceTrace, ...]:
     """Return the evidence of an incident's signal in some stages and segments, from the first of *ends* to the last."""
     some = functools.partial(queries.windows, reg, of.model, version=of.version)
     rows = [
@@ -168,7 +168,7 @@ def _evidence(
     return incident_page.traces((Report.model_validate(row.report) for row in rows), Signal(of.signal))
 
 
-def _lines(told: Explained) -> list[tuple[Stage, str]]:
+def _lines(told: IncidentExplanation) -> list[tuple[Stage, str]]:
     """Return the stages and segments whose evidence to draw: all traffic, and those where most was moved."""
     moved = [*told.newest.of(told.incident.signal), *told.first.of(told.incident.signal)]
     stages = dict.fromkeys(m.stage for m in moved) or {Stage(e["stage"]): None for e in told.incident.evidence}

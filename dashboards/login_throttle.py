@@ -37,7 +37,7 @@ class _Wrong:
 
 
 @dataclass
-class Guesses:
+class LoginAttempts:
     """The wrong passwords of each client. *clock* tells seconds and never goes back.
 
     A right password takes nothing back: many may come from one address, a guesser beside a user.

@@ -13,7 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dashboards.login_throttle import Guesses
+from dashboards.login_throttle import LoginAttempts
 
 CONTENT_SECURITY_POLICY: Final = "; ".join(
     (
@@ -66,7 +66,7 @@ class Password:
     next password is looked at, longer each time (*guesses*).
     """
 
-    def __init__(self, app: ASGIApp, password: str, guesses: Guesses) -> None:
+    def __init__(self, app: ASGIApp, password: str, guesses: LoginAttempts) -> None:
         self.app = app
         self._digest = _digest(password)
         self._guesses = guesses

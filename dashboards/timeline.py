@@ -97,7 +97,7 @@ def by_signal(findings: Iterable[Finding]) -> dict[Signal, list[Finding]]:
     return {signal: found for signal, found in out.items() if found}
 
 
-def told(findings: Sequence[Finding]) -> str:
+def cell_text(findings: Sequence[Finding]) -> str:
     """Return what findings of one signal come to, in one line."""
     verdict = verdict_of(findings)
     if verdict is Verdict.NOT_ENOUGH:
@@ -114,7 +114,7 @@ def cells(reports: Iterable[tuple[Address, Report]]) -> dict[Signal, Cell]:
     out: dict[Signal, Cell] = {}
     for where, report in reports:
         for signal, findings in by_signal(report.findings).items():
-            cell = Cell(verdict_of(findings), where, told(findings))
+            cell = Cell(verdict_of(findings), where, cell_text(findings))
             if signal not in out or _RANK[cell.verdict] > _RANK[out[signal].verdict]:
                 out[signal] = cell
     return out

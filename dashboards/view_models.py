@@ -11,7 +11,7 @@ from dashboards.performance_chart import Line
 from dashboards.timeline import Address, Cell, Timeline, address, cells
 from dashboards.window_page import Distribution, Ranked
 from monitors.report import Report, Signal, Stage, Verdict
-from registry.model_status import Standing
+from registry.model_status import ModelStatus
 from registry.records import (
     AuditResult,
     Champion,
@@ -39,7 +39,7 @@ class WindowSummary:
     cells: Mapping[Signal, Cell]
 
     @property
-    def away(self) -> tuple[Signal, ...]:
+    def drifted(self) -> tuple[Signal, ...]:
         """The signals that say drift."""
         return tuple(s for s, cell in self.cells.items() if cell.verdict is Verdict.DRIFT)
 
@@ -61,8 +61,8 @@ class ModelSummary:
     """
 
     model: str
-    standing: Standing
-    said: tuple[str, ...]
+    status: ModelStatus
+    status_lines: tuple[str, ...]
     champion: Champion | None
     inputs: WindowSummary | None
     outcomes: WindowSummary | None

@@ -108,7 +108,7 @@ def _lines(found: Evidence, now: datetime) -> Iterator[Mapping[str, Any]]:
             yield {"kind": "row", "table": table, "key": label, "sha256": digest.sha256, "columns": digest.columns}
     for head in found.heads:
         yield {"kind": "head", **(head.model_dump() if isinstance(head, Head) else {"text": head})}
-    for told in found.told:
+    for told in found.anchors:
         yield {"kind": "told", **told._asdict()}
 
 

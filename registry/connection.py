@@ -121,8 +121,8 @@ class Registry:
         def take_stock(c: sa.Connection) -> None:
             after = migrate.current_of(c)
             if before and before != after == migrate.head():
-                why = seals.Stocktaking(datetime.now(UTC), chain.SYSTEM, f"schema {before} became {after}", found)
-                ends.append(seals.take_stock(c, why, signer))
+                why = seals.RowInventory(datetime.now(UTC), chain.SYSTEM, f"schema {before} became {after}", found)
+                ends.append(seals.inventory_rows(c, why, signer))
 
         with _in_our_words():
             migrate.upgrade(self._writer, revision, then=take_stock)

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from features.schema import DERIVED, LATE, REFUSED, UNUSABLE
 from features.window import format_span, from_ms, to_ms
-from monitors.quality.arrivals import aside, came
+from monitors.quality.arrivals import any_arrived, records_set_aside
 from monitors.report import Report, Signal, Stage, Verdict
 from registry.connection import Registry
 from registry.database import mapping, tables
@@ -32,7 +32,7 @@ _ALWAYS = (Signal.QUALITY, Signal.PREDICTION, Signal.FEATURE)
 _OF_LABELS = (Signal.PERFORMANCE, Signal.LABEL)
 
 
-class State(str, Enum):
+class ModelState(str, Enum):
     """How a model stands, from worst to best; the first three are the severity of its worst open incident.
 
     DRIFT is a newest window that drifts without an incident. NOT_JUDGED is a model of whose inputs nothing can be said.
@@ -47,7 +47,7 @@ class State(str, Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ModelStatus:
     """The *state* of a model, and what it rests on.
 
     *incidents* are the open ones, worst first, in words; *steady* and *drifting* the signals that the newest windows
@@ -55,38 +55,38 @@ class Standing:
     why. *window_end* is the end of the newest window of inputs, *heard* that of the newest slice with any record in it.
     """
 
-    state: State
+    state: ModelState
     incidents: tuple[str, ...] = ()
     drifting: tuple[str, ...] = ()
     steady: tuple[str, ...] = ()
     unjudged: Mapping[str, str] = field(default_factory=dict)
-    aside: Mapping[str, int] = field(default_factory=dict)
+    set_aside: Mapping[str, int] = field(default_factory=dict)
     rows: int = 0
     window_end: datetime | None = None
-    heard: datetime | None = None
+    last_heard: datetime | None = None
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         """The standing in one line, the worst first.
 
         >>> Standing(State.STEADY, steady=("quality", "feature"), unjudged={"performance": "no labels"}).words
         '2 of 3 signals judged: steady; performance cannot be judged: no labels'
         """
-        return "; ".join(self.said)
+        return "; ".join(self.lines)
 
     @property
-    def said(self) -> tuple[str, ...]:
+    def lines(self) -> tuple[str, ...]:
         """The standing in sentences, the worst first."""
         return tuple(self._parts())
 
     def _parts(self) -> Iterator[str]:
-        if self.state is State.NOT_JUDGED:
+        if self.state is ModelState.NOT_JUDGED:
             yield f"nothing about the inputs can be judged: {self._why()}"
         yield from self.incidents
         if self.drifting and not self.incidents:
             yield f"{', '.join(self.drifting)} drifts, without an incident"
-        if lost := sum(self.aside.values()):
-            causes = ", ".join(f"{name} {n:,}" for name, n in self.aside.items())
+        if lost := sum(self.set_aside.values()):
+            causes = ", ".join(f"{name} {n:,}" for name, n in self.set_aside.items())
             yield f"{lost:,} of {lost + self.rows:,} records of the newest window set aside ({causes})"
         if self.steady:
             every = len(self.steady) + len(self.drifting) + len(self.unjudged)
@@ -96,7 +96,7 @@ class Standing:
         for name, why in self.unjudged.items():
             by_why.setdefault(why, []).append(name)
         for why, names in by_why.items():
-            if self.state is not State.NOT_JUDGED or why != self._why():
+            if self.state is not ModelState.NOT_JUDGED or why != self._why():
                 yield f"{', '.join(names)} cannot be judged: {why}"
 
     def _why(self) -> str:
@@ -110,7 +110,7 @@ class Standing:
 
     def heard_age(self, now: datetime) -> str:
         """Return how long before *now* the newest slice with any record in it ended, in words."""
-        return _ago(self.heard, now)
+        return _ago(self.last_heard, now)
 
 
 def _ago(then: datetime | None, now: datetime) -> str:
@@ -126,13 +126,13 @@ def _unit(ms: int) -> int:
     return 3_600_000 if ms >= 86_400_000 else 60_000 if ms >= 3_600_000 else 1_000
 
 
-def read(reg: Registry, model: str) -> Standing:
+def read(reg: Registry, model: str) -> ModelStatus:
     """Return how *model* stands."""
     with reg.read() as c:
         return of(c, model)
 
 
-def of(c: sa.Connection, model: str) -> Standing:
+def of(c: sa.Connection, model: str) -> ModelStatus:
     """Return how *model* stands in the caller's transaction."""
     t = tables.incidents.c
     live = mapping.fetch(
@@ -141,12 +141,12 @@ def of(c: sa.Connection, model: str) -> Standing:
     champion = mapping.one(c, Champion, tables.champions.c.model == model)
     newest = [_newest(c, model, champion.version, stage) for stage in Stage] if champion else [None, None]
     heard = _heard(c, model, newest[0].window_end) if newest[0] else None
-    return standing(live, *newest, heard=heard)
+    return model_status(live, *newest, heard=heard)
 
 
-def standing(
+def model_status(
     live: Sequence[Incident], inputs: Report | None, outcomes: Report | None, *, heard: datetime | None = None
-) -> Standing:
+) -> ModelStatus:
     """Return how a model stands with the *live* incidents and the newest windows of all traffic of its champion."""
     worst = sorted(live, key=lambda i: (-i.severity.rank, i.opened_at, i.id))
     by_stage = {Stage.INPUTS: inputs, Stage.OUTCOMES: outcomes}
@@ -157,21 +157,21 @@ def standing(
     drifting = tuple(s for s, v in judged.items() if v is Verdict.DRIFT)
     steady = tuple(s for s, v in judged.items() if v is Verdict.STEADY)
     counts = inputs.counts if inputs else {}
-    refused, lacking = aside(sorted(counts.keys() - {REFUSED, LATE, UNUSABLE, *DERIVED}), counts)
-    return Standing(
+    refused, lacking = records_set_aside(sorted(counts.keys() - {REFUSED, LATE, UNUSABLE, *DERIVED}), counts)
+    return ModelStatus(
         state=_state(worst, drifting, {s for s in judged if _STAGE[Signal(s)] is Stage.INPUTS}),
         incidents=tuple(_words(i, inputs) for i in worst), drifting=drifting, steady=steady, unjudged=unjudged,
-        aside={**refused, **lacking}, rows=inputs.rows if inputs else 0,
-        window_end=inputs.window_end if inputs else None, heard=heard,
+        set_aside={**refused, **lacking}, rows=inputs.rows if inputs else 0,
+        window_end=inputs.window_end if inputs else None, last_heard=heard,
     )  # fmt: skip
 
 
-def _state(live: Sequence[Incident], drifting: Sequence[str], judged_inputs: set[str]) -> State:
+def _state(live: Sequence[Incident], drifting: Sequence[str], judged_inputs: set[str]) -> ModelState:
     if live:
-        return State(live[0].severity.value)
+        return ModelState(live[0].severity.value)
     if drifting:
-        return State.DRIFT
-    return State.STEADY if judged_inputs - {Signal.QUALITY.value} else State.NOT_JUDGED
+        return ModelState.DRIFT
+    return ModelState.STEADY if judged_inputs - {Signal.QUALITY.value} else ModelState.NOT_JUDGED
 
 
 def _words(incident: Incident, newest: Report | None) -> str:
@@ -228,4 +228,4 @@ def _heard(c: sa.Connection, model: str, until: datetime) -> datetime | None:
     size = c.execute(sa.select(_T.window_start, _T.window_end).where(mine).limit(1)).one()
     found = sa.select(_T.report).where(mine, _T.window_end > since - (size.window_end - size.window_start))
     ordered = (Report.model_validate(r) for r in c.scalars(found.order_by(_T.window_end.desc())))
-    return next((r.window_end for r in ordered if came(r.newest)), None)
+    return next((r.window_end for r in ordered if any_arrived(r.newest)), None)

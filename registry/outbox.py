@@ -35,7 +35,7 @@ def tell(c: sa.Connection, entry: AuditEntry, data: Mapping[str, Any]) -> Messag
         model=entry.model,
         data={
             **data,
-            "standing": {"state": stands.state.value, "said": list(stands.said)},
+            "standing": {"state": stands.state.value, "said": list(stands.lines)},
             "audit": {"seq": entry.seq, "hash": entry.hash},
         },
         created_at=entry.at,

@@ -18,12 +18,14 @@ from retrain_flows.data.dataset import Dataset
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.gate import gate
 from retrain_flows.training import permutation_importance
-from retrain_flows.training.challengers import Candidate, Judged
+from retrain_flows.training.challengers import Challenger, GatedCandidate
 from retrain_flows.training.permutation_importance import HeldOut
-from retrain_flows.training.retrain_data import Material
+from retrain_flows.training.retrain_data import RetrainData
 
 
-def settle(ws: Workspace, run: RetrainRun, given: Material, judged: Sequence[Judged], now: datetime) -> RetrainRun:
+def settle(
+    ws: Workspace, run: RetrainRun, given: RetrainData, judged: Sequence[GatedCandidate], now: datetime
+) -> RetrainRun:
     """End *run*: promote the candidate of the lowest loss among those that passed, or reject all with their reasons.
 
     Every candidate is registered with its checks. The winner gets its baseline before it is promoted, so that from its
@@ -90,7 +92,9 @@ def rebaseline(
     published_baselines.publish_baseline(baseline, ws.state / "baselines")
 
 
-def describe(ws: Workspace, candidate: Candidate, artifact: bytes | None, *, until: datetime, now: datetime) -> Version:
+def describe(
+    ws: Workspace, candidate: Challenger, artifact: bytes | None, *, until: datetime, now: datetime
+) -> Version:
     """Return *candidate* as the registry knows it, under the next free name; its model file is stored.
 
     *until* is the moment up to which it has learned.
@@ -110,7 +114,7 @@ def describe(ws: Workspace, candidate: Candidate, artifact: bytes | None, *, unt
     )
 
 
-def _register(ws: Workspace, run: RetrainRun, given: Material, judged: Judged, now: datetime) -> str:
+def _register(ws: Workspace, run: RetrainRun, given: RetrainData, judged: GatedCandidate, now: datetime) -> str:
     artifact = judged.artifact if isinstance(judged.artifact, bytes) else None
     version = describe(ws, judged.candidate, artifact, until=given.until, now=now)
     numbers = {k: v for c in judged.checks for k, v in c.numbers.items() if c.name == "loss"}
@@ -120,18 +124,18 @@ def _register(ws: Workspace, run: RetrainRun, given: Material, judged: Judged, n
     return version.version
 
 
-def _with_held_out(candidate: Candidate, given: Material) -> tuple[Dataset, Values]:
+def _with_held_out(candidate: Challenger, given: RetrainData) -> tuple[Dataset, Values]:
     """Return all that the candidate answered without having seen it: its training's rows, then the gate's."""
     held_out = scoring.score(candidate.model, given.evaluation.frame, given.evaluation.task)
     return candidate.rows.followed_by(given.evaluation), np.concatenate([candidate.out_of_sample, held_out])
 
 
-def _importance(candidate: Candidate, given: Material) -> dict[str, float]:
+def _importance(candidate: Challenger, given: RetrainData) -> dict[str, float]:
     """Return what matters to the candidate on the same rows: those of its training, then the gate's."""
     held_out = HeldOut.of(candidate.model, given.evaluation, sd=permutation_importance.spread(candidate.rows.target))
     share = len(held_out) / (len(held_out) + sum(part.rows for part in candidate.rises))
     return permutation_importance.combine([*candidate.rises, permutation_importance.rises(held_out, share)])
 
 
-def _loss(judged: Judged) -> str:
+def _loss(judged: GatedCandidate) -> str:
     return next(c.got for c in judged.checks if c.name == "loss")

@@ -26,12 +26,12 @@ from retrain_flows.training import challengers, retrain_data
 
 Call = Callable[..., Any]
 """How a step is called: plainly, or as a task of an orchestrator."""
-STEPS: tuple[Call, ...] = (retrain_data.gather, challengers.make, challengers.judge, promote.settle)
+STEPS: tuple[Call, ...] = (retrain_data.gather, challengers.make, challengers.gate_candidate, promote.settle)
 """What :func:`run` calls through its *call*."""
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class RetrainRequest:
     """What is to be carried out: *decision*, with what is known at *as_of* (event time).
 
     *now* stamps what is written; *flow_run* names the orchestrator's run, if there is one.
@@ -43,12 +43,12 @@ class Order:
     flow_run: str | None = None
 
 
-def plainly(step: Call, *args: Any, **options: Any) -> Any:
+def call_directly(step: Call, *args: Any, **options: Any) -> Any:
     """Call *step* as any function is called."""
     return step(*args, **options)
 
 
-def run(ws: Workspace, order: Order, *, call: Callable[..., Any] = plainly) -> RetrainRun:
+def run(ws: Workspace, order: RetrainRequest, *, call: Callable[..., Any] = call_directly) -> RetrainRun:
     """Carry out *order* and return the finished run.
 
     A decision that has been carried out already is not carried out again. One whose run was cut short keeps the *as_of*
@@ -58,7 +58,7 @@ def run(ws: Workspace, order: Order, *, call: Callable[..., Any] = plainly) -> R
         IllegalMove: another process is retraining the model, or another run of it is not finished.
         LeewayError: a step failed; the run is on record as failed, with the reason. So is it for any other exception.
     """
-    with _alone(ws.state / "locks" / f"{ws.model}.lock"):
+    with _exclusive(ws.state / "locks" / f"{ws.model}.lock"):
         begun = _begin(ws, order)
         if begun.state is not RunState.RUNNING:
             return begun
@@ -67,12 +67,12 @@ def run(ws: Workspace, order: Order, *, call: Callable[..., Any] = plainly) -> R
             judged = []
             for mode in ws.trainers.trainers:
                 candidate = call(challengers.make, ws, mode, given)
-                judged.append(call(challengers.judge, ws, candidate, given))
+                judged.append(call(challengers.gate_candidate, ws, candidate, given))
             done: RetrainRun = call(promote.settle, ws, begun, given, judged, order.now)
         return done
 
 
-def _begin(ws: Workspace, order: Order) -> RetrainRun:
+def _begin(ws: Workspace, order: RetrainRequest) -> RetrainRun:
     for known in queries.runs(ws.registry, ws.model):
         if known.decision_id == order.decision.id:
             return known
@@ -93,7 +93,7 @@ def _on_record(ws: Workspace, begun: RetrainRun, now: datetime) -> Iterator[None
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def _exclusive(path: Path) -> Iterator[None]:
     """Hold the lock file *path*; the system lets go of it when the process ends, however it ends.
 
     It only saves double work on one machine: that a decision is carried out once is the registry's doing.

@@ -99,7 +99,7 @@ def publish(
     topic = publishing.ensure(to.bootstrap, to.topic or "", partitions)
     if table.num_rows:
         publishing.check_retention(topic, from_ms(pc.min(table[decode.TIME]).as_py()), now)
-    outlet = publishing.Outlet(topic, to.format)
+    outlet = publishing.TopicFormat(topic, to.format)
     messages = publishing.messages(served.schema, "predictions", table, to)
     sent = sum(publishing.send(to.bootstrap, ((outlet, message) for message in messages)))
     return Scored(sent, asked.rejects)

@@ -28,7 +28,7 @@ _STEP = {"json": 5000, "avro": 5000, "arrow": 10}
 _HEAD = 200
 
 
-class Look(Protocol):
+class EventSource(Protocol):
     """What `leeway check` asks of a place."""
 
     def names(self) -> list[str]:

@@ -20,7 +20,7 @@ from features.schema import Source
 from features.window import from_ms
 from leeway.check import event_source, files, periods, rejects, values
 from leeway.check.environment import Check
-from leeway.check.event_source import Look
+from leeway.check.event_source import EventSource
 from leeway.check.files import some
 from leeway.check.sample import Sample, Stream
 from leeway.project.load import Model
@@ -89,7 +89,7 @@ def _nothing(name: str, stream: Stream, source: Source, *, may_come: bool) -> Ch
     return Check(name, "warning" if may_come else "error", f"{source.name} holds no events yet; {how}")
 
 
-def _lacking_columns(model: Model, stream: Stream, look: Look) -> Iterator[str]:
+def _lacking_columns(model: Model, stream: Stream, look: EventSource) -> Iterator[str]:
     """Yield a sentence for each column that some file or topic does not have; JSON may leave a null out."""
     heads = look.heads(model.schema.columns.id)
     for column in _columns(model, stream):
@@ -109,7 +109,7 @@ def _columns(model: Model, stream: Stream) -> list[str]:
     return [column for column, _ in decode.wanted(model.schema, stream).values()]
 
 
-def _usable(model: Model, stream: Stream, look: Look) -> Found:
+def _usable(model: Model, stream: Stream, look: EventSource) -> Found:
     """Yield whether rows can be read and their times make sense; the sample, if any row can be used."""
     name, taken = f"{model.name}: {stream}", look.take(model.schema, stream)
     rows, scope = taken.table.num_rows, look.scope(taken)

@@ -16,7 +16,7 @@ from features.values.untyped import Reject
 from leeway import dead_letters
 from leeway.check import files
 from leeway.check.environment import Check
-from leeway.check.event_source import Look
+from leeway.check.event_source import EventSource
 from leeway.check.sample import Sample, Stream
 from leeway.infer import time_columns
 from leeway.project.load import Model
@@ -42,7 +42,7 @@ _FIXES = (
 """What to do, by words of the decoder's reason; the first that fits."""
 
 
-def set_aside(model: Model, stream: Stream, look: Look, taken: Sample) -> Iterator[Check]:
+def set_aside(model: Model, stream: Stream, look: EventSource, taken: Sample) -> Iterator[Check]:
     """Yield how many of a stream's records are set aside and why; an error where they are half of it or more."""
     bad = number(taken.rejects)
     if not bad:
@@ -68,7 +68,7 @@ def number(rejects: Iterable[Reject]) -> int:
     return sum(reject.records for reject in rejects)
 
 
-def _reasons(model: Model, stream: Stream, look: Look, rejects: Sequence[Reject]) -> str:
+def _reasons(model: Model, stream: Stream, look: EventSource, rejects: Sequence[Reject]) -> str:
     groups: dict[tuple[str, str], list[Reject]] = {}
     for reject in rejects:
         groups.setdefault((reject.column, dead_letters.kind(reject.reason)), []).append(reject)
@@ -119,7 +119,7 @@ def _absent(column: str, stream: Stream) -> str:
     return f"every event needs one; events.columns.{key} names its column"
 
 
-def _time_written(model: Model, look: Look, rejects: Iterable[Reject]) -> str:
+def _time_written(model: Model, look: EventSource, rejects: Iterable[Reject]) -> str:
     """Return in which way set-aside times seem to be written, where that is another than the project file's."""
     columns, times = model.schema.columns, model.schema.times
     lost = [r for r in rejects if r.column == decode.TIME and "events.times" in r.reason and "unit:" not in r.reason]
@@ -129,7 +129,7 @@ def _time_written(model: Model, look: Look, rejects: Iterable[Reject]) -> str:
     for column in dict.fromkeys((columns.time, columns.label_time)):
         if column not in rows.column_names or pa.types.is_timestamp(rows[column].type):
             continue
-        guess = time_columns.clock(rows[column])
+        guess = time_columns.time_format(rows[column])
         if guess is not None and guess.format not in (None, times.format):
             return f"`{column}` looks as if it was written as {guess.format}: set events.times.format to it"
     return ""

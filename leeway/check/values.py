@@ -11,14 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.events import decode
-from features.schema import LABEL, PREDICTION, Kind, Task
+from features.schema import LABEL, PREDICTION, FeatureKind, Task
 from leeway.check.environment import Check
-from leeway.check.event_source import Look
+from leeway.check.event_source import EventSource
 from leeway.check.files import listed
 from leeway.check.rejects import number
 from leeway.check.sample import Sample
 from leeway.infer import feature_columns, log_sample, prediction_columns
-from leeway.infer.roles import Wishes
+from leeway.infer.roles import ColumnWishes
 from leeway.project.load import Model
 from leeway.project.validation_errors import count
 from monitors.profiles import outcome_counts
@@ -110,7 +110,7 @@ def labels(model: Model, taken: Sample) -> Iterator[Check]:
     """Yield a warning where labels are all one, or where an id has labels that differ."""
     name, table = f"{model.name}: labels", taken.table
     distinct = pc.unique(table[LABEL].combine_chunks()).to_pylist()
-    if model.schema.label_kind is Kind.CATEGORICAL:
+    if model.schema.label_kind is FeatureKind.CATEGORICAL:
         distinct = [outcome_counts.label_text(value) for value in distinct]
     yield from _all_one(name, LABEL, distinct, table.num_rows)
     pairs = table.select([decode.ID, LABEL]).group_by([decode.ID, LABEL]).aggregate([])
@@ -130,7 +130,7 @@ def _all_one(name: str, column: str, distinct: list[object], rows: int) -> Itera
         yield Check(name, "warning", f"every {column} is {distinct[0]!r}")
 
 
-def positive(model: Model, look: Look, taken: Sample) -> Iterator[Check]:
+def positive(model: Model, look: EventSource, taken: Sample) -> Iterator[Check]:
     """Yield what is wrong with `events.positive`, or to what it is to be set where labels are other than 0 and 1."""
     schema, name = model.schema, f"{model.name}: labels"
     refused = number(reject for reject in taken.rejects if reject.column == LABEL)
@@ -168,7 +168,7 @@ def _key(values: list[str]) -> str:
     """Return which key tells the label that counts as 1 of text labels, and to what it may be set."""
     classes = Counter(values)
     if len(classes) <= 2:
-        return f"set events.positive: {prediction_columns.positive(prediction_columns.Truth(values), Wishes())}"
+        return f"set events.positive: {prediction_columns.positive(prediction_columns.Truth(values), ColumnWishes())}"
     task = "regression" if all(_is_number(value) for value in classes) else "multiclass"
     return f"set events.positive to the one that counts as 1 and events.negative to the one that is 0, or task: {task}"
 

@@ -50,10 +50,10 @@ def verify(
     """
     found = audit_export.read(file, _signer(key_file, key_env)) if file else _of_project(ctx.obj)
     if received is not None:
-        found = replace(found, told=[*found.told, *audit_export.anchors(received)])
+        found = replace(found, anchors=[*found.anchors, *audit_export.anchors(received)])
     findings, notes = verification.verify(found), verification.notes(found)
     numbers = {"log lines": len(found.log), "rows": sum(map(len, found.rows.values())),
-               "signed heads": len(found.heads), "messages": len(found.told)}  # fmt: skip
+               "signed heads": len(found.heads), "messages": len(found.anchors)}  # fmt: skip
     if json:
         show.as_json({"findings": findings, "notes": notes, "numbers": numbers})
     else:

@@ -12,7 +12,7 @@ import typer
 
 from features.errors import DataError, NotEnoughData, ProjectError
 from features.events import decode
-from features.schema import Kind
+from features.schema import FeatureKind
 from features.window import UTC, from_ms, to_ms
 from leeway import context
 from leeway.commands.options import AsJson
@@ -132,7 +132,7 @@ def _reference(opened: Context, model: Model) -> _Side:
     return _period(model, baseline.start, baseline.end, champion.version)
 
 
-def _line(system: System, column: str, kind: Kind, then: pa.Table, now: pa.Table, **options: Any) -> _Line:
+def _line(system: System, column: str, kind: FeatureKind, then: pa.Table, now: pa.Table, **options: Any) -> _Line:
     if options["method"] not in methods(system, kind):
         options["method"] = None
     try:

@@ -92,7 +92,7 @@ def monitor(
     at work, it waits for servers that are away, and starts a job again that the cluster has lost.
     """
     with context.open(ctx.obj) as opened:
-        watching = consume_output.Watch(opened, opened.model(model), clock=lambda: datetime.now(UTC))
+        watching = consume_output.OutputConsumer(opened, opened.model(model), clock=lambda: datetime.now(UTC))
         if once:
             with show.working(f"Judging the events of {show.text(watching.model.name)}"):
                 watching.once()
@@ -105,7 +105,7 @@ def monitor(
     _tell_of_letters(watching)
 
 
-def _tell_of_letters(watching: consume_output.Watch) -> None:
+def _tell_of_letters(watching: consume_output.OutputConsumer) -> None:
     if watching.tally.rejected and job_settings.follows_topics(watching.model):
         topic = job_settings.output_topic(watching.model, "rejects")
         lost = f"{count(watching.tally.rejected, 'event')} could not be used; their records are in the topic {topic}."
@@ -123,7 +123,9 @@ def ingest(ctx: typer.Context, model: ModelName = None, as_json: AsJson = False)
     """
     with context.open(ctx.obj) as opened:
         names = [model] if model else [m.name for m in opened.project.models.values() if job_settings.follows_topics(m)]
-        watching = [consume_output.Watch(opened, opened.model(name), clock=lambda: datetime.now(UTC)) for name in names]
+        watching = [
+            consume_output.OutputConsumer(opened, opened.model(name), clock=lambda: datetime.now(UTC)) for name in names
+        ]
         if not watching:
             msg = "no model of this project has its events in topics"
             raise ProjectError(msg, hint="`leeway monitor` takes in what it finds in directories by itself")
@@ -137,7 +139,7 @@ def ingest(ctx: typer.Context, model: ModelName = None, as_json: AsJson = False)
         show.table("Taken in", *_summary(watching))
 
 
-def _follow(watching: consume_output.Watch, *, as_json: bool) -> None:
+def _follow(watching: consume_output.OutputConsumer, *, as_json: bool) -> None:
     tell = show.say if as_json else show.note
     tell(f"Watching {show.text(watching.model.name)}; Ctrl-C stops. Flink is starting...")
     with _enduring(watching, watching.live, tell) as take, _shown([watching], as_json=as_json) as refresh:
@@ -145,13 +147,13 @@ def _follow(watching: consume_output.Watch, *, as_json: bool) -> None:
 
 
 def _enduring(
-    watching: consume_output.Watch,
+    watching: consume_output.OutputConsumer,
     opening: Callable[[], AbstractContextManager[Callable[[], int]]],
     tell: Callable[[str], None],
-) -> reconnect.Enduring:
+) -> reconnect.Reconnecting:
     """Return what is taken in for as long as it lasts: outages are told of and waited for."""
     name = watching.model.name
-    return reconnect.Enduring(opening, lambda told: tell(show.text(f"{datetime.now(UTC):%H:%M:%S} {name}: {told}")))
+    return reconnect.Reconnecting(opening, lambda told: tell(show.text(f"{datetime.now(UTC):%H:%M:%S} {name}: {told}")))
 
 
 def _until_stopped(refresh: Callable[[], None], takes: list[Callable[[], int]]) -> None:
@@ -167,7 +169,7 @@ def _until_stopped(refresh: Callable[[], None], takes: list[Callable[[], int]]) 
 
 
 @contextmanager
-def _shown(watching: list[consume_output.Watch], *, as_json: bool) -> Iterator[Callable[[], None]]:
+def _shown(watching: list[consume_output.OutputConsumer], *, as_json: bool) -> Iterator[Callable[[], None]]:
     """Show how far the monitors are, a table on a screen, else now and then a line on stderr; yield what refreshes."""
     if show.out.is_terminal and not as_json:
         with Live(_tally(watching), console=show.out, refresh_per_second=4) as screen:
@@ -177,22 +179,22 @@ def _shown(watching: list[consume_output.Watch], *, as_json: bool) -> Iterator[C
     yield lambda: lines.tell("; ".join(map(_line, watching)))
 
 
-def _line(watching: consume_output.Watch) -> str:
+def _line(watching: consume_output.OutputConsumer) -> str:
     t = watching.tally
     newest = f", newest {t.newest:%Y-%m-%d %H:%M}" if t.newest else ""
     return f"{watching.model.name}: {t.rows['predictions']:,} predictions, {t.stored} windows{newest}"
 
 
-def _tally(watching: list[consume_output.Watch]) -> RenderableType:
+def _tally(watching: list[consume_output.OutputConsumer]) -> RenderableType:
     return show.layout("", *_summary(watching), show.screen_width())
 
 
-def _counted(watching: list[consume_output.Watch]) -> list[dict[str, Any]]:
+def _counted(watching: list[consume_output.OutputConsumer]) -> list[dict[str, Any]]:
     """Return what each has seen, under keys that programs rely on."""
     return [{"ok": True, "model": w.model.name, **asdict(w.tally)} for w in watching]
 
 
-def _summary(watching: list[consume_output.Watch]) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
+def _summary(watching: list[consume_output.OutputConsumer]) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
     columns = ("model", "predictions", "labels", "late", "dead letters", "newest", "windows", "revised", "last window",
                "opened")  # fmt: skip
     return columns, [_row(w.model.name, w.tally) for w in watching]

@@ -19,7 +19,7 @@ from features.window import UTC
 from leeway.check import environment, events
 from leeway.commands.options import AsJson
 from leeway.infer import log_files
-from leeway.infer.roles import Wishes
+from leeway.infer.roles import ColumnWishes
 from leeway.init import add_ids, ask, draft, starter_file, summary
 from leeway.project import file_schema
 from leeway.project.load import FILE_NAME, Project
@@ -69,7 +69,7 @@ def init(  # noqa: PLR0913 - one parameter an option
     starter_file.names(path, model, force=force)
     named = {"prediction": prediction, "label": label, "id": id_, "time": time, "label_time": label_time,
              "version": version}  # fmt: skip
-    wishes = Wishes({part: column for part, column in named.items() if column is not None}, task, positive)
+    wishes = ColumnWishes({part: column for part, column in named.items() if column is not None}, task, positive)
     if number_rows:
         source = add_ids.copy(log_files.events(source), path.resolve().parent, force=force)
     log = draft.look(source, wishes, labels)

@@ -19,10 +19,10 @@ from leeway.context import Context
 from leeway.project.load import Model
 from leeway.replay import history, output, policies, run_replay
 from leeway.replay.policies import Policy
-from leeway.replay.run_replay import Order
+from leeway.replay.run_replay import ReplayOrder
 from leeway.terminal import show
 from monitors.budget import FalseAlarms
-from monitors.simulation.inject import FAULTS, Kind
+from monitors.simulation.inject import FAULTS, ChangeKind
 
 T = TypeVar("T")
 ModelName = Annotated[str | None, typer.Option("--model", "-m", help="The model, where the project has several.")]
@@ -76,11 +76,11 @@ def replay(  # noqa: PLR0913 - one parameter an option
         beside = _policies(chosen, policy or (), budget or (), window or ())
         baseline = history.champion_baseline(opened, chosen)
         feature = run_replay.feature(baseline, beside[0], feature)
-        order = Order(beside, run_replay.shifts(baseline, asked), feature, soon, seed, repetitions,
+        order = ReplayOrder(beside, run_replay.shifts(baseline, asked), feature, soon, seed, repetitions,
                       processes or os.cpu_count() or 1)  # fmt: skip
         past = _past(opened, chosen, (start, end), recount=recount)
-        found = run_replay.rehearse_all(past, baseline, chosen, order, lambda text: say(f"Rehearsing {text}"))
-    told = output.Rehearsed(chosen.name, baseline, order, tuple(past), tuple(found))
+        found = run_replay.replay_all(past, baseline, chosen, order, lambda text: say(f"Rehearsing {text}"))
+    told = output.ReplayResult(chosen.name, baseline, order, tuple(past), tuple(found))
     if as_json:
         show.as_json(output.as_json(told))
     else:
@@ -105,26 +105,25 @@ def _policies(model: Model, files: Iterable[Path], budgets: Iterable[str], sizes
     return every
 
 
-def _shifts(texts: Iterable[str]) -> dict[Kind, list[float]]:
-    found: dict[Kind, list[float]] = {}
+def _shifts(texts: Iterable[str]) -> dict[ChangeKind, list[float]]:
+    found: dict[ChangeKind, list[float]] = {}
     for text in texts:
         name, _, sizes = text.partition("=")
-        kinds = FAULTS if name == "fault" else tuple(k for k in Kind if k.value == name)
+        kinds = FAULTS if name == "fault" else tuple(k for k in ChangeKind if k.value == name)
         if not kinds:
-            msg = f"{name!r} is no change; there are {', '.join(k.value for k in Kind)}, and fault"
+            msg = f"{name!r} is no change; there are {', '.join(k.value for k in ChangeKind)}, and fault"
             raise typer.BadParameter(msg, param_hint="--shift")
         for kind in kinds:
             found.setdefault(kind, []).extend(_size(kind, size) for size in sizes.split(","))
     return found
 
 
-def _size(kind: Kind, text: str) -> float:
+def _size(kind: ChangeKind, text: str) -> float:
     size = float(_read(float, text, "--shift"))
-    if size > 0 and (size <= 1 or kind in (Kind.COVARIATE, Kind.CONCEPT)):
+    if size > 0 and (size <= 1 or kind in (ChangeKind.COVARIATE, ChangeKind.CONCEPT)):
         return size
-    msg = (
-        f"a {kind.value} shift of {text} cannot be; {'a share' if kind in (*FAULTS, Kind.PRIOR) else 'a size'} is meant"
-    )
+    unit = "a share" if kind in (*FAULTS, ChangeKind.PRIOR) else "a size"
+    msg = f"a {kind.value} shift of {text} cannot be; {unit} is meant"
     raise typer.BadParameter(msg, param_hint="--shift")
 
 

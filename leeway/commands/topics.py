@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from features import kafka_address
 from features.errors import ProjectError
 from features.events import publishing
-from features.events.publishing import Outlet
+from features.events.publishing import TopicFormat
 from features.kafka import offset_ranges
 from features.schema import Source
 from features.window import UTC, from_ms, parse_span
@@ -103,7 +103,7 @@ def _send(plans: list[Plan], partitions: int, speed: timedelta | None) -> None:
         made = publishing.ensure(to.bootstrap, to.topic or "", partitions)
         if one.oldest is not None:
             publishing.check_retention(made, from_ms(one.oldest), now)
-        outlets.append((Outlet(made, to.format), one))
+        outlets.append((TopicFormat(made, to.format), one))
     paced = produce_files.paced(produce_files.merged(outlets), speed, clock=time.monotonic, sleep=time.sleep)
     with _progress(sum(one.events for one in plans)) as advance:
         for sent in publishing.send(plans[0].stream.to.bootstrap, paced):

@@ -12,11 +12,11 @@ import typer
 from leeway import context
 from leeway.commands.options import AsJson
 from leeway.terminal import show
-from monitors.explain.bin_changes import Movement
-from monitors.explain.explanation import Account, Moved, leaning
+from monitors.explain.bin_changes import BinChanges
+from monitors.explain.explanation import DriftedVariable, WindowExplanation, leaning
 from monitors.report import Finding, Signal
 from registry.incidents import explain
-from registry.incidents.explain import Explained
+from registry.incidents.explain import IncidentExplanation
 from registry.records import Incident
 
 ALL = "all traffic"
@@ -48,7 +48,7 @@ def why(
         _window("First window", told.first, told.incident)
 
 
-def _head(told: Explained) -> None:
+def _head(told: IncidentExplanation) -> None:
     incident, decision = told.incident, told.decision
     late = f", corrected by late data {incident.corrections} times" if incident.corrections else ""
     decided = f"{decision.action.value}: {'; '.join(decision.because)}" if decision else None
@@ -63,7 +63,7 @@ def _head(told: Explained) -> None:
     _pairs(f"Incident {incident.id}: {incident.signal} of {incident.model} {incident.version}", rows)
 
 
-def _window(name: str, told: Account, incident: Incident) -> None:
+def _window(name: str, told: WindowExplanation, incident: Incident) -> None:
     """Print one window: what drifted of the incident's own signal, and what drifted beside it."""
     span = f"{show.cell(told.start)} to {show.cell(told.end)}"
     show.note(f"[bold]{show.text(name)}, {span}[/]\n")
@@ -85,47 +85,49 @@ def _pairs(title: str, rows: Iterable[tuple[str, object]]) -> None:
     show.note("")
 
 
-def _title(moved: Moved) -> str:
-    known = f", {moved.importance:.0%} of what matters, no. {moved.place}" if moved.importance is not None else ""
+def _title(moved: DriftedVariable) -> str:
+    known = (
+        f", {moved.importance:.0%} of what matters, no. {moved.importance_rank}" if moved.importance is not None else ""
+    )
     return f"{moved.finding.variable} in {_where(moved)}{known}"
 
 
-def _beside(moved: Moved) -> list[object]:
-    finding, since = moved.finding, moved.alarm.end if moved.alarm else None
-    movement = Movement(moved.movement.direction, moved.movement.parts[:1])
-    how = _how(replace(moved, movement=movement, levels=dict(list(moved.levels.items())[:1])))
+def _beside(moved: DriftedVariable) -> list[object]:
+    finding, since = moved.finding, moved.onset.end if moved.onset else None
+    movement = BinChanges(moved.bin_changes.direction, moved.bin_changes.parts[:1])
+    how = _how(replace(moved, bin_changes=movement, levels=dict(list(moved.levels.items())[:1])))
     return [finding.variable, finding.signal.value, _where(moved), _effect(finding), how, since]
 
 
-def _rows(moved: Moved, end: datetime) -> Iterator[tuple[str, object]]:
+def _rows(moved: DriftedVariable, end: datetime) -> Iterator[tuple[str, object]]:
     """Yield what is told of one variable, in the window that ended at *end*, by name."""
     finding = moved.finding
     yield "effect", f"{_effect(finding)} {finding.metric}; {_lines(moved)}"
     yield "moved", _how(moved)
     yield "mix", "; ".join(leaning(split) for split in moved.splits)
-    if len(moved.places) > 1:
-        yield "in", ", ".join(f"{p.segment or ALL} {_figure(p.effect)}" for p in moved.places)
-    yield "how sure", moved.promise
+    if len(moved.segments) > 1:
+        yield "in", ", ".join(f"{p.segment or ALL} {_figure(p.effect)}" for p in moved.segments)
+    yield "how sure", moved.guarantee
     if finding.promised is None:
         yield "reason", finding.reason
     if finding.share is not None:
         yield "cost", f"{finding.share:.1%} of the false-alarm budget"
-    if moved.alarm and moved.alarm.end < end:
-        yield "since", moved.alarm.end
+    if moved.onset and moved.onset.end < end:
+        yield "since", moved.onset.end
         yield "now", finding.over_time
 
 
-def _lines(moved: Moved) -> str:
+def _lines(moved: DriftedVariable) -> str:
     """Return what the effect had to cross, and what the window would say by itself."""
     finding = moved.finding
-    worth = "" if moved.least is None else f"worth telling from {moved.least:g}; "
+    worth = "" if moved.min_effect is None else f"worth telling from {moved.min_effect:g}; "
     alone = "fault" if finding.signal is Signal.QUALITY else (finding.alone or finding.verdict).value.replace("_", " ")
     return f"{worth}the window alone says {alone}, its line is {_figure(finding.threshold)}"
 
 
-def _how(moved: Moved) -> str:
+def _how(moved: DriftedVariable) -> str:
     levels = ", ".join(f"{name} {before:.3f} -> {now:.3f}" for name, (before, now) in moved.levels.items())
-    return str(moved.movement) or levels or "no single part of its range by much"
+    return str(moved.bin_changes) or levels or "no single part of its range by much"
 
 
 def _effect(finding: Finding) -> str:
@@ -137,5 +139,5 @@ def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def _where(moved: Moved) -> str:
+def _where(moved: DriftedVariable) -> str:
     return moved.segment or ALL

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from features.errors import DataError, NotEnoughData
-from features.schema import Kind, Task
+from features.schema import FeatureKind, Task
 from leeway.infer import feature_columns, prediction_columns, roles
-from leeway.infer.roles import Wishes
-from leeway.infer.time_columns import Clock, clock
+from leeway.infer.roles import ColumnWishes
+from leeway.infer.time_columns import TimeFormat, time_format
 
 
 @dataclass(frozen=True)
-class Guess:
+class InferredColumns:
     """What a sample seems to be.
 
     *parts* maps a part to its column, *features* a column to (kind, remark), *left_out* a column to the reason.
@@ -25,9 +25,9 @@ class Guess:
 
     parts: Mapping[str, str]
     task: Task
-    features: Mapping[str, tuple[Kind, str]]
+    features: Mapping[str, tuple[FeatureKind, str]]
     left_out: Mapping[str, str]
-    clock: Clock
+    clock: TimeFormat
     positive: str | None = None
     because: Mapping[str, str] = field(default_factory=dict)
 
@@ -37,7 +37,9 @@ class Guess:
         return "prediction" not in self.parts
 
 
-def guess(table: pa.Table, wishes: Wishes | None = None, labels: pa.Table | None = None) -> Guess:
+def infer_columns(
+    table: pa.Table, wishes: ColumnWishes | None = None, labels: pa.Table | None = None
+) -> InferredColumns:
     """Return which column plays which part: as *wishes* say, else by name, else by content.
 
     *labels* are the first label events, where they are not in the same log.
@@ -47,7 +49,7 @@ def guess(table: pa.Table, wishes: Wishes | None = None, labels: pa.Table | None
         DataError: id, time or prediction cannot be found, or no feature is left.
         ProjectError: a wish names no column.
     """
-    wishes = wishes or Wishes()
+    wishes = wishes or ColumnWishes()
     table = feature_columns.plain(table)
     if not table.num_rows:
         msg = "the sample has no rows"
@@ -61,14 +63,14 @@ def guess(table: pa.Table, wishes: Wishes | None = None, labels: pa.Table | None
         table[parts["prediction"]] if "prediction" in parts else None, truth, wishes
     )
     positive = prediction_columns.positive(truth, wishes) if task is Task.BINARY else None
-    when = clock(table[parts["time"]])
+    when = time_format(table[parts["time"]])
     if when is None:
         msg = f"{parts['time']} does not hold times"
         raise DataError(msg, hint=f"{_LIKE['time']}; --time names another column")
-    return Guess(parts, task, features, left_out, when, positive, because)
+    return InferredColumns(parts, task, features, left_out, when, positive, because)
 
 
-def _features(table: pa.Table, taken: set[str]) -> tuple[dict[str, tuple[Kind, str]], dict[str, str]]:
+def _features(table: pa.Table, taken: set[str]) -> tuple[dict[str, tuple[FeatureKind, str]], dict[str, str]]:
     rest = [name for name in table.column_names if name not in taken]
     left_out = {name: why for name in rest if (why := feature_columns.useless(name, table[name]))}
     features = {name: feature_columns.feature(table[name]) for name in rest if name not in left_out}

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.errors import DataError
-from features.schema import RESERVED, Kind
-from leeway.infer.time_columns import clock
+from features.schema import RESERVED, FeatureKind
+from leeway.infer.time_columns import time_format
 
 FEW = 20  # distinct whole numbers up to this many may be codes rather than quantities
 NUMBERS = 0.95  # of the texts of a column must be numbers, for it to be one of numbers
@@ -56,7 +56,7 @@ def useless(name: str, column: pa.ChunkedArray) -> str:
         return "it never has a value in the sample"
     if is_odd(column.type):
         return f"holds {column.type}, not numbers or text"
-    if clock(column) is not None:
+    if time_format(column) is not None:
         return "a time"
     return _endless(name, column)
 
@@ -82,20 +82,23 @@ def _rises(column: pa.ChunkedArray) -> bool:
     return not is_text(column.type) and bool((np.diff(column.drop_null().to_numpy()) == 1).all())
 
 
-def feature(column: pa.ChunkedArray) -> tuple[Kind, str]:
+def feature(column: pa.ChunkedArray) -> tuple[FeatureKind, str]:
     """Return the kind of a feature, and what is worth a remark."""
     apart = distinct(column)
     first = column.drop_null()[0].as_py()
     always = f"always {' '.join(str(first).split())[:40]} in the sample: drift shows only once it changes"
     if pa.types.is_boolean(column.type) or (is_text(column.type) and not _are_numbers(column)):
-        return Kind.CATEGORICAL, always if apart == 1 else f"{apart} values"
+        return FeatureKind.CATEGORICAL, always if apart == 1 else f"{apart} values"
     if apart == 1:
-        return Kind.NUMERIC, always
+        return FeatureKind.NUMERIC, always
     if is_text(column.type):
         odd = sum(_NUMBER.fullmatch(text) is None for text in column.drop_null().to_pylist())
-        return Kind.NUMERIC, f"{odd} of {len(column)} values are no numbers: their rows are set aside" if odd else ""
+        return (
+            FeatureKind.NUMERIC,
+            f"{odd} of {len(column)} values are no numbers: their rows are set aside" if odd else "",
+        )
     few = f"only {apart} values; categorical if they are codes" if apart <= FEW else ""
-    return Kind.NUMERIC, few if pa.types.is_integer(column.type) else ""
+    return FeatureKind.NUMERIC, few if pa.types.is_integer(column.type) else ""
 
 
 def _are_numbers(texts: pa.ChunkedArray) -> bool:

@@ -32,7 +32,7 @@ MISSING = (*NO_NUMBER, *ODD_MISSING)
 
 
 @dataclass(frozen=True, eq=False)
-class Peek:
+class LogSample:
     """Rows of a log, its oldest first. *missing* are the texts that stand among numbers where there is no value."""
 
     table: pa.Table
@@ -40,7 +40,7 @@ class Peek:
     missing: tuple[str, ...] = ()
 
 
-def peek(files: Sequence[Path], limit: int = ROWS) -> Peek:
+def read_sample(files: Sequence[Path], limit: int = ROWS) -> LogSample:
     """Return the first rows of the first file that holds any and the last rows of the last one; no row twice.
 
     Raises DataError if a file cannot be read, or none is there; NotEnoughData if none holds a row.
@@ -59,7 +59,7 @@ def peek(files: Sequence[Path], limit: int = ROWS) -> Peek:
         both = pa.concat_tables([first.table, last.table], promote_options="permissive")
     except pa.ArrowException:  # other columns or types at the end: `leeway check` will say which
         both = first.table
-    return Peek(both, first.csv, missing)
+    return LogSample(both, first.csv, missing)
 
 
 def rows(file: Path, limit: int, csv: CsvFormat | None = None) -> pa.Table:
@@ -70,7 +70,7 @@ def rows(file: Path, limit: int, csv: CsvFormat | None = None) -> pa.Table:
     return _rows(file, limit, csv=csv).table if file.stat().st_size else pa.table({})
 
 
-def _rows(file: Path, limit: int, *, newest: bool = False, but: int = 0, csv: CsvFormat | None = None) -> Peek:
+def _rows(file: Path, limit: int, *, newest: bool = False, but: int = 0, csv: CsvFormat | None = None) -> LogSample:
     """Return the first or the *newest* rows of a file; of those not the *but* first, which are there already."""
     kind = file_chunks.FORMATS.get(file.suffix)
     if kind is None:
@@ -78,9 +78,9 @@ def _rows(file: Path, limit: int, *, newest: bool = False, but: int = 0, csv: Cs
         raise DataError(msg, hint=f"use one of {', '.join(file_chunks.FORMATS)}")
     try:
         if kind == "parquet":
-            return Peek(_parquet(file, limit, newest=newest, but=but))
+            return LogSample(_parquet(file, limit, newest=newest, but=but))
         data = _end(file, newest=newest, but=but)
-        seen = _csv(file, data, csv or csv_dialect.of(file)) if kind == "csv" else Peek(_json(data))
+        seen = _csv(file, data, csv or csv_dialect.of(file)) if kind == "csv" else LogSample(_json(data))
         return replace(seen, table=_cut(seen.table, limit, newest=newest, but=but))
     except (pa.ArrowException, OSError, ValueError, CsvError) as error:
         msg = f"{file} cannot be read as {kind}: {error}"
@@ -114,7 +114,7 @@ def _cut(table: pa.Table, limit: int, *, newest: bool, but: int) -> pa.Table:
     return table.slice(max(but, table.num_rows - limit)) if newest else table.slice(0, limit)
 
 
-def _csv(path: Path, data: bytes, how: CsvFormat) -> Peek:
+def _csv(path: Path, data: bytes, how: CsvFormat) -> LogSample:
     head = csv_dialect.head(path)
     if not head.startswith(data[:HEAD_BYTES]):
         data = head.partition(b"\n")[0] + b"\n" + data
@@ -132,7 +132,7 @@ def _csv(path: Path, data: bytes, how: CsvFormat) -> Peek:
         if not is_text and column.null_count > texts.column(i).null_count:
             missing |= set(texts.column(i).unique().to_pylist()) & set(ODD_MISSING)
     table = pa.Table.from_arrays(columns, names=typed.column_names)
-    return Peek(table, how, tuple(sorted(missing)))
+    return LogSample(table, how, tuple(sorted(missing)))
 
 
 def _whole_records(data: bytes, columns: int, how: CsvFormat) -> bytes:

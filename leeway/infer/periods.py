@@ -23,7 +23,7 @@ DELAYS = (timedelta(0), _MINUTE, 5 * _MINUTE, 15 * _MINUTE, _HOUR, 6 * _HOUR, 12
 
 
 @dataclass(frozen=True)
-class Pace:
+class Periods:
     """How event time is cut, and the period that windows are compared with."""
 
     windows: Windows
@@ -37,7 +37,7 @@ class Pace:
         return (self.end - self.start) // self.windows.slide
 
 
-def pace(ms: npt.NDArray[np.int64]) -> Pace:
+def periods(ms: npt.NDArray[np.int64]) -> Periods:
     """Return the pace of a log of which these times, in milliseconds since the epoch, are the beginning and the end.
 
     The slide is a day if there are enough days with enough rows in them, else longer or shorter.
@@ -53,7 +53,7 @@ def pace(ms: npt.NDArray[np.int64]) -> Pace:
     slices = max(1, total // 4, min(BASELINE_SLICES, round(total * 0.6)))
     if slide == _DAY and slices >= BASELINE_SLICES:
         slices -= slices % 7  # whole weeks
-    return Pace(windows, from_ms(start), from_ms(start + slices * step), rate * to_ms(_DAY))
+    return Periods(windows, from_ms(start), from_ms(start + slices * step), rate * to_ms(_DAY))
 
 
 def _cut(span: int, rate: float) -> tuple[timedelta, timedelta]:

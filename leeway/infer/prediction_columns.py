@@ -13,7 +13,7 @@ from features.errors import DataError
 from features.schema import Task
 from features.spelling import canonical
 from leeway.infer import feature_columns
-from leeway.infer.roles import Wishes
+from leeway.infer.roles import ColumnWishes
 
 MANY_CLASSES = 20
 """Whole-numbered labels of more different values are quantities."""
@@ -60,7 +60,7 @@ def _truth(column: pa.ChunkedArray, made: pa.ChunkedArray | None) -> Truth | Non
     return Truth([canonical(value) for value in values], scores, whole, numbers)
 
 
-def task(made: pa.ChunkedArray | None, known: Truth | None, wishes: Wishes) -> Task:
+def task(made: pa.ChunkedArray | None, known: Truth | None, wishes: ColumnWishes) -> Task:
     """Return what a model of these predictions and labels answers.
 
     Raises:
@@ -95,7 +95,7 @@ def _undecided(known: Truth | None) -> DataError:
     )
 
 
-def _of_labels(known: Truth | None, wishes: Wishes) -> Task:
+def _of_labels(known: Truth | None, wishes: ColumnWishes) -> Task:
     if known is None:
         return Task.REGRESSION
     if wishes.positive is not None or set(known.values) <= NATIVE or (len(known.values) == 2 and not known.numbers):
@@ -105,7 +105,7 @@ def _of_labels(known: Truth | None, wishes: Wishes) -> Task:
     return Task.MULTICLASS
 
 
-def positive(known: Truth | None, wishes: Wishes) -> str | None:
+def positive(known: Truth | None, wishes: ColumnWishes) -> str | None:
     """Return the label that counts as 1 in a binary task, None where 1 and true are it.
 
     It is the one that predictions are higher for; without any, the one whose name says yes; else the rarest.

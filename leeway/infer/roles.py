@@ -12,7 +12,7 @@ import pyarrow as pa
 from features.errors import DataError, ProjectError
 from features.schema import Task
 from leeway.infer import feature_columns
-from leeway.infer.time_columns import clock
+from leeway.infer.time_columns import time_format
 from leeway.project.validation_errors import did_you_mean
 
 ALL = ("id", "time", "prediction", "label", "label_time", "version")
@@ -41,7 +41,7 @@ _MOSTLY = 0.9
 
 
 @dataclass(frozen=True)
-class Wishes:
+class ColumnWishes:
     """What the user has said: a column for any of the parts, or that there is none; the task; the label that is 1."""
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -50,7 +50,9 @@ class Wishes:
     refused: frozenset[str] = frozenset()
 
 
-def find(table: pa.Table, wishes: Wishes, labels: pa.Table | None = None) -> tuple[dict[str, str], dict[str, str]]:
+def find(
+    table: pa.Table, wishes: ColumnWishes, labels: pa.Table | None = None
+) -> tuple[dict[str, str], dict[str, str]]:
     """Return the column of each part that there is, and why one was taken whose name does not say so.
 
     Label and label time are looked for in *labels*, where those are not in the same log; the id is then in both.
@@ -80,7 +82,7 @@ def find(table: pa.Table, wishes: Wishes, labels: pa.Table | None = None) -> tup
     return found, because
 
 
-def _wished(table: pa.Table, wishes: Wishes, here: Iterable[str]) -> dict[str, str]:
+def _wished(table: pa.Table, wishes: ColumnWishes, here: Iterable[str]) -> dict[str, str]:
     found = {part: column for part, column in wishes.columns.items() if part in here}
     for part, column in found.items():
         if column not in table.column_names:
@@ -90,7 +92,7 @@ def _wished(table: pa.Table, wishes: Wishes, here: Iterable[str]) -> dict[str, s
     return found
 
 
-def _of_labels(labels: pa.Table, wishes: Wishes, key: str) -> dict[str, str]:
+def _of_labels(labels: pa.Table, wishes: ColumnWishes, key: str) -> dict[str, str]:
     """Return the columns of label and label time in *labels*, which has the id in column *key*."""
     found = _wished(labels, wishes, ("label", "label_time"))
     free = [name for name in labels.column_names if name not in (key, *found.values())]
@@ -150,7 +152,7 @@ def _key(name: str) -> str:
 
 
 def _is_time(column: pa.ChunkedArray) -> bool:
-    return column.null_count <= (1 - _MOSTLY) * len(column) and clock(column) is not None
+    return column.null_count <= (1 - _MOSTLY) * len(column) and time_format(column) is not None
 
 
 def _is_unique(column: pa.ChunkedArray) -> bool:

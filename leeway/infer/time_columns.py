@@ -24,7 +24,7 @@ _COMMON = ("%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y %I:%M %p", "%d/%m/%Y %I:%M %p", "%d
 
 
 @dataclass(frozen=True, eq=False)
-class Clock:
+class TimeFormat:
     """A column of times. *ms* holds milliseconds since the epoch, of the values that could be read, in their order.
 
     At most one of *unit* (of numbers) and *format* (of texts that are not ISO 8601) is there.
@@ -35,14 +35,14 @@ class Clock:
     format: str | None = None
 
 
-def clock(column: pa.ChunkedArray) -> Clock | None:
+def time_format(column: pa.ChunkedArray) -> TimeFormat | None:
     """Return how the times of *column* are written, None where it holds others than times.
 
     A number is a time if it lies between 1990 and 2100 in one unit, as all of its column do.
     """
     kind = column.type
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        return Clock(column.drop_null().cast(pa.timestamp("ms"), safe=False).cast(pa.int64()).to_numpy())
+        return TimeFormat(column.drop_null().cast(pa.timestamp("ms"), safe=False).cast(pa.int64()).to_numpy())
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         return _since_epoch(column.drop_null().to_numpy().astype(np.float64))
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
@@ -50,26 +50,26 @@ def clock(column: pa.ChunkedArray) -> Clock | None:
     return None
 
 
-def _since_epoch(numbers: npt.NDArray[np.float64]) -> Clock | None:
+def _since_epoch(numbers: npt.NDArray[np.float64]) -> TimeFormat | None:
     if not len(numbers) or not np.isfinite(numbers).all():
         return None
     for unit, per in UNITS.items():
         if numbers.min() >= EARLIEST * per and numbers.max() < LATEST * per:
-            return Clock((numbers * (1000 / per)).astype(np.int64), unit=unit)
+            return TimeFormat((numbers * (1000 / per)).astype(np.int64), unit=unit)
     return None
 
 
-def _written(texts: pd.Series[str]) -> Clock | None:
+def _written(texts: pd.Series[str]) -> TimeFormat | None:
     if texts.empty:
         return None
     if texts.str.fullmatch(r"\d{9,19}").all():
         return _since_epoch(texts.astype(np.float64).to_numpy())
-    found = [Clock(ms, format=way) for way in (None, *_formats(texts)) if len(ms := _parsed(texts, way))]
+    found = [TimeFormat(ms, format=way) for way in (None, *_formats(texts)) if len(ms := _parsed(texts, way))]
     best = max(found, key=_likely, default=None)
     return best if best is not None and len(best.ms) >= MOST * len(texts) else None
 
 
-def _likely(read: Clock) -> tuple[int, int, int]:
+def _likely(read: TimeFormat) -> tuple[int, int, int]:
     """Return how likely a way of writing is: by the values that could be read, and in doubt by their order and span.
 
     Whether day or month comes first shows only in that logs are written in the order of time, and in one go.

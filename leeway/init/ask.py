@@ -9,8 +9,8 @@ import typer
 
 from features.schema import Task
 from leeway.infer import feature_columns, prediction_columns, roles
-from leeway.infer.columns import guess
-from leeway.infer.roles import Wishes
+from leeway.infer.columns import infer_columns
+from leeway.infer.roles import ColumnWishes
 from leeway.init.draft import Log
 from leeway.project.validation_errors import did_you_mean
 
@@ -29,7 +29,7 @@ def possible() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def ask(log: Log, wishes: Wishes) -> Wishes:
+def ask(log: Log, wishes: ColumnWishes) -> ColumnWishes:
     """Return *wishes* with what the user answers: about each part that has not been named, and the task.
 
     Raises DataError as `guess` does.
@@ -52,8 +52,8 @@ def ask(log: Log, wishes: Wishes) -> Wishes:
     return _task(log, told)
 
 
-def _task(log: Log, wishes: Wishes) -> Wishes:
-    seems = guess(log.seen.table, wishes, log.label_rows)
+def _task(log: Log, wishes: ColumnWishes) -> ColumnWishes:
+    seems = infer_columns(log.seen.table, wishes, log.label_rows)
     task = Task(_choice("What does the model predict?", [t.value for t in Task], seems.task.value))
     wishes = replace(wishes, task=task)
     if task is not Task.BINARY or wishes.positive is not None:

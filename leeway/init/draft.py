@@ -15,11 +15,11 @@ from features.conventions import Times
 from features.errors import DataError
 from features.window import from_ms
 from leeway.infer import feature_columns, log_files, log_sample, periods
-from leeway.infer.columns import Guess, guess
-from leeway.infer.log_sample import Peek
-from leeway.infer.periods import Pace
-from leeway.infer.roles import Wishes
-from leeway.infer.time_columns import clock
+from leeway.infer.columns import InferredColumns, infer_columns
+from leeway.infer.log_sample import LogSample
+from leeway.infer.periods import Periods
+from leeway.infer.roles import ColumnWishes
+from leeway.infer.time_columns import time_format
 
 _FEW = 0.01
 """A share of times that may lie anywhere without being taken for what the log is like."""
@@ -30,9 +30,9 @@ class Log:
     """A log that was looked at: its events, and its labels where they are elsewhere. *remarks* are for the user."""
 
     events: Path
-    seen: Peek
+    seen: LogSample
     labels: Path | None = None
-    labels_seen: Peek | None = None
+    labels_seen: LogSample | None = None
     remarks: tuple[str, ...] = ()
 
     @property
@@ -50,33 +50,33 @@ class Log:
 class Draft:
     """What a project file is to say. Paths are absolute; *labels* is None where there are none."""
 
-    guess: Guess
+    guess: InferredColumns
     events: Path
     labels: Path | None
-    seen: Peek
-    labels_seen: Peek
-    pace: Pace
+    seen: LogSample
+    labels_seen: LogSample
+    pace: Periods
     label_delay: timedelta
     times: Mapping[str, str]
     remarks: tuple[str, ...] = ()
 
 
-def look(source: Path, wishes: Wishes, labels: Path | None = None) -> Log:
+def look(source: Path, wishes: ColumnWishes, labels: Path | None = None) -> Log:
     """Return the log at *source*, with the labels at *labels*, or with those beside it if they go with it.
 
     Raises DataError if there is nothing, or it cannot be read.
     """
     place = log_files.events(source).resolve()
-    seen = log_sample.peek(log_files.files(place))
+    seen = log_sample.read_sample(log_files.files(place))
     beside = labels or log_files.labels_beside(place)
     if beside is None:
         return Log(place, seen)
     if not log_files.files(beside):
         msg = f"{beside} holds no labels"
         raise DataError(msg, hint="--labels names a file or a folder of label events: id, time and label")
-    log = Log(place, seen, beside.resolve(), log_sample.peek(log_files.files(beside)))
+    log = Log(place, seen, beside.resolve(), log_sample.read_sample(log_files.files(beside)))
     try:
-        guess(seen.table, wishes, log.label_rows)
+        infer_columns(seen.table, wishes, log.label_rows)
     except DataError as error:
         if labels is not None:
             raise
@@ -84,7 +84,7 @@ def look(source: Path, wishes: Wishes, labels: Path | None = None) -> Log:
     return log
 
 
-def of(log: Log, wishes: Wishes, home: Path, now: datetime) -> Draft:
+def of(log: Log, wishes: ColumnWishes, home: Path, now: datetime) -> Draft:
     """Return what to write into *home* about *log*, as *wishes* say, or as seems likely where they say nothing.
 
     Raises:
@@ -92,7 +92,7 @@ def of(log: Log, wishes: Wishes, home: Path, now: datetime) -> Draft:
         DataError: a part is not to be found, or no feature is left.
         ProjectError: a wish names no column.
     """
-    found = guess(log.seen.table, wishes, log.label_rows)
+    found = infer_columns(log.seen.table, wishes, log.label_rows)
     found, events = _everywhere(found, log.events, home.resolve())
     has_labels = "label" in found.parts
     times = _times(found, now)
@@ -102,7 +102,7 @@ def of(log: Log, wishes: Wishes, home: Path, now: datetime) -> Draft:
         msg = f"no time in `{found.parts['time']}` lies between 1990 and now"
         raise DataError(msg, hint="--time names another column")
     low, high = (int(value) for value in np.quantile(ms, (_FEW / 10, 1 - _FEW / 10), method="nearest"))
-    cut = periods.pace(ms[(ms >= low) & (ms <= high)])
+    cut = periods.periods(ms[(ms >= low) & (ms <= high)])
     return Draft(
         guess=found,
         events=events,
@@ -116,7 +116,7 @@ def of(log: Log, wishes: Wishes, home: Path, now: datetime) -> Draft:
     )
 
 
-def _everywhere(found: Guess, log: Path, home: Path) -> tuple[Guess, Path]:
+def _everywhere(found: InferredColumns, log: Path, home: Path) -> tuple[InferredColumns, Path]:
     """Return the guess without the features that some files do not have, and the folder that they are in.
 
     Raises DataError if a file has no id, time or prediction: then it is no file of the same kind.
@@ -136,7 +136,7 @@ def _everywhere(found: Guess, log: Path, home: Path) -> tuple[Guess, Path]:
     return replace(found, features=features, left_out=left_out), place
 
 
-def _times(found: Guess, now: datetime) -> dict[str, str]:
+def _times(found: InferredColumns, now: datetime) -> dict[str, str]:
     """Return what `times` has to say: the unit or the format, and a range where many events lie outside the usual."""
     told = found.clock
     out: dict[str, str | None] = {"unit": None if told.unit == "ms" else told.unit, "format": told.format}
@@ -148,7 +148,7 @@ def _times(found: Guess, now: datetime) -> dict[str, str]:
     return {key: value for key, value in out.items() if value}
 
 
-def _gaps(log: Log, found: Guess) -> npt.NDArray[np.int64]:
+def _gaps(log: Log, found: InferredColumns) -> npt.NDArray[np.int64]:
     """Return how many milliseconds after its prediction each label became known, as far as the samples tell."""
     if "label_time" not in found.parts:
         return np.zeros(0, np.int64)
@@ -161,7 +161,7 @@ def _gaps(log: Log, found: Guess) -> npt.NDArray[np.int64]:
 
 def _dated(table: pa.Table, key: str, time: str) -> dict[str, int]:
     there = table.filter(table[time].is_valid())
-    read = clock(there[time])
+    read = time_format(there[time])
     if read is None or len(read.ms) != there.num_rows:
         return {}
     return dict(zip(map(str, there[key].to_pylist()), read.ms.tolist(), strict=True))

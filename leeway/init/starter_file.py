@@ -9,10 +9,10 @@ from datetime import datetime
 from pathlib import Path
 
 from features.errors import ProjectError
-from features.schema import Columns, Kind, Task
+from features.schema import Columns, FeatureKind, Task
 from features.window import UTC, format_span
 from leeway.infer import periods
-from leeway.infer.roles import Wishes
+from leeway.infer.roles import ColumnWishes
 from leeway.init import draft
 from leeway.init.draft import Draft
 from leeway.init.starter_text import HEAD, MEANING, MONITOR, RETRAIN, TRUST, comment, trainer, yaml_text
@@ -30,7 +30,7 @@ def write(
     Raises ProjectError if *path* is taken and not *force*, DataError if *source* does not look like events.
     """
     names(path, model, force=force)
-    wishes = Wishes(task=task)
+    wishes = ColumnWishes(task=task)
     made = draft.of(draft.look(source, wishes), wishes, path.resolve().parent, datetime.now(UTC))
     return write_draft(path, made, model)
 
@@ -54,7 +54,7 @@ def write_draft(path: Path, made: Draft, model: str | None = None) -> Project:
     path.write_text(text, encoding="utf-8")
     project = Project.load(path)
     if module and not (file := path.parent / f"{module}.py").exists():
-        categories = [column for column, (kind, _) in made.guess.features.items() if kind is Kind.CATEGORICAL]
+        categories = [column for column, (kind, _) in made.guess.features.items() if kind is FeatureKind.CATEGORICAL]
         file.write_text(trainer(made.guess.task, categories), encoding="utf-8")
     return project
 
@@ -136,7 +136,7 @@ def _conventions(made: Draft) -> Iterator[str]:
 
 def _watching(made: Draft) -> Iterator[str]:
     cut = made.pace
-    categories = [column for column, (kind, _) in made.guess.features.items() if kind is Kind.CATEGORICAL]
+    categories = [column for column, (kind, _) in made.guess.features.items() if kind is FeatureKind.CATEGORICAL]
     example = f", for instance [{comment(yaml_text(categories[0]))}]" if categories else ""
     yield f"    segments: []  # categorical features to watch value by value{example}\n"
     size, slide = format_span(cut.windows.size), format_span(cut.windows.slide)

@@ -7,16 +7,16 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from features.window import format_span
-from leeway.replay.parallel import Watched
-from leeway.replay.run_replay import Outcome
+from leeway.replay.parallel import WatchedSignal
+from leeway.replay.run_replay import PolicyOutcome
 from monitors.sequential import panel
-from monitors.simulation.inject import Shift
+from monitors.simulation.inject import InjectedChange
 from monitors.verdicts.plan import STRIDES
 
 MONTH = timedelta(days=30)
 
 
-def advice(found: Sequence[Outcome], within: timedelta, *, slices: int) -> list[str]:
+def advice(found: Sequence[PolicyOutcome], within: timedelta, *, slices: int) -> list[str]:
     """Return sentences on what was *found*, if changes are to be found *within* a time.
 
     *slices* is the length of the baseline. Suggested is, among the policies that find all changes that any of them
@@ -25,11 +25,11 @@ def advice(found: Sequence[Outcome], within: timedelta, *, slices: int) -> list[
     return [*_choice(found, within), *_late(found, within), *_broken(found), *_doubts(found[0].outside, slices)]
 
 
-def _in_time(outcome: Outcome, within: timedelta) -> set[Shift]:
+def _in_time(outcome: PolicyOutcome, within: timedelta) -> set[InjectedChange]:
     return {shift for shift, delay in outcome.delays.items() if delay.median is not None and delay.median <= within}
 
 
-def _choice(found: Sequence[Outcome], within: timedelta) -> Iterator[str]:
+def _choice(found: Sequence[PolicyOutcome], within: timedelta) -> Iterator[str]:
     wanted = set().union(*(_in_time(outcome, within) for outcome in found))
     if not wanted:
         return
@@ -41,27 +41,27 @@ def _choice(found: Sequence[Outcome], within: timedelta) -> Iterator[str]:
     yield f"Take `{best.policy.name}`, {rules}: it finds {every} within {format_span(within)}{_why(able, best)}."
 
 
-def _why(able: Sequence[Outcome], best: Outcome) -> str:
+def _why(able: Sequence[PolicyOutcome], best: PolicyOutcome) -> str:
     others = [f"`{outcome.policy.name}`" for outcome in able if outcome is not best]
     if not others:
         return ""
     return f"; of those that do ({_and(others)} too) it has the smallest windows, then the strictest budget"
 
 
-def _late(found: Sequence[Outcome], within: timedelta) -> Iterator[str]:
+def _late(found: Sequence[PolicyOutcome], within: timedelta) -> Iterator[str]:
     in_time = set().union(*(_in_time(outcome, within) for outcome in found))
     late = [shift for shift in found[0].delays if shift not in in_time]
     if late:
         yield f"Not found within {format_span(within)} by any: {'; '.join(_soonest(found, shift) for shift in late)}."
 
 
-def _soonest(found: Sequence[Outcome], shift: Shift) -> str:
+def _soonest(found: Sequence[PolicyOutcome], shift: InjectedChange) -> str:
     best = min(found, key=lambda o: o.delays[shift].median or timedelta.max)
     delay = best.delays[shift].median
     return f"{shift} (`{best.policy.name}` takes {format_span(delay)})" if delay else str(shift)
 
 
-def _broken(found: Sequence[Outcome]) -> Iterator[str]:
+def _broken(found: Sequence[PolicyOutcome]) -> Iterator[str]:
     for outcome in found:
         low, _ = outcome.rate.interval(MONTH)
         if low > outcome.policy.per(MONTH):
@@ -72,7 +72,7 @@ def _broken(found: Sequence[Outcome]) -> Iterator[str]:
             )
 
 
-def _doubts(doubts: Sequence[Watched], slices: int) -> Iterator[str]:
+def _doubts(doubts: Sequence[WatchedSignal], slices: int) -> Iterator[str]:
     by_why: dict[str, list[str]] = defaultdict(list)
     for one in doubts:
         by_why[one.doubt].append(one.variable)

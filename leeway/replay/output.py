@@ -12,7 +12,7 @@ from features.window import format_span, from_ms, to_ms
 from leeway.replay import advice, history, trials
 from leeway.replay.advice import MONTH
 from leeway.replay.history import Stretch
-from leeway.replay.run_replay import Judged, Order, Outcome
+from leeway.replay.run_replay import DecidedIncident, PolicyOutcome, ReplayOrder
 from leeway.replay.trials import Delay
 from leeway.terminal import show
 from monitors.baseline.baseline import Baseline
@@ -23,14 +23,14 @@ _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, eq=False)
-class Rehearsed:
+class ReplayResult:
     """What was rehearsed of *model*, and what was *found*, policy by policy."""
 
     model: str
     baseline: Baseline
-    order: Order
+    order: ReplayOrder
     past: tuple[Stretch, ...]
-    found: tuple[Outcome, ...]
+    found: tuple[PolicyOutcome, ...]
 
     @property
     def period(self) -> tuple[datetime, datetime]:
@@ -46,7 +46,7 @@ class Rehearsed:
         return advice.advice(self.found, self.order.within, slices=slices)
 
 
-def show_tables(told: Rehearsed, *, everything: bool) -> None:
+def show_tables(told: ReplayResult, *, everything: bool) -> None:
     """Print the tables, with the incidents of the first policy or of *everything*, and the suggestion."""
     _policies(told)
     for outcome in told.found if everything else told.found[:1]:
@@ -57,14 +57,14 @@ def show_tables(told: Rehearsed, *, everything: bool) -> None:
         show.note(show.cell(sentence))
 
 
-def _policies(told: Rehearsed) -> None:
+def _policies(told: ReplayResult) -> None:
     columns = ("policy", "budget", "windows", "false alarms in 30 days", "promised", "incidents", "outside the promise")
     rows = [_standing(outcome) for outcome in told.found]
     first, last = told.period
     show.table(f"Policies for {told.model}, on {first:%Y-%m-%d} to {last:%Y-%m-%d}", columns, rows)
 
 
-def _standing(outcome: Outcome) -> tuple[object, ...]:
+def _standing(outcome: PolicyOutcome) -> tuple[object, ...]:
     policy = outcome.policy
     low, high = outcome.rate.interval(MONTH)
     rate = f"{outcome.rate.per(MONTH):.2f} ({low:.2f} to {high:.2f})"
@@ -75,7 +75,7 @@ def _standing(outcome: Outcome) -> tuple[object, ...]:
             f"{len(outcome.outside)} of {len(outcome.watched)} variables")  # fmt: skip
 
 
-def _incidents(told: Rehearsed, outcome: Outcome) -> None:
+def _incidents(told: ReplayResult, outcome: PolicyOutcome) -> None:
     columns = ("opened", "closed", "version", "signal", "variable", "effect", "severity", "decision")
     rows = [_incident(judged) for judged in outcome.incidents]
     title = f"Incidents that `{outcome.policy.name}` would have opened"
@@ -85,7 +85,7 @@ def _incidents(told: Rehearsed, outcome: Outcome) -> None:
         show.note(f"`{show.text(outcome.policy.name)}` would have opened no incident.")
 
 
-def _incident(judged: Judged) -> tuple[object, ...]:
+def _incident(judged: DecidedIncident) -> tuple[object, ...]:
     opened, finding = judged.alarm.opened, worst(judged.alarm.opened)
     others = len({f["variable"] for f in opened.evidence}) - 1
     where = f" in {finding['segment']}" if finding["segment"] else ""
@@ -107,14 +107,14 @@ def _effect(finding: Mapping[str, Any]) -> str:
     return f"{finding['effect']:.2f}{between}"
 
 
-def decision(judged: Judged) -> str:
+def decision(judged: DecidedIncident) -> str:
     """Return what would be done: to train nothing is to alert only."""
     if isinstance(judged.decision, Deferral):
         return f"wait: {judged.decision.because.partition(':')[0]}"
     return "alert" if judged.decision.action is Action.NOTHING else judged.decision.action.value.replace("_", " ")
 
 
-def _delays(told: Rehearsed) -> None:
+def _delays(told: ReplayResult) -> None:
     rows = [(str(shift), *(_delay(o.delays[shift]) for o in told.found)) for shift in told.order.shifts]
     title = f"Median delay, and how many are found in {trials.HORIZON} slices"
     show.table(title, (f"change (of {told.order.feature})", *(o.policy.name for o in told.found)), rows)
@@ -130,7 +130,7 @@ def _days(span: timedelta | None) -> float | None:
     return None if span is None else round(span / _DAY, 2)
 
 
-def as_json(told: Rehearsed) -> dict[str, Any]:
+def as_json(told: ReplayResult) -> dict[str, Any]:
     """Return everything under keys that programs rely on; spans are in days."""
     first, last = told.period
     return {
@@ -142,7 +142,7 @@ def as_json(told: Rehearsed) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _policy(outcome: Outcome) -> dict[str, Any]:
+def _policy(outcome: PolicyOutcome) -> dict[str, Any]:
     low, high = outcome.rate.interval(MONTH)
     return {
         "name": outcome.policy.name,

@@ -9,23 +9,23 @@ from dataclasses import dataclass
 from leeway.replay import trials
 from leeway.replay.history import Series
 from leeway.replay.policies import Policy
-from leeway.replay.replayed_incidents import Said
+from leeway.replay.replayed_incidents import WindowVerdicts
 from leeway.replay.trials import Delay
 from monitors.baseline.baseline import Baseline, Slice
 from monitors.report import Signal
 from monitors.simulation import inject
-from monitors.simulation.inject import Shift
-from monitors.simulation.policy_comparison import Jury
+from monitors.simulation.inject import InjectedChange
+from monitors.simulation.policy_comparison import PolicyComparison
 
-Tell = Callable[[str], None]
-ByPolicy = list[list[Said]]
+Progress = Callable[[str], None]
+ByPolicy = list[list[WindowVerdicts]]
 """What is said of some windows, by each policy."""
 TRIALS = 3
 """Trials of each shift for a world without a change: they are much shorter."""
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ReplayTask:
     """One *series* and *policies* with the same windows, in which every baseline here is cut.
 
     *past* are the series' slices of each version with its baseline. *baseline* is what worlds are made of, *shifts* are
@@ -36,14 +36,14 @@ class Part:
     policies: tuple[Policy, ...]
     past: tuple[tuple[Baseline, tuple[Slice, ...]], ...]
     baseline: Baseline
-    shifts: tuple[Shift, ...]
+    shifts: tuple[InjectedChange, ...]
     feature: str
     seed: int
     repetitions: int
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class WatchedSignal:
     """A variable that is watched over time, and why the false-alarm promise does not cover it; "" if it does."""
 
     signal: Signal
@@ -52,22 +52,24 @@ class Watched:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class TaskResult:
     """What came of a part: of each version's past, of each world without a change, of each shift by each policy."""
 
     past: list[ByPolicy]
     quiet: list[ByPolicy]
-    delays: Mapping[Shift, list[Delay]]
-    watched: list[Watched]
+    delays: Mapping[InjectedChange, list[Delay]]
+    watched: list[WatchedSignal]
 
 
-def work(part: Part) -> Done:
+def work(part: ReplayTask) -> TaskResult:
     """Return what comes of *part*; the same, wherever it is done."""
-    bench = trials.jury(part.baseline, part.policies, part.series)
+    bench = trials.policy_comparison(part.baseline, part.policies, part.series)
     known = bool(part.baseline.slices(*part.series))
-    return Done(
+    return TaskResult(
         past=[
-            trials.said(_bench(bench, baseline).run(slices), part.policies) if slices else [[] for _ in part.policies]
+            trials.window_verdicts(_bench(bench, baseline).run(slices), part.policies)
+            if slices
+            else [[] for _ in part.policies]
             for baseline, slices in part.past
         ],
         quiet=trials.quiet(bench, part.policies, part.seed, part.repetitions) if known else [],
@@ -76,25 +78,25 @@ def work(part: Part) -> Done:
     )
 
 
-def watched(bench: Jury) -> list[Watched]:
+def watched(bench: PolicyComparison) -> list[WatchedSignal]:
     """Return the variables that the first policy watches over time."""
     return [
-        Watched(group.signal, name, doubt)
+        WatchedSignal(group.signal, name, doubt)
         for group in bench.outlooks()[0].groups
-        for name, doubt in zip(group.panel.names, group.panel.doubts, strict=True)
+        for name, doubt in zip(group.panel.names, group.panel.violations, strict=True)
     ]
 
 
-def work_all(parts: Sequence[Part], processes: int, tell: Tell) -> list[Done]:
+def work_all(parts: Sequence[ReplayTask], processes: int, tell: Progress) -> list[TaskResult]:
     """Return what comes of *parts*, in their order, worked on by so many processes; *tell* is told how far it is."""
-    found: list[Done] = []
+    found: list[TaskResult] = []
     for done in _each(parts, processes):
         found.append(done)
         tell(f"{len(found)} of {len(parts)} parts done")
     return found
 
 
-def _each(parts: Sequence[Part], processes: int) -> Iterator[Done]:
+def _each(parts: Sequence[ReplayTask], processes: int) -> Iterator[TaskResult]:
     if processes == 1 or len(parts) == 1:
         yield from map(work, parts)
         return
@@ -102,12 +104,14 @@ def _each(parts: Sequence[Part], processes: int) -> Iterator[Done]:
         yield from pool.map(work, parts)
 
 
-def _bench(bench: Jury, baseline: Baseline) -> Jury:
+def _bench(bench: PolicyComparison, baseline: Baseline) -> PolicyComparison:
     """Return *bench* on another baseline, if it is another."""
-    return bench if baseline is bench.baseline else Jury(baseline, bench.policies, bench.stage, bench.segment)
+    return (
+        bench if baseline is bench.baseline else PolicyComparison(baseline, bench.policies, bench.stage, bench.segment)
+    )
 
 
-def _delays(part: Part, bench: Jury, shift: Shift) -> list[Delay]:
+def _delays(part: ReplayTask, bench: PolicyComparison, shift: InjectedChange) -> list[Delay]:
     change = inject.change(shift, part.baseline, part.feature)
     seeds = [(part.seed, 1, n) for n in range(TRIALS * part.repetitions)]
     return trials.delays(bench, part.policies, change, shift.kind, seeds)

@@ -17,11 +17,11 @@ from features.window import UTC
 from monitors.report import Finding, Report, Signal, Verdict
 from registry.config import IncidentPolicy
 from registry.incidents import incident_rules
-from registry.incidents.incident_rules import Breadth, Step
+from registry.incidents.incident_rules import SegmentEvidence, SignalVerdict
 from registry.records import Incident, IncidentState
 
 
-class Said(NamedTuple):
+class WindowVerdicts(NamedTuple):
     """What counts of a report: when and where, its verdict on each signal, and its findings that say drift."""
 
     end: datetime
@@ -32,7 +32,7 @@ class Said(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Alarm:
+class ReplayedIncident:
     """An episode: the incident when it *opened*, and as it stands in the end; *closed* is None while it goes on."""
 
     opened: Incident
@@ -44,16 +44,23 @@ class Alarm:
         return self.incident.resolved_at
 
 
-def said(report: Report) -> Said:
+def window_verdicts(report: Report) -> WindowVerdicts:
     """Return what counts of *report*."""
-    return Said(report.window_end, report.stage.value, report.segment, incident_rules.told(report), report.drifted())
+    return WindowVerdicts(
+        report.window_end, report.stage.value, report.segment, incident_rules.signal_verdicts(report), report.drifted()
+    )
 
 
-def alarms(
-    found: Iterable[Said], policy: IncidentPolicy, *, model: str, version: str, ignored: frozenset[str] = frozenset()
-) -> list[Alarm]:
+def replayed_incidents(
+    found: Iterable[WindowVerdicts],
+    policy: IncidentPolicy,
+    *,
+    model: str,
+    version: str,
+    ignored: frozenset[str] = frozenset(),
+) -> list[ReplayedIncident]:
     """Return the episodes in all that was *found* of one version, in whatever order, by when they opened."""
-    by_end: dict[datetime, list[Said]] = defaultdict(list)
+    by_end: dict[datetime, list[WindowVerdicts]] = defaultdict(list)
     for one in found:
         by_end[one.end].append(one)
     signals = sorted({s for some in by_end.values() for one in some for s in one.told} - ignored)
@@ -61,14 +68,14 @@ def alarms(
     return sorted((a for some in of for a in some), key=lambda a: (a.opened.opened_at, a.opened.signal))
 
 
-def step(found: Sequence[Said], signal: str) -> Step | None:
+def step(found: Sequence[WindowVerdicts], signal: str) -> SignalVerdict | None:
     """Return what one window's reports, of all segments, say of *signal*.
 
-    As :class:`registry.incidents.window_history.Trail` has it.
+    As :class:`registry.incidents.window_history.WindowHistory` has it.
     """
     drift = any(one.told.get(signal) == Verdict.DRIFT.value for one in found)
     steady = any(not one.segment and one.told.get(signal) == Verdict.STEADY.value for one in found)
-    return Step(found[0].end, found[0].stage, drift) if drift or steady else None
+    return SignalVerdict(found[0].end, found[0].stage, drift) if drift or steady else None
 
 
 @dataclass(frozen=True)
@@ -79,11 +86,11 @@ class _Signal:
     version: str
     signal: str
     policy: IncidentPolicy
-    by_end: Mapping[datetime, Sequence[Said]]
+    by_end: Mapping[datetime, Sequence[WindowVerdicts]]
 
-    def alarms(self) -> list[Alarm]:
-        steps: list[Step] = []
-        done: list[Alarm] = []
+    def alarms(self) -> list[ReplayedIncident]:
+        steps: list[SignalVerdict] = []
+        done: list[ReplayedIncident] = []
         for end in sorted(self.by_end):
             new = [s for _, some in groupby(sorted(self.by_end[end], key=_stage), _stage) if (s := self._step(some))]
             if not new:
@@ -98,18 +105,20 @@ class _Signal:
                 done.append(self._begin(begun, steps, last))
         return done
 
-    def _step(self, found: Iterable[Said]) -> Step | None:
+    def _step(self, found: Iterable[WindowVerdicts]) -> SignalVerdict | None:
         return step(list(found), self.signal)
 
-    def _begin(self, begun: Sequence[datetime], steps: Sequence[Step], before: Alarm | None) -> Alarm:
+    def _begin(
+        self, begun: Sequence[datetime], steps: Sequence[SignalVerdict], before: ReplayedIncident | None
+    ) -> ReplayedIncident:
         since = incident_rules.beginning(begun, before.incident.judged_until if before else None)
         none = Incident(id=0, model=self.model, version=self.version, signal=self.signal,
                         severity=self.policy.severity.of(Signal(self.signal)), state=IncidentState.OPEN, since=since,
                         opened_at=begun[-1], last_seen=since, judged_until=since, windows=0, evidence=[])  # fmt: skip
         opened = self._standing(none, steps)
-        return Alarm(opened, opened)
+        return ReplayedIncident(opened, opened)
 
-    def _go_on(self, incident: Incident, steps: Sequence[Step]) -> Incident:
+    def _go_on(self, incident: Incident, steps: Sequence[SignalVerdict]) -> Incident:
         now = self._standing(incident, steps)
         if now.steady < self.policy.clear_after:
             return now
@@ -120,8 +129,8 @@ class _Signal:
         }
         return now.model_copy(update=done)
 
-    def _standing(self, incident: Incident, steps: Sequence[Step]) -> Incident:
-        course = incident_rules.course(steps, incident.since)
+    def _standing(self, incident: Incident, steps: Sequence[SignalVerdict]) -> Incident:
+        course = incident_rules.episode_progress(steps, incident.since)
         first, newest = (self._breadth(end) for end in (course.first, course.last))
         now = incident_rules.severity(self.policy.severity.of(Signal(self.signal)), newest)
         return incident.model_copy(update={
@@ -131,18 +140,18 @@ class _Signal:
             "severity": max(now, incident.severity, key=lambda s: s.rank),
         })  # fmt: skip
 
-    def _breadth(self, end: datetime | None) -> Breadth:
+    def _breadth(self, end: datetime | None) -> SegmentEvidence:
         some = self.by_end.get(end, ()) if end else ()
         verdicts = [one.told.get(self.signal) for one in some if one.segment]
         judged = [v == Verdict.DRIFT.value for v in verdicts if v in (Verdict.DRIFT.value, Verdict.STEADY.value)]
-        return Breadth([item for one in some for item in self._evidence(one)], len(judged), sum(judged))
+        return SegmentEvidence([item for one in some for item in self._evidence(one)], len(judged), sum(judged))
 
-    def _evidence(self, one: Said) -> list[dict[str, Any]]:
+    def _evidence(self, one: WindowVerdicts) -> list[dict[str, Any]]:
         where = {"segment": one.segment, "stage": one.stage, "window_end": one.end.astimezone(UTC).isoformat()}
         return [{**f.model_dump(mode="json"), **where} for f in one.drift if f.signal.value == self.signal]
 
 
-def _stage(one: Said) -> str:
+def _stage(one: WindowVerdicts) -> str:
     return one.stage
 
 

@@ -14,15 +14,15 @@ from features.window import from_ms, to_ms
 from leeway.replay import replayed_incidents
 from leeway.replay.history import Series
 from leeway.replay.policies import Policy
-from leeway.replay.replayed_incidents import Said
+from leeway.replay.replayed_incidents import WindowVerdicts
 from monitors.baseline.baseline import Baseline
 from monitors.report import Report, Stage
 from monitors.simulation import bootstrap, inject, rewindow
-from monitors.simulation.bootstrap import World
-from monitors.simulation.inject import Kind
-from monitors.simulation.policy_comparison import Jury, Keyed
+from monitors.simulation.bootstrap import NullWorld
+from monitors.simulation.inject import ChangeKind
+from monitors.simulation.policy_comparison import Keyed, PolicyComparison
 from registry.incidents import incident_rules
-from registry.incidents.incident_rules import Step
+from registry.incidents.incident_rules import SignalVerdict
 
 PATH = 26 * 7
 """Slices of a world without a change."""
@@ -71,18 +71,20 @@ class Delay:
         return sorted(self.delays)[self.trials // 2] if len(self.delays) > self.trials // 2 else None
 
 
-def jury(baseline: Baseline, policies: Sequence[Policy], series: Series) -> Jury:
+def policy_comparison(baseline: Baseline, policies: Sequence[Policy], series: Series) -> PolicyComparison:
     """Return what judges one series by all *policies*, whose windows are the baseline's."""
-    return Jury(baseline, tuple(p.rules.monitor for p in policies), *series)
+    return PolicyComparison(baseline, tuple(p.rules.monitor for p in policies), *series)
 
 
-def said(judged: Iterable[Sequence[Report]], policies: Sequence[Policy]) -> list[list[Said]]:
+def window_verdicts(judged: Iterable[Sequence[Report]], policies: Sequence[Policy]) -> list[list[WindowVerdicts]]:
     """Return what counts of the reports by each of *policies*."""
-    every = [[replayed_incidents.said(report) for report in reports] for reports in judged]
+    every = [[replayed_incidents.window_verdicts(report) for report in reports] for reports in judged]
     return [[one[i] for one in every] for i in range(len(policies))]
 
 
-def quiet(bench: Jury, policies: Sequence[Policy], seed: int, repetitions: int) -> list[list[list[Said]]]:
+def quiet(
+    bench: PolicyComparison, policies: Sequence[Policy], seed: int, repetitions: int
+) -> list[list[list[WindowVerdicts]]]:
     """Return what is said of one series in each of so many worlds without a change, by each policy.
 
     The worlds are the same for every series of a baseline.
@@ -91,12 +93,16 @@ def quiet(bench: Jury, policies: Sequence[Policy], seed: int, repetitions: int) 
     for n in range(repetitions):
         world = bootstrap.draw(bench.baseline, PATH, np.random.default_rng([seed, 0, n]))
         windows, outlooks = world.windows(bench.stage, bench.segment), bench.outlooks(world.reference)
-        found.append(said(bench.judge(windows, outlooks), policies))
+        found.append(window_verdicts(bench.judge(windows, outlooks), policies))
     return found
 
 
 def delays(
-    bench: Jury, policies: Sequence[Policy], change: inject.Change, kind: Kind, seeds: Sequence[Sequence[int]]
+    bench: PolicyComparison,
+    policies: Sequence[Policy],
+    change: inject.Change,
+    kind: ChangeKind,
+    seeds: Sequence[Sequence[int]],
 ) -> list[Delay]:
     """Return how soon each policy finds a *change* in the signals that are right to tell of its *kind*.
 
@@ -122,7 +128,7 @@ def delays(
     return [Delay(tuple(sorted(d for d in some if d < timedelta.max)), len(some)) for some in found]
 
 
-def _changed(world: World, bench: Jury, change: inject.Change, begin: int) -> Iterator[Keyed]:
+def _changed(world: NullWorld, bench: PolicyComparison, change: inject.Change, begin: int) -> Iterator[Keyed]:
     cut = bench.baseline.events.windows
     slices = [s if s.start < begin else s.model_copy(update={"counts": change(s.counts)})
               for s in world.slices(bench.stage, bench.segment)]  # fmt: skip
@@ -135,12 +141,12 @@ class _Search:
     """Looks for the first incident of a *kind*'s signals; *end* is that of the window that opened it."""
 
     policy: Policy
-    kind: Kind
+    kind: ChangeKind
     end: datetime | None = None
-    steps: dict[str, list[Step]] = field(default_factory=lambda: defaultdict(list))
+    steps: dict[str, list[SignalVerdict]] = field(default_factory=lambda: defaultdict(list))
 
     def see(self, report: Report) -> None:
-        told = replayed_incidents.said(report)
+        told = replayed_incidents.window_verdicts(report)
         wanted = {signal.value for signal in self.kind.signals} - self.policy.rules.signals.ignored
         for signal in wanted if self.end is None else ():
             if step := replayed_incidents.step([told], signal):

@@ -18,7 +18,7 @@ BREAK = timedelta(minutes=1)
 
 
 @dataclass
-class Listening:
+class LiveClock:
     """What is heard of a feed: *reached* is the event time of the newest record, or where it is waited for from.
 
     *looked* is when somebody last looked, by the clock on the wall, and *silent* for how long nothing had come by then.

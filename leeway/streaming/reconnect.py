@@ -29,7 +29,7 @@ def pause(failures: int) -> float:
 
 
 @dataclass
-class Enduring:
+class Reconnecting:
     """A *take* that outlives outages: a call is never longer than one attempt, and returns 0 while nothing works.
 
     *opening* opens what is called; the first time an error is an error. Afterwards an Outage closes it, and it is
@@ -46,7 +46,7 @@ class Enduring:
     _since: float = field(default=0.0, init=False)
     _again: float = field(default=0.0, init=False)
 
-    def __enter__(self) -> Enduring:
+    def __enter__(self) -> Reconnecting:
         self._enter()
         return self
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from features.errors import DataError
 from features.events import decode, encode, location, publishing
-from features.events.publishing import Message, Outlet
+from features.events.publishing import Message, TopicFormat
 from features.files import file_chunks
 from features.schema import EventSchema, Role, Source
 from features.window import to_ms
@@ -166,23 +166,23 @@ def _batches(tables: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:
         yield held
 
 
-def merged(plans: Sequence[tuple[Outlet, Plan]]) -> Iterator[tuple[Outlet, Message]]:
+def merged(plans: Sequence[tuple[TopicFormat, Plan]]) -> Iterator[tuple[TopicFormat, Message]]:
     """Yield the messages of all *plans* in the order of their times, each with where it goes."""
     return heapq.merge(*(_tagged(outlet, one) for outlet, one in plans), key=lambda pair: pair[1].time)
 
 
-def _tagged(outlet: Outlet, one: Plan) -> Iterator[tuple[Outlet, Message]]:
+def _tagged(outlet: TopicFormat, one: Plan) -> Iterator[tuple[TopicFormat, Message]]:
     for message in messages(one):
         yield outlet, message
 
 
 def paced(
-    items: Iterable[tuple[Outlet, Message]],
+    items: Iterable[tuple[TopicFormat, Message]],
     speed: timedelta | None,
     *,
     clock: Callable[[], float],
     sleep: Callable[[float], None],
-) -> Iterator[tuple[Outlet, Message]]:
+) -> Iterator[tuple[TopicFormat, Message]]:
     """Yield *items* so that *speed* of event time passes in a second of *clock*; None is as fast as possible."""
     first, started = None, clock()
     for outlet, message in items:

@@ -8,7 +8,7 @@ from monitors.config import MonitorPolicy
 from monitors.report import Signal
 
 
-def watched(baseline: Baseline) -> list[Signal]:
+def monitored_signals(baseline: Baseline) -> list[Signal]:
     """Return the signals that share the budget: those that the baseline has something to compare with."""
     there = {Signal.FEATURE, Signal.PREDICTION, Signal.QUALITY}
     there |= {Signal.LABEL, Signal.PERFORMANCE} if baseline.outcomes else set()
@@ -20,7 +20,7 @@ def watched(baseline: Baseline) -> list[Signal]:
 def share(baseline: Baseline, signal: Signal, segment: str) -> float:
     """Return the part of the budget that *signal* has in *segment*; one that is new counts as one more."""
     segments = {s.segment for s in baseline.inputs} - {""}
-    return budget.share(signal, segment, len(segments | ({segment} - {""})), watched(baseline))
+    return budget.share(signal, segment, len(segments | ({segment} - {""})), monitored_signals(baseline))
 
 
 def quality_level(baseline: Baseline, policy: MonitorPolicy, segment: str) -> float:

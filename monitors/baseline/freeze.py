@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from features import scoring
-from features.schema import LABEL, MULTIVARIATE, EventSchema, Kind, Task
+from features.schema import LABEL, MULTIVARIATE, EventSchema, FeatureKind, Task
 from features.scoring import Values
 from features.window import to_ms
 from monitors.baseline.baseline import Slice
@@ -25,8 +25,8 @@ from monitors.profiles import (
     score_calibration,
 )
 from monitors.profiles.derived import Derived, Frozen
-from monitors.profiles.loss_estimator import LossTable
-from monitors.profiles.score_calibration import Calibration
+from monitors.profiles.loss_estimator import DirectLossEstimator
+from monitors.profiles.score_calibration import ScoreCalibration
 from monitors.stats.bins import Bins, freeze_categorical, freeze_numeric
 
 Ints = npt.NDArray[np.int64]
@@ -42,7 +42,7 @@ def freeze_bins(schema: EventSchema, policy: MonitorPolicy, predictions: pa.Tabl
 
 
 @dataclass(frozen=True, eq=False)
-class Learned:
+class FrozenBaseline:
     """What was *frozen*, and the cell of ``multivariate`` each row would have had, had it been frozen without it."""
 
     frozen: Frozen
@@ -62,7 +62,7 @@ class Learned:
 
 def freeze_derived(
     schema: EventSchema, policy: MonitorPolicy, bins: Mapping[str, Bins], predictions: pa.Table, labels: pa.Table
-) -> Learned:
+) -> FrozenBaseline:
     """Return *bins* with what derives further variables, from a version's rows; their predictions are out of sample.
 
     There is no estimate from fewer labelled rows than the policy's least.
@@ -76,9 +76,9 @@ def freeze_derived(
     at, label = at[usable], label[usable]
     estimate = _estimate(schema, bins, cells, answer, (at, label)) if len(at) >= policy.min_rows else None
     if not found or not errors:
-        return Learned(Frozen(bins, Derived(estimate=estimate)), None)
+        return FrozenBaseline(Frozen(bins, Derived(estimate=estimate)), None)
     frozen = Frozen({**bins, MULTIVARIATE: errors}, Derived(projection=found[0], estimate=estimate))
-    return Learned(frozen, errors.index(found[1], np.zeros(len(found[1]), bool)))
+    return FrozenBaseline(frozen, errors.index(found[1], np.zeros(len(found[1]), bool)))
 
 
 def stretches(predictions: pa.Table) -> Ints:
@@ -104,7 +104,7 @@ def newest_labels(schema: EventSchema, predictions: pa.Table, labels: pa.Table) 
 
 def _estimate(
     schema: EventSchema, bins: Mapping[str, Bins], cells: Mapping[str, Ints], answer: Values, truth: tuple[Ints, Values]
-) -> Calibration | LossTable | None:
+) -> ScoreCalibration | DirectLossEstimator | None:
     at, label = truth
     if schema.task is Task.BINARY:
         score = np.asarray(answer, np.float64)
@@ -116,8 +116,8 @@ def _estimate(
     return loss_estimator.fit(own, {name: bins[name].cells for name in own}, losses, most)
 
 
-def _freeze(column: pa.ChunkedArray, kind: Kind, policy: MonitorPolicy) -> Bins:
-    if kind is Kind.NUMERIC:
+def _freeze(column: pa.ChunkedArray, kind: FeatureKind, policy: MonitorPolicy) -> Bins:
+    if kind is FeatureKind.NUMERIC:
         return freeze_numeric(counting.floats(column)[0], policy.bins)
     if pa.types.is_floating(column.type):
         column = pa.chunked_array([pa.array(map(outcome_counts.label_text, column.to_pylist()), pa.string())])

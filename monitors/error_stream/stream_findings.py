@@ -22,7 +22,7 @@ VARIABLE = "error_stream"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class SliceAlarms:
     """What is told of one slice: how many *alarms* of risen losses it had, and of the first of them more.
 
     It came with the record *after_ms* after the slice's start, the *records*-th that the detector saw. *before* and
@@ -40,9 +40,9 @@ class Told:
         return [Cell(start, version, "", offset + i, n) for i, n in enumerate(astuple(self)) if n]
 
 
-def laid_out(policy: MonitorPolicy, outcomes: Layout) -> Layout:
+def extended_layout(policy: MonitorPolicy, outcomes: Layout) -> Layout:
     """Return the layout of *outcomes*, with the error stream's cells at its end where *policy* asks for one."""
-    return Layout({**outcomes.sizes, VARIABLE: len(Told.__slots__)}) if policy.error_stream else outcomes
+    return Layout({**outcomes.sizes, VARIABLE: len(SliceAlarms.__slots__)}) if policy.error_stream else outcomes
 
 
 def block(windows: Windows, ms: int) -> int:
@@ -69,7 +69,7 @@ def findings(policy: MonitorPolicy, newest: Mapping[str, Sequence[int]] | None, 
     There is one where the loss was told to have risen by as much as is worth telling, ``min_loss_increase``. It is
     performance drift and outside the false-alarm promise. Windows that share the slice's record share no finding.
     """
-    told = Told(*(newest or {}).get(VARIABLE, [0] * len(Told.__slots__)))
+    told = SliceAlarms(*(newest or {}).get(VARIABLE, [0] * len(SliceAlarms.__slots__)))
     if not policy.error_stream or not told.alarms or not told.before:
         return ()
     rise = told.after / told.before - 1

@@ -15,7 +15,7 @@ _WORTH = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class BinChange:
     """A part of the range: its *label*, and its share of all rows *before* and *now*."""
 
     label: str
@@ -24,11 +24,11 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Movement:
+class BinChanges:
     """How one variable moved: *direction* in words, and the parts of its range that changed most, largest first."""
 
     direction: str
-    parts: tuple[Part, ...]
+    parts: tuple[BinChange, ...]
 
     def __str__(self) -> str:
         """Say it in a sentence.
@@ -40,9 +40,9 @@ class Movement:
         return "; ".join(filter(None, (self.direction, parts)))
 
 
-def movement(
+def bin_changes(
     bins: NumericBins | CategoricalBins, before: Counts | Sequence[int], now: Counts | Sequence[int], *, most: int = 3
-) -> Movement:
+) -> BinChanges:
     """Return how the counts *now* differ from those *before*, both on *bins*; at most *most* parts.
 
     A number goes up or down by its median bin, or gets wider or narrower by its outer quarters. No row on a side, and
@@ -54,11 +54,11 @@ def movement(
     """
     then, after = (np.asarray(c, float) / max(np.sum(c), 1) for c in (before, now))
     if not then.any() or not after.any():
-        return Movement("", ())
+        return BinChanges("", ())
     apart = after - then
     order = sorted(np.flatnonzero(np.abs(apart) >= _WORTH), key=lambda i: -abs(apart[i]))[:most]
-    parts = tuple(Part(bins.labels[i], float(then[i]), float(after[i])) for i in order)
-    return Movement(_direction(bins, then, after) if parts else "", parts)
+    parts = tuple(BinChange(bins.labels[i], float(then[i]), float(after[i])) for i in order)
+    return BinChanges(_direction(bins, then, after) if parts else "", parts)
 
 
 def _direction(bins: NumericBins | CategoricalBins, then: Distances, now: Distances) -> str:

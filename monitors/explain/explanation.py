@@ -17,9 +17,9 @@ from monitors.baseline import importance
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
 from monitors.explain import mix_shift, onset
-from monitors.explain.bin_changes import Movement, movement
-from monitors.explain.mix_shift import Split
-from monitors.explain.onset import Alarm, Key
+from monitors.explain.bin_changes import BinChanges, bin_changes
+from monitors.explain.mix_shift import MixShift
+from monitors.explain.onset import Key, Onset
 from monitors.profiles.outcome_counts import UNIT
 from monitors.report import Finding, Report, Signal, Stage, Verdict, digest
 from monitors.stats.bins import Counts, NumericBins
@@ -33,7 +33,7 @@ _PREFIX = "baseline_"  # before a metric's name, in a finding's metrics: its lev
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SegmentEffect:
     """One segment (``""`` is all traffic) in which a variable drifted, and how far."""
 
     segment: str
@@ -41,7 +41,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class DriftedVariable:
     """One variable that drifted, in the *places* given; all else is about *segment*, the first of them.
 
     That is all traffic if it drifted there, and else the segment with the largest effect. *least* is the smallest
@@ -55,15 +55,15 @@ class Moved:
     stage: Stage
     segment: str
     finding: Finding
-    least: float | None
-    pooled: float | None
+    min_effect: float | None
+    pooled_evidence: float | None
     importance: float | None
-    place: int | None
-    movement: Movement
+    importance_rank: int | None
+    bin_changes: BinChanges
     levels: Mapping[str, tuple[float, float]]
-    splits: tuple[Split, ...]
-    places: tuple[Place, ...]
-    alarm: Alarm | None = None
+    splits: tuple[MixShift, ...]
+    segments: tuple[SegmentEffect, ...]
+    onset: Onset | None = None
 
     @property
     def key(self) -> Key:
@@ -71,24 +71,24 @@ class Moved:
         return (self.stage, self.segment, self.finding.signal, self.finding.variable)
 
     @property
-    def promise(self) -> str:
+    def guarantee(self) -> str:
         """Whether it stands inside the false-alarm promise, and why, in words."""
-        return onset.promise(self.finding, self.alarm)
+        return onset.guarantee(self.finding, self.onset)
 
 
 @dataclass(frozen=True, slots=True)
-class Crowd:
+class SegmentStatus:
     """One segment of one stage: its *rows*, what was said of each signal, and *away*, the variables that drifted."""
 
     stage: Stage
     segment: str
     rows: int
     verdicts: Mapping[Signal, Verdict]
-    away: tuple[tuple[Signal, str], ...]
+    drifted: tuple[tuple[Signal, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class WindowExplanation:
     """What drifted in one window, what matters most first, and which segments it drifted in.
 
     Signals come in :data:`ORDER`; within one, variables by importance times effect.
@@ -98,19 +98,21 @@ class Account:
     version: str
     start: datetime
     end: datetime
-    moved: tuple[Moved, ...]
-    crowds: tuple[Crowd, ...]
+    drifted: tuple[DriftedVariable, ...]
+    segments: tuple[SegmentStatus, ...]
 
-    def of(self, signal: Signal | str) -> tuple[Moved, ...]:
+    def of(self, signal: Signal | str) -> tuple[DriftedVariable, ...]:
         """Return what drifted of one signal."""
-        return tuple(m for m in self.moved if m.finding.signal == signal)
+        return tuple(m for m in self.drifted if m.finding.signal == signal)
 
-    def beside(self, signal: Signal | str) -> tuple[Moved, ...]:
+    def beside(self, signal: Signal | str) -> tuple[DriftedVariable, ...]:
         """Return what drifted of all other signals: what may explain it."""
-        return tuple(m for m in self.moved if m.finding.signal != signal)
+        return tuple(m for m in self.drifted if m.finding.signal != signal)
 
 
-def account(baseline: Baseline, reports: Sequence[Report], policy: MonitorPolicy | None = None) -> Account:
+def explain_window(
+    baseline: Baseline, reports: Sequence[Report], policy: MonitorPolicy | None = None
+) -> WindowExplanation:
     """Return the account of one window end from all its *reports*, of every stage and segment; at least one.
 
     *policy* is told only where the reports were judged by it.
@@ -119,16 +121,16 @@ def account(baseline: Baseline, reports: Sequence[Report], policy: MonitorPolicy
     for report in reports:
         for finding in report.drifted():
             drifted[report.stage, finding.signal, finding.variable].append((report, finding))
-    story = _Story(baseline, reports, policy)
-    moved = tuple(sorted((story.moved(found) for found in drifted.values()), key=story.order))
-    crowds = tuple(_crowd(r) for r in sorted(reports, key=lambda r: (list(Stage).index(r.stage), r.segment)))
+    story = _Explainer(baseline, reports, policy)
+    moved = tuple(sorted((story.drifted(found) for found in drifted.values()), key=story.order))
+    crowds = tuple(_segment_status(r) for r in sorted(reports, key=lambda r: (list(Stage).index(r.stage), r.segment)))
     start, end = min(r.window_start for r in reports), max(r.window_end for r in reports)
-    return Account(reports[0].model, reports[0].version, start, end, moved, crowds)
+    return WindowExplanation(reports[0].model, reports[0].version, start, end, moved, crowds)
 
 
-def begun(told: Account, alarms: Mapping[Key, Alarm]) -> Account:
+def with_onsets(told: WindowExplanation, alarms: Mapping[Key, Onset]) -> WindowExplanation:
     """Return the account *told* with the *alarms* that its drifts began with."""
-    return replace(told, moved=tuple(replace(m, alarm=alarms.get(m.key)) for m in told.moved))
+    return replace(told, drifted=tuple(replace(m, onset=alarms.get(m.key)) for m in told.drifted))
 
 
 def verdict_of(findings: Iterable[Finding]) -> Verdict:
@@ -137,7 +139,7 @@ def verdict_of(findings: Iterable[Finding]) -> Verdict:
     return next((v for v in (Verdict.DRIFT, Verdict.STEADY) if v in seen), Verdict.NOT_ENOUGH)
 
 
-def leaning(split: Split) -> str:
+def leaning(split: MixShift) -> str:
     """Return what a split comes to, in words.
 
     >>> leaning(Split("origin", 0.2, 0.01, 0.19))
@@ -150,30 +152,35 @@ def leaning(split: Split) -> str:
 
 
 @dataclass(frozen=True)
-class _Story:
+class _Explainer:
     """What every variable of one window is told from."""
 
     baseline: Baseline
     reports: Sequence[Report]
     policy: MonitorPolicy | None
 
-    def moved(self, found: Sequence[tuple[Report, Finding]]) -> Moved:
+    def drifted(self, found: Sequence[tuple[Report, Finding]]) -> DriftedVariable:
         """Return what is told of one variable, from the reports that say that it drifted."""
         ordered = sorted(found, key=lambda f: (f[0].segment != "", -(f[1].effect or 0.0), f[0].segment))
         report, finding = ordered[0]
         known, name = self.baseline.importance, finding.variable
         features = list(self.baseline.events.features)
         ranked = bool(known) and finding.signal is Signal.FEATURE and name in features
-        return Moved(
-            report.stage, report.segment, finding, self._least(report, finding.signal), onset.pooled(report, finding),
+        return DriftedVariable(
+            report.stage,
+            report.segment,
+            finding,
+            self._least(report, finding.signal),
+            onset.pooled_evidence(report, finding),
             importance=known.get(name, 0.0) if ranked else None,
-            place=importance.rank(known, features).index(name) + 1 if ranked else None,
-            movement=self._movement(report, finding), levels=_levels(finding),
+            importance_rank=importance.rank(known, features).index(name) + 1 if ranked else None,
+            bin_changes=self._movement(report, finding),
+            levels=_levels(finding),
             splits=() if report.segment or finding.signal is Signal.QUALITY else self._splits(report, finding),
-            places=tuple(Place(r.segment, f.effect) for r, f in ordered),
-        )  # fmt: skip
+            segments=tuple(SegmentEffect(r.segment, f.effect) for r, f in ordered),
+        )
 
-    def order(self, moved: Moved) -> tuple[int, float, str]:
+    def order(self, moved: DriftedVariable) -> tuple[int, float, str]:
         """Return what *moved* is sorted by: first the signal, then importance times effect."""
         finding = moved.finding
         weights = importance.weights(self.baseline.importance, self.baseline.events.features)
@@ -186,25 +193,25 @@ class _Story:
         of_loss = signal in (Signal.PERFORMANCE, Signal.ESTIMATE)
         return self.policy.min_loss_increase if of_loss else self.policy.min_effect
 
-    def _movement(self, report: Report, finding: Finding) -> Movement:
+    def _movement(self, report: Report, finding: Finding) -> BinChanges:
         name = finding.variable
         bins = self.baseline.bins.get(name)
         if bins is None or name not in report.counts:
-            return Movement("", ())
+            return BinChanges("", ())
         before = self.baseline.counts(report.stage, name, report.segment).sum(axis=0)
-        told = movement(bins, before, report.counts[name])
+        told = bin_changes(bins, before, report.counts[name])
         words = _BEYOND if isinstance(bins, NumericBins) else {}
         # Of a fault it is told which cells filled up: that its good values lie higher or lower now is no news.
         direction = "" if finding.signal is Signal.QUALITY else told.direction
-        return Movement(direction, tuple(replace(p, label=words.get(p.label, p.label)) for p in told.parts))
+        return BinChanges(direction, tuple(replace(p, label=words.get(p.label, p.label)) for p in told.parts))
 
-    def _splits(self, report: Report, finding: Finding) -> tuple[Split, ...]:
+    def _splits(self, report: Report, finding: Finding) -> tuple[MixShift, ...]:
         same = [r for r in self.reports if r.stage is report.stage]
         if finding.variable in self.baseline.bins:
             return mix_shift.splits(self.baseline, report.stage, finding.variable, same)
         return tuple(self._loss_splits(same)) if finding.signal is Signal.PERFORMANCE else ()
 
-    def _loss_splits(self, reports: Sequence[Report]) -> Iterable[Split]:
+    def _loss_splits(self, reports: Sequence[Report]) -> Iterable[MixShift]:
         """Yield the splits of the mean loss, in its own units, by each segmenting feature."""
         for by in self.baseline.events.segments:
             now = {r.segment: _of_loss([r.counts]) for r in reports if r.segment.startswith(f"{by}=")}
@@ -230,8 +237,8 @@ def _levels(finding: Finding) -> dict[str, tuple[float, float]]:
     return {n: (finding.metrics[_PREFIX + n], finding.metrics[n]) for n in both}
 
 
-def _crowd(report: Report) -> Crowd:
+def _segment_status(report: Report) -> SegmentStatus:
     told = {s: [f for f in report.findings if f.signal is s] for s in Signal}
     verdicts = {s: verdict_of(findings) for s, findings in told.items() if findings}
     away = sorted(((f.signal, f.variable) for f in report.drifted()), key=lambda a: ORDER.index(a[0]))
-    return Crowd(report.stage, report.segment, report.rows, verdicts, tuple(away))
+    return SegmentStatus(report.stage, report.segment, report.rows, verdicts, tuple(away))

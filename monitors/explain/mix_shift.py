@@ -19,7 +19,7 @@ from monitors.stats.distance import Distances
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
+class MixShift:
     """How far a variable's shares moved in all, because segments grew and shrank, and inside segments.
 
     Each a total variation, 0 to 1; they need not add up, as parts may cancel out. *mix_share* is the mix's part of the
@@ -53,17 +53,17 @@ def decompose(before: Counts, now: Counts) -> tuple[Distances, Distances]:
     return ((q - p)[:, None] * (m + n) / 2).sum(axis=0), ((p + q)[:, None] / 2 * (n - m)).sum(axis=0)
 
 
-def split(by: str, before: Mapping[str, Counts], now: Mapping[str, Counts]) -> Split:
+def split(by: str, before: Mapping[str, Counts], now: Mapping[str, Counts]) -> MixShift:
     """Return the split of one variable's counts by segment of the feature *by*."""
     names = sorted({*before, *now})
     width = len(next(iter({**before, **now}.values())))
     none = np.zeros(width, np.int64)
     then, after = (np.stack([np.asarray(side.get(name, none)) for name in names]) for side in (before, now))
     mix, within = decompose(then, after)
-    return Split(by, *(float(np.abs(part).sum() / 2) for part in (mix + within, mix, within)))
+    return MixShift(by, *(float(np.abs(part).sum() / 2) for part in (mix + within, mix, within)))
 
 
-def splits(baseline: Baseline, stage: Stage, variable: str, reports: Iterable[Report]) -> tuple[Split, ...]:
+def splits(baseline: Baseline, stage: Stage, variable: str, reports: Iterable[Report]) -> tuple[MixShift, ...]:
     """Return the splits of *variable* by every segmenting feature, from *reports* of one window's segments.
 
     None by the variable itself, nor where the baseline or the window knows no segments.

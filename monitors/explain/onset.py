@@ -19,25 +19,27 @@ ROUNDED = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Alarm:
+class Onset:
     """The window, ending at *end*, in which a drift began, with its *finding* and the evidence *pooled* with it."""
 
     end: datetime
     finding: Finding
-    pooled: float | None
+    pooled_evidence: float | None
 
     @property
     def rests(self) -> bool:
         """Whether the evidence had reached what was asked: both are rounded where they are stored."""
-        return bool(self.pooled and self.finding.needed and self.pooled >= self.finding.needed - ROUNDED)
+        return bool(
+            self.pooled_evidence and self.finding.needed and self.pooled_evidence >= self.finding.needed - ROUNDED
+        )
 
 
-def alarms(reports: Iterable[Report]) -> dict[Key, Alarm]:
+def onsets(reports: Iterable[Report]) -> dict[Key, Onset]:
     """Return, of all that drifts in its newest report, when that drift began: *reports* come oldest first.
 
     What drifts in the first report of its stage and segment has begun before it, unless its evidence is there.
     """
-    found: dict[Key, Alarm | None] = {}
+    found: dict[Key, Onset | None] = {}
     seen: set[tuple[Stage, str]] = set()
     for report in reports:
         first = (report.stage, report.segment) not in seen
@@ -47,12 +49,12 @@ def alarms(reports: Iterable[Report]) -> dict[Key, Alarm]:
             if finding.verdict is not Verdict.DRIFT:
                 found.pop(key, None)
             elif key not in found:
-                alarm = Alarm(report.window_end, finding, pooled(report, finding))
+                alarm = Onset(report.window_end, finding, pooled_evidence(report, finding))
                 found[key] = None if first and not alarm.rests else alarm
     return {key: alarm for key, alarm in found.items() if alarm}
 
 
-def pools(report: Report, signal: Signal | str) -> dict[float, float]:
+def evidence_by_group(report: Report, signal: Signal | str) -> dict[float, float]:
     """Return the evidence of *signal* in one report, added up by what it has to reach: variables that share a sum."""
     total: dict[float, float] = defaultdict(float)
     for finding in report.findings:
@@ -61,7 +63,7 @@ def pools(report: Report, signal: Signal | str) -> dict[float, float]:
     return dict(total)
 
 
-def promise(finding: Finding, alarm: Alarm | None) -> str:
+def guarantee(finding: Finding, alarm: Onset | None) -> str:
     """Return whether a drift stands inside the false-alarm promise, and why, in words; *alarm* is how it began."""
     if finding.promised is None and finding.signal is Signal.QUALITY:
         return "inside the promise: faults are told window by window, at their share of the budget"
@@ -72,10 +74,10 @@ def promise(finding: Finding, alarm: Alarm | None) -> str:
         return f"{where} the promise: it began before the windows that are looked at here"
     if not alarm.rests:
         return f"{where} the promise: {alarm.finding.over_time or alarm.finding.reason}"
-    reached, asked = alarm.pooled or 0.0, alarm.finding.needed or 0.0
+    reached, asked = alarm.pooled_evidence or 0.0, alarm.finding.needed or 0.0
     return f"{where} the promise: the evidence reached {reached:,.0f} where {asked:,.0f} was asked"
 
 
-def pooled(report: Report, finding: Finding) -> float | None:
+def pooled_evidence(report: Report, finding: Finding) -> float | None:
     """Return the evidence of all that share what the *finding* has to reach; None where nothing was asked over time."""
-    return None if finding.needed is None else pools(report, finding.signal).get(finding.needed)
+    return None if finding.needed is None else evidence_by_group(report, finding.signal).get(finding.needed)

@@ -50,7 +50,7 @@ def run_once(
         rejects = tuple(json.loads(line) for line in committed_lines(outputs.rejects))
         reports = (Report.model_validate_json(line) for line in committed_lines(outputs.reports))
         newest = from_ms(newest_time(progress))
-        closed = unplaced.settled(spec, (r for r in reports if is_closed(spec.schema, r, newest)))
+        closed = unplaced.place_unplaced(spec, (r for r in reports if is_closed(spec.schema, r, newest)))
         return Outcome(tuple(closed), rejects, progress)
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from features.schema import LABEL, LACKING, LATE, PREDICTION, REFUSED, UNUSABLE, EventSchema, Kind, Task
+from features.schema import LABEL, LACKING, LATE, PREDICTION, REFUSED, UNUSABLE, EventSchema, FeatureKind, Task
 from features.scoring import Values
 from features.values.untyped import Reject
 from features.window import Windows, to_ms
@@ -107,7 +107,7 @@ def columns(schema: EventSchema, frozen: Frozen, table: pa.Table) -> dict[str, I
 
 def predictions(schema: EventSchema, table: pa.Table) -> Values:
     """Return the model's answers in a decoded table: float64, or classes as text."""
-    if schema.prediction_kind is Kind.NUMERIC:
+    if schema.prediction_kind is FeatureKind.NUMERIC:
         return floats(table[PREDICTION])[0]
     return np.asarray(table[PREDICTION].to_pandas().to_numpy(dtype=object))
 
@@ -228,7 +228,7 @@ def count_outcomes(schema: EventSchema, frozen: Mapping[str, Frozen], start: int
 
 def values(schema: EventSchema, column: pd.Series) -> Values:
     """Return predictions or labels as what they are scored as: float64, or classes as text (None: no label)."""
-    if schema.label_kind is Kind.CATEGORICAL and schema.prediction_kind is Kind.CATEGORICAL:
+    if schema.label_kind is FeatureKind.CATEGORICAL and schema.prediction_kind is FeatureKind.CATEGORICAL:
         return np.asarray(column.astype(object).where(column.notna(), None).to_numpy(object))
     return column.to_numpy(np.float64)
 

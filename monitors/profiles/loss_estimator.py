@@ -29,7 +29,7 @@ PENALTIES = tuple(10.0**k for k in range(7))
 _BLOCK = 50_000
 
 
-class LossTable(BaseModel):
+class DirectLossEstimator(BaseModel):
     """Losses in millionths: a row's estimate is *base* plus the *effects* of its cells, kept within 0 and *most*.
 
     *errors* are the effects' standard errors. No effects mean that nothing known beforehand tells the loss of a row.
@@ -71,7 +71,7 @@ class LossTable(BaseModel):
         return float(sum((part**2).sum() for part in parts))
 
 
-def fit(cells: Mapping[str, Ints], sizes: Mapping[str, int], loss: Floats, most: float) -> LossTable:
+def fit(cells: Mapping[str, Ints], sizes: Mapping[str, int], loss: Floats, most: float) -> DirectLossEstimator:
     """Return the table of a reference's out-of-sample *loss* a row, from the rows' *cells* by variable.
 
     *sizes* are the numbers of cells, *most* the largest loss there can be. Ridge regression on one column a cell, its
@@ -84,7 +84,7 @@ def fit(cells: Mapping[str, Ints], sizes: Mapping[str, int], loss: Floats, most:
     effects, errors = _ridge(products - np.outer(held, held) / len(units), joint - held * units.mean(), units)
     base = units.mean() - effects @ held / len(units)
     told = chosen if effects.any() else {}
-    return LossTable(base=round(base), most=round(most / UNIT), effects=_by_name(told, effects),
+    return DirectLossEstimator(base=round(base), most=round(most / UNIT), effects=_by_name(told, effects),
                      errors=_by_name(told, errors))  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """A panel of variables that share one part of the false-alarm budget, watched slice by slice.
 
-What is known of the reference is fitted once and frozen; a :class:`State` follows from it and the slices seen, in
+What is known of the reference is fitted once and frozen; a :class:`PanelState` follows from it and the slices seen, in
 order, and from nothing else, so that a verdict can be computed again.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monitors.sequential import edetector, whitening
-from monitors.sequential.slice_scores import Measure, Tallies
+from monitors.sequential.slice_scores import ScoreFunction, Tallies
 from monitors.stats.distance import Distances
 
 Flags = npt.NDArray[np.bool_]
@@ -43,13 +43,14 @@ than the second of a slice's level is the last one's: squares of levels then com
 
 
 @dataclass(frozen=True, eq=False)
-class State:
+class PanelState:
     """What a panel remembers: the *bag* of steady residual scores, the last slice's *level*, and detectors.
 
-    *log_m* is (variables, scores, bets); *latest* the newest residual scores, which :meth:`Panel.settle` puts away.
+    *log_m* is (variables, scores, bets); *latest* the newest residual scores, which :meth:`Panel.update_calibration`
+    puts away.
     """
 
-    bag: Distances
+    calibration_scores: Distances
     level: Distances
     log_m: Distances
     latest: Distances | None = None
@@ -62,12 +63,12 @@ class Panel:
     *doubts* says of every variable why its ranks keep no promise; "" where they do.
     """
 
-    measure: Measure
+    measure: ScoreFunction
     identity: str
     whitener: whitening.Whitener
     residuals: Distances
     scale: Distances
-    doubts: tuple[str, ...]
+    violations: tuple[str, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -75,9 +76,9 @@ class Panel:
         return self.measure.names
 
     @property
-    def promised(self) -> Flags:
+    def guaranteed(self) -> Flags:
         """For which variables ranks keep their promise."""
-        return np.array([not doubt for doubt in self.doubts], bool)
+        return np.array([not doubt for doubt in self.violations], bool)
 
     @property
     def bets(self) -> Flags:
@@ -90,20 +91,22 @@ class Panel:
         """Number of reference slices."""
         return len(self.residuals)
 
-    def start(self) -> State:
+    def initial_state(self) -> PanelState:
         """Return the state before any slice but the reference's."""
         bag = self.measure.directed(self.residuals)
         empty = np.full((*bag.shape[1:], len(edetector.STAKES)), -np.inf)
-        return State(bag, np.full(self.residuals.shape[1:], np.nan), empty)
+        return PanelState(bag, np.full(self.residuals.shape[1:], np.nan), empty)
 
-    def look(self, state: State, start: int, newest: Tallies) -> State:
+    def observe(self, state: PanelState, start: int, newest: Tallies) -> PanelState:
         """Return the state after the slice at *start* (ms) with the counts *newest*; it is not in the bag yet.
 
         A variable without rows in the slice is left as it is: that is also how a faulty one is kept out.
         """
-        level = self.whitener.season.level(start, self.measure.series(newest))
+        level = self.whitener.season.level(start, self.measure.scores(newest))
         scores = self.measure.directed(self.whitener.residual(level, state.level) / self.scale)
-        p = np.where(self.bets, edetector.p_values(scores, state.bag, self._ties(start, scores.shape)), np.nan)
+        p = np.where(
+            self.bets, edetector.p_values(scores, state.calibration_scores, self._ties(start, scores.shape)), np.nan
+        )
         log_m = edetector.step(state.log_m, edetector.log_bets(p, self.slices), ~np.isnan(p)[..., None])
         return replace(state, level=level, log_m=log_m, latest=scores)
 
@@ -118,22 +121,26 @@ class Panel:
         """The variables' places in the order of their names."""
         return np.argsort(np.argsort(self.names))
 
-    def settle(self, state: State, *, away: Flags, reset: Flags) -> State:
+    def update_calibration(self, state: PanelState, *, away: Flags, reset: Flags) -> PanelState:
         """Put a slice that waits into the bag of the variables that are not *away*, and start the *reset* ones anew."""
         log_m = np.where(reset[:, None, None], -np.inf, state.log_m)
         if state.latest is None:
             return replace(state, log_m=log_m)
         joining = np.where(away[:, None], np.nan, state.latest)[None]
-        full = len(state.bag) >= max(self.slices, KEPT)
-        later = state.bag[self.slices + 1 :] if full and len(state.bag) > self.slices else state.bag[self.slices :]
-        return State(np.concatenate([state.bag[: self.slices], later, joining]), state.level, log_m)
+        full = len(state.calibration_scores) >= max(self.slices, KEPT)
+        later = (
+            state.calibration_scores[self.slices + 1 :]
+            if full and len(state.calibration_scores) > self.slices
+            else state.calibration_scores[self.slices :]
+        )
+        return PanelState(np.concatenate([state.calibration_scores[: self.slices], later, joining]), state.level, log_m)
 
-    def log_evidence(self, state: State) -> Distances:
+    def log_evidence(self, state: PanelState) -> Distances:
         """Return the log of every variable's e-detector, the mean over its scores and bets: (variables,)."""
         return edetector.log_mean(state.log_m, axis=(1, 2))
 
 
-def fit(measure: Measure, starts: Sequence[int], slide: int, identity: str, *, longest: float = LONG[0]) -> Panel:
+def fit(measure: ScoreFunction, starts: Sequence[int], slide: int, identity: str, *, longest: float = LONG[0]) -> Panel:
     """Return the panel of *measure*, whose reference slices start at *starts* (ms) and are *slide* ms long.
 
     *identity* seeds the breaking of ties, so that a replay agrees. Of a memory above *longest* nothing is promised.
@@ -141,7 +148,9 @@ def fit(measure: Measure, starts: Sequence[int], slide: int, identity: str, *, l
     whitener, residuals = whitening.fit(measure.reference, np.asarray(starts, np.int64), slide, measure.shared)
     scale, others = _scales(residuals)
     residuals = residuals / others
-    return Panel(measure, identity, whitener, residuals, scale, tuple(_doubts(measure, whitener, residuals, longest)))
+    return Panel(
+        measure, identity, whitener, residuals, scale, tuple(_violations(measure, whitener, residuals, longest))
+    )
 
 
 def _scales(residuals: Distances) -> tuple[Distances, Distances]:
@@ -155,17 +164,23 @@ def _scales(residuals: Distances) -> tuple[Distances, Distances]:
     return np.sqrt(np.maximum(scale, FLAT)), np.sqrt(np.maximum(others, FLAT))
 
 
-def _doubts(measure: Measure, whitener: whitening.Whitener, residuals: Distances, longest: float) -> list[str]:
+def _violations(
+    measure: ScoreFunction, whitener: whitening.Whitener, residuals: Distances, longest: float
+) -> list[str]:
     n = (~np.isnan(residuals[..., 0])).sum(axis=0)
     memory, decay = (m[..., :2].max(axis=-1, initial=0) for m in (whitener.phi, whitener.decay))
     memory, decay = _at_least_usual(memory), _at_least_usual(decay, surer=LONG[1] / USUAL)
     memory = memory * LONG[0] / longest
     scores = measure.directed(residuals)
-    remembers = whitening.remembers(scores).any(axis=-1) if len(residuals) >= LEAST else n < 0
+    remembers = whitening.is_autocorrelated(scores).any(axis=-1) if len(residuals) >= LEAST else n < 0
     flat = (np.nan_to_num(residuals) ** 2).max(axis=(0, 2), initial=0) < FLAT
     return [
-        _doubt(
-            int(n[v]), (float(memory[v]), float(decay[v])), bool(remembers[v]), bool(flat[v]), float(measure.unrest[v])
+        _violation(
+            int(n[v]),
+            (float(memory[v]), float(decay[v])),
+            bool(remembers[v]),
+            bool(flat[v]),
+            float(measure.intraclass_correlation[v]),
         )
         for v in range(len(measure.names))
     ]
@@ -179,7 +194,7 @@ def _at_least_usual(memory: Distances, surer: float = 1.0) -> Distances:
     return np.maximum(memory, surer * np.median(memory)) if len(memory) > 1 else memory
 
 
-def _doubt(n: int, memory: tuple[float, float], remembers: bool, flat: bool, unrest: float) -> str:
+def _violation(n: int, memory: tuple[float, float], remembers: bool, flat: bool, unrest: float) -> str:
     if n < LEAST:
         return f"the baseline has {n} slices of it; {LEAST} would do"
     if flat:

@@ -21,7 +21,7 @@ from monitors.stats.distance import Distances
 Tallies = Mapping[str, Sequence[int]]
 
 
-class Measure(Protocol):
+class ScoreFunction(Protocol):
     """Turns slices into series: an array (..., variables, series), NaN where a slice has no rows of a variable."""
 
     @property
@@ -33,10 +33,10 @@ class Measure(Protocol):
         """The series of the reference's own slices, each against the rest: (slices, variables, series)."""
 
     @property
-    def unrest(self) -> Distances:
+    def intraclass_correlation(self) -> Distances:
         """How much of a row's variance lies between reference slices, (variables,): 1 is all of it."""
 
-    def series(self, newest: Tallies) -> Distances:
+    def scores(self, newest: Tallies) -> Distances:
         """Return the series of one slice against the whole reference: (variables, series)."""
 
     @property
@@ -52,7 +52,7 @@ class Measure(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Shares:
+class ShareScores:
     """How the shares of cells differ: *slices* is (slices, variables, cells), padded with empty cells.
 
     *cells* says which of a variable's counts these are, from low to high or by frequency. A slice has 2 + cells series
@@ -95,11 +95,11 @@ class Shares:
         return self._series(self.slices, np.broadcast_to(self.total, self.slices.shape), self._excess)
 
     @property
-    def unrest(self) -> Distances:
+    def intraclass_correlation(self) -> Distances:
         """How much of a row's variance lies between reference slices' middles."""
         return np.asarray(self._excess[:, 0])
 
-    def series(self, newest: Tallies) -> Distances:
+    def scores(self, newest: Tallies) -> Distances:
         """Return the series of a slice's counts by variable; a variable that is absent has no rows."""
         counts = np.zeros_like(self.total)
         for row, (name, cells) in enumerate(zip(self.names, self.cells, strict=True)):
@@ -135,7 +135,7 @@ class Shares:
     def _excess(self) -> Distances:
         """What reference slices differ by beyond sampling, (variables, series): a variance, 0 at least."""
         plain = self._series(self.slices, self.total - self.slices, np.zeros(self.codes.shape[1::-1]))
-        return excess(np.nan_to_num(plain**2, nan=1.0), self.slices.sum(axis=-1)[..., None])
+        return excess_variance(np.nan_to_num(plain**2, nan=1.0), self.slices.sum(axis=-1)[..., None])
 
     def _apart(self, own: Counts, rest: Counts) -> Distances:
         n, m = (np.maximum(side.sum(axis=-1, keepdims=True), 1) for side in (own, rest))
@@ -149,18 +149,18 @@ class Shares:
             return np.where(n > 0, apart / np.sqrt(1 / np.maximum(n, 1) + 1 / np.maximum(m, 1) + more), np.nan)
 
 
-def excess(squares: Distances, n: Counts | Distances) -> Distances:
+def excess_variance(squares: Distances, n: Counts | Distances) -> Distances:
     """Return by how much standardised *squares* (slices, ...), 1 by sampling alone, exceed it per row: 0 at least."""
     more = np.where(n > 0, (squares - 1) / np.maximum(n, 1), 0.0)
     return np.asarray(np.maximum(more.sum(axis=0) / np.maximum((n > 0).sum(axis=0), 1), 0.0))
 
 
-def shares(counts: Mapping[str, Counts], cells: Mapping[str, Sequence[int]]) -> Shares:
+def share_scores(counts: Mapping[str, Counts], cells: Mapping[str, Sequence[int]]) -> ShareScores:
     """Return the measure of variables from their reference *counts*, (slices, all cells) each, on the named *cells*."""
     kept = [counts[name][:, list(at)] for name, at in cells.items()]
     width = max((k.shape[1] for k in kept), default=0)
     slices = np.stack([np.pad(k, ((0, 0), (0, width - k.shape[1]))) for k in kept], axis=1)
-    return Shares(tuple(cells), tuple(tuple(at) for at in cells.values()), slices)
+    return ShareScores(tuple(cells), tuple(tuple(at) for at in cells.values()), slices)
 
 
 def add(one: Tallies, other: Tallies) -> dict[str, Sequence[int]]:

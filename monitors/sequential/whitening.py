@@ -2,8 +2,8 @@
 
 Ranks promise a level only among exchangeable values. Per series: the calendar's reference mean is taken away, then what
 the slice before says (an AR(1) residual). Both are fitted on the reference alone and frozen. A lasting change of the
-level stays visible, shrunk by 1 - phi. Where the residuals still remember, :func:`remembers` says so, and no promise
-is made on them.
+level stays visible, shrunk by 1 - phi. Where the residuals still remember, :func:`is_autocorrelated` says so, and no
+promise is made on them.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def fit(reference: Distances, starts: Keys, slide: int, shared: int | None = Non
     return whitener, np.stack(residuals)
 
 
-def remembers(residuals: Distances) -> npt.NDArray[np.bool_]:
+def is_autocorrelated(residuals: Distances) -> npt.NDArray[np.bool_]:
     """Say which series (slices, ...) still depend on their past: Bartels' rank test at :data:`SUSPICION`, one-sided.
 
     The rank version of von Neumann's ratio (Bartels 1982); its approximate normal law is good from 10 values on.

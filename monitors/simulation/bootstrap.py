@@ -31,7 +31,7 @@ LEAST = 4
 
 
 @dataclass(frozen=True, eq=False)
-class World:
+class NullWorld:
     """One draw: *past* and *future* give the start (ms) of every slice, and that of the slice of *source* it is."""
 
     source: Baseline
@@ -56,19 +56,19 @@ class World:
         there = {s.start: s for s in self.source.slices(stage, segment)}
         return [there[o].model_copy(update={"start": at}) for at, o in self.future.items() if o in there]
 
-    def windows(self, stage: Stage, segment: str) -> Iterator[tuple[rewindow.Window, Hashable]]:
+    def windows(self, stage: Stage, segment: str) -> Iterator[tuple[rewindow.CountedWindow, Hashable]]:
         """Yield the future's windows, with their keys."""
         cut = self.source.events.windows
         for window in rewindow.windows(self.slices(stage, segment), cut.slices, to_ms(cut.slide)):
             yield window, self.key(window)
 
-    def key(self, window: rewindow.Window) -> Hashable:
+    def key(self, window: rewindow.CountedWindow) -> Hashable:
         """Return what *window* is made of: equal keys are equal counts, in every world of the same source."""
         cut = self.source.events.windows
         return tuple(self.future.get(window.start + i * to_ms(cut.slide)) for i in range(cut.slices))
 
 
-def draw(baseline: Baseline, length: int, rng: np.random.Generator) -> World:
+def draw(baseline: Baseline, length: int, rng: np.random.Generator) -> NullWorld:
     """Return a world whose future has *length* slices, and begins where a block can begin after the baseline.
 
     Raises:
@@ -79,7 +79,7 @@ def draw(baseline: Baseline, length: int, rng: np.random.Generator) -> World:
     block = block_length(slide, slices)
     blocks = first + slide * np.arange(slices // block * block).reshape(-1, block)
     after = first + slide * block * -(-slices // block)
-    return World(baseline, _path(rng, blocks, first, slide, slices), _path(rng, blocks, after, slide, length))
+    return NullWorld(baseline, _path(rng, blocks, first, slide, slices), _path(rng, blocks, after, slide, length))
 
 
 def block_length(slide: int, slices: int) -> int:

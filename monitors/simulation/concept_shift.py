@@ -13,7 +13,7 @@ from monitors.baseline.baseline import Baseline
 from monitors.profiles import outcome_counts
 from monitors.report import Stage
 from monitors.sequential import slice_scores
-from monitors.simulation.tilting import tilted, whole
+from monitors.simulation.tilting import exponential_tilting, rounded_to_total
 from monitors.stats import threshold
 from monitors.stats.bins import Counts, NumericBins
 from monitors.stats.distance import Distances
@@ -41,8 +41,8 @@ def prior(size: float, baseline: Baseline) -> Relabel:
     bins, total = baseline.bins[LABEL], baseline.counts(Stage.OUTCOMES, LABEL)
     if isinstance(bins, NumericBins):
         cells = threshold.compared(bins)
-        codes = slice_scores.shares({LABEL: total}, {LABEL: cells}).codes[0, 0]
-        return lambda counts: {**plain(counts), LABEL: tilted(counts[LABEL], cells, codes, size)}
+        codes = slice_scores.share_scores({LABEL: total}, {LABEL: cells}).codes[0, 0]
+        return lambda counts: {**plain(counts), LABEL: exponential_tilting(counts[LABEL], cells, codes, size)}
     usual = total.sum(axis=0)[: bins.body]
     top = int(usual.argmax())
     binary = baseline.events.task is Task.BINARY
@@ -55,7 +55,9 @@ def prior(size: float, baseline: Baseline) -> Relabel:
         grid = _grid(counts["scores"])
         one = int(bins.categories[top] == "1")
         now = _from(grid.sum(axis=0), one, np.ones(2), size)
-        moved = np.column_stack([whole(grid[:, y] if grid[:, y].any() else grid.sum(axis=1), now[y]) for y in (0, 1)])
+        moved = np.column_stack(
+            [rounded_to_total(grid[:, y] if grid[:, y].any() else grid.sum(axis=1), now[y]) for y in (0, 1)]
+        )
         return {**out, **_scored(counts, grid, moved)}
 
     return shifted
@@ -69,7 +71,7 @@ def _from(counts: Counts, top: int, usual: Distances | Counts, size: float) -> C
     moved = min(round(size * int(counts.sum())), int(counts[top]))
     out = counts.copy()
     out[top] -= moved
-    out[: len(usual)][others] += whole(usual[others], moved)
+    out[: len(usual)][others] += rounded_to_total(usual[others], moved)
     return out
 
 
@@ -114,7 +116,7 @@ def _losses(baseline: Baseline) -> tuple[float, float]:
 
 def _inverted(grid: Counts, part: float) -> Counts:
     """Return *grid* (cells, 2) with a *part* of both columns exchanged, evenly from low to high."""
-    out = np.column_stack([whole(grid[:, y], round(part * int(grid[:, y].sum()))) for y in (0, 1)])
+    out = np.column_stack([rounded_to_total(grid[:, y], round(part * int(grid[:, y].sum()))) for y in (0, 1)])
     return np.asarray(grid - out + out[:, ::-1])
 
 

@@ -17,7 +17,7 @@ from monitors.stats.bins import Counts
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class CountedWindow:
     """The counts of a window that starts at *start* (ms), of its *newest* slice, and how many slices had events."""
 
     start: int
@@ -32,7 +32,7 @@ def slices(reports: Iterable[Report], slide: int) -> list[Slice]:
     return [Slice(start=at, segment=found[at].segment, counts=found[at].newest) for at in sorted(found)]
 
 
-def windows(slices: Sequence[Slice], length: int, slide: int) -> Iterator[Window]:
+def windows(slices: Sequence[Slice], length: int, slide: int) -> Iterator[CountedWindow]:
     """Yield the window of *length* slices of *slide* ms that ends with each slice from the first to the last.
 
     A slice that is absent had no events; windows without any are left out. *slices* are oldest first.
@@ -54,7 +54,7 @@ def windows(slices: Sequence[Slice], length: int, slide: int) -> Iterator[Window
         seen += (newest > 0).astype(np.int64) - (oldest > 0)
         if seen.any():
             # As the monitor counts slices: by the cell that most of them have.
-            yield Window(at - (length - 1) * slide, _split(total, sizes), _split(newest, sizes), int(seen.max()))
+            yield CountedWindow(at - (length - 1) * slide, _split(total, sizes), _split(newest, sizes), int(seen.max()))
 
 
 def _split(row: Counts, sizes: Mapping[str, int]) -> dict[str, list[int]]:

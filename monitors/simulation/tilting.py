@@ -10,7 +10,7 @@ from monitors.stats.bins import Counts
 from monitors.stats.distance import Distances
 
 
-def tilted(counts: Sequence[int], cells: Sequence[int], codes: Distances, size: float) -> list[int]:
+def exponential_tilting(counts: Sequence[int], cells: Sequence[int], codes: Distances, size: float) -> list[int]:
     """Return *counts* with *cells* weighted by ``exp(size * code)``: the covariate shift by *size* sd.
 
     *codes* are the cells' normal scores, of mean 0 and unit variance in the baseline. For a normal variable the tilt is
@@ -21,11 +21,13 @@ def tilted(counts: Sequence[int], cells: Sequence[int], codes: Distances, size: 
     [27, 73, 0]
     """
     out = np.array(counts, np.int64)
-    out[list(cells)] = whole(out[list(cells)] * np.exp(size * (codes - codes.max(initial=0.0))), out[list(cells)].sum())
+    out[list(cells)] = rounded_to_total(
+        out[list(cells)] * np.exp(size * (codes - codes.max(initial=0.0))), out[list(cells)].sum()
+    )
     return [int(n) for n in out]
 
 
-def whole(weights: Distances | Counts, n: int) -> Counts:
+def rounded_to_total(weights: Distances | Counts, n: int) -> Counts:
     """Return whole numbers in proportion to *weights* that add up to *n*: their running sums are rounded.
 
     So no number is off by one or more, nor are sums of neighbours.

@@ -6,14 +6,14 @@ import math
 
 from scipy import special
 
-from monitors.stats.null_distribution import Null
+from monitors.stats.null_distribution import NullDistribution
 
 CONFIDENCE = 0.95
 _LARGE = 500.0
 """From here on, in units of the noise, the root of a non-central chi-square is as good as normal."""
 
 
-def distance_interval(distance: float, chance: Null, excess: float = 0.0) -> tuple[float, float]:
+def distance_interval(distance: float, chance: NullDistribution, excess: float = 0.0) -> tuple[float, float]:
     """Return the 95 % interval of the distance between the distributions that two samples came from.
 
     By *chance* the square is about ``s chi2(k)`` (its first two moments give s and k); between distributions a true

@@ -27,7 +27,7 @@ TAIL = 0.02
 
 
 @dataclass(frozen=True)
-class Null:
+class NullDistribution:
     """A distance under no change: mean and variance of its square, and the *quantile* exceeded at the asked level."""
 
     mean_square: float
@@ -35,7 +35,7 @@ class Null:
     quantile: float
 
 
-def at_sizes(distance: Distance, shares: tuple[float, ...], *, n: int, m: int, level: float) -> Null:
+def at_sizes(distance: Distance, shares: tuple[float, ...], *, n: int, m: int, level: float) -> NullDistribution:
     """Return the null of *distance* between *m* baseline and *n* window rows drawn from *shares*, exceeded at *level*.
 
     A square is about a weighted sum of chi-squares times ``1/n + 1/m`` (psi already is one), so draws are made once for
@@ -51,7 +51,7 @@ def at_sizes(distance: Distance, shares: tuple[float, ...], *, n: int, m: int, l
     near_n, near_m = 2 ** (round(2 * math.log2(n)) / 2), _three_digits(m)
     mean, variance, upper = _draw(distance, shares, round(near_n), near_m, level)
     stretch = (1 / n + 1 / m) / (1 / round(near_n) + 1 / near_m)
-    return Null(
+    return NullDistribution(
         mean * stretch, variance * stretch**2, upper * stretch if distance is psi else math.sqrt(upper * stretch)
     )
 

@@ -27,7 +27,7 @@ from monitors.stats.distance import Distances, js_distance_log2
 
 
 @dataclass(frozen=True)
-class Line:
+class Threshold:
     """What has to be crossed, at one level and size.
 
     *value* is the line, *sampling* what chance alone reaches, *own* the largest distance of a run of the baseline from
@@ -36,7 +36,7 @@ class Line:
 
     value: float
     sampling: float
-    own: float
+    historical: float
 
 
 def figures(values: Mapping[str, float]) -> dict[str, float]:
@@ -73,7 +73,7 @@ def runs(slices: Counts, length: int) -> Counts:
 
 
 @dataclass(frozen=True, eq=False)
-class Reference:
+class ReferenceWindows:
     """One variable of the baseline on its compared cells: the *total* and every window-length run, (runs, cells).
 
     *level* is the chance that a distance may exceed its line while nothing has changed.
@@ -107,11 +107,11 @@ class Reference:
         more = self._distances**2 - self._of_runs[0]
         return max(0.0, float(more.mean())) if len(more) else 0.0
 
-    def line(self, n: int) -> Line:
+    def threshold(self, n: int) -> Threshold:
         """Return the line for a window of *n* rows. Both sides need a row at least."""
         chance = self.chance(n)
         swell = _quantile(chance, self.excess, self.level) / _quantile(chance, 0.0, self.level)
-        return Line(max(chance.quantile * math.sqrt(swell), self.own), chance.quantile, self.own)
+        return Threshold(max(chance.quantile * math.sqrt(swell), self.own), chance.quantile, self.own)
 
     def rows_needed(self, n: int, effect: float) -> tuple[int, int]:
         """Return (window rows, baseline rows) at which chance alone stays below *effect*, judged from *n* rows.
@@ -126,7 +126,7 @@ class Reference:
             return _round_up(1 / left), self.rows
         return _round_up(2 * unit), _round_up(2 * unit)
 
-    def chance(self, n: int) -> null_distribution.Null:
+    def chance(self, n: int) -> null_distribution.NullDistribution:
         """Return the null of the distance of *n* rows."""
         return null_distribution.at_sizes(js_distance_log2, self._shares, n=n, m=self.rows, level=self.level)
 
@@ -157,10 +157,10 @@ class Reference:
         return chance.mean_square * units, chance.quantile**2 * units
 
 
-def reference(slices: Counts, cells: list[int], *, length: int, level: float) -> Reference:
+def reference_windows(slices: Counts, cells: list[int], *, length: int, level: float) -> ReferenceWindows:
     """Return the reference of one variable from its *slices* (slices, all cells), for windows of *length* slices."""
     kept = slices[:, cells] if len(slices) else np.zeros((0, len(cells)), np.int64)
-    return Reference(kept.sum(axis=0), runs(kept, length), level)
+    return ReferenceWindows(kept.sum(axis=0), runs(kept, length), level)
 
 
 def _round_up(rows: float) -> int:
@@ -169,7 +169,7 @@ def _round_up(rows: float) -> int:
     return round(math.ceil(rows / step) * step)
 
 
-def _quantile(chance: null_distribution.Null, excess: float, level: float) -> float:
+def _quantile(chance: null_distribution.NullDistribution, excess: float, level: float) -> float:
     """Return the quantile of the squared distance when windows also differ by *excess* along one direction.
 
     By chance the square is about ``s chi2(k)``; a wobble of variance *excess* along any one direction makes it

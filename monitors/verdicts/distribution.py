@@ -24,11 +24,11 @@ LARGEST = 1.0
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
+class WindowCounts:
     """One variable of one window: its *cells* on *bins*, beside the baseline's *reference*."""
 
     bins: NumericBins | CategoricalBins
-    reference: threshold.Reference
+    reference: threshold.ReferenceWindows
     cells: Counts
 
     @property
@@ -43,7 +43,7 @@ class Sample:
 
 
 def finding(
-    signal: Signal, variable: str, sample: Sample, policy: MonitorPolicy, *, withheld: str = "", note: str = ""
+    signal: Signal, variable: str, sample: WindowCounts, policy: MonitorPolicy, *, withheld: str = "", note: str = ""
 ) -> Finding:
     """Return the finding on one variable's distribution.
 
@@ -54,7 +54,7 @@ def finding(
     told = threshold.figures({**_distances(sample), **value_faults.shares(bins, sample.cells)})
     said: dict[str, Any] = {"verdict": Verdict.NOT_ENOUGH, "reason": withheld}
     if not withheld:
-        line, least = reference.line(n), policy.min_effect
+        line, least = reference.threshold(n), policy.min_effect
         told |= threshold.figures({f"{METRIC}_by_chance": line.sampling, f"{METRIC}_own_windows": reference.largest})
         over = min(round(max(line.value, least), 6), LARGEST)
         verdict = _weigh(told[METRIC], over, line, least)
@@ -67,7 +67,7 @@ def finding(
                    **said)  # fmt: skip
 
 
-def by_chance(sample: Sample, level: float = LOOK) -> dict[str, float]:
+def false_alarm_level(sample: WindowCounts, level: float = LOOK) -> dict[str, float]:
     """Return what each distance of :func:`finding` reaches by chance alone at these sizes and bins, at *level*.
 
     Monte Carlo, see :mod:`monitors.stats.null_distribution`; a distance above its figure is rarer than *level* while
@@ -81,22 +81,24 @@ def by_chance(sample: Sample, level: float = LOOK) -> dict[str, float]:
     return threshold.figures({name: found.quantile for name, found in nulls.items()})
 
 
-def _weigh(effect: float, over: float, line: threshold.Line, least: float) -> Verdict:
+def _weigh(effect: float, over: float, line: threshold.Threshold, least: float) -> Verdict:
     if effect > over:
         return Verdict.DRIFT
     # An effect worth telling could hide in the noise; with no least effect, steady is all that is not significant.
     return Verdict.NOT_ENOUGH if line.sampling > least > 0 or over >= LARGEST else Verdict.STEADY
 
 
-def _compare(effect: float, over: float, line: threshold.Line, least: float) -> str:
+def _compare(effect: float, over: float, line: threshold.Threshold, least: float) -> str:
     reached = (
-        "the baseline's own windows reached" if line.value == line.own else "chance and the baseline's own unrest reach"
+        "the baseline's own windows reached"
+        if line.value == line.historical
+        else "chance and the baseline's own unrest reach"
     )
     what = "the smallest effect worth telling" if line.value <= least else f"what {reached}"
     return f"{effect:.3f} {'exceeds' if effect > over else 'does not exceed'} {over:.3f}, {what}"
 
 
-def _needed(reference: threshold.Reference, n: int, least: float, over: float) -> str:
+def _needed(reference: threshold.ReferenceWindows, n: int, least: float, over: float) -> str:
     if over >= LARGEST:
         return "the baseline's own windows differ so much that no distance would tell; a longer baseline might"
     rows, base = reference.rows_needed(n, least)
@@ -104,7 +106,7 @@ def _needed(reference: threshold.Reference, n: int, least: float, over: float) -
     return f"an effect of {least:g} could hide in the noise of {n:,} values; {rows:,}{also} would do"
 
 
-def _distances(sample: Sample) -> dict[str, float]:
+def _distances(sample: WindowCounts) -> dict[str, float]:
     p, q = sample.reference.total, sample.compared
     return {name: float(metric(p, q)) for name, metric in _metrics(sample.bins).items()}
 

@@ -20,8 +20,8 @@ from features.scoring import Floats
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
 from monitors.profiles import outcome_counts, score_calibration
-from monitors.profiles.loss_estimator import LossTable
-from monitors.profiles.score_calibration import Calibration
+from monitors.profiles.loss_estimator import DirectLossEstimator
+from monitors.profiles.score_calibration import ScoreCalibration
 from monitors.report import Finding, Signal, Stage, Verdict
 from monitors.stats import threshold
 from monitors.stats.bins import Counts
@@ -34,20 +34,22 @@ Expected = dict[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True, eq=False)
-class Reference:
+class EstimateReference:
     """What the baseline's inputs make expect: *loss* as of outcomes, and its *shares* of what the estimate rests on.
 
     *task* and *sd* are what metrics need to know.
     """
 
-    estimate: Calibration | LossTable
-    loss: performance.Reference
+    estimate: ScoreCalibration | DirectLossEstimator
+    loss: performance.LossReference
     shares: Mapping[str, Floats]
     task: Task
     sd: float
 
 
-def outcomes(estimate: Calibration | LossTable, counts: Mapping[str, Sequence[int] | Counts]) -> Expected:
+def outcomes(
+    estimate: ScoreCalibration | DirectLossEstimator, counts: Mapping[str, Sequence[int] | Counts]
+) -> Expected:
     """Return the outcomes to expect of input *counts*, (..., cells) by variable, as outcome counts have them.
 
     ``coverage`` is [rows with an estimate, rows without], ``loss`` its sum and that of its squares in millionths;
@@ -57,17 +59,19 @@ def outcomes(estimate: Calibration | LossTable, counts: Mapping[str, Sequence[in
     >>> {name: v.tolist() for name, v in outcomes(table, {"estimated_loss": [2, 1_000_000, 500_000]}).items()}
     {'coverage': [2, 0], 'loss': [1000000, 500000]}
     """
-    name, size = (SCORE_GRID, score_calibration.CELLS) if isinstance(estimate, Calibration) else (ESTIMATED_LOSS, 3)
+    name, size = (
+        (SCORE_GRID, score_calibration.CELLS) if isinstance(estimate, ScoreCalibration) else (ESTIMATED_LOSS, 3)
+    )
     return estimate.expected(np.asarray(counts.get(name, [0] * size), np.int64))
 
 
-def moments(estimate: Calibration | LossTable, newest: Mapping[str, Sequence[int]]) -> Floats:
+def moments(estimate: ScoreCalibration | DirectLossEstimator, newest: Mapping[str, Sequence[int]]) -> Floats:
     """Return the moments of the loss to expect of a slice, as :func:`.loss_scores.outcome_moments` does."""
     expected = outcomes(estimate, newest)
     return loss_scores.outcome_moments({name: expected[name].tolist() for name in ("coverage", "loss")})
 
 
-def reference(baseline: Baseline, segment: str, length: int, *, sd: float) -> Reference | None:
+def reference(baseline: Baseline, segment: str, length: int, *, sd: float) -> EstimateReference | None:
     """Return the reference of *segment* for windows of *length* slices; None where the baseline learned no estimate."""
     estimate, task = baseline.derived.estimate, baseline.events.task
     if estimate is None:
@@ -76,18 +80,18 @@ def reference(baseline: Baseline, segment: str, length: int, *, sd: float) -> Re
     expected = [outcomes(estimate, row) for row in rows or [{}]]  # a segment that was never seen expects no rows
     slices = {name: np.array([e[name] for e in expected]) for name in expected[0]}
     shares = {name: _shares([row.get(name, [0] * size) for row in rows or [{}]]) for name, size in _rests_on(estimate)}
-    return Reference(estimate, performance.reference(task, slices, length, sd=sd), shares, task, sd)
+    return EstimateReference(estimate, performance.reference(task, slices, length, sd=sd), shares, task, sd)
 
 
-def _rests_on(estimate: Calibration | LossTable) -> Iterator[tuple[str, int]]:
+def _rests_on(estimate: ScoreCalibration | DirectLossEstimator) -> Iterator[tuple[str, int]]:
     """Yield the variables that the estimate rests on, and their numbers of cells."""
-    if isinstance(estimate, Calibration):
+    if isinstance(estimate, ScoreCalibration):
         yield SCORE_GRID, score_calibration.CELLS
     else:
         yield from ((name, len(effects)) for name, effects in estimate.effects.items())
 
 
-def finding(known: Reference, counts: Mapping[str, Sequence[int]], policy: MonitorPolicy, *, level: float,
+def finding(known: EstimateReference, counts: Mapping[str, Sequence[int]], policy: MonitorPolicy, *, level: float,
             withheld: str = "") -> Finding:  # fmt: skip
     """Return the finding on one window's input *counts*: do they make a larger loss expected than the baseline's did?
 
@@ -124,21 +128,21 @@ def _named(metrics: Mapping[str, float]) -> Iterator[tuple[str, float]]:
     return ((f"estimated_{name}", value) for name, value in metrics.items() if name != "coverage")
 
 
-def _assumed(estimate: Calibration | LossTable) -> str:
-    calibrated = isinstance(estimate, Calibration)
+def _assumed(estimate: ScoreCalibration | DirectLossEstimator) -> str:
+    calibrated = isinstance(estimate, ScoreCalibration)
     held = "a score still means the chance it did" if calibrated else "losses still follow inputs as they did"
     return f"assumed that {held}: concept drift is not seen before labels are there"
 
 
-def _too_few(known: Reference, n: int, least: int) -> str:
-    if isinstance(known.estimate, LossTable) and not known.estimate.effects:
+def _too_few(known: EstimateReference, n: int, least: int) -> str:
+    if isinstance(known.estimate, DirectLossEstimator) and not known.estimate.effects:
         return "nothing known beforehand told the baseline's losses: there is nothing to estimate from"
     if known.loss.rows < least:
         return f"the baseline has {known.loss.rows:,} predictions; {least:,} are needed"
     return f"the window has {n:,} predictions; {least:,} are needed" if n < least else ""
 
 
-def _shift(known: Reference, counts: Mapping[str, Sequence[int]]) -> dict[str, Floats]:
+def _shift(known: EstimateReference, counts: Mapping[str, Sequence[int]]) -> dict[str, Floats]:
     """Return by how much each cell's share has grown; not at all where one side has no rows."""
     now = {name: _shares([counts.get(name, [0] * len(then))]) for name, then in known.shares.items()}
     return {name: (now[name] - then) * bool(now[name].any() and then.any()) for name, then in known.shares.items()}

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monitors.profiles import outcome_counts
-from monitors.sequential.slice_scores import Tallies, excess
+from monitors.sequential.slice_scores import Tallies, excess_variance
 from monitors.stats.distance import Distances
 
 Moments = Callable[[Tallies], Distances]
@@ -18,7 +18,7 @@ Moments = Callable[[Tallies], Distances]
 
 
 @dataclass(frozen=True, eq=False)
-class Means:
+class MeanScores:
     """How far one variable's means are from the reference's, in standard errors that know the slices' own unrest.
 
     *slices* is (slices, series, 3) of :data:`Moments`. The first series is looked at upwards only (a loss that falls
@@ -48,11 +48,11 @@ class Means:
         return self._series(self.slices, np.broadcast_to(self.total, self.slices.shape), self._excess)[:, None]
 
     @property
-    def unrest(self) -> Distances:
+    def intraclass_correlation(self) -> Distances:
         """How much of a row's variance lies between reference slices, (1,)."""
         return np.asarray(self._excess[:1])
 
-    def series(self, newest: Tallies) -> Distances:
+    def scores(self, newest: Tallies) -> Distances:
         """Return the series of one slice against the whole reference, (1, series): NaN where nothing of it counts."""
         own = self.moments(newest) if newest else np.zeros_like(self.total)
         return self._series(own, self.total, self._excess)[None]
@@ -75,7 +75,7 @@ class Means:
     @cached_property
     def _excess(self) -> Distances:
         plain = self._series(self.slices, self.total - self.slices, np.zeros(self.total.shape[0]))
-        return excess(np.nan_to_num(plain**2, nan=1.0), self.slices[..., 0])
+        return excess_variance(np.nan_to_num(plain**2, nan=1.0), self.slices[..., 0])
 
     def _series(self, own: Distances, rest: Distances, more: Distances) -> Distances:
         n, m = own[..., 0], rest[..., 0]

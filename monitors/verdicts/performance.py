@@ -28,7 +28,7 @@ _LEAST = 0.5
 
 
 @dataclass(frozen=True, eq=False)
-class Reference:
+class LossReference:
     """The baseline's loss: *mean* and row *variance* over *rows* scored, and how much its own windows differ.
 
     *excess* is the variance between window means beyond what the rows' explains; *rises* are the relative rises of all
@@ -65,7 +65,7 @@ class Reference:
         return special.gammainccinv(shape, level) / shape - 1
 
 
-def reference(task: Task, slices: Mapping[str, Counts], length: int, *, sd: float = 1.0) -> Reference:
+def reference(task: Task, slices: Mapping[str, Counts], length: int, *, sd: float = 1.0) -> LossReference:
     """Return the reference from the baseline's outcome *slices*, (slices, cells) each, for windows of *length* slices.
 
     Below two windows' worth of slices, *excess* is estimated from single slices as if they were independent. A baseline
@@ -74,15 +74,15 @@ def reference(task: Task, slices: Mapping[str, Counts], length: int, *, sd: floa
     total = {name: counts.sum(axis=0) for name, counts in slices.items()}
     rows = int(total["coverage"][0]) if len(slices["coverage"]) else 0
     if rows == 0:
-        return Reference(0, math.nan, math.nan)
+        return LossReference(0, math.nan, math.nan)
     mean = max(int(total["loss"][0]) * outcome_counts.UNIT / rows, _LEAST / rows)
     variance = max(int(total["loss"][1]) * outcome_counts.UNIT / rows - mean**2, _LEAST / rows)
     sums = np.column_stack([slices["coverage"][:, 0], slices["loss"][:, 0]])
     runs, told = threshold.runs(sums, length), outcome_counts.metrics(task, total, sd=sd)
     if len(runs) == 0:
         excess, _, _ = _apart(sums, variance, sums.sum(axis=0))
-        return Reference(rows, mean, variance, excess / length, metrics=told)
-    return Reference(rows, mean, variance, *_apart(runs, variance, sums.sum(axis=0)), metrics=told)
+        return LossReference(rows, mean, variance, excess / length, metrics=told)
+    return LossReference(rows, mean, variance, *_apart(runs, variance, sums.sum(axis=0)), metrics=told)
 
 
 def _apart(blocks: Counts, variance: float, total: Counts) -> tuple[float, Floats, Floats]:
@@ -95,8 +95,15 @@ def _apart(blocks: Counts, variance: float, total: Counts) -> tuple[float, Float
     return max(0.0, excess), here / np.maximum(there, _LEAST / rest[:, 0]) - 1, units
 
 
-def finding(task: Task, known: Reference, counts: Mapping[str, Sequence[int]], policy: MonitorPolicy, *, level: float,
-            sd: float = 1.0) -> Finding:  # fmt: skip
+def finding(
+    task: Task,
+    known: LossReference,
+    counts: Mapping[str, Sequence[int]],
+    policy: MonitorPolicy,
+    *,
+    level: float,
+    sd: float = 1.0,
+) -> Finding:
     """Return the performance finding of one window: is the mean loss higher than the baseline's?
 
     One-sided, on the relative rise of the loss, whose line is :meth:`Reference.line` at *level*, or the policy's
@@ -106,8 +113,16 @@ def finding(task: Task, known: Reference, counts: Mapping[str, Sequence[int]], p
     n, rows = int(counts["coverage"][0]), int(sum(counts["coverage"]))
     told = {**outcome_counts.metrics(task, counts, sd=sd), **{f"baseline_{k}": v for k, v in known.metrics.items()}}
     few = _too_few(known.rows, n, rows, policy.min_rows)
-    base = Finding(signal=Signal.PERFORMANCE, variable="loss", verdict=Verdict.NOT_ENOUGH, metric="loss_increase", n=n,
-                   baseline_n=known.rows, metrics=threshold.figures(told), reason=few)  # fmt: skip
+    base = Finding(
+        signal=Signal.PERFORMANCE,
+        variable="loss",
+        verdict=Verdict.NOT_ENOUGH,
+        metric="loss_increase",
+        n=n,
+        baseline_n=known.rows,
+        metrics=threshold.figures(told),
+        reason=few,
+    )
     if few:
         return base
     line = round(max(known.line(n, level), policy.min_loss_increase), 6)

@@ -22,7 +22,7 @@ from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
 from monitors.report import Signal, Stage
 from monitors.sequential import panel, slice_scores
-from monitors.sequential.monitor import Group, Outlook
+from monitors.sequential.monitor import BudgetGroup, MonitoringPlan
 from monitors.sequential.panel import Panel
 from monitors.stats import threshold
 from monitors.verdicts import estimated_performance, loss_scores
@@ -31,23 +31,25 @@ STRIDES = (2, 3, 4, 6, 8, 12, 24, 48, 168)
 """How many slices may be merged into one, in the order in which it is tried."""
 Slices = Mapping[int, Mapping[str, Sequence[int]]]
 """Counts by variable, by the slice's start (ms)."""
-Build = Callable[[Slices, Sequence[str]], slice_scores.Measure]
+Build = Callable[[Slices, Sequence[str]], slice_scores.ScoreFunction]
 
 
-def outlook(baseline: Baseline, policy: MonitorPolicy, stage: Stage, segment: str = "") -> Outlook:
+def monitoring_plan(baseline: Baseline, policy: MonitorPolicy, stage: Stage, segment: str = "") -> MonitoringPlan:
     """Return the outlook on *segment*; without any group where the baseline knows nothing of it."""
     slices = {s.start: s.counts for s in baseline.slices(stage, segment)}
     groups = [
         _group(baseline, policy, segment, signal, fitted)
         for signal, asked in (_measures(baseline, stage) if slices else {}).items()
-        for fitted in _fit(_Source(baseline, f"{segment}|{signal.value}", slices, asked), asked.names)
+        for fitted in _fit(_PanelBuilder(baseline, f"{segment}|{signal.value}", slices, asked), asked.names)
     ]
     windows = baseline.events.windows
-    return Outlook(tuple(groups), to_ms(baseline.end), to_ms(windows.slide), windows.slices, str(policy.false_alarms))
+    return MonitoringPlan(
+        tuple(groups), to_ms(baseline.end), to_ms(windows.slide), windows.slices, str(policy.false_alarms)
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _PanelSpec:
     """What a signal asks: *names* are the variables it tells of, by what *build* makes of counts.
 
     Where these are not the counts of the variables themselves, *reads* names those that it looks at.
@@ -58,41 +60,41 @@ class _Asked:
     reads: Sequence[str] = ()
 
 
-def _measures(baseline: Baseline, stage: Stage) -> dict[Signal, _Asked]:
+def _measures(baseline: Baseline, stage: Stage) -> dict[Signal, _PanelSpec]:
     shares, derived = partial(_shares, baseline), baseline.derived
     if stage is Stage.OUTCOMES:
-        lost = _Asked(["loss"], partial(_means, loss_scores.outcome_moments), ("coverage", "loss", "scores"))
-        return {Signal.LABEL: _Asked([LABEL], shares), Signal.PERFORMANCE: lost}
+        lost = _PanelSpec(["loss"], partial(_means, loss_scores.outcome_moments), ("coverage", "loss", "scores"))
+        return {Signal.LABEL: _PanelSpec([LABEL], shares), Signal.PERFORMANCE: lost}
     found = {
-        Signal.FEATURE: _Asked(list(baseline.events.features), shares),
-        Signal.PREDICTION: _Asked([PREDICTION], shares),
+        Signal.FEATURE: _PanelSpec(list(baseline.events.features), shares),
+        Signal.PREDICTION: _PanelSpec([PREDICTION], shares),
     }
     if derived.projection:
-        found[Signal.MULTIVARIATE] = _Asked([MULTIVARIATE], shares)
+        found[Signal.MULTIVARIATE] = _PanelSpec([MULTIVARIATE], shares)
     if derived.estimate:
         expected = partial(_means, partial(estimated_performance.moments, derived.estimate))
-        found[Signal.ESTIMATE] = _Asked(["loss"], expected, (SCORE_GRID, ESTIMATED_LOSS))
+        found[Signal.ESTIMATE] = _PanelSpec(["loss"], expected, (SCORE_GRID, ESTIMATED_LOSS))
     return found
 
 
-def _shares(baseline: Baseline, slices: Slices, names: Sequence[str]) -> slice_scores.Measure:
+def _shares(baseline: Baseline, slices: Slices, names: Sequence[str]) -> slice_scores.ScoreFunction:
     empty = {name: [0] * baseline.bins[name].cells for name in names}
     counts = {name: np.array([s.get(name, empty[name]) for s in slices.values()], np.int64) for name in names}
-    return slice_scores.shares(counts, {name: threshold.compared(baseline.bins[name]) for name in names})
+    return slice_scores.share_scores(counts, {name: threshold.compared(baseline.bins[name]) for name in names})
 
 
-def _means(moments: loss_scores.Moments, slices: Slices, names: Sequence[str]) -> slice_scores.Measure:
-    return loss_scores.Means(names[0], moments, np.array([moments(counts) for counts in slices.values()]))
+def _means(moments: loss_scores.Moments, slices: Slices, names: Sequence[str]) -> slice_scores.ScoreFunction:
+    return loss_scores.MeanScores(names[0], moments, np.array([moments(counts) for counts in slices.values()]))
 
 
 @dataclass(frozen=True, eq=False)
-class _Source:
+class _PanelBuilder:
     """Where the panels of one signal come from; *signal* says which it is, and of which segment."""
 
     baseline: Baseline
     signal: str
     slices: Slices
-    asked: _Asked
+    asked: _PanelSpec
 
     def panel(self, names: Sequence[str], stride: int = 1) -> Panel:
         slide = to_ms(self.baseline.events.windows.slide) * stride
@@ -125,7 +127,7 @@ class _Source:
         return out
 
 
-def _fit(source: _Source, names: Sequence[str]) -> Iterator[Panel]:
+def _fit(source: _PanelBuilder, names: Sequence[str]) -> Iterator[Panel]:
     """Yield the panels that *names* are watched in, each on the shortest slices that raise no doubt of it.
 
     The last is of those that no merging helped, if any: on single slices, with their doubts.
@@ -134,7 +136,7 @@ def _fit(source: _Source, names: Sequence[str]) -> Iterator[Panel]:
     for stride in (1, *STRIDES):
         if left and (stride == 1 or len(source.slices) // stride >= panel.LEAST):
             fitted = source.panel(left, stride)
-            good = [v for v, doubt in zip(left, fitted.doubts, strict=True) if not doubt]
+            good = [v for v, doubt in zip(left, fitted.violations, strict=True) if not doubt]
             if good:
                 yield fitted if len(good) == len(left) else source.panel(good, stride)
             left = [v for v in left if v not in good]
@@ -142,7 +144,7 @@ def _fit(source: _Source, names: Sequence[str]) -> Iterator[Panel]:
         yield source.panel(left)
 
 
-def _group(baseline: Baseline, policy: MonitorPolicy, segment: str, signal: Signal, fitted: Panel) -> Group:
+def _group(baseline: Baseline, policy: MonitorPolicy, segment: str, signal: Signal, fitted: Panel) -> BudgetGroup:
     windows = baseline.events.windows
     stride = fitted.whitener.season.slide // to_ms(windows.slide)
     known = baseline.importance if signal is Signal.FEATURE else {}
@@ -151,4 +153,4 @@ def _group(baseline: Baseline, policy: MonitorPolicy, segment: str, signal: Sign
     part = budget_shares.share(baseline, signal, segment) * float(weights.sum())
     least = policy.min_loss_increase if signal in (Signal.PERFORMANCE, Signal.ESTIMATE) else policy.min_effect
     needed = policy.false_alarms.slices(windows.slide * stride) / part
-    return Group(signal, fitted, stride, part, weights / weights.sum(), needed, least)
+    return BudgetGroup(signal, fitted, stride, part, weights / weights.sum(), needed, least)

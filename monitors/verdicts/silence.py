@@ -19,7 +19,7 @@ from features.window import format_span, from_ms, to_ms
 from monitors.baseline import budget_shares
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
-from monitors.quality.arrivals import came
+from monitors.quality.arrivals import any_arrived
 from monitors.quality.volume import VOLUME
 from monitors.report import Finding, Report, Signal, Stage, Verdict
 from monitors.sequential.seasonality import DAY, HOUR, WEEK
@@ -34,7 +34,7 @@ _NONE = 2**62  # more rows than any stretch has
 
 
 @dataclass(frozen=True, eq=False)
-class Pace:
+class FeedPace:
     """How a feed comes in the baseline: *rows* (slices,) of each of its slices, empty ones included.
 
     The first starts at *first* (ms), each lasts *slide* ms. *level* is the chance of a false fault in one slice;
@@ -84,19 +84,19 @@ class Pace:
         return max(MARGIN * self.longest, math.ceil(-self.needed / math.log(share)))
 
 
-def pace(baseline: Baseline, policy: MonitorPolicy) -> Pace:
+def feed_pace(baseline: Baseline, policy: MonitorPolicy) -> FeedPace:
     """Return the pace of *baseline*'s predictions; of its whole slices, as the first and last may be cut."""
     slide = to_ms(baseline.events.windows.slide)
     first, last = -(-to_ms(baseline.start) // slide), to_ms(baseline.end) // slide
     rows = np.zeros(max(last - first, 0), np.int64)
     for one in baseline.slices(Stage.INPUTS):
         if 0 <= (at := one.start // slide - first) < len(rows):
-            rows[at] = came(one.counts)
+            rows[at] = any_arrived(one.counts)
     allowed = None if policy.silence is None else -(-to_ms(policy.silence) // slide)
-    return Pace(first * slide, slide, rows, budget_shares.quality_level(baseline, policy, ""), allowed)
+    return FeedPace(first * slide, slide, rows, budget_shares.quality_level(baseline, policy, ""), allowed)
 
 
-def due(pace: Pace, since: int) -> int | None:
+def due(pace: FeedPace, since: int) -> int | None:
     """Return when (ms) a silence that began at *since* (ms, a slice's start) is a fault: at the end of which slice.
 
     None if the baseline cannot tell, because its own rows are too few.
@@ -113,7 +113,7 @@ def due(pace: Pace, since: int) -> int | None:
     return None
 
 
-def _least(pace: Pace, since: int, slices: int) -> int:
+def _least(pace: FeedPace, since: int, slices: int) -> int:
     """Return the fewest rows of the baseline's stretches that are like the one of so many *slices* from *since* (ms).
 
     Where there are quiet hours, also of those an hour later, and of those that end an hour before: the clocks of a
@@ -126,7 +126,7 @@ def _least(pace: Pace, since: int, slices: int) -> int:
     return min(int(pace.stretches(at, n).min(initial=_NONE)) for at, n in like)
 
 
-def silent(pace: Pace, since: int, end: int) -> Finding | None:
+def silent(pace: FeedPace, since: int, end: int) -> Finding | None:
     """Return the fault of a feed that was silent from *since* to *end* (ms), or None while that is none."""
     at = due(pace, since)
     if at is None or end < at:
@@ -140,7 +140,7 @@ def silent(pace: Pace, since: int, end: int) -> Finding | None:
     return _finding(METRIC, float(slices), float(usual - 1), 0, pace, f"{saw}; check what sends the events")
 
 
-def dwindled(pace: Pace, rows: int) -> Finding | None:
+def dwindled(pace: FeedPace, rows: int) -> Finding | None:
     """Return the fault of a slice in which only so few *rows* came, or None.
 
     Fewer than a third of the least that any slice of the baseline had, by more than those differ among themselves, and
@@ -157,7 +157,7 @@ def dwindled(pace: Pace, rows: int) -> Finding | None:
     return _finding("rows_ratio", ratio, line, rows, pace, words)
 
 
-def told(report: Report, fault: Finding | None) -> Report:
+def finding(report: Report, fault: Finding | None) -> Report:
     """Return *report* with a *fault* of the feed in the place of what it says of the feed, unless that is a fault."""
     own = next((f for f in report.findings if (f.signal, f.variable) == (Signal.QUALITY, "*")), None)
     if fault is None or (own is not None and own.verdict is Verdict.DRIFT):
@@ -165,7 +165,7 @@ def told(report: Report, fault: Finding | None) -> Report:
     return report.model_copy(update={"findings": (fault, *(f for f in report.findings if f is not own))})
 
 
-def _finding(metric: str, effect: float, line: float, n: int, pace: Pace, reason: str) -> Finding:
+def _finding(metric: str, effect: float, line: float, n: int, pace: FeedPace, reason: str) -> Finding:
     return Finding(signal=Signal.QUALITY, variable="*", verdict=Verdict.DRIFT, metric=metric, effect=round(effect, 6),
                    threshold=round(line, 6), n=n, baseline_n=int(pace.rows.sum()), reason=reason)  # fmt: skip
 

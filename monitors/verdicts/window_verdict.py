@@ -61,7 +61,7 @@ def judge(  # noqa: PLR0913 - what identifies a window is listed, not bundled
     (:data:`monitors.quality.volume.METRICS`), which may be why it is short, and the error stream of the newest slice,
     where the policy asks for one: what it is compared with is its own.
     """
-    known = _known(_Same(baseline), stage, segment, length=window_slices, policy=policy)
+    known = _window_reference(_SameBaseline(baseline), stage, segment, length=window_slices, policy=policy)
     span = window_slices * to_ms(baseline.events.windows.slide)
     inside = start_ms < to_ms(baseline.end) and start_ms + span > to_ms(baseline.start)
     usual = _usual_slices(baseline, stage, segment, window_slices)
@@ -89,7 +89,7 @@ def _withhold(finding: Finding, seen: int | None, of: int) -> Finding:
 
 
 @dataclass(frozen=True)
-class _Same:
+class _SameBaseline:
     """A baseline as a cache key: the object itself, as hashing all its counts would cost more than it saves."""
 
     baseline: Baseline
@@ -98,11 +98,11 @@ class _Same:
         return id(self.baseline)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.baseline is other.baseline
+        return isinstance(other, _SameBaseline) and self.baseline is other.baseline
 
 
 @dataclass(frozen=True)
-class _Known:
+class _WindowReference:
     """What a baseline says about one stage and segment, made ready once for all windows of one length.
 
     *level* is the chance of a false fault in one window.
@@ -110,13 +110,13 @@ class _Known:
 
     segment: str
     level: float
-    router: router.Known
+    router: router.RouterReference
     bins: Mapping[str, NumericBins | CategoricalBins]
-    drift: Mapping[str, threshold.Reference]
+    drift: Mapping[str, threshold.ReferenceWindows]
     sd: float
-    loss: performance.Reference | None
-    estimate: estimated_performance.Reference | None
-    arrivals: arrivals.Known
+    loss: performance.LossReference | None
+    estimate: estimated_performance.EstimateReference | None
+    arrivals: arrivals.ArrivalReference
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class _Window:
     *whole* says that it has events in as many slices as windows of the baseline do.
     """
 
-    known: _Known
+    known: _WindowReference
     policy: MonitorPolicy
     counts: Mapping[str, Sequence[int]]
     newest: Mapping[str, Sequence[int]] | None
@@ -139,7 +139,9 @@ class _Window:
 
 
 @lru_cache(maxsize=256)
-def _known(same: _Same, stage: Stage, segment: str, *, length: int, policy: MonitorPolicy) -> _Known:
+def _window_reference(
+    same: _SameBaseline, stage: Stage, segment: str, *, length: int, policy: MonitorPolicy
+) -> _WindowReference:
     baseline = same.baseline
     sent = list(baseline.events.variables) if stage is Stage.INPUTS else [LABEL]
     inputs = stage is Stage.INPUTS
@@ -149,20 +151,23 @@ def _known(same: _Same, stage: Stage, segment: str, *, length: int, policy: Moni
     slices = {name: s if len(s) else np.zeros((0, bins[name].cells), np.int64) for name, s in slices.items()}
     sd = outcome_counts.label_sd(baseline.bins)
     level = budget_shares.quality_level(baseline, policy, segment) * len(sent)
-    return _Known(
+    return _WindowReference(
         segment,
         level,
-        router.known({n: bins[n] for n in sent}, {n: slices[n] for n in sent}, length=length, level=level),
+        router.router_reference({n: bins[n] for n in sent}, {n: slices[n] for n in sent}, length=length, level=level),
         bins,
-        {n: threshold.reference(s, threshold.compared(bins[n]), length=length, level=LOOK) for n, s in slices.items()},
+        {
+            n: threshold.reference_windows(s, threshold.compared(bins[n]), length=length, level=LOOK)
+            for n, s in slices.items()
+        },
         sd,
         None if inputs else _loss(baseline, segment, length, sd),
         estimated_performance.reference(baseline, segment, length, sd=sd) if inputs else None,
-        arrivals.known(baseline, segment, length),
+        arrivals.arrival_reference(baseline, segment, length),
     )
 
 
-def _loss(baseline: Baseline, segment: str, length: int, sd: float) -> performance.Reference:
+def _loss(baseline: Baseline, segment: str, length: int, sd: float) -> performance.LossReference:
     task = baseline.events.task
     names = ("coverage", "loss", "scores") if task is Task.BINARY else ("coverage", "loss")
     slices = {name: baseline.counts(Stage.OUTCOMES, name, segment) for name in names}
@@ -207,7 +212,7 @@ def _outcomes(window: _Window, task: Task) -> tuple[Finding, ...]:
 def _faults(window: _Window) -> dict[str, Finding]:
     """Return a finding for each variable with a fault; ``*`` is the feed as a whole, which only all traffic tells."""
     reference, known = window.known.router, window.known.arrivals
-    fed, more = volume.Feed(), list[Fault]()
+    fed, more = volume.FeedCounts(), list[Fault]()
     if not window.known.segment and PREDICTION in reference.quality:
         fed = arrivals.feed_of(known, window.counts, window.newest, whole=window.whole)
     elif not window.known.segment:
@@ -235,7 +240,7 @@ def _because(fault: Finding | None) -> str:
 
 def _drift(window: _Window, signal: Signal, name: str, withheld: str) -> Finding:
     known = window.known
-    sample = distribution.Sample(known.bins[name], known.drift[name], window.cells(name))
+    sample = distribution.WindowCounts(known.bins[name], known.drift[name], window.cells(name))
     withheld = withheld or _too_few(window, sample.n, sample.reference.rows)
     return distribution.finding(signal, name, sample, window.policy, withheld=withheld, note=window.note)
 
@@ -250,6 +255,6 @@ def _too_few(window: _Window, n: int, base: int) -> str:
     return f"the window has {n:,} values; {least:,} are needed" if n < least else ""
 
 
-def _unseen(known: _Known) -> str:
+def _unseen(known: _WindowReference) -> str:
     never = known.segment and not any(r.rows for r in known.drift.values())
     return f"the baseline has never seen the segment {known.segment}" if never else ""

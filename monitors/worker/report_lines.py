@@ -33,7 +33,7 @@ def cell_texts(cells: Iterable[counting.Cell]) -> list[str]:
 def layout(spec: JobSpec, version: str, stage: Stage) -> counting.Layout:
     """Return where the variables of *stage* have their cells for *version*, those of the policy's error stream last."""
     plan = counting.layout(spec.schema, counted_with(spec, version).frozen, stage)
-    return stream_findings.laid_out(spec.policy, plan) if stage is Stage.OUTCOMES else plan
+    return stream_findings.extended_layout(spec.policy, plan) if stage is Stage.OUTCOMES else plan
 
 
 def _utc(text: str) -> datetime:
@@ -41,7 +41,7 @@ def _utc(text: str) -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class Cells:
+class WindowCells:
     """A window's sparse counts: (cell, n) of all of it and of its *newest* slice, and in how many *slices* it has any.
 
     The last is that of the most constant cell.
@@ -52,7 +52,7 @@ class Cells:
     slices: int
 
 
-def unpack(packed: Sequence[str]) -> Cells:
+def unpack(packed: Sequence[str]) -> WindowCells:
     """Return what SQL joined, in one text each, as ARRAY_AGG keeps no order between columns.
 
     >>> unpack(["3:10:2:4", "0:2:1:0"])
@@ -60,18 +60,18 @@ def unpack(packed: Sequence[str]) -> Cells:
     """
     rows = [tuple(map(int, text.split(":"))) for text in packed]
     window, newest = ([(row[0], row[at]) for row in rows] for at in (1, 3))
-    return Cells(window, newest, max((row[2] for row in rows), default=0))
+    return WindowCells(window, newest, max((row[2] for row in rows), default=0))
 
 
 def report_line(spec: JobSpec, stage: Stage, version: str, segment: str, start: datetime, packed: Sequence[str]) -> str:
     """Return the canonical JSON of the report on one window, compared with the baseline of its version."""
     cells, plan = unpack(packed), layout(spec, version, stage)
-    counted = Counted(_row(plan, cells.window), _row(plan, cells.newest), cells.slices)
+    counted = WindowCounts(_row(plan, cells.window), _row(plan, cells.newest), cells.slices)
     return canonical(report(spec, stage, version, segment, start, counted))
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class WindowCounts:
     """The counts by variable of a *window* and of its *newest* slice, and in how many *slices* it has any."""
 
     window: Mapping[str, list[int]]
@@ -79,7 +79,7 @@ class Counted:
     slices: int
 
 
-def report(spec: JobSpec, stage: Stage, version: str, segment: str, start: datetime, counted: Counted) -> Report:
+def report(spec: JobSpec, stage: Stage, version: str, segment: str, start: datetime, counted: WindowCounts) -> Report:
     """Return the report on the window from *start* that holds what was *counted*, judged by the version's baseline."""
     windows, counts = spec.schema.windows, counted.window
     findings = window_verdict.judge(

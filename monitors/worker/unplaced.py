@@ -14,12 +14,12 @@ from features.window import from_ms
 from monitors.job_spec import JobSpec, counted_with
 from monitors.report import Report, Stage
 from monitors.worker import report_lines
-from monitors.worker.report_lines import Counted
+from monitors.worker.report_lines import WindowCounts
 
 EPOCH = from_ms(0)
 
 
-def settled(spec: JobSpec, reports: Iterable[Report]) -> list[Report]:
+def place_unplaced(spec: JobSpec, reports: Iterable[Report]) -> list[Report]:
     """Return *reports* without those of the epoch; what these counted is in each version's newest one of all traffic.
 
     Where a version has none, that is the first window after its baseline: no record of it was of any use yet.
@@ -45,7 +45,7 @@ def _with(spec: JobSpec, report: Report, more: Mapping[str, Sequence[int]]) -> R
     """Return *report* with the refusals in *more* added to its window and to its newest slice, judged again."""
     window, newest = ({**row, **{k: _sum(row.get(k), more[k]) for k in (REFUSED, UNUSABLE) if k in more}}
                       for row in (report.counts, report.newest))  # fmt: skip
-    counted = Counted(window, newest, spec.schema.windows.slices)
+    counted = WindowCounts(window, newest, spec.schema.windows.slices)
     return report_lines.report(spec, Stage.INPUTS, report.version, "", report.window_start, counted)
 
 

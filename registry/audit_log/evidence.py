@@ -44,7 +44,7 @@ class Evidence:
     end: End | None
     rows: Mapping[str, Mapping[str, RowDigest]]
     heads: Sequence[Head | str] = ()
-    told: Sequence[Anchor] = ()
+    anchors: Sequence[Anchor] = ()
     signer: Signer | None = None
     unread: Sequence[str] = ()
     offline: bool = False
@@ -54,10 +54,10 @@ def of(c: sa.Connection, signer: Signer | None) -> Evidence:
     """Return what the database itself has, to be checked with the key of *signer*."""
     log, unread = _log(c)
     head = c.execute(sa.select(tables.audit_head.c.seq, tables.audit_head.c.hash)).one_or_none()
-    last, _ = seals.last_digests(log, {entry.seq for entry in seals.stocks(log, signer)})
+    last, _ = seals.last_digests(log, {entry.seq for entry in seals.inventories(log, signer)})
     columns = {row: tuple(found.digest.columns) for row, found in last.items() if found.digest is not None}
     stored = dict(_tables(c, columns, unread))
-    return Evidence(log, End(head.seq, head.hash) if head else None, stored, told=_told(c, unread), signer=signer,
+    return Evidence(log, End(head.seq, head.hash) if head else None, stored, anchors=_told(c, unread), signer=signer,
                     unread=unread)  # fmt: skip
 
 

@@ -34,7 +34,7 @@ PER_LINE = 500
 """Rows of one line at most, so that no line takes megabytes."""
 
 
-class Stocktaking(NamedTuple):
+class RowInventory(NamedTuple):
     """Why rows are digested as they are: at *now*, *actor* did it for *because*; *found* is what did not fit."""
 
     now: datetime
@@ -64,7 +64,7 @@ def seal(c: sa.Connection, now: datetime | None, signer: Signer | None) -> Audit
     return _lines(c, chain.Line(at, chain.SYSTEM, WRITTEN, "", "", {"first": first}), keys, signer)
 
 
-def take_stock(c: sa.Connection, why: Stocktaking, signer: Signer | None) -> AuditEntry:
+def inventory_rows(c: sa.Connection, why: RowInventory, signer: Signer | None) -> AuditEntry:
     """Digest every row as it is found, and say why; what did not fit before is in the line for good."""
     every = [(table, key) for table in covered_rows.covered() for key in covered_rows.keys(c, table)]
     newest = chain.last(c)
@@ -131,7 +131,7 @@ def last_digests(log: Sequence[AuditEntry], stocks: Container[int]) -> tuple[dic
     return last, strange
 
 
-def stocks(log: Sequence[AuditEntry], signer: Signer | None) -> list[AuditEntry]:
+def inventories(log: Sequence[AuditEntry], signer: Signer | None) -> list[AuditEntry]:
     """Return the lines from which everything was digested anew: those signed by *signer*, all of them without one."""
     found = [entry for entry in log if entry.action == FOUND and entry.details.get("part") == 1]
     return [entry for entry in found if signer is None or is_signed(entry, signer)]

@@ -14,7 +14,7 @@ from registry.records import AuditEntry
 def verify(evidence: Evidence) -> Iterator[str]:
     """Yield what does not fit, a sentence each. Without the key only what needs none is checked."""
     ends = [entry for entry in evidence.log if entry.action in seals.ACTIONS]
-    stocks = seals.stocks(evidence.log, evidence.signer)
+    stocks = seals.inventories(evidence.log, evidence.signer)
     since = stocks[-1].seq if stocks else 0
     yield from _whole(evidence.log, [entry for entry in ends if entry.seq >= since], begun=bool(stocks))
     yield from _key(evidence, ends)

@@ -23,7 +23,7 @@ def verify(evidence: Evidence) -> list[str]:
 def notes(evidence: Evidence) -> list[str]:
     """Return what is no finding, and should be known to who reads the findings."""
     said = []
-    taken = [e for e in seals.stocks(evidence.log, evidence.signer) if e.actor != chain.SYSTEM]
+    taken = [e for e in seals.inventories(evidence.log, evidence.signer) if e.actor != chain.SYSTEM]
     for entry in taken[-1:]:
         because, count = entry.details.get("because"), len(seals.differed(entry))
         said.append(
@@ -45,7 +45,7 @@ def _log(evidence: Evidence) -> Iterator[str]:
 
 def _rows(evidence: Evidence) -> Iterator[str]:
     """Compare each row with the last digest that the log has of it."""
-    stocks = seals.stocks(evidence.log, evidence.signer)
+    stocks = seals.inventories(evidence.log, evidence.signer)
     logged, strange = seals.last_digests(evidence.log, {entry.seq for entry in stocks})
     yield from strange
     for entry in stocks[-1:]:
@@ -72,7 +72,7 @@ def _row(name: str, digest: RowDigest, last: seals.Last | None) -> Iterator[str]
 def _anchors(evidence: Evidence) -> Iterator[str]:
     heads = [head for head in evidence.heads if isinstance(head, Head)]
     signed = [Anchor(h.seq, h.hash, f"the signed head of {h.at:%Y-%m-%d %H:%M}") for h in heads]
-    for anchors in (signed, evidence.told):
+    for anchors in (signed, evidence.anchors):
         yield from _compared(evidence.log, anchors)
 
 

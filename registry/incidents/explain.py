@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from features.errors import NotFound
 from monitors.config import MonitorPolicy
 from monitors.explain import explanation, onset
-from monitors.explain.explanation import Account
+from monitors.explain.explanation import WindowExplanation
 from monitors.report import Report, Stage, Verdict
 from registry import queries
 from registry.connection import Registry
@@ -25,7 +25,7 @@ _T = tables.window_reports.c
 
 
 @dataclass(frozen=True)
-class Explained:
+class IncidentExplanation:
     """An incident with the accounts of its *first* and its *newest* window of drift, which may be the same.
 
     *log* is what the audit log says happened to it, oldest first.
@@ -33,12 +33,12 @@ class Explained:
 
     incident: Incident
     decision: Decision | None
-    first: Account
-    newest: Account
+    first: WindowExplanation
+    newest: WindowExplanation
     log: tuple[AuditEntry, ...]
 
 
-class Said(NamedTuple):
+class WindowVerdict(NamedTuple):
     """What one window of one segment said of a signal."""
 
     end: datetime
@@ -47,7 +47,9 @@ class Said(NamedTuple):
     verdict: Verdict
 
 
-def explain(reg: Registry, incident_id: int, policies: Mapping[str, MonitorPolicy] | None = None) -> Explained:
+def explain(
+    reg: Registry, incident_id: int, policies: Mapping[str, MonitorPolicy] | None = None
+) -> IncidentExplanation:
     """Return what is known of an incident; NotFound if there is none, or its windows are not stored any more.
 
     *policies* are those of each model: what a policy says is told only where windows were judged by it.
@@ -56,28 +58,28 @@ def explain(reg: Registry, incident_id: int, policies: Mapping[str, MonitorPolic
     policy = (policies or {}).get(incident.model)
     first = _account(reg, incident, policy, incident.since)
     newest = first if incident.last_seen == incident.since else _account(reg, incident, policy, incident.last_seen)
-    return Explained(incident, queries.decision_of(reg, incident_id), first, newest, log(reg, incident))
+    return IncidentExplanation(incident, queries.decision_of(reg, incident_id), first, newest, log(reg, incident))
 
 
-def _account(reg: Registry, incident: Incident, policy: MonitorPolicy | None, end: datetime) -> Account:
+def _account(reg: Registry, incident: Incident, policy: MonitorPolicy | None, end: datetime) -> WindowExplanation:
     stored = queries.windows(reg, incident.model, version=incident.version, since=end, until=end)
     if not stored:
         msg = f"no window of {incident.model} {incident.version} that ends at {end.isoformat()} is stored"
         raise NotFound(msg, hint=f"incident {incident.id} cannot be explained without it")
     reports = [Report.model_validate(row.report) for row in stored]
-    told = explanation.account(queries.baseline(reg, reports[0].baseline), reports, policy)
-    return explanation.begun(told, _alarms(reg, told))
+    told = explanation.explain_window(queries.baseline(reg, reports[0].baseline), reports, policy)
+    return explanation.with_onsets(told, _alarms(reg, told))
 
 
-def _alarms(reg: Registry, told: Account) -> dict[onset.Key, onset.Alarm]:
+def _alarms(reg: Registry, told: WindowExplanation) -> dict[onset.Key, onset.Onset]:
     """Return how what an account tells of began, as far back as :data:`LOOKS` goes."""
-    found: dict[onset.Key, onset.Alarm] = {}
-    for stage, segment in dict.fromkeys((m.stage, m.segment) for m in told.moved):
-        wanted = {m.key for m in told.moved if (m.stage, m.segment) == (stage, segment)}
+    found: dict[onset.Key, onset.Onset] = {}
+    for stage, segment in dict.fromkeys((m.stage, m.segment) for m in told.drifted):
+        wanted = {m.key for m in told.drifted if (m.stage, m.segment) == (stage, segment)}
         for look in LOOKS:
             stored = queries.windows(reg, told.model, version=told.version, segment=segment, stage=stage,
                                      until=told.end, limit=look)  # fmt: skip
-            found |= onset.alarms(Report.model_validate(row.report) for row in stored)
+            found |= onset.onsets(Report.model_validate(row.report) for row in stored)
             if wanted <= found.keys() or len(stored) < look:
                 break
     return found
@@ -91,7 +93,7 @@ def log(reg: Registry, incident: Incident) -> tuple[AuditEntry, ...]:
         return tuple(mapping.fetch(c, AuditEntry, mine.order_by(t.seq)))
 
 
-def said(reg: Registry, incident: Incident, since: datetime, until: datetime) -> list[Said]:
+def window_verdicts(reg: Registry, incident: Incident, since: datetime, until: datetime) -> list[WindowVerdict]:
     """Return what every window that ends in [since, until] said of an incident's signal, by time, stage and segment."""
     told = _T.signals[incident.signal].as_string().label("told")
     mine = (_T.model == incident.model) & (_T.version == incident.version) & _T.latest
@@ -100,4 +102,4 @@ def said(reg: Registry, incident: Incident, since: datetime, until: datetime) ->
     )
     with reg.read() as c:
         ordered = c.execute(found.order_by(_T.window_end, _T.stage, _T.segment))
-        return [Said(row.window_end, Stage(row.stage), row.segment, Verdict(row.told)) for row in ordered]
+        return [WindowVerdict(row.window_end, Stage(row.stage), row.segment, Verdict(row.told)) for row in ordered]

@@ -30,7 +30,7 @@ class Window(NamedTuple):
     stage: str
 
 
-class Step(NamedTuple):
+class SignalVerdict(NamedTuple):
     """What a window says of a signal, all segments together; one that could not be judged is no step."""
 
     end: datetime
@@ -44,7 +44,7 @@ class Step(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class EpisodeProgress:
     """How far an episode has come.
 
     *windows* is the number of window ends that drifted, from *first* to *last*, which are None where none is left.
@@ -59,18 +59,18 @@ class Course:
     until: datetime | None
 
 
-class Breadth(NamedTuple):
+class SegmentEvidence(NamedTuple):
     """The evidence of one window end: drift findings, and how many of its judged segments drifted."""
 
     findings: Sequence[Mapping[str, Any]]
     segments: int
-    away: int
+    drifted_segments: int
 
 
-NOTHING = Breadth((), 0, 0)
+NOTHING = SegmentEvidence((), 0, 0)
 
 
-def told(report: Report) -> dict[str, str]:
+def signal_verdicts(report: Report) -> dict[str, str]:
     """Return the verdict on each signal that *report* tells of: drift over steady over not enough evidence.
 
     A report that judged anything and names no fault tells that the quality is steady: outcomes have no finding for it.
@@ -87,7 +87,7 @@ def told(report: Report) -> dict[str, str]:
 _WORST_FIRST = (Verdict.DRIFT.value, Verdict.STEADY.value, Verdict.NOT_ENOUGH.value)
 
 
-def course(steps: Sequence[Step], since: datetime) -> Course:
+def episode_progress(steps: Sequence[SignalVerdict], since: datetime) -> EpisodeProgress:
     """Return the course over *steps*, oldest first, of the episode that began with the window that ends at *since*.
 
     Each stage that drifted must tell steady by itself. Where no drift is left, every stage must.
@@ -95,7 +95,7 @@ def course(steps: Sequence[Step], since: datetime) -> Course:
     inside = [s for s in steps if s.end >= since]
     drifted = sorted({s.end for s in inside if s.drift})
     stages = {s.stage for s in inside if s.drift} or {s.stage for s in inside}
-    return Course(
+    return EpisodeProgress(
         windows=len(drifted),
         first=drifted[0] if drifted else None,
         last=drifted[-1] if drifted else None,
@@ -104,13 +104,13 @@ def course(steps: Sequence[Step], since: datetime) -> Course:
     )
 
 
-def _trailing(steps: Sequence[Step], stage: str) -> int:
+def _trailing(steps: Sequence[SignalVerdict], stage: str) -> int:
     """Return how many windows of *stage* were steady since it drifted, or all of them."""
     newest_first = (s for s in reversed(steps) if s.stage == stage)
     return sum(1 for _ in takewhile(lambda s: not s.drift, newest_first))
 
 
-def opening(steps: Sequence[Step], new: Set[Window], rule: OpenAfter) -> list[datetime]:
+def opening(steps: Sequence[SignalVerdict], new: Set[Window], rule: OpenAfter) -> list[datetime]:
     """Return the ends of the windows that open an episode, oldest first; none if none opens.
 
     An episode opens in a stage whose newest judged window drifts, as does *rule*'s number of its last ones, when any of
@@ -122,7 +122,7 @@ def opening(steps: Sequence[Step], new: Set[Window], rule: OpenAfter) -> list[da
     return sorted({end for drifted in found if drifted[-1] == first for end in drifted})
 
 
-def _opening(steps: Sequence[Step], stage: str, new: Set[Window], rule: OpenAfter) -> list[datetime]:
+def _opening(steps: Sequence[SignalVerdict], stage: str, new: Set[Window], rule: OpenAfter) -> list[datetime]:
     recent = [s for s in steps if s.stage == stage][-rule.of :]
     drifted = [s.end for s in recent if s.drift]
     opens = recent[-1].drift and len(drifted) >= rule.windows and any(s.window in new for s in recent)
@@ -137,7 +137,7 @@ def beginning(begun: Sequence[datetime], counted: datetime | None) -> datetime:
     return min((end for end in begun if counted is None or end > counted), default=begun[-1])
 
 
-def earlier(incident: Incident, steps: Sequence[Step], new: Set[Window], rule: OpenAfter) -> list[datetime]:
+def earlier(incident: Incident, steps: Sequence[SignalVerdict], new: Set[Window], rule: OpenAfter) -> list[datetime]:
     """Return the ends of the windows that would have opened a live *incident*, had its *new* ones come as it opened.
 
     Only a window that ends when the one that opened it does can: it is chance which stage's comes first, and another
@@ -147,7 +147,7 @@ def earlier(incident: Incident, steps: Sequence[Step], new: Set[Window], rule: O
     return opening([s for s in steps if s.end <= incident.opened_at], same, rule)
 
 
-def continues(incident: Incident, steps: Sequence[Step], new: Set[Window], policy: IncidentPolicy) -> bool:
+def continues(incident: Incident, steps: Sequence[SignalVerdict], new: Set[Window], policy: IncidentPolicy) -> bool:
     """Return whether one of the *new* windows makes an *incident* that has cleared go on.
 
     It does by drifting at most the cool-down after the episode cleared, unless the episode is over all the same.
@@ -156,21 +156,21 @@ def continues(incident: Incident, steps: Sequence[Step], new: Set[Window], polic
         return False
     last = incident.judged_until + policy.cool_down
     back = any(s.drift and s.window in new and incident.since <= s.end <= last for s in steps)
-    return back and course(steps, incident.since).steady < policy.clear_after
+    return back and episode_progress(steps, incident.since).steady < policy.clear_after
 
 
-def severity(base: Severity, newest: Breadth) -> Severity:
+def severity(base: Severity, newest: SegmentEvidence) -> Severity:
     """Return how bad a signal of severity *base* is whose newest window of drift is *newest*.
 
     One level more where an effect is :data:`FAR` beyond its threshold, or at least half of the segments drift (where
     there are two or more: one says nothing about breadth).
     """
-    far = any(_far(f) for f in newest.findings)
-    wide = newest.segments > 1 and 2 * newest.away >= newest.segments
+    far = any(_is_large_effect(f) for f in newest.findings)
+    wide = newest.segments > 1 and 2 * newest.drifted_segments >= newest.segments
     return base.next if far or wide else base
 
 
-def _far(finding: Mapping[str, Any]) -> bool:
+def _is_large_effect(finding: Mapping[str, Any]) -> bool:
     effect: float | None = finding.get("effect")
     threshold: float | None = finding.get("threshold")
     return effect is not None and threshold is not None and effect >= FAR * threshold > 0

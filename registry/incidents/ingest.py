@@ -17,8 +17,8 @@ from registry.connection import Registry
 from registry.database import mapping, tables
 from registry.incidents import incident_rules, lifecycle, ordering
 from registry.incidents.incident_rules import Window
-from registry.incidents.ordering import Seen
-from registry.incidents.window_history import Trail
+from registry.incidents.ordering import StoredWindow
+from registry.incidents.window_history import WindowHistory
 from registry.operations import versions
 from registry.records import Champion, Incident
 
@@ -72,7 +72,7 @@ def ingest(
         reached = {v: _reached(c, v) for v in {(r.model, r.version) for r in judged}}
         stored = [s for r in sorted(judged, key=lambda r: (r.window_end, *r.key)) if (s := _store(c, r, now))]
         _log(c, stored, now)
-        rules = lifecycle.Rules(ignore, policy or IncidentPolicy(), now)
+        rules = lifecycle.LifecycleRules(ignore, policy or IncidentPolicy(), now)
         changes = _follow(c, stored, reached, rules)
         revised = sum(s.revision > 1 for s in stored)
         return Ingested(len(stored) - revised, revised, len(reports) - len(fresh), *_grouped(c, changes))
@@ -109,7 +109,7 @@ class _Stored(NamedTuple):
 
 def _store(c: sa.Connection, report: Report, now: datetime) -> _Stored | None:
     """Store *report* as the newest revision of its window; None if the newest is just the same, findings included."""
-    window, digest, told = _window(report), report.digest, incident_rules.told(report)
+    window, digest, told = _window(report), report.digest, incident_rules.signal_verdicts(report)
     newest = c.execute(sa.select(_T.digest, _T.revision, _T.signals).where(window, _T.latest)).one_or_none()
     if newest is not None and newest.digest == digest:
         return None
@@ -154,7 +154,10 @@ def _log(c: sa.Connection, new: Iterable[_Stored], now: datetime) -> None:
 
 
 def _follow(
-    c: sa.Connection, new: Iterable[_Stored], reached: Mapping[Version, Mapping[str, datetime]], rules: lifecycle.Rules
+    c: sa.Connection,
+    new: Iterable[_Stored],
+    reached: Mapping[Version, Mapping[str, datetime]],
+    rules: lifecycle.LifecycleRules,
 ) -> dict[int, lifecycle.Change]:
     """Show every signal's windows, in order, to its episode; return how each incident that changed did."""
     changes: dict[int, lifecycle.Change] = {}
@@ -165,29 +168,32 @@ def _follow(
 
 
 def _in_order(
-    c: sa.Connection, new: Iterable[_Stored], reached: Mapping[Version, Mapping[str, datetime]], rules: lifecycle.Rules
-) -> Iterator[tuple[lifecycle.Thread, ordering.Moment]]:
+    c: sa.Connection,
+    new: Iterable[_Stored],
+    reached: Mapping[Version, Mapping[str, datetime]],
+    rules: lifecycle.LifecycleRules,
+) -> Iterator[tuple[lifecycle.SignalHistory, ordering.ReplayMoment]]:
     """Yield the moments of every champion's signals: by time, whichever model they are of."""
     champions = {(row.model, row.version) for row in mapping.fetch(c, Champion, mapping.select(Champion))}
     seen = _seen(new)
     found = []
     for model, version in sorted(champions & seen.keys()):
-        trail = Trail(c, model, version)
-        for signal, some in ordering.moments(seen[model, version], reached[model, version]).items():
-            thread = lifecycle.thread(trail, signal, some, rules)
+        trail = WindowHistory(c, model, version)
+        for signal, some in ordering.replay_moments(seen[model, version], reached[model, version]).items():
+            thread = lifecycle.signal_history(trail, signal, some, rules)
             found += [((moment.at, model, version, signal), thread, moment) for moment in some]
     yield from ((thread, moment) for _, thread, moment in sorted(found, key=lambda item: item[0]))
 
 
-def _seen(new: Iterable[_Stored]) -> dict[Version, list[Seen]]:
+def _seen(new: Iterable[_Stored]) -> dict[Version, list[StoredWindow]]:
     """Return every window stored, once: what it told before the batch, and what the last of its reports tells."""
-    windows: dict[tuple[str, str, str, str, datetime, datetime], Seen] = {}
+    windows: dict[tuple[str, str, str, str, datetime, datetime], StoredWindow] = {}
     for stored in new:
         report = stored.report
         before = windows[report.key].before if report.key in windows else stored.before
         window = Window(report.window_end, report.stage.value)
-        windows[report.key] = Seen(window, report.segment, before, stored.told)
-    by_version: dict[Version, list[Seen]] = defaultdict(list)
+        windows[report.key] = StoredWindow(window, report.segment, before, stored.told)
+    by_version: dict[Version, list[StoredWindow]] = defaultdict(list)
     for key, seen in windows.items():
         by_version[key[:2]].append(seen)
     return by_version

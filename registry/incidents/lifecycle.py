@@ -20,9 +20,9 @@ from registry.audit_log import chain
 from registry.config import IncidentPolicy
 from registry.database import mapping, tables
 from registry.incidents import incident_rules
-from registry.incidents.incident_rules import Course, Step
-from registry.incidents.ordering import Moment
-from registry.incidents.window_history import Trail
+from registry.incidents.incident_rules import EpisodeProgress, SignalVerdict
+from registry.incidents.ordering import ReplayMoment
+from registry.incidents.window_history import WindowHistory
 from registry.operations import incidents
 from registry.records import Decision, Incident, IncidentState
 
@@ -42,7 +42,7 @@ class Change(Enum):
 
 
 @dataclass(frozen=True)
-class Rules:
+class LifecycleRules:
     """When an episode begins and ends; a signal in *ignore* begins none. *now* is the time that is recorded."""
 
     ignore: frozenset[str]
@@ -51,13 +51,13 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Thread:
+class SignalHistory:
     """One signal of one model version, and what its windows say of it, as far back as its episode needs."""
 
-    trail: Trail
+    trail: WindowHistory
     signal: str
-    steps: Sequence[Step]
-    rules: Rules
+    steps: Sequence[SignalVerdict]
+    rules: LifecycleRules
 
     @property
     def c(self) -> sa.Connection:
@@ -65,16 +65,18 @@ class Thread:
         return self.trail.c
 
 
-def thread(trail: Trail, signal: str, some: Sequence[Moment], rules: Rules) -> Thread:
+def signal_history(
+    trail: WindowHistory, signal: str, some: Sequence[ReplayMoment], rules: LifecycleRules
+) -> SignalHistory:
     """Return *signal* of the *trail*'s version with the windows that are needed to go through *some* moments."""
     first = min(window.end for moment in some for window in moment.new)
     incident = _newest(trail, signal)
     goes_on = incident is not None and (_is_live(incident) or first <= incident.judged_until + rules.policy.cool_down)
     start = min(first, incident.since) if incident is not None and goes_on else first
-    return Thread(trail, signal, trail.steps(signal, start, before=rules.policy.open_after.of - 1), rules)
+    return SignalHistory(trail, signal, trail.steps(signal, start, before=rules.policy.open_after.of - 1), rules)
 
 
-def observe(thread: Thread, moment: Moment) -> dict[int, Change]:
+def observe(thread: SignalHistory, moment: ReplayMoment) -> dict[int, Change]:
     """Show *moment*'s windows to the episode of the thread's signal; return what that did to which incident."""
     incident, steps = _newest(thread.trail, thread.signal), moment.visible(thread.steps)
     policy = thread.rules.policy
@@ -83,14 +85,14 @@ def observe(thread: Thread, moment: Moment) -> dict[int, Change]:
     if thread.signal in thread.rules.ignore:
         return {}
     if incident is not None and incident_rules.continues(incident, steps, moment.new, policy):
-        return _reopen(thread, incident, incident_rules.course(steps, incident.since))
+        return _reopen(thread, incident, incident_rules.episode_progress(steps, incident.since))
     if begun := incident_rules.opening(steps, moment.new, policy.open_after):
         since = incident_rules.beginning(begun, incident.judged_until if incident else None)
-        return _begin(thread, incident_rules.course(steps, since), since=since, opened_at=begun[-1])
+        return _begin(thread, incident_rules.episode_progress(steps, since), since=since, opened_at=begun[-1])
     return {}
 
 
-def _newest(trail: Trail, signal: str, before: Incident | None = None) -> Incident | None:
+def _newest(trail: WindowHistory, signal: str, before: Incident | None = None) -> Incident | None:
     t = tables.incidents.c
     mine = mapping.select(Incident, t.model == trail.model, t.version == trail.version, t.signal == signal)
     older = mine if before is None else mine.where(t.id < before.id)
@@ -101,7 +103,9 @@ def _is_live(incident: Incident) -> bool:
     return incident.state is not IncidentState.RESOLVED
 
 
-def _begin(thread: Thread, course: Course, *, since: datetime, opened_at: datetime) -> dict[int, Change]:
+def _begin(
+    thread: SignalHistory, course: EpisodeProgress, *, since: datetime, opened_at: datetime
+) -> dict[int, Change]:
     values = _standing(thread, course, opened_at)
     number: int = mapping.insert(thread.c, tables.incidents, model=thread.trail.model, version=thread.trail.version,
                               signal=thread.signal, state=IncidentState.OPEN, since=since, opened_at=opened_at,
@@ -111,9 +115,11 @@ def _begin(thread: Thread, course: Course, *, since: datetime, opened_at: dateti
     return {number: Change.OPENED}
 
 
-def _go_on(thread: Thread, incident: Incident, steps: Sequence[Step], moment: Moment) -> dict[int, Change]:
+def _go_on(
+    thread: SignalHistory, incident: Incident, steps: Sequence[SignalVerdict], moment: ReplayMoment
+) -> dict[int, Change]:
     since = _since(thread, incident, steps, moment)
-    course = incident_rules.course(steps, since)
+    course = incident_rules.episode_progress(steps, since)
     flips = [flip.words for flip in moment.flips if flip.end >= since]
     changed = _update(thread, incident, course, since=since, corrections=incident.corrections + bool(flips))
     if flips:
@@ -128,7 +134,7 @@ def _go_on(thread: Thread, incident: Incident, steps: Sequence[Step], moment: Mo
     return {incident.id: Change.UPDATED} if changed.keys() - {"steady", "judged_until"} else {}
 
 
-def _since(thread: Thread, incident: Incident, steps: Sequence[Step], moment: Moment) -> datetime:
+def _since(thread: SignalHistory, incident: Incident, steps: Sequence[SignalVerdict], moment: ReplayMoment) -> datetime:
     """Return when a live *incident* begins: earlier than it did, if it also opened in a stage that comes only now."""
     begun = incident_rules.earlier(incident, steps, moment.new, thread.rules.policy.open_after)
     if not begun:
@@ -137,7 +143,7 @@ def _since(thread: Thread, incident: Incident, steps: Sequence[Step], moment: Mo
     return min(incident.since, incident_rules.beginning(begun, before.judged_until if before else None))
 
 
-def _end(thread: Thread, incident: Incident, course: Course) -> str:
+def _end(thread: SignalHistory, incident: Incident, course: EpisodeProgress) -> str:
     """Return why the episode is over, nothing if it is not. One that is decided ends by clearing only."""
     if course.windows and course.steady < thread.rules.policy.clear_after:
         return ""
@@ -146,13 +152,13 @@ def _end(thread: Thread, incident: Incident, course: Course) -> str:
     return incident_rules.STEADY_AGAIN if course.steady >= thread.rules.policy.clear_after else ""
 
 
-def _reopen(thread: Thread, incident: Incident, course: Course) -> dict[int, Change]:
+def _reopen(thread: SignalHistory, incident: Incident, course: EpisodeProgress) -> dict[int, Change]:
     _update(thread, incident, course, state=IncidentState.OPEN, resolved_at=None, resolution="")
     _tell(thread, incident.id, "incident.reopened", windows=course.windows)
     return {incident.id: Change.REOPENED}
 
 
-def _update(thread: Thread, incident: Incident, course: Course, **more: Any) -> dict[str, Any]:
+def _update(thread: SignalHistory, incident: Incident, course: EpisodeProgress, **more: Any) -> dict[str, Any]:
     """Write how the episode stands; return what that changed. The severity may rise, and never falls."""
     values = {**_standing(thread, course, incident.opened_at), **more}
     values["severity"] = max(values["severity"], incident.severity, key=lambda s: s.rank)
@@ -162,7 +168,7 @@ def _update(thread: Thread, incident: Incident, course: Course, **more: Any) -> 
     return changed
 
 
-def _standing(thread: Thread, course: Course, opened_at: datetime) -> dict[str, Any]:
+def _standing(thread: SignalHistory, course: EpisodeProgress, opened_at: datetime) -> dict[str, Any]:
     """Return an episode's columns that follow from its *course*; evidence is of the first and the newest window."""
     first, newest = (thread.trail.breadth(thread.signal, end) for end in (course.first, course.last))
     base = thread.rules.policy.severity.of(Signal(thread.signal))
@@ -176,12 +182,12 @@ def _standing(thread: Thread, course: Course, opened_at: datetime) -> dict[str, 
     }
 
 
-def _tell(thread: Thread, number: int, action: str, **details: chain.Detail) -> None:
+def _tell(thread: SignalHistory, number: int, action: str, **details: chain.Detail) -> None:
     """Log what happened to an incident, and put it into the outbox as the incident stands now."""
     incident = incidents.get_incident(thread.c, number)
     entry = chain.append(thread.c, _line(thread, incident, action, **details))
     outbox.tell(thread.c, entry, {"incident": incident.model_dump(mode="json")})
 
 
-def _line(thread: Thread, incident: Incident, action: str, **details: chain.Detail) -> chain.Line:
+def _line(thread: SignalHistory, incident: Incident, action: str, **details: chain.Detail) -> chain.Line:
     return incidents.line(incident, action, chain.SYSTEM, thread.rules.now, **details)

@@ -22,10 +22,10 @@ from features.window import from_ms, to_ms
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
 from monitors.profiles import counting
-from monitors.quality.arrivals import came
+from monitors.quality.arrivals import any_arrived
 from monitors.report import Report, Stage
 from monitors.verdicts import silence, window_verdict
-from monitors.verdicts.silence import Pace
+from monitors.verdicts.silence import FeedPace
 from registry.database import tables
 
 _T = tables.window_reports.c
@@ -33,7 +33,7 @@ Counts = Mapping[str, Sequence[int]]
 
 
 @dataclass(frozen=True, eq=False)
-class Watched:
+class WatchedFeed:
     """The version of *model* that is watched *since* some event time: its *baseline*, with that one's *digest*."""
 
     model: str
@@ -43,9 +43,9 @@ class Watched:
     since: datetime
 
     @cached_property
-    def pace(self) -> Pace:
+    def pace(self) -> FeedPace:
         """How the feed comes."""
-        return silence.pace(self.baseline, self.policy)
+        return silence.feed_pace(self.baseline, self.policy)
 
     @property
     def size(self) -> int:
@@ -57,7 +57,7 @@ class Watched:
         return self.baseline.events.windows.last_closed(until)
 
 
-class Until(NamedTuple):
+class ClockReached(NamedTuple):
     """The event time up to which there might have been records, and the newest that is known to have *come*.
 
     That one's slice is not silent, though no window of it may be closed yet. None: nothing is known to have come.
@@ -67,7 +67,9 @@ class Until(NamedTuple):
     come: datetime | None = None
 
 
-def told(c: sa.Connection, watched: Watched, reports: Sequence[Report], until: Until | None) -> list[Report]:
+def missing_reports(
+    c: sa.Connection, watched: WatchedFeed, reports: Sequence[Report], until: ClockReached | None
+) -> list[Report]:
     """Return *reports* of one model with what silence makes of them, and those on windows that nobody has reported.
 
     *until* is None where only the reports tell how far the feed has come.
@@ -75,7 +77,7 @@ def told(c: sa.Connection, watched: Watched, reports: Sequence[Report], until: U
     mine = [r for r in reports if _is_feed(r)]
     if not mine and until is None:
         return list(reports)
-    course = _Course(c, watched, mine, until.come if until else None)
+    course = _VersionWindows(c, watched, mine, until.come if until else None)
     own = [r for r in mine if r.version == watched.baseline.version]
     last = max([*(r.window_end for r in own), *([watched.closed(until.time)] if until else [])], default=None)
     judged = {r.key: course.judged(r) for r in own}
@@ -87,11 +89,11 @@ def _is_feed(report: Report) -> bool:
 
 
 @dataclass(frozen=True, eq=False)
-class _Course:
+class _VersionWindows:
     """How a model's feed came, slice by slice: on record, in the reports that are *new*, and as of what has *come*."""
 
     c: sa.Connection
-    watched: Watched
+    watched: WatchedFeed
     new: Sequence[Report]
     come: datetime | None
 
@@ -112,9 +114,9 @@ class _Course:
         if (rows := self._new_rows[end]) and not silence.dwindled(pace, rows):
             return report
         if rows := self._rows[end]:  # other versions' part of the slice may be on record
-            return silence.told(report, silence.dwindled(pace, rows))
+            return silence.finding(report, silence.dwindled(pace, rows))
         since = self._last(end)
-        return silence.told(report, None if since is None else silence.silent(pace, since, end))
+        return silence.finding(report, None if since is None else silence.silent(pace, since, end))
 
     def made(self, last: datetime) -> Iterator[Report]:
         """Yield the reports on windows that end by *last* and that nobody made, where silence is a fault.
@@ -132,7 +134,7 @@ class _Course:
             if end not in known and since is not None and not self._rows.get(end):
                 fault = silence.silent(self.watched.pace, since, end)
                 if fault is not None:
-                    yield silence.told(self._report(end), fault)
+                    yield silence.finding(self._report(end), fault)
 
     def _last(self, end: int) -> int | None:
         """Return the end (ms) of the newest slice before the one that ends at *end* in which anything came."""
@@ -198,7 +200,7 @@ class _Course:
 def _came(reports: Iterable[Report]) -> Counter[int]:
     found: Counter[int] = Counter()
     for report in reports:
-        found[to_ms(report.window_end)] += came(report.newest)
+        found[to_ms(report.window_end)] += any_arrived(report.newest)
     return found
 
 

@@ -15,13 +15,13 @@ from typing import NamedTuple
 
 from features.window import UTC
 from monitors.report import Verdict
-from registry.incidents.incident_rules import Step, Window
+from registry.incidents.incident_rules import SignalVerdict, Window
 
 START = datetime.min.replace(tzinfo=UTC)
 """Before every window."""
 
 
-class Seen(NamedTuple):
+class StoredWindow(NamedTuple):
     """A window of one segment in a batch: what it told of each signal *before* (None: it was not there) and *after*."""
 
     window: Window
@@ -30,7 +30,7 @@ class Seen(NamedTuple):
     after: Mapping[str, str]
 
 
-class Flip(NamedTuple):
+class VerdictChange(NamedTuple):
     """A window that ends at *end* and drifts no longer, or does now, in words."""
 
     end: datetime
@@ -38,25 +38,25 @@ class Flip(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class ReplayMoment:
     """The *new* windows of a signal to be looked at together, and the end up to which each stage is known by then."""
 
     at: datetime
     new: frozenset[Window]
     reached: Mapping[str, datetime]
-    flips: tuple[Flip, ...] = ()
+    flips: tuple[VerdictChange, ...] = ()
 
-    def visible(self, steps: Sequence[Step]) -> list[Step]:
+    def visible(self, steps: Sequence[SignalVerdict]) -> list[SignalVerdict]:
         """Return those of *steps* that are known at this moment."""
         return [s for s in steps if s.end <= max(self.reached.get(s.stage, START), self.at)]
 
 
-def moments(seen: Sequence[Seen], reached: Mapping[str, datetime]) -> dict[str, list[Moment]]:
+def replay_moments(seen: Sequence[StoredWindow], reached: Mapping[str, datetime]) -> dict[str, list[ReplayMoment]]:
     """Return each signal's moments in order; *reached* is the end of the newest window of each stage before the batch.
 
     Revisions and late windows, which end no later than that, are one moment: the first. Those after it are one an end.
     """
-    by_signal: dict[str, dict[datetime, list[Seen]]] = defaultdict(lambda: defaultdict(list))
+    by_signal: dict[str, dict[datetime, list[StoredWindow]]] = defaultdict(lambda: defaultdict(list))
     for one in seen:
         late = one.window.end <= reached.get(one.window.stage, START)
         for signal in {*(one.before or ()), *one.after}:
@@ -67,16 +67,16 @@ def moments(seen: Sequence[Seen], reached: Mapping[str, datetime]) -> dict[str, 
     }
 
 
-def _moment(at: datetime, signal: str, seen: Sequence[Seen], reached: Mapping[str, datetime]) -> Moment:
-    return Moment(at, frozenset(s.window for s in seen), reached, tuple(sorted(_flips(signal, seen))))
+def _moment(at: datetime, signal: str, seen: Sequence[StoredWindow], reached: Mapping[str, datetime]) -> ReplayMoment:
+    return ReplayMoment(at, frozenset(s.window for s in seen), reached, tuple(sorted(_flips(signal, seen))))
 
 
-def _flips(signal: str, seen: Sequence[Seen]) -> Iterator[Flip]:
+def _flips(signal: str, seen: Sequence[StoredWindow]) -> Iterator[VerdictChange]:
     for window, segment, before, after in seen:
         was, now = (before or {}).get(signal, ""), after.get(signal, "")
         if before is not None and (was == Verdict.DRIFT.value) != (now == Verdict.DRIFT.value):
             where = f"{window.end:%Y-%m-%d %H:%M} {window.stage}{f' ({segment})' if segment else ''}"
-            yield Flip(window.end, f"{where}: {_words(was)}, now {_words(now)}")
+            yield VerdictChange(window.end, f"{where}: {_words(was)}, now {_words(now)}")
 
 
 def _words(verdict: str) -> str:

@@ -18,8 +18,8 @@ from monitors.config import MonitorPolicy
 from monitors.quality import duplicates
 from monitors.report import Report, Stage, digest
 from monitors.sequential import monitor
-from monitors.sequential.monitor import Memory, Outlook
-from monitors.verdicts.plan import outlook
+from monitors.sequential.monitor import MonitoringPlan, MonitorState
+from monitors.verdicts.plan import monitoring_plan
 from registry import queries
 from registry.connection import Registry
 from registry.database import tables
@@ -31,15 +31,15 @@ _T = tables.window_reports.c
 
 
 @dataclass(frozen=True, eq=False)
-class _Kept:
+class _SeriesState:
     """What a judge remembers after the report *digest*, whose window ended at *end*."""
 
-    memory: Memory
+    memory: MonitorState
     end: datetime
     digest: str
 
 
-class Judges:
+class SequentialVerdicts:
     """Judges reports over time, by the policy of each model; a model without one is left as its windows alone are.
 
     One process keeps one, so that it need not read the history again with every batch. Not to be shared by threads.
@@ -48,12 +48,15 @@ class Judges:
     def __init__(self, policies: Mapping[str, MonitorPolicy]) -> None:
         self._policies = policies
         self._baselines: dict[str, Baseline] = {}
-        self._outlooks: dict[Series, tuple[str, Outlook]] = {}
-        self._kept: dict[Series, _Kept] = {}
-        self._feeds: dict[str, missing_windows.Watched] = {}
+        self._outlooks: dict[Series, tuple[str, MonitoringPlan]] = {}
+        self._kept: dict[Series, _SeriesState] = {}
+        self._feeds: dict[str, missing_windows.WatchedFeed] = {}
 
     def judged(
-        self, c: sa.Connection, reports: Iterable[Report], until: Mapping[str, missing_windows.Until] | None = None
+        self,
+        c: sa.Connection,
+        reports: Iterable[Report],
+        until: Mapping[str, missing_windows.ClockReached] | None = None,
     ) -> list[Report]:
         """Return *reports* with their verdicts, and every stored report whose verdict changes because of them.
 
@@ -76,7 +79,7 @@ class Judges:
             return self._go_on(key, known, kept.memory, new)
         stored = {r.window_end: r for r in _stored(c, key)}
         every = stored | {r.window_end: r for r in new}
-        judged = self._go_on(key, known, monitor.start(known), [every[end] for end in sorted(every)])
+        judged = self._go_on(key, known, monitor.initial_state(known), [every[end] for end in sorted(every)])
         # What lies before the first correction keeps the verdict it was given, under whatever policy that was.
         return [r for r in judged if r.window_end >= new[0].window_end and stored.get(r.window_end) != r]
 
@@ -95,7 +98,9 @@ class Judges:
                     same += report.findings == again.findings
         return differ, same
 
-    def _fed(self, c: sa.Connection, reports: list[Report], until: Mapping[str, missing_windows.Until]) -> list[Report]:
+    def _fed(
+        self, c: sa.Connection, reports: list[Report], until: Mapping[str, missing_windows.ClockReached]
+    ) -> list[Report]:
         """Return *reports* with what silence makes of them, and the windows that it left without a report."""
         by_model: dict[str, list[Report]] = {model: [] for model in until}
         for report in reports:
@@ -103,10 +108,10 @@ class Judges:
         fed = []
         for model, some in by_model.items():
             watched = self._watched(c, model)
-            fed += missing_windows.told(c, watched, some, until.get(model)) if watched else some
+            fed += missing_windows.missing_reports(c, watched, some, until.get(model)) if watched else some
         return fed
 
-    def _watched(self, c: sa.Connection, model: str) -> missing_windows.Watched | None:
+    def _watched(self, c: sa.Connection, model: str) -> missing_windows.WatchedFeed | None:
         """Return the model's champion, whose feed is watched; None without a policy, a champion or its baseline."""
         t, b = tables.champions.c, tables.baselines.c
         found = sa.select(t.since, b.digest).join_from(
@@ -118,7 +123,7 @@ class Judges:
         kept = self._feeds.get(model)
         if kept is None or (kept.digest, kept.since) != (row.digest, row.since):
             baseline = self._baseline(c, row.digest)
-            kept = missing_windows.Watched(model, baseline, row.digest, self._policies[model], row.since)
+            kept = missing_windows.WatchedFeed(model, baseline, row.digest, self._policies[model], row.since)
             self._feeds[model] = kept
         return kept
 
@@ -137,22 +142,22 @@ class Judges:
                 yield report
                 continue
             rows = here.get(_moment(report)) or _input_rows(c, report)
-            yield duplicates.told(known, self._policies[report.model], report, rows)
+            yield duplicates.finding(known, self._policies[report.model], report, rows)
 
     def _known_version(self, c: sa.Connection, report: Report) -> Baseline | None:
         t = tables.baselines.c
         digest = c.scalar(sa.select(t.digest).where(t.model == report.model, t.version == report.version))
         return self._baseline(c, digest) if digest and report.model in self._policies else None
 
-    def _go_on(self, key: Series, known: Outlook, memory: Memory, reports: list[Report]) -> list[Report]:
+    def _go_on(self, key: Series, known: MonitoringPlan, memory: MonitorState, reports: list[Report]) -> list[Report]:
         judged = []
         for report in reports:
             memory, told = monitor.judge(known, memory, report)
             judged.append(told.model_copy(update={"policy": self._digest(report.model)}))
-        self._kept[key] = _Kept(memory, judged[-1].window_end, judged[-1].digest)
+        self._kept[key] = _SeriesState(memory, judged[-1].window_end, judged[-1].digest)
         return judged
 
-    def _outlook(self, c: sa.Connection, key: Series) -> Outlook | None:
+    def _outlook(self, c: sa.Connection, key: Series) -> MonitoringPlan | None:
         model, version, segment, stage = key
         t = tables.baselines.c
         baseline = c.scalar(sa.select(t.digest).where(t.model == model, t.version == version))
@@ -160,7 +165,7 @@ class Judges:
             return None
         made = self._outlooks.get(key)
         if made is None or made[0] != baseline:
-            made = baseline, outlook(self._baseline(c, baseline), self._policies[model], stage, segment)
+            made = baseline, monitoring_plan(self._baseline(c, baseline), self._policies[model], stage, segment)
             self._outlooks[key] = made
         return made[1]
 
@@ -173,7 +178,7 @@ class Judges:
 def recheck(reg: Registry, model: str, policy: MonitorPolicy) -> tuple[list[Report], int]:
     """Judge all that is stored of *model* again: see :meth:`Judges.differences`."""
     with reg.read() as c:
-        return Judges({model: policy}).differences(c, model)
+        return SequentialVerdicts({model: policy}).differences(c, model)
 
 
 def _of(key: Series) -> sa.ColumnElement[bool]:

@@ -13,14 +13,14 @@ import sqlalchemy as sa
 from features.window import UTC
 from monitors.report import Finding, Report, Stage, Verdict
 from registry.database import tables
-from registry.incidents.incident_rules import NOTHING, Breadth, Step
+from registry.incidents.incident_rules import NOTHING, SegmentEvidence, SignalVerdict
 
 _T = tables.window_reports.c
 _DRIFT, _STEADY = Verdict.DRIFT.value, Verdict.STEADY.value
 
 
 @dataclass(frozen=True)
-class Trail:
+class WindowHistory:
     """The newest revision of every window of *version*, read from the caller's transaction and then remembered.
 
     Windows must not be stored while one is in use.
@@ -29,9 +29,9 @@ class Trail:
     c: sa.Connection
     model: str
     version: str
-    _breadths: dict[datetime, dict[str, Breadth]] = field(default_factory=dict)
+    _breadths: dict[datetime, dict[str, SegmentEvidence]] = field(default_factory=dict)
 
-    def steps(self, signal: str, start: datetime, *, before: int) -> list[Step]:
+    def steps(self, signal: str, start: datetime, *, before: int) -> list[SignalVerdict]:
         """Return what windows that end at *start* or later say of *signal*, and *before* more of each stage, by time.
 
         Drift in any segment is drift; a window is steady only if its report of all traffic says so.
@@ -39,7 +39,7 @@ class Trail:
         wanted = self._steps(signal)
         starts = [start, *(s for s in (self._nth_before(wanted, stage, start, before) for stage in Stage) if s)]
         found = self.c.execute(wanted.where(_T.window_end >= min(starts)).order_by(_T.window_end, _T.stage))
-        return [Step(row.window_end, row.stage, bool(row.drift)) for row in found]
+        return [SignalVerdict(row.window_end, row.stage, bool(row.drift)) for row in found]
 
     def _steps(self, signal: str) -> sa.Select[Any]:
         said = _T.signals[signal].as_string()
@@ -55,7 +55,7 @@ class Trail:
         found = self.c.execute(earlier.order_by(_T.window_end.desc()).limit(n)).all() if n else []
         return found[-1].window_end if found else None
 
-    def breadth(self, signal: str, end: datetime | None) -> Breadth:
+    def breadth(self, signal: str, end: datetime | None) -> SegmentEvidence:
         """Return the evidence on *signal* in the windows that end at *end*: of all stages and segments."""
         if end is None:
             return NOTHING
@@ -63,7 +63,7 @@ class Trail:
             self._breadths[end] = self._read(end)
         return self._breadths[end].get(signal, NOTHING)
 
-    def _read(self, end: datetime) -> dict[str, Breadth]:
+    def _read(self, end: datetime) -> dict[str, SegmentEvidence]:
         mine = (_T.model == self.model) & (_T.version == self.version) & _T.latest & (_T.window_end == end)
         columns = _T.report, _T.digest, _T.signals, _T.segment
         rows = self.c.execute(sa.select(*columns).where(mine).order_by(_T.stage, _T.segment, _T.window_start)).all()
@@ -76,7 +76,7 @@ class Trail:
             if _DRIFT in row.signals.values():
                 for item in _evidence(Report.model_validate(row.report), row.digest):
                     findings[item["signal"]].append(item)
-        return {s: Breadth(findings[s], len(segments[s]), sum(segments[s])) for s in {*findings, *segments}}
+        return {s: SegmentEvidence(findings[s], len(segments[s]), sum(segments[s])) for s in {*findings, *segments}}
 
 
 def _evidence(report: Report, digest: str) -> Iterator[dict[str, Any]]:

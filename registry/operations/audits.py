@@ -49,7 +49,7 @@ def accept(reg: Registry, *, because: str, actor: str, now: datetime) -> list[st
     heads = reg.heads.read()
     with reg.write(now) as c:
         found = verification.verify(replace(evidence.of(c, signer), heads=heads))
-        end = seals.take_stock(c, seals.Stocktaking(now, actor, because, found), signer)
+        end = seals.inventory_rows(c, seals.RowInventory(now, actor, because, found), signer)
     reg.heads.put_away(f"{now:%Y-%m-%dT%H%M%S}-line-{end.seq}")
     if signer:
         reg.heads.add(end, signer)

@@ -22,7 +22,7 @@ MIN_SLICES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class PairedDifference:
     """A mean difference over *rows* rows in *slices* slices, with one-sided bounds; NaN where there are too few."""
 
     mean: float
@@ -37,7 +37,7 @@ class Difference:
         return bool(np.isfinite(self.high))
 
 
-def difference(values: Floats, slices: npt.NDArray[np.int64], *, confidence: float) -> Difference:
+def paired_difference(values: Floats, slices: npt.NDArray[np.int64], *, confidence: float) -> PairedDifference:
     """Return the mean of *values* (one a row) and its bounds, each of which holds with *confidence*.
 
     *slices* says which slice of time each row is in. Slices are drawn in circular blocks of about the cube root of
@@ -49,18 +49,18 @@ def difference(values: Floats, slices: npt.NDArray[np.int64], *, confidence: flo
     (0.2, 10, True)
     """
     if len(values) == 0:
-        return Difference(np.nan, np.nan, np.nan, 0, 0)
+        return PairedDifference(np.nan, np.nan, np.nan, 0, 0)
     _, of_row = np.unique(slices, return_inverse=True)
     sums, rows = np.bincount(of_row, weights=values).astype(np.float64), np.bincount(of_row)
     mean, n = float(values.mean()), len(rows)
     if n < MIN_SLICES:
-        return Difference(mean, np.nan, np.nan, len(values), n)
+        return PairedDifference(mean, np.nan, np.nan, len(values), n)
     length = max(1, round(n ** (1 / 3)))
     blocks = n / length
     drawn = _drawn_means(sums, rows, length)
     error = float(drawn.std()) * float(np.sqrt(blocks / (blocks - 1)))
     reach = float(stats.t.ppf(confidence, blocks - 1)) * error
-    return Difference(mean, mean - reach, mean + reach, len(values), n)
+    return PairedDifference(mean, mean - reach, mean + reach, len(values), n)
 
 
 def _drawn_means(sums: Floats, rows: npt.NDArray[np.int64], length: int) -> Floats:

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from features import errors
 from features.events import decode
 from features.events.decode import TIME, VERSION
-from features.schema import EventSchema, Kind
+from features.schema import EventSchema, FeatureKind
 from features.window import to_ms
 from registry import queries
 from registry.records import RetrainRun
@@ -99,8 +99,10 @@ def _page(then: pd.DataFrame, now: pd.DataFrame, schema: EventSchema, path: Path
     if not seen:
         msg = f"nothing to compare: {len(then)} rows of the baseline, {len(now)} of the window"
         raise errors.NotEnoughData(msg)
-    kinds = {kind: [name for name in seen if schema.variables[name] is kind] for kind in Kind}
-    definition = DataDefinition(numerical_columns=kinds[Kind.NUMERIC], categorical_columns=kinds[Kind.CATEGORICAL])
+    kinds = {kind: [name for name in seen if schema.variables[name] is kind] for kind in FeatureKind}
+    definition = DataDefinition(
+        numerical_columns=kinds[FeatureKind.NUMERIC], categorical_columns=kinds[FeatureKind.CATEGORICAL]
+    )
     current, baseline = (Dataset.from_pandas(side[seen], data_definition=definition) for side in (now, then))
     # A constant column has no correlation with anything: Evidently shows a NaN, and numpy need not warn of it.
     with np.errstate(divide="ignore", invalid="ignore"):

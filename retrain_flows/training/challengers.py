@@ -19,11 +19,11 @@ from retrain_flows.data.workspace import Workspace
 from retrain_flows.gate import gate
 from retrain_flows.training import online, retrain_data, static
 from retrain_flows.training.permutation_importance import Rises
-from retrain_flows.training.retrain_data import Material
+from retrain_flows.training.retrain_data import RetrainData
 
 
 @dataclass(frozen=True, eq=False)
-class Candidate:
+class Challenger:
     """A trained model: the rows it has learned from, what it said of each without having seen it, and its parent.
 
     *rises* is what mattered to it, or to models like it, on rows they had not seen. *parent* is the version that an
@@ -39,10 +39,10 @@ class Candidate:
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class GatedCandidate:
     """A candidate that has been through the gate. *artifact* is its model file, or why it cannot be stored."""
 
-    candidate: Candidate
+    candidate: Challenger
     artifact: bytes | errors.TrainerError
     checks: tuple[Check, ...]
 
@@ -52,7 +52,7 @@ class Judged:
         return min((c.numbers["challenger"] for c in self.checks if "challenger" in c.numbers), default=float("inf"))
 
 
-def make(ws: Workspace, mode: str, given: Material) -> Candidate:
+def make(ws: Workspace, mode: str, given: RetrainData) -> Challenger:
     """Return the challenger of *mode*. An online champion goes on learning where it stopped; else a new one starts.
 
     Raises:
@@ -65,7 +65,7 @@ def make(ws: Workspace, mode: str, given: Material) -> Candidate:
     return fit(ws, mode, given.training)
 
 
-def fit(ws: Workspace, mode: str, rows: Dataset, *, parent: Version | None = None) -> Candidate:
+def fit(ws: Workspace, mode: str, rows: Dataset, *, parent: Version | None = None) -> Challenger:
     """Return a model of *mode* that has learned from *rows*, after whatever its *parent* had learned.
 
     Raises:
@@ -74,17 +74,17 @@ def fit(ws: Workspace, mode: str, rows: Dataset, *, parent: Version | None = Non
     """
     trainer = static.load_trainer(ws.trainers.trainers[mode], ws.project_dir)
     if mode == "static":
-        return Candidate(mode, static.fit_static(trainer, rows), rows, *static.out_of_sample(trainer, rows))
+        return Challenger(mode, static.fit_static(trainer, rows), rows, *static.out_of_sample(trainer, rows))
     grown = None if parent is None else retrain_data.load(ws, parent)
     learned = online.learn(trainer, grown, rows, label_delay=ws.schema.label_delay)
-    return Candidate(mode, learned.model, rows, learned.predictions, learned.rises, parent)
+    return Challenger(mode, learned.model, rows, learned.predictions, learned.rises, parent)
 
 
-def judge(ws: Workspace, candidate: Candidate, given: Material) -> Judged:
+def gate_candidate(ws: Workspace, candidate: Challenger, given: RetrainData) -> GatedCandidate:
     """Take *candidate* through the gate on the evaluation rows."""
     baseline = queries.baseline_of(ws.registry, ws.model, given.version.version)
     artifact = _dump(candidate.model)
-    trial = gate.Trial(
+    trial = gate.GateInput(
         challenger=candidate.model,
         artifact=artifact,
         champion=given.answers,
@@ -95,10 +95,10 @@ def judge(ws: Workspace, candidate: Candidate, given: Material) -> Judged:
         trust=ws.trainers.trust,
     )
     checks = (_data(candidate, given), *_known(ws, artifact), *gate.gate(trial, ws.trainers.gate))
-    return Judged(candidate, artifact, checks)
+    return GatedCandidate(candidate, artifact, checks)
 
 
-def _data(candidate: Candidate, given: Material) -> Check:
+def _data(candidate: Challenger, given: RetrainData) -> Check:
     """Say what was learned from, so that it can be made again and compared."""
     rows, left_out = candidate.rows, candidate.rows.unusable
     got = (

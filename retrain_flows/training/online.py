@@ -28,7 +28,7 @@ WARM_UP = 1000
 
 
 @dataclass(frozen=True, eq=False)
-class Learned:
+class OnlineModel:
     """A model that has learned from rows, and what it said of each before it had; NaN or None while it was new.
 
     *rises* is what mattered to it on the newest fifth of the rows while those were still to come.
@@ -46,7 +46,7 @@ class Learner(Protocol):
         """Learn from *rows* once."""
 
 
-def learn(trainer: static.Trainer, champion: Any | None, data: Dataset, *, label_delay: timedelta) -> Learned:
+def learn(trainer: static.Trainer, champion: Any | None, data: Dataset, *, label_delay: timedelta) -> OnlineModel:
     """Return the *champion*'s model after it has learned from *data* as well; a new model of *trainer* if it is None.
 
     The champion's model is changed in place: give a copy of your own.
@@ -75,7 +75,7 @@ def learn(trainer: static.Trainer, champion: Any | None, data: Dataset, *, label
                     ),
                 )
             predictions[ask] = scoring.score(model, data.rows(ask).frame, data.task)
-    return Learned(model, predictions, rises)
+    return OnlineModel(model, predictions, rises)
 
 
 def _schedule(data: Dataset, label_delay: timedelta, warm_up: int) -> Iterator[tuple[Dataset, slice]]:

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from features import scoring
 from features.events.decode import ID, TIME
-from features.schema import PREDICTION, EventSchema, Kind, Task
+from features.schema import PREDICTION, EventSchema, FeatureKind, Task
 from features.scoring import Values
 from retrain_flows.training import permutation_importance
 from retrain_flows.training.permutation_importance import HeldOut
@@ -60,7 +60,7 @@ def _fitted(schema: EventSchema, made: pa.Table) -> HeldOut | None:
     return HeldOut(model, task, rows, target, permutation_importance.spread(target))
 
 
-def _of(schema: EventSchema, kind: Kind) -> list[str]:
+def _of(schema: EventSchema, kind: FeatureKind) -> list[str]:
     return [name for name, its in schema.features.items() if its is kind]
 
 
@@ -90,7 +90,7 @@ def _unfitted(schema: EventSchema, known: Sequence[str]) -> Any:
     from sklearn.preprocessing import OrdinalEncoder
 
     texts, numbers = (
-        [name for name in _of(schema, kind) if name in known] for kind in (Kind.CATEGORICAL, Kind.NUMERIC)
+        [name for name in _of(schema, kind) if name in known] for kind in (FeatureKind.CATEGORICAL, FeatureKind.NUMERIC)
     )
     codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan, max_categories=_BINS)
     trees = HistGradientBoostingClassifier if schema.task is Task.MULTICLASS else HistGradientBoostingRegressor

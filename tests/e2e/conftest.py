@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from features.schema import LABEL, EventSchema, Kind, Task
+from features.schema import LABEL, EventSchema, FeatureKind, Task
 from monitors.baseline.baseline import Baseline, Slice
 from monitors.report import Finding, Report, Signal, Stage, Verdict
 from monitors.stats.bins import Bins, CategoricalBins, NumericBins
@@ -43,7 +43,7 @@ INPUTS = tuple(name for name in BINS if name != LABEL)
 SCHEMA = EventSchema(
     model="flights",
     task=Task.BINARY,
-    features={name: Kind(BINS[name].kind) for name in INPUTS if name != "prediction"},
+    features={name: FeatureKind(BINS[name].kind) for name in INPUTS if name != "prediction"},
     segments=("origin",),
 )
 

@@ -65,7 +65,7 @@ def lived(folder: Path, now: Now) -> dict[str, list[dict[str, Any]]]:
         for day in range(40, 60):
             verdict = Verdict.DRIFT if day >= 54 else Verdict.STEADY
             ingest.ingest(registry, [world.report(world.START + day * world.DAY, verdict=verdict)], now=now())
-            reconcile.react(ws, now=now())
+            reconcile.reconcile(ws, now=now())
         assert [] == queries.verify_chain(registry)
         found = {
             "reports": queries.windows(registry, "m"),

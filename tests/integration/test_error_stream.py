@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from features.schema import EventSchema, Kind, Task
+from features.schema import EventSchema, FeatureKind, Task
 from features.window import UTC, Windows, to_ms
 from monitors.config import MonitorPolicy
 from monitors.error_stream import detector_state, stream_findings
@@ -33,7 +33,7 @@ END = START + timedelta(hours=52)
 SCHEMA = EventSchema(
     model="m",
     task=Task.REGRESSION,
-    features={"x": Kind.NUMERIC},
+    features={"x": FeatureKind.NUMERIC},
     label_delay=timedelta(hours=2),
     windows=Windows(size=timedelta(hours=12), slide=timedelta(hours=2), watermark_delay=timedelta(hours=1)),
 )

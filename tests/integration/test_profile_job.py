@@ -16,7 +16,7 @@ import pytest
 
 from features import errors
 from features.events import decode
-from features.schema import LATE, UNUSABLE, EventSchema, Kind, Task
+from features.schema import LATE, UNUSABLE, EventSchema, FeatureKind, Task
 from features.window import UTC, Windows, to_ms
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
@@ -33,7 +33,7 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 SCHEMA = EventSchema(
     model="m",
     task=Task.BINARY,
-    features={"x": Kind.NUMERIC, "c": Kind.CATEGORICAL},
+    features={"x": FeatureKind.NUMERIC, "c": FeatureKind.CATEGORICAL},
     segments=("c",),
     label_delay=timedelta(hours=6),
     windows=Windows(size=timedelta(hours=6), slide=timedelta(hours=2), watermark_delay=timedelta(hours=1)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from features.schema import LABEL, PREDICTION, EventSchema, Kind, Task
+from features.schema import LABEL, PREDICTION, EventSchema, FeatureKind, Task
 from features.window import UTC, Windows
 from monitors.baseline.baseline import Baseline, Slice
 from monitors.config import MonitorPolicy
@@ -28,7 +28,7 @@ BINS: dict[str, Bins] = {
 SCHEMA = EventSchema(
     model="late",
     task=Task.BINARY,
-    features={"x": Kind.NUMERIC, "y": Kind.NUMERIC, "site": Kind.CATEGORICAL},
+    features={"x": FeatureKind.NUMERIC, "y": FeatureKind.NUMERIC, "site": FeatureKind.CATEGORICAL},
     segments=("site",),
     windows=Windows(size=DAY, slide=DAY),
 )

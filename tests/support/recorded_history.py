@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from features.schema import LABEL, PREDICTION, EventSchema, Kind, Task
+from features.schema import LABEL, PREDICTION, EventSchema, FeatureKind, Task
 from features.window import UTC, Windows, to_ms
 from monitors.baseline.baseline import Baseline, Slice
 from monitors.profiles import outcome_counts
@@ -23,7 +23,7 @@ Counts = dict[str, list[int]]
 def schema(length: int = 2, *, task: Task = Task.BINARY, segments: tuple[str, ...] = ("site",)) -> EventSchema:
     """Return a number and a category, in windows of *length* days."""
     windows = Windows(size=length * DAY, slide=DAY)
-    features = {"x": Kind.NUMERIC, "site": Kind.CATEGORICAL}
+    features = {"x": FeatureKind.NUMERIC, "site": FeatureKind.CATEGORICAL}
     return EventSchema(model="m", task=task, features=features, segments=segments, windows=windows)
 
 

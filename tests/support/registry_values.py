@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from features.schema import EventSchema, Kind, Task
+from features.schema import EventSchema, FeatureKind, Task
 from features.window import UTC
 from monitors.baseline.baseline import Baseline
 from monitors.report import Finding, Report, Signal, Stage, Verdict
@@ -37,7 +37,7 @@ def version(reg: Registry, name: str, *, model: str = "m", data: bytes | None = 
 
 def baseline(version: str, *, model: str = "m", rows: int = 100) -> Baseline:
     """Return a baseline of one bin."""
-    events = EventSchema(model=model, task=Task.BINARY, features={"x": Kind.NUMERIC})
+    events = EventSchema(model=model, task=Task.BINARY, features={"x": FeatureKind.NUMERIC})
     bins = {"x": NumericBins(edges=(0.0, 1.0))}
     return Baseline(events=events, version=version, start=NOW - 90 * DAY, end=NOW, rows=rows, bins=bins, inputs=())
 

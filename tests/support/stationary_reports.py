@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from features.schema import PREDICTION, EventSchema, Kind, Task
+from features.schema import PREDICTION, EventSchema, FeatureKind, Task
 from features.window import UTC, Windows, to_ms
 from monitors.baseline.baseline import Baseline, Slice
 from monitors.config import MonitorPolicy
@@ -24,7 +24,7 @@ Change = Callable[[int, dict[str, np.ndarray]], None]
 
 def schema(length: int = 1) -> EventSchema:
     """Three numeric features in windows of *length* days."""
-    features = dict.fromkeys(NAMES[:-1], Kind.NUMERIC)
+    features = dict.fromkeys(NAMES[:-1], FeatureKind.NUMERIC)
     return EventSchema(model="m", task=Task.BINARY, features=features, windows=Windows(size=length * DAY, slide=DAY))
 
 

@@ -26,7 +26,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from features import scoring
 from features.events import decode
-from features.schema import Events, EventSchema, Kind, Source, Task
+from features.schema import Events, EventSchema, FeatureKind, Source, Task
 from features.window import UTC, Windows
 from monitors.baseline import freeze
 from monitors.baseline.baseline import Baseline
@@ -48,9 +48,13 @@ AS_OF = START + 60 * DAY
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PER_DAY, TURN = 40, 30
 SCHEMA = EventSchema(
-    model="m", task=Task.BINARY, features={"x": Kind.NUMERIC, "c": Kind.CATEGORICAL}, segments=("c",), label_delay=DAY,
+    model="m",
+    task=Task.BINARY,
+    features={"x": FeatureKind.NUMERIC, "c": FeatureKind.CATEGORICAL},
+    segments=("c",),
+    label_delay=DAY,
     windows=Windows(size=7 * DAY, slide=DAY),
-)  # fmt: skip
+)
 HERE = "tests.support.trained_model"
 RETRAIN = Retrain(
     trainer=f"{HERE}:static", online=f"{HERE}:online", window=30 * DAY, evaluation=14 * DAY, min_rows=200,

@@ -16,7 +16,7 @@ from plotly import offline
 
 from dashboards import app, login_throttle, security
 from features.errors import ProjectError, RegistryError
-from features.schema import EventSchema, Kind, Task
+from features.schema import EventSchema, FeatureKind, Task
 from monitors.baseline.baseline import Baseline, Slice
 from monitors.config import MonitorPolicy
 from monitors.report import Finding, Report, Signal, Stage, Verdict
@@ -58,7 +58,7 @@ def cells(low: int, high: int) -> list[int]:
 
 def baseline() -> Baseline:
     """Return a baseline of one feature."""
-    schema = EventSchema(model="late", task=Task.BINARY, features={"temp": Kind.NUMERIC})
+    schema = EventSchema(model="late", task=Task.BINARY, features={"temp": FeatureKind.NUMERIC})
     counts = Slice(start=0, counts={"temp": cells(60, 40)})
     return Baseline(
         events=schema, version="v1", start=START - 9 * DAY, end=START, rows=100,
@@ -89,7 +89,7 @@ class Browser:
         policies: Mapping[str, MonitorPolicy] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        made = app.create(reg, password=PASSWORD, policies=policies, guesses=login_throttle.Guesses(clock))
+        made = app.create(reg, password=PASSWORD, policies=policies, guesses=login_throttle.LoginAttempts(clock))
         self._transport = httpx.ASGITransport(made)
         self._sent = {"authorization": f"Bearer {PASSWORD}"} if known else {}
 

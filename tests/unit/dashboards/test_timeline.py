@@ -52,10 +52,10 @@ def test_a_cell_names_what_is_away_and_says_when_there_is_more() -> None:
     """Three names, then a number."""
     away = [finding(Signal.FEATURE, DRIFT, name) for name in "abcde"]
 
-    assert "a, b, c and 2 more" == timeline.told(away)
-    assert "a, b, c" == timeline.told(away[:3])
-    assert "steady" == timeline.told([finding(Signal.FEATURE, STEADY)])
-    assert "few rows" == timeline.told([finding(Signal.FEATURE, UNSURE, reason="few rows")])
+    assert "a, b, c and 2 more" == timeline.cell_text(away)
+    assert "a, b, c" == timeline.cell_text(away[:3])
+    assert "steady" == timeline.cell_text([finding(Signal.FEATURE, STEADY)])
+    assert "few rows" == timeline.cell_text([finding(Signal.FEATURE, UNSURE, reason="few rows")])
 
 
 def test_both_stages_of_a_window_share_a_column() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboards import charts, window_page
-from features.schema import EventSchema, Kind, Task
+from features.schema import EventSchema, FeatureKind, Task
 from monitors.baseline.baseline import Baseline, Slice
 from monitors.report import Finding, Report, Signal, Stage, Verdict
 from monitors.stats.bins import Bins, CategoricalBins, NumericBins
@@ -28,11 +28,18 @@ def temp(low: int, high: int, **others: int) -> list[int]:
 
 BASELINE = Baseline(
     events=EventSchema(
-        model="m", task=Task.BINARY, features={"temp": Kind.NUMERIC, "carrier": Kind.CATEGORICAL}, segments=("carrier",)
+        model="m",
+        task=Task.BINARY,
+        features={"temp": FeatureKind.NUMERIC, "carrier": FeatureKind.CATEGORICAL},
+        segments=("carrier",),
     ),
-    version="v1", start=START, end=START + timedelta(days=2), rows=100, bins=BINS,
+    version="v1",
+    start=START,
+    end=START + timedelta(days=2),
+    rows=100,
+    bins=BINS,
     inputs=tuple(Slice(start=low, counts={"temp": temp(low, 10), "carrier": [40, 10, 0, 0, 0]}) for low in (30, 50)),
-)  # fmt: skip
+)
 
 
 def finding(variable: str, effect: float | None, threshold: float | None = 0.1) -> Finding:

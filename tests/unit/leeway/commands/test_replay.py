@@ -226,7 +226,7 @@ def test_a_fault_is_all_three(folder: Path) -> None:
 def test_parts_are_told_as_they_are_done() -> None:
     """In order, one by one."""
     said: list[str] = []
-    empty = parallel.Part((Stage.INPUTS, "none"), (), (), KNOWN, (), "x", 1, 0)
+    empty = parallel.ReplayTask((Stage.INPUTS, "none"), (), (), KNOWN, (), "x", 1, 0)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(parallel, "work", lambda part: part)
         assert [empty, empty] == parallel.work_all([empty, empty], 1, said.append)

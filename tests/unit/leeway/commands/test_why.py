@@ -160,7 +160,7 @@ def test_the_beginning_of_an_old_drift_is_looked_for_further_back(
         monkeypatch.setattr(explain, "LOOKS", looks)
         with context.open(folder) as opened:
             (moved,) = explain.explain(opened.registry, 1).newest.of(Signal.FEATURE)
-        began[looks] = moved.alarm.end if moved.alarm else None
+        began[looks] = moved.onset.end if moved.onset else None
 
     third = START + 2 * DAY
     assert {(1,): None, (1, 2): None, (1, 4): third, (4,): third} == began

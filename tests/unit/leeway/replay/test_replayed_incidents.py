@@ -45,10 +45,12 @@ def report(day: int, told: dict[Signal, Verdict | None], *, segment: str = "", s
                   baseline="0" * 64, rows=50, counts={"x": [day]}, findings=findings)  # fmt: skip
 
 
-def found(reports: list[Report], **rules: Any) -> list[replayed_incidents.Alarm]:
+def found(reports: list[Report], **rules: Any) -> list[replayed_incidents.ReplayedIncident]:
     """Return the episodes in *reports*."""
     policy = IncidentPolicy.model_validate(rules)
-    return replayed_incidents.alarms((replayed_incidents.said(r) for r in reports), policy, model="m", version="v1")
+    return replayed_incidents.replayed_incidents(
+        (replayed_incidents.window_verdicts(r) for r in reports), policy, model="m", version="v1"
+    )
 
 
 def days(verdicts: str) -> list[Report]:
@@ -57,7 +59,7 @@ def days(verdicts: str) -> list[Report]:
     return [report(i, {Signal.FEATURE: of[letter]}) for i, letter in enumerate(verdicts)]
 
 
-def span(alarm: replayed_incidents.Alarm) -> tuple[int, int | None]:
+def span(alarm: replayed_incidents.ReplayedIncident) -> tuple[int, int | None]:
     """Return the days on which an episode opened and closed."""
     closed = alarm.closed
     return (alarm.opened.opened_at - NOW).days, None if closed is None else (closed - NOW).days
@@ -95,9 +97,9 @@ def test_what_it_was_when_it_opened_is_kept() -> None:
 
 def test_an_ignored_signal_opens_nothing() -> None:
     """Here too."""
-    said = [replayed_incidents.said(r) for r in days("ddd")]
+    said = [replayed_incidents.window_verdicts(r) for r in days("ddd")]
 
-    assert [] == replayed_incidents.alarms(
+    assert [] == replayed_incidents.replayed_incidents(
         said, IncidentPolicy(), model="m", version="v1", ignored=frozenset({"feature"})
     )
 

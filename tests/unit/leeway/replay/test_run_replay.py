@@ -14,10 +14,10 @@ from features.window import to_ms
 from leeway.project.load import Model, Project
 from leeway.replay import policies, run_replay, trials
 from leeway.replay.history import Stretch
-from leeway.replay.run_replay import Order, Outcome
+from leeway.replay.run_replay import PolicyOutcome, ReplayOrder
 from monitors.report import Stage
 from monitors.simulation import inject
-from monitors.simulation.inject import Kind, Shift
+from monitors.simulation.inject import ChangeKind, InjectedChange
 from registry.records import Action
 from retrain_flows.config import Retrain
 from retrain_flows.decide import Deferral
@@ -46,10 +46,10 @@ def past(n: int = 12) -> list[Stretch]:
     return [Stretch("v1", KNOWN, {(Stage.INPUTS, s): [i for i in ins if i.segment == s] for s in ("", "site=a")})]
 
 
-def outcomes(model: Model, *some: policies.Policy, shifts: tuple[Shift, ...] = ()) -> list[Outcome]:
+def outcomes(model: Model, *some: policies.Policy, shifts: tuple[InjectedChange, ...] = ()) -> list[PolicyOutcome]:
     """Return what comes of *some* policies."""
-    order = Order(some, shifts, "x", timedelta(days=14), 1, 1)
-    return run_replay.rehearse_all(past(), KNOWN, model, order, lambda text: None)
+    order = ReplayOrder(some, shifts, "x", timedelta(days=14), 1, 1)
+    return run_replay.replay_all(past(), KNOWN, model, order, lambda text: None)
 
 
 def test_shifts_are_those_that_the_baseline_can_show() -> None:
@@ -58,9 +58,11 @@ def test_shifts_are_those_that_the_baseline_can_show() -> None:
     kinds = {task: {s.kind for s in run_replay.shifts(known, {})} for task, known in of.items()}
     unlabelled = run_replay.shifts(KNOWN.model_copy(update={"outcomes": ()}), {})
 
-    assert {task: set(Kind) for task in Task} == kinds
-    assert set(Kind) - {Kind.PRIOR, Kind.CONCEPT} == {s.kind for s in unlabelled}
-    assert (Shift(Kind.PRIOR, 0.3), Shift(Kind.PRIOR, 0.4)) == run_replay.shifts(KNOWN, {Kind.PRIOR: [0.3, 0.4]})
+    assert {task: set(ChangeKind) for task in Task} == kinds
+    assert set(ChangeKind) - {ChangeKind.PRIOR, ChangeKind.CONCEPT} == {s.kind for s in unlabelled}
+    assert (InjectedChange(ChangeKind.PRIOR, 0.3), InjectedChange(ChangeKind.PRIOR, 0.4)) == run_replay.shifts(
+        KNOWN, {ChangeKind.PRIOR: [0.3, 0.4]}
+    )
 
 
 def test_the_feature_is_the_most_important_that_the_promise_covers(model: Model) -> None:
@@ -80,7 +82,7 @@ def test_what_cannot_be_is_refused_before_anything_is_begun(model: Model, monkey
     """A shift that is too large, and slices that cannot be cut."""
     monkeypatch.setattr("leeway.replay.parallel.work", None)
     with pytest.raises(DataError, match="the loss cannot rise by 5000%"):
-        outcomes(model, policies.own(model), shifts=(Shift(Kind.CONCEPT, 50.0),))
+        outcomes(model, policies.own(model), shifts=(InjectedChange(ChangeKind.CONCEPT, 50.0),))
     own = policies.own(model)
     rules = own.rules.model_copy(update={"windows": replayed.Windows.model_validate({"size": "36h", "slide": "12h"})})
     with pytest.raises(DataError, match="slices of 12h cannot be made"):
@@ -92,8 +94,13 @@ def test_policies_come_back_in_their_order_with_their_own_windows(model: Model) 
     """Whatever windows they have, each is told what it would have been told alone."""
     own, long = policies.own(model), policies.windows_of(policies.own(model), "4d")
     some = (own, long, policies.at_budget(own, own.budget, "again"))
-    together = outcomes(model, *some, shifts=(Shift(Kind.UNITS, 1.0), Shift(Kind.PRIOR, 0.2)))
-    alone = [outcomes(model, one, shifts=(Shift(Kind.UNITS, 1.0), Shift(Kind.PRIOR, 0.2)))[0] for one in some]
+    together = outcomes(
+        model, *some, shifts=(InjectedChange(ChangeKind.UNITS, 1.0), InjectedChange(ChangeKind.PRIOR, 0.2))
+    )
+    alone = [
+        outcomes(model, one, shifts=(InjectedChange(ChangeKind.UNITS, 1.0), InjectedChange(ChangeKind.PRIOR, 0.2)))[0]
+        for one in some
+    ]
 
     assert ["project", "4d windows", "again"] == [o.policy.name for o in together]
     assert alone == together
@@ -115,14 +122,14 @@ def test_a_decision_waits_while_the_data_are_broken(model: Model, *, broken: boo
     """Labels that shift would retrain; while an incident of quality is open the answer is not yet."""
     able = replace(model, retrain=Retrain(trainer="trainers:make"))
     ins, outs = replayed.later(KNOWN, 20)
-    shifted = inject.change(Shift(Kind.PRIOR, 0.5), KNOWN, "x")
-    fault = inject.change(Shift(Kind.MISSING, 0.5), KNOWN, "x") if broken else dict
+    shifted = inject.change(InjectedChange(ChangeKind.PRIOR, 0.5), KNOWN, "x")
+    fault = inject.change(InjectedChange(ChangeKind.MISSING, 0.5), KNOWN, "x") if broken else dict
     stretch = Stretch("v1", KNOWN, {
         (Stage.INPUTS, ""): [s.model_copy(update={"counts": fault(s.counts)}) for s in ins if not s.segment],
         (Stage.OUTCOMES, ""): [s.model_copy(update={"counts": shifted(s.counts)}) for s in outs],
     })  # fmt: skip
-    order = Order((policies.own(able),), (), "x", timedelta(days=14), 1, 1)
-    (found,) = run_replay.rehearse_all([stretch], KNOWN, able, order, lambda text: None)
+    order = ReplayOrder((policies.own(able),), (), "x", timedelta(days=14), 1, 1)
+    (found,) = run_replay.replay_all([stretch], KNOWN, able, order, lambda text: None)
     (label,) = [j.decision for j in found.incidents if j.alarm.opened.signal == "label"]
 
     expected = Deferral("an open quality incident: the data cannot be trusted yet") if broken else Action.RETRAIN

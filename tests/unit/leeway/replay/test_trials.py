@@ -16,7 +16,7 @@ from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
 from monitors.report import Stage
 from monitors.simulation import inject
-from monitors.simulation.inject import Kind, Shift
+from monitors.simulation.inject import ChangeKind, InjectedChange
 from registry.config import IncidentPolicy
 from retrain_flows.config import Reaction, Signals
 from tests.support import recorded_history as replayed
@@ -34,10 +34,12 @@ def policy(budget: str = "1 per 90 days", *, incidents: dict[str, object] | None
     return Policy(budget, rules)
 
 
-def delays(kind: Kind, size: float, policies: Sequence[Policy], *, known: Baseline = KNOWN, n: int = 3) -> list[Delay]:
+def delays(
+    kind: ChangeKind, size: float, policies: Sequence[Policy], *, known: Baseline = KNOWN, n: int = 3
+) -> list[Delay]:
     """Return the delays of *n* trials in all traffic."""
-    change = inject.change(Shift(kind, size), known, "x")
-    bench = trials.jury(known, policies, (kind.stage, ""))
+    change = inject.change(InjectedChange(kind, size), known, "x")
+    bench = trials.policy_comparison(known, policies, (kind.stage, ""))
     return trials.delays(bench, policies, change, kind, [(1, i) for i in range(n)])
 
 
@@ -63,9 +65,11 @@ def test_a_median_is_over_all_trials(found: tuple[int, ...], of: int, median: in
 def test_worlds_without_a_change_raise_the_more_the_looser_the_budget() -> None:
     """Hardly anything by a strict budget, a lot by a hopeless one: of the same worlds, drawn from the seed."""
     some = (policy("1 per 9000 days"), policy("4 per 1 days"))
-    bench = trials.jury(KNOWN, some, (Stage.INPUTS, ""))
+    bench = trials.policy_comparison(KNOWN, some, (Stage.INPUTS, ""))
     found, again = (trials.quiet(bench, some, 5, 1) for _ in range(2))
-    strict, loose = (replayed_incidents.alarms(said, IncidentPolicy(), model="m", version="v1") for said in found[0])
+    strict, loose = (
+        replayed_incidents.replayed_incidents(said, IncidentPolicy(), model="m", version="v1") for said in found[0]
+    )
 
     assert len(strict) < len(loose)
     assert found == again
@@ -74,7 +78,7 @@ def test_worlds_without_a_change_raise_the_more_the_looser_the_budget() -> None:
 
 def test_a_larger_shift_is_found_no_later() -> None:
     """Half a sd in days, twice that as soon or sooner; within the budget's patience, in every trial."""
-    (small,), (large,) = (delays(Kind.COVARIATE, size, [policy()]) for size in (0.5, 1.0))
+    (small,), (large,) = (delays(ChangeKind.COVARIATE, size, [policy()]) for size in (0.5, 1.0))
 
     assert (1.0, 1.0) == (small.found, large.found)
     assert DAY <= large.median <= small.median <= 14 * DAY  # type: ignore[operator]
@@ -82,21 +86,23 @@ def test_a_larger_shift_is_found_no_later() -> None:
 
 def test_a_stricter_budget_is_slower() -> None:
     """On the same worlds, trial by trial."""
-    loose, strict = delays(Kind.COVARIATE, 0.5, [policy("1 per 5 days"), policy("1 per 2000 days")])
+    loose, strict = delays(ChangeKind.COVARIATE, 0.5, [policy("1 per 5 days"), policy("1 per 2000 days")])
 
     assert loose.median < strict.median  # type: ignore[operator]
 
 
-@pytest.mark.parametrize(("kind", "size"), [(Kind.MISSING, 0.3), (Kind.UNITS, 1.0), (Kind.STUCK, 1.0)])
-def test_a_fault_is_found_on_its_first_day(kind: Kind, size: float) -> None:
+@pytest.mark.parametrize(
+    ("kind", "size"), [(ChangeKind.MISSING, 0.3), (ChangeKind.UNITS, 1.0), (ChangeKind.STUCK, 1.0)]
+)
+def test_a_fault_is_found_on_its_first_day(kind: ChangeKind, size: float) -> None:
     """As a fault of quality; no evidence over time is needed."""
     (found,) = delays(kind, size, [policy()])
 
     assert (1.0, DAY) == (found.found, found.median)
 
 
-@pytest.mark.parametrize(("kind", "size"), [(Kind.PRIOR, 0.2), (Kind.CONCEPT, 0.5)])
-def test_outcomes_are_known_when_labels_are(kind: Kind, size: float) -> None:
+@pytest.mark.parametrize(("kind", "size"), [(ChangeKind.PRIOR, 0.2), (ChangeKind.CONCEPT, 0.5)])
+def test_outcomes_are_known_when_labels_are(kind: ChangeKind, size: float) -> None:
     """A label delay that is longer by three days makes every delay longer by that, but for how ties are broken."""
     late = KNOWN.model_copy(update={"events": KNOWN.events.model_copy(update={"label_delay": 4 * DAY})})
     (soon,), (later,) = (delays(kind, size, [policy()], known=known, n=2) for known in (KNOWN, late))
@@ -109,14 +115,16 @@ def test_outcomes_are_known_when_labels_are(kind: Kind, size: float) -> None:
 
 def test_an_ignored_signal_finds_nothing() -> None:
     """Nor does one that is not right to tell of it."""
-    (found,) = delays(Kind.COVARIATE, 1.0, [policy(feature=Reaction.IGNORE)], n=1)
+    (found,) = delays(ChangeKind.COVARIATE, 1.0, [policy(feature=Reaction.IGNORE)], n=1)
 
     assert (0.0, None) == (found.found, found.median)
 
 
 def test_more_windows_to_open_an_incident_take_longer() -> None:
     """Two of two windows: a day more."""
-    one, two = delays(Kind.MISSING, 0.3, [policy(), policy(incidents={"open_after": {"windows": 2, "of": 2}})], n=1)
+    one, two = delays(
+        ChangeKind.MISSING, 0.3, [policy(), policy(incidents={"open_after": {"windows": 2, "of": 2}})], n=1
+    )
 
     assert one.median + DAY == two.median  # type: ignore[operator]
 
@@ -125,6 +133,6 @@ def test_a_trial_that_alarmed_before_the_change_does_not_count() -> None:
     """With a budget so loose that any day raises an alarm, nothing is learned from what follows."""
     hopeless = policy("90000 per 1 days")
     monitor = hopeless.rules.monitor.model_copy(update={"min_effect": 0.0})
-    (found,) = delays(Kind.COVARIATE, 1.0, [Policy("x", hopeless.rules.model_copy(update={"monitor": monitor}))])
+    (found,) = delays(ChangeKind.COVARIATE, 1.0, [Policy("x", hopeless.rules.model_copy(update={"monitor": monitor}))])
 
     assert Delay((), 0) == found

@@ -119,7 +119,7 @@ def test_a_server_that_does_not_answer_is_an_error(make: Make, monkeypatch: pyte
     environment.stack_folder(project.state).mkdir(parents=True)
     lines = {"LEEWAY_FLINK": f"127.0.0.1:{ports.free()}", "PREFECT_API_URL": f"http://127.0.0.1:{ports.free()}/api"}
     environment.env_file(project.state).write_text("".join(f"{k}={v}\n" for k, v in lines.items()))
-    found = list(doctor.connections(project))
+    found = list(doctor.reachable(project))
 
     assert ["kafka", "schemas", "flink", "prefect"] == [check.name for check in found]
     assert {"error"} == {check.result for check in found}

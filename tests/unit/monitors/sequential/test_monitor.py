@@ -9,7 +9,7 @@ from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
 from monitors.report import Finding, Report, Signal, Stage, Verdict
 from monitors.sequential import monitor
-from monitors.verdicts.plan import outlook
+from monitors.verdicts.plan import monitoring_plan
 from tests.support.stationary_reports import POLICY, Change, baseline, days, reports, shift
 
 
@@ -21,7 +21,7 @@ def known(length: int = 1, n: int = 42) -> Baseline:
 def judged(known: Baseline, n: int, change: Change | None = None, policy: MonitorPolicy = POLICY) -> list[Report]:
     """Return the reports on *n* later days with their verdicts over time."""
     raw = reports(known, days(np.random.default_rng(2), n, change=change), policy)
-    return list(monitor.judge_all(outlook(known, policy, Stage.INPUTS), raw))
+    return list(monitor.judge_all(monitoring_plan(known, policy, Stage.INPUTS), raw))
 
 
 def of(report: Report, variable: str) -> Finding:
@@ -39,7 +39,7 @@ def test_quiet_days_stay_steady_whatever_single_windows_say() -> None:
     for world in range(5):
         rng = np.random.default_rng([10, world])
         seen = baseline(days(rng, 42))
-        told = monitor.judge_all(outlook(seen, policy, Stage.INPUTS), reports(seen, days(rng, 73), policy))
+        told = monitor.judge_all(monitoring_plan(seen, policy, Stage.INPUTS), reports(seen, days(rng, 73), policy))
         findings += [f for r in told for f in r.findings]
 
     assert Verdict.DRIFT not in {f.verdict for f in findings}
@@ -106,7 +106,7 @@ def test_replayed_from_the_start_it_says_the_same() -> None:
     """Judging is a function of baseline, policy and reports in order; judging judged reports changes nothing."""
     seen = known()
     once = judged(seen, 30, shift("y", 0.6, since=10))
-    again = list(monitor.judge_all(outlook(seen, POLICY, Stage.INPUTS), once))
+    again = list(monitor.judge_all(monitoring_plan(seen, POLICY, Stage.INPUTS), once))
 
     assert once == again
     assert list(reports(seen, days(np.random.default_rng(2), 30, change=shift("y", 0.6, since=10)))) == [
@@ -130,9 +130,9 @@ def test_slices_of_the_baselines_own_period_are_not_judged_over_time() -> None:
     seen = known()
     report = next(iter(reports(seen, days(np.random.default_rng(3), 1))))
     early = report.model_copy(update={"window_end": seen.end, "window_start": seen.start})
-    watched = outlook(seen, POLICY, Stage.INPUTS)
+    watched = monitoring_plan(seen, POLICY, Stage.INPUTS)
 
-    assert early == monitor.judge(watched, monitor.start(watched), early)[1]
+    assert early == monitor.judge(watched, monitor.initial_state(watched), early)[1]
 
 
 def test_a_series_that_remembers_is_ranked_on_merged_slices() -> None:
@@ -142,11 +142,11 @@ def test_a_series_that_remembers_is_ranked_on_merged_slices() -> None:
         level = 0.8 * level + rng.normal()
         wander.append(level)
     rows = days(rng, 200, change=lambda day, r: r.update(x=0.3 * r["x"] + wander[day]))
-    groups = {v: g for g in outlook(baseline(rows), POLICY, Stage.INPUTS).groups for v in g.panel.names}
+    groups = {v: g for g in monitoring_plan(baseline(rows), POLICY, Stage.INPUTS).groups for v in g.panel.names}
 
     assert 1 == groups["y"].stride
     assert groups["x"].stride > 1
-    assert not any(groups["x"].panel.doubts)
+    assert not any(groups["x"].panel.violations)
 
 
 def test_a_fault_is_told_on_its_first_day_though_the_window_is_long() -> None:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from features.schema import LACKING, LATE, REFUSED, UNUSABLE, EventSchema, Kind, Task
+from features.schema import LACKING, LATE, REFUSED, UNUSABLE, EventSchema, FeatureKind, Task
 from features.values.untyped import Reject
 from features.window import Windows, from_ms
 from monitors.baseline import budget_shares
@@ -46,10 +46,15 @@ class World:
         self.rng = np.random.default_rng(self.seed)
 
     @property
-    def features(self) -> dict[str, Kind]:
+    def features(self) -> dict[str, FeatureKind]:
         """The features by kind."""
-        names = {"x": Kind.NUMERIC, "word": Kind.CATEGORICAL, "constant": Kind.NUMERIC, "never": Kind.NUMERIC}
-        return {**names, **{f"x{i}": Kind.NUMERIC for i in range(self.extra)}}
+        names = {
+            "x": FeatureKind.NUMERIC,
+            "word": FeatureKind.CATEGORICAL,
+            "constant": FeatureKind.NUMERIC,
+            "never": FeatureKind.NUMERIC,
+        }
+        return {**names, **{f"x{i}": FeatureKind.NUMERIC for i in range(self.extra)}}
 
     def rows(self, n: int) -> Rows:
         """Return *n* events with their labels."""
@@ -388,7 +393,7 @@ def test_any_counts_get_a_finding_for_everything(data: st.DataObject) -> None:
     first = judge(BASELINE, counts)
     assert {*BASELINE.events.variables} <= {name for _, name in first}
     null_distribution._draw.cache_clear()
-    window_verdict._known.cache_clear()
+    window_verdict._window_reference.cache_clear()
     assert first == judge(BASELINE, counts)
 
 

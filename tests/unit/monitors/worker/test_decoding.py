@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from features.kafka.records import Records
-from features.schema import REFUSED, UNUSABLE, EventSchema, Kind, Task
+from features.schema import REFUSED, UNUSABLE, EventSchema, FeatureKind, Task
 from monitors.config import MonitorPolicy
 from monitors.job_spec import FIELD, JobSpec
 from monitors.profiles import counting
@@ -16,7 +16,7 @@ from monitors.report import Stage
 from monitors.worker import decoding, row_batches
 from tests.support import learned_baselines as learned
 
-SCHEMA = EventSchema(model="m", task=Task.BINARY, features={"x": Kind.NUMERIC})
+SCHEMA = EventSchema(model="m", task=Task.BINARY, features={"x": FeatureKind.NUMERIC})
 
 
 def records(*values: bytes | None) -> Records:

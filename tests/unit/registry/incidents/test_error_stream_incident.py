@@ -15,13 +15,13 @@ from monitors.config import MonitorPolicy
 from monitors.error_stream.stream_findings import VARIABLE
 from monitors.profiles import outcome_counts
 from monitors.report import Report, Signal, Stage, Verdict
-from monitors.simulation.policy_comparison import Jury
+from monitors.simulation.policy_comparison import PolicyComparison
 from monitors.stats.bins import Bins, freeze_numeric
 from monitors.verdicts import window_verdict
 from registry import queries
 from registry.connection import Registry
 from registry.incidents import ingest, sequential_verdicts
-from registry.incidents.sequential_verdicts import Judges
+from registry.incidents.sequential_verdicts import SequentialVerdicts
 from registry.records import IncidentState
 from tests.support import registry_values as make
 
@@ -77,7 +77,7 @@ def report(known: Baseline, day: Slice, policy: MonitorPolicy = POLICY) -> Repor
 
 def put(reg: Registry, reports: list[Report], policy: MonitorPolicy = POLICY) -> ingest.Ingested:
     """Ingest *reports*, judged over time."""
-    return ingest.ingest(reg, reports, now=make.NOW, judge=Judges({"m": policy}).judged)
+    return ingest.ingest(reg, reports, now=make.NOW, judge=SequentialVerdicts({"m": policy}).judged)
 
 
 def test_an_alarm_opens_an_incident_of_performance_outside_the_promise(
@@ -113,7 +113,7 @@ def test_what_is_on_record_says_so_again(watched: Registry, known: Baseline, lat
 
 def test_a_rehearsal_sees_it_where_its_policy_asks(known: Baseline, later: list[Slice]) -> None:
     """Recorded slices through two policies: one looks at the error stream, the other does not."""
-    told = list(Jury(known, (POLICY, MonitorPolicy()), Stage.OUTCOMES).run(later))
+    told = list(PolicyComparison(known, (POLICY, MonitorPolicy()), Stage.OUTCOMES).run(later))
     seen = [[any(f.variable == VARIABLE for f in reports[i].findings) for reports in told] for i in range(2)]
 
     assert [[day == ALARM for day in range(8)], [False] * 8] == seen

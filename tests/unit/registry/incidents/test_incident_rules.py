@@ -13,8 +13,17 @@ from pydantic import ValidationError
 from monitors.report import Report, Signal, Stage, Verdict
 from registry.config import IncidentPolicy, OpenAfter, Severity
 from registry.incidents import incident_rules
-from registry.incidents.incident_rules import Breadth, Course, Step, Window, beginning, course, earlier, opening
-from registry.incidents.ordering import START, Seen, moments
+from registry.incidents.incident_rules import (
+    EpisodeProgress,
+    SegmentEvidence,
+    SignalVerdict,
+    Window,
+    beginning,
+    earlier,
+    episode_progress,
+    opening,
+)
+from registry.incidents.ordering import START, StoredWindow, replay_moments
 from registry.records import Incident, IncidentState
 from tests.support import registry_values as make
 
@@ -26,10 +35,10 @@ def day(n: int) -> datetime:
     return make.NOW + n * make.DAY
 
 
-def steps(inputs: str, outcomes: str = "") -> list[Step]:
+def steps(inputs: str, outcomes: str = "") -> list[SignalVerdict]:
     """Return the steps of two timelines, a character a day from day 1: D drift, S steady, ? not judged."""
     lines = ((INPUTS, inputs), (OUTCOMES, outcomes))
-    found = [Step(day(i), stage, c == "D") for stage, line in lines for i, c in enumerate(line, 1) if c != "?"]
+    found = [SignalVerdict(day(i), stage, c == "D") for stage, line in lines for i, c in enumerate(line, 1) if c != "?"]
     return sorted(found)
 
 
@@ -134,12 +143,14 @@ def test_the_course_of_an_episode(
 ) -> None:
     """Every stage that drifted must tell steady by itself; a window that drifts in both stages is one window."""
     ends = [None if n is None else day(n) for n in (first, last, until)]
-    assert Course(windows, ends[0], ends[1], steady, ends[2]) == course(steps(inputs, outcomes), day(1))
+    assert EpisodeProgress(windows, ends[0], ends[1], steady, ends[2]) == episode_progress(
+        steps(inputs, outcomes), day(1)
+    )
 
 
 def test_the_course_begins_where_the_episode_does() -> None:
     """What drifted before it belongs to an earlier one."""
-    assert Course(1, day(3), day(3), 1, day(4)) == course(steps("DDDS"), day(3))
+    assert EpisodeProgress(1, day(3), day(3), 1, day(4)) == episode_progress(steps("DDDS"), day(3))
 
 
 lines = st.text("DS?", max_size=8)
@@ -148,7 +159,7 @@ lines = st.text("DS?", max_size=8)
 @given(lines, lines)
 def test_an_episode_is_steady_or_not(inputs: str, outcomes: str) -> None:
     """Steady windows are counted after the last drift of each stage, so never more than there are days after it."""
-    found = course(steps(inputs, outcomes), day(1))
+    found = episode_progress(steps(inputs, outcomes), day(1))
     lasts = [line.rfind("D") + 1 for line in (inputs, outcomes) if "D" in line]
     assert found.steady <= 8 - min(lasts, default=0)
     assert (found.windows == 0) == (found.last is None) == (found.first is None) == (not lasts)
@@ -159,7 +170,7 @@ def test_one_more_drift_ends_the_row_of_its_stage(inputs: str, outcomes: str, st
     """Whatever came before, nothing is steady right after drift."""
     longer = [inputs.ljust(8, "?"), outcomes.ljust(8, "?")]
     longer[stage] += "D"
-    assert 0 == course(steps(*longer), day(1)).steady
+    assert 0 == episode_progress(steps(*longer), day(1)).steady
 
 
 @given(lines, lines, st.integers(1, 3), st.integers(0, 2))
@@ -200,7 +211,7 @@ DRIFT, STEADY, UNSURE = Verdict.DRIFT, Verdict.STEADY, Verdict.NOT_ENOUGH
 )
 def test_a_report_tells_one_verdict_a_signal(findings: list[tuple[Signal, Verdict]], told: dict[str, str]) -> None:
     """The worst; and where something was judged and nothing said of quality, there was no fault."""
-    assert told == incident_rules.told(report(*findings))
+    assert told == incident_rules.signal_verdicts(report(*findings))
 
 
 @pytest.mark.parametrize(
@@ -218,14 +229,14 @@ def test_severity_is_one_level_more_where_it_is_bad(
     effects: list[tuple[float | None, float | None]], segments: int, away: int, expected: str
 ) -> None:
     """An effect three times its threshold, or half of two or more segments."""
-    newest = Breadth([{"effect": e, "threshold": t} for e, t in effects], segments, away)
+    newest = SegmentEvidence([{"effect": e, "threshold": t} for e, t in effects], segments, away)
     assert Severity(expected) is incident_rules.severity(Severity.WARNING, newest)
 
 
 def test_nothing_is_worse_than_critical() -> None:
     """However far and wide."""
     assert Severity.CRITICAL is incident_rules.severity(
-        Severity.CRITICAL, Breadth([{"effect": 1, "threshold": 0.1}], 2, 2)
+        Severity.CRITICAL, SegmentEvidence([{"effect": 1, "threshold": 0.1}], 2, 2)
     )
 
 
@@ -243,10 +254,10 @@ def test_a_rule_that_can_never_be_met_is_refused() -> None:
         OpenAfter(windows=2)
 
 
-def seen(end: int, before: str | None, after: str, *, stage: str = INPUTS, segment: str = "") -> Seen:
+def seen(end: int, before: str | None, after: str, *, stage: str = INPUTS, segment: str = "") -> StoredWindow:
     """Return a stored window of day *end* with one signal."""
     told = [None if verdict is None else {"feature": verdict} for verdict in (before, after)]
-    return Seen(Window(day(end), stage), segment, told[0], told[1] or {})
+    return StoredWindow(Window(day(end), stage), segment, told[0], told[1] or {})
 
 
 def test_a_batch_is_told_in_order() -> None:
@@ -257,7 +268,7 @@ def test_a_batch_is_told_in_order() -> None:
     """
     batch = [seen(6, None, "drift"), seen(3, "steady", "drift"), seen(5, None, "steady"),
              seen(6, None, "steady", segment="a"), seen(1, "drift", "steady", segment="a")]  # fmt: skip
-    first, second, third = moments(batch, {INPUTS: day(4)})["feature"]
+    first, second, third = replay_moments(batch, {INPUTS: day(4)})["feature"]
     assert [START, day(5), day(6)] == [first.at, second.at, third.at]
     assert {Window(day(1), INPUTS), Window(day(3), INPUTS)} == first.new
     changes = ["2013-06-02 12:00 inputs (a): drift, now steady", "2013-06-04 12:00 inputs: steady, now drift"]
@@ -267,13 +278,13 @@ def test_a_batch_is_told_in_order() -> None:
 def test_a_moment_sees_what_was_known_by_then() -> None:
     """Inputs had come to day 4 and outcomes to day 1: day 2's outcomes are seen beside day 4's inputs, not day 5's."""
     batch = [seen(5, None, "drift"), seen(2, None, "drift", stage=OUTCOMES)]
-    early, late = moments(batch, {INPUTS: day(4), OUTCOMES: day(1)})["feature"]
+    early, late = replay_moments(batch, {INPUTS: day(4), OUTCOMES: day(1)})["feature"]
     every = steps("SSSSD", "SDS")
     assert [(4, INPUTS), (2, OUTCOMES)] == _newest(early.visible(every))
     assert [(5, INPUTS), (3, OUTCOMES)] == _newest(late.visible(every))
 
 
-def _newest(found: list[Step]) -> list[tuple[int, str]]:
+def _newest(found: list[SignalVerdict]) -> list[tuple[int, str]]:
     newest: dict[str, Any] = {s.stage: (s.end - make.NOW).days for s in found}
     return [(n, stage) for stage, n in sorted(newest.items())]
 
@@ -281,5 +292,5 @@ def _newest(found: list[Step]) -> list[tuple[int, str]]:
 @pytest.mark.parametrize(("before", "after"), [("drift", "drift"), ("steady", "not_enough_evidence"), (None, "drift")])
 def test_only_what_begins_or_ceases_to_drift_is_a_correction(before: str | None, after: str) -> None:
     """Other numbers for the same verdict, and windows that were not there before, are none."""
-    (moment,) = moments([seen(1, before, after)], {INPUTS: day(1)})["feature"]
+    (moment,) = replay_moments([seen(1, before, after)], {INPUTS: day(1)})["feature"]
     assert () == moment.flips

@@ -19,7 +19,7 @@ from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
 from monitors.report import Report, Signal, Stage, Verdict
 from monitors.verdicts import window_verdict
-from monitors.worker.report_lines import Counted
+from monitors.worker.report_lines import WindowCounts
 from registry import operations, queries
 from registry.audit_log import chain
 from registry.connection import Registry
@@ -62,12 +62,12 @@ def reports(known: Baseline, days: Sequence[int]) -> list[Report]:
     for last in sorted({day + more for day in days for more in (0, 1) if day + more <= max(days)}):
         newest, before = own.get(last, nothing), own.get(last - 1, nothing)
         window = {name: [a + b for a, b in zip(newest[name], before[name], strict=True)] for name in newest}
-        counted = Counted(window, newest, (last in own) + (last - 1 in own))
+        counted = WindowCounts(window, newest, (last in own) + (last - 1 in own))
         made.append(_report(known, last, counted))
     return made
 
 
-def _report(known: Baseline, last: int, counted: Counted) -> Report:
+def _report(known: Baseline, last: int, counted: WindowCounts) -> Report:
     start = (last - 1) * DAY
     findings = window_verdict.judge(
         known, POLICY, stage=Stage.INPUTS, segment="", window_slices=2, start_ms=start, counts=counted.window,
@@ -81,8 +81,8 @@ def _report(known: Baseline, last: int, counted: Counted) -> Report:
 def take(reg: Registry, found: Sequence[Report], until: datetime | None = None, come: datetime | None = None) -> None:
     """Store *found*, and what is missing up to *until*, *come* being known to have come."""
     judge = partial(
-        sequential_verdicts.Judges({"m": POLICY}).judged,
-        until={"m": missing_windows.Until(until, come)} if until else {},
+        sequential_verdicts.SequentialVerdicts({"m": POLICY}).judged,
+        until={"m": missing_windows.ClockReached(until, come)} if until else {},
     )
     ingest.ingest(reg, found, now=make.NOW, judge=judge)
 

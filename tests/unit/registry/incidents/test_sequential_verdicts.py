@@ -12,11 +12,11 @@ from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
 from monitors.report import Report, Signal, Stage, Verdict
 from monitors.sequential import monitor
-from monitors.verdicts.plan import outlook
+from monitors.verdicts.plan import monitoring_plan
 from registry import queries
 from registry.connection import Registry
 from registry.incidents import ingest, sequential_verdicts
-from registry.incidents.sequential_verdicts import Judges
+from registry.incidents.sequential_verdicts import SequentialVerdicts
 from tests.support import registry_values as make
 from tests.support import stationary_reports as overtime
 
@@ -36,7 +36,7 @@ def raw(known: Baseline) -> list[Report]:
     return list(overtime.reports(known, overtime.days(np.random.default_rng(2), 14, change=SHIFT)))
 
 
-def put(reg: Registry, reports: Sequence[Report], judges: Judges) -> ingest.Ingested:
+def put(reg: Registry, reports: Sequence[Report], judges: SequentialVerdicts) -> ingest.Ingested:
     """Ingest *reports*."""
     return ingest.ingest(reg, reports, now=make.NOW, judge=judges.judged)
 
@@ -63,8 +63,8 @@ def test_what_is_stored_is_the_judgement_of_all_in_order(
 ) -> None:
     """Whatever the batches, and with a new process at each: a function of baseline, policy and reports."""
     for at in range(0, len(raw), size):
-        put(watched, raw[at : at + size], Judges({"m": POLICY}))
-    wanted = list(monitor.judge_all(outlook(known, POLICY, Stage.INPUTS), raw))
+        put(watched, raw[at : at + size], SequentialVerdicts({"m": POLICY}))
+    wanted = list(monitor.judge_all(monitoring_plan(known, POLICY, Stage.INPUTS), raw))
 
     assert wanted == without_policy(stored(watched))
     assert Verdict.DRIFT in verdicts(wanted)
@@ -72,7 +72,7 @@ def test_what_is_stored_is_the_judgement_of_all_in_order(
 
 def test_one_process_goes_on_from_what_it_remembers(watched: Registry, raw: list[Report]) -> None:
     """A judge that is kept says what one that reads all anew says."""
-    judges = Judges({"m": POLICY})
+    judges = SequentialVerdicts({"m": POLICY})
     for report in raw:
         put(watched, [report], judges)
 
@@ -81,30 +81,32 @@ def test_one_process_goes_on_from_what_it_remembers(watched: Registry, raw: list
 
 def test_delivered_again_nothing_changes(watched: Registry, raw: list[Report]) -> None:
     """The same counts are the same report, judged or not."""
-    put(watched, raw, Judges({"m": POLICY}))
-    again = put(watched, raw[3:9], Judges({"m": POLICY}))
+    put(watched, raw, SequentialVerdicts({"m": POLICY}))
+    again = put(watched, raw[3:9], SequentialVerdicts({"m": POLICY}))
 
     assert (0, 0, 6) == (again.stored, again.revised, again.duplicates)
 
 
 def test_a_late_correction_changes_the_verdicts_after_it(watched: Registry, known: Baseline, raw: list[Report]) -> None:
     """Days that looked shifted are counted again without the shift: the drift they led to is taken back."""
-    put(watched, raw, Judges({"m": POLICY}))
+    put(watched, raw, SequentialVerdicts({"m": POLICY}))
     assert Verdict.DRIFT in verdicts(stored(watched))
     mended = list(overtime.reports(known, overtime.days(np.random.default_rng(2), 14)))
-    result = put(watched, mended[4:], Judges({"m": POLICY}))
+    result = put(watched, mended[4:], SequentialVerdicts({"m": POLICY}))
 
     assert result.revised >= 10
     assert Verdict.DRIFT not in verdicts(stored(watched))
-    assert list(monitor.judge_all(outlook(known, POLICY, Stage.INPUTS), mended)) == without_policy(stored(watched))
+    assert list(monitor.judge_all(monitoring_plan(known, POLICY, Stage.INPUTS), mended)) == without_policy(
+        stored(watched)
+    )
 
 
 def test_another_policy_does_not_rewrite_the_past(watched: Registry, raw: list[Report]) -> None:
     """What was judged keeps its verdict; what comes is judged by the new policy; an audit compares like with like."""
-    put(watched, raw[:10], Judges({"m": POLICY}))
+    put(watched, raw[:10], SequentialVerdicts({"m": POLICY}))
     before = stored(watched)
     loose = MonitorPolicy(min_effect=0.9)
-    put(watched, raw[10:], Judges({"m": loose}))
+    put(watched, raw[10:], SequentialVerdicts({"m": loose}))
 
     assert before == stored(watched)[:10]
     assert Verdict.DRIFT not in verdicts(stored(watched)[10:])
@@ -113,7 +115,7 @@ def test_another_policy_does_not_rewrite_the_past(watched: Registry, raw: list[R
 
 def test_a_verdict_that_does_not_follow_is_found(watched: Registry, raw: list[Report]) -> None:
     """A finding that somebody altered, digest and all, differs from what the counts on record give."""
-    put(watched, raw, Judges({"m": POLICY}))
+    put(watched, raw, SequentialVerdicts({"m": POLICY}))
     told = stored(watched)[-1]
     altered = told.model_copy(update={"findings": tuple(f.model_copy(update={"evidence": 1.0}) for f in told.findings)})
     ingest.ingest(watched, [altered.model_copy(update={"rows": told.rows + 1})], now=make.NOW)
@@ -124,7 +126,7 @@ def test_a_verdict_that_does_not_follow_is_found(watched: Registry, raw: list[Re
 
 def test_a_model_without_policy_is_left_alone(watched: Registry, raw: list[Report]) -> None:
     """Its reports are stored as their windows alone are."""
-    put(watched, raw, Judges({}))
+    put(watched, raw, SequentialVerdicts({}))
 
     assert raw == stored(watched)
 
@@ -132,7 +134,7 @@ def test_a_model_without_policy_is_left_alone(watched: Registry, raw: list[Repor
 @pytest.mark.parametrize("together", [True, False])
 def test_rows_delivered_again_are_a_fault_of_the_feed(watched: Registry, raw: list[Report], together: bool) -> None:
     """Inputs count each delivery, outcomes each id: a tenth more is told with the outcomes, a hundredth is not."""
-    inputs, judges = raw[:2], Judges({"m": POLICY})
+    inputs, judges = raw[:2], SequentialVerdicts({"m": POLICY})
     outcomes = [
         r.model_copy(
             update={"stage": Stage.OUTCOMES, "rows": n, "counts": {"coverage": [n, 0]}, "newest": {}, "findings": ()}

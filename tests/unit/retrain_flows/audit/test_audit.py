@@ -179,7 +179,7 @@ def test_a_decision_to_retrain_without_a_run_is_a_finding(ws: Workspace, stored:
 def test_a_promotion_that_went_through_its_gate_is_none(ws: Workspace) -> None:
     """Nor is the first version's."""
     world.drift(ws)
-    reconcile.react(ws, now=world.NOW, as_of=world.AS_OF, execute=retrain.run)
+    reconcile.reconcile(ws, now=world.NOW, as_of=world.AS_OF, execute=retrain.run)
     result = audit(ws, start=world.START, end=world.AS_OF, replay=lambda *_: [world.report(END)], now=world.NOW)
     assert ((), 2) == (result.findings, result.numbers["promotions"])
 

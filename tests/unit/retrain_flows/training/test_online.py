@@ -122,7 +122,7 @@ def test_a_champion_goes_on_from_its_stored_state() -> None:
     data, cut = rows(4 * online.BATCH), 2 * online.BATCH
     first, second = data.rows(slice(cut)), data.rows(slice(cut, None))
 
-    def prequential(champion: Any, part: Dataset) -> online.Learned:
+    def prequential(champion: Any, part: Dataset) -> online.OnlineModel:
         return online.learn(PIPELINE, champion, part, label_delay=NO_DELAY)
 
     started = prequential(None, first).model
