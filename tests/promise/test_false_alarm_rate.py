@@ -64,7 +64,7 @@ def test_of_a_long_memory_nothing_is_promised() -> None:
 def test_slices_with_memory_that_are_not_whitened_break_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The test above can fail: with levels of AR(.9) and no whitening, panels alarm far too often."""
     monkeypatch.setattr(whitening, "fit", _unwhitened)
-    monkeypatch.setattr(whitening, "remembers", lambda residuals: np.zeros(residuals.shape[1:], bool))
+    monkeypatch.setattr(whitening, "is_autocorrelated", lambda residuals: np.zeros(residuals.shape[1:], bool))
     hits, most = alarms(drawn("slices AR(.9)", 500))
 
     assert hits > 2 * most
