@@ -176,12 +176,12 @@ def _state(live: Sequence[Incident], drifting: Sequence[str], judged_inputs: set
 
 def _words(incident: Incident, newest: Report | None) -> str:
     """Return an open incident in words: how bad, what, where, and when last where the *newest* window is without it."""
-    where = sorted({e.get("segment", "") for e in incident.evidence})
-    names = sorted({e["variable"] for e in incident.evidence if e.get("variable") not in (None, "*")})
+    where = sorted({e.segment for e in incident.evidence})
+    names = sorted({e.finding.variable for e in incident.evidence if e.finding.variable != "*"})
     what = "fault" if incident.signal == Signal.QUALITY.value else "drift"
     of_what = f" of {', '.join(names[:3])}{' and more' if len(names) > 3 else ''}" if names else ""
     inside = f" in {', '.join(where[:2])}{' and more' if len(where) > 2 else ''}" if where and "" not in where else ""
-    why = next((e["reason"] for e in reversed(incident.evidence) if e.get("reason") and what == "fault"), "")
+    why = next((e.finding.reason for e in reversed(incident.evidence) if e.finding.reason and what == "fault"), "")
     tail = f": {why}" if why else ""
     over = newest is not None and incident.last_seen < newest.window_end
     seen = f", last seen {incident.last_seen:%Y-%m-%d %H:%M}".removesuffix(" 00:00") if over else ""
@@ -228,4 +228,4 @@ def _heard(c: sa.Connection, model: str, until: datetime) -> datetime | None:
     size = c.execute(sa.select(_T.window_start, _T.window_end).where(mine).limit(1)).one()
     found = sa.select(_T.report).where(mine, _T.window_end > since - (size.window_end - size.window_start))
     ordered = (Report.model_validate(r) for r in c.scalars(found.order_by(_T.window_end.desc())))
-    return next((r.window_end for r in ordered if any_arrived(r.newest)), None)
+    return next((r.window_end for r in ordered if any_arrived(r.newest_slice)), None)

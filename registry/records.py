@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from monitors.report import DriftEvidence
 from registry.config import UNHELPED, Severity
 
 
@@ -101,7 +102,7 @@ class Incident(Record):
     windows: int
     steady: int = 0
     corrections: int = 0
-    evidence: list[dict[str, Any]]
+    evidence: tuple[DriftEvidence, ...]
     pending: str = ""
     resolved_at: datetime | None = None
     resolution: str = ""

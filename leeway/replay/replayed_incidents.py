@@ -11,10 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from features.window import UTC
-from monitors.report import Finding, Report, Signal, Verdict
+from monitors.report import DriftEvidence, Report, Signal, Verdict
 from registry.config import IncidentPolicy
 from registry.incidents import incident_rules
 from registry.incidents.incident_rules import SegmentEvidence, SignalVerdict
@@ -28,7 +27,7 @@ class WindowVerdicts(NamedTuple):
     stage: str
     segment: str
     told: Mapping[str, str]
-    drift: tuple[Finding, ...]
+    drift: tuple[DriftEvidence, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +45,8 @@ class ReplayedIncident:
 
 def window_verdicts(report: Report) -> WindowVerdicts:
     """Return what counts of *report*."""
-    return WindowVerdicts(
-        report.window_end, report.stage.value, report.segment, incident_rules.signal_verdicts(report), report.drifted()
-    )
+    verdicts = incident_rules.signal_verdicts(report)
+    return WindowVerdicts(report.window_end, report.stage.value, report.segment, verdicts, report.evidence(""))
 
 
 def replayed_incidents(
@@ -114,7 +112,7 @@ class _Signal:
         since = incident_rules.beginning(begun, before.incident.judged_until if before else None)
         none = Incident(id=0, model=self.model, version=self.version, signal=self.signal,
                         severity=self.policy.severity.of(Signal(self.signal)), state=IncidentState.OPEN, since=since,
-                        opened_at=begun[-1], last_seen=since, judged_until=since, windows=0, evidence=[])  # fmt: skip
+                        opened_at=begun[-1], last_seen=since, judged_until=since, windows=0, evidence=())  # fmt: skip
         opened = self._standing(none, steps)
         return ReplayedIncident(opened, opened)
 
@@ -136,7 +134,7 @@ class _Signal:
         return incident.model_copy(update={
             "windows": course.windows, "steady": course.steady, "last_seen": course.last or incident.opened_at,
             "judged_until": course.until or incident.opened_at,
-            "evidence": [*first.findings, *(newest.findings if course.first != course.last else ())],
+            "evidence": (*first.findings, *(newest.findings if course.first != course.last else ())),
             "severity": max(now, incident.severity, key=lambda s: s.rank),
         })  # fmt: skip
 
@@ -146,9 +144,8 @@ class _Signal:
         judged = [v == Verdict.DRIFT.value for v in verdicts if v in (Verdict.DRIFT.value, Verdict.STEADY.value)]
         return SegmentEvidence([item for one in some for item in self._evidence(one)], len(judged), sum(judged))
 
-    def _evidence(self, one: WindowVerdicts) -> list[dict[str, Any]]:
-        where = {"segment": one.segment, "stage": one.stage, "window_end": one.end.astimezone(UTC).isoformat()}
-        return [{**f.model_dump(mode="json"), **where} for f in one.drift if f.signal.value == self.signal]
+    def _evidence(self, one: WindowVerdicts) -> list[DriftEvidence]:
+        return [evidence for evidence in one.drift if evidence.finding.signal.value == self.signal]
 
 
 def _stage(one: WindowVerdicts) -> str:

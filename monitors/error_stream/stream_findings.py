@@ -15,7 +15,7 @@ from features.window import Windows, from_ms, to_ms
 from monitors.config import MonitorPolicy
 from monitors.profiles.counting import Cell, Layout
 from monitors.profiles.outcome_counts import UNIT
-from monitors.report import Finding, Signal, Verdict
+from monitors.report import Finding, SequentialVerdict, Signal, Verdict
 
 VARIABLE = "error_stream"
 """The name of its cells among a report's counts, and of its finding."""
@@ -83,9 +83,17 @@ def findings(policy: MonitorPolicy, newest: Mapping[str, Sequence[int]] | None, 
     )
     return (
         Finding(
-            signal=Signal.PERFORMANCE, variable=VARIABLE, verdict=Verdict.DRIFT, metric="loss_rise_by_record",
-            effect=round(rise, 6), promised=False, n=told.records, baseline_n=0,
-            metrics={"alarms": told.alarms, **{name: round(mean, 6) for name, mean in means.items()}}, reason=reason,
-            over_time="a fast signal, from single losses",
+            signal=Signal.PERFORMANCE,
+            variable=VARIABLE,
+            window_verdict=Verdict.DRIFT,
+            metric="loss_rise_by_record",
+            effect=round(rise, 6),
+            n=told.records,
+            baseline_n=0,
+            metrics={"alarms": told.alarms, **{name: round(mean, 6) for name, mean in means.items()}},
+            reason=reason,
+            sequential=SequentialVerdict(
+                verdict=Verdict.DRIFT, guaranteed=False, note="a fast signal, from single losses"
+            ),
         ),
-    )  # fmt: skip
+    )

@@ -166,8 +166,17 @@ def finding(report: Report, fault: Finding | None) -> Report:
 
 
 def _finding(metric: str, effect: float, line: float, n: int, pace: FeedPace, reason: str) -> Finding:
-    return Finding(signal=Signal.QUALITY, variable="*", verdict=Verdict.DRIFT, metric=metric, effect=round(effect, 6),
-                   threshold=round(line, 6), n=n, baseline_n=int(pace.rows.sum()), reason=reason)  # fmt: skip
+    return Finding(
+        signal=Signal.QUALITY,
+        variable="*",
+        window_verdict=Verdict.DRIFT,
+        metric=metric,
+        effect=round(effect, 6),
+        threshold=round(line, 6),
+        n=n,
+        baseline_n=int(pace.rows.sum()),
+        reason=reason,
+    )
 
 
 def _period(rows: Counts, slide: int, needed: float) -> int:

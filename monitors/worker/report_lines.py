@@ -96,7 +96,7 @@ def report(spec: JobSpec, stage: Stage, version: str, segment: str, start: datet
         baseline=spec.digest(version),
         rows=sum(counts[PREDICTION]) if stage is Stage.INPUTS else sum(counts["coverage"]),
         counts=dict(counts),
-        newest=dict(counted.newest),
+        newest_slice=dict(counted.newest),
         findings=findings,
     )
 

@@ -110,7 +110,7 @@ def _begin(
     number: int = mapping.insert(thread.c, tables.incidents, model=thread.trail.model, version=thread.trail.version,
                               signal=thread.signal, state=IncidentState.OPEN, since=since, opened_at=opened_at,
                               **values)  # fmt: skip
-    away = sorted({e["variable"] for e in values["evidence"]})
+    away = sorted({e.finding.variable for e in values["evidence"]})
     _tell(thread, number, "incident.opened", variables=away, severity=values["severity"].value)
     return {number: Change.OPENED}
 
@@ -177,7 +177,7 @@ def _standing(thread: SignalHistory, course: EpisodeProgress, opened_at: datetim
         "steady": course.steady,
         "last_seen": course.last or opened_at,
         "judged_until": course.until or opened_at,
-        "evidence": [*first.findings, *(newest.findings if course.first != course.last else ())],
+        "evidence": (*first.findings, *(newest.findings if course.first != course.last else ())),
         "severity": incident_rules.severity(base, newest),
     }
 

@@ -180,7 +180,7 @@ class _VersionWindows:
     def _report(self, end: int) -> Report:
         """Return the report on the window that ends at *end* (ms), added up from the slices that are known."""
         watched, baseline = self.watched, self.watched.baseline
-        inside = [r.newest for r in self._own if end - watched.size < to_ms(r.window_end) < end]
+        inside = [r.newest_slice for r in self._own if end - watched.size < to_ms(r.window_end) < end]
         sizes = counting.layout(baseline.events, baseline.frozen, Stage.INPUTS).sizes
         nothing = {name: [0] * size for name, size in sizes.items() if name != UNUSABLE}
         counts = {name: _sum(nothing.get(name), [s[name] for s in inside if name in s])
@@ -193,14 +193,14 @@ class _VersionWindows:
         return Report(
             model=watched.model, version=baseline.version, stage=Stage.INPUTS, window_start=from_ms(start),
             window_end=from_ms(end), baseline=watched.digest, rows=sum(counts["prediction"]), counts=counts,
-            newest=nothing, findings=findings,
+            newest_slice=nothing, findings=findings,
         )  # fmt: skip
 
 
 def _came(reports: Iterable[Report]) -> Counter[int]:
     found: Counter[int] = Counter()
     for report in reports:
-        found[to_ms(report.window_end)] += any_arrived(report.newest)
+        found[to_ms(report.window_end)] += any_arrived(report.newest_slice)
     return found
 
 

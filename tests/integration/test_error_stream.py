@@ -147,11 +147,11 @@ def told(reports: list[Report]) -> list[tuple[Report, Finding]]:
 def test_a_loss_that_doubles_is_told_within_some_hundred_records(reports: dict[str, list[Report]]) -> None:
     """The one finding is on the version that got worse, in the window whose newest slice has the record."""
     (report, finding), *more = told(reports["batch"])
-    _, after_ms, records, before, after = report.newest[VARIABLE]
+    _, after_ms, records, before, after = report.newest_slice[VARIABLE]
     at = to_ms(report.window_end - SCHEMA.windows.slide) + after_ms
 
     assert [] == more
-    assert (WORSE, False) == (report.version, finding.promised)
+    assert (WORSE, False) == (report.version, finding.guaranteed)
     assert 0 < (at - to_ms(CHANGE)) // 60_000 <= WITHIN
     assert detector_state.LEARN < records
     assert after > 1.5 * before

@@ -45,7 +45,7 @@ BASELINE = Baseline(
 def finding(variable: str, effect: float | None, threshold: float | None = 0.1) -> Finding:
     """Return a finding about *variable*."""
     return Finding(
-        signal=Signal.FEATURE, variable=variable, verdict=Verdict.STEADY, metric="m", effect=effect,
+        signal=Signal.FEATURE, variable=variable, window_verdict=Verdict.STEADY, metric="m", effect=effect,
         threshold=threshold, n=1, baseline_n=1,
     )  # fmt: skip
 

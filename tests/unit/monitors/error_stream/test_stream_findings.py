@@ -147,7 +147,7 @@ def test_an_alarm_is_performance_drift_outside_the_promise() -> None:
     (found,) = stream_findings.findings(WATCHING, {VARIABLE: list(astuple(TOLD))}, to_ms(START))
 
     assert (Signal.PERFORMANCE, Verdict.DRIFT, False, 0.5) == (
-        found.signal, found.verdict, found.promised, found.effect
+        found.signal, found.verdict, found.guaranteed, found.effect
     )  # fmt: skip
     assert "2024-01-01 00:01:00, the 1,207th" in found.reason
 

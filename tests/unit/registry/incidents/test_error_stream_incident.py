@@ -71,8 +71,18 @@ def report(known: Baseline, day: Slice, policy: MonitorPolicy = POLICY) -> Repor
     found = window_verdict.judge(known, policy, stage=Stage.OUTCOMES, segment="", window_slices=1, start_ms=day.start,
                           counts=day.counts, newest=day.counts)  # fmt: skip
     start = from_ms(day.start)
-    return Report(model="m", version="v1", stage=Stage.OUTCOMES, window_start=start, window_end=start + DAY,
-                  baseline=known.digest, rows=400, counts=day.counts, newest=day.counts, findings=found)  # fmt: skip
+    return Report(
+        model="m",
+        version="v1",
+        stage=Stage.OUTCOMES,
+        window_start=start,
+        window_end=start + DAY,
+        baseline=known.digest,
+        rows=400,
+        counts=day.counts,
+        newest_slice=day.counts,
+        findings=found,
+    )
 
 
 def put(reg: Registry, reports: list[Report], policy: MonitorPolicy = POLICY) -> ingest.Ingested:

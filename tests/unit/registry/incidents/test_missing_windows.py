@@ -75,7 +75,7 @@ def _report(known: Baseline, last: int, counted: WindowCounts) -> Report:
     )  # fmt: skip
     return Report(model="m", version="v1", stage=Stage.INPUTS, window_start=from_ms(start),
                   window_end=from_ms(start + 2 * DAY), baseline=known.digest, rows=sum(counted.window[PREDICTION]),
-                  counts=dict(counted.window), newest=dict(counted.newest), findings=findings)  # fmt: skip
+                  counts=dict(counted.window), newest_slice=dict(counted.newest), findings=findings)  # fmt: skip
 
 
 def take(reg: Registry, found: Sequence[Report], until: datetime | None = None, come: datetime | None = None) -> None:

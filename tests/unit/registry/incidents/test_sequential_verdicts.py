@@ -117,7 +117,13 @@ def test_a_verdict_that_does_not_follow_is_found(watched: Registry, raw: list[Re
     """A finding that somebody altered, digest and all, differs from what the counts on record give."""
     put(watched, raw, SequentialVerdicts({"m": POLICY}))
     told = stored(watched)[-1]
-    altered = told.model_copy(update={"findings": tuple(f.model_copy(update={"evidence": 1.0}) for f in told.findings)})
+    judged = [f for f in told.findings if f.sequential]
+    findings = [
+        f.model_copy(update={"sequential": f.sequential.model_copy(update={"evidence": 1.0})})
+        for f in judged
+        if f.sequential
+    ]
+    altered = told.model_copy(update={"findings": tuple(findings)})
     ingest.ingest(watched, [altered.model_copy(update={"rows": told.rows + 1})], now=make.NOW)
     differ, _ = sequential_verdicts.recheck(watched, "m", POLICY)
 
