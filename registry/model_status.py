@@ -69,7 +69,7 @@ class ModelStatus:
     def text(self) -> str:
         """The standing in one line, the worst first.
 
-        >>> Standing(State.STEADY, steady=("quality", "feature"), unjudged={"performance": "no labels"}).words
+        >>> ModelStatus(ModelState.STEADY, steady=("quality", "feature"), unjudged={"performance": "no labels"}).text
         '2 of 3 signals judged: steady; performance cannot be judged: no labels'
         """
         return "; ".join(self.lines)

@@ -142,7 +142,7 @@ def verdict_of(findings: Iterable[Finding]) -> Verdict:
 def leaning(split: MixShift) -> str:
     """Return what a split comes to, in words.
 
-    >>> leaning(Split("origin", 0.2, 0.01, 0.19))
+    >>> leaning(MixShift("origin", 0.2, 0.01, 0.19))
     'a shift within segments of origin: 0.200 in all, 0.010 by mix, 0.190 within'
     """
     what = "both the mix of segments and a shift within them"

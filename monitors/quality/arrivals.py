@@ -72,7 +72,7 @@ def feed_of(known: ArrivalReference, counts: Cells, newest: Cells | None, *, who
 def records_set_aside(refusable: Sequence[str], counts: Cells) -> tuple[dict[str, int], dict[str, int]]:
     """Return how many records were set aside for the value of each variable, and for what else of them.
 
-    >>> aside(["c", "x"], {"refused": [0, 3], "unusable": [0, 0, 1, 0]})
+    >>> records_set_aside(["c", "x"], {"refused": [0, 3], "unusable": [0, 0, 1, 0]})
     ({'x': 3}, {'model_version': 1})
     """
     refused, lacking = (

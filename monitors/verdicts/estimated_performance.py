@@ -55,7 +55,7 @@ def outcomes(
     ``coverage`` is [rows with an estimate, rows without], ``loss`` its sum and that of its squares in millionths;
     ``scores`` (binary) the score grid with each row part 0, part 1. Counts without the variable are no rows.
 
-    >>> table = LossTable(base=500_000, most=1_000_000, effects={}, errors={})
+    >>> table = DirectLossEstimator(base=500_000, most=1_000_000, effects={}, errors={})
     >>> {name: v.tolist() for name, v in outcomes(table, {"estimated_loss": [2, 1_000_000, 500_000]}).items()}
     {'coverage': [2, 0], 'loss': [1000000, 500000]}
     """

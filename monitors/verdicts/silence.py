@@ -101,7 +101,7 @@ def due(pace: FeedPace, since: int) -> int | None:
 
     None if the baseline cannot tell, because its own rows are too few.
 
-    >>> daily = Pace(0, DAY, np.full(21, 24), level=0.001)
+    >>> daily = FeedPace(0, DAY, np.full(21, 24), level=0.001)
     >>> due(daily, 30 * DAY) == 31 * DAY
     True
     """

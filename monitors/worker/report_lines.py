@@ -56,7 +56,7 @@ def unpack(packed: Sequence[str]) -> WindowCells:
     """Return what SQL joined, in one text each, as ARRAY_AGG keeps no order between columns.
 
     >>> unpack(["3:10:2:4", "0:2:1:0"])
-    Cells(window=[(3, 10), (0, 2)], newest=[(3, 4), (0, 0)], slices=2)
+    WindowCells(window=[(3, 10), (0, 2)], newest=[(3, 4), (0, 0)], slices=2)
     """
     rows = [tuple(map(int, text.split(":"))) for text in packed]
     window, newest = ([(row[0], row[at]) for row in rows] for at in (1, 3))
