@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_valid
 from features.window import format_span, parse_span
 from monitors.report import Signal
 
-_FORM = re.compile(r"(\d+) +per +(?:(\d+) +)?(\w+)")
-_WORDS = {"second": "1s", "minute": "1m", "hour": "1h", "day": "1d", "week": "7d", "month": "30d", "quarter": "91d",
+RATE_PATTERN = re.compile(r"(\d+) +per +(?:(\d+) +)?(\w+)")
+SPAN_WORDS = {"second": "1s", "minute": "1m", "hour": "1h", "day": "1d", "week": "7d", "month": "30d", "quarter": "91d",
           "year": "365d"}  # fmt: skip
 
 SHARES = {
@@ -31,7 +31,7 @@ SHARES = {
     Signal.QUALITY: 0.1,
 }
 """What each signal is given: the most to what can start a retrain."""
-ALL_TRAFFIC = 0.5
+ALL_TRAFFIC_SHARE = 0.5
 """What all traffic is given of a signal's share where there are segments; they have equal parts of the rest."""
 
 
@@ -54,16 +54,16 @@ class FalseAlarms(BaseModel):
     def _parse(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
-        found = _FORM.fullmatch(value.strip().lower())
+        match = RATE_PATTERN.fullmatch(value.strip().lower())
         try:
-            return {"count": int(found[1]), "span": _span(found[2], found[3])} if found else _refuse(value)
+            return {"count": int(match[1]), "span": _span(match[2], match[3])} if match else _refuse(value)
         except ValueError:
             return _refuse(value)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, _core: Any, _handler: Any) -> dict[str, Any]:
         """Describe the text form, the only one a project file needs."""
-        return {"type": "string", "pattern": _FORM.pattern, "examples": ["1 per 90 days", "2 per year"]}
+        return {"type": "string", "pattern": RATE_PATTERN.pattern, "examples": ["1 per 90 days", "2 per year"]}
 
     @model_serializer
     def _write(self) -> str:
@@ -83,7 +83,7 @@ class FalseAlarms(BaseModel):
 
 
 def _span(times: str | None, unit: str) -> timedelta:
-    word = _WORDS.get(unit.removesuffix("s"))
+    word = SPAN_WORDS.get(unit.removesuffix("s"))
     return int(times or 1) * parse_span(word) if word else parse_span(f"{times or ''}{unit}")
 
 
@@ -92,16 +92,16 @@ def _refuse(value: str) -> NoReturn:
     raise ValueError(msg)
 
 
-def share(signal: Signal, segment: str, segments: int, watched: Collection[Signal]) -> float:
+def share(signal: Signal, segment: str, segment_count: int, signals: Collection[Signal]) -> float:
     """Return the part of the budget of *signal* in *segment*, of so many *segments*, where *watched* signals share it.
 
     >>> share(Signal.QUALITY, "", 0, list(Signal)), share(Signal.QUALITY, "origin=JFK", 5, list(Signal))
     (0.1, 0.01)
     """
-    own = SHARES[signal] / sum(SHARES[s] for s in watched)
-    if not segments:
+    own = SHARES[signal] / sum(SHARES[s] for s in signals)
+    if not segment_count:
         return own
-    return own * (ALL_TRAFFIC if segment == "" else (1 - ALL_TRAFFIC) / segments)
+    return own * (ALL_TRAFFIC_SHARE if segment == "" else (1 - ALL_TRAFFIC_SHARE) / segment_count)
 
 
 def per_look(alarms: FalseAlarms, slide: timedelta, part: float) -> float:

@@ -15,7 +15,7 @@ from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
 
 #: Separates the fields of a row that crosses between Python and Java; ids and versions do not hold it.
-FIELD = "\x1f"
+FIELD_SEPARATOR = "\x1f"
 BUCKETS = 16
 """How many workers can share the join of a job with checkpoints at most. Kept state relies on it: with another number,
 ids are elsewhere."""
@@ -57,10 +57,10 @@ class JobSpec:
 
 def join(*values: object) -> str:
     """Return *values* as the text of one row."""
-    return FIELD.join(map(str, values))
+    return FIELD_SEPARATOR.join(map(str, values))
 
 
-def counted_with(spec: JobSpec, version: str) -> Baseline:
+def baseline_counted_with(spec: JobSpec, version: str) -> Baseline:
     """Return the baseline of a *version* whose events were counted. Raises EngineError if it is gone."""
     baseline = spec.baseline(version)
     if baseline is None:

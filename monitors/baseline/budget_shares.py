@@ -10,11 +10,11 @@ from monitors.report import Signal
 
 def monitored_signals(baseline: Baseline) -> list[Signal]:
     """Return the signals that share the budget: those that the baseline has something to compare with."""
-    there = {Signal.FEATURE, Signal.PREDICTION, Signal.QUALITY}
-    there |= {Signal.LABEL, Signal.PERFORMANCE} if baseline.outcomes else set()
-    there |= {Signal.MULTIVARIATE} if baseline.derived.projection else set()
-    there |= {Signal.ESTIMATE} if baseline.derived.estimate else set()
-    return [signal for signal in Signal if signal in there]
+    present = {Signal.FEATURE, Signal.PREDICTION, Signal.QUALITY}
+    present |= {Signal.LABEL, Signal.PERFORMANCE} if baseline.outcomes else set()
+    present |= {Signal.MULTIVARIATE} if baseline.derived.projection else set()
+    present |= {Signal.ESTIMATE} if baseline.derived.estimate else set()
+    return [signal for signal in Signal if signal in present]
 
 
 def share(baseline: Baseline, signal: Signal, segment: str) -> float:

@@ -30,7 +30,7 @@ from monitors.profiles.score_calibration import ScoreCalibration
 from monitors.stats.bins import Bins, freeze_categorical, freeze_numeric
 
 Ints = npt.NDArray[np.int64]
-STRETCHES = 10
+FOLDS = 10
 
 
 def freeze_bins(schema: EventSchema, policy: MonitorPolicy, predictions: pa.Table, labels: pa.Table) -> dict[str, Bins]:
@@ -46,18 +46,20 @@ class FrozenBaseline:
     """What was *frozen*, and the cell of ``multivariate`` each row would have had, had it been frozen without it."""
 
     frozen: Frozen
-    unusual: Ints | None
+    multivariate_cells: Ints | None
 
     def out_of_sample(self, schema: EventSchema, predictions: pa.Table, slices: Iterable[Slice]) -> tuple[Slice, ...]:
         """Return the *slices* counted of the rows that were learned from, with ``multivariate`` as of other rows."""
-        if self.unusual is None:
+        if self.multivariate_cells is None:
             return tuple(slices)
         bins = self.frozen.bins
         counts: dict[tuple[int, str], list[int]] = defaultdict(lambda: [0] * bins[MULTIVARIATE].cells)
-        for c in counting.count_columns(schema, bins, predictions, [(bins[MULTIVARIATE].cells, self.unusual)]):
+        for c in counting.count_columns(
+            schema, bins, predictions, [(bins[MULTIVARIATE].cells, self.multivariate_cells)]
+        ):
             counts[c.start, c.segment][c.cell] = c.n
-        told = ((s, {**s.counts, MULTIVARIATE: counts[s.start, s.segment]}) for s in slices)
-        return tuple(s.model_copy(update={"counts": counted}) for s, counted in told)
+        counted = ((s, {**s.counts, MULTIVARIATE: counts[s.start, s.segment]}) for s in slices)
+        return tuple(s.model_copy(update={"counts": counted}) for s, counted in counted)
 
 
 def freeze_derived(
@@ -69,34 +71,34 @@ def freeze_derived(
     """
     cells = {name: counting.index(predictions[name], bins[name]) for name in schema.variables}
     features = {name: cells[name] for name in schema.features}
-    found = reconstruction_error.fit(bins, features, stretches(predictions))
-    errors = reconstruction_error.freeze_errors(found[1], found[0].error(features), policy.bins) if found else None
+    fitted = reconstruction_error.fit(bins, features, time_folds(predictions))
+    errors = reconstruction_error.freeze_errors(fitted[1], fitted[0].error(features), policy.bins) if fitted else None
     answer, (at, label) = counting.predictions(schema, predictions), newest_labels(schema, predictions, labels)
     usable = outcome_counts.usable(schema.task, answer[at], label)
     at, label = at[usable], label[usable]
     estimate = _estimate(schema, bins, cells, answer, (at, label)) if len(at) >= policy.min_rows else None
-    if not found or not errors:
+    if not fitted or not errors:
         return FrozenBaseline(Frozen(bins, Derived(estimate=estimate)), None)
-    frozen = Frozen({**bins, MULTIVARIATE: errors}, Derived(projection=found[0], estimate=estimate))
-    return FrozenBaseline(frozen, errors.index(found[1], np.zeros(len(found[1]), bool)))
+    frozen = Frozen({**bins, MULTIVARIATE: errors}, Derived(projection=fitted[0], estimate=estimate))
+    return FrozenBaseline(frozen, errors.index(fitted[1], np.zeros(len(fitted[1]), bool)))
 
 
-def stretches(predictions: pa.Table) -> Ints:
+def time_folds(predictions: pa.Table) -> Ints:
     """Return which of ten stretches of time, of as many rows each, every row is in.
 
     Whole stretches, since rows of a day are alike: what holds of one is no news to the next.
     """
     order = predictions.select(["time", "id"]).to_pandas().sort_values(["time", "id"]).index.to_numpy()
     out = np.empty(len(order), np.int64)
-    out[order] = np.arange(len(order)) * STRETCHES // max(len(order), 1)
+    out[order] = np.arange(len(order)) * FOLDS // max(len(order), 1)
     return out
 
 
 def newest_labels(schema: EventSchema, predictions: pa.Table, labels: pa.Table) -> tuple[Ints, Values]:
     """Return where the labelled predictions are, each id once, and the newest label each had within the label delay."""
-    made = predictions.select(["id", "time"]).to_pandas().assign(at=np.arange(predictions.num_rows))
-    known = labels.select(["id", "time", LABEL]).to_pandas()
-    joined = label_join.match(made, known, to_ms(schema.label_delay))
+    predicted = predictions.select(["id", "time"]).to_pandas().assign(at=np.arange(predictions.num_rows))
+    labelled_rows = labels.select(["id", "time", LABEL]).to_pandas()
+    joined = label_join.match(predicted, labelled_rows, to_ms(schema.label_delay))
     labelled = joined[joined["known"].notna()].sort_values("at")
     kind = object if schema.task is Task.MULTICLASS else np.float64
     return labelled["at"].to_numpy(np.int64), labelled[LABEL].to_numpy(kind)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-FLOOR = 0.1
+EQUAL_PART = 0.1
 """Share of all weight that is dealt out equally, since importance is an estimate and the world may make it untrue."""
-_DIGITS = 6
+DECIMALS = 6
 
 
 def normalise(raw: Mapping[str, float]) -> dict[str, float]:
@@ -26,10 +26,10 @@ def normalise(raw: Mapping[str, float]) -> dict[str, float]:
     """
     positive = {name: value if value > 0 and math.isfinite(value) else 0.0 for name, value in raw.items()}
     total = math.fsum(positive.values())
-    return {name: round(value / total, _DIGITS) for name, value in positive.items()} if total else {}
+    return {name: round(value / total, DECIMALS) for name, value in positive.items()} if total else {}
 
 
-def weights(importance: Mapping[str, float], variables: Iterable[str], floor: float = FLOOR) -> dict[str, float]:
+def weights(importance: Mapping[str, float], variables: Iterable[str], floor: float = EQUAL_PART) -> dict[str, float]:
     """Return a weight for each of *variables*; together they are 1.
 
     ``(1 - floor) * share + floor * equal share``, where *share* is a variable's importance among all of *variables* (0
@@ -42,12 +42,12 @@ def weights(importance: Mapping[str, float], variables: Iterable[str], floor: fl
     {'x': 0.5, 'y': 0.5}
     """
     names = tuple(dict.fromkeys(variables))
-    known = {name: max(importance.get(name, 0.0), 0.0) for name in names}
-    total = math.fsum(known.values())
+    own = {name: max(importance.get(name, 0.0), 0.0) for name in names}
+    total = math.fsum(own.values())
     if not total:
         return {name: 1 / len(names) for name in names}
     # The share first: a product with the least of numbers would be nothing.
-    return {name: (1 - floor) * (value / total) + floor / len(names) for name, value in known.items()}
+    return {name: (1 - floor) * (value / total) + floor / len(names) for name, value in own.items()}
 
 
 def rank(importance: Mapping[str, float], variables: Iterable[str]) -> tuple[str, ...]:

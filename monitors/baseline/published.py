@@ -20,25 +20,25 @@ from features.security.file_names import file_name
 from monitors.baseline.baseline import Baseline
 
 
-def place(folder: Path, version: str) -> Path:
+def baseline_path(folder: Path, version: str) -> Path:
     """Return where the baseline of *version* is published in its model's *folder*."""
     return folder / f"{file_name(version)}.json"
 
 
-def digest_place(folder: Path, version: str) -> Path:
+def digest_path(folder: Path, version: str) -> Path:
     """Return where the sha256 of that file is published."""
     return folder.with_name(f"{folder.name}.sha256") / file_name(version)
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedBaseline:
     """A baseline as it was read, and the sha256 that the registry knows it by."""
 
     baseline: Baseline
     digest: str
 
 
-def find(folder: str, version: str, digests: Mapping[str, str] | None) -> Published | None:
+def find(folder: str, version: str, digests: Mapping[str, str] | None) -> PublishedBaseline | None:
     """Return the baseline of *version*, or None if none is published; it never changes, so it is read once.
 
     *digests* are those of the registry by version. A version that is not among them was published later, and is checked
@@ -47,7 +47,7 @@ def find(folder: str, version: str, digests: Mapping[str, str] | None) -> Publis
     Raises:
         ArtifactError: the file is not what was registered.
     """
-    path = place(Path(folder), version)
+    path = baseline_path(Path(folder), version)
     if path.name not in _names(folder):
         return None
     digest = None if digests is None else digests.get(version) or _digest_beside(folder, version)
@@ -78,25 +78,25 @@ def _names(folder: str) -> set[str]:
 
 
 def _digest_beside(folder: str, version: str) -> str | None:
-    path = digest_place(Path(folder), version)
+    path = digest_path(Path(folder), version)
     return path.read_text("ascii", errors="replace").strip() if path.name in _names(str(path.parent)) else None
 
 
 @lru_cache(maxsize=32)
-def _read(path: str, version: str, digest: str | None) -> Published:
+def _read(path: str, version: str, digest: str | None) -> PublishedBaseline:
     data = Path(path).read_bytes()
     if digest is not None and hashlib.sha256(data).hexdigest() != digest:
-        raise altered(path, "its sha256 is not the one that was registered")
+        raise altered_error(path, "its sha256 is not the one that was registered")
     try:
         baseline = Baseline.model_validate_json(data)
     except ValidationError as error:
-        raise altered(path, f"it cannot be read ({error.error_count()} errors)") from error
+        raise altered_error(path, f"it cannot be read ({error.error_count()} errors)") from error
     if baseline.version != version:
-        raise altered(path, f"it is that of another version, {baseline.version!r}")
-    return Published(baseline, digest or baseline.digest)
+        raise altered_error(path, f"it is that of another version, {baseline.version!r}")
+    return PublishedBaseline(baseline, digest or baseline.digest)
 
 
-def altered(path: str, why: str) -> errors.ArtifactError:
+def altered_error(path: str, why: str) -> errors.ArtifactError:
     """Return the error about a published baseline that is not what was registered."""
     return errors.ArtifactError(
         f"the published baseline {path} is not what was registered: {why}",

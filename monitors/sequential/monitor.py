@@ -22,9 +22,9 @@ from monitors.sequential import panel
 from monitors.sequential.slice_scores import add
 from monitors.stats.distance import Distances
 
-EARLY = 10
+EARLY_SLICES = 10
 """A drift that is found within so many slices of a version's first began with it: nothing drifted in between."""
-CEILING = 1e12
+EVIDENCE_CEILING = 1e12
 """Evidence is told up to here."""
 
 
@@ -90,45 +90,45 @@ class MonitorState:
     first_slice: int | None = None
 
 
-def initial_state(outlook: MonitoringPlan) -> MonitorState:
+def initial_state(plan: MonitoringPlan) -> MonitorState:
     """Return the memory before any report."""
-    return MonitorState(tuple(GroupState(g.panel.initial_state()) for g in outlook.groups))
+    return MonitorState(tuple(GroupState(g.panel.initial_state()) for g in plan.groups))
 
 
-def plain(report: Report) -> Report:
+def without_sequential(report: Report) -> Report:
     """Return *report* as its window alone made it: the inverse of :func:`judge`."""
-    return report.model_copy(update={"findings": tuple(_plain(f) for f in report.findings)})
+    return report.model_copy(update={"findings": tuple(_without_sequential(f) for f in report.findings)})
 
 
-def judge(outlook: MonitoringPlan, memory: MonitorState, report: Report) -> tuple[MonitorState, Report]:
+def judge(plan: MonitoringPlan, state: MonitorState, report: Report) -> tuple[MonitorState, Report]:
     """Return the memory after *report*, the next one in the order of window ends, and the report with its verdicts."""
-    report = plain(report)
-    start_ms = to_ms(report.window_end) - outlook.slide
-    if not report.newest_slice or start_ms < outlook.reference_end:
-        return memory, report
+    report = without_sequential(report)
+    start_ms = to_ms(report.window_end) - plan.slide
+    if not report.newest_slice or start_ms < plan.reference_end:
+        return state, report
     findings = {(f.signal, f.variable): f for f in report.findings}
-    held, courses = [], dict(memory.drift_states)
-    first = start_ms if memory.first_slice is None else memory.first_slice
-    for group, before in zip(outlook.groups, memory.groups, strict=True):
-        now = _GroupUpdate(
-            outlook, group, start_ms, first, {v: findings.get((group.signal, v)) for v in group.panel.names}
+    group_states, drift_states = [], dict(state.drift_states)
+    first = start_ms if state.first_slice is None else state.first_slice
+    for group, before in zip(plan.groups, state.groups, strict=True):
+        update = _GroupUpdate(
+            plan, group, start_ms, first, {v: findings.get((group.signal, v)) for v in group.panel.names}
         )
-        after, told = now.judge(before, report.newest_slice, courses)
-        held.append(after)
-        findings |= {(group.signal, f.variable): f for f in told}
+        after, group_findings = update.judge(before, report.newest_slice, drift_states)
+        group_states.append(after)
+        findings |= {(group.signal, f.variable): f for f in group_findings}
     judged = tuple(findings[f.signal, f.variable] for f in report.findings)
-    return MonitorState(tuple(held), courses, first), report.model_copy(update={"findings": judged})
+    return MonitorState(tuple(group_states), drift_states, first), report.model_copy(update={"findings": judged})
 
 
-def judge_all(outlook: MonitoringPlan, reports: Iterable[Report]) -> Iterator[Report]:
+def judge_all(plan: MonitoringPlan, reports: Iterable[Report]) -> Iterator[Report]:
     """Yield every report, in the order of window ends, with its verdicts."""
-    memory = initial_state(outlook)
+    state = initial_state(plan)
     for report in reports:
-        memory, judged = judge(outlook, memory, report)
+        state, judged = judge(plan, state, report)
         yield judged
 
 
-def _plain(finding: Finding) -> Finding:
+def _without_sequential(finding: Finding) -> Finding:
     """Return *finding* without a verdict of ours; the error stream's, which has no share of the budget, stays."""
     ours = finding.sequential is not None and finding.sequential.budget_share is not None
     return finding.model_copy(update={"sequential": None}) if ours else finding
@@ -138,56 +138,60 @@ def _plain(finding: Finding) -> Finding:
 class _GroupUpdate:
     """One slice's look at one group: *found* is what the window alone says of each variable, None if nothing."""
 
-    outlook: MonitoringPlan
+    plan: MonitoringPlan
     group: BudgetGroup
     start: int
     first: int
     findings: Mapping[str, Finding | None]
 
     def judge(
-        self, held: GroupState, newest: Mapping[str, Sequence[int]], courses: dict[tuple[Signal, str], DriftState]
+        self, state: GroupState, newest: Mapping[str, Sequence[int]], drift_states: dict[tuple[Signal, str], DriftState]
     ) -> tuple[GroupState, list[Finding]]:
         """Return what the group holds next and the findings over time; *courses* are moved on in place."""
         names, signal = self.group.panel.names, self.group.signal
-        before = [courses.get((signal, v), DriftState()) for v in names]
+        before = [drift_states.get((signal, v), DriftState()) for v in names]
         judged = np.array([(f := self.findings[v]) is not None and f.effect is not None for v in names])
-        held = self._add_slice(held, self._judged_counts(newest, judged))
-        given = self._contributions(held.panel_state, judged, before)
+        state = self._add_slice(state, self._judged_counts(newest, judged))
+        contributions = self._contributions(state.panel_state, judged, before)
         drivers = (
-            self._alarming(held.panel_state, given) if given.sum() >= self.group.evidence_required else judged & False
+            self._alarming(state.panel_state, contributions)
+            if contributions.sum() >= self.group.evidence_required
+            else judged & False
         )
         after = [
             self._next_drift_state(c, v, bool(d), bool(j))
             for c, v, d, j in zip(before, names, drivers, judged, strict=True)
         ]
-        courses |= {(signal, v): c for v, c in zip(names, after, strict=True)}
-        told = [
-            self._with_verdict(v, c, float(e)) for v, c, e in zip(names, after, given, strict=True) if self.findings[v]
+        drift_states |= {(signal, v): c for v, c in zip(names, after, strict=True)}
+        findings = [
+            self._with_verdict(v, c, float(e))
+            for v, c, e in zip(names, after, contributions, strict=True)
+            if self.findings[v]
         ]
-        away = np.array([c.drift_since is not None for c in after])
+        drifting = np.array([c.drift_since is not None for c in after])
         back = np.array(
             [b.drift_since is not None and a.drift_since is None for b, a in zip(before, after, strict=True)]
         )
         reset = back | drivers.any()
         return replace(
-            held, panel_state=self.group.panel.update_calibration(held.panel_state, away=away, reset=reset)
-        ), told
+            state, panel_state=self.group.panel.update_calibration(state.panel_state, drifting=drifting, reset=reset)
+        ), findings
 
-    def _add_slice(self, held: GroupState, newest: Mapping[str, Sequence[int]]) -> GroupState:
+    def _add_slice(self, state: GroupState, newest: Mapping[str, Sequence[int]]) -> GroupState:
         """Look at the slice, or wait for the others that it is merged with: the last of a stretch is looked at."""
-        stretch = self.outlook.slide * self.group.stride
+        stretch = self.plan.slide * self.group.stride
         start = self.start - self.start % stretch
-        counts = add(held.waiting_counts, newest) if start == held.start else dict(newest)
-        if self.start + self.outlook.slide < start + stretch:
-            return GroupState(held.panel_state, start, counts)
-        return GroupState(self.group.panel.observe(held.panel_state, start, counts))
+        counts = add(state.waiting_counts, newest) if start == state.start else dict(newest)
+        if self.start + self.plan.slide < start + stretch:
+            return GroupState(state.panel_state, start, counts)
+        return GroupState(self.group.panel.observe(state.panel_state, start, counts))
 
     def _judged_counts(self, newest: Mapping[str, Sequence[int]], judged: panel.Flags) -> Mapping[str, Sequence[int]]:
         """Leave out the counts of variables that were not judged: what is faulty is no evidence of drift."""
         if len(judged) == 1:
             return newest if judged[0] else {}
-        faulty = {v for v, known in zip(self.group.panel.names, judged, strict=True) if not known}
-        return {v: counts for v, counts in newest.items() if v not in faulty}
+        unjudged = {v for v, known in zip(self.group.panel.names, judged, strict=True) if not known}
+        return {v: counts for v, counts in newest.items() if v not in unjudged}
 
     def _contributions(self, state: panel.PanelState, judged: panel.Flags, before: list[DriftState]) -> Distances:
         """Return what each variable gives to the sum: its weighted e-detector, if its effect is worth telling."""
@@ -195,71 +199,73 @@ class _GroupUpdate:
             (f := self.findings[v]) is not None and (f.effect or 0.0) >= self.group.min_effect
             for v in self.group.panel.names
         ]
-        home = [c.drift_since is None for c in before]
-        own = np.exp(np.minimum(self.group.panel.log_evidence(state), math.log(CEILING)))
-        return np.asarray(np.where(judged & large & home & self.group.panel.guaranteed, self.group.weights * own, 0.0))
+        steady = [c.drift_since is None for c in before]
+        detectors = np.exp(np.minimum(self.group.panel.log_evidence(state), math.log(EVIDENCE_CEILING)))
+        return np.asarray(
+            np.where(judged & large & steady & self.group.panel.guaranteed, self.group.weights * detectors, 0.0)
+        )
 
-    def _alarming(self, state: panel.PanelState, given: Distances) -> panel.Flags:
+    def _alarming(self, state: panel.PanelState, contributions: Distances) -> panel.Flags:
         """Return who raised the alarm: who gives most, and all that would have raised it on their own."""
         alone = self.group.panel.log_evidence(state) >= math.log(self.group.evidence_required)
-        return np.asarray((given > 0) & (alone | (given == given.max())))
+        return np.asarray((contributions > 0) & (alone | (contributions == contributions.max())))
 
-    def _next_drift_state(self, was: DriftState, variable: str, driver: bool, judged: bool) -> DriftState:
+    def _next_drift_state(self, before: DriftState, variable: str, driver: bool, judged: bool) -> DriftState:
         finding = self.findings[variable]
         if finding is None or not judged or finding.effect is None or finding.threshold is None:
-            return was
+            return before
         low = finding.interval[0] if finding.interval else finding.effect
-        if was.drift_since is not None:
-            calm = was.windows_clear + 1 if low <= self.group.min_effect else 0
-            return DriftState() if calm >= self.outlook.window else replace(was, windows_clear=calm)
+        if before.drift_since is not None:
+            clear = before.windows_clear + 1 if low <= self.group.min_effect else 0
+            return DriftState() if clear >= self.plan.window else replace(before, windows_clear=clear)
         if driver:
             return DriftState(self.start)
-        run = was.windows_over + 1 if finding.effect > finding.threshold else 0
-        fallen_back = run >= self.outlook.window and low > self.group.min_effect and self._violation(variable)
-        return DriftState(self.start, guaranteed=False) if fallen_back else DriftState(windows_over=run)
+        over = before.windows_over + 1 if finding.effect > finding.threshold else 0
+        fallen_back = over >= self.plan.window and low > self.group.min_effect and self._violation(variable)
+        return DriftState(self.start, guaranteed=False) if fallen_back else DriftState(windows_over=over)
 
     def _violation(self, variable: str) -> str:
         return self.group.panel.violations[self.group.panel.names.index(variable)]
 
-    def _with_verdict(self, variable: str, course: DriftState, given: float) -> Finding:
+    def _with_verdict(self, variable: str, state: DriftState, contribution: float) -> Finding:
         finding = self.findings[variable]
         assert finding is not None  # the caller has looked
-        doubt, at = self._violation(variable), self.group.panel.names.index(variable)
+        violation, at = self._violation(variable), self.group.panel.names.index(variable)
         verdict = finding.verdict
-        if course.drift_since is not None:
+        if state.drift_since is not None:
             verdict = Verdict.DRIFT
         elif verdict is Verdict.DRIFT:
-            verdict = Verdict.NOT_ENOUGH if doubt else Verdict.STEADY
+            verdict = Verdict.NOT_ENOUGH if violation else Verdict.STEADY
         sequential = SequentialVerdict(
             verdict=verdict,
-            guaranteed=course.guaranteed if course.drift_since is not None else not doubt,
+            guaranteed=state.guaranteed if state.drift_since is not None else not violation,
             budget_share=round(self.group.share * float(self.group.weights[at]), 6),
-            evidence=round(min(given, CEILING), 3),
+            evidence=round(min(contribution, EVIDENCE_CEILING), 3),
             evidence_required=round(self.group.evidence_required, 1),
-            note=self._note(finding, course, given, doubt),
+            note=self._note(finding, state, contribution, violation),
         )
         return finding.model_copy(update={"sequential": sequential})
 
-    def _note(self, finding: Finding, course: DriftState, given: float, doubt: str) -> str:
+    def _note(self, finding: Finding, state: DriftState, contribution: float, violation: str) -> str:
         evidence = (
-            f"evidence {given:,.1f} of the {self.group.evidence_required:,.0f} that {self.outlook.budget_text} asks"
+            f"evidence {contribution:,.1f} of the {self.group.evidence_required:,.0f} that {self.plan.budget_text} asks"
         )
-        if course.drift_since == self.start:
-            return self._early() + (f"drift: {evidence}" if course.guaranteed else self._outside(doubt))
-        if course.drift_since is not None:
+        if state.drift_since == self.start:
+            return self._early() + (f"drift: {evidence}" if state.guaranteed else self._outside(violation))
+        if state.drift_since is not None:
             return (
                 "drift goes on"
-                if course.windows_clear == 0
-                else f"within its line for {course.windows_clear} of {self.outlook.window}"
+                if state.windows_clear == 0
+                else f"within its line for {state.windows_clear} of {self.plan.window}"
             )
-        if doubt:
-            return f"no promise can be made: {doubt}"
+        if violation:
+            return f"no promise can be made: {violation}"
         return evidence if finding.verdict is not Verdict.DRIFT else f"beyond its line, but {evidence}"
 
     def _early(self) -> str:
-        age = (self.start - self.first) // self.outlook.slide
-        return "from its first slices on, as training-serving skew would be: " if age < EARLY else ""
+        age = (self.start - self.first) // self.plan.slide
+        return "from its first slices on, as training-serving skew would be: " if age < EARLY_SLICES else ""
 
-    def _outside(self, doubt: str) -> str:
-        run = f"beyond its line in {self.outlook.window} windows in a row"
-        return f"drift, outside the false-alarm promise ({doubt}): {run}"
+    def _outside(self, violation: str) -> str:
+        run = f"beyond its line in {self.plan.window} windows in a row"
+        return f"drift, outside the false-alarm promise ({violation}): {run}"

@@ -15,27 +15,27 @@ import numpy as np
 import numpy.typing as npt
 
 from monitors.sequential import edetector, whitening
-from monitors.sequential.slice_scores import ScoreFunction, Tallies
+from monitors.sequential.slice_scores import ScoreFunction, SliceCounts
 from monitors.stats.distance import Distances
 
 Flags = npt.NDArray[np.bool_]
-LEAST = 20
+MIN_SLICES = 20
 """Reference slices without which nothing is promised: fewer say too little about memory, and pay too little."""
-MERGED = 0.7
+MAX_MEMORY_MERGED = 0.7
 """The longest memory of slices that were merged because single ones remembered too much: fewer of them are left, a
 memory fitted to so few is taken for shorter than it is, and merging was to end it."""
 LONG = 0.85, 0.9
 """A series with a longer memory than the first, or whose autocorrelation falls by one lag to no less than the second of
 itself, wanders out of the range that its reference has seen, and what is not linear in it (the spread, a chi-square)
 does not become exchangeable by whitening."""
-BENT = 0.35
+MAX_MEMORY_NONLINEAR = 0.35
 """With a middle that remembers more than this, bets are made on its moves only: what is not linear in them (the spread,
 a chi-square) comes in bursts."""
-USUAL = 0.75
+MAX_MEDIAN_DECAY = 0.75
 """What the second of those may be at most in the median of a panel, which is a surer figure than a variable's own."""
-FLAT = 1e-12
+MIN_VARIANCE = 1e-12
 """The variance below which a series does not vary."""
-KEPT = 1000
+MAX_CALIBRATION_SLICES = 1000
 """Slices that a bag holds at most, the reference's always among them; the oldest of the others go first."""
 SHORT = 0.7, 0.5
 """Slices are shorter than the stream's memory where more than the first of a row's variance lies between them and more
@@ -84,7 +84,7 @@ class Panel:
     def bets(self) -> Flags:
         """On which scores of each variable bets are made, (variables, scores): on none that its memory spoils."""
         memory = np.maximum(self.whitener.phi, self.whitener.decay)[:, :1]
-        return np.asarray(self.measure.linear | (memory <= BENT))
+        return np.asarray(self.measure.linear | (memory <= MAX_MEMORY_NONLINEAR))
 
     @property
     def slices(self) -> int:
@@ -93,11 +93,11 @@ class Panel:
 
     def initial_state(self) -> PanelState:
         """Return the state before any slice but the reference's."""
-        bag = self.measure.directed(self.residuals)
-        empty = np.full((*bag.shape[1:], len(edetector.STAKES)), -np.inf)
-        return PanelState(bag, np.full(self.residuals.shape[1:], np.nan), empty)
+        calibration_scores = self.measure.directed(self.residuals)
+        empty = np.full((*calibration_scores.shape[1:], len(edetector.STAKES)), -np.inf)
+        return PanelState(calibration_scores, np.full(self.residuals.shape[1:], np.nan), empty)
 
-    def observe(self, state: PanelState, start: int, newest: Tallies) -> PanelState:
+    def observe(self, state: PanelState, start: int, newest: SliceCounts) -> PanelState:
         """Return the state after the slice at *start* (ms) with the counts *newest*; it is not in the bag yet.
 
         A variable without rows in the slice is left as it is: that is also how a faulty one is kept out.
@@ -114,20 +114,20 @@ class Panel:
         """Return what breaks ties, (variables, scores): drawn by name, in whichever order the variables stand."""
         seed = hashlib.sha256(f"{self.identity}|{start}".encode()).digest()
         drawn = np.random.default_rng(int.from_bytes(seed[:8], "big")).random(shape)
-        return np.asarray(drawn[self._places])
+        return np.asarray(drawn[self._name_order])
 
     @cached_property
-    def _places(self) -> npt.NDArray[np.int64]:
+    def _name_order(self) -> npt.NDArray[np.int64]:
         """The variables' places in the order of their names."""
         return np.argsort(np.argsort(self.names))
 
-    def update_calibration(self, state: PanelState, *, away: Flags, reset: Flags) -> PanelState:
+    def update_calibration(self, state: PanelState, *, drifting: Flags, reset: Flags) -> PanelState:
         """Put a slice that waits into the bag of the variables that are not *away*, and start the *reset* ones anew."""
         log_m = np.where(reset[:, None, None], -np.inf, state.log_m)
         if state.latest is None:
             return replace(state, log_m=log_m)
-        joining = np.where(away[:, None], np.nan, state.latest)[None]
-        full = len(state.calibration_scores) >= max(self.slices, KEPT)
+        joining = np.where(drifting[:, None], np.nan, state.latest)[None]
+        full = len(state.calibration_scores) >= max(self.slices, MAX_CALIBRATION_SLICES)
         later = (
             state.calibration_scores[self.slices + 1 :]
             if full and len(state.calibration_scores) > self.slices
@@ -140,7 +140,9 @@ class Panel:
         return edetector.log_mean(state.log_m, axis=(1, 2))
 
 
-def fit(measure: ScoreFunction, starts: Sequence[int], slide: int, identity: str, *, longest: float = LONG[0]) -> Panel:
+def fit(
+    measure: ScoreFunction, starts: Sequence[int], slide: int, identity: str, *, max_memory: float = LONG[0]
+) -> Panel:
     """Return the panel of *measure*, whose reference slices start at *starts* (ms) and are *slide* ms long.
 
     *identity* seeds the breaking of ties, so that a replay agrees. Of a memory above *longest* nothing is promised.
@@ -149,7 +151,7 @@ def fit(measure: ScoreFunction, starts: Sequence[int], slide: int, identity: str
     scale, others = _scales(residuals)
     residuals = residuals / others
     return Panel(
-        measure, identity, whitener, residuals, scale, tuple(_violations(measure, whitener, residuals, longest))
+        measure, identity, whitener, residuals, scale, tuple(_violations(measure, whitener, residuals, max_memory))
     )
 
 
@@ -161,24 +163,24 @@ def _scales(residuals: Distances) -> tuple[Distances, Distances]:
     squares = np.nan_to_num(residuals**2)
     n, total = (~np.isnan(residuals)).sum(axis=0), squares.sum(axis=0)
     scale, others = total / np.maximum(n, 1), (total - squares) / np.maximum(n - 1, 1)
-    return np.sqrt(np.maximum(scale, FLAT)), np.sqrt(np.maximum(others, FLAT))
+    return np.sqrt(np.maximum(scale, MIN_VARIANCE)), np.sqrt(np.maximum(others, MIN_VARIANCE))
 
 
 def _violations(
-    measure: ScoreFunction, whitener: whitening.Whitener, residuals: Distances, longest: float
+    measure: ScoreFunction, whitener: whitening.Whitener, residuals: Distances, max_memory: float
 ) -> list[str]:
     n = (~np.isnan(residuals[..., 0])).sum(axis=0)
     memory, decay = (m[..., :2].max(axis=-1, initial=0) for m in (whitener.phi, whitener.decay))
-    memory, decay = _at_least_usual(memory), _at_least_usual(decay, surer=LONG[1] / USUAL)
-    memory = memory * LONG[0] / longest
+    memory, decay = _at_least_median(memory), _at_least_median(decay, factor=LONG[1] / MAX_MEDIAN_DECAY)
+    memory = memory * LONG[0] / max_memory
     scores = measure.directed(residuals)
-    remembers = whitening.is_autocorrelated(scores).any(axis=-1) if len(residuals) >= LEAST else n < 0
-    flat = (np.nan_to_num(residuals) ** 2).max(axis=(0, 2), initial=0) < FLAT
+    autocorrelated = whitening.is_autocorrelated(scores).any(axis=-1) if len(residuals) >= MIN_SLICES else n < 0
+    flat = (np.nan_to_num(residuals) ** 2).max(axis=(0, 2), initial=0) < MIN_VARIANCE
     return [
         _violation(
             int(n[v]),
             (float(memory[v]), float(decay[v])),
-            bool(remembers[v]),
+            bool(autocorrelated[v]),
             bool(flat[v]),
             float(measure.intraclass_correlation[v]),
         )
@@ -186,21 +188,23 @@ def _violations(
     ]
 
 
-def _at_least_usual(memory: Distances, surer: float = 1.0) -> Distances:
+def _at_least_median(memory: Distances, factor: float = 1.0) -> Distances:
     """Raise each variable's memory to the panel's median, *surer* times: what looks short among long ones may not be.
 
     A panel of one has no median to speak of.
     """
-    return np.maximum(memory, surer * np.median(memory)) if len(memory) > 1 else memory
+    return np.maximum(memory, factor * np.median(memory)) if len(memory) > 1 else memory
 
 
-def _violation(n: int, memory: tuple[float, float], remembers: bool, flat: bool, unrest: float) -> str:
-    if n < LEAST:
-        return f"the baseline has {n} slices of it; {LEAST} would do"
+def _violation(
+    n: int, memory: tuple[float, float], autocorrelated: bool, flat: bool, intraclass_correlation: float
+) -> str:
+    if n < MIN_SLICES:
+        return f"the baseline has {n} slices of it; {MIN_SLICES} would do"
     if flat:
         return "it follows the calendar, which is taken away before slices are compared"
-    if memory[0] > LONG[0] or memory[1] > LONG[1] or (unrest > SHORT[0] and memory[0] > SHORT[1]):
+    if memory[0] > LONG[0] or memory[1] > LONG[1] or (intraclass_correlation > SHORT[0] and memory[0] > SHORT[1]):
         return "slices are shorter than its memory; longer slices and a longer baseline would do"
-    if remembers:
+    if autocorrelated:
         return "its slices still remember the past after whitening; longer slices or a longer baseline might do"
     return ""

@@ -17,14 +17,14 @@ Keys = npt.NDArray[np.int64]
 HOUR, DAY, WEEK = 3_600_000, 86_400_000, 604_800_000
 _THURSDAY = 3 * DAY
 """The epoch was a Thursday; weeks here start on Monday."""
-LEAST_PER_KEY = 4
+MIN_SLICES_PER_KEY = 4
 """Reference slices that every hour or weekday must have before its mean is taken away."""
-YEARS = 2
+MIN_YEARS = 2
 """Years in which the reference must have each month: one year cannot tell its seasons from what merely happened."""
-SEASON = 1.5
+MIN_VARIANCE_RATIO = 1.5
 """Below this many times the variance that noise alone gives its means, a calendar is left in: it is small then, and to
 take noise away makes the reference look tighter than what comes."""
-OF_THE_YEAR = 3.0
+MIN_VARIANCE_RATIO_MONTHS = 3.0
 """The same for months, of which there are as few as two each to tell noise by."""
 
 
@@ -57,10 +57,10 @@ def keys(calendar: str, starts: Keys, slide: int) -> Keys:
 
 
 def choose(starts: Keys, slide: int) -> str:
-    """Return the finest calendar of which the reference has every key :data:`LEAST_PER_KEY` times; "" if none."""
+    """Return the finest calendar of which the reference has every key :data:`MIN_SLICES_PER_KEY` times; "" if none."""
     for name, size in calendars(slide).items():
         seen = np.bincount(keys(name, starts, slide), minlength=size)
-        if seen.min() >= LEAST_PER_KEY:
+        if seen.min() >= MIN_SLICES_PER_KEY:
             return name
     return ""
 
@@ -90,22 +90,24 @@ def fit(reference: Distances, starts: Keys, slide: int, shared: int | None = Non
     The series from *shared* on (along the last axis) have one calendar: many small ones, each fitted by itself, would
     make the reference look tighter than what comes.
     """
-    months, offsets = _year(reference, starts, shared)
+    months, offsets = _month_offsets(reference, starts, shared)
     rest, calendar = reference - offsets, choose(starts, slide)
-    means, level = _by_key(rest, keys(calendar, starts, slide), shared)
+    means, level = _key_means(rest, keys(calendar, starts, slide), shared)
     return Season(calendar, slide, means, months), level
 
 
-def _by_key(values: Distances, key: Keys, shared: int | None, beyond: float = SEASON) -> tuple[Distances, Distances]:
+def _key_means(
+    values: Distances, key: Keys, shared: int | None, min_ratio: float = MIN_VARIANCE_RATIO
+) -> tuple[Distances, Distances]:
     """Return the mean of every key, the grand one where keys do not differ, and *values* less that of the others."""
     there, size = ~np.isnan(values), key.max(initial=0) + 1
     n = np.stack([there[key == k].sum(axis=0) for k in range(size)])
-    grand, own = mean(values), np.stack([mean(values[key == k]) for k in range(size)])
-    kept = _times(values - own[key], own - grand, n, shared) > beyond
+    grand, own = nan_mean(values), np.stack([nan_mean(values[key == k]) for k in range(size)])
+    seasonal = _variance_ratio(values - own[key], own - grand, n, shared) > min_ratio
     others, rest = (
         (m - values / c) * c / np.maximum(c - 1, 1) for m, c in ((own[key], n[key]), (grand, n.sum(axis=0)))
     )
-    return grand + kept * (own - grand), values - rest - kept * (others - rest)
+    return grand + seasonal * (own - grand), values - rest - seasonal * (others - rest)
 
 
 def _months(starts: Keys) -> Keys:
@@ -113,25 +115,25 @@ def _months(starts: Keys) -> Keys:
     return np.asarray(starts, np.int64).astype("datetime64[ms]").astype("datetime64[M]").astype(np.int64)
 
 
-def _year(reference: Distances, starts: Keys, shared: int | None) -> tuple[Distances, Distances]:
+def _month_offsets(reference: Distances, starts: Keys, shared: int | None) -> tuple[Distances, Distances]:
     """Return what each month adds to the level, and what to take from each reference slice: the month's *other* years.
 
     Months of different years are the observations: days of one month are no witnesses to what the month does.
     """
     blocks, at, size = np.unique(_months(starts), return_inverse=True, return_counts=True)
     nothing = np.zeros((12, *reference.shape[1:])), np.zeros_like(reference)
-    whole = size >= LEAST_PER_KEY
-    if np.bincount(blocks[whole] % 12, minlength=12).min() < YEARS:
+    whole = size >= MIN_SLICES_PER_KEY
+    if np.bincount(blocks[whole] % 12, minlength=12).min() < MIN_YEARS:
         return nothing
-    values = np.stack([mean(reference[at == b]) if whole[b] else np.full(reference.shape[1:], np.nan)
+    values = np.stack([nan_mean(reference[at == b]) if whole[b] else np.full(reference.shape[1:], np.nan)
                        for b in range(len(blocks))])  # fmt: skip
-    means, level = _by_key(values, blocks % 12, shared, OF_THE_YEAR)
-    months = means - mean(values)
-    others = np.where(months.any(axis=0), values - level - mean(values), 0.0)
+    means, level = _key_means(values, blocks % 12, shared, MIN_VARIANCE_RATIO_MONTHS)
+    months = means - nan_mean(values)
+    others = np.where(months.any(axis=0), values - level - nan_mean(values), 0.0)
     return months, np.where(whole.reshape(-1, *(1,) * (values.ndim - 1)), others, months[blocks % 12])[at]
 
 
-def _times(within: Distances, between: Distances, n: Distances, shared: int | None) -> Distances:
+def _variance_ratio(within: Distances, between: Distances, n: Distances, shared: int | None) -> Distances:
     """Return by how many times deviations *between* keys, (keys, ...), exceed what the noise *within* makes of them."""
     rows = np.maximum(n.sum(axis=0) - len(n), 1)
     noise = np.nansum(within**2, axis=0) / rows * (len(n) - 1)
@@ -142,7 +144,7 @@ def _times(within: Distances, between: Distances, n: Distances, shared: int | No
     return np.asarray(np.divide(signal, noise, out=np.where(signal > 0, np.inf, 0.0), where=noise > 0))
 
 
-def mean(values: Distances) -> Distances:
+def nan_mean(values: Distances) -> Distances:
     """Return the mean over the first axis of what is there (NaN is not); 0 where nothing is."""
     n = (~np.isnan(values)).sum(axis=0)
     return np.asarray(np.nansum(values, axis=0) / np.maximum(n, 1))

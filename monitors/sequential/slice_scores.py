@@ -18,7 +18,7 @@ from scipy import special
 from monitors.stats.bins import Counts
 from monitors.stats.distance import Distances
 
-Tallies = Mapping[str, Sequence[int]]
+SliceCounts = Mapping[str, Sequence[int]]
 
 
 class ScoreFunction(Protocol):
@@ -36,7 +36,7 @@ class ScoreFunction(Protocol):
     def intraclass_correlation(self) -> Distances:
         """How much of a row's variance lies between reference slices, (variables,): 1 is all of it."""
 
-    def scores(self, newest: Tallies) -> Distances:
+    def scores(self, newest: SliceCounts) -> Distances:
         """Return the series of one slice against the whole reference: (variables, series)."""
 
     @property
@@ -78,11 +78,13 @@ class ShareScores:
         rows = np.maximum(self.total.sum(axis=-1, keepdims=True), 1)
         share = self.total / rows
         place = special.ndtri(np.clip(np.cumsum(share, axis=-1) - share / 2, 1e-6, 1 - 1e-6))
-        middle = _standard(place, share, rows)
+        middle = _standardised(place, share, rows)
         # A cell that the reference has nothing in would make a later slice's first row there look wild, and no slice of
         # the reference ever: values beyond its range come in one slice of thirty. The middle and the spread see them.
-        own = np.eye(share.shape[-1])[:, None] * (self.total > 0)
-        return np.stack([middle, _standard(middle**2, share, rows), *(_standard(cell, share, rows) for cell in own)])
+        indicators = np.eye(share.shape[-1])[:, None] * (self.total > 0)
+        return np.stack(
+            [middle, _standardised(middle**2, share, rows), *(_standardised(cell, share, rows) for cell in indicators)]
+        )
 
     @cached_property
     def reference(self) -> Distances:
@@ -99,7 +101,7 @@ class ShareScores:
         """How much of a row's variance lies between reference slices' middles."""
         return np.asarray(self._excess[:, 0])
 
-    def scores(self, newest: Tallies) -> Distances:
+    def scores(self, newest: SliceCounts) -> Distances:
         """Return the series of a slice's counts by variable; a variable that is absent has no rows."""
         counts = np.zeros_like(self.total)
         for row, (name, cells) in enumerate(zip(self.names, self.cells, strict=True)):
@@ -123,9 +125,9 @@ class ShareScores:
         return np.stack([(series[..., 2:] ** 2).sum(axis=-1), middle, -middle, spread, -spread], axis=-1)
 
     @cached_property
-    def _bend(self) -> Distances:
+    def _spread_per_square(self) -> Distances:
         """What a squared move of the middle adds to the spread, (variables,): least squares, 0 to 1."""
-        moved, spread = self._apart(self.slices, self.total - self.slices)[..., :2].transpose(2, 0, 1)
+        moved, spread = self._code_differences(self.slices, self.total - self.slices)[..., :2].transpose(2, 0, 1)
         square = moved**2 - (moved**2).mean(axis=0)
         power = (square**2).sum(axis=0)
         fitted = np.divide((square * spread).sum(axis=0), power, out=np.zeros_like(power), where=power > 0)
@@ -137,16 +139,16 @@ class ShareScores:
         plain = self._series(self.slices, self.total - self.slices, np.zeros(self.codes.shape[1::-1]))
         return excess_variance(np.nan_to_num(plain**2, nan=1.0), self.slices.sum(axis=-1)[..., None])
 
-    def _apart(self, own: Counts, rest: Counts) -> Distances:
+    def _code_differences(self, own: Counts, rest: Counts) -> Distances:
         n, m = (np.maximum(side.sum(axis=-1, keepdims=True), 1) for side in (own, rest))
         return np.asarray(np.einsum("...vc,kvc->...vk", own / n - rest / m, self.codes))
 
-    def _series(self, own: Counts, rest: Counts, more: Distances) -> Distances:
+    def _series(self, own: Counts, rest: Counts, excess: Distances) -> Distances:
         n, m = own.sum(axis=-1)[..., None], rest.sum(axis=-1)[..., None]
-        apart = self._apart(own, rest)
-        apart[..., 1] -= self._bend * apart[..., 0] ** 2
+        differences = self._code_differences(own, rest)
+        differences[..., 1] -= self._spread_per_square * differences[..., 0] ** 2
         with np.errstate(divide="ignore"):
-            return np.where(n > 0, apart / np.sqrt(1 / np.maximum(n, 1) + 1 / np.maximum(m, 1) + more), np.nan)
+            return np.where(n > 0, differences / np.sqrt(1 / np.maximum(n, 1) + 1 / np.maximum(m, 1) + excess), np.nan)
 
 
 def excess_variance(squares: Distances, n: Counts | Distances) -> Distances:
@@ -157,13 +159,13 @@ def excess_variance(squares: Distances, n: Counts | Distances) -> Distances:
 
 def share_scores(counts: Mapping[str, Counts], cells: Mapping[str, Sequence[int]]) -> ShareScores:
     """Return the measure of variables from their reference *counts*, (slices, all cells) each, on the named *cells*."""
-    kept = [counts[name][:, list(at)] for name, at in cells.items()]
-    width = max((k.shape[1] for k in kept), default=0)
-    slices = np.stack([np.pad(k, ((0, 0), (0, width - k.shape[1]))) for k in kept], axis=1)
+    chosen = [counts[name][:, list(at)] for name, at in cells.items()]
+    width = max((k.shape[1] for k in chosen), default=0)
+    slices = np.stack([np.pad(k, ((0, 0), (0, width - k.shape[1]))) for k in chosen], axis=1)
     return ShareScores(tuple(cells), tuple(tuple(at) for at in cells.values()), slices)
 
 
-def add(one: Tallies, other: Tallies) -> dict[str, Sequence[int]]:
+def add(one: SliceCounts, other: SliceCounts) -> dict[str, Sequence[int]]:
     """Return the sum of two slices' counts by variable.
 
     >>> add({"x": [1, 2]}, {"x": [1, 0], "y": [3]})
@@ -173,7 +175,7 @@ def add(one: Tallies, other: Tallies) -> dict[str, Sequence[int]]:
     return {**one, **other, **both}
 
 
-def _standard(code: Distances, share: Distances, rows: Counts) -> Distances:
+def _standardised(code: Distances, share: Distances, rows: Counts) -> Distances:
     """Return *code* with mean 0 and variance 1; a code that hardly varies is taken to vary by half a row."""
     centred = code - (share * code).sum(axis=-1, keepdims=True)
     return np.asarray(centred / np.sqrt(np.maximum((share * centred**2).sum(axis=-1, keepdims=True), 0.5 / rows)))

@@ -36,7 +36,7 @@ def seen(known: Panel, state: PanelState, later: dict[str, Counts], first: int =
     nobody, out = np.zeros(len(known.names), bool), []
     for k in range(first, len(next(iter(later.values())))):
         state = known.observe(state, MONDAY + DAY * (60 + k), {v: c[k] for v, c in later.items()})
-        state = known.update_calibration(state, away=nobody, reset=nobody)
+        state = known.update_calibration(state, drifting=nobody, reset=nobody)
         out.append(state)
     return out
 
@@ -91,7 +91,7 @@ def test_a_variable_without_rows_is_left_as_it_is() -> None:
     known = fitted(REFERENCE)
     before = seen(known, known.initial_state(), LATER)[9]
     after = known.observe(before, MONDAY + 90 * DAY, {"x0": LATER["x0"][20]})
-    settled = known.update_calibration(after, away=np.zeros(4, bool), reset=np.zeros(4, bool))
+    settled = known.update_calibration(after, drifting=np.zeros(4, bool), reset=np.zeros(4, bool))
 
     assert (before.log_m[1:] == after.log_m[1:]).all()
     assert (before.log_m[0] != after.log_m[0]).any()
@@ -103,7 +103,7 @@ def test_who_is_away_stays_out_of_the_bag_and_who_is_reset_starts_anew() -> None
     known = fitted(REFERENCE)
     looked = known.observe(known.initial_state(), MONDAY + 60 * DAY, {v: c[0] for v, c in LATER.items()})
     first = np.array([True, False, False, False])
-    settled = known.update_calibration(looked, away=first, reset=first)
+    settled = known.update_calibration(looked, drifting=first, reset=first)
 
     assert [True, False, False, False] == np.isnan(settled.calibration_scores[-1]).any(axis=1).tolist()
     assert (settled.log_m[0] == -np.inf).all()
@@ -166,7 +166,7 @@ def test_of_merged_slices_less_memory_is_borne() -> None:
     measure = slice_scores.share_scores(
         counts("slices AR(.6)", 90, rows=5000, seed=3), {f"x{i}": range(64) for i in range(4)}
     )
-    single, merged = (panel.fit(measure, starts, DAY, "m", longest=m) for m in (panel.LONG[0], 0.4))
+    single, merged = (panel.fit(measure, starts, DAY, "m", max_memory=m) for m in (panel.LONG[0], 0.4))
 
     assert single.guaranteed.all()
     assert not merged.guaranteed.any()
@@ -189,7 +189,7 @@ def test_alarms_of_the_benchmark_are_those_of_a_panel() -> None:
         state = group.panel.observe(state, MONDAY + DAY * (60 + k), {v: seen.later[v][k] for v in group.panel.names})
         alarm = np.exp(group.panel.log_evidence(state)) @ group.weights >= 5
         fired += int(alarm)
-        state = group.panel.update_calibration(state, away=nobody, reset=nobody | alarm)
+        state = group.panel.update_calibration(state, drifting=nobody, reset=nobody | alarm)
 
     assert (1, Signal.FEATURE) == (group.stride, group.signal)
     assert fired > 3
