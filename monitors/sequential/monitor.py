@@ -1,107 +1,66 @@
-"""From window reports in order to verdicts that keep the false-alarm promise: what slices say over time.
+"""Sequential monitor: from window reports in order to verdicts that keep the false-alarm budget over time.
 
-A window by itself is only described (:mod:`monitors.verdicts.window_verdict`): windows overlap, and days of a quiet
-year differ too. A report becomes *drift* when the evidence of all slices since the baseline reaches what the budget
-asks (:mod:`monitors.budget`, :mod:`monitors.sequential.panel`) and the window's effect is worth telling; it stays so
-until, for a whole window, the interval of the effect has reached below that (hysteresis). Where ranks promise nothing,
-windows decide, and the verdict says that it stands outside the promise. Everything follows from the baseline, the
-policy and the reports.
+A window by itself is only described (:mod:`monitors.verdicts.window_verdict`): windows overlap, and the days of a quiet
+year differ too. A variable is in *drift* when the evidence of all slices since the baseline reaches what the budget
+requires (:mod:`monitors.budget`, :mod:`monitors.sequential.panel`) and the window's effect is at least the minimum
+effect. It stays so until, for a whole window, the interval of the effect has reached below that (hysteresis). Where the
+assumptions of the guarantee are violated, windows decide, and the verdict says that it is not guaranteed.
+
+Everything follows from the baseline, the policy and the reports, so that an audit can judge them again.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from features.window import to_ms
 from monitors.report import Finding, Report, SequentialVerdict, Signal, Verdict
 from monitors.sequential import panel
+from monitors.sequential.monitoring_plan import BudgetGroup, DriftState, GroupState, MonitoringPlan, MonitorState
 from monitors.sequential.slice_scores import add
 from monitors.stats.distance import Distances
 
 EARLY_SLICES = 10
-"""A drift that is found within so many slices of a version's first began with it: nothing drifted in between."""
+"""Slices of a version within which a drift is called one from the start: that is about the delay with which a large
+shift is found (docs/statistics/power.md), so nothing need have changed in between."""
 EVIDENCE_CEILING = 1e12
-"""Evidence is told up to here."""
-
-
-@dataclass(frozen=True, eq=False)
-class BudgetGroup:
-    """The variables of one *signal* that share *share* of the budget, and what their evidence has to reach.
-
-    The panel's slices are *stride* slices merged. *weights* sum to 1. *least* is the effect worth telling.
-    """
-
-    signal: Signal
-    panel: panel.Panel
-    stride: int
-    share: float
-    weights: Distances
-    evidence_required: float
-    min_effect: float
-
-
-@dataclass(frozen=True, eq=False)
-class MonitoringPlan:
-    """All groups of one model version, segment and stage. *until* (ms) is the baseline's end: slices before are in it.
-
-    A window has *window* slices of *slide* ms. *promise* is the budget in words.
-    """
-
-    groups: tuple[BudgetGroup, ...]
-    reference_end: int
-    slide: int
-    window: int
-    budget_text: str
-
-
-@dataclass(frozen=True)
-class DriftState:
-    """What is remembered of one variable: since when (ms) it is *away*, and how many windows in a row it
-    was *beyond* its line, or *calm* again."""
-
-    drift_since: int | None = None
-    guaranteed: bool = True
-    windows_over: int = 0
-    windows_clear: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class GroupState:
-    """A panel's *state*, and the counts of slices that wait to be merged, of the stretch from *start* (ms) on."""
-
-    panel_state: panel.PanelState
-    start: int = 0
-    waiting_counts: Mapping[str, Sequence[int]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, eq=False)
-class MonitorState:
-    """The state of an outlook after some reports: what each group holds, in order, and a course a variable.
-
-    *first* (ms) is where the first slice that was judged starts.
-    """
-
-    groups: tuple[GroupState, ...]
-    drift_states: Mapping[tuple[Signal, str], DriftState] = field(default_factory=dict)
-    first_slice: int | None = None
+"""Largest evidence that is reported: far above any requirement, and still exact to three decimals."""
 
 
 def initial_state(plan: MonitoringPlan) -> MonitorState:
-    """Return the memory before any report."""
+    """Return the state of a plan before any report."""
     return MonitorState(tuple(GroupState(g.panel.initial_state()) for g in plan.groups))
 
 
 def without_sequential(report: Report) -> Report:
-    """Return *report* as its window alone made it: the inverse of :func:`judge`."""
+    """Return a report with single-window verdicts only: the inverse of :func:`judge`."""
     return report.model_copy(update={"findings": tuple(_without_sequential(f) for f in report.findings)})
 
 
 def judge(plan: MonitoringPlan, state: MonitorState, report: Report) -> tuple[MonitorState, Report]:
-    """Return the memory after *report*, the next one in the order of window ends, and the report with its verdicts."""
+    """Judge the next report of a series.
+
+    A report without the counts of its newest slice, or of a slice in the baseline's period, changes nothing and has
+    single-window verdicts only.
+
+    Parameters
+    ----------
+    plan
+        The monitoring plan of the report's version, segment and stage.
+    state
+        The state after all earlier reports of the series.
+    report
+        The next report in the order of window ends; sequential verdicts that it has already are replaced.
+
+    Returns
+    -------
+    tuple
+        The state after the report, and the report with sequential verdicts.
+    """
     report = without_sequential(report)
     start_ms = to_ms(report.window_end) - plan.slide
     if not report.newest_slice or start_ms < plan.reference_end:
@@ -121,7 +80,7 @@ def judge(plan: MonitoringPlan, state: MonitorState, report: Report) -> tuple[Mo
 
 
 def judge_all(plan: MonitoringPlan, reports: Iterable[Report]) -> Iterator[Report]:
-    """Yield every report, in the order of window ends, with its verdicts."""
+    """Yield the *reports* of one series, given in the order of window ends, with sequential verdicts."""
     state = initial_state(plan)
     for report in reports:
         state, judged = judge(plan, state, report)
@@ -129,14 +88,14 @@ def judge_all(plan: MonitoringPlan, reports: Iterable[Report]) -> Iterator[Repor
 
 
 def _without_sequential(finding: Finding) -> Finding:
-    """Return *finding* without a verdict of ours; the error stream's, which has no share of the budget, stays."""
+    """Return a finding without a verdict by the budget; that of the error stream, which has no share, stays."""
     ours = finding.sequential is not None and finding.sequential.budget_share is not None
     return finding.model_copy(update={"sequential": None}) if ours else finding
 
 
 @dataclass(frozen=True, eq=False)
 class _GroupUpdate:
-    """One slice's look at one group: *found* is what the window alone says of each variable, None if nothing."""
+    """The step from one slice to the next of one group; *findings* are the single window's, None where it has none."""
 
     plan: MonitoringPlan
     group: BudgetGroup
@@ -147,7 +106,7 @@ class _GroupUpdate:
     def judge(
         self, state: GroupState, newest: Mapping[str, Sequence[int]], drift_states: dict[tuple[Signal, str], DriftState]
     ) -> tuple[GroupState, list[Finding]]:
-        """Return what the group holds next and the findings over time; *courses* are moved on in place."""
+        """Return the group's next state and the findings with sequential verdicts; updates *drift_states* in place."""
         names, signal = self.group.panel.names, self.group.signal
         before = [drift_states.get((signal, v), DriftState()) for v in names]
         judged = np.array([(f := self.findings[v]) is not None and f.effect is not None for v in names])
@@ -178,7 +137,7 @@ class _GroupUpdate:
         ), findings
 
     def _add_slice(self, state: GroupState, newest: Mapping[str, Sequence[int]]) -> GroupState:
-        """Look at the slice, or wait for the others that it is merged with: the last of a stretch is looked at."""
+        """Return the state with the slice observed, or its counts waiting until the last of those it is merged with."""
         stretch = self.plan.slide * self.group.stride
         start = self.start - self.start % stretch
         counts = add(state.waiting_counts, newest) if start == state.start else dict(newest)
@@ -187,14 +146,17 @@ class _GroupUpdate:
         return GroupState(self.group.panel.observe(state.panel_state, start, counts))
 
     def _judged_counts(self, newest: Mapping[str, Sequence[int]], judged: panel.Flags) -> Mapping[str, Sequence[int]]:
-        """Leave out the counts of variables that were not judged: what is faulty is no evidence of drift."""
+        """Return the counts without those of variables that were not judged: a fault is no evidence of drift."""
         if len(judged) == 1:
             return newest if judged[0] else {}
-        unjudged = {v for v, known in zip(self.group.panel.names, judged, strict=True) if not known}
+        unjudged = {v for v, usable in zip(self.group.panel.names, judged, strict=True) if not usable}
         return {v: counts for v, counts in newest.items() if v not in unjudged}
 
     def _contributions(self, state: panel.PanelState, judged: panel.Flags, before: list[DriftState]) -> Distances:
-        """Return what each variable gives to the sum: its weighted e-detector, if its effect is worth telling."""
+        """Return what each variable adds to the evidence, (variables,): its weighted e-detector, or 0.
+
+        It is 0 without a judged effect of at least the minimum, without a guarantee, and while in drift already.
+        """
         large = [
             (f := self.findings[v]) is not None and (f.effect or 0.0) >= self.group.min_effect
             for v in self.group.panel.names
@@ -206,11 +168,16 @@ class _GroupUpdate:
         )
 
     def _alarming(self, state: panel.PanelState, contributions: Distances) -> panel.Flags:
-        """Return who raised the alarm: who gives most, and all that would have raised it on their own."""
+        """Return which variables raised the alarm: the largest contribution, and all that would have sufficed alone."""
         alone = self.group.panel.log_evidence(state) >= math.log(self.group.evidence_required)
         return np.asarray((contributions > 0) & (alone | (contributions == contributions.max())))
 
     def _next_drift_state(self, before: DriftState, variable: str, driver: bool, judged: bool) -> DriftState:
+        """Return where a variable is now; a *driver* has raised an alarm, one that was *judged* had no fault.
+
+        Drift begins with an alarm or, where there is no guarantee, with a whole window of windows over their threshold.
+        It ends when the interval has reached below the minimum effect for a whole window.
+        """
         finding = self.findings[variable]
         if finding is None or not judged or finding.effect is None or finding.threshold is None:
             return before
@@ -228,6 +195,11 @@ class _GroupUpdate:
         return self.group.panel.violations[self.group.panel.names.index(variable)]
 
     def _with_verdict(self, variable: str, state: DriftState, contribution: float) -> Finding:
+        """Return the finding on a variable with its sequential verdict.
+
+        A window that drifts by itself is not drift over time before the evidence says so: steady, or not enough
+        evidence where there is no guarantee.
+        """
         finding = self.findings[variable]
         assert finding is not None  # the caller has looked
         violation, at = self._violation(variable), self.group.panel.names.index(variable)
@@ -247,25 +219,24 @@ class _GroupUpdate:
         return finding.model_copy(update={"sequential": sequential})
 
     def _note(self, finding: Finding, state: DriftState, contribution: float, violation: str) -> str:
-        evidence = (
-            f"evidence {contribution:,.1f} of the {self.group.evidence_required:,.0f} that {self.plan.budget_text} asks"
-        )
+        """Return the sequential verdict in a sentence, for pages and alerts."""
+        required = f"{self.group.evidence_required:,.0f} required for {self.plan.budget_text}"
+        evidence = f"evidence {contribution:,.1f} of {required}"
         if state.drift_since == self.start:
             return self._early() + (f"drift: {evidence}" if state.guaranteed else self._outside(violation))
         if state.drift_since is not None:
-            return (
-                "drift goes on"
-                if state.windows_clear == 0
-                else f"within its line for {state.windows_clear} of {self.plan.window}"
-            )
+            clear = f"drift is ending: clear for {state.windows_clear} of {self.plan.window} windows"
+            return clear if state.windows_clear else "drift continues"
         if violation:
-            return f"no promise can be made: {violation}"
-        return evidence if finding.verdict is not Verdict.DRIFT else f"beyond its line, but {evidence}"
+            return f"no false-alarm guarantee: {violation}"
+        return (
+            evidence if finding.verdict is not Verdict.DRIFT else f"over its threshold in this window, but {evidence}"
+        )
 
     def _early(self) -> str:
         age = (self.start - self.first) // self.plan.slide
-        return "from its first slices on, as training-serving skew would be: " if age < EARLY_SLICES else ""
+        return "since the first slices of this version (training-serving skew?): " if age < EARLY_SLICES else ""
 
     def _outside(self, violation: str) -> str:
-        run = f"beyond its line in {self.plan.window} windows in a row"
-        return f"drift, outside the false-alarm promise ({violation}): {run}"
+        over = f"over its threshold in {self.plan.window} windows in a row"
+        return f"drift, outside the false-alarm guarantee ({violation}): {over}"

@@ -18,7 +18,7 @@ from monitors.baseline.baseline import Baseline, Slice
 from monitors.config import MonitorPolicy
 from monitors.report import Finding, Report, Signal, Stage, Verdict
 from monitors.sequential import monitor
-from monitors.sequential.monitor import MonitoringPlan, MonitorState
+from monitors.sequential.monitoring_plan import MonitoringPlan, MonitorState
 from monitors.simulation import rewindow
 from monitors.simulation.rewindow import CountedWindow
 from monitors.verdicts import plan, window_verdict

@@ -21,8 +21,8 @@ from monitors.baseline import budget_shares, importance
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
 from monitors.report import Signal, Stage
-from monitors.sequential import panel, slice_scores
-from monitors.sequential.monitor import BudgetGroup, MonitoringPlan
+from monitors.sequential import exchangeability, panel, slice_scores
+from monitors.sequential.monitoring_plan import BudgetGroup, MonitoringPlan
 from monitors.sequential.panel import Panel
 from monitors.stats import threshold
 from monitors.verdicts import estimated_performance, loss_scores
@@ -99,7 +99,7 @@ class _PanelBuilder:
     def panel(self, names: Sequence[str], stride: int = 1) -> Panel:
         slide = to_ms(self.baseline.events.windows.slide) * stride
         merged = self.slices if stride == 1 else self._merged(slide)
-        longest = panel.LONG[0] if stride == 1 else panel.MAX_MEMORY_MERGED
+        longest = exchangeability.MAX_MEMORY if stride == 1 else exchangeability.MAX_MEMORY_MERGED
         return panel.fit(
             self.spec.build(merged, names),
             list(merged),
@@ -138,7 +138,7 @@ def _fit(source: _PanelBuilder, names: Sequence[str]) -> Iterator[Panel]:
     """
     left = list(names)
     for stride in (1, *STRIDES):
-        if left and (stride == 1 or len(source.slices) // stride >= panel.MIN_SLICES):
+        if left and (stride == 1 or len(source.slices) // stride >= exchangeability.MIN_SLICES):
             fitted = source.panel(left, stride)
             passed = [v for v, doubt in zip(left, fitted.violations, strict=True) if not doubt]
             if passed:

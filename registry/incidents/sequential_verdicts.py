@@ -18,7 +18,7 @@ from monitors.config import MonitorPolicy
 from monitors.quality import duplicates
 from monitors.report import Report, Stage, digest
 from monitors.sequential import monitor
-from monitors.sequential.monitor import MonitoringPlan, MonitorState
+from monitors.sequential.monitoring_plan import MonitoringPlan, MonitorState
 from monitors.verdicts.plan import monitoring_plan
 from registry import queries
 from registry.connection import Registry

@@ -284,4 +284,4 @@ def test_a_shift_that_surveillance_finds_is_told_with_its_alarm() -> None:
     assert isinstance(moved.onset, Onset)
     assert known.end + DAY <= moved.onset.end <= known.end + 8 * DAY
     assert moved.guarantee.startswith("inside the promise: the evidence reached ")
-    assert "drift goes on" == moved.finding.sequential_note
+    assert "drift continues" == moved.finding.sequential_note

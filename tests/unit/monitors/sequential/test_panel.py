@@ -10,7 +10,7 @@ import pytest
 from benchmarks import streams, watch
 from monitors.config import MonitorPolicy
 from monitors.report import Signal, Stage
-from monitors.sequential import edetector, panel, slice_scores
+from monitors.sequential import edetector, exchangeability, panel, slice_scores
 from monitors.sequential.panel import Panel, PanelState
 from monitors.sequential.seasonality import DAY, WEEK
 from monitors.stats.bins import Counts
@@ -146,9 +146,9 @@ def test_ties_follow_from_identity_and_start_alone() -> None:
     ("reference", "slide", "doubt"),
     [
         (counts("normal", 60), DAY, ""),
-        (counts("normal", 19), WEEK, "the baseline has 19 slices of it; 20 would do"),
-        ({"x": np.tile(np.eye(7, 64, dtype=np.int64) * 100, (8, 1))}, DAY, "follows the calendar"),
-        (counts("rows AR(.99)", 200, rows=10), WEEK, "shorter than its memory"),
+        (counts("normal", 19), WEEK, "the baseline has 19 slices with values of it, and a guarantee needs 20"),
+        ({"x": np.tile(np.eye(7, 64, dtype=np.int64) * 100, (8, 1))}, DAY, "hour, weekday or month determine its values"),
+        (counts("rows AR(.99)", 200, rows=10), WEEK, "changes more slowly than a slice lasts"),
     ],
 )
 def test_where_ranks_promise_nothing_it_is_said_why(reference: dict[str, Counts], slide: int, doubt: str) -> None:
@@ -166,18 +166,18 @@ def test_of_merged_slices_less_memory_is_borne() -> None:
     measure = slice_scores.share_scores(
         counts("slices AR(.6)", 90, rows=5000, seed=3), {f"x{i}": range(64) for i in range(4)}
     )
-    single, merged = (panel.fit(measure, starts, DAY, "m", max_memory=m) for m in (panel.LONG[0], 0.4))
+    single, merged = (panel.fit(measure, starts, DAY, "m", max_memory=m) for m in (exchangeability.MAX_MEMORY, 0.4))
 
     assert single.guaranteed.all()
     assert not merged.guaranteed.any()
-    assert "shorter than its memory" in merged.violations[0]
+    assert "changes more slowly than a slice lasts" in merged.violations[0]
 
 
 def test_a_variable_that_was_never_there_promises_nothing() -> None:
     """It has no slices, and that is all that is said of it."""
     known = fitted({**REFERENCE, "never": np.zeros((60, 64), np.int64)})
 
-    assert "the baseline has 0 slices of it; 20 would do" == known.violations[-1]
+    assert "the baseline has 0 slices with values of it, and a guarantee needs 20" == known.violations[-1]
 
 
 def test_alarms_of_the_benchmark_are_those_of_a_panel() -> None:
