@@ -17,19 +17,16 @@ from features.schema import DERIVED, LATE, REFUSED, UNUSABLE
 from features.window import format_span, from_ms, to_ms
 from monitors.quality.arrivals import any_arrived, records_set_aside
 from monitors.report import Report, Signal, Stage, Verdict
+from monitors.signals import SIGNALS, Needs
 from registry.connection import Registry
 from registry.database import mapping, tables
 from registry.records import Champion, Incident, IncidentState
 
 _T = tables.window_reports.c
 #: Signals by what to read first, and the stage that tells of each; faults are told by both.
-_STAGE = {
-    Signal.QUALITY: Stage.INPUTS, Signal.PERFORMANCE: Stage.OUTCOMES, Signal.ESTIMATE: Stage.INPUTS,
-    Signal.LABEL: Stage.OUTCOMES, Signal.PREDICTION: Stage.INPUTS, Signal.FEATURE: Stage.INPUTS,
-    Signal.MULTIVARIATE: Stage.INPUTS,
-}  # fmt: skip
-_ALWAYS = (Signal.QUALITY, Signal.PREDICTION, Signal.FEATURE)
-_OF_LABELS = (Signal.PERFORMANCE, Signal.LABEL)
+_STAGE = {spec.signal: spec.stage for spec in SIGNALS}
+_ALWAYS = tuple(spec.signal for spec in SIGNALS if spec.needs is Needs.NOTHING)
+_OF_LABELS = tuple(spec.signal for spec in SIGNALS if spec.needs is Needs.OUTCOMES)
 
 
 class ModelState(str, Enum):

@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from monitors.report import DriftEvidence
-from registry.config import UNHELPED, Severity
+from monitors.signals import Severity
+from registry.config import UNHELPED
 
 
 class Record(BaseModel):

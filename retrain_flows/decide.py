@@ -18,8 +18,9 @@ from datetime import datetime, timedelta
 from features.window import format_span
 from monitors.error_stream.stream_findings import VARIABLE
 from monitors.report import Finding, Signal
+from monitors.signals import Reaction
 from registry.records import Action, Incident
-from retrain_flows.config import Reaction, Retrain, Signals
+from retrain_flows.config import Retrain, Signals
 
 OUTSIDE = "outside the false-alarm promise"
 

@@ -12,7 +12,8 @@ from itertools import takewhile
 from typing import NamedTuple
 
 from monitors.report import DriftEvidence, Finding, Report, Signal, Verdict
-from registry.config import IncidentPolicy, OpenAfter, Severity
+from monitors.signals import Severity
+from registry.config import IncidentPolicy, OpenAfter
 from registry.records import Incident
 
 FAR = 3.0

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from features.window import UTC
 from monitors.error_stream.stream_findings import VARIABLE
 from monitors.report import DriftEvidence, Signal
+from monitors.signals import Reaction
 from registry.records import Action, Incident, IncidentState
-from retrain_flows.config import Reaction, Retrain, Signals
+from retrain_flows.config import Retrain, Signals
 from retrain_flows.decide import Decision, Deferral, Situation, decide
 from tests.support.drift_evidence import evidence
 

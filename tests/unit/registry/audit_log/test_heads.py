@@ -104,7 +104,7 @@ def test_who_has_the_key_too_is_named_by_the_receivers(full: Registry, url: str,
     operations.accept(full, because="nothing to see", actor="bob", now=make.NOW)
     assert [] == findings(full)
     found = audit_export.collect(full)
-    told = [*found.anchors, *audit_export.anchors(kept)]
-    (finding,) = verification.verify(type(found)(**{**vars(found), "told": told}))
+    anchors = [*found.anchors, *audit_export.anchors(kept)]
+    (finding,) = verification.verify(type(found)(**{**vars(found), "anchors": anchors}))
     assert "is not the one that line 1 of received.jsonl names" in finding
     assert "the log was written anew" in finding

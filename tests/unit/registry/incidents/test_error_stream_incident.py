@@ -97,15 +97,21 @@ def test_an_alarm_opens_an_incident_of_performance_outside_the_promise(
     (incident,) = put(watched, [report(known, day) for day in later]).opened
     (evidence,) = incident.evidence
 
-    assert (Signal.PERFORMANCE.value, VARIABLE, False) == (incident.signal, evidence["variable"], evidence["promised"])
+    assert (Signal.PERFORMANCE.value, VARIABLE, False) == (
+        incident.signal,
+        evidence.finding.variable,
+        evidence.finding.guaranteed,
+    )
     assert (1, 8 - ALARM - 1) == (incident.windows, incident.steady)
-    assert "the 1,207th that it saw" in evidence["reason"]
+    assert "the 1,207th that it saw" in evidence.finding.reason
 
 
 def test_an_alarm_goes_to_the_incident_that_is_open(watched: Registry, known: Baseline, later: list[Slice]) -> None:
     """There is one incident of performance of a version at a time, whichever finding began it."""
     made = [report(known, day) for day in later]
-    worse = [f.model_copy(update={"verdict": Verdict.DRIFT}) if f.variable == "loss" else f for f in made[1].findings]
+    worse = [
+        f.model_copy(update={"window_verdict": Verdict.DRIFT}) if f.variable == "loss" else f for f in made[1].findings
+    ]
     ingest.ingest(watched, [made[1].model_copy(update={"findings": tuple(worse)})], now=make.NOW)
     result = ingest.ingest(watched, [made[ALARM]], now=make.NOW)
 

@@ -143,7 +143,13 @@ def test_rows_delivered_again_are_a_fault_of_the_feed(watched: Registry, raw: li
     inputs, judges = raw[:2], SequentialVerdicts({"m": POLICY})
     outcomes = [
         r.model_copy(
-            update={"stage": Stage.OUTCOMES, "rows": n, "counts": {"coverage": [n, 0]}, "newest": {}, "findings": ()}
+            update={
+                "stage": Stage.OUTCOMES,
+                "rows": n,
+                "counts": {"coverage": [n, 0]},
+                "newest_slice": {},
+                "findings": (),
+            }
         )
         for r, n in zip(inputs, (540, 594), strict=True)
     ]
