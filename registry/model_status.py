@@ -13,8 +13,9 @@ from enum import Enum
 
 import sqlalchemy as sa
 
-from features.schema import DERIVED, LATE, REFUSED, UNUSABLE
+from features.schema import DERIVED
 from features.window import format_span, from_ms, to_ms
+from monitors.profiles import side_channels
 from monitors.quality.arrivals import any_arrived, records_set_aside
 from monitors.report import Report, Signal, Stage, Verdict
 from monitors.signals import SIGNALS, Needs
@@ -154,7 +155,7 @@ def model_status(
     drifting = tuple(s for s, v in judged.items() if v is Verdict.DRIFT)
     steady = tuple(s for s, v in judged.items() if v is Verdict.STEADY)
     counts = inputs.counts if inputs else {}
-    refused, lacking = records_set_aside(sorted(counts.keys() - {REFUSED, LATE, UNUSABLE, *DERIVED}), counts)
+    refused, lacking = records_set_aside(sorted(counts.keys() - {*side_channels.NAMES, *DERIVED}), counts)
     return ModelStatus(
         state=_state(worst, drifting, {s for s in judged if _STAGE[Signal(s)] is Stage.INPUTS}),
         incidents=tuple(_words(i, inputs) for i in worst), drifting=drifting, steady=steady, unjudged=unjudged,

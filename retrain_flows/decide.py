@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from features.window import format_span
-from monitors.error_stream.stream_findings import VARIABLE
+from monitors.profiles.side_channels import ERROR_STREAM
 from monitors.report import Finding, Signal
 from monitors.signals import Reaction
 from registry.records import Action, Incident
@@ -104,7 +104,7 @@ def _outside(incident: Incident) -> bool:
 
 def _may_be_confirmed(incident: Incident, signals: Signals, situation: Situation, wait: timedelta) -> bool:
     """Return whether windows may still say what only the error stream has said: a decision is made but once."""
-    fast = bool(incident.evidence) and all(e.finding.variable == VARIABLE for e in incident.evidence)
+    fast = bool(incident.evidence) and all(e.finding.variable == ERROR_STREAM for e in incident.evidence)
     may_retrain = signals.of(Signal(incident.signal)) is Reaction.RETRAIN
     return fast and may_retrain and incident.steady < situation.window and situation.now - incident.opened_at < wait
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.window import UTC
-from monitors.error_stream.stream_findings import VARIABLE
+from monitors.profiles.side_channels import ERROR_STREAM
 from monitors.report import DriftEvidence, Signal
 from monitors.signals import Reaction
 from registry.records import Action, Incident, IncidentState
@@ -131,7 +131,7 @@ def test_drift_outside_the_promise_retrains_only_where_that_is_allowed(
     assert outside == (strict.because[-1] == "signals.outside_promise is set to alert")
 
 
-FAST = evidence(VARIABLE, signal=Signal.PERFORMANCE, threshold=None, guaranteed=False)
+FAST = evidence(ERROR_STREAM, signal=Signal.PERFORMANCE, threshold=None, guaranteed=False)
 
 
 @pytest.mark.parametrize(
