@@ -45,17 +45,6 @@ def champion(reg: Registry, model: str) -> Champion | None:
         return mapping.one(c, Champion, tables.champions.c.model == model)
 
 
-def champion_at(reg: Registry, model: str, when: datetime) -> str | None:
-    """Return the version that answered at *when*, in event time; None if none did yet.
-
-    Of the promotions effective by then the last one made counts.
-    """
-    t = tables.promotions.c
-    who = sa.select(t.to_version).where(t.model == model, t.effective_at <= when).order_by(t.generation.desc()).limit(1)
-    with reg.read() as c:
-        return c.scalar(who)
-
-
 def version(reg: Registry, model: str, version: str) -> Version:
     """Return a version; NotFound, naming those there are."""
     with reg.read() as c:
