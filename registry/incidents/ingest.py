@@ -11,6 +11,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from monitors.report import Report
+from registry import lookups
 from registry.audit_log import chain
 from registry.config import IncidentPolicy
 from registry.connection import Registry
@@ -19,7 +20,6 @@ from registry.incidents import incident_rules, lifecycle, ordering
 from registry.incidents.incident_rules import Window
 from registry.incidents.ordering import StoredWindow
 from registry.incidents.window_history import WindowHistory
-from registry.operations import versions
 from registry.records import Champion, Incident
 
 _T = tables.window_reports.c
@@ -66,7 +66,7 @@ def ingest(
     """
     with reg.write() as c:
         for model, version in {(r.model, r.version) for r in reports}:
-            versions.get_version(c, model, version)
+            lookups.version(c, model, version)
         fresh = _fresh(c, reports)
         judged = judge(c, fresh) if judge else fresh
         reached = {v: _reached(c, v) for v in {(r.model, r.version) for r in judged}}

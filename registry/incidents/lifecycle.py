@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from monitors.report import Signal
-from registry import outbox
+from registry import lookups, outbox
 from registry.audit_log import chain
 from registry.config import IncidentPolicy
 from registry.database import mapping, tables
@@ -24,7 +24,7 @@ from registry.incidents.incident_rules import EpisodeProgress, SignalVerdict
 from registry.incidents.ordering import ReplayMoment
 from registry.incidents.window_history import WindowHistory
 from registry.operations import incidents
-from registry.records import Decision, Incident, IncidentState
+from registry.records import Incident, IncidentState
 
 
 class Change(Enum):
@@ -147,7 +147,7 @@ def _end(thread: SignalHistory, incident: Incident, course: EpisodeProgress) -> 
     """Return why the episode is over, nothing if it is not. One that is decided ends by clearing only."""
     if course.windows and course.steady < thread.rules.policy.clear_after:
         return ""
-    if mapping.one(thread.c, Decision, tables.decisions.c.incident_id == incident.id) is None:
+    if lookups.decision_about(thread.c, incident.id) is None:
         return "" if course.windows else incident_rules.CORRECTED
     return incident_rules.STEADY_AGAIN if course.steady >= thread.rules.policy.clear_after else ""
 
@@ -184,7 +184,7 @@ def _standing(thread: SignalHistory, course: EpisodeProgress, opened_at: datetim
 
 def _tell(thread: SignalHistory, number: int, action: str, **details: chain.Detail) -> None:
     """Log what happened to an incident, and put it into the outbox as the incident stands now."""
-    incident = incidents.get_incident(thread.c, number)
+    incident = lookups.incident(thread.c, number)
     entry = chain.append(thread.c, _line(thread, incident, action, **details))
     outbox.tell(thread.c, entry, {"incident": incident.model_dump(mode="json")})
 

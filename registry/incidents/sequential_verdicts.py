@@ -20,7 +20,7 @@ from monitors.report import Report, Stage, digest
 from monitors.sequential import monitor
 from monitors.sequential.monitor import MonitoringPlan, MonitorState
 from monitors.verdicts.plan import monitoring_plan
-from registry import queries
+from registry import lookups
 from registry.connection import Registry
 from registry.database import tables
 from registry.incidents import missing_windows
@@ -171,7 +171,7 @@ class SequentialVerdicts:
 
     def _baseline(self, c: sa.Connection, named: str) -> Baseline:
         if named not in self._baselines:
-            self._baselines[named] = queries.get_baseline(c, named)
+            self._baselines[named] = lookups.baseline(c, named)
         return self._baselines[named]
 
 
