@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from monitors.report import Signal, Stage, Verdict
 from registry.config import UNHELPED, Severity
 
 
@@ -60,10 +61,10 @@ class WindowRow(Record):
     model: str
     version: str
     segment: str
-    stage: str
+    stage: Stage
     window_start: datetime
     window_end: datetime
-    verdict: str
+    verdict: Verdict
     rows: int
     digest: str
     revision: int
@@ -91,7 +92,7 @@ class Incident(Record):
     id: int
     model: str
     version: str
-    signal: str
+    signal: Signal
     severity: Severity
     state: IncidentState
     since: datetime

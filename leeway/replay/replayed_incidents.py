@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from features.window import UTC
-from monitors.report import Finding, Report, Signal, Verdict
+from monitors.report import Finding, Report, Signal, Stage, Verdict
 from registry.config import IncidentPolicy
 from registry.incidents import incident_rules
 from registry.incidents.incident_rules import SegmentEvidence, SignalVerdict
@@ -25,9 +25,9 @@ class WindowVerdicts(NamedTuple):
     """What counts of a report: when and where, its verdict on each signal, and its findings that say drift."""
 
     end: datetime
-    stage: str
+    stage: Stage
     segment: str
-    told: Mapping[str, str]
+    told: Mapping[Signal, Verdict]
     drift: tuple[Finding, ...]
 
 
@@ -47,7 +47,7 @@ class ReplayedIncident:
 def window_verdicts(report: Report) -> WindowVerdicts:
     """Return what counts of *report*."""
     return WindowVerdicts(
-        report.window_end, report.stage.value, report.segment, incident_rules.signal_verdicts(report), report.drifted()
+        report.window_end, report.stage, report.segment, incident_rules.signal_verdicts(report), report.drifted()
     )
 
 
@@ -57,7 +57,7 @@ def replayed_incidents(
     *,
     model: str,
     version: str,
-    ignored: frozenset[str] = frozenset(),
+    ignored: frozenset[Signal] = frozenset(),
 ) -> list[ReplayedIncident]:
     """Return the episodes in all that was *found* of one version, in whatever order, by when they opened."""
     by_end: dict[datetime, list[WindowVerdicts]] = defaultdict(list)
@@ -68,13 +68,13 @@ def replayed_incidents(
     return sorted((a for some in of for a in some), key=lambda a: (a.opened.opened_at, a.opened.signal))
 
 
-def step(found: Sequence[WindowVerdicts], signal: str) -> SignalVerdict | None:
+def step(found: Sequence[WindowVerdicts], signal: Signal) -> SignalVerdict | None:
     """Return what one window's reports, of all segments, say of *signal*.
 
     As :class:`registry.incidents.window_history.WindowHistory` has it.
     """
-    drift = any(one.told.get(signal) == Verdict.DRIFT.value for one in found)
-    steady = any(not one.segment and one.told.get(signal) == Verdict.STEADY.value for one in found)
+    drift = any(one.told.get(signal) is Verdict.DRIFT for one in found)
+    steady = any(not one.segment and one.told.get(signal) is Verdict.STEADY for one in found)
     return SignalVerdict(found[0].end, found[0].stage, drift) if drift or steady else None
 
 
@@ -84,7 +84,7 @@ class _Signal:
 
     model: str
     version: str
-    signal: str
+    signal: Signal
     policy: IncidentPolicy
     by_end: Mapping[datetime, Sequence[WindowVerdicts]]
 
@@ -113,7 +113,7 @@ class _Signal:
     ) -> ReplayedIncident:
         since = incident_rules.beginning(begun, before.incident.judged_until if before else None)
         none = Incident(id=0, model=self.model, version=self.version, signal=self.signal,
-                        severity=self.policy.severity.of(Signal(self.signal)), state=IncidentState.OPEN, since=since,
+                        severity=self.policy.severity.of(self.signal), state=IncidentState.OPEN, since=since,
                         opened_at=begun[-1], last_seen=since, judged_until=since, windows=0, evidence=[])  # fmt: skip
         opened = self._standing(none, steps)
         return ReplayedIncident(opened, opened)
@@ -132,7 +132,7 @@ class _Signal:
     def _standing(self, incident: Incident, steps: Sequence[SignalVerdict]) -> Incident:
         course = incident_rules.episode_progress(steps, incident.since)
         first, newest = (self._breadth(end) for end in (course.first, course.last))
-        now = incident_rules.severity(self.policy.severity.of(Signal(self.signal)), newest)
+        now = incident_rules.severity(self.policy.severity.of(self.signal), newest)
         return incident.model_copy(update={
             "windows": course.windows, "steady": course.steady, "last_seen": course.last or incident.opened_at,
             "judged_until": course.until or incident.opened_at,
@@ -143,15 +143,15 @@ class _Signal:
     def _breadth(self, end: datetime | None) -> SegmentEvidence:
         some = self.by_end.get(end, ()) if end else ()
         verdicts = [one.told.get(self.signal) for one in some if one.segment]
-        judged = [v == Verdict.DRIFT.value for v in verdicts if v in (Verdict.DRIFT.value, Verdict.STEADY.value)]
+        judged = [v is Verdict.DRIFT for v in verdicts if v in (Verdict.DRIFT, Verdict.STEADY)]
         return SegmentEvidence([item for one in some for item in self._evidence(one)], len(judged), sum(judged))
 
     def _evidence(self, one: WindowVerdicts) -> list[dict[str, Any]]:
-        where = {"segment": one.segment, "stage": one.stage, "window_end": one.end.astimezone(UTC).isoformat()}
-        return [{**f.model_dump(mode="json"), **where} for f in one.drift if f.signal.value == self.signal]
+        where = {"segment": one.segment, "stage": one.stage.value, "window_end": one.end.astimezone(UTC).isoformat()}
+        return [{**f.model_dump(mode="json"), **where} for f in one.drift if f.signal is self.signal]
 
 
-def _stage(one: WindowVerdicts) -> str:
+def _stage(one: WindowVerdicts) -> Stage:
     return one.stage
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from monitors.report import Report
+from monitors.report import Report, Signal, Stage, Verdict
 from registry import lookups
 from registry.audit_log import chain
 from registry.config import IncidentPolicy
@@ -50,7 +50,7 @@ def ingest(
     reports: Sequence[Report],
     *,
     now: datetime,
-    ignore: frozenset[str] = frozenset(),
+    ignore: frozenset[Signal] = frozenset(),
     policy: IncidentPolicy | None = None,
     judge: Judge | None = None,
 ) -> Ingested:
@@ -92,19 +92,19 @@ def _fresh(c: sa.Connection, reports: Iterable[Report]) -> list[Report]:
     return [r for r in once.values() if not known(c, r)]
 
 
-def _reached(c: sa.Connection, version: Version) -> dict[str, datetime]:
+def _reached(c: sa.Connection, version: Version) -> dict[Stage, datetime]:
     """Return the end of the newest window of each stage."""
     newest = sa.select(_T.stage, sa.func.max(_T.window_end).label("end"))
     mine = (_T.model == version[0]) & (_T.version == version[1]) & _T.latest
-    return {row.stage: row.end for row in c.execute(newest.where(mine).group_by(_T.stage))}
+    return {Stage(row.stage): row.end for row in c.execute(newest.where(mine).group_by(_T.stage))}
 
 
 class _Stored(NamedTuple):
     report: Report
     digest: str
     revision: int
-    before: Mapping[str, str] | None  # what the revision before it told, if there was one
-    told: Mapping[str, str]
+    before: Mapping[Signal, Verdict] | None  # what the revision before it told, if there was one
+    told: Mapping[Signal, Verdict]
 
 
 def _store(c: sa.Connection, report: Report, now: datetime) -> _Stored | None:
@@ -126,11 +126,12 @@ def _store(c: sa.Connection, report: Report, now: datetime) -> _Stored | None:
         revision=revision,
         latest=True,
         evidence=report.evidence_digest,
-        signals=told,
+        signals={signal.value: verdict.value for signal, verdict in told.items()},
         report=report.model_dump(mode="json"),
         created_at=now,
     )
-    return _Stored(report, digest, revision, newest.signals if newest else None, told)
+    before = {Signal(s): Verdict(v) for s, v in newest.signals.items()} if newest else None
+    return _Stored(report, digest, revision, before, told)
 
 
 def _window(report: Report) -> sa.ColumnElement[bool]:
@@ -156,7 +157,7 @@ def _log(c: sa.Connection, new: Iterable[_Stored], now: datetime) -> None:
 def _follow(
     c: sa.Connection,
     new: Iterable[_Stored],
-    reached: Mapping[Version, Mapping[str, datetime]],
+    reached: Mapping[Version, Mapping[Stage, datetime]],
     rules: lifecycle.LifecycleRules,
 ) -> dict[int, lifecycle.Change]:
     """Show every signal's windows, in order, to its episode; return how each incident that changed did."""
@@ -170,7 +171,7 @@ def _follow(
 def _in_order(
     c: sa.Connection,
     new: Iterable[_Stored],
-    reached: Mapping[Version, Mapping[str, datetime]],
+    reached: Mapping[Version, Mapping[Stage, datetime]],
     rules: lifecycle.LifecycleRules,
 ) -> Iterator[tuple[lifecycle.SignalHistory, ordering.ReplayMoment]]:
     """Yield the moments of every champion's signals: by time, whichever model they are of."""
@@ -191,7 +192,7 @@ def _seen(new: Iterable[_Stored]) -> dict[Version, list[StoredWindow]]:
     for stored in new:
         report = stored.report
         before = windows[report.key].before if report.key in windows else stored.before
-        window = Window(report.window_end, report.stage.value)
+        window = Window(report.window_end, report.stage)
         windows[report.key] = StoredWindow(window, report.segment, before, stored.told)
     by_version: dict[Version, list[StoredWindow]] = defaultdict(list)
     for key, seen in windows.items():

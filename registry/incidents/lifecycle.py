@@ -45,7 +45,7 @@ class Change(Enum):
 class LifecycleRules:
     """When an episode begins and ends; a signal in *ignore* begins none. *now* is the time that is recorded."""
 
-    ignore: frozenset[str]
+    ignore: frozenset[Signal]
     policy: IncidentPolicy
     now: datetime
 
@@ -55,7 +55,7 @@ class SignalHistory:
     """One signal of one model version, and what its windows say of it, as far back as its episode needs."""
 
     trail: WindowHistory
-    signal: str
+    signal: Signal
     steps: Sequence[SignalVerdict]
     rules: LifecycleRules
 
@@ -66,7 +66,7 @@ class SignalHistory:
 
 
 def signal_history(
-    trail: WindowHistory, signal: str, some: Sequence[ReplayMoment], rules: LifecycleRules
+    trail: WindowHistory, signal: Signal, some: Sequence[ReplayMoment], rules: LifecycleRules
 ) -> SignalHistory:
     """Return *signal* of the *trail*'s version with the windows that are needed to go through *some* moments."""
     first = min(window.end for moment in some for window in moment.new)
@@ -92,7 +92,7 @@ def observe(thread: SignalHistory, moment: ReplayMoment) -> dict[int, Change]:
     return {}
 
 
-def _newest(trail: WindowHistory, signal: str, before: Incident | None = None) -> Incident | None:
+def _newest(trail: WindowHistory, signal: Signal, before: Incident | None = None) -> Incident | None:
     t = tables.incidents.c
     mine = mapping.select(Incident, t.model == trail.model, t.version == trail.version, t.signal == signal)
     older = mine if before is None else mine.where(t.id < before.id)
@@ -171,7 +171,7 @@ def _update(thread: SignalHistory, incident: Incident, course: EpisodeProgress, 
 def _standing(thread: SignalHistory, course: EpisodeProgress, opened_at: datetime) -> dict[str, Any]:
     """Return an episode's columns that follow from its *course*; evidence is of the first and the newest window."""
     first, newest = (thread.trail.breadth(thread.signal, end) for end in (course.first, course.last))
-    base = thread.rules.policy.severity.of(Signal(thread.signal))
+    base = thread.rules.policy.severity.of(thread.signal)
     return {
         "windows": course.windows,
         "steady": course.steady,

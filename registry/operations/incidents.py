@@ -114,5 +114,5 @@ def decide(  # noqa: PLR0913 - the fields of a Decision
 
 def line(incident: Incident, action: str, actor: str, now: datetime, **details: chain.Detail) -> chain.Line:
     """Return the audit log's line about something that happened to *incident*."""
-    said = {"version": incident.version, "signal": incident.signal, **details}
+    said = {"version": incident.version, "signal": incident.signal.value, **details}
     return chain.Line(now, actor, action, incident.model, f"incident {incident.id}", said)
