@@ -16,6 +16,7 @@ from typing import NamedTuple
 from features.window import UTC
 from monitors.report import Signal, Stage, Verdict
 from registry.incidents.incident_rules import SignalVerdict, Window
+from registry.incidents.lifecycle import Observation
 
 START = datetime.min.replace(tzinfo=UTC)
 """Before every window."""
@@ -44,11 +45,12 @@ class ReplayMoment:
     at: datetime
     new: frozenset[Window]
     reached: Mapping[Stage, datetime]
-    flips: tuple[VerdictChange, ...] = ()
+    corrections: tuple[VerdictChange, ...] = ()
 
-    def visible(self, steps: Sequence[SignalVerdict]) -> list[SignalVerdict]:
-        """Return those of *steps* that are known at this moment."""
-        return [s for s in steps if s.end <= max(self.reached.get(s.stage, START), self.at)]
+    def observation(self, steps: Sequence[SignalVerdict]) -> Observation:
+        """Return what there is to observe at this moment: of *steps*, those that are known by then."""
+        by_then = [s for s in steps if s.end <= max(self.reached.get(s.stage, START), self.at)]
+        return Observation(by_then, self.new, self.corrections)
 
 
 def replay_moments(seen: Sequence[StoredWindow], reached: Mapping[Stage, datetime]) -> dict[Signal, list[ReplayMoment]]:
@@ -70,10 +72,10 @@ def replay_moments(seen: Sequence[StoredWindow], reached: Mapping[Stage, datetim
 def _moment(
     at: datetime, signal: Signal, seen: Sequence[StoredWindow], reached: Mapping[Stage, datetime]
 ) -> ReplayMoment:
-    return ReplayMoment(at, frozenset(s.window for s in seen), reached, tuple(sorted(_flips(signal, seen))))
+    return ReplayMoment(at, frozenset(s.window for s in seen), reached, tuple(sorted(_corrections(signal, seen))))
 
 
-def _flips(signal: Signal, seen: Sequence[StoredWindow]) -> Iterator[VerdictChange]:
+def _corrections(signal: Signal, seen: Sequence[StoredWindow]) -> Iterator[VerdictChange]:
     for window, segment, before, after in seen:
         was, now = (before or {}).get(signal), after.get(signal)
         if before is not None and (was is Verdict.DRIFT) != (now is Verdict.DRIFT):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -13,6 +14,14 @@ from registry.audit_log import chain
 from registry.connection import Registry
 from registry.database import mapping, tables
 from registry.records import Action, Decision, Incident, IncidentState
+
+MOVES: dict[tuple[IncidentState, IncidentState], str] = {
+    (IncidentState.OPEN, IncidentState.ACKNOWLEDGED): "somebody acknowledges it",
+    (IncidentState.OPEN, IncidentState.RESOLVED): "it ends",
+    (IncidentState.ACKNOWLEDGED, IncidentState.RESOLVED): "it ends",
+    (IncidentState.RESOLVED, IncidentState.OPEN): "drift comes back within the cool-down",
+}
+"""What an incident may become, and when. All else is an IllegalMove. What ends one is in docs/incident-lifecycle.md."""
 
 
 def record_decision(  # noqa: PLR0913 - the fields of a Decision
@@ -60,7 +69,7 @@ def acknowledge_incident(reg: Registry, incident_id: int, *, actor: str, now: da
             msg = f"incident {incident_id} is resolved: {incident.resolution}"
             raise IllegalMove(msg, hint="nothing is left to acknowledge")
         if incident.state is IncidentState.OPEN:
-            mapping.update(c, tables.incidents, tables.incidents.c.id == incident_id, state=IncidentState.ACKNOWLEDGED)
+            set_state(c, incident, IncidentState.ACKNOWLEDGED)
             chain.append(c, line(incident, "incident.acknowledged", actor, now))
         return lookups.incident(c, incident_id)
 
@@ -82,12 +91,25 @@ def close(c: sa.Connection, incident: Incident, *, resolution: str, actor: str, 
     if lookups.decision_about(c, incident.id) is None:
         decide(c, model=incident.model, incident_id=incident.id, action=Action.NOTHING, because=[resolution],
                actor=actor, now=now)  # fmt: skip
-    mapping.update(c, tables.incidents, tables.incidents.c.id == incident.id, state=IncidentState.RESOLVED,
-                resolved_at=now, resolution=resolution, pending="")  # fmt: skip
+    set_state(c, incident, IncidentState.RESOLVED, resolved_at=now, resolution=resolution, pending="")
     closed = lookups.incident(c, incident.id)
     entry = chain.append(c, line(incident, f"incident.{closed.word}", actor, now, reason=resolution))
     outbox.tell(c, entry, {"incident": {**closed.model_dump(mode="json"), "state": closed.word}})
     return closed
+
+
+def set_state(c: sa.Connection, incident: Incident, state: IncidentState, **values: Any) -> None:
+    """Move *incident* to another state, and write *values* with it, in the caller's transaction.
+
+    Raises
+    ------
+    IllegalMove
+        :data:`MOVES` has no such move.
+    """
+    if (incident.state, state) not in MOVES:
+        msg = f"incident {incident.id} is {incident.state.value} and cannot become {state.value}"
+        raise IllegalMove(msg, hint="read the incident again")
+    mapping.update(c, tables.incidents, tables.incidents.c.id == incident.id, state=state, **values)
 
 
 def decide(  # noqa: PLR0913 - the fields of a Decision
