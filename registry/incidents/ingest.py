@@ -1,4 +1,8 @@
-"""Ingestion of window reports: stored once each, judged over time, and followed by the incidents they open and end."""
+"""Ingestion of window reports: stored once each, judged over time, and followed by the incidents they open and end.
+
+Judging reads a snapshot and holds up no writer: a late correction may mean that a whole series is judged again. What is
+written is checked against what came in between, and judged again if that mattered.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ import sqlalchemy as sa
 
 from monitors.report import Report, Signal, Stage
 from registry import lookups
+from registry.audit_log import chain
 from registry.config import IncidentPolicy
 from registry.connection import Registry
 from registry.database import mapping, tables
@@ -28,6 +33,12 @@ Version = tuple[str, str]
 """A model and one of its versions."""
 Judge = Callable[[sa.Connection, list[Report]], list[Report]]
 """Turns reports that are new into judged ones, and adds those stored whose verdicts change with them."""
+
+SNAPSHOTS = 3
+"""How often a batch is judged from a snapshot; if something came in between each time, it is judged in the transaction
+that writes it, where nothing can. One monitor a model writes its reports, so that once is the rule."""
+JUDGED_FROM = ("reports.stored", "model.promoted", "model.rolled_back", "baseline.stored")
+"""The actions in the audit log that may change how windows of their model are judged."""
 
 
 class Ingested(NamedTuple):
@@ -76,7 +87,7 @@ def ingest(
     policy
         When an incident opens and ends, and how severe it is; the default policy if absent.
     judge
-        Gives the verdicts over time.
+        Gives the verdicts over time. It is called on a snapshot, and again if what it rests on changed in between.
         Without one, reports are stored with the findings they bring.
 
     Raises
@@ -85,24 +96,41 @@ def ingest(
         A version is not registered.
     """
     rules = _Rules(policy or IncidentPolicy(), ignore, now)
+    for _ in range(SNAPSHOTS if judge else 0):
+        with reg.read() as c:
+            judged = _judged(c, reports, judge)
+        if not judged.reports:
+            return Ingested(0, 0, judged.duplicates)
+        with reg.write() as c:
+            if judged.is_current(c):
+                return _written(c, judged, rules)
     with reg.write() as c:
         return _written(c, _judged(c, reports, judge), rules)
 
 
 class _Judged(NamedTuple):
-    """A batch as it is to be stored; *duplicates* were known already."""
+    """A batch as it was judged when the audit log ended with line *seq*; *duplicates* were known already."""
 
     reports: list[Report]
     duplicates: int
+    seq: int
+
+    def is_current(self, c: sa.Connection) -> bool:
+        """Return whether nothing that the verdicts rest on has been written since."""
+        t = tables.audit_log.c
+        models = {report.model for report in self.reports}
+        since = sa.exists().where(t.seq > self.seq, t.action.in_(JUDGED_FROM), t.model.in_(models))
+        return not c.scalar(sa.select(since))
 
 
 def _judged(c: sa.Connection, reports: Sequence[Report], judge: Judge | None) -> _Judged:
     """Return what is to be stored of *reports*, as the caller's transaction sees the registry."""
     for model, version in {(r.model, r.version) for r in reports}:
         lookups.version(c, model, version)
+    last = chain.last(c)
     unknown = stored_reports.unknown(c, reports)
     judged = judge(c, unknown) if judge else unknown
-    return _Judged(judged, len(reports) - len(unknown))
+    return _Judged(judged, len(reports) - len(unknown), last.seq if last else 0)
 
 
 @dataclass(frozen=True)

@@ -109,8 +109,8 @@ def test_a_live_incident_begins_earlier_where_another_stage_opens_it_too(
     outcomes  x . x .
     """
     live = Incident(id=1, model="m", version="v1", signal=Signal.FEATURE, severity=Severity.INFO,
-                    state=IncidentState.OPEN, since=day(2), opened_at=day(opened), last_seen=day(4), judged_until=day(4), windows=3,
-                    evidence=[])  # fmt: skip
+                    state=IncidentState.OPEN, since=day(2), opened_at=day(opened), last_seen=day(4),
+                    judged_until=day(4), windows=3, evidence=[])  # fmt: skip
     found = earlier(live, steps("SDDD", "DSDS"), {new}, OpenAfter(windows=2, of=3))
     assert [day(n) for n in begun] == found
 
