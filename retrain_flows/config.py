@@ -27,13 +27,13 @@ class SignalSection(BaseModel):
         return Reaction(getattr(self, signal.value))
 
     @property
-    def ignored(self) -> frozenset[str]:
-        """The names of the signals that open no incident.
+    def ignored(self) -> frozenset[Signal]:
+        """The signals that open no incident.
 
-        >>> sorted(Signals(feature=Reaction.IGNORE).ignored)
-        ['feature']
+        >>> Signals(feature=Reaction.IGNORE).ignored == {Signal.FEATURE}
+        True
         """
-        return frozenset(signal.value for signal in Signal if self.of(signal) is Reaction.IGNORE)
+        return frozenset(signal for signal in Signal if self.of(signal) is Reaction.IGNORE)
 
 
 if TYPE_CHECKING:

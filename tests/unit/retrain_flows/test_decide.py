@@ -164,7 +164,7 @@ def test_single_losses_do_not_wait_where_windows_would_change_nothing(signals: S
 def test_the_setting_for_the_promise_is_no_signal() -> None:
     """What is ignored is signals only."""
     signals = Signals(feature=Reaction.IGNORE, quality=Reaction.IGNORE)
-    assert frozenset({"feature", "quality"}) == signals.ignored
+    assert frozenset({Signal.FEATURE, Signal.QUALITY}) == signals.ignored
 
 
 def test_a_quality_fault_is_never_trained_on() -> None:

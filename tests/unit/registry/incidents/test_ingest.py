@@ -20,7 +20,7 @@ from tests.support import registry_values as make
 DRIFT, STEADY, UNSURE = Verdict.DRIFT, Verdict.STEADY, Verdict.NOT_ENOUGH
 
 
-def put(reg: Registry, *reports: Report, ignore: frozenset[str] = frozenset()) -> ingest.Ingested:
+def put(reg: Registry, *reports: Report, ignore: frozenset[Signal] = frozenset()) -> ingest.Ingested:
     """Ingest *reports* as one batch."""
     return ingest.ingest(reg, reports, now=make.NOW, ignore=ignore)
 
@@ -172,7 +172,7 @@ def test_signals_have_incidents_of_their_own(reg: Registry) -> None:
 def test_an_ignored_signal_is_stored_only(reg: Registry) -> None:
     """The window is on record; no incident is."""
     make.champion(reg)
-    assert (1, 0, 0, (), (), (), ()) == put(reg, make.window(1), ignore=frozenset({"feature"}))
+    assert (1, 0, 0, (), (), (), ()) == put(reg, make.window(1), ignore=frozenset({Signal.FEATURE}))
 
 
 def test_only_the_champions_windows_open_incidents(reg: Registry) -> None:

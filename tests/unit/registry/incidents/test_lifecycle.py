@@ -12,7 +12,7 @@ from monitors.signals import Severity
 from registry import operations, queries
 from registry.config import IncidentPolicy, OpenAfter
 from registry.connection import Registry
-from registry.incidents import ingest
+from registry.incidents import ingest, stored_reports
 from registry.incidents.ingest import Ingested
 from registry.records import Action, Incident, IncidentState
 from tests.support import registry_values as make
@@ -371,7 +371,7 @@ def test_the_same_counts_are_known_whatever_was_made_of_them(reg: Registry) -> N
     report, judged = make.window(1), make.window(1, Verdict.STEADY)
     put(reg, judged, make.window(1, n=130))
     with reg.read() as c:
-        assert [True, True, False] == [ingest.known(c, r) for r in (report, judged, make.window(2))]
+        assert [True, True, False] == [stored_reports.is_known(c, r) for r in (report, judged, make.window(2))]
     before = make.everything(reg)
     assert (0, 0, 2) == put(reg, report, report)[:3]
     assert before == make.everything(reg)
