@@ -19,12 +19,12 @@ import pytest
 from features.events import decode, encode, location
 from features.files import file_chunks
 from features.kafka.records import Records
-from features.schema import EventSchema, Kind, RecordFormat, Role, Source, Task
+from features.schema import EventSchema, FeatureKind, RecordFormat, Role, Source, Task
 from features.window import UTC
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
-SCHEMA = EventSchema(model="m", task=Task.BINARY, features={"x": Kind.NUMERIC, "c": Kind.CATEGORICAL})
+SCHEMA = EventSchema(model="m", task=Task.BINARY, features={"x": FeatureKind.NUMERIC, "c": FeatureKind.CATEGORICAL})
 SUFFIXES = tuple(file_chunks.FORMATS)
 TOPICS: tuple[RecordFormat, ...] = get_args(RecordFormat)
 ROLES: tuple[Role, ...] = ("predictions", "labels")

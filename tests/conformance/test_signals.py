@@ -10,7 +10,7 @@ import pytest
 from dashboards import formatting
 from monitors import budget
 from monitors.explain import explanation
-from monitors.quality.fault import Kind
+from monitors.quality.fault import FaultKind
 from monitors.report import Signal, Stage, Verdict
 from registry import model_status
 from registry.config import Severities, Severity
@@ -18,12 +18,12 @@ from retrain_flows.config import Reaction, Signals
 
 DOCS = Path(__file__).parents[2] / "docs"
 UNMEASURED = {
-    Kind.UNUSABLE: "counted, not estimated: docs/faults.md says from which share on",
-    Kind.SILENCE: "told by time, not by a window's counts: docs/faults.md says after how long",
+    FaultKind.UNUSABLE: "counted, not estimated: docs/faults.md says from which share on",
+    FaultKind.SILENCE: "told by time, not by a window's counts: docs/faults.md says after how long",
 }
 """Kinds of fault that `docs/statistics/router.md` does not measure, and why not."""
 each_signal = pytest.mark.parametrize("signal", Signal, ids=lambda signal: signal.value)
-each_fault = pytest.mark.parametrize("kind", Kind, ids=lambda kind: kind.value)
+each_fault = pytest.mark.parametrize("kind", FaultKind, ids=lambda kind: kind.value)
 
 
 @each_signal
@@ -82,7 +82,7 @@ def test_a_signal_is_in_the_documentation(signal: Signal) -> None:
 
 
 @each_fault
-def test_a_fault_is_measured_or_says_why_not(kind: Kind) -> None:
+def test_a_fault_is_measured_or_says_why_not(kind: FaultKind) -> None:
     """How often it is found, and what else is taken for it, is in the router's table; UNMEASURED names the others."""
     measured = re.search(rf"\b{kind.value}\b", (DOCS / "statistics" / "router.md").read_text()) is not None
 
@@ -90,7 +90,7 @@ def test_a_fault_is_measured_or_says_why_not(kind: Kind) -> None:
 
 
 @each_fault
-def test_a_fault_is_a_word_of_its_own(kind: Kind) -> None:
+def test_a_fault_is_a_word_of_its_own(kind: FaultKind) -> None:
     """Reports, alerts and pages show it: lower case, and not the name of a signal."""
     assert re.fullmatch(r"[a-z]+(_[a-z]+)*", kind.value)
     assert kind.value not in {signal.value for signal in Signal}

@@ -11,13 +11,13 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
-from features.schema import EventSchema, Kind, Task
+from features.schema import EventSchema, FeatureKind, Task
 from leeway.project.load import Project
 from tests.support.trainer_checks import TrainerCase, check_trainer
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*/leeway.yaml"))
-NUMBERS = EventSchema(model="m", task=Task.BINARY, features={"x": Kind.NUMERIC, "y": Kind.NUMERIC})
+NUMBERS = EventSchema(model="m", task=Task.BINARY, features={"x": FeatureKind.NUMERIC, "y": FeatureKind.NUMERIC})
 ONE_FOR_ALL = LogisticRegression()
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from features import scoring
 from features.errors import TrainerError
-from features.schema import EventSchema, Kind, Task
+from features.schema import EventSchema, FeatureKind, Task
 from features.scoring import Values
 from features.window import UTC, to_ms
 from registry.files import artifacts
@@ -30,7 +30,7 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class TrainerCase:
-    """A trainer of a project: *path* is ``module:function`` from *folder*, *trust* the types its model file may hold."""
+    """A trainer of a project: *path* is ``module:function`` from *folder*, *trust* what its model file may hold."""
 
     path: str
     mode: str
@@ -67,8 +67,8 @@ def labelled_rows(schema: EventSchema, rows: int = ROWS, seed: int = 3) -> Datas
     )
 
 
-def _column(kind: Kind, rng: np.random.Generator, rows: int) -> Any:
-    if kind is Kind.NUMERIC:
+def _column(kind: FeatureKind, rng: np.random.Generator, rows: int) -> Any:
+    if kind is FeatureKind.NUMERIC:
         return np.where(rng.random(rows) < 0.05, np.nan, rng.normal(size=rows))
     return np.where(rng.random(rows) < 0.05, None, rng.choice(np.array(CATEGORIES, object), rows))
 
@@ -124,7 +124,7 @@ def check_answers(case: TrainerCase, model: Any, rows: Dataset) -> None:
     assert scoring.known(answers).all(), "no answer is missing"
     if case.schema.task is Task.BINARY:
         assert ((answers >= 0) & (answers <= 1)).all(), "a binary answer is a probability"
-    categorical = [name for name, kind in case.schema.features.items() if kind is Kind.CATEGORICAL]
+    categorical = [name for name, kind in case.schema.features.items() if kind is FeatureKind.CATEGORICAL]
     unseen = rows.frame.assign(**dict.fromkeys(categorical, "never seen in training"))
     assert scoring.known(scoring.score(model, unseen, case.schema.task)).all(), "a category that is new has an answer"
 
