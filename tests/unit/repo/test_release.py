@@ -53,7 +53,7 @@ def test_the_version_is_written_once() -> None:
         ("0.2.0", RELEASED, ["v0.2.1"], "tagged v0.2.1"),
         ("0.3.0", RELEASED, ["v0.3.0"], "no heading for 0.3.0"),
         ("0.1.0", RELEASED, [], "older than 0.2.0"),
-        ("0.2.0", RELEASED.replace("Unreleased\n", "Unreleased\n\n### Added\n\n- More.\n"), ["v0.2.0"], "under Unreleased"),
+        ("0.2.0", RELEASED.replace("Unreleased\n", "Unreleased\n\n- More.\n"), ["v0.2.0"], "under Unreleased"),
         ("0.2.0", RELEASED.replace("2025-01-31", "soon"), [], "no heading like"),
         ("0.2.0", RELEASED.replace("Fixed", "Mended"), [], "'Mended' is no section"),
         ("0.2.0", RELEASED.replace("## Unreleased\n", ""), [], "does not begin with Unreleased"),
