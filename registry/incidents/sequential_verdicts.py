@@ -190,7 +190,7 @@ class SequentialVerdicts:
 
 
 def recheck(reg: Registry, model: str, policy: MonitorPolicy) -> tuple[list[Report], int]:
-    """Judge all that is stored of *model* again: see :meth:`Judges.differences`."""
+    """Judge all that is stored of *model* again: see :meth:`SequentialVerdicts.differences`."""
     with reg.read() as c:
         return SequentialVerdicts({model: policy}).differences(c, model)
 
