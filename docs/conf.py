@@ -38,6 +38,7 @@ ROOMS = ("leeway", "retrain_flows", "serving", "alerts", "dashboards", "registry
 apidoc_modules = [{"path": f"../{room}", "destination": f"reference/{room}", "module_first": True} for room in ROOMS]
 apidoc_automodule_options = {"members", "undoc-members", "show-inheritance"}
 autodoc_member_order = "bysource"
+autodoc_default_options = {"exclude-members": "model_config"}  # the same frozen one everywhere
 autodoc_inherit_docstrings = False
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
