@@ -20,6 +20,7 @@ from features.schema import Kind
 from features.window import UTC
 from leeway import cli
 from leeway.project.load import Model, Project
+from tests.support.example_counts import examples
 
 NAMES = {
     "id": ("id", "order_id", "RequestId", "Vorgang"),
@@ -144,7 +145,7 @@ def begun(folder: Path, log: Log) -> Model:
 
 
 @given(LOGS.filter(lambda log: log.predicted or log.labels == "same"))
-@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(15), suppress_health_check=[HealthCheck.too_slow])
 def test_check_passes_on_what_init_wrote(log: Log) -> None:
     """Whatever columns are called, however values are written, wherever labels are: parts and features are found."""
     with tempfile.TemporaryDirectory() as root:
