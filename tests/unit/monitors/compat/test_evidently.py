@@ -18,6 +18,8 @@ from tests.support import comparison_columns as compat_cases
 from tests.support.comparison_columns import Case
 
 CASES = compat_cases.cases()
+# The library's permutation test takes about a second for a column.
+METHODS = [None, *(pytest.param(m, marks=pytest.mark.slow) if m == "TVD" else m for m in evidently.METHODS)]
 # Evidently divides by zero where a category is new, and its scipy tells where an exact p-value gave way to another.
 noisy = pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
@@ -39,7 +41,7 @@ def test_the_version_is_the_installed_one() -> None:
 
 
 @noisy
-@pytest.mark.parametrize("method", [None, *evidently.METHODS])
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", CASES)
 def test_every_number_is_the_librarys(name: str, method: str | None) -> None:
     """Value, threshold and verdict are equal for each method that is for the column, and for the automatic choice."""
