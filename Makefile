@@ -34,7 +34,8 @@ test: $(READY) browser  ## every test, real engines, servers and browser include
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(READY)  ## the tests that need no engine, server, browser or patience
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile -m "not slow and not faults"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile -m "not slow and not faults" \
+	  --hypothesis-profile fast
 
 test-faults: $(READY)  ## kill every part of a running stack in mid-replay (LEEWAY_FAULT_ROUNDS=5 for five times each)
 	$(BIN)/python -m pytest -m faults -v --durations=0 tests/faults tests/integration
