@@ -149,7 +149,7 @@ def incident(
 ) -> HTMLResponse:
     """Show one incident."""
     view = load.incident(reg, model, number, until=until, policies=known)
-    return page(request, "incident.html", view=view, model=model, until=until, signal=Signal(view.view.incident.signal))
+    return page(request, "incident.html", view=view, model=model, until=until, signal=view.view.incident.signal)
 
 
 @router.get("/models/{model}/windows/{version}/{stage}/{end}")

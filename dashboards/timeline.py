@@ -86,7 +86,7 @@ def runs(names: Iterable[str]) -> tuple[tuple[str, int], ...]:
 
 def address(row: WindowRow) -> Address:
     """Return what *row* is found by."""
-    return Address(row.version, Stage(row.stage), row.window_end, row.segment)
+    return Address(row.version, row.stage, row.window_end, row.segment)
 
 
 def by_signal(findings: Iterable[Finding]) -> dict[Signal, list[Finding]]:

@@ -177,7 +177,7 @@ def window(row: WindowRow) -> WindowSummary:
 
 def neighbour(row: WindowRow) -> Neighbour:
     """Return a stored window as another one's neighbour."""
-    return Neighbour(address(row), row.window_start, Verdict(row.verdict))
+    return Neighbour(address(row), row.window_start, row.verdict)
 
 
 def incident(found: Incident, decision: Decision | None) -> IncidentView:

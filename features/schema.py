@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from datetime import timedelta
 from enum import Enum
 from typing import Annotated, Literal
@@ -214,12 +212,6 @@ class EventSchema(BaseModel):
     def refusable(self) -> tuple[str, ...]:
         """The variables in the order of the cells of :data:`REFUSED`: by name, as a baseline's text sorts its keys."""
         return tuple(sorted(self.variables))
-
-    @property
-    def fingerprint(self) -> str:
-        """A short digest of everything here; a baseline fits events only while it is the same."""
-        text = json.dumps(self.model_dump(mode="json", exclude={"windows"}), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 PREDICTION = "prediction"

@@ -18,6 +18,8 @@ class Verdict(str, Enum):
     DRIFT = "drift"
     NOT_ENOUGH = "not_enough_evidence"
 
+    __str__ = str.__str__  # in a message and on a page: the value
+
 
 class Signal(str, Enum):
     """What was looked at.
@@ -34,12 +36,16 @@ class Signal(str, Enum):
     ESTIMATE = "estimate"
     QUALITY = "quality"
 
+    __str__ = str.__str__
+
 
 class Stage(str, Enum):
     """When a window can be judged: on its predictions at once, on its outcomes when the labels have had their time."""
 
     INPUTS = "inputs"
     OUTCOMES = "outcomes"
+
+    __str__ = str.__str__
 
 
 class SequentialVerdict(BaseModel):

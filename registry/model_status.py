@@ -13,23 +13,21 @@ from enum import Enum
 
 import sqlalchemy as sa
 
-from features.schema import DERIVED, LATE, REFUSED, UNUSABLE
+from features.schema import DERIVED
 from features.window import format_span, from_ms, to_ms
+from monitors.profiles import side_channels
 from monitors.quality.arrivals import any_arrived, records_set_aside
 from monitors.report import Report, Signal, Stage, Verdict
+from monitors.signals import SIGNALS, Needs
 from registry.connection import Registry
 from registry.database import mapping, tables
 from registry.records import Champion, Incident, IncidentState
 
 _T = tables.window_reports.c
 #: Signals by what to read first, and the stage that tells of each; faults are told by both.
-_STAGE = {
-    Signal.QUALITY: Stage.INPUTS, Signal.PERFORMANCE: Stage.OUTCOMES, Signal.ESTIMATE: Stage.INPUTS,
-    Signal.LABEL: Stage.OUTCOMES, Signal.PREDICTION: Stage.INPUTS, Signal.FEATURE: Stage.INPUTS,
-    Signal.MULTIVARIATE: Stage.INPUTS,
-}  # fmt: skip
-_ALWAYS = (Signal.QUALITY, Signal.PREDICTION, Signal.FEATURE)
-_OF_LABELS = (Signal.PERFORMANCE, Signal.LABEL)
+_STAGE = {spec.signal: spec.stage for spec in SIGNALS}
+_ALWAYS = tuple(spec.signal for spec in SIGNALS if spec.needs is Needs.NOTHING)
+_OF_LABELS = tuple(spec.signal for spec in SIGNALS if spec.needs is Needs.OUTCOMES)
 
 
 class ModelState(str, Enum):
@@ -151,41 +149,42 @@ def model_status(
     worst = sorted(live, key=lambda i: (-i.severity.rank, i.opened_at, i.id))
     by_stage = {Stage.INPUTS: inputs, Stage.OUTCOMES: outcomes}
     said = {signal: _of(signal, by_stage[stage]) for signal, stage in _STAGE.items()}
-    judged = {s.value: v for s, (v, _) in said.items() if v not in (None, Verdict.NOT_ENOUGH)}
+    judged = {s: v for s, (v, _) in said.items() if v not in (None, Verdict.NOT_ENOUGH)}
     unjudged = {s.value: why for s, (v, why) in said.items() if why and v in (None, Verdict.NOT_ENOUGH)}
     unjudged |= _some(inputs) if said[Signal.FEATURE][0] is Verdict.STEADY else {}
-    drifting = tuple(s for s, v in judged.items() if v is Verdict.DRIFT)
-    steady = tuple(s for s, v in judged.items() if v is Verdict.STEADY)
+    drifting = tuple(s.value for s, v in judged.items() if v is Verdict.DRIFT)
+    steady = tuple(s.value for s, v in judged.items() if v is Verdict.STEADY)
     counts = inputs.counts if inputs else {}
-    refused, lacking = records_set_aside(sorted(counts.keys() - {REFUSED, LATE, UNUSABLE, *DERIVED}), counts)
+    refused, lacking = records_set_aside(sorted(counts.keys() - {*side_channels.NAMES, *DERIVED}), counts)
     return ModelStatus(
-        state=_state(worst, drifting, {s for s in judged if _STAGE[Signal(s)] is Stage.INPUTS}),
+        state=_state(worst, drifting, {s for s in judged if _STAGE[s] is Stage.INPUTS}),
         incidents=tuple(_words(i, inputs) for i in worst), drifting=drifting, steady=steady, unjudged=unjudged,
         set_aside={**refused, **lacking}, rows=inputs.rows if inputs else 0,
         window_end=inputs.window_end if inputs else None, last_heard=heard,
     )  # fmt: skip
 
 
-def _state(live: Sequence[Incident], drifting: Sequence[str], judged_inputs: set[str]) -> ModelState:
+def _state(live: Sequence[Incident], drifting: Sequence[str], judged_inputs: set[Signal]) -> ModelState:
     if live:
         return ModelState(live[0].severity.value)
     if drifting:
         return ModelState.DRIFT
-    return ModelState.STEADY if judged_inputs - {Signal.QUALITY.value} else ModelState.NOT_JUDGED
+    return ModelState.STEADY if judged_inputs - {Signal.QUALITY} else ModelState.NOT_JUDGED
 
 
 def _words(incident: Incident, newest: Report | None) -> str:
     """Return an open incident in words: how bad, what, where, and when last where the *newest* window is without it."""
     where = sorted({e.segment for e in incident.evidence})
     names = sorted({e.finding.variable for e in incident.evidence if e.finding.variable != "*"})
-    what = "fault" if incident.signal == Signal.QUALITY.value else "drift"
+    what = "fault" if incident.signal is Signal.QUALITY else "drift"
     of_what = f" of {', '.join(names[:3])}{' and more' if len(names) > 3 else ''}" if names else ""
     inside = f" in {', '.join(where[:2])}{' and more' if len(where) > 2 else ''}" if where and "" not in where else ""
     why = next((e.finding.reason for e in reversed(incident.evidence) if e.finding.reason and what == "fault"), "")
     tail = f": {why}" if why else ""
     over = newest is not None and incident.last_seen < newest.window_end
     seen = f", last seen {incident.last_seen:%Y-%m-%d %H:%M}".removesuffix(" 00:00") if over else ""
-    return f"{incident.severity.value} {incident.signal} {what}{of_what}{inside} (incident {incident.id}{seen}){tail}"
+    signal = f"{incident.severity.value} {incident.signal.value}"
+    return f"{signal} {what}{of_what}{inside} (incident {incident.id}{seen}){tail}"
 
 
 def _of(signal: Signal, report: Report | None) -> tuple[Verdict | None, str]:

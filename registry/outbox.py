@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from features.errors import IllegalMove, NotFound
-from registry import model_status
-from registry.config import Severity
+from features.errors import IllegalMove
+from monitors.signals import Severity
+from registry import lookups, model_status
 from registry.connection import Registry
 from registry.database import mapping, tables
 from registry.records import AuditEntry, Delivery, Message
@@ -128,7 +128,7 @@ def mark(  # noqa: PLR0913 - all that is known of an attempt
     with reg.write(now) as c:
         mapping.update(c, t, *mine, t.c.state == "pending", state=state, status_code=status_code,
                     error=error, next_attempt_at=next_attempt_at, leased_until=None, delivered_at=done)  # fmt: skip
-        return _delivery(c, claimed.id)
+        return lookups.delivery(c, claimed.id)
 
 
 def replay(reg: Registry, delivery_id: int, *, now: datetime) -> Delivery:
@@ -137,14 +137,6 @@ def replay(reg: Registry, delivery_id: int, *, now: datetime) -> Delivery:
     with reg.write(now) as c:
         if not mapping.update(c, t, t.c.id == delivery_id, t.c.state == "dead", state="pending", attempts=0,
                            next_attempt_at=now):  # fmt: skip
-            msg = f"delivery {delivery_id} is {_delivery(c, delivery_id).state}; only a dead one is replayed"
+            msg = f"delivery {delivery_id} is {lookups.delivery(c, delivery_id).state}; only a dead one is replayed"
             raise IllegalMove(msg)
-        return _delivery(c, delivery_id)
-
-
-def _delivery(c: sa.Connection, delivery_id: int) -> Delivery:
-    found = mapping.one(c, Delivery, tables.deliveries.c.id == delivery_id)
-    if found is None:
-        msg = f"there is no delivery {delivery_id}"
-        raise NotFound(msg)
-    return found
+        return lookups.delivery(c, delivery_id)

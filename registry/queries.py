@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime
 
 import sqlalchemy as sa
 
-from features.errors import ArtifactError, NotFound
 from monitors import report
 from monitors.baseline.baseline import Baseline
+from registry import lookups
 from registry.audit_log import chain
 from registry.connection import Registry
 from registry.database import mapping, tables
-from registry.operations.incidents import get_incident
-from registry.operations.versions import get_version
 from registry.records import (
     AuditEntry,
     AuditResult,
@@ -45,21 +42,10 @@ def champion(reg: Registry, model: str) -> Champion | None:
         return mapping.one(c, Champion, tables.champions.c.model == model)
 
 
-def champion_at(reg: Registry, model: str, when: datetime) -> str | None:
-    """Return the version that answered at *when*, in event time; None if none did yet.
-
-    Of the promotions effective by then the last one made counts.
-    """
-    t = tables.promotions.c
-    who = sa.select(t.to_version).where(t.model == model, t.effective_at <= when).order_by(t.generation.desc()).limit(1)
-    with reg.read() as c:
-        return c.scalar(who)
-
-
 def version(reg: Registry, model: str, version: str) -> Version:
     """Return a version; NotFound, naming those there are."""
     with reg.read() as c:
-        return get_version(c, model, version)
+        return lookups.version(c, model, version)
 
 
 def versions(reg: Registry, model: str) -> list[Version]:
@@ -71,35 +57,20 @@ def versions(reg: Registry, model: str) -> list[Version]:
 
 def baseline(reg: Registry, digest: str) -> Baseline:
     """Return a baseline; NotFound if there is none, ArtifactError if the database's text is not what was stored."""
-    return Baseline.model_validate_json(baseline_text(reg, digest))
+    with reg.read() as c:
+        return lookups.baseline(c, digest)
 
 
 def baseline_text(reg: Registry, digest: str) -> str:
     """Return a baseline's canonical JSON as it was stored: see :func:`baseline`."""
     with reg.read() as c:
-        return _baseline_text(c, digest)
-
-
-def get_baseline(c: sa.Connection, digest: str) -> Baseline:
-    """Return a baseline as the caller's transaction sees it: see :func:`baseline`."""
-    return Baseline.model_validate_json(_baseline_text(c, digest))
-
-
-def _baseline_text(c: sa.Connection, digest: str) -> str:
-    text: str | None = c.scalar(sa.select(tables.baselines.c.content).where(tables.baselines.c.digest == digest))
-    if text is None:
-        msg = f"there is no baseline {digest[:12]}"
-        raise NotFound(msg)
-    if hashlib.sha256(text.encode()).hexdigest() != digest:
-        msg = f"baseline {digest[:12]} is not what was stored: its sha256 differs"
-        raise ArtifactError(msg, hint="restore the database from a backup, and find out who altered it")
-    return text
+        return lookups.baseline_text(c, digest)
 
 
 def baseline_of(reg: Registry, model: str, version: str) -> Baseline | None:
     """Return a version's baseline, None if none is stored yet; NotFound if there is no such version."""
     with reg.read() as c:
-        digest = get_version(c, model, version).baseline
+        digest = lookups.version(c, model, version).baseline
     return None if digest is None else baseline(reg, digest)
 
 
@@ -157,7 +128,7 @@ def incidents(reg: Registry, model: str | None = None, *, state: IncidentState |
 def incident(reg: Registry, incident_id: int) -> Incident:
     """Return an incident; NotFound if there is none."""
     with reg.read() as c:
-        return get_incident(c, incident_id)
+        return lookups.incident(c, incident_id)
 
 
 def undecided(reg: Registry, model: str | None = None) -> list[Incident]:
@@ -179,10 +150,16 @@ def decisions(reg: Registry, model: str | None = None) -> list[Decision]:
         return mapping.fetch(c, Decision, mapping.select(Decision, *_of(tables.decisions, model)).order_by(t.id))
 
 
+def decision(reg: Registry, decision_id: int) -> Decision:
+    """Return a decision; NotFound if there is none."""
+    with reg.read() as c:
+        return lookups.decision(c, decision_id)
+
+
 def decision_of(reg: Registry, incident_id: int) -> Decision | None:
     """Return the decision about an incident, None while it waits."""
     with reg.read() as c:
-        return mapping.one(c, Decision, tables.decisions.c.incident_id == incident_id)
+        return lookups.decision_about(c, incident_id)
 
 
 def runs(reg: Registry, model: str | None = None) -> list[RetrainRun]:
@@ -190,6 +167,12 @@ def runs(reg: Registry, model: str | None = None) -> list[RetrainRun]:
     t = tables.retrain_runs.c
     with reg.read() as c:
         return mapping.fetch(c, RetrainRun, mapping.select(RetrainRun, *_of(tables.retrain_runs, model)).order_by(t.id))
+
+
+def run(reg: Registry, run_id: int) -> RetrainRun:
+    """Return a retrain run; NotFound if there is none."""
+    with reg.read() as c:
+        return lookups.run(c, run_id)
 
 
 def running(reg: Registry, model: str) -> RetrainRun | None:

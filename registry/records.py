@@ -8,8 +8,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from monitors.report import DriftEvidence
-from registry.config import UNHELPED, Severity
+from monitors.report import DriftEvidence, Signal, Stage, Verdict
+from monitors.signals import Severity
+from registry.config import UNHELPED
 
 
 class Record(BaseModel):
@@ -61,10 +62,10 @@ class WindowRow(Record):
     model: str
     version: str
     segment: str
-    stage: str
+    stage: Stage
     window_start: datetime
     window_end: datetime
-    verdict: str
+    verdict: Verdict
     rows: int
     digest: str
     revision: int
@@ -92,7 +93,7 @@ class Incident(Record):
     id: int
     model: str
     version: str
-    signal: str
+    signal: Signal
     severity: Severity
     state: IncidentState
     since: datetime

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from features.window import format_span
-from monitors.error_stream.stream_findings import VARIABLE
+from monitors.profiles.side_channels import ERROR_STREAM
 from monitors.report import Finding, Signal
+from monitors.signals import Reaction
 from registry.records import Action, Incident
-from retrain_flows.config import Reaction, Retrain, Signals
+from retrain_flows.config import Retrain, Signals
 
 OUTSIDE = "outside the false-alarm promise"
 
@@ -65,9 +66,8 @@ def decide(
 
     A deferral ends at the latest ``retrain.wait`` after the incident was opened.
     """
-    signal = Signal(incident.signal)
     evidence = _evidence(incident)
-    if signal is Signal.QUALITY:
+    if incident.signal is Signal.QUALITY:
         return Decision(Action.REPAIR_DATA, (*evidence, "a broken pipeline is not drift: repair the data"))
     if barred := _barred(incident, signals):
         if retrain is not None and _may_be_confirmed(incident, signals, situation, retrain.wait):
@@ -87,9 +87,9 @@ def decide(
 
 def _barred(incident: Incident, signals: Signals) -> str:
     """Return which setting keeps the incident from retraining, nothing if none does."""
-    reaction = signals.of(Signal(incident.signal))
+    reaction = signals.of(incident.signal)
     if reaction is not Reaction.RETRAIN:
-        return f"signals.{incident.signal} is set to {reaction.value}"
+        return f"signals.{incident.signal.value} is set to {reaction.value}"
     if _outside(incident) and signals.outside_promise is not Reaction.RETRAIN:
         return f"signals.outside_promise is set to {signals.outside_promise.value}"
     return ""
@@ -103,8 +103,8 @@ def _outside(incident: Incident) -> bool:
 
 def _may_be_confirmed(incident: Incident, signals: Signals, situation: Situation, wait: timedelta) -> bool:
     """Return whether windows may still say what only the error stream has said: a decision is made but once."""
-    fast = bool(incident.evidence) and all(e.finding.variable == VARIABLE for e in incident.evidence)
-    may_retrain = signals.of(Signal(incident.signal)) is Reaction.RETRAIN
+    fast = bool(incident.evidence) and all(e.finding.variable == ERROR_STREAM for e in incident.evidence)
+    may_retrain = signals.of(incident.signal) is Reaction.RETRAIN
     return fast and may_retrain and incident.steady < situation.window and situation.now - incident.opened_at < wait
 
 
@@ -138,7 +138,9 @@ def _line(finding: Finding) -> str:
 def _evidence(incident: Incident) -> tuple[str, ...]:
     """Return the incident in words: what drifted, how far, in how many windows."""
     newest = incident.evidence[-1].finding if incident.evidence else None
-    told = [f"{incident.signal} drift in {incident.windows} window(s), last seen {incident.last_seen:%Y-%m-%d %H:%M}"]
+    told = [
+        f"{incident.signal.value} drift in {incident.windows} window(s), last seen {incident.last_seen:%Y-%m-%d %H:%M}"
+    ]
     if newest and newest.effect is not None:
         told.append(f"{newest.metric}({newest.variable}) = {newest.effect:.3g}{_line(newest)}")
     if _outside(incident):

@@ -51,11 +51,11 @@ def settle(
         decision_id=run.decision_id,
         run_id=run.id,
         effective_at=run.as_of,
-        actor=next(d.actor for d in queries.decisions(reg, ws.model) if d.id == run.decision_id),
+        actor=queries.decision(reg, run.decision_id).actor,
         reason=f"{best.candidate.mode} challenger passed its gate: {_loss(best)}",
         now=now,
     )
-    return next(r for r in queries.runs(reg, ws.model) if r.id == run.id)
+    return queries.run(reg, run.id)
 
 
 def rebaseline(

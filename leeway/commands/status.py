@@ -82,7 +82,7 @@ def _newest(opened: Context, model: str, stage: Stage) -> dict[str, Any] | None:
     found = queries.windows(opened.registry, model, segment="", stage=stage, limit=1)
     if not found:
         return None
-    return {"window_end": found[0].window_end, "version": found[0].version, "verdict": found[0].verdict,
+    return {"window_end": found[0].window_end, "version": found[0].version, "verdict": found[0].verdict.value,
             "rows": found[0].rows}  # fmt: skip
 
 
@@ -135,8 +135,8 @@ def incidents(
     else:
         columns = ("id", "model", "severity", "signal", "state", "opened", "last seen", "decision")
         rows = [
-            (i.id, f"{i.model} {i.version}", i.severity.value, f"{i.signal}: {_variables(i)}", _state(i), i.opened_at,
-             i.last_seen, _decided(i, d))
+            (i.id, f"{i.model} {i.version}", i.severity.value, f"{i.signal.value}: {_variables(i)}", _state(i),
+             i.opened_at, i.last_seen, _decided(i, d))
             for i, d in found
         ]  # fmt: skip
         show.table("Incidents", columns, rows)

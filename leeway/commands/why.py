@@ -60,7 +60,7 @@ def _head(told: IncidentExplanation) -> None:
         ("last seen", incident.last_seen),
         ("decision", decided or f"waiting{': ' + incident.pending if incident.pending else ''}"),
     ]
-    _pairs(f"Incident {incident.id}: {incident.signal} of {incident.model} {incident.version}", rows)
+    _pairs(f"Incident {incident.id}: {incident.signal.value} of {incident.model} {incident.version}", rows)
 
 
 def _window(name: str, told: WindowExplanation, incident: Incident) -> None:

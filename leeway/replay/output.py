@@ -68,7 +68,7 @@ def _standing(outcome: PolicyOutcome) -> tuple[object, ...]:
     policy = outcome.policy
     low, high = outcome.rate.interval(MONTH)
     rate = f"{outcome.rate.per(MONTH):.2f} ({low:.2f} to {high:.2f})"
-    counts = Counter(judged.alarm.opened.signal for judged in outcome.incidents)
+    counts = Counter(judged.alarm.opened.signal.value for judged in outcome.incidents)
     signals = ", ".join(f"{n} {signal}" for signal, n in sorted(counts.items()))
     return (policy.name, str(policy.budget), format_span(policy.rules.windows.size), rate, f"{policy.per(MONTH):.2f}",
             f"{sum(counts.values())}: {signals}" if counts else "none",
@@ -91,7 +91,8 @@ def _incident(judged: DecidedIncident) -> tuple[object, ...]:
     others = len({e.finding.variable for e in opened.evidence}) - 1
     where = f" in {evidence.segment}" if evidence.segment else ""
     variable = f"{finding.variable}{where}{f' and {others} more' if others else ''}"
-    signal = f"{opened.signal}, outside the promise" if finding.guaranteed is False else opened.signal
+    outside = ", outside the promise" if finding.guaranteed is False else ""
+    signal = f"{opened.signal.value}{outside}"
     return (opened.opened_at, judged.alarm.closed or "open", opened.version, signal, variable, _effect(finding),
             judged.alarm.incident.severity.value, decision(judged))  # fmt: skip
 

@@ -16,7 +16,7 @@ from leeway.replay.history import Series
 from leeway.replay.policies import Policy
 from leeway.replay.replayed_incidents import WindowVerdicts
 from monitors.baseline.baseline import Baseline
-from monitors.report import Report, Stage
+from monitors.report import Report, Signal, Stage
 from monitors.simulation import bootstrap, inject, rewindow
 from monitors.simulation.bootstrap import BootstrapDraw
 from monitors.simulation.inject import ChangeKind
@@ -143,11 +143,11 @@ class _Search:
     policy: Policy
     kind: ChangeKind
     end: datetime | None = None
-    steps: dict[str, list[SignalVerdict]] = field(default_factory=lambda: defaultdict(list))
+    steps: dict[Signal, list[SignalVerdict]] = field(default_factory=lambda: defaultdict(list))
 
     def see(self, report: Report) -> None:
         told = replayed_incidents.window_verdicts(report)
-        wanted = {signal.value for signal in self.kind.signals} - self.policy.rules.signals.ignored
+        wanted = set(self.kind.signals) - self.policy.rules.signals.ignored
         for signal in wanted if self.end is None else ():
             if step := replayed_incidents.step([told], signal):
                 self.steps[signal].append(step)

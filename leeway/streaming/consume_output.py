@@ -59,7 +59,7 @@ class Tally:
         """Add what a batch of reports changed."""
         self.stored += result.stored
         self.revised += result.revised
-        self.opened += [f"{i.signal} of {i.version}" for i in result.opened]
+        self.opened += [f"{i.signal.value} of {i.version}" for i in result.opened]
         ends = [r.window_end for r in reports]
         self.last_window = max([*ends, *([self.last_window] if self.last_window else [])], default=None)
 

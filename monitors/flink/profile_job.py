@@ -1,7 +1,7 @@
 """The profile job: rolling counts of features, predictions, labels and losses, one SQL for history and live stream.
 
 Flink carries references to chunks in and counts out; :mod:`monitors.worker.report_lines` looks inside. Between them is
-plain SQL:
+plain SQL::
 
     chunks -> decode -> cells per slice -> HOP windows -> compare with the baseline -> reports   (inputs)
                      -> sheets of rows -> predictions with the newest label within the label delay

@@ -39,7 +39,7 @@ SMALLEST_RANKS = np.array([1.0, 3.0])
 def tail_probabilities(reference: int) -> Distances:
     """Return the tail probability q that each of the five bets is on, (5,), for a number of *reference* slices.
 
-    >>> tails(59).round(4).tolist()
+    >>> tail_probabilities(59).round(4).tolist()
     [0.0167, 0.05, 0.05, 0.15, 0.4]
     """
     return np.concatenate([SMALLEST_RANKS / (reference + 1), FIXED_TAILS])

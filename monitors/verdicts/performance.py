@@ -106,7 +106,7 @@ def finding(
 ) -> Finding:
     """Return the performance finding of one window: is the mean loss higher than the baseline's?
 
-    One-sided, on the relative rise of the loss, whose line is :meth:`Reference.line` at *level*, or the policy's
+    One-sided, on the relative rise of the loss, whose line is :meth:`LossReference.line` at *level*, or the policy's
     smallest rise worth telling if that is larger. Steady means that no such rise was seen, not that none is there: the
     reason says from where on a rise counts.
     """

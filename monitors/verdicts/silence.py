@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from scipy import special
@@ -59,12 +60,16 @@ class FeedPace:
         """The rows that are to be expected where none at all is no chance (Poisson)."""
         return -math.log(self.level / 2)
 
+    @cached_property
+    def _upto(self) -> Counts:
+        return np.concatenate([[0], np.cumsum(self.rows)])
+
     def stretches(self, start: int, slices: int) -> Counts:
         """Return the rows of the baseline's stretches of so many *slices* that are like the one from *start* (ms).
 
         Those that begin at the same point of the calendar, if there are two or more; else all.
         """
-        upto = np.concatenate([[0], np.cumsum(self.rows)])
+        upto = self._upto
         every = upto[slices:] - upto[:-slices] if slices <= len(self.rows) else upto[:0]
         if not self.period:
             return np.asarray(every)

@@ -10,11 +10,12 @@ from typing import Any
 
 import pandas as pd
 
-from features.schema import PREDICTION, UNUSABLE
+from features.schema import PREDICTION
 from features.window import UTC, to_ms
 from monitors.error_stream import stream_findings
 from monitors.job_spec import FIELD_SEPARATOR, JobSpec, baseline_counted_with
 from monitors.profiles import counting
+from monitors.profiles.side_channels import SPARSE
 from monitors.report import Report, Stage, canonical
 from monitors.verdicts import window_verdict
 
@@ -107,7 +108,7 @@ def report(spec: JobSpec, stage: Stage, version: str, segment: str, start: datet
 def _row(plan: counting.Layout, cells: Iterable[tuple[int, int]]) -> dict[str, list[int]]:
     """Return the counts by variable; what windows did not count before it was known is left out where it is nothing."""
     counts = plan.row(cells)
-    return counts if any(counts.get(UNUSABLE, ())) else {k: v for k, v in counts.items() if k != UNUSABLE}
+    return {name: row for name, row in counts.items() if any(row) or name not in SPARSE}
 
 
 def slice_line(spec: JobSpec, stage: Stage, version: str, segment: str, start: datetime, packed: Sequence[str]) -> str:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from features.schema import REFUSED, UNUSABLE
 from features.window import from_ms
 from monitors.job_spec import JobSpec, baseline_counted_with
+from monitors.profiles.side_channels import OF_REFUSED
 from monitors.report import Report, Stage
 from monitors.worker import report_lines
 from monitors.worker.report_lines import WindowCounts
@@ -43,7 +43,7 @@ def _first(spec: JobSpec, lost: Report) -> Report:
 
 def _with(spec: JobSpec, report: Report, more: Mapping[str, Sequence[int]]) -> Report:
     """Return *report* with the refusals in *more* added to its window and to its newest slice, judged again."""
-    window, newest = ({**row, **{k: _sum(row.get(k), more[k]) for k in (REFUSED, UNUSABLE) if k in more}}
+    window, newest = ({**row, **{k: _sum(row.get(k), more[k]) for k in OF_REFUSED if k in more}}
                       for row in (report.counts, report.newest_slice))  # fmt: skip
     counted = WindowCounts(window, newest, spec.schema.windows.slices)
     return report_lines.report(spec, Stage.INPUTS, report.version, "", report.window_start, counted)

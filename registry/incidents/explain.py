@@ -95,7 +95,7 @@ def log(reg: Registry, incident: Incident) -> tuple[AuditEntry, ...]:
 
 def window_verdicts(reg: Registry, incident: Incident, since: datetime, until: datetime) -> list[WindowVerdict]:
     """Return what every window that ends in [since, until] said of an incident's signal, by time, stage and segment."""
-    told = _T.signals[incident.signal].as_string().label("told")
+    told = _T.signals[incident.signal.value].as_string().label("told")
     mine = (_T.model == incident.model) & (_T.version == incident.version) & _T.latest
     found = sa.select(_T.window_end, _T.stage, _T.segment, told).where(
         mine, _T.window_end >= since, _T.window_end <= until, told.is_not(None)

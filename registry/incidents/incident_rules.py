@@ -11,8 +11,9 @@ from datetime import datetime
 from itertools import takewhile
 from typing import NamedTuple
 
-from monitors.report import DriftEvidence, Finding, Report, Signal, Verdict
-from registry.config import IncidentPolicy, OpenAfter, Severity
+from monitors.report import DriftEvidence, Finding, Report, Signal, Stage, Verdict
+from monitors.signals import Severity
+from registry.config import IncidentPolicy, OpenAfter
 from registry.records import Incident
 
 FAR = 3.0
@@ -27,14 +28,14 @@ class Window(NamedTuple):
     """A window of one stage, whatever its segment."""
 
     end: datetime
-    stage: str
+    stage: Stage
 
 
 class SignalVerdict(NamedTuple):
     """What a window says of a signal, all segments together; one that could not be judged is no step."""
 
     end: datetime
-    stage: str
+    stage: Stage
     drift: bool
 
     @property
@@ -70,21 +71,21 @@ class SegmentEvidence(NamedTuple):
 NOTHING = SegmentEvidence((), 0, 0)
 
 
-def signal_verdicts(report: Report) -> dict[str, str]:
+def signal_verdicts(report: Report) -> dict[Signal, Verdict]:
     """Return the verdict on each signal that *report* tells of: drift over steady over not enough evidence.
 
     A report that judged anything and names no fault tells that the quality is steady: outcomes have no finding for it.
     """
-    found: dict[str, str] = {}
+    worst: dict[Signal, Verdict] = {}
     for finding in report.findings:
-        verdicts = {found.get(finding.signal.value), finding.verdict.value}
-        found[finding.signal.value] = next(v for v in _WORST_FIRST if v in verdicts)
+        verdicts = {worst.get(finding.signal), finding.verdict}
+        worst[finding.signal] = next(v for v in _WORST_FIRST if v in verdicts)
     if report.verdict is not Verdict.NOT_ENOUGH:
-        found.setdefault(Signal.QUALITY.value, Verdict.STEADY.value)
-    return found
+        worst.setdefault(Signal.QUALITY, Verdict.STEADY)
+    return worst
 
 
-_WORST_FIRST = (Verdict.DRIFT.value, Verdict.STEADY.value, Verdict.NOT_ENOUGH.value)
+_WORST_FIRST = (Verdict.DRIFT, Verdict.STEADY, Verdict.NOT_ENOUGH)
 
 
 def episode_progress(steps: Sequence[SignalVerdict], since: datetime) -> EpisodeProgress:
@@ -104,7 +105,7 @@ def episode_progress(steps: Sequence[SignalVerdict], since: datetime) -> Episode
     )
 
 
-def _trailing(steps: Sequence[SignalVerdict], stage: str) -> int:
+def _trailing(steps: Sequence[SignalVerdict], stage: Stage) -> int:
     """Return how many windows of *stage* were steady since it drifted, or all of them."""
     newest_first = (s for s in reversed(steps) if s.stage == stage)
     return sum(1 for _ in takewhile(lambda s: not s.drift, newest_first))
@@ -122,7 +123,7 @@ def opening(steps: Sequence[SignalVerdict], new: Set[Window], rule: OpenAfter) -
     return sorted({end for drifted in found if drifted[-1] == first for end in drifted})
 
 
-def _opening(steps: Sequence[SignalVerdict], stage: str, new: Set[Window], rule: OpenAfter) -> list[datetime]:
+def _opening(steps: Sequence[SignalVerdict], stage: Stage, new: Set[Window], rule: OpenAfter) -> list[datetime]:
     recent = [s for s in steps if s.stage == stage][-rule.of :]
     drifted = [s.end for s in recent if s.drift]
     opens = recent[-1].drift and len(drifted) >= rule.windows and any(s.window in new for s in recent)

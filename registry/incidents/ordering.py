@@ -14,8 +14,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from features.window import UTC
-from monitors.report import Verdict
+from monitors.report import Signal, Stage, Verdict
 from registry.incidents.incident_rules import SignalVerdict, Window
+from registry.incidents.lifecycle import Observation
 
 START = datetime.min.replace(tzinfo=UTC)
 """Before every window."""
@@ -26,8 +27,8 @@ class StoredWindow(NamedTuple):
 
     window: Window
     segment: str
-    before: Mapping[str, str] | None
-    after: Mapping[str, str]
+    before: Mapping[Signal, Verdict] | None
+    after: Mapping[Signal, Verdict]
 
 
 class VerdictChange(NamedTuple):
@@ -43,20 +44,21 @@ class ReplayMoment:
 
     at: datetime
     new: frozenset[Window]
-    reached: Mapping[str, datetime]
-    flips: tuple[VerdictChange, ...] = ()
+    reached: Mapping[Stage, datetime]
+    corrections: tuple[VerdictChange, ...] = ()
 
-    def visible(self, steps: Sequence[SignalVerdict]) -> list[SignalVerdict]:
-        """Return those of *steps* that are known at this moment."""
-        return [s for s in steps if s.end <= max(self.reached.get(s.stage, START), self.at)]
+    def observation(self, steps: Sequence[SignalVerdict]) -> Observation:
+        """Return what there is to observe at this moment: of *steps*, those that are known by then."""
+        by_then = [s for s in steps if s.end <= max(self.reached.get(s.stage, START), self.at)]
+        return Observation(by_then, self.new, self.corrections)
 
 
-def replay_moments(seen: Sequence[StoredWindow], reached: Mapping[str, datetime]) -> dict[str, list[ReplayMoment]]:
+def replay_moments(seen: Sequence[StoredWindow], reached: Mapping[Stage, datetime]) -> dict[Signal, list[ReplayMoment]]:
     """Return each signal's moments in order; *reached* is the end of the newest window of each stage before the batch.
 
     Revisions and late windows, which end no later than that, are one moment: the first. Those after it are one an end.
     """
-    by_signal: dict[str, dict[datetime, list[StoredWindow]]] = defaultdict(lambda: defaultdict(list))
+    by_signal: dict[Signal, dict[datetime, list[StoredWindow]]] = defaultdict(lambda: defaultdict(list))
     for one in seen:
         late = one.window.end <= reached.get(one.window.stage, START)
         for signal in {*(one.before or ()), *one.after}:
@@ -67,17 +69,19 @@ def replay_moments(seen: Sequence[StoredWindow], reached: Mapping[str, datetime]
     }
 
 
-def _moment(at: datetime, signal: str, seen: Sequence[StoredWindow], reached: Mapping[str, datetime]) -> ReplayMoment:
-    return ReplayMoment(at, frozenset(s.window for s in seen), reached, tuple(sorted(_flips(signal, seen))))
+def _moment(
+    at: datetime, signal: Signal, seen: Sequence[StoredWindow], reached: Mapping[Stage, datetime]
+) -> ReplayMoment:
+    return ReplayMoment(at, frozenset(s.window for s in seen), reached, tuple(sorted(_corrections(signal, seen))))
 
 
-def _flips(signal: str, seen: Sequence[StoredWindow]) -> Iterator[VerdictChange]:
+def _corrections(signal: Signal, seen: Sequence[StoredWindow]) -> Iterator[VerdictChange]:
     for window, segment, before, after in seen:
-        was, now = (before or {}).get(signal, ""), after.get(signal, "")
-        if before is not None and (was == Verdict.DRIFT.value) != (now == Verdict.DRIFT.value):
-            where = f"{window.end:%Y-%m-%d %H:%M} {window.stage}{f' ({segment})' if segment else ''}"
+        was, now = (before or {}).get(signal), after.get(signal)
+        if before is not None and (was is Verdict.DRIFT) != (now is Verdict.DRIFT):
+            where = f"{window.end:%Y-%m-%d %H:%M} {window.stage.value}{f' ({segment})' if segment else ''}"
             yield VerdictChange(window.end, f"{where}: {_words(was)}, now {_words(now)}")
 
 
-def _words(verdict: str) -> str:
-    return verdict.replace("_", " ") or "not judged"
+def _words(verdict: Verdict | None) -> str:
+    return verdict.value.replace("_", " ") if verdict else "not judged"

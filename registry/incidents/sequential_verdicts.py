@@ -20,7 +20,7 @@ from monitors.report import Report, Stage, digest
 from monitors.sequential import monitor
 from monitors.sequential.monitoring_plan import MonitoringPlan, MonitorState
 from monitors.verdicts.plan import monitoring_plan
-from registry import queries
+from registry import lookups
 from registry.connection import Registry
 from registry.database import tables
 from registry.incidents import missing_windows
@@ -49,7 +49,7 @@ class SequentialVerdicts:
         self._policies = policies
         self._baselines: dict[str, Baseline] = {}
         self._outlooks: dict[Series, tuple[str, MonitoringPlan]] = {}
-        self._kept: dict[Series, _SeriesState] = {}
+        self._states: dict[Series, tuple[_SeriesState, ...]] = {}
         self._feeds: dict[str, missing_windows.WatchedFeed] = {}
 
     def judged(
@@ -74,12 +74,12 @@ class SequentialVerdicts:
         known = self._outlook(c, key)
         if known is None:
             return new
-        kept = self._kept.get(key)
-        if kept and kept.end < new[0].window_end and kept.digest == _newest(c, key):
-            return self._go_on(key, known, kept.memory, new)
+        state = self._state_before(c, key, new[0].window_end)
+        if state is not None:
+            return self._go_on(key, known, state, new)
         stored = {r.window_end: r for r in _stored(c, key)}
         every = stored | {r.window_end: r for r in new}
-        judged = self._go_on(key, known, monitor.initial_state(known), [every[end] for end in sorted(every)])
+        judged = self._go_on(key, known, None, [every[end] for end in sorted(every)])
         # What lies before the first correction keeps the verdict it was given, under whatever policy that was.
         return [r for r in judged if r.window_end >= new[0].window_end and stored.get(r.window_end) != r]
 
@@ -149,12 +149,26 @@ class SequentialVerdicts:
         digest = c.scalar(sa.select(t.digest).where(t.model == report.model, t.version == report.version))
         return self._baseline(c, digest) if digest and report.model in self._policies else None
 
-    def _go_on(self, key: Series, known: MonitoringPlan, memory: MonitorState, reports: list[Report]) -> list[Report]:
+    def _state_before(self, c: sa.Connection, key: Series, end: datetime) -> _SeriesState | None:
+        """Return a state that the newest stored report left, if it is older than a window that ends at *end*."""
+        states = [state for state in self._states.get(key, ()) if state.end < end]
+        newest = _newest(c, key) if states else None
+        return next((state for state in states if state.digest == newest), None)
+
+    def _go_on(
+        self, key: Series, plan: MonitoringPlan, start: _SeriesState | None, reports: list[Report]
+    ) -> list[Report]:
+        """Judge *reports*, in order, from the state *start* on, or from the beginning, and remember both ends.
+
+        What is judged may not be stored, if something else comes in between; then it goes on from *start* again.
+        """
+        memory = start.memory if start else monitor.initial_state(plan)
         judged = []
         for report in reports:
-            memory, told = monitor.judge(known, memory, report)
-            judged.append(told.model_copy(update={"policy": self._digest(report.model)}))
-        self._kept[key] = _SeriesState(memory, judged[-1].window_end, judged[-1].digest)
+            memory, with_verdicts = monitor.judge(plan, memory, report)
+            judged.append(with_verdicts.model_copy(update={"policy": self._digest(report.model)}))
+        reached = _SeriesState(memory, judged[-1].window_end, judged[-1].digest)
+        self._states[key] = (reached, start) if start else (reached,)
         return judged
 
     def _outlook(self, c: sa.Connection, key: Series) -> MonitoringPlan | None:
@@ -171,12 +185,12 @@ class SequentialVerdicts:
 
     def _baseline(self, c: sa.Connection, named: str) -> Baseline:
         if named not in self._baselines:
-            self._baselines[named] = queries.get_baseline(c, named)
+            self._baselines[named] = lookups.baseline(c, named)
         return self._baselines[named]
 
 
 def recheck(reg: Registry, model: str, policy: MonitorPolicy) -> tuple[list[Report], int]:
-    """Judge all that is stored of *model* again: see :meth:`Judges.differences`."""
+    """Judge all that is stored of *model* again: see :meth:`SequentialVerdicts.differences`."""
     with reg.read() as c:
         return SequentialVerdicts({model: policy}).differences(c, model)
 

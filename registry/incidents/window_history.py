@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from monitors.report import DriftEvidence, Report, Stage, Verdict
+from monitors.report import DriftEvidence, Report, Signal, Stage, Verdict
 from registry.database import tables
 from registry.incidents.incident_rules import NOTHING, SegmentEvidence, SignalVerdict
 
@@ -27,9 +27,9 @@ class WindowHistory:
     c: sa.Connection
     model: str
     version: str
-    _breadths: dict[datetime, dict[str, SegmentEvidence]] = field(default_factory=dict)
+    _breadths: dict[datetime, dict[Signal, SegmentEvidence]] = field(default_factory=dict)
 
-    def steps(self, signal: str, start: datetime, *, before: int) -> list[SignalVerdict]:
+    def steps(self, signal: Signal, start: datetime, *, before: int) -> list[SignalVerdict]:
         """Return what windows that end at *start* or later say of *signal*, and *before* more of each stage, by time.
 
         Drift in any segment is drift; a window is steady only if its report of all traffic says so.
@@ -37,10 +37,10 @@ class WindowHistory:
         wanted = self._steps(signal)
         starts = [start, *(s for s in (self._nth_before(wanted, stage, start, before) for stage in Stage) if s)]
         found = self.c.execute(wanted.where(_T.window_end >= min(starts)).order_by(_T.window_end, _T.stage))
-        return [SignalVerdict(row.window_end, row.stage, bool(row.drift)) for row in found]
+        return [SignalVerdict(row.window_end, Stage(row.stage), bool(row.drift)) for row in found]
 
-    def _steps(self, signal: str) -> sa.Select[Any]:
-        said = _T.signals[signal].as_string()
+    def _steps(self, signal: Signal) -> sa.Select[Any]:
+        said = _T.signals[signal.value].as_string()
         drift = sa.func.max(sa.case((said == _DRIFT, 1), else_=0))
         judged = (said == _DRIFT) | ((said == _STEADY) & (_T.segment == ""))
         mine = (_T.model == self.model) & (_T.version == self.version) & _T.latest
@@ -53,7 +53,7 @@ class WindowHistory:
         found = self.c.execute(earlier.order_by(_T.window_end.desc()).limit(n)).all() if n else []
         return found[-1].window_end if found else None
 
-    def breadth(self, signal: str, end: datetime | None) -> SegmentEvidence:
+    def breadth(self, signal: Signal, end: datetime | None) -> SegmentEvidence:
         """Return the evidence on *signal* in the windows that end at *end*: of all stages and segments."""
         if end is None:
             return NOTHING
@@ -61,17 +61,17 @@ class WindowHistory:
             self._breadths[end] = self._read(end)
         return self._breadths[end].get(signal, NOTHING)
 
-    def _read(self, end: datetime) -> dict[str, SegmentEvidence]:
+    def _read(self, end: datetime) -> dict[Signal, SegmentEvidence]:
         mine = (_T.model == self.model) & (_T.version == self.version) & _T.latest & (_T.window_end == end)
         columns = _T.report, _T.digest, _T.signals, _T.segment
         rows = self.c.execute(sa.select(*columns).where(mine).order_by(_T.stage, _T.segment, _T.window_start)).all()
-        findings: dict[str, list[DriftEvidence]] = defaultdict(list)
-        segments: dict[str, list[bool]] = defaultdict(list)
+        findings: dict[Signal, list[DriftEvidence]] = defaultdict(list)
+        segments: dict[Signal, list[bool]] = defaultdict(list)
         for row in rows:
             for signal, verdict in row.signals.items():
                 if row.segment and verdict in (_DRIFT, _STEADY):
-                    segments[signal].append(verdict == _DRIFT)
+                    segments[Signal(signal)].append(verdict == _DRIFT)
             if _DRIFT in row.signals.values():
                 for item in Report.model_validate(row.report).evidence(row.digest):
-                    findings[item.finding.signal.value].append(item)
+                    findings[item.finding.signal].append(item)
         return {s: SegmentEvidence(findings[s], len(segments[s]), sum(segments[s])) for s in {*findings, *segments}}

@@ -9,7 +9,7 @@ from typing import Literal
 import sqlalchemy as sa
 
 from features.errors import ArtifactError, IllegalMove, StaleChampion
-from registry import outbox
+from registry import lookups, outbox
 from registry.audit_log import chain
 from registry.connection import Registry
 from registry.database import mapping, tables
@@ -82,7 +82,7 @@ def rollback(  # noqa: PLR0913 - all that is on record about a rollback
     with reg.write() as c:
         champion = _expect(c, step)
         target = to_version or _before(c, model, champion)
-        state = versions.get_version(c, model, target).state
+        state = lookups.version(c, model, target).state
         if state is not VersionState.RETIRED:
             msg = f"{model} {target} is {state.value}; only a retired version is rolled back to"
             raise IllegalMove(msg, hint="promote a candidate instead")
@@ -90,10 +90,10 @@ def rollback(  # noqa: PLR0913 - all that is on record about a rollback
 
 
 def _move(reg: Registry, c: sa.Connection, step: _Step, to: str) -> Promotion:
-    old, new = _expect(c, step), versions.get_version(c, step.model, to)
+    old, new = _expect(c, step), lookups.version(c, step.model, to)
     _need_ready(reg, new)
     if old is not None:
-        replaced = versions.get_version(c, step.model, old.version)
+        replaced = lookups.version(c, step.model, old.version)
         versions.set_state(c, replaced, VersionState.RETIRED)
     versions.set_state(c, new, VersionState.CHAMPION)
     _point(c, step, to)

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
-from features.errors import IllegalMove, NotFound
-from registry import outbox
+from features.errors import IllegalMove
+from registry import lookups, outbox
 from registry.audit_log import chain
 from registry.connection import Registry
 from registry.database import mapping, tables
 from registry.records import Action, Decision, Incident, IncidentState
+
+MOVES: dict[tuple[IncidentState, IncidentState], str] = {
+    (IncidentState.OPEN, IncidentState.ACKNOWLEDGED): "somebody acknowledges it",
+    (IncidentState.OPEN, IncidentState.RESOLVED): "it ends",
+    (IncidentState.ACKNOWLEDGED, IncidentState.RESOLVED): "it ends",
+    (IncidentState.RESOLVED, IncidentState.OPEN): "drift comes back within the cool-down",
+}
+"""What an incident may become, and when. All else is an IllegalMove. What ends one is in docs/incident-lifecycle.md."""
 
 
 def record_decision(  # noqa: PLR0913 - the fields of a Decision
@@ -33,11 +42,11 @@ def record_decision(  # noqa: PLR0913 - the fields of a Decision
     with reg.write() as c:
         if incident_id is None:
             return decide(c, model=model, incident_id=None, action=action, because=because, actor=actor, now=now)
-        incident = get_incident(c, incident_id)
+        incident = lookups.incident(c, incident_id)
         if incident.model != model:
             msg = f"incident {incident_id} is of model {incident.model}, not {model}"
             raise IllegalMove(msg)
-        made = mapping.one(c, Decision, tables.decisions.c.incident_id == incident_id)
+        made = lookups.decision_about(c, incident_id)
         if made is not None:
             return made
         return decide(c, model=model, incident_id=incident_id, action=action, because=because, actor=actor, now=now)
@@ -46,7 +55,7 @@ def record_decision(  # noqa: PLR0913 - the fields of a Decision
 def set_pending(reg: Registry, incident_id: int, reason: str, *, now: datetime) -> None:
     """Write down why an incident's decision is still being waited for; the same reason again is no change."""
     with reg.write() as c:
-        incident = get_incident(c, incident_id)
+        incident = lookups.incident(c, incident_id)
         if incident.pending != reason:
             mapping.update(c, tables.incidents, tables.incidents.c.id == incident_id, pending=reason)
             chain.append(c, line(incident, "incident.pending", chain.SYSTEM, now, reason=reason))
@@ -55,14 +64,14 @@ def set_pending(reg: Registry, incident_id: int, reason: str, *, now: datetime) 
 def acknowledge_incident(reg: Registry, incident_id: int, *, actor: str, now: datetime) -> Incident:
     """Write down that *actor* has seen an open incident; again is no change. IllegalMove once it is resolved."""
     with reg.write() as c:
-        incident = get_incident(c, incident_id)
+        incident = lookups.incident(c, incident_id)
         if incident.state is IncidentState.RESOLVED:
             msg = f"incident {incident_id} is resolved: {incident.resolution}"
             raise IllegalMove(msg, hint="nothing is left to acknowledge")
         if incident.state is IncidentState.OPEN:
-            mapping.update(c, tables.incidents, tables.incidents.c.id == incident_id, state=IncidentState.ACKNOWLEDGED)
+            set_state(c, incident, IncidentState.ACKNOWLEDGED)
             chain.append(c, line(incident, "incident.acknowledged", actor, now))
-        return get_incident(c, incident_id)
+        return lookups.incident(c, incident_id)
 
 
 def resolve_incident(reg: Registry, incident_id: int, *, resolution: str, actor: str, now: datetime) -> Incident:
@@ -71,7 +80,7 @@ def resolve_incident(reg: Registry, incident_id: int, *, resolution: str, actor:
     If nothing had been decided about it, that is now decided: to do nothing, because of *resolution*.
     """
     with reg.write() as c:
-        incident = get_incident(c, incident_id)
+        incident = lookups.incident(c, incident_id)
         if incident.state is IncidentState.RESOLVED:
             return incident
         return close(c, incident, resolution=resolution, actor=actor, now=now)
@@ -79,15 +88,28 @@ def resolve_incident(reg: Registry, incident_id: int, *, resolution: str, actor:
 
 def close(c: sa.Connection, incident: Incident, *, resolution: str, actor: str, now: datetime) -> Incident:
     """End an unresolved incident in the caller's transaction, with a decision if it had none."""
-    if mapping.one(c, Decision, tables.decisions.c.incident_id == incident.id) is None:
+    if lookups.decision_about(c, incident.id) is None:
         decide(c, model=incident.model, incident_id=incident.id, action=Action.NOTHING, because=[resolution],
                actor=actor, now=now)  # fmt: skip
-    mapping.update(c, tables.incidents, tables.incidents.c.id == incident.id, state=IncidentState.RESOLVED,
-                resolved_at=now, resolution=resolution, pending="")  # fmt: skip
-    closed = get_incident(c, incident.id)
+    set_state(c, incident, IncidentState.RESOLVED, resolved_at=now, resolution=resolution, pending="")
+    closed = lookups.incident(c, incident.id)
     entry = chain.append(c, line(incident, f"incident.{closed.word}", actor, now, reason=resolution))
     outbox.tell(c, entry, {"incident": {**closed.model_dump(mode="json"), "state": closed.word}})
     return closed
+
+
+def set_state(c: sa.Connection, incident: Incident, state: IncidentState, **values: Any) -> None:
+    """Move *incident* to another state, and write *values* with it, in the caller's transaction.
+
+    Raises
+    ------
+    IllegalMove
+        :data:`MOVES` has no such move.
+    """
+    if (incident.state, state) not in MOVES:
+        msg = f"incident {incident.id} is {incident.state.value} and cannot become {state.value}"
+        raise IllegalMove(msg, hint="read the incident again")
+    mapping.update(c, tables.incidents, tables.incidents.c.id == incident.id, state=state, **values)
 
 
 def decide(  # noqa: PLR0913 - the fields of a Decision
@@ -112,16 +134,7 @@ def decide(  # noqa: PLR0913 - the fields of a Decision
     return decision
 
 
-def get_incident(c: sa.Connection, incident_id: int) -> Incident:
-    """Return the incident; NotFound if there is none."""
-    found = mapping.one(c, Incident, tables.incidents.c.id == incident_id)
-    if found is None:
-        msg = f"there is no incident {incident_id}"
-        raise NotFound(msg, hint="leeway incidents")
-    return found
-
-
 def line(incident: Incident, action: str, actor: str, now: datetime, **details: chain.Detail) -> chain.Line:
     """Return the audit log's line about something that happened to *incident*."""
-    said = {"version": incident.version, "signal": incident.signal, **details}
+    said = {"version": incident.version, "signal": incident.signal.value, **details}
     return chain.Line(now, actor, action, incident.model, f"incident {incident.id}", said)

@@ -8,8 +8,8 @@ from typing import Literal
 
 import sqlalchemy as sa
 
-from features.errors import IllegalMove, NotFound
-from registry import outbox
+from features.errors import IllegalMove
+from registry import lookups, outbox
 from registry.audit_log import chain
 from registry.connection import Registry
 from registry.database import mapping, tables
@@ -35,11 +35,11 @@ def start_run(reg: Registry, *, decision_id: int, as_of: datetime, flow_run: str
     going on: two retrains of one model never overlap, and one decision never makes two.
     """
     with reg.write() as c:
-        decision = _decision(c, decision_id)
+        decision = lookups.decision(c, decision_id)
         _need_no_other(c, decision)
         number = mapping.insert(c, tables.retrain_runs, decision_id=decision_id, model=decision.model,
                              state=RunState.RUNNING, as_of=as_of, flow_run=flow_run, started_at=now)  # fmt: skip
-        run = get_run(c, number)
+        run = lookups.run(c, number)
         _log(c, run, "retrain.started", now, {"decision": decision_id, "flow_run": flow_run})
         return run
 
@@ -48,10 +48,10 @@ def set_challenger(reg: Registry, run_id: int, version: str, *, now: datetime) -
     """Name the version that a run would promote; NotFound if it is not registered."""
     with reg.write() as c:
         run = running(c, run_id)
-        versions.get_version(c, run.model, version)
+        lookups.version(c, run.model, version)
         mapping.update(c, tables.retrain_runs, tables.retrain_runs.c.id == run_id, challenger=version)
         _log(c, run, "retrain.challenger", now, {"version": version})
-        return get_run(c, run_id)
+        return lookups.run(c, run_id)
 
 
 def record_checks(reg: Registry, run_id: int, checks: Sequence[Check], *, now: datetime) -> None:
@@ -83,13 +83,13 @@ def finish_run(
     with reg.write() as c:
         run = running(c, run_id)
         end(c, run, state=state, reason=reason, now=now)
-        incident_id = _decision(c, run.decision_id).incident_id
+        incident_id = lookups.decision(c, run.decision_id).incident_id
         if incident_id is not None:
-            incident = incidents.get_incident(c, incident_id)
+            incident = lookups.incident(c, incident_id)
             if incident.state is not IncidentState.RESOLVED:
                 words = f"retrain {state.value}: {reason}"
                 incidents.close(c, incident, resolution=words, actor=chain.SYSTEM, now=now)
-        done = get_run(c, run_id)
+        done = lookups.run(c, run_id)
         entry = _log(c, run, f"retrain.{state.value}", now, {"reason": reason})
         outbox.tell(c, entry, {"run": done.model_dump(mode="json")})
         return done
@@ -109,20 +109,11 @@ def end(c: sa.Connection, run: RetrainRun, *, state: RunState, reason: str, now:
 
 def running(c: sa.Connection, run_id: int) -> RetrainRun:
     """Return the run, which must still be going on: IllegalMove otherwise."""
-    run = get_run(c, run_id)
+    run = lookups.run(c, run_id)
     if run.state is not RunState.RUNNING:
         msg = f"run {run_id} is {run.state.value} already"
         raise IllegalMove(msg, hint="a finished run never changes; decide again")
     return run
-
-
-def get_run(c: sa.Connection, run_id: int) -> RetrainRun:
-    """Return the run; NotFound if there is none."""
-    found = mapping.one(c, RetrainRun, tables.retrain_runs.c.id == run_id)
-    if found is None:
-        msg = f"there is no run {run_id}"
-        raise NotFound(msg)
-    return found
 
 
 def need_passed(c: sa.Connection, run: RetrainRun, version: str) -> None:
@@ -145,14 +136,6 @@ def _need_no_other(c: sa.Connection, decision: Decision) -> None:
         if run.state is RunState.RUNNING:
             msg = f"run {run.id} of {decision.model} is still running"
             raise IllegalMove(msg, hint="wait for it, or end it as failed")
-
-
-def _decision(c: sa.Connection, decision_id: int) -> Decision:
-    found = mapping.one(c, Decision, tables.decisions.c.id == decision_id)
-    if found is None:
-        msg = f"there is no decision {decision_id}"
-        raise NotFound(msg)
-    return found
 
 
 def _checks(c: sa.Connection, run_id: int) -> list[Check]:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from features.errors import IllegalMove, NotFound
 from monitors import report
 from monitors.baseline.baseline import Baseline
+from registry import lookups
 from registry.audit_log import chain
 from registry.connection import Registry
 from registry.database import mapping, tables
@@ -69,7 +70,7 @@ def add_version(reg: Registry, version: Version) -> Version:
         details = {"mode": version.mode, "artifact": version.artifact, "parent": version.parent}
         line = chain.Line(version.created_at, chain.SYSTEM, "version.added", version.model, version.version, details)
         chain.append(c, line)
-        return get_version(c, version.model, version.version)
+        return lookups.version(c, version.model, version.version)
 
 
 def _check_name(version: Version) -> None:
@@ -87,7 +88,7 @@ def store_baseline(reg: Registry, baseline: Baseline, *, now: datetime) -> str:
     """
     model, version, digest = baseline.events.model, baseline.version, baseline.digest
     with reg.write() as c:
-        bound = get_version(c, model, version).baseline
+        bound = lookups.version(c, model, version).baseline
         if bound == digest:
             return digest
         if bound is not None:
@@ -109,16 +110,6 @@ def set_state(c: sa.Connection, version: Version, to: VersionState) -> None:
         msg = f"{version.model} {version.version} is {version.state.value} and cannot become {to.value}"
         raise IllegalMove(msg, hint=f"legal from here: {', '.join(legal) or 'nothing; register it as a new version'}")
     mapping.update(c, tables.versions, *_key(version.model, version.version), state=to)
-
-
-def get_version(c: sa.Connection, model: str, version: str) -> Version:
-    """Return the version; NotFound, naming those there are, if there is none."""
-    found = mapping.one(c, Version, *_key(model, version))
-    if found is None:
-        known = c.scalars(sa.select(tables.versions.c.version).where(tables.versions.c.model == model)).all()
-        msg = f"model {model} has no version {version}"
-        raise NotFound(msg, hint=f"it has {', '.join(known) or 'none yet'}")
-    return found
 
 
 def _need_model(c: sa.Connection, model: str) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from features import errors
-from features.schema import LATE, UNUSABLE
+from monitors.profiles.side_channels import NOT_RECOUNTED
 from monitors.report import Report
 from registry import audit_export, operations, queries
 from registry.audit_log import verification
@@ -129,7 +129,7 @@ def _compare_windows(ws: Workspace, start: datetime, end: datetime, replay: Repl
 
 def _counted(report: Report) -> dict[str, list[int]]:
     """Return what was counted of the rows that are in the window."""
-    return {name: row for name, row in report.counts.items() if name not in (LATE, UNUSABLE)}
+    return {name: row for name, row in report.counts.items() if name not in NOT_RECOUNTED}
 
 
 def _check_verdicts(ws: Workspace, notes: Notes) -> None:
@@ -185,7 +185,8 @@ def _check_incidents(ws: Workspace, end: datetime, notes: Notes) -> None:
     """An incident may wait for its decision, but not for longer than the policy allows."""
     wait = ws.retrain.wait if ws.retrain else timedelta(0)
     undecided = queries.undecided(ws.registry, ws.model)
-    late = [f"{i.id} ({i.signal}, {i.pending or 'no reason given'})" for i in undecided if i.opened_at + wait <= end]
+    overdue = [i for i in undecided if i.opened_at + wait <= end]
+    late = [f"{i.id} ({i.signal.value}, {i.pending or 'no reason given'})" for i in overdue]
     notes.numbers |= {"incidents": len(queries.incidents(ws.registry, ws.model)), "undecided": len(undecided)}
     notes.several("incidents have no decision though their wait is over", late)
     ended = {r.decision_id for r in queries.runs(ws.registry, ws.model) if r.state is not RunState.RUNNING}

@@ -54,7 +54,7 @@ def write(ws: Workspace, run: RetrainRun) -> Path:
 def sides(ws: Workspace, run: RetrainRun) -> Sides:
     """Return what led to *run*: its incident's version and newest window, or the champion's last one before it."""
     size = ws.schema.windows.size
-    decision = next(d for d in queries.decisions(ws.registry, ws.model) if d.id == run.decision_id)
+    decision = queries.decision(ws.registry, run.decision_id)
     if decision.incident_id is not None:
         incident = queries.incident(ws.registry, decision.incident_id)
         return Sides(incident.version, incident.last_seen - size, incident.last_seen)

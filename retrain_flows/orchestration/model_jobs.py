@@ -146,11 +146,11 @@ class ByHand:
 
 
 def _decision(ws: Workspace, decision_id: int) -> Decision:
-    for decision in queries.decisions(ws.registry, ws.model):
-        if decision.id == decision_id:
-            return decision
-    msg = f"{ws.model} has no decision {decision_id}"
-    raise errors.NotFound(msg, hint="`leeway retrain` makes one")
+    decision = queries.decision(ws.registry, decision_id)
+    if decision.model != ws.model:
+        msg = f"decision {decision_id} is about model {decision.model}, not {ws.model}"
+        raise errors.NotFound(msg, hint="`leeway retrain` makes one")
+    return decision
 
 
 def _page(ws: Workspace, run: RetrainRun, by: Caller) -> Path | str:

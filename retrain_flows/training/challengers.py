@@ -128,7 +128,7 @@ def _known(ws: Workspace, artifact: bytes | errors.TrainerError) -> list[Check]:
 def open_quality(ws: Workspace) -> Sequence[str]:
     """Return the quality incidents that are not resolved, in words: they veto retraining."""
     every = queries.incidents(ws.registry, ws.model)
-    live = [i for i in every if i.signal == Signal.QUALITY.value and i.state is not IncidentState.RESOLVED]
+    live = [i for i in every if i.signal is Signal.QUALITY and i.state is not IncidentState.RESOLVED]
     return [f"quality incident {i.id} is open since {i.opened_at:%Y-%m-%d %H:%M}" for i in live]
 
 

@@ -11,7 +11,7 @@ from dashboards import view_models
 from dashboards.pages import templates
 from dashboards.timeline import Address
 from monitors.report import Stage
-from registry.config import Severity
+from monitors.signals import Severity
 from registry.records import Action, Check, CheckResult, Decision, Incident, IncidentState, RetrainRun, RunState
 from tests.support.drift_evidence import evidence
 

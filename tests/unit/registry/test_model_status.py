@@ -8,8 +8,8 @@ import pytest
 
 from features.window import from_ms
 from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.signals import Severity
 from registry import model_status
-from registry.config import Severity
 from registry.model_status import ModelState
 from registry.records import Incident, IncidentState
 from tests.support.drift_evidence import evidence

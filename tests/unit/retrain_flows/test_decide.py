@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.window import UTC
-from monitors.error_stream.stream_findings import VARIABLE
+from monitors.profiles.side_channels import ERROR_STREAM
 from monitors.report import DriftEvidence, Signal
+from monitors.signals import Reaction
 from registry.records import Action, Incident, IncidentState
-from retrain_flows.config import Reaction, Retrain, Signals
+from retrain_flows.config import Retrain, Signals
 from retrain_flows.decide import Decision, Deferral, Situation, decide
 from tests.support.drift_evidence import evidence
 
@@ -130,7 +131,7 @@ def test_drift_outside_the_promise_retrains_only_where_that_is_allowed(
     assert outside == (strict.because[-1] == "signals.outside_promise is set to alert")
 
 
-FAST = evidence(VARIABLE, signal=Signal.PERFORMANCE, threshold=None, guaranteed=False)
+FAST = evidence(ERROR_STREAM, signal=Signal.PERFORMANCE, threshold=None, guaranteed=False)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +164,7 @@ def test_single_losses_do_not_wait_where_windows_would_change_nothing(signals: S
 def test_the_setting_for_the_promise_is_no_signal() -> None:
     """What is ignored is signals only."""
     signals = Signals(feature=Reaction.IGNORE, quality=Reaction.IGNORE)
-    assert frozenset({"feature", "quality"}) == signals.ignored
+    assert frozenset({Signal.FEATURE, Signal.QUALITY}) == signals.ignored
 
 
 def test_a_quality_fault_is_never_trained_on() -> None:

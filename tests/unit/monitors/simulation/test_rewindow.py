@@ -60,7 +60,7 @@ def test_slices_are_the_newest_of_reports() -> None:
     """One a report, by time; a report from before there were any tells nothing."""
     ins, _ = replayed.later(KNOWN, 4)
     found = replayed.reports(KNOWN, tuple(of(ins)))
-    old = found[0].model_copy(update={"newest": {}})
+    old = found[0].model_copy(update={"newest_slice": {}})
 
     assert of(ins) == rewindow.newest_slices(reversed(found), DAY)
     assert of(ins)[1:] == rewindow.newest_slices([old, *found[1:]], DAY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from monitors.report import Report, Signal, Stage, Verdict
-from registry.config import IncidentPolicy, OpenAfter, Severity
+from monitors.signals import Severity
+from registry.config import IncidentPolicy, OpenAfter
 from registry.incidents import incident_rules
 from registry.incidents.incident_rules import (
     EpisodeProgress,
@@ -26,8 +28,9 @@ from registry.incidents.incident_rules import (
 from registry.incidents.ordering import START, StoredWindow, replay_moments
 from registry.records import Incident, IncidentState
 from tests.support import registry_values as make
+from tests.support.drift_evidence import evidence
 
-INPUTS, OUTCOMES = Stage.INPUTS.value, Stage.OUTCOMES.value
+INPUTS, OUTCOMES = Stage.INPUTS, Stage.OUTCOMES
 
 
 def day(n: int) -> datetime:
@@ -107,9 +110,9 @@ def test_a_live_incident_begins_earlier_where_another_stage_opens_it_too(
     inputs    . x x x
     outcomes  x . x .
     """
-    live = Incident(id=1, model="m", version="v1", signal="feature", severity=Severity.INFO, state=IncidentState.OPEN,
-                    since=day(2), opened_at=day(opened), last_seen=day(4), judged_until=day(4), windows=3,
-                    evidence=())  # fmt: skip
+    live = Incident(id=1, model="m", version="v1", signal=Signal.FEATURE, severity=Severity.INFO,
+                    state=IncidentState.OPEN, since=day(2), opened_at=day(opened), last_seen=day(4),
+                    judged_until=day(4), windows=3, evidence=())  # fmt: skip
     found = earlier(live, steps("SDDD", "DSDS"), {new}, OpenAfter(windows=2, of=3))
     assert [day(n) for n in begun] == found
 
@@ -211,7 +214,8 @@ DRIFT, STEADY, UNSURE = Verdict.DRIFT, Verdict.STEADY, Verdict.NOT_ENOUGH
 )
 def test_a_report_tells_one_verdict_a_signal(findings: list[tuple[Signal, Verdict]], told: dict[str, str]) -> None:
     """The worst; and where something was judged and nothing said of quality, there was no fault."""
-    assert told == incident_rules.signal_verdicts(report(*findings))
+    verdicts = incident_rules.signal_verdicts(report(*findings))
+    assert told == {signal.value: verdict.value for signal, verdict in verdicts.items()}
 
 
 @pytest.mark.parametrize(
@@ -229,14 +233,14 @@ def test_severity_is_one_level_more_where_it_is_bad(
     effects: list[tuple[float | None, float | None]], segments: int, away: int, expected: str
 ) -> None:
     """An effect three times its threshold, or half of two or more segments."""
-    newest = SegmentEvidence([{"effect": e, "threshold": t} for e, t in effects], segments, away)
+    newest = SegmentEvidence([evidence("x", effect=e, threshold=t) for e, t in effects], segments, away)
     assert Severity(expected) is incident_rules.severity(Severity.WARNING, newest)
 
 
 def test_nothing_is_worse_than_critical() -> None:
     """However far and wide."""
     assert Severity.CRITICAL is incident_rules.severity(
-        Severity.CRITICAL, SegmentEvidence([{"effect": 1, "threshold": 0.1}], 2, 2)
+        Severity.CRITICAL, SegmentEvidence([evidence("x", effect=1, threshold=0.1)], 2, 2)
     )
 
 
@@ -254,10 +258,10 @@ def test_a_rule_that_can_never_be_met_is_refused() -> None:
         OpenAfter(windows=2)
 
 
-def seen(end: int, before: str | None, after: str, *, stage: str = INPUTS, segment: str = "") -> StoredWindow:
+def seen(end: int, before: str | None, after: str, *, stage: Stage = INPUTS, segment: str = "") -> StoredWindow:
     """Return a stored window of day *end* with one signal."""
-    told = [None if verdict is None else {"feature": verdict} for verdict in (before, after)]
-    return StoredWindow(Window(day(end), stage), segment, told[0], told[1] or {})
+    was = None if before is None else {Signal.FEATURE: Verdict(before)}
+    return StoredWindow(Window(day(end), stage), segment, was, {Signal.FEATURE: Verdict(after)})
 
 
 def test_a_batch_is_told_in_order() -> None:
@@ -268,23 +272,23 @@ def test_a_batch_is_told_in_order() -> None:
     """
     batch = [seen(6, None, "drift"), seen(3, "steady", "drift"), seen(5, None, "steady"),
              seen(6, None, "steady", segment="a"), seen(1, "drift", "steady", segment="a")]  # fmt: skip
-    first, second, third = replay_moments(batch, {INPUTS: day(4)})["feature"]
+    first, second, third = replay_moments(batch, {INPUTS: day(4)})[Signal.FEATURE]
     assert [START, day(5), day(6)] == [first.at, second.at, third.at]
     assert {Window(day(1), INPUTS), Window(day(3), INPUTS)} == first.new
     changes = ["2013-06-02 12:00 inputs (a): drift, now steady", "2013-06-04 12:00 inputs: steady, now drift"]
-    assert (changes, (), ()) == ([f.words for f in first.flips], second.flips, third.flips)
+    assert (changes, (), ()) == ([f.words for f in first.corrections], second.corrections, third.corrections)
 
 
 def test_a_moment_sees_what_was_known_by_then() -> None:
     """Inputs had come to day 4 and outcomes to day 1: day 2's outcomes are seen beside day 4's inputs, not day 5's."""
     batch = [seen(5, None, "drift"), seen(2, None, "drift", stage=OUTCOMES)]
-    early, late = replay_moments(batch, {INPUTS: day(4), OUTCOMES: day(1)})["feature"]
+    early, late = replay_moments(batch, {INPUTS: day(4), OUTCOMES: day(1)})[Signal.FEATURE]
     every = steps("SSSSD", "SDS")
-    assert [(4, INPUTS), (2, OUTCOMES)] == _newest(early.visible(every))
-    assert [(5, INPUTS), (3, OUTCOMES)] == _newest(late.visible(every))
+    assert [(4, INPUTS), (2, OUTCOMES)] == _newest(early.observation(every).steps)
+    assert [(5, INPUTS), (3, OUTCOMES)] == _newest(late.observation(every).steps)
 
 
-def _newest(found: list[SignalVerdict]) -> list[tuple[int, str]]:
+def _newest(found: Sequence[SignalVerdict]) -> list[tuple[int, str]]:
     newest: dict[str, Any] = {s.stage: (s.end - make.NOW).days for s in found}
     return [(n, stage) for stage, n in sorted(newest.items())]
 
@@ -292,5 +296,5 @@ def _newest(found: list[SignalVerdict]) -> list[tuple[int, str]]:
 @pytest.mark.parametrize(("before", "after"), [("drift", "drift"), ("steady", "not_enough_evidence"), (None, "drift")])
 def test_only_what_begins_or_ceases_to_drift_is_a_correction(before: str | None, after: str) -> None:
     """Other numbers for the same verdict, and windows that were not there before, are none."""
-    (moment,) = replay_moments([seen(1, before, after)], {INPUTS: day(1)})["feature"]
-    assert () == moment.flips
+    (moment,) = replay_moments([seen(1, before, after)], {INPUTS: day(1)})[Signal.FEATURE]
+    assert () == moment.corrections
