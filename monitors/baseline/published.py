@@ -1,7 +1,7 @@
-"""The published baselines that a job reads, without a database: found among the names that are there, and checked.
+"""Published baselines: the files from which a streaming job reads its baselines, checked by digest.
 
-A baseline lies in its model's folder, and the sha256 of its file in a folder beside that. The sha256 of those that were
-known when the job was submitted came with it, from the registry.
+A job has no database. A baseline lies in its model's folder, and the sha256 of its file in a folder beside that. The
+digests of the baselines that were registered when the job was submitted come with the job.
 """
 
 from __future__ import annotations
@@ -21,31 +21,45 @@ from monitors.baseline.baseline import Baseline
 
 
 def baseline_path(folder: Path, version: str) -> Path:
-    """Return where the baseline of *version* is published in its model's *folder*."""
+    """Return the path of the published baseline of a version in its model's folder."""
     return folder / f"{file_name(version)}.json"
 
 
 def digest_path(folder: Path, version: str) -> Path:
-    """Return where the sha256 of that file is published."""
+    """Return the path of the sha256 of that file."""
     return folder.with_name(f"{folder.name}.sha256") / file_name(version)
 
 
 @dataclass(frozen=True)
 class PublishedBaseline:
-    """A baseline as it was read, and the sha256 that the registry knows it by."""
+    """A baseline as it was read, and the sha256 that the registry has of it."""
 
     baseline: Baseline
     digest: str
 
 
 def find(folder: str, version: str, digests: Mapping[str, str] | None) -> PublishedBaseline | None:
-    """Return the baseline of *version*, or None if none is published; it never changes, so it is read once.
+    """Return the published baseline of a version; it never changes, so it is read once.
 
-    *digests* are those of the registry by version. A version that is not among them was published later, and is checked
-    by the sha256 that was published with it; without one it is nobody's. Where *digests* is None nothing is checked.
+    Parameters
+    ----------
+    folder
+        The folder of the model's baselines.
+    version
+        The model version.
+    digests
+        The registry's sha256 by version, of the time when the job was submitted. A version that is not among them was
+        published later, and is checked by the sha256 that was published with it. None: nothing is checked.
 
-    Raises:
-        ArtifactError: the file is not what was registered.
+    Returns
+    -------
+    PublishedBaseline or None
+        None if there is no file, or no sha256 to check it by.
+
+    Raises
+    ------
+    ArtifactError
+        The file is not what was registered.
     """
     path = baseline_path(Path(folder), version)
     if path.name not in _names(folder):
@@ -57,7 +71,13 @@ def find(folder: str, version: str, digests: Mapping[str, str] | None) -> Publis
 
 
 def versions(folder: str, digests: Mapping[str, str] | None) -> list[str]:
-    """Return every version that has a published baseline, by name. Raises ArtifactError if one was altered."""
+    """Return every version that has a published baseline, in order of names; *digests* as of :func:`find`.
+
+    Raises
+    ------
+    ArtifactError
+        A file is not what was registered.
+    """
     stems = [Path(name).stem for name in _names(folder) if name.endswith(".json")]
     known = {file_name(version): version for version in digests or ()}
     every = (known.get(stem) or _version_in(Path(folder, f"{stem}.json"), stem) for stem in stems)

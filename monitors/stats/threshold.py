@@ -174,7 +174,7 @@ class ReferenceWindows:
 
     @cached_property
     def _shares(self) -> tuple[float, ...]:
-        """Shares that the null is drawn from, sorted: the distance ignores the order, so more variables share one null."""
+        """Shares that the null is drawn from, sorted: a distance ignores order, so more variables share a null."""
         return tuple(sorted(null_distribution.smoothed_shares(self.total)))
 
     @cached_property

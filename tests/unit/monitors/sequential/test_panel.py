@@ -147,7 +147,11 @@ def test_ties_follow_from_identity_and_start_alone() -> None:
     [
         (counts("normal", 60), DAY, ""),
         (counts("normal", 19), WEEK, "the baseline has 19 slices with values of it, and a guarantee needs 20"),
-        ({"x": np.tile(np.eye(7, 64, dtype=np.int64) * 100, (8, 1))}, DAY, "hour, weekday or month determine its values"),
+        (
+            {"x": np.tile(np.eye(7, 64, dtype=np.int64) * 100, (8, 1))},
+            DAY,
+            "hour, weekday or month determine its values",
+        ),
         (counts("rows AR(.99)", 200, rows=10), WEEK, "changes more slowly than a slice lasts"),
     ],
 )
