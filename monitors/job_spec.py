@@ -75,7 +75,7 @@ def baseline_counted_with(spec: JobSpec, version: str) -> Baseline:
     """Return the baseline of a version whose events were counted already; raises EngineError if it is gone."""
     baseline = spec.baseline(version)
     if baseline is None:
-        msg = f"the published baseline of version {version} was removed after its events were counted" raise
-        errors.EngineError(msg, hint="do not remove published baselines while a job runs; restart the monitor to publish
-        them again")
+        msg = f"the published baseline of version {version} was removed after its events were counted"
+        hint = "do not remove published baselines while a job runs; restart the monitor to publish them again"
+        raise errors.EngineError(msg, hint=hint)
     return baseline
