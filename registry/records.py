@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from monitors.report import DriftEvidence, Signal, Stage, Verdict
+from monitors.finding import DriftEvidence, Signal, Stage, Verdict
 from monitors.signals import Severity
 from registry.config import UNHELPED
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from monitors.report import Signal
+from monitors.finding import Signal
 from monitors.sequential import panel
 from monitors.stats.distance import Distances
 

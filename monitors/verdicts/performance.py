@@ -17,8 +17,8 @@ from scipy import special
 from features.schema import Task
 from features.scoring import Floats
 from monitors.config import MonitorPolicy
+from monitors.finding import Finding, Signal, Verdict
 from monitors.profiles import outcome_counts
-from monitors.report import Finding, Signal, Verdict
 from monitors.stats import threshold
 from monitors.stats.bins import Counts
 from monitors.stats.effect_interval import rise_interval

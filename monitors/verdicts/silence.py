@@ -20,9 +20,10 @@ from features.window import format_span, from_ms, to_ms
 from monitors.baseline import budget_shares
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
+from monitors.finding import Finding, Signal, Stage, Verdict
 from monitors.quality.arrivals import any_arrived
 from monitors.quality.volume import VOLUME
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.report import Report
 from monitors.sequential.seasonality import DAY, HOUR, WEEK
 from monitors.stats.bins import Counts
 

@@ -16,11 +16,12 @@ from sklearn.decomposition import PCA
 from features.schema import EventSchema, FeatureKind, Task
 from monitors.baseline import freeze
 from monitors.baseline.baseline import Baseline
+from monitors.finding import Stage
 from monitors.profiles import counting, reconstruction_error
 from monitors.profiles.derived import Derived
 from monitors.profiles.loss_estimator import DirectLossEstimator
 from monitors.profiles.score_calibration import ScoreCalibration
-from monitors.report import Stage, canonical
+from monitors.report import canonical
 from monitors.stats.bins import Bins, CategoricalBins, NumericBins, freeze_categorical, freeze_numeric
 from monitors.stats.distance import js_distance_log2
 from tests.support import learned_baselines as learned
