@@ -130,6 +130,6 @@ def test_a_slice_with_hardly_any_rows_is_a_fault() -> None:
     told = silence.low_volume_fault(steady, 10)
 
     assert told is not None
-    assert "10 rows came, 90 to 110" in told.reason
+    assert "10 rows came in the newest slice, 90 to 110" in told.reason
     assert silence.low_volume_fault(steady, 60) is None
     assert silence.low_volume_fault(FeedPace(START, DAY, np.array([90, 0, 110]), LEVEL), 1) is None
