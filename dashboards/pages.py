@@ -19,7 +19,7 @@ from dashboards.request_parameters import MaybeMoment, Name, Number, Where
 from dashboards.timeline import Address
 from features.window import UTC
 from monitors.config import MonitorPolicy
-from monitors.explain.explanation import leaning
+from monitors.explain.explanation import mix_shift_text
 from monitors.finding import Signal, Verdict
 from registry.connection import Registry
 
@@ -110,7 +110,7 @@ def _environment() -> jinja2.Environment:
         incident_url=incident_url,
         evidence_chart=charts.evidence,
         scale=incident_page.scale,
-        leaning=leaning,
+        leaning=mix_shift_text,
         place=incident_page.place,
         details=formatting.details,
         Verdict=Verdict,

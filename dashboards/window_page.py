@@ -96,7 +96,7 @@ def cell_names(bins: Bins) -> tuple[str, ...]:
     """
     if not isinstance(bins, NumericBins):
         return bins.labels
-    far_low, low, *_, high, far_high = (f"{place:.6g}" for place in bins.places)
+    far_low, low, *_, high, far_high = (f"{place:.6g}" for place in bins.positions)
     ends = {
         "under": f"[{far_low}, {low})",
         "over": f"({high}, {far_high}]",

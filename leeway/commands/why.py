@@ -13,7 +13,7 @@ from leeway import context
 from leeway.commands.options import AsJson
 from leeway.terminal import show
 from monitors.explain.bin_changes import BinChanges
-from monitors.explain.explanation import DriftedVariable, WindowExplanation, leaning
+from monitors.explain.explanation import DriftedVariable, WindowExplanation, mix_shift_text
 from monitors.finding import Finding, Signal
 from registry.incidents import explain
 from registry.incidents.explain import IncidentExplanation
@@ -104,7 +104,7 @@ def _rows(moved: DriftedVariable, end: datetime) -> Iterator[tuple[str, object]]
     finding = moved.finding
     yield "effect", f"{_effect(finding)} {finding.metric}; {_lines(moved)}"
     yield "moved", _how(moved)
-    yield "mix", "; ".join(leaning(split) for split in moved.splits)
+    yield "mix", "; ".join(mix_shift_text(split) for split in moved.splits)
     if len(moved.segments) > 1:
         yield "in", ", ".join(f"{p.segment or ALL} {_figure(p.effect)}" for p in moved.segments)
     yield "how sure", moved.guarantee

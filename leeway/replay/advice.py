@@ -9,7 +9,7 @@ from datetime import timedelta
 from features.window import format_span
 from leeway.replay.parallel import WatchedSignal
 from leeway.replay.run_replay import PolicyOutcome
-from monitors.sequential import panel
+from monitors.sequential import exchangeability
 from monitors.simulation.inject import InjectedChange
 from monitors.verdicts.plan import STRIDES
 
@@ -78,10 +78,10 @@ def _doubts(doubts: Sequence[WatchedSignal], slices: int) -> Iterator[str]:
         by_why[one.doubt].append(one.variable)
     for why, names in by_why.items():
         yield f"{_and(names)} {'stands' if len(names) == 1 else 'stand'} outside the promise: {why}."
-    stride = next((s for s in (1, *STRIDES) if slices // s < panel.LEAST), None)
+    stride = next((s for s in (1, *STRIDES) if slices // s < exchangeability.MIN_SLICES), None)
     if doubts and stride:
         then = "be ranked at all" if stride == 1 else f"be merged by {stride}, the next number that is tried"
-        longer = f"a baseline of {stride * panel.LEAST} slices in place of {slices}"
+        longer = f"a baseline of {stride * exchangeability.MIN_SLICES} slices in place of {slices}"
         yield f"With {longer} they could {then}, which may bring them inside."
 
 

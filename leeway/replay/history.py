@@ -89,7 +89,7 @@ def stretches(opened: Context, model: Model, reports: Iterable[Report]) -> list[
     known = ((v.version, v.baseline) for v in queries.versions(opened.registry, model.name) if v.baseline)
     return [
         Stretch(version, queries.baseline(opened.registry, digest),
-                {series: rewindow.slices(some, slide) for series, some in by[version].items()})
+                {series: rewindow.newest_slices(some, slide) for series, some in by[version].items()})
         for version, digest in known
         if version in by
     ]  # fmt: skip

@@ -82,7 +82,7 @@ def watched(bench: PolicyComparison) -> list[WatchedSignal]:
     """Return the variables that the first policy watches over time."""
     return [
         WatchedSignal(group.signal, name, doubt)
-        for group in bench.outlooks()[0].groups
+        for group in bench.monitoring_plans()[0].groups
         for name, doubt in zip(group.panel.names, group.panel.violations, strict=True)
     ]
 

@@ -112,7 +112,9 @@ def shifts(baseline: Baseline, asked: Mapping[ChangeKind, Sequence[float]]) -> t
     known = [kind for kind in SIZES if baseline.outcomes or kind.stage is Stage.INPUTS]
     every = (InjectedChange(kind, size) for kind in known for size in SIZES[kind])
     return tuple(
-        shift for shift in every if shift.kind is not ChangeKind.CONCEPT or shift.size <= concept_shift.most(baseline)
+        shift
+        for shift in every
+        if shift.kind is not ChangeKind.CONCEPT or shift.size <= concept_shift.largest_concept_shift(baseline)
     )
 
 
@@ -148,7 +150,7 @@ def _parts(
             series=series,
             policies=policies,
             past=tuple(
-                (b, tuple(rewindow.merged(s.slices.get(series, ()), slide)))
+                (b, tuple(rewindow.merged_slices(s.slices.get(series, ()), slide)))
                 for b, s in zip(own, stretches, strict=True)
             ),
             baseline=cut,

@@ -19,9 +19,9 @@ from monitors.baseline.baseline import Baseline
 from monitors.finding import Signal, Stage
 from monitors.report import Report
 from monitors.simulation import bootstrap, inject, rewindow
-from monitors.simulation.bootstrap import NullWorld
+from monitors.simulation.bootstrap import BootstrapDraw
 from monitors.simulation.inject import ChangeKind
-from monitors.simulation.policy_comparison import Keyed, PolicyComparison
+from monitors.simulation.policy_comparison import KeyedWindow, PolicyComparison
 from registry.incidents import incident_rules
 from registry.incidents.incident_rules import SignalVerdict
 
@@ -93,7 +93,7 @@ def quiet(
     found = []
     for n in range(repetitions):
         world = bootstrap.draw(bench.baseline, PATH, np.random.default_rng([seed, 0, n]))
-        windows, outlooks = world.windows(bench.stage, bench.segment), bench.outlooks(world.reference)
+        windows, outlooks = world.windows(bench.stage, bench.segment), bench.monitoring_plans(world.reference)
         found.append(window_verdicts(bench.judge(windows, outlooks), policies))
     return found
 
@@ -111,7 +111,7 @@ def delays(
     opens an incident does or, of outcomes, when that window's labels are known. Trials in which an incident was open
     before the change do not count.
     """
-    events, outlooks = bench.baseline.events, bench.outlooks()
+    events, outlooks = bench.baseline.events, bench.monitoring_plans()
     wait = events.label_delay if bench.stage is Stage.OUTCOMES else timedelta(0)
     found: list[list[timedelta]] = [[] for _ in policies]
     for seed in seeds:
@@ -129,7 +129,7 @@ def delays(
     return [Delay(tuple(sorted(d for d in some if d < timedelta.max)), len(some)) for some in found]
 
 
-def _changed(world: NullWorld, bench: PolicyComparison, change: inject.Change, begin: int) -> Iterator[Keyed]:
+def _changed(world: BootstrapDraw, bench: PolicyComparison, change: inject.Change, begin: int) -> Iterator[KeyedWindow]:
     cut = bench.baseline.events.windows
     slices = [s if s.start < begin else s.model_copy(update={"counts": change(s.counts)})
               for s in world.slices(bench.stage, bench.segment)]  # fmt: skip

@@ -18,7 +18,7 @@ def publish_baseline(baseline: Baseline, root: Path) -> Path:
 
 def publish(folder: Path, version: str, text: str) -> Path:
     """Write a baseline's *text*, as the registry has it, into its model's *folder*, and its sha256 before it."""
-    path, digest = published.place(folder, version), published.digest_place(folder, version)
+    path, digest = published.baseline_path(folder, version), published.digest_path(folder, version)
     for at, data in ((digest, hashlib.sha256(text.encode()).hexdigest()), (path, text)):
         at.parent.mkdir(parents=True, exist_ok=True)
         write_whole(at, data.encode())
@@ -33,9 +33,9 @@ def is_published(folder: Path, version: str, digest: str) -> bool:
     Raises:
         ArtifactError: it is, and is not what the registry has under *digest*.
     """
-    path, known = published.place(folder, version), published.digest_place(folder, version)
+    path, known = published.baseline_path(folder, version), published.digest_path(folder, version)
     if not (path.is_file() and known.is_file()):
         return False
     if hashlib.sha256(path.read_bytes()).hexdigest() != digest or known.read_text().strip() != digest:
-        raise published.altered(str(path), "its sha256 is not the one in the registry")
+        raise published.altered_error(str(path), "its sha256 is not the one in the registry")
     return True

@@ -112,12 +112,12 @@ class _VersionWindows:
     def judged(self, report: Report) -> Report:
         """Return *report* with the fault of its newest slice: that nothing came any more, or hardly anything."""
         end, pace = to_ms(report.window_end), self.watched.pace
-        if (rows := self._new_rows[end]) and not silence.dwindled(pace, rows):
+        if (rows := self._new_rows[end]) and not silence.low_volume_fault(pace, rows):
             return report
         if rows := self._rows[end]:  # other versions' part of the slice may be on record
-            return silence.finding(report, silence.dwindled(pace, rows))
+            return silence.with_feed_fault(report, silence.low_volume_fault(pace, rows))
         since = self._last(end)
-        return silence.finding(report, None if since is None else silence.silent(pace, since, end))
+        return silence.with_feed_fault(report, None if since is None else silence.silence_fault(pace, since, end))
 
     def made(self, last: datetime) -> Iterator[Report]:
         """Yield the reports on windows that end by *last* and that nobody made, where silence is a fault.
@@ -133,9 +133,9 @@ class _VersionWindows:
         for end in ends:
             since = never if never is not None else self._last(end)
             if end not in known and since is not None and not self._rows.get(end):
-                fault = silence.silent(self.watched.pace, since, end)
+                fault = silence.silence_fault(self.watched.pace, since, end)
                 if fault is not None:
-                    yield silence.finding(self._report(end), fault)
+                    yield silence.with_feed_fault(self._report(end), fault)
 
     def _last(self, end: int) -> int | None:
         """Return the end (ms) of the newest slice before the one that ends at *end* in which anything came."""
@@ -189,7 +189,7 @@ class _VersionWindows:
         start, windows = end - watched.size, baseline.events.windows
         findings = window_verdict.judge(
             baseline, watched.policy, stage=Stage.INPUTS, segment="", window_slices=windows.slices, start_ms=start,
-            counts=counts, newest=nothing, seen=_seen(inside),
+            counts=counts, newest=nothing, slices_with_events=_seen(inside),
         )  # fmt: skip
         return Report(
             model=watched.model, version=baseline.version, stage=Stage.INPUTS, window_start=from_ms(start),

@@ -19,7 +19,7 @@ from monitors.finding import Stage
 from monitors.quality import duplicates
 from monitors.report import Report, digest
 from monitors.sequential import monitor
-from monitors.sequential.monitor import MonitoringPlan, MonitorState
+from monitors.sequential.monitoring_plan import MonitoringPlan, MonitorState
 from monitors.verdicts.plan import monitoring_plan
 from registry import lookups
 from registry.connection import Registry

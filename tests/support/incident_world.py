@@ -66,7 +66,7 @@ def baseline(importance: dict[str, float] | None = None, **changed: Any) -> Base
 
 SEQUENTIAL: dict[str, Any] = {
     "verdict": Verdict.DRIFT, "guaranteed": True, "budget_share": 0.02, "evidence": 0.0, "evidence_required": 450.0,
-    "note": "drift goes on",
+    "note": "drift continues",
 }  # fmt: skip
 
 

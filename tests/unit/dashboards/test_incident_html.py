@@ -48,7 +48,7 @@ def test_what_moved_is_told_with_all_that_is_known(reg: Registry) -> None:
     assert "A shift within segments of site: 0.300 in all, 0.000 by mix, 0.300 within" in page
     assert "also in site=A 0.343, site=B 0.343" in page
     assert "inside the promise the evidence reached 460 where 450 was asked 2.0 % of the false-alarm budget" in page
-    assert "since 3 Mar 2024 ; now: drift goes on" in page
+    assert "since 3 Mar 2024 ; now: drift continues" in page
     assert "1 variable of other signals drifted beside it" in page
     assert "How it began in its first window, 2 Mar 2024" in page
 
@@ -115,7 +115,7 @@ def test_a_windows_page_tells_what_it_says_alone_and_over_time(reg: Registry) ->
 
     assert "0.343 [0.293, 0.393]" in page
     assert "Drift: far" in page
-    assert "inside the promise drift goes on 2.0 % of the false-alarm budget" in page
+    assert "inside the promise drift continues 2.0 % of the false-alarm budget" in page
 
 
 @pytest.mark.parametrize(

@@ -201,7 +201,7 @@ def test_what_is_missing_is_said_with_the_next_step(tmp_path: Path, folder: Path
         (("--shift", "prior=2"), "a prior shift of 2 cannot be; a share is meant"),
         (("--shift", "covariate=-1"), "a covariate shift of -1 cannot be; a size is meant"),
         (("--shift", "covariate"), "could not convert string to float"),
-        (("--budget", "rarely"), "'rarely' is not a rate of alarms"),
+        (("--budget", "rarely"), "'rarely' is not a rate of false alarms"),
         (("--within", "soon"), "'soon' is not a length of time"),
         (("--window", "36h"), "must be a whole multiple of slide"),
         (("--budget", "1 per 9 days", "--budget", "1 per 9 days"), "two policies are called 1 per 9d"),

@@ -65,7 +65,7 @@ def test_what_a_file_does_not_say_is_the_projects(model: Model, tmp_path: Path) 
 
 KEYS = "windows, monitor, incidents, signals"
 NO_PART = f"is no part of a policy; that is made of {KEYS}"
-RATE = "'often' is not a rate of alarms; write it like `1 per 90 days` or `2 per year`"
+RATE = "'often' is not a rate of false alarms; write it like `1 per 90 days` or `2 per year`"
 FROZEN = "is frozen with the baseline, and cannot be rehearsed on its counts"
 CUT_OFF = "while parsing a flow mapping expected ',' or '}', but got '<stream end>'"
 

@@ -143,9 +143,9 @@ def test_the_order_of_rows_makes_no_difference_to_what_is_learned() -> None:
     first, second = (freeze.freeze_derived(events, learned.POLICY, bins, m, known) for m in (made, made.take(order)))
 
     assert first.frozen == second.frozen
-    assert first.unusual is not None
-    assert second.unusual is not None
-    assert first.unusual[order].tolist() == second.unusual.tolist()
+    assert first.multivariate_cells is not None
+    assert second.multivariate_cells is not None
+    assert first.multivariate_cells[order].tolist() == second.multivariate_cells.tolist()
     assert isinstance(first.frozen.derived.estimate, DirectLossEstimator)
 
 

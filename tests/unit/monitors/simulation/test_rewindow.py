@@ -53,7 +53,7 @@ def test_a_window_is_the_sum_of_its_slices(days: list[list[int] | None], length:
             assert not part.any()
         else:
             expected = (part.sum(axis=0).tolist(), part[-1].tolist(), int((part > 0).sum(axis=0).max()))
-            assert expected == (window.counts["x"], window.newest["x"], window.seen)
+            assert expected == (window.counts["x"], window.newest["x"], window.slices_with_events)
     assert {} == found
 
 
@@ -63,8 +63,8 @@ def test_slices_are_the_newest_of_reports() -> None:
     found = replayed.reports(KNOWN, tuple(of(ins)))
     old = found[0].model_copy(update={"newest_slice": {}})
 
-    assert of(ins) == rewindow.slices(reversed(found), DAY)
-    assert of(ins)[1:] == rewindow.slices([old, *found[1:]], DAY)
+    assert of(ins) == rewindow.newest_slices(reversed(found), DAY)
+    assert of(ins)[1:] == rewindow.newest_slices([old, *found[1:]], DAY)
 
 
 def test_a_baseline_is_cut_anew_as_its_events_would_have_been() -> None:
@@ -93,9 +93,16 @@ def alone(known: Baseline, rules: MonitorPolicy, slices: Sequence[Slice], stage:
         strict=True,
     ):
         found = window_verdict.judge(
-            known, rules, stage=stage, segment=segment, window_slices=known.events.windows.slices,
-            start_ms=to_ms(report.window_start), counts=report.counts, newest=report.newest_slice, seen=window.seen,
-        )  # fmt: skip
+            known,
+            rules,
+            stage=stage,
+            segment=segment,
+            window_slices=known.events.windows.slices,
+            start_ms=to_ms(report.window_start),
+            counts=report.counts,
+            newest=report.newest_slice,
+            slices_with_events=window.slices_with_events,
+        )
         raw.append(report.model_copy(update={"findings": found}))
     return list(monitor.judge_all(plan.monitoring_plan(known, rules, stage, segment), raw))
 
@@ -177,7 +184,7 @@ def test_windows_of_equal_keys_are_described_once(monkeypatch: pytest.MonkeyPatc
     ins, _ = replayed.later(KNOWN, 4)
     bench = PolicyComparison(KNOWN, (policy(),), Stage.INPUTS)
     windows = [(w, w.start) for w in rewindow.windows(of(ins), 2, DAY)]
-    first, again = (verdicts([r[0] for r in bench.judge(windows, bench.outlooks())]) for _ in range(2))
+    first, again = (verdicts([r[0] for r in bench.judge(windows, bench.monitoring_plans())]) for _ in range(2))
 
     assert first == again
     assert 4 == len(asked)

@@ -25,7 +25,7 @@ from tests.support import learned_baselines as learned
 
 Floats = npt.NDArray[np.float64]
 LABEL_BINS = {"label": CategoricalBins(categories=("0", "1"))}
-LEVEL = distribution.LOOK
+LEVEL = distribution.WINDOW_LEVEL
 
 
 def scored(n: int, seed: int, *, shift: float = 0.0, wide: float = 1.0, slope: float = 1.6) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def _report(known: Baseline, last: int, counted: WindowCounts) -> Report:
     start = (last - 1) * DAY
     findings = window_verdict.judge(
         known, POLICY, stage=Stage.INPUTS, segment="", window_slices=2, start_ms=start, counts=counted.window,
-        newest=counted.newest, seen=counted.slices,
+        newest=counted.newest, slices_with_events=counted.slices,
     )  # fmt: skip
     return Report(model="m", version="v1", stage=Stage.INPUTS, window_start=from_ms(start),
                   window_end=from_ms(start + 2 * DAY), baseline=known.digest, rows=sum(counted.window[PREDICTION]),
