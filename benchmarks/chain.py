@@ -134,7 +134,7 @@ def _incidents(counts: _Counts, stage: Stage, segment: str, reference: int) -> I
     known = plan.monitoring_plan(counts.baseline, POLICY, stage, segment)
     before: set[tuple[str, str]] = set()
     for report in monitor.judge_all(known, _reports(counts, stage, segment, reference)):
-        now = {(f.signal.value, f.variable): f.promised is not False for f in report.drifted()}
+        now = {(f.signal.value, f.variable): f.guaranteed is not False for f in report.drifted()}
         began = {key: promised for key, promised in now.items() if key not in before}
         yield from (any(p for key, p in began.items() if key[0] == signal) for signal in {key[0] for key in began})
         before = set(now)
@@ -152,5 +152,5 @@ def _reports(counts: _Counts, stage: Stage, segment: str, reference: int) -> Ite
         yield Report(
             model="m", version="v1", segment=segment, stage=stage, window_start=from_ms(start),
             window_end=from_ms(end * DAY), baseline="", rows=WINDOW * ROWS, counts=window,
-            newest={v: c[end - 1].tolist() for v, c in series.items()}, findings=found,
+            newest_slice={v: c[end - 1].tolist() for v, c in series.items()}, findings=found,
         )  # fmt: skip

@@ -171,7 +171,7 @@ def _evidence(
 def _lines(told: IncidentExplanation) -> list[tuple[Stage, str]]:
     """Return the stages and segments whose evidence to draw: all traffic, and those where most was moved."""
     moved = [*told.newest.of(told.incident.signal), *told.first.of(told.incident.signal)]
-    stages = dict.fromkeys(m.stage for m in moved) or {Stage(e["stage"]): None for e in told.incident.evidence}
+    stages = dict.fromkeys(m.stage for m in moved) or {e.stage: None for e in told.incident.evidence}
     every = [*((stage, "") for stage in stages or Stage), *((m.stage, m.segment) for m in moved)]
     return list(dict.fromkeys(every))
 

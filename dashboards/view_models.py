@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from dashboards.performance_chart import Line
 from dashboards.timeline import Address, Cell, Timeline, address, cells
 from dashboards.window_page import Distribution, Ranked
-from monitors.report import Report, Signal, Stage, Verdict
+from monitors.report import DriftEvidence, Report, Signal, Verdict
 from registry.model_status import ModelStatus
 from registry.records import (
     AuditResult,
@@ -187,17 +186,17 @@ def incident(found: Incident, decision: Decision | None) -> IncidentView:
     return IncidentView(found, decision, waiting, tuple(evidence(found.version, item) for item in found.evidence))
 
 
-def evidence(version: str, item: Mapping[str, Any]) -> Evidence:
+def evidence(version: str, item: DriftEvidence) -> Evidence:
     """Return a stored piece of evidence: a finding, and the window it was found in."""
-    end = datetime.fromisoformat(item["window_end"])
+    finding = item.finding
     return Evidence(
-        window=Address(version, Stage(item["stage"]), end, item["segment"]),
-        start=datetime.fromisoformat(item["window_start"]),
-        variable=item["variable"],
-        metric=item["metric"],
-        effect=item["effect"],
-        threshold=item["threshold"],
-        reason=item["reason"],
+        window=Address(version, item.stage, item.window_end, item.segment),
+        start=item.window_start,
+        variable=finding.variable,
+        metric=finding.metric,
+        effect=finding.effect,
+        threshold=finding.threshold,
+        reason=finding.reason,
     )
 
 

@@ -16,21 +16,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_valid
 
 from features.window import format_span, parse_span
 from monitors.report import Signal
+from monitors.signals import OF
 
 _FORM = re.compile(r"(\d+) +per +(?:(\d+) +)?(\w+)")
 _WORDS = {"second": "1s", "minute": "1m", "hour": "1h", "day": "1d", "week": "7d", "month": "30d", "quarter": "91d",
           "year": "365d"}  # fmt: skip
 
-SHARES = {
-    Signal.PERFORMANCE: 0.25,
-    Signal.FEATURE: 0.2,
-    Signal.PREDICTION: 0.15,
-    Signal.LABEL: 0.1,
-    Signal.ESTIMATE: 0.1,
-    Signal.MULTIVARIATE: 0.1,
-    Signal.QUALITY: 0.1,
-}
-"""What each signal is given: the most to what can start a retrain."""
 ALL_TRAFFIC = 0.5
 """What all traffic is given of a signal's share where there are segments; they have equal parts of the rest."""
 
@@ -98,7 +89,7 @@ def share(signal: Signal, segment: str, segments: int, watched: Collection[Signa
     >>> share(Signal.QUALITY, "", 0, list(Signal)), share(Signal.QUALITY, "origin=JFK", 5, list(Signal))
     (0.1, 0.01)
     """
-    own = SHARES[signal] / sum(SHARES[s] for s in watched)
+    own = OF[signal].budget_share / sum(OF[s].budget_share for s in watched)
     if not segments:
         return own
     return own * (ALL_TRAFFIC if segment == "" else (1 - ALL_TRAFFIC) / segments)

@@ -3,37 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from enum import Enum
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from features.window import Span
 from monitors.report import Signal
+from monitors.signals import Severity, section
 
 UNHELPED = ("retrain rejected: ", "retrain failed: ")
 """How the resolution of an incident begins that a retrain ended and nothing resolved."""
-
-
-class Severity(str, Enum):
-    """How much an incident matters, from least to most."""
-
-    INFO = "info"
-    WARNING = "warning"
-    CRITICAL = "critical"
-
-    @property
-    def rank(self) -> int:
-        """The place in the order, from 0. The words themselves sort otherwise."""
-        return list(Severity).index(self)
-
-    @property
-    def next(self) -> Severity:
-        """The level above; nothing is above critical.
-
-        >>> Severity.INFO.next.value, Severity.CRITICAL.next.value
-        ('warning', 'critical')
-        """
-        return list(Severity)[min(self.rank + 1, len(Severity) - 1)]
 
 
 class OpenAfter(BaseModel):
@@ -55,22 +34,20 @@ class OpenAfter(BaseModel):
         return self
 
 
-class Severities(BaseModel):
+class SeveritySection(BaseModel):
     """The severity that an incident of each signal starts with."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    feature: Severity = Severity.INFO
-    prediction: Severity = Severity.WARNING
-    label: Severity = Severity.WARNING
-    performance: Severity = Severity.CRITICAL
-    multivariate: Severity = Severity.INFO
-    estimate: Severity = Severity.WARNING
-    quality: Severity = Severity.CRITICAL
-
     def of(self, signal: Signal) -> Severity:
         """Return the severity of *signal*."""
         return Severity(getattr(self, signal.value))
+
+
+if TYPE_CHECKING:
+    Severities = SeveritySection
+else:
+    Severities = section("Severities", SeveritySection, __name__, lambda spec: (Severity, spec.severity))
 
 
 class IncidentPolicy(BaseModel):

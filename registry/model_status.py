@@ -13,23 +13,21 @@ from enum import Enum
 
 import sqlalchemy as sa
 
-from features.schema import DERIVED, LATE, REFUSED, UNUSABLE
+from features.schema import DERIVED
 from features.window import format_span, from_ms, to_ms
+from monitors.profiles import side_channels
 from monitors.quality.arrivals import any_arrived, records_set_aside
 from monitors.report import Report, Signal, Stage, Verdict
+from monitors.signals import SIGNALS, Needs
 from registry.connection import Registry
 from registry.database import mapping, tables
 from registry.records import Champion, Incident, IncidentState
 
 _T = tables.window_reports.c
 #: Signals by what to read first, and the stage that tells of each; faults are told by both.
-_STAGE = {
-    Signal.QUALITY: Stage.INPUTS, Signal.PERFORMANCE: Stage.OUTCOMES, Signal.ESTIMATE: Stage.INPUTS,
-    Signal.LABEL: Stage.OUTCOMES, Signal.PREDICTION: Stage.INPUTS, Signal.FEATURE: Stage.INPUTS,
-    Signal.MULTIVARIATE: Stage.INPUTS,
-}  # fmt: skip
-_ALWAYS = (Signal.QUALITY, Signal.PREDICTION, Signal.FEATURE)
-_OF_LABELS = (Signal.PERFORMANCE, Signal.LABEL)
+_STAGE = {spec.signal: spec.stage for spec in SIGNALS}
+_ALWAYS = tuple(spec.signal for spec in SIGNALS if spec.needs is Needs.NOTHING)
+_OF_LABELS = tuple(spec.signal for spec in SIGNALS if spec.needs is Needs.OUTCOMES)
 
 
 class ModelState(str, Enum):
@@ -69,7 +67,7 @@ class ModelStatus:
     def text(self) -> str:
         """The standing in one line, the worst first.
 
-        >>> Standing(State.STEADY, steady=("quality", "feature"), unjudged={"performance": "no labels"}).words
+        >>> ModelStatus(ModelState.STEADY, steady=("quality", "feature"), unjudged={"performance": "no labels"}).text
         '2 of 3 signals judged: steady; performance cannot be judged: no labels'
         """
         return "; ".join(self.lines)
@@ -157,7 +155,7 @@ def model_status(
     drifting = tuple(s.value for s, v in judged.items() if v is Verdict.DRIFT)
     steady = tuple(s.value for s, v in judged.items() if v is Verdict.STEADY)
     counts = inputs.counts if inputs else {}
-    refused, lacking = records_set_aside(sorted(counts.keys() - {REFUSED, LATE, UNUSABLE, *DERIVED}), counts)
+    refused, lacking = records_set_aside(sorted(counts.keys() - {*side_channels.NAMES, *DERIVED}), counts)
     return ModelStatus(
         state=_state(worst, drifting, {s for s in judged if _STAGE[s] is Stage.INPUTS}),
         incidents=tuple(_words(i, inputs) for i in worst), drifting=drifting, steady=steady, unjudged=unjudged,
@@ -176,12 +174,12 @@ def _state(live: Sequence[Incident], drifting: Sequence[str], judged_inputs: set
 
 def _words(incident: Incident, newest: Report | None) -> str:
     """Return an open incident in words: how bad, what, where, and when last where the *newest* window is without it."""
-    where = sorted({e.get("segment", "") for e in incident.evidence})
-    names = sorted({e["variable"] for e in incident.evidence if e.get("variable") not in (None, "*")})
+    where = sorted({e.segment for e in incident.evidence})
+    names = sorted({e.finding.variable for e in incident.evidence if e.finding.variable != "*"})
     what = "fault" if incident.signal is Signal.QUALITY else "drift"
     of_what = f" of {', '.join(names[:3])}{' and more' if len(names) > 3 else ''}" if names else ""
     inside = f" in {', '.join(where[:2])}{' and more' if len(where) > 2 else ''}" if where and "" not in where else ""
-    why = next((e["reason"] for e in reversed(incident.evidence) if e.get("reason") and what == "fault"), "")
+    why = next((e.finding.reason for e in reversed(incident.evidence) if e.finding.reason and what == "fault"), "")
     tail = f": {why}" if why else ""
     over = newest is not None and incident.last_seen < newest.window_end
     seen = f", last seen {incident.last_seen:%Y-%m-%d %H:%M}".removesuffix(" 00:00") if over else ""
@@ -229,4 +227,4 @@ def _heard(c: sa.Connection, model: str, until: datetime) -> datetime | None:
     size = c.execute(sa.select(_T.window_start, _T.window_end).where(mine).limit(1)).one()
     found = sa.select(_T.report).where(mine, _T.window_end > since - (size.window_end - size.window_start))
     ordered = (Report.model_validate(r) for r in c.scalars(found.order_by(_T.window_end.desc())))
-    return next((r.window_end for r in ordered if any_arrived(r.newest)), None)
+    return next((r.window_end for r in ordered if any_arrived(r.newest_slice)), None)

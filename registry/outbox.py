@@ -11,8 +11,8 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from features.errors import IllegalMove
+from monitors.signals import Severity
 from registry import lookups, model_status
-from registry.config import Severity
 from registry.connection import Registry
 from registry.database import mapping, tables
 from registry.records import AuditEntry, Delivery, Message

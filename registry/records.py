@@ -8,8 +8,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from monitors.report import Signal, Stage, Verdict
-from registry.config import UNHELPED, Severity
+from monitors.report import DriftEvidence, Signal, Stage, Verdict
+from monitors.signals import Severity
+from registry.config import UNHELPED
 
 
 class Record(BaseModel):
@@ -102,7 +103,7 @@ class Incident(Record):
     windows: int
     steady: int = 0
     corrections: int = 0
-    evidence: list[dict[str, Any]]
+    evidence: tuple[DriftEvidence, ...]
     pending: str = ""
     resolved_at: datetime | None = None
     resolution: str = ""

@@ -24,7 +24,7 @@ def derive(columns: Mapping[str, tuple[str, FeatureKind | None]]) -> str:
 
     The first two, id and time, must be there; every other field may be null. Times are milliseconds.
 
-    >>> print(derive({"id": ("id", Kind.CATEGORICAL), "time": ("at", None), "x": ("x", Kind.NUMERIC)}))
+    >>> print(derive({"id": ("id", FeatureKind.CATEGORICAL), "time": ("at", None), "x": ("x", FeatureKind.NUMERIC)}))
     {"type": "record", "name": "Event", "fields": [{"name": "id", "type": "string"}, {"name": "at", "type":
     {"type": "long", "logicalType": "timestamp-millis"}}, {"name": "x", "type": ["null", "double"], "default": null}]}
     """

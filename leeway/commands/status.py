@@ -153,7 +153,7 @@ def _decided(incident: Incident, decision: Decision | None) -> str:
 
 
 def _variables(incident: Incident) -> str:
-    return ", ".join(sorted({finding["variable"] for finding in incident.evidence}))
+    return ", ".join(sorted({e.finding.variable for e in incident.evidence}))
 
 
 def history(ctx: typer.Context, model: ModelName = None, as_json: AsJson = False) -> None:

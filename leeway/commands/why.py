@@ -108,20 +108,20 @@ def _rows(moved: DriftedVariable, end: datetime) -> Iterator[tuple[str, object]]
     if len(moved.segments) > 1:
         yield "in", ", ".join(f"{p.segment or ALL} {_figure(p.effect)}" for p in moved.segments)
     yield "how sure", moved.guarantee
-    if finding.promised is None:
+    if finding.guaranteed is None:
         yield "reason", finding.reason
-    if finding.share is not None:
-        yield "cost", f"{finding.share:.1%} of the false-alarm budget"
+    if finding.sequential and finding.sequential.budget_share is not None:
+        yield "cost", f"{finding.sequential.budget_share:.1%} of the false-alarm budget"
     if moved.onset and moved.onset.end < end:
         yield "since", moved.onset.end
-        yield "now", finding.over_time
+        yield "now", finding.sequential_note
 
 
 def _lines(moved: DriftedVariable) -> str:
     """Return what the effect had to cross, and what the window would say by itself."""
     finding = moved.finding
     worth = "" if moved.min_effect is None else f"worth telling from {moved.min_effect:g}; "
-    alone = "fault" if finding.signal is Signal.QUALITY else (finding.alone or finding.verdict).value.replace("_", " ")
+    alone = "fault" if finding.signal is Signal.QUALITY else finding.window_verdict.value.replace("_", " ")
     return f"{worth}the window alone says {alone}, its line is {_figure(finding.threshold)}"
 
 

@@ -82,7 +82,7 @@ def stretches(opened: Context, model: Model, reports: Iterable[Report]) -> list[
     by: dict[str, dict[Series, list[Report]]] = defaultdict(lambda: defaultdict(list))
     promotions = queries.promotions(opened.registry, model.name)
     for report in reports:
-        if report.newest and _in_charge(promotions, report.window_end) in (report.version, None):
+        if report.newest_slice and _in_charge(promotions, report.window_end) in (report.version, None):
             by[report.version][report.stage, report.segment].append(report)
     slide = to_ms(model.schema.windows.slide)
     known = ((v.version, v.baseline) for v in queries.versions(opened.registry, model.name) if v.baseline)

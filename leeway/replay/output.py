@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +15,7 @@ from leeway.replay.run_replay import DecidedIncident, PolicyOutcome, ReplayOrder
 from leeway.replay.trials import Delay
 from leeway.terminal import show
 from monitors.baseline.baseline import Baseline
+from monitors.report import DriftEvidence, Finding
 from registry.records import Action, Incident
 from retrain_flows.decide import Deferral
 
@@ -86,26 +86,29 @@ def _incidents(told: ReplayResult, outcome: PolicyOutcome) -> None:
 
 
 def _incident(judged: DecidedIncident) -> tuple[object, ...]:
-    opened, finding = judged.alarm.opened, worst(judged.alarm.opened)
-    others = len({f["variable"] for f in opened.evidence}) - 1
-    where = f" in {finding['segment']}" if finding["segment"] else ""
-    variable = f"{finding['variable']}{where}{f' and {others} more' if others else ''}"
-    outside = ", outside the promise" if finding["promised"] is False else ""
+    opened, evidence = judged.alarm.opened, worst(judged.alarm.opened)
+    finding = evidence.finding
+    others = len({e.finding.variable for e in opened.evidence}) - 1
+    where = f" in {evidence.segment}" if evidence.segment else ""
+    variable = f"{finding.variable}{where}{f' and {others} more' if others else ''}"
+    outside = ", outside the promise" if finding.guaranteed is False else ""
     signal = f"{opened.signal.value}{outside}"
     return (opened.opened_at, judged.alarm.closed or "open", opened.version, signal, variable, _effect(finding),
             judged.alarm.incident.severity.value, decision(judged))  # fmt: skip
 
 
-def worst(incident: Incident) -> Mapping[str, Any]:
+def worst(incident: Incident) -> DriftEvidence:
     """Return the finding that was furthest beyond its line: of all traffic, if that drifted."""
-    return max(incident.evidence, key=lambda f: (not f["segment"], (f["effect"] or 0.0) / (f["threshold"] or 1.0)))
+    return max(
+        incident.evidence, key=lambda e: (not e.segment, (e.finding.effect or 0.0) / (e.finding.threshold or 1.0))
+    )
 
 
-def _effect(finding: Mapping[str, Any]) -> str:
-    if finding["effect"] is None:
+def _effect(finding: Finding) -> str:
+    if finding.effect is None:
         return ""
-    between = f" ({finding['interval'][0]:.2f} to {finding['interval'][1]:.2f})" if finding["interval"] else ""
-    return f"{finding['effect']:.2f}{between}"
+    between = f" ({finding.interval[0]:.2f} to {finding.interval[1]:.2f})" if finding.interval else ""
+    return f"{finding.effect:.2f}{between}"
 
 
 def decision(judged: DecidedIncident) -> str:

@@ -10,10 +10,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from features.window import UTC
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.report import DriftEvidence, Report, Signal, Stage, Verdict
 from registry.config import IncidentPolicy
 from registry.incidents import incident_rules
 from registry.incidents.incident_rules import SegmentEvidence, SignalVerdict
@@ -28,7 +27,7 @@ class WindowVerdicts(NamedTuple):
     stage: Stage
     segment: str
     verdicts: Mapping[Signal, Verdict]
-    drift: tuple[Finding, ...]
+    drift: tuple[DriftEvidence, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class ReplayedIncident:
 def window_verdicts(report: Report) -> WindowVerdicts:
     """Return what counts of *report*."""
     verdicts = incident_rules.signal_verdicts(report)
-    return WindowVerdicts(report.window_end, report.stage, report.segment, verdicts, report.drifted())
+    return WindowVerdicts(report.window_end, report.stage, report.segment, verdicts, report.evidence(""))
 
 
 def replayed_incidents(
@@ -130,17 +129,8 @@ class MemoryStore:
         windows = self.by_end.get(end, ()) if end else ()
         verdicts = [window.verdicts.get(self.signal) for window in windows if window.segment]
         judged = [v is Verdict.DRIFT for v in verdicts if v in (Verdict.DRIFT, Verdict.STEADY)]
-        return SegmentEvidence(
-            [item for window in windows for item in self._evidence(window)], len(judged), sum(judged)
-        )
-
-    def _evidence(self, window: WindowVerdicts) -> list[dict[str, Any]]:
-        where = {
-            "segment": window.segment,
-            "stage": window.stage.value,
-            "window_end": window.end.astimezone(UTC).isoformat(),
-        }
-        return [{**f.model_dump(mode="json"), **where} for f in window.drift if f.signal is self.signal]
+        evidence = [e for window in windows for e in window.drift if e.finding.signal is self.signal]
+        return SegmentEvidence(evidence, len(judged), sum(judged))
 
     def write(self, transition: Transition) -> Incident:
         """Append an incident that opens, or put one that changes in the place of what it was."""

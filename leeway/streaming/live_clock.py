@@ -27,7 +27,7 @@ class LiveClock:
 
     >>> from features.window import UTC
     >>> noon = datetime(2024, 3, 1, 12, tzinfo=UTC)
-    >>> heard = Listening(noon, noon)
+    >>> heard = LiveClock(noon, noon)
     >>> for minute in range(62):
     ...     heard.heard(noon, noon + timedelta(minutes=minute))
     >>> heard.until(Windows(size="1h", slide="1h"))

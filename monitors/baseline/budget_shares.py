@@ -6,15 +6,18 @@ from monitors import budget
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
 from monitors.report import Signal
+from monitors.signals import OF, Needs
 
 
 def monitored_signals(baseline: Baseline) -> list[Signal]:
     """Return the signals that share the budget: those that the baseline has something to compare with."""
-    there = {Signal.FEATURE, Signal.PREDICTION, Signal.QUALITY}
-    there |= {Signal.LABEL, Signal.PERFORMANCE} if baseline.outcomes else set()
-    there |= {Signal.MULTIVARIATE} if baseline.derived.projection else set()
-    there |= {Signal.ESTIMATE} if baseline.derived.estimate else set()
-    return [signal for signal in Signal if signal in there]
+    held = {
+        Needs.NOTHING: True,
+        Needs.OUTCOMES: bool(baseline.outcomes),
+        Needs.PROJECTION: baseline.derived.projection is not None,
+        Needs.ESTIMATE: baseline.derived.estimate is not None,
+    }
+    return [signal for signal in Signal if held[OF[signal].needs]]
 
 
 def share(baseline: Baseline, signal: Signal, segment: str) -> float:

@@ -52,7 +52,7 @@ def title(system: System) -> str:
 def methods(system: System, kind: FeatureKind | None = None) -> tuple[str, ...]:
     """Return the names that *system* has for its methods, all of them or those for columns of *kind*.
 
-    >>> methods(System.NANNYML, Kind.CATEGORICAL)
+    >>> methods(System.NANNYML, FeatureKind.CATEGORICAL)
     ('jensen_shannon', 'hellinger', 'l_infinity', 'chi2')
     """
     every = _LIBRARIES[system].methods
@@ -81,7 +81,7 @@ def compare(
         NotEnoughData: too little is left; the system would refuse as well.
         DataError: NannyML cannot bin a reference with infinite numbers.
 
-    >>> compare(System.EVIDENTLY, Kind.CATEGORICAL, pa.array(["a", "b"] * 9), pa.array(["b", None, "b"]))
+    >>> compare(System.EVIDENTLY, FeatureKind.CATEGORICAL, pa.array(["a", "b"] * 9), pa.array(["b", None, "b"]))
     Comparison(system='evidently', method='z', value=0.1775..., threshold=0.05, drifted=False, p_value=None)
     """
     if method is not None and method not in methods(system, kind):

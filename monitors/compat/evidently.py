@@ -61,7 +61,7 @@ def psi(reference: Values, current: Values, kind: FeatureKind) -> float:
     """Return ``sum((p - q) ln(p / q))`` over :func:`shares` with empty cells filled.
 
     >>> a, b = np.repeat(["x", "y"], [50, 50]), np.repeat(["x", "y"], [90, 10])
-    >>> round(psi(a, b, Kind.CATEGORICAL), 6)
+    >>> round(psi(a, b, FeatureKind.CATEGORICAL), 6)
     0.87889
     """
     p, q = map(_filled, shares(reference, current, kind))
@@ -78,7 +78,7 @@ def jensenshannon(reference: Values, current: Values, kind: FeatureKind) -> floa
     """Return the Jensen-Shannon distance, the root of the divergence in nats: at most ``sqrt(ln 2)``, about .8326.
 
     >>> a, b = np.array(["x"]), np.array(["y"])
-    >>> round(jensenshannon(a, b, Kind.CATEGORICAL), 4)
+    >>> round(jensenshannon(a, b, FeatureKind.CATEGORICAL), 4)
     0.8326
     """
     return js_distance(*shares(reference, current, kind))

@@ -71,7 +71,7 @@ def _matched(chunk: Values, labels: Values) -> Floats:
 def jensen_shannon(reference: Values, kind: FeatureKind) -> Distance:
     """Return the Jensen-Shannon distance in bits, 0 to 1, over the reference's cells and one for what is in none.
 
-    >>> away = jensen_shannon(np.repeat(["x", "y"], [1, 1]), Kind.CATEGORICAL)
+    >>> away = jensen_shannon(np.repeat(["x", "y"], [1, 1]), FeatureKind.CATEGORICAL)
     >>> away(np.array(["z"])), round(away(np.array(["x"])), 4)
     (1.0, 0.558)
     """

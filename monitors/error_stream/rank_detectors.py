@@ -83,7 +83,7 @@ class DetectorAlarm:
     def __str__(self) -> str:
         """Return the alarm in words.
 
-        >>> print(Alarm("ADWIN", 1207, True))
+        >>> print(DetectorAlarm("ADWIN", 1207, True))
         ADWIN: the loss has risen by record 1,207 (fast, outside the false-alarm promise)
         """
         moved = "risen" if self.risen else "fallen"

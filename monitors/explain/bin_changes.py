@@ -33,7 +33,7 @@ class BinChanges:
     def __str__(self) -> str:
         """Say it in a sentence.
 
-        >>> print(Movement("up", (Part("over", 0.0, 0.25),)))
+        >>> print(BinChanges("up", (BinChange("over", 0.0, 0.25),)))
         up; over 0.0% -> 25.0%
         """
         parts = ", ".join(f"{p.label} {p.before:.1%} -> {p.now:.1%}" for p in self.parts)
@@ -49,7 +49,7 @@ def bin_changes(
     nothing can be said.
 
     >>> b = NumericBins(edges=(0.0, 1.0, 2.0, 3.0, 4.0))
-    >>> print(movement(b, [25, 25, 25, 25, 0, 0, 0, 0, 0, 0], [5, 15, 30, 40, 0, 10, 0, 0, 0, 0]))
+    >>> print(bin_changes(b, [25, 25, 25, 25, 0, 0, 0, 0, 0, 0], [5, 15, 30, 40, 0, 10, 0, 0, 0, 0]))
     up; [0, 1) 25.0% -> 5.0%, [3, 4) 25.0% -> 40.0%, [1, 2) 25.0% -> 15.0%
     """
     then, after = (np.asarray(c, float) / max(np.sum(c), 1) for c in (before, now))

@@ -22,10 +22,10 @@ from monitors.explain.mix_shift import MixShift
 from monitors.explain.onset import Key, Onset
 from monitors.profiles.outcome_counts import UNIT
 from monitors.report import Finding, Report, Signal, Stage, Verdict, digest
+from monitors.signals import OF, SIGNALS
 from monitors.stats.bins import Counts, NumericBins
 
-ORDER = (Signal.QUALITY, Signal.PERFORMANCE, Signal.ESTIMATE, Signal.LABEL, Signal.PREDICTION, Signal.FEATURE,
-         Signal.MULTIVARIATE)  # fmt: skip
+ORDER = tuple(spec.signal for spec in SIGNALS)
 """Signals by what to read first: a broken pipeline explains all else, and a worse model comes before its causes."""
 _BEYOND = {"under": "below its range", "over": "above its range", "far under": "far below its range",
            "far over": "far above its range"}  # fmt: skip
@@ -142,7 +142,7 @@ def verdict_of(findings: Iterable[Finding]) -> Verdict:
 def leaning(split: MixShift) -> str:
     """Return what a split comes to, in words.
 
-    >>> leaning(Split("origin", 0.2, 0.01, 0.19))
+    >>> leaning(MixShift("origin", 0.2, 0.01, 0.19))
     'a shift within segments of origin: 0.200 in all, 0.010 by mix, 0.190 within'
     """
     what = "both the mix of segments and a shift within them"
@@ -190,7 +190,7 @@ class _Explainer:
     def _least(self, report: Report, signal: Signal) -> float | None:
         if self.policy is None or report.policy != digest(self.policy) or signal is Signal.QUALITY:
             return None
-        of_loss = signal in (Signal.PERFORMANCE, Signal.ESTIMATE)
+        of_loss = OF[signal].of_loss
         return self.policy.min_loss_increase if of_loss else self.policy.min_effect
 
     def _movement(self, report: Report, finding: Finding) -> BinChanges:

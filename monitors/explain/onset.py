@@ -29,9 +29,8 @@ class Onset:
     @property
     def rests(self) -> bool:
         """Whether the evidence had reached what was asked: both are rounded where they are stored."""
-        return bool(
-            self.pooled_evidence and self.finding.needed and self.pooled_evidence >= self.finding.needed - ROUNDED
-        )
+        required = _required(self.finding)
+        return bool(self.pooled_evidence and required and self.pooled_evidence >= required - ROUNDED)
 
 
 def onsets(reports: Iterable[Report]) -> dict[Key, Onset]:
@@ -58,26 +57,32 @@ def evidence_by_group(report: Report, signal: Signal | str) -> dict[float, float
     """Return the evidence of *signal* in one report, added up by what it has to reach: variables that share a sum."""
     total: dict[float, float] = defaultdict(float)
     for finding in report.findings:
-        if finding.signal == signal and finding.needed and finding.evidence is not None:
-            total[finding.needed] += finding.evidence
+        verdict = finding.sequential
+        if finding.signal == signal and verdict and verdict.evidence_required and verdict.evidence is not None:
+            total[verdict.evidence_required] += verdict.evidence
     return dict(total)
 
 
 def guarantee(finding: Finding, alarm: Onset | None) -> str:
     """Return whether a drift stands inside the false-alarm promise, and why, in words; *alarm* is how it began."""
-    if finding.promised is None and finding.signal is Signal.QUALITY:
+    if finding.guaranteed is None and finding.signal is Signal.QUALITY:
         return "inside the promise: faults are told window by window, at their share of the budget"
-    if finding.promised is None:
+    if finding.guaranteed is None:
         return "outside the promise: this window alone says so"
-    where = "inside" if finding.promised else "outside"
+    where = "inside" if finding.guaranteed else "outside"
     if alarm is None:
         return f"{where} the promise: it began before the windows that are looked at here"
     if not alarm.rests:
-        return f"{where} the promise: {alarm.finding.over_time or alarm.finding.reason}"
-    reached, asked = alarm.pooled_evidence or 0.0, alarm.finding.needed or 0.0
+        return f"{where} the promise: {alarm.finding.sequential_note or alarm.finding.reason}"
+    reached, asked = alarm.pooled_evidence or 0.0, _required(alarm.finding) or 0.0
     return f"{where} the promise: the evidence reached {reached:,.0f} where {asked:,.0f} was asked"
 
 
 def pooled_evidence(report: Report, finding: Finding) -> float | None:
     """Return the evidence of all that share what the *finding* has to reach; None where nothing was asked over time."""
-    return None if finding.needed is None else evidence_by_group(report, finding.signal).get(finding.needed)
+    required = _required(finding)
+    return None if required is None else evidence_by_group(report, finding.signal).get(required)
+
+
+def _required(finding: Finding) -> float | None:
+    return finding.sequential.evidence_required if finding.sequential else None

@@ -17,6 +17,7 @@ from monitors.error_stream import loss_rows, stream_findings
 from monitors.flink import label_join_job, state_job
 from monitors.flink.sql_job import field, retime
 from monitors.job_spec import JobSpec
+from monitors.profiles import side_channels
 from monitors.report import Stage
 from monitors.worker import report_lines
 from monitors.worker.keyed_state import KeyedState
@@ -70,7 +71,7 @@ class _Watch(KeyedProcessFunction):  # type: ignore[misc]
         state.put(_MEMORY, memory)
         if told is None:
             return []
-        offset = report_lines.layout(self._spec, version, Stage.OUTCOMES).offsets[stream_findings.VARIABLE]
+        offset = report_lines.layout(self._spec, version, Stage.OUTCOMES).offsets[side_channels.ERROR_STREAM]
         return report_lines.cell_texts(told.cells(start, version, offset))
 
 

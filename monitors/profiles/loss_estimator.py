@@ -46,7 +46,7 @@ class DirectLossEstimator(BaseModel):
     def addends(self, cells: Mapping[str, Ints], rows: int) -> Counts:
         """Return what each of *rows* rows adds to the counts, (rows, 3): 1, its estimate and the estimate's square.
 
-        >>> t = LossTable(base=500_000, most=1_000_000, effects={"a": (-600_000, 200_000)}, errors={})
+        >>> t = DirectLossEstimator(base=500_000, most=1_000_000, effects={"a": (-600_000, 200_000)}, errors={})
         >>> t.addends({"a": np.array([0, 1])}, 2).tolist()
         [[1, 0, 0], [1, 700000, 490000]]
         """

@@ -54,7 +54,7 @@ class PrincipalComponents(BaseModel):
         """Return each row's reconstruction error from its *cells* by feature: the rms of what is left over, 1 is usual.
 
         >>> ends = (-1024, 1024)
-        >>> p = Projection(features=("a", "b"), codes={"a": ends, "b": ends}, components=((65536, -65536),))
+        >>> p = PrincipalComponents(features=("a", "b"), codes={"a": ends, "b": ends}, components=((65536, -65536),))
         >>> p.error({"a": np.array([0, 1, 1]), "b": np.array([0, 1, 0])}).tolist()
         [0.0, 0.0, 2.0]
         """

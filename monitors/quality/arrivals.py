@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from features.schema import LACKING, LATE, PREDICTION, REFUSED, UNUSABLE
 from monitors.baseline.baseline import Baseline
+from monitors.profiles.side_channels import ARRIVED
 from monitors.quality import volume
 from monitors.quality.fault import Fault
 from monitors.quality.volume import FeedCounts
@@ -72,7 +73,7 @@ def feed_of(known: ArrivalReference, counts: Cells, newest: Cells | None, *, who
 def records_set_aside(refusable: Sequence[str], counts: Cells) -> tuple[dict[str, int], dict[str, int]]:
     """Return how many records were set aside for the value of each variable, and for what else of them.
 
-    >>> aside(["c", "x"], {"refused": [0, 3], "unusable": [0, 0, 1, 0]})
+    >>> records_set_aside(["c", "x"], {"refused": [0, 3], "unusable": [0, 0, 1, 0]})
     ({'x': 3}, {'model_version': 1})
     """
     refused, lacking = (
@@ -84,7 +85,7 @@ def records_set_aside(refusable: Sequence[str], counts: Cells) -> tuple[dict[str
 
 def any_arrived(counts: Cells) -> int:
     """Return how many predictions came in a slice of these *counts*, usable or not, in time or late."""
-    return sum(sum(counts.get(name, ())) for name in (PREDICTION, REFUSED, UNUSABLE, LATE))
+    return sum(sum(counts.get(name, ())) for name in (PREDICTION, *ARRIVED))
 
 
 def unlabelled(known: ArrivalReference, counts: Cells, newest: Cells | None, level: float) -> Iterator[Fault]:

@@ -28,5 +28,14 @@ def finding(baseline: Baseline, policy: MonitorPolicy, outcomes: Report, rows: i
 
 
 def _finding(fault: Fault, rows: int, known: int) -> Finding:
-    return Finding(signal=Signal.QUALITY, variable="*", verdict=Verdict.DRIFT, metric=fault.metric, effect=fault.share,
-                   threshold=fault.line, n=rows, baseline_n=known, reason=fault.reason)  # fmt: skip
+    return Finding(
+        signal=Signal.QUALITY,
+        variable="*",
+        window_verdict=Verdict.DRIFT,
+        metric=fault.metric,
+        effect=fault.share,
+        threshold=fault.line,
+        n=rows,
+        baseline_n=known,
+        reason=fault.reason,
+    )

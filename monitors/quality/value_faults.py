@@ -105,7 +105,7 @@ def finding(variable: str, found: Sequence[Fault], reference: ValueReference, wi
     return Finding(
         signal=Signal.QUALITY,
         variable=variable,
-        verdict=Verdict.DRIFT,
+        window_verdict=Verdict.DRIFT,
         metric=worst.metric,
         effect=worst.share,
         threshold=worst.line,

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from features.window import to_ms
-from monitors.report import Finding, Report, Signal, Verdict
+from monitors.report import Finding, Report, SequentialVerdict, Signal, Verdict
 from monitors.sequential import panel
 from monitors.sequential.slice_scores import add
 from monitors.stats.distance import Distances
@@ -104,7 +104,7 @@ def judge(outlook: MonitoringPlan, memory: MonitorState, report: Report) -> tupl
     """Return the memory after *report*, the next one in the order of window ends, and the report with its verdicts."""
     report = plain(report)
     start_ms = to_ms(report.window_end) - outlook.slide
-    if not report.newest or start_ms < outlook.reference_end:
+    if not report.newest_slice or start_ms < outlook.reference_end:
         return memory, report
     findings = {(f.signal, f.variable): f for f in report.findings}
     held, courses = [], dict(memory.drift_states)
@@ -113,7 +113,7 @@ def judge(outlook: MonitoringPlan, memory: MonitorState, report: Report) -> tupl
         now = _GroupUpdate(
             outlook, group, start_ms, first, {v: findings.get((group.signal, v)) for v in group.panel.names}
         )
-        after, told = now.judge(before, report.newest, courses)
+        after, told = now.judge(before, report.newest_slice, courses)
         held.append(after)
         findings |= {(group.signal, f.variable): f for f in told}
     judged = tuple(findings[f.signal, f.variable] for f in report.findings)
@@ -129,10 +129,9 @@ def judge_all(outlook: MonitoringPlan, reports: Iterable[Report]) -> Iterator[Re
 
 
 def _plain(finding: Finding) -> Finding:
-    if finding.alone is None:
-        return finding
-    nothing = {"share": None, "evidence": None, "needed": None, "promised": None, "alone": None, "over_time": ""}
-    return finding.model_copy(update={**nothing, "verdict": finding.alone})
+    """Return *finding* without a verdict of ours; the error stream's, which has no share of the budget, stays."""
+    ours = finding.sequential is not None and finding.sequential.budget_share is not None
+    return finding.model_copy(update={"sequential": None}) if ours else finding
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,13 +230,15 @@ class _GroupUpdate:
             verdict = Verdict.DRIFT
         elif verdict is Verdict.DRIFT:
             verdict = Verdict.NOT_ENOUGH if doubt else Verdict.STEADY
-        return finding.model_copy(update={
-            "verdict": verdict, "alone": finding.verdict,
-            "share": round(self.group.share * float(self.group.weights[at]), 6),
-            "evidence": round(min(given, CEILING), 3), "needed": round(self.group.evidence_required, 1),
-            "promised": course.guaranteed if course.drift_since is not None else not doubt,
-            "over_time": self._note(finding, course, given, doubt),
-        })  # fmt: skip
+        sequential = SequentialVerdict(
+            verdict=verdict,
+            guaranteed=course.guaranteed if course.drift_since is not None else not doubt,
+            budget_share=round(self.group.share * float(self.group.weights[at]), 6),
+            evidence=round(min(given, CEILING), 3),
+            evidence_required=round(self.group.evidence_required, 1),
+            note=self._note(finding, course, given, doubt),
+        )
+        return finding.model_copy(update={"sequential": sequential})
 
     def _note(self, finding: Finding, course: DriftState, given: float, doubt: str) -> str:
         evidence = (

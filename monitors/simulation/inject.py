@@ -70,7 +70,8 @@ class InjectedChange:
     def __str__(self) -> str:
         """Return the change in words.
 
-        >>> str(Shift(Kind.COVARIATE, 0.25)), str(Shift(Kind.CONCEPT, 0.1)), str(Shift(Kind.STUCK, 1))
+        >>> changes = [(ChangeKind.COVARIATE, 0.25), (ChangeKind.CONCEPT, 0.1), (ChangeKind.STUCK, 1)]
+        >>> tuple(str(InjectedChange(kind, size)) for kind, size in changes)
         ('covariate, 0.25 sd', 'concept, loss +10%', 'stuck, 100% of rows')
         """
         said = {ChangeKind.COVARIATE: f"{self.size:g} sd", ChangeKind.PRIOR: f"{self.size:.0%} of labels",

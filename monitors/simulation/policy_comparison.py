@@ -116,7 +116,7 @@ class PolicyComparison:
         rows = sum(window.counts[PREDICTION if self.stage is Stage.INPUTS else "coverage"])
         return Report(model=events.model, version=self.baseline.version, segment=self.segment, stage=self.stage,
                       window_start=start, window_end=start + events.windows.size, baseline="", rows=rows,
-                      counts=dict(window.counts), newest=dict(window.newest), findings=findings)  # fmt: skip
+                      counts=dict(window.counts), newest_slice=dict(window.newest), findings=findings)  # fmt: skip
 
 
 def at_budget(fitted: MonitoringPlan, was: MonitorPolicy, now: MonitorPolicy) -> MonitoringPlan:
@@ -137,4 +137,4 @@ def _faulty(findings: Findings) -> bool:
 
 def _alarms(report: Report) -> bool:
     """Say whether evidence has reached what the budget asks."""
-    return any(f.promised and f.verdict is Verdict.DRIFT for f in report.findings)
+    return any(f.guaranteed and f.verdict is Verdict.DRIFT for f in report.findings)

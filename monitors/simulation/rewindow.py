@@ -28,8 +28,8 @@ class CountedWindow:
 
 def slices(reports: Iterable[Report], slide: int) -> list[Slice]:
     """Return the newest slices, *slide* ms long, of *reports* of one version, segment and stage, oldest first."""
-    found = {to_ms(r.window_end) - slide: r for r in reports if r.newest}
-    return [Slice(start=at, segment=found[at].segment, counts=found[at].newest) for at in sorted(found)]
+    found = {to_ms(r.window_end) - slide: r for r in reports if r.newest_slice}
+    return [Slice(start=at, segment=found[at].segment, counts=found[at].newest_slice) for at in sorted(found)]
 
 
 def windows(slices: Sequence[Slice], length: int, slide: int) -> Iterator[CountedWindow]:

@@ -17,7 +17,7 @@ def exponential_tilting(counts: Sequence[int], cells: Sequence[int], codes: Dist
     the shift of its mean by *size* sd, to the precision of its bins. A category moves towards the rarer ones. Not
     imitated: values beyond those that were seen (empty cells stay empty), and a move of other features along with it.
 
-    >>> tilted([50, 50, 0], [0, 1, 2], np.array([-1.0, 1.0, 1.0]), 0.5)
+    >>> exponential_tilting([50, 50, 0], [0, 1, 2], np.array([-1.0, 1.0, 1.0]), 0.5)
     [27, 73, 0]
     """
     out = np.array(counts, np.int64)
@@ -32,7 +32,7 @@ def rounded_to_total(weights: Distances | Counts, n: int) -> Counts:
 
     So no number is off by one or more, nor are sums of neighbours.
 
-    >>> whole(np.array([1.0, 1.0, 2.0]), 5).tolist(), whole(np.zeros(2), 0).tolist()
+    >>> rounded_to_total(np.array([1.0, 1.0, 2.0]), 5).tolist(), rounded_to_total(np.zeros(2), 0).tolist()
     ([1, 2, 2], [0, 0])
     """
     total = weights.sum()

@@ -21,8 +21,8 @@ def distance_interval(distance: float, chance: NullDistribution, excess: float =
     variance by which the reference's own windows differ beyond sampling: then the interval is of what lies beyond that
     too. Measured coverage 0.94 to 0.98 in windows of 50 to 5,000 rows.
 
-    >>> from monitors.stats.null_distribution import Null
-    >>> noise = Null(mean_square=0.001, variance_square=2e-7, quantile=0.046)
+    >>> from monitors.stats.null_distribution import NullDistribution
+    >>> noise = NullDistribution(mean_square=0.001, variance_square=2e-7, quantile=0.046)
     >>> tuple(round(x, 3) for x in distance_interval(0.1, noise))
     (0.075, 0.115)
     >>> tuple(round(x, 3) for x in distance_interval(0.02, noise))

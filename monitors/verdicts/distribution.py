@@ -52,7 +52,7 @@ def finding(
     """
     bins, reference, n = sample.bins, sample.reference, sample.n
     told = threshold.figures({**_distances(sample), **value_faults.shares(bins, sample.cells)})
-    said: dict[str, Any] = {"verdict": Verdict.NOT_ENOUGH, "reason": withheld}
+    said: dict[str, Any] = {"window_verdict": Verdict.NOT_ENOUGH, "reason": withheld}
     if not withheld:
         line, least = reference.threshold(n), policy.min_effect
         told |= threshold.figures({f"{METRIC}_by_chance": line.sampling, f"{METRIC}_own_windows": reference.largest})
@@ -61,7 +61,7 @@ def finding(
         needed = _needed(reference, n, least, over) if verdict is Verdict.NOT_ENOUGH else ""
         reason = needed or _compare(told[METRIC], over, line, least)
         low, high = effect_interval.distance_interval(told[METRIC], reference.chance(n))
-        said = {"verdict": verdict, "effect": told[METRIC], "interval": (round(low, 6), round(high, 6)),
+        said = {"window_verdict": verdict, "effect": told[METRIC], "interval": (round(low, 6), round(high, 6)),
                 "threshold": over, "reason": reason + note}  # fmt: skip
     return Finding(signal=signal, variable=variable, metric=METRIC, n=n, baseline_n=reference.rows, metrics=told,
                    **said)  # fmt: skip

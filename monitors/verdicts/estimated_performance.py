@@ -55,7 +55,7 @@ def outcomes(
     ``coverage`` is [rows with an estimate, rows without], ``loss`` its sum and that of its squares in millionths;
     ``scores`` (binary) the score grid with each row part 0, part 1. Counts without the variable are no rows.
 
-    >>> table = LossTable(base=500_000, most=1_000_000, effects={}, errors={})
+    >>> table = DirectLossEstimator(base=500_000, most=1_000_000, effects={}, errors={})
     >>> {name: v.tolist() for name, v in outcomes(table, {"estimated_loss": [2, 1_000_000, 500_000]}).items()}
     {'coverage': [2, 0], 'loss': [1000000, 500000]}
     """
@@ -105,7 +105,7 @@ def finding(known: EstimateReference, counts: Mapping[str, Sequence[int]], polic
     now = outcome_counts.metrics(known.task, expected, sd=known.sd)
     told = {f"{when}{k}": v for when, of in (("", now), ("baseline_", known.loss.metrics)) for k, v in _named(of)}
     told["estimate_error"] = float(np.sqrt(doubt) / known.loss.mean)
-    base = Finding(signal=Signal.ESTIMATE, variable="loss", verdict=Verdict.NOT_ENOUGH, metric=METRIC, n=n,
+    base = Finding(signal=Signal.ESTIMATE, variable="loss", window_verdict=Verdict.NOT_ENOUGH, metric=METRIC, n=n,
                    baseline_n=known.loss.rows, metrics=threshold.figures(told), reason=withheld)  # fmt: skip
     few = withheld or _too_few(known, n, policy.min_rows)
     if few:
@@ -120,7 +120,7 @@ def finding(known: EstimateReference, counts: Mapping[str, Sequence[int]], polic
         f"{n:,} predictions; {_assumed(known.estimate)}"
     )
     interval = (round(low, 6), round(high, 6))
-    return base.model_copy(update={"verdict": verdict, "effect": effect, "interval": interval, "threshold": line,
+    return base.model_copy(update={"window_verdict": verdict, "effect": effect, "interval": interval, "threshold": line,
                                    "reason": reason})  # fmt: skip
 
 

@@ -116,7 +116,7 @@ def finding(
     base = Finding(
         signal=Signal.PERFORMANCE,
         variable="loss",
-        verdict=Verdict.NOT_ENOUGH,
+        window_verdict=Verdict.NOT_ENOUGH,
         metric="loss_increase",
         n=n,
         baseline_n=known.rows,
@@ -132,7 +132,7 @@ def finding(
     reason = f"the loss is {effect:+.1%} from the baseline's; a rise counts from {line:.1%} with {n:,} labelled rows"
     return base.model_copy(
         update={
-            "verdict": verdict,
+            "window_verdict": verdict,
             "effect": effect,
             "interval": (round(low, 6), round(high, 6)),
             "threshold": line,

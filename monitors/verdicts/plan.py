@@ -24,6 +24,7 @@ from monitors.report import Signal, Stage
 from monitors.sequential import panel, slice_scores
 from monitors.sequential.monitor import BudgetGroup, MonitoringPlan
 from monitors.sequential.panel import Panel
+from monitors.signals import OF
 from monitors.stats import threshold
 from monitors.verdicts import estimated_performance, loss_scores
 
@@ -151,6 +152,6 @@ def _group(baseline: Baseline, policy: MonitorPolicy, segment: str, signal: Sign
     every = importance.weights(known, baseline.events.features if signal is Signal.FEATURE else fitted.names)
     weights = np.array([every[name] for name in fitted.names])
     part = budget_shares.share(baseline, signal, segment) * float(weights.sum())
-    least = policy.min_loss_increase if signal in (Signal.PERFORMANCE, Signal.ESTIMATE) else policy.min_effect
+    least = policy.min_loss_increase if OF[signal].of_loss else policy.min_effect
     needed = policy.false_alarms.slices(windows.slide * stride) / part
     return BudgetGroup(signal, fitted, stride, part, weights / weights.sum(), needed, least)

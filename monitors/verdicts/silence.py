@@ -101,7 +101,7 @@ def due(pace: FeedPace, since: int) -> int | None:
 
     None if the baseline cannot tell, because its own rows are too few.
 
-    >>> daily = Pace(0, DAY, np.full(21, 24), level=0.001)
+    >>> daily = FeedPace(0, DAY, np.full(21, 24), level=0.001)
     >>> due(daily, 30 * DAY) == 31 * DAY
     True
     """
@@ -166,8 +166,17 @@ def finding(report: Report, fault: Finding | None) -> Report:
 
 
 def _finding(metric: str, effect: float, line: float, n: int, pace: FeedPace, reason: str) -> Finding:
-    return Finding(signal=Signal.QUALITY, variable="*", verdict=Verdict.DRIFT, metric=metric, effect=round(effect, 6),
-                   threshold=round(line, 6), n=n, baseline_n=int(pace.rows.sum()), reason=reason)  # fmt: skip
+    return Finding(
+        signal=Signal.QUALITY,
+        variable="*",
+        window_verdict=Verdict.DRIFT,
+        metric=metric,
+        effect=round(effect, 6),
+        threshold=round(line, 6),
+        n=n,
+        baseline_n=int(pace.rows.sum()),
+        reason=reason,
+    )
 
 
 def _period(rows: Counts, slide: int, needed: float) -> int:

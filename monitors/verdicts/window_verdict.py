@@ -85,7 +85,7 @@ def _stands(finding: Finding) -> bool:
 
 def _withhold(finding: Finding, seen: int | None, of: int) -> Finding:
     reason = f"only {seen} of the window's {of} slices have events"
-    return finding.model_copy(update={"verdict": Verdict.NOT_ENOUGH, "reason": reason})
+    return finding.model_copy(update={"window_verdict": Verdict.NOT_ENOUGH, "reason": reason})
 
 
 @dataclass(frozen=True)
@@ -230,8 +230,16 @@ def _no_fault(window: _Window) -> Finding:
     few = _too_few(window, n, base)
     reason = few or f"no fault in any of {len(window.known.router.quality)} variables"
     verdict = Verdict.NOT_ENOUGH if few else Verdict.STEADY
-    return Finding(signal=Signal.QUALITY, variable="*", verdict=verdict, metric="faults", effect=None if few else 0.0,
-                   n=n, baseline_n=base, reason=reason)  # fmt: skip
+    return Finding(
+        signal=Signal.QUALITY,
+        variable="*",
+        window_verdict=verdict,
+        metric="faults",
+        effect=None if few else 0.0,
+        n=n,
+        baseline_n=base,
+        reason=reason,
+    )
 
 
 def _because(fault: Finding | None) -> str:

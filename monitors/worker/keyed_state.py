@@ -16,7 +16,7 @@ class KeyedState(Protocol):
 class MemoryState(dict[str, Any]):
     """A :class:`KeyedState` in memory.
 
-    >>> state = Memory()
+    >>> state = MemoryState()
     >>> state.put("a", 1)
     >>> state.get("a"), state.get("b")
     (1, None)

@@ -10,11 +10,12 @@ from typing import Any
 
 import pandas as pd
 
-from features.schema import PREDICTION, UNUSABLE
+from features.schema import PREDICTION
 from features.window import UTC, to_ms
 from monitors.error_stream import stream_findings
 from monitors.job_spec import FIELD, JobSpec, counted_with
 from monitors.profiles import counting
+from monitors.profiles.side_channels import SPARSE
 from monitors.report import Report, Stage, canonical
 from monitors.verdicts import window_verdict
 
@@ -56,7 +57,7 @@ def unpack(packed: Sequence[str]) -> WindowCells:
     """Return what SQL joined, in one text each, as ARRAY_AGG keeps no order between columns.
 
     >>> unpack(["3:10:2:4", "0:2:1:0"])
-    Cells(window=[(3, 10), (0, 2)], newest=[(3, 4), (0, 0)], slices=2)
+    WindowCells(window=[(3, 10), (0, 2)], newest=[(3, 4), (0, 0)], slices=2)
     """
     rows = [tuple(map(int, text.split(":"))) for text in packed]
     window, newest = ([(row[0], row[at]) for row in rows] for at in (1, 3))
@@ -96,7 +97,7 @@ def report(spec: JobSpec, stage: Stage, version: str, segment: str, start: datet
         baseline=spec.digest(version),
         rows=sum(counts[PREDICTION]) if stage is Stage.INPUTS else sum(counts["coverage"]),
         counts=dict(counts),
-        newest=dict(counted.newest),
+        newest_slice=dict(counted.newest),
         findings=findings,
     )
 
@@ -104,7 +105,7 @@ def report(spec: JobSpec, stage: Stage, version: str, segment: str, start: datet
 def _row(plan: counting.Layout, cells: Iterable[tuple[int, int]]) -> dict[str, list[int]]:
     """Return the counts by variable; what windows did not count before it was known is left out where it is nothing."""
     counts = plan.row(cells)
-    return counts if any(counts.get(UNUSABLE, ())) else {k: v for k, v in counts.items() if k != UNUSABLE}
+    return {name: row for name, row in counts.items() if any(row) or name not in SPARSE}
 
 
 def slice_line(spec: JobSpec, stage: Stage, version: str, segment: str, start: datetime, packed: Sequence[str]) -> str:

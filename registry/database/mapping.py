@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
+from pydantic import BaseModel
 
 from registry import records
 from registry.database import tables
@@ -77,5 +78,13 @@ def _note(c: sa.Connection, table: sa.Table, keys: list[tuple[Any, ...]]) -> Non
 
 
 def plain(values: dict[str, Any]) -> dict[str, Any]:
-    """Return *values* as the driver takes them: enumerations by value, tuples as lists."""
-    return {k: v.value if isinstance(v, Enum) else list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+    """Return *values* as the driver takes them: enumerations by value, tuples as lists, frozen values as JSON."""
+    return {name: _plain(value) for name, value in values.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    return value.value if isinstance(value, Enum) else value

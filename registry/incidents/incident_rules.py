@@ -5,14 +5,15 @@ Pure, and a function of what is stored: the same windows give the same episode, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from monitors.report import Report, Signal, Stage, Verdict
-from registry.config import IncidentPolicy, OpenAfter, Severity
+from monitors.report import DriftEvidence, Finding, Report, Signal, Stage, Verdict
+from monitors.signals import Severity
+from registry.config import IncidentPolicy, OpenAfter
 from registry.records import Incident
 
 FAR = 3.0
@@ -62,7 +63,7 @@ class EpisodeProgress:
 class SegmentEvidence(NamedTuple):
     """The evidence of one window end: drift findings, and how many of its judged segments drifted."""
 
-    findings: Sequence[Mapping[str, Any]]
+    findings: Sequence[DriftEvidence]
     segments: int
     drifted_segments: int
 
@@ -165,12 +166,11 @@ def severity(base: Severity, newest: SegmentEvidence) -> Severity:
     One level more where an effect is :data:`FAR` beyond its threshold, or at least half of the segments drift (where
     there are two or more: one says nothing about breadth).
     """
-    far = any(_is_large_effect(f) for f in newest.findings)
+    far = any(_is_large_effect(e.finding) for e in newest.findings)
     wide = newest.segments > 1 and 2 * newest.drifted_segments >= newest.segments
     return base.next if far or wide else base
 
 
-def _is_large_effect(finding: Mapping[str, Any]) -> bool:
-    effect: float | None = finding.get("effect")
-    threshold: float | None = finding.get("threshold")
+def _is_large_effect(finding: Finding) -> bool:
+    effect, threshold = finding.effect, finding.threshold
     return effect is not None and threshold is not None and effect >= FAR * threshold > 0

@@ -161,7 +161,7 @@ class SignalLifecycle:
         since = incident_rules.beginning(ends, newest.judged_until if newest else None)
         empty = Incident(id=0, model=self.model, version=self.version, signal=self.signal,
                          severity=self.policy.severity.of(self.signal), state=IncidentState.OPEN, since=since,
-                         opened_at=ends[-1], last_seen=since, judged_until=since, windows=0, evidence=[])  # fmt: skip
+                         opened_at=ends[-1], last_seen=since, judged_until=since, windows=0, evidence=())  # fmt: skip
         return Transition(None, self._recounted(empty, steps))
 
     def _go_on(self, incident: Incident, seen: Observation) -> Transition:
@@ -199,7 +199,7 @@ class SignalLifecycle:
         return incident.model_copy(update={
             "windows": progress.windows, "steady": progress.steady,
             "last_seen": progress.last or incident.opened_at, "judged_until": progress.until or incident.opened_at,
-            "evidence": [*first.findings, *(newest.findings if progress.first != progress.last else ())],
+            "evidence": (*first.findings, *(newest.findings if progress.first != progress.last else ())),
             "severity": max(severity, incident.severity, key=lambda s: s.rank),
         })  # fmt: skip
 

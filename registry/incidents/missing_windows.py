@@ -17,11 +17,11 @@ from typing import NamedTuple
 import numpy as np
 import sqlalchemy as sa
 
-from features.schema import UNUSABLE
 from features.window import from_ms, to_ms
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
 from monitors.profiles import counting
+from monitors.profiles.side_channels import SPARSE
 from monitors.quality.arrivals import any_arrived
 from monitors.report import Report, Stage
 from monitors.verdicts import silence, window_verdict
@@ -180,9 +180,9 @@ class _VersionWindows:
     def _report(self, end: int) -> Report:
         """Return the report on the window that ends at *end* (ms), added up from the slices that are known."""
         watched, baseline = self.watched, self.watched.baseline
-        inside = [r.newest for r in self._own if end - watched.size < to_ms(r.window_end) < end]
+        inside = [r.newest_slice for r in self._own if end - watched.size < to_ms(r.window_end) < end]
         sizes = counting.layout(baseline.events, baseline.frozen, Stage.INPUTS).sizes
-        nothing = {name: [0] * size for name, size in sizes.items() if name != UNUSABLE}
+        nothing = {name: [0] * size for name, size in sizes.items() if name not in SPARSE}
         counts = {name: _sum(nothing.get(name), [s[name] for s in inside if name in s])
                   for name in {**nothing, **{k: None for s in inside for k in s}}}  # fmt: skip
         start, windows = end - watched.size, baseline.events.windows
@@ -193,14 +193,14 @@ class _VersionWindows:
         return Report(
             model=watched.model, version=baseline.version, stage=Stage.INPUTS, window_start=from_ms(start),
             window_end=from_ms(end), baseline=watched.digest, rows=sum(counts["prediction"]), counts=counts,
-            newest=nothing, findings=findings,
+            newest_slice=nothing, findings=findings,
         )  # fmt: skip
 
 
 def _came(reports: Iterable[Report]) -> Counter[int]:
     found: Counter[int] = Counter()
     for report in reports:
-        found[to_ms(report.window_end)] += any_arrived(report.newest)
+        found[to_ms(report.window_end)] += any_arrived(report.newest_slice)
     return found
 
 
@@ -210,5 +210,5 @@ def _sum(nothing: Sequence[int] | None, rows: Sequence[Sequence[int]]) -> list[i
 
 def _seen(slices: Iterable[Counts]) -> int:
     """Return in how many slices the most constant cell has anything."""
-    rows = [np.concatenate([np.asarray(s[name]) > 0 for name in sorted(s) if name != UNUSABLE]) for s in slices if s]
+    rows = [np.concatenate([np.asarray(s[name]) > 0 for name in sorted(s) if name not in SPARSE]) for s in slices if s]
     return int(np.sum(rows, axis=0).max()) if rows else 0

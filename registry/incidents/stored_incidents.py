@@ -88,7 +88,7 @@ class StoredIncidents:
 
     def _open(self, transition: Transition) -> Incident:
         number: int = mapping.insert(self.c, tables.incidents, **transition.changed)
-        variables = sorted({finding["variable"] for finding in transition.after.evidence})
+        variables = sorted({evidence.finding.variable for evidence in transition.after.evidence})
         severity = transition.after.severity.value
         return self._announce(number, "incident.opened", variables=variables, severity=severity)
 

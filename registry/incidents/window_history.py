@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from features.window import UTC
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.report import DriftEvidence, Report, Signal, Stage, Verdict
 from registry.database import tables
 from registry.incidents.incident_rules import NOTHING, SegmentEvidence, SignalVerdict
 
@@ -67,27 +65,13 @@ class WindowHistory:
         mine = (_T.model == self.model) & (_T.version == self.version) & _T.latest & (_T.window_end == end)
         columns = _T.report, _T.digest, _T.signals, _T.segment
         rows = self.c.execute(sa.select(*columns).where(mine).order_by(_T.stage, _T.segment, _T.window_start)).all()
-        findings: dict[Signal, list[dict[str, Any]]] = defaultdict(list)
+        findings: dict[Signal, list[DriftEvidence]] = defaultdict(list)
         segments: dict[Signal, list[bool]] = defaultdict(list)
         for row in rows:
             for signal, verdict in row.signals.items():
                 if row.segment and verdict in (_DRIFT, _STEADY):
                     segments[Signal(signal)].append(verdict == _DRIFT)
             if _DRIFT in row.signals.values():
-                for item in _evidence(Report.model_validate(row.report), row.digest):
-                    findings[Signal(item["signal"])].append(item)
+                for item in Report.model_validate(row.report).evidence(row.digest):
+                    findings[item.finding.signal].append(item)
         return {s: SegmentEvidence(findings[s], len(segments[s]), sum(segments[s])) for s in {*findings, *segments}}
-
-
-def _evidence(report: Report, digest: str) -> Iterator[dict[str, Any]]:
-    where = {"segment": report.segment, "stage": report.stage.value, "window_start": _iso(report.window_start),
-             "window_end": _iso(report.window_end), "report": digest}  # fmt: skip
-    yield from ({**_plain(finding), **where} for finding in report.drifted())
-
-
-def _plain(finding: Finding) -> dict[str, Any]:
-    return finding.model_dump(mode="json")
-
-
-def _iso(when: datetime) -> str:
-    return when.astimezone(UTC).isoformat()

@@ -16,7 +16,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from features import errors
-from features.schema import LATE, UNUSABLE
+from monitors.profiles.side_channels import NOT_RECOUNTED
 from monitors.report import Report
 from registry import audit_export, operations, queries
 from registry.audit_log import verification
@@ -129,7 +129,7 @@ def _compare_windows(ws: Workspace, start: datetime, end: datetime, replay: Repl
 
 def _counted(report: Report) -> dict[str, list[int]]:
     """Return what was counted of the rows that are in the window."""
-    return {name: row for name, row in report.counts.items() if name not in (LATE, UNUSABLE)}
+    return {name: row for name, row in report.counts.items() if name not in NOT_RECOUNTED}
 
 
 def _check_verdicts(ws: Workspace, notes: Notes) -> None:

@@ -44,7 +44,7 @@ def paired_difference(values: Floats, slices: npt.NDArray[np.int64], *, confiden
     their number; the standard deviation of the drawn means, widened for the number of blocks, is the standard error.
     Seeded: the same rows give the same bounds.
 
-    >>> d = difference(np.tile([0.1, 0.3], 50), np.arange(100) // 10, confidence=0.95)
+    >>> d = paired_difference(np.tile([0.1, 0.3], 50), np.arange(100) // 10, confidence=0.95)
     >>> round(d.mean, 6), d.slices, bool(d.low <= d.mean <= d.high)
     (0.2, 10, True)
     """

@@ -190,7 +190,7 @@ def test_a_window_is_the_sum_of_the_newest_slices_of_the_windows_that_end_in_it(
     """Each report tells its last slice too, and slices add up to windows: what time-wise verdicts rest on."""
     reports = [r for r in runs["stream"].reports if r.stage is Stage.INPUTS and r.segment == ""]
     for whole in reports:
-        inside = [r.newest["x"] for r in reports if whole.window_start < r.window_end <= whole.window_end]
+        inside = [r.newest_slice["x"] for r in reports if whole.window_start < r.window_end <= whole.window_end]
         assert np.sum(inside, axis=0).tolist() == whole.counts["x"]
 
 

@@ -63,19 +63,31 @@ def baseline(importance: dict[str, float] | None = None, **changed: Any) -> Base
     return Baseline.model_validate(said)
 
 
-def finding(variable: str, effect: float = 0.3, *, signal: Signal = Signal.FEATURE, **said: Any) -> Finding:
-    """Return a finding of drift that keeps the promise, unless *said* otherwise."""
-    told = {
-        "verdict": Verdict.DRIFT, "metric": "js_distance_log2", "effect": effect, "threshold": 0.1,
-        "interval": (effect - 0.05, effect + 0.05), "share": 0.02, "evidence": 0.0, "needed": 450.0, "promised": True,
-        "alone": Verdict.DRIFT, "over_time": "drift goes on", "n": 200, "baseline_n": 200, "reason": "far", **said,
+SEQUENTIAL: dict[str, Any] = {
+    "verdict": Verdict.DRIFT, "guaranteed": True, "budget_share": 0.02, "evidence": 0.0, "evidence_required": 450.0,
+    "note": "drift goes on",
+}  # fmt: skip
+
+
+def finding(variable: str, effect: float = 0.3, *, signal: Signal = Signal.FEATURE, **changed: Any) -> Finding:
+    """Return a finding of drift inside the guarantee; *changed* are its fields, and those of its sequential verdict.
+
+    One whose *guaranteed* is None has no sequential verdict.
+    """
+    sequential = {name: changed.pop(name, usual) for name, usual in SEQUENTIAL.items()}
+    values = {
+        "window_verdict": Verdict.DRIFT, "metric": "js_distance_log2", "effect": effect, "threshold": 0.1,
+        "interval": (effect - 0.05, effect + 0.05), "n": 200, "baseline_n": 200, "reason": "far", **changed,
+        "sequential": sequential if sequential["guaranteed"] is not None else None,
     }  # fmt: skip
-    return Finding.model_validate({"signal": signal, "variable": variable, **told})
+    return Finding.model_validate({"signal": signal, "variable": variable, **values})
 
 
-def steady(variable: str, **said: Any) -> Finding:
+def steady(variable: str, **changed: Any) -> Finding:
     """Return a finding that says steady."""
-    return finding(variable, 0.02, **{"verdict": Verdict.STEADY, "alone": Verdict.STEADY, "over_time": "", **said})
+    return finding(
+        variable, 0.02, **{"verdict": Verdict.STEADY, "window_verdict": Verdict.STEADY, "note": "", **changed}
+    )
 
 
 def report(
@@ -93,7 +105,7 @@ def report(
 
 KNOWN = baseline({"x": 0.75, "y": 0.25})
 POLICY = digest(MonitorPolicy())
-RAISED = {"evidence": 460.0, "over_time": "drift: evidence 460.0 of the 450 that 1 per 90d asks"}
+RAISED = {"evidence": 460.0, "note": "drift: evidence 460.0 of the 450 that 1 per 90d asks"}
 INSIDE = {"": number(40, 160), A: number(40, 60), B: number(0, 100)}
 
 

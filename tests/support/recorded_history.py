@@ -96,6 +96,6 @@ def reports(known: Baseline, of: tuple[Slice, ...], stage: Stage = Stage.INPUTS)
             end = START + timedelta(milliseconds=newest.start - to_ms(START)) + DAY
             found.append(
                 Report(model="m", version=known.version, segment=segment, stage=stage, window_start=end - size * DAY,
-                       window_end=end, baseline="", rows=1, counts=total, newest=newest.counts)
+                       window_end=end, baseline="", rows=1, counts=total, newest_slice=newest.counts)
             )  # fmt: skip
     return found

@@ -115,7 +115,15 @@ def window(
 ) -> Report:
     """Return the report of the window that ends on *day*, with one finding; *n* tells revisions apart."""
     end = NOW + day * DAY
-    told = {"variable": "x", "verdict": verdict, "metric": "js", "effect": 0.5, "n": n, "baseline_n": 100, **said}
+    told = {
+        "variable": "x",
+        "window_verdict": verdict,
+        "metric": "js",
+        "effect": 0.5,
+        "n": n,
+        "baseline_n": 100,
+        **said,
+    }
     finding = Finding.model_validate({"signal": signal, **told})
     return Report(model="m", version=version, segment=segment, stage=stage, window_start=end - DAY, window_end=end,
                   baseline="0" * 64, rows=n, counts={"x": [n]}, findings=(finding,))  # fmt: skip

@@ -78,5 +78,5 @@ def reports(known: Baseline, rows: list[Rows], policy: MonitorPolicy = POLICY) -
         found = window_verdict.judge(known, policy, stage=Stage.INPUTS, segment="", window_slices=length,
                               start_ms=to_ms(begin), counts=total, newest=counts[day])  # fmt: skip
         yield Report(model="m", version="v1", stage=Stage.INPUTS, window_start=begin, window_end=end,
-                     baseline=known.digest, rows=sum(total["x"]), counts=total, newest=counts[day],
+                     baseline=known.digest, rows=sum(total["x"]), counts=total, newest_slice=counts[day],
                      findings=found)  # fmt: skip

@@ -69,7 +69,7 @@ def baseline() -> Baseline:
 def report(end: datetime, digest: str, count: int) -> Report:
     """Return a window in which the temperature drifts, for a reason that is no friend of HTML."""
     away = Finding(
-        signal=Signal.FEATURE, variable="temp", verdict=Verdict.DRIFT, metric="js_distance_log2", effect=0.3,
+        signal=Signal.FEATURE, variable="temp", window_verdict=Verdict.DRIFT, metric="js_distance_log2", effect=0.3,
         threshold=0.1, n=100, baseline_n=100, reason=HOSTILE,
     )  # fmt: skip
     return Report(

@@ -139,6 +139,6 @@ def test_the_api_says_what_the_page_says(reg: Registry) -> None:
     shown = Browser(reg).get("/api" + FEATURE).json()
 
     assert [460.0, 0.0, 0.0] == [p["total"] for p in shown["evidence"][0]["points"]][1:]
-    assert "2024-03-03T00:00:00Z" == shown["newest"]["moved"][1]["alarm"]["end"]
+    assert "2024-03-03T00:00:00Z" == shown["newest"]["drifted"][1]["onset"]["end"]
     assert ["", "site=A", "site=B"] == [row["segment"] for row in shown["grid"]["rows"]]
     assert [False, True, True, True] == shown["grid"]["inside"]

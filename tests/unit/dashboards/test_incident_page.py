@@ -55,7 +55,7 @@ def test_the_lines_nearest_to_an_alarm_are_drawn() -> None:
     """By their peak as a multiple of what each needs, not by evidence: three can be told apart."""
     some = [
         evidence(1, 100.0), evidence(1, 300.0, segment=A), evidence(1, 200.0, segment=B),
-        evidence(1, 1.0, segment="site=C"), evidence(2, 90.0, segment=B, needed=100.0),
+        evidence(1, 1.0, segment="site=C"), evidence(2, 90.0, segment=B, evidence_required=100.0),
     ]  # fmt: skip
 
     assert [(B, 100.0), (A, 450.0), (B, 450.0)] == [
@@ -65,7 +65,7 @@ def test_the_lines_nearest_to_an_alarm_are_drawn() -> None:
 
 def test_without_evidence_there_is_no_line() -> None:
     """Of a signal that is not judged over time, or not there."""
-    alone = report(COUNTS, steady("x", needed=None, evidence=None))
+    alone = report(COUNTS, steady("x", evidence_required=None, evidence=None))
 
     assert () == incident_page.traces([alone], Signal.FEATURE)
     assert () == incident_page.traces([evidence(1, 3.0)], Signal.QUALITY)

@@ -17,7 +17,15 @@ DAY = timedelta(days=1)
 
 def finding(signal: Signal, verdict: Verdict, variable: str = "temp", **more: object) -> Finding:
     """Return a finding with nothing special about it."""
-    given = {"signal": signal, "variable": variable, "verdict": verdict, "metric": "m", "n": 9, "baseline_n": 9, **more}
+    given = {
+        "signal": signal,
+        "variable": variable,
+        "window_verdict": verdict,
+        "metric": "m",
+        "n": 9,
+        "baseline_n": 9,
+        **more,
+    }
     return Finding.model_validate(given)
 
 

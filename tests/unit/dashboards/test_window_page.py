@@ -45,7 +45,7 @@ BASELINE = Baseline(
 def finding(variable: str, effect: float | None, threshold: float | None = 0.1) -> Finding:
     """Return a finding about *variable*."""
     return Finding(
-        signal=Signal.FEATURE, variable=variable, verdict=Verdict.STEADY, metric="m", effect=effect,
+        signal=Signal.FEATURE, variable=variable, window_verdict=Verdict.STEADY, metric="m", effect=effect,
         threshold=threshold, n=1, baseline_n=1,
     )  # fmt: skip
 
@@ -68,7 +68,7 @@ def test_findings_are_ranked_by_how_far_they_went() -> None:
 
 def test_what_drifts_comes_first() -> None:
     """Over time a small effect may be drift, and a large one may not be."""
-    away = finding("a", 0.01).model_copy(update={"verdict": Verdict.DRIFT})
+    away = finding("a", 0.01).model_copy(update={"window_verdict": Verdict.DRIFT})
 
     assert ["a", "c"] == [line.finding.variable for line in window_page.ranked([finding("c", 0.2), away])]
 

@@ -8,10 +8,11 @@ import pytest
 
 from features.window import from_ms
 from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.signals import Severity
 from registry import model_status
-from registry.config import Severity
 from registry.model_status import ModelState
 from registry.records import Incident, IncidentState
+from tests.support.drift_evidence import evidence
 
 DAY = 86_400_000
 NOW = from_ms(20 * DAY)
@@ -19,7 +20,9 @@ NOW = from_ms(20 * DAY)
 
 def finding(signal: Signal, verdict: Verdict, variable: str = "x", reason: str = "because") -> Finding:
     """Return what a window says of one signal."""
-    return Finding(signal=signal, variable=variable, verdict=verdict, metric="m", n=1, baseline_n=1, reason=reason)
+    return Finding(
+        signal=signal, variable=variable, window_verdict=verdict, metric="m", n=1, baseline_n=1, reason=reason
+    )
 
 
 def report(stage: Stage, *findings: Finding, **counts: list[int]) -> Report:
@@ -30,10 +33,10 @@ def report(stage: Stage, *findings: Finding, **counts: list[int]) -> Report:
 
 def incident(severity: Severity, signal: Signal = Signal.FEATURE, segment: str = "") -> Incident:
     """Return an open incident of *signal* in one segment."""
-    evidence = [{"segment": segment, "variable": "x", "reason": "far away"}]
+    far = evidence("x", segment=segment, reason="far away")
     times = dict.fromkeys(("since", "opened_at", "last_seen", "judged_until"), NOW)
     return Incident(id=7, model="m", version="v1", signal=signal.value, severity=severity, state=IncidentState.OPEN,
-                    windows=1, evidence=evidence, **times)  # fmt: skip
+                    windows=1, evidence=(far,), **times)  # fmt: skip
 
 
 STEADY = report(

@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from features.errors import IllegalMove, NotFound
+from monitors.signals import Severity
 from registry import operations, outbox, queries
-from registry.config import Severity
 from registry.connection import Registry
 from registry.incidents import ingest
 from registry.records import Delivery

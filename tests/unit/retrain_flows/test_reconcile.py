@@ -106,7 +106,11 @@ def test_predictions_that_came_too_late_block_a_retrain(ws: Workspace) -> None:
     world.drift(ws, Signal.PERFORMANCE)
     waiting, repair = react(ws)
 
-    assert ("quality", "late_share", 1.0) == (fault.signal, fault.evidence[0]["metric"], fault.evidence[0]["effect"])
+    assert ("quality", "late_share", 1.0) == (
+        fault.signal,
+        fault.evidence[0].finding.metric,
+        fault.evidence[0].finding.effect,
+    )
     assert repair.result.startswith("repair_data: ")
     assert waiting.result.startswith("waits: an open quality incident")
 

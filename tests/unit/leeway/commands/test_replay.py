@@ -119,7 +119,7 @@ def test_the_shift_of_the_past_is_found(folder: Path) -> None:
 
     assert ("project", "1 per 300d") == (own["name"], strict["name"])
     assert 10 < day < 20
-    assert {"x"} == {finding["variable"] for finding in opened["evidence"]}
+    assert {"x"} == {e["finding"]["variable"] for e in opened["evidence"]}
     assert (None, "alert") == (incident["closed_at"], incident["decision"])
     assert "1 per 300d" == strict["rules"]["monitor"]["false_alarms"]
 

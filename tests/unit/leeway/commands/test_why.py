@@ -104,12 +104,17 @@ def test_programs_get_the_same_as_json(folder: Path) -> None:
     told = json.loads(text(folder, "1", "--json"))
 
     assert ["decision", "first", "incident", "log", "newest"] == sorted(told)
-    (moved,) = (m for m in told["newest"]["moved"] if m["finding"]["variable"] == "x")
-    assert ("x", 0.75, 1, 0.1) == (moved["finding"]["variable"], moved["importance"], moved["place"], moved["least"])
-    assert ("2024-03-03T00:00:00Z", 460.0) == (moved["alarm"]["end"], moved["alarm"]["pooled"])
+    (moved,) = (m for m in told["newest"]["drifted"] if m["finding"]["variable"] == "x")
+    assert ("x", 0.75, 1, 0.1) == (
+        moved["finding"]["variable"],
+        moved["importance"],
+        moved["importance_rank"],
+        moved["min_effect"],
+    )
+    assert ("2024-03-03T00:00:00Z", 460.0) == (moved["onset"]["end"], moved["onset"]["pooled_evidence"])
     assert {"direction": "up", "parts": [
         {"label": "[1, 2)", "before": 0.5, "now": 0.8}, {"label": "[0, 1)", "before": 0.5, "now": 0.2}
-    ]} == moved["movement"]  # fmt: skip
+    ]} == moved["bin_changes"]  # fmt: skip
     assert ["incident.opened"] == [line["action"] for line in told["log"]]
 
 

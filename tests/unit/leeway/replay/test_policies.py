@@ -10,7 +10,7 @@ import pytest
 from features.errors import ProjectError
 from leeway.project.load import Model, Project
 from leeway.replay import policies
-from retrain_flows.config import Reaction
+from monitors.signals import Reaction
 
 PROJECT = """\
 project: p

@@ -36,7 +36,7 @@ def report(day: int, told: dict[Signal, Verdict | None], *, segment: str = "", s
            effect: float = 0.2) -> Report:  # fmt: skip
     """Return the report of the window that ends after *day* days, with a finding for each verdict."""
     findings = tuple(
-        Finding(signal=signal, variable="x", verdict=verdict, metric="js", effect=effect, threshold=0.1, n=50,
+        Finding(signal=signal, variable="x", window_verdict=verdict, metric="js", effect=effect, threshold=0.1, n=50,
                 baseline_n=50)
         for signal, verdict in told.items()
         if verdict
@@ -111,7 +111,7 @@ def test_what_it_was_when_it_opened_is_kept() -> None:
 
     assert (1, "info") == (alarm.opened.windows, alarm.opened.severity.value)
     assert (2, "warning") == (alarm.incident.windows, alarm.incident.severity.value)
-    assert [0.2, 0.9] == [f["effect"] for f in alarm.incident.evidence]
+    assert [0.2, 0.9] == [e.finding.effect for e in alarm.incident.evidence]
 
 
 def test_an_ignored_signal_opens_nothing() -> None:

@@ -15,10 +15,11 @@ from leeway.replay.trials import Delay, Rate
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
 from monitors.report import Stage
+from monitors.signals import Reaction
 from monitors.simulation import inject
 from monitors.simulation.inject import ChangeKind, InjectedChange
 from registry.config import IncidentPolicy
-from retrain_flows.config import Reaction, Signals
+from retrain_flows.config import Signals
 from tests.support import recorded_history as replayed
 
 DAY = timedelta(days=1)

@@ -66,8 +66,16 @@ def folder(tmp_path: Path) -> Path:
         digest = operations.store_baseline(reg, baseline, now=NOW)
         operations.promote(reg, model="late", version="v1", expected_generation=0, effective_at=NOW, actor=STORED,
                       reason=STORED, now=NOW)  # fmt: skip
-        found = Finding(signal=Signal.FEATURE, variable="temp", verdict=Verdict.DRIFT, metric="js", effect=0.5, n=50,
-                        baseline_n=9, reason=STORED)  # fmt: skip
+        found = Finding(
+            signal=Signal.FEATURE,
+            variable="temp",
+            window_verdict=Verdict.DRIFT,
+            metric="js",
+            effect=0.5,
+            n=50,
+            baseline_n=9,
+            reason=STORED,
+        )
         for segment in ("", f"site={STORED}"):
             window = Report(model="late", version="v1", stage=Stage.INPUTS, window_start=NOW, window_end=NOW + DAY,
                             segment=segment, baseline=digest, rows=50, counts={"temp": [50, 0, 0, 0, 0, 0, 0]},

@@ -16,8 +16,9 @@ from monitors.config import MonitorPolicy
 from monitors.error_stream import detector_state, stream_findings
 from monitors.error_stream.detector_state import StreamState
 from monitors.error_stream.loss_rows import Row, unpack
-from monitors.error_stream.stream_findings import VARIABLE, SliceAlarms
+from monitors.error_stream.stream_findings import SliceAlarms
 from monitors.profiles.counting import Layout
+from monitors.profiles.side_channels import ERROR_STREAM
 from monitors.report import Signal, Verdict
 
 WATCHING = MonitorPolicy(error_stream="page_hinkley")
@@ -139,15 +140,15 @@ TOLD = SliceAlarms(2, 60_000, 1207, 500_000, 750_000)
 
 def findings(told: SliceAlarms, policy: MonitorPolicy = WATCHING) -> tuple[object, ...]:
     """Return what the newest slice's counts say."""
-    return stream_findings.findings(policy, {VARIABLE: list(astuple(told))}, to_ms(START))
+    return stream_findings.findings(policy, {ERROR_STREAM: list(astuple(told))}, to_ms(START))
 
 
 def test_an_alarm_is_performance_drift_outside_the_promise() -> None:
     """With the record's time, how many came before it, and how far the loss has risen."""
-    (found,) = stream_findings.findings(WATCHING, {VARIABLE: list(astuple(TOLD))}, to_ms(START))
+    (found,) = stream_findings.findings(WATCHING, {ERROR_STREAM: list(astuple(TOLD))}, to_ms(START))
 
     assert (Signal.PERFORMANCE, Verdict.DRIFT, False, 0.5) == (
-        found.signal, found.verdict, found.promised, found.effect
+        found.signal, found.verdict, found.guaranteed, found.effect
     )  # fmt: skip
     assert "2024-01-01 00:01:00, the 1,207th" in found.reason
 
@@ -164,9 +165,9 @@ def test_what_is_told_comes_back_from_its_cells() -> None:
     """The cells lie at the end of the layout of outcomes, and nowhere if nobody asked."""
     plan, plain = Layout({"loss": 2}), MonitorPolicy()
     laid_out = stream_findings.extended_layout(WATCHING, plan)
-    cells = [(c.cell, c.n) for c in TOLD.cells(0, "v1", laid_out.offsets[VARIABLE])]
+    cells = [(c.cell, c.n) for c in TOLD.cells(0, "v1", laid_out.offsets[ERROR_STREAM])]
 
-    assert list(astuple(TOLD)) == laid_out.row(cells)[VARIABLE]
+    assert list(astuple(TOLD)) == laid_out.row(cells)[ERROR_STREAM]
     assert plan == stream_findings.extended_layout(plain, plan)
 
 

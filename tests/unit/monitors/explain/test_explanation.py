@@ -40,7 +40,7 @@ SAME = {"": number(100, 100), A: number(90, 10), B: number(10, 90)}
 
 def test_one_feature_that_moved_up_in_every_segment() -> None:
     """Its effect with its interval, the part of its range that filled up, and that it is no matter of mix."""
-    found = finding("x", 0.343, interval=(0.3, 0.4), alone=Verdict.STEADY)
+    found = finding("x", 0.343, interval=(0.3, 0.4), window_verdict=Verdict.STEADY)
     window = [
         report(inputs(number(50, 90, over=60)), found),
         report(inputs(number(45, 20, over=35)), steady("x"), segment=A),
@@ -177,7 +177,15 @@ def test_without_segments_nothing_is_split() -> None:
 
 def test_a_fault_is_told_by_the_cells_that_filled_up() -> None:
     """No direction and no mix: whether the good values lie higher now is no news."""
-    fault = finding("x", 0.5, signal=Signal.QUALITY, metric="missing_share", share=None, promised=None, needed=None)
+    fault = finding(
+        "x",
+        0.5,
+        signal=Signal.QUALITY,
+        metric="missing_share",
+        budget_share=None,
+        guaranteed=None,
+        evidence_required=None,
+    )
     (moved,) = explain_window(
         baseline(), [report(inputs(number(50, 50, missing=100)), fault), *all_traffic()[1:]]
     ).drifted
@@ -276,4 +284,4 @@ def test_a_shift_that_surveillance_finds_is_told_with_its_alarm() -> None:
     assert isinstance(moved.onset, Onset)
     assert known.end + DAY <= moved.onset.end <= known.end + 8 * DAY
     assert moved.guarantee.startswith("inside the promise: the evidence reached ")
-    assert "drift goes on" == moved.finding.over_time
+    assert "drift goes on" == moved.finding.sequential_note

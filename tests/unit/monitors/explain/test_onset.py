@@ -48,9 +48,13 @@ def test_segments_are_told_apart() -> None:
 def test_evidence_is_shared_by_what_has_to_reach_the_same() -> None:
     """Variables that are watched on longer slices have a sum of their own; other signals do not count."""
     window = report(
-        COUNTS, finding("x", evidence=400), steady("y", evidence=60), finding("site", evidence=7, needed=225.0),
-        finding("prediction", signal=Signal.PREDICTION, evidence=9), finding("z", evidence=None, needed=None),
-    )  # fmt: skip
+        COUNTS,
+        finding("x", evidence=400),
+        steady("y", evidence=60),
+        finding("site", evidence=7, evidence_required=225.0),
+        finding("prediction", signal=Signal.PREDICTION, evidence=9),
+        finding("z", evidence=None, evidence_required=None),
+    )
 
     assert {450.0: 460.0, 225.0: 7.0} == evidence_by_group(window, Signal.FEATURE)
     assert {450.0: 9.0} == evidence_by_group(window, "prediction")
@@ -69,7 +73,7 @@ def test_an_alarm_rests_on_evidence_that_reached_what_was_asked(evidence: float 
     assert rests is Onset(START, finding("x"), evidence).rests
 
 
-OUTSIDE = finding("x", promised=False, over_time="drift, outside the false-alarm promise (too short): beyond its line")
+OUTSIDE = finding("x", guaranteed=False, note="drift, outside the false-alarm promise (too short): beyond its line")
 
 
 @pytest.mark.parametrize(
@@ -77,11 +81,11 @@ OUTSIDE = finding("x", promised=False, over_time="drift, outside the false-alarm
     [
         ({}, Onset(START, finding("x"), 1234.5), "inside the promise: the evidence reached 1,234 where 450 was asked"),
         ({}, None, "inside the promise: it began before the windows that are looked at here"),
-        ({"promised": False}, Onset(START, OUTSIDE, 0.0), f"outside the promise: {OUTSIDE.over_time}"),
-        ({"promised": False}, None, "outside the promise: it began before the windows that are looked at here"),
-        ({"promised": None}, None, "outside the promise: this window alone says so"),
+        ({"guaranteed": False}, Onset(START, OUTSIDE, 0.0), f"outside the promise: {OUTSIDE.sequential_note}"),
+        ({"guaranteed": False}, None, "outside the promise: it began before the windows that are looked at here"),
+        ({"guaranteed": None}, None, "outside the promise: this window alone says so"),
         (
-            {"promised": None, "signal": Signal.QUALITY}, None,
+            {"guaranteed": None, "signal": Signal.QUALITY}, None,
             "inside the promise: faults are told window by window, at their share of the budget",
         ),
     ],
@@ -95,6 +99,6 @@ def test_whether_a_drift_keeps_the_promise_is_said_with_its_reason(
 
 def test_a_drift_without_a_verdict_over_time_gives_its_windows_reason() -> None:
     """Nothing was said over time, so what the window said has to do."""
-    told = finding("x", promised=False, over_time="", verdict=Verdict.DRIFT)
+    told = finding("x", guaranteed=False, note="", verdict=Verdict.DRIFT)
 
     assert "outside the promise: far" == guarantee(told, Onset(START, told, None))

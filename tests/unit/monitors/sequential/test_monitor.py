@@ -7,7 +7,7 @@ import pytest
 
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.report import Finding, Report, SequentialVerdict, Signal, Stage, Verdict
 from monitors.sequential import monitor
 from monitors.verdicts.plan import monitoring_plan
 from tests.support.stationary_reports import POLICY, Change, baseline, days, reports, shift
@@ -22,6 +22,11 @@ def judged(known: Baseline, n: int, change: Change | None = None, policy: Monito
     """Return the reports on *n* later days with their verdicts over time."""
     raw = reports(known, days(np.random.default_rng(2), n, change=change), policy)
     return list(monitor.judge_all(monitoring_plan(known, policy, Stage.INPUTS), raw))
+
+
+def features(report: Report) -> list[SequentialVerdict]:
+    """Return the sequential verdicts on the features of *report*."""
+    return [f.sequential for f in report.findings if f.signal is Signal.FEATURE and f.sequential]
 
 
 def of(report: Report, variable: str) -> Finding:
@@ -43,7 +48,7 @@ def test_quiet_days_stay_steady_whatever_single_windows_say() -> None:
         findings += [f for r in told for f in r.findings]
 
     assert Verdict.DRIFT not in {f.verdict for f in findings}
-    assert Verdict.DRIFT in {f.alone for f in findings}
+    assert Verdict.DRIFT in {f.window_verdict for f in findings}
 
 
 def test_a_lasting_shift_is_found_within_days_and_kept() -> None:
@@ -75,19 +80,19 @@ def test_an_effect_too_small_to_matter_is_no_drift_however_sure() -> None:
     found = [of(r, "x") for r in judged(known(), 40, shift("x", 1.0), policy)]
 
     assert Verdict.DRIFT not in {f.verdict for f in found}
-    assert {0.0} == {f.evidence for f in found}
+    assert {0.0} == {f.sequential.evidence for f in found if f.sequential}
 
 
 def test_the_alarm_can_be_recomputed_from_what_is_told() -> None:
     """On the day of the alarm, the evidence of the signal's findings adds up to what is needed; the day before, not."""
     told = judged(known(), 40, shift("x", 0.5))
     first = next(i for i, r in enumerate(told) if of(r, "x").verdict is Verdict.DRIFT)
-    given = [sum(f.evidence or 0 for f in r.findings if f.signal is Signal.FEATURE) for r in told]
-    needed = of(told[first], "x").needed
+    given = [sum(s.evidence or 0 for s in features(r)) for r in told]
+    needed = features(told[first])[0].evidence_required
 
     assert needed is not None
     assert given[first] >= needed > given[first - 1]
-    assert needed == pytest.approx(90 / sum(f.share or 0 for f in told[0].findings if f.signal is Signal.FEATURE), 1e-3)
+    assert needed == pytest.approx(90 / sum(s.budget_share or 0 for s in features(told[0])), 1e-3)
 
 
 def test_a_faulty_day_is_no_evidence() -> None:
@@ -118,11 +123,11 @@ def test_a_short_baseline_promises_nothing_and_says_what_would_do() -> None:
     """With ten days nothing is ranked; a shift that stays is told all the same, outside the promise, and why."""
     found = [of(r, "x") for r in judged(known(n=10), 20, shift("x", 2.0, since=5))]
 
-    assert {False} == {f.promised for f in found}
-    assert "the baseline has 10 slices of it; 20 would do" in found[0].over_time
+    assert {False} == {f.guaranteed for f in found}
+    assert "the baseline has 10 slices of it; 20 would do" in found[0].sequential_note
     assert Verdict.DRIFT not in {f.verdict for f in found[:5]}
     assert Verdict.DRIFT is found[-1].verdict
-    assert "outside the false-alarm promise" in next(f.over_time for f in found if f.verdict is Verdict.DRIFT)
+    assert "outside the false-alarm promise" in next(f.sequential_note for f in found if f.verdict is Verdict.DRIFT)
 
 
 def test_slices_of_the_baselines_own_period_are_not_judged_over_time() -> None:
@@ -170,7 +175,7 @@ def test_a_difference_from_the_first_slices_on_is_told_as_what_it_may_be() -> No
 
     def told(since: int) -> str:
         return next(
-            of(r, "x").over_time
+            of(r, "x").sequential_note
             for r in judged(known(), 60, shift("x", 0.9, since))
             if of(r, "x").verdict is Verdict.DRIFT
         )

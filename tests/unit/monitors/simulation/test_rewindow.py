@@ -60,7 +60,7 @@ def test_slices_are_the_newest_of_reports() -> None:
     """One a report, by time; a report from before there were any tells nothing."""
     ins, _ = replayed.later(KNOWN, 4)
     found = replayed.reports(KNOWN, tuple(of(ins)))
-    old = found[0].model_copy(update={"newest": {}})
+    old = found[0].model_copy(update={"newest_slice": {}})
 
     assert of(ins) == rewindow.slices(reversed(found), DAY)
     assert of(ins)[1:] == rewindow.slices([old, *found[1:]], DAY)
@@ -93,7 +93,7 @@ def alone(known: Baseline, rules: MonitorPolicy, slices: Sequence[Slice], stage:
     ):
         found = window_verdict.judge(
             known, rules, stage=stage, segment=segment, window_slices=known.events.windows.slices,
-            start_ms=to_ms(report.window_start), counts=report.counts, newest=report.newest, seen=window.seen,
+            start_ms=to_ms(report.window_start), counts=report.counts, newest=report.newest_slice, seen=window.seen,
         )  # fmt: skip
         raw.append(report.model_copy(update={"findings": found}))
     return list(monitor.judge_all(plan.monitoring_plan(known, rules, stage, segment), raw))
@@ -101,7 +101,7 @@ def alone(known: Baseline, rules: MonitorPolicy, slices: Sequence[Slice], stage:
 
 def verdicts(reports: Sequence[Report]) -> list[list[tuple[Signal, str, Verdict, bool | None, float | None]]]:
     """Return what each report says, but for words."""
-    return [[(f.signal, f.variable, f.verdict, f.promised, f.effect) for f in r.findings] for r in reports]
+    return [[(f.signal, f.variable, f.verdict, f.guaranteed, f.effect) for f in r.findings] for r in reports]
 
 
 def broken(slices: Sequence[Slice], *, slowly: bool) -> list[Slice]:
@@ -134,7 +134,7 @@ def test_several_policies_say_what_each_says_alone(stage: Stage, segment: str, s
     for mine, one in zip(together, rules, strict=True):
         expected = alone(KNOWN, one, slices, stage, segment)
         assert verdicts(expected) == verdicts(mine)
-        assert [(r.window_start, r.counts, r.newest) for r in expected] == [
+        assert [(r.window_start, r.counts, r.newest_slice) for r in expected] == [
             (r.window_start, r.counts, r.newest) for r in mine
         ]
 
@@ -150,7 +150,7 @@ def test_the_alarms_differ_where_budgets_do() -> None:
 
 
 def _promised(report: Report) -> bool:
-    return any(f.promised and f.verdict is Verdict.DRIFT for f in report.findings)
+    return any(f.guaranteed and f.verdict is Verdict.DRIFT for f in report.findings)
 
 
 def test_slices_of_the_baselines_own_period_are_not_judged() -> None:

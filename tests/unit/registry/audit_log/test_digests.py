@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from monitors.report import Signal, Stage, Verdict
+from monitors.signals import Severity
 from registry import audit_export
 from registry.audit_log import chain, covered_rows, digests, verification
 from registry.audit_log.digests import RowDigest
-from registry.config import Severity
 from registry.connection import Registry
 from registry.database import columns, mapping, tables
 from registry.records import Action, IncidentState

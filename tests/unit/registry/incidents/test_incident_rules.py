@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from monitors.report import Report, Signal, Stage, Verdict
-from registry.config import IncidentPolicy, OpenAfter, Severity
+from monitors.signals import Severity
+from registry.config import IncidentPolicy, OpenAfter
 from registry.incidents import incident_rules
 from registry.incidents.incident_rules import (
     EpisodeProgress,
@@ -27,6 +28,7 @@ from registry.incidents.incident_rules import (
 from registry.incidents.ordering import START, StoredWindow, replay_moments
 from registry.records import Incident, IncidentState
 from tests.support import registry_values as make
+from tests.support.drift_evidence import evidence
 
 INPUTS, OUTCOMES = Stage.INPUTS, Stage.OUTCOMES
 
@@ -110,7 +112,7 @@ def test_a_live_incident_begins_earlier_where_another_stage_opens_it_too(
     """
     live = Incident(id=1, model="m", version="v1", signal=Signal.FEATURE, severity=Severity.INFO,
                     state=IncidentState.OPEN, since=day(2), opened_at=day(opened), last_seen=day(4),
-                    judged_until=day(4), windows=3, evidence=[])  # fmt: skip
+                    judged_until=day(4), windows=3, evidence=())  # fmt: skip
     found = earlier(live, steps("SDDD", "DSDS"), {new}, OpenAfter(windows=2, of=3))
     assert [day(n) for n in begun] == found
 
@@ -231,14 +233,14 @@ def test_severity_is_one_level_more_where_it_is_bad(
     effects: list[tuple[float | None, float | None]], segments: int, away: int, expected: str
 ) -> None:
     """An effect three times its threshold, or half of two or more segments."""
-    newest = SegmentEvidence([{"effect": e, "threshold": t} for e, t in effects], segments, away)
+    newest = SegmentEvidence([evidence("x", effect=e, threshold=t) for e, t in effects], segments, away)
     assert Severity(expected) is incident_rules.severity(Severity.WARNING, newest)
 
 
 def test_nothing_is_worse_than_critical() -> None:
     """However far and wide."""
     assert Severity.CRITICAL is incident_rules.severity(
-        Severity.CRITICAL, SegmentEvidence([{"effect": 1, "threshold": 0.1}], 2, 2)
+        Severity.CRITICAL, SegmentEvidence([evidence("x", effect=1, threshold=0.1)], 2, 2)
     )
 
 

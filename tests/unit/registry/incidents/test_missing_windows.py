@@ -75,7 +75,7 @@ def _report(known: Baseline, last: int, counted: WindowCounts) -> Report:
     )  # fmt: skip
     return Report(model="m", version="v1", stage=Stage.INPUTS, window_start=from_ms(start),
                   window_end=from_ms(start + 2 * DAY), baseline=known.digest, rows=sum(counted.window[PREDICTION]),
-                  counts=dict(counted.window), newest=dict(counted.newest), findings=findings)  # fmt: skip
+                  counts=dict(counted.window), newest_slice=dict(counted.newest), findings=findings)  # fmt: skip
 
 
 def take(reg: Registry, found: Sequence[Report], until: datetime | None = None, come: datetime | None = None) -> None:
@@ -106,7 +106,7 @@ def test_days_without_a_record_between_others_are_a_fault(watched: Registry, kno
 
     assert [23, 24, 25, 26] == faults(watched)
     assert ("critical", 4, IncidentState.OPEN) == (incident.severity.value, incident.windows, incident.state)
-    assert "no predictions for 1d, since 1970-01-24" in incident.evidence[0]["reason"]
+    assert "no predictions for 1d, since 1970-01-24" in incident.evidence[0].finding.reason
     assert "incident.opened" in {m.type for m in queries.messages(watched)}
     assert [] == queries.verify_chain(watched)
 

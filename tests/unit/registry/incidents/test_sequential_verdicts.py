@@ -122,7 +122,13 @@ def test_a_verdict_that_does_not_follow_is_found(watched: Registry, raw: list[Re
     """A finding that somebody altered, digest and all, differs from what the counts on record give."""
     put(watched, raw, SequentialVerdicts({"m": POLICY}))
     told = stored(watched)[-1]
-    altered = told.model_copy(update={"findings": tuple(f.model_copy(update={"evidence": 1.0}) for f in told.findings)})
+    judged = [f for f in told.findings if f.sequential]
+    findings = [
+        f.model_copy(update={"sequential": f.sequential.model_copy(update={"evidence": 1.0})})
+        for f in judged
+        if f.sequential
+    ]
+    altered = told.model_copy(update={"findings": tuple(findings)})
     ingest.ingest(watched, [altered.model_copy(update={"rows": told.rows + 1})], now=make.NOW)
     differ, _ = sequential_verdicts.recheck(watched, "m", POLICY)
 
@@ -142,7 +148,13 @@ def test_rows_delivered_again_are_a_fault_of_the_feed(watched: Registry, raw: li
     inputs, judges = raw[:2], SequentialVerdicts({"m": POLICY})
     outcomes = [
         r.model_copy(
-            update={"stage": Stage.OUTCOMES, "rows": n, "counts": {"coverage": [n, 0]}, "newest": {}, "findings": ()}
+            update={
+                "stage": Stage.OUTCOMES,
+                "rows": n,
+                "counts": {"coverage": [n, 0]},
+                "newest_slice": {},
+                "findings": (),
+            }
         )
         for r, n in zip(inputs, (540, 594), strict=True)
     ]
