@@ -104,6 +104,7 @@ def anchors(path: Path) -> list[Anchor]:
 
 
 def _lines(collected: Evidence, now: datetime) -> Iterator[Mapping[str, Any]]:
+    """Yield the lines of an export before its last one, as JSON objects."""
     end = collected.end and {"seq": collected.end.seq, "hash": collected.end.hash}
     yield {"kind": KIND, "form": FORM, "at": now, "end": end, "unread": list(collected.unread)}
     for entry in collected.log:
@@ -119,6 +120,7 @@ def _lines(collected: Evidence, now: datetime) -> Iterator[Mapping[str, Any]]:
 
 
 def _evidence(items: list[dict[str, Any]], signer: Signer | None) -> Evidence:
+    """Return the evidence in the lines of an export, its first and last line included."""
     log: list[AuditEntry] = []
     rows: dict[str, dict[str, RowDigest]] = {}
     heads: list[Head | str] = []

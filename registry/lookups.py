@@ -1,6 +1,6 @@
 """Lookups by key in the caller's transaction: a record by its id, or NotFound with what to do about it.
 
-Below the operations and the queries, so that both read a row in the same way and neither stands on the other.
+Below the operations and the queries, so that both read a row in the same way and neither imports the other.
 """
 
 from __future__ import annotations

@@ -89,6 +89,7 @@ class ModelStatus:
         return tuple(self._parts())
 
     def _parts(self) -> Iterator[str]:
+        """Yield the sentences of the status, worst first; signals with one reason share a sentence."""
         if self.state is ModelState.NOT_JUDGED:
             yield f"nothing about the inputs can be judged: {self._why()}"
         yield from self.incidents

@@ -90,8 +90,8 @@ def _lines(
     first = line.details["first"]
     for part, start in enumerate(range(0, max(len(keys), 1), PER_LINE), 1):
         some = keys[start : start + PER_LINE]
-        said = {"first": first, "part": part, "key": signer.name if signer else None}
-        details = {**line.details, **said, "rows": _digests(c, some)}
+        about = {"first": first, "part": part, "key": signer.name if signer else None}
+        details = {**line.details, **about, "rows": _digests(c, some)}
         made = replace(line, subject=f"{len(some)} rows", details=details)
         entry = chain.append(c, made, signer.sign if signer else None)
         first = entry.seq + 1
@@ -169,7 +169,7 @@ def is_signed(entry: AuditEntry, signer: Signer) -> bool:
 def differences(entry: AuditEntry) -> list[str]:
     """Return the findings that were logged when all rows were digested anew."""
     found = entry.details.get("differed")
-    return [str(said) for said in found] if isinstance(found, list) else []
+    return [str(finding) for finding in found] if isinstance(found, list) else []
 
 
 def _digests_in(entry: AuditEntry) -> Iterator[tuple[str, str, RowDigest | None]]:

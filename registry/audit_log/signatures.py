@@ -59,6 +59,7 @@ def _key(evidence: Evidence, ends: Sequence[AuditEntry]) -> Iterator[str]:
 
 
 def _forged(ends: Sequence[AuditEntry], signer: Signer | None) -> Iterator[str]:
+    """Name the transactions that are not signed, or not with the key of *signer*, by the reason."""
     lines: dict[str, list[str]] = {}
     for entry in ends:
         key = entry.details.get("key")

@@ -137,7 +137,7 @@ def opening_windows(verdicts: Sequence[SignalVerdict], new: Set[Window], rule: O
     verdicts
         The verdicts of all judged windows, oldest first.
     new
-        The windows that are looked at for the first time.
+        The windows that are observed for the first time.
     rule
         How many windows of how many must drift.
     """

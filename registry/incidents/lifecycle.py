@@ -21,7 +21,7 @@ from registry.incidents.incident_rules import SegmentEvidence, SignalVerdict, Wi
 from registry.records import Incident, IncidentState
 
 COUNTERS = frozenset({"steady", "judged_until"})
-"""Fields that move with every steady window: alone they are no change that anybody is told of."""
+"""Fields that move with every steady window: alone they are no change worth a message."""
 
 
 class Change(Enum):
@@ -54,7 +54,7 @@ class Observation:
     verdicts
         The verdicts of all judged windows that are known by then, oldest first.
     new
-        The windows that are looked at for the first time.
+        The windows that are observed for the first time.
     corrections
         The ends of windows that late data changed from drift or to drift, with the change in words.
     """

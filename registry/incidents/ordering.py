@@ -47,7 +47,7 @@ class Moment:
     at
         The end of the windows; :data:`START` for those that came late.
     new
-        The windows that are looked at for the first time.
+        The windows that are observed for the first time.
     reached
         The end of the newest window of each stage before the batch.
     corrections

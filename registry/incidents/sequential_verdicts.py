@@ -184,6 +184,7 @@ class SequentialVerdicts:
         return judged
 
     def _plan(self, c: sa.Connection, key: Series) -> MonitoringPlan | None:
+        """Return the monitoring plan of a series, which is cached; None without a policy or a baseline."""
         model, version, segment, stage = key
         t = tables.baselines.c
         digest = c.scalar(sa.select(t.digest).where(t.model == model, t.version == version))

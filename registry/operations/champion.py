@@ -153,6 +153,7 @@ def _expected_champion(c: sa.Connection, step: _PointerMove) -> Champion | None:
 
 
 def _set_pointer(c: sa.Connection, step: _PointerMove, to: str) -> None:
+    """Write the champion of the next generation; StaleChampion if another one was written in between."""
     values = {"version": to, "generation": step.expected_generation + 1, "since": step.effective_at}
     if step.expected_generation == 0:
         mapping.insert(c, tables.champions, model=step.model, **values)
@@ -207,6 +208,7 @@ def _resolve_all(c: sa.Connection, step: _PointerMove, old: str, new: str) -> No
 
 
 def _record(c: sa.Connection, step: _PointerMove, old: Champion | None, to: str) -> Promotion:
+    """Write the promotion with its line in the audit log and its message, and return it."""
     values = {"model": step.model, "from_version": old.version if old else None, "to_version": to,
             "generation": step.expected_generation + 1, "kind": step.kind, "decision_id": step.decision_id,
             "run_id": step.run_id, "actor": step.actor, "reason": step.reason, "effective_at": step.effective_at,

@@ -146,6 +146,7 @@ def require_passed(c: sa.Connection, run: RetrainRun, version: str) -> None:
 
 
 def _require_no_other_run(c: sa.Connection, decision: Decision) -> None:
+    """Raise IllegalMove unless *decision* is to retrain, has no run yet, and no run of its model is going on."""
     if decision.action is not Action.RETRAIN:
         msg = f"decision {decision.id} is to {decision.action.value}, not to retrain"
         raise IllegalMove(msg)
