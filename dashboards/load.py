@@ -12,7 +12,8 @@ from dashboards.incident_page import IncidentPage
 from dashboards.timeline import Address
 from features import errors
 from monitors.config import MonitorPolicy
-from monitors.report import Report, Stage
+from monitors.finding import Stage
+from monitors.report import Report
 from registry import model_status, queries
 from registry.connection import Registry
 from registry.incidents import explain

@@ -20,7 +20,7 @@ from dashboards.timeline import Address
 from features.window import UTC
 from monitors.config import MonitorPolicy
 from monitors.explain.explanation import leaning
-from monitors.report import Signal, Verdict
+from monitors.finding import Signal, Verdict
 from registry.connection import Registry
 
 HERE = Path(__file__).parent
@@ -56,7 +56,7 @@ def model_url(model: str, **query: str | datetime | None) -> str:
 def window_url(model: str, where: Address, **query: str | datetime | None) -> str:
     """Return the address of a window's page.
 
-    >>> from monitors.report import Stage
+    >>> from monitors.finding import Stage
     >>> window_url("flights", Address("v1", Stage.INPUTS, datetime(2013, 8, 4, tzinfo=UTC)), variable="temp")
     '/models/flights/windows/v1/inputs/2013-08-04T00:00:00Z?variable=temp'
     """

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Final
 
 from dashboards.timeline import Address, Seen
-from monitors.report import Finding, Report, Signal, Verdict
+from monitors.finding import Finding, Signal, Verdict
+from monitors.report import Report
 
 BASELINE: Final = "baseline_"
 """In a finding's metrics, the prefix of a metric's level in the baseline."""

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from monitors.explain.explanation import verdict_of
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report
 from registry.records import Promotion, WindowRow
 
 _NAMED = 3  # variables that a cell names before "and so many more"

@@ -9,7 +9,8 @@ from datetime import datetime
 from dashboards.performance_chart import Line
 from dashboards.timeline import Address, Cell, Timeline, address, cells
 from dashboards.window_page import Distribution, Ranked
-from monitors.report import DriftEvidence, Report, Signal, Verdict
+from monitors.finding import DriftEvidence, Signal, Verdict
+from monitors.report import Report
 from registry.model_status import ModelStatus
 from registry.records import (
     AuditResult,

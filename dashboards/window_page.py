@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from monitors.baseline.baseline import Baseline
-from monitors.report import Finding, Report, Verdict
+from monitors.finding import Finding, Verdict
+from monitors.report import Report
 from monitors.stats.bins import Bins, NumericBins
 
 

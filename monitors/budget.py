@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
 
 from features.window import format_span, parse_span
-from monitors.report import Signal
+from monitors.finding import Signal
 from monitors.signals import OF
 
 _FORM = re.compile(r"(\d+) +per +(?:(\d+) +)?(\w+)")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from features.window import Span
-from monitors.report import Signal
+from monitors.finding import Signal
 from monitors.signals import Severity, section
 
 UNRESOLVED = ("retrain rejected: ", "retrain failed: ")

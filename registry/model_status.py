@@ -15,9 +15,10 @@ import sqlalchemy as sa
 
 from features.schema import DERIVED
 from features.window import format_span, from_ms, to_ms
+from monitors.finding import Signal, Stage, Verdict
 from monitors.profiles import side_channels
 from monitors.quality.arrivals import any_arrived, records_set_aside
-from monitors.report import Report, Signal, Stage, Verdict
+from monitors.report import Report
 from monitors.signals import SIGNALS, Needs
 from registry.connection import Registry
 from registry.database import mapping, tables

@@ -6,8 +6,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from monitors import report
 from monitors.baseline.baseline import Baseline
+from monitors.finding import Stage
 from registry import lookups
 from registry.audit_log import chain
 from registry.connection import Registry
@@ -80,7 +80,7 @@ def windows(  # noqa: PLR0913 - a filter each
     *,
     version: str | None = None,
     segment: str | None = None,
-    stage: report.Stage | str | None = None,
+    stage: Stage | str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
     limit: int | None = None,
@@ -95,7 +95,7 @@ def windows(  # noqa: PLR0913 - a filter each
         The first and the last end of a window, both included, and how many of the newest to return.
     """
     t = tables.window_reports.c
-    wanted = {t.version: version, t.segment: segment, t.stage: report.Stage(stage).value if stage else None}
+    wanted = {t.version: version, t.segment: segment, t.stage: Stage(stage).value if stage else None}
     where = [column == value for column, value in wanted.items() if value is not None]
     where += [t.window_end >= since] if since else []
     where += [t.window_end <= until] if until else []
@@ -111,10 +111,10 @@ def count_windows(reg: Registry, model: str) -> int:
         return c.scalar(sa.select(sa.func.count()).where(t.latest, t.model == model)) or 0
 
 
-def newest_window(reg: Registry, model: str, stage: report.Stage | str) -> datetime | None:
+def newest_window(reg: Registry, model: str, stage: Stage | str) -> datetime | None:
     """Return the end of a model's newest stored window of one stage."""
     t = tables.window_reports.c
-    where = t.latest & (t.model == model) & (t.stage == report.Stage(stage).value)
+    where = t.latest & (t.model == model) & (t.stage == Stage(stage).value)
     with reg.read() as c:
         newest: datetime | None = c.scalar(sa.select(sa.func.max(t.window_end)).where(where))
     return newest

@@ -21,7 +21,7 @@ from leeway.project.load import Model
 from leeway.project.validation_errors import count
 from leeway.streaming import consume_output, job_settings, reconnect
 from leeway.terminal import show
-from monitors.report import Stage
+from monitors.finding import Stage
 
 ModelName = Annotated[str | None, typer.Option("--model", "-m", help="The model, where the project has several.")]
 When = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="In UTC.")]

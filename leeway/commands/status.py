@@ -14,7 +14,7 @@ from leeway.commands.options import AsJson
 from leeway.context import Context
 from leeway.project.validation_errors import count
 from leeway.terminal import show
-from monitors.report import Stage
+from monitors.finding import Stage
 from registry import model_status, queries
 from registry.records import Decision, Incident, IncidentState
 

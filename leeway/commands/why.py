@@ -14,7 +14,7 @@ from leeway.commands.options import AsJson
 from leeway.terminal import show
 from monitors.explain.bin_changes import BinChanges
 from monitors.explain.explanation import DriftedVariable, WindowExplanation, leaning
-from monitors.report import Finding, Signal
+from monitors.finding import Finding, Signal
 from registry.incidents import explain
 from registry.incidents.explain import IncidentExplanation
 from registry.records import Incident

@@ -13,8 +13,9 @@ from leeway import assembly
 from leeway.context import Context
 from leeway.project.load import Model
 from monitors.baseline.baseline import Baseline, Slice
+from monitors.finding import Stage
 from monitors.flink import run_job
-from monitors.report import Report, Stage
+from monitors.report import Report
 from monitors.simulation import rewindow
 from registry import queries
 from registry.records import Promotion

@@ -15,7 +15,7 @@ from leeway.replay.run_replay import DecidedIncident, PolicyOutcome, ReplayOrder
 from leeway.replay.trials import Delay
 from leeway.terminal import show
 from monitors.baseline.baseline import Baseline
-from monitors.report import DriftEvidence, Finding
+from monitors.finding import DriftEvidence, Finding
 from registry.records import Action, Incident
 from retrain_flows.decide import Deferral
 

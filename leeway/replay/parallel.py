@@ -12,7 +12,7 @@ from leeway.replay.policies import Policy
 from leeway.replay.replayed_incidents import WindowVerdicts
 from leeway.replay.trials import Delay
 from monitors.baseline.baseline import Baseline, Slice
-from monitors.report import Signal
+from monitors.finding import Signal
 from monitors.simulation import inject
 from monitors.simulation.inject import InjectedChange
 from monitors.simulation.policy_comparison import PolicyComparison

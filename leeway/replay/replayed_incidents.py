@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
 
-from monitors.report import DriftEvidence, Report, Signal, Stage, Verdict
+from monitors.finding import DriftEvidence, Signal, Stage, Verdict
+from monitors.report import Report
 from registry.config import IncidentPolicy
 from registry.incidents import incident_rules
 from registry.incidents.incident_rules import SegmentEvidence, SignalVerdict

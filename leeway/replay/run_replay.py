@@ -19,7 +19,7 @@ from leeway.replay.replayed_incidents import ReplayedIncident
 from leeway.replay.trials import Delay, Rate
 from monitors.baseline import importance
 from monitors.baseline.baseline import Baseline
-from monitors.report import Signal, Stage
+from monitors.finding import Signal, Stage
 from monitors.simulation import concept_shift, inject, rewindow
 from monitors.simulation.inject import ChangeKind, InjectedChange
 from retrain_flows import decide

@@ -16,7 +16,8 @@ from leeway.replay.history import Series
 from leeway.replay.policies import Policy
 from leeway.replay.replayed_incidents import WindowVerdicts
 from monitors.baseline.baseline import Baseline
-from monitors.report import Report, Signal, Stage
+from monitors.finding import Signal, Stage
+from monitors.report import Report
 from monitors.simulation import bootstrap, inject, rewindow
 from monitors.simulation.bootstrap import NullWorld
 from monitors.simulation.inject import ChangeKind

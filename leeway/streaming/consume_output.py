@@ -19,9 +19,10 @@ from leeway.context import Context
 from leeway.project.load import Model
 from leeway.streaming import job_settings, lifecycle
 from leeway.streaming.live_clock import LiveClock
+from monitors.finding import Stage
 from monitors.flink import run_job
 from monitors.flink.committed_output import CommittedOutput
-from monitors.report import Report, Stage
+from monitors.report import Report
 from monitors.worker import unplaced
 from registry import queries
 from registry.incidents import ingest

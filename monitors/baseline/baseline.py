@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from features.schema import EventSchema
 from monitors import report
+from monitors.finding import Stage
 from monitors.profiles.derived import Derived, Frozen
 from monitors.stats.bins import Bins, Counts
 
@@ -53,12 +54,12 @@ class Baseline(BaseModel):
         """What turns this version's rows into counts."""
         return Frozen(self.bins, self.derived)
 
-    def slices(self, stage: report.Stage, segment: str = "") -> list[Slice]:
+    def slices(self, stage: Stage, segment: str = "") -> list[Slice]:
         """Return the slices of one stage and segment, oldest first."""
-        every = self.inputs if stage is report.Stage.INPUTS else self.outcomes
+        every = self.inputs if stage is Stage.INPUTS else self.outcomes
         return sorted((s for s in every if s.segment == segment), key=lambda s: s.start)
 
-    def counts(self, stage: report.Stage, variable: str, segment: str = "") -> Counts:
+    def counts(self, stage: Stage, variable: str, segment: str = "") -> Counts:
         """Return the counts of *variable* as an array (slices, cells); no rows where the segment was never seen."""
         rows = [s.counts[variable] for s in self.slices(stage, segment) if variable in s.counts]
         return np.array(rows, dtype=np.int64) if rows else np.zeros((0, 0), np.int64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from monitors import budget
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
-from monitors.report import Signal
+from monitors.finding import Signal
 from monitors.signals import OF, Needs
 
 

@@ -29,6 +29,7 @@ BINNED_FROM = 10_000
 CHI2_ALPHA = 0.05
 
 Distance = Callable[[Values], float]
+"""From a chunk's values, none of them missing, to one number."""
 
 
 def _cells(reference: Values, kind: FeatureKind) -> Callable[[Values], tuple[Floats, Floats]]:

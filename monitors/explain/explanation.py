@@ -20,8 +20,9 @@ from monitors.explain import mix_shift, onset
 from monitors.explain.bin_changes import BinChanges, bin_changes
 from monitors.explain.mix_shift import MixShift
 from monitors.explain.onset import Key, Onset
+from monitors.finding import Finding, Signal, Stage, Verdict
 from monitors.profiles.outcome_counts import UNIT
-from monitors.report import Finding, Report, Signal, Stage, Verdict, digest
+from monitors.report import Report, digest
 from monitors.signals import OF, SIGNALS
 from monitors.stats.bins import Counts, NumericBins
 

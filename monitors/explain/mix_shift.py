@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from monitors.baseline.baseline import Baseline
-from monitors.report import Report, Stage
+from monitors.finding import Stage
+from monitors.report import Report
 from monitors.stats.bins import Counts
 from monitors.stats.distance import Distances
 

@@ -19,9 +19,9 @@ from features.schema import LABEL, PREDICTION, EventSchema, FeatureKind, Task
 from features.scoring import Values
 from features.values.untyped import Reject
 from features.window import Windows, to_ms
+from monitors.finding import Stage
 from monitors.profiles import outcome_counts, side_channels
 from monitors.profiles.derived import Frozen
-from monitors.report import Stage
 from monitors.stats.bins import Bins, CategoricalBins, Counts, NumericBins
 
 Ints = npt.NDArray[np.int64]
@@ -133,7 +133,8 @@ def count_refused(
     """Yield the cells of predictions that were *refused*, by variable or by what they lack, in all traffic.
 
     One whose time cannot be read counts as of *newest* (ms), the newest of those that came with it; where that is 0,
-    as of the epoch: see :func:`placeless`. One whose version is not *frozen* counts for every version that is.
+    as of the epoch: see :mod:`monitors.worker.unplaced`. One whose version is not *frozen* counts for every version
+    that is.
     """
     step = to_ms(schema.windows.slide)
     cells = {v: _refusals(layout(schema, known, Stage.INPUTS), schema) for v, known in frozen.items()}

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from features.window import to_ms
-from monitors.report import Finding, Report, SequentialVerdict, Signal, Verdict
+from monitors.finding import Finding, SequentialVerdict, Signal, Verdict
+from monitors.report import Report
 from monitors.sequential import panel
 from monitors.sequential.slice_scores import add
 from monitors.stats.distance import Distances

@@ -21,7 +21,7 @@ import numpy as np
 from features.errors import NotEnoughData
 from features.window import to_ms
 from monitors.baseline.baseline import Baseline, Slice
-from monitors.report import Stage
+from monitors.finding import Stage
 from monitors.sequential.seasonality import DAY, WEEK
 from monitors.simulation import rewindow
 from monitors.stats.bins import Counts

@@ -10,8 +10,8 @@ import numpy as np
 from features.errors import DataError
 from features.schema import LABEL, Task
 from monitors.baseline.baseline import Baseline
+from monitors.finding import Stage
 from monitors.profiles import outcome_counts
-from monitors.report import Stage
 from monitors.sequential import slice_scores
 from monitors.simulation.tilting import exponential_tilting, rounded_to_total
 from monitors.stats import threshold

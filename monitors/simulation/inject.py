@@ -15,8 +15,8 @@ import numpy as np
 
 from features.errors import DataError
 from monitors.baseline.baseline import Baseline
+from monitors.finding import Signal, Stage
 from monitors.quality import value_faults
-from monitors.report import Signal, Stage
 from monitors.sequential import slice_scores
 from monitors.simulation import concept_shift
 from monitors.simulation.concept_shift import plain

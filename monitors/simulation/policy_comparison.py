@@ -16,7 +16,8 @@ from features.schema import PREDICTION
 from features.window import from_ms, to_ms
 from monitors.baseline.baseline import Baseline, Slice
 from monitors.config import MonitorPolicy
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report
 from monitors.sequential import monitor
 from monitors.sequential.monitor import MonitoringPlan, MonitorState
 from monitors.simulation import rewindow

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from monitors.config import MonitorPolicy
+from monitors.finding import Finding, Signal, Verdict
 from monitors.quality import value_faults
-from monitors.report import Finding, Signal, Verdict
 from monitors.stats import distance, effect_interval, null_distribution, threshold
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins
 

@@ -19,10 +19,10 @@ from features.schema import ESTIMATED_LOSS, SCORE_GRID, Task
 from features.scoring import Floats
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
+from monitors.finding import Finding, Signal, Stage, Verdict
 from monitors.profiles import outcome_counts, score_calibration
 from monitors.profiles.loss_estimator import DirectLossEstimator
 from monitors.profiles.score_calibration import ScoreCalibration
-from monitors.report import Finding, Signal, Stage, Verdict
 from monitors.stats import threshold
 from monitors.stats.bins import Counts
 from monitors.stats.effect_interval import rise_interval

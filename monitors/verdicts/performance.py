@@ -17,8 +17,8 @@ from scipy import special
 from features.schema import Task
 from features.scoring import Floats
 from monitors.config import MonitorPolicy
+from monitors.finding import Finding, Signal, Verdict
 from monitors.profiles import outcome_counts
-from monitors.report import Finding, Signal, Verdict
 from monitors.stats import threshold
 from monitors.stats.bins import Counts
 from monitors.stats.effect_interval import rise_interval
@@ -106,7 +106,7 @@ def finding(
 ) -> Finding:
     """Return the performance finding of one window: is the mean loss higher than the baseline's?
 
-    One-sided, on the relative rise of the loss, whose line is :meth:`Reference.line` at *level*, or the policy's
+    One-sided, on the relative rise of the loss, whose line is :meth:`LossReference.line` at *level*, or the policy's
     smallest rise worth telling if that is larger. Steady means that no such rise was seen, not that none is there: the
     reason says from where on a rise counts.
     """

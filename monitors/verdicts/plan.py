@@ -20,7 +20,7 @@ from features.window import to_ms
 from monitors.baseline import budget_shares, importance
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
-from monitors.report import Signal, Stage
+from monitors.finding import Signal, Stage
 from monitors.sequential import panel, slice_scores
 from monitors.sequential.monitor import BudgetGroup, MonitoringPlan
 from monitors.sequential.panel import Panel

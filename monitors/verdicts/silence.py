@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from scipy import special
@@ -19,9 +20,10 @@ from features.window import format_span, from_ms, to_ms
 from monitors.baseline import budget_shares
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
+from monitors.finding import Finding, Signal, Stage, Verdict
 from monitors.quality.arrivals import any_arrived
 from monitors.quality.volume import VOLUME
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.report import Report
 from monitors.sequential.seasonality import DAY, HOUR, WEEK
 from monitors.stats.bins import Counts
 
@@ -59,12 +61,16 @@ class FeedPace:
         """The rows that are to be expected where none at all is no chance (Poisson)."""
         return -math.log(self.level / 2)
 
+    @cached_property
+    def _upto(self) -> Counts:
+        return np.concatenate([[0], np.cumsum(self.rows)])
+
     def stretches(self, start: int, slices: int) -> Counts:
         """Return the rows of the baseline's stretches of so many *slices* that are like the one from *start* (ms).
 
         Those that begin at the same point of the calendar, if there are two or more; else all.
         """
-        upto = np.concatenate([[0], np.cumsum(self.rows)])
+        upto = self._upto
         every = upto[slices:] - upto[:-slices] if slices <= len(self.rows) else upto[:0]
         if not self.period:
             return np.asarray(every)

@@ -19,10 +19,10 @@ from monitors.baseline import budget_shares
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
 from monitors.error_stream import stream_findings
+from monitors.finding import Finding, Signal, Stage, Verdict
 from monitors.profiles import outcome_counts
 from monitors.quality import arrivals, router, volume
 from monitors.quality.fault import Fault
-from monitors.report import Finding, Signal, Stage, Verdict
 from monitors.stats import threshold
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins
 from monitors.verdicts import distribution, estimated_performance, performance

@@ -28,6 +28,7 @@ from monitors.worker import row_batches
 from monitors.worker.report_lines import cell_texts
 
 DECODED = ("high", "cells", "sheets", "rejects", "progress")
+"""What is decoded of one chunk, in the order of its fields."""
 REASONS = 5
 """How many reasons a line of progress tells, the most frequent first."""
 Texts = list[str]

@@ -13,10 +13,11 @@ import pandas as pd
 from features.schema import PREDICTION
 from features.window import UTC, to_ms
 from monitors.error_stream import stream_findings
+from monitors.finding import Stage
 from monitors.job_spec import FIELD, JobSpec, counted_with
 from monitors.profiles import counting
 from monitors.profiles.side_channels import SPARSE
-from monitors.report import Report, Stage, canonical
+from monitors.report import Report, canonical
 from monitors.verdicts import window_verdict
 
 

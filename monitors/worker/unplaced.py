@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from features.window import from_ms
+from monitors.finding import Stage
 from monitors.job_spec import JobSpec, counted_with
 from monitors.profiles.side_channels import OF_REFUSED
-from monitors.report import Report, Stage
+from monitors.report import Report
 from monitors.worker import report_lines
 from monitors.worker.report_lines import WindowCounts
 

@@ -17,6 +17,7 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
 
     impl = sa.DateTime(timezone=True)
     cache_ok = True
+    """It has no parameters, so SQLAlchemy may cache the statements that it is in."""
 
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
         """Return *value* in UTC; RegistryError if it has no time zone, for then it names no moment."""

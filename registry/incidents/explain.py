@@ -13,7 +13,8 @@ from features.errors import NotFound
 from monitors.config import MonitorPolicy
 from monitors.explain import explanation, onset
 from monitors.explain.explanation import WindowExplanation
-from monitors.report import Report, Stage, Verdict
+from monitors.finding import Stage, Verdict
+from monitors.report import Report
 from registry import queries
 from registry.connection import Registry
 from registry.database import mapping, tables

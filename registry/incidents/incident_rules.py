@@ -11,7 +11,8 @@ from datetime import datetime
 from itertools import takewhile
 from typing import NamedTuple
 
-from monitors.report import DriftEvidence, Finding, Report, Signal, Stage, Verdict
+from monitors.finding import DriftEvidence, Finding, Signal, Stage, Verdict
+from monitors.report import Report
 from monitors.signals import Severity
 from registry.config import IncidentPolicy, OpenAfter
 from registry.records import Incident

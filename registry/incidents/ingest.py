@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from monitors.report import Report, Signal, Stage
+from monitors.finding import Signal, Stage
+from monitors.report import Report
 from registry import lookups
 from registry.audit_log import chain
 from registry.config import IncidentPolicy

@@ -14,7 +14,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Protocol
 
-from monitors.report import Signal
+from monitors.finding import Signal
 from registry.config import IncidentPolicy
 from registry.incidents import incident_rules
 from registry.incidents.incident_rules import SegmentEvidence, SignalVerdict, Window

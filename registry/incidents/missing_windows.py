@@ -20,10 +20,11 @@ import sqlalchemy as sa
 from features.window import from_ms, to_ms
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
+from monitors.finding import Stage
 from monitors.profiles import counting
 from monitors.profiles.side_channels import SPARSE
 from monitors.quality.arrivals import any_arrived
-from monitors.report import Report, Stage
+from monitors.report import Report
 from monitors.verdicts import silence, window_verdict
 from monitors.verdicts.silence import FeedPace
 from registry.database import tables

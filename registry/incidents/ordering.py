@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from features.window import UTC
-from monitors.report import Signal, Stage, Verdict
+from monitors.finding import Signal, Stage, Verdict
 from registry.incidents.incident_rules import SignalVerdict, Window
 from registry.incidents.lifecycle import Observation
 

@@ -16,8 +16,9 @@ import sqlalchemy as sa
 
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
+from monitors.finding import Stage
 from monitors.quality import duplicates
-from monitors.report import Report, Stage, digest
+from monitors.report import Report, digest
 from monitors.sequential import monitor
 from monitors.sequential.monitor import MonitoringPlan, MonitorState
 from monitors.verdicts.plan import monitoring_plan

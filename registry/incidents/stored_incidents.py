@@ -8,7 +8,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from monitors.report import Signal
+from monitors.finding import Signal
 from registry import lookups, outbox
 from registry.audit_log import chain
 from registry.config import IncidentPolicy

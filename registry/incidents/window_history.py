@@ -9,7 +9,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from monitors.report import DriftEvidence, Report, Signal, Stage, Verdict
+from monitors.finding import DriftEvidence, Signal, Stage, Verdict
+from monitors.report import Report
 from registry.database import tables
 from registry.incidents.incident_rules import NO_EVIDENCE, SegmentEvidence, SignalVerdict
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from monitors.report import DriftEvidence, Signal, Stage, Verdict
+from monitors.finding import DriftEvidence, Signal, Stage, Verdict
 from monitors.signals import Severity
 from registry.config import UNRESOLVED
 from registry.records.record import Record

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -86,9 +88,34 @@ def watched(reg: Registry, known: Baseline) -> Registry:
     return reg
 
 
+@pytest.fixture(scope="session")
+def filled(template: sa.URL, tmp_path_factory: pytest.TempPathFactory) -> Path | None:
+    """Return a folder with the SQLite registry that `full` copies, and its files; None for PostgreSQL."""
+    if _server_of(template):
+        return None
+    folder = tmp_path_factory.mktemp("filled")
+    shutil.copy(str(template.database), folder / "leeway.db")
+    with Registry.open(f"sqlite:///{folder / 'leeway.db'}", folder / "artifacts") as registry:
+        _fill(registry)
+    return folder
+
+
 @pytest.fixture
-def full(reg: Registry) -> Registry:
+def full(reg: Registry, filled: Path | None, tmp_path: Path) -> Registry:
     """Return a registry with a row or more in every table."""
+    if filled is None:
+        _fill(reg)
+        return reg
+    shutil.copytree(filled, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("leeway.db*"))
+    with (
+        closing(sqlite3.connect(filled / "leeway.db")) as source,
+        closing(sqlite3.connect(str(reg.url.database))) as copy,
+    ):
+        source.backup(copy)
+    return reg
+
+
+def _fill(reg: Registry) -> None:
     make.champion(reg)
     make.ready(reg, "v2", data=b"model")
     run = make.run(reg, make.check())
@@ -97,7 +124,6 @@ def full(reg: Registry) -> Registry:
     outbox.fan_out(reg, {"ops": ["*"]}, now=make.NOW)
     operations.record_audit(reg, model="m", period_start=make.NOW, period_end=make.NOW, passed=True, findings=[],
                        numbers={}, report="", now=make.NOW)  # fmt: skip
-    return reg
 
 
 class _database:  # noqa: N801 - used as a function

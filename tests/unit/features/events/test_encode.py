@@ -27,6 +27,7 @@ from leeway import cli
 from leeway.project.load import Project
 from leeway.topics import produce_files, tail_records
 from leeway.topics.produce_files import Stream
+from tests.support.example_counts import examples
 
 SCHEMA = EventSchema(
     model="m", task=Task.MULTICLASS, features={"x": FeatureKind.NUMERIC, "c": FeatureKind.CATEGORICAL},
@@ -59,7 +60,7 @@ def back(schema: EventSchema, role: Role, form: RecordFormat, values: Sequence[b
 
 
 @pytest.mark.parametrize("form", FORMS)
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(rows=st.lists(st.tuples(_TEXTS, _TIMES, _TEXTS, _TEXTS, st.none() | _FLOATS, st.none() | _TEXTS), max_size=6))
 def test_what_is_encoded_decodes_to_itself(form: RecordFormat, rows: list[Any]) -> None:
     """Infinite and missing numbers, odd texts and all, under the columns' own names."""
@@ -111,7 +112,7 @@ _EVENTS = st.lists(st.lists(st.integers(0, 50), max_size=7), max_size=4)
 
 
 @pytest.mark.parametrize("form", FORMS)
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(files=_EVENTS)
 def test_a_replay_is_in_the_order_of_time(
     tmp_path_factory: pytest.TempPathFactory, form: RecordFormat, files: list[list[int]]

@@ -15,7 +15,7 @@ from features.errors import LeewayError
 from leeway import cli, context
 from leeway.context import Context
 from leeway.replay import parallel, trials
-from monitors.report import Stage
+from monitors.finding import Stage
 from registry import operations
 from registry.incidents import ingest
 from registry.records import Version

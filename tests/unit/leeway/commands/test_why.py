@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from features.errors import NotFound
 from leeway import cli, context
-from monitors.report import Signal
+from monitors.finding import Signal
 from registry import operations
 from registry.database import tables
 from registry.incidents import explain

@@ -13,13 +13,15 @@ from hypothesis import strategies as st
 
 from features.window import UTC
 from leeway.replay import replayed_incidents
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report
 from registry import operations, queries
 from registry.config import IncidentPolicy
 from registry.connection import Registry
 from registry.incidents import ingest
 from registry.records import Action, Incident, IncidentState, Version
 from tests.support import recorded_history as replayed
+from tests.support.example_counts import examples
 
 DAY, NOW = timedelta(days=1), datetime(2024, 6, 1, tzinfo=UTC)
 KEPT = ("signal", "severity", "since", "opened_at", "last_seen", "judged_until", "windows", "steady", "resolution")
@@ -162,7 +164,7 @@ def opened(reg: Registry, model: str, reports: list[Report], policy: IncidentPol
     return queries.incidents(reg, model)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     days=st.lists(st.tuples(VERDICTS, VERDICTS, VERDICTS, VERDICTS, st.sampled_from([0.2, 0.9])), max_size=10),
     rules=RULES,

@@ -15,7 +15,7 @@ from leeway.project.load import Model, Project
 from leeway.replay import policies, run_replay, trials
 from leeway.replay.history import Stretch
 from leeway.replay.run_replay import PolicyOutcome, ReplayOrder
-from monitors.report import Stage
+from monitors.finding import Stage
 from monitors.simulation import inject
 from monitors.simulation.inject import ChangeKind, InjectedChange
 from registry.records import Action

@@ -14,7 +14,7 @@ from leeway.replay.policies import Policy, Rules
 from leeway.replay.trials import Delay, Rate
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
-from monitors.report import Stage
+from monitors.finding import Stage
 from monitors.signals import Reaction
 from monitors.simulation import inject
 from monitors.simulation.inject import ChangeKind, InjectedChange

@@ -20,7 +20,8 @@ from monitors.explain.explanation import (
 )
 from monitors.explain.mix_shift import MixShift
 from monitors.explain.onset import Onset, onsets
-from monitors.report import Report, Signal, Stage, Verdict, digest
+from monitors.finding import Signal, Stage, Verdict
+from monitors.report import Report, digest
 from monitors.sequential import monitor
 from monitors.verdicts.plan import monitoring_plan
 from tests.support import stationary_reports as overtime

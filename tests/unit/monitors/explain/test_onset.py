@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from monitors.explain.onset import Onset, evidence_by_group, guarantee, onsets, pooled_evidence
-from monitors.report import Report, Signal, Stage, Verdict
+from monitors.finding import Signal, Stage, Verdict
+from monitors.report import Report
 from tests.support.incident_world import DAY, START, A, finding, inputs, number, report, steady
 
 COUNTS = inputs(number(100, 100))

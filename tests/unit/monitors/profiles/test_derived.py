@@ -16,14 +16,16 @@ from sklearn.decomposition import PCA
 from features.schema import EventSchema, FeatureKind, Task
 from monitors.baseline import freeze
 from monitors.baseline.baseline import Baseline
+from monitors.finding import Stage
 from monitors.profiles import counting, reconstruction_error
 from monitors.profiles.derived import Derived
 from monitors.profiles.loss_estimator import DirectLossEstimator
 from monitors.profiles.score_calibration import ScoreCalibration
-from monitors.report import Stage, canonical
+from monitors.report import canonical
 from monitors.stats.bins import Bins, CategoricalBins, NumericBins, freeze_categorical, freeze_numeric
 from monitors.stats.distance import js_distance_log2
 from tests.support import learned_baselines as learned
+from tests.support.example_counts import examples
 
 Floats = npt.NDArray[np.float64]
 SCHEMAS = {task: learned.schema(task, "x", "y", "z", words=("word",), segments=("word",)) for task in Task}
@@ -64,7 +66,7 @@ def cells(task: Task, table: pa.Table, known: Baseline | None = None) -> list[co
 
 @pytest.mark.parametrize("task", list(Task))
 @given(order=st.permutations(range(200)), at=st.lists(st.integers(0, 200), max_size=5))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 def test_any_split_of_rows_in_any_order_counts_the_same(task: Task, order: list[int], at: list[int]) -> None:
     """Counts of parts add up to counts of the whole, derived variables and segments included."""
     table = SPOILED[task].take(order)
@@ -229,7 +231,7 @@ def test_a_single_feature_that_varies_goes_with_nothing(features: int) -> None:
 
 
 @given(st.integers(2, 40), st.integers(0, 10_000))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 def test_whole_numbers_stay_exact(d: int, seed: int) -> None:
     """However many features: the float64 sums are those of Python's integers."""
     x = factors(60, d, np.random.default_rng(seed))

@@ -7,7 +7,8 @@ import pytest
 
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
-from monitors.report import Finding, Report, SequentialVerdict, Signal, Stage, Verdict
+from monitors.finding import Finding, SequentialVerdict, Signal, Stage, Verdict
+from monitors.report import Report
 from monitors.sequential import monitor
 from monitors.verdicts.plan import monitoring_plan
 from tests.support.stationary_reports import POLICY, Change, baseline, days, reports, shift

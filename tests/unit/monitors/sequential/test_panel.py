@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import streams, watch
 from monitors.config import MonitorPolicy
-from monitors.report import Signal, Stage
+from monitors.finding import Signal, Stage
 from monitors.sequential import edetector, panel, slice_scores
 from monitors.sequential.panel import Panel, PanelState
 from monitors.sequential.seasonality import DAY, WEEK

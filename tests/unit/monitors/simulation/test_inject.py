@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from features.errors import DataError
 from features.schema import LABEL, Task
 from monitors.baseline.baseline import Baseline
+from monitors.finding import Stage
 from monitors.profiles import outcome_counts
 from monitors.quality import value_faults
-from monitors.report import Stage
 from monitors.simulation import concept_shift, inject
 from monitors.simulation.inject import FAULTS, ChangeKind, InjectedChange
 from monitors.simulation.tilting import exponential_tilting, rounded_to_total

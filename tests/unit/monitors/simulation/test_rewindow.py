@@ -13,7 +13,8 @@ from features.errors import DataError
 from features.window import Windows, to_ms
 from monitors.baseline.baseline import Baseline, Slice
 from monitors.config import MonitorPolicy
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report
 from monitors.sequential import monitor
 from monitors.simulation import rewindow
 from monitors.simulation.policy_comparison import PolicyComparison

@@ -15,10 +15,10 @@ from sklearn.linear_model import Ridge
 
 from features.schema import Task
 from monitors.baseline.baseline import Baseline
+from monitors.finding import Finding, Signal, Verdict
 from monitors.profiles import loss_estimator, outcome_counts, score_calibration
 from monitors.profiles.loss_estimator import DirectLossEstimator
 from monitors.profiles.score_calibration import ScoreCalibration
-from monitors.report import Finding, Signal, Verdict
 from monitors.stats.bins import CategoricalBins, freeze_numeric
 from monitors.verdicts import distribution, estimated_performance
 from tests.support import learned_baselines as learned

@@ -20,8 +20,9 @@ from features.window import Windows, from_ms
 from monitors.baseline import budget_shares
 from monitors.baseline.baseline import Baseline, Slice
 from monitors.config import MonitorPolicy
+from monitors.finding import Finding, Signal, Stage, Verdict
 from monitors.profiles import counting, outcome_counts
-from monitors.report import Finding, Report, Signal, Stage, Verdict, canonical
+from monitors.report import Report, canonical
 from monitors.stats import null_distribution
 from monitors.stats.bins import Bins, CategoricalBins, Counts, NumericBins, freeze_categorical, freeze_numeric
 from monitors.verdicts import window_verdict

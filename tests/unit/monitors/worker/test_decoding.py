@@ -10,9 +10,9 @@ import numpy as np
 from features.kafka.records import Records
 from features.schema import REFUSED, UNUSABLE, EventSchema, FeatureKind, Task
 from monitors.config import MonitorPolicy
+from monitors.finding import Stage
 from monitors.job_spec import FIELD, JobSpec
 from monitors.profiles import counting
-from monitors.report import Stage
 from monitors.worker import decoding, row_batches
 from tests.support import learned_baselines as learned
 

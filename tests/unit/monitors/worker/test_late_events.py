@@ -10,9 +10,9 @@ import numpy as np
 from features.schema import LATE, PREDICTION, REFUSED, UNUSABLE, EventSchema, FeatureKind, Task
 from features.window import to_ms
 from monitors.config import MonitorPolicy
+from monitors.finding import Stage
 from monitors.job_spec import FIELD, JobSpec
 from monitors.profiles import counting
-from monitors.report import Stage
 from monitors.worker import late_events
 from tests.support import learned_baselines as learned
 

@@ -12,9 +12,10 @@ from features.schema import EventSchema, Task
 from features.window import Windows, from_ms, to_ms
 from monitors.baseline.baseline import Baseline, Slice
 from monitors.config import MonitorPolicy
+from monitors.finding import Signal, Stage, Verdict
 from monitors.profiles import outcome_counts
 from monitors.profiles.side_channels import ERROR_STREAM
-from monitors.report import Report, Signal, Stage, Verdict
+from monitors.report import Report
 from monitors.simulation.policy_comparison import PolicyComparison
 from monitors.stats.bins import Bins, freeze_numeric
 from monitors.verdicts import window_verdict

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from monitors.report import Report, Signal, Stage, Verdict
+from monitors.finding import Signal, Stage, Verdict
+from monitors.report import Report
 from monitors.signals import Severity
 from registry.config import IncidentPolicy, OpenAfter
 from registry.incidents import incident_rules

@@ -10,12 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from features.errors import NotFound
-from monitors.report import Report, Signal, Stage, Verdict
+from monitors.finding import Signal, Stage, Verdict
+from monitors.report import Report
 from registry import operations, queries
 from registry.connection import Registry
 from registry.incidents import ingest
 from registry.records import Action, IncidentState
 from tests.support import registry_values as make
+from tests.support.example_counts import examples
 
 DRIFT, STEADY, UNSURE = Verdict.DRIFT, Verdict.STEADY, Verdict.NOT_ENOUGH
 
@@ -236,7 +238,7 @@ def test_what_does_not_clear_an_incident(reg: Registry, reports: Sequence[Report
     assert [] == [resolved for report in reports for resolved in put(reg, report).resolved]
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from([DRIFT, STEADY, UNSURE]), max_size=8), st.randoms())
 def test_redelivery_in_any_batches_changes_nothing(reg: Registry, verdicts: list[Verdict], random: object) -> None:
     """Whatever was delivered in order may come again, in any order and grouping, and the registry stays the same."""

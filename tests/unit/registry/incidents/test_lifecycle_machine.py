@@ -20,13 +20,15 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from monitors.report import Report, Signal, Stage, Verdict
+from monitors.finding import Signal, Stage, Verdict
+from monitors.report import Report
 from registry import operations, queries
 from registry.config import IncidentPolicy, OpenAfter
 from registry.connection import Registry
 from registry.incidents import ingest
 from registry.records import Action, Incident, IncidentState
 from tests.support import registry_values as make
+from tests.support.example_counts import examples
 
 _models = count()
 SAID = {"D": Verdict.DRIFT, "S": Verdict.STEADY, "?": Verdict.NOT_ENOUGH}
@@ -277,7 +279,7 @@ def batches(reports: Sequence[Report], sizes: Sequence[int]) -> list[list[Report
     return [batch for batch in (*cut, rest) if batch]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data(), st.lists(st.tuples(WORDS, WORDS), max_size=6), st.lists(st.integers(1, 3), max_size=4))
 def test_the_order_of_revisions_does_not_matter(
     reg: Registry, data: st.DataObject, line: list[tuple[str, str]], sizes: list[int]
@@ -306,7 +308,7 @@ def test_the_order_of_revisions_does_not_matter(
 
 
 @pytest.mark.slow
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(POLICIES, st.lists(st.tuples(STAGES, WORDS), max_size=12), st.lists(st.integers(1, 5), max_size=4))
 @example(TWO_OF_THREE, [(I, "S"), (O, "D"), (O, "S"), (I, "D"), (O, "D"), (I, "D")], [])
 def test_the_size_of_batches_does_not_matter(

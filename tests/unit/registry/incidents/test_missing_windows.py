@@ -17,7 +17,8 @@ from features.schema import PREDICTION, UNUSABLE, Task
 from features.window import from_ms
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
-from monitors.report import Report, Signal, Stage, Verdict
+from monitors.finding import Signal, Stage, Verdict
+from monitors.report import Report
 from monitors.verdicts import window_verdict
 from monitors.worker.report_lines import WindowCounts
 from registry import operations, queries

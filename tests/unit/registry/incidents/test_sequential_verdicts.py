@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from features.window import to_ms
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
-from monitors.report import Report, Signal, Stage, Verdict
+from monitors.finding import Signal, Stage, Verdict
+from monitors.report import Report
 from monitors.sequential import monitor
 from monitors.verdicts.plan import monitoring_plan
 from registry import queries

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -13,7 +14,9 @@ import pytest
 import sqlalchemy as sa
 
 from features import errors
-from monitors.report import Report, Stage, Verdict
+from features.schema import Events, Source
+from monitors.finding import Stage, Verdict
+from monitors.report import Report
 from registry import operations, outbox, queries
 from registry.database import tables
 from registry.files import published_baselines
@@ -39,10 +42,20 @@ def run(ws: Workspace, again: Sequence[Report], *, days: int = 30) -> AuditResul
     return audit(ws, start=END - days * world.DAY, end=END, replay=lambda start, end: again, now=world.NOW)
 
 
+@pytest.fixture(scope="module")
+def answered(template: Path, events: Events, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of predictions that the champion answers, so that there is no skew."""
+    folder = tmp_path_factory.mktemp("answered") / "served"
+    with world.open_registry(template) as registry:
+        world.served(world.workspace(template, registry, events), folder)
+    return folder
+
+
 @pytest.fixture
-def ws(ws: Workspace, tmp_path: Path) -> Workspace:
-    """Return the workspace with predictions that the champion answers, so that there is no skew."""
-    return world.served(ws, tmp_path / "served")
+def ws(ws: Workspace, answered: Path, tmp_path: Path) -> Workspace:
+    """Return the workspace with predictions of its own that the champion answers."""
+    shutil.copytree(answered, tmp_path / "served")
+    return replace(ws, events=ws.events.model_copy(update={"predictions": Source(path=str(tmp_path / "served"))}))
 
 
 @pytest.fixture
