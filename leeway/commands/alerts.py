@@ -113,7 +113,7 @@ def replay(
 ) -> None:
     """Make a delivery due again that was given up, with its attempts counted from none."""
     with context.open(ctx.obj) as opened:
-        again = outbox.replay(opened.registry, delivery, now=datetime.now(UTC))
+        again = outbox.requeue(opened.registry, delivery, now=datetime.now(UTC))
     if as_json:
         show.as_json({"ok": True, **again.model_dump(mode="json")})
         return

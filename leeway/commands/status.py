@@ -143,7 +143,7 @@ def incidents(
 
 
 def _state(incident: Incident) -> str:
-    return incident.word + (", corrected by late data" if incident.corrections else "")
+    return incident.displayed_state + (", corrected by late data" if incident.corrections else "")
 
 
 def _decided(incident: Incident, decision: Decision | None) -> str:

@@ -54,7 +54,7 @@ def _head(told: IncidentExplanation) -> None:
     decided = f"{decision.action.value}: {'; '.join(decision.because)}" if decision else None
     rows = [
         ("severity", incident.severity.value),
-        ("state", incident.word + (f": {incident.resolution}" if incident.resolution else "")),
+        ("state", incident.displayed_state + (f": {incident.resolution}" if incident.resolution else "")),
         ("windows", f"{incident.windows} that drifted{late}"),
         ("since", incident.since),
         ("last seen", incident.last_seen),

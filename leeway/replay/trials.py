@@ -152,5 +152,7 @@ class _Search:
         for signal in wanted if self.end is None else ():
             if step := replayed_incidents.step([told], signal):
                 self.steps[signal].append(step)
-                if incident_rules.opening(self.steps[signal], {step.window}, self.policy.rules.incidents.open_after):
+                if incident_rules.opening_windows(
+                    self.steps[signal], {step.window}, self.policy.rules.incidents.open_after
+                ):
                     self.end = report.window_end

@@ -115,7 +115,7 @@ class OutputConsumer:
         """
         found = [Report.model_validate_json(line) for line in lines]
         reports = unplaced.place_unplaced(assembly.spec(self.opened, self.model), found)
-        judge = partial(self._judges.judged, until={self.model.name: until} if until else {})
+        judge = partial(self._judges.judge, until={self.model.name: until} if until else {})
         result = ingest.ingest(
             self.opened.registry,
             reports,
