@@ -68,7 +68,7 @@ def test_findings_are_ranked_by_how_far_they_went() -> None:
 
 def test_what_drifts_comes_first() -> None:
     """Over time a small effect may be drift, and a large one may not be."""
-    away = finding("a", 0.01).model_copy(update={"verdict": Verdict.DRIFT})
+    away = finding("a", 0.01).model_copy(update={"window_verdict": Verdict.DRIFT})
 
     assert ["a", "c"] == [line.finding.variable for line in window_page.ranked([finding("c", 0.2), away])]
 
