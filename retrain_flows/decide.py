@@ -138,9 +138,8 @@ def _line(finding: Finding) -> str:
 def _evidence(incident: Incident) -> tuple[str, ...]:
     """Return the incident in words: what drifted, how far, in how many windows."""
     newest = incident.evidence[-1].finding if incident.evidence else None
-    told = [
-        f"{incident.signal.value} drift in {incident.windows} window(s), last seen {incident.last_seen:%Y-%m-%d %H:%M}"
-    ]
+    when = f"last seen {incident.last_seen:%Y-%m-%d %H:%M}"
+    told = [f"{incident.signal.value} drift in {incident.windows} window(s), {when}"]
     if newest and newest.effect is not None:
         told.append(f"{newest.metric}({newest.variable}) = {newest.effect:.3g}{_line(newest)}")
     if _outside(incident):

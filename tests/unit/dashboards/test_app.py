@@ -90,7 +90,7 @@ class Browser:
         policies: Mapping[str, MonitorPolicy] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        made = app.create(reg, password=PASSWORD, policies=policies, guesses=login_throttle.LoginAttempts(clock))
+        made = app.create(reg, password=PASSWORD, policies=policies, attempts=login_throttle.LoginAttempts(clock))
         self._transport = httpx.ASGITransport(made)
         self._sent = {"authorization": f"Bearer {PASSWORD}"} if known else {}
 

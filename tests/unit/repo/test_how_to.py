@@ -66,7 +66,7 @@ def test_a_name_that_is_gone_is_found() -> None:
         "monitors.report",
         "monitors.finding.Signal.QUALITY",
         "registry.records.Message.id",
-        "monitors.budget.SHARES",
+        "monitors.signals.SIGNALS",
     ]
 
     assert all(map(is_there, there))

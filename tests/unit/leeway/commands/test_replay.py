@@ -40,7 +40,7 @@ NOW = KNOWN.end + timedelta(days=99)
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Worlds of four weeks will do here."""
-    monkeypatch.setattr(trials, "PATH", 28)
+    monkeypatch.setattr(trials, "NULL_WORLD_SLICES", 28)
 
 
 def begin(opened: Context) -> None:
@@ -228,7 +228,7 @@ def test_parts_are_told_as_they_are_done() -> None:
     said: list[str] = []
     empty = parallel.ReplayTask((Stage.INPUTS, "none"), (), (), KNOWN, (), "x", 1, 0)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(parallel, "work", lambda part: part)
-        assert [empty, empty] == parallel.work_all([empty, empty], 1, said.append)
+        patched.setattr(parallel, "run_task", lambda task: task)
+        assert [empty, empty] == parallel.run_tasks([empty, empty], 1, said.append)
 
     assert ["1 of 2 parts done", "2 of 2 parts done"] == said

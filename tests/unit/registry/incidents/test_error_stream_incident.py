@@ -88,7 +88,7 @@ def report(known: Baseline, day: Slice, policy: MonitorPolicy = POLICY) -> Repor
 
 def put(reg: Registry, reports: list[Report], policy: MonitorPolicy = POLICY) -> ingest.Ingested:
     """Ingest *reports*, judged over time."""
-    return ingest.ingest(reg, reports, now=make.NOW, judge=SequentialVerdicts({"m": policy}).judged)
+    return ingest.ingest(reg, reports, now=make.NOW, judge=SequentialVerdicts({"m": policy}).judge)
 
 
 def test_an_alarm_opens_an_incident_of_performance_outside_the_promise(

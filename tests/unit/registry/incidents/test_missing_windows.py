@@ -82,7 +82,7 @@ def _report(known: Baseline, last: int, counted: WindowCounts) -> Report:
 def take(reg: Registry, found: Sequence[Report], until: datetime | None = None, come: datetime | None = None) -> None:
     """Store *found*, and what is missing up to *until*, *come* being known to have come."""
     judge = partial(
-        sequential_verdicts.SequentialVerdicts({"m": POLICY}).judged,
+        sequential_verdicts.SequentialVerdicts({"m": POLICY}).judge,
         until={"m": missing_windows.ClockReached(until, come)} if until else {},
     )
     ingest.ingest(reg, found, now=make.NOW, judge=judge)
