@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from features.window import Span
-from monitors.report import Signal
+from monitors.finding import Signal
 from monitors.signals import Reaction, section
 
 

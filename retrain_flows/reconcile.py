@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from features import errors
-from monitors.report import Stage
+from monitors.finding import Stage
 from registry import operations, queries
 from registry.audit_log import chain
 from registry.connection import Registry

@@ -70,21 +70,28 @@ def replay(  # noqa: PLR0913 - one parameter an option
     size: `covariate` (sd of a feature), `prior` (share of labels), `concept` (rise of the loss), `missing`, `units` and
     `stuck` (share of rows), or `fault` for these three.
     """
-    asked, soon = _shifts(shift or ()), _read(parse_span, within, "--within")
+    sizes_by_kind, within_span = _shifts(shift or ()), _read(parse_span, within, "--within")
     with context.open(ctx.obj) as opened, show.working("Reading the recorded windows") as say:
         chosen = opened.model(model)
-        beside = _policies(chosen, policy or (), budget or (), window or ())
+        compared_policies = _policies(chosen, policy or (), budget or (), window or ())
         baseline = history.champion_baseline(opened, chosen)
-        feature = run_replay.feature(baseline, beside[0], feature)
-        order = ReplayOrder(beside, run_replay.shifts(baseline, asked), feature, soon, seed, repetitions,
-                      processes or os.cpu_count() or 1)  # fmt: skip
+        feature = run_replay.shifted_feature(baseline, compared_policies[0], feature)
+        order = ReplayOrder(
+            compared_policies,
+            run_replay.shifts(baseline, sizes_by_kind),
+            feature,
+            within_span,
+            seed,
+            repetitions,
+            processes or os.cpu_count() or 1,
+        )
         past = _past(opened, chosen, (start, end), recount=recount)
-        found = run_replay.replay_all(past, baseline, chosen, order, lambda text: say(f"Rehearsing {text}"))
-    told = output.ReplayResult(chosen.name, baseline, order, tuple(past), tuple(found))
+        outcomes = run_replay.replay_all(past, baseline, chosen, order, lambda text: say(f"Rehearsing {text}"))
+    result = output.ReplayResult(chosen.name, baseline, order, tuple(past), tuple(outcomes))
     if as_json:
-        show.as_json(output.as_json(told))
+        show.as_json(output.as_json(result))
     else:
-        output.show_tables(told, everything=everything)
+        output.show_tables(result, everything=everything)
 
 
 def _past(opened: Context, model: Model, period: Sequence[datetime | None], *, recount: bool) -> list[history.Stretch]:
@@ -93,20 +100,20 @@ def _past(opened: Context, model: Model, period: Sequence[datetime | None], *, r
 
 
 def _policies(model: Model, files: Iterable[Path], budgets: Iterable[str], sizes: Iterable[str]) -> tuple[Policy, ...]:
-    own = policies.own(model)
-    given = [policies.read(path, model) for path in files]
-    given += [policies.at_budget(own, _read(FalseAlarms.model_validate, text, "--budget")) for text in budgets]
-    given += [_read(partial(policies.windows_of, own), text, "--window") for text in sizes]
-    every = (own, *given) if given else tuple(policies.beside(model))
-    names = [policy.name for policy in every]
+    own = policies.project_policy(model)
+    others = [policies.read(path, model) for path in files]
+    others += [policies.at_budget(own, _read(FalseAlarms.model_validate, text, "--budget")) for text in budgets]
+    others += [_read(partial(policies.windows_of, own), text, "--window") for text in sizes]
+    all_policies = (own, *others) if others else tuple(policies.with_other_budgets(model))
+    names = [policy.name for policy in all_policies]
     if twice := next((name for name in names if names.count(name) > 1), None):
         msg = f"two policies are called {twice}; give them files of other names"
         raise typer.BadParameter(msg, param_hint="--policy")
-    return every
+    return all_policies
 
 
 def _shifts(texts: Iterable[str]) -> dict[ChangeKind, list[float]]:
-    found: dict[ChangeKind, list[float]] = {}
+    sizes_by_kind: dict[ChangeKind, list[float]] = {}
     for text in texts:
         name, _, sizes = text.partition("=")
         kinds = FAULTS if name == "fault" else tuple(k for k in ChangeKind if k.value == name)
@@ -114,8 +121,8 @@ def _shifts(texts: Iterable[str]) -> dict[ChangeKind, list[float]]:
             msg = f"{name!r} is no change; there are {', '.join(k.value for k in ChangeKind)}, and fault"
             raise typer.BadParameter(msg, param_hint="--shift")
         for kind in kinds:
-            found.setdefault(kind, []).extend(_size(kind, size) for size in sizes.split(","))
-    return found
+            sizes_by_kind.setdefault(kind, []).extend(_size(kind, size) for size in sizes.split(","))
+    return sizes_by_kind
 
 
 def _size(kind: ChangeKind, text: str) -> float:

@@ -19,9 +19,10 @@ from leeway.context import Context
 from leeway.project.load import Model
 from leeway.streaming import job_settings, lifecycle
 from leeway.streaming.live_clock import LiveClock
+from monitors.finding import Stage
 from monitors.flink import run_job
 from monitors.flink.committed_output import CommittedOutput
-from monitors.report import Report, Stage
+from monitors.report import Report
 from monitors.worker import unplaced
 from registry import queries
 from registry.incidents import ingest
@@ -96,7 +97,7 @@ class OutputConsumer:
         champion = queries.champion(reg, name)
         if newest:
             end, silent = newest[0].window_end, max(now - newest[0].created_at, timedelta(0))
-            return LiveClock(end, now, silent, come=end)
+            return LiveClock(end, now, silent, newest_arrival=end)
         return LiveClock(champion.since if champion else None, now)
 
     def listen(self) -> None:
@@ -104,7 +105,7 @@ class OutputConsumer:
         self._listening.heard(self.tally.newest, self.clock())
         until = self._listening.until(self.model.schema.windows)
         if until is not None:
-            self.store([], ClockReached(until, self._listening.come))
+            self.store([], ClockReached(until, self._listening.newest_arrival))
 
     def store(self, lines: list[str], until: ClockReached | None = None) -> None:
         """Judge the reports in *lines* over time and write them to the registry, in one transaction.
@@ -114,7 +115,7 @@ class OutputConsumer:
         """
         found = [Report.model_validate_json(line) for line in lines]
         reports = unplaced.place_unplaced(assembly.spec(self.opened, self.model), found)
-        judge = partial(self._judges.judged, until={self.model.name: until} if until else {})
+        judge = partial(self._judges.judge, until={self.model.name: until} if until else {})
         result = ingest.ingest(
             self.opened.registry,
             reports,
@@ -156,14 +157,14 @@ class OutputConsumer:
             EngineError: another monitor of this model is running.
             BrokerError: Kafka does not answer.
         """
-        with self._alone(), job_settings.taken(self.opened, self.model) as committed:
+        with self._alone(), job_settings.committed(self.opened, self.model) as committed:
             yield lambda: self._take(lambda: None, committed)
 
     @contextmanager
     def _job(self) -> Iterator[tuple[Callable[[], None], CommittedOutput]]:
         opened, model = self.opened, self.model
         if job_settings.follows_topics(model):
-            with lifecycle.running(opened, model) as check, job_settings.taken(opened, model) as lines:
+            with lifecycle.running(opened, model) as check, job_settings.committed(opened, model) as lines:
                 yield check, lines
             return
         spec, name = assembly.spec(opened, model), assembly.job_name(model)

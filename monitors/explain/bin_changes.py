@@ -10,7 +10,7 @@ import numpy as np
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins
 from monitors.stats.distance import Distances
 
-_WORTH = 0.02
+MIN_CHANGE = 0.02
 """Cells whose share changed by less are not told."""
 
 
@@ -56,7 +56,7 @@ def bin_changes(
     if not then.any() or not after.any():
         return BinChanges("", ())
     apart = after - then
-    order = sorted(np.flatnonzero(np.abs(apart) >= _WORTH), key=lambda i: -abs(apart[i]))[:most]
+    order = sorted(np.flatnonzero(np.abs(apart) >= MIN_CHANGE), key=lambda i: -abs(apart[i]))[:most]
     parts = tuple(BinChange(bins.labels[i], float(then[i]), float(after[i])) for i in order)
     return BinChanges(_direction(bins, then, after) if parts else "", parts)
 

@@ -20,16 +20,17 @@ from monitors.explain import mix_shift, onset
 from monitors.explain.bin_changes import BinChanges, bin_changes
 from monitors.explain.mix_shift import MixShift
 from monitors.explain.onset import Key, Onset
+from monitors.finding import Finding, Signal, Stage, Verdict
 from monitors.profiles.outcome_counts import UNIT
-from monitors.report import Finding, Report, Signal, Stage, Verdict, digest
+from monitors.report import Report, digest
 from monitors.signals import OF, SIGNALS
 from monitors.stats.bins import Counts, NumericBins
 
 ORDER = tuple(spec.signal for spec in SIGNALS)
 """Signals by what to read first: a broken pipeline explains all else, and a worse model comes before its causes."""
-_BEYOND = {"under": "below its range", "over": "above its range", "far under": "far below its range",
+BEYOND_RANGE = {"under": "below its range", "over": "above its range", "far under": "far below its range",
            "far over": "far above its range"}  # fmt: skip
-_PREFIX = "baseline_"  # before a metric's name, in a finding's metrics: its level in the baseline
+BASELINE_PREFIX = "baseline_"  # before a metric's name, in a finding's metrics: its level in the baseline
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,16 +122,16 @@ def explain_window(
     for report in reports:
         for finding in report.drifted():
             drifted[report.stage, finding.signal, finding.variable].append((report, finding))
-    story = _Explainer(baseline, reports, policy)
-    moved = tuple(sorted((story.drifted(found) for found in drifted.values()), key=story.order))
-    crowds = tuple(_segment_status(r) for r in sorted(reports, key=lambda r: (list(Stage).index(r.stage), r.segment)))
+    explainer = _Explainer(baseline, reports, policy)
+    drifted_variables = tuple(sorted((explainer.drifted(found) for found in drifted.values()), key=explainer.order))
+    segments = tuple(_segment_status(r) for r in sorted(reports, key=lambda r: (list(Stage).index(r.stage), r.segment)))
     start, end = min(r.window_start for r in reports), max(r.window_end for r in reports)
-    return WindowExplanation(reports[0].model, reports[0].version, start, end, moved, crowds)
+    return WindowExplanation(reports[0].model, reports[0].version, start, end, drifted_variables, segments)
 
 
-def with_onsets(told: WindowExplanation, alarms: Mapping[Key, Onset]) -> WindowExplanation:
+def with_onsets(explanation: WindowExplanation, started: Mapping[Key, Onset]) -> WindowExplanation:
     """Return the account *told* with the *alarms* that its drifts began with."""
-    return replace(told, drifted=tuple(replace(m, onset=alarms.get(m.key)) for m in told.drifted))
+    return replace(explanation, drifted=tuple(replace(m, onset=started.get(m.key)) for m in explanation.drifted))
 
 
 def verdict_of(findings: Iterable[Finding]) -> Verdict:
@@ -139,7 +140,7 @@ def verdict_of(findings: Iterable[Finding]) -> Verdict:
     return next((v for v in (Verdict.DRIFT, Verdict.STEADY) if v in seen), Verdict.NOT_ENOUGH)
 
 
-def leaning(split: MixShift) -> str:
+def mix_shift_text(split: MixShift) -> str:
     """Return what a split comes to, in words.
 
     >>> leaning(MixShift("origin", 0.2, 0.01, 0.19))
@@ -159,23 +160,23 @@ class _Explainer:
     reports: Sequence[Report]
     policy: MonitorPolicy | None
 
-    def drifted(self, found: Sequence[tuple[Report, Finding]]) -> DriftedVariable:
+    def drifted(self, evidence: Sequence[tuple[Report, Finding]]) -> DriftedVariable:
         """Return what is told of one variable, from the reports that say that it drifted."""
-        ordered = sorted(found, key=lambda f: (f[0].segment != "", -(f[1].effect or 0.0), f[0].segment))
+        ordered = sorted(evidence, key=lambda f: (f[0].segment != "", -(f[1].effect or 0.0), f[0].segment))
         report, finding = ordered[0]
-        known, name = self.baseline.importance, finding.variable
+        feature_importance, name = self.baseline.importance, finding.variable
         features = list(self.baseline.events.features)
-        ranked = bool(known) and finding.signal is Signal.FEATURE and name in features
+        ranked = bool(feature_importance) and finding.signal is Signal.FEATURE and name in features
         return DriftedVariable(
             report.stage,
             report.segment,
             finding,
-            self._least(report, finding.signal),
+            self._min_effect(report, finding.signal),
             onset.pooled_evidence(report, finding),
-            importance=known.get(name, 0.0) if ranked else None,
-            importance_rank=importance.rank(known, features).index(name) + 1 if ranked else None,
-            bin_changes=self._movement(report, finding),
-            levels=_levels(finding),
+            importance=feature_importance.get(name, 0.0) if ranked else None,
+            importance_rank=importance.rank(feature_importance, features).index(name) + 1 if ranked else None,
+            bin_changes=self._bin_changes(report, finding),
+            levels=_before_and_now(finding),
             splits=() if report.segment or finding.signal is Signal.QUALITY else self._splits(report, finding),
             segments=tuple(SegmentEffect(r.segment, f.effect) for r, f in ordered),
         )
@@ -187,23 +188,23 @@ class _Explainer:
         weight = weights.get(finding.variable, 1.0) if finding.signal is Signal.FEATURE else 1.0
         return (ORDER.index(finding.signal), -weight * (finding.effect or 0.0), finding.variable)
 
-    def _least(self, report: Report, signal: Signal) -> float | None:
+    def _min_effect(self, report: Report, signal: Signal) -> float | None:
         if self.policy is None or report.policy != digest(self.policy) or signal is Signal.QUALITY:
             return None
         of_loss = OF[signal].of_loss
         return self.policy.min_loss_increase if of_loss else self.policy.min_effect
 
-    def _movement(self, report: Report, finding: Finding) -> BinChanges:
+    def _bin_changes(self, report: Report, finding: Finding) -> BinChanges:
         name = finding.variable
         bins = self.baseline.bins.get(name)
         if bins is None or name not in report.counts:
             return BinChanges("", ())
         before = self.baseline.counts(report.stage, name, report.segment).sum(axis=0)
-        told = bin_changes(bins, before, report.counts[name])
-        words = _BEYOND if isinstance(bins, NumericBins) else {}
+        changes = bin_changes(bins, before, report.counts[name])
+        words = BEYOND_RANGE if isinstance(bins, NumericBins) else {}
         # Of a fault it is told which cells filled up: that its good values lie higher or lower now is no news.
-        direction = "" if finding.signal is Signal.QUALITY else told.direction
-        return BinChanges(direction, tuple(replace(p, label=words.get(p.label, p.label)) for p in told.parts))
+        direction = "" if finding.signal is Signal.QUALITY else changes.direction
+        return BinChanges(direction, tuple(replace(p, label=words.get(p.label, p.label)) for p in changes.parts))
 
     def _splits(self, report: Report, finding: Finding) -> tuple[MixShift, ...]:
         same = [r for r in self.reports if r.stage is report.stage]
@@ -214,31 +215,31 @@ class _Explainer:
     def _loss_splits(self, reports: Sequence[Report]) -> Iterable[MixShift]:
         """Yield the splits of the mean loss, in its own units, by each segmenting feature."""
         for by in self.baseline.events.segments:
-            now = {r.segment: _of_loss([r.counts]) for r in reports if r.segment.startswith(f"{by}=")}
+            now = {r.segment: _loss_and_rest([r.counts]) for r in reports if r.segment.startswith(f"{by}=")}
             names = {s.segment for s in self.baseline.outcomes if s.segment.startswith(f"{by}=")}
             slices = {name: self.baseline.slices(Stage.OUTCOMES, name) for name in names}
             if names and now:
                 yield mix_shift.split(
-                    by, {name: _of_loss([s.counts for s in some]) for name, some in slices.items()}, now
+                    by, {name: _loss_and_rest([s.counts for s in some]) for name, some in slices.items()}, now
                 )
 
 
-def _of_loss(some: Iterable[Mapping[str, Sequence[int]]]) -> Counts:
+def _loss_and_rest(slice_counts: Iterable[Mapping[str, Sequence[int]]]) -> Counts:
     """Return a sum of losses as shares of rows have it: the loss, and what is left of one a row (maybe less than 0)."""
-    pairs = [(counts["loss"][0], counts["coverage"][0]) for counts in some]
+    pairs = [(counts["loss"][0], counts["coverage"][0]) for counts in slice_counts]
     loss, rows = (sum(side) for side in zip(*pairs, strict=True))
     return np.array([loss, round(rows / UNIT) - loss])
 
 
-def _levels(finding: Finding) -> dict[str, tuple[float, float]]:
+def _before_and_now(finding: Finding) -> dict[str, tuple[float, float]]:
     """Return the metrics of the model that come with their baseline's: (before, now) by name."""
-    names = [n.removeprefix(_PREFIX) for n in finding.metrics if n.startswith(_PREFIX)]
+    names = [n.removeprefix(BASELINE_PREFIX) for n in finding.metrics if n.startswith(BASELINE_PREFIX)]
     both = [n for n in names if n in finding.metrics and n != "coverage" and not n.endswith("_error")]
-    return {n: (finding.metrics[_PREFIX + n], finding.metrics[n]) for n in both}
+    return {n: (finding.metrics[BASELINE_PREFIX + n], finding.metrics[n]) for n in both}
 
 
 def _segment_status(report: Report) -> SegmentStatus:
-    told = {s: [f for f in report.findings if f.signal is s] for s in Signal}
-    verdicts = {s: verdict_of(findings) for s, findings in told.items() if findings}
-    away = sorted(((f.signal, f.variable) for f in report.drifted()), key=lambda a: ORDER.index(a[0]))
-    return SegmentStatus(report.stage, report.segment, report.rows, verdicts, tuple(away))
+    by_signal = {s: [f for f in report.findings if f.signal is s] for s in Signal}
+    verdicts = {s: verdict_of(findings) for s, findings in by_signal.items() if findings}
+    drifted = sorted(((f.signal, f.variable) for f in report.drifted()), key=lambda a: ORDER.index(a[0]))
+    return SegmentStatus(report.stage, report.segment, report.rows, verdicts, tuple(drifted))

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from monitors.baseline.baseline import Baseline
-from monitors.report import Report, Stage
+from monitors.finding import Stage
+from monitors.report import Report
 from monitors.stats.bins import Counts
 from monitors.stats.distance import Distances
 
@@ -72,11 +73,11 @@ def splits(baseline: Baseline, stage: Stage, variable: str, reports: Iterable[Re
     return tuple(
         split(by, before, {s: c for s, c in now.items() if s.startswith(f"{by}=")})
         for by in baseline.events.segments
-        if by != variable and (before := _before(baseline, stage, variable, by)) and now
+        if by != variable and (before := _baseline_counts(baseline, stage, variable, by)) and now
     )
 
 
-def _before(baseline: Baseline, stage: Stage, variable: str, by: str) -> dict[str, Counts]:
+def _baseline_counts(baseline: Baseline, stage: Stage, variable: str, by: str) -> dict[str, Counts]:
     every = baseline.inputs if stage is Stage.INPUTS else baseline.outcomes
     names = {s.segment for s in every if s.segment.startswith(f"{by}=")}
     return {name: baseline.counts(stage, variable, name).sum(axis=0) for name in names}

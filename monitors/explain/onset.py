@@ -10,11 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report
 
 Key = tuple[Stage, str, Signal, str]
 """Stage, segment, signal and variable: what a verdict over time is about."""
-ROUNDED = 0.1
+ROUNDING = 0.1
 """By how much stored evidence may be off."""
 
 
@@ -27,10 +28,10 @@ class Onset:
     pooled_evidence: float | None
 
     @property
-    def rests(self) -> bool:
+    def by_evidence(self) -> bool:
         """Whether the evidence had reached what was asked: both are rounded where they are stored."""
         required = _required(self.finding)
-        return bool(self.pooled_evidence and required and self.pooled_evidence >= required - ROUNDED)
+        return bool(self.pooled_evidence and required and self.pooled_evidence >= required - ROUNDING)
 
 
 def onsets(reports: Iterable[Report]) -> dict[Key, Onset]:
@@ -38,19 +39,19 @@ def onsets(reports: Iterable[Report]) -> dict[Key, Onset]:
 
     What drifts in the first report of its stage and segment has begun before it, unless its evidence is there.
     """
-    found: dict[Key, Onset | None] = {}
-    seen: set[tuple[Stage, str]] = set()
+    started: dict[Key, Onset | None] = {}
+    series_seen: set[tuple[Stage, str]] = set()
     for report in reports:
-        first = (report.stage, report.segment) not in seen
-        seen.add((report.stage, report.segment))
+        first = (report.stage, report.segment) not in series_seen
+        series_seen.add((report.stage, report.segment))
         for finding in report.findings:
             key = (report.stage, report.segment, finding.signal, finding.variable)
             if finding.verdict is not Verdict.DRIFT:
-                found.pop(key, None)
-            elif key not in found:
+                started.pop(key, None)
+            elif key not in started:
                 alarm = Onset(report.window_end, finding, pooled_evidence(report, finding))
-                found[key] = None if first and not alarm.rests else alarm
-    return {key: alarm for key, alarm in found.items() if alarm}
+                started[key] = None if first and not alarm.by_evidence else alarm
+    return {key: onset for key, onset in started.items() if onset}
 
 
 def evidence_by_group(report: Report, signal: Signal | str) -> dict[float, float]:
@@ -72,7 +73,7 @@ def guarantee(finding: Finding, alarm: Onset | None) -> str:
     where = "inside" if finding.guaranteed else "outside"
     if alarm is None:
         return f"{where} the promise: it began before the windows that are looked at here"
-    if not alarm.rests:
+    if not alarm.by_evidence:
         return f"{where} the promise: {alarm.finding.sequential_note or alarm.finding.reason}"
     reached, asked = alarm.pooled_evidence or 0.0, _required(alarm.finding) or 0.0
     return f"{where} the promise: the evidence reached {reached:,.0f} where {asked:,.0f} was asked"

@@ -19,9 +19,9 @@ from features.schema import LABEL, PREDICTION, EventSchema, FeatureKind, Task
 from features.scoring import Values
 from features.values.untyped import Reject
 from features.window import Windows, to_ms
+from monitors.finding import Stage
 from monitors.profiles import outcome_counts, side_channels
 from monitors.profiles.derived import Frozen
-from monitors.report import Stage
 from monitors.stats.bins import Bins, CategoricalBins, Counts, NumericBins
 
 Ints = npt.NDArray[np.int64]

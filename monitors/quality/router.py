@@ -18,9 +18,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from monitors.config import MonitorPolicy
+from monitors.finding import Finding
 from monitors.quality import rescaling, swapped_columns, unit_change, value_faults, volume
 from monitors.quality.fault import Fault, FaultKind
-from monitors.report import Finding
 from monitors.stats import threshold
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins
 

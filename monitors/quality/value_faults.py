@@ -1,7 +1,7 @@
 """A broken pipeline is not drift: shares of nulls, of nonsense, of never-seen and of impossible values, and stuck ones.
 
 A fault needs three things at once: a share beyond the policy's, more than chance, and more than any window-length run
-of the baseline had. It is told as drift of :attr:`monitors.report.Signal.QUALITY`, which blocks retraining on such
+of the baseline had. It is told as drift of :attr:`monitors.finding.Signal.QUALITY`, which blocks retraining on such
 data. What takes several variables, or a window's slices, to see is added by :mod:`monitors.quality.router`.
 
 Two things cannot be told from counts. A value that hangs in a bin so wide that a mere shift of the baseline would fit
@@ -20,9 +20,9 @@ import numpy as np
 from scipy import special
 
 from monitors.config import MonitorPolicy
+from monitors.finding import Finding, Signal, Verdict
 from monitors.quality import rescaling
 from monitors.quality.fault import Fault, FaultKind, words
-from monitors.report import Finding, Signal, Verdict
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins
 
 VARIED = 0.5

@@ -15,11 +15,11 @@ import numpy as np
 
 from features.errors import DataError
 from monitors.baseline.baseline import Baseline
+from monitors.finding import Signal, Stage
 from monitors.quality import value_faults
-from monitors.report import Signal, Stage
 from monitors.sequential import slice_scores
 from monitors.simulation import concept_shift
-from monitors.simulation.concept_shift import plain
+from monitors.simulation.concept_shift import copied
 from monitors.simulation.tilting import exponential_tilting, rounded_to_total
 from monitors.stats import threshold
 from monitors.stats.bins import Bins, Counts, NumericBins
@@ -74,9 +74,9 @@ class InjectedChange:
         >>> tuple(str(InjectedChange(kind, size)) for kind, size in changes)
         ('covariate, 0.25 sd', 'concept, loss +10%', 'stuck, 100% of rows')
         """
-        said = {ChangeKind.COVARIATE: f"{self.size:g} sd", ChangeKind.PRIOR: f"{self.size:.0%} of labels",
+        size_text = {ChangeKind.COVARIATE: f"{self.size:g} sd", ChangeKind.PRIOR: f"{self.size:.0%} of labels",
                 ChangeKind.CONCEPT: f"loss +{self.size:.0%}"}  # fmt: skip
-        return f"{self.kind.value}, {said.get(self.kind, f'{self.size:.0%} of rows')}"
+        return f"{self.kind.value}, {size_text.get(self.kind, f'{self.size:.0%} of rows')}"
 
 
 def change(shift: InjectedChange, baseline: Baseline, variable: str) -> Change:
@@ -89,22 +89,22 @@ def change(shift: InjectedChange, baseline: Baseline, variable: str) -> Change:
         msg = f"a {shift.kind.value} shift is one of labels, and the baseline has none"
         raise DataError(msg, hint="add `events.labels`, and make a baseline of a period with labels")
     if shift.kind is ChangeKind.PRIOR:
-        return concept_shift.prior(shift.size, baseline)
+        return concept_shift.prior_shift(shift.size, baseline)
     if shift.kind is ChangeKind.CONCEPT:
-        return concept_shift.concept(shift.size, baseline)
+        return concept_shift.concept_shift(shift.size, baseline)
     bins = baseline.bins[variable]
     if shift.kind is ChangeKind.COVARIATE:
         cells, total = threshold.compared(bins), baseline.counts(Stage.INPUTS, variable)
         codes = slice_scores.share_scores({variable: total}, {variable: cells}).codes[0, 0]
         return lambda counts: {
-            **plain(counts),
+            **copied(counts),
             variable: exponential_tilting(counts[variable], cells, codes, shift.size),
         }
-    target = at_fault(bins, shift.kind, baseline.counts(Stage.INPUTS, variable).sum(axis=0))
-    return lambda counts: {**plain(counts), variable: broken(counts[variable], bins, target, shift.size)}
+    target = fault_cell(bins, shift.kind, baseline.counts(Stage.INPUTS, variable).sum(axis=0))
+    return lambda counts: {**copied(counts), variable: fault_injected(counts[variable], bins, target, shift.size)}
 
 
-def at_fault(bins: Bins, kind: ChangeKind, total: Counts) -> int:
+def fault_cell(bins: Bins, kind: ChangeKind, total: Counts) -> int:
     """Return the cell that values fall into by a fault; *total* is what the baseline counted.
 
     MISSING: nulls. UNITS: far beyond the range, as another unit of a number is, or unseen, as another spelling of a
@@ -120,7 +120,7 @@ def at_fault(bins: Bins, kind: ChangeKind, total: Counts) -> int:
     return k // 2 if numeric else int(np.where(2 * body <= body.sum(), body, -1).argmax())
 
 
-def broken(counts: Sequence[int], bins: Bins, target: int, size: float) -> list[int]:
+def fault_injected(counts: Sequence[int], bins: Bins, target: int, size: float) -> list[int]:
     """Return *counts* with a share *size* of the rows that have a value moved to the cell *target*.
 
     They are taken evenly from all values. Not imitated: a fault that hits some rows more than others.

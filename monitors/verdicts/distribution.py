@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from monitors.config import MonitorPolicy
+from monitors.finding import Finding, Signal, Verdict
 from monitors.quality import value_faults
-from monitors.report import Finding, Signal, Verdict
 from monitors.stats import distance, effect_interval, null_distribution, threshold
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins
 
 METRIC = "js_distance_log2"
 """What the verdict on a distribution rests on; the other distances are told beside it."""
-LOOK = 0.01
+WINDOW_LEVEL = 0.01
 """The chance at which a window by itself is called beyond its line: a description, no promise."""
-LARGEST = 1.0
+MAX_DISTANCE = 1.0
 """No distance is larger: a line up there can never be crossed."""
 
 
@@ -51,23 +51,25 @@ def finding(
     added to the reason of a judgement.
     """
     bins, reference, n = sample.bins, sample.reference, sample.n
-    told = threshold.figures({**_distances(sample), **value_faults.shares(bins, sample.cells)})
-    said: dict[str, Any] = {"window_verdict": Verdict.NOT_ENOUGH, "reason": withheld}
+    metrics = threshold.figures({**_distances(sample), **value_faults.shares(bins, sample.cells)})
+    judgement: dict[str, Any] = {"window_verdict": Verdict.NOT_ENOUGH, "reason": withheld}
     if not withheld:
         line, least = reference.threshold(n), policy.min_effect
-        told |= threshold.figures({f"{METRIC}_by_chance": line.sampling, f"{METRIC}_own_windows": reference.largest})
-        over = min(round(max(line.value, least), 6), LARGEST)
-        verdict = _weigh(told[METRIC], over, line, least)
-        needed = _needed(reference, n, least, over) if verdict is Verdict.NOT_ENOUGH else ""
-        reason = needed or _compare(told[METRIC], over, line, least)
-        low, high = effect_interval.distance_interval(told[METRIC], reference.chance(n))
-        said = {"window_verdict": verdict, "effect": told[METRIC], "interval": (round(low, 6), round(high, 6)),
+        metrics |= threshold.figures(
+            {f"{METRIC}_by_chance": line.sampling, f"{METRIC}_own_windows": reference.historical_max}
+        )
+        over = min(round(max(line.value, least), 6), MAX_DISTANCE)
+        verdict = _window_verdict(metrics[METRIC], over, line, least)
+        needed = _too_small_reason(reference, n, least, over) if verdict is Verdict.NOT_ENOUGH else ""
+        reason = needed or _comparison_reason(metrics[METRIC], over, line, least)
+        low, high = effect_interval.distance_interval(metrics[METRIC], reference.chance(n))
+        judgement = {"window_verdict": verdict, "effect": metrics[METRIC], "interval": (round(low, 6), round(high, 6)),
                 "threshold": over, "reason": reason + note}  # fmt: skip
-    return Finding(signal=signal, variable=variable, metric=METRIC, n=n, baseline_n=reference.rows, metrics=told,
-                   **said)  # fmt: skip
+    return Finding(signal=signal, variable=variable, metric=METRIC, n=n, baseline_n=reference.rows, metrics=metrics,
+                   **judgement)  # fmt: skip
 
 
-def false_alarm_level(sample: WindowCounts, level: float = LOOK) -> dict[str, float]:
+def false_alarm_level(sample: WindowCounts, level: float = WINDOW_LEVEL) -> dict[str, float]:
     """Return what each distance of :func:`finding` reaches by chance alone at these sizes and bins, at *level*.
 
     Monte Carlo, see :mod:`monitors.stats.null_distribution`; a distance above its figure is rarer than *level* while
@@ -81,14 +83,14 @@ def false_alarm_level(sample: WindowCounts, level: float = LOOK) -> dict[str, fl
     return threshold.figures({name: found.quantile for name, found in nulls.items()})
 
 
-def _weigh(effect: float, over: float, line: threshold.Threshold, least: float) -> Verdict:
+def _window_verdict(effect: float, over: float, line: threshold.Threshold, least: float) -> Verdict:
     if effect > over:
         return Verdict.DRIFT
     # An effect worth telling could hide in the noise; with no least effect, steady is all that is not significant.
-    return Verdict.NOT_ENOUGH if line.sampling > least > 0 or over >= LARGEST else Verdict.STEADY
+    return Verdict.NOT_ENOUGH if line.sampling > least > 0 or over >= MAX_DISTANCE else Verdict.STEADY
 
 
-def _compare(effect: float, over: float, line: threshold.Threshold, least: float) -> str:
+def _comparison_reason(effect: float, over: float, line: threshold.Threshold, least: float) -> str:
     reached = (
         "the baseline's own windows reached"
         if line.value == line.historical
@@ -98,8 +100,8 @@ def _compare(effect: float, over: float, line: threshold.Threshold, least: float
     return f"{effect:.3f} {'exceeds' if effect > over else 'does not exceed'} {over:.3f}, {what}"
 
 
-def _needed(reference: threshold.ReferenceWindows, n: int, least: float, over: float) -> str:
-    if over >= LARGEST:
+def _too_small_reason(reference: threshold.ReferenceWindows, n: int, least: float, over: float) -> str:
+    if over >= MAX_DISTANCE:
         return "the baseline's own windows differ so much that no distance would tell; a longer baseline might"
     rows, base = reference.rows_needed(n, least)
     also = "" if base <= reference.rows else f" and {base:,} in the baseline"
@@ -111,19 +113,6 @@ def _distances(sample: WindowCounts) -> dict[str, float]:
     return {name: float(metric(p, q)) for name, metric in _metrics(sample.bins).items()}
 
 
-def _metrics(bins: NumericBins | CategoricalBins) -> dict[str, null_distribution.Distance]:
-    """Return the distances that fit *bins*, by name."""
-    both: dict[str, null_distribution.Distance] = {"psi": distance.psi, METRIC: distance.js_distance_log2}
-    if isinstance(bins, NumericBins):
-        return {**both, "ks": distance.ks, "wasserstein_normed": _Normed(bins)}
-    return {**both, "total_variation": distance.total_variation}
-
-
-@dataclass(frozen=True)
-class _Normed:
-    """The Wasserstein distance on *bins*, a value that a null can be remembered by."""
-
-    bins: NumericBins
-
-    def __call__(self, p: Counts, q: Counts) -> distance.Distances:
-        return distance.wasserstein_normed(p, q, self.bins)
+def _metrics(bins: NumericBins | CategoricalBins) -> dict[str, distance.Distance]:
+    """Return the distances that are computed on this kind of bins, by the name they have in a finding."""
+    return {spec.name: spec.on(bins) for spec in distance.DISTANCES if bins.kind in spec.kinds}

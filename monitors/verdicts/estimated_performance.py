@@ -19,10 +19,10 @@ from features.schema import ESTIMATED_LOSS, SCORE_GRID, Task
 from features.scoring import Floats
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
+from monitors.finding import Finding, Signal, Stage, Verdict
 from monitors.profiles import outcome_counts, score_calibration
 from monitors.profiles.loss_estimator import DirectLossEstimator
 from monitors.profiles.score_calibration import ScoreCalibration
-from monitors.report import Finding, Signal, Stage, Verdict
 from monitors.stats import threshold
 from monitors.stats.bins import Counts
 from monitors.stats.effect_interval import rise_interval
@@ -79,11 +79,11 @@ def reference(baseline: Baseline, segment: str, length: int, *, sd: float) -> Es
     rows = [row.counts for row in baseline.slices(Stage.INPUTS, segment)]
     expected = [outcomes(estimate, row) for row in rows or [{}]]  # a segment that was never seen expects no rows
     slices = {name: np.array([e[name] for e in expected]) for name in expected[0]}
-    shares = {name: _shares([row.get(name, [0] * size) for row in rows or [{}]]) for name, size in _rests_on(estimate)}
+    shares = {name: _shares([row.get(name, [0] * size) for row in rows or [{}]]) for name, size in _inputs_of(estimate)}
     return EstimateReference(estimate, performance.reference(task, slices, length, sd=sd), shares, task, sd)
 
 
-def _rests_on(estimate: ScoreCalibration | DirectLossEstimator) -> Iterator[tuple[str, int]]:
+def _inputs_of(estimate: ScoreCalibration | DirectLossEstimator) -> Iterator[tuple[str, int]]:
     """Yield the variables that the estimate rests on, and their numbers of cells."""
     if isinstance(estimate, ScoreCalibration):
         yield SCORE_GRID, score_calibration.CELLS
@@ -91,7 +91,7 @@ def _rests_on(estimate: ScoreCalibration | DirectLossEstimator) -> Iterator[tupl
         yield from ((name, len(effects)) for name, effects in estimate.effects.items())
 
 
-def finding(known: EstimateReference, counts: Mapping[str, Sequence[int]], policy: MonitorPolicy, *, level: float,
+def finding(reference: EstimateReference, counts: Mapping[str, Sequence[int]], policy: MonitorPolicy, *, level: float,
             withheld: str = "") -> Finding:  # fmt: skip
     """Return the finding on one window's input *counts*: do they make a larger loss expected than the baseline's did?
 
@@ -99,25 +99,31 @@ def finding(known: EstimateReference, counts: Mapping[str, Sequence[int]], polic
     :mod:`monitors.verdicts.performance`), beyond what the reference leaves open of rows like these, and beyond the
     policy's smallest rise worth telling. Where *withheld* says why it must not be judged, figures are told only.
     """
-    expected = outcomes(known.estimate, counts)
+    expected = outcomes(reference.estimate, counts)
     n = int(expected["coverage"][0])
-    doubt = known.estimate.variance(_shift(known, counts))
-    now = outcome_counts.metrics(known.task, expected, sd=known.sd)
-    told = {f"{when}{k}": v for when, of in (("", now), ("baseline_", known.loss.metrics)) for k, v in _named(of)}
-    told["estimate_error"] = float(np.sqrt(doubt) / known.loss.mean)
+    extrapolation_variance = reference.estimate.variance(_share_changes(reference, counts))
+    now = outcome_counts.metrics(reference.task, expected, sd=reference.sd)
+    metrics = {
+        f"{when}{k}": v for when, of in (("", now), ("baseline_", reference.loss.metrics)) for k, v in _named(of)
+    }
+    metrics["estimate_error"] = float(np.sqrt(extrapolation_variance) / reference.loss.mean)
     base = Finding(signal=Signal.ESTIMATE, variable="loss", window_verdict=Verdict.NOT_ENOUGH, metric=METRIC, n=n,
-                   baseline_n=known.loss.rows, metrics=threshold.figures(told), reason=withheld)  # fmt: skip
-    few = withheld or _too_few(known, n, policy.min_rows)
+                   baseline_n=reference.loss.rows, metrics=threshold.figures(metrics), reason=withheld)  # fmt: skip
+    few = withheld or _too_few(reference, n, policy.min_rows)
     if few:
         return base.model_copy(update={"reason": few})
-    unsure = replace(known.loss, excess=known.loss.excess + doubt)
-    line = round(max(unsure.line(n, level), policy.min_loss_increase), 6)
-    effect = round(int(expected["loss"][0]) * outcome_counts.UNIT / n / known.loss.mean - 1, 6)
+    widened = replace(reference.loss, excess=reference.loss.excess + extrapolation_variance)
+    line = round(max(widened.line(n, level), policy.min_loss_increase), 6)
+    effect = round(int(expected["loss"][0]) * outcome_counts.UNIT / n / reference.loss.mean - 1, 6)
     verdict = Verdict.DRIFT if effect > line else Verdict.STEADY
-    low, high = rise_interval(effect, known.loss.variance * (1 / n + 1 / known.loss.rows) + doubt, known.loss.mean)
+    low, high = rise_interval(
+        effect,
+        reference.loss.variance * (1 / n + 1 / reference.loss.rows) + extrapolation_variance,
+        reference.loss.mean,
+    )
     reason = (
         f"the loss is estimated to be {effect:+.1%} from the baseline's estimate; a rise counts from {line:.1%} with "
-        f"{n:,} predictions; {_assumed(known.estimate)}"
+        f"{n:,} predictions; {_assumption(reference.estimate)}"
     )
     interval = (round(low, 6), round(high, 6))
     return base.model_copy(update={"window_verdict": verdict, "effect": effect, "interval": interval, "threshold": line,
@@ -128,24 +134,24 @@ def _named(metrics: Mapping[str, float]) -> Iterator[tuple[str, float]]:
     return ((f"estimated_{name}", value) for name, value in metrics.items() if name != "coverage")
 
 
-def _assumed(estimate: ScoreCalibration | DirectLossEstimator) -> str:
+def _assumption(estimate: ScoreCalibration | DirectLossEstimator) -> str:
     calibrated = isinstance(estimate, ScoreCalibration)
     held = "a score still means the chance it did" if calibrated else "losses still follow inputs as they did"
     return f"assumed that {held}: concept drift is not seen before labels are there"
 
 
-def _too_few(known: EstimateReference, n: int, least: int) -> str:
-    if isinstance(known.estimate, DirectLossEstimator) and not known.estimate.effects:
+def _too_few(reference: EstimateReference, n: int, least: int) -> str:
+    if isinstance(reference.estimate, DirectLossEstimator) and not reference.estimate.effects:
         return "nothing known beforehand told the baseline's losses: there is nothing to estimate from"
-    if known.loss.rows < least:
-        return f"the baseline has {known.loss.rows:,} predictions; {least:,} are needed"
+    if reference.loss.rows < least:
+        return f"the baseline has {reference.loss.rows:,} predictions; {least:,} are needed"
     return f"the window has {n:,} predictions; {least:,} are needed" if n < least else ""
 
 
-def _shift(known: EstimateReference, counts: Mapping[str, Sequence[int]]) -> dict[str, Floats]:
+def _share_changes(reference: EstimateReference, counts: Mapping[str, Sequence[int]]) -> dict[str, Floats]:
     """Return by how much each cell's share has grown; not at all where one side has no rows."""
-    now = {name: _shares([counts.get(name, [0] * len(then))]) for name, then in known.shares.items()}
-    return {name: (now[name] - then) * bool(now[name].any() and then.any()) for name, then in known.shares.items()}
+    now = {name: _shares([counts.get(name, [0] * len(then))]) for name, then in reference.shares.items()}
+    return {name: (now[name] - then) * bool(now[name].any() and then.any()) for name, then in reference.shares.items()}
 
 
 def _shares(slices: Sequence[Sequence[int]]) -> Floats:

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from monitors.profiles import outcome_counts
-from monitors.sequential.slice_scores import Tallies, excess_variance
+from monitors.sequential.slice_scores import SliceCounts, excess_variance
 from monitors.stats.distance import Distances
 
-Moments = Callable[[Tallies], Distances]
+Moments = Callable[[SliceCounts], Distances]
 """Turns one slice's counts into (series, 3): rows, sum and sum of squares of each series."""
 
 
@@ -52,7 +52,7 @@ class MeanScores:
         """How much of a row's variance lies between reference slices, (1,)."""
         return np.asarray(self._excess[:1])
 
-    def scores(self, newest: Tallies) -> Distances:
+    def scores(self, newest: SliceCounts) -> Distances:
         """Return the series of one slice against the whole reference, (1, series): NaN where nothing of it counts."""
         own = self.moments(newest) if newest else np.zeros_like(self.total)
         return self._series(own, self.total, self._excess)[None]
@@ -77,15 +77,15 @@ class MeanScores:
         plain = self._series(self.slices, self.total - self.slices, np.zeros(self.total.shape[0]))
         return excess_variance(np.nan_to_num(plain**2, nan=1.0), self.slices[..., 0])
 
-    def _series(self, own: Distances, rest: Distances, more: Distances) -> Distances:
+    def _series(self, own: Distances, rest: Distances, excess: Distances) -> Distances:
         n, m = own[..., 0], rest[..., 0]
         with np.errstate(invalid="ignore", divide="ignore"):
-            apart = own[..., 1] / n - rest[..., 1] / m
-            row = np.maximum(rest[..., 2] / m - (rest[..., 1] / m) ** 2, 1e-12)
-            return np.where(n > 0, apart / np.sqrt(row * (1 / n + 1 / m + more)), np.nan)
+            difference = own[..., 1] / n - rest[..., 1] / m
+            row_variance = np.maximum(rest[..., 2] / m - (rest[..., 1] / m) ** 2, 1e-12)
+            return np.where(n > 0, difference / np.sqrt(row_variance * (1 / n + 1 / m + excess)), np.nan)
 
 
-def outcome_moments(newest: Tallies) -> Distances:
+def outcome_moments(newest: SliceCounts) -> Distances:
     """Return the moments of the loss and, where there is a score grid, of the residual ``label - score``.
 
     A score is at its bin's middle.

@@ -17,13 +17,13 @@ from scipy import special
 from features.schema import Task
 from features.scoring import Floats
 from monitors.config import MonitorPolicy
+from monitors.finding import Finding, Signal, Verdict
 from monitors.profiles import outcome_counts
-from monitors.report import Finding, Signal, Verdict
 from monitors.stats import threshold
 from monitors.stats.bins import Counts
 from monitors.stats.effect_interval import rise_interval
 
-_LEAST = 0.5
+MIN_TOTAL_LOSS = 0.5
 """Loss that a baseline without any is taken to have, over all its rows."""
 
 
@@ -49,9 +49,9 @@ class LossReference:
         The larger of what chance and the baseline's own unrest exceed with that probability, and the largest rise of
         one of its own runs that chance at the run's size does not explain.
         """
-        own = self.rises[self.rises > self._chance(self.variance * self.units, level)]
-        unrest = self.variance * (1 / n + 1 / self.rows) + self.excess
-        return float(max(self._chance(unrest, level), own.max(initial=0.0)))
+        unexplained = self.rises[self.rises > self._chance(self.variance * self.units, level)]
+        variance = self.variance * (1 / n + 1 / self.rows) + self.excess
+        return float(max(self._chance(variance, level), unexplained.max(initial=0.0)))
 
     def _chance(self, variance: Any, level: float) -> Any:
         """Return the relative rise that a mean of this *variance* exceeds with probability *level*.
@@ -75,29 +75,29 @@ def reference(task: Task, slices: Mapping[str, Counts], length: int, *, sd: floa
     rows = int(total["coverage"][0]) if len(slices["coverage"]) else 0
     if rows == 0:
         return LossReference(0, math.nan, math.nan)
-    mean = max(int(total["loss"][0]) * outcome_counts.UNIT / rows, _LEAST / rows)
-    variance = max(int(total["loss"][1]) * outcome_counts.UNIT / rows - mean**2, _LEAST / rows)
+    mean = max(int(total["loss"][0]) * outcome_counts.UNIT / rows, MIN_TOTAL_LOSS / rows)
+    variance = max(int(total["loss"][1]) * outcome_counts.UNIT / rows - mean**2, MIN_TOTAL_LOSS / rows)
     sums = np.column_stack([slices["coverage"][:, 0], slices["loss"][:, 0]])
-    runs, told = threshold.runs(sums, length), outcome_counts.metrics(task, total, sd=sd)
+    runs, metrics = threshold.runs(sums, length), outcome_counts.metrics(task, total, sd=sd)
     if len(runs) == 0:
-        excess, _, _ = _apart(sums, variance, sums.sum(axis=0))
-        return LossReference(rows, mean, variance, excess / length, metrics=told)
-    return LossReference(rows, mean, variance, *_apart(runs, variance, sums.sum(axis=0)), metrics=told)
+        excess, _, _ = _between_runs(sums, variance, sums.sum(axis=0))
+        return LossReference(rows, mean, variance, excess / length, metrics=metrics)
+    return LossReference(rows, mean, variance, *_between_runs(runs, variance, sums.sum(axis=0)), metrics=metrics)
 
 
-def _apart(blocks: Counts, variance: float, total: Counts) -> tuple[float, Floats, Floats]:
+def _between_runs(blocks: Counts, variance: float, total: Counts) -> tuple[float, Floats, Floats]:
     """Return how *blocks* (rows, loss) differ from the rest of *total*: excess variance, relative rises, 1/n + 1/m."""
     own = blocks[(blocks[:, 0] > 0) & (blocks[:, 0] < total[0])]
     rest = total - own
     here, there = (part[:, 1] * outcome_counts.UNIT / part[:, 0] for part in (own, rest))
     units = 1 / own[:, 0] + 1 / rest[:, 0]
     excess = float(((here - there) ** 2 - variance * units).mean()) if len(own) else 0.0
-    return max(0.0, excess), here / np.maximum(there, _LEAST / rest[:, 0]) - 1, units
+    return max(0.0, excess), here / np.maximum(there, MIN_TOTAL_LOSS / rest[:, 0]) - 1, units
 
 
 def finding(
     task: Task,
-    known: LossReference,
+    reference: LossReference,
     counts: Mapping[str, Sequence[int]],
     policy: MonitorPolicy,
     *,
@@ -111,24 +111,27 @@ def finding(
     reason says from where on a rise counts.
     """
     n, rows = int(counts["coverage"][0]), int(sum(counts["coverage"]))
-    told = {**outcome_counts.metrics(task, counts, sd=sd), **{f"baseline_{k}": v for k, v in known.metrics.items()}}
-    few = _too_few(known.rows, n, rows, policy.min_rows)
+    metrics = {
+        **outcome_counts.metrics(task, counts, sd=sd),
+        **{f"baseline_{k}": v for k, v in reference.metrics.items()},
+    }
+    few = _too_few(reference.rows, n, rows, policy.min_rows)
     base = Finding(
         signal=Signal.PERFORMANCE,
         variable="loss",
         window_verdict=Verdict.NOT_ENOUGH,
         metric="loss_increase",
         n=n,
-        baseline_n=known.rows,
-        metrics=threshold.figures(told),
+        baseline_n=reference.rows,
+        metrics=threshold.figures(metrics),
         reason=few,
     )
     if few:
         return base
-    line = round(max(known.line(n, level), policy.min_loss_increase), 6)
-    effect = round(int(counts["loss"][0]) * outcome_counts.UNIT / n / known.mean - 1, 6)
+    line = round(max(reference.line(n, level), policy.min_loss_increase), 6)
+    effect = round(int(counts["loss"][0]) * outcome_counts.UNIT / n / reference.mean - 1, 6)
     verdict = Verdict.DRIFT if effect > line else Verdict.STEADY
-    low, high = rise_interval(effect, known.variance * (1 / n + 1 / known.rows), known.mean)
+    low, high = rise_interval(effect, reference.variance * (1 / n + 1 / reference.rows), reference.mean)
     reason = f"the loss is {effect:+.1%} from the baseline's; a rise counts from {line:.1%} with {n:,} labelled rows"
     return base.model_copy(
         update={

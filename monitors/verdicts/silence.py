@@ -20,18 +20,19 @@ from features.window import format_span, from_ms, to_ms
 from monitors.baseline import budget_shares
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
+from monitors.finding import Finding, Signal, Stage, Verdict
 from monitors.quality.arrivals import any_arrived
 from monitors.quality.volume import VOLUME
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.report import Report
 from monitors.sequential.seasonality import DAY, HOUR, WEEK
 from monitors.stats.bins import Counts
 
-MARGIN = 2
+GAP_FACTOR = 2
 """Where no calendar explains the baseline's gaps, a silence is a fault at so many times the longest of them."""
-TWICE = 2
+MIN_STRETCHES = 2
 """So many stretches must begin at an hour of the week before they say that none at all is not usual."""
 METRIC = "silent_slices"
-_NONE = 2**62  # more rows than any stretch has
+UNSEEN_ROWS = 2**62  # more rows than any stretch has
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,14 +50,14 @@ class FeedPace:
     level: float
     allowed: int | None = None
     period: int = field(init=False)
-    longest: int = field(init=False)
+    longest_gap: int = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "period", _period(self.rows, self.slide, self.needed))
-        object.__setattr__(self, "longest", _longest(self.rows))
+        object.__setattr__(self, "period", _period(self.rows, self.slide, self.rows_needed))
+        object.__setattr__(self, "longest", _longest_gap(self.rows))
 
     @property
-    def needed(self) -> float:
+    def rows_needed(self) -> float:
         """The rows that are to be expected where none at all is no chance (Poisson)."""
         return -math.log(self.level / 2)
 
@@ -75,7 +76,7 @@ class FeedPace:
             return np.asarray(every)
         step = self.period // self.slide
         alike = every[(start - self.first) // self.slide % step :: step]
-        return np.asarray(alike if len(alike) >= TWICE else every)
+        return np.asarray(alike if len(alike) >= MIN_STRETCHES else every)
 
     @property
     def shortest(self) -> int:
@@ -83,10 +84,10 @@ class FeedPace:
 
         There it is twice the longest gap, and longer than chance makes a run of slices as often empty as these.
         """
-        if self.period or not self.longest:
+        if self.period or not self.longest_gap:
             return 1
         share = (int((self.rows == 0).sum()) + 1) / (len(self.rows) + 2)
-        return max(MARGIN * self.longest, math.ceil(-self.needed / math.log(share)))
+        return max(GAP_FACTOR * self.longest_gap, math.ceil(-self.rows_needed / math.log(share)))
 
 
 def feed_pace(baseline: Baseline, policy: MonitorPolicy) -> FeedPace:
@@ -101,7 +102,7 @@ def feed_pace(baseline: Baseline, policy: MonitorPolicy) -> FeedPace:
     return FeedPace(first * slide, slide, rows, budget_shares.quality_level(baseline, policy, ""), allowed)
 
 
-def due(pace: FeedPace, since: int) -> int | None:
+def fault_due(pace: FeedPace, since: int) -> int | None:
     """Return when (ms) a silence that began at *since* (ms, a slice's start) is a fault: at the end of which slice.
 
     None if the baseline cannot tell, because its own rows are too few.
@@ -113,45 +114,45 @@ def due(pace: FeedPace, since: int) -> int | None:
     if pace.allowed is not None:
         return since + (pace.allowed + 1) * pace.slide
     for slices in range(pace.shortest, max(pace.shortest, len(pace.rows)) + 1):
-        if _least(pace, since, slices) >= pace.needed:
+        if _fewest_rows(pace, since, slices) >= pace.rows_needed:
             return since + slices * pace.slide
     return None
 
 
-def _least(pace: FeedPace, since: int, slices: int) -> int:
+def _fewest_rows(pace: FeedPace, since: int, slices: int) -> int:
     """Return the fewest rows of the baseline's stretches that are like the one of so many *slices* from *since* (ms).
 
     Where there are quiet hours, also of those an hour later, and of those that end an hour before: the clocks of a
     country that has summer time move its hours in UTC.
     """
-    hour = -(-HOUR // pace.slide) if pace.period and pace.longest and pace.slide < DAY else 0
+    hour = -(-HOUR // pace.slide) if pace.period and pace.longest_gap and pace.slide < DAY else 0
     like = [(since, slices), (since + hour * pace.slide, slices), (since, slices - hour if slices > hour else slices)]
     if slices > len(pace.rows):
         return int(pace.rows.sum())
-    return min(int(pace.stretches(at, n).min(initial=_NONE)) for at, n in like)
+    return min(int(pace.stretches(at, n).min(initial=UNSEEN_ROWS)) for at, n in like)
 
 
-def silent(pace: FeedPace, since: int, end: int) -> Finding | None:
+def silence_fault(pace: FeedPace, since: int, end: int) -> Finding | None:
     """Return the fault of a feed that was silent from *since* to *end* (ms), or None while that is none."""
-    at = due(pace, since)
+    at = fault_due(pace, since)
     if at is None or end < at:
         return None
     slices, usual = (end - since) // pace.slide, (at - since) // pace.slide
     lasted = format_span(from_ms(end) - from_ms(since))
     like = "monitor.silence allows less" if pace.allowed is not None else (
         f"a stretch of {format_span(from_ms(at) - from_ms(since))} like that had "
-        f"{_least(pace, since, usual):,} or more in the baseline")  # fmt: skip
+        f"{_fewest_rows(pace, since, usual):,} or more in the baseline")  # fmt: skip
     saw = f"no predictions for {lasted}, since {from_ms(since):%Y-%m-%d %H:%M}: {like}"
     return _finding(METRIC, float(slices), float(usual - 1), 0, pace, f"{saw}; check what sends the events")
 
 
-def dwindled(pace: FeedPace, rows: int) -> Finding | None:
+def low_volume_fault(pace: FeedPace, rows: int) -> Finding | None:
     """Return the fault of a slice in which only so few *rows* came, or None.
 
     Fewer than a third of the least that any slice of the baseline had, by more than those differ among themselves, and
     fewer than chance makes of it. Where a slice of the baseline was empty, only whole windows tell.
     """
-    least, most = int(pace.rows.min(initial=_NONE)), int(pace.rows.max(initial=0))
+    least, most = int(pace.rows.min(initial=UNSEEN_ROWS)), int(pace.rows.max(initial=0))
     if not most or least == 0 or rows == 0:
         return None
     line, ratio = max(VOLUME, most / least), least / rows
@@ -162,7 +163,7 @@ def dwindled(pace: FeedPace, rows: int) -> Finding | None:
     return _finding("rows_ratio", ratio, line, rows, pace, words)
 
 
-def finding(report: Report, fault: Finding | None) -> Report:
+def with_feed_fault(report: Report, fault: Finding | None) -> Report:
     """Return *report* with a *fault* of the feed in the place of what it says of the feed, unless that is a fault."""
     own = next((f for f in report.findings if (f.signal, f.variable) == (Signal.QUALITY, "*")), None)
     if fault is None or (own is not None and own.verdict is Verdict.DRIFT):
@@ -191,7 +192,7 @@ def _period(rows: Counts, slide: int, needed: float) -> int:
     """
     for period in (WEEK, DAY):
         step = period // slide
-        if period % slide or step < 2 or len(rows) < TWICE * step:
+        if period % slide or step < 2 or len(rows) < MIN_STRETCHES * step:
             continue
         if all(not (alike.min() == 0 and alike.max() >= needed) for alike in _phases(rows, step)):
             return period
@@ -202,7 +203,7 @@ def _phases(rows: Counts, step: int) -> Iterator[Counts]:
     yield from (rows[at::step] for at in range(step))
 
 
-def _longest(rows: Counts) -> int:
+def _longest_gap(rows: Counts) -> int:
     """Return the length of the longest run of empty slices.
 
     >>> _longest(np.array([3, 0, 0, 1, 0]))

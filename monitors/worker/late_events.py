@@ -12,9 +12,9 @@ from collections.abc import Iterable
 
 from features.schema import LATE, PREDICTION
 from features.window import to_ms
+from monitors.finding import Stage
 from monitors.job_spec import JobSpec
 from monitors.profiles.counting import Cell, is_refusal, merge
-from monitors.report import Stage
 from monitors.worker import report_lines
 
 LateCell = tuple[int, str, int, int, int]

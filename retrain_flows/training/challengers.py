@@ -9,8 +9,8 @@ from typing import Any
 
 from features import errors
 from features.scoring import Values
+from monitors.finding import Signal
 from monitors.profiles import outcome_counts
-from monitors.report import Signal
 from registry import queries
 from registry.files import artifacts
 from registry.records import Check, CheckResult, IncidentState, Version, VersionState

@@ -107,7 +107,7 @@ def start(opened: Context, name: str, address: str | None, parallelism: int, **c
     rooms = (job_settings.pack_rooms(opened.dir / "jobs"),) if address else ()
     return deploy_job.start(
         assembly.spec(opened, model),
-        replace(job_settings.followed(opened, model), subtasks=(parallelism, 1), **changed),
+        replace(job_settings.input_topics(opened, model), subtasks=(parallelism, 1), **changed),
         replace(out, **names, prefix=name),
         replace(how, name=name, title=name, engine=engine, rooms=rooms),
     )

@@ -31,7 +31,8 @@ from features.window import UTC, Windows
 from monitors.baseline import freeze
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report
 from registry import queries
 from registry.connection import Registry
 from registry.incidents import ingest

@@ -236,11 +236,11 @@ def test_defects_do_not_fill_the_disk(folder: Path) -> None:
     start = datetime(2024, 1, 1, tzinfo=UTC)
     told = [
         crash_report.report(ValueError("x"), folder, start + timedelta(seconds=i))
-        for i in range(crash_report.NEWEST + 5)
+        for i in range(crash_report.MOST_FILES + 5)
     ]
     elsewhere = crash_report.report(ValueError("x"), folder / "none.yaml", start)
 
-    assert crash_report.NEWEST == len(list((folder / ".leeway" / "errors").iterdir()))
+    assert crash_report.MOST_FILES == len(list((folder / ".leeway" / "errors").iterdir()))
     assert "000024" in told[-1].hint
     assert Path(elsewhere.hint.split(" tells")[0]).is_file()
 

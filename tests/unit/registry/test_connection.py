@@ -120,7 +120,7 @@ def test_the_drivers_errors_are_said_in_our_words(
 
 def test_a_locked_database_says_so(reg: Registry, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another program that never ends its transaction is named as the cause."""
-    monkeypatch.setattr("registry.connection.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("registry.connection.LOCK_WAIT_SECONDS", 0.1)
     with Registry.open(url, tmp_path) as other, reg.write():  # noqa: SIM117 - the lock comes first
         with pytest.raises(RegistryAway, match="keeps the database locked; try again"):
             make.model(other)

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.window import UTC
+from monitors.finding import DriftEvidence, Signal
 from monitors.profiles.side_channels import ERROR_STREAM
-from monitors.report import DriftEvidence, Signal
 from monitors.signals import Reaction
 from registry.records import Action, Incident, IncidentState
 from retrain_flows.config import Retrain, Signals

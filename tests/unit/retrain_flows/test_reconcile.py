@@ -11,7 +11,7 @@ import pytest
 from features import errors
 from features.schema import LATE, Task
 from features.window import to_ms
-from monitors.report import Signal, Stage
+from monitors.finding import Signal, Stage
 from monitors.verdicts import window_verdict
 from registry import operations, queries
 from registry.incidents import ingest

@@ -13,7 +13,7 @@ import pytest
 from features import errors, scoring
 from features.events import decode
 from features.schema import Events
-from monitors.report import Signal
+from monitors.finding import Signal
 from registry import operations, queries
 from registry.records import Action, CheckResult, Decision, IncidentState, RetrainRun, RunState, Version, VersionState
 from retrain_flows import first_version, promote, retrain

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from features.errors import NotFound
 from leeway import cli, context
-from monitors.report import Signal
+from monitors.finding import Signal
 from registry import operations
 from registry.database import tables
 from registry.incidents import explain
@@ -71,7 +71,7 @@ def test_what_moved_is_said_with_how_sure_that_is(folder: Path) -> None:
         "how sure inside the promise: the evidence reached 460 where 450 was asked",
         "cost 2.0% of the false-alarm budget",
         "since 2024-03-03",
-        "now drift goes on",
+        "now drift continues",
     ] == told[told.index("x in all traffic, 75% of what matters, no. 1") :][:9]
     assert "loss performance all traffic 0.500 [0.450, 0.550] auc 0.700 -> 0.600 2024-03-05" in told
     assert ", 2024-03-02 to 2024-03-03" in first

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from monitors.explain.onset import Onset, evidence_by_group, guarantee, onsets, pooled_evidence
-from monitors.report import Report, Signal, Stage, Verdict
+from monitors.finding import Signal, Stage, Verdict
+from monitors.report import Report
 from tests.support.incident_world import DAY, START, A, finding, inputs, number, report, steady
 
 COUNTS = inputs(number(100, 100))
@@ -70,7 +71,7 @@ def test_evidence_is_shared_by_what_has_to_reach_the_same() -> None:
 )
 def test_an_alarm_rests_on_evidence_that_reached_what_was_asked(evidence: float | None, rests: bool) -> None:
     """Up to what rounding may have taken."""
-    assert rests is Onset(START, finding("x"), evidence).rests
+    assert rests is Onset(START, finding("x"), evidence).by_evidence
 
 
 OUTSIDE = finding("x", guaranteed=False, note="drift, outside the false-alarm promise (too short): beyond its line")

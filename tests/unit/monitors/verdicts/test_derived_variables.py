@@ -9,7 +9,7 @@ import pytest
 
 from features.schema import Task
 from features.window import to_ms
-from monitors.report import Finding, Signal, Stage, Verdict
+from monitors.finding import Finding, Signal, Stage, Verdict
 from monitors.verdicts import window_verdict
 from tests.support import learned_baselines as learned
 

@@ -20,12 +20,13 @@ from features.window import Windows, from_ms
 from monitors.baseline import budget_shares
 from monitors.baseline.baseline import Baseline, Slice
 from monitors.config import MonitorPolicy
+from monitors.finding import Finding, Signal, Stage, Verdict
 from monitors.profiles import counting, outcome_counts
-from monitors.report import Finding, Report, Signal, Stage, Verdict, canonical
+from monitors.report import Report, canonical
 from monitors.stats import null_distribution
 from monitors.stats.bins import Bins, CategoricalBins, Counts, NumericBins, freeze_categorical, freeze_numeric
 from monitors.verdicts import window_verdict
-from monitors.verdicts.distribution import LOOK
+from monitors.verdicts.distribution import WINDOW_LEVEL
 
 DAY = 86_400_000
 AFTER = 1000 * DAY
@@ -253,7 +254,7 @@ def test_labels_that_stay_away_are_a_fault() -> None:
     gone = judge(BASELINE, nothing, Stage.OUTCOMES)[Signal.QUALITY, "label"]
     never = BASELINE.model_copy(update={"outcomes": ()})
     short = window_verdict.judge(BASELINE, POLICY, stage=Stage.OUTCOMES, segment="", window_slices=2, start_ms=AFTER,
-                          counts=every, newest=nothing, seen=1)  # fmt: skip
+                          counts=every, newest=nothing, slices_with_events=1)  # fmt: skip
 
     assert ("unlabelled_share", 1.0) == (gone.metric, gone.effect)
     assert "0 of 40 predictions have a label" in gone.reason
@@ -304,7 +305,7 @@ def test_a_fault_of_the_feed_is_told_once() -> None:
     """Where the window has it, and its newest slice as well."""
     rows = inputs(BASELINE.bins, WORLD.rows(100)) | {UNUSABLE: [0, 300, 0, 0]}
     told = window_verdict.judge(BASELINE, POLICY, stage=Stage.INPUTS, segment="", window_slices=2, start_ms=AFTER,
-                         counts=rows, newest=rows, seen=2)  # fmt: skip
+                         counts=rows, newest=rows, slices_with_events=2)  # fmt: skip
     (fault,) = (f for f in told if f.signal is Signal.QUALITY)
     assert 1 == fault.reason.count("have no usable time")
 
@@ -335,7 +336,14 @@ def test_a_window_without_all_its_slices_is_not_judged() -> None:
     rows = WORLD.rows(1000)
     counts = inputs(BASELINE.bins, {**rows, "x": rows["x"] + 1})
     partial = window_verdict.judge(
-        BASELINE, POLICY, stage=Stage.INPUTS, segment="", window_slices=5, start_ms=90 * DAY, counts=counts, seen=4
+        BASELINE,
+        POLICY,
+        stage=Stage.INPUTS,
+        segment="",
+        window_slices=5,
+        start_ms=90 * DAY,
+        counts=counts,
+        slices_with_events=4,
     )
 
     assert {Verdict.NOT_ENOUGH} == {f.verdict for f in partial}
@@ -411,7 +419,7 @@ def test_a_window_alone_is_called_beyond_its_line_as_often_as_said() -> None:
             found = judge(known, inputs(known.bins, world.rows(500)), policy=policy)
             drift = [f.verdict for f in found.values() if f.signal in (Signal.FEATURE, Signal.PREDICTION)]
             hits, looks = hits + drift.count(Verdict.DRIFT), looks + len(drift)
-    assert stats.binom.ppf(0.001, looks, LOOK / 5) <= hits <= stats.binom.ppf(0.999, looks, LOOK)
+    assert stats.binom.ppf(0.001, looks, WINDOW_LEVEL / 5) <= hits <= stats.binom.ppf(0.999, looks, WINDOW_LEVEL)
 
 
 def test_faults_keep_to_their_part_of_the_budget() -> None:

@@ -20,7 +20,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from monitors.report import Report, Signal, Stage, Verdict
+from monitors.finding import Signal, Stage, Verdict
+from monitors.report import Report
 from registry import operations, queries
 from registry.config import IncidentPolicy, OpenAfter
 from registry.connection import Registry

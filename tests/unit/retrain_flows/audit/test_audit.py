@@ -15,7 +15,8 @@ import sqlalchemy as sa
 
 from features import errors
 from features.schema import Events, Source
-from monitors.report import Report, Stage, Verdict
+from monitors.finding import Stage, Verdict
+from monitors.report import Report
 from registry import operations, outbox, queries
 from registry.database import tables
 from registry.files import published_baselines
