@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from features.window import format_span
+from monitors.finding import Finding, Signal
 from monitors.profiles.side_channels import ERROR_STREAM
-from monitors.report import Finding, Signal
 from monitors.signals import Reaction
 from registry.records import Action, Incident
 from retrain_flows.config import Retrain, Signals

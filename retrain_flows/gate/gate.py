@@ -140,7 +140,8 @@ def _segments(trial: GateInput, rise: Floats, policy: Gate) -> Check:
     }
     bad = {name for name, d in differences.items() if d.mean > policy.segment_margin and d.bounded and d.low > 0}
     name, worst = max(differences.items(), key=lambda item: (item[0] in bad, item[1].mean))
-    got = f"{len(bad)} of {len(differences)} segments worse; the worst is {name} with {worst.mean:+.4f} ({worst.rows} rows)"
+    furthest = f"{name} with {worst.mean:+.4f} ({worst.rows} rows)"
+    got = f"{len(bad)} of {len(differences)} segments worse; the worst is {furthest}"
     result = CheckResult.FAIL if bad else CheckResult.PASS
     return _check("segments", result, got, want, worst=worst.mean, rows=worst.rows, segments=len(differences))
 
