@@ -123,7 +123,7 @@ def test_from_the_overview_to_a_window_and_another_feature(visitor: Visitor) -> 
     assert "Distribution of carrier" == page.locator("#distribution").inner_text()
     assert 2 * 7 == bars(page)
 
-    page.get_by_label("Beside another window").select_option(label="24 Jun – 30 Jun 2013 (drift)")
+    page.get_by_label("Compare with window").select_option(label="24 Jun – 30 Jun 2013 (drift)")
     page.wait_for_url("**against=2013-07-01**")
     assert 3 * 7 == bars(page)
     assert "other window, 6" in page.locator("figure figcaption").inner_text()

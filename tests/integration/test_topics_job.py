@@ -253,7 +253,7 @@ def test_a_job_is_submitted_listed_stopped_and_upgraded_while_its_reports_are_ta
     assert savepoint == second.begin
     assert upgraded.begin is not None
     assert "running" in listed.stdout
-    assert "as it is" in listed.stdout
+    assert "unchanged" in listed.stdout
     assert sorted(r.evidence_digest for r in expected) == sorted(row[4] for row in stored(opened) if row[5] == 1)
     assert (2, 0) == (seen.tally.rejected, seen.tally.late)
 
