@@ -68,7 +68,7 @@ def test_what_moved_is_said_with_how_sure_that_is(folder: Path) -> None:
         "moved up; [1, 2) 50.0% -> 80.0%, [0, 1) 50.0% -> 20.0%",
         "mix a shift within segments of site: 0.300 in all, 0.000 by mix, 0.300 within",
         "in all traffic 0.343, site=A 0.343, site=B 0.343",
-        "how sure inside the promise: the evidence reached 460 where 450 was asked",
+        "how sure inside the guarantee: the evidence reached 460, and 450 was required",
         "cost 2.0% of the false-alarm budget",
         "since 2024-03-03",
         "now drift continues",
