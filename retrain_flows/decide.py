@@ -22,7 +22,7 @@ from monitors.signals import Reaction
 from registry.records import Action, Incident
 from retrain_flows.config import Retrain, Signals
 
-OUTSIDE = "outside the false-alarm promise"
+OUTSIDE_GUARANTEE = "outside the false-alarm promise"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ def _cool_down_left(retrain: Retrain, situation: Situation) -> timedelta:
     return situation.last_retrain + retrain.cool_down - situation.now
 
 
-def _line(finding: Finding) -> str:
+def _threshold_text(finding: Finding) -> str:
     """Return what an effect is held against: the budget of a verdict over time, or the line of a window alone."""
     if finding.sequential_note:
         return f" ({finding.sequential_note})"
@@ -138,10 +138,11 @@ def _line(finding: Finding) -> str:
 def _evidence(incident: Incident) -> tuple[str, ...]:
     """Return the incident in words: what drifted, how far, in how many windows."""
     newest = incident.evidence[-1].finding if incident.evidence else None
-    when = f"last seen {incident.last_seen:%Y-%m-%d %H:%M}"
-    told = [f"{incident.signal.value} drift in {incident.windows} window(s), {when}"]
+    sentences = [
+        f"{incident.signal.value} drift in {incident.windows} window(s), last seen {incident.last_seen:%Y-%m-%d %H:%M}"
+    ]
     if newest and newest.effect is not None:
-        told.append(f"{newest.metric}({newest.variable}) = {newest.effect:.3g}{_line(newest)}")
+        sentences.append(f"{newest.metric}({newest.variable}) = {newest.effect:.3g}{_threshold_text(newest)}")
     if _outside(incident):
-        told.append(OUTSIDE)
-    return tuple(told)
+        sentences.append(OUTSIDE_GUARANTEE)
+    return tuple(sentences)

@@ -130,10 +130,10 @@ def _unfinished(reg: Registry, model: str) -> Iterator[Decision]:
             yield decision
 
 
-def _carry_out(ws: Workspace, order: RetrainRequest, execute: Execute) -> Outcome:
-    subject = f"decision {order.decision.id}"
+def _carry_out(ws: Workspace, request: RetrainRequest, execute: Execute) -> Outcome:
+    subject = f"decision {request.decision.id}"
     try:
-        done = execute(ws, order)
+        done = execute(ws, request)
     except errors.LeewayError as error:
         return Outcome(subject, f"retrain failed: {error.message}")
     return Outcome(subject, f"retrain {done.state.value}: {done.reason}")

@@ -170,7 +170,8 @@ def _key(values: list[str]) -> str:
     """Return which key tells the label that counts as 1 of text labels, and to what it may be set."""
     classes = Counter(values)
     if len(classes) <= 2:
-        return f"set events.positive: {prediction_columns.positive_label(prediction_columns.LabelSample(values), ColumnWishes())}"
+        label = prediction_columns.positive_label(prediction_columns.LabelSample(values), ColumnWishes())
+        return f"set events.positive: {label}"
     task = "regression" if all(_is_number(value) for value in classes) else "multiclass"
     return f"set events.positive to the one that counts as 1 and events.negative to the one that is 0, or task: {task}"
 

@@ -146,9 +146,8 @@ def _compared_column(
 def _print(system: System, model: Model, reference: _RowSet, current: _RowSet, lines: list[_ColumnResult]) -> None:
     columns = ("column", "method", "value", "threshold", "verdict")
     show.table(f"{model.name} as {title(system)} has it", columns, [_cells(line) for line in lines])
-    show.note(
-        f"{current.rows.num_rows:,} {show.text(current.description)} against {reference.rows.num_rows:,} {show.text(reference.description)}."
-    )
+    against = f"{reference.rows.num_rows:,} {show.text(reference.description)}"
+    show.note(f"{current.rows.num_rows:,} {show.text(current.description)} against {against}.")
     for line in lines:
         if line.comparison is None:
             show.note(f"No number for {show.text(line.column)}: {show.text(line.failure)}.")

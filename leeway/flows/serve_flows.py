@@ -42,7 +42,7 @@ def serve(project: Project, every: timedelta, say: Callable[[str], None]) -> Non
             what = deployments.Served(
                 served.FLOWS, served.__name__, list(project.models), partial(assembly.is_settled, project.path)
             )
-            deployments.serve(what, audit_cron=project.audit.schedule, every=every)
+            deployments.serve(what, audit_cron=project.audit.schedule, interval=every)
 
 
 def _serving(project: Project) -> str:

@@ -89,7 +89,8 @@ def _sources(made: Draft, home: Path) -> Iterator[str]:
     own = _source(made.events, home, made.sample.csv.model_dump(exclude_defaults=True))
     if inferred.is_history:
         yield f"      history: {own}  # events from before there were predictions: trained on, never monitored\n"
-        yield f"      predictions: {{path: {predictions_folder(made.events, home)}}}  # none yet; `leeway score` writes them\n"
+        folder = predictions_folder(made.events, home)
+        yield f"      predictions: {{path: {folder}}}  # none yet; `leeway score` writes them\n"
     else:
         yield f"      predictions: {own}  # .jsonl, .csv or .parquet files\n"
     if made.labels is None:

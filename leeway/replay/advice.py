@@ -57,7 +57,8 @@ def _late(outcomes: Sequence[PolicyOutcome], within: timedelta) -> Iterator[str]
     in_time = set().union(*(_in_time(outcome, within) for outcome in outcomes))
     late = [shift for shift in outcomes[0].delays if shift not in in_time]
     if late:
-        yield f"Not found within {format_span(within)} by any: {'; '.join(_soonest(outcomes, shift) for shift in late)}."
+        soonest = "; ".join(_soonest(outcomes, shift) for shift in late)
+        yield f"Not found within {format_span(within)} by any: {soonest}."
 
 
 def _soonest(outcomes: Sequence[PolicyOutcome], shift: InjectedChange) -> str:

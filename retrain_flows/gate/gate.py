@@ -23,7 +23,7 @@ from retrain_flows.config import Gate
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.gate import paired_test
 
-SEGMENT_ROWS = 50
+MIN_SEGMENT_ROWS = 50
 """Rows below which a segment is too small to be looked at by itself."""
 
 
@@ -115,7 +115,7 @@ def _loss(trial: GateInput, mine: Floats, theirs: Floats, policy: Gate) -> Check
     numbers = {"challenger": float(mine.mean()), "champion": float(theirs.mean()), "difference": d.mean}
     want = f"a difference below {policy.margin:g} with {policy.confidence:.0%} confidence"
     got = f"mean loss {numbers['challenger']:.4f} against {numbers['champion']:.4f}, difference {d.mean:+.4f}"
-    if not d.known:
+    if not d.bounded:
         got += f"; {d.slices} slices of time, where bounds need {paired_test.MIN_SLICES}"
         return _check("loss", CheckResult.HOLD, got, want, **numbers, slices=d.slices)
     surely_not = CheckResult.FAIL if d.low >= policy.margin else CheckResult.HOLD
@@ -130,19 +130,20 @@ def _segments(trial: GateInput, rise: Floats, policy: Gate) -> Check:
     The confidence is shared equally among the segments (Bonferroni), since there are many chances to be unlucky.
     """
     masks = _segment_masks(trial)
-    want = f"no segment of {SEGMENT_ROWS} rows or more rises by over {policy.segment_margin:g}"
+    want = f"no segment of {MIN_SEGMENT_ROWS} rows or more rises by over {policy.segment_margin:g}"
     if not masks:
         return _check("segments", CheckResult.PASS, "no segment is large enough to be judged", want)
     confidence = 1 - (1 - policy.confidence) / len(masks)
     slices = _slices(trial)
-    found = {
+    differences = {
         name: paired_test.paired_difference(rise[m], slices[m], confidence=confidence) for name, m in masks.items()
     }
-    bad = {name for name, d in found.items() if d.mean > policy.segment_margin and d.known and d.low > 0}
-    name, worst = max(found.items(), key=lambda item: (item[0] in bad, item[1].mean))
-    got = f"{len(bad)} of {len(found)} segments worse; the worst is {name} with {worst.mean:+.4f} ({worst.rows} rows)"
+    bad = {name for name, d in differences.items() if d.mean > policy.segment_margin and d.bounded and d.low > 0}
+    name, worst = max(differences.items(), key=lambda item: (item[0] in bad, item[1].mean))
+    furthest = f"{name} with {worst.mean:+.4f} ({worst.rows} rows)"
+    got = f"{len(bad)} of {len(differences)} segments worse; the worst is {furthest}"
     result = CheckResult.FAIL if bad else CheckResult.PASS
-    return _check("segments", result, got, want, worst=worst.mean, rows=worst.rows, segments=len(found))
+    return _check("segments", result, got, want, worst=worst.mean, rows=worst.rows, segments=len(differences))
 
 
 def _segment_masks(trial: GateInput) -> dict[str, npt.NDArray[np.bool_]]:
@@ -151,7 +152,7 @@ def _segment_masks(trial: GateInput) -> dict[str, npt.NDArray[np.bool_]]:
         values = trial.evaluation.frame[column].to_numpy(dtype=object)
         for value in sorted({v for v in values if v is not None}):
             mask = np.asarray(values == value, dtype=bool)
-            if mask.sum() >= SEGMENT_ROWS:
+            if mask.sum() >= MIN_SEGMENT_ROWS:
                 masks[f"{column}={value}"] = mask
     return masks
 

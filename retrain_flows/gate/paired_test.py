@@ -15,7 +15,7 @@ from scipy import stats
 
 from features.scoring import Floats
 
-DRAWS = 2000
+BOOTSTRAP_DRAWS = 2000
 SEED = 20130101
 MIN_SLICES = 5
 """Slices below which nothing is said."""
@@ -32,7 +32,7 @@ class PairedDifference:
     slices: int
 
     @property
-    def known(self) -> bool:
+    def bounded(self) -> bool:
         """Whether there were slices enough to bound it."""
         return bool(np.isfinite(self.high))
 
@@ -65,6 +65,6 @@ def paired_difference(values: Floats, slices: npt.NDArray[np.int64], *, confiden
 
 def _drawn_means(sums: Floats, rows: npt.NDArray[np.int64], length: int) -> Floats:
     n = len(rows)
-    starts = np.random.default_rng(SEED).integers(0, n, (DRAWS, -(-n // length)))
-    drawn = ((starts[:, :, None] + np.arange(length)) % n).reshape(DRAWS, -1)[:, :n]
+    starts = np.random.default_rng(SEED).integers(0, n, (BOOTSTRAP_DRAWS, -(-n // length)))
+    drawn = ((starts[:, :, None] + np.arange(length)) % n).reshape(BOOTSTRAP_DRAWS, -1)[:, :n]
     return np.asarray(sums[drawn].sum(axis=1) / rows[drawn].sum(axis=1), dtype=np.float64)

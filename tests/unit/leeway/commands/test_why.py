@@ -161,11 +161,12 @@ def test_the_beginning_of_an_old_drift_is_looked_for_further_back(
     """First among a few windows, then among more; beyond those nobody knows."""
     drifting(folder)
     began = {}
-    for looks in ((1,), (1, 2), (1, 4), (4,)):
-        monkeypatch.setattr(explain, "LOOKS", looks)
+    for few, more in ((1, 1), (1, 2), (1, 4), (4, 4)):
+        monkeypatch.setattr(explain, "WINDOWS_BACK", few)
+        monkeypatch.setattr(explain, "MORE_WINDOWS_BACK", more)
         with context.open(folder) as opened:
             (moved,) = explain.explain(opened.registry, 1).newest.of(Signal.FEATURE)
-        began[looks] = moved.onset.end if moved.onset else None
+        began[few, more] = moved.onset.end if moved.onset else None
 
     third = START + 2 * DAY
-    assert {(1,): None, (1, 2): None, (1, 4): third, (4,): third} == began
+    assert {(1, 1): None, (1, 2): None, (1, 4): third, (4, 4): third} == began

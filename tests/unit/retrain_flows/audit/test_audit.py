@@ -23,7 +23,7 @@ from registry.files import published_baselines
 from registry.incidents import ingest
 from registry.records import Action, AuditResult
 from retrain_flows import reconcile, retrain
-from retrain_flows.audit.audit import PROVED, audit
+from retrain_flows.audit.audit import MAX_LOG_FINDINGS, audit
 from retrain_flows.data.workspace import Workspace
 from tests.support import trained_model as world
 from tests.unit.retrain_flows.conftest import Make
@@ -288,7 +288,7 @@ def test_many_findings_about_rows_are_counted(ws: Workspace) -> None:
     ingest.ingest(ws.registry, reports, now=world.NOW)
     past_the_program(ws, sa.update(tables.window_reports).values(created_at=END))
     found = run(ws, reports, days=50).findings
-    assert f"and {len(reports) - PROVED} more of that kind: `leeway audit verify` names all" == found[-1]
+    assert f"and {len(reports) - MAX_LOG_FINDINGS} more of that kind: `leeway audit verify` names all" == found[-1]
 
 
 def test_an_edited_file_is_a_finding(ws: Workspace, stored: list[Report]) -> None:
