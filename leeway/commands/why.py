@@ -14,7 +14,8 @@ from leeway.commands.options import AsJson
 from leeway.commands.status import decision_text
 from leeway.terminal import show
 from monitors.explain.bin_changes import BinChanges
-from monitors.explain.explanation import DriftedVariable, WindowExplanation, mix_shift_text
+from monitors.explain.explanation import DriftedVariable, WindowExplanation
+from monitors.explain.mix_shift import mix_shift_text
 from monitors.finding import Finding, Signal
 from registry.incidents import explain
 from registry.incidents.explain import IncidentExplanation

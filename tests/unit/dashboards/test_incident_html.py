@@ -47,7 +47,7 @@ def test_a_drifted_variable_has_all_its_figures(reg: Registry) -> None:
     assert "up [1, 2): 50.0 % → 80.0 % [0, 1): 50.0 % → 20.0 %" in page
     assert "A shift within segments of site: 0.300 in all, 0.000 by mix, 0.300 within" in page
     assert "also in site=A 0.343, site=B 0.343" in page
-    assert "inside the guarantee the evidence reached 460 where 450 was asked budget share 2.0 %" in page
+    assert "inside the guarantee the evidence reached 460, and 450 was required budget share 2.0 %" in page
     assert "since 3 Mar 2024 ; now: drift continues" in page
     assert "1 other drifted variable" in page
     assert "First window 2 Mar 2024" in page

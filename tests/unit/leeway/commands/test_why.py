@@ -63,7 +63,7 @@ def test_a_drifted_variable_has_all_its_figures(folder: Path) -> None:
         "movement up; [1, 2) 50.0% -> 80.0%, [0, 1) 50.0% -> 20.0%",
         "mix a shift within segments of site: 0.300 in all, 0.000 by mix, 0.300 within",
         "segments all traffic 0.343, site=A 0.343, site=B 0.343",
-        "guarantee inside the promise: the evidence reached 460 where 450 was asked",
+        "guarantee inside the guarantee: the evidence reached 460, and 450 was required",
         "budget share 2.0%",
         "since 2024-03-03",
         "now drift continues",
