@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks import tuned
 from benchmarks.changes import Floats, Rng
-from monitors.error_stream.rank_detectors import Alarm, Detectors, Ranks
+from monitors.error_stream.rank_detectors import DetectorAlarm, Detectors, Ranks
 
 SEED = 23
 FACTORS = 1.1, 1.25, 1.5, 2.0, 4.0
@@ -26,12 +26,12 @@ def losses(rng: Rng, n: int) -> Floats:
     return rng.exponential(size=n)
 
 
-def alarms(ranks: Ranks, seen: Floats, rng: Rng) -> list[Alarm]:
+def alarms(ranks: Ranks, seen: Floats, rng: Rng) -> list[DetectorAlarm]:
     """Return all alarms on *seen*; KSWIN's do not reset it, and are told once in 100 records at most."""
     _, found = FAST.update(FAST.start(ranks), seen)
     over = np.flatnonzero(tuned.kswin(ranks.of(seen), rng) >= ENOUGH) + 1
     apart = over[np.diff(over, prepend=-tuned.WINDOW) >= tuned.WINDOW]
-    return [*found, *(Alarm("KSWIN", int(k), risen=True) for k in apart)]
+    return [*found, *(DetectorAlarm("KSWIN", int(k), risen=True) for k in apart)]
 
 
 def delays(factor: float) -> dict[str, list[float]]:

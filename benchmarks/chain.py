@@ -15,12 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.streams import SLICE_SD, ar
-from features.schema import LABEL, PREDICTION, EventSchema, Kind, Task
+from features.schema import LABEL, PREDICTION, EventSchema, FeatureKind, Task
 from features.window import Windows, from_ms
 from monitors.baseline.baseline import Baseline, Slice
 from monitors.config import MonitorPolicy
+from monitors.finding import Stage
 from monitors.profiles import outcome_counts
-from monitors.report import Report, Stage
+from monitors.report import Report
 from monitors.sequential import monitor
 from monitors.stats.bins import Bins, CategoricalBins, Counts, NumericBins, freeze_categorical, freeze_numeric
 from monitors.verdicts import plan, window_verdict
@@ -31,10 +32,16 @@ ROWS, WINDOW = 250, 3
 PLACES = ("north", "south")
 NUMBERS = ("a", "b", "c", "d")
 SCHEMA = EventSchema(
-    model="m", task=Task.BINARY, segments=("place",),
-    features={**dict.fromkeys(NUMBERS, Kind.NUMERIC), "word": Kind.CATEGORICAL, "place": Kind.CATEGORICAL},
+    model="m",
+    task=Task.BINARY,
+    segments=("place",),
+    features={
+        **dict.fromkeys(NUMBERS, FeatureKind.NUMERIC),
+        "word": FeatureKind.CATEGORICAL,
+        "place": FeatureKind.CATEGORICAL,
+    },
     windows=Windows(size=timedelta(days=WINDOW), slide=timedelta(days=1)),
-)  # fmt: skip
+)
 BUDGET = 90
 POLICY = MonitorPolicy(min_effect=0, min_loss_increase=0, false_alarms=f"1 per {BUDGET} days")
 Rng = np.random.Generator
@@ -125,10 +132,10 @@ def _baseline(bins: Mapping[str, Bins], series: Mapping[tuple[Stage, str], Mappi
 
 def _incidents(counts: _Counts, stage: Stage, segment: str, reference: int) -> Iterator[bool]:
     """Yield, for each window and signal in which something became drift, whether that is inside the promise."""
-    known = plan.outlook(counts.baseline, POLICY, stage, segment)
+    known = plan.monitoring_plan(counts.baseline, POLICY, stage, segment)
     before: set[tuple[str, str]] = set()
     for report in monitor.judge_all(known, _reports(counts, stage, segment, reference)):
-        now = {(f.signal.value, f.variable): f.promised is not False for f in report.drifted()}
+        now = {(f.signal.value, f.variable): f.guaranteed is not False for f in report.drifted()}
         began = {key: promised for key, promised in now.items() if key not in before}
         yield from (any(p for key, p in began.items() if key[0] == signal) for signal in {key[0] for key in began})
         before = set(now)
@@ -146,5 +153,5 @@ def _reports(counts: _Counts, stage: Stage, segment: str, reference: int) -> Ite
         yield Report(
             model="m", version="v1", segment=segment, stage=stage, window_start=from_ms(start),
             window_end=from_ms(end * DAY), baseline="", rows=WINDOW * ROWS, counts=window,
-            newest={v: c[end - 1].tolist() for v, c in series.items()}, findings=found,
+            newest_slice={v: c[end - 1].tolist() for v, c in series.items()}, findings=found,
         )  # fmt: skip

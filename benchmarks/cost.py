@@ -30,16 +30,16 @@ def main() -> None:
     later = rng.multinomial(asked.rows, shares, (asked.slices, asked.features))
     newest = [{name: counts[i].tolist() for i, name in enumerate(names)} for counts in later]
     began = time.perf_counter()
-    watched = panel.fit(slice_scores.shares(reference, dict.fromkeys(names, range(CELLS))),
+    watched = panel.fit(slice_scores.share_scores(reference, dict.fromkeys(names, range(CELLS))),
                         [DAY * i for i in range(REFERENCE)], DAY, "cost")  # fmt: skip
-    fitting, state = time.perf_counter() - began, watched.start()
+    fitting, state = time.perf_counter() - began, watched.initial_state()
     began = time.perf_counter()
     for k, counts in enumerate(newest):
-        state = watched.look(state, DAY * (REFERENCE + k), counts)
+        state = watched.observe(state, DAY * (REFERENCE + k), counts)
         watched.log_evidence(state)
-        state = watched.settle(state, away=np.zeros(len(names), bool), reset=np.zeros(len(names), bool))
+        state = watched.update_calibration(state, drifting=np.zeros(len(names), bool), reset=np.zeros(len(names), bool))
     judging = (time.perf_counter() - began) / asked.slices
-    memory = state.bag.nbytes + state.level.nbytes + state.log_m.nbytes
+    memory = state.calibration_scores.nbytes + state.level.nbytes + state.log_m.nbytes
     total = slices.sum(axis=0)
     began = time.perf_counter()
     for counts in later:

@@ -21,11 +21,11 @@ LEAST = 0.02
 
 def told(name: str, seen: Floats, block: int) -> list[int]:
     """Return the records, counted from 0, that *seen* losses were told to have risen by; *block* of them make one."""
-    memory, found = detector_state.Memory(), []
+    memory, found = detector_state.StreamState(), []
     whole = np.rint(seen / UNIT).astype(np.int64).tolist()
     for start in range(0, len(whole), block // SLICES):
         rows = [(start + i, "", loss) for i, loss in enumerate(whole[start : start + block // SLICES])]
-        memory, said = detector_state.look(name, memory, start // block, start, rows)
+        memory, said = detector_state.observe(name, memory, start // block, start, rows)
         if said is not None and said.after >= (1 + LEAST) * said.before:
             found.append(start + said.after_ms)
     return found

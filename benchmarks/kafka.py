@@ -37,7 +37,7 @@ from benchmarks.speed import (
     timed,
 )
 from features.events import publishing
-from features.events.publishing import Message, Outlet
+from features.events.publishing import Message, TopicFormat
 from features.kafka import connections
 from features.schema import Role, Source
 from features.window import to_ms
@@ -74,7 +74,7 @@ class Bench:
     def fill(self, topic: str, kind: Any, rows: int, role: Role = "predictions") -> Source:
         """Send *rows* events to *topic*, each of the table's as often in a row as that takes; return it as a source."""
         source = Source(topic=topic, format=kind, bootstrap=self.address)
-        outlet = Outlet(publishing.ensure(self.address, topic, self.subtasks), source.format)
+        outlet = TopicFormat(publishing.ensure(self.address, topic, self.subtasks), source.format)
         list(publishing.send(self.address, ((outlet, m) for m in _messages(self.table, source, rows, role))))
         return source
 

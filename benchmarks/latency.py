@@ -41,7 +41,8 @@ from features.window import UTC, from_ms, to_ms
 from leeway import adopt_model, context
 from leeway.stack import broker as kafka
 from leeway.streaming import consume_output
-from monitors.report import Report, Stage
+from monitors.finding import Stage
+from monitors.report import Report
 
 PROJECT = """
 project: latency
@@ -63,7 +64,7 @@ POLL_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
-class Timed(consume_output.Watch):
+class Timed(consume_output.OutputConsumer):
     """A watch that notes when (seconds) the first report on inputs of each window (its end, ms) was stored."""
 
     stored_at: dict[int, float] = field(default_factory=dict)
@@ -193,7 +194,7 @@ def _event(rng: np.random.Generator, name: str, at: int) -> dict[str, Any]:
 
 
 def _send(address: str, topic: publishing.Topic, rows: Iterator[tuple[int, dict[str, Any]]]) -> None:
-    outlet = publishing.Outlet(topic, "json")
+    outlet = publishing.TopicFormat(topic, "json")
     messages = ((outlet, publishing.Message(at, None, json.dumps(row).encode())) for at, row in rows)
     for _ in publishing.send(address, messages):
         pass

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from features.schema import Kind
+from features.schema import FeatureKind
 
-_KINDS = {Kind.NUMERIC: "DOUBLE", Kind.CATEGORICAL: "STRING"}
+_KINDS = {FeatureKind.NUMERIC: "DOUBLE", FeatureKind.CATEGORICAL: "STRING"}
 
 
-def scan(tables: Any, features: Mapping[str, Kind], topic: str, bootstrap: str) -> Any:
+def scan(tables: Any, features: Mapping[str, FeatureKind], topic: str, bootstrap: str) -> Any:
     """Start the job that reads all columns of all events and drops them; return its ``TableResult``."""
     _events(tables, features, topic, bootstrap)
     columns = ", ".join(f"{name} {_KINDS[kind]}" for name, kind in features.items())
@@ -18,11 +18,11 @@ def scan(tables: Any, features: Mapping[str, Kind], topic: str, bootstrap: str) 
     return tables.execute_sql(f"INSERT INTO dropped SELECT {', '.join(features)} FROM events")
 
 
-def unnest(tables: Any, features: Mapping[str, Kind], topic: str, bootstrap: str) -> Any:
+def unnest(tables: Any, features: Mapping[str, FeatureKind], topic: str, bootstrap: str) -> Any:
     """Start the job that counts each feature's bins a day, one row a feature and event; return its ``TableResult``."""
     _events(tables, features, topic, bootstrap)
     bins = (
-        f"ROW('{name}', {f'CAST(FLOOR({name} * 4) AS INT)' if kind is Kind.NUMERIC else f'ASCII({name})'})"
+        f"ROW('{name}', {f'CAST(FLOOR({name} * 4) AS INT)' if kind is FeatureKind.NUMERIC else f'ASCII({name})'})"
         for name, kind in features.items()
     )
     tables.execute_sql(
@@ -39,7 +39,7 @@ def unnest(tables: Any, features: Mapping[str, Kind], topic: str, bootstrap: str
     )
 
 
-def _events(tables: Any, features: Mapping[str, Kind], topic: str, bootstrap: str) -> None:
+def _events(tables: Any, features: Mapping[str, FeatureKind], topic: str, bootstrap: str) -> None:
     columns = ", ".join(f"{name} {_KINDS[kind]}" for name, kind in features.items())
     tables.execute_sql(
         f"CREATE TEMPORARY TABLE events ({columns}, at_time TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL, "

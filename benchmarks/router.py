@@ -40,7 +40,7 @@ from benchmarks.router_worlds import (
 )  # fmt: skip
 from monitors.config import MonitorPolicy
 from monitors.quality import router, value_faults
-from monitors.quality.fault import Fault, Kind
+from monitors.quality.fault import Fault, FaultKind
 from monitors.stats.bins import freeze_categorical
 
 POLICY = MonitorPolicy()
@@ -58,7 +58,7 @@ def said(w: World, window: Window) -> tuple[Fault, ...]:
     return router.route(w.known, counts, POLICY, LEVEL, recent=slices, rows=window.feed)
 
 
-def answer(found: tuple[Fault, ...], kind: Kind | None, variables: tuple[str, ...]) -> str:
+def answer(found: tuple[Fault, ...], kind: FaultKind | None, variables: tuple[str, ...]) -> str:
     """Return what was said: the true fault if it is among those found, else the first, else that there is none."""
     right = [f for f in found if f.kind is kind and set(f.variables) == set(variables)]
     return (right or list(found))[0].kind.value if found else "no fault"
@@ -69,7 +69,7 @@ def season(size: int) -> Iterator[tuple[Fault, ...]]:
     w = in_order(np.random.default_rng(0))
     year = weather.sort_values("time_hour", kind="stable")
     slices = {m: counted(w.bins[m], year[m].to_numpy(float), len(year) // PER_DAY) for m in MEASURES}
-    known = router.known(w.bins, {m: s[:59] for m, s in slices.items()}, length=size, level=LEVEL)
+    known = router.router_reference(w.bins, {m: s[:59] for m, s in slices.items()}, length=size, level=LEVEL)
     for end in range(59 + 2 * size, len(year) // PER_DAY + 1):
         recent = {m: s[end - 2 * size : end] for m, s in slices.items()}
         yield router.route(known, {m: r[size:].sum(axis=0) for m, r in recent.items()}, POLICY, LEVEL, recent=recent)
@@ -104,8 +104,8 @@ def vocabulary(words: Callable[[Rng, int, int], Column], rng: Rng, n: int) -> tu
     bins = freeze_categorical(values[: REFERENCE * size])
     slices = counted(bins, values, REFERENCE + LATER * WINDOW)
     then, later = slices[:REFERENCE], slices[REFERENCE:].reshape(LATER, WINDOW, -1).sum(axis=1)
-    known = router.known({"c": bins}, {"c": then}, length=WINDOW, level=LEVEL)
-    unseen, of = known.quality["c"].known["unseen"]
+    known = router.router_reference({"c": bins}, {"c": then}, length=WINDOW, level=LEVEL)
+    unseen, of = known.quality["c"].reference_counts["unseen"]
     line = [
         max(
             unseen / of + POLICY.max_missing_increase,
@@ -114,7 +114,7 @@ def vocabulary(words: Callable[[Rng, int, int], Column], rng: Rng, n: int) -> tu
         for w in later
     ]
     return (
-        sum(any(f.kind is Kind.UNSEEN for f in router.route(known, {"c": w}, POLICY, LEVEL)) for w in later),
+        sum(any(f.kind is FaultKind.UNSEEN for f in router.route(known, {"c": w}, POLICY, LEVEL)) for w in later),
         sum(bool(w[bins.body] / w.sum() > at) for w, at in zip(later, line, strict=True)),
     )
 
@@ -127,7 +127,7 @@ def first_day(worlds: Iterator[World], rng: Rng) -> Counter[tuple[str, str]]:
     found: Counter[tuple[str, str]] = Counter()
     for w in worlds:
         for name, (kind, change) in FAULTS.items():
-            if kind in {Kind.DUPLICATES, Kind.VOLUME, Kind.LATENESS}:
+            if kind in {FaultKind.DUPLICATES, FaultKind.VOLUME, FaultKind.LATENESS}:
                 continue
             try:
                 bad, good = change(w, rng), w.window(rng)

@@ -8,8 +8,8 @@ import numpy as np
 
 from benchmarks.router_worlds import BEFORE, WINDOW, Column, Rng, Rows, Unsuited, Window, World, changed, one
 from monitors.quality import value_faults
-from monitors.quality.fault import Kind
-from monitors.quality.volume import Feed
+from monitors.quality.fault import FaultKind
+from monitors.quality.volume import FeedCounts
 
 Change = Callable[[World, Rng], Window]
 
@@ -75,7 +75,7 @@ def _spelled_anew(w: World, rng: Rng) -> Window:
     return changed(window, **{name: np.array([v.upper() for v in window.now[name]], dtype=object)})
 
 
-def _fed(change: Callable[[int], Feed]) -> Change:
+def _fed(change: Callable[[int], FeedCounts]) -> Change:
     def of(w: World, rng: Rng) -> Window:
         window = w.window(rng)
         return Window(window.before, window.now, (), change(len(next(iter(window.now.values())))))
@@ -83,30 +83,33 @@ def _fed(change: Callable[[int], Feed]) -> Change:
     return of
 
 
-FAULTS: dict[str, tuple[Kind, Change]] = {
-    "nulls, +8 points, a number": (Kind.MISSING_BURST, _replaced(np.nan, 0.08)),
-    "nulls, +30 points, a category": (Kind.MISSING_BURST, _replaced(None, 0.3)),
-    "infinite values, 10 points": (Kind.NON_FINITE, _replaced(np.inf, 0.1)),
-    "column vanished": (Kind.SCHEMA, _replaced(np.nan, 1.0)),
-    "garbage in 15 % of a category": (Kind.UNSEEN, _replaced("?", 0.15)),
-    "a category spelled anew": (Kind.UNSEEN, _spelled_anew),
-    "stuck at its last value": (Kind.STUCK, _stuck),
-    "-999,999 in 60 %": (Kind.OUT_OF_RANGE, _replaced(-999999.0, 0.6)),
-    "unit: times or divided by 100": (Kind.UNIT_CHANGE, _unit(_any, (100.0, 0.0), (0.01, 0.0))),
-    "unit: times or divided by 1,000": (Kind.UNIT_CHANGE, _unit(_any, (1e3, 0.0), (1e-3, 0.0))),
-    "unit: Celsius to Fahrenheit": (Kind.UNIT_CHANGE, _unit(_is_temperature, (1.8, 32.0))),
-    "unit: metres to feet, sd < half the mean": (Kind.UNIT_CHANGE, _unit(_narrow, (3.28084, 0.0))),
-    "two numbers exchanged": (Kind.COLUMN_SWAP, _exchanged(lambda w: list(w.sd))),
-    "two categories exchanged": (Kind.COLUMN_SWAP, _exchanged(lambda w: w.words)),
-    "10 % of rows repeated": (Kind.DUPLICATES, _fed(lambda n: Feed(rows=n, repeated=n // 10))),
-    "a fifth of the rows": (Kind.VOLUME, _fed(lambda n: Feed(rows=n // 5, repeated=0))),
-    "five times the rows": (Kind.VOLUME, _fed(lambda n: Feed(rows=n * 5, repeated=0))),
-    "10 % of rows too late": (Kind.LATENESS, _fed(lambda n: Feed(rows=n, repeated=0, late=n // 9))),
+FAULTS: dict[str, tuple[FaultKind, Change]] = {
+    "nulls, +8 points, a number": (FaultKind.MISSING_BURST, _replaced(np.nan, 0.08)),
+    "nulls, +30 points, a category": (FaultKind.MISSING_BURST, _replaced(None, 0.3)),
+    "infinite values, 10 points": (FaultKind.NON_FINITE, _replaced(np.inf, 0.1)),
+    "column vanished": (FaultKind.SCHEMA, _replaced(np.nan, 1.0)),
+    "garbage in 15 % of a category": (FaultKind.UNSEEN, _replaced("?", 0.15)),
+    "a category spelled anew": (FaultKind.UNSEEN, _spelled_anew),
+    "stuck at its last value": (FaultKind.STUCK, _stuck),
+    "-999,999 in 60 %": (FaultKind.OUT_OF_RANGE, _replaced(-999999.0, 0.6)),
+    "unit: times or divided by 100": (FaultKind.UNIT_CHANGE, _unit(_any, (100.0, 0.0), (0.01, 0.0))),
+    "unit: times or divided by 1,000": (FaultKind.UNIT_CHANGE, _unit(_any, (1e3, 0.0), (1e-3, 0.0))),
+    "unit: Celsius to Fahrenheit": (FaultKind.UNIT_CHANGE, _unit(_is_temperature, (1.8, 32.0))),
+    "unit: metres to feet, sd < half the mean": (FaultKind.UNIT_CHANGE, _unit(_narrow, (3.28084, 0.0))),
+    "two numbers exchanged": (FaultKind.COLUMN_SWAP, _exchanged(lambda w: list(w.sd))),
+    "two categories exchanged": (FaultKind.COLUMN_SWAP, _exchanged(lambda w: w.words)),
+    "10 % of rows repeated": (FaultKind.DUPLICATES, _fed(lambda n: FeedCounts(rows=n, repeated=n // 10))),
+    "a fifth of the rows": (FaultKind.VOLUME, _fed(lambda n: FeedCounts(rows=n // 5, repeated=0))),
+    "five times the rows": (FaultKind.VOLUME, _fed(lambda n: FeedCounts(rows=n * 5, repeated=0))),
+    "10 % of rows too late": (FaultKind.LATENESS, _fed(lambda n: FeedCounts(rows=n, repeated=0, late=n // 9))),
 }
-UNTOLD: dict[str, tuple[Kind | None, Change]] = {
-    "unit: feet to metres, sd < half the mean": (Kind.UNIT_CHANGE, _unit(_narrow, (1 / 3.28084, 0.0))),
-    "unit: metres to feet, sd > half the mean": (Kind.UNIT_CHANGE, _unit(_spread, (3.28084, 0.0))),
-    "unit: Celsius to Fahrenheit, of the dew point": (Kind.UNIT_CHANGE, _unit(lambda w, n: n == "dewp", (1.8, 32.0))),
+UNTOLD: dict[str, tuple[FaultKind | None, Change]] = {
+    "unit: feet to metres, sd < half the mean": (FaultKind.UNIT_CHANGE, _unit(_narrow, (1 / 3.28084, 0.0))),
+    "unit: metres to feet, sd > half the mean": (FaultKind.UNIT_CHANGE, _unit(_spread, (3.28084, 0.0))),
+    "unit: Celsius to Fahrenheit, of the dew point": (
+        FaultKind.UNIT_CHANGE,
+        _unit(lambda w, n: n == "dewp", (1.8, 32.0)),
+    ),
     "new category, 20 % of rows": (None, _replaced("brand new", 0.2)),
     "overnight by 8 sd, one number": (None, lambda w, rng: _sudden(w, rng, [one(rng, list(w.sd))], 8.0)),
 }

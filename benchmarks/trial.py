@@ -56,14 +56,14 @@ def stream(world: World, schedule: Schedule, rng: Rng) -> Rows:
     return world.rows(rng, np.concatenate([np.zeros((REFERENCE, ROWS), np.int64), schedule(rng)]))
 
 
-def evidence(measure: slice_scores.Measure, later: Sequence[slice_scores.Tallies], name: str) -> Floats:
+def evidence(measure: slice_scores.ScoreFunction, later: Sequence[slice_scores.SliceCounts], name: str) -> Floats:
     """Return the log of a panel's evidence after each later slice, its variables weighing the same, never reset."""
     known = len(measure.reference)
     fitted = panel.fit(measure, [SLIDE * k for k in range(known)], SLIDE, name)
-    state, out = fitted.start(), []
+    state, out = fitted.initial_state(), []
     never = np.zeros(len(fitted.names), bool)
     for k, newest in enumerate(later, known):
-        state = fitted.settle(fitted.look(state, SLIDE * k, newest), away=never, reset=never)
+        state = fitted.update_calibration(fitted.observe(state, SLIDE * k, newest), drifting=never, reset=never)
         out.append(np.logaddexp.reduce(fitted.log_evidence(state)) - math.log(len(never)))
     return np.array(out)
 
@@ -90,7 +90,7 @@ def features_path(null: str, counts: Ints, parts: int = 1) -> Floats:
     known = REFERENCE * parts
     binned = {str(i): (counts[:, i] @ onto).astype(np.int64) for i, (onto, _) in enumerate(_binning(null))}
     kept = {str(i): cells for i, (_, cells) in enumerate(_binning(null))}
-    measure = slice_scores.shares({name: n[:known] for name, n in binned.items()}, kept)
+    measure = slice_scores.share_scores({name: n[:known] for name, n in binned.items()}, kept)
     found = evidence(measure, [{v: n[k] for v, n in binned.items()} for k in range(known, len(counts))], null)
     return np.asarray(found.reshape(-1, parts).max(axis=1) - math.log(parts))
 
@@ -106,7 +106,7 @@ def loss_path(rows: Rows) -> Floats:
     assert rows.series is not None  # the world is labelled
     x = rows.series
     moments = np.stack([np.full(x.shape[::2], x.shape[1]), x.sum(axis=1), (x**2).sum(axis=1)], axis=-1)
-    measure = loss_scores.Means("loss", lambda newest: np.asarray(newest["moments"]), moments[:REFERENCE])
+    measure = loss_scores.MeanScores("loss", lambda newest: np.asarray(newest["moments"]), moments[:REFERENCE])
     return evidence(measure, [{"moments": m} for m in moments[REFERENCE:]], "loss")  # type: ignore[dict-item]
 
 

@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.streams import Stream
-from features.schema import PREDICTION, EventSchema, Kind, Task
+from features.schema import PREDICTION, EventSchema, FeatureKind, Task
 from features.window import Windows, from_ms
 from monitors.baseline.baseline import Baseline, Slice
 from monitors.config import MonitorPolicy
-from monitors.report import Signal, Stage
-from monitors.sequential.monitor import Group
+from monitors.finding import Signal, Stage
+from monitors.sequential.monitoring_plan import BudgetGroup
 from monitors.stats.bins import Bins, CategoricalBins, Counts, NumericBins, freeze_numeric
 from monitors.verdicts import plan
 
@@ -72,7 +72,7 @@ def counted(stream: Stream, reference: int, first: int = 0) -> Counted:
         onto = np.zeros((len(cells), bins[name].cells))
         onto[np.arange(len(cells)), cells] = 1
         counts[name] = (stream.counts[:, i] @ onto).astype(np.int64)
-    kind = Kind.CATEGORICAL if stream.categorical else Kind.NUMERIC
+    kind = FeatureKind.CATEGORICAL if stream.categorical else FeatureKind.NUMERIC
     baseline = Baseline(
         events=EventSchema(model="m", task=Task.BINARY, features=dict.fromkeys(names, kind), windows=ONE_DAY),
         version="v1", start=_at(first), end=_at(first + reference), rows=int(stream.counts[kept].sum()), bins=bins,
@@ -103,21 +103,21 @@ def _categories(total: Counts) -> tuple[CategoricalBins, npt.NDArray[np.int64]]:
 
 def evidence(seen: Counted) -> list[Evidence]:
     """Return what the baseline's panels of features saw of the later slices; nothing of what they promise nothing."""
-    known = plan.outlook(seen.baseline, MonitorPolicy(), Stage.INPUTS)
-    groups = [g for g in known.groups if g.signal is Signal.FEATURE and g.panel.promised.all()]
+    known = plan.monitoring_plan(seen.baseline, MonitorPolicy(), Stage.INPUTS)
+    groups = [g for g in known.groups if g.signal is Signal.FEATURE and g.panel.guaranteed.all()]
     return [_evidence(group, seen) for group in groups]
 
 
-def _evidence(group: Group, seen: Counted) -> Evidence:
+def _evidence(group: BudgetGroup, seen: Counted) -> Evidence:
     names = group.panel.names
     starts, merged = _merged({v: seen.later[v] for v in names}, seen.first, group.stride)
-    state = group.panel.start()
-    fresh, known = state.log_m, len(state.bag)
-    bag = np.concatenate([state.bag, np.empty((len(starts), *state.bag.shape[1:]))])
+    state = group.panel.initial_state()
+    fresh, known = state.log_m, len(state.calibration_scores)
+    bag = np.concatenate([state.calibration_scores, np.empty((len(starts), *state.calibration_scores.shape[1:]))])
     e = np.empty((len(starts), len(names), fresh[0].size), np.float32)
     for k, at in enumerate(starts):
-        state = group.panel.look(
-            replace(state, bag=bag[: known + k], log_m=fresh), at, {v: c[k] for v, c in merged.items()}
+        state = group.panel.observe(
+            replace(state, calibration_scores=bag[: known + k], log_m=fresh), at, {v: c[k] for v, c in merged.items()}
         )
         bag[known + k] = state.latest
         e[k] = np.exp(state.log_m).reshape(len(names), -1)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from datetime import timedelta
 from enum import Enum
 from typing import Annotated, Literal
@@ -16,7 +14,7 @@ from features.spelling import canonical
 from features.window import Span, Windows
 
 
-class Kind(str, Enum):
+class FeatureKind(str, Enum):
     """How a feature's values are counted: on ordered bins, or by category."""
 
     NUMERIC = "numeric"
@@ -167,7 +165,7 @@ class EventSchema(BaseModel):
     missing: tuple[str, ...] = ("",)
     positive: str | None = None
     negative: str | None = None
-    features: dict[str, Kind] = Field(min_length=1)
+    features: dict[str, FeatureKind] = Field(min_length=1)
     segments: tuple[str, ...] = ()
     label_delay: Span = timedelta(days=1)
     windows: Windows = Windows()
@@ -180,7 +178,7 @@ class EventSchema(BaseModel):
     @model_validator(mode="after")
     def _consistent(self) -> EventSchema:
         for name in self.segments:
-            if self.features.get(name) is not Kind.CATEGORICAL:
+            if self.features.get(name) is not FeatureKind.CATEGORICAL:
                 msg = f"segment {name!r} must be one of the categorical features"
                 raise ValueError(msg)
         if reserved := RESERVED & set(self.features):
@@ -196,17 +194,17 @@ class EventSchema(BaseModel):
         return self
 
     @property
-    def prediction_kind(self) -> Kind:
+    def prediction_kind(self) -> FeatureKind:
         """How the prediction is counted."""
-        return Kind.CATEGORICAL if self.task is Task.MULTICLASS else Kind.NUMERIC
+        return FeatureKind.CATEGORICAL if self.task is Task.MULTICLASS else FeatureKind.NUMERIC
 
     @property
-    def label_kind(self) -> Kind:
+    def label_kind(self) -> FeatureKind:
         """How the label is counted."""
-        return Kind.NUMERIC if self.task is Task.REGRESSION else Kind.CATEGORICAL
+        return FeatureKind.NUMERIC if self.task is Task.REGRESSION else FeatureKind.CATEGORICAL
 
     @property
-    def variables(self) -> dict[str, Kind]:
+    def variables(self) -> dict[str, FeatureKind]:
         """The features, then the prediction, with the kind of each: what is known when a prediction is made."""
         return {**self.features, PREDICTION: self.prediction_kind}
 
@@ -214,12 +212,6 @@ class EventSchema(BaseModel):
     def refusable(self) -> tuple[str, ...]:
         """The variables in the order of the cells of :data:`REFUSED`: by name, as a baseline's text sorts its keys."""
         return tuple(sorted(self.variables))
-
-    @property
-    def fingerprint(self) -> str:
-        """A short digest of everything here; a baseline fits events only while it is the same."""
-        text = json.dumps(self.model_dump(mode="json", exclude={"windows"}), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 PREDICTION = "prediction"

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features import errors
-from features.schema import EventSchema, Kind, Task
+from features.schema import EventSchema, FeatureKind, Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +35,7 @@ def inputs(schema: EventSchema, table: pa.Table) -> pd.DataFrame:
     """
     frame: pd.DataFrame = table.select(list(schema.features)).to_pandas()
     for name, kind in schema.features.items():
-        if kind is Kind.NUMERIC and np.isinf(frame[name].to_numpy(dtype=np.float64)).any():
+        if kind is FeatureKind.NUMERIC and np.isinf(frame[name].to_numpy(dtype=np.float64)).any():
             frame[name] = frame[name].where(np.isfinite(frame[name]))
     return frame
 

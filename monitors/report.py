@@ -1,77 +1,15 @@
-"""What a monitoring job says about one window: a frozen value with a digest, written down later by the registry."""
+"""Window reports: one window of one model version and segment, compared with its baseline, as a value with a digest."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from datetime import datetime
-from enum import Enum
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-
-class Verdict(str, Enum):
-    """What can be said of a window."""
-
-    STEADY = "steady"
-    DRIFT = "drift"
-    NOT_ENOUGH = "not_enough_evidence"
-
-
-class Signal(str, Enum):
-    """What was looked at.
-
-    MULTIVARIATE is how features go together, ESTIMATE the performance to be expected before labels are there. QUALITY
-    tells of a broken pipeline, which is not drift and blocks retraining.
-    """
-
-    FEATURE = "feature"
-    PREDICTION = "prediction"
-    LABEL = "label"
-    PERFORMANCE = "performance"
-    MULTIVARIATE = "multivariate"
-    ESTIMATE = "estimate"
-    QUALITY = "quality"
-
-
-class Stage(str, Enum):
-    """When a window can be judged: on its predictions at once, on its outcomes when the labels have had their time."""
-
-    INPUTS = "inputs"
-    OUTCOMES = "outcomes"
-
-
-class Finding(BaseModel):
-    """One signal of one variable in one window, with what a reader needs to believe it or not.
-
-    *effect* is the value of *metric* in this window, *interval* its 95 % interval; *threshold* is the line it had to
-    cross at these sample sizes. *metrics* holds every number computed. *n* and *baseline_n* are rows.
-
-    Over time: *share* is the finding's part of the model's false-alarm budget, *evidence* what its e-detector gives
-    after the newest slice to the sum that has to reach *needed*. *alone* is what the window by itself would say,
-    *reason* why, and *over_time* what the slices so far add. *promised* says whether the verdict keeps the false-alarm
-    promise; None where nothing was asked over time.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    signal: Signal
-    variable: str
-    verdict: Verdict
-    metric: str
-    effect: float | None = None
-    interval: tuple[float, float] | None = None
-    threshold: float | None = None
-    share: float | None = None
-    evidence: float | None = None
-    needed: float | None = None
-    promised: bool | None = None
-    alone: Verdict | None = None
-    over_time: str = ""
-    n: int
-    baseline_n: int
-    metrics: dict[str, float] = Field(default_factory=dict)
-    reason: str = ""
+from monitors.finding import DriftEvidence, Finding, Stage, Verdict
 
 
 class Report(BaseModel):
@@ -92,9 +30,17 @@ class Report(BaseModel):
     baseline: str = Field(description="digest of the baseline that was compared with")
     rows: int
     counts: dict[str, list[int]]
-    newest: dict[str, list[int]] = Field(default_factory=dict)
+    newest_slice: dict[str, list[int]] = Field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     policy: str = Field("", description="digest of the policy by which it was judged over time; empty if it was not")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _first_form(cls, data: Any) -> Any:
+        """Read a report as it was written before schema 0006."""
+        if isinstance(data, dict) and "newest" in data:
+            return {("newest_slice" if key == "newest" else key): value for key, value in data.items()}
+        return data
 
     @property
     def verdict(self) -> Verdict:
@@ -126,6 +72,14 @@ class Report(BaseModel):
     def drifted(self) -> tuple[Finding, ...]:
         """Return the findings that say drift."""
         return tuple(f for f in self.findings if f.verdict is Verdict.DRIFT)
+
+    def evidence(self, digest: str) -> tuple[DriftEvidence, ...]:
+        """Return the findings that say drift with their window; *digest* is the report's, as it was stored."""
+        return tuple(
+            DriftEvidence(finding=finding, segment=self.segment, stage=self.stage, window_start=self.window_start,
+                          window_end=self.window_end, report=digest)
+            for finding in self.drifted()
+        )  # fmt: skip
 
 
 def canonical(value: BaseModel, *, exclude: set[str] | None = None) -> str:

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from enum import Enum
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from features.window import Span
-from monitors.report import Signal
+from monitors.finding import Signal
+from monitors.signals import Reaction, section
 
 
-class Reaction(str, Enum):
-    """What a signal may set in motion."""
-
-    RETRAIN = "retrain"
-    ALERT = "alert"
-    IGNORE = "ignore"
-
-
-class Signals(BaseModel):
+class SignalSection(BaseModel):
     """What an incident of each signal may trigger. A quality fault never retrains: it blocks retraining while open.
 
     *outside_promise* says whether drift that does not keep the false-alarm promise may retrain where its signal may.
@@ -28,13 +20,6 @@ class Signals(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    feature: Reaction = Reaction.ALERT
-    prediction: Reaction = Reaction.ALERT
-    label: Reaction = Reaction.RETRAIN
-    performance: Reaction = Reaction.RETRAIN
-    multivariate: Reaction = Reaction.ALERT
-    estimate: Reaction = Reaction.ALERT
-    quality: Literal[Reaction.ALERT, Reaction.IGNORE] = Reaction.ALERT
     outside_promise: Literal[Reaction.RETRAIN, Reaction.ALERT] = Reaction.ALERT
 
     def of(self, signal: Signal) -> Reaction:
@@ -42,13 +27,19 @@ class Signals(BaseModel):
         return Reaction(getattr(self, signal.value))
 
     @property
-    def ignored(self) -> frozenset[str]:
-        """The names of the signals that open no incident.
+    def ignored(self) -> frozenset[Signal]:
+        """The signals that open no incident.
 
-        >>> sorted(Signals(feature=Reaction.IGNORE).ignored)
-        ['feature']
+        >>> Signals(feature=Reaction.IGNORE).ignored == {Signal.FEATURE}
+        True
         """
-        return frozenset(signal.value for signal in Signal if self.of(signal) is Reaction.IGNORE)
+        return frozenset(signal for signal in Signal if self.of(signal) is Reaction.IGNORE)
+
+
+if TYPE_CHECKING:
+    Signals = SignalSection
+else:
+    Signals = section("Signals", SignalSection, __name__, lambda spec: (Literal[spec.reactions], spec.reaction))
 
 
 class Gate(BaseModel):

@@ -11,18 +11,18 @@ else                         -> RETRAIN
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from features.window import format_span
-from monitors.error_stream.stream_findings import VARIABLE
-from monitors.report import Signal
+from monitors.finding import Finding, Signal
+from monitors.profiles.side_channels import ERROR_STREAM
+from monitors.signals import Reaction
 from registry.records import Action, Incident
-from retrain_flows.config import Reaction, Retrain, Signals
+from retrain_flows.config import Retrain, Signals
 
-OUTSIDE = "outside the false-alarm promise"
+OUTSIDE_GUARANTEE = "outside the false-alarm promise"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +66,8 @@ def decide(
 
     A deferral ends at the latest ``retrain.wait`` after the incident was opened.
     """
-    signal = Signal(incident.signal)
     evidence = _evidence(incident)
-    if signal is Signal.QUALITY:
+    if incident.signal is Signal.QUALITY:
         return Decision(Action.REPAIR_DATA, (*evidence, "a broken pipeline is not drift: repair the data"))
     if barred := _barred(incident, signals):
         if retrain is not None and _may_be_confirmed(incident, signals, situation, retrain.wait):
@@ -88,9 +87,9 @@ def decide(
 
 def _barred(incident: Incident, signals: Signals) -> str:
     """Return which setting keeps the incident from retraining, nothing if none does."""
-    reaction = signals.of(Signal(incident.signal))
+    reaction = signals.of(incident.signal)
     if reaction is not Reaction.RETRAIN:
-        return f"signals.{incident.signal} is set to {reaction.value}"
+        return f"signals.{incident.signal.value} is set to {reaction.value}"
     if _outside(incident) and signals.outside_promise is not Reaction.RETRAIN:
         return f"signals.outside_promise is set to {signals.outside_promise.value}"
     return ""
@@ -98,14 +97,14 @@ def _barred(incident: Incident, signals: Signals) -> str:
 
 def _outside(incident: Incident) -> bool:
     """Return whether no finding of the incident keeps the false-alarm promise; one that was not asked does."""
-    told = [finding.get("promised") for finding in incident.evidence]
-    return bool(told) and all(promised is False for promised in told)
+    guaranteed = [e.finding.guaranteed for e in incident.evidence]
+    return bool(guaranteed) and all(one is False for one in guaranteed)
 
 
 def _may_be_confirmed(incident: Incident, signals: Signals, situation: Situation, wait: timedelta) -> bool:
     """Return whether windows may still say what only the error stream has said: a decision is made but once."""
-    fast = bool(incident.evidence) and all(finding.get("variable") == VARIABLE for finding in incident.evidence)
-    may_retrain = signals.of(Signal(incident.signal)) is Reaction.RETRAIN
+    fast = bool(incident.evidence) and all(e.finding.variable == ERROR_STREAM for e in incident.evidence)
+    may_retrain = signals.of(incident.signal) is Reaction.RETRAIN
     return fast and may_retrain and incident.steady < situation.window and situation.now - incident.opened_at < wait
 
 
@@ -129,19 +128,21 @@ def _cool_down_left(retrain: Retrain, situation: Situation) -> timedelta:
     return situation.last_retrain + retrain.cool_down - situation.now
 
 
-def _line(finding: Mapping[str, Any]) -> str:
+def _threshold_text(finding: Finding) -> str:
     """Return what an effect is held against: the budget of a verdict over time, or the line of a window alone."""
-    if finding.get("over_time"):
-        return f" ({finding['over_time']})"
-    return f" > {finding['threshold']:.3g}" if finding.get("threshold") is not None else ""
+    if finding.sequential_note:
+        return f" ({finding.sequential_note})"
+    return f" > {finding.threshold:.3g}" if finding.threshold is not None else ""
 
 
 def _evidence(incident: Incident) -> tuple[str, ...]:
     """Return the incident in words: what drifted, how far, in how many windows."""
-    newest = incident.evidence[-1] if incident.evidence else {}
-    told = [f"{incident.signal} drift in {incident.windows} window(s), last seen {incident.last_seen:%Y-%m-%d %H:%M}"]
-    if {"variable", "metric", "effect"} <= newest.keys() and newest["effect"] is not None:
-        told.append(f"{newest['metric']}({newest['variable']}) = {newest['effect']:.3g}{_line(newest)}")
+    newest = incident.evidence[-1].finding if incident.evidence else None
+    sentences = [
+        f"{incident.signal.value} drift in {incident.windows} window(s), last seen {incident.last_seen:%Y-%m-%d %H:%M}"
+    ]
+    if newest and newest.effect is not None:
+        sentences.append(f"{newest.metric}({newest.variable}) = {newest.effect:.3g}{_threshold_text(newest)}")
     if _outside(incident):
-        told.append(OUTSIDE)
-    return tuple(told)
+        sentences.append(OUTSIDE_GUARANTEE)
+    return tuple(sentences)

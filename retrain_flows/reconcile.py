@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from features import errors
-from monitors.report import Stage
+from monitors.finding import Stage
 from registry import operations, queries
 from registry.audit_log import chain
 from registry.connection import Registry
@@ -18,10 +18,10 @@ from registry.records import Action, Decision, Incident, RetrainRun, RunState
 from retrain_flows import decide, retrain
 from retrain_flows.data import dataset, workspace
 from retrain_flows.data.workspace import Workspace
-from retrain_flows.retrain import Order
+from retrain_flows.retrain import RetrainRequest
 from retrain_flows.training import challengers
 
-Execute = Callable[[Workspace, Order], RetrainRun]
+Execute = Callable[[Workspace, RetrainRequest], RetrainRun]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Outcome:
     result: str
 
 
-def react(
+def reconcile(
     ws: Workspace, *, now: datetime, as_of: datetime | None = None, execute: Execute = retrain.run
 ) -> list[Outcome]:
     """Carry out the decisions that still wait for it; then decide about each undecided incident and carry that out.
@@ -48,12 +48,13 @@ def react(
     if moment is None:
         return []
     outcomes = [
-        _carry_out(ws, Order(decision, moment, now), execute) for decision in _unfinished(ws.registry, ws.model)
+        _carry_out(ws, RetrainRequest(decision, moment, now), execute)
+        for decision in _unfinished(ws.registry, ws.model)
     ]
     for incident in queries.undecided(ws.registry, ws.model):
         # A promotion a moment ago may have resolved this one too.
         if queries.decision_of(ws.registry, incident.id) is None:
-            outcomes.append(_face(ws, incident, moment, now, execute))
+            outcomes.append(_handle(ws, incident, moment, now, execute))
     return outcomes
 
 
@@ -78,8 +79,8 @@ def matured_rows(ws: Workspace, as_of: datetime) -> int:
     return len(data)
 
 
-def _face(ws: Workspace, incident: Incident, as_of: datetime, now: datetime, execute: Execute) -> Outcome:
-    subject, answer = f"incident {incident.id}", _answer(ws, incident, as_of)
+def _handle(ws: Workspace, incident: Incident, as_of: datetime, now: datetime, execute: Execute) -> Outcome:
+    subject, answer = f"incident {incident.id}", _decide(ws, incident, as_of)
     if isinstance(answer, decide.Deferral):
         operations.set_pending(ws.registry, incident.id, answer.because, now=now)
         return Outcome(subject, f"waits: {answer.because}")
@@ -93,11 +94,11 @@ def _face(ws: Workspace, incident: Incident, as_of: datetime, now: datetime, exe
         now=now,
     )
     if decision.action is Action.RETRAIN:
-        return replace(_carry_out(ws, Order(decision, as_of, now), execute), subject=subject)
+        return replace(_carry_out(ws, RetrainRequest(decision, as_of, now), execute), subject=subject)
     return Outcome(subject, f"{decision.action.value}: {decision.because[-1]}")
 
 
-def _answer(ws: Workspace, incident: Incident, as_of: datetime) -> decide.Decision | decide.Deferral:
+def _decide(ws: Workspace, incident: Incident, as_of: datetime) -> decide.Decision | decide.Deferral:
     """Ask with as many rows as could be wished for; only if nothing else stands in the way are they counted."""
     enough = ws.retrain.min_rows if ws.retrain else 0
     situation = decide.Situation(
@@ -129,10 +130,10 @@ def _unfinished(reg: Registry, model: str) -> Iterator[Decision]:
             yield decision
 
 
-def _carry_out(ws: Workspace, order: Order, execute: Execute) -> Outcome:
-    subject = f"decision {order.decision.id}"
+def _carry_out(ws: Workspace, request: RetrainRequest, execute: Execute) -> Outcome:
+    subject = f"decision {request.decision.id}"
     try:
-        done = execute(ws, order)
+        done = execute(ws, request)
     except errors.LeewayError as error:
         return Outcome(subject, f"retrain failed: {error.message}")
     return Outcome(subject, f"retrain {done.state.value}: {done.reason}")

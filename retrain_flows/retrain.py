@@ -26,12 +26,17 @@ from retrain_flows.training import challengers, retrain_data
 
 Call = Callable[..., Any]
 """How a step is called: plainly, or as a task of an orchestrator."""
-STEPS: tuple[Call, ...] = (retrain_data.gather, challengers.make, challengers.judge, promote.settle)
+STEPS: tuple[Call, ...] = (
+    retrain_data.gather,
+    challengers.train,
+    challengers.gate_candidate,
+    promote.promote_or_reject,
+)
 """What :func:`run` calls through its *call*."""
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class RetrainRequest:
     """What is to be carried out: *decision*, with what is known at *as_of* (event time).
 
     *now* stamps what is written; *flow_run* names the orchestrator's run, if there is one.
@@ -43,12 +48,12 @@ class Order:
     flow_run: str | None = None
 
 
-def plainly(step: Call, *args: Any, **options: Any) -> Any:
+def call_directly(step: Call, *args: Any, **options: Any) -> Any:
     """Call *step* as any function is called."""
     return step(*args, **options)
 
 
-def run(ws: Workspace, order: Order, *, call: Callable[..., Any] = plainly) -> RetrainRun:
+def run(ws: Workspace, request: RetrainRequest, *, call: Callable[..., Any] = call_directly) -> RetrainRun:
     """Carry out *order* and return the finished run.
 
     A decision that has been carried out already is not carried out again. One whose run was cut short keeps the *as_of*
@@ -58,26 +63,26 @@ def run(ws: Workspace, order: Order, *, call: Callable[..., Any] = plainly) -> R
         IllegalMove: another process is retraining the model, or another run of it is not finished.
         LeewayError: a step failed; the run is on record as failed, with the reason. So is it for any other exception.
     """
-    with _alone(ws.state / "locks" / f"{ws.model}.lock"):
-        begun = _begin(ws, order)
+    with _exclusive(ws.state / "locks" / f"{ws.model}.lock"):
+        begun = _begin(ws, request)
         if begun.state is not RunState.RUNNING:
             return begun
-        with _on_record(ws, begun, order.now):
-            given = call(retrain_data.gather, ws, begun)
-            judged = []
+        with _on_record(ws, begun, request.now):
+            data = call(retrain_data.gather, ws, begun)
+            gated = []
             for mode in ws.trainers.trainers:
-                candidate = call(challengers.make, ws, mode, given)
-                judged.append(call(challengers.judge, ws, candidate, given))
-            done: RetrainRun = call(promote.settle, ws, begun, given, judged, order.now)
+                candidate = call(challengers.train, ws, mode, data)
+                gated.append(call(challengers.gate_candidate, ws, candidate, data))
+            done: RetrainRun = call(promote.promote_or_reject, ws, begun, data, gated, request.now)
         return done
 
 
-def _begin(ws: Workspace, order: Order) -> RetrainRun:
+def _begin(ws: Workspace, request: RetrainRequest) -> RetrainRun:
     for known in queries.runs(ws.registry, ws.model):
-        if known.decision_id == order.decision.id:
+        if known.decision_id == request.decision.id:
             return known
     return operations.start_run(
-        ws.registry, decision_id=order.decision.id, as_of=order.as_of, flow_run=order.flow_run, now=order.now
+        ws.registry, decision_id=request.decision.id, as_of=request.as_of, flow_run=request.flow_run, now=request.now
     )
 
 
@@ -93,7 +98,7 @@ def _on_record(ws: Workspace, begun: RetrainRun, now: datetime) -> Iterator[None
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def _exclusive(path: Path) -> Iterator[None]:
     """Hold the lock file *path*; the system lets go of it when the process ends, however it ends.
 
     It only saves double work on one machine: that a decision is carried out once is the registry's doing.

@@ -54,7 +54,7 @@ def _own_servers(file: Path) -> Iterator[None]:
 
 
 def _watch(opened: Context, model: Model) -> AbstractContextManager[Take]:
-    return consume_output.Watch(opened, model, clock=lambda: datetime.now(UTC)).live()
+    return consume_output.OutputConsumer(opened, model, clock=lambda: datetime.now(UTC)).live()
 
 
 @contextmanager

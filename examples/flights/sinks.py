@@ -11,7 +11,7 @@ from typing import Literal
 import pandas as pd
 
 from features.events import publishing
-from features.events.publishing import Message, Outlet
+from features.events.publishing import Message, TopicFormat
 from features.schema import Source
 from features.window import to_ms
 from leeway.project.load import Model
@@ -39,7 +39,7 @@ def topics(model: Model) -> Sink:
     """Return the sink into the topics of the project file, which are made: a record an event, under its id and time."""
     sources = {role: _source(model, role) for role in ("history", "predictions", "labels")}
     outlets = {
-        role: Outlet(publishing.ensure(source.bootstrap, source.topic or "", PARTITIONS), source.format)
+        role: TopicFormat(publishing.ensure(source.bootstrap, source.topic or "", PARTITIONS), source.format)
         for role, source in sources.items()
     }
 

@@ -21,11 +21,11 @@ from features import errors
 from features.events import location
 from features.files import readers
 from features.kafka import offset_ranges, records
-from features.schema import LABEL, PREDICTION, EventSchema, Kind, Role, Task
+from features.schema import LABEL, PREDICTION, EventSchema, FeatureKind, Role, Task
 from features.security import printable
 from features.values import arrow_columns, task_values, timestamps, typed_columns
 from features.values.typed_columns import Typed
-from features.values.untyped import Columns, Mask, Raw, Reject, reject
+from features.values.untyped import Columns, Mask, Reject, UntypedRows, reject
 from features.window import UTC
 
 _LOG = logging.getLogger("leeway.decode")
@@ -58,13 +58,13 @@ def wanted(schema: EventSchema, role: Role) -> Columns:
     c = schema.columns
     if role == "labels":
         # A binary label is a number, 0 or 1, though it is counted by category.
-        kind = Kind.CATEGORICAL if schema.task is Task.MULTICLASS else Kind.NUMERIC
-        return {ID: (c.id, Kind.CATEGORICAL), TIME: (c.label_time, None), LABEL: (c.label, kind)}
+        kind = FeatureKind.CATEGORICAL if schema.task is Task.MULTICLASS else FeatureKind.NUMERIC
+        return {ID: (c.id, FeatureKind.CATEGORICAL), TIME: (c.label_time, None), LABEL: (c.label, kind)}
     features = {name: (name, kind) for name, kind in schema.features.items()}
     if role == "requests":
-        return {ID: (c.id, Kind.CATEGORICAL), TIME: (c.time, None), **features}
-    version = {} if schema.version else {VERSION: (c.version, Kind.CATEGORICAL)}
-    columns = {ID: (c.id, Kind.CATEGORICAL), TIME: (c.time, None), **version}
+        return {ID: (c.id, FeatureKind.CATEGORICAL), TIME: (c.time, None), **features}
+    version = {} if schema.version else {VERSION: (c.version, FeatureKind.CATEGORICAL)}
+    columns = {ID: (c.id, FeatureKind.CATEGORICAL), TIME: (c.time, None), **version}
     return {**columns, PREDICTION: (c.prediction, schema.prediction_kind), **features}
 
 
@@ -91,7 +91,7 @@ def decode(schema: EventSchema, role: Role, chunk: location.Reference, *, now: d
         _LOG.warning("%s cannot be read", printable.visible(path), exc_info=error)
         why = f"cannot be read: {type(error).__name__}: {error}"
         return Decoded(empty(schema, role), (reject((path, 0), why, b"", records=readers.count(chunk)),))
-    return _decoded(_Way(schema, role, lambda line: (path, line), now or datetime.now(UTC)), raw)
+    return _decoded(_Decoder(schema, role, lambda line: (path, line), now or datetime.now(UTC)), raw)
 
 
 def decode_records(schema: EventSchema, role: Role, batch: records.Records, *, now: datetime | None = None) -> Decoded:
@@ -102,7 +102,7 @@ def decode_records(schema: EventSchema, role: Role, batch: records.Records, *, n
     Raises:
         DataError: the Avro schema cannot be read.
     """
-    way = _Way(schema, role, batch.place, now or datetime.now(UTC))
+    way = _Decoder(schema, role, batch.place, now or datetime.now(UTC))
     return join(schema, role, [_decoded(way, raw) for raw in records.read(batch, wanted(schema, role))])
 
 
@@ -114,7 +114,7 @@ def join(schema: EventSchema, role: Role, parts: Sequence[Decoded]) -> Decoded:
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
+class _Decoder:
     """How columns become events: by which schema, in which role, where a line is, and what time it is now."""
 
     schema: EventSchema
@@ -123,7 +123,7 @@ class _Way:
     now: datetime
 
 
-def _decoded(way: _Way, raw: Raw) -> Decoded:
+def _decoded(way: _Decoder, raw: UntypedRows) -> Decoded:
     """Return *raw* typed; where that raises, in halves, so that what cannot be decoded costs its own record only.
 
     After :data:`ATTEMPTS` that raised, what raises is not halved any more: time is bounded too.
@@ -146,7 +146,7 @@ def _decoded(way: _Way, raw: Raw) -> Decoded:
     return replace(whole, rejects=raw.rejects + whole.rejects) if raw.rejects else whole
 
 
-def _lost(way: _Way, raw: Raw, error: Exception) -> Decoded:
+def _lost(way: _Decoder, raw: UntypedRows, error: Exception) -> Decoded:
     """Return the rows of *raw*, whose decoding ends in *error*, as dead letters."""
     _LOG.warning("a record could not be decoded", exc_info=error)
     why = f"cannot be decoded: {type(error).__name__}: {error}"
@@ -154,7 +154,7 @@ def _lost(way: _Way, raw: Raw, error: Exception) -> Decoded:
     return Decoded(empty(way.schema, way.role), lost)
 
 
-def _at_once(way: _Way, raw: Raw) -> Decoded:
+def _at_once(way: _Decoder, raw: UntypedRows) -> Decoded:
     """Return *raw* typed; the first column, in the order of :func:`wanted`, that does not fit is a reject's.
 
     The letter that is the last of :data:`MOST_LETTERS` stands for all later records that a column costs.
@@ -178,11 +178,13 @@ def _at_once(way: _Way, raw: Raw) -> Decoded:
     return Decoded(table if good.all() else table.filter(pa.array(good)), rejects, raw.lines[good])
 
 
-def _column(way: _Way, raw: Raw, wanted: tuple[str, str, Kind | None]) -> tuple[pa.Array, Mask, Callable[[int], str]]:
+def _column(
+    way: _Decoder, raw: UntypedRows, wanted: tuple[str, str, FeatureKind | None]
+) -> tuple[pa.Array, Mask, Callable[[int], str]]:
     """Return a typed column, which of its rows cannot be used, and the reason for a row."""
     name, source, kind = wanted
     there = source in raw.table.column_names
-    words = kind is Kind.CATEGORICAL
+    words = kind is FeatureKind.CATEGORICAL
     column = arrow_columns.plain(raw.table[source], words=words) if there else pa.nulls(raw.table.num_rows)
     if arrow_columns.is_bytes(column.type):
         column, no_text = arrow_columns.as_text(column)
@@ -198,7 +200,7 @@ def _column(way: _Way, raw: Raw, wanted: tuple[str, str, Kind | None]) -> tuple[
     return typed.values, bad | absent, lambda row: "missing" if absent[row] else unfit.get(row, typed.reason)
 
 
-def _typed(way: _Way, name: str, kind: Kind | None, column: pa.Array, decimal: str) -> Typed:
+def _typed(way: _Decoder, name: str, kind: FeatureKind | None, column: pa.Array, decimal: str) -> Typed:
     """Return *column* as the part called *name* in an event, with what the task allows there."""
     schema = way.schema
     if kind is None:
@@ -207,14 +209,18 @@ def _typed(way: _Way, name: str, kind: Kind | None, column: pa.Array, decimal: s
         return task_values.label(column, schema.positive, schema.negative, schema.missing)
     if name == PREDICTION and schema.task is Task.BINARY:
         return task_values.scored(column, schema.positive, schema.negative, decimal)
-    if kind is Kind.CATEGORICAL:
+    if kind is FeatureKind.CATEGORICAL:
         return typed_columns.text(column, schema.missing, exact=name == ID)
     typed = typed_columns.number(column, decimal, schema.missing)
     return task_values.finite(typed) if name == LABEL else typed
 
 
 def _letters(
-    way: _Way, raw: Raw, typed: pa.Table, because: Mapping[int, tuple[str, str]], stands_for: Mapping[int, int]
+    way: _Decoder,
+    raw: UntypedRows,
+    typed: pa.Table,
+    because: Mapping[int, tuple[str, str]],
+    stands_for: Mapping[int, int],
 ) -> tuple[Reject, ...]:
     """Return the dead letters of the rows of *typed* that *because* names, with what could be read of them."""
     rows = sorted(because)
@@ -231,7 +237,7 @@ def _letters(
     return tuple(letters)
 
 
-def _original(raw: Raw, row: int) -> bytes:
+def _original(raw: UntypedRows, row: int) -> bytes:
     try:
         return raw.original(row)
     except Exception as error:  # what a record cannot be is no reason to lose that it was there
@@ -245,7 +251,7 @@ def read_events(schema: EventSchema, role: Role, place: location.Place, *, now: 
 
 def empty(schema: EventSchema, role: Role) -> pa.Table:
     """Return a decoded table without rows."""
-    arrow = {None: pa.int64(), Kind.NUMERIC: pa.float64(), Kind.CATEGORICAL: pa.string()}
+    arrow = {None: pa.int64(), FeatureKind.NUMERIC: pa.float64(), FeatureKind.CATEGORICAL: pa.string()}
     fields = [(name, arrow[kind]) for name, (_, kind) in wanted(schema, role).items()]
     version = [(VERSION, pa.string())] if schema.version and role == "predictions" else []
     return pa.schema([*fields, *version]).empty_table()

@@ -105,14 +105,14 @@ def check_retention(topic: Topic, oldest: datetime, now: datetime) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Outlet:
+class TopicFormat:
     """One topic that messages are sent to, in a format that the header ``content-type`` names."""
 
     topic: Topic
     format: RecordFormat
 
 
-def send(bootstrap: str, messages: Iterable[tuple[Outlet, Message]]) -> Iterator[int]:
+def send(bootstrap: str, messages: Iterable[tuple[TopicFormat, Message]]) -> Iterator[int]:
     """Send *messages* in their order, and yield how many events each holds as it is handed over.
 
     All have been delivered, each once, when the iteration ends.

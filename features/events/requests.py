@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from features.events import decode
 from features.events.location import Place
-from features.schema import PREDICTION, EventSchema, Kind
+from features.schema import PREDICTION, EventSchema, FeatureKind
 
 VERSION = "unanswered"
 """What stands where a prediction has its model version."""
@@ -22,7 +22,7 @@ def read_requests(schema: EventSchema, place: Place) -> decode.Decoded:
 
 def answered(schema: EventSchema, made: decode.Decoded) -> decode.Decoded:
     """Return decoded requests as a predictions table whose predictions are null."""
-    kind = pa.float64() if schema.prediction_kind is Kind.NUMERIC else pa.string()
+    kind = pa.float64() if schema.prediction_kind is FeatureKind.NUMERIC else pa.string()
     versions = pa.array([VERSION] * made.table.num_rows, pa.string())
     table = made.table.append_column(decode.VERSION, versions)
     table = table.append_column(PREDICTION, pa.nulls(made.table.num_rows, kind))

@@ -113,7 +113,7 @@ def parse(text: str, form: CsvFormat) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class RecordCuts:
     """Where the lines of a text start, where they end (behind their line ends), and the separators in each."""
 
     starts: Positions
@@ -121,7 +121,7 @@ class Cut:
     separators: npt.NDArray[np.unsignedinteger[Any]]
 
 
-def cut(text: bytes, form: CsvFormat) -> Cut | None:
+def cut(text: bytes, form: CsvFormat) -> RecordCuts | None:
     """Return *text* cut at its line ends; None where one is inside quotes, or quotes stand where none should.
 
     >>> found = cut(b'a,1\\n"b,c",2\\n,,', CsvFormat())
@@ -140,13 +140,13 @@ def cut(text: bytes, form: CsvFormat) -> Cut | None:
         ends = np.append(ends, len(data))
     starts = np.concatenate([np.zeros(min(len(ends), 1), np.int64), ends[:-1]])
     if not len(starts):
-        return Cut(starts, ends, np.zeros(0, np.uint8))
+        return RecordCuts(starts, ends, np.zeros(0, np.uint8))
     longest = int((ends - starts).max())
     # A sum in a byte is five times as quick, and wrong by multiples of 256, which the sum of all gives away.
     counts = np.add.reduceat(separates.view(np.uint8), starts, dtype=np.uint8)
     if longest > 255 and int(counts.sum(dtype=np.int64)) != np.count_nonzero(separates):
         counts = np.add.reduceat(separates.view(np.uint8), starts, dtype=np.uint32)
-    return Cut(starts, ends, counts)
+    return RecordCuts(starts, ends, counts)
 
 
 def _inside_quotes(data: npt.NDArray[np.uint8], form: CsvFormat) -> npt.NDArray[np.bool_] | None:
@@ -162,7 +162,7 @@ def _inside_quotes(data: npt.NDArray[np.uint8], form: CsvFormat) -> npt.NDArray[
     return (np.cumsum(data == _QUOTE, dtype=np.uint8) & 1).astype(bool)
 
 
-def without(text: bytes, cut: Cut, lines: Positions) -> bytes:
+def without(text: bytes, cut: RecordCuts, lines: Positions) -> bytes:
     """Return *text* without *lines*, which are numbers from 0 in their order."""
     if not len(lines):
         return text

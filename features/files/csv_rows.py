@@ -16,13 +16,13 @@ import pyarrow.csv as pa_csv
 from features.conventions import CsvFormat
 from features.files import csv_lines
 from features.files.file_chunks import Chunk
-from features.values.untyped import Raw, reject
+from features.values.untyped import UntypedRows, reject
 
 _SPAN = 100
 """Lines that one record with quoted line ends may have."""
 
 
-def read(chunk: Chunk, columns: Sequence[str], *, blank_is_null: bool) -> Raw:
+def read(chunk: Chunk, columns: Sequence[str], *, blank_is_null: bool) -> UntypedRows:
     """Return the *columns* of *chunk* that are there, as text; the first of them must be.
 
     *blank_is_null*: a value of no characters is null already here, which is quicker than later.
@@ -47,7 +47,9 @@ Body = tuple[bytes, int]
 """A chunk's lines without the header, and the number of the first in the file."""
 
 
-def _at_once(chunk: Chunk, names: list[str], columns: Sequence[str], lines: Body, nulls: list[str]) -> Raw | None:
+def _at_once(
+    chunk: Chunk, names: list[str], columns: Sequence[str], lines: Body, nulls: list[str]
+) -> UntypedRows | None:
     """Return the rows of *lines* if each is a record, or one of another length; None where some need a closer look."""
     body, first = lines
     text = _utf8(body, chunk.csv)
@@ -66,7 +68,7 @@ def _at_once(chunk: Chunk, names: list[str], columns: Sequence[str], lines: Body
         reject((chunk.path, first + int(i)), f"{cut.separators[i] + 1} {because}", original(int(i)))
         for i in wrong if text[cut.starts[i] : cut.ends[i]].strip()
     )  # fmt: skip
-    return Raw(table, first + rows, tuple(rejects), original=lambda row: original(int(rows[row])),
+    return UntypedRows(table, first + rows, tuple(rejects), original=lambda row: original(int(rows[row])),
                decimal=chunk.csv.decimal)  # fmt: skip
 
 
@@ -123,7 +125,7 @@ class _Rows:
     unfit: dict[str, dict[int, str]] = field(default_factory=dict)
 
 
-def _one_by_one(chunk: Chunk, names: list[str], columns: Sequence[str], whole: Body) -> Raw:
+def _one_by_one(chunk: Chunk, names: list[str], columns: Sequence[str], whole: Body) -> UntypedRows:
     body, first = whole
     lines = body.split(b"\n")
     texts = [line.decode(chunk.csv.encoding, "surrogateescape").rstrip("\r") for line in lines]
@@ -134,7 +136,7 @@ def _one_by_one(chunk: Chunk, names: list[str], columns: Sequence[str], whole: B
     table = pa.table({name: pa.array([row[i] for row in rows.values], pa.string()) for i, name in enumerate(picked)})
     starts = np.array([at for at, _ in rows.spans], np.int64)
     rejects = tuple(reject((chunk.path, first + at), why, lines[at].rstrip(b"\r")) for at, why in rows.bad)
-    return Raw(table, first + starts, rejects, rows.unfit, _original(lines, rows.spans), chunk.csv.decimal)
+    return UntypedRows(table, first + starts, rejects, rows.unfit, _original(lines, rows.spans), chunk.csv.decimal)
 
 
 def _original(lines: list[bytes], spans: list[tuple[int, int]]) -> Callable[[int], bytes]:

@@ -15,7 +15,7 @@ from features import errors
 from features.files import csv_lines
 from features.files.file_chunks import Chunk
 from features.values import arrow_columns
-from features.values.untyped import Raw, value_of
+from features.values.untyped import UntypedRows, value_of
 
 ROOM = 64 << 20
 """Bytes of memory that any row group may take; beyond them, it may take so many times its size in the file:"""
@@ -25,7 +25,7 @@ _FEW_BYTES, _DENSE = 8, 20
 """A column of texts is read as a dictionary where its values take fewer bytes each, or it is packed more densely."""
 
 
-def read(chunk: Chunk, columns: Sequence[str]) -> Raw:
+def read(chunk: Chunk, columns: Sequence[str]) -> UntypedRows:
     """Return the *columns* of *chunk* that are there.
 
     Raises:
@@ -49,7 +49,7 @@ def read(chunk: Chunk, columns: Sequence[str]) -> Raw:
     except (pa.ArrowException, UnicodeDecodeError) as error:
         msg = f"{chunk.path} cannot be read as Parquet: {error}"
         raise errors.DataError(msg) from error
-    return Raw(table, chunk.first + np.arange(table.num_rows), original=_row(table))
+    return UntypedRows(table, chunk.first + np.arange(table.num_rows), original=_row(table))
 
 
 def count(chunk: Chunk) -> int:

@@ -15,12 +15,12 @@ import pyarrow.json as pa_json
 
 from features import errors, spelling
 from features.files import csv_lines, csv_rows, file_chunks, parquet_rows
-from features.schema import Kind
+from features.schema import FeatureKind
 from features.values import untyped
-from features.values.untyped import Columns, Raw, reject
+from features.values.untyped import Columns, UntypedRows, reject
 
 
-def read(chunk: file_chunks.Chunk, columns: Columns, missing: Collection[str] = ("",)) -> Raw:
+def read(chunk: file_chunks.Chunk, columns: Columns, missing: Collection[str] = ("",)) -> UntypedRows:
     """Return the *columns* of *chunk* that are there; *missing* lists the texts that mean no value.
 
     Raises:
@@ -47,19 +47,21 @@ def count(chunk: file_chunks.Chunk) -> int:
         return 1
 
 
-def _read_jsonl(chunk: file_chunks.Chunk, columns: Columns) -> Raw:
+def _read_jsonl(chunk: file_chunks.Chunk, columns: Columns) -> UntypedRows:
     data = csv_lines.without_mark(chunk.read()) if not chunk.start else chunk.read()
     lines = data.split(b"\n")
     if not lines[-1]:
         lines.pop()
     table = json_table(data, lines, columns)
     if table is not None:
-        return Raw(table, chunk.first + np.arange(table.num_rows), original=lambda row: lines[row])
+        return UntypedRows(table, chunk.first + np.arange(table.num_rows), original=lambda row: lines[row])
     rows = json_rows(lines, untyped.sources(columns))
     rejects = tuple(
         reject((chunk.path, chunk.first + i), reason, lines[i]) for i, reason in rows.bad.items() if lines[i].strip()
     )
-    return Raw(rows.table, chunk.first + rows.places, rejects, rows.unfit, lambda row: lines[int(rows.places[row])])
+    return UntypedRows(
+        rows.table, chunk.first + rows.places, rejects, rows.unfit, lambda row: lines[int(rows.places[row])]
+    )
 
 
 def json_table(data: bytes, lines: Sequence[bytes], columns: Columns) -> pa.Table | None:
@@ -96,7 +98,7 @@ def _is_utf8(data: bytes) -> bool:
 def _sniff(lines: Sequence[bytes], columns: Columns, unknown: pa.DataType) -> pa.Schema:
     """Return the types of the first lines' values; a later value of another type makes the reader fall back."""
     names = untyped.sources(columns)
-    texts = {column for column, kind in columns.values() if kind is Kind.CATEGORICAL}
+    texts = {column for column, kind in columns.values() if kind is FeatureKind.CATEGORICAL}
     shapes = {tuple(map(type, map(_object(line).get, names))) for line in lines[:50]}
     kinds: dict[str, pa.DataType] = {}
     for name, kind in (pair for shape in shapes for pair in zip(names, shape, strict=True)):
@@ -128,7 +130,7 @@ class Rows:
     unfit: Mapping[str, Mapping[int, str]]
 
 
-class Twice(dict[str, Any]):
+class DuplicateKeys(dict[str, Any]):
     """A JSON object in which names stand twice; the last value counts, and *names* tells which they are."""
 
     names: frozenset[str]
@@ -167,7 +169,7 @@ def _word(value: Any, unfit: dict[str, dict[int, str]], name: str, row: int) -> 
 
 
 def _check_once(record: dict[str, Any], columns: Sequence[str]) -> None:
-    if isinstance(record, Twice) and (names := record.names.intersection(columns)):
+    if isinstance(record, DuplicateKeys) and (names := record.names.intersection(columns)):
         msg = f"{min(names)!r} stands twice in the record"
         raise ValueError(msg)
 
@@ -176,7 +178,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     record = dict(pairs)
     if len(record) == len(pairs):
         return record
-    twice = Twice(record)
+    twice = DuplicateKeys(record)
     names = [name for name, _ in pairs]
     twice.names = frozenset(name for name in record if names.count(name) > 1)
     return twice

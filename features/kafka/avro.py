@@ -13,18 +13,18 @@ import fastavro
 
 from features import errors
 from features.kafka import schema_registry
-from features.schema import Kind
+from features.schema import FeatureKind
 
-_TYPES = {None: "long", Kind.NUMERIC: "double", Kind.CATEGORICAL: "string"}
+_TYPES = {None: "long", FeatureKind.NUMERIC: "double", FeatureKind.CATEGORICAL: "string"}
 _MILLIS = ("timestamp-millis", "local-timestamp-millis")
 
 
-def derive(columns: Mapping[str, tuple[str, Kind | None]]) -> str:
+def derive(columns: Mapping[str, tuple[str, FeatureKind | None]]) -> str:
     """Return the Avro schema that *columns* (as `codec.wanted` gives them) ask for, as JSON.
 
     The first two, id and time, must be there; every other field may be null. Times are milliseconds.
 
-    >>> print(derive({"id": ("id", Kind.CATEGORICAL), "time": ("at", None), "x": ("x", Kind.NUMERIC)}))
+    >>> print(derive({"id": ("id", FeatureKind.CATEGORICAL), "time": ("at", None), "x": ("x", FeatureKind.NUMERIC)}))
     {"type": "record", "name": "Event", "fields": [{"name": "id", "type": "string"}, {"name": "at", "type":
     {"type": "long", "logicalType": "timestamp-millis"}}, {"name": "x", "type": ["null", "double"], "default": null}]}
     """
@@ -39,7 +39,7 @@ def derive(columns: Mapping[str, tuple[str, Kind | None]]) -> str:
     return json.dumps({"type": "record", "name": "Event", "fields": fields})
 
 
-def written(file: str | None, columns: Mapping[str, tuple[str, Kind | None]]) -> str:
+def written(file: str | None, columns: Mapping[str, tuple[str, FeatureKind | None]]) -> str:
     """Return the schema that records are written with, as JSON: that of *file*, else the one that *columns* give.
 
     Raises:
@@ -96,7 +96,7 @@ def _plain(node: Any) -> Any:
 
 
 def reader(
-    file: str | None, columns: Mapping[str, tuple[str, Kind | None]], registry: str | None
+    file: str | None, columns: Mapping[str, tuple[str, FeatureKind | None]], registry: str | None
 ) -> Callable[[bytes], dict[str, Any]]:
     """Return what reads a record with the schema that *written* gives, or that the *registry* has under its number.
 

@@ -15,7 +15,7 @@ from features.files import csv_lines, readers
 from features.kafka import arrow_sizes, avro
 from features.schema import RecordFormat, Source
 from features.values.arrow_columns import plain, sound
-from features.values.untyped import Columns, Raw, Reject, reject
+from features.values.untyped import Columns, Reject, UntypedRows, reject
 from features.values.untyped import sources as _names
 
 
@@ -48,7 +48,7 @@ class Records:
         return f"{self.topic}/{self.partitions[index]}", int(self.offsets[index])
 
 
-def read(records: Records, columns: Columns) -> list[Raw]:
+def read(records: Records, columns: Columns) -> list[UntypedRows]:
     """Return the *columns* that are in *records*, in pieces of one shape each, and every bad record by its place.
 
     A row's line is its record's index in *records*.
@@ -65,11 +65,11 @@ def read(records: Records, columns: Columns) -> list[Raw]:
     bad |= {full[i]: reason for i, reason in wrong.items()}
     rejects = tuple(_reject(records, i, reason) for i, reason in sorted(bad.items()))
     raws = [_raw(records, piece, index[piece.places]) for piece in pieces]
-    return [*raws, Raw(pa.table({}), np.zeros(0, np.int64), rejects)] if rejects else raws
+    return [*raws, UntypedRows(pa.table({}), np.zeros(0, np.int64), rejects)] if rejects else raws
 
 
-def _raw(records: Records, piece: Piece, lines: npt.NDArray[np.int64]) -> Raw:
-    return Raw(piece.table, lines, (), piece.unfit, lambda row: records.values[int(lines[row])] or b"")
+def _raw(records: Records, piece: RecordTable, lines: npt.NDArray[np.int64]) -> UntypedRows:
+    return UntypedRows(piece.table, lines, (), piece.unfit, lambda row: records.values[int(lines[row])] or b"")
 
 
 def _reject(records: Records, index: int, reason: str) -> Reject:
@@ -77,7 +77,7 @@ def _reject(records: Records, index: int, reason: str) -> Reject:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class RecordTable:
     """Rows of one shape, of each the place of its record, and cells that no type can take: column -> row -> reason."""
 
     table: pa.Table
@@ -85,7 +85,7 @@ class Piece:
     unfit: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
 
 
-_Read = tuple[list[Piece], dict[int, str]]
+_Read = tuple[list[RecordTable], dict[int, str]]
 
 
 def _read_json(records: Records, values: list[bytes], columns: Columns) -> _Read:
@@ -93,9 +93,9 @@ def _read_json(records: Records, values: list[bytes], columns: Columns) -> _Read
     one_line_each = bool(values) and data.count(b"\n") == len(values) - 1
     table = readers.json_table(data, values, columns) if one_line_each else None
     if table is not None:
-        return [Piece(table, np.arange(table.num_rows))], {}
+        return [RecordTable(table, np.arange(table.num_rows))], {}
     rows = readers.json_rows(values, _names(columns))
-    return [Piece(rows.table, rows.places, rows.unfit)], rows.bad
+    return [RecordTable(rows.table, rows.places, rows.unfit)], rows.bad
 
 
 def _read_avro(records: Records, values: list[bytes], columns: Columns) -> _Read:
@@ -111,7 +111,7 @@ def _read_avro(records: Records, values: list[bytes], columns: Columns) -> _Read
             bad[place] = str(error)
     read = {name: _column([row.get(name) for row in rows]) for name in _names(columns)}
     unfit = {name: cells for name, (_, cells) in read.items() if cells}
-    return [Piece(pa.table({name: c for name, (c, _) in read.items()}), np.array(places, np.int64), unfit)], bad
+    return [RecordTable(pa.table({name: c for name, (c, _) in read.items()}), np.array(places, np.int64), unfit)], bad
 
 
 def _column(values: list[Any]) -> tuple[pa.Array, dict[int, str]]:
@@ -146,7 +146,7 @@ def _read_arrow(records: Records, values: list[bytes], columns: Columns) -> _Rea
         pieces[-1][0].append(table)
         pieces[-1][1].append(place)
     return [
-        Piece(pa.concat_tables(tables), np.repeat(np.array(places, np.int64), [t.num_rows for t in tables]))
+        RecordTable(pa.concat_tables(tables), np.repeat(np.array(places, np.int64), [t.num_rows for t in tables]))
         for tables, places in pieces
     ], bad
 

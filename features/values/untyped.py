@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from features.schema import Kind
+from features.schema import FeatureKind
 
 Mask = npt.NDArray[np.bool_]
 """Of each row of a column, whether something is so."""
-Columns = Mapping[str, tuple[str, Kind | None]]
+Columns = Mapping[str, tuple[str, FeatureKind | None]]
 """What to read: decoded name -> (column in the event, kind), the id first; kind None is the time."""
 
 
@@ -99,7 +99,7 @@ def _nothing(_: int) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Raw:
+class UntypedRows:
     """A chunk as it was read.
 
     *lines* has the line of each row of *table*, from 1; where Kafka records were read, the record's index among them,
@@ -115,7 +115,7 @@ class Raw:
     original: Callable[[int], bytes] = _nothing
     decimal: str = "."
 
-    def part(self, rows: slice) -> Raw:
+    def part(self, rows: slice) -> UntypedRows:
         """Return the *rows* (start and stop) by themselves, without the rejects."""
         start, stop = rows.start, rows.stop
         unfit = {
@@ -123,4 +123,4 @@ class Raw:
             for column, cells in self.unfit.items()
         }
         table, lines = self.table.slice(start, stop - start), self.lines[start:stop]
-        return Raw(table, lines, (), unfit, lambda row: self.original(row + start), self.decimal)
+        return UntypedRows(table, lines, (), unfit, lambda row: self.original(row + start), self.decimal)

@@ -85,16 +85,16 @@ def list_deliveries(
 ) -> None:
     """Show deliveries: state, attempts, when the next one is due, and the last error."""
     with context.open(ctx.obj) as opened:
-        found = queries.deliveries(opened.registry, endpoint=endpoint, state=state)
+        deliveries = queries.deliveries(opened.registry, endpoint=endpoint, state=state)
         types = {m.id: m.type for m in queries.messages(opened.registry)}
-    shown = found[-limit:]
+    shown = deliveries[-limit:]
     if as_json:
         show.as_json([{"type": types[d.message_id], **d.model_dump(mode="json")} for d in shown])
         return
     columns = ("id", "message", "endpoint", "state", "attempts", "next attempt", "status", "error")
     show.table("Deliveries", columns, [_row(d, types[d.message_id]) for d in shown])
-    if len(shown) < len(found):
-        show.note(f"... and {len(found) - len(shown):,} older; --limit shows more")
+    if len(shown) < len(deliveries):
+        show.note(f"... and {len(deliveries) - len(shown):,} older; --limit shows more")
     if any(d.state == "dead" for d in shown):
         show.note("[bold]leeway alerts replay ID[/] sends one again that was given up.")
 
@@ -113,7 +113,7 @@ def replay(
 ) -> None:
     """Make a delivery due again that was given up, with its attempts counted from none."""
     with context.open(ctx.obj) as opened:
-        again = outbox.replay(opened.registry, delivery, now=datetime.now(UTC))
+        again = outbox.requeue(opened.registry, delivery, now=datetime.now(UTC))
     if as_json:
         show.as_json({"ok": True, **again.model_dump(mode="json")})
         return

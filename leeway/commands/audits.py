@@ -48,12 +48,12 @@ def verify(
 
     Changes nothing. With FILE neither project nor database is needed; without its key, signatures are not checked.
     """
-    found = audit_export.read(file, _signer(key_file, key_env)) if file else _of_project(ctx.obj)
+    evidence = audit_export.read(file, _signer(key_file, key_env)) if file else _of_project(ctx.obj)
     if received is not None:
-        found = replace(found, told=[*found.told, *audit_export.anchors(received)])
-    findings, notes = verification.verify(found), verification.notes(found)
-    numbers = {"log lines": len(found.log), "rows": sum(map(len, found.rows.values())),
-               "signed heads": len(found.heads), "messages": len(found.told)}  # fmt: skip
+        evidence = replace(evidence, anchors=[*evidence.anchors, *audit_export.anchors(received)])
+    findings, notes = verification.verify(evidence), verification.notes(evidence)
+    numbers = {"log lines": len(evidence.log), "rows": sum(map(len, evidence.rows.values())),
+               "signed heads": len(evidence.heads), "messages": len(evidence.anchors)}  # fmt: skip
     if json:
         show.as_json({"findings": findings, "notes": notes, "numbers": numbers})
     else:
@@ -78,10 +78,10 @@ def accept(
     What did not fit until then is in the log for good. A line of the log that was altered stays a finding.
     """
     with context.open(ctx.obj) as opened:
-        found = operations.accept(opened.registry, because=because, actor=actor, now=datetime.now(UTC))
-    for finding in found:
+        findings = operations.accept(opened.registry, because=because, actor=actor, now=datetime.now(UTC))
+    for finding in findings:
         show.note(f"[yellow]accepted:[/] {show.text(finding)}")
-    show.note(f"The rows are on record as they are: {len(found)} findings until now.")
+    show.note(f"The rows are on record as they are: {len(findings)} findings until now.")
 
 
 def _of_project(project: Path) -> Evidence:

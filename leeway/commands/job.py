@@ -32,7 +32,7 @@ def submit(ctx: typer.Context, model: ModelName = None, replay: Replay = False, 
     """Start the model's job, from its newest savepoint or checkpoint if it has run before."""
     with _working(ctx, model, "Sending the job to Flink") as (opened, chosen):
         started = lifecycle.submit(opened, chosen, replay=replay)
-    _tell("Started", started, as_json=as_json)
+    _print_started("Started", started, as_json=as_json)
 
 
 @app.command("list")
@@ -58,16 +58,27 @@ def list_jobs(
 
 
 def _rows(opened: Context, model: Model, *, ended: bool) -> list[tuple[object, ...]]:
-    flink, now = lifecycle.cluster(opened), job_settings.title(opened, model)
-    found = [job for job in lifecycle.all_of(opened, model) if ended or not job.ended]
+    flink, current_name = lifecycle.cluster(opened), job_settings.cluster_name(opened, model)
+    jobs = [job for job in lifecycle.all_of(opened, model) if ended or not job.ended]
     rows: list[tuple[object, ...]] = []
-    for job in found:
-        kept, mark = flink.checkpoints(job), None if job.ended else flink.watermark(job)
+    for job in jobs:
+        checkpoints, watermark = flink.checkpoints(job), None if job.ended else flink.watermark(job)
         newest = None if job.ended else job_settings.newest_event(model)
-        lag = newest - mark if newest and mark else None
-        rows.append((model.name, job.id, job.state.lower(), job.started, kept.completed, kept.size, mark, lag,
-                     None if job.ended else job_settings.behind(opened, model),
-                     "as it is" if job.name == now else "changed: upgrade"))  # fmt: skip
+        lag = newest - watermark if newest and watermark else None
+        rows.append(
+            (
+                model.name,
+                job.id,
+                job.state.lower(),
+                job.started,
+                checkpoints.completed,
+                checkpoints.size,
+                watermark,
+                lag,
+                None if job.ended else job_settings.behind(opened, model),
+                "as it is" if job.name == current_name else "changed: upgrade",
+            )
+        )
     return rows or [(model.name, None, "not running", *[None] * 7)]
 
 
@@ -93,7 +104,7 @@ def restart(ctx: typer.Context, model: ModelName = None, replay: Replay = False,
     """Stop the model's job with a savepoint and start it from there."""
     with _working(ctx, model, "Restarting the job") as (opened, chosen):
         started = lifecycle.restart(opened, chosen, replay=replay)
-    _tell("Restarted", started, as_json=as_json)
+    _print_started("Restarted", started, as_json=as_json)
 
 
 @app.command()
@@ -105,7 +116,7 @@ def upgrade(ctx: typer.Context, model: ModelName = None, as_json: AsJson = False
     """
     with _working(ctx, model, "Upgrading the job") as (opened, chosen):
         started = lifecycle.upgrade(opened, chosen)
-    _tell("Upgraded", started, as_json=as_json)
+    _print_started("Upgraded", started, as_json=as_json)
 
 
 @contextmanager
@@ -120,7 +131,7 @@ def _working(ctx: typer.Context, name: str | None, what: str) -> Iterator[tuple[
             yield opened, model
 
 
-def _tell(done: str, started: lifecycle.Started, *, as_json: bool) -> None:
+def _print_started(done: str, started: lifecycle.Started, *, as_json: bool) -> None:
     if as_json:
         show.as_json({"ok": True, **asdict(started)})
         return

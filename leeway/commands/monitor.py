@@ -21,7 +21,7 @@ from leeway.project.load import Model
 from leeway.project.validation_errors import count
 from leeway.streaming import consume_output, job_settings, reconnect
 from leeway.terminal import show
-from monitors.report import Stage
+from monitors.finding import Stage
 
 ModelName = Annotated[str | None, typer.Option("--model", "-m", help="The model, where the project has several.")]
 When = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="In UTC.")]
@@ -65,9 +65,9 @@ def baseline(
 
 
 def _period(model: Model, start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:
-    known = model.baseline
-    begin = start.replace(tzinfo=UTC) if start else known.start if known else None
-    until = end.replace(tzinfo=UTC) if end else known.end if known else None
+    baseline = model.baseline
+    begin = start.replace(tzinfo=UTC) if start else baseline.start if baseline else None
+    until = end.replace(tzinfo=UTC) if end else baseline.end if baseline else None
     if begin is None or until is None:
         msg = f"no baseline period is set for {model.name}"
         raise ProjectError(
@@ -92,20 +92,20 @@ def monitor(
     at work, it waits for servers that are away, and starts a job again that the cluster has lost.
     """
     with context.open(ctx.obj) as opened:
-        watching = consume_output.Watch(opened, opened.model(model), clock=lambda: datetime.now(UTC))
+        watching = consume_output.OutputConsumer(opened, opened.model(model), clock=lambda: datetime.now(UTC))
         if once:
             with show.working(f"Judging the events of {show.text(watching.model.name)}"):
                 watching.once()
         else:
             _follow(watching, as_json=as_json)
     if as_json:
-        show.as_json(_counted([watching])[0])
+        show.as_json(_tallies([watching])[0])
         return
     show.table("Monitor", *_summary([watching]))
-    _tell_of_letters(watching)
+    _print_dead_letters(watching)
 
 
-def _tell_of_letters(watching: consume_output.Watch) -> None:
+def _print_dead_letters(watching: consume_output.OutputConsumer) -> None:
     if watching.tally.rejected and job_settings.follows_topics(watching.model):
         topic = job_settings.output_topic(watching.model, "rejects")
         lost = f"{count(watching.tally.rejected, 'event')} could not be used; their records are in the topic {topic}."
@@ -123,35 +123,40 @@ def ingest(ctx: typer.Context, model: ModelName = None, as_json: AsJson = False)
     """
     with context.open(ctx.obj) as opened:
         names = [model] if model else [m.name for m in opened.project.models.values() if job_settings.follows_topics(m)]
-        watching = [consume_output.Watch(opened, opened.model(name), clock=lambda: datetime.now(UTC)) for name in names]
+        watching = [
+            consume_output.OutputConsumer(opened, opened.model(name), clock=lambda: datetime.now(UTC)) for name in names
+        ]
         if not watching:
             msg = "no model of this project has its events in topics"
             raise ProjectError(msg, hint="`leeway monitor` takes in what it finds in directories by itself")
-        tell = show.say if as_json else show.note
+        tell = show.note_on_stderr if as_json else show.note
         tell(f"Taking in the reports on {show.text(', '.join(w.model.name for w in watching))}; Ctrl-C stops.")
-        with ExitStack() as stack, _shown(watching, as_json=as_json) as refresh:
-            _until_stopped(refresh, [stack.enter_context(_enduring(w, w.ingesting, tell)) for w in watching])
+        with ExitStack() as stack, _progress_display(watching, as_json=as_json) as refresh:
+            _until_stopped(refresh, [stack.enter_context(_reconnecting(w, w.ingesting, tell)) for w in watching])
     if as_json:
-        show.as_json({"ok": True, "models": _counted(watching)})
+        show.as_json({"ok": True, "models": _tallies(watching)})
     else:
         show.table("Taken in", *_summary(watching))
 
 
-def _follow(watching: consume_output.Watch, *, as_json: bool) -> None:
-    tell = show.say if as_json else show.note
+def _follow(watching: consume_output.OutputConsumer, *, as_json: bool) -> None:
+    tell = show.note_on_stderr if as_json else show.note
     tell(f"Watching {show.text(watching.model.name)}; Ctrl-C stops. Flink is starting...")
-    with _enduring(watching, watching.live, tell) as take, _shown([watching], as_json=as_json) as refresh:
+    with (
+        _reconnecting(watching, watching.live, tell) as take,
+        _progress_display([watching], as_json=as_json) as refresh,
+    ):
         _until_stopped(refresh, [take])
 
 
-def _enduring(
-    watching: consume_output.Watch,
+def _reconnecting(
+    watching: consume_output.OutputConsumer,
     opening: Callable[[], AbstractContextManager[Callable[[], int]]],
     tell: Callable[[str], None],
-) -> reconnect.Enduring:
+) -> reconnect.Reconnecting:
     """Return what is taken in for as long as it lasts: outages are told of and waited for."""
     name = watching.model.name
-    return reconnect.Enduring(opening, lambda told: tell(show.text(f"{datetime.now(UTC):%H:%M:%S} {name}: {told}")))
+    return reconnect.Reconnecting(opening, lambda told: tell(show.text(f"{datetime.now(UTC):%H:%M:%S} {name}: {told}")))
 
 
 def _until_stopped(refresh: Callable[[], None], takes: list[Callable[[], int]]) -> None:
@@ -167,32 +172,32 @@ def _until_stopped(refresh: Callable[[], None], takes: list[Callable[[], int]]) 
 
 
 @contextmanager
-def _shown(watching: list[consume_output.Watch], *, as_json: bool) -> Iterator[Callable[[], None]]:
+def _progress_display(watching: list[consume_output.OutputConsumer], *, as_json: bool) -> Iterator[Callable[[], None]]:
     """Show how far the monitors are, a table on a screen, else now and then a line on stderr; yield what refreshes."""
     if show.out.is_terminal and not as_json:
-        with Live(_tally(watching), console=show.out, refresh_per_second=4) as screen:
-            yield lambda: screen.update(_tally(watching))
+        with Live(_tally_table(watching), console=show.out, refresh_per_second=4) as screen:
+            yield lambda: screen.update(_tally_table(watching))
         return
-    lines = show.Lines()
-    yield lambda: lines.tell("; ".join(map(_line, watching)))
+    lines = show.ProgressLines()
+    yield lambda: lines.print("; ".join(map(_progress_line, watching)))
 
 
-def _line(watching: consume_output.Watch) -> str:
+def _progress_line(watching: consume_output.OutputConsumer) -> str:
     t = watching.tally
     newest = f", newest {t.newest:%Y-%m-%d %H:%M}" if t.newest else ""
     return f"{watching.model.name}: {t.rows['predictions']:,} predictions, {t.stored} windows{newest}"
 
 
-def _tally(watching: list[consume_output.Watch]) -> RenderableType:
+def _tally_table(watching: list[consume_output.OutputConsumer]) -> RenderableType:
     return show.layout("", *_summary(watching), show.screen_width())
 
 
-def _counted(watching: list[consume_output.Watch]) -> list[dict[str, Any]]:
+def _tallies(watching: list[consume_output.OutputConsumer]) -> list[dict[str, Any]]:
     """Return what each has seen, under keys that programs rely on."""
     return [{"ok": True, "model": w.model.name, **asdict(w.tally)} for w in watching]
 
 
-def _summary(watching: list[consume_output.Watch]) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
+def _summary(watching: list[consume_output.OutputConsumer]) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
     columns = ("model", "predictions", "labels", "late", "dead letters", "newest", "windows", "revised", "last window",
                "opened")  # fmt: skip
     return columns, [_row(w.model.name, w.tally) for w in watching]

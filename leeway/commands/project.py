@@ -19,7 +19,7 @@ from features.window import UTC
 from leeway.check import environment, events
 from leeway.commands.options import AsJson
 from leeway.infer import log_files
-from leeway.infer.roles import Wishes
+from leeway.infer.roles import ColumnWishes
 from leeway.init import add_ids, ask, draft, starter_file, summary
 from leeway.project import file_schema
 from leeway.project.load import FILE_NAME, Project
@@ -66,38 +66,38 @@ def init(  # noqa: PLR0913 - one parameter an option
     predictions is history: a first model is trained on it. Exit code 1 if `leeway check` would find an error.
     """
     path = ctx.obj / FILE_NAME if ctx.obj.is_dir() else ctx.obj
-    starter_file.names(path, model, force=force)
+    starter_file.check_names(path, model, force=force)
     named = {"prediction": prediction, "label": label, "id": id_, "time": time, "label_time": label_time,
              "version": version}  # fmt: skip
-    wishes = Wishes({part: column for part, column in named.items() if column is not None}, task, positive)
+    wishes = ColumnWishes({part: column for part, column in named.items() if column is not None}, task, positive)
     if number_rows:
         source = add_ids.copy(log_files.events(source), path.resolve().parent, force=force)
-    log = draft.look(source, wishes, labels)
-    if not yes and not as_json and ask.possible():
+    log = draft.read_log(source, wishes, labels)
+    if not yes and not as_json and ask.on_terminal():
         wishes = ask.ask(log, wishes)
-    made = draft.of(log, wishes, path.resolve().parent, datetime.now(UTC))
-    written = starter_file.write_draft(path, made, model)
-    found = [c for c in events.events(written.model()) if c.result == "error"]
+    drafted = draft.draft(log, wishes, path.resolve().parent, datetime.now(UTC))
+    written = starter_file.write_draft(path, drafted, model)
+    errors = [c for c in events.events(written.model()) if c.result == "error"]
     if as_json:
-        show.as_json({"ok": not found, **summary.as_json(path, made), "errors": [c.message for c in found]})
+        show.as_json({"ok": not errors, **summary.as_json(path, drafted), "errors": [c.message for c in errors]})
     else:
-        summary.say(path, made, found)
-    if found:
+        summary.print_summary(path, drafted, errors)
+    if errors:
         raise typer.Exit(ExitCode.FINDINGS)
 
 
 def check(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Check the project file and all it points to: events, trainers, variables. Exit code 1 if anything fails."""
     project = Project.load(ctx.obj)
-    found = [environment.Check("project file", "ok", f"{project.path.name}: {count(len(project.models), 'model')}")]
-    found += environment.surroundings(project)
-    found += itertools.chain.from_iterable(events.events(model) for model in project.models.values())
-    tally = Counter(c.result for c in found)
+    checks = [environment.Check("project file", "ok", f"{project.path.name}: {count(len(project.models), 'model')}")]
+    checks += environment.surroundings(project)
+    checks += itertools.chain.from_iterable(events.events(model) for model in project.models.values())
+    tally = Counter(c.result for c in checks)
     if as_json:
-        rows = [{"name": c.name, "result": c.result, "message": c.message} for c in found]
+        rows = [{"name": c.name, "result": c.result, "message": c.message} for c in checks]
         show.as_json({"ok": not tally["error"], "checks": rows})
     else:
-        show.table(f"{project.name}", ("what", "result", "found"), [(c.name, c.result, c.message) for c in found])
+        show.table(f"{project.name}", ("what", "result", "found"), [(c.name, c.result, c.message) for c in checks])
         warnings, errors = (count(tally[kind], kind) for kind in ("warning", "error"))
         show.note(f"\n{tally['ok']:,} ok, {show.text(warnings)}, {show.text(errors)}")
     if tally["error"]:

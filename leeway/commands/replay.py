@@ -19,10 +19,10 @@ from leeway.context import Context
 from leeway.project.load import Model
 from leeway.replay import history, output, policies, run_replay
 from leeway.replay.policies import Policy
-from leeway.replay.run_replay import Order
+from leeway.replay.run_replay import ReplayOrder
 from leeway.terminal import show
 from monitors.budget import FalseAlarms
-from monitors.simulation.inject import FAULTS, Kind
+from monitors.simulation.inject import FAULTS, ChangeKind
 
 T = TypeVar("T")
 ModelName = Annotated[str | None, typer.Option("--model", "-m", help="The model, where the project has several.")]
@@ -70,21 +70,28 @@ def replay(  # noqa: PLR0913 - one parameter an option
     size: `covariate` (sd of a feature), `prior` (share of labels), `concept` (rise of the loss), `missing`, `units` and
     `stuck` (share of rows), or `fault` for these three.
     """
-    asked, soon = _shifts(shift or ()), _read(parse_span, within, "--within")
+    sizes_by_kind, within_span = _shifts(shift or ()), _read(parse_span, within, "--within")
     with context.open(ctx.obj) as opened, show.working("Reading the recorded windows") as say:
         chosen = opened.model(model)
-        beside = _policies(chosen, policy or (), budget or (), window or ())
+        compared_policies = _policies(chosen, policy or (), budget or (), window or ())
         baseline = history.champion_baseline(opened, chosen)
-        feature = run_replay.feature(baseline, beside[0], feature)
-        order = Order(beside, run_replay.shifts(baseline, asked), feature, soon, seed, repetitions,
-                      processes or os.cpu_count() or 1)  # fmt: skip
+        feature = run_replay.shifted_feature(baseline, compared_policies[0], feature)
+        order = ReplayOrder(
+            compared_policies,
+            run_replay.shifts(baseline, sizes_by_kind),
+            feature,
+            within_span,
+            seed,
+            repetitions,
+            processes or os.cpu_count() or 1,
+        )
         past = _past(opened, chosen, (start, end), recount=recount)
-        found = run_replay.rehearse_all(past, baseline, chosen, order, lambda text: say(f"Rehearsing {text}"))
-    told = output.Rehearsed(chosen.name, baseline, order, tuple(past), tuple(found))
+        outcomes = run_replay.replay_all(past, baseline, chosen, order, lambda text: say(f"Rehearsing {text}"))
+    result = output.ReplayResult(chosen.name, baseline, order, tuple(past), tuple(outcomes))
     if as_json:
-        show.as_json(output.as_json(told))
+        show.as_json(output.as_json(result))
     else:
-        output.show_tables(told, everything=everything)
+        output.show_tables(result, everything=everything)
 
 
 def _past(opened: Context, model: Model, period: Sequence[datetime | None], *, recount: bool) -> list[history.Stretch]:
@@ -93,38 +100,37 @@ def _past(opened: Context, model: Model, period: Sequence[datetime | None], *, r
 
 
 def _policies(model: Model, files: Iterable[Path], budgets: Iterable[str], sizes: Iterable[str]) -> tuple[Policy, ...]:
-    own = policies.own(model)
-    given = [policies.read(path, model) for path in files]
-    given += [policies.at_budget(own, _read(FalseAlarms.model_validate, text, "--budget")) for text in budgets]
-    given += [_read(partial(policies.windows_of, own), text, "--window") for text in sizes]
-    every = (own, *given) if given else tuple(policies.beside(model))
-    names = [policy.name for policy in every]
+    own = policies.project_policy(model)
+    others = [policies.read(path, model) for path in files]
+    others += [policies.at_budget(own, _read(FalseAlarms.model_validate, text, "--budget")) for text in budgets]
+    others += [_read(partial(policies.windows_of, own), text, "--window") for text in sizes]
+    all_policies = (own, *others) if others else tuple(policies.with_other_budgets(model))
+    names = [policy.name for policy in all_policies]
     if twice := next((name for name in names if names.count(name) > 1), None):
         msg = f"two policies are called {twice}; give them files of other names"
         raise typer.BadParameter(msg, param_hint="--policy")
-    return every
+    return all_policies
 
 
-def _shifts(texts: Iterable[str]) -> dict[Kind, list[float]]:
-    found: dict[Kind, list[float]] = {}
+def _shifts(texts: Iterable[str]) -> dict[ChangeKind, list[float]]:
+    sizes_by_kind: dict[ChangeKind, list[float]] = {}
     for text in texts:
         name, _, sizes = text.partition("=")
-        kinds = FAULTS if name == "fault" else tuple(k for k in Kind if k.value == name)
+        kinds = FAULTS if name == "fault" else tuple(k for k in ChangeKind if k.value == name)
         if not kinds:
-            msg = f"{name!r} is no change; there are {', '.join(k.value for k in Kind)}, and fault"
+            msg = f"{name!r} is no change; there are {', '.join(k.value for k in ChangeKind)}, and fault"
             raise typer.BadParameter(msg, param_hint="--shift")
         for kind in kinds:
-            found.setdefault(kind, []).extend(_size(kind, size) for size in sizes.split(","))
-    return found
+            sizes_by_kind.setdefault(kind, []).extend(_size(kind, size) for size in sizes.split(","))
+    return sizes_by_kind
 
 
-def _size(kind: Kind, text: str) -> float:
+def _size(kind: ChangeKind, text: str) -> float:
     size = float(_read(float, text, "--shift"))
-    if size > 0 and (size <= 1 or kind in (Kind.COVARIATE, Kind.CONCEPT)):
+    if size > 0 and (size <= 1 or kind in (ChangeKind.COVARIATE, ChangeKind.CONCEPT)):
         return size
-    msg = (
-        f"a {kind.value} shift of {text} cannot be; {'a share' if kind in (*FAULTS, Kind.PRIOR) else 'a size'} is meant"
-    )
+    unit = "a share" if kind in (*FAULTS, ChangeKind.PRIOR) else "a size"
+    msg = f"a {kind.value} shift of {text} cannot be; {unit} is meant"
     raise typer.BadParameter(msg, param_hint="--shift")
 
 

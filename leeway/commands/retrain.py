@@ -65,7 +65,7 @@ def retrain(  # noqa: PLR0913 - one parameter an option
     with context.open(ctx.obj) as opened:
         chosen = opened.model(model)
         if first:
-            _say_promoted(_bootstrap(opened, chosen, _utc(start), _utc(end), actor), as_json=as_json)
+            _print_promotion(_bootstrap(opened, chosen, _utc(start), _utc(end), actor), as_json=as_json)
             return
         run = _retrain(opened, chosen, _utc(as_of), because, actor)
     if as_json:
@@ -77,16 +77,16 @@ def retrain(  # noqa: PLR0913 - one parameter an option
 
 
 def _bootstrap(opened: Context, model: Model, start: datetime | None, end: datetime | None, actor: str) -> Promotion:
-    known = model.baseline
-    begin = start or (known.start if known else None)
-    until = end or (known.end if known else None)
+    baseline = model.baseline
+    begin = start or (baseline.start if baseline else None)
+    until = end or (baseline.end if baseline else None)
     if begin is None or until is None:
         msg = f"no period is set to train {model.name} on"
         raise ProjectError(msg, hint=f"set models.{model.name}.baseline in the project file, or give --start and --end")
     what = f"Training {model.name} on {begin:%Y-%m-%d} to {until:%Y-%m-%d}, then counting its baseline"
     with show.working(show.text(what)):
         ws = assembly.workspace(opened, model)
-        return first_version.bootstrap(ws, start=begin, end=until, actor=actor, now=datetime.now(UTC))
+        return first_version.train_and_promote(ws, start=begin, end=until, actor=actor, now=datetime.now(UTC))
 
 
 def _retrain(opened: Context, model: Model, as_of: datetime | None, because: str, actor: str) -> RetrainRun:
@@ -131,13 +131,19 @@ def promote(
     """Make VERSION the champion by hand, without a gate. The next audit will ask about it."""
     with context.open(ctx.obj) as opened:
         chosen, now = opened.model(model), datetime.now(UTC)
-        known = queries.champion(opened.registry, chosen.name)
+        champion = queries.champion(opened.registry, chosen.name)
         done = operations.promote(
-            opened.registry, model=chosen.name, version=version, expected_generation=known.generation if known else 0,
-            effective_at=_event_time(opened, chosen, now), actor=actor, reason=because, now=now,
-        )  # fmt: skip
+            opened.registry,
+            model=chosen.name,
+            version=version,
+            expected_generation=champion.generation if champion else 0,
+            effective_at=_event_time(opened, chosen, now),
+            actor=actor,
+            reason=because,
+            now=now,
+        )
         assembly.baselines(opened, chosen)
-    _say_promoted(done, as_json=as_json)
+    _print_promotion(done, as_json=as_json)
 
 
 def rollback(
@@ -157,7 +163,7 @@ def rollback(
             reason=because, effective_at=_event_time(opened, chosen, now), now=now,
         )  # fmt: skip
         assembly.baselines(opened, chosen)
-    _say_promoted(done, as_json=as_json)
+    _print_promotion(done, as_json=as_json)
 
 
 def audit(
@@ -217,7 +223,7 @@ def _utc(when: datetime | None) -> datetime | None:
         raise typer.BadParameter(str(error)) from error
 
 
-def _say_promoted(done: Promotion, *, as_json: bool) -> None:
+def _print_promotion(done: Promotion, *, as_json: bool) -> None:
     if as_json:
         show.as_json({"ok": True, **done.model_dump(mode="json")})
         return

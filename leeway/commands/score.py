@@ -60,8 +60,8 @@ def score(  # noqa: PLR0913 - one parameter an option
         static.make_importable(opened.project.folder)
         trusted = chosen.retrain.trust if chosen.retrain else ()
         served = serving.load(opened.registry, chosen.schema, trusted=trusted, version=version)
-        place = _as_written(chosen, source)
-        wanted = offline.Wanted(*(at.replace(tzinfo=UTC) if at else None for at in (start, end)))
+        place = _with_csv_format(chosen, source)
+        wanted = offline.EventPeriod(*(at.replace(tzinfo=UTC) if at else None for at in (start, end)))
         with show.working(f"Answering the events of {show.text(source)}"):
             if target is None:
                 to = topics.topic(chosen, "predictions")
@@ -70,18 +70,18 @@ def score(  # noqa: PLR0913 - one parameter an option
             else:
                 done = offline.score(served, place, target, wanted=wanted, over=force)
     where = str(target) if target else to.name
-    _tell(served, done, where, as_json=as_json)
+    _print_result(served, done, where, as_json=as_json)
     if done.rejects:
         raise typer.Exit(ExitCode.FINDINGS)
 
 
-def _as_written(model: Model, source: Path) -> Source:
+def _with_csv_format(model: Model, source: Path) -> Source:
     """Return *source* with the CSV dialect of the model's own events."""
     like = model.events.history or model.events.predictions
     return Source(path=str(source), csv=like.csv)
 
 
-def _tell(served: Served, done: offline.Scored, where: str, *, as_json: bool) -> None:
+def _print_result(served: Served, done: offline.Scored, where: str, *, as_json: bool) -> None:
     rejects = [(r.path, r.line, r.reason) for r in done.rejects]
     if as_json:
         lost = [dict(zip(("path", "line", "reason"), reject, strict=True)) for reject in rejects]

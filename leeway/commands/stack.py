@@ -40,30 +40,32 @@ def up(
     project = Project.load(ctx.obj)
     folder = environment.stack_folder(project.state)
     if state.is_running(folder):
-        known = state.load(folder)
+        running = state.load(folder)
     else:
         control.clear(folder)  # the addresses of a stack that was killed are no answer to what is to be started
         project = Project.load(ctx.obj)
-        wanted = plan.of(project, everything)
+        wanted = plan.plan_stack(project, everything)
         with show.working("Starting the stack"):
-            known = control.start(wanted, everything, lambda _: None)
+            running = control.start(wanted, everything, lambda _: None)
         if not as_json:
-            _say_elsewhere(wanted)
-    if known:
-        _show(project, known, as_json)
+            _print_elsewhere(wanted)
+    if running:
+        _show(project, running, as_json)
 
 
-def _say_elsewhere(wanted: plan.Plan) -> None:
+def _print_elsewhere(wanted: plan.Plan) -> None:
     for engine, why in wanted.elsewhere.items():
         show.note(f"[dim]{show.text(engine)}: not started, {show.text(why)}[/]")
 
 
-def _show(project: Project, known: state.State, as_json: bool) -> None:
+def _show(project: Project, stack_state: state.State, as_json: bool) -> None:
     if as_json:
-        show.as_json(asdict(known))
+        show.as_json(asdict(stack_state))
         return
-    rows = [(s.name, s.condition, s.pid, s.restarts, s.since, processes.brief(s.why)) for s in known.services]
-    show.table(f"{project.name}: {known.phase}", ("service", "condition", "pid", "restarts", "since", "why"), rows)
+    rows = [(s.name, s.condition, s.pid, s.restarts, s.since, processes.brief(s.why)) for s in stack_state.services]
+    show.table(
+        f"{project.name}: {stack_state.phase}", ("service", "condition", "pid", "restarts", "since", "why"), rows
+    )
     at = project.stack.ports
     password = show.text(project.state / "dashboard-password")
     show.note(
@@ -106,12 +108,12 @@ def logs(
 def examine(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Look at versions, Java, ports, disk, clock, connections and the registry's schema. Exit code 1 if one is bad."""
     project = Project.load(ctx.obj)
-    found = list(doctor.examine(project))
-    tally = Counter(c.result for c in found)
+    checks = list(doctor.examine(project))
+    tally = Counter(c.result for c in checks)
     if as_json:
-        show.as_json({"ok": not tally["error"], "checks": [asdict(c) for c in found]})
+        show.as_json({"ok": not tally["error"], "checks": [asdict(c) for c in checks]})
     else:
-        show.table(project.name, ("what", "result", "found"), [(c.name, c.result, c.message) for c in found])
+        show.table(project.name, ("what", "result", "found"), [(c.name, c.result, c.message) for c in checks])
         warnings, errors = (count(tally[kind], kind) for kind in ("warning", "error"))
         show.note(f"\n{tally['ok']:,} ok, {show.text(warnings)}, {show.text(errors)}")
     if tally["error"]:

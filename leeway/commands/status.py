@@ -14,7 +14,7 @@ from leeway.commands.options import AsJson
 from leeway.context import Context
 from leeway.project.validation_errors import count
 from leeway.terminal import show
-from monitors.report import Stage
+from monitors.finding import Stage
 from registry import model_status, queries
 from registry.records import Decision, Incident, IncidentState
 
@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
 def status(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Show each model's champion, newest verdicts, open incidents and running retrain."""
     with context.open(ctx.obj) as opened:
-        rows = [_standing(opened, name) for name in opened.project.models]
+        rows = [_model_status(opened, name) for name in opened.project.models]
     if as_json:
         show.as_json({"project": opened.project.name, "models": rows})
         return
@@ -41,12 +41,12 @@ def status(ctx: typer.Context, as_json: AsJson = False) -> None:
         for said in row["said"]:
             show.note(show.text(f"{row['model']}: {said}"))
         for aside in row["set_aside"]:
-            show.note(show.text(f"{row['model']}: {_aside_words(aside)}"))
+            show.note(show.text(f"{row['model']}: {_set_aside_text(aside)}"))
         if hint := _next_step(row):
             show.note(f"{show.text(row['model'])}: {hint}")
 
 
-def _standing(opened: Context, model: str) -> dict[str, Any]:
+def _model_status(opened: Context, model: str) -> dict[str, Any]:
     """Return what `status` tells of one model; the keys are those of its JSON."""
     reg, now = opened.registry, datetime.now(UTC)
     champion, running = queries.champion(reg, model), queries.running(reg, model)
@@ -55,14 +55,14 @@ def _standing(opened: Context, model: str) -> dict[str, Any]:
     return {
         "model": model,
         "state": stands.state.value,
-        "said": stands.said,
+        "said": stands.lines,
         "judged": [*stands.drifting, *stands.steady],
         "unjudged": stands.unjudged,
         "newest_window": stands.window_end,
         "newest_window_age": stands.age(now),
-        "last_record": stands.heard,
+        "last_record": stands.last_heard,
         "last_record_age": stands.heard_age(now),
-        "refused": stands.aside,
+        "refused": stands.set_aside,
         "set_aside": dead_letters.summary(opened.dir, model),
         "task": opened.model(model).schema.task.value,
         "champion": champion.version if champion else None,
@@ -79,11 +79,11 @@ def _standing(opened: Context, model: str) -> dict[str, Any]:
 
 def _newest(opened: Context, model: str, stage: Stage) -> dict[str, Any] | None:
     """Return the newest window over all traffic."""
-    found = queries.windows(opened.registry, model, segment="", stage=stage, limit=1)
-    if not found:
+    windows = queries.windows(opened.registry, model, segment="", stage=stage, limit=1)
+    if not windows:
         return None
-    return {"window_end": found[0].window_end, "version": found[0].version, "verdict": found[0].verdict,
-            "rows": found[0].rows}  # fmt: skip
+    return {"window_end": windows[0].window_end, "version": windows[0].version, "verdict": windows[0].verdict.value,
+            "rows": windows[0].rows}  # fmt: skip
 
 
 def _status_row(row: dict[str, Any]) -> list[object]:
@@ -94,10 +94,10 @@ def _status_row(row: dict[str, Any]) -> list[object]:
             aside, running]  # fmt: skip
 
 
-def _aside_words(aside: dict[str, Any]) -> str:
+def _set_aside_text(aside: dict[str, Any]) -> str:
     """Return why records were set aside, how many, and where the newest of them is.
 
-    >>> _aside_words({"role": "labels", "reason": "id is missing", "records": 3, "place": "a.csv line 4"})
+    >>> _set_aside_text({"role": "labels", "reason": "id is missing", "records": 3, "place": "a.csv line 4"})
     '3 labels set aside: id is missing (the newest: a.csv line 4)'
     """
     lost = count(aside["records"], aside["role"].removesuffix("s"))
@@ -123,27 +123,35 @@ def incidents(
     """List incidents with what was decided about each."""
     with context.open(ctx.obj) as opened:
         name = opened.model(model).name if model else None
-        found = [
+        with_decisions = [
             (incident, queries.decision_of(opened.registry, incident.id))
             for incident in queries.incidents(opened.registry, name)
             if everything or incident.state is not IncidentState.RESOLVED
         ]
     if as_json:
-        show.as_json([{**i.model_dump(mode="json"), "decision": d} for i, d in found])
-    elif not found:
+        show.as_json([{**i.model_dump(mode="json"), "decision": d} for i, d in with_decisions])
+    elif not with_decisions:
         show.note("No open incident." + ("" if everything else " [bold]leeway incidents --all[/] lists resolved ones."))
     else:
         columns = ("id", "model", "severity", "signal", "state", "opened", "last seen", "decision")
         rows = [
-            (i.id, f"{i.model} {i.version}", i.severity.value, f"{i.signal}: {_variables(i)}", _state(i), i.opened_at,
-             i.last_seen, _decided(i, d))
-            for i, d in found
-        ]  # fmt: skip
+            (
+                i.id,
+                f"{i.model} {i.version}",
+                i.severity.value,
+                f"{i.signal.value}: {_variables(i)}",
+                _state(i),
+                i.opened_at,
+                i.last_seen,
+                _decided(i, d),
+            )
+            for i, d in with_decisions
+        ]
         show.table("Incidents", columns, rows)
 
 
 def _state(incident: Incident) -> str:
-    return incident.word + (", corrected by late data" if incident.corrections else "")
+    return incident.displayed_state + (", corrected by late data" if incident.corrections else "")
 
 
 def _decided(incident: Incident, decision: Decision | None) -> str:
@@ -153,7 +161,7 @@ def _decided(incident: Incident, decision: Decision | None) -> str:
 
 
 def _variables(incident: Incident) -> str:
-    return ", ".join(sorted({finding["variable"] for finding in incident.evidence}))
+    return ", ".join(sorted({e.finding.variable for e in incident.evidence}))
 
 
 def history(ctx: typer.Context, model: ModelName = None, as_json: AsJson = False) -> None:
@@ -164,18 +172,21 @@ def history(ctx: typer.Context, model: ModelName = None, as_json: AsJson = False
     if as_json:
         show.as_json(log)
         return
-    told = [entry for entry in log if entry.action != "reports.stored"]
-    if not told:
+    entries = [entry for entry in log if entry.action != "reports.stored"]
+    if not entries:
         show.note(f"Nothing has happened to {show.text(name)} yet; [bold]leeway baseline[/] begins its record.")
         return
-    rows = [(entry.seq, entry.at, entry.action, entry.subject, entry.actor, _words(entry.details)) for entry in told]
+    rows = [
+        (entry.seq, entry.at, entry.action, entry.subject, entry.actor, _details_text(entry.details))
+        for entry in entries
+    ]
     show.table(f"History of {name}", ("no.", "at", "what", "of", "by", "details"), rows)
 
 
-def _words(details: dict[str, Any]) -> str:
+def _details_text(details: dict[str, Any]) -> str:
     """Return the details of a line as `key value` pairs, with digests cut short.
 
-    >>> _words({"action": "retrain", "because": ["loss .31 > .25", "stale"], "incident_id": None})
+    >>> _details_text({"action": "retrain", "because": ["loss .31 > .25", "stale"], "incident_id": None})
     'action retrain, because loss .31 > .25; stale'
     """
     texts = {k: "; ".join(map(str, v)) if isinstance(v, list) else v for k, v in details.items()}

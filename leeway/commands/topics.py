@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from features import kafka_address
 from features.errors import ProjectError
 from features.events import publishing
-from features.events.publishing import Outlet
+from features.events.publishing import TopicFormat
 from features.kafka import offset_ranges
 from features.schema import Source
 from features.window import UTC, from_ms, parse_span
@@ -79,9 +79,9 @@ def produce(  # noqa: PLR0913 - one parameter an option
     started = time.monotonic()
     _send(plans, partitions, speed)
     if as_json:
-        show.as_json({"ok": not any(one.lost for one in plans), "streams": [_sent(one) for one in plans]})
+        show.as_json({"ok": not any(one.lost for one in plans), "streams": [_sent_json(one) for one in plans]})
     else:
-        _tell(plans, time.monotonic() - started)
+        _print_sent(plans, time.monotonic() - started)
     if any(one.lost for one in plans):
         raise typer.Exit(ExitCode.FINDINGS)
 
@@ -103,7 +103,7 @@ def _send(plans: list[Plan], partitions: int, speed: timedelta | None) -> None:
         made = publishing.ensure(to.bootstrap, to.topic or "", partitions)
         if one.oldest is not None:
             publishing.check_retention(made, from_ms(one.oldest), now)
-        outlets.append((Outlet(made, to.format), one))
+        outlets.append((TopicFormat(made, to.format), one))
     paced = produce_files.paced(produce_files.merged(outlets), speed, clock=time.monotonic, sleep=time.sleep)
     with _progress(sum(one.events for one in plans)) as advance:
         for sent in publishing.send(plans[0].stream.to.bootstrap, paced):
@@ -118,16 +118,16 @@ def _progress(total: int) -> Iterator[Callable[[int], object]]:
         with Progress(*columns, console=show.err, transient=True) as bar:
             yield partial(bar.advance, bar.add_task("Producing", total=total))
         return
-    done, lines = [0], show.Lines()
+    done, lines = [0], show.ProgressLines()
 
     def advance(sent: int) -> None:
         done[0] += sent
-        lines.tell(f"Producing: {done[0]:,} of {total:,} events")
+        lines.print(f"Producing: {done[0]:,} of {total:,} events")
 
     yield advance
 
 
-def _sent(one: Plan) -> dict[str, Any]:
+def _sent_json(one: Plan) -> dict[str, Any]:
     """Return what was sent of one stream, under keys that programs rely on."""
     newest = max((part.newest for part in one.parts), default=None)
     return {"topic": one.stream.to.topic, "events": one.events, "lost": one.lost,
@@ -135,7 +135,7 @@ def _sent(one: Plan) -> dict[str, Any]:
             "newest": None if newest is None else from_ms(newest)}  # fmt: skip
 
 
-def _tell(plans: list[Plan], seconds: float) -> None:
+def _print_sent(plans: list[Plan], seconds: float) -> None:
     for one in plans:
         newest = max((part.newest for part in one.parts), default=None)
         if one.oldest is None or newest is None:
@@ -168,8 +168,8 @@ def tail(
         _print_line(one, as_json=as_json)
     starts = {number: stop for number, (_, stop) in extent.items()}
     with suppress(KeyboardInterrupt):
-        for found in offset_ranges.follow(at.bootstrap, at.topic, starts, going=lambda: True):
-            _print_line(tail_records.record(found, at), as_json=as_json)
+        for message in offset_ranges.follow(at.bootstrap, at.topic, starts, going=lambda: True):
+            _print_line(tail_records.record(message, at), as_json=as_json)
 
 
 def _groups(at: tail_records.Target, extent: dict[int, tuple[int, int]]) -> Iterator[dict[str, Any]]:

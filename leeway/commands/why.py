@@ -12,11 +12,11 @@ import typer
 from leeway import context
 from leeway.commands.options import AsJson
 from leeway.terminal import show
-from monitors.explain.bin_changes import Movement
-from monitors.explain.explanation import Account, Moved, leaning
-from monitors.report import Finding, Signal
+from monitors.explain.bin_changes import BinChanges
+from monitors.explain.explanation import DriftedVariable, WindowExplanation, mix_shift_text
+from monitors.finding import Finding, Signal
 from registry.incidents import explain
-from registry.incidents.explain import Explained
+from registry.incidents.explain import IncidentExplanation
 from registry.records import Incident
 
 ALL = "all traffic"
@@ -38,43 +38,43 @@ def why(
     """
     with context.open(ctx.obj) as opened:
         policies = {name: model.monitor for name, model in opened.project.models.items()}
-        told = explain.explain(opened.registry, incident, policies)
+        explanation = explain.explain(opened.registry, incident, policies)
     if as_json:
-        show.as_json(told)
+        show.as_json(explanation)
         return
-    _head(told)
-    _window("Newest window", told.newest, told.incident)
-    if told.first.end != told.newest.end:
-        _window("First window", told.first, told.incident)
+    _head(explanation)
+    _window("Newest window", explanation.newest, explanation.incident)
+    if explanation.first.end != explanation.newest.end:
+        _window("First window", explanation.first, explanation.incident)
 
 
-def _head(told: Explained) -> None:
-    incident, decision = told.incident, told.decision
+def _head(explanation: IncidentExplanation) -> None:
+    incident, decision = explanation.incident, explanation.decision
     late = f", corrected by late data {incident.corrections} times" if incident.corrections else ""
     decided = f"{decision.action.value}: {'; '.join(decision.because)}" if decision else None
     rows = [
         ("severity", incident.severity.value),
-        ("state", incident.word + (f": {incident.resolution}" if incident.resolution else "")),
+        ("state", incident.displayed_state + (f": {incident.resolution}" if incident.resolution else "")),
         ("windows", f"{incident.windows} that drifted{late}"),
         ("since", incident.since),
         ("last seen", incident.last_seen),
         ("decision", decided or f"waiting{': ' + incident.pending if incident.pending else ''}"),
     ]
-    _pairs(f"Incident {incident.id}: {incident.signal} of {incident.model} {incident.version}", rows)
+    _pairs(f"Incident {incident.id}: {incident.signal.value} of {incident.model} {incident.version}", rows)
 
 
-def _window(name: str, told: Account, incident: Incident) -> None:
+def _window(name: str, window: WindowExplanation, incident: Incident) -> None:
     """Print one window: what drifted of the incident's own signal, and what drifted beside it."""
-    span = f"{show.cell(told.start)} to {show.cell(told.end)}"
+    span = f"{show.cell(window.start)} to {show.cell(window.end)}"
     show.note(f"[bold]{show.text(name)}, {span}[/]\n")
-    own, beside = told.of(incident.signal), told.beside(incident.signal)
-    if not own:
+    own_variables, others = window.of(incident.signal), window.beside(incident.signal)
+    if not own_variables:
         show.note("Late data took the drift out of it.")
-    for moved in own:
-        _pairs(_title(moved), _rows(moved, told.end))
-    if beside:
+    for moved in own_variables:
+        _pairs(_title(moved), _rows(moved, window.end))
+    if others:
         columns = ("beside it", "signal", "in", "effect", "how it moved", "since")
-        show.table("", columns, [_beside(moved) for moved in beside])
+        show.table("", columns, [_other_variable_row(moved) for moved in others])
         show.note("")
 
 
@@ -85,47 +85,51 @@ def _pairs(title: str, rows: Iterable[tuple[str, object]]) -> None:
     show.note("")
 
 
-def _title(moved: Moved) -> str:
-    known = f", {moved.importance:.0%} of what matters, no. {moved.place}" if moved.importance is not None else ""
-    return f"{moved.finding.variable} in {_where(moved)}{known}"
+def _title(variable: DriftedVariable) -> str:
+    importance = (
+        f", {variable.importance:.0%} of what matters, no. {variable.importance_rank}"
+        if variable.importance is not None
+        else ""
+    )
+    return f"{variable.finding.variable} in {_where(variable)}{importance}"
 
 
-def _beside(moved: Moved) -> list[object]:
-    finding, since = moved.finding, moved.alarm.end if moved.alarm else None
-    movement = Movement(moved.movement.direction, moved.movement.parts[:1])
-    how = _how(replace(moved, movement=movement, levels=dict(list(moved.levels.items())[:1])))
-    return [finding.variable, finding.signal.value, _where(moved), _effect(finding), how, since]
+def _other_variable_row(variable: DriftedVariable) -> list[object]:
+    finding, since = variable.finding, variable.onset.end if variable.onset else None
+    movement = BinChanges(variable.bin_changes.direction, variable.bin_changes.parts[:1])
+    how = _movement(replace(variable, bin_changes=movement, levels=dict(list(variable.levels.items())[:1])))
+    return [finding.variable, finding.signal.value, _where(variable), _effect(finding), how, since]
 
 
-def _rows(moved: Moved, end: datetime) -> Iterator[tuple[str, object]]:
+def _rows(variable: DriftedVariable, end: datetime) -> Iterator[tuple[str, object]]:
     """Yield what is told of one variable, in the window that ended at *end*, by name."""
-    finding = moved.finding
-    yield "effect", f"{_effect(finding)} {finding.metric}; {_lines(moved)}"
-    yield "moved", _how(moved)
-    yield "mix", "; ".join(leaning(split) for split in moved.splits)
-    if len(moved.places) > 1:
-        yield "in", ", ".join(f"{p.segment or ALL} {_figure(p.effect)}" for p in moved.places)
-    yield "how sure", moved.promise
-    if finding.promised is None:
+    finding = variable.finding
+    yield "effect", f"{_effect(finding)} {finding.metric}; {_thresholds(variable)}"
+    yield "moved", _movement(variable)
+    yield "mix", "; ".join(mix_shift_text(split) for split in variable.splits)
+    if len(variable.segments) > 1:
+        yield "in", ", ".join(f"{p.segment or ALL} {_figure(p.effect)}" for p in variable.segments)
+    yield "how sure", variable.guarantee
+    if finding.guaranteed is None:
         yield "reason", finding.reason
-    if finding.share is not None:
-        yield "cost", f"{finding.share:.1%} of the false-alarm budget"
-    if moved.alarm and moved.alarm.end < end:
-        yield "since", moved.alarm.end
-        yield "now", finding.over_time
+    if finding.sequential and finding.sequential.budget_share is not None:
+        yield "cost", f"{finding.sequential.budget_share:.1%} of the false-alarm budget"
+    if variable.onset and variable.onset.end < end:
+        yield "since", variable.onset.end
+        yield "now", finding.sequential_note
 
 
-def _lines(moved: Moved) -> str:
+def _thresholds(variable: DriftedVariable) -> str:
     """Return what the effect had to cross, and what the window would say by itself."""
-    finding = moved.finding
-    worth = "" if moved.least is None else f"worth telling from {moved.least:g}; "
-    alone = "fault" if finding.signal is Signal.QUALITY else (finding.alone or finding.verdict).value.replace("_", " ")
-    return f"{worth}the window alone says {alone}, its line is {_figure(finding.threshold)}"
+    finding = variable.finding
+    min_effect = "" if variable.min_effect is None else f"worth telling from {variable.min_effect:g}; "
+    verdict = "fault" if finding.signal is Signal.QUALITY else finding.window_verdict.value.replace("_", " ")
+    return f"{min_effect}the window alone says {verdict}, its line is {_figure(finding.threshold)}"
 
 
-def _how(moved: Moved) -> str:
-    levels = ", ".join(f"{name} {before:.3f} -> {now:.3f}" for name, (before, now) in moved.levels.items())
-    return str(moved.movement) or levels or "no single part of its range by much"
+def _movement(variable: DriftedVariable) -> str:
+    levels = ", ".join(f"{name} {before:.3f} -> {now:.3f}" for name, (before, now) in variable.levels.items())
+    return str(variable.bin_changes) or levels or "no single part of its range by much"
 
 
 def _effect(finding: Finding) -> str:
@@ -137,5 +141,5 @@ def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def _where(moved: Moved) -> str:
-    return moved.segment or ALL
+def _where(variable: DriftedVariable) -> str:
+    return variable.segment or ALL

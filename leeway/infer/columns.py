@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from features.errors import DataError, NotEnoughData
-from features.schema import Kind, Task
+from features.schema import FeatureKind, Task
 from leeway.infer import feature_columns, prediction_columns, roles
-from leeway.infer.roles import Wishes
-from leeway.infer.time_columns import Clock, clock
+from leeway.infer.roles import ColumnWishes
+from leeway.infer.time_columns import TimeFormat, time_format
 
 
 @dataclass(frozen=True)
-class Guess:
+class InferredColumns:
     """What a sample seems to be.
 
     *parts* maps a part to its column, *features* a column to (kind, remark), *left_out* a column to the reason.
@@ -23,21 +23,23 @@ class Guess:
     chosen that has no name of its own.
     """
 
-    parts: Mapping[str, str]
+    columns: Mapping[str, str]
     task: Task
-    features: Mapping[str, tuple[Kind, str]]
+    features: Mapping[str, tuple[FeatureKind, str]]
     left_out: Mapping[str, str]
-    clock: Clock
+    time_format: TimeFormat
     positive: str | None = None
-    because: Mapping[str, str] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_history(self) -> bool:
         """Whether there is no prediction yet: labelled events to train a first model on."""
-        return "prediction" not in self.parts
+        return "prediction" not in self.columns
 
 
-def guess(table: pa.Table, wishes: Wishes | None = None, labels: pa.Table | None = None) -> Guess:
+def infer_columns(
+    table: pa.Table, wishes: ColumnWishes | None = None, labels: pa.Table | None = None
+) -> InferredColumns:
     """Return which column plays which part: as *wishes* say, else by name, else by content.
 
     *labels* are the first label events, where they are not in the same log.
@@ -47,31 +49,31 @@ def guess(table: pa.Table, wishes: Wishes | None = None, labels: pa.Table | None
         DataError: id, time or prediction cannot be found, or no feature is left.
         ProjectError: a wish names no column.
     """
-    wishes = wishes or Wishes()
-    table = feature_columns.plain(table)
+    wishes = wishes or ColumnWishes()
+    table = feature_columns.plain_columns(table)
     if not table.num_rows:
         msg = "the sample has no rows"
         raise NotEnoughData(msg, hint="take a file with at least a few hundred events")
-    labels = None if labels is None else feature_columns.plain(labels)
-    parts, because = roles.find(table, wishes, labels)
-    _need(parts, table)
-    truth = prediction_columns.truth(table, parts, labels)
+    labels = None if labels is None else feature_columns.plain_columns(labels)
+    parts, because = roles.find_columns(table, wishes, labels)
+    _require_roles(parts, table)
+    truth = prediction_columns.label_sample(table, parts, labels)
     features, left_out = _features(table, {parts[part] for part in parts if labels is None or part not in _LABELS})
-    task = wishes.task or prediction_columns.task(
+    task = wishes.task or prediction_columns.infer_task(
         table[parts["prediction"]] if "prediction" in parts else None, truth, wishes
     )
-    positive = prediction_columns.positive(truth, wishes) if task is Task.BINARY else None
-    when = clock(table[parts["time"]])
-    if when is None:
+    positive = prediction_columns.positive_label(truth, wishes) if task is Task.BINARY else None
+    time_column = time_format(table[parts["time"]])
+    if time_column is None:
         msg = f"{parts['time']} does not hold times"
-        raise DataError(msg, hint=f"{_LIKE['time']}; --time names another column")
-    return Guess(parts, task, features, left_out, when, positive, because)
+        raise DataError(msg, hint=f"{_DESCRIPTIONS['time']}; --time names another column")
+    return InferredColumns(parts, task, features, left_out, time_column, positive, because)
 
 
-def _features(table: pa.Table, taken: set[str]) -> tuple[dict[str, tuple[Kind, str]], dict[str, str]]:
+def _features(table: pa.Table, taken: set[str]) -> tuple[dict[str, tuple[FeatureKind, str]], dict[str, str]]:
     rest = [name for name in table.column_names if name not in taken]
-    left_out = {name: why for name in rest if (why := feature_columns.useless(name, table[name]))}
-    features = {name: feature_columns.feature(table[name]) for name in rest if name not in left_out}
+    left_out = {name: why for name in rest if (why := feature_columns.reason_to_leave_out(name, table[name]))}
+    features = {name: feature_columns.feature_kind(table[name]) for name in rest if name not in left_out}
     if not features:
         msg = "no column is left to be a feature"
         why = "; ".join(f"{name}: {reason}" for name, reason in left_out.items()) or "the events hold nothing else"
@@ -80,19 +82,19 @@ def _features(table: pa.Table, taken: set[str]) -> tuple[dict[str, tuple[Kind, s
 
 
 _LABELS = ("label", "label_time")
-_LIKE = {
+_DESCRIPTIONS = {
     "id": "a value that is different in every row and joins a label to its prediction, such as a request's number",
     "time": "ISO 8601 text, another date, a timestamp, or a number since the epoch",
     "prediction": "the model's answer",
 }
 
 
-def _need(parts: Mapping[str, str], table: pa.Table) -> None:
+def _require_roles(parts: Mapping[str, str], table: pa.Table) -> None:
     """Raise DataError that names what is needed, how to say which column it is, and what to log where there is none."""
     for part in _absent(parts):
         others = ", ".join(table.column_names)
         msg = f"no column looks like the {part} among {others}"
-        hint = f"--{part} COLUMN names it: {_LIKE[part]}"
+        hint = f"--{part} COLUMN names it: {_DESCRIPTIONS[part]}"
         if part == "id":
             hint += "; if there is none, --number-rows makes a copy of the log with one"
         if part == "prediction":

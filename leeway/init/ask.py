@@ -9,8 +9,8 @@ import typer
 
 from features.schema import Task
 from leeway.infer import feature_columns, prediction_columns, roles
-from leeway.infer.columns import guess
-from leeway.infer.roles import Wishes
+from leeway.infer.columns import infer_columns
+from leeway.infer.roles import ColumnWishes
 from leeway.init.draft import Log
 from leeway.project.validation_errors import did_you_mean
 
@@ -24,47 +24,49 @@ QUESTIONS = {
 }
 
 
-def possible() -> bool:
+def on_terminal() -> bool:
     """Whether somebody sits there who can answer."""
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def ask(log: Log, wishes: Wishes) -> Wishes:
+def ask(log: Log, wishes: ColumnWishes) -> ColumnWishes:
     """Return *wishes* with what the user answers: about each part that has not been named, and the task.
 
     Raises DataError as `guess` does.
     """
-    table = feature_columns.plain(log.seen.table)
+    table = feature_columns.plain_columns(log.sample.table)
     columns, refused = dict(wishes.columns), set(wishes.refused)
     typer.echo(f"The columns are {', '.join(table.column_names)}.", err=True)
     for part, question in QUESTIONS.items():
-        if part in columns or part in refused or (part == "label" and log.labels_seen is not None):
+        if part in columns or part in refused or (part == "label" and log.labels_sample is not None):
             continue
         if part == "version" and "prediction" in refused:
             continue  # nobody has predicted yet
-        seems, _ = roles.find(table, replace(wishes, columns=columns, refused=frozenset(refused)), log.label_rows)
-        answer = _column(question, table.column_names, seems.get(part, NONE), needed=part in ("id", "time"))
+        likely, _ = roles.find_columns(
+            table, replace(wishes, columns=columns, refused=frozenset(refused)), log.label_rows
+        )
+        answer = _column(question, table.column_names, likely.get(part, NONE), needed=part in ("id", "time"))
         if answer == NONE:
             refused.add(part)
         else:
             columns[part] = answer
-    told = replace(wishes, columns=columns, refused=frozenset(refused))
-    return _task(log, told)
+    answered = replace(wishes, columns=columns, refused=frozenset(refused))
+    return _task(log, answered)
 
 
-def _task(log: Log, wishes: Wishes) -> Wishes:
-    seems = guess(log.seen.table, wishes, log.label_rows)
-    task = Task(_choice("What does the model predict?", [t.value for t in Task], seems.task.value))
+def _task(log: Log, wishes: ColumnWishes) -> ColumnWishes:
+    inferred = infer_columns(log.sample.table, wishes, log.label_rows)
+    task = Task(_choice("What does the model predict?", [t.value for t in Task], inferred.task.value))
     wishes = replace(wishes, task=task)
     if task is not Task.BINARY or wishes.positive is not None:
         return wishes
-    table = feature_columns.plain(log.seen.table)
-    labels = None if log.label_rows is None else feature_columns.plain(log.label_rows)
-    known = prediction_columns.truth(table, seems.parts, labels)
-    likely = prediction_columns.positive(known, wishes)
-    if known is None or likely is None:
+    table = feature_columns.plain_columns(log.sample.table)
+    labels = None if log.label_rows is None else feature_columns.plain_columns(log.label_rows)
+    labels = prediction_columns.label_sample(table, inferred.columns, labels)
+    likely = prediction_columns.positive_label(labels, wishes)
+    if labels is None or likely is None:
         return wishes
-    return replace(wishes, positive=_choice("Which label counts as 1?", known.values[:20], likely))
+    return replace(wishes, positive=_choice("Which label counts as 1?", labels.values[:20], likely))
 
 
 def _column(question: str, columns: list[str], likely: str, *, needed: bool) -> str:

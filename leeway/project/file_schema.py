@@ -12,7 +12,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from alerts.config import Alerts
 from features import kafka_address
 from features.conventions import Moment
-from features.schema import Events, EventSchema, Kind, Task
+from features.schema import Events, EventSchema, FeatureKind, Task
 from features.window import Span, Windows, format_span
 from leeway.project.stack_section import Stack
 from monitors.config import MonitorPolicy
@@ -49,7 +49,7 @@ class ModelSection(Section):
     task: Task = Field(description="what the model predicts: binary (a probability), regression or multiclass")
     events: Events = Field(description="where its predictions and labels are, and what their columns are called")
     label_delay: Span = Field(timedelta(days=1), description="how long after a prediction its label is final, like 24h")
-    features: dict[str, Kind] = Field(min_length=1, description="the model's inputs: numeric or categorical")
+    features: dict[str, FeatureKind] = Field(min_length=1, description="the model's inputs: numeric or categorical")
     segments: tuple[str, ...] = Field((), description="categorical features to watch value by value")
     windows: Windows = Field(Windows(), description="how event time is cut")
     baseline: Period | None = Field(None, description="the period that `leeway baseline` takes as the reference")

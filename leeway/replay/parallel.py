@@ -9,23 +9,23 @@ from dataclasses import dataclass
 from leeway.replay import trials
 from leeway.replay.history import Series
 from leeway.replay.policies import Policy
-from leeway.replay.replayed_incidents import Said
-from leeway.replay.trials import Delay
+from leeway.replay.replayed_incidents import WindowVerdicts
+from leeway.replay.trials import DetectionDelay
 from monitors.baseline.baseline import Baseline, Slice
-from monitors.report import Signal
+from monitors.finding import Signal
 from monitors.simulation import inject
-from monitors.simulation.inject import Shift
-from monitors.simulation.policy_comparison import Jury
+from monitors.simulation.inject import InjectedChange
+from monitors.simulation.policy_comparison import PolicyComparison
 
-Tell = Callable[[str], None]
-ByPolicy = list[list[Said]]
+Progress = Callable[[str], None]
+ByPolicy = list[list[WindowVerdicts]]
 """What is said of some windows, by each policy."""
-TRIALS = 3
+TRIALS_PER_WORLD = 3
 """Trials of each shift for a world without a change: they are much shorter."""
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ReplayTask:
     """One *series* and *policies* with the same windows, in which every baseline here is cut.
 
     *past* are the series' slices of each version with its baseline. *baseline* is what worlds are made of, *shifts* are
@@ -36,78 +36,84 @@ class Part:
     policies: tuple[Policy, ...]
     past: tuple[tuple[Baseline, tuple[Slice, ...]], ...]
     baseline: Baseline
-    shifts: tuple[Shift, ...]
+    shifts: tuple[InjectedChange, ...]
     feature: str
     seed: int
     repetitions: int
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class WatchedSignal:
     """A variable that is watched over time, and why the false-alarm promise does not cover it; "" if it does."""
 
     signal: Signal
     variable: str
-    doubt: str
+    violation: str
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class TaskResult:
     """What came of a part: of each version's past, of each world without a change, of each shift by each policy."""
 
     past: list[ByPolicy]
-    quiet: list[ByPolicy]
-    delays: Mapping[Shift, list[Delay]]
-    watched: list[Watched]
+    null_worlds: list[ByPolicy]
+    delays: Mapping[InjectedChange, list[DetectionDelay]]
+    watched: list[WatchedSignal]
 
 
-def work(part: Part) -> Done:
+def run_task(task: ReplayTask) -> TaskResult:
     """Return what comes of *part*; the same, wherever it is done."""
-    bench = trials.jury(part.baseline, part.policies, part.series)
-    known = bool(part.baseline.slices(*part.series))
-    return Done(
+    comparison = trials.policy_comparison(task.baseline, task.policies, task.series)
+    in_baseline = bool(task.baseline.slices(*task.series))
+    return TaskResult(
         past=[
-            trials.said(_bench(bench, baseline).run(slices), part.policies) if slices else [[] for _ in part.policies]
-            for baseline, slices in part.past
+            trials.window_verdicts(_on_baseline(comparison, baseline).run(slices), task.policies)
+            if slices
+            else [[] for _ in task.policies]
+            for baseline, slices in task.past
         ],
-        quiet=trials.quiet(bench, part.policies, part.seed, part.repetitions) if known else [],
-        delays={shift: _delays(part, bench, shift) for shift in part.shifts},
-        watched=watched(bench),
+        null_worlds=trials.null_verdicts(comparison, task.policies, task.seed, task.repetitions) if in_baseline else [],
+        delays={shift: _delays(task, comparison, shift) for shift in task.shifts},
+        watched=watched(comparison),
     )
 
 
-def watched(bench: Jury) -> list[Watched]:
+def watched(comparison: PolicyComparison) -> list[WatchedSignal]:
     """Return the variables that the first policy watches over time."""
     return [
-        Watched(group.signal, name, doubt)
-        for group in bench.outlooks()[0].groups
-        for name, doubt in zip(group.panel.names, group.panel.doubts, strict=True)
+        WatchedSignal(group.signal, name, doubt)
+        for group in comparison.monitoring_plans()[0].groups
+        for name, doubt in zip(group.panel.names, group.panel.violations, strict=True)
     ]
 
 
-def work_all(parts: Sequence[Part], processes: int, tell: Tell) -> list[Done]:
+def run_tasks(tasks: Sequence[ReplayTask], processes: int, report_progress: Progress) -> list[TaskResult]:
     """Return what comes of *parts*, in their order, worked on by so many processes; *tell* is told how far it is."""
-    found: list[Done] = []
-    for done in _each(parts, processes):
-        found.append(done)
-        tell(f"{len(found)} of {len(parts)} parts done")
-    return found
+    results: list[TaskResult] = []
+    for done in _results(tasks, processes):
+        results.append(done)
+        report_progress(f"{len(results)} of {len(tasks)} parts done")
+    return results
 
 
-def _each(parts: Sequence[Part], processes: int) -> Iterator[Done]:
+def _results(parts: Sequence[ReplayTask], processes: int) -> Iterator[TaskResult]:
     if processes == 1 or len(parts) == 1:
-        yield from map(work, parts)
+        yield from map(run_task, parts)
         return
     with ProcessPoolExecutor(processes) as pool:
-        yield from pool.map(work, parts)
+        yield from pool.map(run_task, parts)
 
 
-def _bench(bench: Jury, baseline: Baseline) -> Jury:
+def _on_baseline(comparison: PolicyComparison, baseline: Baseline) -> PolicyComparison:
     """Return *bench* on another baseline, if it is another."""
-    return bench if baseline is bench.baseline else Jury(baseline, bench.policies, bench.stage, bench.segment)
+    return (
+        comparison
+        if baseline is comparison.baseline
+        else PolicyComparison(baseline, comparison.policies, comparison.stage, comparison.segment)
+    )
 
 
-def _delays(part: Part, bench: Jury, shift: Shift) -> list[Delay]:
-    change = inject.change(shift, part.baseline, part.feature)
-    seeds = [(part.seed, 1, n) for n in range(TRIALS * part.repetitions)]
-    return trials.delays(bench, part.policies, change, shift.kind, seeds)
+def _delays(task: ReplayTask, comparison: PolicyComparison, shift: InjectedChange) -> list[DetectionDelay]:
+    change = inject.change(shift, task.baseline, task.feature)
+    seeds = [(task.seed, 1, n) for n in range(TRIALS_PER_WORLD * task.repetitions)]
+    return trials.detection_delays(comparison, task.policies, change, shift.kind, seeds)

@@ -13,38 +13,38 @@ from leeway.project import validation_errors
 from leeway.project.load import Model
 from leeway.replay import parallel, replayed_incidents, trials
 from leeway.replay.history import Series, Stretch
-from leeway.replay.parallel import ByPolicy, Done, Part, Tell, Watched
+from leeway.replay.parallel import ByPolicy, Progress, ReplayTask, TaskResult, WatchedSignal
 from leeway.replay.policies import Policy
-from leeway.replay.replayed_incidents import Alarm
-from leeway.replay.trials import Delay, Rate
+from leeway.replay.replayed_incidents import ReplayedIncident
+from leeway.replay.trials import DetectionDelay, FalseAlarmRate
 from monitors.baseline import importance
 from monitors.baseline.baseline import Baseline
-from monitors.report import Signal, Stage
+from monitors.finding import Signal, Stage
 from monitors.simulation import concept_shift, inject, rewindow
-from monitors.simulation.inject import Kind, Shift
+from monitors.simulation.inject import ChangeKind, InjectedChange
 from retrain_flows import decide
 from retrain_flows.decide import Decision, Deferral, Situation
 
-SIZES: Mapping[Kind, tuple[float, ...]] = {
-    Kind.COVARIATE: (0.25, 0.5, 1.0),
-    Kind.PRIOR: (0.05, 0.1, 0.2),
-    Kind.CONCEPT: (0.05, 0.1, 0.2),
-    Kind.MISSING: (0.1, 0.5),
-    Kind.UNITS: (1.0,),
-    Kind.STUCK: (1.0,),
+DEFAULT_SIZES: Mapping[ChangeKind, tuple[float, ...]] = {
+    ChangeKind.COVARIATE: (0.25, 0.5, 1.0),
+    ChangeKind.PRIOR: (0.05, 0.1, 0.2),
+    ChangeKind.CONCEPT: (0.05, 0.1, 0.2),
+    ChangeKind.MISSING: (0.1, 0.5),
+    ChangeKind.UNITS: (1.0,),
+    ChangeKind.STUCK: (1.0,),
 }
 """The sizes that are tried unless others are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ReplayOrder:
     """What is to be rehearsed: *policies*, and *shifts* in *feature* that are to be found *within* some time.
 
     All that is drawn follows from *seed*. *processes* work on it side by side.
     """
 
     policies: tuple[Policy, ...]
-    shifts: tuple[Shift, ...]
+    shifts: tuple[InjectedChange, ...]
     feature: str
     within: timedelta
     seed: int
@@ -53,32 +53,32 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class DecidedIncident:
     """An incident of the past, and what would have been decided about it."""
 
-    alarm: Alarm
+    replayed: ReplayedIncident
     decision: Decision | Deferral
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class PolicyOutcome:
     """What a rehearsal found out about one *policy*; *watched* are the variables of all traffic."""
 
     policy: Policy
-    rate: Rate
-    incidents: tuple[Judged, ...]
-    delays: Mapping[Shift, Delay]
-    watched: tuple[Watched, ...]
+    rate: FalseAlarmRate
+    incidents: tuple[DecidedIncident, ...]
+    delays: Mapping[InjectedChange, DetectionDelay]
+    watched: tuple[WatchedSignal, ...]
 
     @property
-    def outside(self) -> list[Watched]:
+    def without_guarantee(self) -> list[WatchedSignal]:
         """The variables that the false-alarm promise does not cover."""
-        return [one for one in self.watched if one.doubt]
+        return [one for one in self.watched if one.violation]
 
 
-def rehearse_all(
-    stretches: Sequence[Stretch], baseline: Baseline, model: Model, order: Order, tell: Tell
-) -> list[Outcome]:
+def replay_all(
+    stretches: Sequence[Stretch], baseline: Baseline, model: Model, order: ReplayOrder, report_progress: Progress
+) -> list[PolicyOutcome]:
     """Return the outcome for each policy of *order*: history from *stretches*, the rest by *baseline*.
 
     Raises:
@@ -87,17 +87,17 @@ def rehearse_all(
     """
     for shift in order.shifts:
         inject.change(shift, baseline, order.feature)  # what cannot be is refused before anything is begun
-    groups = alike(order.policies)
-    every = [part for policies in groups for part in _parts(stretches, baseline, policies, order)]
-    done = list(zip(every, parallel.work_all(every, order.processes, tell), strict=True))
-    found: dict[str, Outcome] = {}
+    groups = by_windows(order.policies)
+    tasks = [part for policies in groups for part in _tasks(stretches, baseline, policies, order)]
+    done = list(zip(tasks, parallel.run_tasks(tasks, order.processes, report_progress), strict=True))
+    outcomes: dict[str, PolicyOutcome] = {}
     for policies in groups:
-        of = _Group(policies, tuple((part, d) for part, d in done if part.policies is policies))
-        found |= {policy.name: of.outcome(i, model, order) for i, policy in enumerate(policies)}
-    return [found[policy.name] for policy in order.policies]
+        of = _PolicyGroup(policies, tuple((part, d) for part, d in done if part.policies is policies))
+        outcomes |= {policy.name: of.outcome(i, model, order) for i, policy in enumerate(policies)}
+    return [outcomes[policy.name] for policy in order.policies]
 
 
-def alike(policies: Iterable[Policy]) -> list[tuple[Policy, ...]]:
+def by_windows(policies: Iterable[Policy]) -> list[tuple[Policy, ...]]:
     """Return *policies* by their windows."""
     by: dict[str, list[Policy]] = {}
     for policy in policies:
@@ -105,38 +105,42 @@ def alike(policies: Iterable[Policy]) -> list[tuple[Policy, ...]]:
     return [tuple(some) for some in by.values()]
 
 
-def shifts(baseline: Baseline, asked: Mapping[Kind, Sequence[float]]) -> tuple[Shift, ...]:
-    """Return the shifts *asked* for, or else those of :data:`SIZES` that *baseline* can show."""
-    if asked:
-        return tuple(Shift(kind, size) for kind, sizes in asked.items() for size in sizes)
-    known = [kind for kind in SIZES if baseline.outcomes or kind.stage is Stage.INPUTS]
-    every = (Shift(kind, size) for kind in known for size in SIZES[kind])
+def shifts(baseline: Baseline, requested: Mapping[ChangeKind, Sequence[float]]) -> tuple[InjectedChange, ...]:
+    """Return the shifts *asked* for, or else those of :data:`DEFAULT_SIZES` that *baseline* can show."""
+    if requested:
+        return tuple(InjectedChange(kind, size) for kind, sizes in requested.items() for size in sizes)
+    known = [kind for kind in DEFAULT_SIZES if baseline.outcomes or kind.stage is Stage.INPUTS]
+    every = (InjectedChange(kind, size) for kind in known for size in DEFAULT_SIZES[kind])
     return tuple(
-        shift for shift in every if shift.kind is not Kind.CONCEPT or shift.size <= concept_shift.most(baseline)
+        shift
+        for shift in every
+        if shift.kind is not ChangeKind.CONCEPT or shift.size <= concept_shift.largest_concept_shift(baseline)
     )
 
 
-def feature(baseline: Baseline, policy: Policy, asked: str | None) -> str:
+def shifted_feature(baseline: Baseline, policy: Policy, requested: str | None) -> str:
     """Return the feature to shift: the one *asked* for, or the most important one that *policy*'s promise covers.
 
     Raises:
         NotFound: there is no such feature.
     """
     names = list(baseline.events.features)
-    if asked is not None and asked not in names:
-        msg = f"{baseline.events.model} has no feature {asked!r}"
-        raise NotFound(msg, hint=f"its features are {', '.join(names)}{validation_errors.did_you_mean(asked, names)}")
-    if asked is not None:
-        return asked
-    bench = trials.jury(rewindow.recut(baseline, policy.rules.windows), (policy,), (Stage.INPUTS, ""))
-    doubted = {one.variable for one in parallel.watched(bench) if one.doubt and one.signal is Signal.FEATURE}
+    if requested is not None and requested not in names:
+        msg = f"{baseline.events.model} has no feature {requested!r}"
+        raise NotFound(
+            msg, hint=f"its features are {', '.join(names)}{validation_errors.did_you_mean(requested, names)}"
+        )
+    if requested is not None:
+        return requested
+    comparison = trials.policy_comparison(rewindow.recut(baseline, policy.rules.windows), (policy,), (Stage.INPUTS, ""))
+    violating = {one.variable for one in parallel.watched(comparison) if one.violation and one.signal is Signal.FEATURE}
     ranked = importance.rank(baseline.importance, names)
-    return next((name for name in ranked if name not in doubted), ranked[0])
+    return next((name for name in ranked if name not in violating), ranked[0])
 
 
-def _parts(
-    stretches: Sequence[Stretch], baseline: Baseline, policies: tuple[Policy, ...], order: Order
-) -> Iterator[Part]:
+def _tasks(
+    stretches: Sequence[Stretch], baseline: Baseline, policies: tuple[Policy, ...], order: ReplayOrder
+) -> Iterator[ReplayTask]:
     """Yield a part for each series that was recorded or that the baseline knows."""
     windows = policies[0].rules.windows
     cut, slide = rewindow.recut(baseline, windows), to_ms(windows.slide)
@@ -144,11 +148,11 @@ def _parts(
     every = {Stage.INPUTS: baseline.inputs, Stage.OUTCOMES: baseline.outcomes}
     known = {(stage, s.segment) for stage, slices in every.items() for s in slices}
     for series in sorted(known.union(*(s.slices for s in stretches)), key=_in_order):
-        yield Part(
+        yield ReplayTask(
             series=series,
             policies=policies,
             past=tuple(
-                (b, tuple(rewindow.merged(s.slices.get(series, ()), slide)))
+                (b, tuple(rewindow.merged_slices(s.slices.get(series, ()), slide)))
                 for b, s in zip(own, stretches, strict=True)
             ),
             baseline=cut,
@@ -164,42 +168,45 @@ def _in_order(series: Series) -> tuple[int, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
+class _PolicyGroup:
     """What came of the parts of *policies* with the same windows."""
 
     policies: tuple[Policy, ...]
-    done: tuple[tuple[Part, Done], ...]
+    done: tuple[tuple[ReplayTask, TaskResult], ...]
 
-    def outcome(self, i: int, model: Model, order: Order) -> Outcome:
+    def outcome(self, i: int, model: Model, order: ReplayOrder) -> PolicyOutcome:
         """Return that of the *i*-th policy."""
         policy, worlds = self.policies[i], range(order.repetitions)
-        false = [self._alarms(i, (d.quiet[n] for _, d in self.done if d.quiet)) for n in worlds]
-        return Outcome(
+        false = [self._alarms(i, (d.null_worlds[n] for _, d in self.done if d.null_worlds)) for n in worlds]
+        return PolicyOutcome(
             policy=policy,
-            rate=Rate(sum(map(len, false)), order.repetitions * trials.PATH * policy.rules.windows.slide),
+            rate=FalseAlarmRate(
+                sum(map(len, false)), order.repetitions * trials.NULL_WORLD_SLICES * policy.rules.windows.slide
+            ),
             incidents=tuple(_decided(list(chain.from_iterable(self._past(i))), policy, model)),
             delays={shift: found[i] for _, d in self.done for shift, found in d.delays.items()},
             watched=tuple(one for part, d in self.done if not part.series[1] for one in d.watched),
         )
 
-    def _past(self, i: int) -> Iterator[list[Alarm]]:
+    def _past(self, i: int) -> Iterator[list[ReplayedIncident]]:
         for v, (baseline, _) in enumerate(self.done[0][0].past):
             yield self._alarms(i, (d.past[v] for _, d in self.done), baseline.version)
 
-    def _alarms(self, i: int, said: Iterable[ByPolicy], version: str = "") -> list[Alarm]:
+    def _alarms(self, i: int, said: Iterable[ByPolicy], version: str = "") -> list[ReplayedIncident]:
         rules, baseline = self.policies[i].rules, self.done[0][0].baseline
         every = chain.from_iterable(by[i] for by in said)
-        return replayed_incidents.alarms(every, rules.incidents, model=baseline.events.model, version=version,
-                             ignored=rules.signals.ignored)  # fmt: skip
+        return replayed_incidents.replayed_incidents(
+            every, rules.incidents, model=baseline.events.model, version=version, ignored=rules.signals.ignored
+        )
 
 
-def _decided(found: Sequence[Alarm], policy: Policy, model: Model) -> Iterator[Judged]:
+def _decided(found: Sequence[ReplayedIncident], policy: Policy, model: Model) -> Iterator[DecidedIncident]:
     for alarm in found:
         at = alarm.opened.opened_at
-        faults = [a for a in found if a.opened.signal == Signal.QUALITY.value and a.opened.opened_at <= at]
+        faults = [a for a in found if a.opened.signal is Signal.QUALITY and a.opened.opened_at <= at]
         situation = Situation(
             now=at, matured_until=at, matured_rows=model.retrain.min_rows if model.retrain else 0,
             open_quality=any(a.closed is None or a.closed > at for a in faults),
         )  # fmt: skip
         answer = decide.decide(alarm.opened, signals=policy.rules.signals, retrain=model.retrain, situation=situation)
-        yield Judged(alarm, answer)
+        yield DecidedIncident(alarm, answer)

@@ -18,16 +18,17 @@ from leeway import assembly, dead_letters
 from leeway.context import Context
 from leeway.project.load import Model
 from leeway.streaming import job_settings, lifecycle
-from leeway.streaming.live_clock import Listening
+from leeway.streaming.live_clock import LiveClock
+from monitors.finding import Stage
 from monitors.flink import run_job
-from monitors.flink.committed_output import Committed
-from monitors.report import Report, Stage
+from monitors.flink.committed_output import CommittedOutput
+from monitors.report import Report
 from monitors.worker import unplaced
 from registry import queries
 from registry.incidents import ingest
 from registry.incidents.ingest import Ingested
-from registry.incidents.missing_windows import Until
-from registry.incidents.sequential_verdicts import Judges
+from registry.incidents.missing_windows import ClockReached
+from registry.incidents.sequential_verdicts import SequentialVerdicts
 
 
 @dataclass
@@ -59,7 +60,7 @@ class Tally:
         """Add what a batch of reports changed."""
         self.stored += result.stored
         self.revised += result.revised
-        self.opened += [f"{i.signal} of {i.version}" for i in result.opened]
+        self.opened += [f"{i.signal.value} of {i.version}" for i in result.opened]
         ends = [r.window_end for r in reports]
         self.last_window = max([*ends, *([self.last_window] if self.last_window else [])], default=None)
 
@@ -71,7 +72,7 @@ def _later(known: datetime | None, ms: int) -> datetime | None:
 
 
 @dataclass(frozen=True)
-class Watch:
+class OutputConsumer:
     """One model being watched: where its reports and dead letters go. *clock* tells the time that is recorded."""
 
     opened: Context
@@ -85,36 +86,36 @@ class Watch:
         return dead_letters.folder(self.opened.dir, self.model.name)
 
     @cached_property
-    def _judges(self) -> Judges:
-        return Judges({self.model.name: self.model.monitor})
+    def _judges(self) -> SequentialVerdicts:
+        return SequentialVerdicts({self.model.name: self.model.monitor})
 
     @cached_property
-    def _listening(self) -> Listening:
+    def _listening(self) -> LiveClock:
         """What is known of the feed as listening begins: its newest window, or since when the champion serves."""
         reg, name, now = self.opened.registry, self.model.name, self.clock()
         newest = queries.windows(reg, name, segment="", stage=Stage.INPUTS, limit=1)
         champion = queries.champion(reg, name)
         if newest:
             end, silent = newest[0].window_end, max(now - newest[0].created_at, timedelta(0))
-            return Listening(end, now, silent, come=end)
-        return Listening(champion.since if champion else None, now)
+            return LiveClock(end, now, silent, newest_arrival=end)
+        return LiveClock(champion.since if champion else None, now)
 
     def listen(self) -> None:
         """Tell of windows that stay away, as the clock on the wall moves on: once a window."""
         self._listening.heard(self.tally.newest, self.clock())
         until = self._listening.until(self.model.schema.windows)
         if until is not None:
-            self.store([], Until(until, self._listening.come))
+            self.store([], ClockReached(until, self._listening.newest_arrival))
 
-    def store(self, lines: list[str], until: Until | None = None) -> None:
+    def store(self, lines: list[str], until: ClockReached | None = None) -> None:
         """Judge the reports in *lines* over time and write them to the registry, in one transaction.
 
         Known ones change nothing. *until* is the event time up to which records might have come: windows that are
         missing before it are silence, which may be a fault.
         """
         found = [Report.model_validate_json(line) for line in lines]
-        reports = unplaced.settled(assembly.spec(self.opened, self.model), found)
-        judge = partial(self._judges.judged, until={self.model.name: until} if until else {})
+        reports = unplaced.place_unplaced(assembly.spec(self.opened, self.model), found)
+        judge = partial(self._judges.judge, until={self.model.name: until} if until else {})
         result = ingest.ingest(
             self.opened.registry,
             reports,
@@ -129,9 +130,9 @@ class Watch:
         """Report on every window that the events at hand have closed, in batch."""
         spec, source = assembly.spec(self.opened, self.model), assembly.directories(self.model)
         outcome = run_job.run_once(spec, source, self.opened.dir / "logs")
-        self._bury("once", [json.dumps(r, sort_keys=True) for r in outcome.rejects])
+        self._keep_dead_letters("once", [json.dumps(r, sort_keys=True) for r in outcome.rejects])
         self.tally.progress([json.dumps(line) for line in outcome.progress])
-        until = Until(self.tally.newest, self.tally.newest) if self.tally.newest else None
+        until = ClockReached(self.tally.newest, self.tally.newest) if self.tally.newest else None
         self.store([r.model_dump_json() for r in outcome.reports], until)
         return self.tally
 
@@ -156,14 +157,14 @@ class Watch:
             EngineError: another monitor of this model is running.
             BrokerError: Kafka does not answer.
         """
-        with self._alone(), job_settings.taken(self.opened, self.model) as committed:
+        with self._alone(), job_settings.committed(self.opened, self.model) as committed:
             yield lambda: self._take(lambda: None, committed)
 
     @contextmanager
-    def _job(self) -> Iterator[tuple[Callable[[], None], Committed]]:
+    def _job(self) -> Iterator[tuple[Callable[[], None], CommittedOutput]]:
         opened, model = self.opened, self.model
         if job_settings.follows_topics(model):
-            with lifecycle.running(opened, model) as check, job_settings.taken(opened, model) as lines:
+            with lifecycle.running(opened, model) as check, job_settings.committed(opened, model) as lines:
                 yield check, lines
             return
         spec, name = assembly.spec(opened, model), assembly.job_name(model)
@@ -173,15 +174,15 @@ class Watch:
         finally:
             job.stop()
 
-    def _take(self, check: Callable[[], None], committed: Committed) -> int:
+    def _take(self, check: Callable[[], None], committed: CommittedOutput) -> int:
         check()
         committed.progress(self.tally.progress)
-        committed.letters(self.dead_letters)
+        committed.dead_letters(self.dead_letters)
         taken = committed.reports(self.store)
         self.listen()
         return taken
 
-    def _bury(self, name: str, lines: list[str]) -> None:
+    def _keep_dead_letters(self, name: str, lines: list[str]) -> None:
         if lines:
             self.dead_letters.mkdir(parents=True, exist_ok=True)
             (self.dead_letters / f"{name}.jsonl").write_text("".join(f"{line}\n" for line in lines))

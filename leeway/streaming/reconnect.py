@@ -13,8 +13,8 @@ from features.errors import LeewayError, Outage
 
 Take = Callable[[], int]
 
-_SOON = (1.0, 2.0, 4.0, *[5.0] * 10)
-_RARELY = 30.0
+_FIRST_PAUSES = (1.0, 2.0, 4.0, *[5.0] * 10)
+_LATER_PAUSE = 30.0
 
 
 def pause(failures: int) -> float:
@@ -25,11 +25,11 @@ def pause(failures: int) -> float:
     >>> [pause(n) for n in (1, 2, 3, 4, 13, 14)]
     [1.0, 2.0, 4.0, 5.0, 5.0, 30.0]
     """
-    return _SOON[failures - 1] if failures <= len(_SOON) else _RARELY
+    return _FIRST_PAUSES[failures - 1] if failures <= len(_FIRST_PAUSES) else _LATER_PAUSE
 
 
 @dataclass
-class Enduring:
+class Reconnecting:
     """A *take* that outlives outages: a call is never longer than one attempt, and returns 0 while nothing works.
 
     *opening* opens what is called; the first time an error is an error. Afterwards an Outage closes it, and it is
@@ -38,7 +38,7 @@ class Enduring:
     """
 
     opening: Callable[[], AbstractContextManager[Take]]
-    tell: Callable[[str], None]
+    notify: Callable[[str], None]
     clock: Callable[[], float] = time.monotonic
     _open: ExitStack | None = field(default=None, init=False)
     _take: Take | None = field(default=None, init=False)
@@ -46,7 +46,7 @@ class Enduring:
     _since: float = field(default=0.0, init=False)
     _again: float = field(default=0.0, init=False)
 
-    def __enter__(self) -> Enduring:
+    def __enter__(self) -> Reconnecting:
         self._enter()
         return self
 
@@ -63,7 +63,7 @@ class Enduring:
             self._put_off(outage)
             return 0
         if self._failures:
-            self.tell(f"at work again after {self.clock() - self._since:.0f} s")
+            self.notify(f"at work again after {self.clock() - self._since:.0f} s")
             self._failures = 0
         return taken
 
@@ -92,4 +92,4 @@ class Enduring:
         self._failures += 1
         wait = pause(self._failures)
         self._again = now + wait
-        self.tell(f"{outage.message}; trying again in {wait:.0f} s")
+        self.notify(f"{outage.message}; trying again in {wait:.0f} s")

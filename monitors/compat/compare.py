@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.errors import LeewayError
-from features.schema import Kind
+from features.schema import FeatureKind
 from monitors.compat import evidently, nannyml, tfdv
 from monitors.compat.column import Comparison, Values
 
@@ -49,10 +49,10 @@ def title(system: System) -> str:
     return f"{library.name} {library.version}"
 
 
-def methods(system: System, kind: Kind | None = None) -> tuple[str, ...]:
+def methods(system: System, kind: FeatureKind | None = None) -> tuple[str, ...]:
     """Return the names that *system* has for its methods, all of them or those for columns of *kind*.
 
-    >>> methods(System.NANNYML, Kind.CATEGORICAL)
+    >>> methods(System.NANNYML, FeatureKind.CATEGORICAL)
     ('jensen_shannon', 'hellinger', 'l_infinity', 'chi2')
     """
     every = _LIBRARIES[system].methods
@@ -61,7 +61,7 @@ def methods(system: System, kind: Kind | None = None) -> tuple[str, ...]:
 
 def compare(
     system: System,
-    kind: Kind,
+    kind: FeatureKind,
     reference: pa.Array,
     current: pa.Array,
     *,
@@ -81,7 +81,7 @@ def compare(
         NotEnoughData: too little is left; the system would refuse as well.
         DataError: NannyML cannot bin a reference with infinite numbers.
 
-    >>> compare(System.EVIDENTLY, Kind.CATEGORICAL, pa.array(["a", "b"] * 9), pa.array(["b", None, "b"]))
+    >>> compare(System.EVIDENTLY, FeatureKind.CATEGORICAL, pa.array(["a", "b"] * 9), pa.array(["b", None, "b"]))
     Comparison(system='evidently', method='z', value=0.1775..., threshold=0.05, drifted=False, p_value=None)
     """
     if method is not None and method not in methods(system, kind):
@@ -92,7 +92,7 @@ def compare(
     return _LIBRARIES[system].compare(*sides, kind, method=method, threshold=threshold)
 
 
-def _values(column: pa.Array, kind: Kind, *, nulls: bool) -> Values:
+def _values(column: pa.Array, kind: FeatureKind, *, nulls: bool) -> Values:
     kept = column if nulls else pc.drop_null(column)
     values = kept.to_numpy() if isinstance(kept, pa.ChunkedArray) else kept.to_numpy(zero_copy_only=False)
-    return np.asarray(values, np.float64 if kind is Kind.NUMERIC else object)
+    return np.asarray(values, np.float64 if kind is FeatureKind.NUMERIC else object)

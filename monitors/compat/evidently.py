@@ -19,7 +19,7 @@ import numpy as np
 from scipy import stats
 
 from features.errors import NotEnoughData
-from features.schema import Kind
+from features.schema import FeatureKind
 from monitors.compat.column import Comparison, Floats, Values, js_distance, present, tally
 from monitors.compat.permute import permutation_p
 
@@ -37,13 +37,13 @@ def clean(values: Values) -> Values:
     return left[np.isfinite(left)] if left.dtype.kind == "f" else left
 
 
-def shares(reference: Values, current: Values, kind: Kind) -> tuple[Floats, Floats]:
+def shares(reference: Values, current: Values, kind: FeatureKind) -> tuple[Floats, Floats]:
     """Return each side's shares of the cells that psi, js and kl look at.
 
     Numbers with more than 20 distinct values in the reference: equal-width bins by Sturges' rule over both sides
     together (the number of bins that can be asked for is ignored by Evidently itself). All else: the values one by one.
     """
-    if kind is Kind.NUMERIC and len(np.unique(reference)) > FEW_VALUES:
+    if kind is FeatureKind.NUMERIC and len(np.unique(reference)) > FEW_VALUES:
         edges = np.histogram_bin_edges(np.concatenate([reference, current]), "sturges")
         p, q = (np.histogram(side, edges)[0] for side in (reference, current))
     else:
@@ -57,36 +57,36 @@ def _filled(side: Floats) -> Floats:
     return np.where(side == 0, least / 10**6 if least <= 1e-4 else 1e-4, side)
 
 
-def psi(reference: Values, current: Values, kind: Kind) -> float:
+def psi(reference: Values, current: Values, kind: FeatureKind) -> float:
     """Return ``sum((p - q) ln(p / q))`` over :func:`shares` with empty cells filled.
 
     >>> a, b = np.repeat(["x", "y"], [50, 50]), np.repeat(["x", "y"], [90, 10])
-    >>> round(psi(a, b, Kind.CATEGORICAL), 6)
+    >>> round(psi(a, b, FeatureKind.CATEGORICAL), 6)
     0.87889
     """
     p, q = map(_filled, shares(reference, current, kind))
     return float(np.sum((p - q) * np.log(p / q)))
 
 
-def kl_div(reference: Values, current: Values, kind: Kind) -> float:
+def kl_div(reference: Values, current: Values, kind: FeatureKind) -> float:
     """Return ``sum(p ln(p / q))``, reference from current, over the filled shares, each side made to sum to 1."""
     p, q = map(_filled, shares(reference, current, kind))
     return float(stats.entropy(p, q))
 
 
-def jensenshannon(reference: Values, current: Values, kind: Kind) -> float:
+def jensenshannon(reference: Values, current: Values, kind: FeatureKind) -> float:
     """Return the Jensen-Shannon distance, the root of the divergence in nats: at most ``sqrt(ln 2)``, about .8326.
 
     >>> a, b = np.array(["x"]), np.array(["y"])
-    >>> round(jensenshannon(a, b, Kind.CATEGORICAL), 4)
+    >>> round(jensenshannon(a, b, FeatureKind.CATEGORICAL), 4)
     0.8326
     """
     return js_distance(*shares(reference, current, kind))
 
 
-def hellinger(reference: Values, current: Values, kind: Kind) -> float:
+def hellinger(reference: Values, current: Values, kind: FeatureKind) -> float:
     """Return ``sqrt(1 - sum(sqrt(p q)))``, 0 to 1; numbers on bins by Sturges' rule over the distinct values."""
-    if kind is Kind.CATEGORICAL:
+    if kind is FeatureKind.CATEGORICAL:
         p, q = tally(reference, current)
         common = np.sqrt(p / len(reference) * (q / len(current))).sum()
     else:
@@ -141,17 +141,17 @@ def z(reference: Values, current: Values) -> float:
 class Method:
     """One of Evidently's tests: for which kinds, its default threshold, and which side of it is drift."""
 
-    value: Callable[[Values, Values, Kind], float]
-    kinds: tuple[Kind, ...]
+    value: Callable[[Values, Values, FeatureKind], float]
+    kinds: tuple[FeatureKind, ...]
     threshold: float
     drifted: Callable[[float, float], bool]
 
 
-def _plain(test: Callable[[Values, Values], float]) -> Callable[[Values, Values, Kind], float]:
+def _plain(test: Callable[[Values, Values], float]) -> Callable[[Values, Values, FeatureKind], float]:
     return lambda reference, current, _kind: test(reference, current)
 
 
-_BOTH, _NUMBERS, _CATEGORIES = tuple(Kind), (Kind.NUMERIC,), (Kind.CATEGORICAL,)
+_BOTH, _NUMBERS, _CATEGORIES = tuple(FeatureKind), (FeatureKind.NUMERIC,), (FeatureKind.CATEGORICAL,)
 METHODS: Mapping[str, Method] = {
     "psi": Method(psi, _BOTH, 0.1, operator.ge),
     "jensenshannon": Method(jensenshannon, _BOTH, 0.1, operator.ge),
@@ -165,14 +165,14 @@ METHODS: Mapping[str, Method] = {
 }
 
 
-def choose(reference: Values, current: Values, kind: Kind) -> str:
+def choose(reference: Values, current: Values, kind: FeatureKind) -> str:
     """Return the method that Evidently takes where none is named.
 
     Up to 1,000 reference rows: ks for numbers, chisquare for categories and for numbers with up to five distinct
     values, z where these are two. Beyond: wasserstein for numbers, jensenshannon for the others.
     """
     distinct = len(np.unique(np.concatenate([reference, current])))
-    few = kind is Kind.CATEGORICAL or distinct <= 5
+    few = kind is FeatureKind.CATEGORICAL or distinct <= 5
     if len(reference) > SMALL_REFERENCE:
         return "jensenshannon" if few else "wasserstein"
     if not few:
@@ -181,7 +181,7 @@ def choose(reference: Values, current: Values, kind: Kind) -> str:
 
 
 def compare(
-    reference: Values, current: Values, kind: Kind, *, method: str | None = None, threshold: float | None = None
+    reference: Values, current: Values, kind: FeatureKind, *, method: str | None = None, threshold: float | None = None
 ) -> Comparison:
     """Return Evidently's number and verdict on a column; the method and threshold are its own where None is given.
 

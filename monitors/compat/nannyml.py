@@ -18,7 +18,7 @@ import numpy as np
 from scipy import stats
 
 from features.errors import DataError, NotEnoughData
-from features.schema import Kind
+from features.schema import FeatureKind
 from monitors.compat.column import Comparison, Floats, Values, js_distance, present, tally
 
 VERSION = "0.13.1"
@@ -29,15 +29,16 @@ BINNED_FROM = 10_000
 CHI2_ALPHA = 0.05
 
 Distance = Callable[[Values], float]
+"""From a chunk's values, none of them missing, to one number."""
 
 
-def _cells(reference: Values, kind: Kind) -> Callable[[Values], tuple[Floats, Floats]]:
+def _cells(reference: Values, kind: FeatureKind) -> Callable[[Values], tuple[Floats, Floats]]:
     """Return what gives the reference's and a chunk's shares of the reference's bins, or categories.
 
     Bins are equal-width by Doane's rule over the reference. What of a chunk is in none of them (outside their range, or
     a new category) is one more cell, which the reference has nothing in.
     """
-    if kind is Kind.CATEGORICAL:
+    if kind is FeatureKind.CATEGORICAL:
         labels, counts = np.unique(reference, return_counts=True)
     else:
         labels = _doane(reference)
@@ -45,7 +46,7 @@ def _cells(reference: Values, kind: Kind) -> Callable[[Values], tuple[Floats, Fl
     then = counts / len(reference)
 
     def shares(chunk: Values) -> tuple[Floats, Floats]:
-        now = (_matched if kind is Kind.CATEGORICAL else _binned)(chunk, labels) / len(chunk)
+        now = (_matched if kind is FeatureKind.CATEGORICAL else _binned)(chunk, labels) / len(chunk)
         rest = 1 - np.sum(now)
         return (np.append(then, 0), np.append(now, rest)) if rest > 0 else (then, now)
 
@@ -68,10 +69,10 @@ def _matched(chunk: Values, labels: Values) -> Floats:
     return np.array([seen.get(label, 0) for label in labels], np.float64)
 
 
-def jensen_shannon(reference: Values, kind: Kind) -> Distance:
+def jensen_shannon(reference: Values, kind: FeatureKind) -> Distance:
     """Return the Jensen-Shannon distance in bits, 0 to 1, over the reference's cells and one for what is in none.
 
-    >>> away = jensen_shannon(np.repeat(["x", "y"], [1, 1]), Kind.CATEGORICAL)
+    >>> away = jensen_shannon(np.repeat(["x", "y"], [1, 1]), FeatureKind.CATEGORICAL)
     >>> away(np.array(["z"])), round(away(np.array(["x"])), 4)
     (1.0, 0.558)
     """
@@ -79,7 +80,7 @@ def jensen_shannon(reference: Values, kind: Kind) -> Distance:
     return lambda chunk: js_distance(*shares(chunk), base=2)
 
 
-def hellinger(reference: Values, kind: Kind) -> Distance:
+def hellinger(reference: Values, kind: FeatureKind) -> Distance:
     """Return ``|sqrt(p) - sqrt(q)| / sqrt(2)`` (Euclidean), 0 to 1, over the cells of :func:`jensen_shannon`."""
     shares = _cells(reference, kind)
 
@@ -90,7 +91,7 @@ def hellinger(reference: Values, kind: Kind) -> Distance:
     return away
 
 
-def kolmogorov_smirnov(reference: Values, kind: Kind = Kind.NUMERIC) -> Distance:
+def kolmogorov_smirnov(reference: Values, kind: FeatureKind = FeatureKind.NUMERIC) -> Distance:
     """Return the largest difference of the two distribution functions, 0 to 1; on 10,000 bins for large references."""
     if len(reference) < BINNED_FROM:
         return lambda chunk: float(stats.ks_2samp(reference, chunk, method="asymp").statistic)
@@ -104,7 +105,7 @@ def kolmogorov_smirnov(reference: Values, kind: Kind = Kind.NUMERIC) -> Distance
     return away
 
 
-def wasserstein(reference: Values, kind: Kind = Kind.NUMERIC) -> Distance:
+def wasserstein(reference: Values, kind: FeatureKind = FeatureKind.NUMERIC) -> Distance:
     """Return the first Wasserstein distance in the feature's own unit; on 10,000 bins for large references."""
     if len(reference) < BINNED_FROM:
         return lambda chunk: float(stats.wasserstein_distance(reference, chunk))
@@ -122,7 +123,7 @@ def wasserstein(reference: Values, kind: Kind = Kind.NUMERIC) -> Distance:
     return away
 
 
-def l_infinity(reference: Values, kind: Kind = Kind.CATEGORICAL) -> Distance:
+def l_infinity(reference: Values, kind: FeatureKind = FeatureKind.CATEGORICAL) -> Distance:
     """Return the largest difference in any category's share, 0 to 1."""
 
     def away(chunk: Values) -> float:
@@ -132,7 +133,7 @@ def l_infinity(reference: Values, kind: Kind = Kind.CATEGORICAL) -> Distance:
     return away
 
 
-def chi2(reference: Values, kind: Kind = Kind.CATEGORICAL) -> Distance:
+def chi2(reference: Values, kind: FeatureKind = FeatureKind.CATEGORICAL) -> Distance:
     """Return the statistic of the chi-squared test of independence, from 0 up without bound (two categories: Yates)."""
     return lambda chunk: _contingency(reference, chunk)[0]
 
@@ -146,18 +147,18 @@ def _contingency(reference: Values, chunk: Values) -> tuple[float, float]:
 class Method:
     """One of NannyML's methods, for which kinds it is, and the most that its threshold can be."""
 
-    fit: Callable[[Values, Kind], Distance]
-    kinds: tuple[Kind, ...]
+    fit: Callable[[Values, FeatureKind], Distance]
+    kinds: tuple[FeatureKind, ...]
     most: float = np.inf
 
 
 METHODS: Mapping[str, Method] = {
-    "jensen_shannon": Method(jensen_shannon, tuple(Kind)),
-    "hellinger": Method(hellinger, tuple(Kind)),
-    "kolmogorov_smirnov": Method(kolmogorov_smirnov, (Kind.NUMERIC,), most=1.0),
-    "wasserstein": Method(wasserstein, (Kind.NUMERIC,)),
-    "l_infinity": Method(l_infinity, (Kind.CATEGORICAL,)),
-    "chi2": Method(chi2, (Kind.CATEGORICAL,)),
+    "jensen_shannon": Method(jensen_shannon, tuple(FeatureKind)),
+    "hellinger": Method(hellinger, tuple(FeatureKind)),
+    "kolmogorov_smirnov": Method(kolmogorov_smirnov, (FeatureKind.NUMERIC,), most=1.0),
+    "wasserstein": Method(wasserstein, (FeatureKind.NUMERIC,)),
+    "l_infinity": Method(l_infinity, (FeatureKind.CATEGORICAL,)),
+    "chi2": Method(chi2, (FeatureKind.CATEGORICAL,)),
 }
 
 
@@ -183,7 +184,7 @@ def _measured(away: Distance, rows: Values) -> float:
 
 
 def compare(
-    reference: Values, current: Values, kind: Kind, *, method: str | None = None, threshold: float | None = None
+    reference: Values, current: Values, kind: FeatureKind, *, method: str | None = None, threshold: float | None = None
 ) -> Comparison:
     """Return NannyML's number and verdict on a column, the current rows being one chunk; jensen_shannon unless named.
 

@@ -17,7 +17,7 @@ from typing import cast
 import numpy as np
 
 from features.errors import NotEnoughData
-from features.schema import Kind
+from features.schema import FeatureKind
 from monitors.compat.column import Comparison, Floats, Values
 from monitors.compat.histogram import Histogram, histogram
 from monitors.stats.bins import Counts
@@ -145,10 +145,10 @@ def rank_histogram(values: Values) -> dict[str, float]:
 class Method:
     """One of TFDV's comparators: what it measures of two columns of each kind that it is for."""
 
-    measures: Mapping[Kind, Callable[[Values, Values], float]]
+    measures: Mapping[FeatureKind, Callable[[Values, Values], float]]
 
     @property
-    def kinds(self) -> tuple[Kind, ...]:
+    def kinds(self) -> tuple[FeatureKind, ...]:
         """The kinds of column that it is for."""
         return tuple(self.measures)
 
@@ -165,15 +165,15 @@ def _of_numbers(reference: Values, current: Values) -> float:
 
 METHODS: Mapping[str, Method] = {
     "jensen_shannon_divergence": Method(
-        {Kind.NUMERIC: _of_numbers, Kind.CATEGORICAL: _of_categories(categorical_divergence)}
+        {FeatureKind.NUMERIC: _of_numbers, FeatureKind.CATEGORICAL: _of_categories(categorical_divergence)}
     ),
-    "infinity_norm": Method({Kind.CATEGORICAL: _of_categories(infinity_norm)}),
-    "normalized_abs_difference": Method({Kind.CATEGORICAL: _of_categories(normalized_abs_difference)}),
+    "infinity_norm": Method({FeatureKind.CATEGORICAL: _of_categories(infinity_norm)}),
+    "normalized_abs_difference": Method({FeatureKind.CATEGORICAL: _of_categories(normalized_abs_difference)}),
 }
 
 
 def compare(
-    reference: Values, current: Values, kind: Kind, *, method: str | None = None, threshold: float | None = None
+    reference: Values, current: Values, kind: FeatureKind, *, method: str | None = None, threshold: float | None = None
 ) -> Comparison:
     """Return TFDV's number on a column of values that are all there, nan being a value that is not a number.
 
@@ -184,6 +184,6 @@ def compare(
         NotEnoughData: a side has no values.
         KeyError: there is no such method for this kind.
     """
-    name = method or ("jensen_shannon_divergence" if kind is Kind.NUMERIC else "infinity_norm")
+    name = method or ("jensen_shannon_divergence" if kind is FeatureKind.NUMERIC else "infinity_norm")
     value = METHODS[name].measures[kind](reference, current)
     return Comparison("tfdv", name, value, threshold, None if threshold is None else value > threshold)

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from monitors.error_stream.loss_rows import Row
-from monitors.error_stream.rank_detectors import Detectors, Ranks, State
-from monitors.error_stream.stream_findings import Told
+from monitors.error_stream.rank_detectors import Detectors, DetectorState, Ranks
+from monitors.error_stream.stream_findings import SliceAlarms
 from monitors.profiles.outcome_counts import UNIT
 
 Ints = npt.NDArray[np.int64]
@@ -31,7 +31,7 @@ _DETECTORS = Detectors()
 
 
 @dataclass(frozen=True, eq=False)
-class Memory:
+class StreamState:
     """What is known of one version in *block*: the losses that it *ended* with so far, and how far its detector is.
 
     Until there are enough, losses are *gathered* to learn from; then *state* is set, *recent* are the newest losses it
@@ -41,12 +41,14 @@ class Memory:
     block: int = -1
     ended: Ints = field(default_factory=lambda: _NONE)
     gathered: Ints = field(default_factory=lambda: _NONE)
-    state: State | None = None
+    state: DetectorState | None = None
     recent: Ints = field(default_factory=lambda: _NONE)
     sum: int = 0
 
 
-def look(name: str, memory: Memory, block: int, start: int, rows: Sequence[Row]) -> tuple[Memory, Told | None]:
+def observe(
+    name: str, memory: StreamState, block: int, start: int, rows: Sequence[Row]
+) -> tuple[StreamState, SliceAlarms | None]:
     """Return the memory after one more slice, and what the detector called *name* tells of it, if anything.
 
     The slice starts at *start* (ms) in *block*; slices come in the order of time, their *rows* in any.
@@ -56,7 +58,9 @@ def look(name: str, memory: Memory, block: int, start: int, rows: Sequence[Row])
     if block != memory.block:
         before = memory.ended if block == memory.block + 1 else _NONE
         memory = (
-            _learned(name, Memory(block, gathered=before)) if len(before) >= LEARN else Memory(block, gathered=before)
+            _learned(name, StreamState(block, gathered=before))
+            if len(before) >= LEARN
+            else StreamState(block, gathered=before)
         )
     ended = np.concatenate([memory.ended, losses])[-KEPT:]
     memory, skipped = _gather(name, replace(memory, ended=ended), losses)
@@ -65,7 +69,7 @@ def look(name: str, memory: Memory, block: int, start: int, rows: Sequence[Row])
     return _show(memory, losses[skipped:], start, [at for at, _, _ in ordered[skipped:]])
 
 
-def _gather(name: str, memory: Memory, losses: Ints) -> tuple[Memory, int]:
+def _gather(name: str, memory: StreamState, losses: Ints) -> tuple[StreamState, int]:
     """Learn from as many of *losses* as are still needed; return how many these were."""
     if memory.state is not None:
         return memory, 0
@@ -74,14 +78,16 @@ def _gather(name: str, memory: Memory, losses: Ints) -> tuple[Memory, int]:
     return (_learned(name, memory) if len(memory.gathered) == LEARN else memory), needed
 
 
-def _learned(name: str, memory: Memory) -> Memory:
+def _learned(name: str, memory: StreamState) -> StreamState:
     known = memory.gathered
     state = _DETECTORS.start(Ranks.freeze(known * UNIT), name)
     state, _ = _DETECTORS.update(state, known * UNIT)
     return replace(memory, gathered=_NONE, state=state, recent=known[-RECENT:], sum=int(known[:-RECENT].sum()))
 
 
-def _show(memory: Memory, losses: Ints, start: int, times: Sequence[int]) -> tuple[Memory, Told | None]:
+def _show(
+    memory: StreamState, losses: Ints, start: int, times: Sequence[int]
+) -> tuple[StreamState, SliceAlarms | None]:
     assert memory.state is not None  # the caller has looked
     seen = memory.state.seen
     state, alarms = _DETECTORS.update(memory.state, losses * UNIT)
@@ -93,4 +99,6 @@ def _show(memory: Memory, losses: Ints, start: int, times: Sequence[int]) -> tup
     first = risen[0]
     newest, older = every[first + 1 : first + 1 + RECENT], memory.sum + int(every[: first + 1].sum())
     mean = round(older / (seen + first + 1 - RECENT))
-    return after, Told(len(risen), times[first] - start, seen + first + 1, mean, round(int(newest.sum()) / RECENT))
+    return after, SliceAlarms(
+        len(risen), times[first] - start, seen + first + 1, mean, round(int(newest.sum()) / RECENT)
+    )

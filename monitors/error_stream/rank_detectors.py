@@ -73,7 +73,7 @@ class Ranks:
 
 
 @dataclass(frozen=True, slots=True)
-class Alarm:
+class DetectorAlarm:
     """What a *detector* said at a *record*, counted from 1 over all finite losses: the loss has *risen*, or fallen."""
 
     detector: str
@@ -83,7 +83,7 @@ class Alarm:
     def __str__(self) -> str:
         """Return the alarm in words.
 
-        >>> print(Alarm("ADWIN", 1207, True))
+        >>> print(DetectorAlarm("ADWIN", 1207, True))
         ADWIN: the loss has risen by record 1,207 (fast, outside the false-alarm promise)
         """
         moved = "risen" if self.risen else "fallen"
@@ -93,7 +93,7 @@ class Alarm:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class DetectorState:
     """What is known after *seen* losses. The *members* are River's and not to be changed: a copy of them learns."""
 
     ranks: Ranks
@@ -117,10 +117,10 @@ class Detectors:
     kswin_alpha: float = 1.3e-6
     seed: int = 0
 
-    def start(self, ranks: Ranks, *only: str) -> State:
+    def start(self, ranks: Ranks, *only: str) -> DetectorState:
         """Return the state before any loss, of all detectors or *only* some: ``adwin``, ``page_hinkley``, ``kswin``."""
         made = self._makers()
-        return State(ranks, tuple(made[name]() for name in only or made))
+        return DetectorState(ranks, tuple(made[name]() for name in only or made))
 
     def _makers(self) -> dict[str, Callable[[], Any]]:
         hinkley = {"delta": self.page_hinkley_delta, "threshold": self.page_hinkley_threshold}
@@ -132,7 +132,7 @@ class Detectors:
             made["kswin"] = partial(_river.KSWIN, alpha=self.kswin_alpha, seed=self.seed)
         return made
 
-    def update(self, state: State, losses: Floats) -> tuple[State, tuple[Alarm, ...]]:
+    def update(self, state: DetectorState, losses: Floats) -> tuple[DetectorState, tuple[DetectorAlarm, ...]]:
         """Return the state after *losses*, in their order, and the alarms on the way; non-finite ones are passed over.
 
         However the losses are cut into calls, the answers are the same: a lost state comes back by replay.
@@ -140,16 +140,16 @@ class Detectors:
         members = copy.deepcopy(state.members)
         ranks = state.ranks.of(losses[np.isfinite(losses)]).tolist()
         alarms = [alarm for i, rank in enumerate(ranks, state.seen + 1) for alarm in _look(members, i, rank)]
-        return State(state.ranks, members, state.seen + len(ranks)), tuple(alarms)
+        return DetectorState(state.ranks, members, state.seen + len(ranks)), tuple(alarms)
 
 
-def _look(members: tuple[Any, ...], record: int, rank: float) -> Iterator[Alarm]:
+def _look(members: tuple[Any, ...], record: int, rank: float) -> Iterator[DetectorAlarm]:
     for member in members:
         before = _level(member)
         member.update(rank)
         if member.drift_detected:
             now = _level(member)
-            yield Alarm(type(member).__name__, record, before is None or now is None or now > before)
+            yield DetectorAlarm(type(member).__name__, record, before is None or now is None or now > before)
 
 
 def _level(member: Any) -> float | None:

@@ -13,16 +13,14 @@ from datetime import datetime
 
 from features.window import Windows, from_ms, to_ms
 from monitors.config import MonitorPolicy
+from monitors.finding import Finding, SequentialVerdict, Signal, Verdict
 from monitors.profiles.counting import Cell, Layout
 from monitors.profiles.outcome_counts import UNIT
-from monitors.report import Finding, Signal, Verdict
-
-VARIABLE = "error_stream"
-"""The name of its cells among a report's counts, and of its finding."""
+from monitors.profiles.side_channels import ERROR_STREAM
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class SliceAlarms:
     """What is told of one slice: how many *alarms* of risen losses it had, and of the first of them more.
 
     It came with the record *after_ms* after the slice's start, the *records*-th that the detector saw. *before* and
@@ -40,9 +38,9 @@ class Told:
         return [Cell(start, version, "", offset + i, n) for i, n in enumerate(astuple(self)) if n]
 
 
-def laid_out(policy: MonitorPolicy, outcomes: Layout) -> Layout:
+def extended_layout(policy: MonitorPolicy, outcomes: Layout) -> Layout:
     """Return the layout of *outcomes*, with the error stream's cells at its end where *policy* asks for one."""
-    return Layout({**outcomes.sizes, VARIABLE: len(Told.__slots__)}) if policy.error_stream else outcomes
+    return Layout({**outcomes.sizes, ERROR_STREAM: len(SliceAlarms.__slots__)}) if policy.error_stream else outcomes
 
 
 def block(windows: Windows, ms: int) -> int:
@@ -69,7 +67,7 @@ def findings(policy: MonitorPolicy, newest: Mapping[str, Sequence[int]] | None, 
     There is one where the loss was told to have risen by as much as is worth telling, ``min_loss_increase``. It is
     performance drift and outside the false-alarm promise. Windows that share the slice's record share no finding.
     """
-    told = Told(*(newest or {}).get(VARIABLE, [0] * len(Told.__slots__)))
+    told = SliceAlarms(*(newest or {}).get(ERROR_STREAM, [0] * len(SliceAlarms.__slots__)))
     if not policy.error_stream or not told.alarms or not told.before:
         return ()
     rise = told.after / told.before - 1
@@ -83,9 +81,17 @@ def findings(policy: MonitorPolicy, newest: Mapping[str, Sequence[int]] | None, 
     )
     return (
         Finding(
-            signal=Signal.PERFORMANCE, variable=VARIABLE, verdict=Verdict.DRIFT, metric="loss_rise_by_record",
-            effect=round(rise, 6), promised=False, n=told.records, baseline_n=0,
-            metrics={"alarms": told.alarms, **{name: round(mean, 6) for name, mean in means.items()}}, reason=reason,
-            over_time="a fast signal, from single losses",
+            signal=Signal.PERFORMANCE,
+            variable=ERROR_STREAM,
+            window_verdict=Verdict.DRIFT,
+            metric="loss_rise_by_record",
+            effect=round(rise, 6),
+            n=told.records,
+            baseline_n=0,
+            metrics={"alarms": told.alarms, **{name: round(mean, 6) for name, mean in means.items()}},
+            reason=reason,
+            sequential=SequentialVerdict(
+                verdict=Verdict.DRIFT, guaranteed=False, note="a fast signal, from single losses"
+            ),
         ),
-    )  # fmt: skip
+    )

@@ -10,12 +10,12 @@ import numpy as np
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins
 from monitors.stats.distance import Distances
 
-_WORTH = 0.02
+MIN_CHANGE = 0.02
 """Cells whose share changed by less are not told."""
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class BinChange:
     """A part of the range: its *label*, and its share of all rows *before* and *now*."""
 
     label: str
@@ -24,41 +24,41 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Movement:
+class BinChanges:
     """How one variable moved: *direction* in words, and the parts of its range that changed most, largest first."""
 
     direction: str
-    parts: tuple[Part, ...]
+    parts: tuple[BinChange, ...]
 
     def __str__(self) -> str:
         """Say it in a sentence.
 
-        >>> print(Movement("up", (Part("over", 0.0, 0.25),)))
+        >>> print(BinChanges("up", (BinChange("over", 0.0, 0.25),)))
         up; over 0.0% -> 25.0%
         """
         parts = ", ".join(f"{p.label} {p.before:.1%} -> {p.now:.1%}" for p in self.parts)
         return "; ".join(filter(None, (self.direction, parts)))
 
 
-def movement(
+def bin_changes(
     bins: NumericBins | CategoricalBins, before: Counts | Sequence[int], now: Counts | Sequence[int], *, most: int = 3
-) -> Movement:
+) -> BinChanges:
     """Return how the counts *now* differ from those *before*, both on *bins*; at most *most* parts.
 
     A number goes up or down by its median bin, or gets wider or narrower by its outer quarters. No row on a side, and
     nothing can be said.
 
     >>> b = NumericBins(edges=(0.0, 1.0, 2.0, 3.0, 4.0))
-    >>> print(movement(b, [25, 25, 25, 25, 0, 0, 0, 0, 0, 0], [5, 15, 30, 40, 0, 10, 0, 0, 0, 0]))
+    >>> print(bin_changes(b, [25, 25, 25, 25, 0, 0, 0, 0, 0, 0], [5, 15, 30, 40, 0, 10, 0, 0, 0, 0]))
     up; [0, 1) 25.0% -> 5.0%, [3, 4) 25.0% -> 40.0%, [1, 2) 25.0% -> 15.0%
     """
     then, after = (np.asarray(c, float) / max(np.sum(c), 1) for c in (before, now))
     if not then.any() or not after.any():
-        return Movement("", ())
+        return BinChanges("", ())
     apart = after - then
-    order = sorted(np.flatnonzero(np.abs(apart) >= _WORTH), key=lambda i: -abs(apart[i]))[:most]
-    parts = tuple(Part(bins.labels[i], float(then[i]), float(after[i])) for i in order)
-    return Movement(_direction(bins, then, after) if parts else "", parts)
+    order = sorted(np.flatnonzero(np.abs(apart) >= MIN_CHANGE), key=lambda i: -abs(apart[i]))[:most]
+    parts = tuple(BinChange(bins.labels[i], float(then[i]), float(after[i])) for i in order)
+    return BinChanges(_direction(bins, then, after) if parts else "", parts)
 
 
 def _direction(bins: NumericBins | CategoricalBins, then: Distances, now: Distances) -> str:

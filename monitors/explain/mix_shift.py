@@ -13,13 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from monitors.baseline.baseline import Baseline
-from monitors.report import Report, Stage
+from monitors.finding import Stage
+from monitors.report import Report
 from monitors.stats.bins import Counts
 from monitors.stats.distance import Distances
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
+class MixShift:
     """How far a variable's shares moved in all, because segments grew and shrank, and inside segments.
 
     Each a total variation, 0 to 1; they need not add up, as parts may cancel out. *mix_share* is the mix's part of the
@@ -53,17 +54,17 @@ def decompose(before: Counts, now: Counts) -> tuple[Distances, Distances]:
     return ((q - p)[:, None] * (m + n) / 2).sum(axis=0), ((p + q)[:, None] / 2 * (n - m)).sum(axis=0)
 
 
-def split(by: str, before: Mapping[str, Counts], now: Mapping[str, Counts]) -> Split:
+def split(by: str, before: Mapping[str, Counts], now: Mapping[str, Counts]) -> MixShift:
     """Return the split of one variable's counts by segment of the feature *by*."""
     names = sorted({*before, *now})
     width = len(next(iter({**before, **now}.values())))
     none = np.zeros(width, np.int64)
     then, after = (np.stack([np.asarray(side.get(name, none)) for name in names]) for side in (before, now))
     mix, within = decompose(then, after)
-    return Split(by, *(float(np.abs(part).sum() / 2) for part in (mix + within, mix, within)))
+    return MixShift(by, *(float(np.abs(part).sum() / 2) for part in (mix + within, mix, within)))
 
 
-def splits(baseline: Baseline, stage: Stage, variable: str, reports: Iterable[Report]) -> tuple[Split, ...]:
+def splits(baseline: Baseline, stage: Stage, variable: str, reports: Iterable[Report]) -> tuple[MixShift, ...]:
     """Return the splits of *variable* by every segmenting feature, from *reports* of one window's segments.
 
     None by the variable itself, nor where the baseline or the window knows no segments.
@@ -72,11 +73,11 @@ def splits(baseline: Baseline, stage: Stage, variable: str, reports: Iterable[Re
     return tuple(
         split(by, before, {s: c for s, c in now.items() if s.startswith(f"{by}=")})
         for by in baseline.events.segments
-        if by != variable and (before := _before(baseline, stage, variable, by)) and now
+        if by != variable and (before := _baseline_counts(baseline, stage, variable, by)) and now
     )
 
 
-def _before(baseline: Baseline, stage: Stage, variable: str, by: str) -> dict[str, Counts]:
+def _baseline_counts(baseline: Baseline, stage: Stage, variable: str, by: str) -> dict[str, Counts]:
     every = baseline.inputs if stage is Stage.INPUTS else baseline.outcomes
     names = {s.segment for s in every if s.segment.startswith(f"{by}=")}
     return {name: baseline.counts(stage, variable, name).sum(axis=0) for name in names}

@@ -14,7 +14,7 @@ from features.kafka import connections
 Use = Callable[[list[str]], None]
 
 
-class Committed(Protocol):
+class CommittedOutput(Protocol):
     """The lines that a job has committed and nobody has taken yet.
 
     A crash while lines are being used hands the same lines over again: whoever uses them must not mind.
@@ -26,7 +26,7 @@ class Committed(Protocol):
     def progress(self, use: Use) -> int:
         """Do the same with lines of progress."""
 
-    def letters(self, folder: Path) -> None:
+    def dead_letters(self, folder: Path) -> None:
         """Move dead letters into *folder*, unless they are kept where they are."""
 
 
@@ -51,15 +51,15 @@ class CommittedFiles:
     folder_of_progress: Path
 
     def reports(self, use: Use) -> int:
-        """See :class:`Committed`."""
+        """See :class:`CommittedOutput`."""
         return self._take(self.folder_of_reports, use)
 
     def progress(self, use: Use) -> int:
-        """See :class:`Committed`."""
+        """See :class:`CommittedOutput`."""
         return self._take(self.folder_of_progress, use)
 
-    def letters(self, folder: Path) -> None:
-        """See :class:`Committed`."""
+    def dead_letters(self, folder: Path) -> None:
+        """See :class:`CommittedOutput`."""
         for path in committed(self.folder_of_rejects):
             folder.mkdir(parents=True, exist_ok=True)
             path.rename(folder / f"{path.name}.jsonl")
@@ -83,15 +83,15 @@ class CommittedTopics:
     clients: tuple[Any, Any]
 
     def reports(self, use: Use) -> int:
-        """See :class:`Committed`."""
+        """See :class:`CommittedOutput`."""
         return self._take(self.clients[0], use)
 
     def progress(self, use: Use) -> int:
-        """See :class:`Committed`."""
+        """See :class:`CommittedOutput`."""
         return self._take(self.clients[1], use)
 
-    def letters(self, folder: Path) -> None:
-        """See :class:`Committed`; *folder* stays empty."""
+    def dead_letters(self, folder: Path) -> None:
+        """See :class:`CommittedOutput`; *folder* stays empty."""
 
     @staticmethod
     def _take(client: Any, use: Use) -> int:

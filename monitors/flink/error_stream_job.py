@@ -14,12 +14,13 @@ from pyflink.table import DataTypes, Schema
 
 from features.window import to_ms
 from monitors.error_stream import loss_rows, stream_findings
+from monitors.finding import Stage
 from monitors.flink import label_join_job, state_job
 from monitors.flink.sql_job import field, retime
 from monitors.job_spec import JobSpec
-from monitors.report import Stage
+from monitors.profiles import side_channels
 from monitors.worker import report_lines
-from monitors.worker.keyed_state import State
+from monitors.worker.keyed_state import KeyedState
 
 _WAITING, _MEMORY = "waiting", "memory"
 _KINDS = {"version": "STRING", "start_ms": "BIGINT", "losses": "STRING"}
@@ -33,7 +34,7 @@ class _Watch(KeyedProcessFunction):  # type: ignore[misc]
         self._windows = spec.schema.windows
         # When the label join has told of a slice, in all of its buckets.
         self._last = to_ms(self._windows.slide) - 1 + label_join_job.shift(spec)
-        self._state: Callable[[object], State]
+        self._state: Callable[[object], KeyedState]
 
     def open(self, runtime_context: RuntimeContext) -> None:
         pickled = Types.PICKLED_BYTE_ARRAY()
@@ -58,19 +59,19 @@ class _Watch(KeyedProcessFunction):  # type: ignore[misc]
         for start in sorted(due):
             yield from (Row(text) for text in self._told(state, version, start))
 
-    def _told(self, state: State, version: str, start: int) -> list[str]:
+    def _told(self, state: KeyedState, version: str, start: int) -> list[str]:
         # River takes seconds to import: only jobs that look at the error stream wait for it.
         from monitors.error_stream import detector_state
 
         rows = loss_rows.unpack(state.get(str(start)) or ())
         state.remove(str(start))
         number = stream_findings.block(self._windows, start)
-        memory = state.get(_MEMORY) or detector_state.Memory()
-        memory, told = detector_state.look(self._name, memory, number, start, rows)
+        memory = state.get(_MEMORY) or detector_state.StreamState()
+        memory, told = detector_state.observe(self._name, memory, number, start, rows)
         state.put(_MEMORY, memory)
         if told is None:
             return []
-        offset = report_lines.layout(self._spec, version, Stage.OUTCOMES).offsets[stream_findings.VARIABLE]
+        offset = report_lines.layout(self._spec, version, Stage.OUTCOMES).offsets[side_channels.ERROR_STREAM]
         return report_lines.cell_texts(told.cells(start, version, offset))
 
 

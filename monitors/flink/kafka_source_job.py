@@ -25,6 +25,7 @@ from monitors.worker import decoding
 
 _TEXTS = DataTypes.ARRAY(DataTypes.STRING())
 COLUMNS = {"cells": "ARRAY<STRING>", "sheets": "ARRAY<STRING>", "rejects": "ARRAY<STRING>", "progress": "STRING"}
+"""The columns of decoded batches beside their key, with their SQL types."""
 
 
 @dataclass(frozen=True, slots=True)

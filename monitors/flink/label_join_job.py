@@ -21,7 +21,7 @@ from monitors.flink.sql_job import SEPARATOR, field, retime
 from monitors.job_spec import JobSpec
 from monitors.profiles import label_join
 from monitors.worker import report_lines, row_batches
-from monitors.worker.keyed_state import State
+from monitors.worker.keyed_state import KeyedState
 
 _KINDS = {"bucket": "INT", "role": "STRING", "start_ms": "BIGINT", "told": "STRING"}
 CELL, LOSSES = "cell", "losses"
@@ -39,7 +39,7 @@ class _Match(KeyedProcessFunction):  # type: ignore[misc]
     def __init__(self, spec: JobSpec, *, lasting: bool) -> None:
         self._spec, self._lasting = spec, lasting
         self._slide, self._delay = to_ms(spec.schema.windows.slide), shift(spec)
-        self._state: Callable[[object], State]
+        self._state: Callable[[object], KeyedState]
         self._armed: set[int]
 
     def open(self, runtime_context: RuntimeContext) -> None:
@@ -48,7 +48,7 @@ class _Match(KeyedProcessFunction):  # type: ignore[misc]
 
     def process_element(self, value: Any, ctx: KeyedProcessFunction.Context) -> None:
         bucket, role, start, rows = value[0], value[1], value[2], value[3]
-        kept = row_batches.Kept(self._state(bucket))
+        kept = row_batches.WaitingBatches(self._state(bucket))
         if bucket not in self._armed:
             self._arm(bucket, kept, ctx)
         due = self._due(start)
@@ -56,7 +56,7 @@ class _Match(KeyedProcessFunction):  # type: ignore[misc]
             kept.add(role, start, rows)
             ctx.timer_service().register_event_time_timer(due)
 
-    def _arm(self, bucket: int, kept: row_batches.Kept, ctx: KeyedProcessFunction.Context) -> None:
+    def _arm(self, bucket: int, kept: row_batches.WaitingBatches, ctx: KeyedProcessFunction.Context) -> None:
         """Set the timers of a bucket again, once: those set right before a checkpoint, Flink 2.3 leaves out of it."""
         self._armed.add(bucket)
         for start in {start for role in row_batches.COLUMNS for start in kept.waiting(role)}:
@@ -66,7 +66,7 @@ class _Match(KeyedProcessFunction):  # type: ignore[misc]
         return start + self._slide - 1 + self._delay
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
-        kept = row_batches.Kept(self._state(ctx.get_current_key()))
+        kept = row_batches.WaitingBatches(self._state(ctx.get_current_key()))
         ended = ctx.timer_service().current_watermark() == state_job.END
         start = timestamp - self._delay - self._slide + 1
         due = {role: kept.waiting(role) if ended else [start] for role in row_batches.COLUMNS}
@@ -75,7 +75,7 @@ class _Match(KeyedProcessFunction):  # type: ignore[misc]
         for role, starts in due.items():  # labels of this slice are of no later one
             kept.forget(role, starts)
 
-    def _told(self, kept: row_batches.Kept, start: int) -> Iterator[tuple[str, str]]:
+    def _told(self, kept: row_batches.WaitingBatches, start: int) -> Iterator[tuple[str, str]]:
         made = kept.read("predictions", [start])
         if not made:
             return

@@ -24,7 +24,7 @@ def create_views(tables: Any, spec: JobSpec, cells: str) -> str:
         starts: pd.Series, versions: pd.Series, cells: pd.Series, n: pd.Series, closed: pd.Series
     ) -> pd.DataFrame:
         times = closed.astype("datetime64[ms]").astype("int64")
-        told = late_events.tell(spec, zip(starts, versions, cells, n, times, strict=True))
+        told = late_events.late_cells(spec, zip(starts, versions, cells, n, times, strict=True))
         return first_row(("cells", "line"), told, len(starts))
 
     kind = DataTypes.ROW(

@@ -1,7 +1,7 @@
 """The profile job: rolling counts of features, predictions, labels and losses, one SQL for history and live stream.
 
 Flink carries references to chunks in and counts out; :mod:`monitors.worker.report_lines` looks inside. Between them is
-plain SQL:
+plain SQL::
 
     chunks -> decode -> cells per slice -> HOP windows -> compare with the baseline -> reports   (inputs)
                      -> sheets of rows -> predictions with the newest label within the label delay
@@ -20,11 +20,11 @@ from pyflink.table import DataTypes
 from pyflink.table.udf import udf
 
 from features.window import to_ms
+from monitors.finding import Stage
 from monitors.flink import error_stream_job, files_source_job, kafka_source_job, label_join_job, late_events_job
 from monitors.flink.sinks_job import Outputs, insert
 from monitors.flink.sql_job import field, interval, retime
 from monitors.job_spec import BUCKETS, JobSpec
-from monitors.report import Stage
 from monitors.worker import report_lines
 
 _TEXT = DataTypes.STRING()

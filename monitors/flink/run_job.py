@@ -15,11 +15,12 @@ from typing import Any
 from features import errors
 from features.schema import EventSchema
 from features.window import from_ms
+from monitors.finding import Stage
 from monitors.flink import environment_job, failure_causes, files_source_job, profile_job
 from monitors.flink.committed_output import CommittedFiles, committed_lines
 from monitors.flink.sinks_job import Folders
 from monitors.job_spec import JobSpec
-from monitors.report import Report, Stage
+from monitors.report import Report
 from monitors.worker import unplaced
 
 
@@ -50,7 +51,7 @@ def run_once(
         rejects = tuple(json.loads(line) for line in committed_lines(outputs.rejects))
         reports = (Report.model_validate_json(line) for line in committed_lines(outputs.reports))
         newest = from_ms(newest_time(progress))
-        closed = unplaced.settled(spec, (r for r in reports if is_closed(spec.schema, r, newest)))
+        closed = unplaced.place_unplaced(spec, (r for r in reports if is_closed(spec.schema, r, newest)))
         return Outcome(tuple(closed), rejects, progress)
 
 

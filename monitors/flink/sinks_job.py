@@ -13,6 +13,7 @@ from monitors.flink import kafka_table
 from monitors.flink.sql_job import field
 
 KINDS = ("reports", "rejects", "progress")
+"""Kinds of lines that a job writes: windows, records that were set aside, and how far it has read."""
 
 
 class Outputs(Protocol):

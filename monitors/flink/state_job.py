@@ -14,19 +14,19 @@ from pyflink.common import Types
 from pyflink.datastream import RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor
 
-from monitors.worker.keyed_state import Memory, State
+from monitors.worker.keyed_state import KeyedState, MemoryState
 
 END = 2**63 - 1
 """The watermark when there is no more input. All elements of a key have come by then, but timers come in any order."""
 
 
-def opened(context: RuntimeContext, name: str, kind: Any, *, lasting: bool) -> Callable[[object], State]:
+def opened(context: RuntimeContext, name: str, kind: Any, *, lasting: bool) -> Callable[[object], KeyedState]:
     """Return what gives the map state *name* (texts to *kind*) of a key, which must be the current one.
 
     It is *lasting* where the job has checkpoints.
     """
     if lasting:
-        state: State = context.get_map_state(MapStateDescriptor(name, Types.STRING(), kind))
+        state: KeyedState = context.get_map_state(MapStateDescriptor(name, Types.STRING(), kind))
         return lambda key: state
-    memory: dict[object, State] = defaultdict(Memory)
+    memory: dict[object, KeyedState] = defaultdict(MemoryState)
     return lambda key: memory[key]

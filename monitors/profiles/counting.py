@@ -15,13 +15,13 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from features.schema import LABEL, LACKING, LATE, PREDICTION, REFUSED, UNUSABLE, EventSchema, Kind, Task
+from features.schema import LABEL, PREDICTION, EventSchema, FeatureKind, Task
 from features.scoring import Values
 from features.values.untyped import Reject
 from features.window import Windows, to_ms
-from monitors.profiles import outcome_counts
+from monitors.finding import Stage
+from monitors.profiles import outcome_counts, side_channels
 from monitors.profiles.derived import Frozen
-from monitors.report import Stage
 from monitors.stats.bins import Bins, CategoricalBins, Counts, NumericBins
 
 Ints = npt.NDArray[np.int64]
@@ -71,13 +71,15 @@ class Layout:
 def layout(schema: EventSchema, frozen: Frozen, stage: Stage) -> Layout:
     """Return where each variable of *stage* has its cells, for one *frozen* version: first those that are sent.
 
-    The last of the inputs are :data:`REFUSED`, with a cell for each variable whose value did not fit, :data:`LATE`,
-    with one cell, and :data:`UNUSABLE`. They are counted in all traffic only.
+    After the variables come the cells of :mod:`monitors.profiles.side_channels`, which are counted in all traffic only.
     """
     bins = frozen.bins
     if stage is Stage.INPUTS:
         sent = {name: bins[name].cells for name in schema.variables}
-        return Layout({**sent, **frozen.sizes, REFUSED: len(sent), LATE: 1, UNUSABLE: len(LACKING)})
+        beside = {
+            channel.name: len(channel.cells(schema)) for channel in side_channels.ALWAYS if channel.stage is stage
+        }
+        return Layout({**sent, **frozen.sizes, **beside})
     scores = {"scores": 2 * outcome_counts.GRID} if schema.task is Task.BINARY else {}
     return Layout({LABEL: bins[LABEL].cells, "coverage": 2, "loss": 2, **scores})
 
@@ -107,7 +109,7 @@ def columns(schema: EventSchema, frozen: Frozen, table: pa.Table) -> dict[str, I
 
 def predictions(schema: EventSchema, table: pa.Table) -> Values:
     """Return the model's answers in a decoded table: float64, or classes as text."""
-    if schema.prediction_kind is Kind.NUMERIC:
+    if schema.prediction_kind is FeatureKind.NUMERIC:
         return floats(table[PREDICTION])[0]
     return np.asarray(table[PREDICTION].to_pandas().to_numpy(dtype=object))
 
@@ -131,7 +133,8 @@ def count_refused(
     """Yield the cells of predictions that were *refused*, by variable or by what they lack, in all traffic.
 
     One whose time cannot be read counts as of *newest* (ms), the newest of those that came with it; where that is 0,
-    as of the epoch: see :func:`placeless`. One whose version is not *frozen* counts for every version that is.
+    as of the epoch: see :mod:`monitors.worker.unplaced`. One whose version is not *frozen* counts for every version
+    that is.
     """
     step = to_ms(schema.windows.slide)
     cells = {v: _refusals(layout(schema, known, Stage.INPUTS), schema) for v, known in frozen.items()}
@@ -144,13 +147,14 @@ def count_refused(
 
 def _refusals(plan: Layout, schema: EventSchema) -> dict[str, int]:
     """Return the cell of each cause for which a record is set aside."""
-    lacking = {name: plan.offsets[UNUSABLE] + i for i, name in enumerate(LACKING)}
-    return {**lacking, **{name: plan.offsets[REFUSED] + i for i, name in enumerate(schema.refusable)}}
+    channels = [channel for channel in side_channels.SIDE_CHANNELS if channel.of_refused]
+    by_cause = [{cause: plan.offsets[c.name] + i for i, cause in enumerate(c.cells(schema))} for c in channels]
+    return {cause: cell for cells in reversed(by_cause) for cause, cell in cells.items()}
 
 
 def is_refusal(plan: Layout, cell: int) -> bool:
     """Say whether *cell* counts records that were set aside."""
-    return any(0 <= cell - plan.offsets[name] < plan.sizes[name] for name in (REFUSED, UNUSABLE))
+    return any(0 <= cell - plan.offsets[name] < plan.sizes[name] for name in side_channels.OF_REFUSED)
 
 
 def count_columns(
@@ -228,7 +232,7 @@ def count_outcomes(schema: EventSchema, frozen: Mapping[str, Frozen], start: int
 
 def values(schema: EventSchema, column: pd.Series) -> Values:
     """Return predictions or labels as what they are scored as: float64, or classes as text (None: no label)."""
-    if schema.label_kind is Kind.CATEGORICAL and schema.prediction_kind is Kind.CATEGORICAL:
+    if schema.label_kind is FeatureKind.CATEGORICAL and schema.prediction_kind is FeatureKind.CATEGORICAL:
         return np.asarray(column.astype(object).where(column.notna(), None).to_numpy(object))
     return column.to_numpy(np.float64)
 

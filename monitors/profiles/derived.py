@@ -18,13 +18,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from features.schema import ESTIMATED_LOSS, MULTIVARIATE, SCORE_GRID
 from features.scoring import Values
 from monitors.profiles import score_calibration
-from monitors.profiles.loss_estimator import LossTable
-from monitors.profiles.reconstruction_error import Projection
-from monitors.profiles.score_calibration import Calibration
+from monitors.profiles.loss_estimator import DirectLossEstimator
+from monitors.profiles.reconstruction_error import PrincipalComponents
+from monitors.profiles.score_calibration import ScoreCalibration
 from monitors.stats.bins import Bins
 
 Ints = npt.NDArray[np.int64]
-Estimate = Annotated[Calibration | LossTable, Field(discriminator="kind")]
+Estimate = Annotated[ScoreCalibration | DirectLossEstimator, Field(discriminator="kind")]
 
 
 class Derived(BaseModel):
@@ -35,7 +35,7 @@ class Derived(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    projection: Projection | None = None
+    projection: PrincipalComponents | None = None
     estimate: Estimate | None = None
 
 
@@ -54,9 +54,9 @@ class Frozen:
         """The number of cells of each derived variable there is."""
         projection, estimate = self.derived.projection, self.derived.estimate
         of = {MULTIVARIATE: self.bins[MULTIVARIATE].cells} if projection else {}
-        if isinstance(estimate, Calibration):
+        if isinstance(estimate, ScoreCalibration):
             of[SCORE_GRID] = score_calibration.CELLS
-        return {**of, ESTIMATED_LOSS: 3} if isinstance(estimate, LossTable) else of
+        return {**of, ESTIMATED_LOSS: 3} if isinstance(estimate, DirectLossEstimator) else of
 
     def columns(self, cells: Mapping[str, Ints], prediction: Values) -> dict[str, Ints]:
         """Return each derived variable of some rows: a cell a row or, where it is summed, what the row adds to each.
@@ -65,13 +65,13 @@ class Frozen:
         """
         projection, estimate = self.derived.projection, self.derived.estimate
         out = {MULTIVARIATE: self._unusual(projection, cells)} if projection else {}
-        if isinstance(estimate, Calibration):
+        if isinstance(estimate, ScoreCalibration):
             out[SCORE_GRID] = score_calibration.index(prediction.astype(np.float64))
-        if isinstance(estimate, LossTable):
+        if isinstance(estimate, DirectLossEstimator):
             out[ESTIMATED_LOSS] = estimate.addends(cells, len(prediction))
         return out
 
-    def _unusual(self, projection: Projection, cells: Mapping[str, Ints]) -> Ints:
+    def _unusual(self, projection: PrincipalComponents, cells: Mapping[str, Ints]) -> Ints:
         bins = self.bins[MULTIVARIATE]
         assert bins.kind == "numeric"  # as they were frozen
         error = projection.error(cells)

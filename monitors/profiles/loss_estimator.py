@@ -29,7 +29,7 @@ PENALTIES = tuple(10.0**k for k in range(7))
 _BLOCK = 50_000
 
 
-class LossTable(BaseModel):
+class DirectLossEstimator(BaseModel):
     """Losses in millionths: a row's estimate is *base* plus the *effects* of its cells, kept within 0 and *most*.
 
     *errors* are the effects' standard errors. No effects mean that nothing known beforehand tells the loss of a row.
@@ -46,7 +46,7 @@ class LossTable(BaseModel):
     def addends(self, cells: Mapping[str, Ints], rows: int) -> Counts:
         """Return what each of *rows* rows adds to the counts, (rows, 3): 1, its estimate and the estimate's square.
 
-        >>> t = LossTable(base=500_000, most=1_000_000, effects={"a": (-600_000, 200_000)}, errors={})
+        >>> t = DirectLossEstimator(base=500_000, most=1_000_000, effects={"a": (-600_000, 200_000)}, errors={})
         >>> t.addends({"a": np.array([0, 1])}, 2).tolist()
         [[1, 0, 0], [1, 700000, 490000]]
         """
@@ -71,7 +71,7 @@ class LossTable(BaseModel):
         return float(sum((part**2).sum() for part in parts))
 
 
-def fit(cells: Mapping[str, Ints], sizes: Mapping[str, int], loss: Floats, most: float) -> LossTable:
+def fit(cells: Mapping[str, Ints], sizes: Mapping[str, int], loss: Floats, most: float) -> DirectLossEstimator:
     """Return the table of a reference's out-of-sample *loss* a row, from the rows' *cells* by variable.
 
     *sizes* are the numbers of cells, *most* the largest loss there can be. Ridge regression on one column a cell, its
@@ -84,7 +84,7 @@ def fit(cells: Mapping[str, Ints], sizes: Mapping[str, int], loss: Floats, most:
     effects, errors = _ridge(products - np.outer(held, held) / len(units), joint - held * units.mean(), units)
     base = units.mean() - effects @ held / len(units)
     told = chosen if effects.any() else {}
-    return LossTable(base=round(base), most=round(most / UNIT), effects=_by_name(told, effects),
+    return DirectLossEstimator(base=round(base), most=round(most / UNIT), effects=_by_name(told, effects),
                      errors=_by_name(told, errors))  # fmt: skip
 
 

@@ -36,7 +36,7 @@ _CODE, _WEIGHT = 2.0**10, 2.0**16
 _BLOCK = 4096
 
 
-class Projection(BaseModel):
+class PrincipalComponents(BaseModel):
     """The *codes* of each feature's cells, in 1/1024 sd, and the *components* left over: one weight a feature.
 
     Weights are in the order of *features*, as a stored baseline keeps no order of names. A weight is in 1/65536 of one
@@ -54,7 +54,7 @@ class Projection(BaseModel):
         """Return each row's reconstruction error from its *cells* by feature: the rms of what is left over, 1 is usual.
 
         >>> ends = (-1024, 1024)
-        >>> p = Projection(features=("a", "b"), codes={"a": ends, "b": ends}, components=((65536, -65536),))
+        >>> p = PrincipalComponents(features=("a", "b"), codes={"a": ends, "b": ends}, components=((65536, -65536),))
         >>> p.error({"a": np.array([0, 1, 1]), "b": np.array([0, 1, 0])}).tolist()
         [0.0, 0.0, 2.0]
         """
@@ -68,7 +68,7 @@ class Projection(BaseModel):
         return np.asarray(np.sqrt(out / len(self.components)) / _CODE)
 
 
-def fit(bins: Mapping[str, Bins], cells: Mapping[str, Ints], part: Ints) -> tuple[Projection, Floats] | None:
+def fit(bins: Mapping[str, Bins], cells: Mapping[str, Ints], part: Ints) -> tuple[PrincipalComponents, Floats] | None:
     """Return the projection of the baseline's rows, and each row's error by that of all parts but its own.
 
     *cells* are the rows' cells on *bins*, both by feature, *part* numbers the part each row is in. The narrowest
@@ -158,7 +158,7 @@ def _sums(codes: Mapping[str, Floats], cells: Mapping[str, Ints]) -> Floats:
     return products
 
 
-def _project(codes: Mapping[str, Floats], sums: Floats) -> Projection:
+def _project(codes: Mapping[str, Floats], sums: Floats) -> PrincipalComponents:
     means = sums[-1, :-1] / sums[-1, -1]
     values, vectors = np.linalg.eigh((sums[:-1, :-1] / sums[-1, -1] - np.outer(means, means)) / _CODE**2)
     left = _left(values)
@@ -166,7 +166,7 @@ def _project(codes: Mapping[str, Floats], sums: Floats) -> Projection:
     chosen = vectors[:, :left] / np.maximum(np.sqrt(np.maximum(values[:left], 0)), SMALLEST)
     chosen *= np.sign(chosen[np.abs(chosen).argmax(axis=0), np.arange(left)])
     weights = np.rint(chosen.T * _WEIGHT).astype(np.int64)
-    return Projection(
+    return PrincipalComponents(
         features=tuple(codes),
         codes={name: tuple(c.astype(np.int64).tolist()) for name, c in codes.items()},
         components=tuple(map(tuple, weights.tolist())),

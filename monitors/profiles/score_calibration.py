@@ -28,7 +28,7 @@ _PARTS = 10
 _MIDDLES = (np.arange(GRID) + 0.5) / GRID
 
 
-class Calibration(BaseModel):
+class ScoreCalibration(BaseModel):
     """By cell of the score grid, in millionths: the *chance* of label 1, and the mean log loss if the label is 0 or 1.
 
     *improved* says whether the chance is the reference's calibrated one, or the score itself as that was no worse.
@@ -88,7 +88,7 @@ def index(score: Floats) -> Counts:
     return np.where(known, outcome_counts.grid(np.where(known, score, 0.0)), GRID)
 
 
-def fit(score: Floats, at: Counts, label: Floats) -> Calibration | None:
+def fit(score: Floats, at: Counts, label: Floats) -> ScoreCalibration | None:
     """Return the calibration from a reference's finite *score*, and the *label*, 0 or 1, of the rows *at*.
 
     None where one of the classes is absent. Scores have to be out of sample. The rows' order matters to one thing only,
@@ -102,7 +102,7 @@ def fit(score: Floats, at: Counts, label: Floats) -> Calibration | None:
     improved = _improves(score[at], cell[at], label)
     chance, blocks = isotonic(cell[at], label, own)
     zero, one = (_losses(score, cell, n, label=y) for y in (0.0, 1.0))
-    return Calibration(
+    return ScoreCalibration(
         chance=_units(chance if improved else own), if_zero=zero, if_one=one, blocks=tuple(blocks.tolist()),
         errors=_units(_errors(blocks[cell[at]], label)), improved=improved,
     )  # fmt: skip

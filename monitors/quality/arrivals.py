@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 from features.schema import LACKING, LATE, PREDICTION, REFUSED, UNUSABLE
 from monitors.baseline.baseline import Baseline
+from monitors.finding import Stage
+from monitors.profiles.side_channels import ARRIVED
 from monitors.quality import volume
 from monitors.quality.fault import Fault
-from monitors.quality.volume import Feed
-from monitors.report import Stage
+from monitors.quality.volume import FeedCounts
 from monitors.stats import threshold
 from monitors.stats.bins import Counts
 
@@ -18,7 +19,7 @@ Cells = Mapping[str, Sequence[int]]
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ArrivalReference:
     """What a baseline says of arrivals: *refusable* variables in the order of their cells, and the least shares of
     predictions with a label that any of its runs of a *window*'s length had, and any *slice*."""
 
@@ -27,11 +28,11 @@ class Known:
     slice: float
 
 
-def known(baseline: Baseline, segment: str, length: int) -> Known:
+def arrival_reference(baseline: Baseline, segment: str, length: int) -> ArrivalReference:
     """Return what *baseline* says, for windows of *length* slices; of labels in all traffic only."""
     coverage = baseline.counts(Stage.OUTCOMES, "coverage")
     window, single = (0.0 if segment else least_labelled(coverage, n) for n in (length, 1))
-    return Known(baseline.events.refusable, window, single)
+    return ArrivalReference(baseline.events.refusable, window, single)
 
 
 def least_labelled(coverage: Counts, length: int) -> float:
@@ -51,24 +52,28 @@ def least_labelled(coverage: Counts, length: int) -> float:
     return float((runs[every > 0, 0] / every[every > 0]).min()) if every.any() else 0.0
 
 
-def feed_of(known: Known, counts: Cells, newest: Cells | None, *, whole: bool) -> Feed:
+def feed_of(known: ArrivalReference, counts: Cells, newest: Cells | None, *, whole: bool) -> FeedCounts:
     """Return what *counts* say of a window's rows, and of those of its *newest* slice.
 
     How many rows there are is told only where the window is *whole*.
     """
     rows = sum(counts.get(PREDICTION, ())) or None if whole else None
     late = int(counts[LATE][0]) if counts.get(LATE) else None  # no window counted before that was
-    refused, lacking = aside(known.refusable, counts)
-    latest = aside(known.refusable, newest or {})
-    return Feed(
-        rows=rows, late=late, refused=refused, lacking=lacking, newest=Feed(refused=latest[0], lacking=latest[1])
+    refused, lacking = records_set_aside(known.refusable, counts)
+    latest = records_set_aside(known.refusable, newest or {})
+    return FeedCounts(
+        rows=rows,
+        late=late,
+        refused=refused,
+        missing_labels=lacking,
+        newest=FeedCounts(refused=latest[0], missing_labels=latest[1]),
     )
 
 
-def aside(refusable: Sequence[str], counts: Cells) -> tuple[dict[str, int], dict[str, int]]:
+def records_set_aside(refusable: Sequence[str], counts: Cells) -> tuple[dict[str, int], dict[str, int]]:
     """Return how many records were set aside for the value of each variable, and for what else of them.
 
-    >>> aside(["c", "x"], {"refused": [0, 3], "unusable": [0, 0, 1, 0]})
+    >>> records_set_aside(["c", "x"], {"refused": [0, 3], "unusable": [0, 0, 1, 0]})
     ({'x': 3}, {'model_version': 1})
     """
     refused, lacking = (
@@ -78,12 +83,12 @@ def aside(refusable: Sequence[str], counts: Cells) -> tuple[dict[str, int], dict
     return refused, lacking
 
 
-def came(counts: Cells) -> int:
+def any_arrived(counts: Cells) -> int:
     """Return how many predictions came in a slice of these *counts*, usable or not, in time or late."""
-    return sum(sum(counts.get(name, ())) for name in (PREDICTION, REFUSED, UNUSABLE, LATE))
+    return sum(sum(counts.get(name, ())) for name in (PREDICTION, *ARRIVED))
 
 
-def unlabelled(known: Known, counts: Cells, newest: Cells | None, level: float) -> Iterator[Fault]:
+def unlabelled(known: ArrivalReference, counts: Cells, newest: Cells | None, level: float) -> Iterator[Fault]:
     """Yield the fault of labels that stay away, if there is one: of the newest slice before that of the window."""
     sides = ((newest or {}, known.slice, "in the newest slice, "), (counts, known.window, ""))
     for cells, least, where in sides:

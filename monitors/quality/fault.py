@@ -11,7 +11,7 @@ import numpy as np
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins
 
 
-class Kind(str, Enum):
+class FaultKind(str, Enum):
     """What broke. Everything that differs without one of these is drift: a change of the world."""
 
     SCHEMA = "schema"
@@ -37,7 +37,7 @@ class Fault:
     range, what it looks like and what to check.
     """
 
-    kind: Kind
+    kind: FaultKind
     variables: tuple[str, ...]
     metric: str
     share: float
@@ -57,18 +57,18 @@ def words(fault: Fault, bins: NumericBins | CategoricalBins, total: Counts, wind
     """
     (name,), now, then = fault.variables, fault.share, f"{fault.evidence['baseline']:.1%} in the baseline"
     match fault.kind:
-        case Kind.SCHEMA:
+        case FaultKind.SCHEMA:
             saw = f"{name} is missing in all {int(window.sum()):,} rows ({then}): the column vanished, or was renamed"
             return f"{saw}; check the schema of what sends {name}"
-        case Kind.MISSING_BURST:
+        case FaultKind.MISSING_BURST:
             saw = f"{now:.1%} of {name} is missing, {then}: a source or a join that fails"
-        case Kind.NON_FINITE:
+        case FaultKind.NON_FINITE:
             saw = f"{now:.1%} of {name} is NaN or infinite, {then}: a division by zero or a failed conversion"
-        case Kind.STUCK:
+        case FaultKind.STUCK:
             cell = int(window[: bins.body].argmax())
             where = f"all {int(window[cell]):,} values of {name} are in {bins.labels[cell]}, {then}"
             saw = f"{where}: stuck, a default, or scaled"
-        case Kind.UNSEEN:
+        case FaultKind.UNSEEN:
             saw = f"{now:.1%} of {name} are values never seen before, {then}{_gone(bins, total, window)}"
         case _:
             saw = f"{now:.1%} of {name} lies {beyond(bins, window)}: garbage or placeholders"

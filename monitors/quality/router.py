@@ -18,30 +18,33 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from monitors.config import MonitorPolicy
+from monitors.finding import Finding
 from monitors.quality import rescaling, swapped_columns, unit_change, value_faults, volume
-from monitors.quality.fault import Fault, Kind
-from monitors.report import Finding
+from monitors.quality.fault import Fault, FaultKind
 from monitors.stats import threshold
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins
 
 Cells = Mapping[str, Sequence[int] | Counts]
-_EXPLAINS = {Kind.COLUMN_SWAP: set(Kind) - {Kind.COLUMN_SWAP}, Kind.UNIT_CHANGE: {Kind.OUT_OF_RANGE}}
+_EXPLAINS = {
+    FaultKind.COLUMN_SWAP: set(FaultKind) - {FaultKind.COLUMN_SWAP},
+    FaultKind.UNIT_CHANGE: {FaultKind.OUT_OF_RANGE},
+}
 """The faults of a variable that another fault of it explains: they are not told beside it."""
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
-    """What a baseline says about its variables, for windows of one length: made once by :func:`known`.
+class RouterReference:
+    """What a baseline says about its variables, for windows of one length: made once by :func:`router_reference`.
 
     *numbers* are the numeric variables with more than one value, *rows* those of each window-length run. *slice* is the
     same for windows of one slice; None if that is what this is.
     """
 
-    quality: Mapping[str, value_faults.Reference]
-    drift: Mapping[str, threshold.Reference]
-    numbers: Mapping[str, unit_change.Reference]
+    quality: Mapping[str, value_faults.ValueReference]
+    drift: Mapping[str, threshold.ReferenceWindows]
+    numbers: Mapping[str, unit_change.UnitReference]
     rows: Counts
-    slice: Known | None
+    slice: RouterReference | None
 
     @property
     def total(self) -> int:
@@ -49,22 +52,22 @@ class Known:
         return max((int(r.total.sum()) for r in self.quality.values()), default=0)
 
 
-def known(
+def router_reference(
     bins: Mapping[str, NumericBins | CategoricalBins], slices: Mapping[str, Counts], *, length: int, level: float
-) -> Known:
+) -> RouterReference:
     """Return what is known from each variable's *slices* (slices, all cells), for windows of *length* slices.
 
     *level* is that of a window, as :func:`route` takes it.
     """
-    newest = known(bins, slices, length=1, level=level / 2) if length > 1 else None
+    newest = router_reference(bins, slices, length=1, level=level / 2) if length > 1 else None
     runs = {name: threshold.runs(s, length) for name, s in slices.items()}
     compared = {name: threshold.compared(bins[name]) for name in slices}
     each = level / (2 * max(len(slices), 1)) / (1 if newest is None else 2)
-    return Known(
-        {name: value_faults.Reference(bins[name], s.sum(axis=0), runs[name]) for name, s in slices.items()},
-        {name: threshold.reference(s, compared[name], length=length, level=each) for name, s in slices.items()},
+    return RouterReference(
+        {name: value_faults.ValueReference(bins[name], s.sum(axis=0), runs[name]) for name, s in slices.items()},
+        {name: threshold.reference_windows(s, compared[name], length=length, level=each) for name, s in slices.items()},
         {
-            name: unit_change.Reference(b, s.sum(axis=0), s)
+            name: unit_change.UnitReference(b, s.sum(axis=0), s)
             for name, s in slices.items()
             if isinstance(b := bins[name], NumericBins) and rescaling.has_width(b)
         },
@@ -74,14 +77,14 @@ def known(
 
 
 def route(  # noqa: PLR0913 - a window and the parts of it that are known
-    known: Known,
+    known: RouterReference,
     window: Cells,
     policy: MonitorPolicy,
     level: float,
     *,
     newest: Cells | None = None,
     recent: Mapping[str, Counts] | None = None,
-    rows: volume.Feed | None = None,
+    rows: volume.FeedCounts | None = None,
 ) -> tuple[Fault, ...]:
     """Return the faults of one *window* (counts on all cells, by variable), by kind and variable.
 
@@ -91,13 +94,13 @@ def route(  # noqa: PLR0913 - a window and the parts of it that are known
     window's, and better some before. They tell a step from a ramp, as long as they reach back to before it; by default
     they are the window's before its newest slice, and that. A variable that the window lacks counts as nothing.
     """
-    rows = rows or volume.Feed()
+    rows = rows or volume.FeedCounts()
     if newest is None or known.slice is None:
         return _ordered(_faults(_Window(known, _counts(known, window), policy, recent or {}, rows), level))
     recent = recent or halves(window, newest)
     whole = _faults(_Window(known, _counts(known, window), policy, recent, rows), level / 2)
     latest = _faults(
-        _Window(known.slice, _counts(known, newest), policy, recent, rows.newest or volume.Feed()), level / 2
+        _Window(known.slice, _counts(known, newest), policy, recent, rows.newest or volume.FeedCounts()), level / 2
     )
     return _ordered(_joined(whole, latest))
 
@@ -112,7 +115,7 @@ def halves(window: Cells, newest: Cells) -> dict[str, Counts]:
     return {name: np.array([every - last, last]) for name, (every, last) in parts.items()}
 
 
-def findings(faults: Sequence[Fault], known: Known, window: Cells) -> dict[str, Finding]:
+def findings(faults: Sequence[Fault], known: RouterReference, window: Cells) -> dict[str, Finding]:
     """Return one quality finding for each variable that *faults* name; those of the rows are told as variable ``*``."""
     named: dict[str, list[Fault]] = {}
     for fault in faults:
@@ -121,12 +124,12 @@ def findings(faults: Sequence[Fault], known: Known, window: Cells) -> dict[str, 
     told, counts = {}, _counts(known, window)
     for name, found in named.items():
         of = name if name in counts else next(iter(counts))
-        finding = value_faults.told(name, found, known.quality[of], counts[of])
+        finding = value_faults.finding(name, found, known.quality[of], counts[of])
         told[name] = finding if name == of else finding.model_copy(update={"metrics": {}})
     return told
 
 
-def _counts(known: Known, window: Cells) -> dict[str, Counts]:
+def _counts(known: RouterReference, window: Cells) -> dict[str, Counts]:
     return {name: np.asarray(window.get(name, r.total * 0), dtype=np.int64) for name, r in known.quality.items()}
 
 
@@ -134,11 +137,11 @@ def _counts(known: Known, window: Cells) -> dict[str, Counts]:
 class _Window:
     """The counts of one window beside what is known, as :func:`route` has it."""
 
-    known: Known
+    known: RouterReference
     counts: Mapping[str, Counts]
     policy: MonitorPolicy
     recent: Mapping[str, Counts]
-    rows: volume.Feed
+    rows: volume.FeedCounts
 
     def line(self, name: str, cells: Counts) -> float | None:
         """Return the distance that chance, or a window of the baseline, reaches; None if there are too few values.
@@ -149,8 +152,8 @@ class _Window:
         n, reference = int(cells[value_faults.present(self.known.quality[name].bins)].sum()), self.known.drift[name]
         if min(n, reference.rows) < self.policy.min_rows:
             return None
-        line = reference.line(n)
-        return max(line.sampling, line.own)
+        line = reference.threshold(n)
+        return max(line.sampling, line.historical)
 
     def changed(self) -> dict[str, swapped_columns.Column]:
         """Return the variables that are far from their baseline, and further than chance reaches."""
@@ -170,8 +173,8 @@ def _faults(seen: _Window, level: float) -> list[Fault]:
         for name, reference in seen.known.quality.items()
         for fault in value_faults.faults(name, reference, seen.counts[name], seen.policy, each)
     ]
-    taken = {f.variables[0] for f in own if f.kind in {Kind.STUCK, Kind.OUT_OF_RANGE}}
-    rows = volume.faults(seen.rows, volume.Known(seen.known.total, seen.known.rows), n, seen.policy, each)
+    taken = {f.variables[0] for f in own if f.kind in {FaultKind.STUCK, FaultKind.OUT_OF_RANGE}}
+    rows = volume.faults(seen.rows, volume.VolumeReference(seen.known.total, seen.known.rows), n, seen.policy, each)
     return list(_unexplained([*swapped_columns.find(seen.changed()), *_named(own, seen), *_units(seen, taken), *rows]))
 
 
@@ -179,7 +182,7 @@ def _named(own: Sequence[Fault], seen: _Window) -> Iterator[Fault]:
     """Yield the variables' own faults, far values as another unit where they look like one."""
     for fault in own:
         (name,) = fault.variables
-        line = seen.line(name, seen.counts[name]) if fault.kind is Kind.OUT_OF_RANGE else None
+        line = seen.line(name, seen.counts[name]) if fault.kind is FaultKind.OUT_OF_RANGE else None
         if line is None or name not in seen.known.numbers:
             yield fault
         else:
@@ -202,7 +205,7 @@ def _units(seen: _Window, taken: set[str]) -> Iterator[Fault]:
 
 def _unexplained(faults: Sequence[Fault]) -> Iterator[Fault]:
     """Yield each fault that no other fault of its variables explains, and one of a kind for the same variables."""
-    told: set[tuple[Kind, tuple[str, ...]]] = set()
+    told: set[tuple[FaultKind, tuple[str, ...]]] = set()
     for fault in faults:
         others = (f.kind for f in faults if set(fault.variables) & set(f.variables))
         key = (fault.kind, fault.variables)
@@ -226,4 +229,4 @@ def _joined(whole: Sequence[Fault], latest: Sequence[Fault]) -> Iterator[Fault]:
 
 
 def _ordered(faults: Iterable[Fault]) -> tuple[Fault, ...]:
-    return tuple(sorted(faults, key=lambda f: (list(Kind).index(f.kind), f.variables)))
+    return tuple(sorted(faults, key=lambda f: (list(FaultKind).index(f.kind), f.variables)))

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from scipy import optimize
 
 from monitors.quality import rescaling
-from monitors.quality.fault import Fault, Kind
+from monitors.quality.fault import Fault, FaultKind
 from monitors.quality.rescaling import apart
 from monitors.quality.unit_change import CLOSE, CLOSER, LARGE, VAGUE
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins
@@ -131,5 +131,5 @@ def _fault(ring: list[str], found: list[tuple[_Pair, _Pair]]) -> Fault:
                       for (x, y), (o, p) in zip(itertools.pairwise(ring), found, strict=True))  # fmt: skip
     either = "exchanged columns, or new spellings in all of them" if all(p.vague for _, p in found) else "exchanged"
     words = f"{reads}: {either}; check the order of columns at the source of {ring[0]}"
-    return Fault(Kind.COLUMN_SWAP, tuple(ring[:-1]), "js_distance_log2", round(own, 6), round(line, 6), words,
+    return Fault(FaultKind.COLUMN_SWAP, tuple(ring[:-1]), "js_distance_log2", round(own, 6), round(line, 6), words,
                  {"as_other": round(away, 6)})  # fmt: skip

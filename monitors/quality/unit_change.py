@@ -25,7 +25,7 @@ import numpy as np
 from scipy import special
 
 from monitors.quality import rescaling
-from monitors.quality.fault import Fault, Kind, beyond
+from monitors.quality.fault import Fault, FaultKind, beyond
 from monitors.quality.rescaling import apart
 from monitors.stats.bins import Counts, NumericBins
 
@@ -73,7 +73,7 @@ UNITS = MappingProxyType(
 
 
 @dataclass(frozen=True, eq=False)
-class Reference:
+class UnitReference:
     """One number of the baseline: its *total* on all cells, and its *slices* (slices, cells)."""
 
     bins: NumericBins
@@ -88,7 +88,7 @@ class Reference:
         return np.concatenate([[-5.0, -4.0], middle, [4.0, 5.0]])
 
     @cached_property
-    def restless(self) -> float:
+    def unstable(self) -> float:
         """The largest step between two slices of the baseline, in normal scores."""
         return float(np.abs(np.diff(self.places(self.slices))).max(initial=0.0))
 
@@ -123,7 +123,7 @@ class Plateau:
     counts: Counts
 
 
-def plateau(reference: Reference, recent: Counts) -> Plateau | None:
+def plateau(reference: UnitReference, recent: Counts) -> Plateau | None:
     """Return the newest slices of *recent* (slices, all cells) if they stand on another level than those before.
 
     Slices without values do not count. Each slice lies near the median of its side, and the step is larger than any
@@ -136,7 +136,7 @@ def plateau(reference: Reference, recent: Counts) -> Plateau | None:
     k = int(np.abs(np.diff(at)).argmax()) + 1
     step = abs(float(np.median(at[k:]) - np.median(at[:k])))
     off = max(np.abs(side - np.median(side)).max() for side in (at[:k], at[k:]))
-    sudden = off <= LEVEL_WITHIN * step and step > UNLIKE * reference.restless
+    sudden = off <= LEVEL_WITHIN * step and step > UNLIKE * reference.unstable
     return Plateau(len(at) - k, recent[k:].sum(axis=0)) if sudden else None
 
 
@@ -149,7 +149,7 @@ class Fit:
     close: bool
 
 
-def fit(reference: Reference, window: Counts, line: float) -> Fit:
+def fit(reference: UnitReference, window: Counts, line: float) -> Fit:
     """Return the best fitting unit of a *window* (all cells), *line* being what chance does to a distance.
 
     What is not known of the values between borders is added to the line. A prediction with all values in one cell
@@ -162,13 +162,13 @@ def fit(reference: Reference, window: Counts, line: float) -> Fit:
     return Fit(list(UNITS)[best], float(away[best]), bool(over[best] <= 0 and not vague[best]))
 
 
-def moved(reference: Reference, window: Counts) -> float:
+def moved(reference: UnitReference, window: Counts) -> float:
     """Return how far a *window* (all cells) is from the baseline (Jensen-Shannon distance, log 2); nan if empty."""
     return float(apart(_merged(reference, reference.total), _merged(reference, window)))
 
 
 def find(
-    variable: str, reference: Reference, window: Counts, line: float, *, sudden: Plateau | None = None
+    variable: str, reference: UnitReference, window: Counts, line: float, *, sudden: Plateau | None = None
 ) -> Fault | None:
     """Return the change of unit that *window* (all cells) shows, or None.
 
@@ -195,7 +195,7 @@ def find(
     return None
 
 
-def renamed(fault: Fault, reference: Reference, window: Counts, line: float) -> Fault:
+def renamed(fault: Fault, reference: UnitReference, window: Counts, line: float) -> Fault:
     """Return a *fault* of far values as a change of unit, if nearly all values left the range or a unit explains them.
 
     A placeholder among good values stays what it is: garbage.
@@ -208,11 +208,11 @@ def renamed(fault: Fault, reference: Reference, window: Counts, line: float) -> 
     return _fault(variable, unit, (fault.metric, fault.share, fault.line), numbers, saw)
 
 
-def _merged(reference: Reference, window: Counts) -> rescaling.Shares:
+def _merged(reference: UnitReference, window: Counts) -> rescaling.Shares:
     return rescaling.merged(reference.bins, window[list(reference.bins.ordered)])
 
 
-def _outside(reference: Reference, window: Counts) -> float:
+def _outside(reference: UnitReference, window: Counts) -> float:
     there = window[list(reference.bins.ordered)]
     return float(there[[0, 1, -2, -1]].sum() / there.sum())
 
@@ -224,4 +224,4 @@ def _fault(
     looks = f"looks like another unit, {unit.name}" if unit.close else "looks like another unit"
     words = f"{saw}: {looks}; check the unit of {variable} at its source"
     evidence = {name: round(value, 6) for name, value in numbers.items()}
-    return Fault(Kind.UNIT_CHANGE, (variable,), metric, round(share, 6), round(line, 6), words, evidence)
+    return Fault(FaultKind.UNIT_CHANGE, (variable,), metric, round(share, 6), round(line, 6), words, evidence)

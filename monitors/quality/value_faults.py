@@ -1,8 +1,8 @@
 """A broken pipeline is not drift: shares of nulls, of nonsense, of never-seen and of impossible values, and stuck ones.
 
 A fault needs three things at once: a share beyond the policy's, more than chance, and more than any window-length run
-of the baseline had. It is told as drift of :attr:`Signal.QUALITY`, which blocks retraining on such data. What takes
-several variables, or a window's slices, to see is added by :mod:`monitors.quality.router`.
+of the baseline had. It is told as drift of :attr:`monitors.finding.Signal.QUALITY`, which blocks retraining on such
+data. What takes several variables, or a window's slices, to see is added by :mod:`monitors.quality.router`.
 
 Two things cannot be told from counts. A value that hangs in a bin so wide that a mere shift of the baseline would fit
 into it whole (the last tenth of a skewed variable) is taken for such a shift. And a new category is told as unseen
@@ -20,9 +20,9 @@ import numpy as np
 from scipy import special
 
 from monitors.config import MonitorPolicy
+from monitors.finding import Finding, Signal, Verdict
 from monitors.quality import rescaling
-from monitors.quality.fault import Fault, Kind, words
-from monitors.report import Finding, Signal, Verdict
+from monitors.quality.fault import Fault, FaultKind, words
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins
 
 VARIED = 0.5
@@ -31,16 +31,16 @@ OPEN, FEW = 0.05, 10
 """A vocabulary is open if so many rows or more may be new values; one that was seen fewer times is rare in it."""
 _CHECKS = 4
 _KINDS = {
-    "missing": Kind.MISSING_BURST,
-    "non_finite": Kind.NON_FINITE,
-    "unseen": Kind.UNSEEN,
-    "far_out_of_range": Kind.OUT_OF_RANGE,
-    "stuck": Kind.STUCK,
+    "missing": FaultKind.MISSING_BURST,
+    "non_finite": FaultKind.NON_FINITE,
+    "unseen": FaultKind.UNSEEN,
+    "far_out_of_range": FaultKind.OUT_OF_RANGE,
+    "stuck": FaultKind.STUCK,
 }
 
 
 @dataclass(frozen=True, eq=False)
-class Reference:
+class ValueReference:
     """One variable of the baseline on all its cells: the *total* and every window-length run, (runs, cells)."""
 
     bins: NumericBins | CategoricalBins
@@ -48,21 +48,21 @@ class Reference:
     blocks: Counts
 
     @cached_property
-    def known(self) -> dict[str, tuple[int, int]]:
+    def reference_counts(self) -> dict[str, tuple[int, int]]:
         """The total's (how many, of how many) by name."""
-        return {name: (int(x), int(n)) for name, (x, n) in tallies(self.bins, self.total).items()}
+        return {name: (int(x), int(n)) for name, (x, n) in share_counts(self.bins, self.total).items()}
 
     @cached_property
-    def habits(self) -> dict[str, float]:
+    def historical_max(self) -> dict[str, float]:
         """The largest share that any run had, by name; ``stuck``: of a single cell, ``rare``: of all rare values."""
         there = self.blocks[:, present(self.bins)]
         stuck = there.max(axis=1, initial=0), there.sum(axis=1)
-        every = {**tallies(self.bins, self.blocks), "stuck": stuck}
-        every["rare"] = self.blocks[:, self.rare].sum(axis=1), stuck[1]
+        every = {**share_counts(self.bins, self.blocks), "stuck": stuck}
+        every["rare"] = self.blocks[:, self.rare_cells].sum(axis=1), stuck[1]
         return {name: float(np.max(x[n > 0] / n[n > 0], initial=0.0)) for name, (x, n) in every.items()}
 
     @cached_property
-    def roomy(self) -> dict[int, float]:
+    def move_max(self) -> dict[int, float]:
         """The largest share of the baseline that a move of the world brings into each outermost bin that is wide."""
         bins = self.bins
         if not isinstance(bins, NumericBins) or not rescaling.has_width(bins) or not len(self.blocks):
@@ -71,7 +71,7 @@ class Reference:
         return {cell: float(most[bins.ordered.index(cell)]) for cell in range(bins.body) if not bins.is_narrow(cell)}
 
     @cached_property
-    def new(self) -> int:
+    def expected_unseen(self) -> int:
         """How many of the baseline's values might have been seen once only, and so how many new ones to expect.
 
         As many rows in so many are expected to hold a value never seen before as held one seen once (Good 1953, who
@@ -84,7 +84,7 @@ class Reference:
         return once + len(self.bins.others) + int(self.total[k])
 
     @cached_property
-    def rare(self) -> list[int]:
+    def rare_cells(self) -> list[int]:
         """The cells of rare values: others and unseen ones, in an open vocabulary also those seen a few times only.
 
         The most frequent of a thousand rare values are frequent by luck, and no more likely to come again.
@@ -92,11 +92,11 @@ class Reference:
         if not isinstance(self.bins, CategoricalBins):
             return []
         k, rows = self.bins.body, int(self.total[: self.bins.body + 1].sum())
-        least = FEW if self.new > OPEN * rows else 0
+        least = FEW if self.expected_unseen > OPEN * rows else 0
         return [*(cell for cell in range(k - 1) if self.total[cell] < least), k - 1, k]
 
 
-def told(variable: str, found: Sequence[Fault], reference: Reference, window: Counts) -> Finding:
+def finding(variable: str, found: Sequence[Fault], reference: ValueReference, window: Counts) -> Finding:
     """Return the finding that tells of the faults *found* in *variable*, one at least.
 
     Its metric is that of the fault furthest beyond its line; the reason names them all.
@@ -105,7 +105,7 @@ def told(variable: str, found: Sequence[Fault], reference: Reference, window: Co
     return Finding(
         signal=Signal.QUALITY,
         variable=variable,
-        verdict=Verdict.DRIFT,
+        window_verdict=Verdict.DRIFT,
         metric=worst.metric,
         effect=worst.share,
         threshold=worst.line,
@@ -116,23 +116,25 @@ def told(variable: str, found: Sequence[Fault], reference: Reference, window: Co
     )
 
 
-def faults(variable: str, reference: Reference, window: Counts, policy: MonitorPolicy, level: float) -> Iterator[Fault]:
+def faults(
+    variable: str, reference: ValueReference, window: Counts, policy: MonitorPolicy, level: float
+) -> Iterator[Fault]:
     """Yield the faults of one variable, *level* being shared by its checks.
 
     None where either side is below the policy's least number of rows.
     """
     if min(int(window.sum()), int(reference.total.sum())) < policy.min_rows:
         return
-    for name, (x, n) in tallies(reference.bins, window).items():
-        known, of = reference.known[name]
+    for name, (x, n) in share_counts(reference.bins, window).items():
+        known, of = reference.reference_counts[name]
         if name == "out_of_range" or n == 0 or of == 0:
             continue  # out of range is told, but a season does it too
         rise = policy.max_out_of_range if name == "far_out_of_range" else policy.max_missing_increase
         if name == "unseen" and not _beyond_rare(reference, window, rise, level / _CHECKS):
             continue
-        expected = min(max(known, reference.new), of) if name == "unseen" else known
+        expected = min(max(known, reference.expected_unseen), of) if name == "unseen" else known
         chance = largest_by_chance(expected, of, int(n), level / _CHECKS) / int(n)
-        line = round(max(known / of + rise, chance, reference.habits[name]), 6)
+        line = round(max(known / of + rise, chance, reference.historical_max[name]), 6)
         if (share := round(int(x) / int(n), 6)) > line:
             yield _fault(variable, name, (share, line, known / of), reference, window)
     yield from _stuck(variable, reference, window, level / _CHECKS)
@@ -144,10 +146,10 @@ def shares(bins: NumericBins | CategoricalBins, counts: Counts) -> dict[str, flo
     >>> shares(CategoricalBins(categories=("a",)), np.array([6, 0, 2, 2]))
     {'missing_share': 0.2, 'unseen_share': 0.25}
     """
-    return {f"{k}_share": round(float(x / n), 6) for k, (x, n) in tallies(bins, counts).items() if n}
+    return {f"{k}_share": round(float(x / n), 6) for k, (x, n) in share_counts(bins, counts).items() if n}
 
 
-def tallies(bins: NumericBins | CategoricalBins, counts: Counts) -> dict[str, tuple[Counts, Counts]]:
+def share_counts(bins: NumericBins | CategoricalBins, counts: Counts) -> dict[str, tuple[Counts, Counts]]:
     """Return (how many, of how many) by name; broadcasts over the leading axes of *counts*.
 
     ``missing`` and ``non_finite`` are of all rows, ``out_of_range`` (``far`` or not) and ``unseen`` of the values that
@@ -183,20 +185,20 @@ def largest_by_chance(known: int, of: int, n: int, level: float) -> int:
     return math.ceil(float(special.bdtrik(1 - level / 2, n, highest)) - 1e-6)
 
 
-def _beyond_rare(reference: Reference, window: Counts, rise: float, level: float) -> bool:
+def _beyond_rare(reference: ValueReference, window: Counts, rise: float, level: float) -> bool:
     """Say whether unseen values took from the frequent ones, rather than from the rare as in any open vocabulary.
 
     New users, products or tail numbers come where old ones went: unseen and rare values together hold about what the
     rare ones held in the baseline, however fast they turn over. A fault hits frequent values too.
     """
     there = present(reference.bins)
-    known, of = int(reference.total[reference.rare].sum()), int(reference.total[there].sum())
-    now, n = int(window[reference.rare].sum()), int(window[there].sum())
+    known, of = int(reference.total[reference.rare_cells].sum()), int(reference.total[there].sum())
+    now, n = int(window[reference.rare_cells].sum()), int(window[there].sum())
     chance = largest_by_chance(known, of, n, level) / n
-    return now / n > max(known / of + rise, chance, reference.habits["rare"])
+    return now / n > max(known / of + rise, chance, reference.historical_max["rare"])
 
 
-def _stuck(variable: str, reference: Reference, window: Counts, level: float) -> Iterator[Fault]:
+def _stuck(variable: str, reference: ValueReference, window: Counts, level: float) -> Iterator[Fault]:
     """Yield a fault if all values of the window share one cell, which neither chance nor the baseline explains.
 
     Cells are all that is seen. A bin may be so wide that the world's move brings nearly everything into it: there the
@@ -209,19 +211,19 @@ def _stuck(variable: str, reference: Reference, window: Counts, level: float) ->
         return
     highest = float(special.betaincinv(known + 1, of - known, 1 - level / 2))
     if isinstance(reference.bins, NumericBins) and not reference.bins.is_narrow(cell):
-        if reference.habits["stuck"] > VARIED:
+        if reference.historical_max["stuck"] > VARIED:
             return
-        highest = max(highest, reference.roomy.get(cell, 1.0))
-    line = round(max(known / of, reference.habits["stuck"]), 6)
+        highest = max(highest, reference.move_max.get(cell, 1.0))
+    line = round(max(known / of, reference.historical_max["stuck"]), 6)
     if line < 1 and n * math.log(highest) <= math.log(level / 2):
         yield _fault(variable, "stuck", (1.0, line, known / of), reference, window)
 
 
 def _fault(
-    variable: str, name: str, figures: tuple[float, float, float], reference: Reference, window: Counts
+    variable: str, name: str, figures: tuple[float, float, float], reference: ValueReference, window: Counts
 ) -> Fault:
     share, line, then = figures
-    kind = Kind.SCHEMA if name == "missing" and share == 1 else _KINDS[name]
+    kind = FaultKind.SCHEMA if name == "missing" and share == 1 else _KINDS[name]
     fault = Fault(kind, (variable,), f"{name}_share", share, line, "", {"baseline": round(then, 6)})
     return replace(fault, reason=words(fault, reference.bins, reference.total, window))
 

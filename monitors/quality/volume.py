@@ -10,7 +10,7 @@ from scipy import special
 from features.schema import LABEL
 from monitors.config import MonitorPolicy
 from monitors.quality import value_faults
-from monitors.quality.fault import Fault, Kind
+from monitors.quality.fault import Fault, FaultKind
 from monitors.stats.bins import Counts
 
 VOLUME = 3.0
@@ -24,7 +24,7 @@ METRICS = frozenset({"refused_share", "unusable_share", "late_share", "unlabelle
 
 
 @dataclass(frozen=True, slots=True)
-class Feed:
+class FeedCounts:
     """What a caller may know of a window's rows beside their values; what is None is not judged.
 
     *rows* of a complete window whose version had all the traffic, and *repeated* ones among them (an id delivered
@@ -37,31 +37,31 @@ class Feed:
     repeated: int | None = None
     refused: Mapping[str, int] = field(default_factory=dict)
     late: int | None = None
-    lacking: Mapping[str, int] = field(default_factory=dict)
-    newest: Feed | None = None
+    missing_labels: Mapping[str, int] = field(default_factory=dict)
+    newest: FeedCounts | None = None
 
     @property
-    def aside(self) -> int:
+    def set_aside(self) -> int:
         """How many records were set aside."""
-        return sum(self.refused.values()) + sum(self.lacking.values())
+        return sum(self.refused.values()) + sum(self.missing_labels.values())
 
     @property
     def questions(self) -> int:
         """How many things are asked of it."""
         single = sum(asked is not None for asked in (self.rows, self.repeated, self.late))
-        causes = len(self.refused) + len(self.lacking)
+        causes = len(self.refused) + len(self.missing_labels)
         return single + causes + (causes > 1)
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
+class VolumeReference:
     """What a baseline says of a feed: all its *rows*, and those of each of its *runs* of a window's length."""
 
     rows: int
     runs: Counts
 
 
-def faults(feed: Feed, known: Known, n: int, policy: MonitorPolicy, level: float) -> Iterator[Fault]:
+def faults(feed: FeedCounts, known: VolumeReference, n: int, policy: MonitorPolicy, level: float) -> Iterator[Fault]:
     """Yield the faults of a *feed* with *n* rows counted.
 
     Repeated, refused and late rows are compared with none at all: a baseline does not keep them, and one that is
@@ -74,36 +74,38 @@ def faults(feed: Feed, known: Known, n: int, policy: MonitorPolicy, level: float
     ):
         saw = f"{feed.repeated:,} of {n:,} rows are repeated: something is delivered or joined twice"
         share = feed.repeated / n
-        yield Fault(Kind.DUPLICATES, (), "repeated_share", round(share, 6), line, f"{saw}; check what sends the events")
+        yield Fault(
+            FaultKind.DUPLICATES, (), "repeated_share", round(share, 6), line, f"{saw}; check what sends the events"
+        )
     yield from _set_aside(feed, known.rows, n, policy, level)
     if feed.late is not None and (
         line := _beyond(feed.late, n + feed.late, known.rows, policy, level, least=policy.min_rows)
     ):
         share = feed.late / (n + feed.late)
-        yield Fault(Kind.LATENESS, (), "late_share", round(share, 6), line, _too_late(feed.late, n, share, line))
+        yield Fault(FaultKind.LATENESS, (), "late_share", round(share, 6), line, _too_late(feed.late, n, share, line))
 
 
-def _set_aside(feed: Feed, rows: int, n: int, policy: MonitorPolicy, level: float) -> Iterator[Fault]:
+def _set_aside(feed: FeedCounts, rows: int, n: int, policy: MonitorPolicy, level: float) -> Iterator[Fault]:
     """Yield a fault for each variable, or part of a record, that too many were set aside for; else one for them all.
 
     The share is of all records that came, whatever the others were set aside for: they lost their place only once.
     """
-    every, found = n + feed.aside, False
-    least = 1 if feed.aside >= MOST * every else policy.min_rows
-    for names, why in (*(((v,), v) for v in feed.refused), *(((), part) for part in feed.lacking)):
-        count = feed.refused[why] if names else feed.lacking[why]
+    every, found = n + feed.set_aside, False
+    least = 1 if feed.set_aside >= MOST * every else policy.min_rows
+    for names, why in (*(((v,), v) for v in feed.refused), *(((), part) for part in feed.missing_labels)):
+        count = feed.refused[why] if names else feed.missing_labels[why]
         if line := _beyond(count, every, rows, policy, level, least=least):
             found = True
             share, saw = round(count / every, 6), f"{count:,} of {every:,} rows were refused, as"
             words = f"{saw} {why} does not fit: it changed its type; check its schema" if names else (
                 f"{count:,} of {every:,} {_LACK[why]}")  # fmt: skip
-            kind = Kind.SCHEMA if names else Kind.UNUSABLE
+            kind = FaultKind.SCHEMA if names else FaultKind.UNUSABLE
             yield Fault(kind, names, "refused_share" if names else "unusable_share", share, line, words)
-    if not found and (line := _beyond(feed.aside, every, rows, policy, level, least=least)):
-        causes = ", ".join(f"{why} {count:,}" for why, count in [*feed.refused.items(), *feed.lacking.items()])
-        saw = f"{feed.aside:,} of {every:,} records were set aside ({causes})"
-        share = round(feed.aside / every, 6)
-        yield Fault(Kind.UNUSABLE, (), "unusable_share", share, line, f"{saw}; check what sends the events")
+    if not found and (line := _beyond(feed.set_aside, every, rows, policy, level, least=least)):
+        causes = ", ".join(f"{why} {count:,}" for why, count in [*feed.refused.items(), *feed.missing_labels.items()])
+        saw = f"{feed.set_aside:,} of {every:,} records were set aside ({causes})"
+        share = round(feed.set_aside / every, 6)
+        yield Fault(FaultKind.UNUSABLE, (), "unusable_share", share, line, f"{saw}; check what sends the events")
 
 
 _LACK = {
@@ -129,7 +131,7 @@ def labels(coverage: tuple[int, int], least: float, level: float) -> Iterator[Fa
     if n and came / n < line and special.bdtr(came, n, least) < level / 2:
         saw = f"{came:,} of {n:,} predictions have a label, at least {least:.1%} in the baseline: labels do not come"
         words = f"{saw}, come later than label_delay, or name other ids; check what sends the labels"
-        yield Fault(Kind.SILENCE, (LABEL,), "unlabelled_share", round(1 - came / n, 6), round(1 - line, 6), words)
+        yield Fault(FaultKind.SILENCE, (LABEL,), "unlabelled_share", round(1 - came / n, 6), round(1 - line, 6), words)
 
 
 def _beyond(x: int, n: int, rows: int, policy: MonitorPolicy, level: float, *, least: int) -> float | None:
@@ -157,4 +159,4 @@ def _volume(rows: int, least: int, most: int, level: float) -> Iterator[Fault]:
     if (beyond := round(max(many, few), 6)) > line and by_chance < level / 2:
         saw = f"{rows:,} rows, {least:,} to {most:,} in windows of the baseline"
         words = f"{saw}: {'something is delivered twice' if many > few else 'something is not delivered'}, or traffic"
-        yield Fault(Kind.VOLUME, (), "rows_ratio", beyond, line, f"{words} was moved; check what sends the events")
+        yield Fault(FaultKind.VOLUME, (), "rows_ratio", beyond, line, f"{words} was moved; check what sends the events")

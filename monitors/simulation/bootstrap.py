@@ -21,17 +21,17 @@ import numpy as np
 from features.errors import NotEnoughData
 from features.window import to_ms
 from monitors.baseline.baseline import Baseline, Slice
-from monitors.report import Stage
+from monitors.finding import Stage
 from monitors.sequential.seasonality import DAY, WEEK
 from monitors.simulation import rewindow
 from monitors.stats.bins import Counts
 
-LEAST = 4
+MIN_BLOCKS = 4
 """Blocks that a baseline must have to be drawn from."""
 
 
 @dataclass(frozen=True, eq=False)
-class World:
+class BootstrapDraw:
     """One draw: *past* and *future* give the start (ms) of every slice, and that of the slice of *source* it is."""
 
     source: Baseline
@@ -56,19 +56,19 @@ class World:
         there = {s.start: s for s in self.source.slices(stage, segment)}
         return [there[o].model_copy(update={"start": at}) for at, o in self.future.items() if o in there]
 
-    def windows(self, stage: Stage, segment: str) -> Iterator[tuple[rewindow.Window, Hashable]]:
+    def windows(self, stage: Stage, segment: str) -> Iterator[tuple[rewindow.CountedWindow, Hashable]]:
         """Yield the future's windows, with their keys."""
         cut = self.source.events.windows
         for window in rewindow.windows(self.slices(stage, segment), cut.slices, to_ms(cut.slide)):
             yield window, self.key(window)
 
-    def key(self, window: rewindow.Window) -> Hashable:
+    def key(self, window: rewindow.CountedWindow) -> Hashable:
         """Return what *window* is made of: equal keys are equal counts, in every world of the same source."""
         cut = self.source.events.windows
         return tuple(self.future.get(window.start + i * to_ms(cut.slide)) for i in range(cut.slices))
 
 
-def draw(baseline: Baseline, length: int, rng: np.random.Generator) -> World:
+def draw(baseline: Baseline, length: int, rng: np.random.Generator) -> BootstrapDraw:
     """Return a world whose future has *length* slices, and begins where a block can begin after the baseline.
 
     Raises:
@@ -79,7 +79,7 @@ def draw(baseline: Baseline, length: int, rng: np.random.Generator) -> World:
     block = block_length(slide, slices)
     blocks = first + slide * np.arange(slices // block * block).reshape(-1, block)
     after = first + slide * block * -(-slices // block)
-    return World(baseline, _path(rng, blocks, first, slide, slices), _path(rng, blocks, after, slide, length))
+    return BootstrapDraw(baseline, _path(rng, blocks, first, slide, slices), _path(rng, blocks, after, slide, length))
 
 
 def block_length(slide: int, slices: int) -> int:
@@ -89,12 +89,12 @@ def block_length(slide: int, slices: int) -> int:
     (7, 1, 24)
 
     Raises:
-        NotEnoughData: there are fewer than :data:`LEAST` slices.
+        NotEnoughData: there are fewer than :data:`MIN_BLOCKS` slices.
     """
     for span in (WEEK, DAY, slide):
-        if span % slide == 0 and slices * slide // span >= LEAST:
+        if span % slide == 0 and slices * slide // span >= MIN_BLOCKS:
             return span // slide
-    msg = f"a baseline of {slices} slices is too short to rehearse with; {LEAST} are the least"
+    msg = f"a baseline of {slices} slices is too short to rehearse with; {MIN_BLOCKS} are the least"
     raise NotEnoughData(msg, hint="make the baseline of a longer period")
 
 

@@ -15,12 +15,12 @@ import numpy as np
 
 from features.errors import DataError
 from monitors.baseline.baseline import Baseline
+from monitors.finding import Signal, Stage
 from monitors.quality import value_faults
-from monitors.report import Signal, Stage
 from monitors.sequential import slice_scores
 from monitors.simulation import concept_shift
-from monitors.simulation.concept_shift import plain
-from monitors.simulation.tilting import tilted, whole
+from monitors.simulation.concept_shift import copied
+from monitors.simulation.tilting import exponential_tilting, rounded_to_total
 from monitors.stats import threshold
 from monitors.stats.bins import Bins, Counts, NumericBins
 
@@ -29,7 +29,7 @@ Change = Callable[[Tallies], dict[str, list[int]]]
 """Returns the counts of one slice as they would be after the change; what is not changed is passed on."""
 
 
-class Kind(str, Enum):
+class ChangeKind(str, Enum):
     """What changes; the functions of this module say how, and what that does and does not imitate."""
 
     COVARIATE = "covariate"
@@ -42,7 +42,7 @@ class Kind(str, Enum):
     @property
     def stage(self) -> Stage:
         """The stage whose counts change."""
-        return Stage.OUTCOMES if self in (Kind.PRIOR, Kind.CONCEPT) else Stage.INPUTS
+        return Stage.OUTCOMES if self in (ChangeKind.PRIOR, ChangeKind.CONCEPT) else Stage.INPUTS
 
     @property
     def signals(self) -> frozenset[Signal]:
@@ -50,35 +50,36 @@ class Kind(str, Enum):
         return _SIGNALS.get(self, frozenset({Signal.QUALITY}))
 
 
-FAULTS = (Kind.MISSING, Kind.UNITS, Kind.STUCK)
+FAULTS = (ChangeKind.MISSING, ChangeKind.UNITS, ChangeKind.STUCK)
 """The kinds that are a broken pipeline."""
 _SIGNALS = {
-    Kind.COVARIATE: frozenset({Signal.FEATURE}),
-    Kind.PRIOR: frozenset({Signal.LABEL, Signal.PERFORMANCE}),
-    Kind.CONCEPT: frozenset({Signal.PERFORMANCE}),
+    ChangeKind.COVARIATE: frozenset({Signal.FEATURE}),
+    ChangeKind.PRIOR: frozenset({Signal.LABEL, Signal.PERFORMANCE}),
+    ChangeKind.CONCEPT: frozenset({Signal.PERFORMANCE}),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Shift:
+class InjectedChange:
     """A change of one *kind* and *size*: sd (covariate), share of labels (prior), relative rise of the loss (concept),
     share of rows (faults)."""
 
-    kind: Kind
+    kind: ChangeKind
     size: float
 
     def __str__(self) -> str:
         """Return the change in words.
 
-        >>> str(Shift(Kind.COVARIATE, 0.25)), str(Shift(Kind.CONCEPT, 0.1)), str(Shift(Kind.STUCK, 1))
+        >>> changes = [(ChangeKind.COVARIATE, 0.25), (ChangeKind.CONCEPT, 0.1), (ChangeKind.STUCK, 1)]
+        >>> tuple(str(InjectedChange(kind, size)) for kind, size in changes)
         ('covariate, 0.25 sd', 'concept, loss +10%', 'stuck, 100% of rows')
         """
-        said = {Kind.COVARIATE: f"{self.size:g} sd", Kind.PRIOR: f"{self.size:.0%} of labels",
-                Kind.CONCEPT: f"loss +{self.size:.0%}"}  # fmt: skip
-        return f"{self.kind.value}, {said.get(self.kind, f'{self.size:.0%} of rows')}"
+        size_text = {ChangeKind.COVARIATE: f"{self.size:g} sd", ChangeKind.PRIOR: f"{self.size:.0%} of labels",
+                ChangeKind.CONCEPT: f"loss +{self.size:.0%}"}  # fmt: skip
+        return f"{self.kind.value}, {size_text.get(self.kind, f'{self.size:.0%} of rows')}"
 
 
-def change(shift: Shift, baseline: Baseline, variable: str) -> Change:
+def change(shift: InjectedChange, baseline: Baseline, variable: str) -> Change:
     """Return what *shift* does to the counts of slices; covariate shifts and faults are in the feature *variable*.
 
     Raises:
@@ -87,20 +88,23 @@ def change(shift: Shift, baseline: Baseline, variable: str) -> Change:
     if shift.kind.stage is Stage.OUTCOMES and not baseline.slices(Stage.OUTCOMES):
         msg = f"a {shift.kind.value} shift is one of labels, and the baseline has none"
         raise DataError(msg, hint="add `events.labels`, and make a baseline of a period with labels")
-    if shift.kind is Kind.PRIOR:
-        return concept_shift.prior(shift.size, baseline)
-    if shift.kind is Kind.CONCEPT:
-        return concept_shift.concept(shift.size, baseline)
+    if shift.kind is ChangeKind.PRIOR:
+        return concept_shift.prior_shift(shift.size, baseline)
+    if shift.kind is ChangeKind.CONCEPT:
+        return concept_shift.concept_shift(shift.size, baseline)
     bins = baseline.bins[variable]
-    if shift.kind is Kind.COVARIATE:
+    if shift.kind is ChangeKind.COVARIATE:
         cells, total = threshold.compared(bins), baseline.counts(Stage.INPUTS, variable)
-        codes = slice_scores.shares({variable: total}, {variable: cells}).codes[0, 0]
-        return lambda counts: {**plain(counts), variable: tilted(counts[variable], cells, codes, shift.size)}
-    target = at_fault(bins, shift.kind, baseline.counts(Stage.INPUTS, variable).sum(axis=0))
-    return lambda counts: {**plain(counts), variable: broken(counts[variable], bins, target, shift.size)}
+        codes = slice_scores.share_scores({variable: total}, {variable: cells}).codes[0, 0]
+        return lambda counts: {
+            **copied(counts),
+            variable: exponential_tilting(counts[variable], cells, codes, shift.size),
+        }
+    target = fault_cell(bins, shift.kind, baseline.counts(Stage.INPUTS, variable).sum(axis=0))
+    return lambda counts: {**copied(counts), variable: fault_injected(counts[variable], bins, target, shift.size)}
 
 
-def at_fault(bins: Bins, kind: Kind, total: Counts) -> int:
+def fault_cell(bins: Bins, kind: ChangeKind, total: Counts) -> int:
     """Return the cell that values fall into by a fault; *total* is what the baseline counted.
 
     MISSING: nulls. UNITS: far beyond the range, as another unit of a number is, or unseen, as another spelling of a
@@ -108,15 +112,15 @@ def at_fault(bins: Bins, kind: Kind, total: Counts) -> int:
     that moves values within the range, and values stuck at an extreme.
     """
     numeric, k = isinstance(bins, NumericBins), bins.body
-    if kind is Kind.MISSING:
+    if kind is ChangeKind.MISSING:
         return k + 2 if numeric else k + 1
-    if kind is Kind.UNITS:
+    if kind is ChangeKind.UNITS:
         return k + 5 if numeric else k
     body = total[:k]
     return k // 2 if numeric else int(np.where(2 * body <= body.sum(), body, -1).argmax())
 
 
-def broken(counts: Sequence[int], bins: Bins, target: int, size: float) -> list[int]:
+def fault_injected(counts: Sequence[int], bins: Bins, target: int, size: float) -> list[int]:
     """Return *counts* with a share *size* of the rows that have a value moved to the cell *target*.
 
     They are taken evenly from all values. Not imitated: a fault that hits some rows more than others.
@@ -128,7 +132,7 @@ def broken(counts: Sequence[int], bins: Bins, target: int, size: float) -> list[
     out = np.array(counts, np.int64)
     sources = [cell for cell in value_faults.present(bins) if cell != target]
     n = int(out[sources].sum())
-    left = whole(out[sources], n - round(size * n))
+    left = rounded_to_total(out[sources], n - round(size * n))
     out[target] += n - left.sum()
     out[sources] = left
     return [int(n) for n in out]

@@ -17,22 +17,22 @@ from monitors.stats.bins import Counts
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class CountedWindow:
     """The counts of a window that starts at *start* (ms), of its *newest* slice, and how many slices had events."""
 
     start: int
     counts: Mapping[str, list[int]]
     newest: Mapping[str, list[int]]
-    seen: int
+    slices_with_events: int
 
 
-def slices(reports: Iterable[Report], slide: int) -> list[Slice]:
+def newest_slices(reports: Iterable[Report], slide: int) -> list[Slice]:
     """Return the newest slices, *slide* ms long, of *reports* of one version, segment and stage, oldest first."""
-    found = {to_ms(r.window_end) - slide: r for r in reports if r.newest}
-    return [Slice(start=at, segment=found[at].segment, counts=found[at].newest) for at in sorted(found)]
+    by_start = {to_ms(r.window_end) - slide: r for r in reports if r.newest_slice}
+    return [Slice(start=at, segment=by_start[at].segment, counts=by_start[at].newest_slice) for at in sorted(by_start)]
 
 
-def windows(slices: Sequence[Slice], length: int, slide: int) -> Iterator[Window]:
+def windows(slices: Sequence[Slice], length: int, slide: int) -> Iterator[CountedWindow]:
     """Yield the window of *length* slices of *slide* ms that ends with each slice from the first to the last.
 
     A slice that is absent had no events; windows without any are left out. *slices* are oldest first.
@@ -47,14 +47,16 @@ def windows(slices: Sequence[Slice], length: int, slide: int) -> Iterator[Window
     sizes = {name: len(row) for s in slices for name, row in s.counts.items()}
     rows = {s.start: np.concatenate([s.counts.get(v, [0] * n) for v, n in sizes.items()]) for s in slices}
     nothing = np.zeros(sum(sizes.values()), np.int64)
-    total, seen = nothing.copy(), nothing.copy()
+    total, with_events = nothing.copy(), nothing.copy()
     for at in range(slices[0].start, slices[-1].start + slide, slide):
         newest, oldest = (rows.get(start, nothing) for start in (at, at - length * slide))
         total += newest - oldest
-        seen += (newest > 0).astype(np.int64) - (oldest > 0)
-        if seen.any():
+        with_events += (newest > 0).astype(np.int64) - (oldest > 0)
+        if with_events.any():
             # As the monitor counts slices: by the cell that most of them have.
-            yield Window(at - (length - 1) * slide, _split(total, sizes), _split(newest, sizes), int(seen.max()))
+            yield CountedWindow(
+                at - (length - 1) * slide, _split(total, sizes), _split(newest, sizes), int(with_events.max())
+            )
 
 
 def _split(row: Counts, sizes: Mapping[str, int]) -> dict[str, list[int]]:
@@ -79,11 +81,11 @@ def recut(baseline: Baseline, windows: Windows) -> Baseline:
         raise DataError(msg, hint="windows.slide must be a whole number of these")
     changed: dict[str, object] = {"events": baseline.events.model_copy(update={"windows": windows})}
     if slide != own:
-        changed |= {name: tuple(merged(getattr(baseline, name), slide)) for name in ("inputs", "outcomes")}
+        changed |= {name: tuple(merged_slices(getattr(baseline, name), slide)) for name in ("inputs", "outcomes")}
     return baseline.model_copy(update=changed)
 
 
-def merged(slices: Iterable[Slice], slide: int) -> list[Slice]:
+def merged_slices(slices: Iterable[Slice], slide: int) -> list[Slice]:
     """Return the sums of *slices* over stretches of *slide* ms, by segment and then by time."""
     out: dict[tuple[str, int], Mapping[str, Sequence[int]]] = defaultdict(dict)
     for s in slices:

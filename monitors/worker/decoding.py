@@ -21,13 +21,14 @@ from features.kafka.records import Records
 from features.schema import PREDICTION, EventSchema, Role
 from features.values.untyped import Reject, by_reason, reject
 from features.window import agreed_newest, to_ms
-from monitors.job_spec import FIELD, JobSpec, join
+from monitors.job_spec import FIELD_SEPARATOR, JobSpec, join
 from monitors.profiles import counting
 from monitors.profiles.derived import Frozen
 from monitors.worker import row_batches
 from monitors.worker.report_lines import cell_texts
 
 DECODED = ("high", "cells", "sheets", "rejects", "progress")
+"""What is decoded of one chunk, in the order of its fields."""
 REASONS = 5
 """How many reasons a line of progress tells, the most frequent first."""
 Texts = list[str]
@@ -65,7 +66,7 @@ def decode_records(spec: JobSpec, role: Role, records: Records) -> tuple[Texts, 
 
 
 @dataclass(frozen=True, slots=True)
-class _Taken:
+class _DecodedChunk:
     """What came of a chunk or batch: its cells, sheets and dead letters, its rows, and its newest agreed time (ms)."""
 
     cells: tuple[counting.Cell, ...]
@@ -83,11 +84,11 @@ class _Taken:
         return json.dumps(line, sort_keys=True)
 
 
-def _taken(spec: JobSpec, role: Role, decoded: decode.Decoded, place: Place) -> _Taken:
+def _taken(spec: JobSpec, role: Role, decoded: decode.Decoded, place: Place) -> _DecodedChunk:
     counted = _counted(spec, role, decoded, place)
     rejects, reached = (*decoded.rejects, *counted.lost), _reached(spec, decoded)
     refused = _refused_cells(spec, rejects, counted.frozen, reached) if role == "predictions" else []
-    return _Taken(
+    return _DecodedChunk(
         (*counted.cells, *refused), counted.sheets, rejects, decoded.table.num_rows - len(counted.lost), reached
     )
 
@@ -108,12 +109,12 @@ def _letters(role: Role, records: Records, rejects: Iterable[Reject]) -> Iterabl
         return
     for i, value in enumerate(records.values):
         if because := reasons.get(records.place(i)):
-            text = "; ".join(because).replace(FIELD, " ")
+            text = "; ".join(because).replace(FIELD_SEPARATOR, " ")
             yield join(role, records.topic, records.partitions[i], records.offsets[i], text, (value or b"").hex())
 
 
 @dataclass(frozen=True, slots=True)
-class _Counted:
+class _ChunkCounts:
     """What came of decoded rows: cells, sheets for the label join, and the rows that are no use after all.
 
     *frozen* is what the baselines of the rows' versions froze.
@@ -124,13 +125,13 @@ class _Counted:
     lost: tuple[Reject, ...] = ()
     frozen: Mapping[str, Frozen] = field(default_factory=dict)
 
-    def plus(self, other: _Counted) -> _Counted:
+    def plus(self, other: _ChunkCounts) -> _ChunkCounts:
         """Return both as one."""
         sheets, frozen = self.sheets + other.sheets, {**self.frozen, **other.frozen}
-        return _Counted(self.cells + other.cells, sheets, self.lost + other.lost, frozen)
+        return _ChunkCounts(self.cells + other.cells, sheets, self.lost + other.lost, frozen)
 
 
-def _counted(spec: JobSpec, role: Role, decoded: decode.Decoded, place: Place, first: int = 0) -> _Counted:
+def _counted(spec: JobSpec, role: Role, decoded: decode.Decoded, place: Place, first: int = 0) -> _ChunkCounts:
     """Return what comes of the rows of *decoded*, the first of which is number *first* of all.
 
     Where counting raises, it is tried with each half, so that a row that cannot be counted costs itself only.
@@ -147,20 +148,20 @@ def _counted(spec: JobSpec, role: Role, decoded: decode.Decoded, place: Place, f
             return _counted(spec, role, low, place, first).plus(_counted(spec, role, high, place, first + middle))
         _LOG.warning("a record could not be counted", exc_info=error)
         row = json.dumps(decoded.table.to_pylist(), default=str).encode()
-        return _Counted(lost=(reject(place(first), f"cannot be counted: {type(error).__name__}: {error}", row),))
+        return _ChunkCounts(lost=(reject(place(first), f"cannot be counted: {type(error).__name__}: {error}", row),))
 
 
-def _counted_labels(spec: JobSpec, decoded: decode.Decoded) -> _Counted:
+def _counted_labels(spec: JobSpec, decoded: decode.Decoded) -> _ChunkCounts:
     rows = {name: _column(decoded.table, name) for name in ("id", "time", "label")}
-    return _Counted(sheets=_sheets(spec, "labels", rows))
+    return _ChunkCounts(sheets=_sheets(spec, "labels", rows))
 
 
-def _counted_predictions(spec: JobSpec, decoded: decode.Decoded, place: Place, first: int) -> _Counted:
+def _counted_predictions(spec: JobSpec, decoded: decode.Decoded, place: Place, first: int) -> _ChunkCounts:
     inside = _inside(spec, decoded.table)
     table, frozen, lost = _known(spec, lambda row: place(first + int(inside[row])), _take(decoded.table, inside))
     cells = tuple(counting.count_inputs(spec.schema, frozen, table))
     rows = _prediction_rows(spec.schema, frozen, table) if spec.outcomes else {}
-    return _Counted(cells, _sheets(spec, "predictions", rows) if rows else [], lost, frozen)
+    return _ChunkCounts(cells, _sheets(spec, "predictions", rows) if rows else [], lost, frozen)
 
 
 def _refused_cells(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 
-class State(Protocol):
+class KeyedState(Protocol):
     """What is asked of one key's map state."""
 
     def get(self, key: str, /) -> Any: ...  # noqa: D102
@@ -13,10 +13,10 @@ class State(Protocol):
     def remove(self, key: str, /) -> None: ...  # noqa: D102
 
 
-class Memory(dict[str, Any]):
-    """A :class:`State` in memory.
+class MemoryState(dict[str, Any]):
+    """A :class:`KeyedState` in memory.
 
-    >>> state = Memory()
+    >>> state = MemoryState()
     >>> state.put("a", 1)
     >>> state.get("a"), state.get("b")
     (1, None)

@@ -12,16 +12,16 @@ from collections.abc import Iterable
 
 from features.schema import LATE, PREDICTION
 from features.window import to_ms
+from monitors.finding import Stage
 from monitors.job_spec import JobSpec
 from monitors.profiles.counting import Cell, is_refusal, merge
-from monitors.report import Stage
 from monitors.worker import report_lines
 
 LateCell = tuple[int, str, int, int, int]
 """Start of the closed slice (ms), version, cell, n, and the time (ms) until which all was closed when it came."""
 
 
-def tell(spec: JobSpec, cells: Iterable[LateCell]) -> tuple[list[str], str] | None:
+def late_cells(spec: JobSpec, cells: Iterable[LateCell]) -> tuple[list[str], str] | None:
     """Return the cells that count late predictions, as joined text, and a line of progress that tells of them.
 
     *cells* are those of all traffic that came after their slice was closed; None if neither a prediction nor a record

@@ -14,20 +14,20 @@ import numpy.typing as npt
 import pandas as pd
 
 from monitors.job_spec import BUCKETS
-from monitors.worker.keyed_state import State
+from monitors.worker.keyed_state import KeyedState
 
 COLUMNS = {"predictions": ["id", "time", "version", "segments", "prediction"], "labels": ["id", "time", "label"]}
 """What a row of each role has. *segments* are the row's, joined."""
 FULL = 1 << 18
 """Characters up to which sheets of one slice are kept together: many small ones cost a read each."""
 
-Sheet = tuple[int, str, int, str]
+RowBatch = tuple[int, str, int, str]
 """Bucket, role, start of the slice (ms), rows as text without line feeds."""
 
 
 def pack(
     role: str, slide: int, columns: Mapping[str, npt.NDArray[np.generic]], buckets: int = BUCKETS
-) -> Iterator[Sheet]:
+) -> Iterator[RowBatch]:
     """Yield the sheets of rows given as :data:`COLUMNS` of *role*, for slices of *slide* ms, in so many *buckets*."""
     times = np.asarray(columns["time"], np.int64)
     if not len(times):
@@ -47,10 +47,10 @@ def unpack(role: str, texts: Iterable[str]) -> pd.DataFrame:
     return pd.DataFrame({name: [v for one in found for v in one[name]] for name in COLUMNS[role]})
 
 
-class Kept:
+class WaitingBatches:
     """The sheets of one bucket that wait, in *state*: by role and slice, in texts that are full before the next."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: KeyedState) -> None:
         self._state = state
 
     def add(self, role: str, start: int, rows: str) -> None:

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from features.schema import REFUSED, UNUSABLE
 from features.window import from_ms
-from monitors.job_spec import JobSpec, counted_with
-from monitors.report import Report, Stage
+from monitors.finding import Stage
+from monitors.job_spec import JobSpec, baseline_counted_with
+from monitors.profiles.side_channels import OF_REFUSED
+from monitors.report import Report
 from monitors.worker import report_lines
-from monitors.worker.report_lines import Counted
+from monitors.worker.report_lines import WindowCounts
 
 EPOCH = from_ms(0)
 
 
-def settled(spec: JobSpec, reports: Iterable[Report]) -> list[Report]:
+def place_unplaced(spec: JobSpec, reports: Iterable[Report]) -> list[Report]:
     """Return *reports* without those of the epoch; what these counted is in each version's newest one of all traffic.
 
     Where a version has none, that is the first window after its baseline: no record of it was of any use yet.
@@ -30,22 +31,22 @@ def settled(spec: JobSpec, reports: Iterable[Report]) -> list[Report]:
     for lost in (r for r in every if r.window_end == first and r.stage is Stage.INPUTS and not r.segment):
         mine = [r for r in real if (r.version, r.stage, r.segment) == (lost.version, lost.stage, "")]
         newest = max(mine, key=lambda r: r.window_end, default=None)
-        real = [r for r in real if r is not newest] + [_with(spec, newest or _first(spec, lost), lost.newest)]
+        real = [r for r in real if r is not newest] + [_with(spec, newest or _first(spec, lost), lost.newest_slice)]
     return sorted(real, key=lambda r: r.key)
 
 
 def _first(spec: JobSpec, lost: Report) -> Report:
-    windows, end = spec.schema.windows, counted_with(spec, lost.version).end
+    windows, end = spec.schema.windows, baseline_counted_with(spec, lost.version).end
     start = windows.last_closed(end + windows.watermark_delay) + windows.slide - windows.size
     empty = {name: [0] * len(row) for name, row in lost.counts.items()}
-    return lost.model_copy(update={"window_start": start, "counts": empty, "newest": empty})
+    return lost.model_copy(update={"window_start": start, "counts": empty, "newest_slice": empty})
 
 
 def _with(spec: JobSpec, report: Report, more: Mapping[str, Sequence[int]]) -> Report:
     """Return *report* with the refusals in *more* added to its window and to its newest slice, judged again."""
-    window, newest = ({**row, **{k: _sum(row.get(k), more[k]) for k in (REFUSED, UNUSABLE) if k in more}}
-                      for row in (report.counts, report.newest))  # fmt: skip
-    counted = Counted(window, newest, spec.schema.windows.slices)
+    window, newest = ({**row, **{k: _sum(row.get(k), more[k]) for k in OF_REFUSED if k in more}}
+                      for row in (report.counts, report.newest_slice))  # fmt: skip
+    counted = WindowCounts(window, newest, spec.schema.windows.slices)
     return report_lines.report(spec, Stage.INPUTS, report.version, "", report.window_start, counted)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from features import errors
-from features.schema import LATE, UNUSABLE
+from monitors.profiles.side_channels import NOT_RECOUNTED
 from monitors.report import Report
 from registry import audit_export, operations, queries
 from registry.audit_log import verification
@@ -29,13 +29,13 @@ from retrain_flows.data.workspace import Workspace
 Replay = Callable[[datetime, datetime], Sequence[Report]]
 """Counts every window inside [start, end) again, in batch, and returns its report (Flink does it)."""
 Key = tuple[str, str, str, str, datetime, datetime]
-PROVED = 50
+MAX_LOG_FINDINGS = 50
 """How many findings about the log and its rows an audit holds: alerts carry them."""
-NAMED = 10
+MAX_NAMED = 10
 """How many windows of a kind are named one by one; the report is for people."""
 
 
-REFUSALS = (errors.LeewayError, ValidationError)
+UNREADABLE = (errors.LeewayError, ValidationError)
 """What is raised where a row on record cannot be read as what it was."""
 
 
@@ -49,14 +49,14 @@ class Notes:
     def several(self, what: str, which: Sequence[str]) -> None:
         """Note *which* of *what* in one sentence, if there are any."""
         if which:
-            more = f" and {len(which) - NAMED} more" if len(which) > NAMED else ""
-            self.findings.append(f"{len(which)} {what}: {', '.join(which[:NAMED])}{more}")
+            more = f" and {len(which) - MAX_NAMED} more" if len(which) > MAX_NAMED else ""
+            self.findings.append(f"{len(which)} {what}: {', '.join(which[:MAX_NAMED])}{more}")
 
     def look(self, what: str, check: Callable[[], None]) -> None:
         """Run one part of the audit; where what is on record cannot even be read, that is a finding."""
         try:
             check()
-        except REFUSALS as error:
+        except UNREADABLE as error:
             self.findings.append(f"{what} could not be checked: {_words(error)}")
 
 
@@ -87,7 +87,7 @@ def _recorded(ws: Workspace, start: datetime, end: datetime, notes: Notes, now: 
             ws.registry, model=ws.model, period_start=start, period_end=end, passed=not notes.findings,
             findings=notes.findings, numbers=notes.numbers, report=report, report_digest=digest, now=now,
         )  # fmt: skip
-    except REFUSALS as error:
+    except UNREADABLE as error:
         notes.findings.append(f"the audit is not on record: {_words(error)}")
         _write(ws, start, end, notes, now)
         return AuditResult(
@@ -129,7 +129,7 @@ def _compare_windows(ws: Workspace, start: datetime, end: datetime, replay: Repl
 
 def _counted(report: Report) -> dict[str, list[int]]:
     """Return what was counted of the rows that are in the window."""
-    return {name: row for name, row in report.counts.items() if name not in (LATE, UNUSABLE)}
+    return {name: row for name, row in report.counts.items() if name not in NOT_RECOUNTED}
 
 
 def _check_verdicts(ws: Workspace, notes: Notes) -> None:
@@ -156,7 +156,7 @@ def _names(keys: set[Key]) -> list[str]:
 def _check_serving(ws: Workspace, start: datetime, end: datetime, notes: Notes) -> None:
     """Ask the registered models again what was answered: a difference is training-serving skew."""
     try:
-        found = list(serving_skew.skew(ws, start, end))
+        found = list(serving_skew.measure(ws, start, end))
     except errors.LeewayError as error:
         notes.findings.append(f"the answers could not be asked again: {error.message}")
         return
@@ -185,7 +185,8 @@ def _check_incidents(ws: Workspace, end: datetime, notes: Notes) -> None:
     """An incident may wait for its decision, but not for longer than the policy allows."""
     wait = ws.retrain.wait if ws.retrain else timedelta(0)
     undecided = queries.undecided(ws.registry, ws.model)
-    late = [f"{i.id} ({i.signal}, {i.pending or 'no reason given'})" for i in undecided if i.opened_at + wait <= end]
+    overdue = [i for i in undecided if i.opened_at + wait <= end]
+    late = [f"{i.id} ({i.signal.value}, {i.pending or 'no reason given'})" for i in overdue]
     notes.numbers |= {"incidents": len(queries.incidents(ws.registry, ws.model)), "undecided": len(undecided)}
     notes.several("incidents have no decision though their wait is over", late)
     ended = {r.decision_id for r in queries.runs(ws.registry, ws.model) if r.state is not RunState.RUNNING}
@@ -219,9 +220,9 @@ def _check_log(ws: Workspace, notes: Notes) -> None:
     rows = sum(len(table) for table in evidence.rows.values())
     notes.numbers |= {"log_lines": len(evidence.log), "rows": rows, "signed_heads": len(evidence.heads)}
     found = verification.verify(evidence)
-    notes.findings += found[:PROVED]
-    if len(found) > PROVED:
-        notes.findings.append(f"and {len(found) - PROVED} more of that kind: `leeway audit verify` names all")
+    notes.findings += found[:MAX_LOG_FINDINGS]
+    if len(found) > MAX_LOG_FINDINGS:
+        notes.findings.append(f"and {len(found) - MAX_LOG_FINDINGS} more of that kind: `leeway audit verify` names all")
     reports = {e.details.get("report", ""): e.details.get("report_digest") for e in evidence.log if e.model == ws.model}
     altered = [path for path, digest in reports.items() if digest and _altered(ws.state / path, digest)]
     notes.several("reports of earlier audits were altered", altered)

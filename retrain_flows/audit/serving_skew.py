@@ -24,7 +24,7 @@ from retrain_flows.data import workspace
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.training import retrain_data
 
-MOST = 2_000
+MAX_ROWS = 2_000
 """Predictions a version that are asked again: one in 500 that differs is seen with a probability of 98 %."""
 TOLERANCE = 1e-6
 """Absolute and relative difference of two numbers that are the same answer: floats travel as text."""
@@ -39,7 +39,7 @@ class Skew:
     different: int
 
 
-def skew(ws: Workspace, start: datetime, end: datetime) -> Iterator[Skew]:
+def measure(ws: Workspace, start: datetime, end: datetime) -> Iterator[Skew]:
     """Yield the skew of every version with a model file that answered in [start, end), on its newest answers there.
 
     None where the project only watches, as nothing says which model files to trust; none of an altered file.
@@ -56,13 +56,13 @@ def skew(ws: Workspace, start: datetime, end: datetime) -> Iterator[Skew]:
     inside = events.filter((pc.field(TIME) >= to_ms(start)) & (pc.field(TIME) < to_ms(end)))
     for version in held:
         own = inside.filter(pc.field(VERSION) == version.version).sort_by(TIME)
-        rows = own.slice(max(0, own.num_rows - MOST))
+        rows = own.slice(max(0, own.num_rows - MAX_ROWS))
         if rows.num_rows:
             again = scoring.score(retrain_data.load(ws, version), scoring.inputs(ws.schema, rows), ws.schema.task)
-            yield Skew(version.version, rows.num_rows, different(_logged(ws.schema.task, rows), again))
+            yield Skew(version.version, rows.num_rows, count_different(_logged(ws.schema.task, rows), again))
 
 
-def different(logged: Values, again: Values) -> int:
+def count_different(logged: Values, again: Values) -> int:
     """Return how many answers differ; two that are both missing do not.
 
     >>> different(np.array([0.5, np.nan, 0.2]), np.array([0.5000000001, np.nan, 0.3]))

@@ -24,20 +24,20 @@ from retrain_flows.data.dataset import Dataset
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class BaselineRows:
     """Directories of a version's reference events, as the baseline job reads them."""
 
     predictions: Path
     labels: Path
 
 
-def place(state: Path, model: str, version: str) -> Reference:
+def place(state: Path, model: str, version: str) -> BaselineRows:
     """Return where the reference events of a version are."""
     root = state / "reference" / model / file_names.file_name(version)
-    return Reference(root / "predictions", root / "labels")
+    return BaselineRows(root / "predictions", root / "labels")
 
 
-def write(at: Reference, schema: EventSchema, version: str, rows: Dataset, answers: Values) -> None:
+def write(at: BaselineRows, schema: EventSchema, version: str, rows: Dataset, answers: Values) -> None:
     """Write *rows* and their *answers* as prediction and label events of *version*, whatever was there before."""
     c = schema.columns
     times = pd.to_datetime(rows.times, unit="ms", utc=True)  # as such, whatever a number means in the project file

@@ -23,12 +23,12 @@ from retrain_flows.config import Gate
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.gate import paired_test
 
-SEGMENT_ROWS = 50
+MIN_SEGMENT_ROWS = 50
 """Rows below which a segment is too small to be looked at by itself."""
 
 
 @dataclass(frozen=True, eq=False)
-class Trial:
+class GateInput:
     """A challenger against the champion on rows that neither was trained on.
 
     *artifact* is the challenger as it would be stored, or why it cannot be. *champion* holds the champion's
@@ -46,7 +46,7 @@ class Trial:
     trust: Sequence[str] = field(default=())
 
 
-def gate(trial: Trial, policy: Gate) -> tuple[Check, ...]:
+def gate(trial: GateInput, policy: Gate) -> tuple[Check, ...]:
     """Return what the gate says: signature, reload, rows, loss, segments, quality; the first two as far as possible."""
     signature, answers = _signature(trial)
     checks = [signature, _reload(trial, answers), _rows(trial, policy)]
@@ -66,7 +66,7 @@ def reasons(checks: Sequence[Check]) -> str:
     return "; ".join(f"{c.name} {c.result.value}: {c.got}, wanted {c.want}" for c in checks if c.result.value != "pass")
 
 
-def _signature(trial: Trial) -> tuple[Check, Values | None]:
+def _signature(trial: GateInput) -> tuple[Check, Values | None]:
     """Ask for an answer to every row from exactly the schema's features; None if they cannot be used."""
     want = f"one usable answer a row from {len(trial.schema.features)} features"
     frame, task = trial.evaluation.frame, trial.schema.task
@@ -84,7 +84,7 @@ def _signature(trial: Trial) -> tuple[Check, Values | None]:
     return _check("signature", CheckResult.PASS, f"{len(answers)} answers", want), answers
 
 
-def _reload(trial: Trial, answers: Values | None) -> Check:
+def _reload(trial: GateInput, answers: Values | None) -> Check:
     """Load the stored model as serving would and compare: what was judged must be what will answer."""
     want = "equal answers from the stored model under retrain.trust"
     if isinstance(trial.artifact, errors.TrainerError):
@@ -103,19 +103,19 @@ def _reload(trial: Trial, answers: Values | None) -> Check:
     return _check("reload", CheckResult.FAIL if differ else CheckResult.PASS, got, want)
 
 
-def _rows(trial: Trial, policy: Gate) -> Check:
+def _rows(trial: GateInput, policy: Gate) -> Check:
     n = len(trial.evaluation)
     result = CheckResult.PASS if n >= policy.min_rows else CheckResult.HOLD
     return _check("rows", result, f"{n} evaluation rows", f"at least {policy.min_rows}", rows=n)
 
 
-def _loss(trial: Trial, mine: Floats, theirs: Floats, policy: Gate) -> Check:
+def _loss(trial: GateInput, mine: Floats, theirs: Floats, policy: Gate) -> Check:
     """PASS if the rise is surely below the margin, FAIL if it surely is not, HOLD if the rows cannot tell."""
-    d = paired_test.difference(mine - theirs, _slices(trial), confidence=policy.confidence)
+    d = paired_test.paired_difference(mine - theirs, _slices(trial), confidence=policy.confidence)
     numbers = {"challenger": float(mine.mean()), "champion": float(theirs.mean()), "difference": d.mean}
     want = f"a difference below {policy.margin:g} with {policy.confidence:.0%} confidence"
     got = f"mean loss {numbers['challenger']:.4f} against {numbers['champion']:.4f}, difference {d.mean:+.4f}"
-    if not d.known:
+    if not d.bounded:
         got += f"; {d.slices} slices of time, where bounds need {paired_test.MIN_SLICES}"
         return _check("loss", CheckResult.HOLD, got, want, **numbers, slices=d.slices)
     surely_not = CheckResult.FAIL if d.low >= policy.margin else CheckResult.HOLD
@@ -124,48 +124,51 @@ def _loss(trial: Trial, mine: Floats, theirs: Floats, policy: Gate) -> Check:
     return _check("loss", result, got, want, **numbers, low=d.low, high=d.high, slices=d.slices)
 
 
-def _segments(trial: Trial, rise: Floats, policy: Gate) -> Check:
+def _segments(trial: GateInput, rise: Floats, policy: Gate) -> Check:
     """FAIL if the loss rises in a segment by more than the margin, and surely by more than nothing.
 
     The confidence is shared equally among the segments (Bonferroni), since there are many chances to be unlucky.
     """
     masks = _segment_masks(trial)
-    want = f"no segment of {SEGMENT_ROWS} rows or more rises by over {policy.segment_margin:g}"
+    want = f"no segment of {MIN_SEGMENT_ROWS} rows or more rises by over {policy.segment_margin:g}"
     if not masks:
         return _check("segments", CheckResult.PASS, "no segment is large enough to be judged", want)
     confidence = 1 - (1 - policy.confidence) / len(masks)
     slices = _slices(trial)
-    found = {name: paired_test.difference(rise[m], slices[m], confidence=confidence) for name, m in masks.items()}
-    bad = {name for name, d in found.items() if d.mean > policy.segment_margin and d.known and d.low > 0}
-    name, worst = max(found.items(), key=lambda item: (item[0] in bad, item[1].mean))
-    got = f"{len(bad)} of {len(found)} segments worse; the worst is {name} with {worst.mean:+.4f} ({worst.rows} rows)"
+    differences = {
+        name: paired_test.paired_difference(rise[m], slices[m], confidence=confidence) for name, m in masks.items()
+    }
+    bad = {name for name, d in differences.items() if d.mean > policy.segment_margin and d.bounded and d.low > 0}
+    name, worst = max(differences.items(), key=lambda item: (item[0] in bad, item[1].mean))
+    furthest = f"{name} with {worst.mean:+.4f} ({worst.rows} rows)"
+    got = f"{len(bad)} of {len(differences)} segments worse; the worst is {furthest}"
     result = CheckResult.FAIL if bad else CheckResult.PASS
-    return _check("segments", result, got, want, worst=worst.mean, rows=worst.rows, segments=len(found))
+    return _check("segments", result, got, want, worst=worst.mean, rows=worst.rows, segments=len(differences))
 
 
-def _segment_masks(trial: Trial) -> dict[str, npt.NDArray[np.bool_]]:
+def _segment_masks(trial: GateInput) -> dict[str, npt.NDArray[np.bool_]]:
     masks = {}
     for column in trial.schema.segments:
         values = trial.evaluation.frame[column].to_numpy(dtype=object)
         for value in sorted({v for v in values if v is not None}):
             mask = np.asarray(values == value, dtype=bool)
-            if mask.sum() >= SEGMENT_ROWS:
+            if mask.sum() >= MIN_SEGMENT_ROWS:
                 masks[f"{column}={value}"] = mask
     return masks
 
 
-def _quality(trial: Trial) -> Check:
+def _quality(trial: GateInput) -> Check:
     want = "no open quality incident"
     if trial.quality:
         return _check("quality", CheckResult.HOLD, "; ".join(trial.quality), want)
     return _check("quality", CheckResult.PASS, "none", want)
 
 
-def _losses(trial: Trial, answers: Values) -> Floats:
+def _losses(trial: GateInput, answers: Values) -> Floats:
     return scoring.losses(trial.schema.task, answers, trial.evaluation.target, sd=trial.sd)
 
 
-def _slices(trial: Trial) -> npt.NDArray[np.int64]:
+def _slices(trial: GateInput) -> npt.NDArray[np.int64]:
     return trial.evaluation.times // to_ms(trial.schema.windows.slide)
 
 

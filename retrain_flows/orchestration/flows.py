@@ -26,7 +26,7 @@ from retrain_flows import reconcile, retrain
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.orchestration import model_jobs, run_summary
 from retrain_flows.orchestration.model_jobs import Caller, Opener
-from retrain_flows.retrain import Order
+from retrain_flows.retrain import RetrainRequest
 
 REACT = "leeway-react"
 ModelName = Annotated[
@@ -58,18 +58,18 @@ def of(open_job: Opener) -> Flows:
     def retrain_flow(model: ModelName, decision_id: DecisionId, as_of: Moment | None = None) -> RetrainRun:
         """Carry out a decision; checks, story and the comparison's path become artifacts, also when it failed."""
         with open_job(model) as opened:
-            return model_jobs.carry_out(opened, decision_id, as_of, _caller())
+            return model_jobs.run_retrain(opened, decision_id, as_of, _caller())
 
     @flow(name=REACT, flow_run_name="react-{model}", persist_result=False)
     def react_flow(model: ModelName, as_of: Moment | None = None) -> list[reconcile.Outcome]:
         """Give every incident its decision and every decision its run; safe to be called at any time."""
 
-        def execute(ws: Workspace, order: Order) -> RetrainRun:
+        def execute(ws: Workspace, order: RetrainRequest) -> RetrainRun:
             done: RetrainRun = retrain_flow(ws.model, order.decision.id, order.as_of)
             return done
 
         with open_job(model) as opened:
-            outcomes = model_jobs.look(opened, as_of, execute)
+            outcomes = model_jobs.run_reconcile(opened, as_of, execute)
         for outcome in outcomes:
             get_run_logger().info("%s: %s", outcome.subject, outcome.result)
         return outcomes
@@ -78,7 +78,7 @@ def of(open_job: Opener) -> Flows:
     def audit_flow(model: ModelName, start: Moment | None = None, end: Moment | None = None) -> AuditResult:
         """Audit [start, end] in event time; if absent, up to where monitoring has come."""
         with open_job(model) as opened:
-            done = model_jobs.examine(opened, start, end, _caller())
+            done = model_jobs.run_audit(opened, start, end, _caller())
             text = (opened.workspace.state / done.report).read_text()
         create_markdown_artifact(text, key=_key(model, "audit"), description=f"Audit {done.id}")
         return done

@@ -22,7 +22,7 @@ from retrain_flows.audit import audit
 from retrain_flows.audit.audit import Replay
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.orchestration import evidently_report
-from retrain_flows.retrain import Order
+from retrain_flows.retrain import RetrainRequest
 
 PAGE: retrain.Call = evidently_report.write
 AUDIT: retrain.Call = audit.audit
@@ -65,7 +65,7 @@ Publish = Callable[[Workspace, RetrainRun, Path | str], None]
 """Shows a run and the path of its comparison (or why there is none) to people, beside the registry."""
 
 
-def to_nobody(ws: Workspace, run: RetrainRun, page: Path | str) -> None:
+def publish_nothing(ws: Workspace, run: RetrainRun, page: Path | str) -> None:
     """Show nothing: the registry has it all."""
 
 
@@ -73,15 +73,15 @@ def to_nobody(ws: Workspace, run: RetrainRun, page: Path | str) -> None:
 class Caller:
     """Who calls the steps: *call* runs one, *publish* shows what came of it, *flow_run* is an orchestrator's run."""
 
-    call: Callable[..., Any] = retrain.plainly
+    call: Callable[..., Any] = retrain.call_directly
     flow_run: str | None = None
-    publish: Publish = to_nobody
+    publish: Publish = publish_nothing
 
 
 PLAIN = Caller()
 
 
-def carry_out(job: Job, decision_id: int, as_of: datetime | None, by: Caller = PLAIN) -> RetrainRun:
+def run_retrain(job: Job, decision_id: int, as_of: datetime | None, by: Caller = PLAIN) -> RetrainRun:
     """Carry out a decision with what is known at *as_of* (event time; how far monitoring has come, if absent).
 
     The comparison is drawn and the run published also when it failed, and alerts that are due are sent.
@@ -94,7 +94,7 @@ def carry_out(job: Job, decision_id: int, as_of: datetime | None, by: Caller = P
     decision = _decision(ws, decision_id)
     moment = as_of or reconcile.clock(ws) or now
     try:
-        return retrain.run(ws, Order(decision, moment, now, by.flow_run), call=by.call)
+        return retrain.run(ws, RetrainRequest(decision, moment, now, by.flow_run), call=by.call)
     finally:
         for run in queries.runs(ws.registry, ws.model):
             if run.decision_id == decision.id:
@@ -102,14 +102,14 @@ def carry_out(job: Job, decision_id: int, as_of: datetime | None, by: Caller = P
         job.deliver()
 
 
-def look(job: Job, as_of: datetime | None, execute: reconcile.Execute) -> list[reconcile.Outcome]:
+def run_reconcile(job: Job, as_of: datetime | None, execute: reconcile.Execute) -> list[reconcile.Outcome]:
     """Give every incident its decision and every decision to retrain its run, by *execute*; then send alerts."""
-    outcomes = reconcile.react(job.workspace, now=datetime.now(UTC), as_of=as_of, execute=execute)
+    outcomes = reconcile.reconcile(job.workspace, now=datetime.now(UTC), as_of=as_of, execute=execute)
     job.deliver()
     return outcomes
 
 
-def examine(job: Job, start: datetime | None, end: datetime | None, by: Caller = PLAIN) -> AuditResult:
+def run_audit(job: Job, start: datetime | None, end: datetime | None, by: Caller = PLAIN) -> AuditResult:
     """Audit [start, end] in event time; if absent, up to where monitoring has come, as far back as the project says."""
     ws, now = job.workspace, datetime.now(UTC)
     until = end or reconcile.clock(ws) or now
@@ -128,29 +128,29 @@ class ByHand:
     def retrain(self, model: str, decision_id: int, as_of: datetime | None = None) -> RetrainRun:
         """Do what `carry_out` does for *model*."""
         with self.open_job(model) as job:
-            return carry_out(job, decision_id, as_of)
+            return run_retrain(job, decision_id, as_of)
 
     def react(self, model: str, as_of: datetime | None = None) -> list[reconcile.Outcome]:
         """Do what `look` does for *model*."""
 
-        def execute(ws: Workspace, order: Order) -> RetrainRun:
+        def execute(ws: Workspace, order: RetrainRequest) -> RetrainRun:
             return self.retrain(ws.model, order.decision.id, order.as_of)
 
         with self.open_job(model) as job:
-            return look(job, as_of, execute)
+            return run_reconcile(job, as_of, execute)
 
     def audit(self, model: str, start: datetime | None = None, end: datetime | None = None) -> AuditResult:
         """Do what `examine` does for *model*."""
         with self.open_job(model) as job:
-            return examine(job, start, end)
+            return run_audit(job, start, end)
 
 
 def _decision(ws: Workspace, decision_id: int) -> Decision:
-    for decision in queries.decisions(ws.registry, ws.model):
-        if decision.id == decision_id:
-            return decision
-    msg = f"{ws.model} has no decision {decision_id}"
-    raise errors.NotFound(msg, hint="`leeway retrain` makes one")
+    decision = queries.decision(ws.registry, decision_id)
+    if decision.model != ws.model:
+        msg = f"decision {decision_id} is about model {decision.model}, not {ws.model}"
+        raise errors.NotFound(msg, hint="`leeway retrain` makes one")
+    return decision
 
 
 def _page(ws: Workspace, run: RetrainRun, by: Caller) -> Path | str:

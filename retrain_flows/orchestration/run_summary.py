@@ -20,7 +20,7 @@ def table(checks: Sequence[Check]) -> list[dict[str, str]]:
 
 def markdown(ws: Workspace, run: RetrainRun, page: Path | str) -> str:
     """Return what was decided, what came of it and why; *page* is the comparison's path, or why there is none."""
-    decision = next(d for d in queries.decisions(ws.registry, ws.model) if d.id == run.decision_id)
+    decision = queries.decision(ws.registry, run.decision_id)
     return "\n".join(_lines(run, decision, queries.checks(ws.registry, run.id), page))
 
 

@@ -21,7 +21,7 @@ from retrain_flows.training import static
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
+class RetrainData:
     """What a run works with. *answers* are the champion's to the *evaluation* rows; *rejected* counts bad records.
 
     *until* is where training ends and evaluation begins.
@@ -36,7 +36,7 @@ class Material:
     until: datetime
 
 
-def gather(ws: Workspace, run: RetrainRun) -> Material:
+def gather(ws: Workspace, run: RetrainRun) -> RetrainData:
     """Return what *run* may know at its ``as_of``.
 
     Evaluation rows that the champion was trained on are left out, since it would know them. Of a champion that Leeway
@@ -63,7 +63,7 @@ def gather(ws: Workspace, run: RetrainRun) -> Material:
         _, evaluation = evaluation.split(version.trained_until)
     answers = _answers(ws, version, evaluation)
     known = scoring.known(answers)
-    return Material(
+    return RetrainData(
         champion, version, training, evaluation.rows(known), answers[known], history.rejected, when.evaluation
     )
 

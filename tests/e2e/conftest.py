@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from features.schema import LABEL, EventSchema, Kind, Task
+from features.schema import LABEL, EventSchema, FeatureKind, Task
 from monitors.baseline.baseline import Baseline, Slice
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.finding import Finding, SequentialVerdict, Signal, Stage, Verdict
+from monitors.report import Report
 from monitors.stats.bins import Bins, CategoricalBins, NumericBins
 from registry import operations, queries
 from registry.connection import Registry
@@ -43,7 +44,7 @@ INPUTS = tuple(name for name in BINS if name != LABEL)
 SCHEMA = EventSchema(
     model="flights",
     task=Task.BINARY,
-    features={name: Kind(BINS[name].kind) for name in INPUTS if name != "prediction"},
+    features={name: FeatureKind(BINS[name].kind) for name in INPUTS if name != "prediction"},
     segments=("origin",),
 )
 
@@ -83,7 +84,7 @@ def finding(signal: Signal, variable: str, metric: str, effect: float, *, n: int
     verdict = Verdict.NOT_ENOUGH if few else Verdict.DRIFT if effect > LINE else Verdict.STEADY
     told = Finding(
         signal=signal, variable=variable, metric=metric, effect=effect, threshold=LINE, n=n, baseline_n=48_000,
-        verdict=verdict, reason="fewer than 3000 labelled rows" if few else away, metrics=metrics,
+        window_verdict=verdict, reason="fewer than 3000 labelled rows" if few else away, metrics=metrics,
     )  # fmt: skip
     return told if few or signal is Signal.QUALITY else over_time(told, effect)
 
@@ -91,11 +92,11 @@ def finding(signal: Signal, variable: str, metric: str, effect: float, *, n: int
 def over_time(told: Finding, effect: float) -> Finding:
     """Return a finding with what its slices say: evidence that grows with the effect, and reaches what is needed."""
     evidence = round(NEEDED * max(effect / LINE, 0.0) ** 4, 3)
-    more = {
-        "interval": (effect - 0.02, effect + 0.02), "share": 0.05, "evidence": evidence, "needed": NEEDED,
-        "promised": True, "alone": told.verdict, "over_time": f"evidence {evidence:,.0f} of the 450 that are asked",
-    }  # fmt: skip
-    return told.model_copy(update=more)
+    sequential = SequentialVerdict(
+        verdict=told.window_verdict, guaranteed=True, budget_share=0.05, evidence=evidence, evidence_required=NEEDED,
+        note=f"evidence {evidence:,.0f} of the 450 that are asked",
+    )  # fmt: skip
+    return told.model_copy(update={"interval": (effect - 0.02, effect + 0.02), "sequential": sequential})
 
 
 def baseline_counts(name: str, version: str) -> list[int]:

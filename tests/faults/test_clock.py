@@ -21,9 +21,9 @@ from typing import Any
 import pytest
 
 from leeway.stack import keeper, processes
-from monitors.report import Verdict
+from monitors.finding import Verdict
+from monitors.signals import Severity
 from registry import outbox, queries
-from registry.config import Severity
 from registry.incidents import ingest
 from registry.records import RunState
 from retrain_flows import reconcile
@@ -65,7 +65,7 @@ def lived(folder: Path, now: Now) -> dict[str, list[dict[str, Any]]]:
         for day in range(40, 60):
             verdict = Verdict.DRIFT if day >= 54 else Verdict.STEADY
             ingest.ingest(registry, [world.report(world.START + day * world.DAY, verdict=verdict)], now=now())
-            reconcile.react(ws, now=now())
+            reconcile.reconcile(ws, now=now())
         assert [] == queries.verify_chain(registry)
         found = {
             "reports": queries.windows(registry, "m"),

@@ -11,7 +11,7 @@ import pytest
 from features.events import publishing
 from features.kafka import connections as kafka
 from monitors.flink import committed_output
-from monitors.flink.committed_output import Committed, CommittedFiles
+from monitors.flink.committed_output import CommittedFiles, CommittedOutput
 
 pytestmark = pytest.mark.slow
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 class Store:
     """Where a test commits lines, and how it opens what was committed, as often as it likes."""
 
-    def __init__(self, commit: Callable[[str, list[str]], None], open_: Callable[[], Committed]) -> None:
+    def __init__(self, commit: Callable[[str, list[str]], None], open_: Callable[[], CommittedOutput]) -> None:
         """Keep both."""
         self.commit, self.open = commit, open_
 
@@ -47,7 +47,7 @@ def topics(address: str, name: str, stack: ExitStack) -> Store:
             for line in lines:
                 client.send(f"{name}.{kind}", line.encode())
 
-    def opened() -> Committed:
+    def opened() -> CommittedOutput:
         return stack.enter_context(
             committed_output.topics(address, f"{name}.ingest", f"{name}.reports", f"{name}.progress")
         )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from features.schema import Kind
+from features.schema import FeatureKind
 from monitors.compat import tfdv
 from monitors.compat.column import present
 from tests.integration.peers.ask import ask, environment
@@ -81,6 +81,6 @@ def test_beyond_the_sketch_the_library_is_off_by_little(library: tuple[str, dict
     """More than 5,701 distinct values make TFDV's own quantiles approximate; ours are exact, and close to them."""
     case = CASES[name]
 
-    found = tfdv.compare(case.reference, case.current, Kind.NUMERIC).value
+    found = tfdv.compare(case.reference, case.current, FeatureKind.NUMERIC).value
 
     assert pytest.approx(library[1][name]["jensen_shannon_divergence"], rel=0.01) == found

@@ -17,7 +17,7 @@ from features import errors
 from features.events import decode, location, publishing
 from features.kafka import avro, connections, offset_ranges, schema_registry
 from features.kafka.records import Records
-from features.schema import EventSchema, Kind, Source, Task
+from features.schema import EventSchema, FeatureKind, Source, Task
 from features.window import to_ms
 from leeway import assembly, context
 from leeway.project.load import Project
@@ -30,7 +30,7 @@ from tests.support import schema_registry_server as registry_server
 
 pytestmark = pytest.mark.slow
 FORMS = ("json", "avro", "registered", "arrow")
-SCHEMA = EventSchema(model="m", task=Task.BINARY, features={"x": Kind.NUMERIC, "c": Kind.CATEGORICAL})
+SCHEMA = EventSchema(model="m", task=Task.BINARY, features={"x": FeatureKind.NUMERIC, "c": FeatureKind.CATEGORICAL})
 names = (f"topic-{n}" for n in itertools.count())
 
 
@@ -79,9 +79,9 @@ def project(
 
 def avro_of(*features: str) -> str:
     """Return the Avro schema of predictions with *features*."""
-    kinds = {"c": Kind.CATEGORICAL}
+    kinds = {"c": FeatureKind.CATEGORICAL}
     schema = EventSchema(
-        model="m", task=Task.BINARY, features={name: kinds.get(name, Kind.NUMERIC) for name in features}
+        model="m", task=Task.BINARY, features={name: kinds.get(name, FeatureKind.NUMERIC) for name in features}
     )
     return avro.derive(decode.wanted(schema, "predictions"))
 
@@ -312,7 +312,7 @@ def test_a_broker_that_goes_away_ends_a_bounded_read(tmp_path: Path) -> None:
     """In the middle of a range it stops: an error comes after the patience, not never."""
     with kafka.running(tmp_path / "broker") as address:
         publishing.ensure(address, "t", 1)
-        outlet = publishing.Outlet(publishing.Topic("t", 1, None, made=True), "json")
+        outlet = publishing.TopicFormat(publishing.Topic("t", 1, None, made=True), "json")
         messages = ((outlet, publishing.Message(i, None, b"x" * 10_000)) for i in range(2000))
         assert 2000 == sum(publishing.send(address, messages))
         (wanted,) = offset_ranges.ranges(Source(topic="t", bootstrap=address))

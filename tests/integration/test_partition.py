@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from features.errors import RegistryAway
 from leeway.stack import postgres
-from leeway.streaming.reconnect import Enduring
+from leeway.streaming.reconnect import Reconnecting
 from monitors.flink.committed_output import CommittedFiles
 from monitors.report import Report
 from registry import queries
@@ -95,7 +95,7 @@ def test_a_partition_is_told_and_over_it_no_report_is_lost_or_doubled(server: sa
     committed = CommittedFiles(*(tmp_path / kind for kind in ("reports", "rejects", "progress")))
     with network(server) as (way, url), Registry.open(url, tmp_path) as registry:
         make.champion(registry)
-        work = Enduring(
+        work = Reconnecting(
             lambda: nullcontext(lambda: committed.reports(lambda lines: _store(registry, lines))), told.append
         )
         with work:

@@ -16,15 +16,16 @@ import pytest
 
 from features import errors
 from features.events import decode
-from features.schema import LATE, UNUSABLE, EventSchema, Kind, Task
+from features.schema import LATE, UNUSABLE, EventSchema, FeatureKind, Task
 from features.window import UTC, Windows, to_ms
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
+from monitors.finding import Signal, Stage
 from monitors.flink import baseline_job, files_source_job, run_job
 from monitors.flink.committed_output import CommittedFiles
 from monitors.job_spec import JobSpec
 from monitors.profiles import counting
-from monitors.report import Report, Signal, Stage
+from monitors.report import Report
 from registry.files import published_baselines
 
 pytestmark = pytest.mark.slow
@@ -33,7 +34,7 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 SCHEMA = EventSchema(
     model="m",
     task=Task.BINARY,
-    features={"x": Kind.NUMERIC, "c": Kind.CATEGORICAL},
+    features={"x": FeatureKind.NUMERIC, "c": FeatureKind.CATEGORICAL},
     segments=("c",),
     label_delay=timedelta(hours=6),
     windows=Windows(size=timedelta(hours=6), slide=timedelta(hours=2), watermark_delay=timedelta(hours=1)),
@@ -190,7 +191,7 @@ def test_a_window_is_the_sum_of_the_newest_slices_of_the_windows_that_end_in_it(
     """Each report tells its last slice too, and slices add up to windows: what time-wise verdicts rest on."""
     reports = [r for r in runs["stream"].reports if r.stage is Stage.INPUTS and r.segment == ""]
     for whole in reports:
-        inside = [r.newest["x"] for r in reports if whole.window_start < r.window_end <= whole.window_end]
+        inside = [r.newest_slice["x"] for r in reports if whole.window_start < r.window_end <= whole.window_end]
         assert np.sum(inside, axis=0).tolist() == whole.counts["x"]
 
 

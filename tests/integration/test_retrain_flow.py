@@ -116,6 +116,6 @@ def test_an_audit_that_finds_nothing_to_compare_says_so(flows: Any, registry: Re
 
 def test_a_decision_that_is_not_there_is_not_found(flows: Any, registry: Registry, where: Path) -> None:
     """Nothing is started."""
-    with pytest.raises(errors.NotFound, match="m has no decision 99"):
+    with pytest.raises(errors.NotFound, match="there is no decision 99"):
         flows.retrain("m", 99)
     assert [] == queries.runs(registry, "m")

@@ -14,10 +14,10 @@ import pytest
 from features.window import UTC
 from leeway import context
 from leeway.context import Context
-from leeway.streaming.consume_output import Watch
+from leeway.streaming.consume_output import OutputConsumer
 from monitors.report import Report
 from registry import model_status, queries
-from registry.model_status import State
+from registry.model_status import ModelState
 from tests.support.command_line import leeway
 
 pytestmark = pytest.mark.slow
@@ -110,7 +110,7 @@ def test_what_is_silently_missing_is_told_in_files(folder: Path) -> None:
 def test_a_live_feed_that_stops_is_told_by_the_clock_on_the_wall(folder: Path) -> None:
     """No window closes any more; when a day has passed without a record the incident is open, and not before."""
     clock = Clock()
-    with context.open(folder) as opened, Watch(opened, opened.model("m"), clock=clock).live() as take:
+    with context.open(folder) as opened, OutputConsumer(opened, opened.model("m"), clock=clock).live() as take:
         give_up = time.monotonic() + PATIENCE_SECONDS
         while (queries.newest_window(opened.registry, "m", "inputs") or START) < START + timedelta(days=11):
             assert time.monotonic() < give_up, "the job reports no window"
@@ -122,5 +122,5 @@ def test_a_live_feed_that_stops_is_told_by_the_clock_on_the_wall(folder: Path) -
                 clock.now += timedelta(seconds=20)
                 take()
             assert expected is bool(faults(opened))
-        assert State.CRITICAL is model_status.read(opened.registry, "m").state
+        assert ModelState.CRITICAL is model_status.read(opened.registry, "m").state
         assert ("*", "silent_slices") in set().union(*faults(opened).values())

@@ -107,7 +107,7 @@ def start(opened: Context, name: str, address: str | None, parallelism: int, **c
     rooms = (job_settings.pack_rooms(opened.dir / "jobs"),) if address else ()
     return deploy_job.start(
         assembly.spec(opened, model),
-        replace(job_settings.followed(opened, model), subtasks=(parallelism, 1), **changed),
+        replace(job_settings.input_topics(opened, model), subtasks=(parallelism, 1), **changed),
         replace(out, **names, prefix=name),
         replace(how, name=name, title=name, engine=engine, rooms=rooms),
     )
@@ -235,7 +235,7 @@ def test_a_job_is_submitted_listed_stopped_and_upgraded_while_its_reports_are_ta
     world.write_project(f'flink: {{address: "{cluster.address}", checkpoint_interval: 500ms}}')
     with context.open(world.folder) as project:
         model = project.model()
-        seen = consume_output.Watch(project, model, clock=lambda: topic_world.START)
+        seen = consume_output.OutputConsumer(project, model, clock=lambda: topic_world.START)
         first = lifecycle.submit(project, model)
         with seen.ingesting() as take:
             take_in(take, seen.tally, len(expected))
@@ -288,7 +288,7 @@ def test_a_monitor_without_a_cluster_follows_topics_in_its_own_process(
         shutil.rmtree(opened.dir / kept, ignore_errors=True)
     before = stored(opened)
     with context.open(world.folder) as project:
-        seen = consume_output.Watch(project, project.model(), clock=lambda: topic_world.START)
+        seen = consume_output.OutputConsumer(project, project.model(), clock=lambda: topic_world.START)
         with seen.live() as take:
             give_up, parts = time.monotonic() + PATIENCE_SECONDS, 0
             while not parts or seen.tally.newest is None:  # reports and progress come in either order

@@ -14,7 +14,7 @@ from scipy import stats
 
 from benchmarks import chain, peers, streams, watch
 from benchmarks.streams import Stream
-from features.schema import Kind
+from features.schema import FeatureKind
 from monitors.compat import evidently, nannyml
 from monitors.sequential import edetector, whitening
 from monitors.sequential.seasonality import Keys
@@ -64,7 +64,7 @@ def test_of_a_long_memory_nothing_is_promised() -> None:
 def test_slices_with_memory_that_are_not_whitened_break_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The test above can fail: with levels of AR(.9) and no whitening, panels alarm far too often."""
     monkeypatch.setattr(whitening, "fit", _unwhitened)
-    monkeypatch.setattr(whitening, "remembers", lambda residuals: np.zeros(residuals.shape[1:], bool))
+    monkeypatch.setattr(whitening, "is_autocorrelated", lambda residuals: np.zeros(residuals.shape[1:], bool))
     hits, most = alarms(drawn("slices AR(.9)", 500))
 
     assert hits > 2 * most
@@ -129,7 +129,7 @@ def test_the_others_are_what_they_are(kind: str, monkeypatch: pytest.MonkeyPatch
     """The rules that the benchmark works out for many windows at once give compat's verdicts, one by one."""
     stream = drawn(kind, 50).of(slice(0, 2))
     stream = Stream(stream.counts[: REFERENCE + 12], stream.values, stream.categorical)
-    of = Kind.CATEGORICAL if stream.categorical else Kind.NUMERIC
+    of = FeatureKind.CATEGORICAL if stream.categorical else FeatureKind.NUMERIC
     rows = [[np.repeat(stream.grid[i], c) for c in stream.counts[:, i]] for i in range(2)]
     known = [np.concatenate(r[:REFERENCE]) for r in rows]
     monkeypatch.setattr(nannyml, "CHUNKS", REFERENCE)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from features.schema import Kind
+from features.schema import FeatureKind
 from monitors.compat.column import Values
 
 
@@ -15,19 +15,19 @@ from monitors.compat.column import Values
 class Case:
     """A reference and current rows of one column."""
 
-    kind: Kind
+    kind: FeatureKind
     reference: Values
     current: Values
 
 
 def numbers(*sides: Any) -> Case:
     """Return a case of numbers."""
-    return Case(Kind.NUMERIC, *(np.asarray(side, np.float64) for side in sides))
+    return Case(FeatureKind.NUMERIC, *(np.asarray(side, np.float64) for side in sides))
 
 
 def categories(*sides: Any) -> Case:
     """Return a case of categories."""
-    return Case(Kind.CATEGORICAL, *(np.asarray(side, object) for side in sides))
+    return Case(FeatureKind.CATEGORICAL, *(np.asarray(side, object) for side in sides))
 
 
 def _holes(rng: np.random.Generator, values: Any, share: float, hole: float | None) -> Values:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from features.schema import LABEL, PREDICTION, EventSchema, Kind, Task
+from features.schema import LABEL, PREDICTION, EventSchema, FeatureKind, Task
 from features.window import UTC, Windows
 from monitors.baseline.baseline import Baseline, Slice
 from monitors.config import MonitorPolicy
-from monitors.report import Finding, Report, Signal, Stage, Verdict, digest
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report, digest
 from monitors.stats.bins import Bins, CategoricalBins, NumericBins
 from registry import operations
 from registry.connection import Registry
@@ -28,7 +29,7 @@ BINS: dict[str, Bins] = {
 SCHEMA = EventSchema(
     model="late",
     task=Task.BINARY,
-    features={"x": Kind.NUMERIC, "y": Kind.NUMERIC, "site": Kind.CATEGORICAL},
+    features={"x": FeatureKind.NUMERIC, "y": FeatureKind.NUMERIC, "site": FeatureKind.CATEGORICAL},
     segments=("site",),
     windows=Windows(size=DAY, slide=DAY),
 )
@@ -63,19 +64,31 @@ def baseline(importance: dict[str, float] | None = None, **changed: Any) -> Base
     return Baseline.model_validate(said)
 
 
-def finding(variable: str, effect: float = 0.3, *, signal: Signal = Signal.FEATURE, **said: Any) -> Finding:
-    """Return a finding of drift that keeps the promise, unless *said* otherwise."""
-    told = {
-        "verdict": Verdict.DRIFT, "metric": "js_distance_log2", "effect": effect, "threshold": 0.1,
-        "interval": (effect - 0.05, effect + 0.05), "share": 0.02, "evidence": 0.0, "needed": 450.0, "promised": True,
-        "alone": Verdict.DRIFT, "over_time": "drift goes on", "n": 200, "baseline_n": 200, "reason": "far", **said,
+SEQUENTIAL: dict[str, Any] = {
+    "verdict": Verdict.DRIFT, "guaranteed": True, "budget_share": 0.02, "evidence": 0.0, "evidence_required": 450.0,
+    "note": "drift continues",
+}  # fmt: skip
+
+
+def finding(variable: str, effect: float = 0.3, *, signal: Signal = Signal.FEATURE, **changed: Any) -> Finding:
+    """Return a finding of drift inside the guarantee; *changed* are its fields, and those of its sequential verdict.
+
+    One whose *guaranteed* is None has no sequential verdict.
+    """
+    sequential = {name: changed.pop(name, usual) for name, usual in SEQUENTIAL.items()}
+    values = {
+        "window_verdict": Verdict.DRIFT, "metric": "js_distance_log2", "effect": effect, "threshold": 0.1,
+        "interval": (effect - 0.05, effect + 0.05), "n": 200, "baseline_n": 200, "reason": "far", **changed,
+        "sequential": sequential if sequential["guaranteed"] is not None else None,
     }  # fmt: skip
-    return Finding.model_validate({"signal": signal, "variable": variable, **told})
+    return Finding.model_validate({"signal": signal, "variable": variable, **values})
 
 
-def steady(variable: str, **said: Any) -> Finding:
+def steady(variable: str, **changed: Any) -> Finding:
     """Return a finding that says steady."""
-    return finding(variable, 0.02, **{"verdict": Verdict.STEADY, "alone": Verdict.STEADY, "over_time": "", **said})
+    return finding(
+        variable, 0.02, **{"verdict": Verdict.STEADY, "window_verdict": Verdict.STEADY, "note": "", **changed}
+    )
 
 
 def report(
@@ -93,7 +106,7 @@ def report(
 
 KNOWN = baseline({"x": 0.75, "y": 0.25})
 POLICY = digest(MonitorPolicy())
-RAISED = {"evidence": 460.0, "over_time": "drift: evidence 460.0 of the 450 that 1 per 90d asks"}
+RAISED = {"evidence": 460.0, "note": "drift: evidence 460.0 of the 450 that 1 per 90d asks"}
 INSIDE = {"": number(40, 160), A: number(40, 60), B: number(0, 100)}
 
 

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from features.schema import LABEL, PREDICTION, EventSchema, Kind, Task
+from features.schema import LABEL, PREDICTION, EventSchema, FeatureKind, Task
 from features.window import Windows, from_ms
 from monitors.baseline import freeze
 from monitors.baseline.baseline import Baseline, Slice
 from monitors.config import MonitorPolicy
+from monitors.finding import Stage
 from monitors.profiles import counting
-from monitors.report import Stage
 
 DAY = 86_400_000
 POLICY = MonitorPolicy()
@@ -25,7 +25,7 @@ Rows = Mapping[str, Any]
 
 def schema(task: Task, *numbers: str, words: tuple[str, ...] = (), segments: tuple[str, ...] = ()) -> EventSchema:
     """Return a schema of features by kind, in windows of two days."""
-    features = {**dict.fromkeys(numbers, Kind.NUMERIC), **dict.fromkeys(words, Kind.CATEGORICAL)}
+    features = {**dict.fromkeys(numbers, FeatureKind.NUMERIC), **dict.fromkeys(words, FeatureKind.CATEGORICAL)}
     windows = Windows.model_validate({"size": "2d", "slide": "1d"})
     return EventSchema(
         model="m", task=task, features=features, segments=segments, label_delay=timedelta(days=1), windows=windows

@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 
 from features.events import decode
 from features.kafka import avro
-from features.schema import EventSchema, Kind, Task
+from features.schema import EventSchema, FeatureKind, Task
 from tests.support import odd_columns as columns
 
-SCHEMA = EventSchema(model="m", task=Task.BINARY, features={"x": Kind.NUMERIC, "c": Kind.CATEGORICAL})
+SCHEMA = EventSchema(model="m", task=Task.BINARY, features={"x": FeatureKind.NUMERIC, "c": FeatureKind.CATEGORICAL})
 TIME = 1_704_067_200_000
 COLUMNS = ("id", "time", "model_version", "x", "c", "prediction")
 COLUMNS_BYTES = tuple(name.encode() for name in COLUMNS)

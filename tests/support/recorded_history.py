@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from features.schema import LABEL, PREDICTION, EventSchema, Kind, Task
+from features.schema import LABEL, PREDICTION, EventSchema, FeatureKind, Task
 from features.window import UTC, Windows, to_ms
 from monitors.baseline.baseline import Baseline, Slice
+from monitors.finding import Stage
 from monitors.profiles import outcome_counts
-from monitors.report import Report, Stage
+from monitors.report import Report
 from monitors.stats.bins import Bins, CategoricalBins, freeze_numeric
 
 START, DAY = datetime(2024, 1, 1, tzinfo=UTC), timedelta(days=1)
@@ -23,7 +24,7 @@ Counts = dict[str, list[int]]
 def schema(length: int = 2, *, task: Task = Task.BINARY, segments: tuple[str, ...] = ("site",)) -> EventSchema:
     """Return a number and a category, in windows of *length* days."""
     windows = Windows(size=length * DAY, slide=DAY)
-    features = {"x": Kind.NUMERIC, "site": Kind.CATEGORICAL}
+    features = {"x": FeatureKind.NUMERIC, "site": FeatureKind.CATEGORICAL}
     return EventSchema(model="m", task=task, features=features, segments=segments, windows=windows)
 
 
@@ -96,6 +97,6 @@ def reports(known: Baseline, of: tuple[Slice, ...], stage: Stage = Stage.INPUTS)
             end = START + timedelta(milliseconds=newest.start - to_ms(START)) + DAY
             found.append(
                 Report(model="m", version=known.version, segment=segment, stage=stage, window_start=end - size * DAY,
-                       window_end=end, baseline="", rows=1, counts=total, newest=newest.counts)
+                       window_end=end, baseline="", rows=1, counts=total, newest_slice=newest.counts)
             )  # fmt: skip
     return found

@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from features.schema import PREDICTION, EventSchema, Kind, Task
+from features.schema import PREDICTION, EventSchema, FeatureKind, Task
 from features.window import UTC, Windows, to_ms
 from monitors.baseline.baseline import Baseline, Slice
 from monitors.config import MonitorPolicy
-from monitors.report import Report, Stage
+from monitors.finding import Stage
+from monitors.report import Report
 from monitors.stats.bins import NumericBins, freeze_numeric
 from monitors.verdicts import window_verdict
 
@@ -24,7 +25,7 @@ Change = Callable[[int, dict[str, np.ndarray]], None]
 
 def schema(length: int = 1) -> EventSchema:
     """Three numeric features in windows of *length* days."""
-    features = dict.fromkeys(NAMES[:-1], Kind.NUMERIC)
+    features = dict.fromkeys(NAMES[:-1], FeatureKind.NUMERIC)
     return EventSchema(model="m", task=Task.BINARY, features=features, windows=Windows(size=length * DAY, slide=DAY))
 
 
@@ -78,5 +79,5 @@ def reports(known: Baseline, rows: list[Rows], policy: MonitorPolicy = POLICY) -
         found = window_verdict.judge(known, policy, stage=Stage.INPUTS, segment="", window_slices=length,
                               start_ms=to_ms(begin), counts=total, newest=counts[day])  # fmt: skip
         yield Report(model="m", version="v1", stage=Stage.INPUTS, window_start=begin, window_end=end,
-                     baseline=known.digest, rows=sum(total["x"]), counts=total, newest=counts[day],
+                     baseline=known.digest, rows=sum(total["x"]), counts=total, newest_slice=counts[day],
                      findings=found)  # fmt: skip

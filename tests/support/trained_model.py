@@ -26,19 +26,20 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from features import scoring
 from features.events import decode
-from features.schema import Events, EventSchema, Kind, Source, Task
+from features.schema import Events, EventSchema, FeatureKind, Source, Task
 from features.window import UTC, Windows
 from monitors.baseline import freeze
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report
 from registry import queries
 from registry.connection import Registry
 from registry.incidents import ingest
 from registry.records import Incident
 from retrain_flows.config import Gate, Retrain, Signals
 from retrain_flows.data.workspace import Workspace
-from retrain_flows.first_version import bootstrap
+from retrain_flows.first_version import train_and_promote
 from retrain_flows.orchestration.model_jobs import Job
 from retrain_flows.training import retrain_data
 
@@ -48,9 +49,13 @@ AS_OF = START + 60 * DAY
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PER_DAY, TURN, FILE_DAYS = 40, 30, 10
 SCHEMA = EventSchema(
-    model="m", task=Task.BINARY, features={"x": Kind.NUMERIC, "c": Kind.CATEGORICAL}, segments=("c",), label_delay=DAY,
+    model="m",
+    task=Task.BINARY,
+    features={"x": FeatureKind.NUMERIC, "c": FeatureKind.CATEGORICAL},
+    segments=("c",),
+    label_delay=DAY,
     windows=Windows(size=7 * DAY, slide=DAY),
-)  # fmt: skip
+)
 HERE = "tests.support.trained_model"
 RETRAIN = Retrain(
     trainer=f"{HERE}:static", online=f"{HERE}:online", window=30 * DAY, evaluation=14 * DAY, min_rows=200,
@@ -126,7 +131,7 @@ def workspace(folder: Path, registry: Registry, events: Events, **changes: Any) 
 
 def with_champion(ws: Workspace) -> None:
     """Train the champion on the first 20 days."""
-    bootstrap(ws, start=START, end=START + 20 * DAY, actor="ann", now=NOW)
+    train_and_promote(ws, start=START, end=START + 20 * DAY, actor="ann", now=NOW)
 
 
 def served(ws: Workspace, folder: Path) -> Workspace:
@@ -167,7 +172,7 @@ def open_job(project: str, model: str) -> Iterator[Job]:
 
 def report(end: datetime, signal: Signal = Signal.PERFORMANCE, verdict: Verdict = Verdict.DRIFT) -> Report:
     """Return the report of v1's window that ends at *end*, with one finding."""
-    finding = Finding(signal=signal, variable="loss", verdict=verdict, metric="mean_loss_increase", effect=0.5,
+    finding = Finding(signal=signal, variable="loss", window_verdict=verdict, metric="mean_loss_increase", effect=0.5,
                       threshold=0.1, n=280, baseline_n=800)  # fmt: skip
     return Report(model="m", version="v1", stage=Stage.OUTCOMES, window_start=end - 7 * DAY, window_end=end,
                   baseline="0" * 64, rows=280, counts={}, findings=(finding,))  # fmt: skip

@@ -11,7 +11,7 @@ from scipy import stats
 
 from benchmarks import tuned
 from benchmarks.changes import Floats, count
-from features.schema import Kind
+from features.schema import FeatureKind
 from monitors.compat import evidently, nannyml
 
 ROWS, REFERENCE, AFTER = 100, 15, 4
@@ -35,7 +35,7 @@ def test_evidentlys_distance_is_evidentlys(few: bool) -> None:
     """Slice by slice it is what the compat mode chooses and computes from the rows."""
     at, values = cells(few)
     rows = values[at]
-    kind = Kind.CATEGORICAL if few else Kind.NUMERIC
+    kind = FeatureKind.CATEGORICAL if few else FeatureKind.NUMERIC
     expected = [evidently.compare(rows[:REFERENCE].ravel(), now, kind).value for now in rows[REFERENCE:]]
     found = tuned.evidently(count(at[..., None], len(values)), values[None], REFERENCE)
 
@@ -47,7 +47,7 @@ def test_nannymls_distance_is_nannymls(few: bool) -> None:
     """In sd of the reference's chunks it is what the compat mode's distance gives from the rows."""
     at, values = cells(few, seed=1)
     rows = values[at]
-    away = nannyml.jensen_shannon(rows[:REFERENCE].ravel(), Kind.CATEGORICAL if few else Kind.NUMERIC)
+    away = nannyml.jensen_shannon(rows[:REFERENCE].ravel(), FeatureKind.CATEGORICAL if few else FeatureKind.NUMERIC)
     known = np.array([away(chunk) for chunk in rows[:REFERENCE]])
     expected = [(away(now) - known.mean()) / known.std() for now in rows[REFERENCE:]]
     counts = count(at[..., None], len(values))

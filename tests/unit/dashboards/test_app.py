@@ -16,10 +16,11 @@ from plotly import offline
 
 from dashboards import app, login_throttle, security
 from features.errors import ProjectError, RegistryError
-from features.schema import EventSchema, Kind, Task
+from features.schema import EventSchema, FeatureKind, Task
 from monitors.baseline.baseline import Baseline, Slice
 from monitors.config import MonitorPolicy
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report
 from monitors.stats.bins import NumericBins
 from registry import operations
 from registry.connection import Registry
@@ -58,7 +59,7 @@ def cells(low: int, high: int) -> list[int]:
 
 def baseline() -> Baseline:
     """Return a baseline of one feature."""
-    schema = EventSchema(model="late", task=Task.BINARY, features={"temp": Kind.NUMERIC})
+    schema = EventSchema(model="late", task=Task.BINARY, features={"temp": FeatureKind.NUMERIC})
     counts = Slice(start=0, counts={"temp": cells(60, 40)})
     return Baseline(
         events=schema, version="v1", start=START - 9 * DAY, end=START, rows=100,
@@ -69,7 +70,7 @@ def baseline() -> Baseline:
 def report(end: datetime, digest: str, count: int) -> Report:
     """Return a window in which the temperature drifts, for a reason that is no friend of HTML."""
     away = Finding(
-        signal=Signal.FEATURE, variable="temp", verdict=Verdict.DRIFT, metric="js_distance_log2", effect=0.3,
+        signal=Signal.FEATURE, variable="temp", window_verdict=Verdict.DRIFT, metric="js_distance_log2", effect=0.3,
         threshold=0.1, n=100, baseline_n=100, reason=HOSTILE,
     )  # fmt: skip
     return Report(
@@ -89,7 +90,7 @@ class Browser:
         policies: Mapping[str, MonitorPolicy] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        made = app.create(reg, password=PASSWORD, policies=policies, guesses=login_throttle.Guesses(clock))
+        made = app.create(reg, password=PASSWORD, policies=policies, attempts=login_throttle.LoginAttempts(clock))
         self._transport = httpx.ASGITransport(made)
         self._sent = {"authorization": f"Bearer {PASSWORD}"} if known else {}
 

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from dashboards import charts, incident_page
-from dashboards.incident_page import Scale, Sum, Trace
+from dashboards.incident_page import EvidencePoint, EvidenceTrace, Scale
 from dashboards.timeline import Address
-from monitors.explain.explanation import account
-from monitors.report import Finding, Report, Signal, Stage, Verdict
-from registry.incidents.explain import Said
+from monitors.explain.explanation import explain_window
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report
+from registry.incidents.explain import WindowVerdict
 from registry.records import Incident, IncidentState
 from tests.support.incident_world import DAY, START, A, B, baseline, finding, inputs, number, report, steady
 
@@ -41,12 +42,12 @@ def evidence(n: int, *totals: float, segment: str = "", **said: Any) -> Report:
 def test_evidence_is_summed_window_by_window() -> None:
     """All variables that share what is needed are one line, with the window that each point leads to."""
     last = report(COUNTS, finding("x", evidence=451.0), day=2)
-    (trace,) = incident_page.traces([evidence(1, 10.0, 5.5), last], Signal.FEATURE)
+    (trace,) = incident_page.evidence_traces([evidence(1, 10.0, 5.5), last], Signal.FEATURE)
 
-    assert ("", 450.0) == (trace.segment, trace.needed)
+    assert ("", 450.0) == (trace.segment, trace.evidence_required)
     assert (
-        Sum(day(1), 15.5, Verdict.STEADY, Address("v1", Stage.INPUTS, day(1))),
-        Sum(day(2), 451.0, Verdict.DRIFT, Address("v1", Stage.INPUTS, day(2))),
+        EvidencePoint(day(1), 15.5, Verdict.STEADY, Address("v1", Stage.INPUTS, day(1))),
+        EvidencePoint(day(2), 451.0, Verdict.DRIFT, Address("v1", Stage.INPUTS, day(2))),
     ) == trace.points
     assert 451 / 450 == trace.peak
 
@@ -55,30 +56,32 @@ def test_the_lines_nearest_to_an_alarm_are_drawn() -> None:
     """By their peak as a multiple of what each needs, not by evidence: three can be told apart."""
     some = [
         evidence(1, 100.0), evidence(1, 300.0, segment=A), evidence(1, 200.0, segment=B),
-        evidence(1, 1.0, segment="site=C"), evidence(2, 90.0, segment=B, needed=100.0),
+        evidence(1, 1.0, segment="site=C"), evidence(2, 90.0, segment=B, evidence_required=100.0),
     ]  # fmt: skip
 
     assert [(B, 100.0), (A, 450.0), (B, 450.0)] == [
-        (t.segment, t.needed) for t in incident_page.traces(some, Signal.FEATURE)
+        (t.segment, t.evidence_required) for t in incident_page.evidence_traces(some, Signal.FEATURE)
     ]
 
 
 def test_without_evidence_there_is_no_line() -> None:
     """Of a signal that is not judged over time, or not there."""
-    alone = report(COUNTS, steady("x", needed=None, evidence=None))
+    alone = report(COUNTS, steady("x", evidence_required=None, evidence=None))
 
-    assert () == incident_page.traces([alone], Signal.FEATURE)
-    assert () == incident_page.traces([evidence(1, 3.0)], Signal.QUALITY)
+    assert () == incident_page.evidence_traces([alone], Signal.FEATURE)
+    assert () == incident_page.evidence_traces([evidence(1, 3.0)], Signal.QUALITY)
 
 
 def test_a_window_is_a_column_and_a_segment_a_row() -> None:
     """All traffic first; a window that tells nothing of a segment leaves a gap; the incident's columns are marked."""
     said = [
-        Said(day(1), Stage.INPUTS, "", Verdict.STEADY), Said(day(1), Stage.INPUTS, B, Verdict.STEADY),
-        Said(day(2), Stage.INPUTS, "", Verdict.DRIFT), Said(day(2), Stage.INPUTS, A, Verdict.NOT_ENOUGH),
-        Said(day(3), Stage.INPUTS, "", Verdict.STEADY),
-    ]  # fmt: skip
-    shown = incident_page.grid(said, incident(2, 2))
+        WindowVerdict(day(1), Stage.INPUTS, "", Verdict.STEADY),
+        WindowVerdict(day(1), Stage.INPUTS, B, Verdict.STEADY),
+        WindowVerdict(day(2), Stage.INPUTS, "", Verdict.DRIFT),
+        WindowVerdict(day(2), Stage.INPUTS, A, Verdict.NOT_ENOUGH),
+        WindowVerdict(day(3), Stage.INPUTS, "", Verdict.STEADY),
+    ]
+    shown = incident_page.verdict_grid(said, incident(2, 2))
 
     assert ((day(1), day(2), day(3)), (False, True, False)) == (shown.ends, shown.inside)
     assert {"": "sds", A: "-n-", B: "s--"} == {
@@ -91,19 +94,22 @@ def test_a_window_is_a_column_and_a_segment_a_row() -> None:
 @pytest.mark.parametrize("order", [1, -1])
 def test_of_both_stages_the_worse_verdict_is_shown(order: int) -> None:
     """A label's fault counts though the inputs are well, whichever is read first."""
-    said = [Said(day(1), Stage.INPUTS, "", Verdict.STEADY), Said(day(1), Stage.OUTCOMES, "", Verdict.DRIFT)][::order]
-    ((cell,),) = (row.cells for row in incident_page.grid(said, incident(1, 1)).rows)
+    said = [
+        WindowVerdict(day(1), Stage.INPUTS, "", Verdict.STEADY),
+        WindowVerdict(day(1), Stage.OUTCOMES, "", Verdict.DRIFT),
+    ][::order]
+    ((cell,),) = (row.cells for row in incident_page.verdict_grid(said, incident(1, 1)).rows)
 
     assert (Verdict.DRIFT, Stage.OUTCOMES) == (cell.verdict, cell.window.stage)  # type: ignore[union-attr]
 
 
 def test_what_is_told_leads_to_its_window() -> None:
     """A variable to the segment that it is told of, a segment to itself."""
-    told = account(baseline(), [report(COUNTS), report(COUNTS, finding("x"), segment=A)])
+    told = explain_window(baseline(), [report(COUNTS), report(COUNTS, finding("x"), segment=A)])
 
-    assert Address("v1", Stage.INPUTS, day(1), A) == incident_page.place(told, told.moved[0])
+    assert Address("v1", Stage.INPUTS, day(1), A) == incident_page.window_address(told, told.drifted[0])
     assert [Address("v1", Stage.INPUTS, day(1), s) for s in ("", A)] == [
-        incident_page.place(told, c) for c in told.crowds
+        incident_page.window_address(told, c) for c in told.segments
     ]  # fmt: skip
 
 
@@ -129,11 +135,11 @@ def test_without_an_effect_nothing_is_drawn() -> None:
     assert None is incident_page.scale(finding("x").model_copy(update={"effect": None}))
 
 
-def trace(*totals: float, needed: float = 100.0, segment: str = "") -> Trace:
+def trace(*totals: float, needed: float = 100.0, segment: str = "") -> EvidenceTrace:
     """Return a trace of one point a day."""
     where = Address("v1", Stage.INPUTS, START, segment)
-    points = tuple(Sum(day(i), t, Verdict.STEADY, where) for i, t in enumerate(totals))
-    return Trace(segment, needed, points)
+    points = tuple(EvidencePoint(day(i), t, Verdict.STEADY, where) for i, t in enumerate(totals))
+    return EvidenceTrace(segment, needed, points)
 
 
 def test_the_chart_of_evidence_is_plain_data() -> None:
@@ -142,7 +148,7 @@ def test_the_chart_of_evidence_is_plain_data() -> None:
 
     assert ["all traffic", A] == [t["name"] for t in chart["traces"]]
     first = chart["traces"][0]
-    assert ([0, 2, 120], 100.0, ["/"] * 3) == (first["totals"], first["needed"], first["links"])
+    assert ([0, 2, 120], 100.0, ["/"] * 3) == (first["totals"], first["required"], first["links"])
     assert [{"at": day(2).isoformat(), "label": "opened"}] == chart["marks"]
 
 

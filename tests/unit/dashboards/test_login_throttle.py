@@ -22,10 +22,10 @@ class Clock:
         return self.now
 
 
-def attack(clients: list[str], seconds: int) -> tuple[int, login_throttle.Guesses, Clock]:
+def attack(clients: list[str], seconds: int) -> tuple[int, login_throttle.LoginAttempts, Clock]:
     """Guess from every client in turn whenever it may, for so long; return how many guesses were looked at."""
     clock = Clock()
-    counted, looked_at = login_throttle.Guesses(clock), 0
+    counted, looked_at = login_throttle.LoginAttempts(clock), 0
     for second in range(seconds):
         clock.now = float(second)
         for client in clients:

@@ -8,7 +8,8 @@ import pytest
 
 from dashboards import performance_chart, timeline
 from dashboards.timeline import Address
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report
 from registry.records import Promotion, WindowRow
 
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
@@ -17,7 +18,15 @@ DAY = timedelta(days=1)
 
 def finding(signal: Signal, verdict: Verdict, variable: str = "temp", **more: object) -> Finding:
     """Return a finding with nothing special about it."""
-    given = {"signal": signal, "variable": variable, "verdict": verdict, "metric": "m", "n": 9, "baseline_n": 9, **more}
+    given = {
+        "signal": signal,
+        "variable": variable,
+        "window_verdict": verdict,
+        "metric": "m",
+        "n": 9,
+        "baseline_n": 9,
+        **more,
+    }
     return Finding.model_validate(given)
 
 
@@ -52,10 +61,10 @@ def test_a_cell_names_what_is_away_and_says_when_there_is_more() -> None:
     """Three names, then a number."""
     away = [finding(Signal.FEATURE, DRIFT, name) for name in "abcde"]
 
-    assert "a, b, c and 2 more" == timeline.told(away)
-    assert "a, b, c" == timeline.told(away[:3])
-    assert "steady" == timeline.told([finding(Signal.FEATURE, STEADY)])
-    assert "few rows" == timeline.told([finding(Signal.FEATURE, UNSURE, reason="few rows")])
+    assert "a, b, c and 2 more" == timeline.cell_text(away)
+    assert "a, b, c" == timeline.cell_text(away[:3])
+    assert "steady" == timeline.cell_text([finding(Signal.FEATURE, STEADY)])
+    assert "few rows" == timeline.cell_text([finding(Signal.FEATURE, UNSURE, reason="few rows")])
 
 
 def test_both_stages_of_a_window_share_a_column() -> None:

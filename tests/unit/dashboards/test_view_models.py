@@ -10,18 +10,16 @@ import pytest
 from dashboards import view_models
 from dashboards.pages import templates
 from dashboards.timeline import Address
-from monitors.report import Stage
-from registry.config import Severity
+from monitors.finding import Stage
+from monitors.signals import Severity
 from registry.records import Action, Check, CheckResult, Decision, Incident, IncidentState, RetrainRun, RunState
+from tests.support.drift_evidence import evidence
 
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
 DAY = timedelta(days=1)
 DAYS = [START + d * DAY for d in range(100)]
-EVIDENCE = {
-    "signal": "feature", "variable": "temp", "verdict": "drift", "metric": "js_distance_log2", "effect": 0.2,
-    "threshold": 0.1, "n": 9, "baseline_n": 9, "metrics": {}, "reason": "0.2 exceeds 0.1", "segment": "origin=JFK",
-    "stage": "inputs", "window_start": START.isoformat(), "window_end": (START + 7 * DAY).isoformat(), "report": "d",
-}  # fmt: skip
+EVIDENCE = evidence("temp", effect=0.2, threshold=0.1, reason="0.2 exceeds 0.1", segment="origin=JFK",
+                    window_start=START, window_end=START + 7 * DAY)  # fmt: skip
 DECISION = Decision(
     id=1, model="m", incident_id=1, action=Action.RETRAIN, because=("worse",), actor="leeway", made_at=START
 )

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboards import charts, window_page
-from features.schema import EventSchema, Kind, Task
+from features.schema import EventSchema, FeatureKind, Task
 from monitors.baseline.baseline import Baseline, Slice
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report
 from monitors.stats.bins import Bins, CategoricalBins, NumericBins
 
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
@@ -28,17 +29,24 @@ def temp(low: int, high: int, **others: int) -> list[int]:
 
 BASELINE = Baseline(
     events=EventSchema(
-        model="m", task=Task.BINARY, features={"temp": Kind.NUMERIC, "carrier": Kind.CATEGORICAL}, segments=("carrier",)
+        model="m",
+        task=Task.BINARY,
+        features={"temp": FeatureKind.NUMERIC, "carrier": FeatureKind.CATEGORICAL},
+        segments=("carrier",),
     ),
-    version="v1", start=START, end=START + timedelta(days=2), rows=100, bins=BINS,
+    version="v1",
+    start=START,
+    end=START + timedelta(days=2),
+    rows=100,
+    bins=BINS,
     inputs=tuple(Slice(start=low, counts={"temp": temp(low, 10), "carrier": [40, 10, 0, 0, 0]}) for low in (30, 50)),
-)  # fmt: skip
+)
 
 
 def finding(variable: str, effect: float | None, threshold: float | None = 0.1) -> Finding:
     """Return a finding about *variable*."""
     return Finding(
-        signal=Signal.FEATURE, variable=variable, verdict=Verdict.STEADY, metric="m", effect=effect,
+        signal=Signal.FEATURE, variable=variable, window_verdict=Verdict.STEADY, metric="m", effect=effect,
         threshold=threshold, n=1, baseline_n=1,
     )  # fmt: skip
 
@@ -61,7 +69,7 @@ def test_findings_are_ranked_by_how_far_they_went() -> None:
 
 def test_what_drifts_comes_first() -> None:
     """Over time a small effect may be drift, and a large one may not be."""
-    away = finding("a", 0.01).model_copy(update={"verdict": Verdict.DRIFT})
+    away = finding("a", 0.01).model_copy(update={"window_verdict": Verdict.DRIFT})
 
     assert ["a", "c"] == [line.finding.variable for line in window_page.ranked([finding("c", 0.2), away])]
 

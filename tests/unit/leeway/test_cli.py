@@ -152,7 +152,7 @@ def test_who_is_left_behind_by_an_upgrade_is_told(folder: Path) -> None:
     again = CliRunner().invoke(cli.app, ["-p", str(folder), "db", "upgrade"])
 
     assert "stop those that run" not in made.stdout
-    assert "made for a schema before 0005 cannot use it" in " ".join(again.stdout.split())
+    assert "made for a schema before 0006 cannot use it" in " ".join(again.stdout.split())
 
 
 def _registry(folder: Path) -> Registry:
@@ -236,11 +236,11 @@ def test_defects_do_not_fill_the_disk(folder: Path) -> None:
     start = datetime(2024, 1, 1, tzinfo=UTC)
     told = [
         crash_report.report(ValueError("x"), folder, start + timedelta(seconds=i))
-        for i in range(crash_report.NEWEST + 5)
+        for i in range(crash_report.MOST_FILES + 5)
     ]
     elsewhere = crash_report.report(ValueError("x"), folder / "none.yaml", start)
 
-    assert crash_report.NEWEST == len(list((folder / ".leeway" / "errors").iterdir()))
+    assert crash_report.MOST_FILES == len(list((folder / ".leeway" / "errors").iterdir()))
     assert "000024" in told[-1].hint
     assert Path(elsewhere.hint.split(" tells")[0]).is_file()
 

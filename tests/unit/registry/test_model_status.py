@@ -7,11 +7,13 @@ from itertools import product
 import pytest
 
 from features.window import from_ms
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report
+from monitors.signals import Severity
 from registry import model_status
-from registry.config import Severity
-from registry.model_status import State
+from registry.model_status import ModelState
 from registry.records import Incident, IncidentState
+from tests.support.drift_evidence import evidence
 
 DAY = 86_400_000
 NOW = from_ms(20 * DAY)
@@ -19,7 +21,9 @@ NOW = from_ms(20 * DAY)
 
 def finding(signal: Signal, verdict: Verdict, variable: str = "x", reason: str = "because") -> Finding:
     """Return what a window says of one signal."""
-    return Finding(signal=signal, variable=variable, verdict=verdict, metric="m", n=1, baseline_n=1, reason=reason)
+    return Finding(
+        signal=signal, variable=variable, window_verdict=verdict, metric="m", n=1, baseline_n=1, reason=reason
+    )
 
 
 def report(stage: Stage, *findings: Finding, **counts: list[int]) -> Report:
@@ -30,10 +34,10 @@ def report(stage: Stage, *findings: Finding, **counts: list[int]) -> Report:
 
 def incident(severity: Severity, signal: Signal = Signal.FEATURE, segment: str = "") -> Incident:
     """Return an open incident of *signal* in one segment."""
-    evidence = [{"segment": segment, "variable": "x", "reason": "far away"}]
+    far = evidence("x", segment=segment, reason="far away")
     times = dict.fromkeys(("since", "opened_at", "last_seen", "judged_until"), NOW)
     return Incident(id=7, model="m", version="v1", signal=signal.value, severity=severity, state=IncidentState.OPEN,
-                    windows=1, evidence=evidence, **times)  # fmt: skip
+                    windows=1, evidence=(far,), **times)  # fmt: skip
 
 
 STEADY = report(
@@ -46,20 +50,20 @@ STEADY = report(
 @pytest.mark.parametrize(("severity", "segment"), list(product(Severity, ["", "origin=JFK"])))
 def test_an_open_incident_of_any_segment_comes_before_steady_windows(severity: Severity, segment: str) -> None:
     """The model is as bad as its worst incident, however steady all traffic is, and that is said first."""
-    stands = model_status.standing([incident(Severity.INFO), incident(severity, segment=segment)], STEADY, None)
+    stands = model_status.model_status([incident(Severity.INFO), incident(severity, segment=segment)], STEADY, None)
 
-    assert State(severity.value) is stands.state
-    assert stands.said[0].startswith(f"{severity.value} feature drift of x")
-    assert (f"in {segment}" in " ".join(stands.said)) == bool(segment)
+    assert ModelState(severity.value) is stands.state
+    assert stands.lines[0].startswith(f"{severity.value} feature drift of x")
+    assert (f"in {segment}" in " ".join(stands.lines)) == bool(segment)
 
 
 def test_steady_is_said_of_what_was_judged() -> None:
     """The others are named, with the reason; features that could not be judged are no steady ones."""
     some = report(Stage.INPUTS, *STEADY.findings, finding(Signal.FEATURE, Verdict.NOT_ENOUGH, "y", "too noisy"))
-    stands = model_status.standing([], some, None)
+    stands = model_status.model_status([], some, None)
 
-    assert State.STEADY is stands.state
-    assert "3 of 6 signals judged: steady" == stands.said[0]
+    assert ModelState.STEADY is stands.state
+    assert "3 of 6 signals judged: steady" == stands.lines[0]
     assert {"1 of 2 features (y)": "too noisy", "performance": "no window with labels yet",
             "label": "no window with labels yet"} == stands.unjudged  # fmt: skip
 
@@ -67,29 +71,29 @@ def test_steady_is_said_of_what_was_judged() -> None:
 @pytest.mark.parametrize("inputs", [None, report(Stage.INPUTS, finding(Signal.QUALITY, Verdict.STEADY, "*"))])
 def test_inputs_that_nobody_can_judge_are_said_first(inputs: Report | None) -> None:
     """No window, or none with anything to compare: that is no steady model."""
-    stands = model_status.standing([], inputs, None)
-    assert State.NOT_JUDGED is stands.state
-    assert stands.said[0].startswith("nothing about the inputs can be judged: ")
-    assert "steady" not in stands.said[0]
+    stands = model_status.model_status([], inputs, None)
+    assert ModelState.NOT_JUDGED is stands.state
+    assert stands.lines[0].startswith("nothing about the inputs can be judged: ")
+    assert "steady" not in stands.lines[0]
 
 
 def test_a_window_that_drifts_is_told_without_an_incident_too() -> None:
     """A signal that opens no incident by the project file is no steady one."""
-    stands = model_status.standing([], report(Stage.INPUTS, finding(Signal.FEATURE, Verdict.DRIFT)), None)
-    assert (State.DRIFT, "feature drifts, without an incident") == (stands.state, stands.said[0])
+    stands = model_status.model_status([], report(Stage.INPUTS, finding(Signal.FEATURE, Verdict.DRIFT)), None)
+    assert (ModelState.DRIFT, "feature drifts, without an incident") == (stands.state, stands.lines[0])
 
 
 def test_records_that_were_set_aside_are_counted_by_their_reason() -> None:
     """In the newest window, by variable and by what else was of no use."""
     lost = STEADY.model_copy(update={"counts": {**STEADY.counts, "refused": [0, 3], "unusable": [0, 2, 0, 0]}})
-    stands = model_status.standing([], lost, None)
+    stands = model_status.model_status([], lost, None)
 
-    assert {"x": 3, "time": 2} == stands.aside
-    assert "5 of 45 records of the newest window set aside (x 3, time 2)" in stands.said
+    assert {"x": 3, "time": 2} == stands.set_aside
+    assert "5 of 45 records of the newest window set aside (x 3, time 2)" in stands.lines
 
 
 def test_ages_are_told_in_two_units() -> None:
     """Of the newest window, and of the newest slice with any record in it."""
-    stands = model_status.standing([], STEADY, None, heard=from_ms(17 * DAY + 3_600_000))
+    stands = model_status.model_status([], STEADY, None, heard=from_ms(17 * DAY + 3_600_000))
     assert ("2d ago", "2d23h ago") == (stands.age(NOW), stands.heard_age(NOW))
-    assert "" == model_status.standing([], None, None).age(NOW)
+    assert "" == model_status.model_status([], None, None).age(NOW)

@@ -11,11 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.window import UTC
-from monitors.error_stream.stream_findings import VARIABLE
-from monitors.report import Signal
+from monitors.finding import DriftEvidence, Signal
+from monitors.profiles.side_channels import ERROR_STREAM
+from monitors.signals import Reaction
 from registry.records import Action, Incident, IncidentState
-from retrain_flows.config import Reaction, Retrain, Signals
+from retrain_flows.config import Retrain, Signals
 from retrain_flows.decide import Decision, Deferral, Situation, decide
+from tests.support.drift_evidence import evidence
 
 DAY = timedelta(days=1)
 OPENED = datetime(2013, 3, 1, tzinfo=UTC)
@@ -25,10 +27,10 @@ READY = Situation(now=OPENED + 2 * DAY, matured_until=OPENED + DAY, matured_rows
 
 def incident(signal: str = "performance", **changes: Any) -> Incident:
     """Return an open incident of *signal*."""
-    found = {"signal": signal, "variable": "loss", "metric": "mean_loss_increase", "effect": 0.31, "threshold": 0.18}
+    found = evidence("loss", signal=signal, metric="mean_loss_increase", effect=0.31, threshold=0.18)
     said = {"id": 1, "model": "m", "version": "v1", "state": IncidentState.OPEN, "opened_at": OPENED}
     said |= {"signal": signal, "severity": "info", "since": OPENED, "last_seen": OPENED, "judged_until": OPENED}
-    return Incident(**{**said, "windows": 1, "evidence": [found], **changes})
+    return Incident(**{**said, "windows": 1, "evidence": (found,), **changes})
 
 
 def ask(signal: str = "performance", situation: Situation = READY, **policy: Any) -> Decision | Deferral:
@@ -104,8 +106,9 @@ def test_without_a_trainer_nothing_is_done(retrain: Retrain | None) -> None:
     assert "no trainer is configured" in decision.because[-1]
 
 
-PROMISED = {"signal": "performance", "variable": "loss", "metric": "mean_loss_increase", "effect": 0.3,
-            "threshold": 0.2}  # fmt: skip
+def loss(guaranteed: bool | None) -> DriftEvidence:
+    """Return evidence of a window's loss."""
+    return evidence("loss", signal=Signal.PERFORMANCE, metric="mean_loss_increase", guaranteed=guaranteed)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +120,7 @@ def test_drift_outside_the_promise_retrains_only_where_that_is_allowed(
     promised: list[bool | None], outside: bool
 ) -> None:
     """One finding inside it will do, and one that was not asked is inside. Both the reason and the setting are told."""
-    found = incident(evidence=[{**PROMISED, "promised": p} for p in promised])
+    found = incident(evidence=tuple(map(loss, promised)))
     both = [Signals(), Signals(outside_promise=Reaction.RETRAIN)]
     strict, free = (decide(found, signals=s, retrain=RETRAIN, situation=READY) for s in both)
     assert isinstance(strict, Decision)
@@ -128,7 +131,7 @@ def test_drift_outside_the_promise_retrains_only_where_that_is_allowed(
     assert outside == (strict.because[-1] == "signals.outside_promise is set to alert")
 
 
-FAST = {**PROMISED, "variable": VARIABLE, "threshold": None, "promised": False}
+FAST = evidence(ERROR_STREAM, signal=Signal.PERFORMANCE, threshold=None, guaranteed=False)
 
 
 @pytest.mark.parametrize(
@@ -138,13 +141,13 @@ FAST = {**PROMISED, "variable": VARIABLE, "threshold": None, "promised": False}
         ({"steady": 6}, None),
         ({"steady": 7}, Action.NOTHING),
         ({"opened_at": READY.now - RETRAIN.wait}, Action.NOTHING),
-        ({"evidence": [FAST, {**PROMISED, "promised": True}]}, Action.RETRAIN),
-        ({"evidence": [FAST, {**PROMISED, "promised": False}]}, Action.NOTHING),
+        ({"evidence": (FAST, loss(True))}, Action.RETRAIN),
+        ({"evidence": (FAST, loss(False))}, Action.NOTHING),
     ],
 )
 def test_single_losses_wait_for_a_window_to_confirm_them(change: dict[str, Any], action: Action | None) -> None:
     """Not for longer than the record is in windows, nor than a retrain may wait: a decision is made once."""
-    found = incident(**{"evidence": [FAST], **change})
+    found = incident(**{"evidence": (FAST,), **change})
     answer = decide(found, signals=Signals(), retrain=RETRAIN, situation=replace(READY, window=7))
 
     assert action is (answer.action if isinstance(answer, Decision) else None)
@@ -153,7 +156,7 @@ def test_single_losses_wait_for_a_window_to_confirm_them(change: dict[str, Any],
 @pytest.mark.parametrize("signals", [Signals(performance=Reaction.ALERT), Signals(outside_promise=Reaction.RETRAIN)])
 def test_single_losses_do_not_wait_where_windows_would_change_nothing(signals: Signals) -> None:
     """Where performance never retrains, or may do so without a promise."""
-    answer = decide(incident(evidence=[FAST]), signals=signals, retrain=RETRAIN, situation=replace(READY, window=7))
+    answer = decide(incident(evidence=(FAST,)), signals=signals, retrain=RETRAIN, situation=replace(READY, window=7))
 
     assert isinstance(answer, Decision)
 
@@ -161,7 +164,7 @@ def test_single_losses_do_not_wait_where_windows_would_change_nothing(signals: S
 def test_the_setting_for_the_promise_is_no_signal() -> None:
     """What is ignored is signals only."""
     signals = Signals(feature=Reaction.IGNORE, quality=Reaction.IGNORE)
-    assert frozenset({"feature", "quality"}) == signals.ignored
+    assert frozenset({Signal.FEATURE, Signal.QUALITY}) == signals.ignored
 
 
 def test_a_quality_fault_is_never_trained_on() -> None:
@@ -201,9 +204,9 @@ def test_a_retrain_is_never_started_against_an_obstacle(situation: Situation) ->
 
 def test_a_verdict_over_time_is_told_with_its_evidence() -> None:
     """What the budget asked stands beside the effect, not a line that the window need not have crossed."""
-    finding = {"variable": "loss", "metric": "loss_increase", "effect": 0.12, "threshold": 0.3,
-               "over_time": "drift: evidence 903.0 of the 720 that 1 per 90d asks"}  # fmt: skip
-    told = decide(incident(evidence=[finding]), signals=Signals(), retrain=RETRAIN, situation=READY)
+    note = "drift: evidence 903.0 of the 720 that 1 per 90d asks"
+    finding = evidence("loss", metric="loss_increase", effect=0.12, threshold=0.3, note=note)
+    told = decide(incident(evidence=(finding,)), signals=Signals(), retrain=RETRAIN, situation=READY)
 
     assert isinstance(told, Decision)
     assert "loss_increase(loss) = 0.12 (drift: evidence 903.0 of the 720 that 1 per 90d asks)" in told.because

@@ -11,7 +11,7 @@ import pytest
 from features import errors
 from features.schema import LATE, Task
 from features.window import to_ms
-from monitors.report import Signal, Stage
+from monitors.finding import Signal, Stage
 from monitors.verdicts import window_verdict
 from registry import operations, queries
 from registry.incidents import ingest
@@ -21,7 +21,7 @@ from retrain_flows import retrain
 from retrain_flows.data import workspace
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.reconcile import Outcome
-from retrain_flows.retrain import Order
+from retrain_flows.retrain import RetrainRequest
 from tests.support import learned_baselines as learned
 from tests.support import trained_model as world
 from tests.unit.retrain_flows.conftest import Make
@@ -29,7 +29,7 @@ from tests.unit.retrain_flows.conftest import Make
 
 def react(ws: Workspace, **options: Any) -> list[Outcome]:
     """React at the end of the world's events."""
-    return reactions.react(ws, **{"now": world.NOW, "as_of": world.AS_OF, **options})
+    return reactions.reconcile(ws, **{"now": world.NOW, "as_of": world.AS_OF, **options})
 
 
 def actions(ws: Workspace) -> list[Action]:
@@ -106,7 +106,11 @@ def test_predictions_that_came_too_late_block_a_retrain(ws: Workspace) -> None:
     world.drift(ws, Signal.PERFORMANCE)
     waiting, repair = react(ws)
 
-    assert ("quality", "late_share", 1.0) == (fault.signal, fault.evidence[0]["metric"], fault.evidence[0]["effect"])
+    assert ("quality", "late_share", 1.0) == (
+        fault.signal,
+        fault.evidence[0].finding.metric,
+        fault.evidence[0].finding.effect,
+    )
     assert repair.result.startswith("repair_data: ")
     assert waiting.result.startswith("waits: an open quality incident")
 
@@ -132,7 +136,7 @@ def test_a_crash_in_the_middle_of_a_run_is_made_good(ws: Workspace) -> None:
     """The next call takes the run up again."""
     world.drift(ws)
 
-    def killed(ws: Workspace, order: Order) -> RetrainRun:
+    def killed(ws: Workspace, order: RetrainRequest) -> RetrainRun:
         def at_once(*_: Any) -> Any:
             raise KeyboardInterrupt
 

@@ -13,13 +13,13 @@ import pytest
 from features import errors, scoring
 from features.events import decode
 from features.schema import Events
-from monitors.report import Signal
+from monitors.finding import Signal
 from registry import operations, queries
 from registry.records import Action, CheckResult, Decision, IncidentState, RetrainRun, RunState, Version, VersionState
 from retrain_flows import first_version, promote, retrain
 from retrain_flows.data import baseline_rows
 from retrain_flows.data.workspace import Workspace
-from retrain_flows.retrain import Order
+from retrain_flows.retrain import RetrainRequest
 from retrain_flows.training import challengers, retrain_data
 from tests.support import trained_model as world
 from tests.unit.retrain_flows.conftest import Make
@@ -31,9 +31,9 @@ def decide(ws: Workspace, incident_id: int | None = None) -> Decision:
                                  because=["drift"], actor="bob", now=world.NOW)  # fmt: skip
 
 
-def order(ws: Workspace, decision: Decision | None = None) -> Order:
+def order(ws: Workspace, decision: Decision | None = None) -> RetrainRequest:
     """Order a retrain at the end of the world's events."""
-    return Order(decision or decide(ws), world.AS_OF, world.NOW)
+    return RetrainRequest(decision or decide(ws), world.AS_OF, world.NOW)
 
 
 class Killed(BaseException):
@@ -142,7 +142,9 @@ def test_importance_is_the_same_when_a_run_is_repeated(make: Make) -> None:
         ws,
         operations.start_run(ws.registry, decision_id=decide(ws).id, as_of=world.AS_OF, flow_run=None, now=world.NOW),
     )
-    assert challengers.make(ws, "static", given).rises == challengers.make(ws, "static", given).rises
+    assert (
+        challengers.train(ws, "static", given).loss_increases == challengers.train(ws, "static", given).loss_increases
+    )
 
 
 def test_a_challenger_that_is_no_better_is_rejected_with_its_numbers(make: Make) -> None:
@@ -217,7 +219,7 @@ def test_a_run_that_was_killed_is_taken_up_again_and_promotes_once(ws: Workspace
     decision = decide(ws)
     with pytest.raises(Killed):
         retrain.run(ws, order(ws, decision), call=killed_at)
-    later = Order(decision, world.AS_OF + world.DAY, world.NOW + world.DAY)
+    later = RetrainRequest(decision, world.AS_OF + world.DAY, world.NOW + world.DAY)
     done = retrain.run(ws, later)
     assert (RunState.PROMOTED, world.AS_OF) == (done.state, done.as_of)
     assert done == retrain.run(ws, later)
@@ -229,7 +231,7 @@ def test_a_run_that_was_killed_after_the_promotion_has_ended(ws: Workspace) -> N
 
     def killed_after(called: Any, *args: Any) -> Any:
         result = called(*args)
-        if called is promote.settle:
+        if called is promote.promote_or_reject:
             raise Killed
         return result
 
@@ -246,7 +248,7 @@ def test_somebody_elses_promotion_in_between_is_not_overwritten(ws: Workspace) -
     def promote_first(called: Any, *args: Any) -> Any:
         result = called(*args)
         if called is retrain_data.gather:
-            other = Order(decide(ws), world.AS_OF, world.NOW)
+            other = RetrainRequest(decide(ws), world.AS_OF, world.NOW)
             version = promote.describe(ws, _fitted(ws, args[1]), None, until=world.AS_OF, now=world.NOW)
             operations.add_version(ws.registry, version)
             operations.store_baseline(ws.registry, _baseline(ws, version.version), now=world.NOW)
@@ -262,7 +264,7 @@ def test_somebody_elses_promotion_in_between_is_not_overwritten(ws: Workspace) -
 
 
 def _fitted(ws: Workspace, run: RetrainRun) -> Any:
-    return challengers.make(ws, "static", retrain_data.gather(ws, run))
+    return challengers.train(ws, "static", retrain_data.gather(ws, run))
 
 
 def _baseline(ws: Workspace, version: str) -> Any:

@@ -11,9 +11,11 @@ import pytest
 from features import errors
 from features.events import decode
 from features.files import file_chunks
-from features.schema import EventSchema, Kind, Task
+from features.schema import EventSchema, FeatureKind, Task
 
-SCHEMA = EventSchema(model="m", task=Task.BINARY, features={"x": Kind.NUMERIC, "c": Kind.CATEGORICAL}, segments="c")
+SCHEMA = EventSchema(
+    model="m", task=Task.BINARY, features={"x": FeatureKind.NUMERIC, "c": FeatureKind.CATEGORICAL}, segments="c"
+)
 ROWS = [
     {"id": "a", "time": "2024-01-01T00:00:00Z", "model_version": "v1", "x": 1.5, "c": "red", "prediction": 0.25},
     {"id": "b", "time": "2024-01-01T00:00:01Z", "model_version": "v1", "x": None, "c": None, "prediction": 1},

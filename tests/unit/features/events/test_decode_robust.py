@@ -21,12 +21,14 @@ from features.conventions import CsvFormat, Times
 from features.events import decode
 from features.files import file_chunks
 from features.kafka.records import Records
-from features.schema import EventSchema, Kind, RecordFormat, Role, Source, Task
+from features.schema import EventSchema, FeatureKind, RecordFormat, Role, Source, Task
 from features.values.untyped import Reject
 from features.window import UTC, agreed_newest
 from tests.support.example_counts import examples
 
-SCHEMA = EventSchema(model="m", task=Task.BINARY, features={"x": Kind.NUMERIC, "c": Kind.CATEGORICAL}, version="v1")
+SCHEMA = EventSchema(
+    model="m", task=Task.BINARY, features={"x": FeatureKind.NUMERIC, "c": FeatureKind.CATEGORICAL}, version="v1"
+)
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
 GOOD: dict[str, Any] = {"id": "a", "time": 1704067200000, "x": 1.5, "c": "red", "prediction": 0.25}
 HEAD = "id,time,x,c,prediction"

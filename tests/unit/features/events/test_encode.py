@@ -20,7 +20,7 @@ from features.conventions import Times
 from features.events import decode, encode, publishing
 from features.kafka import avro
 from features.kafka.records import Records
-from features.schema import Columns, EventSchema, Kind, RecordFormat, Role, Source, Task
+from features.schema import Columns, EventSchema, FeatureKind, RecordFormat, Role, Source, Task
 from features.values import typed_columns
 from features.window import from_ms
 from leeway import cli
@@ -30,7 +30,7 @@ from leeway.topics.produce_files import Stream
 from tests.support.example_counts import examples
 
 SCHEMA = EventSchema(
-    model="m", task=Task.MULTICLASS, features={"x": Kind.NUMERIC, "c": Kind.CATEGORICAL},
+    model="m", task=Task.MULTICLASS, features={"x": FeatureKind.NUMERIC, "c": FeatureKind.CATEGORICAL},
     columns=Columns(id="key", time="at", version="by", prediction="answer", label_time="known"),
     times=Times(earliest=from_ms(0), latest=from_ms(4_000_000_000_001)),
 )  # fmt: skip
@@ -154,7 +154,7 @@ def test_json_lines_are_sent_as_they_are(tmp_path: Path) -> None:
 
 def test_streams_are_merged_and_paced() -> None:
     """A second of the clock is so much event time; who is late does not wait."""
-    a, b = (publishing.Outlet(publishing.Topic(name, 1, None, made=True), "json") for name in "ab")
+    a, b = (publishing.TopicFormat(publishing.Topic(name, 1, None, made=True), "json") for name in "ab")
     items = [(a, publishing.Message(1000, None, b"")), (b, publishing.Message(61_000, None, b"")),
              (a, publishing.Message(121_000, None, b""))]  # fmt: skip
     now, slept = [100.0], []

@@ -9,10 +9,14 @@ import pytest
 
 from features.conventions import Times
 from features.events import encode
-from features.schema import EventSchema, Kind, Task
+from features.schema import EventSchema, FeatureKind, Task
 
 SCHEMA = EventSchema(
-    model="m", task=Task.BINARY, features={"x": Kind.NUMERIC}, positive="yes", times=Times(format="%d.%m.%Y %H:%M")
+    model="m",
+    task=Task.BINARY,
+    features={"x": FeatureKind.NUMERIC},
+    positive="yes",
+    times=Times(format="%d.%m.%Y %H:%M"),
 )
 
 

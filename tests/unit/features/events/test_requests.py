@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from features.events import decode, requests
-from features.schema import EventSchema, Kind, Task
+from features.schema import EventSchema, FeatureKind, Task
 
-SCHEMA = EventSchema(model="m", task=Task.BINARY, features={"x": Kind.NUMERIC, "c": Kind.CATEGORICAL})
+SCHEMA = EventSchema(model="m", task=Task.BINARY, features={"x": FeatureKind.NUMERIC, "c": FeatureKind.CATEGORICAL})
 ROWS = [("a", "2013-03-01T06:00:00Z", "1.5", "u"), ("b", "2013-03-01T07:00:00Z", "", "v")]
 
 

@@ -19,12 +19,12 @@ from features.conventions import Times
 from features.events import decode
 from features.kafka import avro
 from features.kafka.records import Records
-from features.schema import EventSchema, Kind, RecordFormat, Source, Task
+from features.schema import EventSchema, FeatureKind, RecordFormat, Source, Task
 from features.window import from_ms
 from tests.support.example_counts import examples
 
 SCHEMA = EventSchema(
-    model="m", task=Task.BINARY, features={"x": Kind.NUMERIC, "c": Kind.CATEGORICAL},
+    model="m", task=Task.BINARY, features={"x": FeatureKind.NUMERIC, "c": FeatureKind.CATEGORICAL},
     times=Times(earliest=from_ms(0), latest=from_ms(2**45 + 1)),
 )  # fmt: skip
 ROWS = [

@@ -8,10 +8,10 @@ from features import errors
 from features.events import decode
 from features.kafka import avro, schema_registry
 from features.kafka.records import Records
-from features.schema import EventSchema, Kind, Source, Task
+from features.schema import EventSchema, FeatureKind, Source, Task
 from leeway.stack import ports
 
-SCHEMA = EventSchema(model="m", task=Task.BINARY, features={"x": Kind.NUMERIC})
+SCHEMA = EventSchema(model="m", task=Task.BINARY, features={"x": FeatureKind.NUMERIC})
 
 
 def batch(registry: str, value: bytes) -> Records:

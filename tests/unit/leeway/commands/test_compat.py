@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from features.errors import LeewayError
 from features.events import decode
-from features.schema import Kind
+from features.schema import FeatureKind
 from features.window import UTC
 from leeway import cli, context
 from monitors.baseline.baseline import Baseline
@@ -103,7 +103,11 @@ def test_each_column_has_the_systems_number_and_verdict(folder: Path, system: Sy
     assert ("late", title(system)) == (found["model"], found["as"])
     assert [("reference", 820), ("current", 287)] == [(side, found[side]["rows"]) for side in ("reference", "current")]
     assert ["temp", "carrier", "gone", "prediction"] == list(found["columns"])
-    for name, kind in (("temp", Kind.NUMERIC), ("carrier", Kind.CATEGORICAL), ("prediction", Kind.NUMERIC)):
+    for name, kind in (
+        ("temp", FeatureKind.NUMERIC),
+        ("carrier", FeatureKind.CATEGORICAL),
+        ("prediction", FeatureKind.NUMERIC),
+    ):
         expected = compare(system, kind, column(folder, name, 0, 20), column(folder, name, 20, 27))
         told_of = found["columns"][name]
         assert (expected.method, expected.value, expected.drifted) == (
@@ -187,8 +191,8 @@ def test_only_its_own_methods_are_asked_of_a_system() -> None:
     some = pa.array(["a", "b"])
 
     with pytest.raises(LeewayError, match="has no method 'wasserstein' for categorical columns") as caught:
-        compare(System.NANNYML, Kind.CATEGORICAL, some, some, method="wasserstein")
-    assert ", ".join(methods(System.NANNYML, Kind.CATEGORICAL)) in caught.value.hint
+        compare(System.NANNYML, FeatureKind.CATEGORICAL, some, some, method="wasserstein")
+    assert ", ".join(methods(System.NANNYML, FeatureKind.CATEGORICAL)) in caught.value.hint
 
 
 def test_missing_and_not_a_number_are_different_things_to_tfdv_alone() -> None:
@@ -197,7 +201,7 @@ def test_missing_and_not_a_number_are_different_things_to_tfdv_alone() -> None:
     plain, holes, nan = pa.array(values), pa.array([*values, None]), pa.array([*values, float("nan")])
 
     def value(system: System, current: pa.Array) -> float:
-        return compare(system, Kind.NUMERIC, pa.array(values * 4), current).value
+        return compare(system, FeatureKind.NUMERIC, pa.array(values * 4), current).value
 
     assert [value(system, plain) for system in System] == [value(system, holes) for system in System]
     same = [value(system, plain) == value(system, nan) for system in System]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from features.errors import DataError, NotEnoughData, ProjectError
-from features.schema import Kind, Task
+from features.schema import FeatureKind, Task
 from leeway import cli
 from leeway.init import starter_file
 from leeway.init.starter_text import yaml_text
@@ -72,7 +72,7 @@ def test_columns_find_their_parts(tmp_path: Path, name: str) -> None:
     schema = written.model("late").schema
     assert ("event_id", "Timestamp", "score") == (schema.columns.id, schema.columns.time, schema.columns.prediction)
     assert (Task.BINARY, "v1") == (schema.task, schema.version)
-    numeric, categorical = Kind.NUMERIC, Kind.CATEGORICAL
+    numeric, categorical = FeatureKind.NUMERIC, FeatureKind.CATEGORICAL
     kinds = {"temp": numeric, "stops": numeric, "carrier": categorical, "weekend": categorical, "always": numeric,
              "no": numeric}  # fmt: skip
     assert kinds == schema.features

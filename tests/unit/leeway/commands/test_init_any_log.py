@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from features.schema import Kind
+from features.schema import FeatureKind
 from features.window import UTC
 from leeway import cli
 from leeway.project.load import Model, Project
@@ -164,6 +164,11 @@ def test_check_passes_on_what_init_wrote(log: Log) -> None:
     assert (log.labels == "none") == (model.events.labels is None)
     assert model.events.labels is None or names["label"] == columns.label
     assert (model.events.history is None) == log.predicted
-    kinds = {"amount": Kind.NUMERIC, "city": Kind.CATEGORICAL, "rooms": Kind.NUMERIC, "always": Kind.NUMERIC}
+    kinds = {
+        "amount": FeatureKind.NUMERIC,
+        "city": FeatureKind.CATEGORICAL,
+        "rooms": FeatureKind.NUMERIC,
+        "always": FeatureKind.NUMERIC,
+    }
     assert kinds == model.schema.features
     assert "yes" != log.task or model.events.positive == (None if log.labels == "none" else "yes")

@@ -15,7 +15,7 @@ from features.errors import LeewayError
 from leeway import cli, context
 from leeway.context import Context
 from leeway.replay import parallel, trials
-from monitors.report import Stage
+from monitors.finding import Stage
 from registry import operations
 from registry.incidents import ingest
 from registry.records import Version
@@ -40,7 +40,7 @@ NOW = KNOWN.end + timedelta(days=99)
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Worlds of four weeks will do here."""
-    monkeypatch.setattr(trials, "PATH", 28)
+    monkeypatch.setattr(trials, "NULL_WORLD_SLICES", 28)
 
 
 def begin(opened: Context) -> None:
@@ -119,7 +119,7 @@ def test_the_shift_of_the_past_is_found(folder: Path) -> None:
 
     assert ("project", "1 per 300d") == (own["name"], strict["name"])
     assert 10 < day < 20
-    assert {"x"} == {finding["variable"] for finding in opened["evidence"]}
+    assert {"x"} == {e["finding"]["variable"] for e in opened["evidence"]}
     assert (None, "alert") == (incident["closed_at"], incident["decision"])
     assert "1 per 300d" == strict["rules"]["monitor"]["false_alarms"]
 
@@ -201,7 +201,7 @@ def test_what_is_missing_is_said_with_the_next_step(tmp_path: Path, folder: Path
         (("--shift", "prior=2"), "a prior shift of 2 cannot be; a share is meant"),
         (("--shift", "covariate=-1"), "a covariate shift of -1 cannot be; a size is meant"),
         (("--shift", "covariate"), "could not convert string to float"),
-        (("--budget", "rarely"), "'rarely' is not a rate of alarms"),
+        (("--budget", "rarely"), "'rarely' is not a rate of false alarms"),
         (("--within", "soon"), "'soon' is not a length of time"),
         (("--window", "36h"), "must be a whole multiple of slide"),
         (("--budget", "1 per 9 days", "--budget", "1 per 9 days"), "two policies are called 1 per 9d"),
@@ -226,9 +226,9 @@ def test_a_fault_is_all_three(folder: Path) -> None:
 def test_parts_are_told_as_they_are_done() -> None:
     """In order, one by one."""
     said: list[str] = []
-    empty = parallel.Part((Stage.INPUTS, "none"), (), (), KNOWN, (), "x", 1, 0)
+    empty = parallel.ReplayTask((Stage.INPUTS, "none"), (), (), KNOWN, (), "x", 1, 0)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(parallel, "work", lambda part: part)
-        assert [empty, empty] == parallel.work_all([empty, empty], 1, said.append)
+        patched.setattr(parallel, "run_task", lambda task: task)
+        assert [empty, empty] == parallel.run_tasks([empty, empty], 1, said.append)
 
     assert ["1 of 2 parts done", "2 of 2 parts done"] == said

@@ -14,7 +14,8 @@ from features.window import UTC
 from leeway import cli, context
 from leeway.context import Context
 from monitors.baseline.baseline import Baseline
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report
 from monitors.stats.bins import NumericBins
 from registry import operations, queries
 from registry.incidents import ingest
@@ -68,7 +69,13 @@ def begin(opened: Context) -> None:
 def drift(opened: Context) -> None:
     """Store a window in which `temp` has drifted."""
     finding = Finding(
-        signal=Signal.FEATURE, variable="temp", verdict=Verdict.DRIFT, metric="js", effect=0.5, n=50, baseline_n=9
+        signal=Signal.FEATURE,
+        variable="temp",
+        window_verdict=Verdict.DRIFT,
+        metric="js",
+        effect=0.5,
+        n=50,
+        baseline_n=9,
     )
     window = Report(
         model="late", version="v1", stage=Stage.INPUTS, window_start=NOW, window_end=NOW + DAY, baseline="0" * 64,

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from features.errors import NotFound
 from leeway import cli, context
-from monitors.report import Signal
+from monitors.finding import Signal
 from registry import operations
 from registry.database import tables
 from registry.incidents import explain
@@ -71,7 +71,7 @@ def test_what_moved_is_said_with_how_sure_that_is(folder: Path) -> None:
         "how sure inside the promise: the evidence reached 460 where 450 was asked",
         "cost 2.0% of the false-alarm budget",
         "since 2024-03-03",
-        "now drift goes on",
+        "now drift continues",
     ] == told[told.index("x in all traffic, 75% of what matters, no. 1") :][:9]
     assert "loss performance all traffic 0.500 [0.450, 0.550] auc 0.700 -> 0.600 2024-03-05" in told
     assert ", 2024-03-02 to 2024-03-03" in first
@@ -104,12 +104,17 @@ def test_programs_get_the_same_as_json(folder: Path) -> None:
     told = json.loads(text(folder, "1", "--json"))
 
     assert ["decision", "first", "incident", "log", "newest"] == sorted(told)
-    (moved,) = (m for m in told["newest"]["moved"] if m["finding"]["variable"] == "x")
-    assert ("x", 0.75, 1, 0.1) == (moved["finding"]["variable"], moved["importance"], moved["place"], moved["least"])
-    assert ("2024-03-03T00:00:00Z", 460.0) == (moved["alarm"]["end"], moved["alarm"]["pooled"])
+    (moved,) = (m for m in told["newest"]["drifted"] if m["finding"]["variable"] == "x")
+    assert ("x", 0.75, 1, 0.1) == (
+        moved["finding"]["variable"],
+        moved["importance"],
+        moved["importance_rank"],
+        moved["min_effect"],
+    )
+    assert ("2024-03-03T00:00:00Z", 460.0) == (moved["onset"]["end"], moved["onset"]["pooled_evidence"])
     assert {"direction": "up", "parts": [
         {"label": "[1, 2)", "before": 0.5, "now": 0.8}, {"label": "[0, 1)", "before": 0.5, "now": 0.2}
-    ]} == moved["movement"]  # fmt: skip
+    ]} == moved["bin_changes"]  # fmt: skip
     assert ["incident.opened"] == [line["action"] for line in told["log"]]
 
 
@@ -156,11 +161,12 @@ def test_the_beginning_of_an_old_drift_is_looked_for_further_back(
     """First among a few windows, then among more; beyond those nobody knows."""
     drifting(folder)
     began = {}
-    for looks in ((1,), (1, 2), (1, 4), (4,)):
-        monkeypatch.setattr(explain, "LOOKS", looks)
+    for few, more in ((1, 1), (1, 2), (1, 4), (4, 4)):
+        monkeypatch.setattr(explain, "WINDOWS_BACK", few)
+        monkeypatch.setattr(explain, "MORE_WINDOWS_BACK", more)
         with context.open(folder) as opened:
             (moved,) = explain.explain(opened.registry, 1).newest.of(Signal.FEATURE)
-        began[looks] = moved.alarm.end if moved.alarm else None
+        began[few, more] = moved.onset.end if moved.onset else None
 
     third = START + 2 * DAY
-    assert {(1,): None, (1, 2): None, (1, 4): third, (4,): third} == began
+    assert {(1, 1): None, (1, 2): None, (1, 4): third, (4, 4): third} == began

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from features.errors import NotFound, ProjectError
-from features.schema import EventSchema, Kind, Task
+from features.schema import EventSchema, FeatureKind, Task
 from features.window import UTC, Windows
 from leeway.project import yaml_positions
 from leeway.project.load import Project
-from registry.config import IncidentPolicy, Severity
-from retrain_flows.config import Reaction
+from monitors.signals import Reaction, Severity
+from registry.config import IncidentPolicy
 
 SMALL = """\
 project: flights
@@ -68,7 +68,7 @@ def test_the_schema_is_composed_from_the_section(tmp_path: Path) -> None:
         task=Task.BINARY,
         columns={"id": "key"},
         version="v7",
-        features={"temp": Kind.NUMERIC, "origin": Kind.CATEGORICAL},
+        features={"temp": FeatureKind.NUMERIC, "origin": FeatureKind.CATEGORICAL},
         segments=("origin",),
         label_delay=timedelta(hours=36),
         windows=Windows(size="6h", slide="2h", watermark_delay="90s"),

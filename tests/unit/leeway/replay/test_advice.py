@@ -6,18 +6,22 @@ from datetime import timedelta
 
 from features.window import Windows
 from leeway.replay import advice
-from leeway.replay.parallel import Watched
+from leeway.replay.parallel import WatchedSignal
 from leeway.replay.policies import Policy, Rules
-from leeway.replay.run_replay import Outcome
-from leeway.replay.trials import Delay, Rate
+from leeway.replay.run_replay import PolicyOutcome
+from leeway.replay.trials import DetectionDelay, FalseAlarmRate
 from monitors.config import MonitorPolicy
-from monitors.report import Signal
-from monitors.simulation.inject import Kind, Shift
+from monitors.finding import Signal
+from monitors.simulation.inject import ChangeKind, InjectedChange
 from registry.config import IncidentPolicy
 from retrain_flows.config import Signals
 
 DAY = timedelta(days=1)
-SMALL, LARGE, FAULT = Shift(Kind.COVARIATE, 0.25), Shift(Kind.COVARIATE, 1.0), Shift(Kind.STUCK, 1.0)
+SMALL, LARGE, FAULT = (
+    InjectedChange(ChangeKind.COVARIATE, 0.25),
+    InjectedChange(ChangeKind.COVARIATE, 1.0),
+    InjectedChange(ChangeKind.STUCK, 1.0),
+)
 
 
 def outcome(
@@ -28,19 +32,19 @@ def outcome(
     alarms: int = 0,
     doubts: tuple[str, ...] = (),
     **days: int,
-) -> Outcome:
+) -> PolicyOutcome:
     """Return what came of a policy: the delay of each shift in days, 0 where most trials did not find it."""
     rules = Rules(
         windows=Windows(size=size * DAY, slide=DAY), monitor=MonitorPolicy.model_validate({"false_alarms": budget}),
         incidents=IncidentPolicy(), signals=Signals(),
     )  # fmt: skip
     shifts = {"small": SMALL, "large": LARGE, "fault": FAULT}
-    delays = {shifts[k]: Delay((n * DAY,) * 3, 3) if n else Delay((), 3) for k, n in days.items()}
-    watched = tuple(Watched(Signal.FEATURE, f"x{i}", doubt) for i, doubt in enumerate(doubts))
-    return Outcome(Policy(name, rules), Rate(alarms, 300 * DAY), (), delays, watched)
+    delays = {shifts[k]: DetectionDelay((n * DAY,) * 3, 3) if n else DetectionDelay((), 3) for k, n in days.items()}
+    watched = tuple(WatchedSignal(Signal.FEATURE, f"x{i}", doubt) for i, doubt in enumerate(doubts))
+    return PolicyOutcome(Policy(name, rules), FalseAlarmRate(alarms, 300 * DAY), (), delays, watched)
 
 
-def said(*found: Outcome, slices: int = 500, within: int = 14) -> list[str]:
+def said(*found: PolicyOutcome, slices: int = 500, within: int = 14) -> list[str]:
     """Return the suggestion."""
     return advice.advice(found, within * DAY, slices=slices)
 

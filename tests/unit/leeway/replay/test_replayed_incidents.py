@@ -1,8 +1,8 @@
-"""Incidents counted from reports alone are those that the registry would have opened."""
+"""One incident life cycle, two stores: a list in memory for a replay, and the registry, held to the same suite."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,19 @@ from hypothesis import strategies as st
 
 from features.window import UTC
 from leeway.replay import replayed_incidents
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report
 from registry import operations, queries
 from registry.config import IncidentPolicy
 from registry.connection import Registry
 from registry.incidents import ingest
-from registry.records import Action, Incident, Version
+from registry.records import Action, Incident, IncidentState, Version
 from tests.support import recorded_history as replayed
 from tests.support.example_counts import examples
 
 DAY, NOW = timedelta(days=1), datetime(2024, 6, 1, tzinfo=UTC)
 KEPT = ("signal", "severity", "since", "opened_at", "last_seen", "judged_until", "windows", "steady", "resolution")
+Incidents = Callable[[list[Report], IncidentPolicy], list[Incident]]
 VERDICTS = st.sampled_from([*Verdict, None])
 RULES = st.fixed_dictionaries({
     "open_after": st.sampled_from([{"windows": 1, "of": 1}, {"windows": 2, "of": 3}]),
@@ -36,7 +38,7 @@ def report(day: int, told: dict[Signal, Verdict | None], *, segment: str = "", s
            effect: float = 0.2) -> Report:  # fmt: skip
     """Return the report of the window that ends after *day* days, with a finding for each verdict."""
     findings = tuple(
-        Finding(signal=signal, variable="x", verdict=verdict, metric="js", effect=effect, threshold=0.1, n=50,
+        Finding(signal=signal, variable="x", window_verdict=verdict, metric="js", effect=effect, threshold=0.1, n=50,
                 baseline_n=50)
         for signal, verdict in told.items()
         if verdict
@@ -46,10 +48,12 @@ def report(day: int, told: dict[Signal, Verdict | None], *, segment: str = "", s
                   baseline="0" * 64, rows=50, counts={"x": [day]}, findings=findings)  # fmt: skip
 
 
-def found(reports: list[Report], **rules: Any) -> list[replayed_incidents.Alarm]:
+def found(reports: list[Report], **rules: Any) -> list[replayed_incidents.ReplayedIncident]:
     """Return the episodes in *reports*."""
     policy = IncidentPolicy.model_validate(rules)
-    return replayed_incidents.alarms((replayed_incidents.said(r) for r in reports), policy, model="m", version="v1")
+    return replayed_incidents.replayed_incidents(
+        (replayed_incidents.window_verdicts(r) for r in reports), policy, model="m", version="v1"
+    )
 
 
 def days(verdicts: str) -> list[Report]:
@@ -58,10 +62,26 @@ def days(verdicts: str) -> list[Report]:
     return [report(i, {Signal.FEATURE: of[letter]}) for i, letter in enumerate(verdicts)]
 
 
-def span(alarm: replayed_incidents.Alarm) -> tuple[int, int | None]:
-    """Return the days on which an episode opened and closed."""
-    closed = alarm.closed
-    return (alarm.opened.opened_at - NOW).days, None if closed is None else (closed - NOW).days
+def span(incident: Incident) -> tuple[int, int | None]:
+    """Return the days on which an incident opened and, once it has ended, was judged last."""
+    ended = incident.state is IncidentState.RESOLVED
+    return (incident.opened_at - NOW).days, (incident.judged_until - NOW).days if ended else None
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """Yield a registry for many models."""
+    folder = tmp_path_factory.mktemp("registry")
+    with Registry.open(f"sqlite:///{folder / 'leeway.db'}", Path(folder)) as reg:
+        yield reg
+
+
+@pytest.fixture(params=["memory", "registry"])
+def incidents(request: pytest.FixtureRequest, registry: Registry) -> Incidents:
+    """Return what counts the incidents in reports, by either store; each incident is decided as soon as it opens."""
+    if request.param == "registry":
+        return lambda reports, policy: opened(registry, champion(registry), reports, policy)
+    return lambda reports, policy: [one.incident for one in found(reports, **policy.model_dump())]
 
 
 @pytest.mark.parametrize(
@@ -76,11 +96,13 @@ def span(alarm: replayed_incidents.Alarm) -> tuple[int, int | None]:
         ("nnnn", {}, []),
     ],
 )
-def test_an_episode_opens_and_closes_by_the_policy(
-    verdicts: str, rules: dict[str, Any], expected: list[tuple[int, int | None]]
+def test_an_incident_opens_and_ends_by_the_policy(
+    incidents: Incidents, verdicts: str, rules: dict[str, Any], expected: list[tuple[int, int | None]]
 ) -> None:
-    """N of M windows open it, steady ones in a row close it, a cool-down joins two, what is not judged counts not."""
-    assert expected == [span(alarm) for alarm in found(days(verdicts), **rules)]
+    """N of M windows open it, steady ones in a row end it, a cool-down joins two, what is not judged counts not."""
+    policy = IncidentPolicy.model_validate(rules)
+
+    assert expected == [span(incident) for incident in incidents(days(verdicts), policy)]
 
 
 def test_what_it_was_when_it_opened_is_kept() -> None:
@@ -91,24 +113,16 @@ def test_what_it_was_when_it_opened_is_kept() -> None:
 
     assert (1, "info") == (alarm.opened.windows, alarm.opened.severity.value)
     assert (2, "warning") == (alarm.incident.windows, alarm.incident.severity.value)
-    assert [0.2, 0.9] == [f["effect"] for f in alarm.incident.evidence]
+    assert [0.2, 0.9] == [e.finding.effect for e in alarm.incident.evidence]
 
 
 def test_an_ignored_signal_opens_nothing() -> None:
     """Here too."""
-    said = [replayed_incidents.said(r) for r in days("ddd")]
+    said = [replayed_incidents.window_verdicts(r) for r in days("ddd")]
 
-    assert [] == replayed_incidents.alarms(
-        said, IncidentPolicy(), model="m", version="v1", ignored=frozenset({"feature"})
+    assert [] == replayed_incidents.replayed_incidents(
+        said, IncidentPolicy(), model="m", version="v1", ignored=frozenset({Signal.FEATURE})
     )
-
-
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    """Yield a registry for many models."""
-    folder = tmp_path_factory.mktemp("registry")
-    with Registry.open(f"sqlite:///{folder / 'leeway.db'}", Path(folder)) as reg:
-        yield reg
 
 
 def champion(reg: Registry) -> str:
@@ -155,7 +169,7 @@ def opened(reg: Registry, model: str, reports: list[Report], policy: IncidentPol
     days=st.lists(st.tuples(VERDICTS, VERDICTS, VERDICTS, VERDICTS, st.sampled_from([0.2, 0.9])), max_size=10),
     rules=RULES,
 )
-def test_the_registry_opens_the_same(registry: Registry, days: list[tuple[Any, ...]], rules: dict[str, Any]) -> None:
+def test_both_stores_count_the_same(registry: Registry, days: list[tuple[Any, ...]], rules: dict[str, Any]) -> None:
     """Whatever windows say, in a segment and in all traffic, of inputs and outcomes, by whatever policy."""
     reports = [
         one

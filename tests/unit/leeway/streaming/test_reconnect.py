@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from features.errors import BrokerAway, BrokerError, EngineError, Outage, RegistryAway
-from leeway.streaming.reconnect import Enduring
+from leeway.streaming.reconnect import Reconnecting
 
 
 class World:
@@ -18,7 +18,7 @@ class World:
         """Begin at zero."""
         self.now, self.told, self.opened, self.closed = 0.0, list[str](), 0, 0
         self.answers, self.opens = list(answers), opens or []
-        self.work = Enduring(self.opening, self.told.append, lambda: self.now)
+        self.work = Reconnecting(self.opening, self.told.append, lambda: self.now)
 
     @contextmanager
     def opening(self) -> Iterator[Callable[[], int]]:

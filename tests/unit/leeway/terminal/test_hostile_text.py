@@ -22,7 +22,8 @@ from features.window import UTC
 from leeway import cli, context
 from leeway.terminal import safe_console, show
 from monitors.baseline.baseline import Baseline
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report
 from monitors.stats.bins import NumericBins
 from registry import operations, outbox, queries
 from registry.incidents import ingest
@@ -66,8 +67,16 @@ def folder(tmp_path: Path) -> Path:
         digest = operations.store_baseline(reg, baseline, now=NOW)
         operations.promote(reg, model="late", version="v1", expected_generation=0, effective_at=NOW, actor=STORED,
                       reason=STORED, now=NOW)  # fmt: skip
-        found = Finding(signal=Signal.FEATURE, variable="temp", verdict=Verdict.DRIFT, metric="js", effect=0.5, n=50,
-                        baseline_n=9, reason=STORED)  # fmt: skip
+        found = Finding(
+            signal=Signal.FEATURE,
+            variable="temp",
+            window_verdict=Verdict.DRIFT,
+            metric="js",
+            effect=0.5,
+            n=50,
+            baseline_n=9,
+            reason=STORED,
+        )
         for segment in ("", f"site={STORED}"):
             window = Report(model="late", version="v1", stage=Stage.INPUTS, window_start=NOW, window_end=NOW + DAY,
                             segment=segment, baseline=digest, rows=50, counts={"temp": [50, 0, 0, 0, 0, 0, 0]},

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.errors import NotEnoughData
-from features.schema import Kind
+from features.schema import FeatureKind
 from monitors.compat import evidently
 from tests.support import comparison_columns as compat_cases
 from tests.support.comparison_columns import Case
@@ -29,7 +29,7 @@ def theirs(case: Case, method: str | None) -> tuple[str, Any]:
     from evidently.legacy.calculations.stattests import get_stattest  # slow, and every worker collects this file
     from evidently.legacy.core import ColumnType
 
-    kind = {Kind.NUMERIC: ColumnType.Numerical, Kind.CATEGORICAL: ColumnType.Categorical}[case.kind]
+    kind = {FeatureKind.NUMERIC: ColumnType.Numerical, FeatureKind.CATEGORICAL: ColumnType.Categorical}[case.kind]
     sides = [pd.Series(side).replace([-np.inf, np.inf], np.nan).dropna() for side in (case.reference, case.current)]
     test = get_stattest(*sides, kind, method)
     return test.name, test(*(side.copy() for side in sides), kind, None)
@@ -88,8 +88,10 @@ def test_a_report_says_the_same() -> None:
         columns = {name: pd.Series(getattr(CASES[name], side)) for name in names}
         columns["normal"] = columns["normal"].replace(columns["normal"][3], np.inf)
         frames.append(pd.DataFrame(columns))
-    kinds = {kind: [n for n in names if CASES[n].kind is kind] for kind in Kind}
-    definition = DataDefinition(numerical_columns=kinds[Kind.NUMERIC], categorical_columns=kinds[Kind.CATEGORICAL])
+    kinds = {kind: [n for n in names if CASES[n].kind is kind] for kind in FeatureKind}
+    definition = DataDefinition(
+        numerical_columns=kinds[FeatureKind.NUMERIC], categorical_columns=kinds[FeatureKind.CATEGORICAL]
+    )
     then, now = (Dataset.from_pandas(frame, data_definition=definition) for frame in frames)
     report = Report([DataDriftPreset()]).run(now, then).dict()
     expected = {m["config"]["column"]: m["value"] for m in report["metrics"] if "column" in m["config"]}
@@ -118,14 +120,14 @@ def test_an_empty_side_is_refused(empty: str) -> None:
     sides = {"reference": np.array([1.0, 2.0]), "current": np.array([1.0, 2.0]), empty: np.array([np.nan, np.inf])}
 
     with pytest.raises(NotEnoughData, match="a side without values"):
-        evidently.compare(sides["reference"], sides["current"], Kind.NUMERIC)
+        evidently.compare(sides["reference"], sides["current"], FeatureKind.NUMERIC)
 
 
 @noisy
 def test_integers_keep_their_own_bins() -> None:
     """On integers numpy lays no bin narrower than 1, and so neither do we: the answer is the library's again."""
     rng = np.random.default_rng(1)
-    case = Case(Kind.NUMERIC, rng.integers(0, 3, 400), rng.integers(0, 3, 300))
+    case = Case(FeatureKind.NUMERIC, rng.integers(0, 3, 400), rng.integers(0, 3, 300))
     floats = case.reference.astype(float), case.current.astype(float)
 
     found = evidently.hellinger(case.reference, case.current, case.kind)
@@ -148,7 +150,7 @@ def test_distances_of_categories_keep_their_promises(p: np.ndarray, q: np.ndarra
     """They are symmetric, within their bounds, and 0 for equal sides; psi has no upper bound."""
     for method, most in (("psi", np.inf), ("jensenshannon", np.sqrt(np.log(2))), ("hellinger", 1.0)):
         there, back, same = (
-            number(evidently.compare(*sides, Kind.CATEGORICAL, method=method).value)
+            number(evidently.compare(*sides, FeatureKind.CATEGORICAL, method=method).value)
             for sides in ((p, q), (q, p), (p, p))
         )
         assert pytest.approx(back, abs=1e-9) == there
@@ -162,7 +164,7 @@ def test_the_order_of_rows_is_nothing(p: np.ndarray, q: np.ndarray, random: Any)
     mixed = [np.array(random.sample(side.tolist(), len(side))) for side in (p, q)]
     for method in evidently.METHODS.keys() - {"TVD"}:
         first, again = (
-            number(evidently.compare(*sides, Kind.NUMERIC, method=method).value) for sides in ((p, q), mixed)
+            number(evidently.compare(*sides, FeatureKind.NUMERIC, method=method).value) for sides in ((p, q), mixed)
         )
         assert pytest.approx(first, rel=1e-9, abs=1e-7) == again
 
@@ -171,5 +173,5 @@ def test_the_order_of_rows_is_nothing(p: np.ndarray, q: np.ndarray, random: Any)
 def test_p_values_are_shares(p: np.ndarray, q: np.ndarray) -> None:
     """Each test's p-value lies between 0 and 1; one category in common and no other is no news at all."""
     for method in ("chisquare", "z"):
-        value = evidently.compare(p, q, Kind.CATEGORICAL, method=method).value
+        value = evidently.compare(p, q, FeatureKind.CATEGORICAL, method=method).value
         assert 0 <= value <= 1 or (np.isnan(value) and set(p) == set(q) and len(set(p)) == 1)

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.errors import DataError, NotEnoughData
-from features.schema import Kind
+from features.schema import FeatureKind
 from monitors.compat import nannyml
 
 HALVES = np.array(["a"] * 5 + ["b"] * 5, object)
 
 
-def of(method: str, reference: Any, current: Any, kind: Kind = Kind.CATEGORICAL) -> float:
+def of(method: str, reference: Any, current: Any, kind: FeatureKind = FeatureKind.CATEGORICAL) -> float:
     """Return the value of *method* alone."""
     return nannyml.METHODS[method].fit(np.asarray(reference), kind)(np.asarray(current))
 
@@ -40,7 +40,7 @@ def test_chi2_is_the_contingency_table_with_yates() -> None:
     """(5, 5) against (9, 1): n (|ad - bc| - n/2)^2 over the margins is 20 (40 - 10)^2 / (10 10 14 6)."""
     current = np.array(["a"] * 9 + ["b"], object)
 
-    found = nannyml.compare(HALVES, current, Kind.CATEGORICAL, method="chi2", threshold=0.0)
+    found = nannyml.compare(HALVES, current, FeatureKind.CATEGORICAL, method="chi2", threshold=0.0)
 
     assert pytest.approx(18_000 / 8_400) == found.value
     assert (None, False) == (found.threshold, found.drifted)
@@ -49,10 +49,12 @@ def test_chi2_is_the_contingency_table_with_yates() -> None:
 
 def test_numbers_by_hand() -> None:
     """KS and Wasserstein of two numbers against two others; what lies beyond the reference's bins is one cell more."""
-    assert 0.5 == of("kolmogorov_smirnov", [1.0, 2.0], [2.0, 3.0], Kind.NUMERIC)
-    assert 1.0 == of("wasserstein", [1.0, 2.0], [2.0, 3.0], Kind.NUMERIC)
+    assert 0.5 == of("kolmogorov_smirnov", [1.0, 2.0], [2.0, 3.0], FeatureKind.NUMERIC)
+    assert 1.0 == of("wasserstein", [1.0, 2.0], [2.0, 3.0], FeatureKind.NUMERIC)
     within = np.linspace(0, 1, 50)
-    assert [1.0, 1.0] == [of(m, within, [-9.0, 9.0, np.inf], Kind.NUMERIC) for m in ("jensen_shannon", "hellinger")]
+    assert [1.0, 1.0] == [
+        of(m, within, [-9.0, 9.0, np.inf], FeatureKind.NUMERIC) for m in ("jensen_shannon", "hellinger")
+    ]
 
 
 @pytest.mark.parametrize("method", ["kolmogorov_smirnov", "wasserstein"])
@@ -60,9 +62,9 @@ def test_a_large_reference_is_binned(method: str) -> None:
     """From 10,000 values on the numbers are estimates on 10,000 bins, close to the exact ones but not the same."""
     rng = np.random.default_rng(5)
     reference, current = rng.normal(size=10_000), rng.normal(0.3, 1.5, 400)
-    exact = of(method, reference[:-1], current, Kind.NUMERIC)
+    exact = of(method, reference[:-1], current, FeatureKind.NUMERIC)
 
-    estimate = of(method, reference, current, Kind.NUMERIC)
+    estimate = of(method, reference, current, FeatureKind.NUMERIC)
 
     assert pytest.approx(exact, rel=0.02) == estimate
     assert exact != estimate
@@ -77,7 +79,7 @@ def test_the_threshold_is_three_sd_above_the_references_own_chunks() -> None:
     chunks = [reference[i : i + 10] for i in range(0, 107, 10) if i != 20]
     own = [away(chunk) for chunk in chunks]
 
-    found = nannyml.compare(reference, rng.normal(size=50), Kind.NUMERIC, method="kolmogorov_smirnov")
+    found = nannyml.compare(reference, rng.normal(size=50), FeatureKind.NUMERIC, method="kolmogorov_smirnov")
 
     assert (7, 10) == (len(chunks[-1]), len(chunks))
     assert pytest.approx(np.mean(own) + 3 * np.std(own)) == found.threshold
@@ -87,15 +89,15 @@ def test_a_ks_threshold_is_no_more_than_1() -> None:
     """A statistic cannot exceed 1, and so its threshold does not either; then nothing ever alerts."""
     reference = np.repeat(np.arange(10.0), 3)
 
-    found = nannyml.compare(reference, np.array([99.0]), Kind.NUMERIC, method="kolmogorov_smirnov")
+    found = nannyml.compare(reference, np.array([99.0]), FeatureKind.NUMERIC, method="kolmogorov_smirnov")
 
     assert (1.0, 1.0, False) == (found.value, found.threshold, found.drifted)
 
 
 def test_current_rows_without_values_never_alert() -> None:
     """There is no number then, and NannyML says no."""
-    found = nannyml.compare(np.arange(50.0), np.array([np.nan]), Kind.NUMERIC)
-    chi2 = nannyml.compare(HALVES, np.array([None], object), Kind.CATEGORICAL, method="chi2")
+    found = nannyml.compare(np.arange(50.0), np.array([np.nan]), FeatureKind.NUMERIC)
+    chi2 = nannyml.compare(HALVES, np.array([None], object), FeatureKind.CATEGORICAL, method="chi2")
 
     assert (True, False) == (np.isnan(found.value), found.drifted)
     assert (True, False) == (np.isnan(chi2.value), chi2.drifted)
@@ -104,11 +106,11 @@ def test_current_rows_without_values_never_alert() -> None:
 def test_what_nannyml_refuses_is_refused() -> None:
     """A reference without values, with fewer rows than chunks, or with infinite numbers to lay bins over."""
     with pytest.raises(NotEnoughData, match="no values"):
-        nannyml.compare(np.array([np.nan]), np.arange(5.0), Kind.NUMERIC)
+        nannyml.compare(np.array([np.nan]), np.arange(5.0), FeatureKind.NUMERIC)
     with pytest.raises(NotEnoughData, match="9 reference rows cannot be cut into 10 chunks"):
-        nannyml.compare(np.arange(9.0), np.arange(5.0), Kind.NUMERIC)
+        nannyml.compare(np.arange(9.0), np.arange(5.0), FeatureKind.NUMERIC)
     with pytest.raises(DataError, match="infinite numbers"):
-        nannyml.compare(np.array([0.0, np.inf]), np.arange(5.0), Kind.NUMERIC)
+        nannyml.compare(np.array([0.0, np.inf]), np.arange(5.0), FeatureKind.NUMERIC)
 
 
 LABELS = st.lists(st.sampled_from("abcde"), min_size=10, max_size=60).map(lambda v: np.array(v, object))
@@ -124,8 +126,8 @@ def number(value: float) -> float:
 def test_the_order_of_current_rows_is_nothing(p: np.ndarray, q: np.ndarray, random: Any) -> None:
     """Shuffled current rows give the same number and threshold; that of the reference cuts other chunks."""
     mixed = np.array(random.sample(q.tolist(), len(q)))
-    for method in [m for m, known in nannyml.METHODS.items() if Kind.NUMERIC in known.kinds]:
-        first, again = (nannyml.compare(p, side, Kind.NUMERIC, method=method) for side in (q, mixed))
+    for method in [m for m, known in nannyml.METHODS.items() if FeatureKind.NUMERIC in known.kinds]:
+        first, again = (nannyml.compare(p, side, FeatureKind.NUMERIC, method=method) for side in (q, mixed))
         assert pytest.approx(number(first.value), rel=1e-9, abs=1e-7) == number(again.value)
         assert first.threshold == again.threshold
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.errors import NotEnoughData
-from features.schema import Kind
+from features.schema import FeatureKind
 from monitors.compat import tfdv
 from monitors.compat.histogram import Histogram, histogram
 
@@ -125,7 +125,7 @@ def test_there_is_no_verdict_without_a_threshold() -> None:
 
 def measured(reference: Any, current: Any, **options: float) -> tuple[float, float | None, bool | None]:
     """Return value, threshold and verdict on a column of categories."""
-    found = tfdv.compare(reference, current, Kind.CATEGORICAL, **options)
+    found = tfdv.compare(reference, current, FeatureKind.CATEGORICAL, **options)
     return found.value, found.threshold, found.drifted
 
 
@@ -138,7 +138,7 @@ def test_the_divergence_keeps_its_promises(p: np.ndarray, q: np.ndarray, random:
     """Between 0 and 1, symmetric, 0 for equal sides, whatever the order of rows."""
     mixed = np.array(random.sample(p.tolist(), len(p)))
     there, back, same, again = (
-        tfdv.compare(*sides, Kind.NUMERIC).value for sides in ((p, q), (q, p), (p, mixed), (mixed, q))
+        tfdv.compare(*sides, FeatureKind.NUMERIC).value for sides in ((p, q), (q, p), (p, mixed), (mixed, q))
     )
 
     assert 0 <= there <= 1
@@ -161,7 +161,7 @@ def test_differences_of_categories_keep_their_promises(p: np.ndarray, q: np.ndar
     """Between 0 and 1, symmetric, and 0 for equal sides, by every comparator."""
     for method in tfdv.METHODS:
         there, back, same = (
-            tfdv.compare(*sides, Kind.CATEGORICAL, method=method).value for sides in ((p, q), (q, p), (p, p))
+            tfdv.compare(*sides, FeatureKind.CATEGORICAL, method=method).value for sides in ((p, q), (q, p), (p, p))
         )
         assert 0 <= there <= 1
         assert pytest.approx(back, abs=1e-9) == there

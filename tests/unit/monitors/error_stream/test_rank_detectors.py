@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from features.errors import NotEnoughData
 from features.scoring import Floats
 from monitors.error_stream import rank_detectors
-from monitors.error_stream.rank_detectors import Alarm, Detectors, Ranks
+from monitors.error_stream.rank_detectors import DetectorAlarm, Detectors, Ranks
 
 FAST = Detectors(kswin_alpha=0.0)
 BASELINE = np.random.default_rng(1).exponential(size=4000)
@@ -24,7 +24,7 @@ def worse(n: int = 1500, by: float = 3.0, seed: int = 2) -> Floats:
     return np.where(np.arange(2 * n) < n, drawn, by * drawn)
 
 
-def alarms(detectors: Detectors, baseline: Floats, losses: Floats, cut: int | None = None) -> tuple[Alarm, ...]:
+def alarms(detectors: Detectors, baseline: Floats, losses: Floats, cut: int | None = None) -> tuple[DetectorAlarm, ...]:
     """Return all alarms on *losses*, shown *cut* at a time."""
     state, out = detectors.start(Ranks.freeze(baseline)), ()
     for part in np.split(losses, range(cut or len(losses), len(losses), cut or len(losses))):
@@ -130,4 +130,4 @@ def test_nothing_is_found_where_nothing_changes() -> None:
 
 def test_the_words_say_that_nothing_is_promised() -> None:
     """A reader of the alarm cannot take it for one that keeps the budget."""
-    assert "outside the false-alarm promise" in str(rank_detectors.Alarm("KSWIN", 5, risen=False))
+    assert "outside the false-alarm promise" in str(rank_detectors.DetectorAlarm("KSWIN", 5, risen=False))

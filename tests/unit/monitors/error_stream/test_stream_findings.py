@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from features.window import UTC, Windows, to_ms
 from monitors.config import MonitorPolicy
 from monitors.error_stream import detector_state, stream_findings
-from monitors.error_stream.detector_state import Memory
+from monitors.error_stream.detector_state import StreamState
 from monitors.error_stream.loss_rows import Row, unpack
-from monitors.error_stream.stream_findings import VARIABLE, Told
+from monitors.error_stream.stream_findings import SliceAlarms
+from monitors.finding import Signal, Verdict
 from monitors.profiles.counting import Layout
-from monitors.report import Signal, Verdict
+from monitors.profiles.side_channels import ERROR_STREAM
 
 WATCHING = MonitorPolicy(error_stream="page_hinkley")
 WINDOWS = Windows(size="10h", slide="1h")
@@ -42,16 +43,16 @@ def slices(some: list[Row], length: int = HOUR) -> Slices:
     return out
 
 
-def look(by_slice: Slices, name: str = "page_hinkley", memory: Memory | None = None) -> dict[int, Told]:
+def look(by_slice: Slices, name: str = "page_hinkley", memory: StreamState | None = None) -> dict[int, SliceAlarms]:
     """Return what is told of slices in blocks of ten hours, by their starts."""
-    memory, found = memory or Memory(), {}
+    memory, found = memory or StreamState(), {}
     for start, some in sorted(by_slice.items()):
-        memory, told = detector_state.look(name, memory, stream_findings.block(WINDOWS, start), start, some)
+        memory, told = detector_state.observe(name, memory, stream_findings.block(WINDOWS, start), start, some)
         found |= {start: told} if told else {}
     return found
 
 
-def moments(found: dict[int, Told]) -> list[tuple[int, int]]:
+def moments(found: dict[int, SliceAlarms]) -> list[tuple[int, int]]:
     """Return when alarms were and how many records had been seen by then, wherever slices begin."""
     return [(start + told.after_ms, told.records) for start, told in found.items()]
 
@@ -124,7 +125,7 @@ def test_a_block_without_predictions_is_no_block_before() -> None:
 
 def test_a_memory_is_bounded() -> None:
     """Whatever the traffic, as many losses are kept as the next block learns from."""
-    memory, _ = detector_state.look("page_hinkley", Memory(), 0, 0, rows(2 * detector_state.KEPT))
+    memory, _ = detector_state.observe("page_hinkley", StreamState(), 0, 0, rows(2 * detector_state.KEPT))
 
     assert detector_state.KEPT == len(memory.ended)
 
@@ -134,28 +135,28 @@ def test_parts_of_a_slice_are_put_in_order() -> None:
     assert [(1, "b", 7), (2, "a", 5), (2, "c", 6)] == unpack(['[[2, "c", 6], [1, "b", 7]]', '[[2, "a", 5]]'])
 
 
-TOLD = Told(2, 60_000, 1207, 500_000, 750_000)
+TOLD = SliceAlarms(2, 60_000, 1207, 500_000, 750_000)
 
 
-def findings(told: Told, policy: MonitorPolicy = WATCHING) -> tuple[object, ...]:
+def findings(told: SliceAlarms, policy: MonitorPolicy = WATCHING) -> tuple[object, ...]:
     """Return what the newest slice's counts say."""
-    return stream_findings.findings(policy, {VARIABLE: list(astuple(told))}, to_ms(START))
+    return stream_findings.findings(policy, {ERROR_STREAM: list(astuple(told))}, to_ms(START))
 
 
 def test_an_alarm_is_performance_drift_outside_the_promise() -> None:
     """With the record's time, how many came before it, and how far the loss has risen."""
-    (found,) = stream_findings.findings(WATCHING, {VARIABLE: list(astuple(TOLD))}, to_ms(START))
+    (found,) = stream_findings.findings(WATCHING, {ERROR_STREAM: list(astuple(TOLD))}, to_ms(START))
 
     assert (Signal.PERFORMANCE, Verdict.DRIFT, False, 0.5) == (
-        found.signal, found.verdict, found.promised, found.effect
+        found.signal, found.verdict, found.guaranteed, found.effect
     )  # fmt: skip
     assert "2024-01-01 00:01:00, the 1,207th" in found.reason
 
 
 def test_without_an_alarm_or_a_rise_worth_telling_there_is_no_finding() -> None:
     """Nor where nobody asked for one, or nothing was counted."""
-    assert () == findings(Told(0, 0, 0, 0, 0))
-    assert () == findings(Told(1, 60_000, 1207, 500_000, 509_000))
+    assert () == findings(SliceAlarms(0, 0, 0, 0, 0))
+    assert () == findings(SliceAlarms(1, 60_000, 1207, 500_000, 509_000))
     assert () == findings(TOLD, MonitorPolicy())
     assert () == stream_findings.findings(WATCHING, {}, 0) == stream_findings.findings(WATCHING, None, 0)
 
@@ -163,11 +164,11 @@ def test_without_an_alarm_or_a_rise_worth_telling_there_is_no_finding() -> None:
 def test_what_is_told_comes_back_from_its_cells() -> None:
     """The cells lie at the end of the layout of outcomes, and nowhere if nobody asked."""
     plan, plain = Layout({"loss": 2}), MonitorPolicy()
-    laid_out = stream_findings.laid_out(WATCHING, plan)
-    cells = [(c.cell, c.n) for c in TOLD.cells(0, "v1", laid_out.offsets[VARIABLE])]
+    laid_out = stream_findings.extended_layout(WATCHING, plan)
+    cells = [(c.cell, c.n) for c in TOLD.cells(0, "v1", laid_out.offsets[ERROR_STREAM])]
 
-    assert list(astuple(TOLD)) == laid_out.row(cells)[VARIABLE]
-    assert plan == stream_findings.laid_out(plain, plan)
+    assert list(astuple(TOLD)) == laid_out.row(cells)[ERROR_STREAM]
+    assert plan == stream_findings.extended_layout(plain, plan)
 
 
 @given(st.integers(0, 500))

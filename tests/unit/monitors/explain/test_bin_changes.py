@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monitors.explain.bin_changes import movement
+from monitors.explain.bin_changes import bin_changes
 from monitors.stats.bins import CategoricalBins, NumericBins
 
 BINS = NumericBins(edges=(0.0, 1.0, 2.0, 3.0, 4.0))
@@ -24,13 +24,13 @@ EVEN = [25, 25, 25, 25, 0, 0, 0, 0, 0, 0]
 )
 def test_a_number_says_which_way_it_moved(now: list[int], direction: str) -> None:
     """Direction is that of the larger gap between the distribution functions; gaps on both sides are a spread."""
-    assert direction == movement(BINS, EVEN, now).direction
+    assert direction == bin_changes(BINS, EVEN, now).direction
 
 
 def test_the_parts_that_moved_most_are_named_with_their_shares() -> None:
     """A category that took over is told first, with how much it had and has."""
     bins = CategoricalBins(categories=("a", "b"), others=())
-    found = movement(bins, np.array([70, 30, 0, 0, 0]), np.array([20, 30, 0, 50, 0]))
+    found = bin_changes(bins, np.array([70, 30, 0, 0, 0]), np.array([20, 30, 0, 50, 0]))
 
     assert ["a", "unseen"] == sorted(p.label for p in found.parts)
     assert {(0.7, 0.2), (0.0, 0.5)} == {(p.before, p.now) for p in found.parts}
@@ -38,5 +38,5 @@ def test_the_parts_that_moved_most_are_named_with_their_shares() -> None:
 
 def test_equal_shares_and_empty_sides_move_nowhere() -> None:
     """Twice the rows with the same shares is no movement; neither is no row at all."""
-    assert "" == str(movement(BINS, EVEN, [2 * n for n in EVEN]))
-    assert "" == str(movement(BINS, EVEN, [0] * 10))
+    assert "" == str(bin_changes(BINS, EVEN, [2 * n for n in EVEN]))
+    assert "" == str(bin_changes(BINS, EVEN, [0] * 10))

@@ -8,13 +8,22 @@ import numpy as np
 import pytest
 
 from monitors.config import MonitorPolicy
-from monitors.explain.bin_changes import Movement, Part
-from monitors.explain.explanation import Account, Crowd, Place, account, begun, leaning, verdict_of
-from monitors.explain.mix_shift import Split
-from monitors.explain.onset import Alarm, alarms
-from monitors.report import Report, Signal, Stage, Verdict, digest
+from monitors.explain.bin_changes import BinChange, BinChanges
+from monitors.explain.explanation import (
+    SegmentEffect,
+    SegmentStatus,
+    WindowExplanation,
+    explain_window,
+    mix_shift_text,
+    verdict_of,
+    with_onsets,
+)
+from monitors.explain.mix_shift import MixShift
+from monitors.explain.onset import Onset, onsets
+from monitors.finding import Signal, Stage, Verdict
+from monitors.report import Report, digest
 from monitors.sequential import monitor
-from monitors.verdicts.plan import outlook
+from monitors.verdicts.plan import monitoring_plan
 from tests.support import stationary_reports as overtime
 from tests.support.incident_world import DAY, START, A, B, baseline, finding, inputs, number, outcomes, report, steady
 
@@ -32,34 +41,36 @@ SAME = {"": number(100, 100), A: number(90, 10), B: number(10, 90)}
 
 def test_one_feature_that_moved_up_in_every_segment() -> None:
     """Its effect with its interval, the part of its range that filled up, and that it is no matter of mix."""
-    found = finding("x", 0.343, interval=(0.3, 0.4), alone=Verdict.STEADY)
+    found = finding("x", 0.343, interval=(0.3, 0.4), window_verdict=Verdict.STEADY)
     window = [
         report(inputs(number(50, 90, over=60)), found),
         report(inputs(number(45, 20, over=35)), steady("x"), segment=A),
         report(inputs(number(5, 70, over=25)), steady("x"), segment=B),
     ]
-    told = account(baseline({"x": 0.75, "y": 0.25}), window)
-    (moved,) = told.moved
+    told = explain_window(baseline({"x": 0.75, "y": 0.25}), window)
+    (moved,) = told.drifted
 
     assert (START, START + DAY, "late", "v1") == (told.start, told.end, told.model, told.version)
     assert (found, "", Stage.INPUTS) == (moved.finding, moved.segment, moved.stage)
-    parts = (Part("above its range", 0.0, 0.3), Part("[0, 1)", 0.5, 0.25), Part("[1, 2)", 0.5, 0.45))
-    assert Movement("up", parts) == moved.movement
-    assert (0.75, 1) == (moved.importance, moved.place)
+    parts = (BinChange("above its range", 0.0, 0.3), BinChange("[0, 1)", 0.5, 0.25), BinChange("[1, 2)", 0.5, 0.45))
+    assert BinChanges("up", parts) == moved.bin_changes
+    assert (0.75, 1) == (moved.importance, moved.importance_rank)
     (split,) = moved.splits
     assert ("site", 0.3, 0.0, 0.3) == (split.by, round(split.total, 6), round(split.mix, 6), round(split.within, 6))
-    assert (Place("", 0.343),) == moved.places
+    assert (SegmentEffect("", 0.343),) == moved.segments
     assert {} == moved.levels
 
 
 def test_a_different_mix_alone() -> None:
     """Each segment is as it was, and one of them grew: all of the movement is mix."""
     window = all_traffic("x", **{"": number(50, 150), A: number(45, 5), B: number(15, 135)})
-    (moved,) = account(baseline(), [window[0], *(r.model_copy(update={"findings": ()}) for r in window[1:])]).moved
+    (moved,) = explain_window(
+        baseline(), [window[0], *(r.model_copy(update={"findings": ()}) for r in window[1:])]
+    ).drifted
 
     (split,) = moved.splits
     assert (0.2, 0.2, 0.0) == (round(split.total, 6), round(split.mix, 6), round(split.within, 6))
-    assert "a different mix of segments of site: 0.200 in all, 0.200 by mix, 0.000 within" == leaning(split)
+    assert "a different mix of segments of site: 0.200 in all, 0.200 by mix, 0.000 within" == mix_shift_text(split)
 
 
 def test_a_drift_inside_segments_is_told_of_the_one_that_moved_most() -> None:
@@ -70,20 +81,20 @@ def test_a_drift_inside_segments_is_told_of_the_one_that_moved_most() -> None:
         report(inputs(number(30, 70)), finding("x", 0.25), segment=B),
         report(inputs(number(1, 0)), segment="site=C", rows=1),
     ]
-    told = account(baseline(), window)
-    (moved,) = told.moved
+    told = explain_window(baseline(), window)
+    (moved,) = told.drifted
 
-    assert (B, (Place(B, 0.25), Place(A, 0.2))) == (moved.segment, moved.places)
-    assert ("down", {Part("[0, 1)", 0.1, 0.3), Part("[1, 2)", 0.9, 0.7)}) == (
-        moved.movement.direction, set(moved.movement.parts)
+    assert (B, (SegmentEffect(B, 0.25), SegmentEffect(A, 0.2))) == (moved.segment, moved.segments)
+    assert ("down", {BinChange("[0, 1)", 0.1, 0.3), BinChange("[1, 2)", 0.9, 0.7)}) == (
+        moved.bin_changes.direction, set(moved.bin_changes.parts)
     )  # fmt: skip
     assert () == moved.splits
     away = ((Signal.FEATURE, "x"),)
     assert [("", 200, ()), (A, 200, away), (B, 200, away), ("site=C", 1, ())] == [
-        (c.segment, c.rows, c.away) for c in told.crowds
+        (c.segment, c.rows, c.drifted) for c in told.segments
     ]
-    assert Crowd(Stage.INPUTS, "site=C", 1, {}, ()) == told.crowds[-1]
-    assert {Signal.FEATURE: Verdict.STEADY} == told.crowds[0].verdicts
+    assert SegmentStatus(Stage.INPUTS, "site=C", 1, {}, ()) == told.segments[-1]
+    assert {Signal.FEATURE: Verdict.STEADY} == told.segments[0].verdicts
 
 
 def test_all_traffic_is_told_first_where_it_drifted() -> None:
@@ -92,9 +103,9 @@ def test_all_traffic_is_told_first_where_it_drifted() -> None:
         report(inputs(number(90, 110)), finding("x", 0.2)),
         report(inputs(number(10, 90)), finding("x", 0.6), segment=A),
     ]
-    (moved,) = account(baseline(), window).moved
+    (moved,) = explain_window(baseline(), window).drifted
 
-    assert ("", (Place("", 0.2), Place(A, 0.6))) == (moved.segment, moved.places)
+    assert ("", (SegmentEffect("", 0.2), SegmentEffect(A, 0.6))) == (moved.segment, moved.segments)
 
 
 def test_what_matters_most_comes_first() -> None:
@@ -104,20 +115,22 @@ def test_what_matters_most_comes_first() -> None:
         finding("prediction", 0.1, signal=Signal.PREDICTION), finding("y", 0.1, signal=Signal.QUALITY),
     )  # fmt: skip
     lost = report(outcomes(100, 200), finding("loss", 0.1, **LOSS), stage=Stage.OUTCOMES)
-    told = account(baseline({"y": 0.8, "x": 0.2, "site": 0.0}), [window, lost])
+    told = explain_window(baseline({"y": 0.8, "x": 0.2, "site": 0.0}), [window, lost])
 
     expected = ["y", "loss", "prediction", "y", "x", "site"]
-    assert expected == [m.finding.variable for m in told.moved]
-    assert [None, None, None, 1, 2, 3] == [m.place for m in told.moved]
+    assert expected == [m.finding.variable for m in told.drifted]
+    assert [None, None, None, 1, 2, 3] == [m.importance_rank for m in told.drifted]
     assert ["loss"] == [m.finding.variable for m in told.of(Signal.PERFORMANCE)]
     assert [n for n in expected if n != "loss"] == [m.finding.variable for m in told.beside("performance")]
 
 
 def test_without_importance_the_largest_effect_comes_first() -> None:
     """Nobody knows what matters, so nothing is said about it."""
-    told = account(baseline(), [report(inputs(number(100, 100)), finding("x", 0.2), finding("y", 0.4))])
+    told = explain_window(baseline(), [report(inputs(number(100, 100)), finding("x", 0.2), finding("y", 0.4))])
 
-    assert [("y", None, None), ("x", None, None)] == [(m.finding.variable, m.importance, m.place) for m in told.moved]
+    assert [("y", None, None), ("x", None, None)] == [
+        (m.finding.variable, m.importance, m.importance_rank) for m in told.drifted
+    ]
 
 
 def test_a_worse_model_is_told_in_its_metrics_and_by_segment() -> None:
@@ -130,10 +143,10 @@ def test_a_worse_model_is_told_in_its_metrics_and_by_segment() -> None:
         report(outcomes(90, 150), segment=B, stage=Stage.OUTCOMES),
         report(inputs(number(100, 100)), segment=A),
     ]
-    (moved,) = account(baseline(), window).moved
+    (moved,) = explain_window(baseline(), window).drifted
 
     assert {"auc": (0.7, 0.6)} == moved.levels
-    assert Movement("", ()) == moved.movement
+    assert BinChanges("", ()) == moved.bin_changes
     (split,) = moved.splits
     assert (0.1, 0.1, 0.0) == (round(split.total, 6), round(split.mix, 6), round(split.within, 6))
 
@@ -146,7 +159,7 @@ def test_losses_may_be_larger_than_one() -> None:
             ("", 680, 200, [finding("loss", 7.5, **LOSS)]), (A, 320, 100, []), (B, 360, 100, []),
         )
     ]  # fmt: skip
-    ((split,),) = (m.splits for m in account(baseline(), window).moved)
+    ((split,),) = (m.splits for m in explain_window(baseline(), window).drifted)
 
     assert (3.0, 0.0, 3.0) == (round(split.total, 6), round(split.mix, 6), round(split.within, 6))
 
@@ -157,18 +170,28 @@ def test_without_segments_nothing_is_split() -> None:
     lost = [report(outcomes(100, 200), *found if not s else (), segment=s, stage=Stage.OUTCOMES) for s in ("", A, B)]
     bare = baseline(outcomes=(), inputs=())
 
-    assert [()] == [m.splits for m in account(baseline(), lost[:1]).moved]
-    assert [()] == [m.splits for m in account(bare, lost).moved]
-    assert [()] == [m.splits for m in account(baseline(), all_traffic("x")[:1]).moved]
-    assert [()] == [m.splits for m in account(bare, all_traffic("x")).moved]
+    assert [()] == [m.splits for m in explain_window(baseline(), lost[:1]).drifted]
+    assert [()] == [m.splits for m in explain_window(bare, lost).drifted]
+    assert [()] == [m.splits for m in explain_window(baseline(), all_traffic("x")[:1]).drifted]
+    assert [()] == [m.splits for m in explain_window(bare, all_traffic("x")).drifted]
 
 
 def test_a_fault_is_told_by_the_cells_that_filled_up() -> None:
     """No direction and no mix: whether the good values lie higher now is no news."""
-    fault = finding("x", 0.5, signal=Signal.QUALITY, metric="missing_share", share=None, promised=None, needed=None)
-    (moved,) = account(baseline(), [report(inputs(number(50, 50, missing=100)), fault), *all_traffic()[1:]]).moved
+    fault = finding(
+        "x",
+        0.5,
+        signal=Signal.QUALITY,
+        metric="missing_share",
+        budget_share=None,
+        guaranteed=None,
+        evidence_required=None,
+    )
+    (moved,) = explain_window(
+        baseline(), [report(inputs(number(50, 50, missing=100)), fault), *all_traffic()[1:]]
+    ).drifted
 
-    assert ("", Part("missing", 0.0, 0.5)) == (moved.movement.direction, moved.movement.parts[0])
+    assert ("", BinChange("missing", 0.0, 0.5)) == (moved.bin_changes.direction, moved.bin_changes.parts[0])
     assert () == moved.splits
 
 
@@ -187,17 +210,17 @@ def test_the_smallest_effect_is_told_where_the_policy_is_the_one_that_judged(
     """A policy that was changed since says nothing about an old verdict."""
     policy = MonitorPolicy(min_effect=0.07, min_loss_increase=0.04)
     window = report(inputs(number(100, 100)), finding("x", signal=signal), policy=digest(policy) if by else "another")
-    told = account(baseline(), [window], policy)
+    told = explain_window(baseline(), [window], policy)
 
-    assert [expected] == [m.least for m in told.moved]
-    assert [None] == [m.least for m in account(baseline(), [window]).moved]
+    assert [expected] == [m.min_effect for m in told.drifted]
+    assert [None] == [m.min_effect for m in explain_window(baseline(), [window]).drifted]
 
 
 def test_what_the_baseline_does_not_know_is_told_without_its_movement() -> None:
     """A segment that it has never seen, or a variable without bins."""
     window = report(inputs(number(1, 9)), finding("x"), finding("*", signal=Signal.QUALITY), segment="site=C")
 
-    assert [Movement("", ())] * 2 == [m.movement for m in account(baseline(), [window]).moved]
+    assert [BinChanges("", ())] * 2 == [m.bin_changes for m in explain_window(baseline(), [window]).drifted]
 
 
 def test_the_order_of_reports_does_not_matter() -> None:
@@ -209,28 +232,28 @@ def test_the_order_of_reports_does_not_matter() -> None:
     shuffled = random.Random(7).sample(window, len(window))
 
     assert window != shuffled
-    assert account(baseline(), window) == account(baseline(), shuffled)
+    assert explain_window(baseline(), window) == explain_window(baseline(), shuffled)
 
 
 def test_a_quiet_window_has_nothing_to_tell() -> None:
     """No drift, no line; the segments are there all the same."""
-    told = account(baseline(), [report(inputs(number(100, 100)), steady("x"))])
+    told = explain_window(baseline(), [report(inputs(number(100, 100)), steady("x"))])
 
-    assert ((), ("",)) == (told.moved, tuple(c.segment for c in told.crowds))
+    assert ((), ("",)) == (told.drifted, tuple(c.segment for c in told.segments))
 
 
 @pytest.mark.parametrize(
     ("split", "said"),
     [
-        (Split("site", 0.3, 0.3, 0.0), "a different mix of segments of site"),
-        (Split("site", 0.3, 0.2, 0.1), "both the mix of segments and a shift within them of site"),
-        (Split("site", 0.3, 0.1, 0.2), "both the mix of segments and a shift within them of site"),
-        (Split("site", 0.3, 0.0, 0.3), "a shift within segments of site"),
+        (MixShift("site", 0.3, 0.3, 0.0), "a different mix of segments of site"),
+        (MixShift("site", 0.3, 0.2, 0.1), "both the mix of segments and a shift within them of site"),
+        (MixShift("site", 0.3, 0.1, 0.2), "both the mix of segments and a shift within them of site"),
+        (MixShift("site", 0.3, 0.0, 0.3), "a shift within segments of site"),
     ],
 )
-def test_a_split_is_said_in_words(split: Split, said: str) -> None:
+def test_a_split_is_said_in_words(split: MixShift, said: str) -> None:
     """By the mix's part of the movement: above three quarters, below one, between."""
-    assert f"{said}: 0.300 in all" == leaning(split).partition(",")[0]
+    assert f"{said}: 0.300 in all" == mix_shift_text(split).partition(",")[0]
 
 
 UNSURE = Verdict.NOT_ENOUGH
@@ -252,12 +275,14 @@ def test_a_shift_that_surveillance_finds_is_told_with_its_alarm() -> None:
     """From rows to words: half a sd up in one of three features, with the evidence that it took."""
     known = overtime.baseline(overtime.days(np.random.default_rng(1), 42))
     rows = overtime.days(np.random.default_rng(2), 20, change=overtime.shift("x", 0.5))
-    judged = list(monitor.judge_all(outlook(known, overtime.POLICY, Stage.INPUTS), overtime.reports(known, rows)))
-    told: Account = begun(account(known, [judged[-1]], overtime.POLICY), alarms(judged))
-    (moved,) = told.moved
+    judged = list(
+        monitor.judge_all(monitoring_plan(known, overtime.POLICY, Stage.INPUTS), overtime.reports(known, rows))
+    )
+    told: WindowExplanation = with_onsets(explain_window(known, [judged[-1]], overtime.POLICY), onsets(judged))
+    (moved,) = told.drifted
 
-    assert ("x", "up") == (moved.finding.variable, moved.movement.direction)
-    assert isinstance(moved.alarm, Alarm)
-    assert known.end + DAY <= moved.alarm.end <= known.end + 8 * DAY
-    assert moved.promise.startswith("inside the promise: the evidence reached ")
-    assert "drift goes on" == moved.finding.over_time
+    assert ("x", "up") == (moved.finding.variable, moved.bin_changes.direction)
+    assert isinstance(moved.onset, Onset)
+    assert known.end + DAY <= moved.onset.end <= known.end + 8 * DAY
+    assert moved.guarantee.startswith("inside the promise: the evidence reached ")
+    assert "drift continues" == moved.finding.sequential_note

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from features import errors
-from features.schema import EventSchema, Kind, Task
+from features.schema import EventSchema, FeatureKind, Task
 from features.window import UTC
 from monitors.config import MonitorPolicy
 from monitors.flink import baseline_job
 
-SCHEMA = EventSchema(model="m", task=Task.BINARY, features={"x": Kind.NUMERIC}, version="v1")
+SCHEMA = EventSchema(model="m", task=Task.BINARY, features={"x": FeatureKind.NUMERIC}, version="v1")
 GOOD = "id,time,x,prediction\na,2024-01-01,1.5,0.25\n"
 
 

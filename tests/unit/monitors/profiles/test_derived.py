@@ -13,14 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 
-from features.schema import EventSchema, Kind, Task
+from features.schema import EventSchema, FeatureKind, Task
 from monitors.baseline import freeze
 from monitors.baseline.baseline import Baseline
+from monitors.finding import Stage
 from monitors.profiles import counting, reconstruction_error
 from monitors.profiles.derived import Derived
-from monitors.profiles.loss_estimator import LossTable
-from monitors.profiles.score_calibration import Calibration
-from monitors.report import Stage, canonical
+from monitors.profiles.loss_estimator import DirectLossEstimator
+from monitors.profiles.score_calibration import ScoreCalibration
+from monitors.report import canonical
 from monitors.stats.bins import Bins, CategoricalBins, NumericBins, freeze_categorical, freeze_numeric
 from monitors.stats.distance import js_distance_log2
 from tests.support import learned_baselines as learned
@@ -142,17 +143,17 @@ def test_the_order_of_rows_makes_no_difference_to_what_is_learned() -> None:
     first, second = (freeze.freeze_derived(events, learned.POLICY, bins, m, known) for m in (made, made.take(order)))
 
     assert first.frozen == second.frozen
-    assert first.unusual is not None
-    assert second.unusual is not None
-    assert first.unusual[order].tolist() == second.unusual.tolist()
-    assert isinstance(first.frozen.derived.estimate, LossTable)
+    assert first.multivariate_cells is not None
+    assert second.multivariate_cells is not None
+    assert first.multivariate_cells[order].tolist() == second.multivariate_cells.tolist()
+    assert isinstance(first.frozen.derived.estimate, DirectLossEstimator)
 
 
 @pytest.mark.parametrize("name", ["multivariate", "refused", "late"])
 def test_a_name_that_is_taken_is_refused(name: str) -> None:
     """A feature cannot be called what is made of it, or counted beside it."""
     with pytest.raises(ValueError, match="cannot name a feature"):
-        EventSchema(model="m", task=Task.BINARY, features={name: Kind.NUMERIC})
+        EventSchema(model="m", task=Task.BINARY, features={name: FeatureKind.NUMERIC})
 
 
 def test_a_baseline_that_derived_nothing_counts_what_is_sent() -> None:
@@ -170,7 +171,7 @@ def test_an_estimate_is_read_back_as_what_it_is(task: Task) -> None:
     again = Derived.model_validate_json(derived.model_dump_json())
 
     assert derived == again
-    assert isinstance(again.estimate, Calibration if task is Task.BINARY else LossTable)
+    assert isinstance(again.estimate, ScoreCalibration if task is Task.BINARY else DirectLossEstimator)
 
 
 def factors(n: int, d: int, rng: np.random.Generator) -> Floats:
@@ -184,7 +185,7 @@ def on(bins: dict[str, Bins], x: Floats) -> dict[str, Any]:
     return {n: b.index(c, none) for (n, b), c in zip(bins.items(), x.T, strict=True) if isinstance(b, NumericBins)}
 
 
-def fitted(x: Floats) -> tuple[dict[str, Bins], reconstruction_error.Projection, Floats]:
+def fitted(x: Floats) -> tuple[dict[str, Bins], reconstruction_error.PrincipalComponents, Floats]:
     """Return the bins of each column of *x*, the projection of its rows, and their errors by that of the others."""
     bins: dict[str, Bins] = {f"x{i}": freeze_numeric(column) for i, column in enumerate(x.T)}
     found = reconstruction_error.fit(bins, on(bins, x), np.arange(len(x)) % 10)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitors.quality import rescaling, swapped_columns, unit_change
-from monitors.quality.fault import Kind
+from monitors.quality.fault import FaultKind
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins, freeze_numeric
 
 Values = npt.NDArray[np.float64]
@@ -99,8 +99,8 @@ def slices(*means: float, wobble: float = 0.0, n: int = 100) -> Counts:
     return np.array([counted(BINS, rng.normal(m + wobble * rng.normal(), 1, n)) for m in means])
 
 
-CALM = unit_change.Reference(BINS, TOTAL, slices(*[0.0] * 30))
-RESTLESS = unit_change.Reference(BINS, TOTAL, slices(*[0.0, 2.5] * 15))
+CALM = unit_change.UnitReference(BINS, TOTAL, slices(*[0.0] * 30))
+RESTLESS = unit_change.UnitReference(BINS, TOTAL, slices(*[0.0, 2.5] * 15))
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_next_to_the_range_it_takes_a_step_to_tell_a_unit_from_a_season() -> Non
     assert unit_change.find("x", CALM, window, 0.1) is None
     found = unit_change.find("x", CALM, window, 0.1, sudden=stroke)
     assert found is not None
-    assert (Kind.UNIT_CHANGE, "out_of_range_share", 0.9) == (found.kind, found.metric, found.line)
+    assert (FaultKind.UNIT_CHANGE, "out_of_range_share", 0.9) == (found.kind, found.metric, found.line)
     assert "in the newest 3 slices, at one stroke" in found.reason
 
 

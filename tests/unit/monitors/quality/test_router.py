@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitors.config import MonitorPolicy
+from monitors.finding import Signal, Verdict
 from monitors.quality import router
-from monitors.quality.fault import Fault, Kind
-from monitors.quality.volume import Feed
-from monitors.report import Signal, Verdict
+from monitors.quality.fault import Fault, FaultKind
+from monitors.quality.volume import FeedCounts
 from monitors.stats.bins import Bins, CategoricalBins, Counts, NumericBins, freeze_categorical, freeze_numeric
 
 LEVEL, SLICES, ROWS, LENGTH = 0.01, 40, 200, 5
@@ -48,10 +48,10 @@ BINS: dict[str, Bins] = {
     name: freeze_categorical(v) if v.dtype == object else freeze_numeric(v) for name, v in ROWS_THEN.items()
 }
 THEN = {name: counted(BINS[name], v, SLICES) for name, v in ROWS_THEN.items()}
-KNOWN = router.known(BINS, THEN, length=LENGTH, level=LEVEL)
+KNOWN = router.router_reference(BINS, THEN, length=LENGTH, level=LEVEL)
 
 
-def routed(change: Change, seed: int = 2, feed: Feed | None = None) -> tuple[Fault, ...]:
+def routed(change: Change, seed: int = 2, feed: FeedCounts | None = None) -> tuple[Fault, ...]:
     """Return the faults of a window of five slices that *change* was made to, five good ones being before it."""
     rng = np.random.default_rng(seed)
     before, now = drawn(rng, LENGTH), drawn(rng, LENGTH)
@@ -76,37 +76,80 @@ def words(values: Values, change: Callable[[str], str]) -> Values:
     return np.array([change(v) for v in values], dtype=object)
 
 
-FAULTS: list[tuple[Kind, tuple[str, ...], Change, str]] = [
-    (Kind.SCHEMA, ("age",), lambda r: {"age": r["age"] * np.nan}, "check the schema of what sends age"),
-    (Kind.MISSING_BURST, ("age",), lambda r: {"age": some(r["age"], 0.1, np.nan)},
-     "12.2% of age is missing, 1.7% in the baseline"),
-    (Kind.MISSING_BURST, ("fruit",), lambda r: {"fruit": some(r["fruit"], 0.1, None)}, "10.0% of fruit is missing"),
-    (Kind.NON_FINITE, ("price",), lambda r: {"price": some(r["price"], 0.1, np.inf)}, "NaN or infinite"),
-    (Kind.UNSEEN, ("fruit",), lambda r: {"fruit": some(r["fruit"], 0.2, "?")}, "every frequent one is still there"),
-    (Kind.UNSEEN, ("fruit",), lambda r: {"fruit": words(r["fruit"], str.upper)},
-     "'apple', 'pear' and 1 more no longer come: another spelling or coding"),
-    (Kind.UNSEEN, ("city",), lambda r: {"city": words(r["city"], str.upper)}, "no longer come"),
-    (Kind.STUCK, ("celsius",), lambda r: {"celsius": r["celsius"] * 0 + 14.0}, "stuck, a default, or scaled"),
-    (Kind.STUCK, ("celsius",), lambda r: {"celsius": r["celsius"] * 0 + 30.0}, "stuck, a default, or scaled"),
-    (Kind.STUCK, ("fruit",), lambda r: {"fruit": words(r["fruit"], lambda _: "plum")},
-     "are in plum, 19.6% in the baseline"),
-    (Kind.OUT_OF_RANGE, ("age",), lambda r: {"age": some(r["age"], 0.7, -9999.0)}, "garbage or placeholders"),
-    (Kind.UNIT_CHANGE, ("celsius",), lambda r: {"celsius": 1.8 * r["celsius"] + 32},
-     "in the newest 5 slices, at one stroke: looks like another unit, Celsius to Fahrenheit; check the unit of"),
-    (Kind.UNIT_CHANGE, ("price",), lambda r: {"price": 100 * r["price"]}, "times 100 (units to hundredths)"),
-    (Kind.UNIT_CHANGE, ("price",), lambda r: {"price": r["price"] / 1000}, "check the unit of price at its source"),
-    (Kind.COLUMN_SWAP, ("age", "celsius"), lambda r: {"age": r["celsius"], "celsius": r["age"]},
-     "age looks like celsius did"),
-    (Kind.COLUMN_SWAP, ("age", "celsius", "price"),
-     lambda r: {"age": r["celsius"], "celsius": r["price"], "price": r["age"]}, "exchanged; check the order of"),
-    (Kind.COLUMN_SWAP, ("city", "fruit"), lambda r: {"city": r["fruit"], "fruit": r["city"]},
-     "exchanged columns, or new spellings in all of them"),
-]  # fmt: skip
+FAULTS: list[tuple[FaultKind, tuple[str, ...], Change, str]] = [
+    (FaultKind.SCHEMA, ("age",), lambda r: {"age": r["age"] * np.nan}, "check the schema of what sends age"),
+    (
+        FaultKind.MISSING_BURST,
+        ("age",),
+        lambda r: {"age": some(r["age"], 0.1, np.nan)},
+        "12.2% of age is missing, 1.7% in the baseline",
+    ),
+    (
+        FaultKind.MISSING_BURST,
+        ("fruit",),
+        lambda r: {"fruit": some(r["fruit"], 0.1, None)},
+        "10.0% of fruit is missing",
+    ),
+    (FaultKind.NON_FINITE, ("price",), lambda r: {"price": some(r["price"], 0.1, np.inf)}, "NaN or infinite"),
+    (
+        FaultKind.UNSEEN,
+        ("fruit",),
+        lambda r: {"fruit": some(r["fruit"], 0.2, "?")},
+        "every frequent one is still there",
+    ),
+    (
+        FaultKind.UNSEEN,
+        ("fruit",),
+        lambda r: {"fruit": words(r["fruit"], str.upper)},
+        "'apple', 'pear' and 1 more no longer come: another spelling or coding",
+    ),
+    (FaultKind.UNSEEN, ("city",), lambda r: {"city": words(r["city"], str.upper)}, "no longer come"),
+    (FaultKind.STUCK, ("celsius",), lambda r: {"celsius": r["celsius"] * 0 + 14.0}, "stuck, a default, or scaled"),
+    (FaultKind.STUCK, ("celsius",), lambda r: {"celsius": r["celsius"] * 0 + 30.0}, "stuck, a default, or scaled"),
+    (
+        FaultKind.STUCK,
+        ("fruit",),
+        lambda r: {"fruit": words(r["fruit"], lambda _: "plum")},
+        "are in plum, 19.6% in the baseline",
+    ),
+    (FaultKind.OUT_OF_RANGE, ("age",), lambda r: {"age": some(r["age"], 0.7, -9999.0)}, "garbage or placeholders"),
+    (
+        FaultKind.UNIT_CHANGE,
+        ("celsius",),
+        lambda r: {"celsius": 1.8 * r["celsius"] + 32},
+        "in the newest 5 slices, at one stroke: looks like another unit, Celsius to Fahrenheit; check the unit of",
+    ),
+    (FaultKind.UNIT_CHANGE, ("price",), lambda r: {"price": 100 * r["price"]}, "times 100 (units to hundredths)"),
+    (
+        FaultKind.UNIT_CHANGE,
+        ("price",),
+        lambda r: {"price": r["price"] / 1000},
+        "check the unit of price at its source",
+    ),
+    (
+        FaultKind.COLUMN_SWAP,
+        ("age", "celsius"),
+        lambda r: {"age": r["celsius"], "celsius": r["age"]},
+        "age looks like celsius did",
+    ),
+    (
+        FaultKind.COLUMN_SWAP,
+        ("age", "celsius", "price"),
+        lambda r: {"age": r["celsius"], "celsius": r["price"], "price": r["age"]},
+        "exchanged; check the order of",
+    ),
+    (
+        FaultKind.COLUMN_SWAP,
+        ("city", "fruit"),
+        lambda r: {"city": r["fruit"], "fruit": r["city"]},
+        "exchanged columns, or new spellings in all of them",
+    ),
+]
 
 
 @pytest.mark.parametrize(("kind", "variables", "change", "says"), FAULTS)
 def test_each_fault_is_named_with_what_to_check(
-    kind: Kind, variables: tuple[str, ...], change: Change, says: str
+    kind: FaultKind, variables: tuple[str, ...], change: Change, says: str
 ) -> None:
     """One fault, of that kind, in these variables, beyond its line; its reason says what was seen and what to check."""
     (fault,) = routed(change)
@@ -139,14 +182,14 @@ def test_a_change_of_the_world_is_no_fault(change: Change, seed: int) -> None:
 @pytest.mark.parametrize(
     ("feed", "kind"),
     [
-        (Feed(rows=1000, repeated=120), Kind.DUPLICATES),
-        (Feed(rows=200), Kind.VOLUME),
-        (Feed(rows=4000), Kind.VOLUME),
-        (Feed(refused={"age": 100}), Kind.SCHEMA),
-        (Feed(late=100), Kind.LATENESS),
+        (FeedCounts(rows=1000, repeated=120), FaultKind.DUPLICATES),
+        (FeedCounts(rows=200), FaultKind.VOLUME),
+        (FeedCounts(rows=4000), FaultKind.VOLUME),
+        (FeedCounts(refused={"age": 100}), FaultKind.SCHEMA),
+        (FeedCounts(late=100), FaultKind.LATENESS),
     ],
 )
-def test_faults_of_the_rows_are_named(feed: Feed, kind: Kind) -> None:
+def test_faults_of_the_rows_are_named(feed: FeedCounts, kind: FaultKind) -> None:
     """Rows that are repeated, too few, too many, refused or too late; the values are as ever."""
     (fault,) = routed(lambda r: {}, feed=feed)
     assert kind is fault.kind
@@ -156,13 +199,13 @@ def test_faults_of_the_rows_are_named(feed: Feed, kind: Kind) -> None:
 
 def test_usual_rows_are_no_fault() -> None:
     """What differs by less than threefold, or by less than the points of the policy, is left alone."""
-    assert () == routed(lambda r: {}, feed=Feed(rows=1800, repeated=40, refused={"age": 30}, late=30))
-    assert () == routed(lambda r: {}, feed=Feed(rows=400))
+    assert () == routed(lambda r: {}, feed=FeedCounts(rows=1800, repeated=40, refused={"age": 30}, late=30))
+    assert () == routed(lambda r: {}, feed=FeedCounts(rows=400))
 
 
 def test_late_rows_are_told_with_their_share_the_line_and_what_to_do() -> None:
     """The reason is all that a person has who is woken by it; the share is of all, in time or not."""
-    (fault,) = routed(lambda r: {}, feed=Feed(late=250))
+    (fault,) = routed(lambda r: {}, feed=FeedCounts(late=250))
     assert ("late_share", 0.2, ()) == (fault.metric, fault.share, fault.variables)
     assert "20.0% of predictions (250 of 1,250, line 5.0%) came after their slice was closed" in fault.reason
     assert "raise windows.watermark_delay, or check and mend what delays the events" in fault.reason
@@ -171,27 +214,28 @@ def test_late_rows_are_told_with_their_share_the_line_and_what_to_do() -> None:
 def test_late_rows_are_one_question_even_where_there_are_none() -> None:
     """What was asked shares the level, whatever the answer is; what cannot be known is not asked."""
     assert (0, 1, 1, 4) == tuple(
-        feed.questions for feed in (Feed(), Feed(late=0), Feed(late=9), Feed(1, 1, {"age": 1}, 1))
+        feed.questions
+        for feed in (FeedCounts(), FeedCounts(late=0), FeedCounts(late=9), FeedCounts(1, 1, {"age": 1}, 1))
     )
 
 
 def test_few_late_rows_are_left_alone() -> None:
     """Below the policy's least rows nothing is said, though most of them came too late."""
     nothing = {name: np.zeros(BINS[name].cells, np.int64) for name in BINS}
-    few, many = (router.route(KNOWN, nothing, POLICY, LEVEL, rows=Feed(late=n)) for n in (29, 30))
-    assert ((), [Kind.LATENESS]) == (few, [f.kind for f in many])
+    few, many = (router.route(KNOWN, nothing, POLICY, LEVEL, rows=FeedCounts(late=n)) for n in (29, 30))
+    assert ((), [FaultKind.LATENESS]) == (few, [f.kind for f in many])
 
 
 def test_a_baseline_without_windows_judges_no_volume() -> None:
     """Two windows at least are needed to know what is usual."""
-    short = router.known(BINS, {n: s[:LENGTH] for n, s in THEN.items()}, length=LENGTH, level=LEVEL)
+    short = router.router_reference(BINS, {n: s[:LENGTH] for n, s in THEN.items()}, length=LENGTH, level=LEVEL)
     window = {name: s[:LENGTH].sum(axis=0) for name, s in THEN.items()}
-    assert () == router.route(short, window, POLICY, LEVEL, rows=Feed(rows=1))
+    assert () == router.route(short, window, POLICY, LEVEL, rows=FeedCounts(rows=1))
 
 
 def test_a_finding_is_made_for_each_variable() -> None:
     """A swap is told of both its columns, a fault of the rows as ``*``; as drift of the signal quality."""
-    faults = routed(lambda r: {"age": r["celsius"], "celsius": r["age"]}, feed=Feed(rows=1000, repeated=500))
+    faults = routed(lambda r: {"age": r["celsius"], "celsius": r["age"]}, feed=FeedCounts(rows=1000, repeated=500))
     found = router.findings(faults, KNOWN, {name: s[:LENGTH].sum(axis=0) for name, s in THEN.items()})
     assert {"*", "age", "celsius"} == set(found)
     assert {(Signal.QUALITY, Verdict.DRIFT)} == {(f.signal, f.verdict) for f in found.values()}
@@ -215,11 +259,11 @@ def test_the_newest_slice_shows_what_a_window_hides() -> None:
     """Nulls in a fifth of one slice are 4 % of the window; columns exchanged in it look like nothing known there."""
     alone, (nulls,) = newest(lambda r: {"fruit": np.where(np.arange(1000) % 5 == 0, None, r["fruit"])})
     assert () == alone
-    assert (Kind.MISSING_BURST, 0.2) == (nulls.kind, nulls.share)
+    assert (FaultKind.MISSING_BURST, 0.2) == (nulls.kind, nulls.share)
     assert nulls.reason.startswith("in the newest slice, 20.0% of fruit is missing")
     alone, (swap,) = newest(lambda r: {"age": r["celsius"], "celsius": r["age"]})
     assert () == alone
-    assert Kind.COLUMN_SWAP is swap.kind
+    assert FaultKind.COLUMN_SWAP is swap.kind
 
 
 def test_what_the_window_shows_too_is_told_of_the_window() -> None:
@@ -234,7 +278,7 @@ def test_a_unit_is_not_told_where_the_policy_allows_any_distance() -> None:
     cells = counted(BINS["celsius"], np.full(1000, 5e4), 1)[0]
     window = {name: s[:LENGTH].sum(axis=0) for name, s in THEN.items()} | {"celsius": cells}
     anything = MonitorPolicy(max_out_of_range=1)
-    assert [Kind.UNIT_CHANGE] == [f.kind for f in router.route(KNOWN, window, POLICY, LEVEL)]
+    assert [FaultKind.UNIT_CHANGE] == [f.kind for f in router.route(KNOWN, window, POLICY, LEVEL)]
     assert () == router.route(KNOWN, window, anything, LEVEL)
 
 
@@ -248,9 +292,9 @@ def test_the_order_of_variables_is_of_no_account() -> None:
     expected = router.route(KNOWN, window, POLICY, LEVEL)
     for _ in range(3):
         rng.shuffle(names)
-        again = router.known(BINS, {n: THEN[n] for n in names}, length=LENGTH, level=LEVEL)
+        again = router.router_reference(BINS, {n: THEN[n] for n in names}, length=LENGTH, level=LEVEL)
         assert expected == router.route(again, {n: window[n] for n in reversed(names)}, POLICY, LEVEL)
-    assert [Kind.UNIT_CHANGE, Kind.COLUMN_SWAP] == [f.kind for f in expected]
+    assert [FaultKind.UNIT_CHANGE, FaultKind.COLUMN_SWAP] == [f.kind for f in expected]
 
 
 def test_merging_the_slices_of_one_side_of_a_step_changes_nothing_but_their_number() -> None:
@@ -281,7 +325,7 @@ def test_a_baseline_has_no_fault_in_its_own_eyes(number: list[list[int]], word: 
         "y": NumericBins(edges=(0.0, 5e-324, 7.0, 90.0), mean=9.0, sd=20.0),
         "c": CategoricalBins(categories=("a", "b"), others=("d",)),
     }
-    known = router.known(bins, counts, length=length, level=LEVEL)
+    known = router.router_reference(bins, counts, length=length, level=LEVEL)
     windows = [{n: c.sum(axis=0) for n, c in counts.items()}]
     windows += [
         {n: c[i : i + length].sum(axis=0) for n, c in counts.items()}

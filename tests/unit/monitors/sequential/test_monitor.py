@@ -7,9 +7,10 @@ import pytest
 
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.finding import Finding, SequentialVerdict, Signal, Stage, Verdict
+from monitors.report import Report
 from monitors.sequential import monitor
-from monitors.verdicts.plan import outlook
+from monitors.verdicts.plan import monitoring_plan
 from tests.support.stationary_reports import POLICY, Change, baseline, days, reports, shift
 
 
@@ -21,7 +22,12 @@ def known(length: int = 1, n: int = 42) -> Baseline:
 def judged(known: Baseline, n: int, change: Change | None = None, policy: MonitorPolicy = POLICY) -> list[Report]:
     """Return the reports on *n* later days with their verdicts over time."""
     raw = reports(known, days(np.random.default_rng(2), n, change=change), policy)
-    return list(monitor.judge_all(outlook(known, policy, Stage.INPUTS), raw))
+    return list(monitor.judge_all(monitoring_plan(known, policy, Stage.INPUTS), raw))
+
+
+def features(report: Report) -> list[SequentialVerdict]:
+    """Return the sequential verdicts on the features of *report*."""
+    return [f.sequential for f in report.findings if f.signal is Signal.FEATURE and f.sequential]
 
 
 def of(report: Report, variable: str) -> Finding:
@@ -39,11 +45,11 @@ def test_quiet_days_stay_steady_whatever_single_windows_say() -> None:
     for world in range(5):
         rng = np.random.default_rng([10, world])
         seen = baseline(days(rng, 42))
-        told = monitor.judge_all(outlook(seen, policy, Stage.INPUTS), reports(seen, days(rng, 73), policy))
+        told = monitor.judge_all(monitoring_plan(seen, policy, Stage.INPUTS), reports(seen, days(rng, 73), policy))
         findings += [f for r in told for f in r.findings]
 
     assert Verdict.DRIFT not in {f.verdict for f in findings}
-    assert Verdict.DRIFT in {f.alone for f in findings}
+    assert Verdict.DRIFT in {f.window_verdict for f in findings}
 
 
 def test_a_lasting_shift_is_found_within_days_and_kept() -> None:
@@ -75,19 +81,19 @@ def test_an_effect_too_small_to_matter_is_no_drift_however_sure() -> None:
     found = [of(r, "x") for r in judged(known(), 40, shift("x", 1.0), policy)]
 
     assert Verdict.DRIFT not in {f.verdict for f in found}
-    assert {0.0} == {f.evidence for f in found}
+    assert {0.0} == {f.sequential.evidence for f in found if f.sequential}
 
 
 def test_the_alarm_can_be_recomputed_from_what_is_told() -> None:
     """On the day of the alarm, the evidence of the signal's findings adds up to what is needed; the day before, not."""
     told = judged(known(), 40, shift("x", 0.5))
     first = next(i for i, r in enumerate(told) if of(r, "x").verdict is Verdict.DRIFT)
-    given = [sum(f.evidence or 0 for f in r.findings if f.signal is Signal.FEATURE) for r in told]
-    needed = of(told[first], "x").needed
+    given = [sum(s.evidence or 0 for s in features(r)) for r in told]
+    needed = features(told[first])[0].evidence_required
 
     assert needed is not None
     assert given[first] >= needed > given[first - 1]
-    assert needed == pytest.approx(90 / sum(f.share or 0 for f in told[0].findings if f.signal is Signal.FEATURE), 1e-3)
+    assert needed == pytest.approx(90 / sum(s.budget_share or 0 for s in features(told[0])), 1e-3)
 
 
 def test_a_faulty_day_is_no_evidence() -> None:
@@ -106,11 +112,11 @@ def test_replayed_from_the_start_it_says_the_same() -> None:
     """Judging is a function of baseline, policy and reports in order; judging judged reports changes nothing."""
     seen = known()
     once = judged(seen, 30, shift("y", 0.6, since=10))
-    again = list(monitor.judge_all(outlook(seen, POLICY, Stage.INPUTS), once))
+    again = list(monitor.judge_all(monitoring_plan(seen, POLICY, Stage.INPUTS), once))
 
     assert once == again
     assert list(reports(seen, days(np.random.default_rng(2), 30, change=shift("y", 0.6, since=10)))) == [
-        monitor.plain(r) for r in once
+        monitor.without_sequential(r) for r in once
     ]
 
 
@@ -118,11 +124,11 @@ def test_a_short_baseline_promises_nothing_and_says_what_would_do() -> None:
     """With ten days nothing is ranked; a shift that stays is told all the same, outside the promise, and why."""
     found = [of(r, "x") for r in judged(known(n=10), 20, shift("x", 2.0, since=5))]
 
-    assert {False} == {f.promised for f in found}
-    assert "the baseline has 10 slices of it; 20 would do" in found[0].over_time
+    assert {False} == {f.guaranteed for f in found}
+    assert "the baseline has 10 slices with values of it, and a guarantee needs 20" in found[0].sequential_note
     assert Verdict.DRIFT not in {f.verdict for f in found[:5]}
     assert Verdict.DRIFT is found[-1].verdict
-    assert "outside the false-alarm promise" in next(f.over_time for f in found if f.verdict is Verdict.DRIFT)
+    assert "outside the false-alarm guarantee" in next(f.sequential_note for f in found if f.verdict is Verdict.DRIFT)
 
 
 def test_slices_of_the_baselines_own_period_are_not_judged_over_time() -> None:
@@ -130,9 +136,9 @@ def test_slices_of_the_baselines_own_period_are_not_judged_over_time() -> None:
     seen = known()
     report = next(iter(reports(seen, days(np.random.default_rng(3), 1))))
     early = report.model_copy(update={"window_end": seen.end, "window_start": seen.start})
-    watched = outlook(seen, POLICY, Stage.INPUTS)
+    watched = monitoring_plan(seen, POLICY, Stage.INPUTS)
 
-    assert early == monitor.judge(watched, monitor.start(watched), early)[1]
+    assert early == monitor.judge(watched, monitor.initial_state(watched), early)[1]
 
 
 def test_a_series_that_remembers_is_ranked_on_merged_slices() -> None:
@@ -142,11 +148,11 @@ def test_a_series_that_remembers_is_ranked_on_merged_slices() -> None:
         level = 0.8 * level + rng.normal()
         wander.append(level)
     rows = days(rng, 200, change=lambda day, r: r.update(x=0.3 * r["x"] + wander[day]))
-    groups = {v: g for g in outlook(baseline(rows), POLICY, Stage.INPUTS).groups for v in g.panel.names}
+    groups = {v: g for g in monitoring_plan(baseline(rows), POLICY, Stage.INPUTS).groups for v in g.panel.names}
 
     assert 1 == groups["y"].stride
     assert groups["x"].stride > 1
-    assert not any(groups["x"].panel.doubts)
+    assert not any(groups["x"].panel.violations)
 
 
 def test_a_fault_is_told_on_its_first_day_though_the_window_is_long() -> None:
@@ -170,10 +176,10 @@ def test_a_difference_from_the_first_slices_on_is_told_as_what_it_may_be() -> No
 
     def told(since: int) -> str:
         return next(
-            of(r, "x").over_time
+            of(r, "x").sequential_note
             for r in judged(known(), 60, shift("x", 0.9, since))
             if of(r, "x").verdict is Verdict.DRIFT
         )
 
-    assert told(0).startswith("from its first slices on, as training-serving skew would be: drift")
+    assert told(0).startswith("since the first slices of this version (training-serving skew?): drift")
     assert told(30).startswith("drift: evidence")

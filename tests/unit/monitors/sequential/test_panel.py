@@ -9,9 +9,9 @@ import pytest
 
 from benchmarks import streams, watch
 from monitors.config import MonitorPolicy
-from monitors.report import Signal, Stage
-from monitors.sequential import edetector, panel, slice_scores
-from monitors.sequential.panel import Panel, State
+from monitors.finding import Signal, Stage
+from monitors.sequential import edetector, exchangeability, panel, slice_scores
+from monitors.sequential.panel import Panel, PanelState
 from monitors.sequential.seasonality import DAY, WEEK
 from monitors.stats.bins import Counts
 from monitors.verdicts import plan
@@ -28,15 +28,15 @@ def counts(kind: str, slices: int, rows: int = 200, seed: int = 1, features: int
 def fitted(reference: dict[str, Counts], slide: int = DAY, identity: str = "m") -> Panel:
     """Return the panel of a reference from a Monday on."""
     starts = [MONDAY + slide * k for k in range(len(next(iter(reference.values()))))]
-    return panel.fit(slice_scores.shares(reference, {v: range(64) for v in reference}), starts, slide, identity)
+    return panel.fit(slice_scores.share_scores(reference, {v: range(64) for v in reference}), starts, slide, identity)
 
 
-def seen(known: Panel, state: State, later: dict[str, Counts], first: int = 0) -> list[State]:
+def seen(known: Panel, state: PanelState, later: dict[str, Counts], first: int = 0) -> list[PanelState]:
     """Return the state after each slice of *later* from *first* on; all are steady."""
     nobody, out = np.zeros(len(known.names), bool), []
     for k in range(first, len(next(iter(later.values())))):
-        state = known.look(state, MONDAY + DAY * (60 + k), {v: c[k] for v, c in later.items()})
-        state = known.settle(state, away=nobody, reset=nobody)
+        state = known.observe(state, MONDAY + DAY * (60 + k), {v: c[k] for v, c in later.items()})
+        state = known.update_calibration(state, drifting=nobody, reset=nobody)
         out.append(state)
     return out
 
@@ -48,17 +48,17 @@ REFERENCE, LATER = ({v: c[part] for v, c in QUIET.items()} for part in (slice(60
 def test_a_replay_agrees_with_what_went_on_slice_by_slice() -> None:
     """From scratch or from any state in between: equal bit for bit, as nothing else is remembered."""
     known = fitted(REFERENCE)
-    through = seen(known, known.start(), LATER)
+    through = seen(known, known.initial_state(), LATER)
     resumed = seen(fitted(REFERENCE), through[9], LATER, first=10)
 
     assert through[-1].log_m.tobytes() == resumed[-1].log_m.tobytes()
-    assert through[-1].bag.tobytes() == resumed[-1].bag.tobytes()
+    assert through[-1].calibration_scores.tobytes() == resumed[-1].calibration_scores.tobytes()
 
 
 def test_the_evidence_of_a_seeded_stream() -> None:
     """Golden: the same identity and counts gave these numbers when they were written down."""
     known = fitted(REFERENCE)
-    last = seen(known, known.start(), LATER)[-1]
+    last = seen(known, known.initial_state(), LATER)[-1]
     told = known.log_evidence(last).round(6).tolist()
 
     assert GOLDEN == pytest.approx(told)
@@ -70,42 +70,42 @@ GOLDEN = [2.671415, 2.657344, 1.829638, 3.135983]
 def test_ties_are_broken_by_who_is_asked_and_when() -> None:
     """Another identity breaks ties otherwise, which moves the evidence a little and the ranks not at all."""
     one, other = (fitted(REFERENCE, identity=i) for i in ("m", "n"))
-    a, b = (seen(p, p.start(), LATER)[-1] for p in (one, other))
+    a, b = (seen(p, p.initial_state(), LATER)[-1] for p in (one, other))
 
-    assert a.bag.tobytes() == b.bag.tobytes()
+    assert a.calibration_scores.tobytes() == b.calibration_scores.tobytes()
     assert a.log_m.tobytes() != b.log_m.tobytes()
 
 
 def test_scores_mind_no_order_of_variables() -> None:
     """Whatever stands beside a variable, its residuals, its bag and its doubts are the same."""
     turned = fitted({v: REFERENCE[v] for v in reversed(REFERENCE)})
-    one = seen(fitted(REFERENCE), fitted(REFERENCE).start(), LATER)[-1]
-    other = seen(turned, turned.start(), LATER)[-1]
+    one = seen(fitted(REFERENCE), fitted(REFERENCE).initial_state(), LATER)[-1]
+    other = seen(turned, turned.initial_state(), LATER)[-1]
 
-    assert one.bag == pytest.approx(other.bag[:, ::-1])
+    assert one.calibration_scores == pytest.approx(other.calibration_scores[:, ::-1])
     assert one.level == pytest.approx(other.level[::-1])
 
 
 def test_a_variable_without_rows_is_left_as_it_is() -> None:
     """Its detectors neither gain nor lose, and its place in the bag is empty."""
     known = fitted(REFERENCE)
-    before = seen(known, known.start(), LATER)[9]
-    after = known.look(before, MONDAY + 90 * DAY, {"x0": LATER["x0"][20]})
-    settled = known.settle(after, away=np.zeros(4, bool), reset=np.zeros(4, bool))
+    before = seen(known, known.initial_state(), LATER)[9]
+    after = known.observe(before, MONDAY + 90 * DAY, {"x0": LATER["x0"][20]})
+    settled = known.update_calibration(after, drifting=np.zeros(4, bool), reset=np.zeros(4, bool))
 
     assert (before.log_m[1:] == after.log_m[1:]).all()
     assert (before.log_m[0] != after.log_m[0]).any()
-    assert np.isnan(settled.bag[-1, 1:]).all()
+    assert np.isnan(settled.calibration_scores[-1, 1:]).all()
 
 
 def test_who_is_away_stays_out_of_the_bag_and_who_is_reset_starts_anew() -> None:
     """Slices of a variable that has drifted are no example of steady ones."""
     known = fitted(REFERENCE)
-    looked = known.look(known.start(), MONDAY + 60 * DAY, {v: c[0] for v, c in LATER.items()})
+    looked = known.observe(known.initial_state(), MONDAY + 60 * DAY, {v: c[0] for v, c in LATER.items()})
     first = np.array([True, False, False, False])
-    settled = known.settle(looked, away=first, reset=first)
+    settled = known.update_calibration(looked, drifting=first, reset=first)
 
-    assert [True, False, False, False] == np.isnan(settled.bag[-1]).any(axis=1).tolist()
+    assert [True, False, False, False] == np.isnan(settled.calibration_scores[-1]).any(axis=1).tolist()
     assert (settled.log_m[0] == -np.inf).all()
     assert (settled.log_m[1:] == looked.log_m[1:]).all()
 
@@ -113,17 +113,17 @@ def test_who_is_away_stays_out_of_the_bag_and_who_is_reset_starts_anew() -> None
 def test_evidence_is_the_mean_over_scores_and_bets() -> None:
     """Before any slice it is nothing; after one it is the mean of the bets on it."""
     known = fitted(REFERENCE)
-    looked = known.look(known.start(), MONDAY + 60 * DAY, {v: c[0] for v, c in LATER.items()})
+    looked = known.observe(known.initial_state(), MONDAY + 60 * DAY, {v: c[0] for v, c in LATER.items()})
 
-    assert [-np.inf] * 4 == known.log_evidence(known.start()).tolist()
+    assert [-np.inf] * 4 == known.log_evidence(known.initial_state()).tolist()
     assert np.exp(looked.log_m).mean(axis=(1, 2)) == pytest.approx(np.exp(known.log_evidence(looked)))
 
 
 def test_ties_mind_no_order_of_variables() -> None:
     """A baseline that was stored has its features in the order of their names; what it was made of may have another."""
     turned = fitted({v: REFERENCE[v] for v in reversed(REFERENCE)})
-    one = seen(fitted(REFERENCE), fitted(REFERENCE).start(), LATER)[-1]
-    other = seen(turned, turned.start(), LATER)[-1]
+    one = seen(fitted(REFERENCE), fitted(REFERENCE).initial_state(), LATER)[-1]
+    other = seen(turned, turned.initial_state(), LATER)[-1]
 
     assert one.log_m == pytest.approx(other.log_m[::-1])
 
@@ -131,11 +131,13 @@ def test_ties_mind_no_order_of_variables() -> None:
 def test_ties_follow_from_identity_and_start_alone() -> None:
     """The seed is a hash of both, written down here because stored verdicts rest on it."""
     known = fitted(REFERENCE)
-    state, start = known.start(), MONDAY + 60 * DAY
+    state, start = known.initial_state(), MONDAY + 60 * DAY
     seed = int.from_bytes(hashlib.sha256(f"m|{start}".encode()).digest()[:8], "big")
-    looked = known.look(state, start, {v: c[0] for v, c in LATER.items()})
+    looked = known.observe(state, start, {v: c[0] for v, c in LATER.items()})
     assert looked.latest is not None
-    p = edetector.p_values(looked.latest, state.bag, np.random.default_rng(seed).random(looked.latest.shape))
+    p = edetector.p_values(
+        looked.latest, state.calibration_scores, np.random.default_rng(seed).random(looked.latest.shape)
+    )
 
     assert edetector.log_bets(p, 60) == pytest.approx(looked.log_m)
 
@@ -144,50 +146,54 @@ def test_ties_follow_from_identity_and_start_alone() -> None:
     ("reference", "slide", "doubt"),
     [
         (counts("normal", 60), DAY, ""),
-        (counts("normal", 19), WEEK, "the baseline has 19 slices of it; 20 would do"),
-        ({"x": np.tile(np.eye(7, 64, dtype=np.int64) * 100, (8, 1))}, DAY, "follows the calendar"),
-        (counts("rows AR(.99)", 200, rows=10), WEEK, "shorter than its memory"),
+        (counts("normal", 19), WEEK, "the baseline has 19 slices with values of it, and a guarantee needs 20"),
+        (
+            {"x": np.tile(np.eye(7, 64, dtype=np.int64) * 100, (8, 1))},
+            DAY,
+            "hour, weekday or month determine its values",
+        ),
+        (counts("rows AR(.99)", 200, rows=10), WEEK, "changes more slowly than a slice lasts"),
     ],
 )
 def test_where_ranks_promise_nothing_it_is_said_why(reference: dict[str, Counts], slide: int, doubt: str) -> None:
     """Too few slices, nothing but the calendar, slices shorter than the stream's memory."""
     known = fitted(reference, slide)
 
-    assert {not doubt} == set(known.promised.tolist())
-    assert all(doubt in told for told in known.doubts)
-    assert bool(doubt) == bool(known.doubts[0])
+    assert {not doubt} == set(known.guaranteed.tolist())
+    assert all(doubt in told for told in known.violations)
+    assert bool(doubt) == bool(known.violations[0])
 
 
 def test_of_merged_slices_less_memory_is_borne() -> None:
     """Merging was to end it: what single slices may remember is too much for the few that are left."""
     starts = [MONDAY + DAY * k for k in range(90)]
-    measure = slice_scores.shares(
+    measure = slice_scores.share_scores(
         counts("slices AR(.6)", 90, rows=5000, seed=3), {f"x{i}": range(64) for i in range(4)}
     )
-    single, merged = (panel.fit(measure, starts, DAY, "m", longest=m) for m in (panel.LONG[0], 0.4))
+    single, merged = (panel.fit(measure, starts, DAY, "m", max_memory=m) for m in (exchangeability.MAX_MEMORY, 0.4))
 
-    assert single.promised.all()
-    assert not merged.promised.any()
-    assert "shorter than its memory" in merged.doubts[0]
+    assert single.guaranteed.all()
+    assert not merged.guaranteed.any()
+    assert "changes more slowly than a slice lasts" in merged.violations[0]
 
 
 def test_a_variable_that_was_never_there_promises_nothing() -> None:
     """It has no slices, and that is all that is said of it."""
     known = fitted({**REFERENCE, "never": np.zeros((60, 64), np.int64)})
 
-    assert "the baseline has 0 slices of it; 20 would do" == known.doubts[-1]
+    assert "the baseline has 0 slices with values of it, and a guarantee needs 20" == known.violations[-1]
 
 
 def test_alarms_of_the_benchmark_are_those_of_a_panel() -> None:
     """What :mod:`benchmarks.watch` works out at once is what looking, alarming and settling gives slice by slice."""
     seen = watch.counted(streams.KINDS["slices AR(.6)"].draw(np.random.default_rng(5), 200, 500, 4), 60)
-    group = next(g for g in plan.outlook(seen.baseline, MonitorPolicy(), Stage.INPUTS).groups)
-    state, nobody, fired = group.panel.start(), np.zeros(4, bool), 0
+    group = next(g for g in plan.monitoring_plan(seen.baseline, MonitorPolicy(), Stage.INPUTS).groups)
+    state, nobody, fired = group.panel.initial_state(), np.zeros(4, bool), 0
     for k in range(seen.slices):
-        state = group.panel.look(state, MONDAY + DAY * (60 + k), {v: seen.later[v][k] for v in group.panel.names})
+        state = group.panel.observe(state, MONDAY + DAY * (60 + k), {v: seen.later[v][k] for v in group.panel.names})
         alarm = np.exp(group.panel.log_evidence(state)) @ group.weights >= 5
         fired += int(alarm)
-        state = group.panel.settle(state, away=nobody, reset=nobody | alarm)
+        state = group.panel.update_calibration(state, drifting=nobody, reset=nobody | alarm)
 
     assert (1, Signal.FEATURE) == (group.stride, group.signal)
     assert fired > 3

@@ -24,14 +24,14 @@ def drawn(rng: np.random.Generator, slices: int, rows: int, wobble: float = 0.0)
     return np.array([np.bincount(np.searchsorted(edges, v), minlength=10) for v in values])
 
 
-def measure(**counts: Counts) -> slice_scores.Shares:
+def measure(**counts: Counts) -> slice_scores.ShareScores:
     """Return the measure of variables on all their cells."""
-    return slice_scores.shares(counts, {name: range(c.shape[1]) for name, c in counts.items()})
+    return slice_scores.share_scores(counts, {name: range(c.shape[1]) for name, c in counts.items()})
 
 
-def scores(found: slice_scores.Shares, **newest: Sequence[int]) -> Distances:
+def scores(found: slice_scores.ShareScores, **newest: Sequence[int]) -> Distances:
     """Return the five scores of one slice by variable, ``(variables, 5)``."""
-    return found.directed(found.series(newest))
+    return found.directed(found.scores(newest))
 
 
 def test_numbers_by_hand() -> None:
@@ -79,7 +79,7 @@ def test_neighbours_and_padding_do_not_matter(one: Counts, two: Counts, padding:
     newest = {"x": list(one[0] + 1), "y": list(two[0] + 2)}
     alone = measure(x=one)
     beside, turned = measure(x=one, y=two), measure(y=two, x=one)
-    wide = slice_scores.shares({"x": np.pad(one, ((0, 0), (0, padding)))}, {"x": range(4 + padding)})
+    wide = slice_scores.share_scores({"x": np.pad(one, ((0, 0), (0, padding)))}, {"x": range(4 + padding)})
 
     for found, at in ((beside, 0), (turned, 1), (wide, 0)):
         own = found.directed(found.reference)[:, at]
@@ -102,7 +102,7 @@ def test_the_unit_is_a_standard_deviation(wobble: float) -> None:
 def test_unrest_is_the_variance_between_slices() -> None:
     """In units of a row's: near 0 where sampling is all, .04 where means wobble by .2 sd, less what bins lose."""
     rng = np.random.default_rng(2)
-    still, restless = (measure(x=drawn(rng, 500, 1000, w)).unrest[0] for w in (0.0, 0.2))
+    still, restless = (measure(x=drawn(rng, 500, 1000, w)).intraclass_correlation[0] for w in (0.0, 0.2))
 
     assert still < 0.001
     assert 0.036 == pytest.approx(restless, rel=0.15)

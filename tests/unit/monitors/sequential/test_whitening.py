@@ -75,7 +75,7 @@ def test_the_memory_is_corrected_for_the_small_sample() -> None:
     a = level - level.mean()
     raw = float((a[1:] * a[:-1]).sum() / (a**2).sum())
 
-    assert raw + (1 + 3 * raw) / 60 + whitening.MARGIN / np.sqrt(60) == pytest.approx(
+    assert raw + (1 + 3 * raw) / 60 + whitening.PHI_MARGIN / np.sqrt(60) == pytest.approx(
         float(whitening.fit(reference, starts(60, WEEK), WEEK)[0].phi[0])
     )
 
@@ -135,8 +135,8 @@ def test_units_do_not_matter(seed: int, scale: float, shift: float) -> None:
 
 def test_what_remembers_is_told_from_what_does_not() -> None:
     """Of series without memory about 1 in 200 seems to remember; of AR(.6) of 60 slices almost all do."""
-    assert whitening.remembers(ar(60, 0.0, 8, series=4000)).mean() < 0.01
-    assert whitening.remembers(ar(60, 0.6, 9, series=500)).mean() > 0.9
+    assert whitening.is_autocorrelated(ar(60, 0.0, 8, series=4000)).mean() < 0.01
+    assert whitening.is_autocorrelated(ar(60, 0.6, 9, series=500)).mean() > 0.9
 
 
 def test_a_constant_remembers_nothing() -> None:
@@ -145,4 +145,4 @@ def test_a_constant_remembers_nothing() -> None:
 
     assert not residuals.any()
     assert 0 <= whitener.phi[0] < 0.2
-    assert [False] == whitening.remembers(residuals).tolist()
+    assert [False] == whitening.is_autocorrelated(residuals).tolist()

@@ -13,11 +13,12 @@ from features.errors import DataError
 from features.window import Windows, to_ms
 from monitors.baseline.baseline import Baseline, Slice
 from monitors.config import MonitorPolicy
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report
 from monitors.sequential import monitor
 from monitors.simulation import rewindow
-from monitors.simulation.policy_comparison import Jury
-from monitors.simulation.tilting import whole
+from monitors.simulation.policy_comparison import PolicyComparison
+from monitors.simulation.tilting import rounded_to_total
 from monitors.verdicts import plan, window_verdict
 from tests.support import recorded_history as replayed
 
@@ -52,7 +53,7 @@ def test_a_window_is_the_sum_of_its_slices(days: list[list[int] | None], length:
             assert not part.any()
         else:
             expected = (part.sum(axis=0).tolist(), part[-1].tolist(), int((part > 0).sum(axis=0).max()))
-            assert expected == (window.counts["x"], window.newest["x"], window.seen)
+            assert expected == (window.counts["x"], window.newest["x"], window.slices_with_events)
     assert {} == found
 
 
@@ -60,10 +61,10 @@ def test_slices_are_the_newest_of_reports() -> None:
     """One a report, by time; a report from before there were any tells nothing."""
     ins, _ = replayed.later(KNOWN, 4)
     found = replayed.reports(KNOWN, tuple(of(ins)))
-    old = found[0].model_copy(update={"newest": {}})
+    old = found[0].model_copy(update={"newest_slice": {}})
 
-    assert of(ins) == rewindow.slices(reversed(found), DAY)
-    assert of(ins)[1:] == rewindow.slices([old, *found[1:]], DAY)
+    assert of(ins) == rewindow.newest_slices(reversed(found), DAY)
+    assert of(ins)[1:] == rewindow.newest_slices([old, *found[1:]], DAY)
 
 
 def test_a_baseline_is_cut_anew_as_its_events_would_have_been() -> None:
@@ -92,16 +93,23 @@ def alone(known: Baseline, rules: MonitorPolicy, slices: Sequence[Slice], stage:
         strict=True,
     ):
         found = window_verdict.judge(
-            known, rules, stage=stage, segment=segment, window_slices=known.events.windows.slices,
-            start_ms=to_ms(report.window_start), counts=report.counts, newest=report.newest, seen=window.seen,
-        )  # fmt: skip
+            known,
+            rules,
+            stage=stage,
+            segment=segment,
+            window_slices=known.events.windows.slices,
+            start_ms=to_ms(report.window_start),
+            counts=report.counts,
+            newest=report.newest_slice,
+            slices_with_events=window.slices_with_events,
+        )
         raw.append(report.model_copy(update={"findings": found}))
-    return list(monitor.judge_all(plan.outlook(known, rules, stage, segment), raw))
+    return list(monitor.judge_all(plan.monitoring_plan(known, rules, stage, segment), raw))
 
 
 def verdicts(reports: Sequence[Report]) -> list[list[tuple[Signal, str, Verdict, bool | None, float | None]]]:
     """Return what each report says, but for words."""
-    return [[(f.signal, f.variable, f.verdict, f.promised, f.effect) for f in r.findings] for r in reports]
+    return [[(f.signal, f.variable, f.verdict, f.guaranteed, f.effect) for f in r.findings] for r in reports]
 
 
 def broken(slices: Sequence[Slice], *, slowly: bool) -> list[Slice]:
@@ -109,7 +117,7 @@ def broken(slices: Sequence[Slice], *, slowly: bool) -> list[Slice]:
 
     def part(s: Slice, i: int) -> Slice:
         lost = i if slowly else sum(s.counts["x"]) // 2 * (i % 5 == 0)
-        row = whole(np.array(s.counts["x"]), sum(s.counts["x"]) - lost).tolist()
+        row = rounded_to_total(np.array(s.counts["x"]), sum(s.counts["x"]) - lost).tolist()
         row[KNOWN.bins["x"].body + 2] += lost
         return s.model_copy(update={"counts": {**s.counts, "x": row}})
 
@@ -129,12 +137,12 @@ def test_several_policies_say_what_each_says_alone(stage: Stage, segment: str, s
         policy("1 per 90 days", **said), policy("2 per 1 days", **said), policy("1 per 9000 days", **said),
         policy(min_effect=0.3),
     )  # fmt: skip
-    together = list(zip(*Jury(KNOWN, rules, stage, segment).run(slices), strict=True))
+    together = list(zip(*PolicyComparison(KNOWN, rules, stage, segment).run(slices), strict=True))
 
     for mine, one in zip(together, rules, strict=True):
         expected = alone(KNOWN, one, slices, stage, segment)
         assert verdicts(expected) == verdicts(mine)
-        assert [(r.window_start, r.counts, r.newest) for r in expected] == [
+        assert [(r.window_start, r.counts, r.newest_slice) for r in expected] == [
             (r.window_start, r.counts, r.newest) for r in mine
         ]
 
@@ -143,21 +151,21 @@ def test_the_alarms_differ_where_budgets_do() -> None:
     """The world above is one in which sharing could go wrong: a looser budget alarms sooner."""
     ins, _ = replayed.later(KNOWN, 30, since=8)
     rules = (policy("1 per 900 days"), policy("1 per 5 days"))
-    strict, loose = zip(*Jury(KNOWN, rules, Stage.INPUTS).run(of(ins)), strict=True)
+    strict, loose = zip(*PolicyComparison(KNOWN, rules, Stage.INPUTS).run(of(ins)), strict=True)
     first = [next(i for i, r in enumerate(some) if _promised(r)) for some in (strict, loose)]
 
     assert first[1] < first[0]
 
 
 def _promised(report: Report) -> bool:
-    return any(f.promised and f.verdict is Verdict.DRIFT for f in report.findings)
+    return any(f.guaranteed and f.verdict is Verdict.DRIFT for f in report.findings)
 
 
 def test_slices_of_the_baselines_own_period_are_not_judged() -> None:
     """They are part of windows that end later, and no more."""
     ins, _ = replayed.later(KNOWN, 3)
     every = [*KNOWN.slices(Stage.INPUTS)[-3:], *of(ins)]
-    found = [r[0] for r in Jury(KNOWN, (policy(),), Stage.INPUTS).run(every)]
+    found = [r[0] for r in PolicyComparison(KNOWN, (policy(),), Stage.INPUTS).run(every)]
 
     assert 3 == len(found)
     assert 400 == found[0].rows
@@ -174,9 +182,9 @@ def test_windows_of_equal_keys_are_described_once(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(window_verdict, "judge", counted)
     ins, _ = replayed.later(KNOWN, 4)
-    bench = Jury(KNOWN, (policy(),), Stage.INPUTS)
+    bench = PolicyComparison(KNOWN, (policy(),), Stage.INPUTS)
     windows = [(w, w.start) for w in rewindow.windows(of(ins), 2, DAY)]
-    first, again = (verdicts([r[0] for r in bench.judge(windows, bench.outlooks())]) for _ in range(2))
+    first, again = (verdicts([r[0] for r in bench.judge(windows, bench.monitoring_plans())]) for _ in range(2))
 
     assert first == again
     assert 4 == len(asked)

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from monitors.stats import effect_interval, null_distribution
 from monitors.stats.distance import js_distance_log2
-from monitors.stats.null_distribution import Null
+from monitors.stats.null_distribution import NullDistribution
 
 TEN = np.full(10, 0.1)
 ZIPF = (1 / np.arange(1, 21)) / (1 / np.arange(1, 21)).sum()
-NOISE = Null(mean_square=0.001, variance_square=2e-7, quantile=0.046)
+NOISE = NullDistribution(mean_square=0.001, variance_square=2e-7, quantile=0.046)
 
 
 def tilted(shares: np.ndarray, by: float) -> np.ndarray:
@@ -60,13 +60,13 @@ def test_unrest_lowers_the_lower_end(distance: float, excess: float) -> None:
 
 def test_without_noise_the_distance_is_what_it_is() -> None:
     """One cell that holds everything leaves nothing open."""
-    assert (0.3, 0.3) == effect_interval.distance_interval(0.3, Null(0.0, 0.0, 0.0))
+    assert (0.3, 0.3) == effect_interval.distance_interval(0.3, NullDistribution(0.0, 0.0, 0.0))
 
 
 def test_the_normal_part_meets_the_exact_one() -> None:
     """Where quantiles go over from the non-central chi-square to the normal nothing jumps."""
     s = NOISE.variance_square / (2 * NOISE.mean_square)
-    at = np.sqrt(effect_interval._LARGE * s)
+    at = np.sqrt(effect_interval.NORMAL_FROM * s)
     below, beyond = (effect_interval.distance_interval(float(at * f), NOISE) for f in (0.9999, 1.0001))
 
     assert below == pytest.approx(beyond, rel=2e-3)

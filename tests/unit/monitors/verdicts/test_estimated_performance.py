@@ -15,17 +15,17 @@ from sklearn.linear_model import Ridge
 
 from features.schema import Task
 from monitors.baseline.baseline import Baseline
+from monitors.finding import Finding, Signal, Verdict
 from monitors.profiles import loss_estimator, outcome_counts, score_calibration
-from monitors.profiles.loss_estimator import LossTable
-from monitors.profiles.score_calibration import Calibration
-from monitors.report import Finding, Signal, Verdict
+from monitors.profiles.loss_estimator import DirectLossEstimator
+from monitors.profiles.score_calibration import ScoreCalibration
 from monitors.stats.bins import CategoricalBins, freeze_numeric
 from monitors.verdicts import distribution, estimated_performance
 from tests.support import learned_baselines as learned
 
 Floats = npt.NDArray[np.float64]
 LABEL_BINS = {"label": CategoricalBins(categories=("0", "1"))}
-LEVEL = distribution.LOOK
+LEVEL = distribution.WINDOW_LEVEL
 
 
 def scored(n: int, seed: int, *, shift: float = 0.0, wide: float = 1.0, slope: float = 1.6) -> dict[str, Any]:
@@ -204,7 +204,7 @@ def test_what_withholds_a_judgement_is_its_reason() -> None:
     assert "estimated_log_loss" in found.metrics
 
 
-def grid_of(rows: Mapping[str, Any]) -> Calibration:
+def grid_of(rows: Mapping[str, Any]) -> ScoreCalibration:
     """Return the calibration learned from *rows*."""
     score = rows["prediction"]
     found = score_calibration.fit(score, np.arange(len(score)), rows["label"])
@@ -278,7 +278,9 @@ def test_a_table_has_columns_for_the_variables_that_tell_most() -> None:
 
 def test_an_estimate_stays_within_what_a_loss_can_be() -> None:
     """Effects may add up to less than nothing, or to more than all."""
-    table = LossTable(base=500_000, most=1_000_000, effects={"a": (-900_000, 0), "b": (0, 900_000)}, errors={})
+    table = DirectLossEstimator(
+        base=500_000, most=1_000_000, effects={"a": (-900_000, 0), "b": (0, 900_000)}, errors={}
+    )
     told = table.addends({"a": np.array([0, 1]), "b": np.array([0, 1])}, 2)
 
     assert [[1, 0, 0], [1, 1_000_000, 1_000_000]] == told.tolist()

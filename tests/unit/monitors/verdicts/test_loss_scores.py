@@ -16,15 +16,15 @@ def moments(values: Distances) -> Distances:
     return np.stack([np.full(values.shape[:-1], values.shape[-1]), values.sum(-1), (values**2).sum(-1)], axis=-1)
 
 
-def measure(values: Distances) -> loss_scores.Means:
+def measure(values: Distances) -> loss_scores.MeanScores:
     """Return the measure of *values* (slices, series, rows); a later slice is its moments already."""
-    return loss_scores.Means("loss", lambda newest: np.asarray(newest["moments"], float), moments(values))
+    return loss_scores.MeanScores("loss", lambda newest: np.asarray(newest["moments"], float), moments(values))
 
 
 def test_a_mean_by_hand() -> None:
     """400 rows whose mean is .1 of their sd higher are two standard errors away."""
     reference = np.tile([-1.0, 1.0], (50, 1, 500))
-    found = measure(reference).series({"moments": [[400, 40, 400]]})
+    found = measure(reference).scores({"moments": [[400, 40, 400]]})
 
     assert 2 == pytest.approx(found[0, 0], rel=0.02)
 
@@ -46,7 +46,7 @@ def test_the_unit_is_a_standard_error(wobble: float) -> None:
 
     found = measure(values(200, 500))
     for rows in (50, 2000):
-        seen = [found.series({"moments": m})[0, 0] for m in moments(values(500, rows))]
+        seen = [found.scores({"moments": m})[0, 0] for m in moments(values(500, rows))]
         assert 1 == pytest.approx(np.std(seen), abs=0.15)
 
 
@@ -54,15 +54,15 @@ def test_a_slice_without_rows_says_nothing() -> None:
     """NaN, in the reference or later, and the rest of the reference is as it was."""
     slices = moments(np.random.default_rng(3).standard_normal((20, 1, 50)))
     slices[7] = 0
-    found = loss_scores.Means("loss", lambda newest: np.asarray(newest["moments"], float), slices)
+    found = loss_scores.MeanScores("loss", lambda newest: np.asarray(newest["moments"], float), slices)
 
     assert [k == 7 for k in range(20)] == np.isnan(found.reference[:, 0, 0]).tolist()
-    assert np.isnan(found.series({"moments": [[0, 0, 0]]})[0, 0])
+    assert np.isnan(found.scores({"moments": [[0, 0, 0]]})[0, 0])
 
 
 def test_a_slice_that_could_not_be_judged_says_nothing() -> None:
     """What was not judged comes without any counts: that is NaN, not an error."""
-    assert np.isnan(measure(np.random.default_rng(4).standard_normal((20, 2, 50))).series({})).all()
+    assert np.isnan(measure(np.random.default_rng(4).standard_normal((20, 2, 50))).scores({})).all()
 
 
 def test_an_outcome_without_a_score_grid_has_its_loss_alone() -> None:

@@ -9,8 +9,8 @@ from scipy import stats
 
 from features.schema import Task
 from monitors.config import MonitorPolicy
+from monitors.finding import Finding, Verdict
 from monitors.profiles.outcome_counts import UNIT
-from monitors.report import Finding, Verdict
 from monitors.stats.bins import Counts
 from monitors.verdicts import performance
 
@@ -26,7 +26,7 @@ def slices(values: npt.NDArray[np.float64]) -> dict[str, Counts]:
     return {"coverage": np.column_stack([rows, 0 * rows]), "loss": sums}
 
 
-def judged(known: performance.Reference, values: npt.NDArray[np.float64], unlabelled: int = 0) -> Finding:
+def judged(known: performance.LossReference, values: npt.NDArray[np.float64], unlabelled: int = 0) -> Finding:
     """Return the finding on a window of these losses, at 1 in 200."""
     cells = {name: c[0].tolist() for name, c in slices(values.reshape(1, -1)).items()}
     cells["coverage"][1] = unlabelled
@@ -41,14 +41,14 @@ def even(seed: int, count: int, rows: int, level: float = 1.0) -> npt.NDArray[np
 
 def test_the_line_is_exact_for_squared_normal_errors() -> None:
     """The mean of n squared errors is chi-square with n degrees of freedom over n, and so is the gamma."""
-    known = performance.Reference(rows=10**9, mean=1.0, variance=2.0)
+    known = performance.LossReference(rows=10**9, mean=1.0, variance=2.0)
     for n in (30, 1000):
         assert pytest.approx(stats.chi2.isf(0.005, n) / n - 1, rel=1e-4) == known.line(n, 0.005)
 
 
 def test_the_line_is_normal_for_many_rows() -> None:
     """With many rows it is the z-test's, the baseline's own noise included."""
-    known = performance.Reference(rows=100_000, mean=0.5, variance=0.3)
+    known = performance.LossReference(rows=100_000, mean=0.5, variance=0.3)
     z = stats.norm.isf(0.005) * np.sqrt(0.3 * (1 / 100_000 + 1 / 100_000)) / 0.5
     assert pytest.approx(z, rel=0.01) == known.line(100_000, 0.005)
 
@@ -69,7 +69,7 @@ def test_a_better_model_is_no_alarm() -> None:
 
 def test_a_rise_too_small_to_tell_is_steady() -> None:
     """A sure rise of 1 % is below the policy's least."""
-    known = performance.Reference(rows=10**9, mean=1.0, variance=0.01)
+    known = performance.LossReference(rows=10**9, mean=1.0, variance=0.01)
     found = judged(known, np.full(10**5, 1.01))
     assert (Verdict.STEADY, POLICY.min_loss_increase) == (found.verdict, found.threshold)
 

@@ -9,9 +9,10 @@ import pytest
 
 from features.schema import ESTIMATED_LOSS, LATE, SCORE_GRID, Task
 from monitors.baseline.baseline import Baseline, Slice
-from monitors.report import Report, Signal, Stage
+from monitors.finding import Signal, Stage
+from monitors.report import Report
 from monitors.sequential import monitor
-from monitors.verdicts.plan import outlook
+from monitors.verdicts.plan import monitoring_plan
 from tests.support import learned_baselines as learned
 from tests.support.stationary_reports import POLICY, baseline, days, reports, shift
 
@@ -22,7 +23,7 @@ KNOWN = baseline(DAYS)
 def told(known: Baseline) -> list[Report]:
     """Return the reports on two weeks in which x moves a little, judged by what *known* says."""
     raw = reports(KNOWN, days(np.random.default_rng(2), 14, change=shift("x", 0.2)))
-    return list(monitor.judge_all(outlook(known, POLICY, Stage.INPUTS), raw))
+    return list(monitor.judge_all(monitoring_plan(known, POLICY, Stage.INPUTS), raw))
 
 
 def unlike(known: Baseline) -> Iterator[Baseline]:
@@ -46,7 +47,7 @@ def test_what_a_baseline_tells_beside_its_counts_changes_no_finding(other: Basel
 
 def identities(known: Baseline, stage: Stage = Stage.INPUTS, segment: str = "") -> dict[Signal, str]:
     """Return what the ties of each signal follow from."""
-    return {group.signal: group.panel.identity for group in outlook(known, POLICY, stage, segment).groups}
+    return {group.signal: group.panel.identity for group in monitoring_plan(known, POLICY, stage, segment).groups}
 
 
 def test_one_more_row_in_the_reference_breaks_ties_otherwise() -> None:

@@ -18,7 +18,7 @@ LABELS = st.lists(
 )
 
 
-def packed(rows: list[tuple[str, int, float]]) -> list[row_batches.Sheet]:
+def packed(rows: list[tuple[str, int, float]]) -> list[row_batches.RowBatch]:
     """Return labels as sheets."""
     ids, times, labels = (list(c) for c in zip(*rows, strict=True)) if rows else ([], [], [])
     columns = {"id": np.array(ids, object), "time": np.array(times, np.int64), "label": np.array(labels, float)}
@@ -49,8 +49,8 @@ def test_one_id_has_one_bucket(rows: list[tuple[str, int, float]], others: list[
 
 def test_what_is_kept_is_read_in_order_and_forgotten_whole() -> None:
     """Small sheets are kept together, a full text is not rewritten, and nothing stays behind."""
-    state = keyed_state.Memory()
-    kept = row_batches.Kept(state)
+    state = keyed_state.MemoryState()
+    kept = row_batches.WaitingBatches(state)
     for i in range(1000):
         kept.add("labels", 0, f'{{"i": {i}}}' + " " * 1000)
     kept.add("labels", SLIDE, "other")

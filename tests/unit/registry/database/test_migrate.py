@@ -12,12 +12,15 @@ import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 
 from features.errors import RegistryError
+from monitors.finding import DriftEvidence, Finding
 from monitors.report import Report
 from registry import audit_export, operations, queries
 from registry.audit_log import covered_rows, verification
 from registry.connection import Registry
 from registry.database import columns, migrate, tables
+from registry.incidents import ingest
 from tests.support import registry_values as make
+from tests.support.drift_evidence import evidence
 
 
 @pytest.fixture
@@ -128,6 +131,41 @@ def test_what_reports_and_incidents_are_counted_by_is_filled_in(full: Registry) 
 
 
 @pytest.mark.tampering
+def test_reports_of_before_are_rewritten_with_their_digests(full: Registry) -> None:
+    """0006 and its way back lose nothing; what was written before it is read as what it became."""
+    finding = evidence("x", guaranteed=True, note="evidence 3 of 90", metrics={"psi": 1e22}).finding
+    alarm = evidence("*", guaranteed=False, note="a fast signal").finding
+    ingest.ingest(full, [make.window(9).model_copy(update={"findings": (_in_budget(finding), alarm)})], now=make.NOW)
+    t, i = tables.window_reports.c, tables.incidents.c
+    rows, pieces = sa.select(t.report, t.digest, t.evidence).order_by(t.id), sa.select(i.evidence).order_by(i.id)
+    with full.read() as c:
+        before, kept = c.execute(rows).all(), c.scalars(pieces).all()
+    full.downgrade("0005")
+    with full.read() as c:
+        older = c.execute(rows).all()
+        read = [[DriftEvidence.model_validate(e) for e in es] for es in c.scalars(pieces)]
+    full.migrate()
+    with full.read() as c:
+        after, back = c.execute(rows).all(), c.scalars(pieces).all()
+
+    assert "drift" == older[-1].report["findings"][0]["alone"]
+    assert [Report.model_validate(row.report) for row in before] == [Report.model_validate(r.report) for r in older]
+    assert [[DriftEvidence.model_validate(e).finding for e in es] for es in kept] == [
+        [e.finding for e in es] for es in read
+    ]
+    assert before == after
+    assert kept == back
+    assert [Report.model_validate(row.report).digest for row in after] == [row.digest for row in after]
+    assert [Report.model_validate(row.report).evidence_digest for row in after] == [row.evidence for row in after]
+
+
+def _in_budget(finding: Finding) -> Finding:
+    assert finding.sequential is not None
+    share = finding.sequential.model_copy(update={"budget_share": 1.0, "evidence": 3.0, "evidence_required": 90.0})
+    return finding.model_copy(update={"sequential": share})
+
+
+@pytest.mark.tampering
 def test_going_down_to_base_leaves_nothing(full: Registry) -> None:
     """Only Alembic's own table stays, empty; and the way up starts afresh."""
     full.downgrade("base")
@@ -219,7 +257,7 @@ def test_an_older_schema_serves_nobody_who_came_later(old: Registry) -> None:
     old.migrate("0003")
     assert (False, None) == (old.serves(), old.oldest_served())
     old.migrate()
-    assert (True, "0005") == (old.serves(), old.oldest_served())
+    assert (True, "0006") == (old.serves(), old.oldest_served())
     old.downgrade("0003")
     make.stamp(old, "9999")
     assert not old.serves()
@@ -264,11 +302,13 @@ def test_rows_of_before_are_digested_as_they_are_found(full: Registry) -> None:
         c.execute(sa.update(tables.incidents).values(resolution="by an older release"))
     full.migrate()
     (line,) = [entry for entry in queries.audit_log(full) if entry.action == "rows.found"]
-    assert "schema 0004 became 0005" == line.details["because"]
+    assert "schema 0004 became 0006" == line.details["because"]
     assert {t.name for t in covered_rows.covered()} == line.details["rows"].keys()
-    said = "incidents 1 is not what line 26 of the log has of it: resolution differs (before line 30)"
-    assert [said] == verification.verify(audit_export.collect(full))
-    assert [said] == operations.accept(full, because="we let it run on", actor="ann", now=make.NOW)
+    differed = verification.verify(audit_export.collect(full))  # reports too: the way down has rewritten them
+    said = "incidents 1 is not what line 26 of the log has of it: evidence, resolution differs (before line 30)"
+    assert said == differed[0]
+    assert {"incidents", "window_reports"} == {line.split()[0] for line in differed}
+    assert differed == operations.accept(full, because="we let it run on", actor="ann", now=make.NOW)
     assert [] == verification.verify(audit_export.collect(full))
 
 

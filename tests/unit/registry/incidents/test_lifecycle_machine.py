@@ -20,7 +20,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from monitors.report import Report, Signal, Stage, Verdict
+from monitors.finding import Signal, Stage, Verdict
+from monitors.report import Report
 from registry import operations, queries
 from registry.config import IncidentPolicy, OpenAfter
 from registry.connection import Registry
@@ -250,10 +251,10 @@ class Episodes(RuleBasedStateMachine):
     def evidence_is_of_the_first_and_the_newest_drift(self) -> None:
         """And of nothing else, as the newest revisions have it."""
         for incident in queries.incidents(self.reg, self.model, state=IncidentState.OPEN):
-            ends = {e["window_end"] for e in incident.evidence}
+            ends = {e.window_end for e in incident.evidence}
             assert len(ends) == min(incident.windows, 2)
             digests = {row.digest for row in queries.windows(self.reg, self.model)}
-            assert {e["report"] for e in incident.evidence} <= digests
+            assert {e.report for e in incident.evidence} <= digests
 
     def teardown(self) -> None:
         """The audit log tells of every correction, and is whole."""

@@ -15,14 +15,15 @@ import sqlalchemy as sa
 
 from features import errors
 from features.schema import Events, Source
-from monitors.report import Report, Stage, Verdict
+from monitors.finding import Stage, Verdict
+from monitors.report import Report
 from registry import operations, outbox, queries
 from registry.database import tables
 from registry.files import published_baselines
 from registry.incidents import ingest
 from registry.records import Action, AuditResult
 from retrain_flows import reconcile, retrain
-from retrain_flows.audit.audit import PROVED, audit
+from retrain_flows.audit.audit import MAX_LOG_FINDINGS, audit
 from retrain_flows.data.workspace import Workspace
 from tests.support import trained_model as world
 from tests.unit.retrain_flows.conftest import Make
@@ -191,7 +192,7 @@ def test_a_decision_to_retrain_without_a_run_is_a_finding(ws: Workspace, stored:
 def test_a_promotion_that_went_through_its_gate_is_none(ws: Workspace) -> None:
     """Nor is the first version's."""
     world.drift(ws)
-    reconcile.react(ws, now=world.NOW, as_of=world.AS_OF, execute=retrain.run)
+    reconcile.reconcile(ws, now=world.NOW, as_of=world.AS_OF, execute=retrain.run)
     result = audit(ws, start=world.START, end=world.AS_OF, replay=lambda *_: [world.report(END)], now=world.NOW)
     assert ((), 2) == (result.findings, result.numbers["promotions"])
 
@@ -287,7 +288,7 @@ def test_many_findings_about_rows_are_counted(ws: Workspace) -> None:
     ingest.ingest(ws.registry, reports, now=world.NOW)
     past_the_program(ws, sa.update(tables.window_reports).values(created_at=END))
     found = run(ws, reports, days=50).findings
-    assert f"and {len(reports) - PROVED} more of that kind: `leeway audit verify` names all" == found[-1]
+    assert f"and {len(reports) - MAX_LOG_FINDINGS} more of that kind: `leeway audit verify` names all" == found[-1]
 
 
 def test_an_edited_file_is_a_finding(ws: Workspace, stored: list[Report]) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.events import decode
-from features.schema import EventSchema, Kind, Task
+from features.schema import EventSchema, FeatureKind, Task
 from features.window import from_ms
 from retrain_flows.data.dataset import Dataset, build
 
@@ -40,7 +40,9 @@ class Known:
 
 def schema(task: Task = Task.BINARY) -> EventSchema:
     """Return events of one number, whose labels have ten milliseconds' time."""
-    return EventSchema(model="m", task=task, features={"x": Kind.NUMERIC}, label_delay=timedelta(milliseconds=DELAY))
+    return EventSchema(
+        model="m", task=task, features={"x": FeatureKind.NUMERIC}, label_delay=timedelta(milliseconds=DELAY)
+    )
 
 
 def dataset(made: list[Made], known: list[Known], *, as_of: int = AS_OF) -> Dataset:

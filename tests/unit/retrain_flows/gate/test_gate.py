@@ -14,7 +14,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from features.errors import TrainerError
-from features.schema import EventSchema, Kind, Task
+from features.schema import EventSchema, FeatureKind, Task
 from features.window import Windows, from_ms
 from registry.files import artifacts
 from registry.records import Check, CheckResult
@@ -24,7 +24,7 @@ from retrain_flows.gate import gate, paired_test
 
 HOUR = 3_600_000
 SCHEMA = EventSchema(
-    model="m", task=Task.BINARY, features={"x": Kind.NUMERIC, "c": Kind.CATEGORICAL}, segments=("c",),
+    model="m", task=Task.BINARY, features={"x": FeatureKind.NUMERIC, "c": FeatureKind.CATEGORICAL}, segments=("c",),
     windows=Windows(size=timedelta(days=1), slide=timedelta(days=1)),
 )  # fmt: skip
 
@@ -58,20 +58,20 @@ def evaluation(n: int = 960, *, share: float = 0.8) -> Dataset:
                    np.arange(n) * (HOUR // 2), np.arange(n).astype(str).astype(object))  # fmt: skip
 
 
-def trial(model: Any, *, champion: float = 0.5, data: Dataset | None = None, **changes: Any) -> gate.Trial:
+def trial(model: Any, *, champion: float = 0.5, data: Dataset | None = None, **changes: Any) -> gate.GateInput:
     """Return *model* against a champion that always says *champion*."""
     data = evaluation() if data is None else data
-    made = gate.Trial(challenger=model, artifact=artifacts.dump_model(model), champion=np.full(len(data), champion),
+    made = gate.GateInput(challenger=model, artifact=artifacts.dump_model(model), champion=np.full(len(data), champion),
                           evaluation=data, schema=SCHEMA, trust=TRUST)  # fmt: skip
     return replace(made, **changes)
 
 
-def say(made: gate.Trial, **policy: Any) -> dict[str, CheckResult]:
+def say(made: gate.GateInput, **policy: Any) -> dict[str, CheckResult]:
     """Return the gate's results by check."""
     return {c.name: c.result for c in gate.gate(made, Gate(**policy))}
 
 
-def check(made: gate.Trial, name: str, **policy: Any) -> Check:
+def check(made: gate.GateInput, name: str, **policy: Any) -> Check:
     """Return one of the gate's checks."""
     return next(c for c in gate.gate(made, Gate(**policy)) if c.name == name)
 
@@ -192,11 +192,15 @@ def test_bounds_keep_their_confidence_when_rows_of_a_day_err_together(days: int,
     Measured: 1%, 4.5%, 7.8% and 9% of 400; rows taken for independent ones would say so in 25% to 34% of them.
     """
     day = np.repeat(np.arange(days), 20)
-    wrong = [paired_test.difference(_daily(days, seed=s, phi=phi), day, confidence=0.95).high < 0 for s in range(400)]
+    wrong = [
+        paired_test.paired_difference(_daily(days, seed=s, phi=phi), day, confidence=0.95).high < 0 for s in range(400)
+    ]
     assert sum(wrong) / 400 < most
 
 
 def test_the_same_rows_give_the_same_bounds() -> None:
     """The draws are seeded: a gate that is run again says the same."""
     values, day = _daily(14, seed=1, phi=0.0), np.repeat(np.arange(14), 20)
-    assert paired_test.difference(values, day, confidence=0.9) == paired_test.difference(values, day, confidence=0.9)
+    assert paired_test.paired_difference(values, day, confidence=0.9) == paired_test.paired_difference(
+        values, day, confidence=0.9
+    )

@@ -13,7 +13,7 @@ from retrain_flows import reconcile, retrain
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.orchestration import evidently_report, run_summary, server
 from retrain_flows.orchestration.evidently_report import Sides
-from retrain_flows.retrain import Order
+from retrain_flows.retrain import RetrainRequest
 from tests.support import trained_model as world
 from tests.unit.retrain_flows.conftest import Make
 
@@ -23,7 +23,7 @@ def by_hand(ws: Workspace) -> RetrainRun:
     """Return a promoted run that nobody's incident asked for."""
     decision = operations.record_decision(ws.registry, model="m", incident_id=None, action=Action.RETRAIN,
                                      because=["a | b"], actor="ann", now=world.NOW)  # fmt: skip
-    return retrain.run(ws, Order(decision, world.AS_OF, world.NOW))
+    return retrain.run(ws, RetrainRequest(decision, world.AS_OF, world.NOW))
 
 
 def test_the_story_tells_decision_reasons_and_every_check(ws: Workspace, by_hand: RetrainRun) -> None:
@@ -42,7 +42,7 @@ def test_a_bar_in_a_check_does_not_break_the_table(make: Make) -> None:
         trainer=f"{world.HERE}:useless", mode="both", gate=world.RETRAIN.gate.model_copy(update={"min_rows": 999})
     )
     world.drift(ws)
-    reconcile.react(ws, now=world.NOW, as_of=world.AS_OF)
+    reconcile.reconcile(ws, now=world.NOW, as_of=world.AS_OF)
     (run,) = queries.runs(ws.registry, "m")
     rows = [line for line in run_summary.markdown(ws, run, "no page").splitlines() if line.startswith("| ")]
     assert {5} == {line.replace("\\|", "").count("|") for line in rows}
@@ -59,7 +59,7 @@ def test_the_table_has_a_row_a_check(ws: Workspace, by_hand: RetrainRun) -> None
 def test_an_incident_is_compared_by_its_newest_window(ws: Workspace) -> None:
     """Against the version that drifted, also after another one has taken over."""
     world.drift(ws, day=55)
-    reconcile.react(ws, now=world.NOW, as_of=world.AS_OF)
+    reconcile.reconcile(ws, now=world.NOW, as_of=world.AS_OF)
     (run,) = queries.runs(ws.registry, "m")
     end = world.START + 55 * world.DAY
     assert Sides("v1", end - 7 * world.DAY, end) == evidently_report.sides(ws, run)

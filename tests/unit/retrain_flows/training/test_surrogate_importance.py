@@ -7,11 +7,11 @@ import pyarrow as pa
 import pytest
 
 from features.events.decode import ID, TIME
-from features.schema import PREDICTION, EventSchema, Kind, Task
+from features.schema import PREDICTION, EventSchema, FeatureKind, Task
 from features.scoring import Floats, Values
 from retrain_flows.training import surrogate_importance
 
-FEATURES = {"x0": Kind.NUMERIC, "c": Kind.CATEGORICAL, "x1": Kind.NUMERIC}
+FEATURES = {"x0": FeatureKind.NUMERIC, "c": FeatureKind.CATEGORICAL, "x1": FeatureKind.NUMERIC}
 
 
 def schema(task: Task = Task.BINARY) -> EventSchema:
@@ -113,13 +113,13 @@ def test_a_feature_may_hold_nothing_of_use(name: str, values: pa.Array) -> None:
     assert made[name] < 0.01
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_features_may_all_be_of_one_kind(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", FeatureKind)
+def test_features_may_all_be_of_one_kind(kind: FeatureKind) -> None:
     """Only numbers, or only categories."""
     table = log()
-    if kind is Kind.CATEGORICAL:
+    if kind is FeatureKind.CATEGORICAL:
         table = table.set_column(3, "x0", pa.array([str(round(x)) for x in x0()]))
-    name = "x0" if kind is Kind.NUMERIC else "c"
+    name = "x0" if kind is FeatureKind.NUMERIC else "c"
     chosen = {"x0": kind, ("x1" if name == "x0" else "c"): kind}
     only = EventSchema(model="m", task=Task.BINARY, features=chosen)
     assert surrogate_importance.measure(only, table)["x0"] > 0.9
