@@ -116,7 +116,7 @@ def mean_loss(asked: HeldOut) -> float:
         answers = scoring.score(asked.model, asked.frame.copy(), asked.task)  # it may write into what it is given
     except Exception:  # a model may insist on combinations that shuffled rows do not keep: its right, and no failure
         return float("nan")
-    known = scoring.known(answers)
+    known = scoring.is_answered(answers)
     losses = scoring.losses(asked.task, answers[known], asked.target[known], sd=asked.sd)
     return float(losses.mean()) if len(losses) else float("nan")
 

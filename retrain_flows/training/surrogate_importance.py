@@ -38,7 +38,7 @@ def measure(schema: EventSchema, made: pa.Table) -> dict[str, float]:
     third. Empty, which means unknown, with fewer than 200 usable rows or where the surrogate explains nothing.
     """
     made = made.sort_by([(TIME, "ascending"), (ID, "ascending")])
-    made = made.filter(pa.array(scoring.known(made[PREDICTION].to_pandas().to_numpy())))
+    made = made.filter(pa.array(scoring.is_answered(made[PREDICTION].to_pandas().to_numpy())))
     asked = _fitted(schema, made) if len(made) >= LEAST_ROWS else None
     if asked is None or _explained(asked) <= LEAST_EXPLAINED:
         return {}
