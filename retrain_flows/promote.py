@@ -69,7 +69,7 @@ def rebaseline(
         NotEnoughData: no row has an answer.
         EngineError: the baseline job failed.
     """
-    known = scoring.known(answers)
+    known = scoring.is_answered(answers)
     rows, answers = rows.rows(known), answers[known]
     if len(rows) == 0:
         msg = f"no row of {ws.model} {version} has a prediction out of sample"

@@ -115,7 +115,7 @@ def columns(path: Path, csv: CsvFormat) -> list[str] | None:
     try:
         if kind == "csv":
             with path.open("rb") as file:
-                return csv_lines.names(csv_lines.read_header(file), csv)
+                return csv_lines.column_names(csv_lines.read_header(file), csv)
         if kind == "parquet":
             return list(pq.read_schema(path).names)
         return log_sample.rows(path, HEAD).column_names or None

@@ -137,8 +137,8 @@ def _csv(path: Path, data: bytes, how: CsvFormat) -> LogSample:
 
 def _whole_records(data: bytes, columns: int, how: CsvFormat) -> bytes:
     """Return the records that have so many *columns*: Arrow writes beyond its memory where a line has more."""
-    if (cut := csv_lines.cut(data, how)) is not None:
-        return csv_lines.without(data, cut, np.flatnonzero(cut.separators != columns - 1))
+    if (cut := csv_lines.cut_lines(data, how)) is not None:
+        return csv_lines.drop_lines(data, cut, np.flatnonzero(cut.separators != columns - 1))
     lines = data.decode().split("\n")
     return "\n".join("\n".join(lines[at:stop]) for at, stop, _ in csv_rows.records(lines, columns, how, [])).encode()
 

@@ -26,7 +26,7 @@ def engines(plan: Plan) -> list[Service]:
     if "postgres" in plan.variables:
         made.append(postgres.service(plan.folder / "postgres", at.postgres, plan.logs / "postgres.log"))
     if "broker" in plan.variables:
-        folder, shown = plan.folder / "kafka", certificates.folder(_broker_keys(plan))
+        folder, shown = plan.folder / "kafka", certificates.key_folder(_broker_keys(plan))
         made.append(broker.service(folder, at.kafka, at.kafka_controller, plan.logs / "broker.log", shown))
     if "flink" in plan.variables:
         made += cluster.services(_cluster(plan), plan.logs)

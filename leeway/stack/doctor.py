@@ -187,7 +187,7 @@ def reachable(project: Project) -> Iterator[Check]:
     stack_variables = {**environment.of_stack(project.state)}
     for address in plan.brokers(project):
         if environment.variable(address) is None:
-            yield _answer_check("kafka", address, _ask_kafka, kafka_address.shown)
+            yield _answer_check("kafka", address, _ask_kafka, kafka_address.redacted)
     for url in sorted({s.schema_registry for s in plan.sources(project) if s.schema_registry}):
         yield _answer_check("schemas", url, _ask_schemas)
     flink = stack_variables.get("LEEWAY_FLINK")
@@ -198,7 +198,7 @@ def reachable(project: Project) -> Iterator[Check]:
 
 
 def _answer_check(
-    name: str, address: str, ask: Callable[[str], str], shown: Callable[[str], str] = schema_registry.shown
+    name: str, address: str, ask: Callable[[str], str], shown: Callable[[str], str] = schema_registry.redacted
 ) -> Check:
     try:
         return Check(name, "ok", f"{shown(address)}: {ask(address)}")

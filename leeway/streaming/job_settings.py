@@ -27,7 +27,7 @@ from monitors.flink.kafka_source_job import Topics
 from monitors.flink.sinks_job import OutputTopics
 
 #: How long a topic keeps what a job says; what was said of windows and bad records is kept for ever.
-_RETENTION_MS = {"reports": publishing.KEEP, "rejects": publishing.KEEP, "progress": 7 * 86_400_000}
+_RETENTION_MS = {"reports": publishing.RETAIN_FOREVER, "rejects": publishing.RETAIN_FOREVER, "progress": 7 * 86_400_000}
 _NAMES = {"reports": "reports", "rejects": "dead-letters", "progress": "progress"}
 
 
@@ -99,7 +99,7 @@ def input_topics(opened: Context, model: Model) -> Topics:
 
 
 def _partitions(source: Source) -> int:
-    return len(offset_ranges.extent(source.bootstrap, source.topic or ""))
+    return len(offset_ranges.offsets_by_partition(source.bootstrap, source.topic or ""))
 
 
 def deployment(opened: Context, model: Model) -> deploy_job.Deployment:
@@ -141,7 +141,7 @@ def behind(opened: Context, model: Model) -> int:
     """Return how many records lie between what the job had read at its last checkpoint and the ends of its topics."""
     total, name = 0, group(opened, model)
     for source in filter(None, (model.events.predictions, model.events.labels)):
-        ends = offset_ranges.extent(source.bootstrap, source.topic or "")
+        ends = offset_ranges.offsets_by_partition(source.bootstrap, source.topic or "")
         with connections.consumer(source.bootstrap, group_id=name) as client:
             for number, (start, end) in ends.items():
                 total += end - max(start, client.committed(connections.partition(source.topic or "", number)) or 0)
@@ -152,7 +152,7 @@ def newest_event(model: Model) -> datetime | None:
     """Return the time of the newest prediction in the model's topic; None while it is empty."""
     source, last = model.events.predictions, []
     with connections.consumer(source.bootstrap) as client:
-        for number, (start, end) in offset_ranges.extent(source.bootstrap, source.topic or "").items():
+        for number, (start, end) in offset_ranges.offsets_by_partition(source.bootstrap, source.topic or "").items():
             client.assign([part := connections.partition(source.topic or "", number)])
             client.seek(part, max(start, end - 1))
             found = client.poll(timeout_ms=2000).values() if end > start else ()

@@ -104,7 +104,7 @@ def _avro(raw: bytes, at: Target) -> Any:
     if at.source is None or at.schema is None:
         msg = "whose schema is not known"
         raise ValueError(msg)
-    columns = decode.wanted(at.schema, at.role)
+    columns = decode.event_columns(at.schema, at.role)
     return avro.reader(at.source.avro_schema, columns, at.source.schema_registry)(raw)
 
 

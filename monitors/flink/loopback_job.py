@@ -35,7 +35,7 @@ def closed() -> dict[str, str]:
     """
     folder = Path(tempfile.mkdtemp(prefix="leeway-keys-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    own = certificates.folder(folder / "keys")
+    own = certificates.key_folder(folder / "keys")
     return {
         **rest_address.tls_options(own, "rest"),
         **rest_address.tls_options(own, "internal"),

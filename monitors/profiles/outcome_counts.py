@@ -101,7 +101,7 @@ def grid(score: scoring.Floats) -> Counts:
 
 def usable(task: Task, prediction: scoring.Values, label: scoring.Values) -> Mask:
     """Return which rows can be scored: both values are there, and a binary label is 0 or 1."""
-    both = scoring.known(prediction) & scoring.known(label)
+    both = scoring.is_answered(prediction) & scoring.is_answered(label)
     return both & np.isin(label, (0.0, 1.0)) if task is Task.BINARY else both
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from features.schema import LACKING, LATE, REFUSED, UNUSABLE, EventSchema
+from features.schema import LATE, REFUSED, UNUSABLE, UNUSABLE_PARTS, EventSchema
 from monitors.finding import Stage
 
 ERROR_STREAM = "error_stream"
@@ -51,7 +51,9 @@ class SideChannel:
 SIDE_CHANNELS = (
     SideChannel(REFUSED, Stage.INPUTS, lambda schema: schema.refusable, of_refused=True, arrived=True),
     SideChannel(LATE, Stage.INPUTS, lambda _: (LATE,), arrived=True, recounted=False),
-    SideChannel(UNUSABLE, Stage.INPUTS, lambda _: LACKING, of_refused=True, arrived=True, recounted=False, sparse=True),
+    SideChannel(
+        UNUSABLE, Stage.INPUTS, lambda _: UNUSABLE_PARTS, of_refused=True, arrived=True, recounted=False, sparse=True
+    ),
     SideChannel(ERROR_STREAM, Stage.OUTCOMES, lambda _: ("alarms", "after_ms", "records", "before", "after")),
 )
 """All side channels, in the order of their cells: after the variables of their stage. The error stream's is laid out

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from features.schema import LACKING, LATE, PREDICTION, REFUSED, UNUSABLE
+from features.schema import LATE, PREDICTION, REFUSED, UNUSABLE, UNUSABLE_PARTS
 from monitors.baseline.baseline import Baseline
 from monitors.finding import Stage
 from monitors.profiles.side_channels import ARRIVED
@@ -78,7 +78,7 @@ def records_set_aside(refusable: Sequence[str], counts: Cells) -> tuple[dict[str
     """
     refused, lacking = (
         {why: int(n) for why, n in zip(causes, counts.get(of, ()), strict=False) if n}
-        for causes, of in ((refusable, REFUSED), (LACKING, UNUSABLE))
+        for causes, of in ((refusable, REFUSED), (UNUSABLE_PARTS, UNUSABLE))
     )
     return refused, lacking
 

@@ -76,7 +76,7 @@ def _signature(trial: GateInput) -> tuple[Check, Values | None]:
         return _check("signature", CheckResult.FAIL, f"{type(error).__name__}: {error}", want), None
     if len(answers) != len(frame):
         return _check("signature", CheckResult.FAIL, f"{len(answers)} answers to {len(frame)} rows", want), None
-    unusable = ~scoring.known(answers)
+    unusable = ~scoring.is_answered(answers)
     if task is Task.BINARY:
         unusable |= ~((answers >= 0) & (answers <= 1))
     if unusable.any():

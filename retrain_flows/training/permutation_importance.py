@@ -120,7 +120,7 @@ def mean_loss(held_out: HeldOut) -> float:
         )  # it may write into what it is given
     except Exception:  # a model may insist on combinations that shuffled rows do not keep: its right, and no failure
         return float("nan")
-    known = scoring.known(answers)
+    known = scoring.is_answered(answers)
     losses = scoring.losses(held_out.task, answers[known], held_out.target[known], sd=held_out.sd)
     return float(losses.mean()) if len(losses) else float("nan")
 

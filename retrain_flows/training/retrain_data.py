@@ -62,7 +62,7 @@ def gather(ws: Workspace, run: RetrainRun) -> RetrainData:
     if version.artifact is not None and version.trained_until is not None:
         _, evaluation = evaluation.split(version.trained_until)
     answers = _answers(ws, version, evaluation)
-    known = scoring.known(answers)
+    known = scoring.is_answered(answers)
     return RetrainData(
         champion, version, training, evaluation.rows(known), answers[known], history.rejected, when.evaluation
     )
@@ -97,7 +97,7 @@ def load(ws: Workspace, version: Version) -> Any:
 def _answers(ws: Workspace, version: Version, rows: Dataset) -> Values:
     if version.artifact is not None:
         return scoring.score(load(ws, version), rows.frame, rows.task)
-    answers = scoring.unknown(rows.task, len(rows))
+    answers = scoring.unanswered(rows.task, len(rows))
     own = np.asarray(rows.versions == version.version, dtype=bool)
     answers[own] = rows.logged[own]
     return answers

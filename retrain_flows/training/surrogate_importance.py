@@ -38,7 +38,7 @@ def measure(schema: EventSchema, made: pa.Table) -> dict[str, float]:
     third. Empty, which means unknown, with fewer than 200 usable rows or where the surrogate explains nothing.
     """
     made = made.sort_by([(TIME, "ascending"), (ID, "ascending")])
-    made = made.filter(pa.array(scoring.known(made[PREDICTION].to_pandas().to_numpy())))
+    made = made.filter(pa.array(scoring.is_answered(made[PREDICTION].to_pandas().to_numpy())))
     held_out = _fit_surrogate(schema, made) if len(made) >= MIN_ROWS else None
     if held_out is None or _explained_share(held_out) <= MIN_EXPLAINED:
         return {}

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from features.schema import LACKING, LATE, REFUSED, UNUSABLE, EventSchema, FeatureKind, Task
+from features.schema import LATE, REFUSED, UNUSABLE, UNUSABLE_PARTS, EventSchema, FeatureKind, Task
 from features.values.untyped import Reject
 from features.window import Windows, from_ms
 from monitors.baseline import budget_shares
@@ -281,11 +281,11 @@ def test_a_refused_value_is_named_after_its_own_variable(keys: list[str]) -> Non
     assert {"x"} == {name for (signal, name), f in found.items() if signal is Signal.QUALITY}
 
 
-@pytest.mark.parametrize("why", LACKING)
+@pytest.mark.parametrize("why", UNUSABLE_PARTS)
 def test_records_that_are_all_set_aside_are_a_fault_of_the_newest_slice(why: str) -> None:
     """Whatever they lack, however few: of a window with events in too few slices, too; some among many are none."""
     rows = inputs(BASELINE.bins, WORLD.rows(1000))
-    three = [3 if name == why else 0 for name in LACKING]
+    three = [3 if name == why else 0 for name in UNUSABLE_PARTS]
     quiet = {name: [0] * len(row) for name, row in rows.items()}
     common = {"stage": Stage.INPUTS, "segment": "", "window_slices": 2, "start_ms": AFTER, "slices_with_events": 1}
     told = window_verdict.judge(
