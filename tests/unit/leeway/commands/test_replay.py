@@ -120,6 +120,7 @@ def test_the_shift_of_the_past_is_found(folder: Path) -> None:
     assert "1 per 300d" == strict["rules"]["monitor"]["false_alarms"]
 
 
+@pytest.mark.slow
 def test_json_holds_what_the_tables_do(folder: Path) -> None:
     """Under keys that programs rely on."""
     found = told(folder, "--shift", "prior=0.2,0.3", "--feature", "site", "--seed", "7")

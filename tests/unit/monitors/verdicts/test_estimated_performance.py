@@ -126,6 +126,7 @@ def test_concept_drift_is_not_seen() -> None:
     assert truth["log_loss"] > 2 * found.metrics["estimated_log_loss"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "make"), [(Task.BINARY, scored), (Task.REGRESSION, missed)])
 def test_what_the_reference_leaves_open_is_told(task: Task, make: Any) -> None:
     """Over 40 baselines of 2,000 rows, errors of the estimated rise are as large as they were said to be."""

@@ -75,7 +75,7 @@ def test_an_hour_of_summer_time_is_no_fault() -> None:
     assert silence.silence_fault(pace, evening - 4 * HOUR, evening - 3 * HOUR) is not None
 
 
-@pytest.mark.parametrize("mean", [0.5, 2.0, 5.0, 10.0, 30.0])
+@pytest.mark.parametrize("mean", [pytest.param(0.5, marks=pytest.mark.slow), 2.0, 5.0, 10.0, 30.0])
 def test_sparse_traffic_keeps_to_its_level(mean: float) -> None:
     """A few rows a slice leave slices empty: over many baselines that is told no more often than the level says."""
     rng, faults, looks = np.random.default_rng(7), 0, 0
