@@ -25,6 +25,7 @@ from retrain_flows.gate import paired_test
 
 MIN_SEGMENT_ROWS = 50
 """Rows below which a segment is too small to be looked at by itself."""
+NO_PREDICTIONS = "the challenger gave no usable predictions (see signature)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +52,8 @@ def gate(trial: GateInput, policy: Gate) -> tuple[Check, ...]:
     signature, answers = _signature(trial)
     checks = [signature, _reload(trial, answers), _rows(trial, policy)]
     if answers is None or len(trial.evaluation) == 0:
-        return (*checks, _check("loss", CheckResult.HOLD, "not measured", "answers to compare"), _quality(trial))
+        missing = "there are no evaluation rows" if len(trial.evaluation) == 0 else NO_PREDICTIONS
+        return (*checks, _check("loss", CheckResult.HOLD, f"not measured: {missing}", ""), _quality(trial))
     mine, theirs = _losses(trial, answers), _losses(trial, trial.champion)
     return (*checks, _loss(trial, mine, theirs, policy), _segments(trial, mine - theirs, policy), _quality(trial))
 
@@ -63,30 +65,38 @@ def passed(checks: Sequence[Check]) -> bool:
 
 def reasons(checks: Sequence[Check]) -> str:
     """Return why the gate stayed shut, in one line."""
-    return "; ".join(f"{c.name} {c.result.value}: {c.got}, wanted {c.want}" for c in checks if c.result.value != "pass")
+    return "; ".join(_reason(c) for c in checks if c.result is not CheckResult.PASS)
+
+
+def _reason(check: Check) -> str:
+    """Return a check that did not pass in words; one that could not be made requires nothing."""
+    if not check.want:
+        return f"{check.name} {check.got}"
+    result = "inconclusive" if check.result is CheckResult.HOLD else "failed"
+    return f"{check.name} {result}: {check.got}; required: {check.want}"
 
 
 def _signature(trial: GateInput) -> tuple[Check, Values | None]:
     """Ask for an answer to every row from exactly the schema's features; None if they cannot be used."""
-    want = f"one usable answer a row from {len(trial.schema.features)} features"
+    want = f"one usable prediction a row from {len(trial.schema.features)} features"
     frame, task = trial.evaluation.frame, trial.schema.task
     try:
         answers = scoring.score(trial.challenger, frame[list(trial.schema.features)], task)
     except Exception as error:
         return _check("signature", CheckResult.FAIL, f"{type(error).__name__}: {error}", want), None
     if len(answers) != len(frame):
-        return _check("signature", CheckResult.FAIL, f"{len(answers)} answers to {len(frame)} rows", want), None
+        return _check("signature", CheckResult.FAIL, f"{len(answers)} predictions for {len(frame)} rows", want), None
     unusable = ~scoring.is_answered(answers)
     if task is Task.BINARY:
         unusable |= ~((answers >= 0) & (answers <= 1))
     if unusable.any():
-        return _check("signature", CheckResult.FAIL, f"{int(unusable.sum())} unusable answers", want), None
-    return _check("signature", CheckResult.PASS, f"{len(answers)} answers", want), answers
+        return _check("signature", CheckResult.FAIL, f"{int(unusable.sum())} unusable predictions", want), None
+    return _check("signature", CheckResult.PASS, f"{len(answers)} predictions", want), answers
 
 
 def _reload(trial: GateInput, answers: Values | None) -> Check:
     """Load the stored model as serving would and compare: what was judged must be what will answer."""
-    want = "equal answers from the stored model under retrain.trust"
+    want = "the stored model predicts the same after reload (retrain.trust lists the types it may load)"
     if isinstance(trial.artifact, errors.TrainerError):
         return _check("reload", CheckResult.FAIL, trial.artifact.message, want)
     try:
@@ -97,9 +107,9 @@ def _reload(trial: GateInput, answers: Values | None) -> Check:
     except Exception as error:
         return _check("reload", CheckResult.FAIL, f"{type(error).__name__}: {error}", want)
     if answers is None:
-        return _check("reload", CheckResult.HOLD, "no answers to compare", want)
+        return _check("reload", CheckResult.HOLD, NO_PREDICTIONS, want)
     differ = int((again != answers).sum())
-    got = f"{differ} of {len(answers)} answers differ"
+    got = f"{differ} of {len(answers)} predictions differ"
     return _check("reload", CheckResult.FAIL if differ else CheckResult.PASS, got, want)
 
 
@@ -113,14 +123,15 @@ def _loss(trial: GateInput, mine: Floats, theirs: Floats, policy: Gate) -> Check
     """PASS if the rise is surely below the margin, FAIL if it surely is not, HOLD if the rows cannot tell."""
     d = paired_test.paired_difference(mine - theirs, _slices(trial), confidence=policy.confidence)
     numbers = {"challenger": float(mine.mean()), "champion": float(theirs.mean()), "difference": d.mean}
-    want = f"a difference below {policy.margin:g} with {policy.confidence:.0%} confidence"
-    got = f"mean loss {numbers['challenger']:.4f} against {numbers['champion']:.4f}, difference {d.mean:+.4f}"
+    want = f"challenger minus champion below {policy.margin:g} with {policy.confidence:.0%} confidence"
+    got = f"mean loss {numbers['challenger']:.4f} against {numbers['champion']:.4f}"
+    got += f", challenger minus champion {d.mean:+.4f}"
     if not d.bounded:
-        got += f"; {d.slices} slices of time, where bounds need {paired_test.MIN_SLICES}"
+        got += f"; only {d.slices} slices; a confidence interval needs {paired_test.MIN_SLICES}"
         return _check("loss", CheckResult.HOLD, got, want, **numbers, slices=d.slices)
     surely_not = CheckResult.FAIL if d.low >= policy.margin else CheckResult.HOLD
     result = CheckResult.PASS if d.high < policy.margin else surely_not
-    got += f" ({d.low:+.4f} to {d.high:+.4f}) over {d.slices} slices of time"
+    got += f" ({d.low:+.4f} to {d.high:+.4f}) over {d.slices} slices"
     return _check("loss", result, got, want, **numbers, low=d.low, high=d.high, slices=d.slices)
 
 
@@ -130,7 +141,7 @@ def _segments(trial: GateInput, rise: Floats, policy: Gate) -> Check:
     The confidence is shared equally among the segments (Bonferroni), since there are many chances to be unlucky.
     """
     masks = _segment_masks(trial)
-    want = f"no segment of {MIN_SEGMENT_ROWS} rows or more rises by over {policy.segment_margin:g}"
+    want = f"mean loss rises by more than {policy.segment_margin:g} in no segment of {MIN_SEGMENT_ROWS} rows or more"
     if not masks:
         return _check("segments", CheckResult.PASS, "no segment is large enough to be judged", want)
     confidence = 1 - (1 - policy.confidence) / len(masks)
@@ -140,8 +151,8 @@ def _segments(trial: GateInput, rise: Floats, policy: Gate) -> Check:
     }
     bad = {name for name, d in differences.items() if d.mean > policy.segment_margin and d.bounded and d.low > 0}
     name, worst = max(differences.items(), key=lambda item: (item[0] in bad, item[1].mean))
-    furthest = f"{name} with {worst.mean:+.4f} ({worst.rows} rows)"
-    got = f"{len(bad)} of {len(differences)} segments worse; the worst is {furthest}"
+    failing = f"{len(bad)} of {len(differences)} segments {'fails' if len(bad) == 1 else 'fail'}"
+    got = f"{failing}; largest rise{' among them' if bad else ''}: {name} {worst.mean:+.4f} ({worst.rows} rows)"
     result = CheckResult.FAIL if bad else CheckResult.PASS
     return _check("segments", result, got, want, worst=worst.mean, rows=worst.rows, segments=len(differences))
 
