@@ -1,7 +1,7 @@
-"""The gate: what a challenger must show before it may be promoted, each check with its numbers.
+"""Promotion gate: the checks that a challenger must pass before it may replace the champion.
 
-A check says PASS, FAIL, or HOLD where the data do not suffice to say; only PASS on all of them opens the gate. A bad
-model is a result and not an error, so nothing a challenger does raises here.
+Each check passes, fails, or is put on hold where the data do not suffice to decide; the gate opens if all pass. A poor
+challenger is a result and not an error, so nothing that a challenger does raises here.
 """
 
 from __future__ import annotations
@@ -24,17 +24,32 @@ from retrain_flows.data.dataset import Dataset
 from retrain_flows.gate import paired_test
 
 MIN_SEGMENT_ROWS = 50
-"""Rows below which a segment is too small to be looked at by itself."""
+"""Rows below which a segment is not compared by itself: the mean loss of fewer rows depends on a few of them."""
 NO_PREDICTIONS = "the challenger gave no usable predictions (see signature)"
 
 
 @dataclass(frozen=True, eq=False)
 class GateInput:
-    """A challenger against the champion on rows that neither was trained on.
+    """A challenger, and the champion's answers, on rows that neither was trained on.
 
-    *artifact* is the challenger as it would be stored, or why it cannot be. *champion* holds the champion's
-    predictions for the rows of *evaluation*. *sd* is the unit of a regression's errors. *quality* names open quality
-    incidents. *trust* is what the loader may build beyond its own types.
+    Parameters
+    ----------
+    challenger
+        The trained model.
+    artifact
+        Its model file as it would be stored, or the reason why it cannot be.
+    champion
+        The champion's predictions for the rows of *evaluation*, (rows,).
+    evaluation
+        The labelled rows, in order of time.
+    schema
+        The schema of the model's events.
+    sd
+        Standard deviation of the baseline's label: the unit of a regression's losses.
+    quality
+        The open data quality incidents, as sentences.
+    trust
+        Types beyond skops' own that may be built when the model file is loaded.
     """
 
     challenger: Any
@@ -48,7 +63,20 @@ class GateInput:
 
 
 def gate(trial: GateInput, policy: Gate) -> tuple[Check, ...]:
-    """Return what the gate says: signature, reload, rows, loss, segments, quality; the first two as far as possible."""
+    """Run all checks: signature, reload, rows, loss, segments, quality.
+
+    Parameters
+    ----------
+    trial
+        The challenger and the rows.
+    policy
+        The section `retrain.gate` of the project file.
+
+    Returns
+    -------
+    tuple of Check
+        In this order. Without usable answers or rows, the loss is on hold and segments are left out.
+    """
     signature, answers = _signature(trial)
     checks = [signature, _reload(trial, answers), _rows(trial, policy)]
     if answers is None or len(trial.evaluation) == 0:
@@ -59,12 +87,16 @@ def gate(trial: GateInput, policy: Gate) -> tuple[Check, ...]:
 
 
 def passed(checks: Sequence[Check]) -> bool:
-    """Return whether the gate opens: there are checks, and every one passed."""
+    """Return whether the gate opens: there are checks, and all of them passed."""
     return bool(checks) and all(c.result is CheckResult.PASS for c in checks)
 
 
 def reasons(checks: Sequence[Check]) -> str:
-    """Return why the gate stayed shut, in one line."""
+    """Return in one line which checks did not pass, what they measured, and what they require.
+
+    >>> reasons([Check(name="rows", result=CheckResult.HOLD, got="90 evaluation rows", want="at least 500")])
+    'rows inconclusive: 90 evaluation rows; required: at least 500'
+    """
     return "; ".join(_reason(c) for c in checks if c.result is not CheckResult.PASS)
 
 
@@ -77,7 +109,7 @@ def _reason(check: Check) -> str:
 
 
 def _signature(trial: GateInput) -> tuple[Check, Values | None]:
-    """Ask for an answer to every row from exactly the schema's features; None if they cannot be used."""
+    """Predict all rows from exactly the schema's features; the answers are None if the challenger cannot be used."""
     want = f"one usable prediction a row from {len(trial.schema.features)} features"
     frame, task = trial.evaluation.frame, trial.schema.task
     try:
@@ -95,7 +127,7 @@ def _signature(trial: GateInput) -> tuple[Check, Values | None]:
 
 
 def _reload(trial: GateInput, answers: Values | None) -> Check:
-    """Load the stored model as serving would and compare: what was judged must be what will answer."""
+    """Load the model file as serving would, and compare: what was evaluated must be what will be served."""
     want = "the stored model predicts the same after reload (retrain.trust lists the types it may load)"
     if isinstance(trial.artifact, errors.TrainerError):
         return _check("reload", CheckResult.FAIL, trial.artifact.message, want)
@@ -114,13 +146,17 @@ def _reload(trial: GateInput, answers: Values | None) -> Check:
 
 
 def _rows(trial: GateInput, policy: Gate) -> Check:
+    """HOLD with fewer evaluation rows than the policy asks for."""
     n = len(trial.evaluation)
     result = CheckResult.PASS if n >= policy.min_rows else CheckResult.HOLD
     return _check("rows", result, f"{n} evaluation rows", f"at least {policy.min_rows}", rows=n)
 
 
 def _loss(trial: GateInput, mine: Floats, theirs: Floats, policy: Gate) -> Check:
-    """PASS if the rise is surely below the margin, FAIL if it surely is not, HOLD if the rows cannot tell."""
+    """Compare mean losses by the paired test.
+
+    PASS if the upper bound of the difference is below the margin, FAIL if the lower bound is not, HOLD otherwise.
+    """
     d = paired_test.paired_difference(mine - theirs, _slices(trial), confidence=policy.confidence)
     numbers = {"challenger": float(mine.mean()), "champion": float(theirs.mean()), "difference": d.mean}
     want = f"challenger minus champion below {policy.margin:g} with {policy.confidence:.0%} confidence"
@@ -129,21 +165,21 @@ def _loss(trial: GateInput, mine: Floats, theirs: Floats, policy: Gate) -> Check
     if not d.bounded:
         got += f"; only {d.slices} slices; a confidence interval needs {paired_test.MIN_SLICES}"
         return _check("loss", CheckResult.HOLD, got, want, **numbers, slices=d.slices)
-    surely_not = CheckResult.FAIL if d.low >= policy.margin else CheckResult.HOLD
-    result = CheckResult.PASS if d.high < policy.margin else surely_not
+    otherwise = CheckResult.FAIL if d.low >= policy.margin else CheckResult.HOLD
+    result = CheckResult.PASS if d.high < policy.margin else otherwise
     got += f" ({d.low:+.4f} to {d.high:+.4f}) over {d.slices} slices"
     return _check("loss", result, got, want, **numbers, low=d.low, high=d.high, slices=d.slices)
 
 
 def _segments(trial: GateInput, rise: Floats, policy: Gate) -> Check:
-    """FAIL if the loss rises in a segment by more than the margin, and surely by more than nothing.
+    """FAIL if in a segment the mean loss rises by more than the margin, and its lower bound is above 0.
 
-    The confidence is shared equally among the segments (Bonferroni), since there are many chances to be unlucky.
+    The error rate is divided equally among the segments (Bonferroni), since each is a chance of a false refusal.
     """
     masks = _segment_masks(trial)
     want = f"mean loss rises by more than {policy.segment_margin:g} in no segment of {MIN_SEGMENT_ROWS} rows or more"
     if not masks:
-        return _check("segments", CheckResult.PASS, "no segment is large enough to be judged", want)
+        return _check("segments", CheckResult.PASS, "no segment is large enough to be compared", want)
     confidence = 1 - (1 - policy.confidence) / len(masks)
     slices = _slices(trial)
     differences = {
@@ -158,6 +194,7 @@ def _segments(trial: GateInput, rise: Floats, policy: Gate) -> Check:
 
 
 def _segment_masks(trial: GateInput) -> dict[str, npt.NDArray[np.bool_]]:
+    """Return which rows are in each segment (``feature=value``) of at least :data:`MIN_SEGMENT_ROWS` rows."""
     masks = {}
     for column in trial.schema.segments:
         values = trial.evaluation.frame[column].to_numpy(dtype=object)
@@ -169,10 +206,10 @@ def _segment_masks(trial: GateInput) -> dict[str, npt.NDArray[np.bool_]]:
 
 
 def _quality(trial: GateInput) -> Check:
-    want = "no open quality incident"
+    want = "no open data quality incident"
     if trial.quality:
         return _check("quality", CheckResult.HOLD, "; ".join(trial.quality), want)
-    return _check("quality", CheckResult.PASS, "none", want)
+    return _check("quality", CheckResult.PASS, "none is open", want)
 
 
 def _losses(trial: GateInput, answers: Values) -> Floats:

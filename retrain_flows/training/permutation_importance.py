@@ -103,7 +103,7 @@ def combine(parts: Sequence[LossIncreases]) -> dict[str, float]:
 
     Empty, which means unknown: there are no parts, no feature matters, or a model would not answer.
 
-    >>> combine([Rises(100, {"x": 0.5, "y": 0.0}), Rises(300, {"x": 0.1, "y": 0.4})])
+    >>> combine([LossIncreases(100, {"x": 0.5, "y": 0.0}), LossIncreases(300, {"x": 0.1, "y": 0.4})])
     {'x': 0.4, 'y': 0.6}
     """
     total = sum(part.rows for part in parts)
@@ -128,7 +128,7 @@ def mean_loss(held_out: HeldOut) -> float:
 def target_sd(target: Values) -> float:
     """Return the unit of a regression's errors: the target's sd, 1 where that is 0 or there are no numbers.
 
-    >>> spread(np.array([1.0, 3.0])), spread(np.array([2.0, 2.0])), spread(np.array(["a", "b"], dtype=object))
+    >>> target_sd(np.array([1.0, 3.0])), target_sd(np.array([2.0, 2.0])), target_sd(np.array(["a", "b"], dtype=object))
     (1.0, 1.0, 1.0)
     """
     return 1.0 if target.dtype == object else float(np.std(target.astype(np.float64))) or 1.0

@@ -44,7 +44,7 @@ def test_drift_that_may_retrain_retrains_when_all_is_ready() -> None:
     expected = Decision(
         Action.RETRAIN,
         (
-            "performance drift in 1 window, newest ended 2013-03-01 00:00",
+            "performance drift in 1 window, newest ended 2013-03-01 00:00 UTC",
             "loss in all traffic: effect 0.31 (mean_loss_increase), threshold 0.18",
             "100 rows with labels to train on",
         ),
