@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from features.schema import EventSchema
 from monitors import report
-from monitors.profiles.derived import Derived, Frozen
+from monitors.profiles.derived import Derived, FrozenProfile
 from monitors.stats.bins import Bins, Counts
 
 
@@ -49,9 +49,9 @@ class Baseline(BaseModel):
         return report.digest(self)
 
     @property
-    def frozen(self) -> Frozen:
+    def frozen(self) -> FrozenProfile:
         """What turns this version's rows into counts."""
-        return Frozen(self.bins, self.derived)
+        return FrozenProfile(self.bins, self.derived)
 
     def slices(self, stage: report.Stage, segment: str = "") -> list[Slice]:
         """Return the slices of one stage and segment, oldest first."""

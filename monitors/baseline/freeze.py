@@ -24,7 +24,7 @@ from monitors.profiles import (
     reconstruction_error,
     score_calibration,
 )
-from monitors.profiles.derived import Derived, Frozen
+from monitors.profiles.derived import Derived, FrozenProfile
 from monitors.profiles.loss_estimator import DirectLossEstimator
 from monitors.profiles.score_calibration import ScoreCalibration
 from monitors.stats.bins import Bins, freeze_categorical, freeze_numeric
@@ -45,7 +45,7 @@ def freeze_bins(schema: EventSchema, policy: MonitorPolicy, predictions: pa.Tabl
 class FrozenBaseline:
     """What was *frozen*, and the cell of ``multivariate`` each row would have had, had it been frozen without it."""
 
-    frozen: Frozen
+    frozen: FrozenProfile
     unusual: Ints | None
 
     def out_of_sample(self, schema: EventSchema, predictions: pa.Table, slices: Iterable[Slice]) -> tuple[Slice, ...]:
@@ -67,7 +67,7 @@ def freeze_derived(
 
     There is no estimate from fewer labelled rows than the policy's least.
     """
-    cells = {name: counting.index(predictions[name], bins[name]) for name in schema.variables}
+    cells = {name: counting.cell_index(predictions[name], bins[name]) for name in schema.variables}
     features = {name: cells[name] for name in schema.features}
     found = reconstruction_error.fit(bins, features, stretches(predictions))
     errors = reconstruction_error.freeze_errors(found[1], found[0].error(features), policy.bins) if found else None
@@ -76,8 +76,8 @@ def freeze_derived(
     at, label = at[usable], label[usable]
     estimate = _estimate(schema, bins, cells, answer, (at, label)) if len(at) >= policy.min_rows else None
     if not found or not errors:
-        return FrozenBaseline(Frozen(bins, Derived(estimate=estimate)), None)
-    frozen = Frozen({**bins, MULTIVARIATE: errors}, Derived(projection=found[0], estimate=estimate))
+        return FrozenBaseline(FrozenProfile(bins, Derived(estimate=estimate)), None)
+    frozen = FrozenProfile({**bins, MULTIVARIATE: errors}, Derived(projection=found[0], estimate=estimate))
     return FrozenBaseline(frozen, errors.index(found[1], np.zeros(len(found[1]), bool)))
 
 

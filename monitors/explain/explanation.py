@@ -20,7 +20,7 @@ from monitors.explain import mix_shift, onset
 from monitors.explain.bin_changes import BinChanges, bin_changes
 from monitors.explain.mix_shift import MixShift
 from monitors.explain.onset import Key, Onset
-from monitors.profiles.outcome_counts import UNIT
+from monitors.profiles.outcome_counts import LOSS_UNIT
 from monitors.report import Finding, Report, Signal, Stage, Verdict, digest
 from monitors.signals import OF, SIGNALS
 from monitors.stats.bins import Counts, NumericBins
@@ -227,7 +227,7 @@ def _of_loss(some: Iterable[Mapping[str, Sequence[int]]]) -> Counts:
     """Return a sum of losses as shares of rows have it: the loss, and what is left of one a row (maybe less than 0)."""
     pairs = [(counts["loss"][0], counts["coverage"][0]) for counts in some]
     loss, rows = (sum(side) for side in zip(*pairs, strict=True))
-    return np.array([loss, round(rows / UNIT) - loss])
+    return np.array([loss, round(rows / LOSS_UNIT) - loss])
 
 
 def _levels(finding: Finding) -> dict[str, tuple[float, float]]:

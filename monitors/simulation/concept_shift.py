@@ -21,7 +21,7 @@ from monitors.stats.distance import Distances
 Tallies = Mapping[str, Sequence[int]]
 Relabel = Callable[[Tallies], dict[str, list[int]]]
 """Returns one slice's outcome counts after the change."""
-MIDDLE = (np.arange(outcome_counts.GRID) + 0.5) / outcome_counts.GRID
+MIDDLE = (np.arange(outcome_counts.SCORE_BINS) + 0.5) / outcome_counts.SCORE_BINS
 LOSSES = np.column_stack([-np.log(1 - MIDDLE), -np.log(MIDDLE)])
 """The log loss of a label 0 and of a label 1 with a score in the middle of each bin of the grid."""
 
@@ -121,11 +121,11 @@ def _inverted(grid: Counts, part: float) -> Counts:
 
 
 def _grid(scores: Sequence[int] | Counts) -> Counts:
-    return np.asarray(scores, np.int64).reshape(outcome_counts.GRID, 2)
+    return np.asarray(scores, np.int64).reshape(outcome_counts.SCORE_BINS, 2)
 
 
 def _risen(counts: Tallies, size: float, power: int) -> list[int]:
-    most = int(counts["coverage"][0]) / outcome_counts.UNIT if power == 1 else np.inf
+    most = int(counts["coverage"][0]) / outcome_counts.LOSS_UNIT if power == 1 else np.inf
     first, second = counts["loss"]
     return [int(min(round(first * (1 + size)), most)), int(min(round(second * (1 + size) ** power), most))]
 

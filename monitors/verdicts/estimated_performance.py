@@ -112,7 +112,7 @@ def finding(known: EstimateReference, counts: Mapping[str, Sequence[int]], polic
         return base.model_copy(update={"reason": few})
     unsure = replace(known.loss, excess=known.loss.excess + doubt)
     line = round(max(unsure.line(n, level), policy.min_loss_increase), 6)
-    effect = round(int(expected["loss"][0]) * outcome_counts.UNIT / n / known.loss.mean - 1, 6)
+    effect = round(int(expected["loss"][0]) * outcome_counts.LOSS_UNIT / n / known.loss.mean - 1, 6)
     verdict = Verdict.DRIFT if effect > line else Verdict.STEADY
     low, high = rise_interval(effect, known.loss.variance * (1 / n + 1 / known.loss.rows) + doubt, known.loss.mean)
     reason = (

@@ -75,8 +75,8 @@ def reference(task: Task, slices: Mapping[str, Counts], length: int, *, sd: floa
     rows = int(total["coverage"][0]) if len(slices["coverage"]) else 0
     if rows == 0:
         return LossReference(0, math.nan, math.nan)
-    mean = max(int(total["loss"][0]) * outcome_counts.UNIT / rows, _LEAST / rows)
-    variance = max(int(total["loss"][1]) * outcome_counts.UNIT / rows - mean**2, _LEAST / rows)
+    mean = max(int(total["loss"][0]) * outcome_counts.LOSS_UNIT / rows, _LEAST / rows)
+    variance = max(int(total["loss"][1]) * outcome_counts.LOSS_UNIT / rows - mean**2, _LEAST / rows)
     sums = np.column_stack([slices["coverage"][:, 0], slices["loss"][:, 0]])
     runs, told = threshold.runs(sums, length), outcome_counts.metrics(task, total, sd=sd)
     if len(runs) == 0:
@@ -89,7 +89,7 @@ def _apart(blocks: Counts, variance: float, total: Counts) -> tuple[float, Float
     """Return how *blocks* (rows, loss) differ from the rest of *total*: excess variance, relative rises, 1/n + 1/m."""
     own = blocks[(blocks[:, 0] > 0) & (blocks[:, 0] < total[0])]
     rest = total - own
-    here, there = (part[:, 1] * outcome_counts.UNIT / part[:, 0] for part in (own, rest))
+    here, there = (part[:, 1] * outcome_counts.LOSS_UNIT / part[:, 0] for part in (own, rest))
     units = 1 / own[:, 0] + 1 / rest[:, 0]
     excess = float(((here - there) ** 2 - variance * units).mean()) if len(own) else 0.0
     return max(0.0, excess), here / np.maximum(there, _LEAST / rest[:, 0]) - 1, units
@@ -126,7 +126,7 @@ def finding(
     if few:
         return base
     line = round(max(known.line(n, level), policy.min_loss_increase), 6)
-    effect = round(int(counts["loss"][0]) * outcome_counts.UNIT / n / known.mean - 1, 6)
+    effect = round(int(counts["loss"][0]) * outcome_counts.LOSS_UNIT / n / known.mean - 1, 6)
     verdict = Verdict.DRIFT if effect > line else Verdict.STEADY
     low, high = rise_interval(effect, known.variance * (1 / n + 1 / known.rows), known.mean)
     reason = f"the loss is {effect:+.1%} from the baseline's; a rise counts from {line:.1%} with {n:,} labelled rows"

@@ -21,7 +21,7 @@ from monitors.baseline import budget_shares
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
 from monitors.quality.arrivals import any_arrived
-from monitors.quality.volume import VOLUME
+from monitors.quality.volume import VOLUME_RATIO
 from monitors.report import Finding, Report, Signal, Stage, Verdict
 from monitors.sequential.seasonality import DAY, HOUR, WEEK
 from monitors.stats.bins import Counts
@@ -154,7 +154,7 @@ def dwindled(pace: FeedPace, rows: int) -> Finding | None:
     least, most = int(pace.rows.min(initial=_NONE)), int(pace.rows.max(initial=0))
     if not most or least == 0 or rows == 0:
         return None
-    line, ratio = max(VOLUME, most / least), least / rows
+    line, ratio = max(VOLUME_RATIO, most / least), least / rows
     if ratio <= line or special.pdtr(rows, least) >= pace.level / 2:
         return None
     saw = f"in the newest slice, {rows:,} rows came, {least:,} to {most:,} in slices of the baseline"

@@ -20,7 +20,7 @@ from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
 from monitors.error_stream import stream_findings
 from monitors.profiles import outcome_counts
-from monitors.quality import arrivals, router, volume
+from monitors.quality import arrivals, router, router_reference, volume
 from monitors.quality.fault import Fault
 from monitors.report import Finding, Signal, Stage, Verdict
 from monitors.stats import threshold
@@ -58,8 +58,8 @@ def judge(  # noqa: PLR0913 - what identifies a window is listed, not bundled
 
     A window with events in fewer slices than windows of the baseline have (*seen*; None is all) began before its
     version served, or fell into an outage: its figures are told, but not judged. Two things are: faults of the feed
-    (:data:`monitors.quality.volume.METRICS`), which may be why it is short, and the error stream of the newest slice,
-    where the policy asks for one: what it is compared with is its own.
+    (:data:`monitors.quality.volume.FEED_METRICS`), which may be why it is short, and the error stream of the newest
+    slice, where the policy asks for one: what it is compared with is its own.
     """
     known = _window_reference(_SameBaseline(baseline), stage, segment, length=window_slices, policy=policy)
     span = window_slices * to_ms(baseline.events.windows.slide)
@@ -110,7 +110,7 @@ class _WindowReference:
 
     segment: str
     level: float
-    router: router.RouterReference
+    router: router_reference.RouterReference
     bins: Mapping[str, NumericBins | CategoricalBins]
     drift: Mapping[str, threshold.ReferenceWindows]
     sd: float
@@ -154,7 +154,9 @@ def _window_reference(
     return _WindowReference(
         segment,
         level,
-        router.router_reference({n: bins[n] for n in sent}, {n: slices[n] for n in sent}, length=length, level=level),
+        router_reference.router_reference(
+            {n: bins[n] for n in sent}, {n: slices[n] for n in sent}, length=length, level=level
+        ),
         bins,
         {
             n: threshold.reference_windows(s, threshold.compared(bins[n]), length=length, level=LOOK)
@@ -202,7 +204,7 @@ def _outcomes(window: _Window, task: Task) -> tuple[Finding, ...]:
     faults = _faults(window)
     label = _drift(window, Signal.LABEL, LABEL, _because(faults.get(LABEL)))
     assert window.known.loss is not None  # made ready for this stage
-    nothing = {"coverage": [0, 0], "loss": [0, 0], "scores": [0] * 2 * outcome_counts.GRID}
+    nothing = {"coverage": [0, 0], "loss": [0, 0], "scores": [0] * 2 * outcome_counts.SCORE_BINS}
     counts = {**nothing, **window.counts}
     lost = performance.finding(task, window.known.loss, counts, window.policy, level=LOOK,
                         sd=window.known.sd)  # fmt: skip
@@ -214,12 +216,12 @@ def _faults(window: _Window) -> dict[str, Finding]:
     reference, known = window.known.router, window.known.arrivals
     fed, more = volume.FeedCounts(), list[Fault]()
     if not window.known.segment and PREDICTION in reference.quality:
-        fed = arrivals.feed_of(known, window.counts, window.newest, whole=window.whole)
+        fed = arrivals.feed_counts(known, window.counts, window.newest, whole=window.whole)
     elif not window.known.segment:
         more += arrivals.unlabelled(known, window.counts if window.whole else {}, window.newest, window.known.level / 2)
     found = router.route(reference, window.counts, window.policy, window.known.level, newest=window.newest, rows=fed)
     every = [*found, *more]
-    standing = every if window.whole else [f for f in every if f.metric in volume.METRICS]
+    standing = every if window.whole else [f for f in every if f.metric in volume.FEED_METRICS]
     return router.findings(standing, reference, window.counts)
 
 

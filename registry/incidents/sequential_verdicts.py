@@ -142,7 +142,7 @@ class SequentialVerdicts:
                 yield report
                 continue
             rows = here.get(_moment(report)) or _input_rows(c, report)
-            yield duplicates.finding(known, self._policies[report.model], report, rows)
+            yield duplicates.with_duplicates(known, self._policies[report.model], report, rows)
 
     def _known_version(self, c: sa.Connection, report: Report) -> Baseline | None:
         t = tables.baselines.c
