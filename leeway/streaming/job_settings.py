@@ -122,7 +122,7 @@ def newest_state(opened: Context, model: Model) -> Path | None:
     """Return what the model's job, as it is now in the project file, can go on from: its newest state, if any."""
     name = assembly.job_name(model)
     roots = (opened.dir / "checkpoints" / name, savepoints(opened, model))
-    found = [state for root in roots if (state := environment_job.newest(root))]
+    found = [state for root in roots if (state := environment_job.newest_checkpoint(root))]
     return max(found, key=lambda p: (p / "_metadata").stat().st_mtime_ns, default=None)
 
 

@@ -155,7 +155,7 @@ class SequentialVerdicts:
                 yield report
                 continue
             rows = new_rows.get(_moment(report)) or _input_rows(c, report)
-            yield duplicates.finding(baseline, self._policies[report.model], report, rows)
+            yield duplicates.with_duplicates(baseline, self._policies[report.model], report, rows)
 
     def _version_baseline(self, c: sa.Connection, report: Report) -> Baseline | None:
         t = tables.baselines.c
