@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
-from monitors.stats import distance, null_distribution
+from monitors.stats import distance
 from monitors.stats.bins import Counts, NumericBins
 
 P = np.array([10, 20, 30, 40])
