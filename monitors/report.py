@@ -74,7 +74,7 @@ class Report(BaseModel):
         return tuple(f for f in self.findings if f.verdict is Verdict.DRIFT)
 
     def without_notes(self) -> Report:
-        """Return the report without the sentences of its sequential verdicts: another release may word them otherwise."""
+        """Return the report without the sentences of its sequential verdicts: other releases word them otherwise."""
         return self.model_copy(update={"findings": tuple(finding.without_note() for finding in self.findings)})
 
     def evidence(self, digest: str) -> tuple[DriftEvidence, ...]:
