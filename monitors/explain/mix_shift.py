@@ -18,7 +18,7 @@ import numpy as np
 
 from monitors.baseline.baseline import Baseline
 from monitors.finding import Stage
-from monitors.profiles.outcome_counts import UNIT
+from monitors.profiles.outcome_counts import LOSS_UNIT
 from monitors.report import Report
 from monitors.stats.bins import Counts
 from monitors.stats.distance import Distances
@@ -135,7 +135,7 @@ def _loss_and_rest(slice_counts: Iterable[Mapping[str, Sequence[int]]]) -> Count
     """Return losses as if they were cells: the sum of losses, and what is left of 1 a row, which may be negative."""
     pairs = [(counts["loss"][0], counts["coverage"][0]) for counts in slice_counts]
     loss, rows = (sum(side) for side in zip(*pairs, strict=True))
-    return np.array([loss, round(rows / UNIT) - loss])
+    return np.array([loss, round(rows / LOSS_UNIT) - loss])
 
 
 def _baseline_counts(baseline: Baseline, stage: Stage, variable: str, by: str) -> dict[str, Counts]:

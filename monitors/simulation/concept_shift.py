@@ -22,7 +22,7 @@ from monitors.stats.distance import Distances
 
 Relabel = Callable[[SliceCounts], dict[str, list[int]]]
 """Returns the outcome counts of one slice, by name, as they are after a change."""
-SCORE_MIDDLES = (np.arange(outcome_counts.GRID) + 0.5) / outcome_counts.GRID
+SCORE_MIDDLES = (np.arange(outcome_counts.SCORE_BINS) + 0.5) / outcome_counts.SCORE_BINS
 """The score in the middle of each bin of the score grid, (bins,)."""
 SCORE_LOSSES = np.column_stack([-np.log(1 - SCORE_MIDDLES), -np.log(SCORE_MIDDLES)])
 """The log loss of labels 0 and 1 at these scores, (bins, 2)."""
@@ -151,11 +151,11 @@ def _inverted(grid: Counts, part: float) -> Counts:
 
 
 def _grid(scores: Sequence[int] | Counts) -> Counts:
-    return np.asarray(scores, np.int64).reshape(outcome_counts.GRID, 2)
+    return np.asarray(scores, np.int64).reshape(outcome_counts.SCORE_BINS, 2)
 
 
 def _raised_losses(counts: SliceCounts, size: float, power: int) -> list[int]:
-    most = int(counts["coverage"][0]) / outcome_counts.UNIT if power == 1 else np.inf
+    most = int(counts["coverage"][0]) / outcome_counts.LOSS_UNIT if power == 1 else np.inf
     first, second = counts["loss"]
     return [int(min(round(first * (1 + size)), most)), int(min(round(second * (1 + size) ** power), most))]
 

@@ -17,7 +17,7 @@ import numpy as np
 from features.errors import DataError
 from monitors.baseline.baseline import Baseline
 from monitors.finding import Signal, Stage
-from monitors.quality import value_faults
+from monitors.quality import value_reference
 from monitors.sequential import slice_scores
 from monitors.sequential.slice_scores import SliceCounts
 from monitors.simulation import concept_shift
@@ -172,7 +172,7 @@ def fault_injected(counts: Sequence[int], bins: Bins, target: int, size: float) 
     [3, 1, 0, 0, 6]
     """
     out = np.array(counts, np.int64)
-    sources = [cell for cell in value_faults.present(bins) if cell != target]
+    sources = [cell for cell in value_reference.present_cells(bins) if cell != target]
     n = int(out[sources].sum())
     left = rounded_to_total(out[sources], n - round(size * n))
     out[target] += n - left.sum()

@@ -152,7 +152,7 @@ def finding(reference: EstimateReference, counts: Mapping[str, Sequence[int]], p
         return base.model_copy(update={"reason": few})
     widened = replace(reference.loss, excess=reference.loss.excess + extrapolation_variance)
     line = round(max(widened.line(n, level), policy.min_loss_increase), 6)
-    effect = round(int(expected["loss"][0]) * outcome_counts.UNIT / n / reference.loss.mean - 1, 6)
+    effect = round(int(expected["loss"][0]) * outcome_counts.LOSS_UNIT / n / reference.loss.mean - 1, 6)
     verdict = Verdict.DRIFT if effect > line else Verdict.STEADY
     low, high = rise_interval(
         effect,

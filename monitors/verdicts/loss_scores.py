@@ -108,10 +108,10 @@ def outcome_moments(newest: SliceCounts) -> Distances:
     [[2.0, 1.386, 0.961]]
     """
     n = float(newest["coverage"][0])
-    loss, square = (float(x) * outcome_counts.UNIT for x in newest["loss"])
+    loss, square = (float(x) * outcome_counts.LOSS_UNIT for x in newest["loss"])
     if "scores" not in newest:
         return np.array([[n, loss, square]])
-    grid = np.asarray(newest["scores"]).reshape(outcome_counts.GRID, 2)
-    middle = (np.arange(outcome_counts.GRID) + 0.5) / outcome_counts.GRID
+    grid = np.asarray(newest["scores"]).reshape(outcome_counts.SCORE_BINS, 2)
+    middle = (np.arange(outcome_counts.SCORE_BINS) + 0.5) / outcome_counts.SCORE_BINS
     residual = np.column_stack([-middle, 1 - middle])
     return np.array([[n, loss, square], [n, (grid * residual).sum(), (grid * residual**2).sum()]])

@@ -104,8 +104,8 @@ def reference(task: Task, slices: Mapping[str, Counts], length: int, *, sd: floa
     rows = int(total["coverage"][0]) if len(slices["coverage"]) else 0
     if rows == 0:
         return LossReference(0, math.nan, math.nan)
-    mean = max(int(total["loss"][0]) * outcome_counts.UNIT / rows, MIN_TOTAL_LOSS / rows)
-    variance = max(int(total["loss"][1]) * outcome_counts.UNIT / rows - mean**2, MIN_TOTAL_LOSS / rows)
+    mean = max(int(total["loss"][0]) * outcome_counts.LOSS_UNIT / rows, MIN_TOTAL_LOSS / rows)
+    variance = max(int(total["loss"][1]) * outcome_counts.LOSS_UNIT / rows - mean**2, MIN_TOTAL_LOSS / rows)
     sums = np.column_stack([slices["coverage"][:, 0], slices["loss"][:, 0]])
     runs, metrics = threshold.runs(sums, length), outcome_counts.metrics(task, total, sd=sd)
     if len(runs) == 0:
@@ -121,7 +121,7 @@ def _between_runs(blocks: Counts, variance: float, total: Counts) -> tuple[float
     """
     own = blocks[(blocks[:, 0] > 0) & (blocks[:, 0] < total[0])]
     rest = total - own
-    here, there = (part[:, 1] * outcome_counts.UNIT / part[:, 0] for part in (own, rest))
+    here, there = (part[:, 1] * outcome_counts.LOSS_UNIT / part[:, 0] for part in (own, rest))
     units = 1 / own[:, 0] + 1 / rest[:, 0]
     excess = float(((here - there) ** 2 - variance * units).mean()) if len(own) else 0.0
     return max(0.0, excess), here / np.maximum(there, MIN_TOTAL_LOSS / rest[:, 0]) - 1, units
@@ -175,7 +175,7 @@ def finding(
     if few:
         return base
     line = round(max(reference.line(n, level), policy.min_loss_increase), 6)
-    effect = round(int(counts["loss"][0]) * outcome_counts.UNIT / n / reference.mean - 1, 6)
+    effect = round(int(counts["loss"][0]) * outcome_counts.LOSS_UNIT / n / reference.mean - 1, 6)
     verdict = Verdict.DRIFT if effect > line else Verdict.STEADY
     low, high = rise_interval(effect, reference.variance * (1 / n + 1 / reference.rows), reference.mean)
     reason = f"the loss changed by {effect:+.1%}; the threshold for {n:,} labelled rows is {line:+.1%}"

@@ -22,7 +22,7 @@ from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
 from monitors.finding import Finding, Signal, Stage, Verdict
 from monitors.quality.arrivals import any_arrived
-from monitors.quality.volume import VOLUME
+from monitors.quality.volume import VOLUME_RATIO
 from monitors.report import Report
 from monitors.sequential.seasonality import DAY, HOUR, WEEK
 from monitors.stats.bins import Counts
@@ -183,7 +183,7 @@ def low_volume_fault(pace: FeedPace, rows: int) -> Finding | None:
     least, most = int(pace.rows.min(initial=UNSEEN_ROWS)), int(pace.rows.max(initial=0))
     if not most or least == 0 or rows == 0:
         return None
-    line, ratio = max(VOLUME, most / least), least / rows
+    line, ratio = max(VOLUME_RATIO, most / least), least / rows
     if ratio <= line or special.pdtr(rows, least) >= pace.level / 2:
         return None
     saw = f"{rows:,} rows came in the newest slice, {least:,} to {most:,} in slices of the baseline"

@@ -19,7 +19,7 @@ from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
 from monitors.finding import Stage
 from monitors.profiles import outcome_counts
-from monitors.quality import arrivals, router
+from monitors.quality import arrivals, router_reference
 from monitors.stats import threshold
 from monitors.stats.bins import CategoricalBins, NumericBins
 from monitors.verdicts import estimated_performance, performance
@@ -65,7 +65,7 @@ class WindowReference:
 
     segment: str
     level: float
-    router: router.RouterReference
+    router: router_reference.RouterReference
     bins: Mapping[str, NumericBins | CategoricalBins]
     drift: Mapping[str, threshold.ReferenceWindows]
     sd: float
@@ -91,7 +91,9 @@ def window_reference(
     return WindowReference(
         segment,
         level,
-        router.router_reference({n: bins[n] for n in sent}, {n: slices[n] for n in sent}, length=length, level=level),
+        router_reference.router_reference(
+            {n: bins[n] for n in sent}, {n: slices[n] for n in sent}, length=length, level=level
+        ),
         bins,
         {
             n: threshold.reference_windows(s, threshold.compared(bins[n]), length=length, level=WINDOW_LEVEL)

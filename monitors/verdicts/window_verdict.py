@@ -67,8 +67,8 @@ def judge(  # noqa: PLR0913 - what identifies a window is listed, not bundled
     slices_with_events
         In how many of its slices there were events; None is all. With fewer than windows of the baseline have, the
         window began before its version served, or fell into an outage: it has metrics, but is not judged. Two things
-        are: faults of the feed (:data:`monitors.quality.volume.METRICS`), which may be why it is short, and the error
-        stream of the newest slice, which is compared with itself.
+        are: faults of the feed (:data:`monitors.quality.volume.FEED_METRICS`), which may be why it is short, and the
+        error stream of the newest slice, which is compared with itself.
 
     Returns
     -------
@@ -155,7 +155,7 @@ def _outcomes(window: _Window, task: Task) -> tuple[Finding, ...]:
     faults = _faults(window)
     label = _drift(window, Signal.LABEL, LABEL, _fault_reason(faults.get(LABEL)))
     assert window.reference.loss is not None  # there for this stage
-    nothing = {"coverage": [0, 0], "loss": [0, 0], "scores": [0] * 2 * outcome_counts.GRID}
+    nothing = {"coverage": [0, 0], "loss": [0, 0], "scores": [0] * 2 * outcome_counts.SCORE_BINS}
     counts = {**nothing, **window.counts}
     lost = performance.finding(task, window.reference.loss, counts, window.policy, level=WINDOW_LEVEL,
                         sd=window.reference.sd)  # fmt: skip
@@ -167,7 +167,7 @@ def _faults(window: _Window) -> dict[str, Finding]:
     router_reference, arrival_reference = window.reference.router, window.reference.arrivals
     fed, feed_faults = volume.FeedCounts(), list[Fault]()
     if not window.reference.segment and PREDICTION in router_reference.quality:
-        fed = arrivals.feed_of(arrival_reference, window.counts, window.newest, whole=window.whole)
+        fed = arrivals.feed_counts(arrival_reference, window.counts, window.newest, whole=window.whole)
     elif not window.reference.segment:
         feed_faults += arrivals.unlabelled(
             arrival_reference, window.counts if window.whole else {}, window.newest, window.reference.level / 2
@@ -176,7 +176,7 @@ def _faults(window: _Window) -> dict[str, Finding]:
         router_reference, window.counts, window.policy, window.reference.level, newest=window.newest, rows=fed
     )
     every = [*faults, *feed_faults]
-    standing = every if window.whole else [f for f in every if f.metric in volume.METRICS]
+    standing = every if window.whole else [f for f in every if f.metric in volume.FEED_METRICS]
     return router.findings(standing, router_reference, window.counts)
 
 

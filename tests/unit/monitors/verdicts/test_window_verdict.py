@@ -21,7 +21,7 @@ from monitors.baseline import budget_shares
 from monitors.baseline.baseline import Baseline, Slice
 from monitors.config import MonitorPolicy
 from monitors.finding import Finding, Signal, Stage, Verdict
-from monitors.profiles import counting, outcome_counts
+from monitors.profiles import counting, outcome_counts, rejected_counts
 from monitors.report import Report, canonical
 from monitors.stats import null_distribution
 from monitors.stats.bins import Bins, CategoricalBins, Counts, NumericBins, freeze_categorical, freeze_numeric
@@ -273,7 +273,7 @@ def test_a_refused_value_is_named_after_its_own_variable(keys: list[str]) -> Non
     stored = Baseline.model_validate_json(canonical(BASELINE.model_copy(update={"events": events})))
     plan = counting.layout(events, stored.frozen, Stage.INPUTS)
     bad = [Reject("a", i, "no number", "", "x", AFTER, "v1") for i in range(500)]
-    cells = counting.count_refused(events, {"v1": stored.frozen}, bad, 0)
+    cells = rejected_counts.count_refused(events, {"v1": stored.frozen}, bad, 0)
     refused = plan.row((c.cell, c.n) for c in cells)
     rows = inputs(BASELINE.bins, WORLD.rows(500))
 
