@@ -32,7 +32,7 @@ class Endpoint(BaseModel):
 
     @field_validator("events")
     @classmethod
-    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _event_types_exist(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for pattern in value:
             if not any(fnmatchcase(event, pattern) for event in EVENTS):
                 msg = f"{pattern!r} is no type of event; there are {', '.join(EVENTS)}"

@@ -178,17 +178,17 @@ class _Batch:
 
 def _looked_up(endpoint: Endpoint, seconds: float) -> tuple[ssrf_guard.Target, ...]:
     """Return where to connect for *endpoint*, or raise DeliveryError; a resolver that hangs is left to itself."""
-    found: queue.SimpleQueue[tuple[ssrf_guard.Target, ...] | Exception] = queue.SimpleQueue()
+    results: queue.SimpleQueue[tuple[ssrf_guard.Target, ...] | Exception] = queue.SimpleQueue()
 
     def look() -> None:
         try:
-            found.put(ssrf_guard.targets(endpoint))
+            results.put(ssrf_guard.targets(endpoint))
         except Exception as error:
-            found.put(error)
+            results.put(error)
 
     threading.Thread(target=look, daemon=True).start()
     try:
-        targets = found.get(timeout=seconds)
+        targets = results.get(timeout=seconds)
     except queue.Empty:
         msg = f"alert endpoint {endpoint.name!r}: its name was not looked up within {seconds:.3g} s"
         raise errors.DeliveryError(msg, hint="check this machine's DNS") from None

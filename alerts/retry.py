@@ -19,7 +19,7 @@ SCHEDULE: Final = tuple(parse_span(s) for s in ("0s", "5s", "5m", "30m", "2h", "
 LONGEST: Final = SCHEDULE[-1]
 JITTER: Final = 0.2
 GONE: Final = 410
-WORDS: Final = 300
+ERROR_LENGTH: Final = 300
 """Characters of an error that go on record."""
 _HEADER: Final = 64
 """No number of seconds and no date of HTTP is longer."""
@@ -59,7 +59,7 @@ def failed(error: Exception, *, unreachable: bool = False) -> Reply:
     ('aa...', 300)
     """
     text = printable.visible(f"{type(error).__name__}: {error}".rstrip(": "))
-    return Reply(error=text if len(text) <= WORDS else f"{text[: WORDS - 3]}...", unreachable=unreachable)
+    return Reply(error=text if len(text) <= ERROR_LENGTH else f"{text[: ERROR_LENGTH - 3]}...", unreachable=unreachable)
 
 
 def next_attempt(reply: Reply, *, delivery: int, attempts: int, limit: int, now: datetime) -> datetime | None:

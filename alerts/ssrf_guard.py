@@ -157,12 +157,12 @@ def _embedded(address: Address) -> list[ipaddress.IPv4Address]:
     """
     if isinstance(address, ipaddress.IPv4Address):
         return []
-    bits, found = int(address), []
+    bits, numbers = int(address), []
     if address in SIX_TO_FOUR:
-        found.append(bits >> 80)
+        numbers.append(bits >> 80)
     if address in MAPPED or address in NAT64 or (bits >> 32) & 0xFFFFFFFF in ISATAP:
-        found.append(bits)
-    return [ipaddress.IPv4Address(number & 0xFFFFFFFF) for number in found]
+        numbers.append(bits)
+    return [ipaddress.IPv4Address(number & 0xFFFFFFFF) for number in numbers]
 
 
 def _refused(endpoint: Endpoint, what: str, hint: str) -> errors.DeliveryError:

@@ -1,1 +1,1 @@
-"""Looking at it: pages that read the registry and nothing else."""
+"""The dashboard: web pages and a JSON API over the registry, which they only read."""

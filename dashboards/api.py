@@ -1,4 +1,4 @@
-"""The pages' data as JSON, for programs: the same views, under the same names."""
+"""The dashboard's JSON API: the same view models that the pages show, for programs."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def model(reg: Reg, model: Name, segment: Name = "", until: MaybeMoment = None) 
 
 @router.get("/models/{model}/incidents")
 def incidents(reg: Reg, model: Name) -> tuple[view_models.IncidentView, ...]:
-    """All incidents of a model with their decisions: those that go on first, then newest first."""
+    """All incidents of a model with their decisions: unresolved ones first, then newest first."""
     load.summary(reg, model)
     return load.incidents(reg, model)
 
 
 @router.get("/models/{model}/incidents/{number}")
 def incident(reg: Reg, model: Name, number: Number, known: Policies, until: MaybeMoment = None) -> IncidentPage:
-    """One incident: the accounts of its first and newest window, and evidence and verdicts of windows up to `until`."""
+    """One incident: explanations of its first and newest window, evidence and verdicts of windows up to `until`."""
     return load.incident(reg, model, number, until=until, policies=known)
 
 

@@ -1,4 +1,4 @@
-"""The web application: pages, JSON and static files behind one door."""
+"""The FastAPI application: pages, JSON API and static files behind a password and a host check."""
 
 from __future__ import annotations
 
@@ -34,15 +34,27 @@ def create(
     password: str,
     hosts: Hosts = LOOPBACK,
     policies: Mapping[str, MonitorPolicy] | None = None,
-    guesses: LoginAttempts | None = None,
+    attempts: LoginAttempts | None = None,
 ) -> FastAPI:
-    """Return the dashboard of *registry*, which it only reads.
+    """Return the dashboard's application.
 
-    *password* is asked of every request, wherever it comes from, and *guesses* counts the wrong ones. *hosts* are the
-    names that it answers to. *policies* by model tell what effect is worth telling.
+    Parameters
+    ----------
+    registry
+        What the pages read; nothing is written.
+    password
+        Required of every request, wherever it comes from.
+    hosts
+        The host names that requests may use.
+    policies
+        The monitor policies by model, from which incident pages take the minimum effect.
+    attempts
+        Counts wrong passwords by client and makes clients wait.
 
-    Raises:
-        ProjectError: the password is empty, which everybody would know.
+    Raises
+    ------
+    ProjectError
+        The password is empty.
     """
     if not password:
         msg = "the dashboard's password is empty"
@@ -58,14 +70,14 @@ def create(
     app.add_exception_handler(HTTPException, _no_such_page)
     app.add_exception_handler(RequestValidationError, _unreadable)
     # The last one added is the first to see a request.
-    app.add_middleware(security.Password, password=password, guesses=guesses or LoginAttempts())
+    app.add_middleware(security.Password, password=password, guesses=attempts or LoginAttempts())
     app.add_middleware(OwnPages, hosts=hosts)
     app.add_middleware(security.SafeHeaders)
     return app
 
 
 class Files(StaticFiles):
-    """The files of one folder, by their plain names; no other path reaches the file system."""
+    """The static files of one folder by their plain names; no other path reaches the file system."""
 
     def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
         """Return where the file of this name is, if there is one."""
@@ -91,7 +103,7 @@ def plotly_script(request: Request) -> Response:
 
 
 def _refused(request: Request, error: Exception) -> Response:
-    """Answer what Leeway refuses in its own words: 404 where something is not there, 503 otherwise."""
+    """Answer a `LeewayError` with its message and hint: 404 for NotFound, 503 for all others."""
     status = 404 if isinstance(error, errors.NotFound) else 503
     hint = error.hint if isinstance(error, errors.LeewayError) else ""
     return _problem(request, status, str(getattr(error, "message", error)), hint)
@@ -99,15 +111,15 @@ def _refused(request: Request, error: Exception) -> Response:
 
 def _no_such_page(request: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", 500)
-    said = f"There is no page {request.url.path}" if status == 404 else http.HTTPStatus(status).phrase
-    return _problem(request, status, said)
+    message = f"There is no page {request.url.path}" if status == 404 else http.HTTPStatus(status).phrase
+    return _problem(request, status, message)
 
 
 def _unreadable(request: Request, error: Exception) -> Response:
-    """Answer an address that cannot be read (a time that is none, an unknown stage) with the part that is wrong."""
-    found = error.errors() if isinstance(error, RequestValidationError) else []
-    said = "; ".join(f"{e['loc'][-1]}: {e['msg']}" for e in found)
-    return _problem(request, 404, f"This address cannot be read ({said})")
+    """Answer an address with an invalid part (not a time, an unknown stage) with 404 and the name of that part."""
+    problems = error.errors() if isinstance(error, RequestValidationError) else []
+    parts = "; ".join(f"{e['loc'][-1]}: {e['msg']}" for e in problems)
+    return _problem(request, 404, f"This address cannot be read ({parts})")
 
 
 def _problem(request: Request, status: int, message: str, hint: str = "") -> Response:

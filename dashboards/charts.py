@@ -1,4 +1,4 @@
-"""What the script in the page draws: charts as plain JSON, without a colour, a position or a word of JavaScript."""
+"""Chart data for the page's script (Plotly): plain JSON with values and labels; colours and layout are in app.js."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from dashboards.window_page import Distribution
 from registry.records import Incident, Promotion
 
 LOWEST = 1e-4
-"""Evidence below this part of what is needed is as good as none."""
+"""Multiple of the required evidence below which a point is drawn at the bottom of the logarithmic scale."""
 
 
 def line(of: Line, promotions: Sequence[Promotion], link: Callable[[Address], str]) -> dict[str, Any]:
-    """Return a metric over time with its baseline level, and a mark for each promotion within its range."""
+    """Return a performance metric over windows with its baseline level, and a mark for each promotion in its range."""
     first, last = of.points[0].end, of.points[-1].end
     marks = [
         {"at": p.effective_at.isoformat(), "label": p.to_version, "kind": p.kind}
@@ -37,20 +37,20 @@ def line(of: Line, promotions: Sequence[Promotion], link: Callable[[Address], st
 
 
 def evidence(traces: Sequence[EvidenceTrace], incident: Incident, link: Callable[[Address], str]) -> dict[str, Any]:
-    """Return evidence over time, as a multiple of what is needed, a line a trace, and marks where the incident was.
+    """Return sequential evidence over windows, one line a trace, with marks where the incident opened and last drifted.
 
-    What is below *floor*, nothing above all, is drawn there: it has no place on a logarithmic scale.
+    The script draws totals as multiples of ``required``, those below ``floor`` at ``floor``: the scale is logarithmic.
     """
-    some = [p.total / t.evidence_required for t in traces for p in t.points if p.total > 0]
+    multiples = [p.total / t.evidence_required for t in traces for p in t.points if p.total > 0]
     first, last = (min(t.points[0].end for t in traces), max(t.points[-1].end for t in traces))
     marks = ((incident.opened_at, "opened"), (incident.last_seen, "last drift"))
     return {
         "kind": "evidence",
-        "floor": max(min([*some, 0.1]), LOWEST),
+        "floor": max(min([*multiples, 0.1]), LOWEST),
         "traces": [
             {
                 "name": t.segment or "all traffic",
-                "needed": t.evidence_required,
+                "required": t.evidence_required,
                 "x": [p.end.isoformat() for p in t.points],
                 "totals": [p.total for p in t.points],
                 "verdicts": [p.verdict.value for p in t.points],
@@ -63,7 +63,7 @@ def evidence(traces: Sequence[EvidenceTrace], incident: Incident, link: Callable
 
 
 def bars(of: Distribution) -> dict[str, Any]:
-    """Return the shares of each sample, cell by cell."""
+    """Return the bars of a distribution: the share and count of each sample in each cell."""
     return {
         "kind": "bars",
         "name": of.variable,

@@ -1,4 +1,4 @@
-"""How the pages write times and numbers: short, unambiguous, always UTC."""
+"""Formats times, numbers and verdicts for the pages: short, unambiguous, always UTC."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from monitors.report import Signal, Verdict
+from monitors.finding import Signal, Verdict
 
 NOTHING: Final = "–"
-_KNOWN: Final = ("version", "signal", "changes")
+_SHOWN_ELSEWHERE: Final = ("version", "signal", "changes")
 
 
 def moment(value: datetime | None) -> str:
-    """Return a time as a person reads it; midnight is a day.
+    """Return a time as day, month, year and, unless it is midnight, hour and minute.
 
     >>> from datetime import timezone
     >>> moment(datetime(2013, 8, 3, tzinfo=timezone.utc)), moment(datetime(2013, 8, 3, 6, 5, tzinfo=timezone.utc))
@@ -26,7 +26,7 @@ def moment(value: datetime | None) -> str:
 
 
 def stretch(start: datetime, end: datetime) -> str:
-    """Return a half-open stretch of time, naming the last day that is in it where it ends at midnight.
+    """Return a half-open period of time; one that ends at midnight is shown with its last day.
 
     >>> from datetime import timezone
     >>> stretch(datetime(2013, 7, 28, tzinfo=timezone.utc), datetime(2013, 8, 4, tzinfo=timezone.utc))
@@ -47,7 +47,7 @@ def stretch(start: datetime, end: datetime) -> str:
 
 
 def tick(end: datetime) -> str:
-    """Return a window's end as shortly as it can be told: the last day in it, or the hour.
+    """Return a window's end as an axis label: the day of the month of the last day in it, or the hour.
 
     >>> from datetime import timezone
     >>> tick(datetime(2013, 8, 4, tzinfo=timezone.utc)), tick(datetime(2013, 8, 4, 6, tzinfo=timezone.utc))
@@ -57,7 +57,7 @@ def tick(end: datetime) -> str:
 
 
 def number(value: float | None) -> str:
-    r"""Return a number with as many digits as help: large ones whole with thin thousands, others with three figures.
+    r"""Return a number for a table: from 1000 on whole with thousands separated, others with three significant digits.
 
     >>> number(336776), number(0.06812), number(12.0), number(None)
     ('336\u202f776', '0.0681', '12', '–')
@@ -70,7 +70,7 @@ def number(value: float | None) -> str:
 
 
 def interval(ends: tuple[float, float] | None) -> str:
-    """Return an interval with figures enough to tell its ends apart from each other; nothing for None.
+    """Return an interval in brackets; empty for None.
 
     >>> interval((0.30774, 0.36112)), interval((-0.0304, 0.002)), interval(None)
     ('[0.308, 0.361]', '[-0.0304, 0.002]', '')
@@ -97,17 +97,17 @@ def counted(n: int, noun: str) -> str:
 
 
 def details(of: Mapping[str, Any]) -> str:
-    """Return what a line of the audit log adds about an incident, which itself is known.
+    """Return the details of an audit log entry about an incident, without those that its page shows elsewhere.
 
     >>> details({"version": "v1", "signal": "feature", "variables": ["temp", "dewp"], "severity": "info"})
     'variables temp, dewp; severity info'
     """
-    told = {k: ", ".join(v) if isinstance(v, list) else v for k, v in of.items() if k not in _KNOWN}
-    return "; ".join(f"{name} {value}" for name, value in told.items())
+    shown = {k: ", ".join(v) if isinstance(v, list) else v for k, v in of.items() if k not in _SHOWN_ELSEWHERE}
+    return "; ".join(f"{name} {value}" for name, value in shown.items())
 
 
 def sentence(text: str) -> str:
-    """Return an error's words as a sentence.
+    """Return an error message with a capital letter and a full stop.
 
     >>> sentence("there is no model 'x'")
     "There is no model 'x'."
@@ -115,10 +115,10 @@ def sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 
-def said(verdict: Verdict, signal: Signal | None = None) -> str:
-    """Return a verdict in words; a quality finding that "drifts" is a fault of the pipeline, not drift.
+def verdict_text(verdict: Verdict, signal: Signal | None = None) -> str:
+    """Return a verdict as text; drift of the quality signal is called a fault.
 
-    >>> said(Verdict.DRIFT), said(Verdict.DRIFT, Signal.QUALITY), said(Verdict.NOT_ENOUGH)
+    >>> verdict_text(Verdict.DRIFT), verdict_text(Verdict.DRIFT, Signal.QUALITY), verdict_text(Verdict.NOT_ENOUGH)
     ('drift', 'fault', 'not enough evidence')
     """
     if verdict is Verdict.DRIFT and signal is Signal.QUALITY:
@@ -126,13 +126,15 @@ def said(verdict: Verdict, signal: Signal | None = None) -> str:
     return verdict.value.replace("_", " ")
 
 
-def letter(verdict: Verdict, signal: Signal | None = None) -> str:
-    """Return the mark of a verdict, which tells it where colours cannot be told apart.
+def verdict_letter(verdict: Verdict, signal: Signal | None = None) -> str:
+    """Return the letter of a verdict in a timeline cell, for readers who cannot tell the colours apart.
 
-    >>> letter(Verdict.STEADY), letter(Verdict.DRIFT), letter(Verdict.DRIFT, Signal.QUALITY), letter(Verdict.NOT_ENOUGH)
-    ('·', 'D', 'F', '?')
+    >>> [verdict_letter(verdict) for verdict in (Verdict.STEADY, Verdict.DRIFT, Verdict.NOT_ENOUGH)]
+    ['·', 'D', '?']
+    >>> verdict_letter(Verdict.DRIFT, Signal.QUALITY)
+    'F'
     """
-    return {"steady": "·", "drift": "D", "fault": "F"}.get(said(verdict, signal), "?")
+    return {"steady": "·", "drift": "D", "fault": "F"}.get(verdict_text(verdict, signal), "?")
 
 
 def _is_midnight(value: datetime) -> bool:

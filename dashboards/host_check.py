@@ -1,7 +1,7 @@
-"""Whom the pages answer as: a request under another name, or on behalf of a page elsewhere, is refused before all else.
+"""Host and origin check: requests under a foreign host name or from another site are refused before anything else.
 
-A page elsewhere can send a browser to any address. It can point a name of its own at this machine (DNS rebinding),
-which the Host header shows, and it can fetch or embed what is here, which Origin and Sec-Fetch-Site show.
+A page on another site can send a browser to any address. It can point its own name at this machine (DNS rebinding),
+which the Host header shows, and it can fetch or embed these pages, which Origin and Sec-Fetch-Site show.
 """
 
 from __future__ import annotations
@@ -17,29 +17,30 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 _HOST: Final = re.compile(r"(?P<name>\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253})(:(?P<port>[0-9]{1,5}))?", re.ASCII)
 _FOREIGN: Final = ("cross-site", "same-site")
-"""What browsers call the pages of other hosts and of other ports."""
+"""Values of Sec-Fetch-Site for requests that pages of other hosts or other ports make."""
 
 
 @dataclass(frozen=True)
 class Hosts:
-    """The names that the pages answer to, in lower case; this machine's loopback is always one of them.
+    """The host names that requests may use, in lower case; loopback names are always allowed.
 
-    With *addresses*, whatever is an IP address is: no page elsewhere can have its name be one. ``*`` is any name.
+    With *addresses*, every IP address is allowed too: no other site can have an address as its name. ``*`` allows any
+    name.
     """
 
     names: frozenset[str] = frozenset()
     addresses: bool = False
 
     def know(self, header: str) -> bool:
-        """Return whether a Host header is a well-formed one of them, with a port or without.
+        """Return whether a Host header is well formed and names an allowed host, with or without a port.
 
         >>> [Hosts().know(h) for h in ("LOCALHOST:8321", "[::1]", "127.0.0.1:80", "evil.example", "[:evil", "")]
         [True, True, True, False, False, False]
         """
-        found = _HOST.fullmatch(header.lower())
-        if found is None or int(found["port"] or 0) > 65535:
+        match = _HOST.fullmatch(header.lower())
+        if match is None or int(match["port"] or 0) > 65535:
             return False
-        name = found["name"]
+        name = match["name"]
         address = _address(name)
         if address is None:
             return not name.startswith("[") and (name == "localhost" or name in self.names or "*" in self.names)
@@ -47,7 +48,7 @@ class Hosts:
 
 
 def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Return the address that a host is, if it is one: IPv6 in brackets only."""
+    """Return a host as an IP address, None if it is a name; IPv6 must be in brackets."""
     try:
         return ipaddress.IPv6Address(name[1:-1]) if name.startswith("[") else ipaddress.IPv4Address(name)
     except ValueError:
@@ -55,32 +56,32 @@ def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 class OwnPages:
-    """Lets through what asks for *hosts* by name, from the address bar or from these pages themselves."""
+    """ASGI middleware that lets through requests to the allowed *hosts* from the address bar or from these pages."""
 
     def __init__(self, app: ASGIApp, hosts: Hosts) -> None:
         self.app = app
         self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer in words what is refused; anything else is the app's."""
+        """Answer 400 for a foreign host name and 403 for a request of another site; pass everything else on."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not self._hosts.know(hosts[0]):
-            said = "These pages do not answer to this host name; `leeway dashboard --name` adds one.\n"
-            await PlainTextResponse(said, 400)(scope, receive, send)
+            message = "This host name is not allowed; `leeway dashboard --name HOST` allows it.\n"
+            await PlainTextResponse(message, 400)(scope, receive, send)
         elif foreign(headers):
-            await PlainTextResponse("These pages are not for pages elsewhere.\n", 403)(scope, receive, send)
+            await PlainTextResponse("Requests from other sites are not allowed.\n", 403)(scope, receive, send)
         else:
             await self.app(scope, receive, send)
 
 
 def foreign(headers: Headers) -> bool:
-    """Return whether a page elsewhere asks; following a link from there is the user's own doing.
+    """Return whether another site makes the request; a link that the user follows from there is allowed.
 
-    Origin is compared without its scheme, which a proxy that ends TLS changes.
+    Origin is compared without its scheme, which a proxy that terminates TLS changes.
 
     >>> foreign(Headers({"host": "a:1", "origin": "http://b"})), foreign(Headers({"host": "a:1", "origin": "http://a:1"}))
     (True, False)

@@ -1,4 +1,4 @@
-"""What an incident's page shows beside its accounts: evidence over time, and what each window said. Pure."""
+"""The incident page's view model: explanations, evidence over windows, and verdicts by segment and window. Pure."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from dashboards.timeline import INSTANT, Address, Cell, runs
 from dashboards.view_models import IncidentView, Pages
 from monitors.explain import onset
 from monitors.explain.explanation import DriftedVariable, SegmentStatus, WindowExplanation, verdict_of
-from monitors.report import Finding, Report, Signal, Verdict
+from monitors.finding import Finding, Signal, Verdict
+from monitors.report import Report
 from registry.incidents.explain import WindowVerdict
 from registry.records import AuditEntry, Incident
 
-TRACES = 3
-"""Lines in a chart: so many can be told apart."""
+MOST_TRACES = 3
+"""Most lines in an evidence chart: more cannot be told apart."""
 
 
 @dataclass(frozen=True)
 class EvidencePoint:
-    """The evidence after one window, and what the window said."""
+    """The evidence of one group of variables after one window, and the window's verdict."""
 
     end: datetime
     total: float
@@ -31,7 +32,7 @@ class EvidencePoint:
 
 @dataclass(frozen=True)
 class EvidenceTrace:
-    """The evidence of one signal in one segment over time, old to new: an alarm is raised where it reaches *needed*."""
+    """The evidence of a signal in one segment, oldest first; drift where it reaches *evidence_required*."""
 
     segment: str
     evidence_required: float
@@ -39,13 +40,13 @@ class EvidenceTrace:
 
     @property
     def peak(self) -> float:
-        """The most that it was, as a multiple of what was needed."""
+        """The largest evidence, as a multiple of the evidence required."""
         return max(p.total for p in self.points) / self.evidence_required
 
 
 @dataclass(frozen=True)
 class Row:
-    """One segment's windows; None where there is no report, or none that tells of the signal."""
+    """One segment's verdicts, one cell a window; None where no report has a finding of the signal."""
 
     segment: str
     cells: tuple[Cell | None, ...]
@@ -53,9 +54,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Grid:
-    """What windows said of one signal: a column a window end, a row a segment, all traffic first.
+    """Verdicts on one signal: a column for each window end, a row for each segment, all traffic first.
 
-    *inside* says which columns belong to the incident.
+    *inside* marks the columns that belong to the incident.
     """
 
     ends: tuple[datetime, ...]
@@ -64,13 +65,13 @@ class Grid:
 
     @property
     def months(self) -> tuple[tuple[str, int], ...]:
-        """The months that the windows end in, each with its number of windows."""
+        """The months in which the windows end, each with its number of windows."""
         return runs(f"{end - INSTANT:%b %Y}" for end in self.ends)
 
 
 @dataclass(frozen=True)
 class IncidentPage:
-    """Everything on an incident's page. *first* and *newest* are the accounts of its windows, maybe the same one."""
+    """Everything on an incident's page. *first* and *newest* explain its first and newest window, which may be one."""
 
     view: IncidentView
     first: WindowExplanation
@@ -83,46 +84,46 @@ class IncidentPage:
 
 @dataclass(frozen=True)
 class Scale:
-    """An effect drawn to scale: every place is a share of the width, None where there is nothing to draw."""
+    """Positions for drawing an effect with its interval, as shares of the width; None for what is not drawn."""
 
     zero: float
     effect: float
     low: float
     high: float
     threshold: float | None
-    least: float | None
+    min_effect: float | None
 
 
-def place(account: WindowExplanation, of: DriftedVariable | SegmentStatus) -> Address:
-    """Return the window of an *account* that something in it is about."""
-    return Address(account.version, of.stage, account.end, of.segment)
+def window_address(explanation: WindowExplanation, of: DriftedVariable | SegmentStatus) -> Address:
+    """Return the address of the window that a part of an *explanation* is about."""
+    return Address(explanation.version, of.stage, explanation.end, of.segment)
 
 
-def traces(reports: Iterable[Report], signal: Signal) -> tuple[EvidenceTrace, ...]:
-    """Return the evidence of *signal* in *reports*, oldest first: the TRACES lines that came nearest to an alarm.
+def evidence_traces(reports: Iterable[Report], signal: Signal) -> tuple[EvidenceTrace, ...]:
+    """Return the evidence traces of *signal* in *reports*, oldest first: the `MOST_TRACES` with the highest peaks.
 
-    Variables that have to reach different sums make a line each.
+    Groups of variables that require different evidence have a trace each.
     """
     points: dict[tuple[str, float], list[EvidencePoint]] = defaultdict(list)
     for report in reports:
         where = Address(report.version, report.stage, report.window_end, report.segment)
         verdict = verdict_of(f for f in report.findings if f.signal is signal)
-        for needed, total in onset.evidence_by_group(report, signal).items():
-            points[report.segment, needed].append(EvidencePoint(report.window_end, round(total, 3), verdict, where))
-    found = [EvidenceTrace(segment, needed, tuple(some)) for (segment, needed), some in points.items()]
-    return tuple(sorted(found, key=lambda t: (-t.peak, t.segment, t.evidence_required))[:TRACES])
+        for required, total in onset.evidence_by_group(report, signal).items():
+            points[report.segment, required].append(EvidencePoint(report.window_end, round(total, 3), verdict, where))
+    all_traces = [EvidenceTrace(segment, required, tuple(line)) for (segment, required), line in points.items()]
+    return tuple(sorted(all_traces, key=lambda t: (-t.peak, t.segment, t.evidence_required))[:MOST_TRACES])
 
 
-def grid(said: Sequence[WindowVerdict], incident: Incident) -> Grid:
-    """Return *said* by segment and window end; where both stages tell of the signal, the worse verdict."""
-    ends = sorted({s.end for s in said})
+def verdict_grid(verdicts: Sequence[WindowVerdict], incident: Incident) -> Grid:
+    """Return *verdicts* by segment and window end; where both stages judged the signal, the worse verdict."""
+    ends = sorted({s.end for s in verdicts})
     cells: dict[tuple[str, datetime], Cell] = {}
-    for s in said:
+    for s in verdicts:
         where = Address(incident.version, s.stage, s.end, s.segment)
         before = cells.get((s.segment, s.end))
         if before is None or _RANK.index(s.verdict) > _RANK.index(before.verdict):
             cells[s.segment, s.end] = Cell(s.verdict, where, "")
-    rows = [Row(name, tuple(cells.get((name, end)) for end in ends)) for name in sorted({s.segment for s in said})]
+    rows = [Row(name, tuple(cells.get((name, end)) for end in ends)) for name in sorted({s.segment for s in verdicts})]
     inside = tuple(incident.since <= end <= incident.last_seen for end in ends)
     return Grid(tuple(ends), inside, tuple(rows))
 
@@ -130,25 +131,26 @@ def grid(said: Sequence[WindowVerdict], incident: Incident) -> Grid:
 _RANK = (Verdict.NOT_ENOUGH, Verdict.STEADY, Verdict.DRIFT)
 
 
-def scale(finding: Finding, least: float | None = None) -> Scale | None:
-    """Return where to draw a finding's effect, its interval and its lines; None without an effect.
+def scale(finding: Finding, min_effect: float | None = None) -> Scale | None:
+    """Return where to draw a finding's effect, interval, threshold and minimum effect; None without an effect.
 
-    A threshold so far away that the rest would shrink to a dot is left out.
+    A threshold of more than `_FAR_THRESHOLD` times everything else is left out: the rest would shrink to a dot.
     """
     if finding.effect is None:
         return None
     low, high = finding.interval or (finding.effect, finding.effect)
-    top, threshold = max(high, least or 0.0), finding.threshold
-    if threshold is not None and threshold > _FAR * top > 0:
+    top, threshold = max(high, min_effect or 0.0), finding.threshold
+    if threshold is not None and threshold > _FAR_THRESHOLD * top > 0:
         threshold = None
-    drawn = [v for v in (0.0, low, high, threshold, least) if v is not None]
+    drawn = [v for v in (0.0, low, high, threshold, min_effect) if v is not None]
     start, width = min(drawn), (max(drawn) - min(drawn)) or 1.0
 
     def place(value: float) -> float:
         return round((value - start) / width, 4)
 
-    lines = [None if v is None else place(v) for v in (threshold, least)]
+    lines = [None if v is None else place(v) for v in (threshold, min_effect)]
     return Scale(place(0.0), place(finding.effect), place(low), place(high), lines[0], lines[1])
 
 
-_FAR = 3.0
+_FAR_THRESHOLD = 3.0
+"""Multiple of the largest other value from which on a threshold is not drawn; chosen by looking at pages."""

@@ -1,4 +1,4 @@
-"""Fetches from the registry what a page or an API answer shows. The only file here that asks the registry anything."""
+"""Reads the registry for pages and API answers; the only module of the dashboard that queries it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from dashboards.incident_page import IncidentPage
 from dashboards.timeline import Address
 from features import errors
 from monitors.config import MonitorPolicy
-from monitors.report import Report, Stage
+from monitors.finding import Stage
+from monitors.report import Report
 from registry import model_status, queries
 from registry.connection import Registry
 from registry.incidents import explain
@@ -20,15 +21,15 @@ from registry.incidents.explain import IncidentExplanation
 from registry.records import Incident, IncidentState, Promotion, WindowRow
 
 WINDOWS: Final = 60
-"""Windows on one page of a timeline, and windows that one can be compared with."""
-AHEAD: Final = 4
-"""How many lengths of a window to look ahead for those that follow it."""
+"""Most windows on one page of a timeline, and most windows that one can be compared with."""
+AHEAD_WINDOWS: Final = 4
+"""How far ahead of a window its followers are looked for, in lengths of a window."""
 RECENT: Final = 30
-"""Windows in a model's line of the overview."""
-COURSE: Final = 90
-"""Windows on one page of an incident's course."""
+"""Most windows in a model's row of the overview."""
+INCIDENT_WINDOWS: Final = 90
+"""Most windows on one page of an incident's window history."""
 LATEST: Final = 20
-"""Incidents, runs, versions and promotions on a model's page; the API gives them all."""
+"""Most incidents, runs, versions and promotions on a model's page; the API returns all."""
 
 
 def overview(reg: Registry) -> tuple[view_models.ModelSummary, ...]:
@@ -38,10 +39,10 @@ def overview(reg: Registry) -> tuple[view_models.ModelSummary, ...]:
 
 def summary(reg: Registry, model: str) -> view_models.ModelSummary:
     """Return one model's summary; NotFound if it is not registered."""
-    known = queries.models(reg)
-    if model not in known:
+    names = queries.models(reg)
+    if model not in names:
         msg = f"there is no model {model!r}"
-        raise errors.NotFound(msg, hint=f"registered: {', '.join(known) or 'none yet'}")
+        raise errors.NotFound(msg, hint=f"registered: {', '.join(names) or 'none yet'}")
     champion = queries.champion(reg, model)
     inputs, outcomes = (_recent(reg, model, champion.version if champion else None, stage) for stage in Stage)
     unresolved = [i for i in queries.incidents(reg, model) if i.state is not IncidentState.RESOLVED]
@@ -86,7 +87,7 @@ def model(reg: Registry, name: str, *, segment: str = "", until: datetime | None
 
 def history(
     reg: Registry, name: str, promotions: list[Promotion], *, segment: str, until: datetime | None
-) -> tuple[list[timeline.Seen], view_models.Pages]:
+) -> tuple[list[timeline.ServedWindow], view_models.Pages]:
     """Return the newest WINDOWS windows that end by *until*, and the pages beside them."""
     rows: list[WindowRow] = []
     whole_since: list[datetime] = []
@@ -105,14 +106,14 @@ def history(
 
 
 def _segments(reg: Registry, name: str) -> tuple[str, ...]:
-    """Return the segments that the newest window was told by; all traffic is the empty name."""
+    """Return the segments of the newest window; all traffic is the empty name."""
     newest = queries.newest_window(reg, name, Stage.INPUTS)
     rows = queries.windows(reg, name, stage=Stage.INPUTS, since=newest) if newest else []
     return tuple(sorted({row.segment for row in rows}))
 
 
 def incidents(reg: Registry, name: str) -> tuple[view_models.IncidentView, ...]:
-    """Return a model's incidents: those that go on, then the resolved ones, newest first."""
+    """Return a model's incidents: unresolved ones, then resolved ones, newest first."""
     decisions = {d.incident_id: d for d in queries.decisions(reg, name)}
     found = sorted(queries.incidents(reg, name), key=lambda i: (i.state is IncidentState.RESOLVED, -i.id))
     return tuple(view_models.incident(i, decisions.get(i.id)) for i in found)
@@ -139,47 +140,47 @@ def incident(
     if queries.incident(reg, number).model != name:
         msg = f"there is no incident {number} of {name}"
         raise errors.NotFound(msg, hint=f"choose one on the page of {name}")
-    told = explain.explain(reg, number, policies)
-    of, lines = told.incident, _lines(told)
+    explanation = explain.explain(reg, number, policies)
+    of, lines = explanation.incident, _stages_and_segments(explanation)
     traffic = functools.partial(queries.windows, reg, name, version=of.version, segment="", stage=lines[0][0])
-    ends = [row.window_end for row in traffic(until=until or of.judged_until, limit=COURSE)]
+    ends = [row.window_end for row in traffic(until=until or of.judged_until, limit=INCIDENT_WINDOWS)]
     newest = [row.window_end for row in traffic(limit=1)]
     return IncidentPage(
-        view=view_models.incident(of, told.decision),
-        first=told.first,
-        newest=told.newest,
+        view=view_models.incident(of, explanation.decision),
+        first=explanation.first,
+        newest=explanation.newest,
         evidence=_evidence(reg, of, lines, ends),
-        grid=incident_page.grid(explain.window_verdicts(reg, of, ends[0], ends[-1]) if ends else [], of),
-        pages=view_models.pages(ends, cut=len(ends) == COURSE, newest=next(iter(newest), None)),
-        log=told.log,
+        grid=incident_page.verdict_grid(explain.window_verdicts(reg, of, ends[0], ends[-1]) if ends else [], of),
+        pages=view_models.pages(ends, cut=len(ends) == INCIDENT_WINDOWS, newest=next(iter(newest), None)),
+        log=explanation.log,
     )
 
 
 def _evidence(
     reg: Registry, of: Incident, lines: list[tuple[Stage, str]], ends: list[datetime]
 ) -> tuple[incident_page.EvidenceTrace, ...]:
-    """Return the evidence of an incident's signal in some stages and segments, from the first of *ends* to the last."""
-    some = functools.partial(queries.windows, reg, of.model, version=of.version)
+    """Return the evidence of an incident's signal in the stages and segments of *lines*, over the windows of *ends*."""
+    stored = functools.partial(queries.windows, reg, of.model, version=of.version)
     rows = [
         row
         for stage, segment in (lines if ends else ())
-        for row in some(stage=stage, segment=segment, since=ends[0], until=ends[-1])
+        for row in stored(stage=stage, segment=segment, since=ends[0], until=ends[-1])
     ]
-    return incident_page.traces((Report.model_validate(row.report) for row in rows), of.signal)
+    return incident_page.evidence_traces((Report.model_validate(row.report) for row in rows), of.signal)
 
 
-def _lines(told: IncidentExplanation) -> list[tuple[Stage, str]]:
-    """Return the stages and segments whose evidence to draw: all traffic, and those where most was moved."""
-    moved = [*told.newest.of(told.incident.signal), *told.first.of(told.incident.signal)]
-    stages = dict.fromkeys(m.stage for m in moved) or {e.stage: None for e in told.incident.evidence}
-    every = [*((stage, "") for stage in stages or Stage), *((m.stage, m.segment) for m in moved)]
-    return list(dict.fromkeys(every))
+def _stages_and_segments(explanation: IncidentExplanation) -> list[tuple[Stage, str]]:
+    """Return the stages and segments whose evidence is drawn: all traffic, and those of the drifted variables."""
+    drifted = [*explanation.newest.of(explanation.incident.signal), *explanation.first.of(explanation.incident.signal)]
+    stages = dict.fromkeys(m.stage for m in drifted) or {e.stage: None for e in explanation.incident.evidence}
+    pairs = [*((stage, "") for stage in stages or Stage), *((m.stage, m.segment) for m in drifted)]
+    return list(dict.fromkeys(pairs))
 
 
 def window(
     reg: Registry, name: str, where: Address, *, variable: str | None = None, against: datetime | None = None
 ) -> view_models.WindowView:
-    """Return one window's page; NotFound if no such window is stored, or no such variable or other window is in it."""
+    """Return one window's page; NotFound if the window, the *variable* in it or the window *against* is not stored."""
     row = _stored(reg, name, where)
     report = Report.model_validate(row.report)
     baseline = queries.baseline(reg, report.baseline)
@@ -218,8 +219,8 @@ def _stored(reg: Registry, name: str, where: Address) -> WindowRow:
 
 
 def _around(reg: Registry, name: str, row: WindowRow) -> tuple[view_models.Neighbour, ...]:
-    """Return the windows that share *row*'s bins, itself among them, from old to new: many before, a few after."""
-    soon = row.window_end + AHEAD * (row.window_end - row.window_start)
+    """Return the windows on the same bins as *row* and itself, oldest first: up to `WINDOWS` before, a few after."""
+    soon = row.window_end + AHEAD_WINDOWS * (row.window_end - row.window_start)
     same = functools.partial(queries.windows, reg, name, version=row.version, segment=row.segment, stage=row.stage)
     before = same(until=row.window_end, limit=WINDOWS)
     after = same(since=row.window_end, until=soon)

@@ -1,4 +1,4 @@
-"""How often a client may be wrong about the password: each time it waits longer, in a memory of a fixed size."""
+"""Login throttling: after wrong passwords a client waits, longer each time; the memory for it has a fixed size."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from dataclasses import dataclass, field
 from typing import Final
 
 FREE: Final = 5
-"""Wrong passwords in a row before the first wait: as many as a person mistypes."""
+"""Wrong passwords before the first wait: as many as a person mistypes."""
 LONGEST: Final = 300.0
-"""Seconds that nobody waits longer than, so that whoever knows the password gets in."""
+"""Longest wait (s), so that somebody who knows the password gets in."""
 FORGOTTEN: Final = 3600.0
-"""Seconds after the last wrong one until all are forgotten."""
+"""Seconds after the last wrong password until a client's count is cleared."""
 CLIENTS: Final = 1024
-"""Clients told apart; the rest share one count, so that many addresses do not make many guesses."""
+"""Most clients counted apart; all others share one count, so that many addresses do not give many attempts."""
 _OTHERS: Final = ""
 
 
 def wait_after(wrong: int) -> float:
-    """Return how many seconds to wait after so many *wrong* passwords.
+    """Return the wait (s) after *wrong* wrong passwords: 0 below `FREE`, then doubling from 1 up to `LONGEST`.
 
     >>> [wait_after(n) for n in (1, 4, 5, 6, 7, 13, 14, 1000)]
     [0.0, 0.0, 1.0, 2.0, 4.0, 256.0, 300.0, 300.0]
@@ -30,7 +30,7 @@ def wait_after(wrong: int) -> float:
 
 @dataclass(frozen=True)
 class _Wrong:
-    """How many wrong passwords there were, and when the last one was."""
+    """A client's number of wrong passwords, and when the last one came (s of the clock)."""
 
     times: int
     last: float
@@ -38,16 +38,16 @@ class _Wrong:
 
 @dataclass
 class LoginAttempts:
-    """The wrong passwords of each client. *clock* tells seconds and never goes back.
+    """The wrong passwords of each client. *clock* returns seconds and never goes back.
 
-    A right password takes nothing back: many may come from one address, a guesser beside a user.
+    A right password does not reset the count: a guesser and a user may share one address.
     """
 
     clock: Callable[[], float] = time.monotonic
     _wrong: dict[str, _Wrong] = field(default_factory=dict)
 
     def wait(self, client: str) -> float:
-        """Return for how many seconds no password of the client at this address is looked at."""
+        """Return for how many seconds passwords of the client at this address are refused unread."""
         wrong = self._wrong.get(self._key(client))
         return 0.0 if wrong is None else max(0.0, wrong.last + wait_after(wrong.times) - self.clock())
 
@@ -59,7 +59,7 @@ class LoginAttempts:
         self._wrong[key] = _Wrong(times + 1, now)
 
     def _key(self, client: str) -> str:
-        """Return what the client is counted under."""
+        """Return the key under which the client is counted; old counts are removed when the memory is full."""
         name = network(client)
         if name in self._wrong or len(self._wrong) < CLIENTS:
             return name
@@ -69,7 +69,7 @@ class LoginAttempts:
 
 
 def network(client: str) -> str:
-    """Return what one person has of addresses: an IPv4 address, or a network of 64 bits of IPv6.
+    """Return the network that counts as one client: an IPv4 address, or an IPv6 network of 64 bits.
 
     >>> network("192.0.2.1"), network("2001:db8::1:2:3:4"), network("testclient")
     ('192.0.2.1', '2001:db8::/64', 'testclient')

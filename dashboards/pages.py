@@ -1,4 +1,4 @@
-"""The pages: each fetches its view and hands it to a template."""
+"""The HTML routes: each loads a view model and renders it with a Jinja template."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from dashboards.request_parameters import MaybeMoment, Name, Number, Where
 from dashboards.timeline import Address
 from features.window import UTC
 from monitors.config import MonitorPolicy
-from monitors.explain.explanation import leaning
-from monitors.report import Signal, Verdict
+from monitors.explain.mix_shift import mix_shift_text
+from monitors.finding import Signal, Verdict
 from registry.connection import Registry
 
 HERE = Path(__file__).parent
@@ -29,15 +29,15 @@ router = APIRouter(default_response_class=HTMLResponse, include_in_schema=False)
 
 
 def registry(request: Request) -> Registry:
-    """Return the registry that the app was made with."""
+    """Return the registry of the application."""
     reg: Registry = request.app.state.registry
     return reg
 
 
 def policies(request: Request) -> Mapping[str, MonitorPolicy]:
-    """Return the monitors' policies by model, as far as the app was told them."""
-    known: Mapping[str, MonitorPolicy] = request.app.state.policies
-    return known
+    """Return the monitor policies by model that the application was created with."""
+    by_model: Mapping[str, MonitorPolicy] = request.app.state.policies
+    return by_model
 
 
 Policies = Annotated[Mapping[str, MonitorPolicy], Depends(policies)]
@@ -56,7 +56,7 @@ def model_url(model: str, **query: str | datetime | None) -> str:
 def window_url(model: str, where: Address, **query: str | datetime | None) -> str:
     """Return the address of a window's page.
 
-    >>> from monitors.report import Stage
+    >>> from monitors.finding import Stage
     >>> window_url("flights", Address("v1", Stage.INPUTS, datetime(2013, 8, 4, tzinfo=UTC)), variable="temp")
     '/models/flights/windows/v1/inputs/2013-08-04T00:00:00Z?variable=temp'
     """
@@ -74,8 +74,8 @@ def incident_url(model: str, number: int, **query: str | datetime | None) -> str
 
 
 def _query(values: dict[str, str | datetime | None]) -> str:
-    given = {k: _iso(v) if isinstance(v, datetime) else v for k, v in values.items() if v}
-    return f"?{urlencode(given)}" if given else ""
+    present = {k: _iso(v) if isinstance(v, datetime) else v for k, v in values.items() if v}
+    return f"?{urlencode(present)}" if present else ""
 
 
 def _iso(when: datetime) -> str:
@@ -110,14 +110,14 @@ def _environment() -> jinja2.Environment:
         incident_url=incident_url,
         evidence_chart=charts.evidence,
         scale=incident_page.scale,
-        leaning=leaning,
-        place=incident_page.place,
+        leaning=mix_shift_text,
+        window_address=incident_page.window_address,
         details=formatting.details,
         Verdict=Verdict,
         line_chart=charts.line,
         bar_chart=charts.bars,
-        letter=formatting.letter,
-        said=formatting.said,
+        verdict_letter=formatting.verdict_letter,
+        verdict_text=formatting.verdict_text,
     )
     return env
 
@@ -126,7 +126,7 @@ templates = Jinja2Templates(env=_environment())
 
 
 def page(request: Request, name: str, status: int = 200, **values: Any) -> HTMLResponse:
-    """Return a template's page."""
+    """Return the page that a template makes of *values*."""
     return templates.TemplateResponse(request, name, values, status_code=status)
 
 

@@ -1,4 +1,4 @@
-"""Performance over time, as lines to draw: each metric of the outcome windows beside its baseline level. Pure."""
+"""Performance over windows: one line for each metric of the performance findings, with its baseline level. Pure."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from dashboards.timeline import Address, Seen
-from monitors.report import Finding, Report, Signal, Verdict
+from dashboards.timeline import Address, ServedWindow
+from monitors.finding import Finding, Signal, Verdict
+from monitors.report import Report
 
 BASELINE: Final = "baseline_"
-"""In a finding's metrics, the prefix of a metric's level in the baseline."""
+"""Prefix of a metric's baseline level among a finding's metrics."""
 
 NAMES: Final = {"auc": "AUC", "log_loss": "Log loss", "rmse": "RMSE", "accuracy": "Accuracy", "brier": "Brier score"}
-"""Metrics by their names for people, those that tell most first; others follow by name."""
+"""Display names of metrics in the order in which they are drawn; others follow by name."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """One window's value of a metric, the level of its version's baseline, and what was said of the window."""
+    """One window's value of a metric, the level of its version's baseline, and the verdict on performance."""
 
     end: datetime
     value: float
@@ -30,25 +31,25 @@ class Point:
 
 @dataclass(frozen=True)
 class Line:
-    """One metric over time, from old to new."""
+    """One metric over windows, oldest first."""
 
     metric: str
     points: tuple[Point, ...]
 
     @property
     def name(self) -> str:
-        """The metric's name for people."""
+        """The metric's display name."""
         return NAMES.get(self.metric, self.metric.replace("_", " ").capitalize())
 
 
-def performance(windows: Sequence[Seen]) -> tuple[Line, ...]:
-    """Return a line for each metric that the performance findings give together with its baseline level."""
+def performance(windows: Sequence[ServedWindow]) -> tuple[Line, ...]:
+    """Return a line for each metric that performance findings have together with its baseline level."""
     lines: dict[str, list[Point]] = {}
-    for seen in windows:
-        for where, report in seen.reports:
+    for window in windows:
+        for where, report in window.reports:
             for finding in _findings(report):
                 for metric, level in _levels(finding):
-                    point = Point(seen.end, finding.metrics[metric], level, finding.verdict, where)
+                    point = Point(window.end, finding.metrics[metric], level, finding.verdict, where)
                     lines.setdefault(metric, []).append(point)
     order = sorted(lines, key=lambda m: (list(NAMES).index(m) if m in NAMES else len(NAMES), m))
     return tuple(Line(metric, tuple(lines[metric])) for metric in order)

@@ -1,6 +1,6 @@
-"""What a request may ask for: each part of a path or a query by its type, with its bounds, here and nowhere else.
+"""Types of path and query parameters, each with its bounds.
 
-What lies outside them is answered with a page that says so; it reaches neither the registry nor arithmetic on times.
+A value out of bounds is answered with an error page; it reaches neither the registry nor arithmetic on times.
 """
 
 from __future__ import annotations
@@ -13,33 +13,33 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from dashboards.timeline import Address
 from features.window import UTC
-from monitors.report import Stage
+from monitors.finding import Stage
 
 YEARS: Final = range(1000, 9000)
-"""Far enough from both ends of the calendar for any time zone and any span."""
+"""Years that a time may have: far enough from both ends of the calendar for any time zone and any span."""
 LONGEST: Final = 1000
-"""Characters of a name: a segment's holds a value of the data."""
+"""Most characters of a name; a segment's name holds a value of the data."""
 
 
 def name(text: str) -> str:
-    """Return *text* if it may be a name of something; ValueError if no name is so long or holds such characters.
+    """Return *text* if it can be a name; ValueError if it is too long or holds characters that no name holds.
 
     >>> name("origin=JFK")
     'origin=JFK'
     """
     if len(text) > LONGEST:
-        msg = f"it has {len(text)} characters, and no name has more than {LONGEST}"
+        msg = f"it has {len(text)} characters; a name has at most {LONGEST}"
         raise ValueError(msg)
     if "\0" in text or (not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text)):
-        msg = "it holds characters that no name can hold"
+        msg = "it holds a null character or half a surrogate pair"
         raise ValueError(msg)
     return text
 
 
 def moment(value: datetime) -> datetime:
-    """Return *value* aware and in UTC, where no zone means UTC; ValueError if it is outside YEARS."""
+    """Return *value* in UTC, which is assumed where it has no zone; ValueError if its year is outside `YEARS`."""
     if value.year not in YEARS:
-        msg = f"times lie between the years {YEARS.start} and {YEARS.stop}"
+        msg = f"the year must be between {YEARS.start} and {YEARS.stop - 1}"
         raise ValueError(msg)
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
@@ -47,15 +47,15 @@ def moment(value: datetime) -> datetime:
 Name = Annotated[str, AfterValidator(name)]
 """A model, a version, a segment or a variable."""
 Number = Annotated[int, Field(ge=1, le=2**31 - 1)]
-"""The number of something stored, as large as the registry's databases have it."""
+"""The id of a stored record, within the range of the databases' integers."""
 Moment = Annotated[datetime, AfterValidator(moment)]
 """A time."""
 MaybeMoment = Annotated[Moment | None, BeforeValidator(lambda text: text or None)]
-"""A time in a query; an empty field of a form is none."""
+"""An optional time in a query; an empty form field is None."""
 
 
 def address(version: Name, stage: Stage, end: Moment, segment: Name = "") -> Address:
-    """Return the window that a request names in its path, and in ``?segment=``."""
+    """Return the window that a request names in its path and in ``?segment=``."""
     return Address(version, stage, end, segment)
 
 

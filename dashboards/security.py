@@ -1,4 +1,4 @@
-"""Keeps the pages to those who may see them: a password, and headers that forbid everything else."""
+"""Authentication and security headers: HTTP Basic or bearer password, content security policy, no caching."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ HEADERS: Final = {
 
 
 class SafeHeaders:
-    """Adds HEADERS to every answer, and keeps answers about models out of caches unless they say otherwise."""
+    """ASGI middleware that adds HEADERS to every answer, and ``no-store`` unless the answer says otherwise."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as the app does, with the headers."""
+        """Pass the request on and add the headers to the answer."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -60,19 +60,19 @@ class SafeHeaders:
 
 
 class Password:
-    """Asks for a password: HTTP Basic with any user name (browsers), or a bearer token (programs).
+    """ASGI middleware that requires a password: HTTP Basic with any user name (browsers), or a bearer token (programs).
 
-    Neither is part of an address, so that no history, log or Referer has it. Who is wrong too often waits before the
-    next password is looked at, longer each time (*guesses*).
+    Neither is part of an address, so no history, log or Referer contains it. Clients with many wrong passwords wait
+    before the next one is read, longer each time.
     """
 
     def __init__(self, app: ASGIApp, password: str, guesses: LoginAttempts) -> None:
         self.app = app
         self._digest = _digest(password)
-        self._guesses = guesses
+        self._attempts = guesses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the app answer whoever knows the password, and ask everybody else for it."""
+        """Pass a request with the right password on; answer every other with 401, or 429 while the client must wait."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -80,17 +80,17 @@ class Password:
         await (refusal or self.app)(scope, receive, send)
 
     def _refuse(self, client: str, authorization: str | None) -> PlainTextResponse | None:
-        """Return the answer to whoever does not get in."""
+        """Return the refusal of a request, None if its password is right."""
         if authorization is not None:
-            if wait := math.ceil(self._guesses.wait(client)):
-                said = f"Too many wrong passwords: the next one is looked at in {wait} s.\n"
-                return PlainTextResponse(said, 429, {"retry-after": str(wait)})
-            # Digests have one length, so that the comparison tells nothing of the password's.
+            if wait := math.ceil(self._attempts.wait(client)):
+                message = f"Too many wrong passwords: wait {wait} s before the next one.\n"
+                return PlainTextResponse(message, 429, {"retry-after": str(wait)})
+            # Digests have one length, so that the time of the comparison does not depend on the password's.
             if hmac.compare_digest(_digest(_secret(authorization)), self._digest):
                 return None
-            self._guesses.add(client)
-        asked = {"www-authenticate": 'Basic realm="Leeway", charset="UTF-8"'}
-        return PlainTextResponse("This page needs the dashboard's password.\n", 401, asked)
+            self._attempts.add(client)
+        challenge = {"www-authenticate": 'Basic realm="Leeway", charset="UTF-8"'}
+        return PlainTextResponse("This page needs the dashboard's password.\n", 401, challenge)
 
 
 def _digest(text: str) -> bytes:

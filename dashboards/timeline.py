@@ -1,4 +1,4 @@
-"""The model page's timeline: windows over event time with a verdict per signal, from stored reports. Pure."""
+"""The model page's timeline: windows in event time with a verdict on each signal, from stored reports. Pure."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from monitors.explain.explanation import verdict_of
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report
 from registry.records import Promotion, WindowRow
 
-_NAMED = 3  # variables that a cell names before "and so many more"
+_NAMED_VARIABLES = 3
+"""Most variables that a cell names; the others are counted."""
 INSTANT = timedelta.resolution
-"""Taken from the end of a window: one that ends at midnight belongs to the day before."""
+"""Subtracted from the end of a window, so that one that ends at midnight belongs to the day before."""
 _RANK = {Verdict.NOT_ENOUGH: 0, Verdict.STEADY: 1, Verdict.DRIFT: 2}
 
 
 @dataclass(frozen=True)
 class Address:
-    """What a stored window is found by, whichever revision of it is the newest."""
+    """The key of a stored window, of which the newest revision is meant."""
 
     version: str
     stage: Stage
@@ -29,8 +31,8 @@ class Address:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """One window as one version saw it, with its stored reports: one a stage."""
+class ServedWindow:
+    """One window of the version that served then, with its stored reports, one for each stage."""
 
     start: datetime
     end: datetime
@@ -40,16 +42,16 @@ class Seen:
 
 @dataclass(frozen=True)
 class Cell:
-    """One signal in one window: its verdict, the stored window it comes from, and the reason in words."""
+    """One signal in one window: its verdict, the stored window that it is from, and the reason as *text*."""
 
     verdict: Verdict
     window: Address
-    told: str
+    text: str
 
 
 @dataclass(frozen=True)
 class Column:
-    """One window of the timeline. *promoted* names the version that took over since the window before, if one did."""
+    """One window of the timeline. *promoted* is the version promoted since the window before, empty if none was."""
 
     start: datetime
     end: datetime
@@ -60,23 +62,23 @@ class Column:
 
 @dataclass(frozen=True)
 class Timeline:
-    """Windows from old to new."""
+    """The columns of the timeline, oldest first."""
 
     columns: tuple[Column, ...]
 
     @property
     def months(self) -> tuple[tuple[str, int], ...]:
-        """The months that the windows end in, each with its number of windows."""
+        """The months in which the windows end, each with its number of windows."""
         return runs(f"{c.end - INSTANT:%b %Y}" for c in self.columns)
 
     @property
     def bands(self) -> tuple[tuple[str, int], ...]:
-        """The versions in turn, each with its number of windows."""
+        """The versions in order, each with its number of windows."""
         return runs(c.version for c in self.columns)
 
 
 def runs(names: Iterable[str]) -> tuple[tuple[str, int], ...]:
-    """Return neighbours of one name as one, each with their number.
+    """Return runs of equal names, each with its length.
 
     >>> runs(["v1", "v1", "v2", "v1"])
     (('v1', 2), ('v2', 1), ('v1', 1))
@@ -85,7 +87,7 @@ def runs(names: Iterable[str]) -> tuple[tuple[str, int], ...]:
 
 
 def address(row: WindowRow) -> Address:
-    """Return what *row* is found by."""
+    """Return the key of *row*."""
     return Address(row.version, row.stage, row.window_end, row.segment)
 
 
@@ -94,23 +96,23 @@ def by_signal(findings: Iterable[Finding]) -> dict[Signal, list[Finding]]:
     out: dict[Signal, list[Finding]] = {s: [] for s in Signal}
     for finding in findings:
         out[finding.signal].append(finding)
-    return {signal: found for signal, found in out.items() if found}
+    return {signal: some for signal, some in out.items() if some}
 
 
 def cell_text(findings: Sequence[Finding]) -> str:
-    """Return what findings of one signal come to, in one line."""
+    """Return the findings of one signal in one line: the drifted variables, "steady", or why nothing was judged."""
     verdict = verdict_of(findings)
     if verdict is Verdict.NOT_ENOUGH:
         return findings[0].reason or "not enough evidence"
     if verdict is Verdict.STEADY:
         return "steady"
-    away = [f.variable for f in findings if f.verdict is Verdict.DRIFT]
-    rest = f" and {len(away) - _NAMED} more" if len(away) > _NAMED else ""
-    return ", ".join(away[:_NAMED]) + rest
+    drifted = [f.variable for f in findings if f.verdict is Verdict.DRIFT]
+    rest = f" and {len(drifted) - _NAMED_VARIABLES} more" if len(drifted) > _NAMED_VARIABLES else ""
+    return ", ".join(drifted[:_NAMED_VARIABLES]) + rest
 
 
 def cells(reports: Iterable[tuple[Address, Report]]) -> dict[Signal, Cell]:
-    """Return a cell for each signal that some report judged; of a signal judged at both stages, the worse verdict."""
+    """Return a cell for each signal with findings; of a signal judged at both stages, the worse verdict."""
     out: dict[Signal, Cell] = {}
     for where, report in reports:
         for signal, findings in by_signal(report.findings).items():
@@ -126,10 +128,10 @@ def champion_before(promotions: Sequence[Promotion], when: datetime) -> str | No
     return max(effective, key=lambda p: p.generation).to_version if effective else None
 
 
-def served(rows: Sequence[WindowRow], promotions: Sequence[Promotion]) -> list[Seen]:
-    """Return the windows in *rows* (one segment, any stage), from old to new, as the version saw them that served.
+def served(rows: Sequence[WindowRow], promotions: Sequence[Promotion]) -> list[ServedWindow]:
+    """Return the windows in *rows* (one segment, any stage), oldest first, each by the version that served then.
 
-    Where the version that served has no report of a window, the one with the most rows in it stands in.
+    Where that version has no report of a window, the version with the most rows in it is taken.
     """
     windows: dict[tuple[datetime, datetime], dict[str, list[WindowRow]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
@@ -138,17 +140,17 @@ def served(rows: Sequence[WindowRow], promotions: Sequence[Promotion]) -> list[S
     for (end, start), versions in sorted(windows.items()):
         champion = champion_before(promotions, end)
         version = champion if champion in versions else max(versions, key=lambda v: max(r.rows for r in versions[v]))
-        found = [(address(row), Report.model_validate(row.report)) for row in versions[version]]
-        out.append(Seen(start, end, version, tuple(found)))
+        reports = [(address(row), Report.model_validate(row.report)) for row in versions[version]]
+        out.append(ServedWindow(start, end, version, tuple(reports)))
     return out
 
 
-def timeline(windows: Sequence[Seen], promotions: Sequence[Promotion]) -> Timeline:
+def timeline(windows: Sequence[ServedWindow], promotions: Sequence[Promotion]) -> Timeline:
     """Return *windows* as columns, with each promotion marked on the first window that ends after it."""
     columns = []
-    for before, seen in zip((None, *windows), windows, strict=False):
-        since = before.end if before else seen.end
-        recent = [p for p in promotions if since <= p.effective_at < seen.end]
+    for before, window in zip((None, *windows), windows, strict=False):
+        since = before.end if before else window.end
+        recent = [p for p in promotions if since <= p.effective_at < window.end]
         promoted = max(recent, key=lambda p: p.generation).to_version if recent else ""
-        columns.append(Column(seen.start, seen.end, seen.version, cells(seen.reports), promoted))
+        columns.append(Column(window.start, window.end, window.version, cells(window.reports), promoted))
     return Timeline(tuple(columns))

@@ -1,15 +1,17 @@
-"""What each page shows, as frozen values made from the registry's records: pure, so that pages need no logic."""
+"""View models: what each page and API answer shows, as frozen values made from registry records. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from dashboards.performance_chart import Line
 from dashboards.timeline import Address, Cell, Timeline, address, cells
 from dashboards.window_page import Distribution, Ranked
-from monitors.report import DriftEvidence, Report, Signal, Verdict
+from monitors.finding import DriftEvidence, Signal, Verdict
+from monitors.report import Report
 from registry.model_status import ModelStatus
 from registry.records import (
     AuditResult,
@@ -25,10 +27,13 @@ from registry.records import (
     WindowRow,
 )
 
+NEXT_RUN: Final = "waiting for the next decision run"
+"""Why a new incident has no decision, where the reconciler has recorded no other reason."""
+
 
 @dataclass(frozen=True)
 class WindowSummary:
-    """A stored window in a line. *away* names the signals that say drift."""
+    """A stored window in one row: verdict, number of rows, and one cell a signal."""
 
     address: Address
     start: datetime
@@ -39,7 +44,7 @@ class WindowSummary:
 
     @property
     def drifted(self) -> tuple[Signal, ...]:
-        """The signals that say drift."""
+        """The signals whose verdict is drift."""
         return tuple(s for s, cell in self.cells.items() if cell.verdict is Verdict.DRIFT)
 
 
@@ -54,9 +59,10 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class ModelSummary:
-    """A model in a line of the overview. *standing* is how it stands, and *said* the same in words, the worst first.
+    """A model in one row of the overview. *status_lines* is its *status* in sentences, the worst first.
 
-    *inputs* and *outcomes* are the newest windows of the champion's version, after those that are *recent*.
+    *inputs* and *outcomes* are the newest windows of the champion's version; *recent_inputs* and *recent_outcomes* end
+    with them.
     """
 
     model: str
@@ -74,7 +80,7 @@ class ModelSummary:
 
 @dataclass(frozen=True)
 class Evidence:
-    """One drift finding that an incident rests on, and the window it was found in."""
+    """One drift finding that an incident rests on, and its window."""
 
     window: Address
     start: datetime
@@ -87,7 +93,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class IncidentView:
-    """An incident with what was decided about it. *waiting* says in words why nothing is decided yet."""
+    """An incident with its decision. *waiting* is why there is none yet, as text."""
 
     incident: Incident
     decision: Decision | None
@@ -97,14 +103,14 @@ class IncidentView:
 
 @dataclass(frozen=True)
 class RunView:
-    """A retrain with what the gate said. *candidates* are the versions that it checked, with their checks."""
+    """A retrain with the gate's checks: *candidates* are the versions that were checked, each with its checks."""
 
     run: RetrainRun
     candidates: tuple[tuple[str, tuple[Check, ...]], ...]
 
     @property
     def challenger(self) -> str:
-        """Who was judged: the challenger, or every candidate where none was chosen; empty if there was none."""
+        """The challenger, or all candidates where none was chosen; empty if there was none."""
         return self.run.challenger or ", ".join(name for name, _ in self.candidates if name)
 
     @property
@@ -120,7 +126,7 @@ class RunView:
 
 @dataclass(frozen=True)
 class Pages:
-    """Where a page of the timeline stands in time, and the ``until`` of its neighbours; None where there is none."""
+    """The ``until`` of the pages of earlier and later windows; None where there is none."""
 
     earlier: datetime | None
     later: datetime | None
@@ -144,7 +150,7 @@ class ModelView:
 
 @dataclass(frozen=True)
 class WindowView:
-    """Everything on a window's page. *neighbours* can be laid beside it; *against* is the end of the one that is."""
+    """Everything on a window's page. *against* is the end of the one of *neighbours* that it is compared with."""
 
     model: str
     summary: WindowSummary
@@ -180,14 +186,14 @@ def neighbour(row: WindowRow) -> Neighbour:
     return Neighbour(address(row), row.window_start, row.verdict)
 
 
-def incident(found: Incident, decision: Decision | None) -> IncidentView:
+def incident(record: Incident, decision: Decision | None) -> IncidentView:
     """Return an incident with its decision, or with what the decision waits for."""
-    waiting = "" if decision or found.state is IncidentState.RESOLVED else found.pending or "the next decision run"
-    return IncidentView(found, decision, waiting, tuple(evidence(found.version, item) for item in found.evidence))
+    waiting = "" if decision or record.state is IncidentState.RESOLVED else record.pending or NEXT_RUN
+    return IncidentView(record, decision, waiting, tuple(evidence(record.version, item) for item in record.evidence))
 
 
 def evidence(version: str, item: DriftEvidence) -> Evidence:
-    """Return a stored piece of evidence: a finding, and the window it was found in."""
+    """Return stored evidence as a page shows it: a drift finding with the address of its window."""
     finding = item.finding
     return Evidence(
         window=Address(version, item.stage, item.window_end, item.segment),
@@ -200,14 +206,14 @@ def evidence(version: str, item: DriftEvidence) -> Evidence:
     )
 
 
-def run(found: RetrainRun, checks: Sequence[Check]) -> RunView:
+def run(record: RetrainRun, checks: Sequence[Check]) -> RunView:
     """Return a retrain with its checks by candidate, in the order they were recorded."""
     names = dict.fromkeys(check.version for check in checks)
-    return RunView(found, tuple((name, tuple(c for c in checks if c.version == name)) for name in names))
+    return RunView(record, tuple((name, tuple(c for c in checks if c.version == name)) for name in names))
 
 
 def during(incidents: Sequence[IncidentView], where: Address) -> tuple[IncidentView, ...]:
-    """Return the incidents of the window's version that were going on when it ended."""
+    """Return the incidents of the window's version that were open when it ended."""
     return tuple(
         v
         for v in incidents
@@ -216,7 +222,7 @@ def during(incidents: Sequence[IncidentView], where: Address) -> tuple[IncidentV
 
 
 def pages(windows: Sequence[datetime], *, cut: bool, newest: datetime | None) -> Pages:
-    """Return the neighbours of a page of windows that end at *windows*, old to new; *cut* says that older ones exist.
+    """Return the neighbours of a page whose windows end at *windows*, oldest first; *cut* if older ones exist.
 
     The later page reaches as far forwards as this one reaches back, but not beyond *newest*.
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import tomllib
+from pygments.lexers.special import TextLexer
 from sphinx.application import Sphinx
 
 ROOT = Path(__file__).parents[1]
@@ -94,4 +95,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Connect what is said above to the build."""
     app.connect("include-read", _included)
     app.connect("source-read", _read)
+    app.add_lexer("mermaid", TextLexer)  # GitHub draws these diagrams; here their text is shown
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -33,9 +33,9 @@ def register_baseline(
         IllegalMove: the version has a baseline; it never changes.
     """
     reg = opened.registry
-    made = _predictions(model, period)
-    chosen = version or model.schema.version or _only_version(model, made)
-    importance = surrogate_importance.measure(model.schema, made.filter(pc.equal(made[VERSION], chosen)))
+    predictions = _predictions(model, period)
+    chosen = version or model.schema.version or _only_version(model, predictions)
+    importance = surrogate_importance.measure(model.schema, predictions.filter(pc.equal(predictions[VERSION], chosen)))
     build = assembly.workspace(opened, model).build_baseline
     baseline = build(
         model.schema, model.monitor, version=chosen, predictions=model.events.predictions,
@@ -60,21 +60,21 @@ def _predictions(model: Model, period: tuple[datetime, datetime]) -> pa.Table:
     return table.filter(pc.and_(pc.greater_equal(table[TIME], start), pc.less(table[TIME], end)))
 
 
-def _only_version(model: Model, made: pa.Table) -> str:
-    found: list[str] = sorted(made[VERSION].unique().to_pylist())
-    if len(found) != 1:
-        known = ", ".join(found) or "none"
-        msg = f"{len(found)} versions of {model.name} made predictions in the period: {known}"
+def _only_version(model: Model, predictions: pa.Table) -> str:
+    versions: list[str] = sorted(predictions[VERSION].unique().to_pylist())
+    if len(versions) != 1:
+        known = ", ".join(versions) or "none"
+        msg = f"{len(versions)} versions of {model.name} made predictions in the period: {known}"
         raise NotEnoughData(msg, hint="name one with --version, or choose another period")
-    return found[0]
+    return versions[0]
 
 
-def _add_version(opened: Context, model: Model, made: Baseline, now: datetime) -> None:
+def _add_version(opened: Context, model: Model, baseline: Baseline, now: datetime) -> None:
     try:
-        queries.version(opened.registry, model.name, made.version)
+        queries.version(opened.registry, model.name, baseline.version)
     except NotFound:
         operations.add_version(
             opened.registry,
-            Version(model=model.name, version=made.version, mode="external", trained_from=made.start,
-                    trained_until=made.end, rows=made.rows, created_at=now),
+            Version(model=model.name, version=baseline.version, mode="external", trained_from=baseline.start,
+                    trained_until=baseline.end, rows=baseline.rows, created_at=now),
         )  # fmt: skip

@@ -107,7 +107,7 @@ def open_job(project: Path, model: str) -> Iterator[Job]:
         yield job(opened, opened.model(model))
 
 
-def settled(project: Path, model: str) -> bool:
+def is_settled(project: Path, model: str) -> bool:
     """Send the alerts that are due, and say whether nothing waits for the reconciler of *model*."""
     with context.open(project) as opened:
         deliver(opened)

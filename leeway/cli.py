@@ -90,7 +90,7 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("LEEWAY_DEBUG") == "1":
             raise
-        sys.exit(_refused(error))
+        sys.exit(_print_error(error))
 
 
 def _check_arguments(arguments: Sequence[str]) -> None:
@@ -104,7 +104,7 @@ def _check_arguments(arguments: Sequence[str]) -> None:
             raise ProjectError(msg, hint="write it in the terminal's own encoding, which should be UTF-8") from None
 
 
-def _refused(error: Exception) -> exit_codes.ExitCode:
+def _print_error(error: Exception) -> exit_codes.ExitCode:
     """Tell of *error* on stderr, and return how to end."""
     if isinstance(error, LeewayError):
         show.error(error)

@@ -15,7 +15,7 @@ from pathlib import Path
 from features.errors import LeewayError
 from leeway.project.load import Project
 
-NEWEST = 20
+MOST_FILES = 20
 """How many such files are left in the folder; older ones are removed."""
 
 
@@ -25,13 +25,13 @@ def report(error: BaseException, project_file: Path, now: datetime) -> LeewayErr
     Where there is no project, or its folder cannot be written to, the file is among the system's temporary ones. It is
     its owner's alone: a traceback may repeat what a record held.
     """
-    kind, said = type(error).__name__, " ".join(str(error).split())[:200]
-    told = f"Leeway did not expect this: {kind}{': ' + said if said else ''}"
+    kind, message = type(error).__name__, " ".join(str(error).split())[:200]
+    summary = f"Leeway did not expect this: {kind}{': ' + message if message else ''}"
     for place in (*_state(project_file), None):
         with suppress(OSError):
             path = _written(place, _text(error, now), now)
-            return LeewayError(told, hint=f"{path} tells where it happened; report it")
-    return LeewayError(told, hint="LEEWAY_DEBUG=1 shows where it happened")
+            return LeewayError(summary, hint=f"{path} tells where it happened; report it")
+    return LeewayError(summary, hint="LEEWAY_DEBUG=1 shows where it happened")
 
 
 def _state(project_file: Path) -> list[Path]:
@@ -55,7 +55,7 @@ def _written(folder: Path | None, text: str, now: datetime) -> Path:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = folder / f"{now:%Y%m%dT%H%M%S.%f}Z.log"
         path.touch(mode=0o600)
-        for old in sorted(folder.glob("*.log"))[:-NEWEST]:
+        for old in sorted(folder.glob("*.log"))[:-MOST_FILES]:
             old.unlink(missing_ok=True)
     path.write_text(text, encoding="utf-8", errors="backslashreplace")
     return path

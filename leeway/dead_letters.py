@@ -20,7 +20,7 @@ def count(state: Path, model: str) -> int:
     return len({line for path in folder(state, model).glob("*.jsonl") for line in path.read_text().splitlines()})
 
 
-def summary(state: Path, model: str, most: int = 5) -> list[dict[str, Any]]:
+def summary(state: Path, model: str, limit: int = 5) -> list[dict[str, Any]]:
     """Return how many records were set aside for each kind of reason, the most frequent first, *most* of them at most.
 
     With the newest of each: its whole reason and its place. What is quoted in a reason differs from record to record,
@@ -29,10 +29,10 @@ def summary(state: Path, model: str, most: int = 5) -> list[dict[str, Any]]:
     kinds: dict[tuple[str, str], dict[str, Any]] = defaultdict(dict)
     for letter in _letters(folder(state, model)):
         role, reason = str(letter.get("role", "records")), str(letter.get("reason", ""))
-        known = kinds[role, kind(reason)]
+        group = kinds[role, kind(reason)]
         place = f"{letter.get('path', '?')} line {letter.get('line', '?')}"
-        known |= {"role": role, "reason": reason, "records": known.get("records", 0) + 1, "place": place}
-    return sorted(kinds.values(), key=lambda one: -int(one["records"]))[:most]
+        group |= {"role": role, "reason": reason, "records": group.get("records", 0) + 1, "place": place}
+    return sorted(kinds.values(), key=lambda one: -int(one["records"]))[:limit]
 
 
 def kind(reason: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, create_model
 
-from monitors.report import Signal, Stage
+from monitors.finding import Signal, Stage
 
 
 class Severity(str, Enum):

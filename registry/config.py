@@ -1,4 +1,4 @@
-"""The project file's `incidents` section: when drift becomes an incident, when it is over, and how bad it is."""
+"""The project file's `incidents` section: when drift opens an incident, when it is over, and how severe it is."""
 
 from __future__ import annotations
 
@@ -8,17 +8,24 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from features.window import Span
-from monitors.report import Signal
+from monitors.finding import Signal
 from monitors.signals import Severity, section
 
-UNHELPED = ("retrain rejected: ", "retrain failed: ")
-"""How the resolution of an incident begins that a retrain ended and nothing resolved."""
+UNRESOLVED = ("retrain rejected: ", "retrain failed: ")
+"""How the resolution of an incident begins that a retrain closed without promoting anything: the drift goes on."""
 
 
 class OpenAfter(BaseModel):
-    """How many windows (*windows*) of the last *of* judged ones of a signal and stage must drift to open an incident.
+    """How many of the last judged windows of a signal and stage must drift to open an incident: N of M.
 
-    Windows with not enough evidence are not counted at all. The newest must be among those that drift.
+    Windows with not enough evidence do not count at all, and the newest must be among those that drift.
+
+    Parameters
+    ----------
+    windows
+        How many windows must drift (N).
+    of
+        Of how many last judged windows (M).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,10 +58,18 @@ else:
 
 
 class IncidentPolicy(BaseModel):
-    """When an episode of drift begins and ends, and how bad it is.
+    """When an incident opens and ends, and how severe it is.
 
-    *clear_after* is how many steady windows in a row, in each stage that has drifted, end an incident that is decided.
-    Drift at most *cool_down* (event time) after that continues the incident instead of opening another.
+    Parameters
+    ----------
+    open_after
+        How many of the last judged windows must drift to open an incident.
+    clear_after
+        How many steady windows in a row, in each stage that has drifted, end an incident that is decided.
+    cool_down
+        For how long after the end (event time) drift reopens the incident instead of opening another.
+    severity
+        The severity that an incident of each signal starts with.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,6 +1,6 @@
 """Lookups by key in the caller's transaction: a record by its id, or NotFound with what to do about it.
 
-Below the operations and the queries, so that both read a row in the same way and neither stands on the other.
+Below the operations and the queries, so that both read a row in the same way and neither imports the other.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from features.errors import ArtifactError, NotFound
 from monitors.baseline.baseline import Baseline
 from registry.database import mapping, tables
-from registry.records import Decision, Delivery, Incident, Record, RetrainRun, Version
+from registry.records import Check, Decision, Delivery, Incident, Record, RetrainRun, Version
 
 R = TypeVar("R", bound=Record)
 
@@ -36,6 +36,12 @@ def decision_about(c: sa.Connection, incident_id: int) -> Decision | None:
 def run(c: sa.Connection, run_id: int) -> RetrainRun:
     """Return a retrain run; NotFound if there is none of this id."""
     return _by_id(c, RetrainRun, run_id, "run")
+
+
+def checks(c: sa.Connection, run_id: int) -> list[Check]:
+    """Return the checks of a run's gate, in the order they were recorded."""
+    t = tables.checks.c
+    return mapping.fetch(c, Check, mapping.select(Check, t.run_id == run_id).order_by(t.id))
 
 
 def delivery(c: sa.Connection, delivery_id: int) -> Delivery:

@@ -19,7 +19,7 @@ from retrain_flows.training import challengers, permutation_importance
 NO_GATE = "first version: there is no champion to compare it with, so no gate was run"
 
 
-def bootstrap(ws: Workspace, *, start: datetime, end: datetime, actor: str, now: datetime) -> Promotion:
+def train_and_promote(ws: Workspace, *, start: datetime, end: datetime, actor: str, now: datetime) -> Promotion:
     """Train on the labelled events of [start, end), baseline the answers out of sample, and make it champion.
 
     The events need no prediction yet. The mode is ``static`` if such a trainer is configured, else ``online``.
@@ -41,7 +41,7 @@ def bootstrap(ws: Workspace, *, start: datetime, end: datetime, actor: str, now:
     operations.add_model(reg, model=ws.model, task=ws.schema.task.value, now=now)
     version = promote.describe(ws, candidate, artifact, until=end, now=now)
     operations.add_version(reg, version)
-    importance = permutation_importance.combine(candidate.rises)
+    importance = permutation_importance.combine(candidate.loss_increases)
     promote.rebaseline(ws, version.version, candidate.rows, candidate.out_of_sample, importance, now=now)
     decision = operations.record_decision(
         reg, model=ws.model, incident_id=None, action=Action.PROMOTE, because=(NO_GATE,), actor=actor, now=now

@@ -23,8 +23,8 @@ from retrain_flows.training.permutation_importance import HeldOut
 from retrain_flows.training.retrain_data import RetrainData
 
 
-def settle(
-    ws: Workspace, run: RetrainRun, given: RetrainData, judged: Sequence[GatedCandidate], now: datetime
+def promote_or_reject(
+    ws: Workspace, run: RetrainRun, data: RetrainData, candidates: Sequence[GatedCandidate], now: datetime
 ) -> RetrainRun:
     """End *run*: promote the candidate of the lowest loss among those that passed, or reject all with their reasons.
 
@@ -34,20 +34,20 @@ def settle(
     Raises:
         StaleChampion: somebody else promoted since the champion was read.
     """
-    reg, named = ws.registry, [(_register(ws, run, given, j, now), j) for j in judged]
+    reg, named = ws.registry, [(_register(ws, run, data, j, now), j) for j in candidates]
     passing = [(name, j) for name, j in named if gate.passed(j.checks)]
     if not passing:
         why = " | ".join(f"{name} ({j.candidate.mode}): {gate.reasons(j.checks)}" for name, j in named)
         return operations.finish_run(reg, run.id, state=RunState.REJECTED, reason=why, now=now)
     name, best = min(passing, key=lambda item: item[1].loss)
     operations.set_challenger(reg, run.id, name, now=now)
-    rows, answers = _with_held_out(best.candidate, given)
-    rebaseline(ws, name, rows, answers, _importance(best.candidate, given), now=now)
+    rows, answers = _with_held_out(best.candidate, data)
+    rebaseline(ws, name, rows, answers, _importance(best.candidate, data), now=now)
     operations.promote(
         reg,
         model=ws.model,
         version=name,
-        expected_generation=given.champion.generation,
+        expected_generation=data.champion.generation,
         decision_id=run.decision_id,
         run_id=run.id,
         effective_at=run.as_of,
@@ -114,28 +114,28 @@ def describe(
     )
 
 
-def _register(ws: Workspace, run: RetrainRun, given: RetrainData, judged: GatedCandidate, now: datetime) -> str:
-    artifact = judged.artifact if isinstance(judged.artifact, bytes) else None
-    version = describe(ws, judged.candidate, artifact, until=given.until, now=now)
-    numbers = {k: v for c in judged.checks for k, v in c.numbers.items() if c.name == "loss"}
+def _register(ws: Workspace, run: RetrainRun, data: RetrainData, gated: GatedCandidate, now: datetime) -> str:
+    artifact = gated.artifact if isinstance(gated.artifact, bytes) else None
+    version = describe(ws, gated.candidate, artifact, until=data.until, now=now)
+    numbers = {k: v for c in gated.checks for k, v in c.numbers.items() if c.name == "loss"}
     operations.add_version(ws.registry, version.model_copy(update={"metrics": numbers}))
-    named = [c.model_copy(update={"version": version.version}) for c in judged.checks]
+    named = [c.model_copy(update={"version": version.version}) for c in gated.checks]
     operations.record_checks(ws.registry, run.id, named, now=now)
     return version.version
 
 
-def _with_held_out(candidate: Challenger, given: RetrainData) -> tuple[Dataset, Values]:
+def _with_held_out(candidate: Challenger, data: RetrainData) -> tuple[Dataset, Values]:
     """Return all that the candidate answered without having seen it: its training's rows, then the gate's."""
-    held_out = scoring.score(candidate.model, given.evaluation.frame, given.evaluation.task)
-    return candidate.rows.followed_by(given.evaluation), np.concatenate([candidate.out_of_sample, held_out])
+    held_out = scoring.score(candidate.model, data.evaluation.frame, data.evaluation.task)
+    return candidate.rows.followed_by(data.evaluation), np.concatenate([candidate.out_of_sample, held_out])
 
 
-def _importance(candidate: Challenger, given: RetrainData) -> dict[str, float]:
+def _importance(candidate: Challenger, data: RetrainData) -> dict[str, float]:
     """Return what matters to the candidate on the same rows: those of its training, then the gate's."""
-    held_out = HeldOut.of(candidate.model, given.evaluation, sd=permutation_importance.spread(candidate.rows.target))
-    share = len(held_out) / (len(held_out) + sum(part.rows for part in candidate.rises))
-    return permutation_importance.combine([*candidate.rises, permutation_importance.rises(held_out, share)])
+    held_out = HeldOut.of(candidate.model, data.evaluation, sd=permutation_importance.target_sd(candidate.rows.target))
+    share = len(held_out) / (len(held_out) + sum(part.rows for part in candidate.loss_increases))
+    return permutation_importance.combine([*candidate.loss_increases, permutation_importance.measure(held_out, share)])
 
 
-def _loss(judged: GatedCandidate) -> str:
-    return next(c.got for c in judged.checks if c.name == "loss")
+def _loss(gated: GatedCandidate) -> str:
+    return next(c.got for c in gated.checks if c.name == "loss")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from features import errors
-from monitors.report import Stage
+from monitors.finding import Stage
 from registry import operations, queries
 from registry.audit_log import chain
 from registry.connection import Registry
@@ -130,10 +130,10 @@ def _unfinished(reg: Registry, model: str) -> Iterator[Decision]:
             yield decision
 
 
-def _carry_out(ws: Workspace, order: RetrainRequest, execute: Execute) -> Outcome:
-    subject = f"decision {order.decision.id}"
+def _carry_out(ws: Workspace, request: RetrainRequest, execute: Execute) -> Outcome:
+    subject = f"decision {request.decision.id}"
     try:
-        done = execute(ws, order)
+        done = execute(ws, request)
     except errors.LeewayError as error:
         return Outcome(subject, f"retrain failed: {error.message}")
     return Outcome(subject, f"retrain {done.state.value}: {done.reason}")

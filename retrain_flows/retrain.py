@@ -26,7 +26,12 @@ from retrain_flows.training import challengers, retrain_data
 
 Call = Callable[..., Any]
 """How a step is called: plainly, or as a task of an orchestrator."""
-STEPS: tuple[Call, ...] = (retrain_data.gather, challengers.make, challengers.gate_candidate, promote.settle)
+STEPS: tuple[Call, ...] = (
+    retrain_data.gather,
+    challengers.train,
+    challengers.gate_candidate,
+    promote.promote_or_reject,
+)
 """What :func:`run` calls through its *call*."""
 
 
@@ -48,7 +53,7 @@ def call_directly(step: Call, *args: Any, **options: Any) -> Any:
     return step(*args, **options)
 
 
-def run(ws: Workspace, order: RetrainRequest, *, call: Callable[..., Any] = call_directly) -> RetrainRun:
+def run(ws: Workspace, request: RetrainRequest, *, call: Callable[..., Any] = call_directly) -> RetrainRun:
     """Carry out *order* and return the finished run.
 
     A decision that has been carried out already is not carried out again. One whose run was cut short keeps the *as_of*
@@ -59,25 +64,25 @@ def run(ws: Workspace, order: RetrainRequest, *, call: Callable[..., Any] = call
         LeewayError: a step failed; the run is on record as failed, with the reason. So is it for any other exception.
     """
     with _exclusive(ws.state / "locks" / f"{ws.model}.lock"):
-        begun = _begin(ws, order)
+        begun = _begin(ws, request)
         if begun.state is not RunState.RUNNING:
             return begun
-        with _on_record(ws, begun, order.now):
-            given = call(retrain_data.gather, ws, begun)
-            judged = []
+        with _on_record(ws, begun, request.now):
+            data = call(retrain_data.gather, ws, begun)
+            gated = []
             for mode in ws.trainers.trainers:
-                candidate = call(challengers.make, ws, mode, given)
-                judged.append(call(challengers.gate_candidate, ws, candidate, given))
-            done: RetrainRun = call(promote.settle, ws, begun, given, judged, order.now)
+                candidate = call(challengers.train, ws, mode, data)
+                gated.append(call(challengers.gate_candidate, ws, candidate, data))
+            done: RetrainRun = call(promote.promote_or_reject, ws, begun, data, gated, request.now)
         return done
 
 
-def _begin(ws: Workspace, order: RetrainRequest) -> RetrainRun:
+def _begin(ws: Workspace, request: RetrainRequest) -> RetrainRun:
     for known in queries.runs(ws.registry, ws.model):
-        if known.decision_id == order.decision.id:
+        if known.decision_id == request.decision.id:
             return known
     return operations.start_run(
-        ws.registry, decision_id=order.decision.id, as_of=order.as_of, flow_run=order.flow_run, now=order.now
+        ws.registry, decision_id=request.decision.id, as_of=request.as_of, flow_run=request.flow_run, now=request.now
     )
 
 

@@ -35,26 +35,26 @@ class Scored:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class EventPeriod:
     """Which events are to be answered: those of [start, end) in event time; None is without end."""
 
     start: datetime | None = None
     end: datetime | None = None
 
-    def of(self, asked: Decoded) -> Decoded:
+    def in_period(self, requests: Decoded) -> Decoded:
         """Return *asked* with the events of the period; what could not be read stays told."""
-        times, inside = asked.table[decode.TIME], pa.scalar(True)
+        times, inside = requests.table[decode.TIME], pa.scalar(True)
         if self.start is not None:
             inside = pc.and_(inside, pc.greater_equal(times, to_ms(self.start)))
         if self.end is not None:
             inside = pc.and_(inside, pc.less(times, to_ms(self.end)))
-        return asked if self == Wanted() else replace(asked, table=asked.table.filter(inside))
+        return requests if self == EventPeriod() else replace(requests, table=requests.table.filter(inside))
 
 
-ALL = Wanted()
+ALL = EventPeriod()
 
 
-def score(served: Served, source: Place, target: Path, *, wanted: Wanted = ALL, over: bool = False) -> Scored:
+def score(served: Served, source: Place, target: Path, *, wanted: EventPeriod = ALL, over: bool = False) -> Scored:
     """Answer the *wanted* events of *source* (id, time and features) and write prediction events to *target*.
 
     A file that is there is written *over* only if that is said.
@@ -70,15 +70,15 @@ def score(served: Served, source: Place, target: Path, *, wanted: Wanted = ALL, 
     if target.suffix not in FORMATS:
         msg = f"{target} has no known format"
         raise errors.DataError(msg, hint=f"name it with one of {', '.join(FORMATS)}")
-    asked = wanted.of(read_requests(served.schema, source))
-    table = encode.renamed(_columns(served), _answered(served, asked.table))
+    requests = wanted.in_period(read_requests(served.schema, source))
+    table = encode.renamed(_columns(served), _answered(served, requests.table))
     target.parent.mkdir(parents=True, exist_ok=True)
     data = _parquet(table) if target.suffix == ".parquet" else _json(table, served.schema.times.format)
     try:
         artifacts.write_whole(target, data, replace=over)
     except FileExistsError:
         raise _taken(target) from None
-    return Scored(table.num_rows, asked.rejects)
+    return Scored(table.num_rows, requests.rejects)
 
 
 def _taken(target: Path) -> errors.DataError:
@@ -86,7 +86,7 @@ def _taken(target: Path) -> errors.DataError:
 
 
 def publish(
-    served: Served, source: Place, to: Source, *, now: datetime, partitions: int, wanted: Wanted = ALL
+    served: Served, source: Place, to: Source, *, now: datetime, partitions: int, wanted: EventPeriod = ALL
 ) -> Scored:
     """Answer the *wanted* events of *source* and send prediction events to the topic *to*, which is made if absent.
 
@@ -94,23 +94,23 @@ def publish(
         DataError: *source* is not there, or an event does not fit the topic's Avro schema.
         BrokerError: Kafka does not answer, or would delete such old events at once.
     """
-    asked = wanted.of(read_requests(served.schema, source))
-    table = _finite(_answered(served, asked.table))
+    requests = wanted.in_period(read_requests(served.schema, source))
+    table = _finite(_answered(served, requests.table))
     topic = publishing.ensure(to.bootstrap, to.topic or "", partitions)
     if table.num_rows:
         publishing.check_retention(topic, from_ms(pc.min(table[decode.TIME]).as_py()), now)
     outlet = publishing.TopicFormat(topic, to.format)
     messages = publishing.messages(served.schema, "predictions", table, to)
     sent = sum(publishing.send(to.bootstrap, ((outlet, message) for message in messages)))
-    return Scored(sent, asked.rejects)
+    return Scored(sent, requests.rejects)
 
 
-def _answered(served: Served, asked: pa.Table) -> pa.Table:
+def _answered(served: Served, requests: pa.Table) -> pa.Table:
     """Return the events *asked* as a decoded predictions table."""
-    answers = model.predict(served, scoring.inputs(served.schema, asked))
-    versions = pa.array([served.version] * asked.num_rows, pa.string())
-    table = asked.set_column(asked.column_names.index(decode.VERSION), decode.VERSION, versions)
-    made = pa.array(answers, asked.schema.field(PREDICTION).type)
+    answers = model.predict(served, scoring.inputs(served.schema, requests))
+    versions = pa.array([served.version] * requests.num_rows, pa.string())
+    table = requests.set_column(requests.column_names.index(decode.VERSION), decode.VERSION, versions)
+    made = pa.array(answers, requests.schema.field(PREDICTION).type)
     return table.set_column(table.column_names.index(PREDICTION), PREDICTION, made)
 
 

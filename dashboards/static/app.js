@@ -53,16 +53,16 @@ function line(chart, c) {
 
 function evidence(chart, c) {
   const tones = [c.accent, c.third, c.unsure];
-  const multiple = (total, needed) => Math.max(total / needed, chart.floor);
+  const multiple = (total, required) => Math.max(total / required, chart.floor);
   const traces = chart.traces.map((t, i) => ({
-    x: t.x, y: t.totals.map((total) => multiple(total, t.needed)), name: t.name, mode: "lines+markers",
+    x: t.x, y: t.totals.map((total) => multiple(total, t.required)), name: t.name, mode: "lines+markers",
     line: { color: tones[i], width: 1.5, shape: "hv" },
     marker: {
-      color: t.totals.map((total) => (total >= t.needed ? c.drift : tones[i])),
-      symbol: t.totals.map((total) => (total >= t.needed ? "triangle-up" : "circle")),
-      size: t.totals.map((total) => (total >= t.needed ? 10 : 4)),
+      color: t.totals.map((total) => (total >= t.required ? c.drift : tones[i])),
+      symbol: t.totals.map((total) => (total >= t.required ? "triangle-up" : "circle")),
+      size: t.totals.map((total) => (total >= t.required ? 10 : 4)),
     },
-    customdata: t.totals.map((total, j) => [total, t.needed, t.verdicts[j].replaceAll("_", " ")]),
+    customdata: t.totals.map((total, j) => [total, t.required, t.verdicts[j].replaceAll("_", " ")]),
     hovertemplate: `%{x|%-d %b %Y}, ${t.name}<br>%{customdata[0]:,.4~g} of %{customdata[1]:,.4~g}, %{customdata[2]}<extra></extra>`,
   }));
   const shapes = [

@@ -81,7 +81,7 @@ def _run(
     sink = chosen.sink(model)
     _write_history(sink, model, flights)
     with show.working("Training on January and February; counting the baseline (Flink, batch)"):
-        first = first_version.bootstrap(
+        first = first_version.train_and_promote(
             assembly.workspace(opened, model), start=HISTORY[0], end=HISTORY[1], actor="demo", now=datetime.now(UTC)
         )
     console.print(f"[bold]2.[/] {first.to_version} trained on January and February, baselined out of sample, promoted")

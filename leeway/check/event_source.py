@@ -24,8 +24,8 @@ from leeway.infer import log_sample
 from leeway.project.validation_errors import count
 from leeway.topics import tail_records
 
-_STEP = {"json": 5000, "avro": 5000, "arrow": 10}
-_HEAD = 200
+_RECORDS_PER_RANGE = {"json": 5000, "avro": 5000, "arrow": 10}
+_FIRST_RECORDS = 200
 
 
 class EventSource(Protocol):
@@ -61,7 +61,7 @@ class EventSource(Protocol):
 
 
 @dataclass(frozen=True)
-class Files:
+class FileSource:
     """A directory; *paths* are its files that may hold records, *csv* is how those in CSV are written."""
 
     paths: list[Path]
@@ -100,7 +100,7 @@ class Files:
 
 
 @dataclass(frozen=True)
-class Topic:
+class TopicSource:
     """A topic, of which the parts *ranges* are to be read: the beginnings of all partitions before the rest of any."""
 
     target: tail_records.Target
@@ -129,7 +129,7 @@ class Topic:
 
     def take(self, schema: EventSchema, stream: Stream) -> Sample:
         """Return the events of the first offsets of every partition."""
-        return sample.first(schema, stream, self._decoded(schema, stream))
+        return sample.take_first(schema, stream, self._decoded(schema, stream))
 
     def scope(self, taken: Sample) -> str:
         """Return how many partitions there are."""
@@ -153,7 +153,7 @@ class Topic:
         return [event for event in events if isinstance(event, dict)][:1000]
 
 
-def at(source: Source, schema: EventSchema, stream: Stream) -> Topic | Files:
+def open_source(source: Source, schema: EventSchema, stream: Stream) -> TopicSource | FileSource:
     """Return a look at *source*.
 
     Raises:
@@ -163,7 +163,11 @@ def at(source: Source, schema: EventSchema, stream: Stream) -> Topic | Files:
     if source.topic is None:
         files = file_chunks.list_files(location.directory(source))
         # A text file without a byte holds no record; a Parquet file of that kind is broken.
-        return Files([path for path in files if path.stat().st_size or path.suffix == ".parquet"], source.csv)
-    ranges = sorted(offset_ranges.ranges(source, _STEP[source.format]), key=lambda r: (r.start, r.partition))
+        return FileSource([path for path in files if path.stat().st_size or path.suffix == ".parquet"], source.csv)
+    ranges = sorted(
+        offset_ranges.ranges(source, _RECORDS_PER_RANGE[source.format]), key=lambda r: (r.start, r.partition)
+    )
     target = tail_records.Target(source.bootstrap, source.topic, source, schema, tail_records.role(stream))
-    return Topic(target, ranges, offset_ranges.fetch(offset_ranges.head(ranges[0], _HEAD)) if ranges else None)
+    return TopicSource(
+        target, ranges, offset_ranges.fetch(offset_ranges.head(ranges[0], _FIRST_RECORDS)) if ranges else None
+    )

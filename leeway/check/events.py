@@ -21,7 +21,7 @@ from features.window import from_ms
 from leeway.check import event_source, files, periods, rejects, values
 from leeway.check.environment import Check
 from leeway.check.event_source import EventSource
-from leeway.check.files import some
+from leeway.check.files import first_and_rest
 from leeway.check.sample import Sample, Stream
 from leeway.project.load import Model
 from leeway.project.validation_errors import count, did_you_mean
@@ -33,50 +33,53 @@ _COUNT = re.compile(r"\s*[+-]?\d{9,}(\.\d*)?\s*")
 def events(model: Model) -> Iterator[Check]:
     """Yield the checks of each of the model's streams; those of a stream end at what makes the rest pointless."""
     history = yield from _stream(model, "history", model.events.history)
-    made = yield from _stream(model, "predictions", model.events.predictions)
-    asked = [taken for taken in (history, made) if taken is not None]
-    if asked:
-        yield from values.features(model, asked[-1])
-        yield from periods.baseline(model, asked, made)
-    if made is not None:
-        yield from values.predictions(model, made)
+    prediction_sample = yield from _stream(model, "predictions", model.events.predictions)
+    feature_samples = [taken for taken in (history, prediction_sample) if taken is not None]
+    if feature_samples:
+        yield from values.features(model, feature_samples[-1])
+        yield from periods.baseline(model, feature_samples, prediction_sample)
+    if prediction_sample is not None:
+        yield from values.predictions(model, prediction_sample)
     if model.events.labels is None:
         yield Check(f"{model.name}: labels", "ok", "none declared: performance and label drift are not watched")
     labels = yield from _stream(model, "labels", model.events.labels)
     if labels is not None:
         yield from values.labels(model, labels)
-        if made is not None:
-            yield from values.classes(model, made, labels)
-        if asked:
-            yield from periods.match(model, asked, labels)
+        if prediction_sample is not None:
+            yield from values.class_names(model, prediction_sample, labels)
+        if feature_samples:
+            yield from periods.labels_match(model, feature_samples, labels)
 
 
-Found = Generator[Check, None, Sample | None]
+StreamChecks = Generator[Check, None, Sample | None]
 
 
-def _stream(model: Model, stream: Stream, source: Source | None) -> Found:
+def _stream(model: Model, stream: Stream, source: Source | None) -> StreamChecks:
     """Yield the checks of one stream, and return its sample if it can be used."""
     if source is None:
         return None
-    name, at_first = f"{model.name}: {stream}", stream == "predictions" and model.events.history is not None
+    name, before_first_prediction = (
+        f"{model.name}: {stream}",
+        stream == "predictions" and model.events.history is not None,
+    )
     try:
-        if at_first and source.path is not None and not location.directory(source).exists():
-            yield _nothing(name, stream, source, may_come=True)
+        if before_first_prediction and source.path is not None and not location.directory(source).exists():
+            yield _no_events_yet(name, stream, source, may_come=True)
             return None
-        look = event_source.at(source, model.schema, stream)
-        yield from files.files(name, source, _columns(model, stream))
-        if not look.names():
-            yield _nothing(name, stream, source, may_come=at_first or stream == "labels")
+        origin = event_source.open_source(source, model.schema, stream)
+        yield from files.file_warnings(name, source, _columns(model, stream))
+        if not origin.names():
+            yield _no_events_yet(name, stream, source, may_come=before_first_prediction or stream == "labels")
             return None
-        lacking = list(_lacking_columns(model, stream, look))
+        lacking = list(_lacking_columns(model, stream, origin))
         yield from (Check(name, "error", message) for message in lacking)
-        return None if lacking else (yield from _usable(model, stream, look))
+        return None if lacking else (yield from _usable(model, stream, origin))
     except (DataError, BrokerError) as error:
         yield Check(name, "error", f"{error.message}{'; ' + error.hint if error.hint else ''}")
         return None
 
 
-def _nothing(name: str, stream: Stream, source: Source, *, may_come: bool) -> Check:
+def _no_events_yet(name: str, stream: Stream, source: Source, *, may_come: bool) -> Check:
     endings = ", ".join(file_chunks.FORMATS)
     if source.path is None:
         how = "they are read as they come" if may_come else f"`leeway produce --{stream} FOLDER` replays files into it"
@@ -89,17 +92,17 @@ def _nothing(name: str, stream: Stream, source: Source, *, may_come: bool) -> Ch
     return Check(name, "warning" if may_come else "error", f"{source.name} holds no events yet; {how}")
 
 
-def _lacking_columns(model: Model, stream: Stream, look: EventSource) -> Iterator[str]:
+def _lacking_columns(model: Model, stream: Stream, origin: EventSource) -> Iterator[str]:
     """Yield a sentence for each column that some file or topic does not have; JSON may leave a null out."""
-    heads = look.heads(model.schema.columns.id)
+    heads = origin.heads(model.schema.columns.id)
     for column in _columns(model, stream):
         without = [name for name, head in heads.items() if column not in head]
         if len(without) < len(heads):
-            without = [name for name in without if not look.optional(name)]
+            without = [name for name in without if not origin.optional(name)]
         if without:
             head = heads[without[0]]
             guess = did_you_mean(column, head) or f"; its columns are {', '.join(head) or '(none)'}"
-            yield f"no column `{column}` in {some(without)}{guess}"
+            yield f"no column `{column}` in {first_and_rest(without)}{guess}"
 
 
 def _columns(model: Model, stream: Stream) -> list[str]:
@@ -109,21 +112,21 @@ def _columns(model: Model, stream: Stream) -> list[str]:
     return [column for column, _ in decode.event_columns(model.schema, stream).values()]
 
 
-def _usable(model: Model, stream: Stream, look: EventSource) -> Found:
+def _usable(model: Model, stream: Stream, origin: EventSource) -> StreamChecks:
     """Yield whether rows can be read and their times make sense; the sample, if any row can be used."""
-    name, taken = f"{model.name}: {stream}", look.take(model.schema, stream)
-    rows, scope = taken.table.num_rows, look.scope(taken)
-    yield from rejects.set_aside(model, stream, look, taken)
+    name, sample = f"{model.name}: {stream}", origin.take(model.schema, stream)
+    rows, scope = sample.table.num_rows, origin.scope(sample)
+    yield from rejects.set_aside(model, stream, origin, sample)
     if stream == "labels":
-        yield from values.positive(model, look, taken)
+        yield from values.positive_label(model, origin, sample)
     if not rows:
         yield Check(name, "error", f"no usable row in {scope}")
         return None
-    start, end = (from_ms(value.as_py()) for value in pc.min_max(taken.table[decode.TIME]).values())
+    start, end = (from_ms(value.as_py()) for value in pc.min_max(sample.table[decode.TIME]).values())
     yield Check(name, "ok", f"{count(rows, 'row')} in {scope}, {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC")
-    if example := _without_zone(look.rows(), _columns(model, stream)[1]):
+    if example := _without_zone(origin.rows(), _columns(model, stream)[1]):
         yield Check(name, "ok", f"times carry no zone ({example}); they are read as UTC")
-    return taken
+    return sample
 
 
 def _without_zone(rows: pa.Table, column: str) -> str:

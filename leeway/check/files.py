@@ -26,7 +26,7 @@ HEAD = 200
 _PACKED = (".gz", ".zip", ".bz2", ".xz", ".zst", ".7z", ".tar", ".tgz")
 
 
-def files(name: str, source: Source, wanted: Collection[str]) -> Iterator[Check]:
+def file_warnings(name: str, source: Source, wanted: Collection[str]) -> Iterator[Check]:
     """Yield a warning for files that are empty, passed over, or name a column twice; nothing of a topic.
 
     A column of those that are *wanted* that stands twice is no matter of this: the decoder sets aside what has it.
@@ -34,12 +34,12 @@ def files(name: str, source: Source, wanted: Collection[str]) -> Iterator[Check]
     if source.path is None:
         return
     folder = location.directory(source)
-    every = file_chunks.list_files(folder)
-    if empty := [path.name for path in every if not path.stat().st_size]:
-        yield Check(name, "warning", f"{some(empty)} {'are' if len(empty) > 1 else 'is'} empty")
+    all_files = file_chunks.list_files(folder)
+    if empty := [path.name for path in all_files if not path.stat().st_size]:
+        yield Check(name, "warning", f"{first_and_rest(empty)} {'are' if len(empty) > 1 else 'is'} empty")
     if passed := list(_passed_over(folder)):
-        yield Check(name, "warning", f"{some([path.name for path in passed])} {_not_read(passed)}")
-    yield from _named_twice(name, every, source.csv, wanted)
+        yield Check(name, "warning", f"{first_and_rest([path.name for path in passed])} {_not_read(passed)}")
+    yield from _named_twice(name, all_files, source.csv, wanted)
 
 
 def _passed_over(folder: Path) -> Iterator[Path]:
@@ -61,13 +61,13 @@ def _not_read(passed: list[Path]) -> str:
     return f"{are}: only {endings} are read; rename what holds events, and move the rest out of the folder"
 
 
-def _named_twice(name: str, every: Iterable[Path], csv: CsvFormat, wanted: Collection[str]) -> Iterator[Check]:
+def _named_twice(name: str, all_files: Iterable[Path], csv: CsvFormat, wanted: Collection[str]) -> Iterator[Check]:
     twice: dict[str, list[str]] = {}
-    for path in every:
+    for path in all_files:
         for column in _twice(path, csv):
             twice.setdefault(column, []).append(path.name)
     for column in twice.keys() - set(wanted):
-        what = f"column {column!r} stands twice in {some(twice[column])}: nobody can tell which is meant"
+        what = f"column {column!r} stands twice in {first_and_rest(twice[column])}: nobody can tell which is meant"
         yield Check(name, "warning", f"{what}. No key names it, so events are read; rename or drop one")
 
 
@@ -129,7 +129,7 @@ def written_otherwise(source: Source, rejects: Iterable[Reject]) -> str:
     if path is None:
         return ""
     try:
-        guess = csv_dialect.of(path)
+        guess = csv_dialect.csv_format(path)
     except (DataError, OSError, CsvError):
         return ""
     usual = CsvFormat().model_dump()
@@ -145,10 +145,10 @@ def _quoted(value: str) -> str:
     return value if value.isalnum() else json.dumps(value)
 
 
-def some(names: list[str]) -> str:
+def first_and_rest(names: list[str]) -> str:
     """Return the first name and how many more there are.
 
-    >>> some(["a"]), some(["a", "b", "c"])
+    >>> first_and_rest(["a"]), first_and_rest(["a", "b", "c"])
     ('a', 'a and 2 more')
     """
     return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")

@@ -17,18 +17,18 @@ from leeway.check.sample import Sample
 from leeway.project.load import Model
 from leeway.project.validation_errors import count
 
-_TOLERATED_LATE = 0.01
+_TOLERATED_LATE_SHARE = 0.01
 Times = npt.NDArray[np.int64]
 
 
-def baseline(model: Model, asked: Sequence[Sample], made: Sample | None) -> Iterator[Check]:
+def baseline(model: Model, samples: Sequence[Sample], predictions: Sample | None) -> Iterator[Check]:
     """Yield whether the declared baseline period holds events, and leaves some; only where all events were read.
 
     *asked* are the samples of history and predictions, *made* that of predictions alone.
     """
-    if not all(taken.complete for taken in asked):
+    if not all(taken.complete for taken in samples):
         return
-    times = np.concatenate([taken.table[decode.TIME].to_numpy() for taken in asked])
+    times = np.concatenate([taken.table[decode.TIME].to_numpy() for taken in samples])
     if model.baseline is None:
         yield from _rows(model, "log", times)
         return
@@ -41,9 +41,9 @@ def baseline(model: Model, asked: Sequence[Sample], made: Sample | None) -> Iter
         return
     yield Check(name, "ok", f"{count(len(inside), 'event')} {period}")
     yield from _rows(model, "baseline", inside)
-    if made is not None and not (made.table[decode.TIME].to_numpy() >= end).any():
+    if predictions is not None and not (predictions.table[decode.TIME].to_numpy() >= end).any():
         what = f"no prediction after {model.baseline.end:%Y-%m-%d}, where the baseline ends: nothing is monitored"
-        lost = "the newest may be among those set aside: mend these first" if made.rejects else ""
+        lost = "the newest may be among those set aside: mend these first" if predictions.rejects else ""
         advice = lost or "end the baseline earlier to judge what is there"
         yield Check(name, "warning", f"{what} until newer ones come; {advice}")
 
@@ -73,11 +73,11 @@ def _rows(model: Model, what: str, times: Times) -> Iterator[Check]:
                                      "set a longer windows.size")  # fmt: skip
 
 
-def match(model: Model, asked: Sequence[Sample], labels: Sample) -> Iterator[Check]:
+def labels_match(model: Model, samples: Sequence[Sample], labels: Sample) -> Iterator[Check]:
     """Yield whether labels find their predictions by id, and arrive within the declared delay."""
     name, total = f"{model.name}: labels", labels.table.num_rows
     arrived = labels.table.select([decode.ID, decode.TIME]).rename_columns(["id", "arrived"])
-    made = pa.concat_tables(taken.table.select([decode.ID, decode.TIME]) for taken in asked)
+    made = pa.concat_tables(taken.table.select([decode.ID, decode.TIME]) for taken in samples)
     first = made.group_by(decode.ID).aggregate([(decode.TIME, "min")])  # of a repeated id the earliest counts
     both = arrived.join(first, keys="id", join_type="inner")
     if not both.num_rows:
@@ -85,7 +85,7 @@ def match(model: Model, asked: Sequence[Sample], labels: Sample) -> Iterator[Che
         message = f"no label matches a prediction by `{model.schema.columns.id}` (first label's id: {example!r})"
         yield Check(name, "warning", f"{message}: are they the same ids, and the same period?")
         return
-    if both.num_rows < total and all(taken.complete for taken in asked):
+    if both.num_rows < total and all(taken.complete for taken in samples):
         yield Check(name, "warning", f"{total - both.num_rows} of {total} labels match no prediction by id")
     delays = both["arrived"].to_numpy() - both[f"{decode.TIME}_min"].to_numpy()
     yield from _delays(name, delays, model.schema.label_delay)
@@ -98,7 +98,7 @@ def _delays(name: str, delays: Times, declared: timedelta) -> Iterator[Check]:
     late = float((delays > to_ms(declared)).mean())
     usual = format_span(timedelta(minutes=max(0, math.ceil(np.quantile(delays, 0.99) / 60_000))))
     limit = format_span(declared)
-    if late > _TOLERATED_LATE:
+    if late > _TOLERATED_LATE_SHARE:
         message = f"{late:.0%} arrive later than label_delay {limit} and will be left out; 99% arrive within {usual}"
         yield Check(name, "warning", message)
     else:

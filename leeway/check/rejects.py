@@ -42,21 +42,21 @@ _FIXES = (
 """What to do, by words of the decoder's reason; the first that fits."""
 
 
-def set_aside(model: Model, stream: Stream, look: EventSource, taken: Sample) -> Iterator[Check]:
+def set_aside(model: Model, stream: Stream, origin: EventSource, sample: Sample) -> Iterator[Check]:
     """Yield how many of a stream's records are set aside and why; an error where they are half of it or more."""
-    bad = number(taken.rejects)
-    if not bad:
+    records_set_aside = number(sample.rejects)
+    if not records_set_aside:
         return
-    total, name = taken.table.num_rows + bad, f"{model.name}: {stream}"
-    message = f"{bad} of {total} rows are set aside{_reasons(model, stream, look, taken.rejects)}"
-    yield Check(name, "error" if 2 * bad >= total else "warning", message)
+    total, name = sample.table.num_rows + records_set_aside, f"{model.name}: {stream}"
+    message = f"{records_set_aside} of {total} rows are set aside{_reasons(model, stream, origin, sample.rejects)}"
+    yield Check(name, "error" if 2 * records_set_aside >= total else "warning", message)
     source: Source | None = getattr(model.events, stream)
-    if source and (way := files.written_otherwise(source, taken.rejects)):
+    if source and (way := files.written_otherwise(source, sample.rejects)):
         yield Check(name, "warning", f"{way}: set it at events.{stream}")
-    if way := _time_written(model, look, taken.rejects):
+    if way := _time_written(model, origin, sample.rejects):
         yield Check(name, "warning", way)
     for feature in model.schema.features:
-        lost = number(reject for reject in taken.rejects if reject.column == feature)
+        lost = number(reject for reject in sample.rejects if reject.column == feature)
         if 2 * lost >= total:
             what = f"{lost} of {total} rows are set aside because of it"
             advice = "declare it with the kind that its values have, mend the writer, or leave it out"
@@ -68,12 +68,12 @@ def number(rejects: Iterable[Reject]) -> int:
     return sum(reject.records for reject in rejects)
 
 
-def _reasons(model: Model, stream: Stream, look: EventSource, rejects: Sequence[Reject]) -> str:
+def _reasons(model: Model, stream: Stream, origin: EventSource, rejects: Sequence[Reject]) -> str:
     groups: dict[tuple[str, str], list[Reject]] = {}
     for reject in rejects:
         groups.setdefault((reject.column, dead_letters.kind(reject.reason)), []).append(reject)
     ordered = sorted(groups.values(), key=lambda group: -number(group))
-    examples = [f"first {look.place(group[0])}: {_with_fix(model, stream, group[0])}" for group in ordered[:SHOWN]]
+    examples = [f"first {origin.place(group[0])}: {_with_fix(model, stream, group[0])}" for group in ordered[:SHOWN]]
     if len(ordered) == 1:
         return f", {examples[0]}"
     parts = [f"{number(group)} ({text})" for group, text in zip(ordered, examples, strict=False)]
@@ -119,13 +119,13 @@ def _absent(column: str, stream: Stream) -> str:
     return f"every event needs one; events.columns.{key} names its column"
 
 
-def _time_written(model: Model, look: EventSource, rejects: Iterable[Reject]) -> str:
+def _time_written(model: Model, origin: EventSource, rejects: Iterable[Reject]) -> str:
     """Return in which way set-aside times seem to be written, where that is another than the project file's."""
     columns, times = model.schema.columns, model.schema.times
     lost = [r for r in rejects if r.column == decode.TIME and "events.times" in r.reason and "unit:" not in r.reason]
     if not lost:
         return ""
-    rows = look.rows()
+    rows = origin.rows()
     for column in dict.fromkeys((columns.time, columns.label_time)):
         if column not in rows.column_names or pa.types.is_timestamp(rows[column].type):
             continue

@@ -14,7 +14,7 @@ from features.events import decode, location, requests
 from features.schema import EventSchema, Source
 from features.values.untyped import Reject
 
-ENOUGH = 200_000
+SAMPLE_ROWS = 200_000
 
 
 Stream = Literal["history", "predictions", "labels"]
@@ -31,13 +31,13 @@ class Sample:
 
 def take(schema: EventSchema, stream: Stream, files: list[Path], csv: CsvFormat) -> Sample:
     """Return the first events of *files*, some 200 000; *csv* is how those in CSV are written."""
-    return first(schema, stream, _decoded(schema, stream, files, csv))
+    return take_first(schema, stream, _decoded(schema, stream, files, csv))
 
 
-def first(schema: EventSchema, stream: Stream, pieces: Iterator[decode.Decoded]) -> Sample:
+def take_first(schema: EventSchema, stream: Stream, pieces: Iterator[decode.Decoded]) -> Sample:
     """Return the first of *pieces*, until there are enough."""
     taken: list[decode.Decoded] = []
-    while sum(piece.table.num_rows + len(piece.rejects) for piece in taken) < ENOUGH:
+    while sum(piece.table.num_rows + len(piece.rejects) for piece in taken) < SAMPLE_ROWS:
         if (piece := next(pieces, None)) is None:
             break
         taken.append(piece)

@@ -24,9 +24,9 @@ from leeway.project.validation_errors import count
 from monitors.profiles import outcome_counts
 
 MANY_SEGMENTS = 50
-GROWS = 0.99
+TREND_RANK_CORRELATION = 0.99
 """Rank correlation with the time from which on a number is taken to grow with it."""
-LASTING = 100
+MIN_ROWS_FOR_TREND = 100
 """Rows from which on that is more than the rise of a morning."""
 
 
@@ -53,10 +53,12 @@ def _remark(taken: Sample, feature: str, distinct: int) -> str:
     if distinct < 2:
         what = "is always null" if distinct == 0 else f"is always {column.drop_null()[0].as_py()}"
         return f"{what}: drift in it cannot be seen; leave it out?"
-    if distinct <= feature_columns.FEW:
+    if distinct <= feature_columns.FEW_DISTINCT:
         return ""
     there = len(column) - column.null_count
-    if (reason := feature_columns.useless(feature, _whole(column.drop_null().slice(0, log_sample.ROWS)))) == "a time":
+    if (
+        reason := feature_columns.reason_to_leave_out(feature, _whole(column.drop_null().slice(0, log_sample.ROWS)))
+    ) == "a time":
         return f"looks like a time, so every window differs from the baseline; {_DERIVE}"
     if reason or (pa.types.is_string(column.type) and distinct > there / 2):
         return f"has {distinct} values in {count(there, 'row')}, like an id: {_NO_CATEGORY}"
@@ -84,9 +86,9 @@ def _grows(column: pa.ChunkedArray, times: pa.ChunkedArray) -> bool:
     pair = pd.DataFrame({"x": column.to_numpy(), "t": times.to_numpy()}).dropna()
     pair = pair[np.isfinite(pair["x"])].rank()
     spread = pair.std()
-    if len(pair) < LASTING or not (spread > 0).all():
+    if len(pair) < MIN_ROWS_FOR_TREND or not (spread > 0).all():
         return False
-    return bool(abs(np.corrcoef(pair["x"], pair["t"])[0, 1]) > GROWS)
+    return bool(abs(np.corrcoef(pair["x"], pair["t"])[0, 1]) > TREND_RANK_CORRELATION)
 
 
 def predictions(model: Model, taken: Sample) -> Iterator[Check]:
@@ -130,18 +132,18 @@ def _all_one(name: str, column: str, distinct: list[object], rows: int) -> Itera
         yield Check(name, "warning", f"every {column} is {distinct[0]!r}")
 
 
-def positive(model: Model, look: EventSource, taken: Sample) -> Iterator[Check]:
+def positive_label(model: Model, origin: EventSource, taken: Sample) -> Iterator[Check]:
     """Yield what is wrong with `events.positive`, or to what it is to be set where labels are other than 0 and 1."""
     schema, name = model.schema, f"{model.name}: labels"
     refused = number(reject for reject in taken.rejects if reject.column == LABEL)
     if schema.task is not Task.BINARY or (schema.positive is None and not refused):
         return
     as_classes = schema.model_copy(update={"task": Task.MULTICLASS, "positive": None, "negative": None})
-    values = look.take(as_classes, "labels").table[LABEL].to_pylist()
+    values = origin.take(as_classes, "labels").table[LABEL].to_pylist()
     spelled = sorted(set(values))
     if schema.positive is not None:
         yield from _named(name, schema.positive, schema.negative, spelled)
-    elif odd := [value for value in spelled if value not in prediction_columns.NATIVE]:
+    elif odd := [value for value in spelled if value not in prediction_columns.BINARY_LABELS]:
         if 2 * refused >= len(values):
             yield Check(name, "error", f"labels are {listed(spelled)}: {_key(values)}")
         else:
@@ -154,7 +156,7 @@ def positive(model: Model, look: EventSource, taken: Sample) -> Iterator[Check]:
 def _named(name: str, positive: str, negative: str | None, spelled: list[str]) -> Iterator[Check]:
     """Yield what is wrong with the two labels that the project file names, among those that there are."""
     if positive not in spelled and spelled:
-        near = [value for value in spelled if loose(value) == loose(positive)]
+        near = [value for value in spelled if normalized_class(value) == normalized_class(positive)]
         what = f"no label is {positive!r} (events.positive), they are {listed(spelled)}"
         advice = f"set events.positive: {near[0]}" if near else "set it to the label that counts as 1"
         yield Check(name, "error", f"{what}: {advice}")
@@ -168,12 +170,13 @@ def _key(values: list[str]) -> str:
     """Return which key tells the label that counts as 1 of text labels, and to what it may be set."""
     classes = Counter(values)
     if len(classes) <= 2:
-        return f"set events.positive: {prediction_columns.positive(prediction_columns.Truth(values), ColumnWishes())}"
+        label = prediction_columns.positive_label(prediction_columns.LabelSample(values), ColumnWishes())
+        return f"set events.positive: {label}"
     task = "regression" if all(_is_number(value) for value in classes) else "multiclass"
     return f"set events.positive to the one that counts as 1 and events.negative to the one that is 0, or task: {task}"
 
 
-def classes(model: Model, made: Sample, labels: Sample) -> Iterator[Check]:
+def class_names(model: Model, made: Sample, labels: Sample) -> Iterator[Check]:
     """Yield a warning where predicted classes and labels are spelled differently, so that none is ever right."""
     if model.schema.task is not Task.MULTICLASS:
         return
@@ -182,8 +185,10 @@ def classes(model: Model, made: Sample, labels: Sample) -> Iterator[Check]:
     )
     if not predicted or not true:
         return
-    near = {loose(value): value for value in sorted(true - predicted)}
-    alike = [(value, near[loose(value)]) for value in sorted(predicted - true) if loose(value) in near]
+    near = {normalized_class(value): value for value in sorted(true - predicted)}
+    alike = [
+        (value, near[normalized_class(value)]) for value in sorted(predicted - true) if normalized_class(value) in near
+    ]
     name = f"{model.name}: labels"
     both = f"{listed(sorted(predicted))} are predicted, {listed(sorted(true))} are labels"
     apart = f"no class is both predicted and a label: {both}"
@@ -195,10 +200,10 @@ def classes(model: Model, made: Sample, labels: Sample) -> Iterator[Check]:
         yield Check(name, "warning", f"{apart}; log both by the same names")
 
 
-def loose(text: str) -> str | float:
+def normalized_class(text: str) -> str | float:
     """Return what two spellings of one class have in common: no case, no blanks, and numbers by their value.
 
-    >>> loose(" Red"), loose("01"), loose("1.50")
+    >>> normalized_class(" Red"), normalized_class("01"), normalized_class("1.50")
     ('red', 1.0, 1.5)
     """
     return float(text) if _is_number(text) else "".join(text.casefold().split())

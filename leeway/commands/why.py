@@ -1,4 +1,4 @@
-"""`leeway why`: what an incident is about, for somebody whom it woke, and for programs."""
+"""`leeway why`: explain an incident: drifted variables with effect, guarantee, budget share and importance rank."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ import typer
 
 from leeway import context
 from leeway.commands.options import AsJson
+from leeway.commands.status import decision_text
 from leeway.terminal import show
 from monitors.explain.bin_changes import BinChanges
-from monitors.explain.explanation import DriftedVariable, WindowExplanation, leaning
-from monitors.report import Finding, Signal
+from monitors.explain.explanation import DriftedVariable, WindowExplanation
+from monitors.explain.mix_shift import mix_shift_text
+from monitors.finding import Finding, Signal
 from registry.incidents import explain
 from registry.incidents.explain import IncidentExplanation
 from registry.records import Incident
@@ -29,105 +31,108 @@ def register(app: typer.Typer) -> None:
 
 def why(
     ctx: typer.Context,
-    incident: Annotated[int, typer.Argument(help="Its number, as `leeway incidents` lists it.")],
+    incident: Annotated[int, typer.Argument(help="Its id in `leeway incidents`.")],
     as_json: AsJson = False,
 ) -> None:
-    """Explain an incident: which variables moved, how, in whom, how sure that is, and what it costs.
+    """Explain an incident: which variables drifted, how and in which segments, and whether the guarantee covers it.
 
-    Of its newest window of drift, and of its first.
+    Shows its newest window of drift, and its first.
     """
     with context.open(ctx.obj) as opened:
         policies = {name: model.monitor for name, model in opened.project.models.items()}
-        told = explain.explain(opened.registry, incident, policies)
+        explanation = explain.explain(opened.registry, incident, policies)
     if as_json:
-        show.as_json(told)
+        show.as_json(explanation)
         return
-    _head(told)
-    _window("Newest window", told.newest, told.incident)
-    if told.first.end != told.newest.end:
-        _window("First window", told.first, told.incident)
+    _head(explanation)
+    _window("Newest window", explanation.newest, explanation.incident)
+    if explanation.first.end != explanation.newest.end:
+        _window("First window", explanation.first, explanation.incident)
 
 
-def _head(told: IncidentExplanation) -> None:
-    incident, decision = told.incident, told.decision
+def _head(explanation: IncidentExplanation) -> None:
+    """Print the incident's severity, state, times and decision."""
+    incident, decision = explanation.incident, explanation.decision
+    word = "a fault" if incident.signal == Signal.QUALITY.value else "drift"
     late = f", corrected by late data {incident.corrections} times" if incident.corrections else ""
-    decided = f"{decision.action.value}: {'; '.join(decision.because)}" if decision else None
     rows = [
         ("severity", incident.severity.value),
-        ("state", incident.word + (f": {incident.resolution}" if incident.resolution else "")),
-        ("windows", f"{incident.windows} that drifted{late}"),
+        ("state", incident.displayed_state + (f": {incident.resolution}" if incident.resolution else "")),
+        ("windows", f"{incident.windows} with {word}{late}"),
         ("since", incident.since),
         ("last seen", incident.last_seen),
-        ("decision", decided or f"waiting{': ' + incident.pending if incident.pending else ''}"),
+        ("decision", decision_text(incident, decision)),
     ]
     _pairs(f"Incident {incident.id}: {incident.signal.value} of {incident.model} {incident.version}", rows)
 
 
-def _window(name: str, told: WindowExplanation, incident: Incident) -> None:
-    """Print one window: what drifted of the incident's own signal, and what drifted beside it."""
-    span = f"{show.cell(told.start)} to {show.cell(told.end)}"
+def _window(name: str, window: WindowExplanation, incident: Incident) -> None:
+    """Print one window: the drifted variables of the incident's own signal, and the other drifted variables."""
+    span = f"{show.cell(window.start)} to {show.cell(window.end)}"
     show.note(f"[bold]{show.text(name)}, {span}[/]\n")
-    own, beside = told.of(incident.signal), told.beside(incident.signal)
-    if not own:
-        show.note("Late data took the drift out of it.")
-    for moved in own:
-        _pairs(_title(moved), _rows(moved, told.end))
-    if beside:
-        columns = ("beside it", "signal", "in", "effect", "how it moved", "since")
-        show.table("", columns, [_beside(moved) for moved in beside])
+    own_variables, others = window.of(incident.signal), window.beside(incident.signal)
+    if not own_variables:
+        show.note("Corrected by late data: this window has no drift any more.\n")
+    for moved in own_variables:
+        _pairs(_title(moved), _rows(moved, window.end))
+    if others:
+        columns = ("variable", "signal", "segment", "effect", "movement", "since")
+        show.table("Other drifted variables", columns, [_other_variable_row(moved) for moved in others])
         show.note("")
 
 
 def _pairs(title: str, rows: Iterable[tuple[str, object]]) -> None:
-    """Print what is told of one thing, a line each; what is nothing is left out."""
+    """Print a title and a line for each name with its value; empty values are left out."""
     show.note(show.text(title))
     show.pairs(rows)
     show.note("")
 
 
-def _title(moved: DriftedVariable) -> str:
-    known = (
-        f", {moved.importance:.0%} of what matters, no. {moved.importance_rank}" if moved.importance is not None else ""
+def _title(variable: DriftedVariable) -> str:
+    importance = (
+        f", importance rank {variable.importance_rank} ({variable.importance:.0%})"
+        if variable.importance is not None
+        else ""
     )
-    return f"{moved.finding.variable} in {_where(moved)}{known}"
+    return f"{variable.finding.variable} in {_where(variable)}{importance}"
 
 
-def _beside(moved: DriftedVariable) -> list[object]:
-    finding, since = moved.finding, moved.onset.end if moved.onset else None
-    movement = BinChanges(moved.bin_changes.direction, moved.bin_changes.parts[:1])
-    how = _how(replace(moved, bin_changes=movement, levels=dict(list(moved.levels.items())[:1])))
-    return [finding.variable, finding.signal.value, _where(moved), _effect(finding), how, since]
+def _other_variable_row(variable: DriftedVariable) -> list[object]:
+    finding, since = variable.finding, variable.onset.end if variable.onset else None
+    movement = BinChanges(variable.bin_changes.direction, variable.bin_changes.parts[:1])
+    how = _movement(replace(variable, bin_changes=movement, levels=dict(list(variable.levels.items())[:1])))
+    return [finding.variable, finding.signal.value, _where(variable), _effect(finding), how, since]
 
 
-def _rows(moved: DriftedVariable, end: datetime) -> Iterator[tuple[str, object]]:
-    """Yield what is told of one variable, in the window that ended at *end*, by name."""
-    finding = moved.finding
-    yield "effect", f"{_effect(finding)} {finding.metric}; {_lines(moved)}"
-    yield "moved", _how(moved)
-    yield "mix", "; ".join(leaning(split) for split in moved.splits)
-    if len(moved.segments) > 1:
-        yield "in", ", ".join(f"{p.segment or ALL} {_figure(p.effect)}" for p in moved.segments)
-    yield "how sure", moved.guarantee
+def _rows(variable: DriftedVariable, end: datetime) -> Iterator[tuple[str, object]]:
+    """Yield the labelled lines about one variable in the window that ended at *end*."""
+    finding = variable.finding
+    yield "effect", f"{_effect(finding)} {finding.metric}; {_thresholds(variable)}"
+    yield "movement", _movement(variable)
+    yield "mix", "; ".join(mix_shift_text(split) for split in variable.splits)
+    if len(variable.segments) > 1:
+        yield "segments", ", ".join(f"{p.segment or ALL} {_figure(p.effect)}" for p in variable.segments)
+    yield "guarantee", variable.guarantee
     if finding.guaranteed is None:
         yield "reason", finding.reason
     if finding.sequential and finding.sequential.budget_share is not None:
-        yield "cost", f"{finding.sequential.budget_share:.1%} of the false-alarm budget"
-    if moved.onset and moved.onset.end < end:
-        yield "since", moved.onset.end
+        yield "budget share", f"{finding.sequential.budget_share:.1%}"
+    if variable.onset and variable.onset.end < end:
+        yield "since", variable.onset.end
         yield "now", finding.sequential_note
 
 
-def _lines(moved: DriftedVariable) -> str:
-    """Return what the effect had to cross, and what the window would say by itself."""
-    finding = moved.finding
-    worth = "" if moved.min_effect is None else f"worth telling from {moved.min_effect:g}; "
-    alone = "fault" if finding.signal is Signal.QUALITY else finding.window_verdict.value.replace("_", " ")
-    return f"{worth}the window alone says {alone}, its line is {_figure(finding.threshold)}"
+def _thresholds(variable: DriftedVariable) -> str:
+    """Return the minimum effect, and the single-window verdict with its threshold."""
+    finding = variable.finding
+    min_effect = "" if variable.min_effect is None else f"minimum effect {variable.min_effect:g}; "
+    verdict = "fault" if finding.signal is Signal.QUALITY else finding.window_verdict.value.replace("_", " ")
+    return f"{min_effect}single-window verdict: {verdict} (threshold {_figure(finding.threshold)})"
 
 
-def _how(moved: DriftedVariable) -> str:
-    levels = ", ".join(f"{name} {before:.3f} -> {now:.3f}" for name, (before, now) in moved.levels.items())
-    return str(moved.bin_changes) or levels or "no single part of its range by much"
+def _movement(variable: DriftedVariable) -> str:
+    levels = ", ".join(f"{name} {before:.3f} -> {now:.3f}" for name, (before, now) in variable.levels.items())
+    return str(variable.bin_changes) or levels or "no bin changed by much"
 
 
 def _effect(finding: Finding) -> str:
@@ -139,5 +144,5 @@ def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def _where(moved: DriftedVariable) -> str:
-    return moved.segment or ALL
+def _where(variable: DriftedVariable) -> str:
+    return variable.segment or ALL

@@ -76,5 +76,5 @@ def _flows(opened: Context) -> Iterator[Any]:
     )
 
     server.log_to(opened.dir)
-    with deployments.reached():
+    with deployments.prefect_errors():
         yield flows.of(open_job)

@@ -40,9 +40,9 @@ def serve(project: Project, every: timedelta, say: Callable[[str], None]) -> Non
             server.log_to(state)
             say(_serving(project))
             what = deployments.Served(
-                served.FLOWS, served.__name__, list(project.models), partial(assembly.settled, project.path)
+                served.FLOWS, served.__name__, list(project.models), partial(assembly.is_settled, project.path)
             )
-            deployments.serve(what, audit_cron=project.audit.schedule, every=every)
+            deployments.serve(what, audit_cron=project.audit.schedule, interval=every)
 
 
 def _serving(project: Project) -> str:

@@ -23,18 +23,18 @@ class InferredColumns:
     chosen that has no name of its own.
     """
 
-    parts: Mapping[str, str]
+    columns: Mapping[str, str]
     task: Task
     features: Mapping[str, tuple[FeatureKind, str]]
     left_out: Mapping[str, str]
-    clock: TimeFormat
+    time_format: TimeFormat
     positive: str | None = None
-    because: Mapping[str, str] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_history(self) -> bool:
         """Whether there is no prediction yet: labelled events to train a first model on."""
-        return "prediction" not in self.parts
+        return "prediction" not in self.columns
 
 
 def infer_columns(
@@ -50,30 +50,30 @@ def infer_columns(
         ProjectError: a wish names no column.
     """
     wishes = wishes or ColumnWishes()
-    table = feature_columns.plain(table)
+    table = feature_columns.plain_columns(table)
     if not table.num_rows:
         msg = "the sample has no rows"
         raise NotEnoughData(msg, hint="take a file with at least a few hundred events")
-    labels = None if labels is None else feature_columns.plain(labels)
-    parts, because = roles.find(table, wishes, labels)
-    _need(parts, table)
-    truth = prediction_columns.truth(table, parts, labels)
+    labels = None if labels is None else feature_columns.plain_columns(labels)
+    parts, because = roles.find_columns(table, wishes, labels)
+    _require_roles(parts, table)
+    truth = prediction_columns.label_sample(table, parts, labels)
     features, left_out = _features(table, {parts[part] for part in parts if labels is None or part not in _LABELS})
-    task = wishes.task or prediction_columns.task(
+    task = wishes.task or prediction_columns.infer_task(
         table[parts["prediction"]] if "prediction" in parts else None, truth, wishes
     )
-    positive = prediction_columns.positive(truth, wishes) if task is Task.BINARY else None
-    when = time_format(table[parts["time"]])
-    if when is None:
+    positive = prediction_columns.positive_label(truth, wishes) if task is Task.BINARY else None
+    time_column = time_format(table[parts["time"]])
+    if time_column is None:
         msg = f"{parts['time']} does not hold times"
-        raise DataError(msg, hint=f"{_LIKE['time']}; --time names another column")
-    return InferredColumns(parts, task, features, left_out, when, positive, because)
+        raise DataError(msg, hint=f"{_DESCRIPTIONS['time']}; --time names another column")
+    return InferredColumns(parts, task, features, left_out, time_column, positive, because)
 
 
 def _features(table: pa.Table, taken: set[str]) -> tuple[dict[str, tuple[FeatureKind, str]], dict[str, str]]:
     rest = [name for name in table.column_names if name not in taken]
-    left_out = {name: why for name in rest if (why := feature_columns.useless(name, table[name]))}
-    features = {name: feature_columns.feature(table[name]) for name in rest if name not in left_out}
+    left_out = {name: why for name in rest if (why := feature_columns.reason_to_leave_out(name, table[name]))}
+    features = {name: feature_columns.feature_kind(table[name]) for name in rest if name not in left_out}
     if not features:
         msg = "no column is left to be a feature"
         why = "; ".join(f"{name}: {reason}" for name, reason in left_out.items()) or "the events hold nothing else"
@@ -82,19 +82,19 @@ def _features(table: pa.Table, taken: set[str]) -> tuple[dict[str, tuple[Feature
 
 
 _LABELS = ("label", "label_time")
-_LIKE = {
+_DESCRIPTIONS = {
     "id": "a value that is different in every row and joins a label to its prediction, such as a request's number",
     "time": "ISO 8601 text, another date, a timestamp, or a number since the epoch",
     "prediction": "the model's answer",
 }
 
 
-def _need(parts: Mapping[str, str], table: pa.Table) -> None:
+def _require_roles(parts: Mapping[str, str], table: pa.Table) -> None:
     """Raise DataError that names what is needed, how to say which column it is, and what to log where there is none."""
     for part in _absent(parts):
         others = ", ".join(table.column_names)
         msg = f"no column looks like the {part} among {others}"
-        hint = f"--{part} COLUMN names it: {_LIKE[part]}"
+        hint = f"--{part} COLUMN names it: {_DESCRIPTIONS[part]}"
         if part == "id":
             hint += "; if there is none, --number-rows makes a copy of the log with one"
         if part == "prediction":

@@ -13,17 +13,17 @@ from features.errors import DataError
 
 HEAD_BYTES = 4 << 20
 DELIMITERS = (",", ";", "\t", "|")
-_LINES = 200
+_SAMPLED_LINES = 200
 _COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d+),\d+")
 _POINT = re.compile(r"[+-]?\d+\.\d+")
 
 
-def of(path: Path) -> CsvFormat:
+def csv_format(path: Path) -> CsvFormat:
     """Return how the file at *path* was written, as far as its beginning tells. Raises DataError if it is UTF-16."""
     data = head(path)
     encoding = _encoding(data, path)
-    lines = data.decode(encoding, "replace").splitlines()[:_LINES]
-    delimiter = max(DELIMITERS, key=lambda mark: _regular(lines, mark))
+    lines = data.decode(encoding, "replace").splitlines()[:_SAMPLED_LINES]
+    delimiter = max(DELIMITERS, key=lambda mark: _regularity(lines, mark))
     cells = Counter(
         "," if _COMMA.fullmatch(cell) else "." for row in csv.reader(lines, delimiter=delimiter) for cell in row
         if _COMMA.fullmatch(cell) or _POINT.fullmatch(cell)
@@ -49,7 +49,7 @@ def _encoding(data: bytes, path: Path) -> str:
     return "cp1252"
 
 
-def _regular(lines: list[str], delimiter: str) -> tuple[float, int]:
+def _regularity(lines: list[str], delimiter: str) -> tuple[float, int]:
     """Return the share of rows as long as the header, and how long that is; nothing where there is one column."""
     try:
         lengths = [len(row) for row in csv.reader(lines, delimiter=delimiter) if row]

@@ -12,12 +12,12 @@ from features.errors import DataError
 from features.schema import RESERVED, FeatureKind
 from leeway.infer.time_columns import time_format
 
-FEW = 20  # distinct whole numbers up to this many may be codes rather than quantities
-NUMBERS = 0.95  # of the texts of a column must be numbers, for it to be one of numbers
+FEW_DISTINCT = 20  # distinct whole numbers up to this many may be codes rather than quantities
+MIN_NUMBER_SHARE = 0.95  # of the texts of a column must be numbers, for it to be one of numbers
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
 
 
-def plain(table: pa.Table) -> pa.Table:
+def plain_columns(table: pa.Table) -> pa.Table:
     """Return *table* with texts as texts and decimals as numbers, whatever its file encodes them as.
 
     Raises DataError if two of its columns have the same name.
@@ -39,14 +39,14 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(pa.float64()) if pa.types.is_decimal(column.type) else column
 
 
-def distinct(column: pa.ChunkedArray) -> int:
+def distinct_values(column: pa.ChunkedArray) -> int:
     """Return how many different values there are, missing ones left out; 0 where values cannot be compared."""
-    if is_odd(column.type) or pa.types.is_null(column.type):
+    if is_unsupported(column.type) or pa.types.is_null(column.type):
         return 0
     return int(pc.count_distinct(column, mode="only_valid").as_py())
 
 
-def useless(name: str, column: pa.ChunkedArray) -> str:
+def reason_to_leave_out(name: str, column: pa.ChunkedArray) -> str:
     """Return why the column called *name* cannot be a feature, or nothing."""
     if not name.strip():
         return "it has no name"
@@ -54,22 +54,22 @@ def useless(name: str, column: pa.ChunkedArray) -> str:
         return "Leeway has a column of this name; rename it"
     if column.null_count == len(column):
         return "it never has a value in the sample"
-    if is_odd(column.type):
+    if is_unsupported(column.type):
         return f"holds {column.type}, not numbers or text"
     if time_format(column) is not None:
         return "a time"
-    return _endless(name, column)
+    return _unique_values_reason(name, column)
 
 
-def _endless(name: str, column: pa.ChunkedArray) -> str:
+def _unique_values_reason(name: str, column: pa.ChunkedArray) -> str:
     """Return why nothing can be learned from values that do not come again, or nothing."""
-    apart, there = distinct(column), len(column) - column.null_count
+    apart, there = distinct_values(column), len(column) - column.null_count
     if is_text(column.type) and not _are_numbers(column):
-        return "nearly every row has its own value" if there > FEW and apart > there / 2 else ""
+        return "nearly every row has its own value" if there > FEW_DISTINCT and apart > there / 2 else ""
     words = set(re.split(r"[^a-z0-9]+", name.lower()))
     if (
         is_code(column.type)
-        and there > FEW
+        and there > FEW_DISTINCT
         and apart == there
         and (words & {"id", "nr", "no", "key"} or _rises(column))
     ):
@@ -82,9 +82,9 @@ def _rises(column: pa.ChunkedArray) -> bool:
     return not is_text(column.type) and bool((np.diff(column.drop_null().to_numpy()) == 1).all())
 
 
-def feature(column: pa.ChunkedArray) -> tuple[FeatureKind, str]:
+def feature_kind(column: pa.ChunkedArray) -> tuple[FeatureKind, str]:
     """Return the kind of a feature, and what is worth a remark."""
-    apart = distinct(column)
+    apart = distinct_values(column)
     first = column.drop_null()[0].as_py()
     always = f"always {' '.join(str(first).split())[:40]} in the sample: drift shows only once it changes"
     if pa.types.is_boolean(column.type) or (is_text(column.type) and not _are_numbers(column)):
@@ -97,13 +97,13 @@ def feature(column: pa.ChunkedArray) -> tuple[FeatureKind, str]:
             FeatureKind.NUMERIC,
             f"{odd} of {len(column)} values are no numbers: their rows are set aside" if odd else "",
         )
-    few = f"only {apart} values; categorical if they are codes" if apart <= FEW else ""
+    few = f"only {apart} values; categorical if they are codes" if apart <= FEW_DISTINCT else ""
     return FeatureKind.NUMERIC, few if pa.types.is_integer(column.type) else ""
 
 
 def _are_numbers(texts: pa.ChunkedArray) -> bool:
     values = texts.drop_null().to_pylist()
-    return sum(_NUMBER.fullmatch(text) is not None for text in values) >= NUMBERS * max(1, len(values))
+    return sum(_NUMBER.fullmatch(text) is not None for text in values) >= MIN_NUMBER_SHARE * max(1, len(values))
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -116,7 +116,7 @@ def is_code(kind: pa.DataType) -> bool:
     return is_text(kind) or bool(pa.types.is_integer(kind))
 
 
-def is_odd(kind: pa.DataType) -> bool:
+def is_unsupported(kind: pa.DataType) -> bool:
     """Whether values are neither numbers, texts, truth values nor times."""
     if pa.types.is_null(kind) or pa.types.is_boolean(kind) or pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return False

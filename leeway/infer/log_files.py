@@ -9,7 +9,7 @@ from features.errors import DataError
 from features.files import file_chunks
 from leeway.infer import log_sample
 
-LOOKED_AT = 40
+MOST_OPENED = 40
 """Of a folder of many files so many are opened to see their columns: the first and the last."""
 
 
@@ -48,14 +48,14 @@ def files(place: Path) -> list[Path]:
     return [file for file in file_chunks.list_files(place) if file.stat().st_size]
 
 
-def folder(log: Path, needed: Collection[str], columns: Collection[str], home: Path) -> Path:
+def folder(log: Path, needed: Collection[str], columns: Collection[str], project_folder: Path) -> Path:
     """Return the folder of a log that is a file, where later files are expected, if all in it are of its kind.
 
     The project's own folder, *home*, is none: Leeway's files will be there.
     """
-    if log.is_dir() and (home.is_relative_to(log) and len(files(log)) == 1):
+    if log.is_dir() and (project_folder.is_relative_to(log) and len(files(log)) == 1):
         return files(log)[0]
-    if log.is_dir() or home.is_relative_to(log.parent) or lacking(log.parent, needed, columns):
+    if log.is_dir() or project_folder.is_relative_to(log.parent) or lacking(log.parent, needed, columns):
         return log
     return log.parent
 
@@ -65,14 +65,18 @@ def lacking(place: Path, needed: Collection[str], columns: Collection[str]) -> d
 
     In JSON Lines a column that is not needed may be absent where it is null. A file that cannot be read lacks all.
     """
-    every, found = files(place), dict[str, str]()
-    looked_at = every if len(every) <= LOOKED_AT else [*every[: LOOKED_AT // 2], *every[-LOOKED_AT // 2 :]]
-    for file in looked_at:
+    all_files, file_without = files(place), dict[str, str]()
+    opened_files = (
+        all_files
+        if len(all_files) <= MOST_OPENED
+        else [*all_files[: MOST_OPENED // 2], *all_files[-MOST_OPENED // 2 :]]
+    )
+    for file in opened_files:
         try:
             head = set(log_sample.rows(file, 200).column_names)
         except DataError:
             head = set()
         optional = set(columns) if file_chunks.FORMATS[file.suffix] == "jsonl" else set()
         absent = {*needed, *columns} - head - optional
-        found |= {column: file.name for column in absent if column not in found}
-    return found
+        file_without |= {column: file.name for column in absent if column not in file_without}
+    return file_without

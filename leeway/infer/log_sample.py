@@ -53,7 +53,7 @@ def read_sample(files: Sequence[Path], limit: int = ROWS) -> LogSample:
     if file is None or first is None:
         msg = "the sample has no rows"
         raise NotEnoughData(msg, hint="take a file with at least a few hundred events")
-    last = _rows(files[-1], limit, newest=True, but=limit if file == files[-1] else 0)
+    last = _rows(files[-1], limit, newest=True, skip=limit if file == files[-1] else 0)
     missing = tuple(dict.fromkeys((*first.missing, *last.missing)))
     try:
         both = pa.concat_tables([first.table, last.table], promote_options="permissive")
@@ -70,7 +70,7 @@ def rows(file: Path, limit: int, csv: CsvFormat | None = None) -> pa.Table:
     return _rows(file, limit, csv=csv).table if file.stat().st_size else pa.table({})
 
 
-def _rows(file: Path, limit: int, *, newest: bool = False, but: int = 0, csv: CsvFormat | None = None) -> LogSample:
+def _rows(file: Path, limit: int, *, newest: bool = False, skip: int = 0, csv: CsvFormat | None = None) -> LogSample:
     """Return the first or the *newest* rows of a file; of those not the *but* first, which are there already."""
     kind = file_chunks.FORMATS.get(file.suffix)
     if kind is None:
@@ -78,40 +78,40 @@ def _rows(file: Path, limit: int, *, newest: bool = False, but: int = 0, csv: Cs
         raise DataError(msg, hint=f"use one of {', '.join(file_chunks.FORMATS)}")
     try:
         if kind == "parquet":
-            return LogSample(_parquet(file, limit, newest=newest, but=but))
-        data = _end(file, newest=newest, but=but)
-        seen = _csv(file, data, csv or csv_dialect.of(file)) if kind == "csv" else LogSample(_json(data))
-        return replace(seen, table=_cut(seen.table, limit, newest=newest, but=but))
+            return LogSample(_parquet(file, limit, newest=newest, skip=skip))
+        data = _end(file, newest=newest, skip=skip)
+        sample = _csv(file, data, csv or csv_dialect.csv_format(file)) if kind == "csv" else LogSample(_json(data))
+        return replace(sample, table=_cut(sample.table, limit, newest=newest, skip=skip))
     except (pa.ArrowException, OSError, ValueError, CsvError) as error:
         msg = f"{file} cannot be read as {kind}: {error}"
         raise DataError(msg, hint="open it in an editor: is it what its name says, and whole?") from error
 
 
-def _parquet(path: Path, limit: int, *, newest: bool, but: int) -> pa.Table:
+def _parquet(path: Path, limit: int, *, newest: bool, skip: int) -> pa.Table:
     file = pq.ParquetFile(path)
     empty = file.schema_arrow.empty_table()
     if not file.num_row_groups:
         return empty
     one = file.num_row_groups - 1 if newest else 0
     batches = file.iter_batches(limit, row_groups=[one])
-    if newest and one == 0 and but:
+    if newest and one == 0 and skip:
         next(batches, None)
-    kept = deque(batches, maxlen=1) if newest else list(itertools.islice(batches, 1))
-    return pa.Table.from_batches(kept, file.schema_arrow)
+    read_batches = deque(batches, maxlen=1) if newest else list(itertools.islice(batches, 1))
+    return pa.Table.from_batches(read_batches, file.schema_arrow)
 
 
-def _end(path: Path, *, newest: bool, but: int) -> bytes:
+def _end(path: Path, *, newest: bool, skip: int) -> bytes:
     """Return whole lines from the beginning of a file, or from its end; not the same ones if *but* says so."""
     size = path.stat().st_size
     if not newest or size <= HEAD_BYTES:
         return csv_dialect.head(path)
     with path.open("rb") as file:
-        file.seek(max(size - HEAD_BYTES, HEAD_BYTES if but else 0) - 1)
+        file.seek(max(size - HEAD_BYTES, HEAD_BYTES if skip else 0) - 1)
         return file.read().partition(b"\n")[2]
 
 
-def _cut(table: pa.Table, limit: int, *, newest: bool, but: int) -> pa.Table:
-    return table.slice(max(but, table.num_rows - limit)) if newest else table.slice(0, limit)
+def _cut(table: pa.Table, limit: int, *, newest: bool, skip: int) -> pa.Table:
+    return table.slice(max(skip, table.num_rows - limit)) if newest else table.slice(0, limit)
 
 
 def _csv(path: Path, data: bytes, how: CsvFormat) -> LogSample:

@@ -13,13 +13,13 @@ import numpy.typing as npt
 from features.window import Windows, from_ms, to_ms
 
 _DAY, _HOUR, _MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
-LADDER = ((28 * _DAY, 7 * _DAY), (7 * _DAY, _DAY), (_DAY, 6 * _HOUR), (_DAY, _HOUR), (4 * _HOUR, 15 * _MINUTE),
+WINDOW_CHOICES = ((28 * _DAY, 7 * _DAY), (7 * _DAY, _DAY), (_DAY, 6 * _HOUR), (_DAY, _HOUR), (4 * _HOUR, 15 * _MINUTE),
           (_HOUR, 5 * _MINUTE), (15 * _MINUTE, _MINUTE))  # fmt: skip
 """Sizes of windows with the slides that go with them, from the longest."""
 ENOUGH_SLICES, ENOUGH_ROWS = 60, 20
 BASELINE_SLICES = 28
 """A baseline of fewer than 20 slices carries no promise; 28 are four weeks of days."""
-DELAYS = (timedelta(0), _MINUTE, 5 * _MINUTE, 15 * _MINUTE, _HOUR, 6 * _HOUR, 12 * _HOUR, _DAY)
+DELAY_CHOICES = (timedelta(0), _MINUTE, 5 * _MINUTE, 15 * _MINUTE, _HOUR, 6 * _HOUR, 12 * _HOUR, _DAY)
 
 
 @dataclass(frozen=True)
@@ -58,18 +58,18 @@ def periods(ms: npt.NDArray[np.int64]) -> Periods:
 
 def _cut(span: int, rate: float) -> tuple[timedelta, timedelta]:
     """Return size and slide: a day's slide, a week's where rows are few, else the longest with enough of them."""
-    week, day, *_ = LADDER
+    week, day, *_ = WINDOW_CHOICES
     if rate * to_ms(_DAY) < ENOUGH_ROWS / 4 and span >= ENOUGH_SLICES * to_ms(week[1]):
         return week
-    long_enough = [pair for pair in LADDER[1:] if span >= ENOUGH_SLICES * to_ms(pair[1])]
+    long_enough = [pair for pair in WINDOW_CHOICES[1:] if span >= ENOUGH_SLICES * to_ms(pair[1])]
     full_enough = [pair for pair in long_enough if rate * to_ms(pair[1]) >= ENOUGH_ROWS / 4]
-    return next(iter(full_enough), day if span > 3 * to_ms(_DAY) else LADDER[-1])
+    return next(iter(full_enough), day if span > 3 * to_ms(_DAY) else WINDOW_CHOICES[-1])
 
 
-def delay(gaps: npt.NDArray[np.int64], slide: timedelta) -> timedelta:
+def label_delay(gaps: npt.NDArray[np.int64], slide: timedelta) -> timedelta:
     """Return a label delay under which nearly all labels count that came these *gaps*, in milliseconds, later."""
     needed = timedelta(milliseconds=int(np.quantile(gaps, 0.995))) if len(gaps) else min(slide, _DAY)
-    return next((d for d in DELAYS[1:] if d >= needed), math.ceil(needed / _DAY) * _DAY)
+    return next((d for d in DELAY_CHOICES[1:] if d >= needed), math.ceil(needed / _DAY) * _DAY)
 
 
 def dates(moments: Iterable[datetime]) -> list[str]:

@@ -15,21 +15,46 @@ from features.spelling import canonical
 from leeway.infer import feature_columns
 from leeway.infer.roles import ColumnWishes
 
-MANY_CLASSES = 20
+MAX_CLASSES = 20
 """Whole-numbered labels of more different values are quantities."""
-NATIVE = frozenset({"0", "1", "true", "false"})
+BINARY_LABELS = frozenset({"0", "1", "true", "false"})
 """Labels of a binary task that need no explanation."""
-_YES = ("yes", "y", "true", "t", "positive", "pos", "1", "up", "bad", "fraud", "churn", "churned", "default", "won",
-        "success", "late", "click", "ja", "j", "oui", "si", "sí", "sim", "da", "tak")  # fmt: skip
+_POSITIVE_WORDS = (
+    "yes",
+    "y",
+    "true",
+    "t",
+    "positive",
+    "pos",
+    "1",
+    "up",
+    "bad",
+    "fraud",
+    "churn",
+    "churned",
+    "default",
+    "won",
+    "success",
+    "late",
+    "click",
+    "ja",
+    "j",
+    "oui",
+    "si",
+    "sí",
+    "sim",
+    "da",
+    "tak",
+)
 
 
 @dataclass(frozen=True, eq=False)
-class Truth:
+class LabelSample:
     """Labels as texts in one spelling, each with the prediction of its row where both are in one log."""
 
     labels: Sequence[str]
     scores: Sequence[float | None] = ()
-    whole: bool = False
+    whole_numbers: bool = False
     """Whether all labels are whole numbers, and not written as text."""
     numbers: bool = False
 
@@ -39,17 +64,17 @@ class Truth:
         return [label for label, _ in reversed(Counter(self.labels).most_common())]
 
 
-def truth(table: pa.Table, parts: Mapping[str, str], labels: pa.Table | None) -> Truth | None:
+def label_sample(table: pa.Table, parts: Mapping[str, str], labels: pa.Table | None) -> LabelSample | None:
     """Return what is known of the labels, in the log itself or in *labels*; None if there are none."""
     column = parts.get("label")
     if column is None:
         return None
     if labels is not None:
-        return _truth(labels[column], None)
-    return _truth(table[column], table[parts["prediction"]] if "prediction" in parts else None)
+        return _label_sample(labels[column], None)
+    return _label_sample(table[column], table[parts["prediction"]] if "prediction" in parts else None)
 
 
-def _truth(column: pa.ChunkedArray, made: pa.ChunkedArray | None) -> Truth | None:
+def _label_sample(column: pa.ChunkedArray, made: pa.ChunkedArray | None) -> LabelSample | None:
     there = column.is_valid()
     values = column.filter(there).to_pylist()
     if not values:
@@ -57,36 +82,36 @@ def _truth(column: pa.ChunkedArray, made: pa.ChunkedArray | None) -> Truth | Non
     scores = made.filter(there).to_pylist() if made is not None and pa.types.is_floating(made.type) else ()
     numbers = not feature_columns.is_text(column.type) and not pa.types.is_boolean(column.type)
     whole = numbers and all(float(value).is_integer() for value in values)
-    return Truth([canonical(value) for value in values], scores, whole, numbers)
+    return LabelSample([canonical(value) for value in values], scores, whole, numbers)
 
 
-def task(made: pa.ChunkedArray | None, known: Truth | None, wishes: ColumnWishes) -> Task:
+def infer_task(made: pa.ChunkedArray | None, labels: LabelSample | None, wishes: ColumnWishes) -> Task:
     """Return what a model of these predictions and labels answers.
 
     Raises:
         DataError: predictions are numbers where the labels are classes of more than two kinds, or not probabilities.
     """
     if made is None:
-        return _of_labels(known, wishes)
+        return _task_of_labels(labels, wishes)
     if feature_columns.is_text(made.type):
         return Task.BINARY if wishes.positive is not None else Task.MULTICLASS
     values = np.asarray(made.drop_null().to_pylist(), float)
-    of_labels = _of_labels(known, wishes) if known is not None else Task.BINARY
-    classes = {canonical(float(value)) for value in np.unique(values)[: MANY_CLASSES + 1]}
-    if of_labels is Task.MULTICLASS and classes <= set(known.labels if known else ()):
+    of_labels = _task_of_labels(labels, wishes) if labels is not None else Task.BINARY
+    classes = {canonical(float(value)) for value in np.unique(values)[: MAX_CLASSES + 1]}
+    if of_labels is Task.MULTICLASS and classes <= set(labels.labels if labels else ()):
         return Task.MULTICLASS
     if of_labels is not Task.REGRESSION and values.min() >= 0 and values.max() <= 1:
         if of_labels is Task.BINARY:
             return Task.BINARY
-        if not (known and known.numbers):
-            raise _undecided(known)
-    elif known is not None and not known.numbers:
-        raise _undecided(known)
+        if not (labels and labels.numbers):
+            raise _undecided(labels)
+    elif labels is not None and not labels.numbers:
+        raise _undecided(labels)
     return Task.REGRESSION
 
 
-def _undecided(known: Truth | None) -> DataError:
-    values = known.values[:4] if known else []
+def _undecided(labels: LabelSample | None) -> DataError:
+    values = labels.values[:4] if labels else []
     msg = f"the predictions are numbers and the labels are {', '.join(map(repr, values))}: nobody can compare them"
     return DataError(
         msg,
@@ -95,31 +120,37 @@ def _undecided(known: Truth | None) -> DataError:
     )
 
 
-def _of_labels(known: Truth | None, wishes: ColumnWishes) -> Task:
-    if known is None:
+def _task_of_labels(labels: LabelSample | None, wishes: ColumnWishes) -> Task:
+    if labels is None:
         return Task.REGRESSION
-    if wishes.positive is not None or set(known.values) <= NATIVE or (len(known.values) == 2 and not known.numbers):
+    if (
+        wishes.positive is not None
+        or set(labels.values) <= BINARY_LABELS
+        or (len(labels.values) == 2 and not labels.numbers)
+    ):
         return Task.BINARY
-    if known.numbers and not (known.whole and len(known.values) <= MANY_CLASSES // 2):
+    if labels.numbers and not (labels.whole_numbers and len(labels.values) <= MAX_CLASSES // 2):
         return Task.REGRESSION
     return Task.MULTICLASS
 
 
-def positive(known: Truth | None, wishes: ColumnWishes) -> str | None:
+def positive_label(labels: LabelSample | None, wishes: ColumnWishes) -> str | None:
     """Return the label that counts as 1 in a binary task, None where 1 and true are it.
 
     It is the one that predictions are higher for; without any, the one whose name says yes; else the rarest.
     """
     if wishes.positive is not None:
         return canonical(wishes.positive)
-    if known is None or set(known.values) <= NATIVE:
+    if labels is None or set(labels.values) <= BINARY_LABELS:
         return None
-    means = {value: _mean(known, value) for value in known.values}
+    means = {value: _mean_score(labels, value) for value in labels.values}
     if len(set(means.values())) == len(means) and None not in means.values():
         return max(means, key=lambda value: means[value] or 0.0)
-    return next((value for word in _YES for value in known.values if value.casefold() == word), known.values[0])
+    return next(
+        (value for word in _POSITIVE_WORDS for value in labels.values if value.casefold() == word), labels.values[0]
+    )
 
 
-def _mean(known: Truth, value: str) -> float | None:
-    scores = [s for label, s in zip(known.labels, known.scores, strict=False) if label == value and s is not None]
+def _mean_score(labels: LabelSample, value: str) -> float | None:
+    scores = [s for label, s in zip(labels.labels, labels.scores, strict=False) if label == value and s is not None]
     return float(np.mean(scores)) if scores else None

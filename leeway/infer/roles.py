@@ -15,7 +15,7 @@ from leeway.infer import feature_columns
 from leeway.infer.time_columns import time_format
 from leeway.project.validation_errors import did_you_mean
 
-ALL = ("id", "time", "prediction", "label", "label_time", "version")
+ROLES = ("id", "time", "prediction", "label", "label_time", "version")
 """The parts, in the order in which they are looked for."""
 NAMES: Mapping[str, tuple[str, ...]] = {
     "id": ("id", "event_id", "prediction_id", "request_id", "uuid", "guid", "key"),
@@ -36,8 +36,8 @@ _WORDS: Mapping[str, frozenset[str]] = {
     "label": frozenset({"label", "target", "actual", "truth"}),
 }
 """Words in a name that speak for a part, where no name is exactly one of its own."""
-MANY_VERSIONS = 50
-_MOSTLY = 0.9
+MAX_VERSIONS = 50
+_MIN_SHARE = 0.9
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class ColumnWishes:
     refused: frozenset[str] = frozenset()
 
 
-def find(
+def find_columns(
     table: pa.Table, wishes: ColumnWishes, labels: pa.Table | None = None
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Return the column of each part that there is, and why one was taken whose name does not say so.
@@ -61,54 +61,54 @@ def find(
         ProjectError: a wish names no column.
         DataError: *labels* has no id, label or time.
     """
-    here = [part for part in ALL if part not in wishes.refused and (labels is None or not part.startswith("label"))]
-    found, because = _wished(table, wishes, here), dict[str, str]()
+    roles = [part for part in ROLES if part not in wishes.refused and (labels is None or not part.startswith("label"))]
+    columns, because = _wished(table, wishes, roles), dict[str, str]()
     shared = None if labels is None else labels.column_names
-    for part in here:
-        free = [name for name in table.column_names if name and name not in found.values()]
+    for part in roles:
+        free = [name for name in table.column_names if name and name not in columns.values()]
         if part == "id" and shared is not None:
             free = [name for name in free if name in shared]
-        if part not in found and (best := next(_candidates(part, table, free), None)):
-            found[part], reason = best
+        if part not in columns and (best := next(_candidates(part, table, free), None)):
+            columns[part], reason = best
             because |= {part: reason} if reason else {}
-    if "id" not in found and "time" in found and labels is None and _is_unique(table[found["time"]]):
-        found["id"], because["id"] = found["time"], "there is one row for each time, and no other id"
-    if labels is not None and "id" in found:
-        found |= _of_labels(labels, wishes, found["id"])
-    if "label" in found:
-        found.setdefault("label_time", found.get("time", "time"))
+    if "id" not in columns and "time" in columns and labels is None and _is_unique(table[columns["time"]]):
+        columns["id"], because["id"] = columns["time"], "there is one row for each time, and no other id"
+    if labels is not None and "id" in columns:
+        columns |= _of_labels(labels, wishes, columns["id"])
+    if "label" in columns:
+        columns.setdefault("label_time", columns.get("time", "time"))
     else:
-        found.pop("label_time", None)
-    return found, because
+        columns.pop("label_time", None)
+    return columns, because
 
 
 def _wished(table: pa.Table, wishes: ColumnWishes, here: Iterable[str]) -> dict[str, str]:
-    found = {part: column for part, column in wishes.columns.items() if part in here}
-    for part, column in found.items():
+    columns = {part: column for part, column in wishes.columns.items() if part in here}
+    for part, column in columns.items():
         if column not in table.column_names:
             guess = did_you_mean(column, table.column_names) or f"; its columns are {', '.join(table.column_names)}"
             msg = f"--{part.replace('_', '-')} names `{column}`, which the log does not have{guess}"
             raise ProjectError(msg, hint="write the column's name as it is in the log")
-    return found
+    return columns
 
 
 def _of_labels(labels: pa.Table, wishes: ColumnWishes, key: str) -> dict[str, str]:
     """Return the columns of label and label time in *labels*, which has the id in column *key*."""
-    found = _wished(labels, wishes, ("label", "label_time"))
-    free = [name for name in labels.column_names if name not in (key, *found.values())]
-    if "label_time" not in found:
+    columns = _wished(labels, wishes, ("label", "label_time"))
+    free = [name for name in labels.column_names if name not in (key, *columns.values())]
+    if "label_time" not in columns:
         times = itertools.chain(_candidates("label_time", labels, free), _candidates("time", labels, free))
-        found |= {} if (best := next(times, None)) is None else {"label_time": best[0]}
-    free = [name for name in free if name not in found.values()]
-    if "label" not in found:
+        columns |= {} if (best := next(times, None)) is None else {"label_time": best[0]}
+    free = [name for name in free if name not in columns.values()]
+    if "label" not in columns:
         only = ((name, "") for name in free if len(free) == 1)
         best = next(itertools.chain(_candidates("label", labels, free), only), None)
-        found |= {} if best is None else {"label": best[0]}
+        columns |= {} if best is None else {"label": best[0]}
     for part, what in (("label_time", "the time when each label became known"), ("label", "the labels themselves")):
-        if part not in found:
+        if part not in columns:
             msg = f"no column of the label events looks like {what} among {', '.join(labels.column_names)}"
             raise DataError(msg, hint=f"--{part.replace('_', '-')} COLUMN names it")
-    return found
+    return columns
 
 
 def _candidates(part: str, table: pa.Table, free: list[str]) -> Iterator[tuple[str, str]]:
@@ -138,7 +138,7 @@ def _by_content(part: str, table: pa.Table, free: Iterable[str]) -> Iterator[tup
     if part == "time":
         yield from ((n, "its values are times") for n in free if not _is_another(part, n) and _is_time(table[n]))
     if part == "id":
-        yield from ((n, "every row has its own value") for n in free if _is_number_of_rows(table[n]))
+        yield from ((n, "every row has its own value") for n in free if _is_unique_code(table[n]))
 
 
 def _key(name: str) -> str:
@@ -152,20 +152,20 @@ def _key(name: str) -> str:
 
 
 def _is_time(column: pa.ChunkedArray) -> bool:
-    return column.null_count <= (1 - _MOSTLY) * len(column) and time_format(column) is not None
+    return column.null_count <= (1 - _MIN_SHARE) * len(column) and time_format(column) is not None
 
 
 def _is_unique(column: pa.ChunkedArray) -> bool:
-    return not column.null_count and feature_columns.distinct(column) == len(column)
+    return not column.null_count and feature_columns.distinct_values(column) == len(column)
 
 
 def _is_id(column: pa.ChunkedArray) -> bool:
     """Whether it may be an id by its values: nearly all are there and differ; a log may hold some events twice."""
-    apart = feature_columns.distinct(column)
-    return apart >= _MOSTLY * len(column) and column.null_count <= (1 - _MOSTLY) * len(column)
+    apart = feature_columns.distinct_values(column)
+    return apart >= _MIN_SHARE * len(column) and column.null_count <= (1 - _MIN_SHARE) * len(column)
 
 
-def _is_number_of_rows(column: pa.ChunkedArray) -> bool:
+def _is_unique_code(column: pa.ChunkedArray) -> bool:
     """Whether a column of any name is an id: each value once, and whole numbers or words, but no times."""
     if not _is_unique(column) or _is_time(column) or not feature_columns.is_code(column.type):
         return False
@@ -173,14 +173,14 @@ def _is_number_of_rows(column: pa.ChunkedArray) -> bool:
 
 
 def _is_answer(column: pa.ChunkedArray) -> bool:
-    return not feature_columns.is_odd(column.type) and column.null_count < len(column) and not _is_time(column)
+    return not feature_columns.is_unsupported(column.type) and column.null_count < len(column) and not _is_time(column)
 
 
 def _is_version(column: pa.ChunkedArray) -> bool:
     return (
         not column.null_count
         and feature_columns.is_code(column.type)
-        and feature_columns.distinct(column) <= MANY_VERSIONS
+        and feature_columns.distinct_values(column) <= MAX_VERSIONS
     )
 
 

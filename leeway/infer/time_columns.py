@@ -16,8 +16,8 @@ from pandas.tseries.api import guess_datetime_format
 from features.conventions import UNITS, Unit
 
 EARLIEST, LATEST = 631_152_000, 4_102_444_800  # 1990 and 2100, in seconds since the epoch
-MOST = 0.9  # of the values must be times under one way of writing, for the column to be one of times
-_LOOKED_AT = 500
+MIN_TIME_SHARE = 0.9  # of the values must be times under one way of writing, for the column to be one of times
+_SAMPLED_VALUES = 500
 _COMMON = ("%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y %I:%M %p", "%d/%m/%Y %I:%M %p", "%d.%m.%y %H:%M", "%d.%m.%y",
            "%m/%d/%y %H:%M", "%d/%m/%y %H:%M")  # fmt: skip
 """Ways of writing a time that pandas does not guess."""
@@ -46,7 +46,7 @@ def time_format(column: pa.ChunkedArray) -> TimeFormat | None:
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         return _since_epoch(column.drop_null().to_numpy().astype(np.float64))
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return _written(pd.Series(column.drop_null().to_pylist(), dtype=object))
+        return _time_format_of_text(pd.Series(column.drop_null().to_pylist(), dtype=object))
     return None
 
 
@@ -59,17 +59,17 @@ def _since_epoch(numbers: npt.NDArray[np.float64]) -> TimeFormat | None:
     return None
 
 
-def _written(texts: pd.Series[str]) -> TimeFormat | None:
+def _time_format_of_text(texts: pd.Series[str]) -> TimeFormat | None:
     if texts.empty:
         return None
     if texts.str.fullmatch(r"\d{9,19}").all():
         return _since_epoch(texts.astype(np.float64).to_numpy())
     found = [TimeFormat(ms, format=way) for way in (None, *_formats(texts)) if len(ms := _parsed(texts, way))]
-    best = max(found, key=_likely, default=None)
-    return best if best is not None and len(best.ms) >= MOST * len(texts) else None
+    best = max(found, key=_plausibility, default=None)
+    return best if best is not None and len(best.ms) >= MIN_TIME_SHARE * len(texts) else None
 
 
-def _likely(read: TimeFormat) -> tuple[int, int, int]:
+def _plausibility(read: TimeFormat) -> tuple[int, int, int]:
     """Return how likely a way of writing is: by the values that could be read, and in doubt by their order and span.
 
     Whether day or month comes first shows only in that logs are written in the order of time, and in one go.
@@ -79,7 +79,7 @@ def _likely(read: TimeFormat) -> tuple[int, int, int]:
 
 def _formats(texts: pd.Series[str]) -> Iterator[str]:
     """Yield the ways of writing a day, other than ISO 8601, that most of the first texts may follow."""
-    first = [text for text in texts[:_LOOKED_AT] if len(text) >= 8 and any(map(str.isdigit, text))]
+    first = [text for text in texts[:_SAMPLED_VALUES] if len(text) >= 8 and any(map(str.isdigit, text))]
     ways: list[str | None] = [*_COMMON] if first else []
     for day_first in (True, False):
         with warnings.catch_warnings():
@@ -93,7 +93,7 @@ def _formats(texts: pd.Series[str]) -> Iterator[str]:
 
 def _parsed(texts: pd.Series[str], way: str | None) -> npt.NDArray[np.int64]:
     """Return the milliseconds of those *texts* that are written one *way*, ISO 8601 if it is None."""
-    if way is None and not texts[:_LOOKED_AT].str.match(r"\d{4}-\d{2}-\d{2}").any():
+    if way is None and not texts[:_SAMPLED_VALUES].str.match(r"\d{4}-\d{2}-\d{2}").any():
         return np.zeros(0, np.int64)
     try:
         stamps = pd.to_datetime(texts, utc=True, format=way or "ISO8601", errors="coerce")

@@ -58,7 +58,7 @@ def _need_free(names: list[str]) -> None:
 
 
 def _csv(file: Path, target: Path) -> None:
-    how = csv_dialect.of(file)
+    how = csv_dialect.csv_format(file)
     with file.open(encoding=how.encoding, errors="surrogateescape", newline="") as read, target.open(
         "w", encoding=how.encoding, errors="surrogateescape", newline=""
     ) as write:  # fmt: skip

@@ -24,7 +24,7 @@ QUESTIONS = {
 }
 
 
-def possible() -> bool:
+def on_terminal() -> bool:
     """Whether somebody sits there who can answer."""
     return sys.stdin.isatty() and sys.stdout.isatty()
 
@@ -34,37 +34,39 @@ def ask(log: Log, wishes: ColumnWishes) -> ColumnWishes:
 
     Raises DataError as `guess` does.
     """
-    table = feature_columns.plain(log.seen.table)
+    table = feature_columns.plain_columns(log.sample.table)
     columns, refused = dict(wishes.columns), set(wishes.refused)
     typer.echo(f"The columns are {', '.join(table.column_names)}.", err=True)
     for part, question in QUESTIONS.items():
-        if part in columns or part in refused or (part == "label" and log.labels_seen is not None):
+        if part in columns or part in refused or (part == "label" and log.labels_sample is not None):
             continue
         if part == "version" and "prediction" in refused:
             continue  # nobody has predicted yet
-        seems, _ = roles.find(table, replace(wishes, columns=columns, refused=frozenset(refused)), log.label_rows)
-        answer = _column(question, table.column_names, seems.get(part, NONE), needed=part in ("id", "time"))
+        likely, _ = roles.find_columns(
+            table, replace(wishes, columns=columns, refused=frozenset(refused)), log.label_rows
+        )
+        answer = _column(question, table.column_names, likely.get(part, NONE), needed=part in ("id", "time"))
         if answer == NONE:
             refused.add(part)
         else:
             columns[part] = answer
-    told = replace(wishes, columns=columns, refused=frozenset(refused))
-    return _task(log, told)
+    answered = replace(wishes, columns=columns, refused=frozenset(refused))
+    return _task(log, answered)
 
 
 def _task(log: Log, wishes: ColumnWishes) -> ColumnWishes:
-    seems = infer_columns(log.seen.table, wishes, log.label_rows)
-    task = Task(_choice("What does the model predict?", [t.value for t in Task], seems.task.value))
+    inferred = infer_columns(log.sample.table, wishes, log.label_rows)
+    task = Task(_choice("What does the model predict?", [t.value for t in Task], inferred.task.value))
     wishes = replace(wishes, task=task)
     if task is not Task.BINARY or wishes.positive is not None:
         return wishes
-    table = feature_columns.plain(log.seen.table)
-    labels = None if log.label_rows is None else feature_columns.plain(log.label_rows)
-    known = prediction_columns.truth(table, seems.parts, labels)
-    likely = prediction_columns.positive(known, wishes)
-    if known is None or likely is None:
+    table = feature_columns.plain_columns(log.sample.table)
+    labels = None if log.label_rows is None else feature_columns.plain_columns(log.label_rows)
+    labels = prediction_columns.label_sample(table, inferred.columns, labels)
+    likely = prediction_columns.positive_label(labels, wishes)
+    if labels is None or likely is None:
         return wishes
-    return replace(wishes, positive=_choice("Which label counts as 1?", known.values[:20], likely))
+    return replace(wishes, positive=_choice("Which label counts as 1?", labels.values[:20], likely))
 
 
 def _column(question: str, columns: list[str], likely: str, *, needed: bool) -> str:

@@ -29,13 +29,13 @@ def write(
 
     Raises ProjectError if *path* is taken and not *force*, DataError if *source* does not look like events.
     """
-    names(path, model, force=force)
+    check_names(path, model, force=force)
     wishes = ColumnWishes(task=task)
-    made = draft.of(draft.look(source, wishes), wishes, path.resolve().parent, datetime.now(UTC))
+    made = draft.draft(draft.read_log(source, wishes), wishes, path.resolve().parent, datetime.now(UTC))
     return write_draft(path, made, model)
 
 
-def names(path: Path, model: str | None, *, force: bool) -> None:
+def check_names(path: Path, model: str | None, *, force: bool) -> None:
     """Raise ProjectError if the file at *path* is taken and not *force*, or *model* cannot be a model's name."""
     if path.exists() and not force:
         msg = f"{path.resolve()} is already there"
@@ -54,8 +54,8 @@ def write_draft(path: Path, made: Draft, model: str | None = None) -> Project:
     path.write_text(text, encoding="utf-8")
     project = Project.load(path)
     if module and not (file := path.parent / f"{module}.py").exists():
-        categories = [column for column, (kind, _) in made.guess.features.items() if kind is FeatureKind.CATEGORICAL]
-        file.write_text(trainer(made.guess.task, categories), encoding="utf-8")
+        categories = [column for column, (kind, _) in made.inferred.features.items() if kind is FeatureKind.CATEGORICAL]
+        file.write_text(trainer(made.inferred.task, categories), encoding="utf-8")
     return project
 
 
@@ -69,27 +69,28 @@ def _module(folder: Path) -> str:
 
 
 def _lines(made: Draft, home: Path, name: str, model: str, module: str | None) -> Iterator[str]:
-    found = made.guess
-    yield HEAD.format(name=name, model=model, task=found.task.value, meaning=MEANING[found.task])
+    inferred = made.inferred
+    yield HEAD.format(name=name, model=model, task=inferred.task.value, meaning=MEANING[inferred.task])
     yield from _sources(made, home)
     yield from _columns(made)
     yield from _conventions(made)
     yield f"    label_delay: {format_span(made.label_delay)}  # how long after a prediction its label is final\n"
     yield "    features:\n"
-    for column, (kind, remark) in found.features.items():
+    for column, (kind, remark) in inferred.features.items():
         yield f"      {yaml_text(column)}: {kind.value}{'  # ' + comment(remark) if remark else ''}\n"
-    for column, why in found.left_out.items():
+    for column, why in inferred.left_out.items():
         yield f"      # left out: {yaml_text(column)}: {comment(why)}\n"
     yield from _watching(made)
     yield from _retraining(made, module)
 
 
 def _sources(made: Draft, home: Path) -> Iterator[str]:
-    found = made.guess
-    own = _source(made.events, home, made.seen.csv.model_dump(exclude_defaults=True))
-    if found.is_history:
+    inferred = made.inferred
+    own = _source(made.events, home, made.sample.csv.model_dump(exclude_defaults=True))
+    if inferred.is_history:
         yield f"      history: {own}  # events from before there were predictions: trained on, never monitored\n"
-        yield f"      predictions: {{path: {to_come(made.events, home)}}}  # none yet; `leeway score` writes them\n"
+        folder = predictions_folder(made.events, home)
+        yield f"      predictions: {{path: {folder}}}  # none yet; `leeway score` writes them\n"
     else:
         yield f"      predictions: {own}  # .jsonl, .csv or .parquet files\n"
     if made.labels is None:
@@ -97,46 +98,46 @@ def _sources(made: Draft, home: Path) -> Iterator[str]:
     elif made.labels == made.events:
         yield f"      labels: {own}  # in the same rows\n"
     else:
-        labels = _source(made.labels, home, made.labels_seen.csv.model_dump(exclude_defaults=True))
+        labels = _source(made.labels, home, made.labels_sample.csv.model_dump(exclude_defaults=True))
         yield f"      labels: {labels}  # labels that arrive later\n"
 
 
-def to_come(events: Path, home: Path) -> str:
+def predictions_folder(events: Path, home: Path) -> str:
     """Return the folder, seen from *home*, of predictions that there are not yet; not one that is read as history."""
     return "_predictions" if events.is_dir() and home.is_relative_to(events) else "events/predictions"
 
 
 def _source(place: Path, home: Path, dialect: Mapping[str, str]) -> str:
     path = f"path: {yaml_text(os.path.relpath(place, home))}"
-    told = ", ".join(f"{key}: {yaml_text(value)}" for key, value in dialect.items())
-    return f"{{{path}, csv: {{{told}}}}}" if told else f"{{{path}}}"
+    csv_keys = ", ".join(f"{key}: {yaml_text(value)}" for key, value in dialect.items())
+    return f"{{{path}, csv: {{{csv_keys}}}}}" if csv_keys else f"{{{path}}}"
 
 
 def _columns(made: Draft) -> Iterator[str]:
-    found = made.guess
-    parts = {part: column for part, column in found.parts.items() if part != "version" or not found.is_history}
+    inferred = made.inferred
+    parts = {part: column for part, column in inferred.columns.items() if part != "version" or not inferred.is_history}
     changed = {part: name for part, name in parts.items() if name != Columns.model_fields[part].default}
     if changed:
         yield f"      columns: {{{', '.join(f'{part}: {yaml_text(column)}' for part, column in changed.items())}}}\n"
-    for part, why in found.because.items():
-        yield f"      # {part}: {yaml_text(found.parts[part])}: {comment(why)}\n"
-    if "version" not in found.parts and not found.is_history:
+    for part, why in inferred.reasons.items():
+        yield f"      # {part}: {yaml_text(inferred.columns[part])}: {comment(why)}\n"
+    if "version" not in inferred.columns and not inferred.is_history:
         yield "      version: v1  # of every event, since the log has no column for it\n"
 
 
 def _conventions(made: Draft) -> Iterator[str]:
     if made.times:
         yield f"      times: {{{', '.join(f'{key}: {yaml_text(value)}' for key, value in made.times.items())}}}\n"
-    if missing := dict.fromkeys((*made.seen.missing, *made.labels_seen.missing)):
+    if missing := dict.fromkeys((*made.sample.missing, *made.labels_sample.missing)):
         words = ", ".join(map(yaml_text, missing))
         yield f'      missing: ["", {words}]  # texts that mean no value, in every column\n'
-    if made.guess.positive is not None:
-        yield f"      positive: {yaml_text(made.guess.positive)}  # the label that counts as 1\n"
+    if made.inferred.positive is not None:
+        yield f"      positive: {yaml_text(made.inferred.positive)}  # the label that counts as 1\n"
 
 
 def _watching(made: Draft) -> Iterator[str]:
-    cut = made.pace
-    categories = [column for column, (kind, _) in made.guess.features.items() if kind is FeatureKind.CATEGORICAL]
+    cut = made.periods
+    categories = [column for column, (kind, _) in made.inferred.features.items() if kind is FeatureKind.CATEGORICAL]
     example = f", for instance [{comment(yaml_text(categories[0]))}]" if categories else ""
     yield f"    segments: []  # categorical features to watch value by value{example}\n"
     size, slide = format_span(cut.windows.size), format_span(cut.windows.slide)
@@ -152,7 +153,7 @@ def _retraining(made: Draft, module: str | None) -> Iterator[str]:
     text = "".join(_retrain(made, module or TRAINERS[0]))
     if made.labels is None:
         why = "to retrain, Leeway needs labels: set events.labels, then take the # from these lines"
-    elif "version" not in made.guess.parts and not made.guess.is_history:
+    elif "version" not in made.inferred.columns and not made.inferred.is_history:
         why = (
             "to retrain, Leeway needs to know which version predicted: log it, name its column in events.columns "
             "(version: COLUMN) in place of events.version, then take the # from these lines"
@@ -165,7 +166,7 @@ def _retraining(made: Draft, module: str | None) -> Iterator[str]:
 
 
 def _retrain(made: Draft, module: str) -> Iterator[str]:
-    cut, days = made.pace, made.pace.rows_a_day
+    cut, days = made.periods, made.periods.rows_a_day
     evaluation = 2 * cut.windows.size
     yield RETRAIN.format(
         trainer=f"{module}:static",

@@ -12,22 +12,22 @@ from typing import Any
 from leeway.check.environment import Check
 from leeway.infer import periods, roles
 from leeway.init.draft import Draft
-from leeway.init.starter_file import to_come
+from leeway.init.starter_file import predictions_folder
 from leeway.project.validation_errors import count
 from leeway.terminal import show
 
 
-def say(path: Path, made: Draft, errors: Sequence[Check]) -> None:
+def print_summary(path: Path, made: Draft, errors: Sequence[Check]) -> None:
     """Print what was written at *path*, each choice with the option that changes it, and what comes next."""
-    found = made.guess
-    kinds = Counter(kind.value for kind, _ in found.features.values())
+    inferred = made.inferred
+    kinds = Counter(kind.value for kind, _ in inferred.features.values())
     features = ", ".join(f"{n} {kind}" for kind, n in kinds.items())
-    show.note(show.text(f"Wrote {path}: a {found.task.value} model with {features} features."))
+    show.note(show.text(f"Wrote {path}: a {inferred.task.value} model with {features} features."))
     show.table("", ("what", "chosen", "otherwise"), _chosen(made))
     for remark in made.remarks:
         show.note(show.text(remark))
-    if found.left_out:
-        show.note(f"Left out: {show.text('; '.join(f'{name} ({why})' for name, why in found.left_out.items()))}.")
+    if inferred.left_out:
+        show.note(f"Left out: {show.text('; '.join(f'{name} ({why})' for name, why in inferred.left_out.items()))}.")
     if errors:
         show.note(f"\n[red]leeway check finds {show.text(count(len(errors), 'error'))}:[/]")
         for one in errors:
@@ -39,31 +39,31 @@ def say(path: Path, made: Draft, errors: Sequence[Check]) -> None:
 
 
 def _chosen(made: Draft) -> Iterator[tuple[str, str, str]]:
-    found = made.guess
-    for part in roles.ALL:
-        why = f", {found.because[part]}" if part in found.because else ""
-        yield part.replace("_", " "), found.parts.get(part, "none") + why, f"--{part.replace('_', '-')} COLUMN"
-    yield "task", found.task.value, "--task binary, regression or multiclass"
-    if found.positive is not None:
-        yield "label that is 1", found.positive, "--positive VALUE"
-    for what, chosen in _written(made).items():
+    inferred = made.inferred
+    for part in roles.ROLES:
+        why = f", {inferred.reasons[part]}" if part in inferred.reasons else ""
+        yield part.replace("_", " "), inferred.columns.get(part, "none") + why, f"--{part.replace('_', '-')} COLUMN"
+    yield "task", inferred.task.value, "--task binary, regression or multiclass"
+    if inferred.positive is not None:
+        yield "label that is 1", inferred.positive, "--positive VALUE"
+    for what, chosen in _formats(made).items():
         yield what, chosen, "in the file"
-    yield "baseline", " to ".join(periods.dates((made.pace.start, made.pace.end))), "in the file"
+    yield "baseline", " to ".join(periods.dates((made.periods.start, made.periods.end))), "in the file"
 
 
-def _written(made: Draft) -> dict[str, str]:
+def _formats(made: Draft) -> dict[str, str]:
     """Return how the log's values are written, as far as it is not how Leeway expects them."""
-    told = {f"CSV {key}": value for key, value in made.seen.csv.model_dump(exclude_defaults=True).items()}
-    told |= {f"times, {key}": value for key, value in made.times.items()}
-    return told | ({"missing": ", ".join(made.seen.missing)} if made.seen.missing else {})
+    formats = {f"CSV {key}": value for key, value in made.sample.csv.model_dump(exclude_defaults=True).items()}
+    formats |= {f"times, {key}": value for key, value in made.times.items()}
+    return formats | ({"missing": ", ".join(made.sample.missing)} if made.sample.missing else {})
 
 
 def next_commands(made: Draft, home: Path) -> Iterator[tuple[str, str]]:
     """Yield the commands to give now in the project's folder, in their order, each with what it does."""
     yield "leeway check", "whether file and events fit"
-    if made.guess.is_history:
-        (end,) = periods.dates((made.pace.end,))
-        log, out = os.path.relpath(made.events, home), f"{to_come(made.events, home)}/first.jsonl"
+    if made.inferred.is_history:
+        (end,) = periods.dates((made.periods.end,))
+        log, out = os.path.relpath(made.events, home), f"{predictions_folder(made.events, home)}/first.jsonl"
         yield "leeway retrain --first", "trains a first model on the baseline period, and freezes its baseline"
         yield f"leeway score {shlex.quote(log)} {out} --start {end}", "lets it answer what came after"
     else:
@@ -74,10 +74,10 @@ def next_commands(made: Draft, home: Path) -> Iterator[tuple[str, str]]:
 
 def as_json(path: Path, made: Draft) -> dict[str, Any]:
     """Return the same under keys that programs rely on."""
-    found = made.guess
+    inferred = made.inferred
     return {
-        "path": path.resolve(), "task": found.task, "columns": found.parts, "positive": found.positive,
-        "features": {name: kind for name, (kind, _) in found.features.items()}, "left_out": found.left_out,
-        "events": made.events, "labels": made.labels, "history": found.is_history, "written": _written(made),
+        "path": path.resolve(), "task": inferred.task, "columns": inferred.columns, "positive": inferred.positive,
+        "features": {name: kind for name, (kind, _) in inferred.features.items()}, "left_out": inferred.left_out,
+        "events": made.events, "labels": made.labels, "history": inferred.is_history, "written": _formats(made),
         "remarks": made.remarks, "next": [command for command, _ in next_commands(made, path.resolve().parent)],
     }  # fmt: skip

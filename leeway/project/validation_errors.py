@@ -24,13 +24,13 @@ def explain(errors: Iterable[ErrorDetails], document: Document, *, under: Key = 
     return out
 
 
-def did_you_mean(word: object, known: Sequence[str]) -> str:
+def did_you_mean(word: object, candidates: Sequence[str]) -> str:
     """Return a question that names the *known* word closest to *word*, or nothing.
 
     >>> did_you_mean("windws", ["windows", "signals"])
     '; did you mean `windows`?'
     """
-    close = difflib.get_close_matches(str(word), known, n=1)
+    close = difflib.get_close_matches(str(word), candidates, n=1)
     return f"; did you mean `{close[0]}`?" if close else ""
 
 
@@ -106,8 +106,8 @@ def _message(error: ErrorDetails, key: Key) -> str:
 def _unknown(key: Key) -> str:
     """Say what an unknown key might have been: a slip of the pen, or one that belongs a level deeper."""
     *above, name = key
-    known = known_keys(tuple(above))
-    deeper = [part for part in known if name in known_keys((*above, part))]
+    siblings = known_keys(tuple(above))
+    deeper = [part for part in siblings if name in known_keys((*above, part))]
     if deeper:
         return f"unknown key here; it belongs under `{deeper[0]}`"
-    return f"unknown key{did_you_mean(name, known) or '; known are ' + ', '.join(known)}"
+    return f"unknown key{did_you_mean(name, siblings) or '; known are ' + ', '.join(siblings)}"

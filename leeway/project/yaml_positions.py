@@ -85,11 +85,11 @@ def parse(text: str) -> Document:
     return Document(data, places, tuple(problems))
 
 
-def _keys(node: Node | None, above: Key, seen: set[int]) -> Iterator[tuple[Key, Node]]:
+def _keys(node: Node | None, above: Key, visited: set[int]) -> Iterator[tuple[Key, Node]]:
     """Yield every key and list item with the node where it starts; an anchored part once, where it is defined."""
-    if node is None or id(node) in seen:
+    if node is None or id(node) in visited:
         return
-    seen.add(id(node))
+    visited.add(id(node))
     pairs: list[tuple[Any, Node, Node]] = []
     if isinstance(node, MappingNode):
         pairs = [(name.value, name, value) for name, value in node.value]
@@ -98,7 +98,7 @@ def _keys(node: Node | None, above: Key, seen: set[int]) -> Iterator[tuple[Key, 
     for part, place, value in pairs:
         key = (*above, part if isinstance(part, int) else str(part))
         yield key, place
-        yield from _keys(value, key, seen)
+        yield from _keys(value, key, visited)
 
 
 _ADVICE = {
@@ -111,6 +111,6 @@ def _syntax(error: MarkedYAMLError) -> Problem:
     """Return ruamel's complaint in a user's words."""
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    said = " ".join(str(part) for part in (error.context, error.problem) if part)
-    message = next((advice for sign, advice in _ADVICE.items() if sign in repr(said)), said)
+    problem = " ".join(str(part) for part in (error.context, error.problem) if part)
+    message = next((advice for sign, advice in _ADVICE.items() if sign in repr(problem)), problem)
     return Problem(line, column, (), message)

@@ -13,8 +13,9 @@ from leeway import assembly
 from leeway.context import Context
 from leeway.project.load import Model
 from monitors.baseline.baseline import Baseline, Slice
+from monitors.finding import Stage
 from monitors.flink import run_job
-from monitors.report import Report, Stage
+from monitors.report import Report
 from monitors.simulation import rewindow
 from registry import queries
 from registry.records import Promotion
@@ -45,21 +46,21 @@ def champion_baseline(opened: Context, model: Model) -> Baseline:
         NotFound: there is none yet.
     """
     champion = queries.champion(opened.registry, model.name)
-    found = champion and queries.baseline_of(opened.registry, model.name, champion.version)
-    if not found:
+    baseline = champion and queries.baseline_of(opened.registry, model.name, champion.version)
+    if not baseline:
         msg = f"{model.name} has no baseline, and without one there is nothing to rehearse against"
         raise NotFound(msg, hint="run `leeway baseline`, or `leeway retrain --first` to train a first version")
-    return found
+    return baseline
 
 
 def recorded(opened: Context, model: Model, start: datetime | None, end: datetime | None) -> list[Stretch]:
     """Return what the registry holds of windows that end in (start, end]. NotEnoughData if that is nothing."""
     rows = queries.windows(opened.registry, model.name, since=start, until=end)
-    found = stretches(opened, model, (Report.model_validate(row.report) for row in rows))
-    if not found:
+    recorded_stretches = stretches(opened, model, (Report.model_validate(row.report) for row in rows))
+    if not recorded_stretches:
         msg = f"the registry holds no window of {model.name}{_between(start, end)} that tells of its slices"
         raise NotEnoughData(msg, hint="run `leeway monitor --once` first, or count the events again with --recount")
-    return found
+    return recorded_stretches
 
 
 def recounted(opened: Context, model: Model, start: datetime | None, end: datetime | None) -> list[Stretch]:
@@ -70,11 +71,11 @@ def recounted(opened: Context, model: Model, start: datetime | None, end: dateti
     """
     spec = assembly.spec(opened, model, start, end)
     outcome = run_job.run_once(spec, assembly.directories(model), opened.dir / "logs")
-    found = stretches(opened, model, outcome.reports)
-    if not found:
+    counted_stretches = stretches(opened, model, outcome.reports)
+    if not counted_stretches:
         msg = f"no window of {model.name}{_between(start, end)} has been closed by the events that are there"
         raise NotEnoughData(msg, hint="choose another period, or wait for more events")
-    return found
+    return counted_stretches
 
 
 def stretches(opened: Context, model: Model, reports: Iterable[Report]) -> list[Stretch]:
@@ -82,19 +83,19 @@ def stretches(opened: Context, model: Model, reports: Iterable[Report]) -> list[
     by: dict[str, dict[Series, list[Report]]] = defaultdict(lambda: defaultdict(list))
     promotions = queries.promotions(opened.registry, model.name)
     for report in reports:
-        if report.newest_slice and _in_charge(promotions, report.window_end) in (report.version, None):
+        if report.newest_slice and _champion_at(promotions, report.window_end) in (report.version, None):
             by[report.version][report.stage, report.segment].append(report)
     slide = to_ms(model.schema.windows.slide)
-    known = ((v.version, v.baseline) for v in queries.versions(opened.registry, model.name) if v.baseline)
+    baselines = ((v.version, v.baseline) for v in queries.versions(opened.registry, model.name) if v.baseline)
     return [
         Stretch(version, queries.baseline(opened.registry, digest),
-                {series: rewindow.slices(some, slide) for series, some in by[version].items()})
-        for version, digest in known
+                {series: rewindow.newest_slices(some, slide) for series, some in by[version].items()})
+        for version, digest in baselines
         if version in by
     ]  # fmt: skip
 
 
-def _in_charge(promotions: Sequence[Promotion], when: datetime) -> str | None:
+def _champion_at(promotions: Sequence[Promotion], when: datetime) -> str | None:
     """Return the version that was the champion when a window ended; None before the first."""
     return next((p.to_version for p in reversed(promotions) if p.effective_at < when), None)
 
@@ -104,12 +105,12 @@ def _between(start: datetime | None, end: datetime | None) -> str:
     return "".join(words)
 
 
-def period(found: Sequence[Stretch]) -> tuple[int, int]:
+def period(past: Sequence[Stretch]) -> tuple[int, int]:
     """Return the first and the last end (ms) of a slice."""
-    ends = list(_ends(found))
+    ends = list(_ends(past))
     return min(ends), max(ends)
 
 
-def _ends(found: Sequence[Stretch]) -> Iterator[int]:
-    for stretch in found:
+def _ends(past: Sequence[Stretch]) -> Iterator[int]:
+    for stretch in past:
         yield from stretch.ends

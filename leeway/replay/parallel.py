@@ -10,9 +10,9 @@ from leeway.replay import trials
 from leeway.replay.history import Series
 from leeway.replay.policies import Policy
 from leeway.replay.replayed_incidents import WindowVerdicts
-from leeway.replay.trials import Delay
+from leeway.replay.trials import DetectionDelay
 from monitors.baseline.baseline import Baseline, Slice
-from monitors.report import Signal
+from monitors.finding import Signal
 from monitors.simulation import inject
 from monitors.simulation.inject import InjectedChange
 from monitors.simulation.policy_comparison import PolicyComparison
@@ -20,7 +20,7 @@ from monitors.simulation.policy_comparison import PolicyComparison
 Progress = Callable[[str], None]
 ByPolicy = list[list[WindowVerdicts]]
 """What is said of some windows, by each policy."""
-TRIALS = 3
+TRIALS_PER_WORLD = 3
 """Trials of each shift for a world without a change: they are much shorter."""
 
 
@@ -48,7 +48,7 @@ class WatchedSignal:
 
     signal: Signal
     variable: str
-    doubt: str
+    violation: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,62 +56,64 @@ class TaskResult:
     """What came of a part: of each version's past, of each world without a change, of each shift by each policy."""
 
     past: list[ByPolicy]
-    quiet: list[ByPolicy]
-    delays: Mapping[InjectedChange, list[Delay]]
+    null_worlds: list[ByPolicy]
+    delays: Mapping[InjectedChange, list[DetectionDelay]]
     watched: list[WatchedSignal]
 
 
-def work(part: ReplayTask) -> TaskResult:
+def run_task(task: ReplayTask) -> TaskResult:
     """Return what comes of *part*; the same, wherever it is done."""
-    bench = trials.policy_comparison(part.baseline, part.policies, part.series)
-    known = bool(part.baseline.slices(*part.series))
+    comparison = trials.policy_comparison(task.baseline, task.policies, task.series)
+    in_baseline = bool(task.baseline.slices(*task.series))
     return TaskResult(
         past=[
-            trials.window_verdicts(_bench(bench, baseline).run(slices), part.policies)
+            trials.window_verdicts(_on_baseline(comparison, baseline).run(slices), task.policies)
             if slices
-            else [[] for _ in part.policies]
-            for baseline, slices in part.past
+            else [[] for _ in task.policies]
+            for baseline, slices in task.past
         ],
-        quiet=trials.quiet(bench, part.policies, part.seed, part.repetitions) if known else [],
-        delays={shift: _delays(part, bench, shift) for shift in part.shifts},
-        watched=watched(bench),
+        null_worlds=trials.null_verdicts(comparison, task.policies, task.seed, task.repetitions) if in_baseline else [],
+        delays={shift: _delays(task, comparison, shift) for shift in task.shifts},
+        watched=watched(comparison),
     )
 
 
-def watched(bench: PolicyComparison) -> list[WatchedSignal]:
+def watched(comparison: PolicyComparison) -> list[WatchedSignal]:
     """Return the variables that the first policy watches over time."""
     return [
         WatchedSignal(group.signal, name, doubt)
-        for group in bench.outlooks()[0].groups
+        for group in comparison.monitoring_plans()[0].groups
         for name, doubt in zip(group.panel.names, group.panel.violations, strict=True)
     ]
 
 
-def work_all(parts: Sequence[ReplayTask], processes: int, tell: Progress) -> list[TaskResult]:
+def run_tasks(tasks: Sequence[ReplayTask], processes: int, report_progress: Progress) -> list[TaskResult]:
     """Return what comes of *parts*, in their order, worked on by so many processes; *tell* is told how far it is."""
-    found: list[TaskResult] = []
-    for done in _each(parts, processes):
-        found.append(done)
-        tell(f"{len(found)} of {len(parts)} parts done")
-    return found
+    results: list[TaskResult] = []
+    for done in _results(tasks, processes):
+        results.append(done)
+        report_progress(f"{len(results)} of {len(tasks)} parts done")
+    return results
 
 
-def _each(parts: Sequence[ReplayTask], processes: int) -> Iterator[TaskResult]:
+def _results(parts: Sequence[ReplayTask], processes: int) -> Iterator[TaskResult]:
     if processes == 1 or len(parts) == 1:
-        yield from map(work, parts)
+        yield from map(run_task, parts)
         return
     with ProcessPoolExecutor(processes) as pool:
-        yield from pool.map(work, parts)
+        yield from pool.map(run_task, parts)
 
 
-def _bench(bench: PolicyComparison, baseline: Baseline) -> PolicyComparison:
+def _on_baseline(comparison: PolicyComparison, baseline: Baseline) -> PolicyComparison:
     """Return *bench* on another baseline, if it is another."""
     return (
-        bench if baseline is bench.baseline else PolicyComparison(baseline, bench.policies, bench.stage, bench.segment)
+        comparison
+        if baseline is comparison.baseline
+        else PolicyComparison(baseline, comparison.policies, comparison.stage, comparison.segment)
     )
 
 
-def _delays(part: ReplayTask, bench: PolicyComparison, shift: InjectedChange) -> list[Delay]:
-    change = inject.change(shift, part.baseline, part.feature)
-    seeds = [(part.seed, 1, n) for n in range(TRIALS * part.repetitions)]
-    return trials.delays(bench, part.policies, change, shift.kind, seeds)
+def _delays(task: ReplayTask, comparison: PolicyComparison, shift: InjectedChange) -> list[DetectionDelay]:
+    change = inject.change(shift, task.baseline, task.feature)
+    seeds = [(task.seed, 1, n) for n in range(TRIALS_PER_WORLD * task.repetitions)]
+    return trials.detection_delays(comparison, task.policies, change, shift.kind, seeds)

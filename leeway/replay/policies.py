@@ -47,15 +47,15 @@ class Policy:
         return self.budget.count * (span / self.budget.span)
 
 
-def own(model: Model) -> Policy:
+def project_policy(model: Model) -> Policy:
     """Return the policy of the project file."""
     return Policy("project", Rules(windows=model.schema.windows, monitor=model.monitor, incidents=model.incidents,
                                    signals=model.signals))  # fmt: skip
 
 
-def beside(model: Model) -> list[Policy]:
+def with_other_budgets(model: Model) -> list[Policy]:
     """Return the project file's policy, and it with half and with twice its budget."""
-    mine = own(model)
+    mine = project_policy(model)
     half = FalseAlarms(count=mine.budget.count, span=2 * mine.budget.span)
     twice = FalseAlarms(count=2 * mine.budget.count, span=mine.budget.span)
     return [mine, at_budget(mine, half, "half"), at_budget(mine, twice, "double")]
@@ -85,45 +85,45 @@ def read(path: Path, model: Model) -> Policy:
     except (OSError, UnicodeDecodeError) as error:
         msg = f"{path} cannot be read: {error}"
         raise ProjectError(msg, hint="a policy file is a readable text file in UTF-8") from error
-    problems = list(document.problems) or list(_strange(document))
+    problems = list(document.problems) or list(_unknown_keys(document))
     if not problems:
-        given = over(own(model).rules.model_dump(mode="json"), document.data)
+        values = merged(project_policy(model).rules.model_dump(mode="json"), document.data)
         try:
-            rules = Rules.model_validate(given)
+            rules = Rules.model_validate(values)
         except ValidationError as error:
             problems = _explained(error, document, model)
         else:
-            problems = list(_frozen(document, rules, model))
+            problems = list(_frozen_keys(document, rules, model))
     if problems:
         raise _refusal(path, problems)
     return Policy(path.stem, rules)
 
 
-def over(ground: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return *ground* with what is *given*, key by key, at any depth.
 
-    >>> over({"a": {"b": 1, "c": 2}}, {"a": {"c": 3}})
+    >>> merged({"a": {"b": 1, "c": 2}}, {"a": {"c": 3}})
     {'a': {'b': 1, 'c': 3}}
     """
-    out = dict(ground)
-    for key, value in given.items():
-        below = ground.get(key)
-        out[key] = over(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    out = dict(base)
+    for key, value in changes.items():
+        below = base.get(key)
+        out[key] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
     return out
 
 
-def _strange(document: yaml_positions.Document) -> Iterable[yaml_positions.Problem]:
-    known = ", ".join(Rules.model_fields)
+def _unknown_keys(document: yaml_positions.Document) -> Iterable[yaml_positions.Problem]:
+    keys = ", ".join(Rules.model_fields)
     if not isinstance(document.data, dict):
-        yield document.problem((), f"a policy file holds some of the keys {known}")
+        yield document.problem((), f"a policy file holds some of the keys {keys}")
         return
     for key in document.data:
         if key not in Rules.model_fields:
             close = validation_errors.did_you_mean(key, list(Rules.model_fields))
-            yield document.problem((str(key),), f"is no part of a policy; that is made of {known}{close}")
+            yield document.problem((str(key),), f"is no part of a policy; that is made of {keys}{close}")
 
 
-def _frozen(document: yaml_positions.Document, rules: Rules, model: Model) -> Iterable[yaml_positions.Problem]:
+def _frozen_keys(document: yaml_positions.Document, rules: Rules, model: Model) -> Iterable[yaml_positions.Problem]:
     """Yield a problem for every key that takes effect with the next baseline only."""
     for key in ("bins", "top"):
         if getattr(rules.monitor, key) != getattr(model.monitor, key):

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
 
-from monitors.report import DriftEvidence, Report, Signal, Stage, Verdict
+from monitors.finding import DriftEvidence, Signal, Stage, Verdict
+from monitors.report import Report
 from registry.config import IncidentPolicy
 from registry.incidents import incident_rules
 from registry.incidents.incident_rules import SegmentEvidence, SignalVerdict
@@ -129,12 +130,8 @@ class MemoryStore:
         windows = self.by_end.get(end, ()) if end else ()
         verdicts = [window.verdicts.get(self.signal) for window in windows if window.segment]
         judged = [v is Verdict.DRIFT for v in verdicts if v in (Verdict.DRIFT, Verdict.STEADY)]
-        return SegmentEvidence(
-            [item for window in windows for item in self._evidence(window)], len(judged), sum(judged)
-        )
-
-    def _evidence(self, window: WindowVerdicts) -> list[DriftEvidence]:
-        return [evidence for evidence in window.drift if evidence.finding.signal is self.signal]
+        evidence = [e for window in windows for e in window.drift if e.finding.signal is self.signal]
+        return SegmentEvidence(evidence, len(judged), sum(judged))
 
     def write(self, transition: Transition) -> Incident:
         """Append an incident that opens, or put one that changes in the place of what it was."""

@@ -16,16 +16,16 @@ from leeway.replay.history import Series, Stretch
 from leeway.replay.parallel import ByPolicy, Progress, ReplayTask, TaskResult, WatchedSignal
 from leeway.replay.policies import Policy
 from leeway.replay.replayed_incidents import ReplayedIncident
-from leeway.replay.trials import Delay, Rate
+from leeway.replay.trials import DetectionDelay, FalseAlarmRate
 from monitors.baseline import importance
 from monitors.baseline.baseline import Baseline
-from monitors.report import Signal, Stage
+from monitors.finding import Signal, Stage
 from monitors.simulation import concept_shift, inject, rewindow
 from monitors.simulation.inject import ChangeKind, InjectedChange
 from retrain_flows import decide
 from retrain_flows.decide import Decision, Deferral, Situation
 
-SIZES: Mapping[ChangeKind, tuple[float, ...]] = {
+DEFAULT_SIZES: Mapping[ChangeKind, tuple[float, ...]] = {
     ChangeKind.COVARIATE: (0.25, 0.5, 1.0),
     ChangeKind.PRIOR: (0.05, 0.1, 0.2),
     ChangeKind.CONCEPT: (0.05, 0.1, 0.2),
@@ -56,7 +56,7 @@ class ReplayOrder:
 class DecidedIncident:
     """An incident of the past, and what would have been decided about it."""
 
-    alarm: ReplayedIncident
+    replayed: ReplayedIncident
     decision: Decision | Deferral
 
 
@@ -65,19 +65,19 @@ class PolicyOutcome:
     """What a rehearsal found out about one *policy*; *watched* are the variables of all traffic."""
 
     policy: Policy
-    rate: Rate
+    rate: FalseAlarmRate
     incidents: tuple[DecidedIncident, ...]
-    delays: Mapping[InjectedChange, Delay]
+    delays: Mapping[InjectedChange, DetectionDelay]
     watched: tuple[WatchedSignal, ...]
 
     @property
-    def outside(self) -> list[WatchedSignal]:
+    def without_guarantee(self) -> list[WatchedSignal]:
         """The variables that the false-alarm promise does not cover."""
-        return [one for one in self.watched if one.doubt]
+        return [one for one in self.watched if one.violation]
 
 
 def replay_all(
-    stretches: Sequence[Stretch], baseline: Baseline, model: Model, order: ReplayOrder, tell: Progress
+    stretches: Sequence[Stretch], baseline: Baseline, model: Model, order: ReplayOrder, report_progress: Progress
 ) -> list[PolicyOutcome]:
     """Return the outcome for each policy of *order*: history from *stretches*, the rest by *baseline*.
 
@@ -87,17 +87,17 @@ def replay_all(
     """
     for shift in order.shifts:
         inject.change(shift, baseline, order.feature)  # what cannot be is refused before anything is begun
-    groups = alike(order.policies)
-    every = [part for policies in groups for part in _parts(stretches, baseline, policies, order)]
-    done = list(zip(every, parallel.work_all(every, order.processes, tell), strict=True))
-    found: dict[str, PolicyOutcome] = {}
+    groups = by_windows(order.policies)
+    tasks = [part for policies in groups for part in _tasks(stretches, baseline, policies, order)]
+    done = list(zip(tasks, parallel.run_tasks(tasks, order.processes, report_progress), strict=True))
+    outcomes: dict[str, PolicyOutcome] = {}
     for policies in groups:
-        of = _Group(policies, tuple((part, d) for part, d in done if part.policies is policies))
-        found |= {policy.name: of.outcome(i, model, order) for i, policy in enumerate(policies)}
-    return [found[policy.name] for policy in order.policies]
+        of = _PolicyGroup(policies, tuple((part, d) for part, d in done if part.policies is policies))
+        outcomes |= {policy.name: of.outcome(i, model, order) for i, policy in enumerate(policies)}
+    return [outcomes[policy.name] for policy in order.policies]
 
 
-def alike(policies: Iterable[Policy]) -> list[tuple[Policy, ...]]:
+def by_windows(policies: Iterable[Policy]) -> list[tuple[Policy, ...]]:
     """Return *policies* by their windows."""
     by: dict[str, list[Policy]] = {}
     for policy in policies:
@@ -105,36 +105,40 @@ def alike(policies: Iterable[Policy]) -> list[tuple[Policy, ...]]:
     return [tuple(some) for some in by.values()]
 
 
-def shifts(baseline: Baseline, asked: Mapping[ChangeKind, Sequence[float]]) -> tuple[InjectedChange, ...]:
-    """Return the shifts *asked* for, or else those of :data:`SIZES` that *baseline* can show."""
-    if asked:
-        return tuple(InjectedChange(kind, size) for kind, sizes in asked.items() for size in sizes)
-    known = [kind for kind in SIZES if baseline.outcomes or kind.stage is Stage.INPUTS]
-    every = (InjectedChange(kind, size) for kind in known for size in SIZES[kind])
+def shifts(baseline: Baseline, requested: Mapping[ChangeKind, Sequence[float]]) -> tuple[InjectedChange, ...]:
+    """Return the shifts *asked* for, or else those of :data:`DEFAULT_SIZES` that *baseline* can show."""
+    if requested:
+        return tuple(InjectedChange(kind, size) for kind, sizes in requested.items() for size in sizes)
+    known = [kind for kind in DEFAULT_SIZES if baseline.outcomes or kind.stage is Stage.INPUTS]
+    every = (InjectedChange(kind, size) for kind in known for size in DEFAULT_SIZES[kind])
     return tuple(
-        shift for shift in every if shift.kind is not ChangeKind.CONCEPT or shift.size <= concept_shift.most(baseline)
+        shift
+        for shift in every
+        if shift.kind is not ChangeKind.CONCEPT or shift.size <= concept_shift.largest_concept_shift(baseline)
     )
 
 
-def feature(baseline: Baseline, policy: Policy, asked: str | None) -> str:
+def shifted_feature(baseline: Baseline, policy: Policy, requested: str | None) -> str:
     """Return the feature to shift: the one *asked* for, or the most important one that *policy*'s promise covers.
 
     Raises:
         NotFound: there is no such feature.
     """
     names = list(baseline.events.features)
-    if asked is not None and asked not in names:
-        msg = f"{baseline.events.model} has no feature {asked!r}"
-        raise NotFound(msg, hint=f"its features are {', '.join(names)}{validation_errors.did_you_mean(asked, names)}")
-    if asked is not None:
-        return asked
-    bench = trials.policy_comparison(rewindow.recut(baseline, policy.rules.windows), (policy,), (Stage.INPUTS, ""))
-    doubted = {one.variable for one in parallel.watched(bench) if one.doubt and one.signal is Signal.FEATURE}
+    if requested is not None and requested not in names:
+        msg = f"{baseline.events.model} has no feature {requested!r}"
+        raise NotFound(
+            msg, hint=f"its features are {', '.join(names)}{validation_errors.did_you_mean(requested, names)}"
+        )
+    if requested is not None:
+        return requested
+    comparison = trials.policy_comparison(rewindow.recut(baseline, policy.rules.windows), (policy,), (Stage.INPUTS, ""))
+    violating = {one.variable for one in parallel.watched(comparison) if one.violation and one.signal is Signal.FEATURE}
     ranked = importance.rank(baseline.importance, names)
-    return next((name for name in ranked if name not in doubted), ranked[0])
+    return next((name for name in ranked if name not in violating), ranked[0])
 
 
-def _parts(
+def _tasks(
     stretches: Sequence[Stretch], baseline: Baseline, policies: tuple[Policy, ...], order: ReplayOrder
 ) -> Iterator[ReplayTask]:
     """Yield a part for each series that was recorded or that the baseline knows."""
@@ -148,7 +152,7 @@ def _parts(
             series=series,
             policies=policies,
             past=tuple(
-                (b, tuple(rewindow.merged(s.slices.get(series, ()), slide)))
+                (b, tuple(rewindow.merged_slices(s.slices.get(series, ()), slide)))
                 for b, s in zip(own, stretches, strict=True)
             ),
             baseline=cut,
@@ -164,7 +168,7 @@ def _in_order(series: Series) -> tuple[int, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
+class _PolicyGroup:
     """What came of the parts of *policies* with the same windows."""
 
     policies: tuple[Policy, ...]
@@ -173,10 +177,12 @@ class _Group:
     def outcome(self, i: int, model: Model, order: ReplayOrder) -> PolicyOutcome:
         """Return that of the *i*-th policy."""
         policy, worlds = self.policies[i], range(order.repetitions)
-        false = [self._alarms(i, (d.quiet[n] for _, d in self.done if d.quiet)) for n in worlds]
+        false = [self._alarms(i, (d.null_worlds[n] for _, d in self.done if d.null_worlds)) for n in worlds]
         return PolicyOutcome(
             policy=policy,
-            rate=Rate(sum(map(len, false)), order.repetitions * trials.PATH * policy.rules.windows.slide),
+            rate=FalseAlarmRate(
+                sum(map(len, false)), order.repetitions * trials.NULL_WORLD_SLICES * policy.rules.windows.slide
+            ),
             incidents=tuple(_decided(list(chain.from_iterable(self._past(i))), policy, model)),
             delays={shift: found[i] for _, d in self.done for shift, found in d.delays.items()},
             watched=tuple(one for part, d in self.done if not part.series[1] for one in d.watched),

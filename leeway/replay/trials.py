@@ -16,23 +16,24 @@ from leeway.replay.history import Series
 from leeway.replay.policies import Policy
 from leeway.replay.replayed_incidents import WindowVerdicts
 from monitors.baseline.baseline import Baseline
-from monitors.report import Report, Signal, Stage
+from monitors.finding import Signal, Stage
+from monitors.report import Report
 from monitors.simulation import bootstrap, inject, rewindow
-from monitors.simulation.bootstrap import NullWorld
+from monitors.simulation.bootstrap import BootstrapDraw
 from monitors.simulation.inject import ChangeKind
-from monitors.simulation.policy_comparison import Keyed, PolicyComparison
+from monitors.simulation.policy_comparison import KeyedWindow, PolicyComparison
 from registry.incidents import incident_rules
 from registry.incidents.incident_rules import SignalVerdict
 
-PATH = 26 * 7
+NULL_WORLD_SLICES = 26 * 7
 """Slices of a world without a change."""
-HORIZON = 60
+HORIZON_SLICES = 60
 """Slices within which a change is to be found."""
-CONFIDENCE = 0.95
+INTERVAL_COVERAGE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
-class Rate:
+class FalseAlarmRate:
     """*count* false alarms in *span* of event time."""
 
     count: int
@@ -45,16 +46,16 @@ class Rate:
     def interval(self, span: timedelta) -> tuple[float, float]:
         """Return the exact Poisson interval of :meth:`per` (Garwood 1936).
 
-        >>> Rate(0, timedelta(days=369)).interval(timedelta(days=100))
+        >>> FalseAlarmRate(0, timedelta(days=369)).interval(timedelta(days=100))
         (0.0, 0.9997...)
         """
-        tail, by = (1 - CONFIDENCE) / 2, span / self.span
+        tail, by = (1 - INTERVAL_COVERAGE) / 2, span / self.span
         low = float(special.gammaincinv(self.count, tail)) if self.count else 0.0
         return low * by, float(special.gammaincinv(self.count + 1, 1 - tail)) * by
 
 
 @dataclass(frozen=True, slots=True)
-class Delay:
+class DetectionDelay:
     """How soon a shift was found: the *delays* of the trials in which it was, of so many *trials*."""
 
     delays: tuple[timedelta, ...]
@@ -82,62 +83,67 @@ def window_verdicts(judged: Iterable[Sequence[Report]], policies: Sequence[Polic
     return [[one[i] for one in every] for i in range(len(policies))]
 
 
-def quiet(
-    bench: PolicyComparison, policies: Sequence[Policy], seed: int, repetitions: int
+def null_verdicts(
+    comparison: PolicyComparison, policies: Sequence[Policy], seed: int, repetitions: int
 ) -> list[list[list[WindowVerdicts]]]:
     """Return what is said of one series in each of so many worlds without a change, by each policy.
 
     The worlds are the same for every series of a baseline.
     """
-    found = []
+    verdicts = []
     for n in range(repetitions):
-        world = bootstrap.draw(bench.baseline, PATH, np.random.default_rng([seed, 0, n]))
-        windows, outlooks = world.windows(bench.stage, bench.segment), bench.outlooks(world.reference)
-        found.append(window_verdicts(bench.judge(windows, outlooks), policies))
-    return found
+        world = bootstrap.draw(comparison.baseline, NULL_WORLD_SLICES, np.random.default_rng([seed, 0, n]))
+        windows, outlooks = (
+            world.windows(comparison.stage, comparison.segment),
+            comparison.monitoring_plans(world.reference),
+        )
+        verdicts.append(window_verdicts(comparison.judge(windows, outlooks), policies))
+    return verdicts
 
 
-def delays(
-    bench: PolicyComparison,
+def detection_delays(
+    comparison: PolicyComparison,
     policies: Sequence[Policy],
     change: inject.Change,
     kind: ChangeKind,
     seeds: Sequence[Sequence[int]],
-) -> list[Delay]:
+) -> list[DetectionDelay]:
     """Return how soon each policy finds a *change* in the signals that are right to tell of its *kind*.
 
     One trial for each of *seeds*. The change begins once a window is full, and lasts. A delay ends when the window that
     opens an incident does or, of outcomes, when that window's labels are known. Trials in which an incident was open
     before the change do not count.
     """
-    events, outlooks = bench.baseline.events, bench.outlooks()
-    wait = events.label_delay if bench.stage is Stage.OUTCOMES else timedelta(0)
-    found: list[list[timedelta]] = [[] for _ in policies]
+    events, outlooks = comparison.baseline.events, comparison.monitoring_plans()
+    wait = events.label_delay if comparison.stage is Stage.OUTCOMES else timedelta(0)
+    by_policy: list[list[timedelta]] = [[] for _ in policies]
     for seed in seeds:
-        world = bootstrap.draw(bench.baseline, events.windows.slices + HORIZON, np.random.default_rng(seed))
+        world = bootstrap.draw(comparison.baseline, events.windows.slices + HORIZON_SLICES, np.random.default_rng(seed))
         begin = min(world.future) + to_ms(events.windows.size)
-        searches = [_Search(policy, kind) for policy in policies]
-        for reports in bench.judge(_changed(world, bench, change, begin), outlooks):
+        searches = [_FirstIncident(policy, kind) for policy in policies]
+        for reports in comparison.judge(_changed(world, comparison, change, begin), outlooks):
             for search, report in zip(searches, reports, strict=True):
                 search.see(report)
             if all(search.end for search in searches):
                 break
-        for some, search in zip(found, searches, strict=True):
+        for some, search in zip(by_policy, searches, strict=True):
             if search.end is None or search.end > from_ms(begin):
                 some.append(search.end - from_ms(begin) + wait if search.end else timedelta.max)
-    return [Delay(tuple(sorted(d for d in some if d < timedelta.max)), len(some)) for some in found]
+    return [DetectionDelay(tuple(sorted(d for d in some if d < timedelta.max)), len(some)) for some in by_policy]
 
 
-def _changed(world: NullWorld, bench: PolicyComparison, change: inject.Change, begin: int) -> Iterator[Keyed]:
-    cut = bench.baseline.events.windows
+def _changed(
+    world: BootstrapDraw, comparison: PolicyComparison, change: inject.Change, begin: int
+) -> Iterator[KeyedWindow]:
+    cut = comparison.baseline.events.windows
     slices = [s if s.start < begin else s.model_copy(update={"counts": change(s.counts)})
-              for s in world.slices(bench.stage, bench.segment)]  # fmt: skip
+              for s in world.slices(comparison.stage, comparison.segment)]  # fmt: skip
     for window in rewindow.windows(slices, cut.slices, to_ms(cut.slide)):
         yield window, world.key(window) if window.start + to_ms(cut.size) <= begin else None
 
 
 @dataclass(eq=False)
-class _Search:
+class _FirstIncident:
     """Looks for the first incident of a *kind*'s signals; *end* is that of the window that opened it."""
 
     policy: Policy
@@ -151,5 +157,7 @@ class _Search:
         for signal in wanted if self.end is None else ():
             if step := replayed_incidents.step([told], signal):
                 self.steps[signal].append(step)
-                if incident_rules.opening(self.steps[signal], {step.window}, self.policy.rules.incidents.open_after):
+                if incident_rules.opening_windows(
+                    self.steps[signal], {step.window}, self.policy.rules.incidents.open_after
+                ):
                     self.end = report.window_end

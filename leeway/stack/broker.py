@@ -50,7 +50,7 @@ def settings(folder: Path, port: int, controller: int) -> Mapping[str, str]:
     }
 
 
-def guarded(port: int, controller: int, shown: Path) -> Mapping[str, str]:
+def tls_settings(port: int, controller: int, shown: Path) -> Mapping[str, str]:
     """Return the settings by which every client shows a certificate, the one in the folder *shown* (see `keys`)."""
     at, file = f"SSL://{ports.HOST}:{port}", str(shown / certificates.PEM)
     return {
@@ -78,9 +78,9 @@ def service(folder: Path, port: int, controller: int, log: Path, shown: Path | N
     With the keys in the folder *shown* it talks to nobody else; without, to whoever has an account on this machine.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    file, told = folder / "server.properties", settings(folder, port, controller)
-    told = {**told, **(guarded(port, controller, shown) if shown else {})}
-    file.write_text("".join(f"{k}={v}\n" for k, v in told.items()))
+    file, broker_settings = folder / "server.properties", settings(folder, port, controller)
+    broker_settings = {**broker_settings, **(tls_settings(port, controller, shown) if shown else {})}
+    file.write_text("".join(f"{k}={v}\n" for k, v in broker_settings.items()))
     if not (folder / "data" / "meta.properties").exists():
         _format(file, log)
     return processes.Service(

@@ -32,24 +32,26 @@ def engines(plan: Plan) -> list[Service]:
         made += cluster.services(_cluster(plan), plan.logs)
     if "prefect" in plan.variables:
         made.append(_prefect(plan))
-    return [_marked(service, plan, {}) for service in made]
+    return [_with_mark(service, plan, {}) for service in made]
 
 
 def settings(plan: Plan) -> dict[str, str]:
     """Return where everything is once it is started, by the variables that the project asks for, and how to get in."""
-    found = {
+    addresses = {
         "postgres": lambda: postgres.url(plan.folder / "postgres", plan.ports.postgres),
         "broker": lambda: broker.address(plan.ports.kafka, _broker_keys(plan)),
         "flink": lambda: _cluster(plan).address,
         "prefect": lambda: f"http://{ports.HOST}:{plan.ports.prefect}/api",
     }
     secrets = {server.AUTH: server.secret(plan.state)} if "prefect" in plan.variables else {}
-    return {**{variable: found[engine]() for engine, variable in plan.variables.items()}, **secrets}
+    return {**{variable: addresses[engine]() for engine, variable in plan.variables.items()}, **secrets}
 
 
-def services(plan: Plan) -> list[Service]:
+def leeway_services(plan: Plan) -> list[Service]:
     """Return Leeway's own services, which find the engines by their settings."""
-    return [_marked(leeway(plan, name, *arguments), plan, settings(plan)) for name, arguments in plan.arguments.items()]
+    return [
+        _with_mark(leeway(plan, name, *arguments), plan, settings(plan)) for name, arguments in plan.arguments.items()
+    ]
 
 
 def leeway(plan: Plan, name: str, *arguments: str) -> Service:
@@ -66,7 +68,7 @@ def leeway(plan: Plan, name: str, *arguments: str) -> Service:
 
 def migration(plan: Plan) -> Service:
     """Return the command that brings the registry's schema up to this program's."""
-    return _marked(leeway(plan, "migration", "db", "upgrade"), plan, settings(plan))
+    return _with_mark(leeway(plan, "migration", "db", "upgrade"), plan, settings(plan))
 
 
 def _broker_keys(plan: Plan) -> Path:
@@ -101,5 +103,5 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _marked(service: Service, plan: Plan, more: Mapping[str, str]) -> Service:
+def _with_mark(service: Service, plan: Plan, more: Mapping[str, str]) -> Service:
     return replace(service, environment={**(service.environment or os.environ), **more, MARK: str(plan.folder)})

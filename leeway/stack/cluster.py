@@ -164,8 +164,8 @@ def _service(cluster: Cluster, role: str, logs: Path) -> processes.Service:
 
 def _reporter(port: int) -> list[str]:
     factory = "org.apache.flink.metrics.prometheus.PrometheusReporterFactory"
-    given = {"factory.class": factory, "port": port} if port else {}
-    return [part for key, value in given.items() for part in ("-D", f"metrics.reporter.prom.{key}={value}")]
+    options = {"factory.class": factory, "port": port} if port else {}
+    return [part for key, value in options.items() for part in ("-D", f"metrics.reporter.prom.{key}={value}")]
 
 
 def _environment(folder: Path) -> Mapping[str, str]:
@@ -183,10 +183,10 @@ def _environment(folder: Path) -> Mapping[str, str]:
 
 
 def _flat(tree: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
     for key, value in tree.items():
-        found |= _flat(value, f"{above}{key}.") if isinstance(value, Mapping) else {f"{above}{key}": value}
-    return found
+        flat |= _flat(value, f"{above}{key}.") if isinstance(value, Mapping) else {f"{above}{key}": value}
+    return flat
 
 
 def _made(folder: Path) -> Path:

@@ -50,10 +50,10 @@ def stop(folder: Path) -> bool:
 
     Raises EngineError if something would not end.
     """
-    known, ran = state.load(folder), state.is_running(folder)
-    if ran and known:
+    stack_state, ran = state.load(folder), state.is_running(folder)
+    if ran and stack_state:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(known.pid, signal.SIGTERM)
+            os.kill(stack_state.pid, signal.SIGTERM)
         give_up = time.monotonic() + STOP_SECONDS
         while state.is_running(folder) and time.monotonic() < give_up:
             time.sleep(POLL_SECONDS)
@@ -115,18 +115,18 @@ def _await(folder: Path, supervisor: subprocess.Popen[bytes], say: Callable[[sta
     said = None
     while True:
         ended = supervisor.poll() is not None
-        known = state.load(folder)
-        if known and known.pid == supervisor.pid and known != said:
-            said = known
-            say(known)
-        if known and known.pid == supervisor.pid and known.phase == "up":
-            return known
+        stack_state = state.load(folder)
+        if stack_state and stack_state.pid == supervisor.pid and stack_state != said:
+            said = stack_state
+            say(stack_state)
+        if stack_state and stack_state.pid == supervisor.pid and stack_state.phase == "up":
+            return stack_state
         if ended:
             why = (
-                known.why
-                if known and known.pid == supervisor.pid
+                stack_state.why
+                if stack_state and stack_state.pid == supervisor.pid
                 else processes.tail(folder / "logs" / "supervisor.log")
             )
             msg = f"the stack did not come up, and is stopped again: {why}"
-            raise EngineError(msg, hint=known.hint if known else "")
+            raise EngineError(msg, hint=stack_state.hint if stack_state else "")
         time.sleep(POLL_SECONDS)

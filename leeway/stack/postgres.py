@@ -76,8 +76,8 @@ def answers(folder: Path, port: int) -> bool:
 
     try:
         with psycopg.connect(url(folder, port, "postgres"), connect_timeout=3, autocommit=True) as c:
-            known = c.execute("SELECT 1 FROM pg_database WHERE datname = 'leeway'").fetchone()
-            if not known:
+            exists = c.execute("SELECT 1 FROM pg_database WHERE datname = 'leeway'").fetchone()
+            if not exists:
                 c.execute("CREATE DATABASE leeway")
     except psycopg.Error:
         return False

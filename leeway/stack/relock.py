@@ -22,9 +22,9 @@ def main() -> None:
 
 
 def _resolved(maven: Any, wanted: Sequence[str]) -> dict[str, str]:
-    asked = [maven.create_dependency(c) for c in wanted]
-    found, more = maven.resolver.resolve(asked)
-    names = sorted({_name(d) for d in [*found, *more] if d.scope in AT_RUN_TIME and d.type == "jar"})
+    dependencies = [maven.create_dependency(c) for c in wanted]
+    resolved, more = maven.resolver.resolve(dependencies)
+    names = sorted({_name(d) for d in [*resolved, *more] if d.scope in AT_RUN_TIME and d.type == "jar"})
     return {name: coordinates.sha256(coordinates.download(maven, name)) for name in names}
 
 

@@ -62,8 +62,8 @@ def save(folder: Path, state: State) -> None:
 def load(folder: Path) -> State | None:
     """Return the state that was written last, None where a stack never ran (or wrote nothing readable)."""
     try:
-        known = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-        return State(**{**known, "services": tuple(Status(**s) for s in known["services"])})
+        saved = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        return State(**{**saved, "services": tuple(Status(**s) for s in saved["services"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
@@ -89,7 +89,7 @@ def leftovers(folder: Path) -> list[Any]:
     """Return the processes that carry the mark of the stack in *folder*, other than this one (as psutil knows them)."""
     import psutil  # an optional package
 
-    found = []
+    processes = []
     for process in psutil.process_iter():
         try:
             # PostgreSQL writes its title over its environment, so it is known by its data.
@@ -99,26 +99,26 @@ def leftovers(folder: Path) -> list[Any]:
         except (psutil.Error, OSError):
             continue  # gone, or another user's
         if marked and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
-            found.append(process)
-    return found
+            processes.append(process)
+    return processes
 
 
 def end_leftovers(folder: Path, keep: Iterable[int] = ()) -> int:
     """End what a supervisor that was killed has left behind, and return how many processes that were."""
     import psutil  # as above
 
-    kept = set(keep)
-    left = [p for p in leftovers(folder) if p.pid not in kept]
+    kept_pids = set(keep)
+    left = [p for p in leftovers(folder) if p.pid not in kept_pids]
     for process in left:
-        _tell(process.terminate)
+        _signal(process.terminate)
     _, stubborn = psutil.wait_procs(left, timeout=10)
     for process in stubborn:
-        _tell(process.kill)
+        _signal(process.kill)
     psutil.wait_procs(stubborn, timeout=10)
     return len(left)
 
 
-def _tell(what: Any) -> None:
+def _signal(what: Any) -> None:
     import psutil  # as above
 
     try:

@@ -26,7 +26,7 @@ from leeway.stack.plan import Plan
 
 def main(project: Path, everything: bool) -> int:
     """Run the stack of *project* until told to end; return the exit code: 1 if it did not come up."""
-    stack = plan.of(Project.load(project), everything)
+    stack = plan.plan_stack(Project.load(project), everything)
     end = threading.Event()
     for told in (signal.SIGTERM, signal.SIGINT):
         signal.signal(told, lambda *_: end.set())
@@ -49,35 +49,35 @@ class Supervisor:
 
     def run(self) -> int:
         """Start everything, keep it running until the word to end, and end it; return 1 if it did not start."""
-        self._say("starting")
+        self._set_phase("starting")
         try:
             self._live()
         except LeewayError as error:
             self._clear()
-            self._say("failed", error.message, error.hint)
+            self._set_phase("failed", error.message, error.hint)
             return 1
         except BaseException as error:
             self._clear()
-            self._say("failed", f"{type(error).__name__}: {error}", f"see {self.plan.logs / 'supervisor.log'}")
+            self._set_phase("failed", f"{type(error).__name__}: {error}", f"see {self.plan.logs / 'supervisor.log'}")
             raise
         self._clear()
-        self._say("stopped")
+        self._set_phase("stopped")
         return 0
 
     def _live(self) -> None:
-        with self._kept(build.engines(self.plan)) as engines:
+        with self._running(build.engines(self.plan)) as engines:
             self._await(engines)
             if self._end.is_set():
                 return
-            self._tell_where()
+            self._write_addresses()
             processes.finish(build.migration(self.plan))
-            with self._kept(build.services(self.plan)) as services:
+            with self._running(build.leeway_services(self.plan)) as services:
                 self._await(services, needed=False)
-                self._say("up")
+                self._set_phase("up")
                 self._end.wait()
 
     @contextmanager
-    def _kept(self, services: Sequence[processes.Service]) -> Iterator[list[Keeper]]:
+    def _running(self, services: Sequence[processes.Service]) -> Iterator[list[Keeper]]:
         made = [Keeper(service, self._changed) for service in services]
         self._keepers += made
         for keeper in made:
@@ -85,7 +85,7 @@ class Supervisor:
         try:
             yield made
         finally:
-            self._say("stopping")
+            self._set_phase("stopping")
             for keeper in made:
                 keeper.end()
             for keeper in made:
@@ -100,7 +100,7 @@ class Supervisor:
             if needed and not keeper.came_up:
                 raise EngineError(keeper.status.why, hint=f"its log is {keeper.service.log}")
 
-    def _tell_where(self) -> None:
+    def _write_addresses(self) -> None:
         file = environment.env_file(self.plan.state)
         file.touch(mode=0o600)
         file.chmod(0o600)  # the database's password is in it
@@ -110,7 +110,7 @@ class Supervisor:
         environment.env_file(self.plan.state).unlink(missing_ok=True)
         state.end_leftovers(self.plan.folder)
 
-    def _say(self, phase: state.Phase, why: str = "", hint: str = "") -> None:
+    def _set_phase(self, phase: state.Phase, why: str = "", hint: str = "") -> None:
         with self._lock:
             self._state = replace(self._state, phase=phase, why=why, hint=hint)
         self._changed()

@@ -20,7 +20,7 @@ from features.window import from_ms
 from monitors.flink import failure_causes, rest_address
 
 ENDED = frozenset({"FINISHED", "CANCELED", "FAILED"})
-_PATIENCE_SECONDS = 10
+_REQUEST_SECONDS = 10
 _SAVEPOINT_SECONDS = 120
 _START_SECONDS = 90
 
@@ -57,13 +57,13 @@ class Cluster:
 
     def jobs(self, prefix: str = "") -> list[Job]:
         """Return the jobs whose names start with *prefix*, the newest first, ended ones included."""
-        found = self._ask("GET", "/jobs/overview")["jobs"]
+        found = self._request("GET", "/jobs/overview")["jobs"]
         jobs = [Job(j["jid"], j["name"], j["state"], from_ms(j["start-time"])) for j in found]
         return sorted((j for j in jobs if j.name.startswith(prefix)), key=lambda j: j.started, reverse=True)
 
     def checkpoints(self, job: Job) -> Checkpoints:
         """Return how the state of *job* is kept."""
-        told = self._ask("GET", f"/jobs/{job.id}/checkpoints")
+        told = self._request("GET", f"/jobs/{job.id}/checkpoints")
         newest = told["latest"]["completed"]
         counts = told["counts"]
         return Checkpoints(counts["completed"], newest["state_size"] if newest else None, counts["restored"])
@@ -71,8 +71,8 @@ class Cluster:
     def watermark(self, job: Job) -> datetime | None:
         """Return the event time that *job* has reached: the furthest of its steps; None before the first event."""
         reached = []
-        for step in self._ask("GET", f"/jobs/{job.id}")["vertices"]:
-            told = self._ask("GET", f"/jobs/{job.id}/vertices/{step['id']}/watermarks")
+        for step in self._request("GET", f"/jobs/{job.id}")["vertices"]:
+            told = self._request("GET", f"/jobs/{job.id}/vertices/{step['id']}/watermarks")
             marks = [int(mark["value"]) for mark in told]
             reached += [min(marks)] if marks else []
         known = [mark for mark in reached if 0 < mark < 2**62]
@@ -80,7 +80,7 @@ class Cluster:
 
     def failure(self, job: Job) -> str:
         """Return why *job* failed, in a line; empty if nothing did."""
-        told = self._ask("GET", f"/jobs/{job.id}/exceptions").get("exceptionHistory", {}).get("entries", [])
+        told = self._request("GET", f"/jobs/{job.id}/exceptions").get("exceptionHistory", {}).get("entries", [])
         return failure_causes.cause(told[0]["stacktrace"])[0] if told else ""
 
     def stop(self, job: Job, folder: Path) -> Path:
@@ -90,12 +90,12 @@ class Cluster:
             EngineError: the savepoint fails; the job goes on then.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        asked = self._ask(
+        asked = self._request(
             "POST", f"/jobs/{job.id}/stop", {"targetDirectory": folder.resolve().as_uri(), "drain": False}
         )
         give_up = time.monotonic() + _SAVEPOINT_SECONDS
         while time.monotonic() < give_up:
-            told = self._ask("GET", f"/jobs/{job.id}/savepoints/{asked['request-id']}")
+            told = self._request("GET", f"/jobs/{job.id}/savepoints/{asked['request-id']}")
             if told["status"]["id"] == "COMPLETED":
                 return _saved(told["operation"])
             time.sleep(0.2)
@@ -110,7 +110,10 @@ class Cluster:
         """
         give_up = time.monotonic() + _START_SECONDS
         while time.monotonic() < give_up and not (job := self.job(number)).ended:
-            if {step["status"] for step in self._ask("GET", f"/jobs/{number}")["vertices"]} <= {"RUNNING", "FINISHED"}:
+            if {step["status"] for step in self._request("GET", f"/jobs/{number}")["vertices"]} <= {
+                "RUNNING",
+                "FINISHED",
+            }:
                 return job
             time.sleep(0.3)
         why = self.failure(job) or "are there free slots? its parallelism must not be more than there are"
@@ -119,7 +122,7 @@ class Cluster:
 
     def cancel(self, job: Job) -> None:
         """End *job* at once and wait until it has ended; its newest checkpoint stays."""
-        self._ask("PATCH", f"/jobs/{job.id}?mode=cancel")
+        self._request("PATCH", f"/jobs/{job.id}?mode=cancel")
         give_up = time.monotonic() + _SAVEPOINT_SECONDS
         while time.monotonic() < give_up and not self.job(job.id).ended:
             time.sleep(0.2)
@@ -132,15 +135,15 @@ class Cluster:
             raise EngineAway(msg, hint="`leeway job submit` starts it from its newest checkpoint")
         return found
 
-    def _ask(self, verb: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        with self._told():
+    def _request(self, verb: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        with self._translated_errors():
             at = rest_address.parse(self.address)
-            answer = _client(at).request(verb, f"{at.url}{path}", json=body, timeout=_PATIENCE_SECONDS)
+            answer = _client(at).request(verb, f"{at.url}{path}", json=body, timeout=_REQUEST_SECONDS)
             answer.raise_for_status()
             return answer.json()
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _translated_errors(self) -> Iterator[None]:
         try:
             yield
         except httpx.HTTPStatusError as error:

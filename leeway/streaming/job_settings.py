@@ -50,7 +50,7 @@ def group(opened: Context, model: Model) -> str:
     return f"leeway.{opened.project.name}.{model.name}"
 
 
-def title(opened: Context, model: Model) -> str:
+def cluster_name(opened: Context, model: Model) -> str:
     """Return what the model's job is called on a cluster: after the project, the model, and what its state means."""
     return f"leeway.{opened.project.name}.{assembly.job_name(model)}"
 
@@ -85,7 +85,7 @@ def make_topics(bootstrap: str, names: Mapping[str, str]) -> None:
         publishing.ensure(bootstrap, name, 1, _RETENTION_MS[kind])
 
 
-def followed(opened: Context, model: Model) -> Topics:
+def input_topics(opened: Context, model: Model) -> Topics:
     """Return the model's topics as its job reads them: with no more readers than partitions.
 
     Raises:
@@ -107,13 +107,15 @@ def deployment(opened: Context, model: Model) -> deploy_job.Deployment:
     engine = opened.project.engine()
     rooms = (pack_rooms(opened.dir / "jobs"),) if engine.address else ()
     jars = tuple(coordinates.jars("flink-kafka"))
-    return deploy_job.Deployment(assembly.job_name(model), title(opened, model), engine, opened.dir, jars, rooms)
+    return deploy_job.Deployment(assembly.job_name(model), cluster_name(opened, model), engine, opened.dir, jars, rooms)
 
 
 def start(opened: Context, model: Model, begin: Path | str | None) -> Any:
     """Start the model's job, from the savepoint or checkpoint *begin* if one is given; return its ``TableResult``."""
     how = deployment(opened, model)
-    return deploy_job.start(assembly.spec(opened, model), followed(opened, model), outputs(opened, model), how, begin)
+    return deploy_job.start(
+        assembly.spec(opened, model), input_topics(opened, model), outputs(opened, model), how, begin
+    )
 
 
 def newest_state(opened: Context, model: Model) -> Path | None:
@@ -129,7 +131,7 @@ def savepoints(opened: Context, model: Model) -> Path:
     return opened.dir / "savepoints" / assembly.job_name(model)
 
 
-def taken(opened: Context, model: Model) -> AbstractContextManager[CommittedTopics]:
+def committed(opened: Context, model: Model) -> AbstractContextManager[CommittedTopics]:
     """Open what the job has committed and the registry does not have yet."""
     out = outputs(opened, model)
     return committed_output.topics(out.bootstrap, f"{group(opened, model)}.ingest", out.reports, out.progress)

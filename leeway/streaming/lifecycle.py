@@ -15,7 +15,7 @@ from leeway.streaming import job_settings
 from leeway.streaming.flink_rest import Cluster, Job
 from monitors.flink import run_job
 
-_ENOUGH_MIB = 1024
+_LITTLE_ROOM_MIB = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,8 @@ def check(flink: Cluster, number: str, checkpoints: Path) -> None:
 
 def _room(folder: Path) -> str:
     """Return how much room is left in *folder*, in words; empty where there is enough, or no such folder."""
-    free = shutil.disk_usage(folder).free >> 20 if folder.exists() else _ENOUGH_MIB
-    return "" if free >= _ENOUGH_MIB else f"{free} MiB are free in {folder}"
+    free = shutil.disk_usage(folder).free >> 20 if folder.exists() else _LITTLE_ROOM_MIB
+    return "" if free >= _LITTLE_ROOM_MIB else f"{free} MiB are free in {folder}"
 
 
 def cluster(opened: Context) -> Cluster:
@@ -82,7 +82,7 @@ def cluster(opened: Context) -> Cluster:
 
 def all_of(opened: Context, model: Model) -> list[Job]:
     """Return the model's jobs on the cluster, the newest first, under whatever earlier meaning; ended ones too."""
-    stem = job_settings.title(opened, model).rpartition("-")[0] + "-"
+    stem = job_settings.cluster_name(opened, model).rpartition("-")[0] + "-"
     return [job for job in cluster(opened).jobs(stem) if "-" not in job.name.removeprefix(stem)]
 
 
@@ -92,14 +92,14 @@ def current(opened: Context, model: Model) -> Job | None:
     Raises:
         EngineError: it is, but the model means something else by now in the project file.
     """
-    at_work = _at_work(opened, model)
-    if at_work and at_work.name != job_settings.title(opened, model):
+    at_work = _current_job(opened, model)
+    if at_work and at_work.name != job_settings.cluster_name(opened, model):
         msg = f"{at_work.name} is running, but {model.name} has changed in the project file since"
         raise EngineError(msg, hint="`leeway job upgrade` replaces it")
     return at_work
 
 
-def _at_work(opened: Context, model: Model) -> Job | None:
+def _current_job(opened: Context, model: Model) -> Job | None:
     return next((job for job in all_of(opened, model) if not job.ended), None)
 
 
@@ -109,7 +109,7 @@ def submit(opened: Context, model: Model, *, replay: bool = False) -> Started:
     Raises:
         EngineError: it is running already, or Flink refuses it.
     """
-    if at_work := _at_work(opened, model):
+    if at_work := _current_job(opened, model):
         msg = f"{at_work.name} is running already, as {at_work.id}"
         raise EngineError(msg, hint="`leeway job restart`, `upgrade` and `stop` deal with a running job")
     begin = None if replay else job_settings.newest_state(opened, model)
@@ -119,7 +119,7 @@ def submit(opened: Context, model: Model, *, replay: bool = False) -> Started:
 def _start(opened: Context, model: Model, begin: Path | None, because: str = "") -> Started:
     number = str(job_settings.start(opened, model, begin).get_job_client().get_job_id())
     cluster(opened).wait(number)
-    return Started(number, job_settings.title(opened, model), begin, because)
+    return Started(number, job_settings.cluster_name(opened, model), begin, because)
 
 
 def stop(opened: Context, model: Model, *, kill: bool = False) -> Path | None:
@@ -129,15 +129,15 @@ def stop(opened: Context, model: Model, *, kill: bool = False) -> Path | None:
         NotFound: none is running.
         EngineError: Flink cannot make the savepoint; the job goes on.
     """
-    flink, job = cluster(opened), _found(opened, model)
+    flink, job = cluster(opened), _running_job(opened, model)
     if kill:
         flink.cancel(job)
         return None
     return flink.stop(job, opened.dir / "savepoints" / job.name.rpartition(".")[2])
 
 
-def _found(opened: Context, model: Model) -> Job:
-    if job := _at_work(opened, model):
+def _running_job(opened: Context, model: Model) -> Job:
+    if job := _current_job(opened, model):
         return job
     msg = f"no job of {model.name} is running"
     raise NotFound(msg, hint="`leeway job submit` starts it")
@@ -159,10 +159,10 @@ def upgrade(opened: Context, model: Model) -> Started:
     Otherwise what was counted means something else, and the topics are read from the beginning; the registry takes
     reports that it knows already for what they are.
     """
-    job = _found(opened, model)
-    if job.name == job_settings.title(opened, model):
+    job = _running_job(opened, model)
+    if job.name == job_settings.cluster_name(opened, model):
         return _start(opened, model, stop(opened, model), "the model means the same: its state is kept")
     stop(opened, model, kill=True)
     begin = job_settings.newest_state(opened, model)
-    kept = "it has run with this meaning before, and goes on from there" if begin else "its topics are read anew"
-    return _start(opened, model, begin, f"the model has changed since {job.name}: {kept}")
+    reason = "it has run with this meaning before, and goes on from there" if begin else "its topics are read anew"
+    return _start(opened, model, begin, f"the model has changed since {job.name}: {reason}")

@@ -35,29 +35,29 @@ class LiveClock:
     """
 
     reached: datetime | None
-    looked: datetime
-    silent: timedelta = timedelta(0)
-    come: datetime | None = None
+    checked_at: datetime
+    silent_for: timedelta = timedelta(0)
+    newest_arrival: datetime | None = None
     _without_break: timedelta = field(default=timedelta(0), init=False)
-    _told: datetime | None = field(default=None, init=False)
+    _reported_until: datetime | None = field(default=None, init=False)
 
     def heard(self, reached: datetime | None, now: datetime) -> None:
         """Take note that the newest record so far is of event time *reached*, at *now* by the clock on the wall."""
-        passed, self.looked = max(now - self.looked, timedelta(0)), now
+        passed, self.checked_at = max(now - self.checked_at, timedelta(0)), now
         if reached is not None and (self.reached is None or reached > self.reached):
-            self.reached, self.silent, self._without_break = reached, timedelta(0), timedelta(0)
-            self.come = reached
+            self.reached, self.silent_for, self._without_break = reached, timedelta(0), timedelta(0)
+            self.newest_arrival = reached
             return
-        self.silent += passed
+        self.silent_for += passed
         self._without_break = self._without_break + passed if passed <= BREAK else timedelta(0)
 
     def until(self, windows: Windows) -> datetime | None:
         """Return the event time up to which records might have come; None if no further one of *windows* is closed."""
         if self.reached is None or self._without_break < min(GRACE, windows.slide):
             return None
-        at = self.reached + self.silent
+        at = self.reached + self.silent_for
         closed = windows.last_closed(at)
-        if closed == self._told:
+        if closed == self._reported_until:
             return None
-        self._told = closed
+        self._reported_until = closed
         return at

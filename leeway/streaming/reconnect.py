@@ -13,8 +13,8 @@ from features.errors import LeewayError, Outage
 
 Take = Callable[[], int]
 
-_SOON = (1.0, 2.0, 4.0, *[5.0] * 10)
-_RARELY = 30.0
+_FIRST_PAUSES = (1.0, 2.0, 4.0, *[5.0] * 10)
+_LATER_PAUSE = 30.0
 
 
 def pause(failures: int) -> float:
@@ -25,7 +25,7 @@ def pause(failures: int) -> float:
     >>> [pause(n) for n in (1, 2, 3, 4, 13, 14)]
     [1.0, 2.0, 4.0, 5.0, 5.0, 30.0]
     """
-    return _SOON[failures - 1] if failures <= len(_SOON) else _RARELY
+    return _FIRST_PAUSES[failures - 1] if failures <= len(_FIRST_PAUSES) else _LATER_PAUSE
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Reconnecting:
     """
 
     opening: Callable[[], AbstractContextManager[Take]]
-    tell: Callable[[str], None]
+    notify: Callable[[str], None]
     clock: Callable[[], float] = time.monotonic
     _open: ExitStack | None = field(default=None, init=False)
     _take: Take | None = field(default=None, init=False)
@@ -63,7 +63,7 @@ class Reconnecting:
             self._put_off(outage)
             return 0
         if self._failures:
-            self.tell(f"at work again after {self.clock() - self._since:.0f} s")
+            self.notify(f"at work again after {self.clock() - self._since:.0f} s")
             self._failures = 0
         return taken
 
@@ -92,4 +92,4 @@ class Reconnecting:
         self._failures += 1
         wait = pause(self._failures)
         self._again = now + wait
-        self.tell(f"{outage.message}; trying again in {wait:.0f} s")
+        self.notify(f"{outage.message}; trying again in {wait:.0f} s")

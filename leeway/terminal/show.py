@@ -32,7 +32,7 @@ err = Console(stderr=True, highlight=False, emoji=False)
 LONGEST_WORD = 24  # a longer one may be broken to keep the table on the screen
 GAP = 2  # blank columns between two of a table
 SOON, EVERY = 5.0, 30.0  # seconds until the first line of progress where there is no screen, and between two
-MARKS = {
+STYLED_WORDS = {
     "ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "error": "[red]error[/]",
     "critical": "[red]critical[/]", "info": "[dim]info[/]",
     "steady": "[green]steady[/]", "drift": "[red]drift[/]", "not_enough_evidence": "[dim]not enough evidence[/]",
@@ -141,7 +141,7 @@ def cell(value: object) -> str:
         return "-"
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}".removesuffix(" 00:00")
-    return MARKS.get(str(value)) or text(value)
+    return STYLED_WORDS.get(str(value)) or text(value)
 
 
 def text(value: object) -> str:
@@ -178,34 +178,34 @@ def working(text: str) -> Iterator[Callable[[str], None]]:
         with err.status(text) as status:
             yield status.update
         return
-    said, done = [text], threading.Event()
-    lines = threading.Thread(target=_now_and_then, args=(said, done), daemon=True)
+    texts, done = [text], threading.Event()
+    lines = threading.Thread(target=_now_and_then, args=(texts, done), daemon=True)
     lines.start()
     try:
-        yield lambda newer: said.__setitem__(0, newer)
+        yield lambda newer: texts.__setitem__(0, newer)
     finally:
         done.set()
         lines.join()
 
 
-class Lines:
+class ProgressLines:
     """Lines of progress for who follows something that does not end: one now and then, if it is another."""
 
     def __init__(self) -> None:
-        self._said, self._next = "", time.monotonic() + SOON
+        self._printed, self._next = "", time.monotonic() + SOON
 
-    def tell(self, line: str) -> None:
+    def print(self, line: str) -> None:
         """Print *line* on stderr, unless it was printed already or the last line is not long ago."""
-        if line != self._said and time.monotonic() >= self._next:
-            say(text(line))
-            self._said, self._next = line, time.monotonic() + EVERY
+        if line != self._printed and time.monotonic() >= self._next:
+            note_on_stderr(text(line))
+            self._printed, self._next = line, time.monotonic() + EVERY
 
 
-def _now_and_then(said: Sequence[str], done: threading.Event) -> None:
+def _now_and_then(texts: Sequence[str], done: threading.Event) -> None:
     """Print the newest of what is *said* with the seconds that have gone by, until it is *done*."""
     waited = SOON
     while not done.wait(SOON if waited == SOON else EVERY):
-        markup = said[0]
+        markup = texts[0]
         err.print(f"{markup} ... {waited:.0f} s", soft_wrap=True)
         waited += EVERY
 
@@ -215,7 +215,7 @@ def note(text: str) -> None:
     out.print(text, soft_wrap=True)
 
 
-def say(text: str) -> None:
+def note_on_stderr(text: str) -> None:
     """Print a sentence on stderr, where it is no part of the result; *text* is rich markup."""
     err.print(text, soft_wrap=True)
 

@@ -81,8 +81,8 @@ def plan(stream: Stream) -> Plan:
         decoded = decode.decode(stream.schema, stream.role, chunk)
         times, bad = decoded.table[_TIME].to_numpy(), len(decoded.rejects)
         if len(times):
-            kept = bad if _verbatim(stream, chunk) else 0
-            parts.append(Part(chunk, int(times.min()), int(times.max()), len(times) + kept, bad - kept))
+            sent_as_is = bad if _verbatim(stream, chunk) else 0
+            parts.append(Part(chunk, int(times.min()), int(times.max()), len(times) + sent_as_is, bad - sent_as_is))
         elif bad:
             msg = f"no record of {chunk.path} can be read: {decoded.rejects[0].reason}"
             raise DataError(msg, hint="`leeway check` says what is wrong; is it the right folder?")
@@ -95,7 +95,7 @@ def _verbatim(stream: Stream, chunk: file_chunks.Chunk) -> bool:
 
 def messages(plan: Plan) -> Iterator[Message]:
     """Yield *plan*'s messages in the order of their times; no more files are held than overlap in time."""
-    rows = _sweep(plan.parts, lambda part: _rows(plan.stream, part))
+    rows = _in_time_order(plan.parts, lambda part: _rows(plan.stream, part))
     if plan.stream.to.format == "arrow":
         for table in _batches(rows, plan.stream.batch):
             yield from publishing.messages(
@@ -137,33 +137,33 @@ def _keyed(times: np.ndarray, ids: Sequence[str | None], values: Sequence[bytes]
     )
 
 
-def _sweep(parts: Sequence[Part], load: Callable[[Part], pa.Table]) -> Iterator[pa.Table]:
+def _in_time_order(parts: Sequence[Part], load: Callable[[Part], pa.Table]) -> Iterator[pa.Table]:
     """Yield the rows of *parts* in the order of their times; those of one time stay in the order of the files."""
     waiting = sorted(enumerate(parts), key=lambda part: part[1].oldest)
     ends: list[int | None] = [*(part.oldest for _, part in waiting), None][1:]
-    held: list[pa.Table] = []
+    pending: list[pa.Table] = []
     for (place, part), end in zip(waiting, ends, strict=True):
         rows = load(part)
         rows = rows.append_column(_PLACE, pa.array(np.full(rows.num_rows, place)))
-        table = pa.concat_tables([*held, rows]).combine_chunks()
+        table = pa.concat_tables([*pending, rows]).combine_chunks()
         order = np.lexsort((table[_PLACE].to_numpy(), table[_TIME].to_numpy()))
         table = table.take(pa.array(order))
         cut = table.num_rows if end is None else int(np.searchsorted(table[_TIME].to_numpy(), end))
-        held = [table.slice(cut)]
+        pending = [table.slice(cut)]
         if cut:
             yield table.slice(0, cut).drop_columns(_PLACE)
 
 
 def _batches(tables: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:
     """Yield the rows of *tables*, *size* at a time; the last are fewer."""
-    held: pa.Table | None = None
+    pending: pa.Table | None = None
     for table in tables:
-        held = table if held is None else pa.concat_tables([held, table])
-        while held.num_rows >= size:
-            yield held.slice(0, size)
-            held = held.slice(size)
-    if held is not None and held.num_rows:
-        yield held
+        pending = table if pending is None else pa.concat_tables([pending, table])
+        while pending.num_rows >= size:
+            yield pending.slice(0, size)
+            pending = pending.slice(size)
+    if pending is not None and pending.num_rows:
+        yield pending
 
 
 def merged(plans: Sequence[tuple[TopicFormat, Plan]]) -> Iterator[tuple[TopicFormat, Message]]:

@@ -18,7 +18,7 @@ from features.schema import EventSchema, Role, Source
 from leeway.project.load import Project
 
 ROLES = ("predictions", "labels", "history")
-OURS = ("reports", "dead-letters", "progress")
+OUTPUT_TOPICS = ("reports", "dead-letters", "progress")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def target(project: Project, name: str, model: str | None) -> Target:
     Raises:
         NotFound: the stream is not in a topic, or several models have one and none is named.
     """
-    if name in OURS:
+    if name in OUTPUT_TOPICS:
         chosen = project.model(model)
         return Target(chosen.events.predictions.bootstrap or project.kafka, f"leeway.{chosen.name}.{name}")
     if name in ROLES:
@@ -66,16 +66,16 @@ def role(name: str) -> Role:
     return "labels" if name == "labels" else "requests" if name == "history" else "predictions"
 
 
-def record(found: Any, at: Target) -> dict[str, Any]:
+def record(message: Any, at: Target) -> dict[str, Any]:
     """Return a record as plain values: place, time, key, headers, and what its value says."""
-    headers = {name: _text(value) for name, value in found.headers or ()}
+    headers = {name: _text(value) for name, value in message.headers or ()}
     return {
-        "partition": found.partition,
-        "offset": found.offset,
-        "timestamp": found.timestamp,
-        "key": None if found.key is None else _text(found.key),
+        "partition": message.partition,
+        "offset": message.offset,
+        "timestamp": message.timestamp,
+        "key": None if message.key is None else _text(message.key),
         "headers": headers,
-        "value": value(found.value, at, headers),
+        "value": value(message.value, at, headers),
     }
 
 

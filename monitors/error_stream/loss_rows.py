@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from monitors.job_spec import JobSpec, counted_with, join
+from monitors.job_spec import JobSpec, baseline_counted_with, join
 from monitors.profiles import joined_outcomes, outcome_counts
 
 LossRow = tuple[int, str, int]
@@ -32,7 +32,7 @@ def pack(spec: JobSpec, start: int, rows: pd.DataFrame) -> Iterator[str]:
         some = labelled[labelled["version"] == version]
         prediction, label = (joined_outcomes.values(spec.schema, some[name]) for name in ("prediction", "label"))
         scored = outcome_counts.usable(task, prediction, label)
-        bins = counted_with(spec, version).bins
+        bins = baseline_counted_with(spec, version).bins
         lost = outcome_counts.losses(task, bins, prediction[scored], label[scored])
         told = zip(some["time"][scored].tolist(), some["id"][scored], lost.tolist(), strict=True)
         yield join(version, start, json.dumps(list(told)))

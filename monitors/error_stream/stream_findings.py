@@ -13,10 +13,10 @@ from datetime import datetime
 
 from features.window import Windows, from_ms, to_ms
 from monitors.config import MonitorPolicy
+from monitors.finding import Finding, SequentialVerdict, Signal, Verdict
 from monitors.profiles.cells import Cell, Layout
 from monitors.profiles.outcome_counts import LOSS_UNIT
 from monitors.profiles.side_channels import ERROR_STREAM
-from monitors.report import Finding, SequentialVerdict, Signal, Verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,7 @@ def _count(
     with tempfile.TemporaryDirectory(prefix="leeway-") as work:
         folder = Path(work, "baselines")
         folder.mkdir()
-        published.place(folder, draft.version).write_text(draft.model_dump_json())
+        published.baseline_path(folder, draft.version).write_text(draft.model_dump_json())
         spec = JobSpec(draft.events, policy, str(folder), to_ms(draft.start), to_ms(draft.end))
         outputs = Folders.under(Path(work, "out"))
         tables = environment_job.environment(logs, streaming=False)

@@ -14,11 +14,11 @@ from pyflink.table import DataTypes, Schema
 
 from features.window import to_ms
 from monitors.error_stream import loss_rows, stream_findings
+from monitors.finding import Stage
 from monitors.flink import label_join_job, state_job
 from monitors.flink.sql_job import field, retime
 from monitors.job_spec import JobSpec
 from monitors.profiles import side_channels
-from monitors.report import Stage
 from monitors.worker import report_lines
 from monitors.worker.keyed_state import KeyedState
 

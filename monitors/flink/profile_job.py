@@ -20,11 +20,11 @@ from pyflink.table import DataTypes
 from pyflink.table.udf import udf
 
 from features.window import to_ms
+from monitors.finding import Stage
 from monitors.flink import error_stream_job, files_source_job, kafka_source_job, label_join_job, late_events_job
 from monitors.flink.sinks_job import Outputs, insert
 from monitors.flink.sql_job import field, interval, retime
 from monitors.job_spec import BUCKETS, JobSpec
-from monitors.report import Stage
 from monitors.worker import report_lines
 
 _TEXT = DataTypes.STRING()

@@ -15,11 +15,12 @@ from typing import Any
 from features import errors
 from features.schema import EventSchema
 from features.window import from_ms
+from monitors.finding import Stage
 from monitors.flink import environment_job, failure_causes, files_source_job, profile_job
 from monitors.flink.committed_output import CommittedFiles, committed_lines
 from monitors.flink.sinks_job import Folders
 from monitors.job_spec import JobSpec
-from monitors.report import Report, Stage
+from monitors.report import Report
 from monitors.worker import unplaced
 
 

@@ -15,10 +15,10 @@ import pyarrow as pa
 from features.schema import LABEL, PREDICTION, EventSchema, FeatureKind, Task
 from features.scoring import Values
 from features.window import Windows, to_ms
+from monitors.finding import Stage
 from monitors.profiles import outcome_counts, side_channels
 from monitors.profiles.cells import Cell, Layout
 from monitors.profiles.derived import FrozenProfile
-from monitors.report import Stage
 from monitors.stats.bins import Bins, CategoricalBins, Counts, NumericBins
 
 Ints = npt.NDArray[np.int64]

@@ -9,11 +9,11 @@ import pandas as pd
 
 from features.schema import EventSchema, FeatureKind
 from features.scoring import Values
+from monitors.finding import Stage
 from monitors.profiles import outcome_counts
 from monitors.profiles.cells import Cell
 from monitors.profiles.counting import SEGMENT_SEPARATOR, cells_of, layout
 from monitors.profiles.derived import FrozenProfile
-from monitors.report import Stage
 
 
 def count_outcomes(

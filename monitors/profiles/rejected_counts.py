@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from features.schema import EventSchema
 from features.values.untyped import Reject
 from features.window import to_ms
+from monitors.finding import Stage
 from monitors.profiles import side_channels
 from monitors.profiles.cells import Cell, Layout
 from monitors.profiles.counting import layout
 from monitors.profiles.derived import FrozenProfile
-from monitors.report import Stage
 
 
 def count_refused(

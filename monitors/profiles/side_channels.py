@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from features.schema import LATE, REFUSED, UNUSABLE, UNUSABLE_PARTS, EventSchema
-from monitors.report import Stage
+from monitors.finding import Stage
 
 ERROR_STREAM = "error_stream"
 """The name of the error-stream detector's cells, and of its finding."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 from features.schema import LATE, PREDICTION, REFUSED, UNUSABLE, UNUSABLE_PARTS
 from monitors.baseline.baseline import Baseline
+from monitors.finding import Stage
 from monitors.profiles.side_channels import ARRIVED
 from monitors.quality import volume
 from monitors.quality.fault import Fault
 from monitors.quality.volume import FeedCounts
-from monitors.report import Stage
 from monitors.stats import threshold
 from monitors.stats.bins import Counts
 

@@ -7,9 +7,10 @@ import numpy as np
 from monitors.baseline import budget_shares
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
+from monitors.finding import Finding, Signal, Verdict
 from monitors.quality import volume
 from monitors.quality.fault import Fault
-from monitors.report import Finding, Report, Signal, Verdict
+from monitors.report import Report
 
 
 def with_duplicates(baseline: Baseline, policy: MonitorPolicy, outcomes: Report, rows: int) -> Report:

@@ -18,10 +18,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from monitors.config import MonitorPolicy
+from monitors.finding import Finding
 from monitors.quality import swapped_columns, unit_change, unit_reference, value_faults, value_reference, volume
 from monitors.quality.fault import Fault, FaultKind
 from monitors.quality.router_reference import RouterReference
-from monitors.report import Finding
 from monitors.stats.bins import Counts
 
 Cells = Mapping[str, Sequence[int] | Counts]

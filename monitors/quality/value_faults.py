@@ -1,7 +1,7 @@
 """Faults of values: shares of missing, non-finite, unseen and far out-of-range values, and stuck variables.
 
 A fault needs three things at once: a share beyond the policy's limit, more than chance, and more than any window-length
-run of the baseline had. It is reported as drift of :attr:`monitors.report.Signal.QUALITY`, which blocks retraining.
+run of the baseline had. It is reported as drift of :attr:`monitors.finding.Signal.QUALITY`, which blocks retraining.
 Faults that need several variables, or a window's slices, are added by :mod:`monitors.quality.router`.
 
 Not distinguishable by counts: a value that is stuck in a bin so wide that a mere shift of the baseline would fit into
@@ -23,9 +23,9 @@ from dataclasses import replace
 from scipy import special
 
 from monitors.config import MonitorPolicy
+from monitors.finding import Finding, Signal, Verdict
 from monitors.quality.fault import Fault, FaultKind, describe
 from monitors.quality.value_reference import ValueReference, present_cells, share_counts
-from monitors.report import Finding, Signal, Verdict
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins
 
 MAX_USUAL_SHARE = 0.5

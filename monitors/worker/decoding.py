@@ -21,7 +21,7 @@ from features.kafka.records import Records
 from features.schema import PREDICTION, EventSchema, Role
 from features.values.untyped import Reject, by_reason, reject
 from features.window import agreed_newest, to_ms
-from monitors.job_spec import FIELD, JobSpec, join
+from monitors.job_spec import FIELD_SEPARATOR, JobSpec, join
 from monitors.profiles import counting, rejected_counts
 from monitors.profiles.cells import Cell, merge_cells
 from monitors.profiles.derived import FrozenProfile
@@ -110,7 +110,7 @@ def _letters(role: Role, records: Records, rejects: Iterable[Reject]) -> Iterabl
         return
     for i, value in enumerate(records.values):
         if because := reasons.get(records.place(i)):
-            text = "; ".join(because).replace(FIELD, " ")
+            text = "; ".join(because).replace(FIELD_SEPARATOR, " ")
             yield join(role, records.topic, records.partitions[i], records.offsets[i], text, (value or b"").hex())
 
 

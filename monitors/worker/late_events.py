@@ -12,10 +12,10 @@ from collections.abc import Iterable
 
 from features.schema import LATE, PREDICTION
 from features.window import to_ms
+from monitors.finding import Stage
 from monitors.job_spec import JobSpec
 from monitors.profiles.cells import Cell, merge_cells
 from monitors.profiles.rejected_counts import is_refusal
-from monitors.report import Stage
 from monitors.worker import report_lines
 
 LateCell = tuple[int, str, int, int, int]

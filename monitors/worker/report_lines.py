@@ -13,28 +13,32 @@ import pandas as pd
 from features.schema import PREDICTION
 from features.window import UTC, to_ms
 from monitors.error_stream import stream_findings
-from monitors.job_spec import FIELD, JobSpec, counted_with
+from monitors.finding import Stage
+from monitors.job_spec import FIELD_SEPARATOR, JobSpec, baseline_counted_with
 from monitors.profiles import counting, joined_outcomes
 from monitors.profiles.cells import Cell, Layout, merge_cells
 from monitors.profiles.side_channels import SPARSE
-from monitors.report import Report, Stage, canonical
+from monitors.report import Report, canonical
 from monitors.verdicts import window_verdict
 
 
 def outcome_cells(spec: JobSpec, start: int, rows: pd.DataFrame) -> list[str]:
     """Return the cells of one slice's *rows*, as :mod:`monitors.profiles.label_join` gives them, as joined text."""
-    frozen = {version: counted_with(spec, version).frozen for version in set(rows["version"])}
+    frozen = {version: baseline_counted_with(spec, version).frozen for version in set(rows["version"])}
     return cell_texts(merge_cells(joined_outcomes.count_outcomes(spec.schema, frozen, start, rows)))
 
 
 def cell_texts(cells: Iterable[Cell]) -> list[str]:
     """Return *cells* as joined text: start, version, segment, cell, n."""
-    return [f"{c.start}{FIELD}{c.version}{FIELD}{c.segment}{FIELD}{c.cell}{FIELD}{c.n}" for c in cells]
+    return [
+        f"{c.start}{FIELD_SEPARATOR}{c.version}{FIELD_SEPARATOR}{c.segment}{FIELD_SEPARATOR}{c.cell}{FIELD_SEPARATOR}{c.n}"
+        for c in cells
+    ]
 
 
 def layout(spec: JobSpec, version: str, stage: Stage) -> Layout:
     """Return where the variables of *stage* have their cells for *version*, those of the policy's error stream last."""
-    plan = counting.layout(spec.schema, counted_with(spec, version).frozen, stage)
+    plan = counting.layout(spec.schema, baseline_counted_with(spec, version).frozen, stage)
     return stream_findings.extended_layout(spec.policy, plan) if stage is Stage.OUTCOMES else plan
 
 
@@ -85,8 +89,8 @@ def report(spec: JobSpec, stage: Stage, version: str, segment: str, start: datet
     """Return the report on the window from *start* that holds what was *counted*, judged by the version's baseline."""
     windows, counts = spec.schema.windows, counted.window
     findings = window_verdict.judge(
-        counted_with(spec, version), spec.policy, stage=stage, segment=segment, window_slices=windows.slices,
-        start_ms=to_ms(start), counts=counts, newest=counted.newest, seen=counted.slices,
+        baseline_counted_with(spec, version), spec.policy, stage=stage, segment=segment, window_slices=windows.slices,
+        start_ms=to_ms(start), counts=counts, newest=counted.newest, slices_with_events=counted.slices,
     )  # fmt: skip
     return Report(
         model=spec.schema.model,

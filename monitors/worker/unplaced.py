@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from features.window import from_ms
-from monitors.job_spec import JobSpec, counted_with
+from monitors.finding import Stage
+from monitors.job_spec import JobSpec, baseline_counted_with
 from monitors.profiles.side_channels import OF_REFUSED
-from monitors.report import Report, Stage
+from monitors.report import Report
 from monitors.worker import report_lines
 from monitors.worker.report_lines import WindowCounts
 
@@ -35,7 +36,7 @@ def place_unplaced(spec: JobSpec, reports: Iterable[Report]) -> list[Report]:
 
 
 def _first(spec: JobSpec, lost: Report) -> Report:
-    windows, end = spec.schema.windows, counted_with(spec, lost.version).end
+    windows, end = spec.schema.windows, baseline_counted_with(spec, lost.version).end
     start = windows.last_closed(end + windows.watermark_delay) + windows.slide - windows.size
     empty = {name: [0] * len(row) for name, row in lost.counts.items()}
     return lost.model_copy(update={"window_start": start, "counts": empty, "newest_slice": empty})

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from monitors.report import Report, Signal, Stage
+from monitors.finding import Signal, Stage
+from monitors.report import Report
 from registry import lookups
 from registry.audit_log import chain
 from registry.config import IncidentPolicy
@@ -23,7 +24,7 @@ from registry.database import mapping, tables
 from registry.incidents import ordering, stored_reports
 from registry.incidents.incident_rules import SignalVerdict, Window
 from registry.incidents.lifecycle import Change, SignalLifecycle
-from registry.incidents.ordering import ReplayMoment, StoredWindow
+from registry.incidents.ordering import Moment, StoredWindow
 from registry.incidents.stored_incidents import StoredIncidents
 from registry.incidents.stored_reports import StoredReport
 from registry.incidents.window_history import WindowHistory
@@ -160,8 +161,8 @@ def _follow(
 ) -> dict[int, Change]:
     """Show every signal's windows, in order, to its life cycle; return how each incident that changed did."""
     changes: dict[int, Change] = {}
-    for life, steps, moment in _in_order(c, stored, newest_ends, rules):
-        incident, change = life.observe(moment.observation(steps)) or (None, None)
+    for life, verdicts, moment in _in_order(c, stored, newest_ends, rules):
+        incident, change = life.observe(moment.observation(verdicts)) or (None, None)
         if incident is not None and change is not None:
             changes[incident.id] = change.after(changes.get(incident.id))
     return changes
@@ -172,19 +173,19 @@ def _in_order(
     stored: Sequence[StoredReport],
     newest_ends: Mapping[Version, Mapping[Stage, datetime]],
     rules: _Rules,
-) -> Iterator[tuple[SignalLifecycle, Sequence[SignalVerdict], ReplayMoment]]:
+) -> Iterator[tuple[SignalLifecycle, Sequence[SignalVerdict], Moment]]:
     """Yield the moments of every champion's signals, with the verdicts they need: by time, whichever model's."""
     champions = {(row.model, row.version) for row in mapping.fetch(c, Champion, mapping.select(Champion))}
-    windows, found = _windows(stored), []
+    windows, items = _windows(stored), []
     for model, version in sorted(champions & windows.keys()):
         history = WindowHistory(c, model, version)
-        by_signal = ordering.replay_moments(windows[model, version], newest_ends[model, version])
+        by_signal = ordering.moments_by_signal(windows[model, version], newest_ends[model, version])
         for signal, moments in by_signal.items():
             store = StoredIncidents(history, signal, rules.now)
             life = SignalLifecycle(model, version, signal, rules.policy, store, opens=signal not in rules.ignore)
-            steps = store.steps(moments, rules.policy)
-            found += [((moment.at, model, version, signal.value), (life, steps, moment)) for moment in moments]
-    yield from (item for _, item in sorted(found, key=lambda pair: pair[0]))
+            verdicts = store.verdicts(moments, rules.policy)
+            items += [((moment.at, model, version, signal.value), (life, verdicts, moment)) for moment in moments]
+    yield from (item for _, item in sorted(items, key=lambda pair: pair[0]))
 
 
 def _windows(stored: Iterable[StoredReport]) -> dict[Version, list[StoredWindow]]:

@@ -14,14 +14,14 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Protocol
 
-from monitors.report import Signal
+from monitors.finding import Signal
 from registry.config import IncidentPolicy
 from registry.incidents import incident_rules
 from registry.incidents.incident_rules import SegmentEvidence, SignalVerdict, Window
 from registry.records import Incident, IncidentState
 
 COUNTERS = frozenset({"steady", "judged_until"})
-"""Fields that move with every steady window: alone they are no change that anybody is told of."""
+"""Fields that move with every steady window: alone they are no change worth a message."""
 
 
 class Change(Enum):
@@ -51,15 +51,15 @@ class Observation:
 
     Parameters
     ----------
-    steps
+    verdicts
         The verdicts of all judged windows that are known by then, oldest first.
     new
-        The windows that are looked at for the first time.
+        The windows that are observed for the first time.
     corrections
         The ends of windows that late data changed from drift or to drift, with the change in words.
     """
 
-    steps: Sequence[SignalVerdict]
+    verdicts: Sequence[SignalVerdict]
     new: Set[Window]
     corrections: Sequence[tuple[datetime, str]] = ()
 
@@ -138,46 +138,48 @@ class SignalLifecycle:
     store: IncidentStore
     opens: bool = True
 
-    def observe(self, seen: Observation) -> tuple[Incident, Change | None] | None:
-        """Write what *seen* does to the newest incident, or the one that it opens; None where it does nothing."""
-        transition = self.transition(seen)
+    def observe(self, observation: Observation) -> tuple[Incident, Change | None] | None:
+        """Write what *observation* does, and return the incident and its change; None where it does nothing."""
+        transition = self.transition(observation)
         return None if transition is None else (self.store.write(transition), transition.change)
 
-    def transition(self, seen: Observation) -> Transition | None:
-        """Return what *seen* does, without writing it."""
+    def transition(self, observation: Observation) -> Transition | None:
+        """Return what *observation* does, without writing it."""
         newest = self.store.newest()
         if newest is not None and is_live(newest):
-            return self._go_on(newest, seen)
+            return self._go_on(newest, observation)
         if not self.opens:
             return None
-        if newest is not None and incident_rules.continues(newest, seen.steps, seen.new, self.policy):
+        if newest is not None and incident_rules.continues(newest, observation.verdicts, observation.new, self.policy):
             reopened = {"state": IncidentState.OPEN, "resolved_at": None, "resolution": ""}
-            return Transition(newest, self._recounted(newest.model_copy(update=reopened), seen.steps))
-        ends = incident_rules.opening(seen.steps, seen.new, self.policy.open_after)
-        return self._begin(ends, newest, seen.steps) if ends else None
+            return Transition(newest, self._recounted(newest.model_copy(update=reopened), observation.verdicts))
+        ends = incident_rules.opening_windows(observation.verdicts, observation.new, self.policy.open_after)
+        return self._begin(ends, newest, observation.verdicts) if ends else None
 
-    def _begin(self, ends: Sequence[datetime], newest: Incident | None, steps: Sequence[SignalVerdict]) -> Transition:
+    def _begin(
+        self, ends: Sequence[datetime], newest: Incident | None, verdicts: Sequence[SignalVerdict]
+    ) -> Transition:
         """Open the incident that the windows with the *ends* open, after the *newest* one there was."""
-        since = incident_rules.beginning(ends, newest.judged_until if newest else None)
+        since = incident_rules.first_window(ends, newest.judged_until if newest else None)
         empty = Incident(id=0, model=self.model, version=self.version, signal=self.signal,
                          severity=self.policy.severity.of(self.signal), state=IncidentState.OPEN, since=since,
                          opened_at=ends[-1], last_seen=since, judged_until=since, windows=0, evidence=())  # fmt: skip
-        return Transition(None, self._recounted(empty, steps))
+        return Transition(None, self._recounted(empty, verdicts))
 
-    def _go_on(self, incident: Incident, seen: Observation) -> Transition:
-        since = self._since(incident, seen)
-        corrections = tuple(words for end, words in seen.corrections if end >= since)
+    def _go_on(self, incident: Incident, observation: Observation) -> Transition:
+        since = self._since(incident, observation)
+        corrections = tuple(words for end, words in observation.corrections if end >= since)
         counted = {"since": since, "corrections": incident.corrections + bool(corrections)}
-        after = self._recounted(incident.model_copy(update=counted), seen.steps)
+        after = self._recounted(incident.model_copy(update=counted), observation.verdicts)
         return Transition(incident, after, corrections, self._resolution(after))
 
-    def _since(self, incident: Incident, seen: Observation) -> datetime:
+    def _since(self, incident: Incident, observation: Observation) -> datetime:
         """Return when a live incident begins: earlier than it did, if it also opened in a stage that comes only now."""
-        ends = incident_rules.earlier(incident, seen.steps, seen.new, self.policy.open_after)
+        ends = incident_rules.earlier_opening(incident, observation.verdicts, observation.new, self.policy.open_after)
         if not ends:
             return incident.since
         before = self.store.before(incident)
-        return min(incident.since, incident_rules.beginning(ends, before.judged_until if before else None))
+        return min(incident.since, incident_rules.first_window(ends, before.judged_until if before else None))
 
     def _resolution(self, incident: Incident) -> str:
         """Return why a live incident is over, nothing if it is not. One that is decided ends by clearing only."""
@@ -188,12 +190,12 @@ class SignalLifecycle:
             return "" if incident.windows else incident_rules.CORRECTED
         return incident_rules.STEADY_AGAIN if cleared else ""
 
-    def _recounted(self, incident: Incident, steps: Sequence[SignalVerdict]) -> Incident:
+    def _recounted(self, incident: Incident, verdicts: Sequence[SignalVerdict]) -> Incident:
         """Return *incident* with what follows from its windows; evidence is of the first and of the newest of them.
 
         The severity may rise, and never falls.
         """
-        progress = incident_rules.episode_progress(steps, incident.since)
+        progress = incident_rules.episode_progress(verdicts, incident.since)
         first, newest = (self.store.evidence(end) for end in (progress.first, progress.last))
         severity = incident_rules.severity(self.policy.severity.of(self.signal), newest)
         return incident.model_copy(update={

@@ -8,14 +8,14 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from monitors.report import Signal
+from monitors.finding import Signal
 from registry import lookups, outbox
 from registry.audit_log import chain
 from registry.config import IncidentPolicy
 from registry.database import mapping, tables
 from registry.incidents.incident_rules import SegmentEvidence, SignalVerdict
 from registry.incidents.lifecycle import Change, Transition, is_live
-from registry.incidents.ordering import ReplayMoment
+from registry.incidents.ordering import Moment
 from registry.incidents.window_history import WindowHistory
 from registry.operations import incidents
 from registry.records import Incident
@@ -34,13 +34,13 @@ class StoredIncidents:
         """The connection of the caller's transaction."""
         return self.windows.c
 
-    def steps(self, moments: Sequence[ReplayMoment], policy: IncidentPolicy) -> list[SignalVerdict]:
+    def verdicts(self, moments: Sequence[Moment], policy: IncidentPolicy) -> list[SignalVerdict]:
         """Return the verdicts needed to go through *moments*, those of the newest incident included if it may go on."""
         first = min(window.end for moment in moments for window in moment.new)
         incident = self.newest()
         goes_on = incident is not None and (is_live(incident) or first <= incident.judged_until + policy.cool_down)
         start = min(first, incident.since) if incident is not None and goes_on else first
-        return self.windows.steps(self.signal, start, before=policy.open_after.of - 1)
+        return self.windows.verdicts(self.signal, start, before=policy.open_after.of - 1)
 
     def newest(self) -> Incident | None:
         """Return the incident that was opened last."""
@@ -62,7 +62,7 @@ class StoredIncidents:
 
     def evidence(self, end: datetime | None) -> SegmentEvidence:
         """Return the evidence of the windows that end at *end*."""
-        return self.windows.breadth(self.signal, end)
+        return self.windows.evidence(self.signal, end)
 
     def write(self, transition: Transition) -> Incident:
         """Write *transition* with its lines in the audit log and its messages; return the incident as it is then."""
@@ -88,7 +88,7 @@ class StoredIncidents:
 
     def _open(self, transition: Transition) -> Incident:
         number: int = mapping.insert(self.c, tables.incidents, **transition.changed)
-        variables = sorted({piece.finding.variable for piece in transition.after.evidence})
+        variables = sorted({evidence.finding.variable for evidence in transition.after.evidence})
         severity = transition.after.severity.value
         return self._announce(number, "incident.opened", variables=variables, severity=severity)
 
@@ -96,8 +96,8 @@ class StoredIncidents:
         """Log what happened to an incident, and put it into the outbox as the incident stands now."""
         incident = lookups.incident(self.c, number)
         entry = chain.append(self.c, self._line(incident, action, **details))
-        outbox.tell(self.c, entry, {"incident": incident.model_dump(mode="json")})
+        outbox.add_message(self.c, entry, {"incident": incident.model_dump(mode="json")})
         return incident
 
     def _line(self, incident: Incident, action: str, **details: chain.Detail) -> chain.Line:
-        return incidents.line(incident, action, chain.SYSTEM, self.now, **details)
+        return incidents.incident_line(incident, action, chain.SYSTEM, self.now, **details)

@@ -1,4 +1,4 @@
-"""Moves of incidents and their decisions. An incident never ends without a decision on record."""
+"""Operations on incidents and their decisions. An incident never ends without a decision on record."""
 
 from __future__ import annotations
 
@@ -34,14 +34,31 @@ def record_decision(  # noqa: PLR0913 - the fields of a Decision
     actor: str,
     now: datetime,
 ) -> Decision:
-    """Write down what is done about an incident, or, with no incident, what somebody decided by hand.
+    """Record what is done about an incident, or what somebody decided by hand, and return the decision.
 
-    An incident gets one decision: who comes second is given the first one's, unchanged. IllegalMove if the incident is
-    another model's.
+    An incident gets one decision: a second call returns the first one, unchanged.
+
+    Parameters
+    ----------
+    incident_id
+        The incident that it is about; None for a decision by hand.
+    action, because
+        What is done, and why, in sentences.
+    actor
+        Who decides.
+
+    Raises
+    ------
+    NotFound
+        There is no such incident.
+    IllegalMove
+        The incident is of another model.
     """
     with reg.write() as c:
         if incident_id is None:
-            return decide(c, model=model, incident_id=None, action=action, because=because, actor=actor, now=now)
+            return write_decision(
+                c, model=model, incident_id=None, action=action, because=because, actor=actor, now=now
+            )
         incident = lookups.incident(c, incident_id)
         if incident.model != model:
             msg = f"incident {incident_id} is of model {incident.model}, not {model}"
@@ -49,20 +66,22 @@ def record_decision(  # noqa: PLR0913 - the fields of a Decision
         made = lookups.decision_about(c, incident_id)
         if made is not None:
             return made
-        return decide(c, model=model, incident_id=incident_id, action=action, because=because, actor=actor, now=now)
+        return write_decision(
+            c, model=model, incident_id=incident_id, action=action, because=because, actor=actor, now=now
+        )
 
 
 def set_pending(reg: Registry, incident_id: int, reason: str, *, now: datetime) -> None:
-    """Write down why an incident's decision is still being waited for; the same reason again is no change."""
+    """Record why an incident's decision is still waited for; the same reason again is no change."""
     with reg.write() as c:
         incident = lookups.incident(c, incident_id)
         if incident.pending != reason:
             mapping.update(c, tables.incidents, tables.incidents.c.id == incident_id, pending=reason)
-            chain.append(c, line(incident, "incident.pending", chain.SYSTEM, now, reason=reason))
+            chain.append(c, incident_line(incident, "incident.pending", chain.SYSTEM, now, reason=reason))
 
 
 def acknowledge_incident(reg: Registry, incident_id: int, *, actor: str, now: datetime) -> Incident:
-    """Write down that *actor* has seen an open incident; again is no change. IllegalMove once it is resolved."""
+    """Record that *actor* has seen an open incident; again is no change. IllegalMove if it is resolved."""
     with reg.write() as c:
         incident = lookups.incident(c, incident_id)
         if incident.state is IncidentState.RESOLVED:
@@ -70,14 +89,14 @@ def acknowledge_incident(reg: Registry, incident_id: int, *, actor: str, now: da
             raise IllegalMove(msg, hint="nothing is left to acknowledge")
         if incident.state is IncidentState.OPEN:
             set_state(c, incident, IncidentState.ACKNOWLEDGED)
-            chain.append(c, line(incident, "incident.acknowledged", actor, now))
+            chain.append(c, incident_line(incident, "incident.acknowledged", actor, now))
         return lookups.incident(c, incident_id)
 
 
 def resolve_incident(reg: Registry, incident_id: int, *, resolution: str, actor: str, now: datetime) -> Incident:
-    """End an incident; one that is resolved already is returned as it is.
+    """Resolve an incident and return it; one that is resolved already is returned as it is.
 
-    If nothing had been decided about it, that is now decided: to do nothing, because of *resolution*.
+    If it had no decision, one is recorded: to do nothing, because of *resolution*.
     """
     with reg.write() as c:
         incident = lookups.incident(c, incident_id)
@@ -87,14 +106,16 @@ def resolve_incident(reg: Registry, incident_id: int, *, resolution: str, actor:
 
 
 def close(c: sa.Connection, incident: Incident, *, resolution: str, actor: str, now: datetime) -> Incident:
-    """End an unresolved incident in the caller's transaction, with a decision if it had none."""
+    """Resolve an open incident in the caller's transaction, with a decision if it had none, and return it."""
     if lookups.decision_about(c, incident.id) is None:
-        decide(c, model=incident.model, incident_id=incident.id, action=Action.NOTHING, because=[resolution],
+        write_decision(c, model=incident.model, incident_id=incident.id, action=Action.NOTHING, because=[resolution],
                actor=actor, now=now)  # fmt: skip
     set_state(c, incident, IncidentState.RESOLVED, resolved_at=now, resolution=resolution, pending="")
     closed = lookups.incident(c, incident.id)
-    entry = chain.append(c, line(incident, f"incident.{closed.word}", actor, now, reason=resolution))
-    outbox.tell(c, entry, {"incident": {**closed.model_dump(mode="json"), "state": closed.word}})
+    entry = chain.append(
+        c, incident_line(incident, f"incident.{closed.displayed_state}", actor, now, reason=resolution)
+    )
+    outbox.add_message(c, entry, {"incident": {**closed.model_dump(mode="json"), "state": closed.displayed_state}})
     return closed
 
 
@@ -112,7 +133,7 @@ def set_state(c: sa.Connection, incident: Incident, state: IncidentState, **valu
     mapping.update(c, tables.incidents, tables.incidents.c.id == incident.id, state=state, **values)
 
 
-def decide(  # noqa: PLR0913 - the fields of a Decision
+def write_decision(  # noqa: PLR0913 - the fields of a Decision
     c: sa.Connection,
     *,
     model: str,
@@ -122,19 +143,19 @@ def decide(  # noqa: PLR0913 - the fields of a Decision
     actor: str,
     now: datetime,
 ) -> Decision:
-    """Write a decision in the caller's transaction; the caller has seen that the incident has none."""
-    said = {"model": model, "incident_id": incident_id, "action": action, "because": tuple(because), "actor": actor,
+    """Write a decision in the caller's transaction; the caller has made sure that the incident has none."""
+    values = {"model": model, "incident_id": incident_id, "action": action, "because": tuple(because), "actor": actor,
             "made_at": now}  # fmt: skip
-    decision = Decision.model_validate({"id": mapping.insert(c, tables.decisions, **said), **said})
+    decision = Decision.model_validate({"id": mapping.insert(c, tables.decisions, **values), **values})
     if incident_id is not None:
         mapping.update(c, tables.incidents, tables.incidents.c.id == incident_id, pending="")
     details = {"action": action.value, "because": list(because), "incident": incident_id}
     entry = chain.append(c, chain.Line(now, actor, "decision.made", model, f"decision {decision.id}", details))
-    outbox.tell(c, entry, {"decision": decision.model_dump(mode="json")})
+    outbox.add_message(c, entry, {"decision": decision.model_dump(mode="json")})
     return decision
 
 
-def line(incident: Incident, action: str, actor: str, now: datetime, **details: chain.Detail) -> chain.Line:
-    """Return the audit log's line about something that happened to *incident*."""
-    said = {"version": incident.version, "signal": incident.signal.value, **details}
-    return chain.Line(now, actor, action, incident.model, f"incident {incident.id}", said)
+def incident_line(incident: Incident, action: str, actor: str, now: datetime, **details: chain.Detail) -> chain.Line:
+    """Return the line for the audit log about *action* on *incident*."""
+    about = {"version": incident.version, "signal": incident.signal.value, **details}
+    return chain.Line(now, actor, action, incident.model, f"incident {incident.id}", about)

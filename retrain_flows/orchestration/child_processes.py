@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-PARENT: Final = "LEEWAY_SERVED_BY"
+PARENT_PID_VARIABLE: Final = "LEEWAY_SERVED_BY"
 """The variable that tells a run's process which one serves it, by process id."""
 POLL_SECONDS = 1.0
 GRACE_SECONDS = 10.0
@@ -23,7 +23,7 @@ def end_with_input() -> None:
 
 def end_with_server() -> None:
     """End this process when the one that serves it ends, if it is a run of one that left its number in `PARENT`."""
-    parent = os.environ.get(PARENT, "")
+    parent = os.environ.get(PARENT_PID_VARIABLE, "")
 
     def wait() -> None:
         while os.getppid() == int(parent):

@@ -35,7 +35,7 @@ from features import errors
 from retrain_flows.orchestration import child_processes, server
 from retrain_flows.orchestration.flows import REACT, Flows
 
-EVERY = timedelta(minutes=1)
+RECONCILE_INTERVAL = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,24 +49,24 @@ class Served:
     flows: Flows
     module: str
     models: Sequence[str]
-    settled: Callable[[str], bool]
+    is_idle: Callable[[str], bool]
 
 
-def deployments(served: Served, *, audit_cron: str, every: timedelta = EVERY) -> list[RunnerDeployment]:
+def deployments(served: Served, *, audit_cron: str, interval: timedelta = RECONCILE_INTERVAL) -> list[RunnerDeployment]:
     """Return three deployments a model: ``react-<model>``, ``audit-<model>`` and ``retrain-<model>`` (no schedule)."""
     flows, at = served.flows, served.module
     return [
         deployment
         for model in served.models
         for deployment in (
-            _deployment(flows.react, f"{at}.react_flow", model, Interval(every, slug="react")),
+            _deployment(flows.react, f"{at}.react_flow", model, Interval(interval, slug="react")),
             _deployment(flows.audit, f"{at}.audit_flow", model, Cron(audit_cron, timezone="UTC", slug="audit")),
             _deployment(flows.retrain, f"{at}.retrain_flow", model, None),
         )
     ]
 
 
-def serve(served: Served, *, audit_cron: str, every: timedelta = EVERY) -> None:
+def serve(served: Served, *, audit_cron: str, interval: timedelta = RECONCILE_INTERVAL) -> None:
     """Register the deployments with the server of ``PREFECT_API_URL``, and run them when due, until interrupted.
 
     The schedules stay active when this process ends: whoever starts it again goes on with them. One process serves: a
@@ -75,11 +75,11 @@ def serve(served: Served, *, audit_cron: str, every: timedelta = EVERY) -> None:
     Raises:
         EngineAway: the server does not answer, or not as Prefect's does.
     """
-    os.environ[child_processes.PARENT] = str(os.getpid())
-    made = deployments(served, audit_cron=audit_cron, every=every)
-    with reached():
-        _end_the_dead([deployment.name for deployment in made])
-        runner = FixedRunner(served.settled)
+    os.environ[child_processes.PARENT_PID_VARIABLE] = str(os.getpid())
+    made = deployments(served, audit_cron=audit_cron, interval=interval)
+    with prefect_errors():
+        _crash_orphaned_runs([deployment.name for deployment in made])
+        runner = FixedRunner(served.is_idle)
         for deployment in made:
             runner.register(deployment)
         try:
@@ -89,7 +89,7 @@ def serve(served: Served, *, audit_cron: str, every: timedelta = EVERY) -> None:
 
 
 @contextmanager
-def reached() -> Iterator[None]:
+def prefect_errors() -> Iterator[None]:
     """Tell what Prefect's client raises because of its server as an error of ours."""
     try:
         yield
@@ -148,7 +148,7 @@ class FixedRunner(Runner):
         """Do nothing, as above."""
 
 
-def _end_the_dead(names: list[str]) -> None:
+def _crash_orphaned_runs(names: list[str]) -> None:
     """Have runs that a killed process has left behind on record as crashed: each would hold its slot for minutes."""
     at_work = FlowRunFilter(
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PENDING, StateType.RUNNING]))

@@ -24,7 +24,7 @@ from registry.records import RetrainRun
 from retrain_flows.data import baseline_rows
 from retrain_flows.data.workspace import Workspace
 
-SAMPLE = 5000
+SAMPLE_ROWS = 5000
 """Rows shown of each side: evenly spaced in time, so that the same rows are shown again."""
 
 
@@ -85,7 +85,7 @@ def _window_rows(ws: Workspace, compared: Sides) -> pa.Table:
 def _frame(schema: EventSchema, table: pa.Table) -> pd.DataFrame:
     ordered = table.sort_by([(TIME, "ascending"), (decode.ID, "ascending")])
     n = ordered.num_rows
-    picked = np.arange(n) if n <= SAMPLE else np.linspace(0, n - 1, SAMPLE).astype(np.int64)
+    picked = np.arange(n) if n <= SAMPLE_ROWS else np.linspace(0, n - 1, SAMPLE_ROWS).astype(np.int64)
     frame: pd.DataFrame = ordered.select(list(schema.variables)).take(pa.array(picked)).to_pandas()
     return frame
 
@@ -95,15 +95,15 @@ def _page(then: pd.DataFrame, now: pd.DataFrame, schema: EventSchema, path: Path
     from evidently import DataDefinition, Dataset, Report
     from evidently.presets import DataDriftPreset
 
-    seen = [name for name in schema.variables if then[name].notna().any() and now[name].notna().any()]
-    if not seen:
+    shared = [name for name in schema.variables if then[name].notna().any() and now[name].notna().any()]
+    if not shared:
         msg = f"nothing to compare: {len(then)} rows of the baseline, {len(now)} of the window"
         raise errors.NotEnoughData(msg)
-    kinds = {kind: [name for name in seen if schema.variables[name] is kind] for kind in FeatureKind}
+    kinds = {kind: [name for name in shared if schema.variables[name] is kind] for kind in FeatureKind}
     definition = DataDefinition(
         numerical_columns=kinds[FeatureKind.NUMERIC], categorical_columns=kinds[FeatureKind.CATEGORICAL]
     )
-    current, baseline = (Dataset.from_pandas(side[seen], data_definition=definition) for side in (now, then))
+    current, baseline = (Dataset.from_pandas(side[shared], data_definition=definition) for side in (now, then))
     # A constant column has no correlation with anything: Evidently shows a NaN, and numpy need not warn of it.
     with np.errstate(divide="ignore", invalid="ignore"):
         Report([DataDriftPreset()]).run(current, baseline).save_html(str(path))

@@ -19,7 +19,7 @@ from registry import queries
 from registry.records import AuditResult, Decision, RetrainRun
 from retrain_flows import reconcile, retrain
 from retrain_flows.audit import audit
-from retrain_flows.audit.audit import Replay
+from retrain_flows.audit.recount import Replay
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.orchestration import evidently_report
 from retrain_flows.retrain import RetrainRequest

@@ -9,8 +9,8 @@ from typing import Any
 
 from features import errors
 from features.scoring import Values
+from monitors.finding import Signal
 from monitors.profiles import outcome_counts
-from monitors.report import Signal
 from registry import queries
 from registry.files import artifacts
 from registry.records import Check, CheckResult, IncidentState, Version, VersionState
@@ -18,7 +18,7 @@ from retrain_flows.data.dataset import Dataset
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.gate import gate
 from retrain_flows.training import online, retrain_data, static
-from retrain_flows.training.permutation_importance import Rises
+from retrain_flows.training.permutation_importance import LossIncreases
 from retrain_flows.training.retrain_data import RetrainData
 
 
@@ -34,7 +34,7 @@ class Challenger:
     model: Any
     rows: Dataset
     out_of_sample: Values
-    rises: tuple[Rises, ...]
+    loss_increases: tuple[LossIncreases, ...]
     parent: Version | None = None
 
 
@@ -52,17 +52,17 @@ class GatedCandidate:
         return min((c.numbers["challenger"] for c in self.checks if "challenger" in c.numbers), default=float("inf"))
 
 
-def make(ws: Workspace, mode: str, given: RetrainData) -> Challenger:
+def train(ws: Workspace, mode: str, data: RetrainData) -> Challenger:
     """Return the challenger of *mode*. An online champion goes on learning where it stopped; else a new one starts.
 
     Raises:
         TrainerError: the user's trainer raised or returned something unusable.
         NotEnoughData: there is nothing (new) to learn from.
     """
-    if mode == "online" and given.version.mode == "online" and given.version.trained_until is not None:
-        _, unseen = given.training.split(given.version.trained_until)
-        return fit(ws, mode, unseen, parent=given.version)
-    return fit(ws, mode, given.training)
+    if mode == "online" and data.version.mode == "online" and data.version.trained_until is not None:
+        _, unseen = data.training.split(data.version.trained_until)
+        return fit(ws, mode, unseen, parent=data.version)
+    return fit(ws, mode, data.training)
 
 
 def fit(ws: Workspace, mode: str, rows: Dataset, *, parent: Version | None = None) -> Challenger:
@@ -77,37 +77,37 @@ def fit(ws: Workspace, mode: str, rows: Dataset, *, parent: Version | None = Non
         return Challenger(mode, static.fit_static(trainer, rows), rows, *static.out_of_sample(trainer, rows))
     grown = None if parent is None else retrain_data.load(ws, parent)
     learned = online.learn(trainer, grown, rows, label_delay=ws.schema.label_delay)
-    return Challenger(mode, learned.model, rows, learned.predictions, learned.rises, parent)
+    return Challenger(mode, learned.model, rows, learned.predictions, learned.loss_increases, parent)
 
 
-def gate_candidate(ws: Workspace, candidate: Challenger, given: RetrainData) -> GatedCandidate:
+def gate_candidate(ws: Workspace, candidate: Challenger, data: RetrainData) -> GatedCandidate:
     """Take *candidate* through the gate on the evaluation rows."""
-    baseline = queries.baseline_of(ws.registry, ws.model, given.version.version)
+    baseline = queries.baseline_of(ws.registry, ws.model, data.version.version)
     artifact = _dump(candidate.model)
     trial = gate.GateInput(
         challenger=candidate.model,
         artifact=artifact,
-        champion=given.answers,
-        evaluation=given.evaluation,
+        champion=data.answers,
+        evaluation=data.evaluation,
         schema=ws.schema,
         sd=outcome_counts.label_sd(baseline.bins) if baseline else 1.0,
         quality=open_quality(ws),
         trust=ws.trainers.trust,
     )
-    checks = (_data(candidate, given), *_known(ws, artifact), *gate.gate(trial, ws.trainers.gate))
+    checks = (_data_check(candidate, data), *_same_file_check(ws, artifact), *gate.gate(trial, ws.trainers.gate))
     return GatedCandidate(candidate, artifact, checks)
 
 
-def _data(candidate: Challenger, given: RetrainData) -> Check:
+def _data_check(candidate: Challenger, data: RetrainData) -> Check:
     """Say what was learned from, so that it can be made again and compared."""
     rows, left_out = candidate.rows, candidate.rows.unusable
     got = (
-        f"{len(rows)} rows (sha256 {rows.digest[:16]}), {left_out} unusable labels, {given.rejected} unreadable records"
+        f"{len(rows)} rows (sha256 {rows.digest[:16]}), {left_out} unusable labels, {data.rejected} unreadable records"
     )
     return Check(name="data", result=CheckResult.PASS, got=got, want="on record", numbers={"rows": len(rows)})
 
 
-def _known(ws: Workspace, artifact: bytes | errors.TrainerError) -> list[Check]:
+def _same_file_check(ws: Workspace, artifact: bytes | errors.TrainerError) -> list[Check]:
     """Say which version a candidate is, if its file is one's: what was rolled back does not come back unnoticed."""
     if isinstance(artifact, errors.TrainerError):
         return []

@@ -19,11 +19,11 @@ from features.scoring import Values
 from features.window import to_ms
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.training import permutation_importance, static
-from retrain_flows.training.permutation_importance import HeldOut, Rises
+from retrain_flows.training.permutation_importance import HeldOut, LossIncreases
 
-BATCH = 256
+BATCH_ROWS = 256
 """How many rows are predicted, and then learned from, at a time."""
-WARM_UP = 1000
+WARM_UP_ROWS = 1000
 """Rows from which a new model first learns before it is asked anything (a fifth of the rows if that is fewer)."""
 
 
@@ -36,7 +36,7 @@ class OnlineModel:
 
     model: Any
     predictions: Values
-    rises: tuple[Rises, ...] = ()
+    loss_increases: tuple[LossIncreases, ...] = ()
 
 
 class Learner(Protocol):
@@ -60,32 +60,32 @@ def learn(trainer: static.Trainer, champion: Any | None, data: Dataset, *, label
         raise errors.NotEnoughData(msg, hint="wait for labels to mature")
     model = trainer.new() if champion is None else champion
     learner = _learner(trainer.path, model, None if champion is not None else data)
-    warm_up = 0 if champion is not None else max(1, min(WARM_UP, len(data) // 5))
+    warm_up = 0 if champion is not None else max(1, min(WARM_UP_ROWS, len(data) // 5))
     predictions = scoring.unanswered(data.task, len(data))
-    rises: tuple[Rises, ...] = ()
-    with static.blame(trainer.path):
-        for known, ask in _schedule(data, label_delay, warm_up):
+    increases: tuple[LossIncreases, ...] = ()
+    with static.trainer_errors(trainer.path):
+        for known, predicted in _schedule(data, label_delay, warm_up):
             if len(known):
                 learner.learn(known)
-            if not rises and ask.stop > 0.8 * len(data):
-                to_come = data.rows(slice(ask.start, None))
-                rises = (
-                    permutation_importance.rises(
-                        HeldOut.of(model, to_come, sd=permutation_importance.spread(data.target))
+            if not increases and predicted.stop > 0.8 * len(data):
+                to_come = data.rows(slice(predicted.start, None))
+                increases = (
+                    permutation_importance.measure(
+                        HeldOut.of(model, to_come, sd=permutation_importance.target_sd(data.target))
                     ),
                 )
-            predictions[ask] = scoring.score(model, data.rows(ask).frame, data.task)
-    return OnlineModel(model, predictions, rises)
+            predictions[predicted] = scoring.score(model, data.rows(predicted).frame, data.task)
+    return OnlineModel(model, predictions, increases)
 
 
 def _schedule(data: Dataset, label_delay: timedelta, warm_up: int) -> Iterator[tuple[Dataset, slice]]:
     """Yield the rows to learn from next, and then those to predict; in the end all have been learned from."""
     learned, delay = 0, to_ms(label_delay)
-    for start in range(0, len(data), BATCH):
+    for start in range(0, len(data), BATCH_ROWS):
         known = int(np.searchsorted(data.times, data.times[start] - delay, side="right"))
         known = min(known, start)
         if known >= warm_up:
-            yield data.rows(slice(learned, known)), slice(start, start + BATCH)
+            yield data.rows(slice(learned, known)), slice(start, start + BATCH_ROWS)
             learned = known
     yield data.rows(slice(learned, None)), slice(0, 0)
 

@@ -25,9 +25,9 @@ from retrain_flows.data.dataset import Dataset
 
 REPEATS = 5
 """How often each feature is shuffled."""
-LEAST, MOST = 500, 5000
+MIN_ROWS, MAX_ROWS = 500, 5000
 """Between how many rows are asked about, if there are so many."""
-ANSWERS, ONE_BY_ONE = 500_000, 75_000
+MAX_ANSWERS, MAX_ANSWERS_ROW_BY_ROW = 500_000, 75_000
 """How many answers may be asked for: from a model that gives them all at once, and from one that gives them row by row.
 
 A count and not a time limit, so that the same rows give the same importance on every machine.
@@ -63,17 +63,17 @@ class HeldOut:
 
 
 @dataclass(frozen=True, slots=True)
-class Rises:
+class LossIncreases:
     """By how much a model's mean loss rises if a feature is shuffled; NaN if it would not answer.
 
     *rows* is for how many rows that stands.
     """
 
     rows: int
-    by: Mapping[str, float]
+    by_feature: Mapping[str, float]
 
 
-def rises(held_out: HeldOut, share: float = 1.0) -> Rises:
+def measure(held_out: HeldOut, share: float = 1.0) -> LossIncreases:
     """Return what shuffling does to the model, asked *share* of the answers that may be asked for in all.
 
     The same rows give the same figures.
@@ -81,19 +81,21 @@ def rises(held_out: HeldOut, share: float = 1.0) -> Rises:
     from sklearn.dummy import DummyRegressor  # slow
     from sklearn.inspection import permutation_importance  # slow
 
-    asked = held_out.at_most(max(1, round(share * _affordable(held_out))))
-    found = permutation_importance(
+    subset = held_out.at_most(max(1, round(share * _affordable_rows(held_out))))
+    measured = permutation_importance(
         DummyRegressor(),  # scikit-learn wants an estimator of its own; who answers is up to the scoring
-        asked.frame,
-        asked.target,
-        scoring=lambda _, frame, target: -mean_loss(replace(asked, frame=frame, target=target)),
+        subset.frame,
+        subset.target,
+        scoring=lambda _, frame, target: -mean_loss(replace(subset, frame=frame, target=target)),
         n_repeats=REPEATS,
         random_state=_SEED,
     )
-    return Rises(len(held_out), dict(zip(map(str, asked.frame.columns), found.importances_mean.tolist(), strict=True)))
+    return LossIncreases(
+        len(held_out), dict(zip(map(str, subset.frame.columns), measured.importances_mean.tolist(), strict=True))
+    )
 
 
-def combine(parts: Sequence[Rises]) -> dict[str, float]:
+def combine(parts: Sequence[LossIncreases]) -> dict[str, float]:
     """Return how much each feature matters to a version, as shares of 1.
 
     The parts are of the version's own model, or of models that stood in for it; each counts by its rows. Several are
@@ -101,30 +103,32 @@ def combine(parts: Sequence[Rises]) -> dict[str, float]:
 
     Empty, which means unknown: there are no parts, no feature matters, or a model would not answer.
 
-    >>> combine([Rises(100, {"x": 0.5, "y": 0.0}), Rises(300, {"x": 0.1, "y": 0.4})])
+    >>> combine([LossIncreases(100, {"x": 0.5, "y": 0.0}), LossIncreases(300, {"x": 0.1, "y": 0.4})])
     {'x': 0.4, 'y': 0.6}
     """
     total = sum(part.rows for part in parts)
-    names = parts[0].by if total else {}
-    mean = {name: math.fsum(part.rows / total * part.by[name] for part in parts) for name in names}
+    names = parts[0].by_feature if total else {}
+    mean = {name: math.fsum(part.rows / total * part.by_feature[name] for part in parts) for name in names}
     return importance.normalise(mean) if all(map(math.isfinite, mean.values())) else {}
 
 
-def mean_loss(asked: HeldOut) -> float:
+def mean_loss(held_out: HeldOut) -> float:
     """Return the mean loss of the model's answers to the rows; NaN if it gives none or will not be asked."""
     try:
-        answers = scoring.score(asked.model, asked.frame.copy(), asked.task)  # it may write into what it is given
+        answers = scoring.score(
+            held_out.model, held_out.frame.copy(), held_out.task
+        )  # it may write into what it is given
     except Exception:  # a model may insist on combinations that shuffled rows do not keep: its right, and no failure
         return float("nan")
     known = scoring.is_answered(answers)
-    losses = scoring.losses(asked.task, answers[known], asked.target[known], sd=asked.sd)
+    losses = scoring.losses(held_out.task, answers[known], held_out.target[known], sd=held_out.sd)
     return float(losses.mean()) if len(losses) else float("nan")
 
 
-def spread(target: Values) -> float:
+def target_sd(target: Values) -> float:
     """Return the unit of a regression's errors: the target's sd, 1 where that is 0 or there are no numbers.
 
-    >>> spread(np.array([1.0, 3.0])), spread(np.array([2.0, 2.0])), spread(np.array(["a", "b"], dtype=object))
+    >>> target_sd(np.array([1.0, 3.0])), target_sd(np.array([2.0, 2.0])), target_sd(np.array(["a", "b"], dtype=object))
     (1.0, 1.0, 1.0)
     """
     return 1.0 if target.dtype == object else float(np.std(target.astype(np.float64))) or 1.0
@@ -141,6 +145,6 @@ def sample(rows: int, most: int) -> npt.NDArray[np.int64]:
     return np.sort(np.random.default_rng(_SEED).choice(rows, most, replace=False))
 
 
-def _affordable(held_out: HeldOut) -> int:
-    answers = ONE_BY_ONE if hasattr(held_out.model, "predict_one") else ANSWERS
-    return int(np.clip(answers // (REPEATS * held_out.frame.shape[1]), LEAST, MOST))
+def _affordable_rows(held_out: HeldOut) -> int:
+    answers = MAX_ANSWERS_ROW_BY_ROW if hasattr(held_out.model, "predict_one") else MAX_ANSWERS
+    return int(np.clip(answers // (REPEATS * held_out.frame.shape[1]), MIN_ROWS, MAX_ROWS))

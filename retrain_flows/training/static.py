@@ -18,7 +18,7 @@ from features.schema import Task
 from features.scoring import Values
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.training import permutation_importance
-from retrain_flows.training.permutation_importance import HeldOut, Rises
+from retrain_flows.training.permutation_importance import HeldOut, LossIncreases
 
 FOLDS = 5
 """Into how many stretches of time the training rows are cut for their out-of-sample predictions."""
@@ -37,12 +37,12 @@ class Trainer:
         Raises:
             TrainerError: it raised.
         """
-        with blame(self.path):
+        with trainer_errors(self.path):
             return self.function()
 
 
 @contextmanager
-def blame(path: str) -> Iterator[None]:
+def trainer_errors(path: str) -> Iterator[None]:
     """Turn whatever the user's code raises into a TrainerError that names *path*, with the original as its cause."""
     try:
         yield
@@ -63,9 +63,9 @@ def load_trainer(path: str, project_dir: Path) -> Trainer:
     """
     name, _, attribute = path.partition(":")
     make_importable(project_dir)
-    with blame(path):
+    with trainer_errors(path):
         module = importlib.import_module(name)
-    _need_own(module, name, project_dir)
+    _require_project_module(module, name, project_dir)
     function = getattr(module, attribute, None)
     if not callable(function):
         msg = f"trainer {path}: {module.__file__} has no function {attribute}"
@@ -83,7 +83,7 @@ def make_importable(project_dir: Path) -> None:
     importlib.invalidate_caches()
 
 
-def _need_own(module: ModuleType, name: str, project_dir: Path) -> None:
+def _require_project_module(module: ModuleType, name: str, project_dir: Path) -> None:
     here = project_dir.resolve()
     mine = (here / name.replace(".", "/")).with_suffix(".py")
     if mine.exists() and Path(module.__file__ or "").resolve() != mine:
@@ -107,12 +107,12 @@ def fit_static(trainer: Trainer, data: Dataset) -> Any:
         raise errors.TrainerError(
             msg, hint="return an unfitted scikit-learn estimator; River models go to retrain.online"
         )
-    with blame(trainer.path):
+    with trainer_errors(trainer.path):
         model.fit(data.frame, targets(data))
     return model
 
 
-def out_of_sample(trainer: Trainer, data: Dataset, folds: int = FOLDS) -> tuple[Values, tuple[Rises, ...]]:
+def out_of_sample(trainer: Trainer, data: Dataset, folds: int = FOLDS) -> tuple[Values, tuple[LossIncreases, ...]]:
     """Return a prediction for each row by a model that was fitted on the other stretches of time only.
 
     With them comes what mattered to each of those models on the rows that it was asked about.
@@ -127,14 +127,14 @@ def out_of_sample(trainer: Trainer, data: Dataset, folds: int = FOLDS) -> tuple[
     if len(data) < 2 * folds:
         msg = f"{len(data)} rows are too few for {folds} stretches of time"
         raise errors.NotEnoughData(msg, hint="lengthen retrain.window")
-    answers, parts, sd = scoring.unanswered(data.task, len(data)), [], permutation_importance.spread(data.target)
+    answers, parts, sd = scoring.unanswered(data.task, len(data)), [], permutation_importance.target_sd(data.target)
     for held_out in np.array_split(np.arange(len(data)), folds):
         others = np.ones(len(data), bool)
         others[held_out] = False
-        model, asked = fit_static(trainer, data.rows(others)), data.rows(held_out)
-        with blame(trainer.path):
-            answers[held_out] = scoring.score(model, asked.frame, data.task)
-        parts.append(permutation_importance.rises(HeldOut.of(model, asked, sd=sd), 1 / folds))
+        model, fold_rows = fit_static(trainer, data.rows(others)), data.rows(held_out)
+        with trainer_errors(trainer.path):
+            answers[held_out] = scoring.score(model, fold_rows.frame, data.task)
+        parts.append(permutation_importance.measure(HeldOut.of(model, fold_rows, sd=sd), 1 / folds))
     return answers, tuple(parts)
 
 

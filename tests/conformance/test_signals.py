@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from dashboards import formatting
 from monitors import budget, signals
 from monitors.explain import explanation
+from monitors.finding import Signal, Stage, Verdict
 from monitors.quality.fault import FaultKind
-from monitors.report import Signal, Stage, Verdict
 from monitors.signals import SIGNALS, Needs, Reaction, Severity, SignalSpec
 from registry import model_status
 from registry.config import Severities

@@ -12,7 +12,8 @@ import pytest
 
 from features.schema import LABEL, EventSchema, FeatureKind, Task
 from monitors.baseline.baseline import Baseline, Slice
-from monitors.report import Finding, Report, SequentialVerdict, Signal, Stage, Verdict
+from monitors.finding import Finding, SequentialVerdict, Signal, Stage, Verdict
+from monitors.report import Report
 from monitors.stats.bins import Bins, CategoricalBins, NumericBins
 from registry import operations, queries
 from registry.connection import Registry

@@ -123,7 +123,7 @@ def test_from_the_overview_to_a_window_and_another_feature(visitor: Visitor) -> 
     assert "Distribution of carrier" == page.locator("#distribution").inner_text()
     assert 2 * 7 == bars(page)
 
-    page.get_by_label("Beside another window").select_option(label="24 Jun – 30 Jun 2013 (drift)")
+    page.get_by_label("Compare with window").select_option(label="24 Jun – 30 Jun 2013 (drift)")
     page.wait_for_url("**against=2013-07-01**")
     assert 3 * 7 == bars(page)
     assert "other window, 6" in page.locator("figure figcaption").inner_text()
@@ -193,8 +193,8 @@ def test_an_incident_is_explained_on_its_own_page(visitor: Visitor) -> None:
     assert "Feature incident 3" == page.get_by_role("heading", level=1).inner_text()
 
     moved = page.locator("section", has=page.locator("#moved")).locator("tbody tr").first.inner_text()
-    assert ["temp", "up", "inside the promise"] == [
-        word for word in ("temp", "up", "inside the promise") if word in moved
+    assert ["temp", "up", "inside the guarantee"] == [
+        word for word in ("temp", "up", "inside the guarantee") if word in moved
     ]
     assert "A shift within segments of origin" in moved
     segments = page.locator("section", has=page.locator("#segments")).locator("tbody th").all_inner_texts()
@@ -213,7 +213,7 @@ def test_an_incident_is_explained_on_its_own_page(visitor: Visitor) -> None:
 
     page.get_by_role("link", name="temp").first.click()
     assert "Distribution of temp" == page.locator("#distribution").inner_text()
-    assert "inside the promise" in page.locator("tr.chosen").first.inner_text()
+    assert "inside the guarantee" in page.locator("tr.chosen").first.inner_text()
 
 
 def test_a_chart_can_be_read_as_a_table(visitor: Visitor) -> None:

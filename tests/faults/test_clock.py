@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from leeway.stack import keeper, processes
-from monitors.report import Verdict
+from monitors.finding import Verdict
 from monitors.signals import Severity
 from registry import outbox, queries
 from registry.incidents import ingest

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.unit.repo.test_repo import ROOT, tracked
+
 NOWHERE = "http://127.0.0.1:9"
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -32,7 +33,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_page_has_become_one(site: Path) -> None:
     """Each Markdown page is there, README as the first of them."""
-    pages = [path.relative_to(ROOT / "docs").with_suffix(".html") for path in (ROOT / "docs").rglob("*.md")]
+    pages = [path.relative_to("docs").with_suffix(".html") for path in tracked(r"^docs/.*\.md$")]
 
     assert [] == [str(page) for page in pages if not (site / page).is_file()]
     assert "Two commands" in (site / "index.html").read_text()

@@ -18,10 +18,11 @@ from features.schema import EventSchema, FeatureKind, Task
 from features.window import UTC, Windows, to_ms
 from monitors.config import MonitorPolicy
 from monitors.error_stream import detector_state, stream_findings
+from monitors.finding import Finding, Stage
 from monitors.flink import baseline_job, files_source_job, run_job
 from monitors.job_spec import JobSpec
 from monitors.profiles.side_channels import ERROR_STREAM
-from monitors.report import Finding, Report, Stage
+from monitors.report import Report
 from registry.files import published_baselines
 
 pytestmark = pytest.mark.slow

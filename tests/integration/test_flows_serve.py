@@ -34,11 +34,13 @@ SERVE = """
 import os, sys
 from datetime import timedelta
 from pathlib import Path
-from retrain_flows import deployments, react
-from tests.unit.retraining import served, world
+from retrain_flows import reconcile
+from retrain_flows.orchestration import deployments
+from tests.support import trained_model as world
+from tests.support import trained_model_flows as served
 def settled(model):
     with world.open_registry(Path(os.environ["LEEWAY_PROJECT"])) as registry:
-        return react.idle(registry, model)
+        return reconcile.idle(registry, model)
 what = deployments.Served(served.FLOWS, served.__name__, ["m"], settled)
 deployments.serve(what, audit_cron="0 6 * * 1", every=timedelta(seconds=5))
 """

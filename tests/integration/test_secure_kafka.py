@@ -106,7 +106,7 @@ def test_the_job_reports_as_it_does_from_an_open_broker(addresses: Mapping[str, 
     with context.open(world.folder) as opened:
         model = opened.model()
         topic_world.register(opened, model)
-        topics_of = replace(job_settings.followed(opened, model), bounded=True)
+        topics_of = replace(job_settings.input_topics(opened, model), bounded=True)
         how = job_settings.deployment(opened, model)
         run_job.finish(
             deploy_job.start(assembly.spec(opened, model), topics_of, job_settings.outputs(opened, model), how),

@@ -79,7 +79,7 @@ def test_a_stack_starts_mends_itself_and_leaves_nothing(project: Project) -> Non
     assert {*ENGINES, "dashboard", "flows"} == set(started)
     assert {"up"} == {s["condition"] for s in started.values()}
 
-    assert [] == strangers(plan.of(project, everything=True).wanted_ports())
+    assert [] == strangers(plan.plan_stack(project, everything=True).wanted_ports())
     _produce(environment.of_stack(project.state)["LEEWAY_KAFKA"])
     for name in ("broker", "postgres", "taskmanager"):
         os.kill(started[name]["pid"], signal.SIGKILL)
@@ -96,7 +96,9 @@ def test_a_stack_starts_mends_itself_and_leaves_nothing(project: Project) -> Non
     assert [] == [pid for pid in pids if psutil.pid_exists(pid)]
     assert [] == state.leftovers(folder)
     assert {} == environment.of_stack(project.state)
-    assert [] == [port for port in plan.of(project, everything=True).wanted_ports().values() if ports.answers(port)]
+    assert [] == [
+        port for port in plan.plan_stack(project, everything=True).wanted_ports().values() if ports.answers(port)
+    ]
 
 
 #: Pages with a guard of their own (`test_prefect_guard.py`, the dashboard's tests).

@@ -59,7 +59,7 @@ def test_every_record_of_a_topic_is_counted_by_the_job(broker: str, tmp_path: Pa
         engine = how.engine.model_copy(update={"checkpoint_interval": timedelta(milliseconds=500)})
         job = deploy_job.start(
             assembly.spec(opened, model),
-            replace(job_settings.followed(opened, model), bounded=True),
+            replace(job_settings.input_topics(opened, model), bounded=True),
             out,
             replace(how, engine=engine),
         )

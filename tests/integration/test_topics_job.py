@@ -107,7 +107,7 @@ def start(opened: Context, name: str, address: str | None, parallelism: int, **c
     rooms = (job_settings.pack_rooms(opened.dir / "jobs"),) if address else ()
     return deploy_job.start(
         assembly.spec(opened, model),
-        replace(job_settings.followed(opened, model), subtasks=(parallelism, 1), **changed),
+        replace(job_settings.input_topics(opened, model), subtasks=(parallelism, 1), **changed),
         replace(out, **names, prefix=name),
         replace(how, name=name, title=name, engine=engine, rooms=rooms),
     )
@@ -253,7 +253,7 @@ def test_a_job_is_submitted_listed_stopped_and_upgraded_while_its_reports_are_ta
     assert savepoint == second.begin
     assert upgraded.begin is not None
     assert "running" in listed.stdout
-    assert "as it is" in listed.stdout
+    assert "unchanged" in listed.stdout
     assert sorted(r.evidence_digest for r in expected) == sorted(row[4] for row in stored(opened) if row[5] == 1)
     assert (2, 0) == (seen.tally.rejected, seen.tally.late)
 

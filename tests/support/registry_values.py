@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from features.schema import EventSchema, FeatureKind, Task
 from features.window import UTC
 from monitors.baseline.baseline import Baseline
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report
 from monitors.stats.bins import NumericBins
 from registry import operations
 from registry.connection import Registry

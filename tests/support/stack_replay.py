@@ -23,7 +23,7 @@ from features.window import from_ms, to_ms
 from leeway.context import Context
 from leeway.project import environment
 from leeway.stack import state
-from monitors.report import Stage
+from monitors.finding import Stage
 from registry import queries
 from registry.database import tables
 from tests.support import turning_concept as turning

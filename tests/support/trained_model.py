@@ -31,14 +31,15 @@ from features.window import UTC, Windows
 from monitors.baseline import freeze
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report
 from registry import queries
 from registry.connection import Registry
 from registry.incidents import ingest
 from registry.records import Incident
 from retrain_flows.config import Gate, Retrain, Signals
 from retrain_flows.data.workspace import Workspace
-from retrain_flows.first_version import bootstrap
+from retrain_flows.first_version import train_and_promote
 from retrain_flows.orchestration.model_jobs import Job
 from retrain_flows.training import retrain_data
 
@@ -130,7 +131,7 @@ def workspace(folder: Path, registry: Registry, events: Events, **changes: Any) 
 
 def with_champion(ws: Workspace) -> None:
     """Train the champion on the first 20 days."""
-    bootstrap(ws, start=START, end=START + 20 * DAY, actor="ann", now=NOW)
+    train_and_promote(ws, start=START, end=START + 20 * DAY, actor="ann", now=NOW)
 
 
 def served(ws: Workspace, folder: Path) -> Workspace:

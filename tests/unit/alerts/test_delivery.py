@@ -103,7 +103,7 @@ def test_whatever_goes_wrong_with_one_is_on_record_and_the_others_go_on(reg: Reg
     assert Delivered(sent=1, failed=1) == done
     assert failed.error.startswith(type(error).__name__)
     assert failed.error.isprintable()
-    assert retry.WORDS >= len(failed.error)
+    assert retry.ERROR_LENGTH >= len(failed.error)
 
 
 def test_each_is_marked_as_its_own_answer_comes(reg: Registry) -> None:

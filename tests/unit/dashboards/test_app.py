@@ -19,7 +19,8 @@ from features.errors import ProjectError, RegistryError
 from features.schema import EventSchema, FeatureKind, Task
 from monitors.baseline.baseline import Baseline, Slice
 from monitors.config import MonitorPolicy
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report
 from monitors.stats.bins import NumericBins
 from registry import operations
 from registry.connection import Registry
@@ -89,7 +90,7 @@ class Browser:
         policies: Mapping[str, MonitorPolicy] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        made = app.create(reg, password=PASSWORD, policies=policies, guesses=login_throttle.LoginAttempts(clock))
+        made = app.create(reg, password=PASSWORD, policies=policies, attempts=login_throttle.LoginAttempts(clock))
         self._transport = httpx.ASGITransport(made)
         self._sent = {"authorization": f"Bearer {PASSWORD}"} if known else {}
 

@@ -1,4 +1,4 @@
-"""The page of one incident: what moved, how sure that is, what it cost, and what was done."""
+"""The page of one incident: drifted variables with guarantee and budget share, window history, decision and log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from monitors.config import MonitorPolicy
 from registry import operations
 from registry.connection import Registry
 from registry.records import Action
-from tests.support import incident_world as told
+from tests.support import incident_world as world
 from tests.unit.dashboards.test_app import Browser
 
 FEATURE, LOSS = "/models/late/incidents/1", "/models/late/incidents/2"
@@ -23,11 +23,11 @@ def reg(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """Five days of which three drifted, and a decision about the loss."""
     root: Path = tmp_path_factory.mktemp("incident")
     with Registry.open(f"sqlite:///{root}/leeway.db", root / "artifacts") as made:
-        told.begin(made)
-        told.drift(made)
+        world.begin(made)
+        world.drift(made)
         operations.record_decision(made, model="late", incident_id=2, action=Action.RETRAIN, because=["<b>worse</b>"],
-                              actor="ann", now=told.START)  # fmt: skip
-        operations.add_model(made, model="other", task="binary", now=told.START)
+                              actor="ann", now=world.START)  # fmt: skip
+        operations.add_model(made, model="other", task="binary", now=world.START)
         yield made
 
 
@@ -37,31 +37,31 @@ def words(reg: Registry, path: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page).replace("&#39;", "'"))
 
 
-def test_what_moved_is_told_with_all_that_is_known(reg: Registry) -> None:
-    """Effect and interval, importance, movement, mix, promise, budget, and since when."""
+def test_a_drifted_variable_has_all_its_figures(reg: Registry) -> None:
+    """Effect and interval, importance rank, movement, mix, guarantee, budget share, and since when."""
     page = words(reg, FEATURE)
 
     assert "Feature incident 1" in page
     assert "v1, 3 windows of drift: the first ended on 3 Mar 2024, the newest on 5 Mar 2024" in page
-    assert "x all traffic 75.0 % of what matters, no. 1 0.343 [0.293, 0.393] js distance log2" in page
+    assert "x all traffic importance rank 1 (75.0 %) 0.343 [0.293, 0.393] js distance log2" in page
     assert "up [1, 2): 50.0 % → 80.0 % [0, 1): 50.0 % → 20.0 %" in page
     assert "A shift within segments of site: 0.300 in all, 0.000 by mix, 0.300 within" in page
     assert "also in site=A 0.343, site=B 0.343" in page
-    assert "inside the promise the evidence reached 460 where 450 was asked 2.0 % of the false-alarm budget" in page
-    assert "since 3 Mar 2024 ; now: drift goes on" in page
-    assert "1 variable of other signals drifted beside it" in page
-    assert "How it began in its first window, 2 Mar 2024" in page
+    assert "inside the guarantee the evidence reached 460, and 450 was required budget share 2.0 %" in page
+    assert "since 3 Mar 2024 ; now: drift continues" in page
+    assert "1 other drifted variable" in page
+    assert "First window 2 Mar 2024" in page
 
 
-def test_the_smallest_effect_is_told_where_the_policy_is_known(reg: Registry) -> None:
+def test_the_minimum_effect_is_shown_where_the_policy_is_known(reg: Registry) -> None:
     """The command gives it to the app."""
-    assert "worth telling from" not in words(reg, FEATURE)
+    assert "minimum effect" not in words(reg, FEATURE)
 
     page = Browser(reg, policies={"late": MonitorPolicy()}).get(FEATURE).text
-    assert "worth telling from 0.1; a window alone from 0.1" in page
+    assert "minimum effect 0.1; threshold of a single window 0.1" in page
 
 
-def test_a_decision_and_the_log_are_told(reg: Registry) -> None:
+def test_the_decision_and_the_log_are_shown(reg: Registry) -> None:
     """Who decided what and because of what; markup in it is shown, not run."""
     raw, page = Browser(reg).get(LOSS).text, words(reg, LOSS)
 
@@ -69,24 +69,24 @@ def test_a_decision_and_the_log_are_told(reg: Registry) -> None:
     assert "&lt;b&gt;worse&lt;/b&gt;" in raw
     assert "auc: 0.7 → 0.6" in page
     assert "opened leeway variables loss; severity critical" in page
-    assert "How it began" not in page
-    assert "It waits for the next decision run." in words(reg, FEATURE)
+    assert "First window" not in page
+    assert "No decision yet: waiting for the next decision run." in words(reg, FEATURE)
 
 
-def test_late_data_are_told(tmp_path: Path) -> None:
+def test_a_correction_by_late_data_is_shown(tmp_path: Path) -> None:
     """A window that is steady now, how often that happened, and what changed."""
     with Registry.open(f"sqlite:///{tmp_path}/leeway.db", tmp_path / "artifacts") as made:
-        told.begin(made)
-        told.drift(made)
-        told.late(made)
+        world.begin(made)
+        world.drift(made)
+        world.late(made)
         page = words(made, FEATURE)
 
     assert "corrected by late data 1 time" in page
-    assert "Late data took the drift out of this window." in page
+    assert "Corrected by late data: this window has no drift any more." in page
     assert "2024-03-03 00:00 inputs (site=A): drift, now steady" in page
 
 
-def test_the_course_can_be_walked_back(reg: Registry) -> None:
+def test_the_window_history_can_be_walked_back(reg: Registry) -> None:
     """Up to a time; before everything there is nothing, said in words."""
     page = words(reg, FEATURE + "?until=2024-03-02T12:00")
     assert "Later →" in page
@@ -97,8 +97,8 @@ def test_the_course_can_be_walked_back(reg: Registry) -> None:
     assert [1] == [len(t["points"]) for t in shown["evidence"] if not t["segment"]]
 
     empty = words(reg, FEATURE + "?until=2023-01-01")
-    assert "No evidence over time is stored for these windows." in empty
-    assert "No window of it is stored that ends by 1 Jan 2023." in empty
+    assert "No sequential evidence is stored for these windows." in empty
+    assert "No window of this version is stored that ends by 1 Jan 2023." in empty
 
 
 def test_rows_of_incidents_lead_to_their_pages(reg: Registry) -> None:
@@ -109,33 +109,33 @@ def test_rows_of_incidents_lead_to_their_pages(reg: Registry) -> None:
     assert f'href="{LOSS}"' in seen.get("/models/late/windows/v1/outcomes/2024-03-05").text
 
 
-def test_a_windows_page_tells_what_it_says_alone_and_over_time(reg: Registry) -> None:
-    """The interval, both verdicts, the promise and its share of the budget."""
+def test_a_windows_page_has_the_single_window_verdict_and_the_sequential_one(reg: Registry) -> None:
+    """The interval, both verdicts, the guarantee and the budget share."""
     page = words(reg, "/models/late/windows/v1/inputs/2024-03-05")
 
     assert "0.343 [0.293, 0.393]" in page
     assert "Drift: far" in page
-    assert "inside the promise drift goes on 2.0 % of the false-alarm budget" in page
+    assert "inside the guarantee drift continues budget share 2.0 %" in page
 
 
 @pytest.mark.parametrize(
-    ("path", "said"),
+    ("path", "message"),
     [
         ("/models/late/incidents/9", "There is no incident 9."),
         ("/models/other/incidents/1", "There is no incident 1 of other."),
         ("/models/late/incidents/first", "This address cannot be read (number:"),
     ],
 )
-def test_an_incident_that_is_not_there_is_said(reg: Registry, path: str, said: str) -> None:
+def test_an_incident_that_is_not_there_is_an_error_page(reg: Registry, path: str, message: str) -> None:
     """Unknown, of another model, or no number."""
     answer = Browser(reg).get(path)
 
     assert 404 == answer.status_code
-    assert said in answer.text
+    assert message in answer.text
 
 
 def test_the_api_says_what_the_page_says(reg: Registry) -> None:
-    """Accounts, evidence and the grid of verdicts under the page's own address."""
+    """Explanations, evidence and the grid of verdicts under the page's own address."""
     shown = Browser(reg).get("/api" + FEATURE).json()
 
     assert [460.0, 0.0, 0.0] == [p["total"] for p in shown["evidence"][0]["points"]][1:]

@@ -11,7 +11,8 @@ from dashboards import charts, incident_page
 from dashboards.incident_page import EvidencePoint, EvidenceTrace, Scale
 from dashboards.timeline import Address
 from monitors.explain.explanation import explain_window
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report
 from registry.incidents.explain import WindowVerdict
 from registry.records import Incident, IncidentState
 from tests.support.incident_world import DAY, START, A, B, baseline, finding, inputs, number, report, steady
@@ -41,7 +42,7 @@ def evidence(n: int, *totals: float, segment: str = "", **said: Any) -> Report:
 def test_evidence_is_summed_window_by_window() -> None:
     """All variables that share what is needed are one line, with the window that each point leads to."""
     last = report(COUNTS, finding("x", evidence=451.0), day=2)
-    (trace,) = incident_page.traces([evidence(1, 10.0, 5.5), last], Signal.FEATURE)
+    (trace,) = incident_page.evidence_traces([evidence(1, 10.0, 5.5), last], Signal.FEATURE)
 
     assert ("", 450.0) == (trace.segment, trace.evidence_required)
     assert (
@@ -59,7 +60,7 @@ def test_the_lines_nearest_to_an_alarm_are_drawn() -> None:
     ]  # fmt: skip
 
     assert [(B, 100.0), (A, 450.0), (B, 450.0)] == [
-        (t.segment, t.evidence_required) for t in incident_page.traces(some, Signal.FEATURE)
+        (t.segment, t.evidence_required) for t in incident_page.evidence_traces(some, Signal.FEATURE)
     ]
 
 
@@ -67,8 +68,8 @@ def test_without_evidence_there_is_no_line() -> None:
     """Of a signal that is not judged over time, or not there."""
     alone = report(COUNTS, steady("x", evidence_required=None, evidence=None))
 
-    assert () == incident_page.traces([alone], Signal.FEATURE)
-    assert () == incident_page.traces([evidence(1, 3.0)], Signal.QUALITY)
+    assert () == incident_page.evidence_traces([alone], Signal.FEATURE)
+    assert () == incident_page.evidence_traces([evidence(1, 3.0)], Signal.QUALITY)
 
 
 def test_a_window_is_a_column_and_a_segment_a_row() -> None:
@@ -80,7 +81,7 @@ def test_a_window_is_a_column_and_a_segment_a_row() -> None:
         WindowVerdict(day(2), Stage.INPUTS, A, Verdict.NOT_ENOUGH),
         WindowVerdict(day(3), Stage.INPUTS, "", Verdict.STEADY),
     ]
-    shown = incident_page.grid(said, incident(2, 2))
+    shown = incident_page.verdict_grid(said, incident(2, 2))
 
     assert ((day(1), day(2), day(3)), (False, True, False)) == (shown.ends, shown.inside)
     assert {"": "sds", A: "-n-", B: "s--"} == {
@@ -97,7 +98,7 @@ def test_of_both_stages_the_worse_verdict_is_shown(order: int) -> None:
         WindowVerdict(day(1), Stage.INPUTS, "", Verdict.STEADY),
         WindowVerdict(day(1), Stage.OUTCOMES, "", Verdict.DRIFT),
     ][::order]
-    ((cell,),) = (row.cells for row in incident_page.grid(said, incident(1, 1)).rows)
+    ((cell,),) = (row.cells for row in incident_page.verdict_grid(said, incident(1, 1)).rows)
 
     assert (Verdict.DRIFT, Stage.OUTCOMES) == (cell.verdict, cell.window.stage)  # type: ignore[union-attr]
 
@@ -106,9 +107,9 @@ def test_what_is_told_leads_to_its_window() -> None:
     """A variable to the segment that it is told of, a segment to itself."""
     told = explain_window(baseline(), [report(COUNTS), report(COUNTS, finding("x"), segment=A)])
 
-    assert Address("v1", Stage.INPUTS, day(1), A) == incident_page.place(told, told.drifted[0])
+    assert Address("v1", Stage.INPUTS, day(1), A) == incident_page.window_address(told, told.drifted[0])
     assert [Address("v1", Stage.INPUTS, day(1), s) for s in ("", A)] == [
-        incident_page.place(told, c) for c in told.segments
+        incident_page.window_address(told, c) for c in told.segments
     ]  # fmt: skip
 
 
@@ -147,7 +148,7 @@ def test_the_chart_of_evidence_is_plain_data() -> None:
 
     assert ["all traffic", A] == [t["name"] for t in chart["traces"]]
     first = chart["traces"][0]
-    assert ([0, 2, 120], 100.0, ["/"] * 3) == (first["totals"], first["needed"], first["links"])
+    assert ([0, 2, 120], 100.0, ["/"] * 3) == (first["totals"], first["required"], first["links"])
     assert [{"at": day(2).isoformat(), "label": "opened"}] == chart["marks"]
 
 

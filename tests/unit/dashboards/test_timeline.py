@@ -8,7 +8,8 @@ import pytest
 
 from dashboards import performance_chart, timeline
 from dashboards.timeline import Address
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report
 from registry.records import Promotion, WindowRow
 
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)

@@ -10,7 +10,7 @@ import pytest
 from dashboards import view_models
 from dashboards.pages import templates
 from dashboards.timeline import Address
-from monitors.report import Stage
+from monitors.finding import Stage
 from monitors.signals import Severity
 from registry.records import Action, Check, CheckResult, Decision, Incident, IncidentState, RetrainRun, RunState
 from tests.support.drift_evidence import evidence
@@ -38,7 +38,7 @@ def incident(**more: Any) -> Incident:
 @pytest.mark.parametrize(
     ("found", "decision", "expected"),
     [
-        (incident(), None, "the next decision run"),
+        (incident(), None, "waiting for the next decision run"),
         (incident(pending="labels"), None, "labels"),
         (incident(), DECISION, ""),
         (incident(state=IncidentState.RESOLVED), None, ""),

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from monitors import budget
 from monitors.budget import FalseAlarms
-from monitors.report import Signal
+from monitors.finding import Signal
 from monitors.signals import OF, SIGNALS
 
 DAY = timedelta(days=1)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -55,10 +53,21 @@ def template(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         yield url
 
 
+@pytest.fixture(scope="session")
+def filled(template: sa.URL, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[sa.URL, Path]]:
+    """Yield a registry with a row or more in every table, and the folder of its files: filling it takes longer, too."""
+    folder = tmp_path_factory.mktemp("filled")
+    with _database(_server_of(template), folder, template) as url:
+        with Registry.open(_text(url), folder / "artifacts") as registry:
+            _fill(registry)
+        yield url, folder
+
+
 @pytest.fixture
-def url(template: sa.URL, tmp_path: Path) -> Iterator[str]:
-    """Yield the address of an empty registry of the test's own."""
-    with _database(_server_of(template), tmp_path, template) as made:
+def url(template: sa.URL, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Yield the address of a registry of the test's own: an empty one, or that of `full`."""
+    source = request.getfixturevalue("filled")[0] if "full" in request.fixturenames else template
+    with _database(_server_of(template), tmp_path, source) as made:
         yield _text(made)
 
 
@@ -88,30 +97,12 @@ def watched(reg: Registry, known: Baseline) -> Registry:
     return reg
 
 
-@pytest.fixture(scope="session")
-def filled(template: sa.URL, tmp_path_factory: pytest.TempPathFactory) -> Path | None:
-    """Return a folder with the SQLite registry that `full` copies, and its files; None for PostgreSQL."""
-    if _server_of(template):
-        return None
-    folder = tmp_path_factory.mktemp("filled")
-    shutil.copy(str(template.database), folder / "leeway.db")
-    with Registry.open(f"sqlite:///{folder / 'leeway.db'}", folder / "artifacts") as registry:
-        _fill(registry)
-    return folder
-
-
 @pytest.fixture
-def full(reg: Registry, filled: Path | None, tmp_path: Path) -> Registry:
+def full(reg: Registry, filled: tuple[sa.URL, Path], tmp_path: Path) -> Registry:
     """Return a registry with a row or more in every table."""
-    if filled is None:
-        _fill(reg)
-        return reg
-    shutil.copytree(filled, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("leeway.db*"))
-    with (
-        closing(sqlite3.connect(filled / "leeway.db")) as source,
-        closing(sqlite3.connect(str(reg.url.database))) as copy,
-    ):
-        source.backup(copy)
+    shutil.copytree(filled[1] / "artifacts", tmp_path / "artifacts", dirs_exist_ok=True)
+    for beside in filled[1].glob("audit*"):
+        shutil.copy(beside, tmp_path)
     return reg
 
 

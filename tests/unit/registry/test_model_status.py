@@ -7,7 +7,8 @@ from itertools import product
 import pytest
 
 from features.window import from_ms
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report
 from monitors.signals import Severity
 from registry import model_status
 from registry.model_status import ModelState

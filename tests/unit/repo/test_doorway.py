@@ -67,7 +67,7 @@ def test_hooks_are_those_of_make_check_and_of_its_environment() -> None:
 
 def test_every_page_is_in_the_navigation() -> None:
     """A page that no table of contents names cannot be found on the site."""
-    indexes = [path for path in DOCS.rglob("*.md") if "{toctree}" in path.read_text()]
+    indexes = [ROOT / path for path in tracked(r"^docs/.*\.md$") if "{toctree}" in (ROOT / path).read_text()]
     listed = {
         str((index.parent / entry).relative_to(DOCS))
         for index in indexes

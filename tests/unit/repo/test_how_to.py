@@ -64,9 +64,9 @@ def test_a_name_that_is_gone_is_found() -> None:
     """Modules, attributes and fields are told from what is not there."""
     there = [
         "monitors.report",
-        "monitors.report.Signal.QUALITY",
+        "monitors.finding.Signal.QUALITY",
         "registry.records.Message.id",
-        "monitors.budget.SHARES",
+        "monitors.signals.SIGNALS",
     ]
 
     assert all(map(is_there, there))

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.window import UTC
+from monitors.finding import DriftEvidence, Signal
 from monitors.profiles.side_channels import ERROR_STREAM
-from monitors.report import DriftEvidence, Signal
 from monitors.signals import Reaction
 from registry.records import Action, Incident, IncidentState
 from retrain_flows.config import Retrain, Signals
@@ -44,7 +44,7 @@ def test_drift_that_may_retrain_retrains_when_all_is_ready() -> None:
     expected = Decision(
         Action.RETRAIN,
         (
-            "performance drift in 1 window(s), last seen 2013-03-01 00:00",
+            "performance drift in 1 window, last seen 2013-03-01 00:00 UTC",
             "mean_loss_increase(loss) = 0.31 > 0.18",
             "100 matured rows to train on",
         ),
@@ -94,7 +94,10 @@ def test_a_signal_that_may_not_retrain_does_nothing(reaction: Reaction) -> None:
     """The reason names the setting."""
     decision = ask("feature", signals=Signals(feature=reaction))
     assert isinstance(decision, Decision)
-    assert (Action.NOTHING, f"signals.feature is set to {reaction.value}") == (decision.action, decision.because[-1])
+    assert (Action.NOTHING, f"no retrain, since signals.feature is set to {reaction.value}") == (
+        decision.action,
+        decision.because[-1],
+    )
 
 
 @pytest.mark.parametrize("retrain", [None, Retrain(), Retrain(trainer="train:make", mode="online")])
@@ -126,9 +129,9 @@ def test_drift_outside_the_promise_retrains_only_where_that_is_allowed(
     assert isinstance(strict, Decision)
     assert isinstance(free, Decision)
     assert Action.RETRAIN is free.action
-    assert outside == ("outside the false-alarm promise" in free.because)
+    assert outside == ("outside the false-alarm guarantee" in free.because)
     assert (Action.NOTHING if outside else Action.RETRAIN) is strict.action
-    assert outside == (strict.because[-1] == "signals.outside_promise is set to alert")
+    assert outside == (strict.because[-1] == "no retrain, since signals.outside_promise is set to alert")
 
 
 FAST = evidence(ERROR_STREAM, signal=Signal.PERFORMANCE, threshold=None, guaranteed=False)

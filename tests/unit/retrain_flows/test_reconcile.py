@@ -11,7 +11,7 @@ import pytest
 from features import errors
 from features.schema import LATE, Task
 from features.window import to_ms
-from monitors.report import Signal, Stage
+from monitors.finding import Signal, Stage
 from monitors.verdicts import window_verdict
 from registry import operations, queries
 from registry.incidents import ingest
@@ -52,7 +52,7 @@ def test_with_nothing_to_do_no_event_is_read(ws: Workspace, monkeypatch: pytest.
     monkeypatch.setattr(workspace, "read", lambda _: pytest.fail("events were read"))
     assert [] == react(ws)
     world.drift(ws, Signal.FEATURE)
-    assert ["nothing: signals.feature is set to alert"] == [o.result for o in react(ws)]
+    assert ["nothing: no retrain, since signals.feature is set to alert"] == [o.result for o in react(ws)]
 
 
 def test_two_signals_of_one_drift_make_one_retrain(ws: Workspace) -> None:
@@ -68,8 +68,10 @@ def test_a_rejected_challenger_makes_the_next_incident_wait(make: Make) -> None:
     ws = make(trainer=f"{world.HERE}:useless", gate=world.RETRAIN.gate.model_copy(update={"min_rows": 10_000}))
     world.drift(ws, Signal.LABEL, Signal.PERFORMANCE)
     first, second = react(ws)
-    assert first.result.startswith("retrain rejected: v2 (static): rows hold: 560 evaluation rows, wanted at least")
-    assert "waits: cool-down: the last retrain was less than 14d ago" == second.result
+    assert first.result.startswith(
+        "retrain rejected: v2 (static): rows on hold: 560 evaluation rows (required: at least"
+    )
+    assert "waits: cool-down: the last retrain was less than 14d ago (retrain.cool_down)" == second.result
     assert second.result.removeprefix("waits: ") == queries.undecided(ws.registry, "m")[0].pending
 
 

@@ -13,7 +13,7 @@ import pytest
 from features import errors, scoring
 from features.events import decode
 from features.schema import Events
-from monitors.report import Signal
+from monitors.finding import Signal
 from registry import operations, queries
 from registry.records import Action, CheckResult, Decision, IncidentState, RetrainRun, RunState, Version, VersionState
 from retrain_flows import first_version, promote, retrain
@@ -142,7 +142,9 @@ def test_importance_is_the_same_when_a_run_is_repeated(make: Make) -> None:
         ws,
         operations.start_run(ws.registry, decision_id=decide(ws).id, as_of=world.AS_OF, flow_run=None, now=world.NOW),
     )
-    assert challengers.make(ws, "static", given).rises == challengers.make(ws, "static", given).rises
+    assert (
+        challengers.train(ws, "static", given).loss_increases == challengers.train(ws, "static", given).loss_increases
+    )
 
 
 def test_a_challenger_that_is_no_better_is_rejected_with_its_numbers(make: Make) -> None:
@@ -229,7 +231,7 @@ def test_a_run_that_was_killed_after_the_promotion_has_ended(ws: Workspace) -> N
 
     def killed_after(called: Any, *args: Any) -> Any:
         result = called(*args)
-        if called is promote.settle:
+        if called is promote.promote_or_reject:
             raise Killed
         return result
 
@@ -262,7 +264,7 @@ def test_somebody_elses_promotion_in_between_is_not_overwritten(ws: Workspace) -
 
 
 def _fitted(ws: Workspace, run: RetrainRun) -> Any:
-    return challengers.make(ws, "static", retrain_data.gather(ws, run))
+    return challengers.train(ws, "static", retrain_data.gather(ws, run))
 
 
 def _baseline(ws: Workspace, version: str) -> Any:

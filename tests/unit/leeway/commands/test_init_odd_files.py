@@ -172,7 +172,7 @@ def test_on_a_terminal_it_asks(tmp_path: Path) -> None:
 def test_a_csv_dialect_is_told_from_its_rows(tmp_path: Path, text: str, expected: tuple[str, str, str]) -> None:
     """Delimiter, decimal mark and encoding under which most rows fall into place."""
     (tmp_path / "a.csv").write_bytes(text.encode(expected[2]))
-    found = csv_dialect.of(tmp_path / "a.csv")
+    found = csv_dialect.csv_format(tmp_path / "a.csv")
 
     assert expected == (found.delimiter, found.decimal, found.encoding)
 
@@ -196,8 +196,8 @@ def test_labels_that_do_not_go_with_the_log_are_left_out(tmp_path: Path) -> None
     frame = pd.DataFrame({"id": range(40), "time": pd.date_range("2024-01-01", periods=40, freq="h"), "x": 1.5})
     frame.assign(score=0.5).to_csv(tmp_path / "a.csv", index=False)
     pd.DataFrame({"name": ["a"], "colour": ["red"]}).to_csv(tmp_path / "labels.csv", index=False)
-    log = draft.look(tmp_path / "a.csv", ColumnWishes())
+    log = draft.read_log(tmp_path / "a.csv", ColumnWishes())
 
     assert (None, 1) == (log.labels, len(log.remarks))
     with pytest.raises(DataError):
-        draft.look(tmp_path / "a.csv", ColumnWishes(), tmp_path / "labels.csv")
+        draft.read_log(tmp_path / "a.csv", ColumnWishes(), tmp_path / "labels.csv")

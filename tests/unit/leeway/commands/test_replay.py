@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from features.errors import LeewayError
-from leeway import cli, context
+from leeway import context
 from leeway.context import Context
 from leeway.replay import parallel, trials
-from monitors.report import Stage
+from monitors.finding import Stage
 from registry import operations
 from registry.incidents import ingest
 from registry.records import Version
 from tests.support import recorded_history as replayed
+from tests.support.command_line import document, invoke, printed
 from tests.support.registry_values import everything
 
 PROJECT = """\
@@ -40,7 +39,7 @@ NOW = KNOWN.end + timedelta(days=99)
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Worlds of four weeks will do here."""
-    monkeypatch.setattr(trials, "PATH", 28)
+    monkeypatch.setattr(trials, "NULL_WORLD_SLICES", 28)
 
 
 def begin(opened: Context) -> None:
@@ -76,21 +75,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def text(folder: Path, *words: str, width: int = 200) -> str:
     """Return what `leeway replay` prints."""
-    env = {"COLUMNS": str(width)}
-    done = CliRunner().invoke(cli.app, ["-p", str(folder), "replay", *QUICK, *words], catch_exceptions=False, env=env)
-    assert 0 == done.exit_code, done.output
-    return done.stdout
+    return printed(folder, "replay", *QUICK, *words, width=width)
 
 
 def told(folder: Path, *words: str) -> Any:
     """Return what it prints as JSON."""
-    return json.loads(text(folder, *words, "--json"))
+    return document(folder, "replay", *QUICK, *words)
 
 
 def refused(folder: Path, *words: str) -> str:
     """Return the message of a refusal."""
     with pytest.raises(LeewayError) as caught:
-        CliRunner().invoke(cli.app, ["-p", str(folder), "replay", *words], catch_exceptions=False)
+        invoke(folder, "replay", *words)
     return str(caught.value)
 
 
@@ -124,6 +120,7 @@ def test_the_shift_of_the_past_is_found(folder: Path) -> None:
     assert "1 per 300d" == strict["rules"]["monitor"]["false_alarms"]
 
 
+@pytest.mark.slow
 def test_json_holds_what_the_tables_do(folder: Path) -> None:
     """Under keys that programs rely on."""
     found = told(folder, "--shift", "prior=0.2,0.3", "--feature", "site", "--seed", "7")
@@ -197,11 +194,11 @@ def test_what_is_missing_is_said_with_the_next_step(tmp_path: Path, folder: Path
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("--shift", "weather=1"), "'weather' is no change; there are covariate, prior"),
-        (("--shift", "prior=2"), "a prior shift of 2 cannot be; a share is meant"),
-        (("--shift", "covariate=-1"), "a covariate shift of -1 cannot be; a size is meant"),
+        (("--shift", "weather=1"), "'weather' is not a kind of change; the kinds are covariate, prior"),
+        (("--shift", "prior=2"), "the size of a prior change must be above 0, at most 1, not 2"),
+        (("--shift", "covariate=-1"), "the size of a covariate change must be above 0, not -1"),
         (("--shift", "covariate"), "could not convert string to float"),
-        (("--budget", "rarely"), "'rarely' is not a rate of alarms"),
+        (("--budget", "rarely"), "'rarely' is not a rate of false alarms"),
         (("--within", "soon"), "'soon' is not a length of time"),
         (("--window", "36h"), "must be a whole multiple of slide"),
         (("--budget", "1 per 9 days", "--budget", "1 per 9 days"), "two policies are called 1 per 9d"),
@@ -209,7 +206,7 @@ def test_what_is_missing_is_said_with_the_next_step(tmp_path: Path, folder: Path
 )
 def test_an_option_that_cannot_be_is_refused(folder: Path, words: Iterable[str], expected: str) -> None:
     """With what could be, before anything is counted."""
-    done = CliRunner().invoke(cli.app, ["-p", str(folder), "replay", *words], env={"COLUMNS": "300"})
+    done = invoke(folder, "replay", *words, code=None, width=300)
 
     assert 2 == done.exit_code
     assert expected in " ".join(done.stderr.replace("│", "").split())
@@ -228,7 +225,7 @@ def test_parts_are_told_as_they_are_done() -> None:
     said: list[str] = []
     empty = parallel.ReplayTask((Stage.INPUTS, "none"), (), (), KNOWN, (), "x", 1, 0)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(parallel, "work", lambda part: part)
-        assert [empty, empty] == parallel.work_all([empty, empty], 1, said.append)
+        patched.setattr(parallel, "run_task", lambda task: task)
+        assert [empty, empty] == parallel.run_tasks([empty, empty], 1, said.append)
 
     assert ["1 of 2 parts done", "2 of 2 parts done"] == said

@@ -9,9 +9,9 @@ from leeway.replay import advice
 from leeway.replay.parallel import WatchedSignal
 from leeway.replay.policies import Policy, Rules
 from leeway.replay.run_replay import PolicyOutcome
-from leeway.replay.trials import Delay, Rate
+from leeway.replay.trials import DetectionDelay, FalseAlarmRate
 from monitors.config import MonitorPolicy
-from monitors.report import Signal
+from monitors.finding import Signal
 from monitors.simulation.inject import ChangeKind, InjectedChange
 from registry.config import IncidentPolicy
 from retrain_flows.config import Signals
@@ -39,9 +39,9 @@ def outcome(
         incidents=IncidentPolicy(), signals=Signals(),
     )  # fmt: skip
     shifts = {"small": SMALL, "large": LARGE, "fault": FAULT}
-    delays = {shifts[k]: Delay((n * DAY,) * 3, 3) if n else Delay((), 3) for k, n in days.items()}
+    delays = {shifts[k]: DetectionDelay((n * DAY,) * 3, 3) if n else DetectionDelay((), 3) for k, n in days.items()}
     watched = tuple(WatchedSignal(Signal.FEATURE, f"x{i}", doubt) for i, doubt in enumerate(doubts))
-    return PolicyOutcome(Policy(name, rules), Rate(alarms, 300 * DAY), (), delays, watched)
+    return PolicyOutcome(Policy(name, rules), FalseAlarmRate(alarms, 300 * DAY), (), delays, watched)
 
 
 def said(*found: PolicyOutcome, slices: int = 500, within: int = 14) -> list[str]:

@@ -12,7 +12,8 @@ from features.errors import NotEnoughData, NotFound
 from leeway import context
 from leeway.context import Context
 from leeway.replay import history
-from monitors.report import Report, Stage
+from monitors.finding import Stage
+from monitors.report import Report
 from registry import operations
 from registry.incidents import ingest
 from registry.records import Version

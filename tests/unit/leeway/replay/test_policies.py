@@ -52,7 +52,7 @@ def test_what_a_file_does_not_say_is_the_projects(model: Model, tmp_path: Path) 
     found = read(
         model, tmp_path, "monitor: {min_effect: 0.3}\nincidents: {severity: {label: info}}\nwindows: {size: 3d}"
     )
-    own, rules = policies.own(model).rules, found.rules
+    own, rules = policies.project_policy(model).rules, found.rules
 
     assert "strict" == found.name
     assert own.monitor.model_copy(update={"min_effect": 0.3}) == rules.monitor
@@ -65,7 +65,7 @@ def test_what_a_file_does_not_say_is_the_projects(model: Model, tmp_path: Path) 
 
 KEYS = "windows, monitor, incidents, signals"
 NO_PART = f"is no part of a policy; that is made of {KEYS}"
-RATE = "'often' is not a rate of alarms; write it like `1 per 90 days` or `2 per year`"
+RATE = "'often' is not a rate of false alarms; write it like `1 per 90 days` or `2 per year`"
 FROZEN = "is frozen with the baseline, and cannot be rehearsed on its counts"
 CUT_OFF = "while parsing a flow mapping expected ',' or '}', but got '<stream end>'"
 
@@ -109,7 +109,7 @@ def test_a_file_that_is_not_there_is_refused(model: Model, tmp_path: Path) -> No
 
 def test_the_default_is_half_and_twice_the_budget(model: Model) -> None:
     """Beside the project's own; nothing else differs."""
-    found = policies.beside(model)
+    found = policies.with_other_budgets(model)
     same = {policies.at_budget(p, found[0].budget, "x").rules.model_dump_json() for p in found}
 
     assert [("project", "1 per 90d"), ("half", "1 per 180d"), ("double", "2 per 90d")] == [
@@ -121,8 +121,8 @@ def test_the_default_is_half_and_twice_the_budget(model: Model) -> None:
 
 def test_windows_of_another_size_have_the_same_slices(model: Model) -> None:
     """And name the policy; part of a slice cannot be had."""
-    found = policies.windows_of(policies.own(model), "3d")
+    found = policies.windows_of(policies.project_policy(model), "3d")
 
     assert ("3d windows", timedelta(days=1)) == (found.name, found.rules.windows.slide)
     with pytest.raises(ValueError, match="whole multiple"):
-        policies.windows_of(policies.own(model), "36h")
+        policies.windows_of(policies.project_policy(model), "36h")

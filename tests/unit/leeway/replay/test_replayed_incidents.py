@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from features.window import UTC
 from leeway.replay import replayed_incidents
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report
 from registry import operations, queries
 from registry.config import IncidentPolicy
 from registry.connection import Registry

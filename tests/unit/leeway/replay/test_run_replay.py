@@ -15,7 +15,7 @@ from leeway.project.load import Model, Project
 from leeway.replay import policies, run_replay, trials
 from leeway.replay.history import Stretch
 from leeway.replay.run_replay import PolicyOutcome, ReplayOrder
-from monitors.report import Stage
+from monitors.finding import Stage
 from monitors.simulation import inject
 from monitors.simulation.inject import ChangeKind, InjectedChange
 from registry.records import Action
@@ -37,7 +37,7 @@ def model(tmp_path: Path) -> Model:
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Worlds of two weeks will do here."""
-    monkeypatch.setattr(trials, "PATH", 14)
+    monkeypatch.setattr(trials, "NULL_WORLD_SLICES", 14)
 
 
 def past(n: int = 12) -> list[Stretch]:
@@ -67,23 +67,26 @@ def test_shifts_are_those_that_the_baseline_can_show() -> None:
 
 def test_the_feature_is_the_most_important_that_the_promise_covers(model: Model) -> None:
     """A site that never varies follows no chance and is not promised, however much it matters."""
-    own = policies.own(model)
+    own = policies.project_policy(model)
     flat = tuple(
         s.model_copy(update={"counts": {**s.counts, "site": [sum(s.counts["site"]), 0, 0, 0, 0]}}) for s in KNOWN.inputs
     )
     matters = {"site": 0.9, "x": 0.1}
 
-    assert "site" == run_replay.feature(KNOWN.model_copy(update={"importance": matters}), own, None)
+    assert "site" == run_replay.shifted_feature(KNOWN.model_copy(update={"importance": matters}), own, None)
     changed = KNOWN.model_copy(update={"importance": matters, "inputs": flat})
-    assert ("x", "site") == (run_replay.feature(changed, own, None), run_replay.feature(changed, own, "site"))
+    assert ("x", "site") == (
+        run_replay.shifted_feature(changed, own, None),
+        run_replay.shifted_feature(changed, own, "site"),
+    )
 
 
 def test_what_cannot_be_is_refused_before_anything_is_begun(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """A shift that is too large, and slices that cannot be cut."""
-    monkeypatch.setattr("leeway.replay.parallel.work", None)
+    monkeypatch.setattr("leeway.replay.parallel.run_task", None)
     with pytest.raises(DataError, match="the loss cannot rise by 5000%"):
-        outcomes(model, policies.own(model), shifts=(InjectedChange(ChangeKind.CONCEPT, 50.0),))
-    own = policies.own(model)
+        outcomes(model, policies.project_policy(model), shifts=(InjectedChange(ChangeKind.CONCEPT, 50.0),))
+    own = policies.project_policy(model)
     rules = own.rules.model_copy(update={"windows": replayed.Windows.model_validate({"size": "36h", "slide": "12h"})})
     with pytest.raises(DataError, match="slices of 12h cannot be made"):
         outcomes(model, policies.Policy("x", rules))
@@ -92,7 +95,7 @@ def test_what_cannot_be_is_refused_before_anything_is_begun(model: Model, monkey
 @pytest.mark.slow
 def test_policies_come_back_in_their_order_with_their_own_windows(model: Model) -> None:
     """Whatever windows they have, each is told what it would have been told alone."""
-    own, long = policies.own(model), policies.windows_of(policies.own(model), "4d")
+    own, long = policies.project_policy(model), policies.windows_of(policies.project_policy(model), "4d")
     some = (own, long, policies.at_budget(own, own.budget, "again"))
     together = outcomes(
         model, *some, shifts=(InjectedChange(ChangeKind.UNITS, 1.0), InjectedChange(ChangeKind.PRIOR, 0.2))
@@ -108,12 +111,12 @@ def test_policies_come_back_in_their_order_with_their_own_windows(model: Model) 
 
 def test_longer_slices_are_made_of_the_recorded_ones(model: Model) -> None:
     """A policy with slices of two days is rehearsed on slices of one; worlds are as many slices long."""
-    own = policies.own(model)
+    own = policies.project_policy(model)
     rules = own.rules.model_copy(update={"windows": replayed.Windows.model_validate({"size": "4d", "slide": "2d"})})
     (found,) = outcomes(model, policies.Policy("slow", rules))
 
     assert timedelta(days=28) == found.rate.span
-    assert {0} == {to_ms(j.alarm.opened.opened_at) % (2 * to_ms(replayed.DAY)) for j in found.incidents}
+    assert {0} == {to_ms(j.replayed.opened.opened_at) % (2 * to_ms(replayed.DAY)) for j in found.incidents}
     assert found.incidents
 
 
@@ -128,9 +131,9 @@ def test_a_decision_waits_while_the_data_are_broken(model: Model, *, broken: boo
         (Stage.INPUTS, ""): [s.model_copy(update={"counts": fault(s.counts)}) for s in ins if not s.segment],
         (Stage.OUTCOMES, ""): [s.model_copy(update={"counts": shifted(s.counts)}) for s in outs],
     })  # fmt: skip
-    order = ReplayOrder((policies.own(able),), (), "x", timedelta(days=14), 1, 1)
+    order = ReplayOrder((policies.project_policy(able),), (), "x", timedelta(days=14), 1, 1)
     (found,) = run_replay.replay_all([stretch], KNOWN, able, order, lambda text: None)
-    (label,) = [j.decision for j in found.incidents if j.alarm.opened.signal == "label"]
+    (label,) = [j.decision for j in found.incidents if j.replayed.opened.signal == "label"]
 
     expected = Deferral("an open quality incident: the data cannot be trusted yet") if broken else Action.RETRAIN
     assert expected == (label if isinstance(label, Deferral) else label.action)

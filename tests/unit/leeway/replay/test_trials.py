@@ -11,10 +11,10 @@ from scipy import stats
 from features.window import Windows
 from leeway.replay import replayed_incidents, trials
 from leeway.replay.policies import Policy, Rules
-from leeway.replay.trials import Delay, Rate
+from leeway.replay.trials import DetectionDelay, FalseAlarmRate
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
-from monitors.report import Stage
+from monitors.finding import Stage
 from monitors.signals import Reaction
 from monitors.simulation import inject
 from monitors.simulation.inject import ChangeKind, InjectedChange
@@ -37,19 +37,19 @@ def policy(budget: str = "1 per 90 days", *, incidents: dict[str, object] | None
 
 def delays(
     kind: ChangeKind, size: float, policies: Sequence[Policy], *, known: Baseline = KNOWN, n: int = 3
-) -> list[Delay]:
+) -> list[DetectionDelay]:
     """Return the delays of *n* trials in all traffic."""
     change = inject.change(InjectedChange(kind, size), known, "x")
     bench = trials.policy_comparison(known, policies, (kind.stage, ""))
-    return trials.delays(bench, policies, change, kind, [(1, i) for i in range(n)])
+    return trials.detection_delays(bench, policies, change, kind, [(1, i) for i in range(n)])
 
 
 def test_the_interval_of_a_rate_covers_it_as_asked() -> None:
     """Garwood's: at its ends, so few or so many alarms have half of what is left over."""
-    low, high = Rate(4, 100 * DAY).interval(100 * DAY)
+    low, high = FalseAlarmRate(4, 100 * DAY).interval(100 * DAY)
 
     assert [0.975, 0.025] == [pytest.approx(stats.poisson.cdf(3, low)), pytest.approx(stats.poisson.cdf(4, high))]
-    assert (1.2, 0.0) == (Rate(4, 100 * DAY).per(30 * DAY), Rate(0, DAY).interval(DAY)[0])
+    assert (1.2, 0.0) == (FalseAlarmRate(4, 100 * DAY).per(30 * DAY), FalseAlarmRate(0, DAY).interval(DAY)[0])
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_the_interval_of_a_rate_covers_it_as_asked() -> None:
 )
 def test_a_median_is_over_all_trials(found: tuple[int, ...], of: int, median: int | None, share: float) -> None:
     """What was not found took longer than all that was; where most were not found there is no median."""
-    delay = Delay(tuple(d * DAY for d in found), of)
+    delay = DetectionDelay(tuple(d * DAY for d in found), of)
 
     assert (None if median is None else median * DAY, share) == (delay.median, delay.found)
 
@@ -67,14 +67,14 @@ def test_worlds_without_a_change_raise_the_more_the_looser_the_budget() -> None:
     """Hardly anything by a strict budget, a lot by a hopeless one: of the same worlds, drawn from the seed."""
     some = (policy("1 per 9000 days"), policy("4 per 1 days"))
     bench = trials.policy_comparison(KNOWN, some, (Stage.INPUTS, ""))
-    found, again = (trials.quiet(bench, some, 5, 1) for _ in range(2))
+    found, again = (trials.null_verdicts(bench, some, 5, 1) for _ in range(2))
     strict, loose = (
         replayed_incidents.replayed_incidents(said, IncidentPolicy(), model="m", version="v1") for said in found[0]
     )
 
     assert len(strict) < len(loose)
     assert found == again
-    assert trials.PATH == len(found[0][0])
+    assert trials.NULL_WORLD_SLICES == len(found[0][0])
 
 
 def test_a_larger_shift_is_found_no_later() -> None:
@@ -136,4 +136,4 @@ def test_a_trial_that_alarmed_before_the_change_does_not_count() -> None:
     monitor = hopeless.rules.monitor.model_copy(update={"min_effect": 0.0})
     (found,) = delays(ChangeKind.COVARIATE, 1.0, [Policy("x", hopeless.rules.model_copy(update={"monitor": monitor}))])
 
-    assert Delay((), 0) == found
+    assert DetectionDelay((), 0) == found

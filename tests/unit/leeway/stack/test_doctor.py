@@ -87,7 +87,7 @@ def test_what_a_killed_stack_has_left_is_an_error() -> None:
 
 def test_ports_are_tried_while_nothing_runs(make: Make, free_ports: str) -> None:
     """A taken one is an error that says which key chooses another."""
-    planned = plan.of(make(free_ports))
+    planned = plan.plan_stack(make(free_ports))
     with socket.socket() as s:
         s.bind((ports.HOST, planned.ports.dashboard))
         s.listen()
@@ -104,7 +104,7 @@ def test_services_are_told_while_they_run(make: Make) -> None:
         state.Status("broker", "up", "2026"),
         state.Status("flows", "waiting", "2026", None, 3, "it ended with code 2\n  | error\n  |   hint: leeway x"),
     )
-    found = list(doctor.listening(plan.of(make()), state.State("up", 1, "2026", services)))
+    found = list(doctor.listening(plan.plan_stack(make()), state.State("up", 1, "2026", services)))
 
     assert ["ok", "error"] == [check.result for check in found]
     assert "it ended with code 2: hint: leeway x" in found[1].message

@@ -37,7 +37,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look often."""
     for name in ("WATCH_SECONDS", "HEALTH_SECONDS"):
         monkeypatch.setattr(keeper, name, 0.02)
-    monkeypatch.setattr(keeper, "patience", lambda _: 0.02)
+    monkeypatch.setattr(keeper, "restart_wait", lambda _: 0.02)
     monkeypatch.setattr(processes, "POLL_SECONDS", 0.02)
 
 

@@ -15,7 +15,7 @@ STACKED = "database: env:LEEWAY_DATABASE\nflink: {address: 'env:LEEWAY_FLINK'}"
 
 def test_a_project_on_files_needs_no_engine_but_prefect(make: Make) -> None:
     """Nothing is started that nobody would use, and why not is said."""
-    planned = plan.of(make())
+    planned = plan.plan_stack(make())
 
     assert {"prefect": "PREFECT_API_URL"} == planned.variables
     assert {"postgres", "broker", "flink"} == set(planned.elsewhere)
@@ -24,7 +24,7 @@ def test_a_project_on_files_needs_no_engine_but_prefect(make: Make) -> None:
 
 def test_whatever_is_left_to_the_environment_is_started(make: Make) -> None:
     """Topics need a broker without another word: its address is left to LEEWAY_KAFKA by default."""
-    planned = plan.of(make(STACKED, TOPIC))
+    planned = plan.plan_stack(make(STACKED, TOPIC))
 
     assert ALL == planned.variables
     assert {} == planned.elsewhere
@@ -34,7 +34,7 @@ def test_what_the_environment_has_is_not_started(make: Make, monkeypatch: pytest
     """A variable that is set is a server of the user's own."""
     for name in ALL.values():
         monkeypatch.setenv(name, "host:1")
-    planned = plan.of(make(STACKED, TOPIC))
+    planned = plan.plan_stack(make(STACKED, TOPIC))
 
     assert {} == planned.variables
     assert "LEEWAY_DATABASE is set" == planned.elsewhere["postgres"]
@@ -42,7 +42,7 @@ def test_what_the_environment_has_is_not_started(make: Make, monkeypatch: pytest
 
 def test_an_address_in_the_file_is_not_started(make: Make) -> None:
     """It is told where the server is."""
-    planned = plan.of(make("kafka: {bootstrap: 'kafka.local:9092'}", TOPIC))
+    planned = plan.plan_stack(make("kafka: {bootstrap: 'kafka.local:9092'}", TOPIC))
 
     assert "kafka.local:9092" == planned.elsewhere["broker"]
 
@@ -50,44 +50,44 @@ def test_an_address_in_the_file_is_not_started(make: Make) -> None:
 def test_a_source_may_be_elsewhere(make: Make) -> None:
     """No broker is started for an address that no source has; nothing of what is said holds a user."""
     secured = "sasl_ssl://kafka.local:9093?mechanism=PLAIN&username=ann&password=env:KAFKA_PASSWORD"
-    planned = plan.of(make(place=f"{TOPIC}, bootstrap: '{secured}'"))
+    planned = plan.plan_stack(make(place=f"{TOPIC}, bootstrap: '{secured}'"))
 
     assert "kafka.local:9093" == planned.elsewhere["broker"]
-    assert "kafka.local:9093" == plan.of(make(f"kafka: {{bootstrap: '{secured}'}}", TOPIC)).elsewhere["broker"]
+    assert "kafka.local:9093" == plan.plan_stack(make(f"kafka: {{bootstrap: '{secured}'}}", TOPIC)).elsewhere["broker"]
 
 
 def test_everything_is_everything(make: Make) -> None:
     """`--all` starts engines that nobody uses, under the usual names."""
-    assert ALL == plan.of(make(), everything=True).variables
+    assert ALL == plan.plan_stack(make(), everything=True).variables
 
 
 def test_a_model_in_topics_is_watched(make: Make) -> None:
     """Its monitor is a service; one in directories is watched by whoever wants to."""
-    assert ("monitor", "--model", "m") == plan.of(make(place=TOPIC)).arguments["monitor-m"]
+    assert ("monitor", "--model", "m") == plan.plan_stack(make(place=TOPIC)).arguments["monitor-m"]
 
 
 def test_models_react_by_schedule_unless_the_file_says_otherwise(make: Make) -> None:
     """Whoever replays history has them react in its own time; two would decide at two different moments."""
-    assert ("flows", "serve") == plan.of(make()).arguments["flows"]
-    assert "flows" not in plan.of(make("stack: {flows: false}")).arguments
+    assert ("flows", "serve") == plan.plan_stack(make()).arguments["flows"]
+    assert "flows" not in plan.plan_stack(make("stack: {flows: false}")).arguments
 
 
 def test_alerts_are_sent_where_there_are_endpoints(make: Make) -> None:
     """Without one there is nothing to send to."""
     endpoint = "alerts: {endpoints: [{name: ops, url: 'http://127.0.0.1:1/', secret_env: KEY}]}"
 
-    assert ("alerts", "deliver", "--watch") == plan.of(make(endpoint)).arguments["alerts"]
+    assert ("alerts", "deliver", "--watch") == plan.plan_stack(make(endpoint)).arguments["alerts"]
 
 
 def test_only_ports_of_what_is_started_are_wanted(make: Make) -> None:
     """A port that nobody is going to listen on may be taken."""
-    assert {"prefect", "dashboard"} == set(plan.of(make("stack: {ports: {prefect: 4201}}")).wanted_ports())
-    assert 4201 == plan.of(make("stack: {ports: {prefect: 4201}}")).wanted_ports()["prefect"]
+    assert {"prefect", "dashboard"} == set(plan.plan_stack(make("stack: {ports: {prefect: 4201}}")).wanted_ports())
+    assert 4201 == plan.plan_stack(make("stack: {ports: {prefect: 4201}}")).wanted_ports()["prefect"]
 
 
 def test_settings_say_where_things_are(make: Make) -> None:
     """Under the variable that the project asks for, whatever its name; with the secret of what asks for one."""
-    planned = plan.of(make("kafka: {bootstrap: 'env:BROKERS'}", TOPIC))
+    planned = plan.plan_stack(make("kafka: {bootstrap: 'env:BROKERS'}", TOPIC))
 
     assert {
         "BROKERS": broker.address(9092, planned.folder / "kafka" / "keys"),
@@ -98,16 +98,16 @@ def test_settings_say_where_things_are(make: Make) -> None:
 
 def test_no_secret_is_on_a_command_line(make: Make) -> None:
     """Every account of a machine sees command lines."""
-    planned = plan.of(make(place=TOPIC))
-    words = [word for service in build.services(planned) for word in service.command]
+    planned = plan.plan_stack(make(place=TOPIC))
+    words = [word for service in build.leeway_services(planned) for word in service.command]
     secrets = [s.removeprefix("leeway:") for s in (server.secret(planned.state),)]
     assert [] == [word for word in words for secret in secrets if secret in word]
 
 
 def test_services_find_the_engines_and_carry_the_mark(make: Make) -> None:
     """What a service starts inherits both."""
-    planned = plan.of(make(place=TOPIC))
-    found = {service.name: service.environment for service in build.services(planned)}
+    planned = plan.plan_stack(make(place=TOPIC))
+    found = {service.name: service.environment for service in build.leeway_services(planned)}
 
     assert {"dashboard", "flows", "monitor-m"} == set(found)
     assert {str(planned.folder)} == {environment[build.MARK] for environment in found.values()}

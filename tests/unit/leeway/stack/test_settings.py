@@ -30,7 +30,7 @@ def test_one_broker_is_enough_for_groups_and_transactions(tmp_path: Path) -> Non
 
 def test_a_guarded_broker_has_no_listener_that_takes_anybody(tmp_path: Path) -> None:
     """Neither for clients nor for its controller, and its address says what is to be shown."""
-    told = {**broker.settings(tmp_path, 1, 2), **broker.guarded(1, 2, tmp_path)}
+    told = {**broker.settings(tmp_path, 1, 2), **broker.tls_settings(1, 2, tmp_path)}
 
     assert "SSL://127.0.0.1:1,CONTROLLER://127.0.0.1:2" == told["listeners"]
     assert ("SSL:SSL,CONTROLLER:SSL", "required") == (told["listener.security.protocol.map"], told["ssl.client.auth"])

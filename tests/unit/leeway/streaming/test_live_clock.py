@@ -39,7 +39,7 @@ def test_what_comes_sets_the_clock() -> None:
     listen(heard, range(50))
     assert [] == listen(heard, range(50, 54), NOON + timedelta(minutes=49))
     assert heard.reached == NOON + timedelta(minutes=49)
-    assert heard.silent == timedelta(minutes=3)
+    assert heard.silent_for == timedelta(minutes=3)
 
 
 def test_after_an_outage_the_records_have_time_to_be_read() -> None:

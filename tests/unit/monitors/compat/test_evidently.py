@@ -29,7 +29,7 @@ def theirs(case: Case, method: str | None) -> tuple[str, Any]:
     from evidently.legacy.calculations.stattests import get_stattest  # slow, and every worker collects this file
     from evidently.legacy.core import ColumnType
 
-    kind = {Kind.NUMERIC: ColumnType.Numerical, Kind.CATEGORICAL: ColumnType.Categorical}[case.kind]
+    kind = {FeatureKind.NUMERIC: ColumnType.Numerical, FeatureKind.CATEGORICAL: ColumnType.Categorical}[case.kind]
     sides = [pd.Series(side).replace([-np.inf, np.inf], np.nan).dropna() for side in (case.reference, case.current)]
     test = get_stattest(*sides, kind, method)
     return test.name, test(*(side.copy() for side in sides), kind, None)

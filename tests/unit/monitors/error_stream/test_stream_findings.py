@@ -17,9 +17,9 @@ from monitors.error_stream import detector_state, stream_findings
 from monitors.error_stream.detector_state import StreamState
 from monitors.error_stream.loss_rows import LossRow, unpack
 from monitors.error_stream.stream_findings import SliceAlarms
-from monitors.profiles.cells import Layout
+from monitors.finding import Signal, Verdict
+from monitors.profiles.counting import Layout
 from monitors.profiles.side_channels import ERROR_STREAM
-from monitors.report import Signal, Verdict
 
 WATCHING = MonitorPolicy(error_stream="page_hinkley")
 WINDOWS = Windows(size="10h", slide="1h")

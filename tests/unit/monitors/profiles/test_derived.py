@@ -16,12 +16,13 @@ from sklearn.decomposition import PCA
 from features.schema import EventSchema, FeatureKind, Task
 from monitors.baseline import freeze
 from monitors.baseline.baseline import Baseline
+from monitors.finding import Stage
 from monitors.profiles import counting, reconstruction_error
 from monitors.profiles.cells import Cell, merge_cells
 from monitors.profiles.derived import Derived
 from monitors.profiles.loss_estimator import DirectLossEstimator
 from monitors.profiles.score_calibration import ScoreCalibration
-from monitors.report import Stage, canonical
+from monitors.report import canonical
 from monitors.stats.bins import Bins, CategoricalBins, NumericBins, freeze_categorical, freeze_numeric
 from monitors.stats.distance import js_distance_log2
 from tests.support import learned_baselines as learned
@@ -143,9 +144,9 @@ def test_the_order_of_rows_makes_no_difference_to_what_is_learned() -> None:
     first, second = (freeze.freeze_derived(events, learned.POLICY, bins, m, known) for m in (made, made.take(order)))
 
     assert first.frozen == second.frozen
-    assert first.unusual is not None
-    assert second.unusual is not None
-    assert first.unusual[order].tolist() == second.unusual.tolist()
+    assert first.multivariate_cells is not None
+    assert second.multivariate_cells is not None
+    assert first.multivariate_cells[order].tolist() == second.multivariate_cells.tolist()
     assert isinstance(first.frozen.derived.estimate, DirectLossEstimator)
 
 

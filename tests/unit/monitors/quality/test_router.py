@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitors.config import MonitorPolicy
+from monitors.finding import Signal, Verdict
 from monitors.quality import router, router_reference
 from monitors.quality.fault import Fault, FaultKind
 from monitors.quality.volume import FeedCounts
-from monitors.report import Signal, Verdict
 from monitors.stats.bins import Bins, CategoricalBins, Counts, NumericBins, freeze_categorical, freeze_numeric
 
 LEVEL, SLICES, ROWS, LENGTH = 0.01, 40, 200, 5

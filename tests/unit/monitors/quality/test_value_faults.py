@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from monitors.config import MonitorPolicy
+from monitors.finding import Finding, Signal, Verdict
 from monitors.quality import value_faults, value_reference
-from monitors.report import Finding, Signal, Verdict
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins, freeze_categorical
 
 LEVEL = 0.001

@@ -15,17 +15,17 @@ from sklearn.linear_model import Ridge
 
 from features.schema import Task
 from monitors.baseline.baseline import Baseline
+from monitors.finding import Finding, Signal, Verdict
 from monitors.profiles import loss_estimator, outcome_counts, score_calibration
 from monitors.profiles.loss_estimator import DirectLossEstimator
 from monitors.profiles.score_calibration import ScoreCalibration
-from monitors.report import Finding, Signal, Verdict
 from monitors.stats.bins import CategoricalBins, freeze_numeric
 from monitors.verdicts import distribution, estimated_performance
 from tests.support import learned_baselines as learned
 
 Floats = npt.NDArray[np.float64]
 LABEL_BINS = {"label": CategoricalBins(categories=("0", "1"))}
-LEVEL = distribution.LOOK
+LEVEL = distribution.WINDOW_LEVEL
 
 
 def scored(n: int, seed: int, *, shift: float = 0.0, wide: float = 1.0, slope: float = 1.6) -> dict[str, Any]:
@@ -126,6 +126,7 @@ def test_concept_drift_is_not_seen() -> None:
     assert truth["log_loss"] > 2 * found.metrics["estimated_log_loss"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "make"), [(Task.BINARY, scored), (Task.REGRESSION, missed)])
 def test_what_the_reference_leaves_open_is_told(task: Task, make: Any) -> None:
     """Over 40 baselines of 2,000 rows, errors of the estimated rise are as large as they were said to be."""

@@ -9,8 +9,8 @@ from scipy import stats
 
 from features.schema import Task
 from monitors.config import MonitorPolicy
+from monitors.finding import Finding, Verdict
 from monitors.profiles.outcome_counts import LOSS_UNIT
-from monitors.report import Finding, Verdict
 from monitors.stats.bins import Counts
 from monitors.verdicts import performance
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from monitors.report import Signal, Stage, Verdict
+from monitors.finding import Signal, Stage, Verdict
 from monitors.signals import Severity
 from registry import audit_export
 from registry.audit_log import chain, covered_rows, digests, verification

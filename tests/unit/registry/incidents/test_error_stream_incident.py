@@ -12,9 +12,10 @@ from features.schema import EventSchema, Task
 from features.window import Windows, from_ms, to_ms
 from monitors.baseline.baseline import Baseline, Slice
 from monitors.config import MonitorPolicy
+from monitors.finding import Signal, Stage, Verdict
 from monitors.profiles import outcome_counts
 from monitors.profiles.side_channels import ERROR_STREAM
-from monitors.report import Report, Signal, Stage, Verdict
+from monitors.report import Report
 from monitors.simulation.policy_comparison import PolicyComparison
 from monitors.stats.bins import Bins, freeze_numeric
 from monitors.verdicts import window_verdict
@@ -87,7 +88,7 @@ def report(known: Baseline, day: Slice, policy: MonitorPolicy = POLICY) -> Repor
 
 def put(reg: Registry, reports: list[Report], policy: MonitorPolicy = POLICY) -> ingest.Ingested:
     """Ingest *reports*, judged over time."""
-    return ingest.ingest(reg, reports, now=make.NOW, judge=SequentialVerdicts({"m": policy}).judged)
+    return ingest.ingest(reg, reports, now=make.NOW, judge=SequentialVerdicts({"m": policy}).judge)
 
 
 def test_an_alarm_opens_an_incident_of_performance_outside_the_promise(

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from monitors.report import Report, Signal, Stage, Verdict
+from monitors.finding import Signal, Stage, Verdict
+from monitors.report import Report
 from monitors.signals import Severity
 from registry.config import IncidentPolicy, OpenAfter
 from registry.incidents import incident_rules
@@ -20,12 +21,12 @@ from registry.incidents.incident_rules import (
     SegmentEvidence,
     SignalVerdict,
     Window,
-    beginning,
-    earlier,
+    earlier_opening,
     episode_progress,
-    opening,
+    first_window,
+    opening_windows,
 )
-from registry.incidents.ordering import START, StoredWindow, replay_moments
+from registry.incidents.ordering import START, StoredWindow, moments_by_signal
 from registry.records import Incident, IncidentState
 from tests.support import registry_values as make
 from tests.support.drift_evidence import evidence
@@ -66,21 +67,23 @@ def test_an_episode_opens_when_n_of_m_judged_windows_drift(line: str, rule: tupl
     """The newest of them drifts, windows that could not be judged are passed over, and too few windows are too few."""
     found = steps(line)
     new = frozenset(s.window for s in found[-1:])
-    assert [day(n) for n in opens] == opening(found, new, OpenAfter(windows=rule[0], of=rule[1]))
+    assert [day(n) for n in opens] == opening_windows(found, new, OpenAfter(windows=rule[0], of=rule[1]))
 
 
 @pytest.mark.parametrize(("changed", "opens"), [(1, False), (2, True), (3, True), (4, True)])
 def test_what_lies_further_back_opens_nothing(changed: int, opens: bool) -> None:
     """Of S D S D the last three count under 2 of 3: a change of the first window is past."""
-    found = opening(steps("SDSD"), {Window(day(changed), INPUTS)}, OpenAfter(windows=2, of=3))
+    found = opening_windows(steps("SDSD"), {Window(day(changed), INPUTS)}, OpenAfter(windows=2, of=3))
     assert opens == bool(found)
 
 
 def test_stages_open_apart() -> None:
     """One drift in each stage is not two of one."""
     new = {Window(day(2), INPUTS), Window(day(1), OUTCOMES)}
-    assert [] == opening(steps("SD", "D"), new, OpenAfter(windows=2, of=2))
-    assert [day(1), day(2)] == opening(steps("SD", "DD"), {Window(day(2), OUTCOMES)}, OpenAfter(windows=2, of=2))
+    assert [] == opening_windows(steps("SD", "D"), new, OpenAfter(windows=2, of=2))
+    assert [day(1), day(2)] == opening_windows(
+        steps("SD", "DD"), {Window(day(2), OUTCOMES)}, OpenAfter(windows=2, of=2)
+    )
 
 
 @pytest.mark.parametrize(
@@ -90,7 +93,7 @@ def test_stages_open_apart() -> None:
 def test_stages_open_together_or_the_first_one_does(inputs: str, outcomes: str, opens: list[int]) -> None:
     """With the windows of both where they open at one end, as either may come first."""
     found = steps(inputs, outcomes)
-    assert [day(n) for n in opens] == opening(found, {s.window for s in found}, OpenAfter(windows=2, of=3))
+    assert [day(n) for n in opens] == opening_windows(found, {s.window for s in found}, OpenAfter(windows=2, of=3))
 
 
 @pytest.mark.parametrize(
@@ -113,7 +116,7 @@ def test_a_live_incident_begins_earlier_where_another_stage_opens_it_too(
     live = Incident(id=1, model="m", version="v1", signal=Signal.FEATURE, severity=Severity.INFO,
                     state=IncidentState.OPEN, since=day(2), opened_at=day(opened), last_seen=day(4),
                     judged_until=day(4), windows=3, evidence=())  # fmt: skip
-    found = earlier(live, steps("SDDD", "DSDS"), {new}, OpenAfter(windows=2, of=3))
+    found = earlier_opening(live, steps("SDDD", "DSDS"), {new}, OpenAfter(windows=2, of=3))
     assert [day(n) for n in begun] == found
 
 
@@ -121,7 +124,7 @@ def test_an_episode_does_not_begin_with_what_was_counted() -> None:
     """Unless all of it was: then with the window that opened it."""
     ends = [day(1), day(3), day(4)]
     counted = [None, day(1), day(2), day(4)]
-    assert [day(1), day(3), day(3), day(4)] == [beginning(ends, until) for until in counted]
+    assert [day(1), day(3), day(3), day(4)] == [first_window(ends, until) for until in counted]
 
 
 @pytest.mark.parametrize(
@@ -180,7 +183,7 @@ def test_one_more_drift_ends_the_row_of_its_stage(inputs: str, outcomes: str, st
 def test_what_opens_drifts_enough(inputs: str, outcomes: str, windows: int, more: int) -> None:
     """At least N windows that drift in one stage, within its last M that were judged: of all stages that open first."""
     found = steps(inputs, outcomes)
-    opened = opening(found, {s.window for s in found}, OpenAfter(windows=windows, of=windows + more))
+    opened = opening_windows(found, {s.window for s in found}, OpenAfter(windows=windows, of=windows + more))
     lists = [[s for s in found if s.stage == stage][-windows - more :] for stage in (INPUTS, OUTCOMES)]
     every = [[s.end for s in some if s.drift] for some in lists if some and some[-1].drift]
     enough = [ends for ends in every if len(ends) >= windows]
@@ -272,7 +275,7 @@ def test_a_batch_is_told_in_order() -> None:
     """
     batch = [seen(6, None, "drift"), seen(3, "steady", "drift"), seen(5, None, "steady"),
              seen(6, None, "steady", segment="a"), seen(1, "drift", "steady", segment="a")]  # fmt: skip
-    first, second, third = replay_moments(batch, {INPUTS: day(4)})[Signal.FEATURE]
+    first, second, third = moments_by_signal(batch, {INPUTS: day(4)})[Signal.FEATURE]
     assert [START, day(5), day(6)] == [first.at, second.at, third.at]
     assert {Window(day(1), INPUTS), Window(day(3), INPUTS)} == first.new
     changes = ["2013-06-02 12:00 inputs (a): drift, now steady", "2013-06-04 12:00 inputs: steady, now drift"]
@@ -282,10 +285,10 @@ def test_a_batch_is_told_in_order() -> None:
 def test_a_moment_sees_what_was_known_by_then() -> None:
     """Inputs had come to day 4 and outcomes to day 1: day 2's outcomes are seen beside day 4's inputs, not day 5's."""
     batch = [seen(5, None, "drift"), seen(2, None, "drift", stage=OUTCOMES)]
-    early, late = replay_moments(batch, {INPUTS: day(4), OUTCOMES: day(1)})[Signal.FEATURE]
+    early, late = moments_by_signal(batch, {INPUTS: day(4), OUTCOMES: day(1)})[Signal.FEATURE]
     every = steps("SSSSD", "SDS")
-    assert [(4, INPUTS), (2, OUTCOMES)] == _newest(early.observation(every).steps)
-    assert [(5, INPUTS), (3, OUTCOMES)] == _newest(late.observation(every).steps)
+    assert [(4, INPUTS), (2, OUTCOMES)] == _newest(early.observation(every).verdicts)
+    assert [(5, INPUTS), (3, OUTCOMES)] == _newest(late.observation(every).verdicts)
 
 
 def _newest(found: Sequence[SignalVerdict]) -> list[tuple[int, str]]:
@@ -296,5 +299,5 @@ def _newest(found: Sequence[SignalVerdict]) -> list[tuple[int, str]]:
 @pytest.mark.parametrize(("before", "after"), [("drift", "drift"), ("steady", "not_enough_evidence"), (None, "drift")])
 def test_only_what_begins_or_ceases_to_drift_is_a_correction(before: str | None, after: str) -> None:
     """Other numbers for the same verdict, and windows that were not there before, are none."""
-    (moment,) = replay_moments([seen(1, before, after)], {INPUTS: day(1)})[Signal.FEATURE]
+    (moment,) = moments_by_signal([seen(1, before, after)], {INPUTS: day(1)})[Signal.FEATURE]
     assert () == moment.corrections

@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from features.window import to_ms
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
-from monitors.report import Report, Signal, Stage, Verdict
+from monitors.finding import Signal, Stage, Verdict
+from monitors.report import Report
 from monitors.sequential import monitor
 from monitors.verdicts.plan import monitoring_plan
 from registry import queries
@@ -43,7 +44,7 @@ def raw(known: Baseline) -> list[Report]:
 
 def put(reg: Registry, reports: Sequence[Report], judges: SequentialVerdicts) -> ingest.Ingested:
     """Ingest *reports*."""
-    return ingest.ingest(reg, reports, now=make.NOW, judge=judges.judged)
+    return ingest.ingest(reg, reports, now=make.NOW, judge=judges.judge)
 
 
 def stored(reg: Registry) -> list[Report]:
@@ -176,7 +177,7 @@ class Interrupted:
     def judged(self, c: sa.Connection, reports: list[Report]) -> list[Report]:
         """Judge *reports*, and let a writer write before they are stored."""
         self.calls += 1
-        verdicts = self.judge.judged(c, reports)
+        verdicts = self.judge.judge(c, reports)
         if self.writers:
             self.writers.pop(0)()
         return verdicts
@@ -251,7 +252,7 @@ def test_a_judge_goes_on_from_before_what_was_not_stored(
 
     monkeypatch.setattr(monitor, "judge", counted)
     with watched.read() as c:
-        judges.judged(c, raw[9:])
+        judges.judge(c, raw[9:])
     put(watched, raw[9:], judges)
 
     assert 2 * len(raw[9:]) == len(judged)

@@ -101,7 +101,7 @@ def test_few_rows_or_few_days_hold() -> None:
     """However good it looks: 4 days are no sample of days."""
     short = trial(Guess(0.8), data=evaluation(192))
     assert (CheckResult.HOLD, CheckResult.HOLD) == (say(short)["rows"], say(short)["loss"])
-    assert "4 slices of time, where bounds need 5" in check(short, "loss").got
+    assert "only 4 slices of time, and confidence bounds need 5" in check(short, "loss").got
 
 
 def test_no_rows_at_all_hold() -> None:
@@ -153,7 +153,7 @@ def test_a_segment_that_gets_worse_fails_though_all_together_are_better() -> Non
     data.target[~in_b] = 1.0
     made = trial(Guess(0.9), data=data)
     assert (CheckResult.PASS, CheckResult.FAIL) == (say(made)["loss"], say(made)["segments"])
-    assert check(made, "segments").got.startswith("1 of 2 segments worse; the worst is c=b with +0.5")
+    assert check(made, "segments").got.startswith("1 of 2 segments worse; worst: c=b by +0.5")
 
 
 def test_a_small_segment_is_not_judged() -> None:

@@ -70,6 +70,7 @@ def test_a_retrain_by_hand_is_compared_by_its_last_window(ws: Workspace, by_hand
     assert Sides("v1", world.AS_OF - 7 * world.DAY, world.AS_OF) == evidently_report.sides(ws, by_hand)
 
 
+@pytest.mark.slow
 def test_a_window_without_events_has_no_page(ws: Workspace) -> None:
     """The error says which side is empty."""
     decision = operations.record_decision(
