@@ -14,7 +14,7 @@ from enum import Enum
 import sqlalchemy as sa
 
 from features.schema import DERIVED
-from features.window import format_span, from_ms, to_ms
+from features.window import format_span, to_ms
 from monitors.finding import Signal, Stage, Verdict
 from monitors.profiles import side_channels
 from monitors.quality.arrivals import any_arrived, records_set_aside
@@ -125,13 +125,12 @@ class ModelStatus:
 
 
 def _ago(then: datetime | None, now: datetime) -> str:
-    return "" if then is None else f"{format_span(_whole(to_ms(now) - to_ms(then)))} ago"
-
-
-def _whole(ms: int) -> timedelta:
-    """Return a length of time in its two largest units, which is all that a reader needs."""
+    """Return how long ago something was, in the two largest units of time; empty for None."""
+    if then is None:
+        return ""
+    ms = max(to_ms(now) - to_ms(then), 0)
     unit = 3_600_000 if ms >= 86_400_000 else 60_000 if ms >= 3_600_000 else 1_000
-    return from_ms(max(ms, 0) // unit * unit) - from_ms(0)
+    return f"{format_span(timedelta(milliseconds=ms // unit * unit))} ago"
 
 
 def read(reg: Registry, model: str) -> ModelStatus:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+import operator
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,12 +84,29 @@ def reject(place: tuple[str, int], reason: str, original: bytes, **fields: Any) 
     return Reject(*place, reason, text, raw_hex="" if exact else shown.hex(), **fields)
 
 
-def by_reason(rejects: Iterable[Reject]) -> Counter[str]:
-    """Return the number of rejected records for each reason."""
-    counts: Counter[str] = Counter()
+@dataclass(frozen=True, slots=True)
+class RejectGroup:
+    """Rejects of one kind: the *first* of them, and the number of *records* that they stand for."""
+
+    first: Reject
+    records: int
+
+
+def records_of(rejects: Iterable[Reject]) -> int:
+    """Return the number of records that *rejects* stand for."""
+    return sum(one.records for one in rejects)
+
+
+def by_reason(
+    rejects: Iterable[Reject], key: Callable[[Reject], Hashable] = operator.attrgetter("reason")
+) -> list[RejectGroup]:
+    """Return *rejects* in groups of one *key*, by default the reason, those of most records first."""
+    groups: dict[Hashable, list[Reject]] = {}
     for one in rejects:
-        counts[one.reason] += one.records
-    return counts
+        groups.setdefault(key(one), []).append(one)
+    return sorted(
+        (RejectGroup(group[0], records_of(group)) for group in groups.values()), key=lambda group: -group.records
+    )
 
 
 def value_of(cell: pa.Scalar) -> object:

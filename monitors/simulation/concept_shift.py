@@ -61,6 +61,7 @@ def prior_shift(size: float, baseline: Baseline) -> Relabel:
     binary = baseline.events.task is Task.BINARY
 
     def shifted(counts: SliceCounts) -> dict[str, list[int]]:
+        """Return the outcome counts of one slice with the labels shifted."""
         label = _taken_from(np.array(counts[LABEL], np.int64), top, usual, size)
         out = {**copied(counts), LABEL: [int(n) for n in label]}
         if not binary:
@@ -120,6 +121,7 @@ def concept_shift(size: float, baseline: Baseline) -> Relabel:
     part = size / largest if size else 0.0
 
     def changed(counts: SliceCounts) -> dict[str, list[int]]:
+        """Return the outcome counts of one slice with a part of its labels inverted."""
         label, grid = np.array(counts[LABEL], np.int64), _grid(counts["scores"])
         cells = [baseline.bins[LABEL].labels.index(text) for text in ("0", "1") if text in baseline.bins[LABEL].labels]
         label[cells] = _inverted(label[cells][None], part)[0] if len(cells) == 2 else label[cells]

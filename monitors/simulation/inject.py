@@ -81,7 +81,7 @@ class InjectedChange:
 
         >>> changes = [(ChangeKind.COVARIATE, 0.25), (ChangeKind.CONCEPT, 0.1), (ChangeKind.STUCK, 1)]
         >>> tuple(str(InjectedChange(kind, size)) for kind, size in changes)
-        ['covariate, 0.1 sd', 'concept, loss +10%', 'stuck, 10% of rows']
+        ('covariate, 0.25 sd', 'concept, loss +10%', 'stuck, 100% of rows')
         """
         size_text = {ChangeKind.COVARIATE: f"{self.size:g} sd", ChangeKind.PRIOR: f"{self.size:.0%} of labels",
                 ChangeKind.CONCEPT: f"loss +{self.size:.0%}"}  # fmt: skip

@@ -129,6 +129,7 @@ class PolicyComparison:
         return [findings[i] for i in range(len(self.policies))]
 
     def _window_findings(self, window: CountedWindow, policy: MonitorPolicy) -> Findings:
+        """Return the findings of one window by one policy."""
         return window_verdict.judge(
             self.baseline,
             policy,

@@ -200,6 +200,7 @@ def with_feed_fault(report: Report, fault: Finding | None) -> Report:
 
 
 def _finding(metric: str, effect: float, line: float, n: int, pace: FeedPace, reason: str) -> Finding:
+    """Return the quality finding on the feed as a whole (variable ``*``)."""
     return Finding(
         signal=Signal.QUALITY,
         variable="*",

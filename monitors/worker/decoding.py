@@ -19,7 +19,7 @@ from features import errors
 from features.events import decode, location
 from features.kafka.records import Records
 from features.schema import PREDICTION, EventSchema, Role
-from features.values.untyped import Reject, by_reason, reject
+from features.values.untyped import Reject, by_reason, records_of, reject
 from features.window import agreed_newest, to_ms
 from monitors.job_spec import FIELD_SEPARATOR, JobSpec, join
 from monitors.profiles import counting, rejected_counts
@@ -78,10 +78,10 @@ class _DecodedChunk:
 
     def progress(self, role: Role, **source: str) -> str:
         """Return the line that tells of it: its rows, what was set aside, and why most often."""
-        reasons = by_reason(self.rejects)
+        reasons = {group.first.reason: group.records for group in by_reason(self.rejects)[:MAX_REASONS]}
         newest = self.reached if role == "predictions" else 0
-        line = {"role": role, **source, "rows": self.rows, "rejected": reasons.total(), "newest": newest,
-                "reasons": dict(reasons.most_common(MAX_REASONS))}  # fmt: skip
+        line = {"role": role, **source, "rows": self.rows, "rejected": records_of(self.rejects), "newest": newest,
+                "reasons": reasons}  # fmt: skip
         return json.dumps(line, sort_keys=True)
 
 

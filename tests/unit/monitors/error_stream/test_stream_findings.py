@@ -18,7 +18,7 @@ from monitors.error_stream.detector_state import StreamState
 from monitors.error_stream.loss_rows import LossRow, unpack
 from monitors.error_stream.stream_findings import SliceAlarms
 from monitors.finding import Signal, Verdict
-from monitors.profiles.counting import Layout
+from monitors.profiles.cells import Layout
 from monitors.profiles.side_channels import ERROR_STREAM
 
 WATCHING = MonitorPolicy(error_stream="page_hinkley")

@@ -133,7 +133,7 @@ def test_a_restless_baseline_has_steps_all_the_time() -> None:
 
 
 def test_next_to_the_range_it_takes_a_step_to_tell_a_unit_from_a_season() -> None:
-    """The same window, all beyond the range, is a fault if it left at once, and a season without slices that show it."""
+    """A window wholly beyond the range is a fault if it left all at once, and a season without slices that show it."""
     window = counted(BINS, np.random.default_rng(3).normal(7, 1, 1000))
     stroke = unit_reference.Plateau(3, window)
     assert unit_change.find("x", CALM, window, 0.1) is None

@@ -72,7 +72,7 @@ def test_a_fault_withholds_what_is_made_of_it(broken: str, multivariate: Verdict
     assert Verdict.DRIFT is found[Signal.QUALITY, broken].verdict
     assert multivariate is found[MULTIVARIATE].verdict
     assert (Verdict.NOT_ENOUGH, None) == (found[ESTIMATE].verdict, found[ESTIMATE].effect)
-    assert found[ESTIMATE].reason.startswith("a quality fault, so not judged")
+    assert found[ESTIMATE].reason.startswith("not judged for drift because of a data quality fault")
 
 
 def test_a_segment_is_compared_with_itself() -> None:
