@@ -19,14 +19,7 @@ import numpy as np
 
 from monitors.config import MonitorPolicy
 from monitors.finding import Finding
-from monitors.quality import (
-    swapped_columns,
-    unit_change,
-    unit_reference,
-    value_faults,
-    value_reference,
-    volume,
-)
+from monitors.quality import swapped_columns, unit_change, unit_reference, value_faults, value_reference, volume
 from monitors.quality.fault import Fault, FaultKind
 from monitors.quality.router_reference import RouterReference
 from monitors.stats.bins import Counts

@@ -154,7 +154,7 @@ def test_a_challenger_that_is_no_better_is_rejected_with_its_numbers(make: Make)
     (incident,) = world.drift(ws)
     done = retrain.run(ws, order(ws, decide(ws, incident.id)))
     assert RunState.REJECTED is done.state
-    assert "loss fail: mean loss 0.69" in done.reason
+    assert "loss failed: mean loss 0.69" in done.reason
     assert VersionState.REJECTED is queries.version(ws.registry, "m", "v2").state
     assert IncidentState.RESOLVED is queries.incident(ws.registry, incident.id).state
     assert 1 == len(queries.promotions(ws.registry, "m"))
@@ -290,7 +290,7 @@ def test_an_open_quality_incident_vetoes_the_promotion(ws: Workspace) -> None:
     world.drift(ws, Signal.QUALITY)
     done = retrain.run(ws, order(ws, decision))
     assert RunState.REJECTED is done.state
-    assert "quality hold: quality incident 1 is open" in done.reason
+    assert "quality on hold: quality incident 1 has been open" in done.reason
 
 
 def test_too_few_rows_fail_the_run_before_anything_is_trained(make: Make) -> None:
