@@ -188,6 +188,6 @@ def _project(path: Path, file: ProjectFile, models: Mapping[str, Model]) -> Proj
     database = file.database or f"{_SQLITE}{state / 'leeway.db'}"
     if database.startswith(_SQLITE) and database != f"{_SQLITE}:memory:":
         database = f"{_SQLITE}{path.parent / database.removeprefix(_SQLITE)}"
-    return Project(path=path, name=file.project, state=state, database=database, kafka=_brokers(path, file,
-                   file.kafka.bootstrap), flink=file.flink, models=models, audit=file.audit,
+    return Project(path=path, name=file.project, state=state, database=database,
+                   kafka=_brokers(path, file, file.kafka.bootstrap), flink=file.flink, models=models, audit=file.audit,
                    alerts=file.alerts, stack=file.stack)  # fmt: skip
