@@ -35,7 +35,7 @@ test: $(READY) browser  ## every test, real engines, servers and browser include
 
 test-fast: $(READY)  ## the tests that need no engine, server, browser or patience
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile -m "not slow and not faults" \
-	  --hypothesis-profile fast
+	  --hypothesis-profile fast --ignore tests/integration --ignore tests/e2e --ignore tests/faults
 
 test-faults: $(READY)  ## kill every part of a running stack in mid-replay (LEEWAY_FAULT_ROUNDS=5 for five times each)
 	$(BIN)/python -m pytest -m faults -v --durations=0 tests/faults tests/integration

@@ -69,9 +69,9 @@ class Timed(consume_output.OutputConsumer):
 
     stored_at: dict[int, float] = field(default_factory=dict)
 
-    def store(self, lines: list[str]) -> None:
+    def store_lines(self, lines: list[str]) -> None:
         """Store the reports, and note the time."""
-        super().store(lines)
+        super().store_lines(lines)
         now = time.time()
         for report in map(Report.model_validate_json, lines):
             if report.stage is Stage.INPUTS:

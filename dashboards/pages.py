@@ -19,7 +19,7 @@ from dashboards.request_parameters import MaybeMoment, Name, Number, Where
 from dashboards.timeline import Address
 from features.window import UTC
 from monitors.config import MonitorPolicy
-from monitors.explain.explanation import mix_shift_text
+from monitors.explain.mix_shift import mix_shift_text
 from monitors.finding import Signal, Verdict
 from registry.connection import Registry
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from dashboards.performance_chart import Line
 from dashboards.timeline import Address, Cell, Timeline, address, cells
@@ -25,6 +26,9 @@ from registry.records import (
     Version,
     WindowRow,
 )
+
+NEXT_RUN: Final = "waiting for the next decision run"
+"""Why a new incident has no decision, where the reconciler has recorded no other reason."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class IncidentView:
-    """An incident with its decision. *waiting* is what an undecided incident waits for, as text."""
+    """An incident with its decision. *waiting* is why there is none yet, as text."""
 
     incident: Incident
     decision: Decision | None
@@ -184,7 +188,7 @@ def neighbour(row: WindowRow) -> Neighbour:
 
 def incident(record: Incident, decision: Decision | None) -> IncidentView:
     """Return an incident with its decision, or with what the decision waits for."""
-    waiting = "" if decision or record.state is IncidentState.RESOLVED else record.pending or "the next decision run"
+    waiting = "" if decision or record.state is IncidentState.RESOLVED else record.pending or NEXT_RUN
     return IncidentView(record, decision, waiting, tuple(evidence(record.version, item) for item in record.evidence))
 
 

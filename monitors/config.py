@@ -68,6 +68,6 @@ class MonitorPolicy(BaseModel):
     )
     error_stream: Literal["adwin", "page_hinkley", "kswin"] | None = Field(
         None,
-        description="looks at single losses in the order of their predictions: a fast signal, outside the promise",
+        description="detector of single losses in the order of their predictions: fast, outside the guarantee",
         exclude_if=lambda value: value is None,
     )

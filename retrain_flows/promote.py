@@ -107,7 +107,7 @@ def rebaseline(
     EngineError
         The baseline job failed.
     """
-    usable = scoring.known(answers)
+    usable = scoring.is_answered(answers)
     rows, answers = rows.rows(usable), answers[usable]
     if len(rows) == 0:
         msg = f"no row of {ws.model} {version} has an out-of-sample prediction"

@@ -113,7 +113,7 @@ def _handle(ws: Workspace, incident: Incident, as_of: datetime, now: datetime, e
     )
     if decision.action is Action.RETRAIN:
         return replace(_carry_out(ws, RetrainRequest(decision, as_of, now), execute), subject=subject)
-    return Outcome(subject, f"{decision.action.value}: {decision.because[-1]}")
+    return Outcome(subject, f"{decision.action.text}: {decision.because[-1].removeprefix('no retrain: ')}")
 
 
 def _decide(ws: Workspace, incident: Incident, as_of: datetime) -> decide.Decision | decide.Deferral:

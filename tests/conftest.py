@@ -5,9 +5,12 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sqlite3
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import Phase, settings
 
 from tests.support import project_imports
@@ -23,6 +26,13 @@ settings.load_profile("untimed")
 os.environ["COLUMNS"], os.environ["TERM"] = "300", "xterm"
 # What starts in the background ignores Ctrl-C, and so would the programs under test.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@sa.event.listens_for(sa.Engine, "connect")
+def _without_waiting_for_the_disk(connection: Any, _: object) -> None:
+    """No test takes the power away, and tests commit thousands of times: each would wait for the disk."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous=OFF")
 
 
 @pytest.fixture(autouse=True, scope="module")

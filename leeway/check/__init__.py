@@ -1,1 +1,1 @@
-"""`leeway check`: whether files, rows, times, values and surroundings can be used, with each fix."""
+"""`leeway check`: validation of files, rows, times, values and environment, each finding with its fix."""

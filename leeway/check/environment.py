@@ -1,4 +1,4 @@
-"""What `leeway check` finds out about a project's surroundings: variables, the user's code, names that collide."""
+"""Checks of a project's environment: variables, trainers, and modules hidden by Leeway's own packages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOMS = ("leeway", "features", "monitors", "registry", "retrain_flows", "serving
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at: *message* says what was found and, unless all is well, what to do."""
+    """One check with its result; *message* is the finding and, for warnings and errors, the fix."""
 
     name: str
     result: Result
@@ -27,7 +27,7 @@ class Check:
 
 
 def surroundings(project: Project) -> Iterator[Check]:
-    """Yield the checks of everything but the events."""
+    """Yield the checks of everything except the events."""
     yield from names(project.folder)
     yield from variables(project)
     for model in project.models.values():
@@ -35,16 +35,16 @@ def surroundings(project: Project) -> Iterator[Check]:
 
 
 def names(folder: Path) -> Iterator[Check]:
-    """Yield an error for each of the user's modules that Leeway's own package of the same name would hide."""
+    """Yield an error for each module of the user that a package of Leeway with the same name hides."""
     hidden = [path for room in ROOMS for path in (folder / f"{room}.py", folder / room) if _would_hide(path, room)]
     for path in hidden:
         message = (
-            f"`import {path.stem}` finds Leeway's own package, never {path.name}; rename it, "
+            f"`import {path.stem}` imports Leeway's own package, never {path.name}; rename it, "
             f"for instance to my_{path.name}"
         )
         yield Check("names", "error", message)
     if not hidden:
-        yield Check("names", "ok", f"no module in {folder.name or folder} has the name of one of Leeway's")
+        yield Check("names", "ok", f"no module in {folder.name or folder} clashes with a Leeway package name")
 
 
 def _would_hide(path: Path, room: str) -> bool:
@@ -54,20 +54,20 @@ def _would_hide(path: Path, room: str) -> bool:
 
 
 def variables(project: Project) -> Iterator[Check]:
-    """Yield whether each environment variable that the file names is set."""
+    """Yield whether each environment variable that the project file names is set."""
     wanted = {e.secret_env: f"the key of alert endpoint {e.name}" for e in project.alerts.endpoints}
     if name := environment.variable(project.database):
         wanted[name] = "the database URL"
-    known = {**environment.of_stack(project.state), **os.environ}
+    values = {**environment.of_stack(project.state), **os.environ}
     for variable, use in wanted.items():
-        if known.get(variable):
+        if values.get(variable):
             yield Check("variables", "ok", f"{variable} ({use}) is set")
         else:
             yield Check("variables", "error", f"{variable} is not set; it holds {use}: export {variable}=...")
 
 
 def trainers(model: Model, folder: Path) -> Iterator[Check]:
-    """Yield whether what `retrain` names can be imported and called."""
+    """Yield whether the trainers of `retrain` can be imported."""
     from retrain_flows.training import static  # slow: scikit-learn and River; only where a model retrains
 
     if model.retrain is None:

@@ -1,4 +1,4 @@
-"""A first look at where events are, a directory or a topic: is there anything, under which names, and what is in it."""
+"""Event sources for the check: a directory's files or a topic's records, with their columns and a sample of events."""
 
 from __future__ import annotations
 
@@ -25,26 +25,28 @@ from leeway.project.validation_errors import count
 from leeway.topics import tail_records
 
 _RECORDS_PER_RANGE = {"json": 5000, "avro": 5000, "arrow": 10}
+"""Kafka records read at a time, by format; an Arrow record holds many events."""
 _FIRST_RECORDS = 200
+"""Kafka records whose columns are looked at."""
 
 
 class EventSource(Protocol):
-    """What `leeway check` asks of a place."""
+    """Where `leeway check` reads the events of one stream."""
 
     def names(self) -> list[str]:
-        """Return what there is to be read: files, or the topic once if it holds any records."""
+        """Return the names of the files, or that of the topic if it has records."""
         ...
 
     def heads(self, needed: str) -> dict[str, list[str]]:
-        """Return the columns that each of them has that can be read, and has the one that is *needed*."""
+        """Return the columns of each file or topic that can be read; of a CSV only if it has the *needed* column."""
         ...
 
     def optional(self, name: str) -> bool:
-        """Say whether a column may be absent from it where it is null."""
+        """Return whether the file or topic *name* may omit a column where it is null."""
         ...
 
     def rows(self) -> pa.Table:
-        """Return the first rows as they are."""
+        """Return the first rows undecoded."""
         ...
 
     def take(self, schema: EventSchema, stream: Stream) -> Sample:
@@ -52,17 +54,17 @@ class EventSource(Protocol):
         ...
 
     def scope(self, taken: Sample) -> str:
-        """Return what *taken* was taken from, in words."""
+        """Return as text what *taken* is a sample of."""
         ...
 
     def place(self, reject: Reject) -> str:
-        """Return where a bad record is."""
+        """Return the place of a rejected record."""
         ...
 
 
 @dataclass(frozen=True)
 class FileSource:
-    """A directory; *paths* are its files that may hold records, *csv* is how those in CSV are written."""
+    """A directory: *paths* are its files with records, *csv* is the format of those in CSV."""
 
     paths: list[Path]
     csv: CsvFormat = field(default_factory=CsvFormat)
@@ -76,11 +78,11 @@ class FileSource:
         return file_checks.heads(self.paths, self.csv, needed)
 
     def optional(self, name: str) -> bool:
-        """JSON Lines may leave a null out."""
+        """Return whether the file is in JSON Lines, which may omit a null."""
         return file_chunks.FORMATS[Path(name).suffix] == "jsonl"
 
     def rows(self) -> pa.Table:
-        """Return the first rows of the first file; none where it cannot be read, of which the decoder tells."""
+        """Return the first rows of the first file; none where it cannot be read, which the decoder reports."""
         try:
             return log_sample.rows(self.paths[0], 1000, self.csv)
         except DataError:
@@ -95,33 +97,33 @@ class FileSource:
         return count(len(self.paths), "file") if taken.complete else "the first files"
 
     def place(self, reject: Reject) -> str:
-        """Return the file's name and the line; the name alone where the whole file is set aside."""
+        """Return the file's name and the line; the name alone where the whole file is rejected."""
         return f"{Path(reject.path).name}:{reject.line}" if reject.line else Path(reject.path).name
 
 
 @dataclass(frozen=True)
 class TopicSource:
-    """A topic, of which the parts *ranges* are to be read: the beginnings of all partitions before the rest of any."""
+    """A topic: *ranges* are read in order, the beginnings of all partitions before the rest of any."""
 
     target: tail_records.Target
     ranges: list[offset_ranges.Range]
     head: Records | None
 
     def names(self) -> list[str]:
-        """Return the topic's name if it holds anything."""
+        """Return the topic's name if it has records."""
         return [self.target.topic] if self.ranges else []
 
     def heads(self, needed: str) -> dict[str, list[str]]:
-        """Return the columns of the first records that can be read, if any can."""
+        """Return the columns of the first records that can be read."""
         names = list(dict.fromkeys(name for row in self._events() for name in row))
         return {self.target.topic: names} if names else {}
 
     def optional(self, name: str) -> bool:
-        """A record may leave a null out."""
+        """Return whether records are JSON, which may omit a null."""
         return self.target.format == "json"
 
     def rows(self) -> pa.Table:
-        """Return the texts of the first records' events; what is no text is left out."""
+        """Return the text values of the first records' events; other values are null."""
         rows = self._events()
         names = dict.fromkeys(name for row in rows for name in row)
         texts = {name: [text if isinstance(text := row.get(name), str) else None for row in rows] for name in names}
@@ -145,20 +147,23 @@ class TopicSource:
         role = tail_records.role(stream)
         for part in self.ranges:
             decoded = decode.decode(schema, role, part)
-            yield requests.answered(schema, decoded) if stream == "history" else decoded
+            yield requests.unanswered_predictions(schema, decoded) if stream == "history" else decoded
 
     def _events(self) -> list[dict[str, object]]:
-        found = (tail_records.value(value, self.target, {}) for value in (self.head.values if self.head else ()))
-        events = (event for value in found for event in (value if isinstance(value, list) else [value]))
+        decoded = (tail_records.value(value, self.target, {}) for value in (self.head.values if self.head else ()))
+        events = (event for value in decoded for event in (value if isinstance(value, list) else [value]))
         return [event for event in events if isinstance(event, dict)][:1000]
 
 
 def open_source(source: Source, schema: EventSchema, stream: Stream) -> TopicSource | FileSource:
-    """Return a look at *source*.
+    """Return the event source that the project file's *source* names.
 
-    Raises:
-        DataError: the directory is not there.
-        BrokerError: Kafka does not answer, or there is no such topic.
+    Raises
+    ------
+    DataError
+        The directory does not exist.
+    BrokerError
+        Kafka does not answer, or the topic does not exist.
     """
     if source.topic is None:
         files = file_chunks.list_files(location.directory(source))

@@ -1,8 +1,7 @@
-"""What `leeway check` finds out about a model's events, stream by stream: files, columns, rows, times.
+"""Checks of a model's event streams: files, columns, usable rows, times, values, periods.
 
-The rows that count as usable are those that the decoder gives, and it names why others are not: what the check refuses
-for its values a job refuses, and what a job takes it takes. A column of the project file that is in no header is an
-error all the same, though a job reads a feature of that kind as missing.
+Usable rows are those that the decoder accepts, so the check rejects for its values what a job rejects. A column of the
+project file that is in no header is an error here, though a job reads such a feature as missing.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _COUNT = re.compile(r"\s*[+-]?\d{9,}(\.\d*)?\s*")
 
 
 def events(model: Model) -> Iterator[Check]:
-    """Yield the checks of each of the model's streams; those of a stream end at what makes the rest pointless."""
+    """Yield the checks of each of the model's streams; a stream's end at an error that makes the rest pointless."""
     history = yield from _stream(model, "history", model.events.history)
     prediction_sample = yield from _stream(model, "predictions", model.events.predictions)
     feature_samples = [taken for taken in (history, prediction_sample) if taken is not None]
@@ -41,7 +40,7 @@ def events(model: Model) -> Iterator[Check]:
     if prediction_sample is not None:
         yield from values.predictions(model, prediction_sample)
     if model.events.labels is None:
-        yield Check(f"{model.name}: labels", "ok", "none declared: performance and label drift are not watched")
+        yield Check(f"{model.name}: labels", "ok", "no labels declared: performance and label drift are not monitored")
     labels = yield from _stream(model, "labels", model.events.labels)
     if labels is not None:
         yield from values.labels(model, labels)
@@ -55,7 +54,7 @@ StreamChecks = Generator[Check, None, Sample | None]
 
 
 def _stream(model: Model, stream: Stream, source: Source | None) -> StreamChecks:
-    """Yield the checks of one stream, and return its sample if it can be used."""
+    """Yield the checks of one stream; return its sample, None if it cannot be used."""
     if source is None:
         return None
     name, before_first_prediction = (
@@ -80,20 +79,25 @@ def _stream(model: Model, stream: Stream, source: Source | None) -> StreamChecks
 
 
 def _no_events_yet(name: str, stream: Stream, source: Source, *, may_come: bool) -> Check:
+    """Return the check of a stream without events: a warning where they may come later, else an error."""
     endings = ", ".join(file_chunks.FORMATS)
     if source.path is None:
-        how = "they are read as they come" if may_come else f"`leeway produce --{stream} FOLDER` replays files into it"
+        how = (
+            "events are read as they arrive"
+            if may_come
+            else f"`leeway produce --{stream} FOLDER` replays files into it"
+        )
     elif may_come:
-        how = f"they are read as files appear ({endings})"
+        how = f"events are read as files appear ({endings})"
     else:
         return Check(
-            name, "error", f"{source.path} holds no events; put {endings} files there, or mend events.{stream}.path"
+            name, "error", f"{source.path} has no events; put {endings} files there, or correct events.{stream}.path"
         )
-    return Check(name, "warning" if may_come else "error", f"{source.name} holds no events yet; {how}")
+    return Check(name, "warning" if may_come else "error", f"{source.name} has no events yet; {how}")
 
 
 def _lacking_columns(model: Model, stream: Stream, origin: EventSource) -> Iterator[str]:
-    """Yield a sentence for each column that some file or topic does not have; JSON may leave a null out."""
+    """Yield a message for each column of the project file that a file or topic lacks; JSON may omit a null."""
     heads = origin.heads(model.schema.columns.id)
     for column in _columns(model, stream):
         without = [name for name, head in heads.items() if column not in head]
@@ -109,14 +113,14 @@ def _columns(model: Model, stream: Stream) -> list[str]:
     c = model.schema.columns
     if stream == "history":
         return [c.id, c.time, *model.schema.features]
-    return [column for column, _ in decode.wanted(model.schema, stream).values()]
+    return [column for column, _ in decode.event_columns(model.schema, stream).values()]
 
 
 def _usable(model: Model, stream: Stream, origin: EventSource) -> StreamChecks:
-    """Yield whether rows can be read and their times make sense; the sample, if any row can be used."""
+    """Yield the checks of rows and times; return the sample, None if no row is usable."""
     name, sample = f"{model.name}: {stream}", origin.take(model.schema, stream)
     rows, scope = sample.table.num_rows, origin.scope(sample)
-    yield from rejects.set_aside(model, stream, origin, sample)
+    yield from rejects.rejected(model, stream, origin, sample)
     if stream == "labels":
         yield from values.positive_label(model, origin, sample)
     if not rows:
@@ -125,13 +129,13 @@ def _usable(model: Model, stream: Stream, origin: EventSource) -> StreamChecks:
     start, end = (from_ms(value.as_py()) for value in pc.min_max(sample.table[decode.TIME]).values())
     yield Check(name, "ok", f"{count(rows, 'row')} in {scope}, {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC")
     if example := _without_zone(origin.rows(), _columns(model, stream)[1]):
-        yield Check(name, "ok", f"times carry no zone ({example}); they are read as UTC")
+        yield Check(name, "ok", f"times have no time zone ({example}); they are read as UTC")
     return sample
 
 
 def _without_zone(rows: pa.Table, column: str) -> str:
-    """Return a time that does not say its zone, or nothing."""
-    if column not in rows.column_names:  # in JSON, where the first rows have it not
+    """Return a time without a time zone; empty where there is none."""
+    if column not in rows.column_names:  # in JSON, where the first rows do not have it
         return ""
     times = rows[column]
     if pa.types.is_timestamp(times.type):

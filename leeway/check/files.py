@@ -1,4 +1,4 @@
-"""What `leeway check` finds out about files before their rows: which are read, and which columns they name."""
+"""Checks of event files before their rows: empty, unread and duplicate-column files; columns of each file."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from leeway.check.environment import Check
 from leeway.infer import csv_dialect, log_sample
 
 HEAD = 200
-"""Rows of a file of JSON Lines that are looked at for its columns; other formats name them in one place."""
+"""Rows of a JSON Lines file whose columns are read; other formats have a header or schema."""
 _PACKED = (".gz", ".zip", ".bz2", ".xz", ".zst", ".7z", ".tar", ".tgz")
 
 
 def file_warnings(name: str, source: Source, wanted: Collection[str]) -> Iterator[Check]:
-    """Yield a warning for files that are empty, passed over, or name a column twice; nothing of a topic.
+    """Yield a warning for files that are empty, not read, or have a column twice; nothing for a topic.
 
-    A column of those that are *wanted* that stands twice is no matter of this: the decoder sets aside what has it.
+    Duplicates of *wanted* columns are left to the decoder, which rejects rows that have them.
     """
     if source.path is None:
         return
@@ -43,7 +43,7 @@ def file_warnings(name: str, source: Source, wanted: Collection[str]) -> Iterato
 
 
 def _passed_over(folder: Path) -> Iterator[Path]:
-    """Yield the files of *folder* that no reader takes because of their ending."""
+    """Yield the files of *folder* that are skipped because of their extension."""
     for path in sorted(folder.rglob("*") if folder.is_dir() else ()):
         parts = path.relative_to(folder).parts
         unfinished = path.suffix == ".tmp" or any(part[0] in "._" for part in parts)
@@ -52,13 +52,13 @@ def _passed_over(folder: Path) -> Iterator[Path]:
 
 
 def _not_read(passed: list[Path]) -> str:
-    are = "is passed over for its ending" if len(passed) == 1 else "are passed over for their endings"
+    are = "is skipped: its extension is not read" if len(passed) == 1 else "are skipped: their extensions are not read"
     endings = ", ".join(file_chunks.FORMATS)
     if any(path.suffix.lower() in _PACKED for path in passed):
-        return f"{are}: only {endings} are read; unpack what is packed"
+        return f"{are} (only {endings} are); unpack compressed files"
     if any(path.suffix.lower() in file_chunks.FORMATS for path in passed):
-        return f"{are}: only {endings} are read, in small letters; rename it"
-    return f"{are}: only {endings} are read; rename what holds events, and move the rest out of the folder"
+        return f"{are} (only {endings} are, in lower case); rename it"
+    return f"{are} (only {endings} are); rename files of events, and move other files out of the folder"
 
 
 def _named_twice(name: str, all_files: Iterable[Path], csv: CsvFormat, wanted: Collection[str]) -> Iterator[Check]:
@@ -67,12 +67,14 @@ def _named_twice(name: str, all_files: Iterable[Path], csv: CsvFormat, wanted: C
         for column in _twice(path, csv):
             twice.setdefault(column, []).append(path.name)
     for column in twice.keys() - set(wanted):
-        what = f"column {column!r} stands twice in {first_and_rest(twice[column])}: nobody can tell which is meant"
-        yield Check(name, "warning", f"{what}. No key names it, so events are read; rename or drop one")
+        what = f"column {column!r} appears twice in {first_and_rest(twice[column])}"
+        yield Check(
+            name, "warning", f"{what}; the project file does not use it, so the file is read; rename or drop one"
+        )
 
 
 def _twice(path: Path, csv: CsvFormat) -> list[str]:
-    """Return the names that stand twice in a header, or in one of the first records."""
+    """Return the column names that occur twice in the header, or in one of the first records."""
     try:
         is_json = file_chunks.FORMATS.get(path.suffix) == "jsonl"
         heads = list(_records(path)) if is_json else [columns(path, csv) or []]
@@ -82,7 +84,7 @@ def _twice(path: Path, csv: CsvFormat) -> list[str]:
 
 
 def _records(path: Path) -> Iterator[list[str]]:
-    """Yield the names in each of the first records of a file of JSON Lines, as often as they stand there."""
+    """Yield the names in each of the first records of a JSON Lines file, duplicates included."""
     for line in islice(csv_dialect.head(path).split(b"\n"), HEAD):
         try:
             pairs = json.loads(line, object_pairs_hook=_Pairs)
@@ -93,13 +95,13 @@ def _records(path: Path) -> Iterator[list[str]]:
 
 
 class _Pairs(list[tuple[str, object]]):
-    """A JSON object as it is written, with names that stand twice."""
+    """A JSON object as its (name, value) pairs, duplicate names included."""
 
 
 def heads(paths: Iterable[Path], csv: CsvFormat, needed: str) -> dict[str, list[str]]:
-    """Return the columns that each file has; not of those that cannot be read, of which the decoder tells.
+    """Return the columns of each file that can be read; the decoder reports the others.
 
-    A CSV header without the *needed* column is not taken for one: the decoder names the likely cause.
+    A CSV file without the *needed* column is left out: it may have another dialect, which the decoder names.
     """
     named = {path: columns(path, csv) for path in paths}
     return {
@@ -110,12 +112,12 @@ def heads(paths: Iterable[Path], csv: CsvFormat, needed: str) -> dict[str, list[
 
 
 def columns(path: Path, csv: CsvFormat) -> list[str] | None:
-    """Return the columns that the file at *path* names; None where it cannot be read, or holds none."""
+    """Return the columns of the file at *path*; None where it cannot be read or has none."""
     kind = file_chunks.FORMATS.get(path.suffix)
     try:
         if kind == "csv":
             with path.open("rb") as file:
-                return csv_lines.names(csv_lines.read_header(file), csv)
+                return csv_lines.column_names(csv_lines.read_header(file), csv)
         if kind == "parquet":
             return list(pq.read_schema(path).names)
         return log_sample.rows(path, HEAD).column_names or None
@@ -124,7 +126,7 @@ def columns(path: Path, csv: CsvFormat) -> list[str] | None:
 
 
 def written_otherwise(source: Source, rejects: Iterable[Reject]) -> str:
-    """Return how a .csv file with *rejects* seems to be written where the project file has another way, or nothing."""
+    """Return the CSV format that a file with *rejects* seems to have, if the project file has another."""
     path = next((Path(r.path) for r in rejects if source.path is not None and r.path.endswith(".csv")), None)
     if path is None:
         return ""
@@ -138,7 +140,7 @@ def written_otherwise(source: Source, rejects: Iterable[Reject]) -> str:
     if differing.items() <= present.items():
         return ""
     parts = ", ".join(f"{key}: {_quoted(value)}" for key, value in {**present, **differing}.items())
-    return f"{path.name} looks as if it was written with `csv: {{{parts}}}`"
+    return f"{path.name} seems to be written with `csv: {{{parts}}}`"
 
 
 def _quoted(value: str) -> str:
@@ -155,7 +157,7 @@ def first_and_rest(names: list[str]) -> str:
 
 
 def listed(values: Iterable[object], most: int = 4) -> str:
-    """Return some *values* for a sentence, the first *most* of them, none longer than 40 characters.
+    """Return the first *most* of *values* for a sentence, each cut to 40 characters.
 
     >>> listed(["no", "yes"]), listed(range(6))
     ("'no' and 'yes'", "'0', '1', '2', '3' and 2 more")

@@ -1,4 +1,4 @@
-"""What `leeway check` finds out about times: enough rows in baseline and windows, labels that find their prediction."""
+"""Checks of baseline and windows (enough rows and slices), and of labels (matching ids, delay)."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from leeway.project.load import Model
 from leeway.project.validation_errors import count
 
 _TOLERATED_LATE_SHARE = 0.01
+"""Share of labels later than `label_delay` up to which there is no warning."""
 Times = npt.NDArray[np.int64]
 
 
 def baseline(model: Model, samples: Sequence[Sample], predictions: Sample | None) -> Iterator[Check]:
-    """Yield whether the declared baseline period holds events, and leaves some; only where all events were read.
+    """Yield whether the baseline period has events, and leaves some to monitor; only where all events were read.
 
-    *asked* are the samples of history and predictions, *made* that of predictions alone.
+    *samples* are those of history and predictions, *predictions* that of predictions alone.
     """
     if not all(taken.complete for taken in samples):
         return
@@ -37,19 +38,19 @@ def baseline(model: Model, samples: Sequence[Sample], predictions: Sample | None
     inside = times[(times >= start) & (times < end)]
     period = f"from {model.baseline.start:%Y-%m-%d} to {model.baseline.end:%Y-%m-%d}"
     if not len(inside):
-        yield Check(name, "error", f"no event {period}; choose a period that has some")
+        yield Check(name, "error", f"no event {period}; choose a period with events")
         return
     yield Check(name, "ok", f"{count(len(inside), 'event')} {period}")
     yield from _rows(model, "baseline", inside)
     if predictions is not None and not (predictions.table[decode.TIME].to_numpy() >= end).any():
         what = f"no prediction after {model.baseline.end:%Y-%m-%d}, where the baseline ends: nothing is monitored"
-        lost = "the newest may be among those set aside: mend these first" if predictions.rejects else ""
-        advice = lost or "end the baseline earlier to judge what is there"
-        yield Check(name, "warning", f"{what} until newer ones come; {advice}")
+        lost = "the newest may be among those set aside: fix these first" if predictions.rejects else ""
+        advice = lost or "end the baseline earlier to have existing events judged"
+        yield Check(name, "warning", f"{what} until newer ones arrive; {advice}")
 
 
 def _rows(model: Model, what: str, times: Times) -> Iterator[Check]:
-    """Yield a warning where a baseline, or a log, has too few rows or slices for anything to be judged."""
+    """Yield a warning where a baseline, or a log, has too few rows or slices for verdicts."""
     least, name = model.monitor.min_rows, f"{model.name}: {what}"
     windows = model.schema.windows
     slices = len(np.unique(times // to_ms(windows.slide)))
@@ -57,12 +58,12 @@ def _rows(model: Model, what: str, times: Times) -> Iterator[Check]:
         have = (
             f"the {what} has {count(len(times), 'event')} in {count(slices, 'slice')} of {format_span(windows.slide)}"
         )
-        need = f"nothing is judged below {least} in the baseline and as many in each window (monitor.min_rows)"
+        need = f"baseline and each window need at least {least} events (monitor.min_rows)"
         yield Check(name, "warning", f"{have}: {need}; log more, or take a longer period")
         return
     if slices < 2:
         have = f"all {count(len(times), 'event')} of the {what} are in one slice of {format_span(windows.slide)}"
-        yield Check(name, "warning", f"{have}: ups and downs from slice to slice are not seen; take a longer period "
+        yield Check(name, "warning", f"{have}: variation between slices cannot be estimated; take a longer period "
                                      "or a shorter windows.slide")  # fmt: skip
         return
     spanned = max(times.max() - times.min(), to_ms(windows.slide))
@@ -74,16 +75,16 @@ def _rows(model: Model, what: str, times: Times) -> Iterator[Check]:
 
 
 def labels_match(model: Model, samples: Sequence[Sample], labels: Sample) -> Iterator[Check]:
-    """Yield whether labels find their predictions by id, and arrive within the declared delay."""
+    """Yield whether labels match predictions by id, and arrive within the declared delay."""
     name, total = f"{model.name}: labels", labels.table.num_rows
     arrived = labels.table.select([decode.ID, decode.TIME]).rename_columns(["id", "arrived"])
     made = pa.concat_tables(taken.table.select([decode.ID, decode.TIME]) for taken in samples)
-    first = made.group_by(decode.ID).aggregate([(decode.TIME, "min")])  # of a repeated id the earliest counts
+    first = made.group_by(decode.ID).aggregate([(decode.TIME, "min")])  # the earliest of a repeated id counts
     both = arrived.join(first, keys="id", join_type="inner")
     if not both.num_rows:
         example = labels.table[decode.ID][0].as_py()
         message = f"no label matches a prediction by `{model.schema.columns.id}` (first label's id: {example!r})"
-        yield Check(name, "warning", f"{message}: are they the same ids, and the same period?")
+        yield Check(name, "warning", f"{message}: check that ids and periods are the same")
         return
     if both.num_rows < total and all(taken.complete for taken in samples):
         yield Check(name, "warning", f"{total - both.num_rows} of {total} labels match no prediction by id")
@@ -94,12 +95,18 @@ def labels_match(model: Model, samples: Sequence[Sample], labels: Sample) -> Ite
 def _delays(name: str, delays: Times, declared: timedelta) -> Iterator[Check]:
     """Yield whether labels, *delays* milliseconds after their predictions, come within the *declared* delay."""
     if early := int((delays < 0).sum()):
-        yield Check(name, "warning", f"{early} labels are older than their prediction; is `columns.label_time` right?")
+        yield Check(name, "warning", f"{early} labels are older than their predictions; check `columns.label_time`")
     late = float((delays > to_ms(declared)).mean())
     usual = format_span(timedelta(minutes=max(0, math.ceil(np.quantile(delays, 0.99) / 60_000))))
     limit = format_span(declared)
     if late > _TOLERATED_LATE_SHARE:
-        message = f"{late:.0%} arrive later than label_delay {limit} and will be left out; 99% arrive within {usual}"
+        message = (
+            f"{late:.0%} of labels arrive later than label_delay {limit} and are left out; 99% arrive within {usual}"
+        )
         yield Check(name, "warning", message)
     else:
-        yield Check(name, "ok", f"{len(delays)} match a prediction; 99% arrive within {usual} (label_delay {limit})")
+        yield Check(
+            name,
+            "ok",
+            f"{count(len(delays), 'label')} match a prediction; 99% arrive within {usual} (label_delay {limit})",
+        )

@@ -1,7 +1,7 @@
-"""What `leeway check` tells of records that are set aside: how many, for which reasons, where, and what to do.
+"""Checks of rejected records: how many a stream has, for which reasons, where, and how to fix each.
 
-The decoder decides and gives the reason; nothing is judged here a second time. Where half of a stream or more is set
-aside the check fails, as there is little left that would be watched.
+The decoder rejects records and gives the reason; the check adds the fix. It is an error where half of a stream or more
+is rejected, as little is left to monitor.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from features.events import decode
 from features.schema import LABEL, PREDICTION, Source, Task
+from features.values import untyped
 from features.values.untyped import Reject
 from leeway import dead_letters
 from leeway.check import files
@@ -22,29 +23,29 @@ from leeway.infer import time_columns
 from leeway.project.load import Model
 
 SHOWN = 3
-"""Reasons that are named; the others are counted."""
+"""Most reasons that a message names; the others are counted."""
 _FIXES = (
-    ("columns where the header has", "a delimiter or a quote in a value wants quotes around it"),
-    ("quote is not closed", "a quote inside a quoted value is written twice"),
-    ("cannot be read as Parquet", "write it whole under a name with a leading dot, then rename it"),
+    ("columns where the header has", "quote every value that contains a delimiter or a quote"),
+    ("quote is not closed", "double a quote inside a quoted value"),
+    ("cannot be read as Parquet", "write the file under a name with a leading dot, and rename it when it is complete"),
     ("not JSON", "write one JSON object a line"),
     ("not a JSON object", "write one JSON object a line"),
-    ("in the record", "rename or drop one"),
+    ("in the record", "rename or drop one of the columns"),
     ("list or record", "write one value a column"),
     ("half of a surrogate", "write text in UTF-8"),
     ("not UTF-8", "write text in UTF-8"),
-    ("digits are lost", "write ids as text or as whole numbers"),
+    ("digits are lost", "ids were read as floats; write them as text or as whole numbers"),
     ("as events.times says", "write ISO 8601, or set events.times.format or events.times.unit"),
-    ("(events.times)", "mend the writer's clock, or set events.times.earliest and latest"),
-    ("not a probability", "log the probability of label 1 as a share, or set task: regression"),
+    ("(events.times)", "correct the writer's clock, or set events.times.earliest and latest"),
+    ("not a probability", "log the probability of label 1, between 0 and 1, or set task: regression"),
     ("not a finite number", "leave the label out until it is known"),
 )
-"""What to do, by words of the decoder's reason; the first that fits."""
+"""Fixes by a phrase of the decoder's reason; the first match is used."""
 
 
-def set_aside(model: Model, stream: Stream, origin: EventSource, sample: Sample) -> Iterator[Check]:
-    """Yield how many of a stream's records are set aside and why; an error where they are half of it or more."""
-    records_set_aside = number(sample.rejects)
+def rejected(model: Model, stream: Stream, origin: EventSource, sample: Sample) -> Iterator[Check]:
+    """Yield how many of a stream's records are rejected and why; an error where they are half of it or more."""
+    records_set_aside = untyped.records_of(sample.rejects)
     if not records_set_aside:
         return
     total, name = sample.table.num_rows + records_set_aside, f"{model.name}: {stream}"
@@ -52,33 +53,28 @@ def set_aside(model: Model, stream: Stream, origin: EventSource, sample: Sample)
     yield Check(name, "error" if 2 * records_set_aside >= total else "warning", message)
     source: Source | None = getattr(model.events, stream)
     if source and (way := files.written_otherwise(source, sample.rejects)):
-        yield Check(name, "warning", f"{way}: set it at events.{stream}")
+        yield Check(name, "warning", f"{way}: set that at events.{stream}")
     if way := _time_written(model, origin, sample.rejects):
         yield Check(name, "warning", way)
     for feature in model.schema.features:
-        lost = number(reject for reject in sample.rejects if reject.column == feature)
+        lost = untyped.records_of(reject for reject in sample.rejects if reject.column == feature)
         if 2 * lost >= total:
-            what = f"{lost} of {total} rows are set aside because of it"
-            advice = "declare it with the kind that its values have, mend the writer, or leave it out"
+            what = f"{lost} of {total} rows are set aside because of its values"
+            advice = "declare it numeric or categorical, as its values are, correct the writer, or leave it out"
             yield Check(f"{model.name}: {feature}", "warning", f"{what}: {advice}")
 
 
-def number(rejects: Iterable[Reject]) -> int:
-    """Return how many records *rejects* stand for."""
-    return sum(reject.records for reject in rejects)
-
-
 def _reasons(model: Model, stream: Stream, origin: EventSource, rejects: Sequence[Reject]) -> str:
-    groups: dict[tuple[str, str], list[Reject]] = {}
-    for reject in rejects:
-        groups.setdefault((reject.column, dead_letters.kind(reject.reason)), []).append(reject)
-    ordered = sorted(groups.values(), key=lambda group: -number(group))
-    examples = [f"first {origin.place(group[0])}: {_with_fix(model, stream, group[0])}" for group in ordered[:SHOWN]]
-    if len(ordered) == 1:
+    """Return the reasons of *rejects*, those of most records first, each with its first place and its fix."""
+    groups = untyped.by_reason(rejects, lambda reject: (reject.column, dead_letters.kind(reject.reason)))
+    examples = [
+        f"first {origin.place(group.first)}: {_with_fix(model, stream, group.first)}" for group in groups[:SHOWN]
+    ]
+    if len(groups) == 1:
         return f", {examples[0]}"
-    parts = [f"{number(group)} ({text})" for group, text in zip(ordered, examples, strict=False)]
-    if rest := ordered[SHOWN:]:
-        parts.append(f"{sum(map(number, rest))} for {len(rest)} other reasons")
+    parts = [f"{group.records} ({text})" for group, text in zip(groups, examples, strict=False)]
+    if rest := groups[SHOWN:]:
+        parts.append(f"{sum(group.records for group in rest)} for {len(rest)} other reasons")
     return f": {', '.join(parts)}"
 
 
@@ -88,20 +84,20 @@ def _with_fix(model: Model, stream: Stream, reject: Reject) -> str:
 
 
 def _fix(model: Model, stream: Stream, reject: Reject) -> str:
-    """Return what to do about a reject, or nothing where its reason says so already."""
+    """Return the fix of a reject; empty where its reason names it or there is none."""
     reason = reject.reason
     if any(word in reason for word in ("set events.", "set `csv", "events.positive")):
         return ""
     if reason.endswith("is missing"):
-        return _absent(reject.column, stream)
+        return _missing_value_fix(reject.column, stream)
     if reason.startswith("no column"):
-        return "events.columns.id names the column of the id"
+        return "set events.columns.id to the column of the id"
     if reason.endswith("not a number"):
-        return _no_number(model, reject.column)
+        return _number_fix(model, reject.column)
     return next((fix for words, fix in _FIXES if words in reason), "")
 
 
-def _no_number(model: Model, column: str) -> str:
+def _number_fix(model: Model, column: str) -> str:
     task = model.schema.task
     if column in model.schema.features:
         return "write plain numbers, like 12.3, or declare it categorical"
@@ -110,17 +106,17 @@ def _no_number(model: Model, column: str) -> str:
     return f"write plain numbers, or set another task than {task.value}"
 
 
-def _absent(column: str, stream: Stream) -> str:
+def _missing_value_fix(column: str, stream: Stream) -> str:
     if column == decode.VERSION:
         return "log the version with each prediction, or set events.version for all"
     if column == LABEL:
         return "send a label event once the label is known"
     key = {decode.ID: "id", decode.TIME: "label_time" if stream == "labels" else "time"}.get(column, column)
-    return f"every event needs one; events.columns.{key} names its column"
+    return f"every event needs one; events.columns.{key} sets its column"
 
 
 def _time_written(model: Model, origin: EventSource, rejects: Iterable[Reject]) -> str:
-    """Return in which way set-aside times seem to be written, where that is another than the project file's."""
+    """Return the format in which rejected times seem to be written, where the project file has another; else empty."""
     columns, times = model.schema.columns, model.schema.times
     lost = [r for r in rejects if r.column == decode.TIME and "events.times" in r.reason and "unit:" not in r.reason]
     if not lost:
@@ -131,5 +127,5 @@ def _time_written(model: Model, origin: EventSource, rejects: Iterable[Reject]) 
             continue
         guess = time_columns.time_format(rows[column])
         if guess is not None and guess.format not in (None, times.format):
-            return f"`{column}` looks as if it was written as {guess.format}: set events.times.format to it"
+            return f"`{column}` seems to be written as {guess.format}: set events.times.format to that"
     return ""

@@ -1,4 +1,4 @@
-"""The first rows of event files, decoded: whether they can be used."""
+"""A decoded sample of a stream: its oldest events and rejects, for the checks."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from features.schema import EventSchema, Source
 from features.values.untyped import Reject
 
 SAMPLE_ROWS = 200_000
+"""Rows after which no further piece of a stream is read."""
 
 
 Stream = Literal["history", "predictions", "labels"]
@@ -22,7 +23,7 @@ Stream = Literal["history", "predictions", "labels"]
 
 @dataclass(frozen=True)
 class Sample:
-    """The oldest events of a stream, decoded, and those that cannot be. *complete* if there are no others."""
+    """The oldest events of a stream, decoded, and its *rejects*; *complete* if the stream has no others."""
 
     table: pa.Table
     rejects: tuple[Reject, ...]
@@ -30,12 +31,12 @@ class Sample:
 
 
 def take(schema: EventSchema, stream: Stream, files: list[Path], csv: CsvFormat) -> Sample:
-    """Return the first events of *files*, some 200 000; *csv* is how those in CSV are written."""
+    """Return the first `SAMPLE_ROWS` or more events of *files*; *csv* is the format of those in CSV."""
     return take_first(schema, stream, _decoded(schema, stream, files, csv))
 
 
 def take_first(schema: EventSchema, stream: Stream, pieces: Iterator[decode.Decoded]) -> Sample:
-    """Return the first of *pieces*, until there are enough."""
+    """Return the first of *pieces* with together at least `SAMPLE_ROWS` rows."""
     taken: list[decode.Decoded] = []
     while sum(piece.table.num_rows + len(piece.rejects) for piece in taken) < SAMPLE_ROWS:
         if (piece := next(pieces, None)) is None:

@@ -1,1 +1,1 @@
-"""The commands, a module each: thin shells that read the project, call a room and show what came back."""
+"""The commands of `leeway`, by module: each reads the project, calls a package and prints the result."""

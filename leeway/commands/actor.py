@@ -1,4 +1,4 @@
-"""Who does what is done by hand: the name that goes on record."""
+"""The actor of a manual operation: the name that the audit log records."""
 
 from __future__ import annotations
 
@@ -16,4 +16,4 @@ def _user() -> str:
 
 
 USER = _user()
-Actor = Annotated[str, typer.Option(envvar="LEEWAY_ACTOR", help="Who; it is put on record.")]
+Actor = Annotated[str, typer.Option(envvar="LEEWAY_ACTOR", help="Your name, for the audit log.")]

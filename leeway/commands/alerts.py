@@ -1,4 +1,4 @@
-"""`leeway alerts`: send what is in the outbox, see what came of it, and send again what was given up."""
+"""`leeway alerts`: deliver the outbox's messages to webhooks, list deliveries, repeat those that were given up."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ from registry import outbox, queries
 from registry.records import Delivery
 
 POLL_SECONDS = 2.0
-"""How often `--watch` looks for something due; the shortest retry waits 5 s."""
+"""Interval (s) at which `--watch` looks for due messages; the shortest retry waits 5 s."""
 
-State = Annotated[str | None, typer.Option(help="Only those that are pending, delivered or dead.")]
+State = Annotated[
+    str | None, typer.Option(help="Only deliveries in this state: pending, delivered or dead (given up).")
+]
 
 commands = typer.Typer(
-    name="alerts", no_args_is_help=True, help="Signed webhooks: deliver them, list them, replay them."
+    name="alerts", no_args_is_help=True, help="Deliver signed webhooks, list deliveries, repeat failed ones."
 )
 
 
@@ -36,10 +38,10 @@ def register(app: typer.Typer) -> None:
 @commands.command("deliver")
 def deliver_due(
     ctx: typer.Context,
-    watch: Annotated[bool, typer.Option(help="Go on delivering until stopped with Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option(help="Keep delivering until stopped with Ctrl-C.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Send every message that is due to the endpoints that want it. Exit code 3 if any could not be delivered.
+    """Send all due messages to the endpoints that subscribe to them. Exit code 3 if any could not be delivered.
 
     Several may run at once: each message is sent by one of them.
     """
@@ -48,7 +50,7 @@ def deliver_due(
             if as_json:
                 show.as_json({"ok": True, "sent": 0, "failed": 0, "dead": 0})
                 return
-            show.note("No endpoint is set: add one under [bold]alerts.endpoints[/] in the project file.")
+            show.note("No endpoint is configured: add one under [bold]alerts.endpoints[/] in the project file.")
             return
         if watch:
             with contextlib.suppress(KeyboardInterrupt):
@@ -59,9 +61,9 @@ def deliver_due(
     if as_json:
         show.as_json({"ok": not lost, "sent": total.sent, "failed": total.failed, "dead": total.dead})
     else:
-        show.note(f"{total.sent:,} sent, {total.failed:,} to be tried again, {total.dead:,} given up")
+        show.note(f"{total.sent:,} sent, {total.failed:,} failed and will be retried, {total.dead:,} given up")
     if lost and not as_json:
-        show.note("[bold]leeway alerts list[/] says why.")
+        show.note("[bold]leeway alerts list[/] shows the errors.")
     if lost:
         raise typer.Exit(ExitCode.FAILURE)
 
@@ -71,7 +73,7 @@ def _watch(opened: Context) -> None:
     while True:
         done = assembly.deliver(opened)
         if done.total:
-            show.note(f"{done.sent:,} sent, {done.failed:,} to be tried again, {done.dead:,} given up")
+            show.note(f"{done.sent:,} sent, {done.failed:,} failed and will be retried, {done.dead:,} given up")
         time.sleep(POLL_SECONDS)
 
 
@@ -80,7 +82,7 @@ def list_deliveries(
     ctx: typer.Context,
     endpoint: Annotated[str | None, typer.Option(help="Only those to this endpoint.")] = None,
     state: State = None,
-    limit: Annotated[int, typer.Option(min=1, help="The newest that many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """Show deliveries: state, attempts, when the next one is due, and the last error."""
@@ -96,7 +98,7 @@ def list_deliveries(
     if len(shown) < len(deliveries):
         show.note(f"... and {len(deliveries) - len(shown):,} older; --limit shows more")
     if any(d.state == "dead" for d in shown):
-        show.note("[bold]leeway alerts replay ID[/] sends one again that was given up.")
+        show.note("[bold]leeway alerts replay ID[/] makes a dead delivery due again.")
 
 
 def _row(delivery: Delivery, kind: str) -> tuple[Any, ...]:
@@ -111,7 +113,7 @@ def replay(
     delivery: Annotated[int, typer.Argument(help="Its id in `leeway alerts list`.")],
     as_json: AsJson = False,
 ) -> None:
-    """Make a delivery due again that was given up, with its attempts counted from none."""
+    """Make a dead delivery due again, with all its attempts left."""
     with context.open(ctx.obj) as opened:
         again = outbox.requeue(opened.registry, delivery, now=datetime.now(UTC))
     if as_json:

@@ -1,4 +1,4 @@
-"""`leeway audit verify`, `export` and `accept`: what the audit log proves, with its database and without."""
+"""`leeway audit verify`, `export` and `accept`: check the audit log, with its database or from an export."""
 
 from __future__ import annotations
 
@@ -22,13 +22,15 @@ from registry.audit_log.evidence import Evidence
 from registry.audit_log.heads import Signer
 
 _FILE = typer.Argument(help="An export; the project's registry, if absent.", show_default=False)
-_RECEIVED = typer.Option(help="Bodies of messages that a receiver kept, one a line: compared with the log too.")
+_RECEIVED = typer.Option(
+    help="A file of message bodies that a receiver has stored, one a line: compared with the log too."
+)
 _KEY = typer.Option("--key-file", help="For an export: the file with the key (`audit-key` in the state folder).")
 _KEY_ENV = typer.Option("--key-env", help="For an export: the environment variable with the key.")
 
 
 def group(audit: Callable[..., None]) -> typer.Typer:
-    """Return the commands, with *audit* as what `leeway audit` does by itself."""
+    """Return the group of commands; *audit* is what `leeway audit` without a subcommand does."""
     app = typer.Typer(invoke_without_command=True, rich_markup_mode="markdown")
     app.callback()(audit)
     for command in (verify, export, accept):
@@ -44,9 +46,10 @@ def verify(
     key_env: Annotated[str | None, _KEY_ENV] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Compare the audit log with itself, every row with the log, and the log with its signed heads. 1 with findings.
+    """Check the audit log's hash chain, every row against the log, and the log against its signed heads.
 
-    Changes nothing. With FILE neither project nor database is needed; without its key, signatures are not checked.
+    Changes nothing. Exit code 1 with findings. With FILE neither project nor database is needed; without its key,
+    signatures are not checked.
     """
     evidence = audit_export.read(file, _signer(key_file, key_env)) if file else _of_project(ctx.obj)
     if received is not None:
@@ -70,18 +73,18 @@ def export(ctx: typer.Context, file: Annotated[Path, typer.Argument(help="The fi
 
 def accept(
     ctx: typer.Context,
-    because: Annotated[str, typer.Option("--because", help="Why; it is put on record.")],
+    because: Annotated[str, typer.Option("--because", help="The reason, for the audit log.")],
     actor: Actor = USER,
 ) -> None:
-    """Take all rows as they are, and begin a new file of signed heads: after a restored backup, or a repair by hand.
+    """Accept all rows as they are, and begin a new file of signed heads: after a restored backup or a manual repair.
 
-    What did not fit until then is in the log for good. A line of the log that was altered stays a finding.
+    The findings until then are recorded in the log. A line of the log that was altered stays a finding.
     """
     with context.open(ctx.obj) as opened:
         findings = operations.accept(opened.registry, because=because, actor=actor, now=datetime.now(UTC))
     for finding in findings:
         show.note(f"[yellow]accepted:[/] {show.text(finding)}")
-    show.note(f"The rows are on record as they are: {len(findings)} findings until now.")
+    show.note(f"Accepted all rows as they are, with {len(findings)} findings; the audit log records them.")
 
 
 def _of_project(project: Path) -> Evidence:
@@ -100,15 +103,15 @@ def _signer(key_file: Path | None, key_env: str | None) -> Signer | None:
     try:
         return Signer.of(key_file.read_bytes().strip())
     except OSError as error:
-        msg = f"the key cannot be read: {error}"
+        msg = f"the key file cannot be read: {error}"
         raise ProjectError(msg, hint="name the file `audit-key` of the project's state folder") from error
 
 
 def _print(findings: list[str], notes: list[str], numbers: dict[str, Any]) -> None:
-    show.table("The audit log and what it accounts for", ("compared", "number"), numbers.items())
+    show.table("Audit log", ("checked", "number"), numbers.items())
     for note in notes:
         show.note(f"note: {show.text(note)}")
     for finding in findings:
         show.note(f"[red]finding:[/] {show.text(finding)}")
     if not findings:
-        show.note("No finding: every row is as the log has it, and the log is whole.")
+        show.note("No finding: every row agrees with the log, and the log is complete and unaltered.")

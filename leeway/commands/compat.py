@@ -1,4 +1,4 @@
-"""`leeway compat`: what another system would have said of a period, column by column, on the very same rows."""
+"""`leeway compat`: drift metrics of Evidently, NannyML or TFDV on a period, column by column, on the same rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from features.events import decode
 from features.schema import FeatureKind
 from features.window import UTC, from_ms, to_ms
 from leeway import context
-from leeway.commands.options import AsJson
+from leeway.commands.options import AsJson, ModelName, RequiredTime
 from leeway.context import Context
 from leeway.project.load import Model
 from leeway.terminal import show
@@ -24,18 +24,16 @@ from monitors.compat.compare import System, compare, methods, title
 from registry import queries
 from retrain_flows.data import baseline_rows
 
-ModelName = Annotated[str | None, typer.Option("--model", "-m", help="The model, where the project has several.")]
-When = Annotated[datetime, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="In UTC.")]
 Method = Annotated[
     str | None,
-    typer.Option(help="The system's own name of a method. Columns that it is not for keep the system's choice."),
+    typer.Option(help="A method by the system's own name. Columns that it does not apply to use the system's default."),
 ]
-Threshold = Annotated[float | None, typer.Option(help="In place of the system's own; TFDV has none.")]
+Threshold = Annotated[float | None, typer.Option(help="In place of the system's default; TFDV has none.")]
 
 
 @dataclass(frozen=True, slots=True)
 class _RowSet:
-    """Rows in the order of time, and what they are."""
+    """Rows in the order of their times, and a *description* of them."""
 
     rows: pa.Table
     description: str
@@ -43,7 +41,7 @@ class _RowSet:
 
 @dataclass(frozen=True, slots=True)
 class _ColumnResult:
-    """One column's comparison, or why there is none."""
+    """One column's comparison, or the *failure* in its place."""
 
     column: str
     comparison: Comparison | None
@@ -57,35 +55,34 @@ def register(app: typer.Typer) -> None:
 
 def compat(  # noqa: PLR0913 - one parameter an option
     ctx: typer.Context,
-    system: Annotated[System, typer.Option("--as", help="Whose numbers.")],
-    start: When,
-    end: When,
+    system: Annotated[System, typer.Option("--as", help="The system to imitate.")],
+    start: RequiredTime,
+    end: RequiredTime,
     model: ModelName = None,
     method: Method = None,
     threshold: Threshold = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what Evidently, NannyML or TFDV would have said of the predictions of a period.
+    """Show the drift metrics that Evidently, NannyML or TFDV would report for the predictions of a period.
 
-    The rows of --start to --end are compared with those that the champion's baseline was made of, or, without one, with
-    those of `baseline` in the project file: features and prediction, with the other system's formulas, bins, treatment
-    of missing values and thresholds. Leeway's own verdicts are in `leeway status`.
+    The rows of --start to --end are compared with those of the champion's baseline or, without a champion, with those
+    of `baseline` in the project file: features and prediction, with the other system's formulas, bins, treatment of
+    missing values and thresholds. Leeway's own verdicts are in `leeway status`.
     """
     if method is not None and method not in methods(system):
-        msg = f"{title(system)} has no {method!r}; it has {', '.join(methods(system))}"
+        msg = f"{title(system)} has no method {method!r}; it has {', '.join(methods(system))}"
         raise typer.BadParameter(msg, param_hint="--method")
     with context.open(ctx.obj) as opened, show.working(f"Reading the events of {show.text(opened.model(model).name)}"):
         chosen = opened.model(model)
-        current, reference = _period(chosen, _utc(start), _utc(end)), _reference(opened, chosen)
+        current, reference = (
+            _period(chosen, start.replace(tzinfo=UTC), end.replace(tzinfo=UTC)),
+            _reference(opened, chosen),
+        )
     lines = [
         _compared_column(system, name, kind, reference.rows, current.rows, method=method, threshold=threshold)
         for name, kind in chosen.schema.variables.items()
     ]
     (_print_json if as_json else _print)(system, chosen, reference, current, lines)
-
-
-def _utc(when: datetime) -> datetime:
-    return when.replace(tzinfo=UTC)
 
 
 def _period(model: Model, start: datetime, end: datetime, version: str | None = None) -> _RowSet:
@@ -97,14 +94,14 @@ def _period(model: Model, start: datetime, end: datetime, version: str | None = 
     by = f" by {version}" if version else ""
     what = f"predictions{by} of {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}"
     if rows.num_rows == 0:
-        msg = f"no prediction of {model.name}{by} lies in {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC"
+        msg = f"there is no prediction of {model.name}{by} from {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC"
         raise NotEnoughData(msg, hint=_extent(table))
     return _row_set(rows, what)
 
 
 def _extent(table: pa.Table) -> str:
     if table.num_rows == 0:
-        return "there are no events of predictions yet"
+        return "there are no prediction events yet"
     first, last = (from_ms(f(table[decode.TIME]).as_py()) for f in (pc.min, pc.max))
     return f"events run from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
 
@@ -145,18 +142,18 @@ def _compared_column(
 
 def _print(system: System, model: Model, reference: _RowSet, current: _RowSet, lines: list[_ColumnResult]) -> None:
     columns = ("column", "method", "value", "threshold", "verdict")
-    show.table(f"{model.name} as {title(system)} has it", columns, [_cells(line) for line in lines])
-    show.note(
-        f"{current.rows.num_rows:,} {show.text(current.description)} against {reference.rows.num_rows:,} {show.text(reference.description)}."
-    )
+    show.table(f"{title(system)} on {model.name}", columns, [_cells(line) for line in lines])
+    sides = (f"{side.rows.num_rows:,} {side.description}" for side in (current, reference))
+    show.note(show.text(f"Compared {' with '.join(sides)}."))
     for line in lines:
         if line.comparison is None:
-            show.note(f"No number for {show.text(line.column)}: {show.text(line.failure)}.")
-    judged = [line.comparison.drifted for line in lines if line.comparison and line.comparison.drifted is not None]
-    if judged:
-        show.note(f"{sum(judged):,} of {len(judged)} columns drift by its rules; [bold]leeway status[/] tells ours.")
+            show.note(f"No metric for {show.text(line.column)}: {show.text(line.failure)}.")
+    verdicts = [line.comparison.drifted for line in lines if line.comparison and line.comparison.drifted is not None]
+    if verdicts:
+        show.note(f"{sum(verdicts):,} of {len(verdicts)} columns drift by its thresholds.")
+        show.note("[bold]leeway status[/] shows Leeway's own verdicts.")
     else:
-        show.note(f"{show.text(title(system))} has no threshold of its own; --threshold sets one.")
+        show.note(f"{show.text(title(system))} has no default threshold; --threshold sets one.")
 
 
 def _cells(line: _ColumnResult) -> tuple[object, ...]:

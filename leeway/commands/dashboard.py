@@ -1,4 +1,4 @@
-"""`leeway dashboard`: the pages over the registry, for who knows their password."""
+"""`leeway dashboard`: serve the web pages over the registry, behind a password."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from leeway.terminal import show
 
 PASSWORD = "LEEWAY_DASHBOARD_PASSWORD"
 FILE = "dashboard-password"
-"""Where the password is, in the state folder, if the variable is not set."""
+"""Name of the password file in the state folder, used where the variable is not set."""
 
 
 def register(app: typer.Typer) -> None:
@@ -34,14 +34,15 @@ def dashboard(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8321,
     name: Annotated[
-        list[str] | None, typer.Option(help="Host name that browsers may use beside this machine's own; `*` is any.")
+        list[str] | None,
+        typer.Option(help="A host name that requests may use, besides this machine's own; `*` allows any."),
     ] = None,
 ) -> None:
     """Serve the pages until stopped with Ctrl-C.
 
-    A password is needed: that of LEEWAY_DASHBOARD_PASSWORD, or else a random one in a file that is printed. Browsers
-    are asked for it (any user name), programs send it as a bearer token. Beyond this machine, put a proxy with TLS in
-    front of it, and name its host.
+    The password is that of LEEWAY_DASHBOARD_PASSWORD or, where that is not set, a random one in a file whose path is
+    printed. Browsers ask for it (any user name), programs send it as a bearer token. To serve other machines, put a
+    proxy with TLS in front, and allow its host with --name.
     """
     with context.open(ctx.obj) as opened:
         policies = {name: model.monitor for name, model in opened.project.models.items()}
@@ -51,17 +52,19 @@ def dashboard(
         show.note(show.text(f"Serving {opened.project.name} on {address} until stopped with Ctrl-C."))
         show.note(show.text(f"Log in with any user name and the password {where}."))
         with contextlib.suppress(KeyboardInterrupt):
-            # No proxy is believed about whom it speaks for: wrong passwords would count for whomever a client names.
+            # Proxy headers are ignored: with them, a client could have its wrong passwords counted for another address.
             uvicorn.run(
                 app, host=host, port=port, log_level="warning", server_header=False, proxy_headers=False, ws="none"
             )
 
 
 def secret(folder: Path) -> tuple[str, str]:
-    """Return the password, and where it is in words: the variable's if it is set, else one in the state *folder*.
+    """Return the password, and where it is as text: the variable's if it is set, else one in the state *folder*.
 
-    Raises:
-        ProjectError: the file cannot be used, or others than its owner may read it.
+    Raises
+    ------
+    ProjectError
+        The file cannot be used, or others than its owner may read it.
     """
     if password := os.environ.get(PASSWORD):
         return password, f"of {PASSWORD}"
@@ -70,10 +73,10 @@ def secret(folder: Path) -> tuple[str, str]:
 
 
 def own_hosts(host: str, names: Sequence[str]) -> Hosts:
-    """Return the host names to answer to when listening on *host*: this machine's own, and *names*.
+    """Return the host names that requests may use when listening on *host*: this machine's own, and *names*.
 
-    On loopback these are loopback's; otherwise this machine's name and its addresses too. A name that somebody else
-    points at this machine is none of them (DNS rebinding).
+    On loopback these are the loopback names; otherwise this machine's names and addresses too. A name that somebody
+    else points at this machine is not among them (DNS rebinding).
     """
     own = {n.lower() for n in names}
     if is_loopback(host):
@@ -84,7 +87,7 @@ def own_hosts(host: str, names: Sequence[str]) -> Hosts:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether only this machine can reach *host*; a name other than localhost is taken to be public.
+    """Return whether only this machine can reach *host*; a name other than localhost counts as public.
 
     >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("localhost"), is_loopback("0.0.0.0")
     (True, True, True, False)

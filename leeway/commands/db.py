@@ -1,4 +1,4 @@
-"""`leeway db`: the registry's schema, looked at and brought up to date by hand."""
+"""`leeway db`: show and migrate the schema of the registry's database."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def register(app: typer.Typer) -> None:
     db = typer.Typer(no_args_is_help=True)
     db.command()(upgrade)
     db.command()(version)
-    app.add_typer(db, name="db", help="Look after the registry's database.")
+    app.add_typer(db, name="db", help="Show and migrate the registry's database schema.")
 
 
 def upgrade(ctx: typer.Context, as_json: AsJson = False) -> None:
-    """Bring the registry's schema up to this program's; safe to run again. A newer one that serves is left as it is."""
+    """Migrate the registry's schema to this program's; safe to repeat. A newer compatible one stays as it is."""
     with _unopened(ctx.obj) as registry:
         before, served = registry.schema_version(), registry.oldest_served()
         if migrate.is_newer(before):
@@ -36,29 +36,33 @@ def upgrade(ctx: typer.Context, as_json: AsJson = False) -> None:
     if as_json:
         show.as_json({"ok": True, "before": before, "at": after, "serves_from": serves})
         return
-    done = f"The registry is at {after}." if before == after else f"The registry went from {before} to {after}."
-    show.note(show.text(done))
+    if before is None:
+        show.note(f"Created the registry at schema {show.text(after)}.")
+    elif before == after:
+        show.note(f"The registry is at schema {show.text(after)} already.")
+    else:
+        show.note(f"Migrated the registry from schema {show.text(before)} to {show.text(after)}.")
     if before and served != serves:
-        show.note(f"Programs made for a schema before {show.text(serves)} cannot use it any more: stop those that run.")
+        show.note(f"Programs made for a schema before {show.text(serves)} cannot use it any more: stop running ones.")
 
 
 def version(ctx: typer.Context, as_json: AsJson = False) -> None:
-    """Show the schema the registry has and the one this program was made for; exit code 1 if it cannot use it."""
+    """Show the registry's schema version and this program's; exit code 1 if the program cannot use the registry."""
     with _unopened(ctx.obj) as registry:
         at, serves = registry.schema_version(), registry.serves()
     if as_json:
         show.as_json({"ok": serves, "registry": at, "program": migrate.head()})
     else:
-        show.note(f"registry: {show.text(at or 'not made yet')}\nprogram:  {show.text(migrate.head())}")
+        show.note(f"registry: {show.text(at or 'not created yet')}\nprogram:  {show.text(migrate.head())}")
     if not serves and not as_json:
-        show.note(migrate.INSTALL if migrate.is_newer(at) else "[bold]leeway db upgrade[/] brings it up to date")
+        show.note(migrate.INSTALL if migrate.is_newer(at) else "[bold]leeway db upgrade[/] migrates it")
     if not serves:
         raise typer.Exit(ExitCode.FINDINGS)
 
 
 @contextmanager
 def _unopened(path: Path) -> Iterator[Registry]:
-    """Yield the registry without the demand that its schema be this program's."""
+    """Yield the registry, whichever schema it has."""
     project = Project.load(path)
     with Registry(project.database_url(), project.state / "artifacts", project.audit_secret()) as registry:
         yield registry

@@ -1,4 +1,4 @@
-"""`leeway job`: the streaming jobs of models whose events are in Kafka topics, on the project's Flink cluster."""
+"""`leeway job`: submit, list, stop and upgrade streaming jobs over Kafka topics on the project's Flink cluster."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ import typer
 
 from features.errors import ProjectError
 from leeway import context
-from leeway.commands.options import AsJson
+from leeway.commands.options import AsJson, ModelName
 from leeway.context import Context
 from leeway.project.load import Model
 from leeway.streaming import job_settings, lifecycle
 from leeway.terminal import show
 
 app = typer.Typer(no_args_is_help=True, help="Start, stop and replace streaming jobs on the Flink cluster.")
-ModelName = Annotated[str | None, typer.Option("--model", "-m", help="The model, where the project has several.")]
-Replay = Annotated[bool, typer.Option(help="Read the topics from their beginning, instead of going on from its state.")]
+Replay = Annotated[bool, typer.Option(help="Read the topics from their beginning instead of restoring its state.")]
 
 
 def register(main: typer.Typer) -> None:
@@ -29,7 +28,7 @@ def register(main: typer.Typer) -> None:
 
 @app.command()
 def submit(ctx: typer.Context, model: ModelName = None, replay: Replay = False, as_json: AsJson = False) -> None:
-    """Start the model's job, from its newest savepoint or checkpoint if it has run before."""
+    """Start the model's job, restored from its newest savepoint or checkpoint if it has run before."""
     with _working(ctx, model, "Sending the job to Flink") as (opened, chosen):
         started = lifecycle.submit(opened, chosen, replay=replay)
     _print_started("Started", started, as_json=as_json)
@@ -38,13 +37,13 @@ def submit(ctx: typer.Context, model: ModelName = None, replay: Replay = False, 
 @app.command("list")
 def list_jobs(
     ctx: typer.Context,
-    ended: Annotated[bool, typer.Option(help="Also those that have ended, as far as Flink remembers.")] = False,
+    ended: Annotated[bool, typer.Option(help="Ended jobs too, as far as Flink lists them.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show the jobs of all models: their state, how far they are in event time, and how many records behind.
+    """Show the jobs of all models: state, watermark, lag in event time, and records not read yet.
 
     `watermark` is the event time that a job has reached: windows that end before it are closed. `lag` is how far it is
-    behind the newest event of the topics, `behind` how many records its last checkpoint has not read.
+    behind the newest event of the topics, `behind` the number of records that its last checkpoint has not read.
     """
     with context.open(ctx.obj) as opened:
         models = [m for m in opened.project.models.values() if job_settings.follows_topics(m)]
@@ -58,6 +57,7 @@ def list_jobs(
 
 
 def _rows(opened: Context, model: Model, *, ended: bool) -> list[tuple[object, ...]]:
+    """Return a row for each job of *model* as `leeway job list` shows it; one row where none is running."""
     flink, current_name = lifecycle.cluster(opened), job_settings.cluster_name(opened, model)
     jobs = [job for job in lifecycle.all_of(opened, model) if ended or not job.ended]
     rows: list[tuple[object, ...]] = []
@@ -65,20 +65,9 @@ def _rows(opened: Context, model: Model, *, ended: bool) -> list[tuple[object, .
         checkpoints, watermark = flink.checkpoints(job), None if job.ended else flink.watermark(job)
         newest = None if job.ended else job_settings.newest_event(model)
         lag = newest - watermark if newest and watermark else None
-        rows.append(
-            (
-                model.name,
-                job.id,
-                job.state.lower(),
-                job.started,
-                checkpoints.completed,
-                checkpoints.size,
-                watermark,
-                lag,
-                None if job.ended else job_settings.behind(opened, model),
-                "as it is" if job.name == current_name else "changed: upgrade",
-            )
-        )
+        rows.append((model.name, job.id, job.state.lower(), job.started, checkpoints.completed, checkpoints.size,
+                     watermark, lag, None if job.ended else job_settings.behind(opened, model),
+                     "unchanged" if job.name == current_name else "changed: upgrade"))  # fmt: skip
     return rows or [(model.name, None, "not running", *[None] * 7)]
 
 
@@ -86,22 +75,24 @@ def _rows(opened: Context, model: Model, *, ended: bool) -> list[tuple[object, .
 def stop(
     ctx: typer.Context,
     model: ModelName = None,
-    kill: Annotated[bool, typer.Option(help="At once, without a savepoint; its newest checkpoint stays.")] = False,
+    kill: Annotated[
+        bool, typer.Option(help="Cancel at once, without a savepoint; the newest checkpoint stays.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Stop the model's job with a savepoint, from which `leeway job submit` goes on."""
+    """Stop the model's job with a savepoint, from which `leeway job submit` restores it."""
     with _working(ctx, model, "Stopping the job") as (opened, chosen):
         savepoint = lifecycle.stop(opened, chosen, kill=kill)
     if as_json:
         show.as_json({"ok": True, "model": chosen.name, "savepoint": savepoint})
         return
-    left = f"its state is in {savepoint}" if savepoint else "killed"
+    left = f"its savepoint is {savepoint}" if savepoint else "without a savepoint"
     show.note(show.text(f"Stopped the job of {chosen.name}; {left}."))
 
 
 @app.command()
 def restart(ctx: typer.Context, model: ModelName = None, replay: Replay = False, as_json: AsJson = False) -> None:
-    """Stop the model's job with a savepoint and start it from there."""
+    """Stop the model's job with a savepoint and start it from that."""
     with _working(ctx, model, "Restarting the job") as (opened, chosen):
         started = lifecycle.restart(opened, chosen, replay=replay)
     _print_started("Restarted", started, as_json=as_json)
@@ -109,10 +100,10 @@ def restart(ctx: typer.Context, model: ModelName = None, replay: Replay = False,
 
 @app.command()
 def upgrade(ctx: typer.Context, model: ModelName = None, as_json: AsJson = False) -> None:
-    """Replace the model's job by what the project file says now, and say whether its state was kept.
+    """Replace the model's job by one of the current project file, and print whether its state was kept.
 
-    A change of how the job runs (parallelism, checkpoints, restarts) keeps it. A change of what it counts (features,
-    segments, windows, policy, topics) does not: the topics are read from the beginning.
+    A change of how the job runs (parallelism, checkpoints, restarts) keeps the state. A change of what it counts
+    (features, segments, windows, policy, topics) does not: the topics are read from the beginning.
     """
     with _working(ctx, model, "Upgrading the job") as (opened, chosen):
         started = lifecycle.upgrade(opened, chosen)
@@ -121,12 +112,12 @@ def upgrade(ctx: typer.Context, model: ModelName = None, as_json: AsJson = False
 
 @contextmanager
 def _working(ctx: typer.Context, name: str | None, what: str) -> Iterator[tuple[Context, Model]]:
-    """Open the project and its model called *name*, whose events must be in topics, and say *what* is done to it."""
+    """Open the project and its model *name*, whose events must be in topics, and show *what* is being done."""
     with context.open(ctx.obj) as opened:
         model = opened.model(name)
         if not job_settings.follows_topics(model):
             msg = f"the events of {model.name} are in directories"
-            raise ProjectError(msg, hint="`leeway monitor` follows directories; jobs on a cluster follow topics")
+            raise ProjectError(msg, hint="`leeway monitor` reads directories; jobs on a cluster read topics")
         with show.working(f"{show.text(what)} of {show.text(model.name)}"):
             yield opened, model
 
@@ -138,4 +129,4 @@ def _print_started(done: str, started: lifecycle.Started, *, as_json: bool) -> N
     begin = f"from {started.begin}" if started.begin else "from the beginning of its topics"
     why = f" ({started.because})" if started.because else ""
     show.note(show.text(f"{done} {started.name} as {started.id}, {begin}{why}."))
-    show.note("[bold]leeway ingest[/] takes its reports to the registry; [bold]leeway job list[/] shows how far it is.")
+    show.note("[bold]leeway ingest[/] stores its reports in the registry; [bold]leeway job list[/] shows its progress.")

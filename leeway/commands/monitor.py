@@ -1,4 +1,4 @@
-"""`leeway baseline` and `leeway monitor`: freeze what the world looked like, then watch how far it is from that."""
+"""`leeway baseline`, `monitor` and `ingest`: freeze a baseline, compare windows with it, store jobs' reports."""
 
 from __future__ import annotations
 
@@ -16,15 +16,12 @@ from rich.live import Live
 from features.errors import NotEnoughData, ProjectError
 from features.window import UTC
 from leeway import adopt_model, context, dead_letters
-from leeway.commands.options import AsJson
+from leeway.commands.options import AsJson, ModelName, When, utc
 from leeway.project.load import Model
 from leeway.project.validation_errors import count
 from leeway.streaming import consume_output, job_settings, reconnect
 from leeway.terminal import show
 from monitors.finding import Stage
-
-ModelName = Annotated[str | None, typer.Option("--model", "-m", help="The model, where the project has several.")]
-When = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="In UTC.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -37,15 +34,17 @@ def register(app: typer.Typer) -> None:
 def baseline(
     ctx: typer.Context,
     model: ModelName = None,
-    version: Annotated[str | None, typer.Option(help="The version in the events; the only one, if absent.")] = None,
+    version: Annotated[
+        str | None, typer.Option(help="The model version in the events; needed where there are several.")
+    ] = None,
     start: When = None,
     end: When = None,
     as_json: AsJson = False,
 ) -> None:
-    """Freeze the training baseline of a version from its events of a period (a Flink batch job).
+    """Freeze the baseline of a model version from its events of a period (a Flink batch job).
 
-    The period is `baseline.start` to `baseline.end` of the project file, unless given. The first version that gets a
-    baseline becomes the champion: the version that is watched.
+    The period is --start to --end, by default `baseline.start` to `baseline.end` of the project file. The first version
+    with a baseline becomes the champion: the version that is monitored.
     """
     with context.open(ctx.obj) as opened:
         chosen = opened.model(model)
@@ -60,36 +59,37 @@ def baseline(
     show.note(
         f"Baseline of {show.text(f'{chosen.name} {made.version}')}: {made.rows:,} rows in "
         f"{len(made.slices(Stage.INPUTS))} slices, {len(made.bins)} variables, digest {show.text(made.digest[:12])}. "
-        "[bold]leeway monitor[/] compares with it."
+        "[bold]leeway monitor[/] compares windows with it."
     )
 
 
 def _period(model: Model, start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:
+    """Return the baseline period [start, end) of the options or, where they are left out, of the project file."""
     baseline = model.baseline
-    begin = start.replace(tzinfo=UTC) if start else baseline.start if baseline else None
-    until = end.replace(tzinfo=UTC) if end else baseline.end if baseline else None
+    begin = utc(start) or (baseline.start if baseline else None)
+    until = utc(end) or (baseline.end if baseline else None)
     if begin is None or until is None:
         msg = f"no baseline period is set for {model.name}"
         raise ProjectError(
-            msg, hint=f"set models.{model.name}.baseline: {{start: ..., end: ...}}, or give --start, --end"
+            msg, hint=f"set models.{model.name}.baseline: {{start: ..., end: ...}}, or use --start and --end"
         )
     if begin >= until:
         msg = f"the baseline period of {model.name} ends before it starts: {begin:%Y-%m-%d} to {until:%Y-%m-%d}"
-        raise NotEnoughData(msg, hint="end must be later than start")
+        raise NotEnoughData(msg, hint="choose an end later than the start")
     return begin, until
 
 
 def monitor(
     ctx: typer.Context,
     model: ModelName = None,
-    once: Annotated[bool, typer.Option(help="Judge the events that are there (in batch) and stop.")] = False,
+    once: Annotated[bool, typer.Option(help="Judge the events that exist now (in batch), then stop.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare every window with its version's baseline, as events appear, until stopped with Ctrl-C.
+    """Compare every window with its version's baseline, as events arrive, until stopped with Ctrl-C.
 
-    Stopped or killed, it goes on from its last checkpoint: no window is reported twice, none is missing. Where the
-    project has a Flink cluster and the events are in topics, the job runs there, and goes on without the monitor. Once
-    at work, it waits for servers that are away, and starts a job again that the cluster has lost.
+    After a stop or a crash it resumes from its last checkpoint: no window is reported twice, none is missing. Where the
+    project has a Flink cluster and the events are in topics, the job runs there and continues without the monitor. Once
+    running, it waits for servers that do not answer, and restarts a job that the cluster has lost.
     """
     with context.open(ctx.obj) as opened:
         watching = consume_output.OutputConsumer(opened, opened.model(model), clock=lambda: datetime.now(UTC))
@@ -108,18 +108,20 @@ def monitor(
 def _print_dead_letters(watching: consume_output.OutputConsumer) -> None:
     if watching.tally.rejected and job_settings.follows_topics(watching.model):
         topic = job_settings.output_topic(watching.model, "rejects")
-        lost = f"{count(watching.tally.rejected, 'event')} could not be used; their records are in the topic {topic}."
+        lost = (
+            f"{count(watching.tally.rejected, 'event')} could not be used; the dead letters are in the topic {topic}."
+        )
         show.note(show.text(lost))
-    if kept := dead_letters.count(watching.opened.dir, watching.model.name):
-        lost, place = count(kept, "record"), watching.dead_letters
-        show.note(show.text(f"{lost} could not be used; see {place} for file, line and reason."))
+    if letters := dead_letters.count(watching.opened.dir, watching.model.name):
+        lost, place = count(letters, "record"), watching.dead_letters
+        show.note(show.text(f"{lost} could not be used; the dead letters in {place} have file, line and reason."))
 
 
 def ingest(ctx: typer.Context, model: ModelName = None, as_json: AsJson = False) -> None:
-    """Take the reports of jobs on a cluster to the registry, until stopped; for all models that follow topics.
+    """Store the reports of jobs on a cluster in the registry, until stopped; for all models with events in topics.
 
-    Reports wait in their topic while this does not run, or while the registry is away. Stopped or killed, it goes on
-    where it was, and a report that comes again changes nothing.
+    Reports wait in their topic while this does not run or the registry does not answer. After a stop or a crash it
+    resumes where it was; a report that is read twice is stored once.
     """
     with context.open(ctx.obj) as opened:
         names = [model] if model else [m.name for m in opened.project.models.values() if job_settings.follows_topics(m)]
@@ -128,22 +130,22 @@ def ingest(ctx: typer.Context, model: ModelName = None, as_json: AsJson = False)
         ]
         if not watching:
             msg = "no model of this project has its events in topics"
-            raise ProjectError(msg, hint="`leeway monitor` takes in what it finds in directories by itself")
-        tell = show.note_on_stderr if as_json else show.note
-        tell(f"Taking in the reports on {show.text(', '.join(w.model.name for w in watching))}; Ctrl-C stops.")
+            raise ProjectError(msg, hint="`leeway monitor` reads events in directories and stores their reports itself")
+        note = show.note_on_stderr if as_json else show.note
+        note(f"Storing the reports of {show.text(', '.join(w.model.name for w in watching))}; Ctrl-C stops.")
         with ExitStack() as stack, _progress_display(watching, as_json=as_json) as refresh:
-            _until_stopped(refresh, [stack.enter_context(_reconnecting(w, w.ingesting, tell)) for w in watching])
+            _until_stopped(refresh, [stack.enter_context(_reconnecting(w, w.ingesting, note)) for w in watching])
     if as_json:
         show.as_json({"ok": True, "models": _tallies(watching)})
     else:
-        show.table("Taken in", *_summary(watching))
+        show.table("Ingested", *_summary(watching))
 
 
 def _follow(watching: consume_output.OutputConsumer, *, as_json: bool) -> None:
-    tell = show.note_on_stderr if as_json else show.note
-    tell(f"Watching {show.text(watching.model.name)}; Ctrl-C stops. Flink is starting...")
+    note = show.note_on_stderr if as_json else show.note
+    note(f"Monitoring {show.text(watching.model.name)}; Ctrl-C stops. Flink is starting...")
     with (
-        _reconnecting(watching, watching.live, tell) as take,
+        _reconnecting(watching, watching.live, note) as take,
         _progress_display([watching], as_json=as_json) as refresh,
     ):
         _until_stopped(refresh, [take])
@@ -152,11 +154,11 @@ def _follow(watching: consume_output.OutputConsumer, *, as_json: bool) -> None:
 def _reconnecting(
     watching: consume_output.OutputConsumer,
     opening: Callable[[], AbstractContextManager[Callable[[], int]]],
-    tell: Callable[[str], None],
+    note: Callable[[str], None],
 ) -> reconnect.Reconnecting:
-    """Return what is taken in for as long as it lasts: outages are told of and waited for."""
+    """Return a consumer that reconnects after outages and prints a line about each with *note*."""
     name = watching.model.name
-    return reconnect.Reconnecting(opening, lambda told: tell(show.text(f"{datetime.now(UTC):%H:%M:%S} {name}: {told}")))
+    return reconnect.Reconnecting(opening, lambda text: note(show.text(f"{datetime.now(UTC):%H:%M:%S} {name}: {text}")))
 
 
 def _until_stopped(refresh: Callable[[], None], takes: list[Callable[[], int]]) -> None:
@@ -173,7 +175,7 @@ def _until_stopped(refresh: Callable[[], None], takes: list[Callable[[], int]]) 
 
 @contextmanager
 def _progress_display(watching: list[consume_output.OutputConsumer], *, as_json: bool) -> Iterator[Callable[[], None]]:
-    """Show how far the monitors are, a table on a screen, else now and then a line on stderr; yield what refreshes."""
+    """Show the monitors' progress: a table on a terminal, else a line on stderr now and then; yield the refresh."""
     if show.out.is_terminal and not as_json:
         with Live(_tally_table(watching), console=show.out, refresh_per_second=4) as screen:
             yield lambda: screen.update(_tally_table(watching))
@@ -193,7 +195,7 @@ def _tally_table(watching: list[consume_output.OutputConsumer]) -> RenderableTyp
 
 
 def _tallies(watching: list[consume_output.OutputConsumer]) -> list[dict[str, Any]]:
-    """Return what each has seen, under keys that programs rely on."""
+    """Return the monitors' tallies as their JSON documents."""
     return [{"ok": True, "model": w.model.name, **asdict(w.tally)} for w in watching]
 
 

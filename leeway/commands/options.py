@@ -1,10 +1,39 @@
-"""Options that several commands have, once."""
+"""Command-line options and parsers that several commands share, each defined once."""
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
 
+from features.window import UTC, parse_span
+
+_TIME = typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="In UTC.")
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 """The result as one JSON document on stdout, and nothing else there; see `docs/command-line.md`."""
+ModelName = Annotated[str | None, typer.Option("--model", "-m", help="The model, where the project has several.")]
+When = Annotated[datetime | None, _TIME]
+"""A time that may be left out."""
+RequiredTime = Annotated[datetime, _TIME]
+Partitions = Annotated[int, typer.Option(min=1, help="Of a topic that has to be created.")]
+
+
+def utc(when: datetime | None) -> datetime | None:
+    """Return the time of an option, which has no zone, as UTC; None if it was left out."""
+    return None if when is None else when.replace(tzinfo=UTC)
+
+
+def span(text: str) -> timedelta:
+    """Return a length of time such as ``30s`` or ``7d``.
+
+    Raises
+    ------
+    typer.BadParameter
+        The text is not one.
+    """
+    try:
+        return parse_span(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error

@@ -1,4 +1,4 @@
-"""`leeway check`, `leeway schema` and `leeway init`: writing a project file and finding out whether it holds."""
+"""`leeway init`, `check` and `schema`: draft a project file from a log, validate it and its events, describe it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from features.kafka.avro import derive as avro_of
 from features.schema import Task
 from features.window import UTC
 from leeway.check import environment, events
-from leeway.commands.options import AsJson
+from leeway.commands.options import AsJson, ModelName
 from leeway.infer import log_files
 from leeway.infer.roles import ColumnWishes
 from leeway.init import add_ids, ask, draft, starter_file, summary
@@ -41,8 +41,10 @@ Column = Annotated[str | None, typer.Option(metavar="COLUMN", rich_help_panel="W
 
 def init(  # noqa: PLR0913 - one parameter an option
     ctx: typer.Context,
-    source: Annotated[Path, typer.Option("--from", help="A file or folder of events to look at.")],
-    labels: Annotated[Path | None, typer.Option(help="Labels that are elsewhere: a file or a folder.")] = None,
+    source: Annotated[Path, typer.Option("--from", help="A file or folder of events.")],
+    labels: Annotated[
+        Path | None, typer.Option(help="A file or folder of label events, where labels are not in the same rows.")
+    ] = None,
     prediction: Column = None,
     label: Column = None,
     id_: Annotated[str | None, typer.Option("--id", metavar="COLUMN", rich_help_panel="Which column is what")] = None,
@@ -50,26 +52,30 @@ def init(  # noqa: PLR0913 - one parameter an option
     label_time: Column = None,
     version: Column = None,
     positive: Annotated[str | None, typer.Option(metavar="VALUE", help="The label that counts as 1.")] = None,
-    task: Annotated[Task | None, typer.Option(help="What it predicts; guessed if absent.")] = None,
-    model: Annotated[str | None, typer.Option(help="The model's name; the folder's if absent.")] = None,
+    task: Annotated[Task | None, typer.Option(help="What the model predicts; inferred by default.")] = None,
+    model: Annotated[str | None, typer.Option(help="The model's name; by default the folder's.")] = None,
     number_rows: Annotated[
-        bool, typer.Option("--number-rows", help="Use a copy of the log, under events/numbered, with a number as id.")
+        bool,
+        typer.Option(
+            "--number-rows", help="Copy the log to events/numbered with row numbers as ids, and use the copy."
+        ),
     ] = False,
-    force: Annotated[bool, typer.Option(help="Write over a project file that is already there.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing, also on a terminal.")] = False,
+    force: Annotated[bool, typer.Option(help="Overwrite an existing project file.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask no questions, even on a terminal.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a commented project file from a sample of your events.
 
-    Each part is the column that you name, else the one whose name or values speak for it; on a terminal you are asked.
-    Labels are looked for in the same rows, and in a folder or file called labels beside them. A labelled log without
-    predictions is history: a first model is trained on it. Exit code 1 if `leeway check` would find an error.
+    Each role (id, time, prediction, ...) gets the column that you name or, by default, the one whose name or values
+    fit; on a terminal you are asked. Labels are looked for in the same rows, and in a folder or file called labels
+    beside them. A labelled log without predictions is history: a first model is trained on it. Exit code 1 if
+    `leeway check` would find an error.
     """
     path = ctx.obj / FILE_NAME if ctx.obj.is_dir() else ctx.obj
     starter_file.check_names(path, model, force=force)
-    named = {"prediction": prediction, "label": label, "id": id_, "time": time, "label_time": label_time,
+    by_role = {"prediction": prediction, "label": label, "id": id_, "time": time, "label_time": label_time,
              "version": version}  # fmt: skip
-    wishes = ColumnWishes({part: column for part, column in named.items() if column is not None}, task, positive)
+    wishes = ColumnWishes({role: column for role, column in by_role.items() if column is not None}, task, positive)
     if number_rows:
         source = add_ids.copy(log_files.events(source), path.resolve().parent, force=force)
     log = draft.read_log(source, wishes, labels)
@@ -87,7 +93,7 @@ def init(  # noqa: PLR0913 - one parameter an option
 
 
 def check(ctx: typer.Context, as_json: AsJson = False) -> None:
-    """Check the project file and all it points to: events, trainers, variables. Exit code 1 if anything fails."""
+    """Check the project file, its events, trainers and environment variables. Exit code 1 with errors."""
     project = Project.load(ctx.obj)
     checks = [environment.Check("project file", "ok", f"{project.path.name}: {count(len(project.models), 'model')}")]
     checks += environment.surroundings(project)
@@ -97,7 +103,7 @@ def check(ctx: typer.Context, as_json: AsJson = False) -> None:
         rows = [{"name": c.name, "result": c.result, "message": c.message} for c in checks]
         show.as_json({"ok": not tally["error"], "checks": rows})
     else:
-        show.table(f"{project.name}", ("what", "result", "found"), [(c.name, c.result, c.message) for c in checks])
+        show.table(f"{project.name}", ("check", "result", "finding"), [(c.name, c.result, c.message) for c in checks])
         warnings, errors = (count(tally[kind], kind) for kind in ("warning", "error"))
         show.note(f"\n{tally['ok']:,} ok, {show.text(warnings)}, {show.text(errors)}")
     if tally["error"]:
@@ -105,7 +111,7 @@ def check(ctx: typer.Context, as_json: AsJson = False) -> None:
 
 
 class EventStream(str, Enum):
-    """Streams whose records have an Avro schema of their own."""
+    """The event streams for which an Avro schema can be printed."""
 
     PREDICTIONS = "predictions"
     LABELS = "labels"
@@ -115,13 +121,13 @@ class EventStream(str, Enum):
 def schema(
     ctx: typer.Context,
     avro: Annotated[
-        EventStream | None, typer.Option(help="Print the Avro schema of this stream's records in a topic instead.")
+        EventStream | None, typer.Option(help="Print the Avro schema of this stream's records instead.")
     ] = None,
-    model: Annotated[str | None, typer.Option("--model", "-m", help="The model, where there are several.")] = None,
+    model: ModelName = None,
 ) -> None:
     """Print the JSON Schema of the project file, for editors."""
     if avro is None:
         show.as_json(file_schema.json_schema())
         return
     described = Project.load(ctx.obj).model(model).schema
-    show.as_json(json.loads(avro_of(decode.wanted(described, tail_records.role(avro.value)))))
+    show.as_json(json.loads(avro_of(decode.event_columns(described, tail_records.role(avro.value)))))

@@ -1,4 +1,4 @@
-"""`leeway replay`: the rehearsal before a policy is enabled, as tables that a person can decide from."""
+"""`leeway replay`: compare policies on recorded history, null worlds and injected changes before one is enabled."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Annotated, TypeVar
 import typer
 from pydantic import ValidationError
 
-from features.window import UTC, parse_span
+from features.window import parse_span
 from leeway import context
-from leeway.commands.options import AsJson
+from leeway.commands.options import AsJson, ModelName, When, utc
 from leeway.context import Context
 from leeway.project.load import Model
 from leeway.replay import history, output, policies, run_replay
@@ -25,18 +25,19 @@ from monitors.budget import FalseAlarms
 from monitors.simulation.inject import FAULTS, ChangeKind
 
 T = TypeVar("T")
-ModelName = Annotated[str | None, typer.Option("--model", "-m", help="The model, where the project has several.")]
-When = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="In UTC.")]
-Files = Annotated[list[Path] | None, typer.Option("--policy", help="A YAML file with the model's keys to change.")]
-Budgets = Annotated[list[str] | None, typer.Option("--budget", help="The project's policy at this one: 1 per 30 days.")]
-Sizes = Annotated[list[str] | None, typer.Option("--window", help="The project's policy with windows of this size.")]
-Shifts = Annotated[list[str] | None, typer.Option("--shift", help="A change and its sizes: covariate=0.25,1.")]
-Feature = Annotated[str | None, typer.Option(help="Where covariate shifts and faults are put in.")]
-Worlds = Annotated[
-    int, typer.Option(min=1, help="How many worlds are drawn; each shift is tried three times as often.")
+Files = Annotated[
+    list[Path] | None,
+    typer.Option("--policy", help="A YAML file with the keys in which a policy differs from the project's."),
 ]
+Budgets = Annotated[
+    list[str] | None, typer.Option("--budget", help="The project's policy with this false-alarm budget: 1 per 30 days.")
+]
+Sizes = Annotated[list[str] | None, typer.Option("--window", help="The project's policy with windows of this size.")]
+Shifts = Annotated[list[str] | None, typer.Option("--shift", help="A kind of change and its sizes: covariate=0.25,1.")]
+Feature = Annotated[str | None, typer.Option(help="The feature in which covariate shifts and faults are injected.")]
+Worlds = Annotated[int, typer.Option(min=1, help="Number of null worlds; each change is tried three times as often.")]
 
-Processes = Annotated[int | None, typer.Option(min=1, help="How many work side by side; one a core, if absent.")]
+Processes = Annotated[int | None, typer.Option(min=1, help="Number of worker processes; by default one per core.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -55,22 +56,24 @@ def replay(  # noqa: PLR0913 - one parameter an option
     recount: Annotated[bool, typer.Option(help="Count the events again, in a Flink batch job.")] = False,
     shift: Shifts = None,
     feature: Feature = None,
-    within: Annotated[str, typer.Option(help="How soon a change is to be found.")] = "14d",
-    seed: Annotated[int, typer.Option(help="Everything that is drawn follows from it.")] = 1,
+    within: Annotated[str, typer.Option(help="How soon a change should be detected.")] = "14d",
+    seed: Annotated[int, typer.Option(help="Seed of all random draws.")] = 1,
     repetitions: Worlds = 4,
     processes: Processes = None,
-    everything: Annotated[bool, typer.Option("--all", help="The incidents of each policy, not of the first.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Print the incidents of every policy, not only of the first.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Rehearse policies on recorded history, before one is enabled. Nothing is stored, sent or trained.
+    """Replay recorded history under one or several policies, before one is enabled. Nothing is stored, sent or trained.
 
-    The project file's policy stands first, beside those of --policy (keys of `monitor`, `incidents`, `signals` and
-    `windows` in place of the project's), --budget and --window, or else beside half and twice its budget. Each is shown
-    with the false alarms to expect, the incidents that it would have opened, and how soon it finds changes of known
-    size: `covariate` (sd of a feature), `prior` (share of labels), `concept` (rise of the loss), `missing`, `units` and
-    `stuck` (share of rows), or `fault` for these three.
+    The project file's policy is compared with those of --policy (keys of `monitor`, `incidents`, `signals` and
+    `windows` in place of the project's), --budget and --window; without these, with half and twice its budget. Each is
+    shown with the false alarms to expect, the incidents that it would have opened, and how soon it detects changes of
+    known size: `covariate` (sd of a feature), `prior` (share of labels), `concept` (rise of the loss), `missing`,
+    `units` and `stuck` (share of rows), or `fault` for these three.
     """
-    sizes_by_kind, within_span = _shifts(shift or ()), _read(parse_span, within, "--within")
+    sizes_by_kind, soon = _shifts(shift or ()), _read(parse_span, within, "--within")
     with context.open(ctx.obj) as opened, show.working("Reading the recorded windows") as say:
         chosen = opened.model(model)
         compared_policies = _policies(chosen, policy or (), budget or (), window or ())
@@ -80,13 +83,13 @@ def replay(  # noqa: PLR0913 - one parameter an option
             compared_policies,
             run_replay.shifts(baseline, sizes_by_kind),
             feature,
-            within_span,
+            soon,
             seed,
             repetitions,
             processes or os.cpu_count() or 1,
         )
         past = _past(opened, chosen, (start, end), recount=recount)
-        outcomes = run_replay.replay_all(past, baseline, chosen, order, lambda text: say(f"Rehearsing {text}"))
+        outcomes = run_replay.replay_all(past, baseline, chosen, order, lambda text: say(f"Replaying {text}"))
     result = output.ReplayResult(chosen.name, baseline, order, tuple(past), tuple(outcomes))
     if as_json:
         show.as_json(output.as_json(result))
@@ -95,11 +98,12 @@ def replay(  # noqa: PLR0913 - one parameter an option
 
 
 def _past(opened: Context, model: Model, period: Sequence[datetime | None], *, recount: bool) -> list[history.Stretch]:
-    begin, until = (at.replace(tzinfo=UTC) if at else None for at in period)
+    begin, until = map(utc, period)
     return (history.recounted if recount else history.recorded)(opened, model, begin, until)
 
 
 def _policies(model: Model, files: Iterable[Path], budgets: Iterable[str], sizes: Iterable[str]) -> tuple[Policy, ...]:
+    """Return the policies to compare, the project's first. Raises BadParameter for a bad value or a repeated name."""
     own = policies.project_policy(model)
     others = [policies.read(path, model) for path in files]
     others += [policies.at_budget(own, _read(FalseAlarms.model_validate, text, "--budget")) for text in budgets]
@@ -107,7 +111,7 @@ def _policies(model: Model, files: Iterable[Path], budgets: Iterable[str], sizes
     all_policies = (own, *others) if others else tuple(policies.with_other_budgets(model))
     names = [policy.name for policy in all_policies]
     if twice := next((name for name in names if names.count(name) > 1), None):
-        msg = f"two policies are called {twice}; give them files of other names"
+        msg = f"two policies are called {twice}; rename the file of one"
         raise typer.BadParameter(msg, param_hint="--policy")
     return all_policies
 
@@ -118,7 +122,7 @@ def _shifts(texts: Iterable[str]) -> dict[ChangeKind, list[float]]:
         name, _, sizes = text.partition("=")
         kinds = FAULTS if name == "fault" else tuple(k for k in ChangeKind if k.value == name)
         if not kinds:
-            msg = f"{name!r} is no change; there are {', '.join(k.value for k in ChangeKind)}, and fault"
+            msg = f"{name!r} is not a kind of change; the kinds are {', '.join(k.value for k in ChangeKind)}, and fault"
             raise typer.BadParameter(msg, param_hint="--shift")
         for kind in kinds:
             sizes_by_kind.setdefault(kind, []).extend(_size(kind, size) for size in sizes.split(","))
@@ -129,8 +133,8 @@ def _size(kind: ChangeKind, text: str) -> float:
     size = float(_read(float, text, "--shift"))
     if size > 0 and (size <= 1 or kind in (ChangeKind.COVARIATE, ChangeKind.CONCEPT)):
         return size
-    unit = "a share" if kind in (*FAULTS, ChangeKind.PRIOR) else "a size"
-    msg = f"a {kind.value} shift of {text} cannot be; {unit} is meant"
+    bounds = "above 0, at most 1" if kind in (*FAULTS, ChangeKind.PRIOR) else "above 0"
+    msg = f"the size of a {kind.value} change must be {bounds}, not {text}"
     raise typer.BadParameter(msg, param_hint="--shift")
 
 

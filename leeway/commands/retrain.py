@@ -1,18 +1,18 @@
-"""Retraining by hand and by schedule: `leeway retrain`, `react`, `promote`, `rollback`, `audit`, `flows serve`."""
+"""`leeway retrain`, `react`, `promote`, `rollback`, `audit` and `flows serve`: retraining by hand and by schedule."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from features.errors import ProjectError
-from features.window import UTC, parse_span
+from features.window import UTC
 from leeway import assembly, context
 from leeway.commands import audits
 from leeway.commands.actor import USER, Actor
-from leeway.commands.options import AsJson
+from leeway.commands.options import AsJson, ModelName, When, span
 from leeway.context import Context
 from leeway.flows import run_once, serve_flows
 from leeway.project.load import Model
@@ -25,18 +25,16 @@ from retrain_flows import reconcile as reactions
 from retrain_flows.orchestration.model_jobs import in_years
 from retrain_flows.training import retrain_data
 
-ModelName = Annotated[str | None, typer.Option("--model", "-m", help="The model, where the project has several.")]
-When = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="In UTC.")]
 AsOf = Annotated[
     datetime | None,
     typer.Option(
         formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
-        help="Event time whose knowledge may be used, in UTC; the newest window reported, if absent.",
+        help="Use only what was known at this event time, in UTC; by default the newest reported window.",
     ),
 ]
-Because = Annotated[str, typer.Option("--because", help="Why; it is put on record.")]
+Because = Annotated[str, typer.Option("--because", help="The reason, for the audit log.")]
 
-scheduled = typer.Typer(name="flows", no_args_is_help=True, help="Run retrains and audits by schedule, on Prefect.")
+scheduled = typer.Typer(name="flows", no_args_is_help=True, help="Run retrains and audits by schedule, with Prefect.")
 
 
 def register(app: typer.Typer) -> None:
@@ -50,7 +48,7 @@ def register(app: typer.Typer) -> None:
 def retrain(  # noqa: PLR0913 - one parameter an option
     ctx: typer.Context,
     model: ModelName = None,
-    first: Annotated[bool, typer.Option("--first", help="Train the first version; there is no gate for it.")] = False,
+    first: Annotated[bool, typer.Option("--first", help="Train the first version, which passes no gate.")] = False,
     start: When = None,
     end: When = None,
     as_of: AsOf = None,
@@ -58,16 +56,16 @@ def retrain(  # noqa: PLR0913 - one parameter an option
     actor: Actor = USER,
     as_json: AsJson = False,
 ) -> None:
-    """Train a challenger now and promote it if it passes the gate. Exit code 1 if it does not, 3 if that failed.
+    """Train a challenger now and promote it if it passes the gate. Exit code 1 if it does not, 3 if the run fails.
 
     With --first: train the first version on the labelled events of --start to --end (`baseline` of the project file).
     """
     with context.open(ctx.obj) as opened:
         chosen = opened.model(model)
         if first:
-            _print_promotion(_bootstrap(opened, chosen, _utc(start), _utc(end), actor), as_json=as_json)
+            _print_promotion(_bootstrap(opened, chosen, _event_time(start), _event_time(end), actor), as_json=as_json)
             return
-        run = _retrain(opened, chosen, _utc(as_of), because, actor)
+        run = _retrain(opened, chosen, _event_time(as_of), because, actor)
     if as_json:
         show.as_json({"ok": run.state is RunState.PROMOTED, **run.model_dump(mode="json")})
     else:
@@ -77,12 +75,13 @@ def retrain(  # noqa: PLR0913 - one parameter an option
 
 
 def _bootstrap(opened: Context, model: Model, start: datetime | None, end: datetime | None, actor: str) -> Promotion:
+    """Train and promote the first version on [start, end), by default the baseline period of the project file."""
     baseline = model.baseline
     begin = start or (baseline.start if baseline else None)
     until = end or (baseline.end if baseline else None)
     if begin is None or until is None:
         msg = f"no period is set to train {model.name} on"
-        raise ProjectError(msg, hint=f"set models.{model.name}.baseline in the project file, or give --start and --end")
+        raise ProjectError(msg, hint=f"set models.{model.name}.baseline in the project file, or use --start and --end")
     what = f"Training {model.name} on {begin:%Y-%m-%d} to {until:%Y-%m-%d}, then counting its baseline"
     with show.working(show.text(what)):
         ws = assembly.workspace(opened, model)
@@ -91,7 +90,7 @@ def _bootstrap(opened: Context, model: Model, start: datetime | None, end: datet
 
 def _retrain(opened: Context, model: Model, as_of: datetime | None, because: str, actor: str) -> RetrainRun:
     reg, ws = opened.registry, assembly.workspace(opened, model)
-    retrain_data.champion_of(reg, model.name)  # said before anything is put on record
+    retrain_data.champion_of(reg, model.name)  # raises before anything is recorded
     _ = ws.trainers
     decision = operations.record_decision(
         reg, model=model.name, incident_id=None, action=Action.RETRAIN, because=(because,), actor=actor,
@@ -102,17 +101,17 @@ def _retrain(opened: Context, model: Model, as_of: datetime | None, because: str
 
 
 def react(ctx: typer.Context, model: ModelName = None, as_of: AsOf = None, as_json: AsJson = False) -> None:
-    """Decide about every incident that waits for it, and carry out what was decided. Safe to be called at any time."""
+    """Decide every undecided incident and carry out the decisions. Safe to run at any time."""
     with context.open(ctx.obj) as opened:
         names = [opened.model(model).name] if model else list(opened.project.models)
         done: dict[str, list[dict[str, str]]] = {name: [] for name in names}
         for name in names:
             if reactions.idle(opened.registry, name):
                 if not as_json:
-                    show.note(f"{show.text(name)}: nothing to do")
+                    show.note(f"{show.text(name)}: no incident to decide, nothing to carry out")
                 continue
-            with show.working(f"Looking at {show.text(name)}"):
-                outcomes = run_once.react(opened, opened.model(name), _utc(as_of))
+            with show.working(f"Reconciling {show.text(name)}"):
+                outcomes = run_once.react(opened, opened.model(name), _event_time(as_of))
             done[name] = [{"subject": o.subject, "result": o.result} for o in outcomes]
             if not as_json:
                 show.table(name, ("subject", "result"), [(o.subject, o.result) for o in outcomes])
@@ -128,20 +127,15 @@ def promote(
     actor: Actor = USER,
     as_json: AsJson = False,
 ) -> None:
-    """Make VERSION the champion by hand, without a gate. The next audit will ask about it."""
+    """Make VERSION the champion by hand, without a gate. The next audit reports it."""
     with context.open(ctx.obj) as opened:
         chosen, now = opened.model(model), datetime.now(UTC)
         champion = queries.champion(opened.registry, chosen.name)
         done = operations.promote(
-            opened.registry,
-            model=chosen.name,
-            version=version,
+            opened.registry, model=chosen.name, version=version,
             expected_generation=champion.generation if champion else 0,
-            effective_at=_event_time(opened, chosen, now),
-            actor=actor,
-            reason=because,
-            now=now,
-        )
+            effective_at=_newest_event_time(opened, chosen, now), actor=actor, reason=because, now=now,
+        )  # fmt: skip
         assembly.baselines(opened, chosen)
     _print_promotion(done, as_json=as_json)
 
@@ -149,18 +143,18 @@ def promote(
 def rollback(
     ctx: typer.Context,
     because: Because,
-    to: Annotated[str | None, typer.Option(help="The version; the one before the champion, if absent.")] = None,
+    to: Annotated[str | None, typer.Option(help="The version; by default the champion before.")] = None,
     model: ModelName = None,
     actor: Actor = USER,
     as_json: AsJson = False,
 ) -> None:
-    """Make the version before the champion, or --to, champion again, with the baseline it had."""
+    """Make the previous champion, or the version --to, champion again, with its baseline."""
     with context.open(ctx.obj) as opened:
         chosen, now = opened.model(model), datetime.now(UTC)
         champion = retrain_data.champion_of(opened.registry, chosen.name)
         done = operations.rollback(
             opened.registry, model=chosen.name, expected_generation=champion.generation, to_version=to, actor=actor,
-            reason=because, effective_at=_event_time(opened, chosen, now), now=now,
+            reason=because, effective_at=_newest_event_time(opened, chosen, now), now=now,
         )  # fmt: skip
         assembly.baselines(opened, chosen)
     _print_promotion(done, as_json=as_json)
@@ -169,21 +163,21 @@ def rollback(
 def audit(
     ctx: typer.Context, model: ModelName = None, start: When = None, end: When = None, as_json: AsJson = False
 ) -> None:
-    """Count the period again in batch and compare, check files, every row and the log. Exit code 1 with findings.
+    """Recount a period in batch and compare; check files, every row and the audit log. Exit code 1 with findings.
 
-    The period ends where monitoring has come to and is `audit.period` long, unless given. `verify` checks rows and log
-    alone, and changes nothing.
+    By default the period ends with the newest window and is `audit.period` long. `verify` checks rows and log alone,
+    and changes nothing.
     """
     if ctx.invoked_subcommand:
         return
     with context.open(ctx.obj) as opened:
         chosen = opened.model(model)
-        with show.working(f"Auditing {show.text(chosen.name)}: counting its windows again"):
-            result = run_once.audit(opened, chosen, _utc(start), _utc(end))
+        with show.working(f"Auditing {show.text(chosen.name)}: recounting its windows"):
+            result = run_once.audit(opened, chosen, _event_time(start), _event_time(end))
         if as_json:
             show.as_json({"ok": result.passed, **result.model_dump(mode="json")})
             raise typer.Exit(ExitCode.FINE if result.passed else ExitCode.FINDINGS)
-        show.table(f"Audit of {chosen.name}", ("looked at", "number"), result.numbers.items())
+        show.table(f"Audit of {chosen.name}", ("checked", "number"), result.numbers.items())
         show.note(f"Report: {show.text(opened.dir / result.report)}")
     for finding in result.findings:
         show.note(f"[red]finding:[/] {show.text(finding)}")
@@ -194,31 +188,25 @@ def audit(
 @scheduled.command()
 def serve(
     ctx: typer.Context,
-    every: Annotated[str, typer.Option(help="How often to look for incidents.")] = "1m",
+    interval: Annotated[str, typer.Option("--every", help="How often to look for incidents.")] = "1m",
 ) -> None:
     """Look for incidents every minute and audit by schedule, until stopped with Ctrl-C.
 
-    Uses the Prefect server of PREFECT_API_URL, or starts one on this machine that ends with the command.
+    Uses the Prefect server of PREFECT_API_URL, or starts one on this machine that stops with the command.
     """
     with context.open(ctx.obj) as opened:
         project = opened.project
-    serve_flows.serve(project, _span(every), lambda text: show.note(show.cell(text)))
+    serve_flows.serve(project, span(interval), lambda text: show.note(show.cell(text)))
 
 
-def _span(text: str) -> timedelta:
-    try:
-        return parse_span(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-
-
-def _event_time(opened: Context, model: Model, now: datetime) -> datetime:
+def _newest_event_time(opened: Context, model: Model, now: datetime) -> datetime:
     return reactions.clock(assembly.workspace(opened, model)) or now
 
 
-def _utc(when: datetime | None) -> datetime | None:
+def _event_time(when: datetime | None) -> datetime | None:
+    """Return the time of an option in UTC. Raises BadParameter if no event can have it."""
     try:
-        return when and in_years(when.replace(tzinfo=UTC))
+        return None if when is None else in_years(when.replace(tzinfo=UTC))
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
 

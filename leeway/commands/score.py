@@ -1,4 +1,4 @@
-"""`leeway score`: answer a file of events with the champion."""
+"""`leeway score`: offline scoring of a file of events with the champion or another version."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from features.schema import Source
 from features.window import UTC
 from leeway import context
 from leeway.commands import topics
-from leeway.commands.options import AsJson
+from leeway.commands.options import AsJson, ModelName, Partitions, When, utc
 from leeway.project.load import Model
 from leeway.terminal import show
 from leeway.terminal.exit_codes import ExitCode
@@ -22,10 +22,7 @@ from serving import offline
 from serving.model import Served
 
 SHOWN = 20
-"""How many of the records that could not be read are listed."""
-
-ModelName = Annotated[str | None, typer.Option("--model", "-m", help="The model, where the project has several.")]
-When = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="In UTC.")]
+"""Most records that could not be read and are listed."""
 
 
 def register(app: typer.Typer) -> None:
@@ -38,22 +35,22 @@ def score(  # noqa: PLR0913 - one parameter an option
     source: Annotated[Path, typer.Argument(help="Events: a directory or a file, with id, time and features.")],
     target: Annotated[Path | None, typer.Argument(help="Prediction events: a new .jsonl or .parquet file.")] = None,
     to_topic: Annotated[
-        bool, typer.Option("--to-topic", help="Send them to the topic of events.predictions instead.")
+        bool, typer.Option("--to-topic", help="Send prediction events to the topic of events.predictions instead.")
     ] = False,
-    partitions: Annotated[int, typer.Option(min=1, help="Of a topic that has to be made.")] = 4,
+    partitions: Partitions = 4,
     model: ModelName = None,
-    version: Annotated[str | None, typer.Option(help="Another version than the champion.")] = None,
+    version: Annotated[str | None, typer.Option(help="The version to use in place of the champion.")] = None,
     start: When = None,
     end: When = None,
-    force: Annotated[bool, typer.Option(help="Write over a file that is already there.")] = False,
+    force: Annotated[bool, typer.Option(help="Overwrite an existing file.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Answer the events of SOURCE with prediction events, in TARGET or in the topic that is monitored.
+    """Score the events of SOURCE and write prediction events to TARGET or to the monitored topic.
 
-    With --start or --end only those of that period. Exit code 1 if some could not be read.
+    With --start or --end only those of that period. Exit code 1 if some records could not be read.
     """
     if (target is None) != to_topic:
-        msg = "prediction events go to a file or to the topic"
+        msg = "choose one destination for prediction events: a file or the topic"
         raise typer.BadParameter(msg, param_hint="TARGET or --to-topic")
     with context.open(ctx.obj) as opened:
         chosen = opened.model(model)
@@ -61,8 +58,8 @@ def score(  # noqa: PLR0913 - one parameter an option
         trusted = chosen.retrain.trust if chosen.retrain else ()
         served = serving.load(opened.registry, chosen.schema, trusted=trusted, version=version)
         place = _with_csv_format(chosen, source)
-        wanted = offline.EventPeriod(*(at.replace(tzinfo=UTC) if at else None for at in (start, end)))
-        with show.working(f"Answering the events of {show.text(source)}"):
+        wanted = offline.EventPeriod(utc(start), utc(end))
+        with show.working(f"Scoring the events of {show.text(source)}"):
             if target is None:
                 to = topics.topic(chosen, "predictions")
                 now = datetime.now(UTC)
@@ -88,7 +85,7 @@ def _print_result(served: Served, done: offline.Scored, where: str, *, as_json: 
         show.as_json({"ok": not lost, "model": served.schema.model, "version": served.version, "rows": done.rows,
                       "to": where, "rejects": lost})  # fmt: skip
         return
-    show.note(show.text(f"{done.rows:,} events answered by {served.schema.model} {served.version}: {where}"))
+    show.note(show.text(f"{done.rows:,} events scored by {served.schema.model} {served.version}: {where}"))
     if rejects:
         show.table(f"{len(rejects)} records could not be read", ("file", "line", "reason"), rejects[:SHOWN])
     if len(rejects) > SHOWN:

@@ -1,4 +1,4 @@
-"""`leeway up`, `down`, `logs` and `doctor`: the local stack, and Leeway's services on it."""
+"""`leeway up`, `down`, `logs` and `doctor`: run the local stack of engines and services, and diagnose it."""
 
 from __future__ import annotations
 
@@ -28,13 +28,15 @@ def register(app: typer.Typer) -> None:
 
 def up(
     ctx: typer.Context,
-    everything: Annotated[bool, typer.Option("--all", help="Start engines too that the project does not use.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also start engines that the project does not use.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Start what the project needs on this machine, in the background, and see that it keeps running.
+    """Start the engines and services that the project needs on this machine, in the background, and supervise them.
 
-    Each address that the project file leaves to the environment (env:NAME) and that is not set there is started here:
-    a Kafka broker, a Flink cluster, PostgreSQL; always Prefect and Leeway's own services. A second `up`
+    For each address that the project file takes from an environment variable (env:NAME) that is not set, the engine is
+    started here: a Kafka broker, a Flink cluster, PostgreSQL; always Prefect and Leeway's own services. A second `up`
     changes nothing.
     """
     project = Project.load(ctx.obj)
@@ -42,7 +44,7 @@ def up(
     if state.is_running(folder):
         running = state.load(folder)
     else:
-        control.clear(folder)  # the addresses of a stack that was killed are no answer to what is to be started
+        control.clear(folder)  # the addresses of a killed stack do not count as set
         project = Project.load(ctx.obj)
         wanted = plan.plan_stack(project, everything)
         with show.working("Starting the stack"):
@@ -69,13 +71,13 @@ def _show(project: Project, stack_state: state.State, as_json: bool) -> None:
     at = project.stack.ports
     password = show.text(project.state / "dashboard-password")
     show.note(
-        f"Pages: http://127.0.0.1:{at.dashboard:d}, with the password in {password} or of LEEWAY_DASHBOARD_PASSWORD;"
-        " `leeway logs` and `leeway doctor` say more, `leeway down` stops."
+        f"Pages: http://127.0.0.1:{at.dashboard:d}, password in {password} or LEEWAY_DASHBOARD_PASSWORD."
+        " `leeway logs` and `leeway doctor` show details, `leeway down` stops the stack."
     )
 
 
 def down(ctx: typer.Context, as_json: AsJson = False) -> None:
-    """Stop the stack of this project; its data stay for the next `up`."""
+    """Stop the stack of this project; its data are kept for the next `up`."""
     project = Project.load(ctx.obj)
     with show.working("Stopping the stack"):
         ran = control.stop(environment.stack_folder(project.state))
@@ -87,11 +89,13 @@ def down(ctx: typer.Context, as_json: AsJson = False) -> None:
 
 def logs(
     ctx: typer.Context,
-    service: Annotated[str | None, typer.Argument(help="Only this one; all of them, if absent.")] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until stopped with Ctrl-C.")] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="The last that many of each.")] = 20,
+    service: Annotated[str | None, typer.Argument(help="Only this service; by default all.")] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Keep printing new lines until stopped with Ctrl-C.")
+    ] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Number of last lines of each.")] = 20,
 ) -> None:
-    """Show what the services of the stack have written."""
+    """Show the logs of the stack's services."""
     project = Project.load(ctx.obj)
     files = control.logs(environment.stack_folder(project.state), service)
     width = max(map(len, files), default=0)
@@ -106,14 +110,14 @@ def logs(
 
 
 def examine(ctx: typer.Context, as_json: AsJson = False) -> None:
-    """Look at versions, Java, ports, disk, clock, connections and the registry's schema. Exit code 1 if one is bad."""
+    """Check versions, Java, ports, disk, clock, connections and the registry's schema. Exit code 1 with errors."""
     project = Project.load(ctx.obj)
     checks = list(doctor.examine(project))
     tally = Counter(c.result for c in checks)
     if as_json:
         show.as_json({"ok": not tally["error"], "checks": [asdict(c) for c in checks]})
     else:
-        show.table(project.name, ("what", "result", "found"), [(c.name, c.result, c.message) for c in checks])
+        show.table(project.name, ("check", "result", "finding"), [(c.name, c.result, c.message) for c in checks])
         warnings, errors = (count(tally[kind], kind) for kind in ("warning", "error"))
         show.note(f"\n{tally['ok']:,} ok, {show.text(warnings)}, {show.text(errors)}")
     if tally["error"]:

@@ -1,4 +1,4 @@
-"""`leeway status`, `leeway incidents` and `leeway history`: what the registry says, for people and for programs."""
+"""`leeway status`, `incidents` and `history`: model states, incidents and audit log, for people and as JSON."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from monitors.finding import Stage
 from registry import model_status, queries
 from registry.records import Decision, Incident, IncidentState
 
-ModelName = Annotated[str | None, typer.Argument(help="The model; the only one, or all, if absent.")]
+ModelName = Annotated[str | None, typer.Argument(help="The model; by default the only one, or all.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -38,8 +38,8 @@ def status(ctx: typer.Context, as_json: AsJson = False) -> None:
     columns = ("model", "state", "champion", "newest window", "last record", "incidents", "set aside", "retraining")
     show.table(opened.project.name, columns, [_status_row(row) for row in rows])
     for row in rows:
-        for said in row["said"]:
-            show.note(show.text(f"{row['model']}: {said}"))
+        for line in row["said"]:
+            show.note(show.text(f"{row['model']}: {line}"))
         for aside in row["set_aside"]:
             show.note(show.text(f"{row['model']}: {_set_aside_text(aside)}"))
         if hint := _next_step(row):
@@ -47,22 +47,22 @@ def status(ctx: typer.Context, as_json: AsJson = False) -> None:
 
 
 def _model_status(opened: Context, model: str) -> dict[str, Any]:
-    """Return what `status` tells of one model; the keys are those of its JSON."""
+    """Return one model's entry in the JSON of `leeway status`."""
     reg, now = opened.registry, datetime.now(UTC)
     champion, running = queries.champion(reg, model), queries.running(reg, model)
     live = [i for i in queries.incidents(reg, model) if i.state is not IncidentState.RESOLVED]
-    stands = model_status.read(reg, model)
+    status = model_status.read(reg, model)
     return {
         "model": model,
-        "state": stands.state.value,
-        "said": stands.lines,
-        "judged": [*stands.drifting, *stands.steady],
-        "unjudged": stands.unjudged,
-        "newest_window": stands.window_end,
-        "newest_window_age": stands.age(now),
-        "last_record": stands.last_heard,
-        "last_record_age": stands.heard_age(now),
-        "refused": stands.set_aside,
+        "state": status.state.value,
+        "said": status.lines,
+        "judged": [*status.drifting, *status.steady],
+        "unjudged": status.unjudged,
+        "newest_window": status.window_end,
+        "newest_window_age": status.age(now),
+        "last_record": status.last_heard,
+        "last_record_age": status.heard_age(now),
+        "refused": status.set_aside,
         "set_aside": dead_letters.summary(opened.dir, model),
         "task": opened.model(model).schema.task.value,
         "champion": champion.version if champion else None,
@@ -78,7 +78,7 @@ def _model_status(opened: Context, model: str) -> dict[str, Any]:
 
 
 def _newest(opened: Context, model: str, stage: Stage) -> dict[str, Any] | None:
-    """Return the newest window over all traffic."""
+    """Return the newest window of all traffic."""
     windows = queries.windows(opened.registry, model, segment="", stage=stage, limit=1)
     if not windows:
         return None
@@ -95,32 +95,32 @@ def _status_row(row: dict[str, Any]) -> list[object]:
 
 
 def _set_aside_text(aside: dict[str, Any]) -> str:
-    """Return why records were set aside, how many, and where the newest of them is.
+    """Return how many records were set aside for a reason, and where the newest of them is.
 
     >>> _set_aside_text({"role": "labels", "reason": "id is missing", "records": 3, "place": "a.csv line 4"})
-    '3 labels set aside: id is missing (the newest: a.csv line 4)'
+    '3 labels set aside: id is missing (newest: a.csv line 4)'
     """
     lost = count(aside["records"], aside["role"].removesuffix("s"))
-    return f"{lost} set aside: {aside['reason']} (the newest: {aside['place']})"
+    return f"{lost} set aside: {aside['reason']} (newest: {aside['place']})"
 
 
 def _next_step(row: dict[str, Any]) -> str:
     if not row["champion"]:
-        return "no version is being watched yet; [bold]leeway baseline[/] takes one from its events"
+        return "no version is monitored yet; [bold]leeway baseline[/] freezes a baseline from events"
     if not row["inputs"]:
-        return "no window has been judged yet; [bold]leeway monitor[/] reads the events"
+        return "no window has been judged yet; [bold]leeway monitor[/] judges the events"
     if row["undecided"]:
-        return "an incident waits for its decision; [bold]leeway incidents[/] shows it"
+        return "an incident has no decision yet; [bold]leeway incidents[/] shows it"
     return ""
 
 
 def incidents(
     ctx: typer.Context,
     model: ModelName = None,
-    everything: Annotated[bool, typer.Option("--all", help="Resolved ones too.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Include resolved incidents.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List incidents with what was decided about each."""
+    """List incidents with their decisions."""
     with context.open(ctx.obj) as opened:
         name = opened.model(model).name if model else None
         with_decisions = [
@@ -143,7 +143,7 @@ def incidents(
                 _state(i),
                 i.opened_at,
                 i.last_seen,
-                _decided(i, d),
+                decision_text(i, d),
             )
             for i, d in with_decisions
         ]
@@ -154,10 +154,11 @@ def _state(incident: Incident) -> str:
     return incident.displayed_state + (", corrected by late data" if incident.corrections else "")
 
 
-def _decided(incident: Incident, decision: Decision | None) -> str:
+def decision_text(incident: Incident, decision: Decision | None) -> str:
+    """Return the action and reasons of a decision, or why there is none yet."""
     if decision is None:
-        return f"waiting{': ' + incident.pending if incident.pending else ''}"
-    return f"{decision.action.value}: {'; '.join(decision.because)}"
+        return f"none yet: {incident.pending or 'waiting for the next decision run'}"
+    return f"{decision.action.text}: {'; '.join(decision.because)}"
 
 
 def _variables(incident: Incident) -> str:
@@ -165,7 +166,7 @@ def _variables(incident: Incident) -> str:
 
 
 def history(ctx: typer.Context, model: ModelName = None, as_json: AsJson = False) -> None:
-    """Tell what happened to a model, from the audit log: incidents, decisions, retrains, promotions."""
+    """Show a model's audit log: incidents, decisions, retrains, promotions."""
     with context.open(ctx.obj) as opened:
         name = opened.model(model).name
         log = [entry for entry in queries.audit_log(opened.registry) if entry.model == name]
@@ -174,17 +175,17 @@ def history(ctx: typer.Context, model: ModelName = None, as_json: AsJson = False
         return
     entries = [entry for entry in log if entry.action != "reports.stored"]
     if not entries:
-        show.note(f"Nothing has happened to {show.text(name)} yet; [bold]leeway baseline[/] begins its record.")
+        show.note(f"The audit log has no entry for {show.text(name)} yet; [bold]leeway baseline[/] makes the first.")
         return
     rows = [
         (entry.seq, entry.at, entry.action, entry.subject, entry.actor, _details_text(entry.details))
         for entry in entries
     ]
-    show.table(f"History of {name}", ("no.", "at", "what", "of", "by", "details"), rows)
+    show.table(f"History of {name}", ("no.", "at", "action", "subject", "actor", "details"), rows)
 
 
 def _details_text(details: dict[str, Any]) -> str:
-    """Return the details of a line as `key value` pairs, with digests cut short.
+    """Return the details of an audit log entry as `key value` pairs, with digests shortened.
 
     >>> _details_text({"action": "retrain", "because": ["loss .31 > .25", "stale"], "incident_id": None})
     'action retrain, because loss .31 > .25; stale'

@@ -1,4 +1,4 @@
-"""`leeway produce` and `leeway tail`: events into Kafka topics from files, and what a topic holds."""
+"""`leeway produce` and `leeway tail`: send files of events to Kafka topics, and show a topic's records."""
 
 from __future__ import annotations
 
@@ -19,23 +19,15 @@ from features.events import publishing
 from features.events.publishing import TopicFormat
 from features.kafka import offset_ranges
 from features.schema import Source
-from features.window import UTC, from_ms, parse_span
-from leeway.commands.options import AsJson
+from features.window import UTC, from_ms
+from leeway.commands.options import AsJson, ModelName, Partitions, span
 from leeway.project.load import Model, Project
 from leeway.terminal import show
 from leeway.terminal.exit_codes import ExitCode
 from leeway.topics import produce_files, tail_records
 from leeway.topics.produce_files import Plan, Stream
 
-ModelName = Annotated[str | None, typer.Option("--model", "-m", help="The model, where the project has several.")]
-Folder = Annotated[Path | None, typer.Option(help="A directory or a file of events; their topic is in the project.")]
-
-
-def _span(text: str) -> timedelta:
-    try:
-        return parse_span(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
+Folder = Annotated[Path | None, typer.Option(help="A directory or file of events; their topic is in the project file.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -52,16 +44,20 @@ def produce(  # noqa: PLR0913 - one parameter an option
     model: ModelName = None,
     speed: Annotated[
         timedelta | None,
-        typer.Option(parser=_span, metavar="SPAN", help="Event time that passes in a second, like 1h; else at once."),
+        typer.Option(
+            parser=span, metavar="SPAN", help="Event time per second, like 1h; by default as fast as possible."
+        ),
     ] = None,
-    partitions: Annotated[int, typer.Option(min=1, help="Of a topic that has to be made.")] = 4,
-    batch: Annotated[int, typer.Option(min=1, help="Events in a columnar record (format: arrow).")] = publishing.BATCH,
+    partitions: Partitions = 4,
+    batch: Annotated[
+        int, typer.Option(min=1, help="Events per columnar record (format: arrow).")
+    ] = publishing.EVENTS_PER_RECORD,
     as_json: AsJson = False,
 ) -> None:
-    """Replay files into the topics of the project file, in the order of event time.
+    """Send files of events to the topics of the project file, in the order of event time.
 
-    A record's timestamp is its event's time and its key the event's id. A topic that is not there yet is made, to be
-    kept for ever. Exit code 1 if some records could not be read, and so were not sent.
+    A record's timestamp is its event's time and its key the event's id. A missing topic is created with unlimited
+    retention. Exit code 1 if some records could not be read and were not sent.
     """
     chosen = Project.load(ctx.obj).model(model)
     folders = {"predictions": predictions, "labels": labels, "history": history}
@@ -71,7 +67,7 @@ def produce(  # noqa: PLR0913 - one parameter an option
         if folder is not None
     ]
     if not plans:
-        msg = "there is nothing to produce"
+        msg = "name at least one stream to produce"
         raise typer.BadParameter(msg, param_hint="--predictions, --labels or --history")
     if len({one.stream.to.bootstrap for one in plans}) > 1:
         msg = "these streams are in different clusters"
@@ -87,15 +83,16 @@ def produce(  # noqa: PLR0913 - one parameter an option
 
 
 def topic(model: Model, name: str) -> Source:
-    """Return the topic of a stream of *model* to send events to. Raises ProjectError if it is in a directory."""
+    """Return the topic of a stream of *model*. Raises ProjectError if the stream is in a directory or absent."""
     source: Source | None = getattr(model.events, name)
     if source is None or source.topic is None:
-        msg = f"events.{name} of {model.name} is not a topic to produce to"
-        raise ProjectError(msg, hint=f"give events.{name}: {{topic: {model.name}.{name}}} in the project file")
+        msg = f"events.{name} of {model.name} is not a topic"
+        raise ProjectError(msg, hint=f"set events.{name}: {{topic: {model.name}.{name}}} in the project file")
     return source
 
 
 def _send(plans: list[Plan], partitions: int, speed: timedelta | None) -> None:
+    """Send the plans' messages in the order of event time; missing topics are created."""
     now = datetime.now(UTC)
     outlets = []
     for one in plans:
@@ -112,7 +109,7 @@ def _send(plans: list[Plan], partitions: int, speed: timedelta | None) -> None:
 
 @contextmanager
 def _progress(total: int) -> Iterator[Callable[[int], object]]:
-    """Show how many of *total* events were sent: a bar on a screen, else a line now and then; yield what counts."""
+    """Show how many of *total* events were sent: a bar on a terminal, else a line now and then; yield the counter."""
     if show.err.is_terminal:
         columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
         with Progress(*columns, console=show.err, transient=True) as bar:
@@ -128,7 +125,7 @@ def _progress(total: int) -> Iterator[Callable[[int], object]]:
 
 
 def _sent_json(one: Plan) -> dict[str, Any]:
-    """Return what was sent of one stream, under keys that programs rely on."""
+    """Return one stream's entry in the JSON of `leeway produce`."""
     newest = max((part.newest for part in one.parts), default=None)
     return {"topic": one.stream.to.topic, "events": one.events, "lost": one.lost,
             "oldest": None if one.oldest is None else from_ms(one.oldest),
@@ -144,23 +141,25 @@ def _print_sent(plans: list[Plan], seconds: float) -> None:
         period = f"{from_ms(one.oldest):%Y-%m-%d %H:%M} to {from_ms(newest):%Y-%m-%d %H:%M}"
         show.note(f"{one.events:,} events of {show.text(period)} to topic {show.text(one.stream.to.topic)}")
         if one.lost:
-            show.note(f"{one.lost:,} records could not be read and were left out; `leeway check` says why.")
+            show.note(f"{one.lost:,} records could not be read and were not sent; `leeway check` shows why.")
     total = sum(one.events for one in plans)
-    show.note(f"[dim]{total / max(seconds, 1e-3):,.0f} events a second[/]")
+    show.note(f"[dim]{total / max(seconds, 1e-3):,.0f} events per second[/]")
 
 
 def tail(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="predictions, labels, reports, dead-letters, progress, or any topic.")],
-    n: Annotated[int, typer.Option("-n", min=0, help="How many of the newest records.")] = 10,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")] = False,
+    n: Annotated[int, typer.Option("-n", min=0, help="Number of newest records.")] = 10,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Keep printing new records until stopped with Ctrl-C.")
+    ] = False,
     model: ModelName = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; with --follow a line a record.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; with --follow one line per record.")] = False,
 ) -> None:
-    """Show a topic: its newest records with their headers, its offsets, and how far behind its readers are."""
+    """Show a topic: its newest records with headers, its offsets, and the lag of its consumer groups."""
     at = tail_records.target(Project.load(ctx.obj), name, model)
-    extent = offset_ranges.extent(at.bootstrap, at.topic)
-    records = [tail_records.record(found, at) for found in offset_ranges.last(at.bootstrap, at.topic, n)]
+    extent = offset_ranges.offsets_by_partition(at.bootstrap, at.topic)
+    records = [tail_records.record(found, at) for found in offset_ranges.newest_records(at.bootstrap, at.topic, n)]
     if not follow:
         (_print_json if as_json else _print)(at, extent, records)
         return
@@ -173,8 +172,8 @@ def tail(
 
 
 def _groups(at: tail_records.Target, extent: dict[int, tuple[int, int]]) -> Iterator[dict[str, Any]]:
-    """Yield how far each consumer group is behind, partition by partition."""
-    for group, offsets in offset_ranges.committed(at.bootstrap, at.topic).items():
+    """Yield the committed offsets and the lag of each consumer group, by partition."""
+    for group, offsets in offset_ranges.committed_offsets(at.bootstrap, at.topic).items():
         lag = {number: max(0, extent[number][1] - offset) for number, offset in offsets.items() if number in extent}
         yield {"group": group, "offsets": offsets, "lag": sum(lag.values()), "lags": lag}
 
@@ -182,14 +181,14 @@ def _groups(at: tail_records.Target, extent: dict[int, tuple[int, int]]) -> Iter
 def _print(at: tail_records.Target, extent: dict[int, tuple[int, int]], records: list[dict[str, Any]]) -> None:
     rows = [(number, start, stop, stop - start) for number, (start, stop) in extent.items()]
     show.table(
-        f"{at.topic} at {kafka_address.shown(at.bootstrap)}",
+        f"{at.topic} at {kafka_address.redacted(at.bootstrap)}",
         ("partition", "first offset", "next offset", "offsets"),
         rows,
     )
     groups = list(_groups(at, extent))
     if groups:
         lags = [(g["group"], sum(g["offsets"].values()), g["lag"]) for g in groups]
-        show.table("Readers", ("group", "read up to", "lag"), lags)
+        show.table("Consumer groups", ("group", "committed", "lag"), lags)
     if not records:
         show.note("No records.")
     for one in records:
@@ -199,7 +198,7 @@ def _print(at: tail_records.Target, extent: dict[int, tuple[int, int]], records:
 def _print_json(at: tail_records.Target, extent: dict[int, tuple[int, int]], records: list[dict[str, Any]]) -> None:
     partitions = {number: {"first": start, "next": stop} for number, (start, stop) in extent.items()}
     show.as_json(
-        {"topic": at.topic, "bootstrap": kafka_address.shown(at.bootstrap), "partitions": partitions,
+        {"topic": at.topic, "bootstrap": kafka_address.redacted(at.bootstrap), "partitions": partitions,
          "groups": list(_groups(at, extent)), "records": records}
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""`leeway why`: what an incident is about, for somebody whom it woke, and for programs."""
+"""`leeway why`: explain an incident: drifted variables with effect, guarantee, budget share and importance rank."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ import typer
 
 from leeway import context
 from leeway.commands.options import AsJson
+from leeway.commands.status import decision_text
+from leeway.project.validation_errors import count
 from leeway.terminal import show
 from monitors.explain.bin_changes import BinChanges
-from monitors.explain.explanation import DriftedVariable, WindowExplanation, mix_shift_text
+from monitors.explain.explanation import DriftedVariable, WindowExplanation
+from monitors.explain.mix_shift import mix_shift_text
 from monitors.finding import Finding, Signal
 from registry.incidents import explain
 from registry.incidents.explain import IncidentExplanation
@@ -29,12 +32,12 @@ def register(app: typer.Typer) -> None:
 
 def why(
     ctx: typer.Context,
-    incident: Annotated[int, typer.Argument(help="Its number, as `leeway incidents` lists it.")],
+    incident: Annotated[int, typer.Argument(help="Its id in `leeway incidents`.")],
     as_json: AsJson = False,
 ) -> None:
-    """Explain an incident: which variables moved, how, in whom, how sure that is, and what it costs.
+    """Explain an incident: which variables drifted, how and in which segments, and whether the guarantee covers it.
 
-    Of its newest window of drift, and of its first.
+    Shows its newest window of drift, and its first.
     """
     with context.open(ctx.obj) as opened:
         policies = {name: model.monitor for name, model in opened.project.models.items()}
@@ -49,37 +52,44 @@ def why(
 
 
 def _head(explanation: IncidentExplanation) -> None:
+    """Print the incident's severity, state, times and decision."""
     incident, decision = explanation.incident, explanation.decision
-    late = f", corrected by late data {incident.corrections} times" if incident.corrections else ""
-    decided = f"{decision.action.value}: {'; '.join(decision.because)}" if decision else None
+    word = _word(incident)
+    late = f", corrected by late data {count(incident.corrections, 'time')}" if incident.corrections else ""
     rows = [
         ("severity", incident.severity.value),
         ("state", incident.displayed_state + (f": {incident.resolution}" if incident.resolution else "")),
-        ("windows", f"{incident.windows} that drifted{late}"),
+        ("windows", f"{incident.windows:,} with {'a fault' if word == 'fault' else word}{late}"),
         ("since", incident.since),
         ("last seen", incident.last_seen),
-        ("decision", decided or f"waiting{': ' + incident.pending if incident.pending else ''}"),
+        ("decision", decision_text(incident, decision)),
     ]
-    _pairs(f"Incident {incident.id}: {incident.signal.value} of {incident.model} {incident.version}", rows)
+    what = "data fault" if word == "fault" else f"{incident.signal.value} drift"
+    _pairs(f"Incident {incident.id}: {what} in {incident.model} {incident.version}", rows)
+
+
+def _word(incident: Incident) -> str:
+    """Return what an incident is: a fault of the data, or drift."""
+    return "fault" if incident.signal is Signal.QUALITY else "drift"
 
 
 def _window(name: str, window: WindowExplanation, incident: Incident) -> None:
-    """Print one window: what drifted of the incident's own signal, and what drifted beside it."""
+    """Print one window: the drifted variables of the incident's own signal, and the other drifted variables."""
     span = f"{show.cell(window.start)} to {show.cell(window.end)}"
     show.note(f"[bold]{show.text(name)}, {span}[/]\n")
     own_variables, others = window.of(incident.signal), window.beside(incident.signal)
     if not own_variables:
-        show.note("Late data took the drift out of it.")
+        show.note(f"Corrected by late data: this window has no {_word(incident)} any more.\n")
     for moved in own_variables:
         _pairs(_title(moved), _rows(moved, window.end))
     if others:
-        columns = ("beside it", "signal", "in", "effect", "how it moved", "since")
-        show.table("", columns, [_other_variable_row(moved) for moved in others])
+        columns = ("variable", "signal", "segment", "effect", "movement", "since")
+        show.table("Other drifted variables", columns, [_other_variable_row(moved) for moved in others])
         show.note("")
 
 
 def _pairs(title: str, rows: Iterable[tuple[str, object]]) -> None:
-    """Print what is told of one thing, a line each; what is nothing is left out."""
+    """Print a title and a line for each name with its value; empty values are left out."""
     show.note(show.text(title))
     show.pairs(rows)
     show.note("")
@@ -87,7 +97,7 @@ def _pairs(title: str, rows: Iterable[tuple[str, object]]) -> None:
 
 def _title(variable: DriftedVariable) -> str:
     importance = (
-        f", {variable.importance:.0%} of what matters, no. {variable.importance_rank}"
+        f", importance rank {variable.importance_rank} ({variable.importance:.0%})"
         if variable.importance is not None
         else ""
     )
@@ -102,34 +112,35 @@ def _other_variable_row(variable: DriftedVariable) -> list[object]:
 
 
 def _rows(variable: DriftedVariable, end: datetime) -> Iterator[tuple[str, object]]:
-    """Yield what is told of one variable, in the window that ended at *end*, by name."""
+    """Yield the labelled lines about one variable in the window that ended at *end*."""
     finding = variable.finding
     yield "effect", f"{_effect(finding)} {finding.metric}; {_thresholds(variable)}"
-    yield "moved", _movement(variable)
+    yield "movement", _movement(variable)
     yield "mix", "; ".join(mix_shift_text(split) for split in variable.splits)
     if len(variable.segments) > 1:
-        yield "in", ", ".join(f"{p.segment or ALL} {_figure(p.effect)}" for p in variable.segments)
-    yield "how sure", variable.guarantee
+        yield "segments", ", ".join(f"{p.segment or ALL} {_figure(p.effect)}" for p in variable.segments)
+    yield "guarantee", variable.guarantee
     if finding.guaranteed is None:
         yield "reason", finding.reason
     if finding.sequential and finding.sequential.budget_share is not None:
-        yield "cost", f"{finding.sequential.budget_share:.1%} of the false-alarm budget"
+        yield "budget share", f"{finding.sequential.budget_share:.1%}"
     if variable.onset and variable.onset.end < end:
         yield "since", variable.onset.end
-        yield "now", finding.sequential_note
+        yield "newest verdict", finding.sequential_note
 
 
 def _thresholds(variable: DriftedVariable) -> str:
-    """Return what the effect had to cross, and what the window would say by itself."""
+    """Return the minimum effect, and the single-window verdict with its threshold."""
     finding = variable.finding
-    min_effect = "" if variable.min_effect is None else f"worth telling from {variable.min_effect:g}; "
+    min_effect = "" if variable.min_effect is None else f"minimum effect {variable.min_effect:g}; "
     verdict = "fault" if finding.signal is Signal.QUALITY else finding.window_verdict.value.replace("_", " ")
-    return f"{min_effect}the window alone says {verdict}, its line is {_figure(finding.threshold)}"
+    threshold = "" if finding.threshold is None else f" (threshold {_figure(finding.threshold)})"
+    return f"{min_effect}single-window verdict: {verdict}{threshold}"
 
 
 def _movement(variable: DriftedVariable) -> str:
     levels = ", ".join(f"{name} {before:.3f} -> {now:.3f}" for name, (before, now) in variable.levels.items())
-    return str(variable.bin_changes) or levels or "no single part of its range by much"
+    return str(variable.bin_changes) or levels or "no single bin changed much; the shift is spread out"
 
 
 def _effect(finding: Finding) -> str:

@@ -1,1 +1,1 @@
-"""Inference of a project from a sample of a log: file dialect, column roles, types, times and periods."""
+"""Schema inference from a sample of a log: CSV dialect, column roles, feature kinds, times, task and periods."""

@@ -1,4 +1,4 @@
-"""Guesses from a sample of events which column plays which part, and what is a feature of which kind."""
+"""Infers the columns of a log from a sample: which column has which role, and which are features of which kind."""
 
 from __future__ import annotations
 
@@ -16,11 +16,24 @@ from leeway.infer.time_columns import TimeFormat, time_format
 
 @dataclass(frozen=True)
 class InferredColumns:
-    """What a sample seems to be.
+    """The columns inferred from a sample.
 
-    *parts* maps a part to its column, *features* a column to (kind, remark), *left_out* a column to the reason.
-    *positive* is the label that counts as 1, where 1 and true do not say so. *because* tells why a part or a value was
-    chosen that has no name of its own.
+    Parameters
+    ----------
+    columns
+        Role to column.
+    task
+        The task that predictions and labels fit.
+    features
+        Column to (kind, remark for the user).
+    left_out
+        Column to the reason why it is no feature.
+    time_format
+        The times of the event time column, and how they are written.
+    positive
+        The label that counts as 1; None where labels are 0 and 1 or false and true.
+    reasons
+        Role to the reason for its column, where the column's name does not say it.
     """
 
     columns: Mapping[str, str]
@@ -33,27 +46,38 @@ class InferredColumns:
 
     @property
     def is_history(self) -> bool:
-        """Whether there is no prediction yet: labelled events to train a first model on."""
+        """Whether there are no predictions: labelled events to train a first model on."""
         return "prediction" not in self.columns
 
 
 def infer_columns(
     table: pa.Table, wishes: ColumnWishes | None = None, labels: pa.Table | None = None
 ) -> InferredColumns:
-    """Return which column plays which part: as *wishes* say, else by name, else by content.
+    """Return the columns of a log: as *wishes* say, else by name, else by content.
 
-    *labels* are the first label events, where they are not in the same log.
+    Parameters
+    ----------
+    table
+        A sample of the log.
+    wishes
+        What the user has named.
+    labels
+        The first label events, where labels are not in the same log.
 
-    Raises:
-        NotEnoughData: no rows.
-        DataError: id, time or prediction cannot be found, or no feature is left.
-        ProjectError: a wish names no column.
+    Raises
+    ------
+    NotEnoughData
+        The sample has no rows.
+    DataError
+        Id, time or prediction cannot be found, or no feature is left.
+    ProjectError
+        A wish names no column.
     """
     wishes = wishes or ColumnWishes()
     table = feature_columns.plain_columns(table)
     if not table.num_rows:
         msg = "the sample has no rows"
-        raise NotEnoughData(msg, hint="take a file with at least a few hundred events")
+        raise NotEnoughData(msg, hint="use a file with at least a few hundred events")
     labels = None if labels is None else feature_columns.plain_columns(labels)
     parts, because = roles.find_columns(table, wishes, labels)
     _require_roles(parts, table)
@@ -75,9 +99,9 @@ def _features(table: pa.Table, taken: set[str]) -> tuple[dict[str, tuple[Feature
     left_out = {name: why for name in rest if (why := feature_columns.reason_to_leave_out(name, table[name]))}
     features = {name: feature_columns.feature_kind(table[name]) for name in rest if name not in left_out}
     if not features:
-        msg = "no column is left to be a feature"
-        why = "; ".join(f"{name}: {reason}" for name, reason in left_out.items()) or "the events hold nothing else"
-        raise DataError(msg, hint=f"the events must hold the model's inputs beside id, time and prediction ({why})")
+        msg = "no column can be a feature"
+        why = "; ".join(f"{name}: {reason}" for name, reason in left_out.items()) or "the events have no other columns"
+        raise DataError(msg, hint=f"the events must have the model's inputs besides id, time and prediction ({why})")
     return features, left_out
 
 
@@ -90,15 +114,15 @@ _DESCRIPTIONS = {
 
 
 def _require_roles(parts: Mapping[str, str], table: pa.Table) -> None:
-    """Raise DataError that names what is needed, how to say which column it is, and what to log where there is none."""
+    """Raise DataError if a required role has no column; the hint names the option that sets it."""
     for part in _absent(parts):
         others = ", ".join(table.column_names)
         msg = f"no column looks like the {part} among {others}"
         hint = f"--{part} COLUMN names it: {_DESCRIPTIONS[part]}"
         if part == "id":
-            hint += "; if there is none, --number-rows makes a copy of the log with one"
+            hint += "; if there is none, --number-rows copies the log with row numbers as ids"
         if part == "prediction":
-            hint += "; or --label COLUMN names the truth: a labelled log is enough to train a first model on"
+            hint += "; or --label COLUMN names the label: a labelled log is enough to train a first model"
         raise DataError(msg, hint=hint)
 
 

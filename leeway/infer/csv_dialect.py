@@ -1,4 +1,4 @@
-"""Guesses how a CSV file was written: the encoding, delimiter and decimal mark by which most rows fall into place."""
+"""Infers the dialect of a CSV file: the encoding, delimiter and decimal mark under which most rows are regular."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _POINT = re.compile(r"[+-]?\d+\.\d+")
 
 
 def csv_format(path: Path) -> CsvFormat:
-    """Return how the file at *path* was written, as far as its beginning tells. Raises DataError if it is UTF-16."""
+    """Return the dialect of the file at *path*, inferred from its beginning. Raises DataError if it is UTF-16."""
     data = head(path)
     encoding = _encoding(data, path)
     lines = data.decode(encoding, "replace").splitlines()[:_SAMPLED_LINES]
@@ -32,7 +32,7 @@ def csv_format(path: Path) -> CsvFormat:
 
 
 def head(path: Path) -> bytes:
-    """Return the whole lines that a file begins with, some megabytes."""
+    """Return the whole lines within the first `HEAD_BYTES` of a file."""
     with path.open("rb") as file:
         data = file.read(HEAD_BYTES)
         return data if len(data) < HEAD_BYTES else data[: data.rfind(b"\n") + 1]
@@ -44,13 +44,13 @@ def _encoding(data: bytes, path: Path) -> str:
         raise DataError(msg, hint="save it as UTF-8: files are cut into lines, byte by byte")
     wrong = data.decode("utf-8", "replace").count("\ufffd")
     lines = data.count(b"\n") + 1
-    if wrong == 0 or wrong * 100 < lines:  # a cell or two that are not UTF-8 cost their rows, not the encoding
+    if wrong == 0 or wrong * 100 < lines:  # a few cells that are not UTF-8 cost their rows, not the encoding
         return "utf-8"
     return "cp1252"
 
 
 def _regularity(lines: list[str], delimiter: str) -> tuple[float, int]:
-    """Return the share of rows as long as the header, and how long that is; nothing where there is one column."""
+    """Return the share of rows as long as the header, and its length; zeros where there is one column."""
     try:
         lengths = [len(row) for row in csv.reader(lines, delimiter=delimiter) if row]
     except csv.Error:

@@ -1,4 +1,4 @@
-"""What a column of a sample holds: whether it can be a feature, of which kind, and what is worth a remark."""
+"""Infers whether a column can be a feature, its kind, and remarks for the user."""
 
 from __future__ import annotations
 
@@ -12,20 +12,22 @@ from features.errors import DataError
 from features.schema import RESERVED, FeatureKind
 from leeway.infer.time_columns import time_format
 
-FEW_DISTINCT = 20  # distinct whole numbers up to this many may be codes rather than quantities
-MIN_NUMBER_SHARE = 0.95  # of the texts of a column must be numbers, for it to be one of numbers
+FEW_DISTINCT = 20
+"""Distinct whole numbers up to which a column may hold codes rather than quantities."""
+MIN_NUMBER_SHARE = 0.95
+"""Share of a text column's values that must be numbers for it to be numeric."""
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
 
 
 def plain_columns(table: pa.Table) -> pa.Table:
-    """Return *table* with texts as texts and decimals as numbers, whatever its file encodes them as.
+    """Return *table* with plain text and float columns in place of dictionaries, large texts and decimals.
 
     Raises DataError if two of its columns have the same name.
     """
     names = table.column_names
     if twice := next((name for name in names if names.count(name) > 1), None):
         msg = f"two columns are called `{twice}`"
-        raise DataError(msg, hint="rename one of them: nobody can tell which is meant")
+        raise DataError(msg, hint="rename one of them")
     return pa.table({name: _plain(table[name]) for name in names})
 
 
@@ -40,14 +42,14 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def distinct_values(column: pa.ChunkedArray) -> int:
-    """Return how many different values there are, missing ones left out; 0 where values cannot be compared."""
+    """Return the number of distinct values, missing ones excluded; 0 where values cannot be compared."""
     if is_unsupported(column.type) or pa.types.is_null(column.type):
         return 0
     return int(pc.count_distinct(column, mode="only_valid").as_py())
 
 
 def reason_to_leave_out(name: str, column: pa.ChunkedArray) -> str:
-    """Return why the column called *name* cannot be a feature, or nothing."""
+    """Return why the column *name* cannot be a feature; empty where it can."""
     if not name.strip():
         return "it has no name"
     if name in RESERVED:
@@ -62,7 +64,7 @@ def reason_to_leave_out(name: str, column: pa.ChunkedArray) -> str:
 
 
 def _unique_values_reason(name: str, column: pa.ChunkedArray) -> str:
-    """Return why nothing can be learned from values that do not come again, or nothing."""
+    """Return why a column of unique values cannot be a feature; empty where it can."""
     apart, there = distinct_values(column), len(column) - column.null_count
     if is_text(column.type) and not _are_numbers(column):
         return "nearly every row has its own value" if there > FEW_DISTINCT and apart > there / 2 else ""
@@ -78,12 +80,12 @@ def _unique_values_reason(name: str, column: pa.ChunkedArray) -> str:
 
 
 def _rises(column: pa.ChunkedArray) -> bool:
-    """Whether each value is one more than the one before: the number of the row."""
+    """Whether each value is one more than the one before, as a row number is."""
     return not is_text(column.type) and bool((np.diff(column.drop_null().to_numpy()) == 1).all())
 
 
 def feature_kind(column: pa.ChunkedArray) -> tuple[FeatureKind, str]:
-    """Return the kind of a feature, and what is worth a remark."""
+    """Return the kind of a feature, and a remark for the user, which may be empty."""
     apart = distinct_values(column)
     first = column.drop_null()[0].as_py()
     always = f"always {' '.join(str(first).split())[:40]} in the sample: drift shows only once it changes"
@@ -95,7 +97,7 @@ def feature_kind(column: pa.ChunkedArray) -> tuple[FeatureKind, str]:
         odd = sum(_NUMBER.fullmatch(text) is None for text in column.drop_null().to_pylist())
         return (
             FeatureKind.NUMERIC,
-            f"{odd} of {len(column)} values are no numbers: their rows are set aside" if odd else "",
+            f"{odd} of {len(column)} values are not numbers: their rows are set aside" if odd else "",
         )
     few = f"only {apart} values; categorical if they are codes" if apart <= FEW_DISTINCT else ""
     return FeatureKind.NUMERIC, few if pa.types.is_integer(column.type) else ""
@@ -117,7 +119,7 @@ def is_code(kind: pa.DataType) -> bool:
 
 
 def is_unsupported(kind: pa.DataType) -> bool:
-    """Whether values are neither numbers, texts, truth values nor times."""
+    """Whether values are neither numbers, texts, booleans nor times."""
     if pa.types.is_null(kind) or pa.types.is_boolean(kind) or pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return False
     return not (is_code(kind) or pa.types.is_floating(kind))

@@ -1,4 +1,4 @@
-"""Which files of a log are which: a file or folder of events, and the labels in it or beside it."""
+"""Finds the event files and label files of a log: in a file or folder, and beside it."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from features.files import file_chunks
 from leeway.infer import log_sample
 
 MOST_OPENED = 40
-"""Of a folder of many files so many are opened to see their columns: the first and the last."""
+"""Most files of a folder that are opened to read their columns: half of them the first, half the last."""
 
 
 def events(source: Path) -> Path:
-    """Return where the events of *source* are: itself, or the folder in it that is called predictions or history.
+    """Return where the events of *source* are: itself, or its folder called predictions or history.
 
-    Raises DataError if it is not there.
+    Raises DataError if it does not exist.
     """
     if source.is_dir() and not any(file.parent == source for file in file_chunks.list_files(source)):
         for name in ("predictions", "history"):
             if files(source / name):
                 return source / name
     if not source.exists():
-        msg = f"{source} is not there"
+        msg = f"{source} does not exist"
         raise DataError(msg, hint="--from names a file or a folder of events")
     return source
 
 
 def labels_beside(log: Path) -> Path | None:
-    """Return a folder or a file that is called labels, beside the folder or file of events; None if there is none."""
+    """Return the folder or file called labels beside the events; None if there is none."""
     folder = log.parent.parent / "labels"  # beside the folder that the file is in
     for place in (*sorted(log.parent.glob("labels*")), *([folder] if log.is_file() and folder.is_dir() else [])):
         if (
@@ -42,7 +42,7 @@ def labels_beside(log: Path) -> Path | None:
 
 
 def files(place: Path) -> list[Path]:
-    """Return the event files of *place* that are not empty, none if it is not there."""
+    """Return the event files of *place* that are not empty; none if it does not exist."""
     if not place.exists():
         return []
     return [file for file in file_chunks.list_files(place) if file.stat().st_size]
@@ -61,9 +61,9 @@ def folder(log: Path, needed: Collection[str], columns: Collection[str], project
 
 
 def lacking(place: Path, needed: Collection[str], columns: Collection[str]) -> dict[str, str]:
-    """Return those *needed* and other *columns* that a file of *place* does not have, each with the file's name.
+    """Return those *needed* and other *columns* that some file of *place* does not have, each with the file's name.
 
-    In JSON Lines a column that is not needed may be absent where it is null. A file that cannot be read lacks all.
+    A JSON Lines file may omit other columns where they are null. A file that cannot be read lacks all columns.
     """
     all_files, file_without = files(place), dict[str, str]()
     opened_files = (

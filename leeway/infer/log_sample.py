@@ -1,4 +1,4 @@
-"""The first and the last rows of a log as they are: enough to guess what it holds, and from when to when it goes."""
+"""Reads a sample of a log undecoded: its first and last rows, for inferring columns and the period that it spans."""
 
 from __future__ import annotations
 
@@ -26,14 +26,15 @@ from leeway.infer import csv_dialect
 from leeway.infer.csv_dialect import HEAD_BYTES
 
 ROWS = 10_000
+"""Rows read from each end of a log."""
 ODD_MISSING = ("#N/A", "<NA>")
 MISSING = (*NO_NUMBER, *ODD_MISSING)
-"""Texts that mean no value where they stand among numbers."""
+"""Texts that mean a missing value among numbers."""
 
 
 @dataclass(frozen=True, eq=False)
 class LogSample:
-    """Rows of a log, its oldest first. *missing* are the texts that stand among numbers where there is no value."""
+    """Rows of a log, oldest first. *missing* are the texts that mean a missing value in its numeric columns."""
 
     table: pa.Table
     csv: CsvFormat = field(default_factory=CsvFormat)
@@ -41,18 +42,18 @@ class LogSample:
 
 
 def read_sample(files: Sequence[Path], limit: int = ROWS) -> LogSample:
-    """Return the first rows of the first file that holds any and the last rows of the last one; no row twice.
+    """Return the first rows of the first file with any and the last rows of the last file; no row twice.
 
-    Raises DataError if a file cannot be read, or none is there; NotEnoughData if none holds a row.
+    Raises DataError if a file cannot be read, or there is none; NotEnoughData if none has a row.
     """
     if not files:
         msg = "there are no event files, or all are empty"
-        raise DataError(msg, hint=f"give a file that ends in {', '.join(file_chunks.FORMATS)}, and is not empty")
+        raise DataError(msg, hint=f"use a file that ends in {', '.join(file_chunks.FORMATS)}, and is not empty")
     heads = ((file, one) for file in files if (one := _rows(file, limit)).table.num_rows)
     file, first = next(heads, (None, None))
     if file is None or first is None:
         msg = "the sample has no rows"
-        raise NotEnoughData(msg, hint="take a file with at least a few hundred events")
+        raise NotEnoughData(msg, hint="use a file with at least a few hundred events")
     last = _rows(files[-1], limit, newest=True, skip=limit if file == files[-1] else 0)
     missing = tuple(dict.fromkeys((*first.missing, *last.missing)))
     try:
@@ -63,18 +64,19 @@ def read_sample(files: Sequence[Path], limit: int = ROWS) -> LogSample:
 
 
 def rows(file: Path, limit: int, csv: CsvFormat | None = None) -> pa.Table:
-    """Return up to *limit* first rows of a file with the types that they seem to have; empty where the file is.
+    """Return the first *limit* rows of a file with inferred types; an empty table for an empty file.
 
-    *csv* is how a .csv file is written; a guess, if it is None. Raises DataError if the file is not what its name says.
+    *csv* is the dialect of a .csv file, inferred if it is None. Raises DataError if the file has not the format of its
+    ending.
     """
     return _rows(file, limit, csv=csv).table if file.stat().st_size else pa.table({})
 
 
 def _rows(file: Path, limit: int, *, newest: bool = False, skip: int = 0, csv: CsvFormat | None = None) -> LogSample:
-    """Return the first or the *newest* rows of a file; of those not the *but* first, which are there already."""
+    """Return the first or the *newest* rows of a file; of the newest without the first *skip* rows of the file."""
     kind = file_chunks.FORMATS.get(file.suffix)
     if kind is None:
-        msg = f"{file} has no known format"
+        msg = f"{file} has an unknown format"
         raise DataError(msg, hint=f"use one of {', '.join(file_chunks.FORMATS)}")
     try:
         if kind == "parquet":
@@ -84,7 +86,7 @@ def _rows(file: Path, limit: int, *, newest: bool = False, skip: int = 0, csv: C
         return replace(sample, table=_cut(sample.table, limit, newest=newest, skip=skip))
     except (pa.ArrowException, OSError, ValueError, CsvError) as error:
         msg = f"{file} cannot be read as {kind}: {error}"
-        raise DataError(msg, hint="open it in an editor: is it what its name says, and whole?") from error
+        raise DataError(msg, hint="check that the file is complete and has the format of its ending") from error
 
 
 def _parquet(path: Path, limit: int, *, newest: bool, skip: int) -> pa.Table:
@@ -101,7 +103,7 @@ def _parquet(path: Path, limit: int, *, newest: bool, skip: int) -> pa.Table:
 
 
 def _end(path: Path, *, newest: bool, skip: int) -> bytes:
-    """Return whole lines from the beginning of a file, or from its end; not the same ones if *but* says so."""
+    """Return whole lines from the beginning of a file, or from its end, after the beginning if *skip* is not 0."""
     size = path.stat().st_size
     if not newest or size <= HEAD_BYTES:
         return csv_dialect.head(path)
@@ -136,9 +138,9 @@ def _csv(path: Path, data: bytes, how: CsvFormat) -> LogSample:
 
 
 def _whole_records(data: bytes, columns: int, how: CsvFormat) -> bytes:
-    """Return the records that have so many *columns*: Arrow writes beyond its memory where a line has more."""
-    if (cut := csv_lines.cut(data, how)) is not None:
-        return csv_lines.without(data, cut, np.flatnonzero(cut.separators != columns - 1))
+    """Return the records with exactly *columns* cells: Arrow writes beyond its memory where a line has more."""
+    if (cut := csv_lines.cut_lines(data, how)) is not None:
+        return csv_lines.drop_lines(data, cut, np.flatnonzero(cut.separators != columns - 1))
     lines = data.decode().split("\n")
     return "\n".join("\n".join(lines[at:stop]) for at, stop, _ in csv_rows.records(lines, columns, how, [])).encode()
 
@@ -170,7 +172,7 @@ def _json(data: bytes) -> pa.Table:
 
 
 def _objects(lines: Sequence[bytes]) -> Iterator[dict[str, Any]]:
-    """Yield the lines' objects; a bad line among good ones is the decoder's to tell of."""
+    """Yield the lines' objects; other lines are left out, the decoder reports them."""
     for line in lines:
         try:
             record = json.loads(line)
@@ -181,7 +183,7 @@ def _objects(lines: Sequence[bytes]) -> Iterator[dict[str, Any]]:
 
 
 def _array(values: list[Any]) -> pa.Array:
-    """Return *values* as pyarrow types them; as texts where they are of several types, or none that it has."""
+    """Return *values* with the type that pyarrow infers; as texts where there is none for all of them."""
     try:
         return pa.array(values)
     except (pa.ArrowException, ValueError, OverflowError, TypeError):
@@ -191,5 +193,5 @@ def _array(values: list[Any]) -> pa.Array:
 
 
 def _safe(text: str) -> str:
-    """Return *text* without the halves of characters that JSON can spell and nothing can write."""
+    """Return *text* without lone surrogates, which JSON can spell and UTF-8 cannot."""
     return text.encode("utf-8", "replace").decode()

@@ -1,4 +1,4 @@
-"""Windows, baseline period and label delay that fit a log: as many slices as a verdict needs, from what there is."""
+"""Infers window size and slide, baseline period and label delay from a log's times and row rate."""
 
 from __future__ import annotations
 
@@ -15,16 +15,19 @@ from features.window import Windows, from_ms, to_ms
 _DAY, _HOUR, _MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 WINDOW_CHOICES = ((28 * _DAY, 7 * _DAY), (7 * _DAY, _DAY), (_DAY, 6 * _HOUR), (_DAY, _HOUR), (4 * _HOUR, 15 * _MINUTE),
           (_HOUR, 5 * _MINUTE), (15 * _MINUTE, _MINUTE))  # fmt: skip
-"""Sizes of windows with the slides that go with them, from the longest."""
-ENOUGH_SLICES, ENOUGH_ROWS = 60, 20
+"""(size, slide) of windows to choose from, the longest first."""
+ENOUGH_SLICES = 60
+"""Slices that a log should have under the chosen slide."""
+ENOUGH_ROWS = 20
+"""Rows per slice that are aimed at; a quarter of that is accepted."""
 BASELINE_SLICES = 28
-"""A baseline of fewer than 20 slices carries no promise; 28 are four weeks of days."""
+"""Slices of the baseline where the log is long enough: four weeks of days; below 20 there is no guarantee."""
 DELAY_CHOICES = (timedelta(0), _MINUTE, 5 * _MINUTE, 15 * _MINUTE, _HOUR, 6 * _HOUR, 12 * _HOUR, _DAY)
 
 
 @dataclass(frozen=True)
 class Periods:
-    """How event time is cut, and the period that windows are compared with."""
+    """Window size and slide, the baseline period [start, end), and the rate of rows."""
 
     windows: Windows
     start: datetime
@@ -33,18 +36,25 @@ class Periods:
 
     @property
     def slices(self) -> int:
-        """How many slices the baseline has."""
+        """The number of slices of the baseline."""
         return (self.end - self.start) // self.windows.slide
 
 
 def periods(ms: npt.NDArray[np.int64]) -> Periods:
-    """Return the pace of a log of which these times, in milliseconds since the epoch, are the beginning and the end.
+    """Return windows and baseline period of a log.
 
-    The slide is a day if there are enough days with enough rows in them, else longer or shorter.
+    Parameters
+    ----------
+    ms
+        Times (ms since the epoch) of its first and last rows.
+
+    Notes
+    -----
+    The slide is a day if there are enough days with enough rows, else longer or shorter.
     """
     first, last = int(ms.min()), int(ms.max())
     head = np.sort(ms[: max(2, len(ms) // 2)])
-    rate = len(head) / max(1, int(np.quantile(head, 0.99)) - first)  # rows a millisecond, when the log begins
+    rate = len(head) / max(1, int(np.quantile(head, 0.99)) - first)  # rows per ms at the beginning of the log
     size, slide = _cut(last - first, rate)
     windows = Windows(size=size, slide=slide)
     step = to_ms(slide)
@@ -67,13 +77,13 @@ def _cut(span: int, rate: float) -> tuple[timedelta, timedelta]:
 
 
 def label_delay(gaps: npt.NDArray[np.int64], slide: timedelta) -> timedelta:
-    """Return a label delay under which nearly all labels count that came these *gaps*, in milliseconds, later."""
+    """Return a label delay that 99.5 % of *gaps*, the delays (ms) of a sample of labels, do not exceed."""
     needed = timedelta(milliseconds=int(np.quantile(gaps, 0.995))) if len(gaps) else min(slide, _DAY)
     return next((d for d in DELAY_CHOICES[1:] if d >= needed), math.ceil(needed / _DAY) * _DAY)
 
 
 def dates(moments: Iterable[datetime]) -> list[str]:
-    """Return moments as a project file has them.
+    """Return times as a project file has them.
 
     >>> dates([from_ms(0), from_ms(3_600_000)])
     ['1970-01-01', '1970-01-01T01:00:00Z']

@@ -1,4 +1,4 @@
-"""What a model seems to answer, and which label counts as 1: from a sample of its predictions and of the truth."""
+"""Infers the task and the positive label from samples of predictions and labels."""
 
 from __future__ import annotations
 
@@ -16,56 +16,34 @@ from leeway.infer import feature_columns
 from leeway.infer.roles import ColumnWishes
 
 MAX_CLASSES = 20
-"""Whole-numbered labels of more different values are quantities."""
+"""Distinct whole-number labels from half of this many on are quantities, not classes."""
 BINARY_LABELS = frozenset({"0", "1", "true", "false"})
-"""Labels of a binary task that need no explanation."""
+"""Labels of a binary task that need no `events.positive`."""
 _POSITIVE_WORDS = (
-    "yes",
-    "y",
-    "true",
-    "t",
-    "positive",
-    "pos",
-    "1",
-    "up",
-    "bad",
-    "fraud",
-    "churn",
-    "churned",
-    "default",
-    "won",
-    "success",
-    "late",
-    "click",
-    "ja",
-    "j",
-    "oui",
-    "si",
-    "sí",
-    "sim",
-    "da",
-    "tak",
-)
+    "yes", "y", "true", "t", "positive", "pos", "1", "up", "bad", "fraud", "churn", "churned", "default", "won",
+    "success", "late", "click", "ja", "j", "oui", "si", "sí", "sim", "da", "tak",
+)  # fmt: skip
+"""Labels that mean 1, the most telling first."""
 
 
 @dataclass(frozen=True, eq=False)
 class LabelSample:
-    """Labels as texts in one spelling, each with the prediction of its row where both are in one log."""
+    """Labels as canonical texts, each with the prediction of its row (*scores*) where both are in one log."""
 
     labels: Sequence[str]
     scores: Sequence[float | None] = ()
     whole_numbers: bool = False
-    """Whether all labels are whole numbers, and not written as text."""
+    """Whether all labels are whole numbers, not text."""
     numbers: bool = False
 
     @property
     def values(self) -> list[str]:
-        """The different labels, the rarest first."""
+        """The distinct labels, the rarest first."""
         return [label for label, _ in reversed(Counter(self.labels).most_common())]
 
 
 def label_sample(table: pa.Table, parts: Mapping[str, str], labels: pa.Table | None) -> LabelSample | None:
-    """Return what is known of the labels, in the log itself or in *labels*; None if there are none."""
+    """Return the labels of the log itself or of *labels*; None if there are none."""
     column = parts.get("label")
     if column is None:
         return None
@@ -86,10 +64,12 @@ def _label_sample(column: pa.ChunkedArray, made: pa.ChunkedArray | None) -> Labe
 
 
 def infer_task(made: pa.ChunkedArray | None, labels: LabelSample | None, wishes: ColumnWishes) -> Task:
-    """Return what a model of these predictions and labels answers.
+    """Return the task that predictions *made* and *labels* fit.
 
-    Raises:
-        DataError: predictions are numbers where the labels are classes of more than two kinds, or not probabilities.
+    Raises
+    ------
+    DataError
+        Predictions are numbers where labels are more than two classes, or no probabilities where they are two.
     """
     if made is None:
         return _task_of_labels(labels, wishes)
@@ -112,7 +92,7 @@ def infer_task(made: pa.ChunkedArray | None, labels: LabelSample | None, wishes:
 
 def _undecided(labels: LabelSample | None) -> DataError:
     values = labels.values[:4] if labels else []
-    msg = f"the predictions are numbers and the labels are {', '.join(map(repr, values))}: nobody can compare them"
+    msg = f"the predictions are numbers and the labels are {', '.join(map(repr, values))}: they cannot be compared"
     return DataError(
         msg,
         hint="log the probability (from 0 to 1) of one label and name it with --positive LABEL, or log the predicted "
@@ -135,9 +115,9 @@ def _task_of_labels(labels: LabelSample | None, wishes: ColumnWishes) -> Task:
 
 
 def positive_label(labels: LabelSample | None, wishes: ColumnWishes) -> str | None:
-    """Return the label that counts as 1 in a binary task, None where 1 and true are it.
+    """Return the label that counts as 1 in a binary task; None where labels are 0 and 1 or false and true.
 
-    It is the one that predictions are higher for; without any, the one whose name says yes; else the rarest.
+    It is the one with higher predictions; without predictions the one among `_POSITIVE_WORDS`; else the rarest.
     """
     if wishes.positive is not None:
         return canonical(wishes.positive)

@@ -1,4 +1,4 @@
-"""Which column plays which part: as the user says, else by its name, else by what it holds."""
+"""Infers the column of each role (id, time, prediction, ...): as the user says, else by name, else by content."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from leeway.infer.time_columns import time_format
 from leeway.project.validation_errors import did_you_mean
 
 ROLES = ("id", "time", "prediction", "label", "label_time", "version")
-"""The parts, in the order in which they are looked for."""
+"""The roles, in the order in which they are looked for."""
 NAMES: Mapping[str, tuple[str, ...]] = {
     "id": ("id", "event_id", "prediction_id", "request_id", "uuid", "guid", "key"),
     "time": ("time", "timestamp", "event_time", "ts", "datetime", "date", "created_at", "predicted_at", "zeit",
@@ -35,14 +35,16 @@ _WORDS: Mapping[str, frozenset[str]] = {
     "prediction": frozenset({"prediction", "predicted", "pred", "proba", "yhat"}),
     "label": frozenset({"label", "target", "actual", "truth"}),
 }
-"""Words in a name that speak for a part, where no name is exactly one of its own."""
+"""Words in a column's name that suggest a role, where no name is exactly one of `NAMES`."""
 MAX_VERSIONS = 50
+"""Distinct values up to which a column can be the model version."""
 _MIN_SHARE = 0.9
+"""Share of values that must be present, times or unique for a column to have a role."""
 
 
 @dataclass(frozen=True)
 class ColumnWishes:
-    """What the user has said: a column for any of the parts, or that there is none; the task; the label that is 1."""
+    """What the user has set: columns by role, *refused* roles without a column, the task, the positive label."""
 
     columns: Mapping[str, str] = field(default_factory=dict)
     task: Task | None = None
@@ -53,13 +55,16 @@ class ColumnWishes:
 def find_columns(
     table: pa.Table, wishes: ColumnWishes, labels: pa.Table | None = None
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the column of each part that there is, and why one was taken whose name does not say so.
+    """Return role to column, and role to reason where the column's name does not say it.
 
     Label and label time are looked for in *labels*, where those are not in the same log; the id is then in both.
 
-    Raises:
-        ProjectError: a wish names no column.
-        DataError: *labels* has no id, label or time.
+    Raises
+    ------
+    ProjectError
+        A wish names no column.
+    DataError
+        *labels* has no id, label or time.
     """
     roles = [part for part in ROLES if part not in wishes.refused and (labels is None or not part.startswith("label"))]
     columns, because = _wished(table, wishes, roles), dict[str, str]()
@@ -87,13 +92,13 @@ def _wished(table: pa.Table, wishes: ColumnWishes, here: Iterable[str]) -> dict[
     for part, column in columns.items():
         if column not in table.column_names:
             guess = did_you_mean(column, table.column_names) or f"; its columns are {', '.join(table.column_names)}"
-            msg = f"--{part.replace('_', '-')} names `{column}`, which the log does not have{guess}"
+            msg = f"--{part.replace('_', '-')} names `{column}`, which is not a column of the log{guess}"
             raise ProjectError(msg, hint="write the column's name as it is in the log")
     return columns
 
 
 def _of_labels(labels: pa.Table, wishes: ColumnWishes, key: str) -> dict[str, str]:
-    """Return the columns of label and label time in *labels*, which has the id in column *key*."""
+    """Return the columns of label and label time in *labels*, whose id is in column *key*."""
     columns = _wished(labels, wishes, ("label", "label_time"))
     free = [name for name in labels.column_names if name not in (key, *columns.values())]
     if "label_time" not in columns:
@@ -104,7 +109,7 @@ def _of_labels(labels: pa.Table, wishes: ColumnWishes, key: str) -> dict[str, st
         only = ((name, "") for name in free if len(free) == 1)
         best = next(itertools.chain(_candidates("label", labels, free), only), None)
         columns |= {} if best is None else {"label": best[0]}
-    for part, what in (("label_time", "the time when each label became known"), ("label", "the labels themselves")):
+    for part, what in (("label_time", "the time when each label became known"), ("label", "the label")):
         if part not in columns:
             msg = f"no column of the label events looks like {what} among {', '.join(labels.column_names)}"
             raise DataError(msg, hint=f"--{part.replace('_', '-')} COLUMN names it")
@@ -112,7 +117,7 @@ def _of_labels(labels: pa.Table, wishes: ColumnWishes, key: str) -> dict[str, st
 
 
 def _candidates(part: str, table: pa.Table, free: list[str]) -> Iterator[tuple[str, str]]:
-    """Yield the columns that may play *part*, best first, each with the reason if its name is not one of the part's."""
+    """Yield the columns that can have the role *part*, best first, each with the reason if it is not its name."""
     fits = _FITS[part]
     named = {_key(name): name for name in reversed(free)}
     yield from ((named[n], "") for n in NAMES[part] if n in named and fits(table[named[n]]))
@@ -122,7 +127,7 @@ def _candidates(part: str, table: pa.Table, free: list[str]) -> Iterator[tuple[s
 
 
 def _hints(part: str, name: str, kind: pa.DataType) -> bool:
-    """Whether a word in *name* speaks for *part*; for an id only the last one does, of a number or a text."""
+    """Whether a word in *name* suggests the role *part*; for an id only the last word, of a number or a text."""
     words = _key(name).split("_")
     if part == "id":
         return words[-1] in _WORDS[part] and feature_columns.is_code(kind)
@@ -130,7 +135,7 @@ def _hints(part: str, name: str, kind: pa.DataType) -> bool:
 
 
 def _is_another(part: str, name: str) -> bool:
-    """Whether *name* is one of another part's own: `label_time` is no label."""
+    """Whether *name* is one of another role's names: `label_time` is not a label."""
     return any(_key(name) in names for other, names in NAMES.items() if other != part)
 
 
@@ -142,7 +147,7 @@ def _by_content(part: str, table: pa.Table, free: Iterable[str]) -> Iterator[tup
 
 
 def _key(name: str) -> str:
-    """Return a name in small letters with _ between its words.
+    """Return a name in lower case with _ between its words.
 
     >>> _key("eventTime"), _key("Flight No."), _key("Y_True")
     ('event_time', 'flight_no', 'y_true')
@@ -160,13 +165,13 @@ def _is_unique(column: pa.ChunkedArray) -> bool:
 
 
 def _is_id(column: pa.ChunkedArray) -> bool:
-    """Whether it may be an id by its values: nearly all are there and differ; a log may hold some events twice."""
+    """Whether a column can be an id: `_MIN_SHARE` of its values are present and unique; events may be repeated."""
     apart = feature_columns.distinct_values(column)
     return apart >= _MIN_SHARE * len(column) and column.null_count <= (1 - _MIN_SHARE) * len(column)
 
 
 def _is_unique_code(column: pa.ChunkedArray) -> bool:
-    """Whether a column of any name is an id: each value once, and whole numbers or words, but no times."""
+    """Whether a column of any name is an id: unique whole numbers or words, but no times."""
     if not _is_unique(column) or _is_time(column) or not feature_columns.is_code(column.type):
         return False
     return not feature_columns.is_text(column.type) or not any(" " in text for text in column.to_pylist())

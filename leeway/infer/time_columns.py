@@ -1,4 +1,4 @@
-"""Tells which columns of a sample are times and how those are written: ISO 8601, another format, or as numbers."""
+"""Infers whether a column holds times and how they are written: ISO 8601, another format, or a number with a unit."""
 
 from __future__ import annotations
 
@@ -15,19 +15,23 @@ from pandas.tseries.api import guess_datetime_format
 
 from features.conventions import UNITS, Unit
 
-EARLIEST, LATEST = 631_152_000, 4_102_444_800  # 1990 and 2100, in seconds since the epoch
-MIN_TIME_SHARE = 0.9  # of the values must be times under one way of writing, for the column to be one of times
+EARLIEST = 631_152_000
+"""1990 (s since the epoch): a smaller number is not a time."""
+LATEST = 4_102_444_800
+"""2100 (s since the epoch): a larger number is not a time."""
+MIN_TIME_SHARE = 0.9
+"""Share of values that must be times in one format for a column to hold times."""
 _SAMPLED_VALUES = 500
 _COMMON = ("%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y %I:%M %p", "%d/%m/%Y %I:%M %p", "%d.%m.%y %H:%M", "%d.%m.%y",
            "%m/%d/%y %H:%M", "%d/%m/%y %H:%M")  # fmt: skip
-"""Ways of writing a time that pandas does not guess."""
+"""Time formats that pandas does not guess."""
 
 
 @dataclass(frozen=True, eq=False)
 class TimeFormat:
-    """A column of times. *ms* holds milliseconds since the epoch, of the values that could be read, in their order.
+    """How a column's times are written. *ms* are the values that could be read (ms since the epoch), in their order.
 
-    At most one of *unit* (of numbers) and *format* (of texts that are not ISO 8601) is there.
+    At most one of *unit* (of numbers) and *format* (of texts that are not ISO 8601) is set.
     """
 
     ms: npt.NDArray[np.int64]
@@ -36,9 +40,9 @@ class TimeFormat:
 
 
 def time_format(column: pa.ChunkedArray) -> TimeFormat | None:
-    """Return how the times of *column* are written, None where it holds others than times.
+    """Return how the times of *column* are written; None where it does not hold times.
 
-    A number is a time if it lies between 1990 and 2100 in one unit, as all of its column do.
+    Numbers are times if all of the column lie between 1990 and 2100 in one unit.
     """
     kind = column.type
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
@@ -70,15 +74,15 @@ def _time_format_of_text(texts: pd.Series[str]) -> TimeFormat | None:
 
 
 def _plausibility(read: TimeFormat) -> tuple[int, int, int]:
-    """Return how likely a way of writing is: by the values that could be read, and in doubt by their order and span.
+    """Return the plausibility of a format: number of values read, then how ordered they are, then how short their span.
 
-    Whether day or month comes first shows only in that logs are written in the order of time, and in one go.
+    Whether day or month comes first shows only in the order of a log's rows and in the span of its times.
     """
     return len(read.ms), int((np.diff(read.ms) >= 0).sum()), int(read.ms.min() - read.ms.max())
 
 
 def _formats(texts: pd.Series[str]) -> Iterator[str]:
-    """Yield the ways of writing a day, other than ISO 8601, that most of the first texts may follow."""
+    """Yield the formats other than ISO 8601 that most of the first texts may have."""
     first = [text for text in texts[:_SAMPLED_VALUES] if len(text) >= 8 and any(map(str.isdigit, text))]
     ways: list[str | None] = [*_COMMON] if first else []
     for day_first in (True, False):
@@ -92,7 +96,7 @@ def _formats(texts: pd.Series[str]) -> Iterator[str]:
 
 
 def _parsed(texts: pd.Series[str], way: str | None) -> npt.NDArray[np.int64]:
-    """Return the milliseconds of those *texts* that are written one *way*, ISO 8601 if it is None."""
+    """Return the times (ms) of those *texts* that have the format *way*, ISO 8601 if it is None."""
     if way is None and not texts[:_SAMPLED_VALUES].str.match(r"\d{4}-\d{2}-\d{2}").any():
         return np.zeros(0, np.int64)
     try:

@@ -1,1 +1,1 @@
-"""`leeway init`: a project file drafted from a prediction log."""
+"""`leeway init`: drafts a project file from a prediction log."""

@@ -1,7 +1,7 @@
-"""A copy of a log that has no id, with one: the name of the file and the number of the row in it.
+"""Copies a log without ids and adds a column of them: the file's name and the row number.
 
-A label joins its prediction by id, and answers that are made later must find the label of their row: an id that is
-nowhere but in the row's place would be another one in every copy. So it is written down, once.
+Labels join predictions by id, also predictions that are made later from the log. So ids are written into a copy once:
+derived from a row's place they would change with every copy.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ FOLDER = "events/numbered"
 
 
 def copy(log: Path, home: Path, *, force: bool = False) -> Path:
-    """Write the files of *log* with a column `id` more, under *home*, and return their folder.
+    """Write copies of the files of *log* with an added column `id` under *home*, and return their folder.
 
-    Raises DataError if the folder is there and not *force*, or a file cannot be read or has such a column.
+    Raises DataError if the folder exists and not *force*, or a file cannot be read or has a column `id`.
     """
     folder = home / FOLDER
     if folder.exists() and not force:
-        msg = f"{folder} is there already"
-        raise DataError(msg, hint="--force writes over it")
+        msg = f"{folder} exists already"
+        raise DataError(msg, hint="--force overwrites it")
     for file in log_files.files(log):
         name = "_".join(file.relative_to(log).parts) if log.is_dir() else file.name
         target = folder / name
@@ -42,7 +42,7 @@ def copy(log: Path, home: Path, *, force: bool = False) -> Path:
         except (OSError, ValueError, csv.Error, pa.ArrowException, RecursionError) as error:
             half.unlink(missing_ok=True)
             msg = f"{file} cannot be copied: {error}"
-            raise DataError(msg, hint="open it in an editor: is it what its name says, and whole?") from error
+            raise DataError(msg, hint="check that the file is complete and has the format of its ending") from error
         half.replace(target)
     return folder
 
@@ -53,7 +53,7 @@ def _ids(file: Path) -> Callable[[int], str]:
 
 def _need_free(names: list[str]) -> None:
     if COLUMN in names:
-        msg = f"there is a column `{COLUMN}` already, and its values are no ids: rename it"
+        msg = f"there is a column `{COLUMN}` already, whose values are not unique: rename it"
         raise ValueError(msg)
 
 

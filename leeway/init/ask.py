@@ -1,4 +1,4 @@
-"""Asks on a terminal which column plays which part, with what seems likely as the answer to a bare Enter."""
+"""Asks the user on a terminal for column roles, task and positive label, with the inferred ones as defaults."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from leeway.project.validation_errors import did_you_mean
 NONE = "none"
 QUESTIONS = {
     "id": "Which column joins a label to its prediction (the id)?",
-    "time": "Which column says when the prediction was made?",
-    "prediction": "Which column is the model's answer (none: not yet, train a first model)?",
-    "label": "Which column is the truth (none: it comes elsewhere, or never)?",
-    "version": "Which column says which version of the model predicted (none: one version for all)?",
+    "time": "Which column is the time of the prediction?",
+    "prediction": "Which column is the model's prediction (none: no predictions yet, train a first model)?",
+    "label": "Which column is the label (none: labels are elsewhere, or there are none)?",
+    "version": "Which column is the version of the model (none: one version for all)?",
 }
 
 
 def on_terminal() -> bool:
-    """Whether somebody sits there who can answer."""
+    """Whether stdin and stdout are a terminal."""
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def ask(log: Log, wishes: ColumnWishes) -> ColumnWishes:
-    """Return *wishes* with what the user answers: about each part that has not been named, and the task.
+    """Return *wishes* with the user's answers for each role that has not been named, and for the task.
 
-    Raises DataError as `guess` does.
+    Raises DataError as `infer_columns` does.
     """
     table = feature_columns.plain_columns(log.sample.table)
     columns, refused = dict(wishes.columns), set(wishes.refused)
@@ -41,7 +41,7 @@ def ask(log: Log, wishes: ColumnWishes) -> ColumnWishes:
         if part in columns or part in refused or (part == "label" and log.labels_sample is not None):
             continue
         if part == "version" and "prediction" in refused:
-            continue  # nobody has predicted yet
+            continue  # there are no predictions yet
         likely, _ = roles.find_columns(
             table, replace(wishes, columns=columns, refused=frozenset(refused)), log.label_rows
         )

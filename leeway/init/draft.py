@@ -1,4 +1,4 @@
-"""All that `leeway init` has to decide before it writes a project file, from a log and what its user says of it."""
+"""The draft of a project file: everything that `leeway init` infers from a log and from what its user names."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from leeway.infer.roles import ColumnWishes
 from leeway.infer.time_columns import time_format
 
 _OUTLIER_SHARE = 0.01
-"""A share of times that may lie anywhere without being taken for what the log is like."""
+"""Share of times that are ignored as outliers when periods are inferred."""
 
 
 @dataclass(frozen=True, eq=False)
 class Log:
-    """A log that was looked at: its events, and its labels where they are elsewhere. *remarks* are for the user."""
+    """A sampled log: its events, and its labels where they are elsewhere. *remarks* are for the user."""
 
     events: Path
     sample: LogSample
@@ -37,18 +37,18 @@ class Log:
 
     @property
     def label_rows(self) -> pa.Table | None:
-        """The first label events, where they are elsewhere."""
+        """The sample of label events, where labels are elsewhere."""
         return self.labels_sample.table if self.labels_sample else None
 
     def without_labels(self, why: DataError) -> Log:
-        """Return the log as if nothing had been found beside it, with the reason for the user."""
+        """Return the log without the labels beside it, with the reason as a remark."""
         remark = f"{self.labels.name if self.labels else 'labels'} is left out: {why.message}; {why.hint}"
         return replace(self, labels=None, labels_sample=None, remarks=(*self.remarks, remark))
 
 
 @dataclass(frozen=True, eq=False)
 class Draft:
-    """What a project file is to say. Paths are absolute; *labels* is None where there are none."""
+    """The content of a project file. Paths are absolute; *labels* is None where there are none."""
 
     inferred: InferredColumns
     events: Path
@@ -62,9 +62,9 @@ class Draft:
 
 
 def read_log(source: Path, wishes: ColumnWishes, labels: Path | None = None) -> Log:
-    """Return the log at *source*, with the labels at *labels*, or with those beside it if they go with it.
+    """Return the log at *source*, with the labels at *labels* or, if they fit, with those beside it.
 
-    Raises DataError if there is nothing, or it cannot be read.
+    Raises DataError if it has no events, or cannot be read.
     """
     place = log_files.events(source).resolve()
     sample = log_sample.read_sample(log_files.files(place))
@@ -72,7 +72,7 @@ def read_log(source: Path, wishes: ColumnWishes, labels: Path | None = None) -> 
     if beside is None:
         return Log(place, sample)
     if not log_files.files(beside):
-        msg = f"{beside} holds no labels"
+        msg = f"{beside} has no labels"
         raise DataError(msg, hint="--labels names a file or a folder of label events: id, time and label")
     log = Log(place, sample, beside.resolve(), log_sample.read_sample(log_files.files(beside)))
     try:
@@ -85,12 +85,27 @@ def read_log(source: Path, wishes: ColumnWishes, labels: Path | None = None) -> 
 
 
 def draft(log: Log, wishes: ColumnWishes, project_folder: Path, now: datetime) -> Draft:
-    """Return what to write into *home* about *log*, as *wishes* say, or as seems likely where they say nothing.
+    """Return the draft for *log*: as *wishes* say, else as inferred.
 
-    Raises:
-        NotEnoughData: no rows.
-        DataError: a part is not to be found, or no feature is left.
-        ProjectError: a wish names no column.
+    Parameters
+    ----------
+    log
+        The sampled log.
+    wishes
+        What the user has set.
+    project_folder
+        The folder of the project file.
+    now
+        Times later than this are outliers.
+
+    Raises
+    ------
+    NotEnoughData
+        The log has no rows.
+    DataError
+        A required role has no column, or no feature is left.
+    ProjectError
+        A wish names no column.
     """
     inferred = infer_columns(log.sample.table, wishes, log.label_rows)
     inferred, events = _in_all_files(inferred, log.events, project_folder.resolve())
@@ -119,9 +134,9 @@ def draft(log: Log, wishes: ColumnWishes, project_folder: Path, now: datetime) -
 
 
 def _in_all_files(inferred: InferredColumns, log: Path, project_folder: Path) -> tuple[InferredColumns, Path]:
-    """Return the guess without the features that some files do not have, and the folder that they are in.
+    """Return *inferred* without the features that some files lack, and the folder of the files.
 
-    Raises DataError if a file has no id, time or prediction: then it is no file of the same kind.
+    Raises DataError if a file has no id, time or prediction: then it is another kind of file.
     """
     needed = {inferred.columns[part] for part in ("id", "time", "prediction", "version") if part in inferred.columns}
     place = log_files.folder(log, needed, inferred.features, project_folder)
@@ -129,17 +144,17 @@ def _in_all_files(inferred: InferredColumns, log: Path, project_folder: Path) ->
     if odd := needed & set(file_without):
         name = min(odd)
         msg = f"{file_without[name]} has no column `{name}`, which other files of {place.name} have"
-        raise DataError(msg, hint="put files of another kind into a folder of their own, or name one with --from")
+        raise DataError(msg, hint="move files of another kind to a folder of their own, or name one file with --from")
     features = {name: value for name, value in inferred.features.items() if name not in file_without}
     left_out = {**inferred.left_out, **{name: f"{file} does not have it" for name, file in file_without.items()}}
     if not features:
         msg = f"the files of {place.name} have no feature in common"
-        raise DataError(msg, hint="put files of another kind into a folder of their own, or name one with --from")
+        raise DataError(msg, hint="move files of another kind to a folder of their own, or name one file with --from")
     return replace(inferred, features=features, left_out=left_out), place
 
 
 def _times(inferred: InferredColumns, now: datetime) -> dict[str, str]:
-    """Return what `times` has to say: the unit or the format, and a range where many events lie outside the usual."""
+    """Return the keys of `events.times`: unit or format, and a range where many events lie outside the default."""
     time_format = inferred.time_format
     out: dict[str, str | None] = {
         "unit": None if time_format.unit == "ms" else time_format.unit,
@@ -156,7 +171,7 @@ def _times(inferred: InferredColumns, now: datetime) -> dict[str, str]:
 
 
 def _label_delays(log: Log, inferred: InferredColumns) -> npt.NDArray[np.int64]:
-    """Return how many milliseconds after its prediction each label became known, as far as the samples tell."""
+    """Return the delays (ms) of the sampled labels after their predictions."""
     if "label_time" not in inferred.columns:
         return np.zeros(0, np.int64)
     own, known = (

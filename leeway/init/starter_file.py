@@ -1,4 +1,4 @@
-"""Writes a commented project file from a sample of the user's own events: the quickest way to `leeway check`."""
+"""Writes a draft as a commented project file, and a trainer module where the user has none."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from leeway.init.starter_text import HEAD, MEANING, MONITOR, RETRAIN, TRUST, com
 from leeway.project.load import Project
 
 TRAINERS = ("trainers", "leeway_trainers")
-"""Names for the module of the trainer, the first that is free."""
+"""Names for the trainer module; the first that is free is used."""
 
 
 def write(
@@ -27,7 +27,7 @@ def write(
 ) -> Project:
     """Write a project file at *path* from the events in *source* (a file or a folder), and return it loaded.
 
-    Raises ProjectError if *path* is taken and not *force*, DataError if *source* does not look like events.
+    Raises ProjectError if *path* exists and not *force*, DataError if *source* is not a log of events.
     """
     check_names(path, model, force=force)
     wishes = ColumnWishes(task=task)
@@ -36,12 +36,12 @@ def write(
 
 
 def check_names(path: Path, model: str | None, *, force: bool) -> None:
-    """Raise ProjectError if the file at *path* is taken and not *force*, or *model* cannot be a model's name."""
+    """Raise ProjectError if *path* exists and not *force*, or *model* is not a valid name."""
     if path.exists() and not force:
-        msg = f"{path.resolve()} is already there"
-        raise ProjectError(msg, hint="--force writes over it; `--project` names another file")
+        msg = f"{path.resolve()} exists already"
+        raise ProjectError(msg, hint="--force overwrites it; --project names another file")
     if model and model != _name(model):
-        msg = f"{model!r} cannot be a model's name"
+        msg = f"{model!r} is not a valid name of a model"
         raise ProjectError(msg, hint=f"use letters, digits, - and _, like {_name(model)}")
 
 
@@ -60,7 +60,7 @@ def write_draft(path: Path, made: Draft, model: str | None = None) -> Project:
 
 
 def _module(folder: Path) -> str:
-    """Return the module of the trainer: one that has it, or one that is not there yet."""
+    """Return the name of the trainer module: an existing one with a trainer, else a new one."""
     for name in TRAINERS:
         file = folder / f"{name}.py"
         if not file.exists() or "def static(" in file.read_text(encoding="utf-8", errors="replace"):
@@ -88,8 +88,9 @@ def _sources(made: Draft, home: Path) -> Iterator[str]:
     inferred = made.inferred
     own = _source(made.events, home, made.sample.csv.model_dump(exclude_defaults=True))
     if inferred.is_history:
-        yield f"      history: {own}  # events from before there were predictions: trained on, never monitored\n"
-        yield f"      predictions: {{path: {predictions_folder(made.events, home)}}}  # none yet; `leeway score` writes them\n"
+        yield f"      history: {own}  # labelled events without predictions: for training, not monitored\n"
+        future = predictions_folder(made.events, home)
+        yield f"      predictions: {{path: {future}}}  # none yet; `leeway score` writes them\n"
     else:
         yield f"      predictions: {own}  # .jsonl, .csv or .parquet files\n"
     if made.labels is None:
@@ -102,7 +103,7 @@ def _sources(made: Draft, home: Path) -> Iterator[str]:
 
 
 def predictions_folder(events: Path, home: Path) -> str:
-    """Return the folder, seen from *home*, of predictions that there are not yet; not one that is read as history."""
+    """Return the folder for future predictions, relative to *home*; not one that is read as history."""
     return "_predictions" if events.is_dir() and home.is_relative_to(events) else "events/predictions"
 
 
@@ -121,7 +122,7 @@ def _columns(made: Draft) -> Iterator[str]:
     for part, why in inferred.reasons.items():
         yield f"      # {part}: {yaml_text(inferred.columns[part])}: {comment(why)}\n"
     if "version" not in inferred.columns and not inferred.is_history:
-        yield "      version: v1  # of every event, since the log has no column for it\n"
+        yield "      version: v1  # of every event: the log has no version column\n"
 
 
 def _conventions(made: Draft) -> Iterator[str]:
@@ -129,7 +130,7 @@ def _conventions(made: Draft) -> Iterator[str]:
         yield f"      times: {{{', '.join(f'{key}: {yaml_text(value)}' for key, value in made.times.items())}}}\n"
     if missing := dict.fromkeys((*made.sample.missing, *made.labels_sample.missing)):
         words = ", ".join(map(yaml_text, missing))
-        yield f'      missing: ["", {words}]  # texts that mean no value, in every column\n'
+        yield f'      missing: ["", {words}]  # texts that mean a missing value, in every column\n'
     if made.inferred.positive is not None:
         yield f"      positive: {yaml_text(made.inferred.positive)}  # the label that counts as 1\n"
 
@@ -138,24 +139,24 @@ def _watching(made: Draft) -> Iterator[str]:
     cut = made.periods
     categories = [column for column, (kind, _) in made.inferred.features.items() if kind is FeatureKind.CATEGORICAL]
     example = f", for instance [{comment(yaml_text(categories[0]))}]" if categories else ""
-    yield f"    segments: []  # categorical features to watch value by value{example}\n"
+    yield f"    segments: []  # categorical features whose values are monitored separately{example}\n"
     size, slide = format_span(cut.windows.size), format_span(cut.windows.slide)
     yield f"    windows: {{size: {size}, slide: {slide}}}  # a window of the last {size}, every {slide}\n"
     start, end = (yaml_text(day) if ":" in day else day for day in periods.dates((cut.start, cut.end)))
-    few = "; fewer than 20 carry no promise" if cut.slices < 20 else ""
+    few = "; fewer than 20 carry no guarantee" if cut.slices < 20 else ""
     yield f"    baseline: {{start: {start}, end: {end}}}  # what windows are compared with: {cut.slices} slices{few}\n"
     yield MONITOR
 
 
 def _retraining(made: Draft, module: str | None) -> Iterator[str]:
-    """Yield the keys of retraining; as comments, with what they need, where it is not there."""
+    """Yield the keys of retraining; as comments with what is missing, where labels or versions are missing."""
     text = "".join(_retrain(made, module or TRAINERS[0]))
     if made.labels is None:
-        why = "to retrain, Leeway needs labels: set events.labels, then take the # from these lines"
+        why = "retraining needs labels: set events.labels, then uncomment these lines"
     elif "version" not in made.inferred.columns and not made.inferred.is_history:
         why = (
-            "to retrain, Leeway needs to know which version predicted: log it, name its column in events.columns "
-            "(version: COLUMN) in place of events.version, then take the # from these lines"
+            "retraining needs the version of each prediction: log it, name its column in events.columns "
+            "(version: COLUMN) in place of events.version, then uncomment these lines"
         )
     else:
         yield text
@@ -179,7 +180,7 @@ def _retrain(made: Draft, module: str) -> Iterator[str]:
 
 
 def _name(text: str) -> str:
-    """Return *text* as a project may be called.
+    """Return *text* as a valid project name.
 
     >>> _name("my flights (2013)"), _name("...")
     ('my-flights-2013', 'project')

@@ -1,4 +1,4 @@
-"""The words of what `leeway init` writes: a project file with a comment at each choice, and a trainer to begin with."""
+"""Templates of what `leeway init` writes: the commented project file and a starter trainer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from features.schema import Task
 
 HEAD = """\
-# A Leeway project. `leeway schema` describes every key; `leeway check` says whether the events fit.
+# A Leeway project. `leeway schema` describes every key; `leeway check` validates it and the events.
 # Lengths of time are written like 30s, 15m, 6h, 7d. Secrets are read from environment variables only.
 project: {name}
 
@@ -24,27 +24,27 @@ MEANING = {
 }
 MONITOR = """\
     monitor:
-      false_alarms: 1 per 90 days  # the one number that is promised; `leeway replay` shows what another would have done
-      # error_stream: page_hinkley  # also looks at single losses: fast, and outside the promise
-    # incidents: {open_after: {windows: 2, of: 3}}  # by default each window that drifts opens one, or goes to it
+      false_alarms: 1 per 90 days  # the guaranteed false-alarm rate; `leeway replay` shows the effect of others
+      # error_stream: page_hinkley  # also monitors single losses: fast, outside the guarantee
+    # incidents: {open_after: {windows: 2, of: 3}}  # by default each window of drift opens or extends one
 """
 RETRAIN = """\
-    signals:  # what an incident of each kind may set in motion: retrain, alert or ignore; a data fault never retrains
+    signals:  # the action on an incident of each signal: retrain, alert or ignore; a data fault never retrains
       performance: retrain
       label: retrain
       prediction: alert
       feature: alert
-    retrain:  # only `leeway retrain`, `react` and `flows serve` train; without this key Leeway only watches
-      trainer: {trainer}  # in {file} beside this file: yours to change
+    retrain:  # only `leeway retrain`, `react` and `flows serve` train; without this key Leeway only monitors
+      trainer: {trainer}  # in {file} beside this file: edit it
       window: {window}  # how far back training data reach
-      evaluation: {evaluation}  # the newest labelled events, kept from training: challenger and champion meet there
+      evaluation: {evaluation}  # newest labelled events, not trained on: champion and challenger are compared there
       cool_down: {evaluation}  # shortest time between two retrains
       min_rows: {min_rows}  # labelled rows below which no model is trained
-      gate: {{min_rows: {gate_rows}}}  # evaluation rows below which nobody is promoted
-      trust:  # types beyond skops' own that a model file may hold
+      gate: {{min_rows: {gate_rows}}}  # evaluation rows below which nothing is promoted
+      trust:  # types in model files beyond those that skops trusts
 """
 TRAINER = '''\
-"""Makes the models that Leeway trains: what leeway.yaml names under `retrain`. Yours to change."""
+"""The trainer that leeway.yaml names under `retrain`. Edit it for your model."""
 
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import {model}
@@ -55,7 +55,7 @@ CATEGORIES = {categories}
 
 
 def static():
-    """Return an unfitted model. It is given the features as a DataFrame: numbers, NaN if missing, and text or None."""
+    """Return an unfitted model. It is fitted on a DataFrame of features: numbers, NaN if missing, and text or None."""
     numbered = make_column_transformer(
         (OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2), CATEGORIES),
         remainder="passthrough",
@@ -66,7 +66,7 @@ TRUST = (
     "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
 )
-"""What the trainer's models hold that skops does not know."""
+"""Types in the starter trainer's models that skops does not trust by default."""
 
 
 def trainer(task: Task, categories: Sequence[str]) -> str:

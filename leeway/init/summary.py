@@ -1,4 +1,4 @@
-"""What `leeway init` tells its user: what it chose, how to choose otherwise, and which commands come next."""
+"""The summary of `leeway init`: what was inferred, the option that changes each, and the next commands."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from leeway.terminal import show
 
 
 def print_summary(path: Path, made: Draft, errors: Sequence[Check]) -> None:
-    """Print what was written at *path*, each choice with the option that changes it, and what comes next."""
+    """Print what was written at *path*, each inferred value with the option that changes it, and the next commands."""
     inferred = made.inferred
     kinds = Counter(kind.value for kind, _ in inferred.features.values())
     features = ", ".join(f"{n} {kind}" for kind, n in kinds.items())
     show.note(show.text(f"Wrote {path}: a {inferred.task.value} model with {features} features."))
-    show.table("", ("what", "chosen", "otherwise"), _chosen(made))
+    show.table("", ("setting", "value", "change with"), _chosen(made))
     for remark in made.remarks:
         show.note(show.text(remark))
     if inferred.left_out:
@@ -33,7 +33,7 @@ def print_summary(path: Path, made: Draft, errors: Sequence[Check]) -> None:
         for one in errors:
             show.note(f"  {show.text(one.message)}")
         return
-    show.note("\nRead it through. Then:")
+    show.note("\nReview the file, then run:")
     for command, why in next_commands(made, path.resolve().parent):
         show.note(f"  [bold]{show.text(command)}[/]  {show.text(why)}")
 
@@ -45,35 +45,35 @@ def _chosen(made: Draft) -> Iterator[tuple[str, str, str]]:
         yield part.replace("_", " "), inferred.columns.get(part, "none") + why, f"--{part.replace('_', '-')} COLUMN"
     yield "task", inferred.task.value, "--task binary, regression or multiclass"
     if inferred.positive is not None:
-        yield "label that is 1", inferred.positive, "--positive VALUE"
+        yield "positive label", inferred.positive, "--positive VALUE"
     for what, chosen in _formats(made).items():
-        yield what, chosen, "in the file"
-    yield "baseline", " to ".join(periods.dates((made.periods.start, made.periods.end))), "in the file"
+        yield what, chosen, "edit the file"
+    yield "baseline", " to ".join(periods.dates((made.periods.start, made.periods.end))), "edit the file"
 
 
 def _formats(made: Draft) -> dict[str, str]:
-    """Return how the log's values are written, as far as it is not how Leeway expects them."""
+    """Return the log's formats that differ from the defaults."""
     formats = {f"CSV {key}": value for key, value in made.sample.csv.model_dump(exclude_defaults=True).items()}
     formats |= {f"times, {key}": value for key, value in made.times.items()}
     return formats | ({"missing": ", ".join(made.sample.missing)} if made.sample.missing else {})
 
 
 def next_commands(made: Draft, home: Path) -> Iterator[tuple[str, str]]:
-    """Yield the commands to give now in the project's folder, in their order, each with what it does."""
-    yield "leeway check", "whether file and events fit"
+    """Yield the next commands to run in the project's folder, in order, each with what it does."""
+    yield "leeway check", "validate the file and the events"
     if made.inferred.is_history:
         (end,) = periods.dates((made.periods.end,))
         log, out = os.path.relpath(made.events, home), f"{predictions_folder(made.events, home)}/first.jsonl"
-        yield "leeway retrain --first", "trains a first model on the baseline period, and freezes its baseline"
-        yield f"leeway score {shlex.quote(log)} {out} --start {end}", "lets it answer what came after"
+        yield "leeway retrain --first", "train a first model on the baseline period and freeze its baseline"
+        yield f"leeway score {shlex.quote(log)} {out} --start {end}", "score the events after it"
     else:
-        yield "leeway baseline", "freezes the baseline period"
-    yield "leeway monitor --once", "judges the events that are there"
-    yield "leeway status", "what came of it; also incidents, why 1, dashboard"
+        yield "leeway baseline", "freeze the baseline"
+    yield "leeway monitor --once", "judge the existing events"
+    yield "leeway status", "show the results; see also incidents, why 1, dashboard"
 
 
 def as_json(path: Path, made: Draft) -> dict[str, Any]:
-    """Return the same under keys that programs rely on."""
+    """Return the summary as the JSON document of `leeway init`."""
     inferred = made.inferred
     return {
         "path": path.resolve(), "task": inferred.task, "columns": inferred.columns, "positive": inferred.positive,

@@ -1,1 +1,1 @@
-"""The project file: parsed, validated with line numbers, and its addresses resolved."""
+"""The project file (leeway.yaml): parsing, validation with line numbers, resolution of addresses."""

@@ -1,7 +1,7 @@
-"""Addresses that a project file leaves to the environment: `env:NAME`, asked of the shell first, then of the stack.
+"""Resolves addresses of the form `env:NAME`: from the environment first, then from the running local stack.
 
-`leeway up` writes the addresses of what it has started into the state folder, and `leeway down` takes them away. So any
-command in the project's folder finds the running stack, and a shell's own variables have the last word.
+`leeway up` writes the addresses of the engines that it has started to the state folder, and `leeway down` removes them.
+So any command in the project's folder finds the running stack, and environment variables take precedence.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PROJECT = "LEEWAY_PROJECT"
 
 
 def variable(value: str | None) -> str | None:
-    """Return the name of the variable that *value* refers to, or None if it is an address by itself.
+    """Return the name of the variable that *value* refers to, None if it is an address itself.
 
     >>> variable("env:LEEWAY_KAFKA"), variable("127.0.0.1:9092"), variable(None)
     ('LEEWAY_KAFKA', None, None)
@@ -33,12 +33,12 @@ def stack_folder(state: Path) -> Path:
 
 
 def env_file(state: Path) -> Path:
-    """Return the file in which a running stack says where it is: lines like ``LEEWAY_KAFKA=127.0.0.1:9092``."""
+    """Return the file with the addresses of the running stack: lines like ``LEEWAY_KAFKA=127.0.0.1:9092``."""
     return stack_folder(state) / ENV_FILE
 
 
 def of_stack(state: Path) -> Mapping[str, str]:
-    """Return what a running stack says; nothing where none runs."""
+    """Return the variables of the running stack; empty where none runs."""
     try:
         lines = env_file(state).read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -47,10 +47,21 @@ def of_stack(state: Path) -> Mapping[str, str]:
 
 
 def resolve(value: str, state: Path, *, what: str, example: str) -> str:
-    """Return the address that *value* stands for: itself, or what its variable holds.
+    """Return the address that *value* stands for: itself, or the value of its variable.
 
-    *what* names it in the error, as in "the database URL"; *example* is what a variable could be set to. Raises
-    ProjectError if the variable is set nowhere.
+    Parameters
+    ----------
+    value
+        An address, or ``env:NAME``.
+    state
+        The project's state folder, for the running stack's variables.
+    what, example
+        The address's name and an example of its value, for the error.
+
+    Raises
+    ------
+    ProjectError
+        The variable is not set.
     """
     name = variable(value)
     if name is None:

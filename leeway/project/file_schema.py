@@ -1,4 +1,4 @@
-"""What a project file may say, word for word: the rooms' own sections composed into one frozen model."""
+"""The schema of a project file: the sections of all packages composed into one frozen pydantic model."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", 
 
 
 class Section(BaseModel):
-    """A part of the file: unknown keys are errors, and nothing changes once it is read."""
+    """A section of the file: unknown keys are errors, values are frozen."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Period(Section):
-    """A stretch of event time, from *start* up to but without *end*."""
+    """A half-open period [start, end) of event time."""
 
     start: Moment = Field(description="first moment, like 2013-01-31; no zone means UTC")
     end: Moment = Field(description="the moment after the last")
@@ -44,31 +44,29 @@ class Period(Section):
 
 
 class ModelSection(Section):
-    """One model: what its events look like, how they are watched, and what a verdict may set in motion."""
+    """One model: its events, how they are monitored, and the actions on incidents."""
 
     task: Task = Field(description="what the model predicts: binary (a probability), regression or multiclass")
     events: Events = Field(description="where its predictions and labels are, and what their columns are called")
     label_delay: Span = Field(timedelta(days=1), description="how long after a prediction its label is final, like 24h")
     features: dict[str, FeatureKind] = Field(min_length=1, description="the model's inputs: numeric or categorical")
-    segments: tuple[str, ...] = Field((), description="categorical features to watch value by value")
+    segments: tuple[str, ...] = Field((), description="categorical features whose values are monitored separately")
     windows: Windows = Field(Windows(), description="how event time is cut")
     baseline: Period | None = Field(None, description="the period that `leeway baseline` takes as the reference")
     monitor: MonitorPolicy = Field(MonitorPolicy(), description="when a difference from the baseline counts")
     incidents: IncidentPolicy = Field(IncidentPolicy(), description="when drift is an incident, and how bad it is")
     signals: Signals = Field(Signals(), description="what each kind of incident may trigger")
-    retrain: Retrain | None = Field(None, description="how a challenger is made; without it Leeway only watches")
+    retrain: Retrain | None = Field(None, description="how a challenger is made; without it Leeway only monitors")
 
     @model_validator(mode="after")
     def _can_retrain(self) -> ModelSection:
         if self.retrain is None:
             return self
         if not self.events.labels:
-            msg = "`retrain` needs labels: add `events.labels`, or leave `retrain` out and only watch"
+            msg = "`retrain` needs labels: add `events.labels`, or leave `retrain` out and only monitor"
             raise ValueError(msg)
         if self.events.version:
-            msg = (
-                "`retrain` makes new versions, so events must tell theirs: log it, and put `columns.version` in place "
-            )
+            msg = "`retrain` makes new versions, so events need theirs: log it, and set `columns.version` in place "
             raise ValueError(msg + "of `events.version`")
         wanted = {"static": {"static"}, "online": {"online"}}.get(self.retrain.mode, {"static", "online"})
         if absent := wanted - set(self.retrain.trainers):
@@ -78,7 +76,7 @@ class ModelSection(Section):
         return self
 
     def schema_of(self, name: str) -> EventSchema:
-        """Return the description of events that travels to every job. Raises ValidationError where keys disagree."""
+        """Return the event schema that jobs use. Raises ValidationError where keys contradict each other."""
         return EventSchema(
             model=name,
             task=self.task,
@@ -119,7 +117,7 @@ class Kafka(Section):
 
 
 class ProjectFile(Section):
-    """A Leeway project: the models to watch, where their events are, and what to do when they drift."""
+    """A Leeway project: the models to monitor, their events, and the actions on drift."""
 
     project: Name = Field(description="the project's name, as pages and alerts show it")
     state: str = Field(".leeway", description="folder for everything Leeway writes, from the file's own folder")
@@ -130,12 +128,12 @@ class ProjectFile(Section):
     flink: Engine = Field(Engine(), description="which Flink runs the jobs; one inside the monitor, without an address")
     models: dict[Name, ModelSection] = Field(min_length=1, description="the models, by name")
     audit: Audit = Field(Audit(), description="the scheduled audit")
-    alerts: Alerts = Field(Alerts(), description="who is told of what")
+    alerts: Alerts = Field(Alerts(), description="webhook endpoints and what they receive")
     stack: Stack = Field(Stack(), description="what `leeway up` starts on this machine")
 
 
 class _SpansAsWritten(GenerateJsonSchema):
-    """Shows a default length of time as a user would write it: 7d, not P7D."""
+    """Renders default lengths of time as a project file writes them: 7d, not P7D."""
 
     def encode_default(self, dft: Any) -> Any:
         """Return *dft* as JSON."""

@@ -1,4 +1,4 @@
-"""Reads a project file into what the rest of Leeway works with: models with their schemas, and paths made absolute."""
+"""Loads a project file: validated models with their event schemas, and absolute paths."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SQLITE = "sqlite:///"
 
 @dataclass(frozen=True)
 class Model:
-    """One model of a project. The paths in *events* are absolute; *retrain* is None where Leeway only watches."""
+    """One model of a project. The paths in *events* are absolute; *retrain* is None where Leeway only monitors."""
 
     name: str
     schema: EventSchema
@@ -41,9 +41,9 @@ class Model:
 
 @dataclass(frozen=True)
 class Project:
-    """A project file, understood. *path* and *state* are absolute; *database* is a URL or ``env:NAME``.
+    """A loaded project file. *path* and *state* are absolute; *database* is a URL or ``env:NAME``.
 
-    *kafka* is where the brokers are, or ``env:NAME`` where that variable is not set: only who uses a topic needs it.
+    *kafka* is the address of the brokers, or ``env:NAME`` where that variable is not set: only topics need it.
     """
 
     path: Path
@@ -61,7 +61,7 @@ class Project:
     def load(cls, path: Path) -> Project:
         """Return the project at *path* (the file, or the folder it is in).
 
-        Raises ProjectError that lists every problem with its line, column, key and fix.
+        Raises ProjectError, which lists every problem with its line, column, key and fix.
         """
         path = (path / FILE_NAME if path.is_dir() else path).resolve()
         document = yaml_positions.parse(_read(path))
@@ -88,13 +88,13 @@ class Project:
         return self.path.parent
 
     def model(self, name: str | None = None) -> Model:
-        """Return the model called *name*, or the only one. Raises NotFound that lists what there is."""
+        """Return the model *name*, by default the only one. Raises NotFound, which lists the models."""
         names = ", ".join(self.models)
         if name is None and len(self.models) == 1:
             return next(iter(self.models.values()))
         if name is None:
             msg = f"{self.path.name} has several models: {names}"
-            raise NotFound(msg, hint="name the one you mean")
+            raise NotFound(msg, hint="name one of them")
         if name not in self.models:
             msg = f"there is no model {name!r} in {self.path.name}"
             raise NotFound(msg, hint=f"its models are {names}{validation_errors.did_you_mean(name, list(self.models))}")
@@ -103,12 +103,12 @@ class Project:
     def database_url(self) -> str:
         """Return the registry's URL, from the environment or the running stack where the file says so.
 
-        Raises ProjectError if it is to be found nowhere.
+        Raises ProjectError if its variable is not set.
         """
         return environment.resolve(self.database, self.state, what="the database URL", example="postgresql://...")
 
     def audit_secret(self) -> str:
-        """Return the key that signs the audit log, where the file names a variable for it; empty where it does not.
+        """Return the audit log's signing key from the variable that the file names; empty where it names none.
 
         Raises ProjectError if the variable is not set.
         """
@@ -119,7 +119,7 @@ class Project:
         return os.environ[name] if name else ""
 
     def engine(self) -> Engine:
-        """Return the `flink` part with its address, if any, read from the environment. Raises ProjectError if unset."""
+        """Return the `flink` section with its address resolved. Raises ProjectError if its variable is not set."""
         if self.flink.address is None:
             return self.flink
         address = environment.resolve(self.flink.address, self.state, what="Flink's address", example="host:port")
@@ -152,7 +152,7 @@ def _brokers(path: Path, file: ProjectFile, value: str) -> str:
 
 
 def _address(path: Path, file: ProjectFile, value: str, what: str, example: str) -> str:
-    """Return what *value* stands for; *value* itself where its variable is not set: who needs it will say so."""
+    """Return the address *value* stands for; *value* itself where its variable is not set, an error only once used."""
     with suppress(ProjectError):
         return environment.resolve(value, _state(path, file), what=what, example=example)
     return value

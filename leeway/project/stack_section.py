@@ -1,4 +1,4 @@
-"""The `stack` section of a project file: on which ports `leeway up` starts things, and how large."""
+"""The `stack` section of a project file: ports and sizes of the engines that `leeway up` starts."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class Section(BaseModel):
-    """A part of the file: unknown keys are errors, and nothing changes once it is read."""
+    """A section of the file: unknown keys are errors, values are frozen."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Ports(Section):
-    """Ports on loopback, for what the stack starts."""
+    """Ports of the engines and services of the stack, on loopback."""
 
     kafka: Port = Field(9092, description="the broker")
     kafka_controller: Port = Field(9093, description="the broker's own controller")
@@ -30,7 +30,7 @@ class Ports(Section):
 
 
 class Stack(Section):
-    """What `leeway up` starts on this machine."""
+    """Settings of the local stack that `leeway up` starts."""
 
     ports: Ports = Field(Ports(), description="ports on loopback")
     slots: int = Field(2, ge=1, le=64, description="slots of the TaskManager: the sum of its jobs' parallelism")

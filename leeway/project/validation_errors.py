@@ -1,4 +1,4 @@
-"""Turns pydantic's complaints about a project file into sentences that name the line, the key and the fix."""
+"""Translates pydantic's validation errors of a project file into messages with line, key and fix."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def explain(errors: Iterable[ErrorDetails], document: Document, *, under: Key = ()) -> list[Problem]:
-    """Return one problem an error; *under* is the key that the validated part stands at."""
+    """Return one problem for each error; *under* is the key of the validated section."""
     out = []
     for error in errors:
         key = (*under, *(part for part in error["loc"] if part != "[key]"))
@@ -25,7 +25,7 @@ def explain(errors: Iterable[ErrorDetails], document: Document, *, under: Key = 
 
 
 def did_you_mean(word: object, candidates: Sequence[str]) -> str:
-    """Return a question that names the *known* word closest to *word*, or nothing.
+    """Return a suggestion of the candidate closest to *word*; empty where none is close.
 
     >>> did_you_mean("windws", ["windows", "signals"])
     '; did you mean `windows`?'
@@ -35,7 +35,7 @@ def did_you_mean(word: object, candidates: Sequence[str]) -> str:
 
 
 def count(n: int, thing: str) -> str:
-    """Return how many of a thing there are.
+    """Return a number with its noun, in the plural where it is not 1.
 
     >>> count(1, "file"), count(2000, "file")
     ('1 file', '2,000 files')
@@ -61,7 +61,7 @@ def _schema() -> dict[str, Any]:
 
 
 def _below(node: dict[str, Any], part: str | int) -> dict[str, Any]:
-    """Return the part of the JSON Schema that rules over *part* of *node*, or an empty one."""
+    """Return the JSON Schema of the key *part* of *node*; empty where there is none."""
     open_ended = [*node.get("patternProperties", {}).values(), node.get("additionalProperties"), node.get("items")]
     below = node.get("properties", {}).get(part) or next((n for n in open_ended if isinstance(n, dict)), {})
     choices = [below, *below.get("anyOf", [])]
@@ -104,7 +104,7 @@ def _message(error: ErrorDetails, key: Key) -> str:
 
 
 def _unknown(key: Key) -> str:
-    """Say what an unknown key might have been: a slip of the pen, or one that belongs a level deeper."""
+    """Return the message for an unknown key: a misspelling, or a key of a section below."""
     *above, name = key
     siblings = known_keys(tuple(above))
     deeper = [part for part in siblings if name in known_keys((*above, part))]

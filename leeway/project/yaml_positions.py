@@ -1,4 +1,4 @@
-"""Reads YAML and remembers where each key stands, so that an error can name its line. ruamel.yaml does the parsing."""
+"""Parses YAML with the line and column of each key, for error messages (ruamel.yaml does the parsing)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Key = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with the file: where (*line* and *column* count from 1), at which key, and what to do."""
+    """One problem of the file: *line* and *column* (from 1), key, and message with the fix."""
 
     line: int
     column: int
@@ -31,9 +31,9 @@ class Problem:
 
 @dataclass(frozen=True)
 class Document:
-    """A parsed file: its plain *data*, the place of every key, and what was wrong with it as YAML.
+    """A parsed file: its plain *data*, the (line, column) of every key, and its problems as YAML.
 
-    *data* is None where the text is no YAML at all; then *problems* says why.
+    *data* is None where the text is not YAML; then *problems* has the reason.
     """
 
     data: Any
@@ -41,7 +41,7 @@ class Document:
     problems: tuple[Problem, ...] = ()
 
     def problem(self, key: Key, message: str) -> Problem:
-        """Return a problem placed at *key*, or at the nearest key above it that was written down."""
+        """Return a problem at *key*, placed at the nearest key above it that is in the file."""
         at = key
         while at and at not in self.places:
             at = at[:-1]
@@ -50,7 +50,7 @@ class Document:
 
 
 class _Constructor(SafeConstructor):
-    """Leaves dates as text: an impossible date is then found by the key's own type, which knows its line."""
+    """Leaves dates as text, so that an impossible date is a validation error of its key, with its line."""
 
 
 _Constructor.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.construct_yaml_str)
@@ -73,7 +73,7 @@ def parse(text: str) -> Document:
     except MarkedYAMLError as error:
         return Document(None, {}, (_syntax(error),))
     except Exception as error:  # control characters, and odd scalars such as `!!int`, on which ruamel itself fails
-        return Document(None, {}, (Problem(1, 1, (), f"is no YAML: {' '.join(str(error).split())}"),))
+        return Document(None, {}, (Problem(1, 1, (), f"is not YAML: {' '.join(str(error).split())}"),))
     places: dict[Key, tuple[int, int]] = {}
     problems: list[Problem] = []
     for key, node in _keys(root, (), set()):
@@ -103,12 +103,12 @@ def _keys(node: Node | None, above: Key, visited: set[int]) -> Iterator[tuple[Ke
 
 _ADVICE = {
     "\\t": "a tab; YAML is indented with spaces only",
-    "mapping values are not allowed": "a second `:`; quote a value that holds `: `, or mend the line above",
+    "mapping values are not allowed": "a second `:`; quote a value that contains `: `, or correct the line above",
 }
 
 
 def _syntax(error: MarkedYAMLError) -> Problem:
-    """Return ruamel's complaint in a user's words."""
+    """Return a syntax error of ruamel as a problem."""
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     problem = " ".join(str(part) for part in (error.context, error.problem) if part)

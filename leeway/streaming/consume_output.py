@@ -1,14 +1,15 @@
-"""The monitor at work: what the streaming job commits goes to the registry or to the dead letters, once."""
+"""The output consumer of a streaming job: stores its committed reports in the registry, its dead letters in files."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import filelock
 
@@ -33,9 +34,22 @@ from registry.incidents.sequential_verdicts import SequentialVerdicts
 
 @dataclass
 class Tally:
-    """What a monitor has seen since it started: *late* are predictions whose slice had been closed when they came.
+    """What a monitor has counted since it started.
 
-    *newest* is the time of the newest prediction, one that was set aside included.
+    Parameters
+    ----------
+    rows
+        Rows read, by role.
+    rejected, late
+        Records set aside; predictions that came after their slice was closed.
+    stored, revised
+        Windows stored, and those of them that replaced an earlier report.
+    newest
+        The time of the newest prediction, including those set aside.
+    last_window
+        The latest window end of a report.
+    opened
+        The incidents opened, each as `signal of version`.
     """
 
     rows: dict[str, int] = field(default_factory=lambda: {"predictions": 0, "labels": 0})
@@ -47,17 +61,21 @@ class Tally:
     last_window: datetime | None = None
     opened: list[str] = field(default_factory=list)
 
-    def progress(self, lines: list[str]) -> None:
-        """Add chunks' lines of progress."""
-        for told in map(json.loads, lines):
-            self.late += told.get("late", 0)
-            self.rejected += told.get("rejected", 0)
-            if role := told.get("role"):
-                self.rows[role] += told["rows"]
-            self.newest = _later(self.newest, told["newest"])
+    def add_progress(self, chunks: Iterable[Mapping[str, Any]]) -> None:
+        """Add the job's progress, one entry for each chunk that it has read."""
+        for chunk in chunks:
+            self.late += chunk.get("late", 0)
+            self.rejected += chunk.get("rejected", 0)
+            if role := chunk.get("role"):
+                self.rows[role] += chunk["rows"]
+            self.newest = _later(self.newest, chunk["newest"])
 
-    def ingested(self, reports: list[Report], result: Ingested) -> None:
-        """Add what a batch of reports changed."""
+    def progress(self, lines: Iterable[str]) -> None:
+        """Add the job's committed lines of progress."""
+        self.add_progress(map(json.loads, lines))
+
+    def ingested(self, reports: Sequence[Report], result: Ingested) -> None:
+        """Add the result of storing a batch of reports."""
         self.stored += result.stored
         self.revised += result.revised
         self.opened += [f"{i.signal.value} of {i.version}" for i in result.opened]
@@ -65,15 +83,15 @@ class Tally:
         self.last_window = max([*ends, *([self.last_window] if self.last_window else [])], default=None)
 
 
-def _later(known: datetime | None, ms: int) -> datetime | None:
-    """Return the later of a time, if there is one, and one in milliseconds, 0 for none."""
+def _later(newest: datetime | None, ms: int) -> datetime | None:
+    """Return the later of *newest* and a time in milliseconds, where 0 and None are no time."""
     at = from_ms(ms) if ms else None
-    return max(filter(None, (known, at)), default=None)
+    return max(filter(None, (newest, at)), default=None)
 
 
 @dataclass(frozen=True)
 class OutputConsumer:
-    """One model being watched: where its reports and dead letters go. *clock* tells the time that is recorded."""
+    """The monitor of one model: takes the job's output over once. *clock* returns the time that is recorded."""
 
     opened: Context
     model: Model
@@ -82,7 +100,7 @@ class OutputConsumer:
 
     @property
     def dead_letters(self) -> Path:
-        """The folder of records that could not be used, as lines of JSON with file, line and reason."""
+        """The folder of the model's dead letters: JSON Lines with file, line and reason."""
         return dead_letters.folder(self.opened.dir, self.model.name)
 
     @cached_property
@@ -90,8 +108,8 @@ class OutputConsumer:
         return SequentialVerdicts({self.model.name: self.model.monitor})
 
     @cached_property
-    def _listening(self) -> LiveClock:
-        """What is known of the feed as listening begins: its newest window, or since when the champion serves."""
+    def _live_clock(self) -> LiveClock:
+        """The clock of the feed as the monitor starts: from its newest window, or since the champion serves."""
         reg, name, now = self.opened.registry, self.model.name, self.clock()
         newest = queries.windows(reg, name, segment="", stage=Stage.INPUTS, limit=1)
         champion = queries.champion(reg, name)
@@ -100,68 +118,78 @@ class OutputConsumer:
             return LiveClock(end, now, silent, newest_arrival=end)
         return LiveClock(champion.since if champion else None, now)
 
-    def listen(self) -> None:
-        """Tell of windows that stay away, as the clock on the wall moves on: once a window."""
-        self._listening.heard(self.tally.newest, self.clock())
-        until = self._listening.until(self.model.schema.windows)
+    def report_missing_windows(self) -> None:
+        """Have windows judged missing that event time, advanced by the wall clock, has passed; each once."""
+        self._live_clock.heard(self.tally.newest, self.clock())
+        until = self._live_clock.until(self.model.schema.windows)
         if until is not None:
-            self.store([], ClockReached(until, self._listening.newest_arrival))
+            self.store([], ClockReached(until, self._live_clock.newest_arrival))
 
-    def store(self, lines: list[str], until: ClockReached | None = None) -> None:
-        """Judge the reports in *lines* over time and write them to the registry, in one transaction.
+    def store_lines(self, lines: list[str]) -> None:
+        """Store the reports in committed *lines*."""
+        self.store([Report.model_validate_json(line) for line in lines])
 
-        Known ones change nothing. *until* is the event time up to which records might have come: windows that are
-        missing before it are silence, which may be a fault.
+    def store(self, reports: Sequence[Report], until: ClockReached | None = None) -> None:
+        """Give *reports* their sequential verdicts and write them to the registry, in one transaction.
+
+        Reports that are stored already change nothing. *until* is the event time up to which records could have
+        arrived: windows that are missing before it are silence, which may be a fault.
         """
-        found = [Report.model_validate_json(line) for line in lines]
-        reports = unplaced.place_unplaced(assembly.spec(self.opened, self.model), found)
+        placed = unplaced.place_unplaced(assembly.spec(self.opened, self.model), reports)
         judge = partial(self._judges.judge, until={self.model.name: until} if until else {})
         result = ingest.ingest(
             self.opened.registry,
-            reports,
+            placed,
             now=self.clock(),
             ignore=self.model.signals.ignored,
             policy=self.model.incidents,
             judge=judge,
         )
-        self.tally.ingested(reports, result)
+        self.tally.ingested(placed, result)
 
     def once(self) -> Tally:
-        """Report on every window that the events at hand have closed, in batch."""
+        """Judge every window that the existing events close, in a batch job, and store the reports."""
         spec, source = assembly.spec(self.opened, self.model), assembly.directories(self.model)
         outcome = run_job.run_once(spec, source, self.opened.dir / "logs")
-        self._keep_dead_letters("once", [json.dumps(r, sort_keys=True) for r in outcome.rejects])
-        self.tally.progress([json.dumps(line) for line in outcome.progress])
+        self._write_dead_letters("once", [json.dumps(r, sort_keys=True) for r in outcome.rejects])
+        self.tally.add_progress(outcome.progress)
         until = ClockReached(self.tally.newest, self.tally.newest) if self.tally.newest else None
-        self.store([r.model_dump_json() for r in outcome.reports], until)
+        self.store(outcome.reports, until)
         return self.tally
 
     @contextmanager
     def live(self) -> Iterator[Callable[[], int]]:
-        """Run the streaming job; the callable takes over what it has committed, and returns in how many parts.
+        """Run the streaming job; the callable stores what it has committed, and returns the number of batches.
 
-        A job on a cluster is started there unless it runs already, and goes on when the block ends.
+        A job on a cluster is started there unless it runs already, and continues when the block ends.
 
-        Raises:
-            EngineError: another monitor of this model is running, or the job fails.
-            BrokerError: Kafka does not answer.
+        Raises
+        ------
+        EngineError
+            Another monitor of this model is running, or the job fails.
+        BrokerError
+            Kafka does not answer.
         """
         with self._alone(), self._job() as (check, committed):
             yield lambda: self._take(check, committed)
 
     @contextmanager
     def ingesting(self) -> Iterator[Callable[[], int]]:
-        """Take over what the model's job commits to topics, wherever it runs; the callable as in :meth:`live`.
+        """Store what the model's job commits to topics, wherever it runs; the callable as in :meth:`live`.
 
-        Raises:
-            EngineError: another monitor of this model is running.
-            BrokerError: Kafka does not answer.
+        Raises
+        ------
+        EngineError
+            Another monitor of this model is running.
+        BrokerError
+            Kafka does not answer.
         """
         with self._alone(), job_settings.committed(self.opened, self.model) as committed:
             yield lambda: self._take(lambda: None, committed)
 
     @contextmanager
     def _job(self) -> Iterator[tuple[Callable[[], None], CommittedOutput]]:
+        """Run the model's job; yield a callable that raises if it has ended, and its committed output."""
         opened, model = self.opened, self.model
         if job_settings.follows_topics(model):
             with lifecycle.running(opened, model) as check, job_settings.committed(opened, model) as lines:
@@ -178,11 +206,11 @@ class OutputConsumer:
         check()
         committed.progress(self.tally.progress)
         committed.dead_letters(self.dead_letters)
-        taken = committed.reports(self.store)
-        self.listen()
+        taken = committed.reports(self.store_lines)
+        self.report_missing_windows()
         return taken
 
-    def _keep_dead_letters(self, name: str, lines: list[str]) -> None:
+    def _write_dead_letters(self, name: str, lines: list[str]) -> None:
         if lines:
             self.dead_letters.mkdir(parents=True, exist_ok=True)
             (self.dead_letters / f"{name}.jsonl").write_text("".join(f"{line}\n" for line in lines))

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from features.schema import EventSchema
 from monitors import report
 from monitors.finding import Stage
-from monitors.profiles.derived import Derived, Frozen
+from monitors.profiles.derived import Derived, FrozenProfile
 from monitors.stats.bins import Bins, Counts
 
 
@@ -81,9 +81,9 @@ class Baseline(BaseModel):
         return report.digest(self)
 
     @property
-    def frozen(self) -> Frozen:
+    def frozen(self) -> FrozenProfile:
         """Bins and derivations: what turns this version's rows into counts."""
-        return Frozen(self.bins, self.derived)
+        return FrozenProfile(self.bins, self.derived)
 
     def slices(self, stage: Stage, segment: str = "") -> list[Slice]:
         """Return the slices of one stage and segment, oldest first."""

@@ -27,7 +27,7 @@ from monitors.profiles import (
     reconstruction_error,
     score_calibration,
 )
-from monitors.profiles.derived import Derived, Frozen
+from monitors.profiles.derived import Derived, FrozenProfile
 from monitors.profiles.loss_estimator import DirectLossEstimator
 from monitors.profiles.score_calibration import ScoreCalibration
 from monitors.stats.bins import Bins, freeze_categorical, freeze_numeric
@@ -59,7 +59,7 @@ class FrozenBaseline:
         The cell of every row's reconstruction error, (rows,), by a fit without the row's fold; None without one.
     """
 
-    frozen: Frozen
+    frozen: FrozenProfile
     multivariate_cells: Ints | None
 
     def out_of_sample(self, schema: EventSchema, predictions: pa.Table, slices: Iterable[Slice]) -> tuple[Slice, ...]:
@@ -114,7 +114,7 @@ def freeze_derived(
     Jolliffe (2002), "Principal Component Analysis", 2nd ed., chapter 10 (outliers in the last components).
     Chernozhukov et al. (2018), "Double/debiased machine learning", Econometrics Journal 21(1) (cross-fitting).
     """
-    cells = {name: counting.index(predictions[name], bins[name]) for name in schema.variables}
+    cells = {name: counting.cell_index(predictions[name], bins[name]) for name in schema.variables}
     features = {name: cells[name] for name in schema.features}
     fitted = reconstruction_error.fit(bins, features, time_folds(predictions))
     errors = reconstruction_error.freeze_errors(fitted[1], fitted[0].error(features), policy.bins) if fitted else None
@@ -123,8 +123,8 @@ def freeze_derived(
     at, label = at[usable], label[usable]
     estimate = _estimate(schema, bins, cells, answer, (at, label)) if len(at) >= policy.min_rows else None
     if not fitted or not errors:
-        return FrozenBaseline(Frozen(bins, Derived(estimate=estimate)), None)
-    frozen = Frozen({**bins, MULTIVARIATE: errors}, Derived(projection=fitted[0], estimate=estimate))
+        return FrozenBaseline(FrozenProfile(bins, Derived(estimate=estimate)), None)
+    frozen = FrozenProfile({**bins, MULTIVARIATE: errors}, Derived(projection=fitted[0], estimate=estimate))
     return FrozenBaseline(frozen, errors.index(fitted[1], np.zeros(len(fitted[1]), bool)))
 
 

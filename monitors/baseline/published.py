@@ -104,6 +104,7 @@ def _digest_beside(folder: str, version: str) -> str | None:
 
 @lru_cache(maxsize=32)
 def _read(path: str, version: str, digest: str | None) -> PublishedBaseline:
+    """Return the baseline in a file; raises ArtifactError if it is not of this digest and version."""
     data = Path(path).read_bytes()
     if digest is not None and hashlib.sha256(data).hexdigest() != digest:
         raise altered_error(path, "its sha256 is not the one that was registered")

@@ -93,6 +93,6 @@ def compare(
 
 
 def _values(column: pa.Array, kind: FeatureKind, *, nulls: bool) -> Values:
-    kept = column if nulls else pc.drop_null(column)
-    values = kept.to_numpy() if isinstance(kept, pa.ChunkedArray) else kept.to_numpy(zero_copy_only=False)
+    rows = column if nulls else pc.drop_null(column)
+    values = rows.to_numpy() if isinstance(rows, pa.ChunkedArray) else rows.to_numpy(zero_copy_only=False)
     return np.asarray(values, np.float64 if kind is FeatureKind.NUMERIC else object)

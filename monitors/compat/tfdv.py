@@ -24,7 +24,7 @@ from monitors.stats.bins import Counts
 from monitors.stats.distance import js_distance_log2
 
 VERSION = "1.16.1"
-TOP = 1000
+MAX_CATEGORIES = 1000
 """Only so many of the most frequent categories of each side are compared, shares being taken among them."""
 
 
@@ -137,7 +137,7 @@ def rank_histogram(values: Values) -> dict[str, float]:
     {'b': 2.0, 'a': 1.0}
     """
     labels, counts = np.unique(values, return_counts=True)
-    ranked = sorted(zip(counts.tolist(), labels.tolist(), strict=True), reverse=True)[:TOP]
+    ranked = sorted(zip(counts.tolist(), labels.tolist(), strict=True), reverse=True)[:MAX_CATEGORIES]
     return {label: float(count) for count, label in ranked}
 
 

@@ -15,7 +15,7 @@ from features import errors
 from features.events import decode, location
 from features.events.location import Place
 from features.schema import EventSchema
-from features.values.untyped import Reject, by_reason
+from features.values.untyped import Reject, by_reason, records_of
 from features.window import to_ms
 from monitors.baseline import freeze, published
 from monitors.baseline.baseline import Baseline, Slice
@@ -78,8 +78,8 @@ def _aside(rejects: Sequence[Reject]) -> str:
     reasons = by_reason(rejects)
     if not reasons:
         return ""
-    (reason, n), total = reasons.most_common(1)[0], reasons.total()
-    return f"; {total} records were set aside, {n} of them because {reason}"
+    total, most = records_of(rejects), reasons[0]
+    return f"; {total} records were set aside, {most.records} of them because {most.first.reason}"
 
 
 def _labels(schema: EventSchema, rows: pa.Table, labels: Place | None) -> pa.Table:

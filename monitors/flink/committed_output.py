@@ -98,13 +98,13 @@ class CommittedTopics:
         taken, ends, give_up = (
             0,
             client.end_offsets(client.assignment()),
-            time.monotonic() + connections.PATIENCE_MS / 1000,
+            time.monotonic() + connections.TIMEOUT_MS / 1000,
         )
         while _short_of(client, ends) and time.monotonic() < give_up:
             found = client.poll(timeout_ms=200).values()
             if batch := [r.value.decode() for records in found for r in records if r.value]:
                 _use(client, batch, use)
-                taken, give_up = taken + 1, time.monotonic() + connections.PATIENCE_MS / 1000
+                taken, give_up = taken + 1, time.monotonic() + connections.TIMEOUT_MS / 1000
         return taken
 
 

@@ -39,10 +39,10 @@ class Checkpoints:
     @classmethod
     def resumed(cls, directory: Path, interval: timedelta = timedelta(milliseconds=500)) -> Checkpoints:
         """Return checkpoints under *directory* that go on from the newest one there, if any."""
-        return cls(directory, interval, newest(directory))
+        return cls(directory, interval, newest_checkpoint(directory))
 
 
-def newest(directory: Path) -> Path | None:
+def newest_checkpoint(directory: Path) -> Path | None:
     """Return the newest complete checkpoint or savepoint under *directory*, if any."""
     found = [p.parent for pattern in ("*/chk-*", "savepoint-*") for p in directory.glob(f"{pattern}/_metadata")]
     return max(found, key=lambda p: ((p / "_metadata").stat().st_mtime_ns, p.name), default=None)
@@ -69,8 +69,8 @@ def environment(
 
     config, remote = Configuration(), "execution.target" in (options or {})
     if not remote:
-        loopback_job.shut()
-        options = {**loopback_job.closed(), **(options or {})}
+        loopback_job.listen_on_loopback()
+        options = {**loopback_job.guarded_options(), **(options or {})}
     for key, value in settings(streaming=streaming, checkpoints=checkpoints, options=options or {}).items():
         config.set_string(key, value)
     try:
@@ -132,10 +132,10 @@ def settings(*, streaming: bool, checkpoints: Checkpoints | None, options: Mappi
         # soon.
         base |= {"python.state.cache-size": "1", "python.map-state.read-cache-size": "1",
                  "python.map-state.write-cache-size": "1"}  # fmt: skip
-    return {**base, **(_kept(checkpoints) if checkpoints else {}), **options}
+    return {**base, **(_checkpoint_settings(checkpoints) if checkpoints else {}), **options}
 
 
-def _kept(checkpoints: Checkpoints) -> Mapping[str, str]:
+def _checkpoint_settings(checkpoints: Checkpoints) -> Mapping[str, str]:
     start = checkpoints.start
     uri = start.resolve().as_uri() if isinstance(start, Path) else start
     resume = {"execution.state-recovery.path": uri} if uri else {}

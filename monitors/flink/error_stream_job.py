@@ -33,12 +33,12 @@ class _Watch(KeyedProcessFunction):  # type: ignore[misc]
         self._spec, self._name, self._lasting = spec, name, lasting
         self._windows = spec.schema.windows
         # When the label join has told of a slice, in all of its buckets.
-        self._last = to_ms(self._windows.slide) - 1 + label_join_job.shift(spec)
+        self._last = to_ms(self._windows.slide) - 1 + label_join_job.window_shift(spec)
         self._state: Callable[[object], KeyedState]
 
     def open(self, runtime_context: RuntimeContext) -> None:
         pickled = Types.PICKLED_BYTE_ARRAY()
-        self._state = state_job.opened(runtime_context, "losses", pickled, lasting=self._lasting)
+        self._state = state_job.open_state(runtime_context, "losses", pickled, lasting=self._lasting)
 
     def process_element(self, value: Any, ctx: KeyedProcessFunction.Context) -> None:
         version, start, losses = value[0], value[1], value[2]
@@ -51,21 +51,21 @@ class _Watch(KeyedProcessFunction):  # type: ignore[misc]
         version = ctx.get_current_key()
         state = self._state(version)
         waiting: set[int] = state.get(_WAITING) or set()
-        ended = ctx.timer_service().current_watermark() == state_job.END
+        ended = ctx.timer_service().current_watermark() == state_job.END_OF_INPUT
         # Also what an earlier timer should have shown: Flink 2.3 may have left it out of a checkpoint.
         due = {start for start in waiting if ended or start + self._last <= timestamp}
         if due:
             state.put(_WAITING, waiting - due)
         for start in sorted(due):
-            yield from (Row(text) for text in self._told(state, version, start))
+            yield from (Row(text) for text in self._cells_of_slice(state, version, start))
 
-    def _told(self, state: KeyedState, version: str, start: int) -> list[str]:
+    def _cells_of_slice(self, state: KeyedState, version: str, start: int) -> list[str]:
         # River takes seconds to import: only jobs that look at the error stream wait for it.
         from monitors.error_stream import detector_state
 
         rows = loss_rows.unpack(state.get(str(start)) or ())
         state.remove(str(start))
-        number = stream_findings.block(self._windows, start)
+        number = stream_findings.block_number(self._windows, start)
         memory = state.get(_MEMORY) or detector_state.StreamState()
         memory, told = detector_state.observe(self._name, memory, number, start, rows)
         state.put(_MEMORY, memory)

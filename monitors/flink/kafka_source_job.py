@@ -14,7 +14,7 @@ import pandas as pd
 from pyflink.table import DataTypes
 from pyflink.table.udf import udf
 
-from features.conventions import AHEAD, Times
+from features.conventions import MAX_AHEAD, Times
 from features.kafka.records import Records
 from features.schema import Role, Source
 from features.window import to_ms
@@ -91,7 +91,7 @@ def _clock(times: Times) -> str:
 
     Kafka keeps whatever timestamp a producer gives, and one of 2099 would close every window for good.
     """
-    ahead = f"CURRENT_ROW_TIMESTAMP() + {interval(to_ms(AHEAD))}"
+    ahead = f"CURRENT_ROW_TIMESTAMP() + {interval(to_ms(MAX_AHEAD))}"
     latest = f"TO_TIMESTAMP_LTZ({to_ms(times.latest)}, 3)" if times.latest else ahead
     return f"CASE WHEN at_time < {latest} THEN at_time ELSE TO_TIMESTAMP_LTZ({to_ms(times.earliest)}, 3) END"
 

@@ -2,7 +2,7 @@
 
 One Python call takes a sheet of many rows, where a join in SQL moves each row through Java by itself. What comes out of
 a slice comes when event time has passed its end by the label delay: windows over it are that much later, see
-:func:`shift`.
+:func:`window_shift`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CELL, LOSSES = "cell", "losses"
 _TICK = "tick"
 
 
-def shift(spec: JobSpec) -> int:
+def window_shift(spec: JobSpec) -> int:
     """Return by how many milliseconds of event time what is said of a slice comes after the slice's end."""
     return to_ms(spec.schema.label_delay)
 
@@ -38,12 +38,12 @@ class _Match(KeyedProcessFunction):  # type: ignore[misc]
 
     def __init__(self, spec: JobSpec, *, lasting: bool) -> None:
         self._spec, self._lasting = spec, lasting
-        self._slide, self._delay = to_ms(spec.schema.windows.slide), shift(spec)
+        self._slide, self._delay = to_ms(spec.schema.windows.slide), window_shift(spec)
         self._state: Callable[[object], KeyedState]
         self._armed: set[int]
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        self._state = state_job.opened(runtime_context, "sheets", Types.STRING(), lasting=self._lasting)
+        self._state = state_job.open_state(runtime_context, "sheets", Types.STRING(), lasting=self._lasting)
         self._armed = set()
 
     def process_element(self, value: Any, ctx: KeyedProcessFunction.Context) -> None:
@@ -66,16 +66,16 @@ class _Match(KeyedProcessFunction):  # type: ignore[misc]
         return start + self._slide - 1 + self._delay
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
-        kept = row_batches.WaitingBatches(self._state(ctx.get_current_key()))
-        ended = ctx.timer_service().current_watermark() == state_job.END
+        batches = row_batches.WaitingBatches(self._state(ctx.get_current_key()))
+        ended = ctx.timer_service().current_watermark() == state_job.END_OF_INPUT
         start = timestamp - self._delay - self._slide + 1
-        due = {role: kept.waiting(role) if ended else [start] for role in row_batches.COLUMNS}
+        due = {role: batches.waiting(role) if ended else [start] for role in row_batches.COLUMNS}
         for made in due["predictions"]:
-            yield from (Row(kind, text) for kind, text in self._told(kept, made))
+            yield from (Row(kind, text) for kind, text in self._joined(batches, made))
         for role, starts in due.items():  # labels of this slice are of no later one
-            kept.forget(role, starts)
+            batches.forget(role, starts)
 
-    def _told(self, kept: row_batches.WaitingBatches, start: int) -> Iterator[tuple[str, str]]:
+    def _joined(self, kept: row_batches.WaitingBatches, start: int) -> Iterator[tuple[str, str]]:
         made = kept.read("predictions", [start])
         if not made:
             return

@@ -28,14 +28,14 @@ _TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 
 
 @functools.cache
-def closed() -> dict[str, str]:
+def guarded_options() -> dict[str, str]:
     """Return the configuration by which nobody can use the services of an embedded Flink.
 
     Its keys are made for this process and thrown away with it: nothing of ours asks those services.
     """
     folder = Path(tempfile.mkdtemp(prefix="leeway-keys-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    own = certificates.folder(folder / "keys")
+    own = certificates.key_folder(folder / "keys")
     return {
         **rest_address.tls_options(own, "rest"),
         **rest_address.tls_options(own, "internal"),
@@ -46,7 +46,7 @@ def closed() -> dict[str, str]:
     }
 
 
-def shut() -> None:
+def listen_on_loopback() -> None:
     """Have PyFlink's worker pool of this process listen on loopback only, and serve this user's processes only."""
     with warnings.catch_warnings():  # it imports Beam, some of it with deprecated names of its own
         warnings.simplefilter("ignore", DeprecationWarning)

@@ -87,14 +87,14 @@ def create_cell_views(tables: Any, spec: JobSpec, place: Place, *, follow: bool)
             outcomes += (
                 f" UNION ALL SELECT cell_text FROM {error_stream_job.create_cells(tables, spec, lasting=follow)}"
             )
-        _cells(tables, spec, "outcomes_cells", outcomes, label_join_job.shift(spec))
+        _cells(tables, spec, "outcomes_cells", outcomes, label_join_job.window_shift(spec))
         _tumble(tables, spec, Stage.OUTCOMES, ["outcomes_cells"])
     return views
 
 
 def _slices(spec: JobSpec) -> dict[Stage, int]:
     """Return the stages that are counted, and by how much (ms) their windows come after the events in them."""
-    return {Stage.INPUTS: 0, Stage.OUTCOMES: label_join_job.shift(spec)} if spec.outcomes else {Stage.INPUTS: 0}
+    return {Stage.INPUTS: 0, Stage.OUTCOMES: label_join_job.window_shift(spec)} if spec.outcomes else {Stage.INPUTS: 0}
 
 
 def _cells(tables: Any, spec: JobSpec, name: str, texts: str, shift: int = 0) -> None:

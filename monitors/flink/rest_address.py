@@ -81,7 +81,7 @@ def tls_options(keys: Path, of: str) -> dict[str, str]:
     """
     password, file = (keys / "password").read_text(encoding="ascii").strip(), str(keys / "keys.p12")
     name = f"security.ssl.{of}"
-    asked = {f"{name}.authentication-enabled": "true"} if of == "rest" else {}
+    authentication = {f"{name}.authentication-enabled": "true"} if of == "rest" else {}
     return {
         f"{name}.enabled": "true",
         f"{name}.keystore": file,
@@ -91,5 +91,5 @@ def tls_options(keys: Path, of: str) -> dict[str, str]:
         f"{name}.truststore-password": password,
         "security.ssl.protocol": "TLSv1.3",
         "security.ssl.algorithms": "TLS_AES_128_GCM_SHA256",
-        **asked,
+        **authentication,
     }

@@ -31,11 +31,11 @@ def field(text: str, index: int, kind: str = "STRING") -> str:
     return part if kind == "STRING" else f"CAST({part} AS {kind})"
 
 
-def first_row(columns: Iterable[str], told: Iterable[object] | None, rows: int) -> pd.DataFrame:
+def first_row(columns: Iterable[str], values: Iterable[object] | None, rows: int) -> pd.DataFrame:
     """Return a frame of *rows* rows for a function to give: what the whole batch *told* on the first, else nothing."""
     frame = {name: np.full(rows, None, object) for name in columns}
-    if rows and told is not None:
-        for column, value in zip(frame.values(), told, strict=True):
+    if rows and values is not None:
+        for column, value in zip(frame.values(), values, strict=True):
             column[0] = value
     return pd.DataFrame(frame)
 

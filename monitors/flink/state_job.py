@@ -16,11 +16,11 @@ from pyflink.datastream.state import MapStateDescriptor
 
 from monitors.worker.keyed_state import KeyedState, MemoryState
 
-END = 2**63 - 1
+END_OF_INPUT = 2**63 - 1
 """The watermark when there is no more input. All elements of a key have come by then, but timers come in any order."""
 
 
-def opened(context: RuntimeContext, name: str, kind: Any, *, lasting: bool) -> Callable[[object], KeyedState]:
+def open_state(context: RuntimeContext, name: str, kind: Any, *, lasting: bool) -> Callable[[object], KeyedState]:
     """Return what gives the map state *name* (texts to *kind*) of a key, which must be the current one.
 
     It is *lasting* where the job has checkpoints.

@@ -1,7 +1,7 @@
-"""Side channels: counts that stand beside a window's variables, of records that are none of its rows.
+"""Side channels: counts beside a window's variables, of records that are not among its rows.
 
-Records set aside, predictions that came late, and what an error-stream detector reports travel as cells like those of
-any variable, so that one layout, one sum over slices and one report carry them. To add one, add its row here, count its
+Rejected records, late predictions, and what an error-stream detector reports travel as cells like those of any
+variable, so that one layout, one sum over slices and one report carry them. To add one, add its row here, count its
 cells, and make findings of them.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from features.schema import LACKING, LATE, REFUSED, UNUSABLE, EventSchema
+from features.schema import LATE, REFUSED, UNUSABLE, UNUSABLE_PARTS, EventSchema
 from monitors.finding import Stage
 
 ERROR_STREAM = "error_stream"
@@ -24,19 +24,19 @@ class SideChannel:
     Parameters
     ----------
     name
-        What it is called among a report's counts; no feature may have this name.
+        Its name among a report's counts; no feature may have it.
     stage
-        The stage whose windows hold it.
+        The stage whose windows contain it.
     cells
         The names of its cells for a schema, in order.
     of_refused
-        Whether it counts records that were set aside, a cell for each cause.
+        Whether it counts rejected records, one cell for each cause.
     arrived
         Whether what it counts did arrive, though it is no row of the window: then the feed is not silent.
     recounted
         Whether an audit's recount of history in batch gives the same counts.
     sparse
-        Whether a report leaves it out where it is zero throughout: windows did not always count it.
+        Whether a report omits it where it is zero throughout: earlier windows did not count it.
     """
 
     name: str
@@ -51,7 +51,9 @@ class SideChannel:
 SIDE_CHANNELS = (
     SideChannel(REFUSED, Stage.INPUTS, lambda schema: schema.refusable, of_refused=True, arrived=True),
     SideChannel(LATE, Stage.INPUTS, lambda _: (LATE,), arrived=True, recounted=False),
-    SideChannel(UNUSABLE, Stage.INPUTS, lambda _: LACKING, of_refused=True, arrived=True, recounted=False, sparse=True),
+    SideChannel(
+        UNUSABLE, Stage.INPUTS, lambda _: UNUSABLE_PARTS, of_refused=True, arrived=True, recounted=False, sparse=True
+    ),
     SideChannel(ERROR_STREAM, Stage.OUTCOMES, lambda _: ("alarms", "after_ms", "records", "before", "after")),
 )
 """All side channels, in the order of their cells: after the variables of their stage. The error stream's is laid out

@@ -30,7 +30,7 @@ MAX_MEDIAN_DECAY = 0.75
 MAX_INTRACLASS_CORRELATION = 0.7
 """Part of a row's variance between slices above which, together with :data:`INTRACLASS_MEMORY`, slices are shorter than
 the stream's memory: squares of levels then come in bursts that no AR(1) explains (docs/decisions/0004: 2.2 to 2.8 false
-alarms for each promised one on 50-row slices of an AR(.99) stream)."""
+alarms for each budgeted one on 50-row slices of an AR(.99) stream)."""
 INTRACLASS_MEMORY = 0.5
 """AR(1) coefficient above which :data:`MAX_INTRACLASS_CORRELATION` applies."""
 MIN_VARIANCE = 1e-12

@@ -25,7 +25,7 @@ from monitors.stats.distance import Distances
 Flags = npt.NDArray[np.bool_]
 MAX_MEMORY_NONLINEAR = 0.35
 """AR(1) coefficient of the middle above which bets are made on linear scores only: squares of a series with memory come
-in bursts, which broke the promise up to fifty times over (docs/statistics.md, section 2)."""
+in bursts, which broke the guarantee up to fifty times over (docs/statistics.md, section 2)."""
 MAX_CALIBRATION_SLICES = 1000
 """Slices among which a new one is ranked, at most: the reference's always, then the newest. It bounds the state
 (3.3 MiB for 1,000 features: docs/statistics.md, section 5)."""

@@ -31,7 +31,7 @@ MIN_VARIANCE_RATIO = 1.5
 """How many times the variance that noise alone gives them the means of a calendar must have to be taken away.
 
 Below, a season is small, and to take noise away would make the reference look tighter than what comes. With it the
-false-alarm promise holds with and without a weekly pattern (docs/statistics/calibration.md)."""
+false-alarm guarantee holds with and without a weekly pattern (docs/statistics/calibration.md)."""
 MIN_VARIANCE_RATIO_MONTHS = 3.0
 """The same for months, whose noise is judged by as few as two observations each."""
 

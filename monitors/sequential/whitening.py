@@ -25,8 +25,8 @@ from monitors.sequential.seasonality import Keys, Season
 from monitors.stats.distance import Distances
 
 PHI_MARGIN = 0.5
-"""Standard errors of phi that are added to its estimate: too small a phi breaks the false-alarm promise, too large
-a one costs some delay. With it the promise holds on slices with AR(.6) and AR(.9) memory
+"""Standard errors of phi that are added to its estimate: too small a phi breaks the false-alarm guarantee, too large
+a one costs some delay. With it the guarantee holds on slices with AR(.6) and AR(.9) memory
 (docs/statistics/calibration.md)."""
 MAX_PHI = 0.98
 """The largest AR(1) coefficient that is fitted, so that residuals keep some of a lasting shift."""

@@ -1,8 +1,8 @@
-"""Several policies judge the same windows, each as the monitor would by it alone.
+"""Policy comparison: several monitor settings judge the same windows, each as the monitor would with it alone.
 
-All goes through the functions that the monitor uses. Policies that differ in their budget only agree as long as it
-makes no difference: a window without a fault at one budget has none at a stricter one and is described alike, and
-evidence adds up alike until the loosest of them has its first alarm. So far their work is shared.
+Everything goes through the functions that the monitor uses. Policies that differ in their budget only give the same
+result as long as it makes no difference: a window without a fault at one budget has none at a stricter one and is
+described alike, and evidence adds up alike until the loosest of them has its first alarm. So far their work is shared.
 """
 
 from __future__ import annotations
@@ -25,13 +25,24 @@ from monitors.simulation.rewindow import CountedWindow
 from monitors.verdicts import plan, window_verdict
 
 Findings = tuple[Finding, ...]
+"""The findings of one window."""
 KeyedWindow = tuple[CountedWindow, Hashable]
-"""A window, and a key that says what it is made of; None if nothing is known about that."""
+"""A window, and a key that identifies its counts; None if there is none."""
 
 
 @dataclass(frozen=True, eq=False)
 class PolicyComparison:
-    """*policies* on one *stage* and *segment* of *baseline*, all with the baseline's windows."""
+    """Several policies on one stage and segment of a baseline, all with the baseline's windows.
+
+    Parameters
+    ----------
+    baseline
+        The baseline that windows are compared with.
+    policies
+        The monitor settings.
+    stage, segment
+        Whose windows are judged.
+    """
 
     baseline: Baseline
     policies: tuple[MonitorPolicy, ...]
@@ -40,7 +51,7 @@ class PolicyComparison:
     _findings_by_key: dict[Hashable, list[Findings]] = field(default_factory=dict)
 
     def monitoring_plans(self, reference: Baseline | None = None) -> list[MonitoringPlan]:
-        """Return each policy's outlook, fitted to *reference* in place of the baseline where it is given."""
+        """Return the monitoring plan of each policy, fitted to *reference* if there is one, else to the baseline."""
         fitted = {
             i: plan.monitoring_plan(reference or self.baseline, self.policies[i], self.stage, self.segment)
             for i in set(self._leaders)
@@ -51,7 +62,7 @@ class PolicyComparison:
         ]
 
     def run(self, slices: Sequence[Slice]) -> Iterator[list[Report]]:
-        """Yield the reports by each policy on the windows of *slices* (oldest first) that end after the baseline."""
+        """Yield the reports, one a policy, on each window of *slices* (oldest first) that ends after the baseline."""
         cut = self.baseline.events.windows
         every = rewindow.windows(slices, cut.slices, to_ms(cut.slide))
         last = to_ms(cut.size) - to_ms(cut.slide)
@@ -59,9 +70,17 @@ class PolicyComparison:
         yield from self.judge(later, self.monitoring_plans())
 
     def judge(self, windows: Iterable[KeyedWindow], plans: Sequence[MonitoringPlan]) -> Iterator[list[Report]]:
-        """Yield the reports on *windows*, in order, by each policy's outlook. Equal keys are described only once.
+        """Yield the reports, one a policy, on each window.
 
-        Where a report is shared, its words name the loosest budget.
+        Windows with equal keys are described only once. The notes of a report that policies share name the loosest
+        budget.
+
+        Parameters
+        ----------
+        windows
+            The windows with their keys, oldest first.
+        plans
+            The monitoring plan of each policy.
         """
         states = [monitor.initial_state(each) for each in plans]
         apart = [leader == i for i, leader in enumerate(self._leaders)]
@@ -92,6 +111,7 @@ class PolicyComparison:
         return [next(j for j in self._order if alike[j] == one) for one in alike]
 
     def _findings(self, window: CountedWindow, key: Hashable) -> list[Findings]:
+        """Return the findings by each policy on a window, from the cache if its key is there."""
         findings = None if key is None else self._findings_by_key.get(key)
         if findings is None:
             findings = self._findings_by_policy(window)
@@ -109,6 +129,7 @@ class PolicyComparison:
         return [findings[i] for i in range(len(self.policies))]
 
     def _window_findings(self, window: CountedWindow, policy: MonitorPolicy) -> Findings:
+        """Return the findings of one window by one policy."""
         return window_verdict.judge(
             self.baseline,
             policy,
@@ -130,7 +151,7 @@ class PolicyComparison:
 
 
 def with_budget(fitted: MonitoringPlan, was: MonitorPolicy, now: MonitorPolicy) -> MonitoringPlan:
-    """Return what was *fitted* by the policy *was* as it is by *now*, whose budget is the only difference."""
+    """Return the plan *fitted* by the policy *was* as the policy *now* has it, which differs in its budget only."""
     slide = timedelta(milliseconds=fitted.slide)
     by = now.false_alarms.slices(slide) / was.false_alarms.slices(slide)
     groups = tuple(replace(group, evidence_required=group.evidence_required * by) for group in fitted.groups)
@@ -146,5 +167,5 @@ def _faulty(findings: Findings) -> bool:
 
 
 def _alarms(report: Report) -> bool:
-    """Say whether evidence has reached what the budget asks."""
+    """Whether evidence has reached what the budget requires."""
     return any(f.guaranteed and f.verdict is Verdict.DRIFT for f in report.findings)

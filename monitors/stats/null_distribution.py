@@ -22,7 +22,7 @@ DRAWS = 10_000
 """Monte Carlo draws of one null: a quantile at 0.01 rests on the 100 largest."""
 TAIL = 0.02
 """Level below which a quantile is extrapolated from the draws above this one: a level that many checks share is about
-1 in 10,000, where 10,000 draws have no quantile. Accuracy: see :func:`_upper_quantile`."""
+1 in 10,000, where 10,000 draws have no quantile. Accuracy: see ``_upper_quantile``."""
 
 
 @dataclass(frozen=True)

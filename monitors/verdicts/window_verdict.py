@@ -1,21 +1,19 @@
-"""From a window's counts to its findings: which questions are asked of it, and at which level each.
+"""Single-window verdicts: from the counts of one window to its findings on drift, performance and data quality.
 
-How a question is answered is told by :mod:`monitors.verdicts.distribution`, :mod:`monitors.verdicts.performance` and
-:mod:`monitors.quality.value_faults`. What cannot be answered is not enough evidence, with the size that would do. The
-same counts give the same findings.
+Each question is answered by a module of its own: :mod:`monitors.verdicts.distribution`,
+:mod:`monitors.verdicts.performance`, :mod:`monitors.verdicts.estimated_performance` and :mod:`monitors.quality`. What
+cannot be answered is *not enough evidence*, with what it would take. The same counts always give the same findings.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
 from features.schema import LABEL, MULTIVARIATE, PREDICTION, Task
 from features.window import to_ms
-from monitors.baseline import budget_shares
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
 from monitors.error_stream import stream_findings
@@ -23,10 +21,10 @@ from monitors.finding import Finding, Signal, Stage, Verdict
 from monitors.profiles import outcome_counts
 from monitors.quality import arrivals, router, volume
 from monitors.quality.fault import Fault
-from monitors.stats import threshold
-from monitors.stats.bins import CategoricalBins, Counts, NumericBins
+from monitors.stats.bins import Counts
 from monitors.verdicts import distribution, estimated_performance, performance
 from monitors.verdicts.distribution import WINDOW_LEVEL
+from monitors.verdicts.window_reference import SameBaseline, WindowReference, usual_slices, window_reference
 
 
 def judge(  # noqa: PLR0913 - what identifies a window is listed, not bundled
@@ -41,31 +39,47 @@ def judge(  # noqa: PLR0913 - what identifies a window is listed, not bundled
     newest: Mapping[str, Sequence[int]] | None = None,
     slices_with_events: int | None = None,
 ) -> tuple[Finding, ...]:
-    """Return the findings of the window of *window_slices* slices from *start_ms* (ms since the epoch), in *segment*.
+    """Return the findings of one window.
 
-    INPUTS: a quality finding per variable with a fault, or one steady one (variable ``*``) if none has any; a finding
-    per feature, one for the prediction and, where the baseline learned to tell, one each for how features go together
-    and for the loss to expect. OUTCOMES: label, performance, and a quality finding if the label has a fault. A variable
-    with a fault is not judged for drift, nor is what is made of it.
+    For the inputs stage these are a quality finding for each variable with a fault, or a steady one (variable ``*``) if
+    none has any; one for each feature and for the prediction; and, where the baseline has them, one for the
+    reconstruction error and one for the estimated performance. For the outcomes stage: label, performance, and a
+    quality finding if the label has a fault. A variable with a fault is not judged for drift, nor is what is derived
+    from it.
 
-    Faults are looked for in the *newest* slice too, where its counts are given: a window hides what began today.
+    A window is judged by itself at :data:`.WINDOW_LEVEL`, which guarantees nothing over time: that is for
+    :mod:`monitors.sequential.monitor`. Faults are judged here for good, at their share of the false-alarm budget.
 
-    A window is described at :data:`monitors.verdicts.distribution.WINDOW_LEVEL`: what it says alone promises nothing
-    over time, which is for
-    :mod:`monitors.sequential.monitor`. Faults are judged here for good, at their share of the false-alarm budget. No
-    metric is NaN; a segment, variable or stage that the baseline or the window lacks is a recorded result, never an
-    exception.
+    Parameters
+    ----------
+    baseline, policy
+        The version's baseline, and the monitor settings.
+    stage, segment
+        Which counts of the window these are; the segment is "" for all traffic.
+    window_slices
+        Slices that the window has.
+    start_ms
+        Where the window starts, in milliseconds since the epoch.
+    counts
+        The window's counts, a row of cells by variable; one that is absent has no rows.
+    newest
+        The counts of its newest slice, in which faults are looked for too, as a whole window hides what began today.
+    slices_with_events
+        In how many of its slices there were events; None is all. With fewer than windows of the baseline have, the
+        window began before its version served, or fell into an outage: it has metrics, but is not judged. Two things
+        are: faults of the feed (:data:`monitors.quality.volume.FEED_METRICS`), which may be why it is short, and the
+        error stream of the newest slice, which is compared with itself.
 
-    A window with events in fewer slices than windows of the baseline have (*seen*; None is all) began before its
-    version served, or fell into an outage: its figures are told, but not judged. Two things are: faults of the feed
-    (:data:`monitors.quality.volume.METRICS`), which may be why it is short, and the error stream of the newest slice,
-    where the policy asks for one: what it is compared with is its own.
+    Returns
+    -------
+    tuple of Finding
+        No metric is NaN. A segment, variable or stage that baseline or window lacks is a finding, never an exception.
     """
-    reference = _window_reference(_SameBaseline(baseline), stage, segment, length=window_slices, policy=policy)
+    reference = window_reference(SameBaseline(baseline), stage, segment, length=window_slices, policy=policy)
     span = window_slices * to_ms(baseline.events.windows.slide)
     inside = start_ms < to_ms(baseline.end) and start_ms + span > to_ms(baseline.start)
-    usual_slices = _usual_slices(baseline, stage, segment, window_slices)
-    whole = slices_with_events is None or slices_with_events >= usual_slices
+    typical = usual_slices(baseline, stage, segment, window_slices)
+    whole = slices_with_events is None or slices_with_events >= typical
     note = "; the window overlaps the baseline's own period" if inside else ""
     window = _Window(reference, policy, counts, newest, note, whole)
     window_findings = _inputs(window) if stage is Stage.INPUTS else _outcomes(window, baseline.events.task)
@@ -75,12 +89,6 @@ def judge(  # noqa: PLR0913 - what identifies a window is listed, not bundled
         else tuple(f if _is_fault(f) else _withhold(f, slices_with_events, window_slices) for f in window_findings)
     )
     return (*stated, *stream_findings.findings(policy, newest, start_ms + span - to_ms(baseline.events.windows.slide)))
-
-
-def _usual_slices(baseline: Baseline, stage: Stage, segment: str, window_slices: int) -> int:
-    """Return in how many of a window's slices the baseline had events, on average and rounded down."""
-    span = -(-(to_ms(baseline.end) - to_ms(baseline.start)) // to_ms(baseline.events.windows.slide))
-    return len(baseline.slices(stage, segment)) * window_slices // max(span, 1)
 
 
 def _is_fault(finding: Finding) -> bool:
@@ -93,44 +101,14 @@ def _withhold(finding: Finding, slices_with_events: int | None, of: int) -> Find
 
 
 @dataclass(frozen=True)
-class _SameBaseline:
-    """A baseline as a cache key: the object itself, as hashing all its counts would cost more than it saves."""
-
-    baseline: Baseline
-
-    def __hash__(self) -> int:
-        return id(self.baseline)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _SameBaseline) and self.baseline is other.baseline
-
-
-@dataclass(frozen=True)
-class _WindowReference:
-    """What a baseline says about one stage and segment, made ready once for all windows of one length.
-
-    *level* is the chance of a false fault in one window.
-    """
-
-    segment: str
-    level: float
-    router: router.RouterReference
-    bins: Mapping[str, NumericBins | CategoricalBins]
-    drift: Mapping[str, threshold.ReferenceWindows]
-    sd: float
-    loss: performance.LossReference | None
-    estimate: estimated_performance.EstimateReference | None
-    arrivals: arrivals.ArrivalReference
-
-
-@dataclass(frozen=True)
 class _Window:
-    """One window beside what is known; *note* is added to the reason of each drift finding.
+    """One window, with what it is compared with.
 
-    *whole* says that it has events in as many slices as windows of the baseline do.
+    *note* is added to the reason of each verdict; *whole* is whether it has events in as many slices as windows of the
+    baseline have.
     """
 
-    reference: _WindowReference
+    reference: WindowReference
     policy: MonitorPolicy
     counts: Mapping[str, Sequence[int]]
     newest: Mapping[str, Sequence[int]] | None
@@ -138,44 +116,8 @@ class _Window:
     whole: bool
 
     def cells(self, variable: str) -> Counts:
-        """Return the variable's counts; nothing counted is zeros."""
+        """Return the counts of a variable, (cells,); zeros where nothing was counted."""
         return np.asarray(self.counts.get(variable, [0] * self.reference.bins[variable].cells), dtype=np.int64)
-
-
-@lru_cache(maxsize=256)
-def _window_reference(
-    same: _SameBaseline, stage: Stage, segment: str, *, length: int, policy: MonitorPolicy
-) -> _WindowReference:
-    baseline = same.baseline
-    sent = list(baseline.events.variables) if stage is Stage.INPUTS else [LABEL]
-    inputs = stage is Stage.INPUTS
-    names = [*sent, MULTIVARIATE] if inputs and baseline.derived.projection else sent
-    bins = {name: baseline.bins[name] for name in names}
-    slices = {name: baseline.counts(stage, name, segment) for name in names}
-    slices = {name: s if len(s) else np.zeros((0, bins[name].cells), np.int64) for name, s in slices.items()}
-    sd = outcome_counts.label_sd(baseline.bins)
-    level = budget_shares.quality_level(baseline, policy, segment) * len(sent)
-    return _WindowReference(
-        segment,
-        level,
-        router.router_reference({n: bins[n] for n in sent}, {n: slices[n] for n in sent}, length=length, level=level),
-        bins,
-        {
-            n: threshold.reference_windows(s, threshold.compared(bins[n]), length=length, level=WINDOW_LEVEL)
-            for n, s in slices.items()
-        },
-        sd,
-        None if inputs else _loss(baseline, segment, length, sd),
-        estimated_performance.reference(baseline, segment, length, sd=sd) if inputs else None,
-        arrivals.arrival_reference(baseline, segment, length),
-    )
-
-
-def _loss(baseline: Baseline, segment: str, length: int, sd: float) -> performance.LossReference:
-    task = baseline.events.task
-    names = ("coverage", "loss", "scores") if task is Task.BINARY else ("coverage", "loss")
-    slices = {name: baseline.counts(Stage.OUTCOMES, name, segment) for name in names}
-    return performance.reference(task, slices, length, sd=sd)
 
 
 def _inputs(window: _Window) -> tuple[Finding, ...]:
@@ -191,7 +133,7 @@ def _inputs(window: _Window) -> tuple[Finding, ...]:
 
 
 def _derived(window: _Window, faults: Sequence[Finding]) -> Iterator[Finding]:
-    """Yield the findings on what is made of other variables: none of it is judged where one of those has a fault."""
+    """Yield the findings on derived variables; they are not judged where a variable that they rest on has a fault."""
     reference = window.reference
     if MULTIVARIATE in reference.bins:
         broken = next((f for f in faults if f.variable not in (PREDICTION, "*")), None)
@@ -209,10 +151,11 @@ def _derived(window: _Window, faults: Sequence[Finding]) -> Iterator[Finding]:
 
 
 def _outcomes(window: _Window, task: Task) -> tuple[Finding, ...]:
+    """Return the findings of the outcomes stage: faults of the label, its distribution, and performance."""
     faults = _faults(window)
     label = _drift(window, Signal.LABEL, LABEL, _fault_reason(faults.get(LABEL)))
-    assert window.reference.loss is not None  # made ready for this stage
-    nothing = {"coverage": [0, 0], "loss": [0, 0], "scores": [0] * 2 * outcome_counts.GRID}
+    assert window.reference.loss is not None  # there for this stage
+    nothing = {"coverage": [0, 0], "loss": [0, 0], "scores": [0] * 2 * outcome_counts.SCORE_BINS}
     counts = {**nothing, **window.counts}
     lost = performance.finding(task, window.reference.loss, counts, window.policy, level=WINDOW_LEVEL,
                         sd=window.reference.sd)  # fmt: skip
@@ -220,11 +163,11 @@ def _outcomes(window: _Window, task: Task) -> tuple[Finding, ...]:
 
 
 def _faults(window: _Window) -> dict[str, Finding]:
-    """Return a finding for each variable with a fault; ``*`` is the feed as a whole, which only all traffic tells."""
+    """Return the finding on each variable with a fault; ``*`` is the feed as a whole, judged on all traffic only."""
     router_reference, arrival_reference = window.reference.router, window.reference.arrivals
     fed, feed_faults = volume.FeedCounts(), list[Fault]()
     if not window.reference.segment and PREDICTION in router_reference.quality:
-        fed = arrivals.feed_of(arrival_reference, window.counts, window.newest, whole=window.whole)
+        fed = arrivals.feed_counts(arrival_reference, window.counts, window.newest, whole=window.whole)
     elif not window.reference.segment:
         feed_faults += arrivals.unlabelled(
             arrival_reference, window.counts if window.whole else {}, window.newest, window.reference.level / 2
@@ -233,12 +176,12 @@ def _faults(window: _Window) -> dict[str, Finding]:
         router_reference, window.counts, window.policy, window.reference.level, newest=window.newest, rows=fed
     )
     every = [*faults, *feed_faults]
-    standing = every if window.whole else [f for f in every if f.metric in volume.METRICS]
+    standing = every if window.whole else [f for f in every if f.metric in volume.FEED_METRICS]
     return router.findings(standing, router_reference, window.counts)
 
 
 def _no_fault(window: _Window) -> Finding:
-    """Return the one finding that says no variable has a fault, or that there are too few rows to say so."""
+    """Return the finding that no variable has a fault, or that there are too few rows to know."""
     n = int(window.cells(PREDICTION).sum())
     base = int(window.reference.router.quality[PREDICTION].total.sum())
     few = _too_few(window, n, base)
@@ -257,7 +200,7 @@ def _no_fault(window: _Window) -> Finding:
 
 
 def _fault_reason(fault: Finding | None) -> str:
-    return f"a quality fault, so not judged for drift: {fault.reason}" if fault else ""
+    return f"not judged for drift because of a data quality fault: {fault.reason}" if fault else ""
 
 
 def _drift(window: _Window, signal: Signal, name: str, withheld: str) -> Finding:
@@ -268,7 +211,7 @@ def _drift(window: _Window, signal: Signal, name: str, withheld: str) -> Finding
 
 
 def _too_few(window: _Window, n: int, base: int) -> str:
-    """Return why nothing can be said of *n* rows against *base* baseline rows, or nothing if something can."""
+    """Return why *n* rows cannot be compared with *base* baseline rows; "" if they can."""
     least = window.policy.min_rows
     if unseen := _unknown_segment(window.reference):
         return unseen
@@ -277,6 +220,6 @@ def _too_few(window: _Window, n: int, base: int) -> str:
     return f"the window has {n:,} values; {least:,} are needed" if n < least else ""
 
 
-def _unknown_segment(reference: _WindowReference) -> str:
+def _unknown_segment(reference: WindowReference) -> str:
     never = reference.segment and not any(r.rows for r in reference.drift.values())
-    return f"the baseline has never seen the segment {reference.segment}" if never else ""
+    return f"the baseline has no rows of the segment {reference.segment}" if never else ""

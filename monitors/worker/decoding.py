@@ -19,17 +19,18 @@ from features import errors
 from features.events import decode, location
 from features.kafka.records import Records
 from features.schema import PREDICTION, EventSchema, Role
-from features.values.untyped import Reject, by_reason, reject
+from features.values.untyped import Reject, by_reason, records_of, reject
 from features.window import agreed_newest, to_ms
 from monitors.job_spec import FIELD_SEPARATOR, JobSpec, join
-from monitors.profiles import counting
-from monitors.profiles.derived import Frozen
+from monitors.profiles import counting, rejected_counts
+from monitors.profiles.cells import Cell, merge_cells
+from monitors.profiles.derived import FrozenProfile
 from monitors.worker import row_batches
 from monitors.worker.report_lines import cell_texts
 
 DECODED = ("high", "cells", "sheets", "rejects", "progress")
 """What is decoded of one chunk, in the order of its fields."""
-REASONS = 5
+MAX_REASONS = 5
 """How many reasons a line of progress tells, the most frequent first."""
 Texts = list[str]
 Place = Callable[[int], tuple[str, int]]
@@ -43,7 +44,7 @@ def decode_chunk(spec: JobSpec, role: Role, reference: str) -> tuple[int, Texts,
     """
     chunk = location.decode(reference)
     decoded = decode.decode(spec.schema, role, chunk)
-    taken = _taken(spec, role, decoded, lambda row: (chunk.path, int(decoded.lines[row])))
+    taken = _decoded_chunk(spec, role, decoded, lambda row: (chunk.path, int(decoded.lines[row])))
     letters = [json.dumps({"role": role, **asdict(r)}, sort_keys=True) for r in taken.rejects]
     high = taken.reached if role == "predictions" else 0
     return high, cell_texts(taken.cells), taken.sheets, letters, taken.progress(role, file=chunk.path)
@@ -60,7 +61,7 @@ def decode_records(spec: JobSpec, role: Role, records: Records) -> tuple[Texts, 
     except errors.DataError as error:
         everything = tuple(reject(records.place(i), error.message, v or b"") for i, v in enumerate(records.values))
         decoded = decode.Decoded(decode.empty(spec.schema, role), everything)
-    taken = _taken(spec, role, decoded, lambda row: records.place(int(decoded.lines[row])))
+    taken = _decoded_chunk(spec, role, decoded, lambda row: records.place(int(decoded.lines[row])))
     letters = list(_letters(role, records, taken.rejects))
     return cell_texts(taken.cells), taken.sheets, letters, taken.progress(role, topic=records.topic)
 
@@ -69,7 +70,7 @@ def decode_records(spec: JobSpec, role: Role, records: Records) -> tuple[Texts, 
 class _DecodedChunk:
     """What came of a chunk or batch: its cells, sheets and dead letters, its rows, and its newest agreed time (ms)."""
 
-    cells: tuple[counting.Cell, ...]
+    cells: tuple[Cell, ...]
     sheets: Texts
     rejects: tuple[Reject, ...]
     rows: int
@@ -77,14 +78,14 @@ class _DecodedChunk:
 
     def progress(self, role: Role, **source: str) -> str:
         """Return the line that tells of it: its rows, what was set aside, and why most often."""
-        reasons = by_reason(self.rejects)
+        reasons = {group.first.reason: group.records for group in by_reason(self.rejects)[:MAX_REASONS]}
         newest = self.reached if role == "predictions" else 0
-        line = {"role": role, **source, "rows": self.rows, "rejected": reasons.total(), "newest": newest,
-                "reasons": dict(reasons.most_common(REASONS))}  # fmt: skip
+        line = {"role": role, **source, "rows": self.rows, "rejected": records_of(self.rejects), "newest": newest,
+                "reasons": reasons}  # fmt: skip
         return json.dumps(line, sort_keys=True)
 
 
-def _taken(spec: JobSpec, role: Role, decoded: decode.Decoded, place: Place) -> _DecodedChunk:
+def _decoded_chunk(spec: JobSpec, role: Role, decoded: decode.Decoded, place: Place) -> _DecodedChunk:
     counted = _counted(spec, role, decoded, place)
     rejects, reached = (*decoded.rejects, *counted.lost), _reached(spec, decoded)
     refused = _refused_cells(spec, rejects, counted.frozen, reached) if role == "predictions" else []
@@ -120,10 +121,10 @@ class _ChunkCounts:
     *frozen* is what the baselines of the rows' versions froze.
     """
 
-    cells: tuple[counting.Cell, ...] = ()
+    cells: tuple[Cell, ...] = ()
     sheets: Texts = field(default_factory=list)
     lost: tuple[Reject, ...] = ()
-    frozen: Mapping[str, Frozen] = field(default_factory=dict)
+    frozen: Mapping[str, FrozenProfile] = field(default_factory=dict)
 
     def plus(self, other: _ChunkCounts) -> _ChunkCounts:
         """Return both as one."""
@@ -158,15 +159,17 @@ def _counted_labels(spec: JobSpec, decoded: decode.Decoded) -> _ChunkCounts:
 
 def _counted_predictions(spec: JobSpec, decoded: decode.Decoded, place: Place, first: int) -> _ChunkCounts:
     inside = _inside(spec, decoded.table)
-    table, frozen, lost = _known(spec, lambda row: place(first + int(inside[row])), _take(decoded.table, inside))
+    table, frozen, lost = _with_baseline(
+        spec, lambda row: place(first + int(inside[row])), _take(decoded.table, inside)
+    )
     cells = tuple(counting.count_inputs(spec.schema, frozen, table))
     rows = _prediction_rows(spec.schema, frozen, table) if spec.outcomes else {}
     return _ChunkCounts(cells, _sheets(spec, "predictions", rows) if rows else [], lost, frozen)
 
 
 def _refused_cells(
-    spec: JobSpec, rejects: tuple[Reject, ...], frozen: Mapping[str, Frozen], newest: int
-) -> list[counting.Cell]:
+    spec: JobSpec, rejects: tuple[Reject, ...], frozen: Mapping[str, FrozenProfile], newest: int
+) -> list[Cell]:
     """Return the cells that count rejected predictions; those without a time count as of the *newest* with them.
 
     One of no version that is known counts for those that came with it; if none did, for all that are published.
@@ -177,7 +180,7 @@ def _refused_cells(
     refused = [r for r, inside in zip(rejects, _within(spec, times), strict=True) if inside]
     own = _frozen(spec, {r.version for r in refused})
     known = {**own, **frozen} or _frozen(spec, spec.published())
-    return counting.merge(counting.count_refused(spec.schema, known, refused, newest))
+    return merge_cells(rejected_counts.count_refused(spec.schema, known, refused, newest))
 
 
 def _inside(spec: JobSpec, table: pa.Table) -> npt.NDArray[np.int64]:
@@ -192,24 +195,30 @@ def _take(table: pa.Table, rows: npt.NDArray[np.int64]) -> pa.Table:
     return table if len(rows) == table.num_rows else table.take(rows)
 
 
-def _known(spec: JobSpec, place: Place, table: pa.Table) -> tuple[pa.Table, dict[str, Frozen], tuple[Reject, ...]]:
+def _with_baseline(
+    spec: JobSpec, place: Place, table: pa.Table
+) -> tuple[pa.Table, dict[str, FrozenProfile], tuple[Reject, ...]]:
     """Return the rows whose version has a baseline, what it froze by version, and the others as rejects."""
     versions = _column(table, "model_version")
     found = _frozen(spec, set(versions))
     known = pd.Series(versions).isin(found).to_numpy()
     if known.all():
         return table, found, ()
-    return table.filter(pa.array(known)), found, tuple(_unknown(place, table, int(i)) for i in np.flatnonzero(~known))
+    return (
+        table.filter(pa.array(known)),
+        found,
+        tuple(_without_baseline(place, table, int(i)) for i in np.flatnonzero(~known)),
+    )
 
 
-def _unknown(place: Place, table: pa.Table, row: int) -> Reject:
+def _without_baseline(place: Place, table: pa.Table, row: int) -> Reject:
     """Return the dead letter of a row whose version has no baseline."""
     event = table.slice(row, 1).to_pylist()[0]
     letter = reject(place(row), f"no baseline for model version {event['model_version']!r}", json.dumps(event).encode())
     return replace(letter, column="model_version", time=event["time"], version=event["model_version"])
 
 
-def _frozen(spec: JobSpec, versions: Iterable[str]) -> dict[str, Frozen]:
+def _frozen(spec: JobSpec, versions: Iterable[str]) -> dict[str, FrozenProfile]:
     """Return what the baselines of *versions* froze, of those that have one."""
     return {v: b.frozen for v in versions if (b := spec.baseline(v)) is not None}
 
@@ -223,13 +232,13 @@ def _sheets(spec: JobSpec, role: Role, columns: Mapping[str, npt.NDArray[np.gene
 
 
 def _prediction_rows(
-    schema: EventSchema, frozen: Mapping[str, Frozen], table: pa.Table
+    schema: EventSchema, frozen: Mapping[str, FrozenProfile], table: pa.Table
 ) -> dict[str, npt.NDArray[np.generic]]:
     versions = _column(table, "model_version")
     segments = np.full(table.num_rows, "", object)
     for version in set(versions) if schema.segments else ():
         at = versions == version
         names = counting.segment_names(schema, frozen[version].bins, table.filter(pa.array(at))).values()
-        segments[at] = [counting.JOIN.join(row) for row in zip(*names, strict=True)]
+        segments[at] = [counting.SEGMENT_SEPARATOR.join(row) for row in zip(*names, strict=True)]
     sent = {name: _column(table, name) for name in ("id", "time", PREDICTION)}
     return {**sent, "version": versions, "segments": segments}

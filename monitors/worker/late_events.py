@@ -14,7 +14,8 @@ from features.schema import LATE, PREDICTION
 from features.window import to_ms
 from monitors.finding import Stage
 from monitors.job_spec import JobSpec
-from monitors.profiles.counting import Cell, is_refusal, merge
+from monitors.profiles.cells import Cell, merge_cells
+from monitors.profiles.rejected_counts import is_refusal
 from monitors.worker import report_lines
 
 LateCell = tuple[int, str, int, int, int]
@@ -42,6 +43,6 @@ def late_cells(spec: JobSpec, cells: Iterable[LateCell]) -> tuple[list[str], str
         return None
     offsets = {v: report_lines.layout(spec, v, Stage.INPUTS).offsets[LATE] for _, v in rows}
     late = [Cell(start, version, "", offsets[version], n) for (start, version), n in rows.items()]
-    return report_lines.cell_texts(merge((*late, *aside))), json.dumps(
+    return report_lines.cell_texts(merge_cells((*late, *aside))), json.dumps(
         {"late": rows.total(), "newest": newest}, sort_keys=True
     )

@@ -15,7 +15,8 @@ from features.window import UTC, to_ms
 from monitors.error_stream import stream_findings
 from monitors.finding import Stage
 from monitors.job_spec import FIELD_SEPARATOR, JobSpec, baseline_counted_with
-from monitors.profiles import counting
+from monitors.profiles import counting, joined_outcomes
+from monitors.profiles.cells import Cell, Layout, merge_cells
 from monitors.profiles.side_channels import SPARSE
 from monitors.report import Report, canonical
 from monitors.verdicts import window_verdict
@@ -24,10 +25,10 @@ from monitors.verdicts import window_verdict
 def outcome_cells(spec: JobSpec, start: int, rows: pd.DataFrame) -> list[str]:
     """Return the cells of one slice's *rows*, as :mod:`monitors.profiles.label_join` gives them, as joined text."""
     frozen = {version: baseline_counted_with(spec, version).frozen for version in set(rows["version"])}
-    return cell_texts(counting.merge(counting.count_outcomes(spec.schema, frozen, start, rows)))
+    return cell_texts(merge_cells(joined_outcomes.count_outcomes(spec.schema, frozen, start, rows)))
 
 
-def cell_texts(cells: Iterable[counting.Cell]) -> list[str]:
+def cell_texts(cells: Iterable[Cell]) -> list[str]:
     """Return *cells* as joined text: start, version, segment, cell, n."""
     return [
         f"{c.start}{FIELD_SEPARATOR}{c.version}{FIELD_SEPARATOR}{c.segment}{FIELD_SEPARATOR}{c.cell}{FIELD_SEPARATOR}{c.n}"
@@ -35,7 +36,7 @@ def cell_texts(cells: Iterable[counting.Cell]) -> list[str]:
     ]
 
 
-def layout(spec: JobSpec, version: str, stage: Stage) -> counting.Layout:
+def layout(spec: JobSpec, version: str, stage: Stage) -> Layout:
     """Return where the variables of *stage* have their cells for *version*, those of the policy's error stream last."""
     plan = counting.layout(spec.schema, baseline_counted_with(spec, version).frozen, stage)
     return stream_findings.extended_layout(spec.policy, plan) if stage is Stage.OUTCOMES else plan
@@ -106,7 +107,7 @@ def report(spec: JobSpec, stage: Stage, version: str, segment: str, start: datet
     )
 
 
-def _row(plan: counting.Layout, cells: Iterable[tuple[int, int]]) -> dict[str, list[int]]:
+def _row(plan: Layout, cells: Iterable[tuple[int, int]]) -> dict[str, list[int]]:
     """Return the counts by variable; what windows did not count before it was known is left out where it is nothing."""
     counts = plan.row(cells)
     return {name: row for name, row in counts.items() if any(row) or name not in SPARSE}

@@ -18,7 +18,7 @@ from monitors.worker.keyed_state import KeyedState
 
 COLUMNS = {"predictions": ["id", "time", "version", "segments", "prediction"], "labels": ["id", "time", "label"]}
 """What a row of each role has. *segments* are the row's, joined."""
-FULL = 1 << 18
+MAX_TEXT = 1 << 18
 """Characters up to which sheets of one slice are kept together: many small ones cost a read each."""
 
 RowBatch = tuple[int, str, int, str]
@@ -58,7 +58,7 @@ class WaitingBatches:
         number = self._texts(role, start)
         key = f"{role} {start} {number}"
         last = (self._state.get(key) or "") if number else ""
-        if number and len(last) + len(rows) < FULL:
+        if number and len(last) + len(rows) < MAX_TEXT:
             self._state.put(key, f"{last}\n{rows}")
             return
         self._state.put(f"{role} {start} {number + 1}", rows)

@@ -45,7 +45,7 @@ def columns(table: sa.Table) -> list[str]:
 def key_label(key: Key) -> str:
     """Return a primary key as it is in the log: a JSON list, since a part may hold any character.
 
-    >>> label(("late flights", "v1"))
+    >>> key_label(("late flights", "v1"))
     '["late flights","v1"]'
     """
     return json.dumps(list(key), separators=(",", ":"), ensure_ascii=False, default=str)
@@ -54,7 +54,7 @@ def key_label(key: Key) -> str:
 def row_name(table: str, text: str) -> str:
     """Return a row in words, from its table and the :func:`key_label` of its key.
 
-    >>> name("versions", '["m","v1"]'), name("incidents", "[7]")
+    >>> row_name("versions", '["m","v1"]'), row_name("incidents", "[7]")
     ('versions m v1', 'incidents 7')
     """
     try:

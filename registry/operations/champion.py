@@ -13,7 +13,9 @@ from registry import lookups, outbox
 from registry.audit_log import chain
 from registry.connection import Registry
 from registry.database import mapping, tables
-from registry.operations import incidents, runs, versions
+from registry.operations.incidents import close
+from registry.operations.runs import end_run, require_passed, require_running
+from registry.operations.versions import set_state
 from registry.records import Champion, Incident, IncidentState, Promotion, RunState, Version, VersionState
 
 
@@ -131,8 +133,8 @@ def _move(reg: Registry, c: sa.Connection, step: _PointerMove, to: str) -> Promo
     _require_ready(reg, new)
     if old is not None:
         replaced = lookups.version(c, step.model, old.version)
-        versions.set_state(c, replaced, VersionState.RETIRED)
-    versions.set_state(c, new, VersionState.CHAMPION)
+        set_state(c, replaced, VersionState.RETIRED)
+    set_state(c, new, VersionState.CHAMPION)
     _set_pointer(c, step, to)
     if step.run_id is not None:
         step = _end_run(c, step, step.run_id, to)
@@ -178,13 +180,13 @@ def _require_ready(reg: Registry, version: Version) -> None:
 
 def _end_run(c: sa.Connection, step: _PointerMove, run_id: int, to: str) -> _PointerMove:
     """End the run with its promotion; return *step* with the decision that the run carried out."""
-    run = runs.require_running(c, run_id)
+    run = require_running(c, run_id)
     if run.model != step.model or run.challenger not in (None, to):
         msg = f"run {run_id} is about {run.model} {run.challenger or ''}, not {step.model} {to}"
         raise IllegalMove(msg)
-    runs.require_passed(c, run, to)
+    require_passed(c, run, to)
     mapping.update(c, tables.retrain_runs, tables.retrain_runs.c.id == run_id, challenger=to)
-    runs.end_run(c, run, state=RunState.PROMOTED, reason=step.reason, now=step.now)
+    end_run(c, run, state=RunState.PROMOTED, reason=step.reason, now=step.now)
     return replace(step, decision_id=run.decision_id)
 
 
@@ -204,7 +206,7 @@ def _resolve_all(c: sa.Connection, step: _PointerMove, old: str, new: str) -> No
     live = mapping.select(Incident, t.model == step.model, t.version == old, t.state != IncidentState.RESOLVED.value)
     for incident in mapping.fetch(c, Incident, live.order_by(t.id)):
         resolution = f"baseline replaced by {new}"
-        incidents.close(c, incident, resolution=resolution, actor=step.actor, now=step.now)
+        close(c, incident, resolution=resolution, actor=step.actor, now=step.now)
 
 
 def _record(c: sa.Connection, step: _PointerMove, old: Champion | None, to: str) -> Promotion:

@@ -13,7 +13,8 @@ from registry import lookups, outbox
 from registry.audit_log import chain
 from registry.connection import Registry
 from registry.database import mapping, tables
-from registry.operations import incidents, versions
+from registry.operations.incidents import close
+from registry.operations.versions import set_state
 from registry.records import (
     Action,
     AuditEntry,
@@ -107,7 +108,7 @@ def finish_run(
             incident = lookups.incident(c, incident_id)
             if incident.state is not IncidentState.RESOLVED:
                 resolution = f"retrain {state.value}: {reason}"
-                incidents.close(c, incident, resolution=resolution, actor=chain.SYSTEM, now=now)
+                close(c, incident, resolution=resolution, actor=chain.SYSTEM, now=now)
         done = lookups.run(c, run_id)
         entry = _log(c, run, f"retrain.{state.value}", now, {"reason": reason})
         outbox.add_message(c, entry, {"run": done.model_dump(mode="json")})
@@ -123,7 +124,7 @@ def end_run(c: sa.Connection, run: RetrainRun, *, state: RunState, reason: str, 
     names = {run.challenger, *(check.version for check in lookups.checks(c, run.id))} - {None}
     lost = mapping.select(Version, t.model == run.model, t.version.in_(names), t.state == VersionState.CANDIDATE.value)
     for version in mapping.fetch(c, Version, lost):
-        versions.set_state(c, version, VersionState.REJECTED)
+        set_state(c, version, VersionState.REJECTED)
 
 
 def require_running(c: sa.Connection, run_id: int) -> RetrainRun:

@@ -89,7 +89,7 @@ def learn(trainer: static.Trainer, champion: Any | None, data: Dataset, *, label
     model = trainer.new() if champion is None else champion
     learner = _learner(trainer.path, model, None if champion is not None else data)
     warm_up = 0 if champion is not None else max(1, min(WARM_UP_ROWS, len(data) // 5))
-    predictions = scoring.unknown(data.task, len(data))
+    predictions = scoring.unanswered(data.task, len(data))
     increases: tuple[LossIncreases, ...] = ()
     with static.trainer_errors(trainer.path):
         for matured, predicted in _schedule(data, label_delay, warm_up):

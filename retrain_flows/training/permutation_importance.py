@@ -152,7 +152,7 @@ def mean_loss(held_out: HeldOut) -> float:
         )  # a model may write into its input
     except Exception:  # a model may refuse combinations of values that only shuffling makes
         return float("nan")
-    known = scoring.known(answers)
+    known = scoring.is_answered(answers)
     losses = scoring.losses(held_out.task, answers[known], held_out.target[known], sd=held_out.sd)
     return float(losses.mean()) if len(losses) else float("nan")
 

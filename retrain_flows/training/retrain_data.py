@@ -80,7 +80,7 @@ def gather(ws: Workspace, run: RetrainRun) -> RetrainData:
     if version.artifact is not None and version.trained_until is not None:
         _, evaluation = evaluation.split(version.trained_until)
     answers = _answers(ws, version, evaluation)
-    usable = scoring.known(answers)
+    usable = scoring.is_answered(answers)
     return RetrainData(
         champion, version, training, evaluation.rows(usable), answers[usable], history.rejected, when.evaluation
     )
@@ -120,7 +120,7 @@ def _answers(ws: Workspace, version: Version, rows: Dataset) -> Values:
     """Return the predictions of a version for rows, (rows,): by its model, or as logged if there is no model file."""
     if version.artifact is not None:
         return scoring.score(load(ws, version), rows.frame, rows.task)
-    answers = scoring.unknown(rows.task, len(rows))
+    answers = scoring.unanswered(rows.task, len(rows))
     own = np.asarray(rows.versions == version.version, dtype=bool)
     answers[own] = rows.logged[own]
     return answers

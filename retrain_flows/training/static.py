@@ -159,7 +159,7 @@ def out_of_sample(trainer: Trainer, data: Dataset, folds: int = FOLDS) -> tuple[
     if len(data) < 2 * folds:
         msg = f"{len(data)} rows are too few for out-of-sample predictions in {folds} folds of time"
         raise errors.NotEnoughData(msg, hint="lengthen retrain.window")
-    answers, parts, sd = scoring.unknown(data.task, len(data)), [], permutation_importance.target_sd(data.target)
+    answers, parts, sd = scoring.unanswered(data.task, len(data)), [], permutation_importance.target_sd(data.target)
     for held_out in np.array_split(np.arange(len(data)), folds):
         others = np.ones(len(data), bool)
         others[held_out] = False

@@ -59,7 +59,7 @@ def measure(schema: EventSchema, made: pa.Table) -> dict[str, float]:
         where the surrogate explains too little (:data:`MIN_EXPLAINED`).
     """
     made = made.sort_by([(TIME, "ascending"), (ID, "ascending")])
-    made = made.filter(pa.array(scoring.known(made[PREDICTION].to_pandas().to_numpy())))
+    made = made.filter(pa.array(scoring.is_answered(made[PREDICTION].to_pandas().to_numpy())))
     held_out = _fit_surrogate(schema, made) if len(made) >= MIN_ROWS else None
     if held_out is None or _explained_share(held_out) <= MIN_EXPLAINED:
         return {}

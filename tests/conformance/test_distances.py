@@ -140,7 +140,7 @@ def test_its_null_is_exceeded_at_the_level(name: str, kind: str, rows: int) -> N
     assert LEVEL / 2 < (drawn > null.quantile).mean() < LEVEL * 2
 
 
-def null_by_name(kind: str) -> dict[str, null_distribution.Distance]:
+def null_by_name(kind: str) -> dict[str, distance.Distance]:
     """Return the very functions that findings use: a null is remembered by them."""
     return distribution._metrics(BINS[kind])
 

@@ -88,9 +88,9 @@ def test_it_is_in_explanations_and_standings(spec: SignalSpec) -> None:
 @pytest.mark.parametrize("verdict", Verdict, ids=lambda verdict: verdict.value)
 def test_a_verdict_on_a_signal_has_a_label_on_pages(signal: Signal, verdict: Verdict) -> None:
     """Words and a mark that differs from those of other verdicts."""
-    assert formatting.said(verdict, signal)
-    assert 1 == len(formatting.letter(verdict, signal))
-    assert 3 == len({formatting.letter(other, signal) for other in Verdict})
+    assert formatting.verdict_text(verdict, signal)
+    assert 1 == len(formatting.verdict_letter(verdict, signal))
+    assert 3 == len({formatting.verdict_letter(other, signal) for other in Verdict})
 
 
 @each_signal

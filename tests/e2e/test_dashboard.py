@@ -123,7 +123,7 @@ def test_from_the_overview_to_a_window_and_another_feature(visitor: Visitor) -> 
     assert "Distribution of carrier" == page.locator("#distribution").inner_text()
     assert 2 * 7 == bars(page)
 
-    page.get_by_label("Beside another window").select_option(label="24 Jun – 30 Jun 2013 (drift)")
+    page.get_by_label("Compare with window").select_option(label="24 Jun – 30 Jun 2013 (drift)")
     page.wait_for_url("**against=2013-07-01**")
     assert 3 * 7 == bars(page)
     assert "other window, 6" in page.locator("figure figcaption").inner_text()
@@ -175,7 +175,7 @@ def test_decisions_and_checks_are_told_with_their_reasons(visitor: Visitor) -> N
     page = visitor.page
     page.goto("/models/flights")
     incident = page.locator("tr", has_text="performance").filter(has_text="no.")
-    assert "6100 matured rows, at least 1000 needed" in incident.inner_text()
+    assert "6100 rows with labels to train on" in incident.inner_text()
     incident.get_by_text("pieces of evidence").click()
     assert 2 == incident.locator("details a").count()
 

@@ -136,7 +136,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Report]]
     for version in (QUIET, WORSE):
         published_baselines.publish_baseline(baseline.model_copy(update={"version": version}), world.root / "baselines")
     batch = world.batch()
-    again = world.batch(stream_findings.remembered_from(SCHEMA.windows, REPLAYED))
+    again = world.batch(stream_findings.read_from(SCHEMA.windows, REPLAYED))
     return {"batch": batch, "stream": world.follow(len(batch)), "replay": again}
 
 
@@ -154,7 +154,7 @@ def test_a_loss_that_doubles_is_told_within_some_hundred_records(reports: dict[s
     assert [] == more
     assert (WORSE, False) == (report.version, finding.guaranteed)
     assert 0 < (at - to_ms(CHANGE)) // 60_000 <= WITHIN
-    assert detector_state.LEARN < records
+    assert detector_state.WARM_UP_LOSSES < records
     assert after > 1.5 * before
 
 

@@ -119,7 +119,7 @@ def test_a_baseline_says_what_matters(folder: Path, version: str) -> None:
 def test_the_new_champion_answers(folder: Path) -> None:
     """With its own version in each event, and as the turned rule wants it."""
     (folder / "in.jsonl").write_text('{"id": "a", "time": "2013-03-02", "x": 2, "c": "a"}\n')
-    assert "answered by m v2" in leeway(folder, "score", "in.jsonl", "out.jsonl")
+    assert "scored by m v2" in leeway(folder, "score", "in.jsonl", "out.jsonl")
     answer = json.loads((folder / "out.jsonl").read_text())
     assert ("v2", True) == (answer["model_version"], answer["prediction"] < 0.2)
 

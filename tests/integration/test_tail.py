@@ -37,7 +37,7 @@ def path(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = eventful.run(path, "produce", "--predictions", folder / "predictions", "--labels", folder / "labels",
                         "--partitions", 2, "--batch", 64)  # fmt: skip
     assert "200 events of 2013-01-01 00:00 to 2013-01-05 03:30 to topic tail.p" in done.output
-    assert "1 records could not be read and were left out" in done.output
+    assert "1 records could not be read and were not sent" in done.output
     return path
 
 

@@ -253,7 +253,7 @@ def test_a_job_is_submitted_listed_stopped_and_upgraded_while_its_reports_are_ta
     assert savepoint == second.begin
     assert upgraded.begin is not None
     assert "running" in listed.stdout
-    assert "as it is" in listed.stdout
+    assert "unchanged" in listed.stdout
     assert sorted(r.evidence_digest for r in expected) == sorted(row[4] for row in stored(opened) if row[5] == 1)
     assert (2, 0) == (seen.tally.rejected, seen.tally.late)
 
@@ -274,7 +274,7 @@ def test_a_changed_model_is_another_job_and_reads_its_topics_anew(
         lifecycle.stop(project, model, kill=True)
 
         assert upgraded.begin is None
-        assert "read anew" in upgraded.because
+        assert "read from the beginning" in upgraded.because
         assert at_work is not None
         assert [] == [job for job in lifecycle.all_of(project, model) if not job.ended]
 

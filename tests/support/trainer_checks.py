@@ -60,7 +60,7 @@ def labelled_rows(schema: EventSchema, rows: int = ROWS, seed: int = 3) -> Datas
         as_of=START + timedelta(days=30),
         frame=frame,
         target=_target(schema.task, np.asarray(signal)),
-        logged=scoring.unknown(schema.task, rows),
+        logged=scoring.unanswered(schema.task, rows),
         versions=np.array(["v1"] * rows, object),
         times=to_ms(START) + 60_000 * np.arange(rows),
         ids=np.array([f"r{i}" for i in range(rows)], object),
@@ -121,12 +121,14 @@ def check_answers(case: TrainerCase, model: Any, rows: Dataset) -> None:
     """There is an answer for each row, a probability where the task is binary, also where a category is new."""
     answers = scoring.score(model, rows.frame, case.schema.task)
     assert len(rows) == len(answers), "one answer a row"
-    assert scoring.known(answers).all(), "no answer is missing"
+    assert scoring.is_answered(answers).all(), "no answer is missing"
     if case.schema.task is Task.BINARY:
         assert ((answers >= 0) & (answers <= 1)).all(), "a binary answer is a probability"
     categorical = [name for name, kind in case.schema.features.items() if kind is FeatureKind.CATEGORICAL]
     unseen = rows.frame.assign(**dict.fromkeys(categorical, "never seen in training"))
-    assert scoring.known(scoring.score(model, unseen, case.schema.task)).all(), "a category that is new has an answer"
+    assert scoring.is_answered(scoring.score(model, unseen, case.schema.task)).all(), (
+        "a category that is new has an answer"
+    )
 
 
 def check_learns_alike(case: TrainerCase, model: Any, rows: Dataset) -> None:

@@ -38,7 +38,7 @@ def incident(**more: Any) -> Incident:
 @pytest.mark.parametrize(
     ("found", "decision", "expected"),
     [
-        (incident(), None, "the next decision run"),
+        (incident(), None, "waiting for the next decision run"),
         (incident(pending="labels"), None, "labels"),
         (incident(), DECISION, ""),
         (incident(state=IncidentState.RESOLVED), None, ""),

@@ -116,7 +116,7 @@ def test_every_command_says_what_it_does() -> None:
 
 
 def test_the_database_is_made_and_looked_at(folder: Path) -> None:
-    """`db version` tells of a registry that is not made yet; `db upgrade` makes it, and does nothing twice."""
+    """`db version` tells of a registry that is not created yet; `db upgrade` makes it, and does nothing twice."""
     options = ["-p", str(folder), "db"]
     before = CliRunner().invoke(cli.app, [*options, "version"])
     made = CliRunner().invoke(cli.app, [*options, "upgrade"])
@@ -124,7 +124,7 @@ def test_the_database_is_made_and_looked_at(folder: Path) -> None:
     after = CliRunner().invoke(cli.app, [*options, "version"])
 
     assert [1, 0, 0, 0] == [done.exit_code for done in (before, made, again, after)]
-    assert "not made yet" in before.stdout
+    assert "not created yet" in before.stdout
     assert again.stdout.startswith("The registry is at ")
 
 
@@ -139,7 +139,7 @@ def test_an_upgrade_beside_a_newer_release_leaves_its_schema_alone(folder: Path)
         refused = [CliRunner().invoke(cli.app, [*options, word]) for word in ("upgrade", "version")]
 
     assert ([0, 0], [1, 1]) == tuple([done.exit_code for done in two] for two in (served, refused))
-    assert served[0].stdout.startswith("The registry is at 9999.")
+    assert served[0].stdout.startswith("The registry is at schema 9999 already.")
     assert "newer than this program's" in str(refused[0].exception)
     assert "install the Leeway that made it" in refused[1].stdout
 
@@ -151,7 +151,7 @@ def test_who_is_left_behind_by_an_upgrade_is_told(folder: Path) -> None:
         registry.downgrade("0003")
     again = CliRunner().invoke(cli.app, ["-p", str(folder), "db", "upgrade"])
 
-    assert "stop those that run" not in made.stdout
+    assert "stop running ones" not in made.stdout
     assert "made for a schema before 0006 cannot use it" in " ".join(again.stdout.split())
 
 

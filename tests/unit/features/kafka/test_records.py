@@ -42,7 +42,7 @@ def as_json(rows: Sequence[Row]) -> list[bytes]:
 
 def as_avro(rows: Sequence[Row]) -> list[bytes]:
     """Return a record an event, as another program that was given the schema writes them."""
-    schema = fastavro.parse_schema(json.loads(avro.derive(decode.wanted(SCHEMA, "predictions"))))
+    schema = fastavro.parse_schema(json.loads(avro.derive(decode.event_columns(SCHEMA, "predictions"))))
     out = []
     for row in rows:
         stream = io.BytesIO()

@@ -56,24 +56,25 @@ def test_labels_that_need_a_positive_one(bench: Bench, spelled: tuple[Any, ...],
     ("spelled", "keys", "code", "expected"),
     [
         (("yes", "no"), "positive: Yes", 1,
-         "error late: labels: no label is 'Yes' (events.positive), they are 'no' and 'yes': set events.positive: yes"),
+         "error late: labels: no label is 'Yes' (events.positive); the labels are 'no' and 'yes': set "
+         "events.positive: yes"),
         (("yes", "no"), "positive: ja", 1,
-         "error late: labels: no label is 'ja' (events.positive), they are 'no' and 'yes': set it to the label that "
-         "counts as 1"),
+         "error late: labels: no label is 'ja' (events.positive); the labels are 'no' and 'yes': set it to the label "
+         "that counts as 1"),
         (("yes", "no", "open"), "positive: yes", 0,
          "warning late: labels: labels are 'yes' and 2 others, all of which count as 0: 'no' and 'open'; set "
-         "events.negative to the one that is 0, and others are set aside"),
+         "events.negative to the one that counts as 0, then the others are set aside"),
         (("yes", "no", "no", "open"), "positive: yes\n      negative: no", 0,
          "warning late: labels: 10 of 40 rows are set aside, first 1.csv:5: label is neither 'yes' nor 'no'"),
         ((1, 0, 0, "open"), "", 0,
-         "warning late: labels: beside 0 and 1 there are labels 'open': mend the writer, or set events.positive if 0 "
-         "and 1 are not the classes"),
+         "warning late: labels: beside 0 and 1 there are labels 'open': correct the writer, or set events.positive "
+         "if 0 and 1 are not the classes"),
         (("a", "b", "c"), "", 1,
-         "error late: labels: labels are 'a', 'b' and 'c': set events.positive to the one that counts as 1 and "
-         "events.negative to the one that is 0, or task: multiclass"),
+         "error late: labels: labels are 'a', 'b' and 'c': set events.positive to the label of 1 and "
+         "events.negative to the label of 0, or task: multiclass"),
         ((2.5, 3, 4), "", 1,
-         "error late: labels: labels are '2.5', '3' and '4': set events.positive to the one that counts as 1 and "
-         "events.negative to the one that is 0, or task: regression"),
+         "error late: labels: labels are '2.5', '3' and '4': set events.positive to the label of 1 and "
+         "events.negative to the label of 0, or task: regression"),
     ],
 )  # fmt: skip
 def test_a_positive_label_that_does_not_fit(
@@ -103,13 +104,13 @@ def test_labels_without_a_value_want_no_positive_one(bench: Bench, code: int) ->
         (("a", "b"), ("a", "b"), ""),
         (("a", "b"), ("a", "c"), ""),
         (("a", "b"), ("c", "d"), "no class is both predicted and a label: 'a' and 'b' are predicted, 'c' and 'd' are "
-         "labels; log both by the same names"),
+         "labels; log both with the same names"),
         (("Red", "Blue"), ("red ", "blue "), "no class is both predicted and a label: 'Blue' and 'Red' are predicted, "
-         "'blue ' and 'red ' are labels; 'Blue' and 'blue ' differ only by case, blanks or zeros: write them alike"),
-        (("Red", "blue"), ("red", "blue"), "1 of 2 predicted classes are no label; 'Red' and 'red' differ only by "
-         "case, blanks or zeros: write them alike"),
+         "'blue ' and 'red ' are labels; 'Blue' and 'blue ' differ only in case, blanks or zeros: write them alike"),
+        (("Red", "blue"), ("red", "blue"), "1 of 2 predicted classes never occurs as a label; 'Red' and 'red' "
+         "differ only in case, blanks or zeros: write them alike"),
         (("01", "02"), (1, 2), "no class is both predicted and a label: '01' and '02' are predicted, '1' and '2' are "
-         "labels; '01' and '1' differ only by case, blanks or zeros: write them alike"),
+         "labels; '01' and '1' differ only in case, blanks or zeros: write them alike"),
     ],
 )  # fmt: skip
 def test_classes_that_are_spelled_differently(
@@ -129,16 +130,14 @@ def test_labels_that_contradict_each_other(bench: Bench) -> None:
     bench.events("labels", both)
 
     assert [
-        "warning late: labels: 3 ids have labels that differ (like 'f0'): of each the newest counts that comes within "
-        "label_delay; send a label once"
+        "warning late: labels: 3 ids have different labels (like 'f0'): the newest within label_delay counts; "
+        "send each label once"
     ] == bench.check(0)
 
 
 SECONDS = [1_704_067_200 + 3600 * i for i in range(ROWS)]
-TIME = (
-    "looks like a time, so every window differs from the baseline; leave it out, or derive what the model needs of it"
-)
-ID = "has 40 values in 40 rows, like an id: values that do not come again cannot be compared; leave it out, or group"
+TIME = "looks like a time, so every window differs from the baseline; leave it out, or derive a feature from it"
+ID = "has 40 values in 40 rows, like an id: values that do not recur cannot be compared; leave it out, or group"
 
 
 @pytest.mark.parametrize(
@@ -184,15 +183,17 @@ def test_a_feature_that_grows_with_the_time(bench: Bench, values: Callable[[int]
         id=lambda f: f.index, time=pd.date_range("2024-01-01", periods=5 * ROWS, freq="h", tz="UTC"),
         temp=lambda f: [values(i) for i in f.index],
     ))  # fmt: skip
-    expected = "warning late: temp: grows with the time, so every window differs from the baseline; leave it out"
+    expected = (
+        "warning late: temp: rises or falls steadily with time, so every window differs from the baseline; leave it out"
+    )
 
     assert grows == any(line.startswith(expected) for line in bench.check(0))
 
 
 @pytest.mark.parametrize(
     ("name", "what"),
-    [("2.csv.gz", "unpack what is packed"), ("2.zip", "unpack what is packed"), ("2.CSV", "in small letters; rename"),
-     ("2.txt", "rename what holds events"), ("2.json", "rename what holds events")],
+    [("2.csv.gz", "unpack compressed files"), ("2.zip", "unpack compressed files"), ("2.CSV", "in lower case); rename"),
+     ("2.txt", "rename files of events"), ("2.json", "rename files of events")],
 )  # fmt: skip
 def test_files_that_are_passed_over(bench: Bench, name: str, what: str) -> None:
     """A file whose ending no reader knows is named, also where it is the only one; unfinished files are not."""
@@ -200,7 +201,9 @@ def test_files_that_are_passed_over(bench: Bench, name: str, what: str) -> None:
     for other in (name, ".hidden.gz", "_SUCCESS", "half.tmp"):
         (folder / other).write_bytes(b"anything")
     (found,) = bench.check(0)
-    assert found.startswith(f"warning late: predictions: {name} is passed over for its ending: only .jsonl, .ndjson")
+    assert found.startswith(
+        f"warning late: predictions: {name} is skipped: its extension is not read (only .jsonl, .ndjson"
+    )
     assert what in found
 
     (folder / "1.csv").unlink()
@@ -222,8 +225,8 @@ def test_a_column_twice_that_nobody_wants(bench: Bench, suffix: str) -> None:
     (folder / f"1.{suffix}").write_text("\n".join(rows))
 
     assert [
-        f"warning late: predictions: column 'spare' stands twice in 1.{suffix}: nobody can tell which is meant. "
-        "No key names it, so events are read; rename or drop one"
+        f"warning late: predictions: column 'spare' appears twice in 1.{suffix}; the project file does not use it, "
+        "so the file is read; rename or drop one"
     ] == bench.check(0)
 
 
@@ -232,7 +235,7 @@ def test_a_baseline_that_leaves_nothing(bench: Bench) -> None:
     bench.project(PROJECT + "    baseline: {start: 2024-01-01, end: 2024-02-01}\n")
     assert [
         "warning late: baseline: no prediction after 2024-02-01, where the baseline ends: nothing is monitored until "
-        "newer ones come; end the baseline earlier to judge what is there"
+        "newer ones arrive; end the baseline earlier to have existing events judged"
     ] == bench.check(0)
 
     bench.project(PROJECT + "    baseline: {start: 2024-01-01, end: 2024-01-02T12:00Z}\n")
@@ -241,7 +244,7 @@ def test_a_baseline_that_leaves_nothing(bench: Bench) -> None:
 
 def test_too_few_rows_to_judge(bench: Bench) -> None:
     """Three rows are told with the number that is needed, of a log and of a baseline; so is a window too short."""
-    need = "nothing is judged below 30 in the baseline and as many in each window (monitor.min_rows)"
+    need = "baseline and each window need at least 30 events (monitor.min_rows)"
     bench.project(PROJECT + "    baseline: {start: 2024-01-01, end: 2024-01-01T03:00Z}\n")
     assert [
         f"warning late: baseline: the baseline has 3 events in 1 slice of 1d: {need}; log more, or take a longer period"
@@ -270,7 +273,7 @@ def test_several_reasons_are_grouped(bench: Bench) -> None:
     (found,) = [line for line in bench.check(0) if "set aside" in line]
     parts = ["10 of 40 rows are set aside: 4 (first 1.csv:2: temp is not a number; write plain numbers",
              "3 (first 1.csv:7: prediction is not a probability", "2 (first 1.csv:11: time is not between 1990-01-01",
-             "(events.times); mend the writer's clock", "1 for 1 other reason"]  # fmt: skip
+             "(events.times); correct the writer's clock", "1 for 1 other reason"]  # fmt: skip
     assert all(part in found for part in parts), found
 
 
@@ -282,7 +285,7 @@ def test_half_a_stream_set_aside_is_an_error(bench: Bench, lost: int) -> None:
     found = bench.check(int(lost >= 20))
     blamed = [line for line in found if line.startswith("warning late: temp: ")]
     assert (lost >= 20) == any(line.startswith("error late: predictions: ") for line in found)
-    assert [f"{lost} of 40 rows are set aside because of it"] * (lost >= 20) == [
+    assert [f"{lost} of 40 rows are set aside because of its values"] * (lost >= 20) == [
         line.split(": ")[2] for line in blamed if "set aside" in line
     ]
 
@@ -301,7 +304,7 @@ def test_csv_written_otherwise(bench: Bench, options: dict[str, Any], encoding: 
     path = bench.folder / "events" / "predictions" / "1.csv"
     predictions().assign(origin=words("Köln", "Málaga")).to_csv(path, index=False, encoding=encoding, **options)
     assert (
-        f"warning late: predictions: 1.csv looks as if it was written with `csv: {{{expected}}}`: set it at "
+        f"warning late: predictions: 1.csv seems to be written with `csv: {{{expected}}}`: set that at "
         "events.predictions"
     ) in bench.check(1)
 
@@ -315,7 +318,7 @@ def test_times_written_otherwise(bench: Bench) -> None:
     bench.events("predictions", predictions().assign(time=times))
     bench.events("labels", labels().assign(known=times))
     assert (
-        "warning late: predictions: `time` looks as if it was written as %d.%m.%Y %H:%M: set events.times.format to it"
+        "warning late: predictions: `time` seems to be written as %d.%m.%Y %H:%M: set events.times.format to that"
     ) in bench.check(1)
 
     bench.project(PROJECT.replace("      columns:", "      times: {format: '%d.%m.%Y %H:%M'}\n      columns:"))

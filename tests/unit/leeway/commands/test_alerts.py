@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from click.testing import Result
-from typer.testing import CliRunner
 
 from alerts import retry
 from alerts.config import Alerts
@@ -19,15 +16,10 @@ from leeway import assembly, context
 from leeway.commands import alerts
 from registry import operations, outbox, queries
 from registry.records import Action
+from tests.support.command_line import SMALL_PROJECT, document, invoke
 
 NOW = datetime.now(timezone.utc)
-PROJECT = """\
-project: flights
-models:
-  late:
-    task: binary
-    events: {predictions: {path: events}}
-    features: {temp: numeric}
+ENDPOINT = """\
 alerts:
   endpoints:
     - {name: ops, url: "http://127.0.0.1:9/hook", secret_env: LEEWAY_TEST_KEY_THAT_IS_NOT_SET}
@@ -37,7 +29,7 @@ alerts:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A project with one endpoint, whose key is not set, and one message in the outbox."""
-    (tmp_path / "leeway.yaml").write_text(PROJECT)
+    (tmp_path / "leeway.yaml").write_text(SMALL_PROJECT + ENDPOINT)
     with context.open(tmp_path) as opened:
         operations.add_model(opened.registry, model="late", task="binary", now=NOW)
         operations.record_decision(
@@ -53,16 +45,13 @@ def folder(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, *words: str) -> Result:
-    """Run `leeway alerts ...` in *folder*."""
-    app = typer.Typer()
-    app.callback()(lambda: None)
-    alerts.register(app)
-    return CliRunner().invoke(app, ["alerts", *words], obj=folder, catch_exceptions=False, env={"COLUMNS": "200"})
+    """Run `leeway alerts ...` in *folder*; any exit code."""
+    return invoke(folder, "alerts", *words, code=None)
 
 
 def listed(folder: Path, *words: str) -> list[dict[str, Any]]:
     """Return what `leeway alerts list --json` prints."""
-    rows: list[dict[str, Any]] = json.loads(run(folder, "list", "--json", *words).stdout)
+    rows: list[dict[str, Any]] = document(folder, "alerts", "list", *words)
     return rows
 
 
@@ -72,7 +61,7 @@ def test_a_failed_delivery_is_told_and_listed_with_its_reason(folder: Path) -> N
     (row,) = listed(folder)
 
     assert 3 == done.exit_code
-    assert "0 sent, 1 to be tried again, 0 given up" in done.stdout
+    assert "0 sent, 1 failed and will be retried, 0 given up" in done.stdout
     assert ("decision.made", "pending", 1) == (row["type"], row["state"], row["attempts"])
     assert "LEEWAY_TEST_KEY_THAT_IS_NOT_SET, is not set" in row["error"]
 
@@ -83,12 +72,12 @@ def test_nothing_due_is_no_failure(folder: Path) -> None:
 
     done = run(folder, "deliver")
 
-    assert (0, "0 sent, 0 to be tried again, 0 given up\n") == (done.exit_code, done.stdout)
+    assert (0, "0 sent, 0 failed and will be retried, 0 given up\n") == (done.exit_code, done.stdout)
 
 
 def test_without_an_endpoint_it_says_where_to_add_one(folder: Path) -> None:
     """An outbox that nobody reads is not an error."""
-    (folder / "leeway.yaml").write_text(PROJECT.partition("alerts:")[0])
+    (folder / "leeway.yaml").write_text(SMALL_PROJECT)
 
     done = run(folder, "deliver")
 
@@ -143,7 +132,7 @@ def test_watching_goes_on_until_it_is_stopped(folder: Path, monkeypatch: pytest.
     done = run(folder, "deliver", "--watch")
 
     assert (0, 3) == (done.exit_code, len(waits))
-    assert 1 == done.stdout.count("to be tried again")
+    assert 1 == done.stdout.count("will be retried")
 
 
 def test_every_batch_is_sent(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,7 +140,7 @@ def test_every_batch_is_sent(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     batches = [Delivered(sent=32), Delivered(sent=8, failed=1), Delivered()]
     monkeypatch.setattr(assembly, "send", lambda *_, **__: batches.pop(0))
 
-    assert "40 sent, 1 to be tried again" in run(folder, "deliver").stdout
+    assert "40 sent, 1 failed and will be retried" in run(folder, "deliver").stdout
 
 
 def test_the_shortest_retry_is_not_missed_by_the_watch() -> None:

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
-from typer.testing import CliRunner
 
 from features.errors import DataError, LeewayError, ProjectError, RegistryError
-from leeway import cli, context
+from leeway import context
 from registry import operations, queries
+from tests.support.command_line import SMALL_PROJECT, invoke
 from tests.unit.leeway.commands import test_status
 
-KEYED = test_status.PROJECT + "audit: {key_env: AUDIT_KEY}\n"
+KEYED = SMALL_PROJECT + "audit: {key_env: AUDIT_KEY}\n"
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
     """Return a folder with a project that has a champion."""
     made = tmp_path / "project"
     made.mkdir()
-    (made / "leeway.yaml").write_text(test_status.PROJECT)
+    (made / "leeway.yaml").write_text(SMALL_PROJECT)
     with context.open(made) as opened:
         test_status.begin(opened)
     return made
@@ -32,10 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 def audit(folder: Path, *words: str, code: int = 0, **environment: str) -> Result:
     """Run a command of `leeway audit`."""
-    words = ("-p", str(folder), "audit", *words)
-    done = CliRunner().invoke(cli.app, list(words), catch_exceptions=False, env={"COLUMNS": "200", **environment})
-    assert code == done.exit_code, done.output
-    return done
+    return invoke(folder, "audit", *words, code=code, **environment)
 
 
 def tamper(folder: Path) -> None:

@@ -116,18 +116,21 @@ Change = Callable[[pd.DataFrame], pd.DataFrame]
          "warning late: predictions: 1 of 40 rows are set aside, first 1.csv:2: temp is not a number; write plain "
          "numbers, like 12.3, or declare it categorical"),
         (lambda f: f.assign(temp=3.5), 0,
-         "warning late: temp: is always 3.5: drift in it cannot be seen; leave it out?"),
+         "warning late: temp: is always 3.5: constant so far; a change will be reported. Leave it out if it cannot "
+         "change"),
         (lambda f: f.assign(temp=None), 0,
-         "warning late: temp: is always null: drift in it cannot be seen; leave it out?"),
+         "warning late: temp: is always null: constant so far; a change will be reported. Leave it out if it cannot "
+         "change"),
         (lambda f: f.assign(prediction=f["prediction"] * 100), 1,
          "error late: predictions: 39 of 40 rows are set aside, first 1.csv:3: prediction is not a probability from 0 "
-         "to 1; log the probability of label 1 as a share, or set task: regression"),
+         "to 1; log the probability of label 1, between 0 and 1, or set task: regression"),
         (lambda f: f.assign(prediction=[1.7, -3, *f["prediction"][2:]]), 0,
          "warning late: predictions: 2 of 40 rows are set aside, first 1.csv:2: prediction is not a probability from 0 "
-         "to 1; log the probability of label 1 as a share, or set task: regression"),
-        (lambda f: f.assign(prediction=0.5), 0, "warning late: predictions: every prediction is 0.5"),
+         "to 1; log the probability of label 1, between 0 and 1, or set task: regression"),
+        (lambda f: f.assign(prediction=0.5), 0, "warning late: predictions: every prediction is 0.5: a "
+         "constant says nothing about performance; is events.columns.prediction the right column?"),
         (lambda f: f.assign(id="f1"), 0,
-         "warning late: predictions: 39 rows repeat an id; each prediction needs its own"),
+         "warning late: predictions: 39 rows repeat an id; each prediction needs a unique id"),
         (lambda f: f.assign(time="yesterday"), 1,
          "error late: predictions: 40 of 40 rows are set aside, first 1.csv:2: time is not a time (ISO 8601, or "
          "a number as events.times says); write ISO 8601, or set events.times.format or events.times.unit"),
@@ -145,14 +148,15 @@ def test_bad_predictions(bench: Bench, change: Change, code: int, expected: str)
     ("change", "code", "expected"),
     [
         (lambda f: f.assign(id="x" + f["id"]), 0,
-         "warning late: labels: no label matches a prediction by `id` (first label's id: 'xf0'): are they the same "
-         "ids, and the same period?"),
+         "warning late: labels: no label matches a prediction by `id` (first label's id: 'xf0'): check that ids "
+         "and periods are the same"),
         (lambda f: f.assign(id=[*f["id"][:-1], "x"]), 0,
          "warning late: labels: 1 of 40 labels match no prediction by id"),
         (lambda f: f.assign(known=hours(9)), 0,
-         "warning late: labels: 100% arrive later than label_delay 6h and will be left out; 99% arrive within 9h"),
+         "warning late: labels: 100% of labels arrive later than label_delay 6h and are left out; 99% arrive "
+         "within 9h"),
         (lambda f: f.assign(known=hours(-1)), 0,
-         "warning late: labels: 40 labels are older than their prediction; is `columns.label_time` right?"),
+         "warning late: labels: 40 labels are older than their predictions; check `columns.label_time`"),
         (lambda f: f.assign(label=f["label"] * 2), 1,
          "error late: labels: 20 of 40 rows are set aside, first 1.csv:3: label is neither 0 nor 1 (events.positive "
          "names the label that counts as 1)"),
@@ -161,7 +165,8 @@ def test_bad_predictions(bench: Bench, change: Change, code: int, expected: str)
         (lambda f: f.assign(label=[0.5, -1, *f["label"][2:]]), 0,
          "warning late: labels: 2 of 40 rows are set aside, first 1.csv:2: label is neither 0 nor 1 (events.positive "
          "names the label that counts as 1)"),
-        (lambda f: f.assign(label=1), 0, "warning late: labels: every label is '1'"),
+        (lambda f: f.assign(label=1), 0, "warning late: labels: every label is '1': a "
+         "constant says nothing about performance; is events.columns.label the right column?"),
     ],
 )  # fmt: skip
 def test_bad_labels(bench: Bench, change: Change, code: int, expected: str) -> None:
@@ -193,14 +198,14 @@ def test_times_without_a_zone_are_noted(bench: Bench) -> None:
 
     done = CliRunner().invoke(cli.app, ["-p", str(bench.folder), "check", "--json"])
     messages = [c["message"] for c in json.loads(done.stdout)["checks"]]
-    assert "times carry no zone (2024-01-01 00:00:00); they are read as UTC" in messages
+    assert "times have no time zone (2024-01-01 00:00:00); they are read as UTC" in messages
 
 
 def test_directories_and_files_that_are_not_there(bench: Bench) -> None:
     """An absent directory, an empty one, an empty file and a file of another kind are told apart."""
     events = bench.folder / "events" / "predictions"
     (events / "1.csv").unlink()
-    assert bench.check(1)[0].startswith(f"error late: predictions: {events} holds no events; put .jsonl")
+    assert bench.check(1)[0].startswith(f"error late: predictions: {events} has no events; put .jsonl")
 
     (events / "1.csv").touch()
     assert "warning late: predictions: 1.csv is empty" == bench.check(1)[0]
@@ -220,7 +225,7 @@ def test_labels_may_come_later(bench: Bench) -> None:
 
     (found,) = bench.check(0)
     assert found.startswith("warning late: labels: ")
-    assert "they are read as files appear" in found
+    assert "events are read as files appear" in found
 
 
 def test_history_is_checked_too(bench: Bench) -> None:
@@ -260,9 +265,9 @@ def test_a_baseline_without_events(bench: Bench) -> None:
     """A baseline period that no event falls in is an error before anything runs."""
     bench.project(PROJECT + "    baseline: {start: 2023-01-01, end: 2023-02-01}\n")
 
-    assert [
-        "error late: baseline: no event from 2023-01-01 to 2023-02-01; choose a period that has some"
-    ] == bench.check(1)
+    assert ["error late: baseline: no event from 2023-01-01 to 2023-02-01; choose a period with events"] == bench.check(
+        1
+    )
 
 
 def test_a_module_named_like_one_of_leeways_rooms(bench: Bench) -> None:
@@ -273,9 +278,9 @@ def test_a_module_named_like_one_of_leeways_rooms(bench: Bench) -> None:
     (bench.folder / "monitors").mkdir()
 
     assert [
-        "error names: `import features` finds Leeway's own package, never features.py; rename it, for instance to "
+        "error names: `import features` imports Leeway's own package, never features.py; rename it, for instance to "
         "my_features.py",
-        "error names: `import alembic` finds Leeway's own package, never alembic; rename it, for instance to "
+        "error names: `import alembic` imports Leeway's own package, never alembic; rename it, for instance to "
         "my_alembic",
     ] == bench.check(1)
 

@@ -9,20 +9,10 @@ from typing import Any
 
 import httpx
 import pytest
-import typer
-from typer.testing import CliRunner
 
 from features.errors import ProjectError
 from leeway.commands import dashboard
-
-PROJECT = """\
-project: flights
-models:
-  late:
-    task: binary
-    events: {predictions: {path: events}}
-    features: {temp: numeric}
-"""
+from tests.support.command_line import SMALL_PROJECT, invoke
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
@@ -48,7 +38,7 @@ def test_beyond_loopback_this_machines_names_are_answered(host: str) -> None:
 @pytest.fixture
 def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Return what the server was asked to serve, instead of serving it."""
-    (tmp_path / "leeway.yaml").write_text(PROJECT)
+    (tmp_path / "leeway.yaml").write_text(SMALL_PROJECT)
     calls: list[dict[str, Any]] = []
     monkeypatch.setattr("uvicorn.run", lambda app, **options: calls.append({"app": app, **options}))
     monkeypatch.chdir(tmp_path)
@@ -57,11 +47,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, An
 
 def run(*words: str, password: str = "") -> str:
     """Run `leeway dashboard ...` and return what it prints."""
-    app = typer.Typer()
-    app.callback()(lambda: None)
-    dashboard.register(app)
-    environ = {"COLUMNS": "200", dashboard.PASSWORD: password}
-    return CliRunner().invoke(app, ["dashboard", *words], obj=Path(), catch_exceptions=False, env=environ).stdout
+    return invoke(Path(), "dashboard", *words, **{dashboard.PASSWORD: password}).stdout
 
 
 def login(served: dict[str, Any], password: str | None) -> int:

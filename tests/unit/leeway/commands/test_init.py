@@ -139,7 +139,7 @@ def test_what_is_said_goes_before_what_is_guessed(tmp_path: Path) -> None:
     source = place(tmp_path, events(), "log/a.csv")
     options = ["-p", str(tmp_path), "init", "--from", str(source), "--task", "regression", "--model"]
 
-    with pytest.raises(ProjectError, match="cannot be a model's name"):
+    with pytest.raises(ProjectError, match="is not a valid name of a model"):
         CliRunner().invoke(cli.app, [*options, "late flights"], catch_exceptions=False)
     assert not (tmp_path / "leeway.yaml").exists()
 
@@ -157,7 +157,7 @@ def test_what_is_said_goes_before_what_is_guessed(tmp_path: Path) -> None:
             DataError,
             "no column looks like the id",
         ),
-        (events()[["event_id", "Timestamp", "score"]], DataError, "no column is left to be a feature"),
+        (events()[["event_id", "Timestamp", "score"]], DataError, "no column can be a feature"),
         (events()[:0], NotEnoughData, "the sample has no rows"),
     ],
 )
@@ -185,7 +185,7 @@ def test_nothing_is_written_over_unasked(tmp_path: Path) -> None:
     """A project file that is there stays, unless --force says otherwise."""
     source = place(tmp_path, events(), "log/a.csv")
     (tmp_path / "leeway.yaml").write_text("mine")
-    with pytest.raises(ProjectError, match="already there"):
+    with pytest.raises(ProjectError, match="exists already"):
         starter_file.write(tmp_path / "leeway.yaml", source)
     assert "mine" == (tmp_path / "leeway.yaml").read_text()
 

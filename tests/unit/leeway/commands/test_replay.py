@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from features.errors import LeewayError
-from leeway import cli, context
+from leeway import context
 from leeway.context import Context
 from leeway.replay import parallel, trials
 from monitors.finding import Stage
@@ -20,6 +18,7 @@ from registry import operations
 from registry.incidents import ingest
 from registry.records import Version
 from tests.support import recorded_history as replayed
+from tests.support.command_line import document, invoke, printed
 from tests.support.registry_values import everything
 
 PROJECT = """\
@@ -76,21 +75,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def text(folder: Path, *words: str, width: int = 200) -> str:
     """Return what `leeway replay` prints."""
-    env = {"COLUMNS": str(width)}
-    done = CliRunner().invoke(cli.app, ["-p", str(folder), "replay", *QUICK, *words], catch_exceptions=False, env=env)
-    assert 0 == done.exit_code, done.output
-    return done.stdout
+    return printed(folder, "replay", *QUICK, *words, width=width)
 
 
 def told(folder: Path, *words: str) -> Any:
     """Return what it prints as JSON."""
-    return json.loads(text(folder, *words, "--json"))
+    return document(folder, "replay", *QUICK, *words)
 
 
 def refused(folder: Path, *words: str) -> str:
     """Return the message of a refusal."""
     with pytest.raises(LeewayError) as caught:
-        CliRunner().invoke(cli.app, ["-p", str(folder), "replay", *words], catch_exceptions=False)
+        invoke(folder, "replay", *words)
     return str(caught.value)
 
 
@@ -107,7 +103,7 @@ def test_policies_stand_side_by_side(folder: Path) -> None:
     assert "feature" in shown
     assert "change (of x)" in shown
     assert any(words[:3] == ["covariate,", "1", "sd"] and "100%" in words for words in lines)
-    assert "Take `" in shown
+    assert "Recommended: `" in shown
 
 
 def test_the_shift_of_the_past_is_found(folder: Path) -> None:
@@ -124,6 +120,7 @@ def test_the_shift_of_the_past_is_found(folder: Path) -> None:
     assert "1 per 300d" == strict["rules"]["monitor"]["false_alarms"]
 
 
+@pytest.mark.slow
 def test_json_holds_what_the_tables_do(folder: Path) -> None:
     """Under keys that programs rely on."""
     found = told(folder, "--shift", "prior=0.2,0.3", "--feature", "site", "--seed", "7")
@@ -197,9 +194,9 @@ def test_what_is_missing_is_said_with_the_next_step(tmp_path: Path, folder: Path
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("--shift", "weather=1"), "'weather' is no change; there are covariate, prior"),
-        (("--shift", "prior=2"), "a prior shift of 2 cannot be; a share is meant"),
-        (("--shift", "covariate=-1"), "a covariate shift of -1 cannot be; a size is meant"),
+        (("--shift", "weather=1"), "'weather' is not a kind of change; the kinds are covariate, prior"),
+        (("--shift", "prior=2"), "the size of a prior change must be above 0, at most 1, not 2"),
+        (("--shift", "covariate=-1"), "the size of a covariate change must be above 0, not -1"),
         (("--shift", "covariate"), "could not convert string to float"),
         (("--budget", "rarely"), "'rarely' is not a rate of false alarms"),
         (("--within", "soon"), "'soon' is not a length of time"),
@@ -209,7 +206,7 @@ def test_what_is_missing_is_said_with_the_next_step(tmp_path: Path, folder: Path
 )
 def test_an_option_that_cannot_be_is_refused(folder: Path, words: Iterable[str], expected: str) -> None:
     """With what could be, before anything is counted."""
-    done = CliRunner().invoke(cli.app, ["-p", str(folder), "replay", *words], env={"COLUMNS": "300"})
+    done = invoke(folder, "replay", *words, code=None, width=300)
 
     assert 2 == done.exit_code
     assert expected in " ".join(done.stderr.replace("│", "").split())
@@ -231,4 +228,4 @@ def test_parts_are_told_as_they_are_done() -> None:
         patched.setattr(parallel, "run_task", lambda task: task)
         assert [empty, empty] == parallel.run_tasks([empty, empty], 1, said.append)
 
-    assert ["1 of 2 parts done", "2 of 2 parts done"] == said
+    assert ["1 of 2 tasks done", "2 of 2 tasks done"] == said

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from features.window import UTC
-from leeway import cli, context
+from leeway import context
 from leeway.context import Context
 from monitors.baseline.baseline import Baseline
 from monitors.finding import Finding, Signal, Stage, Verdict
@@ -20,36 +17,16 @@ from monitors.stats.bins import NumericBins
 from registry import operations, queries
 from registry.incidents import ingest
 from registry.records import Action, Version
+from tests.support.command_line import document, printed
 
 NOW = datetime(2024, 3, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
-PROJECT = """\
-project: flights
-models:
-  late:
-    task: binary
-    events: {predictions: {path: events}}
-    features: {temp: numeric}
-"""
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(small_project: Path) -> Path:
     """Return a folder with a project whose registry is empty."""
-    (tmp_path / "leeway.yaml").write_text(PROJECT)
-    return tmp_path
-
-
-def text(folder: Path, *words: str) -> str:
-    """Return what a command prints."""
-    done = CliRunner().invoke(cli.app, ["-p", str(folder), *words], catch_exceptions=False, env={"COLUMNS": "200"})
-    assert 0 == done.exit_code
-    return done.stdout
-
-
-def told(folder: Path, *words: str) -> Any:
-    """Return what a command prints as JSON."""
-    return json.loads(text(folder, *words, "--json"))
+    return small_project
 
 
 def begin(opened: Context) -> None:
@@ -95,17 +72,17 @@ def decide(opened: Context) -> None:
 
 def test_an_empty_registry_names_the_next_command(folder: Path) -> None:
     """Before anything has happened, each command says what to run."""
-    assert "leeway baseline" in text(folder, "status")
-    assert text(folder, "incidents").startswith("No open incident.")
-    assert "leeway baseline" in text(folder, "history", "late")
-    assert ([], []) == (told(folder, "incidents"), told(folder, "history"))
+    assert "leeway baseline" in printed(folder, "status")
+    assert printed(folder, "incidents").startswith("No open incident.")
+    assert "leeway baseline" in printed(folder, "history", "late")
+    assert ([], []) == (document(folder, "incidents"), document(folder, "history"))
 
 
 def test_status_tells_where_a_model_stands(folder: Path) -> None:
     """Champion, newest verdict, open incidents and the next step, under keys that programs rely on."""
     with context.open(folder) as opened:
         begin(opened)
-    assert "leeway monitor" in text(folder, "status")
+    assert "leeway monitor" in printed(folder, "status")
 
     with context.open(folder) as opened:
         drift(opened)
@@ -114,14 +91,14 @@ def test_status_tells_where_a_model_stands(folder: Path) -> None:
         "model": "late", "task": "binary", "champion": "v1", "generation": 1, "since": "2024-03-01T00:00:00Z",
         "inputs": window, "outcomes": None, "open_incidents": 1, "undecided": 1, "running": None, "dead_letters": 0,
     }  # fmt: skip
-    stands = told(folder, "status")
+    stands = document(folder, "status")
     (model,) = stands["models"]
     assert ("flights", expected) == (stands["project"], {key: model[key] for key in expected})
     assert ("info", ["feature"], [], {}) == (model["state"], model["judged"], model["set_aside"], model["refused"])
-    assert "info feature drift of temp (incident 1)" == model["said"][0]
+    assert "info: feature drift in temp (incident 1)" == model["said"][0]
     assert model["unjudged"]["performance"] == "no window with labels yet"
     assert model["newest_window_age"].endswith(" ago")
-    assert "1 open, 1 undecided" in text(folder, "status")
+    assert "1 open, 1 undecided" in printed(folder, "status")
 
 
 def test_incidents_are_listed_with_their_decision(folder: Path) -> None:
@@ -129,20 +106,20 @@ def test_incidents_are_listed_with_their_decision(folder: Path) -> None:
     with context.open(folder) as opened:
         begin(opened)
         drift(opened)
-    assert "waiting" in text(folder, "incidents")
-    assert "feature: temp" in text(folder, "incidents")
-    assert "info" in text(folder, "incidents").splitlines()[2].split()
+    assert "waiting" in printed(folder, "incidents")
+    assert "feature: temp" in printed(folder, "incidents")
+    assert "info" in printed(folder, "incidents").splitlines()[2].split()
 
     with context.open(folder) as opened:
         decide(opened)
-    (incident,) = told(folder, "incidents", "late")
+    (incident,) = document(folder, "incidents", "late")
     assert ("nothing", ["a feature", "no loss"]) == (incident["decision"]["action"], incident["decision"]["because"])
-    assert "a feature; no loss" in text(folder, "incidents")
+    assert "a feature; no loss" in printed(folder, "incidents")
 
     with context.open(folder) as opened:
         operations.resolve_incident(opened.registry, incident["id"], resolution="seen", actor="ann", now=NOW + 2 * DAY)
-    assert [] == told(folder, "incidents")
-    assert ["resolved"] == [i["state"] for i in told(folder, "incidents", "--all")]
+    assert [] == document(folder, "incidents")
+    assert ["resolved"] == [i["state"] for i in document(folder, "incidents", "--all")]
 
 
 def test_history_is_the_audit_log_in_order(folder: Path) -> None:
@@ -152,10 +129,10 @@ def test_history_is_the_audit_log_in_order(folder: Path) -> None:
         drift(opened)
         decide(opened)
 
-    actions = [entry["action"] for entry in told(folder, "history", "late")]
+    actions = [entry["action"] for entry in document(folder, "history", "late")]
     assert ["model.added", "version.added", "baseline.stored", "model.promoted"] == actions[:4]
     assert "decision.made" == actions[-1]
-    shown = text(folder, "history")
+    shown = printed(folder, "history")
     assert "because a feature; no loss" in shown
     assert "reports.stored" not in shown
 

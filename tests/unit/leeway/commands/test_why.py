@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from features.errors import NotFound
-from leeway import cli, context
+from leeway import context
 from monitors.finding import Signal
 from registry import operations
 from registry.database import tables
 from registry.incidents import explain
 from registry.records import Action
 from tests.support import incident_world as world
+from tests.support.command_line import document, invoke, printed
 from tests.support.incident_world import DAY, START
 
 PROJECT = """\
@@ -44,41 +43,37 @@ def drifting(folder: Path) -> None:
         world.drift(opened.registry)
 
 
-def text(folder: Path, *words: str) -> str:
+def text(folder: Path, number: str) -> str:
     """Return what the command prints."""
-    done = CliRunner().invoke(
-        cli.app, ["-p", str(folder), "why", *words], catch_exceptions=False, env={"COLUMNS": "200"}
-    )
-    assert 0 == done.exit_code
-    return done.stdout
+    return printed(folder, "why", number)
 
 
-def test_what_moved_is_said_with_how_sure_that_is(folder: Path) -> None:
-    """The newest window: effect, lines, movement, mix, segments, evidence and budget; and since when."""
+def test_a_drifted_variable_has_all_its_figures(folder: Path) -> None:
+    """The newest window: effect, thresholds, movement, mix, segments, guarantee and budget share; and since when."""
     drifting(folder)
     newest, _, first = text(folder, "1").partition("First window")
 
-    assert newest.startswith("Incident 1: feature of late v1\n")
+    assert newest.startswith("Incident 1: feature drift in late v1\n")
     assert "Newest window, 2024-03-04 to 2024-03-05" in newest
-    told = [" ".join(line.split()) for line in newest.splitlines()]
+    lines = [" ".join(line.split()) for line in newest.splitlines()]
     assert [
-        "x in all traffic, 75% of what matters, no. 1",
-        "effect 0.343 [0.293, 0.393] js_distance_log2; worth telling from 0.1; the window alone says drift, its line "
-        "is 0.100",
-        "moved up; [1, 2) 50.0% -> 80.0%, [0, 1) 50.0% -> 20.0%",
+        "x in all traffic, importance rank 1 (75%)",
+        "effect 0.343 [0.293, 0.393] js_distance_log2; minimum effect 0.1; single-window verdict: drift "
+        "(threshold 0.100)",
+        "movement up; [1, 2) 50.0% -> 80.0%, [0, 1) 50.0% -> 20.0%",
         "mix a shift within segments of site: 0.300 in all, 0.000 by mix, 0.300 within",
-        "in all traffic 0.343, site=A 0.343, site=B 0.343",
-        "how sure inside the promise: the evidence reached 460 where 450 was asked",
-        "cost 2.0% of the false-alarm budget",
+        "segments all traffic 0.343, site=A 0.343, site=B 0.343",
+        "guarantee inside the guarantee: the evidence reached 460, and 450 was required",
+        "budget share 2.0%",
         "since 2024-03-03",
-        "now drift continues",
-    ] == told[told.index("x in all traffic, 75% of what matters, no. 1") :][:9]
-    assert "loss performance all traffic 0.500 [0.450, 0.550] auc 0.700 -> 0.600 2024-03-05" in told
+        "newest verdict drift continues",
+    ] == lines[lines.index("x in all traffic, importance rank 1 (75%)") :][:9]
+    assert "loss performance all traffic 0.500 [0.450, 0.550] auc 0.700 -> 0.600 2024-03-05" in lines
     assert ", 2024-03-02 to 2024-03-03" in first
-    assert "now" not in first
+    assert "newest verdict" not in first
 
 
-def test_an_incident_of_one_window_is_told_once(folder: Path) -> None:
+def test_an_incident_of_one_window_is_printed_once(folder: Path) -> None:
     """The first window is the newest, too."""
     drifting(folder)
 
@@ -87,7 +82,7 @@ def test_an_incident_of_one_window_is_told_once(folder: Path) -> None:
     assert "First window" not in shown
 
 
-def test_the_decision_is_told(folder: Path) -> None:
+def test_the_decision_is_printed(folder: Path) -> None:
     """Until there is one, that it is waited for."""
     drifting(folder)
     assert "waiting" in text(folder, "2")
@@ -99,12 +94,12 @@ def test_the_decision_is_told(folder: Path) -> None:
 
 
 def test_programs_get_the_same_as_json(folder: Path) -> None:
-    """The incident, its decision and log, and the account of both windows."""
+    """The incident, its decision and log, and the explanation of both windows."""
     drifting(folder)
-    told = json.loads(text(folder, "1", "--json"))
+    explanation = document(folder, "why", "1")
 
-    assert ["decision", "first", "incident", "log", "newest"] == sorted(told)
-    (moved,) = (m for m in told["newest"]["drifted"] if m["finding"]["variable"] == "x")
+    assert ["decision", "first", "incident", "log", "newest"] == sorted(explanation)
+    (moved,) = (m for m in explanation["newest"]["drifted"] if m["finding"]["variable"] == "x")
     assert ("x", 0.75, 1, 0.1) == (
         moved["finding"]["variable"],
         moved["importance"],
@@ -115,15 +110,15 @@ def test_programs_get_the_same_as_json(folder: Path) -> None:
     assert {"direction": "up", "parts": [
         {"label": "[1, 2)", "before": 0.5, "now": 0.8}, {"label": "[0, 1)", "before": 0.5, "now": 0.2}
     ]} == moved["bin_changes"]  # fmt: skip
-    assert ["incident.opened"] == [line["action"] for line in told["log"]]
+    assert ["incident.opened"] == [line["action"] for line in explanation["log"]]
 
 
 def test_an_unknown_incident_is_refused(folder: Path) -> None:
     """With its number, and the command that lists those there are."""
-    done = CliRunner().invoke(cli.app, ["-p", str(folder), "why", "7"])
+    with pytest.raises(NotFound) as caught:
+        invoke(folder, "why", "7")
 
-    assert isinstance(done.exception, NotFound)
-    assert ("there is no incident 7", "leeway incidents") == (done.exception.message, done.exception.hint)
+    assert ("there is no incident 7", "leeway incidents") == (caught.value.message, caught.value.hint)
 
 
 def test_a_model_that_left_the_project_file_is_explained_without_its_policy(folder: Path) -> None:
@@ -131,7 +126,7 @@ def test_a_model_that_left_the_project_file_is_explained_without_its_policy(fold
     drifting(folder)
     (folder / "leeway.yaml").write_text(PROJECT.replace("late:", "early:"))
 
-    assert "0.343 [0.293, 0.393] js_distance_log2; the window alone says drift" in text(folder, "1")
+    assert "0.343 [0.293, 0.393] js_distance_log2; single-window verdict: drift" in text(folder, "1")
 
 
 def test_a_drift_that_late_data_took_back_is_said_to_be_gone(folder: Path) -> None:
@@ -141,8 +136,8 @@ def test_a_drift_that_late_data_took_back_is_said_to_be_gone(folder: Path) -> No
         world.late(opened.registry)
     shown = text(folder, "1")
 
-    assert "corrected by late data" in shown
-    assert "Late data took the drift out of it." in shown.partition("First window")[2]
+    assert "corrected by late data 1 time\n" in shown
+    assert "Corrected by late data: this window has no drift any more." in shown.partition("First window")[2]
 
 
 def test_an_incident_whose_windows_are_gone_cannot_be_explained(folder: Path) -> None:
@@ -161,11 +156,12 @@ def test_the_beginning_of_an_old_drift_is_looked_for_further_back(
     """First among a few windows, then among more; beyond those nobody knows."""
     drifting(folder)
     began = {}
-    for looks in ((1,), (1, 2), (1, 4), (4,)):
-        monkeypatch.setattr(explain, "LOOKS", looks)
+    for few, more in ((1, 1), (1, 2), (1, 4), (4, 4)):
+        monkeypatch.setattr(explain, "WINDOWS_BACK", few)
+        monkeypatch.setattr(explain, "MORE_WINDOWS_BACK", more)
         with context.open(folder) as opened:
             (moved,) = explain.explain(opened.registry, 1).newest.of(Signal.FEATURE)
-        began[looks] = moved.onset.end if moved.onset else None
+        began[few, more] = moved.onset.end if moved.onset else None
 
     third = START + 2 * DAY
-    assert {(1,): None, (1, 2): None, (1, 4): third, (4,): third} == began
+    assert {(1, 1): None, (1, 2): None, (1, 4): third, (4, 4): third} == began

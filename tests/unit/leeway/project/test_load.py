@@ -184,8 +184,8 @@ alerts: {endpoints: [{name: ops, url: example.org, secret_env: KEY}]}
         ("# only a comment\n", "1:1: the file is empty"),
         ("- a\n", "1:1: must hold keys of its own, not ['a']"),
         ("project: a\nmodels:\n\tlate: {}\n", "3:1: a tab; YAML is indented with spaces only"),
-        ("project: a: b\n", "1:11: a second `:`; quote a value that holds `: `, or mend the line above"),
-        ("project: a\x07", "1:1: is no YAML: unacceptable character #x0007: special characters are not allowed"),
+        ("project: a: b\n", "1:11: a second `:`; quote a value that contains `: `, or correct the line above"),
+        ("project: a\x07", "1:1: is not YAML: unacceptable character #x0007: special characters are not allowed"),
         ("x: !!python/object/apply:os.getcwd []\n", "1:4: could not determine a constructor for the tag"),
     ],
 )
@@ -234,7 +234,7 @@ def test_keys_that_disagree(tmp_path: Path, change: str, expected: str) -> None:
     ("old", "new", "expected"),
     [
         ("      labels: {path: /data/labels}\n", "", "`retrain` needs labels"),
-        ("      labels", "      version: v1\n      labels", "`retrain` makes new versions, so events must tell theirs"),
+        ("      labels", "      version: v1\n      labels", "`retrain` makes new versions, so events need theirs"),
         ("mode: static", "mode: online", "retrain.mode online needs `retrain.online: module:function`"),
         ("mode: static", "mode: both", "retrain.mode both needs `retrain.online: module:function`"),
         (", trainer: 'trainers:make'", "", "retrain.mode static needs `retrain.trainer: module:function`"),

@@ -14,11 +14,10 @@ from monitors.explain.explanation import (
     SegmentStatus,
     WindowExplanation,
     explain_window,
-    mix_shift_text,
     verdict_of,
     with_onsets,
 )
-from monitors.explain.mix_shift import MixShift
+from monitors.explain.mix_shift import MixShift, mix_shift_text
 from monitors.explain.onset import Onset, onsets
 from monitors.finding import Signal, Stage, Verdict
 from monitors.report import Report, digest
@@ -284,5 +283,5 @@ def test_a_shift_that_surveillance_finds_is_told_with_its_alarm() -> None:
     assert ("x", "up") == (moved.finding.variable, moved.bin_changes.direction)
     assert isinstance(moved.onset, Onset)
     assert known.end + DAY <= moved.onset.end <= known.end + 8 * DAY
-    assert moved.guarantee.startswith("inside the promise: the evidence reached ")
+    assert moved.guarantee.startswith("inside the guarantee: the evidence reached ")
     assert "drift continues" == moved.finding.sequential_note

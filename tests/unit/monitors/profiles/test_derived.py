@@ -18,6 +18,7 @@ from monitors.baseline import freeze
 from monitors.baseline.baseline import Baseline
 from monitors.finding import Stage
 from monitors.profiles import counting, reconstruction_error
+from monitors.profiles.cells import Cell, merge_cells
 from monitors.profiles.derived import Derived
 from monitors.profiles.loss_estimator import DirectLossEstimator
 from monitors.profiles.score_calibration import ScoreCalibration
@@ -58,7 +59,7 @@ BASELINES = {task: learned.baseline(SCHEMAS[task], rows(task, 2000)) for task in
 SPOILED = {task: learned.tables(SCHEMAS[task], spoiled(rows(task, 200, 1)), days=3)[0] for task in Task}
 
 
-def cells(task: Task, table: pa.Table, known: Baseline | None = None) -> list[counting.Cell]:
+def cells(task: Task, table: pa.Table, known: Baseline | None = None) -> list[Cell]:
     """Return the input cells of *table*, as the job counts them."""
     frozen = (known or BASELINES[task]).frozen
     return list(counting.count_inputs(SCHEMAS[task], {"v1": frozen}, table))
@@ -71,9 +72,9 @@ def test_any_split_of_rows_in_any_order_counts_the_same(task: Task, order: list[
     """Counts of parts add up to counts of the whole, derived variables and segments included."""
     table = SPOILED[task].take(order)
     parts = [table.slice(a, b - a) for a, b in zip([0, *sorted(at)], [*sorted(at), 200], strict=True)]
-    whole = counting.merge(cells(task, SPOILED[task]))
+    whole = merge_cells(cells(task, SPOILED[task]))
 
-    assert whole == counting.merge(c for part in parts for c in cells(task, part))
+    assert whole == merge_cells(c for part in parts for c in cells(task, part))
 
 
 @pytest.mark.parametrize("task", list(Task))
@@ -200,7 +201,7 @@ def test_the_error_is_what_scikit_learn_leaves_over() -> None:
     at = on(bins, x)
     codes = np.column_stack([np.array(found.codes[name])[cell] for name, cell in at.items()]) / 1024
     pca, main = PCA().fit(codes), PCA(n_components=0.65).fit(codes).n_components_
-    narrow = np.maximum(np.sqrt(pca.explained_variance_[main:]), reconstruction_error.SMALLEST)
+    narrow = np.maximum(np.sqrt(pca.explained_variance_[main:]), reconstruction_error.MIN_COMPONENT_SD)
     expected = np.sqrt(np.mean((pca.transform(codes)[:, main:] / narrow) ** 2, axis=1))
 
     assert 8 - main == len(found.components)

@@ -12,7 +12,7 @@ from features.schema import LABEL, Task
 from monitors.baseline.baseline import Baseline
 from monitors.finding import Stage
 from monitors.profiles import outcome_counts
-from monitors.quality import value_faults
+from monitors.quality import value_reference
 from monitors.simulation import concept_shift, inject
 from monitors.simulation.inject import FAULTS, ChangeKind, InjectedChange
 from monitors.simulation.tilting import exponential_tilting, rounded_to_total
@@ -117,7 +117,7 @@ def test_a_fault_hits_as_many_rows_as_it_is_large(one: float, other: float) -> N
         for kind in FAULTS:
             target = inject.fault_cell(bins, kind, np.array(counts))
             small, large = (inject.fault_injected(counts, bins, target, size)[target] for size in sorted((one, other)))
-            there = [c for c in range(bins.cells) if c != target and c in value_faults.present(bins)]
+            there = [c for c in range(bins.cells) if c != target and c in value_reference.present_cells(bins)]
 
             assert small - counts[target] == round(min(one, other) * sum(counts[c] for c in there))
             assert small <= large
@@ -141,9 +141,9 @@ def test_a_prior_shift_moves_labels_and_the_loss_follows() -> None:
     before, after = slices(KNOWN, ChangeKind.PRIOR), changed(InjectedChange(ChangeKind.PRIOR, 0.1))
     for was, now in zip(before, after, strict=True):
         assert round(0.1 * 200) == now[LABEL][1] - was[LABEL][1]
-        old, new = (np.array(c["scores"]).reshape(outcome_counts.GRID, 2) for c in (was, now))
+        old, new = (np.array(c["scores"]).reshape(outcome_counts.SCORE_BINS, 2) for c in (was, now))
         assert new[:, 1].sum() == now[LABEL][1]
-        bins = np.arange(outcome_counts.GRID)
+        bins = np.arange(outcome_counts.SCORE_BINS)
         assert np.average(bins, weights=new[:, 1]) == pytest.approx(np.average(bins, weights=old[:, 1]), abs=2)
 
     # The score foretells fewer 1s than there are now.

@@ -13,6 +13,7 @@ from monitors.config import MonitorPolicy
 from monitors.finding import Stage
 from monitors.job_spec import FIELD_SEPARATOR, JobSpec
 from monitors.profiles import counting
+from monitors.profiles.cells import Layout
 from monitors.worker import late_events
 from tests.support import learned_baselines as learned
 
@@ -20,7 +21,7 @@ SCHEMA = EventSchema(model="m", task=Task.BINARY, features={"x": FeatureKind.NUM
 SLIDE = to_ms(SCHEMA.windows.slide)
 
 
-def published(folder: Path) -> tuple[JobSpec, counting.Layout]:
+def published(folder: Path) -> tuple[JobSpec, Layout]:
     """Return what a worker knows, and where the cells are."""
     known = learned.baseline(SCHEMA, {"x": np.arange(9.0), "prediction": np.full(9, 0.5), "label": np.arange(9) % 2.0})
     (folder / "v1.json").write_text(known.model_dump_json())

@@ -87,7 +87,7 @@ def test_what_may_not_be_promoted_is_refused(folder: Path) -> None:
 
 def test_with_nothing_to_do_react_starts_no_prefect(folder: Path) -> None:
     """It says so at once."""
-    assert "m: nothing to do" in call(folder, "react").stdout
+    assert "m: no incident to decide, nothing to carry out" in call(folder, "react").stdout
 
 
 def test_score_answers_a_file_and_tells_what_it_could_not_read(folder: Path) -> None:
@@ -95,7 +95,7 @@ def test_score_answers_a_file_and_tells_what_it_could_not_read(folder: Path) -> 
     (folder / "in.jsonl").write_text('{"id": "a", "time": "2013-03-01", "x": 1, "c": "a"}\nnot json\n')
     out = folder / "out.jsonl"
     done = call(folder, "score", str(folder / "in.jsonl"), str(out), code=1)
-    assert "1 events answered by m v1" in done.stdout
+    assert "1 events scored by m v1" in done.stdout
     assert "not JSON" in done.stdout
     assert ("a", "v1") == tuple(json.loads(out.read_text())[k] for k in ("id", "model_version"))
 
@@ -134,7 +134,7 @@ def test_score_writes_over_nothing(folder: Path) -> None:
     out.write_text("mine")
     words = ["score", str(folder / "in.jsonl"), str(out), "--start", "2013-03-02", "--end", "2013-03-04"]
 
-    with pytest.raises(errors.DataError, match="is there already"):
+    with pytest.raises(errors.DataError, match="exists already"):
         call(folder, *words)
     assert "mine" == out.read_text()
     call(folder, *words, "--force")

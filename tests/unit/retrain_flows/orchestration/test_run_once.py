@@ -84,6 +84,7 @@ def test_what_is_left_of_a_server_that_is_gone_does_no_harm(tmp_path: Path, monk
     assert {} == server.running_already(tmp_path, {})
 
 
+@pytest.mark.slow
 def test_commands_that_may_use_prefect_do_not_import_it() -> None:
     """It takes seconds, and most of the time there is nothing to do."""
     modules = "leeway.commands.retrain, leeway.flows.run_once, leeway.flows.serve_flows"

@@ -34,7 +34,7 @@ def test_the_story_tells_decision_reasons_and_every_check(ws: Workspace, by_hand
         "**Decision 2** without an incident (by ann), on data as of 2013-03-02 00:00 UTC. Reasons:\n\n- a | b" in told
     )
     assert "## v2" in told
-    assert "| segments | pass | 0 of 2 segments worse" in told
+    assert "| segments | pass | 0 of 2 segments fail" in told
     assert "`page.html`" in told
 
 
@@ -72,6 +72,7 @@ def test_a_retrain_by_hand_is_compared_by_its_last_window(ws: Workspace, by_hand
     assert Sides("v1", world.AS_OF - 7 * world.DAY, world.AS_OF) == evidently_report.sides(ws, by_hand)
 
 
+@pytest.mark.slow
 def test_a_window_without_events_has_no_page(ws: Workspace) -> None:
     """The error says which side is empty."""
     decision = operations.record_decision(

@@ -90,7 +90,7 @@ def test_a_new_model_learns_and_its_first_rows_have_no_prediction(make: Any) -> 
     if make is river:
         data.frame.drop(columns="c", inplace=True)
     learned = online.learn(static.Trainer("mine:make", make), None, data, label_delay=NO_DELAY)
-    known = scoring.known(learned.predictions)
+    known = scoring.is_answered(learned.predictions)
     right = (learned.predictions[known] > 0.5) == data.target[known]
     assert (False, True) == (bool(known[:256].any()), bool(known[1000:].all()))
     assert right.mean() > 0.85
@@ -130,7 +130,7 @@ def test_a_champion_goes_on_from_its_stored_state() -> None:
     in_memory = prequential(started, second)
     reloaded = prequential(stored, second)
     assert in_memory.predictions.tolist() == reloaded.predictions.tolist()
-    assert scoring.known(in_memory.predictions).all()
+    assert scoring.is_answered(in_memory.predictions).all()
     assert in_memory.model[-1].t_ == len(data) + 1
 
 
