@@ -161,6 +161,6 @@ def topics(bootstrap: str, group: str, reports: str, progress: str) -> Iterator[
 @contextmanager
 def _reader(bootstrap: str, group: str, topic: str) -> Iterator[Any]:
     with connections.consumer(bootstrap, group_id=group, auto_offset_reset="earliest", max_poll_records=2000) as client:
-        # Assigned, not subscribed: there is one reader, and nobody waits for a group to settle.
+        # Assigned, not subscribed: there is one reader, so there is no wait for a group to balance.
         client.assign([connections.partition(topic, n) for n in connections.partitions(client, bootstrap, topic)])
         yield client

@@ -160,7 +160,8 @@ def _checkpoint_settings(checkpoints: Checkpoints) -> Mapping[str, str]:
     start = checkpoints.start
     uri = start.resolve().as_uri() if isinstance(start, Path) else start
     resume = {"execution.state-recovery.path": uri} if uri else {}
-    # A checkpoint of an earlier run of the same job is nobody else's, and is removed when it is not needed any more.
+    # A checkpoint of an earlier run of the same job belongs to this run alone, and is removed when it is no longer
+    # needed.
     claim = {"execution.state-recovery.claim-mode": "CLAIM"} if isinstance(start, Path) else {}
     return {
         # A fault that comes back three times is no accident: the job ends, and says why.

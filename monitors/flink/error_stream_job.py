@@ -35,7 +35,7 @@ class _Watch(KeyedProcessFunction):  # type: ignore[misc]
     def __init__(self, spec: JobSpec, name: str, *, lasting: bool) -> None:
         self._spec, self._name, self._lasting = spec, name, lasting
         self._windows = spec.schema.windows
-        # When the label join has told of a slice, in all of its buckets.
+        # When the label join has emitted a slice, in all of its buckets.
         self._last = to_ms(self._windows.slide) - 1 + label_join_job.window_shift(spec)
         self._state: Callable[[object], KeyedState]
 

@@ -103,6 +103,6 @@ def _start_worker(pool: Any, start: Any, request: Any, context: Any) -> Any:
     peer = re.fullmatch(r"ipv4:127\.0\.0\.1:(\d+)", context.peer())
     user = owner(int(peer[1]), pool._port) if peer else None
     if peer is None or (user != os.getuid() and _TABLES[0].exists()):
-        msg = f"a worker was asked for by {context.peer()}, which is no process of this user"
+        msg = f"a worker was requested by {context.peer()}, which is no process of this user"
         raise errors.EngineError(msg, hint="another account of this machine is trying to get in")
     return start(pool, request, context)

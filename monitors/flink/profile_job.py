@@ -157,7 +157,7 @@ def _hop(tables: Any, spec: JobSpec, stage: Stage) -> None:
     tables.execute_sql(
         f"CREATE TEMPORARY VIEW {stage.value}_windows AS SELECT window_start AS start_time, window_end AS end_time, "
         "version, segment, cell, SUM(n) AS n, SUM(slices) AS slices, "
-        # Slices do not overlap, so verdicts over time rest on them: the newest is told with every window.
+        # Slices do not overlap, so sequential verdicts rest on them: every window carries its newest.
         "SUM(CASE WHEN end_time = window_end THEN n ELSE 0 END) AS newest "
         f"FROM HOP(TABLE {stage.value}_slices, DESCRIPTOR(rt), {interval(slide)}, {interval(size)}"
         f"{_offset(spec, stage)}) GROUP BY window_start, window_end, version, segment, cell"

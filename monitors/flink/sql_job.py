@@ -32,7 +32,7 @@ def field(text: str, index: int, kind: str = "STRING") -> str:
 
 
 def first_row(columns: Iterable[str], values: Iterable[object] | None, rows: int) -> pd.DataFrame:
-    """Return a function's result for a whole batch: *values* in its first row, nulls in all others.
+    """Return a function's result for a whole batch: values in its first row, nulls in all others.
 
     Parameters
     ----------
