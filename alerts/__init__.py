@@ -1,1 +1,1 @@
-"""Telling people and machines: the outbox's rows, signed and delivered."""
+"""Alerts: signed webhooks, delivered from the registry's outbox."""

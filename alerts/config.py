@@ -1,4 +1,4 @@
-"""The project file's `alerts` section: who is told of what, and which environment variable holds the key."""
+"""The project file's `alerts` section: webhook endpoints, their subscriptions and keys."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ EVENTS = (
 
 
 class Endpoint(BaseModel):
-    """A receiver of Standard Webhooks. *secret_env* names the variable with its ``whsec_`` key.
+    """A receiver of Standard Webhooks; *secret_env* names the variable with its ``whsec_`` key.
 
-    An incident below *min_severity* is told once it has risen there (``incident.raised``), and from then on.
+    An incident below *min_severity* is sent once its severity reaches that (``incident.raised``), and from then on.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,13 +35,13 @@ class Endpoint(BaseModel):
     def _event_types_exist(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for pattern in value:
             if not any(fnmatchcase(event, pattern) for event in EVENTS):
-                msg = f"{pattern!r} is no type of event; there are {', '.join(EVENTS)}"
+                msg = f"{pattern!r} is not a type of event; the types are {', '.join(EVENTS)}"
                 raise ValueError(msg)
         return value
 
 
 class Alerts(BaseModel):
-    """All receivers, and how hard to try."""
+    """All endpoints, and the limits of delivery."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -54,6 +54,6 @@ class Alerts(BaseModel):
     def _distinct(cls, value: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
         twice = [name for name, n in Counter(e.name for e in value).items() if n > 1]
         if twice:
-            msg = f"two endpoints are called {twice[0]!r}; deliveries are told apart by the name"
+            msg = f"two endpoints are called {twice[0]!r}; each needs a name of its own"
             raise ValueError(msg)
         return value

@@ -1,10 +1,10 @@
-"""From outbox to receiver, at least once: a message is on disk before it is sent and stays until somebody took it.
+"""At-least-once delivery of the outbox: a message is stored before it is sent, until a receiver has accepted it.
 
-Deliverers may run side by side. Each claims a batch under a lease, so that no two send the same delivery at once; the
-lease of one that died runs out, and another takes over. Receivers tell a message sent twice by its ``webhook-id``.
+Several processes may deliver. Each claims a batch under a lease, so that no two send the same delivery at once; when a
+process dies its lease expires, and another takes over. Receivers recognize a repeated message by its ``webhook-id``.
 
-Whatever a receiver does costs its own delivery one attempt of a bounded length: all of a batch go out at once, each is
-marked as its own answer comes, and each ends by a deadline for the whole of it.
+A receiver can cost only its own delivery an attempt, of bounded length: all of a batch are sent at once, each is marked
+as its own answer arrives, and each has a deadline.
 """
 
 from __future__ import annotations
@@ -28,16 +28,18 @@ from registry import outbox, records
 from registry.connection import Registry
 
 BATCH: Final = 32
+"""Deliveries claimed and sent at once."""
 GRACE: Final = timedelta(seconds=30)
+"""How much longer a lease lasts than attempts can take."""
 
 Send = Callable[[ssrf_guard.Target, str, Mapping[str, str], float, float], retry.Reply]
-"""Sends a text with headers to a target, in so many seconds for the whole of it and for the connection."""
+"""Sends a text with headers to a target; the numbers are the timeouts (s) of the whole and of the connection."""
 Claim = tuple[records.Delivery, records.Message]
 
 
 @dataclass(frozen=True)
 class Delivered:
-    """What one call did: deliveries *sent*, *failed* (to be tried again) and *dead* (given up)."""
+    """The result of one call: deliveries *sent*, *failed* (will be retried) and *dead* (given up)."""
 
     sent: int = 0
     failed: int = 0
@@ -53,18 +55,27 @@ class Delivered:
 
 
 def lease(alerts: Alerts) -> timedelta:
-    """Return how long a claim lasts: longer than an attempt can, as all of a batch are attempted at once."""
+    """Return how long a claim lasts: longer than an attempt can take, as all of a batch are attempted at once."""
     return GRACE + 2 * timedelta(seconds=alerts.timeout_seconds)
 
 
 def post(
     target: ssrf_guard.Target, text: str, headers: Mapping[str, str], timeout: float, connect: float | None = None
 ) -> retry.Reply:
-    """Send one attempt over HTTP and return what came of it; a connection that fails is a reply too.
+    """Make one attempt over HTTP and return the reply; a failed connection is a reply too.
 
-    The whole of it, from the connection to the last header of the answer, ends within *timeout* seconds, and the
-    connection is made within *connect* of them. No redirect is followed, no proxy of the environment is used, and the
-    body of the answer is not read.
+    No redirect is followed, no proxy of the environment is used, and the body of the answer is not read.
+
+    Parameters
+    ----------
+    target
+        Where to connect.
+    text, headers
+        The body and headers to send.
+    timeout
+        Limit (s) from the connection to the last header of the answer.
+    connect
+        Limit (s) for the connection.
     """
     sent = {**headers, "host": target.host}
     try:
@@ -73,7 +84,7 @@ def post(
         )
     except (asyncio.TimeoutError, httpx.HTTPError) as error:
         if isinstance(error, asyncio.TimeoutError):
-            return retry.Reply(error=f"no whole answer within {timeout:.3g} s")
+            return retry.Reply(error=f"no complete answer within {timeout:.3g} s")
         unreachable = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
         return retry.failed(error, unreachable=unreachable)
 
@@ -81,11 +92,11 @@ def post(
 async def _post(
     target: ssrf_guard.Target, text: str, headers: Mapping[str, str], timeout: httpx.Timeout
 ) -> retry.Reply:
-    """Send one attempt; can be cancelled at any point, which httpx's own limits, each of one read, do not replace."""
-    asked = {"sni_hostname": target.name}
+    """Make one attempt; it can be cancelled at any point, while httpx's own limits are only for a single read."""
+    extensions = {"sni_hostname": target.name}
     async with (
         httpx.AsyncClient(follow_redirects=False, trust_env=False, timeout=timeout) as client,
-        client.stream("POST", target.url, content=text, headers=headers, extensions=asked) as answer,
+        client.stream("POST", target.url, content=text, headers=headers, extensions=extensions) as answer,
     ):
         return retry.Reply(answer.status_code, headers=dict(answer.headers))
 
@@ -93,13 +104,28 @@ async def _post(
 def deliver(
     reg: Registry, alerts: Alerts, *, now: datetime, environ: Mapping[str, str], send: Send = post
 ) -> Delivered:
-    """Give new messages to the endpoints that want them, then try up to BATCH of what is due, all at once.
+    """Create deliveries of new messages for their endpoints, then attempt up to `BATCH` due ones, all at once.
 
-    Call again until ``total`` is 0 to send everything. A missing key, a refused address and whatever else goes wrong
-    with one delivery is a failed attempt, with the error on record: it does not keep the others from their messages.
+    Call again until ``total`` is 0 to send everything. A missing key, a refused address or any other error of one
+    delivery is a failed attempt with the error recorded, and does not affect the others.
 
-    Raises:
-        RegistryError: an attempt could not be marked; all the others were. It is made again when its lease ends.
+    Parameters
+    ----------
+    reg
+        The registry with the outbox.
+    alerts
+        Endpoints and limits.
+    now
+        The time that is recorded.
+    environ
+        The environment with the endpoints' keys.
+    send
+        Makes one attempt.
+
+    Raises
+    ------
+    RegistryError
+        An attempt could not be marked; all others were. It is repeated when its lease ends.
     """
     least = {e.name: e.min_severity for e in alerts.endpoints}
     outbox.fan_out(reg, {e.name: e.events for e in alerts.endpoints}, least=least, now=now)
@@ -120,7 +146,7 @@ def deliver(
 
 @dataclass(frozen=True)
 class _Batch:
-    """What the attempts of one call have in common."""
+    """The common arguments of the attempts of one call."""
 
     alerts: Alerts
     now: datetime
@@ -128,7 +154,7 @@ class _Batch:
     send: Send
 
     def attempt(self, claim: Claim) -> retry.Reply:
-        """Sign and send one message, within its deadline; whatever goes wrong is a reply, not an error."""
+        """Sign and send one message within its deadline; any error becomes a reply."""
         delivery, message = claim
         endpoint = next((e for e in self.alerts.endpoints if e.name == delivery.endpoint), None)
         if endpoint is None:
@@ -141,7 +167,7 @@ class _Batch:
             return retry.failed(error)
 
     def _try(self, endpoint: Endpoint, message: records.Message) -> retry.Reply:
-        """Send to the first address that can be reached; all of it ends by one deadline, the look-up included."""
+        """Send to the first reachable address, with one deadline for everything, the look-up included."""
         ends = time.monotonic() + self.alerts.timeout_seconds
         text = signing.body(message)
         headers = signing.headers(signing.signer(endpoint, self.environ), message.id, text, now=self.now)
@@ -157,7 +183,7 @@ class _Batch:
         return reply
 
     def mark(self, reg: Registry, delivery: records.Delivery, reply: retry.Reply) -> str:
-        """Write down what came of an attempt, and return the delivery's new state."""
+        """Record the reply of an attempt, and return the delivery's new state."""
         again = None if reply.delivered else self._again(delivery, reply)
         marked = outbox.mark(
             reg,
@@ -177,7 +203,7 @@ class _Batch:
 
 
 def _looked_up(endpoint: Endpoint, seconds: float) -> tuple[ssrf_guard.Target, ...]:
-    """Return where to connect for *endpoint*, or raise DeliveryError; a resolver that hangs is left to itself."""
+    """Return where to connect for *endpoint*, or raise DeliveryError; a look-up that hangs is abandoned."""
     results: queue.SimpleQueue[tuple[ssrf_guard.Target, ...] | Exception] = queue.SimpleQueue()
 
     def look() -> None:

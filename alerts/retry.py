@@ -1,4 +1,4 @@
-"""When to try again, and when to stop: pure, so that every delay can be looked up beforehand.
+"""The retry schedule of deliveries: when to try again, and when to give up. Pure.
 
 The delays are those of the Standard Webhooks specification 1.0.0, section "Delivery and retries".
 """
@@ -16,21 +16,24 @@ from features.security import printable
 from features.window import UTC, parse_span
 
 SCHEDULE: Final = tuple(parse_span(s) for s in ("0s", "5s", "5m", "30m", "2h", "5h", "10h", "14h", "20h", "24h"))
+"""Delays before each attempt; the last is repeated."""
 LONGEST: Final = SCHEDULE[-1]
+"""Longest delay that a Retry-After header can ask for."""
 JITTER: Final = 0.2
+"""Largest part of a delay that is added at random."""
 GONE: Final = 410
+"""HTTP status after which a receiver is not tried again."""
 ERROR_LENGTH: Final = 300
-"""Characters of an error that go on record."""
+"""Most characters of an error that are recorded."""
 _HEADER: Final = 64
-"""No number of seconds and no date of HTTP is longer."""
+"""Most characters of a Retry-After header that are read: longer than any number of seconds or HTTP date."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What came of one attempt: a status, or an *error* in words where there was none.
+    """The result of one attempt: an HTTP status, or an *error* where there was none.
 
-    *unreachable* says that nothing was sent, so that another address may be tried at once; *final* that trying again
-    cannot help.
+    *unreachable* if nothing was sent, so that another address may be tried at once; *final* if a retry cannot help.
     """
 
     status: int | None = None
@@ -41,19 +44,19 @@ class Reply:
 
     @property
     def delivered(self) -> bool:
-        """Whether the receiver took it: any 2xx, nothing else."""
+        """Whether the receiver accepted it: any 2xx status."""
         return self.status is not None and 200 <= self.status < 300
 
     @property
     def reason(self) -> str:
-        """Why it was not delivered, in words; empty if it was."""
+        """Why it was not delivered; empty if it was."""
         if self.delivered or self.status is None:
             return self.error
-        return "HTTP 410: the receiver wants no more" if self.status == GONE else f"HTTP {self.status}"
+        return "HTTP 410: the receiver has unsubscribed" if self.status == GONE else f"HTTP {self.status}"
 
 
 def failed(error: Exception, *, unreachable: bool = False) -> Reply:
-    """Return the reply that stands for *error*, in words of a bounded length: a receiver may have chosen them.
+    """Return the reply for an *error*, with its text cut to `ERROR_LENGTH`: a receiver may have chosen it.
 
     >>> failed(ValueError("a" * 1000)).error[-5:], len(failed(ValueError("a" * 1000)).error)
     ('aa...', 300)
@@ -76,13 +79,13 @@ def next_attempt(reply: Reply, *, delivery: int, attempts: int, limit: int, now:
 
 
 def _jitter(delivery: int, attempts: int) -> float:
-    """Return a number in [0, 1) that spreads deliveries out, and is the same whenever it is asked for."""
+    """Return a reproducible number in [0, 1) that spreads deliveries out."""
     text = f"{delivery}:{attempts}".encode()
     return int.from_bytes(hashlib.sha256(text).digest()[:4], "big") / 2**32
 
 
 def _retry_after(headers: Mapping[str, str], *, now: datetime) -> timedelta:
-    """Return how long a Retry-After header asks to wait, at most a day (RFC 9110, 10.2.3); nothing if unread.
+    """Return the wait of a Retry-After header, at most `LONGEST` (RFC 9110, 10.2.3); 0 if it cannot be read.
 
     It is a number of seconds or an HTTP date; a longer text than either is cut, and a number stays a large one.
 
@@ -97,5 +100,5 @@ def _retry_after(headers: Mapping[str, str], *, now: datetime) -> timedelta:
     try:
         when = parsedate_to_datetime(text)
         return min(max(when.replace(tzinfo=when.tzinfo or UTC) - now, timedelta(0)), LONGEST)
-    except (ValueError, TypeError, LookupError, OverflowError):  # all of them have been seen to come of garbage
+    except (ValueError, TypeError, LookupError, OverflowError):  # all of them occur for malformed headers
         return timedelta(0)

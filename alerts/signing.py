@@ -1,4 +1,4 @@
-"""What goes over the wire, signed by the Standard Webhooks library, so that any of its verifiers accepts it.
+"""Body, headers and signature of a webhook, made by the Standard Webhooks library.
 
 Specification: https://www.standardwebhooks.com (1.0.0), symmetric signatures ``v1``.
 """
@@ -20,6 +20,7 @@ from registry import records
 
 PREFIX: Final = "whsec_"
 KEY_BYTES: Final = range(24, 65)
+"""Lengths of a key that the specification allows."""
 MAKE_KEY: Final = (
     "python -c 'import base64, secrets; print(\"whsec_\" + base64.b64encode(secrets.token_bytes(32)).decode())'"
 )
@@ -45,10 +46,10 @@ def signer(endpoint: Endpoint, environ: Mapping[str, str]) -> Webhook:
 
 
 def _bad_key(endpoint: Endpoint, what: str) -> errors.DeliveryError:
-    """Return the error about a key, which never shows the key itself."""
+    """Return the error about a key, which does not contain the key."""
     msg = f"alert endpoint {endpoint.name!r}: its key, the environment variable {endpoint.secret_env}, {what}"
     return errors.DeliveryError(
-        msg, hint=f"make a key, give it to the receiver too, and export it as {endpoint.secret_env}: {MAKE_KEY}"
+        msg, hint=f"make a key, give it to the receiver, and export it as {endpoint.secret_env}: {MAKE_KEY}"
     )
 
 

@@ -1,10 +1,10 @@
-"""Where an alert may go: a URL in a project file must not turn Leeway into a way round somebody's firewall.
+"""Guard against server-side request forgery: alerts are only sent to public addresses and to this machine.
 
-What may be connected to is a rule, not a list of what may not: public unicast addresses as IANA's registries of
-special-purpose addresses leave them, and this machine. An IPv6 address that stands for an IPv4 one is judged by that.
+Allowed are public unicast addresses, as IANA's registries of special-purpose addresses leave them, and loopback. An
+IPv6 address that embeds an IPv4 one is judged by that.
 
-The name is looked up once, every address is judged, and the connection is made to the very address that was judged, so
-that a second look-up cannot answer differently (DNS rebinding).
+The name is looked up once, every address is checked, and the connection is made to the checked address, so that a
+second look-up cannot answer differently (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ TRIES: Final = 3
 _V4: Final = ipaddress.IPv4Network
 _V6: Final = ipaddress.IPv6Network
 LOOPBACK: Final = (_V4("127.0.0.0/8"), _V6("::1/128"), _V6("::ffff:127.0.0.0/104"))
-"""What the kernel delivers to this machine, and nothing that a translator would have to turn into it."""
+"""Addresses that the kernel delivers to this machine without a translator."""
 UNICAST: Final = _V6("2000::/3")
-"""All that has been given out as public IPv6 lies in it: what is local, translated or multicast lies outside."""
+"""All public IPv6 unicast; local, translated and multicast addresses lie outside."""
 RESERVED: Final = tuple(
     map(
         ipaddress.ip_network,
@@ -41,8 +41,8 @@ RESERVED: Final = tuple(
         ),
     )
 )  # fmt: skip
-"""Public by their first bits, and no receiver's: this network, private, shared, link-local, protocols (Teredo among
-them), documentation, benchmarks, anycast relays, multicast, and what is kept for later."""
+"""Special-purpose networks within unicast: this network, private, shared, link-local, protocol assignments (Teredo
+among them), documentation, benchmarks, anycast relays, multicast, and reserved ones."""
 MAPPED: Final = _V6("::ffff:0:0/96")
 NAT64: Final = _V6("64:ff9b::/96")
 SIX_TO_FOUR: Final = _V6("2002::/16")
@@ -52,7 +52,7 @@ ISATAP: Final = (0x00005EFE, 0x02005EFE)
 
 @dataclass(frozen=True)
 class Target:
-    """Where an attempt connects: *url* holds the judged address, *host* and *name* what the receiver expects.
+    """Where an attempt connects: *url* has the checked address, *host* and *name* what the receiver expects.
 
     *host* is the Host header; *name* is the name that TLS asks for and checks the certificate against.
     """
@@ -69,10 +69,10 @@ def look_up(host: str, port: int) -> list[str]:
 
 
 def targets(endpoint: Endpoint, *, resolve: Resolve = look_up) -> tuple[Target, ...]:
-    """Return where to connect for *endpoint*, best first, or raise DeliveryError where an alert must not go.
+    """Return where to connect for *endpoint*, best first. Raises DeliveryError where an alert must not be sent.
 
     Refused: a user name or password in the URL; any address that is neither public nor loopback; plain ``http`` to any
-    but loopback. One bad address among many refuses them all; of the good ones, the first TRIES are returned.
+    but loopback. One refused address among many refuses all; of allowed ones, the first `TRIES` are returned.
     """
     url = _parse(endpoint)
     addresses = _addresses(endpoint, url, resolve)
@@ -110,7 +110,7 @@ def _addresses(endpoint: Endpoint, url: httpx.URL, resolve: Resolve) -> list[Add
     port = url.port or (443 if url.scheme == "https" else 80)
     try:
         texts = resolve(url.raw_host.decode("ascii"), port)
-        # A zone names a link of this machine: what is behind one is judged without it, and not public anyway.
+        # A zone names a link of this machine; the address is checked without it, and is not public anyway.
         return [ipaddress.ip_address(text.partition("%")[0]) for text in texts]
     except (OSError, ValueError, OverflowError) as error:  # names and ports that no resolver takes raise the latter
         msg = f"alert endpoint {endpoint.name!r}: cannot look up {url.host!r}: {error}"
@@ -137,20 +137,20 @@ def is_loopback(address: Address) -> bool:
 
 
 def is_public(address: Address) -> bool:
-    """Return whether *address* is one of the public internet, and so is every IPv4 address that it stands for.
+    """Return whether *address* is public, and so is every IPv4 address that it embeds.
 
     >>> [is_public(ipaddress.ip_address(a)) for a in ("8.8.8.8", "64:ff9b::8.8.8.8", "64:ff9b::10.0.0.1", "fec0::1")]
     [True, True, False, False]
     """
     embedded = _embedded(address)
     if isinstance(address, ipaddress.IPv6Address) and address not in UNICAST:
-        # Outside public unicast, these two are IPv4 in other clothes, and nothing else is anything.
+        # Outside public unicast only these two, which embed IPv4 addresses, can be public.
         return (address in MAPPED or address in NAT64) and all(map(is_public, embedded))
     return not any(address in network for network in RESERVED) and all(map(is_public, embedded))
 
 
 def _embedded(address: Address) -> list[ipaddress.IPv4Address]:
-    """Return the IPv4 addresses that a translator or a tunnel would make of an IPv6 one (RFC 4291, 3056, 6052, 5214).
+    """Return the IPv4 addresses that an IPv6 address embeds (RFC 4291, 3056, 6052, 5214).
 
     >>> _embedded(ipaddress.ip_address("2002:a00:1::5efe:192.168.0.1"))
     [IPv4Address('10.0.0.1'), IPv4Address('192.168.0.1')]

@@ -1,1 +1,1 @@
-"""The front door: command line, project file and the way the rooms are put together."""
+"""The command line, the project file, and the assembly of the other packages for a project."""

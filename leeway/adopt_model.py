@@ -1,4 +1,4 @@
-"""A model that Leeway did not train: its version is registered with a baseline from its own prediction log."""
+"""Adopts a model that Leeway did not train: registers its version with a baseline from its prediction log."""
 
 from __future__ import annotations
 
@@ -24,13 +24,29 @@ from retrain_flows.training import surrogate_importance
 def register_baseline(
     opened: Context, model: Model, version: str | None, period: tuple[datetime, datetime], *, now: datetime
 ) -> Baseline:
-    """Count *version*'s events of *period*, register it if it is new, and make it champion if there is none.
+    """Freeze the baseline of *version* from its events of *period*, and make it champion if there is none.
 
-    What matters to it is told from a surrogate, since the model itself cannot be asked.
+    Feature importance is measured on a surrogate of the predictions, as the model itself is not available.
 
-    Raises:
-        NotEnoughData: no events in the period, or several versions and none named.
-        IllegalMove: the version has a baseline; it never changes.
+    Parameters
+    ----------
+    opened
+        The open project.
+    model
+        The model of the project.
+    version
+        The version in the events; by default the only one.
+    period
+        Start and end (exclusive) of the baseline in event time.
+    now
+        The time that is recorded.
+
+    Raises
+    ------
+    NotEnoughData
+        There are no events in the period, or several versions and *version* is None.
+    IllegalMove
+        The version has a baseline already, which cannot change.
     """
     reg = opened.registry
     predictions = _predictions(model, period)
@@ -63,8 +79,8 @@ def _predictions(model: Model, period: tuple[datetime, datetime]) -> pa.Table:
 def _only_version(model: Model, predictions: pa.Table) -> str:
     versions: list[str] = sorted(predictions[VERSION].unique().to_pylist())
     if len(versions) != 1:
-        known = ", ".join(versions) or "none"
-        msg = f"{len(versions)} versions of {model.name} made predictions in the period: {known}"
+        names = ", ".join(versions) or "none"
+        msg = f"{len(versions)} versions of {model.name} made predictions in the period: {names}"
         raise NotEnoughData(msg, hint="name one with --version, or choose another period")
     return versions[0]
 

@@ -1,4 +1,4 @@
-"""Puts the rooms together for one model: what the Flink jobs, the flows and the audit are given to work with."""
+"""Assembles for one model what Flink jobs, flows and audits need: job spec, workspace, baselines, alert delivery."""
 
 from __future__ import annotations
 
@@ -29,11 +29,14 @@ from retrain_flows.orchestration.model_jobs import Job
 
 
 def baselines(opened: Context, model: Model) -> Path:
-    """Return the folder of the model's published baselines, with a file for every one the registry knows.
+    """Return the folder of the model's published baselines, with a file for each one in the registry.
 
-    Raises:
-        NotFound: the model has no baseline yet.
-        ArtifactError: a file is not what the registry has.
+    Raises
+    ------
+    NotFound
+        The model has no baseline yet.
+    ArtifactError
+        A file differs from the registry's baseline.
     """
     folder = opened.dir / "baselines" / model.name
     for version, digest in digests(opened, model).items():
@@ -46,34 +49,34 @@ def baselines(opened: Context, model: Model) -> Path:
 
 
 def digests(opened: Context, model: Model) -> dict[str, str]:
-    """Return the sha256 of each version's baseline, of those that have one."""
+    """Return the sha256 of the baseline of each version that has one."""
     return {v.version: v.baseline for v in queries.versions(opened.registry, model.name) if v.baseline}
 
 
 def spec(opened: Context, model: Model, start: datetime | None = None, end: datetime | None = None) -> JobSpec:
-    """Return what Flink's workers need to know, for all events or for those in [start, end)."""
+    """Return the specification of a Flink job over all events, or over those in [start, end)."""
     first, last = (None if at is None else to_ms(at) for at in (start, end))
     folder = str(baselines(opened, model))
     return JobSpec(model.schema, model.monitor, folder, start=first, end=last, digests=digests(opened, model))
 
 
 def directories(model: Model) -> files_source_job.Directories:
-    """Return where the model's events appear."""
+    """Return the directories of the model's events."""
     return files_source_job.Directories(model.events.predictions, model.events.labels)
 
 
-#: How jobs lay out what they keep; a release that changes it gives another number, and starts jobs anew.
 _STATE = "2"
+"""Version of the layout of job state; a release that changes the layout changes it, and jobs start without state."""
 
 
 def job_name(model: Model) -> str:
-    """Return the name of the model's streaming job: another one whenever its state would mean something else."""
+    """Return the name of the model's streaming job, which ends with a hash of everything its state depends on."""
     text = _STATE + canonical(model.schema) + canonical(model.monitor) + canonical(model.events)
     return f"{model.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 def workspace(opened: Context, model: Model) -> Workspace:
-    """Return what retraining the model works with, the Flink baseline job included."""
+    """Return the workspace for retraining the model, including the Flink baseline job."""
     return Workspace(
         registry=opened.registry,
         schema=model.schema,
@@ -88,34 +91,34 @@ def workspace(opened: Context, model: Model) -> Workspace:
 
 
 def replay(opened: Context, model: Model, start: datetime, end: datetime) -> list[Report]:
-    """Return the reports on every window inside [start, end), computed anew in batch."""
+    """Return the reports on every window inside [start, end), recomputed in batch."""
     begin = stream_findings.read_from(model.schema.windows, start) if model.monitor.error_stream else start
     outcome = run_job.run_once(spec(opened, model, begin), directories(model), opened.dir / "logs")
     return [r for r in outcome.reports if start <= r.window_start and r.window_end <= end]
 
 
 def job(opened: Context, model: Model) -> Job:
-    """Return what the flows of *model* work with."""
+    """Return the job that the flows of *model* run."""
     again = partial(replay, opened, model)
     return Job(workspace(opened, model), again, opened.project.audit.period, partial(deliver, opened))
 
 
 @contextmanager
 def open_job(project: Path, model: str) -> Iterator[Job]:
-    """Open the *project* for what the flows of its *model* work with. Raises NotFound if it has no such model."""
+    """Open the *project* and yield the job of its *model*. Raises NotFound if it has no such model."""
     with context.open(project) as opened:
         yield job(opened, opened.model(model))
 
 
 def is_settled(project: Path, model: str) -> bool:
-    """Send the alerts that are due, and say whether nothing waits for the reconciler of *model*."""
+    """Send due alerts; return whether the reconciler of *model* has nothing to do."""
     with context.open(project) as opened:
         deliver(opened)
         return reconcile.idle(opened.registry, opened.model(model).name)
 
 
 def deliver(opened: Context) -> Delivered:
-    """Send every alert that is due to the endpoints that want it, and return what it came to."""
+    """Send every due alert to the endpoints that subscribe to it, and return the totals."""
     total, alerts = Delivered(), opened.project.alerts
     while (batch := send(opened.registry, alerts, now=datetime.now(UTC), environ=os.environ)).total:
         total += batch

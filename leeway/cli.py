@@ -1,4 +1,4 @@
-"""The `leeway` command: global options, the list of commands, and errors in one line instead of a traceback."""
+"""The `leeway` command: global options, lazily imported commands, and errors as one line instead of a traceback."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ _MODULES = {
 
 
 class Commands(LazyGroup):
-    """All that `leeway` can do."""
+    """The commands of `leeway`."""
 
     modules: ClassVar = {name: f"leeway.commands.{module}" for module, names in _MODULES.items() for name in names}
 
 
 PROJECT_FILE: ContextVar[Path] = ContextVar("project_file", default=Path(FILE_NAME))
-"""What `--project` says, for whoever has to write down what went wrong."""
+"""The value of `--project`, for crash reports."""
 
 app = typer.Typer(
     name="leeway",
@@ -74,7 +74,7 @@ def root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Watch models in production, and retrain them when the world has left their baseline."""
+    """Monitor models in production for drift, and retrain them when it is found."""
     ctx.obj = project_file
     PROJECT_FILE.set(project_file)
 
@@ -94,18 +94,18 @@ def main() -> None:
 
 
 def _check_arguments(arguments: Sequence[str]) -> None:
-    """Raise ProjectError for an argument that is no text: names in a registry or a file are written in UTF-8."""
+    """Raise ProjectError for an argument that is not UTF-8: names are stored as UTF-8."""
     for argument in arguments:
         try:
             argument.encode()
         except UnicodeEncodeError:
             shown = argument.encode("utf-8", "backslashreplace").decode()
             msg = f"the argument {shown!r} is not UTF-8 text"
-            raise ProjectError(msg, hint="write it in the terminal's own encoding, which should be UTF-8") from None
+            raise ProjectError(msg, hint="set the terminal's encoding to UTF-8") from None
 
 
 def _print_error(error: Exception) -> exit_codes.ExitCode:
-    """Tell of *error* on stderr, and return how to end."""
+    """Print *error* on stderr, and return the exit code."""
     if isinstance(error, LeewayError):
         show.error(error)
         return exit_codes.code_of(error)

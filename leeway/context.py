@@ -1,4 +1,4 @@
-"""What a command works with: the project and its registry, opened together and closed together."""
+"""The context of a command: the project and its registry, opened and closed together."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from registry.files.artifacts import ArtifactStore
 
 @dataclass(frozen=True)
 class Context:
-    """An open project. *dir* is its state folder, which exists."""
+    """An open project; *dir* is its state folder, which exists."""
 
     project: Project
     registry: Registry
@@ -22,7 +22,7 @@ class Context:
     dir: Path
 
     def model(self, name: str | None = None) -> Model:
-        """Return the model called *name*, or the only one. Raises NotFound that lists what there is."""
+        """Return the model *name*, by default the only one. Raises NotFound, which lists the models."""
         return self.project.model(name)
 
 
@@ -30,7 +30,7 @@ class Context:
 def open(project_path: Path) -> Iterator[Context]:  # noqa: A001 - read as `context.open`, like gzip.open
     """Open the project at *project_path* with its registry; both are closed when the block ends.
 
-    The state folder and an embedded database are created where they are absent. Raises ProjectError, RegistryError.
+    The state folder and an embedded database are created where they are missing. Raises ProjectError, RegistryError.
     """
     project = Project.load(project_path)
     project.state.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The last resort: an exception that nobody expected is written to a file, for whoever mends it, and told in a line."""
+"""Crash reports: the traceback of an unexpected exception is written to a file, and the user gets one line."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from features.errors import LeewayError
 from leeway.project.load import Project
 
 MOST_FILES = 20
-"""How many such files are left in the folder; older ones are removed."""
+"""Most reports kept in the folder; older ones are removed."""
 
 
 def report(error: BaseException, project_file: Path, now: datetime) -> LeewayError:
-    """Write the traceback of *error* to ``errors/`` in the project's state folder and return what to tell the user.
+    """Write the traceback of *error* to ``errors/`` in the project's state folder; return the error to print.
 
-    Where there is no project, or its folder cannot be written to, the file is among the system's temporary ones. It is
-    its owner's alone: a traceback may repeat what a record held.
+    Where there is no project, or its folder cannot be written to, the file is a temporary one. Only its owner can read
+    it: a traceback may contain data of a record.
     """
     kind, message = type(error).__name__, " ".join(str(error).split())[:200]
-    summary = f"Leeway did not expect this: {kind}{': ' + message if message else ''}"
+    summary = f"unexpected error: {kind}{': ' + message if message else ''}"
     for place in (*_state(project_file), None):
         with suppress(OSError):
             path = _written(place, _text(error, now), now)
-            return LeewayError(summary, hint=f"{path} tells where it happened; report it")
-    return LeewayError(summary, hint="LEEWAY_DEBUG=1 shows where it happened")
+            return LeewayError(summary, hint=f"please report it with the traceback in {path}")
+    return LeewayError(summary, hint="LEEWAY_DEBUG=1 shows the traceback")
 
 
 def _state(project_file: Path) -> list[Path]:
     try:
         return [Project.load(project_file).state / "errors"]
-    except Exception:  # whatever is wrong with the project may be what went wrong in the first place
+    except Exception:  # a broken project may be the cause of the error
         return []
 
 

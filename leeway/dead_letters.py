@@ -1,4 +1,4 @@
-"""Dead letters: the records that could not be used, kept as lines of JSON with file, line and reason."""
+"""Dead letters: records that could not be used, stored as JSON Lines with file, line and reason."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import Any
 
 
 def folder(state: Path, model: str) -> Path:
-    """Return where the dead letters of *model* are."""
+    """Return the folder of the dead letters of *model*."""
     return state / "dead_letters" / model
 
 
 def count(state: Path, model: str) -> int:
-    """Return how many records were set aside; one that was met again by another run counts once."""
+    """Return the number of dead letters; a record that several runs rejected counts once."""
     return len({line for path in folder(state, model).glob("*.jsonl") for line in path.read_text().splitlines()})
 
 
 def summary(state: Path, model: str, limit: int = 5) -> list[dict[str, Any]]:
-    """Return how many records were set aside for each kind of reason, the most frequent first, *most* of them at most.
+    """Return up to *limit* kinds of reasons, the most frequent first, each with its number of records.
 
-    With the newest of each: its whole reason and its place. What is quoted in a reason differs from record to record,
-    and makes no kind of its own.
+    Each has the full reason and the place of its newest record. Reasons that differ only in numbers and quoted values
+    are of one kind.
     """
     kinds: dict[tuple[str, str], dict[str, Any]] = defaultdict(dict)
     for letter in _letters(folder(state, model)):
@@ -36,7 +36,7 @@ def summary(state: Path, model: str, limit: int = 5) -> list[dict[str, Any]]:
 
 
 def kind(reason: str) -> str:
-    """Return a reason without what differs from record to record: numbers, and what is quoted.
+    """Return a reason without numbers and quoted values, which differ from record to record.
 
     >>> kind("column 'x' stands twice"), kind("7 columns where the header has 5")
     ('column … stands twice', '… columns where the header has …')
@@ -45,7 +45,7 @@ def kind(reason: str) -> str:
 
 
 def _letters(place: Path) -> Iterator[dict[str, Any]]:
-    """Yield the letters in *place*, the oldest file first; one that was met again by another run comes once."""
+    """Yield the dead letters in *place*, the oldest file first, each once."""
     files = sorted(place.glob("*.jsonl"), key=lambda p: (p.stat().st_mtime_ns, p.name))
     for line in dict.fromkeys(line for path in files for line in path.read_text().splitlines()):
         yield json.loads(line)

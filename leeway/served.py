@@ -1,4 +1,4 @@
-"""Keeps the deployments of a work pool running that name a flow by its old place: :mod:`leeway.flows.served` has them.
+"""Compatibility module for Prefect deployments that name flows by their old module; see :mod:`leeway.flows.served`.
 
 For one release: a `prefect.yaml` that was copied from an earlier one says ``leeway.served.react_flow``.
 """

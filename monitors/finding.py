@@ -136,6 +136,12 @@ class Finding(BaseModel):
         """The verdict that stands: the sequential one where there is one, else the window's own."""
         return self.sequential.verdict if self.sequential else self.window_verdict
 
+    def without_note(self) -> Finding:
+        """Return the finding without the sentence of its sequential verdict: two that are equal then say the same."""
+        if self.sequential is None:
+            return self
+        return self.model_copy(update={"sequential": self.sequential.model_copy(update={"note": ""})})
+
     @property
     def guaranteed(self) -> bool | None:
         """Whether the false-alarm guarantee covers the verdict; None where the window by itself was judged."""

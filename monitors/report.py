@@ -73,6 +73,10 @@ class Report(BaseModel):
         """Return the findings that say drift."""
         return tuple(f for f in self.findings if f.verdict is Verdict.DRIFT)
 
+    def without_notes(self) -> Report:
+        """Return the report without the sentences of its sequential verdicts: other releases word them otherwise."""
+        return self.model_copy(update={"findings": tuple(finding.without_note() for finding in self.findings)})
+
     def evidence(self, digest: str) -> tuple[DriftEvidence, ...]:
         """Return the findings that say drift with their window; *digest* is the report's, as it was stored."""
         return tuple(

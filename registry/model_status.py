@@ -77,10 +77,10 @@ class ModelStatus:
 
     @property
     def text(self) -> str:
-        """The standing in one line, the worst first.
+        """The status in one line, worst first.
 
         >>> ModelStatus(ModelState.STEADY, steady=("quality", "feature"), unjudged={"performance": "no labels"}).text
-        '2 of 3 signals judged: steady; performance cannot be judged: no labels'
+        '2 of 3 signals are steady; performance cannot be judged: no labels'
         """
         return "; ".join(self.lines)
 
@@ -92,17 +92,18 @@ class ModelStatus:
     def _parts(self) -> Iterator[str]:
         """Yield the sentences of the status, worst first; signals with one reason share a sentence."""
         if self.state is ModelState.NOT_JUDGED:
-            yield f"nothing about the inputs can be judged: {self._why()}"
+            yield f"inputs cannot be judged: {self._why()}"
         yield from self.incidents
         if self.drifting and not self.incidents:
-            yield f"{', '.join(self.drifting)} drifts, without an incident"
+            yield f"drift in {', '.join(self.drifting)}; no incident is open (yet)"
         if lost := sum(self.set_aside.values()):
             causes = ", ".join(f"{name} {n:,}" for name, n in self.set_aside.items())
-            yield f"{lost:,} of {lost + self.rows:,} records of the newest window set aside ({causes})"
+            share = f"{lost:,} of {lost + self.rows:,} records of the newest window"
+            yield f"{share} rejected, by column: {causes}; see the dead letters"
         if self.steady:
             total = len(self.steady) + len(self.drifting) + len(self.unjudged)
             share = f"all {total}" if len(self.steady) == total else f"{len(self.steady)} of {total}"
-            yield f"{share} signals judged: steady"
+            yield f"{share} signals are steady"
         by_why: dict[str, list[str]] = {}
         for name, why in self.unjudged.items():
             by_why.setdefault(why, []).append(name)
@@ -193,15 +194,16 @@ def _words(incident: Incident, newest: Report | None) -> str:
     """Return an open incident in words: how bad, what, where, and when last where the *newest* window is without it."""
     where = sorted({e.segment for e in incident.evidence})
     names = sorted({e.finding.variable for e in incident.evidence if e.finding.variable != "*"})
-    what = "fault" if incident.signal is Signal.QUALITY else "drift"
-    of_what = f" of {', '.join(names[:3])}{' and more' if len(names) > 3 else ''}" if names else ""
-    inside = f" in {', '.join(where[:2])}{' and more' if len(where) > 2 else ''}" if where and "" not in where else ""
-    why = next((e.finding.reason for e in reversed(incident.evidence) if e.finding.reason and what == "fault"), "")
+    is_fault = incident.signal is Signal.QUALITY
+    what = "data fault" if is_fault else f"{incident.signal.value} drift"
+    variables = f" in {', '.join(names[:3])}{' and more' if len(names) > 3 else ''}" if names else ""
+    segment = f", segment {', '.join(where[:2])}{' and more' if len(where) > 2 else ''}"
+    inside = segment if where and "" not in where else ""
+    why = next((e.finding.reason for e in reversed(incident.evidence) if e.finding.reason and is_fault), "")
     tail = f": {why}" if why else ""
     over = newest is not None and incident.last_seen < newest.window_end
     seen = f", last seen {incident.last_seen:%Y-%m-%d %H:%M}".removesuffix(" 00:00") if over else ""
-    signal = f"{incident.severity.value} {incident.signal.value}"
-    return f"{signal} {what}{of_what}{inside} (incident {incident.id}{seen}){tail}"
+    return f"{incident.severity.value}: {what}{variables}{inside} (incident {incident.id}{seen}){tail}"
 
 
 def _verdict(signal: Signal, report: Report | None) -> tuple[Verdict | None, str]:
@@ -212,7 +214,7 @@ def _verdict(signal: Signal, report: Report | None) -> tuple[Verdict | None, str
     if verdict is None:
         if signal in _OF_LABELS:
             return None, "no window with labels yet"
-        why = "the newest window has no finding on it" if report else "no window has been judged yet"
+        why = "not computed for the newest window" if report else "no window has been judged yet"
         return None, why if signal in _ALWAYS else ""
     return verdict, next((_short(f.reason) for f in findings if f.verdict is verdict), "") or "not enough evidence"
 
@@ -227,7 +229,7 @@ def _unjudged_features(inputs: Report | None) -> dict[str, str]:
 
 def _short(reason: str) -> str:
     """Return a reason without the fault that it rests on, which is a finding of its own."""
-    return "its data have a quality fault" if reason.startswith("a quality fault") else reason
+    return "the data have a quality fault" if reason.startswith("a quality fault") else reason
 
 
 def _newest(c: sa.Connection, model: str, version: str, stage: Stage) -> Report | None:

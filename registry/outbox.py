@@ -38,14 +38,14 @@ def add_message(c: sa.Connection, entry: AuditEntry, data: Mapping[str, Any]) ->
     data
         JSON for the receiver.
     """
-    stands = model_status.read_in(c, entry.model)
+    status = model_status.read_in(c, entry.model)
     message = Message(
         id=str(uuid.uuid5(NAMESPACE, entry.hash)),
         type=entry.action,
         model=entry.model,
         data={
             **data,
-            "standing": {"state": stands.state.value, "said": list(stands.lines)},
+            "status": {"state": status.state.value, "lines": list(status.lines)},
             "audit": {"seq": entry.seq, "hash": entry.hash},
         },
         created_at=entry.at,
@@ -181,6 +181,7 @@ def requeue(reg: Registry, delivery_id: int, *, now: datetime) -> Delivery:
     with reg.write(now) as c:
         if not mapping.update(c, t, t.c.id == delivery_id, t.c.state == "dead", state="pending", attempts=0,
                            next_attempt_at=now):  # fmt: skip
-            msg = f"delivery {delivery_id} is {lookups.delivery(c, delivery_id).state}; only a dead one is sent again"
+            state = lookups.delivery(c, delivery_id).state
+            msg = f"delivery {delivery_id} is {state}; only deliveries that were given up (dead) can be requeued"
             raise IllegalMove(msg)
         return lookups.delivery(c, delivery_id)

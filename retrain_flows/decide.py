@@ -8,8 +8,7 @@ applies decides:
    reason. Where only the error stream has alarmed, the decision is deferred as long as a window may still confirm it.
 3. No trainer is configured: ``NOTHING``.
 4. Something stands in the way (an open fault, a running retrain, the cool-down, labels that have not matured):
-deferred,
-   with all reasons; after ``retrain.wait``, ``WAIT_GIVEN_UP``.
+   deferred, with all reasons; after ``retrain.wait``, ``WAIT_GIVEN_UP``.
 5. Otherwise: ``RETRAIN``.
 """
 
@@ -20,14 +19,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from features.window import format_span
-from monitors.finding import Finding, Signal
+from monitors.finding import DriftEvidence, Signal
 from monitors.profiles.side_channels import ERROR_STREAM
 from monitors.signals import Reaction
 from registry.records import Action, Incident
 from retrain_flows.config import Retrain, Signals
 
 OUTSIDE_GUARANTEE = "outside the false-alarm guarantee"
-UNCONFIRMED = "only the error-stream detector has alarmed: waits for a whole window to confirm it"
+UNCONFIRMED = "only the error stream has alarmed; waiting for a window to confirm it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +99,7 @@ def decide(
     """
     evidence = _evidence(incident)
     if incident.signal is Signal.QUALITY:
-        return Decision(
-            Action.REPAIR_DATA,
-            (*evidence, "a data quality fault is not drift: repair the data, do not retrain on them"),
-        )
+        return Decision(Action.REPAIR_DATA, (*evidence, "no retrain: the data are faulty; repair them upstream"))
     if barred := _barred(incident, signals):
         if retrain is not None and _may_be_confirmed(incident, signals, situation, retrain.wait):
             return Deferral(UNCONFIRMED)
@@ -112,21 +108,22 @@ def decide(
         return Decision(Action.NOTHING, (*evidence, "no trainer is configured: set retrain.trainer or retrain.online"))
     obstacles = tuple(_obstacles(incident, retrain, situation))
     if not obstacles:
-        return Decision(Action.RETRAIN, (*evidence, f"{situation.matured_rows} matured rows to train on"))
+        return Decision(Action.RETRAIN, (*evidence, f"{situation.matured_rows} rows with labels to train on"))
     waited = situation.now - incident.opened_at
     if waited < retrain.wait:
         return Deferral("; ".join(obstacles))
-    given_up = f"waited {format_span(waited)}, and retrain.wait allows {format_span(retrain.wait)}"
-    return Decision(Action.WAIT_GIVEN_UP, (*evidence, given_up, *obstacles))
+    given_up = f"gave up after {format_span(waited)} (retrain.wait is {format_span(retrain.wait)}); still in the way: "
+    return Decision(Action.WAIT_GIVEN_UP, (*evidence, given_up + "; ".join(obstacles)))
 
 
 def _barred(incident: Incident, signals: Signals) -> str:
     """Return the setting that keeps the incident from retraining, as a reason; "" if none does."""
     reaction = signals.of(incident.signal)
     if reaction is not Reaction.RETRAIN:
-        return f"no retrain, since signals.{incident.signal.value} is set to {reaction.value}"
+        return f"no retrain: signals.{incident.signal.value} is {reaction.value} (retrain would allow one)"
     if _outside(incident) and signals.outside_promise is not Reaction.RETRAIN:
-        return f"no retrain, since signals.outside_promise is set to {signals.outside_promise.value}"
+        setting = f"signals.outside_promise: {signals.outside_promise.value}"
+        return f"no retrain: the false-alarm guarantee does not cover this drift ({setting})"
     return ""
 
 
@@ -152,39 +149,38 @@ def _may_be_confirmed(incident: Incident, signals: Signals, situation: Situation
 def _obstacles(incident: Incident, retrain: Retrain, situation: Situation) -> Iterator[str]:
     """Yield each reason why a retrain must wait, so that the user can remove them all at once."""
     if situation.open_quality:
-        yield "an open quality incident: the data cannot be trusted yet"
+        yield "a quality incident is still open: no training on its data"
     if situation.running:
         yield "a retrain is running"
-    rest = _cool_down_left(retrain, situation)
-    if rest > timedelta(0):
-        yield f"cool-down: the last retrain was less than {format_span(retrain.cool_down)} ago (retrain.cool_down)"
+    if situation.last_retrain is not None and situation.now < situation.last_retrain + retrain.cool_down:
+        next_retrain = situation.last_retrain + retrain.cool_down
+        yield f"retrain.cool_down: the next retrain is possible from {next_retrain:%Y-%m-%d %H:%M} UTC"
     if situation.matured_until < incident.opened_at:
-        yield "the labels of the window that opened the incident have not matured yet"
+        yield "labels of the window that opened the incident are still due (label_delay)"
     if situation.matured_rows < retrain.min_rows:
-        yield f"too few matured labels: {situation.matured_rows} of {retrain.min_rows} rows (retrain.min_rows)"
-
-
-def _cool_down_left(retrain: Retrain, situation: Situation) -> timedelta:
-    if situation.last_retrain is None:
-        return timedelta(0)
-    return situation.last_retrain + retrain.cool_down - situation.now
-
-
-def _threshold_text(finding: Finding) -> str:
-    """Return what an effect is compared with: a sequential verdict's note, or the threshold of a single window."""
-    if finding.sequential_note:
-        return f" ({finding.sequential_note})"
-    return f" > {finding.threshold:.3g}" if finding.threshold is not None else ""
+        yield f"too few rows with labels: {situation.matured_rows} of {retrain.min_rows} (retrain.min_rows)"
 
 
 def _evidence(incident: Incident) -> tuple[str, ...]:
-    """Return the incident as reasons: what drifted, in how many windows, how far, and whether it is guaranteed."""
-    newest = incident.evidence[-1].finding if incident.evidence else None
-    kind = "fault" if incident.signal is Signal.QUALITY else "drift"
-    windows = f"{incident.windows} window" + ("" if incident.windows == 1 else "s")
-    sentences = [f"{incident.signal.value} {kind} in {windows}, last seen {incident.last_seen:%Y-%m-%d %H:%M} UTC"]
-    if newest and newest.effect is not None:
-        sentences.append(f"{newest.metric}({newest.variable}) = {newest.effect:.3g}{_threshold_text(newest)}")
+    """Return the incident as reasons: what drifted or is faulty, in how many windows, how far, and the guarantee."""
+    newest = incident.evidence[-1] if incident.evidence else None
+    windows = f"{incident.windows:,} window{'' if incident.windows == 1 else 's'}"
+    sentences = [f"{incident.signal.value} drift in {windows}, newest ended {incident.last_seen:%Y-%m-%d %H:%M} UTC"]
+    if incident.signal is Signal.QUALITY:
+        reason = newest.finding.reason if newest else ""
+        sentences = [f"data fault in {windows}" + (f": {reason}" if reason else "")]
+    if newest and newest.finding.effect is not None:
+        sentences.append(_effect_text(newest))
     if _outside(incident):
         sentences.append(OUTSIDE_GUARANTEE)
     return tuple(sentences)
+
+
+def _effect_text(evidence: DriftEvidence) -> str:
+    """Return an effect with its variable and segment, and the evidence or the threshold that it is compared with."""
+    finding, traffic = evidence.finding, evidence.segment or "all traffic"
+    where = traffic if finding.variable == "*" else f"{finding.variable} in {traffic}"
+    effect = f"{where}: effect {finding.effect:.3g} ({finding.metric})"
+    if finding.sequential_note:
+        return f"{effect}; {finding.sequential_note.removeprefix('drift: ')}"
+    return effect if finding.threshold is None else f"{effect}, threshold {finding.threshold:.3g}"

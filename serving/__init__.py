@@ -1,1 +1,1 @@
-"""Answers by a deadline: predictions by the model version that is champion."""
+"""Serving: predictions by the champion or another version, for files and topics."""

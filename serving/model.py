@@ -1,4 +1,4 @@
-"""The champion, ready to answer: loaded from the file that was registered, under the project's trust list."""
+"""Loads a registered model version for prediction, under the project's trust list."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from registry.files import artifacts
 
 @dataclass(frozen=True)
 class Served:
-    """A version that answers events of *schema*. *artifact* is the digest of the file that its model was built from."""
+    """A loaded version of the model of *schema*; *artifact* is the digest of its file."""
 
     schema: EventSchema
     version: str
@@ -27,28 +27,42 @@ class Served:
 
 
 def load(reg: Registry, schema: EventSchema, *, trusted: Sequence[str], version: str | None = None) -> Served:
-    """Return the champion of the schema's model, or another *version* of it.
+    """Load the champion of the schema's model, or another *version* of it.
 
-    *trusted* are the types that its file may hold beyond skops' own (`retrain.trust`). Modules that the model was made
-    of must be importable.
+    Parameters
+    ----------
+    reg
+        The registry.
+    schema
+        The event schema of the model.
+    trusted
+        Types that the file may contain beyond those that skops trusts (`retrain.trust`); their modules must be
+        importable.
+    version
+        By default the champion.
 
-    Raises:
-        NotFound: there is no champion, or no such version.
-        ArtifactError: the version has no model file, or it is missing, altered or not trusted.
+    Raises
+    ------
+    NotFound
+        There is no champion, or no such version.
+    ArtifactError
+        The version has no model file, or it is missing, altered or not trusted.
     """
-    found = queries.version(reg, schema.model, version or _champion(reg, schema.model))
-    if found.artifact is None:
-        msg = f"{schema.model} {found.version} has no model file: Leeway only watches it"
+    record = queries.version(reg, schema.model, version or _champion(reg, schema.model))
+    if record.artifact is None:
+        msg = f"{schema.model} {record.version} has no model file: Leeway only monitors it"
         raise errors.ArtifactError(msg, hint="`leeway retrain` makes versions that can be served")
-    model = artifacts.load_model(reg.artifacts.get(found.artifact), trusted)
-    return Served(schema, found.version, found.artifact, model)
+    model = artifacts.load_model(reg.artifacts.get(record.artifact), trusted)
+    return Served(schema, record.version, record.artifact, model)
 
 
 def predict(served: Served, frame: pd.DataFrame) -> Values:
-    """Return the answers to *frame*, which has the schema's features among its columns (see `features.scoring.score`).
+    """Return predictions for *frame*, one a row (see `features.scoring.score`).
 
-    Raises:
-        DataError: a feature is not there.
+    Raises
+    ------
+    DataError
+        The frame lacks a feature of the schema.
     """
     absent = [name for name in served.schema.features if name not in frame.columns]
     if absent:

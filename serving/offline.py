@@ -1,4 +1,4 @@
-"""Answers a file of events with prediction events: a file, which is there whole or not at all, or a topic's records."""
+"""Offline scoring: prediction events for a file of events, written atomically to a file or sent to a topic."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FORMATS = (".jsonl", ".parquet")
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """How many events were answered, and the records that could not be read."""
+    """The number of scored events, and the records that could not be read."""
 
     rows: int
     rejects: tuple[Reject, ...]
@@ -36,13 +36,13 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class EventPeriod:
-    """Which events are to be answered: those of [start, end) in event time; None is without end."""
+    """The period [start, end) of events to score, in event time; None is unbounded."""
 
     start: datetime | None = None
     end: datetime | None = None
 
     def in_period(self, requests: Decoded) -> Decoded:
-        """Return *asked* with the events of the period; what could not be read stays told."""
+        """Return *requests* with only the events of the period, and all rejects."""
         times, inside = requests.table[decode.TIME], pa.scalar(True)
         if self.start is not None:
             inside = pc.and_(inside, pc.greater_equal(times, to_ms(self.start)))
@@ -55,20 +55,33 @@ ALL = EventPeriod()
 
 
 def score(served: Served, source: Place, target: Path, *, wanted: EventPeriod = ALL, over: bool = False) -> Scored:
-    """Answer the *wanted* events of *source* (id, time and features) and write prediction events to *target*.
+    """Score the *wanted* events of *source* and write prediction events to *target*.
 
-    A file that is there is written *over* only if that is said.
+    Columns are named as in the schema: id, time, model version, features, prediction; events keep their order. Monitors
+    read exactly this file.
 
-    The suffix of *target* says how: ``.jsonl`` or ``.parquet``. Columns are named as the schema names them: id, time,
-    model version, features, prediction; events keep their order. What monitors read later is exactly this.
+    Parameters
+    ----------
+    served
+        The loaded version.
+    source
+        Events with id, time and features.
+    target
+        A ``.jsonl`` or ``.parquet`` file.
+    wanted
+        The period of events to score.
+    over
+        Whether an existing file is overwritten.
 
-    Raises:
-        DataError: *source* is not there, or *target* is, or has another suffix.
+    Raises
+    ------
+    DataError
+        *source* does not exist, or *target* does and not *over*, or it has another ending.
     """
     if not over and target.exists():
         raise _taken(target)
     if target.suffix not in FORMATS:
-        msg = f"{target} has no known format"
+        msg = f"{target} has an unknown format"
         raise errors.DataError(msg, hint=f"name it with one of {', '.join(FORMATS)}")
     requests = wanted.in_period(read_requests(served.schema, source))
     table = encode.renamed(_columns(served), _answered(served, requests.table))
@@ -82,17 +95,20 @@ def score(served: Served, source: Place, target: Path, *, wanted: EventPeriod = 
 
 
 def _taken(target: Path) -> errors.DataError:
-    return errors.DataError(f"{target} is there already", hint="name another file, or write over it with --force")
+    return errors.DataError(f"{target} exists already", hint="name another file, or overwrite it with --force")
 
 
 def publish(
     served: Served, source: Place, to: Source, *, now: datetime, partitions: int, wanted: EventPeriod = ALL
 ) -> Scored:
-    """Answer the *wanted* events of *source* and send prediction events to the topic *to*, which is made if absent.
+    """Score the *wanted* events of *source* and send prediction events to the topic *to*, created if missing.
 
-    Raises:
-        DataError: *source* is not there, or an event does not fit the topic's Avro schema.
-        BrokerError: Kafka does not answer, or would delete such old events at once.
+    Raises
+    ------
+    DataError
+        *source* does not exist, or an event does not fit the topic's Avro schema.
+    BrokerError
+        Kafka does not answer, or the topic's retention would delete such old events at once.
     """
     requests = wanted.in_period(read_requests(served.schema, source))
     table = _finite(_answered(served, requests.table))
@@ -106,7 +122,7 @@ def publish(
 
 
 def _answered(served: Served, requests: pa.Table) -> pa.Table:
-    """Return the events *asked* as a decoded predictions table."""
+    """Return *requests* with the version and its predictions, as a decoded table."""
     answers = model.predict(served, scoring.inputs(served.schema, requests))
     versions = pa.array([served.version] * requests.num_rows, pa.string())
     table = requests.set_column(requests.column_names.index(decode.VERSION), decode.VERSION, versions)
@@ -115,7 +131,7 @@ def _answered(served: Served, requests: pa.Table) -> pa.Table:
 
 
 def _columns(served: Served) -> dict[str, str]:
-    """Return the columns of a prediction event in a file: decoded name -> the user's."""
+    """Return the columns of a prediction event in a file: decoded name to the project's name."""
     c = served.schema.columns
     features = {name: name for name in served.schema.features}
     return {decode.ID: c.id, decode.TIME: c.time, decode.VERSION: c.version, **features, PREDICTION: c.prediction}
@@ -132,7 +148,7 @@ def _json(table: pa.Table, way: str | None) -> bytes:
 
 
 def _finite(table: pa.Table) -> pa.Table:
-    """Return *table* with what is not finite as missing: JSON has no word for it, and a prediction must be a number."""
+    """Return *table* with non-finite numbers as nulls: JSON has none, and a prediction must be a number."""
     for i, field in enumerate(table.schema):
         if pa.types.is_floating(field.type):
             none = pa.nulls(table.num_rows, field.type)

@@ -70,7 +70,7 @@ def load(path: str) -> str:
         return Path(path).read_text()
     except OSError as error:
         msg = f"the Avro schema {path} cannot be read: {error}"
-        raise errors.DataError(msg, hint="mend events.*.avro_schema in the project file") from error
+        raise errors.DataError(msg, hint="correct events.*.avro_schema in the project file") from error
 
 
 @lru_cache(maxsize=64)

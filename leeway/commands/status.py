@@ -158,7 +158,7 @@ def decision_text(incident: Incident, decision: Decision | None) -> str:
     """Return the action and reasons of a decision, or why there is none yet."""
     if decision is None:
         return f"none yet: {incident.pending or 'waiting for the next decision run'}"
-    return f"{decision.action.value}: {'; '.join(decision.because)}"
+    return f"{decision.action.text}: {'; '.join(decision.because)}"
 
 
 def _variables(incident: Incident) -> str:

@@ -1,1 +1,1 @@
-"""The project's flows: run once from a command, or served for Prefect's schedules."""
+"""The project's Prefect flows: run once from a command, or served for schedules."""

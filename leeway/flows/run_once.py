@@ -1,7 +1,7 @@
-"""React, audit and retrain as a command calls them: on record with Prefect where a server of it runs, else without.
+"""Runs reconcile, audit and retrain once for a command: as Prefect flows where a server runs, else directly.
 
-A command needs no server. Where one runs (that of `PREFECT_API_URL`, of the stack, or of `leeway flows serve`), what is
-done by hand is seen on its pages among what is done by schedule.
+A command needs no server. Where one runs (that of `PREFECT_API_URL`, of the stack, or of `leeway flows serve`), manual
+runs are on its pages among the scheduled ones.
 """
 
 from __future__ import annotations
@@ -23,11 +23,14 @@ from retrain_flows.reconcile import Outcome
 
 
 def retrain(opened: Context, model: Model, decision_id: int, as_of: datetime | None = None) -> RetrainRun:
-    """Carry out a decision about *model* with what is known at *as_of*.
+    """Carry out a decision about *model* with what was known at *as_of* in event time.
 
-    Raises:
-        EngineAway: the Prefect server that is to record it does not answer.
-        LeewayError: a step failed; the run is on record as failed.
+    Raises
+    ------
+    EngineAway
+        The Prefect server does not answer.
+    LeewayError
+        A step failed; the run is recorded as failed.
     """
     with _flows(opened) as flows:
         done: RetrainRun = flows.retrain(model.name, decision_id, as_of)
@@ -35,11 +38,14 @@ def retrain(opened: Context, model: Model, decision_id: int, as_of: datetime | N
 
 
 def react(opened: Context, model: Model, as_of: datetime | None = None) -> list[Outcome]:
-    """Decide about each incident of *model* that waits for it, and carry out what was decided.
+    """Decide each undecided incident of *model* and carry out the decisions.
 
-    Raises:
-        EngineAway: the Prefect server that is to record it does not answer.
-        DataError: the events cannot be read at all.
+    Raises
+    ------
+    EngineAway
+        The Prefect server does not answer.
+    DataError
+        The events cannot be read.
     """
     with _flows(opened) as flows:
         done: list[Outcome] = flows.react(model.name, as_of)
@@ -47,10 +53,12 @@ def react(opened: Context, model: Model, as_of: datetime | None = None) -> list[
 
 
 def audit(opened: Context, model: Model, start: datetime | None = None, end: datetime | None = None) -> AuditResult:
-    """Audit [start, end] of *model* in event time; the period that the project file sets, if absent.
+    """Audit [start, end] of *model* in event time, by default the period of the project file.
 
-    Raises:
-        EngineAway: the Prefect server that is to record it does not answer.
+    Raises
+    ------
+    EngineAway
+        The Prefect server does not answer.
     """
     with _flows(opened) as flows:
         done: AuditResult = flows.audit(model.name, start, end)
@@ -59,7 +67,7 @@ def audit(opened: Context, model: Model, start: datetime | None = None, end: dat
 
 @contextmanager
 def _flows(opened: Context) -> Iterator[Any]:
-    """Yield Prefect's flows of the open project if a server is there, else what does the same."""
+    """Yield the Prefect flows of the open project if a server runs, else functions that do the same."""
 
     @contextmanager
     def open_job(name: str) -> Iterator[Job]:

@@ -1,4 +1,4 @@
-"""`leeway flows serve`: one process a project that has Prefect run its flows when they are due."""
+"""Serves a project's flows to Prefect for scheduled runs; one process for each project."""
 
 from __future__ import annotations
 
@@ -18,15 +18,26 @@ from leeway.project.load import Project
 from retrain_flows.orchestration import server
 
 
-def serve(project: Project, every: timedelta, say: Callable[[str], None]) -> None:
+def serve(project: Project, interval: timedelta, say: Callable[[str], None]) -> None:
     """Serve the flows of all models of *project* until interrupted.
 
-    *say* is told where Prefect's pages are, and how to log in. Prefect's server is the one of ``PREFECT_API_URL`` or of
-    the running stack, else one that ends with this process.
+    Prefect's server is that of ``PREFECT_API_URL`` or of the running stack, else one that ends with this process.
 
-    Raises:
-        EngineError: another process serves them, or the server refuses or ends before it answers.
-        EngineAway: the server does not answer.
+    Parameters
+    ----------
+    project
+        The project whose flows are served.
+    interval
+        How often incidents are looked for.
+    say
+        Called with a line about Prefect's pages and the login.
+
+    Raises
+    ------
+    EngineError
+        Another process serves them, or the server refuses or ends before it answers.
+    EngineAway
+        The server does not answer.
     """
     state = project.state
     os.environ[environment.PROJECT] = str(project.path)  # how the runs, which are processes of their own, find it
@@ -42,7 +53,7 @@ def serve(project: Project, every: timedelta, say: Callable[[str], None]) -> Non
             what = deployments.Served(
                 served.FLOWS, served.__name__, list(project.models), partial(assembly.is_settled, project.path)
             )
-            deployments.serve(what, audit_cron=project.audit.schedule, interval=every)
+            deployments.serve(what, audit_cron=project.audit.schedule, interval=interval)
 
 
 def _serving(project: Project) -> str:
@@ -54,13 +65,13 @@ def _serving(project: Project) -> str:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Hold the lock file *path*: a second process would take the runs of the first for those of one that died."""
+    """Hold the lock file *path*: a second process would take the first one's runs for those of a dead process."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with filelock.FileLock(path, timeout=0):
             yield
     except filelock.Timeout as error:
-        msg = "the flows of this project are served by another process already"
+        msg = "another process serves the flows of this project already"
         raise EngineError(
             msg, hint="end that one first; `leeway up` serves them too, unless `stack.flows` is no"
         ) from error

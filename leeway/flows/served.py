@@ -1,7 +1,7 @@
-"""The flows of the project that this process serves: what Prefect may run, by these names alone.
+"""Entry points of Prefect deployments: the flows of the project that ``LEEWAY_PROJECT`` names.
 
-`leeway flows serve` leaves the project's path in the environment of what it starts; a worker of a pool has it in its
-own. Slow to import, as Prefect is.
+`leeway flows serve` sets the variable for the processes that it starts; a work pool's worker sets its own. Slow to
+import, as Prefect is.
 """
 
 from __future__ import annotations
@@ -21,11 +21,14 @@ from retrain_flows.orchestration.model_jobs import Job
 
 @contextmanager
 def open_job(model: str) -> Iterator[Job]:
-    """Open what the flows of *model* work with, in the project that the environment names.
+    """Open the job of *model* in the project that the environment names.
 
-    Raises:
-        ProjectError: it names none.
-        NotFound: the project has no such model.
+    Raises
+    ------
+    ProjectError
+        The environment names no project.
+    NotFound
+        The project has no such model.
     """
     project = os.environ.get(environment.PROJECT)
     if not project:

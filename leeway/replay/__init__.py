@@ -1,1 +1,1 @@
-"""`leeway replay`: policies replayed on recorded history, on null worlds and on injected changes."""
+"""`leeway replay`: policy comparison on recorded history, on null worlds and on injected changes."""

@@ -1,4 +1,4 @@
-"""What a rehearsal suggests, in words: which policy finds what it should soon enough, and what would bring more."""
+"""The recommendation of a replay, in sentences: a policy, undetected changes, missing guarantees."""
 
 from __future__ import annotations
 
@@ -17,10 +17,19 @@ MONTH = timedelta(days=30)
 
 
 def advice(outcomes: Sequence[PolicyOutcome], within: timedelta, *, slices: int) -> list[str]:
-    """Return sentences on what was *found*, if changes are to be found *within* a time.
+    """Return the recommendation as sentences.
 
-    *slices* is the length of the baseline. Suggested is, among the policies that find all changes that any of them
-    finds in time, the one with the smallest window and then the strictest budget.
+    Recommended is, among the policies that detect in time all changes that any of them does, the one with the smallest
+    windows and then the strictest budget.
+
+    Parameters
+    ----------
+    outcomes
+        One for each policy, the project's first.
+    within
+        How soon a change should be detected.
+    slices
+        The number of slices of the baseline.
     """
     return [
         *_choice(outcomes, within),
@@ -41,24 +50,26 @@ def _choice(outcomes: Sequence[PolicyOutcome], within: timedelta) -> Iterator[st
     most = max(len(_in_time(outcome, within)) for outcome in outcomes)
     able = [outcome for outcome in outcomes if len(_in_time(outcome, within)) == most]
     best = min(able, key=lambda o: (o.policy.rules.windows.size, o.policy.per(MONTH), o is not outcomes[0]))
-    every = "every change that any policy finds" if most == len(wanted) else f"the most: {most} changes"
+    every = "every change that any policy detects" if most == len(wanted) else f"the most changes ({most})"
     rules = f"windows of {format_span(best.policy.rules.windows.size)} and {best.policy.budget}"
-    yield f"Take `{best.policy.name}`, {rules}: it finds {every} within {format_span(within)}{_why(able, best)}."
+    detected = f"It detects {every} within {format_span(within)}{_why(able, best)}."
+    yield f"Recommended: `{best.policy.name}`, {rules}. {detected}"
 
 
 def _why(able: Sequence[PolicyOutcome], best: PolicyOutcome) -> str:
     others = [f"`{outcome.policy.name}`" for outcome in able if outcome is not best]
     if not others:
         return ""
-    return f"; of those that do ({_and(others)} too) it has the smallest windows, then the strictest budget"
+    verb = "does" if len(others) == 1 else "do"
+    return f", as {_and(others)} {verb}; it has the smallest windows, then the strictest budget"
 
 
 def _late(outcomes: Sequence[PolicyOutcome], within: timedelta) -> Iterator[str]:
     in_time = set().union(*(_in_time(outcome, within) for outcome in outcomes))
     late = [shift for shift in outcomes[0].delays if shift not in in_time]
     if late:
-        soonest = "; ".join(_soonest(outcomes, shift) for shift in late)
-        yield f"Not found within {format_span(within)} by any: {soonest}."
+        changes = "; ".join(_soonest(outcomes, shift) for shift in late)
+        yield f"Not detected within {format_span(within)} by any policy: {changes}."
 
 
 def _soonest(outcomes: Sequence[PolicyOutcome], shift: InjectedChange) -> str:
@@ -73,8 +84,8 @@ def _over_budget(outcomes: Sequence[PolicyOutcome]) -> Iterator[str]:
         if low > outcome.policy.per(MONTH):
             yield (
                 f"`{outcome.policy.name}` raised {outcome.rate.per(MONTH):.2f} false alarms a month where "
-                f"{outcome.policy.per(MONTH):.2f} are promised: this baseline's slices differ in ways that the promise "
-                "does not know. A longer baseline, or longer slices, would do."
+                f"{outcome.policy.per(MONTH):.2f} are guaranteed: the baseline's slices violate the assumptions of the "
+                "guarantee. Use a longer baseline, or longer slices."
             )
 
 
@@ -83,12 +94,12 @@ def _without_guarantee(signals: Sequence[WatchedSignal], slices: int) -> Iterato
     for one in signals:
         by_why[one.violation].append(one.variable)
     for why, names in by_why.items():
-        yield f"{_and(names)} {'stands' if len(names) == 1 else 'stand'} outside the promise: {why}."
+        yield f"{_and(names)} {'is' if len(names) == 1 else 'are'} outside the guarantee: {why}."
     stride = next((s for s in (1, *STRIDES) if slices // s < exchangeability.MIN_SLICES), None)
     if signals and stride:
-        then = "be ranked at all" if stride == 1 else f"be merged by {stride}, the next number that is tried"
+        then = "be ranked" if stride == 1 else f"be ranked {stride} merged into one"
         longer = f"a baseline of {stride * exchangeability.MIN_SLICES} slices in place of {slices}"
-        yield f"With {longer} they could {then}, which may bring them inside."
+        yield f"With {longer} their slices could {then}, which may bring them into the guarantee."
 
 
 def _and(words: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Recorded slices of a model, version by version: out of the registry's window reports, or counted again by Flink."""
+"""The recorded history of a model as slices by version: from stored window reports, or recounted by Flink."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Series = tuple[Stage, str]
 
 @dataclass(frozen=True, eq=False)
 class Stretch:
-    """What was counted of one version while it was the champion, beside its baseline: slices of each series by time."""
+    """A version's time as champion: its baseline, and the slices of each series in order of time."""
 
     version: str
     baseline: Baseline
@@ -34,52 +34,48 @@ class Stretch:
 
     @property
     def ends(self) -> list[int]:
-        """The ends (ms) of all slices."""
+        """The ends (ms since the epoch) of all slices."""
         slide = to_ms(self.baseline.events.windows.slide)
         return [s.start + slide for some in self.slices.values() for s in some]
 
 
 def champion_baseline(opened: Context, model: Model) -> Baseline:
-    """Return the baseline of the version that is watched.
-
-    Raises:
-        NotFound: there is none yet.
-    """
+    """Return the champion's baseline. Raises NotFound if there is none yet."""
     champion = queries.champion(opened.registry, model.name)
     baseline = champion and queries.baseline_of(opened.registry, model.name, champion.version)
     if not baseline:
-        msg = f"{model.name} has no baseline, and without one there is nothing to rehearse against"
+        msg = f"{model.name} has no baseline, which a replay needs"
         raise NotFound(msg, hint="run `leeway baseline`, or `leeway retrain --first` to train a first version")
     return baseline
 
 
 def recorded(opened: Context, model: Model, start: datetime | None, end: datetime | None) -> list[Stretch]:
-    """Return what the registry holds of windows that end in (start, end]. NotEnoughData if that is nothing."""
+    """Return the stored windows that end in (start, end]. Raises NotEnoughData if there are none."""
     rows = queries.windows(opened.registry, model.name, since=start, until=end)
     recorded_stretches = stretches(opened, model, (Report.model_validate(row.report) for row in rows))
     if not recorded_stretches:
-        msg = f"the registry holds no window of {model.name}{_between(start, end)} that tells of its slices"
-        raise NotEnoughData(msg, hint="run `leeway monitor --once` first, or count the events again with --recount")
+        msg = f"the registry has no window of {model.name}{_between(start, end)} with slice counts"
+        raise NotEnoughData(msg, hint="run `leeway monitor --once` first, or recount the events with --recount")
     return recorded_stretches
 
 
 def recounted(opened: Context, model: Model, start: datetime | None, end: datetime | None) -> list[Stretch]:
-    """Return what a Flink batch run counts in the events of [start, end). NotEnoughData if that is nothing.
+    """Return what a Flink batch job counts in the events of [start, end). Raises NotEnoughData if that is nothing.
 
-    Predictions that came too late for the monitor are in their own slices here, so no fault tells of them; in what is
-    :func:`recorded` they are missing, and told of as the monitor did.
+    Predictions that came too late for the monitor are in their own slices here, so there is no fault about them; in
+    what is :func:`recorded` they are missing, with the fault that the monitor reported.
     """
     spec = assembly.spec(opened, model, start, end)
     outcome = run_job.run_once(spec, assembly.directories(model), opened.dir / "logs")
     counted_stretches = stretches(opened, model, outcome.reports)
     if not counted_stretches:
-        msg = f"no window of {model.name}{_between(start, end)} has been closed by the events that are there"
+        msg = f"the events of {model.name}{_between(start, end)} close no window"
         raise NotEnoughData(msg, hint="choose another period, or wait for more events")
     return counted_stretches
 
 
 def stretches(opened: Context, model: Model, reports: Iterable[Report]) -> list[Stretch]:
-    """Return *reports* as slices by version, in order, without those of a version that was not the champion then."""
+    """Return *reports* as slices by version, in order, without reports on versions that were not champion then."""
     by: dict[str, dict[Series, list[Report]]] = defaultdict(lambda: defaultdict(list))
     promotions = queries.promotions(opened.registry, model.name)
     for report in reports:

@@ -1,4 +1,4 @@
-"""A rehearsal as people and programs read it: tables on the terminal, or JSON."""
+"""The output of a replay: tables for the terminal, or a JSON document."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, eq=False)
 class ReplayResult:
-    """What was rehearsed of *model*, and what was *found*, policy by policy."""
+    """A finished replay: what was replayed of *model*, and the outcome for each policy."""
 
     model: str
     baseline: Baseline
@@ -34,20 +34,20 @@ class ReplayResult:
 
     @property
     def period(self) -> tuple[datetime, datetime]:
-        """The ends of the first and the last slice of the past."""
+        """The ends of the first and the last replayed slice."""
         first, last = history.period(self.stretches)
         return from_ms(first), from_ms(last)
 
     @property
     def advice(self) -> list[str]:
-        """What it suggests."""
+        """The recommendation, in sentences."""
         span = to_ms(self.baseline.end) - to_ms(self.baseline.start)
         slices = -(-span // to_ms(self.baseline.events.windows.slide))
         return advice.advice(self.outcomes, self.order.within, slices=slices)
 
 
 def show_tables(result: ReplayResult, *, everything: bool) -> None:
-    """Print the tables, with the incidents of the first policy or of *everything*, and the suggestion."""
+    """Print the tables, with the incidents of the first policy or of *everything*, and the recommendation."""
     _policies(result)
     for outcome in result.outcomes if everything else result.outcomes[:1]:
         _incidents(result, outcome)
@@ -58,7 +58,15 @@ def show_tables(result: ReplayResult, *, everything: bool) -> None:
 
 
 def _policies(result: ReplayResult) -> None:
-    columns = ("policy", "budget", "windows", "false alarms in 30 days", "promised", "incidents", "outside the promise")
+    columns = (
+        "policy",
+        "budget",
+        "windows",
+        "false alarms in 30 days",
+        "guaranteed",
+        "incidents",
+        "outside the guarantee",
+    )
     rows = [_policy_row(outcome) for outcome in result.outcomes]
     first, last = result.period
     show.table(f"Policies for {result.model}, on {first:%Y-%m-%d} to {last:%Y-%m-%d}", columns, rows)
@@ -91,13 +99,13 @@ def _incident_row(judged: DecidedIncident) -> tuple[object, ...]:
     others = len({e.finding.variable for e in opened.evidence}) - 1
     where = f" in {evidence.segment}" if evidence.segment else ""
     variable = f"{finding.variable}{where}{f' and {others} more' if others else ''}"
-    signal = f"{opened.signal.value}, outside the promise" if finding.guaranteed is False else opened.signal.value
+    signal = f"{opened.signal.value}, outside the guarantee" if finding.guaranteed is False else opened.signal.value
     return (opened.opened_at, judged.replayed.closed or "open", opened.version, signal, variable, _effect(finding),
             judged.replayed.incident.severity.value, decision(judged))  # fmt: skip
 
 
 def furthest_finding(incident: Incident) -> DriftEvidence:
-    """Return the finding that was furthest beyond its line: of all traffic, if that drifted."""
+    """Return the finding with the largest ratio of effect to threshold: of all traffic, if that drifted."""
     return max(
         incident.evidence, key=lambda e: (not e.segment, (e.finding.effect or 0.0) / (e.finding.threshold or 1.0))
     )
@@ -111,7 +119,7 @@ def _effect(finding: Finding) -> str:
 
 
 def decision(judged: DecidedIncident) -> str:
-    """Return what would be done: to train nothing is to alert only."""
+    """Return the decision in words; to train nothing is "alert"."""
     if isinstance(judged.decision, Deferral):
         return f"wait: {judged.decision.because.partition(':')[0]}"
     return "alert" if judged.decision.action is Action.NOTHING else judged.decision.action.value.replace("_", " ")
@@ -119,14 +127,14 @@ def decision(judged: DecidedIncident) -> str:
 
 def _delays(result: ReplayResult) -> None:
     rows = [(str(shift), *(_delay_text(o.delays[shift]) for o in result.outcomes)) for shift in result.order.shifts]
-    title = f"Median delay, and how many are found in {trials.HORIZON_SLICES} slices"
+    title = f"Median detection delay, and share detected within {trials.HORIZON_SLICES} slices"
     show.table(title, (f"change (of {result.order.feature})", *(o.policy.name for o in result.outcomes)), rows)
 
 
 def _delay_text(delay: DetectionDelay) -> str:
     if not delay.delays:
         return "never"
-    return f"{_days(delay.median):g} d, {delay.found:.0%}" if delay.median else f"{delay.found:.0%}"
+    return f"{_days(delay.median):g} d, {delay.detected_share:.0%}" if delay.median else f"{delay.detected_share:.0%}"
 
 
 def _days(span: timedelta | None) -> float | None:
@@ -134,7 +142,7 @@ def _days(span: timedelta | None) -> float | None:
 
 
 def as_json(result: ReplayResult) -> dict[str, Any]:
-    """Return everything under keys that programs rely on; spans are in days."""
+    """Return the replay as a JSON document; lengths of time are in days."""
     first, last = result.period
     return {
         "model": result.model,
@@ -146,6 +154,7 @@ def as_json(result: ReplayResult) -> dict[str, Any]:
 
 
 def _policy_json(outcome: PolicyOutcome) -> dict[str, Any]:
+    """Return one policy's entry in the JSON document."""
     low, high = outcome.rate.interval(MONTH)
     return {
         "name": outcome.policy.name,
@@ -176,7 +185,7 @@ def _policy_json(outcome: PolicyOutcome) -> dict[str, Any]:
                 "kind": shift.kind,
                 "size": shift.size,
                 "trials": d.trials,
-                "found": d.found,
+                "found": d.detected_share,
                 "median_days": _days(d.median),
                 "days": [_days(delay) for delay in d.delays],
             }

@@ -1,4 +1,4 @@
-"""A rehearsal in parts, one a series, that need nothing of one another and can be worked on side by side."""
+"""Runs a replay as independent tasks, one for each series, in parallel processes."""
 
 from __future__ import annotations
 
@@ -19,17 +19,29 @@ from monitors.simulation.policy_comparison import PolicyComparison
 
 Progress = Callable[[str], None]
 ByPolicy = list[list[WindowVerdicts]]
-"""What is said of some windows, by each policy."""
+"""Window verdicts, a list for each policy."""
 TRIALS_PER_WORLD = 3
-"""Trials of each shift for a world without a change: they are much shorter."""
+"""Trials of each change for one null world: they are much shorter."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayTask:
-    """One *series* and *policies* with the same windows, in which every baseline here is cut.
+    """The replay of one series under policies with the same windows.
 
-    *past* are the series' slices of each version with its baseline. *baseline* is what worlds are made of, *shifts* are
-    put into the series, and what is drawn follows from *seed*.
+    Parameters
+    ----------
+    series
+        Stage and segment.
+    policies
+        Policies whose windows are those of every baseline here.
+    past
+        Each version's baseline with its slices of the series.
+    baseline
+        What null worlds are drawn from.
+    shifts, feature
+        The changes to inject, and the feature of covariate shifts and faults.
+    seed, repetitions
+        Seed of all random draws, and the number of null worlds.
     """
 
     series: Series
@@ -44,7 +56,7 @@ class ReplayTask:
 
 @dataclass(frozen=True, slots=True)
 class WatchedSignal:
-    """A variable that is watched over time, and why the false-alarm promise does not cover it; "" if it does."""
+    """A monitored variable, and the violation for which the guarantee does not cover it; empty if it does."""
 
     signal: Signal
     variable: str
@@ -53,7 +65,7 @@ class WatchedSignal:
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """What came of a part: of each version's past, of each world without a change, of each shift by each policy."""
+    """The result of a task: verdicts on each version's past and on each null world, detection delays of each change."""
 
     past: list[ByPolicy]
     null_worlds: list[ByPolicy]
@@ -62,7 +74,7 @@ class TaskResult:
 
 
 def run_task(task: ReplayTask) -> TaskResult:
-    """Return what comes of *part*; the same, wherever it is done."""
+    """Run *task*; the result does not depend on the process."""
     comparison = trials.policy_comparison(task.baseline, task.policies, task.series)
     in_baseline = bool(task.baseline.slices(*task.series))
     return TaskResult(
@@ -79,7 +91,7 @@ def run_task(task: ReplayTask) -> TaskResult:
 
 
 def watched(comparison: PolicyComparison) -> list[WatchedSignal]:
-    """Return the variables that the first policy watches over time."""
+    """Return the variables that the first policy monitors sequentially."""
     return [
         WatchedSignal(group.signal, name, doubt)
         for group in comparison.monitoring_plans()[0].groups
@@ -88,11 +100,11 @@ def watched(comparison: PolicyComparison) -> list[WatchedSignal]:
 
 
 def run_tasks(tasks: Sequence[ReplayTask], processes: int, report_progress: Progress) -> list[TaskResult]:
-    """Return what comes of *parts*, in their order, worked on by so many processes; *tell* is told how far it is."""
+    """Return the results of *tasks* in their order, run by *processes* processes; progress is reported as text."""
     results: list[TaskResult] = []
     for done in _results(tasks, processes):
         results.append(done)
-        report_progress(f"{len(results)} of {len(tasks)} parts done")
+        report_progress(f"{len(results)} of {len(tasks)} tasks done")
     return results
 
 
@@ -105,7 +117,7 @@ def _results(parts: Sequence[ReplayTask], processes: int) -> Iterator[TaskResult
 
 
 def _on_baseline(comparison: PolicyComparison, baseline: Baseline) -> PolicyComparison:
-    """Return *bench* on another baseline, if it is another."""
+    """Return *comparison* on another baseline."""
     return (
         comparison
         if baseline is comparison.baseline

@@ -1,4 +1,4 @@
-"""Policies to be rehearsed: the project file's own, beside others that differ from it in what a small file says."""
+"""Policies to compare: the project file's own, and others that override some of its keys."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from retrain_flows.config import Signals
 
 
 class Rules(Section):
-    """What a policy file may override: the keys of the model's section in the project file that make its policy."""
+    """The keys of a model's section that make its policy, which a policy file may override."""
 
     windows: Windows
     monitor: MonitorPolicy
@@ -32,29 +32,29 @@ class Rules(Section):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A policy and what it is called in tables."""
+    """A policy with its name."""
 
     name: str
     rules: Rules
 
     @property
     def budget(self) -> FalseAlarms:
-        """The number of false alarms that is put up with."""
+        """The false-alarm budget."""
         return self.rules.monitor.false_alarms
 
     def per(self, span: timedelta) -> float:
-        """Return the false alarms that are put up with in *span*."""
+        """Return the false alarms that the budget allows in *span*."""
         return self.budget.count * (span / self.budget.span)
 
 
 def project_policy(model: Model) -> Policy:
-    """Return the policy of the project file."""
+    """Return the policy of the project file, called `project`."""
     return Policy("project", Rules(windows=model.schema.windows, monitor=model.monitor, incidents=model.incidents,
                                    signals=model.signals))  # fmt: skip
 
 
 def with_other_budgets(model: Model) -> list[Policy]:
-    """Return the project file's policy, and it with half and with twice its budget."""
+    """Return the project file's policy, and copies with half and twice its budget."""
     mine = project_policy(model)
     half = FalseAlarms(count=mine.budget.count, span=2 * mine.budget.span)
     twice = FalseAlarms(count=2 * mine.budget.count, span=mine.budget.span)
@@ -62,23 +62,25 @@ def with_other_budgets(model: Model) -> list[Policy]:
 
 
 def at_budget(policy: Policy, budget: FalseAlarms, name: str = "") -> Policy:
-    """Return *policy* with another budget, by which it is called unless it has a name."""
+    """Return *policy* with another budget; its name is the budget unless one is given."""
     monitor = policy.rules.monitor.model_copy(update={"false_alarms": budget})
     return Policy(name or str(budget), policy.rules.model_copy(update={"monitor": monitor}))
 
 
 def windows_of(policy: Policy, size: str) -> Policy:
-    """Return *policy* with windows of *size*, like ``3d``; ValueError if that is no whole number of its slices."""
+    """Return *policy* with windows of *size*, like ``3d``; ValueError if that is not a multiple of its slide."""
     old = policy.rules.windows
     windows = Windows.model_validate({"size": size, "slide": old.slide, "watermark_delay": old.watermark_delay})
     return Policy(f"{format_span(windows.size)} windows", policy.rules.model_copy(update={"windows": windows}))
 
 
 def read(path: Path, model: Model) -> Policy:
-    """Return the policy of the file at *path*: what it does not say is as the project file has it.
+    """Return the policy of the file at *path*; keys that it lacks are those of the project file.
 
-    Raises:
-        ProjectError: it lists every problem with its line, column, key and fix.
+    Raises
+    ------
+    ProjectError
+        The file has problems; each is listed with line, column, key and fix.
     """
     try:
         document = yaml_positions.parse(path.read_text(encoding="utf-8-sig"))
@@ -100,7 +102,7 @@ def read(path: Path, model: Model) -> Policy:
 
 
 def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *ground* with what is *given*, key by key, at any depth.
+    """Return *base* with *changes* merged in, key by key, at any depth.
 
     >>> merged({"a": {"b": 1, "c": 2}}, {"a": {"c": 3}})
     {'a': {'b': 1, 'c': 3}}
@@ -115,25 +117,23 @@ def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
 def _unknown_keys(document: yaml_positions.Document) -> Iterable[yaml_positions.Problem]:
     keys = ", ".join(Rules.model_fields)
     if not isinstance(document.data, dict):
-        yield document.problem((), f"a policy file holds some of the keys {keys}")
+        yield document.problem((), f"a policy file must have one or more of the keys {keys}")
         return
     for key in document.data:
         if key not in Rules.model_fields:
             close = validation_errors.did_you_mean(key, list(Rules.model_fields))
-            yield document.problem((str(key),), f"is no part of a policy; that is made of {keys}{close}")
+            yield document.problem((str(key),), f"is not a key of a policy; its keys are {keys}{close}")
 
 
 def _frozen_keys(document: yaml_positions.Document, rules: Rules, model: Model) -> Iterable[yaml_positions.Problem]:
-    """Yield a problem for every key that takes effect with the next baseline only."""
+    """Yield a problem for every key that takes effect only with a new baseline."""
     for key in ("bins", "top"):
         if getattr(rules.monitor, key) != getattr(model.monitor, key):
-            yield document.problem(
-                ("monitor", key), "is frozen with the baseline, and cannot be rehearsed on its counts"
-            )
+            yield document.problem(("monitor", key), "is frozen with the baseline, so a replay cannot change it")
 
 
 def _explained(error: ValidationError, document: yaml_positions.Document, model: Model) -> list[yaml_positions.Problem]:
-    """Return what is wrong, found where it stands in this file but explained as in a project file."""
+    """Return validation errors with this file's positions and the project file's explanations."""
     above: yaml_positions.Key = ("models", model.name)
     places = {(*above, *key): place for key, place in document.places.items()}
     found = validation_errors.explain(error.errors(), yaml_positions.Document(document.data, places), under=above)

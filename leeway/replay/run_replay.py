@@ -1,4 +1,4 @@
-"""The rehearsal before a policy is enabled: what each says of the past, of no change, and of known changes."""
+"""The replay: runs policies on the recorded past, on null worlds and on injected changes, and collects outcomes."""
 
 from __future__ import annotations
 
@@ -33,14 +33,25 @@ DEFAULT_SIZES: Mapping[ChangeKind, tuple[float, ...]] = {
     ChangeKind.UNITS: (1.0,),
     ChangeKind.STUCK: (1.0,),
 }
-"""The sizes that are tried unless others are asked for."""
+"""Sizes of the changes that are injected by default, in the unit of each kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayOrder:
-    """What is to be rehearsed: *policies*, and *shifts* in *feature* that are to be found *within* some time.
+    """The settings of a replay.
 
-    All that is drawn follows from *seed*. *processes* work on it side by side.
+    Parameters
+    ----------
+    policies
+        The policies to compare, the project's first.
+    shifts, feature
+        The changes to inject, and the feature of covariate shifts and faults.
+    within
+        How soon a change should be detected.
+    seed, repetitions
+        Seed of all random draws, and the number of null worlds.
+    processes
+        Number of worker processes.
     """
 
     policies: tuple[Policy, ...]
@@ -54,7 +65,7 @@ class ReplayOrder:
 
 @dataclass(frozen=True, slots=True)
 class DecidedIncident:
-    """An incident of the past, and what would have been decided about it."""
+    """A replayed incident, and the decision that would have been made."""
 
     replayed: ReplayedIncident
     decision: Decision | Deferral
@@ -62,7 +73,7 @@ class DecidedIncident:
 
 @dataclass(frozen=True, slots=True)
 class PolicyOutcome:
-    """What a rehearsal found out about one *policy*; *watched* are the variables of all traffic."""
+    """The outcome of a replay for one policy; *watched* are its monitored variables of all traffic."""
 
     policy: Policy
     rate: FalseAlarmRate
@@ -72,21 +83,24 @@ class PolicyOutcome:
 
     @property
     def without_guarantee(self) -> list[WatchedSignal]:
-        """The variables that the false-alarm promise does not cover."""
+        """The variables that the guarantee does not cover."""
         return [one for one in self.watched if one.violation]
 
 
 def replay_all(
     stretches: Sequence[Stretch], baseline: Baseline, model: Model, order: ReplayOrder, report_progress: Progress
 ) -> list[PolicyOutcome]:
-    """Return the outcome for each policy of *order*: history from *stretches*, the rest by *baseline*.
+    """Return the outcome for each policy of *order*: incidents from *stretches*, the rest from *baseline*.
 
-    Raises:
-        DataError: slices cannot be cut as a policy wants them, or a shift is larger than counts can show.
-        NotEnoughData: the baseline is too short.
+    Raises
+    ------
+    DataError
+        A policy's windows do not fit the recorded slices, or a change is larger than counts can show.
+    NotEnoughData
+        The baseline is too short.
     """
     for shift in order.shifts:
-        inject.change(shift, baseline, order.feature)  # what cannot be is refused before anything is begun
+        inject.change(shift, baseline, order.feature)  # raises for an impossible size before anything is run
     groups = by_windows(order.policies)
     tasks = [part for policies in groups for part in _tasks(stretches, baseline, policies, order)]
     done = list(zip(tasks, parallel.run_tasks(tasks, order.processes, report_progress), strict=True))
@@ -98,7 +112,7 @@ def replay_all(
 
 
 def by_windows(policies: Iterable[Policy]) -> list[tuple[Policy, ...]]:
-    """Return *policies* by their windows."""
+    """Return *policies* grouped by their windows."""
     by: dict[str, list[Policy]] = {}
     for policy in policies:
         by.setdefault(policy.rules.windows.model_dump_json(), []).append(policy)
@@ -106,7 +120,7 @@ def by_windows(policies: Iterable[Policy]) -> list[tuple[Policy, ...]]:
 
 
 def shifts(baseline: Baseline, requested: Mapping[ChangeKind, Sequence[float]]) -> tuple[InjectedChange, ...]:
-    """Return the shifts *asked* for, or else those of :data:`DEFAULT_SIZES` that *baseline* can show."""
+    """Return the *requested* changes, by default those of `DEFAULT_SIZES` that *baseline* can show."""
     if requested:
         return tuple(InjectedChange(kind, size) for kind, sizes in requested.items() for size in sizes)
     known = [kind for kind in DEFAULT_SIZES if baseline.outcomes or kind.stage is Stage.INPUTS]
@@ -119,10 +133,9 @@ def shifts(baseline: Baseline, requested: Mapping[ChangeKind, Sequence[float]]) 
 
 
 def shifted_feature(baseline: Baseline, policy: Policy, requested: str | None) -> str:
-    """Return the feature to shift: the one *asked* for, or the most important one that *policy*'s promise covers.
+    """Return the feature to change: the *requested* one, by default the most important one with a guarantee.
 
-    Raises:
-        NotFound: there is no such feature.
+    Raises NotFound if there is no such feature.
     """
     names = list(baseline.events.features)
     if requested is not None and requested not in names:
@@ -141,26 +154,18 @@ def shifted_feature(baseline: Baseline, policy: Policy, requested: str | None) -
 def _tasks(
     stretches: Sequence[Stretch], baseline: Baseline, policies: tuple[Policy, ...], order: ReplayOrder
 ) -> Iterator[ReplayTask]:
-    """Yield a part for each series that was recorded or that the baseline knows."""
+    """Yield a task for each series that was recorded or is in the baseline."""
     windows = policies[0].rules.windows
     cut, slide = rewindow.recut(baseline, windows), to_ms(windows.slide)
     own = [cut if s.baseline == baseline else rewindow.recut(s.baseline, windows) for s in stretches]
     every = {Stage.INPUTS: baseline.inputs, Stage.OUTCOMES: baseline.outcomes}
     known = {(stage, s.segment) for stage, slices in every.items() for s in slices}
     for series in sorted(known.union(*(s.slices for s in stretches)), key=_in_order):
-        yield ReplayTask(
-            series=series,
-            policies=policies,
-            past=tuple(
-                (b, tuple(rewindow.merged_slices(s.slices.get(series, ()), slide)))
-                for b, s in zip(own, stretches, strict=True)
-            ),
-            baseline=cut,
-            shifts=tuple(shift for shift in order.shifts if series == (shift.kind.stage, "")),
-            feature=order.feature,
-            seed=order.seed,
-            repetitions=order.repetitions,
-        )
+        past = tuple((b, tuple(rewindow.merged_slices(s.slices.get(series, ()), slide)))
+                     for b, s in zip(own, stretches, strict=True))  # fmt: skip
+        shifts = tuple(shift for shift in order.shifts if series == (shift.kind.stage, ""))
+        yield ReplayTask(series=series, policies=policies, past=past, baseline=cut, shifts=shifts,
+                         feature=order.feature, seed=order.seed, repetitions=order.repetitions)  # fmt: skip
 
 
 def _in_order(series: Series) -> tuple[int, str]:
@@ -169,13 +174,13 @@ def _in_order(series: Series) -> tuple[int, str]:
 
 @dataclass(frozen=True, slots=True)
 class _PolicyGroup:
-    """What came of the parts of *policies* with the same windows."""
+    """The finished tasks of policies with the same windows."""
 
     policies: tuple[Policy, ...]
     done: tuple[tuple[ReplayTask, TaskResult], ...]
 
     def outcome(self, i: int, model: Model, order: ReplayOrder) -> PolicyOutcome:
-        """Return that of the *i*-th policy."""
+        """Return the outcome for the *i*-th policy."""
         policy, worlds = self.policies[i], range(order.repetitions)
         false = [self._alarms(i, (d.null_worlds[n] for _, d in self.done if d.null_worlds)) for n in worlds]
         return PolicyOutcome(

@@ -1,4 +1,4 @@
-"""What policies do in worlds without a change, and how soon they find one of known size that is put into one."""
+"""Trials of policies: false alarms on null worlds, and detection delays of injected changes of known size."""
 
 from __future__ import annotations
 
@@ -26,15 +26,16 @@ from registry.incidents import incident_rules
 from registry.incidents.incident_rules import SignalVerdict
 
 NULL_WORLD_SLICES = 26 * 7
-"""Slices of a world without a change."""
+"""Slices of a null world: 26 weeks of days."""
 HORIZON_SLICES = 60
-"""Slices within which a change is to be found."""
+"""Slices after which a change counts as not detected."""
 INTERVAL_COVERAGE = 0.95
+"""Coverage of the interval of a false-alarm rate."""
 
 
 @dataclass(frozen=True, slots=True)
 class FalseAlarmRate:
-    """*count* false alarms in *span* of event time."""
+    """A false-alarm rate: *count* false alarms in *span* of event time."""
 
     count: int
     span: timedelta
@@ -56,29 +57,29 @@ class FalseAlarmRate:
 
 @dataclass(frozen=True, slots=True)
 class DetectionDelay:
-    """How soon a shift was found: the *delays* of the trials in which it was, of so many *trials*."""
+    """Detection delays of a change: *delays* of those of the *trials* in which it was detected."""
 
     delays: tuple[timedelta, ...]
     trials: int
 
     @property
-    def found(self) -> float:
-        """The share of trials in which it was found at all."""
+    def detected_share(self) -> float:
+        """The share of trials in which it was detected."""
         return len(self.delays) / self.trials if self.trials else 0.0
 
     @property
     def median(self) -> timedelta | None:
-        """The median delay over all trials; None where most did not find it."""
+        """The median delay over all trials; None where half or more did not detect it."""
         return sorted(self.delays)[self.trials // 2] if len(self.delays) > self.trials // 2 else None
 
 
 def policy_comparison(baseline: Baseline, policies: Sequence[Policy], series: Series) -> PolicyComparison:
-    """Return what judges one series by all *policies*, whose windows are the baseline's."""
+    """Return the comparison of *policies*, whose windows are the baseline's, on one series."""
     return PolicyComparison(baseline, tuple(p.rules.monitor for p in policies), *series)
 
 
 def window_verdicts(judged: Iterable[Sequence[Report]], policies: Sequence[Policy]) -> list[list[WindowVerdicts]]:
-    """Return what counts of the reports by each of *policies*."""
+    """Return the window verdicts of *judged* reports, a list for each of *policies*."""
     every = [[replayed_incidents.window_verdicts(report) for report in reports] for reports in judged]
     return [[one[i] for one in every] for i in range(len(policies))]
 
@@ -86,7 +87,7 @@ def window_verdicts(judged: Iterable[Sequence[Report]], policies: Sequence[Polic
 def null_verdicts(
     comparison: PolicyComparison, policies: Sequence[Policy], seed: int, repetitions: int
 ) -> list[list[list[WindowVerdicts]]]:
-    """Return what is said of one series in each of so many worlds without a change, by each policy.
+    """Return the verdicts on one series in each of *repetitions* null worlds, by each policy.
 
     The worlds are the same for every series of a baseline.
     """
@@ -108,11 +109,11 @@ def detection_delays(
     kind: ChangeKind,
     seeds: Sequence[Sequence[int]],
 ) -> list[DetectionDelay]:
-    """Return how soon each policy finds a *change* in the signals that are right to tell of its *kind*.
+    """Return each policy's detection delays of a *change*, by incidents of the signals that belong to its *kind*.
 
-    One trial for each of *seeds*. The change begins once a window is full, and lasts. A delay ends when the window that
-    opens an incident does or, of outcomes, when that window's labels are known. Trials in which an incident was open
-    before the change do not count.
+    One trial for each of *seeds*. The change begins once a window is full, and lasts. A delay ends with the window that
+    opens an incident or, for outcomes, when that window's labels are known. Trials with an incident before the change
+    do not count.
     """
     events, outlooks = comparison.baseline.events, comparison.monitoring_plans()
     wait = events.label_delay if comparison.stage is Stage.OUTCOMES else timedelta(0)
@@ -123,7 +124,7 @@ def detection_delays(
         searches = [_FirstIncident(policy, kind) for policy in policies]
         for reports in comparison.judge(_changed(world, comparison, change, begin), outlooks):
             for search, report in zip(searches, reports, strict=True):
-                search.see(report)
+                search.add(report)
             if all(search.end for search in searches):
                 break
         for some, search in zip(by_policy, searches, strict=True):
@@ -144,18 +145,19 @@ def _changed(
 
 @dataclass(eq=False)
 class _FirstIncident:
-    """Looks for the first incident of a *kind*'s signals; *end* is that of the window that opened it."""
+    """The first incident of the signals of a *kind* of change; *end* is that of the window that opened it."""
 
     policy: Policy
     kind: ChangeKind
     end: datetime | None = None
     steps: dict[Signal, list[SignalVerdict]] = field(default_factory=lambda: defaultdict(list))
 
-    def see(self, report: Report) -> None:
-        told = replayed_incidents.window_verdicts(report)
+    def add(self, report: Report) -> None:
+        """Take the next report into account."""
+        verdicts = replayed_incidents.window_verdicts(report)
         wanted = set(self.kind.signals) - self.policy.rules.signals.ignored
         for signal in wanted if self.end is None else ():
-            if step := replayed_incidents.step([told], signal):
+            if step := replayed_incidents.step([verdicts], signal):
                 self.steps[signal].append(step)
                 if incident_rules.opening_windows(
                     self.steps[signal], {step.window}, self.policy.rules.incidents.open_after

@@ -1,4 +1,4 @@
-"""A Kafka broker of the project's own: one KRaft node on loopback, its data in the folder that it is given."""
+"""The local stack's Kafka broker: one KRaft node on loopback, with its data in a folder of the project."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from features.security import certificates
 from leeway.stack import coordinates, java, ports, processes
 
 HEAP = "256m"
+"""Heap of the broker's JVM."""
 
 
 def settings(folder: Path, port: int, controller: int) -> Mapping[str, str]:
     """Return the broker's settings.
 
-    One node keeps one copy of everything. Nothing is deleted by age: a broker goes by the time in a record, so events
-    of an earlier year would be gone within minutes of their being written.
+    One node keeps one replica. Retention is unlimited: a broker deletes by the time in a record, so events of an
+    earlier year would be deleted within minutes of being written.
     """
     return {
         "process.roles": "broker,controller",
         "node.id": "1",
         "controller.quorum.voters": f"1@{ports.HOST}:{controller}",
         "listeners": f"PLAINTEXT://{ports.HOST}:{port},CONTROLLER://{ports.HOST}:{controller}",
-        # A broker that was killed is let in again once its old session has ended: not after the usual nine seconds.
+        # A killed broker can register again only once its old session has ended; the default is nine seconds.
         "broker.session.timeout.ms": "3000",
         "broker.heartbeat.interval.ms": "500",
         "advertised.listeners": f"PLAINTEXT://{ports.HOST}:{port}",
@@ -51,7 +52,7 @@ def settings(folder: Path, port: int, controller: int) -> Mapping[str, str]:
 
 
 def tls_settings(port: int, controller: int, shown: Path) -> Mapping[str, str]:
-    """Return the settings by which every client shows a certificate, the one in the folder *shown* (see `keys`)."""
+    """Return the settings for mutual TLS with the certificate in the folder *shown* (see `keys`)."""
     at, file = f"SSL://{ports.HOST}:{port}", str(shown / certificates.PEM)
     return {
         "listeners": f"{at},CONTROLLER://{ports.HOST}:{controller}",
@@ -67,7 +68,7 @@ def tls_settings(port: int, controller: int, shown: Path) -> Mapping[str, str]:
 
 
 def address(port: int, shown: Path) -> str:
-    """Return the address of a guarded broker, as `kafka_address` reads it."""
+    """Return the address of a broker with TLS, in the form of `kafka_address`."""
     file = quote(str(shown / certificates.PEM))
     return f"ssl://{ports.HOST}:{port}?ca={file}&cert={file}"
 
@@ -75,7 +76,7 @@ def address(port: int, shown: Path) -> str:
 def service(folder: Path, port: int, controller: int, log: Path, shown: Path | None = None) -> processes.Service:
     """Return the broker as a service; its folder is formatted the first time.
 
-    With the keys in the folder *shown* it talks to nobody else; without, to whoever has an account on this machine.
+    With the keys in the folder *shown* only clients with them can connect; without, every account of this machine.
     """
     folder.mkdir(parents=True, exist_ok=True)
     file, broker_settings = folder / "server.properties", settings(folder, port, controller)
@@ -104,7 +105,7 @@ def running(folder: Path, port: int | None = None) -> Iterator[str]:
 
 
 def answers(port: int, at: str) -> bool:
-    """Return whether the broker *at* an address takes requests: it speaks its protocol, and can list its topics."""
+    """Return whether the broker *at* an address answers a request to list its topics."""
     from kafka import KafkaAdminClient  # an optional package
     from kafka.errors import KafkaError
 

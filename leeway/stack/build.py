@@ -1,4 +1,4 @@
-"""Turns a plan into services: folders made, configuration written, jars fetched, commands spelt out."""
+"""Builds the services of a stack plan: folders, configuration, jars and commands."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from leeway.stack.processes import Service
 from retrain_flows.orchestration import server
 
 MARK = "LEEWAY_STACK"
-"""The variable that every process of a stack carries, so that nothing of it can be overlooked."""
+"""The environment variable that marks every process of a stack, so that leftovers can be found."""
 
 
 def engines(plan: Plan) -> list[Service]:
-    """Return the servers that the plan starts here. Raises EngineError if one cannot be prepared."""
+    """Return the engines that the plan starts here. Raises EngineError if one cannot be prepared."""
     at, made = plan.ports, []
     if "postgres" in plan.variables:
         made.append(postgres.service(plan.folder / "postgres", at.postgres, plan.logs / "postgres.log"))
@@ -36,7 +36,7 @@ def engines(plan: Plan) -> list[Service]:
 
 
 def settings(plan: Plan) -> dict[str, str]:
-    """Return where everything is once it is started, by the variables that the project asks for, and how to get in."""
+    """Return the addresses of the started engines by the project's variables, and Prefect's secret."""
     addresses = {
         "postgres": lambda: postgres.url(plan.folder / "postgres", plan.ports.postgres),
         "broker": lambda: broker.address(plan.ports.kafka, _broker_keys(plan)),
@@ -48,14 +48,14 @@ def settings(plan: Plan) -> dict[str, str]:
 
 
 def leeway_services(plan: Plan) -> list[Service]:
-    """Return Leeway's own services, which find the engines by their settings."""
+    """Return Leeway's own services, with the engines' addresses in their environment."""
     return [
         _with_mark(leeway(plan, name, *arguments), plan, settings(plan)) for name, arguments in plan.arguments.items()
     ]
 
 
 def leeway(plan: Plan, name: str, *arguments: str) -> Service:
-    """Return the command `leeway ARGUMENTS` on the plan's project."""
+    """Return `leeway ARGUMENTS` on the plan's project as a service."""
     port = plan.ports.dashboard if name == "dashboard" else None
     return Service(
         name=name,
@@ -67,7 +67,7 @@ def leeway(plan: Plan, name: str, *arguments: str) -> Service:
 
 
 def migration(plan: Plan) -> Service:
-    """Return the command that brings the registry's schema up to this program's."""
+    """Return the command that migrates the registry's schema."""
     return _with_mark(leeway(plan, "migration", "db", "upgrade"), plan, settings(plan))
 
 

@@ -1,4 +1,4 @@
-"""A Flink session cluster of the project's own, from the pip package: a JobManager and a TaskManager on loopback."""
+"""The local stack's Flink session cluster, from the pip package: a JobManager and a TaskManager on loopback."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ logger.netty.level = OFF
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Where a cluster is and how large: its folder, its ports and the slots of its TaskManager.
+    """A cluster's folder, ports and number of slots.
 
     *folder* holds its configuration, its checkpoints and its savepoints. A metrics port of 0 means no metrics.
     """
@@ -47,12 +47,12 @@ class Cluster:
 
     @property
     def keys(self) -> Path:
-        """The folder of the keys that clients and servers show each other."""
+        """The folder of the keys for mutual TLS."""
         return self.folder / "keys"
 
     @property
     def address(self) -> str:
-        """The REST address as `flink_address` reads it, keys included."""
+        """The REST address in the form of `rest_address`, keys included."""
         return f"https://{ports.HOST}:{self.rest}?keys={quote(str(self.keys))}"
 
 
@@ -93,14 +93,14 @@ def settings(cluster: Cluster) -> dict[str, Any]:
         "jobmanager.rpc.port": cluster.rpc,
         "jobmanager.bind-host": ports.HOST,
         "jobmanager.memory.process.size": "1024m",
-        # It works little and should be back soon: it starts in half the time if Java compiles once.
+        # A short start matters more than speed here: it takes half the time if Java compiles once.
         "env.java.opts.jobmanager": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
         "rest.address": ports.HOST,
         "rest.bind-address": ports.HOST,
         "rest.port": cluster.rest,
         "rest.bind-port": cluster.rest,
-        # Whoever may submit a job runs code as this user, and a page of the web may send a form anywhere: every client
-        # shows a certificate, of the REST service as of those by which JobManager and TaskManager talk.
+        # A client that can submit a job runs code as this user, and any web page can send a form here: so the REST
+        # service and the internal connections of JobManager and TaskManager require client certificates.
         **rest_address.tls_options(shown, "rest"),
         **rest_address.tls_options(shown, "internal"),
         "web.submit.enable": False,
@@ -111,15 +111,15 @@ def settings(cluster: Cluster) -> dict[str, Any]:
         "taskmanager.bind-host": ports.HOST,
         "taskmanager.numberOfTaskSlots": cluster.slots,
         "taskmanager.memory.process.size": "1984m",
-        # Each submission loads the job's jars anew, and Flink is slow to let go of a former one's classes: the default
-        # of 256 MB lasted for about ten.
+        # Each submission loads the job's jars again, and Flink unloads classes late: the default of 256 MB lasted for
+        # about ten submissions.
         "taskmanager.memory.jvm-metaspace.size": "512m",
         "taskmanager.memory.managed.size": "256m",
-        # A TaskManager that dies is missed within seconds, not after 50.
+        # A dead TaskManager is detected after 12 s, not after 50.
         "heartbeat.interval": "1 s",
         "heartbeat.timeout": "12 s",
-        # While another one starts, jobs wait for it. By default they do so only in a cluster's first five minutes, and
-        # later use up their ten restarts within eleven seconds. More than 248 days are more than it can count.
+        # Jobs wait while another TaskManager starts. By default they do so only in a cluster's first five minutes, and
+        # later use up their ten restarts within eleven seconds. More than 248 days overflow.
         "resourcemanager.standalone.start-up-time": "200 d",
         "execution.checkpointing.dir": (cluster.folder / "checkpoints").as_uri(),
         "execution.checkpointing.savepoint-dir": (cluster.folder / "savepoints").as_uri(),
@@ -140,7 +140,7 @@ def flink_home() -> Path:
 
 
 def overview(address: str) -> dict[str, Any]:
-    """Return what the cluster at *address* says of itself; empty where nobody answers."""
+    """Return the overview of the cluster at *address*; empty where it does not answer."""
     try:
         at = rest_address.parse(address)
         with urllib.request.urlopen(f"{at.url}/overview", timeout=3, context=at.tls()) as answer:

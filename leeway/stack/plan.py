@@ -1,4 +1,4 @@
-"""What `leeway up` is going to start: what the project leaves to the environment, and the environment does not have."""
+"""The plan of a stack: which engines and services `leeway up` starts for a project, and why not others."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ PORTS = {
     "prefect": ("prefect",),
     "dashboard": ("dashboard",),
 }
-"""Which ports of the project file each part needs."""
+"""The ports (keys of `stack.ports`) of each engine or service."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to start for a project.
+    """The engines and services to start for a project.
 
     *variables* maps each engine that is to be started here (``postgres``, ``broker``, ``flink``, ``prefect``) to the
     variable its address goes into; *elsewhere* maps each one that is not to where it is, or why it is not needed.
@@ -43,23 +43,23 @@ class Plan:
 
     @property
     def folder(self) -> Path:
-        """Where the stack keeps its data, its logs and its state."""
+        """The folder of the stack's data, logs and state."""
         return environment.stack_folder(self.state)
 
     @property
     def logs(self) -> Path:
-        """Where each service's log is."""
+        """The folder of the services' logs."""
         return self.folder / "logs"
 
     def wanted_ports(self) -> dict[str, int]:
-        """Return the ports that will be listened on, by what they are for."""
+        """Return the ports that the stack will listen on, by purpose."""
         parts = [*self.variables, *(name for name in self.arguments if name in PORTS)]
         numbers = {name: getattr(self.ports, name) for part in parts for name in PORTS[part]}
         return {name: port for name, port in numbers.items() if port is not None}
 
 
 def plan_stack(project: Project, everything: bool = False) -> Plan:
-    """Return the plan for *project*; *everything* starts engines too that the project does not use."""
+    """Return the plan for *project*; with *everything* also engines that the project does not use."""
     used = brokers(project)
     engines = {
         "postgres": (project.database, "LEEWAY_DATABASE", "the registry is in SQLite"),
@@ -94,12 +94,12 @@ def plan_stack(project: Project, everything: bool = False) -> Plan:
 
 
 def brokers(project: Project) -> list[str]:
-    """Return the addresses of Kafka that events are at, those of variables that are not set as ``env:NAME``."""
+    """Return the Kafka addresses of the project's topics; ``env:NAME`` for variables that are not set."""
     return sorted({source.bootstrap for source in sources(project) if source.topic})
 
 
 def sources(project: Project) -> list[Source]:
-    """Return where the events of all models come from."""
+    """Return the event sources of all models."""
     events = [model.events for model in project.models.values()]
     return [source for e in events for source in (e.predictions, e.labels, e.history) if source]
 
@@ -109,7 +109,7 @@ def _services(project: Project) -> dict[str, tuple[str, ...]]:
     if project.stack.flows:
         services["flows"] = ("flows", "serve")
     for name, model in project.models.items():
-        if model.events.predictions.topic:  # starts the model's job unless it runs, and takes in its reports
+        if model.events.predictions.topic:  # starts the model's job unless it runs, and stores its reports
             services[f"monitor-{name}"] = ("monitor", "--model", name)
     if project.alerts.endpoints:
         services["alerts"] = ("alerts", "deliver", "--watch")

@@ -1,4 +1,4 @@
-"""Ports of this machine: which are free, and which one is taken."""
+"""TCP ports of this machine: finding a free one, and checking which are taken."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def answers(port: int) -> bool:
 
 
 def claim(wanted: Mapping[str, int]) -> None:
-    """Raise EngineError that names every port of *wanted* (by what it is for) that is taken, or asked for twice."""
+    """Raise EngineError naming every port of *wanted* (by purpose) that is taken or configured twice."""
     taken = [f"{port} ({name})" for name, port in wanted.items() if not is_free(port)]
     twice = [f"{port} ({name})" for name, port in wanted.items() if list(wanted.values()).count(port) > 1]
     if taken:
         msg = f"taken by another program: port {', '.join(taken)}"
         raise EngineError(msg, hint="end that program, or set another port under `stack.ports` in the project file")
     if twice:
-        msg = f"asked for twice: port {', '.join(twice)}"
+        msg = f"configured twice: port {', '.join(twice)}"
         raise EngineError(msg, hint="give each service its own under `stack.ports` in the project file")

@@ -1,4 +1,4 @@
-"""PostgreSQL of the project's own, from pip: a server on loopback behind a password that only this user can read."""
+"""The local stack's PostgreSQL, from pip: a server on loopback with a password that only this user can read."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from features.errors import EngineError
 from leeway.stack import ports, processes
 
 MAJOR = 18
+"""Release of PostgreSQL in the pip package."""
 USER = "leeway"
 SYSTEM_USER = "pgserver"
-"""Who it runs as where we are root: PostgreSQL refuses to be root."""
+"""The user that it runs as where this process is root: PostgreSQL refuses to run as root."""
 
 
 def url(folder: Path, port: int, database: str = "leeway") -> str:
@@ -33,7 +34,7 @@ def url(folder: Path, port: int, database: str = "leeway") -> str:
 def running(folder: Path, port: int | None = None, *, durable: bool = True) -> Iterator[str]:
     """Yield the URL of the maintenance database of a server; it is stopped with the block.
 
-    One that is not *durable* does not wait for the disk: for tests, whose data nobody wants after a power cut.
+    One that is not *durable* does not wait for the disk; for tests.
 
     Raises EngineError: the server does not come up.
     """
@@ -43,7 +44,7 @@ def running(folder: Path, port: int | None = None, *, durable: bool = True) -> I
 
 
 def service(folder: Path, port: int, log: Path, *, durable: bool = True) -> processes.Service:
-    """Return the server as a service; its data are made the first time. It comes with a database for the registry."""
+    """Return the server as a service; its data folder is created the first time, with a database for the registry."""
     if not (folder / "data" / "PG_VERSION").exists():
         _make(folder, log)
     options = {
@@ -71,7 +72,7 @@ def service(folder: Path, port: int, log: Path, *, durable: bool = True) -> proc
 
 
 def answers(folder: Path, port: int) -> bool:
-    """Return whether the server takes queries; its database for the registry is made where there is none."""
+    """Return whether the server answers queries; its database for the registry is created where it is missing."""
     import psycopg  # an optional package
 
     try:
@@ -85,6 +86,7 @@ def answers(folder: Path, port: int) -> bool:
 
 
 def _make(folder: Path, log: Path) -> None:
+    """Create the data folder and the password. Raises EngineError if initdb fails."""
     data = folder / "data"
     shutil.rmtree(data, ignore_errors=True)  # a first start that was cut short
     data.mkdir(parents=True)
@@ -118,7 +120,7 @@ def _system_user() -> str | None:
 
 
 def _let_in(user: str, data: Path) -> None:
-    """Give *data* to *user*, made if need be, and let it pass through the folders above and to the programs."""
+    """Give *data* to *user*, created if missing, with access to the folders above it and to the programs."""
     try:
         pwd.getpwnam(user)
     except KeyError:

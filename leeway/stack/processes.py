@@ -1,4 +1,4 @@
-"""Servers as child processes: in sessions of their own, waited for until they answer, ended with all children."""
+"""Child processes of the stack: started in sessions of their own, awaited until healthy, ended with their children."""
 
 from __future__ import annotations
 
@@ -15,19 +15,21 @@ from pathlib import Path
 from features.errors import EngineError
 
 POLL_SECONDS = 0.2
+"""Interval (s) at which a starting service is checked."""
 STOP_SECONDS = 20.0
+"""How long a process may take to end after a signal (s)."""
 LOG_BYTES = 20_000_000
-"""A log that is larger when its service starts is set aside; the one set aside before it is lost."""
+"""A larger log is renamed to ``.log.old`` when its service starts, replacing an earlier one."""
 
 Process = subprocess.Popen[bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A server to run: its command, its environment, where its log goes, and how to tell that it answers.
+    """A server to run: command, environment, log and health check.
 
-    Its standard input stays open as long as its parent lives: a server may take its end as the word to stop.
-    *user* is whom it runs as, where that is not this user.
+    Its standard input stays open as long as its parent lives, so that a server can stop when its parent has died.
+    *user* is the user to run as, where that is not this user.
     """
 
     name: str
@@ -57,7 +59,7 @@ def start(service: Service) -> Process:
     if service.log.exists() and service.log.stat().st_size > LOG_BYTES:
         service.log.replace(service.log.with_suffix(".log.old"))
     with service.log.open("ab") as log:
-        # A session of its own: Ctrl-C reaches whoever supervises it, and it is ended with all its children.
+        # A session of its own: Ctrl-C reaches only its supervisor, and it is ended with all its children.
         return subprocess.Popen(  # noqa: S603 - commands of our own making
             list(service.command), env={**(service.environment or os.environ)}, stdin=subprocess.PIPE, stdout=log,
             stderr=subprocess.STDOUT, start_new_session=True, user=service.user, group=service.user,
@@ -66,7 +68,7 @@ def start(service: Service) -> Process:
 
 
 def wait(service: Service, process: Process, given_up: Callable[[], bool] = lambda: False) -> bool:
-    """Return True once *service* answers, or False once *given_up* says so.
+    """Return True once *service* answers, False once *given_up* returns true.
 
     Raises EngineError with the end of its log if it ends or takes too long.
     """
@@ -83,7 +85,7 @@ def wait(service: Service, process: Process, given_up: Callable[[], bool] = lamb
 
 
 def stop(process: Process, first: signal.Signals = signal.SIGTERM) -> None:
-    """End *process* and what it started: asked by the signal *first*, then killed."""
+    """End *process* and its children with the signal *first*, then with SIGKILL."""
     if process.stdin:
         with contextlib.suppress(BrokenPipeError):
             process.stdin.close()
@@ -95,13 +97,13 @@ def stop(process: Process, first: signal.Signals = signal.SIGTERM) -> None:
 
 
 def ending(process: Process, log: Path) -> str:
-    """Return how *process* has ended: by which signal, or with which code and last words."""
+    """Return how *process* has ended: by which signal, or with which exit code and last lines of its log."""
     code = process.returncode
     return f"it was ended by {signal.Signals(-code).name}" if code < 0 else f"it ended with code {code}\n{tail(log)}"
 
 
 def brief(why: str) -> str:
-    """Return the first and the last line of what `ending` says, as one.
+    """Return the first and the last line of the text of `ending`, as one line.
 
     >>> brief("it ended with code 2\\n  | error: no baseline\\n  |   hint: leeway baseline")
     'it ended with code 2: hint: leeway baseline'

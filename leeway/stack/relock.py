@@ -1,4 +1,4 @@
-"""Writes the lock of jars anew: `python -m leeway.stack.relock`, as `make lock` does."""
+"""Rewrites the lock file of jars: `python -m leeway.stack.relock`, as `make lock` does."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ AT_RUN_TIME = ("compile", "runtime", None)
 
 
 def main() -> None:
-    """Resolve what `coordinates.WANTED` asks for, with all it depends on, and lock each jar by its sha256."""
+    """Resolve `coordinates.WANTED` with all dependencies, and lock each jar by its sha256."""
     with tempfile.TemporaryDirectory() as folder:
         maven = coordinates.context(Path(folder))
         made = {group: _resolved(maven, wanted) for group, wanted in coordinates.WANTED.items()}

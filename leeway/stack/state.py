@@ -1,4 +1,4 @@
-"""What anybody can know of a stack: a state file, a lock that its supervisor holds, and marked processes."""
+"""The shared state of a stack: a state file, a lock that its supervisor holds, and marked processes."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Condition = Literal["starting", "up", "silent", "waiting", "stopped"]
 
 
 def now() -> str:
-    """Return the time as a state tells it: ISO, UTC, to the second."""
+    """Return the time as ISO text in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How one service is: *since* when (ISO, UTC), under which *pid*, restarted how often, and why it is not up."""
+    """The status of one service: *since* when (ISO, UTC), its *pid*, number of restarts, and why it is not up."""
 
     name: str
     condition: Condition
@@ -38,7 +38,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How a stack is: its phase, its supervisor's pid, its services, and why it failed."""
+    """The state of a stack: phase, supervisor's pid, services, and why it failed."""
 
     phase: Phase
     pid: int
@@ -48,19 +48,19 @@ class State:
     hint: str = ""
 
     def service(self, name: str) -> Status | None:
-        """Return how the service called *name* is, None where there is none."""
+        """Return the status of the service *name*, None where there is none."""
         return next((s for s in self.services if s.name == name), None)
 
 
 def save(folder: Path, state: State) -> None:
-    """Write *state* for others to read; a reader sees the old one or the new one."""
+    """Write *state* atomically."""
     half = folder / "state.json.new"
     half.write_text(json.dumps(asdict(state), indent=1), encoding="utf-8")
     half.replace(folder / "state.json")
 
 
 def load(folder: Path) -> State | None:
-    """Return the state that was written last, None where a stack never ran (or wrote nothing readable)."""
+    """Return the state that was written last; None where there is none, or it cannot be read."""
     try:
         saved = json.loads((folder / "state.json").read_text(encoding="utf-8"))
         return State(**{**saved, "services": tuple(Status(**s) for s in saved["services"])})
@@ -69,7 +69,7 @@ def load(folder: Path) -> State | None:
 
 
 def lock(folder: Path) -> filelock.BaseFileLock:
-    """Return the lock that a supervisor holds for as long as it lives; the system lets go of it, whatever happens."""
+    """Return the lock that a supervisor holds while it lives; the system releases it when the supervisor dies."""
     folder.mkdir(parents=True, exist_ok=True)
     return filelock.FileLock(folder / "lock")
 
@@ -86,13 +86,13 @@ def is_running(folder: Path) -> bool:
 
 
 def leftovers(folder: Path) -> list[Any]:
-    """Return the processes that carry the mark of the stack in *folder*, other than this one (as psutil knows them)."""
+    """Return the marked processes of the stack in *folder*, other than this one, as psutil processes."""
     import psutil  # an optional package
 
     processes = []
     for process in psutil.process_iter():
         try:
-            # PostgreSQL writes its title over its environment, so it is known by its data.
+            # PostgreSQL overwrites its environment with its title, so it is recognized by its data folder.
             marked = (
                 process.environ().get(MARK) == str(folder) or str(folder / "postgres" / "data") in process.cmdline()
             )
@@ -104,7 +104,7 @@ def leftovers(folder: Path) -> list[Any]:
 
 
 def end_leftovers(folder: Path, keep: Iterable[int] = ()) -> int:
-    """End what a supervisor that was killed has left behind, and return how many processes that were."""
+    """End the leftovers of a killed supervisor except *keep*, and return their number."""
     import psutil  # as above
 
     kept_pids = set(keep)

@@ -1,4 +1,4 @@
-"""The one process behind a running stack: starts engines, then Leeway's services, keeps them, and ends them all.
+"""The supervisor process of a stack: starts engines, then services, keeps them running, and ends them all.
 
 Run as `python -m leeway.stack.supervisor PROJECT_FILE`, by `leeway up`.
 """
@@ -25,11 +25,11 @@ from leeway.stack.plan import Plan
 
 
 def main(project: Path, everything: bool) -> int:
-    """Run the stack of *project* until told to end; return the exit code: 1 if it did not come up."""
+    """Run the stack of *project* until SIGTERM or SIGINT; return the exit code: 1 if it did not come up."""
     stack = plan.plan_stack(Project.load(project), everything)
     end = threading.Event()
-    for told in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(told, lambda *_: end.set())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: end.set())
     try:
         with state.lock(stack.folder).acquire(timeout=0):
             return Supervisor(stack, end).run()
@@ -38,7 +38,7 @@ def main(project: Path, everything: bool) -> int:
 
 
 class Supervisor:
-    """A stack that runs: *end* is the word to stop it."""
+    """A running stack; it is stopped when *end* is set."""
 
     def __init__(self, stack: Plan, end: threading.Event) -> None:
         self.plan = stack
@@ -48,7 +48,7 @@ class Supervisor:
         self._state = state.State("starting", os.getpid(), state.now())
 
     def run(self) -> int:
-        """Start everything, keep it running until the word to end, and end it; return 1 if it did not start."""
+        """Start everything, keep it running until *end* is set, and stop it; return 1 if it did not start."""
         self._set_phase("starting")
         try:
             self._live()

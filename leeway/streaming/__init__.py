@@ -1,1 +1,1 @@
-"""A model's streaming job from start to end: submitted, consumed, reconnected, and its clock."""
+"""A model's streaming job: submission, life cycle on Flink, consumption of its output, reconnection."""

@@ -1,4 +1,4 @@
-"""What a Flink cluster says of its jobs and does with them, over its REST service."""
+"""Client of Flink's REST API: jobs, checkpoints, watermarks, savepoints, cancellation."""
 
 from __future__ import annotations
 
@@ -20,14 +20,18 @@ from features.window import from_ms
 from monitors.flink import failure_causes, rest_address
 
 ENDED = frozenset({"FINISHED", "CANCELED", "FAILED"})
+"""Job states that are final."""
 _REQUEST_SECONDS = 10
+"""Timeout of a request (s)."""
 _SAVEPOINT_SECONDS = 120
+"""How long a savepoint or a cancellation may take (s)."""
 _START_SECONDS = 90
+"""How long a job may take to be running (s)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job as the cluster tells of it."""
+    """A job as the cluster lists it."""
 
     id: str
     name: str
@@ -36,13 +40,13 @@ class Job:
 
     @property
     def ended(self) -> bool:
-        """Whether it does nothing any more."""
+        """Whether its state is final."""
         return self.state in ENDED
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoints:
-    """How a job's state is kept: how many were completed, the newest one's size in bytes, restarts from one."""
+    """A job's checkpoints: number completed, size of the newest (bytes), number of restores from one."""
 
     completed: int
     size: int | None
@@ -57,56 +61,60 @@ class Cluster:
 
     def jobs(self, prefix: str = "") -> list[Job]:
         """Return the jobs whose names start with *prefix*, the newest first, ended ones included."""
-        found = self._request("GET", "/jobs/overview")["jobs"]
-        jobs = [Job(j["jid"], j["name"], j["state"], from_ms(j["start-time"])) for j in found]
+        listed = self._request("GET", "/jobs/overview")["jobs"]
+        jobs = [Job(j["jid"], j["name"], j["state"], from_ms(j["start-time"])) for j in listed]
         return sorted((j for j in jobs if j.name.startswith(prefix)), key=lambda j: j.started, reverse=True)
 
     def checkpoints(self, job: Job) -> Checkpoints:
-        """Return how the state of *job* is kept."""
-        told = self._request("GET", f"/jobs/{job.id}/checkpoints")
-        newest = told["latest"]["completed"]
-        counts = told["counts"]
+        """Return the checkpoints of *job*."""
+        answer = self._request("GET", f"/jobs/{job.id}/checkpoints")
+        newest = answer["latest"]["completed"]
+        counts = answer["counts"]
         return Checkpoints(counts["completed"], newest["state_size"] if newest else None, counts["restored"])
 
     def watermark(self, job: Job) -> datetime | None:
-        """Return the event time that *job* has reached: the furthest of its steps; None before the first event."""
+        """Return the watermark of *job*: that of its furthest step; None before the first event."""
         reached = []
         for step in self._request("GET", f"/jobs/{job.id}")["vertices"]:
-            told = self._request("GET", f"/jobs/{job.id}/vertices/{step['id']}/watermarks")
-            marks = [int(mark["value"]) for mark in told]
+            answer = self._request("GET", f"/jobs/{job.id}/vertices/{step['id']}/watermarks")
+            marks = [int(mark["value"]) for mark in answer]
             reached += [min(marks)] if marks else []
-        known = [mark for mark in reached if 0 < mark < 2**62]
-        return from_ms(max(known)) if known else None
+        times = [mark for mark in reached if 0 < mark < 2**62]
+        return from_ms(max(times)) if times else None
 
     def failure(self, job: Job) -> str:
-        """Return why *job* failed, in a line; empty if nothing did."""
-        told = self._request("GET", f"/jobs/{job.id}/exceptions").get("exceptionHistory", {}).get("entries", [])
-        return failure_causes.cause(told[0]["stacktrace"])[0] if told else ""
+        """Return the cause of the newest failure of *job* in a line; empty if there is none."""
+        failures = self._request("GET", f"/jobs/{job.id}/exceptions").get("exceptionHistory", {}).get("entries", [])
+        return failure_causes.cause(failures[0]["stacktrace"])[0] if failures else ""
 
     def stop(self, job: Job, folder: Path) -> Path:
         """Stop *job* with a savepoint under *folder*; return it.
 
-        Raises:
-            EngineError: the savepoint fails; the job goes on then.
+        Raises
+        ------
+        EngineError
+            The savepoint fails; the job continues then.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        asked = self._request(
+        trigger = self._request(
             "POST", f"/jobs/{job.id}/stop", {"targetDirectory": folder.resolve().as_uri(), "drain": False}
         )
         give_up = time.monotonic() + _SAVEPOINT_SECONDS
         while time.monotonic() < give_up:
-            told = self._request("GET", f"/jobs/{job.id}/savepoints/{asked['request-id']}")
-            if told["status"]["id"] == "COMPLETED":
-                return _saved(told["operation"])
+            answer = self._request("GET", f"/jobs/{job.id}/savepoints/{trigger['request-id']}")
+            if answer["status"]["id"] == "COMPLETED":
+                return _saved(answer["operation"])
             time.sleep(0.2)
         msg = f"{job.name} made no savepoint within {_SAVEPOINT_SECONDS} s"
         raise EngineError(msg, hint="`leeway job stop --kill` ends it without one; its newest checkpoint stays")
 
     def wait(self, number: str) -> Job:
-        """Return the job with the id *number* once all its steps are at work.
+        """Return the job with the id *number* once all its steps are running.
 
-        Raises:
-            EngineAway: it ends instead, or does not get going; the reason is told.
+        Raises
+        ------
+        EngineAway
+            It ends instead, or does not start in time; the message has the reason.
         """
         give_up = time.monotonic() + _START_SECONDS
         while time.monotonic() < give_up and not (job := self.job(number)).ended:
@@ -116,9 +124,9 @@ class Cluster:
             }:
                 return job
             time.sleep(0.3)
-        why = self.failure(job) or "are there free slots? its parallelism must not be more than there are"
-        msg = f"{job.name} does not get going ({job.state.lower()}): {why}"
-        raise EngineAway(msg, hint="`leeway job restart --replay` starts it without the state that it went on from")
+        why = self.failure(job) or "there may be too few free slots for its parallelism"
+        msg = f"{job.name} does not start ({job.state.lower()}): {why}"
+        raise EngineAway(msg, hint="`leeway job restart --replay` starts it without its earlier state")
 
     def cancel(self, job: Job) -> None:
         """End *job* at once and wait until it has ended; its newest checkpoint stays."""
@@ -128,12 +136,12 @@ class Cluster:
             time.sleep(0.2)
 
     def job(self, number: str) -> Job:
-        """Return the job with the id *number*. Raises EngineAway if the cluster does not know it."""
-        found = next((j for j in self.jobs() if j.id == number), None)
-        if found is None:
-            msg = f"Flink at {self.address} does not know the job {number} any more"
+        """Return the job with the id *number*. Raises EngineAway if the cluster does not list it."""
+        listed = next((j for j in self.jobs() if j.id == number), None)
+        if listed is None:
+            msg = f"Flink at {self.address} has no job {number} any more"
             raise EngineAway(msg, hint="`leeway job submit` starts it from its newest checkpoint")
-        return found
+        return listed
 
     def _request(self, verb: str, path: str, body: dict[str, Any] | None = None) -> Any:
         with self._translated_errors():
@@ -144,6 +152,7 @@ class Cluster:
 
     @contextmanager
     def _translated_errors(self) -> Iterator[None]:
+        """Raise EngineError for a refused request, EngineAway where the cluster does not answer."""
         try:
             yield
         except httpx.HTTPStatusError as error:
@@ -151,12 +160,14 @@ class Cluster:
             raise EngineError(msg, hint="see the JobManager's log (`leeway logs`)") from error
         except (httpx.HTTPError, ValueError, OSError) as error:
             msg = f"Flink at {self.address} does not answer: {error}"
-            raise EngineAway(msg, hint="is it running (`leeway up`), and is flink.address its REST address?") from error
+            raise EngineAway(
+                msg, hint="check that it is running (`leeway up`) and that flink.address is its REST address"
+            ) from error
 
 
 @cache
 def _client(at: rest_address.FlinkAddress) -> httpx.Client:
-    """Return this process's client: a new one loads all certificates, and a monitor asks several times a second."""
+    """Return this process's HTTP client: creating one loads all certificates, and a monitor makes many requests."""
     return httpx.Client(verify=at.tls() or True)
 
 
@@ -164,5 +175,5 @@ def _saved(operation: dict[str, Any]) -> Path:
     if location := operation.get("location"):
         return Path(url2pathname(urlsplit(location).path))
     cause = operation.get("failure-cause", {}).get("stack-trace", "").strip().splitlines()
-    msg = f"Flink made no savepoint: {cause[0][:300] if cause else 'it does not say why'}"
+    msg = f"Flink made no savepoint: {cause[0][:300] if cause else 'no cause given'}"
     raise EngineError(msg, hint="see the JobManager's log (`leeway logs`); the job may still be running")

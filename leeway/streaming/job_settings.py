@@ -1,4 +1,4 @@
-"""What a model's streaming job is made of: its topics, its outputs, its name, and where its state is kept."""
+"""The settings of a model's streaming job: input and output topics, names, deployment, checkpoints and savepoints."""
 
 from __future__ import annotations
 
@@ -26,32 +26,34 @@ from monitors.flink.committed_output import CommittedTopics
 from monitors.flink.kafka_source_job import Topics
 from monitors.flink.sinks_job import OutputTopics
 
-#: How long a topic keeps what a job says; what was said of windows and bad records is kept for ever.
 _RETENTION_MS = {"reports": publishing.RETAIN_FOREVER, "rejects": publishing.RETAIN_FOREVER, "progress": 7 * 86_400_000}
+"""Retention of output topics (ms): reports and dead letters are kept for ever, progress for a week."""
 _NAMES = {"reports": "reports", "rejects": "dead-letters", "progress": "progress"}
 
 
 def follows_topics(model: Model) -> bool:
-    """Say whether the model's events are in topics.
+    """Return whether the model's events are in topics.
 
-    Raises:
-        ProjectError: its predictions are in a topic and its labels in a directory, or the other way round.
+    Raises
+    ------
+    ProjectError
+        Its predictions are in a topic and its labels in a directory, or the other way round.
     """
     sources = [s for s in (model.events.predictions, model.events.labels) if s]
     kinds = {s.topic is not None for s in sources}
     if len(kinds) > 1:
-        msg = f"{model.name} has predictions and labels in different kinds of places"
+        msg = f"{model.name} has one of predictions and labels in a topic, the other in a directory"
         raise ProjectError(msg, hint="put both in topics, or both in directories")
     return kinds == {True}
 
 
 def group(opened: Context, model: Model) -> str:
-    """Return the consumer group whose offsets tell how far the model's job has read."""
+    """Return the consumer group under which the model's job commits its offsets."""
     return f"leeway.{opened.project.name}.{model.name}"
 
 
 def cluster_name(opened: Context, model: Model) -> str:
-    """Return what the model's job is called on a cluster: after the project, the model, and what its state means."""
+    """Return the model's job name on a cluster: project, model, and a hash of what its state depends on."""
     return f"leeway.{opened.project.name}.{assembly.job_name(model)}"
 
 
@@ -61,35 +63,39 @@ def output_topic(model: Model, kind: str) -> str:
 
 
 def outputs(opened: Context, model: Model) -> OutputTopics:
-    """Return where the job's lines go; the topics are made where they are absent.
+    """Return the job's output topics, which are created where they are missing.
 
-    Raises:
-        BrokerError: Kafka does not answer, or refuses.
+    Raises
+    ------
+    BrokerError
+        Kafka does not answer, or refuses.
     """
     names = {kind: output_topic(model, kind) for kind in _NAMES}
     make_topics(model.events.predictions.bootstrap, names)
     return OutputTopics(
         model.events.predictions.bootstrap,
         **names,
-        # Not after the job's meaning: whichever job comes next ends the transactions that a killed one left open, which
-        # would hide its reports from whoever reads what is committed.
+        # The same for every job of the model: the next job then aborts the transactions that a killed one left open,
+        # which would block consumers of committed records.
         prefix=group(opened, model),
         timeout=opened.project.flink.transaction_timeout,
     )
 
 
 def make_topics(bootstrap: str, names: Mapping[str, str]) -> None:
-    """Make the topics *names* (by kind of lines) that are not there yet. Raises BrokerError if Kafka refuses."""
+    """Create missing topics of *names* (by kind of line). Raises BrokerError if Kafka refuses."""
     for kind, name in names.items():
         # One partition: the reports on a model come in the order in which they were made.
         publishing.ensure(bootstrap, name, 1, _RETENTION_MS[kind])
 
 
 def input_topics(opened: Context, model: Model) -> Topics:
-    """Return the model's topics as its job reads them: with no more readers than partitions.
+    """Return the model's input topics, with no more readers than partitions.
 
-    Raises:
-        BrokerError: Kafka does not answer, or a topic is not there.
+    Raises
+    ------
+    BrokerError
+        Kafka does not answer, or a topic does not exist.
     """
     engine, events = opened.project.flink, model.events
     readers = [min(engine.parallelism, _partitions(s)) if s else 1 for s in (events.predictions, events.labels)]
@@ -103,7 +109,7 @@ def _partitions(source: Source) -> int:
 
 
 def deployment(opened: Context, model: Model) -> deploy_job.Deployment:
-    """Return how the model's job is run. Raises ProjectError, EngineError: no address, or no connector."""
+    """Return the job's deployment. Raises ProjectError without an address, EngineError without the connector."""
     engine = opened.project.engine()
     rooms = (pack_rooms(opened.dir / "jobs"),) if engine.address else ()
     jars = tuple(coordinates.jars("flink-kafka"))
@@ -119,26 +125,26 @@ def start(opened: Context, model: Model, begin: Path | str | None) -> Any:
 
 
 def newest_state(opened: Context, model: Model) -> Path | None:
-    """Return what the model's job, as it is now in the project file, can go on from: its newest state, if any."""
+    """Return the newest savepoint or checkpoint that the job of the current project file can restore, if any."""
     name = assembly.job_name(model)
     roots = (opened.dir / "checkpoints" / name, savepoints(opened, model))
-    found = [state for root in roots if (state := environment_job.newest_checkpoint(root))]
-    return max(found, key=lambda p: (p / "_metadata").stat().st_mtime_ns, default=None)
+    states = [state for root in roots if (state := environment_job.newest_checkpoint(root))]
+    return max(states, key=lambda p: (p / "_metadata").stat().st_mtime_ns, default=None)
 
 
 def savepoints(opened: Context, model: Model) -> Path:
-    """Return the folder of the savepoints of the model's job as it is now in the project file."""
+    """Return the folder of savepoints of the job of the current project file."""
     return opened.dir / "savepoints" / assembly.job_name(model)
 
 
 def committed(opened: Context, model: Model) -> AbstractContextManager[CommittedTopics]:
-    """Open what the job has committed and the registry does not have yet."""
+    """Open the job's committed output that is not in the registry yet."""
     out = outputs(opened, model)
     return committed_output.topics(out.bootstrap, f"{group(opened, model)}.ingest", out.reports, out.progress)
 
 
 def behind(opened: Context, model: Model) -> int:
-    """Return how many records lie between what the job had read at its last checkpoint and the ends of its topics."""
+    """Return the number of records between the job's last checkpoint and the ends of its topics."""
     total, name = 0, group(opened, model)
     for source in filter(None, (model.events.predictions, model.events.labels)):
         ends = offset_ranges.offsets_by_partition(source.bootstrap, source.topic or "")
@@ -155,13 +161,13 @@ def newest_event(model: Model) -> datetime | None:
         for number, (start, end) in offset_ranges.offsets_by_partition(source.bootstrap, source.topic or "").items():
             client.assign([part := connections.partition(source.topic or "", number)])
             client.seek(part, max(start, end - 1))
-            found = client.poll(timeout_ms=2000).values() if end > start else ()
-            last += [record.timestamp for records in found for record in records]
+            polled = client.poll(timeout_ms=2000).values() if end > start else ()
+            last += [record.timestamp for records in polled for record in records]
     return from_ms(max(last)) if last else None
 
 
 def pack_rooms(folder: Path) -> Path:
-    """Return an archive of the two rooms that Flink's workers run, named after what is in it."""
+    """Return a zip of the two packages that Flink's workers run, named after the hash of its content."""
     files = {f"{room.__name__}/{p.relative_to(root)}": p.read_bytes() for room, root, p in _sources()}
     text = hashlib.sha256()
     for name, content in sorted(files.items()):

@@ -1,4 +1,4 @@
-"""A model's job over topics from start to end: inside this process, or on a cluster where it outlives its sender."""
+"""The life cycle of a model's job over topics: start, check, stop, restart, upgrade; embedded or on a cluster."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from leeway.streaming.flink_rest import Cluster, Job
 from monitors.flink import run_job
 
 _LITTLE_ROOM_MIB = 1024
+"""Free disk space (MiB) below which a failure message mentions it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A job that was started, and what it goes on from: None where it reads its topics from the beginning."""
+    """A started job and the state that it restored: None where it reads its topics from the beginning."""
 
     id: str
     name: str
@@ -30,11 +31,10 @@ class Started:
 
 @contextmanager
 def running(opened: Context, model: Model) -> Iterator[Callable[[], None]]:
-    """Have the model's job running; the callable raises EngineError if it has ended, and EngineAway
-    if it has failed or the cluster has lost it.
+    """Run the model's job; the callable raises EngineError if it has ended, EngineAway if it failed or was lost.
 
     Without a cluster it runs in this process until the block ends, from its newest checkpoint. On a cluster it is
-    started unless it runs, and goes on afterwards.
+    started unless it runs, and continues afterwards.
     """
     if opened.project.flink.address is None:
         job = run_job.Running(
@@ -54,19 +54,19 @@ def running(opened: Context, model: Model) -> Iterator[Callable[[], None]]:
 def check(flink: Cluster, number: str, checkpoints: Path) -> None:
     """Raise EngineError if the job *number* has ended, EngineAway if it has failed or was lost.
 
-    Little room for its *checkpoints* is told too: Flink says only that there were none.
+    The message mentions little disk space for *checkpoints*: Flink only reports that none were made.
     """
     job = flink.job(number)
     if job.ended:
         why = "; ".join(filter(None, (flink.failure(job), _room(checkpoints))))
         msg = f"{job.name} has ended ({job.state.lower()}){f': {why}' if why else ''}"
-        # What failed may be tried again from its newest state; what somebody has stopped stays so.
+        # A failed job may be retried from its newest state; a job that somebody stopped is not restarted.
         kind = EngineAway if job.state == "FAILED" else EngineError
         raise kind(msg, hint="`leeway job submit` starts it again from its newest state")
 
 
 def _room(folder: Path) -> str:
-    """Return how much room is left in *folder*, in words; empty where there is enough, or no such folder."""
+    """Return the free space in *folder* as text; empty where there is enough, or no such folder."""
     free = shutil.disk_usage(folder).free >> 20 if folder.exists() else _LITTLE_ROOM_MIB
     return "" if free >= _LITTLE_ROOM_MIB else f"{free} MiB are free in {folder}"
 
@@ -81,16 +81,18 @@ def cluster(opened: Context) -> Cluster:
 
 
 def all_of(opened: Context, model: Model) -> list[Job]:
-    """Return the model's jobs on the cluster, the newest first, under whatever earlier meaning; ended ones too."""
+    """Return the model's jobs on the cluster, of any earlier project file, the newest first, ended ones included."""
     stem = job_settings.cluster_name(opened, model).rpartition("-")[0] + "-"
     return [job for job in cluster(opened).jobs(stem) if "-" not in job.name.removeprefix(stem)]
 
 
 def current(opened: Context, model: Model) -> Job | None:
-    """Return the model's job that is at work.
+    """Return the model's running job, None if there is none.
 
-    Raises:
-        EngineError: it is, but the model means something else by now in the project file.
+    Raises
+    ------
+    EngineError
+        The running job is that of an earlier project file.
     """
     at_work = _current_job(opened, model)
     if at_work and at_work.name != job_settings.cluster_name(opened, model):
@@ -106,14 +108,16 @@ def _current_job(opened: Context, model: Model) -> Job | None:
 def submit(opened: Context, model: Model, *, replay: bool = False) -> Started:
     """Start the model's job on the cluster from its newest state, or with *replay* from its topics' beginning.
 
-    Raises:
-        EngineError: it is running already, or Flink refuses it.
+    Raises
+    ------
+    EngineError
+        It is running already, or Flink refuses it.
     """
     if at_work := _current_job(opened, model):
         msg = f"{at_work.name} is running already, as {at_work.id}"
-        raise EngineError(msg, hint="`leeway job restart`, `upgrade` and `stop` deal with a running job")
+        raise EngineError(msg, hint="use `leeway job restart`, `upgrade` or `stop` for a running job")
     begin = None if replay else job_settings.newest_state(opened, model)
-    return _start(opened, model, begin, "asked to replay" if replay else "")
+    return _start(opened, model, begin, "--replay" if replay else "")
 
 
 def _start(opened: Context, model: Model, begin: Path | None, because: str = "") -> Started:
@@ -125,9 +129,12 @@ def _start(opened: Context, model: Model, begin: Path | None, because: str = "")
 def stop(opened: Context, model: Model, *, kill: bool = False) -> Path | None:
     """Stop the model's job with a savepoint, which is returned; or with *kill* at once, without one.
 
-    Raises:
-        NotFound: none is running.
-        EngineError: Flink cannot make the savepoint; the job goes on.
+    Raises
+    ------
+    NotFound
+        No job is running.
+    EngineError
+        Flink cannot make the savepoint; the job continues.
     """
     flink, job = cluster(opened), _running_job(opened, model)
     if kill:
@@ -144,25 +151,25 @@ def _running_job(opened: Context, model: Model) -> Job:
 
 
 def restart(opened: Context, model: Model, *, replay: bool = False) -> Started:
-    """Stop the job with a savepoint and start it from there; or with *replay* from its topics' beginning."""
+    """Stop the job with a savepoint and start it from that; or with *replay* from its topics' beginning."""
     current(opened, model)
     if replay:
         stop(opened, model, kill=True)
-        return _start(opened, model, None, "asked to replay")
+        return _start(opened, model, None, "--replay")
     return _start(opened, model, stop(opened, model))
 
 
 def upgrade(opened: Context, model: Model) -> Started:
-    """Replace the running job by what the project file and this release say now; its state is kept where it can be.
+    """Replace the running job by that of the current project file and release; its state is kept where possible.
 
-    State is kept if schema, policy and topics of the model are what they were: then only how the job runs has changed.
-    Otherwise what was counted means something else, and the topics are read from the beginning; the registry takes
-    reports that it knows already for what they are.
+    State is kept if schema, policy and topics of the model are unchanged: then only how the job runs has changed.
+    Otherwise the counts have another meaning, and the topics are read from the beginning; reports that the registry has
+    already change nothing.
     """
     job = _running_job(opened, model)
     if job.name == job_settings.cluster_name(opened, model):
-        return _start(opened, model, stop(opened, model), "the model means the same: its state is kept")
+        return _start(opened, model, stop(opened, model), "what it counts is unchanged: its state is kept")
     stop(opened, model, kill=True)
     begin = job_settings.newest_state(opened, model)
-    reason = "it has run with this meaning before, and goes on from there" if begin else "its topics are read anew"
+    reason = "restored from an earlier run of the same settings" if begin else "its topics are read from the beginning"
     return _start(opened, model, begin, f"the model has changed since {job.name}: {reason}")

@@ -1,7 +1,7 @@
-"""The clock of a live feed: event time that moves on with what comes, and with the clock on the wall when nothing does.
+"""The clock of a live feed: event time that advances with records and, when none arrive, with the wall clock.
 
-A log of another year may be replayed faster than it was written, and servers may be away: so the wall's clock counts
-only from the newest record on, and only while somebody listens.
+A log of another year may be replayed faster than it was written, and servers may not answer: so the wall clock counts
+only from the newest record on, and only while the monitor is connected.
 """
 
 from __future__ import annotations
@@ -12,18 +12,26 @@ from datetime import datetime, timedelta
 from features.window import Windows
 
 GRACE = timedelta(minutes=5)
-"""After a break in listening, so long may the records that came meanwhile take to be read (or a slice, if shorter)."""
+"""How long after a break records that arrived meanwhile may take to be read (a slice, if that is shorter)."""
 BREAK = timedelta(minutes=1)
-"""Who has not looked for so long was not listening: a server was away, or the machine slept."""
+"""A longer interval between two checks is a break: a server did not answer, or the machine slept."""
 
 
 @dataclass
 class LiveClock:
-    """What is heard of a feed: *reached* is the event time of the newest record, or where it is waited for from.
+    """The state of a feed's clock.
 
-    *looked* is when somebody last looked, by the clock on the wall, and *silent* for how long nothing had come by then.
-    *come* is the newest event time of which something is known to have come: the end of a window is one, as what
-    closed it was later.
+    Parameters
+    ----------
+    reached
+        Event time of the newest record, or from which on records are expected.
+    checked_at
+        Wall time of the last check.
+    silent_for
+        How long no record had arrived by then.
+    newest_arrival
+        The newest event time at which something is known to have arrived: the end of a window is one, as the record
+        that closed it was later.
 
     >>> from features.window import UTC
     >>> noon = datetime(2024, 3, 1, 12, tzinfo=UTC)
@@ -42,7 +50,7 @@ class LiveClock:
     _reported_until: datetime | None = field(default=None, init=False)
 
     def heard(self, reached: datetime | None, now: datetime) -> None:
-        """Take note that the newest record so far is of event time *reached*, at *now* by the clock on the wall."""
+        """Update the clock: the newest record has the event time *reached*, at the wall time *now*."""
         passed, self.checked_at = max(now - self.checked_at, timedelta(0)), now
         if reached is not None and (self.reached is None or reached > self.reached):
             self.reached, self.silent_for, self._without_break = reached, timedelta(0), timedelta(0)
@@ -52,7 +60,7 @@ class LiveClock:
         self._without_break = self._without_break + passed if passed <= BREAK else timedelta(0)
 
     def until(self, windows: Windows) -> datetime | None:
-        """Return the event time up to which records might have come; None if no further one of *windows* is closed."""
+        """Return the event time up to which records could have arrived; None if it closes no further window."""
         if self.reached is None or self._without_break < min(GRACE, windows.slide):
             return None
         at = self.reached + self.silent_for

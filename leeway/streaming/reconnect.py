@@ -1,4 +1,4 @@
-"""Work that goes on after outages: what a server's absence has broken is opened anew, later and later."""
+"""Reconnection with backoff: reopens a consumer after an outage of a server, with growing pauses."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from types import TracebackType
 from features.errors import LeewayError, Outage
 
 Take = Callable[[], int]
+"""Takes over what is there, and returns the number of batches."""
 
 _FIRST_PAUSES = (1.0, 2.0, 4.0, *[5.0] * 10)
+"""Pauses (s) after the first failures: about a minute, in which a restarted server is up again."""
 _LATER_PAUSE = 30.0
+"""Pause (s) after each further failure."""
 
 
 def pause(failures: int) -> float:
-    """Return how many seconds to wait after *failures* in a row.
-
-    A server that was started anew is at work within a minute: for so long it is asked often.
+    """Return the pause (s) after *failures* consecutive failures.
 
     >>> [pause(n) for n in (1, 2, 3, 4, 13, 14)]
     [1.0, 2.0, 4.0, 5.0, 5.0, 30.0]
@@ -30,11 +31,17 @@ def pause(failures: int) -> float:
 
 @dataclass
 class Reconnecting:
-    """A *take* that outlives outages: a call is never longer than one attempt, and returns 0 while nothing works.
+    """A consumer that survives outages: a call makes at most one attempt, and returns 0 during an outage.
 
-    *opening* opens what is called; the first time an error is an error. Afterwards an Outage closes it, and it is
-    opened anew after a :func:`pause`. *tell* hears of each failure, and of the end of an outage; any other error ends
-    the work. *clock* tells seconds.
+    Parameters
+    ----------
+    opening
+        Opens the consumer. On entry every error is raised; afterwards an `Outage` closes it, and it is reopened after
+        a :func:`pause`. Any other error is raised.
+    notify
+        Called with a line about each failure, and about the end of an outage.
+    clock
+        Returns seconds.
     """
 
     opening: Callable[[], AbstractContextManager[Take]]
@@ -54,7 +61,7 @@ class Reconnecting:
         self._close(kind, error, at)
 
     def __call__(self) -> int:
-        """Take what there is; after an outage, once it is time to, open first."""
+        """Take over what is there; after an outage, once the pause is over, reopen first."""
         if self._open is None and self.clock() < self._again:
             return 0
         try:
@@ -63,7 +70,7 @@ class Reconnecting:
             self._put_off(outage)
             return 0
         if self._failures:
-            self.notify(f"at work again after {self.clock() - self._since:.0f} s")
+            self.notify(f"connected again after {self.clock() - self._since:.0f} s")
             self._failures = 0
         return taken
 
@@ -78,7 +85,7 @@ class Reconnecting:
         try:
             return take()
         except Exception:
-            self._close(*sys.exc_info())  # contexts say driver errors in our own words
+            self._close(*sys.exc_info())  # the contexts translate drivers' errors
             raise
 
     def _close(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -92,4 +99,4 @@ class Reconnecting:
         self._failures += 1
         wait = pause(self._failures)
         self._again = now + wait
-        self.notify(f"{outage.message}; trying again in {wait:.0f} s")
+        self.notify(f"{outage.message}; next attempt in {wait:.0f} s")

@@ -1,1 +1,1 @@
-"""The terminal: tables, JSON and progress; exit codes; text from data that cannot steer it."""
+"""Terminal output: tables, JSON, progress, errors; exit codes; escaping of control characters in data."""

@@ -1,4 +1,4 @@
-"""How a command ends: the exit codes, what each means, and which error ends with which."""
+"""Exit codes of commands: their meanings, and the code of each error class."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from features.errors import LeewayError, NotFound, ProjectError
 
 
 class ExitCode(IntEnum):
-    """What a script can tell from ``$?``; *meaning* is the sentence that the help and the docs show.
+    """The exit codes; *meaning* is the sentence in the help and the docs.
 
     >>> ExitCode.FINDINGS, int(ExitCode.DEFECT)
     (<ExitCode.FINDINGS: 1>, 70)
@@ -36,7 +36,7 @@ of the audit, a challenger that the gate refused",
 
 
 def code_of(error: LeewayError) -> ExitCode:
-    """Return how a command ends that raised *error*: its user can mend the words of the command, or something else.
+    """Return the exit code of a command that raised *error*: USAGE for wrong names and project files, else FAILURE.
 
     >>> code_of(NotFound("there is no model 'x'")), code_of(LeewayError("the disk is full"))
     (<ExitCode.USAGE: 2>, <ExitCode.FAILURE: 3>)

@@ -1,4 +1,4 @@
-"""A command line that imports a command when it is asked for: `leeway status` waits for no engine."""
+"""Lazy imports of commands: a command's module is imported when it is run, so `leeway status` loads no engine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class LazyGroup(TyperGroup):
         return [*self.modules, *super().list_commands(ctx)]
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        """Return the command that *args* begin with. NoSuchCommand that names those that may be meant, if none does."""
+        """Return the command that *args* begin with. Raises NoSuchCommand, which suggests similar names."""
         try:
             return super().resolve_command(ctx, args)
         except NoSuchCommand as error:

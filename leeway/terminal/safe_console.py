@@ -1,6 +1,6 @@
-"""Consoles on which text is only text: no value out of data can steer the terminal, whichever way it got there.
+"""A rich console that escapes control characters in all text, so that no value of the data can control the terminal.
 
-Values are escaped where they become cells and sentences (`leeway.terminal.show`); this is the last line behind that.
+Values are escaped when they become cells and sentences (`leeway.terminal.show`); this is the second line of defence.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from features.security.printable import visible
 
 
 class Console(console.Console):
-    """A rich console that shows control characters in text as what they are, and breaks lines where text does."""
+    """A rich console that prints control characters in text as escapes, except line breaks."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.push_render_hook(_Hook())
 
     def out(self, *objects: Any, **options: Any) -> None:
-        """Print *objects* as they are, without wrapping or markup, and without what steers the terminal."""
+        """Print *objects* without wrapping or markup, control characters escaped."""
         super().out(*(visible(str(one), breaks=True) for one in objects), **options)
 
 
@@ -32,7 +32,7 @@ class _Hook(RenderHook):
 
 
 class _Shown:
-    """What is printed, with rich's own control codes alone."""
+    """A renderable with only rich's own control codes."""
 
     def __init__(self, shown: RenderableType) -> None:
         self._shown = shown

@@ -1,7 +1,7 @@
-"""Puts values on the terminal: rich tables for people, JSON with stable keys for programs, errors on stderr.
+"""Prints results: rich tables for people, JSON for programs; progress, notes and errors on stderr.
 
-A table never loses text. Where it does not fit the screen its cells are wrapped; where their words would not fit
-either, each row is a block of lines. On a pipe it is as wide as it needs, a line a row.
+A table never loses text. Where it does not fit the screen its cells are wrapped; where words would be broken, each row
+is a block of lines. On a pipe it is as wide as it needs, one line a row.
 """
 
 from __future__ import annotations
@@ -26,36 +26,42 @@ from features.errors import LeewayError
 from features.security.printable import visible
 from leeway.terminal.safe_console import Console
 
-out = Console(highlight=False, emoji=False)  # `:a:` in a category is no picture
+out = Console(highlight=False, emoji=False)  # `:a:` in a category is not an emoji
 err = Console(stderr=True, highlight=False, emoji=False)
 
-LONGEST_WORD = 24  # a longer one may be broken to keep the table on the screen
-GAP = 2  # blank columns between two of a table
-SOON, EVERY = 5.0, 30.0  # seconds until the first line of progress where there is no screen, and between two
+LONGEST_WORD = 24
+"""Width from which on a word may be broken to keep a table on the screen."""
+GAP = 2
+"""Blank columns between two columns of a table."""
+SOON = 5.0
+"""Seconds until the first line of progress where there is no terminal."""
+EVERY = 30.0
+"""Seconds between two lines of progress where there is no terminal."""
 STYLED_WORDS = {
     "ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "error": "[red]error[/]",
     "critical": "[red]critical[/]", "info": "[dim]info[/]",
     "steady": "[green]steady[/]", "drift": "[red]drift[/]", "not_enough_evidence": "[dim]not enough evidence[/]",
 }  # fmt: skip
+"""Cell values that are shown in a colour, as rich markup."""
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print *rows* under *columns*, as wide as the screen or, on a pipe, as wide as need be; None is a dash."""
+    """Print *rows* under *columns*, as wide as the screen or, on a pipe, as wide as needed; None is a dash."""
     width = screen_width()
     _console(width).print(layout(title, columns, rows, width))
 
 
 def screen_width() -> int | None:
-    """Return how wide a table may be; None if there is no screen, and nobody has set COLUMNS."""
+    """Return the maximal width of a table; None if stdout is no terminal and COLUMNS is not set."""
     return out.width if out.is_terminal or os.environ.get("COLUMNS", "").isdigit() else None
 
 
 def layout(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], width: int | None = None
 ) -> RenderableType:
-    """Return *rows* under *columns* as something that rich prints at *width* characters without losing any.
+    """Return *rows* under *columns* as a rich renderable of *width* characters that loses no text.
 
-    Words stay whole, up to LONGEST_WORD. Where there is no room for that, each row is a block of `column value` lines.
+    Words are not broken, up to `LONGEST_WORD`. Where that does not fit, each row is a block of `column value` lines.
     """
     cells = [[cell(value) for value in row] for row in rows]
     texts = [
@@ -73,19 +79,19 @@ def layout(
 
 
 def pairs(rows: Iterable[tuple[str, object]]) -> None:
-    """Print a line for each name with its value, wrapped beside the name; what is nothing is left out."""
+    """Print a line for each name with its value, wrapped beside the name; empty values are left out."""
     width = screen_width()
     cells = [(name, cell(value)) for name, value in rows if value not in (None, "")]
     _console(width).print(_pairs(cells, width))
 
 
 def _console(width: int | None) -> Console:
-    """Return a console for stdout on which what is *width* wide, or as wide as it likes, is not cut off."""
+    """Return a console for stdout that cuts nothing off at *width* characters, None for any width."""
     return out if width is not None else Console(file=out.file, width=1_000_000, highlight=False, emoji=False)
 
 
 def _widths(texts: Sequence[Sequence[str]], width: int | None) -> list[int] | None:
-    """Return the width of each column whose *texts* are these, so that all fit *width*; None if they cannot."""
+    """Return column widths for these *texts* so that all fit *width*; None if they cannot."""
     natural = [max(map(_longest_line, column)) for column in texts]
     if width is None:
         return natural
@@ -145,7 +151,7 @@ def cell(value: object) -> str:
 
 
 def text(value: object) -> str:
-    r"""Return *value* as it may stand in a sentence: no markup, no escape sequence and no line break takes effect.
+    r"""Return *value* escaped for a sentence: no markup, no escape sequence and no line break takes effect.
 
     >>> print(text("[red]a\x1b[2J\nb"))
     \[red]a\x1b[2J\nb
@@ -159,20 +165,20 @@ def as_json(value: Any) -> None:
 
 
 def json_line(value: Any) -> None:
-    """Print *value* as one line of JSON, at once: whoever reads a stream waits for it."""
+    """Print *value* as one line of JSON."""
     out.out(_json(value), highlight=False)
 
 
 def _json(value: Any, indent: int | None = None) -> str:
-    # All but one of the characters that steer a terminal are escaped in JSON anyway.
+    # JSON escapes all but one of the characters that control a terminal.
     return json.dumps(to_jsonable_python(value), indent=indent).replace("\x7f", r"\u007f")
 
 
 @contextmanager
 def working(text: str) -> Iterator[Callable[[str], None]]:
-    """Show on stderr that something long is going on, until the block ends; yield what changes the text.
+    """Show on stderr that a long operation is running, until the block ends; yield a function that changes the text.
 
-    Without a screen it is a line now and then, so that a log shows that it goes on.
+    Without a terminal a line is printed now and then, so that a log shows progress.
     """
     if err.is_terminal:
         with err.status(text) as status:
@@ -189,20 +195,20 @@ def working(text: str) -> Iterator[Callable[[str], None]]:
 
 
 class ProgressLines:
-    """Lines of progress for who follows something that does not end: one now and then, if it is another."""
+    """Progress lines of an endless operation: one now and then, if it has changed."""
 
     def __init__(self) -> None:
         self._printed, self._next = "", time.monotonic() + SOON
 
     def print(self, line: str) -> None:
-        """Print *line* on stderr, unless it was printed already or the last line is not long ago."""
+        """Print *line* on stderr, unless it is unchanged or the last one was printed less than `EVERY` seconds ago."""
         if line != self._printed and time.monotonic() >= self._next:
             note_on_stderr(text(line))
             self._printed, self._next = line, time.monotonic() + EVERY
 
 
 def _now_and_then(texts: Sequence[str], done: threading.Event) -> None:
-    """Print the newest of what is *said* with the seconds that have gone by, until it is *done*."""
+    """Print the current text with the elapsed seconds now and then, until *done* is set."""
     waited = SOON
     while not done.wait(SOON if waited == SOON else EVERY):
         markup = texts[0]
@@ -211,22 +217,22 @@ def _now_and_then(texts: Sequence[str], done: threading.Event) -> None:
 
 
 def note(text: str) -> None:
-    """Print a sentence that tells what to do next; *text* is rich markup."""
+    """Print a sentence on stdout; *text* is rich markup."""
     out.print(text, soft_wrap=True)
 
 
 def note_on_stderr(text: str) -> None:
-    """Print a sentence on stderr, where it is no part of the result; *text* is rich markup."""
+    """Print a sentence on stderr, as it is not part of the result; *text* is rich markup."""
     err.print(text, soft_wrap=True)
 
 
 def error(problem: LeewayError) -> None:
-    """Print *problem* in red on stderr, and the way to mend it under it."""
+    """Print *problem* in red on stderr, and its hint below."""
     err.print(f"[bold red]error:[/] [red]{_lines(problem.message)}[/]", soft_wrap=True)
     if problem.hint:
         err.print(f"  [dim]hint:[/] {_lines(problem.hint)}", soft_wrap=True)
 
 
 def _lines(message: str) -> str:
-    """Return *message* as text whose further lines are the indented ones: no other passes for an error of its own."""
+    """Return *message* escaped, with only its indented lines on lines of their own: no other looks like an error."""
     return "\n  ".join(map(text, message.split("\n  ")))

@@ -1,1 +1,1 @@
-"""Kafka topics by hand: events produced from files, records shown."""
+"""Kafka topics by hand: producing events from files, showing records."""

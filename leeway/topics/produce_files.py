@@ -1,4 +1,4 @@
-"""Files out as messages in the order of event time, as if it all happened again: at a set speed, or at full speed."""
+"""Replays files of events into topics in the order of event time, at a set speed or as fast as possible."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TIME, _KEY, _VALUE, _PLACE = decode.TIME, "key", "value", "\0place"
 
 @dataclass(frozen=True)
 class Stream:
-    """Events in the files of *folder*, read as *role*, that are to be sent in the format of the topic *to*."""
+    """The events in *folder*, read as *role*, to send to the topic *to*; *batch* of them in a columnar record."""
 
     schema: EventSchema
     role: Role
@@ -34,9 +34,9 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A chunk of a file: how many messages' worth of events it holds, their first and last time, and who is left out.
+    """A chunk of a file: first and last event time (ms), number of events to send, and records that cannot be read.
 
-    *lost* counts the records that cannot be read and are not sent; JSON Lines go into JSON topics as they are.
+    *lost* records are not sent; JSON Lines go into JSON topics unchanged, so none of theirs is lost.
     """
 
     chunk: file_chunks.Chunk
@@ -48,19 +48,19 @@ class Part:
 
 @dataclass(frozen=True)
 class Plan:
-    """What will be sent of one stream."""
+    """The events of one stream that will be sent."""
 
     stream: Stream
     parts: Sequence[Part] = field(repr=False)
 
     @property
     def events(self) -> int:
-        """How many events."""
+        """The number of events."""
         return sum(part.events for part in self.parts)
 
     @property
     def lost(self) -> int:
-        """How many records cannot be read, and are left out."""
+        """The number of records that cannot be read and are not sent."""
         return sum(part.lost for part in self.parts)
 
     @property
@@ -70,10 +70,12 @@ class Plan:
 
 
 def plan(stream: Stream) -> Plan:
-    """Return what is to be sent of *stream*, after a look at every file.
+    """Return the plan for *stream* from a first pass over every file.
 
-    Raises:
-        DataError: the folder is not there, or a file is not what its name says.
+    Raises
+    ------
+    DataError
+        The folder does not exist, or a file has not the format of its ending.
     """
     parts = []
     for chunk in location.references(stream.folder):
@@ -85,7 +87,7 @@ def plan(stream: Stream) -> Plan:
             parts.append(Part(chunk, int(times.min()), int(times.max()), len(times) + sent_as_is, bad - sent_as_is))
         elif bad:
             msg = f"no record of {chunk.path} can be read: {decoded.rejects[0].reason}"
-            raise DataError(msg, hint="`leeway check` says what is wrong; is it the right folder?")
+            raise DataError(msg, hint="`leeway check` shows what is wrong; check that it is the right folder")
     return Plan(stream, parts)
 
 
@@ -94,7 +96,7 @@ def _verbatim(stream: Stream, chunk: file_chunks.Chunk) -> bool:
 
 
 def messages(plan: Plan) -> Iterator[Message]:
-    """Yield *plan*'s messages in the order of their times; no more files are held than overlap in time."""
+    """Yield the messages of *plan* in order of time; only files that overlap in time are in memory together."""
     rows = _in_time_order(plan.parts, lambda part: _rows(plan.stream, part))
     if plan.stream.to.format == "arrow":
         for table in _batches(rows, plan.stream.batch):
@@ -108,7 +110,7 @@ def messages(plan: Plan) -> Iterator[Message]:
 
 
 def _rows(stream: Stream, part: Part) -> pa.Table:
-    """Return what is sent of *part*: typed rows where records are columnar, else time, key and value of each record."""
+    """Return the rows of *part* to send: decoded rows for columnar records, else time, key and value of each record."""
     decoded = decode.decode(stream.schema, stream.role, part.chunk)
     if stream.to.format == "arrow":
         return decoded.table
@@ -119,7 +121,7 @@ def _rows(stream: Stream, part: Part) -> pa.Table:
 
 
 def _lines(chunk: file_chunks.Chunk, decoded: decode.Decoded) -> pa.Table:
-    """Return the lines of *chunk* as they are; a bad one has no key, and the time of the good one before it."""
+    """Return the lines of *chunk* unchanged; an unreadable line has no key, and the time of the line before it."""
     lines = chunk.read().split(b"\n")
     used = np.array([i for i, line in enumerate(lines) if line.strip()], np.int64)
     at = np.searchsorted(decoded.lines - chunk.first, used, side="right") - 1
@@ -138,7 +140,7 @@ def _keyed(times: np.ndarray, ids: Sequence[str | None], values: Sequence[bytes]
 
 
 def _in_time_order(parts: Sequence[Part], load: Callable[[Part], pa.Table]) -> Iterator[pa.Table]:
-    """Yield the rows of *parts* in the order of their times; those of one time stay in the order of the files."""
+    """Yield the rows of *parts* in the order of their times; rows of one time stay in the order of the files."""
     waiting = sorted(enumerate(parts), key=lambda part: part[1].oldest)
     ends: list[int | None] = [*(part.oldest for _, part in waiting), None][1:]
     pending: list[pa.Table] = []
@@ -167,7 +169,7 @@ def _batches(tables: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:
 
 
 def merged(plans: Sequence[tuple[TopicFormat, Plan]]) -> Iterator[tuple[TopicFormat, Message]]:
-    """Yield the messages of all *plans* in the order of their times, each with where it goes."""
+    """Yield the messages of all *plans* in the order of their times, each with its topic."""
     return heapq.merge(*(_tagged(outlet, one) for outlet, one in plans), key=lambda pair: pair[1].time)
 
 
@@ -183,7 +185,7 @@ def paced(
     clock: Callable[[], float],
     sleep: Callable[[float], None],
 ) -> Iterator[tuple[TopicFormat, Message]]:
-    """Yield *items* so that *speed* of event time passes in a second of *clock*; None is as fast as possible."""
+    """Yield *items* at *speed*, event time per second of *clock*; None is as fast as possible."""
     first, started = None, clock()
     for outlet, message in items:
         if speed is not None:

@@ -1,4 +1,4 @@
-"""What a record of a topic says, for people and for programs: its value decoded, whatever it is, and its place."""
+"""Decodes the records of a topic for display: place, time, key, headers and value in any known format."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OUTPUT_TOPICS = ("reports", "dead-letters", "progress")
 
 @dataclass(frozen=True)
 class Target:
-    """A topic to look at. *source*, *schema* and *role* tell what is in it, where it is one of the project's."""
+    """A topic to show; *source*, *schema* and *role* describe its events where it is a topic of the project."""
 
     bootstrap: str
     topic: str
@@ -33,15 +33,17 @@ class Target:
 
     @property
     def format(self) -> str | None:
-        """What its records are, if that is known."""
+        """The format of its records; None where it is unknown."""
         return self.source.format if self.source else None
 
 
 def target(project: Project, name: str, model: str | None) -> Target:
-    """Return the topic that *name* means: a stream of the model, one that its job writes, or a topic by itself.
+    """Return the topic of *name*: a stream of the model, an output topic of its job, or any topic.
 
-    Raises:
-        NotFound: the stream is not in a topic, or several models have one and none is named.
+    Raises
+    ------
+    NotFound
+        The stream is not in a topic, or the project has several models and *model* is None.
     """
     if name in OUTPUT_TOPICS:
         chosen = project.model(model)
@@ -51,7 +53,7 @@ def target(project: Project, name: str, model: str | None) -> Target:
         source = getattr(chosen.events, name)
         if source is None or source.topic is None:
             msg = f"events.{name} of {chosen.name} is not in a topic"
-            raise NotFound(msg, hint=f"give events.{name}: {{topic: ...}}, or name a topic")
+            raise NotFound(msg, hint=f"set events.{name}: {{topic: ...}}, or name a topic")
         return Target(source.bootstrap, source.topic, source, chosen.schema, role(name))
     for chosen in project.models.values():
         for stream in ROLES:
@@ -62,12 +64,12 @@ def target(project: Project, name: str, model: str | None) -> Target:
 
 
 def role(name: str) -> Role:
-    """Return how the events of a stream of the project file are read."""
+    """Return the role as which the events of a stream of the project file are decoded."""
     return "labels" if name == "labels" else "requests" if name == "history" else "predictions"
 
 
 def record(message: Any, at: Target) -> dict[str, Any]:
-    """Return a record as plain values: place, time, key, headers, and what its value says."""
+    """Return a record as plain values: place, time, key, headers and decoded value."""
     headers = {name: _text(value) for name, value in message.headers or ()}
     return {
         "partition": message.partition,
@@ -80,9 +82,9 @@ def record(message: Any, at: Target) -> dict[str, Any]:
 
 
 def value(raw: bytes | None, at: Target, headers: Mapping[str, str]) -> Any:
-    """Return what *raw* says: as the topic's format, its ``content-type`` or its first bytes have it; text else.
+    """Return *raw* decoded by the topic's format or its ``content-type``, else as JSON or Arrow, else as text.
 
-    A columnar record is the list of its events. Bytes that are no text are base64.
+    A columnar record is the list of its events. Bytes that are not UTF-8 are base64.
     """
     if raw is None:
         return None
@@ -102,7 +104,7 @@ def _json(raw: bytes, at: Target) -> Any:
 
 def _avro(raw: bytes, at: Target) -> Any:
     if at.source is None or at.schema is None:
-        msg = "whose schema is not known"
+        msg = "the schema is unknown"
         raise ValueError(msg)
     columns = decode.event_columns(at.schema, at.role)
     return avro.reader(at.source.avro_schema, columns, at.source.schema_registry)(raw)

@@ -89,7 +89,7 @@ def guarantee(finding: Finding, onset: Onset | None) -> str:
     if finding.guaranteed is None and finding.signal is Signal.QUALITY:
         return "inside the guarantee: faults are judged in single windows, at their share of the false-alarm budget"
     if finding.guaranteed is None:
-        return "outside the guarantee: only this window was judged, not all slices so far"
+        return "outside the guarantee: a verdict on this window alone; no sequential verdict exists"
     where = "inside the guarantee" if finding.guaranteed else "outside the guarantee"
     if onset is None:
         return f"{where}: the drift began before the windows shown here"

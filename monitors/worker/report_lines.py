@@ -151,19 +151,10 @@ def report(spec: JobSpec, stage: Stage, version: str, segment: str, start: datet
         baseline_counted_with(spec, version), spec.policy, stage=stage, segment=segment, window_slices=windows.slices,
         start_ms=to_ms(start), counts=counts, newest=counted.newest, slices_with_events=counted.slices,
     )  # fmt: skip
-    return Report(
-        model=spec.schema.model,
-        version=version,
-        segment=segment,
-        stage=stage,
-        window_start=start,
-        window_end=start + windows.size,
-        baseline=spec.digest(version),
-        rows=sum(counts[PREDICTION]) if stage is Stage.INPUTS else sum(counts["coverage"]),
-        counts=dict(counts),
-        newest_slice=dict(counted.newest),
-        findings=findings,
-    )
+    rows = sum(counts[PREDICTION]) if stage is Stage.INPUTS else sum(counts["coverage"])
+    return Report(model=spec.schema.model, version=version, segment=segment, stage=stage, window_start=start,
+                  window_end=start + windows.size, baseline=spec.digest(version), rows=rows, counts=dict(counts),
+                  newest_slice=dict(counted.newest), findings=findings)  # fmt: skip
 
 
 def _row(plan: Layout, cells: Iterable[tuple[int, int]]) -> dict[str, list[int]]:

@@ -92,7 +92,8 @@ class SequentialVerdicts:
         by_end = stored | {r.window_end: r for r in new}
         judged = self._judge_from(key, plan, None, [by_end[end] for end in sorted(by_end)])
         # What lies before the first correction keeps the verdict it was given, under whatever policy that was.
-        return [r for r in judged if r.window_end >= new[0].window_end and stored.get(r.window_end) != r]
+        later = (r for r in judged if r.window_end >= new[0].window_end)
+        return [r for r in later if not _says_the_same(stored.get(r.window_end), r)]
 
     def differences(self, c: sa.Connection, model: str) -> tuple[list[Report], int]:
         """Return the stored reports of *model* that would now be judged otherwise, and how many would be the same.
@@ -105,8 +106,9 @@ class SequentialVerdicts:
             stored = _stored(c, key)
             for report, again in zip(stored, monitor.judge_all(plan, stored) if plan else (), strict=False):
                 if report.policy == self._digest(model):
-                    differ += [report] if report.findings != again.findings else []
-                    same += report.findings == again.findings
+                    equal = _says_the_same(report, again)
+                    differ += [] if equal else [report]
+                    same += equal
         return differ, same
 
     def _with_missing_windows(
@@ -238,3 +240,8 @@ def _newest(c: sa.Connection, key: Series) -> str | None:
 def _stored(c: sa.Connection, key: Series) -> list[Report]:
     found = c.scalars(sa.select(_T.report).where(_of(key)).order_by(_T.window_end))
     return [Report.model_validate(report) for report in found]
+
+
+def _says_the_same(stored: Report | None, again: Report) -> bool:
+    """Return whether a stored report and the same one judged again differ in wording at most."""
+    return stored is not None and stored.without_notes() == again.without_notes()

@@ -99,6 +99,16 @@ class Action(str, Enum):
     WAIT_GIVEN_UP = "wait_given_up"
     NOTHING = "nothing"
 
+    @property
+    def text(self) -> str:
+        """The action as users read it.
+
+        >>> Action.NOTHING.text, Action.REPAIR_DATA.text
+        ('no action', 'repair data')
+        """
+        texts = {Action.NOTHING: "no action", Action.WAIT_GIVEN_UP: "gave up waiting"}
+        return texts.get(self, self.value.replace("_", " "))
+
 
 class Decision(Record):
     """What was decided about an incident, at most once, or by hand (*incident_id* is None), and *because* of what."""

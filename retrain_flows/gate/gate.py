@@ -25,6 +25,7 @@ from retrain_flows.gate import paired_test
 
 MIN_SEGMENT_ROWS = 50
 """Rows below which a segment is not compared by itself: the mean loss of fewer rows depends on a few of them."""
+NO_PREDICTIONS = "the challenger gave no usable predictions (see signature)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,11 +80,8 @@ def gate(trial: GateInput, policy: Gate) -> tuple[Check, ...]:
     signature, answers = _signature(trial)
     checks = [signature, _reload(trial, answers), _rows(trial, policy)]
     if answers is None or len(trial.evaluation) == 0:
-        return (
-            *checks,
-            _check("loss", CheckResult.HOLD, "not measured: there are no answers to compare", "a measured loss"),
-            _quality(trial),
-        )
+        missing = "there are no evaluation rows" if len(trial.evaluation) == 0 else NO_PREDICTIONS
+        return (*checks, _check("loss", CheckResult.HOLD, f"not measured: {missing}", ""), _quality(trial))
     mine, theirs = _losses(trial, answers), _losses(trial, trial.champion)
     return (*checks, _loss(trial, mine, theirs, policy), _segments(trial, mine - theirs, policy), _quality(trial))
 
@@ -97,35 +95,40 @@ def reasons(checks: Sequence[Check]) -> str:
     """Return in one line which checks did not pass, what they measured, and what they require.
 
     >>> reasons([Check(name="rows", result=CheckResult.HOLD, got="90 evaluation rows", want="at least 500")])
-    'rows on hold: 90 evaluation rows (required: at least 500)'
+    'rows inconclusive: 90 evaluation rows; required: at least 500'
     """
-    words = {CheckResult.FAIL: "failed", CheckResult.HOLD: "on hold"}
-    return "; ".join(
-        f"{c.name} {words[c.result]}: {c.got} (required: {c.want})" for c in checks if c.result is not CheckResult.PASS
-    )
+    return "; ".join(_reason(c) for c in checks if c.result is not CheckResult.PASS)
+
+
+def _reason(check: Check) -> str:
+    """Return a check that did not pass in words; one that could not be made requires nothing."""
+    if not check.want:
+        return f"{check.name} {check.got}"
+    result = "inconclusive" if check.result is CheckResult.HOLD else "failed"
+    return f"{check.name} {result}: {check.got}; required: {check.want}"
 
 
 def _signature(trial: GateInput) -> tuple[Check, Values | None]:
     """Predict all rows from exactly the schema's features; the answers are None if the challenger cannot be used."""
-    want = f"one usable answer for each row, from {len(trial.schema.features)} features"
+    want = f"one usable prediction a row from {len(trial.schema.features)} features"
     frame, task = trial.evaluation.frame, trial.schema.task
     try:
         answers = scoring.score(trial.challenger, frame[list(trial.schema.features)], task)
     except Exception as error:
         return _check("signature", CheckResult.FAIL, f"{type(error).__name__}: {error}", want), None
     if len(answers) != len(frame):
-        return _check("signature", CheckResult.FAIL, f"{len(answers)} answers for {len(frame)} rows", want), None
+        return _check("signature", CheckResult.FAIL, f"{len(answers)} predictions for {len(frame)} rows", want), None
     unusable = ~scoring.is_answered(answers)
     if task is Task.BINARY:
         unusable |= ~((answers >= 0) & (answers <= 1))
     if unusable.any():
-        return _check("signature", CheckResult.FAIL, f"{int(unusable.sum())} unusable answers", want), None
-    return _check("signature", CheckResult.PASS, f"{len(answers)} answers", want), answers
+        return _check("signature", CheckResult.FAIL, f"{int(unusable.sum())} unusable predictions", want), None
+    return _check("signature", CheckResult.PASS, f"{len(answers)} predictions", want), answers
 
 
 def _reload(trial: GateInput, answers: Values | None) -> Check:
     """Load the model file as serving would, and compare: what was evaluated must be what will be served."""
-    want = "the stored model loads with the types in retrain.trust, and gives the same answers"
+    want = "the stored model predicts the same after reload (retrain.trust lists the types it may load)"
     if isinstance(trial.artifact, errors.TrainerError):
         return _check("reload", CheckResult.FAIL, trial.artifact.message, want)
     try:
@@ -136,9 +139,9 @@ def _reload(trial: GateInput, answers: Values | None) -> Check:
     except Exception as error:
         return _check("reload", CheckResult.FAIL, f"{type(error).__name__}: {error}", want)
     if answers is None:
-        return _check("reload", CheckResult.HOLD, "there are no answers to compare", want)
+        return _check("reload", CheckResult.HOLD, NO_PREDICTIONS, want)
     differ = int((again != answers).sum())
-    got = f"{differ} of {len(answers)} answers differ"
+    got = f"{differ} of {len(answers)} predictions differ"
     return _check("reload", CheckResult.FAIL if differ else CheckResult.PASS, got, want)
 
 
@@ -156,14 +159,15 @@ def _loss(trial: GateInput, mine: Floats, theirs: Floats, policy: Gate) -> Check
     """
     d = paired_test.paired_difference(mine - theirs, _slices(trial), confidence=policy.confidence)
     numbers = {"challenger": float(mine.mean()), "champion": float(theirs.mean()), "difference": d.mean}
-    want = f"a difference below {policy.margin:g} with {policy.confidence:.0%} confidence"
-    got = f"mean loss {numbers['challenger']:.4f}, the champion's {numbers['champion']:.4f}, difference {d.mean:+.4f}"
+    want = f"challenger minus champion below {policy.margin:g} with {policy.confidence:.0%} confidence"
+    got = f"mean loss {numbers['challenger']:.4f} against {numbers['champion']:.4f}"
+    got += f", challenger minus champion {d.mean:+.4f}"
     if not d.bounded:
-        got += f"; only {d.slices} slices of time, and confidence bounds need {paired_test.MIN_SLICES}"
+        got += f"; only {d.slices} slices; a confidence interval needs {paired_test.MIN_SLICES}"
         return _check("loss", CheckResult.HOLD, got, want, **numbers, slices=d.slices)
     otherwise = CheckResult.FAIL if d.low >= policy.margin else CheckResult.HOLD
     result = CheckResult.PASS if d.high < policy.margin else otherwise
-    got += f" ({d.low:+.4f} to {d.high:+.4f}) over {d.slices} slices of time"
+    got += f" ({d.low:+.4f} to {d.high:+.4f}) over {d.slices} slices"
     return _check("loss", result, got, want, **numbers, low=d.low, high=d.high, slices=d.slices)
 
 
@@ -173,7 +177,7 @@ def _segments(trial: GateInput, rise: Floats, policy: Gate) -> Check:
     The error rate is divided equally among the segments (Bonferroni), since each is a chance of a false refusal.
     """
     masks = _segment_masks(trial)
-    want = f"no segment of at least {MIN_SEGMENT_ROWS} rows whose mean loss rises by over {policy.segment_margin:g}"
+    want = f"mean loss rises by more than {policy.segment_margin:g} in no segment of {MIN_SEGMENT_ROWS} rows or more"
     if not masks:
         return _check("segments", CheckResult.PASS, "no segment is large enough to be compared", want)
     confidence = 1 - (1 - policy.confidence) / len(masks)
@@ -183,7 +187,8 @@ def _segments(trial: GateInput, rise: Floats, policy: Gate) -> Check:
     }
     bad = {name for name, d in differences.items() if d.mean > policy.segment_margin and d.bounded and d.low > 0}
     name, worst = max(differences.items(), key=lambda item: (item[0] in bad, item[1].mean))
-    got = f"{len(bad)} of {len(differences)} segments worse; worst: {name} by {worst.mean:+.4f} ({worst.rows} rows)"
+    failing = f"{len(bad)} of {len(differences)} segments {'fails' if len(bad) == 1 else 'fail'}"
+    got = f"{failing}; largest rise{' among them' if bad else ''}: {name} {worst.mean:+.4f} ({worst.rows} rows)"
     result = CheckResult.FAIL if bad else CheckResult.PASS
     return _check("segments", result, got, want, worst=worst.mean, rows=worst.rows, segments=len(differences))
 

@@ -130,7 +130,7 @@ def test_doctor_tells_of_a_clock_that_was_set_back_and_of_its_being_right_again(
     os.utime(trace, (time.time() + 3600,) * 2)
     result, told = _clock(tmp_path)
     assert "error" == result
-    assert "s behind what was written here: set it" in told
+    assert "s behind the newest file here: set it" in told
     os.utime(trace)
     assert "ok" == _clock(tmp_path)[0]
 

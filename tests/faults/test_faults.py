@@ -144,7 +144,7 @@ def test_a_full_disk_for_checkpoints_is_told_and_waited_out(stack: Running) -> N
         assert _told_of(stack, f"no room left in {stack.disk.folder}")
     stack.caught_up(part[-1].time)
     stack.compare()
-    assert "at work again" in stack.log("monitor-m")[known:]
+    assert "connected again" in stack.log("monitor-m")[known:]
     assert not _told_of(stack, "no room left")
 
 

@@ -274,7 +274,7 @@ def test_a_changed_model_is_another_job_and_reads_its_topics_anew(
         lifecycle.stop(project, model, kill=True)
 
         assert upgraded.begin is None
-        assert "read anew" in upgraded.because
+        assert "read from the beginning" in upgraded.because
         assert at_work is not None
         assert [] == [job for job in lifecycle.all_of(project, model) if not job.ended]
 

@@ -144,7 +144,7 @@ def test_a_receiver_that_is_gone_gets_no_second_attempt(reg: Registry) -> None:
 
     (delivery,) = queries.deliveries(reg)
     assert (Delivered(dead=1), Delivered()) == (done, again)
-    assert ("dead", "HTTP 410: the receiver wants no more") == (delivery.state, delivery.error)
+    assert ("dead", "HTTP 410: the receiver has unsubscribed") == (delivery.state, delivery.error)
 
 
 def test_retry_after_is_honoured(reg: Registry) -> None:

@@ -167,7 +167,7 @@ def test_the_deadline_is_that_of_the_whole_attempt(reg: Registry) -> None:
     with receiver(LATE["a byte of a header at a time"]) as (url, _):
         assert Delivered(failed=1) == deliver(reg, alerts(slow=url), now=NOW, environ=ENVIRON)
 
-    assert queries.deliveries(reg)[0].error.startswith("no whole answer within")
+    assert queries.deliveries(reg)[0].error.startswith("no complete answer within")
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def test_a_type_or_a_family_is_taken(pattern: str) -> None:
 @pytest.mark.parametrize("pattern", ["", "incident", "incident.open", "incidents.*", "Incident.opened"])
 def test_a_type_that_never_happens_is_refused(pattern: str) -> None:
     """A misspelt type would be silence; the error lists those there are."""
-    with pytest.raises(ValidationError, match=r"is no type of event; there are incident\.opened, "):
+    with pytest.raises(ValidationError, match=r"is not a type of event; the types are incident\.opened, "):
         endpoint("ops", pattern)
 
 

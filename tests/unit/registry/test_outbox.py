@@ -124,7 +124,7 @@ def test_delivered_is_final(reg: Registry, due: list[Delivery]) -> None:
     delivered = outbox.mark(reg, mine, state="delivered", status_code=200, now=make.NOW)
     assert make.NOW == delivered.delivered_at
     assert delivered == outbox.mark(reg, mine, state="dead", error="timed out", now=make.NOW + MINUTE)
-    with pytest.raises(IllegalMove, match="is delivered; only a dead one"):
+    with pytest.raises(IllegalMove, match="is delivered; only deliveries that were given up"):
         outbox.requeue(reg, 1, now=make.NOW)
 
 

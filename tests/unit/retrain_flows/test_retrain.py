@@ -87,7 +87,7 @@ def test_a_model_that_was_rolled_back_is_noticed(ws: Workspace) -> None:
     again = retrain.run(ws, order(ws))
 
     known = [c for c in queries.checks(ws.registry, again.id) if c.name == "known"]
-    assert (RunState.REJECTED, ["the file of v2 (rolled back)"]) == (again.state, [c.got for c in known])
+    assert (RunState.REJECTED, ["same model file as v2 (rolled back)"]) == (again.state, [c.got for c in known])
     assert "v1" == queries.champion(ws.registry, "m").version  # type: ignore[union-attr]
     artifacts = {v.version: v.artifact for v in queries.versions(ws.registry, "m")}
     assert artifacts["v2"] == artifacts["v3"] != artifacts["v1"]
@@ -154,7 +154,7 @@ def test_a_challenger_that_is_no_better_is_rejected_with_its_numbers(make: Make)
     (incident,) = world.drift(ws)
     done = retrain.run(ws, order(ws, decide(ws, incident.id)))
     assert RunState.REJECTED is done.state
-    assert "loss fail: mean loss 0.69" in done.reason
+    assert "loss failed: mean loss 0.69" in done.reason
     assert VersionState.REJECTED is queries.version(ws.registry, "m", "v2").state
     assert IncidentState.RESOLVED is queries.incident(ws.registry, incident.id).state
     assert 1 == len(queries.promotions(ws.registry, "m"))
@@ -290,7 +290,7 @@ def test_an_open_quality_incident_vetoes_the_promotion(ws: Workspace) -> None:
     world.drift(ws, Signal.QUALITY)
     done = retrain.run(ws, order(ws, decision))
     assert RunState.REJECTED is done.state
-    assert "quality hold: quality incident 1 is open" in done.reason
+    assert "quality on hold: quality incident 1 has been open" in done.reason
 
 
 def test_too_few_rows_fail_the_run_before_anything_is_trained(make: Make) -> None:
@@ -303,7 +303,7 @@ def test_too_few_rows_fail_the_run_before_anything_is_trained(make: Make) -> Non
 def test_a_log_without_versions_cannot_be_retrained_for(ws: Workspace, tmp_path: Path) -> None:
     """Every event would seem to be the new version's."""
     fixed = replace(ws, schema=ws.schema.model_copy(update={"version": "v1"}))
-    with pytest.raises(errors.ProjectError, match=r"events\.version calls every event of m v1"):
+    with pytest.raises(errors.ProjectError, match=r"events\.version is v1 for all events of m"):
         retrain.run(fixed, order(ws))
 
 

@@ -114,7 +114,7 @@ def test_what_is_not_finite_is_missing_in_json(served: model.Served, tmp_path: P
 
 def test_another_format_is_refused_before_anything_is_read(served: model.Served, tmp_path: Path) -> None:
     """The hint names those there are."""
-    with pytest.raises(errors.DataError, match=r"has no known format") as caught:
+    with pytest.raises(errors.DataError, match=r"has an unknown format") as caught:
         offline.score(served, tmp_path / "not there", tmp_path / "out.xlsx")
     assert ".jsonl, .parquet" in caught.value.hint
 

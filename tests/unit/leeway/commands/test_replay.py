@@ -103,7 +103,7 @@ def test_policies_stand_side_by_side(folder: Path) -> None:
     assert "feature" in shown
     assert "change (of x)" in shown
     assert any(words[:3] == ["covariate,", "1", "sd"] and "100%" in words for words in lines)
-    assert "Take `" in shown
+    assert "Recommended: `" in shown
 
 
 def test_the_shift_of_the_past_is_found(folder: Path) -> None:
@@ -228,4 +228,4 @@ def test_parts_are_told_as_they_are_done() -> None:
         patched.setattr(parallel, "run_task", lambda task: task)
         assert [empty, empty] == parallel.run_tasks([empty, empty], 1, said.append)
 
-    assert ["1 of 2 parts done", "2 of 2 parts done"] == said
+    assert ["1 of 2 tasks done", "2 of 2 tasks done"] == said

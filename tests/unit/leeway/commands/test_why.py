@@ -53,7 +53,7 @@ def test_a_drifted_variable_has_all_its_figures(folder: Path) -> None:
     drifting(folder)
     newest, _, first = text(folder, "1").partition("First window")
 
-    assert newest.startswith("Incident 1: feature of late v1\n")
+    assert newest.startswith("Incident 1: feature drift in late v1\n")
     assert "Newest window, 2024-03-04 to 2024-03-05" in newest
     lines = [" ".join(line.split()) for line in newest.splitlines()]
     assert [
@@ -66,11 +66,11 @@ def test_a_drifted_variable_has_all_its_figures(folder: Path) -> None:
         "guarantee inside the guarantee: the evidence reached 460, and 450 was required",
         "budget share 2.0%",
         "since 2024-03-03",
-        "now drift continues",
+        "newest verdict drift continues",
     ] == lines[lines.index("x in all traffic, importance rank 1 (75%)") :][:9]
     assert "loss performance all traffic 0.500 [0.450, 0.550] auc 0.700 -> 0.600 2024-03-05" in lines
     assert ", 2024-03-02 to 2024-03-03" in first
-    assert "now" not in first
+    assert "newest verdict" not in first
 
 
 def test_an_incident_of_one_window_is_printed_once(folder: Path) -> None:
@@ -136,7 +136,7 @@ def test_a_drift_that_late_data_took_back_is_said_to_be_gone(folder: Path) -> No
         world.late(opened.registry)
     shown = text(folder, "1")
 
-    assert "corrected by late data" in shown
+    assert "corrected by late data 1 time\n" in shown
     assert "Corrected by late data: this window has no drift any more." in shown.partition("First window")[2]
 
 

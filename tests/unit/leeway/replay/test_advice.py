@@ -1,4 +1,4 @@
-"""What a rehearsal suggests: the policy, what none of them finds, a promise that broke, and what would bring more."""
+"""What a replay recommends: the policy, what none of them finds, a promise that broke, and what would bring more."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def test_the_smallest_window_then_the_strictest_budget() -> None:
     first, *_ = said(late, wide, loose, strict)
 
     assert first == (
-        "Take `d`, windows of 7d and 1 per 300d: it finds every change that any policy finds within 14d; of those that "
-        "do (`b` and `c` too) it has the smallest windows, then the strictest budget."
+        "Recommended: `d`, windows of 7d and 1 per 300d. It detects every change that any policy detects within 14d, "
+        "as `b` and `c` do; it has the smallest windows, then the strictest budget."
     )
 
 
@@ -67,21 +67,21 @@ def test_where_no_policy_finds_all_the_one_that_finds_most() -> None:
     """One finds two of three changes, and says so."""
     first, *_ = said(outcome("a", small=20, large=3, fault=1), outcome("b", small=9, large=30, fault=0))
 
-    assert "Take `a`, windows of 7d and 1 per 90d: it finds the most: 2 changes within 14d." == first
+    assert "Recommended: `a`, windows of 7d and 1 per 90d. It detects the most changes (2) within 14d." == first
 
 
 def test_what_nobody_finds_in_time_is_told_with_the_soonest() -> None:
     """Or alone, if most trials never do."""
     found = said(outcome("a", small=40, large=0), outcome("b", small=20, large=0))
 
-    assert ["Not found within 14d by any: covariate, 0.25 sd (`b` takes 20d); covariate, 1 sd."] == found
+    assert ["Not detected within 14d by any policy: covariate, 0.25 sd (`b` takes 20d); covariate, 1 sd."] == found
 
 
 def test_a_promise_that_broke_is_told() -> None:
     """Only where chance does not explain it: 2 where 1.7 are promised are no news, 30 are."""
     assert [] == said(outcome("a", "1 per 180 days", alarms=2))
     (told,) = said(outcome("a", "1 per 180 days", alarms=30))
-    assert told.startswith("`a` raised 3.00 false alarms a month where 0.17 are promised")
+    assert told.startswith("`a` raised 3.00 false alarms a month where 0.17 are guaranteed")
 
 
 def test_doubts_are_told_once_with_what_a_longer_baseline_would_bring() -> None:
@@ -89,13 +89,13 @@ def test_doubts_are_told_once_with_what_a_longer_baseline_would_bring() -> None:
     found = said(outcome("a", doubts=("it wobbles", "", "it wobbles", "it is short")), slices=59)
 
     assert found == [
-        "x0 and x2 stand outside the promise: it wobbles.",
-        "x3 stands outside the promise: it is short.",
-        "With a baseline of 60 slices in place of 59 they could be merged by 3, the next number that is tried, which "
-        "may bring them inside.",
+        "x0 and x2 are outside the guarantee: it wobbles.",
+        "x3 is outside the guarantee: it is short.",
+        "With a baseline of 60 slices in place of 59 their slices could be ranked 3 merged into one, which may bring "
+        "them into the guarantee.",
     ]
     assert (
-        "With a baseline of 20 slices in place of 9 they could be ranked at all"
+        "With a baseline of 20 slices in place of 9 their slices could be ranked, which"
         in said(outcome("a", doubts=("short",)), slices=9)[-1]
     )
     assert 1 == len(said(outcome("a", doubts=("it wobbles",)), slices=20 * 168))

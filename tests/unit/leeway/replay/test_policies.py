@@ -64,9 +64,9 @@ def test_what_a_file_does_not_say_is_the_projects(model: Model, tmp_path: Path) 
 
 
 KEYS = "windows, monitor, incidents, signals"
-NO_PART = f"is no part of a policy; that is made of {KEYS}"
+NO_PART = f"is not a key of a policy; its keys are {KEYS}"
 RATE = "'often' is not a rate of false alarms; write it like `1 per 90 days` or `2 per year`"
-FROZEN = "is frozen with the baseline, and cannot be rehearsed on its counts"
+FROZEN = "is frozen with the baseline, so a replay cannot change it"
 CUT_OFF = "while parsing a flow mapping expected ',' or '}', but got '<stream end>'"
 
 
@@ -78,8 +78,8 @@ CUT_OFF = "while parsing a flow mapping expected ',' or '}', but got '<stream en
         ("monitor:\n  false_alarms: often", f"2:3: monitor.false_alarms: {RATE}"),
         ("signal: {}", f"1:1: signal: {NO_PART}; did you mean `signals`?"),
         ("retrain: {}", f"1:1: retrain: {NO_PART}"),
-        ("", f"1:1: a policy file holds some of the keys {KEYS}"),
-        ("- monitor", f"1:1: a policy file holds some of the keys {KEYS}"),
+        ("", f"1:1: a policy file must have one or more of the keys {KEYS}"),
+        ("- monitor", f"1:1: a policy file must have one or more of the keys {KEYS}"),
         ("monitor: 3", "1:1: monitor: must hold keys of its own, not 3"),
         ("monitor: {bins: 5}", f"1:11: monitor.bins: {FROZEN}"),
         ("windows: {size: 36h}", "1:1: windows: size 1d12h must be a whole multiple of slide 1d"),

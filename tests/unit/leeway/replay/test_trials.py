@@ -60,7 +60,7 @@ def test_a_median_is_over_all_trials(found: tuple[int, ...], of: int, median: in
     """What was not found took longer than all that was; where most were not found there is no median."""
     delay = DetectionDelay(tuple(d * DAY for d in found), of)
 
-    assert (None if median is None else median * DAY, share) == (delay.median, delay.found)
+    assert (None if median is None else median * DAY, share) == (delay.median, delay.detected_share)
 
 
 def test_worlds_without_a_change_raise_the_more_the_looser_the_budget() -> None:
@@ -81,7 +81,7 @@ def test_a_larger_shift_is_found_no_later() -> None:
     """Half a sd in days, twice that as soon or sooner; within the budget's patience, in every trial."""
     (small,), (large,) = (delays(ChangeKind.COVARIATE, size, [policy()]) for size in (0.5, 1.0))
 
-    assert (1.0, 1.0) == (small.found, large.found)
+    assert (1.0, 1.0) == (small.detected_share, large.detected_share)
     assert DAY <= large.median <= small.median <= 14 * DAY  # type: ignore[operator]
 
 
@@ -99,7 +99,7 @@ def test_a_fault_is_found_on_its_first_day(kind: ChangeKind, size: float) -> Non
     """As a fault of quality; no evidence over time is needed."""
     (found,) = delays(kind, size, [policy()])
 
-    assert (1.0, DAY) == (found.found, found.median)
+    assert (1.0, DAY) == (found.detected_share, found.median)
 
 
 @pytest.mark.parametrize(("kind", "size"), [(ChangeKind.PRIOR, 0.2), (ChangeKind.CONCEPT, 0.5)])
@@ -108,7 +108,7 @@ def test_outcomes_are_known_when_labels_are(kind: ChangeKind, size: float) -> No
     late = KNOWN.model_copy(update={"events": KNOWN.events.model_copy(update={"label_delay": 4 * DAY})})
     (soon,), (later,) = (delays(kind, size, [policy()], known=known, n=2) for known in (KNOWN, late))
 
-    assert 1.0 == soon.found
+    assert 1.0 == soon.detected_share
     for a, b in zip(soon.delays, later.delays, strict=True):
         assert abs(b - a - 3 * DAY) <= DAY
     assert 5 * DAY <= min(later.delays)
@@ -118,7 +118,7 @@ def test_an_ignored_signal_finds_nothing() -> None:
     """Nor does one that is not right to tell of it."""
     (found,) = delays(ChangeKind.COVARIATE, 1.0, [policy(feature=Reaction.IGNORE)], n=1)
 
-    assert (0.0, None) == (found.found, found.median)
+    assert (0.0, None) == (found.detected_share, found.median)
 
 
 def test_more_windows_to_open_an_incident_take_longer() -> None:

@@ -28,7 +28,7 @@ def test_a_taken_port_is_named_with_what_it_is_for() -> None:
 def test_two_services_cannot_share_a_port() -> None:
     """Each would start by itself, so nobody else would say so."""
     port = ports.free()
-    with pytest.raises(EngineError, match="asked for twice"):
+    with pytest.raises(EngineError, match="configured twice"):
         ports.claim({"kafka": port, "flink": port})
 
 

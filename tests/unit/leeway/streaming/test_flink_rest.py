@@ -87,7 +87,7 @@ def test_what_is_refused_or_unheard_is_an_error_with_the_address() -> None:
     with cluster({"/jobs/overview": JOBS}) as flink:
         with pytest.raises(EngineError, match="no such path"):
             flink.checkpoints(flink.job("b"))
-        with pytest.raises(EngineAway, match="does not know the job z"):
+        with pytest.raises(EngineAway, match="has no job z any more"):
             flink.job("z")
     with pytest.raises(EngineAway, match="does not answer"):
         flink.jobs()

@@ -53,7 +53,7 @@ def test_what_an_outage_has_closed_is_opened_again_once_the_wait_is_over() -> No
         assert [3, 0, 0, 4] == [world.at(t) for t in (0, 1, 1.5, 2)]
         assert 2 == world.opened
     assert 2 == world.closed
-    assert ["the database is away; trying again in 1 s", "at work again after 1 s"] == world.told
+    assert ["the database is away; next attempt in 1 s", "connected again after 1 s"] == world.told
 
 
 def test_waits_grow_while_it_cannot_be_opened_and_begin_anew_after_success() -> None:
@@ -73,7 +73,7 @@ def test_a_drivers_error_is_an_outage_where_its_context_says_so() -> None:
     world = World(ConnectionError("reset"), 5)
     with world.work:
         assert [0, 5] == [world.at(t) for t in (0, 1)]
-    assert "reset; trying again in 1 s" == world.told[0]
+    assert "reset; next attempt in 1 s" == world.told[0]
 
 
 def test_the_first_start_and_any_other_error_end_the_work() -> None:

@@ -1,4 +1,4 @@
-"""Of a drift it is known when it began, and whether the evidence of that time keeps the promise."""
+"""The onset of a drift, and whether the false-alarm guarantee covers it by the evidence of that time."""
 
 from __future__ import annotations
 
@@ -88,14 +88,15 @@ OUTSIDE = finding("x", guaranteed=False, note="drift, outside the false-alarm gu
         ({}, None, "inside the guarantee: the drift began before the windows shown here"),
         ({"guaranteed": False}, Onset(START, OUTSIDE, 0.0), f"outside the guarantee: {OUTSIDE.sequential_note}"),
         ({"guaranteed": False}, None, "outside the guarantee: the drift began before the windows shown here"),
-        ({"guaranteed": None}, None, "outside the guarantee: only this window was judged, not all slices so far"),
+        ({"guaranteed": None}, None,
+         "outside the guarantee: a verdict on this window alone; no sequential verdict exists"),
         (
             {"guaranteed": None, "signal": Signal.QUALITY}, None,
             "inside the guarantee: faults are judged in single windows, at their share of the false-alarm budget",
         ),
     ],
 )  # fmt: skip
-def test_whether_a_drift_keeps_the_promise_is_said_with_its_reason(
+def test_whether_the_guarantee_covers_a_drift_is_said_with_its_reason(
     found: dict[str, Any], alarm: Onset | None, said: str
 ) -> None:
     """By the evidence, by rule, or not at all."""

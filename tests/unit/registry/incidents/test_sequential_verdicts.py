@@ -119,6 +119,21 @@ def test_another_policy_does_not_rewrite_the_past(watched: Registry, raw: list[R
     assert ([], 4) == sequential_verdicts.recheck(watched, "m", loose)
 
 
+def test_a_verdict_in_the_words_of_another_release_is_the_same(watched: Registry, raw: list[Report]) -> None:
+    """What a note says may be worded otherwise; verdict and evidence may not."""
+    put(watched, raw, SequentialVerdicts({"m": POLICY}))
+    last = stored(watched)[-1]
+    findings = [
+        f.model_copy(update={"sequential": f.sequential.model_copy(update={"note": "as it was said once"})})
+        if f.sequential
+        else f
+        for f in last.findings
+    ]
+    ingest.ingest(watched, [last.model_copy(update={"findings": tuple(findings)})], now=make.NOW)
+
+    assert ([], len(raw)) == sequential_verdicts.recheck(watched, "m", POLICY)
+
+
 def test_a_verdict_that_does_not_follow_is_found(watched: Registry, raw: list[Report]) -> None:
     """A finding that somebody altered, digest and all, differs from what the counts on record give."""
     put(watched, raw, SequentialVerdicts({"m": POLICY}))

@@ -134,7 +134,7 @@ def test_score_writes_over_nothing(folder: Path) -> None:
     out.write_text("mine")
     words = ["score", str(folder / "in.jsonl"), str(out), "--start", "2013-03-02", "--end", "2013-03-04"]
 
-    with pytest.raises(errors.DataError, match="is there already"):
+    with pytest.raises(errors.DataError, match="exists already"):
         call(folder, *words)
     assert "mine" == out.read_text()
     call(folder, *words, "--force")

@@ -32,7 +32,7 @@ def test_the_story_tells_decision_reasons_and_every_check(ws: Workspace, by_hand
     assert "# m: retrain promoted" in told
     assert "**Decision 2** by hand (ann), with what was known at 2013-03-02 00:00 UTC, because\n\n- a | b" in told
     assert "## v2" in told
-    assert "| segments | pass | 0 of 2 segments worse" in told
+    assert "| segments | pass | 0 of 2 segments fail" in told
     assert "`page.html`" in told
 
 

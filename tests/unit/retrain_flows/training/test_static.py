@@ -143,5 +143,5 @@ def test_what_matters_is_measured_on_every_stretch() -> None:
 
 def test_too_few_rows_for_stretches_are_refused() -> None:
     """Two rows a fold are the least."""
-    with pytest.raises(NotEnoughData, match="9 rows are too few for 5 stretches"):
+    with pytest.raises(NotEnoughData, match="9 rows are too few for out-of-sample predictions in 5 folds"):
         static.out_of_sample(REMEMBERS, rows(9))
