@@ -1,4 +1,4 @@
-"""A Python that Flink starts for each function, quickly: PyFlink's own start imports seconds of what it never uses.
+"""Fast-starting Python executable for PyFlink workers, without importing Beam.
 
 An embedded job's functions run in threads of the process that started the job. For each, PyFlink starts a process
 all the same, which asks for the thread and waits; it takes three seconds to import all of Beam, and a batch job does

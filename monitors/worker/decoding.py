@@ -141,7 +141,7 @@ def _counted(spec: JobSpec, role: Role, decoded: decode.Decoded, place: Place, f
         return _counted_labels(spec, decoded) if role == "labels" else _counted_predictions(spec, decoded, place, first)
     except (errors.LeewayError, MemoryError):
         raise
-    except Exception as error:  # as in codec: whatever a record holds, it may end itself and nothing else
+    except Exception as error:  # whatever a record holds, it becomes a dead letter and nothing else ends
         rows = decoded.table.num_rows
         if rows > 1:
             middle = rows // 2
