@@ -26,24 +26,11 @@ from registry import queries
 from registry.records import RunState
 from retrain_flows.orchestration import server, server_settings
 from tests.support import trained_model as world
+from tests.support import trained_model_service
 
 pytestmark = pytest.mark.slow
 
 PATIENCE_SECONDS = 150
-SERVE = """
-import os, sys
-from datetime import timedelta
-from pathlib import Path
-from retrain_flows import reconcile
-from retrain_flows.orchestration import deployments
-from tests.support import trained_model as world
-from tests.support import trained_model_flows as served
-def settled(model):
-    with world.open_registry(Path(os.environ["LEEWAY_PROJECT"])) as registry:
-        return reconcile.idle(registry, model)
-what = deployments.Served(served.FLOWS, served.__name__, ["m"], settled)
-deployments.serve(what, audit_cron="0 6 * * 1", interval=timedelta(seconds=5))
-"""
 
 
 @pytest.fixture
@@ -72,7 +59,7 @@ class Prefect:
     def serve(self) -> subprocess.Popen[bytes]:
         """Serve the world's flows from a process in a session of its own."""
         known = {**os.environ, **server_settings.settings(self.folder / ".leeway"), server_settings.URL: self.url}
-        command = [sys.executable, "-c", SERVE]
+        command = [sys.executable, "-m", trained_model_service.__name__]
         return subprocess.Popen(command, env={**known, "LEEWAY_PROJECT": str(self.folder)}, start_new_session=True)
 
     def ask(self, path: str, body: Any = None, verb: str | None = None) -> Any:
