@@ -35,7 +35,7 @@ GAP = 2
 """Blank columns between two columns of a table."""
 SOON = 5.0
 """Seconds until the first line of progress where there is no terminal."""
-EVERY = 30.0
+LINE_SECONDS = 30.0
 """Seconds between two lines of progress where there is no terminal."""
 STYLED_WORDS = {
     "ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "error": "[red]error[/]",
@@ -201,19 +201,19 @@ class ProgressLines:
         self._printed, self._next = "", time.monotonic() + SOON
 
     def print(self, line: str) -> None:
-        """Print *line* on stderr, unless it is unchanged or the last one was printed less than `EVERY` seconds ago."""
+        """Print *line* on stderr, unless it is unchanged or the last one was printed less than `LINE_SECONDS` seconds ago."""
         if line != self._printed and time.monotonic() >= self._next:
             note_on_stderr(text(line))
-            self._printed, self._next = line, time.monotonic() + EVERY
+            self._printed, self._next = line, time.monotonic() + LINE_SECONDS
 
 
 def _now_and_then(texts: Sequence[str], done: threading.Event) -> None:
     """Print the current text with the elapsed seconds now and then, until *done* is set."""
     waited = SOON
-    while not done.wait(SOON if waited == SOON else EVERY):
+    while not done.wait(SOON if waited == SOON else LINE_SECONDS):
         markup = texts[0]
         err.print(f"{markup} ... {waited:.0f} s", soft_wrap=True)
-        waited += EVERY
+        waited += LINE_SECONDS
 
 
 def note(text: str) -> None:
