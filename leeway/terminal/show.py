@@ -201,7 +201,7 @@ class ProgressLines:
         self._printed, self._next = "", time.monotonic() + SOON
 
     def print(self, line: str) -> None:
-        """Print *line* on stderr, unless it is unchanged or the last one was printed less than `LINE_SECONDS` seconds ago."""
+        """Print *line* on stderr, unless it is unchanged or a line was printed less than `LINE_SECONDS` seconds ago."""
         if line != self._printed and time.monotonic() >= self._next:
             note_on_stderr(text(line))
             self._printed, self._next = line, time.monotonic() + LINE_SECONDS

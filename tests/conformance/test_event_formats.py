@@ -161,7 +161,7 @@ OF_TOPICS = (
     "features.events.encode:CONTENT",
     "features.kafka.records:_READERS",
     "features.kafka.offset_ranges:RANGE",
-    "leeway.check.event_source:_STEP",
+    "leeway.check.event_source:_RECORDS_PER_RANGE",
     "leeway.topics.tail_records:_READ",
 )
 OF_FILES = ("leeway.init.add_ids:_COPY",)
