@@ -34,7 +34,8 @@ test: $(READY) browser  ## every test, real engines, servers and browser include
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(READY)  ## the tests that need no engine, server, browser or patience
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile -m "not slow and not faults"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile -m "not slow and not faults" \
+	  --hypothesis-profile fast --ignore tests/integration --ignore tests/e2e --ignore tests/faults
 
 test-faults: $(READY)  ## kill every part of a running stack in mid-replay (LEEWAY_FAULT_ROUNDS=5 for five times each)
 	$(BIN)/python -m pytest -m faults -v --durations=0 tests/faults tests/integration
@@ -51,6 +52,13 @@ check: $(READY)  ## format, lint, types, import fences, docstrings of tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/interrogate --quiet tests
+
+docs: $(READY)  ## build the site, with the reference made from docstrings, into docs/_build; warnings are errors
+	$(BIN)/python -m sphinx -b html -W --keep-going -q -j auto -d docs/_build/doctrees docs docs/_build/html
+
+dist: $(READY)  ## build the source archive and the wheel into dist/, where version, changelog and tag agree
+	$(BIN)/python -m pytest -n 0 tests/unit/repo/test_release.py
+	$(BIN)/hatchling build -d dist
 
 bench: $(READY)  ## speed and memory, as ratios in one run
 	$(BIN)/python -m benchmarks
@@ -70,7 +78,7 @@ lock: $(READY)  ## compile the hashed locks anew from pyproject.toml
 	for peer in nannyml tfdv; do $(BIN)/uv pip compile requirements/$$peer.in --override requirements/$$peer.override \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --quiet -o requirements/$$peer.txt; done
 
-clean:  ## remove the virtual environment and what examples have written
-	rm -rf $(VENV) $(VENV)-nannyml $(VENV)-tfdv examples/*/.leeway examples/*/.leeway-stack examples/*/events
+clean:  ## remove the virtual environment and what examples and builds have written
+	rm -rf docs/_build docs/reference/*/ dist $(VENV) $(VENV)-nannyml $(VENV)-tfdv examples/*/.leeway examples/*/.leeway-stack examples/*/events
 
-.PHONY: help setup demo demo-stack demo-dashboard test test-fast test-faults test-previous fuzz check bench browser lock clean
+.PHONY: help setup demo demo-stack demo-dashboard test test-fast test-faults test-previous fuzz check docs dist bench browser lock clean

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from registry.config import Severity
+from monitors.signals import Severity
 
 EVENTS = (
     "incident.opened", "incident.raised", "incident.reopened", "incident.resolved", "incident.closed",

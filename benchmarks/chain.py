@@ -19,8 +19,9 @@ from features.schema import LABEL, PREDICTION, EventSchema, FeatureKind, Task
 from features.window import Windows, from_ms
 from monitors.baseline.baseline import Baseline, Slice
 from monitors.config import MonitorPolicy
+from monitors.finding import Stage
 from monitors.profiles import outcome_counts
-from monitors.report import Report, Stage
+from monitors.report import Report
 from monitors.sequential import monitor
 from monitors.stats.bins import Bins, CategoricalBins, Counts, NumericBins, freeze_categorical, freeze_numeric
 from monitors.verdicts import plan, window_verdict

@@ -147,5 +147,5 @@ def _outcomes(task: Task, model: Any, x: Floats, y: npt.NDArray[Any], sd: float)
         return loss[:, None], loss, np.zeros(len(y), np.int64)
     score = model.predict_proba(x)[:, 1]
     loss = scoring.losses(task, score, y)
-    residual = y - (outcome_counts.grid(score) + 0.5) / outcome_counts.GRID
+    residual = y - (outcome_counts.score_bin(score) + 0.5) / outcome_counts.SCORE_BINS
     return np.stack([loss, residual], axis=-1), ((score > 0.5) != y).astype(np.float64), y.astype(np.int64)

@@ -37,7 +37,7 @@ def main() -> None:
     for k, counts in enumerate(newest):
         state = watched.observe(state, DAY * (REFERENCE + k), counts)
         watched.log_evidence(state)
-        state = watched.update_calibration(state, away=np.zeros(len(names), bool), reset=np.zeros(len(names), bool))
+        state = watched.update_calibration(state, drifting=np.zeros(len(names), bool), reset=np.zeros(len(names), bool))
     judging = (time.perf_counter() - began) / asked.slices
     memory = state.calibration_scores.nbytes + state.level.nbytes + state.log_m.nbytes
     total = slices.sum(axis=0)

@@ -7,7 +7,7 @@ import numpy as np
 from benchmarks.by_record import FACTORS, losses
 from benchmarks.changes import Floats, Rng
 from monitors.error_stream import detector_state
-from monitors.profiles.outcome_counts import UNIT
+from monitors.profiles.outcome_counts import LOSS_UNIT
 
 SEED = 29
 DETECTORS = "page_hinkley", "adwin"
@@ -22,7 +22,7 @@ LEAST = 0.02
 def told(name: str, seen: Floats, block: int) -> list[int]:
     """Return the records, counted from 0, that *seen* losses were told to have risen by; *block* of them make one."""
     memory, found = detector_state.StreamState(), []
-    whole = np.rint(seen / UNIT).astype(np.int64).tolist()
+    whole = np.rint(seen / LOSS_UNIT).astype(np.int64).tolist()
     for start in range(0, len(whole), block // SLICES):
         rows = [(start + i, "", loss) for i, loss in enumerate(whole[start : start + block // SLICES])]
         memory, said = detector_state.observe(name, memory, start // block, start, rows)

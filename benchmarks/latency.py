@@ -41,7 +41,8 @@ from features.window import UTC, from_ms, to_ms
 from leeway import adopt_model, context
 from leeway.stack import broker as kafka
 from leeway.streaming import consume_output
-from monitors.report import Report, Stage
+from monitors.finding import Stage
+from monitors.report import Report
 
 PROJECT = """
 project: latency

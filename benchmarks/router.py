@@ -39,7 +39,7 @@ from benchmarks.router_worlds import (
     in_order,
 )  # fmt: skip
 from monitors.config import MonitorPolicy
-from monitors.quality import router, value_faults
+from monitors.quality import router, router_reference, value_faults
 from monitors.quality.fault import Fault, FaultKind
 from monitors.stats.bins import freeze_categorical
 
@@ -69,7 +69,7 @@ def season(size: int) -> Iterator[tuple[Fault, ...]]:
     w = in_order(np.random.default_rng(0))
     year = weather.sort_values("time_hour", kind="stable")
     slices = {m: counted(w.bins[m], year[m].to_numpy(float), len(year) // PER_DAY) for m in MEASURES}
-    known = router.router_reference(w.bins, {m: s[:59] for m, s in slices.items()}, length=size, level=LEVEL)
+    known = router_reference.router_reference(w.bins, {m: s[:59] for m, s in slices.items()}, length=size, level=LEVEL)
     for end in range(59 + 2 * size, len(year) // PER_DAY + 1):
         recent = {m: s[end - 2 * size : end] for m, s in slices.items()}
         yield router.route(known, {m: r[size:].sum(axis=0) for m, r in recent.items()}, POLICY, LEVEL, recent=recent)
@@ -104,7 +104,7 @@ def vocabulary(words: Callable[[Rng, int, int], Column], rng: Rng, n: int) -> tu
     bins = freeze_categorical(values[: REFERENCE * size])
     slices = counted(bins, values, REFERENCE + LATER * WINDOW)
     then, later = slices[:REFERENCE], slices[REFERENCE:].reshape(LATER, WINDOW, -1).sum(axis=1)
-    known = router.router_reference({"c": bins}, {"c": then}, length=WINDOW, level=LEVEL)
+    known = router_reference.router_reference({"c": bins}, {"c": then}, length=WINDOW, level=LEVEL)
     unseen, of = known.quality["c"].reference_counts["unseen"]
     line = [
         max(

@@ -54,7 +54,7 @@ def _spread(w: World, name: str) -> bool:
 def _stuck(w: World, rng: Rng) -> Window:
     window = w.window(rng)
     total = {name: w.known.quality[name].total for name in w.sd}
-    name = one(rng, [name for name, cells in total.items() if cells.max() < value_faults.VARIED * cells.sum()])
+    name = one(rng, [name for name, cells in total.items() if cells.max() < value_faults.MAX_USUAL_SHARE * cells.sum()])
     last = window.before[name][~np.isnan(window.before[name])][-1]
     return changed(window, **{name: np.full_like(window.now[name], last)})
 

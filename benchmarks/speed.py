@@ -22,7 +22,7 @@ from monitors.flink import baseline_job, deploy_job
 from monitors.flink.config import Engine
 from monitors.flink.sinks_job import KINDS, OutputTopics
 from monitors.job_spec import JobSpec
-from monitors.profiles.derived import Frozen
+from monitors.profiles.derived import FrozenProfile
 from registry.files import published_baselines
 
 START, DAYS = datetime(2024, 1, 1, tzinfo=UTC), 30
@@ -97,7 +97,7 @@ def published(work: Path, made: pd.DataFrame | None = None, schema: EventSchema 
     return JobSpec(schema, POLICY, str(root / schema.model))
 
 
-def frozen(spec: JobSpec) -> Mapping[str, Frozen]:
+def frozen(spec: JobSpec) -> Mapping[str, FrozenProfile]:
     """Return what the baseline that *spec* tells of froze, by version."""
     baseline = spec.baseline("v1")
     assert baseline is not None  # it was published

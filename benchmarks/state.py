@@ -155,7 +155,7 @@ def _settled(job: run_job.Running, checkpoints: Path, sources: Iterable[Source],
     give_up, seen, sources = time.monotonic() + PATIENCE_SECONDS, set[str](), tuple(sources)
     while time.monotonic() < give_up:
         job.check()
-        newest = environment_job.newest(checkpoints)
+        newest = environment_job.newest_checkpoint(checkpoints)
         if newest and newest.name not in seen:
             found = size(newest)  # now: the next one to be complete takes its place
             if all(_is_read(s, group) for s in sources):

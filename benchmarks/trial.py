@@ -56,14 +56,14 @@ def stream(world: World, schedule: Schedule, rng: Rng) -> Rows:
     return world.rows(rng, np.concatenate([np.zeros((REFERENCE, ROWS), np.int64), schedule(rng)]))
 
 
-def evidence(measure: slice_scores.ScoreFunction, later: Sequence[slice_scores.Tallies], name: str) -> Floats:
+def evidence(measure: slice_scores.ScoreFunction, later: Sequence[slice_scores.SliceCounts], name: str) -> Floats:
     """Return the log of a panel's evidence after each later slice, its variables weighing the same, never reset."""
     known = len(measure.reference)
     fitted = panel.fit(measure, [SLIDE * k for k in range(known)], SLIDE, name)
     state, out = fitted.initial_state(), []
     never = np.zeros(len(fitted.names), bool)
     for k, newest in enumerate(later, known):
-        state = fitted.update_calibration(fitted.observe(state, SLIDE * k, newest), away=never, reset=never)
+        state = fitted.update_calibration(fitted.observe(state, SLIDE * k, newest), drifting=never, reset=never)
         out.append(np.logaddexp.reduce(fitted.log_evidence(state)) - math.log(len(never)))
     return np.array(out)
 

@@ -19,8 +19,8 @@ from features.schema import PREDICTION, EventSchema, FeatureKind, Task
 from features.window import Windows, from_ms
 from monitors.baseline.baseline import Baseline, Slice
 from monitors.config import MonitorPolicy
-from monitors.report import Signal, Stage
-from monitors.sequential.monitor import BudgetGroup
+from monitors.finding import Signal, Stage
+from monitors.sequential.monitoring_plan import BudgetGroup
 from monitors.stats.bins import Bins, CategoricalBins, Counts, NumericBins, freeze_numeric
 from monitors.verdicts import plan
 

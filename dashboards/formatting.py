@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from monitors.report import Signal, Verdict
+from monitors.finding import Signal, Verdict
 
 NOTHING: Final = "–"
 _SHOWN_ELSEWHERE: Final = ("version", "signal", "changes")

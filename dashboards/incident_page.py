@@ -11,7 +11,8 @@ from dashboards.timeline import INSTANT, Address, Cell, runs
 from dashboards.view_models import IncidentView, Pages
 from monitors.explain import onset
 from monitors.explain.explanation import DriftedVariable, SegmentStatus, WindowExplanation, verdict_of
-from monitors.report import Finding, Report, Signal, Verdict
+from monitors.finding import Finding, Signal, Verdict
+from monitors.report import Report
 from registry.incidents.explain import WindowVerdict
 from registry.records import AuditEntry, Incident
 

@@ -12,7 +12,8 @@ from dashboards.incident_page import IncidentPage
 from dashboards.timeline import Address
 from features import errors
 from monitors.config import MonitorPolicy
-from monitors.report import Report, Signal, Stage
+from monitors.finding import Stage
+from monitors.report import Report
 from registry import model_status, queries
 from registry.connection import Registry
 from registry.incidents import explain
@@ -165,7 +166,7 @@ def _evidence(
         for stage, segment in (lines if ends else ())
         for row in stored(stage=stage, segment=segment, since=ends[0], until=ends[-1])
     ]
-    return incident_page.evidence_traces((Report.model_validate(row.report) for row in rows), Signal(of.signal))
+    return incident_page.evidence_traces((Report.model_validate(row.report) for row in rows), of.signal)
 
 
 def _stages_and_segments(explanation: IncidentExplanation) -> list[tuple[Stage, str]]:

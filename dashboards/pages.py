@@ -19,8 +19,8 @@ from dashboards.request_parameters import MaybeMoment, Name, Number, Where
 from dashboards.timeline import Address
 from features.window import UTC
 from monitors.config import MonitorPolicy
-from monitors.explain.explanation import leaning
-from monitors.report import Signal, Verdict
+from monitors.explain.mix_shift import mix_shift_text
+from monitors.finding import Signal, Verdict
 from registry.connection import Registry
 
 HERE = Path(__file__).parent
@@ -56,7 +56,7 @@ def model_url(model: str, **query: str | datetime | None) -> str:
 def window_url(model: str, where: Address, **query: str | datetime | None) -> str:
     """Return the address of a window's page.
 
-    >>> from monitors.report import Stage
+    >>> from monitors.finding import Stage
     >>> window_url("flights", Address("v1", Stage.INPUTS, datetime(2013, 8, 4, tzinfo=UTC)), variable="temp")
     '/models/flights/windows/v1/inputs/2013-08-04T00:00:00Z?variable=temp'
     """
@@ -110,7 +110,7 @@ def _environment() -> jinja2.Environment:
         incident_url=incident_url,
         evidence_chart=charts.evidence,
         scale=incident_page.scale,
-        leaning=leaning,
+        leaning=mix_shift_text,
         window_address=incident_page.window_address,
         details=formatting.details,
         Verdict=Verdict,
@@ -149,7 +149,7 @@ def incident(
 ) -> HTMLResponse:
     """Show one incident."""
     view = load.incident(reg, model, number, until=until, policies=known)
-    return page(request, "incident.html", view=view, model=model, until=until, signal=Signal(view.view.incident.signal))
+    return page(request, "incident.html", view=view, model=model, until=until, signal=view.view.incident.signal)
 
 
 @router.get("/models/{model}/windows/{version}/{stage}/{end}")

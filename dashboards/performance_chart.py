@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Final
 
 from dashboards.timeline import Address, ServedWindow
-from monitors.report import Finding, Report, Signal, Verdict
+from monitors.finding import Finding, Signal, Verdict
+from monitors.report import Report
 
 BASELINE: Final = "baseline_"
 """Prefix of a metric's baseline level among a finding's metrics."""

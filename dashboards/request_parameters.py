@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from dashboards.timeline import Address
 from features.window import UTC
-from monitors.report import Stage
+from monitors.finding import Stage
 
 YEARS: Final = range(1000, 9000)
 """Years that a time may have: far enough from both ends of the calendar for any time zone and any span."""

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from monitors.explain.explanation import verdict_of
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report
 from registry.records import Promotion, WindowRow
 
 _NAMED_VARIABLES = 3
@@ -87,7 +88,7 @@ def runs(names: Iterable[str]) -> tuple[tuple[str, int], ...]:
 
 def address(row: WindowRow) -> Address:
     """Return the key of *row*."""
-    return Address(row.version, Stage(row.stage), row.window_end, row.segment)
+    return Address(row.version, row.stage, row.window_end, row.segment)
 
 
 def by_signal(findings: Iterable[Finding]) -> dict[Signal, list[Finding]]:

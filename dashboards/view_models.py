@@ -10,7 +10,8 @@ from typing import Final
 from dashboards.performance_chart import Line
 from dashboards.timeline import Address, Cell, Timeline, address, cells
 from dashboards.window_page import Distribution, Ranked
-from monitors.report import DriftEvidence, Report, Signal, Verdict
+from monitors.finding import DriftEvidence, Signal, Verdict
+from monitors.report import Report
 from registry.model_status import ModelStatus
 from registry.records import (
     AuditResult,
@@ -182,7 +183,7 @@ def window(row: WindowRow) -> WindowSummary:
 
 def neighbour(row: WindowRow) -> Neighbour:
     """Return a stored window as another one's neighbour."""
-    return Neighbour(address(row), row.window_start, Verdict(row.verdict))
+    return Neighbour(address(row), row.window_start, row.verdict)
 
 
 def incident(record: Incident, decision: Decision | None) -> IncidentView:

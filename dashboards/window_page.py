@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from monitors.baseline.baseline import Baseline
-from monitors.report import Finding, Report, Verdict
+from monitors.finding import Finding, Verdict
+from monitors.report import Report
 from monitors.stats.bins import Bins, NumericBins
 
 
@@ -95,7 +96,7 @@ def cell_names(bins: Bins) -> tuple[str, ...]:
     """
     if not isinstance(bins, NumericBins):
         return bins.labels
-    far_low, low, *_, high, far_high = (f"{place:.6g}" for place in bins.places)
+    far_low, low, *_, high, far_high = (f"{place:.6g}" for place in bins.positions)
     ends = {
         "under": f"[{far_low}, {low})",
         "over": f"({high}, {far_high}]",

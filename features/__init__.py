@@ -1,1 +1,1 @@
-"""What an event and a feature are, once: the same definition serves history, the live stream and serving."""
+"""Features and events: one definition of what an event and a feature are, for history, the live stream and serving."""

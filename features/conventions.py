@@ -1,4 +1,7 @@
-"""How values are written in an event log: CSV's dialect, the unit and range of times. One setting for all formats."""
+"""How values are written in an event log: the CSV dialect, and the unit, format and plausible range of times.
+
+One setting holds for all file and record formats, so that a time means the same in CSV, JSON, Parquet, Avro and Arrow.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,10 @@ Unit = Literal["s", "ms", "us", "ns"]
 UNITS: dict[Unit, int] = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 """Ticks in a second, by unit of a time that is written as a number."""
 UNIT_NAMES: dict[Unit, str] = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
-AHEAD = timedelta(days=1)
-"""How far beyond the clock's present an event time may lie where the project file sets no `latest`."""
+"""Names of the units in messages."""
+MAX_AHEAD = timedelta(days=1)
+"""How far ahead of the clock an event time may lie where the project file sets no `latest`: more than clocks of senders
+differ, and less than a wrong unit or year."""
 
 
 def _utc(value: datetime) -> datetime:
@@ -30,11 +35,14 @@ def _date(value: Any) -> Any:
 
 
 Moment = Annotated[datetime, BeforeValidator(_date, json_schema_input_type=str), AfterValidator(_utc)]
-"""A moment in UTC; no zone means UTC."""
+"""A moment in UTC; a time without a zone is taken as UTC. Numbers are refused, since their unit is not known."""
 
 
 class CsvFormat(BaseModel):
-    """The dialect of the .csv files of one source. Records end at line ends; a quoted value may hold some."""
+    """The dialect of the .csv files of one source: delimiter, decimal mark and encoding.
+
+    Records end at line ends; a quoted value may contain line ends.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -65,9 +73,10 @@ class CsvFormat(BaseModel):
 
 
 class Times(BaseModel):
-    """How times are written, and between which moments an event can have happened.
+    """How times are written, and the range in which an event time is plausible.
 
-    A time outside [earliest, latest) is a mistake of whoever wrote it: the record is set aside, and moves no clock.
+    A time outside [earliest, latest) is an error of the sender: its record becomes a dead letter and does not advance
+    event time.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -83,10 +92,17 @@ class Times(BaseModel):
     )
 
     def range_ms(self, now: datetime) -> tuple[int, int]:
-        """Return the first plausible millisecond since the epoch and the one after the last, seen from *now*.
+        """Return the plausible range of event times as [first, end) in milliseconds since the epoch.
 
+        Parameters
+        ----------
+        now
+            The present, which bounds event times where the project file sets no `latest`.
+
+        Examples
+        --------
         >>> low, high = Times().range_ms(datetime(2024, 1, 1, tzinfo=UTC))
         >>> low, high - to_ms(datetime(2024, 1, 1, tzinfo=UTC))
         (631152000000, 86400000)
         """
-        return to_ms(self.earliest), to_ms(self.latest or now + AHEAD)
+        return to_ms(self.earliest), to_ms(self.latest or now + MAX_AHEAD)

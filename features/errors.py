@@ -1,34 +1,41 @@
-"""Every error that Leeway raises on purpose, in one tree, so that a caller can tell whose fault it is.
+"""The exceptions of Leeway, in one tree, so that a caller can tell whose fault an error is and whether to try again.
 
 LeewayError
 ├── ProjectError          the project file, or what it points to, is wrong; names line, key and fix
 ├── DataError             events that cannot be used as they are
-│   └── NotEnoughData     too few of them to do what was asked
-├── BrokerError           Kafka or its schema registry cannot be reached, refuses, or has not what was asked for
+│   └── NotEnoughData     too few events for the operation
+├── BrokerError           Kafka or its schema registry cannot be reached, refuses, or lacks what was requested
 │   └── BrokerAway        it does not answer now
-├── EngineError           Flink or Java did not do what it should
+├── EngineError           Flink or Java failed
 │   └── EngineAway        the cluster does not answer now, or has lost the job that it had
-├── TrainerError          the user's trainer raised or returned something unusable
+├── TrainerError          the user's trainer raised an exception or returned something unusable
 ├── RegistryError         the registry refuses
 │   ├── RegistryAway      its database does not answer now, or is busy
 │   ├── NotFound          no such model, version, incident...
-│   ├── IllegalMove       the state machine forbids it
-│   └── StaleChampion     somebody else promoted in between; read again and decide again
+│   ├── IllegalMove       the state machine forbids the step
+│   └── StaleChampion     another process promoted in between; read again and decide again
 ├── ArtifactError         a model file is missing or is not the file that was registered
-│   └── UntrustedArtifact it holds types that the loader has not been told to trust
+│   └── UntrustedArtifact it holds types that are not on the loader's trust list
 └── DeliveryError         an alert could not be delivered
 
-Those that end in `Away` are Outages as well: the same may succeed later, with nothing mended here.
+Errors whose names end in `Away` are also :class:`Outage`: the same call may succeed later, without any change here.
 """
 
 from __future__ import annotations
 
 
 class LeewayError(Exception):
-    """Something Leeway refuses or cannot do, said in words a user can act on.
+    """The base of all errors that Leeway raises on purpose: a message for the user, and how to mend the cause.
 
-    *hint* is the way to mend it, printed on a line of its own.
+    Parameters
+    ----------
+    message
+        What went wrong, as a plain statement.
+    hint
+        What to do about it, printed on a line of its own; empty if nothing is known to help.
 
+    Examples
+    --------
     >>> print(LeewayError("the port is taken", hint="choose another with --port"))
     the port is taken
       hint: choose another with --port
@@ -53,15 +60,15 @@ class DataError(LeewayError):
 
 
 class NotEnoughData(DataError):
-    """Too few events to do what was asked."""
+    """Too few events for the operation."""
 
 
 class BrokerError(LeewayError):
-    """Kafka, or the schema registry beside it, cannot be reached, refuses, or does not have what was asked for."""
+    """Kafka, or the schema registry beside it, cannot be reached, refuses, or does not have what was requested."""
 
 
 class Outage(LeewayError):
-    """A server is away: whoever can wait may try the same again."""
+    """A server is away: the same call may succeed later."""
 
 
 class BrokerAway(BrokerError, Outage):
@@ -69,7 +76,7 @@ class BrokerAway(BrokerError, Outage):
 
 
 class EngineError(LeewayError):
-    """Flink or Java did not do what it should."""
+    """Flink or Java failed."""
 
 
 class EngineAway(EngineError, Outage):
@@ -77,7 +84,7 @@ class EngineAway(EngineError, Outage):
 
 
 class TrainerError(LeewayError):
-    """The user's trainer raised, or returned something unusable."""
+    """The user's trainer raised an exception, or returned something unusable."""
 
 
 class RegistryError(LeewayError):
@@ -97,7 +104,7 @@ class IllegalMove(RegistryError):
 
 
 class StaleChampion(RegistryError):
-    """Somebody else promoted in between; read again and decide again."""
+    """Another process promoted in between; read again and decide again."""
 
 
 class ArtifactError(LeewayError):
@@ -105,7 +112,7 @@ class ArtifactError(LeewayError):
 
 
 class UntrustedArtifact(ArtifactError):
-    """A model file holds types that the loader has not been told to trust."""
+    """A model file holds types that are not on the loader's trust list."""
 
 
 class DeliveryError(LeewayError):

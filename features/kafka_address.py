@@ -1,11 +1,12 @@
-"""Where Kafka is, and how it wants to be spoken to: one text, for Python's client and for Flink's.
+"""Kafka bootstrap address with its security settings, as one text for the Python client and for Flink's Java client.
 
     host:9092,other:9092
     ssl://host:9093?ca=/etc/kafka/ca.pem&cert=/etc/kafka/client.pem
     sasl_ssl://host:9093,other:9093?mechanism=SCRAM-SHA-512&username=leeway&password=env:KAFKA_PASSWORD
 
-The scheme is one of Kafka's `security.protocol`. The text goes wherever events are read, into jobs and messages, so it
-never holds a password: it names the variable that does, which is asked for where somebody connects or submits a job.
+The scheme is one of Kafka's `security.protocol`. The text is part of jobs and messages, so it never contains a
+password: it names the environment variable with the password, which is read where a client connects or a job is
+submitted.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 _MECHANISMS = {"PLAIN": "plain.Plain", "SCRAM-SHA-256": "scram.Scram", "SCRAM-SHA-512": "scram.Scram"}
-"""How a password is shown, and the class of Kafka's Java client that does it."""
+"""SASL mechanisms, and the login module of Kafka's Java client for each."""
 _SCHEMES = ("plaintext", "ssl", "sasl_plaintext", "sasl_ssl")
-_OF_TLS, _OF_SASL = ("ca", "cert"), ("mechanism", "username", "password")
+_TLS_KEYS = ("ca", "cert")
+_SASL_KEYS = ("mechanism", "username", "password")
 _VARIABLE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")
 _URL = re.compile(r"(?:([A-Za-z_]+)://)?([^?]*)(?:\?(.*))?", re.DOTALL)
 _SERVER = re.compile(r"([^\s:/@?,\[\]]+|\[[0-9A-Fa-f:.]+\]):[0-9]+")
@@ -34,10 +36,24 @@ _LOGIN = "org.apache.kafka.common.security.{}LoginModule"
 
 @dataclass(frozen=True, slots=True)
 class KafkaAddress:
-    """An address, taken apart: ``host:port`` of *servers*, Kafka's security *protocol*, and what that needs.
+    """A parsed address.
 
-    *password* is the name of a variable. *ca* is a PEM file of the authorities to trust, in place of those that Python
-    and Java know; *cert* is one with the client's private key (PKCS#8, unencrypted) and its certificates.
+    Parameters
+    ----------
+    servers
+        Bootstrap servers, ``host:port`` each.
+    protocol
+        Kafka's `security.protocol`, in capitals.
+    mechanism
+        The SASL mechanism; empty without SASL.
+    username
+        The SASL user.
+    password
+        Name of the environment variable that holds the password.
+    ca
+        PEM file of the certificate authorities to trust, in place of those that Python and Java know.
+    cert
+        PEM file of the client's private key (PKCS#8, unencrypted) and its certificates.
     """
 
     servers: tuple[str, ...]
@@ -48,11 +64,13 @@ class KafkaAddress:
     ca: str = ""
     cert: str = ""
 
-    def client(self) -> dict[str, Any]:
-        """Return what kafka-python is to be told.
+    def python_options(self) -> dict[str, Any]:
+        """Return the connection's options for kafka-python.
 
-        Raises:
-            ValueError: the password's variable is not set, or a file is not what it should be.
+        Raises
+        ------
+        ValueError
+            The password's variable is not set, or a file cannot be used.
         """
         self._check_files()
         options = {"security_protocol": self.protocol, "ssl_cafile": self.ca, "ssl_certfile": self.cert,
@@ -60,27 +78,36 @@ class KafkaAddress:
                    "sasl_plain_password": self._secret()}  # fmt: skip
         return {"bootstrap_servers": list(self.servers), **{k: v for k, v in options.items() if v}}
 
-    def properties(self, shaded: str = "") -> dict[str, str]:
-        """Return what Kafka's Java client is to be told; *shaded* stands in front of its classes' names, dot included.
+    def java_properties(self, shaded: str = "") -> dict[str, str]:
+        """Return the connection's properties for Kafka's Java client.
 
-        Raises:
-            ValueError: as for :meth:`client`.
+        Parameters
+        ----------
+        shaded
+            Prefix of the client's class names, dot included, where a connector brings its own copy of the client.
 
-        >>> parse("ssl://host:9093").properties()
+        Raises
+        ------
+        ValueError
+            The password's variable is not set, or a file cannot be used.
+
+        Examples
+        --------
+        >>> parse("ssl://host:9093").java_properties()
         {'bootstrap.servers': 'host:9093', 'security.protocol': 'SSL'}
         """
         self._check_files()
-        told = {"bootstrap.servers": ",".join(self.servers)}
+        settings = {"bootstrap.servers": ",".join(self.servers)}
         if self.protocol != "PLAINTEXT":
-            told["security.protocol"] = self.protocol
+            settings["security.protocol"] = self.protocol
         for store, file in (("truststore", self.ca), ("keystore", self.cert)):
             if file:
-                told |= {f"ssl.{store}.type": "PEM", f"ssl.{store}.location": file}
+                settings |= {f"ssl.{store}.type": "PEM", f"ssl.{store}.location": file}
         if self.mechanism:
             login = shaded + _LOGIN.format(_MECHANISMS[self.mechanism])
             who = f"username={_quoted(self.username)} password={_quoted(self._secret())}"
-            told |= {"sasl.mechanism": self.mechanism, "sasl.jaas.config": f"{login} required {who};"}
-        return told
+            settings |= {"sasl.mechanism": self.mechanism, "sasl.jaas.config": f"{login} required {who};"}
+        return settings
 
     def _secret(self) -> str:
         found = os.environ.get(self.password, "").rstrip("\r\n") if self.password else ""
@@ -90,7 +117,7 @@ class KafkaAddress:
         return found
 
     def _check_files(self) -> None:
-        """Raise ValueError where a file cannot be used: the clients would only say that nobody answers."""
+        """Raise ValueError if a file cannot be used: the clients would only report that no broker answers."""
         if not (self.ca or self.cert):
             return
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -110,11 +137,15 @@ class KafkaAddress:
 
 @lru_cache(maxsize=64)
 def parse(text: str) -> KafkaAddress:
-    """Return the address that *text* is.
+    """Return the address that *text* describes.
 
-    Raises:
-        ValueError: it is none; the message says what is wrong with it.
+    Raises
+    ------
+    ValueError
+        It is not an address; the message says why.
 
+    Examples
+    --------
     >>> parse("a:9092, b:9092").servers
     ('a:9092', 'b:9092')
     >>> parse("sasl_ssl://a:9093?mechanism=PLAIN&username=u&password=secret")
@@ -132,15 +163,19 @@ def parse(text: str) -> KafkaAddress:
     if scheme and scheme.lower() not in _SCHEMES:
         msg = f"{scheme!r} is none of Kafka's security protocols: {', '.join(_SCHEMES)}"
         raise ValueError(msg)
-    return _whole(KafkaAddress(servers, (scheme or "plaintext").upper(), **_options(query)))
+    return _validated(KafkaAddress(servers, (scheme or "plaintext").upper(), **_options(query)))
 
 
 def checked(text: str) -> str:
-    """Return *text*, which a project file gives as an address, or as ``env:NAME`` of the variable that holds it.
+    """Return *text* unchanged if it is an address, or ``env:NAME`` of the variable that holds one.
 
-    Raises:
-        ValueError: it is neither.
+    Raises
+    ------
+    ValueError
+        It is neither.
 
+    Examples
+    --------
     >>> checked("here")
     Traceback (most recent call last):
     ValueError: 'here' is neither host:port, several with commas between, nor a variable, like env:LEEWAY_KAFKA
@@ -150,10 +185,10 @@ def checked(text: str) -> str:
     return text
 
 
-def shown(text: str) -> str:
-    """Return the hosts and ports alone, for messages; nothing of what is no address, which may be a password.
+def redacted(text: str) -> str:
+    """Return the hosts and ports alone, for messages; nothing of a text that is no address, as it may be a password.
 
-    >>> shown("sasl_ssl://a:9093?mechanism=PLAIN&username=u&password=env:P"), shown("env:LEEWAY_KAFKA")
+    >>> redacted("sasl_ssl://a:9093?mechanism=PLAIN&username=u&password=env:P"), redacted("env:LEEWAY_KAFKA")
     ('a:9093', 'env:LEEWAY_KAFKA')
     """
     try:
@@ -163,6 +198,10 @@ def shown(text: str) -> str:
 
 
 def _options(query: str) -> dict[str, str]:
+    """Return the settings of the address's query part, each under its key.
+
+    Raises ValueError for a key that does not exist or occurs twice.
+    """
     if not query:
         return {}
     try:
@@ -172,28 +211,28 @@ def _options(query: str) -> dict[str, str]:
         msg = "what follows the ? of Kafka's address is not key=value, with & between"
         raise ValueError(msg) from None
     options = {key: value.removeprefix("env:") if key == "password" else value for key, value in pairs}
-    if unknown := set(options) - {*_OF_TLS, *_OF_SASL}:
-        msg = f"Kafka's address has no `{min(unknown)}`; there are {', '.join((*_OF_TLS, *_OF_SASL))}"
+    if unknown := set(options) - {*_TLS_KEYS, *_SASL_KEYS}:
+        msg = f"Kafka's address has no `{min(unknown)}`; there are {', '.join((*_TLS_KEYS, *_SASL_KEYS))}"
         raise ValueError(msg)
     if len(options) < len(pairs):
-        msg = f"Kafka's address says something twice, of {', '.join(options)}"
+        msg = f"Kafka's address has a setting twice, one of {', '.join(options)}"
         raise ValueError(msg)
     return options
 
 
-def _whole(address: KafkaAddress) -> KafkaAddress:
-    """Return *address* if all that its protocol needs is there, and nothing else. Raises ValueError otherwise."""
+def _validated(address: KafkaAddress) -> KafkaAddress:
+    """Return *address* if it has exactly the settings that its protocol needs; raise ValueError otherwise."""
     tls, sasl = "SSL" in address.protocol, "SASL" in address.protocol
-    for key in (*_OF_TLS, *_OF_SASL):
-        given, fits = getattr(address, key), tls if key in _OF_TLS else sasl
-        if given and not fits:
+    for key in (*_TLS_KEYS, *_SASL_KEYS):
+        value, fits = getattr(address, key), tls if key in _TLS_KEYS else sasl
+        if value and not fits:
             msg = f"`{key}` does not go with {address.protocol.lower()}://"
             raise ValueError(msg)
-        if key in _OF_SASL and fits and not given:
+        if key in _SASL_KEYS and fits and not value:
             msg = f"{address.protocol.lower()}:// needs `{key}`"
             raise ValueError(msg)
-        if given and key in _OF_TLS and not Path(given).is_absolute():
-            msg = f"`{key}` must be an absolute path, the same wherever jobs run, not {given!r}"
+        if value and key in _TLS_KEYS and not Path(value).is_absolute():
+            msg = f"`{key}` must be an absolute path, the same wherever jobs run, not {value!r}"
             raise ValueError(msg)
     if address.mechanism and address.mechanism not in _MECHANISMS:
         msg = f"{address.mechanism!r} is none of the mechanisms {', '.join(_MECHANISMS)}"
@@ -202,6 +241,6 @@ def _whole(address: KafkaAddress) -> KafkaAddress:
 
 
 def _quoted(text: str) -> str:
-    """Return *text* as a value of a JAAS configuration."""
+    """Return *text* as a quoted value of a JAAS configuration."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

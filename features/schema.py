@@ -1,9 +1,10 @@
-"""What a prediction event looks like: its columns, its features and their types. Everything else asks here."""
+"""The event schema of a model: its columns, features with their kinds, event sources, labels and windows.
+
+Everything that reads, counts or scores events takes it from here.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from datetime import timedelta
 from enum import Enum
 from typing import Annotated, Literal
@@ -17,14 +18,14 @@ from features.window import Span, Windows
 
 
 class FeatureKind(str, Enum):
-    """How a feature's values are counted: on ordered bins, or by category."""
+    """How a feature's values are counted: on ordered bins (numeric), or by category."""
 
     NUMERIC = "numeric"
     CATEGORICAL = "categorical"
 
 
 class Task(str, Enum):
-    """What the model predicts, and so what its prediction column holds.
+    """What the model predicts, and so what its prediction column contains.
 
     ``binary``: the probability of label 1. ``regression``: the value. ``multiclass``: the predicted class.
     """
@@ -35,7 +36,7 @@ class Task(str, Enum):
 
 
 class Columns(BaseModel):
-    """Which column of an event plays which part.
+    """The names of an event's columns by their role.
 
     Times are ISO 8601 (no zone means UTC) or milliseconds since the epoch.
     """
@@ -51,14 +52,14 @@ class Columns(BaseModel):
 
 
 RecordFormat = Literal["json", "avro", "arrow"]
-"""What is in a Kafka record: one JSON event, one plain Avro event, or a columnar Arrow IPC stream of many events."""
+"""Content of a Kafka record: one JSON event, one plain Avro event, or a columnar Arrow IPC stream of many events."""
 
 
 class Source(BaseModel):
-    """Where events come from: a directory (`path`) or a Kafka topic (`topic`), exactly one of the two.
+    """An event source: a directory (`path`) or a Kafka topic (`topic`), exactly one of the two.
 
-    A directory holds .jsonl, .csv or .parquet files, read in the order of their names. A file must appear whole: write
-    it under a name that starts with a dot or ends in ``.tmp``, then rename it.
+    A directory contains .jsonl, .csv or .parquet files, read in the order of their names. A file must appear whole:
+    write it under a name that starts with a dot or ends in ``.tmp``, then rename it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -84,12 +85,13 @@ class Source(BaseModel):
 
     @model_validator(mode="after")
     def _one_place(self) -> Source:
+        """Refuse a source that is neither or both, and settings of the other kind."""
         if (self.path is None) == (self.topic is None):
             msg = "events are in a directory or in a topic: set either `path` or `topic`"
             raise ValueError(msg)
         of_topics = {"format", "avro_schema", "schema_registry", "bootstrap"}
         if self.path and (odd := of_topics & self.model_fields_set):
-            msg = f"`{min(odd)}` goes with `topic`; a file's ending tells its format"
+            msg = f"`{min(odd)}` goes with `topic`; a file's format follows from its name"
             raise ValueError(msg)
         if self.topic and "csv" in self.model_fields_set:
             msg = "`csv` goes with `path`; a topic's records are of one `format`"
@@ -102,7 +104,7 @@ class Source(BaseModel):
 
     @property
     def name(self) -> str:
-        """What to call it in a message.
+        """The source's name in messages.
 
         >>> Source(topic="flights.predictions").name, Source(path="events").name
         ('topic flights.predictions', 'events')
@@ -111,7 +113,7 @@ class Source(BaseModel):
 
 
 def _spelling(value: object) -> object:
-    """Return a class as a record's value would be spelled: true and 1 of the project file are text in a category."""
+    """Return a class in its canonical spelling: true and 1 of a YAML file are text among categories."""
     return canonical(value) if isinstance(value, bool | int | float | str) else value
 
 
@@ -119,10 +121,13 @@ Spelling = Annotated[str, BeforeValidator(_spelling, json_schema_input_type=str 
 
 
 class Events(BaseModel):
-    """The streams of a model: predictions, and the labels that arrive later (none, if they never do).
+    """The event streams of a model: predictions, and the labels that arrive later (absent if there never are any).
 
-    *history* holds events from before there were predictions: id, time and features. They are trained on, never
-    monitored; their labels are among *labels*.
+    Parameters
+    ----------
+    history
+        Events from before there were predictions: id, time and features. They are trained on, never monitored; their
+        labels are among `labels`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -155,7 +160,7 @@ class Events(BaseModel):
 
 
 class EventSchema(BaseModel):
-    """All that is needed to read and count one model's events; it travels to Flink's workers as JSON."""
+    """What is needed to read and count one model's events; it is sent to Flink's workers as JSON."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -179,6 +184,7 @@ class EventSchema(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> EventSchema:
+        """Refuse segments that are no categorical features, reserved names of features, and a column in two roles."""
         for name in self.segments:
             if self.features.get(name) is not FeatureKind.CATEGORICAL:
                 msg = f"segment {name!r} must be one of the categorical features"
@@ -207,33 +213,33 @@ class EventSchema(BaseModel):
 
     @property
     def variables(self) -> dict[str, FeatureKind]:
-        """The features, then the prediction, with the kind of each: what is known when a prediction is made."""
+        """The features, then the prediction, with the kind of each: what is available when a prediction is made."""
         return {**self.features, PREDICTION: self.prediction_kind}
 
     @property
     def refusable(self) -> tuple[str, ...]:
-        """The variables in the order of the cells of :data:`REFUSED`: by name, as a baseline's text sorts its keys."""
+        """The variables in the order of the cells of :data:`REFUSED`: by name, as a baseline's JSON sorts its keys."""
         return tuple(sorted(self.variables))
-
-    @property
-    def fingerprint(self) -> str:
-        """A short digest of everything here; a baseline fits events only while it is the same."""
-        text = json.dumps(self.model_dump(mode="json", exclude={"windows"}), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 PREDICTION = "prediction"
 LABEL = "label"
-DERIVED = MULTIVARIATE, SCORE_GRID, ESTIMATED_LOSS = "multivariate", "score_grid", "estimated_loss"
-"""Variables that are made of those that are sent, and counted beside them."""
+MULTIVARIATE = "multivariate"
+"""How unusual a row's features are together, see :mod:`monitors.profiles.reconstruction_error`."""
+SCORE_GRID = "score_grid"
+"""The score of a binary model on a grid, see :mod:`monitors.profiles.score_calibration`."""
+ESTIMATED_LOSS = "estimated_loss"
+"""The loss to expect of other models, see :mod:`monitors.profiles.loss_estimator`."""
+DERIVED = (MULTIVARIATE, SCORE_GRID, ESTIMATED_LOSS)
+"""Variables that are computed from those in an event and counted beside them."""
 REFUSED = "refused"
-"""Counts, beside the variables, the records that could not be used by the variable whose value did not fit."""
+"""Side channel: records set aside because a variable's value did not fit, counted by that variable."""
 LATE = "late"
-"""Counts, beside the variables, the predictions that came after their own slice was closed, in the slice then open."""
+"""Side channel: predictions that arrived after their own slice was closed, counted in the slice that was open then."""
 UNUSABLE = "unusable"
-"""Counts, beside the variables, the records that were set aside for anything else, by what :data:`LACKING` names."""
-LACKING = ("id", "time", "model_version", "record")
-"""Why a record is no use though no variable's value is to blame: which part of it cannot be used, or all of it."""
+"""Side channel: records set aside for any other cause, counted by :data:`UNUSABLE_PARTS`."""
+UNUSABLE_PARTS = ("id", "time", "model_version", "record")
+"""Which part of a record could not be used where no variable is to blame; ``record`` is all of it."""
 RESERVED = frozenset({"id", "time", "model_version", PREDICTION, LABEL, REFUSED, LATE, UNUSABLE, *DERIVED})
-"""Names that no feature may have: decoded tables and counts have columns of their own so called."""
+"""Names that no feature may have: decoded tables and counts have columns of their own with these names."""
 Role = Literal["predictions", "labels", "requests"]

@@ -1,6 +1,6 @@
-"""One meaning of "the model's answer" and of "how wrong it was", for training, the gate and serving alike.
+"""Scoring: what a model's answer is and how its loss is computed, the same for training, the gate and serving.
 
-Models are known by what they can do: ``predict_one`` (River) or ``predict`` (scikit-learn). Neither library is
+Models are recognised by their methods: ``predict_one`` (River) or ``predict`` (scikit-learn). Neither library is
 imported here, so that Flink's workers can use this module.
 """
 
@@ -24,14 +24,17 @@ Values = Floats | npt.NDArray[np.object_]
 """float64 (binary, regression), or object ``str | None`` (multiclass)."""
 
 LARGEST_ERROR = 30.0
-"""Where a regression's error is cut off, in label sd."""
-_CLIP = 1e-6
+"""Errors of a regression are cut off at this many standard deviations of the label, so that one outlier does not decide
+a window's mean loss."""
+PROBABILITY_MARGIN = 1e-6
+"""Probabilities are kept this far from 0 and 1 before the log loss, which is then at most 13.8 nats."""
 
 
 def inputs(schema: EventSchema, table: pa.Table) -> pd.DataFrame:
-    """Return the features of a decoded *table* as models see them, when they learn and when they are asked.
+    """Return the features of a decoded table as a model's input, for training and for scoring alike.
 
-    An infinite number is a missing one: no model can learn from it, libraries refuse it, and 1e308 is one here.
+    Infinite numbers become missing: no model can learn from them and libraries refuse them (see
+    :data:`features.values.typed_columns.LARGEST_FINITE` for what counts as infinite).
     """
     frame: pd.DataFrame = table.select(list(schema.features)).to_pandas()
     for name, kind in schema.features.items():
@@ -41,40 +44,55 @@ def inputs(schema: EventSchema, table: pa.Table) -> pd.DataFrame:
 
 
 def score(model: Any, frame: pd.DataFrame, task: Task) -> Values:
-    """Return the model's answer for each row of *frame*, whose columns are the features.
+    """Return the model's prediction for each row.
 
-    Binary: the probability of label 1. Regression: the value. Multiclass: the predicted class as text. Whatever the
-    model raises passes through.
+    Whatever the model raises passes through.
 
-    Raises:
-        TrainerError: the model has neither ``predict_one`` nor ``predict``, or a binary one gives no probabilities.
+    Parameters
+    ----------
+    model
+        A River model (``predict_one``) or a scikit-learn estimator (``predict``).
+    frame
+        The rows, one column per feature, as :func:`inputs` returns them.
+    task
+        What the model predicts.
+
+    Returns
+    -------
+    Values
+        (rows,): the probability of label 1 (binary), the value (regression), or the class as text (multiclass).
+
+    Raises
+    ------
+    TrainerError
+        The model has neither ``predict_one`` nor ``predict``, or a binary one gives no probabilities.
     """
     if len(frame) == 0:
-        return unknown(task, 0)
+        return unanswered(task, 0)
     answers = _one_by_one(model, frame, task) if hasattr(model, "predict_one") else _at_once(model, frame, task)
     if task is Task.MULTICLASS:
         return np.array([None if a is None else str(a) for a in answers], dtype=object)
     return np.asarray(answers, dtype=np.float64).reshape(-1)
 
 
-def unknown(task: Task, n: int) -> Values:
-    """Return *n* answers that nobody has given: NaN, or None where answers are classes.
+def unanswered(task: Task, n: int) -> Values:
+    """Return *n* missing predictions: NaN, or None where predictions are classes.
 
-    >>> unknown(Task.BINARY, 2).tolist(), unknown(Task.MULTICLASS, 1).tolist()
+    >>> unanswered(Task.BINARY, 2).tolist(), unanswered(Task.MULTICLASS, 1).tolist()
     ([nan, nan], [None])
     """
     return np.full(n, None, dtype=object) if task is Task.MULTICLASS else np.full(n, np.nan)
 
 
-def known(answers: Values) -> npt.NDArray[np.bool_]:
-    """Return which of *answers* have been given and are finite."""
+def is_answered(answers: Values) -> npt.NDArray[np.bool_]:
+    """Return which predictions are there and finite, (rows,)."""
     if answers.dtype == object:
         return np.array([a is not None for a in answers], dtype=bool)
     return np.asarray(np.isfinite(answers), dtype=bool)
 
 
 def records(frame: pd.DataFrame) -> Iterator[dict[Hashable, Any]]:
-    """Yield each row as the dict that River learns from; a missing value is a key that is not there.
+    """Yield each row as a dict, the form that River learns from; a missing value has no key.
 
     >>> import pandas as pd
     >>> list(records(pd.DataFrame({"x": [1.5, float("nan")], "c": ["a", None]})))
@@ -86,12 +104,25 @@ def records(frame: pd.DataFrame) -> Iterator[dict[Hashable, Any]]:
 
 
 def losses(task: Task, prediction: Values, label: Values, *, sd: float = 1.0) -> Floats:
-    """Return how wrong each prediction was; all values must be usable (no missing ones).
+    """Return the loss of each row, (rows,); no value may be missing.
 
-    Binary: log loss in nats, the probability kept within 1e-6 of 0 and 1. Regression: squared error in units of *sd*
-    squared, the error cut off at 30 *sd*. Multiclass: 0-1 loss. The same figures as
-    `monitors/profiles/outcome_counts.py` sums.
+    Binary: log loss in nats, the probability kept within :data:`PROBABILITY_MARGIN` of 0 and 1. Regression: squared
+    error in units of `sd` squared, the error cut off at :data:`LARGEST_ERROR` `sd`. Multiclass: 0-1 loss.
+    :mod:`monitors.profiles.outcome_counts` sums the same figures.
 
+    Parameters
+    ----------
+    task
+        What the model predicts.
+    prediction
+        Predictions, (rows,), as :func:`score` returns them.
+    label
+        Labels, (rows,): 0 or 1, a number, or a class as text.
+    sd
+        Standard deviation of the reference's labels (regression).
+
+    Examples
+    --------
     >>> losses(Task.BINARY, np.array([0.5, 1.0]), np.array([1.0, 0.0])).round(3).tolist()
     [0.693, 13.816]
     >>> losses(Task.REGRESSION, np.array([3.0]), np.array([1.0]), sd=2.0).tolist()
@@ -102,7 +133,7 @@ def losses(task: Task, prediction: Values, label: Values, *, sd: float = 1.0) ->
     p, y = prediction.astype(np.float64), label.astype(np.float64)
     if task is Task.REGRESSION:
         return np.asarray(np.minimum(np.abs(p - y) / sd, LARGEST_ERROR) ** 2, dtype=np.float64)
-    p = np.clip(p, _CLIP, 1 - _CLIP)
+    p = np.clip(p, PROBABILITY_MARGIN, 1 - PROBABILITY_MARGIN)
     return np.asarray(-np.log(np.where(y == 1, p, 1 - p)), dtype=np.float64)
 
 

@@ -1,9 +1,9 @@
-"""Categories, ids and versions as text: one value has one spelling, whatever format or library wrote it.
+"""Canonical spelling of categories, ids and versions: one value is one text, whatever format or library wrote it.
 
-Whole numbers have no point (``1``, ``1.0`` and 1.0 are ``1``), truth values are ``true`` and ``false``, Unicode is in
-normal form C, control characters are shown by their pictures (U+2400 and on), and what is longer than
-:data:`LONGEST` characters is cut and told apart by a digest. Everything else stays as it is: ``01`` and ``1.10``, a
-postal code and a release, are not the same as ``1`` and ``1.1``.
+Whole numbers have no decimal point (``1``, ``1.0`` and 1.0 are ``1``), truth values are ``true`` and ``false``, Unicode
+is in normal form C, control characters are replaced by their pictures (U+2400 and on), and a text of more than
+:data:`MAX_CHARACTERS` characters is cut and marked with a digest of the whole. Everything else stays as it is: ``01``
+and ``1.10``, a postal code and a release, are not the same as ``1`` and ``1.1``.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-LONGEST = 1000
-"""Characters of a text that are looked at; a longer one keeps so many and gets a digest."""
-EXACT = 2.0**53
-"""From here on a float64 is no longer one whole number: ids would be mixed up."""
+MAX_CHARACTERS = 1000
+"""Longest text of a category, in characters; a longer one is cut to this length, its last 18 a digest."""
+FIRST_INEXACT = 2.0**53
+"""The first whole number from which on float64 no longer tells neighbours apart (2^53): ids would be mixed up."""
 _TRUTH = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
 _WHOLE = re.compile(r"(-?)(0|[1-9][0-9]*)\.0+")
 _PICTURES = {code: 0x2400 + code for code in range(0x20)} | {0x7F: 0x2421}
@@ -36,7 +36,7 @@ def number_text(value: float) -> str:
     >>> number_text(3.0), number_text(2.5), number_text(-0.0), number_text(2.0**60)
     ('3', '2.5', '0', '1.152921504606847e+18')
     """
-    is_whole = math.isfinite(value) and value == int(value) and abs(value) < EXACT
+    is_whole = math.isfinite(value) and value == int(value) and abs(value) < FIRST_INEXACT
     return str(int(value)) if is_whole else _exponent(float(value))
 
 
@@ -69,19 +69,26 @@ def canonical(value: str | float) -> str:
         text = "0" if whole[2] == "0" else whole[1] + whole[2]
     if not (text.isascii() and text.isprintable()):
         text = unicodedata.normalize("NFC", text).translate(_PICTURES)
-    return text if len(text) <= LONGEST else _cut(text)
+    return text if len(text) <= MAX_CHARACTERS else _cut(text)
 
 
 def _cut(text: str) -> str:
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return f"{text[: LONGEST - 18]}… {digest}"
+    return f"{text[: MAX_CHARACTERS - 18]}… {digest}"
 
 
 def column(values: pa.Array, missing: Collection[str]) -> pa.Array:
-    """Return a column of strings, each in its one spelling; those *missing* lists, as they were or are now, are null.
+    """Return a column of strings in their canonical spelling; those that mean "missing" are null.
 
-    *values* are strings or a dictionary of strings. Most columns are as they should be, which a look at their bytes
-    tells; else each distinct value is looked at once.
+    Most columns are canonical already, which a scan of their bytes shows; otherwise each distinct value is respelled
+    once.
+
+    Parameters
+    ----------
+    values
+        Strings, or a dictionary of strings.
+    missing
+        Texts that mean a missing value, before or after respelling.
     """
     coded = values
     if not pa.types.is_dictionary(values.type):
@@ -94,11 +101,11 @@ def column(values: pa.Array, missing: Collection[str]) -> pa.Array:
 
 
 def _may_change(values: pa.Array, missing: Collection[str]) -> bool:
-    """Say whether any value may be spelled otherwise or be missing: a cheap look, which may say yes in vain."""
+    """Return whether any value may change or be missing: a scan of the bytes, with false positives but no misses."""
     offsets = np.frombuffer(values.buffers()[1], np.int32)[values.offset : values.offset + len(values) + 1]
     sizes = np.diff(offsets)  # a null has none
     low, high = int(sizes.min()), int(sizes.max())
-    if high > LONGEST or any(low <= (size := len(text.encode())) <= high and _has(sizes, size, values.null_count)
+    if high > MAX_CHARACTERS or any(low <= (size := len(text.encode())) <= high and _has(sizes, size, values.null_count)
                              for text in missing):  # fmt: skip
         return True
     if not high:
@@ -111,5 +118,5 @@ def _may_change(values: pa.Array, missing: Collection[str]) -> bool:
 
 
 def _has(sizes: npt.NDArray[np.int32], size: int, nulls: int) -> bool:
-    """Say whether a value has so many bytes; nulls have none."""
+    """Return whether a value has *size* bytes; nulls have none and do not count."""
     return bool(np.count_nonzero(sizes == size) > (0 if size else nulls))

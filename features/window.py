@@ -1,4 +1,7 @@
-"""Event time cut into half-open slices and windows, so that every room means the same by "the window of 3 March"."""
+"""Windows in event time: half-open slices and sliding windows over them, aligned to the epoch in UTC.
+
+Every room cuts time here, so that "the window of 3 March" is the same one everywhere.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,15 @@ _SPAN = re.compile(r"(\d+)(ms|s|m|h|d|w)")
 
 
 def parse_span(value: Any) -> timedelta:
-    """Return the length of time that *value* names: ``90m``, ``1d12h``, or a timedelta as it is.
+    """Return the length of time that *value* describes: ``90m``, ``1d12h``, or a timedelta unchanged.
 
+    Raises
+    ------
+    ValueError
+        It is not a length of time.
+
+    Examples
+    --------
     >>> parse_span("1d12h")
     datetime.timedelta(days=1, seconds=43200)
     """
@@ -32,7 +42,7 @@ def parse_span(value: Any) -> timedelta:
 
 
 def format_span(span: timedelta) -> str:
-    """Return *span* as :func:`parse_span` reads it.
+    """Return *span* in the form that :func:`parse_span` reads.
 
     >>> format_span(timedelta(days=1, hours=12))
     '1d12h'
@@ -52,7 +62,7 @@ Span = Annotated[
 
 
 def to_ms(value: datetime | timedelta) -> int:
-    """Return milliseconds since the epoch (aware datetimes), or the milliseconds in a span; exact integers.
+    """Return milliseconds since the epoch (of an aware datetime), or the milliseconds in a span; exact integers.
 
     >>> to_ms(datetime(1970, 1, 2, tzinfo=UTC))
     86400000
@@ -67,39 +77,52 @@ def from_ms(ms: int) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(ms))
 
 
-AGREEING = 3
-"""So many events have to be near each other before the clock follows them far ahead of the others."""
-_USUAL_GAPS = 20
+MIN_AGREEING = 3
+"""Events that must lie near one another before they advance event time far beyond all others: one or two may come from
+a sender whose clock is wrong."""
+USUAL_GAPS = 20
+"""Gaps (in median gaps between events) up to which a jump is usual for the data, however long: sparse events have long
+gaps."""
 
 
 def agreed_newest(times: npt.NDArray[np.int64], jump: int) -> int:
-    """Return up to when events with *times* (ms) move event time; 0 where there are none.
+    """Return the time (ms) up to which events advance event time (the watermark before its delay); 0 for no events.
 
-    That is the newest of them, unless it lies more than *jump* ms, and more than 20 usual gaps, beyond all others and
-    fewer than :data:`AGREEING` events lie there: one sender whose clock is wrong does not close windows for the rest.
+    That is the newest event's, unless fewer than :data:`MIN_AGREEING` events lie more than `jump`, and more than
+    :data:`USUAL_GAPS` median gaps, beyond all others: one sender whose clock is wrong does not close windows for the
+    rest.
 
+    Parameters
+    ----------
+    times
+        Event times, (events,), in milliseconds since the epoch.
+    jump
+        The largest plausible jump, in milliseconds.
+
+    Examples
+    --------
     >>> day = 86_400_000
     >>> agreed_newest(np.array([1, 2, 3, 40]) * day, jump=7 * day) // day
     3
     >>> agreed_newest(np.array([1, 2, 3, 40, 40, 41]) * day, jump=7 * day) // day
     41
     """
-    ordered = np.unique(times) if len(times) <= AGREEING else np.sort(times)
+    ordered = np.unique(times) if len(times) <= MIN_AGREEING else np.sort(times)
     if len(ordered) < 2:
         return int(ordered[-1]) if len(ordered) else 0
-    tail = ordered[-AGREEING:]
+    tail = ordered[-MIN_AGREEING:]
     if tail[-1] - tail[0] <= jump:
         return int(ordered[-1])
     gaps = np.diff(ordered)
-    wide = max(jump, _USUAL_GAPS * float(np.median(gaps)))
-    for last in range(len(ordered) - 1, len(ordered) - AGREEING, -1):
-        if last == 0 or gaps[last - 1] <= wide:
+    longest_gap = max(jump, USUAL_GAPS * float(np.median(gaps)))
+    for last in range(len(ordered) - 1, len(ordered) - MIN_AGREEING, -1):
+        if last == 0 or gaps[last - 1] <= longest_gap:
             return int(ordered[last])
-    return int(ordered[max(len(ordered) - AGREEING, 0)])
+    return int(ordered[max(len(ordered) - MIN_AGREEING, 0)])
 
 
 class Windows(BaseModel):
-    """How event time is cut: windows of *size* that start every *slide*, closed *watermark_delay* after their end.
+    """Sliding windows: of length *size*, one starting every *slide*, closed *watermark_delay* after their end.
 
     Slices are tumbling windows of one slide, aligned to the epoch in UTC. A window is the union of its slices, so
     counts of slices add up to counts of windows exactly.
@@ -127,7 +150,7 @@ class Windows(BaseModel):
         return self.size // self.slide
 
     def slice_start(self, ms: int) -> int:
-        """Return the start of the slice that holds *ms*, both in milliseconds since the epoch.
+        """Return the start of the slice that contains *ms*, both in milliseconds since the epoch.
 
         >>> Windows(size="2h", slide="1h").slice_start(3_600_001)
         3600000

@@ -1,4 +1,4 @@
-"""The project file's `monitor` section: how windows are binned and when a difference counts."""
+"""Monitor settings: the project file's `monitor` section, how variables are binned and when a difference counts."""
 
 from __future__ import annotations
 
@@ -12,17 +12,35 @@ from monitors.budget import FalseAlarms
 
 
 class MonitorPolicy(BaseModel):
-    """How a window is compared with the baseline.
+    """How windows are compared with the baseline.
 
-    *false_alarms* is the one number that is promised: see :mod:`monitors.budget`. *min_effect* is the smallest effect
-    worth telling, whatever its significance: 0.1 is a shift by a quarter of a sd, or one of two equal categories that
-    rises to 62 %. *min_rows* is the size below which nothing is judged at all. *max_out_of_range* is half of all
-    values, counted only where they lie beyond the baseline's range by more than its width: another unit moves most of
-    them that far, a season hardly any. At 1 it is never a fault.
+    Parameters
+    ----------
+    bins, top
+        Quantile bins of a number, and categories with a cell of their own; they are frozen with the baseline.
+    false_alarms
+        The false-alarm budget, the one number that is guaranteed: see :mod:`monitors.budget`.
+    min_rows
+        Rows of a window, and of the baseline, below which nothing is judged.
+    min_effect
+        The minimum effect, as a Jensen-Shannon distance, whatever its significance: 0.1 is a shift by a quarter of a
+        sd, or one of two equal categories that rises to 62 %.
+    min_loss_increase
+        The minimum effect of performance, as a relative rise of the loss.
+    max_missing_increase
+        Rise of a missing, non-finite or unseen share from which it is a fault.
+    max_out_of_range
+        Share of values beyond the baseline's range by more than its width from which it is a fault: another unit moves
+        most values that far, a season hardly any. At 1 it is never a fault.
+    silence
+        Takes the place of what :mod:`monitors.verdicts.silence` reads from the baseline.
+    error_stream
+        The detector of :mod:`monitors.error_stream.stream_findings`, if there is to be one.
 
-    *silence* takes the place of what :mod:`monitors.verdicts.silence` reads from the baseline. *error_stream* names the
-    detector of :mod:`monitors.error_stream.stream_findings`, if there is to be one. A policy without these has the
-    digest that it had before the keys were known.
+    Notes
+    -----
+    Keys that were added later are left out of the digest where they are not set, so that a policy without them keeps
+    the digest that it had before.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,6 +68,6 @@ class MonitorPolicy(BaseModel):
     )
     error_stream: Literal["adwin", "page_hinkley", "kswin"] | None = Field(
         None,
-        description="looks at single losses in the order of their predictions: a fast signal, outside the promise",
+        description="detector of single losses in the order of their predictions: fast, outside the guarantee",
         exclude_if=lambda value: value is None,
     )

@@ -1,4 +1,4 @@
-"""What every worker process of a job is given: the model's events and policy, and where its frozen baselines are.
+"""Job specification: the schema, policy and baselines of a model, as every worker process of a streaming job has them.
 
 It travels to Flink's workers as a value, so that they need neither the project file nor the registry.
 """
@@ -14,21 +14,32 @@ from monitors.baseline import published
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
 
-#: Separates the fields of a row that crosses between Python and Java; ids and versions do not hold it.
-FIELD = "\x1f"
+FIELD_SEPARATOR = "\x1f"
+"""Separates the fields of a row that crosses between Python and Java; ids and versions do not contain it."""
 BUCKETS = 16
-"""How many workers can share the join of a job with checkpoints at most. Kept state relies on it: with another number,
-ids are elsewhere."""
+"""Key groups of the label join: how many workers can share it at most. Checkpointed state relies on the number: with
+another one, ids would be in other groups."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
     """All that a worker needs to know of a model.
 
-    *baselines* is the directory of its published baselines; *digests* has the sha256 of those that were registered when
-    the job was submitted, by version (None: nothing is checked, see :mod:`monitors.baseline.published`). Predictions
-    outside [*start*, *end*), where they are set (milliseconds), are not looked at. They wait for labels only where
-    there are any: *outcomes*, in so many *buckets*.
+    Parameters
+    ----------
+    schema, policy
+        The model's events and monitor settings.
+    baselines
+        The folder of its published baselines.
+    start, end
+        The period of predictions to count, [start, end), in milliseconds since the epoch; None is open.
+    outcomes
+        Whether predictions wait for labels.
+    buckets
+        Key groups of the label join.
+    digests
+        The sha256, by version, of baselines that were registered when the job was submitted; None: nothing is checked
+        (:mod:`monitors.baseline.published`).
     """
 
     schema: EventSchema
@@ -41,29 +52,30 @@ class JobSpec:
     digests: Mapping[str, str] | None = None
 
     def baseline(self, version: str) -> Baseline | None:
-        """Return the baseline published for *version*, or None. Raises ArtifactError if it was altered."""
-        found = published.find(self.baselines, version, self.digests)
-        return None if found is None else found.baseline
+        """Return the published baseline of a version, or None; raises ArtifactError if its file was altered."""
+        file = published.find(self.baselines, version, self.digests)
+        return None if file is None else file.baseline
 
     def published(self) -> list[str]:
-        """Return every version that has a baseline: what a record without a readable version may be of."""
+        """Return every version with a published baseline: a record without a readable version may be of any."""
         return published.versions(self.baselines, self.digests)
 
     def digest(self, version: str) -> str:
-        """Return the sha256 of the baseline of a *version* that has one."""
-        found = published.find(self.baselines, version, self.digests)
-        return found.digest if found else ""
+        """Return the sha256 of the published baseline of a version; "" if it has none."""
+        file = published.find(self.baselines, version, self.digests)
+        return file.digest if file else ""
 
 
 def join(*values: object) -> str:
-    """Return *values* as the text of one row."""
-    return FIELD.join(map(str, values))
+    """Return values as the text of one row, with :data:`FIELD_SEPARATOR` in between."""
+    return FIELD_SEPARATOR.join(map(str, values))
 
 
-def counted_with(spec: JobSpec, version: str) -> Baseline:
-    """Return the baseline of a *version* whose events were counted. Raises EngineError if it is gone."""
+def baseline_counted_with(spec: JobSpec, version: str) -> Baseline:
+    """Return the baseline of a version whose events were counted already; raises EngineError if it is gone."""
     baseline = spec.baseline(version)
     if baseline is None:
-        msg = f"the baseline of {version} was there when its events were counted and is gone now"
-        raise errors.EngineError(msg, hint="published baselines must not be removed while a job runs")
+        msg = f"the published baseline of version {version} was removed after its events were counted"
+        hint = "do not remove published baselines while a job runs; restart the monitor to publish them again"
+        raise errors.EngineError(msg, hint=hint)
     return baseline

@@ -1,167 +1,15 @@
-"""What a monitoring job says about one window: a frozen value with a digest, written down later by the registry."""
+"""Window reports: one window of one model version and segment, compared with its baseline, as a value with a digest."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from datetime import datetime
-from enum import Enum
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-
-class Verdict(str, Enum):
-    """What can be said of a window."""
-
-    STEADY = "steady"
-    DRIFT = "drift"
-    NOT_ENOUGH = "not_enough_evidence"
-
-
-class Signal(str, Enum):
-    """What was looked at.
-
-    MULTIVARIATE is how features go together, ESTIMATE the performance to be expected before labels are there. QUALITY
-    tells of a broken pipeline, which is not drift and blocks retraining.
-    """
-
-    FEATURE = "feature"
-    PREDICTION = "prediction"
-    LABEL = "label"
-    PERFORMANCE = "performance"
-    MULTIVARIATE = "multivariate"
-    ESTIMATE = "estimate"
-    QUALITY = "quality"
-
-
-class Stage(str, Enum):
-    """When a window can be judged: on its predictions at once, on its outcomes when the labels have had their time."""
-
-    INPUTS = "inputs"
-    OUTCOMES = "outcomes"
-
-
-class SequentialVerdict(BaseModel):
-    """What all slices so far say of one variable: its evidence beside what the false-alarm budget asks.
-
-    Parameters
-    ----------
-    verdict
-        Drift from the slice at which the evidence reached what is required until the effect has been small for a whole
-        window; this verdict stands, whatever the window by itself would say.
-    guaranteed
-        Whether the false-alarm guarantee covers it. It does not where the ranks behind it are not exchangeable, nor
-        for alarms of the error stream.
-    budget_share
-        The variable's part of the model's false-alarm budget, between 0 and 1; None outside the budget.
-    evidence, evidence_required
-        The variable's weighted e-detector after the newest slice, and what the sum over its group has to reach.
-    note
-        What a reader is told about both, in one sentence.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    verdict: Verdict
-    guaranteed: bool
-    budget_share: float | None = None
-    evidence: float | None = None
-    evidence_required: float | None = None
-    note: str = ""
-
-
-_FIRST_FORM = {"promised": "guaranteed", "share": "budget_share", "evidence": "evidence", "needed": "evidence_required",
-               "over_time": "note"}  # fmt: skip
-"""The keys of a finding before schema 0006 that a sequential verdict has now, under which names."""
-
-
-class Finding(BaseModel):
-    """One signal of one variable in one window, with what a reader needs to believe it or not.
-
-    Parameters
-    ----------
-    window_verdict
-        What this window says by itself, with no guarantee over time; *reason* says why.
-    metric, effect, interval, threshold
-        The name of the distance or rise that was measured, its value in this window, its 95 % interval, and the line
-        that it has to cross at these sample sizes.
-    n, baseline_n
-        Rows of the window and of the baseline that it rests on.
-    metrics
-        Every number that was computed, by name.
-    sequential
-        The verdict of all slices so far, once the registry has judged the report; None where nothing is asked over
-        time.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    signal: Signal
-    variable: str
-    window_verdict: Verdict
-    metric: str
-    effect: float | None = None
-    interval: tuple[float, float] | None = None
-    threshold: float | None = None
-    n: int
-    baseline_n: int
-    metrics: dict[str, float] = Field(default_factory=dict)
-    reason: str = ""
-    sequential: SequentialVerdict | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _first_form(cls, data: Any) -> Any:
-        """Read a finding as it was written before schema 0006, when one verdict stood in place of the other."""
-        if not isinstance(data, dict) or "verdict" not in data:
-            return data
-        read = {key: value for key, value in data.items() if key not in {"verdict", "alone", *_FIRST_FORM}}
-        read["window_verdict"] = data.get("alone") or data["verdict"]
-        if data.get("promised") is not None:
-            values = {new: data[old] for old, new in _FIRST_FORM.items() if data.get(old) is not None}
-            read["sequential"] = {"verdict": data["verdict"], **values}
-        return read
-
-    @property
-    def verdict(self) -> Verdict:
-        """The verdict that stands: the sequential one where there is one, else the window's own."""
-        return self.sequential.verdict if self.sequential else self.window_verdict
-
-    @property
-    def guaranteed(self) -> bool | None:
-        """Whether the false-alarm guarantee covers the verdict; None where the window by itself was judged."""
-        return self.sequential.guaranteed if self.sequential else None
-
-    @property
-    def sequential_note(self) -> str:
-        """What the slices so far add, in a sentence; empty where nothing is asked over time."""
-        return self.sequential.note if self.sequential else ""
-
-
-class DriftEvidence(BaseModel):
-    """A drift finding and the window that it was made in, as an incident keeps it: *report* is its report's digest."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    finding: Finding
-    segment: str
-    stage: Stage
-    window_start: datetime
-    window_end: datetime
-    report: str
-
-    @model_validator(mode="before")
-    @classmethod
-    def _first_form(cls, data: Any) -> Any:
-        """Read evidence as it was written before schema 0006: the finding's keys beside the window's."""
-        if not isinstance(data, dict) or "finding" in data:
-            return data
-        own = {"segment", "stage", "window_start", "window_end", "report"}
-        return {
-            "finding": {k: v for k, v in data.items() if k not in own},
-            **{k: v for k, v in data.items() if k in own},
-        }
+from monitors.finding import DriftEvidence, Finding, Stage, Verdict
 
 
 class Report(BaseModel):
@@ -224,6 +72,10 @@ class Report(BaseModel):
     def drifted(self) -> tuple[Finding, ...]:
         """Return the findings that say drift."""
         return tuple(f for f in self.findings if f.verdict is Verdict.DRIFT)
+
+    def without_notes(self) -> Report:
+        """Return the report without the sentences of its sequential verdicts: other releases word them otherwise."""
+        return self.model_copy(update={"findings": tuple(finding.without_note() for finding in self.findings)})
 
     def evidence(self, digest: str) -> tuple[DriftEvidence, ...]:
         """Return the findings that say drift with their window; *digest* is the report's, as it was stored."""

@@ -1,1 +1,1 @@
-"""What is true, and since when: models, baselines, reports, incidents, decisions and promotions in one SQL database."""
+"""The model registry: models, baselines, reports, incidents, decisions and promotions in one SQL database."""

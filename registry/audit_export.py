@@ -1,7 +1,8 @@
-"""Evidence as a file of JSON lines, so that an audit log can be checked where neither its database nor its project is.
+"""Export of the audit log's evidence as JSON lines, so that it can be checked without its database and its project.
 
-The first line is a head, then one line an item, of the kinds ``log``, ``row``, ``head`` and ``told``, and last a line
-that counts them and, where there is a key, signs all lines before it. Rows are in it as digests alone.
+The first line is a header, then comes one line an item, of the kinds ``log``, ``row``, ``head`` and ``told`` (an end of
+the log that a message carried), and last a line that counts them and, where there is a key, signs all lines before it.
+Rows are in it as digests alone.
 """
 
 from __future__ import annotations
@@ -26,31 +27,32 @@ from registry.files import artifacts
 from registry.records import AuditEntry
 
 KIND = "leeway audit export"
+"""The kind of the first line."""
 FORM = 1
-"""A reader refuses another number: what a line means would have changed."""
+"""The number of the format; a reader refuses another one."""
 ALTERED = "the export is not signed by this key: it was altered, or exported with another one"
 
 
 def collect(reg: Registry) -> Evidence:
-    """Return all that an audit of the registry itself compares, from one moment: the log, the rows, the signed heads.
+    """Return the evidence for an audit of the registry itself, from one snapshot: the log, the rows, the signed heads.
 
-    The file of heads is read before the database, where everything that it names must be, and once more after it, for
-    the entries of those who wrote in between.
+    The file of heads is read before the database, which must have every line that it names, and again after it, for the
+    entries of transactions that ended in between.
     """
-    before, signer = reg.heads.read(), reg.heads.known
+    before, signer = reg.heads.read(), reg.heads.existing_signer
     with reg.read() as c:
-        found = evidence.of(c, signer)
+        found = evidence.read_evidence(c, signer)
     seq = found.log[-1].seq if found.log else 0
     after = [head for head in reg.heads.read()[len(before) :] if isinstance(head, str) or head.seq <= seq]
     return replace(found, heads=[*before, *after])
 
 
-def write(found: Evidence, path: Path, *, now: datetime) -> int:
-    """Write *found* to *path*, whole or not at all, and return how many lines it took."""
-    lines = [digests.canonical(line) for line in _lines(found, now)]
+def write(collected: Evidence, path: Path, *, now: datetime) -> int:
+    """Write *collected* to *path*, whole or not at all, and return the number of lines."""
+    lines = [digests.canonical(line) for line in _lines(collected, now)]
     end: dict[str, object] = {"kind": "end", "lines": len(lines)}
-    if found.signer:
-        end |= {"key": found.signer.name, "signature": found.signer.sign(_all(lines))}
+    if collected.signer:
+        end |= {"key": collected.signer.name, "signature": collected.signer.sign(_all(lines))}
     path.parent.mkdir(parents=True, exist_ok=True)
     artifacts.write_whole(path, "".join(f"{line}\n" for line in [*lines, digests.canonical(end)]).encode())
     return len(lines) + 1
@@ -59,8 +61,10 @@ def write(found: Evidence, path: Path, *, now: datetime) -> int:
 def read(path: Path, signer: Signer | None) -> Evidence:
     """Return the evidence in *path*, to be checked with the key of *signer*, if there is one.
 
-    Raises:
-        DataError: the file cannot be read, is no export, or is not whole.
+    Raises
+    ------
+    DataError
+        The file cannot be read, is no export, or is not whole.
     """
     lines = _lines_of(path)
     items = [_item(path, number, line) for number, line in enumerate(lines, 1)]
@@ -71,52 +75,56 @@ def read(path: Path, signer: Signer | None) -> Evidence:
         msg = f"{path} is not whole: its last line does not count {len(lines) - 1} lines before it"
         raise DataError(msg, hint="copy it again")
     try:
-        found = _evidence(items, signer)
+        exported = _evidence(items, signer)
     except (KeyError, TypeError, ValueError, ValidationError) as error:
-        msg = f"{path} holds a line that is not of its form: {error}"
+        msg = f"{path} has a line that is not of the format: {error}"
         raise DataError(msg, hint="export it again") from error
     if signer and not signer.signed(_all(lines[:-1]), items[-1].get("signature")):
-        return replace(found, unread=[*found.unread, ALTERED])
-    return found
+        return replace(exported, unread=[*exported.unread, ALTERED])
+    return exported
 
 
 def anchors(path: Path) -> list[Anchor]:
-    """Return the ends of the log that are in *path*: bodies of delivered messages, one a line.
+    """Return the ends of the log in *path*, which holds bodies of delivered messages, one a line.
 
-    Raises:
-        DataError: the file cannot be read, or a line is no such message.
+    Raises
+    ------
+    DataError
+        The file cannot be read, or a line is no such message.
     """
-    found = []
+    ends = []
     for number, line in enumerate(_lines_of(path), 1):
         item = _item(path, number, line)
-        anchor = evidence.anchor(item.get("data"), f"line {number} of {path.name}")
+        anchor = evidence.message_anchor(item.get("data"), f"line {number} of {path.name}")
         if anchor is None:
-            msg = f"{path}:{number} holds no `data.audit` with `seq` and `hash`"
+            msg = f"{path}:{number} has no `data.audit` with `seq` and `hash`"
             raise DataError(msg, hint="one body of a delivered message a line")
-        found.append(anchor)
-    return found
+        ends.append(anchor)
+    return ends
 
 
-def _lines(found: Evidence, now: datetime) -> Iterator[Mapping[str, Any]]:
-    end = found.end and {"seq": found.end.seq, "hash": found.end.hash}
-    yield {"kind": KIND, "form": FORM, "at": now, "end": end, "unread": list(found.unread)}
-    for entry in found.log:
+def _lines(collected: Evidence, now: datetime) -> Iterator[Mapping[str, Any]]:
+    """Yield the lines of an export before its last one, as JSON objects."""
+    end = collected.end and {"seq": collected.end.seq, "hash": collected.end.hash}
+    yield {"kind": KIND, "form": FORM, "at": now, "end": end, "unread": list(collected.unread)}
+    for entry in collected.log:
         yield {"kind": "log", **entry.model_dump()}
-    for table, rows in found.rows.items():
+    for table, rows in collected.rows.items():
         yield {"kind": "table", "table": table}
         for label, digest in rows.items():
             yield {"kind": "row", "table": table, "key": label, "sha256": digest.sha256, "columns": digest.columns}
-    for head in found.heads:
+    for head in collected.heads:
         yield {"kind": "head", **(head.model_dump() if isinstance(head, Head) else {"text": head})}
-    for told in found.anchors:
-        yield {"kind": "told", **told._asdict()}
+    for anchor in collected.anchors:
+        yield {"kind": "told", **anchor._asdict()}
 
 
 def _evidence(items: list[dict[str, Any]], signer: Signer | None) -> Evidence:
+    """Return the evidence in the lines of an export, its first and last line included."""
     log: list[AuditEntry] = []
     rows: dict[str, dict[str, RowDigest]] = {}
     heads: list[Head | str] = []
-    told: list[Anchor] = []
+    ends: list[Anchor] = []
     for item in items[1:-1]:
         kind = item.pop("kind")
         if kind == "log":
@@ -128,9 +136,9 @@ def _evidence(items: list[dict[str, Any]], signer: Signer | None) -> Evidence:
         elif kind == "head":
             heads.append(item["text"] if "text" in item else Head.model_validate(item))
         elif kind == "told":
-            told.append(Anchor(**item))
+            ends.append(Anchor(**item))
     end = End(**items[0]["end"]) if items[0]["end"] else None
-    return Evidence(log, end, rows, heads, told, signer, items[0]["unread"], offline=True)
+    return Evidence(log, end, rows, heads, ends, signer, items[0]["unread"], offline=True)
 
 
 def _lines_of(path: Path) -> list[str]:

@@ -1,45 +1,31 @@
-"""The project file's `incidents` section: when drift becomes an incident, when it is over, and how bad it is."""
+"""The project file's `incidents` section: when drift opens an incident, when it is over, and how severe it is."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from enum import Enum
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from features.window import Span
-from monitors.report import Signal
+from monitors.finding import Signal
+from monitors.signals import Severity, section
 
-UNHELPED = ("retrain rejected: ", "retrain failed: ")
-"""How the resolution of an incident begins that a retrain ended and nothing resolved."""
-
-
-class Severity(str, Enum):
-    """How much an incident matters, from least to most."""
-
-    INFO = "info"
-    WARNING = "warning"
-    CRITICAL = "critical"
-
-    @property
-    def rank(self) -> int:
-        """The place in the order, from 0. The words themselves sort otherwise."""
-        return list(Severity).index(self)
-
-    @property
-    def next(self) -> Severity:
-        """The level above; nothing is above critical.
-
-        >>> Severity.INFO.next.value, Severity.CRITICAL.next.value
-        ('warning', 'critical')
-        """
-        return list(Severity)[min(self.rank + 1, len(Severity) - 1)]
+UNRESOLVED = ("retrain rejected: ", "retrain failed: ")
+"""How the resolution of an incident begins that a retrain closed without promoting anything: the drift goes on."""
 
 
 class OpenAfter(BaseModel):
-    """How many windows (*windows*) of the last *of* judged ones of a signal and stage must drift to open an incident.
+    """How many of the last judged windows of a signal and stage must drift to open an incident: N of M.
 
-    Windows with not enough evidence are not counted at all. The newest must be among those that drift.
+    Windows with not enough evidence do not count at all, and the newest must be among those that drift.
+
+    Parameters
+    ----------
+    windows
+        How many windows must drift (N).
+    of
+        Of how many last judged windows (M).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,29 +41,35 @@ class OpenAfter(BaseModel):
         return self
 
 
-class Severities(BaseModel):
+class SeveritySection(BaseModel):
     """The severity that an incident of each signal starts with."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-    feature: Severity = Severity.INFO
-    prediction: Severity = Severity.WARNING
-    label: Severity = Severity.WARNING
-    performance: Severity = Severity.CRITICAL
-    multivariate: Severity = Severity.INFO
-    estimate: Severity = Severity.WARNING
-    quality: Severity = Severity.CRITICAL
 
     def of(self, signal: Signal) -> Severity:
         """Return the severity of *signal*."""
         return Severity(getattr(self, signal.value))
 
 
-class IncidentPolicy(BaseModel):
-    """When an episode of drift begins and ends, and how bad it is.
+if TYPE_CHECKING:
+    Severities = SeveritySection
+else:
+    Severities = section("Severities", SeveritySection, __name__, lambda spec: (Severity, spec.severity))
 
-    *clear_after* is how many steady windows in a row, in each stage that has drifted, end an incident that is decided.
-    Drift at most *cool_down* (event time) after that continues the incident instead of opening another.
+
+class IncidentPolicy(BaseModel):
+    """When an incident opens and ends, and how severe it is.
+
+    Parameters
+    ----------
+    open_after
+        How many of the last judged windows must drift to open an incident.
+    clear_after
+        How many steady windows in a row, in each stage that has drifted, end an incident that is decided.
+    cool_down
+        For how long after the end (event time) drift reopens the incident instead of opening another.
+    severity
+        The severity that an incident of each signal starts with.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,4 +1,4 @@
-"""The door to the database: one writer at a time, readers on a snapshot, driver errors said once in our own words."""
+"""The connection to the registry's database: one writer at a time, readers on a snapshot, errors with a hint."""
 
 from __future__ import annotations
 
@@ -11,41 +11,39 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from alembic.util import CommandError
-from sqlalchemy import exc
 
-from features.errors import RegistryAway, RegistryError
+from features.errors import RegistryError
 from features.window import UTC
 from registry.audit_log import chain, evidence, seals, verification
 from registry.audit_log.heads import Heads
 from registry.database import mapping, migrate, tables
+from registry.database.errors import translated_errors
 from registry.files.artifacts import ArtifactStore
 from registry.records import AuditEntry
 
-BUSY_SECONDS = 30.0
-"""How long a writer waits for the one before it."""
-SILENT_SECONDS = 120
-"""How long PostgreSQL waits for the next word of a writer: one that the network has cut off holds up all others."""
-_LINK = {"connect_timeout": 10, "keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 4,
+LOCK_WAIT_SECONDS = 30.0
+"""Seconds that a writer waits for the one before it."""
+IDLE_SECONDS = 120
+"""Seconds after which PostgreSQL ends a transaction whose writer is silent: one cut off would hold up all others."""
+_KEEPALIVE = {"connect_timeout": 10, "keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 4,
          "tcp_user_timeout": 30_000}  # fmt: skip
-"""How soon a connection counts as lost, unless the URL says so: the system would wait for hours."""
-
-_HINTS = {
-    "locked": "another process keeps the database locked; try again",
-    "lock timeout": "another process keeps the database locked; try again",
-    "statement timeout": "it took too long, and nothing was changed; try again when the database is less busy",
-    "no such table": "leeway db upgrade",
-    "no such column": "leeway db upgrade",
-    "does not exist": "leeway db upgrade",
-}
+"""PostgreSQL's settings (s; tcp_user_timeout in ms) for when a connection counts as lost, unless the URL sets them: the
+operating system's would take hours."""
 
 
 class Registry:
-    """A database and an artifact store: what is true, and the files it speaks of.
+    """The registry's database and its store of model files. Safe to share between threads.
 
-    *url* is SQLAlchemy's (``sqlite:///path`` or ``postgresql://...``); *artifacts* is the folder of model files. Beside
-    it are the audit log's signed heads and their key, unless *secret* is the key. Safe to share between threads. Use
-    :meth:`open`, unless the schema is to be looked at or migrated by hand.
+    Use :meth:`open`, unless the schema is to be inspected or migrated by hand.
+
+    Parameters
+    ----------
+    url
+        SQLAlchemy's URL: ``sqlite:///path`` or ``postgresql://...``.
+    artifacts
+        The folder of model files. The audit log's signed heads are beside it.
+    secret
+        The key of the audit log's signatures; if empty, the key is in a file beside the folder of model files.
     """
 
     def __init__(self, url: str, artifacts: Path, secret: str = "") -> None:
@@ -61,7 +59,7 @@ class Registry:
 
     @classmethod
     def open(cls, url: str, artifacts: Path, secret: str = "") -> Registry:
-        """Open the registry, making it if it is new; RegistryError if its schema is not this program's."""
+        """Open the registry, and make its schema if it is new; RegistryError if this program may not use its schema."""
         reg = cls(url, artifacts, secret)
         try:
             reg.need_schema()
@@ -90,31 +88,42 @@ class Registry:
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """Yield a connection that sees one moment of the registry."""
-        with _in_our_words(), self._reader.begin() as c:
+        """Yield a connection that reads one snapshot of the registry."""
+        with translated_errors(), self._reader.begin() as c:
             yield c
 
     @contextmanager
     def write(self, now: datetime | None = None) -> Iterator[sa.Connection]:
-        """Yield a connection in a transaction that no other writer shares: all of it happens, or nothing.
+        """Yield a connection in a transaction; one writer at a time, and all of it is written or nothing.
 
-        It ends with a line of the audit log that digests what :mod:`registry.database.mapping` wrote, and then that
-        line is signed outside of the database too. A transaction that writes rows and no line of its own needs the time
-        *now*.
+        It ends with a line of the audit log that digests the rows that :mod:`registry.database.mapping` wrote; that
+        line's number and hash are then signed in a file outside of the database too.
+
+        Parameters
+        ----------
+        now
+            The time of that line. Needed where the transaction writes rows and no line of its own.
+
+        Raises
+        ------
+        RegistryAway
+            The database is away, or another writer keeps it for longer than :data:`LOCK_WAIT_SECONDS`.
+        RegistryError
+            The database refuses what is written, or nothing says at what time it was.
         """
         signer = self.heads.signer()
-        with _in_our_words(), self._writer.begin() as c:
+        with translated_errors(), self._writer.begin() as c:
             if not self._sqlite:
-                _take_turn(c)
-            mapping.taken(c)
-            chain.taken(c)
+                _lock_writers(c)
+            mapping.pop_written(c)
+            chain.pop_lines(c)
             yield c
             end = seals.seal(c, now, signer)
         if end and signer:
             self.heads.add(end, signer)
 
     def migrate(self, revision: str = "head") -> None:
-        """Bring the schema up to *revision*. The rows that an older one has are digested as they were found."""
+        """Upgrade the schema to *revision*; rows of an older schema are digested anew, as they are."""
         before, signer, ends = self.schema_version(), self.heads.signer(), list[AuditEntry]()
         found = self._differences() if before else []
 
@@ -124,38 +133,38 @@ class Registry:
                 why = seals.RowInventory(datetime.now(UTC), chain.SYSTEM, f"schema {before} became {after}", found)
                 ends.append(seals.inventory_rows(c, why, signer))
 
-        with _in_our_words():
+        with translated_errors():
             migrate.upgrade(self._writer, revision, then=take_stock)
         if signer and ends:
             self.heads.add(ends[0], signer)
 
     def _differences(self) -> list[str]:
-        """Return what does not fit before a migration; nothing where the log has no digests yet."""
+        """Return the findings of an audit before a migration; none where the log has no digests yet."""
         with self.read() as c:
             newest = sa.select(tables.audit_log.c.seq).where(tables.audit_log.c.action.in_(seals.ACTIONS)).limit(1)
             if c.scalar(newest) is None:
                 return []
-            found = evidence.of(c, self.heads.known)
+            found = evidence.read_evidence(c, self.heads.existing_signer)
         return verification.verify(replace(found, heads=self.heads.read()))
 
     def downgrade(self, revision: str) -> None:
-        """Take the schema back to *revision* (``base`` drops everything)."""
-        with _in_our_words():
+        """Downgrade the schema to *revision* (``base`` drops all tables)."""
+        with translated_errors():
             migrate.downgrade(self._writer, revision)
 
     def schema_version(self) -> str | None:
-        """Return the revision the database is at, or None where there is no registry yet."""
-        with _in_our_words():
+        """Return the revision of the schema, None where there is no registry yet."""
+        with translated_errors():
             return migrate.current(self._reader)
 
     def serves(self) -> bool:
-        """Return whether this program may use the registry: its schema may be newer, as long as it says so."""
-        with _in_our_words():
+        """Return whether this program may use the registry; its schema may be newer, if that allows older programs."""
+        with translated_errors():
             return migrate.serves(self._reader)
 
     def oldest_served(self) -> str | None:
-        """Return the oldest schema whose programs may use the registry, None where it does not say."""
-        with _in_our_words():
+        """Return the oldest schema whose programs may use the registry, None where that is not recorded."""
+        with translated_errors():
             return migrate.oldest(self._reader)
 
     def close(self) -> None:
@@ -171,18 +180,18 @@ class Registry:
 
 def _engine(url: sa.URL) -> sa.Engine:
     if url.get_backend_name() != "sqlite":
-        link = {name: value for name, value in _LINK.items() if name not in url.query}
+        link = {name: value for name, value in _KEEPALIVE.items() if name not in url.query}
         return sa.create_engine(url, pool_pre_ping=True, json_serializer=_to_json, connect_args=link)
-    engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS}, json_serializer=_to_json)
+    engine = sa.create_engine(url, connect_args={"timeout": LOCK_WAIT_SECONDS}, json_serializer=_to_json)
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def _take_turn(c: sa.Connection) -> None:
-    """Wait until no other writer is left, as SQLite does by itself: every one locks the end of the audit log first."""
-    c.exec_driver_sql(f"SET LOCAL lock_timeout = {int(BUSY_SECONDS * 1000)}")
-    c.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = {SILENT_SECONDS * 1000}")
+def _lock_writers(c: sa.Connection) -> None:
+    """Wait for the writer before this one, as SQLite does by itself: each locks the end of the audit log first."""
+    c.exec_driver_sql(f"SET LOCAL lock_timeout = {int(LOCK_WAIT_SECONDS * 1000)}")
+    c.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = {IDLE_SECONDS * 1000}")
     c.execute(sa.select(tables.audit_head.c.seq).with_for_update())
 
 
@@ -204,30 +213,3 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
 def _begin_sqlite(c: sa.Connection) -> None:
     # A transaction that reads and then writes fails at once if another wrote in between; IMMEDIATE waits its turn.
     c.exec_driver_sql("BEGIN IMMEDIATE" if c.get_execution_options().get("writes") else "BEGIN")
-
-
-@contextmanager
-def _in_our_words() -> Iterator[None]:
-    try:
-        yield
-    except exc.IntegrityError as error:
-        msg = f"the registry refuses: {error.orig}"
-        raise RegistryError(msg, hint="the move breaks one of its rules; read again and decide again") from error
-    except exc.StatementError as error:
-        if isinstance(error.orig, RegistryError):  # raised by a column's type
-            raise error.orig from error
-        said = str(error.orig)
-        msg = f"the registry cannot be used: {said}"
-        hint = next((hint for word, hint in _HINTS.items() if word in said), "")
-        raise (RegistryAway if _away(error, said) else RegistryError)(msg, hint=hint) from error
-    except (exc.SQLAlchemyError, CommandError) as error:
-        msg = f"the registry cannot be used: {error}"
-        raise RegistryError(msg) from error
-
-
-def _away(error: exc.StatementError, said: str) -> bool:
-    """Say whether the same may succeed later: the server is away or busy, not the statement wrong."""
-    if not isinstance(error, exc.OperationalError):
-        return isinstance(error, exc.DBAPIError) and error.connection_invalidated
-    # For SQLite a missing table is an operational error too.
-    return "locked" in said if type(error.orig).__module__ == "sqlite3" else True

@@ -1,7 +1,7 @@
-"""How a model stands, worst first: the one answer that status, pages, API, metrics and messages give alike.
+"""The status of a model, worst first: the same for the command line, pages, API, metrics and messages.
 
-*Steady* is said only of what was judged. An open incident in any segment goes before a steady window of all traffic,
-and before both goes what nobody can judge because nothing usable came.
+*Steady* are only signals that were judged. An open incident in any segment comes before a steady window of all traffic,
+and before both comes that nothing can be judged because no usable record came.
 """
 
 from __future__ import annotations
@@ -13,29 +13,28 @@ from enum import Enum
 
 import sqlalchemy as sa
 
-from features.schema import DERIVED, LATE, REFUSED, UNUSABLE
-from features.window import format_span, from_ms, to_ms
+from features.schema import DERIVED
+from features.window import format_span, to_ms
+from monitors.finding import Signal, Stage, Verdict
+from monitors.profiles import side_channels
 from monitors.quality.arrivals import any_arrived, records_set_aside
-from monitors.report import Report, Signal, Stage, Verdict
+from monitors.report import Report
+from monitors.signals import SIGNALS, Needs
 from registry.connection import Registry
 from registry.database import mapping, tables
 from registry.records import Champion, Incident, IncidentState
 
 _T = tables.window_reports.c
-#: Signals by what to read first, and the stage that tells of each; faults are told by both.
-_STAGE = {
-    Signal.QUALITY: Stage.INPUTS, Signal.PERFORMANCE: Stage.OUTCOMES, Signal.ESTIMATE: Stage.INPUTS,
-    Signal.LABEL: Stage.OUTCOMES, Signal.PREDICTION: Stage.INPUTS, Signal.FEATURE: Stage.INPUTS,
-    Signal.MULTIVARIATE: Stage.INPUTS,
-}  # fmt: skip
-_ALWAYS = (Signal.QUALITY, Signal.PREDICTION, Signal.FEATURE)
-_OF_LABELS = (Signal.PERFORMANCE, Signal.LABEL)
+_STAGE = {spec.signal: spec.stage for spec in SIGNALS}
+_ALWAYS = tuple(spec.signal for spec in SIGNALS if spec.needs is Needs.NOTHING)
+_OF_LABELS = tuple(spec.signal for spec in SIGNALS if spec.needs is Needs.OUTCOMES)
+"""The signals by stage, those that every window has, and those that wait for labels."""
 
 
 class ModelState(str, Enum):
-    """How a model stands, from worst to best; the first three are the severity of its worst open incident.
+    """The state of a model, from worst to best; the first three are the severity of its worst open incident.
 
-    DRIFT is a newest window that drifts without an incident. NOT_JUDGED is a model of whose inputs nothing can be said.
+    DRIFT: the newest window drifts without an incident. NOT_JUDGED: no signal of the inputs can be judged.
     """
 
     CRITICAL = "critical"
@@ -48,11 +47,22 @@ class ModelState(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class ModelStatus:
-    """The *state* of a model, and what it rests on.
+    """The status of a model.
 
-    *incidents* are the open ones, worst first, in words; *steady* and *drifting* the signals that the newest windows
-    judged, *unjudged* the others with the reason. *aside* is how many records of the newest window were set aside, by
-    why. *window_end* is the end of the newest window of inputs, *heard* that of the newest slice with any record in it.
+    Parameters
+    ----------
+    incidents
+        The open incidents in words, worst first.
+    drifting, steady
+        The signals that the newest windows of all traffic judged.
+    unjudged
+        The other signals, with the reason.
+    set_aside
+        How many records of the newest window were set aside, by the reason.
+    rows, window_end
+        The rows and the end of the newest window of inputs.
+    last_heard
+        The end of the newest slice with any record in it.
     """
 
     state: ModelState
@@ -67,31 +77,33 @@ class ModelStatus:
 
     @property
     def text(self) -> str:
-        """The standing in one line, the worst first.
+        """The status in one line, worst first.
 
         >>> ModelStatus(ModelState.STEADY, steady=("quality", "feature"), unjudged={"performance": "no labels"}).text
-        '2 of 3 signals judged: steady; performance cannot be judged: no labels'
+        '2 of 3 signals are steady; performance cannot be judged: no labels'
         """
         return "; ".join(self.lines)
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """The standing in sentences, the worst first."""
+        """The status in sentences, worst first."""
         return tuple(self._parts())
 
     def _parts(self) -> Iterator[str]:
+        """Yield the sentences of the status, worst first; signals with one reason share a sentence."""
         if self.state is ModelState.NOT_JUDGED:
-            yield f"nothing about the inputs can be judged: {self._why()}"
+            yield f"inputs cannot be judged: {self._why()}"
         yield from self.incidents
         if self.drifting and not self.incidents:
-            yield f"{', '.join(self.drifting)} drifts, without an incident"
+            yield f"drift in {', '.join(self.drifting)}; no incident is open (yet)"
         if lost := sum(self.set_aside.values()):
             causes = ", ".join(f"{name} {n:,}" for name, n in self.set_aside.items())
-            yield f"{lost:,} of {lost + self.rows:,} records of the newest window set aside ({causes})"
+            share = f"{lost:,} of {lost + self.rows:,} records of the newest window"
+            yield f"{share} rejected, by column: {causes}; see the dead letters"
         if self.steady:
-            every = len(self.steady) + len(self.drifting) + len(self.unjudged)
-            share = f"all {every}" if len(self.steady) == every else f"{len(self.steady)} of {every}"
-            yield f"{share} signals judged: steady"
+            total = len(self.steady) + len(self.drifting) + len(self.unjudged)
+            share = f"all {total}" if len(self.steady) == total else f"{len(self.steady)} of {total}"
+            yield f"{share} signals are steady"
         by_why: dict[str, list[str]] = {}
         for name, why in self.unjudged.items():
             by_why.setdefault(why, []).append(name)
@@ -100,12 +112,12 @@ class ModelStatus:
                 yield f"{', '.join(names)} cannot be judged: {why}"
 
     def _why(self) -> str:
-        """Return why nothing about the inputs can be judged."""
+        """Return why no signal of the inputs can be judged."""
         inputs = (self.unjudged.get(s.value) for s in (Signal.FEATURE, Signal.PREDICTION, Signal.QUALITY))
         return next(filter(None, inputs), "no window has been judged yet")
 
     def age(self, now: datetime) -> str:
-        """Return how long before *now* the newest window ended, in words; empty before the first."""
+        """Return how long before *now* the newest window ended, in words; empty before the first window."""
         return _ago(self.window_end, now)
 
     def heard_age(self, now: datetime) -> str:
@@ -114,26 +126,22 @@ class ModelStatus:
 
 
 def _ago(then: datetime | None, now: datetime) -> str:
-    return "" if then is None else f"{format_span(_whole(to_ms(now) - to_ms(then)))} ago"
-
-
-def _whole(ms: int) -> timedelta:
-    """Return a length of time in its two largest units, which is all that a reader needs."""
-    return from_ms(max(ms, 0) // _unit(ms) * _unit(ms)) - from_ms(0)
-
-
-def _unit(ms: int) -> int:
-    return 3_600_000 if ms >= 86_400_000 else 60_000 if ms >= 3_600_000 else 1_000
+    """Return how long ago something was, in the two largest units of time; empty for None."""
+    if then is None:
+        return ""
+    ms = max(to_ms(now) - to_ms(then), 0)
+    unit = 3_600_000 if ms >= 86_400_000 else 60_000 if ms >= 3_600_000 else 1_000
+    return f"{format_span(timedelta(milliseconds=ms // unit * unit))} ago"
 
 
 def read(reg: Registry, model: str) -> ModelStatus:
-    """Return how *model* stands."""
+    """Return the status of *model*."""
     with reg.read() as c:
-        return of(c, model)
+        return read_in(c, model)
 
 
-def of(c: sa.Connection, model: str) -> ModelStatus:
-    """Return how *model* stands in the caller's transaction."""
+def read_in(c: sa.Connection, model: str) -> ModelStatus:
+    """Return the status of *model* in the caller's transaction."""
     t = tables.incidents.c
     live = mapping.fetch(
         c, Incident, mapping.select(Incident, t.model == model, t.state != IncidentState.RESOLVED.value)
@@ -147,61 +155,71 @@ def of(c: sa.Connection, model: str) -> ModelStatus:
 def model_status(
     live: Sequence[Incident], inputs: Report | None, outcomes: Report | None, *, heard: datetime | None = None
 ) -> ModelStatus:
-    """Return how a model stands with the *live* incidents and the newest windows of all traffic of its champion."""
+    """Return the status of a model.
+
+    Parameters
+    ----------
+    live
+        Its incidents that are not resolved.
+    inputs, outcomes, heard
+        The newest windows of all traffic of its champion, and the end of the newest slice with any record in it.
+    """
     worst = sorted(live, key=lambda i: (-i.severity.rank, i.opened_at, i.id))
     by_stage = {Stage.INPUTS: inputs, Stage.OUTCOMES: outcomes}
-    said = {signal: _of(signal, by_stage[stage]) for signal, stage in _STAGE.items()}
-    judged = {s.value: v for s, (v, _) in said.items() if v not in (None, Verdict.NOT_ENOUGH)}
-    unjudged = {s.value: why for s, (v, why) in said.items() if why and v in (None, Verdict.NOT_ENOUGH)}
-    unjudged |= _some(inputs) if said[Signal.FEATURE][0] is Verdict.STEADY else {}
-    drifting = tuple(s for s, v in judged.items() if v is Verdict.DRIFT)
-    steady = tuple(s for s, v in judged.items() if v is Verdict.STEADY)
+    verdicts = {signal: _verdict(signal, by_stage[stage]) for signal, stage in _STAGE.items()}
+    judged = {s: v for s, (v, _) in verdicts.items() if v not in (None, Verdict.NOT_ENOUGH)}
+    unjudged = {s.value: why for s, (v, why) in verdicts.items() if why and v in (None, Verdict.NOT_ENOUGH)}
+    unjudged |= _unjudged_features(inputs) if verdicts[Signal.FEATURE][0] is Verdict.STEADY else {}
+    drifting = tuple(s.value for s, v in judged.items() if v is Verdict.DRIFT)
+    steady = tuple(s.value for s, v in judged.items() if v is Verdict.STEADY)
     counts = inputs.counts if inputs else {}
-    refused, lacking = records_set_aside(sorted(counts.keys() - {REFUSED, LATE, UNUSABLE, *DERIVED}), counts)
+    refused, lacking = records_set_aside(sorted(counts.keys() - {*side_channels.NAMES, *DERIVED}), counts)
     return ModelStatus(
-        state=_state(worst, drifting, {s for s in judged if _STAGE[Signal(s)] is Stage.INPUTS}),
+        state=_state(worst, drifting, {s for s in judged if _STAGE[s] is Stage.INPUTS}),
         incidents=tuple(_words(i, inputs) for i in worst), drifting=drifting, steady=steady, unjudged=unjudged,
         set_aside={**refused, **lacking}, rows=inputs.rows if inputs else 0,
         window_end=inputs.window_end if inputs else None, last_heard=heard,
     )  # fmt: skip
 
 
-def _state(live: Sequence[Incident], drifting: Sequence[str], judged_inputs: set[str]) -> ModelState:
+def _state(live: Sequence[Incident], drifting: Sequence[str], judged_inputs: set[Signal]) -> ModelState:
     if live:
         return ModelState(live[0].severity.value)
     if drifting:
         return ModelState.DRIFT
-    return ModelState.STEADY if judged_inputs - {Signal.QUALITY.value} else ModelState.NOT_JUDGED
+    return ModelState.STEADY if judged_inputs - {Signal.QUALITY} else ModelState.NOT_JUDGED
 
 
 def _words(incident: Incident, newest: Report | None) -> str:
     """Return an open incident in words: how bad, what, where, and when last where the *newest* window is without it."""
     where = sorted({e.segment for e in incident.evidence})
     names = sorted({e.finding.variable for e in incident.evidence if e.finding.variable != "*"})
-    what = "fault" if incident.signal == Signal.QUALITY.value else "drift"
-    of_what = f" of {', '.join(names[:3])}{' and more' if len(names) > 3 else ''}" if names else ""
-    inside = f" in {', '.join(where[:2])}{' and more' if len(where) > 2 else ''}" if where and "" not in where else ""
-    why = next((e.finding.reason for e in reversed(incident.evidence) if e.finding.reason and what == "fault"), "")
+    is_fault = incident.signal is Signal.QUALITY
+    what = "data fault" if is_fault else f"{incident.signal.value} drift"
+    variables = f" in {', '.join(names[:3])}{' and more' if len(names) > 3 else ''}" if names else ""
+    segment = f", segment {', '.join(where[:2])}{' and more' if len(where) > 2 else ''}"
+    inside = segment if where and "" not in where else ""
+    why = next((e.finding.reason for e in reversed(incident.evidence) if e.finding.reason and is_fault), "")
     tail = f": {why}" if why else ""
     over = newest is not None and incident.last_seen < newest.window_end
     seen = f", last seen {incident.last_seen:%Y-%m-%d %H:%M}".removesuffix(" 00:00") if over else ""
-    return f"{incident.severity.value} {incident.signal} {what}{of_what}{inside} (incident {incident.id}{seen}){tail}"
+    return f"{incident.severity.value}: {what}{variables}{inside} (incident {incident.id}{seen}){tail}"
 
 
-def _of(signal: Signal, report: Report | None) -> tuple[Verdict | None, str]:
-    """Return what the newest window says of a signal, and why nothing, if it is looked for."""
-    found = [f for f in report.findings if f.signal is signal] if report else []
-    verdicts = {f.verdict for f in found}
+def _verdict(signal: Signal, report: Report | None) -> tuple[Verdict | None, str]:
+    """Return the verdict of the newest window on a signal, and why there is none if one is expected."""
+    findings = [f for f in report.findings if f.signal is signal] if report else []
+    verdicts = {f.verdict for f in findings}
     verdict = next((v for v in (Verdict.DRIFT, Verdict.STEADY, Verdict.NOT_ENOUGH) if v in verdicts), None)
     if verdict is None:
         if signal in _OF_LABELS:
             return None, "no window with labels yet"
-        why = "the newest window tells nothing of it" if report else "no window has been judged yet"
+        why = "not computed for the newest window" if report else "no window has been judged yet"
         return None, why if signal in _ALWAYS else ""
-    return verdict, next((_short(f.reason) for f in found if f.verdict is verdict), "") or "not enough evidence"
+    return verdict, next((_short(f.reason) for f in findings if f.verdict is verdict), "") or "not enough evidence"
 
 
-def _some(inputs: Report | None) -> dict[str, str]:
+def _unjudged_features(inputs: Report | None) -> dict[str, str]:
     """Return the features that could not be judged, where others are steady, with the first one's reason."""
     features = [f for f in inputs.findings if f.signal is Signal.FEATURE] if inputs else []
     blind = [f for f in features if f.verdict is Verdict.NOT_ENOUGH]
@@ -210,8 +228,8 @@ def _some(inputs: Report | None) -> dict[str, str]:
 
 
 def _short(reason: str) -> str:
-    """Return a reason without the fault that it rests on, which is told for itself."""
-    return "its data have a quality fault" if reason.startswith("a quality fault") else reason
+    """Return a reason without the fault that it rests on, which is a finding of its own."""
+    return "the data have a quality fault" if reason.startswith("a quality fault") else reason
 
 
 def _newest(c: sa.Connection, model: str, version: str, stage: Stage) -> Report | None:
@@ -221,7 +239,10 @@ def _newest(c: sa.Connection, model: str, version: str, stage: Stage) -> Report 
 
 
 def _heard(c: sa.Connection, model: str, until: datetime) -> datetime | None:
-    """Return the end of the newest slice in which anything came, of whatever version."""
+    """Return the end of the newest slice in which a record came, of any version.
+
+    *until* is where to begin to look if no window has rows: only as far back as a window is long.
+    """
     mine = (_T.model == model) & (_T.segment == "") & (_T.stage == Stage.INPUTS.value) & _T.latest
     last = c.scalar(sa.select(sa.func.max(_T.window_end)).where(mine, _T.rows > 0))
     since = last or until

@@ -1,4 +1,7 @@
-"""Messages to the outside, written in the transaction that makes them true and delivered by whoever leases them."""
+"""The transactional outbox: messages written in the transaction that makes them true, delivered by whoever leases them.
+
+So no message is lost and none is sent about what was rolled back; a receiver may get one twice, under the same id.
+"""
 
 from __future__ import annotations
 
@@ -10,32 +13,39 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from features.errors import IllegalMove, NotFound
-from registry import model_status
-from registry.config import Severity
+from features.errors import IllegalMove
+from monitors.signals import Severity
+from registry import lookups, model_status
 from registry.connection import Registry
 from registry.database import mapping, tables
 from registry.records import AuditEntry, Delivery, Message
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:leeway:outbox")
-"""Message ids are derived from audit hashes in this namespace: the same fact never gets two ids."""
-FURTHEST = timedelta(days=2)
-"""No attempt is put off for so long."""
+"""Message ids are UUIDs of audit hashes in this namespace: what happened once never gets two ids."""
+LONGEST_DELAY = timedelta(days=2)
+"""Longer than any delay of the retry policy; what is put off for longer was put off by a clock that was ahead."""
 
 
-def tell(c: sa.Connection, entry: AuditEntry, data: Mapping[str, Any]) -> Message:
-    """Put the message about *entry* into the outbox, in the caller's transaction; *data* is JSON for the receiver.
+def add_message(c: sa.Connection, entry: AuditEntry, data: Mapping[str, Any]) -> Message:
+    """Put the message about *entry* into the outbox, in the caller's transaction.
 
-    It also tells how the model stands by then, the worst first: that one thing ended does not say that all is well.
+    It also carries the status of the model by then, worst first: that one incident ended does not say that all is well.
+
+    Parameters
+    ----------
+    entry
+        The line of the audit log that the message is about.
+    data
+        JSON for the receiver.
     """
-    stands = model_status.of(c, entry.model)
+    status = model_status.read_in(c, entry.model)
     message = Message(
         id=str(uuid.uuid5(NAMESPACE, entry.hash)),
         type=entry.action,
         model=entry.model,
         data={
             **data,
-            "standing": {"state": stands.state.value, "said": list(stands.lines)},
+            "status": {"state": status.state.value, "lines": list(status.lines)},
             "audit": {"seq": entry.seq, "hash": entry.hash},
         },
         created_at=entry.at,
@@ -53,9 +63,16 @@ def fan_out(
 ) -> int:
     """Make a delivery of every new message for every endpoint that wants its type; return how many.
 
-    *endpoints* maps a name to types: ``*`` is all, ``incident.*`` a family. *least* names the severity below which an
-    endpoint is not told of an incident. A message is fanned out once: an endpoint added later is not sent what happened
-    before.
+    A message is fanned out once: an endpoint added later is not sent what happened before.
+
+    Parameters
+    ----------
+    endpoints
+        The types of messages that each endpoint wants, by its name: ``*`` is all, ``incident.*`` a family.
+    least
+        The severity from which on an endpoint gets messages about incidents, by its name; all if absent.
+    now
+        The time that is recorded.
     """
     made = 0
     with reg.write(now) as c:
@@ -73,23 +90,32 @@ def fan_out(
 
 def _matters(message: Message, least: Severity) -> bool:
     """Return whether a message is about an incident of severity *least* or more, or about something else."""
-    told = message.data.get("incident", {}).get("severity")
-    return told is None or Severity(told).rank >= least.rank
+    severity = message.data.get("incident", {}).get("severity")
+    return severity is None or Severity(severity).rank >= least.rank
 
 
 def claim(reg: Registry, *, now: datetime, limit: int, lease: timedelta) -> list[tuple[Delivery, Message]]:
-    """Lease up to *limit* deliveries that are due to the caller alone until ``now + lease``, and return them by age.
+    """Lease deliveries that are due to the caller alone, and return them by age with their messages.
 
-    Every endpoint has its turn, its oldest first: one with a thousand due does not keep the others waiting.
+    Endpoints take turns, the oldest delivery of each first: one with a thousand due does not keep the others waiting.
 
     A claim is an attempt: ``attempts`` of what is returned already counts it. If the caller crashes, the lease runs
-    out and the delivery is claimed again, so a receiver may see a message twice, under the same id. What is put off
-    for longer than anything ever is was put off by a clock that was ahead, and is due.
+    out and the delivery is claimed again, so a receiver may see a message twice, under the same id. A delivery that was
+    put off for longer than :data:`LONGEST_DELAY` is due.
+
+    Parameters
+    ----------
+    now
+        The time by which deliveries are due.
+    limit
+        How many to lease at most.
+    lease
+        For how long from *now* on they are the caller's.
     """
     t = tables.deliveries
     due = (
         (t.c.state == "pending")
-        & ((t.c.next_attempt_at <= now) | (t.c.next_attempt_at > now + FURTHEST))
+        & ((t.c.next_attempt_at <= now) | (t.c.next_attempt_at > now + LONGEST_DELAY))
         & (t.c.leased_until.is_(None) | (t.c.leased_until <= now) | (t.c.leased_until > now + 2 * lease))
     )
     age = (t.c.next_attempt_at, t.c.id)
@@ -99,8 +125,10 @@ def claim(reg: Registry, *, now: datetime, limit: int, lease: timedelta) -> list
         mapping.update(c, t, t.c.id.in_(ids), leased_until=now + lease, attempts=t.c.attempts + 1)
         mine = mapping.fetch(c, Delivery, mapping.select(Delivery, t.c.id.in_(ids)).order_by(*age))
         wanted = {d.message_id for d in mine}
-        told = {m.id: m for m in mapping.fetch(c, Message, mapping.select(Message, tables.messages.c.id.in_(wanted)))}
-    return [(delivery, told[delivery.message_id]) for delivery in mine]
+        messages = {
+            m.id: m for m in mapping.fetch(c, Message, mapping.select(Message, tables.messages.c.id.in_(wanted)))
+        }
+    return [(delivery, messages[delivery.message_id]) for delivery in mine]
 
 
 def mark(  # noqa: PLR0913 - all that is known of an attempt
@@ -113,10 +141,26 @@ def mark(  # noqa: PLR0913 - all that is known of an attempt
     next_attempt_at: datetime | None = None,
     now: datetime,
 ) -> Delivery:
-    """Write down how the attempt ended that *claimed* stands for, give up its lease, and return the delivery.
+    """Record how an attempt ended, give up its lease, and return the delivery.
 
-    *claimed* is what :func:`claim` returned. Where somebody else has claimed the delivery since, or has ended it, this
-    changes nothing: only whoever holds the lease can give it up. ``pending`` needs *next_attempt_at*.
+    Where somebody else has claimed the delivery since, or has ended it, this changes nothing: only whoever has the
+    lease can give it up.
+
+    Parameters
+    ----------
+    claimed
+        The delivery as :func:`claim` returned it.
+    state
+        ``delivered``, ``pending`` (it is tried again) or ``dead`` (it is given up).
+    status_code, error
+        The HTTP status of the answer, and what went wrong in words.
+    next_attempt_at
+        When it is tried again; needed where it is ``pending``.
+
+    Raises
+    ------
+    IllegalMove
+        It is ``pending`` and has no time of its next attempt.
     """
     t = tables.deliveries
     if state == "pending" and next_attempt_at is None:
@@ -128,23 +172,16 @@ def mark(  # noqa: PLR0913 - all that is known of an attempt
     with reg.write(now) as c:
         mapping.update(c, t, *mine, t.c.state == "pending", state=state, status_code=status_code,
                     error=error, next_attempt_at=next_attempt_at, leased_until=None, delivered_at=done)  # fmt: skip
-        return _delivery(c, claimed.id)
+        return lookups.delivery(c, claimed.id)
 
 
-def replay(reg: Registry, delivery_id: int, *, now: datetime) -> Delivery:
-    """Make a dead delivery due again, with its attempts counted from none."""
+def requeue(reg: Registry, delivery_id: int, *, now: datetime) -> Delivery:
+    """Make a dead delivery due again, with no attempts counted; IllegalMove if it is not dead, NotFound without one."""
     t = tables.deliveries
     with reg.write(now) as c:
         if not mapping.update(c, t, t.c.id == delivery_id, t.c.state == "dead", state="pending", attempts=0,
                            next_attempt_at=now):  # fmt: skip
-            msg = f"delivery {delivery_id} is {_delivery(c, delivery_id).state}; only a dead one is replayed"
+            state = lookups.delivery(c, delivery_id).state
+            msg = f"delivery {delivery_id} is {state}; only deliveries that were given up (dead) can be requeued"
             raise IllegalMove(msg)
-        return _delivery(c, delivery_id)
-
-
-def _delivery(c: sa.Connection, delivery_id: int) -> Delivery:
-    found = mapping.one(c, Delivery, tables.deliveries.c.id == delivery_id)
-    if found is None:
-        msg = f"there is no delivery {delivery_id}"
-        raise NotFound(msg)
-    return found
+        return lookups.delivery(c, delivery_id)

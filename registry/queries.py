@@ -1,20 +1,17 @@
-"""All that can be asked of the registry: each question is read from one moment of the database and changes nothing."""
+"""Queries of the registry: each reads one snapshot of the database and changes nothing."""
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime
 
 import sqlalchemy as sa
 
-from features.errors import ArtifactError, NotFound
-from monitors import report
 from monitors.baseline.baseline import Baseline
+from monitors.finding import Stage
+from registry import lookups
 from registry.audit_log import chain
 from registry.connection import Registry
 from registry.database import mapping, tables
-from registry.operations.incidents import get_incident
-from registry.operations.versions import get_version
 from registry.records import (
     AuditEntry,
     AuditResult,
@@ -40,26 +37,15 @@ def models(reg: Registry) -> list[str]:
 
 
 def champion(reg: Registry, model: str) -> Champion | None:
-    """Return who serves, None before the first promotion."""
+    """Return the champion of a model, None before the first promotion."""
     with reg.read() as c:
         return mapping.one(c, Champion, tables.champions.c.model == model)
 
 
-def champion_at(reg: Registry, model: str, when: datetime) -> str | None:
-    """Return the version that answered at *when*, in event time; None if none did yet.
-
-    Of the promotions effective by then the last one made counts.
-    """
-    t = tables.promotions.c
-    who = sa.select(t.to_version).where(t.model == model, t.effective_at <= when).order_by(t.generation.desc()).limit(1)
-    with reg.read() as c:
-        return c.scalar(who)
-
-
 def version(reg: Registry, model: str, version: str) -> Version:
-    """Return a version; NotFound, naming those there are."""
+    """Return a version; NotFound, with the names of those there are, if there is none of this name."""
     with reg.read() as c:
-        return get_version(c, model, version)
+        return lookups.version(c, model, version)
 
 
 def versions(reg: Registry, model: str) -> list[Version]:
@@ -71,35 +57,20 @@ def versions(reg: Registry, model: str) -> list[Version]:
 
 def baseline(reg: Registry, digest: str) -> Baseline:
     """Return a baseline; NotFound if there is none, ArtifactError if the database's text is not what was stored."""
-    return Baseline.model_validate_json(baseline_text(reg, digest))
+    with reg.read() as c:
+        return lookups.baseline(c, digest)
 
 
 def baseline_text(reg: Registry, digest: str) -> str:
     """Return a baseline's canonical JSON as it was stored: see :func:`baseline`."""
     with reg.read() as c:
-        return _baseline_text(c, digest)
-
-
-def get_baseline(c: sa.Connection, digest: str) -> Baseline:
-    """Return a baseline as the caller's transaction sees it: see :func:`baseline`."""
-    return Baseline.model_validate_json(_baseline_text(c, digest))
-
-
-def _baseline_text(c: sa.Connection, digest: str) -> str:
-    text: str | None = c.scalar(sa.select(tables.baselines.c.content).where(tables.baselines.c.digest == digest))
-    if text is None:
-        msg = f"there is no baseline {digest[:12]}"
-        raise NotFound(msg)
-    if hashlib.sha256(text.encode()).hexdigest() != digest:
-        msg = f"baseline {digest[:12]} is not what was stored: its sha256 differs"
-        raise ArtifactError(msg, hint="restore the database from a backup, and find out who altered it")
-    return text
+        return lookups.baseline_text(c, digest)
 
 
 def baseline_of(reg: Registry, model: str, version: str) -> Baseline | None:
-    """Return a version's baseline, None if none is stored yet; NotFound if there is no such version."""
+    """Return a version's baseline, None if it has none yet; NotFound if there is no such version."""
     with reg.read() as c:
-        digest = get_version(c, model, version).baseline
+        digest = lookups.version(c, model, version).baseline
     return None if digest is None else baseline(reg, digest)
 
 
@@ -109,17 +80,22 @@ def windows(  # noqa: PLR0913 - a filter each
     *,
     version: str | None = None,
     segment: str | None = None,
-    stage: report.Stage | str | None = None,
+    stage: Stage | str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
     limit: int | None = None,
 ) -> list[WindowRow]:
-    """Return window reports, the newest revision of each, by the end of the window: ``since <= window_end <= until``.
+    """Return window reports, the newest revision of each, by the end of the window, oldest first.
 
-    *segment* ``""`` is all traffic, None every segment. With *limit*, the newest that many, oldest first.
+    Parameters
+    ----------
+    version, segment, stage
+        Which windows, all if absent; the segment ``""`` is all traffic.
+    since, until, limit
+        The first and the last end of a window, both included, and how many of the newest to return.
     """
     t = tables.window_reports.c
-    wanted = {t.version: version, t.segment: segment, t.stage: report.Stage(stage).value if stage else None}
+    wanted = {t.version: version, t.segment: segment, t.stage: Stage(stage).value if stage else None}
     where = [column == value for column, value in wanted.items() if value is not None]
     where += [t.window_end >= since] if since else []
     where += [t.window_end <= until] if until else []
@@ -135,39 +111,39 @@ def count_windows(reg: Registry, model: str) -> int:
         return c.scalar(sa.select(sa.func.count()).where(t.latest, t.model == model)) or 0
 
 
-def newest_window(reg: Registry, model: str, stage: report.Stage | str) -> datetime | None:
+def newest_window(reg: Registry, model: str, stage: Stage | str) -> datetime | None:
     """Return the end of a model's newest stored window of one stage."""
     t = tables.window_reports.c
-    where = t.latest & (t.model == model) & (t.stage == report.Stage(stage).value)
+    where = t.latest & (t.model == model) & (t.stage == Stage(stage).value)
     with reg.read() as c:
-        found: datetime | None = c.scalar(sa.select(sa.func.max(t.window_end)).where(where))
-    return found
+        newest: datetime | None = c.scalar(sa.select(sa.func.max(t.window_end)).where(where))
+    return newest
 
 
 def incidents(reg: Registry, model: str | None = None, *, state: IncidentState | None = None) -> list[Incident]:
-    """Return incidents, oldest first."""
+    """Return incidents by number, of one *model* and in one *state* if these are given."""
     t = tables.incidents.c
     where = [t.state == state.value] if state else []
     with reg.read() as c:
         return mapping.fetch(
-            c, Incident, mapping.select(Incident, *_of(tables.incidents, model), *where).order_by(t.id)
+            c, Incident, mapping.select(Incident, *_of_model(tables.incidents, model), *where).order_by(t.id)
         )
 
 
 def incident(reg: Registry, incident_id: int) -> Incident:
     """Return an incident; NotFound if there is none."""
     with reg.read() as c:
-        return get_incident(c, incident_id)
+        return lookups.incident(c, incident_id)
 
 
 def undecided(reg: Registry, model: str | None = None) -> list[Incident]:
-    """Return the incidents that wait for a decision, oldest first by event time, not by when they came to be known.
+    """Return the incidents that wait for a decision, by the event time at which they opened, oldest first.
 
-    So whatever decides about them in this order does not depend on how reports were batched.
+    So what is decided in this order does not depend on how reports were batched.
     """
     t = tables.incidents.c
     none = ~sa.exists().where(tables.decisions.c.incident_id == t.id)
-    found = mapping.select(Incident, none, *_of(tables.incidents, model))
+    found = mapping.select(Incident, none, *_of_model(tables.incidents, model))
     with reg.read() as c:
         return mapping.fetch(c, Incident, found.order_by(t.opened_at, t.model, t.version, t.signal, t.id))
 
@@ -176,49 +152,66 @@ def decisions(reg: Registry, model: str | None = None) -> list[Decision]:
     """Return decisions, oldest first."""
     t = tables.decisions.c
     with reg.read() as c:
-        return mapping.fetch(c, Decision, mapping.select(Decision, *_of(tables.decisions, model)).order_by(t.id))
+        return mapping.fetch(c, Decision, mapping.select(Decision, *_of_model(tables.decisions, model)).order_by(t.id))
+
+
+def decision(reg: Registry, decision_id: int) -> Decision:
+    """Return a decision; NotFound if there is none."""
+    with reg.read() as c:
+        return lookups.decision(c, decision_id)
 
 
 def decision_of(reg: Registry, incident_id: int) -> Decision | None:
-    """Return the decision about an incident, None while it waits."""
+    """Return the decision about an incident, None while it waits for one."""
     with reg.read() as c:
-        return mapping.one(c, Decision, tables.decisions.c.incident_id == incident_id)
+        return lookups.decision_about(c, incident_id)
 
 
 def runs(reg: Registry, model: str | None = None) -> list[RetrainRun]:
     """Return retrain runs, oldest first."""
     t = tables.retrain_runs.c
     with reg.read() as c:
-        return mapping.fetch(c, RetrainRun, mapping.select(RetrainRun, *_of(tables.retrain_runs, model)).order_by(t.id))
+        return mapping.fetch(
+            c, RetrainRun, mapping.select(RetrainRun, *_of_model(tables.retrain_runs, model)).order_by(t.id)
+        )
+
+
+def run(reg: Registry, run_id: int) -> RetrainRun:
+    """Return a retrain run; NotFound if there is none."""
+    with reg.read() as c:
+        return lookups.run(c, run_id)
 
 
 def running(reg: Registry, model: str) -> RetrainRun | None:
-    """Return the run that is going on, if any."""
+    """Return the run of a model that is going on, None if there is none."""
     t = tables.retrain_runs.c
     with reg.read() as c:
         return mapping.one(c, RetrainRun, t.model == model, t.state == RunState.RUNNING.value)
 
 
 def checks(reg: Registry, run_id: int) -> list[Check]:
-    """Return what the gate said in a run, in the order it was recorded."""
-    t = tables.checks.c
+    """Return the checks of a run's gate, in the order they were recorded."""
     with reg.read() as c:
-        return mapping.fetch(c, Check, mapping.select(Check, t.run_id == run_id).order_by(t.id))
+        return lookups.checks(c, run_id)
 
 
 def promotions(reg: Registry, model: str | None = None) -> list[Promotion]:
-    """Return every move of the champion pointer, oldest first."""
+    """Return all changes of champions, oldest first."""
     t = tables.promotions.c
     with reg.read() as c:
-        return mapping.fetch(c, Promotion, mapping.select(Promotion, *_of(tables.promotions, model)).order_by(t.id))
+        return mapping.fetch(
+            c, Promotion, mapping.select(Promotion, *_of_model(tables.promotions, model)).order_by(t.id)
+        )
 
 
 def messages(reg: Registry, model: str | None = None, *, type: str | None = None) -> list[Message]:  # noqa: A002
-    """Return outbox messages, in the order they came true."""
+    """Return the outbox's messages, in the order they were written."""
     t = tables.messages.c
     where = [t.type == type] if type else []
     with reg.read() as c:
-        return mapping.fetch(c, Message, mapping.select(Message, *_of(tables.messages, model), *where).order_by(t.seq))
+        return mapping.fetch(
+            c, Message, mapping.select(Message, *_of_model(tables.messages, model), *where).order_by(t.seq)
+        )
 
 
 def deliveries(reg: Registry, *, endpoint: str | None = None, state: str | None = None) -> list[Delivery]:
@@ -240,16 +233,18 @@ def audits(reg: Registry, model: str | None = None) -> list[AuditResult]:
     """Return finished audits, oldest first."""
     t = tables.audits.c
     with reg.read() as c:
-        return mapping.fetch(c, AuditResult, mapping.select(AuditResult, *_of(tables.audits, model)).order_by(t.id))
+        return mapping.fetch(
+            c, AuditResult, mapping.select(AuditResult, *_of_model(tables.audits, model)).order_by(t.id)
+        )
 
 
 def verify_chain(reg: Registry) -> list[str]:
-    """Return what is wrong with the audit log, in sentences; nothing if no line was altered, removed or added."""
+    """Return the findings on the audit log, in sentences; none if no line was altered, removed or added."""
     with reg.read() as c:
         head = c.execute(sa.select(tables.audit_head.c.seq, tables.audit_head.c.hash)).one()
         log = mapping.fetch(c, AuditEntry, mapping.select(AuditEntry).order_by(tables.audit_log.c.seq))
     return chain.verify(log, seq=head.seq, head=head.hash)
 
 
-def _of(table: sa.Table, model: str | None) -> list[sa.ColumnElement[bool]]:
+def _of_model(table: sa.Table, model: str | None) -> list[sa.ColumnElement[bool]]:
     return [table.c.model == model] if model is not None else []

@@ -1,1 +1,1 @@
-"""What to do about drift: decide, build the data, train, validate, promote, audit; Prefect runs it."""
+"""Retraining: decision, training data, challengers, gate, promotion and audit; Prefect runs it."""

@@ -1,82 +1,111 @@
-"""The project file: what a verdict may set in motion (`signals`, `retrain`, `audit`), and the gate behind it."""
+"""Project file sections `signals`, `retrain` (with its `gate`) and `audit`: the retraining policy of a model.
+
+They are read and checked by pydantic; the names and defaults here are what a user writes.
+"""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from enum import Enum
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from features.window import Span
-from monitors.report import Signal
+from monitors.finding import Signal
+from monitors.signals import Reaction, section
 
 
-class Reaction(str, Enum):
-    """What a signal may set in motion."""
+class SignalSection(BaseModel):
+    """The section `signals`: what an incident of each signal may trigger (retrain, alert, or nothing).
 
-    RETRAIN = "retrain"
-    ALERT = "alert"
-    IGNORE = "ignore"
+    A quality fault never retrains: it blocks retraining while it is open.
 
-
-class Signals(BaseModel):
-    """What an incident of each signal may trigger. A quality fault never retrains: it blocks retraining while open.
-
-    *outside_promise* says whether drift that does not keep the false-alarm promise may retrain where its signal may.
+    Parameters
+    ----------
+    outside_promise
+        Whether drift outside the false-alarm guarantee may retrain where its signal may.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    feature: Reaction = Reaction.ALERT
-    prediction: Reaction = Reaction.ALERT
-    label: Reaction = Reaction.RETRAIN
-    performance: Reaction = Reaction.RETRAIN
-    multivariate: Reaction = Reaction.ALERT
-    estimate: Reaction = Reaction.ALERT
-    quality: Literal[Reaction.ALERT, Reaction.IGNORE] = Reaction.ALERT
     outside_promise: Literal[Reaction.RETRAIN, Reaction.ALERT] = Reaction.ALERT
 
     def of(self, signal: Signal) -> Reaction:
-        """Return what *signal* may set in motion."""
+        """Return what an incident of a signal may trigger."""
         return Reaction(getattr(self, signal.value))
 
     @property
-    def ignored(self) -> frozenset[str]:
-        """The names of the signals that open no incident.
+    def ignored(self) -> frozenset[Signal]:
+        """The signals that open no incident.
 
-        >>> sorted(Signals(feature=Reaction.IGNORE).ignored)
-        ['feature']
+        >>> Signals(feature=Reaction.IGNORE).ignored == {Signal.FEATURE}
+        True
         """
-        return frozenset(signal.value for signal in Signal if self.of(signal) is Reaction.IGNORE)
+        return frozenset(signal for signal in Signal if self.of(signal) is Reaction.IGNORE)
+
+
+if TYPE_CHECKING:
+    Signals = SignalSection
+else:
+    Signals = section("Signals", SignalSection, __name__, lambda spec: (Literal[spec.reactions], spec.reaction))
 
 
 class Gate(BaseModel):
-    """What a challenger must show on later data before it may be promoted.
+    """The section `retrain.gate`: what a challenger must show on later data before it may be promoted.
 
-    The mean loss of challenger minus champion on the same rows must lie below *margin* (in units of the loss; 0 means
-    better) with *confidence*, by a bootstrap over slices of time.
+    Parameters
+    ----------
+    margin
+        Upper limit of the mean loss of challenger minus champion on the same rows, in units of the loss; 0 means that
+        the challenger must be better.
+    confidence
+        One-sided confidence with which the difference must lie below the margin, by the paired test over slices of
+        time (:mod:`retrain_flows.gate.paired_test`).
+    min_rows
+        Evaluation rows below which the gate does not decide.
+    segment_margin
+        Largest rise of the mean loss in any segment, in units of the loss.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     margin: float = Field(0.0, ge=0)
     confidence: float = Field(0.95, gt=0.5, lt=1)
-    min_rows: int = Field(500, ge=10, description="evaluation rows below which the gate holds")
+    min_rows: int = Field(500, ge=10, description="evaluation rows below which the gate does not decide")
     segment_margin: float = Field(0.05, ge=0, description="largest rise of the mean loss in any segment")
 
 
 class Retrain(BaseModel):
-    """How a challenger is made.
+    """The section `retrain`: how challengers are trained, and when.
 
-    *trainer* is an import path, from the project file's folder, ``module:function``. ``function()`` returns an unfitted
-    scikit-learn estimator or pipeline (static), or an estimator with ``partial_fit`` or a River model (online).
+    Parameters
+    ----------
+    trainer, online
+        Import paths, ``module:function``, from the project file's folder. The function takes no argument and returns an
+        unfitted scikit-learn estimator or pipeline (`trainer`, the static challenger), or an estimator with
+        ``partial_fit`` or a River model (`online`).
+    mode
+        Which challengers a retrain trains.
+    window
+        Length of the period, up to the newest matured label, from which rows are taken.
+    evaluation
+        Length of its newest part, on which the gate compares and nothing is trained.
+    cool_down
+        Shortest time between two retrains, in event time.
+    min_rows
+        Matured training rows below which a retrain waits.
+    wait
+        How long a retrain may wait before it is given up, in event time.
+    trust
+        Types beyond skops' own that may be built when a model file is loaded.
+    gate
+        What a challenger must show.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    trainer: str | None = Field(None, pattern=r"^[\w.]+:\w+$", description="makes the static challenger")
-    online: str | None = Field(None, pattern=r"^[\w.]+:\w+$", description="makes the online challenger")
+    trainer: str | None = Field(None, pattern=r"^[\w.]+:\w+$", description="returns the static challenger, unfitted")
+    online: str | None = Field(None, pattern=r"^[\w.]+:\w+$", description="returns the online challenger, unfitted")
     mode: Literal["static", "online", "both"] = "static"
     window: Span = Field(timedelta(days=365), description="how far back training data reach")
     evaluation: Span = Field(timedelta(days=14), description="the newest matured data, kept from training for the gate")
@@ -88,7 +117,7 @@ class Retrain(BaseModel):
 
     @property
     def trainers(self) -> dict[str, str]:
-        """The import paths that are to be used, by mode: ``static`` and ``online``.
+        """The import paths of the trainers to use, by mode: ``static`` and ``online``.
 
         >>> Retrain(trainer="train:make", mode="both").trainers
         {'static': 'train:make'}
@@ -98,7 +127,17 @@ class Retrain(BaseModel):
 
 
 class Audit(BaseModel):
-    """When the scheduled audit runs and how far back it replays."""
+    """The section `audit`: when the scheduled audit runs, how far back it recounts, and the key of the audit log.
+
+    Parameters
+    ----------
+    schedule
+        Cron expression, in UTC.
+    period
+        How far back windows are counted again.
+    key_env
+        Environment variable with the signing key of the audit log; a file in the state folder if absent.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

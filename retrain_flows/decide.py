@@ -1,12 +1,15 @@
-"""What to do about an incident. Pure: the same incident in the same situation always gets the same answer.
+"""Retraining policy: the decision about one incident, as a pure function of the incident and the model's situation.
 
-quality                      -> REPAIR_DATA
-not set to `retrain`         -> NOTHING
-only single losses say so    -> a Deferral while the windows after them may still confirm it
-outside the promise          -> NOTHING, unless `signals.outside_promise` is set to `retrain`
-nothing to train, or with    -> NOTHING
-something stands in the way  -> a Deferral with the reason, until `retrain.wait` is over, then WAIT_GIVEN_UP
-else                         -> RETRAIN
+It is pure so that each decision can be made again from what is on record, with the same result. The first rule that
+applies decides:
+
+1. A data quality fault: ``REPAIR_DATA``.
+2. Its signal may not retrain, or drift outside the false-alarm guarantee may not: ``NOTHING``, with the setting as the
+   reason. Where only the error stream has alarmed, the decision is deferred as long as a window may still confirm it.
+3. No trainer is configured: ``NOTHING``.
+4. Something stands in the way (an open fault, a running retrain, the cool-down, labels that have not matured):
+   deferred, with all reasons; after ``retrain.wait``, ``WAIT_GIVEN_UP``.
+5. Otherwise: ``RETRAIN``.
 """
 
 from __future__ import annotations
@@ -16,22 +19,37 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from features.window import format_span
-from monitors.error_stream.stream_findings import VARIABLE
-from monitors.report import Finding, Signal
+from monitors.finding import DriftEvidence, Signal
+from monitors.profiles.side_channels import ERROR_STREAM
+from monitors.signals import Reaction
 from registry.records import Action, Incident
-from retrain_flows.config import Reaction, Retrain, Signals
+from retrain_flows.config import Retrain, Signals
 
-OUTSIDE = "outside the false-alarm promise"
+OUTSIDE_GUARANTEE = "outside the false-alarm guarantee"
+UNCONFIRMED = "only the error stream has alarmed; waiting for a window to confirm it"
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What else counts when an incident is looked at. All times are event time.
+    """The state of a model at the moment of a decision. All times are event time.
 
-    *now* is the newest event time read. *matured_until* is the moment up to which predictions have had time to get
-    their labels; *matured_rows* are the labelled rows there are to train on. *last_retrain* is when the last retrain
-    was made, whatever came of it. *window* is the number of slices in a window: after as many steady windows, none of
-    which has the record any more, what single losses said is left at that.
+    Parameters
+    ----------
+    now
+        The newest event time that was read.
+    matured_until
+        Predictions up to this time have had their label delay.
+    matured_rows
+        Number of matured, labelled rows in the training period.
+    open_quality
+        Whether a data quality incident of the model is open.
+    running
+        Whether a retrain of the model is running.
+    last_retrain
+        When the last retrain was made that ended in a promotion or a rejection; None before the first.
+    window
+        Slices in a window. After as many steady windows in a row no window holds the records on which the error stream
+        alarmed, and none can confirm it any more.
     """
 
     now: datetime
@@ -45,7 +63,7 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer, and because of what; it is written down once and never changes."""
+    """A final decision: the action and its reasons, evidence first. It is recorded once for each incident."""
 
     action: Action
     because: tuple[str, ...]
@@ -53,7 +71,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Deferral:
-    """No answer yet: what is being waited for."""
+    """No decision yet: what it waits for."""
 
     because: str
 
@@ -61,86 +79,108 @@ class Deferral:
 def decide(
     incident: Incident, *, signals: Signals, retrain: Retrain | None, situation: Situation
 ) -> Decision | Deferral:
-    """Return what to do about *incident*; *retrain* is None where no model is to be trained.
+    """Decide about an incident, or defer the decision.
 
-    A deferral ends at the latest ``retrain.wait`` after the incident was opened.
+    Parameters
+    ----------
+    incident
+        The incident, with its evidence, oldest first.
+    signals
+        What each signal may trigger.
+    retrain
+        How challengers are trained; None where Leeway only monitors.
+    situation
+        The state of the model now.
+
+    Returns
+    -------
+    Decision or Deferral
+        A deferral lasts at the longest until ``retrain.wait`` after the incident was opened.
     """
-    signal = Signal(incident.signal)
     evidence = _evidence(incident)
-    if signal is Signal.QUALITY:
-        return Decision(Action.REPAIR_DATA, (*evidence, "a broken pipeline is not drift: repair the data"))
+    if incident.signal is Signal.QUALITY:
+        return Decision(Action.REPAIR_DATA, (*evidence, "no retrain: the data are faulty; repair them upstream"))
     if barred := _barred(incident, signals):
         if retrain is not None and _may_be_confirmed(incident, signals, situation, retrain.wait):
-            return Deferral("only single losses say so: a window may confirm it, as soon as it has the evidence")
+            return Deferral(UNCONFIRMED)
         return Decision(Action.NOTHING, (*evidence, barred))
     if retrain is None or not retrain.trainers:
         return Decision(Action.NOTHING, (*evidence, "no trainer is configured: set retrain.trainer or retrain.online"))
     obstacles = tuple(_obstacles(incident, retrain, situation))
     if not obstacles:
-        return Decision(Action.RETRAIN, (*evidence, f"{situation.matured_rows} matured rows to train on"))
+        return Decision(Action.RETRAIN, (*evidence, f"{situation.matured_rows} rows with labels to train on"))
     waited = situation.now - incident.opened_at
     if waited < retrain.wait:
         return Deferral("; ".join(obstacles))
-    given_up = f"waited {format_span(waited)}, longer than retrain.wait ({format_span(retrain.wait)})"
-    return Decision(Action.WAIT_GIVEN_UP, (*evidence, given_up, *obstacles))
+    given_up = f"gave up after {format_span(waited)} (retrain.wait is {format_span(retrain.wait)}); still in the way: "
+    return Decision(Action.WAIT_GIVEN_UP, (*evidence, given_up + "; ".join(obstacles)))
 
 
 def _barred(incident: Incident, signals: Signals) -> str:
-    """Return which setting keeps the incident from retraining, nothing if none does."""
-    reaction = signals.of(Signal(incident.signal))
+    """Return the setting that keeps the incident from retraining, as a reason; "" if none does."""
+    reaction = signals.of(incident.signal)
     if reaction is not Reaction.RETRAIN:
-        return f"signals.{incident.signal} is set to {reaction.value}"
+        return f"no retrain: signals.{incident.signal.value} is {reaction.value} (retrain would allow one)"
     if _outside(incident) and signals.outside_promise is not Reaction.RETRAIN:
-        return f"signals.outside_promise is set to {signals.outside_promise.value}"
+        setting = f"signals.outside_promise: {signals.outside_promise.value}"
+        return f"no retrain: the false-alarm guarantee does not cover this drift ({setting})"
     return ""
 
 
 def _outside(incident: Incident) -> bool:
-    """Return whether no finding of the incident keeps the false-alarm promise; one that was not asked does."""
-    guaranteed = [e.finding.guaranteed for e in incident.evidence]
-    return bool(guaranteed) and all(one is False for one in guaranteed)
+    """Return whether all evidence is outside the false-alarm guarantee.
+
+    Findings without a sequential verdict (``guaranteed`` is None) count as inside.
+    """
+    guarantees = [e.finding.guaranteed for e in incident.evidence]
+    return bool(guarantees) and all(guaranteed is False for guaranteed in guarantees)
 
 
 def _may_be_confirmed(incident: Incident, signals: Signals, situation: Situation, wait: timedelta) -> bool:
-    """Return whether windows may still say what only the error stream has said: a decision is made but once."""
-    fast = bool(incident.evidence) and all(e.finding.variable == VARIABLE for e in incident.evidence)
-    may_retrain = signals.of(Signal(incident.signal)) is Reaction.RETRAIN
+    """Return whether a window may still confirm an incident that only the error stream has raised.
+
+    Deciding earlier would be final: an incident gets one decision.
+    """
+    fast = bool(incident.evidence) and all(e.finding.variable == ERROR_STREAM for e in incident.evidence)
+    may_retrain = signals.of(incident.signal) is Reaction.RETRAIN
     return fast and may_retrain and incident.steady < situation.window and situation.now - incident.opened_at < wait
 
 
 def _obstacles(incident: Incident, retrain: Retrain, situation: Situation) -> Iterator[str]:
+    """Yield each reason why a retrain must wait, so that the user can remove them all at once."""
     if situation.open_quality:
-        yield "an open quality incident: the data cannot be trusted yet"
+        yield "a quality incident is still open: no training on its data"
     if situation.running:
         yield "a retrain is running"
-    rest = _cool_down_left(retrain, situation)
-    if rest > timedelta(0):
-        yield f"cool-down: the last retrain was less than {format_span(retrain.cool_down)} ago"
+    if situation.last_retrain is not None and situation.now < situation.last_retrain + retrain.cool_down:
+        next_retrain = situation.last_retrain + retrain.cool_down
+        yield f"retrain.cool_down: the next retrain is possible from {next_retrain:%Y-%m-%d %H:%M} UTC"
     if situation.matured_until < incident.opened_at:
-        yield "the labels of the window that opened the incident have not matured"
+        yield "labels of the window that opened the incident are still due (label_delay)"
     if situation.matured_rows < retrain.min_rows:
-        yield f"too few matured labels: {situation.matured_rows} of {retrain.min_rows} rows (retrain.min_rows)"
-
-
-def _cool_down_left(retrain: Retrain, situation: Situation) -> timedelta:
-    if situation.last_retrain is None:
-        return timedelta(0)
-    return situation.last_retrain + retrain.cool_down - situation.now
-
-
-def _line(finding: Finding) -> str:
-    """Return what an effect is held against: the budget of a verdict over time, or the line of a window alone."""
-    if finding.sequential_note:
-        return f" ({finding.sequential_note})"
-    return f" > {finding.threshold:.3g}" if finding.threshold is not None else ""
+        yield f"too few rows with labels: {situation.matured_rows} of {retrain.min_rows} (retrain.min_rows)"
 
 
 def _evidence(incident: Incident) -> tuple[str, ...]:
-    """Return the incident in words: what drifted, how far, in how many windows."""
-    newest = incident.evidence[-1].finding if incident.evidence else None
-    told = [f"{incident.signal} drift in {incident.windows} window(s), last seen {incident.last_seen:%Y-%m-%d %H:%M}"]
-    if newest and newest.effect is not None:
-        told.append(f"{newest.metric}({newest.variable}) = {newest.effect:.3g}{_line(newest)}")
+    """Return the incident as reasons: what drifted or is faulty, in how many windows, how far, and the guarantee."""
+    newest = incident.evidence[-1] if incident.evidence else None
+    windows = f"{incident.windows:,} window{'' if incident.windows == 1 else 's'}"
+    sentences = [f"{incident.signal.value} drift in {windows}, newest ended {incident.last_seen:%Y-%m-%d %H:%M} UTC"]
+    if incident.signal is Signal.QUALITY:
+        reason = newest.finding.reason if newest else ""
+        sentences = [f"data fault in {windows}" + (f": {reason}" if reason else "")]
+    if newest and newest.finding.effect is not None:
+        sentences.append(_effect_text(newest))
     if _outside(incident):
-        told.append(OUTSIDE)
-    return tuple(told)
+        sentences.append(OUTSIDE_GUARANTEE)
+    return tuple(sentences)
+
+
+def _effect_text(evidence: DriftEvidence) -> str:
+    """Return an effect with its variable and segment, and the evidence or the threshold that it is compared with."""
+    finding, traffic = evidence.finding, evidence.segment or "all traffic"
+    where = traffic if finding.variable == "*" else f"{finding.variable} in {traffic}"
+    effect = f"{where}: effect {finding.effect:.3g} ({finding.metric})"
+    if finding.sequential_note:
+        return f"{effect}; {finding.sequential_note.removeprefix('drift: ')}"
+    return effect if finding.threshold is None else f"{effect}, threshold {finding.threshold:.3g}"

@@ -1,4 +1,7 @@
-"""Trains a model's first version from labelled history. With no champion to beat there is no gate; that is recorded."""
+"""First version of a model: trained from labelled history and promoted without a gate, which is recorded.
+
+There is no champion that a gate could compare it with.
+"""
 
 from __future__ import annotations
 
@@ -19,29 +22,45 @@ from retrain_flows.training import challengers, permutation_importance
 NO_GATE = "first version: there is no champion to compare it with, so no gate was run"
 
 
-def bootstrap(ws: Workspace, *, start: datetime, end: datetime, actor: str, now: datetime) -> Promotion:
-    """Train on the labelled events of [start, end), baseline the answers out of sample, and make it champion.
+def train_and_promote(ws: Workspace, *, start: datetime, end: datetime, actor: str, now: datetime) -> Promotion:
+    """Train the first version, compute its baseline from out-of-sample predictions, and promote it.
 
-    The events need no prediction yet. The mode is ``static`` if such a trainer is configured, else ``online``.
+    The events need no predictions. The mode is ``static`` if such a trainer is configured, else ``online``.
 
-    Raises:
-        IllegalMove: the model has a champion.
-        NotEnoughData: fewer labelled rows than `retrain.min_rows`.
-        TrainerError: the trainer raised, or its model cannot be stored.
-        UntrustedArtifact: its model file holds types that are not in `retrain.trust`.
+    Parameters
+    ----------
+    ws
+        The model's workspace.
+    start, end
+        The period of the events, [start, end), in event time.
+    actor
+        Who asks for it.
+    now
+        The time that is recorded.
+
+    Raises
+    ------
+    IllegalMove
+        The model has a champion.
+    NotEnoughData
+        There are fewer labelled rows than `retrain.min_rows`.
+    TrainerError
+        The trainer raised, or its model cannot be stored.
+    UntrustedArtifact
+        Its model file holds types that are not in `retrain.trust`.
     """
     reg, retrain = ws.registry, ws.trainers
     champion = queries.champion(reg, ws.model)
     if champion is not None:
         msg = f"{ws.model} has a champion already: {champion.version}"
-        raise errors.IllegalMove(msg, hint="`leeway retrain` makes a challenger to it")
+        raise errors.IllegalMove(msg, hint="`leeway retrain` trains a challenger")
     candidate = challengers.fit(ws, next(iter(retrain.trainers)), _labelled(ws, start, end))
     artifact = artifacts.dump_model(candidate.model)
-    artifacts.load_model(artifact, retrain.trust)  # whoever serves must be able to do this later
+    artifacts.load_model(artifact, retrain.trust)  # serving loads it in the same way
     operations.add_model(reg, model=ws.model, task=ws.schema.task.value, now=now)
     version = promote.describe(ws, candidate, artifact, until=end, now=now)
     operations.add_version(reg, version)
-    importance = permutation_importance.combine(candidate.rises)
+    importance = permutation_importance.combine(candidate.loss_increases)
     promote.rebaseline(ws, version.version, candidate.rows, candidate.out_of_sample, importance, now=now)
     decision = operations.record_decision(
         reg, model=ws.model, incident_id=None, action=Action.PROMOTE, because=(NO_GATE,), actor=actor, now=now
@@ -61,12 +80,13 @@ def bootstrap(ws: Workspace, *, start: datetime, end: datetime, actor: str, now:
 
 
 def _labelled(ws: Workspace, start: datetime, end: datetime) -> Dataset:
-    made = read_requests(ws.schema, ws.events.history or ws.events.predictions).table
+    """Return the labelled events of a period; ProjectError without labels, NotEnoughData with too few rows."""
+    requests = read_requests(ws.schema, ws.events.history or ws.events.predictions).table
     if ws.events.labels is None:
-        msg = f"{ws.model} has no labels to learn from"
+        msg = f"{ws.model} has no labels to train on"
         raise errors.ProjectError(msg, hint="set events.labels in the project file")
-    known = decode.read_events(ws.schema, "labels", ws.events.labels).table
-    data = dataset.build(ws.schema, made, known, as_of=end + ws.schema.label_delay, start=start, end=end)
+    labels = decode.read_events(ws.schema, "labels", ws.events.labels).table
+    data = dataset.build(ws.schema, requests, labels, as_of=end + ws.schema.label_delay, start=start, end=end)
     if len(data) < ws.trainers.min_rows:
         msg = f"{len(data)} labelled rows of {ws.model} in {start:%Y-%m-%d} to {end:%Y-%m-%d}, {data.unusable} unusable"
         raise errors.NotEnoughData(msg, hint=f"retrain.min_rows is {ws.trainers.min_rows}; name a longer period")

@@ -1,4 +1,4 @@
-"""From judged candidates to a champion with a baseline of its own, or to the reasons why not."""
+"""Promotion: the best candidate that passed the gate becomes champion, with a baseline of its own."""
 
 from __future__ import annotations
 
@@ -23,56 +23,94 @@ from retrain_flows.training.permutation_importance import HeldOut
 from retrain_flows.training.retrain_data import RetrainData
 
 
-def settle(
-    ws: Workspace, run: RetrainRun, given: RetrainData, judged: Sequence[GatedCandidate], now: datetime
+def promote_or_reject(
+    ws: Workspace, run: RetrainRun, data: RetrainData, candidates: Sequence[GatedCandidate], now: datetime
 ) -> RetrainRun:
-    """End *run*: promote the candidate of the lowest loss among those that passed, or reject all with their reasons.
+    """End a run: promote the candidate with the lowest loss of those that passed the gate, or reject all.
 
-    Every candidate is registered with its checks. The winner gets its baseline before it is promoted, so that from its
-    first answer on there is something to compare it with.
+    Each candidate is registered with its checks. The baseline is stored before the promotion, so that the new champion
+    can be monitored from its first prediction on.
 
-    Raises:
-        StaleChampion: somebody else promoted since the champion was read.
+    Parameters
+    ----------
+    ws
+        The model's workspace.
+    run
+        The run, which is not finished.
+    data
+        Its data.
+    candidates
+        The candidates with their gate checks.
+    now
+        The time that is recorded.
+
+    Returns
+    -------
+    RetrainRun
+        The run as promoted, or rejected with the reasons of each candidate.
+
+    Raises
+    ------
+    StaleChampion
+        Somebody else promoted since the champion was read.
+    NotEnoughData, EngineError
+        The baseline could not be computed.
     """
-    reg, named = ws.registry, [(_register(ws, run, given, j, now), j) for j in judged]
+    reg, named = ws.registry, [(_register(ws, run, data, j, now), j) for j in candidates]
     passing = [(name, j) for name, j in named if gate.passed(j.checks)]
     if not passing:
         why = " | ".join(f"{name} ({j.candidate.mode}): {gate.reasons(j.checks)}" for name, j in named)
         return operations.finish_run(reg, run.id, state=RunState.REJECTED, reason=why, now=now)
     name, best = min(passing, key=lambda item: item[1].loss)
     operations.set_challenger(reg, run.id, name, now=now)
-    rows, answers = _with_held_out(best.candidate, given)
-    rebaseline(ws, name, rows, answers, _importance(best.candidate, given), now=now)
+    rows, answers = _with_held_out(best.candidate, data)
+    rebaseline(ws, name, rows, answers, _importance(best.candidate, data), now=now)
     operations.promote(
         reg,
         model=ws.model,
         version=name,
-        expected_generation=given.champion.generation,
+        expected_generation=data.champion.generation,
         decision_id=run.decision_id,
         run_id=run.id,
         effective_at=run.as_of,
-        actor=next(d.actor for d in queries.decisions(reg, ws.model) if d.id == run.decision_id),
-        reason=f"{best.candidate.mode} challenger passed its gate: {_loss(best)}",
+        actor=queries.decision(reg, run.decision_id).actor,
+        reason=f"{best.candidate.mode} challenger passed the gate: {_loss(best)}",
         now=now,
     )
-    return next(r for r in queries.runs(reg, ws.model) if r.id == run.id)
+    return queries.run(reg, run.id)
 
 
 def rebaseline(
     ws: Workspace, version: str, rows: Dataset, answers: Values, importance: Mapping[str, float], *, now: datetime
 ) -> None:
-    """Compute the baseline of *version* from *rows* and its *answers* out of sample, store it and publish it to jobs.
+    """Compute the baseline of a version, store it, and publish it to the monitoring jobs.
 
-    It carries the *importance* of each feature to the version.
+    Parameters
+    ----------
+    ws
+        The model's workspace.
+    version
+        The version, which is registered.
+    rows
+        The rows of the baseline.
+    answers
+        Out-of-sample predictions of the rows, (rows,); rows without one are left out.
+    importance
+        The share of each feature in the version's importance.
+    now
+        The time that is recorded.
 
-    Raises:
-        NotEnoughData: no row has an answer.
-        EngineError: the baseline job failed.
+    Raises
+    ------
+    NotEnoughData
+        No row has a prediction.
+    EngineError
+        The baseline job failed.
     """
-    known = scoring.known(answers)
-    rows, answers = rows.rows(known), answers[known]
+    usable = scoring.is_answered(answers)
+    rows, answers = rows.rows(usable), answers[usable]
     if len(rows) == 0:
-        msg = f"no row of {ws.model} {version} has a prediction out of sample"
+        msg = f"no row of {ws.model} {version} has an out-of-sample prediction"
         raise errors.NotEnoughData(msg, hint="lengthen retrain.window, or wait for more labels")
     at = baseline_rows.place(ws.state, ws.model, version)
     baseline_rows.write(at, ws.schema, version, rows, answers)
@@ -95,47 +133,53 @@ def rebaseline(
 def describe(
     ws: Workspace, candidate: Challenger, artifact: bytes | None, *, until: datetime, now: datetime
 ) -> Version:
-    """Return *candidate* as the registry knows it, under the next free name; its model file is stored.
+    """Store the model file of a candidate, and return its version record under the next free name.
 
-    *until* is the moment up to which it has learned.
+    Parameters
+    ----------
+    ws
+        The model's workspace.
+    candidate
+        The trained candidate.
+    artifact
+        Its model file; None if it cannot be stored.
+    until
+        The event time up to which it has learned.
+    now
+        The time that is recorded.
     """
     rows, parent = candidate.rows, candidate.parent
-    return Version(
-        model=ws.model,
-        version=operations.next_version(ws.registry, ws.model),
-        mode=candidate.mode,
-        artifact=None if artifact is None else ws.registry.artifacts.put(artifact),
-        parent=parent and parent.version,
-        parent_digest=parent and parent.artifact,
-        trained_from=from_ms(int(rows.times[0])),
-        trained_until=until,
-        rows=len(rows),
-        created_at=now,
-    )
+    stored = None if artifact is None else ws.registry.artifacts.put(artifact)
+    return Version(model=ws.model, version=operations.next_version(ws.registry, ws.model), mode=candidate.mode,
+                   artifact=stored, parent=parent and parent.version, parent_digest=parent and parent.artifact,
+                   trained_from=from_ms(int(rows.times[0])), trained_until=until, rows=len(rows),
+                   created_at=now)  # fmt: skip
 
 
-def _register(ws: Workspace, run: RetrainRun, given: RetrainData, judged: GatedCandidate, now: datetime) -> str:
-    artifact = judged.artifact if isinstance(judged.artifact, bytes) else None
-    version = describe(ws, judged.candidate, artifact, until=given.until, now=now)
-    numbers = {k: v for c in judged.checks for k, v in c.numbers.items() if c.name == "loss"}
+def _register(ws: Workspace, run: RetrainRun, data: RetrainData, gated: GatedCandidate, now: datetime) -> str:
+    """Register a candidate with the loss figures and checks of its gate; return the name of its version."""
+    artifact = gated.artifact if isinstance(gated.artifact, bytes) else None
+    version = describe(ws, gated.candidate, artifact, until=data.until, now=now)
+    numbers = {k: v for c in gated.checks for k, v in c.numbers.items() if c.name == "loss"}
     operations.add_version(ws.registry, version.model_copy(update={"metrics": numbers}))
-    named = [c.model_copy(update={"version": version.version}) for c in judged.checks]
+    named = [c.model_copy(update={"version": version.version}) for c in gated.checks]
     operations.record_checks(ws.registry, run.id, named, now=now)
     return version.version
 
 
-def _with_held_out(candidate: Challenger, given: RetrainData) -> tuple[Dataset, Values]:
-    """Return all that the candidate answered without having seen it: its training's rows, then the gate's."""
-    held_out = scoring.score(candidate.model, given.evaluation.frame, given.evaluation.task)
-    return candidate.rows.followed_by(given.evaluation), np.concatenate([candidate.out_of_sample, held_out])
+def _with_held_out(candidate: Challenger, data: RetrainData) -> tuple[Dataset, Values]:
+    """Return the rows of training and evaluation, with out-of-sample predictions of all of them."""
+    held_out = scoring.score(candidate.model, data.evaluation.frame, data.evaluation.task)
+    return candidate.rows.followed_by(data.evaluation), np.concatenate([candidate.out_of_sample, held_out])
 
 
-def _importance(candidate: Challenger, given: RetrainData) -> dict[str, float]:
-    """Return what matters to the candidate on the same rows: those of its training, then the gate's."""
-    held_out = HeldOut.of(candidate.model, given.evaluation, sd=permutation_importance.spread(candidate.rows.target))
-    share = len(held_out) / (len(held_out) + sum(part.rows for part in candidate.rises))
-    return permutation_importance.combine([*candidate.rises, permutation_importance.rises(held_out, share)])
+def _importance(candidate: Challenger, data: RetrainData) -> dict[str, float]:
+    """Return the candidate's permutation importance on the rows of training and evaluation, as shares."""
+    held_out = HeldOut.of(candidate.model, data.evaluation, sd=permutation_importance.target_sd(candidate.rows.target))
+    share = len(held_out) / (len(held_out) + sum(part.rows for part in candidate.loss_increases))
+    return permutation_importance.combine([*candidate.loss_increases, permutation_importance.measure(held_out, share)])
 
 
-def _loss(judged: GatedCandidate) -> str:
-    return next(c.got for c in judged.checks if c.name == "loss")
+def _loss(gated: GatedCandidate) -> str:
+    """Return the comparison of losses in words."""
+    return next(c.got for c in gated.checks if c.name == "loss")

@@ -1,9 +1,10 @@
-"""A retrain from decision to promotion as plain steps; `flows.py` runs the same steps as Prefect tasks.
+"""A retrain, from decision to promotion or rejection, as a sequence of plain steps.
 
-    begin -> gather -> make and judge (each mode) -> settle: promote the best that passed, or reject with reasons
+The steps: begin the run, gather data, train and gate a candidate for each mode, then promote the best that passed or
+reject all. :mod:`retrain_flows.orchestration.flows` runs the same steps as Prefect tasks.
 
-Whatever happens is on record: a challenger that fails the gate is a result, a step that raises ends the run as failed.
-A run that was killed is taken up again from its beginning, with what was known then (`as_of`), and promotes once.
+Each outcome is on record: a challenger that fails the gate ends the run as rejected, a step that raises ends it as
+failed. A run that was killed is repeated from its beginning, as of the same moment (`as_of`), and promotes once.
 """
 
 from __future__ import annotations
@@ -25,16 +26,30 @@ from retrain_flows.data.workspace import Workspace
 from retrain_flows.training import challengers, retrain_data
 
 Call = Callable[..., Any]
-"""How a step is called: plainly, or as a task of an orchestrator."""
-STEPS: tuple[Call, ...] = (retrain_data.gather, challengers.make, challengers.gate_candidate, promote.settle)
-"""What :func:`run` calls through its *call*."""
+"""Calls a step with its arguments: directly, or as a task of an orchestrator."""
+STEPS: tuple[Call, ...] = (
+    retrain_data.gather,
+    challengers.train,
+    challengers.gate_candidate,
+    promote.promote_or_reject,
+)
+"""The steps that :func:`run` calls through its *call*."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetrainRequest:
-    """What is to be carried out: *decision*, with what is known at *as_of* (event time).
+    """A decision to carry out.
 
-    *now* stamps what is written; *flow_run* names the orchestrator's run, if there is one.
+    Parameters
+    ----------
+    decision
+        The decision to retrain.
+    as_of
+        The moment, in event time, as of which data are read.
+    now
+        The time that is recorded.
+    flow_run
+        The id of the orchestrator's run; None without one.
     """
 
     decision: Decision
@@ -44,46 +59,59 @@ class RetrainRequest:
 
 
 def call_directly(step: Call, *args: Any, **options: Any) -> Any:
-    """Call *step* as any function is called."""
+    """Call a step as a function, without an orchestrator."""
     return step(*args, **options)
 
 
-def run(ws: Workspace, order: RetrainRequest, *, call: Callable[..., Any] = call_directly) -> RetrainRun:
-    """Carry out *order* and return the finished run.
+def run(ws: Workspace, request: RetrainRequest, *, call: Callable[..., Any] = call_directly) -> RetrainRun:
+    """Carry out a decision to retrain, and return the finished run.
 
-    A decision that has been carried out already is not carried out again. One whose run was cut short keeps the *as_of*
-    that its run began with.
+    A decision that has been carried out is not carried out again. If its run was cut short, it is repeated as of the
+    moment that it began with.
 
-    Raises:
-        IllegalMove: another process is retraining the model, or another run of it is not finished.
-        LeewayError: a step failed; the run is on record as failed, with the reason. So is it for any other exception.
+    Parameters
+    ----------
+    ws
+        The model's workspace.
+    request
+        The decision, and as of when to carry it out.
+    call
+        How steps are called.
+
+    Raises
+    ------
+    IllegalMove
+        Another process is retraining the model, or another run of it is not finished.
+    LeewayError
+        A step failed. The run is then recorded as failed, with the reason; so it is with any other exception.
     """
     with _exclusive(ws.state / "locks" / f"{ws.model}.lock"):
-        begun = _begin(ws, order)
+        begun = _begin(ws, request)
         if begun.state is not RunState.RUNNING:
             return begun
-        with _on_record(ws, begun, order.now):
-            given = call(retrain_data.gather, ws, begun)
-            judged = []
+        with _on_record(ws, begun, request.now):
+            data = call(retrain_data.gather, ws, begun)
+            gated = []
             for mode in ws.trainers.trainers:
-                candidate = call(challengers.make, ws, mode, given)
-                judged.append(call(challengers.gate_candidate, ws, candidate, given))
-            done: RetrainRun = call(promote.settle, ws, begun, given, judged, order.now)
+                candidate = call(challengers.train, ws, mode, data)
+                gated.append(call(challengers.gate_candidate, ws, candidate, data))
+            done: RetrainRun = call(promote.promote_or_reject, ws, begun, data, gated, request.now)
         return done
 
 
-def _begin(ws: Workspace, order: RetrainRequest) -> RetrainRun:
-    for known in queries.runs(ws.registry, ws.model):
-        if known.decision_id == order.decision.id:
-            return known
+def _begin(ws: Workspace, request: RetrainRequest) -> RetrainRun:
+    """Return the run of the decision; a new one if it has none."""
+    for earlier in queries.runs(ws.registry, ws.model):
+        if earlier.decision_id == request.decision.id:
+            return earlier
     return operations.start_run(
-        ws.registry, decision_id=order.decision.id, as_of=order.as_of, flow_run=order.flow_run, now=order.now
+        ws.registry, decision_id=request.decision.id, as_of=request.as_of, flow_run=request.flow_run, now=request.now
     )
 
 
 @contextmanager
 def _on_record(ws: Workspace, begun: RetrainRun, now: datetime) -> Iterator[None]:
-    """Record whatever raises as the run's failure, and let it go on."""
+    """Record an exception as the run's failure, and raise it again."""
     try:
         yield
     except Exception as error:
@@ -94,9 +122,9 @@ def _on_record(ws: Workspace, begun: RetrainRun, now: datetime) -> Iterator[None
 
 @contextmanager
 def _exclusive(path: Path) -> Iterator[None]:
-    """Hold the lock file *path*; the system lets go of it when the process ends, however it ends.
+    """Hold a lock file; the system releases it when the process ends, also when it is killed.
 
-    It only saves double work on one machine: that a decision is carried out once is the registry's doing.
+    It only avoids double work on one machine: the registry makes sure that a decision is carried out once.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

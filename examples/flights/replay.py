@@ -21,7 +21,7 @@ from features.errors import EngineError
 from leeway import assembly
 from leeway.context import Context
 from leeway.project.load import Model
-from monitors.report import Stage
+from monitors.finding import Stage
 from registry import queries
 from retrain_flows import reconcile
 from retrain_flows.training import retrain_data

@@ -34,7 +34,7 @@ def show(opened: Context, served: pd.DataFrame, console: Console) -> None:
     incidents = Table("opened", "version", "signal", "windows", "decision", "because", title="Incidents", box=None)
     for i in sorted(queries.incidents(opened.registry), key=lambda i: (i.opened_at, i.version, i.signal)):
         decision = queries.decision_of(opened.registry, i.id)
-        incidents.add_row(f"{i.opened_at:%Y-%m-%d}", i.version, i.signal, str(i.windows),
+        incidents.add_row(f"{i.opened_at:%Y-%m-%d}", i.version, i.signal.value, str(i.windows),
                           decision.action.value if decision else f"waiting: {i.pending}",
                           "; ".join(decision.because) if decision else "")  # fmt: skip
     console.print(incidents)

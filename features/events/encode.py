@@ -1,4 +1,4 @@
-"""From typed columns back to events, the way that `codec` came: what is written here decodes to the same table."""
+"""Event encoding: the inverse of :mod:`features.events.decode`; what is written here decodes to the same table."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from features.window import from_ms
 CONTENT: Mapping[RecordFormat, str] = {
     "json": "application/json", "avro": "avro/binary", "arrow": "application/vnd.apache.arrow.stream",
 }  # fmt: skip
-"""What the header ``content-type`` of a record says."""
+"""MIME type in the header ``content-type`` of a record, by format."""
 
 
 def events(schema: EventSchema, role: Role, table: pa.Table) -> pa.Table:
-    """Return a decoded *table* as the events that it was: columns under their names in events, times as times."""
-    named = renamed({name: source for name, (source, _) in decode.wanted(schema, role).items()}, table)
+    """Encode a typed table as events: columns named as in the project file, times as timestamps."""
+    named = renamed({name: source for name, (source, _) in decode.event_columns(schema, role).items()}, table)
     if role != "labels" or schema.positive is None:
         return named
     at = schema.columns.label
@@ -33,7 +33,7 @@ def events(schema: EventSchema, role: Role, table: pa.Table) -> pa.Table:
 
 
 def labels(schema: EventSchema, values: Iterable[Any]) -> pa.Array:
-    """Return labels as the project file names them: 1.0 and 0.0 of a binary task under the names of its classes.
+    """Return labels as the project file names them: 1.0 and 0.0 of a binary task as the names of its classes.
 
     >>> schema = EventSchema(model="m", task="binary", features={"x": "numeric"}, positive="yes")
     >>> labels(schema, [1.0, 0.0, None]).to_pylist()
@@ -46,26 +46,48 @@ def labels(schema: EventSchema, values: Iterable[Any]) -> pa.Array:
 
 
 def renamed(names: Mapping[str, str], table: pa.Table) -> pa.Table:
-    """Return the columns of a decoded *table* that *names* lists under the names that it gives them."""
+    """Return the columns of a decoded table under other names.
+
+    Parameters
+    ----------
+    names
+        Name in the decoded table -> name in the answer; columns that it does not list are left out.
+    table
+        A decoded table.
+    """
     times = table[decode.TIME].cast(pa.timestamp("ms", "UTC"))
     return pa.table({theirs: times if own == decode.TIME else table[own] for own, theirs in names.items()})
 
 
 def records(schema: EventSchema, role: Role, table: pa.Table, source: Source) -> list[bytes]:
-    """Return the records of *source*'s format, one an event, or all of *table* in one where they are columnar.
+    """Return the values of Kafka records, one per event, or one for the whole table in the columnar format.
 
-    Raises:
-        DataError: an event does not fit the Avro schema.
-        BrokerError: the schema registry does not answer, or refuses the schema.
+    Parameters
+    ----------
+    schema
+        The model's event schema.
+    role
+        Whether the rows are predictions, labels or requests.
+    table
+        A decoded table.
+    source
+        The topic: its record format, Avro schema and schema registry.
+
+    Raises
+    ------
+    DataError
+        An event does not fit the Avro schema.
+    BrokerError
+        The schema registry does not answer, or refuses the schema.
     """
     named = events(schema, role, table)
     if source.format == "arrow":
         return [arrow(named)] if named.num_rows else []
     if source.format == "json":
         return [line.encode() for line in json_lines(named, schema.times.format)]
-    text = avro.written(source.avro_schema, decode.wanted(schema, role))
+    text = avro.written(source.avro_schema, decode.event_columns(schema, role))
     plan, registry = avro.parse(text), source.schema_registry
-    front = schema_registry.front(schema_registry.number(registry, source.topic or "", text)) if registry else b""
+    front = schema_registry.header(schema_registry.schema_id(registry, source.topic or "", text)) if registry else b""
     try:
         return [front + avro.write(row, plan) for row in _rows(_as_avro(named, plan))]
     except ValueError as error:
@@ -75,10 +97,17 @@ def records(schema: EventSchema, role: Role, table: pa.Table, source: Source) ->
 
 
 def json_lines(table: pa.Table, way: str | None = None) -> Iterator[str]:
-    """Yield each row as JSON, times in ISO 8601 or in another *way* of writing them (`times.format`).
+    """Yield each row as a line of JSON; a number that is not finite, which JSON does not have, is text.
 
-    A number that is not finite, which JSON has none of, is text.
+    Parameters
+    ----------
+    table
+        Events, with times as timestamps.
+    way
+        How to write times (strftime, `events.times.format`); by default ISO 8601.
 
+    Examples
+    --------
     >>> list(json_lines(pa.table({"x": [1.5, float("inf")], "c": ["a", None]})))
     ['{"x": 1.5, "c": "a"}', '{"x": "inf", "c": null}']
     """
@@ -124,7 +153,7 @@ def _is_logical(kind: Any) -> bool:
 
 
 def arrow(table: pa.Table) -> bytes:
-    """Return *table* as one Arrow IPC stream, texts that repeat as a dictionary."""
+    """Return *table* as one Arrow IPC stream; strings of which at most half are distinct are dictionary-encoded."""
     for i, field in enumerate(table.schema):
         if pa.types.is_string(field.type):
             encoded = table[i].combine_chunks().dictionary_encode()

@@ -1,4 +1,7 @@
-"""Where events are, a directory or a topic, as references to parts of it that any process can read."""
+"""Locations of events, directories and topics, as references to their parts: file chunks and ranges of offsets.
+
+A reference is a short text that can be sent to any process, which then reads that part.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,20 @@ from features.schema import Source
 Place = Source | Path
 """A source of the project file, or a directory (or a file) of events by itself."""
 Reference = file_chunks.Chunk | offset_ranges.Range
+"""A part of a location: a chunk of a file, or a range of offsets of a topic's partition."""
 
 
 def references(place: Place) -> Iterator[Reference]:
-    """Yield all that is there now, in order; a file that cannot be opened is one reference, which cannot be read.
+    """Yield references to all that is at *place* now, in order.
 
-    Raises:
-        DataError: the directory does not exist.
-        BrokerError: Kafka does not answer, or there is no such topic.
+    A file that cannot be opened is one reference, whose reader reports the error.
+
+    Raises
+    ------
+    DataError
+        The directory does not exist.
+    BrokerError
+        Kafka does not answer, or there is no such topic.
     """
     if isinstance(place, Source) and place.path is None:
         yield from offset_ranges.ranges(place)
@@ -32,12 +41,12 @@ def references(place: Place) -> Iterator[Reference]:
 
 
 def csv_format(place: Place) -> CsvFormat:
-    """Return how the .csv files of *place* are written."""
+    """Return the CSV dialect of *place*."""
     return place.csv if isinstance(place, Source) else CsvFormat()
 
 
 def file_references(path: Path, csv: CsvFormat) -> Iterator[file_chunks.Chunk]:
-    """Yield the chunks of one file; if it cannot be opened, one that says so to whoever reads it."""
+    """Yield the chunks of one file; if it cannot be opened, one chunk whose reader reports the error."""
     try:
         yield from file_chunks.chunks(path, csv=csv)
     except (errors.DataError, OSError):
@@ -47,7 +56,13 @@ def file_references(path: Path, csv: CsvFormat) -> Iterator[file_chunks.Chunk]:
 
 
 def directory(place: Place) -> Path:
-    """Return where the files are. Raises BrokerError if *place* is a topic: it has none."""
+    """Return the directory of *place*.
+
+    Raises
+    ------
+    BrokerError
+        It is a topic and has none.
+    """
     if isinstance(place, Path):
         return place
     if place.path is None:
@@ -57,11 +72,11 @@ def directory(place: Place) -> Path:
 
 
 def name(place: Place) -> str:
-    """Return what to call *place* in a message."""
+    """Return the name of *place* in messages."""
     return place.name if isinstance(place, Source) else str(place)
 
 
 def decode(text: str) -> Reference:
-    """Return the reference whose ``encode()`` is *text*."""
+    """Return the reference whose ``encode()`` gave *text*."""
     fields = json.loads(text)
     return offset_ranges.Range(**fields) if "topic" in fields else file_chunks.Chunk.decode(fields)

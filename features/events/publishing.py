@@ -1,4 +1,4 @@
-"""Messages out to Kafka: topics made so that old events stay in them, and every record delivered or an error raised."""
+"""Publishing events to Kafka: topics created with unlimited retention, and delivery of every record or an error."""
 
 from __future__ import annotations
 
@@ -16,15 +16,25 @@ from features.kafka import connections
 from features.schema import EventSchema, RecordFormat, Role, Source
 from features.window import to_ms
 
-KEEP = -1
-"""Retention of a topic that is never emptied: Kafka deletes by a record's own time, and events may be years old."""
+RETAIN_FOREVER = -1
+"""`retention.ms` of a topic that is never emptied: Kafka deletes by a record's own time, and events may be years
+old."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A record to be written. *time* is its timestamp (ms): the event's, or the newest event's in a columnar record.
+    """A Kafka record to be written.
 
-    *key* decides the partition; without one, records go round the partitions in turn.
+    Parameters
+    ----------
+    time
+        Its timestamp, in milliseconds: the event's, or the newest event's in a columnar record.
+    key
+        Decides the partition; records without a key go to the partitions in turn.
+    value
+        The encoded event or events.
+    events
+        How many events it contains.
     """
 
     time: int
@@ -33,15 +43,32 @@ class Message:
     events: int = 1
 
 
-BATCH = 1000
-"""Events in a columnar record, unless somebody says otherwise."""
+EVENTS_PER_RECORD = 1000
+"""Events in a columnar record by default."""
 
 
-def messages(schema: EventSchema, role: Role, table: pa.Table, to: Source, batch: int = BATCH) -> Iterator[Message]:
-    """Yield the events of a decoded *table* as messages of *to*'s format, in the order of their times.
+def messages(
+    schema: EventSchema, role: Role, table: pa.Table, to: Source, batch: int = EVENTS_PER_RECORD
+) -> Iterator[Message]:
+    """Yield the events of a decoded table as messages in the order of their times.
 
-    Raises:
-        DataError: an event does not fit the Avro schema.
+    Parameters
+    ----------
+    schema
+        The model's event schema.
+    role
+        Whether the rows are predictions, labels or requests.
+    table
+        A decoded table.
+    to
+        The topic, with its record format.
+    batch
+        Events in a record, where the format is columnar.
+
+    Raises
+    ------
+    DataError
+        An event does not fit the Avro schema.
     """
     times = table[decode.TIME].to_numpy()
     ordered = table.take(pa.array(np.argsort(times, kind="stable")))
@@ -62,19 +89,32 @@ def messages(schema: EventSchema, role: Role, table: pa.Table, to: Source, batch
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic as it is: its partitions, how long it keeps records (ms; None is for ever), and whether it is new."""
+    """A topic's state: its partitions, its retention (ms; None is unlimited), and whether it was created just now."""
 
     name: str
     partitions: int
     retention_ms: int | None
-    made: bool
+    created: bool
 
 
-def ensure(bootstrap: str, topic: str, partitions: int, retention_ms: int = KEEP) -> Topic:
-    """Return *topic*, made with so many *partitions* and that retention, by default for ever, if it is not there yet.
+def ensure(bootstrap: str, topic: str, partitions: int, retention_ms: int = RETAIN_FOREVER) -> Topic:
+    """Return a topic, which is created if it does not exist.
 
-    Raises:
-        BrokerError: Kafka does not answer or refuses.
+    Parameters
+    ----------
+    bootstrap
+        Kafka's address, see :mod:`features.kafka_address`.
+    topic
+        Its name.
+    partitions
+        Number of partitions, if it is created.
+    retention_ms
+        Retention in milliseconds, if it is created; by default unlimited.
+
+    Raises
+    ------
+    BrokerError
+        Kafka does not answer or refuses.
     """
     with connections.admin(bootstrap) as client:
         made = topic not in client.list_topics()
@@ -97,28 +137,36 @@ def _retention(client: Any, topic: str) -> int | None:
 
 
 def check_retention(topic: Topic, oldest: datetime, now: datetime) -> None:
-    """Raise BrokerError if *topic* would delete an event as old as *oldest* as soon as it is written."""
+    """Check that *topic* would not delete an event as old as *oldest* as soon as it is written.
+
+    Raises
+    ------
+    BrokerError
+        It would.
+    """
     if topic.retention_ms is not None and to_ms(now - oldest) > topic.retention_ms:
         days = topic.retention_ms / 86_400_000
         msg = f"topic {topic.name} deletes what is {days:g} days old; the events begin in {oldest:%B %Y}"
-        raise errors.BrokerError(msg, hint=f"set retention.ms={KEEP} on it, or name a new topic")
+        raise errors.BrokerError(msg, hint=f"set retention.ms={RETAIN_FOREVER} on it, or name a new topic")
 
 
 @dataclass(frozen=True, slots=True)
 class TopicFormat:
-    """One topic that messages are sent to, in a format that the header ``content-type`` names."""
+    """A topic to publish to, and the format of its records, which the header ``content-type`` names."""
 
     topic: Topic
     format: RecordFormat
 
 
 def send(bootstrap: str, messages: Iterable[tuple[TopicFormat, Message]]) -> Iterator[int]:
-    """Send *messages* in their order, and yield how many events each holds as it is handed over.
+    """Send messages in their order; yield the number of events in each as it is handed to the client.
 
-    All have been delivered, each once, when the iteration ends.
+    When the iteration ends, all have been delivered, each once.
 
-    Raises:
-        BrokerError: one could not be delivered; those before it may have been.
+    Raises
+    ------
+    BrokerError
+        A message could not be delivered; those before it may have been.
     """
     failed: list[Exception] = []
     turn: dict[str, int] = {}
@@ -133,12 +181,12 @@ def send(bootstrap: str, messages: Iterable[tuple[TopicFormat, Message]]) -> Ite
                 name, message.value, key=message.key, headers=headers, partition=partition, timestamp_ms=message.time
             )
             future.add_errback(failed.append)
-            _raise(failed)
+            _raise_first(failed)
             yield message.events
-        client.flush(timeout=3 * connections.PATIENCE_MS / 1000)
-        _raise(failed)
+        client.flush(timeout=3 * connections.TIMEOUT_MS / 1000)
+        _raise_first(failed)
 
 
-def _raise(failed: list[Exception]) -> None:
+def _raise_first(failed: list[Exception]) -> None:
     if failed:
         raise failed[0]

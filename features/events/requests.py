@@ -1,4 +1,4 @@
-"""Events that nobody has answered yet: id, time and features, from the same files and typed by the same codec."""
+"""Prediction requests: events with id, time and features but no prediction, decoded like all others."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from features.events.location import Place
 from features.schema import PREDICTION, EventSchema, FeatureKind
 
 VERSION = "unanswered"
-"""What stands where a prediction has its model version."""
+"""Model version of events that have no prediction yet."""
 
 
 def read_requests(schema: EventSchema, place: Place) -> decode.Decoded:
     """Return every event of *place* (a source, directory or file) as a predictions table whose predictions are null.
 
-    A prediction or a version that the events happen to have is not looked at.
+    A prediction or version that the events happen to contain is ignored.
     """
-    return answered(schema, decode.read_events(schema, "requests", place))
+    return unanswered_predictions(schema, decode.read_events(schema, "requests", place))
 
 
-def answered(schema: EventSchema, made: decode.Decoded) -> decode.Decoded:
+def unanswered_predictions(schema: EventSchema, made: decode.Decoded) -> decode.Decoded:
     """Return decoded requests as a predictions table whose predictions are null."""
     kind = pa.float64() if schema.prediction_kind is FeatureKind.NUMERIC else pa.string()
     versions = pa.array([VERSION] * made.table.num_rows, pa.string())

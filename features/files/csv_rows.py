@@ -1,7 +1,7 @@
-"""From a chunk of a CSV file to untyped columns: at once where it is sound, else record by record.
+"""CSV chunks as untyped columns: parsed at once where they are sound, else record by record.
 
-What a line holds can cost that line: one byte of another encoding, a quote that is never closed, too few columns. It
-never costs the lines around it, and every line keeps its number.
+A faulty line (a byte of another encoding, an unclosed quote, too few columns) is rejected by itself, never the lines
+around it, and every line keeps its number.
 """
 
 from __future__ import annotations
@@ -18,22 +18,32 @@ from features.files import csv_lines
 from features.files.file_chunks import Chunk
 from features.values.untyped import UntypedRows, reject
 
-_SPAN = 100
-"""Lines that one record with quoted line ends may have."""
+MAX_RECORD_LINES = 100
+"""Lines that one record with quoted line ends may span."""
 
 
 def read(chunk: Chunk, columns: Sequence[str], *, blank_is_null: bool) -> UntypedRows:
-    """Return the *columns* of *chunk* that are there, as text; the first of them must be.
+    """Return the columns of a chunk that are present, as text.
 
-    *blank_is_null*: a value of no characters is null already here, which is quicker than later.
+    Parameters
+    ----------
+    chunk
+        A part of a CSV file.
+    columns
+        Columns to read, the first of which must be present.
+    blank_is_null
+        Whether empty values are null; it is quicker here than later.
 
-    Raises:
-        DataError: the header does not do, or the file is UTF-16.
-        OSError: the file cannot be read.
+    Raises
+    ------
+    DataError
+        The header cannot be used, or the file is UTF-16.
+    OSError
+        The file cannot be read.
     """
     header, body = chunk.read_csv()
-    header = csv_lines.without_mark(header)
-    names = csv_lines.names(header, chunk.csv)
+    header = csv_lines.strip_byte_order_mark(header)
+    names = csv_lines.column_names(header, chunk.csv)
     csv_lines.check_names(names, columns, chunk.csv)
     if b"\n" not in body and b"\r" in body:
         body = body.replace(b"\r", b"\n")  # as spreadsheets of old Macs wrote it
@@ -44,22 +54,22 @@ def read(chunk: Chunk, columns: Sequence[str], *, blank_is_null: bool) -> Untype
 
 
 Body = tuple[bytes, int]
-"""A chunk's lines without the header, and the number of the first in the file."""
+"""A chunk's lines without the header, and the file's line number of the first."""
 
 
 def _at_once(
     chunk: Chunk, names: list[str], columns: Sequence[str], lines: Body, nulls: list[str]
 ) -> UntypedRows | None:
-    """Return the rows of *lines* if each is a record, or one of another length; None where some need a closer look."""
+    """Return the rows if each line is a record or has a wrong number of columns; None if they must be read singly."""
     body, first = lines
     text = _utf8(body, chunk.csv)
-    cut = csv_lines.cut(text, chunk.csv) if text is not None else None
+    cut = csv_lines.cut_lines(text, chunk.csv) if text is not None else None
     if text is None or cut is None:
         return None
     wanted = [c for c in dict.fromkeys(columns) if c in names]
     wrong = np.flatnonzero((cut.separators != len(names) - 1) | (cut.ends - cut.starts <= 1))
     rows = np.delete(np.arange(len(cut.ends)), wrong) if len(wrong) else np.arange(len(cut.ends))
-    table = _table(csv_lines.without(text, cut, wrong), names, wanted, chunk.csv, nulls)
+    table = _table(csv_lines.drop_lines(text, cut, wrong), names, wanted, chunk.csv, nulls)
     if table is None or table.num_rows != len(rows):
         return None
     original = _Lines(body)
@@ -73,9 +83,9 @@ def _at_once(
 
 
 def _table(text: bytes, names: list[str], wanted: list[str], form: CsvFormat, nulls: list[str]) -> pa.Table | None:
-    """Return the *wanted* columns of *text*, every line of which has a value for each of *names*; None where it cannot.
+    """Return the *wanted* columns of *text*, or None where Arrow cannot parse it.
 
-    Arrow writes beyond its memory where a line has more.
+    Every line must have a value for each of *names*: Arrow writes beyond its memory where a line has more.
     """
     types = dict.fromkeys(wanted, pa.string())
     if not text:
@@ -94,7 +104,7 @@ def _table(text: bytes, names: list[str], wanted: list[str], form: CsvFormat, nu
 
 
 def _utf8(body: bytes, form: CsvFormat) -> bytes | None:
-    """Return *body* in UTF-8, None where it is not text in its encoding."""
+    """Return *body* in UTF-8; None where it is not text in its encoding."""
     if body.isascii():
         return body
     try:
@@ -105,7 +115,7 @@ def _utf8(body: bytes, form: CsvFormat) -> bytes | None:
 
 
 class _Lines:
-    """The bytes of a line by its number from 0; cut up when the first is asked for."""
+    """The bytes of a line by its index from 0; split on first use."""
 
     def __init__(self, body: bytes) -> None:
         self._body, self._lines = body, list[bytes]()
@@ -117,7 +127,7 @@ class _Lines:
 
 @dataclass(slots=True)
 class _Rows:
-    """Records read one by one: their values, the lines they span, and what was wrong with others and with cells."""
+    """Records read one by one: their values and the lines they span, bad lines, and cells that are not text."""
 
     values: list[list[str | None]] = field(default_factory=list)
     spans: list[tuple[int, int]] = field(default_factory=list)
@@ -126,6 +136,7 @@ class _Rows:
 
 
 def _one_by_one(chunk: Chunk, names: list[str], columns: Sequence[str], whole: Body) -> UntypedRows:
+    """Return the rows of a chunk, read record by record: slower, but each faulty line or cell costs only itself."""
     body, first = whole
     lines = body.split(b"\n")
     texts = [line.decode(chunk.csv.encoding, "surrogateescape").rstrip("\r") for line in lines]
@@ -146,7 +157,7 @@ def _original(lines: list[bytes], spans: list[tuple[int, int]]) -> Callable[[int
 def records(
     texts: list[str], columns: int, form: CsvFormat, bad: list[tuple[int, str]]
 ) -> Iterator[tuple[int, int, list[str]]]:
-    """Yield (line, line after the last, values) of each record; what is none is added to *bad* with its line."""
+    """Yield (line, line after the last, values) of each record; other lines are added to *bad* with the reason."""
     at = 0
     while at < len(texts):
         text, stop = texts[at], at + 1
@@ -162,11 +173,11 @@ def records(
 
 
 def _closing(texts: list[str], at: int, columns: int, form: CsvFormat) -> int:
-    """Return the line after the record whose quote opens in line *at*; the next one where it is never closed.
+    """Return the line after the record whose quote opens in line *at*; *at* + 1 if it is never closed.
 
-    It closes in the next line with an odd number of quotes or nowhere, so that no line is looked at for many others.
+    It closes in the next line with an odd number of quotes or not at all, which bounds the lines that are read ahead.
     """
-    for stop in range(at + 1, min(at + _SPAN, len(texts))):
+    for stop in range(at + 1, min(at + MAX_RECORD_LINES, len(texts))):
         if csv_lines.is_record(texts[stop], columns, form):
             break
         if texts[stop].count('"') % 2:
@@ -178,7 +189,7 @@ def _values(text: str, columns: int, form: CsvFormat) -> list[str]:
     if text.count('"') % 2:
         msg = "a quote is not closed"
         raise ValueError(msg)
-    values = csv_lines.parse(text, form)
+    values = csv_lines.parse_record(text, form)
     if len(values) != columns:
         msg = f"{len(values)} columns where the header has {columns}"
         raise ValueError(msg)
@@ -186,6 +197,7 @@ def _values(text: str, columns: int, form: CsvFormat) -> list[str]:
 
 
 def _add(rows: _Rows, picked: dict[str, int], span: tuple[int, int], values: list[str]) -> None:
+    """Add a record to *rows*; a value that is not text becomes null and is noted in ``unfit``."""
     row: list[str | None] = []
     for name, at in picked.items():
         value = values[at]

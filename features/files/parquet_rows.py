@@ -1,4 +1,4 @@
-"""From row groups of a Parquet file to untyped columns, in bounded memory: a few kilobytes may promise gigabytes."""
+"""Parquet row groups as untyped columns, in bounded memory: a few kilobytes may expand to gigabytes."""
 
 from __future__ import annotations
 
@@ -17,20 +17,32 @@ from features.files.file_chunks import Chunk
 from features.values import arrow_columns
 from features.values.untyped import UntypedRows, value_of
 
-ROOM = 64 << 20
-"""Bytes of memory that any row group may take; beyond them, it may take so many times its size in the file:"""
-EXPANSION = 200
-"""Logs that were measured take 3 to 30 times."""
-_FEW_BYTES, _DENSE = 8, 20
-"""A column of texts is read as a dictionary where its values take fewer bytes each, or it is packed more densely."""
+MEMORY_ALLOWANCE = 64 << 20
+"""Bytes of memory that any row group may take."""
+MAX_EXPANSION = 200
+"""Larger row groups may take this many times their compressed size; measured event logs take 3 to 30 times."""
+SMALL_VALUE_BYTES = 8
+"""A text column whose values take fewer bytes than this, on average, is read as a dictionary."""
+DENSE_COMPRESSION = 20
+"""So is one that is compressed by more than this factor: its values repeat."""
 
 
 def read(chunk: Chunk, columns: Sequence[str]) -> UntypedRows:
-    """Return the *columns* of *chunk* that are there.
+    """Return the columns of a chunk that are present.
 
-    Raises:
-        DataError: the file is not Parquet, names a column twice, or would take far more memory than its size.
-        OSError: it cannot be opened.
+    Parameters
+    ----------
+    chunk
+        Row groups of a Parquet file.
+    columns
+        Columns to read.
+
+    Raises
+    ------
+    DataError
+        The file is not Parquet, names a column twice, or would take far more memory than its size.
+    OSError
+        It cannot be opened.
     """
     try:
         with pq.ParquetFile(chunk.path) as file:
@@ -39,13 +51,13 @@ def read(chunk: Chunk, columns: Sequence[str]) -> UntypedRows:
             present = [c for c in columns if c in names]
             groups = [file.metadata.row_group(g) for g in range(chunk.start, chunk.stop)]
             parts = [part for group in groups for part in _parts(group, present)]
-            room = max(ROOM, EXPANSION * sum(part.total_compressed_size for part in parts))
+            room = max(MEMORY_ALLOWANCE, MAX_EXPANSION * sum(part.total_compressed_size for part in parts))
             _check(sum(map(_least, parts)) + sum(8 * group.num_rows for group in groups), room)
         repeating = sorted({part.path_in_schema for part in parts if _repeats(part)})
         with pq.ParquetFile(chunk.path, read_dictionary=repeating) as file:
             table = file.read_row_groups(list(range(chunk.start, chunk.stop)), columns=present)
         _check(sum(_decoded(column, room) for column in table.columns), room)
-        table = pa.table({name: arrow_columns.sound(table[name]) for name in present}) if present else table
+        table = pa.table({name: arrow_columns.validated(table[name]) for name in present}) if present else table
     except (pa.ArrowException, UnicodeDecodeError) as error:
         msg = f"{chunk.path} cannot be read as Parquet: {error}"
         raise errors.DataError(msg) from error
@@ -53,7 +65,15 @@ def read(chunk: Chunk, columns: Sequence[str]) -> UntypedRows:
 
 
 def count(chunk: Chunk) -> int:
-    """Return how many rows *chunk* says it has. Raises DataError or OSError where it cannot be asked."""
+    """Return the number of rows of *chunk* by the file's metadata.
+
+    Raises
+    ------
+    DataError
+        The metadata cannot be read.
+    OSError
+        The file cannot be opened.
+    """
     try:
         meta = pq.read_metadata(chunk.path)
     except (pa.ArrowException, UnicodeDecodeError) as error:
@@ -63,32 +83,32 @@ def count(chunk: Chunk) -> int:
 
 
 def _parts(group: Any, columns: Sequence[str]) -> list[Any]:
-    """Return what the file's end tells of each of *columns* in a row group."""
+    """Return the metadata of each of *columns* in a row group."""
     parts = (group.column(i) for i in range(group.num_columns))
     return [part for part in parts if _belongs(part.path_in_schema, columns)]
 
 
 def _belongs(path: str, columns: Sequence[str]) -> bool:
-    """Say whether *path* is one of *columns* or inside one: a column's own name may have a point in it."""
+    """Return whether *path* is one of *columns* or nested in one; a column's own name may contain a point."""
     return path in columns or any(path.startswith(f"{name}.") for name in columns)
 
 
 def _least(part: Any) -> int:
-    """Return how many bytes a column takes in memory at least."""
+    """Return the bytes that a column takes in memory at least."""
     width = 4 if part.physical_type == "BYTE_ARRAY" else 8
     return int(max(part.num_values * width, part.total_uncompressed_size))
 
 
 def _repeats(part: Any) -> bool:
-    """Say whether a column of texts is one of few values, each of which may be long."""
+    """Return whether a column of texts has few distinct values, each of which may be long."""
     if part.physical_type != "BYTE_ARRAY" or not part.has_dictionary_page or "." in part.path_in_schema:
         return False
     size = part.total_uncompressed_size
-    return bool(size < _FEW_BYTES * part.num_values or size > _DENSE * part.total_compressed_size)
+    return bool(size < SMALL_VALUE_BYTES * part.num_values or size > DENSE_COMPRESSION * part.total_compressed_size)
 
 
 def _decoded(column: pa.ChunkedArray, room: int) -> int:
-    """Return how many bytes a column takes without its dictionary; a bound where even that is far below *room*."""
+    """Return the bytes that a column takes without its dictionary; an upper bound where that is far below *room*."""
     if not pa.types.is_dictionary(column.type):
         return int(column.nbytes)
     total = 0
@@ -101,12 +121,12 @@ def _decoded(column: pa.ChunkedArray, room: int) -> int:
 
 def _check(size: int, room: int) -> None:
     if size > room:
-        msg = f"its rows would take {size >> 20} MB of memory, far more than the file's size lets expect"
+        msg = f"its rows would take {size >> 20} MB of memory, far more than a file of its size should"
         raise errors.DataError(msg, hint="write smaller row groups")
 
 
 def _row(table: pa.Table) -> Callable[[int], bytes]:
-    """Return what gives a row as JSON: Parquet has no bytes of a row by itself."""
+    """Return a function from a row to its JSON: Parquet has no bytes of a single row."""
 
     def original(row: int) -> bytes:
         return json.dumps({name: str(value_of(table[name][row])) for name in table.column_names}).encode()

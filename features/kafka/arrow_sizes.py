@@ -1,7 +1,10 @@
-"""How much memory an Arrow IPC stream will take, from what its messages promise: compressed buffers grow when read.
+"""Memory that an Arrow IPC stream will take, from its messages' metadata: compressed buffers grow when they are read.
 
-A message is a flatbuffer, of which a few numbers are read here: pyarrow reads a message only together with its
-buffers. The layout is that of Arrow's ``Message.fbs`` and of flatbuffers' binary format.
+A message is a flatbuffer, of which a few numbers are read here: pyarrow reads a message only together with its buffers.
+
+References
+----------
+Apache Arrow, ``format/Message.fbs``; FlatBuffers' binary format ("FlatBuffer Internals").
 """
 
 from __future__ import annotations
@@ -14,23 +17,37 @@ import pyarrow as pa
 
 from features import errors
 
-ROOM = 64 << 20
-"""Bytes of memory that the events of one record may take."""
-_DICTIONARY, _BATCH = 2, 3
+MEMORY_ALLOWANCE = 64 << 20
+"""Bytes of memory that the events of any record may take."""
+MAX_EXPANSION = 20
+"""Larger records may take this many times their own size."""
+_DICTIONARY = 2
+_BATCH = 3
+"""Kinds of message, as `Message.fbs` numbers its headers."""
 
 
 def check(value: bytes, columns: int) -> int:
-    """Return how many rows a stream promises, which is no more than its events in *columns* may take memory for.
+    """Return the number of rows that a stream announces, after a check of the memory that they would take.
 
-    Raises:
-        DataError: they would take more than :data:`ROOM`, and more than 20 times the record's size.
-        ArrowInvalid, struct.error: it is no such stream.
+    Parameters
+    ----------
+    value
+        The stream.
+    columns
+        Number of columns to be read from it.
+
+    Raises
+    ------
+    DataError
+        They would take more than :data:`MEMORY_ALLOWANCE` and more than :data:`MAX_EXPANSION` times its size.
+    ArrowInvalid, struct.error
+        It is not an Arrow IPC stream.
     """
     rows = size = 0
     for message in _messages(value):
-        some, more = _promised(message)
-        rows, size = rows + some, size + more
-    room = max(ROOM, 20 * len(value))
+        message_rows, message_bytes = _promised(message)
+        rows, size = rows + message_rows, size + message_bytes
+    room = max(MEMORY_ALLOWANCE, MAX_EXPANSION * len(value))
     if rows < 0 or size < 0 or size + 8 * rows * columns > room:
         msg = f"its {rows} events would take {(size + 8 * rows * columns) >> 20} MB of memory"
         raise errors.DataError(msg, hint="send fewer events in a record")
@@ -66,7 +83,7 @@ def _promised(message: Any) -> tuple[int, int]:
 
 
 def _unpacked(body: pa.Buffer, start: int, length: int) -> int:
-    """Return the size of a compressed buffer, which stands in front of it; -1 means that it is not compressed."""
+    """Return the size of a compressed buffer, which is written in front of it; -1 means that it is not compressed."""
     if length < 8:
         return 0
     size = _long(bytes(body[start : start + 8]), 0)
@@ -80,7 +97,7 @@ def _structs(data: bytes, at: int) -> list[tuple[int, int]]:
 
 
 def _field(data: bytes, table: int, slot: int) -> int:
-    """Return where a field of a table stands, 0 where it is absent."""
+    """Return the position of a table's field; 0 where it is absent."""
     layout = table - struct.unpack_from("<i", data, table)[0]
     size, place = struct.unpack_from("<H", data, layout)[0], 4 + 2 * slot
     relative = struct.unpack_from("<H", data, layout + place)[0] if place < size else 0

@@ -1,4 +1,4 @@
-"""Avro: an event a record without a container around it; both sides know the schema, or a registry does."""
+"""Avro records: one event each, without a container; the schema is agreed on, or in a schema registry."""
 
 from __future__ import annotations
 
@@ -20,10 +20,17 @@ _MILLIS = ("timestamp-millis", "local-timestamp-millis")
 
 
 def derive(columns: Mapping[str, tuple[str, FeatureKind | None]]) -> str:
-    """Return the Avro schema that *columns* (as `codec.wanted` gives them) ask for, as JSON.
+    """Return the Avro schema of the columns, as JSON.
 
-    The first two, id and time, must be there; every other field may be null. Times are milliseconds.
+    Id and time must have a value; every other field may be null. Times are milliseconds.
 
+    Parameters
+    ----------
+    columns
+        As :func:`features.events.decode.event_columns` returns them.
+
+    Examples
+    --------
     >>> print(derive({"id": ("id", FeatureKind.CATEGORICAL), "time": ("at", None), "x": ("x", FeatureKind.NUMERIC)}))
     {"type": "record", "name": "Event", "fields": [{"name": "id", "type": "string"}, {"name": "at", "type":
     {"type": "long", "logicalType": "timestamp-millis"}}, {"name": "x", "type": ["null", "double"], "default": null}]}
@@ -40,10 +47,12 @@ def derive(columns: Mapping[str, tuple[str, FeatureKind | None]]) -> str:
 
 
 def written(file: str | None, columns: Mapping[str, tuple[str, FeatureKind | None]]) -> str:
-    """Return the schema that records are written with, as JSON: that of *file*, else the one that *columns* give.
+    """Return the schema that records are written with, as JSON: that of *file*, else derived from *columns*.
 
-    Raises:
-        DataError: the file cannot be read.
+    Raises
+    ------
+    DataError
+        The file cannot be read.
     """
     return load(file) if file else derive(columns)
 
@@ -52,22 +61,26 @@ def written(file: str | None, columns: Mapping[str, tuple[str, FeatureKind | Non
 def load(path: str) -> str:
     """Return the text of the schema file at *path*.
 
-    Raises:
-        DataError: it is not there.
+    Raises
+    ------
+    DataError
+        It cannot be read.
     """
     try:
         return Path(path).read_text()
     except OSError as error:
         msg = f"the Avro schema {path} cannot be read: {error}"
-        raise errors.DataError(msg, hint="mend events.*.avro_schema in the project file") from error
+        raise errors.DataError(msg, hint="correct events.*.avro_schema in the project file") from error
 
 
 @lru_cache(maxsize=64)
 def parse(text: str) -> Any:
-    """Return a schema that records can be read and written with. Milliseconds stay numbers.
+    """Return a parsed schema for :func:`read` and :func:`write`; milliseconds stay numbers.
 
-    Raises:
-        DataError: *text* is no Avro schema of a record, or a field's name is none of Avro's.
+    Raises
+    ------
+    DataError
+        *text* is not the Avro schema of a record, or a field's name is not allowed in Avro.
     """
     try:
         schema = fastavro.parse_schema(_plain(json.loads(text)))
@@ -87,7 +100,7 @@ def parse(text: str) -> Any:
 
 
 def _plain(node: Any) -> Any:
-    """Return *node* without the logical types that would make milliseconds into datetimes, one by one."""
+    """Return *node* without the logical types that would turn milliseconds into datetimes, one by one."""
     if isinstance(node, list):
         return [_plain(item) for item in node]
     if not isinstance(node, dict):
@@ -98,13 +111,24 @@ def _plain(node: Any) -> Any:
 def reader(
     file: str | None, columns: Mapping[str, tuple[str, FeatureKind | None]], registry: str | None
 ) -> Callable[[bytes], dict[str, Any]]:
-    """Return what reads a record with the schema that *written* gives, or that the *registry* has under its number.
+    """Return a function that reads a record.
 
-    What is returned raises ValueError where a record cannot be read, and BrokerAway where the registry does not answer.
-    A number that the registry does not have is asked for once.
+    It raises ValueError where a record cannot be read, and BrokerAway where the registry does not answer. A schema that
+    the registry does not have is requested once.
 
-    Raises:
-        DataError: the schema is needed, and cannot be read or is no Avro schema of a record.
+    Parameters
+    ----------
+    file
+        File of the Avro schema; None for the schema derived from `columns`.
+    columns
+        As :func:`features.events.decode.event_columns` returns them.
+    registry
+        URL of the schema registry whose schema ids are in front of the records; None or empty without one.
+
+    Raises
+    ------
+    DataError
+        The schema is needed and cannot be read, or is not the Avro schema of a record.
     """
     if not registry:
         plan = parse(written(file, columns))
@@ -112,17 +136,17 @@ def reader(
     url = registry
 
     @cache
-    def found(number: int) -> Any:
+    def parsed(schema_id: int) -> Any:
         try:
-            return parse(schema_registry.schema(url, number))
+            return parse(schema_registry.schema(url, schema_id))
         except errors.DataError as error:
             return error.message
         except ValueError as error:
             return str(error)
 
     def event(value: bytes) -> dict[str, Any]:
-        number, record = schema_registry.split(value)
-        if isinstance(plan := found(number), str):
+        schema_id, record = schema_registry.split_header(value)
+        if isinstance(plan := parsed(schema_id), str):
             raise ValueError(plan)
         return read(record, plan)
 
@@ -130,10 +154,12 @@ def reader(
 
 
 def read(value: bytes, schema: Any) -> dict[str, Any]:
-    """Return the one event that *value* holds.
+    """Return the event that *value* contains.
 
-    Raises:
-        ValueError: it is not a record of that schema, or not only one.
+    Raises
+    ------
+    ValueError
+        It is not exactly one record of that schema.
     """
     stream = io.BytesIO(value)
     try:
@@ -150,8 +176,10 @@ def read(value: bytes, schema: Any) -> dict[str, Any]:
 def write(record: Mapping[str, Any], schema: Any) -> bytes:
     """Return *record* as bytes; a field that it lacks is null.
 
-    Raises:
-        ValueError: a value does not fit its field.
+    Raises
+    ------
+    ValueError
+        A value does not fit its field.
     """
     stream = io.BytesIO()
     try:

@@ -1,4 +1,4 @@
-"""Topics read like files: cut into ranges of offsets that travel as references and are read where they are needed."""
+"""Offset ranges: topics cut into parts, as files are cut into chunks, that are read wherever they are needed."""
 
 from __future__ import annotations
 
@@ -13,15 +13,32 @@ from features.kafka import connections
 from features.kafka.records import Records
 from features.schema import RecordFormat, Source
 
-RANGE = {"json": 20_000, "avro": 20_000, "arrow": 50}
-"""Offsets in a range; a columnar record holds many events."""
+OFFSETS_PER_RANGE = {"json": 20_000, "avro": 20_000, "arrow": 50}
+"""Offsets in a range, by record format; a columnar record contains many events."""
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The records of one partition whose offsets lie in ``[start, stop)``.
+    """The records of one partition with offsets in ``[start, stop)``.
 
-    *avro_schema* and *registry* are as in :class:`features.kafka.records.Records`.
+    Parameters
+    ----------
+    bootstrap
+        Kafka's address.
+    topic
+        The topic.
+    partition
+        The partition's number.
+    start
+        First offset.
+    stop
+        The offset after the last.
+    format
+        Format of the records.
+    avro_schema
+        As in :class:`features.kafka.records.Records`.
+    registry
+        As in :class:`features.kafka.records.Records`.
     """
 
     bootstrap: str
@@ -35,27 +52,36 @@ class Range:
 
     @property
     def path(self) -> str:
-        """What a bad record's place is called."""
+        """The place of a bad record in messages, ``topic/partition``."""
         return f"{self.topic}/{self.partition}"
 
     def encode(self) -> str:
-        """Return the range as a line of JSON."""
+        """Return the range as one line of JSON."""
         return json.dumps(asdict(self), separators=(",", ":"))
 
 
 def ranges(source: Source, size: int | None = None) -> list[Range]:
-    """Return all that a topic holds now, partition by partition, in ranges of up to *size* offsets.
+    """Return all that a topic contains now, partition by partition.
 
-    What is written later, or by a transaction that is still open, is in none of them.
+    Records that are written later, or in a transaction that is still open, are not included.
 
-    Raises:
-        BrokerError: Kafka does not answer, or there is no such topic.
+    Parameters
+    ----------
+    source
+        The topic.
+    size
+        Offsets in a range; by default :data:`OFFSETS_PER_RANGE`.
+
+    Raises
+    ------
+    BrokerError
+        Kafka does not answer, or there is no such topic.
     """
-    step = size or RANGE[source.format]
+    step = size or OFFSETS_PER_RANGE[source.format]
     return [
         Range(source.bootstrap, source.topic or "", number, at, min(at + step, stop), source.format,
               source.avro_schema or "", source.schema_registry or "")
-        for number, (start, stop) in extent(source.bootstrap, source.topic or "").items()
+        for number, (start, stop) in offsets_by_partition(source.bootstrap, source.topic or "").items()
         for at in range(start, stop, step)
     ]  # fmt: skip
 
@@ -65,8 +91,14 @@ def head(wanted: Range, n: int) -> Range:
     return replace(wanted, stop=min(wanted.stop, wanted.start + n))
 
 
-def extent(bootstrap: str, topic: str) -> dict[int, tuple[int, int]]:
-    """Return the first offset that *topic* still has and the one after its last, by partition."""
+def offsets_by_partition(bootstrap: str, topic: str) -> dict[int, tuple[int, int]]:
+    """Return the first offset that *topic* still has and the one after its last, by partition.
+
+    Raises
+    ------
+    BrokerError
+        Kafka does not answer, or there is no such topic.
+    """
     with connections.consumer(bootstrap) as client:
         parts = [connections.partition(topic, number) for number in connections.partitions(client, bootstrap, topic)]
         first, last = client.beginning_offsets(parts), client.end_offsets(parts)
@@ -74,10 +106,13 @@ def extent(bootstrap: str, topic: str) -> dict[int, tuple[int, int]]:
 
 
 def fetch(wanted: Range) -> Records:
-    """Return the records of *wanted*; offsets that hold none (markers of transactions) are simply not among them.
+    """Return the records of *wanted*; offsets without a record, such as transaction markers, are left out.
 
-    Raises:
-        BrokerError: Kafka does not answer, or goes away for longer than its patience, or has deleted some.
+    Raises
+    ------
+    BrokerError
+        Kafka does not answer, stops sending for :data:`~features.kafka.connections.TIMEOUT_MS`, or has deleted some of
+        the records.
     """
     got = list(stream(wanted))
     parts, offsets = [wanted.partition] * len(got), [record.offset for record in got]
@@ -86,7 +121,13 @@ def fetch(wanted: Range) -> Records:
 
 
 def stream(wanted: Range) -> Iterator[Any]:
-    """Yield the records of *wanted* as kafka-python gives them: offset, timestamp, key, value, headers."""
+    """Yield the records of *wanted* as kafka-python returns them: offset, timestamp, key, value, headers.
+
+    Raises
+    ------
+    BrokerError
+        As for :func:`fetch`.
+    """
     with connections.consumer(wanted.bootstrap, max_poll_records=5000) as client:
         part = connections.partition(wanted.topic, wanted.partition)
         _check(client, wanted, part)
@@ -99,8 +140,8 @@ def stream(wanted: Range) -> Iterator[Any]:
             now = client.position(part, timeout_ms=1000) or at
             if now > at:
                 moved, at = time.monotonic(), now
-            elif time.monotonic() - moved > connections.PATIENCE_MS / 1000:
-                where = kafka_address.shown(wanted.bootstrap)
+            elif time.monotonic() - moved > connections.TIMEOUT_MS / 1000:
+                where = kafka_address.redacted(wanted.bootstrap)
                 msg = f"Kafka at {where} sends nothing more of {wanted.path} from offset {at} on"
                 raise errors.BrokerError(msg, hint=f"{wanted.stop - at} records are still to come; is it running?")
 
@@ -114,21 +155,40 @@ def _check(client: Any, wanted: Range, part: Any) -> None:
         raise errors.BrokerError(msg, hint=hint)
 
 
-def last(bootstrap: str, topic: str, n: int) -> list[Any]:
-    """Return the newest *n* records of *topic* by timestamp, oldest first, as kafka-python gives them.
+def newest_records(bootstrap: str, topic: str, n: int) -> list[Any]:
+    """Return the newest *n* records of *topic* by timestamp, oldest first, as kafka-python returns them.
 
-    Raises:
-        BrokerError: Kafka does not answer, or there is no such topic.
+    Raises
+    ------
+    BrokerError
+        Kafka does not answer, or there is no such topic.
     """
     found: list[Any] = []
-    for number, (start, stop) in extent(bootstrap, topic).items():
+    for number, (start, stop) in offsets_by_partition(bootstrap, topic).items():
         if stop > start:
             found += stream(Range(bootstrap, topic, number, max(start, stop - n), stop, "json"))
     return sorted(found, key=lambda r: (r.timestamp, r.partition, r.offset))[-n:] if n else []
 
 
 def follow(bootstrap: str, topic: str, starts: Mapping[int, int], going: Callable[[], bool]) -> Iterator[Any]:
-    """Yield the records of *topic* as they are committed, from the offsets *starts* on, while *going* says so."""
+    """Yield the records of a topic as they are committed.
+
+    Parameters
+    ----------
+    bootstrap
+        Kafka's address.
+    topic
+        The topic.
+    starts
+        First offset to read, by partition.
+    going
+        Called between polls; the iteration ends when it returns False.
+
+    Raises
+    ------
+    BrokerError
+        Kafka does not answer.
+    """
     with connections.consumer(bootstrap) as client:
         parts = {connections.partition(topic, number): offset for number, offset in starts.items()}
         client.assign(list(parts))
@@ -139,11 +199,13 @@ def follow(bootstrap: str, topic: str, starts: Mapping[int, int], going: Callabl
                 yield from batch
 
 
-def committed(bootstrap: str, topic: str) -> dict[str, dict[int, int]]:
-    """Return the offset that each consumer group has got to in each partition of *topic*; groups without are left out.
+def committed_offsets(bootstrap: str, topic: str) -> dict[str, dict[int, int]]:
+    """Return the committed offset of each consumer group in each partition of *topic*; other groups are left out.
 
-    Raises:
-        BrokerError: Kafka does not answer.
+    Raises
+    ------
+    BrokerError
+        Kafka does not answer.
     """
     with connections.admin(bootstrap) as client:
         groups = [group["group_id"] for group in client.list_groups()]

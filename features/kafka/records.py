@@ -1,4 +1,4 @@
-"""Kafka records as they come, and from their bytes to untyped columns: the way that files go, by another door."""
+"""Readers of Kafka records: JSON, Avro or Arrow bytes to untyped rows."""
 
 from __future__ import annotations
 
@@ -11,20 +11,34 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from features import errors
-from features.files import csv_lines, readers
+from features.files import csv_lines, json_lines
 from features.kafka import arrow_sizes, avro
 from features.schema import RecordFormat, Source
-from features.values.arrow_columns import plain, sound
+from features.values.arrow_columns import basic, validated
 from features.values.untyped import Columns, Reject, UntypedRows, reject
 from features.values.untyped import sources as _names
 
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """Records of one topic: for each its partition, its offset and its value (None is a tombstone).
+    """Records of one topic.
 
-    *avro_schema* is the file of their schema, "" for the one that features give; *registry* the URL of the registry
-    whose schemas they name, "" where there is none.
+    Parameters
+    ----------
+    topic
+        The topic.
+    format
+        Format of their values.
+    partitions
+        Partition of each record.
+    offsets
+        Offset of each record.
+    values
+        Value of each record; None is a tombstone.
+    avro_schema
+        File of their Avro schema; empty for the schema that is derived from the features.
+    registry
+        URL of the schema registry whose ids are in front of the values; empty without one.
     """
 
     topic: str
@@ -44,18 +58,28 @@ class Records:
         return Records(source.topic or "", source.format, partitions, offsets, values, *own)
 
     def place(self, index: int) -> tuple[str, int]:
-        """Return ``topic/partition`` and the offset of the record at *index*: how a bad one is named."""
+        """Return ``topic/partition`` and the offset of the record at *index*, by which a bad one is named."""
         return f"{self.topic}/{self.partitions[index]}", int(self.offsets[index])
 
 
 def read(records: Records, columns: Columns) -> list[UntypedRows]:
-    """Return the *columns* that are in *records*, in pieces of one shape each, and every bad record by its place.
+    """Return the columns that are in records, in one part for each shape, and the rejected records.
 
-    A row's line is its record's index in *records*.
+    A row's line is its record's index in records.
 
-    Raises:
-        DataError: the Avro schema cannot be read.
-        BrokerAway: its registry does not answer.
+    Parameters
+    ----------
+    records
+        Records of one topic.
+    columns
+        Columns to read.
+
+    Raises
+    ------
+    DataError
+        The Avro schema cannot be read.
+    BrokerAway
+        Its registry does not answer.
     """
     full = [i for i, value in enumerate(records.values) if value]
     bad = {i: "the record has no value" for i, value in enumerate(records.values) if not value}
@@ -78,7 +102,17 @@ def _reject(records: Records, index: int, reason: str) -> Reject:
 
 @dataclass(frozen=True, slots=True)
 class RecordTable:
-    """Rows of one shape, of each the place of its record, and cells that no type can take: column -> row -> reason."""
+    """Rows of one shape.
+
+    Parameters
+    ----------
+    table
+        The rows.
+    places
+        Index of each row's record, (rows,).
+    unfit
+        Cells that no type can take: column -> row -> reason.
+    """
 
     table: pa.Table
     places: npt.NDArray[np.int64]
@@ -91,14 +125,15 @@ _Read = tuple[list[RecordTable], dict[int, str]]
 def _read_json(records: Records, values: list[bytes], columns: Columns) -> _Read:
     data = b"\n".join(values)
     one_line_each = bool(values) and data.count(b"\n") == len(values) - 1
-    table = readers.json_table(data, values, columns) if one_line_each else None
+    table = json_lines.json_table(data, values, columns) if one_line_each else None
     if table is not None:
         return [RecordTable(table, np.arange(table.num_rows))], {}
-    rows = readers.json_rows(values, _names(columns))
+    rows = json_lines.json_rows(values, _names(columns))
     return [RecordTable(rows.table, rows.places, rows.unfit)], rows.bad
 
 
 def _read_avro(records: Records, values: list[bytes], columns: Columns) -> _Read:
+    """Return the records' fields as one table; a record that does not fit the schema is bad."""
     event = avro.reader(records.avro_schema, columns, records.registry)
     rows: list[dict[str, Any]] = []
     places: list[int] = []
@@ -115,20 +150,20 @@ def _read_avro(records: Records, values: list[bytes], columns: Columns) -> _Read
 
 
 def _column(values: list[Any]) -> tuple[pa.Array, dict[int, str]]:
-    """Return *values* as one column, of their own type if they have one that is a number, text or time; else as text.
+    """Return *values* as one column of their own type, if that is a number, text or time; else as text.
 
-    Those that are no single value are told by row.
+    Cells that are no single value are returned by row with the reason.
     """
     try:
         column = pa.array(values)
     except (pa.ArrowException, ValueError, TypeError, OverflowError):
-        return readers.text_column(values)
+        return json_lines.text_column(values)
     nested = pa.types.is_nested(column.type) or pa.types.is_binary(column.type)
-    return readers.text_column(values) if nested else (column, {})
+    return json_lines.text_column(values) if nested else (column, {})
 
 
 def _read_arrow(records: Records, values: list[bytes], columns: Columns) -> _Read:
-    """Read Arrow IPC streams; records of one shape that follow each other become one piece."""
+    """Return Arrow IPC streams as tables; consecutive records of one shape become one table."""
     names = _names(columns)
     pieces: list[tuple[list[pa.Table], list[int]]] = []
     bad: dict[int, str] = {}
@@ -157,7 +192,7 @@ def _arrow_table(value: bytes, names: list[str]) -> pa.Table:
         csv_lines.check_names(stream.schema.names, names)
         table = stream.read_all()
     # What anybody may have sent must not be read out of bounds. Each record has dictionaries of its own.
-    present = {name: plain(sound(table[name])) for name in names if name in table.column_names}
+    present = {name: basic(validated(table[name])) for name in names if name in table.column_names}
     return pa.table(present or {names[0]: pa.nulls(rows)})
 
 

@@ -1,7 +1,11 @@
-"""Schemas that a registry keeps: in front of each Avro record stands the number of the schema it was written with.
+"""Schema registry client: in front of each Avro record is the id of the schema that it was written with.
 
-The registry's interface and the five bytes are Confluent's; Apicurio, Karapace and others have them too. A schema
-never changes under its number, so it is asked for once.
+The REST interface and the header of five bytes are Confluent's; Apicurio, Karapace and others have them too. A schema
+never changes under its id, so it is requested once.
+
+References
+----------
+Confluent, "Schema Registry: Wire format" and "Schema Registry API Reference".
 """
 
 from __future__ import annotations
@@ -16,89 +20,121 @@ from features.kafka import connections
 if TYPE_CHECKING:
     import httpx
 
-_FRONT = struct.Struct(">bI")
+_HEADER = struct.Struct(">bI")
 _MAGIC = 0
-_PATIENCE_SECONDS = 10.0
+"""First byte of the header."""
+_TIMEOUT_SECONDS = 10.0
+"""Time that the registry may take to answer."""
 _NOT_FOUND = range(40401, 40500)
-"""What the interface itself says of a subject, version or schema that is not there; a plain 404 is a wrong address."""
+"""Error codes of the interface for a subject, version or schema that does not exist; a plain 404 is a wrong address."""
 
 
-def front(number: int) -> bytes:
-    """Return the bytes that stand before a record of the schema *number*.
+def header(number: int) -> bytes:
+    """Return the header of a record of the schema with an id.
 
-    >>> front(7)
+    >>> header(7)
     b'\\x00\\x00\\x00\\x00\\x07'
     """
-    return _FRONT.pack(_MAGIC, number)
+    return _HEADER.pack(_MAGIC, number)
 
 
-def split(value: bytes) -> tuple[int, bytes]:
-    """Return the number of *value*'s schema, and the record without it.
+def split_header(value: bytes) -> tuple[int, bytes]:
+    """Return the schema id in front of *value*, and the record without the header.
 
-    Raises:
-        ValueError: there is none.
+    Raises
+    ------
+    ValueError
+        There is no header.
 
-    >>> split(front(7) + b"record")
+    Examples
+    --------
+    >>> split_header(header(7) + b"record")
     (7, b'record')
     """
-    if len(value) < _FRONT.size or value[0] != _MAGIC:
-        msg = "no schema's number in front: the record was written without the registry"
+    if len(value) < _HEADER.size or value[0] != _MAGIC:
+        msg = "no schema id in front: the record was written without the registry"
         raise ValueError(msg)
-    return _FRONT.unpack_from(value)[1], value[_FRONT.size :]
+    return _HEADER.unpack_from(value)[1], value[_HEADER.size :]
 
 
 @lru_cache(maxsize=1024)
 def schema(registry: str, number: int) -> str:
-    """Return the Avro schema that has this *number* in the *registry*, a URL, as JSON.
+    """Return the Avro schema with an id, as JSON.
 
-    Raises:
-        ValueError: there is none, or it is none of Avro that stands by itself.
-        BrokerAway: the registry does not answer.
-        BrokerError: it refuses.
+    Parameters
+    ----------
+    registry
+        URL of the registry.
+    number
+        The schema id.
+
+    Raises
+    ------
+    ValueError
+        The registry does not have it, or it is not a self-contained Avro schema.
+    BrokerAway
+        The registry does not answer.
+    BrokerError
+        It refuses.
     """
-    found = _ask("GET", registry, f"schemas/ids/{number}")
-    if found is None:
+    answer = _ask("GET", registry, f"schemas/ids/{number}")
+    if answer is None:
         msg = f"schema {number} is not in the registry"
         raise ValueError(msg)
-    if found.get("schemaType", "AVRO") != "AVRO" or found.get("references"):
+    if answer.get("schemaType", "AVRO") != "AVRO" or answer.get("references"):
         msg = f"schema {number} of the registry is not an Avro schema that stands by itself"
         raise ValueError(msg)
-    return str(found["schema"])
+    return str(answer["schema"])
 
 
 @lru_cache(maxsize=64)
-def number(registry: str, topic: str, schema: str) -> int:
-    """Return the number of *schema*, registered for the values of *topic* where it is not yet.
+def schema_id(registry: str, topic: str, schema: str) -> int:
+    """Return the id of a schema, which is registered for the values of a topic where it is not yet.
 
-    Raises:
-        BrokerAway: the registry does not answer.
-        BrokerError: it refuses, as where *schema* is not compatible with the one before.
+    Parameters
+    ----------
+    registry
+        URL of the registry.
+    topic
+        The topic; the subject is ``<topic>-value``.
+    schema
+        The Avro schema, as JSON.
+
+    Raises
+    ------
+    BrokerAway
+        The registry does not answer.
+    BrokerError
+        It refuses, for example an incompatible schema.
     """
-    found = _ask("POST", registry, f"subjects/{topic}-value/versions", {"schema": schema})
-    if found is None:
-        msg = f"the schema registry at {shown(registry)} has no place for {topic}-value"
+    answer = _ask("POST", registry, f"subjects/{topic}-value/versions", {"schema": schema})
+    if answer is None:
+        msg = f"the schema registry at {redacted(registry)} has no place for {topic}-value"
         raise errors.BrokerError(msg)
-    return int(found["id"])
+    return int(answer["id"])
 
 
 def subjects(registry: str) -> int:
-    """Return for how many subjects the *registry* has schemas.
+    """Return the number of subjects in the registry.
 
-    Raises:
-        BrokerAway: the registry does not answer.
-        BrokerError: it refuses.
+    Raises
+    ------
+    BrokerAway
+        The registry does not answer.
+    BrokerError
+        It refuses.
     """
     return len(_ask("GET", registry, "subjects") or ())
 
 
 def _ask(method: str, registry: str, path: str, body: dict[str, str] | None = None) -> Any:
-    """Return what the registry answers, None where it has no such thing."""
+    """Return the registry's answer, None where it does not have what was requested."""
     import httpx  # slow to import, and most projects have no registry
 
     connections.must_be_set(registry, "the schema registry", "export {}=http://host:8081")
     try:
         answer = httpx.request(
-            method, f"{registry.rstrip('/')}/{path}", json=body, timeout=_PATIENCE_SECONDS,
+            method, f"{registry.rstrip('/')}/{path}", json=body, timeout=_TIMEOUT_SECONDS,
             headers={"Accept": "application/vnd.schemaregistry.v1+json"},
         )  # fmt: skip
         if _code(answer) in _NOT_FOUND:
@@ -106,27 +142,27 @@ def _ask(method: str, registry: str, path: str, body: dict[str, str] | None = No
         answer.raise_for_status()
         return answer.json()
     except httpx.HTTPStatusError as error:
-        said = f"{error.response.status_code} {error.response.text[:300]}".strip()
-        msg = f"the schema registry at {shown(registry)} refuses /{path}: {said}"
+        reply = f"{error.response.status_code} {error.response.text[:300]}".strip()
+        msg = f"the schema registry at {redacted(registry)} refuses /{path}: {reply}"
         raised = errors.BrokerAway if error.response.is_server_error else errors.BrokerError
         raise raised(msg, hint="see `schema_registry` in the project file") from error
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        msg = f"the schema registry at {shown(registry)} does not answer: {type(error).__name__}"
+        msg = f"the schema registry at {redacted(registry)} does not answer: {type(error).__name__}"
         raise errors.BrokerAway(msg, hint="is it running, and is `schema_registry` its address?") from error
 
 
 def _code(answer: httpx.Response) -> int:
-    """Return the interface's own number of an error, 0 where it gives none."""
+    """Return the interface's own error code, 0 where there is none."""
     try:
         return int(answer.json()["error_code"])
     except (ValueError, LookupError, TypeError):
         return 0
 
 
-def shown(registry: str) -> str:
-    """Return the address without the password that it may hold.
+def redacted(registry: str) -> str:
+    """Return the address without the credentials that it may contain.
 
-    >>> shown("http://ann:secret@host:8081/x")
+    >>> redacted("http://ann:secret@host:8081/x")
     'http://host:8081/x'
     """
     scheme, _, rest = registry.rpartition("//")

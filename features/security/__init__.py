@@ -1,1 +1,1 @@
-"""Secrets, certificates and text from outside: what keeps data from being obeyed as a path or a command."""
+"""Secrets, certificates and untrusted text: keeps data from acting as a path, a command or a terminal escape."""

@@ -1,4 +1,4 @@
-"""Keys of a broker or a cluster on this machine: a certificate that signs itself, shown by all that belong to it."""
+"""Self-signed certificates for mutual TLS of a broker or a Flink cluster on this machine."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ from features.security import secret_file
 from features.window import UTC
 
 PEM = "keys.pem"
-YEARS = timedelta(days=3650)
+"""File of the private key and certificate, for Python."""
+VALIDITY = timedelta(days=3650)
+"""Validity of a certificate. It is never renewed: its folder is deleted and made anew."""
 
 
-def folder(at: Path, now: datetime | None = None) -> Path:
-    """Return the folder *at* with the keys in it, for this user's eyes alone; they are made the first time.
+def key_folder(at: Path, now: datetime | None = None) -> Path:
+    """Return the folder *at* with a key and certificate in it, readable by this user only; created the first time.
 
-    Whoever has them may do everything on what is guarded by them. A folder that was half made is made anew.
+    Whoever can read it has full access to the services that it protects. A folder that was only partly written is
+    replaced.
     """
     if not (at / "done").exists():
         shutil.rmtree(at, ignore_errors=True)
@@ -34,6 +37,7 @@ def folder(at: Path, now: datetime | None = None) -> Path:
 
 
 def _make(at: Path, now: datetime) -> None:
+    """Write the key and certificate as PEM and as PKCS#12, and the password of the latter."""
     password = secret_file.read(at / "password").encode()
     key, who = (
         ec.generate_private_key(ec.SECP256R1()),
@@ -47,7 +51,7 @@ def _make(at: Path, now: datetime) -> None:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + YEARS)
+        .not_valid_after(now + VALIDITY)
         .add_extension(names, critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())

@@ -1,4 +1,4 @@
-"""Names that others choose, as names of files: a name out of an event is never a path."""
+"""Safe file names for names that others choose: a name in an event is never used as a path."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _PLAIN: Final = re.compile(r"(?!sha256-)[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 
 
 def file_name(name: str) -> str:
-    """Return what a file about *name* is called: the name itself where it is plain, else its sha256.
+    """Return the name of a file about *name*: the name itself where it is plain, else its sha256.
 
-    No two names have the same, on file systems that do not tell upper case from lower case either, and no name leads
-    anywhere else: it has no separator, is no ``..`` and not too long.
+    Different names give different file names, also on file systems that ignore case, and none leads elsewhere: no
+    separator, no ``..``, at most 71 characters.
 
     >>> file_name("v3"), file_name("2024.1-rc_2"), file_name("../x")[:14], len(file_name("V3"))
     ('v3', '2024.1-rc_2', 'sha256-d6b96a9', 71)

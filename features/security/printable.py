@@ -1,8 +1,8 @@
-"""Text from data as people may see it: whatever would steer a terminal or a log is written out, not obeyed.
+"""Printable text: escapes what would steer a terminal or forge a log line in text from data.
 
 Categories, topics, versions, reasons and error messages are chosen by whoever writes events. An escape sequence among
 them could move the cursor, rename the window or paste into it; a line break could forge a line; a bidirectional
-override could turn a sentence round.
+override could reverse a sentence.
 """
 
 from __future__ import annotations
@@ -11,15 +11,25 @@ import unicodedata
 from typing import Final
 
 _STEERING: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode categories without a shape of their own: control, format, surrogate, line and paragraph separators."""
 
 
 def visible(text: str, *, breaks: bool = False) -> str:
-    r"""Return *text* with each character that has no shape of its own written as Python would escape it.
+    r"""Return text with each character that has no shape of its own escaped as in Python.
 
     These are Unicode's control, format and surrogate characters and its separators of lines and paragraphs: escape
-    sequences, C1 controls, DEL, bidirectional overrides, zero-width characters, byte-order marks. With *breaks*, a
-    line feed stays one. Everything else, emoji and right-to-left letters among it, stays as it is.
+    sequences, C1 controls, DEL, bidirectional overrides, zero-width characters, byte-order marks. All other text,
+    including emoji and right-to-left letters, is unchanged.
 
+    Parameters
+    ----------
+    text
+        Any text.
+    breaks
+        Whether line feeds stay.
+
+    Examples
+    --------
     >>> print(visible("a\x1b[2Jb\n\x9b\u202e\ud83d caf\u00e9"))
     a\x1b[2Jb\n\x9b\u202e\ud83d café
     """

@@ -1,4 +1,4 @@
-"""Secrets of servers that Leeway starts: random, each in a file that its owner alone can read, made the first time."""
+"""Secrets of the servers that Leeway starts: random, each in a file that only its owner can read."""
 
 from __future__ import annotations
 
@@ -10,15 +10,25 @@ from pathlib import Path
 from features.errors import ProjectError
 
 BYTES = 32
+"""Random bytes in a secret (256 bits)."""
 
 
 def read(path: Path, prefix: str = "") -> str:
-    """Return the secret in the file *path*; if there is none, *prefix* and a random one are written there.
+    """Return the secret in a file; if the file does not exist, a random secret is written there first.
 
-    Two processes that come at once get the same one: whoever is first writes it whole, and the other reads it.
+    Two processes that come at once get the same secret: the first to write it wins, and the other reads that.
 
-    Raises:
-        ProjectError: the file cannot be read or written, is empty, or others than its owner may read it.
+    Parameters
+    ----------
+    path
+        The file.
+    prefix
+        Text in front of a new secret.
+
+    Raises
+    ------
+    ProjectError
+        The file cannot be read or written, is empty, or may be read by others than its owner.
     """
     try:
         if not path.exists():
@@ -37,6 +47,7 @@ def read(path: Path, prefix: str = "") -> str:
 
 
 def _make(path: Path, prefix: str) -> None:
+    """Write a random secret in a draft and link it to its name, which fails if another process was faster."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:

@@ -1,1 +1,1 @@
-"""Values of events, typed: numbers, categories, times, predictions and labels, with a mask for what is invalid."""
+"""Typed values of events: numbers, categories, times, predictions and labels, with a mask for what is invalid."""

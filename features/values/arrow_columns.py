@@ -1,4 +1,4 @@
-"""Arrow's columns of any type, made by anybody, as sound columns of a few basic types."""
+"""Arrow columns of any type and origin, converted to validated columns of a few basic types."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ import pyarrow.compute as pc
 from features.values.untyped import Mask, value_of
 
 
-def plain(column: pa.ChunkedArray | pa.Array, *, words: bool = False) -> pa.Array:
-    """Return a column in one piece, without dictionaries, views or run lengths, as one of Arrow's basic types.
+def basic(column: pa.ChunkedArray | pa.Array, *, words: bool = False) -> pa.Array:
+    """Return a column in one piece, as one of Arrow's basic types: no dictionaries, views, run lengths or extensions.
 
-    With *words* a dictionary of strings stays one: each of them is looked at once then.
+    Parameters
+    ----------
+    column
+        A column of any type.
+    words
+        Whether a dictionary of strings stays one, so that each distinct string is handled once.
     """
     chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
     if words and len(chunks) == 1 and column.type in _WORDS:
@@ -32,6 +37,7 @@ def _simple(array: pa.Array) -> pa.Array:
 
 
 def _decoded(array: pa.Array) -> pa.Array:
+    """Return an array without its outermost encoding, and long strings and half floats as the common types."""
     kind = array.type
     if pa.types.is_dictionary(kind):
         return _simple(array.dictionary_decode())
@@ -44,11 +50,13 @@ def _decoded(array: pa.Array) -> pa.Array:
     return array.cast(pa.float32()) if pa.types.is_float16(kind) else array
 
 
-def sound(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return a column that somebody else made, checked; text that is not UTF-8 as bytes, which cost their rows only.
+def validated(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return an untrusted column after a full validation; strings that are not all UTF-8 are returned as bytes.
 
-    Raises:
-        ArrowInvalid: it is unsound in another way, as with offsets that lead out of it.
+    Raises
+    ------
+    ArrowInvalid
+        It is invalid in another way, such as offsets that lead out of it.
     """
     try:
         column.validate(full=True)
@@ -72,12 +80,12 @@ def _as_bytes(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
 
 
 def is_bytes(kind: pa.DataType) -> bool:
-    """Say whether values of *kind* are bytes, which may be text: old writers do not mark it as such."""
+    """Return whether values of *kind* are bytes. They may be text: old writers do not mark it as such."""
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))
 
 
 def as_text(column: pa.Array) -> tuple[pa.Array, Mask]:
-    """Return bytes as text, null where they are not UTF-8, and which those are."""
+    """Return bytes as text, null where they are not UTF-8, and a mask of those rows."""
     words, lost = list[str | None](), np.zeros(len(column), bool)
     for row, value in enumerate(column.to_pylist()):
         try:

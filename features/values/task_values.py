@@ -1,4 +1,4 @@
-"""What a task can predict, and which labels it can have: probabilities, classes as 1 and 0, finite numbers."""
+"""Predictions and labels by task: probabilities in [0, 1], classes as 1 and 0, finite numbers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from features.values.untyped import Mask
 
 
 def probability(typed: Typed) -> Typed:
-    """Return a binary model's predictions, of which those outside [0, 1] do not fit."""
+    """Return a binary model's predictions, with those outside [0, 1] marked as bad."""
     scores = typed.values.to_numpy(zero_copy_only=False)
     with np.errstate(invalid="ignore"):
         outside = (scores < 0) | (scores > 1)
@@ -22,7 +22,19 @@ def probability(typed: Typed) -> Typed:
 
 
 def scored(column: pa.Array, positive: str | None, negative: str | None, decimal: str = ".") -> Typed:
-    """Return a binary model's predictions: probabilities, or classes by name as 1 and 0."""
+    """Return a binary model's predictions: probabilities, or classes by name as 1 and 0.
+
+    Parameters
+    ----------
+    column
+        The predictions as they were read.
+    positive
+        Name of the class that counts as 1; None if classes are not named.
+    negative
+        Name of the class that counts as 0.
+    decimal
+        Decimal mark of numbers in text.
+    """
     typed = typed_columns.number(column, decimal)
     if positive is not None and typed.bad.any() and pa.types.is_string(column.type):
         words = typed_columns.text(column).values
@@ -33,9 +45,20 @@ def scored(column: pa.Array, positive: str | None, negative: str | None, decimal
 
 
 def label(column: pa.Array, positive: str | None, negative: str | None, missing: Collection[str]) -> Typed:
-    """Return binary labels as 1.0 and 0.0: *positive* is 1; *negative*, or where it is None any other one, is 0.
+    """Return binary labels as 1.0 and 0.0.
 
-    Where there is no *positive*, 1 and true are 1, 0 and false are 0, and nothing else fits.
+    Without a `positive` class, 1 and true are 1, 0 and false are 0, and anything else is bad.
+
+    Parameters
+    ----------
+    column
+        The labels as they were read.
+    positive
+        The label that counts as 1.
+    negative
+        The label that counts as 0; None means every other one.
+    missing
+        Texts that mean a missing label.
     """
     if positive is None:
         typed = typed_columns.number(column)
@@ -53,7 +76,7 @@ def label(column: pa.Array, positive: str | None, negative: str | None, missing:
 
 
 def finite(typed: Typed) -> Typed:
-    """Return *typed*, of which infinite numbers do not fit."""
+    """Return *typed* with infinite numbers marked as bad."""
     return typed.also(np.isinf(typed.values.to_numpy(zero_copy_only=False)), "not a finite number")
 
 

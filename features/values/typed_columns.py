@@ -1,7 +1,7 @@
-"""From untyped columns to typed ones, numbers and texts; whatever does not fit is marked.
+"""Numbers and categories: from untyped columns to typed ones, with a mask of the values that do not fit.
 
-Nothing here raises for what a column holds. NaN is a missing number in every format; a number beyond :data:`LARGEST` is
-infinite, since its square is.
+No value raises. NaN is a missing number in every format; a number beyond :data:`LARGEST_FINITE` is infinite, as its
+square is.
 """
 
 from __future__ import annotations
@@ -17,22 +17,32 @@ import pyarrow.compute as pc
 from features import spelling
 from features.values.untyped import Mask
 
-LARGEST = 1e150
-"""A larger number is as good as infinite: sums of squares would not be finite."""
+LARGEST_FINITE = 1e150
+"""Absolute value above which a number counts as infinite: sums of squares would not be finite."""
 NO_NUMBER = ("", "NA", "N/A", "na", "n/a", "null", "NULL", "None", "none", "nan", "NaN", "NAN", "-", "?")
-"""Texts that stand for a missing number, whatever means missing in a category."""
+"""Texts that mean a missing number, whatever `events.missing` lists."""
 
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """A typed column, which of its values do not fit (*bad*; what stands there is anything), and the reason for all."""
+    """A typed column with its invalid values.
+
+    Parameters
+    ----------
+    values
+        The column; undefined where `bad` is set.
+    bad
+        Rows whose value does not fit, (rows,).
+    reason
+        Why, for all of them.
+    """
 
     values: pa.Array
     bad: Mask
     reason: str = ""
 
     def also(self, bad: Mask, reason: str) -> Typed:
-        """Return this column with more values that do not fit, for another reason if none was there before."""
+        """Return this column with more bad rows; their reason is added to the one there is."""
         if not bad.any():
             return self
         both = f"{self.reason} or {reason}" if self.bad.any() and self.reason != reason else reason
@@ -40,9 +50,16 @@ class Typed:
 
 
 def number(column: pa.Array, decimal: str = ".", missing: Collection[str] = ()) -> Typed:
-    """Return *column* as float64; null and NaN are missing, and so are the numbers that *missing* spells, like -999.
+    """Return column as float64; null and NaN are missing.
 
-    *decimal* is the mark that texts have in their numbers.
+    Parameters
+    ----------
+    column
+        Numbers, truth values or text.
+    decimal
+        Decimal mark of numbers in text.
+    missing
+        Texts that mean a missing value; those that spell a number, like -999, make that number missing.
     """
     typed = _floats(column, decimal)
     if not (codes := [value for text in missing if isinstance(value := _spelled(text), float)]):
@@ -61,15 +78,18 @@ def _floats(column: pa.Array, decimal: str) -> Typed:
 
 
 def _usual(values: pa.Array) -> pa.Array:
-    """Return floats with NaN as null and what is beyond LARGEST as infinite; the extremes tell if there is any."""
+    """Return floats with NaN as null and what is beyond :data:`LARGEST_FINITE` as infinite.
+
+    The extremes show whether there are any.
+    """
     if not len(values):
         return values
     slots = np.frombuffer(values.buffers()[1], np.float64)[values.offset : values.offset + len(values)]
-    if slots.min() >= -LARGEST and slots.max() <= LARGEST:  # neither holds where there is a NaN
+    if slots.min() >= -LARGEST_FINITE and slots.max() <= LARGEST_FINITE:  # neither holds where there is a NaN
         return values
     null = values.is_null().to_numpy(zero_copy_only=False)
     with np.errstate(invalid="ignore"):
-        huge = np.abs(slots) > LARGEST
+        huge = np.abs(slots) > LARGEST_FINITE
     numbers = np.where(huge, np.copysign(np.inf, slots), slots) if huge.any() else slots
     return pa.array(numbers, pa.float64(), mask=null | np.isnan(slots))
 
@@ -78,7 +98,7 @@ _TRUTH = {"true": 1.0, "false": 0.0, "True": 1.0, "False": 0.0, "TRUE": 1.0, "FA
 
 
 def _parsed(column: pa.Array, decimal: str) -> Typed:
-    """Return the numbers that texts spell, to the last bit: a rounding of one in 2^53 would grow other trees."""
+    """Return the numbers that texts spell, exact to the last bit: one rounded bit would grow other trees."""
     if decimal == ",":
         dotted = pc.match_substring(column, ".").fill_null(False)
         column = pc.if_else(dotted, "a point", pc.replace_substring(column, ",", "."))  # 1.5 is no number there
@@ -110,20 +130,27 @@ def _spelled(text: str) -> float | str | None:
     if text in NO_NUMBER:
         return None
     try:
-        return float(text.replace("_", "?"))  # Python reads 1_000 as a number; nobody else does
+        return float(text.replace("_", "?"))  # Python reads 1_000 as a number; other formats do not
     except ValueError:
         return text
 
 
 def text(column: pa.Array, missing: Collection[str] = ("",), *, exact: bool = False) -> Typed:
-    """Return *column* as categories in their one spelling (:mod:`features.spelling`); NaN is missing.
+    """Return column as categories in their canonical spelling (:mod:`features.spelling`); NaN is missing.
 
-    *exact*: a float from 2^53 on does not fit, since as an id it stands for several whole numbers.
+    Parameters
+    ----------
+    column
+        Values of any type.
+    missing
+        Texts that mean a missing value.
+    exact
+        Whether floats from 2^53 on are bad: an id among them stands for several whole numbers.
     """
     kind, fits = column.type, np.zeros(len(column), bool)
     if pa.types.is_floating(kind):
         floats = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
-        lost = np.abs(floats) >= spelling.EXACT if exact else fits
+        lost = np.abs(floats) >= spelling.FIRST_INEXACT if exact else fits
         words = _each(column, lambda v: None if v != v else spelling.number_text(v))
         return Typed(words, fits).also(lost & np.isfinite(floats), _LOST)
     if pa.types.is_decimal(kind):
@@ -140,7 +167,7 @@ _LOST = "a float of which digits are lost"
 
 
 def _rounded(words: pa.Array) -> Mask:
-    """Say which texts are numbers that a float64 has rounded, as 9.007199254740993e+18."""
+    """Return which texts are numbers that a float64 has rounded, as 9.007199254740993e+18."""
     if not pc.any(pc.match_substring(words, "e+")).as_py():
         return np.zeros(len(words), bool)
     found = pc.match_substring_regex(words, r"^-?[0-9](\.[0-9]+)?e\+[0-9]+$").fill_null(False)
@@ -154,7 +181,7 @@ def _each(column: pa.Array, spell: Callable[..., str | None]) -> pa.Array:
 
 
 def _decimal_text(value: Decimal) -> str:
-    """Return a decimal with all its digits, of which arithmetic would keep 28.
+    """Return a decimal with all its digits; arithmetic would keep 28.
 
     >>> [_decimal_text(Decimal(text)) for text in ("1.50", "-0.00", "123456789012345678901234567890123456")]
     ['1.5', '0', '123456789012345678901234567890123456']

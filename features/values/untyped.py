@@ -1,4 +1,4 @@
-"""What a reader hands to the decoder: untyped columns, where each row stood, and what could not be used, as it came."""
+"""Untyped rows, the output of readers: columns as they were read, the line of each row, and rejected records."""
 
 from __future__ import annotations
 
@@ -14,29 +14,44 @@ import pyarrow as pa
 from features.schema import FeatureKind
 
 Mask = npt.NDArray[np.bool_]
-"""Of each row of a column, whether something is so."""
+"""A truth value for each row of a column."""
 Columns = Mapping[str, tuple[str, FeatureKind | None]]
-"""What to read: decoded name -> (column in the event, kind), the id first; kind None is the time."""
+"""Columns to read: decoded name -> (column in the event, kind), the id first; the time's kind is None."""
 
 
 def sources(columns: Columns) -> list[str]:
-    """Return the columns of an event that are to be read, each once."""
+    """Return the columns of an event that have to be read, each once."""
     return list(dict.fromkeys(column for column, _ in columns.values()))
 
 
-RAW_LIMIT = 1 << 16
-"""Bytes of a record that a dead letter keeps: more than that is cut, and its place tells where the rest is."""
+MAX_RAW_BYTES = 1 << 16
+"""Bytes of a record that a dead letter contains; a longer record is cut, and its place says where the rest is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A record that could not be used, and why: a dead letter in the making.
+    """A rejected record and the reason: the content of a dead letter.
 
-    *line* counts from 1 (rows, in Parquet; 0 is the whole file); of a topic, *path* is ``topic/partition`` and *line*
-    the offset. *raw* is the record as it came, with bytes that are not UTF-8 as ``\\xNN``; where there are any,
-    *raw_hex* has all bytes. *column* is the one whose value did not fit, by its decoded name; of such a record *time*
-    (ms) and *version* are known where they could be read. *records* is how many records the reject stands for: more
-    than one where no record could be told apart from the others.
+    Parameters
+    ----------
+    path
+        The file, or ``topic/partition``.
+    line
+        Line in the file from 1 (row, in Parquet; 0 is the whole file), or the offset in the partition.
+    reason
+        Why it could not be used.
+    raw
+        The record, with bytes that are not UTF-8 as ``\\xNN``.
+    column
+        Decoded name of the column whose value did not fit; empty where no single column is to blame.
+    time
+        The record's time in milliseconds, where it could be read.
+    version
+        Its model version, where it could be read.
+    raw_hex
+        All bytes of `raw` in hexadecimal, where it was not UTF-8 or was cut.
+    records
+        Number of records that it stands for: more than one where they could not be separated.
     """
 
     path: str
@@ -50,23 +65,23 @@ class Reject:
     records: int = 1
 
 
-def reject(place: tuple[str, int], reason: str, original: bytes, **known: Any) -> Reject:
-    """Return the dead letter of the record at *place* (path and line), whose bytes are *original*.
+def reject(place: tuple[str, int], reason: str, original: bytes, **fields: Any) -> Reject:
+    """Return the rejected record at *place* (path and line) with the bytes *original*.
 
-    *known* is what else a :class:`Reject` tells: column, time, version, records.
+    *fields* are further fields of :class:`Reject`: column, time, version, records.
 
     >>> letter = reject(("a.csv", 3), "not UTF-8", b"caf\\xe9")
     >>> letter.raw, letter.raw_hex
     ('caf\\\\xe9', '636166e9')
     """
-    kept = original[:RAW_LIMIT]
-    text = kept.decode("utf-8", "backslashreplace")
-    exact = text.encode() == kept and len(kept) == len(original)
-    if len(kept) < len(original):
-        reason = f"{reason} (the first {RAW_LIMIT} of {len(original)} bytes are kept)"
+    shown = original[:MAX_RAW_BYTES]
+    text = shown.decode("utf-8", "backslashreplace")
+    exact = text.encode() == shown and len(shown) == len(original)
+    if len(shown) < len(original):
+        reason = f"{reason} (the first {MAX_RAW_BYTES} of {len(original)} bytes are kept)"
     if not reason.isascii():  # half a surrogate pair, in a file's name or an error, is no text that travels
         reason = reason.encode("utf-8", "backslashreplace").decode()
-    return Reject(*place, reason, text, raw_hex="" if exact else kept.hex(), **known)
+    return Reject(*place, reason, text, raw_hex="" if exact else shown.hex(), **fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +110,9 @@ def by_reason(
 
 
 def value_of(cell: pa.Scalar) -> object:
-    """Return a cell of a column as a Python object, its bytes or what it is called where Python has none for it.
+    """Return a cell as a Python object; as its bytes, or number and type, where Python has no value for it.
 
-    Not all text of a Parquet file is UTF-8, and not all times are within Python's years or known zones.
+    Not all text in Parquet files is UTF-8, and not all times are within Python's years or known zones.
 
     >>> value_of(pa.scalar(1.5)), value_of(pa.scalar(2**62).cast(pa.timestamp("us")))
     (1.5, '4611686018427387904 timestamp[us]')
@@ -119,10 +134,20 @@ def _nothing(_: int) -> bytes:
 class UntypedRows:
     """A chunk as it was read.
 
-    *lines* has the line of each row of *table*, from 1; where Kafka records were read, the record's index among them,
-    from 0. *rejects* are records that are no rows at all. *unfit* are cells that no type can take, as a list or text
-    that is not UTF-8: column of the event -> row -> reason. *original* gives the bytes of a row. *decimal* is the mark
-    that numbers have in text.
+    Parameters
+    ----------
+    table
+        One row per record, columns of any type.
+    lines
+        Line of each row, (rows,), from 1; of Kafka records the index among them, from 0.
+    rejects
+        Records that could not be made into rows.
+    unfit
+        Cells that no type can take, such as a list or text that is not UTF-8: column -> row -> reason.
+    original
+        From a row to its bytes.
+    decimal
+        Decimal mark of numbers in text.
     """
 
     table: pa.Table
@@ -141,3 +166,10 @@ class UntypedRows:
         }
         table, lines = self.table.slice(start, stop - start), self.lines[start:stop]
         return UntypedRows(table, lines, (), unfit, lambda row: self.original(row + start), self.decimal)
+
+    def original_bytes(self, row: int) -> bytes:
+        """Return the bytes of a row; the reason in their place where they cannot be shown."""
+        try:
+            return self.original(row)
+        except Exception as error:  # a record that cannot be shown is reported all the same
+            return f"the record cannot be shown: {type(error).__name__}: {error}".encode("utf-8", "backslashreplace")

@@ -44,7 +44,7 @@ def names(folder: Path) -> Iterator[Check]:
         )
         yield Check("names", "error", message)
     if not hidden:
-        yield Check("names", "ok", f"no module in {folder.name or folder} has the name of a package of Leeway")
+        yield Check("names", "ok", f"no module in {folder.name or folder} clashes with a Leeway package name")
 
 
 def _would_hide(path: Path, room: str) -> bool:

@@ -147,7 +147,7 @@ class TopicSource:
         role = tail_records.role(stream)
         for part in self.ranges:
             decoded = decode.decode(schema, role, part)
-            yield requests.answered(schema, decoded) if stream == "history" else decoded
+            yield requests.unanswered_predictions(schema, decoded) if stream == "history" else decoded
 
     def _events(self) -> list[dict[str, object]]:
         decoded = (tail_records.value(value, self.target, {}) for value in (self.head.values if self.head else ()))

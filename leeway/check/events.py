@@ -113,7 +113,7 @@ def _columns(model: Model, stream: Stream) -> list[str]:
     c = model.schema.columns
     if stream == "history":
         return [c.id, c.time, *model.schema.features]
-    return [column for column, _ in decode.wanted(model.schema, stream).values()]
+    return [column for column, _ in decode.event_columns(model.schema, stream).values()]
 
 
 def _usable(model: Model, stream: Stream, origin: EventSource) -> StreamChecks:

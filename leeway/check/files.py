@@ -43,7 +43,7 @@ def file_warnings(name: str, source: Source, wanted: Collection[str]) -> Iterato
 
 
 def _passed_over(folder: Path) -> Iterator[Path]:
-    """Yield the files of *folder* that are not read because of their ending."""
+    """Yield the files of *folder* that are skipped because of their extension."""
     for path in sorted(folder.rglob("*") if folder.is_dir() else ()):
         parts = path.relative_to(folder).parts
         unfinished = path.suffix == ".tmp" or any(part[0] in "._" for part in parts)
@@ -52,13 +52,13 @@ def _passed_over(folder: Path) -> Iterator[Path]:
 
 
 def _not_read(passed: list[Path]) -> str:
-    are = "is not read because of its ending" if len(passed) == 1 else "are not read because of their endings"
+    are = "is skipped: its extension is not read" if len(passed) == 1 else "are skipped: their extensions are not read"
     endings = ", ".join(file_chunks.FORMATS)
     if any(path.suffix.lower() in _PACKED for path in passed):
-        return f"{are}: only {endings} are read; unpack compressed files"
+        return f"{are} (only {endings} are); unpack compressed files"
     if any(path.suffix.lower() in file_chunks.FORMATS for path in passed):
-        return f"{are}: only {endings} are read, in lower case; rename it"
-    return f"{are}: only {endings} are read; rename files of events, and move other files out of the folder"
+        return f"{are} (only {endings} are, in lower case); rename it"
+    return f"{are} (only {endings} are); rename files of events, and move other files out of the folder"
 
 
 def _named_twice(name: str, all_files: Iterable[Path], csv: CsvFormat, wanted: Collection[str]) -> Iterator[Check]:
@@ -67,8 +67,10 @@ def _named_twice(name: str, all_files: Iterable[Path], csv: CsvFormat, wanted: C
         for column in _twice(path, csv):
             twice.setdefault(column, []).append(path.name)
     for column in twice.keys() - set(wanted):
-        what = f"column {column!r} is there twice in {first_and_rest(twice[column])}"
-        yield Check(name, "warning", f"{what}; the project file does not use it, but rename or drop one")
+        what = f"column {column!r} appears twice in {first_and_rest(twice[column])}"
+        yield Check(
+            name, "warning", f"{what}; the project file does not use it, so the file is read; rename or drop one"
+        )
 
 
 def _twice(path: Path, csv: CsvFormat) -> list[str]:
@@ -115,7 +117,7 @@ def columns(path: Path, csv: CsvFormat) -> list[str] | None:
     try:
         if kind == "csv":
             with path.open("rb") as file:
-                return csv_lines.names(csv_lines.read_header(file), csv)
+                return csv_lines.column_names(csv_lines.read_header(file), csv)
         if kind == "parquet":
             return list(pq.read_schema(path).names)
         return log_sample.rows(path, HEAD).column_names or None

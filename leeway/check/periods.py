@@ -58,12 +58,12 @@ def _rows(model: Model, what: str, times: Times) -> Iterator[Check]:
         have = (
             f"the {what} has {count(len(times), 'event')} in {count(slices, 'slice')} of {format_span(windows.slide)}"
         )
-        need = f"nothing is judged below {least} in the baseline and as many in each window (monitor.min_rows)"
+        need = f"baseline and each window need at least {least} events (monitor.min_rows)"
         yield Check(name, "warning", f"{have}: {need}; log more, or take a longer period")
         return
     if slices < 2:
         have = f"all {count(len(times), 'event')} of the {what} are in one slice of {format_span(windows.slide)}"
-        yield Check(name, "warning", f"{have}: the variation between slices is unknown; take a longer period "
+        yield Check(name, "warning", f"{have}: variation between slices cannot be estimated; take a longer period "
                                      "or a shorter windows.slide")  # fmt: skip
         return
     spanned = max(times.max() - times.min(), to_ms(windows.slide))
@@ -100,7 +100,13 @@ def _delays(name: str, delays: Times, declared: timedelta) -> Iterator[Check]:
     usual = format_span(timedelta(minutes=max(0, math.ceil(np.quantile(delays, 0.99) / 60_000))))
     limit = format_span(declared)
     if late > _TOLERATED_LATE_SHARE:
-        message = f"{late:.0%} arrive later than label_delay {limit} and will be left out; 99% arrive within {usual}"
+        message = (
+            f"{late:.0%} of labels arrive later than label_delay {limit} and are left out; 99% arrive within {usual}"
+        )
         yield Check(name, "warning", message)
     else:
-        yield Check(name, "ok", f"{len(delays)} match a prediction; 99% arrive within {usual} (label_delay {limit})")
+        yield Check(
+            name,
+            "ok",
+            f"{count(len(delays), 'label')} match a prediction; 99% arrive within {usual} (label_delay {limit})",
+        )

@@ -25,7 +25,7 @@ from leeway.project.load import Model
 SHOWN = 3
 """Most reasons that a message names; the others are counted."""
 _FIXES = (
-    ("columns where the header has", "quote values that contain a delimiter or a quote"),
+    ("columns where the header has", "quote every value that contains a delimiter or a quote"),
     ("quote is not closed", "double a quote inside a quoted value"),
     ("cannot be read as Parquet", "write the file under a name with a leading dot, and rename it when it is complete"),
     ("not JSON", "write one JSON object a line"),
@@ -34,10 +34,10 @@ _FIXES = (
     ("list or record", "write one value a column"),
     ("half of a surrogate", "write text in UTF-8"),
     ("not UTF-8", "write text in UTF-8"),
-    ("digits are lost", "write ids as text or as whole numbers"),
+    ("digits are lost", "ids were read as floats; write them as text or as whole numbers"),
     ("as events.times says", "write ISO 8601, or set events.times.format or events.times.unit"),
     ("(events.times)", "correct the writer's clock, or set events.times.earliest and latest"),
-    ("not a probability", "log the probability of label 1 as a share, or set task: regression"),
+    ("not a probability", "log the probability of label 1, between 0 and 1, or set task: regression"),
     ("not a finite number", "leave the label out until it is known"),
 )
 """Fixes by a phrase of the decoder's reason; the first match is used."""
@@ -60,7 +60,7 @@ def rejected(model: Model, stream: Stream, origin: EventSource, sample: Sample) 
         lost = untyped.records_of(reject for reject in sample.rejects if reject.column == feature)
         if 2 * lost >= total:
             what = f"{lost} of {total} rows are set aside because of its values"
-            advice = "declare it with the kind of its values, correct the writer, or leave it out"
+            advice = "declare it numeric or categorical, as its values are, correct the writer, or leave it out"
             yield Check(f"{model.name}: {feature}", "warning", f"{what}: {advice}")
 
 

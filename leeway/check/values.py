@@ -32,7 +32,7 @@ MIN_ROWS_FOR_TREND = 100
 
 
 def features(model: Model, taken: Sample) -> Iterator[Check]:
-    """Yield a warning for each feature in which drift cannot be judged, and for too many segments."""
+    """Yield a warning for each feature that is constant or cannot be compared, and for too many segments."""
     odd = 0
     for feature in model.schema.features:
         distinct = pc.count_distinct(taken.table[feature], mode="only_valid").as_py()
@@ -40,20 +40,22 @@ def features(model: Model, taken: Sample) -> Iterator[Check]:
             odd += 1
             yield Check(f"{model.name}: {feature}", "warning", remark)
         if feature in model.schema.segments and distinct > MANY_SEGMENTS:
-            many = f"{distinct} segments: each needs enough rows of its own in every window"
+            many = (
+                f"{distinct} segments: each needs enough rows of its own in every window; segment by something coarser"
+            )
             yield Check(f"{model.name}: {feature}", "warning", many)
     if not odd:
         yield Check(f"{model.name}: features", "ok", f"{count(len(model.schema.features), 'feature')}, none constant")
 
 
 def _remark(taken: Sample, feature: str, distinct: int) -> str:
-    """Return why drift of a feature would never or always be found, with the fix; empty where neither is so."""
+    """Return that a feature is constant, or why drift of it would always be found, with the fix; else empty."""
     column = taken.table[feature]
     if taken.table.num_rows < 2:
         return ""
     if distinct < 2:
         what = "is always null" if distinct == 0 else f"is always {column.drop_null()[0].as_py()}"
-        return f"{what}: drift in it cannot be found; consider leaving it out"
+        return f"{what}: constant so far; a change will be reported. Leave it out if it cannot change"
     if distinct <= feature_columns.FEW_DISTINCT:
         return ""
     there = len(column) - column.null_count
@@ -64,7 +66,7 @@ def _remark(taken: Sample, feature: str, distinct: int) -> str:
     if reason or (pa.types.is_string(column.type) and distinct > there / 2):
         return f"has {distinct} values in {count(there, 'row')}, like an id: {_NO_CATEGORY}"
     if _grows(column, taken.table[decode.TIME]):
-        return f"grows with time, so every window differs from the baseline; {_DERIVE}"
+        return f"rises or falls steadily with time, so every window differs from the baseline; {_DERIVE}"
     return ""
 
 
@@ -130,7 +132,8 @@ def labels(model: Model, taken: Sample) -> Iterator[Check]:
 
 def _all_one(name: str, column: str, distinct: list[object], rows: int) -> Iterator[Check]:
     if len(distinct) == 1 and rows > 1:
-        yield Check(name, "warning", f"every {column} is {distinct[0]!r}")
+        constant = f"a constant says nothing about performance; is events.columns.{column} the right column?"
+        yield Check(name, "warning", f"every {column} is {distinct[0]!r}: {constant}")
 
 
 def positive_label(model: Model, origin: EventSource, taken: Sample) -> Iterator[Check]:
@@ -197,10 +200,9 @@ def class_names(model: Model, made: Sample, labels: Sample) -> Iterator[Check]:
     apart = f"no class is both predicted and a label: {both}"
     if alike:
         a, b = alike[0]
+        never = "never occurs" if len(alike) == 1 else "never occur"
         what = (
-            apart
-            if not predicted & true
-            else f"{len(alike)} of {len(predicted)} predicted classes are not among the labels"
+            apart if not predicted & true else f"{len(alike)} of {len(predicted)} predicted classes {never} as a label"
         )
         yield Check(name, "warning", f"{what}; {a!r} and {b!r} differ only in case, blanks or zeros: write them alike")
     elif not predicted & true:

@@ -115,7 +115,7 @@ def replay(
 ) -> None:
     """Make a dead delivery due again, with all its attempts left."""
     with context.open(ctx.obj) as opened:
-        again = outbox.replay(opened.registry, delivery, now=datetime.now(UTC))
+        again = outbox.requeue(opened.registry, delivery, now=datetime.now(UTC))
     if as_json:
         show.as_json({"ok": True, **again.model_dump(mode="json")})
         return

@@ -21,7 +21,7 @@ from leeway.project.load import Model
 from leeway.project.validation_errors import count
 from leeway.streaming import consume_output, job_settings, reconnect
 from leeway.terminal import show
-from monitors.report import Stage
+from monitors.finding import Stage
 
 
 def register(app: typer.Typer) -> None:

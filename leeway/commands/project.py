@@ -130,4 +130,4 @@ def schema(
         show.as_json(file_schema.json_schema())
         return
     described = Project.load(ctx.obj).model(model).schema
-    show.as_json(json.loads(avro_of(decode.wanted(described, tail_records.role(avro.value)))))
+    show.as_json(json.loads(avro_of(decode.event_columns(described, tail_records.role(avro.value)))))

@@ -85,7 +85,7 @@ def _bootstrap(opened: Context, model: Model, start: datetime | None, end: datet
     what = f"Training {model.name} on {begin:%Y-%m-%d} to {until:%Y-%m-%d}, then counting its baseline"
     with show.working(show.text(what)):
         ws = assembly.workspace(opened, model)
-        return first_version.bootstrap(ws, start=begin, end=until, actor=actor, now=datetime.now(UTC))
+        return first_version.train_and_promote(ws, start=begin, end=until, actor=actor, now=datetime.now(UTC))
 
 
 def _retrain(opened: Context, model: Model, as_of: datetime | None, because: str, actor: str) -> RetrainRun:

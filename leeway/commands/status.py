@@ -14,7 +14,7 @@ from leeway.commands.options import AsJson
 from leeway.context import Context
 from leeway.project.validation_errors import count
 from leeway.terminal import show
-from monitors.report import Stage
+from monitors.finding import Stage
 from registry import model_status, queries
 from registry.records import Decision, Incident, IncidentState
 
@@ -82,7 +82,7 @@ def _newest(opened: Context, model: str, stage: Stage) -> dict[str, Any] | None:
     windows = queries.windows(opened.registry, model, segment="", stage=stage, limit=1)
     if not windows:
         return None
-    return {"window_end": windows[0].window_end, "version": windows[0].version, "verdict": windows[0].verdict,
+    return {"window_end": windows[0].window_end, "version": windows[0].version, "verdict": windows[0].verdict.value,
             "rows": windows[0].rows}  # fmt: skip
 
 
@@ -135,22 +135,30 @@ def incidents(
     else:
         columns = ("id", "model", "severity", "signal", "state", "opened", "last seen", "decision")
         rows = [
-            (i.id, f"{i.model} {i.version}", i.severity.value, f"{i.signal}: {_variables(i)}", _state(i), i.opened_at,
-             i.last_seen, decision_text(i, d))
+            (
+                i.id,
+                f"{i.model} {i.version}",
+                i.severity.value,
+                f"{i.signal.value}: {_variables(i)}",
+                _state(i),
+                i.opened_at,
+                i.last_seen,
+                decision_text(i, d),
+            )
             for i, d in with_decisions
-        ]  # fmt: skip
+        ]
         show.table("Incidents", columns, rows)
 
 
 def _state(incident: Incident) -> str:
-    return incident.word + (", corrected by late data" if incident.corrections else "")
+    return incident.displayed_state + (", corrected by late data" if incident.corrections else "")
 
 
 def decision_text(incident: Incident, decision: Decision | None) -> str:
     """Return the action and reasons of a decision, or why there is none yet."""
     if decision is None:
         return f"none yet: {incident.pending or 'waiting for the next decision run'}"
-    return f"{decision.action.value}: {'; '.join(decision.because)}"
+    return f"{decision.action.text}: {'; '.join(decision.because)}"
 
 
 def _variables(incident: Incident) -> str:

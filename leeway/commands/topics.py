@@ -49,7 +49,9 @@ def produce(  # noqa: PLR0913 - one parameter an option
         ),
     ] = None,
     partitions: Partitions = 4,
-    batch: Annotated[int, typer.Option(min=1, help="Events per columnar record (format: arrow).")] = publishing.BATCH,
+    batch: Annotated[
+        int, typer.Option(min=1, help="Events per columnar record (format: arrow).")
+    ] = publishing.EVENTS_PER_RECORD,
     as_json: AsJson = False,
 ) -> None:
     """Send files of events to the topics of the project file, in the order of event time.
@@ -156,8 +158,8 @@ def tail(
 ) -> None:
     """Show a topic: its newest records with headers, its offsets, and the lag of its consumer groups."""
     at = tail_records.target(Project.load(ctx.obj), name, model)
-    extent = offset_ranges.extent(at.bootstrap, at.topic)
-    records = [tail_records.record(found, at) for found in offset_ranges.last(at.bootstrap, at.topic, n)]
+    extent = offset_ranges.offsets_by_partition(at.bootstrap, at.topic)
+    records = [tail_records.record(found, at) for found in offset_ranges.newest_records(at.bootstrap, at.topic, n)]
     if not follow:
         (_print_json if as_json else _print)(at, extent, records)
         return
@@ -171,7 +173,7 @@ def tail(
 
 def _groups(at: tail_records.Target, extent: dict[int, tuple[int, int]]) -> Iterator[dict[str, Any]]:
     """Yield the committed offsets and the lag of each consumer group, by partition."""
-    for group, offsets in offset_ranges.committed(at.bootstrap, at.topic).items():
+    for group, offsets in offset_ranges.committed_offsets(at.bootstrap, at.topic).items():
         lag = {number: max(0, extent[number][1] - offset) for number, offset in offsets.items() if number in extent}
         yield {"group": group, "offsets": offsets, "lag": sum(lag.values()), "lags": lag}
 
@@ -179,7 +181,7 @@ def _groups(at: tail_records.Target, extent: dict[int, tuple[int, int]]) -> Iter
 def _print(at: tail_records.Target, extent: dict[int, tuple[int, int]], records: list[dict[str, Any]]) -> None:
     rows = [(number, start, stop, stop - start) for number, (start, stop) in extent.items()]
     show.table(
-        f"{at.topic} at {kafka_address.shown(at.bootstrap)}",
+        f"{at.topic} at {kafka_address.redacted(at.bootstrap)}",
         ("partition", "first offset", "next offset", "offsets"),
         rows,
     )
@@ -196,7 +198,7 @@ def _print(at: tail_records.Target, extent: dict[int, tuple[int, int]], records:
 def _print_json(at: tail_records.Target, extent: dict[int, tuple[int, int]], records: list[dict[str, Any]]) -> None:
     partitions = {number: {"first": start, "next": stop} for number, (start, stop) in extent.items()}
     show.as_json(
-        {"topic": at.topic, "bootstrap": kafka_address.shown(at.bootstrap), "partitions": partitions,
+        {"topic": at.topic, "bootstrap": kafka_address.redacted(at.bootstrap), "partitions": partitions,
          "groups": list(_groups(at, extent)), "records": records}
     )  # fmt: skip
 

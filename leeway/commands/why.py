@@ -12,10 +12,12 @@ import typer
 from leeway import context
 from leeway.commands.options import AsJson
 from leeway.commands.status import decision_text
+from leeway.project.validation_errors import count
 from leeway.terminal import show
 from monitors.explain.bin_changes import BinChanges
-from monitors.explain.explanation import DriftedVariable, WindowExplanation, leaning
-from monitors.report import Finding, Signal
+from monitors.explain.explanation import DriftedVariable, WindowExplanation
+from monitors.explain.mix_shift import mix_shift_text
+from monitors.finding import Finding, Signal
 from registry.incidents import explain
 from registry.incidents.explain import IncidentExplanation
 from registry.records import Incident
@@ -52,17 +54,23 @@ def why(
 def _head(explanation: IncidentExplanation) -> None:
     """Print the incident's severity, state, times and decision."""
     incident, decision = explanation.incident, explanation.decision
-    word = "a fault" if incident.signal == Signal.QUALITY.value else "drift"
-    late = f", corrected by late data {incident.corrections} times" if incident.corrections else ""
+    word = _word(incident)
+    late = f", corrected by late data {count(incident.corrections, 'time')}" if incident.corrections else ""
     rows = [
         ("severity", incident.severity.value),
-        ("state", incident.word + (f": {incident.resolution}" if incident.resolution else "")),
-        ("windows", f"{incident.windows} with {word}{late}"),
+        ("state", incident.displayed_state + (f": {incident.resolution}" if incident.resolution else "")),
+        ("windows", f"{incident.windows:,} with {'a fault' if word == 'fault' else word}{late}"),
         ("since", incident.since),
         ("last seen", incident.last_seen),
         ("decision", decision_text(incident, decision)),
     ]
-    _pairs(f"Incident {incident.id}: {incident.signal} of {incident.model} {incident.version}", rows)
+    what = "data fault" if word == "fault" else f"{incident.signal.value} drift"
+    _pairs(f"Incident {incident.id}: {what} in {incident.model} {incident.version}", rows)
+
+
+def _word(incident: Incident) -> str:
+    """Return what an incident is: a fault of the data, or drift."""
+    return "fault" if incident.signal is Signal.QUALITY else "drift"
 
 
 def _window(name: str, window: WindowExplanation, incident: Incident) -> None:
@@ -71,7 +79,7 @@ def _window(name: str, window: WindowExplanation, incident: Incident) -> None:
     show.note(f"[bold]{show.text(name)}, {span}[/]\n")
     own_variables, others = window.of(incident.signal), window.beside(incident.signal)
     if not own_variables:
-        show.note("Corrected by late data: this window has no drift any more.\n")
+        show.note(f"Corrected by late data: this window has no {_word(incident)} any more.\n")
     for moved in own_variables:
         _pairs(_title(moved), _rows(moved, window.end))
     if others:
@@ -108,7 +116,7 @@ def _rows(variable: DriftedVariable, end: datetime) -> Iterator[tuple[str, objec
     finding = variable.finding
     yield "effect", f"{_effect(finding)} {finding.metric}; {_thresholds(variable)}"
     yield "movement", _movement(variable)
-    yield "mix", "; ".join(leaning(split) for split in variable.splits)
+    yield "mix", "; ".join(mix_shift_text(split) for split in variable.splits)
     if len(variable.segments) > 1:
         yield "segments", ", ".join(f"{p.segment or ALL} {_figure(p.effect)}" for p in variable.segments)
     yield "guarantee", variable.guarantee
@@ -118,7 +126,7 @@ def _rows(variable: DriftedVariable, end: datetime) -> Iterator[tuple[str, objec
         yield "budget share", f"{finding.sequential.budget_share:.1%}"
     if variable.onset and variable.onset.end < end:
         yield "since", variable.onset.end
-        yield "now", finding.sequential_note
+        yield "newest verdict", finding.sequential_note
 
 
 def _thresholds(variable: DriftedVariable) -> str:
@@ -126,12 +134,13 @@ def _thresholds(variable: DriftedVariable) -> str:
     finding = variable.finding
     min_effect = "" if variable.min_effect is None else f"minimum effect {variable.min_effect:g}; "
     verdict = "fault" if finding.signal is Signal.QUALITY else finding.window_verdict.value.replace("_", " ")
-    return f"{min_effect}single-window verdict: {verdict} (threshold {_figure(finding.threshold)})"
+    threshold = "" if finding.threshold is None else f" (threshold {_figure(finding.threshold)})"
+    return f"{min_effect}single-window verdict: {verdict}{threshold}"
 
 
 def _movement(variable: DriftedVariable) -> str:
     levels = ", ".join(f"{name} {before:.3f} -> {now:.3f}" for name, (before, now) in variable.levels.items())
-    return str(variable.bin_changes) or levels or "no bin changed by much"
+    return str(variable.bin_changes) or levels or "no single bin changed much; the shift is spread out"
 
 
 def _effect(finding: Finding) -> str:

@@ -139,26 +139,20 @@ def _csv(path: Path, data: bytes, how: CsvFormat) -> LogSample:
 
 def _whole_records(data: bytes, columns: int, how: CsvFormat) -> bytes:
     """Return the records with exactly *columns* cells: Arrow writes beyond its memory where a line has more."""
-    if (cut := csv_lines.cut(data, how)) is not None:
-        return csv_lines.without(data, cut, np.flatnonzero(cut.separators != columns - 1))
+    if (cut := csv_lines.cut_lines(data, how)) is not None:
+        return csv_lines.drop_lines(data, cut, np.flatnonzero(cut.separators != columns - 1))
     lines = data.decode().split("\n")
     return "\n".join("\n".join(lines[at:stop]) for at, stop, _ in csv_rows.records(lines, columns, how, [])).encode()
 
 
 def _table(data: bytes, how: CsvFormat, kinds: dict[str, pa.DataType]) -> pa.Table:
-    return pa_csv.read_csv(
-        io.BytesIO(data),
-        read_options=pa_csv.ReadOptions(block_size=2 * HEAD_BYTES + len(data), use_threads=False),
-        parse_options=pa_csv.ParseOptions(
-            delimiter=how.delimiter, newlines_in_values=True, invalid_row_handler=lambda _: "skip"
-        ),
-        convert_options=pa_csv.ConvertOptions(
-            decimal_point=how.decimal,
-            column_types=kinds,
-            null_values=[""] if kinds else ["", *MISSING],
-            strings_can_be_null=True,
-        ),
-    )
+    reading = pa_csv.ReadOptions(block_size=2 * HEAD_BYTES + len(data), use_threads=False)
+    parsing = pa_csv.ParseOptions(delimiter=how.delimiter, newlines_in_values=True,
+                                  invalid_row_handler=lambda _: "skip")  # fmt: skip
+    nulls = [""] if kinds else ["", *MISSING]
+    converting = pa_csv.ConvertOptions(decimal_point=how.decimal, column_types=kinds, null_values=nulls,
+                                       strings_can_be_null=True)  # fmt: skip
+    return pa_csv.read_csv(io.BytesIO(data), reading, parsing, converting)
 
 
 def _json(data: bytes) -> pa.Table:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from features.window import format_span
 from leeway.replay.parallel import WatchedSignal
 from leeway.replay.run_replay import PolicyOutcome
-from monitors.sequential import panel
+from monitors.sequential import exchangeability
 from monitors.simulation.inject import InjectedChange
 from monitors.verdicts.plan import STRIDES
 
@@ -95,10 +95,10 @@ def _without_guarantee(signals: Sequence[WatchedSignal], slices: int) -> Iterato
         by_why[one.violation].append(one.variable)
     for why, names in by_why.items():
         yield f"{_and(names)} {'is' if len(names) == 1 else 'are'} outside the guarantee: {why}."
-    stride = next((s for s in (1, *STRIDES) if slices // s < panel.LEAST), None)
+    stride = next((s for s in (1, *STRIDES) if slices // s < exchangeability.MIN_SLICES), None)
     if signals and stride:
         then = "be ranked" if stride == 1 else f"be ranked {stride} merged into one"
-        longer = f"a baseline of {stride * panel.LEAST} slices in place of {slices}"
+        longer = f"a baseline of {stride * exchangeability.MIN_SLICES} slices in place of {slices}"
         yield f"With {longer} their slices could {then}, which may bring them into the guarantee."
 
 

@@ -13,8 +13,9 @@ from leeway import assembly
 from leeway.context import Context
 from leeway.project.load import Model
 from monitors.baseline.baseline import Baseline, Slice
+from monitors.finding import Stage
 from monitors.flink import run_job
-from monitors.report import Report, Stage
+from monitors.report import Report
 from monitors.simulation import rewindow
 from registry import queries
 from registry.records import Promotion
@@ -84,7 +85,7 @@ def stretches(opened: Context, model: Model, reports: Iterable[Report]) -> list[
     baselines = ((v.version, v.baseline) for v in queries.versions(opened.registry, model.name) if v.baseline)
     return [
         Stretch(version, queries.baseline(opened.registry, digest),
-                {series: rewindow.slices(some, slide) for series, some in by[version].items()})
+                {series: rewindow.newest_slices(some, slide) for series, some in by[version].items()})
         for version, digest in baselines
         if version in by
     ]  # fmt: skip

@@ -15,7 +15,7 @@ from leeway.replay.run_replay import DecidedIncident, PolicyOutcome, ReplayOrder
 from leeway.replay.trials import DetectionDelay
 from leeway.terminal import show
 from monitors.baseline.baseline import Baseline
-from monitors.report import DriftEvidence, Finding
+from monitors.finding import DriftEvidence, Finding
 from registry.records import Action, Incident
 from retrain_flows.decide import Deferral
 
@@ -76,7 +76,7 @@ def _policy_row(outcome: PolicyOutcome) -> tuple[object, ...]:
     policy = outcome.policy
     low, high = outcome.rate.interval(MONTH)
     rate = f"{outcome.rate.per(MONTH):.2f} ({low:.2f} to {high:.2f})"
-    counts = Counter(judged.replayed.opened.signal for judged in outcome.incidents)
+    counts = Counter(judged.replayed.opened.signal.value for judged in outcome.incidents)
     signals = ", ".join(f"{n} {signal}" for signal, n in sorted(counts.items()))
     return (policy.name, str(policy.budget), format_span(policy.rules.windows.size), rate, f"{policy.per(MONTH):.2f}",
             f"{sum(counts.values())}: {signals}" if counts else "none",
@@ -99,7 +99,7 @@ def _incident_row(judged: DecidedIncident) -> tuple[object, ...]:
     others = len({e.finding.variable for e in opened.evidence}) - 1
     where = f" in {evidence.segment}" if evidence.segment else ""
     variable = f"{finding.variable}{where}{f' and {others} more' if others else ''}"
-    signal = f"{opened.signal}, outside the guarantee" if finding.guaranteed is False else opened.signal
+    signal = f"{opened.signal.value}, outside the guarantee" if finding.guaranteed is False else opened.signal.value
     return (opened.opened_at, judged.replayed.closed or "open", opened.version, signal, variable, _effect(finding),
             judged.replayed.incident.severity.value, decision(judged))  # fmt: skip
 
@@ -160,20 +160,35 @@ def _policy_json(outcome: PolicyOutcome) -> dict[str, Any]:
         "name": outcome.policy.name,
         "rules": outcome.policy.rules,
         "promised_per_30_days": outcome.policy.per(MONTH),
-        "false_alarms": {"count": outcome.rate.count, "days": _days(outcome.rate.span),
-                         "per_30_days": outcome.rate.per(MONTH), "interval": (low, high)},
+        "false_alarms": {
+            "count": outcome.rate.count,
+            "days": _days(outcome.rate.span),
+            "per_30_days": outcome.rate.per(MONTH),
+            "interval": (low, high),
+        },
         "variables": len(outcome.watched),
         "outside": [
             {"signal": w.signal, "variable": w.variable, "why": w.violation} for w in outcome.without_guarantee
         ],
         "incidents": [
-            {"opened": j.replayed.opened, "closed_at": j.replayed.closed, "windows": j.replayed.incident.windows,
-             "severity": j.replayed.incident.severity, "decision": decision(j)}
+            {
+                "opened": j.replayed.opened,
+                "closed_at": j.replayed.closed,
+                "windows": j.replayed.incident.windows,
+                "severity": j.replayed.incident.severity,
+                "decision": decision(j),
+            }
             for j in outcome.incidents
         ],
         "delays": [
-            {"kind": shift.kind, "size": shift.size, "trials": d.trials, "found": d.detected_share,
-             "median_days": _days(d.median), "days": [_days(delay) for delay in d.delays]}
+            {
+                "kind": shift.kind,
+                "size": shift.size,
+                "trials": d.trials,
+                "found": d.detected_share,
+                "median_days": _days(d.median),
+                "days": [_days(delay) for delay in d.delays],
+            }
             for shift, d in outcome.delays.items()
         ],
-    }  # fmt: skip
+    }

@@ -12,7 +12,7 @@ from leeway.replay.policies import Policy
 from leeway.replay.replayed_incidents import WindowVerdicts
 from leeway.replay.trials import DetectionDelay
 from monitors.baseline.baseline import Baseline, Slice
-from monitors.report import Signal
+from monitors.finding import Signal
 from monitors.simulation import inject
 from monitors.simulation.inject import InjectedChange
 from monitors.simulation.policy_comparison import PolicyComparison
@@ -94,7 +94,7 @@ def watched(comparison: PolicyComparison) -> list[WatchedSignal]:
     """Return the variables that the first policy monitors sequentially."""
     return [
         WatchedSignal(group.signal, name, doubt)
-        for group in comparison.outlooks()[0].groups
+        for group in comparison.monitoring_plans()[0].groups
         for name, doubt in zip(group.panel.names, group.panel.violations, strict=True)
     ]
 

@@ -1,22 +1,23 @@
-"""The incidents that reports would have opened, without a registry, as :mod:`registry.incidents.lifecycle` has them.
+"""The incidents that reports would have opened, without a registry: the same life cycle over a list in memory.
 
-Each is taken to be decided as soon as it opens, and no decision is carried out: an episode ends by clearing, and the
-champion stays.
+Each incident counts as decided as soon as it opens, and no decision is carried out: it ends by clearing, at the end of
+the window that cleared it, and the champion stays.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import groupby
 from typing import NamedTuple
 
-from monitors.report import DriftEvidence, Report, Signal, Verdict
+from monitors.finding import DriftEvidence, Signal, Stage, Verdict
+from monitors.report import Report
 from registry.config import IncidentPolicy
 from registry.incidents import incident_rules
 from registry.incidents.incident_rules import SegmentEvidence, SignalVerdict
+from registry.incidents.lifecycle import Observation, SignalLifecycle, Transition
 from registry.records import Incident, IncidentState
 
 
@@ -24,133 +25,123 @@ class WindowVerdicts(NamedTuple):
     """What counts of a report: when and where, its verdict on each signal, and its findings that say drift."""
 
     end: datetime
-    stage: str
+    stage: Stage
     segment: str
-    told: Mapping[str, str]
+    verdicts: Mapping[Signal, Verdict]
     drift: tuple[DriftEvidence, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayedIncident:
-    """An episode: the incident when it *opened*, and as it stands in the end; *closed* is None while it goes on."""
+    """An incident as it was when it *opened*, and as it stands in the end."""
 
     opened: Incident
     incident: Incident
 
     @property
     def closed(self) -> datetime | None:
-        """When it was steady again."""
+        """When it was steady again; None while it goes on."""
         return self.incident.resolved_at
 
 
 def window_verdicts(report: Report) -> WindowVerdicts:
     """Return what counts of *report*."""
     verdicts = incident_rules.signal_verdicts(report)
-    return WindowVerdicts(report.window_end, report.stage.value, report.segment, verdicts, report.evidence(""))
+    return WindowVerdicts(report.window_end, report.stage, report.segment, verdicts, report.evidence(""))
 
 
 def replayed_incidents(
-    found: Iterable[WindowVerdicts],
+    windows: Iterable[WindowVerdicts],
     policy: IncidentPolicy,
     *,
     model: str,
     version: str,
-    ignored: frozenset[str] = frozenset(),
+    ignored: frozenset[Signal] = frozenset(),
 ) -> list[ReplayedIncident]:
-    """Return the episodes in all that was *found* of one version, in whatever order, by when they opened."""
-    by_end: dict[datetime, list[WindowVerdicts]] = defaultdict(list)
-    for one in found:
-        by_end[one.end].append(one)
-    signals = sorted({s for some in by_end.values() for one in some for s in one.told} - ignored)
-    of = (_Signal(model, version, signal, policy, by_end).alarms() for signal in signals)
-    return sorted((a for some in of for a in some), key=lambda a: (a.opened.opened_at, a.opened.signal))
+    """Return the incidents in all *windows* of one version, by when they opened.
 
-
-def step(found: Sequence[WindowVerdicts], signal: str) -> SignalVerdict | None:
-    """Return what one window's reports, of all segments, say of *signal*.
-
-    As :class:`registry.incidents.window_history.WindowHistory` has it.
+    Parameters
+    ----------
+    windows
+        What counts of each report, in any order.
+    policy
+        When an incident opens and ends, and how severe it is.
+    model, version
+        What the incidents are of.
+    ignored
+        Signals that open no incident.
     """
-    drift = any(one.told.get(signal) == Verdict.DRIFT.value for one in found)
-    steady = any(not one.segment and one.told.get(signal) == Verdict.STEADY.value for one in found)
-    return SignalVerdict(found[0].end, found[0].stage, drift) if drift or steady else None
+    by_end: dict[datetime, list[WindowVerdicts]] = defaultdict(list)
+    for window in windows:
+        by_end[window.end].append(window)
+    signals = {signal for same_end in by_end.values() for window in same_end for signal in window.verdicts} - ignored
+    incidents: list[ReplayedIncident] = []
+    for signal in signals:
+        store = MemoryStore(signal, by_end)
+        _replay(SignalLifecycle(model, version, signal, policy, store), signal, by_end)
+        incidents += store.incidents
+    return sorted(incidents, key=lambda one: (one.opened.opened_at, one.opened.signal.value))
 
 
-@dataclass(frozen=True)
-class _Signal:
-    """One signal of one version, and all that was said by the end of the window."""
-
-    model: str
-    version: str
-    signal: str
-    policy: IncidentPolicy
-    by_end: Mapping[datetime, Sequence[WindowVerdicts]]
-
-    def alarms(self) -> list[ReplayedIncident]:
-        steps: list[SignalVerdict] = []
-        done: list[ReplayedIncident] = []
-        for end in sorted(self.by_end):
-            new = [s for _, some in groupby(sorted(self.by_end[end], key=_stage), _stage) if (s := self._step(some))]
-            if not new:
-                continue
+def _replay(life: SignalLifecycle, signal: Signal, by_end: Mapping[datetime, Sequence[WindowVerdicts]]) -> None:
+    """Show a signal's windows to its life cycle, one window end after the other."""
+    steps: list[SignalVerdict] = []
+    for end in sorted(by_end):
+        by_stage = ([w for w in by_end[end] if w.stage is stage] for stage in sorted(Stage))
+        new = [verdict for windows in by_stage if windows and (verdict := step(windows, signal))]
+        if new:
             steps += new
-            last = done[-1] if done else None
-            if last and last.closed is None:
-                done[-1] = replace(last, incident=self._go_on(last.incident, steps))
-            elif last and incident_rules.continues(last.incident, steps, {s.window for s in new}, self.policy):
-                done[-1] = replace(last, incident=self._go_on(_reopened(last.incident), steps))
-            elif begun := incident_rules.opening(steps, {s.window for s in new}, self.policy.open_after):
-                done.append(self._begin(begun, steps, last))
-        return done
-
-    def _step(self, found: Iterable[WindowVerdicts]) -> SignalVerdict | None:
-        return step(list(found), self.signal)
-
-    def _begin(
-        self, begun: Sequence[datetime], steps: Sequence[SignalVerdict], before: ReplayedIncident | None
-    ) -> ReplayedIncident:
-        since = incident_rules.beginning(begun, before.incident.judged_until if before else None)
-        none = Incident(id=0, model=self.model, version=self.version, signal=self.signal,
-                        severity=self.policy.severity.of(Signal(self.signal)), state=IncidentState.OPEN, since=since,
-                        opened_at=begun[-1], last_seen=since, judged_until=since, windows=0, evidence=())  # fmt: skip
-        opened = self._standing(none, steps)
-        return ReplayedIncident(opened, opened)
-
-    def _go_on(self, incident: Incident, steps: Sequence[SignalVerdict]) -> Incident:
-        now = self._standing(incident, steps)
-        if now.steady < self.policy.clear_after:
-            return now
-        done = {
-            "state": IncidentState.RESOLVED,
-            "resolved_at": now.judged_until,
-            "resolution": incident_rules.STEADY_AGAIN,
-        }
-        return now.model_copy(update=done)
-
-    def _standing(self, incident: Incident, steps: Sequence[SignalVerdict]) -> Incident:
-        course = incident_rules.episode_progress(steps, incident.since)
-        first, newest = (self._breadth(end) for end in (course.first, course.last))
-        now = incident_rules.severity(self.policy.severity.of(Signal(self.signal)), newest)
-        return incident.model_copy(update={
-            "windows": course.windows, "steady": course.steady, "last_seen": course.last or incident.opened_at,
-            "judged_until": course.until or incident.opened_at,
-            "evidence": (*first.findings, *(newest.findings if course.first != course.last else ())),
-            "severity": max(now, incident.severity, key=lambda s: s.rank),
-        })  # fmt: skip
-
-    def _breadth(self, end: datetime | None) -> SegmentEvidence:
-        some = self.by_end.get(end, ()) if end else ()
-        verdicts = [one.told.get(self.signal) for one in some if one.segment]
-        judged = [v == Verdict.DRIFT.value for v in verdicts if v in (Verdict.DRIFT.value, Verdict.STEADY.value)]
-        return SegmentEvidence([item for one in some for item in self._evidence(one)], len(judged), sum(judged))
-
-    def _evidence(self, one: WindowVerdicts) -> list[DriftEvidence]:
-        return [evidence for evidence in one.drift if evidence.finding.signal.value == self.signal]
+            life.observe(Observation(steps, {verdict.window for verdict in new}))
 
 
-def _stage(one: WindowVerdicts) -> str:
-    return one.stage
+def step(windows: Sequence[WindowVerdicts], signal: Signal) -> SignalVerdict | None:
+    """Return the verdict on *signal* of one window and stage from its reports of all segments; None: not judged.
+
+    Drift in any segment is drift; a window is steady only if its report of all traffic says so, as in
+    :class:`registry.incidents.window_history.WindowHistory`.
+    """
+    drift = any(window.verdicts.get(signal) is Verdict.DRIFT for window in windows)
+    steady = any(not window.segment and window.verdicts.get(signal) is Verdict.STEADY for window in windows)
+    return SignalVerdict(windows[0].end, windows[0].stage, drift) if drift or steady else None
 
 
-def _reopened(incident: Incident) -> Incident:
-    return incident.model_copy(update={"state": IncidentState.OPEN, "resolved_at": None, "resolution": ""})
+@dataclass
+class MemoryStore:
+    """The incidents of one *signal* as a list: an :class:`registry.incidents.lifecycle.IncidentStore`."""
+
+    signal: Signal
+    by_end: Mapping[datetime, Sequence[WindowVerdicts]]
+    incidents: list[ReplayedIncident] = field(default_factory=list)
+
+    def newest(self) -> Incident | None:
+        """Return the incident that was opened last."""
+        return self.incidents[-1].incident if self.incidents else None
+
+    def before(self, incident: Incident) -> Incident | None:
+        """Return the incident that was opened before *incident*."""
+        return next((one.incident for one in reversed(self.incidents) if one.incident.id < incident.id), None)
+
+    def is_decided(self, incident: Incident) -> bool:
+        """Return true: a replay decides about an incident as soon as it opens."""
+        return True
+
+    def evidence(self, end: datetime | None) -> SegmentEvidence:
+        """Return the evidence of the windows that end at *end*."""
+        windows = self.by_end.get(end, ()) if end else ()
+        verdicts = [window.verdicts.get(self.signal) for window in windows if window.segment]
+        judged = [v is Verdict.DRIFT for v in verdicts if v in (Verdict.DRIFT, Verdict.STEADY)]
+        evidence = [e for window in windows for e in window.drift if e.finding.signal is self.signal]
+        return SegmentEvidence(evidence, len(judged), sum(judged))
+
+    def write(self, transition: Transition) -> Incident:
+        """Append an incident that opens, or put one that changes in the place of what it was."""
+        incident = transition.after
+        if transition.before is None:
+            opened = incident.model_copy(update={"id": len(self.incidents) + 1})
+            self.incidents.append(ReplayedIncident(opened, opened))
+            return opened
+        if transition.resolution:
+            ended = {"state": IncidentState.RESOLVED, "resolved_at": incident.judged_until}
+            incident = incident.model_copy(update={**ended, "resolution": transition.resolution})
+        self.incidents[-1] = replace(self.incidents[-1], incident=incident)
+        return incident

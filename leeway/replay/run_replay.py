@@ -19,7 +19,7 @@ from leeway.replay.replayed_incidents import ReplayedIncident
 from leeway.replay.trials import DetectionDelay, FalseAlarmRate
 from monitors.baseline import importance
 from monitors.baseline.baseline import Baseline
-from monitors.report import Signal, Stage
+from monitors.finding import Signal, Stage
 from monitors.simulation import concept_shift, inject, rewindow
 from monitors.simulation.inject import ChangeKind, InjectedChange
 from retrain_flows import decide
@@ -126,7 +126,9 @@ def shifts(baseline: Baseline, requested: Mapping[ChangeKind, Sequence[float]]) 
     known = [kind for kind in DEFAULT_SIZES if baseline.outcomes or kind.stage is Stage.INPUTS]
     every = (InjectedChange(kind, size) for kind in known for size in DEFAULT_SIZES[kind])
     return tuple(
-        shift for shift in every if shift.kind is not ChangeKind.CONCEPT or shift.size <= concept_shift.most(baseline)
+        shift
+        for shift in every
+        if shift.kind is not ChangeKind.CONCEPT or shift.size <= concept_shift.largest_concept_shift(baseline)
     )
 
 
@@ -159,19 +161,11 @@ def _tasks(
     every = {Stage.INPUTS: baseline.inputs, Stage.OUTCOMES: baseline.outcomes}
     known = {(stage, s.segment) for stage, slices in every.items() for s in slices}
     for series in sorted(known.union(*(s.slices for s in stretches)), key=_in_order):
-        yield ReplayTask(
-            series=series,
-            policies=policies,
-            past=tuple(
-                (b, tuple(rewindow.merged(s.slices.get(series, ()), slide)))
-                for b, s in zip(own, stretches, strict=True)
-            ),
-            baseline=cut,
-            shifts=tuple(shift for shift in order.shifts if series == (shift.kind.stage, "")),
-            feature=order.feature,
-            seed=order.seed,
-            repetitions=order.repetitions,
-        )
+        past = tuple((b, tuple(rewindow.merged_slices(s.slices.get(series, ()), slide)))
+                     for b, s in zip(own, stretches, strict=True))  # fmt: skip
+        shifts = tuple(shift for shift in order.shifts if series == (shift.kind.stage, ""))
+        yield ReplayTask(series=series, policies=policies, past=past, baseline=cut, shifts=shifts,
+                         feature=order.feature, seed=order.seed, repetitions=order.repetitions)  # fmt: skip
 
 
 def _in_order(series: Series) -> tuple[int, str]:
@@ -214,7 +208,7 @@ class _PolicyGroup:
 def _decided(found: Sequence[ReplayedIncident], policy: Policy, model: Model) -> Iterator[DecidedIncident]:
     for alarm in found:
         at = alarm.opened.opened_at
-        faults = [a for a in found if a.opened.signal == Signal.QUALITY.value and a.opened.opened_at <= at]
+        faults = [a for a in found if a.opened.signal is Signal.QUALITY and a.opened.opened_at <= at]
         situation = Situation(
             now=at, matured_until=at, matured_rows=model.retrain.min_rows if model.retrain else 0,
             open_quality=any(a.closed is None or a.closed > at for a in faults),

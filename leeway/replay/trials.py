@@ -16,11 +16,12 @@ from leeway.replay.history import Series
 from leeway.replay.policies import Policy
 from leeway.replay.replayed_incidents import WindowVerdicts
 from monitors.baseline.baseline import Baseline
-from monitors.report import Report, Stage
+from monitors.finding import Signal, Stage
+from monitors.report import Report
 from monitors.simulation import bootstrap, inject, rewindow
-from monitors.simulation.bootstrap import NullWorld
+from monitors.simulation.bootstrap import BootstrapDraw
 from monitors.simulation.inject import ChangeKind
-from monitors.simulation.policy_comparison import Keyed, PolicyComparison
+from monitors.simulation.policy_comparison import KeyedWindow, PolicyComparison
 from registry.incidents import incident_rules
 from registry.incidents.incident_rules import SignalVerdict
 
@@ -93,7 +94,10 @@ def null_verdicts(
     verdicts = []
     for n in range(repetitions):
         world = bootstrap.draw(comparison.baseline, NULL_WORLD_SLICES, np.random.default_rng([seed, 0, n]))
-        windows, outlooks = world.windows(comparison.stage, comparison.segment), comparison.outlooks(world.reference)
+        windows, outlooks = (
+            world.windows(comparison.stage, comparison.segment),
+            comparison.monitoring_plans(world.reference),
+        )
         verdicts.append(window_verdicts(comparison.judge(windows, outlooks), policies))
     return verdicts
 
@@ -111,7 +115,7 @@ def detection_delays(
     opens an incident or, for outcomes, when that window's labels are known. Trials with an incident before the change
     do not count.
     """
-    events, outlooks = comparison.baseline.events, comparison.outlooks()
+    events, outlooks = comparison.baseline.events, comparison.monitoring_plans()
     wait = events.label_delay if comparison.stage is Stage.OUTCOMES else timedelta(0)
     by_policy: list[list[timedelta]] = [[] for _ in policies]
     for seed in seeds:
@@ -129,7 +133,9 @@ def detection_delays(
     return [DetectionDelay(tuple(sorted(d for d in some if d < timedelta.max)), len(some)) for some in by_policy]
 
 
-def _changed(world: NullWorld, comparison: PolicyComparison, change: inject.Change, begin: int) -> Iterator[Keyed]:
+def _changed(
+    world: BootstrapDraw, comparison: PolicyComparison, change: inject.Change, begin: int
+) -> Iterator[KeyedWindow]:
     cut = comparison.baseline.events.windows
     slices = [s if s.start < begin else s.model_copy(update={"counts": change(s.counts)})
               for s in world.slices(comparison.stage, comparison.segment)]  # fmt: skip
@@ -144,14 +150,16 @@ class _FirstIncident:
     policy: Policy
     kind: ChangeKind
     end: datetime | None = None
-    steps: dict[str, list[SignalVerdict]] = field(default_factory=lambda: defaultdict(list))
+    steps: dict[Signal, list[SignalVerdict]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, report: Report) -> None:
         """Take the next report into account."""
         verdicts = replayed_incidents.window_verdicts(report)
-        wanted = {signal.value for signal in self.kind.signals} - self.policy.rules.signals.ignored
+        wanted = set(self.kind.signals) - self.policy.rules.signals.ignored
         for signal in wanted if self.end is None else ():
             if step := replayed_incidents.step([verdicts], signal):
                 self.steps[signal].append(step)
-                if incident_rules.opening(self.steps[signal], {step.window}, self.policy.rules.incidents.open_after):
+                if incident_rules.opening_windows(
+                    self.steps[signal], {step.window}, self.policy.rules.incidents.open_after
+                ):
                     self.end = report.window_end

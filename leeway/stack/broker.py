@@ -112,7 +112,7 @@ def answers(port: int, at: str) -> bool:
     if not ports.answers(port):
         return False
     try:
-        client = KafkaAdminClient(**kafka_address.parse(at).client(), request_timeout_ms=5000)
+        client = KafkaAdminClient(**kafka_address.parse(at).python_options(), request_timeout_ms=5000)
     except (KafkaError, ValueError, OSError):
         return False
     try:

@@ -86,7 +86,7 @@ def settings(cluster: Cluster) -> dict[str, Any]:
     It starts from the one that Flink ships, whose `--add-opens` Arrow cannot do without.
     """
     shipped = YAML(typ="safe").load(flink_home() / "conf" / "config.yaml")
-    shown = certificates.folder(cluster.keys)
+    shown = certificates.key_folder(cluster.keys)
     return {
         **_flat(shipped),
         "jobmanager.rpc.address": ports.HOST,

@@ -19,7 +19,7 @@ from leeway.stack import cluster, coordinates, disks, java, plan, ports, process
 from leeway.stack.plan import Plan
 from registry.connection import Registry
 from registry.database import migrate
-from retrain_flows.orchestration import server
+from retrain_flows.orchestration import server, server_settings
 
 PYTHON_VERSIONS = ((3, 10), (3, 12))
 """Oldest and newest Python of apache-flink."""
@@ -158,18 +158,20 @@ def reachable(project: Project) -> Iterator[Check]:
     stack_variables = {**environment.of_stack(project.state)}
     for address in plan.brokers(project):
         if environment.variable(address) is None:
-            yield _answer_check("kafka", address, _ask_kafka, kafka_address.shown)
+            yield _answer_check("kafka", address, _ask_kafka, kafka_address.redacted)
     for url in sorted({s.schema_registry for s in plan.sources(project) if s.schema_registry}):
         yield _answer_check("schemas", url, _ask_schemas)
     flink = stack_variables.get("LEEWAY_FLINK")
     if flink:
         yield _answer_check("flink", flink, _ask_flink)
     if prefect := stack_variables.get(plan.PREFECT):
-        yield _answer_check("prefect", prefect, lambda url: _ask_prefect(url, stack_variables.get(server.AUTH, "")))
+        yield _answer_check(
+            "prefect", prefect, lambda url: _ask_prefect(url, stack_variables.get(server_settings.AUTH, ""))
+        )
 
 
 def _answer_check(
-    name: str, address: str, ask: Callable[[str], str], shown: Callable[[str], str] = schema_registry.shown
+    name: str, address: str, ask: Callable[[str], str], shown: Callable[[str], str] = schema_registry.redacted
 ) -> Check:
     try:
         return Check(name, "ok", f"{shown(address)}: {ask(address)}")

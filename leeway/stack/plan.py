@@ -64,9 +64,9 @@ def plan_stack(project: Project, everything: bool = False) -> Plan:
     engines = {
         "postgres": (project.database, "LEEWAY_DATABASE", "the registry is in SQLite"),
         "broker": (
-            kafka_address.shown(project.kafka) if project.kafka in used else None,
+            kafka_address.redacted(project.kafka) if project.kafka in used else None,
             "LEEWAY_KAFKA",
-            " and ".join(map(kafka_address.shown, used)) or "no model has its events in topics",
+            " and ".join(map(kafka_address.redacted, used)) or "no model has its events in topics",
         ),
         "flink": (project.flink.address, "LEEWAY_FLINK", "jobs run embedded"),
         "prefect": (f"{environment.PREFIX}{PREFECT}", PREFECT, ""),

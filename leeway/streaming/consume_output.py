@@ -20,9 +20,10 @@ from leeway.context import Context
 from leeway.project.load import Model
 from leeway.streaming import job_settings, lifecycle
 from leeway.streaming.live_clock import LiveClock
+from monitors.finding import Stage
 from monitors.flink import run_job
 from monitors.flink.committed_output import CommittedOutput
-from monitors.report import Report, Stage
+from monitors.report import Report
 from monitors.worker import unplaced
 from registry import queries
 from registry.incidents import ingest
@@ -77,7 +78,7 @@ class Tally:
         """Add the result of storing a batch of reports."""
         self.stored += result.stored
         self.revised += result.revised
-        self.opened += [f"{i.signal} of {i.version}" for i in result.opened]
+        self.opened += [f"{i.signal.value} of {i.version}" for i in result.opened]
         ends = [r.window_end for r in reports]
         self.last_window = max([*ends, *([self.last_window] if self.last_window else [])], default=None)
 
@@ -135,7 +136,7 @@ class OutputConsumer:
         arrived: windows that are missing before it are silence, which may be a fault.
         """
         placed = unplaced.place_unplaced(assembly.spec(self.opened, self.model), reports)
-        judge = partial(self._judges.judged, until={self.model.name: until} if until else {})
+        judge = partial(self._judges.judge, until={self.model.name: until} if until else {})
         result = ingest.ingest(
             self.opened.registry,
             placed,

@@ -26,7 +26,7 @@ from monitors.flink.committed_output import CommittedTopics
 from monitors.flink.kafka_source_job import Topics
 from monitors.flink.sinks_job import OutputTopics
 
-_RETENTION_MS = {"reports": publishing.KEEP, "rejects": publishing.KEEP, "progress": 7 * 86_400_000}
+_RETENTION_MS = {"reports": publishing.RETAIN_FOREVER, "rejects": publishing.RETAIN_FOREVER, "progress": 7 * 86_400_000}
 """Retention of output topics (ms): reports and dead letters are kept for ever, progress for a week."""
 _NAMES = {"reports": "reports", "rejects": "dead-letters", "progress": "progress"}
 
@@ -105,7 +105,7 @@ def input_topics(opened: Context, model: Model) -> Topics:
 
 
 def _partitions(source: Source) -> int:
-    return len(offset_ranges.extent(source.bootstrap, source.topic or ""))
+    return len(offset_ranges.offsets_by_partition(source.bootstrap, source.topic or ""))
 
 
 def deployment(opened: Context, model: Model) -> deploy_job.Deployment:
@@ -125,10 +125,10 @@ def start(opened: Context, model: Model, begin: Path | str | None) -> Any:
 
 
 def newest_state(opened: Context, model: Model) -> Path | None:
-    """Return the newest savepoint or checkpoint that the job of the current project file can restore, if any."""
+    """Return the newest checkpoint or savepoint the model's job can resume from; None if there is none."""
     name = assembly.job_name(model)
     roots = (opened.dir / "checkpoints" / name, savepoints(opened, model))
-    states = [state for root in roots if (state := environment_job.newest(root))]
+    states = [state for root in roots if (state := environment_job.newest_checkpoint(root))]
     return max(states, key=lambda p: (p / "_metadata").stat().st_mtime_ns, default=None)
 
 
@@ -147,7 +147,7 @@ def behind(opened: Context, model: Model) -> int:
     """Return the number of records between the job's last checkpoint and the ends of its topics."""
     total, name = 0, group(opened, model)
     for source in filter(None, (model.events.predictions, model.events.labels)):
-        ends = offset_ranges.extent(source.bootstrap, source.topic or "")
+        ends = offset_ranges.offsets_by_partition(source.bootstrap, source.topic or "")
         with connections.consumer(source.bootstrap, group_id=name) as client:
             for number, (start, end) in ends.items():
                 total += end - max(start, client.committed(connections.partition(source.topic or "", number)) or 0)
@@ -158,7 +158,7 @@ def newest_event(model: Model) -> datetime | None:
     """Return the time of the newest prediction in the model's topic; None while it is empty."""
     source, last = model.events.predictions, []
     with connections.consumer(source.bootstrap) as client:
-        for number, (start, end) in offset_ranges.extent(source.bootstrap, source.topic or "").items():
+        for number, (start, end) in offset_ranges.offsets_by_partition(source.bootstrap, source.topic or "").items():
             client.assign([part := connections.partition(source.topic or "", number)])
             client.seek(part, max(start, end - 1))
             polled = client.poll(timeout_ms=2000).values() if end > start else ()

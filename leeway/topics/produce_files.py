@@ -29,7 +29,7 @@ class Stream:
     role: Role
     folder: Path
     to: Source
-    batch: int = publishing.BATCH
+    batch: int = publishing.EVENTS_PER_RECORD
 
 
 @dataclass(frozen=True, slots=True)

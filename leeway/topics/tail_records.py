@@ -106,7 +106,7 @@ def _avro(raw: bytes, at: Target) -> Any:
     if at.source is None or at.schema is None:
         msg = "the schema is unknown"
         raise ValueError(msg)
-    columns = decode.wanted(at.schema, at.role)
+    columns = decode.event_columns(at.schema, at.role)
     return avro.reader(at.source.avro_schema, columns, at.source.schema_registry)(raw)
 
 

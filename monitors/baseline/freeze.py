@@ -1,4 +1,7 @@
-"""From the rows of the training period to frozen bins, and to what is frozen to derive further variables from them."""
+"""Freezing a baseline: from the rows of the training period to bins, PCA reconstruction error and performance estimate.
+
+What is fitted here is stored with the baseline, and is all that turns later rows into counts.
+"""
 
 from __future__ import annotations
 
@@ -24,17 +27,20 @@ from monitors.profiles import (
     reconstruction_error,
     score_calibration,
 )
-from monitors.profiles.derived import Derived, Frozen
+from monitors.profiles.derived import Derived, FrozenProfile
 from monitors.profiles.loss_estimator import DirectLossEstimator
 from monitors.profiles.score_calibration import ScoreCalibration
 from monitors.stats.bins import Bins, freeze_categorical, freeze_numeric
 
 Ints = npt.NDArray[np.int64]
-STRETCHES = 10
+FOLDS = 10
+"""Folds of time over which the reference's own reconstruction errors are cross-fitted. Fitted and counted on the same
+rows, 50 unrelated features in 10,000 rows lie .11 from any later window of the same stream; cross-fitted, .03
+(docs/decisions/0005)."""
 
 
 def freeze_bins(schema: EventSchema, policy: MonitorPolicy, predictions: pa.Table, labels: pa.Table) -> dict[str, Bins]:
-    """Return the bins of every variable that is sent, from the rows of the training period."""
+    """Return the bins of every variable that events have, from the prediction and label rows of the training period."""
     kinds = {**schema.variables, LABEL: schema.label_kind}
     return {
         name: _freeze((labels if name == LABEL else predictions)[name], kind, policy) for name, kind in kinds.items()
@@ -43,60 +49,107 @@ def freeze_bins(schema: EventSchema, policy: MonitorPolicy, predictions: pa.Tabl
 
 @dataclass(frozen=True, eq=False)
 class FrozenBaseline:
-    """What was *frozen*, and the cell of ``multivariate`` each row would have had, had it been frozen without it."""
+    """Bins and derivations, with the out-of-fold reconstruction error of each row.
 
-    frozen: Frozen
-    unusual: Ints | None
+    Parameters
+    ----------
+    frozen
+        What turns later rows into counts.
+    multivariate_cells
+        The cell of every row's reconstruction error, (rows,), by a fit without the row's fold; None without one.
+    """
+
+    frozen: FrozenProfile
+    multivariate_cells: Ints | None
 
     def out_of_sample(self, schema: EventSchema, predictions: pa.Table, slices: Iterable[Slice]) -> tuple[Slice, ...]:
-        """Return the *slices* counted of the rows that were learned from, with ``multivariate`` as of other rows."""
-        if self.unusual is None:
+        """Return the slices of the rows that were fitted on, with reconstruction errors out of fold.
+
+        Errors of rows that the components were fitted on are smaller than those of later rows.
+
+        Parameters
+        ----------
+        schema
+            The schema of the events.
+        predictions
+            The rows that were fitted on.
+        slices
+            Their counts, with in-sample reconstruction errors.
+        """
+        if self.multivariate_cells is None:
             return tuple(slices)
         bins = self.frozen.bins
         counts: dict[tuple[int, str], list[int]] = defaultdict(lambda: [0] * bins[MULTIVARIATE].cells)
-        for c in counting.count_columns(schema, bins, predictions, [(bins[MULTIVARIATE].cells, self.unusual)]):
+        for c in counting.count_columns(
+            schema, bins, predictions, [(bins[MULTIVARIATE].cells, self.multivariate_cells)]
+        ):
             counts[c.start, c.segment][c.cell] = c.n
-        told = ((s, {**s.counts, MULTIVARIATE: counts[s.start, s.segment]}) for s in slices)
-        return tuple(s.model_copy(update={"counts": counted}) for s, counted in told)
+        counted = ((s, {**s.counts, MULTIVARIATE: counts[s.start, s.segment]}) for s in slices)
+        return tuple(s.model_copy(update={"counts": counted}) for s, counted in counted)
 
 
 def freeze_derived(
     schema: EventSchema, policy: MonitorPolicy, bins: Mapping[str, Bins], predictions: pa.Table, labels: pa.Table
 ) -> FrozenBaseline:
-    """Return *bins* with what derives further variables, from a version's rows; their predictions are out of sample.
+    """Fit the derived variables of a baseline: PCA reconstruction error and performance estimate.
 
-    There is no estimate from fewer labelled rows than the policy's least.
+    Parameters
+    ----------
+    schema
+        The schema of the events.
+    policy
+        Its *bins* and *min_rows* are used: there is no estimate from fewer labelled rows than these.
+    bins
+        The frozen bins by variable.
+    predictions, labels
+        The rows of the period; predictions must be out of sample, or the estimate is too good.
+
+    Returns
+    -------
+    FrozenBaseline
+        Without reconstruction error where no components are left over (fewer than two features that vary).
+
+    References
+    ----------
+    Jolliffe (2002), "Principal Component Analysis", 2nd ed., chapter 10 (outliers in the last components).
+    Chernozhukov et al. (2018), "Double/debiased machine learning", Econometrics Journal 21(1) (cross-fitting).
     """
-    cells = {name: counting.index(predictions[name], bins[name]) for name in schema.variables}
+    cells = {name: counting.cell_index(predictions[name], bins[name]) for name in schema.variables}
     features = {name: cells[name] for name in schema.features}
-    found = reconstruction_error.fit(bins, features, stretches(predictions))
-    errors = reconstruction_error.freeze_errors(found[1], found[0].error(features), policy.bins) if found else None
+    fitted = reconstruction_error.fit(bins, features, time_folds(predictions))
+    errors = reconstruction_error.freeze_errors(fitted[1], fitted[0].error(features), policy.bins) if fitted else None
     answer, (at, label) = counting.predictions(schema, predictions), newest_labels(schema, predictions, labels)
     usable = outcome_counts.usable(schema.task, answer[at], label)
     at, label = at[usable], label[usable]
     estimate = _estimate(schema, bins, cells, answer, (at, label)) if len(at) >= policy.min_rows else None
-    if not found or not errors:
-        return FrozenBaseline(Frozen(bins, Derived(estimate=estimate)), None)
-    frozen = Frozen({**bins, MULTIVARIATE: errors}, Derived(projection=found[0], estimate=estimate))
-    return FrozenBaseline(frozen, errors.index(found[1], np.zeros(len(found[1]), bool)))
+    if not fitted or not errors:
+        return FrozenBaseline(FrozenProfile(bins, Derived(estimate=estimate)), None)
+    frozen = FrozenProfile({**bins, MULTIVARIATE: errors}, Derived(projection=fitted[0], estimate=estimate))
+    return FrozenBaseline(frozen, errors.index(fitted[1], np.zeros(len(fitted[1]), bool)))
 
 
-def stretches(predictions: pa.Table) -> Ints:
-    """Return which of ten stretches of time, of as many rows each, every row is in.
+def time_folds(predictions: pa.Table) -> Ints:
+    """Return the cross-fitting fold of every row, (rows,), 0 to :data:`FOLDS` - 1: stretches of time of equal size.
 
-    Whole stretches, since rows of a day are alike: what holds of one is no news to the next.
+    Rows of one day are alike, so folds that are drawn at random would not be out of sample.
     """
     order = predictions.select(["time", "id"]).to_pandas().sort_values(["time", "id"]).index.to_numpy()
     out = np.empty(len(order), np.int64)
-    out[order] = np.arange(len(order)) * STRETCHES // max(len(order), 1)
+    out[order] = np.arange(len(order)) * FOLDS // max(len(order), 1)
     return out
 
 
 def newest_labels(schema: EventSchema, predictions: pa.Table, labels: pa.Table) -> tuple[Ints, Values]:
-    """Return where the labelled predictions are, each id once, and the newest label each had within the label delay."""
-    made = predictions.select(["id", "time"]).to_pandas().assign(at=np.arange(predictions.num_rows))
-    known = labels.select(["id", "time", LABEL]).to_pandas()
-    joined = label_join.match(made, known, to_ms(schema.label_delay))
+    """Return the newest label of every labelled prediction within the label delay.
+
+    Returns
+    -------
+    tuple
+        The indices of the labelled predictions, each id once, (n,), ascending; and their labels, (n,).
+    """
+    predicted = predictions.select(["id", "time"]).to_pandas().assign(at=np.arange(predictions.num_rows))
+    labelled_rows = labels.select(["id", "time", LABEL]).to_pandas()
+    joined = label_join.match(predicted, labelled_rows, to_ms(schema.label_delay))
     labelled = joined[joined["known"].notna()].sort_values("at")
     kind = object if schema.task is Task.MULTICLASS else np.float64
     return labelled["at"].to_numpy(np.int64), labelled[LABEL].to_numpy(kind)
@@ -105,6 +158,10 @@ def newest_labels(schema: EventSchema, predictions: pa.Table, labels: pa.Table) 
 def _estimate(
     schema: EventSchema, bins: Mapping[str, Bins], cells: Mapping[str, Ints], answer: Values, truth: tuple[Ints, Values]
 ) -> ScoreCalibration | DirectLossEstimator | None:
+    """Fit CBPE (binary models) or direct loss estimation (others) to labelled rows; *truth* are indices and labels.
+
+    *answer* has the predictions of all rows; *cells* the cell of every row, by variable.
+    """
     at, label = truth
     if schema.task is Task.BINARY:
         score = np.asarray(answer, np.float64)

@@ -1,7 +1,7 @@
-"""How much each feature matters to a model version, as shares and as weights: drift in what cannot matter wakes nobody.
+"""Feature importance as shares, weights and ranks: drift of a feature that cannot matter should wake nobody.
 
-The figures are made once, with the baseline, and know nothing of what is monitored later. That is why a budget of false
-alarms may be shared by them: weights that are fixed beforehand keep the sum.
+The figures are made once, with the baseline, before anything is monitored. That is why the false-alarm budget may be
+divided by them: weights that are fixed beforehand keep the expected number of false alarms.
 """
 
 from __future__ import annotations
@@ -9,15 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-FLOOR = 0.1
-"""Share of all weight that is dealt out equally, since importance is an estimate and the world may make it untrue."""
-_DIGITS = 6
+EQUAL_PART = 0.1
+"""Part of all weight that is divided equally, 0 to 1: importance is an estimate and may change with the stream, so a
+feature without any is still monitored, at a tenth of its equal share (docs/statistics.md, section 2)."""
+DECIMALS = 6
+"""Decimals to which shares are stored, so that a baseline's digest does not depend on the order of a sum."""
 
 
 def normalise(raw: Mapping[str, float]) -> dict[str, float]:
-    """Return *raw* as shares of 1, to six decimals; what is negative or no number is 0.
+    """Return importances as shares of 1, to six decimals; negative and non-finite ones are 0.
 
-    Empty, which means that nobody knows, if nothing is left.
+    Empty, which means that importance is unknown, if none is positive.
 
     >>> normalise({"x": 0.3, "y": 0.1, "noise": -0.002})
     {'x': 0.75, 'y': 0.25, 'noise': 0.0}
@@ -26,32 +28,43 @@ def normalise(raw: Mapping[str, float]) -> dict[str, float]:
     """
     positive = {name: value if value > 0 and math.isfinite(value) else 0.0 for name, value in raw.items()}
     total = math.fsum(positive.values())
-    return {name: round(value / total, _DIGITS) for name, value in positive.items()} if total else {}
+    return {name: round(value / total, DECIMALS) for name, value in positive.items()} if total else {}
 
 
-def weights(importance: Mapping[str, float], variables: Iterable[str], floor: float = FLOOR) -> dict[str, float]:
-    """Return a weight for each of *variables*; together they are 1.
+def weights(importance: Mapping[str, float], variables: Iterable[str], floor: float = EQUAL_PART) -> dict[str, float]:
+    """Return the weight of each variable in its signal's evidence; 1 together.
 
-    ``(1 - floor) * share + floor * equal share``, where *share* is a variable's importance among all of *variables* (0
-    if it has none of its own). So nothing weighs less than *floor* of its equal share, and a shift in what seems not to
-    matter is late to be seen, not invisible. Equal weights if the importance of every one is 0 or unknown.
+    ``(1 - floor) * share + floor * equal share``, where the share is a variable's importance among all variables given.
+    So drift of a feature that seems not to matter is found later, not never. Weights are equal if the importance of
+    every variable is 0 or unknown.
 
+    Parameters
+    ----------
+    importance
+        Importance by variable, 0 or more; one that is absent has 0.
+    variables
+        The variables to weight.
+    floor
+        The part of all weight that is divided equally, 0 to 1.
+
+    Examples
+    --------
     >>> weights({"x": 0.75, "y": 0.25, "z": 0.0}, ["x", "y", "z", "new"])
     {'x': 0.7, 'y': 0.25, 'z': 0.025, 'new': 0.025}
     >>> weights({}, ["x", "y"])
     {'x': 0.5, 'y': 0.5}
     """
     names = tuple(dict.fromkeys(variables))
-    known = {name: max(importance.get(name, 0.0), 0.0) for name in names}
-    total = math.fsum(known.values())
+    own = {name: max(importance.get(name, 0.0), 0.0) for name in names}
+    total = math.fsum(own.values())
     if not total:
         return {name: 1 / len(names) for name in names}
-    # The share first: a product with the least of numbers would be nothing.
-    return {name: (1 - floor) * (value / total) + floor / len(names) for name, value in known.items()}
+    # Divide first: a product with a subnormal number would underflow to 0.
+    return {name: (1 - floor) * (value / total) + floor / len(names) for name, value in own.items()}
 
 
 def rank(importance: Mapping[str, float], variables: Iterable[str]) -> tuple[str, ...]:
-    """Return *variables* from what matters most to what matters least; equals, and the unknown, keep their order.
+    """Return variables from the most to the least important; ties, and unknown ones, keep their order.
 
     >>> rank({"x": 0.2, "y": 0.8}, ["new", "x", "y"])
     ('y', 'x', 'new')

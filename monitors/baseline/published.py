@@ -1,7 +1,7 @@
-"""The published baselines that a job reads, without a database: found among the names that are there, and checked.
+"""Published baselines: the files from which a streaming job reads its baselines, checked by digest.
 
-A baseline lies in its model's folder, and the sha256 of its file in a folder beside that. The sha256 of those that were
-known when the job was submitted came with it, from the registry.
+A job has no database. A baseline lies in its model's folder, and the sha256 of its file in a folder beside that. The
+digests of the baselines that were registered when the job was submitted come with the job.
 """
 
 from __future__ import annotations
@@ -20,34 +20,48 @@ from features.security.file_names import file_name
 from monitors.baseline.baseline import Baseline
 
 
-def place(folder: Path, version: str) -> Path:
-    """Return where the baseline of *version* is published in its model's *folder*."""
+def baseline_path(folder: Path, version: str) -> Path:
+    """Return the path of the published baseline of a version in its model's folder."""
     return folder / f"{file_name(version)}.json"
 
 
-def digest_place(folder: Path, version: str) -> Path:
-    """Return where the sha256 of that file is published."""
+def digest_path(folder: Path, version: str) -> Path:
+    """Return the path of the sha256 of that file."""
     return folder.with_name(f"{folder.name}.sha256") / file_name(version)
 
 
 @dataclass(frozen=True)
-class Published:
-    """A baseline as it was read, and the sha256 that the registry knows it by."""
+class PublishedBaseline:
+    """A baseline as it was read, and the sha256 that the registry has of it."""
 
     baseline: Baseline
     digest: str
 
 
-def find(folder: str, version: str, digests: Mapping[str, str] | None) -> Published | None:
-    """Return the baseline of *version*, or None if none is published; it never changes, so it is read once.
+def find(folder: str, version: str, digests: Mapping[str, str] | None) -> PublishedBaseline | None:
+    """Return the published baseline of a version; it never changes, so it is read once.
 
-    *digests* are those of the registry by version. A version that is not among them was published later, and is checked
-    by the sha256 that was published with it; without one it is nobody's. Where *digests* is None nothing is checked.
+    Parameters
+    ----------
+    folder
+        The folder of the model's baselines.
+    version
+        The model version.
+    digests
+        The registry's sha256 by version, of the time when the job was submitted. A version that is not among them was
+        published later, and is checked by the sha256 that was published with it. None: nothing is checked.
 
-    Raises:
-        ArtifactError: the file is not what was registered.
+    Returns
+    -------
+    PublishedBaseline or None
+        None if there is no file, or no sha256 to check it by.
+
+    Raises
+    ------
+    ArtifactError
+        The file is not what was registered.
     """
-    path = place(Path(folder), version)
+    path = baseline_path(Path(folder), version)
     if path.name not in _names(folder):
         return None
     digest = None if digests is None else digests.get(version) or _digest_beside(folder, version)
@@ -57,7 +71,13 @@ def find(folder: str, version: str, digests: Mapping[str, str] | None) -> Publis
 
 
 def versions(folder: str, digests: Mapping[str, str] | None) -> list[str]:
-    """Return every version that has a published baseline, by name. Raises ArtifactError if one was altered."""
+    """Return every version that has a published baseline, in order of names; *digests* as of :func:`find`.
+
+    Raises
+    ------
+    ArtifactError
+        A file is not what was registered.
+    """
     stems = [Path(name).stem for name in _names(folder) if name.endswith(".json")]
     known = {file_name(version): version for version in digests or ()}
     every = (known.get(stem) or _version_in(Path(folder, f"{stem}.json"), stem) for stem in stems)
@@ -78,25 +98,26 @@ def _names(folder: str) -> set[str]:
 
 
 def _digest_beside(folder: str, version: str) -> str | None:
-    path = digest_place(Path(folder), version)
+    path = digest_path(Path(folder), version)
     return path.read_text("ascii", errors="replace").strip() if path.name in _names(str(path.parent)) else None
 
 
 @lru_cache(maxsize=32)
-def _read(path: str, version: str, digest: str | None) -> Published:
+def _read(path: str, version: str, digest: str | None) -> PublishedBaseline:
+    """Return the baseline in a file; raises ArtifactError if it is not of this digest and version."""
     data = Path(path).read_bytes()
     if digest is not None and hashlib.sha256(data).hexdigest() != digest:
-        raise altered(path, "its sha256 is not the one that was registered")
+        raise altered_error(path, "its sha256 is not the one that was registered")
     try:
         baseline = Baseline.model_validate_json(data)
     except ValidationError as error:
-        raise altered(path, f"it cannot be read ({error.error_count()} errors)") from error
+        raise altered_error(path, f"it cannot be read ({error.error_count()} errors)") from error
     if baseline.version != version:
-        raise altered(path, f"it is that of another version, {baseline.version!r}")
-    return Published(baseline, digest or baseline.digest)
+        raise altered_error(path, f"it is that of another version, {baseline.version!r}")
+    return PublishedBaseline(baseline, digest or baseline.digest)
 
 
-def altered(path: str, why: str) -> errors.ArtifactError:
+def altered_error(path: str, why: str) -> errors.ArtifactError:
     """Return the error about a published baseline that is not what was registered."""
     return errors.ArtifactError(
         f"the published baseline {path} is not what was registered: {why}",

@@ -1,1 +1,1 @@
-"""Error-stream drift detection: River's detectors on single losses, outside the false-alarm promise."""
+"""Error-stream drift detection: River's detectors on single losses, outside the false-alarm guarantee."""

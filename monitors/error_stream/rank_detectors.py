@@ -1,8 +1,16 @@
-"""A fast look at single losses, outside the false-alarm promise: River's detectors on ranks in the baseline's losses.
+"""Error-stream drift detectors (ADWIN, Page-Hinkley, KSWIN) on the ranks of single losses in the baseline's losses.
 
-Slices take their time to say what single losses may say in minutes, but how often such detectors alarm by chance is
-known for independent losses only. A loss is turned into its rank among the baseline's first: a detector's parameters
-then mean the same whatever the loss's unit, which they do not on raw losses (Page-Hinkley's threshold is in it).
+They react within minutes of labels, where sequential monitoring needs slices, but their false-alarm rate is known for
+independent losses only, so the false-alarm guarantee does not cover them. Losses are replaced by their ranks in the
+baseline, so that a detector's parameters mean the same in any unit of the loss; on raw losses Page-Hinkley's threshold
+would be in that unit. Delays and false alarms: docs/statistics.md, section 2.
+
+References
+----------
+Bifet and Gavalda (2007), "Learning from time-changing data with adaptive windowing" (ADWIN), SDM.
+Page (1954), "Continuous inspection schemes", Biometrika 41.
+Raab, Heusinger and Schleif (2020), "Reactive soft prototype computing for concept drift streams" (KSWIN),
+Neurocomputing 416.
 """
 
 from __future__ import annotations
@@ -22,14 +30,23 @@ from monitors.stats.bins import NumericBins, freeze_numeric
 
 _river: Any = drift  # its detectors are typed in part only
 
-CELLS = 200
-"""About how many cells the baseline's losses are counted in."""
+RANK_CELLS = 200
+"""Approximate number of cells that the baseline's losses are counted in."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """The baseline's losses as *counts* on frozen *bins*: what a loss's rank is read from.
+    """Empirical distribution of the baseline's losses, from which ranks are read.
 
+    Parameters
+    ----------
+    bins
+        Frozen quantile bins of the losses.
+    counts
+        Losses in each cell.
+
+    Examples
+    --------
     >>> ranks = Ranks.freeze(np.array([0.0, 0.0, 0.0, 2.0]))
     >>> ranks.of(np.array([0.0, 2.0, 9.0])).tolist()
     [0.4, 0.8, 0.9]
@@ -40,30 +57,32 @@ class Ranks:
 
     @classmethod
     def freeze(cls, losses: Floats) -> Ranks:
-        """Return the table of *losses*, on quantile bins of them.
+        """Return the distribution of *losses* on quantile bins of them.
 
-        Raises:
-            NotEnoughData: none of them is finite.
+        Raises
+        ------
+        NotEnoughData
+            None of them is finite.
         """
         if not np.isfinite(losses).any():
             msg = "ranks need a finite loss at least"
             raise NotEnoughData(msg, hint="take a baseline whose predictions have labels")
-        return cls(bins := freeze_numeric(losses, CELLS), (0,) * bins.cells).add(losses)
+        return cls(bins := freeze_numeric(losses, RANK_CELLS), (0,) * bins.cells).add(losses)
 
     def add(self, losses: Floats) -> Ranks:
-        """Return the table with more *losses* counted on the same bins."""
+        """Return the distribution with more losses counted on the same bins."""
         cells = self.bins.index(losses, np.isnan(losses))
         return Ranks(self.bins, tuple((np.bincount(cells, minlength=len(self.counts)) + self.counts).tolist()))
 
     def merge(self, other: Ranks) -> Ranks:
-        """Return the table of both's losses; their bins must be the same."""
+        """Return the sum of two distributions on the same bins."""
         assert self.bins == other.bins  # the baseline freezes them once
         return Ranks(self.bins, tuple(a + b for a, b in zip(self.counts, other.counts, strict=True)))
 
     def of(self, losses: Floats) -> Floats:
-        """Return the mid-rank of each of the *losses*, strictly between 0 and 1; about uniform over the baseline's.
+        """Return the mid-rank of each loss, (losses,), in (0, 1); about uniform over the baseline's losses.
 
-        Losses of one cell share a rank; those beyond the baseline's range have the outermost. All must be finite.
+        Losses in one cell share a rank; those beyond the baseline's range have the outermost. All must be finite.
         """
         ordered = np.array(self.bins.ordered)
         n = np.array(self.counts)[ordered]
@@ -74,41 +93,73 @@ class Ranks:
 
 @dataclass(frozen=True, slots=True)
 class DetectorAlarm:
-    """What a *detector* said at a *record*, counted from 1 over all finite losses: the loss has *risen*, or fallen."""
+    """One alarm of a detector.
+
+    Parameters
+    ----------
+    detector
+        The detector's name.
+    record
+        At which loss, from 1, over all finite losses.
+    risen
+        Whether the loss has risen; otherwise it has fallen.
+    """
 
     detector: str
     record: int
     risen: bool
 
     def __str__(self) -> str:
-        """Return the alarm in words.
+        """Return the alarm as a sentence.
 
         >>> print(DetectorAlarm("ADWIN", 1207, True))
-        ADWIN: the loss has risen by record 1,207 (fast, outside the false-alarm promise)
+        ADWIN: the loss has risen by record 1,207 (fast, outside the false-alarm guarantee)
         """
         moved = "risen" if self.risen else "fallen"
         return (
-            f"{self.detector}: the loss has {moved} by record {self.record:,} (fast, outside the false-alarm promise)"
+            f"{self.detector}: the loss has {moved} by record {self.record:,} (fast, outside the false-alarm guarantee)"
         )
 
 
 @dataclass(frozen=True, slots=True)
 class DetectorState:
-    """What is known after *seen* losses. The *members* are River's and not to be changed: a copy of them learns."""
+    """State after a number of losses.
+
+    Parameters
+    ----------
+    ranks
+        The baseline's distribution.
+    members
+        River's detectors. They must not be changed: :meth:`Detectors.update` updates a copy.
+    records
+        Losses seen so far.
+    """
 
     ranks: Ranks
     members: tuple[Any, ...]
-    seen: int = 0
+    records: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Detectors:
-    """The detectors' parameters, chosen for ranks: together they alarm less than once in 10^5 independent records.
+    """Parameters of the detectors, chosen for ranks: together fewer than one alarm in 10^5 independent records.
 
-    Measured on uniform ranks, alarms in 10^5 records: ADWIN 0.2, Page-Hinkley 0.1, KSWIN 0.1. Page-Hinkley looks
-    upwards and does without River's forgetting, under which its sum wanders over any threshold in the end. Bifet and
-    Gavalda 2007 (ADWIN), Page 1954, Raab, Heusinger and Schleif 2020 (KSWIN: *seed* draws its samples, a record takes
-    0.4 ms; an alpha of 0 leaves it out).
+    Measured on uniform ranks, alarms in 10^5 records: ADWIN 0.2, Page-Hinkley 0.1, KSWIN 0.1 (`python -m
+    benchmarks.error_stream`). Page-Hinkley looks for increases only and without River's forgetting factor, under which
+    its sum eventually wanders over any threshold.
+
+    Parameters
+    ----------
+    adwin_delta
+        ADWIN's confidence parameter.
+    page_hinkley_delta
+        Page-Hinkley's tolerated increase of the mean rank.
+    page_hinkley_threshold
+        Page-Hinkley's threshold of the cumulative sum.
+    kswin_alpha
+        KSWIN's significance level; 0 leaves it out. It takes 0.4 ms per record.
+    seed
+        Seed of KSWIN's samples.
     """
 
     adwin_delta: float = 0.02
@@ -133,17 +184,18 @@ class Detectors:
         return made
 
     def update(self, state: DetectorState, losses: Floats) -> tuple[DetectorState, tuple[DetectorAlarm, ...]]:
-        """Return the state after *losses*, in their order, and the alarms on the way; non-finite ones are passed over.
+        """Return the state after more losses, in their order, and the alarms; losses that are not finite are skipped.
 
-        However the losses are cut into calls, the answers are the same: a lost state comes back by replay.
+        The result does not depend on how losses are divided among calls: a lost state is rebuilt by replay.
         """
         members = copy.deepcopy(state.members)
         ranks = state.ranks.of(losses[np.isfinite(losses)]).tolist()
-        alarms = [alarm for i, rank in enumerate(ranks, state.seen + 1) for alarm in _look(members, i, rank)]
-        return DetectorState(state.ranks, members, state.seen + len(ranks)), tuple(alarms)
+        alarms = [alarm for i, rank in enumerate(ranks, state.records + 1) for alarm in _step(members, i, rank)]
+        return DetectorState(state.ranks, members, state.records + len(ranks)), tuple(alarms)
 
 
-def _look(members: tuple[Any, ...], record: int, rank: float) -> Iterator[DetectorAlarm]:
+def _step(members: tuple[Any, ...], record: int, rank: float) -> Iterator[DetectorAlarm]:
+    """Update each detector with one rank; yield the alarms."""
     for member in members:
         before = _level(member)
         member.update(rank)
@@ -153,7 +205,7 @@ def _look(members: tuple[Any, ...], record: int, rank: float) -> Iterator[Detect
 
 
 def _level(member: Any) -> float | None:
-    """Return the mean rank of what a detector goes by; None for Page-Hinkley, which only looks upwards."""
+    """Return the mean rank in a detector's window; None for Page-Hinkley, which looks for increases only."""
     if isinstance(member, _river.KSWIN):
         return float(np.mean(member.window)) if member.window else 0.5
     return float(member.estimation) if isinstance(member, _river.ADWIN) else None

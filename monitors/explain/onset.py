@@ -1,6 +1,7 @@
-"""How a drift began: the window that raised the alarm, the evidence that it rested on, and what that promises.
+"""Onset of a drift (its change point): the window that raised the alarm, the evidence behind it, and the guarantee.
 
-After an alarm the evidence starts anew, so a drift that goes on has none: the first window of it must be asked.
+After an alarm the evidence starts at 0 again, so later windows of the same drift have none: the first one is what shows
+how the drift was found.
 """
 
 from __future__ import annotations
@@ -10,51 +11,63 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report
 
 Key = tuple[Stage, str, Signal, str]
-"""Stage, segment, signal and variable: what a verdict over time is about."""
-ROUNDED = 0.1
-"""By how much stored evidence may be off."""
+"""Stage, segment, signal and variable: what a sequential verdict is on."""
+ROUNDING = 0.1
+"""By how much evidence may be off where it is stored: evidence has three decimals, what is required one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Onset:
-    """The window, ending at *end*, in which a drift began, with its *finding* and the evidence *pooled* with it."""
+    """The window in which a drift was found.
+
+    Parameters
+    ----------
+    end
+        When the window ends, in event time.
+    finding
+        The finding in that window.
+    pooled_evidence
+        The evidence of all variables that share a budget with it; None where it was not monitored over time.
+    """
 
     end: datetime
     finding: Finding
     pooled_evidence: float | None
 
     @property
-    def rests(self) -> bool:
-        """Whether the evidence had reached what was asked: both are rounded where they are stored."""
+    def by_evidence(self) -> bool:
+        """Whether the evidence had reached what was required, up to rounding: an alarm that is guaranteed."""
         required = _required(self.finding)
-        return bool(self.pooled_evidence and required and self.pooled_evidence >= required - ROUNDED)
+        return bool(self.pooled_evidence and required and self.pooled_evidence >= required - ROUNDING)
 
 
 def onsets(reports: Iterable[Report]) -> dict[Key, Onset]:
-    """Return, of all that drifts in its newest report, when that drift began: *reports* come oldest first.
+    """Return the onset of every drift that is there in the newest report of its series; *reports* come oldest first.
 
-    What drifts in the first report of its stage and segment has begun before it, unless its evidence is there.
+    A drift in the first report of a stage and segment began before it, and has no onset, unless the report has the
+    evidence of an alarm.
     """
-    found: dict[Key, Onset | None] = {}
-    seen: set[tuple[Stage, str]] = set()
+    started: dict[Key, Onset | None] = {}
+    series_seen: set[tuple[Stage, str]] = set()
     for report in reports:
-        first = (report.stage, report.segment) not in seen
-        seen.add((report.stage, report.segment))
+        first = (report.stage, report.segment) not in series_seen
+        series_seen.add((report.stage, report.segment))
         for finding in report.findings:
             key = (report.stage, report.segment, finding.signal, finding.variable)
             if finding.verdict is not Verdict.DRIFT:
-                found.pop(key, None)
-            elif key not in found:
-                alarm = Onset(report.window_end, finding, pooled_evidence(report, finding))
-                found[key] = None if first and not alarm.rests else alarm
-    return {key: alarm for key, alarm in found.items() if alarm}
+                started.pop(key, None)
+            elif key not in started:
+                onset = Onset(report.window_end, finding, pooled_evidence(report, finding))
+                started[key] = None if first and not onset.by_evidence else onset
+    return {key: onset for key, onset in started.items() if onset}
 
 
 def evidence_by_group(report: Report, signal: Signal | str) -> dict[float, float]:
-    """Return the evidence of *signal* in one report, added up by what it has to reach: variables that share a sum."""
+    """Return the evidence of a signal, summed by group of variables; the key is what the sum must reach."""
     total: dict[float, float] = defaultdict(float)
     for finding in report.findings:
         verdict = finding.sequential
@@ -63,23 +76,31 @@ def evidence_by_group(report: Report, signal: Signal | str) -> dict[float, float
     return dict(total)
 
 
-def guarantee(finding: Finding, alarm: Onset | None) -> str:
-    """Return whether a drift stands inside the false-alarm promise, and why, in words; *alarm* is how it began."""
+def guarantee(finding: Finding, onset: Onset | None) -> str:
+    """Return whether the false-alarm guarantee covers a drift, and why, in a sentence.
+
+    Parameters
+    ----------
+    finding
+        The drift as it is now.
+    onset
+        How it began; None if it began before the windows at hand.
+    """
     if finding.guaranteed is None and finding.signal is Signal.QUALITY:
-        return "inside the promise: faults are told window by window, at their share of the budget"
+        return "inside the guarantee: faults are judged in single windows, at their share of the false-alarm budget"
     if finding.guaranteed is None:
-        return "outside the promise: this window alone says so"
-    where = "inside" if finding.guaranteed else "outside"
-    if alarm is None:
-        return f"{where} the promise: it began before the windows that are looked at here"
-    if not alarm.rests:
-        return f"{where} the promise: {alarm.finding.sequential_note or alarm.finding.reason}"
-    reached, asked = alarm.pooled_evidence or 0.0, _required(alarm.finding) or 0.0
-    return f"{where} the promise: the evidence reached {reached:,.0f} where {asked:,.0f} was asked"
+        return "outside the guarantee: a verdict on this window alone; no sequential verdict exists"
+    where = "inside the guarantee" if finding.guaranteed else "outside the guarantee"
+    if onset is None:
+        return f"{where}: the drift began before the windows shown here"
+    if not onset.by_evidence:
+        return f"{where}: {onset.finding.sequential_note or onset.finding.reason}"
+    reached, required = onset.pooled_evidence or 0.0, _required(onset.finding) or 0.0
+    return f"{where}: the evidence reached {reached:,.0f}, and {required:,.0f} was required"
 
 
 def pooled_evidence(report: Report, finding: Finding) -> float | None:
-    """Return the evidence of all that share what the *finding* has to reach; None where nothing was asked over time."""
+    """Return the evidence of all variables that share a budget with a finding; None without a sequential verdict."""
     required = _required(finding)
     return None if required is None else evidence_by_group(report, finding.signal).get(required)
 

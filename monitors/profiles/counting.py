@@ -1,95 +1,65 @@
-"""From events to counts: the vectorised step inside the Flink job, and the only code that looks at values.
+"""Window profiles: events as counts of features, predictions and outcomes by slice, version and segment.
 
 A profile is a set of cells ``(slice, version, segment, cell) -> n`` that add up exactly in any order, so batches,
-chunks, workers and modes can be merged freely.
+chunks, workers and modes can be merged freely. Counting is vectorised, and only this code reads the values of events.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import accumulate
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 
-from features.schema import LABEL, LACKING, LATE, PREDICTION, REFUSED, UNUSABLE, EventSchema, FeatureKind, Task
+from features.schema import LABEL, PREDICTION, EventSchema, FeatureKind, Task
 from features.scoring import Values
-from features.values.untyped import Reject
 from features.window import Windows, to_ms
-from monitors.profiles import outcome_counts
-from monitors.profiles.derived import Frozen
-from monitors.report import Stage
+from monitors.finding import Stage
+from monitors.profiles import outcome_counts, side_channels
+from monitors.profiles.cells import Cell, Layout
+from monitors.profiles.derived import FrozenProfile
 from monitors.stats.bins import Bins, CategoricalBins, Counts, NumericBins
 
 Ints = npt.NDArray[np.int64]
-#: Joins the segments of one row; no segment holds it.
-JOIN = "\x1e"
+SEGMENT_SEPARATOR = "\x1e"
+"""Joins the segments of a row; no segment contains it, as :mod:`features.spelling` replaces control characters."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """*n* events of a version and segment, in the slice that starts at *start* (ms), fell into *cell* of the layout."""
+def layout(schema: EventSchema, frozen: FrozenProfile, stage: Stage) -> Layout:
+    """Return the layout of a stage's cells for one model version.
 
-    start: int
-    version: str
-    segment: str
-    cell: int
-    n: int
+    The variables come first, then the cells of :mod:`monitors.profiles.side_channels`, which are counted in all traffic
+    only.
 
-
-@dataclass(frozen=True)
-class Layout:
-    """The variables of one stage laid out in a row of cells: a variable's cells follow those of the one before."""
-
-    sizes: Mapping[str, int]
-    offsets: Mapping[str, int] = field(init=False)
-
-    def __post_init__(self) -> None:
-        starts = accumulate(self.sizes.values(), initial=0)
-        object.__setattr__(self, "offsets", dict(zip(self.sizes, starts, strict=False)))
-
-    @property
-    def cells(self) -> int:
-        """Length of the row."""
-        return sum(self.sizes.values())
-
-    def row(self, cells: Iterable[tuple[int, int]]) -> dict[str, list[int]]:
-        """Return the counts by variable of sparse (cell, n) pairs; what is not named is 0.
-
-        >>> Layout({"x": 2, "y": 3}).row([(1, 5), (4, 7)])
-        {'x': [0, 5], 'y': [0, 0, 7]}
-        """
-        flat = [0] * self.cells
-        for cell, n in cells:
-            flat[cell] += n
-        return {name: flat[at : at + self.sizes[name]] for name, at in self.offsets.items()}
-
-
-def layout(schema: EventSchema, frozen: Frozen, stage: Stage) -> Layout:
-    """Return where each variable of *stage* has its cells, for one *frozen* version: first those that are sent.
-
-    The last of the inputs are :data:`REFUSED`, with a cell for each variable whose value did not fit, :data:`LATE`,
-    with one cell, and :data:`UNUSABLE`. They are counted in all traffic only.
+    Parameters
+    ----------
+    schema
+        The model's event schema.
+    frozen
+        The version's bins and derived variables.
+    stage
+        Inputs or outcomes.
     """
     bins = frozen.bins
     if stage is Stage.INPUTS:
         sent = {name: bins[name].cells for name in schema.variables}
-        return Layout({**sent, **frozen.sizes, REFUSED: len(sent), LATE: 1, UNUSABLE: len(LACKING)})
-    scores = {"scores": 2 * outcome_counts.GRID} if schema.task is Task.BINARY else {}
+        beside = {
+            channel.name: len(channel.cells(schema)) for channel in side_channels.ALWAYS if channel.stage is stage
+        }
+        return Layout({**sent, **frozen.sizes, **beside})
+    scores = {"scores": 2 * outcome_counts.SCORE_BINS} if schema.task is Task.BINARY else {}
     return Layout({LABEL: bins[LABEL].cells, "coverage": 2, "loss": 2, **scores})
 
 
 def floats(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """Return the values of a column of numbers (nulls as NaN), and where the nulls are."""
+    """Return the values of a numeric column (nulls as NaN), and a mask of the nulls, both (rows,)."""
     missing = column.is_null().to_numpy()
     return column.to_numpy().astype(np.float64), missing
 
 
-def index(column: pa.ChunkedArray, bins: Bins) -> Ints:
-    """Return the cell of each value of a decoded column."""
+def cell_index(column: pa.ChunkedArray, bins: Bins) -> Ints:
+    """Return the cell of each value of a decoded column, (rows,)."""
     if isinstance(bins, NumericBins):
         return bins.index(*floats(column))
     words = column.combine_chunks().dictionary_encode()
@@ -99,23 +69,36 @@ def index(column: pa.ChunkedArray, bins: Bins) -> Ints:
     return np.asarray(cells[where])
 
 
-def columns(schema: EventSchema, frozen: Frozen, table: pa.Table) -> dict[str, Ints]:
-    """Return all input variables of a decoded table, also derived ones: a cell a row, or what the row adds to each."""
-    cells = {name: index(table[name], frozen.bins[name]) for name in schema.variables}
+def columns(schema: EventSchema, frozen: FrozenProfile, table: pa.Table) -> dict[str, Ints]:
+    """Return all input variables of a decoded table, derived ones included.
+
+    Returns
+    -------
+    dict
+        For each variable the cell of each row, (rows,), or what the row adds to each cell, (rows, cells).
+    """
+    cells = {name: cell_index(table[name], frozen.bins[name]) for name in schema.variables}
     return {**cells, **frozen.columns(cells, predictions(schema, table))}
 
 
 def predictions(schema: EventSchema, table: pa.Table) -> Values:
-    """Return the model's answers in a decoded table: float64, or classes as text."""
+    """Return the predictions in a decoded table, (rows,): float64, or classes as text."""
     if schema.prediction_kind is FeatureKind.NUMERIC:
         return floats(table[PREDICTION])[0]
     return np.asarray(table[PREDICTION].to_pandas().to_numpy(dtype=object))
 
 
-def count_inputs(schema: EventSchema, frozen: Mapping[str, Frozen], table: pa.Table) -> Iterator[Cell]:
-    """Yield the cells of a decoded table of predictions, as each event's own model version froze them.
+def count_inputs(schema: EventSchema, frozen: Mapping[str, FrozenProfile], table: pa.Table) -> Iterator[Cell]:
+    """Yield the input cells of decoded predictions.
 
-    *frozen* is by version; an event of another version must not come here.
+    Parameters
+    ----------
+    schema
+        The model's event schema.
+    frozen
+        Bins and derived variables by model version; every version in the table must be there.
+    table
+        A decoded table of predictions.
     """
     versions = table["model_version"].to_pandas().to_numpy(dtype=object)
     for version in sorted(set(versions)):
@@ -125,38 +108,22 @@ def count_inputs(schema: EventSchema, frozen: Mapping[str, Frozen], table: pa.Ta
         yield from count_columns(schema, frozen[version].bins, rows, [(sizes[name], values[name]) for name in values])
 
 
-def count_refused(
-    schema: EventSchema, frozen: Mapping[str, Frozen], refused: Iterable[Reject], newest: int
-) -> Iterator[Cell]:
-    """Yield the cells of predictions that were *refused*, by variable or by what they lack, in all traffic.
-
-    One whose time cannot be read counts as of *newest* (ms), the newest of those that came with it; where that is 0,
-    as of the epoch: see :func:`placeless`. One whose version is not *frozen* counts for every version that is.
-    """
-    step = to_ms(schema.windows.slide)
-    cells = {v: _refusals(layout(schema, known, Stage.INPUTS), schema) for v, known in frozen.items()}
-    for reject in refused:
-        time = reject.time if reject.time is not None else newest
-        for version in (reject.version,) if reject.version in cells else cells:
-            at = cells[version]
-            yield Cell(time - time % step, version, "", at.get(reject.column, at["record"]), reject.records)
-
-
-def _refusals(plan: Layout, schema: EventSchema) -> dict[str, int]:
-    """Return the cell of each cause for which a record is set aside."""
-    lacking = {name: plan.offsets[UNUSABLE] + i for i, name in enumerate(LACKING)}
-    return {**lacking, **{name: plan.offsets[REFUSED] + i for i, name in enumerate(schema.refusable)}}
-
-
-def is_refusal(plan: Layout, cell: int) -> bool:
-    """Say whether *cell* counts records that were set aside."""
-    return any(0 <= cell - plan.offsets[name] < plan.sizes[name] for name in (REFUSED, UNUSABLE))
-
-
 def count_columns(
     schema: EventSchema, bins: Mapping[str, Bins], rows: pa.Table, values: Sequence[tuple[int, Ints]]
 ) -> Iterator[Cell]:
-    """Yield the cells of *rows* of one version by slice and segment, of variables given as (cells, column)."""
+    """Yield the cells of one version's rows, by slice and segment.
+
+    Parameters
+    ----------
+    schema
+        The model's event schema.
+    bins
+        The version's bins.
+    rows
+        A decoded table of one version.
+    values
+        (number of cells, column) of each variable, in the order of the layout; columns as :func:`columns` returns them.
+    """
     version = rows["model_version"][0].as_py()
     starts = slice_starts(schema.windows, rows["time"].to_numpy())
     for segment, members in _groups(schema, bins, rows):
@@ -164,17 +131,17 @@ def count_columns(
         slices, group = np.unique(own, return_inverse=True)
         picked = ((size, value if members is None else value[members]) for size, value in values)
         counts = np.hstack([_sum(group, len(slices), size, value) for size, value in picked])
-        yield from _cells(counts, slices, version, segment)
+        yield from cells_of(counts, slices, version, segment)
 
 
 def slice_starts(windows: Windows, times: Ints) -> Ints:
-    """Return the start of each time's slice, in milliseconds."""
+    """Return the start of each time's slice, both in milliseconds since the epoch."""
     step = to_ms(windows.slide)
     return times - times % step
 
 
 def _sum(group: Ints, groups: int, size: int, value: Ints) -> Counts:
-    """Return the cells of each group: how many rows are in each, or the sum of what rows of several numbers add."""
+    """Return the cells of each group, (groups, size): the number of rows in each cell, or the sum of what they add."""
     if value.ndim == 1:
         return np.bincount(group * size + value, minlength=groups * size).reshape(groups, size)
     out = np.zeros((groups, size), np.int64)
@@ -182,19 +149,20 @@ def _sum(group: Ints, groups: int, size: int, value: Ints) -> Counts:
     return out
 
 
-def _cells(counts: Counts, slices: Ints, version: str, segment: str) -> Iterator[Cell]:
+def cells_of(counts: Counts, slices: Ints, version: str, segment: str) -> Iterator[Cell]:
+    """Yield the non-zero *counts*, (slices, cells), as cells of a version and segment."""
     for g, c in zip(*np.nonzero(counts), strict=True):
         yield Cell(int(slices[g]), version, segment, int(c), int(counts[g, c]))
 
 
 def segment_names(schema: EventSchema, bins: Mapping[str, Bins], table: pa.Table) -> dict[str, npt.NDArray[np.object_]]:
-    """Return every row's segment for each segmenting feature: ``origin=JFK``, or ``origin=(other)`` without a cell."""
+    """Return each row's segment by segmenting feature: ``origin=JFK``, or ``origin=(other)`` for rare values."""
     out = {}
     for name in schema.segments:
         frozen = bins[name]
         assert isinstance(frozen, CategoricalBins)  # the schema allows no other kind
         names = [f"{name}={c}" for c in frozen.categories] + [f"{name}=(other)"] * 3
-        out[name] = np.array(names, dtype=object)[index(table[name], frozen)]
+        out[name] = np.array(names, dtype=object)[cell_index(table[name], frozen)]
     return out
 
 
@@ -205,38 +173,3 @@ def _groups(
     for names in segment_names(schema, bins, table).values():
         for name in sorted(set(names)):
             yield name, names == name
-
-
-def count_outcomes(schema: EventSchema, frozen: Mapping[str, Frozen], start: int, rows: pd.DataFrame) -> Iterator[Cell]:
-    """Yield the cells of joined predictions of the slice that starts at *start* (ms).
-
-    *rows* have the columns ``version``, ``segments`` (the row's, joined by :data:`JOIN`), ``prediction``, ``label``,
-    and ``known``, which is NaN where there is no label.
-    """
-    for key, some in rows.groupby(["version", "segments"]):
-        version, segments = map(str, key)
-        plan = layout(schema, frozen[version], Stage.OUTCOMES)
-        prediction, label = (values(schema, some[c]) for c in ("prediction", "label"))
-        found = outcome_counts.count(
-            schema.task, frozen[version].bins, prediction=prediction, label=label,
-            labelled=some["known"].notna().to_numpy(), groups=np.zeros(len(some), np.int64), n_groups=1,
-        )  # fmt: skip
-        counts = np.hstack([found[name] for name in plan.sizes])
-        for segment in ("", *filter(None, segments.split(JOIN))):
-            yield from _cells(counts, np.array([start]), version, segment)
-
-
-def values(schema: EventSchema, column: pd.Series) -> Values:
-    """Return predictions or labels as what they are scored as: float64, or classes as text (None: no label)."""
-    if schema.label_kind is FeatureKind.CATEGORICAL and schema.prediction_kind is FeatureKind.CATEGORICAL:
-        return np.asarray(column.astype(object).where(column.notna(), None).to_numpy(object))
-    return column.to_numpy(np.float64)
-
-
-def merge(cells: Iterable[Cell]) -> list[Cell]:
-    """Return the sum of *cells*, one of each key, in order."""
-    total: dict[tuple[int, str, str, int], int] = {}
-    for c in cells:
-        key = (c.start, c.version, c.segment, c.cell)
-        total[key] = total.get(key, 0) + c.n
-    return [Cell(*key, n) for key, n in sorted(total.items())]

@@ -1,8 +1,8 @@
-"""Variables that nobody sends: made row by row from what is sent, frozen with the baseline, counted like all others.
+"""Derived variables: PCA reconstruction error, score grid and estimated loss, computed for each row and then counted.
 
-``multivariate`` is how unusual a row's features are together, on quantile bins. ``score_grid`` (binary) is the score on
-the grid of 200 cells, ``estimated_loss`` (other tasks) the sums of the loss to expect: from these follows how well the
-model does before any label is there.
+``multivariate`` is a row's reconstruction error, on quantile bins. ``score_grid`` (binary models) is the score on a
+grid of 200 cells, ``estimated_loss`` (other tasks) the sums of the expected loss: both estimate performance before
+labels arrive. All are frozen with the baseline and counted as the variables that are sent.
 """
 
 from __future__ import annotations
@@ -25,12 +25,18 @@ from monitors.stats.bins import Bins
 
 Ints = npt.NDArray[np.int64]
 Estimate = Annotated[ScoreCalibration | DirectLossEstimator, Field(discriminator="kind")]
+"""What performance without labels is estimated from: a calibrated score (binary), or direct loss estimation."""
 
 
 class Derived(BaseModel):
-    """What a baseline froze to make variables of others: whole numbers only. None where there was nothing to learn.
+    """What a baseline freezes for derived variables: whole numbers only; None where there was nothing to learn.
 
-    The bins of ``multivariate`` are among the baseline's.
+    Parameters
+    ----------
+    projection
+        The principal components; the bins of ``multivariate`` are among the baseline's.
+    estimate
+        The performance estimator.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,15 +49,23 @@ _NOTHING = Derived()
 
 
 @dataclass(frozen=True, slots=True)
-class Frozen:
-    """All that turns the rows of one model version into counts."""
+class FrozenProfile:
+    """All that turns the rows of one model version into counts.
+
+    Parameters
+    ----------
+    bins
+        Bins of each variable, ``multivariate`` and ``label`` included.
+    derived
+        What computes the derived variables.
+    """
 
     bins: Mapping[str, Bins]
     derived: Derived = _NOTHING
 
     @property
     def sizes(self) -> dict[str, int]:
-        """The number of cells of each derived variable there is."""
+        """The number of cells of each derived variable."""
         projection, estimate = self.derived.projection, self.derived.estimate
         of = {MULTIVARIATE: self.bins[MULTIVARIATE].cells} if projection else {}
         if isinstance(estimate, ScoreCalibration):
@@ -59,19 +73,30 @@ class Frozen:
         return {**of, ESTIMATED_LOSS: 3} if isinstance(estimate, DirectLossEstimator) else of
 
     def columns(self, cells: Mapping[str, Ints], prediction: Values) -> dict[str, Ints]:
-        """Return each derived variable of some rows: a cell a row or, where it is summed, what the row adds to each.
+        """Return the derived variables of rows.
 
-        *cells* are the rows' cells by variable that is sent, *prediction* the model's answers.
+        Parameters
+        ----------
+        cells
+            The rows' cells by variable that is sent, (rows,) each.
+        prediction
+            The rows' predictions, (rows,).
+
+        Returns
+        -------
+        dict
+            For each derived variable the cell of each row, (rows,), or what the row adds to each cell, (rows, cells).
         """
         projection, estimate = self.derived.projection, self.derived.estimate
-        out = {MULTIVARIATE: self._unusual(projection, cells)} if projection else {}
+        out = {MULTIVARIATE: self._error_bins(projection, cells)} if projection else {}
         if isinstance(estimate, ScoreCalibration):
-            out[SCORE_GRID] = score_calibration.index(prediction.astype(np.float64))
+            out[SCORE_GRID] = score_calibration.cell_index(prediction.astype(np.float64))
         if isinstance(estimate, DirectLossEstimator):
             out[ESTIMATED_LOSS] = estimate.addends(cells, len(prediction))
         return out
 
-    def _unusual(self, projection: PrincipalComponents, cells: Mapping[str, Ints]) -> Ints:
+    def _error_bins(self, projection: PrincipalComponents, cells: Mapping[str, Ints]) -> Ints:
+        """Return the bin of each row's reconstruction error."""
         bins = self.bins[MULTIVARIATE]
         assert bins.kind == "numeric"  # as they were frozen
         error = projection.error(cells)

@@ -1,8 +1,14 @@
-"""What to expect of a prediction's loss, from the cells that its features and it are in: direct loss estimation.
+"""Direct loss estimation: the expected loss of a prediction, from the cells of its features and its score.
 
-As in NannyML's DLE, a second model learns the losses of the reference's rows. Here it is additive, one number a cell:
-then the estimate is a sum of whole numbers, which adds up exactly wherever rows are counted, and a reader can see which
-cell of which feature raised it. It knows nothing of losses that depend on two features only jointly.
+As in NannyML's DLE, a second model learns the losses of the reference's rows. Here it is additive, with one number per
+cell: the estimate is a sum of whole numbers, which adds up exactly wherever rows are counted, and each feature's
+contribution can be read off. It does not model interactions of features. Accuracy on simulated covariate shifts:
+docs/statistics.md, section 6; why whole numbers: docs/decisions/0005.
+
+References
+----------
+NannyML, "Direct Loss Estimation (DLE)"; Golub, Heath and Wahba (1979), "Generalized cross-validation as a method for
+choosing a good ridge parameter", Technometrics 21(2).
 """
 
 from __future__ import annotations
@@ -18,21 +24,33 @@ from scipy import sparse
 
 from features.scoring import Floats
 from monitors.profiles import outcome_counts
-from monitors.profiles.outcome_counts import UNIT
+from monitors.profiles.outcome_counts import LOSS_UNIT
 from monitors.stats.bins import Counts
 
 Ints = npt.NDArray[np.int64]
-COLUMNS = 1000
-"""Cells that get a number; variables whose cells differ least in loss go without, where there are more."""
-PENALTIES = tuple(10.0**k for k in range(7))
-"""How many rows of no effect each cell is taken to have had besides its own; the best one is chosen."""
-_BLOCK = 50_000
+MAX_CELLS = 1000
+"""Cells that get an effect, which bounds the regression to a 1,000 x 1,000 matrix; where there are more, the variables
+whose cells differ least in loss are left out."""
+RIDGE_PENALTIES = tuple(10.0**k for k in range(7))
+"""Candidate penalties, in rows: how many rows without any effect each cell is taken to have besides its own. The best
+one is chosen by generalised cross-validation."""
+BLOCK_ROWS = 50_000
+"""Rows that are added up at once, which bounds memory."""
 
 
 class DirectLossEstimator(BaseModel):
-    """Losses in millionths: a row's estimate is *base* plus the *effects* of its cells, kept within 0 and *most*.
+    """An additive model of the loss, in millionths: `base` plus the effects of a row's cells, clipped to [0, `most`].
 
-    *errors* are the effects' standard errors. No effects mean that nothing known beforehand tells the loss of a row.
+    Parameters
+    ----------
+    base
+        Expected loss of a row without any effect.
+    most
+        Largest possible loss.
+    effects
+        Effect of each cell, by variable; empty if nothing predicts the loss of a row.
+    errors
+        Standard errors of the effects.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,8 +62,17 @@ class DirectLossEstimator(BaseModel):
     errors: dict[str, tuple[int, ...]]
 
     def addends(self, cells: Mapping[str, Ints], rows: int) -> Counts:
-        """Return what each of *rows* rows adds to the counts, (rows, 3): 1, its estimate and the estimate's square.
+        """Return what each row adds to the counts, (rows, 3): 1, its estimated loss, and the square of that.
 
+        Parameters
+        ----------
+        cells
+            The rows' cells by variable, (rows,) each.
+        rows
+            Number of rows.
+
+        Examples
+        --------
         >>> t = DirectLossEstimator(base=500_000, most=1_000_000, effects={"a": (-600_000, 200_000)}, errors={})
         >>> t.addends({"a": np.array([0, 1])}, 2).tolist()
         [[1, 0, 0], [1, 700000, 490000]]
@@ -57,35 +84,52 @@ class DirectLossEstimator(BaseModel):
         return np.column_stack([np.ones(rows, np.int64), loss, outcome_counts.squared(loss)])
 
     def expected(self, counts: Counts) -> dict[str, Counts]:
-        """Return the outcomes to expect of sums of addends, (..., 3), as in :mod:`monitors.profiles.outcome_counts`."""
+        """Return the expected outcome counts from sums of addends (..., 3), see :mod:`.outcome_counts`."""
         rows = counts[..., 0]
         return {"coverage": np.stack([rows, np.zeros_like(rows)], axis=-1), "loss": counts[..., 1:]}
 
     def variance(self, shift: Mapping[str, Floats]) -> float:
-        """Return the variance, by what the reference leaves open, of how far the mean loss moves when shares do.
+        """Return the variance of the estimated change of the mean loss that the reference's sampling error causes.
 
-        *shift* is how much each cell's share has grown, by variable. Cells' errors are taken as independent: exact for
-        independent variables, too much where they move together as they always did.
+        Cells' errors are taken as independent: exact for independent variables, too large for variables that move
+        together as they did in the reference.
+
+        Parameters
+        ----------
+        shift
+            By how much each cell's share has grown since the reference, by variable, (cells,) each.
         """
-        parts = (shift[name] * np.asarray(errors) * UNIT for name, errors in self.errors.items())
+        parts = (shift[name] * np.asarray(errors) * LOSS_UNIT for name, errors in self.errors.items())
         return float(sum((part**2).sum() for part in parts))
 
 
 def fit(cells: Mapping[str, Ints], sizes: Mapping[str, int], loss: Floats, most: float) -> DirectLossEstimator:
-    """Return the table of a reference's out-of-sample *loss* a row, from the rows' *cells* by variable.
+    """Return the estimator that ridge regression fits to the reference's losses, with one column per cell.
 
-    *sizes* are the numbers of cells, *most* the largest loss there can be. Ridge regression on one column a cell, its
-    penalty chosen by generalised cross-validation (Golub, Heath and Wahba 1979), with no effect at all as one choice.
-    Sums are of whole numbers, so the rows' order does not matter.
+    The penalty is chosen by generalised cross-validation, with no effect at all as one choice. Sums are of whole
+    numbers, so the rows' order does not matter.
+
+    Parameters
+    ----------
+    cells
+        The rows' cells by variable, (rows,) each.
+    sizes
+        Number of cells of each variable.
+    loss
+        Loss of each row, (rows,), out of sample.
+    most
+        Largest possible loss.
     """
-    units = np.rint(loss / UNIT)
+    units = np.rint(loss / LOSS_UNIT)
     chosen = {name: sizes[name] for name in _informative(cells, sizes, units)}
-    held, products, joint = _sums(cells, chosen, units)
-    effects, errors = _ridge(products - np.outer(held, held) / len(units), joint - held * units.mean(), units)
-    base = units.mean() - effects @ held / len(units)
-    told = chosen if effects.any() else {}
-    return DirectLossEstimator(base=round(base), most=round(most / UNIT), effects=_by_name(told, effects),
-                     errors=_by_name(told, errors))  # fmt: skip
+    cell_rows, products, joint = _sums(cells, chosen, units)
+    effects, errors = _ridge(
+        products - np.outer(cell_rows, cell_rows) / len(units), joint - cell_rows * units.mean(), units
+    )
+    base = units.mean() - effects @ cell_rows / len(units)
+    reported = chosen if effects.any() else {}
+    return DirectLossEstimator(base=round(base), most=round(most / LOSS_UNIT), effects=_by_name(reported, effects),
+                     errors=_by_name(reported, errors))  # fmt: skip
 
 
 def _by_name(sizes: Mapping[str, int], values: Floats) -> dict[str, tuple[int, ...]]:
@@ -94,12 +138,12 @@ def _by_name(sizes: Mapping[str, int], values: Floats) -> dict[str, tuple[int, .
 
 
 def _informative(cells: Mapping[str, Ints], sizes: Mapping[str, int], units: Floats) -> Iterator[str]:
-    """Yield the variables by how much their cells' mean losses differ, until there are columns enough."""
+    """Yield the variables whose cells' mean losses differ most, up to :data:`MAX_CELLS` cells."""
     between = {}
     for name, at in cells.items():
         n, sums = (np.bincount(at, weights, minlength=sizes[name]) for weights in (None, units))
         between[name] = (sums[n > 0] ** 2 / n[n > 0]).sum()
-    left = COLUMNS
+    left = MAX_CELLS
     for name in sorted(between, key=lambda name: (-between[name], name)):
         left -= sizes[name]
         if left >= 0:
@@ -107,20 +151,20 @@ def _informative(cells: Mapping[str, Ints], sizes: Mapping[str, int], units: Flo
 
 
 def _sums(cells: Mapping[str, Ints], sizes: Mapping[str, int], units: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return, by cell, its rows, the rows it shares with each other cell, and the sum of its losses."""
+    """Return cell counts, co-occurrence counts and loss sums: the normal equations of the ridge fit."""
     offsets, width = np.cumsum([0, *sizes.values()])[:-1], sum(sizes.values())
     products, joint = np.zeros((width, width)), np.zeros(width)
-    for at in range(0, len(units), _BLOCK):
-        columns = np.column_stack([cells[name][at : at + _BLOCK] for name in sizes]) + offsets
+    for at in range(0, len(units), BLOCK_ROWS):
+        columns = np.column_stack([cells[name][at : at + BLOCK_ROWS] for name in sizes]) + offsets
         rows, ends = len(columns), np.arange(len(columns) + 1) * len(sizes)
         ones = sparse.csr_array((np.ones(columns.size), columns.ravel(), ends), shape=(rows, width))
         products += (ones.T @ ones).toarray()
-        joint += ones.T @ units[at : at + _BLOCK]
+        joint += ones.T @ units[at : at + BLOCK_ROWS]
     return np.diag(products).copy(), products, joint
 
 
 def _ridge(products: Floats, joint: Floats, units: Floats) -> tuple[Floats, Floats]:
-    """Return the effects with the best penalty and their standard errors, from centred *products*.
+    """Return the effects with the best penalty, and their standard errors, from centred cross products.
 
     Zeros where no effect at all predicts best.
     """
@@ -128,7 +172,7 @@ def _ridge(products: Floats, joint: Floats, units: Floats) -> tuple[Floats, Floa
     values, turned = np.maximum(values, 0), vectors.T @ joint
     n, total = len(units), float(((units - units.mean()) ** 2).sum())
     best, chosen = total / (n - 1) ** 2, (np.zeros(len(joint)), np.zeros(len(joint)))
-    for penalty in PENALTIES:
+    for penalty in RIDGE_PENALTIES:
         effects = turned / (values + penalty)
         unexplained = total - 2 * effects @ turned + values @ effects**2
         free = n - 1 - (values / (values + penalty)).sum()

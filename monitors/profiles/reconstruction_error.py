@@ -1,15 +1,20 @@
-"""How far a row lies from the usual ways in which features go together: what the main components leave over.
+"""PCA reconstruction error: how far a row lies from the correlations between features in the baseline.
 
-Principal components are fitted to the baseline's rows; those that make up 65 % of the variance are the usual ways, and
-a row's reconstruction error is what it has in the others. Two features may each keep their distribution and yet break
-apart: that is seen here and nowhere else.
+Principal components are fitted to the baseline's rows. Those that make up 65 % of the variance are retained; a row's
+reconstruction error is what it has in the others. It shows features that each keep their distribution while their
+correlation breaks, which no single variable shows.
 
-As in NannyML's reconstruction error, the mass of a row is encoded and standardised first; unlike there, each component
-left over counts in units of its own standard deviation (Shyu et al. 2003, "A novel anomaly detection scheme based on
-principal component classifier"). A relation that held tightly then counts as much as one that was loose: one pair of 20
-features whose correlation of .9 breaks moves the error by .42 (Jensen-Shannon) instead of .17.
+As in NannyML's reconstruction error, a row is encoded and standardised first. Unlike there, each residual component
+counts in units of its own standard deviation (Shyu et al. 2003), so that a strong correlation counts as much as a weak
+one: one pair of 20 features whose correlation of .9 breaks moves the error by .42 (Jensen-Shannon distance) instead of
+.17.
 
-Only integers are frozen and added, so equal rows have equal errors wherever they are counted.
+Only integers are frozen and added, so equal rows have equal errors wherever they are counted (docs/decisions/0005).
+
+References
+----------
+Shyu, Chen, Sarinnapakorn and Chang (2003), "A novel anomaly detection scheme based on principal component classifier",
+ICDM workshop on foundations and new directions of data mining.
 """
 
 from __future__ import annotations
@@ -26,22 +31,34 @@ from monitors.stats import threshold
 from monitors.stats.bins import Bins, Counts, NumericBins
 
 Ints = npt.NDArray[np.int64]
-VARIANCE = 0.65
-"""Share of the variance that the main components have to make up."""
-SMALLEST = 0.1
-"""No component is taken to be narrower, in standard deviations of a feature: bins cannot tell what is finer."""
-FURTHEST = 8.0
-"""Where a code is cut off, in standard deviations: a rare word is no outlier in itself."""
-_CODE, _WEIGHT = 2.0**10, 2.0**16
-_BLOCK = 4096
+RETAINED_VARIANCE = 0.65
+"""Share of the variance that the retained components make up, NannyML's default."""
+MIN_COMPONENT_SD = 0.1
+"""Smallest standard deviation of a residual component, in that of a feature: bins do not resolve what is finer."""
+MAX_CODE = 8.0
+"""Largest code of a cell, in standard deviations: a rare category is not an outlier by itself."""
+CODE_SCALE = 2.0**10
+"""Codes are whole numbers of 1/1024 standard deviation."""
+WEIGHT_SCALE = 2.0**16
+"""Weights are whole numbers of 1/65536 of one over a component's standard deviation."""
+BLOCK_ROWS = 4096
+"""Rows that are encoded at once, which bounds memory."""
 
 
 class PrincipalComponents(BaseModel):
-    """The *codes* of each feature's cells, in 1/1024 sd, and the *components* left over: one weight a feature.
+    """The residual components of a baseline.
 
-    Weights are in the order of *features*, as a stored baseline keeps no order of names. A weight is in 1/65536 of one
-    over the component's sd. Sums of products stay below 2^53 for 100,000 features, where float64 arithmetic on whole
-    numbers is exact: any order of adding gives the same.
+    Sums of products stay below 2^53 for 100,000 features, where float64 arithmetic on whole numbers is exact: any order
+    of addition gives the same.
+
+    Parameters
+    ----------
+    features
+        The features, in the order of the weights; a stored baseline keeps no order of names.
+    codes
+        Code of each cell, in 1/1024 sd, by feature.
+    components
+        Weights of each residual component, one per feature, in 1/65536 of one over the component's sd.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,8 +68,15 @@ class PrincipalComponents(BaseModel):
     components: tuple[tuple[int, ...], ...]
 
     def error(self, cells: Mapping[str, Ints]) -> Floats:
-        """Return each row's reconstruction error from its *cells* by feature: the rms of what is left over, 1 is usual.
+        """Return each row's reconstruction error, (rows,): the rms of its standardised residual components; 1 is usual.
 
+        Parameters
+        ----------
+        cells
+            The rows' cells by feature, (rows,) each.
+
+        Examples
+        --------
         >>> ends = (-1024, 1024)
         >>> p = PrincipalComponents(features=("a", "b"), codes={"a": ends, "b": ends}, components=((65536, -65536),))
         >>> p.error({"a": np.array([0, 1, 1]), "b": np.array([0, 1, 0])}).tolist()
@@ -61,42 +85,66 @@ class PrincipalComponents(BaseModel):
         weights, n = np.asarray(self.components, np.float64).T, len(next(iter(cells.values())))
         codes = {name: np.asarray(self.codes[name], np.float64) for name in self.features}
         out = np.empty(n)
-        for at in range(0, n, _BLOCK):
-            left = np.floor(encode(codes, cells, slice(at, at + _BLOCK)) @ weights / _WEIGHT + 0.5)
-            out[at : at + _BLOCK] = np.einsum("ij,ij->i", left, left)
+        for at in range(0, n, BLOCK_ROWS):
+            left = np.floor(encode(codes, cells, slice(at, at + BLOCK_ROWS)) @ weights / WEIGHT_SCALE + 0.5)
+            out[at : at + BLOCK_ROWS] = np.einsum("ij,ij->i", left, left)
         # Division by a power of two, division and root are each rounded correctly by any IEEE 754 machine.
-        return np.asarray(np.sqrt(out / len(self.components)) / _CODE)
+        return np.asarray(np.sqrt(out / len(self.components)) / CODE_SCALE)
 
 
 def fit(bins: Mapping[str, Bins], cells: Mapping[str, Ints], part: Ints) -> tuple[PrincipalComponents, Floats] | None:
-    """Return the projection of the baseline's rows, and each row's error by that of all parts but its own.
+    """Return the residual components of the baseline's rows, and each row's cross-validated error.
 
-    *cells* are the rows' cells on *bins*, both by feature, *part* numbers the part each row is in. The narrowest
-    components are narrow by chance too: among the rows they were fitted to, errors are smaller than any later row's
-    will be (50 independent features, 10,000 rows: .11 apart, Jensen-Shannon; .03 by the other parts).
+    The narrowest components are narrow partly by chance: errors of the rows that they were fitted to are smaller than
+    those of later rows (50 independent features, 10,000 rows: .11 apart, Jensen-Shannon; .03 when cross-validated). The
+    same rows in another order give the same components.
 
-    None where fewer than two features vary. The same rows in another order give the same projection.
+    Parameters
+    ----------
+    bins
+        Bins by feature.
+    cells
+        The rows' cells by feature, (rows,) each.
+    part
+        Fold of each row, (rows,), from 0.
+
+    Returns
+    -------
+    tuple or None
+        The components, and each row's error by the components of all other folds, (rows,). None where fewer than two
+        features vary.
     """
     tallies = {name: np.bincount(at, minlength=bins[name].cells) for name, at in cells.items()}
     codes = {name: code(bins[name], counts) for name, counts in tallies.items() if _varies(bins[name], counts)}
     if len(codes) < 2:
         return None
     picked = [{name: cells[name][part == k] for name in codes} for k in range(int(part.max()) + 1)]
-    sums = [_sums(codes, own) for own in picked]
+    sums = [_cross_products(codes, own) for own in picked]
     total = sum(sums[1:], start=sums[0])
     errors = np.empty(len(part))
     for k, own in enumerate(picked):
-        # A part that is everything has no others to be held against.
-        errors[part == k] = _project(codes, total - sums[k] if len(picked) > 1 else total).error(own)
-    return _project(codes, total), errors
+        # With a single fold there are no others to fit to.
+        errors[part == k] = _residual_components(codes, total - sums[k] if len(picked) > 1 else total).error(own)
+    return _residual_components(codes, total), errors
 
 
 def freeze_errors(errors: Floats, by_itself: Floats, bins: int) -> NumericBins:
-    """Return quantile bins of the baseline's *errors*, with edges midway between those that rows have *by_itself*.
+    """Return quantile bins of the baseline's errors, with edges between the values that occur.
 
-    Features with few cells have few errors, and each part's projection gives slightly other ones: edges keep away from
-    all of them, so that the same cells stay in the same bin.
+    Features with few cells have few distinct errors, and each fold's components give slightly different ones. Edges lie
+    midway between values, so that the same cells stay in the same bin.
 
+    Parameters
+    ----------
+    errors
+        Cross-validated errors, (rows,).
+    by_itself
+        Errors by the components of all rows, (rows,).
+    bins
+        Number of bins.
+
+    Examples
+    --------
     >>> freeze_errors(np.array([0.0, 0.0, 0.98, 1.01, 2.0]), np.array([0.0, 0.0, 1.0, 1.0, 2.0]), 2).edges
     (0.0, 1.5, 2.0)
     """
@@ -114,11 +162,20 @@ def freeze_errors(errors: Floats, by_itself: Floats, bins: int) -> NumericBins:
 
 
 def code(bins: Bins, counts: Counts) -> Floats:
-    """Return the code of each cell, a whole number of 1/1024 sd, from a feature's baseline *counts*.
+    """Return the code of each cell, (cells,): a whole number of 1/1024 standard deviation.
 
-    The normal score of the cell's middle rank, standardised over the baseline's rows and cut off at 8 sd; categories
-    are ranked by frequency. What is missing or not finite has the mean, 0.
+    It is the normal score of the cell's middle rank, standardised over the baseline's rows and cut off at
+    :data:`MAX_CODE`; categories are ranked by frequency. Missing and non-finite values have the mean, 0.
 
+    Parameters
+    ----------
+    bins
+        Bins of the feature.
+    counts
+        The feature's counts in the baseline, (cells,).
+
+    Examples
+    --------
     >>> from monitors.stats.bins import CategoricalBins
     >>> code(CategoricalBins(categories=("a", "b")), np.array([600, 400, 0, 0, 0])).tolist()
     [-836.0, 1254.0, 4835.0, 5304.0, 0.0]
@@ -128,14 +185,14 @@ def code(bins: Bins, counts: Counts) -> Floats:
     score, present = special.ndtri((np.cumsum(mass) - mass / 2) / mass.sum()), counts[ordered]
     score = score - _mean(score, present)
     sd = np.sqrt((score**2 * present).sum() / counts.sum())
-    score = np.clip(score / sd, -FURTHEST, FURTHEST)
+    score = np.clip(score / sd, -MAX_CODE, MAX_CODE)
     out = np.zeros(len(counts))
-    out[ordered] = np.rint((score - _mean(score, present)) * _CODE)
+    out[ordered] = np.rint((score - _mean(score, present)) * CODE_SCALE)
     return out
 
 
 def encode(codes: Mapping[str, Floats], cells: Mapping[str, Ints], rows: slice) -> Floats:
-    """Return the codes of some *rows*, (rows, features)."""
+    """Return the codes of the rows in a slice, (rows, features)."""
     return np.column_stack([code[cells[name][rows]] for name, code in codes.items()])
 
 
@@ -147,25 +204,29 @@ def _varies(bins: Bins, counts: Counts) -> bool:
     return np.count_nonzero(counts[threshold.compared(bins)]) > 1
 
 
-def _sums(codes: Mapping[str, Floats], cells: Mapping[str, Ints]) -> Floats:
-    """Return the sums of products of the codes and of 1, (features + 1, features + 1): exact up to 10^8 rows."""
+def _cross_products(codes: Mapping[str, Floats], cells: Mapping[str, Ints]) -> Floats:
+    """Return sums of products of the codes and of 1, (features + 1, features + 1): exact up to 10^8 rows."""
     n = len(next(iter(cells.values())))
     products = np.zeros((len(codes) + 1, len(codes) + 1))
-    for at in range(0, n, _BLOCK):
-        block = encode(codes, cells, slice(at, at + _BLOCK))
+    for at in range(0, n, BLOCK_ROWS):
+        block = encode(codes, cells, slice(at, at + BLOCK_ROWS))
         block = np.column_stack([block, np.ones(len(block))])
         products += block.T @ block
     return products
 
 
-def _project(codes: Mapping[str, Floats], sums: Floats) -> PrincipalComponents:
+def _residual_components(codes: Mapping[str, Floats], sums: Floats) -> PrincipalComponents:
+    """Return the components of the covariance in *sums* that are not retained, as whole numbers.
+
+    The sign of a component is arbitrary; its largest weight is made positive.
+    """
     means = sums[-1, :-1] / sums[-1, -1]
-    values, vectors = np.linalg.eigh((sums[:-1, :-1] / sums[-1, -1] - np.outer(means, means)) / _CODE**2)
-    left = _left(values)
+    values, vectors = np.linalg.eigh((sums[:-1, :-1] / sums[-1, -1] - np.outer(means, means)) / CODE_SCALE**2)
+    left = _residual_count(values)
     # The sign of a component is arbitrary: its largest weight is positive.
-    chosen = vectors[:, :left] / np.maximum(np.sqrt(np.maximum(values[:left], 0)), SMALLEST)
+    chosen = vectors[:, :left] / np.maximum(np.sqrt(np.maximum(values[:left], 0)), MIN_COMPONENT_SD)
     chosen *= np.sign(chosen[np.abs(chosen).argmax(axis=0), np.arange(left)])
-    weights = np.rint(chosen.T * _WEIGHT).astype(np.int64)
+    weights = np.rint(chosen.T * WEIGHT_SCALE).astype(np.int64)
     return PrincipalComponents(
         features=tuple(codes),
         codes={name: tuple(c.astype(np.int64).tolist()) for name, c in codes.items()},
@@ -173,7 +234,7 @@ def _project(codes: Mapping[str, Floats], sums: Floats) -> PrincipalComponents:
     )
 
 
-def _left(values: Floats) -> int:
-    """Return how many components, from the narrowest, are left over; one at least."""
+def _residual_count(values: Floats) -> int:
+    """Return how many components, from the narrowest, are not retained; at least one."""
     share = np.cumsum(values[::-1]) / max(values.sum(), np.finfo(float).tiny)
-    return max(len(values) - int(np.searchsorted(share, VARIANCE, side="right")) - 1, 1)
+    return max(len(values) - int(np.searchsorted(share, RETAINED_VARIANCE, side="right")) - 1, 1)

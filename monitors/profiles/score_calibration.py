@@ -1,8 +1,13 @@
-"""What a binary model's scores promise: the chance of label 1 and the loss to expect in each cell of the score grid.
+"""Score calibration for confidence-based performance estimation (CBPE) of binary models, on the score grid.
 
-Confidence-based performance estimation, as NannyML does it: while the chance of a 1 given the score stays what it was
-(calibration holds, no concept drift), a window's scores alone say how well the model does before any label is there.
-All of it follows from counts on a grid, so estimates can be computed again from what is stored.
+While the probability of label 1 given the score stays what it was (calibration holds: no concept drift), a window's
+scores alone estimate the performance before labels arrive, as in NannyML's CBPE. Everything follows from counts on a
+grid, so estimates can be recomputed from stored reports. Accuracy: docs/statistics.md, section 6.
+
+References
+----------
+NannyML, "Confidence-based Performance Estimation (CBPE)"; Naeini, Cooper and Hauskrecht (2015), "Obtaining well
+calibrated probabilities using Bayesian binning", AAAI.
 """
 
 from __future__ import annotations
@@ -19,21 +24,34 @@ from features import scoring
 from features.schema import SCORE_GRID, Task
 from features.scoring import Floats
 from monitors.profiles import outcome_counts
-from monitors.profiles.outcome_counts import GRID, UNIT
+from monitors.profiles.outcome_counts import LOSS_UNIT, SCORE_BINS
 from monitors.stats.bins import Counts
 
-CELLS = GRID + 1
-"""Cells of the score: those of the grid, and one for scores that are none."""
-_PARTS = 10
-_MIDDLES = (np.arange(GRID) + 0.5) / GRID
+CELLS = SCORE_BINS + 1
+"""Cells of the score: the bins of the grid, and one for missing scores."""
+PARTS = 10
+"""Folds of the cross-validation that decides whether calibration helps, and bins of the expected calibration error."""
+BIN_MIDDLES = (np.arange(SCORE_BINS) + 0.5) / SCORE_BINS
+"""Middle of each bin of the grid."""
 
 
 class ScoreCalibration(BaseModel):
-    """By cell of the score grid, in millionths: the *chance* of label 1, and the mean log loss if the label is 0 or 1.
+    """Probability of label 1 and expected log loss in each cell of the score grid, in millionths.
 
-    *improved* says whether the chance is the reference's calibrated one, or the score itself as that was no worse.
-    *blocks* are the runs of cells whose chance the reference tells from the next ones', by number, and *errors* the
-    standard error of each block's chance, in millionths.
+    Parameters
+    ----------
+    chance
+        Probability of label 1 in each bin.
+    if_zero
+        Mean log loss in each bin if the label is 0.
+    if_one
+        The same if it is 1.
+    blocks
+        Block of each bin: a run of bins whose probabilities the reference does not distinguish.
+    errors
+        Standard error of each block's probability.
+    improved
+        Whether `chance` is calibrated; otherwise it is the score itself, which was as good.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,57 +66,69 @@ class ScoreCalibration(BaseModel):
 
     @property
     def loss(self) -> Counts:
-        """The log loss to expect of a row in each cell, in millionths."""
+        """Expected log loss of a row in each bin, in millionths."""
         chance, zero, one = (np.array(v, np.int64) for v in (self.chance, self.if_zero, self.if_one))
-        return np.asarray(np.rint((chance * one + (1_000_000 - chance) * zero) * UNIT).astype(np.int64))
+        return np.asarray(np.rint((chance * one + (1_000_000 - chance) * zero) * LOSS_UNIT).astype(np.int64))
 
     def expected(self, counts: Counts) -> dict[str, npt.NDArray[Any]]:
-        """Return the outcomes to expect of *counts* on the grid, (..., 201): see :mod:`.outcome_counts`.
+        """Return the expected outcome counts, as in :mod:`monitors.profiles.outcome_counts`, of grid counts (..., 201).
 
-        ``scores`` are not whole numbers: each row is a part of a 0 and a part of a 1.
+        ``scores`` are fractions: each row is part of a 0 and part of a 1.
         """
-        grid, ones = counts[..., :GRID], np.array(self.chance) * UNIT
+        grid, ones = counts[..., :SCORE_BINS], np.array(self.chance) * LOSS_UNIT
         loss, squares = self.loss, outcome_counts.squared(self.loss)
         scores = np.stack([grid * (1 - ones), grid * ones], axis=-1)
         return {
-            "coverage": np.stack([grid.sum(axis=-1), counts[..., GRID]], axis=-1),
+            "coverage": np.stack([grid.sum(axis=-1), counts[..., SCORE_BINS]], axis=-1),
             "loss": np.stack([grid @ loss, grid @ squares], axis=-1),
-            "scores": scores.reshape(*counts.shape[:-1], 2 * GRID),
+            "scores": scores.reshape(*counts.shape[:-1], 2 * SCORE_BINS),
         }
 
     def variance(self, shift: Mapping[str, Floats]) -> float:
-        """Return the variance, by what the reference leaves open, of how far the mean loss moves when shares do.
+        """Return the variance of the estimated change of the mean loss that the reference's sampling error causes.
 
-        *shift* is by how much the share of each cell of the score grid has grown, by the variable's name. A block's
-        error moves all its cells together, and blocks err independently. Measured: the root is .8 to 1.4 times the sd
-        of the error that was made, for 1,000 to 20,000 reference rows and scores that moved by half a sd or more.
+        A block's error moves all its bins together, and blocks err independently. Measured: the root is .8 to 1.4 times
+        the sd of the actual error, for 1,000 to 20,000 reference rows and scores that moved by half a sd or more.
+
+        Parameters
+        ----------
+        shift
+            By how much the share of each cell of the score grid has grown, under the variable's name, (201,).
         """
-        stakes = (np.array(self.if_one) - np.array(self.if_zero)) * UNIT
-        moved = np.bincount(self.blocks, shift[SCORE_GRID][:GRID] * stakes)
-        return float(((moved * np.array(self.errors) * UNIT) ** 2).sum())
+        stakes = (np.array(self.if_one) - np.array(self.if_zero)) * LOSS_UNIT
+        moved = np.bincount(self.blocks, shift[SCORE_GRID][:SCORE_BINS] * stakes)
+        return float(((moved * np.array(self.errors) * LOSS_UNIT) ** 2).sum())
 
 
-def index(score: Floats) -> Counts:
-    """Return the cell of each score; what is not finite has the last one.
+def cell_index(score: Floats) -> Counts:
+    """Return the cell of each score, (rows,); a score that is not finite has the last one.
 
-    >>> index(np.array([0.0, 0.5, 1.0, np.nan])).tolist()
+    >>> cell_index(np.array([0.0, 0.5, 1.0, np.nan])).tolist()
     [0, 100, 199, 200]
     """
     known = np.isfinite(score)
-    return np.where(known, outcome_counts.grid(np.where(known, score, 0.0)), GRID)
+    return np.where(known, outcome_counts.score_bin(np.where(known, score, 0.0)), SCORE_BINS)
 
 
 def fit(score: Floats, at: Counts, label: Floats) -> ScoreCalibration | None:
-    """Return the calibration from a reference's finite *score*, and the *label*, 0 or 1, of the rows *at*.
+    """Return the calibration fitted to a reference; None where one of the classes is absent.
 
-    None where one of the classes is absent. Scores have to be out of sample. The rows' order matters to one thing only,
-    which tenth of them a row is in when it is asked whether calibration is any better than the score.
+    Scores must be out of sample. The rows' order affects only the folds of the check whether calibration helps.
+
+    Parameters
+    ----------
+    score
+        Finite scores of the reference's rows, (rows,).
+    at
+        Indices of the labelled rows.
+    label
+        Their labels, 0 or 1.
     """
     if len(np.unique(label)) < 2:
         return None
     score = np.clip(score, 0, 1)
-    cell, n = outcome_counts.grid(score), np.bincount(outcome_counts.grid(score), minlength=GRID)
-    own = _per_cell(score, cell, n, _MIDDLES)
+    cell, n = outcome_counts.score_bin(score), np.bincount(outcome_counts.score_bin(score), minlength=SCORE_BINS)
+    own = _per_cell(score, cell, n, BIN_MIDDLES)
     improved = _improves(score[at], cell[at], label)
     chance, blocks = isotonic(cell[at], label, own)
     zero, one = (_losses(score, cell, n, label=y) for y in (0.0, 1.0))
@@ -109,55 +139,79 @@ def fit(score: Floats, at: Counts, label: Floats) -> ScoreCalibration | None:
 
 
 def isotonic(cell: Counts, label: Floats, place: Floats) -> tuple[Floats, Counts]:
-    """Return the share of 1s in each cell of the grid, made to rise with the score, and the block the cell is in.
+    """Return the isotonic regression of labels on bins, weighted by rows, and the block that each bin is in.
 
-    Least squares, weighted by rows: a block of neighbours that would fall has their common share. Between cells with
-    rows the share is interpolated by their *place* on the scale of scores; outside them it is constant.
+    Bins with rows between them are interpolated by their place on the score's scale; outside it is constant.
+
+    Parameters
+    ----------
+    cell
+        Bin of each row, (rows,).
+    label
+        Label of each row, 0 or 1.
+    place
+        Each bin's place on the score's scale, (bins,).
+
+    Returns
+    -------
+    tuple
+        The share of 1s in each bin, (bins,), non-decreasing, and the block of each bin.
     """
-    n, ones = (np.bincount(cell, weights, minlength=GRID) for weights in (None, label))
-    held = np.flatnonzero(n)
-    fitted = optimize.isotonic_regression(ones[held] / n[held], weights=n[held])
-    starts = held[fitted.blocks[1:-1]]
-    return np.interp(place, place[held], fitted.x), np.searchsorted(starts, np.arange(GRID), side="right")
+    n, ones = (np.bincount(cell, weights, minlength=SCORE_BINS) for weights in (None, label))
+    occupied = np.flatnonzero(n)
+    fitted = optimize.isotonic_regression(ones[occupied] / n[occupied], weights=n[occupied])
+    starts = occupied[fitted.blocks[1:-1]]
+    return np.interp(place, place[occupied], fitted.x), np.searchsorted(starts, np.arange(SCORE_BINS), side="right")
 
 
 def calibration_error(chance: Floats, label: Floats) -> float:
-    """Return the expected calibration error over ten bins of equal size, by chance (Naeini et al. 2015).
+    """Return the expected calibration error over ten bins of equal size (Naeini et al. 2015).
 
+    Parameters
+    ----------
+    chance
+        Predicted probabilities of label 1, (rows,).
+    label
+        Labels, 0 or 1.
+
+    Examples
+    --------
     >>> calibration_error(np.array([0.2, 0.8]), np.array([0.0, 1.0]))
     0.2
     """
     order = np.argsort(chance, kind="stable")
-    bins = zip(np.array_split(chance[order], _PARTS), np.array_split(label[order], _PARTS), strict=True)
+    bins = zip(np.array_split(chance[order], PARTS), np.array_split(label[order], PARTS), strict=True)
     return float(sum(abs(p.sum() - y.sum()) for p, y in bins) / len(chance))
 
 
 def _improves(score: Floats, cell: Counts, label: Floats) -> bool:
-    """Say whether calibration lowers the calibration error on rows that it was not fitted to."""
-    part, chance = np.arange(len(score)) % _PARTS, np.empty(len(score))
-    for k in range(_PARTS):
+    """Return whether calibration lowers the calibration error in cross-validation."""
+    part, chance = np.arange(len(score)) % PARTS, np.empty(len(score))
+    for k in range(PARTS):
         out = part == k
-        chance[out] = isotonic(cell[~out], label[~out], _MIDDLES)[0][cell[out]] if out.any() and not out.all() else 0.0
+        chance[out] = (
+            isotonic(cell[~out], label[~out], BIN_MIDDLES)[0][cell[out]] if out.any() and not out.all() else 0.0
+        )
     return calibration_error(chance, label) < calibration_error(score, label)
 
 
 def _errors(block: Counts, label: Floats) -> Floats:
-    """Return the standard error of each block's share of 1s; a block without any 1, or 0, has half of one more."""
+    """Return the standard error of each block's share of 1s, which is taken as (ones + 1/2) / (rows + 1)."""
     n, ones = np.bincount(block), np.bincount(block, label)
     share = (ones + 0.5) / (n + 1)
     return np.asarray(np.sqrt(share * (1 - share) / (n + 1)))
 
 
 def _losses(score: Floats, cell: Counts, n: Counts, *, label: float) -> tuple[int, ...]:
-    """Return the mean log loss of each cell's rows if all labels were *label*; that of its middle where it has none."""
-    own, middle = (scoring.losses(Task.BINARY, p, np.full(len(p), label)) for p in (score, _MIDDLES))
+    """Return the mean log loss of each bin's rows if all labels were *label*; of its middle where it is empty."""
+    own, middle = (scoring.losses(Task.BINARY, p, np.full(len(p), label)) for p in (score, BIN_MIDDLES))
     return _units(_per_cell(own, cell, n, middle))
 
 
 def _per_cell(values: Floats, cell: Counts, n: Counts, otherwise: Floats) -> Floats:
-    sums = np.bincount(cell, values, minlength=GRID)
+    sums = np.bincount(cell, values, minlength=SCORE_BINS)
     return np.where(n > 0, sums / np.maximum(n, 1), otherwise)
 
 
 def _units(values: Floats) -> tuple[int, ...]:
-    return tuple(np.rint(values / UNIT).astype(np.int64).tolist())
+    return tuple(np.rint(values / LOSS_UNIT).astype(np.int64).tolist())

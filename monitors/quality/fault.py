@@ -1,4 +1,4 @@
-"""What kinds of broken pipeline there are, and how one of them is told: a frozen value with its evidence."""
+"""Fault kinds of a data pipeline, and the fault as a value with its evidence and the sentence that reports it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from monitors.stats.bins import CategoricalBins, Counts, NumericBins
 
 
 class FaultKind(str, Enum):
-    """What broke. Everything that differs without one of these is drift: a change of the world."""
+    """What is broken in the pipeline. A difference without any of these is drift: a change of the world."""
 
     SCHEMA = "schema"
     MISSING_BURST = "missing_burst"
@@ -31,10 +31,24 @@ class FaultKind(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One broken thing: *metric* stands at *share*, beyond *line*, in *variables* (none: the feed as a whole).
+    """One fault.
 
-    *evidence* holds the other numbers that speak for it, by name; *reason* says what was seen, in which part of the
-    range, what it looks like and what to check.
+    Parameters
+    ----------
+    kind
+        What is broken.
+    variables
+        The variables that are affected; empty for the feed as a whole.
+    metric
+        Name of what was measured.
+    share
+        Its value, beyond `line`.
+    line
+        The threshold.
+    reason
+        What was observed, in which part of the range, the likely cause, and what to check.
+    evidence
+        Further numbers that support it, by name.
     """
 
     kind: FaultKind
@@ -46,14 +60,24 @@ class Fault:
     evidence: Mapping[str, float] = field(default_factory=dict)
 
 
-GONE = 20
-"""A category is gone if none came where at least this many were to be expected: by chance once in 10^8 windows."""
+MIN_EXPECTED = 20
+"""A category counts as gone if it is absent where at least this many were expected: by chance once in 10^8 windows (a
+Poisson count of mean 20 is 0 with probability 2e-9)."""
 
 
-def words(fault: Fault, bins: NumericBins | CategoricalBins, total: Counts, window: Counts) -> str:
-    """Return the reason of a *fault* of one variable: what was seen, where, what it looks like and what to check.
+def describe(fault: Fault, bins: NumericBins | CategoricalBins, total: Counts, window: Counts) -> str:
+    """Return the reason of a fault of one variable: what was observed, where, the likely cause, and what to check.
 
-    *total* and *window* are its cells in the baseline and now.
+    Parameters
+    ----------
+    fault
+        The fault, without its reason.
+    bins
+        The variable's bins.
+    total
+        Its counts in the baseline, (cells,).
+    window
+        Its counts in the window, (cells,).
     """
     (name,), now, then = fault.variables, fault.share, f"{fault.evidence['baseline']:.1%} in the baseline"
     match fault.kind:
@@ -61,24 +85,33 @@ def words(fault: Fault, bins: NumericBins | CategoricalBins, total: Counts, wind
             saw = f"{name} is missing in all {int(window.sum()):,} rows ({then}): the column vanished, or was renamed"
             return f"{saw}; check the schema of what sends {name}"
         case FaultKind.MISSING_BURST:
-            saw = f"{now:.1%} of {name} is missing, {then}: a source or a join that fails"
+            saw = f"{now:.1%} of {name} is missing, {then}: a source or a join fails"
         case FaultKind.NON_FINITE:
             saw = f"{now:.1%} of {name} is NaN or infinite, {then}: a division by zero or a failed conversion"
         case FaultKind.STUCK:
             cell = int(window[: bins.body].argmax())
             where = f"all {int(window[cell]):,} values of {name} are in {bins.labels[cell]}, {then}"
-            saw = f"{where}: stuck, a default, or scaled"
+            saw = f"{where}: a stuck sensor, a default value, or another scale"
         case FaultKind.UNSEEN:
             saw = f"{now:.1%} of {name} are values never seen before, {then}{_gone(bins, total, window)}"
         case _:
-            saw = f"{now:.1%} of {name} lies {beyond(bins, window)}: garbage or placeholders"
+            saw = f"{now:.1%} of {name} lies {describe_excess(bins, window)}: garbage or placeholder values"
     return f"{saw}; check the source of {name}"
 
 
-def beyond(bins: NumericBins | CategoricalBins, window: Counts) -> str:
-    """Return on which side, and how far, a *window* left the range of a number.
+def describe_excess(bins: NumericBins | CategoricalBins, window: Counts) -> str:
+    """Return on which side, and how far, a window's values are outside the baseline's range.
 
-    >>> beyond(NumericBins(edges=(10.0, 90.0)), np.array([5, 1, 2, 0, 0, 0, 92]))
+    Parameters
+    ----------
+    bins
+        The variable's bins.
+    window
+        Its counts in the window, (cells,).
+
+    Examples
+    --------
+    >>> describe_excess(NumericBins(edges=(10.0, 90.0)), np.array([5, 1, 2, 0, 0, 0, 92]))
     "beyond the baseline's 10 to 90 (1.0% below, 94.0% above, of that 92.0% further than the range is wide)"
     """
     assert isinstance(bins, NumericBins)
@@ -89,10 +122,10 @@ def beyond(bins: NumericBins | CategoricalBins, window: Counts) -> str:
 
 
 def _gone(bins: NumericBins | CategoricalBins, total: Counts, window: Counts) -> str:
-    """Return which frequent categories do not come any more: a new spelling takes the place of an old one."""
+    """Return which frequent categories are absent: a new spelling takes the place of an old one."""
     assert isinstance(bins, CategoricalBins)
     k = bins.body - 1
-    due = total[:k] * (window[: k + 2].sum() / max(total[: k + 2].sum(), 1)) >= GONE
+    due = total[:k] * (window[: k + 2].sum() / max(total[: k + 2].sum(), 1)) >= MIN_EXPECTED
     gone = [bins.categories[i] for i in np.flatnonzero(due & (window[:k] == 0))]
     if not gone:
         return ", and every frequent one is still there: a new category, or garbage"

@@ -1,11 +1,12 @@
-"""What a baseline's numbers would count if they were scaled, shifted, or written into another variable's column.
+"""Rescaling: what a baseline's numbers would count after an affine map, or on another variable's bins.
 
-A baseline is known at its bins' borders only. Between them its values are taken to be spread as a normal's are: the
-normal score of the share below runs straight from border to border, and in the outermost bins on as in their
-neighbours, so that one odd value does not stretch them. Where that is off (a uniform, or whole numbers) spreading the
-values of a bin evenly is often nearer, so both are given. A bin of a single value is exact. Measured on five families
-and eight weather columns under nine maps, the nearer one, Jensen-Shannon: medians .00 to .08 from the truth, .16 at
-most, .24 for a wind speed that takes few values.
+A baseline is known at its bins' borders only. Between them its values are interpolated as a normal's: the normal score
+of the share below is linear from border to border, and continues in the outermost bins with their neighbours' slope, so
+that one outlier does not stretch them. For uniform and whole numbers, spreading a bin's values evenly is often nearer,
+so both are returned. A bin of a single value is exact.
+
+Measured on five families and eight weather columns under nine maps, the nearer one: medians .00 to .08 from the truth
+(Jensen-Shannon distance), at most .16, and .24 for a wind speed with few values.
 """
 
 from __future__ import annotations
@@ -22,28 +23,46 @@ from monitors.stats.distance import js_distance_log2
 Shares = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
-SPREADS = (0.7, 1.0, 1.4)
-"""By how much the world may narrow or widen a distribution while it moves: half to double the variance."""
-TAIL = 0.9
-"""How much of an outermost bin's normal score lies before its knot."""
-GROWTH = 8.0
-"""By which factor the world may let values grow or shrink about zero: three doublings of a price."""
+SPREAD_FACTORS = (0.7, 1.0, 1.4)
+"""Factors by which a natural change may narrow or widen a distribution while it moves: half to double the variance."""
+TAIL_KNOT = 0.9
+"""Share of an outermost bin's normal score that lies before its additional knot, see :func:`_drawn_in`."""
+MAX_GROWTH = 8.0
+"""Factor by which a natural change may let values grow or shrink about zero: three doublings of a price."""
 
 
 def has_width(bins: NumericBins) -> bool:
-    """Say whether the baseline had more than one value: a constant cannot be mapped to anything."""
+    """Return whether the baseline had more than one value; a constant cannot be mapped to anything."""
     return bins.edges[-1] > bins.edges[0]
 
 
-def mapped(bins: NumericBins, total: Counts, onto: NumericBins, scale: Shares, shift: Shares) -> Shares:
-    """Return the shares of ``scale * value + shift`` in the *ordered* cells of *onto*, (2, maps, cells).
+def affine_shares(bins: NumericBins, total: Counts, onto: NumericBins, scale: Shares, shift: Shares) -> Shares:
+    """Return the shares of ``scale * value + shift`` in ordered cells.
 
-    *total* are the baseline's counts on all cells of *bins*; missing and non-finite values are left out. The first
-    answer spreads the values of a bin as a normal does, the second evenly: how far apart they are says how much is not
-    known.
+    How far the two interpolations are apart shows how much is unknown about the values between borders.
 
+    Parameters
+    ----------
+    bins
+        The bins of the values.
+    total
+        The baseline's counts on all their cells, (cells,); missing and non-finite values are left out.
+    onto
+        The bins to count on.
+    scale
+        Factor of each map, (maps,).
+    shift
+        Addend of each map, (maps,).
+
+    Returns
+    -------
+    Shares
+        (2, maps, ordered cells): interpolated as a normal's, and evenly.
+
+    Examples
+    --------
     >>> b = NumericBins(edges=(0.0, 1.0, 2.0))
-    >>> mapped(b, np.array([50, 50, 0, 0, 0, 0, 0, 0]), b, np.ones(1), np.full(1, 1.5))[1].tolist()
+    >>> affine_shares(b, np.array([50, 50, 0, 0, 0, 0, 0, 0]), b, np.ones(1), np.full(1, 1.5))[1].tolist()
     [[0.0, 0.0, 0.0, 0.25, 0.75, 0.0]]
     """
     values, closed = _borders(onto)
@@ -56,43 +75,60 @@ def mapped(bins: NumericBins, total: Counts, onto: NumericBins, scale: Shares, s
     return np.asarray(np.diff(np.concatenate([ends, below, ends + 1], axis=2), axis=2))
 
 
-def moves(bins: NumericBins, total: Counts, *, within: float = math.inf) -> Shares:
-    """Return the baseline after *natural* moves, on its own ordered cells, (ways and moves, cells).
+def natural_moves(bins: NumericBins, total: Counts, *, within: float = math.inf) -> Shares:
+    """Return the baseline's shares after natural changes, (interpolations and changes, ordered cells).
 
-    A world moves a variable but keeps its shape: shifted by any distance up to twice its range, its spread changed by
-    :data:`SPREADS`. What is never negative may grow or shrink as well, by as much as its spread allows; if that is
-    half its mean, by :data:`GROWTH`, and it does not fall below zero. *within* is the largest move of the mean, in the
-    baseline's sd.
+    A natural change moves a variable and keeps its shape: it is shifted by up to twice its range, its spread changed by
+    :data:`SPREAD_FACTORS`. Values that are never negative may also grow or shrink, by as much as their spread allows;
+    if the sd is at least half the mean, by :data:`MAX_GROWTH`, and then they do not fall below zero.
+
+    Parameters
+    ----------
+    bins
+        The variable's bins.
+    total
+        The baseline's counts, (cells,).
+    within
+        Largest change of the mean, in the baseline's sd.
     """
     width, sd = bins.edges[-1] - bins.edges[0], bins.sd or 1.0
     positive = bins.edges[0] >= 0 and sd >= bins.mean / 2
     by = np.linspace(0 if positive else -1, 1, 121) * min(2 * width, within * sd)
     growth = _growth(bins, sd, positive=positive)
     growth = growth[np.abs(growth - 1) * abs(bins.mean) <= within * sd]
-    spread = np.repeat(SPREADS, len(by))
-    shift = np.tile(by, len(SPREADS)) + bins.mean * (1 - spread)
+    spread = np.repeat(SPREAD_FACTORS, len(by))
+    shift = np.tile(by, len(SPREAD_FACTORS)) + bins.mean * (1 - spread)
     scale, shift = np.concatenate([spread, growth]), np.concatenate([shift, 0 * growth])
-    return np.concatenate(mapped(bins, total, bins, scale, shift))
+    return np.concatenate(affine_shares(bins, total, bins, scale, shift))
 
 
 def _growth(bins: NumericBins, sd: float, *, positive: bool) -> Shares:
     if bins.edges[0] < 0:
-        return np.array(SPREADS)
-    most = GROWTH if positive else 1 + 3 * sd / bins.mean
+        return np.array(SPREAD_FACTORS)
+    most = MAX_GROWTH if positive else 1 + 3 * sd / bins.mean
     return np.geomspace(1 / most, most, 61)
 
 
-def apart(p: npt.ArrayLike, q: npt.ArrayLike) -> Shares:
+def js_distance(p: npt.ArrayLike, q: npt.ArrayLike) -> Shares:
     """Return the Jensen-Shannon distance (log 2) between rows of counts; see :mod:`monitors.stats.distance`."""
     return js_distance_log2(np.array(p), np.array(q))
 
 
-def merged(bins: NumericBins, ordered: npt.ArrayLike) -> Shares:
-    """Return rows of *ordered* cells with each bin of a single value joined to the bin above it, but for the last bin.
+def merge_single_values(bins: NumericBins, ordered: npt.ArrayLike) -> Shares:
+    """Return rows of ordered cells with each bin of a single value merged into the bin above it, except the last bin.
 
-    Where whole numbers of another variable, or of another scale, would fall among such bins is not known.
+    Where whole numbers on another scale would fall among such bins is unknown.
 
-    >>> merged(NumericBins(edges=(0.0, 5e-324, 1.0)), np.array([1, 2, 3, 4, 5, 6])).tolist()
+    Parameters
+    ----------
+    bins
+        The variable's bins.
+    ordered
+        Counts or shares, (..., ordered cells).
+
+    Examples
+    --------
+    >>> merge_single_values(NumericBins(edges=(0.0, 5e-324, 1.0)), np.array([1, 2, 3, 4, 5, 6])).tolist()
     [1, 2, 7, 5, 6]
     """
     edges = np.array(bins.edges)
@@ -102,9 +138,9 @@ def merged(bins: NumericBins, ordered: npt.ArrayLike) -> Shares:
 
 
 def _borders(bins: NumericBins) -> tuple[Shares, Mask]:
-    """Return where one ordered cell ends and the next begins, and whether that value itself is in the cell below.
+    """Return the border values of the ordered cells, and whether each value itself is in the cell below.
 
-    A bin of a single value has borders an ulp apart, which no arithmetic survives: both are told as that value, the
+    A bin of a single value has borders an ulp apart, which no arithmetic survives: both are replaced by that value, the
     lower one open, the upper one closed.
     """
     low, high = bins.edges[0], bins.edges[-1]
@@ -119,16 +155,16 @@ def _borders(bins: NumericBins) -> tuple[Shares, Mask]:
 
 
 def _snap(points: Shares, bins: NumericBins) -> Shares:
-    """Return *points*, those that are a border but for rounding as that border: a frequent value may sit there."""
+    """Return *points*, with those that are a border but for rounding set to it: a frequent value may lie there."""
     borders = np.unique(_borders(bins)[0])
     near = borders[np.abs(points[..., None] - borders).argmin(axis=-1)]
     return np.where(np.abs(points - near) <= 1e-12 * np.abs(near), near, points)
 
 
 def _below(bins: NumericBins, total: Counts, points: Shares, closed: Mask) -> Shares:
-    """Return the share of values below each of *points*, the point itself included where *closed*, (2, ...).
+    """Return the share of values below each point, the point itself included where *closed*, (2, ...).
 
-    Spread as a normal's, and evenly.
+    Interpolated as a normal's, and evenly.
     """
     upto = np.cumsum(total[list(bins.ordered)])
     score = special.ndtri((upto[:-1] + 0.5) / (upto[-1] + 1))
@@ -146,7 +182,7 @@ def _steps(bins: NumericBins, level: Shares) -> tuple[Shares, Shares, Shares]:
 
 
 def _between(points: Shares, closed: Mask, knots: Shares, below: Shares, at: Shares) -> Shares:
-    """Return the level at *points*, straight between the knots: from *at* one to just *below* the next."""
+    """Return the level at *points*, linear between knots: from *at* one to just *below* the next."""
     end = len(knots) - 1
     first, last = np.searchsorted(knots, points).clip(0, end), np.searchsorted(knots, points, side="right") - 1
     left = last.clip(0, end - 1)
@@ -157,13 +193,13 @@ def _between(points: Shares, closed: Mask, knots: Shares, below: Shares, at: Sha
 
 
 def _drawn_in(knots: Shares, below: Shares, at: Shares) -> tuple[Shares, Shares, Shares]:
-    """Return a normal score with a knot more in each outermost bin, to which it goes on as steep as in the neighbour.
+    """Return a normal score with a knot in each outermost bin, up to which it continues with its neighbour's slope.
 
-    One odd value may stretch a bin a hundredfold, while nearly all of it is near the others.
+    One outlier may stretch a bin a hundredfold, while nearly all its values are near the others.
     """
     if len(knots) < 6:
         return knots, below, at
-    low, high = below[2] + TAIL * (at[1] - below[2]), at[-3] + TAIL * (below[-2] - at[-3])
+    low, high = below[2] + TAIL_KNOT * (at[1] - below[2]), at[-3] + TAIL_KNOT * (below[-2] - at[-3])
     steep = (below[3] - at[2]) / (knots[3] - knots[2]), (below[-3] - at[-4]) / (knots[-3] - knots[-4])
     first = max(knots[2] + (low - below[2]) / max(steep[0], 1e-300), knots[1])
     last = min(knots[-3] + (high - at[-3]) / max(steep[1], 1e-300), knots[-2])

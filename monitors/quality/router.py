@@ -1,13 +1,13 @@
-"""The router: a broken pipeline, or a change of the world? Only the second may start a retrain.
+"""Fault router: decides whether a window differs by a broken pipeline (fault) or by a change of the world (drift).
 
-:func:`route` names the faults of one window with their evidence; what drifts without a fault is drift. It knows counts
-only, and leans to drift where both would look alike: the docstrings of :mod:`monitors.quality.value_faults`,
-:mod:`monitors.quality.unit_change` and :mod:`monitors.quality.swapped_columns` say what cannot be told. `python -m
-benchmarks.router` measures all of it.
+Only drift may start a retrain. :func:`route` returns a window's faults with their evidence; a difference without a
+fault is drift. It uses counts only and prefers drift where both look alike; what counts cannot distinguish is in the
+docstrings of :mod:`monitors.quality.value_faults`, :mod:`monitors.quality.unit_change` and
+:mod:`monitors.quality.swapped_columns`. Rates: docs/statistics/router.md.
 
-A fault that began within the window is a mixture of two worlds there, so the newest slice is routed as well: a
-seventh of a window with nulls in 30 % of its rows, garbage or a stuck value is told on its first day, and by the window
-alone not before the second or the seventh.
+A fault that began within the window is a mixture there, so the newest slice is routed as well: nulls in 30 % of the
+rows, garbage or a stuck value in a seventh of a window are found on the first day, and by the window alone not before
+the second or the seventh.
 """
 
 from __future__ import annotations
@@ -18,66 +18,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from monitors.config import MonitorPolicy
-from monitors.quality import rescaling, swapped_columns, unit_change, value_faults, volume
+from monitors.finding import Finding
+from monitors.quality import swapped_columns, unit_change, unit_reference, value_faults, value_reference, volume
 from monitors.quality.fault import Fault, FaultKind
-from monitors.report import Finding
-from monitors.stats import threshold
-from monitors.stats.bins import CategoricalBins, Counts, NumericBins
+from monitors.quality.router_reference import RouterReference
+from monitors.stats.bins import Counts
 
 Cells = Mapping[str, Sequence[int] | Counts]
 _EXPLAINS = {
     FaultKind.COLUMN_SWAP: set(FaultKind) - {FaultKind.COLUMN_SWAP},
     FaultKind.UNIT_CHANGE: {FaultKind.OUT_OF_RANGE},
 }
-"""The faults of a variable that another fault of it explains: they are not told beside it."""
-
-
-@dataclass(frozen=True, eq=False)
-class RouterReference:
-    """What a baseline says about its variables, for windows of one length: made once by :func:`router_reference`.
-
-    *numbers* are the numeric variables with more than one value, *rows* those of each window-length run. *slice* is the
-    same for windows of one slice; None if that is what this is.
-    """
-
-    quality: Mapping[str, value_faults.ValueReference]
-    drift: Mapping[str, threshold.ReferenceWindows]
-    numbers: Mapping[str, unit_change.UnitReference]
-    rows: Counts
-    slice: RouterReference | None
-
-    @property
-    def total(self) -> int:
-        """The rows of the whole baseline."""
-        return max((int(r.total.sum()) for r in self.quality.values()), default=0)
-
-
-def router_reference(
-    bins: Mapping[str, NumericBins | CategoricalBins], slices: Mapping[str, Counts], *, length: int, level: float
-) -> RouterReference:
-    """Return what is known from each variable's *slices* (slices, all cells), for windows of *length* slices.
-
-    *level* is that of a window, as :func:`route` takes it.
-    """
-    newest = router_reference(bins, slices, length=1, level=level / 2) if length > 1 else None
-    runs = {name: threshold.runs(s, length) for name, s in slices.items()}
-    compared = {name: threshold.compared(bins[name]) for name in slices}
-    each = level / (2 * max(len(slices), 1)) / (1 if newest is None else 2)
-    return RouterReference(
-        {name: value_faults.ValueReference(bins[name], s.sum(axis=0), runs[name]) for name, s in slices.items()},
-        {name: threshold.reference_windows(s, compared[name], length=length, level=each) for name, s in slices.items()},
-        {
-            name: unit_change.UnitReference(b, s.sum(axis=0), s)
-            for name, s in slices.items()
-            if isinstance(b := bins[name], NumericBins) and rescaling.has_width(b)
-        },
-        next((r.sum(axis=1) for r in runs.values()), np.zeros(0, np.int64)),
-        newest,
-    )
+"""Faults that another fault of the same variable explains, and that are not reported beside it."""
 
 
 def route(  # noqa: PLR0913 - a window and the parts of it that are known
-    known: RouterReference,
+    reference: RouterReference,
     window: Cells,
     policy: MonitorPolicy,
     level: float,
@@ -86,27 +42,45 @@ def route(  # noqa: PLR0913 - a window and the parts of it that are known
     recent: Mapping[str, Counts] | None = None,
     rows: volume.FeedCounts | None = None,
 ) -> tuple[Fault, ...]:
-    """Return the faults of one *window* (counts on all cells, by variable), by kind and variable.
+    """Return the faults of one window, by kind and variable.
 
-    *level* is the chance of any fault in a window that is like the baseline: half of it is shared by what is asked of
-    each variable and of the *rows*, half by the distances that the other answers start from; with the *newest* slice of
-    the window, that and the window have half each. *recent* are consecutive slices (slices, cells), newest last: the
-    window's, and better some before. They tell a step from a ramp, as long as they reach back to before it; by default
-    they are the window's before its newest slice, and that. A variable that the window lacks counts as nothing.
+    Half of the level is shared by the checks of each variable and of the rows, half by the distances that the other
+    checks start from. With the newest slice, that and the window have half each.
+
+    Parameters
+    ----------
+    reference
+        The baseline's reference.
+    window
+        Counts by variable, (cells,); a variable that is absent counts as nothing.
+    policy
+        The monitoring policy.
+    level
+        Probability of any fault in a window that is like the baseline.
+    newest
+        Counts of the window's newest slice.
+    recent
+        Consecutive slices by variable, (slices, cells), newest last: the window's, and better some before it. They
+        distinguish a step from a ramp if they reach back to before it. By default :func:`halves`.
+    rows
+        How the window's records arrived.
     """
     rows = rows or volume.FeedCounts()
-    if newest is None or known.slice is None:
-        return _ordered(_faults(_Window(known, _counts(known, window), policy, recent or {}, rows), level))
+    if newest is None or reference.slice is None:
+        return _ordered(
+            _faults(_RoutedWindow(reference, _counts(reference, window), policy, recent or {}, rows), level)
+        )
     recent = recent or halves(window, newest)
-    whole = _faults(_Window(known, _counts(known, window), policy, recent, rows), level / 2)
+    whole = _faults(_RoutedWindow(reference, _counts(reference, window), policy, recent, rows), level / 2)
     latest = _faults(
-        _Window(known.slice, _counts(known, newest), policy, recent, rows.newest or volume.FeedCounts()), level / 2
+        _RoutedWindow(reference.slice, _counts(reference, newest), policy, recent, rows.newest or volume.FeedCounts()),
+        level / 2,
     )
     return _ordered(_joined(whole, latest))
 
 
 def halves(window: Cells, newest: Cells) -> dict[str, Counts]:
-    """Return a *window* as two slices, all but its *newest* and that one: what *recent* needs at least.
+    """Return a window as two slices: all but its newest, and that one. It is the least that *recent* needs.
 
     >>> halves({"x": [5, 3]}, {"x": [1, 3]})["x"].tolist()
     [[4, 0], [1, 3]]
@@ -115,29 +89,39 @@ def halves(window: Cells, newest: Cells) -> dict[str, Counts]:
     return {name: np.array([every - last, last]) for name, (every, last) in parts.items()}
 
 
-def findings(faults: Sequence[Fault], known: RouterReference, window: Cells) -> dict[str, Finding]:
-    """Return one quality finding for each variable that *faults* name; those of the rows are told as variable ``*``."""
+def findings(faults: Sequence[Fault], reference: RouterReference, window: Cells) -> dict[str, Finding]:
+    """Return one quality finding for each variable with faults; faults of the rows have the variable ``*``.
+
+    Parameters
+    ----------
+    faults
+        The window's faults.
+    reference
+        The baseline's reference.
+    window
+        Counts by variable, (cells,).
+    """
     named: dict[str, list[Fault]] = {}
     for fault in faults:
         for name in fault.variables or ("*",):
             named.setdefault(name, []).append(fault)
-    told, counts = {}, _counts(known, window)
+    by_variable, counts = {}, _counts(reference, window)
     for name, found in named.items():
         of = name if name in counts else next(iter(counts))
-        finding = value_faults.finding(name, found, known.quality[of], counts[of])
-        told[name] = finding if name == of else finding.model_copy(update={"metrics": {}})
-    return told
+        finding = value_faults.finding(name, found, reference.quality[of], counts[of])
+        by_variable[name] = finding if name == of else finding.model_copy(update={"metrics": {}})
+    return by_variable
 
 
-def _counts(known: RouterReference, window: Cells) -> dict[str, Counts]:
-    return {name: np.asarray(window.get(name, r.total * 0), dtype=np.int64) for name, r in known.quality.items()}
+def _counts(reference: RouterReference, window: Cells) -> dict[str, Counts]:
+    return {name: np.asarray(window.get(name, r.total * 0), dtype=np.int64) for name, r in reference.quality.items()}
 
 
 @dataclass(frozen=True)
-class _Window:
-    """The counts of one window beside what is known, as :func:`route` has it."""
+class _RoutedWindow:
+    """One window with its reference, as :func:`route` has it."""
 
-    known: RouterReference
+    reference: RouterReference
     counts: Mapping[str, Counts]
     policy: MonitorPolicy
     recent: Mapping[str, Counts]
@@ -146,10 +130,13 @@ class _Window:
     def line(self, name: str, cells: Counts) -> float | None:
         """Return the distance that chance, or a window of the baseline, reaches; None if there are too few values.
 
-        Not the line of drift: that grows beyond all distances where the baseline's windows differ much, and a unit is
-        told by more than a distance.
+        It is not the threshold of drift, which grows beyond all distances where the baseline's windows differ much: a
+        change of unit is recognised by more than a distance.
         """
-        n, reference = int(cells[value_faults.present(self.known.quality[name].bins)].sum()), self.known.drift[name]
+        n, reference = (
+            int(cells[value_reference.present_cells(self.reference.quality[name].bins)].sum()),
+            self.reference.drift[name],
+        )
         if min(n, reference.rows) < self.policy.min_rows:
             return None
         line = reference.threshold(n)
@@ -157,73 +144,83 @@ class _Window:
 
     def changed(self) -> dict[str, swapped_columns.Column]:
         """Return the variables that are far from their baseline, and further than chance reaches."""
-        known = self.known.quality.items()
+        known = self.reference.quality.items()
         columns = {name: swapped_columns.Column(r.bins, r.total, self.counts[name]) for name, r in known}
-        far = {name: apart for name, c in columns.items() if (apart := c.apart) > unit_change.LARGE}
+        far = {name: apart for name, c in columns.items() if (apart := c.distance) > unit_change.MIN_CHANGE}
         lines = {name: self.line(name, self.counts[name]) for name in far}
         return {name: columns[name] for name, line in lines.items() if line is not None and far[name] > line}
 
 
-def _faults(seen: _Window, level: float) -> list[Fault]:
+def _faults(window: _RoutedWindow, level: float) -> list[Fault]:
     """Return the faults of a window that no other fault explains."""
-    each = level / 2 / max(len(seen.counts) + seen.rows.questions, 1)
-    n = max((int(c.sum()) for c in seen.counts.values()), default=0)
+    each = level / 2 / max(len(window.counts) + window.rows.checks, 1)
+    n = max((int(c.sum()) for c in window.counts.values()), default=0)
     own = [
         fault
-        for name, reference in seen.known.quality.items()
-        for fault in value_faults.faults(name, reference, seen.counts[name], seen.policy, each)
+        for name, reference in window.reference.quality.items()
+        for fault in value_faults.faults(name, reference, window.counts[name], window.policy, each)
     ]
     taken = {f.variables[0] for f in own if f.kind in {FaultKind.STUCK, FaultKind.OUT_OF_RANGE}}
-    rows = volume.faults(seen.rows, volume.VolumeReference(seen.known.total, seen.known.rows), n, seen.policy, each)
-    return list(_unexplained([*swapped_columns.find(seen.changed()), *_named(own, seen), *_units(seen, taken), *rows]))
+    rows = volume.faults(
+        window.rows, volume.VolumeReference(window.reference.total, window.reference.rows), n, window.policy, each
+    )
+    return list(
+        _unexplained(
+            [*swapped_columns.find(window.changed()), *_with_units(own, window), *_unit_changes(window, taken), *rows]
+        )
+    )
 
 
-def _named(own: Sequence[Fault], seen: _Window) -> Iterator[Fault]:
-    """Yield the variables' own faults, far values as another unit where they look like one."""
+def _with_units(own: Sequence[Fault], window: _RoutedWindow) -> Iterator[Fault]:
+    """Yield the variables' own faults; far values become a change of unit where they look like one."""
     for fault in own:
         (name,) = fault.variables
-        line = seen.line(name, seen.counts[name]) if fault.kind is FaultKind.OUT_OF_RANGE else None
-        if line is None or name not in seen.known.numbers:
+        line = window.line(name, window.counts[name]) if fault.kind is FaultKind.OUT_OF_RANGE else None
+        if line is None or name not in window.reference.numbers:
             yield fault
         else:
-            yield unit_change.renamed(fault, seen.known.numbers[name], seen.counts[name], line)
+            yield unit_change.as_unit_change(fault, window.reference.numbers[name], window.counts[name], line)
 
 
-def _units(seen: _Window, taken: set[str]) -> Iterator[Fault]:
-    """Yield the changes of unit of numbers that are not *taken*; none where the policy allows any distance."""
-    if seen.policy.max_out_of_range >= 1:
+def _unit_changes(window: _RoutedWindow, taken: set[str]) -> Iterator[Fault]:
+    """Yield the unit changes of numbers that are not *taken*; none where the policy allows any share out of range."""
+    if window.policy.max_out_of_range >= 1:
         return
-    for name, reference in seen.known.numbers.items():
+    for name, reference in window.reference.numbers.items():
         if name in taken:
             continue
-        stands = unit_change.plateau(reference, np.asarray(seen.recent[name])) if name in seen.recent else None
-        cells = stands.counts if stands else seen.counts[name]
-        line = seen.line(name, cells) if unit_change.moved(reference, cells) > unit_change.LARGE else None
+        stands = unit_reference.plateau(reference, np.asarray(window.recent[name])) if name in window.recent else None
+        cells = stands.counts if stands else window.counts[name]
+        line = (
+            window.line(name, cells)
+            if unit_change.distance_from_reference(reference, cells) > unit_change.MIN_CHANGE
+            else None
+        )
         if line is not None and (fault := unit_change.find(name, reference, cells, line, sudden=stands)):
             yield fault
 
 
 def _unexplained(faults: Sequence[Fault]) -> Iterator[Fault]:
-    """Yield each fault that no other fault of its variables explains, and one of a kind for the same variables."""
-    told: set[tuple[FaultKind, tuple[str, ...]]] = set()
+    """Yield each fault that no other fault of its variables explains, and one per kind and variables."""
+    reported: set[tuple[FaultKind, tuple[str, ...]]] = set()
     for fault in faults:
         others = (f.kind for f in faults if set(fault.variables) & set(f.variables))
         key = (fault.kind, fault.variables)
-        if key not in told and not any(fault.kind in _EXPLAINS.get(kind, ()) for kind in others):
-            told.add(key)
+        if key not in reported and not any(fault.kind in _EXPLAINS.get(kind, ()) for kind in others):
+            reported.add(key)
             yield fault
 
 
 def _joined(whole: Sequence[Fault], latest: Sequence[Fault]) -> Iterator[Fault]:
-    """Yield the faults of the *latest* slice, as the *whole* window tells them where it does, and its other ones.
+    """Yield the faults of the *latest* slice (as the *whole* window has them, if it does), and the window's others.
 
-    The slice is the purer sample: what the window says of the same variables beside that is a mixture's doing.
+    The slice is the purer sample: what the window says about the same variables beside it comes from a mixture.
     """
-    told = {(f.kind, f.variables): f for f in whole}
+    in_whole = {(f.kind, f.variables): f for f in whole}
     named = {name for f in latest for name in f.variables}
     for fault in latest:
         here = replace(fault, reason=f"in the newest slice, {fault.reason}")
-        yield told.get((fault.kind, fault.variables), here)
+        yield in_whole.get((fault.kind, fault.variables), here)
     same = {(f.kind, f.variables) for f in latest}
     yield from (f for f in whole if not named & set(f.variables) and (f.kind, f.variables) not in same)
 

@@ -1,7 +1,11 @@
-"""A panel of variables that share one part of the false-alarm budget, watched slice by slice.
+"""Panel of variables that share one budget: whitened scores, conformal e-detectors, and violated assumptions.
 
-What is known of the reference is fitted once and frozen; a :class:`PanelState` follows from it and the slices seen, in
-order, and from nothing else, so that a verdict can be computed again.
+What follows from the reference is fitted once and frozen (:class:`Panel`). A :class:`PanelState` follows from that and
+from the slices since, in order, and from nothing else, so that every verdict can be computed again. Slices of a steady
+variable join its calibration scores, among which later ones are ranked; those of a drifting one do not.
+
+Whether ranks keep their level is checked on the reference: the assumption is that residual slices are exchangeable, and
+:func:`fit` reports its violations by variable.
 """
 
 from __future__ import annotations
@@ -14,40 +18,33 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from monitors.sequential import edetector, whitening
-from monitors.sequential.slice_scores import ScoreFunction, Tallies
+from monitors.sequential import edetector, exchangeability, whitening
+from monitors.sequential.slice_scores import ScoreFunction, SliceCounts
 from monitors.stats.distance import Distances
 
 Flags = npt.NDArray[np.bool_]
-LEAST = 20
-"""Reference slices without which nothing is promised: fewer say too little about memory, and pay too little."""
-MERGED = 0.7
-"""The longest memory of slices that were merged because single ones remembered too much: fewer of them are left, a
-memory fitted to so few is taken for shorter than it is, and merging was to end it."""
-LONG = 0.85, 0.9
-"""A series with a longer memory than the first, or whose autocorrelation falls by one lag to no less than the second of
-itself, wanders out of the range that its reference has seen, and what is not linear in it (the spread, a chi-square)
-does not become exchangeable by whitening."""
-BENT = 0.35
-"""With a middle that remembers more than this, bets are made on its moves only: what is not linear in them (the spread,
-a chi-square) comes in bursts."""
-USUAL = 0.75
-"""What the second of those may be at most in the median of a panel, which is a surer figure than a variable's own."""
-FLAT = 1e-12
-"""The variance below which a series does not vary."""
-KEPT = 1000
-"""Slices that a bag holds at most, the reference's always among them; the oldest of the others go first."""
-SHORT = 0.7, 0.5
-"""Slices are shorter than the stream's memory where more than the first of a row's variance lies between them and more
-than the second of a slice's level is the last one's: squares of levels then come in bursts that no AR(1) explains."""
+MAX_MEMORY_NONLINEAR = 0.35
+"""AR(1) coefficient of the middle above which bets are made on linear scores only: squares of a series with memory come
+in bursts, which broke the guarantee up to fifty times over (docs/statistics.md, section 2)."""
+MAX_CALIBRATION_SLICES = 1000
+"""Slices among which a new one is ranked, at most: the reference's always, then the newest. It bounds the state
+(3.3 MiB for 1,000 features: docs/statistics.md, section 5)."""
 
 
 @dataclass(frozen=True, eq=False)
 class PanelState:
-    """What a panel remembers: the *bag* of steady residual scores, the last slice's *level*, and detectors.
+    """The state of a panel after some slices.
 
-    *log_m* is (variables, scores, bets); *latest* the newest residual scores, which :meth:`Panel.update_calibration`
-    puts away.
+    Parameters
+    ----------
+    calibration_scores
+        Scores of the reference's slices and of steady ones since, (slices, variables, scores); NaN does not count.
+    level
+        The seasonally adjusted series of the last slice, (variables, series).
+    log_m
+        The log of every e-detector, (variables, scores, bets).
+    latest
+        Scores of the newest slice, (variables, scores), which :meth:`Panel.update_calibration` adds to the others.
     """
 
     calibration_scores: Distances
@@ -58,9 +55,22 @@ class PanelState:
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """What *measure* says of a reference, from :func:`fit`: its whitened *residuals* in units of their *scale*.
+    """A panel that was fitted to its reference, by :func:`fit`.
 
-    *doubts* says of every variable why its ranks keep no promise; "" where they do.
+    Parameters
+    ----------
+    measure
+        Turns slices into series and scores.
+    identity
+        The seed of random ties: the digest of what the panel reads.
+    whitener
+        Seasonal means and AR coefficients.
+    residuals
+        The reference's whitened series, (slices, variables, series), each slice in units of the others' rms.
+    scale
+        The rms of every series, (variables, series): the unit of later slices.
+    violations
+        For every variable why its slices are not exchangeable, so that there is no guarantee; "" where they are.
     """
 
     measure: ScoreFunction
@@ -77,14 +87,14 @@ class Panel:
 
     @property
     def guaranteed(self) -> Flags:
-        """For which variables ranks keep their promise."""
+        """Which variables the false-alarm guarantee covers, (variables,)."""
         return np.array([not doubt for doubt in self.violations], bool)
 
     @property
     def bets(self) -> Flags:
-        """On which scores of each variable bets are made, (variables, scores): on none that its memory spoils."""
+        """Which scores of each variable are bet on, (variables, scores): see :data:`MAX_MEMORY_NONLINEAR`."""
         memory = np.maximum(self.whitener.phi, self.whitener.decay)[:, :1]
-        return np.asarray(self.measure.linear | (memory <= BENT))
+        return np.asarray(self.measure.linear | (memory <= MAX_MEMORY_NONLINEAR))
 
     @property
     def slices(self) -> int:
@@ -92,15 +102,16 @@ class Panel:
         return len(self.residuals)
 
     def initial_state(self) -> PanelState:
-        """Return the state before any slice but the reference's."""
-        bag = self.measure.directed(self.residuals)
-        empty = np.full((*bag.shape[1:], len(edetector.STAKES)), -np.inf)
-        return PanelState(bag, np.full(self.residuals.shape[1:], np.nan), empty)
+        """Return the state after the reference's slices, before any other."""
+        calibration_scores = self.measure.directed(self.residuals)
+        empty = np.full((*calibration_scores.shape[1:], len(edetector.STAKES)), -np.inf)
+        return PanelState(calibration_scores, np.full(self.residuals.shape[1:], np.nan), empty)
 
-    def observe(self, state: PanelState, start: int, newest: Tallies) -> PanelState:
-        """Return the state after the slice at *start* (ms) with the counts *newest*; it is not in the bag yet.
+    def observe(self, state: PanelState, start: int, newest: SliceCounts) -> PanelState:
+        """Return the state after the slice at *start* (ms) with the counts *newest*.
 
-        A variable without rows in the slice is left as it is: that is also how a faulty one is kept out.
+        The slice is not among the calibration scores yet. The detectors of a variable without rows in it stay as they
+        are; that is also how a variable with a data quality fault is left out.
         """
         level = self.whitener.season.level(start, self.measure.scores(newest))
         scores = self.measure.directed(self.whitener.residual(level, state.level) / self.scale)
@@ -111,23 +122,31 @@ class Panel:
         return replace(state, level=level, log_m=log_m, latest=scores)
 
     def _ties(self, start: int, shape: tuple[int, ...]) -> Distances:
-        """Return what breaks ties, (variables, scores): drawn by name, in whichever order the variables stand."""
+        """Return the random numbers that break ties, (variables, scores): the same whatever the variables' order."""
         seed = hashlib.sha256(f"{self.identity}|{start}".encode()).digest()
         drawn = np.random.default_rng(int.from_bytes(seed[:8], "big")).random(shape)
-        return np.asarray(drawn[self._places])
+        return np.asarray(drawn[self._name_order])
 
     @cached_property
-    def _places(self) -> npt.NDArray[np.int64]:
-        """The variables' places in the order of their names."""
+    def _name_order(self) -> npt.NDArray[np.int64]:
+        """The rank of every variable by name, (variables,)."""
         return np.argsort(np.argsort(self.names))
 
-    def update_calibration(self, state: PanelState, *, away: Flags, reset: Flags) -> PanelState:
-        """Put a slice that waits into the bag of the variables that are not *away*, and start the *reset* ones anew."""
+    def update_calibration(self, state: PanelState, *, drifting: Flags, reset: Flags) -> PanelState:
+        """Return the state with the latest slice among the calibration scores, and some detectors started anew.
+
+        Parameters
+        ----------
+        drifting
+            Variables whose latest slice does not join the calibration scores, (variables,).
+        reset
+            Variables whose e-detectors start at 0 again, (variables,).
+        """
         log_m = np.where(reset[:, None, None], -np.inf, state.log_m)
         if state.latest is None:
             return replace(state, log_m=log_m)
-        joining = np.where(away[:, None], np.nan, state.latest)[None]
-        full = len(state.calibration_scores) >= max(self.slices, KEPT)
+        joining = np.where(drifting[:, None], np.nan, state.latest)[None]
+        full = len(state.calibration_scores) >= max(self.slices, MAX_CALIBRATION_SLICES)
         later = (
             state.calibration_scores[self.slices + 1 :]
             if full and len(state.calibration_scores) > self.slices
@@ -136,71 +155,54 @@ class Panel:
         return PanelState(np.concatenate([state.calibration_scores[: self.slices], later, joining]), state.level, log_m)
 
     def log_evidence(self, state: PanelState) -> Distances:
-        """Return the log of every variable's e-detector, the mean over its scores and bets: (variables,)."""
+        """Return the log of every variable's e-detector, the mean over its scores and bets, (variables,)."""
         return edetector.log_mean(state.log_m, axis=(1, 2))
 
 
-def fit(measure: ScoreFunction, starts: Sequence[int], slide: int, identity: str, *, longest: float = LONG[0]) -> Panel:
-    """Return the panel of *measure*, whose reference slices start at *starts* (ms) and are *slide* ms long.
+def fit(
+    measure: ScoreFunction,
+    starts: Sequence[int],
+    slide: int,
+    identity: str,
+    *,
+    max_memory: float = exchangeability.MAX_MEMORY,
+) -> Panel:
+    """Fit a panel to the reference of its scores.
 
-    *identity* seeds the breaking of ties, so that a replay agrees. Of a memory above *longest* nothing is promised.
+    Parameters
+    ----------
+    measure
+        Turns slices into series and scores, with the reference's own.
+    starts
+        Where each reference slice starts, (slices,), in milliseconds since the epoch, UTC.
+    slide
+        Milliseconds that a slice lasts.
+    identity
+        The seed of random ties, so that a replay agrees.
+    max_memory
+        The largest AR(1) coefficient with a guarantee.
     """
     whitener, residuals = whitening.fit(measure.reference, np.asarray(starts, np.int64), slide, measure.shared)
     scale, others = _scales(residuals)
     residuals = residuals / others
     return Panel(
-        measure, identity, whitener, residuals, scale, tuple(_violations(measure, whitener, residuals, longest))
+        measure,
+        identity,
+        whitener,
+        residuals,
+        scale,
+        tuple(exchangeability.violations(measure, whitener, residuals, max_memory)),
     )
 
 
 def _scales(residuals: Distances) -> tuple[Distances, Distances]:
-    """Return the root mean square of each series over slices, and for each slice that of all the others.
+    """Return the rms of each series over slices, (variables, series), and for each slice that of all the others.
 
     A slice in units of a scale that it is part of would look smaller than a later one does.
     """
     squares = np.nan_to_num(residuals**2)
     n, total = (~np.isnan(residuals)).sum(axis=0), squares.sum(axis=0)
     scale, others = total / np.maximum(n, 1), (total - squares) / np.maximum(n - 1, 1)
-    return np.sqrt(np.maximum(scale, FLAT)), np.sqrt(np.maximum(others, FLAT))
-
-
-def _violations(
-    measure: ScoreFunction, whitener: whitening.Whitener, residuals: Distances, longest: float
-) -> list[str]:
-    n = (~np.isnan(residuals[..., 0])).sum(axis=0)
-    memory, decay = (m[..., :2].max(axis=-1, initial=0) for m in (whitener.phi, whitener.decay))
-    memory, decay = _at_least_usual(memory), _at_least_usual(decay, surer=LONG[1] / USUAL)
-    memory = memory * LONG[0] / longest
-    scores = measure.directed(residuals)
-    remembers = whitening.is_autocorrelated(scores).any(axis=-1) if len(residuals) >= LEAST else n < 0
-    flat = (np.nan_to_num(residuals) ** 2).max(axis=(0, 2), initial=0) < FLAT
-    return [
-        _violation(
-            int(n[v]),
-            (float(memory[v]), float(decay[v])),
-            bool(remembers[v]),
-            bool(flat[v]),
-            float(measure.intraclass_correlation[v]),
-        )
-        for v in range(len(measure.names))
-    ]
-
-
-def _at_least_usual(memory: Distances, surer: float = 1.0) -> Distances:
-    """Raise each variable's memory to the panel's median, *surer* times: what looks short among long ones may not be.
-
-    A panel of one has no median to speak of.
-    """
-    return np.maximum(memory, surer * np.median(memory)) if len(memory) > 1 else memory
-
-
-def _violation(n: int, memory: tuple[float, float], remembers: bool, flat: bool, unrest: float) -> str:
-    if n < LEAST:
-        return f"the baseline has {n} slices of it; {LEAST} would do"
-    if flat:
-        return "it follows the calendar, which is taken away before slices are compared"
-    if memory[0] > LONG[0] or memory[1] > LONG[1] or (unrest > SHORT[0] and memory[0] > SHORT[1]):
-        return "slices are shorter than its memory; longer slices and a longer baseline would do"
-    if remembers:
-        return "its slices still remember the past after whitening; longer slices or a longer baseline might do"
-    return ""
+    return np.sqrt(np.maximum(scale, exchangeability.MIN_VARIANCE)), np.sqrt(
+        np.maximum(others, exchangeability.MIN_VARIANCE)
+    )

@@ -1,7 +1,8 @@
-"""Slices know the hour, the weekday and the month: what a reference says of the calendar, and which of it to believe.
+"""Seasonal adjustment of slice series: the means of hour, weekday and month that a reference supports.
 
-A calendar is taken away only where its means vary by more than noise makes them, and a reference slice is compared with
-the *others* of its key: otherwise the reference would look tighter than what comes.
+Ranks need exchangeable slices, and traffic follows the calendar. A season is taken away only where its means vary by
+more than noise makes them. A reference slice is compared with the *other* slices of its hour or weekday (leave one
+out), as a later slice is: otherwise the reference would look tighter than what comes.
 """
 
 from __future__ import annotations
@@ -14,22 +15,29 @@ import numpy.typing as npt
 from monitors.stats.distance import Distances
 
 Keys = npt.NDArray[np.int64]
-HOUR, DAY, WEEK = 3_600_000, 86_400_000, 604_800_000
-_THURSDAY = 3 * DAY
-"""The epoch was a Thursday; weeks here start on Monday."""
-LEAST_PER_KEY = 4
-"""Reference slices that every hour or weekday must have before its mean is taken away."""
-YEARS = 2
-"""Years in which the reference must have each month: one year cannot tell its seasons from what merely happened."""
-SEASON = 1.5
-"""Below this many times the variance that noise alone gives its means, a calendar is left in: it is small then, and to
-take noise away makes the reference look tighter than what comes."""
-OF_THE_YEAR = 3.0
-"""The same for months, of which there are as few as two each to tell noise by."""
+HOUR = 3_600_000
+"""Milliseconds of an hour."""
+DAY = 24 * HOUR
+"""Milliseconds of a day."""
+WEEK = 7 * DAY
+"""Milliseconds of a week."""
+EPOCH_IN_WEEK = 3 * DAY
+"""Milliseconds from the start of the epoch's week (Monday) to the epoch, a Thursday."""
+MIN_SLICES_PER_KEY = 4
+"""Reference slices that every hour or weekday must have before its mean is taken away: four weeks of weekdays."""
+MIN_YEARS = 2
+"""Years in which the reference must have each month: one year cannot tell a season from what merely happened in it."""
+MIN_VARIANCE_RATIO = 1.5
+"""How many times the variance that noise alone gives them the means of a calendar must have to be taken away.
+
+Below, a season is small, and to take noise away would make the reference look tighter than what comes. With it the
+false-alarm guarantee holds with and without a weekly pattern (docs/statistics/calibration.md)."""
+MIN_VARIANCE_RATIO_MONTHS = 3.0
+"""The same for months, whose noise is judged by as few as two observations each."""
 
 
 def calendars(slide: int) -> dict[str, int]:
-    """Return the calendars that slices of *slide* ms can follow, finest first, by name: how many keys each has.
+    """Return the number of keys of every calendar that slices of *slide* ms can follow, by name, finest first.
 
     >>> calendars(HOUR), calendars(DAY), calendars(WEEK)
     ({'hour of the week': 168, 'hour of the day': 24, 'weekday': 7}, {'weekday': 7}, {})
@@ -50,26 +58,35 @@ def keys(calendar: str, starts: Keys, slide: int) -> Keys:
     """
     if not calendar:
         return np.zeros(len(starts), np.int64)
-    in_week = (np.asarray(starts, np.int64) + _THURSDAY) % WEEK
+    in_week = (np.asarray(starts, np.int64) + EPOCH_IN_WEEK) % WEEK
     step = max(slide, HOUR)
     return np.asarray(in_week // DAY if calendar == "weekday" else
                       (in_week % DAY) // step if calendar == "hour of the day" else in_week // step)  # fmt: skip
 
 
 def choose(starts: Keys, slide: int) -> str:
-    """Return the finest calendar of which the reference has every key :data:`LEAST_PER_KEY` times; "" if none."""
+    """Return the finest calendar of which the reference has every key :data:`MIN_SLICES_PER_KEY` times; "" if none."""
     for name, size in calendars(slide).items():
         seen = np.bincount(keys(name, starts, slide), minlength=size)
-        if seen.min() >= LEAST_PER_KEY:
+        if seen.min() >= MIN_SLICES_PER_KEY:
             return name
     return ""
 
 
 @dataclass(frozen=True, eq=False)
 class Season:
-    """What a reference of series (slices, ...) knows of its *calendar* (one of :func:`calendars`) and of the months.
+    """The seasonal means of a reference's series.
 
-    *means* (keys, ...) hold the level by key, *months* (12, ...) what a month adds to it: 0 where that is not known.
+    Parameters
+    ----------
+    calendar
+        One of :func:`calendars`; "" if the reference is too short for any.
+    slide
+        Milliseconds that a slice lasts.
+    means
+        The level of the series by calendar key, (keys, ...).
+    months
+        What a month adds to the level, (12, ...), January first; 0 where the reference cannot tell.
     """
 
     calendar: str
@@ -78,34 +95,53 @@ class Season:
     months: Distances
 
     def level(self, start: int, series: Distances) -> Distances:
-        """Return *series* of the slice at *start* (ms) less what the calendar explains."""
+        """Return the series (...) of the slice at *start* (ms) less their seasonal mean."""
         at = np.array([start], np.int64)
         key, month = keys(self.calendar, at, self.slide)[0], _months(at)[0] % 12
         return np.asarray(series - self.months[month] - self.means[key])
 
 
 def fit(reference: Distances, starts: Keys, slide: int, shared: int | None = None) -> tuple[Season, Distances]:
-    """Return the season of *reference* (slices, ...), and the reference less what its other slices say of it.
+    """Fit the seasonal means of reference series, and take them away.
 
-    The series from *shared* on (along the last axis) have one calendar: many small ones, each fitted by itself, would
-    make the reference look tighter than what comes.
+    Parameters
+    ----------
+    reference
+        The series, (slices, ..., series); NaN is a slice without rows.
+    starts
+        Where each slice starts, (slices,), in milliseconds since the epoch, UTC.
+    slide
+        Milliseconds that a slice lasts.
+    shared
+        From this one on (along the last axis) the series have a calendar together or none has: many small ones, each
+        decided by itself, would make the reference look tighter than what comes. None: each is decided by itself.
+
+    Returns
+    -------
+    tuple
+        The season, and the reference less the seasonal mean of its *other* slices, of the same shape.
     """
-    months, offsets = _year(reference, starts, shared)
+    months, offsets = _month_offsets(reference, starts, shared)
     rest, calendar = reference - offsets, choose(starts, slide)
-    means, level = _by_key(rest, keys(calendar, starts, slide), shared)
+    means, level = _key_means(rest, keys(calendar, starts, slide), shared)
     return Season(calendar, slide, means, months), level
 
 
-def _by_key(values: Distances, key: Keys, shared: int | None, beyond: float = SEASON) -> tuple[Distances, Distances]:
-    """Return the mean of every key, the grand one where keys do not differ, and *values* less that of the others."""
+def _key_means(
+    values: Distances, key: Keys, shared: int | None, min_ratio: float = MIN_VARIANCE_RATIO
+) -> tuple[Distances, Distances]:
+    """Return the mean by key, (keys, ...), and *values* (slices, ...) less the mean of the others of their key.
+
+    Where keys do not differ by *min_ratio* times what noise makes, both are about the grand mean instead.
+    """
     there, size = ~np.isnan(values), key.max(initial=0) + 1
     n = np.stack([there[key == k].sum(axis=0) for k in range(size)])
-    grand, own = mean(values), np.stack([mean(values[key == k]) for k in range(size)])
-    kept = _times(values - own[key], own - grand, n, shared) > beyond
+    grand, own = nan_mean(values), np.stack([nan_mean(values[key == k]) for k in range(size)])
+    seasonal = _variance_ratio(values - own[key], own - grand, n, shared) > min_ratio
     others, rest = (
         (m - values / c) * c / np.maximum(c - 1, 1) for m, c in ((own[key], n[key]), (grand, n.sum(axis=0)))
     )
-    return grand + kept * (own - grand), values - rest - kept * (others - rest)
+    return grand + seasonal * (own - grand), values - rest - seasonal * (others - rest)
 
 
 def _months(starts: Keys) -> Keys:
@@ -113,26 +149,31 @@ def _months(starts: Keys) -> Keys:
     return np.asarray(starts, np.int64).astype("datetime64[ms]").astype("datetime64[M]").astype(np.int64)
 
 
-def _year(reference: Distances, starts: Keys, shared: int | None) -> tuple[Distances, Distances]:
-    """Return what each month adds to the level, and what to take from each reference slice: the month's *other* years.
+def _month_offsets(reference: Distances, starts: Keys, shared: int | None) -> tuple[Distances, Distances]:
+    """Return what each month adds to the level, (12, ...), and what to subtract from each slice, (slices, ...).
 
-    Months of different years are the observations: days of one month are no witnesses to what the month does.
+    A slice is compared with its month in *other* years. Months of different years are the observations: the days of one
+    month are not independent witnesses to what the month does.
     """
     blocks, at, size = np.unique(_months(starts), return_inverse=True, return_counts=True)
     nothing = np.zeros((12, *reference.shape[1:])), np.zeros_like(reference)
-    whole = size >= LEAST_PER_KEY
-    if np.bincount(blocks[whole] % 12, minlength=12).min() < YEARS:
+    whole = size >= MIN_SLICES_PER_KEY
+    if np.bincount(blocks[whole] % 12, minlength=12).min() < MIN_YEARS:
         return nothing
-    values = np.stack([mean(reference[at == b]) if whole[b] else np.full(reference.shape[1:], np.nan)
+    values = np.stack([nan_mean(reference[at == b]) if whole[b] else np.full(reference.shape[1:], np.nan)
                        for b in range(len(blocks))])  # fmt: skip
-    means, level = _by_key(values, blocks % 12, shared, OF_THE_YEAR)
-    months = means - mean(values)
-    others = np.where(months.any(axis=0), values - level - mean(values), 0.0)
+    means, level = _key_means(values, blocks % 12, shared, MIN_VARIANCE_RATIO_MONTHS)
+    months = means - nan_mean(values)
+    others = np.where(months.any(axis=0), values - level - nan_mean(values), 0.0)
     return months, np.where(whole.reshape(-1, *(1,) * (values.ndim - 1)), others, months[blocks % 12])[at]
 
 
-def _times(within: Distances, between: Distances, n: Distances, shared: int | None) -> Distances:
-    """Return by how many times deviations *between* keys, (keys, ...), exceed what the noise *within* makes of them."""
+def _variance_ratio(within: Distances, between: Distances, n: Distances, shared: int | None) -> Distances:
+    """Return the variance of the key means in units of what noise makes of it, (...): an F ratio, 1 without a season.
+
+    *within* are the slices' deviations from their key's mean, (slices, ...); *between* the key means' deviations from
+    the grand mean, and *n* the slices of every key, both (keys, ...).
+    """
     rows = np.maximum(n.sum(axis=0) - len(n), 1)
     noise = np.nansum(within**2, axis=0) / rows * (len(n) - 1)
     signal = (n * between**2).sum(axis=0)
@@ -142,7 +183,7 @@ def _times(within: Distances, between: Distances, n: Distances, shared: int | No
     return np.asarray(np.divide(signal, noise, out=np.where(signal > 0, np.inf, 0.0), where=noise > 0))
 
 
-def mean(values: Distances) -> Distances:
-    """Return the mean over the first axis of what is there (NaN is not); 0 where nothing is."""
+def nan_mean(values: Distances) -> Distances:
+    """Return the mean over the first axis without NaN; 0 where there is nothing but NaN."""
     n = (~np.isnan(values)).sum(axis=0)
     return np.asarray(np.nansum(values, axis=0) / np.maximum(n, 1))

@@ -1,9 +1,15 @@
-"""Slices remember yesterday and know the calendar: what is ranked is what neither explains.
+"""Whitening of slice series: seasonal adjustment and AR(1) residuals, so that slices become exchangeable.
 
-Ranks promise a level only among exchangeable values. Per series: the calendar's reference mean is taken away, then what
-the slice before says (an AR(1) residual). Both are fitted on the reference alone and frozen. A lasting change of the
-level stays visible, shrunk by 1 - phi. Where the residuals still remember, :func:`is_autocorrelated` says so, and no
-promise is made on them.
+Conformal ranks keep a level only among exchangeable values, and slices remember the slice before and follow the
+calendar. Per series the seasonal mean is taken away (:mod:`monitors.sequential.seasonality`), then what the slice
+before predicts (an AR(1) residual). Both are fitted on the reference alone and frozen. A lasting change of the level
+stays visible, shrunk by ``1 - phi``. Where residuals still depend on their past, :func:`is_autocorrelated` says so, and
+no guarantee is given on them.
+
+References
+----------
+Kendall (1954), "Note on bias in the estimation of autocorrelation", Biometrika 41.
+Bartels (1982), "The rank version of von Neumann's ratio test for randomness", J. Am. Stat. Assoc. 77.
 """
 
 from __future__ import annotations
@@ -18,20 +24,31 @@ from monitors.sequential import seasonality
 from monitors.sequential.seasonality import Keys, Season
 from monitors.stats.distance import Distances
 
-MARGIN = 0.5
-"""Standard errors by which a fitted memory is taken to be longer: too short a memory breaks the promise."""
-SURE = 3.0
-"""Standard errors from which a first autocorrelation is there."""
-SUSPICION = 0.005
-"""Level at which residuals are said to remember."""
+PHI_MARGIN = 0.5
+"""Standard errors of phi that are added to its estimate: too small a phi breaks the false-alarm guarantee, too large
+a one costs some delay. With it the guarantee holds on slices with AR(.6) and AR(.9) memory
+(docs/statistics/calibration.md)."""
+MAX_PHI = 0.98
+"""The largest AR(1) coefficient that is fitted, so that residuals keep some of a lasting shift."""
+MIN_AUTOCORRELATION = 3.0
+"""Standard errors (of 1 / sqrt(n)) from which a lag-1 autocorrelation is distinct enough to tell its decay."""
+RANK_TEST_LEVEL = 0.005
+"""Level of the one-sided test for autocorrelated residuals: low, as every variable and score of a model is tested."""
 
 
 @dataclass(frozen=True, eq=False)
 class Whitener:
-    """What a reference of series (slices, ...) knows of the calendar and of memory; NaN is a slice without rows.
+    """Seasonal means and AR(1) coefficients that were fitted on a reference.
 
-    *phi* is the AR(1) coefficient. *decay* is what the autocorrelation falls to from the first lag to the second: of a
-    level seen through the noise of few rows that is the level's own memory, where *phi* is smaller (ARMA(1, 1)).
+    Parameters
+    ----------
+    season
+        The seasonal means.
+    phi
+        The AR(1) coefficient of every series, (...), 0 to :data:`MAX_PHI`.
+    decay
+        The ratio of the lag-2 to the lag-1 autocorrelation, (...). Where a level is seen through the noise of few rows
+        (ARMA(1, 1)) this is the level's own AR coefficient, and *phi* is smaller.
     """
 
     season: Season
@@ -39,9 +56,16 @@ class Whitener:
     decay: Distances
 
     def residual(self, level: Distances, before: Distances, steps: int = 1) -> Distances:
-        """Return what *level* holds beyond what the level *before*, *steps* slices ago, explains (NaN: nothing does).
+        """Return the AR(1) residual of a slice.
 
-        Where nothing is known of the past the level is scaled to the residuals' size.
+        Parameters
+        ----------
+        level
+            The seasonally adjusted series of the slice, (...).
+        before
+            Those of the slice before, (...); NaN where it had no rows: then the level is scaled to a residual's sd.
+        steps
+            How many slices ago that was.
         """
         phi = self.phi**steps
         alone = level * np.sqrt(1 - self.phi**2)
@@ -49,36 +73,56 @@ class Whitener:
 
 
 def fit(reference: Distances, starts: Keys, slide: int, shared: int | None = None) -> tuple[Whitener, Distances]:
-    """Return the whitener of *reference* (slices, ...), and the reference's own residuals.
+    """Fit season and AR(1) coefficients of reference series.
 
-    The series from *shared* on (along the last axis) have one memory and one calendar: many small ones, each fitted by
-    itself, would make the reference look tighter than what comes.
+    phi is the lag-1 autocorrelation, corrected for its small-sample bias ``(1 + 3 phi) / n`` (Kendall 1954) and raised
+    by :data:`PHI_MARGIN` standard errors.
 
-    phi is the lag-1 autocorrelation, corrected for its small-sample bias ``(1 + 3 phi) / n`` (Kendall 1954) plus half a
-    standard error, within [0, 0.98].
+    Parameters
+    ----------
+    reference
+        The series, (slices, ..., series); NaN is a slice without rows.
+    starts
+        Where each slice starts, (slices,), in milliseconds since the epoch, UTC.
+    slide
+        Milliseconds that a slice lasts.
+    shared
+        From this one on (along the last axis) the series have one phi and one calendar: many small ones, each fitted by
+        itself, would make the reference look tighter than what comes. None: each has its own.
+
+    Returns
+    -------
+    tuple
+        The whitener, and the reference's own residuals, of the reference's shape.
     """
-    known, level = seasonality.fit(reference, starts, slide, shared)
-    whitener = Whitener(known, _memory(level, shared), _decay(level))
+    season, level = seasonality.fit(reference, starts, slide, shared)
+    whitener = Whitener(season, _ar1_coefficient(level, shared), _autocorrelation_decay(level))
     residuals = [whitener.residual(level[i], level[i - 1] if i else np.full_like(level[0], np.nan))
                  for i in range(len(level))]  # fmt: skip
     return whitener, np.stack(residuals)
 
 
 def is_autocorrelated(residuals: Distances) -> npt.NDArray[np.bool_]:
-    """Say which series (slices, ...) still depend on their past: Bartels' rank test at :data:`SUSPICION`, one-sided.
+    """Return which series still depend on their past, (...), by Bartels' one-sided test at :data:`RANK_TEST_LEVEL`.
 
-    The rank version of von Neumann's ratio (Bartels 1982); its approximate normal law is good from 10 values on.
+    The rank version of von Neumann's ratio: successive differences are small where values remember. Its normal
+    approximation is good from 10 values on.
+
+    Parameters
+    ----------
+    residuals
+        The series in order of time, (slices, ...); NaN is left out.
     """
     ranks = stats.rankdata(residuals, axis=0, nan_policy="omit")
     n = np.maximum((~np.isnan(ranks)).sum(axis=0), 2)
-    power = np.nansum((ranks - seasonality.mean(ranks)) ** 2, axis=0)
+    power = np.nansum((ranks - seasonality.nan_mean(ranks)) ** 2, axis=0)
     ratio = np.nansum(np.diff(ranks, axis=0) ** 2, axis=0) / np.where(power > 0, power, np.nan)
     sd = np.sqrt(4 * (n - 2) * (5 * n**2 - 2 * n - 9) / (5 * n * (n + 1) * (n - 1) ** 2))
-    return np.asarray((ratio - 2) / sd < stats.norm.ppf(SUSPICION))
+    return np.asarray((ratio - 2) / sd < stats.norm.ppf(RANK_TEST_LEVEL))
 
 
 def _autocorrelation(level: Distances, lag: int, shared: int | None = None) -> Distances:
-    a = level - seasonality.mean(level)
+    a = level - seasonality.nan_mean(level)
     power, lagged = np.nansum(a * a, axis=0), np.nansum(a[lag:] * a[:-lag], axis=0)
     if shared is not None:
         for part in (power, lagged):
@@ -86,14 +130,16 @@ def _autocorrelation(level: Distances, lag: int, shared: int | None = None) -> D
     return np.asarray(np.divide(lagged, power, out=np.zeros_like(power), where=power > 0))
 
 
-def _decay(level: Distances) -> Distances:
-    """Return the ratio of the second lag's autocorrelation to the first's, 0 where the first is hardly there."""
+def _autocorrelation_decay(level: Distances) -> Distances:
+    """Return the ratio of the lag-2 to the lag-1 autocorrelation; 0 where the latter is not distinct from 0."""
     n = np.maximum((~np.isnan(level)).sum(axis=0), 1)
     first, second = (_autocorrelation(level, lag) for lag in (1, 2))
-    return np.asarray(np.divide(second, first, out=np.zeros_like(first), where=first > SURE / np.sqrt(n)))
+    return np.asarray(
+        np.divide(second, first, out=np.zeros_like(first), where=first > MIN_AUTOCORRELATION / np.sqrt(n))
+    )
 
 
-def _memory(level: Distances, shared: int | None) -> Distances:
+def _ar1_coefficient(level: Distances, shared: int | None) -> Distances:
     n = np.maximum((~np.isnan(level)).sum(axis=0), 1)
     phi = _autocorrelation(level, 1, shared)
-    return np.asarray(np.clip(phi + (1 + 3 * phi) / n + MARGIN / np.sqrt(n), 0, 0.98))
+    return np.asarray(np.clip(phi + (1 + 3 * phi) / n + PHI_MARGIN / np.sqrt(n), 0, MAX_PHI))

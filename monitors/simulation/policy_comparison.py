@@ -1,8 +1,8 @@
-"""Several policies judge the same windows, each as the monitor would by it alone.
+"""Policy comparison: several monitor settings judge the same windows, each as the monitor would with it alone.
 
-All goes through the functions that the monitor uses. Policies that differ in their budget only agree as long as it
-makes no difference: a window without a fault at one budget has none at a stricter one and is described alike, and
-evidence adds up alike until the loosest of them has its first alarm. So far their work is shared.
+Everything goes through the functions that the monitor uses. Policies that differ in their budget only give the same
+result as long as it makes no difference: a window without a fault at one budget has none at a stricter one and is
+described alike, and evidence adds up alike until the loosest of them has its first alarm. So far their work is shared.
 """
 
 from __future__ import annotations
@@ -16,67 +16,87 @@ from features.schema import PREDICTION
 from features.window import from_ms, to_ms
 from monitors.baseline.baseline import Baseline, Slice
 from monitors.config import MonitorPolicy
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report
 from monitors.sequential import monitor
-from monitors.sequential.monitor import MonitoringPlan, MonitorState
+from monitors.sequential.monitoring_plan import MonitoringPlan, MonitorState
 from monitors.simulation import rewindow
 from monitors.simulation.rewindow import CountedWindow
 from monitors.verdicts import plan, window_verdict
 
 Findings = tuple[Finding, ...]
-Keyed = tuple[CountedWindow, Hashable]
-"""A window, and a key that says what it is made of; None if nothing is known about that."""
+"""The findings of one window."""
+KeyedWindow = tuple[CountedWindow, Hashable]
+"""A window, and a key that identifies its counts; None if there is none."""
 
 
 @dataclass(frozen=True, eq=False)
 class PolicyComparison:
-    """*policies* on one *stage* and *segment* of *baseline*, all with the baseline's windows."""
+    """Several policies on one stage and segment of a baseline, all with the baseline's windows.
+
+    Parameters
+    ----------
+    baseline
+        The baseline that windows are compared with.
+    policies
+        The monitor settings.
+    stage, segment
+        Whose windows are judged.
+    """
 
     baseline: Baseline
     policies: tuple[MonitorPolicy, ...]
     stage: Stage
     segment: str = ""
-    _known: dict[Hashable, list[Findings]] = field(default_factory=dict)
+    _findings_by_key: dict[Hashable, list[Findings]] = field(default_factory=dict)
 
-    def outlooks(self, reference: Baseline | None = None) -> list[MonitoringPlan]:
-        """Return each policy's outlook, fitted to *reference* in place of the baseline where it is given."""
+    def monitoring_plans(self, reference: Baseline | None = None) -> list[MonitoringPlan]:
+        """Return the monitoring plan of each policy, fitted to *reference* if there is one, else to the baseline."""
         fitted = {
             i: plan.monitoring_plan(reference or self.baseline, self.policies[i], self.stage, self.segment)
             for i in set(self._leaders)
         }
         return [
-            at_budget(fitted[i], self.policies[i], policy)
+            with_budget(fitted[i], self.policies[i], policy)
             for i, policy in zip(self._leaders, self.policies, strict=True)
         ]
 
     def run(self, slices: Sequence[Slice]) -> Iterator[list[Report]]:
-        """Yield the reports by each policy on the windows of *slices* (oldest first) that end after the baseline."""
+        """Yield the reports, one a policy, on each window of *slices* (oldest first) that ends after the baseline."""
         cut = self.baseline.events.windows
         every = rewindow.windows(slices, cut.slices, to_ms(cut.slide))
         last = to_ms(cut.size) - to_ms(cut.slide)
         later = ((w, None) for w in every if w.start + last >= to_ms(self.baseline.end))
-        yield from self.judge(later, self.outlooks())
+        yield from self.judge(later, self.monitoring_plans())
 
-    def judge(self, windows: Iterable[Keyed], outlooks: Sequence[MonitoringPlan]) -> Iterator[list[Report]]:
-        """Yield the reports on *windows*, in order, by each policy's outlook. Equal keys are described only once.
+    def judge(self, windows: Iterable[KeyedWindow], plans: Sequence[MonitoringPlan]) -> Iterator[list[Report]]:
+        """Yield the reports, one a policy, on each window.
 
-        Where a report is shared, its words name the loosest budget.
+        Windows with equal keys are described only once. The notes of a report that policies share name the loosest
+        budget.
+
+        Parameters
+        ----------
+        windows
+            The windows with their keys, oldest first.
+        plans
+            The monitoring plan of each policy.
         """
-        memories = [monitor.initial_state(each) for each in outlooks]
+        states = [monitor.initial_state(each) for each in plans]
         apart = [leader == i for i, leader in enumerate(self._leaders)]
         for window, key in windows:
-            found = self._found(window, key)
-            told: dict[int, tuple[MonitorState, Report]] = {}
+            findings = self._findings(window, key)
+            judged: dict[int, tuple[MonitorState, Report]] = {}
             for i in self._order:
                 leader = self._leaders[i]
-                apart[i] = apart[i] or found[i] is not found[leader] or _alarms(told[leader][1])
-                told[i] = (
-                    monitor.judge(outlooks[i], memories[i], self._report(window, found[i]))
+                apart[i] = apart[i] or findings[i] is not findings[leader] or _alarms(judged[leader][1])
+                judged[i] = (
+                    monitor.judge(plans[i], states[i], self._report(window, findings[i]))
                     if apart[i]
-                    else told[leader]
+                    else judged[leader]
                 )
-            memories = [told[i][0] for i in range(len(memories))]
-            yield [told[i][1] for i in range(len(memories))]
+            states = [judged[i][0] for i in range(len(states))]
+            yield [judged[i][1] for i in range(len(states))]
 
     @cached_property
     def _order(self) -> list[int]:
@@ -86,30 +106,41 @@ class PolicyComparison:
 
     @cached_property
     def _leaders(self) -> list[int]:
-        """For each policy the loosest one that differs from it in the budget only; it may be itself."""
+        """Return, for each policy, the index of the one with the same settings and the largest budget."""
         alike = [_but_for_budget(policy) for policy in self.policies]
         return [next(j for j in self._order if alike[j] == one) for one in alike]
 
-    def _found(self, window: CountedWindow, key: Hashable) -> list[Findings]:
-        known = None if key is None else self._known.get(key)
-        if known is None:
-            known = self._described(window)
+    def _findings(self, window: CountedWindow, key: Hashable) -> list[Findings]:
+        """Return the findings by each policy on a window, from the cache if its key is there."""
+        findings = None if key is None else self._findings_by_key.get(key)
+        if findings is None:
+            findings = self._findings_by_policy(window)
         if key is not None:
-            self._known[key] = known
-        return known
+            self._findings_by_key[key] = findings
+        return findings
 
-    def _described(self, window: CountedWindow) -> list[Findings]:
-        found: dict[int, Findings] = {}
+    def _findings_by_policy(self, window: CountedWindow) -> list[Findings]:
+        findings: dict[int, Findings] = {}
         for i in self._order:
-            shared = found.get(self._leaders[i])
-            found[i] = self._describe(window, self.policies[i]) if shared is None or _faulty(shared) else shared
-        return [found[i] for i in range(len(self.policies))]
+            shared = findings.get(self._leaders[i])
+            findings[i] = (
+                self._window_findings(window, self.policies[i]) if shared is None or _faulty(shared) else shared
+            )
+        return [findings[i] for i in range(len(self.policies))]
 
-    def _describe(self, window: CountedWindow, policy: MonitorPolicy) -> Findings:
+    def _window_findings(self, window: CountedWindow, policy: MonitorPolicy) -> Findings:
+        """Return the findings of one window by one policy."""
         return window_verdict.judge(
-            self.baseline, policy, stage=self.stage, segment=self.segment, start_ms=window.start, counts=window.counts,
-            newest=window.newest, window_slices=self.baseline.events.windows.slices, seen=window.seen,
-        )  # fmt: skip
+            self.baseline,
+            policy,
+            stage=self.stage,
+            segment=self.segment,
+            start_ms=window.start,
+            counts=window.counts,
+            newest=window.newest,
+            window_slices=self.baseline.events.windows.slices,
+            slices_with_events=window.slices_with_events,
+        )
 
     def _report(self, window: CountedWindow, findings: Findings) -> Report:
         events, start = self.baseline.events, from_ms(window.start)
@@ -119,8 +150,8 @@ class PolicyComparison:
                       counts=dict(window.counts), newest_slice=dict(window.newest), findings=findings)  # fmt: skip
 
 
-def at_budget(fitted: MonitoringPlan, was: MonitorPolicy, now: MonitorPolicy) -> MonitoringPlan:
-    """Return what was *fitted* by the policy *was* as it is by *now*, whose budget is the only difference."""
+def with_budget(fitted: MonitoringPlan, was: MonitorPolicy, now: MonitorPolicy) -> MonitoringPlan:
+    """Return the plan *fitted* by the policy *was* as the policy *now* has it, which differs in its budget only."""
     slide = timedelta(milliseconds=fitted.slide)
     by = now.false_alarms.slices(slide) / was.false_alarms.slices(slide)
     groups = tuple(replace(group, evidence_required=group.evidence_required * by) for group in fitted.groups)
@@ -136,5 +167,5 @@ def _faulty(findings: Findings) -> bool:
 
 
 def _alarms(report: Report) -> bool:
-    """Say whether evidence has reached what the budget asks."""
+    """Whether evidence has reached what the budget requires."""
     return any(f.guaranteed and f.verdict is Verdict.DRIFT for f in report.findings)

@@ -1,4 +1,7 @@
-"""Counts weighted anew: as whole numbers, with every total kept, and the same each time."""
+"""Exponential tilting of counts: a covariate shift of known size, in whole numbers with unchanged totals.
+
+The result is deterministic, so a replay can be repeated.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,29 @@ from monitors.stats.distance import Distances
 
 
 def exponential_tilting(counts: Sequence[int], cells: Sequence[int], codes: Distances, size: float) -> list[int]:
-    """Return *counts* with *cells* weighted by ``exp(size * code)``: the covariate shift by *size* sd.
+    """Return counts whose cells are weighted by ``exp(size * code)``: a covariate shift by *size* sd.
 
-    *codes* are the cells' normal scores, of mean 0 and unit variance in the baseline. For a normal variable the tilt is
-    the shift of its mean by *size* sd, to the precision of its bins. A category moves towards the rarer ones. Not
-    imitated: values beyond those that were seen (empty cells stay empty), and a move of other features along with it.
+    For a normal variable the tilt is the shift of its mean by *size* sd, to the precision of its bins. A categorical
+    variable shifts towards the rarer values. Not imitated: values beyond those that were seen (empty cells stay empty),
+    and a change of other features along with it.
 
+    Parameters
+    ----------
+    counts
+        All counts of a variable, (all cells,).
+    cells
+        The indices of the cells that are weighted.
+    codes
+        Their normal scores, (cells,), of mean 0 and variance 1 in the baseline.
+    size
+        The shift in sd; negative shifts down.
+
+    References
+    ----------
+    Siegmund (1976), "Importance sampling in the Monte Carlo study of sequential tests", Ann. Stat. 4(4).
+
+    Examples
+    --------
     >>> exponential_tilting([50, 50, 0], [0, 1, 2], np.array([-1.0, 1.0, 1.0]), 0.5)
     [27, 73, 0]
     """
@@ -28,9 +48,9 @@ def exponential_tilting(counts: Sequence[int], cells: Sequence[int], codes: Dist
 
 
 def rounded_to_total(weights: Distances | Counts, n: int) -> Counts:
-    """Return whole numbers in proportion to *weights* that add up to *n*: their running sums are rounded.
+    """Return whole numbers in proportion to weights, (cells,), that add up to *n*.
 
-    So no number is off by one or more, nor are sums of neighbours.
+    Running sums are rounded, so neither a number nor a sum of neighbours is off by 1 or more. All 0 if the weights are.
 
     >>> rounded_to_total(np.array([1.0, 1.0, 2.0]), 5).tolist(), rounded_to_total(np.zeros(2), 0).tolist()
     ([1, 2, 2], [0, 0])

@@ -1,34 +1,41 @@
-"""What a distance reaches by chance alone, at the actual sizes: two samples of one distribution are never equal.
+"""Null distribution of a distance at the actual sample sizes: what it reaches by chance while nothing has changed.
 
-The null is Monte Carlo: baseline ~ multinomial(m, p) and window ~ multinomial(n, p) of the same shares p, so that the
-noise of both sides is in it. Rows are taken as independent; :mod:`monitors.stats.threshold` adds what real slices
-differ by.
+Two samples of one distribution are never equal, and the smaller they are the further apart; a fixed threshold (PSI
+above 0.1) takes that for drift. The null is drawn by Monte Carlo: baseline ~ multinomial(m, p) and window ~
+multinomial(n, p) of the same shares p, so that the noise of both sides is in it. Rows are taken as independent;
+:mod:`monitors.stats.threshold` adds by how much real slices differ beyond that.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from monitors.stats.bins import Counts
-from monitors.stats.distance import Distances, psi
-
-Distance = Callable[[Counts, Counts], Distances]
+from monitors.stats.distance import DISTANCES, Distance, DistanceOnBins, Distances
 
 DRAWS = 10_000
-"""Monte Carlo draws of a null."""
+"""Monte Carlo draws of one null: a quantile at 0.01 rests on the 100 largest."""
 TAIL = 0.02
-"""Below this level the quantile is extrapolated from the draws above it: a shared level asks for 1 in 10,000s."""
+"""Level below which a quantile is extrapolated from the draws above this one: a level that many checks share is about
+1 in 10,000, where 10,000 draws have no quantile. Accuracy: see ``_upper_quantile``."""
 
 
 @dataclass(frozen=True)
 class NullDistribution:
-    """A distance under no change: mean and variance of its square, and the *quantile* exceeded at the asked level."""
+    """A distance between samples of one distribution, at given sample sizes.
+
+    Parameters
+    ----------
+    mean_square, variance_square
+        Mean and variance of the squared distance (of the distance itself where it is a sum of squares, as PSI).
+    quantile
+        The distance that is exceeded with the probability that was asked for, in units of the distance.
+    """
 
     mean_square: float
     variance_square: float
@@ -36,12 +43,27 @@ class NullDistribution:
 
 
 def at_sizes(distance: Distance, shares: tuple[float, ...], *, n: int, m: int, level: float) -> NullDistribution:
-    """Return the null of *distance* between *m* baseline and *n* window rows drawn from *shares*, exceeded at *level*.
+    """Return the null distribution of a distance between m baseline and n window rows.
 
-    A square is about a weighted sum of chi-squares times ``1/n + 1/m`` (psi already is one), so draws are made once for
-    sizes nearby (n to the half octave, m to three digits) and rescaled: within 5 % of the quantile at the sizes
-    themselves. Deterministic: the seed follows from the arguments. Cached: pass the same function object and shares.
+    The square of a distance is about a weighted sum of chi-squares times ``1/n + 1/m`` (for PSI the distance itself),
+    so draws are made once for sizes nearby (n to the half octave, m to three digits) and rescaled: within 5 % of the
+    quantile at the sizes themselves. The result is deterministic, as the seed follows from shares and sizes. It is
+    cached: pass the same function object (or an equal :class:`.DistanceOnBins`) and equal shares.
 
+    Parameters
+    ----------
+    distance
+        A function of counts (draws, cells). One that :data:`.DISTANCES` does not list is taken to be like a root of a
+        sum of squares (power 2).
+    shares
+        The probability of every cell, (cells,); see :func:`smoothed_shares`.
+    n, m
+        Rows of the window and of the baseline, 1 at least.
+    level
+        The probability with which the quantile is exceeded, above 0 and below 1.
+
+    Examples
+    --------
     >>> from monitors.stats.distance import js_distance_log2
     >>> narrow = at_sizes(js_distance_log2, (0.1,) * 10, n=5000, m=5000, level=0.01)
     >>> wide = at_sizes(js_distance_log2, (0.1,) * 10, n=50, m=5000, level=0.01)
@@ -51,39 +73,54 @@ def at_sizes(distance: Distance, shares: tuple[float, ...], *, n: int, m: int, l
     near_n, near_m = 2 ** (round(2 * math.log2(n)) / 2), _three_digits(m)
     mean, variance, upper = _draw(distance, shares, round(near_n), near_m, level)
     stretch = (1 / n + 1 / m) / (1 / round(near_n) + 1 / near_m)
-    return NullDistribution(
-        mean * stretch, variance * stretch**2, upper * stretch if distance is psi else math.sqrt(upper * stretch)
-    )
+    quantile = upper * stretch if _power(distance) == 1 else math.sqrt(upper * stretch)
+    return NullDistribution(mean * stretch, variance * stretch**2, quantile)
 
 
 def smoothed_shares(counts: Counts) -> tuple[float, ...]:
-    """Return shares to draw from, a row added to every cell: what m values leave beyond their largest is about 1/m.
+    """Return the cell probabilities to draw a null from: add-one smoothed shares of the counts (cells,).
 
-    Rounded to four decimals, which lets variables on equal quantile bins share one null.
+    An empty cell of the baseline is not impossible: m values leave about 1/m of the probability beyond their largest.
+    Rounded to four decimals, so that variables on equal quantile bins share one null.
 
     >>> smoothed_shares(np.array([9, 0]))
     (0.9091, 0.0909)
     """
-    raised = np.asarray(counts) + 1.0
-    return tuple((raised / raised.sum()).round(4).tolist())
+    smoothed = np.asarray(counts) + 1.0
+    return tuple((smoothed / smoothed.sum()).round(4).tolist())
 
 
 @lru_cache(maxsize=4096)
 def _draw(distance: Distance, shares: tuple[float, ...], n: int, m: int, level: float) -> tuple[float, float, float]:
+    """Return mean, variance and upper quantile of the squared distance (see :class:`NullDistribution`), by simulation.
+
+    The seed is a digest of shares and sizes, so every process draws the same.
+    """
     key = hashlib.sha256(repr((shares, n, m)).encode()).digest()
     rng = np.random.default_rng(int.from_bytes(key[:8], "big"))
     p = np.asarray(shares) / sum(shares)
     drawn = distance(rng.multinomial(m, p, DRAWS), rng.multinomial(n, p, DRAWS))
-    squares = np.sort(drawn if distance is psi else drawn**2)
-    return float(squares.mean()), float(squares.var()), _upper(squares, level)
+    squares = np.sort(drawn if _power(distance) == 1 else drawn**2)
+    return float(squares.mean()), float(squares.var()), _upper_quantile(squares, level)
 
 
-def _upper(squares: Distances, level: float) -> float:
-    """Return the quantile at 1 - *level*; in the far tail by peaks over threshold with an exponential tail.
+def _power(distance: Distance) -> int:
+    """Return the power of the distance that is proportional to ``1/n + 1/m``: see :class:`.DistanceSpec`."""
+    function = distance.spec.function if isinstance(distance, DistanceOnBins) else distance
+    return next((spec.power for spec in DISTANCES if spec.function is function), 2)
 
-    Exponential is what a chi-square's tail tends to (Pickands 1975 with shape 0). Measured for the JS distance on four
-    families of shares, windows of 50 to 1,000 rows and levels of 1e-3 to 1e-4: exceeded on average 0.5 to 1.3 times as
-    often as asked; where the distance takes few values (a 2 % category in 50 rows), from never to 2.3 times.
+
+def _upper_quantile(squares: Distances, level: float) -> float:
+    """Return the quantile at ``1 - level`` of sorted draws; in the far tail by peaks over threshold.
+
+    The excesses over the quantile at :data:`TAIL` are taken to be exponential, which is what a chi-square's tail tends
+    to (Pickands 1975, with shape 0). Measured for the Jensen-Shannon distance on four families of shares, windows of 50
+    to 1,000 rows and levels of 1e-3 to 1e-4: exceeded on average 0.5 to 1.3 times as often as the level says; where the
+    distance takes few values (a 2 % category in 50 rows), from never to 2.3 times.
+
+    References
+    ----------
+    Pickands (1975), "Statistical inference using extreme order statistics", Ann. Stat. 3(1).
     """
     if level >= TAIL:
         return float(np.quantile(squares, 1 - level))

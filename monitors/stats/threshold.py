@@ -1,14 +1,20 @@
-"""The line a distance has to cross, from what chance does at these sizes and from what the baseline itself has done.
+"""Threshold of a distance at the actual sample sizes: sampling noise, between-window variance, and historical windows.
 
-Promised: where slices are exchangeable and rows within them independent, one distance exceeds its line with about the
-asked probability or less. Where the baseline's own windows differ by more than sampling, the line is raised to match:
-their excess variance is added to the noise (a moment estimate, as DerSimonian and Laird 1986 do between studies), and
-no window alarms that is nearer to the baseline than a run of its own was to the rest, where that was not chance.
-Measured at 1 in 100, windows of 500 and 5,000 rows whose slices wobble by a tenth of a sd, 60 baseline slices: exceeded
-1.1 to 1.5 times as often as asked, by chance's line alone 2 to 23 times; with 6 slices in runs of 2, 4 times.
+At one level and size it is the larger of two numbers: the quantile of the null distribution, inflated by the variance
+between the baseline's own windows beyond sampling (a moment estimate, as between studies in a meta-analysis); and the
+largest distance of a window of the baseline from the rest that sampling does not explain.
 
-Not promised: a rate over time (overlapping windows repeat one another), nor any rate for a series that trends, has a
-season longer than the baseline, or a handful of runs only; the raised line is then a judgement, not a level.
+Where slices are exchangeable and rows within them independent, one distance exceeds its threshold with about the chosen
+probability or less. Measured at 0.01 for windows of 500 and 5,000 rows whose slice means vary by a tenth of a sd, with
+60 baseline slices: exceeded 1.1 to 1.5 times as often, by the null distribution alone 2 to 23 times; with 6 slices and
+windows of 2, 4 times. There is no rate over time (overlapping windows repeat one another: that is for
+:mod:`monitors.sequential.monitor`), nor any rate for a series that trends, has a season longer than the baseline, or
+has a handful of windows only.
+
+References
+----------
+DerSimonian and Laird (1986), "Meta-analysis in clinical trials", Controlled Clinical Trials 7(3).
+Imhof (1961), "Computing the distribution of quadratic forms in normal variables", Biometrika 48.
 """
 
 from __future__ import annotations
@@ -25,13 +31,24 @@ from monitors.stats import null_distribution
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins
 from monitors.stats.distance import Distances, js_distance_log2
 
+MIN_WINDOW_SHARE = 0.1
+"""A larger window is advised only where at least this part of the sampling variance is left to it; otherwise the
+baseline is what is too small, and a window for it would have to be more than ten times as large as needed."""
+
 
 @dataclass(frozen=True)
 class Threshold:
-    """What has to be crossed, at one level and size.
+    """The threshold of a distance at one level and window size.
 
-    *value* is the line, *sampling* what chance alone reaches, *own* the largest distance of a run of the baseline from
-    the rest that chance at the run's own size does not explain (0 if there is none).
+    Parameters
+    ----------
+    value
+        What a distance has to exceed.
+    sampling
+        The quantile of the null distribution: what sampling alone exceeds with the probability of the level.
+    historical
+        The largest distance of a window of the baseline from the rest of it that sampling at its own size does not
+        explain; 0 if there is none.
     """
 
     value: float
@@ -40,9 +57,10 @@ class Threshold:
 
 
 def figures(values: Mapping[str, float]) -> dict[str, float]:
-    """Return *values* as a finding records them: to six decimals, without those that are not defined.
+    """Return metrics as a finding records them: to six decimals, without those that are not finite.
 
-    Effects and lines are rounded like this before they are compared, so a verdict follows from the recorded numbers.
+    Effects and thresholds are rounded like this before they are compared, so a verdict follows from the recorded
+    numbers.
 
     >>> figures({"psi": 0.12345678, "auc": float("nan")})
     {'psi': 0.123457}
@@ -51,7 +69,7 @@ def figures(values: Mapping[str, float]) -> dict[str, float]:
 
 
 def compared(bins: NumericBins | CategoricalBins) -> list[int]:
-    """Return the cells that distances compare: finite values from low to high, or categories and unseen ones.
+    """Return the indices of the cells that distances compare: finite values from low to high, or categories and unseen.
 
     Missing and non-finite values are left to :mod:`monitors.quality.value_faults`.
     """
@@ -59,7 +77,9 @@ def compared(bins: NumericBins | CategoricalBins) -> list[int]:
 
 
 def runs(slices: Counts, length: int) -> Counts:
-    """Return the counts of every run of *length* consecutive slices, (runs, cells); none below two runs' worth.
+    """Return the counts of every window of *length* consecutive slices, (slices - length + 1, cells).
+
+    Empty below twice as many slices as a window has: then the rest of the baseline would be smaller than the window.
 
     >>> runs(np.array([[1], [2], [3], [4]]), 2).tolist()
     [[3], [5], [7]]
@@ -74,79 +94,101 @@ def runs(slices: Counts, length: int) -> Counts:
 
 @dataclass(frozen=True, eq=False)
 class ReferenceWindows:
-    """One variable of the baseline on its compared cells: the *total* and every window-length run, (runs, cells).
+    """One variable of the baseline, pooled and in windows of the length that is monitored.
 
-    *level* is the chance that a distance may exceed its line while nothing has changed.
+    Parameters
+    ----------
+    total
+        Counts of the whole baseline on the compared cells, (cells,).
+    runs
+        Counts of every run of slices as long as a window, (runs, cells); no rows where the baseline is too short.
+    level
+        Probability that a distance exceeds its threshold while nothing has changed.
     """
 
     total: Counts
-    blocks: Counts
+    runs: Counts
     level: float
 
     @cached_property
     def rows(self) -> int:
-        """Values in the baseline."""
+        """Number of values in the baseline."""
         return int(self.total.sum())
 
     @cached_property
-    def largest(self) -> float:
-        """The largest distance of a run from the rest of the baseline; 0 where there are no runs."""
+    def historical_max(self) -> float:
+        """The largest distance of a run from the rest of the baseline; 0 without runs."""
         return float(self._distances.max(initial=0.0))
 
     @cached_property
-    def own(self) -> float:
-        """The largest of those that chance at the run's own size does not explain; 0 if there is none.
+    def unexplained_max(self) -> float:
+        """The largest distance of a run from the rest that sampling at the run's own size does not explain, or 0.
 
         The distance of a small run is mostly noise, and would be no measure for a large window.
         """
-        return float(self._distances[self._distances**2 > self._of_runs[1]].max(initial=0.0))
+        return float(self._distances[self._distances**2 > self._chance_of_runs[1]].max(initial=0.0))
 
     @cached_property
     def excess(self) -> float:
-        """By how much the runs' mean squared distance exceeds what sampling explains; 0 at least."""
-        more = self._distances**2 - self._of_runs[0]
+        """Between-window variance: by how much the runs' mean squared distance exceeds its mean by sampling, or 0."""
+        more = self._distances**2 - self._chance_of_runs[0]
         return max(0.0, float(more.mean())) if len(more) else 0.0
 
     def threshold(self, n: int) -> Threshold:
-        """Return the line for a window of *n* rows. Both sides need a row at least."""
+        """Return the threshold for a window of *n* rows; window and baseline need one row at least."""
         chance = self.chance(n)
-        swell = _quantile(chance, self.excess, self.level) / _quantile(chance, 0.0, self.level)
-        return Threshold(max(chance.quantile * math.sqrt(swell), self.own), chance.quantile, self.own)
+        inflation = _overdispersed_quantile(chance, self.excess, self.level) / _overdispersed_quantile(
+            chance, 0.0, self.level
+        )
+        return Threshold(
+            max(chance.quantile * math.sqrt(inflation), self.unexplained_max), chance.quantile, self.unexplained_max
+        )
 
     def rows_needed(self, n: int, effect: float) -> tuple[int, int]:
-        """Return (window rows, baseline rows) at which chance alone stays below *effect*, judged from *n* rows.
+        """Return the sample sizes at which sampling alone stays below an effect.
 
-        The baseline's are its own if a larger window suffices; otherwise both are the same, larger number.
+        Parameters
+        ----------
+        n
+            Rows of the present window, from whose null distribution sizes are extrapolated.
+        effect
+            The smallest distance that is to be told from chance, above 0.
+
+        Returns
+        -------
+        tuple
+            Rows of the window and of the baseline. The baseline's own number if a larger window suffices; otherwise
+            both are the same, larger number.
         """
         unit = (self.chance(n).quantile / effect) ** 2 / (1 / n + 1 / self.rows)
         if not unit:
             return 1, 1
         left = 1 / unit - 1 / self.rows
-        if left > 0.1 / unit:  # a baseline just large enough would ask for endless windows
+        if left > MIN_WINDOW_SHARE / unit:
             return _round_up(1 / left), self.rows
         return _round_up(2 * unit), _round_up(2 * unit)
 
     def chance(self, n: int) -> null_distribution.NullDistribution:
-        """Return the null of the distance of *n* rows."""
+        """Return the null distribution of the distance of a window of *n* rows."""
         return null_distribution.at_sizes(js_distance_log2, self._shares, n=n, m=self.rows, level=self.level)
 
     @cached_property
     def _shares(self) -> tuple[float, ...]:
-        """The shares the null draws from, sorted: the distance does not mind the order, so more variables share one."""
+        """Shares that the null is drawn from, sorted: a distance ignores order, so more variables share a null."""
         return tuple(sorted(null_distribution.smoothed_shares(self.total)))
 
     @cached_property
     def _usable(self) -> Counts:
-        n = self.blocks.sum(axis=1)
-        return np.asarray(self.blocks[(n > 0) & (n < self.rows)])
+        n = self.runs.sum(axis=1)
+        return np.asarray(self.runs[(n > 0) & (n < self.rows)])
 
     @cached_property
     def _distances(self) -> Distances:
         return js_distance_log2(self.total - self._usable, self._usable)
 
     @cached_property
-    def _of_runs(self) -> tuple[Distances, Distances]:
-        """The mean and the quantile of each run's squared distance by chance, from those of the run in the middle."""
+    def _chance_of_runs(self) -> tuple[Distances, Distances]:
+        """Mean and quantile of each run's squared distance by sampling, scaled from the median run size."""
         n = self._usable.sum(axis=1)
         units = 1 / n + 1 / (self.rows - n)
         if len(n) == 0:
@@ -158,25 +200,38 @@ class ReferenceWindows:
 
 
 def reference_windows(slices: Counts, cells: list[int], *, length: int, level: float) -> ReferenceWindows:
-    """Return the reference of one variable from its *slices* (slices, all cells), for windows of *length* slices."""
-    kept = slices[:, cells] if len(slices) else np.zeros((0, len(cells)), np.int64)
-    return ReferenceWindows(kept.sum(axis=0), runs(kept, length), level)
+    """Return the reference windows of one variable.
+
+    Parameters
+    ----------
+    slices
+        Its baseline counts, (slices, all cells).
+    cells
+        The cells that distances compare, see :func:`compared`.
+    length
+        Slices that a window has.
+    level
+        Probability that a distance exceeds its threshold while nothing has changed.
+    """
+    compared_counts = slices[:, cells] if len(slices) else np.zeros((0, len(cells)), np.int64)
+    return ReferenceWindows(compared_counts.sum(axis=0), runs(compared_counts, length), level)
 
 
 def _round_up(rows: float) -> int:
-    """Round up to two digits: a sample size is a plan, not a measurement."""
+    """Round up to two significant digits: a sample size is advice, not a measurement."""
     step = math.pow(10, max(0, math.floor(math.log10(rows)) - 1))
     return round(math.ceil(rows / step) * step)
 
 
-def _quantile(chance: null_distribution.NullDistribution, excess: float, level: float) -> float:
-    """Return the quantile of the squared distance when windows also differ by *excess* along one direction.
+def _overdispersed_quantile(chance: null_distribution.NullDistribution, excess: float, level: float) -> float:
+    """Return the quantile of the squared distance when windows also vary by *excess* along one direction.
 
-    By chance the square is about ``s chi2(k)``; a wobble of variance *excess* along any one direction makes it
-    ``(s + excess) chi2(1) + s chi2(k - 1)``, whose tail Pearson's three moments give (Imhof 1961, within 7 %).
+    By sampling the square is about ``s chi2(k)``; variation of variance *excess* along any one direction makes it
+    ``(s + excess) chi2(1) + s chi2(k - 1)``, whose tail is approximated by three moments (Pearson's method in Imhof
+    1961; within 7 %).
     """
     if not chance.variance_square:
-        return 1.0  # one cell can hold anything at all: there is no noise to swell
+        return 1.0  # a single cell: every distance is 0, there is no noise to inflate
     s = chance.variance_square / (2 * chance.mean_square)
     k = chance.mean_square / s
     one, two, three = (s**i * (k - 1) + (s + excess) ** i for i in (1, 2, 3))

@@ -1,7 +1,9 @@
-"""Has a distribution moved: one variable's cells in a window beside those of the baseline, as a finding.
+"""Distribution drift of one variable in one window: distances from the baseline, threshold, interval, and verdict.
 
-Drift needs an effect beyond what chance, and the baseline's own windows, reach (:mod:`monitors.stats.threshold`), and
-one at least as large as the policy finds worth telling. Steady needs that such an effect could have been seen.
+A window drifts by itself if its distance is above what sampling and the baseline's own windows explain
+(:mod:`monitors.stats.threshold`), and at least the policy's minimum effect. It is steady only where such an effect
+could have been told from chance; otherwise there is not enough evidence, and the finding says which sample size would
+suffice.
 """
 
 from __future__ import annotations
@@ -10,22 +12,33 @@ from dataclasses import dataclass
 from typing import Any
 
 from monitors.config import MonitorPolicy
+from monitors.finding import Finding, Signal, Verdict
 from monitors.quality import value_faults
-from monitors.report import Finding, Signal, Verdict
 from monitors.stats import distance, effect_interval, null_distribution, threshold
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins
 
 METRIC = "js_distance_log2"
-"""What the verdict on a distribution rests on; the other distances are told beside it."""
-LOOK = 0.01
-"""The chance at which a window by itself is called beyond its line: a description, no promise."""
-LARGEST = 1.0
-"""No distance is larger: a line up there can never be crossed."""
+"""The distance that the verdict rests on; the others of :data:`.DISTANCES` are shown beside it."""
+WINDOW_LEVEL = 0.01
+"""Probability that a single window is above its threshold while nothing has changed: a description of the window, no
+guarantee over time. Measured: 1.1 to 1.5 in 100 (:mod:`monitors.stats.threshold`)."""
+MAX_DISTANCE = 1.0
+"""The largest distance there is: a threshold as high as that can never be exceeded."""
 
 
 @dataclass(frozen=True, eq=False)
 class WindowCounts:
-    """One variable of one window: its *cells* on *bins*, beside the baseline's *reference*."""
+    """One variable of one window, with what it is compared with.
+
+    Parameters
+    ----------
+    bins
+        The frozen bins of the variable.
+    reference
+        The baseline's counts, pooled and in windows.
+    cells
+        The window's counts, (cells,), those of data quality included.
+    """
 
     bins: NumericBins | CategoricalBins
     reference: threshold.ReferenceWindows
@@ -33,77 +46,93 @@ class WindowCounts:
 
     @property
     def compared(self) -> Counts:
-        """The counts of the cells that distances compare."""
+        """The counts of the cells that distances compare, (compared cells,)."""
         return self.cells[threshold.compared(self.bins)]
 
     @property
     def n(self) -> int:
-        """Number of values compared."""
+        """Number of values that are compared."""
         return int(self.compared.sum())
 
 
 def finding(
     signal: Signal, variable: str, sample: WindowCounts, policy: MonitorPolicy, *, withheld: str = "", note: str = ""
 ) -> Finding:
-    """Return the finding on one variable's distribution.
+    """Return the finding on the distribution of one variable in one window.
 
-    Where *withheld* says why it must not be judged, its distances are told without *effect* and *threshold*. *note* is
-    added to the reason of a judgement.
+    Parameters
+    ----------
+    signal, variable
+        What the variable is of, and its name.
+    sample
+        Its counts in the window and in the baseline.
+    policy
+        Its *min_effect* is used.
+    withheld
+        Why the variable must not be judged: then the finding has metrics, but neither effect nor threshold.
+    note
+        Added to the reason of a verdict.
     """
     bins, reference, n = sample.bins, sample.reference, sample.n
-    told = threshold.figures({**_distances(sample), **value_faults.shares(bins, sample.cells)})
-    said: dict[str, Any] = {"window_verdict": Verdict.NOT_ENOUGH, "reason": withheld}
+    metrics = threshold.figures({**_distances(sample), **value_faults.shares(bins, sample.cells)})
+    judgement: dict[str, Any] = {"window_verdict": Verdict.NOT_ENOUGH, "reason": withheld}
     if not withheld:
-        line, least = reference.threshold(n), policy.min_effect
-        told |= threshold.figures({f"{METRIC}_by_chance": line.sampling, f"{METRIC}_own_windows": reference.largest})
-        over = min(round(max(line.value, least), 6), LARGEST)
-        verdict = _weigh(told[METRIC], over, line, least)
-        needed = _needed(reference, n, least, over) if verdict is Verdict.NOT_ENOUGH else ""
-        reason = needed or _compare(told[METRIC], over, line, least)
-        low, high = effect_interval.distance_interval(told[METRIC], reference.chance(n))
-        said = {"window_verdict": verdict, "effect": told[METRIC], "interval": (round(low, 6), round(high, 6)),
-                "threshold": over, "reason": reason + note}  # fmt: skip
-    return Finding(signal=signal, variable=variable, metric=METRIC, n=n, baseline_n=reference.rows, metrics=told,
-                   **said)  # fmt: skip
+        threshold_at_n, min_effect = reference.threshold(n), policy.min_effect
+        metrics |= threshold.figures(
+            {f"{METRIC}_by_chance": threshold_at_n.sampling, f"{METRIC}_own_windows": reference.historical_max}
+        )
+        line = min(round(max(threshold_at_n.value, min_effect), 6), MAX_DISTANCE)
+        verdict = _window_verdict(metrics[METRIC], line, threshold_at_n, min_effect)
+        too_small = _too_small_reason(reference, n, min_effect, line) if verdict is Verdict.NOT_ENOUGH else ""
+        reason = too_small or _comparison_reason(metrics[METRIC], line, threshold_at_n, min_effect)
+        low, high = effect_interval.distance_interval(metrics[METRIC], reference.chance(n))
+        judgement = {"window_verdict": verdict, "effect": metrics[METRIC], "interval": (round(low, 6), round(high, 6)),
+                "threshold": line, "reason": reason + note}  # fmt: skip
+    return Finding(signal=signal, variable=variable, metric=METRIC, n=n, baseline_n=reference.rows, metrics=metrics,
+                   **judgement)  # fmt: skip
 
 
-def false_alarm_level(sample: WindowCounts, level: float = LOOK) -> dict[str, float]:
-    """Return what each distance of :func:`finding` reaches by chance alone at these sizes and bins, at *level*.
+def false_alarm_level(sample: WindowCounts, level: float = WINDOW_LEVEL) -> dict[str, float]:
+    """Return the threshold of every distance by sampling alone, at these sample sizes and bins.
 
-    Monte Carlo, see :mod:`monitors.stats.null_distribution`; a distance above its figure is rarer than *level* while
-    nothing changed. Empty where a side has no rows.
+    While nothing has changed, each is exceeded with the probability *level* (:mod:`monitors.stats.null_distribution`).
+    Empty where a side has no rows.
     """
     if not sample.n or not sample.reference.rows:
         return {}
     shares = null_distribution.smoothed_shares(sample.reference.total)
     n, m = sample.n, sample.reference.rows
-    nulls = {k: null_distribution.at_sizes(f, shares, n=n, m=m, level=level) for k, f in _metrics(sample.bins).items()}
-    return threshold.figures({name: found.quantile for name, found in nulls.items()})
+    nulls = {
+        name: null_distribution.at_sizes(measure, shares, n=n, m=m, level=level)
+        for name, measure in _metrics(sample.bins).items()
+    }
+    return threshold.figures({name: null.quantile for name, null in nulls.items()})
 
 
-def _weigh(effect: float, over: float, line: threshold.Threshold, least: float) -> Verdict:
-    if effect > over:
+def _window_verdict(effect: float, line: float, at_size: threshold.Threshold, min_effect: float) -> Verdict:
+    if effect > line:
         return Verdict.DRIFT
-    # An effect worth telling could hide in the noise; with no least effect, steady is all that is not significant.
-    return Verdict.NOT_ENOUGH if line.sampling > least > 0 or over >= LARGEST else Verdict.STEADY
+    # An effect that matters could be taken for noise; with a minimum effect of 0, all that is not significant is
+    # steady.
+    hidden = at_size.sampling > min_effect > 0
+    return Verdict.NOT_ENOUGH if hidden or line >= MAX_DISTANCE else Verdict.STEADY
 
 
-def _compare(effect: float, over: float, line: threshold.Threshold, least: float) -> str:
-    reached = (
-        "the baseline's own windows reached"
-        if line.value == line.historical
-        else "chance and the baseline's own unrest reach"
-    )
-    what = "the smallest effect worth telling" if line.value <= least else f"what {reached}"
-    return f"{effect:.3f} {'exceeds' if effect > over else 'does not exceed'} {over:.3f}, {what}"
+def _comparison_reason(effect: float, line: float, at_size: threshold.Threshold, min_effect: float) -> str:
+    what = "what chance and differences among the baseline's windows explain"
+    if at_size.value == at_size.historical:
+        what = "the largest distance of the baseline's own windows"
+    if at_size.value <= min_effect:
+        what = "the minimum effect"
+    return f"{effect:.3f} {'exceeds' if effect > line else 'does not exceed'} {line:.3f}, {what}"
 
 
-def _needed(reference: threshold.ReferenceWindows, n: int, least: float, over: float) -> str:
-    if over >= LARGEST:
-        return "the baseline's own windows differ so much that no distance would tell; a longer baseline might"
-    rows, base = reference.rows_needed(n, least)
-    also = "" if base <= reference.rows else f" and {base:,} in the baseline"
-    return f"an effect of {least:g} could hide in the noise of {n:,} values; {rows:,}{also} would do"
+def _too_small_reason(reference: threshold.ReferenceWindows, n: int, min_effect: float, line: float) -> str:
+    if line >= MAX_DISTANCE:
+        return "the baseline's own windows differ as much as windows can; a longer baseline may help"
+    rows, base = reference.rows_needed(n, min_effect)
+    also = "" if base <= reference.rows else f", and {base:,} in the baseline"
+    return f"with {n:,} values an effect of {min_effect:g} cannot be told from chance; {rows:,} are needed{also}"
 
 
 def _distances(sample: WindowCounts) -> dict[str, float]:
@@ -111,19 +140,6 @@ def _distances(sample: WindowCounts) -> dict[str, float]:
     return {name: float(metric(p, q)) for name, metric in _metrics(sample.bins).items()}
 
 
-def _metrics(bins: NumericBins | CategoricalBins) -> dict[str, null_distribution.Distance]:
-    """Return the distances that fit *bins*, by name."""
-    both: dict[str, null_distribution.Distance] = {"psi": distance.psi, METRIC: distance.js_distance_log2}
-    if isinstance(bins, NumericBins):
-        return {**both, "ks": distance.ks, "wasserstein_normed": _Normed(bins)}
-    return {**both, "total_variation": distance.total_variation}
-
-
-@dataclass(frozen=True)
-class _Normed:
-    """The Wasserstein distance on *bins*, a value that a null can be remembered by."""
-
-    bins: NumericBins
-
-    def __call__(self, p: Counts, q: Counts) -> distance.Distances:
-        return distance.wasserstein_normed(p, q, self.bins)
+def _metrics(bins: NumericBins | CategoricalBins) -> dict[str, distance.Distance]:
+    """Return the distances that are computed on this kind of bins, by the name they have in a finding."""
+    return {spec.name: spec.on(bins) for spec in distance.DISTANCES if bins.kind in spec.kinds}

@@ -1,9 +1,13 @@
-"""Will the loss have risen: performance estimated from a window's inputs, before any label is there.
+"""Estimated performance of one window (CBPE, direct loss estimation): its expected loss, before labels arrive.
 
-What the baseline learned (:mod:`monitors.profiles.score_calibration`, :mod:`monitors.profiles.loss_estimator`) turns
-counts of inputs into outcomes to expect, and these are judged as outcomes are (:mod:`monitors.verdicts.performance`).
-An estimate follows the inputs only: where the label comes to depend on them in another way (concept drift), it keeps to
-the old way and is wrong.
+What the baseline fitted (:mod:`monitors.profiles.score_calibration`, :mod:`monitors.profiles.loss_estimator`) turns
+counts of inputs into expected outcomes, and these are judged as outcomes are (:mod:`monitors.verdicts.performance`). An
+estimate follows the inputs only: concept drift, where labels come to depend on inputs in another way, is not in it.
+
+References
+----------
+NannyML's documentation of confidence-based performance estimation (CBPE) and direct loss estimation (DLE); how this
+departs from them: docs/decisions/0005.
 """
 
 from __future__ import annotations
@@ -19,25 +23,35 @@ from features.schema import ESTIMATED_LOSS, SCORE_GRID, Task
 from features.scoring import Floats
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
+from monitors.finding import Finding, Signal, Stage, Verdict
 from monitors.profiles import outcome_counts, score_calibration
 from monitors.profiles.loss_estimator import DirectLossEstimator
 from monitors.profiles.score_calibration import ScoreCalibration
-from monitors.report import Finding, Signal, Stage, Verdict
 from monitors.stats import threshold
 from monitors.stats.bins import Counts
 from monitors.stats.effect_interval import rise_interval
 from monitors.verdicts import loss_scores, performance
 
 METRIC = "estimated_loss_increase"
-"""The relative rise of the estimated mean loss over the baseline's estimated mean loss."""
+"""Relative rise of the estimated mean loss over the baseline's estimated mean loss."""
 Expected = dict[str, npt.NDArray[Any]]
+"""Expected outcome counts by name, as :mod:`monitors.profiles.outcome_counts` has them."""
 
 
 @dataclass(frozen=True, eq=False)
 class EstimateReference:
-    """What the baseline's inputs make expect: *loss* as of outcomes, and its *shares* of what the estimate rests on.
+    """The performance that is expected of the baseline's own inputs.
 
-    *task* and *sd* are what metrics need to know.
+    Parameters
+    ----------
+    estimate
+        What turns counts of inputs into expected outcomes.
+    loss
+        The expected loss, and by how much that of the baseline's windows differs.
+    shares
+        The baseline's shares of cells, (cells,), of each variable that the estimate rests on.
+    task, sd
+        What the model predicts, and the label's standard deviation, by which losses of regression are scaled.
     """
 
     estimate: ScoreCalibration | DirectLossEstimator
@@ -50,11 +64,23 @@ class EstimateReference:
 def outcomes(
     estimate: ScoreCalibration | DirectLossEstimator, counts: Mapping[str, Sequence[int] | Counts]
 ) -> Expected:
-    """Return the outcomes to expect of input *counts*, (..., cells) by variable, as outcome counts have them.
+    """Return expected outcome counts.
 
-    ``coverage`` is [rows with an estimate, rows without], ``loss`` its sum and that of its squares in millionths;
-    ``scores`` (binary) the score grid with each row part 0, part 1. Counts without the variable are no rows.
+    Parameters
+    ----------
+    estimate
+        What the baseline fitted.
+    counts
+        Counts of inputs, (..., cells) by variable; those without the variable have no rows.
 
+    Returns
+    -------
+    dict
+        ``coverage`` is [rows with an estimate, rows without], ``loss`` the sum of losses and of their squares in
+        millionths; ``scores`` (binary) the score grid with each row part 0, part 1.
+
+    Examples
+    --------
     >>> table = DirectLossEstimator(base=500_000, most=1_000_000, effects={}, errors={})
     >>> {name: v.tolist() for name, v in outcomes(table, {"estimated_loss": [2, 1_000_000, 500_000]}).items()}
     {'coverage': [2, 0], 'loss': [1000000, 500000]}
@@ -66,58 +92,76 @@ def outcomes(
 
 
 def moments(estimate: ScoreCalibration | DirectLossEstimator, newest: Mapping[str, Sequence[int]]) -> Floats:
-    """Return the moments of the loss to expect of a slice, as :func:`.loss_scores.outcome_moments` does."""
+    """Return the moments of the expected loss of a slice, (1, 3), as :func:`.loss_scores.outcome_moments` does."""
     expected = outcomes(estimate, newest)
     return loss_scores.outcome_moments({name: expected[name].tolist() for name in ("coverage", "loss")})
 
 
 def reference(baseline: Baseline, segment: str, length: int, *, sd: float) -> EstimateReference | None:
-    """Return the reference of *segment* for windows of *length* slices; None where the baseline learned no estimate."""
+    """Return the reference of a segment for windows of *length* slices; None where the baseline has no estimate."""
     estimate, task = baseline.derived.estimate, baseline.events.task
     if estimate is None:
         return None
     rows = [row.counts for row in baseline.slices(Stage.INPUTS, segment)]
-    expected = [outcomes(estimate, row) for row in rows or [{}]]  # a segment that was never seen expects no rows
+    expected = [outcomes(estimate, row) for row in rows or [{}]]  # a segment that was never seen has no rows
     slices = {name: np.array([e[name] for e in expected]) for name in expected[0]}
-    shares = {name: _shares([row.get(name, [0] * size) for row in rows or [{}]]) for name, size in _rests_on(estimate)}
+    shares = {name: _shares([row.get(name, [0] * size) for row in rows or [{}]]) for name, size in _inputs_of(estimate)}
     return EstimateReference(estimate, performance.reference(task, slices, length, sd=sd), shares, task, sd)
 
 
-def _rests_on(estimate: ScoreCalibration | DirectLossEstimator) -> Iterator[tuple[str, int]]:
-    """Yield the variables that the estimate rests on, and their numbers of cells."""
+def _inputs_of(estimate: ScoreCalibration | DirectLossEstimator) -> Iterator[tuple[str, int]]:
+    """Yield the variables that an estimate rests on, with their numbers of cells."""
     if isinstance(estimate, ScoreCalibration):
         yield SCORE_GRID, score_calibration.CELLS
     else:
         yield from ((name, len(effects)) for name, effects in estimate.effects.items())
 
 
-def finding(known: EstimateReference, counts: Mapping[str, Sequence[int]], policy: MonitorPolicy, *, level: float,
+def finding(reference: EstimateReference, counts: Mapping[str, Sequence[int]], policy: MonitorPolicy, *, level: float,
             withheld: str = "") -> Finding:  # fmt: skip
-    """Return the finding on one window's input *counts*: do they make a larger loss expected than the baseline's did?
+    """Return the finding on the estimated performance of one window: is its expected loss above the baseline's?
 
-    One-sided at *level*, on the relative rise of the estimated loss: beyond chance and the baseline's own unrest (as in
-    :mod:`monitors.verdicts.performance`), beyond what the reference leaves open of rows like these, and beyond the
-    policy's smallest rise worth telling. Where *withheld* says why it must not be judged, figures are told only.
+    One-sided, on the relative rise of the estimated loss. The threshold is raised by what the fit leaves open where the
+    window has many rows in cells of which the baseline had few, and is the policy's minimum rise at least.
+
+    Parameters
+    ----------
+    reference
+        The performance that is expected of the baseline.
+    counts
+        The window's counts of inputs, a row of cells by variable.
+    policy
+        Its *min_rows* and *min_loss_increase* are used.
+    level
+        Probability of exceeding the threshold while nothing has changed.
+    withheld
+        Why the window must not be judged: then the finding has metrics, but neither effect nor threshold.
     """
-    expected = outcomes(known.estimate, counts)
+    expected = outcomes(reference.estimate, counts)
     n = int(expected["coverage"][0])
-    doubt = known.estimate.variance(_shift(known, counts))
-    now = outcome_counts.metrics(known.task, expected, sd=known.sd)
-    told = {f"{when}{k}": v for when, of in (("", now), ("baseline_", known.loss.metrics)) for k, v in _named(of)}
-    told["estimate_error"] = float(np.sqrt(doubt) / known.loss.mean)
+    extrapolation_variance = reference.estimate.variance(_share_changes(reference, counts))
+    now = outcome_counts.metrics(reference.task, expected, sd=reference.sd)
+    metrics = {
+        f"{when}{k}": v for when, of in (("", now), ("baseline_", reference.loss.metrics)) for k, v in _named(of)
+    }
+    metrics["estimate_error"] = float(np.sqrt(extrapolation_variance) / reference.loss.mean)
     base = Finding(signal=Signal.ESTIMATE, variable="loss", window_verdict=Verdict.NOT_ENOUGH, metric=METRIC, n=n,
-                   baseline_n=known.loss.rows, metrics=threshold.figures(told), reason=withheld)  # fmt: skip
-    few = withheld or _too_few(known, n, policy.min_rows)
+                   baseline_n=reference.loss.rows, metrics=threshold.figures(metrics), reason=withheld)  # fmt: skip
+    few = withheld or _too_few(reference, n, policy.min_rows)
     if few:
         return base.model_copy(update={"reason": few})
-    unsure = replace(known.loss, excess=known.loss.excess + doubt)
-    line = round(max(unsure.line(n, level), policy.min_loss_increase), 6)
-    effect = round(int(expected["loss"][0]) * outcome_counts.UNIT / n / known.loss.mean - 1, 6)
+    widened = replace(reference.loss, excess=reference.loss.excess + extrapolation_variance)
+    line = round(max(widened.line(n, level), policy.min_loss_increase), 6)
+    effect = round(int(expected["loss"][0]) * outcome_counts.LOSS_UNIT / n / reference.loss.mean - 1, 6)
     verdict = Verdict.DRIFT if effect > line else Verdict.STEADY
-    low, high = rise_interval(effect, known.loss.variance * (1 / n + 1 / known.loss.rows) + doubt, known.loss.mean)
+    low, high = rise_interval(
+        effect,
+        reference.loss.variance * (1 / n + 1 / reference.loss.rows) + extrapolation_variance,
+        reference.loss.mean,
+    )
     reason = (
-        f"the loss is estimated to be {effect:+.1%} from the baseline's estimate; a rise counts from {line:.1%} with "
-        f"{n:,} predictions; {_assumed(known.estimate)}"
+        f"the estimated loss changed by {effect:+.1%}; the threshold for {n:,} predictions is {line:+.1%}; "
+        f"{_assumption(reference.estimate)}"
     )
     interval = (round(low, 6), round(high, 6))
     return base.model_copy(update={"window_verdict": verdict, "effect": effect, "interval": interval, "threshold": line,
@@ -128,24 +172,23 @@ def _named(metrics: Mapping[str, float]) -> Iterator[tuple[str, float]]:
     return ((f"estimated_{name}", value) for name, value in metrics.items() if name != "coverage")
 
 
-def _assumed(estimate: ScoreCalibration | DirectLossEstimator) -> str:
-    calibrated = isinstance(estimate, ScoreCalibration)
-    held = "a score still means the chance it did" if calibrated else "losses still follow inputs as they did"
-    return f"assumed that {held}: concept drift is not seen before labels are there"
+def _assumption(estimate: ScoreCalibration | DirectLossEstimator) -> str:
+    relation = "scores" if isinstance(estimate, ScoreCalibration) else "inputs"
+    return f"this assumes that labels depend on {relation} as in the baseline: concept drift shows when labels arrive"
 
 
-def _too_few(known: EstimateReference, n: int, least: int) -> str:
-    if isinstance(known.estimate, DirectLossEstimator) and not known.estimate.effects:
-        return "nothing known beforehand told the baseline's losses: there is nothing to estimate from"
-    if known.loss.rows < least:
-        return f"the baseline has {known.loss.rows:,} predictions; {least:,} are needed"
+def _too_few(reference: EstimateReference, n: int, least: int) -> str:
+    if isinstance(reference.estimate, DirectLossEstimator) and not reference.estimate.effects:
+        return "no input predicts the baseline's losses, so performance cannot be estimated"
+    if reference.loss.rows < least:
+        return f"the baseline has {reference.loss.rows:,} predictions; {least:,} are needed"
     return f"the window has {n:,} predictions; {least:,} are needed" if n < least else ""
 
 
-def _shift(known: EstimateReference, counts: Mapping[str, Sequence[int]]) -> dict[str, Floats]:
-    """Return by how much each cell's share has grown; not at all where one side has no rows."""
-    now = {name: _shares([counts.get(name, [0] * len(then))]) for name, then in known.shares.items()}
-    return {name: (now[name] - then) * bool(now[name].any() and then.any()) for name, then in known.shares.items()}
+def _share_changes(reference: EstimateReference, counts: Mapping[str, Sequence[int]]) -> dict[str, Floats]:
+    """Return the change of every cell's share, (cells,) by variable; 0 where a side has no rows."""
+    now = {name: _shares([counts.get(name, [0] * len(then))]) for name, then in reference.shares.items()}
+    return {name: (now[name] - then) * bool(now[name].any() and then.any()) for name, then in reference.shares.items()}
 
 
 def _shares(slices: Sequence[Sequence[int]]) -> Floats:

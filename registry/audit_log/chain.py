@@ -1,9 +1,9 @@
-"""The audit log: each line's hash covers the line before it, so that a change to history shows.
+"""The audit log as a hash chain: each line's hash covers the line before it, so that a change to history shows.
 
-``hash = sha256(previous hash || canonical JSON of the line)``, from a fixed first value, numbered without gaps; what is
-hashed is what the database gives back. Somebody who can rewrite the whole table can rewrite the chain too: what they
-cannot rewrite is signed (:mod:`registry.audit_log.seals`) and outside of the database (:mod:`registry.audit_log.heads`,
-and every outgoing message, which carries its line's number and hash).
+``hash = sha256(previous hash || canonical JSON of the line)``, from a fixed first value, numbered without gaps; hashed
+is what the database gives back. Somebody who can rewrite the whole table can rewrite the chain too, but neither the
+signatures (:mod:`registry.audit_log.seals`) nor the hashes outside of the database, which are in
+:mod:`registry.audit_log.heads` and in every outgoing message.
 """
 
 from __future__ import annotations
@@ -26,18 +26,19 @@ GENESIS = hashlib.sha256(b"leeway audit log, version 1").hexdigest()
 """The hash before the first line."""
 
 SYSTEM = "leeway"
-"""The actor of what the program does by itself."""
+"""The actor of actions that the program takes by itself."""
 
 Detail = str | int | None | Sequence[str] | Mapping[str, Any]
-"""What a line may hold."""
+"""A value in the details of a line."""
 Sign = Callable[[str], str]
-"""Signs the text of a line with the hash before it."""
+"""Returns the signature of a text: that of a line with the hash before it."""
 _LINES = "leeway.lines"
+"""The name under which a connection has the lines written on it."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """What happened: at *at*, *actor* did *action* to *subject* of *model*."""
+    """What is to be logged: at the time *at*, *actor* did *action* to *subject* of *model*, with *details*."""
 
     at: datetime
     actor: str
@@ -55,10 +56,12 @@ class Line:
 def append(c: sa.Connection, line: Line, sign: Sign | None = None) -> AuditEntry:
     """Write *line* at the end of the log, in the caller's transaction, and return it with its number and hash.
 
-    With *sign*, the line's details also hold the ``signature`` of what :func:`signed_text` returns.
+    With *sign*, the line's details also hold the ``signature`` of :func:`signed_text`.
 
-    Raises:
-        RegistryError: the database does not give back what was written, so that nobody could check it later.
+    Raises
+    ------
+    RegistryError
+        The database does not give back what was written, so that nobody could check it later.
     """
     end = c.execute(sa.select(tables.audit_head.c.seq, tables.audit_head.c.hash).with_for_update()).one()
     content = {**vars(line), "at": line.at.astimezone(UTC), "details": _plain(line.details), "seq": end.seq + 1}
@@ -77,8 +80,8 @@ def append(c: sa.Connection, line: Line, sign: Sign | None = None) -> AuditEntry
     return entry
 
 
-def taken(c: sa.Connection) -> list[AuditEntry]:
-    """Return the lines written on *c* since the last call, and forget them."""
+def pop_lines(c: sa.Connection) -> list[AuditEntry]:
+    """Return the lines written on *c* since the last call, oldest first, and forget them."""
     lines: list[AuditEntry] = c.info.pop(_LINES, [])
     return lines
 
@@ -95,20 +98,27 @@ def line_hash(previous: str, content: Mapping[str, Any]) -> str:
 
 
 def hash_of(entry: AuditEntry) -> str:
-    """Return the hash that *entry* should have."""
+    """Return the hash that *entry* must have."""
     return line_hash(entry.previous, entry.model_dump(exclude={"previous", "hash"}))
 
 
 def signed_text(previous: str, content: Mapping[str, Any]) -> str:
-    """Return what a signature covers: the hash before the line and all of the line but the signature itself."""
+    """Return the text that a signature covers: the hash before the line and all of the line but the signature."""
     details = {name: value for name, value in content["details"].items() if name != "signature"}
     return previous + digests.canonical({**content, "details": details})
 
 
 def verify(entries: Iterable[AuditEntry], *, seq: int, head: str) -> list[str]:
-    """Return what is wrong with a log that should end with line *seq* and hash *head*; nothing if it is whole.
+    """Return the findings on a log, in sentences; none if no line was altered, removed or added.
 
     Needs no database: an exported log can be checked anywhere.
+
+    Parameters
+    ----------
+    entries
+        The lines, by number.
+    seq, head
+        The number and hash of the line that the log must end with.
     """
     findings: list[str] = []
     expected, previous = 1, GENESIS
@@ -118,7 +128,7 @@ def verify(entries: Iterable[AuditEntry], *, seq: int, head: str) -> list[str]:
         elif entry.previous != previous:
             findings.append(f"line {entry.seq} does not follow from line {entry.seq - 1}")
         if not _fits(entry):
-            findings.append(f"line {entry.seq} ({entry.action}) was altered: its hash does not fit what it says")
+            findings.append(f"line {entry.seq} ({entry.action}) was altered: its hash does not fit its content")
         expected, previous = entry.seq + 1, entry.hash
     if (expected - 1, previous) != (seq, head):
         findings.append(f"the log ends with line {expected - 1}; the registry's last line was {seq}")

@@ -1,4 +1,4 @@
-"""Which rows are state, that the audit log must account for, and how they are read back from the database."""
+"""Rows that the audit log covers: every table but a few, and how a row is read back to be digested."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EXEMPT_TABLES: Mapping[str, str] = {
     "compatibility": "one row that migrations alone write: it says which releases may open the registry; the writes of "
     "one that was let in wrongly have no digest, and are named for it",
 }
-"""Tables whose rows need no digest, and why. Every other table of the schema is covered, by being there."""
+"""Tables whose rows need no digest, and why. Every other table of the schema is covered."""
 
 EXEMPT_COLUMNS: Mapping[str, Mapping[str, str]] = {
     "deliveries": {"leased_until": "a lease of seconds: it changes with every attempt, and runs out by itself"},
@@ -27,12 +27,13 @@ EXEMPT_COLUMNS: Mapping[str, Mapping[str, str]] = {
 
 Key = tuple[Any, ...]
 UNREADABLE = (ValueError, TypeError, RecursionError, sa.exc.OperationalError)
-"""What reading a value raises that was written past the program; see :func:`need_unreadable`."""
-CHUNK = 500
+"""Errors of reading a value that was written past the program; see :func:`reraise_unless_unreadable`."""
+ROWS_PER_QUERY = 500
+"""Rows read by one statement: SQLite allows 999 parameters in its older releases."""
 
 
 def covered() -> list[sa.Table]:
-    """Return the tables whose rows the log accounts for, those that others refer to first."""
+    """Return the tables whose rows the log covers, those that others refer to first."""
     return [table for table in tables.metadata.sorted_tables if table.name not in EXEMPT_TABLES]
 
 
@@ -41,19 +42,19 @@ def columns(table: sa.Table) -> list[str]:
     return [column.name for column in table.columns if column.name not in EXEMPT_COLUMNS.get(table.name, {})]
 
 
-def label(key: Key) -> str:
-    """Return a primary key as the log writes it: a JSON list, since a part may hold any character.
+def key_label(key: Key) -> str:
+    """Return a primary key as it is in the log: a JSON list, since a part may hold any character.
 
-    >>> label(("late flights", "v1"))
+    >>> key_label(("late flights", "v1"))
     '["late flights","v1"]'
     """
     return json.dumps(list(key), separators=(",", ":"), ensure_ascii=False, default=str)
 
 
-def name(table: str, text: str) -> str:
-    """Return a row in words, from its table and the :func:`label` of its key.
+def row_name(table: str, text: str) -> str:
+    """Return a row in words, from its table and the :func:`key_label` of its key.
 
-    >>> name("versions", '["m","v1"]'), name("incidents", "[7]")
+    >>> row_name("versions", '["m","v1"]'), row_name("incidents", "[7]")
     ('versions m v1', 'incidents 7')
     """
     try:
@@ -69,33 +70,42 @@ def keys(c: sa.Connection, table: sa.Table) -> list[Key]:
     return [tuple(row) for row in c.execute(sa.select(*own).order_by(*own))]
 
 
-def read(
+def row_digests(
     c: sa.Connection, table: sa.Table, names: Sequence[str], keys: Sequence[Key]
 ) -> Iterator[tuple[str, RowDigest]]:
-    """Yield the label and the digest over the columns *names* of *table*'s rows with *keys*.
+    """Yield the label of the key and the digest of each row of *table* with one of *keys*.
 
-    A key without a row is passed over, a column that the table does not have too. A value that cannot be read is
-    digested as just that, so that it differs.
+    Parameters
+    ----------
+    names
+        The columns that the digest covers; those that the table does not have are passed over.
+    keys
+        Primary keys; those without a row are passed over.
+
+    Notes
+    -----
+    A value that cannot be read is digested as unreadable, so that the row differs from what was written.
     """
     there = [name for name in names if name in table.c]
-    for start in range(0, len(keys), CHUNK):
-        yield from _read_some(c, table, there, keys[start : start + CHUNK])
+    for start in range(0, len(keys), ROWS_PER_QUERY):
+        yield from _read_some(c, table, there, keys[start : start + ROWS_PER_QUERY])
 
 
 def _read_some(
     c: sa.Connection, table: sa.Table, names: Sequence[str], keys: Sequence[Key]
 ) -> Iterator[tuple[str, RowDigest]]:
+    """Yield what :func:`row_digests` yields, of so many rows as one statement can ask for."""
     own = list(table.primary_key)
     where = own[0].in_([key[0] for key in keys]) if len(own) == 1 else sa.tuple_(*own).in_(keys)
     found: Sequence[Sequence[Any]]
     try:
         found = c.execute(sa.select(*own, *(table.c[n] for n in names)).where(where)).all()
     except UNREADABLE as error:
-        need_unreadable(error)
+        reraise_unless_unreadable(error)
         found = [_piecemeal(c, table, names, key) for key in keys]
     for row in found:
         yield (
-            label(tuple(row[: len(own)])),
+            key_label(tuple(row[: len(own)])),
             digests.row_digest(table.name, dict(zip(names, row[len(own) :], strict=True))),
         )
 
@@ -110,11 +120,11 @@ def _value(c: sa.Connection, statement: sa.Select[Any]) -> object:
     try:
         return c.scalar(statement)
     except UNREADABLE as error:
-        need_unreadable(error)
+        reraise_unless_unreadable(error)
         return {"unreadable": str(error)}
 
 
-def need_unreadable(error: Exception) -> None:
-    """Raise *error* again unless a value is at fault that was written past the program: no JSON, no date, no UTF-8."""
+def reraise_unless_unreadable(error: Exception) -> None:
+    """Raise *error* again, unless its cause is a value that was written past the program: no JSON, date or UTF-8."""
     if isinstance(error, sa.exc.OperationalError) and "decode" not in str(error.orig):
         raise error

@@ -1,7 +1,7 @@
-"""What a row or a line of the log says, as a digest: equal on SQLite and PostgreSQL, and after a dump and its restore.
+"""Digests of rows and of lines of the log: equal on SQLite and PostgreSQL, and after a dump and its restore.
 
-JSON text is no identity: PostgreSQL sorts keys, drops spaces and writes ``1e+22`` as an integer. So what is hashed is
-the canonical JSON of the values that the database gives back.
+The text of JSON is not stable: PostgreSQL sorts keys, drops spaces and writes ``1e+22`` as an integer. So hashed is the
+canonical JSON of the values that the database gives back.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from features.window import UTC
 Content = Mapping[str, Any]
 """A row's values by column, as they were read back."""
 HINT_DIGITS = 8
-"""Hex digits of a column's own digest. They only say which column to look at; the row's sha256 is what proves."""
-WHOLE = 1e16
-"""From here on Python writes a float with an exponent."""
+"""Hex digits of a column's own digest. They only name the column that differs; the proof is the row's sha256."""
+EXPONENT_FROM = 1e16
+"""The value from which on Python writes a float with an exponent."""
 _ODD = re.compile(r"e\+|-0\.0(?!\d)")
+"""Finds in JSON the numbers that PostgreSQL may give back as others: large floats and minus zero."""
 
 
 class RowDigest(NamedTuple):
@@ -43,10 +44,17 @@ class RowDigest(NamedTuple):
 def canonical(value: object) -> str:
     """Return *value* as JSON with sorted keys, no spaces and ASCII alone: the same for values that are equal.
 
-    Moments are ISO 8601 in UTC with microseconds. Floats without a fraction from 1e16 on are written as integers and
-    minus zero as zero, since that is what PostgreSQL gives back. What JSON has no word for, such as bytes that somebody
-    wrote into a column of text or a number that is not finite, is described. RecursionError for JSON that is nested
-    deeper than Python goes.
+    Times are ISO 8601 in UTC with microseconds. Floats without a fraction from 1e16 on are written as integers and
+    minus zero as zero, since PostgreSQL gives them back so. Enumerations are their values. Values that JSON does not
+    have, such as bytes that somebody wrote into a column of text, are described.
+
+    Raises
+    ------
+    RecursionError
+        JSON is nested deeper than Python goes.
+
+    Examples
+    --------
 
     >>> canonical({"b": 1e22, "a": [-0.0, 0.5, "é"]})
     '{"a":[0.0,0.5,"\\\\u00e9"],"b":10000000000000000000000}'
@@ -86,7 +94,7 @@ def _portable(value: object) -> object:
         return {name: _portable(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [_portable(item) for item in value]
-    if isinstance(value, float) and WHOLE <= abs(value) < math.inf:
+    if isinstance(value, float) and EXPONENT_FROM <= abs(value) < math.inf:
         return int(Decimal(repr(value)))
     return value + 0.0 if isinstance(value, float) else value
 

@@ -1,4 +1,4 @@
-"""What an audit of the registry compares, as one value: read from the database, or from a file that was exported."""
+"""The evidence of an audit of the registry, as one value: read from the database, or from a file that was exported."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from registry.records import AuditEntry
 
 
 class Anchor(NamedTuple):
-    """A line's number and hash as somebody outside of the log has them; *source* says who, in words."""
+    """The number and hash of a line of the log, as they are on record outside of the log; *source* says where."""
 
     seq: int
     hash: str
@@ -25,7 +25,7 @@ class Anchor(NamedTuple):
 
 
 class End(NamedTuple):
-    """What the registry takes for the last line of its log."""
+    """The number and hash of the last line of the log, as the registry has them in a row of their own."""
 
     seq: int
     hash: str
@@ -33,11 +33,26 @@ class End(NamedTuple):
 
 @dataclass(frozen=True)
 class Evidence:
-    """The *log*, its *end* (None: it is gone), and what they are compared with.
+    """The audit log, and all that it is compared with.
 
-    *rows* are digests by table and label of the key. *heads* is the file of signed heads, where a text is a line that
-    is none. *told* are ends of the log that messages carry. *signer* has the key; None where there is none. *unread*
-    says in sentences what could not be read at all. *offline* tells an export, which may come without the key.
+    Parameters
+    ----------
+    log
+        The lines of the log, by number.
+    end
+        The number and hash of the last line; None if that row is gone.
+    rows
+        The digest of each row as it is now, by table and label of the key.
+    heads
+        The entries of the file of signed heads; a text is a line that is no entry.
+    anchors
+        The ends of the log that messages carry.
+    signer
+        Has the key; None where there is none.
+    unread
+        What could not be read at all, in sentences.
+    offline
+        Whether it comes from an export, which may come without the key.
     """
 
     log: Sequence[AuditEntry]
@@ -50,15 +65,15 @@ class Evidence:
     offline: bool = False
 
 
-def of(c: sa.Connection, signer: Signer | None) -> Evidence:
-    """Return what the database itself has, to be checked with the key of *signer*."""
+def read_evidence(c: sa.Connection, signer: Signer | None) -> Evidence:
+    """Return the evidence that is in the database, to be checked with the key of *signer*."""
     log, unread = _log(c)
     head = c.execute(sa.select(tables.audit_head.c.seq, tables.audit_head.c.hash)).one_or_none()
     last, _ = seals.last_digests(log, {entry.seq for entry in seals.inventories(log, signer)})
     columns = {row: tuple(found.digest.columns) for row, found in last.items() if found.digest is not None}
     stored = dict(_tables(c, columns, unread))
-    return Evidence(log, End(head.seq, head.hash) if head else None, stored, anchors=_told(c, unread), signer=signer,
-                    unread=unread)  # fmt: skip
+    end = End(head.seq, head.hash) if head else None
+    return Evidence(log, end, stored, anchors=_message_anchors(c, unread), signer=signer, unread=unread)
 
 
 def _log(c: sa.Connection) -> tuple[list[AuditEntry], list[str]]:
@@ -67,7 +82,7 @@ def _log(c: sa.Connection) -> tuple[list[AuditEntry], list[str]]:
     try:
         return mapping.fetch(c, AuditEntry, mapping.select(AuditEntry).order_by(tables.audit_log.c.seq)), []
     except covered_rows.UNREADABLE as error:
-        covered_rows.need_unreadable(error)
+        covered_rows.reraise_unless_unreadable(error)
         lines, unread = list[AuditEntry](), list[str]()
     for seq in numbers:
         try:
@@ -90,14 +105,14 @@ def _tables(
             with c.begin_nested():
                 groups: dict[tuple[str, ...], list[covered_rows.Key]] = defaultdict(list)
                 for key in covered_rows.keys(c, table):
-                    groups[columns.get((table.name, covered_rows.label(key)), usual)].append(key)
-                read = [covered_rows.read(c, table, names, keys) for names, keys in groups.items()]
+                    groups[columns.get((table.name, covered_rows.key_label(key)), usual)].append(key)
+                read = [covered_rows.row_digests(c, table, names, keys) for names, keys in groups.items()]
                 yield table.name, {label: digest for some in read for label, digest in some}
         except sa.exc.DatabaseError as error:
             unread.append(f"table {table.name} cannot be read: {error.orig}")
 
 
-def _told(c: sa.Connection, unread: list[str]) -> list[Anchor]:
+def _message_anchors(c: sa.Connection, unread: list[str]) -> list[Anchor]:
     """Return the ends of the log that the outbox's messages carry."""
     t = tables.messages.c
     try:
@@ -106,11 +121,11 @@ def _told(c: sa.Connection, unread: list[str]) -> list[Anchor]:
     except (*covered_rows.UNREADABLE, sa.exc.DatabaseError) as error:
         unread.append(f"the outbox's messages cannot be read: {error}")
         return []
-    return [made for name, data in found if (made := anchor(data, f"message {name}"))]
+    return [made for name, data in found if (made := message_anchor(data, f"message {name}"))]
 
 
-def anchor(data: object, source: str) -> Anchor | None:
-    """Return the number and hash of the log's line that a message's *data* carry; None if they carry none."""
+def message_anchor(data: object, source: str) -> Anchor | None:
+    """Return the number and hash of the line of the log that a message's *data* name; None if they name none."""
     audit = data.get("audit") if isinstance(data, dict) else None
     seq, digest = (audit.get("seq"), audit.get("hash")) if isinstance(audit, dict) else (None, None)
     return Anchor(seq, digest, source) if isinstance(seq, int) and isinstance(digest, str) else None

@@ -1,8 +1,8 @@
-"""The ends of the audit log, signed and outside of the database: who can write the one cannot rewrite the other.
+"""Signed heads: the last line of each transaction in the audit log, in a file outside of the database.
 
-After each transaction its last line's number and hash go into a file of JSON lines, each with an HMAC-SHA256 over it
-and over the entry before it. The key is a file for its owner alone, or a variable of the environment; a copy of the
-database is of no use without it.
+Who can write the database cannot rewrite that file. After each transaction the number and hash of its last line go
+there, as JSON with an HMAC-SHA256 over them and over the entry before. The key is in a file that its owner alone can
+read, or in a variable of the environment.
 """
 
 from __future__ import annotations
@@ -26,13 +26,16 @@ from features.errors import RegistryError
 from registry.audit_log import digests
 from registry.records import AuditEntry
 
-LEAST_KEY = 16
-"""Characters or bytes below which a key could be guessed."""
+MIN_KEY_BYTES = 16
+"""Bytes below which a key could be guessed."""
 _log = logging.getLogger(__name__)
 
 
 class Head(BaseModel):
-    """Entry number *n* of the file: at *at* the log ended with line *seq* of that *hash*."""
+    """Entry number *n* of the file of signed heads: at the time *at* the log ended with line *seq* of that *hash*.
+
+    *previous* is the signature of the entry before it, empty in the first.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -45,12 +48,12 @@ class Head(BaseModel):
 
     @property
     def text(self) -> str:
-        """What the signature covers."""
+        """The text that the signature covers."""
         return digests.canonical(self.model_dump(exclude={"signature"}))
 
 
 class Signer(NamedTuple):
-    """Signs with a secret *key*. *name* tells keys apart and gives nothing of them away."""
+    """A secret *key* for HMAC-SHA256, and its *name*: 12 hex digits that tell keys apart without revealing them."""
 
     key: bytes
     name: str
@@ -58,8 +61,8 @@ class Signer(NamedTuple):
     @classmethod
     def of(cls, key: bytes) -> Signer:
         """Return the signer of *key*; RegistryError if it is too short to be secret."""
-        if len(key) < LEAST_KEY:
-            msg = f"the key of the audit log's signatures has {len(key)} bytes, fewer than {LEAST_KEY}"
+        if len(key) < MIN_KEY_BYTES:
+            msg = f"the key of the audit log's signatures has {len(key)} bytes, fewer than {MIN_KEY_BYTES}"
             raise RegistryError(msg, hint="make a longer one: python -c 'import secrets; print(secrets.token_hex(32))'")
         return cls(key, hashlib.sha256(b"leeway audit key " + key).hexdigest()[:12])
 
@@ -74,7 +77,7 @@ class Signer(NamedTuple):
 
 @dataclass(frozen=True)
 class Heads:
-    """The file of signed heads *path*, and its key: *secret* where one is given, else the file *key_path*."""
+    """The file of signed heads, *path*, and its key: *secret*, or what is in the file *key_path* if that is empty."""
 
     path: Path
     key_path: Path
@@ -82,12 +85,12 @@ class Heads:
 
     @classmethod
     def beside(cls, artifacts: Path, secret: str = "") -> Heads:
-        """Return those in the folder that holds the folder *artifacts*."""
+        """Return the signed heads in the folder that *artifacts*, the folder of model files, is in."""
         return cls(artifacts.parent / "audit-heads.jsonl", artifacts.parent / "audit-key", secret)
 
     @property
-    def known(self) -> Signer | None:
-        """The signer, None where no key was ever made. RegistryError if the key cannot be read."""
+    def existing_signer(self) -> Signer | None:
+        """The signer; None where no key was made yet. RegistryError if the key cannot be read."""
         if self.secret:
             return Signer.of(self.secret.encode())
         try:
@@ -99,15 +102,15 @@ class Heads:
             raise RegistryError(msg, hint="run as the user who owns it, or set audit.key_env") from error
 
     def signer(self) -> Signer | None:
-        """Return the signer, with a new key where there is none; None, with a warning, where none can be had."""
+        """Return the signer, with a new key where there is none; None, with a warning, where that fails."""
         try:
-            return self.known or self._made()
+            return self.existing_signer or self._new_key()
         except (OSError, RegistryError) as error:
             _log.warning("The audit log goes on unsigned, and the next audit will name its lines: %s", error)
             return None
 
-    def _made(self) -> Signer | None:
-        """Make the key, unless another process makes it at the same moment; it appears whole or not at all."""
+    def _new_key(self) -> Signer | None:
+        """Make the key, unless another process makes it at the same time; the file appears whole or not at all."""
         self.key_path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=self.key_path.parent, prefix=".", suffix=".tmp")  # its owner's alone
         with os.fdopen(handle, "w") as file:
@@ -118,16 +121,17 @@ class Heads:
             pass
         finally:
             Path(name).unlink()
-        return self.known
+        return self.existing_signer
 
     def add(self, end: AuditEntry, signer: Signer) -> None:
-        """Write down that the log ended with *end*; what cannot be written is a warning, for the log is written."""
+        """Add an entry that the log ended with *end*; a failure is only a warning, since the log itself is written."""
         try:
             self._add(end, signer)
         except (OSError, ValueError) as error:
             _log.warning("Line %s of the audit log is not in the file of signed heads: %s", end.seq, error)
 
     def _add(self, end: AuditEntry, signer: Signer) -> None:
+        """Append an entry, signed together with the one before it, while no other process does."""
         with os.fdopen(os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600), "a+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed
             (parsed,) = _parsed([_last_line(file).decode("utf-8", "replace")])
@@ -139,10 +143,12 @@ class Heads:
             file.write(made.model_dump_json().encode() + b"\n")
 
     def read(self) -> list[Head | str]:
-        """Return the entries, and the text of each line that is none; nothing where there is no file.
+        """Return the entries, and the text of each line that is no entry; nothing where there is no file.
 
-        Raises:
-            RegistryError: the file cannot be read.
+        Raises
+        ------
+        RegistryError
+            The file cannot be read.
         """
         try:
             lines = self.path.read_bytes().decode("utf-8", "replace").splitlines()
@@ -153,8 +159,8 @@ class Heads:
             raise RegistryError(msg, hint="run as the user who owns it") from error
         return list(_parsed(lines))
 
-    def put_away(self, stamp: str) -> Path | None:
-        """Give the file another name, which holds *stamp*, so that a new one begins; return it, None without a file."""
+    def archive(self, stamp: str) -> Path | None:
+        """Rename the file to a name with *stamp* in it, so that a new one begins; return it, None without a file."""
         aside = self.path.with_name(f"{self.path.stem}-until-{stamp}{self.path.suffix}")
         try:
             return self.path.rename(aside)
@@ -163,7 +169,7 @@ class Heads:
 
 
 def _last_line(file: IO[bytes]) -> bytes:
-    """Return the last whole line; the rest of one that a crash has cut off is made a line of its own."""
+    """Return the last whole line; a part of a line that a crash has cut off is ended, so that it is one by itself."""
     end = file.seek(0, os.SEEK_END)
     start, tail = end, b""
     while start and tail.strip().count(b"\n") < 1:

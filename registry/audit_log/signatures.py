@@ -1,4 +1,4 @@
-"""Whether the log was written by those who have the key: its transactions, and the file of its signed ends."""
+"""Verification of the log's signatures: those of its transactions, and those in the file of signed heads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from registry.records import AuditEntry
 
 
 def verify(evidence: Evidence) -> Iterator[str]:
-    """Yield what does not fit, a sentence each. Without the key only what needs none is checked."""
+    """Yield the findings, a sentence each. Without the key, signatures themselves are not checked."""
     ends = [entry for entry in evidence.log if entry.action in seals.ACTIONS]
     stocks = seals.inventories(evidence.log, evidence.signer)
     since = stocks[-1].seq if stocks else 0
@@ -23,12 +23,12 @@ def verify(evidence: Evidence) -> Iterator[str]:
 
 
 def signed(log: Sequence[AuditEntry]) -> list[AuditEntry]:
-    """Return the lines that say that they are signed."""
+    """Return the lines that name the key that signed them."""
     return [entry for entry in log if entry.action in seals.ACTIONS and entry.details.get("key")]
 
 
 def _whole(log: Sequence[AuditEntry], ends: Sequence[AuditEntry], *, begun: bool) -> Iterator[str]:
-    """Every line belongs to a transaction that ends with the digests of its rows, since stock was taken or ever."""
+    """Check that every line since the newest inventory belongs to a transaction that ends with digests."""
     covered = _first(ends[0]) - 1 if begun and ends else 0
     for entry in ends:
         if _first(entry) != covered + 1:
@@ -59,16 +59,17 @@ def _key(evidence: Evidence, ends: Sequence[AuditEntry]) -> Iterator[str]:
 
 
 def _forged(ends: Sequence[AuditEntry], signer: Signer | None) -> Iterator[str]:
-    found: dict[str, list[str]] = {}
+    """Name the transactions that are not signed, or not with the key of *signer*, by the reason."""
+    lines: dict[str, list[str]] = {}
     for entry in ends:
         key = entry.details.get("key")
         if key is None:
-            found.setdefault("are not signed: no key could be read when they were written", []).append(str(entry.seq))
+            lines.setdefault("are not signed: no key could be read when they were written", []).append(str(entry.seq))
         elif signer and key != signer.name:
-            found.setdefault(f"are signed with another key ({key})", []).append(str(entry.seq))
+            lines.setdefault(f"are signed with another key ({key})", []).append(str(entry.seq))
         elif signer and not seals.is_signed(entry, signer):
-            found.setdefault("are not signed by the key that they name", []).append(str(entry.seq))
-    for what, which in found.items():
+            lines.setdefault("are not signed by the key that they name", []).append(str(entry.seq))
+    for what, which in lines.items():
         yield f"lines of the log {what}: {', '.join(which)}"
 
 
@@ -97,11 +98,11 @@ def _entries(heads: Sequence[Head], signer: Signer | None) -> Iterator[str]:
 
 
 def _reach(heads: Sequence[Head], names: Sequence[AuditEntry]) -> Iterator[str]:
-    """The file begins where the signatures do, or where stock was taken, and ends with the log.
+    """Check that the file begins where the signatures do, or with an inventory of all rows, and ends with the log.
 
     A program that dies between its write and its entry leaves one transaction out, which the next entry covers.
     """
-    begins = {entry.seq for entry in names[:2]} | {e.seq for e in names if e.action == seals.FOUND}
+    begins = {entry.seq for entry in names[:2]} | {e.seq for e in names if e.action == seals.ROWS_INVENTORIED}
     if names and heads[0].seq not in begins:
         yield f"the file of signed heads begins with line {heads[0].seq}, the log is signed from line {names[0].seq} on"
     newest = max(head.seq for head in heads)

@@ -1,7 +1,7 @@
-"""What can be proved of a registry by its audit log: pure, on evidence from the database or from an export alike.
+"""Verification of a registry by its audit log: pure, on evidence from the database or from an export alike.
 
-Compared are the log with itself, the rows of state with the digests that the log has of them, and the log with each
-place outside of the database where its end was written down.
+Compared are the log with itself, the rows with their digests in the log, and the log with each place outside of the
+database where its end was recorded.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from registry.records import AuditEntry
 
 
 def verify(evidence: Evidence) -> list[str]:
-    """Return everything that does not fit, a sentence each; nothing if all that is compared is equal."""
+    """Return the findings, a sentence each; none if all that is compared is equal."""
     return [*_log(evidence), *evidence.unread, *_rows(evidence), *signatures.verify(evidence), *_anchors(evidence)]
 
 
 def notes(evidence: Evidence) -> list[str]:
-    """Return what is no finding, and should be known to who reads the findings."""
-    said = []
+    """Return notes for whoever reads the findings: what was accepted, and what was not checked."""
+    lines = []
     taken = [e for e in seals.inventories(evidence.log, evidence.signer) if e.actor != chain.SYSTEM]
     for entry in taken[-1:]:
-        because, count = entry.details.get("because"), len(seals.differed(entry))
-        said.append(
-            f"{entry.actor} took the rows as they were at line {entry.seq}, {count} findings included: {because}"
+        because, count = entry.details.get("because"), len(seals.differences(entry))
+        lines.append(
+            f"{entry.actor} accepted all rows as they were at line {entry.seq}, with {count} findings: {because}"
         )
     if evidence.signer is None and signatures.signed(evidence.log):
-        said.append("signatures were not checked: the key is not here")
-    return said
+        lines.append("signatures were not checked: the key is not here")
+    return lines
 
 
 def _log(evidence: Evidence) -> Iterator[str]:
@@ -44,23 +44,23 @@ def _log(evidence: Evidence) -> Iterator[str]:
 
 
 def _rows(evidence: Evidence) -> Iterator[str]:
-    """Compare each row with the last digest that the log has of it."""
+    """Compare each row with its last digest in the log."""
     stocks = seals.inventories(evidence.log, evidence.signer)
     logged, strange = seals.last_digests(evidence.log, {entry.seq for entry in stocks})
     yield from strange
     for entry in stocks[-1:]:
-        if entry.actor == chain.SYSTEM:  # a person has seen what did not fit, the program only wrote it down
-            yield from (f"{said} (before line {entry.seq})" for said in seals.differed(entry))
+        if entry.actor == chain.SYSTEM:  # a person has seen the findings, the program only logged them
+            yield from (f"{said} (before line {entry.seq})" for said in seals.differences(entry))
     for table, stored in evidence.rows.items():
         for label, digest in stored.items():
-            yield from _row(covered_rows.name(table, label), digest, logged.pop((table, label), None))
+            yield from _row(covered_rows.row_name(table, label), digest, logged.pop((table, label), None))
     for (table, label), last in logged.items():
         if last.digest is not None and table in evidence.rows:
-            row = covered_rows.name(table, label)
+            row = covered_rows.row_name(table, label)
             yield f"{row} is gone: line {last.seq} of the log has it, and the table does not"
 
 
-def _row(name: str, digest: RowDigest, last: seals.Last | None) -> Iterator[str]:
+def _row(name: str, digest: RowDigest, last: seals.LastDigest | None) -> Iterator[str]:
     if last is None:
         yield f"{name} is in no line of the log: it was added by hand, or by a release older than schema 0005"
     elif last.digest is None:
@@ -77,7 +77,7 @@ def _anchors(evidence: Evidence) -> Iterator[str]:
 
 
 def _compared(log: Sequence[AuditEntry], anchors: Sequence[Anchor]) -> Iterator[str]:
-    """Compare the log with anchors of one kind; the newest missing line and the oldest that differs are named."""
+    """Compare the log with anchors of one kind; name the newest line that is missing and the oldest that differs."""
     by_seq, end = {entry.seq: entry.hash for entry in log}, log[-1].seq if log else 0
     ordered = sorted(anchors)
     missing = [a for a in ordered if a.seq not in by_seq]

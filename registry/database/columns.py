@@ -1,4 +1,4 @@
-"""What the registry's tables are made of: moments in UTC, JSON on either database, keys and references."""
+"""Column types of the registry's tables: times in UTC, JSON on either database, keys and references."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from features.window import UTC
 
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
-    """A moment: aware in Python, UTC in the database (SQLite knows no zones, so it is kept there without one)."""
+    """A time that is aware in Python and in UTC in the database; SQLite, which has no time zones, stores it without."""
 
     impl = sa.DateTime(timezone=True)
     cache_ok = True
+    """It has no parameters, so SQLAlchemy may cache the statements that it is in."""
 
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
-        """Return *value* in UTC; a time without a zone is refused, since nobody could tell which moment it means."""
+        """Return *value* in UTC; RegistryError if it has no time zone, for then it names no moment."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -51,7 +52,7 @@ def number(name: str, *args: Any, null: bool = False, **options: Any) -> sa.Colu
 
 
 def moment(name: str, *, null: bool = False) -> sa.Column[datetime]:
-    """Return a column of moments."""
+    """Return a column of times."""
     return sa.Column(name, UtcDateTime(), nullable=null)
 
 
@@ -71,12 +72,12 @@ def model(**options: Any) -> sa.Column[str]:
 
 
 def of_version(column: str = "version") -> sa.ForeignKeyConstraint:
-    """Return the rule that ``model`` and *column* name a registered version."""
+    """Return the foreign key of ``model`` and *column* together to a registered version."""
     return sa.ForeignKeyConstraint(["model", column], ["versions.model", "versions.version"])
 
 
 def index_where(name: str, table: sa.Table, *columns: str, where: str, unique: bool = False) -> None:
-    """Add an index over the rows that *where*, in SQL, picks; a unique one says that there is at most one of them."""
+    """Add a partial index over the rows that *where*, in SQL, picks; a unique one allows one row a key at most."""
     condition = sa.text(where)
     picked = [table.c[column] for column in columns]
     sa.Index(name, *picked, unique=unique, sqlite_where=condition, postgresql_where=condition)

@@ -1,7 +1,8 @@
-"""Between rows and records: the one place that knows which table holds which record, and the one door for writes.
+"""Mapping of rows to records, and all writes of rows.
 
-What is written here is noted, so that the transaction can end with a line of the audit log that digests it. A write
-past this module has no such line, and `leeway audit` names it.
+The key of each row that is written here is noted, so that the transaction can end with a line of the audit log that
+digests the row (:mod:`registry.audit_log.seals`). A row that was written past this module is in no such line, and
+`leeway audit` names it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ R = TypeVar("R", bound=records.Record)
 """The record a row is read as."""
 
 _NOTES = "leeway.written"
+"""The name under which a connection has the keys of the rows written on it."""
 
 TABLE: dict[type[records.Record], sa.Table] = {
     records.Version: tables.versions,
@@ -37,7 +39,7 @@ TABLE: dict[type[records.Record], sa.Table] = {
 
 
 def select(record: type[R], *where: sa.ColumnElement[bool]) -> sa.Select[Any]:
-    """Return the statement that reads *record*'s own columns of the rows that match."""
+    """Return the statement that reads the columns of *record* from the rows of its table that match *where*."""
     table = TABLE[record]
     return sa.select(*(table.c[name] for name in record.model_fields)).where(*where)
 
@@ -48,27 +50,27 @@ def fetch(c: sa.Connection, record: type[R], statement: sa.Select[Any]) -> list[
 
 
 def one(c: sa.Connection, record: type[R], *where: sa.ColumnElement[bool]) -> R | None:
-    """Return the only row that matches, or None."""
+    """Return the only row that matches *where* as a record, or None."""
     return next(iter(fetch(c, record, select(record, *where))), None)
 
 
 def insert(c: sa.Connection, table: sa.Table, **values: Any) -> Any:
-    """Insert one row and return its primary key's first column."""
+    """Insert one row, note its key, and return the first column of its primary key."""
     key = c.execute(table.insert().values(plain(values))).inserted_primary_key
     _note(c, table, [tuple(key or ())])
     return key[0]  # type: ignore[index]
 
 
 def update(c: sa.Connection, table: sa.Table, *where: sa.ColumnElement[bool], **values: Any) -> int:
-    """Update the rows that match and return how many there were."""
+    """Update the rows that match *where*, note their keys, and return how many there were."""
     changed = table.update().where(*where).values(plain(values)).returning(*table.primary_key)
     keys = [tuple(row) for row in c.execute(changed)]
     _note(c, table, keys)
     return len(keys)
 
 
-def taken(c: sa.Connection) -> dict[str, list[tuple[Any, ...]]]:
-    """Return the keys of the rows written on *c* since the last call, by table and in order, and forget them."""
+def pop_written(c: sa.Connection) -> dict[str, list[tuple[Any, ...]]]:
+    """Return the keys of the rows written on *c* since the last call, by table in order of writing, and forget them."""
     noted: dict[str, dict[tuple[Any, ...], None]] = c.info.pop(_NOTES, {})
     return {table: list(keys) for table, keys in noted.items()}
 

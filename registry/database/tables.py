@@ -1,4 +1,4 @@
-"""The registry's tables, once: moves and queries read them here, and the migrations must make exactly these."""
+"""The registry's schema: the tables that operations and queries use, and that the migrations must make exactly."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ audit_log = sa.Table(
     digest("hash", unique=True),
 )
 
-# One row: where the audit log ends. Writers lock it, so that the log has no gaps and no forks.
+# One row: the number and hash of the log's last line. Writers lock it, so that the log has no gaps and no forks.
 audit_head = sa.Table(
     "audit_head",
     metadata,

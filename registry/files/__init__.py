@@ -1,1 +1,1 @@
-"""Files that the registry answers for: model artifacts by content hash, and published baselines."""
+"""Files of the registry: model files by content hash, and published baselines."""

@@ -1,4 +1,4 @@
-"""Model files by the sha256 of what is in them: what was registered is what is loaded, and no code of theirs runs."""
+"""The artifact store: model files by the sha256 of their content, written and read by skops, which runs no code."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from registry.files import model_files
 
 
 class ArtifactStore:
-    """A folder of files named by their own digest, ``<first two characters>/<sha256>``; a file never changes."""
+    """A folder of files named by their own sha256, ``<first two characters>/<sha256>``; a file never changes."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def path(self, digest: str) -> Path:
-        """Return where the file of *digest* is, or would be."""
+        """Return the path of the file of *digest*, whether there is one or not."""
         return self.root / digest[:2] / digest
 
     def put(self, data: bytes) -> str:
         """Store *data* and return its sha256; storing the same again changes nothing.
 
-        The file appears whole or not at all, also if the machine stops in between.
+        The file appears whole or not at all, even if the machine stops in between.
         """
         digest = hashlib.sha256(data).hexdigest()
         path = self.path(digest)
@@ -58,7 +58,15 @@ class ArtifactStore:
 def write_whole(path: Path, data: bytes, *, replace: bool = True) -> None:
     """Write *data* to *path* so that a reader sees the old file or the new one, never a part.
 
-    Raises FileExistsError if there is a file and it is not to be *replace*\\ d; it stays as it is.
+    Parameters
+    ----------
+    replace
+        Whether to replace a file that is there already.
+
+    Raises
+    ------
+    FileExistsError
+        There is a file, and *replace* is false.
     """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
     try:
@@ -78,9 +86,12 @@ def write_whole(path: Path, data: bytes, *, replace: bool = True) -> None:
 
 
 def dump_model(model: object) -> bytes:
-    """Return *model* as a skops file: types and values, no code; the same bytes for the same model, always.
+    """Return *model* as a skops file, types and values without code; the same model always gives the same bytes.
 
-    TrainerError for a model that skops cannot write, or writes but cannot read back.
+    Raises
+    ------
+    TrainerError
+        skops cannot write the model, or cannot read back what it wrote.
     """
     import skops.io  # slow: imports scikit-learn
 
@@ -95,10 +106,21 @@ def dump_model(model: object) -> bytes:
 
 
 def load_model(data: bytes, trusted: Sequence[str]) -> Any:
-    """Return the model in *data*, building only skops' own safe types and those named in *trusted*.
+    """Return the model in *data*.
 
-    UntrustedArtifact names every other type, before anything is built; *trusted* comes from the project file, never
-    from the model file. ArtifactError if *data* is no model file, or another release of scikit-learn wrote it.
+    Parameters
+    ----------
+    data
+        A skops file.
+    trusted
+        The types that may be built beside skops' own safe ones; from the project file, never from the model file.
+
+    Raises
+    ------
+    UntrustedArtifact
+        *data* has other types, all of which are named; nothing was built.
+    ArtifactError
+        *data* is no model file, or another release of scikit-learn wrote it.
     """
     import skops.io  # slow: imports scikit-learn
     from sklearn.exceptions import InconsistentVersionWarning  # slow
@@ -106,7 +128,7 @@ def load_model(data: bytes, trusted: Sequence[str]) -> Any:
     try:
         foreign = sorted(set(skops.io.get_untrusted_types(data=data)) - set(trusted))
         if foreign:
-            msg = f"the model file holds types that are not trusted: {', '.join(foreign)}"
+            msg = f"the model file has types that are not trusted: {', '.join(foreign)}"
             raise UntrustedArtifact(msg, hint="if they are yours, add them to retrain.trust in the project file")
         with warnings.catch_warnings():
             warnings.simplefilter("error", InconsistentVersionWarning)
@@ -119,10 +141,10 @@ def load_model(data: bytes, trusted: Sequence[str]) -> Any:
 
 
 def _teach_vectors() -> None:
-    """Let skops write River's vectors, the weights of its linear models.
+    """Let skops write River's ``VectorDict``, the weights of its linear models.
 
-    They are compiled and give no state, so skops would store them empty without a word. Written as a call of their own
-    type they are read back by skops as it is. There is no public way to add a type.
+    That type is compiled and gives no state, so skops would silently store it empty. Written as a call of its own type
+    it is read back by an unchanged skops. skops has no public way to add a type.
     """
     if "river" not in sys.modules:
         return  # no River model can be there to be written

@@ -1,8 +1,8 @@
-"""Model files that identify: the same model gives the same bytes, whenever, in whatever process it is written.
+"""Reproducible model files: the same model gives the same bytes, whenever and in whatever process it is written.
 
-What skops writes holds the time, memory addresses (as ids of objects and names of files) and sets in the order of their
-hashes, none of which is the model's. Here times are fixed, ids count up in the order of the file, arrays are named by
-their content, sets are sorted, and nothing is compressed, as zlib's output differs by release.
+What skops writes contains the time, memory addresses (as ids of objects and names of files) and sets in the order of
+their hashes, none of which belongs to the model. Here times are fixed, ids count up in the order of the file, arrays
+are named by their content, sets are sorted, and nothing is compressed, since zlib's output differs by release.
 """
 
 from __future__ import annotations
@@ -18,17 +18,20 @@ import numpy as np
 import numpy.typing as npt
 
 SCHEMA: Final = "schema.json"
+"""The file in the archive that describes the model as a tree of nodes."""
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
+"""The time of every file in the archive: the earliest that the zip format has."""
 _SETS: Final = ("set", "frozenset")
+"""The classes whose members are sorted."""
 
 Node = dict[str, Any]
 
 
 def normalised(data: bytes) -> bytes:
-    """Return the skops file *data* as it is written for this model, always alike; loading gives the same model.
+    """Return the skops file *data* in the one form of its model; loading gives the same model.
 
-    Which of its parts are one object stays as it is, but for values that never change, like numbers and texts: whether
-    two of these are one object depends on how Python came by them.
+    Parts that are one object stay one object, except values that never change, like numbers and texts: whether two of
+    these are one object depends on how Python made them.
     """
     with zipfile.ZipFile(io.BytesIO(data)) as read:
         contents = {name: _unpadded(read.read(name)) for name in read.namelist()}
@@ -38,7 +41,7 @@ def normalised(data: bytes) -> bytes:
     }
     _rename(root, names)
     _sort_sets(root)
-    _Numbers().number(root)
+    _ObjectNumbers().number(root)
     files = {names[name]: content for name, content in contents.items()}
     files[SCHEMA] = json.dumps(root, separators=(",", ":")).encode()
     return _zipped(files)
@@ -55,7 +58,7 @@ def _zipped(files: dict[str, bytes]) -> bytes:
 
 
 def _unpadded(content: bytes) -> bytes:
-    """Return an array's file with zeros between its fields, where else lies whatever was in memory."""
+    """Return an array's file with zeros between its fields, where numpy leaves what was in memory."""
     if not content.startswith(np.lib.format.MAGIC_PREFIX):
         return content
     array = np.load(io.BytesIO(content), allow_pickle=False)
@@ -77,7 +80,7 @@ def _meant(dtype: np.dtype[Any]) -> npt.NDArray[np.bool_]:
 
 
 def _rename(value: Any, names: dict[str, str]) -> None:
-    """Let every node under *value* name its file by the new one of *names*."""
+    """Replace the file names in every node under *value* by those in *names*."""
     for child in _children(value):
         _rename(child, names)
     if isinstance(value, dict) and value.get("file") in names and isinstance(value["file"], str):
@@ -102,7 +105,7 @@ def _lists(content: Any) -> list[list[Any]]:
 
 
 def _meaning(node: Any) -> str:
-    """Return what a node says, without where it was in memory."""
+    """Return the content of a node as JSON, without the id of its object."""
     return json.dumps(_nameless(node), sort_keys=True)
 
 
@@ -121,21 +124,21 @@ def _children(value: Any) -> list[Any]:
 
 
 @dataclass
-class _Numbers:
+class _ObjectNumbers:
     """The numbers that stand for objects, in the order in which a file first names them."""
 
-    _given: dict[object, int] = field(default_factory=dict)
+    _numbers: dict[object, int] = field(default_factory=dict)
 
     def number(self, value: Any) -> None:
         """Number all nodes under *value*, outer ones first."""
         if isinstance(value, dict) and "__id__" in value:
-            value["__id__"] = self._given.setdefault(_object(value), len(self._given) + 1)
+            value["__id__"] = self._numbers.setdefault(_object(value), len(self._numbers) + 1)
         for child in _children(value):
             self.number(child)
 
 
 def _object(node: Node) -> object:
-    """Return what tells the object of *node* from others: its address, or its value where that never changes."""
+    """Return the identity of the object of *node*: its address, or its value where that never changes."""
     if node.get("__loader__") == "JsonNode":
         return node["__module__"], node["__class__"], node["content"]
     return node["__id__"]

@@ -1,4 +1,4 @@
-"""Baselines as files, so that a Flink job can read them without a database."""
+"""Published baselines: files that a Flink job reads, since it has no database."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from registry.files.artifacts import write_whole
 
 
 def publish_baseline(baseline: Baseline, root: Path) -> Path:
-    """Write *baseline* into its model's folder under *root*, whole or not at all, and return the path."""
+    """Write *baseline* into its model's folder under *root*, with its sha256, and return the path."""
     return publish(root / baseline.events.model, baseline.version, report.canonical(baseline))
 
 
 def publish(folder: Path, version: str, text: str) -> Path:
-    """Write a baseline's *text*, as the registry has it, into its model's *folder*, and its sha256 before it."""
-    path, digest = published.place(folder, version), published.digest_place(folder, version)
+    """Write a baseline's *text*, as the registry has it, into its model's *folder*, after its sha256."""
+    path, digest = published.baseline_path(folder, version), published.digest_path(folder, version)
     for at, data in ((digest, hashlib.sha256(text.encode()).hexdigest()), (path, text)):
         at.parent.mkdir(parents=True, exist_ok=True)
         write_whole(at, data.encode())
@@ -28,14 +28,16 @@ def publish(folder: Path, version: str, text: str) -> Path:
 def is_published(folder: Path, version: str, digest: str) -> bool:
     """Return whether the baseline of *version* is published in its model's *folder*, with its sha256.
 
-    What a release wrote that published no sha256 counts as not published.
+    One without a sha256, as an older release wrote it, counts as not published.
 
-    Raises:
-        ArtifactError: it is, and is not what the registry has under *digest*.
+    Raises
+    ------
+    ArtifactError
+        It is published, and is not what the registry has under *digest*.
     """
-    path, known = published.place(folder, version), published.digest_place(folder, version)
+    path, known = published.baseline_path(folder, version), published.digest_path(folder, version)
     if not (path.is_file() and known.is_file()):
         return False
     if hashlib.sha256(path.read_bytes()).hexdigest() != digest or known.read_text().strip() != digest:
-        raise published.altered(str(path), "its sha256 is not the one in the registry")
+        raise published.altered_error(str(path), "its sha256 is not the one in the registry")
     return True

@@ -1,6 +1,6 @@
-"""An episode of drift as its windows tell it: when it opens, how far it has come, when it is over.
+"""Incident rules: which windows open an incident, what it counts, when it goes on, and how severe it is.
 
-Pure, and a function of what is stored: the same windows give the same episode, in whatever order they came to be known.
+Pure functions of the stored windows: the same windows give the same incident, in whatever order they arrived.
 """
 
 from __future__ import annotations
@@ -11,45 +11,54 @@ from datetime import datetime
 from itertools import takewhile
 from typing import NamedTuple
 
-from monitors.report import DriftEvidence, Finding, Report, Signal, Verdict
-from registry.config import IncidentPolicy, OpenAfter, Severity
+from monitors.finding import DriftEvidence, Finding, Signal, Stage, Verdict
+from monitors.report import Report
+from monitors.signals import Severity
+from registry.config import IncidentPolicy, OpenAfter
 from registry.records import Incident
 
-FAR = 3.0
-"""An effect this many times its threshold is one level worse than the signal's own severity."""
+LARGE_EFFECT = 3.0
+"""An effect of so many times its threshold raises the severity by one level. A convention, not a measurement."""
 STEADY_AGAIN = "steady again"
-"""The resolution of an episode that has cleared; only one of these can be continued."""
+"""The resolution of an incident that has cleared; only such an incident can be reopened."""
 CORRECTED = "corrected by late data"
-"""The resolution of an episode that nobody had acted on when its last window of drift was revised away."""
+"""The resolution of an undecided incident whose last window of drift was corrected to steady by late data."""
 
 
 class Window(NamedTuple):
     """A window of one stage, whatever its segment."""
 
     end: datetime
-    stage: str
+    stage: Stage
 
 
 class SignalVerdict(NamedTuple):
-    """What a window says of a signal, all segments together; one that could not be judged is no step."""
+    """The verdict of a judged window on a signal, all segments together."""
 
     end: datetime
-    stage: str
+    stage: Stage
     drift: bool
 
     @property
     def window(self) -> Window:
-        """The window that it is about."""
+        """The window that was judged."""
         return Window(self.end, self.stage)
 
 
 @dataclass(frozen=True, slots=True)
 class EpisodeProgress:
-    """How far an episode has come.
+    """What an incident counts of its windows.
 
-    *windows* is the number of window ends that drifted, from *first* to *last*, which are None where none is left.
-    *steady* is the number of steady windows since, in the stage that has fewest of them; *until* is the end of the
-    newest window judged, None before any.
+    Parameters
+    ----------
+    windows
+        How many window ends drifted.
+    first, last
+        The first and the last of these; None where late data left none.
+    steady
+        How many steady windows came since, in the stage that has fewest of them.
+    until
+        The end of the newest window judged; None before any.
     """
 
     windows: int
@@ -60,39 +69,46 @@ class EpisodeProgress:
 
 
 class SegmentEvidence(NamedTuple):
-    """The evidence of one window end: drift findings, and how many of its judged segments drifted."""
+    """The evidence of one window end: its drift findings, and how many of its judged segments drifted."""
 
     findings: Sequence[DriftEvidence]
     segments: int
     drifted_segments: int
 
 
-NOTHING = SegmentEvidence((), 0, 0)
+NO_EVIDENCE = SegmentEvidence((), 0, 0)
 
 
-def signal_verdicts(report: Report) -> dict[str, str]:
-    """Return the verdict on each signal that *report* tells of: drift over steady over not enough evidence.
+def signal_verdicts(report: Report) -> dict[Signal, Verdict]:
+    """Return the worst verdict of *report* on each signal: drift before steady before not enough evidence.
 
-    A report that judged anything and names no fault tells that the quality is steady: outcomes have no finding for it.
+    Where anything could be judged and there is no quality fault, the quality is steady: outcomes have no finding on it.
     """
-    found: dict[str, str] = {}
+    worst: dict[Signal, Verdict] = {}
     for finding in report.findings:
-        verdicts = {found.get(finding.signal.value), finding.verdict.value}
-        found[finding.signal.value] = next(v for v in _WORST_FIRST if v in verdicts)
+        verdicts = {worst.get(finding.signal), finding.verdict}
+        worst[finding.signal] = next(v for v in _WORST_FIRST if v in verdicts)
     if report.verdict is not Verdict.NOT_ENOUGH:
-        found.setdefault(Signal.QUALITY.value, Verdict.STEADY.value)
-    return found
+        worst.setdefault(Signal.QUALITY, Verdict.STEADY)
+    return worst
 
 
-_WORST_FIRST = (Verdict.DRIFT.value, Verdict.STEADY.value, Verdict.NOT_ENOUGH.value)
+_WORST_FIRST = (Verdict.DRIFT, Verdict.STEADY, Verdict.NOT_ENOUGH)
 
 
-def episode_progress(steps: Sequence[SignalVerdict], since: datetime) -> EpisodeProgress:
-    """Return the course over *steps*, oldest first, of the episode that began with the window that ends at *since*.
+def episode_progress(verdicts: Sequence[SignalVerdict], since: datetime) -> EpisodeProgress:
+    """Return what an incident counts that began with the window that ends at *since*.
 
-    Each stage that drifted must tell steady by itself. Where no drift is left, every stage must.
+    Steady windows are counted for each stage that drifted by itself; where no drift is left, for every stage.
+
+    Parameters
+    ----------
+    verdicts
+        The verdicts of all judged windows, oldest first.
+    since
+        The end of the incident's first window.
     """
-    inside = [s for s in steps if s.end >= since]
+    inside = [s for s in verdicts if s.end >= since]
     drifted = sorted({s.end for s in inside if s.drift})
     stages = {s.stage for s in inside if s.drift} or {s.stage for s in inside}
     return EpisodeProgress(
@@ -104,66 +120,79 @@ def episode_progress(steps: Sequence[SignalVerdict], since: datetime) -> Episode
     )
 
 
-def _trailing(steps: Sequence[SignalVerdict], stage: str) -> int:
-    """Return how many windows of *stage* were steady since it drifted, or all of them."""
-    newest_first = (s for s in reversed(steps) if s.stage == stage)
+def _trailing(verdicts: Sequence[SignalVerdict], stage: Stage) -> int:
+    """Return how many windows of *stage* were steady since it last drifted, or all of them if it did not."""
+    newest_first = (s for s in reversed(verdicts) if s.stage == stage)
     return sum(1 for _ in takewhile(lambda s: not s.drift, newest_first))
 
 
-def opening(steps: Sequence[SignalVerdict], new: Set[Window], rule: OpenAfter) -> list[datetime]:
-    """Return the ends of the windows that open an episode, oldest first; none if none opens.
+def opening_windows(verdicts: Sequence[SignalVerdict], new: Set[Window], rule: OpenAfter) -> list[datetime]:
+    """Return the ends of the windows that open an incident, oldest first; none if none opens.
 
-    An episode opens in a stage whose newest judged window drifts, as does *rule*'s number of its last ones, when any of
-    these is in *new*: what lies further back is past, and raises no alarm. Stages in which that is the window of the
-    same end open it together, with all their windows; of others, the one that opens first counts.
+    An incident opens in a stage if its newest judged window drifts, N of its last M windows do (*rule*), and one of
+    these is *new*: older drift opens nothing. Stages that open with windows of the same end open the incident together,
+    with all their windows; of others, the one that opens first counts.
+
+    Parameters
+    ----------
+    verdicts
+        The verdicts of all judged windows, oldest first.
+    new
+        The windows that are observed for the first time.
+    rule
+        How many windows of how many must drift.
     """
-    found = [drifted for stage in sorted({s.stage for s in steps}) if (drifted := _opening(steps, stage, new, rule))]
-    first = min((drifted[-1] for drifted in found), default=None)
-    return sorted({end for drifted in found if drifted[-1] == first for end in drifted})
+    stages = sorted({s.stage for s in verdicts})
+    by_stage = [ends for stage in stages if (ends := _opening(verdicts, stage, new, rule))]
+    first = min((ends[-1] for ends in by_stage), default=None)
+    return sorted({end for ends in by_stage if ends[-1] == first for end in ends})
 
 
-def _opening(steps: Sequence[SignalVerdict], stage: str, new: Set[Window], rule: OpenAfter) -> list[datetime]:
-    recent = [s for s in steps if s.stage == stage][-rule.of :]
+def _opening(verdicts: Sequence[SignalVerdict], stage: Stage, new: Set[Window], rule: OpenAfter) -> list[datetime]:
+    recent = [s for s in verdicts if s.stage == stage][-rule.of :]
     drifted = [s.end for s in recent if s.drift]
     opens = recent[-1].drift and len(drifted) >= rule.windows and any(s.window in new for s in recent)
     return drifted if opens else []
 
 
-def beginning(begun: Sequence[datetime], counted: datetime | None) -> datetime:
-    """Return the end of the first window of the episode that windows with the ends *begun*, oldest first, open.
+def first_window(ends: Sequence[datetime], counted: datetime | None) -> datetime:
+    """Return when a new incident begins: the end of the first of its opening windows not counted before.
 
-    What an earlier incident has *counted*, up to that moment, is not counted again.
+    *ends* are those of the opening windows, oldest first; an earlier incident has counted windows up to *counted*.
     """
-    return min((end for end in begun if counted is None or end > counted), default=begun[-1])
+    return min((end for end in ends if counted is None or end > counted), default=ends[-1])
 
 
-def earlier(incident: Incident, steps: Sequence[SignalVerdict], new: Set[Window], rule: OpenAfter) -> list[datetime]:
-    """Return the ends of the windows that would have opened a live *incident*, had its *new* ones come as it opened.
+def earlier_opening(
+    incident: Incident, verdicts: Sequence[SignalVerdict], new: Set[Window], rule: OpenAfter
+) -> list[datetime]:
+    """Return the opening windows of a stage that reported late, by which an incident began earlier; empty if none.
 
-    Only a window that ends when the one that opened it does can: it is chance which stage's comes first, and another
-    may have begun to drift before. None where no such window is new, or its stage would have opened nothing.
+    Only windows that end together with the one that opened it can: which stage's comes first is chance, and the other
+    may have begun to drift before. It is empty where none of these windows is *new*, or its stage would have opened
+    nothing.
     """
     same = {window for window in new if window.end == incident.opened_at}
-    return opening([s for s in steps if s.end <= incident.opened_at], same, rule)
+    return opening_windows([s for s in verdicts if s.end <= incident.opened_at], same, rule)
 
 
-def continues(incident: Incident, steps: Sequence[SignalVerdict], new: Set[Window], policy: IncidentPolicy) -> bool:
-    """Return whether one of the *new* windows makes an *incident* that has cleared go on.
+def continues(incident: Incident, verdicts: Sequence[SignalVerdict], new: Set[Window], policy: IncidentPolicy) -> bool:
+    """Return whether one of the *new* windows reopens an *incident* that has cleared.
 
-    It does by drifting at most the cool-down after the episode cleared, unless the episode is over all the same.
+    It does if it drifts at most the cool-down after the incident cleared, unless enough steady windows came since.
     """
     if incident.resolution != STEADY_AGAIN or not policy.cool_down:
         return False
     last = incident.judged_until + policy.cool_down
-    back = any(s.drift and s.window in new and incident.since <= s.end <= last for s in steps)
-    return back and episode_progress(steps, incident.since).steady < policy.clear_after
+    back = any(s.drift and s.window in new and incident.since <= s.end <= last for s in verdicts)
+    return back and episode_progress(verdicts, incident.since).steady < policy.clear_after
 
 
 def severity(base: Severity, newest: SegmentEvidence) -> Severity:
-    """Return how bad a signal of severity *base* is whose newest window of drift is *newest*.
+    """Return the severity of an incident whose signal has the severity *base*, by its newest window of drift.
 
-    One level more where an effect is :data:`FAR` beyond its threshold, or at least half of the segments drift (where
-    there are two or more: one says nothing about breadth).
+    One level more where an effect is :data:`LARGE_EFFECT` times its threshold, or where at least half of two or more
+    judged segments drift.
     """
     far = any(_is_large_effect(e.finding) for e in newest.findings)
     wide = newest.segments > 1 and 2 * newest.drifted_segments >= newest.segments
@@ -172,4 +201,4 @@ def severity(base: Severity, newest: SegmentEvidence) -> Severity:
 
 def _is_large_effect(finding: Finding) -> bool:
     effect, threshold = finding.effect, finding.threshold
-    return effect is not None and threshold is not None and effect >= FAR * threshold > 0
+    return effect is not None and threshold is not None and effect >= LARGE_EFFECT * threshold > 0

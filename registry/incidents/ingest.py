@@ -1,32 +1,45 @@
-"""Window reports become rows and incidents: the same report any number of times, with one outcome."""
+"""Ingestion of window reports: stored once each, judged over time, and followed by the incidents they open and end.
+
+Judging reads a snapshot and holds up no writer: a late correction may mean that a whole series is judged again. What is
+written is checked against what came in between, and judged again if that mattered.
+"""
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from monitors.finding import Signal, Stage
 from monitors.report import Report
+from registry import lookups
 from registry.audit_log import chain
 from registry.config import IncidentPolicy
 from registry.connection import Registry
 from registry.database import mapping, tables
-from registry.incidents import incident_rules, lifecycle, ordering
-from registry.incidents.incident_rules import Window
-from registry.incidents.ordering import StoredWindow
+from registry.incidents import ordering, stored_reports
+from registry.incidents.incident_rules import SignalVerdict, Window
+from registry.incidents.lifecycle import Change, SignalLifecycle
+from registry.incidents.ordering import Moment, StoredWindow
+from registry.incidents.stored_incidents import StoredIncidents
+from registry.incidents.stored_reports import StoredReport
 from registry.incidents.window_history import WindowHistory
-from registry.operations import versions
 from registry.records import Champion, Incident
 
-_T = tables.window_reports.c
 Version = tuple[str, str]
 """A model and one of its versions."""
 Judge = Callable[[sa.Connection, list[Report]], list[Report]]
 """Turns reports that are new into judged ones, and adds those stored whose verdicts change with them."""
+
+SNAPSHOTS = 3
+"""How often a batch is judged from a snapshot; if something came in between each time, it is judged in the transaction
+that writes it, where nothing can. One monitor a model writes its reports, so that once is the rule."""
+JUDGED_FROM = ("reports.stored", "model.promoted", "model.rolled_back", "baseline.stored")
+"""The actions in the audit log that may change how windows of their model are judged."""
 
 
 class Ingested(NamedTuple):
@@ -39,10 +52,10 @@ class Ingested(NamedTuple):
     stored: int
     revised: int
     duplicates: int
-    opened: tuple[Incident, ...]
-    updated: tuple[Incident, ...]
-    resolved: tuple[Incident, ...]
-    reopened: tuple[Incident, ...]
+    opened: tuple[Incident, ...] = ()
+    updated: tuple[Incident, ...] = ()
+    resolved: tuple[Incident, ...] = ()
+    reopened: tuple[Incident, ...] = ()
 
 
 def ingest(
@@ -50,156 +63,148 @@ def ingest(
     reports: Sequence[Report],
     *,
     now: datetime,
-    ignore: frozenset[str] = frozenset(),
+    ignore: frozenset[Signal] = frozenset(),
     policy: IncidentPolicy | None = None,
     judge: Judge | None = None,
 ) -> Ingested:
-    """Write down *reports* and what follows from them, all in one transaction.
+    """Store *reports* and what follows from them, all in one transaction, whatever number of times they are delivered.
 
-    The same counts of a window again are a duplicate and change nothing (:func:`known`). Other counts are a new
-    revision, and so are the same counts that *judge* returns with other findings than the newest revision has; without
-    a judge, reports are stored with the findings they bring.
+    The same counts of a window again are a duplicate and change nothing. Other counts are a new revision, and so are
+    the same counts that *judge* returns with other findings than the newest revision has.
 
-    Incidents open, go on, are corrected and end by *policy*, as :mod:`registry.incidents.incident_rules` counts them
-    from the newest revisions. Only the champion's windows count, and only the newest of a stage open one; no signal in
-    *ignore* opens any. NotFound for a version that is not registered.
+    Incidents open, go on, are corrected and end as :mod:`registry.incidents.lifecycle` says, from the newest revisions.
+    Only the champion's windows count, and only the newest of a stage open one.
+
+    Parameters
+    ----------
+    reg
+        The registry.
+    reports
+        Reports of any models, versions and windows, in any order.
+    now
+        The time that is recorded.
+    ignore
+        Signals that open no incident.
+    policy
+        When an incident opens and ends, and how severe it is; the default policy if absent.
+    judge
+        Gives the verdicts over time. It is called on a snapshot, and again if what it rests on changed in between.
+        Without one, reports are stored with the findings they bring.
+
+    Raises
+    ------
+    NotFound
+        A version is not registered.
     """
+    rules = _Rules(policy or IncidentPolicy(), ignore, now)
+    for _ in range(SNAPSHOTS if judge else 0):
+        with reg.read() as c:
+            judged = _judged(c, reports, judge)
+        if not judged.reports:
+            return Ingested(0, 0, judged.duplicates)
+        with reg.write() as c:
+            if judged.is_current(c):
+                return _written(c, judged, rules)
     with reg.write() as c:
-        for model, version in {(r.model, r.version) for r in reports}:
-            versions.get_version(c, model, version)
-        fresh = _fresh(c, reports)
-        judged = judge(c, fresh) if judge else fresh
-        reached = {v: _reached(c, v) for v in {(r.model, r.version) for r in judged}}
-        stored = [s for r in sorted(judged, key=lambda r: (r.window_end, *r.key)) if (s := _store(c, r, now))]
-        _log(c, stored, now)
-        rules = lifecycle.LifecycleRules(ignore, policy or IncidentPolicy(), now)
-        changes = _follow(c, stored, reached, rules)
-        revised = sum(s.revision > 1 for s in stored)
-        return Ingested(len(stored) - revised, revised, len(reports) - len(fresh), *_grouped(c, changes))
+        return _written(c, _judged(c, reports, judge), rules)
 
 
-def known(c: sa.Connection, report: Report) -> bool:
-    """Return whether a revision of the report's window with the same counts is stored, whatever was made of them."""
-    same = _window(report) & (_T.evidence == report.evidence_digest)
-    return bool(c.scalar(sa.select(sa.exists().where(same))))
+class _Judged(NamedTuple):
+    """A batch as it was judged when the audit log ended with line *seq*; *duplicates* were known already."""
+
+    reports: list[Report]
+    duplicates: int
+    seq: int
+
+    def is_current(self, c: sa.Connection) -> bool:
+        """Return whether nothing that the verdicts rest on has been written since."""
+        t = tables.audit_log.c
+        models = {report.model for report in self.reports}
+        since = sa.exists().where(t.seq > self.seq, t.action.in_(JUDGED_FROM), t.model.in_(models))
+        return not c.scalar(sa.select(since))
 
 
-def _fresh(c: sa.Connection, reports: Iterable[Report]) -> list[Report]:
-    """Return the reports that are not known, each once."""
-    once: dict[str, Report] = {}
-    for report in reports:
-        once.setdefault(report.evidence_digest, report)
-    return [r for r in once.values() if not known(c, r)]
+def _judged(c: sa.Connection, reports: Sequence[Report], judge: Judge | None) -> _Judged:
+    """Return what is to be stored of *reports*, as the caller's transaction sees the registry."""
+    for model, version in {(r.model, r.version) for r in reports}:
+        lookups.version(c, model, version)
+    last = chain.last(c)
+    unknown = stored_reports.unknown(c, reports)
+    judged = judge(c, unknown) if judge else unknown
+    return _Judged(judged, len(reports) - len(unknown), last.seq if last else 0)
 
 
-def _reached(c: sa.Connection, version: Version) -> dict[str, datetime]:
-    """Return the end of the newest window of each stage."""
-    newest = sa.select(_T.stage, sa.func.max(_T.window_end).label("end"))
-    mine = (_T.model == version[0]) & (_T.version == version[1]) & _T.latest
-    return {row.stage: row.end for row in c.execute(newest.where(mine).group_by(_T.stage))}
+@dataclass(frozen=True)
+class _Rules:
+    """By what incidents are counted; *now* is the time that is recorded."""
+
+    policy: IncidentPolicy
+    ignore: frozenset[Signal]
+    now: datetime
 
 
-class _Stored(NamedTuple):
-    report: Report
-    digest: str
-    revision: int
-    before: Mapping[str, str] | None  # what the revision before it told, if there was one
-    told: Mapping[str, str]
-
-
-def _store(c: sa.Connection, report: Report, now: datetime) -> _Stored | None:
-    """Store *report* as the newest revision of its window; None if the newest is just the same, findings included."""
-    window, digest, told = _window(report), report.digest, incident_rules.signal_verdicts(report)
-    newest = c.execute(sa.select(_T.digest, _T.revision, _T.signals).where(window, _T.latest)).one_or_none()
-    if newest is not None and newest.digest == digest:
-        return None
-    revision = 1 + (newest.revision if newest else 0)
-    if newest is not None:
-        mapping.update(c, tables.window_reports, window, _T.latest, latest=False)
-    said = report.model_dump(include={"model", "version", "segment", "stage", "window_start", "window_end", "rows"})
-    mapping.insert(
-        c,
-        tables.window_reports,
-        **said,
-        verdict=report.verdict,
-        digest=digest,
-        revision=revision,
-        latest=True,
-        evidence=report.evidence_digest,
-        signals=told,
-        report=report.model_dump(mode="json"),
-        created_at=now,
-    )
-    return _Stored(report, digest, revision, newest.signals if newest else None, told)
-
-
-def _window(report: Report) -> sa.ColumnElement[bool]:
-    names = ("model", "version", "segment", "stage", "window_start", "window_end")
-    return sa.and_(*(_T[name] == value for name, value in zip(names, report.key, strict=True)))
-
-
-def _log(c: sa.Connection, new: Iterable[_Stored], now: datetime) -> None:
-    """Write one line a model: how many reports, and a digest over theirs, which says which."""
-    by_model: dict[str, list[_Stored]] = defaultdict(list)
-    for stored in new:
-        by_model[stored.report.model].append(stored)
-    for model, some in by_model.items():
-        digest = hashlib.sha256("".join(sorted(s.digest for s in some)).encode()).hexdigest()
-        details: dict[str, chain.Detail] = {
-            "reports": len(some),
-            "revised": sum(s.revision > 1 for s in some),
-            "digest": digest,
-        }
-        chain.append(c, chain.Line(now, chain.SYSTEM, "reports.stored", model, f"{len(some)} windows", details))
+def _written(c: sa.Connection, judged: _Judged, rules: _Rules) -> Ingested:
+    """Store what was judged, and let the incidents of its signals follow."""
+    versions = {(r.model, r.version) for r in judged.reports}
+    newest_ends = {version: stored_reports.newest_ends(c, *version) for version in versions}
+    stored = stored_reports.store(c, judged.reports, rules.now)
+    changes = _follow(c, stored, newest_ends, rules)
+    revised = sum(s.revision > 1 for s in stored)
+    return Ingested(len(stored) - revised, revised, judged.duplicates, *_grouped(c, changes))
 
 
 def _follow(
     c: sa.Connection,
-    new: Iterable[_Stored],
-    reached: Mapping[Version, Mapping[str, datetime]],
-    rules: lifecycle.LifecycleRules,
-) -> dict[int, lifecycle.Change]:
-    """Show every signal's windows, in order, to its episode; return how each incident that changed did."""
-    changes: dict[int, lifecycle.Change] = {}
-    for thread, moment in _in_order(c, new, reached, rules):
-        for number, change in lifecycle.observe(thread, moment).items():
-            changes[number] = change.after(changes.get(number))
+    stored: Sequence[StoredReport],
+    newest_ends: Mapping[Version, Mapping[Stage, datetime]],
+    rules: _Rules,
+) -> dict[int, Change]:
+    """Show every signal's windows, in order, to its life cycle; return how each incident that changed did."""
+    changes: dict[int, Change] = {}
+    for life, verdicts, moment in _in_order(c, stored, newest_ends, rules):
+        incident, change = life.observe(moment.observation(verdicts)) or (None, None)
+        if incident is not None and change is not None:
+            changes[incident.id] = change.after(changes.get(incident.id))
     return changes
 
 
 def _in_order(
     c: sa.Connection,
-    new: Iterable[_Stored],
-    reached: Mapping[Version, Mapping[str, datetime]],
-    rules: lifecycle.LifecycleRules,
-) -> Iterator[tuple[lifecycle.SignalHistory, ordering.ReplayMoment]]:
-    """Yield the moments of every champion's signals: by time, whichever model they are of."""
+    stored: Sequence[StoredReport],
+    newest_ends: Mapping[Version, Mapping[Stage, datetime]],
+    rules: _Rules,
+) -> Iterator[tuple[SignalLifecycle, Sequence[SignalVerdict], Moment]]:
+    """Yield the moments of every champion's signals, with the verdicts they need: by time, whichever model's."""
     champions = {(row.model, row.version) for row in mapping.fetch(c, Champion, mapping.select(Champion))}
-    seen = _seen(new)
-    found = []
-    for model, version in sorted(champions & seen.keys()):
-        trail = WindowHistory(c, model, version)
-        for signal, some in ordering.replay_moments(seen[model, version], reached[model, version]).items():
-            thread = lifecycle.signal_history(trail, signal, some, rules)
-            found += [((moment.at, model, version, signal), thread, moment) for moment in some]
-    yield from ((thread, moment) for _, thread, moment in sorted(found, key=lambda item: item[0]))
+    windows, items = _windows(stored), []
+    for model, version in sorted(champions & windows.keys()):
+        history = WindowHistory(c, model, version)
+        by_signal = ordering.moments_by_signal(windows[model, version], newest_ends[model, version])
+        for signal, moments in by_signal.items():
+            store = StoredIncidents(history, signal, rules.now)
+            life = SignalLifecycle(model, version, signal, rules.policy, store, opens=signal not in rules.ignore)
+            verdicts = store.verdicts(moments, rules.policy)
+            items += [((moment.at, model, version, signal.value), (life, verdicts, moment)) for moment in moments]
+    yield from (item for _, item in sorted(items, key=lambda pair: pair[0]))
 
 
-def _seen(new: Iterable[_Stored]) -> dict[Version, list[StoredWindow]]:
-    """Return every window stored, once: what it told before the batch, and what the last of its reports tells."""
+def _windows(stored: Iterable[StoredReport]) -> dict[Version, list[StoredWindow]]:
+    """Return every window stored, once: its verdicts before the batch, and those of its last report in it."""
     windows: dict[tuple[str, str, str, str, datetime, datetime], StoredWindow] = {}
-    for stored in new:
-        report = stored.report
-        before = windows[report.key].before if report.key in windows else stored.before
-        window = Window(report.window_end, report.stage.value)
-        windows[report.key] = StoredWindow(window, report.segment, before, stored.told)
+    for one in stored:
+        report = one.report
+        before = windows[report.key].before if report.key in windows else one.before
+        windows[report.key] = StoredWindow(
+            Window(report.window_end, report.stage), report.segment, before, one.verdicts
+        )
     by_version: dict[Version, list[StoredWindow]] = defaultdict(list)
-    for key, seen in windows.items():
-        by_version[key[:2]].append(seen)
+    for key, window in windows.items():
+        by_version[key[:2]].append(window)
     return by_version
 
 
-def _grouped(c: sa.Connection, changes: dict[int, lifecycle.Change]) -> list[tuple[Incident, ...]]:
-    found = mapping.select(Incident, tables.incidents.c.id.in_(changes)).order_by(tables.incidents.c.id)
-    now = mapping.fetch(c, Incident, found)
-    return [tuple(i for i in now if changes[i.id] is kind) for kind in lifecycle.Change]
+def _grouped(c: sa.Connection, changes: Mapping[int, Change]) -> list[tuple[Incident, ...]]:
+    """Return the incidents that changed, as they stand, by change in the order of :class:`Change`."""
+    changed = mapping.select(Incident, tables.incidents.c.id.in_(changes)).order_by(tables.incidents.c.id)
+    incidents = mapping.fetch(c, Incident, changed)
+    return [tuple(i for i in incidents if changes[i.id] is change) for change in Change]

@@ -1,30 +1,28 @@
-"""The life of an incident between its opening and its resolution, as windows come in and are corrected.
+"""The incident life cycle: windows open, update, resolve and reopen an incident of one signal of one model version.
 
-What an episode is, :mod:`registry.incidents.incident_rules` says from the stored windows; here that is written down and
-told.
+State transitions alone, without a database and without a clock: what incidents there are and what was decided about
+them comes from an :class:`IncidentStore`, and each transition is written there. The registry's store is
+:mod:`registry.incidents.stored_incidents`; a replay keeps a list. When an incident opens, goes on and ends is in
+:mod:`registry.incidents.incident_rules`; which moves between states are allowed is :data:`MOVES` in
+:mod:`registry.operations.incidents`, and ``docs/incident-lifecycle.md`` draws them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Any
+from typing import Any, Protocol
 
-import sqlalchemy as sa
-
-from monitors.report import Signal
-from registry import outbox
-from registry.audit_log import chain
+from monitors.finding import Signal
 from registry.config import IncidentPolicy
-from registry.database import mapping, tables
 from registry.incidents import incident_rules
-from registry.incidents.incident_rules import EpisodeProgress, SignalVerdict
-from registry.incidents.ordering import ReplayMoment
-from registry.incidents.window_history import WindowHistory
-from registry.operations import incidents
-from registry.records import Decision, Incident, IncidentState
+from registry.incidents.incident_rules import SegmentEvidence, SignalVerdict, Window
+from registry.records import Incident, IncidentState
+
+COUNTERS = frozenset({"steady", "judged_until"})
+"""Fields that move with every steady window: alone they are no change worth a message."""
 
 
 class Change(Enum):
@@ -36,158 +34,179 @@ class Change(Enum):
     REOPENED = "reopened"
 
     def after(self, earlier: Change | None) -> Change:
-        """Return what this and an *earlier* change come to: what a batch opened, it opened, whatever came then."""
+        """Return what this and an *earlier* change of the same batch amount to.
+
+        An incident that the batch opened counts as opened, whatever came then; one that it reopened and updated as
+        reopened.
+
+        >>> Change.UPDATED.after(Change.OPENED), Change.RESOLVED.after(Change.REOPENED)
+        (<Change.OPENED: 'opened'>, <Change.RESOLVED: 'resolved'>)
+        """
         stays = earlier is Change.OPENED or (earlier is Change.REOPENED and self is Change.UPDATED)
         return earlier if earlier is not None and stays else self
 
 
-@dataclass(frozen=True)
-class LifecycleRules:
-    """When an episode begins and ends; a signal in *ignore* begins none. *now* is the time that is recorded."""
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The windows of a signal at one moment.
 
-    ignore: frozenset[str]
-    policy: IncidentPolicy
-    now: datetime
+    Parameters
+    ----------
+    verdicts
+        The verdicts of all judged windows that are known by then, oldest first.
+    new
+        The windows that are observed for the first time.
+    corrections
+        The ends of windows that late data changed from drift or to drift, with the change in words.
+    """
+
+    verdicts: Sequence[SignalVerdict]
+    new: Set[Window]
+    corrections: Sequence[tuple[datetime, str]] = ()
 
 
-@dataclass(frozen=True)
-class SignalHistory:
-    """One signal of one model version, and what its windows say of it, as far back as its episode needs."""
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One step of an incident's life: *before* becomes *after*.
 
-    trail: WindowHistory
-    signal: str
-    steps: Sequence[SignalVerdict]
-    rules: LifecycleRules
+    Parameters
+    ----------
+    before
+        The incident so far; None where one is opened.
+    after
+        The incident with its new counts. One that ends is still open here: its store knows the time at which it ends.
+    corrections
+        Late changes of verdicts that the incident counts, in words.
+    resolution
+        Why the incident ends; empty while it goes on.
+    """
+
+    before: Incident | None
+    after: Incident
+    corrections: tuple[str, ...] = ()
+    resolution: str = ""
 
     @property
-    def c(self) -> sa.Connection:
-        """The connection to read and write with."""
-        return self.trail.c
+    def changed(self) -> dict[str, Any]:
+        """The fields of *after* that differ from *before*; all but the id where the incident is opened."""
+        values = {name: getattr(self.after, name) for name in Incident.model_fields if name != "id"}
+        if self.before is None:
+            return values
+        return {name: value for name, value in values.items() if getattr(self.before, name) != value}
+
+    @property
+    def change(self) -> Change | None:
+        """What it is called; None where only steady windows were counted."""
+        if self.before is None:
+            return Change.OPENED
+        if self.resolution:
+            return Change.RESOLVED
+        if not is_live(self.before):
+            return Change.REOPENED
+        return Change.UPDATED if self.changed.keys() - COUNTERS else None
 
 
-def signal_history(
-    trail: WindowHistory, signal: str, some: Sequence[ReplayMoment], rules: LifecycleRules
-) -> SignalHistory:
-    """Return *signal* of the *trail*'s version with the windows that are needed to go through *some* moments."""
-    first = min(window.end for moment in some for window in moment.new)
-    incident = _newest(trail, signal)
-    goes_on = incident is not None and (_is_live(incident) or first <= incident.judged_until + rules.policy.cool_down)
-    start = min(first, incident.since) if incident is not None and goes_on else first
-    return SignalHistory(trail, signal, trail.steps(signal, start, before=rules.policy.open_after.of - 1), rules)
+class IncidentStore(Protocol):
+    """The incidents of one signal of one model version, and the evidence that its windows gave."""
+
+    def newest(self) -> Incident | None:
+        """Return the incident that was opened last."""
+
+    def before(self, incident: Incident) -> Incident | None:
+        """Return the incident that was opened before *incident*."""
+
+    def is_decided(self, incident: Incident) -> bool:
+        """Return whether a decision about *incident* is on record."""
+
+    def evidence(self, end: datetime | None) -> SegmentEvidence:
+        """Return the evidence of the windows that end at *end*; none for None."""
+
+    def write(self, transition: Transition) -> Incident:
+        """Write *transition* and return the incident as it stands then."""
 
 
-def observe(thread: SignalHistory, moment: ReplayMoment) -> dict[int, Change]:
-    """Show *moment*'s windows to the episode of the thread's signal; return what that did to which incident."""
-    incident, steps = _newest(thread.trail, thread.signal), moment.visible(thread.steps)
-    policy = thread.rules.policy
-    if incident is not None and _is_live(incident):
-        return _go_on(thread, incident, steps, moment)
-    if thread.signal in thread.rules.ignore:
-        return {}
-    if incident is not None and incident_rules.continues(incident, steps, moment.new, policy):
-        return _reopen(thread, incident, incident_rules.episode_progress(steps, incident.since))
-    if begun := incident_rules.opening(steps, moment.new, policy.open_after):
-        since = incident_rules.beginning(begun, incident.judged_until if incident else None)
-        return _begin(thread, incident_rules.episode_progress(steps, since), since=since, opened_at=begun[-1])
-    return {}
+@dataclass(frozen=True)
+class SignalLifecycle:
+    """The life cycle of the incidents of one *signal* of one model version, by a *policy*, in a *store*.
+
+    *opens* is false for a signal that is ignored: an incident that is open goes on, and none is opened or reopened.
+    """
+
+    model: str
+    version: str
+    signal: Signal
+    policy: IncidentPolicy
+    store: IncidentStore
+    opens: bool = True
+
+    def observe(self, observation: Observation) -> tuple[Incident, Change | None] | None:
+        """Write what *observation* does, and return the incident and its change; None where it does nothing."""
+        transition = self.transition(observation)
+        return None if transition is None else (self.store.write(transition), transition.change)
+
+    def transition(self, observation: Observation) -> Transition | None:
+        """Return what *observation* does, without writing it."""
+        newest = self.store.newest()
+        if newest is not None and is_live(newest):
+            return self._go_on(newest, observation)
+        if not self.opens:
+            return None
+        if newest is not None and incident_rules.continues(newest, observation.verdicts, observation.new, self.policy):
+            reopened = {"state": IncidentState.OPEN, "resolved_at": None, "resolution": ""}
+            return Transition(newest, self._recounted(newest.model_copy(update=reopened), observation.verdicts))
+        ends = incident_rules.opening_windows(observation.verdicts, observation.new, self.policy.open_after)
+        return self._begin(ends, newest, observation.verdicts) if ends else None
+
+    def _begin(
+        self, ends: Sequence[datetime], newest: Incident | None, verdicts: Sequence[SignalVerdict]
+    ) -> Transition:
+        """Open the incident that the windows with the *ends* open, after the *newest* one there was."""
+        since = incident_rules.first_window(ends, newest.judged_until if newest else None)
+        empty = Incident(id=0, model=self.model, version=self.version, signal=self.signal,
+                         severity=self.policy.severity.of(self.signal), state=IncidentState.OPEN, since=since,
+                         opened_at=ends[-1], last_seen=since, judged_until=since, windows=0, evidence=())  # fmt: skip
+        return Transition(None, self._recounted(empty, verdicts))
+
+    def _go_on(self, incident: Incident, observation: Observation) -> Transition:
+        since = self._since(incident, observation)
+        corrections = tuple(words for end, words in observation.corrections if end >= since)
+        counted = {"since": since, "corrections": incident.corrections + bool(corrections)}
+        after = self._recounted(incident.model_copy(update=counted), observation.verdicts)
+        return Transition(incident, after, corrections, self._resolution(after))
+
+    def _since(self, incident: Incident, observation: Observation) -> datetime:
+        """Return when a live incident begins: earlier than it did, if it also opened in a stage that comes only now."""
+        ends = incident_rules.earlier_opening(incident, observation.verdicts, observation.new, self.policy.open_after)
+        if not ends:
+            return incident.since
+        before = self.store.before(incident)
+        return min(incident.since, incident_rules.first_window(ends, before.judged_until if before else None))
+
+    def _resolution(self, incident: Incident) -> str:
+        """Return why a live incident is over, nothing if it is not. One that is decided ends by clearing only."""
+        cleared = incident.steady >= self.policy.clear_after
+        if incident.windows and not cleared:
+            return ""
+        if not self.store.is_decided(incident):
+            return "" if incident.windows else incident_rules.CORRECTED
+        return incident_rules.STEADY_AGAIN if cleared else ""
+
+    def _recounted(self, incident: Incident, verdicts: Sequence[SignalVerdict]) -> Incident:
+        """Return *incident* with what follows from its windows; evidence is of the first and of the newest of them.
+
+        The severity may rise, and never falls.
+        """
+        progress = incident_rules.episode_progress(verdicts, incident.since)
+        first, newest = (self.store.evidence(end) for end in (progress.first, progress.last))
+        severity = incident_rules.severity(self.policy.severity.of(self.signal), newest)
+        return incident.model_copy(update={
+            "windows": progress.windows, "steady": progress.steady,
+            "last_seen": progress.last or incident.opened_at, "judged_until": progress.until or incident.opened_at,
+            "evidence": (*first.findings, *(newest.findings if progress.first != progress.last else ())),
+            "severity": max(severity, incident.severity, key=lambda s: s.rank),
+        })  # fmt: skip
 
 
-def _newest(trail: WindowHistory, signal: str, before: Incident | None = None) -> Incident | None:
-    t = tables.incidents.c
-    mine = mapping.select(Incident, t.model == trail.model, t.version == trail.version, t.signal == signal)
-    older = mine if before is None else mine.where(t.id < before.id)
-    return next(iter(mapping.fetch(trail.c, Incident, older.order_by(t.id.desc()).limit(1))), None)
-
-
-def _is_live(incident: Incident) -> bool:
+def is_live(incident: Incident) -> bool:
+    """Return whether an incident has not ended."""
     return incident.state is not IncidentState.RESOLVED
-
-
-def _begin(
-    thread: SignalHistory, course: EpisodeProgress, *, since: datetime, opened_at: datetime
-) -> dict[int, Change]:
-    values = _standing(thread, course, opened_at)
-    number: int = mapping.insert(thread.c, tables.incidents, model=thread.trail.model, version=thread.trail.version,
-                              signal=thread.signal, state=IncidentState.OPEN, since=since, opened_at=opened_at,
-                              **values)  # fmt: skip
-    away = sorted({e.finding.variable for e in values["evidence"]})
-    _tell(thread, number, "incident.opened", variables=away, severity=values["severity"].value)
-    return {number: Change.OPENED}
-
-
-def _go_on(
-    thread: SignalHistory, incident: Incident, steps: Sequence[SignalVerdict], moment: ReplayMoment
-) -> dict[int, Change]:
-    since = _since(thread, incident, steps, moment)
-    course = incident_rules.episode_progress(steps, since)
-    flips = [flip.words for flip in moment.flips if flip.end >= since]
-    changed = _update(thread, incident, course, since=since, corrections=incident.corrections + bool(flips))
-    if flips:
-        line = _line(thread, incident, "incident.corrected", windows=course.windows, changes=flips)
-        chain.append(thread.c, line)
-    if "severity" in changed:
-        _tell(thread, incident.id, "incident.raised", severity=changed["severity"].value)
-    if resolution := _end(thread, incident, course):
-        now = thread.rules.now
-        incidents.close(thread.c, incident, resolution=resolution, actor=chain.SYSTEM, now=now)
-        return {incident.id: Change.RESOLVED}
-    return {incident.id: Change.UPDATED} if changed.keys() - {"steady", "judged_until"} else {}
-
-
-def _since(thread: SignalHistory, incident: Incident, steps: Sequence[SignalVerdict], moment: ReplayMoment) -> datetime:
-    """Return when a live *incident* begins: earlier than it did, if it also opened in a stage that comes only now."""
-    begun = incident_rules.earlier(incident, steps, moment.new, thread.rules.policy.open_after)
-    if not begun:
-        return incident.since
-    before = _newest(thread.trail, thread.signal, before=incident)
-    return min(incident.since, incident_rules.beginning(begun, before.judged_until if before else None))
-
-
-def _end(thread: SignalHistory, incident: Incident, course: EpisodeProgress) -> str:
-    """Return why the episode is over, nothing if it is not. One that is decided ends by clearing only."""
-    if course.windows and course.steady < thread.rules.policy.clear_after:
-        return ""
-    if mapping.one(thread.c, Decision, tables.decisions.c.incident_id == incident.id) is None:
-        return "" if course.windows else incident_rules.CORRECTED
-    return incident_rules.STEADY_AGAIN if course.steady >= thread.rules.policy.clear_after else ""
-
-
-def _reopen(thread: SignalHistory, incident: Incident, course: EpisodeProgress) -> dict[int, Change]:
-    _update(thread, incident, course, state=IncidentState.OPEN, resolved_at=None, resolution="")
-    _tell(thread, incident.id, "incident.reopened", windows=course.windows)
-    return {incident.id: Change.REOPENED}
-
-
-def _update(thread: SignalHistory, incident: Incident, course: EpisodeProgress, **more: Any) -> dict[str, Any]:
-    """Write how the episode stands; return what that changed. The severity may rise, and never falls."""
-    values = {**_standing(thread, course, incident.opened_at), **more}
-    values["severity"] = max(values["severity"], incident.severity, key=lambda s: s.rank)
-    changed = {name: value for name, value in values.items() if getattr(incident, name) != value}
-    if changed:
-        mapping.update(thread.c, tables.incidents, tables.incidents.c.id == incident.id, **changed)
-    return changed
-
-
-def _standing(thread: SignalHistory, course: EpisodeProgress, opened_at: datetime) -> dict[str, Any]:
-    """Return an episode's columns that follow from its *course*; evidence is of the first and the newest window."""
-    first, newest = (thread.trail.breadth(thread.signal, end) for end in (course.first, course.last))
-    base = thread.rules.policy.severity.of(Signal(thread.signal))
-    return {
-        "windows": course.windows,
-        "steady": course.steady,
-        "last_seen": course.last or opened_at,
-        "judged_until": course.until or opened_at,
-        "evidence": (*first.findings, *(newest.findings if course.first != course.last else ())),
-        "severity": incident_rules.severity(base, newest),
-    }
-
-
-def _tell(thread: SignalHistory, number: int, action: str, **details: chain.Detail) -> None:
-    """Log what happened to an incident, and put it into the outbox as the incident stands now."""
-    incident = incidents.get_incident(thread.c, number)
-    entry = chain.append(thread.c, _line(thread, incident, action, **details))
-    outbox.tell(thread.c, entry, {"incident": incident.model_dump(mode="json")})
-
-
-def _line(thread: SignalHistory, incident: Incident, action: str, **details: chain.Detail) -> chain.Line:
-    return incidents.line(incident, action, chain.SYSTEM, thread.rules.now, **details)

@@ -1,8 +1,8 @@
-"""The windows that nobody reports because nothing came: made here, from the slices on record, where silence is a fault.
+"""Reports on missing windows: those that no job reports because no record came, where silence is a fault of the feed.
 
-A stream closes a window when something later comes, and a batch has no row for an empty slice. Who holds the reports
-knows the schedule and the last slice with anything in it; what is made of that is a report like any other, and equal to
-the one that the stream makes when it goes on. Time is an argument: up to when there might have been records.
+A stream closes a window when a later record comes, and a batch has no row for an empty slice. The registry knows the
+schedule and the last slice with a record; the report that it makes is equal to the one that the stream makes when
+records come again. The time up to which there might have been records is an argument.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from typing import NamedTuple
 import numpy as np
 import sqlalchemy as sa
 
-from features.schema import UNUSABLE
 from features.window import from_ms, to_ms
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
+from monitors.finding import Stage
 from monitors.profiles import counting
+from monitors.profiles.side_channels import SPARSE
 from monitors.quality.arrivals import any_arrived
-from monitors.report import Report, Stage
+from monitors.report import Report
 from monitors.verdicts import silence, window_verdict
 from monitors.verdicts.silence import FeedPace
 from registry.database import tables
@@ -34,7 +35,10 @@ Counts = Mapping[str, Sequence[int]]
 
 @dataclass(frozen=True, eq=False)
 class WatchedFeed:
-    """The version of *model* that is watched *since* some event time: its *baseline*, with that one's *digest*."""
+    """The feed of the version of *model* that is champion *since* an event time.
+
+    *digest* is the sha256 of its *baseline*.
+    """
 
     model: str
     baseline: Baseline
@@ -44,7 +48,7 @@ class WatchedFeed:
 
     @cached_property
     def pace(self) -> FeedPace:
-        """How the feed comes."""
+        """How many records the baseline has in a slice, and how long it was without any."""
         return silence.feed_pace(self.baseline, self.policy)
 
     @property
@@ -53,35 +57,44 @@ class WatchedFeed:
         return to_ms(self.baseline.events.windows.size)
 
     def closed(self, until: datetime) -> datetime:
-        """Return the end of the newest window that would be closed, had something come at *until*."""
+        """Return the end of the newest window that a record at *until* would close."""
         return self.baseline.events.windows.last_closed(until)
 
 
 class ClockReached(NamedTuple):
-    """The event time up to which there might have been records, and the newest that is known to have *come*.
+    """The event *time* up to which there might have been records, and the time of the newest record.
 
-    That one's slice is not silent, though no window of it may be closed yet. None: nothing is known to have come.
+    The slice of *newest_arrival* is not silent, though no window with it may be closed yet. None: no record is known.
     """
 
     time: datetime
-    come: datetime | None = None
+    newest_arrival: datetime | None = None
 
 
 def missing_reports(
     c: sa.Connection, watched: WatchedFeed, reports: Sequence[Report], until: ClockReached | None
 ) -> list[Report]:
-    """Return *reports* of one model with what silence makes of them, and those on windows that nobody has reported.
+    """Return *reports* of one model with faults of missing records, and reports on the windows that are missing.
 
-    *until* is None where only the reports tell how far the feed has come.
+    Parameters
+    ----------
+    c
+        The connection to read with.
+    watched
+        The feed of the model's champion.
+    reports
+        Reports of the model that are not stored.
+    until
+        Up to when there might have been records; None where only the reports show how far the feed has come.
     """
     mine = [r for r in reports if _is_feed(r)]
     if not mine and until is None:
         return list(reports)
-    course = _VersionWindows(c, watched, mine, until.come if until else None)
+    windows = _VersionWindows(c, watched, mine, until.newest_arrival if until else None)
     own = [r for r in mine if r.version == watched.baseline.version]
     last = max([*(r.window_end for r in own), *([watched.closed(until.time)] if until else [])], default=None)
-    judged = {r.key: course.judged(r) for r in own}
-    return [*(judged.get(r.key, r) for r in reports), *(course.made(last) if last else ())]
+    judged = {r.key: windows.judged(r) for r in own}
+    return [*(judged.get(r.key, r) for r in reports), *(windows.missing(last) if last else ())]
 
 
 def _is_feed(report: Report) -> bool:
@@ -90,69 +103,71 @@ def _is_feed(report: Report) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class _VersionWindows:
-    """How a model's feed came, slice by slice: on record, in the reports that are *new*, and as of what has *come*."""
+    """The arrivals of a model's feed by slice: from the stored reports, the *new* ones, and the newest record."""
 
     c: sa.Connection
     watched: WatchedFeed
     new: Sequence[Report]
-    come: datetime | None
+    newest_arrival: datetime | None
 
     @property
     def version(self) -> str:
-        """The version whose windows are looked at."""
+        """The version whose windows may be missing."""
         return self.watched.baseline.version
 
     @cached_property
     def first(self) -> datetime:
-        """The end of the first window that might be missing: the one after the newest on record."""
+        """The end of the first window that might be missing: the one after the newest that is stored."""
         newest = self.c.scalar(sa.select(sa.func.max(_T.window_end)).where(self._mine(self.version)))
         return (newest or self._aligned(self.watched.since)) + self.watched.baseline.events.windows.slide
 
     def judged(self, report: Report) -> Report:
-        """Return *report* with the fault of its newest slice: that nothing came any more, or hardly anything."""
+        """Return *report* with the fault of its newest slice, if it has one: no record, or far too few."""
         end, pace = to_ms(report.window_end), self.watched.pace
-        if (rows := self._new_rows[end]) and not silence.dwindled(pace, rows):
+        if (rows := self._new_rows[end]) and not silence.low_volume_fault(pace, rows):
             return report
         if rows := self._rows[end]:  # other versions' part of the slice may be on record
-            return silence.finding(report, silence.dwindled(pace, rows))
-        since = self._last(end)
-        return silence.finding(report, None if since is None else silence.silent(pace, since, end))
+            return silence.with_feed_fault(report, silence.low_volume_fault(pace, rows))
+        since = self._last_arrival(end)
+        return silence.with_feed_fault(report, None if since is None else silence.silence_fault(pace, since, end))
 
-    def made(self, last: datetime) -> Iterator[Report]:
-        """Yield the reports on windows that end by *last* and that nobody made, where silence is a fault.
+    def missing(self, last: datetime) -> Iterator[Report]:
+        """Yield reports on the windows that end by *last* and have none, where silence is a fault.
 
-        What lies before the first record that ever came is none: nobody knows when it should have.
+        Before the first record ever there is no fault: nobody knows when it should have come.
         """
         slide, own = self.watched.pace.slide, {to_ms(r.window_end) for r in self.new if r.version == self.version}
         ends = range(min([*own, to_ms(self.first)]), to_ms(last) + 1, slide)
         if all(end in own for end in ends):
             return
-        known = {to_ms(r.window_end) for r in self._own}
+        reported = {to_ms(r.window_end) for r in self._own}
         never = None if any(self._rows.values()) else to_ms(self._aligned(self.watched.since))
         for end in ends:
-            since = never if never is not None else self._last(end)
-            if end not in known and since is not None and not self._rows.get(end):
-                fault = silence.silent(self.watched.pace, since, end)
+            since = never if never is not None else self._last_arrival(end)
+            if end not in reported and since is not None and not self._rows.get(end):
+                fault = silence.silence_fault(self.watched.pace, since, end)
                 if fault is not None:
-                    yield silence.finding(self._report(end), fault)
+                    yield silence.with_feed_fault(self._report(end), fault)
 
-    def _last(self, end: int) -> int | None:
-        """Return the end (ms) of the newest slice before the one that ends at *end* in which anything came."""
+    def _last_arrival(self, end: int) -> int | None:
+        """Return the end (ms) of the newest slice with a record before the one that ends at *end*; None without any."""
         return max((at for at, rows in self._rows.items() if rows and at < end), default=None)
 
     @cached_property
     def _rows(self) -> Counter[int]:
-        """How many records came, by the end (ms) of their slice, whatever their version."""
+        """How many records came, by the end (ms) of their slice, of all versions."""
         by_key = {r.key: r for r in (*self._stored(None), *self.new)}
-        rows = _came(by_key.values())
-        if self.come is not None:  # its window may not be closed yet: it is known to have come, not how many with it
+        rows = _arrivals(by_key.values())
+        if (
+            self.newest_arrival is not None
+        ):  # its window may not be closed yet: it is known to have come, not how many with it
             slide = self.watched.pace.slide
-            rows.setdefault(to_ms(self.come) // slide * slide + slide, 1)
+            rows.setdefault(to_ms(self.newest_arrival) // slide * slide + slide, 1)
         return rows
 
     @cached_property
     def _new_rows(self) -> Counter[int]:
-        return _came(self.new)
+        return _arrivals(self.new)
 
     @cached_property
     def _own(self) -> list[Report]:
@@ -160,14 +175,14 @@ class _VersionWindows:
         return list(by_key.values())
 
     def _stored(self, version: str | None) -> list[Report]:
-        """Return the reports on record since the slice in which anything came before all that is new, and a window."""
+        """Return the stored reports since a window before the newest slice with a record before all new reports."""
         before = min((r.window_end for r in self.new), default=None)
-        heard = sa.select(sa.func.max(_T.window_end)).where(self._mine(None), _T.rows > 0)
-        newest = self.c.scalar(heard if before is None else heard.where(_T.window_end < before))
-        found = sa.select(_T.report).where(self._mine(version))
+        with_rows = sa.select(sa.func.max(_T.window_end)).where(self._mine(None), _T.rows > 0)
+        newest = self.c.scalar(with_rows if before is None else with_rows.where(_T.window_end < before))
+        reports = sa.select(_T.report).where(self._mine(version))
         if newest is not None:
-            found = found.where(_T.window_end > newest - self.watched.baseline.events.windows.size)
-        return [Report.model_validate(report) for report in self.c.scalars(found.order_by(_T.window_end))]
+            reports = reports.where(_T.window_end > newest - self.watched.baseline.events.windows.size)
+        return [Report.model_validate(report) for report in self.c.scalars(reports.order_by(_T.window_end))]
 
     def _mine(self, version: str | None) -> sa.ColumnElement[bool]:
         mine = (_T.model == self.watched.model) & (_T.stage == Stage.INPUTS.value) & (_T.segment == "") & _T.latest
@@ -178,17 +193,17 @@ class _VersionWindows:
         return from_ms(-(-to_ms(when) // slide) * slide)
 
     def _report(self, end: int) -> Report:
-        """Return the report on the window that ends at *end* (ms), added up from the slices that are known."""
+        """Return the report on the window that ends at *end* (ms), added up from the slices in reports."""
         watched, baseline = self.watched, self.watched.baseline
         inside = [r.newest_slice for r in self._own if end - watched.size < to_ms(r.window_end) < end]
         sizes = counting.layout(baseline.events, baseline.frozen, Stage.INPUTS).sizes
-        nothing = {name: [0] * size for name, size in sizes.items() if name != UNUSABLE}
+        nothing = {name: [0] * size for name, size in sizes.items() if name not in SPARSE}
         counts = {name: _sum(nothing.get(name), [s[name] for s in inside if name in s])
                   for name in {**nothing, **{k: None for s in inside for k in s}}}  # fmt: skip
         start, windows = end - watched.size, baseline.events.windows
         findings = window_verdict.judge(
             baseline, watched.policy, stage=Stage.INPUTS, segment="", window_slices=windows.slices, start_ms=start,
-            counts=counts, newest=nothing, seen=_seen(inside),
+            counts=counts, newest=nothing, slices_with_events=_nonempty_slices(inside),
         )  # fmt: skip
         return Report(
             model=watched.model, version=baseline.version, stage=Stage.INPUTS, window_start=from_ms(start),
@@ -197,18 +212,18 @@ class _VersionWindows:
         )  # fmt: skip
 
 
-def _came(reports: Iterable[Report]) -> Counter[int]:
-    found: Counter[int] = Counter()
+def _arrivals(reports: Iterable[Report]) -> Counter[int]:
+    arrivals: Counter[int] = Counter()
     for report in reports:
-        found[to_ms(report.window_end)] += any_arrived(report.newest_slice)
-    return found
+        arrivals[to_ms(report.window_end)] += any_arrived(report.newest_slice)
+    return arrivals
 
 
 def _sum(nothing: Sequence[int] | None, rows: Sequence[Sequence[int]]) -> list[int]:
     return [int(n) for n in np.sum([*([nothing] if nothing else []), *rows], axis=0)]
 
 
-def _seen(slices: Iterable[Counts]) -> int:
-    """Return in how many slices the most constant cell has anything."""
-    rows = [np.concatenate([np.asarray(s[name]) > 0 for name in sorted(s) if name != UNUSABLE]) for s in slices if s]
+def _nonempty_slices(slices: Iterable[Counts]) -> int:
+    """Return in how many slices the cell that is filled most often has a count."""
+    rows = [np.concatenate([np.asarray(s[name]) > 0 for name in sorted(s) if name not in SPARSE]) for s in slices if s]
     return int(np.sum(rows, axis=0).max()) if rows else 0

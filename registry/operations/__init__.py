@@ -1,6 +1,6 @@
-"""All that can be done to the registry, as one namespace: each move is one transaction with its line in the audit log.
+"""Operations on the registry as one namespace: each is one transaction, with its line in the audit log.
 
-``moves.promote(reg, ...)`` reads better than five module names; the moves live in files by noun.
+They are in one module a noun; callers write ``operations.promote(reg, ...)``.
 """
 
 from registry.operations.audits import accept, record_audit

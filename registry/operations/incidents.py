@@ -1,18 +1,27 @@
-"""Moves of incidents and their decisions. An incident never ends without a decision on record."""
+"""Operations on incidents and their decisions. An incident never ends without a decision on record."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
-from features.errors import IllegalMove, NotFound
-from registry import outbox
+from features.errors import IllegalMove
+from registry import lookups, outbox
 from registry.audit_log import chain
 from registry.connection import Registry
 from registry.database import mapping, tables
 from registry.records import Action, Decision, Incident, IncidentState
+
+MOVES: dict[tuple[IncidentState, IncidentState], str] = {
+    (IncidentState.OPEN, IncidentState.ACKNOWLEDGED): "somebody acknowledges it",
+    (IncidentState.OPEN, IncidentState.RESOLVED): "it ends",
+    (IncidentState.ACKNOWLEDGED, IncidentState.RESOLVED): "it ends",
+    (IncidentState.RESOLVED, IncidentState.OPEN): "drift comes back within the cool-down",
+}
+"""What an incident may become, and when. All else is an IllegalMove. What ends one is in docs/incident-lifecycle.md."""
 
 
 def record_decision(  # noqa: PLR0913 - the fields of a Decision
@@ -25,72 +34,106 @@ def record_decision(  # noqa: PLR0913 - the fields of a Decision
     actor: str,
     now: datetime,
 ) -> Decision:
-    """Write down what is done about an incident, or, with no incident, what somebody decided by hand.
+    """Record what is done about an incident, or what somebody decided by hand, and return the decision.
 
-    An incident gets one decision: who comes second is given the first one's, unchanged. IllegalMove if the incident is
-    another model's.
+    An incident gets one decision: a second call returns the first one, unchanged.
+
+    Parameters
+    ----------
+    incident_id
+        The incident that it is about; None for a decision by hand.
+    action, because
+        What is done, and why, in sentences.
+    actor
+        Who decides.
+
+    Raises
+    ------
+    NotFound
+        There is no such incident.
+    IllegalMove
+        The incident is of another model.
     """
     with reg.write() as c:
         if incident_id is None:
-            return decide(c, model=model, incident_id=None, action=action, because=because, actor=actor, now=now)
-        incident = get_incident(c, incident_id)
+            return write_decision(
+                c, model=model, incident_id=None, action=action, because=because, actor=actor, now=now
+            )
+        incident = lookups.incident(c, incident_id)
         if incident.model != model:
             msg = f"incident {incident_id} is of model {incident.model}, not {model}"
             raise IllegalMove(msg)
-        made = mapping.one(c, Decision, tables.decisions.c.incident_id == incident_id)
+        made = lookups.decision_about(c, incident_id)
         if made is not None:
             return made
-        return decide(c, model=model, incident_id=incident_id, action=action, because=because, actor=actor, now=now)
+        return write_decision(
+            c, model=model, incident_id=incident_id, action=action, because=because, actor=actor, now=now
+        )
 
 
 def set_pending(reg: Registry, incident_id: int, reason: str, *, now: datetime) -> None:
-    """Write down why an incident's decision is still being waited for; the same reason again is no change."""
+    """Record why an incident's decision is still waited for; the same reason again is no change."""
     with reg.write() as c:
-        incident = get_incident(c, incident_id)
+        incident = lookups.incident(c, incident_id)
         if incident.pending != reason:
             mapping.update(c, tables.incidents, tables.incidents.c.id == incident_id, pending=reason)
-            chain.append(c, line(incident, "incident.pending", chain.SYSTEM, now, reason=reason))
+            chain.append(c, incident_line(incident, "incident.pending", chain.SYSTEM, now, reason=reason))
 
 
 def acknowledge_incident(reg: Registry, incident_id: int, *, actor: str, now: datetime) -> Incident:
-    """Write down that *actor* has seen an open incident; again is no change. IllegalMove once it is resolved."""
+    """Record that *actor* has seen an open incident; again is no change. IllegalMove if it is resolved."""
     with reg.write() as c:
-        incident = get_incident(c, incident_id)
+        incident = lookups.incident(c, incident_id)
         if incident.state is IncidentState.RESOLVED:
             msg = f"incident {incident_id} is resolved: {incident.resolution}"
             raise IllegalMove(msg, hint="nothing is left to acknowledge")
         if incident.state is IncidentState.OPEN:
-            mapping.update(c, tables.incidents, tables.incidents.c.id == incident_id, state=IncidentState.ACKNOWLEDGED)
-            chain.append(c, line(incident, "incident.acknowledged", actor, now))
-        return get_incident(c, incident_id)
+            set_state(c, incident, IncidentState.ACKNOWLEDGED)
+            chain.append(c, incident_line(incident, "incident.acknowledged", actor, now))
+        return lookups.incident(c, incident_id)
 
 
 def resolve_incident(reg: Registry, incident_id: int, *, resolution: str, actor: str, now: datetime) -> Incident:
-    """End an incident; one that is resolved already is returned as it is.
+    """Resolve an incident and return it; one that is resolved already is returned as it is.
 
-    If nothing had been decided about it, that is now decided: to do nothing, because of *resolution*.
+    If it had no decision, one is recorded: to do nothing, because of *resolution*.
     """
     with reg.write() as c:
-        incident = get_incident(c, incident_id)
+        incident = lookups.incident(c, incident_id)
         if incident.state is IncidentState.RESOLVED:
             return incident
         return close(c, incident, resolution=resolution, actor=actor, now=now)
 
 
 def close(c: sa.Connection, incident: Incident, *, resolution: str, actor: str, now: datetime) -> Incident:
-    """End an unresolved incident in the caller's transaction, with a decision if it had none."""
-    if mapping.one(c, Decision, tables.decisions.c.incident_id == incident.id) is None:
-        decide(c, model=incident.model, incident_id=incident.id, action=Action.NOTHING, because=[resolution],
+    """Resolve an open incident in the caller's transaction, with a decision if it had none, and return it."""
+    if lookups.decision_about(c, incident.id) is None:
+        write_decision(c, model=incident.model, incident_id=incident.id, action=Action.NOTHING, because=[resolution],
                actor=actor, now=now)  # fmt: skip
-    mapping.update(c, tables.incidents, tables.incidents.c.id == incident.id, state=IncidentState.RESOLVED,
-                resolved_at=now, resolution=resolution, pending="")  # fmt: skip
-    closed = get_incident(c, incident.id)
-    entry = chain.append(c, line(incident, f"incident.{closed.word}", actor, now, reason=resolution))
-    outbox.tell(c, entry, {"incident": {**closed.model_dump(mode="json"), "state": closed.word}})
+    set_state(c, incident, IncidentState.RESOLVED, resolved_at=now, resolution=resolution, pending="")
+    closed = lookups.incident(c, incident.id)
+    entry = chain.append(
+        c, incident_line(incident, f"incident.{closed.displayed_state}", actor, now, reason=resolution)
+    )
+    outbox.add_message(c, entry, {"incident": {**closed.model_dump(mode="json"), "state": closed.displayed_state}})
     return closed
 
 
-def decide(  # noqa: PLR0913 - the fields of a Decision
+def set_state(c: sa.Connection, incident: Incident, state: IncidentState, **values: Any) -> None:
+    """Move *incident* to another state, and write *values* with it, in the caller's transaction.
+
+    Raises
+    ------
+    IllegalMove
+        :data:`MOVES` has no such move.
+    """
+    if (incident.state, state) not in MOVES:
+        msg = f"incident {incident.id} is {incident.state.value} and cannot become {state.value}"
+        raise IllegalMove(msg, hint="read the incident again")
+    mapping.update(c, tables.incidents, tables.incidents.c.id == incident.id, state=state, **values)
+
+
+def write_decision(  # noqa: PLR0913 - the fields of a Decision
     c: sa.Connection,
     *,
     model: str,
@@ -100,28 +143,19 @@ def decide(  # noqa: PLR0913 - the fields of a Decision
     actor: str,
     now: datetime,
 ) -> Decision:
-    """Write a decision in the caller's transaction; the caller has seen that the incident has none."""
-    said = {"model": model, "incident_id": incident_id, "action": action, "because": tuple(because), "actor": actor,
+    """Write a decision in the caller's transaction; the caller has made sure that the incident has none."""
+    values = {"model": model, "incident_id": incident_id, "action": action, "because": tuple(because), "actor": actor,
             "made_at": now}  # fmt: skip
-    decision = Decision.model_validate({"id": mapping.insert(c, tables.decisions, **said), **said})
+    decision = Decision.model_validate({"id": mapping.insert(c, tables.decisions, **values), **values})
     if incident_id is not None:
         mapping.update(c, tables.incidents, tables.incidents.c.id == incident_id, pending="")
     details = {"action": action.value, "because": list(because), "incident": incident_id}
     entry = chain.append(c, chain.Line(now, actor, "decision.made", model, f"decision {decision.id}", details))
-    outbox.tell(c, entry, {"decision": decision.model_dump(mode="json")})
+    outbox.add_message(c, entry, {"decision": decision.model_dump(mode="json")})
     return decision
 
 
-def get_incident(c: sa.Connection, incident_id: int) -> Incident:
-    """Return the incident; NotFound if there is none."""
-    found = mapping.one(c, Incident, tables.incidents.c.id == incident_id)
-    if found is None:
-        msg = f"there is no incident {incident_id}"
-        raise NotFound(msg, hint="leeway incidents")
-    return found
-
-
-def line(incident: Incident, action: str, actor: str, now: datetime, **details: chain.Detail) -> chain.Line:
-    """Return the audit log's line about something that happened to *incident*."""
-    said = {"version": incident.version, "signal": incident.signal, **details}
-    return chain.Line(now, actor, action, incident.model, f"incident {incident.id}", said)
+def incident_line(incident: Incident, action: str, actor: str, now: datetime, **details: chain.Detail) -> chain.Line:
+    """Return the line for the audit log about *action* on *incident*."""
+    about = {"version": incident.version, "signal": incident.signal.value, **details}
+    return chain.Line(now, actor, action, incident.model, f"incident {incident.id}", about)

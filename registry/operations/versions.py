@@ -1,4 +1,4 @@
-"""Moves of models and versions, and the table of what a version may become."""
+"""Operations on models and versions, and the table of the moves between a version's states."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from features.errors import IllegalMove, NotFound
 from monitors import report
 from monitors.baseline.baseline import Baseline
+from registry import lookups
 from registry.audit_log import chain
 from registry.connection import Registry
 from registry.database import mapping, tables
@@ -21,19 +22,19 @@ MOVES: dict[tuple[VersionState, VersionState], str] = {
     (VersionState.CHAMPION, VersionState.RETIRED): "another version takes its place",
     (VersionState.RETIRED, VersionState.CHAMPION): "it is rolled back to, or promoted again",
 }
-"""What a version may become, and when. All else is an IllegalMove."""
-LONGEST_NAME = 200
-"""Characters of a version's name."""
+"""The moves between a version's states, and when each is made. All others are an IllegalMove."""
+MAX_NAME_CHARACTERS = 200
+"""Characters of a version's name at most."""
 
 
 def add_model(reg: Registry, *, model: str, task: str, now: datetime) -> None:
-    """Make *model* known; again is no change. IllegalMove if it is known with another task."""
+    """Register *model* for *task*; again is no change. IllegalMove if it is registered for another task."""
     with reg.write() as c:
-        known = c.scalar(sa.select(tables.models.c.task).where(tables.models.c.model == model))
-        if known == task:
+        registered = c.scalar(sa.select(tables.models.c.task).where(tables.models.c.model == model))
+        if registered == task:
             return
-        if known is not None:
-            msg = f"model {model} is registered as {known}, not {task}"
+        if registered is not None:
+            msg = f"model {model} is registered as {registered}, not {task}"
             raise IllegalMove(msg, hint="a model's task never changes; give the new one another name")
         mapping.insert(c, tables.models, model=model, task=task, created_at=now)
         chain.append(c, chain.Line(now, chain.SYSTEM, "model.added", model, model, {"task": task}))
@@ -50,15 +51,20 @@ def next_version(reg: Registry, model: str) -> str:
 def add_version(reg: Registry, version: Version) -> Version:
     """Register *version* as a candidate and return it; the same again is no change.
 
-    NotFound if its model is not registered; IllegalMove if the name is taken by something else, or if it claims a state
-    or a baseline, which only the moves made for them give.
+    Raises
+    ------
+    NotFound
+        Its model is not registered.
+    IllegalMove
+        The name is taken by another version, or cannot be one; or *version* has a state or a baseline, which
+        :func:`registry.operations.champion.promote` and :func:`store_baseline` give.
     """
     if version.state is not VersionState.CANDIDATE or version.baseline is not None:
         msg = f"{version.model} {version.version} must be registered as a candidate without a baseline"
         raise IllegalMove(msg, hint="use store_baseline and promote afterwards")
     _check_name(version)
     with reg.write() as c:
-        _need_model(c, version.model)
+        _require_model(c, version.model)
         taken = mapping.one(c, Version, *_key(version.model, version.version))
         if taken is not None:
             if _content(taken) != _content(version):
@@ -69,25 +75,30 @@ def add_version(reg: Registry, version: Version) -> Version:
         details = {"mode": version.mode, "artifact": version.artifact, "parent": version.parent}
         line = chain.Line(version.created_at, chain.SYSTEM, "version.added", version.model, version.version, details)
         chain.append(c, line)
-        return get_version(c, version.model, version.version)
+        return lookups.version(c, version.model, version.version)
 
 
 def _check_name(version: Version) -> None:
-    """Refuse a name that events, jobs or terminals cannot carry: its characters have to be seen, and not many."""
+    """Raise IllegalMove for a name that events, jobs or terminals cannot carry: too long, or not all printable."""
     name = version.version
-    if not (name and name.isprintable() and name == name.strip() and len(name) <= LONGEST_NAME):
-        msg = f"{name[:LONGEST_NAME]!r} cannot be the name of a version of {version.model}"
-        raise IllegalMove(msg, hint=f"1 to {LONGEST_NAME} characters that can be printed, without spaces around them")
+    if not (name and name.isprintable() and name == name.strip() and len(name) <= MAX_NAME_CHARACTERS):
+        msg = f"{name[:MAX_NAME_CHARACTERS]!r} cannot be the name of a version of {version.model}"
+        raise IllegalMove(msg, hint=f"use 1 to {MAX_NAME_CHARACTERS} printable characters, without spaces around them")
 
 
 def store_baseline(reg: Registry, baseline: Baseline, *, now: datetime) -> str:
-    """Bind *baseline* to its version and return its digest; the same again is no change.
+    """Store *baseline* as that of its version and return its digest; the same again is no change.
 
-    IllegalMove if the version has another baseline: what its windows were compared with must stay.
+    Raises
+    ------
+    NotFound
+        The version is not registered.
+    IllegalMove
+        The version has another baseline: the one that its windows were compared with stays.
     """
     model, version, digest = baseline.events.model, baseline.version, baseline.digest
     with reg.write() as c:
-        bound = get_version(c, model, version).baseline
+        bound = lookups.version(c, model, version).baseline
         if bound == digest:
             return digest
         if bound is not None:
@@ -103,7 +114,7 @@ def store_baseline(reg: Registry, baseline: Baseline, *, now: datetime) -> str:
 
 
 def set_state(c: sa.Connection, version: Version, to: VersionState) -> None:
-    """Move *version* to another state, in the caller's transaction; IllegalMove names the legal ones."""
+    """Move *version* to another state in the caller's transaction; IllegalMove, naming the legal ones, otherwise."""
     if (version.state, to) not in MOVES:
         legal = [b.value for a, b in MOVES if a is version.state]
         msg = f"{version.model} {version.version} is {version.state.value} and cannot become {to.value}"
@@ -111,17 +122,7 @@ def set_state(c: sa.Connection, version: Version, to: VersionState) -> None:
     mapping.update(c, tables.versions, *_key(version.model, version.version), state=to)
 
 
-def get_version(c: sa.Connection, model: str, version: str) -> Version:
-    """Return the version; NotFound, naming those there are, if there is none."""
-    found = mapping.one(c, Version, *_key(model, version))
-    if found is None:
-        known = c.scalars(sa.select(tables.versions.c.version).where(tables.versions.c.model == model)).all()
-        msg = f"model {model} has no version {version}"
-        raise NotFound(msg, hint=f"it has {', '.join(known) or 'none yet'}")
-    return found
-
-
-def _need_model(c: sa.Connection, model: str) -> None:
+def _require_model(c: sa.Connection, model: str) -> None:
     known = c.scalars(sa.select(tables.models.c.model)).all()
     if model not in known:
         msg = f"there is no model {model}"

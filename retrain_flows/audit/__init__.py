@@ -1,1 +1,1 @@
-"""The scheduled audit: history recounted in batch, training-serving skew, and the registry's own proof."""
+"""Audit: a batch recount of windows, verdicts and predictions, and the registry against its files and its audit log."""

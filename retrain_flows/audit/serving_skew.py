@@ -1,7 +1,7 @@
-"""Training-serving skew: does what is served answer as the registered model does, on the very features it logged?
+"""Training-serving skew: logged predictions compared with those of the registered model for the same features.
 
-Preprocessing that was ported, a default that differs, a stale file: the answers differ while nothing drifted. Asked of
-the newest predictions of each version that Leeway holds the model of.
+Ported preprocessing, a default that differs or a stale file make served predictions differ while nothing has drifted.
+The newest predictions of each version with a model file are compared.
 """
 
 from __future__ import annotations
@@ -24,48 +24,63 @@ from retrain_flows.data import workspace
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.training import retrain_data
 
-MOST = 2_000
-"""Predictions a version that are asked again: one in 500 that differs is seen with a probability of 98 %."""
+MAX_ROWS = 2_000
+"""Newest predictions of a version that are compared. If one prediction in 500 differs, at least one of these does
+with a probability of 98 % (1 - 0.998 ** 2000)."""
 TOLERANCE = 1e-6
-"""Absolute and relative difference of two numbers that are the same answer: floats travel as text."""
+"""Absolute and relative difference up to which two numbers are equal: floats travel as text, some as float32."""
 
 
 @dataclass(frozen=True, slots=True)
 class Skew:
-    """Of *rows* logged answers of *version*, how many are *different* from what its registered model answers."""
+    """The skew of one version.
+
+    Parameters
+    ----------
+    version
+        The model version.
+    rows
+        Number of logged predictions that were compared.
+    different
+        Number of these that differ from the registered model's.
+    """
 
     version: str
     rows: int
     different: int
 
 
-def skew(ws: Workspace, start: datetime, end: datetime) -> Iterator[Skew]:
-    """Yield the skew of every version with a model file that answered in [start, end), on its newest answers there.
+def measure(ws: Workspace, start: datetime, end: datetime) -> Iterator[Skew]:
+    """Yield the skew of each version with a model file, on its newest predictions in [start, end).
 
-    None where the project only watches, as nothing says which model files to trust; none of an altered file.
+    Versions whose file is missing or altered are left out (the check of files names them), and so are all versions of a
+    project without a `retrain` section, since nothing says which types may be built when a file is loaded.
 
-    Raises:
-        ArtifactError: a model file holds types that are not trusted.
-        DataError: the events cannot be read.
+    Raises
+    ------
+    ArtifactError
+        A model file holds types that are not trusted.
+    DataError
+        The events cannot be read.
     """
-    sound = ws.registry.artifacts.verify
-    held = [v for v in queries.versions(ws.registry, ws.model) if v.artifact is not None and sound(v.artifact)]
-    if not held or ws.retrain is None:
+    intact = ws.registry.artifacts.verify
+    versions = [v for v in queries.versions(ws.registry, ws.model) if v.artifact is not None and intact(v.artifact)]
+    if not versions or ws.retrain is None:
         return
     events = workspace.read(ws).predictions
     inside = events.filter((pc.field(TIME) >= to_ms(start)) & (pc.field(TIME) < to_ms(end)))
-    for version in held:
+    for version in versions:
         own = inside.filter(pc.field(VERSION) == version.version).sort_by(TIME)
-        rows = own.slice(max(0, own.num_rows - MOST))
+        rows = own.slice(max(0, own.num_rows - MAX_ROWS))
         if rows.num_rows:
             again = scoring.score(retrain_data.load(ws, version), scoring.inputs(ws.schema, rows), ws.schema.task)
-            yield Skew(version.version, rows.num_rows, different(_logged(ws.schema.task, rows), again))
+            yield Skew(version.version, rows.num_rows, count_different(_logged(ws.schema.task, rows), again))
 
 
-def different(logged: Values, again: Values) -> int:
-    """Return how many answers differ; two that are both missing do not.
+def count_different(logged: Values, again: Values) -> int:
+    """Return the number of predictions that differ, both (rows,); two that are both missing are equal.
 
-    >>> different(np.array([0.5, np.nan, 0.2]), np.array([0.5000000001, np.nan, 0.3]))
+    >>> count_different(np.array([0.5, np.nan, 0.2]), np.array([0.5000000001, np.nan, 0.3]))
     1
     """
     if logged.dtype == object:

@@ -1,6 +1,6 @@
-"""The rows that a version's baseline is computed from: its training's events with predictions out of sample.
+"""Baseline rows: the events that a version's baseline is computed from, with out-of-sample predictions.
 
-A model's answers to the rows it was fitted on are too good, and a baseline of them would call every later day drift.
+In-sample predictions are too good: compared with a baseline of them, each later day would look like drift.
 """
 
 from __future__ import annotations
@@ -25,25 +25,41 @@ from retrain_flows.data.dataset import Dataset
 
 @dataclass(frozen=True, slots=True)
 class BaselineRows:
-    """Directories of a version's reference events, as the baseline job reads them."""
+    """The directories of a version's prediction and label events, which the baseline job reads."""
 
     predictions: Path
     labels: Path
 
 
 def place(state: Path, model: str, version: str) -> BaselineRows:
-    """Return where the reference events of a version are."""
+    """Return the directories of a version's baseline rows under the state folder."""
     root = state / "reference" / model / file_names.file_name(version)
     return BaselineRows(root / "predictions", root / "labels")
 
 
 def write(at: BaselineRows, schema: EventSchema, version: str, rows: Dataset, answers: Values) -> None:
-    """Write *rows* and their *answers* as prediction and label events of *version*, whatever was there before."""
+    """Write prediction and label events of a version, in place of those that are there.
+
+    Parameters
+    ----------
+    at
+        Where to write.
+    schema
+        The schema that the events are written in.
+    version
+        The version that the predictions are logged under.
+    rows
+        Features, labels, ids and times.
+    answers
+        Out-of-sample predictions, (rows,).
+    """
     c = schema.columns
-    times = pd.to_datetime(rows.times, unit="ms", utc=True)  # as such, whatever a number means in the project file
-    made = {c.id: rows.ids, c.time: times, c.version: version, **rows.frame, c.prediction: answers}
-    _write_events(at.predictions, made)
-    # A label counts from its prediction's time on; when exactly it came is no part of the reference.
+    times = pd.to_datetime(
+        rows.times, unit="ms", utc=True
+    )  # timestamps, so that the unit of numbers in the project file does not matter
+    predictions = {c.id: rows.ids, c.time: times, c.version: version, **rows.frame, c.prediction: answers}
+    _write_events(at.predictions, predictions)
+    # The baseline does not depend on when a label came, so it has the time of its prediction.
     labels = encode.labels(schema, rows.target.tolist()).to_pandas()
     _write_events(at.labels, {c.id: rows.ids, c.label_time: times, c.label: labels})
 

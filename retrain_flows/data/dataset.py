@@ -1,7 +1,7 @@
-"""Training and evaluation rows as they could have been known at a moment: no label from later, no row twice.
+"""Point-in-time correct datasets: labelled rows as they were at a moment, without labels from later and duplicates.
 
-A prediction is *matured* once its label has had its time (`label_delay`). Only matured rows are used, also where a
-label came early: otherwise the quick ones, which are not like the others, would be learned from first.
+A prediction is matured once its label delay is over. Only matured rows are used, also where a label came early: labels
+that come early are not like the others (quick defaults, short flights), and would bias the newest rows.
 """
 
 from __future__ import annotations
@@ -24,17 +24,34 @@ from features.scoring import Floats, Values, inputs
 from features.window import to_ms
 
 Objects = npt.NDArray[np.object_]
+"""An array of Python values, one for each row."""
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Labelled rows in the order of their times (then ids).
+    """Labelled rows, ordered by time and then by id.
 
-    *frame* holds the features and nothing else: numbers as float64 (NaN is missing or was infinite), categories
-    as ``str | None``.
-    *target* is float64, or object ``str`` (multiclass). *logged* is what was predicted at the time, and *versions* by
-    which model version. *times* are in milliseconds since the epoch. *unusable* counts matured rows that were left out
-    because their label is no value of the task.
+    Parameters
+    ----------
+    task
+        The model's task.
+    as_of
+        The moment, in event time, up to which labels are used.
+    frame
+        The features and nothing else, (rows, features): numbers as float64 (NaN where missing or infinite), categories
+        as ``str | None``.
+    target
+        The labels, (rows,): float64, or ``str`` (multiclass).
+    logged
+        The predictions that were logged, (rows,), in the same form.
+    versions
+        The model version of each prediction, (rows,).
+    times
+        When each prediction was made, (rows,), in milliseconds since the epoch.
+    ids
+        The prediction ids, (rows,).
+    unusable
+        Number of matured rows that were left out because their label is no value of the task.
     """
 
     task: Task
@@ -51,7 +68,7 @@ class Dataset:
         return len(self.ids)
 
     def rows(self, where: slice | npt.NDArray[Any]) -> Dataset:
-        """Return the rows that *where* (a slice, mask or index) picks."""
+        """Return the rows that a slice, a mask or an index array selects."""
         return replace(
             self,
             frame=self.frame.iloc[where].reset_index(drop=True),
@@ -63,12 +80,12 @@ class Dataset:
         )
 
     def split(self, at: datetime) -> tuple[Dataset, Dataset]:
-        """Return the rows before *at*, and the others."""
+        """Return the rows before a moment, and those from it on."""
         cut = int(np.searchsorted(self.times, to_ms(at)))
         return self.rows(slice(cut)), self.rows(slice(cut, None))
 
     def followed_by(self, later: Dataset) -> Dataset:
-        """Return these rows and then those of *later*, none of which may be earlier."""
+        """Return these rows followed by those of *later*, none of which may be earlier than the last one here."""
         return replace(
             later,
             frame=pd.concat([self.frame, later.frame], ignore_index=True),
@@ -81,7 +98,7 @@ class Dataset:
 
     @cached_property
     def digest(self) -> str:
-        """sha256 over ids, times, features and target in order: equal digests are the same training data."""
+        """sha256, in hex, of ids, times, features and target in order: equal digests mean the same training data."""
         table = self.frame.assign(**{"\0id": self.ids, "\0time": self.times, "\0target": self.target})
         names = "\n".join(f"{name} {kind}" for name, kind in table.dtypes.items())
         rows = pd.util.hash_pandas_object(table, index=False).to_numpy()
@@ -91,23 +108,38 @@ class Dataset:
 def build(
     schema: EventSchema, predictions: pa.Table, labels: pa.Table, *, as_of: datetime, start: datetime, end: datetime
 ) -> Dataset:
-    """Return the matured predictions of [start, end), each with the newest label known at *as_of*.
+    """Join the matured predictions of a period with their labels, as of a moment.
 
-    Both tables are as `features.events.decode` decodes them. Where an id comes twice, its earliest prediction counts,
-    whatever order the rows are in.
+    Parameters
+    ----------
+    schema
+        The schema of the events.
+    predictions, labels
+        Decoded events (:mod:`features.events.decode`), in any order. Of several predictions with one id the earliest is
+        used, of several labels the newest that had come by *as_of*.
+    as_of
+        The moment, in event time.
+    start, end
+        The period of the predictions, [start, end), in event time.
+
+    Returns
+    -------
+    Dataset
+        Without predictions that have no label.
     """
-    made = _first_of_each_id(predictions, newest=False)
+    predicted = _first_of_each_id(predictions, newest=False)
     until = min(to_ms(end) - 1, to_ms(as_of - schema.label_delay))
-    made = made.filter(pc.and_(pc.greater_equal(made[TIME], to_ms(start)), pc.less_equal(made[TIME], until)))
-    known = _first_of_each_id(labels.filter(pc.less_equal(labels[TIME], to_ms(as_of))), newest=True)
-    joined = made.join(known.select([ID, LABEL]), ID, join_type="inner")
+    times = predicted[TIME]
+    predicted = predicted.filter(pc.and_(pc.greater_equal(times, to_ms(start)), pc.less_equal(times, until)))
+    labelled = _first_of_each_id(labels.filter(pc.less_equal(labels[TIME], to_ms(as_of))), newest=True)
+    joined = predicted.join(labelled.select([ID, LABEL]), ID, join_type="inner")
     joined = joined.sort_by([(TIME, "ascending"), (ID, "ascending")])
     usable = _usable(schema.task, joined[LABEL])
     return _to_dataset(schema, joined.filter(pa.array(usable)), as_of, int((~usable).sum()))
 
 
 def _first_of_each_id(table: pa.Table, *, newest: bool) -> pa.Table:
-    """Return one row an id, the earliest or the newest; the other columns break ties, so that order never matters."""
+    """Return one row for each id, the earliest or the newest; other columns break ties, so that order never matters."""
     times = "descending" if newest else "ascending"
     others = [(name, "descending") for name in table.column_names if name not in (ID, TIME)]
     ordered = table.take(pc.sort_indices(table, sort_keys=[(ID, "ascending"), (TIME, times), *others]))
@@ -118,6 +150,7 @@ def _first_of_each_id(table: pa.Table, *, newest: bool) -> pa.Table:
 
 
 def _usable(task: Task, label: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+    """Return which labels are values of the task, (rows,): any class, 0 or 1, or a finite number."""
     if task is Task.MULTICLASS:
         return np.asarray(pc.is_valid(label).to_numpy(), dtype=bool)
     values = _floats(label)
@@ -125,6 +158,7 @@ def _usable(task: Task, label: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
 
 
 def _to_dataset(schema: EventSchema, table: pa.Table, as_of: datetime, unusable: int) -> Dataset:
+    """Return the joined rows as a dataset."""
     values = _objects if schema.task is Task.MULTICLASS else _floats
     return Dataset(
         task=schema.task,
@@ -140,7 +174,7 @@ def _to_dataset(schema: EventSchema, table: pa.Table, as_of: datetime, unusable:
 
 
 def _floats(column: pa.ChunkedArray) -> Floats:
-    """Return numbers, NaN for what is none; the codec gives a binary label as text, since it is counted by category."""
+    """Return numbers, NaN for what is none. A binary label is decoded as text, to be counted by category."""
     return np.asarray(pd.to_numeric(column.to_pandas(), errors="coerce"), dtype=np.float64)
 
 

@@ -1,4 +1,7 @@
-"""All that retraining one model needs, as one value: what is registered, what is configured, and where things are."""
+"""Workspace of one model: registry, settings, and places of events and files, as one value.
+
+The steps of a retrain take it as their first argument, so that they can be called from tests, by hand or by Prefect.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ from retrain_flows.config import Retrain, Signals
 
 
 class BuildBaseline(Protocol):
-    """The baseline job: counts a version's events of a period (`monitors/flink/baseline_job.py` runs it on Flink)."""
+    """The baseline job: counts a version's events of a period (:mod:`monitors.flink.baseline_job` runs it on Flink)."""
 
     def __call__(  # noqa: PLR0913, D102 - a baseline is of a version, its events and a period
         self,
@@ -43,9 +46,26 @@ class BuildBaseline(Protocol):
 
 @dataclass(frozen=True)
 class Workspace:
-    """One model's surroundings. Paths in *events* are absolute; *state* is the folder for all that Leeway writes.
+    """All that retraining one model needs.
 
-    *retrain* is None where Leeway only watches.
+    Parameters
+    ----------
+    registry
+        The project's registry.
+    schema
+        The schema of the model's events.
+    events
+        Where the events are; paths are absolute.
+    monitor, signals
+        The sections `monitor` and `signals` of the project file.
+    retrain
+        The section `retrain`; None where Leeway only monitors.
+    project_dir
+        The folder of the project file, from which trainers are imported.
+    state
+        The folder for all that Leeway writes.
+    build_baseline
+        The baseline job.
     """
 
     registry: Registry
@@ -65,23 +85,25 @@ class Workspace:
 
     @property
     def trainers(self) -> Retrain:
-        """How challengers are made.
+        """The section `retrain`, where a trainer is configured.
 
-        Raises:
-            ProjectError: nothing is configured, or a new version's events could not be told from the old one's.
+        Raises
+        ------
+        ProjectError
+            No trainer is configured, or events have one fixed version, so that a new version could not be told apart.
         """
         if self.retrain is None or not self.retrain.trainers:
             msg = f"no trainer is configured for {self.model}"
             raise errors.ProjectError(msg, hint="set retrain.trainer (or retrain.online) in the project file")
         if self.schema.version is not None:
-            msg = f"events.version calls every event of {self.model} {self.schema.version}, also those of a new version"
+            msg = f"events.version is {self.schema.version} for all events of {self.model}, also those of a new version"
             raise errors.ProjectError(msg, hint="log the model version and name its column in events.columns.version")
         return self.retrain
 
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """The events that there are, decoded. *rejected* counts the records that could not be used."""
+    """All events of a model, decoded; *rejected* is the number of records that could not be used."""
 
     predictions: pa.Table
     labels: pa.Table
@@ -89,33 +111,36 @@ class History:
 
     @property
     def newest(self) -> datetime | None:
-        """The newest prediction's time: what the monitors' clock says too. None without predictions."""
+        """The time of the newest prediction: the event-time clock of monitoring. None without predictions."""
         newest = pc.max(self.predictions[TIME]).as_py()
         return None if newest is None else from_ms(newest)
 
 
 def read(ws: Workspace) -> History:
-    """Return all events of the model, those of its history first; no labels where none are configured.
+    """Read all events of the model, those of its history first; without labels where none are configured.
 
-    Raises:
-        DataError: a directory is not there, or a file cannot be read at all.
-        BrokerError: a topic cannot be read.
+    Raises
+    ------
+    DataError
+        A directory does not exist, or a file cannot be read at all.
+    BrokerError
+        A topic cannot be read.
     """
-    made = decode.read_events(ws.schema, "predictions", ws.events.predictions)
-    table, rejected = made.table, len(made.rejects)
+    current = decode.read_events(ws.schema, "predictions", ws.events.predictions)
+    table, rejected = current.table, len(current.rejects)
     if ws.events.history is not None:
-        before = read_requests(ws.schema, ws.events.history)
-        table = pa.concat_tables([before.table.select(table.column_names), table])
-        rejected += len(before.rejects)
+        past = read_requests(ws.schema, ws.events.history)
+        table = pa.concat_tables([past.table.select(table.column_names), table])
+        rejected += len(past.rejects)
     if ws.events.labels is None:
         return History(table, decode.empty(ws.schema, "labels"), rejected)
-    known = decode.read_events(ws.schema, "labels", ws.events.labels)
-    return History(table, known.table, rejected + len(known.rejects))
+    labels = decode.read_events(ws.schema, "labels", ws.events.labels)
+    return History(table, labels.table, rejected + len(labels.rejects))
 
 
 @dataclass(frozen=True, slots=True)
 class Periods:
-    """Which predictions are trained on, [start, evaluation), and which are kept for the gate, [evaluation, end)."""
+    """The training period, [start, evaluation), and the evaluation period of the gate, [evaluation, end)."""
 
     start: datetime
     evaluation: datetime
@@ -123,9 +148,9 @@ class Periods:
 
 
 def periods(schema: EventSchema, retrain: Retrain, as_of: datetime) -> Periods:
-    """Return the periods of a retrain that may know what was known at *as_of*.
+    """Return the periods of a retrain as of a moment in event time.
 
-    They end where labels have matured, at whole slices of time, so that a baseline made of them has no half slices.
+    They end where labels have matured, at the end of a whole slice, so that a baseline of them has no partial slices.
     """
     end = from_ms(schema.windows.slice_start(to_ms(as_of - schema.label_delay)))
     return Periods(end - retrain.window, end - retrain.evaluation, end)

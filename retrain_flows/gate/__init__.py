@@ -1,1 +1,1 @@
-"""The promotion gate: what a challenger has to show, and the paired test that shows it."""
+"""Promotion gate: the checks on a challenger, and the paired test of champion and challenger."""

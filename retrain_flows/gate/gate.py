@@ -1,7 +1,7 @@
-"""The gate: what a challenger must show before it may be promoted, each check with its numbers.
+"""Promotion gate: the checks that a challenger must pass before it may replace the champion.
 
-A check says PASS, FAIL, or HOLD where the data do not suffice to say; only PASS on all of them opens the gate. A bad
-model is a result and not an error, so nothing a challenger does raises here.
+Each check passes, fails, or is put on hold where the data do not suffice to decide; the gate opens if all pass. A poor
+challenger is a result and not an error, so nothing that a challenger does raises here.
 """
 
 from __future__ import annotations
@@ -23,17 +23,33 @@ from retrain_flows.config import Gate
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.gate import paired_test
 
-SEGMENT_ROWS = 50
-"""Rows below which a segment is too small to be looked at by itself."""
+MIN_SEGMENT_ROWS = 50
+"""Rows below which a segment is not compared by itself: the mean loss of fewer rows depends on a few of them."""
+NO_PREDICTIONS = "the challenger gave no usable predictions (see signature)"
 
 
 @dataclass(frozen=True, eq=False)
 class GateInput:
-    """A challenger against the champion on rows that neither was trained on.
+    """A challenger, and the champion's answers, on rows that neither was trained on.
 
-    *artifact* is the challenger as it would be stored, or why it cannot be. *champion* holds the champion's
-    predictions for the rows of *evaluation*. *sd* is the unit of a regression's errors. *quality* names open quality
-    incidents. *trust* is what the loader may build beyond its own types.
+    Parameters
+    ----------
+    challenger
+        The trained model.
+    artifact
+        Its model file as it would be stored, or the reason why it cannot be.
+    champion
+        The champion's predictions for the rows of *evaluation*, (rows,).
+    evaluation
+        The labelled rows, in order of time.
+    schema
+        The schema of the model's events.
+    sd
+        Standard deviation of the baseline's label: the unit of a regression's losses.
+    quality
+        The open data quality incidents, as sentences.
+    trust
+        Types beyond skops' own that may be built when the model file is loaded.
     """
 
     challenger: Any
@@ -47,46 +63,72 @@ class GateInput:
 
 
 def gate(trial: GateInput, policy: Gate) -> tuple[Check, ...]:
-    """Return what the gate says: signature, reload, rows, loss, segments, quality; the first two as far as possible."""
+    """Run all checks: signature, reload, rows, loss, segments, quality.
+
+    Parameters
+    ----------
+    trial
+        The challenger and the rows.
+    policy
+        The section `retrain.gate` of the project file.
+
+    Returns
+    -------
+    tuple of Check
+        In this order. Without usable answers or rows, the loss is on hold and segments are left out.
+    """
     signature, answers = _signature(trial)
     checks = [signature, _reload(trial, answers), _rows(trial, policy)]
     if answers is None or len(trial.evaluation) == 0:
-        return (*checks, _check("loss", CheckResult.HOLD, "not measured", "answers to compare"), _quality(trial))
+        missing = "there are no evaluation rows" if len(trial.evaluation) == 0 else NO_PREDICTIONS
+        return (*checks, _check("loss", CheckResult.HOLD, f"not measured: {missing}", ""), _quality(trial))
     mine, theirs = _losses(trial, answers), _losses(trial, trial.champion)
     return (*checks, _loss(trial, mine, theirs, policy), _segments(trial, mine - theirs, policy), _quality(trial))
 
 
 def passed(checks: Sequence[Check]) -> bool:
-    """Return whether the gate opens: there are checks, and every one passed."""
+    """Return whether the gate opens: there are checks, and all of them passed."""
     return bool(checks) and all(c.result is CheckResult.PASS for c in checks)
 
 
 def reasons(checks: Sequence[Check]) -> str:
-    """Return why the gate stayed shut, in one line."""
-    return "; ".join(f"{c.name} {c.result.value}: {c.got}, wanted {c.want}" for c in checks if c.result.value != "pass")
+    """Return in one line which checks did not pass, what they measured, and what they require.
+
+    >>> reasons([Check(name="rows", result=CheckResult.HOLD, got="90 evaluation rows", want="at least 500")])
+    'rows inconclusive: 90 evaluation rows; required: at least 500'
+    """
+    return "; ".join(_reason(c) for c in checks if c.result is not CheckResult.PASS)
+
+
+def _reason(check: Check) -> str:
+    """Return a check that did not pass in words; one that could not be made requires nothing."""
+    if not check.want:
+        return f"{check.name} {check.got}"
+    result = "inconclusive" if check.result is CheckResult.HOLD else "failed"
+    return f"{check.name} {result}: {check.got}; required: {check.want}"
 
 
 def _signature(trial: GateInput) -> tuple[Check, Values | None]:
-    """Ask for an answer to every row from exactly the schema's features; None if they cannot be used."""
-    want = f"one usable answer a row from {len(trial.schema.features)} features"
+    """Predict all rows from exactly the schema's features; the answers are None if the challenger cannot be used."""
+    want = f"one usable prediction a row from {len(trial.schema.features)} features"
     frame, task = trial.evaluation.frame, trial.schema.task
     try:
         answers = scoring.score(trial.challenger, frame[list(trial.schema.features)], task)
     except Exception as error:
         return _check("signature", CheckResult.FAIL, f"{type(error).__name__}: {error}", want), None
     if len(answers) != len(frame):
-        return _check("signature", CheckResult.FAIL, f"{len(answers)} answers to {len(frame)} rows", want), None
-    unusable = ~scoring.known(answers)
+        return _check("signature", CheckResult.FAIL, f"{len(answers)} predictions for {len(frame)} rows", want), None
+    unusable = ~scoring.is_answered(answers)
     if task is Task.BINARY:
         unusable |= ~((answers >= 0) & (answers <= 1))
     if unusable.any():
-        return _check("signature", CheckResult.FAIL, f"{int(unusable.sum())} unusable answers", want), None
-    return _check("signature", CheckResult.PASS, f"{len(answers)} answers", want), answers
+        return _check("signature", CheckResult.FAIL, f"{int(unusable.sum())} unusable predictions", want), None
+    return _check("signature", CheckResult.PASS, f"{len(answers)} predictions", want), answers
 
 
 def _reload(trial: GateInput, answers: Values | None) -> Check:
-    """Load the stored model as serving would and compare: what was judged must be what will answer."""
-    want = "equal answers from the stored model under retrain.trust"
+    """Load the model file as serving would, and compare: what was evaluated must be what will be served."""
+    want = "the stored model predicts the same after reload (retrain.trust lists the types it may load)"
     if isinstance(trial.artifact, errors.TrainerError):
         return _check("reload", CheckResult.FAIL, trial.artifact.message, want)
     try:
@@ -97,70 +139,77 @@ def _reload(trial: GateInput, answers: Values | None) -> Check:
     except Exception as error:
         return _check("reload", CheckResult.FAIL, f"{type(error).__name__}: {error}", want)
     if answers is None:
-        return _check("reload", CheckResult.HOLD, "no answers to compare", want)
+        return _check("reload", CheckResult.HOLD, NO_PREDICTIONS, want)
     differ = int((again != answers).sum())
-    got = f"{differ} of {len(answers)} answers differ"
+    got = f"{differ} of {len(answers)} predictions differ"
     return _check("reload", CheckResult.FAIL if differ else CheckResult.PASS, got, want)
 
 
 def _rows(trial: GateInput, policy: Gate) -> Check:
+    """HOLD with fewer evaluation rows than the policy asks for."""
     n = len(trial.evaluation)
     result = CheckResult.PASS if n >= policy.min_rows else CheckResult.HOLD
     return _check("rows", result, f"{n} evaluation rows", f"at least {policy.min_rows}", rows=n)
 
 
 def _loss(trial: GateInput, mine: Floats, theirs: Floats, policy: Gate) -> Check:
-    """PASS if the rise is surely below the margin, FAIL if it surely is not, HOLD if the rows cannot tell."""
+    """Compare mean losses by the paired test.
+
+    PASS if the upper bound of the difference is below the margin, FAIL if the lower bound is not, HOLD otherwise.
+    """
     d = paired_test.paired_difference(mine - theirs, _slices(trial), confidence=policy.confidence)
     numbers = {"challenger": float(mine.mean()), "champion": float(theirs.mean()), "difference": d.mean}
-    want = f"a difference below {policy.margin:g} with {policy.confidence:.0%} confidence"
-    got = f"mean loss {numbers['challenger']:.4f} against {numbers['champion']:.4f}, difference {d.mean:+.4f}"
-    if not d.known:
-        got += f"; {d.slices} slices of time, where bounds need {paired_test.MIN_SLICES}"
+    want = f"challenger minus champion below {policy.margin:g} with {policy.confidence:.0%} confidence"
+    got = f"mean loss {numbers['challenger']:.4f} against {numbers['champion']:.4f}"
+    got += f", challenger minus champion {d.mean:+.4f}"
+    if not d.bounded:
+        got += f"; only {d.slices} slices; a confidence interval needs {paired_test.MIN_SLICES}"
         return _check("loss", CheckResult.HOLD, got, want, **numbers, slices=d.slices)
-    surely_not = CheckResult.FAIL if d.low >= policy.margin else CheckResult.HOLD
-    result = CheckResult.PASS if d.high < policy.margin else surely_not
-    got += f" ({d.low:+.4f} to {d.high:+.4f}) over {d.slices} slices of time"
+    otherwise = CheckResult.FAIL if d.low >= policy.margin else CheckResult.HOLD
+    result = CheckResult.PASS if d.high < policy.margin else otherwise
+    got += f" ({d.low:+.4f} to {d.high:+.4f}) over {d.slices} slices"
     return _check("loss", result, got, want, **numbers, low=d.low, high=d.high, slices=d.slices)
 
 
 def _segments(trial: GateInput, rise: Floats, policy: Gate) -> Check:
-    """FAIL if the loss rises in a segment by more than the margin, and surely by more than nothing.
+    """FAIL if in a segment the mean loss rises by more than the margin, and its lower bound is above 0.
 
-    The confidence is shared equally among the segments (Bonferroni), since there are many chances to be unlucky.
+    The error rate is divided equally among the segments (Bonferroni), since each is a chance of a false refusal.
     """
     masks = _segment_masks(trial)
-    want = f"no segment of {SEGMENT_ROWS} rows or more rises by over {policy.segment_margin:g}"
+    want = f"mean loss rises by more than {policy.segment_margin:g} in no segment of {MIN_SEGMENT_ROWS} rows or more"
     if not masks:
-        return _check("segments", CheckResult.PASS, "no segment is large enough to be judged", want)
+        return _check("segments", CheckResult.PASS, "no segment is large enough to be compared", want)
     confidence = 1 - (1 - policy.confidence) / len(masks)
     slices = _slices(trial)
-    found = {
+    differences = {
         name: paired_test.paired_difference(rise[m], slices[m], confidence=confidence) for name, m in masks.items()
     }
-    bad = {name for name, d in found.items() if d.mean > policy.segment_margin and d.known and d.low > 0}
-    name, worst = max(found.items(), key=lambda item: (item[0] in bad, item[1].mean))
-    got = f"{len(bad)} of {len(found)} segments worse; the worst is {name} with {worst.mean:+.4f} ({worst.rows} rows)"
+    bad = {name for name, d in differences.items() if d.mean > policy.segment_margin and d.bounded and d.low > 0}
+    name, worst = max(differences.items(), key=lambda item: (item[0] in bad, item[1].mean))
+    failing = f"{len(bad)} of {len(differences)} segments {'fails' if len(bad) == 1 else 'fail'}"
+    got = f"{failing}; largest rise{' among them' if bad else ''}: {name} {worst.mean:+.4f} ({worst.rows} rows)"
     result = CheckResult.FAIL if bad else CheckResult.PASS
-    return _check("segments", result, got, want, worst=worst.mean, rows=worst.rows, segments=len(found))
+    return _check("segments", result, got, want, worst=worst.mean, rows=worst.rows, segments=len(differences))
 
 
 def _segment_masks(trial: GateInput) -> dict[str, npt.NDArray[np.bool_]]:
+    """Return which rows are in each segment (``feature=value``) of at least :data:`MIN_SEGMENT_ROWS` rows."""
     masks = {}
     for column in trial.schema.segments:
         values = trial.evaluation.frame[column].to_numpy(dtype=object)
         for value in sorted({v for v in values if v is not None}):
             mask = np.asarray(values == value, dtype=bool)
-            if mask.sum() >= SEGMENT_ROWS:
+            if mask.sum() >= MIN_SEGMENT_ROWS:
                 masks[f"{column}={value}"] = mask
     return masks
 
 
 def _quality(trial: GateInput) -> Check:
-    want = "no open quality incident"
+    want = "no open data quality incident"
     if trial.quality:
         return _check("quality", CheckResult.HOLD, "; ".join(trial.quality), want)
-    return _check("quality", CheckResult.PASS, "none", want)
+    return _check("quality", CheckResult.PASS, "none is open", want)
 
 
 def _losses(trial: GateInput, answers: Values) -> Floats:

@@ -1,1 +1,1 @@
-"""Training: static and online challengers, out-of-sample predictions, feature importance."""
+"""Training: static and online challengers, out-of-sample predictions, permutation importance."""

@@ -1,7 +1,11 @@
-"""Models that go on learning from where they are: prequential (each row is predicted before it is learned from).
+"""Online (incremental) training with prequential predictions: each row is predicted before it is learned from.
 
-A label is learned from only when it would have been there, `label_delay` after its prediction; so the predictions are
-as good as they would have been in production, and no better.
+A label is learned from only after its label delay, so the predictions are as good as in production, and no better.
+
+References
+----------
+Gama, Sebastião and Rodrigues (2013), "On evaluating stream learning algorithms", Machine Learning 90(3) (prequential
+evaluation).
 """
 
 from __future__ import annotations
@@ -19,79 +23,106 @@ from features.scoring import Values
 from features.window import to_ms
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.training import permutation_importance, static
-from retrain_flows.training.permutation_importance import HeldOut, Rises
+from retrain_flows.training.permutation_importance import HeldOut, LossIncreases
 
-BATCH = 256
-"""How many rows are predicted, and then learned from, at a time."""
-WARM_UP = 1000
-"""Rows from which a new model first learns before it is asked anything (a fifth of the rows if that is fewer)."""
+BATCH_ROWS = 256
+"""Rows that are predicted, and then learned from, at a time: one call of a scikit-learn model costs far more than one
+row."""
+WARM_UP_ROWS = 1000
+"""Rows from which a new model learns before it predicts (a fifth of the rows if that is fewer): predictions of a model
+that has seen next to nothing would be in its baseline."""
+IMPORTANCE_SHARE = 0.2
+"""Newest part of the rows on which permutation importance is measured, 0 to 1, by the model that has not learned from
+them yet."""
 
 
 @dataclass(frozen=True, eq=False)
 class OnlineModel:
-    """A model that has learned from rows, and what it said of each before it had; NaN or None while it was new.
+    """A model that has learned from rows, with its prequential predictions.
 
-    *rises* is what mattered to it on the newest fifth of the rows while those were still to come.
+    Parameters
+    ----------
+    model
+        The model.
+    predictions
+        The prediction of each row before it was learned from, (rows,); NaN or None during the warm-up.
+    loss_increases
+        Permutation importance on the newest part of the rows, before any of them was learned from.
     """
 
     model: Any
     predictions: Values
-    rises: tuple[Rises, ...] = ()
+    loss_increases: tuple[LossIncreases, ...] = ()
 
 
 class Learner(Protocol):
-    """What learns from the next rows, in the order of their times."""
+    """Learns from batches of rows, in order of time: one interface to River and scikit-learn."""
 
     def learn(self, rows: Dataset) -> None:
         """Learn from *rows* once."""
 
 
 def learn(trainer: static.Trainer, champion: Any | None, data: Dataset, *, label_delay: timedelta) -> OnlineModel:
-    """Return the *champion*'s model after it has learned from *data* as well; a new model of *trainer* if it is None.
+    """Train a model on rows in order of time, and return it with its prequential predictions.
 
-    The champion's model is changed in place: give a copy of your own.
+    Parameters
+    ----------
+    trainer
+        Returns a new model, if there is no champion to continue.
+    champion
+        The model to continue, which is changed in place; None for a new one.
+    data
+        The rows, in order of time.
+    label_delay
+        Time from a prediction until its label may be learned from.
 
-    Raises:
-        NotEnoughData: there are no rows.
-        TrainerError: the model can neither ``learn_one`` nor ``partial_fit``, or raised.
+    Raises
+    ------
+    NotEnoughData
+        There are no rows.
+    TrainerError
+        The model has neither ``learn_one`` nor ``partial_fit``, or it raised.
     """
     if len(data) == 0:
         msg = "no labelled rows to learn from since the champion's last ones"
         raise errors.NotEnoughData(msg, hint="wait for labels to mature")
     model = trainer.new() if champion is None else champion
     learner = _learner(trainer.path, model, None if champion is not None else data)
-    warm_up = 0 if champion is not None else max(1, min(WARM_UP, len(data) // 5))
-    predictions = scoring.unknown(data.task, len(data))
-    rises: tuple[Rises, ...] = ()
-    with static.blame(trainer.path):
-        for known, ask in _schedule(data, label_delay, warm_up):
-            if len(known):
-                learner.learn(known)
-            if not rises and ask.stop > 0.8 * len(data):
-                to_come = data.rows(slice(ask.start, None))
-                rises = (
-                    permutation_importance.rises(
-                        HeldOut.of(model, to_come, sd=permutation_importance.spread(data.target))
+    warm_up = 0 if champion is not None else max(1, min(WARM_UP_ROWS, len(data) // 5))
+    predictions = scoring.unanswered(data.task, len(data))
+    increases: tuple[LossIncreases, ...] = ()
+    with static.trainer_errors(trainer.path):
+        for matured, predicted in _schedule(data, label_delay, warm_up):
+            if len(matured):
+                learner.learn(matured)
+            if not increases and predicted.stop > (1 - IMPORTANCE_SHARE) * len(data):
+                to_come = data.rows(slice(predicted.start, None))
+                increases = (
+                    permutation_importance.measure(
+                        HeldOut.of(model, to_come, sd=permutation_importance.target_sd(data.target))
                     ),
                 )
-            predictions[ask] = scoring.score(model, data.rows(ask).frame, data.task)
-    return OnlineModel(model, predictions, rises)
+            predictions[predicted] = scoring.score(model, data.rows(predicted).frame, data.task)
+    return OnlineModel(model, predictions, increases)
 
 
 def _schedule(data: Dataset, label_delay: timedelta, warm_up: int) -> Iterator[tuple[Dataset, slice]]:
-    """Yield the rows to learn from next, and then those to predict; in the end all have been learned from."""
+    """Yield in turns the rows to learn from and the rows to predict after that; in the end all have been learned from.
+
+    Rows whose label delay is over at the time of a batch's first row are learned from before it is predicted.
+    """
     learned, delay = 0, to_ms(label_delay)
-    for start in range(0, len(data), BATCH):
-        known = int(np.searchsorted(data.times, data.times[start] - delay, side="right"))
-        known = min(known, start)
-        if known >= warm_up:
-            yield data.rows(slice(learned, known)), slice(start, start + BATCH)
-            learned = known
+    for start in range(0, len(data), BATCH_ROWS):
+        matured = int(np.searchsorted(data.times, data.times[start] - delay, side="right"))
+        matured = min(matured, start)
+        if matured >= warm_up:
+            yield data.rows(slice(learned, matured)), slice(start, start + BATCH_ROWS)
+            learned = matured
     yield data.rows(slice(learned, None)), slice(0, 0)
 
 
 def _learner(path: str, model: Any, first: Dataset | None) -> Learner:
-    """Return what makes *model* learn; *first* is what a new model is going to learn from."""
+    """Return the learner for a model; *first* are all rows that a new model will learn from, None for a champion."""
     if hasattr(model, "learn_one"):
         return _River(model)
     steps = [step for _, step in getattr(model, "steps", [("model", model)])]
@@ -102,6 +133,8 @@ def _learner(path: str, model: Any, first: Dataset | None) -> Learner:
 
 
 class _River:
+    """Learns with River's ``learn_one``, row by row."""
+
     def __init__(self, model: Any) -> None:
         self._model = model
 
@@ -111,14 +144,14 @@ class _River:
 
 
 class _PartialFit:
-    """scikit-learn's pipelines cannot `partial_fit`; their steps can.
+    """Learns with scikit-learn's ``partial_fit``, step by step, since its pipelines have none.
 
-    A step that cannot learn bit by bit is fitted on a new model's first rows, and then stays as it is.
+    A step without ``partial_fit`` is fitted on the first batch of a new model, and is not changed afterwards.
     """
 
     def __init__(self, steps: list[Any], last: Any, first: Dataset | None) -> None:
         self._steps, self._last, self._new = steps, last, first is not None
-        # A classifier must be told all classes the first time, also those that come later.
+        # scikit-learn wants all classes with the first call, also those that come later.
         self._first = {} if first is None or first.task is Task.REGRESSION else {"classes": _classes(first)}
 
     def learn(self, rows: Dataset) -> None:
@@ -134,4 +167,5 @@ class _PartialFit:
 
 
 def _classes(data: Dataset) -> Any:
+    """Return all classes of the labels."""
     return np.array([0, 1]) if data.task is Task.BINARY else np.unique(data.target.astype(str)).astype(object)

@@ -1,4 +1,4 @@
-"""Gathers what a retrain works with: rows to train on, later rows for the gate, and what the champion says of those."""
+"""Retrain data: rows to train on, later rows for the gate, and the champion's predictions for the latter."""
 
 from __future__ import annotations
 
@@ -22,9 +22,22 @@ from retrain_flows.training import static
 
 @dataclass(frozen=True, eq=False)
 class RetrainData:
-    """What a run works with. *answers* are the champion's to the *evaluation* rows; *rejected* counts bad records.
+    """The data of one run.
 
-    *until* is where training ends and evaluation begins.
+    Parameters
+    ----------
+    champion, version
+        The champion, and its version's record.
+    training
+        Rows to train on.
+    evaluation
+        Later rows for the gate, none of which the champion was trained on.
+    answers
+        The champion's predictions for the evaluation rows, (rows,).
+    rejected
+        Number of records that could not be used.
+    until
+        Where training ends and evaluation begins, in event time.
     """
 
     champion: Champion
@@ -37,16 +50,21 @@ class RetrainData:
 
 
 def gather(ws: Workspace, run: RetrainRun) -> RetrainData:
-    """Return what *run* may know at its ``as_of``.
+    """Read the data of a run, as of its ``as_of``.
 
-    Evaluation rows that the champion was trained on are left out, since it would know them. Of a champion that Leeway
-    only watches, those that it has answered are used, with the answers it gave.
+    Evaluation rows that the champion was trained on are left out, since its predictions of them are too good. If Leeway
+    has no model file of the champion, the rows that it has predicted are used, with the logged predictions.
 
-    Raises:
-        NotFound: the model has no champion yet.
-        NotEnoughData: fewer training rows than `retrain.min_rows`.
-        ProjectError: no trainer is configured.
-        ArtifactError: the champion's model file is missing, altered, or not trusted.
+    Raises
+    ------
+    NotFound
+        The model has no champion yet.
+    NotEnoughData
+        There are fewer training rows than `retrain.min_rows`.
+    ProjectError
+        No trainer is configured.
+    ArtifactError
+        The champion's model file is missing, altered, or not trusted.
     """
     retrain = ws.trainers
     champion = champion_of(ws.registry, ws.model)
@@ -57,22 +75,24 @@ def gather(ws: Workspace, run: RetrainRun) -> RetrainData:
     )
     training, evaluation = data.split(when.evaluation)
     if len(training) < retrain.min_rows:
-        msg = f"{len(training)} labelled rows to train on, where retrain.min_rows is {retrain.min_rows}"
+        msg = f"{len(training)} labelled rows to train on; retrain.min_rows is {retrain.min_rows}"
         raise errors.NotEnoughData(msg, hint="wait for labels, lengthen retrain.window or lower retrain.min_rows")
     if version.artifact is not None and version.trained_until is not None:
         _, evaluation = evaluation.split(version.trained_until)
     answers = _answers(ws, version, evaluation)
-    known = scoring.known(answers)
+    usable = scoring.is_answered(answers)
     return RetrainData(
-        champion, version, training, evaluation.rows(known), answers[known], history.rejected, when.evaluation
+        champion, version, training, evaluation.rows(usable), answers[usable], history.rejected, when.evaluation
     )
 
 
 def champion_of(reg: Registry, model: str) -> Champion:
-    """Return who serves.
+    """Return the champion of a model.
 
-    Raises:
-        NotFound: nobody does yet.
+    Raises
+    ------
+    NotFound
+        There is none yet.
     """
     champion = queries.champion(reg, model)
     if champion is None:
@@ -82,22 +102,25 @@ def champion_of(reg: Registry, model: str) -> Champion:
 
 
 def load(ws: Workspace, version: Version) -> Any:
-    """Return a copy of the model of *version*, built from its file and nothing the project does not trust.
+    """Load the model of a version from its file, building only types that the project trusts.
 
-    Raises:
-        ArtifactError: the file is missing, altered, or holds types that are not in `retrain.trust`.
+    Raises
+    ------
+    ArtifactError
+        The file is missing, altered, or holds types that are not in `retrain.trust`.
     """
     if version.artifact is None:
-        msg = f"{version.model} {version.version} has no model file: Leeway only watches it"
+        msg = f"{version.model} {version.version} has no model file: Leeway only monitors it"
         raise errors.ArtifactError(msg)
     static.make_importable(ws.project_dir)
     return artifacts.load_model(ws.registry.artifacts.get(version.artifact), ws.trainers.trust)
 
 
 def _answers(ws: Workspace, version: Version, rows: Dataset) -> Values:
+    """Return the predictions of a version for rows, (rows,): by its model, or as logged if there is no model file."""
     if version.artifact is not None:
         return scoring.score(load(ws, version), rows.frame, rows.task)
-    answers = scoring.unknown(rows.task, len(rows))
+    answers = scoring.unanswered(rows.task, len(rows))
     own = np.asarray(rows.versions == version.version, dtype=bool)
     answers[own] = rows.logged[own]
     return answers

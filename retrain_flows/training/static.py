@@ -1,4 +1,7 @@
-"""Runs the user's trainer, and says by name and with its own words when it does not do what it should."""
+"""Batch training: loads and runs the user's trainer, and predicts the training rows by blocked cross-validation.
+
+The trainer is code of the user's; each error in it is reported with its import path and its own message.
+"""
 
 from __future__ import annotations
 
@@ -18,32 +21,35 @@ from features.schema import Task
 from features.scoring import Values
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.training import permutation_importance
-from retrain_flows.training.permutation_importance import HeldOut, Rises
+from retrain_flows.training.permutation_importance import HeldOut, LossIncreases
 
 FOLDS = 5
-"""Into how many stretches of time the training rows are cut for their out-of-sample predictions."""
+"""Number of folds of the blocked cross-validation, each model being fitted on four fifths of the rows. Hastie,
+Tibshirani and Friedman, "The elements of statistical learning", section 7.10, recommend 5 or 10."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trainer:
-    """A function of the user's that returns a new, unfitted model. *path* is how the project file names it."""
+    """A function of the user's that returns a new, unfitted model; *path* is its import path in the project file."""
 
     path: str
     function: Callable[[], Any]
 
     def new(self) -> Any:
-        """Return what the function returns.
+        """Return a new model.
 
-        Raises:
-            TrainerError: it raised.
+        Raises
+        ------
+        TrainerError
+            The function raised.
         """
-        with blame(self.path):
+        with trainer_errors(self.path):
             return self.function()
 
 
 @contextmanager
-def blame(path: str) -> Iterator[None]:
-    """Turn whatever the user's code raises into a TrainerError that names *path*, with the original as its cause."""
+def trainer_errors(path: str) -> Iterator[None]:
+    """Raise an error of the user's code as a TrainerError that names the import path; the original is its cause."""
     try:
         yield
     except errors.LeewayError:
@@ -56,16 +62,18 @@ def blame(path: str) -> Iterator[None]:
 
 
 def load_trainer(path: str, project_dir: Path) -> Trainer:
-    """Return the trainer at ``module:function``; the module may lie in *project_dir* or be an installed one.
+    """Import a trainer by its path, ``module:function``, from the project's folder or an installed package.
 
-    Raises:
-        TrainerError: there is no such module or function, or another module of that name comes first.
+    Raises
+    ------
+    TrainerError
+        There is no such module or function, or another module of that name comes first.
     """
     name, _, attribute = path.partition(":")
     make_importable(project_dir)
-    with blame(path):
+    with trainer_errors(path):
         module = importlib.import_module(name)
-    _need_own(module, name, project_dir)
+    _require_project_module(module, name, project_dir)
     function = getattr(module, attribute, None)
     if not callable(function):
         msg = f"trainer {path}: {module.__file__} has no function {attribute}"
@@ -74,16 +82,17 @@ def load_trainer(path: str, project_dir: Path) -> Trainer:
 
 
 def make_importable(project_dir: Path) -> None:
-    """Put the user's folder at the end of the import path, where it shadows nothing.
+    """Append the project's folder to the import path, where it shadows no other module.
 
-    It stays there: a model needs its own modules again whenever it is loaded or used.
+    It stays there: a model's own modules are needed again whenever the model is loaded or used.
     """
     if str(project_dir) not in sys.path:
         sys.path.append(str(project_dir))
     importlib.invalidate_caches()
 
 
-def _need_own(module: ModuleType, name: str, project_dir: Path) -> None:
+def _require_project_module(module: ModuleType, name: str, project_dir: Path) -> None:
+    """Raise TrainerError if a module was imported from elsewhere although the project's folder has one of its name."""
     here = project_dir.resolve()
     mine = (here / name.replace(".", "/")).with_suffix(".py")
     if mine.exists() and Path(module.__file__ or "").resolve() != mine:
@@ -92,11 +101,14 @@ def _need_own(module: ModuleType, name: str, project_dir: Path) -> None:
 
 
 def fit_static(trainer: Trainer, data: Dataset) -> Any:
-    """Return a new model of *trainer*, fitted on all of *data* at once.
+    """Return a new model of a trainer, fitted on all rows.
 
-    Raises:
-        NotEnoughData: there are no rows.
-        TrainerError: the trainer raised, or what it returns has no ``fit``.
+    Raises
+    ------
+    NotEnoughData
+        There are no rows.
+    TrainerError
+        The trainer raised, or what it returns has no ``fit``.
     """
     if len(data) == 0:
         msg = "no labelled rows to train on"
@@ -107,37 +119,57 @@ def fit_static(trainer: Trainer, data: Dataset) -> Any:
         raise errors.TrainerError(
             msg, hint="return an unfitted scikit-learn estimator; River models go to retrain.online"
         )
-    with blame(trainer.path):
+    with trainer_errors(trainer.path):
         model.fit(data.frame, targets(data))
     return model
 
 
-def out_of_sample(trainer: Trainer, data: Dataset, folds: int = FOLDS) -> tuple[Values, tuple[Rises, ...]]:
-    """Return a prediction for each row by a model that was fitted on the other stretches of time only.
+def out_of_sample(trainer: Trainer, data: Dataset, folds: int = FOLDS) -> tuple[Values, tuple[LossIncreases, ...]]:
+    """Predict each row by a model that was fitted without its fold, and measure permutation importance on each fold.
 
-    With them comes what mattered to each of those models on the rows that it was asked about.
+    The folds are contiguous stretches of time with equally many rows (blocked cross-validation). With shuffled folds,
+    neighbours in time of a row would be among the rows that its model was fitted on.
 
-    The rows are cut into *folds* contiguous stretches of equal length. So no row is predicted by a model that has seen
-    it or its neighbours in time, which shuffled folds would allow.
+    Parameters
+    ----------
+    trainer
+        Returns a new model for each fold.
+    data
+        The rows, in order of time.
+    folds
+        Number of folds.
 
-    Raises:
-        NotEnoughData: fewer than two rows a fold.
-        TrainerError: the trainer raised.
+    Returns
+    -------
+    tuple
+        The predictions, (rows,), and the loss increases of each fold's model on its fold.
+
+    Raises
+    ------
+    NotEnoughData
+        There are fewer than two rows in a fold.
+    TrainerError
+        The trainer raised.
+
+    References
+    ----------
+    Bergmeir and Benítez (2012), "On the use of cross-validation for time series predictor evaluation", Information
+    Sciences 191.
     """
     if len(data) < 2 * folds:
-        msg = f"{len(data)} rows are too few for {folds} stretches of time"
+        msg = f"{len(data)} rows are too few for out-of-sample predictions in {folds} folds of time"
         raise errors.NotEnoughData(msg, hint="lengthen retrain.window")
-    answers, parts, sd = scoring.unknown(data.task, len(data)), [], permutation_importance.spread(data.target)
+    answers, parts, sd = scoring.unanswered(data.task, len(data)), [], permutation_importance.target_sd(data.target)
     for held_out in np.array_split(np.arange(len(data)), folds):
         others = np.ones(len(data), bool)
         others[held_out] = False
-        model, asked = fit_static(trainer, data.rows(others)), data.rows(held_out)
-        with blame(trainer.path):
-            answers[held_out] = scoring.score(model, asked.frame, data.task)
-        parts.append(permutation_importance.rises(HeldOut.of(model, asked, sd=sd), 1 / folds))
+        model, fold_rows = fit_static(trainer, data.rows(others)), data.rows(held_out)
+        with trainer_errors(trainer.path):
+            answers[held_out] = scoring.score(model, fold_rows.frame, data.task)
+        parts.append(permutation_importance.measure(HeldOut.of(model, fold_rows, sd=sd), 1 / folds))
     return answers, tuple(parts)
 
 
 def targets(data: Dataset) -> Any:
-    """Return the labels as models want them: 0 and 1 as integers, so that classes are not floats."""
+    """Return the labels, (rows,), as models are fitted on them: binary ones as integers, not floats."""
     return data.target.astype(np.int64) if data.task is Task.BINARY else data.target

@@ -1,7 +1,11 @@
-"""What matters to a model that Leeway does not have: what its logged predictions can be told from.
+"""Surrogate importance: permutation importance of a model of which there is only a log of predictions.
 
-A small model of the model is fitted on the earlier part of its log, and asked about the later part. What matters to the
-surrogate matters to the original as far as it explains it; where it explains nothing, nothing is claimed.
+Gradient-boosted trees (a surrogate model) are fitted to the predictions of the earlier part of the log, and their
+permutation importance is measured on the later part. Where the surrogate explains nothing, importance is unknown.
+
+References
+----------
+Craven and Shavlik (1996), "Extracting tree-structured representations of trained networks", NIPS 8 (surrogate models).
 """
 
 from __future__ import annotations
@@ -20,77 +24,96 @@ from features.scoring import Values
 from retrain_flows.training import permutation_importance
 from retrain_flows.training.permutation_importance import HeldOut
 
-LEAST_ROWS = 200
-"""Rows below which nothing is said."""
-LEAST_EXPLAINED = 0.05
-"""Share of the predictions' variance (of their errors, for classes) that must be explained out of sample."""
-FITTED, CLASSES = 20_000, 10
-"""At most so many rows are fitted, and so many classes told apart; rarer ones are one class."""
+MIN_ROWS = 200
+"""Usable rows below which importance is unknown: it is measured on a third of them."""
+MIN_EXPLAINED = 0.05
+"""Share of the predictions' variance (for classes, of the errors of the most frequent one) that the surrogate must
+explain out of sample, 0 to 1: below it, a ranking of features would be noise."""
+MAX_FITTED_ROWS = 20_000
+"""Largest number of rows that the surrogate is fitted on, to bound the time it takes."""
+MAX_CLASSES = 10
+"""Largest number of predicted classes; rarer ones are merged, since each class and round takes a tree of its own."""
 _BINS = 255
+"""Largest number of categories of a feature: the limit of scikit-learn's histogram trees."""
 _RARE = "\0rare"
+"""The merged class; no event has a NUL in a class."""
 
 
 def measure(schema: EventSchema, made: pa.Table) -> dict[str, float]:
-    """Return how much each feature matters to the version that made the predictions of *made*, as shares of 1.
+    """Return the importance of each feature to a version, from its logged predictions.
 
-    *made* is decoded as :mod:`features.events.decode` does it, one version's. In the order of time the surrogate is
-    fitted on the first two thirds, and the importance is that to its squared error (0-1 loss, for classes) on the last
-    third. Empty, which means unknown, with fewer than 200 usable rows or where the surrogate explains nothing.
+    In order of time, the surrogate is fitted on the first two thirds of the rows. Importance is the increase of its
+    squared error (for classes, 0-1 loss) on the last third.
+
+    Parameters
+    ----------
+    schema
+        The schema of the events.
+    made
+        Decoded predictions of one version (:mod:`features.events.decode`).
+
+    Returns
+    -------
+    dict
+        Shares that sum to 1, by feature; empty, which means unknown, with fewer than :data:`MIN_ROWS` usable rows or
+        where the surrogate explains too little (:data:`MIN_EXPLAINED`).
     """
     made = made.sort_by([(TIME, "ascending"), (ID, "ascending")])
-    made = made.filter(pa.array(scoring.known(made[PREDICTION].to_pandas().to_numpy())))
-    asked = _fitted(schema, made) if len(made) >= LEAST_ROWS else None
-    if asked is None or _explained(asked) <= LEAST_EXPLAINED:
+    made = made.filter(pa.array(scoring.is_answered(made[PREDICTION].to_pandas().to_numpy())))
+    held_out = _fit_surrogate(schema, made) if len(made) >= MIN_ROWS else None
+    if held_out is None or _explained_share(held_out) <= MIN_EXPLAINED:
         return {}
-    return permutation_importance.combine([permutation_importance.rises(asked)])
+    return permutation_importance.combine([permutation_importance.measure(held_out)])
 
 
-def _fitted(schema: EventSchema, made: pa.Table) -> HeldOut | None:
-    """Return the surrogate with the rows to ask it about; None where there is nothing to tell, or to tell it from."""
-    frame, answers = scoring.inputs(schema, made), _coarse(made[PREDICTION].to_pandas().to_numpy())
+def _fit_surrogate(schema: EventSchema, made: pa.Table) -> HeldOut | None:
+    """Fit the surrogate; return it with the held-out rows, or None without feature values or differing predictions."""
+    frame, answers = scoring.inputs(schema, made), _merge_rare_classes(made[PREDICTION].to_pandas().to_numpy())
     cut = 2 * len(frame) // 3
-    early = permutation_importance.sample(cut, FITTED)
-    # A feature of which nothing was known can teach nothing, and the trees refuse to see one.
-    known = [name for name in schema.features if frame[name].iloc[early].notna().any()]
-    if not known or len(np.unique(answers[early])) < 2:
+    early = permutation_importance.sample(cut, MAX_FITTED_ROWS)
+    # The trees refuse a feature that has no value at all.
+    usable = [name for name in schema.features if frame[name].iloc[early].notna().any()]
+    if not usable or len(np.unique(answers[early])) < 2:
         return None
-    model = _unfitted(schema, known).fit(frame.iloc[early], answers[early])
+    model = _unfitted(schema, usable).fit(frame.iloc[early], answers[early])
     rows, target = frame.iloc[cut:].reset_index(drop=True), answers[cut:]
     task = Task.MULTICLASS if schema.task is Task.MULTICLASS else Task.REGRESSION
-    return HeldOut(model, task, rows, target, permutation_importance.spread(target))
+    return HeldOut(model, task, rows, target, permutation_importance.target_sd(target))
 
 
 def _of(schema: EventSchema, kind: FeatureKind) -> list[str]:
     return [name for name, its in schema.features.items() if its is kind]
 
 
-def _coarse(answers: Values) -> Values:
-    """Leave numbers as they are, and of classes the most frequent: a tree a class and round would take its time."""
+def _merge_rare_classes(answers: Values) -> Values:
+    """Return predictions, (rows,), with all but the most frequent classes merged into one; numbers as they are."""
     if answers.dtype != object:
         return answers
     counted = sorted(Counter(answers.tolist()).items(), key=lambda item: (-item[1], item[0]))
-    kept = {name for name, _ in counted[: CLASSES - 1]}
-    return np.array([a if a in kept else _RARE for a in answers], dtype=object)
+    frequent = {name for name, _ in counted[: MAX_CLASSES - 1]}
+    return np.array([a if a in frequent else _RARE for a in answers], dtype=object)
 
 
-def _explained(asked: HeldOut) -> float:
-    """Return which share of the best constant's loss the model does away with: R2, for numbers. 0 if there is none."""
-    target = asked.target
+def _explained_share(held_out: HeldOut) -> float:
+    """Return the share of the best constant's loss that the surrogate removes (R2, for numbers); 0 if all are equal."""
+    target = held_out.target
     if len(np.unique(target)) < 2:
         return 0.0
-    # A number's errors are in units of the target's own sd, in which the mean's squared error is 1.
-    constant = 1.0 if asked.task is Task.REGRESSION else 1 - max(Counter(target.tolist()).values()) / len(target)
-    return 1 - permutation_importance.mean_loss(asked) / constant
+    # Squared errors are in units of the target's variance, so that of predicting the mean is 1.
+    constant = 1.0 if held_out.task is Task.REGRESSION else 1 - max(Counter(target.tolist()).values()) / len(target)
+    return 1 - permutation_importance.mean_loss(held_out) / constant
 
 
-def _unfitted(schema: EventSchema, known: Sequence[str]) -> Any:
+def _unfitted(schema: EventSchema, usable: Sequence[str]) -> Any:
+    """Return gradient-boosted trees on the usable features, with categories as integer codes."""
     from sklearn.compose import make_column_transformer  # slow
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OrdinalEncoder
 
     texts, numbers = (
-        [name for name in _of(schema, kind) if name in known] for kind in (FeatureKind.CATEGORICAL, FeatureKind.NUMERIC)
+        [name for name in _of(schema, kind) if name in usable]
+        for kind in (FeatureKind.CATEGORICAL, FeatureKind.NUMERIC)
     )
     codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan, max_categories=_BINS)
     trees = HistGradientBoostingClassifier if schema.task is Task.MULTICLASS else HistGradientBoostingRegressor

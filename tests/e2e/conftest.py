@@ -12,7 +12,8 @@ import pytest
 
 from features.schema import LABEL, EventSchema, FeatureKind, Task
 from monitors.baseline.baseline import Baseline, Slice
-from monitors.report import Finding, Report, SequentialVerdict, Signal, Stage, Verdict
+from monitors.finding import Finding, SequentialVerdict, Signal, Stage, Verdict
+from monitors.report import Report
 from monitors.stats.bins import Bins, CategoricalBins, NumericBins
 from registry import operations, queries
 from registry.connection import Registry
@@ -224,7 +225,7 @@ def rejected_retrain(reg: Registry, now: datetime) -> None:
 def retrain(reg: Registry, now: datetime) -> None:
     """The retrain that performance drift sets in motion, and its promotion."""
     incident = next(i for i in queries.undecided(reg, "flights") if i.signal == Signal.PERFORMANCE.value)
-    because = ["performance drifted in 12 windows", "6100 matured rows, at least 1000 needed"]
+    because = ["performance drifted in 12 windows", "6100 rows with labels to train on"]
     decision = decide(reg, incident.id, Action.RETRAIN, because, now)
     checks = [
         ("signature", "pass", "5 features", "5 features"),

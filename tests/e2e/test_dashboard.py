@@ -175,7 +175,7 @@ def test_decisions_and_checks_are_told_with_their_reasons(visitor: Visitor) -> N
     page = visitor.page
     page.goto("/models/flights")
     incident = page.locator("tr", has_text="performance").filter(has_text="no.")
-    assert "6100 matured rows, at least 1000 needed" in incident.inner_text()
+    assert "6100 rows with labels to train on" in incident.inner_text()
     incident.get_by_text("pieces of evidence").click()
     assert 2 == incident.locator("details a").count()
 

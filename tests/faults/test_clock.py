@@ -21,9 +21,9 @@ from typing import Any
 import pytest
 
 from leeway.stack import keeper, processes
-from monitors.report import Verdict
+from monitors.finding import Verdict
+from monitors.signals import Severity
 from registry import outbox, queries
-from registry.config import Severity
 from registry.incidents import ingest
 from registry.records import RunState
 from retrain_flows import reconcile

@@ -15,12 +15,12 @@ RUN = """
 import json, os, socket, ssl, sys, threading, time
 from pathlib import Path
 import psutil
-from monitors import flink_job
+from monitors.flink import environment_job
 from pyflink.table import DataTypes
 from pyflink.table.expressions import col
 from pyflink.table.udf import udf
 
-tables, done = flink_job.environment(Path(sys.argv[1]), streaming=False), Path(sys.argv[1]) / "done"
+tables, done = environment_job.environment(Path(sys.argv[1]), streaming=False), Path(sys.argv[1]) / "done"
 
 @udf(result_type=DataTypes.STRING())
 def look(x):

@@ -18,10 +18,11 @@ from features.schema import EventSchema, FeatureKind, Task
 from features.window import UTC, Windows, to_ms
 from monitors.config import MonitorPolicy
 from monitors.error_stream import detector_state, stream_findings
-from monitors.error_stream.stream_findings import VARIABLE
+from monitors.finding import Finding, Stage
 from monitors.flink import baseline_job, files_source_job, run_job
 from monitors.job_spec import JobSpec
-from monitors.report import Finding, Report, Stage
+from monitors.profiles.side_channels import ERROR_STREAM
+from monitors.report import Report
 from registry.files import published_baselines
 
 pytestmark = pytest.mark.slow
@@ -135,25 +136,25 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Report]]
     for version in (QUIET, WORSE):
         published_baselines.publish_baseline(baseline.model_copy(update={"version": version}), world.root / "baselines")
     batch = world.batch()
-    again = world.batch(stream_findings.remembered_from(SCHEMA.windows, REPLAYED))
+    again = world.batch(stream_findings.read_from(SCHEMA.windows, REPLAYED))
     return {"batch": batch, "stream": world.follow(len(batch)), "replay": again}
 
 
 def told(reports: list[Report]) -> list[tuple[Report, Finding]]:
     """Return the findings on the error stream, with their reports."""
-    return [(r, f) for r in reports for f in r.findings if f.variable == VARIABLE]
+    return [(r, f) for r in reports for f in r.findings if f.variable == ERROR_STREAM]
 
 
 def test_a_loss_that_doubles_is_told_within_some_hundred_records(reports: dict[str, list[Report]]) -> None:
     """The one finding is on the version that got worse, in the window whose newest slice has the record."""
     (report, finding), *more = told(reports["batch"])
-    _, after_ms, records, before, after = report.newest_slice[VARIABLE]
+    _, after_ms, records, before, after = report.newest_slice[ERROR_STREAM]
     at = to_ms(report.window_end - SCHEMA.windows.slide) + after_ms
 
     assert [] == more
     assert (WORSE, False) == (report.version, finding.guaranteed)
     assert 0 < (at - to_ms(CHANGE)) // 60_000 <= WITHIN
-    assert detector_state.LEARN < records
+    assert detector_state.WARM_UP_LOSSES < records
     assert after > 1.5 * before
 
 
@@ -175,5 +176,5 @@ def test_all_else_is_counted_as_ever(reports: dict[str, list[Report]]) -> None:
     outcomes = [r for r in reports["batch"] if r.stage is Stage.OUTCOMES]
 
     assert {(720, 0)} == {tuple(r.counts["coverage"]) for r in outcomes if r.window_start >= START}
-    assert {("coverage", VARIABLE, "label", "loss")} == {tuple(r.counts) for r in outcomes}
-    assert all(VARIABLE not in r.counts for r in reports["batch"] if r.stage is Stage.INPUTS)
+    assert {("coverage", ERROR_STREAM, "label", "loss")} == {tuple(r.counts) for r in outcomes}
+    assert all(ERROR_STREAM not in r.counts for r in reports["batch"] if r.stage is Stage.INPUTS)

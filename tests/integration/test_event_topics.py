@@ -83,7 +83,7 @@ def avro_of(*features: str) -> str:
     schema = EventSchema(
         model="m", task=Task.BINARY, features={name: kinds.get(name, FeatureKind.NUMERIC) for name in features}
     )
-    return avro.derive(decode.wanted(schema, "predictions"))
+    return avro.derive(decode.event_columns(schema, "predictions"))
 
 
 def by_id(schema: EventSchema, role: Any, place: location.Place) -> list[dict[str, Any]]:
@@ -182,7 +182,7 @@ def test_a_bad_record_goes_along_and_is_named_by_its_offset(folder: Path, broker
     project = in_topics(folder, tmp_path, broker, "json")
     source = project.model().events.predictions
     (reject,) = decode.read_events(project.model().schema, "predictions", source).rejects
-    (found,) = [r for r in offset_ranges.last(broker, source.topic or "", 300) if r.value == eventful.BAD]
+    (found,) = [r for r in offset_ranges.newest_records(broker, source.topic or "", 300) if r.value == eventful.BAD]
 
     assert (f"{source.topic}/{found.partition}", found.offset) == (reject.path, reject.line)
     assert reject.reason.startswith("not JSON")
@@ -192,7 +192,7 @@ def test_records_carry_event_time_and_id(folder: Path, broker: str, tmp_path: Pa
     """In each partition timestamps rise, an id is always in the same one, and the topic is kept for ever."""
     project = in_topics(folder, tmp_path, broker, "json")
     source = project.model().events.predictions
-    found = [r for r in offset_ranges.last(broker, source.topic or "", 300) if r.key]
+    found = [r for r in offset_ranges.newest_records(broker, source.topic or "", 300) if r.key]
     times = {row["id"]: row["time"] for row in by_id(project.model().schema, "predictions", source)}
 
     assert times == {r.key.decode(): r.timestamp for r in found}
@@ -201,14 +201,16 @@ def test_records_carry_event_time_and_id(folder: Path, broker: str, tmp_path: Pa
     for number in range(3):
         stamps = [r.timestamp for r in sorted(found, key=lambda r: r.offset) if r.partition == number]
         assert sorted(stamps) == stamps
-    assert publishing.Topic(source.topic or "", 3, None, made=False) == publishing.ensure(broker, source.topic or "", 9)
+    assert publishing.Topic(source.topic or "", 3, None, created=False) == publishing.ensure(
+        broker, source.topic or "", 9
+    )
 
 
 def test_a_columnar_record_is_as_new_as_its_newest_event(folder: Path, broker: str, tmp_path: Path) -> None:
     """Records of 30 events go round the partitions in the order of time."""
     project = in_topics(folder, tmp_path, broker, "arrow", "--batch", 30)
     model = project.model()
-    found = offset_ranges.last(broker, model.events.predictions.topic or "", 300)
+    found = offset_ranges.newest_records(broker, model.events.predictions.topic or "", 300)
     times = [
         row["time"] for row in decode.read_events(model.schema, "predictions", folder / "predictions").table.to_pylist()
     ]
@@ -287,13 +289,13 @@ def test_old_events_are_not_sent_to_a_topic_that_would_delete_them(broker: str, 
     refused = eventful.run(path, "produce", "--predictions", folder / "predictions")
 
     assert f"topic {name} deletes what is 7 days old; the events begin in January 2013" in str(refused.exception)
-    assert {0: (0, 0)} == offset_ranges.extent(broker, name)
+    assert {0: (0, 0)} == offset_ranges.offsets_by_partition(broker, name)
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for a broker for two seconds only."""
-    monkeypatch.setattr(connections, "PATIENCE_MS", 2000)
+    monkeypatch.setattr(connections, "TIMEOUT_MS", 2000)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -312,7 +314,7 @@ def test_a_broker_that_goes_away_ends_a_bounded_read(tmp_path: Path) -> None:
     """In the middle of a range it stops: an error comes after the patience, not never."""
     with kafka.running(tmp_path / "broker") as address:
         publishing.ensure(address, "t", 1)
-        outlet = publishing.TopicFormat(publishing.Topic("t", 1, None, made=True), "json")
+        outlet = publishing.TopicFormat(publishing.Topic("t", 1, None, created=True), "json")
         messages = ((outlet, publishing.Message(i, None, b"x" * 10_000)) for i in range(2000))
         assert 2000 == sum(publishing.send(address, messages))
         (wanted,) = offset_ranges.ranges(Source(topic="t", bootstrap=address))
@@ -339,12 +341,12 @@ def test_compressed_topics_are_read(broker: str, codec_name: str) -> None:
 def test_each_record_is_read_with_the_schema_that_it_names(registry: str) -> None:
     """A producer whose schema has changed is read along with those that write as before; others are named."""
     old, new = (avro_of("x", "c"), avro_of("c", "x", "more"))
-    first, second = (schema_registry.number(registry, "changing", text) for text in (old, new))
+    first, second = (schema_registry.schema_id(registry, "changing", text) for text in (old, new))
     event = {"id": "a", "time": 1704067200000, "model_version": "v1", "prediction": 0.5, "x": 1.5, "c": "red"}
     values = [
-        schema_registry.front(first) + avro.write(event, avro.parse(old)),
-        schema_registry.front(second) + avro.write({**event, "id": "b", "more": 1.0}, avro.parse(new)),
-        schema_registry.front(99) + avro.write(event, avro.parse(old)),
+        schema_registry.header(first) + avro.write(event, avro.parse(old)),
+        schema_registry.header(second) + avro.write({**event, "id": "b", "more": 1.0}, avro.parse(new)),
+        schema_registry.header(99) + avro.write(event, avro.parse(old)),
         avro.write(event, avro.parse(old)),
     ]
     batch = Records("changing", "avro", [0] * 4, list(range(4)), values, registry=registry)
@@ -352,14 +354,14 @@ def test_each_record_is_read_with_the_schema_that_it_names(registry: str) -> Non
 
     assert ["a", "b"] == decoded.table["id"].to_pylist()
     assert [1.5, 1.5] == decoded.table["x"].to_pylist()
-    assert [(2, "schema 99 is not in the registry"), (3, "no schema's number in front")] == [
+    assert [(2, "schema 99 is not in the registry"), (3, "no schema id in front")] == [
         (r.line, r.reason.split(":")[0]) for r in decoded.rejects
     ]
 
 
 def test_an_address_that_is_no_registry_is_told(registry: str) -> None:
     """A wrong path is a mistake in the project file: no reason to set every record aside."""
-    astray = Records("t", "avro", [0], [0], [schema_registry.front(1) + b"x"], registry=f"{registry}/astray")
+    astray = Records("t", "avro", [0], [0], [schema_registry.header(1) + b"x"], registry=f"{registry}/astray")
     with pytest.raises(errors.BrokerError, match=r"/astray refuses /schemas/ids/1: 404"):
         decode.decode_records(SCHEMA, "predictions", astray)
 
@@ -367,4 +369,4 @@ def test_an_address_that_is_no_registry_is_told(registry: str) -> None:
 def test_a_registry_that_does_not_take_a_schema_is_told(registry: str) -> None:
     """What is no schema is refused, with the registry's own words, and nothing is sent."""
     with pytest.raises(errors.BrokerError, match="refuses"):
-        schema_registry.number(registry, "odd", '{"type": "nothing"}')
+        schema_registry.schema_id(registry, "odd", '{"type": "nothing"}')

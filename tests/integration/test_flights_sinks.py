@@ -70,6 +70,9 @@ def test_what_is_sent_to_topics_is_what_is_written_to_files(sinks: Any, models: 
         assert 300 == files.table.num_rows
         assert files.table.sort_by("id").to_pydict() == kafka.table.sort_by("id").to_pydict()
     source = models[1].events.predictions
-    (newest,) = offset_ranges.last(source.bootstrap, "flights.predictions", 1)
+    (newest,) = offset_ranges.newest_records(source.bootstrap, "flights.predictions", 1)
     assert to_ms(predictions["time"].max().to_pydatetime()) == newest.timestamp
-    assert all(stop > start for start, stop in offset_ranges.extent(source.bootstrap, "flights.predictions").values())
+    assert all(
+        stop > start
+        for start, stop in offset_ranges.offsets_by_partition(source.bootstrap, "flights.predictions").values()
+    )

@@ -47,7 +47,7 @@ def test_without_a_certificate_nothing_is_answered(flink_cluster: str, path: str
 
 def test_another_certificate_is_none(flink_cluster: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     """One that its owner has signed, as anybody can."""
-    other = certificates.folder(tmp_path_factory.mktemp("other") / "keys")
+    other = certificates.key_folder(tmp_path_factory.mktemp("other") / "keys")
     context = anybody()
     context.load_cert_chain(other / "keys.pem")
     with pytest.raises((urllib.error.URLError, ssl.SSLError, ConnectionError)):
@@ -106,7 +106,7 @@ def test_keys_are_their_owner_s_alone_and_on_no_command_line(flink_cluster: str)
 
 def test_job_commands_ask_it_with_the_keys(flink_cluster: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     """They list its jobs; with other keys they say that it does not answer, as an error of ours."""
-    other = certificates.folder(tmp_path_factory.mktemp("others") / "keys")
+    other = certificates.key_folder(tmp_path_factory.mktemp("others") / "keys")
     assert [] == Cluster(flink_cluster).jobs("no such job")
     for address in (f"{flink_cluster.partition('?')[0]}?keys={other}", f"{flink_cluster}-absent"):
         with pytest.raises(EngineAway, match="does not answer"):

@@ -20,11 +20,12 @@ from features.schema import LATE, UNUSABLE, EventSchema, FeatureKind, Task
 from features.window import UTC, Windows, to_ms
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
+from monitors.finding import Signal, Stage
 from monitors.flink import baseline_job, files_source_job, run_job
 from monitors.flink.committed_output import CommittedFiles
 from monitors.job_spec import JobSpec
 from monitors.profiles import counting
-from monitors.report import Report, Signal, Stage
+from monitors.report import Report
 from registry.files import published_baselines
 
 pytestmark = pytest.mark.slow

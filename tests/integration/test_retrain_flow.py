@@ -16,7 +16,7 @@ from features import errors
 from registry import operations, queries
 from registry.connection import Registry
 from registry.records import Action, RunState
-from retrain_flows.orchestration import server
+from retrain_flows.orchestration import server, server_settings
 from tests.support import trained_model as world
 
 pytestmark = pytest.mark.slow
@@ -27,7 +27,7 @@ def flows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Yield the flows, with a Prefect server of the session's own behind them."""
     state = tmp_path_factory.mktemp("prefect")
     with pytest.MonkeyPatch.context() as patch, server.running(state) as url:
-        for name, value in {**server.settings(state), server.URL: url}.items():
+        for name, value in {**server_settings.settings(state), server_settings.URL: url}.items():
             patch.setenv(name, value)
         # Prefect reads its settings when it is imported: another test of this process may have done that before.
         from prefect.context import SettingsContext, get_settings_context
@@ -116,6 +116,6 @@ def test_an_audit_that_finds_nothing_to_compare_says_so(flows: Any, registry: Re
 
 def test_a_decision_that_is_not_there_is_not_found(flows: Any, registry: Registry, where: Path) -> None:
     """Nothing is started."""
-    with pytest.raises(errors.NotFound, match="m has no decision 99"):
+    with pytest.raises(errors.NotFound, match="there is no decision 99"):
         flows.retrain("m", 99)
     assert [] == queries.runs(registry, "m")

@@ -95,7 +95,7 @@ def test_topics_are_made_written_and_read(addresses: Mapping[str, str], kind: st
     with connections.producer(addresses[kind]) as client:
         client.send(f"made-{kind}", b"hello")
 
-    assert [b"hello"] == [record.value for record in offset_ranges.last(addresses[kind], f"made-{kind}", 5)]
+    assert [b"hello"] == [record.value for record in offset_ranges.newest_records(addresses[kind], f"made-{kind}", 5)]
 
 
 def test_the_job_reports_as_it_does_from_an_open_broker(addresses: Mapping[str, str], world: World) -> None:
@@ -114,7 +114,7 @@ def test_the_job_reports_as_it_does_from_an_open_broker(addresses: Mapping[str, 
         )
         wanted = topic_world.expected(opened, model, world)
     kept = b"".join(path.read_bytes() for path in world.folder.rglob("*") if path.is_file())
-    found = offset_ranges.last(addresses["open"], job_settings.output_topic(model, "reports"), 10_000)
+    found = offset_ranges.newest_records(addresses["open"], job_settings.output_topic(model, "reports"), 10_000)
 
     assert wanted
     assert b"mechanism=SCRAM" in kept  # as in the project file; the password is nowhere
@@ -124,7 +124,7 @@ def test_the_job_reports_as_it_does_from_an_open_broker(addresses: Mapping[str, 
 
 def test_a_wrong_password_is_told(addresses: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """By where, and without the password."""
-    monkeypatch.setattr(connections, "PATIENCE_MS", 1500)
+    monkeypatch.setattr(connections, "TIMEOUT_MS", 1500)
     monkeypatch.setenv(VARIABLE, "guessed")
     for kind in ("scram", "plain", "unencrypted"):
         with pytest.raises(errors.BrokerError) as told, connections.consumer(addresses[kind]):
@@ -141,7 +141,7 @@ def test_who_is_not_who_was_meant_is_not_spoken_to(
     addresses: Mapping[str, str], change: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without TLS, under a name that is not in its certificate, or signed by somebody else: there is no connection."""
-    monkeypatch.setattr(connections, "PATIENCE_MS", 1500)
+    monkeypatch.setattr(connections, "TIMEOUT_MS", 1500)
     address = addresses["scram"].replace(*change)
     if "plaintext" in address:
         address = address.partition("&ca=")[0]

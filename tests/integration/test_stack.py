@@ -126,14 +126,18 @@ def _is_shut(name: str, port: int) -> bool:
 
 
 def _produce(bootstrap: str) -> None:
-    producer = kafka.KafkaProducer(**kafka_address.parse(bootstrap).client())
+    producer = kafka.KafkaProducer(**kafka_address.parse(bootstrap).python_options())
     producer.send("events", b"kept", timestamp_ms=1_357_000_000_000).get(30)  # of 2013: never too old to keep
     producer.close()
 
 
 def _consume(bootstrap: str) -> Any:
-    consumer = kafka.KafkaConsumer("events", **kafka_address.parse(bootstrap).client(), auto_offset_reset="earliest",
-                                   consumer_timeout_ms=20_000)  # fmt: skip
+    consumer = kafka.KafkaConsumer(
+        "events",
+        **kafka_address.parse(bootstrap).python_options(),
+        auto_offset_reset="earliest",
+        consumer_timeout_ms=20_000,
+    )
     try:
         return next(iter(consumer)).value
     finally:

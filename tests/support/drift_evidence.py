@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from features.window import UTC
-from monitors.report import DriftEvidence, Finding, SequentialVerdict, Signal, Stage, Verdict
+from monitors.finding import DriftEvidence, Finding, SequentialVerdict, Signal, Stage, Verdict
 
 END = datetime(2024, 1, 2, tzinfo=UTC)
 WINDOW: dict[str, Any] = {

@@ -9,7 +9,8 @@ from features.schema import LABEL, PREDICTION, EventSchema, FeatureKind, Task
 from features.window import UTC, Windows
 from monitors.baseline.baseline import Baseline, Slice
 from monitors.config import MonitorPolicy
-from monitors.report import Finding, Report, Signal, Stage, Verdict, digest
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report, digest
 from monitors.stats.bins import Bins, CategoricalBins, NumericBins
 from registry import operations
 from registry.connection import Registry
@@ -65,7 +66,7 @@ def baseline(importance: dict[str, float] | None = None, **changed: Any) -> Base
 
 SEQUENTIAL: dict[str, Any] = {
     "verdict": Verdict.DRIFT, "guaranteed": True, "budget_share": 0.02, "evidence": 0.0, "evidence_required": 450.0,
-    "note": "drift goes on",
+    "note": "drift continues",
 }  # fmt: skip
 
 

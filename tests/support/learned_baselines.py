@@ -15,8 +15,8 @@ from features.window import Windows, from_ms
 from monitors.baseline import freeze
 from monitors.baseline.baseline import Baseline, Slice
 from monitors.config import MonitorPolicy
+from monitors.finding import Stage
 from monitors.profiles import counting
-from monitors.report import Stage
 
 DAY = 86_400_000
 POLICY = MonitorPolicy()

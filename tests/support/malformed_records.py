@@ -122,7 +122,7 @@ def avro_plan() -> tuple[Any, Any]:
         ("id", "bytes"), ("time", "double"), ("model_version", "string"), ("x", {"type": "array", "items": "int"}),
         ("c", {"type": "map", "values": "string"}), ("prediction", "float"))]  # fmt: skip
     other = {"type": "record", "name": "Event", "fields": odd}
-    return avro.parse(avro.derive(decode.wanted(SCHEMA, "predictions"))), fastavro.parse_schema(other)
+    return avro.parse(avro.derive(decode.event_columns(SCHEMA, "predictions"))), fastavro.parse_schema(other)
 
 
 def avro_record(rng: Rng, number: int, share: float) -> bytes:

@@ -10,8 +10,9 @@ import numpy as np
 from features.schema import LABEL, PREDICTION, EventSchema, FeatureKind, Task
 from features.window import UTC, Windows, to_ms
 from monitors.baseline.baseline import Baseline, Slice
+from monitors.finding import Stage
 from monitors.profiles import outcome_counts
-from monitors.report import Report, Stage
+from monitors.report import Report
 from monitors.stats.bins import Bins, CategoricalBins, freeze_numeric
 
 START, DAY = datetime(2024, 1, 1, tzinfo=UTC), timedelta(days=1)

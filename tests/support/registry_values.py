@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from features.schema import EventSchema, FeatureKind, Task
 from features.window import UTC
 from monitors.baseline.baseline import Baseline
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report
 from monitors.stats.bins import NumericBins
 from registry import operations
 from registry.connection import Registry
@@ -115,7 +116,15 @@ def window(
 ) -> Report:
     """Return the report of the window that ends on *day*, with one finding; *n* tells revisions apart."""
     end = NOW + day * DAY
-    told = {"variable": "x", "verdict": verdict, "metric": "js", "effect": 0.5, "n": n, "baseline_n": 100, **said}
+    told = {
+        "variable": "x",
+        "window_verdict": verdict,
+        "metric": "js",
+        "effect": 0.5,
+        "n": n,
+        "baseline_n": 100,
+        **said,
+    }
     finding = Finding.model_validate({"signal": signal, **told})
     return Report(model="m", version=version, segment=segment, stage=stage, window_start=end - DAY, window_end=end,
                   baseline="0" * 64, rows=n, counts={"x": [n]}, findings=(finding,))  # fmt: skip

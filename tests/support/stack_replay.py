@@ -23,7 +23,7 @@ from features.window import from_ms, to_ms
 from leeway.context import Context
 from leeway.project import environment
 from leeway.stack import state
-from monitors.report import Stage
+from monitors.finding import Stage
 from registry import queries
 from registry.database import tables
 from tests.support import turning_concept as turning
@@ -204,7 +204,7 @@ def _offspring(pid: int | None) -> list[psutil.Process]:
 def producer(bootstrap: str) -> Iterator[Any]:
     """Yield a producer that delivers each record once, in order, and waits minutes for a broker."""
     made = kafka.KafkaProducer(
-        **kafka_address.parse(bootstrap).client(), acks="all", enable_idempotence=True, linger_ms=20,
+        **kafka_address.parse(bootstrap).python_options(), acks="all", enable_idempotence=True, linger_ms=20,
         delivery_timeout_ms=300_000, max_block_ms=300_000, request_timeout_ms=10_000, reconnect_backoff_max_ms=1000,
     )  # fmt: skip
     try:

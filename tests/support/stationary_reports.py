@@ -11,7 +11,8 @@ from features.schema import PREDICTION, EventSchema, FeatureKind, Task
 from features.window import UTC, Windows, to_ms
 from monitors.baseline.baseline import Baseline, Slice
 from monitors.config import MonitorPolicy
-from monitors.report import Report, Stage
+from monitors.finding import Stage
+from monitors.report import Report
 from monitors.stats.bins import NumericBins, freeze_numeric
 from monitors.verdicts import window_verdict
 

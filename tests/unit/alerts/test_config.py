@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from alerts.config import EVENTS, Alerts, Endpoint
-from registry.config import Severity
+from monitors.signals import Severity
 
 
 def endpoint(name: str = "ops", *events: str) -> Endpoint:

@@ -19,6 +19,7 @@ from registry import operations
 from registry.connection import Registry
 from registry.incidents import ingest
 from registry.records import Version
+from tests.support.example_counts import examples
 from tests.unit.dashboards.test_app import DAY, START, WINDOW, Browser, baseline, report
 
 ROUTES = sorted({route.path for r in (pages.router, api.router) for route in r.routes if isinstance(route, APIRoute)})
@@ -83,7 +84,7 @@ def requests(draw: st.DrawFn) -> str:
     return f"{path_of(draw(st.sampled_from(ROUTES)), parts)}?{urlencode(draw(QUERY), errors='replace')}"
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(100))
 @given(path=requests())
 @example("/models/late?until=0001-01-01")
 @example("/models/late?until=9999-12-31T23:59:59")

@@ -19,7 +19,8 @@ from features.errors import ProjectError, RegistryError
 from features.schema import EventSchema, FeatureKind, Task
 from monitors.baseline.baseline import Baseline, Slice
 from monitors.config import MonitorPolicy
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report
 from monitors.stats.bins import NumericBins
 from registry import operations
 from registry.connection import Registry

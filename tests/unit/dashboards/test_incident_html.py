@@ -47,8 +47,8 @@ def test_a_drifted_variable_has_all_its_figures(reg: Registry) -> None:
     assert "up [1, 2): 50.0 % → 80.0 % [0, 1): 50.0 % → 20.0 %" in page
     assert "A shift within segments of site: 0.300 in all, 0.000 by mix, 0.300 within" in page
     assert "also in site=A 0.343, site=B 0.343" in page
-    assert "inside the guarantee the evidence reached 460 where 450 was asked budget share 2.0 %" in page
-    assert "since 3 Mar 2024 ; now: drift goes on" in page
+    assert "inside the guarantee the evidence reached 460, and 450 was required budget share 2.0 %" in page
+    assert "since 3 Mar 2024 ; newest verdict: drift continues" in page
     assert "1 other drifted variable" in page
     assert "First window 2 Mar 2024" in page
 
@@ -65,7 +65,7 @@ def test_the_decision_and_the_log_are_shown(reg: Registry) -> None:
     """Who decided what and because of what; markup in it is shown, not run."""
     raw, page = Browser(reg).get(LOSS).text, words(reg, LOSS)
 
-    assert "retrain by ann, 1 Mar 2024" in page
+    assert "retrain decided by ann, 1 Mar 2024" in page
     assert "&lt;b&gt;worse&lt;/b&gt;" in raw
     assert "auc: 0.7 → 0.6" in page
     assert "opened leeway variables loss; severity critical" in page
@@ -97,7 +97,7 @@ def test_the_window_history_can_be_walked_back(reg: Registry) -> None:
     assert [1] == [len(t["points"]) for t in shown["evidence"] if not t["segment"]]
 
     empty = words(reg, FEATURE + "?until=2023-01-01")
-    assert "No sequential evidence is stored for these windows." in empty
+    assert "These windows were judged one by one; no evidence over time is stored." in empty
     assert "No window of this version is stored that ends by 1 Jan 2023." in empty
 
 
@@ -115,7 +115,7 @@ def test_a_windows_page_has_the_single_window_verdict_and_the_sequential_one(reg
 
     assert "0.343 [0.293, 0.393]" in page
     assert "Drift: far" in page
-    assert "inside the guarantee drift goes on budget share 2.0 %" in page
+    assert "inside the guarantee drift continues budget share 2.0 %" in page
 
 
 @pytest.mark.parametrize(

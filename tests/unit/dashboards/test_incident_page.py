@@ -11,7 +11,8 @@ from dashboards import charts, incident_page
 from dashboards.incident_page import EvidencePoint, EvidenceTrace, Scale
 from dashboards.timeline import Address
 from monitors.explain.explanation import explain_window
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report
 from registry.incidents.explain import WindowVerdict
 from registry.records import Incident, IncidentState
 from tests.support.incident_world import DAY, START, A, B, baseline, finding, inputs, number, report, steady

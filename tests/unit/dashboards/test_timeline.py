@@ -8,7 +8,8 @@ import pytest
 
 from dashboards import performance_chart, timeline
 from dashboards.timeline import Address
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report
 from registry.records import Promotion, WindowRow
 
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
@@ -17,7 +18,15 @@ DAY = timedelta(days=1)
 
 def finding(signal: Signal, verdict: Verdict, variable: str = "temp", **more: object) -> Finding:
     """Return a finding with nothing special about it."""
-    given = {"signal": signal, "variable": variable, "verdict": verdict, "metric": "m", "n": 9, "baseline_n": 9, **more}
+    given = {
+        "signal": signal,
+        "variable": variable,
+        "window_verdict": verdict,
+        "metric": "m",
+        "n": 9,
+        "baseline_n": 9,
+        **more,
+    }
     return Finding.model_validate(given)
 
 

@@ -10,8 +10,8 @@ import pytest
 from dashboards import view_models
 from dashboards.pages import templates
 from dashboards.timeline import Address
-from monitors.report import Stage
-from registry.config import Severity
+from monitors.finding import Stage
+from monitors.signals import Severity
 from registry.records import Action, Check, CheckResult, Decision, Incident, IncidentState, RetrainRun, RunState
 from tests.support.drift_evidence import evidence
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from dashboards import charts, window_page
 from features.schema import EventSchema, FeatureKind, Task
 from monitors.baseline.baseline import Baseline, Slice
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report
 from monitors.stats.bins import Bins, CategoricalBins, NumericBins
 
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)

@@ -29,21 +29,21 @@ def test_both_clients_are_told_the_same(pem: Path, monkeypatch: pytest.MonkeyPat
         "bootstrap_servers": ["a:1", "b:2"], "security_protocol": "SASL_SSL", "sasl_mechanism": "SCRAM-SHA-512",
         "sasl_plain_username": "ann", "sasl_plain_password": 'a"b\\c', "ssl_cafile": str(pem),
         "ssl_certfile": str(pem), "ssl_keyfile": str(pem),
-    } == address.client()  # fmt: skip
+    } == address.python_options()  # fmt: skip
     assert {
         "bootstrap.servers": "a:1,b:2", "security.protocol": "SASL_SSL", "sasl.mechanism": "SCRAM-SHA-512",
         "sasl.jaas.config": "shaded.org.apache.kafka.common.security.scram.ScramLoginModule required "
         'username="ann" password="a\\"b\\\\c";',
         "ssl.truststore.type": "PEM", "ssl.truststore.location": str(pem),
         "ssl.keystore.type": "PEM", "ssl.keystore.location": str(pem),
-    } == address.properties("shaded.")  # fmt: skip
+    } == address.java_properties("shaded.")  # fmt: skip
 
 
 def test_a_plain_address_asks_for_nothing() -> None:
     """As before there were others."""
     address = kafka_address.parse("a:1, b:2")
 
-    assert {"bootstrap.servers": "a:1,b:2"} == address.properties()
+    assert {"bootstrap.servers": "a:1,b:2"} == address.java_properties()
     assert address == kafka_address.parse("plaintext://a:1,b:2")
 
 
@@ -64,7 +64,7 @@ def test_a_plain_address_asks_for_nothing() -> None:
         ("sasl_ssl://a:1", "sasl_ssl:// needs `mechanism`"),
         (SASL.replace("SCRAM-SHA-512", "GSSAPI"), "'GSSAPI' is none of the mechanisms PLAIN, SCRAM-SHA-256"),
         ("ssl://a:1?ca", "not key=value"),
-        ("ssl://a:1?ca=/a&ca=/b", "says something twice, of ca"),
+        ("ssl://a:1?ca=/a&ca=/b", "has a setting twice, one of ca"),
     ],
 )
 def test_what_is_no_address_is_refused(text: str, message: str) -> None:
@@ -94,7 +94,7 @@ def test_a_password_in_the_address_is_refused_and_not_repeated(text: str) -> Non
         kafka_address.parse(text)
 
     assert "SECRET" not in str(told.value)
-    assert "SECRET" not in kafka_address.shown(text)
+    assert "SECRET" not in kafka_address.redacted(text)
 
 
 def test_odd_characters_are_written_as_in_a_url() -> None:

@@ -93,7 +93,7 @@ def _summed(task: Task, p: Any, y: Any, bins: NumericBins | CategoricalBins) -> 
 def test_log_losses_are_those_that_monitoring_sums(rows: list[tuple[float, float]]) -> None:
     """The gate and the performance signal speak of the same loss, to the millionth."""
     p, y = np.array(rows).T
-    units = np.rint(scoring.losses(Task.BINARY, p, y) / outcome_counts.UNIT).sum()
+    units = np.rint(scoring.losses(Task.BINARY, p, y) / outcome_counts.LOSS_UNIT).sum()
     assert int(units) == _summed(Task.BINARY, p, y, CategoricalBins(categories=("0", "1")))
 
 
@@ -102,7 +102,7 @@ def test_log_losses_are_those_that_monitoring_sums(rows: list[tuple[float, float
 def test_squared_errors_are_those_that_monitoring_sums(rows: list[tuple[float, float]], sd: float) -> None:
     """Also where the error is cut off."""
     p, y = np.array(rows).T
-    units = np.rint(scoring.losses(Task.REGRESSION, p, y, sd=sd) / outcome_counts.UNIT).sum()
+    units = np.rint(scoring.losses(Task.REGRESSION, p, y, sd=sd) / outcome_counts.LOSS_UNIT).sum()
     assert int(units) == _summed(Task.REGRESSION, p, y, NumericBins(edges=(0.0, 1.0), sd=sd))
 
 
@@ -111,5 +111,5 @@ def test_squared_errors_are_those_that_monitoring_sums(rows: list[tuple[float, f
 def test_misses_are_those_that_monitoring_sums(rows: list[tuple[str, str]]) -> None:
     """A wrong class costs 1, a right one nothing."""
     p, y = np.array(rows, dtype=object).T
-    units = np.rint(scoring.losses(Task.MULTICLASS, p, y) / outcome_counts.UNIT).sum()
+    units = np.rint(scoring.losses(Task.MULTICLASS, p, y) / outcome_counts.LOSS_UNIT).sum()
     assert int(units) == _summed(Task.MULTICLASS, p, y, CategoricalBins(categories=("a", "b", "c")))

@@ -11,7 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from monitors import budget
 from monitors.budget import FalseAlarms
-from monitors.report import Signal
+from monitors.finding import Signal
+from monitors.signals import OF, SIGNALS
 
 DAY = timedelta(days=1)
 
@@ -67,7 +68,8 @@ def test_shares_add_up_to_the_whole(watched: set[Signal], segments: int) -> None
 
 def test_every_signal_has_a_share() -> None:
     """A signal that is added needs one, or nothing of it could ever be promised."""
-    assert set(Signal) == set(budget.SHARES)
+    assert set(Signal) == set(OF)
+    assert 1 == pytest.approx(sum(spec.budget_share for spec in SIGNALS))
 
 
 @given(st.integers(1, 1000), st.floats(0.001, 1))

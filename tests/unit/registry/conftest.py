@@ -53,10 +53,21 @@ def template(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         yield url
 
 
+@pytest.fixture(scope="session")
+def filled(template: sa.URL, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[sa.URL, Path]]:
+    """Yield a registry with a row or more in every table, and the folder of its files: filling it takes longer, too."""
+    folder = tmp_path_factory.mktemp("filled")
+    with _database(_server_of(template), folder, template) as url:
+        with Registry.open(_text(url), folder / "artifacts") as registry:
+            _fill(registry)
+        yield url, folder
+
+
 @pytest.fixture
-def url(template: sa.URL, tmp_path: Path) -> Iterator[str]:
-    """Yield the address of an empty registry of the test's own."""
-    with _database(_server_of(template), tmp_path, template) as made:
+def url(template: sa.URL, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Yield the address of a registry of the test's own: an empty one, or that of `full`."""
+    source = request.getfixturevalue("filled")[0] if "full" in request.fixturenames else template
+    with _database(_server_of(template), tmp_path, source) as made:
         yield _text(made)
 
 
@@ -87,8 +98,15 @@ def watched(reg: Registry, known: Baseline) -> Registry:
 
 
 @pytest.fixture
-def full(reg: Registry) -> Registry:
+def full(reg: Registry, filled: tuple[sa.URL, Path], tmp_path: Path) -> Registry:
     """Return a registry with a row or more in every table."""
+    shutil.copytree(filled[1] / "artifacts", tmp_path / "artifacts", dirs_exist_ok=True)
+    for beside in filled[1].glob("audit*"):
+        shutil.copy(beside, tmp_path)
+    return reg
+
+
+def _fill(reg: Registry) -> None:
     make.champion(reg)
     make.ready(reg, "v2", data=b"model")
     run = make.run(reg, make.check())
@@ -97,7 +115,6 @@ def full(reg: Registry) -> Registry:
     outbox.fan_out(reg, {"ops": ["*"]}, now=make.NOW)
     operations.record_audit(reg, model="m", period_start=make.NOW, period_end=make.NOW, passed=True, findings=[],
                        numbers={}, report="", now=make.NOW)  # fmt: skip
-    return reg
 
 
 class _database:  # noqa: N801 - used as a function

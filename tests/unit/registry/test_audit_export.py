@@ -21,14 +21,14 @@ def test_an_export_is_checked_without_the_database(full: Registry, url: str, tmp
     """It has the same findings, with the key and, but for signatures, without."""
     path = tmp_path / "export.jsonl"
     audit_export.write(audit_export.collect(full), path, now=make.NOW)
-    assert [] == verification.verify(audit_export.read(path, full.heads.known))
+    assert [] == verification.verify(audit_export.read(path, full.heads.existing_signer))
     assert [] == verification.verify(audit_export.read(path, None))
     assert ["signatures were not checked: the key is not here"] == verification.notes(audit_export.read(path, None))
     with forging(url) as c:
         c.execute(tables.checks.delete())
         recompute(c, renamed)
     audit_export.write(audit_export.collect(full), path, now=make.NOW)
-    assert findings(full) == verification.verify(audit_export.read(path, full.heads.known))
+    assert findings(full) == verification.verify(audit_export.read(path, full.heads.existing_signer))
     assert [f for f in findings(full) if "not signed" not in f] == verification.verify(audit_export.read(path, None))
 
 
@@ -38,7 +38,7 @@ def test_an_altered_export_is_named(full: Registry, tmp_path: Path) -> None:
     audit_export.write(audit_export.collect(full), path, now=make.NOW)
     text = path.read_text()
     path.write_text(text.replace('"action":"model.added","actor":"leeway"', '"action":"model.added","actor":"bob"'))
-    assert audit_export.ALTERED in verification.verify(audit_export.read(path, full.heads.known))
+    assert audit_export.ALTERED in verification.verify(audit_export.read(path, full.heads.existing_signer))
     (finding,) = verification.verify(audit_export.read(path, None))
     assert "line 1 (model.added) was altered" in finding
 

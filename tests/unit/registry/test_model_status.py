@@ -7,9 +7,10 @@ from itertools import product
 import pytest
 
 from features.window import from_ms
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report
+from monitors.signals import Severity
 from registry import model_status
-from registry.config import Severity
 from registry.model_status import ModelState
 from registry.records import Incident, IncidentState
 from tests.support.drift_evidence import evidence
@@ -52,8 +53,8 @@ def test_an_open_incident_of_any_segment_comes_before_steady_windows(severity: S
     stands = model_status.model_status([incident(Severity.INFO), incident(severity, segment=segment)], STEADY, None)
 
     assert ModelState(severity.value) is stands.state
-    assert stands.lines[0].startswith(f"{severity.value} feature drift of x")
-    assert (f"in {segment}" in " ".join(stands.lines)) == bool(segment)
+    assert stands.lines[0].startswith(f"{severity.value}: feature drift in x")
+    assert (f"in x, segment {segment} (" in " ".join(stands.lines)) == bool(segment)
 
 
 def test_steady_is_said_of_what_was_judged() -> None:
@@ -62,7 +63,7 @@ def test_steady_is_said_of_what_was_judged() -> None:
     stands = model_status.model_status([], some, None)
 
     assert ModelState.STEADY is stands.state
-    assert "3 of 6 signals judged: steady" == stands.lines[0]
+    assert "3 of 6 signals are steady" == stands.lines[0]
     assert {"1 of 2 features (y)": "too noisy", "performance": "no window with labels yet",
             "label": "no window with labels yet"} == stands.unjudged  # fmt: skip
 
@@ -72,14 +73,14 @@ def test_inputs_that_nobody_can_judge_are_said_first(inputs: Report | None) -> N
     """No window, or none with anything to compare: that is no steady model."""
     stands = model_status.model_status([], inputs, None)
     assert ModelState.NOT_JUDGED is stands.state
-    assert stands.lines[0].startswith("nothing about the inputs can be judged: ")
+    assert stands.lines[0].startswith("inputs cannot be judged: ")
     assert "steady" not in stands.lines[0]
 
 
 def test_a_window_that_drifts_is_told_without_an_incident_too() -> None:
     """A signal that opens no incident by the project file is no steady one."""
     stands = model_status.model_status([], report(Stage.INPUTS, finding(Signal.FEATURE, Verdict.DRIFT)), None)
-    assert (ModelState.DRIFT, "feature drifts, without an incident") == (stands.state, stands.lines[0])
+    assert (ModelState.DRIFT, "drift in feature; no incident is open (yet)") == (stands.state, stands.lines[0])
 
 
 def test_records_that_were_set_aside_are_counted_by_their_reason() -> None:
@@ -88,7 +89,7 @@ def test_records_that_were_set_aside_are_counted_by_their_reason() -> None:
     stands = model_status.model_status([], lost, None)
 
     assert {"x": 3, "time": 2} == stands.set_aside
-    assert "5 of 45 records of the newest window set aside (x 3, time 2)" in stands.lines
+    assert "5 of 45 records of the newest window rejected, by column: x 3, time 2; see the dead letters" in stands.lines
 
 
 def test_ages_are_told_in_two_units() -> None:

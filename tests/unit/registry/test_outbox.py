@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from features.errors import IllegalMove, NotFound
+from monitors.signals import Severity
 from registry import operations, outbox, queries
-from registry.config import Severity
 from registry.connection import Registry
 from registry.incidents import ingest
 from registry.records import Delivery
@@ -124,8 +124,8 @@ def test_delivered_is_final(reg: Registry, due: list[Delivery]) -> None:
     delivered = outbox.mark(reg, mine, state="delivered", status_code=200, now=make.NOW)
     assert make.NOW == delivered.delivered_at
     assert delivered == outbox.mark(reg, mine, state="dead", error="timed out", now=make.NOW + MINUTE)
-    with pytest.raises(IllegalMove, match="is delivered; only a dead one"):
-        outbox.replay(reg, 1, now=make.NOW)
+    with pytest.raises(IllegalMove, match="is delivered; only deliveries that were given up"):
+        outbox.requeue(reg, 1, now=make.NOW)
 
 
 @pytest.mark.parametrize("state", ["pending", "delivered", "dead"])
@@ -149,7 +149,7 @@ def test_a_replayed_delivery_is_no_longer_its_old_holders(reg: Registry, due: li
     old = held(reg, 1)
     claim(reg, after=MINUTE)
     outbox.mark(reg, held(reg, 1), state="dead", error="410", now=make.NOW)
-    outbox.replay(reg, 1, now=make.NOW)
+    outbox.requeue(reg, 1, now=make.NOW)
     claim(reg, after=2 * MINUTE)
 
     assert old.attempts == held(reg, 1).attempts
@@ -171,10 +171,10 @@ def test_a_dead_delivery_can_be_replayed(reg: Registry, due: list[Delivery]) -> 
     """It is due at once, with all its attempts before it."""
     claim(reg)
     outbox.mark(reg, held(reg, 1), state="dead", error="410", now=make.NOW)
-    assert ("pending", 0) == (outbox.replay(reg, 1, now=make.NOW).state, queries.deliveries(reg)[0].attempts)
+    assert ("pending", 0) == (outbox.requeue(reg, 1, now=make.NOW).state, queries.deliveries(reg)[0].attempts)
     assert [1] == claim(reg)
     with pytest.raises(NotFound, match="no delivery 99"):
-        outbox.replay(reg, 99, now=make.NOW)
+        outbox.requeue(reg, 99, now=make.NOW)
 
 
 def test_a_finished_audit_is_on_record_and_told(reg: Registry) -> None:

@@ -45,6 +45,7 @@ def loss(events: pd.DataFrame) -> float:
     return float(-np.log(right).mean())
 
 
+@pytest.mark.slow
 def test_the_project_passes_its_check(folder: Path) -> None:
     """`leeway check` has nothing to say against the example, its trainers included."""
     done = CliRunner().invoke(cli.app, ["-p", str(folder), "check", "--json"])

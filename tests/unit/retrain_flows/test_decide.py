@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.window import UTC
-from monitors.error_stream.stream_findings import VARIABLE
-from monitors.report import DriftEvidence, Signal
+from monitors.finding import DriftEvidence, Signal
+from monitors.profiles.side_channels import ERROR_STREAM
+from monitors.signals import Reaction
 from registry.records import Action, Incident, IncidentState
-from retrain_flows.config import Reaction, Retrain, Signals
+from retrain_flows.config import Retrain, Signals
 from retrain_flows.decide import Decision, Deferral, Situation, decide
 from tests.support.drift_evidence import evidence
 
@@ -43,9 +44,9 @@ def test_drift_that_may_retrain_retrains_when_all_is_ready() -> None:
     expected = Decision(
         Action.RETRAIN,
         (
-            "performance drift in 1 window(s), last seen 2013-03-01 00:00",
-            "mean_loss_increase(loss) = 0.31 > 0.18",
-            "100 matured rows to train on",
+            "performance drift in 1 window, newest ended 2013-03-01 00:00 UTC",
+            "loss in all traffic: effect 0.31 (mean_loss_increase), threshold 0.18",
+            "100 rows with labels to train on",
         ),
     )
     assert expected == ask()
@@ -54,11 +55,17 @@ def test_drift_that_may_retrain_retrains_when_all_is_ready() -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"open_quality": True}, "open quality incident"),
+        ({"open_quality": True}, "a quality incident is still open: no training on its data"),
         ({"running": True}, "a retrain is running"),
-        ({"last_retrain": READY.now - 14 * DAY + DAY / 24}, "cool-down: the last retrain was less than 14d ago"),
-        ({"matured_until": OPENED - DAY / 24}, "labels of the window that opened the incident have not matured"),
-        ({"matured_rows": 99}, "too few matured labels: 99 of 100"),
+        (
+            {"last_retrain": READY.now - 14 * DAY + DAY / 24},
+            "retrain.cool_down: the next retrain is possible from 2013-",
+        ),
+        (
+            {"matured_until": OPENED - DAY / 24},
+            "labels of the window that opened the incident are still due (label_delay)",
+        ),
+        ({"matured_rows": 99}, "too few rows with labels: 99 of 100 (retrain.min_rows)"),
     ],
 )
 def test_an_obstacle_defers_until_the_wait_is_over(change: dict[str, Any], reason: str) -> None:
@@ -92,8 +99,9 @@ def test_every_obstacle_is_told() -> None:
 def test_a_signal_that_may_not_retrain_does_nothing(reaction: Reaction) -> None:
     """The reason names the setting."""
     decision = ask("feature", signals=Signals(feature=reaction))
+    reason = f"no retrain: signals.feature is {reaction.value} (retrain would allow one)"
     assert isinstance(decision, Decision)
-    assert (Action.NOTHING, f"signals.feature is set to {reaction.value}") == (decision.action, decision.because[-1])
+    assert (Action.NOTHING, reason) == (decision.action, decision.because[-1])
 
 
 @pytest.mark.parametrize("retrain", [None, Retrain(), Retrain(trainer="train:make", mode="online")])
@@ -115,7 +123,7 @@ def loss(guaranteed: bool | None) -> DriftEvidence:
     [([False], True), ([False, False], True), ([True], False), ([None], False), ([False, True], False),
      ([False, None], False), ([], False)],
 )  # fmt: skip
-def test_drift_outside_the_promise_retrains_only_where_that_is_allowed(
+def test_drift_outside_the_guarantee_retrains_only_where_that_is_allowed(
     promised: list[bool | None], outside: bool
 ) -> None:
     """One finding inside it will do, and one that was not asked is inside. Both the reason and the setting are told."""
@@ -125,12 +133,12 @@ def test_drift_outside_the_promise_retrains_only_where_that_is_allowed(
     assert isinstance(strict, Decision)
     assert isinstance(free, Decision)
     assert Action.RETRAIN is free.action
-    assert outside == ("outside the false-alarm promise" in free.because)
+    assert outside == ("outside the false-alarm guarantee" in free.because)
     assert (Action.NOTHING if outside else Action.RETRAIN) is strict.action
-    assert outside == (strict.because[-1] == "signals.outside_promise is set to alert")
+    assert outside == strict.because[-1].endswith("does not cover this drift (signals.outside_promise: alert)")
 
 
-FAST = evidence(VARIABLE, signal=Signal.PERFORMANCE, threshold=None, guaranteed=False)
+FAST = evidence(ERROR_STREAM, signal=Signal.PERFORMANCE, threshold=None, guaranteed=False)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +162,7 @@ def test_single_losses_wait_for_a_window_to_confirm_them(change: dict[str, Any],
 
 @pytest.mark.parametrize("signals", [Signals(performance=Reaction.ALERT), Signals(outside_promise=Reaction.RETRAIN)])
 def test_single_losses_do_not_wait_where_windows_would_change_nothing(signals: Signals) -> None:
-    """Where performance never retrains, or may do so without a promise."""
+    """Where performance never retrains, or may do so without a guarantee."""
     answer = decide(incident(evidence=(FAST,)), signals=signals, retrain=RETRAIN, situation=replace(READY, window=7))
 
     assert isinstance(answer, Decision)
@@ -163,14 +171,20 @@ def test_single_losses_do_not_wait_where_windows_would_change_nothing(signals: S
 def test_the_setting_for_the_promise_is_no_signal() -> None:
     """What is ignored is signals only."""
     signals = Signals(feature=Reaction.IGNORE, quality=Reaction.IGNORE)
-    assert frozenset({"feature", "quality"}) == signals.ignored
+    assert frozenset({Signal.FEATURE, Signal.QUALITY}) == signals.ignored
 
 
 def test_a_quality_fault_is_never_trained_on() -> None:
     """A broken pipeline is not drift: repair the data, however ready everything is."""
-    decision = ask("quality")
+    found = evidence("x", signal="quality", metric="null_share", effect=0.4).model_copy(update={"segment": "a=b"})
+    nulls = found.model_copy(update={"finding": found.finding.model_copy(update={"reason": "40% are null"})})
+    fault = incident("quality", windows=3, evidence=(nulls,))
+    decision = decide(fault, signals=Signals(), retrain=RETRAIN, situation=READY)
     assert isinstance(decision, Decision)
     assert Action.REPAIR_DATA is decision.action
+    assert "data fault in 3 windows: 40% are null" == decision.because[0]
+    assert decision.because[1].startswith("x in a=b: effect 0.4 (null_share)")
+    assert "no retrain: the data are faulty; repair them upstream" == decision.because[-1]
 
 
 _moments = st.integers(-100, 100).map(lambda days: OPENED + days * DAY)
@@ -203,9 +217,11 @@ def test_a_retrain_is_never_started_against_an_obstacle(situation: Situation) ->
 
 def test_a_verdict_over_time_is_told_with_its_evidence() -> None:
     """What the budget asked stands beside the effect, not a line that the window need not have crossed."""
-    note = "drift: evidence 903.0 of the 720 that 1 per 90d asks"
+    note = "drift: evidence 903.0 of 720 required for 1 per 90d"
     finding = evidence("loss", metric="loss_increase", effect=0.12, threshold=0.3, note=note)
     told = decide(incident(evidence=(finding,)), signals=Signals(), retrain=RETRAIN, situation=READY)
 
     assert isinstance(told, Decision)
-    assert "loss_increase(loss) = 0.12 (drift: evidence 903.0 of the 720 that 1 per 90d asks)" in told.because
+    assert (
+        "loss in all traffic: effect 0.12 (loss_increase); evidence 903.0 of 720 required for 1 per 90d" in told.because
+    )

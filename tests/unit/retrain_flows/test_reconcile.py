@@ -11,7 +11,7 @@ import pytest
 from features import errors
 from features.schema import LATE, Task
 from features.window import to_ms
-from monitors.report import Signal, Stage
+from monitors.finding import Signal, Stage
 from monitors.verdicts import window_verdict
 from registry import operations, queries
 from registry.incidents import ingest
@@ -52,7 +52,7 @@ def test_with_nothing_to_do_no_event_is_read(ws: Workspace, monkeypatch: pytest.
     monkeypatch.setattr(workspace, "read", lambda _: pytest.fail("events were read"))
     assert [] == react(ws)
     world.drift(ws, Signal.FEATURE)
-    assert ["nothing: signals.feature is set to alert"] == [o.result for o in react(ws)]
+    assert ["no action: signals.feature is alert (retrain would allow one)"] == [o.result for o in react(ws)]
 
 
 def test_two_signals_of_one_drift_make_one_retrain(ws: Workspace) -> None:
@@ -68,8 +68,10 @@ def test_a_rejected_challenger_makes_the_next_incident_wait(make: Make) -> None:
     ws = make(trainer=f"{world.HERE}:useless", gate=world.RETRAIN.gate.model_copy(update={"min_rows": 10_000}))
     world.drift(ws, Signal.LABEL, Signal.PERFORMANCE)
     first, second = react(ws)
-    assert first.result.startswith("retrain rejected: v2 (static): rows hold: 560 evaluation rows, wanted at least")
-    assert "waits: cool-down: the last retrain was less than 14d ago" == second.result
+    assert first.result.startswith(
+        "retrain rejected: v2 (static): rows inconclusive: 560 evaluation rows; required: at least"
+    )
+    assert second.result.startswith("waits: retrain.cool_down: the next retrain is possible from 20")
     assert second.result.removeprefix("waits: ") == queries.undecided(ws.registry, "m")[0].pending
 
 
@@ -77,7 +79,7 @@ def test_what_waits_too_long_is_given_up(make: Make) -> None:
     """Too few labels for a month of event time, and the decision says so."""
     ws = make(min_rows=100_000)
     world.drift(ws)
-    assert ["waits: too few matured labels: 640 of 100000 rows (retrain.min_rows)"] == [o.result for o in react(ws)]
+    assert ["waits: too few rows with labels: 640 of 100000 (retrain.min_rows)"] == [o.result for o in react(ws)]
     assert [] == actions(ws)
     react(ws, as_of=world.AS_OF + ws.trainers.wait)
     assert [Action.WAIT_GIVEN_UP] == actions(ws)
@@ -87,8 +89,8 @@ def test_a_quality_fault_blocks_a_retrain_until_it_is_mended(ws: Workspace) -> N
     """The drift waits while the fault is open, and is retrained for afterwards."""
     _, fault = world.drift(ws, Signal.QUALITY, Signal.PERFORMANCE)
     waiting, repair = react(ws)
-    assert ("quality", True) == (fault.signal, repair.result.startswith("repair_data: "))
-    assert waiting.result.startswith("waits: an open quality incident")
+    assert ("quality", True) == (fault.signal, repair.result.startswith("repair data: "))
+    assert waiting.result.startswith("waits: a quality incident is still open")
     operations.resolve_incident(ws.registry, fault.id, resolution="mended", actor="ann", now=world.NOW)
     assert react(ws)[0].result.startswith("retrain promoted")
 
@@ -106,9 +108,13 @@ def test_predictions_that_came_too_late_block_a_retrain(ws: Workspace) -> None:
     world.drift(ws, Signal.PERFORMANCE)
     waiting, repair = react(ws)
 
-    assert ("quality", "late_share", 1.0) == (fault.signal, fault.evidence[0]["metric"], fault.evidence[0]["effect"])
-    assert repair.result.startswith("repair_data: ")
-    assert waiting.result.startswith("waits: an open quality incident")
+    assert ("quality", "late_share", 1.0) == (
+        fault.signal,
+        fault.evidence[0].finding.metric,
+        fault.evidence[0].finding.effect,
+    )
+    assert repair.result.startswith("repair data: ")
+    assert waiting.result.startswith("waits: a quality incident is still open")
 
 
 def test_a_decision_whose_run_never_began_is_carried_out(ws: Workspace) -> None:

@@ -13,7 +13,7 @@ import pytest
 from features import errors, scoring
 from features.events import decode
 from features.schema import Events
-from monitors.report import Signal
+from monitors.finding import Signal
 from registry import operations, queries
 from registry.records import Action, CheckResult, Decision, IncidentState, RetrainRun, RunState, Version, VersionState
 from retrain_flows import first_version, promote, retrain
@@ -87,7 +87,7 @@ def test_a_model_that_was_rolled_back_is_noticed(ws: Workspace) -> None:
     again = retrain.run(ws, order(ws))
 
     known = [c for c in queries.checks(ws.registry, again.id) if c.name == "known"]
-    assert (RunState.REJECTED, ["the file of v2 (rolled back)"]) == (again.state, [c.got for c in known])
+    assert (RunState.REJECTED, ["same model file as v2 (rolled back)"]) == (again.state, [c.got for c in known])
     assert "v1" == queries.champion(ws.registry, "m").version  # type: ignore[union-attr]
     artifacts = {v.version: v.artifact for v in queries.versions(ws.registry, "m")}
     assert artifacts["v2"] == artifacts["v3"] != artifacts["v1"]
@@ -142,7 +142,9 @@ def test_importance_is_the_same_when_a_run_is_repeated(make: Make) -> None:
         ws,
         operations.start_run(ws.registry, decision_id=decide(ws).id, as_of=world.AS_OF, flow_run=None, now=world.NOW),
     )
-    assert challengers.make(ws, "static", given).rises == challengers.make(ws, "static", given).rises
+    assert (
+        challengers.train(ws, "static", given).loss_increases == challengers.train(ws, "static", given).loss_increases
+    )
 
 
 def test_a_challenger_that_is_no_better_is_rejected_with_its_numbers(make: Make) -> None:
@@ -152,7 +154,7 @@ def test_a_challenger_that_is_no_better_is_rejected_with_its_numbers(make: Make)
     (incident,) = world.drift(ws)
     done = retrain.run(ws, order(ws, decide(ws, incident.id)))
     assert RunState.REJECTED is done.state
-    assert "loss fail: mean loss 0.69" in done.reason
+    assert "loss failed: mean loss 0.69" in done.reason
     assert VersionState.REJECTED is queries.version(ws.registry, "m", "v2").state
     assert IncidentState.RESOLVED is queries.incident(ws.registry, incident.id).state
     assert 1 == len(queries.promotions(ws.registry, "m"))
@@ -229,7 +231,7 @@ def test_a_run_that_was_killed_after_the_promotion_has_ended(ws: Workspace) -> N
 
     def killed_after(called: Any, *args: Any) -> Any:
         result = called(*args)
-        if called is promote.settle:
+        if called is promote.promote_or_reject:
             raise Killed
         return result
 
@@ -262,7 +264,7 @@ def test_somebody_elses_promotion_in_between_is_not_overwritten(ws: Workspace) -
 
 
 def _fitted(ws: Workspace, run: RetrainRun) -> Any:
-    return challengers.make(ws, "static", retrain_data.gather(ws, run))
+    return challengers.train(ws, "static", retrain_data.gather(ws, run))
 
 
 def _baseline(ws: Workspace, version: str) -> Any:
@@ -288,7 +290,7 @@ def test_an_open_quality_incident_vetoes_the_promotion(ws: Workspace) -> None:
     world.drift(ws, Signal.QUALITY)
     done = retrain.run(ws, order(ws, decision))
     assert RunState.REJECTED is done.state
-    assert "quality hold: quality incident 1 is open" in done.reason
+    assert "quality inconclusive: quality incident 1 has been open" in done.reason
 
 
 def test_too_few_rows_fail_the_run_before_anything_is_trained(make: Make) -> None:
@@ -301,7 +303,7 @@ def test_too_few_rows_fail_the_run_before_anything_is_trained(make: Make) -> Non
 def test_a_log_without_versions_cannot_be_retrained_for(ws: Workspace, tmp_path: Path) -> None:
     """Every event would seem to be the new version's."""
     fixed = replace(ws, schema=ws.schema.model_copy(update={"version": "v1"}))
-    with pytest.raises(errors.ProjectError, match=r"events\.version calls every event of m v1"):
+    with pytest.raises(errors.ProjectError, match=r"events\.version is v1 for all events of m"):
         retrain.run(fixed, order(ws))
 
 

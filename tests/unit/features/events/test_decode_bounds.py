@@ -93,7 +93,7 @@ def test_two_open_quotes_are_two_letters(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["e.csv", "e.jsonl"])
 def test_a_line_without_end_costs_itself_only(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is set aside unread, and lines before and after it are rows."""
-    monkeypatch.setattr(file_chunks, "MOST_BYTES", 4000)
+    monkeypatch.setattr(file_chunks, "MAX_CHUNK_BYTES", 4000)
     line = LINE if name == "e.csv" else records.json_line(records.Rng(1), 0, 0)
     head = [HEAD] if name == "e.csv" else []
     (tmp_path / name).write_bytes(b"\n".join([*head, line, b"x" * 10_000, line]))
@@ -106,7 +106,7 @@ def test_a_line_without_end_costs_itself_only(tmp_path: Path, name: str, monkeyp
 @pytest.mark.parametrize("lines", [1, 2, 7])
 def test_a_chunk_has_so_many_lines_at_most(tmp_path: Path, lines: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each line costs memory of its own; lines keep their numbers, and each is in one chunk."""
-    monkeypatch.setattr(file_chunks, "MOST_LINES", lines)
+    monkeypatch.setattr(file_chunks, "MAX_CHUNK_LINES", lines)
     (tmp_path / "e.csv").write_bytes(b"\n".join([HEAD, *[LINE] * 20]) + b"\n")
     parts = [decode.decode(SCHEMA, "predictions", p, now=NOW) for p in file_chunks.chunks(tmp_path / "e.csv")]
 
@@ -155,7 +155,7 @@ def test_events_without_our_columns_are_counted() -> None:
 
 def test_the_last_letter_of_very_many_stands_for_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A Parquet file of a kilobyte may have millions of bad rows: all are counted, not all are written out."""
-    monkeypatch.setattr(decode, "MOST_LETTERS", 10)
+    monkeypatch.setattr(decode, "MAX_DEAD_LETTERS", 10)
     pq.write_table(pa.table({"x": np.zeros(1000)}), tmp_path / "e.parquet")
     result = decoded(tmp_path)
 

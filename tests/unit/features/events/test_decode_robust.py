@@ -24,6 +24,7 @@ from features.kafka.records import Records
 from features.schema import EventSchema, FeatureKind, RecordFormat, Role, Source, Task
 from features.values.untyped import Reject
 from features.window import UTC, agreed_newest
+from tests.support.example_counts import examples
 
 SCHEMA = EventSchema(
     model="m", task=Task.BINARY, features={"x": FeatureKind.NUMERIC, "c": FeatureKind.CATEGORICAL}, version="v1"
@@ -381,7 +382,7 @@ def test_fractions_of_a_second_are_kept(tmp_path: Path) -> None:
     assert [1_704_067_200_123] * 2 == result.table["time"].to_pylist()
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(times=st.lists(st.integers(0, 400 * DAY), min_size=4, max_size=60), wrong=st.integers(500, 50_000))
 def test_one_event_of_the_future_moves_no_clock(times: list[int], wrong: int) -> None:
     """However far ahead, one or two events leave the clock where the others put it; three are believed."""
@@ -393,7 +394,7 @@ def test_one_event_of_the_future_moves_no_clock(times: list[int], wrong: int) ->
     assert agreed_newest(np.array([*times, far, far + 1, far + 2]), 7 * DAY) == far + 2
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(text=st.text(max_size=30) | st.floats() | st.integers() | st.booleans())
 def test_the_one_spelling_of_a_value_is_its_own(text: str | float) -> None:
     """Spelling it again changes nothing: what is written from decoded events decodes to the same."""
@@ -411,7 +412,7 @@ FORMS: tuple[RecordFormat, ...] = ("json", "avro", "arrow")
 
 
 @pytest.mark.parametrize("form", FORMS)
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(values=st.lists(st.binary(max_size=80) | st.just(json.dumps(GOOD).encode()) | st.none(), max_size=12))
 def test_any_bytes_in_a_topic_are_rows_or_letters(form: RecordFormat, values: list[bytes | None]) -> None:
     """Each record of a batch is decoded or set aside: none is lost, none ends the batch."""
@@ -423,7 +424,7 @@ def test_any_bytes_in_a_topic_are_rows_or_letters(form: RecordFormat, values: li
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet"])
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(data=st.binary(max_size=200), at=st.integers(0, 120))
 def test_any_bytes_in_a_file_are_rows_or_letters(
     tmp_path_factory: pytest.TempPathFactory, suffix: str, data: bytes, at: int

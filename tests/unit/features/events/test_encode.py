@@ -27,6 +27,7 @@ from leeway import cli
 from leeway.project.load import Project
 from leeway.topics import produce_files, tail_records
 from leeway.topics.produce_files import Stream
+from tests.support.example_counts import examples
 
 SCHEMA = EventSchema(
     model="m", task=Task.MULTICLASS, features={"x": FeatureKind.NUMERIC, "c": FeatureKind.CATEGORICAL},
@@ -35,7 +36,7 @@ SCHEMA = EventSchema(
 )  # fmt: skip
 FORMS: tuple[RecordFormat, ...] = ("json", "avro", "arrow")
 _TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=5).map(spelling.canonical)
-_FLOATS = st.floats(-typed_columns.LARGEST, typed_columns.LARGEST) | st.sampled_from([np.inf, -np.inf])
+_FLOATS = st.floats(-typed_columns.LARGEST_FINITE, typed_columns.LARGEST_FINITE) | st.sampled_from([np.inf, -np.inf])
 _TIMES = st.integers(0, 4_000_000_000_000)
 
 
@@ -59,7 +60,7 @@ def back(schema: EventSchema, role: Role, form: RecordFormat, values: Sequence[b
 
 
 @pytest.mark.parametrize("form", FORMS)
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(rows=st.lists(st.tuples(_TEXTS, _TIMES, _TEXTS, _TEXTS, st.none() | _FLOATS, st.none() | _TEXTS), max_size=6))
 def test_what_is_encoded_decodes_to_itself(form: RecordFormat, rows: list[Any]) -> None:
     """Infinite and missing numbers, odd texts and all, under the columns' own names."""
@@ -95,7 +96,7 @@ def test_an_event_that_does_not_fit_an_avro_schema_is_an_error(tmp_path: Path) -
 
 def test_times_go_into_an_avro_schema_in_its_own_unit(tmp_path: Path) -> None:
     """Microseconds come out as microseconds, and are read back as the same moment."""
-    fields = json.loads(avro.derive(decode.wanted(SCHEMA, "predictions")))
+    fields = json.loads(avro.derive(decode.event_columns(SCHEMA, "predictions")))
     fields["fields"][1]["type"]["logicalType"] = "timestamp-micros"
     path = tmp_path / "micros.avsc"
     path.write_text(json.dumps(fields))
@@ -111,7 +112,7 @@ _EVENTS = st.lists(st.lists(st.integers(0, 50), max_size=7), max_size=4)
 
 
 @pytest.mark.parametrize("form", FORMS)
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(files=_EVENTS)
 def test_a_replay_is_in_the_order_of_time(
     tmp_path_factory: pytest.TempPathFactory, form: RecordFormat, files: list[list[int]]
@@ -153,7 +154,7 @@ def test_json_lines_are_sent_as_they_are(tmp_path: Path) -> None:
 
 def test_streams_are_merged_and_paced() -> None:
     """A second of the clock is so much event time; who is late does not wait."""
-    a, b = (publishing.TopicFormat(publishing.Topic(name, 1, None, made=True), "json") for name in "ab")
+    a, b = (publishing.TopicFormat(publishing.Topic(name, 1, None, created=True), "json") for name in "ab")
     items = [(a, publishing.Message(1000, None, b"")), (b, publishing.Message(61_000, None, b"")),
              (a, publishing.Message(121_000, None, b""))]  # fmt: skip
     now, slept = [100.0], []

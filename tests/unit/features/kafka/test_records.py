@@ -21,6 +21,7 @@ from features.kafka import avro
 from features.kafka.records import Records
 from features.schema import EventSchema, FeatureKind, RecordFormat, Source, Task
 from features.window import from_ms
+from tests.support.example_counts import examples
 
 SCHEMA = EventSchema(
     model="m", task=Task.BINARY, features={"x": FeatureKind.NUMERIC, "c": FeatureKind.CATEGORICAL},
@@ -41,7 +42,7 @@ def as_json(rows: Sequence[Row]) -> list[bytes]:
 
 def as_avro(rows: Sequence[Row]) -> list[bytes]:
     """Return a record an event, as another program that was given the schema writes them."""
-    schema = fastavro.parse_schema(json.loads(avro.derive(decode.wanted(SCHEMA, "predictions"))))
+    schema = fastavro.parse_schema(json.loads(avro.derive(decode.event_columns(SCHEMA, "predictions"))))
     out = []
     for row in rows:
         stream = io.BytesIO()
@@ -100,7 +101,7 @@ _EVENTS = st.lists(
 
 
 @pytest.mark.parametrize("form", WRITERS)
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(rows=_EVENTS)
 def test_records_decode_to_the_same_table_as_files(
     tmp_path_factory: pytest.TempPathFactory, form: RecordFormat, rows: list[Row]
@@ -157,7 +158,7 @@ def test_a_tombstone_is_a_reject() -> None:
 
 
 @pytest.mark.parametrize("form", ["avro", "arrow"])
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(data=st.data())
 def test_damaged_binary_records_are_set_aside(form: RecordFormat, data: st.DataObject) -> None:
     """Bytes changed, cut or added: either a table or a reject comes out, and the neighbours always do."""

@@ -23,7 +23,7 @@ def test_a_registry_that_is_away_is_an_outage() -> None:
     """The job fails and tries again; the record is not lost as a bad one. The password stays out of the words."""
     url = f"http://ann:secret@127.0.0.1:{ports.free()}"
     with pytest.raises(errors.BrokerAway, match="does not answer") as told:
-        decode.decode_records(SCHEMA, "predictions", batch(url, schema_registry.front(1) + b"x"))
+        decode.decode_records(SCHEMA, "predictions", batch(url, schema_registry.header(1) + b"x"))
 
     assert "secret" not in str(told.value)
 
@@ -31,7 +31,7 @@ def test_a_registry_that_is_away_is_an_outage() -> None:
 def test_a_variable_that_is_not_set_is_named() -> None:
     """With what to do."""
     with pytest.raises(errors.BrokerError, match="REGISTRY_URL, which is not set"):
-        decode.decode_records(SCHEMA, "predictions", batch("env:REGISTRY_URL", schema_registry.front(1) + b"x"))
+        decode.decode_records(SCHEMA, "predictions", batch("env:REGISTRY_URL", schema_registry.header(1) + b"x"))
 
 
 @pytest.mark.parametrize("value", [b"", b"\x00\x01", b"{}    ", b"\x01\x00\x00\x00\x01x"])
@@ -39,7 +39,7 @@ def test_a_record_without_a_number_in_front_is_set_aside(value: bytes) -> None:
     """Nobody is asked."""
     (reject,) = decode.decode_records(SCHEMA, "predictions", batch("http://127.0.0.1:9", value)).rejects
 
-    assert reject.reason.startswith(("no schema's number in front", "the record has no value"))
+    assert reject.reason.startswith(("no schema id in front", "the record has no value"))
 
 
 def test_a_number_that_is_not_there_is_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,7 +53,7 @@ def test_a_number_that_is_not_there_is_asked_for_once(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(schema_registry, "schema", schema)
     records = Records(
-        "t", "avro", [0] * 3, [0, 1, 2], [schema_registry.front(n) + b"x" for n in (7, 7, 8)], registry="u"
+        "t", "avro", [0] * 3, [0, 1, 2], [schema_registry.header(n) + b"x" for n in (7, 7, 8)], registry="u"
     )
     rejects = decode.decode_records(SCHEMA, "predictions", records).rejects
 
@@ -63,7 +63,7 @@ def test_a_number_that_is_not_there_is_asked_for_once(monkeypatch: pytest.Monkey
 
 def test_plain_avro_needs_no_registry() -> None:
     """A reader of a known schema asks nobody."""
-    columns = decode.wanted(SCHEMA, "predictions")
+    columns = decode.event_columns(SCHEMA, "predictions")
     event = {"id": "a", "time": 0, "model_version": "v1", "prediction": 0.5, "x": None}
 
     assert event == avro.reader(None, columns, None)(avro.write(event, avro.parse(avro.derive(columns))))

@@ -24,6 +24,7 @@ from leeway.check import events as event_checks
 from leeway.check import files
 from leeway.check.environment import Check
 from leeway.project.load import Model, Project
+from tests.support.example_counts import examples
 from tests.unit.features.events.test_decode_robust import ODD
 from tests.unit.leeway.commands.test_init_any_log import CLOCKS
 
@@ -174,7 +175,7 @@ def _cell(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet"])
-@settings(deadline=None, max_examples=25, suppress_health_check=SLOW)
+@settings(deadline=None, max_examples=examples(25), suppress_health_check=SLOW)
 @given(task=st.sampled_from(TASKS), made=EDITS, true=EDITS, overall=OVERALL, rows=st.integers(1, 40))
 def test_check_refuses_what_the_decoder_refuses(
     tmp_path_factory: pytest.TempPathFactory,
@@ -196,7 +197,7 @@ def test_check_refuses_what_the_decoder_refuses(
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet"])
-@settings(deadline=None, max_examples=40, suppress_health_check=SLOW)
+@settings(deadline=None, max_examples=examples(40), suppress_health_check=SLOW)
 @given(
     data=st.binary(max_size=300) | st.text(alphabet='id,time\n"{}:;1.5\ufeff\r\x00é', max_size=80).map(str.encode),
     at=st.integers(0, 300), cut=st.booleans(), beside=st.booleans(),

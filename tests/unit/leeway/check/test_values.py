@@ -107,7 +107,7 @@ def test_labels_without_a_value_want_no_positive_one(bench: Bench, code: int) ->
          "labels; log both with the same names"),
         (("Red", "Blue"), ("red ", "blue "), "no class is both predicted and a label: 'Blue' and 'Red' are predicted, "
          "'blue ' and 'red ' are labels; 'Blue' and 'blue ' differ only in case, blanks or zeros: write them alike"),
-        (("Red", "blue"), ("red", "blue"), "1 of 2 predicted classes are not among the labels; 'Red' and 'red' "
+        (("Red", "blue"), ("red", "blue"), "1 of 2 predicted classes never occurs as a label; 'Red' and 'red' "
          "differ only in case, blanks or zeros: write them alike"),
         (("01", "02"), (1, 2), "no class is both predicted and a label: '01' and '02' are predicted, '1' and '2' are "
          "labels; '01' and '1' differ only in case, blanks or zeros: write them alike"),
@@ -183,14 +183,16 @@ def test_a_feature_that_grows_with_the_time(bench: Bench, values: Callable[[int]
         id=lambda f: f.index, time=pd.date_range("2024-01-01", periods=5 * ROWS, freq="h", tz="UTC"),
         temp=lambda f: [values(i) for i in f.index],
     ))  # fmt: skip
-    expected = "warning late: temp: grows with time, so every window differs from the baseline; leave it out"
+    expected = (
+        "warning late: temp: rises or falls steadily with time, so every window differs from the baseline; leave it out"
+    )
 
     assert grows == any(line.startswith(expected) for line in bench.check(0))
 
 
 @pytest.mark.parametrize(
     ("name", "what"),
-    [("2.csv.gz", "unpack compressed files"), ("2.zip", "unpack compressed files"), ("2.CSV", "in lower case; rename"),
+    [("2.csv.gz", "unpack compressed files"), ("2.zip", "unpack compressed files"), ("2.CSV", "in lower case); rename"),
      ("2.txt", "rename files of events"), ("2.json", "rename files of events")],
 )  # fmt: skip
 def test_files_that_are_passed_over(bench: Bench, name: str, what: str) -> None:
@@ -200,7 +202,7 @@ def test_files_that_are_passed_over(bench: Bench, name: str, what: str) -> None:
         (folder / other).write_bytes(b"anything")
     (found,) = bench.check(0)
     assert found.startswith(
-        f"warning late: predictions: {name} is not read because of its ending: only .jsonl, .ndjson"
+        f"warning late: predictions: {name} is skipped: its extension is not read (only .jsonl, .ndjson"
     )
     assert what in found
 
@@ -223,8 +225,8 @@ def test_a_column_twice_that_nobody_wants(bench: Bench, suffix: str) -> None:
     (folder / f"1.{suffix}").write_text("\n".join(rows))
 
     assert [
-        f"warning late: predictions: column 'spare' is there twice in 1.{suffix}; the project file does not use it, "
-        "but rename or drop one"
+        f"warning late: predictions: column 'spare' appears twice in 1.{suffix}; the project file does not use it, "
+        "so the file is read; rename or drop one"
     ] == bench.check(0)
 
 
@@ -242,7 +244,7 @@ def test_a_baseline_that_leaves_nothing(bench: Bench) -> None:
 
 def test_too_few_rows_to_judge(bench: Bench) -> None:
     """Three rows are told with the number that is needed, of a log and of a baseline; so is a window too short."""
-    need = "nothing is judged below 30 in the baseline and as many in each window (monitor.min_rows)"
+    need = "baseline and each window need at least 30 events (monitor.min_rows)"
     bench.project(PROJECT + "    baseline: {start: 2024-01-01, end: 2024-01-01T03:00Z}\n")
     assert [
         f"warning late: baseline: the baseline has 3 events in 1 slice of 1d: {need}; log more, or take a longer period"

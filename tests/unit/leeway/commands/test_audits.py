@@ -103,7 +103,7 @@ def test_what_is_known_and_right_is_accepted(folder: Path) -> None:
     said = audit(folder, "accept", "--because", "ticket 7", "--actor", "ann").stdout
     assert "accepted: champions late is not what" in said
     said = audit(folder, "verify").stdout
-    assert "note: ann took the rows as they were at line 9, 1 findings included: ticket 7" in said
+    assert "note: ann accepted all rows as they were at line 9, with 1 findings: ticket 7" in said
 
 
 @pytest.mark.parametrize(

@@ -116,16 +116,19 @@ Change = Callable[[pd.DataFrame], pd.DataFrame]
          "warning late: predictions: 1 of 40 rows are set aside, first 1.csv:2: temp is not a number; write plain "
          "numbers, like 12.3, or declare it categorical"),
         (lambda f: f.assign(temp=3.5), 0,
-         "warning late: temp: is always 3.5: drift in it cannot be found; consider leaving it out"),
+         "warning late: temp: is always 3.5: constant so far; a change will be reported. Leave it out if it cannot "
+         "change"),
         (lambda f: f.assign(temp=None), 0,
-         "warning late: temp: is always null: drift in it cannot be found; consider leaving it out"),
+         "warning late: temp: is always null: constant so far; a change will be reported. Leave it out if it cannot "
+         "change"),
         (lambda f: f.assign(prediction=f["prediction"] * 100), 1,
          "error late: predictions: 39 of 40 rows are set aside, first 1.csv:3: prediction is not a probability from 0 "
-         "to 1; log the probability of label 1 as a share, or set task: regression"),
+         "to 1; log the probability of label 1, between 0 and 1, or set task: regression"),
         (lambda f: f.assign(prediction=[1.7, -3, *f["prediction"][2:]]), 0,
          "warning late: predictions: 2 of 40 rows are set aside, first 1.csv:2: prediction is not a probability from 0 "
-         "to 1; log the probability of label 1 as a share, or set task: regression"),
-        (lambda f: f.assign(prediction=0.5), 0, "warning late: predictions: every prediction is 0.5"),
+         "to 1; log the probability of label 1, between 0 and 1, or set task: regression"),
+        (lambda f: f.assign(prediction=0.5), 0, "warning late: predictions: every prediction is 0.5: a "
+         "constant says nothing about performance; is events.columns.prediction the right column?"),
         (lambda f: f.assign(id="f1"), 0,
          "warning late: predictions: 39 rows repeat an id; each prediction needs a unique id"),
         (lambda f: f.assign(time="yesterday"), 1,
@@ -150,7 +153,8 @@ def test_bad_predictions(bench: Bench, change: Change, code: int, expected: str)
         (lambda f: f.assign(id=[*f["id"][:-1], "x"]), 0,
          "warning late: labels: 1 of 40 labels match no prediction by id"),
         (lambda f: f.assign(known=hours(9)), 0,
-         "warning late: labels: 100% arrive later than label_delay 6h and will be left out; 99% arrive within 9h"),
+         "warning late: labels: 100% of labels arrive later than label_delay 6h and are left out; 99% arrive "
+         "within 9h"),
         (lambda f: f.assign(known=hours(-1)), 0,
          "warning late: labels: 40 labels are older than their predictions; check `columns.label_time`"),
         (lambda f: f.assign(label=f["label"] * 2), 1,
@@ -161,7 +165,8 @@ def test_bad_predictions(bench: Bench, change: Change, code: int, expected: str)
         (lambda f: f.assign(label=[0.5, -1, *f["label"][2:]]), 0,
          "warning late: labels: 2 of 40 rows are set aside, first 1.csv:2: label is neither 0 nor 1 (events.positive "
          "names the label that counts as 1)"),
-        (lambda f: f.assign(label=1), 0, "warning late: labels: every label is '1'"),
+        (lambda f: f.assign(label=1), 0, "warning late: labels: every label is '1': a "
+         "constant says nothing about performance; is events.columns.label the right column?"),
     ],
 )  # fmt: skip
 def test_bad_labels(bench: Bench, change: Change, code: int, expected: str) -> None:

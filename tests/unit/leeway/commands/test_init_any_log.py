@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import sys
 import tempfile
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -20,6 +19,8 @@ from features.schema import FeatureKind
 from features.window import UTC
 from leeway import cli
 from leeway.project.load import Model, Project
+from tests.support import project_imports
+from tests.support.example_counts import examples
 
 NAMES = {
     "id": ("id", "order_id", "RequestId", "Vorgang"),
@@ -129,9 +130,8 @@ def place(folder: Path, log: Log) -> Path:
 
 def run(folder: Path, *words: str) -> Any:
     """Return what a command prints as JSON; its exit code must be 0."""
-    sys.modules.pop("trainers", None)  # of another project in this process
-    done = CliRunner().invoke(cli.app, ["-p", str(folder), *words, "--json"], catch_exceptions=False)
-    sys.modules.pop("trainers", None)  # nor for the next one
+    with project_imports.undone():  # else the next example's module `trainers` would be this one's
+        done = CliRunner().invoke(cli.app, ["-p", str(folder), *words, "--json"], catch_exceptions=False)
     assert 0 == done.exit_code, done.stdout
     return json.loads(done.stdout)
 
@@ -143,8 +143,15 @@ def begun(folder: Path, log: Log) -> Model:
     return Project.load(folder).model()
 
 
+TO_TRAIN = Log({part: names[0] for part, names in NAMES.items()}, "american", "binary", ".csv", german=False,
+               predicted=False, labels="same", versions=False, rows=40, minutes=1, seed=0)  # fmt: skip
+"""The least log that `init` writes a trainer for, which `check` imports."""
+
+
+@example(TO_TRAIN)
+@example(replace(TO_TRAIN, clock="zone"))
 @given(LOGS.filter(lambda log: log.predicted or log.labels == "same"))
-@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(15), suppress_health_check=[HealthCheck.too_slow])
 def test_check_passes_on_what_init_wrote(log: Log) -> None:
     """Whatever columns are called, however values are written, wherever labels are: parts and features are found."""
     with tempfile.TemporaryDirectory() as root:

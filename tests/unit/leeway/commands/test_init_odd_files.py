@@ -25,6 +25,7 @@ from leeway.infer import csv_dialect, log_sample, time_columns
 from leeway.infer.roles import ColumnWishes
 from leeway.init import draft
 from leeway.project.load import Project
+from tests.support.example_counts import examples
 
 HEADER = b"id,time,x,prediction\n"
 CELLS = st.sampled_from(
@@ -42,7 +43,7 @@ CELLS = st.sampled_from(
 @example(".csv", b"id,id,time\n1,2,2024-01-01\n", False)
 @example(".csv", b"\xff\xfei\x00d\x00\n\x00", False)
 @example(".csv", b"\n\n", False)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.too_slow])
 def test_no_file_ends_it_with_a_traceback(suffix: str, data: bytes, headed: bool) -> None:
     """Bytes of any sort are a log or are refused with a hint; nothing else is raised."""
     with tempfile.TemporaryDirectory() as root:

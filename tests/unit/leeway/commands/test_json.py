@@ -62,21 +62,15 @@ def shown(folder: Path, words: list[str], width: int, monkeypatch: pytest.Monkey
     return Counter("".join(text.split()))
 
 
-@pytest.mark.parametrize("width", [40, 80, 200])
 @pytest.mark.parametrize("words", [["status"], ["incidents"], ["history"], ["check"], ["alerts", "list"], ["doctor"]])
-def test_a_table_loses_nothing_on_any_screen(
-    folder: Path,
-    words: list[str],
-    width: int,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_table_loses_nothing_on_any_screen(folder: Path, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """What is there on a screen of 1,000 columns is there on every other; what is more there repeats the heads."""
     with context.open(folder) as opened:
         begin(opened)
         drift(opened)
-    wide, narrow = (shown(folder, words, columns, monkeypatch) for columns in (1000, width))
+    wide, *narrow = (shown(folder, words, columns, monkeypatch) for columns in (1000, 40, 80, 200))
 
-    assert Counter() == wide - narrow
+    assert [Counter()] * 3 == [wide - shown_there for shown_there in narrow]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from features.errors import LeewayError
 from leeway import context
 from leeway.context import Context
 from leeway.replay import parallel, trials
-from monitors.report import Stage
+from monitors.finding import Stage
 from registry import operations
 from registry.incidents import ingest
 from registry.records import Version
@@ -120,6 +120,7 @@ def test_the_shift_of_the_past_is_found(folder: Path) -> None:
     assert "1 per 300d" == strict["rules"]["monitor"]["false_alarms"]
 
 
+@pytest.mark.slow
 def test_json_holds_what_the_tables_do(folder: Path) -> None:
     """Under keys that programs rely on."""
     found = told(folder, "--shift", "prior=0.2,0.3", "--feature", "site", "--seed", "7")
@@ -197,7 +198,7 @@ def test_what_is_missing_is_said_with_the_next_step(tmp_path: Path, folder: Path
         (("--shift", "prior=2"), "the size of a prior change must be above 0, at most 1, not 2"),
         (("--shift", "covariate=-1"), "the size of a covariate change must be above 0, not -1"),
         (("--shift", "covariate"), "could not convert string to float"),
-        (("--budget", "rarely"), "'rarely' is not a rate of alarms"),
+        (("--budget", "rarely"), "'rarely' is not a rate of false alarms"),
         (("--within", "soon"), "'soon' is not a length of time"),
         (("--window", "36h"), "must be a whole multiple of slide"),
         (("--budget", "1 per 9 days", "--budget", "1 per 9 days"), "two policies are called 1 per 9d"),

@@ -11,7 +11,8 @@ from features.window import UTC
 from leeway import context
 from leeway.context import Context
 from monitors.baseline.baseline import Baseline
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report
 from monitors.stats.bins import NumericBins
 from registry import operations, queries
 from registry.incidents import ingest
@@ -94,7 +95,7 @@ def test_status_tells_where_a_model_stands(folder: Path) -> None:
     (model,) = stands["models"]
     assert ("flights", expected) == (stands["project"], {key: model[key] for key in expected})
     assert ("info", ["feature"], [], {}) == (model["state"], model["judged"], model["set_aside"], model["refused"])
-    assert "info feature drift of temp (incident 1)" == model["said"][0]
+    assert "info: feature drift in temp (incident 1)" == model["said"][0]
     assert model["unjudged"]["performance"] == "no window with labels yet"
     assert model["newest_window_age"].endswith(" ago")
     assert "1 open, 1 undecided" in printed(folder, "status")

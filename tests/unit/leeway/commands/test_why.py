@@ -8,7 +8,7 @@ import pytest
 
 from features.errors import NotFound
 from leeway import context
-from monitors.report import Signal
+from monitors.finding import Signal
 from registry import operations
 from registry.database import tables
 from registry.incidents import explain
@@ -53,7 +53,7 @@ def test_a_drifted_variable_has_all_its_figures(folder: Path) -> None:
     drifting(folder)
     newest, _, first = text(folder, "1").partition("First window")
 
-    assert newest.startswith("Incident 1: feature of late v1\n")
+    assert newest.startswith("Incident 1: feature drift in late v1\n")
     assert "Newest window, 2024-03-04 to 2024-03-05" in newest
     lines = [" ".join(line.split()) for line in newest.splitlines()]
     assert [
@@ -63,14 +63,14 @@ def test_a_drifted_variable_has_all_its_figures(folder: Path) -> None:
         "movement up; [1, 2) 50.0% -> 80.0%, [0, 1) 50.0% -> 20.0%",
         "mix a shift within segments of site: 0.300 in all, 0.000 by mix, 0.300 within",
         "segments all traffic 0.343, site=A 0.343, site=B 0.343",
-        "guarantee inside the promise: the evidence reached 460 where 450 was asked",
+        "guarantee inside the guarantee: the evidence reached 460, and 450 was required",
         "budget share 2.0%",
         "since 2024-03-03",
-        "now drift goes on",
+        "newest verdict drift continues",
     ] == lines[lines.index("x in all traffic, importance rank 1 (75%)") :][:9]
     assert "loss performance all traffic 0.500 [0.450, 0.550] auc 0.700 -> 0.600 2024-03-05" in lines
     assert ", 2024-03-02 to 2024-03-03" in first
-    assert "now" not in first
+    assert "newest verdict" not in first
 
 
 def test_an_incident_of_one_window_is_printed_once(folder: Path) -> None:
@@ -136,7 +136,7 @@ def test_a_drift_that_late_data_took_back_is_said_to_be_gone(folder: Path) -> No
         world.late(opened.registry)
     shown = text(folder, "1")
 
-    assert "corrected by late data" in shown
+    assert "corrected by late data 1 time\n" in shown
     assert "Corrected by late data: this window has no drift any more." in shown.partition("First window")[2]
 
 
@@ -156,11 +156,12 @@ def test_the_beginning_of_an_old_drift_is_looked_for_further_back(
     """First among a few windows, then among more; beyond those nobody knows."""
     drifting(folder)
     began = {}
-    for looks in ((1,), (1, 2), (1, 4), (4,)):
-        monkeypatch.setattr(explain, "LOOKS", looks)
+    for few, more in ((1, 1), (1, 2), (1, 4), (4, 4)):
+        monkeypatch.setattr(explain, "WINDOWS_BACK", few)
+        monkeypatch.setattr(explain, "MORE_WINDOWS_BACK", more)
         with context.open(folder) as opened:
             (moved,) = explain.explain(opened.registry, 1).newest.of(Signal.FEATURE)
-        began[looks] = moved.onset.end if moved.onset else None
+        began[few, more] = moved.onset.end if moved.onset else None
 
     third = START + 2 * DAY
-    assert {(1,): None, (1, 2): None, (1, 4): third, (4,): third} == began
+    assert {(1, 1): None, (1, 2): None, (1, 4): third, (4, 4): third} == began

@@ -15,8 +15,8 @@ from features.schema import EventSchema, FeatureKind, Task
 from features.window import UTC, Windows
 from leeway.project import yaml_positions
 from leeway.project.load import Project
-from registry.config import IncidentPolicy, Severity
-from retrain_flows.config import Reaction
+from monitors.signals import Reaction, Severity
+from registry.config import IncidentPolicy
 
 SMALL = """\
 project: flights

@@ -11,7 +11,7 @@ from leeway.replay.policies import Policy, Rules
 from leeway.replay.run_replay import PolicyOutcome
 from leeway.replay.trials import DetectionDelay, FalseAlarmRate
 from monitors.config import MonitorPolicy
-from monitors.report import Signal
+from monitors.finding import Signal
 from monitors.simulation.inject import ChangeKind, InjectedChange
 from registry.config import IncidentPolicy
 from retrain_flows.config import Signals

@@ -12,7 +12,8 @@ from features.errors import NotEnoughData, NotFound
 from leeway import context
 from leeway.context import Context
 from leeway.replay import history
-from monitors.report import Report, Stage
+from monitors.finding import Stage
+from monitors.report import Report
 from registry import operations
 from registry.incidents import ingest
 from registry.records import Version
@@ -87,7 +88,7 @@ def test_a_correction_takes_the_place_of_what_it_corrects(opened: Context) -> No
     """The newest revision of a window tells its slice."""
     promote(opened, "v1", 0, KNOWN.end)
     first, second, *_ = (r for r in windows("v1", 2) if not r.segment)
-    late = second.model_copy(update={"newest": {**second.newest_slice, "site": [1, 2, 0, 0, 0]}})
+    late = second.model_copy(update={"newest_slice": {**second.newest_slice, "site": [1, 2, 0, 0, 0]}})
     for reports in ([first, second], [late]):
         ingest.ingest(opened.registry, reports, now=NOW)
     (found,) = history.recorded(opened, opened.model(), None, None)

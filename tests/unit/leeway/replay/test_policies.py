@@ -10,7 +10,7 @@ import pytest
 from features.errors import ProjectError
 from leeway.project.load import Model, Project
 from leeway.replay import policies
-from retrain_flows.config import Reaction
+from monitors.signals import Reaction
 
 PROJECT = """\
 project: p
@@ -65,7 +65,7 @@ def test_what_a_file_does_not_say_is_the_projects(model: Model, tmp_path: Path) 
 
 KEYS = "windows, monitor, incidents, signals"
 NO_PART = f"is not a key of a policy; its keys are {KEYS}"
-RATE = "'often' is not a rate of alarms; write it like `1 per 90 days` or `2 per year`"
+RATE = "'often' is not a rate of false alarms; write it like `1 per 90 days` or `2 per year`"
 FROZEN = "is frozen with the baseline, so a replay cannot change it"
 CUT_OFF = "while parsing a flow mapping expected ',' or '}', but got '<stream end>'"
 

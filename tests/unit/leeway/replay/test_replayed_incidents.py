@@ -1,8 +1,8 @@
-"""Incidents counted from reports alone are those that the registry would have opened."""
+"""One incident life cycle, two stores: a list in memory for a replay, and the registry, held to the same suite."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,19 @@ from hypothesis import strategies as st
 
 from features.window import UTC
 from leeway.replay import replayed_incidents
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report
 from registry import operations, queries
 from registry.config import IncidentPolicy
 from registry.connection import Registry
 from registry.incidents import ingest
-from registry.records import Action, Incident, Version
+from registry.records import Action, Incident, IncidentState, Version
 from tests.support import recorded_history as replayed
+from tests.support.example_counts import examples
 
 DAY, NOW = timedelta(days=1), datetime(2024, 6, 1, tzinfo=UTC)
 KEPT = ("signal", "severity", "since", "opened_at", "last_seen", "judged_until", "windows", "steady", "resolution")
+Incidents = Callable[[list[Report], IncidentPolicy], list[Incident]]
 VERDICTS = st.sampled_from([*Verdict, None])
 RULES = st.fixed_dictionaries({
     "open_after": st.sampled_from([{"windows": 1, "of": 1}, {"windows": 2, "of": 3}]),
@@ -59,10 +62,26 @@ def days(verdicts: str) -> list[Report]:
     return [report(i, {Signal.FEATURE: of[letter]}) for i, letter in enumerate(verdicts)]
 
 
-def span(alarm: replayed_incidents.ReplayedIncident) -> tuple[int, int | None]:
-    """Return the days on which an episode opened and closed."""
-    closed = alarm.closed
-    return (alarm.opened.opened_at - NOW).days, None if closed is None else (closed - NOW).days
+def span(incident: Incident) -> tuple[int, int | None]:
+    """Return the days on which an incident opened and, once it has ended, was judged last."""
+    ended = incident.state is IncidentState.RESOLVED
+    return (incident.opened_at - NOW).days, (incident.judged_until - NOW).days if ended else None
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """Yield a registry for many models."""
+    folder = tmp_path_factory.mktemp("registry")
+    with Registry.open(f"sqlite:///{folder / 'leeway.db'}", Path(folder)) as reg:
+        yield reg
+
+
+@pytest.fixture(params=["memory", "registry"])
+def incidents(request: pytest.FixtureRequest, registry: Registry) -> Incidents:
+    """Return what counts the incidents in reports, by either store; each incident is decided as soon as it opens."""
+    if request.param == "registry":
+        return lambda reports, policy: opened(registry, champion(registry), reports, policy)
+    return lambda reports, policy: [one.incident for one in found(reports, **policy.model_dump())]
 
 
 @pytest.mark.parametrize(
@@ -77,11 +96,13 @@ def span(alarm: replayed_incidents.ReplayedIncident) -> tuple[int, int | None]:
         ("nnnn", {}, []),
     ],
 )
-def test_an_episode_opens_and_closes_by_the_policy(
-    verdicts: str, rules: dict[str, Any], expected: list[tuple[int, int | None]]
+def test_an_incident_opens_and_ends_by_the_policy(
+    incidents: Incidents, verdicts: str, rules: dict[str, Any], expected: list[tuple[int, int | None]]
 ) -> None:
-    """N of M windows open it, steady ones in a row close it, a cool-down joins two, what is not judged counts not."""
-    assert expected == [span(alarm) for alarm in found(days(verdicts), **rules)]
+    """N of M windows open it, steady ones in a row end it, a cool-down joins two, what is not judged counts not."""
+    policy = IncidentPolicy.model_validate(rules)
+
+    assert expected == [span(incident) for incident in incidents(days(verdicts), policy)]
 
 
 def test_what_it_was_when_it_opened_is_kept() -> None:
@@ -100,16 +121,8 @@ def test_an_ignored_signal_opens_nothing() -> None:
     said = [replayed_incidents.window_verdicts(r) for r in days("ddd")]
 
     assert [] == replayed_incidents.replayed_incidents(
-        said, IncidentPolicy(), model="m", version="v1", ignored=frozenset({"feature"})
+        said, IncidentPolicy(), model="m", version="v1", ignored=frozenset({Signal.FEATURE})
     )
-
-
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    """Yield a registry for many models."""
-    folder = tmp_path_factory.mktemp("registry")
-    with Registry.open(f"sqlite:///{folder / 'leeway.db'}", Path(folder)) as reg:
-        yield reg
 
 
 def champion(reg: Registry) -> str:
@@ -151,12 +164,12 @@ def opened(reg: Registry, model: str, reports: list[Report], policy: IncidentPol
     return queries.incidents(reg, model)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     days=st.lists(st.tuples(VERDICTS, VERDICTS, VERDICTS, VERDICTS, st.sampled_from([0.2, 0.9])), max_size=10),
     rules=RULES,
 )
-def test_the_registry_opens_the_same(registry: Registry, days: list[tuple[Any, ...]], rules: dict[str, Any]) -> None:
+def test_both_stores_count_the_same(registry: Registry, days: list[tuple[Any, ...]], rules: dict[str, Any]) -> None:
     """Whatever windows say, in a segment and in all traffic, of inputs and outcomes, by whatever policy."""
     reports = [
         one

@@ -15,7 +15,7 @@ from leeway.project.load import Model, Project
 from leeway.replay import policies, run_replay, trials
 from leeway.replay.history import Stretch
 from leeway.replay.run_replay import PolicyOutcome, ReplayOrder
-from monitors.report import Stage
+from monitors.finding import Stage
 from monitors.simulation import inject
 from monitors.simulation.inject import ChangeKind, InjectedChange
 from registry.records import Action
@@ -135,5 +135,5 @@ def test_a_decision_waits_while_the_data_are_broken(model: Model, *, broken: boo
     (found,) = run_replay.replay_all([stretch], KNOWN, able, order, lambda text: None)
     (label,) = [j.decision for j in found.incidents if j.replayed.opened.signal == "label"]
 
-    expected = Deferral("an open quality incident: the data cannot be trusted yet") if broken else Action.RETRAIN
+    expected = Deferral("a quality incident is still open: no training on its data") if broken else Action.RETRAIN
     assert expected == (label if isinstance(label, Deferral) else label.action)

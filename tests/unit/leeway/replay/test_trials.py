@@ -14,11 +14,12 @@ from leeway.replay.policies import Policy, Rules
 from leeway.replay.trials import DetectionDelay, FalseAlarmRate
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
-from monitors.report import Stage
+from monitors.finding import Stage
+from monitors.signals import Reaction
 from monitors.simulation import inject
 from monitors.simulation.inject import ChangeKind, InjectedChange
 from registry.config import IncidentPolicy
-from retrain_flows.config import Reaction, Signals
+from retrain_flows.config import Signals
 from tests.support import recorded_history as replayed
 
 DAY = timedelta(days=1)

@@ -111,7 +111,7 @@ def test_services_are_told_while_they_run(make: Make) -> None:
 
 def test_a_server_that_does_not_answer_is_an_error(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever it belongs to."""
-    monkeypatch.setattr(connections, "PATIENCE_MS", 300)
+    monkeypatch.setattr(connections, "TIMEOUT_MS", 300)
     schemas = f"format: avro, schema_registry: 'http://127.0.0.1:{ports.free()}'"
     project = make(f"kafka: {{bootstrap: '127.0.0.1:{ports.free()}'}}", place=f"topic: t, {schemas}")
     environment.stack_folder(project.state).mkdir(parents=True)

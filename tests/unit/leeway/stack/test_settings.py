@@ -49,13 +49,13 @@ def test_addresses_with_keys_survive_odd_folders(tmp_path: Path) -> None:
 
 def test_keys_are_made_once_and_are_their_owner_s(tmp_path: Path) -> None:
     """The same ones each time; a folder that was left half made is made anew."""
-    at = certificates.folder(tmp_path / "keys")
+    at = certificates.key_folder(tmp_path / "keys")
     first = (at / "keys.pem").read_bytes()
-    assert first == (certificates.folder(at) / "keys.pem").read_bytes()
+    assert first == (certificates.key_folder(at) / "keys.pem").read_bytes()
     assert {0o600} == {stat.S_IMODE(file.stat().st_mode) for file in at.iterdir()}
     assert 0o700 == stat.S_IMODE(at.stat().st_mode)
     (at / "done").unlink()
-    assert first != (certificates.folder(at) / "keys.pem").read_bytes()
+    assert first != (certificates.key_folder(at) / "keys.pem").read_bytes()
 
 
 @pytest.mark.parametrize(

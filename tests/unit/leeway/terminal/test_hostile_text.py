@@ -22,7 +22,8 @@ from features.window import UTC
 from leeway import cli, context
 from leeway.terminal import safe_console, show
 from monitors.baseline.baseline import Baseline
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report
 from monitors.stats.bins import NumericBins
 from registry import operations, outbox, queries
 from registry.incidents import ingest

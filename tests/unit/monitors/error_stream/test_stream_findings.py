@@ -15,26 +15,27 @@ from features.window import UTC, Windows, to_ms
 from monitors.config import MonitorPolicy
 from monitors.error_stream import detector_state, stream_findings
 from monitors.error_stream.detector_state import StreamState
-from monitors.error_stream.loss_rows import Row, unpack
-from monitors.error_stream.stream_findings import VARIABLE, SliceAlarms
-from monitors.profiles.counting import Layout
-from monitors.report import Signal, Verdict
+from monitors.error_stream.loss_rows import LossRow, unpack
+from monitors.error_stream.stream_findings import SliceAlarms
+from monitors.finding import Signal, Verdict
+from monitors.profiles.cells import Layout
+from monitors.profiles.side_channels import ERROR_STREAM
 
 WATCHING = MonitorPolicy(error_stream="page_hinkley")
 WINDOWS = Windows(size="10h", slide="1h")
 HOUR = 3_600_000
 START = datetime(2024, 1, 1, tzinfo=UTC)
-Slices = dict[int, list[Row]]
+Slices = dict[int, list[LossRow]]
 
 
-def rows(n: int, *, worse_from: int | None = None, by: float = 2.0, seed: int = 1, unit: float = 1.0) -> list[Row]:
+def rows(n: int, *, worse_from: int | None = None, by: float = 2.0, seed: int = 1, unit: float = 1.0) -> list[LossRow]:
     """Return *n* losses, 400 an hour, *by* times as large from one on."""
     drawn = np.random.default_rng(seed).exponential(size=n)
     drawn[n if worse_from is None else worse_from :] *= by
     return [(9_000 * i, f"e{i}", round(1e6 * unit * loss)) for i, loss in enumerate(drawn)]
 
 
-def slices(some: list[Row], length: int = HOUR) -> Slices:
+def slices(some: list[LossRow], length: int = HOUR) -> Slices:
     """Return rows by the start of their slice."""
     out: Slices = {}
     for row in some:
@@ -46,7 +47,7 @@ def look(by_slice: Slices, name: str = "page_hinkley", memory: StreamState | Non
     """Return what is told of slices in blocks of ten hours, by their starts."""
     memory, found = memory or StreamState(), {}
     for start, some in sorted(by_slice.items()):
-        memory, told = detector_state.observe(name, memory, stream_findings.block(WINDOWS, start), start, some)
+        memory, told = detector_state.observe(name, memory, stream_findings.block_number(WINDOWS, start), start, some)
         found |= {start: told} if told else {}
     return found
 
@@ -63,7 +64,7 @@ def test_a_loss_that_multiplies_is_told_within_some_hundred_records(name: str, b
 
     assert 1500 * 9_000 < start + told.after_ms < 1900 * 9_000
     assert (start + told.after_ms) // 9_000 + 1 == told.records
-    assert 0.6 * by < told.after / told.before < 1.3 * by or told.records < 1500 + detector_state.RECENT
+    assert 0.6 * by < told.after / told.before < 1.3 * by or told.records < 1500 + detector_state.RECENT_LOSSES
 
 
 @pytest.mark.parametrize(("name", "n"), {"adwin": 20_000, "page_hinkley": 20_000, "kswin": 2_000}.items())
@@ -112,7 +113,7 @@ def test_what_is_told_of_a_block_depends_on_it_and_the_one_before() -> None:
     late = look(fourth)
 
     assert late == look(by_slice)
-    assert [4] == [stream_findings.block(WINDOWS, start) for start in late]
+    assert [4] == [stream_findings.block_number(WINDOWS, start) for start in late]
 
 
 def test_a_block_without_predictions_is_no_block_before() -> None:
@@ -124,9 +125,9 @@ def test_a_block_without_predictions_is_no_block_before() -> None:
 
 def test_a_memory_is_bounded() -> None:
     """Whatever the traffic, as many losses are kept as the next block learns from."""
-    memory, _ = detector_state.observe("page_hinkley", StreamState(), 0, 0, rows(2 * detector_state.KEPT))
+    memory, _ = detector_state.observe("page_hinkley", StreamState(), 0, 0, rows(2 * detector_state.CARRIED_LOSSES))
 
-    assert detector_state.KEPT == len(memory.ended)
+    assert detector_state.CARRIED_LOSSES == len(memory.ended)
 
 
 def test_parts_of_a_slice_are_put_in_order() -> None:
@@ -139,12 +140,12 @@ TOLD = SliceAlarms(2, 60_000, 1207, 500_000, 750_000)
 
 def findings(told: SliceAlarms, policy: MonitorPolicy = WATCHING) -> tuple[object, ...]:
     """Return what the newest slice's counts say."""
-    return stream_findings.findings(policy, {VARIABLE: list(astuple(told))}, to_ms(START))
+    return stream_findings.findings(policy, {ERROR_STREAM: list(astuple(told))}, to_ms(START))
 
 
 def test_an_alarm_is_performance_drift_outside_the_promise() -> None:
     """With the record's time, how many came before it, and how far the loss has risen."""
-    (found,) = stream_findings.findings(WATCHING, {VARIABLE: list(astuple(TOLD))}, to_ms(START))
+    (found,) = stream_findings.findings(WATCHING, {ERROR_STREAM: list(astuple(TOLD))}, to_ms(START))
 
     assert (Signal.PERFORMANCE, Verdict.DRIFT, False, 0.5) == (
         found.signal, found.verdict, found.guaranteed, found.effect
@@ -164,9 +165,9 @@ def test_what_is_told_comes_back_from_its_cells() -> None:
     """The cells lie at the end of the layout of outcomes, and nowhere if nobody asked."""
     plan, plain = Layout({"loss": 2}), MonitorPolicy()
     laid_out = stream_findings.extended_layout(WATCHING, plan)
-    cells = [(c.cell, c.n) for c in TOLD.cells(0, "v1", laid_out.offsets[VARIABLE])]
+    cells = [(c.cell, c.n) for c in TOLD.cells(0, "v1", laid_out.offsets[ERROR_STREAM])]
 
-    assert list(astuple(TOLD)) == laid_out.row(cells)[VARIABLE]
+    assert list(astuple(TOLD)) == laid_out.row(cells)[ERROR_STREAM]
     assert plan == stream_findings.extended_layout(plain, plan)
 
 
@@ -174,7 +175,7 @@ def test_what_is_told_comes_back_from_its_cells() -> None:
 def test_a_replay_begins_a_block_before_its_first_slice(hours: int) -> None:
     """At the start of a block that the slice's own follows at once, or at the beginning of time."""
     start = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(hours=hours)
-    begin = stream_findings.remembered_from(WINDOWS, start)
+    begin = stream_findings.read_from(WINDOWS, start)
 
     assert max(hours // 10 - 1, 0) * timedelta(hours=10) == begin - datetime(1970, 1, 1, tzinfo=UTC)
 

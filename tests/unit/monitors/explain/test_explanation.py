@@ -14,13 +14,13 @@ from monitors.explain.explanation import (
     SegmentStatus,
     WindowExplanation,
     explain_window,
-    leaning,
     verdict_of,
     with_onsets,
 )
-from monitors.explain.mix_shift import MixShift
+from monitors.explain.mix_shift import MixShift, mix_shift_text
 from monitors.explain.onset import Onset, onsets
-from monitors.report import Report, Signal, Stage, Verdict, digest
+from monitors.finding import Signal, Stage, Verdict
+from monitors.report import Report, digest
 from monitors.sequential import monitor
 from monitors.verdicts.plan import monitoring_plan
 from tests.support import stationary_reports as overtime
@@ -69,7 +69,7 @@ def test_a_different_mix_alone() -> None:
 
     (split,) = moved.splits
     assert (0.2, 0.2, 0.0) == (round(split.total, 6), round(split.mix, 6), round(split.within, 6))
-    assert "a different mix of segments of site: 0.200 in all, 0.200 by mix, 0.000 within" == leaning(split)
+    assert "a different mix of segments of site: 0.200 in all, 0.200 by mix, 0.000 within" == mix_shift_text(split)
 
 
 def test_a_drift_inside_segments_is_told_of_the_one_that_moved_most() -> None:
@@ -252,7 +252,7 @@ def test_a_quiet_window_has_nothing_to_tell() -> None:
 )
 def test_a_split_is_said_in_words(split: MixShift, said: str) -> None:
     """By the mix's part of the movement: above three quarters, below one, between."""
-    assert f"{said}: 0.300 in all" == leaning(split).partition(",")[0]
+    assert f"{said}: 0.300 in all" == mix_shift_text(split).partition(",")[0]
 
 
 UNSURE = Verdict.NOT_ENOUGH
@@ -283,5 +283,5 @@ def test_a_shift_that_surveillance_finds_is_told_with_its_alarm() -> None:
     assert ("x", "up") == (moved.finding.variable, moved.bin_changes.direction)
     assert isinstance(moved.onset, Onset)
     assert known.end + DAY <= moved.onset.end <= known.end + 8 * DAY
-    assert moved.guarantee.startswith("inside the promise: the evidence reached ")
-    assert "drift goes on" == moved.finding.sequential_note
+    assert moved.guarantee.startswith("inside the guarantee: the evidence reached ")
+    assert "drift continues" == moved.finding.sequential_note

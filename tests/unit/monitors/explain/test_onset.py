@@ -1,4 +1,4 @@
-"""Of a drift it is known when it began, and whether the evidence of that time keeps the promise."""
+"""The onset of a drift, and whether the false-alarm guarantee covers it by the evidence of that time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from monitors.explain.onset import Onset, evidence_by_group, guarantee, onsets, pooled_evidence
-from monitors.report import Report, Signal, Stage, Verdict
+from monitors.finding import Signal, Stage, Verdict
+from monitors.report import Report
 from tests.support.incident_world import DAY, START, A, finding, inputs, number, report, steady
 
 COUNTS = inputs(number(100, 100))
@@ -70,27 +71,32 @@ def test_evidence_is_shared_by_what_has_to_reach_the_same() -> None:
 )
 def test_an_alarm_rests_on_evidence_that_reached_what_was_asked(evidence: float | None, rests: bool) -> None:
     """Up to what rounding may have taken."""
-    assert rests is Onset(START, finding("x"), evidence).rests
+    assert rests is Onset(START, finding("x"), evidence).by_evidence
 
 
-OUTSIDE = finding("x", guaranteed=False, note="drift, outside the false-alarm promise (too short): beyond its line")
+OUTSIDE = finding("x", guaranteed=False, note="drift, outside the false-alarm guarantee (too short): beyond its line")
 
 
 @pytest.mark.parametrize(
     ("found", "alarm", "said"),
     [
-        ({}, Onset(START, finding("x"), 1234.5), "inside the promise: the evidence reached 1,234 where 450 was asked"),
-        ({}, None, "inside the promise: it began before the windows that are looked at here"),
-        ({"guaranteed": False}, Onset(START, OUTSIDE, 0.0), f"outside the promise: {OUTSIDE.sequential_note}"),
-        ({"guaranteed": False}, None, "outside the promise: it began before the windows that are looked at here"),
-        ({"guaranteed": None}, None, "outside the promise: this window alone says so"),
+        (
+            {},
+            Onset(START, finding("x"), 1234.5),
+            "inside the guarantee: the evidence reached 1,234, and 450 was required",
+        ),
+        ({}, None, "inside the guarantee: the drift began before the windows shown here"),
+        ({"guaranteed": False}, Onset(START, OUTSIDE, 0.0), f"outside the guarantee: {OUTSIDE.sequential_note}"),
+        ({"guaranteed": False}, None, "outside the guarantee: the drift began before the windows shown here"),
+        ({"guaranteed": None}, None,
+         "outside the guarantee: a verdict on this window alone; no sequential verdict exists"),
         (
             {"guaranteed": None, "signal": Signal.QUALITY}, None,
-            "inside the promise: faults are told window by window, at their share of the budget",
+            "inside the guarantee: faults are judged in single windows, at their share of the false-alarm budget",
         ),
     ],
 )  # fmt: skip
-def test_whether_a_drift_keeps_the_promise_is_said_with_its_reason(
+def test_whether_the_guarantee_covers_a_drift_is_said_with_its_reason(
     found: dict[str, Any], alarm: Onset | None, said: str
 ) -> None:
     """By the evidence, by rule, or not at all."""
@@ -101,4 +107,4 @@ def test_a_drift_without_a_verdict_over_time_gives_its_windows_reason() -> None:
     """Nothing was said over time, so what the window said has to do."""
     told = finding("x", guaranteed=False, note="", verdict=Verdict.DRIFT)
 
-    assert "outside the promise: far" == guarantee(told, Onset(START, told, None))
+    assert "outside the guarantee: far" == guarantee(told, Onset(START, told, None))

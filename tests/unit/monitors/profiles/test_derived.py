@@ -16,14 +16,17 @@ from sklearn.decomposition import PCA
 from features.schema import EventSchema, FeatureKind, Task
 from monitors.baseline import freeze
 from monitors.baseline.baseline import Baseline
+from monitors.finding import Stage
 from monitors.profiles import counting, reconstruction_error
+from monitors.profiles.cells import Cell, merge_cells
 from monitors.profiles.derived import Derived
 from monitors.profiles.loss_estimator import DirectLossEstimator
 from monitors.profiles.score_calibration import ScoreCalibration
-from monitors.report import Stage, canonical
+from monitors.report import canonical
 from monitors.stats.bins import Bins, CategoricalBins, NumericBins, freeze_categorical, freeze_numeric
 from monitors.stats.distance import js_distance_log2
 from tests.support import learned_baselines as learned
+from tests.support.example_counts import examples
 
 Floats = npt.NDArray[np.float64]
 SCHEMAS = {task: learned.schema(task, "x", "y", "z", words=("word",), segments=("word",)) for task in Task}
@@ -56,7 +59,7 @@ BASELINES = {task: learned.baseline(SCHEMAS[task], rows(task, 2000)) for task in
 SPOILED = {task: learned.tables(SCHEMAS[task], spoiled(rows(task, 200, 1)), days=3)[0] for task in Task}
 
 
-def cells(task: Task, table: pa.Table, known: Baseline | None = None) -> list[counting.Cell]:
+def cells(task: Task, table: pa.Table, known: Baseline | None = None) -> list[Cell]:
     """Return the input cells of *table*, as the job counts them."""
     frozen = (known or BASELINES[task]).frozen
     return list(counting.count_inputs(SCHEMAS[task], {"v1": frozen}, table))
@@ -64,14 +67,14 @@ def cells(task: Task, table: pa.Table, known: Baseline | None = None) -> list[co
 
 @pytest.mark.parametrize("task", list(Task))
 @given(order=st.permutations(range(200)), at=st.lists(st.integers(0, 200), max_size=5))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 def test_any_split_of_rows_in_any_order_counts_the_same(task: Task, order: list[int], at: list[int]) -> None:
     """Counts of parts add up to counts of the whole, derived variables and segments included."""
     table = SPOILED[task].take(order)
     parts = [table.slice(a, b - a) for a, b in zip([0, *sorted(at)], [*sorted(at), 200], strict=True)]
-    whole = counting.merge(cells(task, SPOILED[task]))
+    whole = merge_cells(cells(task, SPOILED[task]))
 
-    assert whole == counting.merge(c for part in parts for c in cells(task, part))
+    assert whole == merge_cells(c for part in parts for c in cells(task, part))
 
 
 @pytest.mark.parametrize("task", list(Task))
@@ -141,9 +144,9 @@ def test_the_order_of_rows_makes_no_difference_to_what_is_learned() -> None:
     first, second = (freeze.freeze_derived(events, learned.POLICY, bins, m, known) for m in (made, made.take(order)))
 
     assert first.frozen == second.frozen
-    assert first.unusual is not None
-    assert second.unusual is not None
-    assert first.unusual[order].tolist() == second.unusual.tolist()
+    assert first.multivariate_cells is not None
+    assert second.multivariate_cells is not None
+    assert first.multivariate_cells[order].tolist() == second.multivariate_cells.tolist()
     assert isinstance(first.frozen.derived.estimate, DirectLossEstimator)
 
 
@@ -198,7 +201,7 @@ def test_the_error_is_what_scikit_learn_leaves_over() -> None:
     at = on(bins, x)
     codes = np.column_stack([np.array(found.codes[name])[cell] for name, cell in at.items()]) / 1024
     pca, main = PCA().fit(codes), PCA(n_components=0.65).fit(codes).n_components_
-    narrow = np.maximum(np.sqrt(pca.explained_variance_[main:]), reconstruction_error.SMALLEST)
+    narrow = np.maximum(np.sqrt(pca.explained_variance_[main:]), reconstruction_error.MIN_COMPONENT_SD)
     expected = np.sqrt(np.mean((pca.transform(codes)[:, main:] / narrow) ** 2, axis=1))
 
     assert 8 - main == len(found.components)
@@ -229,7 +232,7 @@ def test_a_single_feature_that_varies_goes_with_nothing(features: int) -> None:
 
 
 @given(st.integers(2, 40), st.integers(0, 10_000))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 def test_whole_numbers_stay_exact(d: int, seed: int) -> None:
     """However many features: the float64 sums are those of Python's integers."""
     x = factors(60, d, np.random.default_rng(seed))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitors.quality import rescaling, swapped_columns, unit_change
+from monitors.quality import rescaling, swapped_columns, unit_change, unit_reference
 from monitors.quality.fault import FaultKind
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins, freeze_numeric
 
@@ -37,7 +37,7 @@ def test_a_map_keeps_all_of_a_baseline(values: list[float], other: list[float], 
     """The shares add up to 1 in both ways, whatever the bins, single values among them."""
     (bins, total), (onto, _) = frozen(np.array(values)), frozen(np.array(other))
     if rescaling.has_width(bins) and rescaling.has_width(onto):
-        shares = rescaling.mapped(bins, total, onto, np.array([scale]), np.array([float(shift)]))
+        shares = rescaling.affine_shares(bins, total, onto, np.array([scale]), np.array([float(shift)]))
         assert [1.0, 1.0] == pytest.approx(shares.sum(axis=2).ravel().tolist())
 
 
@@ -46,7 +46,7 @@ def test_a_baseline_that_is_not_changed_is_itself(values: list[float]) -> None:
     """Mapped by 1 and 0, evenly spread values give the baseline's own shares, bin by bin."""
     bins, total = frozen(np.array(values))
     if rescaling.has_width(bins):
-        _, evenly = rescaling.mapped(bins, total, bins, np.ones(1), np.zeros(1))
+        _, evenly = rescaling.affine_shares(bins, total, bins, np.ones(1), np.zeros(1))
         ordered = total[list(bins.ordered)]
         assert (ordered / ordered.sum()).tolist() == pytest.approx(evenly[0].tolist(), abs=1e-12)
 
@@ -57,9 +57,9 @@ def test_a_map_of_counts_is_near_the_counts_of_mapped_values(scale: float, shift
     values = np.random.default_rng(0).normal(15, 8, 6000)
     bins, total = frozen(values)
     there = counted(bins, scale * values + shift)[list(bins.ordered)]
-    normal, _ = rescaling.mapped(bins, total, bins, np.array([scale]), np.array([shift]))
-    assert float(rescaling.apart(normal[0], there)) < 0.04
-    assert float(rescaling.apart(total[list(bins.ordered)], there)) > 0.65
+    normal, _ = rescaling.affine_shares(bins, total, bins, np.array([scale]), np.array([shift]))
+    assert float(rescaling.js_distance(normal[0], there)) < 0.04
+    assert float(rescaling.js_distance(total[list(bins.ordered)], there)) > 0.65
 
 
 def test_a_frequent_value_stays_in_its_bin() -> None:
@@ -67,7 +67,7 @@ def test_a_frequent_value_stays_in_its_bin() -> None:
     values = np.concatenate([np.zeros(800), np.random.default_rng(0).lognormal(size=200)])
     bins, total = frozen(values)
     for scale in (1000.0, 0.001):
-        shares = rescaling.mapped(bins, total, bins, np.array([scale]), np.zeros(1))
+        shares = rescaling.affine_shares(bins, total, bins, np.array([scale]), np.zeros(1))
         assert [0.8, 0.8] == pytest.approx(shares[:, 0, 2].tolist(), abs=0.005)
 
 
@@ -77,7 +77,7 @@ def test_what_cannot_be_negative_does_not_fall_below_zero() -> None:
     below = {}
     for name, values in {"price": rng.lognormal(size=5000), "change": rng.normal(size=5000)}.items():
         bins, total = frozen(values)
-        below[name] = rescaling.moves(bins, total)[:, 0].max()
+        below[name] = rescaling.natural_moves(bins, total)[:, 0].max()
     assert below["price"] < 0.01
     assert below["change"] > 0.9
 
@@ -99,8 +99,8 @@ def slices(*means: float, wobble: float = 0.0, n: int = 100) -> Counts:
     return np.array([counted(BINS, rng.normal(m + wobble * rng.normal(), 1, n)) for m in means])
 
 
-CALM = unit_change.UnitReference(BINS, TOTAL, slices(*[0.0] * 30))
-RESTLESS = unit_change.UnitReference(BINS, TOTAL, slices(*[0.0, 2.5] * 15))
+CALM = unit_reference.UnitReference(BINS, TOTAL, slices(*[0.0] * 30))
+RESTLESS = unit_reference.UnitReference(BINS, TOTAL, slices(*[0.0, 2.5] * 15))
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ RESTLESS = unit_change.UnitReference(BINS, TOTAL, slices(*[0.0, 2.5] * 15))
 )
 def test_a_step_has_two_plateaus(means: tuple[float, ...], newest: int) -> None:
     """The newest slices stand apart only if all stand near each other, and all before them do."""
-    found = unit_change.plateau(CALM, slices(*means))
+    found = unit_reference.plateau(CALM, slices(*means))
     assert newest == (found.slices if found else 0)
     if found:
         assert slices(*means)[-newest:].sum(axis=0).tolist() == found.counts.tolist()
@@ -127,20 +127,20 @@ def test_a_step_has_two_plateaus(means: tuple[float, ...], newest: int) -> None:
 def test_a_restless_baseline_has_steps_all_the_time() -> None:
     """A step that slices of the baseline took too is none; one beyond all of them is."""
     step = slices(0, 0, 2.5, 2.5)
-    assert unit_change.plateau(CALM, step) is not None
-    assert unit_change.plateau(RESTLESS, step) is None
-    assert unit_change.plateau(RESTLESS, slices(0, 0, 40, 40)) is not None
+    assert unit_reference.plateau(CALM, step) is not None
+    assert unit_reference.plateau(RESTLESS, step) is None
+    assert unit_reference.plateau(RESTLESS, slices(0, 0, 40, 40)) is not None
 
 
 def test_next_to_the_range_it_takes_a_step_to_tell_a_unit_from_a_season() -> None:
-    """The same window, all beyond the range, is a fault at one stroke and a season without slices that say so."""
+    """A window wholly beyond the range is a fault if it left all at once, and a season without slices that show it."""
     window = counted(BINS, np.random.default_rng(3).normal(7, 1, 1000))
-    stroke = unit_change.Plateau(3, window)
+    stroke = unit_reference.Plateau(3, window)
     assert unit_change.find("x", CALM, window, 0.1) is None
     found = unit_change.find("x", CALM, window, 0.1, sudden=stroke)
     assert found is not None
     assert (FaultKind.UNIT_CHANGE, "out_of_range_share", 0.9) == (found.kind, found.metric, found.line)
-    assert "in the newest 3 slices, at one stroke" in found.reason
+    assert "in the newest 3 slices, all at once" in found.reason
 
 
 def test_a_conversion_that_nothing_else_explains_needs_no_step() -> None:
@@ -149,14 +149,14 @@ def test_a_conversion_that_nothing_else_explains_needs_no_step() -> None:
     assert found is not None
     assert "x is" in found.reason
     assert "divided by 10" in found.reason
-    assert found.evidence["as_unit"] < found.evidence["as_move"] / unit_change.CLOSER
+    assert found.evidence["as_unit"] < found.evidence["as_move"] / unit_change.MIN_FIT_RATIO
 
 
 @pytest.mark.parametrize(("mean", "sd"), [(2, 1), (-2, 1), (3, 1.4), (0, 2), (0, 0.5)])
 def test_a_natural_move_at_one_stroke_is_no_unit(mean: float, sd: float) -> None:
     """A shift of 2 or 3 sd, or a spread of twice or half, however sudden."""
     window = counted(BINS, np.random.default_rng(4).normal(mean, sd, 2000))
-    assert unit_change.find("x", CALM, window, 0.05, sudden=unit_change.Plateau(1, window)) is None
+    assert unit_change.find("x", CALM, window, 0.05, sudden=unit_reference.Plateau(1, window)) is None
 
 
 # Exchanged columns
@@ -216,7 +216,7 @@ def test_words_are_exchanged_by_what_they_share_or_by_being_two() -> None:
 def test_rare_words_may_give_way_to_others() -> None:
     """A vocabulary that turns over in its tail has not changed."""
     then = words("a" * 100 + "bcdefg", "a" * 100 + "hijklm", others=tuple("bcdefg"))
-    assert 0.0 == then.apart
+    assert 0.0 == then.distance
 
 
 def test_a_number_is_not_exchanged_with_a_word() -> None:

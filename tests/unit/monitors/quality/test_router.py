@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitors.config import MonitorPolicy
-from monitors.quality import router
+from monitors.finding import Signal, Verdict
+from monitors.quality import router, router_reference
 from monitors.quality.fault import Fault, FaultKind
 from monitors.quality.volume import FeedCounts
-from monitors.report import Signal, Verdict
 from monitors.stats.bins import Bins, CategoricalBins, Counts, NumericBins, freeze_categorical, freeze_numeric
 
 LEVEL, SLICES, ROWS, LENGTH = 0.01, 40, 200, 5
@@ -48,7 +48,7 @@ BINS: dict[str, Bins] = {
     name: freeze_categorical(v) if v.dtype == object else freeze_numeric(v) for name, v in ROWS_THEN.items()
 }
 THEN = {name: counted(BINS[name], v, SLICES) for name, v in ROWS_THEN.items()}
-KNOWN = router.router_reference(BINS, THEN, length=LENGTH, level=LEVEL)
+KNOWN = router_reference.router_reference(BINS, THEN, length=LENGTH, level=LEVEL)
 
 
 def routed(change: Change, seed: int = 2, feed: FeedCounts | None = None) -> tuple[Fault, ...]:
@@ -104,20 +104,35 @@ FAULTS: list[tuple[FaultKind, tuple[str, ...], Change, str]] = [
         "'apple', 'pear' and 1 more no longer come: another spelling or coding",
     ),
     (FaultKind.UNSEEN, ("city",), lambda r: {"city": words(r["city"], str.upper)}, "no longer come"),
-    (FaultKind.STUCK, ("celsius",), lambda r: {"celsius": r["celsius"] * 0 + 14.0}, "stuck, a default, or scaled"),
-    (FaultKind.STUCK, ("celsius",), lambda r: {"celsius": r["celsius"] * 0 + 30.0}, "stuck, a default, or scaled"),
+    (
+        FaultKind.STUCK,
+        ("celsius",),
+        lambda r: {"celsius": r["celsius"] * 0 + 14.0},
+        "a stuck sensor, a default value, or another scale",
+    ),
+    (
+        FaultKind.STUCK,
+        ("celsius",),
+        lambda r: {"celsius": r["celsius"] * 0 + 30.0},
+        "a stuck sensor, a default value, or another scale",
+    ),
     (
         FaultKind.STUCK,
         ("fruit",),
         lambda r: {"fruit": words(r["fruit"], lambda _: "plum")},
         "are in plum, 19.6% in the baseline",
     ),
-    (FaultKind.OUT_OF_RANGE, ("age",), lambda r: {"age": some(r["age"], 0.7, -9999.0)}, "garbage or placeholders"),
+    (
+        FaultKind.OUT_OF_RANGE,
+        ("age",),
+        lambda r: {"age": some(r["age"], 0.7, -9999.0)},
+        "garbage or placeholder values",
+    ),
     (
         FaultKind.UNIT_CHANGE,
         ("celsius",),
         lambda r: {"celsius": 1.8 * r["celsius"] + 32},
-        "in the newest 5 slices, at one stroke: looks like another unit, Celsius to Fahrenheit; check the unit of",
+        "in the newest 5 slices, all at once: looks like another unit, Celsius to Fahrenheit; check the unit of",
     ),
     (FaultKind.UNIT_CHANGE, ("price",), lambda r: {"price": 100 * r["price"]}, "times 100 (units to hundredths)"),
     (
@@ -207,15 +222,14 @@ def test_late_rows_are_told_with_their_share_the_line_and_what_to_do() -> None:
     """The reason is all that a person has who is woken by it; the share is of all, in time or not."""
     (fault,) = routed(lambda r: {}, feed=FeedCounts(late=250))
     assert ("late_share", 0.2, ()) == (fault.metric, fault.share, fault.variables)
-    assert "20.0% of predictions (250 of 1,250, line 5.0%) came after their slice was closed" in fault.reason
-    assert "raise windows.watermark_delay, or check and mend what delays the events" in fault.reason
+    assert "20.0% of predictions (250 of 1,250, line 5.0%) arrived after their slice was closed" in fault.reason
+    assert "raise windows.watermark_delay, or check what delays the events" in fault.reason
 
 
 def test_late_rows_are_one_question_even_where_there_are_none() -> None:
     """What was asked shares the level, whatever the answer is; what cannot be known is not asked."""
     assert (0, 1, 1, 4) == tuple(
-        feed.questions
-        for feed in (FeedCounts(), FeedCounts(late=0), FeedCounts(late=9), FeedCounts(1, 1, {"age": 1}, 1))
+        feed.checks for feed in (FeedCounts(), FeedCounts(late=0), FeedCounts(late=9), FeedCounts(1, 1, {"age": 1}, 1))
     )
 
 
@@ -228,7 +242,9 @@ def test_few_late_rows_are_left_alone() -> None:
 
 def test_a_baseline_without_windows_judges_no_volume() -> None:
     """Two windows at least are needed to know what is usual."""
-    short = router.router_reference(BINS, {n: s[:LENGTH] for n, s in THEN.items()}, length=LENGTH, level=LEVEL)
+    short = router_reference.router_reference(
+        BINS, {n: s[:LENGTH] for n, s in THEN.items()}, length=LENGTH, level=LEVEL
+    )
     window = {name: s[:LENGTH].sum(axis=0) for name, s in THEN.items()}
     assert () == router.route(short, window, POLICY, LEVEL, rows=FeedCounts(rows=1))
 
@@ -292,7 +308,7 @@ def test_the_order_of_variables_is_of_no_account() -> None:
     expected = router.route(KNOWN, window, POLICY, LEVEL)
     for _ in range(3):
         rng.shuffle(names)
-        again = router.router_reference(BINS, {n: THEN[n] for n in names}, length=LENGTH, level=LEVEL)
+        again = router_reference.router_reference(BINS, {n: THEN[n] for n in names}, length=LENGTH, level=LEVEL)
         assert expected == router.route(again, {n: window[n] for n in reversed(names)}, POLICY, LEVEL)
     assert [FaultKind.UNIT_CHANGE, FaultKind.COLUMN_SWAP] == [f.kind for f in expected]
 
@@ -325,7 +341,7 @@ def test_a_baseline_has_no_fault_in_its_own_eyes(number: list[list[int]], word: 
         "y": NumericBins(edges=(0.0, 5e-324, 7.0, 90.0), mean=9.0, sd=20.0),
         "c": CategoricalBins(categories=("a", "b"), others=("d",)),
     }
-    known = router.router_reference(bins, counts, length=length, level=LEVEL)
+    known = router_reference.router_reference(bins, counts, length=length, level=LEVEL)
     windows = [{n: c.sum(axis=0) for n, c in counts.items()}]
     windows += [
         {n: c[i : i + length].sum(axis=0) for n, c in counts.items()}

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from monitors.config import MonitorPolicy
-from monitors.quality import value_faults
-from monitors.report import Finding, Signal, Verdict
+from monitors.finding import Finding, Signal, Verdict
+from monitors.quality import value_faults, value_reference
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins, freeze_categorical
 
 LEVEL = 0.001
@@ -23,12 +23,12 @@ NUMBERS = np.array([300, 400, 290, 0, 0, 10, 0, 0, 0])
 WORDS = np.array([600, 400, 0, 0, 0])
 
 
-def reference(bins: NumericBins | CategoricalBins, *slices: Counts) -> value_faults.ValueReference:
+def reference(bins: NumericBins | CategoricalBins, *slices: Counts) -> value_reference.ValueReference:
     """Return the reference whose window-length runs are *slices*."""
-    return value_faults.ValueReference(bins, np.sum(slices, axis=0), np.array(slices))
+    return value_reference.ValueReference(bins, np.sum(slices, axis=0), np.array(slices))
 
 
-def judged(known: value_faults.ValueReference, window: list[int], policy: MonitorPolicy = POLICY) -> Finding | None:
+def judged(known: value_reference.ValueReference, window: list[int], policy: MonitorPolicy = POLICY) -> Finding | None:
     """Return the quality finding on *window*, None if there is nothing to tell."""
     found = list(value_faults.faults("x", known, np.array(window), policy, LEVEL))
     return value_faults.finding("x", found, known, np.array(window)) if found else None
@@ -80,8 +80,8 @@ def test_a_reader_is_told_what_happened() -> None:
     assert found is not None
     assert found.reason == (
         "100.0% of x lies beyond the baseline's 0 to 3 (6.2% below, 93.8% above, of that 100.0% further than the range "
-        "is wide): garbage or placeholders; check the source of x; "
-        "20.0% of x is missing, 1.0% in the baseline: a source or a join that fails; check the source of x"
+        "is wide): garbage or placeholder values; check the source of x; "
+        "20.0% of x is missing, 1.0% in the baseline: a source or a join fails; check the source of x"
     )
 
 
@@ -122,7 +122,7 @@ def test_a_season_that_fills_the_outermost_bin_is_no_fault() -> None:
 
 def test_without_windows_of_its_own_a_baseline_does_not_know_what_a_season_does() -> None:
     """Values that all lie in an outermost bin are left alone where the baseline is shorter than two windows."""
-    known = value_faults.ValueReference(NUMBER, NUMBERS, NUMBERS[None][:0])
+    known = value_reference.ValueReference(NUMBER, NUMBERS, NUMBERS[None][:0])
     assert judged(known, [0, 0, 200, 0, 0, 0, 0, 0, 0]) is None
 
 

@@ -24,7 +24,7 @@ def test_bets_have_mean_one(reference: int) -> None:
 @given(st.integers(2, 5000))
 def test_bets_have_mean_one_whatever_the_reference(reference: int) -> None:
     """A bet pays one sum in its tail and another outside; weighed by their chances they are 1."""
-    q = edetector.tails(reference)
+    q = edetector.tail_probabilities(reference)
     inside, outside = (np.exp(edetector.log_bets(np.array(p), reference)) for p in (0.0, 1.0))
 
     assert np.ones(5) == pytest.approx(q * inside + (1 - q) * outside)

@@ -7,7 +7,8 @@ import pytest
 
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
-from monitors.report import Finding, Report, SequentialVerdict, Signal, Stage, Verdict
+from monitors.finding import Finding, SequentialVerdict, Signal, Stage, Verdict
+from monitors.report import Report
 from monitors.sequential import monitor
 from monitors.verdicts.plan import monitoring_plan
 from tests.support.stationary_reports import POLICY, Change, baseline, days, reports, shift
@@ -115,7 +116,7 @@ def test_replayed_from_the_start_it_says_the_same() -> None:
 
     assert once == again
     assert list(reports(seen, days(np.random.default_rng(2), 30, change=shift("y", 0.6, since=10)))) == [
-        monitor.plain(r) for r in once
+        monitor.without_sequential(r) for r in once
     ]
 
 
@@ -124,10 +125,10 @@ def test_a_short_baseline_promises_nothing_and_says_what_would_do() -> None:
     found = [of(r, "x") for r in judged(known(n=10), 20, shift("x", 2.0, since=5))]
 
     assert {False} == {f.guaranteed for f in found}
-    assert "the baseline has 10 slices of it; 20 would do" in found[0].sequential_note
+    assert "the baseline has 10 slices with values of it, and a guarantee needs 20" in found[0].sequential_note
     assert Verdict.DRIFT not in {f.verdict for f in found[:5]}
     assert Verdict.DRIFT is found[-1].verdict
-    assert "outside the false-alarm promise" in next(f.sequential_note for f in found if f.verdict is Verdict.DRIFT)
+    assert "outside the false-alarm guarantee" in next(f.sequential_note for f in found if f.verdict is Verdict.DRIFT)
 
 
 def test_slices_of_the_baselines_own_period_are_not_judged_over_time() -> None:
@@ -180,5 +181,5 @@ def test_a_difference_from_the_first_slices_on_is_told_as_what_it_may_be() -> No
             if of(r, "x").verdict is Verdict.DRIFT
         )
 
-    assert told(0).startswith("from its first slices on, as training-serving skew would be: drift")
+    assert told(0).startswith("since the first slices of this version (training-serving skew?): drift")
     assert told(30).startswith("drift: evidence")

@@ -9,8 +9,8 @@ import pytest
 
 from benchmarks import streams, watch
 from monitors.config import MonitorPolicy
-from monitors.report import Signal, Stage
-from monitors.sequential import edetector, panel, slice_scores
+from monitors.finding import Signal, Stage
+from monitors.sequential import edetector, exchangeability, panel, slice_scores
 from monitors.sequential.panel import Panel, PanelState
 from monitors.sequential.seasonality import DAY, WEEK
 from monitors.stats.bins import Counts
@@ -36,7 +36,7 @@ def seen(known: Panel, state: PanelState, later: dict[str, Counts], first: int =
     nobody, out = np.zeros(len(known.names), bool), []
     for k in range(first, len(next(iter(later.values())))):
         state = known.observe(state, MONDAY + DAY * (60 + k), {v: c[k] for v, c in later.items()})
-        state = known.update_calibration(state, away=nobody, reset=nobody)
+        state = known.update_calibration(state, drifting=nobody, reset=nobody)
         out.append(state)
     return out
 
@@ -91,7 +91,7 @@ def test_a_variable_without_rows_is_left_as_it_is() -> None:
     known = fitted(REFERENCE)
     before = seen(known, known.initial_state(), LATER)[9]
     after = known.observe(before, MONDAY + 90 * DAY, {"x0": LATER["x0"][20]})
-    settled = known.update_calibration(after, away=np.zeros(4, bool), reset=np.zeros(4, bool))
+    settled = known.update_calibration(after, drifting=np.zeros(4, bool), reset=np.zeros(4, bool))
 
     assert (before.log_m[1:] == after.log_m[1:]).all()
     assert (before.log_m[0] != after.log_m[0]).any()
@@ -103,7 +103,7 @@ def test_who_is_away_stays_out_of_the_bag_and_who_is_reset_starts_anew() -> None
     known = fitted(REFERENCE)
     looked = known.observe(known.initial_state(), MONDAY + 60 * DAY, {v: c[0] for v, c in LATER.items()})
     first = np.array([True, False, False, False])
-    settled = known.update_calibration(looked, away=first, reset=first)
+    settled = known.update_calibration(looked, drifting=first, reset=first)
 
     assert [True, False, False, False] == np.isnan(settled.calibration_scores[-1]).any(axis=1).tolist()
     assert (settled.log_m[0] == -np.inf).all()
@@ -146,9 +146,13 @@ def test_ties_follow_from_identity_and_start_alone() -> None:
     ("reference", "slide", "doubt"),
     [
         (counts("normal", 60), DAY, ""),
-        (counts("normal", 19), WEEK, "the baseline has 19 slices of it; 20 would do"),
-        ({"x": np.tile(np.eye(7, 64, dtype=np.int64) * 100, (8, 1))}, DAY, "follows the calendar"),
-        (counts("rows AR(.99)", 200, rows=10), WEEK, "shorter than its memory"),
+        (counts("normal", 19), WEEK, "the baseline has 19 slices with values of it, and a guarantee needs 20"),
+        (
+            {"x": np.tile(np.eye(7, 64, dtype=np.int64) * 100, (8, 1))},
+            DAY,
+            "hour, weekday or month determine its values",
+        ),
+        (counts("rows AR(.99)", 200, rows=10), WEEK, "changes more slowly than a slice lasts"),
     ],
 )
 def test_where_ranks_promise_nothing_it_is_said_why(reference: dict[str, Counts], slide: int, doubt: str) -> None:
@@ -166,18 +170,18 @@ def test_of_merged_slices_less_memory_is_borne() -> None:
     measure = slice_scores.share_scores(
         counts("slices AR(.6)", 90, rows=5000, seed=3), {f"x{i}": range(64) for i in range(4)}
     )
-    single, merged = (panel.fit(measure, starts, DAY, "m", longest=m) for m in (panel.LONG[0], 0.4))
+    single, merged = (panel.fit(measure, starts, DAY, "m", max_memory=m) for m in (exchangeability.MAX_MEMORY, 0.4))
 
     assert single.guaranteed.all()
     assert not merged.guaranteed.any()
-    assert "shorter than its memory" in merged.violations[0]
+    assert "changes more slowly than a slice lasts" in merged.violations[0]
 
 
 def test_a_variable_that_was_never_there_promises_nothing() -> None:
     """It has no slices, and that is all that is said of it."""
     known = fitted({**REFERENCE, "never": np.zeros((60, 64), np.int64)})
 
-    assert "the baseline has 0 slices of it; 20 would do" == known.violations[-1]
+    assert "the baseline has 0 slices with values of it, and a guarantee needs 20" == known.violations[-1]
 
 
 def test_alarms_of_the_benchmark_are_those_of_a_panel() -> None:
@@ -189,7 +193,7 @@ def test_alarms_of_the_benchmark_are_those_of_a_panel() -> None:
         state = group.panel.observe(state, MONDAY + DAY * (60 + k), {v: seen.later[v][k] for v in group.panel.names})
         alarm = np.exp(group.panel.log_evidence(state)) @ group.weights >= 5
         fired += int(alarm)
-        state = group.panel.update_calibration(state, away=nobody, reset=nobody | alarm)
+        state = group.panel.update_calibration(state, drifting=nobody, reset=nobody | alarm)
 
     assert (1, Signal.FEATURE) == (group.stride, group.signal)
     assert fired > 3

@@ -75,7 +75,7 @@ def test_the_memory_is_corrected_for_the_small_sample() -> None:
     a = level - level.mean()
     raw = float((a[1:] * a[:-1]).sum() / (a**2).sum())
 
-    assert raw + (1 + 3 * raw) / 60 + whitening.MARGIN / np.sqrt(60) == pytest.approx(
+    assert raw + (1 + 3 * raw) / 60 + whitening.PHI_MARGIN / np.sqrt(60) == pytest.approx(
         float(whitening.fit(reference, starts(60, WEEK), WEEK)[0].phi[0])
     )
 

@@ -9,7 +9,7 @@ import pytest
 
 from features.errors import NotEnoughData
 from features.window import to_ms
-from monitors.report import Stage
+from monitors.finding import Stage
 from monitors.sequential.seasonality import DAY, WEEK
 from monitors.simulation import bootstrap
 from tests.support import recorded_history as replayed

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from features.errors import DataError
 from features.schema import LABEL, Task
 from monitors.baseline.baseline import Baseline
+from monitors.finding import Stage
 from monitors.profiles import outcome_counts
-from monitors.quality import value_faults
-from monitors.report import Stage
+from monitors.quality import value_reference
 from monitors.simulation import concept_shift, inject
 from monitors.simulation.inject import FAULTS, ChangeKind, InjectedChange
 from monitors.simulation.tilting import exponential_tilting, rounded_to_total
@@ -99,7 +99,7 @@ def test_only_what_is_meant_changes(kind: ChangeKind) -> None:
 def test_a_covariate_shift_moves_a_normal_variable_by_its_size(size: float) -> None:
     """The mean of the baseline's own cells moves by *size* sd, but for what the outermost bins cannot show."""
     assert isinstance(BIN_OF_X, NumericBins)
-    places = np.array(BIN_OF_X.places)
+    places = np.array(BIN_OF_X.positions)
     before, after = (
         np.sum([np.array(c["x"])[list(BIN_OF_X.ordered)] for c in some], axis=0)
         for some in (slices(KNOWN, ChangeKind.COVARIATE), changed(InjectedChange(ChangeKind.COVARIATE, size)))
@@ -115,9 +115,9 @@ def test_a_fault_hits_as_many_rows_as_it_is_large(one: float, other: float) -> N
     for bins in (NumericBins(edges=(0.0, 1.0, 2.0)), CategoricalBins(categories=("a", "b"), others=("c",))):
         counts = [20 + i for i in range(bins.cells)]
         for kind in FAULTS:
-            target = inject.at_fault(bins, kind, np.array(counts))
-            small, large = (inject.broken(counts, bins, target, size)[target] for size in sorted((one, other)))
-            there = [c for c in range(bins.cells) if c != target and c in value_faults.present(bins)]
+            target = inject.fault_cell(bins, kind, np.array(counts))
+            small, large = (inject.fault_injected(counts, bins, target, size)[target] for size in sorted((one, other)))
+            there = [c for c in range(bins.cells) if c != target and c in value_reference.present_cells(bins)]
 
             assert small - counts[target] == round(min(one, other) * sum(counts[c] for c in there))
             assert small <= large
@@ -127,7 +127,7 @@ def test_each_fault_is_what_its_name_says() -> None:
     """Nulls, a value far beyond the range or never seen, and one cell for all."""
     number, word = NumericBins(edges=(0.0, 1.0, 2.0, 3.0)), CategoricalBins(categories=("a", "b"))
     of = [(number, np.array([5] * number.cells)), (word, np.array([80, 15, 5, 0, 0]))]
-    cells = {kind: [bins.labels[inject.at_fault(bins, kind, total)] for bins, total in of] for kind in FAULTS}
+    cells = {kind: [bins.labels[inject.fault_cell(bins, kind, total)] for bins, total in of] for kind in FAULTS}
 
     assert {
         ChangeKind.MISSING: ["missing", "missing"],
@@ -141,9 +141,9 @@ def test_a_prior_shift_moves_labels_and_the_loss_follows() -> None:
     before, after = slices(KNOWN, ChangeKind.PRIOR), changed(InjectedChange(ChangeKind.PRIOR, 0.1))
     for was, now in zip(before, after, strict=True):
         assert round(0.1 * 200) == now[LABEL][1] - was[LABEL][1]
-        old, new = (np.array(c["scores"]).reshape(outcome_counts.GRID, 2) for c in (was, now))
+        old, new = (np.array(c["scores"]).reshape(outcome_counts.SCORE_BINS, 2) for c in (was, now))
         assert new[:, 1].sum() == now[LABEL][1]
-        bins = np.arange(outcome_counts.GRID)
+        bins = np.arange(outcome_counts.SCORE_BINS)
         assert np.average(bins, weights=new[:, 1]) == pytest.approx(np.average(bins, weights=old[:, 1]), abs=2)
 
     # The score foretells fewer 1s than there are now.
@@ -162,7 +162,7 @@ def test_a_concept_shift_raises_the_loss_by_its_size(size: float) -> None:
 
 def test_a_rise_that_no_labels_could_cause_is_refused() -> None:
     """The largest rise inverts every label; it is named."""
-    largest = concept_shift.most(KNOWN)
+    largest = concept_shift.largest_concept_shift(KNOWN)
     with pytest.raises(DataError, match=f"{largest:.0%}"):
         inject.change(InjectedChange(ChangeKind.CONCEPT, largest * 1.01), KNOWN, "x")
 

@@ -13,7 +13,8 @@ from features.errors import DataError
 from features.window import Windows, to_ms
 from monitors.baseline.baseline import Baseline, Slice
 from monitors.config import MonitorPolicy
-from monitors.report import Finding, Report, Signal, Stage, Verdict
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.report import Report
 from monitors.sequential import monitor
 from monitors.simulation import rewindow
 from monitors.simulation.policy_comparison import PolicyComparison
@@ -52,7 +53,7 @@ def test_a_window_is_the_sum_of_its_slices(days: list[list[int] | None], length:
             assert not part.any()
         else:
             expected = (part.sum(axis=0).tolist(), part[-1].tolist(), int((part > 0).sum(axis=0).max()))
-            assert expected == (window.counts["x"], window.newest["x"], window.seen)
+            assert expected == (window.counts["x"], window.newest["x"], window.slices_with_events)
     assert {} == found
 
 
@@ -60,10 +61,10 @@ def test_slices_are_the_newest_of_reports() -> None:
     """One a report, by time; a report from before there were any tells nothing."""
     ins, _ = replayed.later(KNOWN, 4)
     found = replayed.reports(KNOWN, tuple(of(ins)))
-    old = found[0].model_copy(update={"newest": {}})
+    old = found[0].model_copy(update={"newest_slice": {}})
 
-    assert of(ins) == rewindow.slices(reversed(found), DAY)
-    assert of(ins)[1:] == rewindow.slices([old, *found[1:]], DAY)
+    assert of(ins) == rewindow.newest_slices(reversed(found), DAY)
+    assert of(ins)[1:] == rewindow.newest_slices([old, *found[1:]], DAY)
 
 
 def test_a_baseline_is_cut_anew_as_its_events_would_have_been() -> None:
@@ -92,9 +93,16 @@ def alone(known: Baseline, rules: MonitorPolicy, slices: Sequence[Slice], stage:
         strict=True,
     ):
         found = window_verdict.judge(
-            known, rules, stage=stage, segment=segment, window_slices=known.events.windows.slices,
-            start_ms=to_ms(report.window_start), counts=report.counts, newest=report.newest_slice, seen=window.seen,
-        )  # fmt: skip
+            known,
+            rules,
+            stage=stage,
+            segment=segment,
+            window_slices=known.events.windows.slices,
+            start_ms=to_ms(report.window_start),
+            counts=report.counts,
+            newest=report.newest_slice,
+            slices_with_events=window.slices_with_events,
+        )
         raw.append(report.model_copy(update={"findings": found}))
     return list(monitor.judge_all(plan.monitoring_plan(known, rules, stage, segment), raw))
 
@@ -176,7 +184,7 @@ def test_windows_of_equal_keys_are_described_once(monkeypatch: pytest.MonkeyPatc
     ins, _ = replayed.later(KNOWN, 4)
     bench = PolicyComparison(KNOWN, (policy(),), Stage.INPUTS)
     windows = [(w, w.start) for w in rewindow.windows(of(ins), 2, DAY)]
-    first, again = (verdicts([r[0] for r in bench.judge(windows, bench.outlooks())]) for _ in range(2))
+    first, again = (verdicts([r[0] for r in bench.judge(windows, bench.monitoring_plans())]) for _ in range(2))
 
     assert first == again
     assert 4 == len(asked)

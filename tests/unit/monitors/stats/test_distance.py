@@ -11,19 +11,19 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
-from monitors.stats import distance, null_distribution
+from monitors.stats import distance
 from monitors.stats.bins import Counts, NumericBins
 
 P = np.array([10, 20, 30, 40])
 Q = np.array([25, 25, 0, 50])
 BINS = NumericBins(edges=(0.0, 1.0, 4.0), mean=2.0, sd=1.5)
-SYMMETRIC: tuple[null_distribution.Distance, ...] = (
+SYMMETRIC: tuple[distance.Distance, ...] = (
     distance.psi,
     distance.js_distance_log2,
     distance.ks,
     distance.total_variation,
 )
-BOUNDED: tuple[null_distribution.Distance, ...] = (distance.js_distance_log2, distance.ks, distance.total_variation)
+BOUNDED: tuple[distance.Distance, ...] = (distance.js_distance_log2, distance.ks, distance.total_variation)
 
 
 def rows(cells: int) -> st.SearchStrategy[Counts]:
@@ -76,14 +76,14 @@ def test_wasserstein_needs_a_spread() -> None:
 
 
 @pytest.mark.parametrize("measure", [*SYMMETRIC, wasserstein])
-def test_nothing_is_no_distance(measure: null_distribution.Distance) -> None:
+def test_nothing_is_no_distance(measure: distance.Distance) -> None:
     """Where either side is empty the distance is nan."""
     nothing = np.zeros(4, np.int64)
     assert np.isnan([measure(P, nothing), measure(nothing, P), measure(nothing, nothing)]).all()
 
 
 @pytest.mark.parametrize("measure", [*SYMMETRIC, wasserstein])
-def test_a_batch_is_its_rows(measure: null_distribution.Distance) -> None:
+def test_a_batch_is_its_rows(measure: distance.Distance) -> None:
     """Leading axes broadcast: many windows at once give what each gives alone."""
     batch = np.array([P, Q, [0, 0, 0, 7]])
     assert [float(measure(P, q)) for q in batch] == measure(P, batch).tolist()

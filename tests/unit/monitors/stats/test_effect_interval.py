@@ -66,7 +66,7 @@ def test_without_noise_the_distance_is_what_it_is() -> None:
 def test_the_normal_part_meets_the_exact_one() -> None:
     """Where quantiles go over from the non-central chi-square to the normal nothing jumps."""
     s = NOISE.variance_square / (2 * NOISE.mean_square)
-    at = np.sqrt(effect_interval._LARGE * s)
+    at = np.sqrt(effect_interval.NORMAL_FROM * s)
     below, beyond = (effect_interval.distance_interval(float(at * f), NOISE) for f in (0.9999, 1.0001))
 
     assert below == pytest.approx(beyond, rel=2e-3)

@@ -59,7 +59,7 @@ def test_a_restless_baseline_raises_the_line() -> None:
     """Where slices wobble, the line at 1 in 1,000 is beyond chance, and beyond the worst of 60 slices."""
     reference, _ = known(world(np.random.default_rng(1), 60, 2000, wobble=0.2), 1)
     line = reference.threshold(2000)
-    assert line.value > line.historical == reference.largest > 2 * line.sampling
+    assert line.value > line.historical == reference.historical_max > 2 * line.sampling
 
 
 def test_an_odd_day_of_the_baseline_is_no_news() -> None:
@@ -67,7 +67,7 @@ def test_an_odd_day_of_the_baseline_is_no_news() -> None:
     values = world(np.random.default_rng(1), 60, 2000)
     values[7] += 1
     reference, _ = known(values, 1)
-    assert reference.threshold(2000).value == reference.largest > 0.3
+    assert reference.threshold(2000).value == reference.historical_max > 0.3
 
 
 def test_a_restless_world_keeps_its_rate() -> None:
@@ -87,14 +87,14 @@ def test_too_few_slices_say_nothing_about_themselves() -> None:
     """Below two windows' worth of slices only chance is known, and the line says so."""
     reference, _ = known(world(np.random.default_rng(2), 5, 100), 3)
     line = reference.threshold(300)
-    assert (0, 0.0, 0.0) == (len(reference.blocks), line.historical, reference.excess)
+    assert (0, 0.0, 0.0) == (len(reference.runs), line.historical, reference.excess)
     assert line.sampling == line.value
 
 
 def test_empty_slices_are_passed_over() -> None:
     """A run without a value, or one that holds all of them, is no window to compare."""
     reference = threshold.reference_windows(np.array([[0, 0], [5, 5], [0, 0], [0, 0]]), [0, 1], length=1, level=0.01)
-    assert (0.0, 0.0) == (reference.largest, reference.excess)
+    assert (0.0, 0.0) == (reference.historical_max, reference.excess)
 
 
 @pytest.mark.parametrize("rows", [20, 3000])
@@ -102,6 +102,6 @@ def test_the_size_that_would_do_does(rows: int) -> None:
     """With the rows asked for, chance stays below the effect; one baseline is long enough for it, the other is not."""
     reference, _ = known(world(np.random.default_rng(3), 20, rows), 1)
     window, base = reference.rows_needed(100, 0.1)
-    grown = threshold.ReferenceWindows(reference.total * base // reference.rows, reference.blocks, 0.001)
+    grown = threshold.ReferenceWindows(reference.total * base // reference.rows, reference.runs, 0.001)
     assert pytest.approx(0.1, rel=0.1) == grown.threshold(window).sampling
     assert (base > reference.rows) == (rows == 20)

@@ -9,7 +9,7 @@ import pytest
 
 from features.schema import Task
 from features.window import to_ms
-from monitors.report import Finding, Signal, Stage, Verdict
+from monitors.finding import Finding, Signal, Stage, Verdict
 from monitors.verdicts import window_verdict
 from tests.support import learned_baselines as learned
 
@@ -72,7 +72,7 @@ def test_a_fault_withholds_what_is_made_of_it(broken: str, multivariate: Verdict
     assert Verdict.DRIFT is found[Signal.QUALITY, broken].verdict
     assert multivariate is found[MULTIVARIATE].verdict
     assert (Verdict.NOT_ENOUGH, None) == (found[ESTIMATE].verdict, found[ESTIMATE].effect)
-    assert found[ESTIMATE].reason.startswith("a quality fault, so not judged")
+    assert found[ESTIMATE].reason.startswith("not judged for drift because of a data quality fault")
 
 
 def test_a_segment_is_compared_with_itself() -> None:
@@ -83,7 +83,7 @@ def test_a_segment_is_compared_with_itself() -> None:
     assert (Verdict.STEADY, Verdict.STEADY) == (found[MULTIVARIATE].verdict, found[ESTIMATE].verdict)
     assert found[ESTIMATE].baseline_n == BASELINE.counts(Stage.INPUTS, "score_grid", "word=a").sum()
     reasons = {never[key].reason for key in (MULTIVARIATE, ESTIMATE)}
-    assert {"the baseline has never seen the segment word=z"} == reasons
+    assert {"the baseline has no rows of the segment word=z"} == reasons
 
 
 def test_a_window_inside_the_baseline_says_so() -> None:

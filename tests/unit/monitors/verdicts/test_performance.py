@@ -9,8 +9,8 @@ from scipy import stats
 
 from features.schema import Task
 from monitors.config import MonitorPolicy
-from monitors.profiles.outcome_counts import UNIT
-from monitors.report import Finding, Verdict
+from monitors.finding import Finding, Verdict
+from monitors.profiles.outcome_counts import LOSS_UNIT
 from monitors.stats.bins import Counts
 from monitors.verdicts import performance
 
@@ -20,9 +20,9 @@ ERRORS = Task.MULTICLASS  # its metrics need nothing but loss and coverage
 
 def slices(values: npt.NDArray[np.float64]) -> dict[str, Counts]:
     """Return the outcome cells of each row of losses."""
-    units = np.rint(values / UNIT).astype(np.int64)
+    units = np.rint(values / LOSS_UNIT).astype(np.int64)
     rows = np.full(len(values), values.shape[1], np.int64)
-    sums = np.column_stack([units.sum(axis=1), np.rint(values**2 / UNIT).astype(np.int64).sum(axis=1)])
+    sums = np.column_stack([units.sum(axis=1), np.rint(values**2 / LOSS_UNIT).astype(np.int64).sum(axis=1)])
     return {"coverage": np.column_stack([rows, 0 * rows]), "loss": sums}
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from features.schema import ESTIMATED_LOSS, LATE, SCORE_GRID, Task
 from monitors.baseline.baseline import Baseline, Slice
-from monitors.report import Report, Signal, Stage
+from monitors.finding import Signal, Stage
+from monitors.report import Report
 from monitors.sequential import monitor
 from monitors.verdicts.plan import monitoring_plan
 from tests.support import learned_baselines as learned

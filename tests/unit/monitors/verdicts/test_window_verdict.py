@@ -14,18 +14,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from features.schema import LACKING, LATE, REFUSED, UNUSABLE, EventSchema, FeatureKind, Task
+from features.schema import LATE, REFUSED, UNUSABLE, UNUSABLE_PARTS, EventSchema, FeatureKind, Task
 from features.values.untyped import Reject
 from features.window import Windows, from_ms
 from monitors.baseline import budget_shares
 from monitors.baseline.baseline import Baseline, Slice
 from monitors.config import MonitorPolicy
-from monitors.profiles import counting, outcome_counts
-from monitors.report import Finding, Report, Signal, Stage, Verdict, canonical
+from monitors.finding import Finding, Signal, Stage, Verdict
+from monitors.profiles import counting, outcome_counts, rejected_counts
+from monitors.report import Report, canonical
 from monitors.stats import null_distribution
 from monitors.stats.bins import Bins, CategoricalBins, Counts, NumericBins, freeze_categorical, freeze_numeric
-from monitors.verdicts import window_verdict
-from monitors.verdicts.distribution import LOOK
+from monitors.verdicts import window_reference, window_verdict
+from monitors.verdicts.distribution import WINDOW_LEVEL
 
 DAY = 86_400_000
 AFTER = 1000 * DAY
@@ -177,7 +178,7 @@ def test_a_sure_but_small_effect_is_steady() -> None:
     counts = inputs(BASELINE.bins, {**WORLD.rows(20_000), "x": WORLD.rng.standard_normal(20_000) + 0.1})
     found = judge(BASELINE, counts)[Signal.FEATURE, "x"]
     assert (Verdict.STEADY, 0.1) == (found.verdict, found.threshold)
-    assert "the smallest effect worth telling" in found.reason
+    assert "the minimum effect" in found.reason
     eager = judge(BASELINE, counts, policy=MonitorPolicy(min_effect=0))[Signal.FEATURE, "x"]
     assert Verdict.DRIFT is eager.verdict
 
@@ -189,7 +190,7 @@ def test_too_few_rows_to_see_the_least_effect() -> None:
     found = judge(BASELINE, inputs(BASELINE.bins, rows))
     x = found[Signal.FEATURE, "x"]
     assert Verdict.NOT_ENOUGH is x.verdict
-    assert "an effect of 0.1 could hide in the noise of 200 values; 430 would do" == x.reason
+    assert "with 200 values an effect of 0.1 cannot be told from chance; 430 are needed" == x.reason
     assert Verdict.DRIFT is found[Signal.PREDICTION, "prediction"].verdict
     enough = judge(BASELINE, inputs(BASELINE.bins, WORLD.rows(580)))
     assert Verdict.STEADY is enough[Signal.FEATURE, "x"].verdict
@@ -200,7 +201,7 @@ def test_a_short_baseline_is_not_enough() -> None:
     small = World(seed=2).baseline(slices=1, rows=30)
     found = judge(small, inputs(small.bins, WORLD.rows(100_000)))
     assert {Verdict.NOT_ENOUGH} == {f.verdict for key, f in found.items() if key[1] in ("x", "prediction")}
-    assert "in the baseline would do" in found[Signal.FEATURE, "x"].reason
+    assert "in the baseline" in found[Signal.FEATURE, "x"].reason
 
 
 def test_a_fault_is_not_drift() -> None:
@@ -212,7 +213,7 @@ def test_a_fault_is_not_drift() -> None:
     assert (Signal.QUALITY, "*") not in found
     feature = found[Signal.FEATURE, "x"]
     assert (Verdict.NOT_ENOUGH, None) == (feature.verdict, feature.effect)
-    assert feature.reason.startswith("a quality fault, so not judged for drift: ")
+    assert feature.reason.startswith("not judged for drift because of a data quality fault: ")
 
 
 def test_a_constant_that_moves_is_a_fault() -> None:
@@ -234,7 +235,7 @@ def test_an_unknown_segment_is_a_result(stage: Stage) -> None:
     counts = {**inputs(BASELINE.bins, rows), **outcomes(Task.BINARY, BASELINE.bins, rows)}
     found = judge(BASELINE, counts, stage, segment="word=z")
     assert {Verdict.NOT_ENOUGH} == {f.verdict for f in found.values()}
-    assert "the baseline has never seen the segment word=z" in {f.reason for f in found.values()}
+    assert "the baseline has no rows of the segment word=z" in {f.reason for f in found.values()}
 
 
 @pytest.mark.parametrize("stage", list(Stage))
@@ -253,7 +254,7 @@ def test_labels_that_stay_away_are_a_fault() -> None:
     gone = judge(BASELINE, nothing, Stage.OUTCOMES)[Signal.QUALITY, "label"]
     never = BASELINE.model_copy(update={"outcomes": ()})
     short = window_verdict.judge(BASELINE, POLICY, stage=Stage.OUTCOMES, segment="", window_slices=2, start_ms=AFTER,
-                          counts=every, newest=nothing, seen=1)  # fmt: skip
+                          counts=every, newest=nothing, slices_with_events=1)  # fmt: skip
 
     assert ("unlabelled_share", 1.0) == (gone.metric, gone.effect)
     assert "0 of 40 predictions have a label" in gone.reason
@@ -272,7 +273,7 @@ def test_a_refused_value_is_named_after_its_own_variable(keys: list[str]) -> Non
     stored = Baseline.model_validate_json(canonical(BASELINE.model_copy(update={"events": events})))
     plan = counting.layout(events, stored.frozen, Stage.INPUTS)
     bad = [Reject("a", i, "no number", "", "x", AFTER, "v1") for i in range(500)]
-    cells = counting.count_refused(events, {"v1": stored.frozen}, bad, 0)
+    cells = rejected_counts.count_refused(events, {"v1": stored.frozen}, bad, 0)
     refused = plan.row((c.cell, c.n) for c in cells)
     rows = inputs(BASELINE.bins, WORLD.rows(500))
 
@@ -280,13 +281,13 @@ def test_a_refused_value_is_named_after_its_own_variable(keys: list[str]) -> Non
     assert {"x"} == {name for (signal, name), f in found.items() if signal is Signal.QUALITY}
 
 
-@pytest.mark.parametrize("why", LACKING)
+@pytest.mark.parametrize("why", UNUSABLE_PARTS)
 def test_records_that_are_all_set_aside_are_a_fault_of_the_newest_slice(why: str) -> None:
     """Whatever they lack, however few: of a window with events in too few slices, too; some among many are none."""
     rows = inputs(BASELINE.bins, WORLD.rows(1000))
-    three = [3 if name == why else 0 for name in LACKING]
+    three = [3 if name == why else 0 for name in UNUSABLE_PARTS]
     quiet = {name: [0] * len(row) for name, row in rows.items()}
-    common = {"stage": Stage.INPUTS, "segment": "", "window_slices": 2, "start_ms": AFTER, "seen": 1}
+    common = {"stage": Stage.INPUTS, "segment": "", "window_slices": 2, "start_ms": AFTER, "slices_with_events": 1}
     told = window_verdict.judge(
         BASELINE, POLICY, counts=rows | {UNUSABLE: three}, newest=quiet | {UNUSABLE: three}, **common
     )  # type: ignore[arg-type]
@@ -304,7 +305,7 @@ def test_a_fault_of_the_feed_is_told_once() -> None:
     """Where the window has it, and its newest slice as well."""
     rows = inputs(BASELINE.bins, WORLD.rows(100)) | {UNUSABLE: [0, 300, 0, 0]}
     told = window_verdict.judge(BASELINE, POLICY, stage=Stage.INPUTS, segment="", window_slices=2, start_ms=AFTER,
-                         counts=rows, newest=rows, seen=2)  # fmt: skip
+                         counts=rows, newest=rows, slices_with_events=2)  # fmt: skip
     (fault,) = (f for f in told if f.signal is Signal.QUALITY)
     assert 1 == fault.reason.count("have no usable time")
 
@@ -327,7 +328,7 @@ def test_a_baseline_that_wanders_cannot_judge() -> None:
     found = judge(wandering, {"x": cells(bins["x"], rng.normal(45, 1, 1000)).tolist()})[Signal.FEATURE, "x"]
 
     assert (Verdict.NOT_ENOUGH, 1.0) == (found.verdict, found.threshold)
-    assert "differ so much that no distance would tell" in found.reason
+    assert "differ as much as windows can" in found.reason
 
 
 def test_a_window_without_all_its_slices_is_not_judged() -> None:
@@ -335,7 +336,14 @@ def test_a_window_without_all_its_slices_is_not_judged() -> None:
     rows = WORLD.rows(1000)
     counts = inputs(BASELINE.bins, {**rows, "x": rows["x"] + 1})
     partial = window_verdict.judge(
-        BASELINE, POLICY, stage=Stage.INPUTS, segment="", window_slices=5, start_ms=90 * DAY, counts=counts, seen=4
+        BASELINE,
+        POLICY,
+        stage=Stage.INPUTS,
+        segment="",
+        window_slices=5,
+        start_ms=90 * DAY,
+        counts=counts,
+        slices_with_events=4,
     )
 
     assert {Verdict.NOT_ENOUGH} == {f.verdict for f in partial}
@@ -393,7 +401,7 @@ def test_any_counts_get_a_finding_for_everything(data: st.DataObject) -> None:
     first = judge(BASELINE, counts)
     assert {*BASELINE.events.variables} <= {name for _, name in first}
     null_distribution._draw.cache_clear()
-    window_verdict._window_reference.cache_clear()
+    window_reference.window_reference.cache_clear()
     assert first == judge(BASELINE, counts)
 
 
@@ -411,7 +419,7 @@ def test_a_window_alone_is_called_beyond_its_line_as_often_as_said() -> None:
             found = judge(known, inputs(known.bins, world.rows(500)), policy=policy)
             drift = [f.verdict for f in found.values() if f.signal in (Signal.FEATURE, Signal.PREDICTION)]
             hits, looks = hits + drift.count(Verdict.DRIFT), looks + len(drift)
-    assert stats.binom.ppf(0.001, looks, LOOK / 5) <= hits <= stats.binom.ppf(0.999, looks, LOOK)
+    assert stats.binom.ppf(0.001, looks, WINDOW_LEVEL / 5) <= hits <= stats.binom.ppf(0.999, looks, WINDOW_LEVEL)
 
 
 def test_faults_keep_to_their_part_of_the_budget() -> None:

@@ -10,9 +10,9 @@ import numpy as np
 from features.kafka.records import Records
 from features.schema import REFUSED, UNUSABLE, EventSchema, FeatureKind, Task
 from monitors.config import MonitorPolicy
-from monitors.job_spec import FIELD, JobSpec
+from monitors.finding import Stage
+from monitors.job_spec import FIELD_SEPARATOR, JobSpec
 from monitors.profiles import counting
-from monitors.report import Stage
 from monitors.worker import decoding, row_batches
 from tests.support import learned_baselines as learned
 
@@ -39,9 +39,13 @@ def test_labels_are_rows_and_bad_ones_are_letters(tmp_path: Path) -> None:
 
     assert [] == cells
     assert [("a", 1704067200007, 1.0)] == [
-        tuple(row) for sheet in packed for row in row_batches.unpack("labels", [sheet.split(FIELD)[3]]).to_numpy()
+        tuple(row)
+        for sheet in packed
+        for row in row_batches.unpack("labels", [sheet.split(FIELD_SEPARATOR)[3]]).to_numpy()
     ]
-    assert [["labels", "t", "3", "11", "label is missing", bad.hex()]] == [letter.split(FIELD) for letter in letters]
+    assert [["labels", "t", "3", "11", "label is missing", bad.hex()]] == [
+        letter.split(FIELD_SEPARATOR) for letter in letters
+    ]
     assert {
         "role": "labels",
         "topic": "t",
@@ -56,7 +60,7 @@ def test_predictions_of_a_version_without_a_baseline_are_letters_of_their_own_re
     """Each with the offset and the bytes of its record, beside one that cannot be read and one without a value."""
     spec, first, last = JobSpec(SCHEMA, MonitorPolicy(), str(tmp_path)), event("a"), event("b", "v2")
     *_, letters, progress = decoding.decode_records(spec, "predictions", records(first, b"\xff", None, last))
-    found = [letter.split(FIELD) for letter in letters]
+    found = [letter.split(FIELD_SEPARATOR) for letter in letters]
 
     assert [("10", first), ("11", b"\xff"), ("12", b""), ("13", last)] == [
         (letter[3], bytes.fromhex(letter[5])) for letter in found
@@ -80,7 +84,7 @@ def test_refused_values_are_counted_by_variable(tmp_path: Path) -> None:
     offsets = counting.layout(SCHEMA, known.frozen, Stage.INPUTS).offsets
     prediction, x = (offsets[REFUSED] + i for i in range(2))
     no_id, no_time, *_ = (offsets[UNUSABLE] + i for i in range(4))
-    rows = [c.split(FIELD) for c in cells]
+    rows = [c.split(FIELD_SEPARATOR) for c in cells]
     found = {int(cell): int(n) for start, version, segment, cell, n in rows}
 
     assert {prediction: 1, x: 1, no_id: 1, no_time: 1} == found

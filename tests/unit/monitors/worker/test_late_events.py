@@ -10,9 +10,10 @@ import numpy as np
 from features.schema import LATE, PREDICTION, REFUSED, UNUSABLE, EventSchema, FeatureKind, Task
 from features.window import to_ms
 from monitors.config import MonitorPolicy
-from monitors.job_spec import FIELD, JobSpec
+from monitors.finding import Stage
+from monitors.job_spec import FIELD_SEPARATOR, JobSpec
 from monitors.profiles import counting
-from monitors.report import Stage
+from monitors.profiles.cells import Layout
 from monitors.worker import late_events
 from tests.support import learned_baselines as learned
 
@@ -20,7 +21,7 @@ SCHEMA = EventSchema(model="m", task=Task.BINARY, features={"x": FeatureKind.NUM
 SLIDE = to_ms(SCHEMA.windows.slide)
 
 
-def published(folder: Path) -> tuple[JobSpec, counting.Layout]:
+def published(folder: Path) -> tuple[JobSpec, Layout]:
     """Return what a worker knows, and where the cells are."""
     known = learned.baseline(SCHEMA, {"x": np.arange(9.0), "prediction": np.full(9, 0.5), "label": np.arange(9) % 2.0})
     (folder / "v1.json").write_text(known.model_dump_json())
@@ -38,7 +39,7 @@ def test_late_predictions_count_in_the_slice_that_is_open(tmp_path: Path) -> Non
     ) or ([], "")  # fmt: skip
 
     assert {"late": 3, "newest": SLIDE} == json.loads(line)
-    assert [[str(5 * SLIDE), "v1", "", str(layout.offsets[LATE]), "3"]] == [c.split(FIELD) for c in cells]
+    assert [[str(5 * SLIDE), "v1", "", str(layout.offsets[LATE]), "3"]] == [c.split(FIELD_SEPARATOR) for c in cells]
 
 
 def test_records_without_a_time_count_in_the_slice_that_is_open(tmp_path: Path) -> None:
@@ -49,7 +50,7 @@ def test_records_without_a_time_count_in_the_slice_that_is_open(tmp_path: Path) 
 
     assert {"late": 0, "newest": 0} == json.loads(line)
     assert [(5 * SLIDE, cell, n) for _, _, cell, n, _ in told] == [
-        (int(start), int(cell), int(n)) for start, _, _, cell, n in (c.split(FIELD) for c in cells)
+        (int(start), int(cell), int(n)) for start, _, _, cell, n in (c.split(FIELD_SEPARATOR) for c in cells)
     ]
 
 

@@ -60,7 +60,7 @@ def test_what_is_kept_is_read_in_order_and_forgotten_whole() -> None:
     assert list(range(1000)) == [int(line.split(":")[1][:4].strip(" }")) for t in texts[:-1] for line in t.split("\n")]
     assert "other" == texts[-1]
     assert 3 <= len(texts) < 10
-    assert max(map(len, state.values())) < row_batches.FULL
+    assert max(map(len, state.values())) < row_batches.MAX_TEXT
     assert [0, SLIDE] == kept.waiting("labels")
     kept.forget("labels", [0])
     kept.forget("labels", [0])

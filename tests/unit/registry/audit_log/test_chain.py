@@ -160,8 +160,8 @@ def test_a_message_is_told_once(reg: Registry) -> None:
     make.model(reg)
     with reg.write() as c:
         entry = chain.append(c, chain.Line(make.NOW, "ann", "test.done", "m", "thing"))
-        outbox.tell(c, entry, {})
+        outbox.add_message(c, entry, {})
     with pytest.raises(RegistryError, match="refuses"), reg.write() as c:
-        outbox.tell(c, entry, {})
+        outbox.add_message(c, entry, {})
     with reg.read() as c:
         assert 1 == c.scalar(sa.select(sa.func.count()).select_from(tables.messages))

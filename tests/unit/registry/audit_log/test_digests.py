@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import timedelta, timezone
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,14 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from monitors.finding import Signal, Stage, Verdict
+from monitors.signals import Severity
 from registry import audit_export
 from registry.audit_log import chain, covered_rows, digests, verification
 from registry.audit_log.digests import RowDigest
 from registry.connection import Registry
 from registry.database import columns, mapping, tables
+from registry.records import Action, IncidentState
 from tests.support import registry_values as make
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
@@ -27,6 +31,12 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
     max_leaves=8,
 )
+
+
+@pytest.mark.parametrize("word", [*Signal, *Stage, *Verdict, *Severity, *IncidentState, *Action])
+def test_an_enumeration_is_digested_as_its_value(word: Enum) -> None:
+    """Records hold enumerations where rows and the log hold text: the digests of old rows stay as they are."""
+    assert digests.canonical({"word": word.value}) == digests.canonical({"word": word})
 
 
 @given(values)

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -80,7 +81,7 @@ def test_an_older_database_in_its_place_is_named(full: Registry, tmp_path: Path)
         assert "it was cut, or an older database was put in its place" in finding
         operations.accept(old, because="the backup of Monday", actor="ann", now=make.NOW)
         assert [] == findings(old)
-        assert ["ann took the rows as they were at line 30, 1 findings included: the backup of Monday"] == (
+        assert ["ann accepted all rows as they were at line 30, with 1 findings: the backup of Monday"] == (
             verification.notes(audit_export.collect(old))
         )
     aside = list(tmp_path.glob("audit-heads-until-*.jsonl"))
@@ -104,7 +105,7 @@ def test_who_has_the_key_too_is_named_by_the_receivers(full: Registry, url: str,
     operations.accept(full, because="nothing to see", actor="bob", now=make.NOW)
     assert [] == findings(full)
     found = audit_export.collect(full)
-    told = [*found.anchors, *audit_export.anchors(kept)]
-    (finding,) = verification.verify(type(found)(**{**vars(found), "told": told}))
+    anchors = [*found.anchors, *audit_export.anchors(kept)]
+    (finding,) = verification.verify(replace(found, anchors=anchors))
     assert "is not the one that line 1 of received.jsonl names" in finding
     assert "the log was written anew" in finding

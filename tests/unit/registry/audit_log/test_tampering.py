@@ -46,7 +46,9 @@ def test_an_edit_of_any_column_is_named(full: Registry, url: str, table: str) ->
     with full.read() as c:
         row = dict(c.execute(sa.select(edited)).mappings().first() or {})
     where = sa.and_(*(column == row[column.name] for column in edited.primary_key))
-    name = covered_rows.name(table, covered_rows.label(tuple(row[column.name] for column in edited.primary_key)))
+    name = covered_rows.row_name(
+        table, covered_rows.key_label(tuple(row[column.name] for column in edited.primary_key))
+    )
     changed = {c.name: _changed(c, row[c.name]) for c in edited.columns if not c.primary_key}
     changed = {column: value for column, value in changed.items() if column in covered_rows.columns(edited)}
     one_by_one = full.url.get_backend_name() == "sqlite"  # in memory; PostgreSQL takes them all at once
@@ -73,14 +75,18 @@ def test_a_row_that_is_removed_or_renamed_is_named(full: Registry, url: str, tab
     key = next(iter(edited.primary_key))
     with full.read() as c:
         row = dict(c.execute(sa.select(edited)).mappings().first() or {})
-    name = covered_rows.name(table, covered_rows.label(tuple(row[column.name] for column in edited.primary_key)))
+    name = covered_rows.row_name(
+        table, covered_rows.key_label(tuple(row[column.name] for column in edited.primary_key))
+    )
     with forging(url) as c:
         c.execute(edited.delete().where(*(column == row[column.name] for column in edited.primary_key)))
     assert any(finding.startswith(f"{name} is gone: line") for finding in findings(full))
     moved = {**row, key.name: 999 if isinstance(row[key.name], int) else "z"}
     with forging(url) as c:
         c.execute(edited.insert().values(moved))
-    new = covered_rows.name(table, covered_rows.label(tuple(moved[column.name] for column in edited.primary_key)))
+    new = covered_rows.row_name(
+        table, covered_rows.key_label(tuple(moved[column.name] for column in edited.primary_key))
+    )
     assert any(finding.startswith(f"{new} is in no line of the log") for finding in findings(full))
 
 
@@ -106,14 +112,14 @@ def _undigested(line: AuditEntry) -> AuditEntry | None:
 
 def key_of(c: sa.Connection) -> str:
     """Return the name of the key that the log's first signed line tells."""
-    details = c.scalar(sa.select(LOG.c.details).where(LOG.c.action == seals.WRITTEN).order_by(LOG.c.seq).limit(1))
+    details = c.scalar(sa.select(LOG.c.details).where(LOG.c.action == seals.ROWS_WRITTEN).order_by(LOG.c.seq).limit(1))
     return str((details or {})["key"])
 
 
 def digested(c: sa.Connection, table: sa.Table, key: tuple[Any, ...], line: AuditEntry) -> dict[str, Any]:
     """Return the details of a line that digests a forged row as the program would, but for the signature."""
     names = sorted(covered_rows.columns(table))
-    ((label, digest),) = covered_rows.read(c, table, names, [key])
+    ((label, digest),) = covered_rows.row_digests(c, table, names, [key])
     written = seals._written(digest, names)
     said = {"first": line.seq + 1, "part": 1, "key": key_of(c), "signature": "0" * 64}
     return {**said, "rows": {table.name: {"columns": names, "digests": {label: written}}}}
@@ -125,7 +131,7 @@ def _forge_on(c: sa.Connection) -> None:
     last = chain.last(c)
     assert last is not None
     chain.append(
-        c, chain.Line(last.at, "leeway", seals.WRITTEN, "", "1 rows", digested(c, tables.champions, ("m",), last))
+        c, chain.Line(last.at, "leeway", seals.ROWS_WRITTEN, "", "1 rows", digested(c, tables.champions, ("m",), last))
     )
 
 

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 
 from features.errors import RegistryError
-from monitors.report import DriftEvidence, Finding, Report
+from monitors.finding import DriftEvidence, Finding
+from monitors.report import Report
 from registry import audit_export, operations, queries
 from registry.audit_log import covered_rows, verification
 from registry.connection import Registry

@@ -12,9 +12,10 @@ from features.schema import EventSchema, Task
 from features.window import Windows, from_ms, to_ms
 from monitors.baseline.baseline import Baseline, Slice
 from monitors.config import MonitorPolicy
-from monitors.error_stream.stream_findings import VARIABLE
+from monitors.finding import Signal, Stage, Verdict
 from monitors.profiles import outcome_counts
-from monitors.report import Report, Signal, Stage, Verdict
+from monitors.profiles.side_channels import ERROR_STREAM
+from monitors.report import Report
 from monitors.simulation.policy_comparison import PolicyComparison
 from monitors.stats.bins import Bins, freeze_numeric
 from monitors.verdicts import window_verdict
@@ -60,7 +61,7 @@ def later(known: Baseline) -> list[Slice]:
     return [
         Slice(
             start=to_ms(known.end + DAY * i),
-            counts={**outcomes(rng, known.bins), VARIABLE: LOUD if i == ALARM else QUIET},
+            counts={**outcomes(rng, known.bins), ERROR_STREAM: LOUD if i == ALARM else QUIET},
         )
         for i in range(8)
     ]
@@ -87,7 +88,7 @@ def report(known: Baseline, day: Slice, policy: MonitorPolicy = POLICY) -> Repor
 
 def put(reg: Registry, reports: list[Report], policy: MonitorPolicy = POLICY) -> ingest.Ingested:
     """Ingest *reports*, judged over time."""
-    return ingest.ingest(reg, reports, now=make.NOW, judge=SequentialVerdicts({"m": policy}).judged)
+    return ingest.ingest(reg, reports, now=make.NOW, judge=SequentialVerdicts({"m": policy}).judge)
 
 
 def test_an_alarm_opens_an_incident_of_performance_outside_the_promise(
@@ -97,15 +98,21 @@ def test_an_alarm_opens_an_incident_of_performance_outside_the_promise(
     (incident,) = put(watched, [report(known, day) for day in later]).opened
     (evidence,) = incident.evidence
 
-    assert (Signal.PERFORMANCE.value, VARIABLE, False) == (incident.signal, evidence["variable"], evidence["promised"])
+    assert (Signal.PERFORMANCE.value, ERROR_STREAM, False) == (
+        incident.signal,
+        evidence.finding.variable,
+        evidence.finding.guaranteed,
+    )
     assert (1, 8 - ALARM - 1) == (incident.windows, incident.steady)
-    assert "the 1,207th that it saw" in evidence["reason"]
+    assert "the 1,207th that it saw" in evidence.finding.reason
 
 
 def test_an_alarm_goes_to_the_incident_that_is_open(watched: Registry, known: Baseline, later: list[Slice]) -> None:
     """There is one incident of performance of a version at a time, whichever finding began it."""
     made = [report(known, day) for day in later]
-    worse = [f.model_copy(update={"verdict": Verdict.DRIFT}) if f.variable == "loss" else f for f in made[1].findings]
+    worse = [
+        f.model_copy(update={"window_verdict": Verdict.DRIFT}) if f.variable == "loss" else f for f in made[1].findings
+    ]
     ingest.ingest(watched, [made[1].model_copy(update={"findings": tuple(worse)})], now=make.NOW)
     result = ingest.ingest(watched, [made[ALARM]], now=make.NOW)
 
@@ -124,6 +131,6 @@ def test_what_is_on_record_says_so_again(watched: Registry, known: Baseline, lat
 def test_a_rehearsal_sees_it_where_its_policy_asks(known: Baseline, later: list[Slice]) -> None:
     """Recorded slices through two policies: one looks at the error stream, the other does not."""
     told = list(PolicyComparison(known, (POLICY, MonitorPolicy()), Stage.OUTCOMES).run(later))
-    seen = [[any(f.variable == VARIABLE for f in reports[i].findings) for reports in told] for i in range(2)]
+    seen = [[any(f.variable == ERROR_STREAM for f in reports[i].findings) for reports in told] for i in range(2)]
 
     assert [[day == ALARM for day in range(8)], [False] * 8] == seen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,24 +11,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from monitors.report import Report, Signal, Stage, Verdict
-from registry.config import IncidentPolicy, OpenAfter, Severity
+from monitors.finding import Signal, Stage, Verdict
+from monitors.report import Report
+from monitors.signals import Severity
+from registry.config import IncidentPolicy, OpenAfter
 from registry.incidents import incident_rules
 from registry.incidents.incident_rules import (
     EpisodeProgress,
     SegmentEvidence,
     SignalVerdict,
     Window,
-    beginning,
-    earlier,
+    earlier_opening,
     episode_progress,
-    opening,
+    first_window,
+    opening_windows,
 )
-from registry.incidents.ordering import START, StoredWindow, replay_moments
+from registry.incidents.ordering import START, StoredWindow, moments_by_signal
 from registry.records import Incident, IncidentState
 from tests.support import registry_values as make
+from tests.support.drift_evidence import evidence
 
-INPUTS, OUTCOMES = Stage.INPUTS.value, Stage.OUTCOMES.value
+INPUTS, OUTCOMES = Stage.INPUTS, Stage.OUTCOMES
 
 
 def day(n: int) -> datetime:
@@ -63,21 +67,23 @@ def test_an_episode_opens_when_n_of_m_judged_windows_drift(line: str, rule: tupl
     """The newest of them drifts, windows that could not be judged are passed over, and too few windows are too few."""
     found = steps(line)
     new = frozenset(s.window for s in found[-1:])
-    assert [day(n) for n in opens] == opening(found, new, OpenAfter(windows=rule[0], of=rule[1]))
+    assert [day(n) for n in opens] == opening_windows(found, new, OpenAfter(windows=rule[0], of=rule[1]))
 
 
 @pytest.mark.parametrize(("changed", "opens"), [(1, False), (2, True), (3, True), (4, True)])
 def test_what_lies_further_back_opens_nothing(changed: int, opens: bool) -> None:
     """Of S D S D the last three count under 2 of 3: a change of the first window is past."""
-    found = opening(steps("SDSD"), {Window(day(changed), INPUTS)}, OpenAfter(windows=2, of=3))
+    found = opening_windows(steps("SDSD"), {Window(day(changed), INPUTS)}, OpenAfter(windows=2, of=3))
     assert opens == bool(found)
 
 
 def test_stages_open_apart() -> None:
     """One drift in each stage is not two of one."""
     new = {Window(day(2), INPUTS), Window(day(1), OUTCOMES)}
-    assert [] == opening(steps("SD", "D"), new, OpenAfter(windows=2, of=2))
-    assert [day(1), day(2)] == opening(steps("SD", "DD"), {Window(day(2), OUTCOMES)}, OpenAfter(windows=2, of=2))
+    assert [] == opening_windows(steps("SD", "D"), new, OpenAfter(windows=2, of=2))
+    assert [day(1), day(2)] == opening_windows(
+        steps("SD", "DD"), {Window(day(2), OUTCOMES)}, OpenAfter(windows=2, of=2)
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,7 +93,7 @@ def test_stages_open_apart() -> None:
 def test_stages_open_together_or_the_first_one_does(inputs: str, outcomes: str, opens: list[int]) -> None:
     """With the windows of both where they open at one end, as either may come first."""
     found = steps(inputs, outcomes)
-    assert [day(n) for n in opens] == opening(found, {s.window for s in found}, OpenAfter(windows=2, of=3))
+    assert [day(n) for n in opens] == opening_windows(found, {s.window for s in found}, OpenAfter(windows=2, of=3))
 
 
 @pytest.mark.parametrize(
@@ -107,10 +113,10 @@ def test_a_live_incident_begins_earlier_where_another_stage_opens_it_too(
     inputs    . x x x
     outcomes  x . x .
     """
-    live = Incident(id=1, model="m", version="v1", signal="feature", severity=Severity.INFO, state=IncidentState.OPEN,
-                    since=day(2), opened_at=day(opened), last_seen=day(4), judged_until=day(4), windows=3,
-                    evidence=())  # fmt: skip
-    found = earlier(live, steps("SDDD", "DSDS"), {new}, OpenAfter(windows=2, of=3))
+    live = Incident(id=1, model="m", version="v1", signal=Signal.FEATURE, severity=Severity.INFO,
+                    state=IncidentState.OPEN, since=day(2), opened_at=day(opened), last_seen=day(4),
+                    judged_until=day(4), windows=3, evidence=())  # fmt: skip
+    found = earlier_opening(live, steps("SDDD", "DSDS"), {new}, OpenAfter(windows=2, of=3))
     assert [day(n) for n in begun] == found
 
 
@@ -118,7 +124,7 @@ def test_an_episode_does_not_begin_with_what_was_counted() -> None:
     """Unless all of it was: then with the window that opened it."""
     ends = [day(1), day(3), day(4)]
     counted = [None, day(1), day(2), day(4)]
-    assert [day(1), day(3), day(3), day(4)] == [beginning(ends, until) for until in counted]
+    assert [day(1), day(3), day(3), day(4)] == [first_window(ends, until) for until in counted]
 
 
 @pytest.mark.parametrize(
@@ -177,7 +183,7 @@ def test_one_more_drift_ends_the_row_of_its_stage(inputs: str, outcomes: str, st
 def test_what_opens_drifts_enough(inputs: str, outcomes: str, windows: int, more: int) -> None:
     """At least N windows that drift in one stage, within its last M that were judged: of all stages that open first."""
     found = steps(inputs, outcomes)
-    opened = opening(found, {s.window for s in found}, OpenAfter(windows=windows, of=windows + more))
+    opened = opening_windows(found, {s.window for s in found}, OpenAfter(windows=windows, of=windows + more))
     lists = [[s for s in found if s.stage == stage][-windows - more :] for stage in (INPUTS, OUTCOMES)]
     every = [[s.end for s in some if s.drift] for some in lists if some and some[-1].drift]
     enough = [ends for ends in every if len(ends) >= windows]
@@ -211,7 +217,8 @@ DRIFT, STEADY, UNSURE = Verdict.DRIFT, Verdict.STEADY, Verdict.NOT_ENOUGH
 )
 def test_a_report_tells_one_verdict_a_signal(findings: list[tuple[Signal, Verdict]], told: dict[str, str]) -> None:
     """The worst; and where something was judged and nothing said of quality, there was no fault."""
-    assert told == incident_rules.signal_verdicts(report(*findings))
+    verdicts = incident_rules.signal_verdicts(report(*findings))
+    assert told == {signal.value: verdict.value for signal, verdict in verdicts.items()}
 
 
 @pytest.mark.parametrize(
@@ -229,14 +236,14 @@ def test_severity_is_one_level_more_where_it_is_bad(
     effects: list[tuple[float | None, float | None]], segments: int, away: int, expected: str
 ) -> None:
     """An effect three times its threshold, or half of two or more segments."""
-    newest = SegmentEvidence([{"effect": e, "threshold": t} for e, t in effects], segments, away)
+    newest = SegmentEvidence([evidence("x", effect=e, threshold=t) for e, t in effects], segments, away)
     assert Severity(expected) is incident_rules.severity(Severity.WARNING, newest)
 
 
 def test_nothing_is_worse_than_critical() -> None:
     """However far and wide."""
     assert Severity.CRITICAL is incident_rules.severity(
-        Severity.CRITICAL, SegmentEvidence([{"effect": 1, "threshold": 0.1}], 2, 2)
+        Severity.CRITICAL, SegmentEvidence([evidence("x", effect=1, threshold=0.1)], 2, 2)
     )
 
 
@@ -254,10 +261,10 @@ def test_a_rule_that_can_never_be_met_is_refused() -> None:
         OpenAfter(windows=2)
 
 
-def seen(end: int, before: str | None, after: str, *, stage: str = INPUTS, segment: str = "") -> StoredWindow:
+def seen(end: int, before: str | None, after: str, *, stage: Stage = INPUTS, segment: str = "") -> StoredWindow:
     """Return a stored window of day *end* with one signal."""
-    told = [None if verdict is None else {"feature": verdict} for verdict in (before, after)]
-    return StoredWindow(Window(day(end), stage), segment, told[0], told[1] or {})
+    was = None if before is None else {Signal.FEATURE: Verdict(before)}
+    return StoredWindow(Window(day(end), stage), segment, was, {Signal.FEATURE: Verdict(after)})
 
 
 def test_a_batch_is_told_in_order() -> None:
@@ -268,23 +275,23 @@ def test_a_batch_is_told_in_order() -> None:
     """
     batch = [seen(6, None, "drift"), seen(3, "steady", "drift"), seen(5, None, "steady"),
              seen(6, None, "steady", segment="a"), seen(1, "drift", "steady", segment="a")]  # fmt: skip
-    first, second, third = replay_moments(batch, {INPUTS: day(4)})["feature"]
+    first, second, third = moments_by_signal(batch, {INPUTS: day(4)})[Signal.FEATURE]
     assert [START, day(5), day(6)] == [first.at, second.at, third.at]
     assert {Window(day(1), INPUTS), Window(day(3), INPUTS)} == first.new
     changes = ["2013-06-02 12:00 inputs (a): drift, now steady", "2013-06-04 12:00 inputs: steady, now drift"]
-    assert (changes, (), ()) == ([f.words for f in first.flips], second.flips, third.flips)
+    assert (changes, (), ()) == ([f.words for f in first.corrections], second.corrections, third.corrections)
 
 
 def test_a_moment_sees_what_was_known_by_then() -> None:
     """Inputs had come to day 4 and outcomes to day 1: day 2's outcomes are seen beside day 4's inputs, not day 5's."""
     batch = [seen(5, None, "drift"), seen(2, None, "drift", stage=OUTCOMES)]
-    early, late = replay_moments(batch, {INPUTS: day(4), OUTCOMES: day(1)})["feature"]
+    early, late = moments_by_signal(batch, {INPUTS: day(4), OUTCOMES: day(1)})[Signal.FEATURE]
     every = steps("SSSSD", "SDS")
-    assert [(4, INPUTS), (2, OUTCOMES)] == _newest(early.visible(every))
-    assert [(5, INPUTS), (3, OUTCOMES)] == _newest(late.visible(every))
+    assert [(4, INPUTS), (2, OUTCOMES)] == _newest(early.observation(every).verdicts)
+    assert [(5, INPUTS), (3, OUTCOMES)] == _newest(late.observation(every).verdicts)
 
 
-def _newest(found: list[SignalVerdict]) -> list[tuple[int, str]]:
+def _newest(found: Sequence[SignalVerdict]) -> list[tuple[int, str]]:
     newest: dict[str, Any] = {s.stage: (s.end - make.NOW).days for s in found}
     return [(n, stage) for stage, n in sorted(newest.items())]
 
@@ -292,5 +299,5 @@ def _newest(found: list[SignalVerdict]) -> list[tuple[int, str]]:
 @pytest.mark.parametrize(("before", "after"), [("drift", "drift"), ("steady", "not_enough_evidence"), (None, "drift")])
 def test_only_what_begins_or_ceases_to_drift_is_a_correction(before: str | None, after: str) -> None:
     """Other numbers for the same verdict, and windows that were not there before, are none."""
-    (moment,) = replay_moments([seen(1, before, after)], {INPUTS: day(1)})["feature"]
-    assert () == moment.flips
+    (moment,) = moments_by_signal([seen(1, before, after)], {INPUTS: day(1)})[Signal.FEATURE]
+    assert () == moment.corrections

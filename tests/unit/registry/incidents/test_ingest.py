@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from features.errors import NotFound
-from monitors.report import Report, Signal, Stage, Verdict
+from monitors.finding import Signal, Stage, Verdict
+from monitors.report import Report
 from registry import operations, queries
 from registry.connection import Registry
 from registry.incidents import ingest
 from registry.records import Action, IncidentState
 from tests.support import registry_values as make
+from tests.support.example_counts import examples
 
 DRIFT, STEADY, UNSURE = Verdict.DRIFT, Verdict.STEADY, Verdict.NOT_ENOUGH
 
 
-def put(reg: Registry, *reports: Report, ignore: frozenset[str] = frozenset()) -> ingest.Ingested:
+def put(reg: Registry, *reports: Report, ignore: frozenset[Signal] = frozenset()) -> ingest.Ingested:
     """Ingest *reports* as one batch."""
     return ingest.ingest(reg, reports, now=make.NOW, ignore=ignore)
 
@@ -102,7 +105,7 @@ def test_drift_opens_an_incident_and_tells(reg: Registry) -> None:
     (incident,) = got.opened
     assert (Signal.FEATURE, IncidentState.OPEN, 1) == (incident.signal, incident.state, incident.windows)
     assert make.NOW + make.DAY == incident.opened_at == incident.last_seen
-    assert ["x"] == [e["variable"] for e in incident.evidence]
+    assert ["x"] == [e.finding.variable for e in incident.evidence]
     assert [incident] == queries.undecided(reg)
     (message,) = queries.messages(reg, type="incident.opened")
     assert incident.model_dump(mode="json") == message.data["incident"]
@@ -133,7 +136,7 @@ def test_an_episode_is_one_incident(reg: Registry) -> None:
         assert got.opened == ()
     (incident,) = got.updated
     assert (3, make.NOW + 4 * make.DAY) == (incident.windows, incident.last_seen)
-    assert [1, 4] == [_day(e["window_end"]) for e in incident.evidence]
+    assert [1, 4] == [_day(e.window_end) for e in incident.evidence]
 
 
 def test_one_batch_is_as_good_as_many(reg: Registry) -> None:
@@ -150,7 +153,7 @@ def test_segments_and_revisions_of_a_window_count_once(reg: Registry) -> None:
     put(reg, *(make.window(1, segment=s) for s in ("", "a", "b")))
     (incident,) = put(reg, make.window(1, segment="a", n=130)).updated
     assert 1 == incident.windows
-    assert [("", 100), ("a", 130), ("b", 100)] == sorted((e["segment"], e["n"]) for e in incident.evidence)
+    assert [("", 100), ("a", 130), ("b", 100)] == sorted((e.segment, e.finding.n) for e in incident.evidence)
 
 
 def test_a_segment_that_lags_does_not_turn_the_clock_back(reg: Registry) -> None:
@@ -171,7 +174,7 @@ def test_signals_have_incidents_of_their_own(reg: Registry) -> None:
 def test_an_ignored_signal_is_stored_only(reg: Registry) -> None:
     """The window is on record; no incident is."""
     make.champion(reg)
-    assert (1, 0, 0, (), (), (), ()) == put(reg, make.window(1), ignore=frozenset({"feature"}))
+    assert (1, 0, 0, (), (), (), ()) == put(reg, make.window(1), ignore=frozenset({Signal.FEATURE}))
 
 
 def test_only_the_champions_windows_open_incidents(reg: Registry) -> None:
@@ -235,7 +238,7 @@ def test_what_does_not_clear_an_incident(reg: Registry, reports: Sequence[Report
     assert [] == [resolved for report in reports for resolved in put(reg, report).resolved]
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from([DRIFT, STEADY, UNSURE]), max_size=8), st.randoms())
 def test_redelivery_in_any_batches_changes_nothing(reg: Registry, verdicts: list[Verdict], random: object) -> None:
     """Whatever was delivered in order may come again, in any order and grouping, and the registry stays the same."""
@@ -271,5 +274,5 @@ def test_an_incident_of_a_replaced_version_is_not_reopened(reg: Registry) -> Non
     assert operations.next_version(reg, "m") == "v3"
 
 
-def _day(iso: str) -> int:
-    return int(iso[8:10]) - 1
+def _day(end: datetime) -> int:
+    return end.day - 1

@@ -7,11 +7,13 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from monitors.report import Report, Signal, Stage, Verdict
+from monitors.finding import Signal, Stage, Verdict
+from monitors.report import Report
+from monitors.signals import Severity
 from registry import operations, queries
-from registry.config import IncidentPolicy, OpenAfter, Severity
+from registry.config import IncidentPolicy, OpenAfter
 from registry.connection import Registry
-from registry.incidents import ingest
+from registry.incidents import ingest, stored_reports
 from registry.incidents.ingest import Ingested
 from registry.records import Action, Incident, IncidentState
 from tests.support import registry_values as make
@@ -69,7 +71,7 @@ def test_two_of_three_windows_open_an_incident(reg: Registry) -> None:
     assert [] == play(reg, "DS?", TWO_OF_THREE)
     (incident,) = play(reg, "D", TWO_OF_THREE, start=4)
     assert ([1, 4, 4, 4], 2) == (days(incident), incident.windows)
-    assert [1, 4] == [int(e["window_end"][8:10]) - 1 for e in incident.evidence]
+    assert [1, 4] == [e.window_end.day - 1 for e in incident.evidence]
 
 
 def test_one_of_three_windows_opens_nothing(reg: Registry) -> None:
@@ -245,7 +247,7 @@ def test_a_correction_is_counted_and_on_record(reg: Registry) -> None:
     play(reg, "DDD")
     (incident,) = put(reg, make.window(3, Verdict.STEADY, n=130)).updated
     assert ([1, 1, 2, 3], 2, 1) == (days(incident), incident.windows, incident.steady)
-    assert [1, 2] == [int(e["window_end"][8:10]) - 1 for e in incident.evidence]
+    assert [1, 2] == [e.window_end.day - 1 for e in incident.evidence]
     (line,) = lines(reg, "incident.corrected")
     assert (2, ["2013-06-04 12:00 inputs: drift, now steady"]) == (line["windows"], line["changes"])
     assert 1 == incident.corrections
@@ -264,7 +266,7 @@ def test_the_first_window_can_be_corrected(reg: Registry) -> None:
     play(reg, "DDD")
     (incident,) = put(reg, make.window(1, Verdict.STEADY, n=130)).updated
     assert ([1, 1, 3, 3], 2) == (days(incident), incident.windows)
-    assert [2, 3] == [int(e["window_end"][8:10]) - 1 for e in incident.evidence]
+    assert [2, 3] == [e.window_end.day - 1 for e in incident.evidence]
 
 
 def test_other_figures_for_the_same_verdict_are_no_correction(reg: Registry) -> None:
@@ -272,7 +274,7 @@ def test_other_figures_for_the_same_verdict_are_no_correction(reg: Registry) -> 
     play(reg, "D")
     (incident,) = put(reg, make.window(1, n=130)).updated
     assert ([130], 0, []) == (
-        [e["n"] for e in incident.evidence],
+        [e.finding.n for e in incident.evidence],
         incident.corrections,
         lines(reg, "incident.corrected"),
     )
@@ -283,7 +285,7 @@ def test_what_late_data_clear_up_is_resolved(reg: Registry) -> None:
     play(reg, "DD")
     got = put(reg, make.window(1, Verdict.STEADY, n=130), make.window(2, Verdict.NOT_ENOUGH, n=130))
     (incident,) = got.resolved
-    assert ("corrected by late data", 0, []) == (incident.resolution, incident.windows, incident.evidence)
+    assert ("corrected by late data", 0, ()) == (incident.resolution, incident.windows, incident.evidence)
     (decision,) = queries.decisions(reg)
     assert (Action.NOTHING, ("corrected by late data",)) == (decision.action, decision.because)
     assert ["opened", "resolved"] == told(reg)
@@ -316,7 +318,7 @@ def test_a_segment_can_be_corrected(reg: Registry) -> None:
     """The window drifts in all traffic as before; the segment's evidence is gone, and the log names it."""
     put(reg, make.window(1), make.window(1, segment="a"))
     (incident,) = put(reg, make.window(1, Verdict.STEADY, segment="a", n=130)).updated
-    assert (1, [""]) == (incident.windows, [e["segment"] for e in incident.evidence])
+    assert (1, [""]) == (incident.windows, [e.segment for e in incident.evidence])
     assert ["2013-06-02 12:00 inputs (a): drift, now steady"] == lines(reg, "incident.corrected")[0]["changes"]
 
 
@@ -370,7 +372,7 @@ def test_the_same_counts_are_known_whatever_was_made_of_them(reg: Registry) -> N
     report, judged = make.window(1), make.window(1, Verdict.STEADY)
     put(reg, judged, make.window(1, n=130))
     with reg.read() as c:
-        assert [True, True, False] == [ingest.known(c, r) for r in (report, judged, make.window(2))]
+        assert [True, True, False] == [stored_reports.is_known(c, r) for r in (report, judged, make.window(2))]
     before = make.everything(reg)
     assert (0, 0, 2) == put(reg, report, report)[:3]
     assert before == make.everything(reg)

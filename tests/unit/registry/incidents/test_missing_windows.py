@@ -17,7 +17,8 @@ from features.schema import PREDICTION, UNUSABLE, Task
 from features.window import from_ms
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
-from monitors.report import Report, Signal, Stage, Verdict
+from monitors.finding import Signal, Stage, Verdict
+from monitors.report import Report
 from monitors.verdicts import window_verdict
 from monitors.worker.report_lines import WindowCounts
 from registry import operations, queries
@@ -71,7 +72,7 @@ def _report(known: Baseline, last: int, counted: WindowCounts) -> Report:
     start = (last - 1) * DAY
     findings = window_verdict.judge(
         known, POLICY, stage=Stage.INPUTS, segment="", window_slices=2, start_ms=start, counts=counted.window,
-        newest=counted.newest, seen=counted.slices,
+        newest=counted.newest, slices_with_events=counted.slices,
     )  # fmt: skip
     return Report(model="m", version="v1", stage=Stage.INPUTS, window_start=from_ms(start),
                   window_end=from_ms(start + 2 * DAY), baseline=known.digest, rows=sum(counted.window[PREDICTION]),
@@ -81,7 +82,7 @@ def _report(known: Baseline, last: int, counted: WindowCounts) -> Report:
 def take(reg: Registry, found: Sequence[Report], until: datetime | None = None, come: datetime | None = None) -> None:
     """Store *found*, and what is missing up to *until*, *come* being known to have come."""
     judge = partial(
-        sequential_verdicts.SequentialVerdicts({"m": POLICY}).judged,
+        sequential_verdicts.SequentialVerdicts({"m": POLICY}).judge,
         until={"m": missing_windows.ClockReached(until, come)} if until else {},
     )
     ingest.ingest(reg, found, now=make.NOW, judge=judge)
@@ -106,7 +107,7 @@ def test_days_without_a_record_between_others_are_a_fault(watched: Registry, kno
 
     assert [23, 24, 25, 26] == faults(watched)
     assert ("critical", 4, IncidentState.OPEN) == (incident.severity.value, incident.windows, incident.state)
-    assert "no predictions for 1d, since 1970-01-24" in incident.evidence[0]["reason"]
+    assert "no predictions for 1d, since 1970-01-24" in incident.evidence[0].finding.reason
     assert "incident.opened" in {m.type for m in queries.messages(watched)}
     assert [] == queries.verify_chain(watched)
 

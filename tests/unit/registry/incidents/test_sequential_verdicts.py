@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
 from features.window import to_ms
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
-from monitors.report import Report, Signal, Stage, Verdict
+from monitors.finding import Signal, Stage, Verdict
+from monitors.report import Report
 from monitors.sequential import monitor
 from monitors.verdicts.plan import monitoring_plan
 from registry import queries
 from registry.connection import Registry
 from registry.incidents import ingest, sequential_verdicts
 from registry.incidents.sequential_verdicts import SequentialVerdicts
+from registry.records import Action
 from tests.support import registry_values as make
 from tests.support import stationary_reports as overtime
 
@@ -38,7 +44,7 @@ def raw(known: Baseline) -> list[Report]:
 
 def put(reg: Registry, reports: Sequence[Report], judges: SequentialVerdicts) -> ingest.Ingested:
     """Ingest *reports*."""
-    return ingest.ingest(reg, reports, now=make.NOW, judge=judges.judged)
+    return ingest.ingest(reg, reports, now=make.NOW, judge=judges.judge)
 
 
 def stored(reg: Registry) -> list[Report]:
@@ -113,6 +119,21 @@ def test_another_policy_does_not_rewrite_the_past(watched: Registry, raw: list[R
     assert ([], 4) == sequential_verdicts.recheck(watched, "m", loose)
 
 
+def test_a_verdict_in_the_words_of_another_release_is_the_same(watched: Registry, raw: list[Report]) -> None:
+    """What a note says may be worded otherwise; verdict and evidence may not."""
+    put(watched, raw, SequentialVerdicts({"m": POLICY}))
+    last = stored(watched)[-1]
+    findings = [
+        f.model_copy(update={"sequential": f.sequential.model_copy(update={"note": "as it was said once"})})
+        if f.sequential
+        else f
+        for f in last.findings
+    ]
+    ingest.ingest(watched, [last.model_copy(update={"findings": tuple(findings)})], now=make.NOW)
+
+    assert ([], len(raw)) == sequential_verdicts.recheck(watched, "m", POLICY)
+
+
 def test_a_verdict_that_does_not_follow_is_found(watched: Registry, raw: list[Report]) -> None:
     """A finding that somebody altered, digest and all, differs from what the counts on record give."""
     put(watched, raw, SequentialVerdicts({"m": POLICY}))
@@ -143,7 +164,13 @@ def test_rows_delivered_again_are_a_fault_of_the_feed(watched: Registry, raw: li
     inputs, judges = raw[:2], SequentialVerdicts({"m": POLICY})
     outcomes = [
         r.model_copy(
-            update={"stage": Stage.OUTCOMES, "rows": n, "counts": {"coverage": [n, 0]}, "newest": {}, "findings": ()}
+            update={
+                "stage": Stage.OUTCOMES,
+                "rows": n,
+                "counts": {"coverage": [n, 0]},
+                "newest_slice": {},
+                "findings": (),
+            }
         )
         for r, n in zip(inputs, (540, 594), strict=True)
     ]
@@ -154,3 +181,94 @@ def test_rows_delivered_again_are_a_fault_of_the_feed(watched: Registry, raw: li
     assert ["repeated_share"] == [f.metric for findings in found for f in findings]
     assert (0.1, Verdict.DRIFT, Signal.QUALITY) == (found[0][0].effect, found[0][0].verdict, found[0][0].signal)
     assert ([], 4) == sequential_verdicts.recheck(watched, "m", POLICY)
+
+
+class Interrupted:
+    """A judge during whose work *writers*, one a call, write to the registry; *calls* counts them."""
+
+    def __init__(self, policy: MonitorPolicy, *writers: Callable[[], object]) -> None:
+        self.judge, self.writers, self.calls = SequentialVerdicts({"m": policy}), list(writers), 0
+
+    def judged(self, c: sa.Connection, reports: list[Report]) -> list[Report]:
+        """Judge *reports*, and let a writer write before they are stored."""
+        self.calls += 1
+        verdicts = self.judge.judge(c, reports)
+        if self.writers:
+            self.writers.pop(0)()
+        return verdicts
+
+
+def in_time(write: Callable[[], object]) -> Callable[[], None]:
+    """Return what lets another thread *write*, and fails if that has to wait for its turn."""
+
+    def wait() -> None:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(write).result(timeout=10)
+
+    return wait
+
+
+def test_another_writer_has_its_turn_while_a_series_is_judged_again(watched: Registry, raw: list[Report]) -> None:
+    """A correction of the first day replays the series; a decision made meanwhile waits for nothing, nor undoes it."""
+    put(watched, raw, SequentialVerdicts({"m": POLICY}))
+    corrected = raw[0].model_copy(update={"rows": raw[0].rows + 1})
+    judge = Interrupted(POLICY, in_time(lambda: make.decide(watched, None, Action.NOTHING)))
+    result = ingest.ingest(watched, [corrected], now=make.NOW, judge=judge.judged)
+
+    assert (1, 1, 1) == (judge.calls, result.revised, len(queries.decisions(watched)))
+    assert ([], len(raw)) == sequential_verdicts.recheck(watched, "m", POLICY)
+
+
+@pytest.mark.parametrize("conflicts", [1, 2, 3])
+def test_what_changes_the_series_meanwhile_is_judged_with_it(
+    watched: Registry, raw: list[Report], conflicts: int
+) -> None:
+    """However often reports come in between, the last is judged alone; what is stored is one judgement of all."""
+    others = [in_time(partial(put, watched, [report], SequentialVerdicts({"m": POLICY}))) for report in raw[:conflicts]]
+    judge = Interrupted(POLICY, *others)
+    result = ingest.ingest(watched, raw[conflicts:], now=make.NOW, judge=judge.judged)
+
+    assert (conflicts + 1, len(raw) - conflicts) == (judge.calls, result.stored)
+    assert ([], len(raw)) == sequential_verdicts.recheck(watched, "m", POLICY)
+
+
+def test_the_same_report_delivered_meanwhile_is_stored_once(watched: Registry, raw: list[Report]) -> None:
+    """Two deliveries at the same moment are one report, and one of them a duplicate."""
+    other = in_time(partial(put, watched, raw[:1], SequentialVerdicts({"m": POLICY})))
+    judge = Interrupted(POLICY, other)
+    result = ingest.ingest(watched, raw[:1], now=make.NOW, judge=judge.judged)
+
+    assert (0, 0, 1) == (result.stored, result.revised, result.duplicates)
+    assert 1 == len(stored(watched))
+
+
+def test_another_models_reports_make_nobody_judge_again(watched: Registry, raw: list[Report]) -> None:
+    """What a verdict rests on is its own model's."""
+    make.champion(watched, of="other")
+    other = make.window(1).model_copy(update={"model": "other"})
+    judge = Interrupted(POLICY, in_time(lambda: ingest.ingest(watched, [other], now=make.NOW)))
+    ingest.ingest(watched, raw, now=make.NOW, judge=judge.judged)
+
+    assert 1 == judge.calls
+
+
+def test_a_judge_goes_on_from_before_what_was_not_stored(
+    watched: Registry, raw: list[Report], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a conflict, or a write that failed, the batch alone is judged again, not the series."""
+    judges = SequentialVerdicts({"m": POLICY})
+    put(watched, raw[:9], judges)
+    judged: list[Report] = []
+    judge = monitor.judge
+
+    def counted(plan: Any, state: Any, report: Report) -> Any:
+        judged.append(report)
+        return judge(plan, state, report)
+
+    monkeypatch.setattr(monitor, "judge", counted)
+    with watched.read() as c:
+        judges.judge(c, raw[9:])
+    put(watched, raw[9:], judges)
+
+    assert 2 * len(raw[9:]) == len(judged)
+    assert ([], len(raw)) == sequential_verdicts.recheck(watched, "m", POLICY)

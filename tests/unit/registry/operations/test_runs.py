@@ -73,7 +73,7 @@ def test_a_run_that_promotes_nothing_frees_its_incident(reg: Registry, state: Ru
     (incident,) = queries.incidents(reg)
     assert (IncidentState.RESOLVED, f"retrain {state.value}: no better") == (incident.state, incident.resolution)
     told = {m.type: m.data["incident"]["state"] for m in queries.messages(reg) if "incident" in m.data}
-    assert ("closed", "closed") == (incident.word, told["incident.closed"])
+    assert ("closed", "closed") == (incident.displayed_state, told["incident.closed"])
     assert "incident.resolved" not in told
     assert f"retrain.{state.value}" == queries.messages(reg)[-1].type
     assert 1 == len(ingest.ingest(reg, [make.window(2)], now=make.NOW).opened)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -13,14 +14,17 @@ import pytest
 import sqlalchemy as sa
 
 from features import errors
-from monitors.report import Report, Stage, Verdict
+from features.schema import Events, Source
+from monitors.finding import Stage, Verdict
+from monitors.report import Report
 from registry import operations, outbox, queries
 from registry.database import tables
 from registry.files import published_baselines
 from registry.incidents import ingest
 from registry.records import Action, AuditResult
 from retrain_flows import reconcile, retrain
-from retrain_flows.audit.audit import PROVED, audit
+from retrain_flows.audit.audit import audit
+from retrain_flows.audit.registry_checks import MAX_LOG_FINDINGS
 from retrain_flows.data.workspace import Workspace
 from tests.support import trained_model as world
 from tests.unit.retrain_flows.conftest import Make
@@ -39,10 +43,20 @@ def run(ws: Workspace, again: Sequence[Report], *, days: int = 30) -> AuditResul
     return audit(ws, start=END - days * world.DAY, end=END, replay=lambda start, end: again, now=world.NOW)
 
 
+@pytest.fixture(scope="module")
+def answered(template: Path, events: Events, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of predictions that the champion answers, so that there is no skew."""
+    folder = tmp_path_factory.mktemp("answered") / "served"
+    with world.open_registry(template) as registry:
+        world.served(world.workspace(template, registry, events), folder)
+    return folder
+
+
 @pytest.fixture
-def ws(ws: Workspace, tmp_path: Path) -> Workspace:
-    """Return the workspace with predictions that the champion answers, so that there is no skew."""
-    return world.served(ws, tmp_path / "served")
+def ws(ws: Workspace, answered: Path, tmp_path: Path) -> Workspace:
+    """Return the workspace with predictions of its own that the champion answers."""
+    shutil.copytree(answered, tmp_path / "served")
+    return replace(ws, events=ws.events.model_copy(update={"predictions": Source(path=str(tmp_path / "served"))}))
 
 
 @pytest.fixture
@@ -71,14 +85,14 @@ def test_the_report_is_there_for_people_and_for_programs(ws: Workspace, stored: 
     path = ws.state / result.report
     data = json.loads(path.with_suffix(".json").read_text())
     assert "m-2026-01-01T000000.md" == path.name
-    assert "# Audit of m: findings" in path.read_text()
+    assert "# Audit of m: not passed, 1 finding" in path.read_text()
     assert (False, list(result.findings)) == (data["passed"], data["findings"])
 
 
 def test_a_window_with_other_counts_is_a_finding(ws: Workspace, stored: list[Report]) -> None:
     """It is named by version, stage and start."""
     result = run(ws, [*stored[:3], window(59, n=8)])
-    assert ("1 windows have other counts when counted again (late events?): v1 outcomes 2013-02-22 00:00",) == (
+    assert ("1 window with other counts when counted again (late events?): v1 outcomes 2013-02-22 00:00",) == (
         result.findings
     )
 
@@ -100,7 +114,7 @@ def test_predictions_that_came_too_late_are_not_compared(ws: Workspace, stored: 
     passed, differs = run(ws, again), run(ws, [*again[:-1], lacking])
     assert ((), 6, 6) == (passed.findings, passed.numbers["windows"], passed.numbers["windows_equal"])
     assert (
-        "1 windows have other counts when counted again (late events?): v1 inputs 2013-02-21 00:00",
+        "1 window with other counts when counted again (late events?): v1 inputs 2013-02-21 00:00",
     ) == differs.findings
 
 
@@ -108,8 +122,8 @@ def test_a_window_that_only_one_side_has_is_a_finding(ws: Workspace, stored: lis
     """Both ways round; but a window that the monitors have not come to yet is none."""
     result = run(ws, [*stored[1:], window(55), window(60)])
     assert (
-        "1 windows are on record but not in the events: v1 outcomes 2013-02-19 00:00",
-        "1 windows are in the events but not on record: v1 outcomes 2013-02-18 00:00",
+        "1 window on record but not in the events: v1 outcomes 2013-02-19 00:00",
+        "1 window in the events but not on record: v1 outcomes 2013-02-18 00:00",
     ) == result.findings
 
 
@@ -124,7 +138,7 @@ def test_many_windows_are_counted_and_ten_are_named(ws: Workspace) -> None:
     reports = [window(day) for day in range(30, 60)]
     ingest.ingest(ws.registry, reports, now=world.NOW)
     (finding,) = run(ws, [r.model_copy(update={"counts": {"label": [8]}}) for r in reports]).findings
-    assert "24 windows have other counts" in finding
+    assert "24 windows with other counts" in finding
     assert finding.endswith(" and 14 more")
 
 
@@ -141,14 +155,14 @@ def test_a_replay_that_fails_is_a_finding(ws: Workspace, stored: list[Report]) -
         raise errors.DataError("events/ is not there")
 
     result = audit(ws, start=END - 30 * world.DAY, end=END, replay=fails, now=world.NOW)
-    assert ("the period could not be replayed: events/ is not there",) == result.findings
+    assert ("the windows could not be checked: events/ is not there",) == result.findings
 
 
 def test_an_altered_model_file_is_a_finding(ws: Workspace, stored: list[Report]) -> None:
     """So is one that is gone."""
     artifact = queries.version(ws.registry, "m", "v1").artifact
     ws.registry.artifacts.path(artifact or "").write_bytes(b"something else")
-    assert ("1 model files are missing or altered: v1",) == run(ws, stored).findings
+    assert ("1 model file missing or altered: v1",) == run(ws, stored).findings
 
 
 def test_an_altered_baseline_is_a_finding(ws: Workspace, stored: list[Report]) -> None:
@@ -164,16 +178,16 @@ def test_an_incident_that_waits_too_long_is_a_finding(ws: Workspace) -> None:
     ingest.ingest(ws.registry, reports, now=world.NOW)
     assert run(ws, reports).passed
     result = run(replace(ws, retrain=None), reports)
-    assert ("1 incidents have no decision though their wait is over: 1 (performance, no reason given)",) == (
-        result.findings
-    )
+    assert (
+        "1 incident without a decision, though the longest wait is over: 1 (performance, no reason on record)",
+    ) == (result.findings)
 
 
 def test_a_decision_to_retrain_without_a_run_is_a_finding(ws: Workspace, stored: list[Report]) -> None:
     """The reconciler would have carried it out; so it does not run."""
     operations.record_decision(ws.registry, model="m", incident_id=None, action=Action.RETRAIN, because=["by hand"],
                           actor="ann", now=world.NOW)  # fmt: skip
-    assert ("1 decisions to retrain have no finished run: 2",) == run(ws, stored).findings
+    assert ("1 decision to retrain without a finished run: 2",) == run(ws, stored).findings
 
 
 def test_a_promotion_that_went_through_its_gate_is_none(ws: Workspace) -> None:
@@ -194,7 +208,7 @@ def test_a_promotion_by_hand_is_a_finding(ws: Workspace, stored: list[Report]) -
     operations.store_baseline(ws.registry, baseline.model_copy(update={"version": "v2"}), now=world.NOW)
     operations.promote(ws.registry, model="m", version="v2", expected_generation=1, effective_at=END, actor="ann",
                   reason="I know better", now=world.NOW)  # fmt: skip
-    assert ("1 promotions went without a gate: v2 (by ann: I know better)",) == run(ws, stored).findings
+    assert ("1 promotion without a gate: v2 (by ann: I know better)",) == run(ws, stored).findings
 
 
 def test_an_alert_that_never_arrived_is_a_finding(ws: Workspace, stored: list[Report]) -> None:
@@ -203,7 +217,7 @@ def test_an_alert_that_never_arrived_is_a_finding(ws: Workspace, stored: list[Re
     ((delivery, _),) = outbox.claim(ws.registry, now=world.NOW, limit=10, lease=world.DAY)
     outbox.mark(ws.registry, delivery, state="dead", status_code=410, error="gone", next_attempt_at=None,
                 now=world.NOW)  # fmt: skip
-    assert ("1 alerts were never delivered: model.promoted to ops",) == run(ws, stored).findings
+    assert ("1 alert never delivered: model.promoted to ops",) == run(ws, stored).findings
 
 
 def test_an_altered_line_of_the_log_is_a_finding(ws: Workspace, stored: list[Report]) -> None:
@@ -218,7 +232,7 @@ def test_answers_that_the_model_would_not_give_are_a_finding(make: Make) -> None
     result = run(make(), ())
 
     assert (1200, 1200) == (result.numbers["answers"], result.numbers["answers_different"])
-    assert any("training-serving skew): v1 (1200 of 1200)" in f for f in result.findings)
+    assert any("training-serving skew): v1 (1200 of 1200 answers differ)" in f for f in result.findings)
 
 
 def past_the_program(ws: Workspace, statement: sa.sql.dml.UpdateBase) -> None:
@@ -266,7 +280,7 @@ def test_an_audit_that_cannot_be_recorded_still_tells(ws: Workspace, stored: lis
     result = run(ws, stored)
     assert (0, False) == (result.id, result.passed)
     assert any("(audit_head) is gone" in f for f in result.findings)
-    assert "the audit is not on record" in (ws.state / result.report).read_text()
+    assert "the audit could not be recorded" in (ws.state / result.report).read_text()
 
 
 def test_many_findings_about_rows_are_counted(ws: Workspace) -> None:
@@ -275,7 +289,10 @@ def test_many_findings_about_rows_are_counted(ws: Workspace) -> None:
     ingest.ingest(ws.registry, reports, now=world.NOW)
     past_the_program(ws, sa.update(tables.window_reports).values(created_at=END))
     found = run(ws, reports, days=50).findings
-    assert f"and {len(reports) - PROVED} more of that kind: `leeway audit verify` names all" == found[-1]
+    assert (
+        f"and {len(reports) - MAX_LOG_FINDINGS} more findings about rows and log: `leeway audit verify` lists them all"
+        == found[-1]
+    )
 
 
 def test_an_edited_file_is_a_finding(ws: Workspace, stored: list[Report]) -> None:
@@ -289,8 +306,8 @@ def test_an_edited_file_is_a_finding(ws: Workspace, stored: list[Report]) -> Non
     earlier.write_text("# Audit of m: passed")
     edited = audit(ws, start=END - 30 * world.DAY, end=END, replay=lambda *_: stored, now=world.NOW + world.DAY)
     assert (
-        "1 published baselines are not those on record: v1",
-        f"1 reports of earlier audits were altered: audits/{earlier.name}",
+        "1 published baseline different from the one on record: v1",
+        f"1 audit report altered after it was written: audits/{earlier.name}",
     ) == edited.findings
     earlier.unlink()
     assert 1 == len(run(ws, stored).findings)

@@ -101,7 +101,7 @@ def test_few_rows_or_few_days_hold() -> None:
     """However good it looks: 4 days are no sample of days."""
     short = trial(Guess(0.8), data=evaluation(192))
     assert (CheckResult.HOLD, CheckResult.HOLD) == (say(short)["rows"], say(short)["loss"])
-    assert "4 slices of time, where bounds need 5" in check(short, "loss").got
+    assert "only 4 slices; a confidence interval needs 5" in check(short, "loss").got
 
 
 def test_no_rows_at_all_hold() -> None:
@@ -115,7 +115,9 @@ def test_answers_that_are_no_probability_fail_the_signature(answer: float) -> No
     """They are counted, and the losses are not even computed."""
     made = trial(Guess(answer))
     assert (CheckResult.FAIL, CheckResult.HOLD) == (say(made)["signature"], say(made)["loss"])
-    assert "960 unusable answers" == check(made, "signature").got
+    assert "960 unusable predictions" == check(made, "signature").got
+    reason = "loss not measured: the challenger gave no usable predictions (see signature)"
+    assert reason in gate.reasons(gate.gate(made, Gate())).split("; ")
 
 
 def test_a_model_that_raises_fails_with_its_words() -> None:
@@ -127,7 +129,7 @@ def test_a_model_that_raises_fails_with_its_words() -> None:
 def test_a_stored_model_that_answers_otherwise_fails() -> None:
     """What was judged must be what will serve."""
     other = trial(Guess(0.8), artifact=artifacts.dump_model(Guess(0.81)))
-    assert "960 of 960 answers differ" == check(other, "reload").got
+    assert "960 of 960 predictions differ" == check(other, "reload").got
     assert CheckResult.FAIL is say(other)["reload"]
 
 
@@ -153,7 +155,7 @@ def test_a_segment_that_gets_worse_fails_though_all_together_are_better() -> Non
     data.target[~in_b] = 1.0
     made = trial(Guess(0.9), data=data)
     assert (CheckResult.PASS, CheckResult.FAIL) == (say(made)["loss"], say(made)["segments"])
-    assert check(made, "segments").got.startswith("1 of 2 segments worse; the worst is c=b with +0.5")
+    assert check(made, "segments").got.startswith("1 of 2 segments fails; largest rise among them: c=b +0.5")
 
 
 def test_a_small_segment_is_not_judged() -> None:

@@ -90,7 +90,7 @@ def test_a_new_model_learns_and_its_first_rows_have_no_prediction(make: Any) -> 
     if make is river:
         data.frame.drop(columns="c", inplace=True)
     learned = online.learn(static.Trainer("mine:make", make), None, data, label_delay=NO_DELAY)
-    known = scoring.known(learned.predictions)
+    known = scoring.is_answered(learned.predictions)
     right = (learned.predictions[known] > 0.5) == data.target[known]
     assert (False, True) == (bool(known[:256].any()), bool(known[1000:].all()))
     assert right.mean() > 0.85
@@ -99,9 +99,9 @@ def test_a_new_model_learns_and_its_first_rows_have_no_prediction(make: Any) -> 
 @pytest.mark.parametrize("n", [50, 1000, 2000])
 def test_what_matters_is_measured_on_rows_still_to_come(n: int) -> None:
     """On the newest fifth, from a batch's edge on, before any of it was learned from."""
-    (rise,) = online.learn(PIPELINE, pipeline().fit(*_some(rows(500))), rows(n), label_delay=NO_DELAY).rises
-    assert (n * 4 // 5 // online.BATCH * online.BATCH) == n - rise.rows
-    assert rise.by["x"] > 10 * abs(rise.by["c"])
+    (rise,) = online.learn(PIPELINE, pipeline().fit(*_some(rows(500))), rows(n), label_delay=NO_DELAY).loss_increases
+    assert (n * 4 // 5 // online.BATCH_ROWS * online.BATCH_ROWS) == n - rise.rows
+    assert rise.by_feature["x"] > 10 * abs(rise.by_feature["c"])
 
 
 def _some(data: Dataset) -> Any:
@@ -111,7 +111,7 @@ def _some(data: Dataset) -> Any:
 def test_where_no_label_comes_in_time_nothing_is_known_to_matter() -> None:
     """A new model that learns everything at the end has been asked nothing before."""
     learned = online.learn(PIPELINE, None, rows(1000), label_delay=timedelta(hours=10_000))
-    assert () == learned.rises
+    assert () == learned.loss_increases
 
 
 def test_a_champion_goes_on_from_its_stored_state() -> None:
@@ -119,7 +119,7 @@ def test_a_champion_goes_on_from_its_stored_state() -> None:
 
     The parts meet where a batch ends, since scikit-learn's steps see whole batches.
     """
-    data, cut = rows(4 * online.BATCH), 2 * online.BATCH
+    data, cut = rows(4 * online.BATCH_ROWS), 2 * online.BATCH_ROWS
     first, second = data.rows(slice(cut)), data.rows(slice(cut, None))
 
     def prequential(champion: Any, part: Dataset) -> online.OnlineModel:
@@ -130,7 +130,7 @@ def test_a_champion_goes_on_from_its_stored_state() -> None:
     in_memory = prequential(started, second)
     reloaded = prequential(stored, second)
     assert in_memory.predictions.tolist() == reloaded.predictions.tolist()
-    assert scoring.known(in_memory.predictions).all()
+    assert scoring.is_answered(in_memory.predictions).all()
     assert in_memory.model[-1].t_ == len(data) + 1
 
 

@@ -20,7 +20,7 @@ from features.schema import Task
 from features.window import from_ms
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.training import permutation_importance, static
-from retrain_flows.training.permutation_importance import HeldOut, Rises
+from retrain_flows.training.permutation_importance import HeldOut, LossIncreases
 
 ONLY_X0 = {"x0": 1.0, "x1": 0.0, "c": 0.0}
 
@@ -42,7 +42,7 @@ def rows(n: int = 600, task: Task = Task.BINARY) -> Dataset:
 def measured(model: Any, data: Dataset) -> dict[str, float]:
     """Return how much each feature matters to *model* on *data*."""
     return permutation_importance.combine(
-        [permutation_importance.rises(HeldOut.of(model, data, sd=permutation_importance.spread(data.target)))]
+        [permutation_importance.measure(HeldOut.of(model, data, sd=permutation_importance.target_sd(data.target)))]
     )
 
 
@@ -116,7 +116,7 @@ def test_no_more_is_asked_than_can_be_afforded() -> None:
     """At most 5,000 rows, each feature shuffled five times."""
     model = Knows(Task.BINARY)
     measured(model, rows(20_000))
-    assert permutation_importance.MOST * (1 + permutation_importance.REPEATS * 3) == model.asked
+    assert permutation_importance.MAX_ROWS * (1 + permutation_importance.REPEATS * 3) == model.asked
 
 
 def test_a_model_with_many_features_is_asked_about_fewer_rows() -> None:
@@ -179,7 +179,7 @@ def test_without_parts_nothing_is_known() -> None:
 
 def test_one_part_that_is_unknown_leaves_all_unknown() -> None:
     """A guess from the others would pass for a measurement."""
-    assert {} == permutation_importance.combine([Rises(9, {"x": 1.0}), Rises(1, {"x": float("nan")})])
+    assert {} == permutation_importance.combine([LossIncreases(9, {"x": 1.0}), LossIncreases(1, {"x": float("nan")})])
 
 
 def test_what_a_model_writes_into_its_rows_stays_there() -> None:
@@ -198,5 +198,5 @@ def test_what_a_model_writes_into_its_rows_stays_there() -> None:
 def test_a_share_of_the_answers_is_asked_for() -> None:
     """So that several parts together take no longer than one."""
     model, data = Knows(Task.BINARY), rows(20_000)
-    part = permutation_importance.rises(HeldOut.of(model, data, sd=1.0), 0.2)
+    part = permutation_importance.measure(HeldOut.of(model, data, sd=1.0), 0.2)
     assert (20_000, 1000 * 16) == (part.rows, model.asked)

@@ -138,10 +138,10 @@ def test_stretches_of_time_are_held_out_whole() -> None:
 def test_what_matters_is_measured_on_every_stretch() -> None:
     """On rows that the model asked had not seen: one that only remembers rows has nothing to lose there."""
     _, rises = static.out_of_sample(REMEMBERS, rows(50, task=Task.REGRESSION))
-    assert [(10, {"x": 0.0})] * 5 == [(r.rows, dict(r.by)) for r in rises]
+    assert [(10, {"x": 0.0})] * 5 == [(r.rows, dict(r.by_feature)) for r in rises]
 
 
 def test_too_few_rows_for_stretches_are_refused() -> None:
     """Two rows a fold are the least."""
-    with pytest.raises(NotEnoughData, match="9 rows are too few for 5 stretches"):
+    with pytest.raises(NotEnoughData, match="9 rows are too few for out-of-sample predictions in 5 folds"):
         static.out_of_sample(REMEMBERS, rows(9))

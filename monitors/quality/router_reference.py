@@ -1,0 +1,75 @@
+"""Router reference: a baseline's counts, from which faults of a window are recognised."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from monitors.quality import rescaling, unit_reference, value_reference
+from monitors.stats import threshold
+from monitors.stats.bins import CategoricalBins, Counts, NumericBins
+
+
+@dataclass(frozen=True, eq=False)
+class RouterReference:
+    """What a baseline's windows of one length are compared by; made once by :func:`router_reference`.
+
+    Parameters
+    ----------
+    quality
+        Counts of each variable, for faults of values.
+    drift
+        Window-length runs of each variable, for thresholds of distances.
+    numbers
+        Numeric variables with more than one value, for changes of unit.
+    rows
+        Rows of each window-length run, (runs,).
+    slice
+        The same for windows of one slice; None if that is what this is.
+    """
+
+    quality: Mapping[str, value_reference.ValueReference]
+    drift: Mapping[str, threshold.ReferenceWindows]
+    numbers: Mapping[str, unit_reference.UnitReference]
+    rows: Counts
+    slice: RouterReference | None
+
+    @property
+    def total(self) -> int:
+        """Rows of the whole baseline."""
+        return max((int(r.total.sum()) for r in self.quality.values()), default=0)
+
+
+def router_reference(
+    bins: Mapping[str, NumericBins | CategoricalBins], slices: Mapping[str, Counts], *, length: int, level: float
+) -> RouterReference:
+    """Return the router's reference.
+
+    Parameters
+    ----------
+    bins
+        Bins of each variable.
+    slices
+        The baseline's counts of each variable, (slices, cells).
+    length
+        Slices in a window.
+    level
+        Probability of a false fault in a window, as for :func:`monitors.quality.router.route`.
+    """
+    newest = router_reference(bins, slices, length=1, level=level / 2) if length > 1 else None
+    runs = {name: threshold.runs(s, length) for name, s in slices.items()}
+    compared = {name: threshold.compared(bins[name]) for name in slices}
+    each = level / (2 * max(len(slices), 1)) / (1 if newest is None else 2)
+    return RouterReference(
+        {name: value_reference.ValueReference(bins[name], s.sum(axis=0), runs[name]) for name, s in slices.items()},
+        {name: threshold.reference_windows(s, compared[name], length=length, level=each) for name, s in slices.items()},
+        {
+            name: unit_reference.UnitReference(b, s.sum(axis=0), s)
+            for name, s in slices.items()
+            if isinstance(b := bins[name], NumericBins) and rescaling.has_width(b)
+        },
+        next((r.sum(axis=1) for r in runs.values()), np.zeros(0, np.int64)),
+        newest,
+    )

@@ -1,0 +1,108 @@
+"""Value reference: one variable's counts in the baseline, from which faults of values are recognised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from monitors.quality import rescaling
+from monitors.stats.bins import CategoricalBins, Counts, NumericBins
+
+OPEN_VOCABULARY = 0.05
+"""Share of rows with new values from which on a vocabulary counts as open; a few new values belong to any other."""
+RARE_COUNT = 10
+"""In an open vocabulary, a value that was seen fewer times in the baseline is rare."""
+
+
+@dataclass(frozen=True, eq=False)
+class ValueReference:
+    """One variable of the baseline.
+
+    Parameters
+    ----------
+    bins
+        Its bins.
+    total
+        Its counts, (cells,).
+    blocks
+        Its counts in every window-length run, (runs, cells).
+    """
+
+    bins: NumericBins | CategoricalBins
+    total: Counts
+    blocks: Counts
+
+    @cached_property
+    def reference_counts(self) -> dict[str, tuple[int, int]]:
+        """(count, of how many) in the whole baseline, by name of the share."""
+        return {name: (int(x), int(n)) for name, (x, n) in share_counts(self.bins, self.total).items()}
+
+    @cached_property
+    def historical_max(self) -> dict[str, float]:
+        """The largest share in any run, by name; ``stuck``: of a single cell, ``rare``: of all rare values."""
+        there = self.blocks[:, present_cells(self.bins)]
+        stuck = there.max(axis=1, initial=0), there.sum(axis=1)
+        every = {**share_counts(self.bins, self.blocks), "stuck": stuck}
+        every["rare"] = self.blocks[:, self.rare_cells].sum(axis=1), stuck[1]
+        return {name: float(np.max(x[n > 0] / n[n > 0], initial=0.0)) for name, (x, n) in every.items()}
+
+    @cached_property
+    def move_max(self) -> dict[int, float]:
+        """The largest share that a natural move brings into each outermost bin that is wide."""
+        bins = self.bins
+        if not isinstance(bins, NumericBins) or not rescaling.has_width(bins) or not len(self.blocks):
+            return {}
+        most = rescaling.natural_moves(bins, self.total).max(axis=0)
+        return {cell: float(most[bins.ordered.index(cell)]) for cell in range(bins.body) if not bins.is_narrow(cell)}
+
+    @cached_property
+    def expected_unseen(self) -> int:
+        """Upper bound of the values that the baseline saw once, and so of the new values to expect in as many rows.
+
+        A value that was never seen is expected in as many rows as held a value that was seen once (Good 1953, after
+        Turing). Which of the *others* were seen once is not stored; at most all of them.
+        """
+        if not isinstance(self.bins, CategoricalBins):
+            return 0
+        k = self.bins.body
+        once = int((self.total[: k - 1] == 1).sum())
+        return once + len(self.bins.others) + int(self.total[k])
+
+    @cached_property
+    def rare_cells(self) -> list[int]:
+        """The cells of rare values: others and unseen ones; in an open vocabulary also those seen a few times only.
+
+        The most frequent of a thousand rare values are frequent by luck, and no more likely to occur again.
+        """
+        if not isinstance(self.bins, CategoricalBins):
+            return []
+        k, rows = self.bins.body, int(self.total[: self.bins.body + 1].sum())
+        least = RARE_COUNT if self.expected_unseen > OPEN_VOCABULARY * rows else 0
+        return [*(cell for cell in range(k - 1) if self.total[cell] < least), k - 1, k]
+
+
+def share_counts(bins: NumericBins | CategoricalBins, counts: Counts) -> dict[str, tuple[Counts, Counts]]:
+    """Return (count, of how many) by name of the share; broadcasts over the leading axes of *counts*.
+
+    ``missing`` and ``non_finite`` are of all rows, ``out_of_range`` (``far`` or not) and ``unseen`` of the values that
+    are there.
+    """
+    k, rows = bins.body, counts.sum(axis=-1)
+    if isinstance(bins, CategoricalBins):
+        missing = counts[..., k + 1]
+        return {"missing": (missing, rows), "unseen": (counts[..., k], rows - missing)}
+    missing, infinite = counts[..., k + 2], counts[..., k + 3]
+    near, far = counts[..., k] + counts[..., k + 1], counts[..., k + 4] + counts[..., k + 5]
+    return {
+        "missing": (missing, rows),
+        "non_finite": (infinite, rows),
+        "out_of_range": (near + far, rows - missing - infinite),
+        "far_out_of_range": (far, rows - missing - infinite),
+    }
+
+
+def present_cells(bins: NumericBins | CategoricalBins) -> list[int]:
+    """Return the cells of values that are there, whatever they are."""
+    return list(bins.ordered) if isinstance(bins, NumericBins) else list(range(bins.body + 1))

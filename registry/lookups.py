@@ -1,0 +1,93 @@
+"""Lookups by key in the caller's transaction: a record by its id, or NotFound with what to do about it.
+
+Below the operations and the queries, so that both read a row in the same way and neither imports the other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TypeVar
+
+import sqlalchemy as sa
+
+from features.errors import ArtifactError, NotFound
+from monitors.baseline.baseline import Baseline
+from registry.database import mapping, tables
+from registry.records import Check, Decision, Delivery, Incident, Record, RetrainRun, Version
+
+R = TypeVar("R", bound=Record)
+
+
+def incident(c: sa.Connection, incident_id: int) -> Incident:
+    """Return an incident; NotFound if there is none of this id."""
+    return _by_id(c, Incident, incident_id, "incident", hint="leeway incidents")
+
+
+def decision(c: sa.Connection, decision_id: int) -> Decision:
+    """Return a decision; NotFound if there is none of this id."""
+    return _by_id(c, Decision, decision_id, "decision", hint="`leeway retrain` makes one")
+
+
+def decision_about(c: sa.Connection, incident_id: int) -> Decision | None:
+    """Return the decision about an incident, None while it waits for one."""
+    return mapping.one(c, Decision, tables.decisions.c.incident_id == incident_id)
+
+
+def run(c: sa.Connection, run_id: int) -> RetrainRun:
+    """Return a retrain run; NotFound if there is none of this id."""
+    return _by_id(c, RetrainRun, run_id, "run")
+
+
+def checks(c: sa.Connection, run_id: int) -> list[Check]:
+    """Return the checks of a run's gate, in the order they were recorded."""
+    t = tables.checks.c
+    return mapping.fetch(c, Check, mapping.select(Check, t.run_id == run_id).order_by(t.id))
+
+
+def delivery(c: sa.Connection, delivery_id: int) -> Delivery:
+    """Return a delivery; NotFound if there is none of this id."""
+    return _by_id(c, Delivery, delivery_id, "delivery", hint="leeway alerts")
+
+
+def version(c: sa.Connection, model: str, version: str) -> Version:
+    """Return a version of a model; NotFound, with the names of those there are, if there is none of this name."""
+    t = tables.versions.c
+    row = mapping.one(c, Version, t.model == model, t.version == version)
+    if row is None:
+        names = c.scalars(sa.select(t.version).where(t.model == model)).all()
+        msg = f"model {model} has no version {version}"
+        raise NotFound(msg, hint=f"it has {', '.join(names) or 'none yet'}")
+    return row
+
+
+def baseline(c: sa.Connection, digest: str) -> Baseline:
+    """Return a baseline by its sha256: see :func:`baseline_text`."""
+    return Baseline.model_validate_json(baseline_text(c, digest))
+
+
+def baseline_text(c: sa.Connection, digest: str) -> str:
+    """Return a baseline's canonical JSON as it was stored.
+
+    Raises
+    ------
+    NotFound
+        There is no baseline of this digest.
+    ArtifactError
+        The text in the database is not what was stored: its sha256 differs.
+    """
+    text: str | None = c.scalar(sa.select(tables.baselines.c.content).where(tables.baselines.c.digest == digest))
+    if text is None:
+        msg = f"there is no baseline {digest[:12]}"
+        raise NotFound(msg)
+    if hashlib.sha256(text.encode()).hexdigest() != digest:
+        msg = f"baseline {digest[:12]} is not what was stored: its sha256 differs"
+        raise ArtifactError(msg, hint="restore the database from a backup, and find out who altered it")
+    return text
+
+
+def _by_id(c: sa.Connection, record: type[R], number: int, noun: str, hint: str = "") -> R:
+    row = mapping.one(c, record, mapping.TABLE[record].c.id == number)
+    if row is None:
+        msg = f"there is no {noun} {number}"
+        raise NotFound(msg, hint=hint)
+    return row

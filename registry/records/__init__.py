@@ -1,0 +1,28 @@
+"""The registry's records as frozen values, one class a table: what operations return and queries read. No SQL here."""
+
+from registry.records.incidents import Action, Decision, Incident, IncidentState, WindowRow
+from registry.records.messages import AuditEntry, AuditResult, Delivery, Message
+from registry.records.record import Record
+from registry.records.runs import Check, CheckResult, RetrainRun, RunState
+from registry.records.versions import Champion, Promotion, Version, VersionState
+
+__all__ = [
+    "Action",
+    "AuditEntry",
+    "AuditResult",
+    "Champion",
+    "Check",
+    "CheckResult",
+    "Decision",
+    "Delivery",
+    "Incident",
+    "IncidentState",
+    "Message",
+    "Promotion",
+    "Record",
+    "RetrainRun",
+    "RunState",
+    "Version",
+    "VersionState",
+    "WindowRow",
+]

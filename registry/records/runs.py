@@ -1,0 +1,65 @@
+"""Records of retrain runs and of the checks of their gate."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import Enum
+
+from pydantic import Field
+
+from registry.records.record import Record
+
+
+class RunState(str, Enum):
+    """The state of a retrain run. All but RUNNING are final; REJECTED is a result of the gate, not a failure."""
+
+    RUNNING = "running"
+    PROMOTED = "promoted"
+    REJECTED = "rejected"
+    FAILED = "failed"
+
+
+class RetrainRun(Record):
+    """One execution of a decision to retrain.
+
+    Parameters
+    ----------
+    as_of
+        The event time up to which it may use data.
+    flow_run
+        The id of its Prefect flow run; None outside Prefect.
+    challenger
+        The version that it would promote, once that is registered.
+    reason
+        Why it ended as it did.
+    """
+
+    id: int
+    decision_id: int
+    model: str
+    state: RunState
+    as_of: datetime
+    flow_run: str | None = None
+    challenger: str | None = None
+    reason: str = ""
+    started_at: datetime
+    finished_at: datetime | None = None
+
+
+class CheckResult(str, Enum):
+    """The result of one check of the gate. HOLD: there is not enough data for a result; it does not pass."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    HOLD = "hold"
+
+
+class Check(Record):
+    """One check of the gate on one challenger: what it *got*, what it had to (*want*), and *numbers*."""
+
+    name: str
+    result: CheckResult
+    got: str
+    want: str
+    version: str = ""
+    numbers: dict[str, float] = Field(default_factory=dict)

@@ -1,0 +1,92 @@
+"""Checks of the registry itself: files, incidents, promotions, alerts, and each row against the audit log."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from features import errors
+from registry import audit_export, queries
+from registry.audit_log import verification
+from registry.records import Action, RunState
+from retrain_flows.audit.notes import Notes
+from retrain_flows.data.workspace import Workspace
+
+MAX_LOG_FINDINGS = 50
+"""How many findings about the log and its rows an audit lists: alerts carry them."""
+
+
+def check_files(ws: Workspace, notes: Notes) -> None:
+    """Compare model files and published baselines with their sha256 on record; a baseline on record with its own."""
+    versions = queries.versions(ws.registry, ws.model)
+    files = [(v.version, v.artifact) for v in versions if v.artifact is not None]
+    notes.numbers["model_files"] = len(files)
+    altered = [version for version, digest in files if not ws.registry.artifacts.verify(digest)]
+    notes.several("model file", "missing or altered", altered)
+    published = [(v.version, ws.state / "baselines" / ws.model / f"{v.version}.json", v.baseline) for v in versions]
+    edited = [version for version, path, digest in published if digest and _altered(path, digest)]
+    notes.several("published baseline", "different from the one on record", edited)
+    for version in versions:
+        try:
+            queries.baseline_of(ws.registry, ws.model, version.version)
+        except errors.LeewayError as error:
+            notes.findings.append(error.message)
+
+
+def check_incidents(ws: Workspace, end: datetime, notes: Notes) -> None:
+    """Find incidents that are undecided after `retrain.wait`, and decisions to retrain that were not carried out."""
+    wait = ws.retrain.wait if ws.retrain else timedelta(0)
+    undecided = queries.undecided(ws.registry, ws.model)
+    overdue = [i for i in undecided if i.opened_at + wait <= end]
+    late = [f"{i.id} ({i.signal.value}, {i.pending or 'no reason on record'})" for i in overdue]
+    notes.numbers |= {"incidents": len(queries.incidents(ws.registry, ws.model)), "undecided": len(undecided)}
+    notes.several("incident", "without a decision, though the longest wait is over", late)
+    ended = {r.decision_id for r in queries.runs(ws.registry, ws.model) if r.state is not RunState.RUNNING}
+    decided = [d for d in queries.decisions(ws.registry, ws.model) if d.action is Action.RETRAIN]
+    open_decisions = [str(d.id) for d in decided if d.id not in ended]
+    notes.several("decision", "to retrain without a finished run", open_decisions)
+
+
+def check_promotions(ws: Workspace, start: datetime, end: datetime, notes: Notes) -> None:
+    """Find promotions of [start, end] without gate checks on record.
+
+    Exempt are first versions, which have no champion to be compared with, and rollbacks to an earlier champion.
+    """
+    promotions = [p for p in queries.promotions(ws.registry, ws.model) if start <= p.effective_at <= end]
+    by_comparison = [p for p in promotions if p.kind == "promote"]
+    gated = {p.id for p in by_comparison if p.run_id is not None and queries.checks(ws.registry, p.run_id)}
+    notes.numbers["promotions"] = len(promotions)
+    ungated = [f"{p.to_version} (by {p.actor}: {p.reason})" for p in by_comparison if p.id not in gated]
+    notes.several("promotion", "without a gate", ungated)
+
+
+def check_deliveries(ws: Workspace, notes: Notes) -> None:
+    """Find alerts that were given up after their last attempt."""
+    messages = {m.id: m for m in queries.messages(ws.registry, ws.model)}
+    dead = [d for d in queries.deliveries(ws.registry, state="dead") if d.message_id in messages]
+    undelivered = [f"{messages[d.message_id].type} to {d.endpoint}" for d in dead]
+    notes.several("alert", "never delivered", undelivered)
+
+
+def check_log(ws: Workspace, notes: Notes) -> None:
+    """Compare each row of the registry with the audit log, the log with its signed heads, and audit reports with both.
+
+    See :mod:`registry.audit_log.verification`.
+    """
+    evidence = audit_export.collect(ws.registry)
+    rows = sum(len(table) for table in evidence.rows.values())
+    notes.numbers |= {"log_lines": len(evidence.log), "rows": rows, "signed_heads": len(evidence.heads)}
+    findings = verification.verify(evidence)
+    notes.findings += findings[:MAX_LOG_FINDINGS]
+    if len(findings) > MAX_LOG_FINDINGS:
+        more = len(findings) - MAX_LOG_FINDINGS
+        notes.findings.append(f"and {more} more findings about rows and log: `leeway audit verify` lists them all")
+    reports = {e.details.get("report", ""): e.details.get("report_digest") for e in evidence.log if e.model == ws.model}
+    altered = [path for path, digest in reports.items() if digest and _altered(ws.state / path, digest)]
+    notes.several("audit report", "altered after it was written", altered)
+
+
+def _altered(path: Path, digest: str) -> bool:
+    """Return whether a file is there and has another sha256; that a report was deleted is no alteration."""
+    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() != digest

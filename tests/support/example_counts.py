@@ -1,0 +1,14 @@
+"""How many examples a property test draws, where that is not the default."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+DEFAULT = 100
+"""Hypothesis's own number, which the profile of `make test` leaves as it is."""
+LEAST = 5
+
+
+def examples(full: int) -> int:
+    """Return *full*, or as much less as the profile in use draws than Hypothesis does by default, five or more."""
+    return min(full, max(LEAST, full * settings.default.max_examples // DEFAULT))
