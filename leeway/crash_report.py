@@ -30,7 +30,7 @@ def report(error: BaseException, project_file: Path, now: datetime) -> LeewayErr
     for place in (*_state(project_file), None):
         with suppress(OSError):
             path = _written(place, _text(error, now), now)
-            return LeewayError(summary, hint=f"please report it with the traceback in {path}")
+            return LeewayError(summary, hint=f"{path} has the traceback; please report it")
     return LeewayError(summary, hint="LEEWAY_DEBUG=1 shows the traceback")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import shutil
 import subprocess
 import sys
 import time
@@ -16,13 +15,12 @@ from features.kafka import schema_registry
 from leeway.check.environment import Check, Result
 from leeway.project import environment
 from leeway.project.load import Project
-from leeway.stack import cluster, coordinates, java, plan, ports, processes, state
+from leeway.stack import cluster, coordinates, disks, java, plan, ports, processes, state
 from leeway.stack.plan import Plan
 from registry.connection import Registry
 from registry.database import migrate
 from retrain_flows.orchestration import server, server_settings
 
-MIB, GIB = 1 << 20, 1 << 30
 PYTHON_VERSIONS = ((3, 10), (3, 12))
 """Oldest and newest Python of apache-flink."""
 PACKAGES = (
@@ -51,7 +49,7 @@ def examine(project: Project) -> Iterator[Check]:
     yield from packages(installed())
     yield java_runs()
     yield jars(coordinates.missing())
-    yield from disks(project.state)
+    yield from disks.disks(project.state)
     yield clock(time.time(), newest(project.state))
     running = state.load(stack.folder) if state.is_running(stack.folder) else None
     yield from orphans(0 if running else len(state.leftovers(stack.folder)))
@@ -115,39 +113,6 @@ def jars(absent: list[str]) -> Check:
     return Check(
         "jars", "warning", f"{len(absent)} are not in {coordinates.cache()} yet: the first `leeway up` downloads them"
     )
-
-
-def disk(folder: Path) -> Check:
-    """Return whether *folder* has free space and can be written to."""
-    there = next(p for p in (folder, *folder.parents) if p.exists())
-    free = shutil.disk_usage(there).free
-    hint = "free space, or set `state` in the project file to another disk: a full one stops checkpoints and the broker"
-    if free < MIB:
-        return Check("disk", "error", f"no room left in {there}; {hint}")
-    try:
-        (probe := there / f".leeway-{time.monotonic_ns()}").touch()
-        probe.unlink()
-    except OSError as error:
-        return Check(
-            "disk", "error", f"{there} cannot be written to: {error.strerror}; give this user write permission"
-        )
-    message = f"{free / GIB:.1f} GiB free in {there}" if free >= GIB else f"{free / MIB:.0f} MiB free in {there}"
-    if free >= 5 * GIB:
-        return Check("disk", "ok", message)
-    return Check("disk", "warning" if free >= GIB else "error", f"{message}; {hint}")
-
-
-def disks(state: Path) -> Iterator[Check]:
-    """Yield the check of each disk that a stack writes to: checkpoints and topics may be on other disks."""
-    devices: set[int] = set()
-    for folder in (state, *(state / name for name in ("checkpoints", "savepoints", "stack", "stack/kafka"))):
-        if (folder == state or folder.exists()) and (device := _device(folder)) not in devices:
-            devices.add(device)
-            yield disk(folder)
-
-
-def _device(folder: Path) -> int:
-    return next(p for p in (folder, *folder.parents) if p.exists()).stat().st_dev
 
 
 def newest(folder: Path) -> float:

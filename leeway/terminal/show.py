@@ -33,7 +33,7 @@ LONGEST_WORD = 24
 """Width from which on a word may be broken to keep a table on the screen."""
 GAP = 2
 """Blank columns between two columns of a table."""
-SOON = 5.0
+FIRST_LINE_SECONDS = 5.0
 """Seconds until the first line of progress where there is no terminal."""
 LINE_SECONDS = 30.0
 """Seconds between two lines of progress where there is no terminal."""
@@ -198,10 +198,10 @@ class ProgressLines:
     """Progress lines of an endless operation: one now and then, if it has changed."""
 
     def __init__(self) -> None:
-        self._printed, self._next = "", time.monotonic() + SOON
+        self._printed, self._next = "", time.monotonic() + FIRST_LINE_SECONDS
 
     def print(self, line: str) -> None:
-        """Print *line* on stderr, unless it is unchanged or a line was printed less than `LINE_SECONDS` seconds ago."""
+        """Print *line* on stderr, unless it is unchanged or the last one is younger than `LINE_SECONDS`."""
         if line != self._printed and time.monotonic() >= self._next:
             note_on_stderr(text(line))
             self._printed, self._next = line, time.monotonic() + LINE_SECONDS
@@ -209,8 +209,8 @@ class ProgressLines:
 
 def _now_and_then(texts: Sequence[str], done: threading.Event) -> None:
     """Print the current text with the elapsed seconds now and then, until *done* is set."""
-    waited = SOON
-    while not done.wait(SOON if waited == SOON else LINE_SECONDS):
+    waited = FIRST_LINE_SECONDS
+    while not done.wait(FIRST_LINE_SECONDS if waited == FIRST_LINE_SECONDS else LINE_SECONDS):
         markup = texts[0]
         err.print(f"{markup} ... {waited:.0f} s", soft_wrap=True)
         waited += LINE_SECONDS

@@ -242,7 +242,7 @@ def test_defects_do_not_fill_the_disk(folder: Path) -> None:
 
     assert crash_report.MOST_FILES == len(list((folder / ".leeway" / "errors").iterdir()))
     assert "000024" in told[-1].hint
-    assert Path(elsewhere.hint.split(" tells")[0]).is_file()
+    assert Path(elsewhere.hint.split(" has the traceback")[0]).is_file()
 
 
 def test_an_argument_that_is_no_text_is_a_usage_error(

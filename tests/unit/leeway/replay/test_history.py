@@ -101,8 +101,8 @@ def test_what_is_absent_is_refused(opened: Context) -> None:
     with pytest.raises(NotFound, match="m has no baseline"):
         history.champion_baseline(opened, opened.model())
     promote(opened, "v1", 0, KNOWN.end)
-    with pytest.raises(NotEnoughData, match="holds no window of m that tells"):
+    with pytest.raises(NotEnoughData, match="has no window of m with slice counts"):
         history.recorded(opened, opened.model(), None, None)
     ingest.ingest(opened.registry, windows("v1"), now=NOW)
-    with pytest.raises(NotEnoughData, match="holds no window of m before 2024-01-01 00:00"):
+    with pytest.raises(NotEnoughData, match="has no window of m before 2024-01-01 00:00"):
         history.recorded(opened, opened.model(), None, replayed.START)

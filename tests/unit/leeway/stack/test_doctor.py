@@ -15,7 +15,7 @@ from features.kafka import connections
 from leeway.cli import app
 from leeway.project import environment
 from leeway.project.load import Project
-from leeway.stack import doctor, plan, ports, state
+from leeway.stack import disks, doctor, plan, ports, state
 from registry.connection import Registry
 from tests.support import registry_values as make_registry
 from tests.unit.leeway.stack.conftest import Make
@@ -51,9 +51,9 @@ def test_a_full_disk_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """A nearly full one a warning; how much is left is said. The folder need not exist yet."""
     told = []
     for free in (10, 3, 0.5, 0):
-        usage = shutil.disk_usage(tmp_path)._replace(free=int(free * doctor.GIB))
+        usage = shutil.disk_usage(tmp_path)._replace(free=int(free * disks.GIB))
         monkeypatch.setattr(shutil, "disk_usage", lambda _, usage=usage: usage)
-        told.append(doctor.disk(tmp_path / "not" / "yet"))
+        told.append(disks.disk(tmp_path / "not" / "yet"))
 
     assert ["ok", "warning", "error", "error"] == [c.result for c in told]
     wanted = ("10.0 GiB free", "3.0 GiB free", "512 MiB free", "no room left")
@@ -65,11 +65,9 @@ def test_a_disk_that_is_mounted_apart_is_looked_at_too(tmp_path: Path, monkeypat
     """Checkpoints may have one of their own; folders on the same disk are told of once."""
     for name in ("checkpoints", "stack"):
         (tmp_path / name).mkdir()
-    monkeypatch.setattr(doctor, "_device", lambda folder: folder.name == "checkpoints")
+    monkeypatch.setattr(disks, "_device", lambda folder: folder.name == "checkpoints")
 
-    assert [tmp_path.name, "checkpoints"] == [
-        c.message.split(";")[0].rpartition("/")[2] for c in doctor.disks(tmp_path)
-    ]
+    assert [tmp_path.name, "checkpoints"] == [c.message.split(";")[0].rpartition("/")[2] for c in disks.disks(tmp_path)]
 
 
 def test_a_clock_that_was_set_back_is_seen(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def test_a_model_is_in_topics_or_in_directories_but_not_in_both(tmp_path: Path) 
     """One of each would have two clocks: the error names the model."""
     assert job_settings.follows_topics(project(tmp_path, "topic: a", "topic: b").model())
     assert not job_settings.follows_topics(project(tmp_path, "path: a", "path: b").model())
-    with pytest.raises(ProjectError, match="m-x has predictions and labels in different kinds"):
+    with pytest.raises(ProjectError, match="m-x has one of predictions and labels in a topic"):
         job_settings.follows_topics(project(tmp_path, "topic: a", "path: b").model())
 
 

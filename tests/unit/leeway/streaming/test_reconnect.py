@@ -63,8 +63,8 @@ def test_waits_grow_while_it_cannot_be_opened_and_begin_anew_after_success() -> 
     with world.work:
         for t in (0, 1, 3, 7, 8):
             world.at(t)
-    assert ["1", "2", "4", "at work", "1"] == [
-        "at work" if t.startswith("at work") else t.split(" in ")[1].removesuffix(" s") for t in world.told
+    assert ["1", "2", "4", "connected", "1"] == [
+        "connected" if t.startswith("connected") else t.split(" in ")[1].removesuffix(" s") for t in world.told
     ]
 
 

@@ -79,7 +79,7 @@ def test_progress_without_a_screen(capsys: pytest.CaptureFixture[str], monkeypat
         pass
     assert ("", "") == tuple(capsys.readouterr())
 
-    monkeypatch.setattr(show, "SOON", 0.05)
+    monkeypatch.setattr(show, "FIRST_LINE_SECONDS", 0.05)
     monkeypatch.setattr(show, "LINE_SECONDS", 0.05)
     with show.working("Counting") as say:
         say("Counting the rest")
