@@ -91,7 +91,7 @@ class Source(BaseModel):
             raise ValueError(msg)
         of_topics = {"format", "avro_schema", "schema_registry", "bootstrap"}
         if self.path and (odd := of_topics & self.model_fields_set):
-            msg = f"`{min(odd)}` goes with `topic`; a file's ending tells its format"
+            msg = f"`{min(odd)}` goes with `topic`; a file's format follows from its name"
             raise ValueError(msg)
         if self.topic and "csv" in self.model_fields_set:
             msg = "`csv` goes with `path`; a topic's records are of one `format`"

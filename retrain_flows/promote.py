@@ -149,18 +149,11 @@ def describe(
         The time that is recorded.
     """
     rows, parent = candidate.rows, candidate.parent
-    return Version(
-        model=ws.model,
-        version=operations.next_version(ws.registry, ws.model),
-        mode=candidate.mode,
-        artifact=None if artifact is None else ws.registry.artifacts.put(artifact),
-        parent=parent and parent.version,
-        parent_digest=parent and parent.artifact,
-        trained_from=from_ms(int(rows.times[0])),
-        trained_until=until,
-        rows=len(rows),
-        created_at=now,
-    )
+    stored = None if artifact is None else ws.registry.artifacts.put(artifact)
+    return Version(model=ws.model, version=operations.next_version(ws.registry, ws.model), mode=candidate.mode,
+                   artifact=stored, parent=parent and parent.version, parent_digest=parent and parent.artifact,
+                   trained_from=from_ms(int(rows.times[0])), trained_until=until, rows=len(rows),
+                   created_at=now)  # fmt: skip
 
 
 def _register(ws: Workspace, run: RetrainRun, data: RetrainData, gated: GatedCandidate, now: datetime) -> str:

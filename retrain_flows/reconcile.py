@@ -102,15 +102,9 @@ def _handle(ws: Workspace, incident: Incident, as_of: datetime, now: datetime, e
     if isinstance(answer, decide.Deferral):
         operations.set_pending(ws.registry, incident.id, answer.because, now=now)
         return Outcome(subject, f"waits: {answer.because}")
-    decision = operations.record_decision(
-        ws.registry,
-        model=ws.model,
-        incident_id=incident.id,
-        action=answer.action,
-        because=answer.because,
-        actor=chain.SYSTEM,
-        now=now,
-    )
+    decision = operations.record_decision(ws.registry, model=ws.model, incident_id=incident.id,
+                                          action=answer.action, because=answer.because, actor=chain.SYSTEM,
+                                          now=now)  # fmt: skip
     if decision.action is Action.RETRAIN:
         return replace(_carry_out(ws, RetrainRequest(decision, as_of, now), execute), subject=subject)
     return Outcome(subject, f"{decision.action.text}: {decision.because[-1].removeprefix('no retrain: ')}")

@@ -101,7 +101,7 @@ def check_names(present: Collection[str], columns: Collection[str], form: CsvFor
     """
     if twice := [name for name, n in Counter(present).items() if n > 1 and name in columns]:
         msg = f"column {twice[0]!r} stands twice in the header"
-        raise errors.DataError(msg, hint="which of the two is meant cannot be told: rename or drop one")
+        raise errors.DataError(msg, hint="rename or drop one of the two")
     first = next(iter(columns))
     if form is None or first in present:
         return

@@ -18,7 +18,7 @@ _AWAY = "is it running (`leeway up`), and is that its address?"
 _UNKNOWN = "is it running, are address, certificates, user and password right? the broker's log says what it refuses"
 """Hint where TLS or a password is in use: a broker that rejects its client just closes the connection."""
 
-# Flink's Python workers, where they run in this process, set the root logger to INFO, at which kafka-python tells of
+# Flink's Python workers, where they run in this process, set the root logger to INFO, at which kafka-python logs
 # every connection.
 logging.getLogger("kafka").setLevel(logging.WARNING)
 
@@ -190,13 +190,13 @@ def properties(bootstrap: str, shaded: str) -> dict[str, str]:
     return _client_settings(bootstrap, lambda address: address.java_properties(shaded))
 
 
-def _client_settings(bootstrap: str, told: Callable[[KafkaAddress], dict[str, Any]]) -> dict[str, Any]:
+def _client_settings(bootstrap: str, settings: Callable[[KafkaAddress], dict[str, Any]]) -> dict[str, Any]:
     must_be_set(bootstrap, "Kafka", "start the stack with `leeway up`, or export {}=host:port")
     if not bootstrap:
         msg = "the events are in a Kafka topic, but the project file does not say where Kafka is"
         raise errors.BrokerError(msg, hint="add kafka: {bootstrap: host:port}")
     try:
-        return told(kafka_address.parse(bootstrap))
+        return settings(kafka_address.parse(bootstrap))
     except ValueError as error:
         hint = "see `kafka.bootstrap` in the project file, and the variables that it names"
         raise errors.BrokerError(str(error), hint=hint) from error

@@ -1,4 +1,4 @@
-"""Kafka records as untyped columns: JSON, Avro and Arrow values, read as files of events are."""
+"""Readers of Kafka records: JSON, Avro or Arrow bytes to untyped rows."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ class Records:
 
 
 def read(records: Records, columns: Columns) -> list[UntypedRows]:
-    """Return the columns that are in *records*, in one part for each shape, and the rejected records.
+    """Return the columns that are in records, in one part for each shape, and the rejected records.
 
-    A row's line is its record's index in *records*.
+    A row's line is its record's index in records.
 
     Parameters
     ----------

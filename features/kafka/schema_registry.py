@@ -142,8 +142,8 @@ def _ask(method: str, registry: str, path: str, body: dict[str, str] | None = No
         answer.raise_for_status()
         return answer.json()
     except httpx.HTTPStatusError as error:
-        said = f"{error.response.status_code} {error.response.text[:300]}".strip()
-        msg = f"the schema registry at {redacted(registry)} refuses /{path}: {said}"
+        reply = f"{error.response.status_code} {error.response.text[:300]}".strip()
+        msg = f"the schema registry at {redacted(registry)} refuses /{path}: {reply}"
         raised = errors.BrokerAway if error.response.is_server_error else errors.BrokerError
         raise raised(msg, hint="see `schema_registry` in the project file") from error
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:

@@ -15,7 +15,7 @@ _STEERING: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 def visible(text: str, *, breaks: bool = False) -> str:
-    r"""Return *text* with each character that has no shape of its own escaped as in Python.
+    r"""Return text with each character that has no shape of its own escaped as in Python.
 
     These are Unicode's control, format and surrogate characters and its separators of lines and paragraphs: escape
     sequences, C1 controls, DEL, bidirectional overrides, zero-width characters, byte-order marks. All other text,

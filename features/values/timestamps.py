@@ -21,7 +21,7 @@ _DIGITS = r"^\s*[+-]?[0-9]{9,}(\.[0-9]*)?\s*$"
 
 
 def time(column: pa.Array, times: Times, now: datetime) -> Typed:
-    """Return *column* as int64 milliseconds since the epoch; null is missing, and a time out of range is bad.
+    """Return column as int64 milliseconds since the epoch; null is missing, and a time out of range is bad.
 
     Parameters
     ----------

@@ -50,7 +50,7 @@ class Typed:
 
 
 def number(column: pa.Array, decimal: str = ".", missing: Collection[str] = ()) -> Typed:
-    """Return *column* as float64; null and NaN are missing.
+    """Return column as float64; null and NaN are missing.
 
     Parameters
     ----------
@@ -130,13 +130,13 @@ def _spelled(text: str) -> float | str | None:
     if text in NO_NUMBER:
         return None
     try:
-        return float(text.replace("_", "?"))  # Python reads 1_000 as a number; nobody else does
+        return float(text.replace("_", "?"))  # Python reads 1_000 as a number; other formats do not
     except ValueError:
         return text
 
 
 def text(column: pa.Array, missing: Collection[str] = ("",), *, exact: bool = False) -> Typed:
-    """Return *column* as categories in their canonical spelling (:mod:`features.spelling`); NaN is missing.
+    """Return column as categories in their canonical spelling (:mod:`features.spelling`); NaN is missing.
 
     Parameters
     ----------

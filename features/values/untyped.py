@@ -51,7 +51,7 @@ class Reject:
     raw_hex
         All bytes of `raw` in hexadecimal, where it was not UTF-8 or was cut.
     records
-        Number of records that it stands for: more than one where they could not be told apart.
+        Number of records that it stands for: more than one where they could not be separated.
     """
 
     path: str

@@ -146,19 +146,13 @@ def _whole_records(data: bytes, columns: int, how: CsvFormat) -> bytes:
 
 
 def _table(data: bytes, how: CsvFormat, kinds: dict[str, pa.DataType]) -> pa.Table:
-    return pa_csv.read_csv(
-        io.BytesIO(data),
-        read_options=pa_csv.ReadOptions(block_size=2 * HEAD_BYTES + len(data), use_threads=False),
-        parse_options=pa_csv.ParseOptions(
-            delimiter=how.delimiter, newlines_in_values=True, invalid_row_handler=lambda _: "skip"
-        ),
-        convert_options=pa_csv.ConvertOptions(
-            decimal_point=how.decimal,
-            column_types=kinds,
-            null_values=[""] if kinds else ["", *MISSING],
-            strings_can_be_null=True,
-        ),
-    )
+    reading = pa_csv.ReadOptions(block_size=2 * HEAD_BYTES + len(data), use_threads=False)
+    parsing = pa_csv.ParseOptions(delimiter=how.delimiter, newlines_in_values=True,
+                                  invalid_row_handler=lambda _: "skip")  # fmt: skip
+    nulls = [""] if kinds else ["", *MISSING]
+    converting = pa_csv.ConvertOptions(decimal_point=how.decimal, column_types=kinds, null_values=nulls,
+                                       strings_can_be_null=True)  # fmt: skip
+    return pa_csv.read_csv(io.BytesIO(data), reading, parsing, converting)
 
 
 def _json(data: bytes) -> pa.Table:

@@ -77,20 +77,11 @@ class ModelSection(Section):
 
     def schema_of(self, name: str) -> EventSchema:
         """Return the event schema that jobs use. Raises ValidationError where keys contradict each other."""
-        return EventSchema(
-            model=name,
-            task=self.task,
-            columns=self.events.columns,
-            version=self.events.version,
-            times=self.events.times,
-            missing=self.events.missing,
-            positive=self.events.positive,
-            negative=self.events.negative,
-            features=self.features,
-            segments=self.segments,
-            label_delay=self.label_delay,
-            windows=self.windows,
-        )
+        return EventSchema(model=name, task=self.task, columns=self.events.columns,
+                           version=self.events.version, times=self.events.times, missing=self.events.missing,
+                           positive=self.events.positive, negative=self.events.negative,
+                           features=self.features, segments=self.segments, label_delay=self.label_delay,
+                           windows=self.windows)  # fmt: skip
 
 
 _PASSWORD = re.compile(r"://[^/@]*:[^/@]*@")

@@ -178,16 +178,9 @@ def _model(name: str, section: ModelSection, path: Path, file: ProjectFile) -> M
         for role in ("predictions", "labels", "history")
         if (source := getattr(section.events, role))
     }
-    return Model(
-        name=name,
-        schema=section.schema_of(name),
-        events=section.events.model_copy(update=sources),
-        monitor=section.monitor,
-        signals=section.signals,
-        incidents=section.incidents,
-        baseline=section.baseline,
-        retrain=section.retrain,
-    )
+    return Model(name=name, schema=section.schema_of(name), events=section.events.model_copy(update=sources),
+                 monitor=section.monitor, signals=section.signals, incidents=section.incidents,
+                 baseline=section.baseline, retrain=section.retrain)  # fmt: skip
 
 
 def _project(path: Path, file: ProjectFile, models: Mapping[str, Model]) -> Project:
@@ -195,15 +188,6 @@ def _project(path: Path, file: ProjectFile, models: Mapping[str, Model]) -> Proj
     database = file.database or f"{_SQLITE}{state / 'leeway.db'}"
     if database.startswith(_SQLITE) and database != f"{_SQLITE}:memory:":
         database = f"{_SQLITE}{path.parent / database.removeprefix(_SQLITE)}"
-    return Project(
-        path=path,
-        name=file.project,
-        state=state,
-        database=database,
-        kafka=_brokers(path, file, file.kafka.bootstrap),
-        flink=file.flink,
-        models=models,
-        audit=file.audit,
-        alerts=file.alerts,
-        stack=file.stack,
-    )
+    return Project(path=path, name=file.project, state=state, database=database,
+                   kafka=_brokers(path, file, file.kafka.bootstrap), flink=file.flink, models=models, audit=file.audit,
+                   alerts=file.alerts, stack=file.stack)  # fmt: skip

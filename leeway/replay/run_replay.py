@@ -161,19 +161,11 @@ def _tasks(
     every = {Stage.INPUTS: baseline.inputs, Stage.OUTCOMES: baseline.outcomes}
     known = {(stage, s.segment) for stage, slices in every.items() for s in slices}
     for series in sorted(known.union(*(s.slices for s in stretches)), key=_in_order):
-        yield ReplayTask(
-            series=series,
-            policies=policies,
-            past=tuple(
-                (b, tuple(rewindow.merged_slices(s.slices.get(series, ()), slide)))
-                for b, s in zip(own, stretches, strict=True)
-            ),
-            baseline=cut,
-            shifts=tuple(shift for shift in order.shifts if series == (shift.kind.stage, "")),
-            feature=order.feature,
-            seed=order.seed,
-            repetitions=order.repetitions,
-        )
+        past = tuple((b, tuple(rewindow.merged_slices(s.slices.get(series, ()), slide)))
+                     for b, s in zip(own, stretches, strict=True))  # fmt: skip
+        shifts = tuple(shift for shift in order.shifts if series == (shift.kind.stage, ""))
+        yield ReplayTask(series=series, policies=policies, past=past, baseline=cut, shifts=shifts,
+                         feature=order.feature, seed=order.seed, repetitions=order.repetitions)  # fmt: skip
 
 
 def _in_order(series: Series) -> tuple[int, str]:

@@ -1,5 +1,6 @@
-"""Other systems' drift numbers on Leeway's rows, so that a team that moves here can see its old ones beside the new.
+"""Compatibility with other systems: drift metrics of Evidently, NannyML and TFDV on Leeway's rows.
 
-One module a system gives what that system's code gives: the same formulas, bins, treatment of missing values, defaults
-and verdicts, however they behave on small or large windows. None of these verdicts is Leeway's own.
+A team that moves here can compare its old numbers with the new. Each module reproduces one system: its formulas, bins,
+treatment of missing values, defaults and verdicts, however they behave on small or large windows. None of these
+verdicts is Leeway's own.
 """

@@ -1,4 +1,4 @@
-"""What the systems have in common: a column's values, its counts beside another's, and the shape of an answer."""
+"""Columns for the systems' metrics: values without missing ones, value counts of two sides, and the result type."""
 
 from __future__ import annotations
 
@@ -11,18 +11,29 @@ import pandas as pd
 from scipy.spatial import distance
 
 Values = npt.NDArray[Any]
-"""A column: float64 with nan for a missing number, or objects with None for a missing category."""
+"""A column, (rows,): float64 with nan for a missing number, or objects with None for a missing category."""
 
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What *system* says of one column of current rows against the reference's, by *method*.
+    """A system's metric and verdict on one column of current rows against the reference's.
 
-    *value* is a distance or a p-value, as the method has it; nan where the system gives no number. *drifted* is None
-    where the system has no rule of its own and none was given. *p_value* is there where the verdict rests on it and
-    the value is something else.
+    Parameters
+    ----------
+    system
+        The system.
+    method
+        Its name for the method.
+    value
+        A distance or a p-value, as the method has it; nan where the system gives no number.
+    threshold
+        The threshold that applied, if any.
+    drifted
+        The verdict; None where the system has no rule of its own and no threshold was given.
+    p_value
+        The p-value, where the verdict rests on one and `value` is something else.
     """
 
     system: str
@@ -34,7 +45,7 @@ class Comparison:
 
 
 def present(values: Values) -> Values:
-    """Return *values* without the missing ones; infinite numbers stay.
+    """Return *values* without missing ones; infinite numbers stay.
 
     >>> present(np.array([1.0, np.nan, np.inf])).tolist(), present(np.array(["a", None], dtype=object)).tolist()
     ([1.0, inf], ['a'])
@@ -43,7 +54,7 @@ def present(values: Values) -> Values:
 
 
 def tally(reference: Values, current: Values) -> tuple[Floats, Floats]:
-    """Return how often each value occurs on either side, over all values that occur at all, in their order.
+    """Return how often each value occurs on either side, over all values that occur, in sorted order.
 
     >>> p, q = tally(np.array(["a", "b", "a"], dtype=object), np.array(["c"], dtype=object))
     >>> p.tolist(), q.tolist()
@@ -57,7 +68,7 @@ def tally(reference: Values, current: Values) -> tuple[Floats, Floats]:
 def js_distance(p: Floats, q: Floats, base: float | None = None) -> float:
     """Return scipy's Jensen-Shannon distance, as Evidently and NannyML do, in nats unless *base* is given.
 
-    For sides as good as equal it is nan where rounding has taken the divergence below 0, and so it is in theirs.
+    It is nan where rounding takes the divergence of nearly equal sides below 0, as in theirs.
     """
     with np.errstate(invalid="ignore"):
         return float(distance.jensenshannon(p, q, base))

@@ -1,4 +1,4 @@
-"""One question to any of the systems: what would it have said of this column?"""
+"""Comparison of one column by any of the supported systems: Evidently, NannyML or TFDV."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from monitors.compat.column import Comparison, Values
 
 
 class System(str, Enum):
-    """A system whose numbers can be had."""
+    """A system whose metrics are reproduced."""
 
     EVIDENTLY = "evidently"
     NANNYML = "nannyml"
@@ -50,7 +50,7 @@ def title(system: System) -> str:
 
 
 def methods(system: System, kind: FeatureKind | None = None) -> tuple[str, ...]:
-    """Return the names that *system* has for its methods, all of them or those for columns of *kind*.
+    """Return the system's names of its methods: all of them, or those for columns of *kind*.
 
     >>> methods(System.NANNYML, FeatureKind.CATEGORICAL)
     ('jensen_shannon', 'hellinger', 'l_infinity', 'chi2')
@@ -68,19 +68,39 @@ def compare(
     method: str | None = None,
     threshold: float | None = None,
 ) -> Comparison:
-    """Return what *system* says of a column of *current* rows against its *reference*.
+    """Return a system's metric and verdict on a column.
 
-    Both are columns of a decoded table: float64 or string, null being missing. *method* (one of :func:`methods` for the
-    *kind*) and *threshold* are the system's own where None is given. Missing values are dropped by every system before
-    a number is computed. Evidently drops nan and infinite numbers too; NannyML drops nan and cuts the reference into
-    chunks before it drops anything, so its rows must be in the order of time; TFDV counts nan and infinite numbers.
-    Where Evidently is given integers, not floats, numpy lays no bin narrower than 1 for it.
+    Every system drops missing values before it computes a number. Evidently drops nan and infinite numbers too; NannyML
+    drops nan, and cuts the reference into chunks before it drops anything, so its rows must be in the order of time;
+    TFDV counts nan and infinite numbers. For integers, as opposed to floats, numpy gives Evidently no bin narrower than
+    1.
 
-    Raises:
-        LeewayError: the system has no such method for this kind of column.
-        NotEnoughData: too little is left; the system would refuse as well.
-        DataError: NannyML cannot bin a reference with infinite numbers.
+    Parameters
+    ----------
+    system
+        The system.
+    kind
+        Kind of the column.
+    reference
+        The reference's column of a decoded table: float64 or string, null being missing.
+    current
+        The same column of the current rows.
+    method
+        One of :func:`methods` for the kind; by default the system's own choice.
+    threshold
+        By default the system's own.
 
+    Raises
+    ------
+    LeewayError
+        The system has no such method for this kind of column.
+    NotEnoughData
+        Too little is left; the system would refuse as well.
+    DataError
+        NannyML cannot bin a reference with infinite numbers.
+
+    Examples
+    --------
     >>> compare(System.EVIDENTLY, FeatureKind.CATEGORICAL, pa.array(["a", "b"] * 9), pa.array(["b", None, "b"]))
     Comparison(system='evidently', method='z', value=0.1775..., threshold=0.05, drifted=False, p_value=None)
     """

@@ -1,8 +1,8 @@
-"""Evidently's drift numbers: what its 0.7.23 computes for one column, with its defaults and its automatic choice.
+"""Evidently's drift metrics: what version 0.7.23 computes for one column, with its defaults and automatic choice.
 
 Formulas and quirks are those of `evidently.legacy.calculations.stattests` and of `get_one_column_drift` there, which
-`ValueDrift` and `DataDriftPreset` call; the tests hold them against the installed library. Missing and infinite values
-are dropped on both sides, whatever their share; a side that is left empty is refused.
+`ValueDrift` and `DataDriftPreset` call; tests compare them with the installed library. Missing and infinite values are
+dropped on both sides, whatever their share; a side that is left empty is refused.
 
 Every function takes two sides without missing values (:func:`clean`). The dtype matters as it does to numpy: integers
 never get bins narrower than 1.
@@ -24,11 +24,12 @@ from monitors.compat.column import Comparison, Floats, Values, js_distance, pres
 from monitors.compat.permute import permutation_p
 
 VERSION = "0.7.23"
+"""The version that is reproduced."""
 FEW_VALUES = 20
-"""Up to so many distinct numbers in the reference are counted one by one, not binned."""
+"""Up to this many distinct numbers in the reference are counted one by one, not binned."""
 SMALL_REFERENCE = 1000
-"""Up to so many reference rows the automatic choice is a test, beyond them a distance; the other side's size is not
-looked at."""
+"""Up to this many reference rows the automatic choice is a test, beyond them a distance; the other side's size does not
+matter."""
 
 
 def clean(values: Values) -> Values:
@@ -38,10 +39,20 @@ def clean(values: Values) -> Values:
 
 
 def shares(reference: Values, current: Values, kind: FeatureKind) -> tuple[Floats, Floats]:
-    """Return each side's shares of the cells that psi, js and kl look at.
+    """Return each side's shares of the cells that psi, jensenshannon and kl_div compare.
 
-    Numbers with more than 20 distinct values in the reference: equal-width bins by Sturges' rule over both sides
-    together (the number of bins that can be asked for is ignored by Evidently itself). All else: the values one by one.
+    Numbers with more than :data:`FEW_VALUES` distinct values in the reference are binned with equal width by Sturges'
+    rule over both sides together (Evidently ignores its own setting of the number of bins). All else is counted value
+    by value.
+
+    Parameters
+    ----------
+    reference
+        Values of the reference, none missing.
+    current
+        Values of the current rows, none missing.
+    kind
+        Kind of the column.
     """
     if kind is FeatureKind.NUMERIC and len(np.unique(reference)) > FEW_VALUES:
         edges = np.histogram_bin_edges(np.concatenate([reference, current]), "sturges")
@@ -52,13 +63,13 @@ def shares(reference: Values, current: Values, kind: FeatureKind) -> tuple[Float
 
 
 def _filled(side: Floats) -> Floats:
-    """Return *side* with empty cells at 1e-4, or a millionth of the least share if that is no more; never rescaled."""
+    """Return *side* with empty cells at 1e-4, or a millionth of the least share if that is below it; not rescaled."""
     least = side[side > 0].min()
     return np.where(side == 0, least / 10**6 if least <= 1e-4 else 1e-4, side)
 
 
 def psi(reference: Values, current: Values, kind: FeatureKind) -> float:
-    """Return ``sum((p - q) ln(p / q))`` over :func:`shares` with empty cells filled.
+    """Return the population stability index ``sum((p - q) ln(p / q))`` over :func:`shares` with empty cells filled.
 
     >>> a, b = np.repeat(["x", "y"], [50, 50]), np.repeat(["x", "y"], [90, 10])
     >>> round(psi(a, b, FeatureKind.CATEGORICAL), 6)
@@ -69,7 +80,7 @@ def psi(reference: Values, current: Values, kind: FeatureKind) -> float:
 
 
 def kl_div(reference: Values, current: Values, kind: FeatureKind) -> float:
-    """Return ``sum(p ln(p / q))``, reference from current, over the filled shares, each side made to sum to 1."""
+    """Return the Kullback-Leibler divergence ``sum(p ln(p / q))`` over the filled shares, rescaled to sum to 1."""
     p, q = map(_filled, shares(reference, current, kind))
     return float(stats.entropy(p, q))
 
@@ -85,7 +96,9 @@ def jensenshannon(reference: Values, current: Values, kind: FeatureKind) -> floa
 
 
 def hellinger(reference: Values, current: Values, kind: FeatureKind) -> float:
-    """Return ``sqrt(1 - sum(sqrt(p q)))``, 0 to 1; numbers on bins by Sturges' rule over the distinct values."""
+    """Return the Hellinger distance ``sqrt(1 - sum(sqrt(p q)))``, 0 to 1; numbers on bins by Sturges' rule.
+
+    The rule is applied to the distinct values of both sides."""
     if kind is FeatureKind.CATEGORICAL:
         p, q = tally(reference, current)
         common = np.sqrt(p / len(reference) * (q / len(current))).sum()
@@ -104,7 +117,7 @@ def wasserstein(reference: Values, current: Values) -> float:
 def ks(reference: Values, current: Values) -> float:
     """Return the two-sided p-value of the two-sample Kolmogorov-Smirnov test.
 
-    Exact up to 10,000 rows a side where scipy can make it so, and asymptotic beyond.
+    It is exact up to 10,000 rows a side where scipy can compute it, and asymptotic beyond.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # scipy's, where it cannot
@@ -139,7 +152,19 @@ def z(reference: Values, current: Values) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One of Evidently's tests: for which kinds, its default threshold, and which side of it is drift."""
+    """One of Evidently's tests.
+
+    Parameters
+    ----------
+    value
+        Computes its number from reference, current rows and kind.
+    kinds
+        Kinds of column that it is for.
+    threshold
+        Its default threshold.
+    drifted
+        Which side of the threshold is drift.
+    """
 
     value: Callable[[Values, Values, FeatureKind], float]
     kinds: tuple[FeatureKind, ...]
@@ -166,7 +191,7 @@ METHODS: Mapping[str, Method] = {
 
 
 def choose(reference: Values, current: Values, kind: FeatureKind) -> str:
-    """Return the method that Evidently takes where none is named.
+    """Return the method that Evidently chooses where none is named.
 
     Up to 1,000 reference rows: ks for numbers, chisquare for categories and for numbers with up to five distinct
     values, z where these are two. Beyond: wasserstein for numbers, jensenshannon for the others.
@@ -183,11 +208,27 @@ def choose(reference: Values, current: Values, kind: FeatureKind) -> str:
 def compare(
     reference: Values, current: Values, kind: FeatureKind, *, method: str | None = None, threshold: float | None = None
 ) -> Comparison:
-    """Return Evidently's number and verdict on a column; the method and threshold are its own where None is given.
+    """Return Evidently's metric and verdict on a column.
 
-    Raises:
-        NotEnoughData: a side has no value left without missing and infinite ones.
-        KeyError: there is no such method.
+    Parameters
+    ----------
+    reference
+        Values of the reference.
+    current
+        Values of the current rows.
+    kind
+        Kind of the column.
+    method
+        One of :data:`METHODS`; by default the automatic choice.
+    threshold
+        By default the method's.
+
+    Raises
+    ------
+    NotEnoughData
+        A side has no value left without missing and infinite ones.
+    KeyError
+        There is no such method.
     """
     then, now = clean(reference), clean(current)
     if not (len(then) and len(now)):

@@ -1,8 +1,8 @@
-"""TFDV's standard histogram: ten buckets of equal width, guessed from a thousand quantiles rather than counted.
+"""TFDV's standard histogram: ten equal-width buckets, estimated from a thousand quantiles rather than counted.
 
-What `generate_equi_width_histogram` of `tensorflow_data_validation.utils.quantiles_util` (1.16.1) makes of quantiles
-from tfx_bsl's `QuantilesSketch`. The sketch is exact up to 5,701 distinct values; beyond, its ranks are off by up to 1%
-and depend on how Beam happened to batch the rows, so that TFDV has no one answer. Here they are always exact.
+It is what `generate_equi_width_histogram` of `tensorflow_data_validation.utils.quantiles_util` (1.16.1) makes of
+quantiles from tfx_bsl's `QuantilesSketch`. The sketch is exact up to 5,701 distinct values; beyond, its ranks are off
+by up to 1% and depend on how Beam batched the rows, so that TFDV has no single answer. Here they are always exact.
 """
 
 from __future__ import annotations
@@ -14,14 +14,22 @@ import numpy as np
 from monitors.compat.column import Floats, Values
 
 BUCKETS = 10
+"""Buckets of a standard histogram, TFDV's default."""
 QUANTILES = 1000
+"""Quantiles that it is estimated from, TFDV's default."""
 
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """Buckets ``(low, high, count)`` from low to high, with *nan* values beside them. Counts need not be whole.
+    """A histogram, as TFDV has it. Counts need not be whole.
 
-    A bucket whose low is its high is a point; one with an infinite border holds infinite values.
+    Parameters
+    ----------
+    buckets
+        ``(low, high, count)``, from low to high. A bucket with equal borders is a point; one with an infinite border
+        contains infinite values.
+    nan
+        Number of values that are not a number.
     """
 
     buckets: tuple[tuple[float, float, float], ...]
@@ -29,7 +37,7 @@ class Histogram:
 
 
 def histogram(values: Values) -> Histogram:
-    """Return the histogram of *values*, nan being a value that is not a number (a missing one is in no histogram).
+    """Return the histogram of *values*; nan is a value that is not a number (missing values are in no histogram).
 
     >>> histogram(np.array([3.0, 3.0, np.nan]))
     Histogram(buckets=((3.0, 3.0, 2.0),), nan=1.0)
@@ -80,7 +88,7 @@ def _strip(quantiles: Floats, below: Floats, most: float, infinite: float) -> tu
 
 
 def _counts(quantiles: Floats, below: Floats, edges: Floats) -> Floats:
-    """Return how many values lie between *edges*, each stretch between two quantiles being spread evenly."""
+    """Return how many values lie between *edges*, each interval between two quantiles being spread evenly."""
     low, high = quantiles[:-1], quantiles[1:]
     weight = _weights(low, high, below)
     width = np.where(high > low, high - low, 1.0)
@@ -91,7 +99,7 @@ def _counts(quantiles: Floats, below: Floats, edges: Floats) -> Floats:
 
 
 def _weights(low: Floats, high: Floats, below: Floats) -> Floats:
-    """Return each stretch's mass: those with one end share theirs, the first ones also what is at the start."""
+    """Return each interval's mass: those with one end share theirs, the first ones also what is at the start."""
     if not len(low):
         return np.zeros(0)
     _, run, size = np.unique(high, return_inverse=True, return_counts=True)

@@ -1,11 +1,11 @@
-"""NannyML's univariate drift numbers: what its 0.13.1 computes for one chunk of current rows, with its thresholds.
+"""NannyML's univariate drift metrics: what version 0.13.1 computes for one chunk of current rows, with its thresholds.
 
-Formulas and quirks are those of `nannyml.drift.univariate.methods`; a slow test holds them against the library itself
-in an environment of its own, since it cannot be installed beside this project's pins. Missing values are dropped from
-every chunk before its number is computed, though chunks are cut by rows with missing ones among them. Infinite numbers
-stay: in current rows they fall outside the bins, in the reference binned methods refuse them.
+Formulas and quirks are those of `nannyml.drift.univariate.methods`; a slow test compares them with the library in an
+environment of its own, since it cannot be installed beside this project's pins. Missing values are dropped from every
+chunk before its number is computed, though chunks are cut by rows with missing ones among them. Infinite numbers stay:
+in current rows they fall outside the bins, in the reference binned methods refuse them.
 
-A method is fitted on the reference without missing values and gives back a :data:`Distance`: from a chunk's values to a
+A method is fitted on the reference without missing values and returns a :data:`Distance`: from a chunk's values to a
 number. A chunk without values has nan, and never alerts.
 """
 
@@ -22,21 +22,23 @@ from features.schema import FeatureKind
 from monitors.compat.column import Comparison, Floats, Values, js_distance, present, tally
 
 VERSION = "0.13.1"
+"""The version that is reproduced."""
 CHUNKS = 10
-"""The reference is cut into so many chunks of equal length, and one more of the rows that are left over."""
+"""Chunks of equal length that the reference is cut into; rows that are left over are one more."""
 BINNED_FROM = 10_000
-"""From so many reference values on, ks and wasserstein are estimated on as many bins as this."""
+"""From this many reference values on, ks and wasserstein are estimated on as many bins."""
 CHI2_ALPHA = 0.05
+"""Significance level of chi2."""
 
 Distance = Callable[[Values], float]
 """From a chunk's values, none of them missing, to one number."""
 
 
 def _cells(reference: Values, kind: FeatureKind) -> Callable[[Values], tuple[Floats, Floats]]:
-    """Return what gives the reference's and a chunk's shares of the reference's bins, or categories.
+    """Return a function from a chunk to the reference's and the chunk's shares of the reference's bins, or categories.
 
     Bins are equal-width by Doane's rule over the reference. What of a chunk is in none of them (outside their range, or
-    a new category) is one more cell, which the reference has nothing in.
+    a new category) is one more cell, which is empty in the reference.
     """
     if kind is FeatureKind.CATEGORICAL:
         labels, counts = np.unique(reference, return_counts=True)
@@ -81,7 +83,7 @@ def jensen_shannon(reference: Values, kind: FeatureKind) -> Distance:
 
 
 def hellinger(reference: Values, kind: FeatureKind) -> Distance:
-    """Return ``|sqrt(p) - sqrt(q)| / sqrt(2)`` (Euclidean), 0 to 1, over the cells of :func:`jensen_shannon`."""
+    """Return the Hellinger distance ``|sqrt(p) - sqrt(q)| / sqrt(2)``, 0 to 1, over jensen_shannon's cells."""
     shares = _cells(reference, kind)
 
     def away(chunk: Values) -> float:
@@ -92,7 +94,7 @@ def hellinger(reference: Values, kind: FeatureKind) -> Distance:
 
 
 def kolmogorov_smirnov(reference: Values, kind: FeatureKind = FeatureKind.NUMERIC) -> Distance:
-    """Return the largest difference of the two distribution functions, 0 to 1; on 10,000 bins for large references."""
+    """Return the Kolmogorov-Smirnov statistic, 0 to 1; on :data:`BINNED_FROM` bins for large references."""
     if len(reference) < BINNED_FROM:
         return lambda chunk: float(stats.ks_2samp(reference, chunk, method="asymp").statistic)
     edges = np.linspace(np.min(reference), np.max(reference), BINNED_FROM + 1)
@@ -106,7 +108,7 @@ def kolmogorov_smirnov(reference: Values, kind: FeatureKind = FeatureKind.NUMERI
 
 
 def wasserstein(reference: Values, kind: FeatureKind = FeatureKind.NUMERIC) -> Distance:
-    """Return the first Wasserstein distance in the feature's own unit; on 10,000 bins for large references."""
+    """Return the first Wasserstein distance in the feature's unit; on :data:`BINNED_FROM` bins for large references."""
     if len(reference) < BINNED_FROM:
         return lambda chunk: float(stats.wasserstein_distance(reference, chunk))
     counts, edges = np.histogram(reference, BINNED_FROM)
@@ -145,7 +147,17 @@ def _contingency(reference: Values, chunk: Values) -> tuple[float, float]:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One of NannyML's methods, for which kinds it is, and the most that its threshold can be."""
+    """One of NannyML's methods.
+
+    Parameters
+    ----------
+    fit
+        Fits it to a reference.
+    kinds
+        Kinds of column that it is for.
+    most
+        Upper limit of its threshold.
+    """
 
     fit: Callable[[Values, FeatureKind], Distance]
     kinds: tuple[FeatureKind, ...]
@@ -165,10 +177,17 @@ METHODS: Mapping[str, Method] = {
 def upper_threshold(reference: Values, away: Distance) -> float:
     """Return mean + 3 population sd of the distances of the reference's own chunks, on which the method is fitted too.
 
-    Chunks are cut in the order of the rows: give them in the order of time.
+    Parameters
+    ----------
+    reference
+        Values of the reference in the order of time.
+    away
+        The fitted method.
 
-    Raises:
-        NotEnoughData: there are fewer rows than chunks.
+    Raises
+    ------
+    NotEnoughData
+        There are fewer rows than chunks.
     """
     size = len(reference) // CHUNKS
     if size == 0:
@@ -186,14 +205,31 @@ def _measured(away: Distance, rows: Values) -> float:
 def compare(
     reference: Values, current: Values, kind: FeatureKind, *, method: str | None = None, threshold: float | None = None
 ) -> Comparison:
-    """Return NannyML's number and verdict on a column, the current rows being one chunk; jensen_shannon unless named.
+    """Return NannyML's metric and verdict on a column, the current rows being one chunk.
 
-    More than the threshold is drift; chi2 goes by its p-value alone, below .05, whatever threshold is given.
+    More than the threshold is drift; chi2 goes by its p-value alone, whatever threshold is given.
 
-    Raises:
-        NotEnoughData: the reference has no values, or too few rows for chunks.
-        DataError: a method needs bins and the reference holds infinite numbers.
-        KeyError: there is no such method.
+    Parameters
+    ----------
+    reference
+        Values of the reference in the order of time.
+    current
+        Values of the current rows.
+    kind
+        Kind of the column.
+    method
+        One of :data:`METHODS`; by default jensen_shannon.
+    threshold
+        By default :func:`upper_threshold`.
+
+    Raises
+    ------
+    NotEnoughData
+        The reference has no values, or too few rows for chunks.
+    DataError
+        A method needs bins and the reference has infinite numbers.
+    KeyError
+        There is no such method.
     """
     name = method or "jensen_shannon"
     chosen, then, now = METHODS[name], present(reference), present(current)

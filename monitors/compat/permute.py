@@ -1,9 +1,9 @@
-"""Evidently's permutation test of the total variation distance, tie by tie.
+"""Evidently's permutation test of the total variation distance, reproduced with its ties.
 
-The distance of small counts takes few values, so permutations tie with the observed one all the time, and whether a tie
-counts hangs on the last bit of a sum whose order is that of a Python set. Hence the odd care about order here: with it
-the p-value is Evidently 0.7.23's own in the same process; without, it is off by a few hundredths. (For text Python's
-order changes from process to process, and with it Evidently's p-value.)
+The distance of small counts takes few values, so permutations often tie with the observed one, and whether a tie counts
+depends on the last bit of a sum whose order is that of a Python set. With the same order the p-value is Evidently
+0.7.23's own in the same process; without, it is off by a few hundredths. (For text Python's order changes from process
+to process, and with it Evidently's p-value.)
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ import numpy.typing as npt
 from monitors.compat.column import Values
 
 ITERATIONS = 1000
+"""Random splits, Evidently's default."""
 Codes = npt.NDArray[np.intp]
 
 
 def permutation_p(reference: Values, current: Values) -> float:
-    """Return the share of 1,000 random splits whose total variation distance is no less than the observed one.
+    """Return the share of random splits whose total variation distance is at least the observed one.
 
-    The splits are those of numpy's legacy generator with seed 0, which Evidently sets.
+    The splits are those of numpy's legacy generator with seed 0, as Evidently sets it.
     """
     labels, codes = _coded(np.concatenate([reference, current]))
     n, size = len(reference), len(labels)
@@ -38,7 +39,7 @@ def permutation_p(reference: Values, current: Values) -> float:
 
 
 def _coded(values: Values) -> tuple[list[Any], Codes]:
-    """Return the distinct values in the order in which they appear, and every value's place among them."""
+    """Return the distinct values in the order in which they appear, and every value's index among them."""
     labels, first, codes = np.unique(values, return_index=True, return_inverse=True)
     appearance = np.argsort(first)
     place = np.empty(len(labels), np.intp)
@@ -57,7 +58,7 @@ def _order(codes: Codes, size: int) -> Codes:
 def _distance(labels: list[Any], total: Codes, drawn: Codes, others: Codes) -> float:
     """Return half the sum of the differences in shares between *drawn* and the rest of *total*.
 
-    Added up in the order of a set of the labels on either side, those of the rest in the order of *others*.
+    The sum is in the order of a set of the labels on either side, those of the rest in the order of *others*.
     """
     p = np.bincount(drawn, minlength=len(labels))
     q = total - p

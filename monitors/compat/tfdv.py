@@ -1,7 +1,7 @@
-"""TensorFlow Data Validation's drift numbers: what the comparators of its 1.16.1 measure, control against current.
+"""TensorFlow Data Validation's drift metrics: what the comparators of version 1.16.1 measure.
 
 Formulas are those of `tensorflow_data_validation/anomalies/metrics.cc`; golden vectors pin them by hand, and a slow
-test holds them against the library's own compiled core. There is no default threshold: without one there is no verdict.
+test compares them with the library's compiled core. There is no default threshold: without one there is no verdict.
 
 Missing values are in no histogram and count nowhere, however many there are. Infinite values always count as a
 difference, on whichever side. So do values that are not a number (nan), equal shares of them too, but only where both
@@ -24,17 +24,24 @@ from monitors.stats.bins import Counts
 from monitors.stats.distance import js_distance_log2
 
 VERSION = "1.16.1"
+"""The version that is reproduced."""
 MAX_CATEGORIES = 1000
-"""Only so many of the most frequent categories of each side are compared, shares being taken among them."""
+"""The most frequent categories of each side that are compared; shares are taken among them."""
 
 
 def jensen_shannon_divergence(reference: Histogram, current: Histogram) -> float:
     """Return ``(KL(p, m) + KL(q, m)) / 2`` with ``m = (p + q) / 2`` in bits, not rooted: 0 to 1.
 
     Buckets are cut at the borders of both histograms, their counts spread evenly within. Points are matched with equal
-    points alone, infinite values and nan with nothing; nan is left out where borders differ. NotEnoughData if a side is
-    empty.
+    points alone, infinite values and nan with nothing; nan is left out where borders differ.
 
+    Raises
+    ------
+    NotEnoughData
+        A side is empty.
+
+    Examples
+    --------
     >>> one, two = Histogram(((1, 2, 2), (2, 3, 2))), Histogram(((2, 4, 2), (4, 6, 2)))
     >>> round(jensen_shannon_divergence(one, two), 9)
     0.655639062
@@ -131,7 +138,7 @@ def _matched(reference: Mapping[str, float], current: Mapping[str, float]) -> tu
 
 
 def rank_histogram(values: Values) -> dict[str, float]:
-    """Return the counts of the 1,000 most frequent categories, of equal ones those last in the alphabet.
+    """Return the counts of the most frequent categories; of equally frequent ones those last in the alphabet.
 
     >>> rank_histogram(np.array(["a", "b", "b"], dtype=object))
     {'b': 2.0, 'a': 1.0}
@@ -143,7 +150,7 @@ def rank_histogram(values: Values) -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One of TFDV's comparators: what it measures of two columns of each kind that it is for."""
+    """One of TFDV's comparators, as a function of two columns for each kind that it is for."""
 
     measures: Mapping[FeatureKind, Callable[[Values, Values], float]]
 
@@ -175,14 +182,29 @@ METHODS: Mapping[str, Method] = {
 def compare(
     reference: Values, current: Values, kind: FeatureKind, *, method: str | None = None, threshold: float | None = None
 ) -> Comparison:
-    """Return TFDV's number on a column of values that are all there, nan being a value that is not a number.
+    """Return TFDV's metric on a column without missing values; nan is a value that is not a number.
 
-    The comparator is jensen_shannon_divergence for numbers and infinity_norm for categories unless named. More than
-    *threshold* is drift; without one the verdict is None, for TFDV has none.
+    More than the threshold is drift; without one the verdict is None, as TFDV has no default.
 
-    Raises:
-        NotEnoughData: a side has no values.
-        KeyError: there is no such method for this kind.
+    Parameters
+    ----------
+    reference
+        Values of the reference.
+    current
+        Values of the current rows.
+    kind
+        Kind of the column.
+    method
+        One of :data:`METHODS`; by default jensen_shannon_divergence for numbers, infinity_norm for categories.
+    threshold
+        None for no verdict.
+
+    Raises
+    ------
+    NotEnoughData
+        A side has no values.
+    KeyError
+        There is no such method for this kind.
     """
     name = method or ("jensen_shannon_divergence" if kind is FeatureKind.NUMERIC else "infinity_norm")
     value = METHODS[name].measures[kind](reference, current)

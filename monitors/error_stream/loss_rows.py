@@ -34,8 +34,8 @@ def pack(spec: JobSpec, start: int, rows: pd.DataFrame) -> Iterator[str]:
         scored = outcome_counts.usable(task, prediction, label)
         bins = baseline_counted_with(spec, version).bins
         lost = outcome_counts.losses(task, bins, prediction[scored], label[scored])
-        told = zip(some["time"][scored].tolist(), some["id"][scored], lost.tolist(), strict=True)
-        yield join(version, start, json.dumps(list(told)))
+        losses = zip(some["time"][scored].tolist(), some["id"][scored], lost.tolist(), strict=True)
+        yield join(version, start, json.dumps(list(losses)))
 
 
 def unpack(parts: Sequence[str]) -> list[LossRow]:

@@ -1,4 +1,4 @@
-"""The baseline job: bins frozen from the training period's rows, then the profile job's counts of every slice."""
+"""Baseline job: freezes bins from a version's training period, then counts every slice with the profile job."""
 
 from __future__ import annotations
 
@@ -38,13 +38,35 @@ def run(  # noqa: PLR0913 - a baseline is of a version, its events and a period
     logs: Path,
     importance: Mapping[str, float] | None = None,
 ) -> Baseline:
-    """Return the baseline of *version*: its predictions with a time in [start, end), and their labels.
+    """Return the baseline of a model version.
 
-    *importance* is how much each feature matters to the version; None where nobody knows.
+    Parameters
+    ----------
+    schema
+        The model's event schema.
+    policy
+        The monitoring policy.
+    version
+        The model version.
+    predictions
+        Where its predictions are.
+    labels
+        Where the labels are; None if there are none.
+    start
+        Start of the period.
+    end
+        End of the period, exclusive.
+    logs
+        Directory of Flink's log.
+    importance
+        Importance of each feature to the version; None if unknown.
 
-    Raises:
-        NotEnoughData: no prediction of that version lies in the period, or none of the labels can be used.
-        EngineError: the Flink job fails.
+    Raises
+    ------
+    NotEnoughData
+        No prediction of that version lies in the period, or none of the labels can be used.
+    EngineError
+        The Flink job fails.
     """
     rows = _rows(schema, version, predictions, start, end)
     truth = _labels(schema, rows, labels)
@@ -59,6 +81,7 @@ def run(  # noqa: PLR0913 - a baseline is of a version, its events and a period
 
 
 def _rows(schema: EventSchema, version: str, predictions: Place, start: datetime, end: datetime) -> pa.Table:
+    """Return the version's predictions in the period; raise NotEnoughData where there are none."""
     decoded = decode.read_events(schema, "predictions", predictions)
     table = decoded.table
     time = table["time"].to_numpy()
@@ -74,7 +97,7 @@ def _rows(schema: EventSchema, version: str, predictions: Place, start: datetime
 
 
 def _aside(rejects: Sequence[Reject]) -> str:
-    """Return how many records were set aside, and the most frequent reason; nothing where none was."""
+    """Return a clause with the number of rejected records and the most frequent reason; empty where there are none."""
     reasons = by_reason(rejects)
     if not reasons:
         return ""
@@ -88,7 +111,7 @@ def _labels(schema: EventSchema, rows: pa.Table, labels: Place | None) -> pa.Tab
 
 
 def _usable_labels(schema: EventSchema, labels: Place) -> pa.Table:
-    """Return the labels; there may be none yet, but where there are some, one at least must be of use."""
+    """Return the labels. There may be none yet, but where there are records, at least one must be usable."""
     decoded = decode.read_events(schema, "labels", labels)
     if decoded.rejects and not decoded.table.num_rows:
         msg = f"no label of {schema.model} in {location.name(labels)} can be used{_aside(decoded.rejects)}"
@@ -99,6 +122,7 @@ def _usable_labels(schema: EventSchema, labels: Place) -> pa.Table:
 def _count(
     draft: Baseline, policy: MonitorPolicy, directories: files_source_job.Directories, logs: Path
 ) -> dict[str, list[Slice]]:
+    """Return the counts of every slice by stage, from a batch run of the profile job with the draft's bins."""
     with tempfile.TemporaryDirectory(prefix="leeway-") as work:
         folder = Path(work, "baselines")
         folder.mkdir()

@@ -1,4 +1,4 @@
-"""What a job has committed, taken over exactly once in effect: out of files in a folder, or out of Kafka topics."""
+"""Committed output of a job, consumed exactly once in effect: from files in a directory, or from Kafka topics."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ from typing import Any, Protocol
 from features.kafka import connections
 
 Use = Callable[[list[str]], None]
+"""Called with lines; what it does may be repeated with the same lines after a crash."""
 
 
 class CommittedOutput(Protocol):
-    """The lines that a job has committed and nobody has taken yet.
+    """The lines that a job has committed and that have not been consumed.
 
-    A crash while lines are being used hands the same lines over again: whoever uses them must not mind.
+    After a crash while lines are being used, the same lines are delivered again: using them must be idempotent.
     """
 
     def reports(self, use: Use) -> int:
-        """Hand the lines of reports to *use*, in order, some at a time; return how many times it was called."""
+        """Pass lines of reports to *use*, in order and in batches; return the number of batches."""
 
     def progress(self, use: Use) -> int:
-        """Do the same with lines of progress."""
+        """The same for lines of progress."""
 
     def dead_letters(self, folder: Path) -> None:
-        """Move dead letters into *folder*, unless they are kept where they are."""
+        """Move dead letters into *folder*, unless they stay where they are."""
 
 
 def committed(directory: Path) -> list[Path]:
-    """Return the files that the job has committed, oldest first; what is still being written starts with a dot."""
+    """Return the files that the job has committed, oldest first; files still being written start with a dot."""
     found = (p for p in directory.rglob("part-*") if p.is_file()) if directory.is_dir() else iter(())
     return sorted(found, key=lambda p: (p.stat().st_mtime_ns, p.name))
 
@@ -44,7 +45,7 @@ def committed_lines(directory: Path) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class CommittedFiles:
-    """Lines in files, one file a checkpoint, which is removed when its lines have been used."""
+    """Output in files, one per checkpoint; a file is removed when its lines have been used."""
 
     folder_of_reports: Path
     folder_of_rejects: Path
@@ -75,9 +76,12 @@ class CommittedFiles:
 
 @dataclass(frozen=True, slots=True)
 class CommittedTopics:
-    """Records in topics; a group's offsets are committed when the lines have been used. Dead letters stay in theirs.
+    """Output in topics; a group's offsets are committed when lines have been used. Dead letters stay in their topic.
 
-    *clients* are consumers of reports and of progress, in that order.
+    Parameters
+    ----------
+    clients
+        Consumers of reports and of progress, in that order.
     """
 
     clients: tuple[Any, Any]
@@ -95,6 +99,7 @@ class CommittedTopics:
 
     @staticmethod
     def _take(client: Any, use: Use) -> int:
+        """Pass all records up to the current end of the topic to *use*; return the number of batches."""
         taken, ends, give_up = (
             0,
             client.end_offsets(client.assignment()),
@@ -109,11 +114,12 @@ class CommittedTopics:
 
 
 def _short_of(client: Any, ends: Mapping[Any, int]) -> bool:
-    """Say whether something that was committed when *ends* were asked for has not come yet."""
+    """Return whether records that were committed when *ends* were read have not arrived yet."""
     return any((client.position(part) or 0) < end for part, end in ends.items())
 
 
 def _use(client: Any, batch: list[str], use: Use) -> None:
+    """Pass a batch to *use* and commit its offsets; if it raises, go back to where the batch began."""
     before = _committed_offsets(client)
     try:
         use(batch)
@@ -130,10 +136,23 @@ def _committed_offsets(client: Any) -> dict[Any, int]:
 
 @contextmanager
 def topics(bootstrap: str, group: str, reports: str, progress: str) -> Iterator[CommittedTopics]:
-    """Open what was committed to the topics *reports* and *progress*, on behalf of the consumer *group*.
+    """Open the committed output in two topics.
 
-    Raises:
-        BrokerError: nobody answers at *bootstrap*, or a topic is not there.
+    Parameters
+    ----------
+    bootstrap
+        Kafka's address.
+    group
+        The consumer group that reads them.
+    reports
+        Topic of reports.
+    progress
+        Topic of progress.
+
+    Raises
+    ------
+    BrokerError
+        Kafka does not answer, or a topic does not exist.
     """
     with _reader(bootstrap, group, reports) as first, _reader(bootstrap, group, progress) as second:
         yield CommittedTopics((first, second))
@@ -142,6 +161,6 @@ def topics(bootstrap: str, group: str, reports: str, progress: str) -> Iterator[
 @contextmanager
 def _reader(bootstrap: str, group: str, topic: str) -> Iterator[Any]:
     with connections.consumer(bootstrap, group_id=group, auto_offset_reset="earliest", max_poll_records=2000) as client:
-        # Assigned, not subscribed: there is one reader, and nobody waits for a group to settle.
+        # Assigned, not subscribed: there is one reader, so there is no wait for a group to balance.
         client.assign([connections.partition(topic, n) for n in connections.partitions(client, bootstrap, topic)])
         yield client

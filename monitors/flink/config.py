@@ -1,4 +1,4 @@
-"""The `flink` part of the project file: which Flink runs the jobs, and how it keeps their state."""
+"""The `flink` section of the project file: which Flink runs the jobs, and how it stores their state."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from monitors.flink import rest_address
 
 
 class Restart(BaseModel):
-    """What Flink does when a job fails: it starts it again from its newest checkpoint, some times."""
+    """How often Flink restarts a failed job from its newest checkpoint."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

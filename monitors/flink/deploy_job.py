@@ -1,4 +1,4 @@
-"""The profile job over topics, started on the embedded mini-cluster or sent to a cluster that others share."""
+"""Deployment of the profile job over topics: on the embedded mini-cluster, or on a remote Flink cluster."""
 
 from __future__ import annotations
 
@@ -18,18 +18,29 @@ from monitors.flink.config import Engine
 from monitors.flink.sinks_job import OutputTopics
 from monitors.job_spec import JobSpec
 
-#: Where Python workers run: in processes of the TaskManager's, or the job would die with the client that sent it.
 _MODE = "_python_worker_execution_mode"
+"""PyFlink's variable of where Python workers run: on a cluster, in processes of the TaskManager, or the job would end
+with the client that submitted it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """How one job is run. *name* tells its meaning: another name is another job, with nothing to go on from.
+    """How one job is run.
 
-    *title* is what Flink calls it.
-
-    *jars* are those of the Kafka connector; *rooms* the Python code that is sent along, as archives. Checkpoints are
-    kept under *state*; a cluster's machines must share that folder.
+    Parameters
+    ----------
+    name
+        Identifies what the job computes: a job with another name does not use this one's checkpoints.
+    title
+        The job's name in Flink.
+    engine
+        Where Flink is, and its settings.
+    state
+        Directory of checkpoints; a cluster's machines must share it.
+    jars
+        Jars of the Kafka connector.
+    rooms
+        Archives of the Python code that is sent along.
     """
 
     name: str
@@ -41,12 +52,12 @@ class Deployment:
 
     @property
     def logs(self) -> Path:
-        """Where an embedded Flink writes its log."""
+        """Directory of an embedded Flink's log."""
         return self.state / "logs"
 
     @property
     def checkpoints(self) -> Path:
-        """Where the job's checkpoints are."""
+        """Directory of the job's checkpoints."""
         return self.state / "checkpoints" / self.name
 
 
@@ -59,11 +70,25 @@ def start(
 ) -> Any:
     """Start the job; return its ``TableResult``.
 
-    It goes on from *begin*, a savepoint or a checkpoint; without, it reads all that the topics still hold.
+    Parameters
+    ----------
+    spec
+        The job's specification.
+    topics
+        Where it reads events.
+    outputs
+        Where it writes its output.
+    deployment
+        How it is run.
+    begin
+        Savepoint or checkpoint to restore; without it, everything that the topics still have is read.
 
-    Raises:
-        EngineError: Java or Flink does not start.
-        EngineAway: Flink does not take the job.
+    Raises
+    ------
+    EngineError
+        Java or Flink does not start.
+    EngineAway
+        Flink does not accept the job.
     """
     checkpoints = environment_job.Checkpoints(deployment.checkpoints, deployment.engine.interval, begin)
     with _worker_mode("process" if deployment.engine.address else None):
@@ -73,8 +98,8 @@ def start(
         try:
             return profile_job.submit(tables, spec, topics, outputs, follow=True)
         except Exception as error:  # py4j wraps every Java exception in one type
-            told = run_job.engine_error(error, deployment.logs)
-            raise errors.EngineAway(told.message, hint=told.hint) from error
+            failure = run_job.engine_error(error, deployment.logs)
+            raise errors.EngineAway(failure.message, hint=failure.hint) from error
 
 
 def options(deployment: Deployment, topics: kafka_source_job.Topics) -> Mapping[str, str]:
@@ -108,6 +133,7 @@ def options(deployment: Deployment, topics: kafka_source_job.Topics) -> Mapping[
 
 @contextmanager
 def _worker_mode(mode: str | None) -> Iterator[None]:
+    """Set PyFlink's environment variable of where Python workers run, and restore it at the end."""
     before = os.environ.pop(_MODE, None)
     if mode:
         os.environ[_MODE] = mode

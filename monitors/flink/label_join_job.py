@@ -1,7 +1,7 @@
-"""The label join in Flink: sheets wait by bucket until a slice's labels can all be known, then its rows are matched.
+"""Label join operator in Flink: row batches wait by bucket until a slice's label delay has passed, then are joined.
 
-One Python call takes a sheet of many rows, where a join in SQL moves each row through Java by itself. What comes out of
-a slice comes when event time has passed its end by the label delay: windows over it are that much later, see
+One Python call handles a batch of many rows, where a join in SQL would move each row through Java. A slice's outcomes
+are emitted when event time has passed its end by the label delay: windows over them are that much later, see
 :func:`window_shift`.
 """
 
@@ -24,17 +24,20 @@ from monitors.worker import report_lines, row_batches
 from monitors.worker.keyed_state import KeyedState
 
 _KINDS = {"bucket": "INT", "role": "STRING", "start_ms": "BIGINT", "told": "STRING"}
-CELL, LOSSES = "cell", "losses"
+CELL = "cell"
+"""Kind of an emitted text: a cell of the outcomes."""
+LOSSES = "losses"
+"""Kind of an emitted text: losses for the error stream."""
 _TICK = "tick"
 
 
 def window_shift(spec: JobSpec) -> int:
-    """Return by how many milliseconds of event time what is said of a slice comes after the slice's end."""
+    """Return by how many milliseconds of event time a slice's outcomes come after its end: the label delay."""
     return to_ms(spec.schema.label_delay)
 
 
 class _Match(KeyedProcessFunction):  # type: ignore[misc]
-    """Gives (kind, text): the cells of a slice's outcomes, and its losses where an error stream is watched."""
+    """Yields (kind, text): cells of a slice's outcomes, and its losses where an error stream is configured."""
 
     def __init__(self, spec: JobSpec, *, lasting: bool) -> None:
         self._spec, self._lasting = spec, lasting
@@ -47,19 +50,22 @@ class _Match(KeyedProcessFunction):  # type: ignore[misc]
         self._armed = set()
 
     def process_element(self, value: Any, ctx: KeyedProcessFunction.Context) -> None:
+        """Store a batch until its slice is due, unless that has been joined; a tick sets the bucket's timers only."""
         bucket, role, start, rows = value[0], value[1], value[2], value[3]
-        kept = row_batches.WaitingBatches(self._state(bucket))
+        batches = row_batches.WaitingBatches(self._state(bucket))
         if bucket not in self._armed:
-            self._arm(bucket, kept, ctx)
+            self._arm(bucket, batches, ctx)
         due = self._due(start)
-        if role != _TICK and due > ctx.timer_service().current_watermark():  # else it was told, and no later one asks
-            kept.add(role, start, rows)
+        if (
+            role != _TICK and due > ctx.timer_service().current_watermark()
+        ):  # else the slice has been joined, and no later one needs it
+            batches.add(role, start, rows)
             ctx.timer_service().register_event_time_timer(due)
 
-    def _arm(self, bucket: int, kept: row_batches.WaitingBatches, ctx: KeyedProcessFunction.Context) -> None:
-        """Set the timers of a bucket again, once: those set right before a checkpoint, Flink 2.3 leaves out of it."""
+    def _arm(self, bucket: int, batches: row_batches.WaitingBatches, ctx: KeyedProcessFunction.Context) -> None:
+        """Set a bucket's timers again after a restart: Flink 2.3 omits those set right before a checkpoint."""
         self._armed.add(bucket)
-        for start in {start for role in row_batches.COLUMNS for start in kept.waiting(role)}:
+        for start in {start for role in row_batches.COLUMNS for start in batches.waiting(role)}:
             ctx.timer_service().register_event_time_timer(self._due(start))
 
     def _due(self, start: int) -> int:
@@ -75,23 +81,33 @@ class _Match(KeyedProcessFunction):  # type: ignore[misc]
         for role, starts in due.items():  # labels of this slice are of no later one
             batches.forget(role, starts)
 
-    def _joined(self, kept: row_batches.WaitingBatches, start: int) -> Iterator[tuple[str, str]]:
-        made = kept.read("predictions", [start])
-        if not made:
+    def _joined(self, batches: row_batches.WaitingBatches, start: int) -> Iterator[tuple[str, str]]:
+        """Yield the outcome cells, and losses, of one slice."""
+        predictions = batches.read("predictions", [start])
+        if not predictions:
             return
         # Not each slice of the label delay: there may be thousands, and most of them empty.
-        near = (s for s in kept.waiting("labels") if start <= s < start + self._slide + self._delay)
-        known = row_batches.unpack("labels", kept.read("labels", near))
-        rows = label_join.match(row_batches.unpack("predictions", made), known, self._delay)
+        near = (s for s in batches.waiting("labels") if start <= s < start + self._slide + self._delay)
+        labels = row_batches.unpack("labels", batches.read("labels", near))
+        rows = label_join.match(row_batches.unpack("predictions", predictions), labels, self._delay)
         yield from ((CELL, text) for text in report_lines.outcome_cells(self._spec, start, rows))
         if self._spec.policy.error_stream is not None:
             yield from ((LOSSES, text) for text in loss_rows.pack(self._spec, start, rows))
 
 
 def create_view(tables: Any, spec: JobSpec, views: tuple[str, str], *, lasting: bool) -> None:
-    """Create ``matched`` (kind, told), of the sheets in the *views* of decoded predictions and labels.
+    """Create the view ``matched`` (kind, told) of joined slices.
 
-    The job is *lasting* if it has checkpoints.
+    Parameters
+    ----------
+    tables
+        The table environment.
+    spec
+        The job's specification.
+    views
+        Names of the views of decoded predictions and of decoded labels.
+    lasting
+        Whether the job has checkpoints.
     """
     # With every batch each bucket gets a tick, so that its timers are set again before event time goes on.
     ticks = ", ".join(f"CONCAT_WS({SEPARATOR}, '{n}', '{_TICK}', '0', '')" for n in range(spec.buckets))

@@ -1,4 +1,4 @@
-"""Predictions that come after their slice was closed: dropped by the windows, and counted in the slice open then."""
+"""Late events in Flink: predictions that windows drop as late, counted in the slice that is open then."""
 
 from __future__ import annotations
 
@@ -14,18 +14,29 @@ from monitors.job_spec import JobSpec
 from monitors.worker import late_events
 
 LINES = "late_lines"
+"""Name of the view of progress lines."""
 
 
 def create_views(tables: Any, spec: JobSpec, cells: str) -> str:
-    """Create ``late_lines`` of those *cells* whose slice is closed; return a query of the cells that count them."""
+    """Create the view ``late_lines`` for cells of closed slices; return a query of the cells that count them.
+
+    Parameters
+    ----------
+    tables
+        The table environment.
+    spec
+        The job's specification.
+    cells
+        Name of the view of input cells.
+    """
     slide = to_ms(spec.schema.windows.slide)
 
     def count(
         starts: pd.Series, versions: pd.Series, cells: pd.Series, n: pd.Series, closed: pd.Series
     ) -> pd.DataFrame:
         times = closed.astype("datetime64[ms]").astype("int64")
-        told = late_events.late_cells(spec, zip(starts, versions, cells, n, times, strict=True))
-        return first_row(("cells", "line"), told, len(starts))
+        counted = late_events.late_cells(spec, zip(starts, versions, cells, n, times, strict=True))
+        return first_row(("cells", "line"), counted, len(starts))
 
     kind = DataTypes.ROW(
         [DataTypes.FIELD("cells", DataTypes.ARRAY(DataTypes.STRING())), DataTypes.FIELD("line", DataTypes.STRING())]

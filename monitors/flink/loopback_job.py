@@ -1,9 +1,9 @@
-"""What Flink opens inside this process where it runs embedded, for this user's own processes alone.
+"""Security of an embedded Flink: its ports listen on loopback only and serve this user's processes only.
 
-PyFlink 2.3 has the embedded Flink ask this process for workers, at a port that it opens on *every* address of the
-machine. Whoever asks there says what is put into the environment and the import path, and where the worker gets the
-functions that it runs: anybody in the network could have run code as this user. And the embedded Flink's own REST
-service takes jobs of anybody on this machine.
+PyFlink 2.3 lets the embedded Flink request workers from this process at a port that it opens on *every* address of the
+machine. Whoever connects there sets the environment, the import path and the source of the functions that the worker
+runs: anybody in the network could have run code as this user. And the embedded Flink's own REST service accepts jobs
+from anybody on this machine.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 
 @functools.cache
 def guarded_options() -> dict[str, str]:
-    """Return the configuration by which nobody can use the services of an embedded Flink.
+    """Return the configuration with which nobody can use the services of an embedded Flink.
 
-    Its keys are made for this process and thrown away with it: nothing of ours asks those services.
+    Its keys are made for this process and deleted with it: Leeway itself does not use those services.
     """
     folder = Path(tempfile.mkdtemp(prefix="leeway-keys-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -47,7 +47,7 @@ def guarded_options() -> dict[str, str]:
 
 
 def listen_on_loopback() -> None:
-    """Have PyFlink's worker pool of this process listen on loopback only, and serve this user's processes only."""
+    """Make PyFlink's worker pool of this process listen on loopback only, and serve this user's processes only."""
     with warnings.catch_warnings():  # it imports Beam, some of it with deprecated names of its own
         warnings.simplefilter("ignore", DeprecationWarning)
         from pyflink.fn_execution.beam import beam_worker_pool_service as service
@@ -58,9 +58,9 @@ def listen_on_loopback() -> None:
 
 
 def owner(local: int, remote: int, tables: Iterator[str] | None = None) -> int | None:
-    """Return the number of the user whose connection goes from port *local* to port *remote* of this machine.
+    """Return the id of the user whose connection goes from port *local* to port *remote* of this machine.
 
-    None where the system does not tell (it is asked as Linux is).
+    None where the system does not say (only Linux does, in `/proc`).
 
     >>> row = "0: 0100007F:C001 0100007F:1F90 01 00000000:00000000 00:00000000 00000000  1000        0 7 1"
     >>> owner(0xC001, 0x1F90, iter([row])), owner(1, 2, iter([row]))
@@ -80,7 +80,7 @@ def _lines() -> Iterator[str]:
 
 
 def _start(pool: Any) -> str:
-    """Do what PyFlink's `start` does, on loopback."""
+    """Start the worker pool as PyFlink's `start` does, on loopback."""
     import grpc  # both are imported with PyFlink's own by now
     from apache_beam.portability.api.org.apache.beam.model.fn_execution.v1 import beam_fn_api_pb2_grpc
     from apache_beam.utils import thread_pool_executor
@@ -99,10 +99,10 @@ def _start(pool: Any) -> str:
 
 
 def _start_worker(pool: Any, start: Any, request: Any, context: Any) -> Any:
-    """Start a worker for *request* if it comes from a process of this user."""
+    """Start a worker if the request comes from a process of this user."""
     peer = re.fullmatch(r"ipv4:127\.0\.0\.1:(\d+)", context.peer())
     user = owner(int(peer[1]), pool._port) if peer else None
     if peer is None or (user != os.getuid() and _TABLES[0].exists()):
-        msg = f"a worker was asked for by {context.peer()}, which is no process of this user"
+        msg = f"a worker was requested by {context.peer()}, which is no process of this user"
         raise errors.EngineError(msg, hint="another account of this machine is trying to get in")
     return start(pool, request, context)

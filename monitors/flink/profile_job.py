@@ -1,10 +1,9 @@
-"""The profile job: rolling counts of features, predictions, labels and losses, one SQL for history and live stream.
+"""Profile job: sliding-window counts of features, predictions, labels and losses, one SQL for batch and stream.
 
-Flink carries references to chunks in and counts out; :mod:`monitors.worker.report_lines` looks inside. Between them is
-plain SQL::
+Flink carries references to chunks in and counts out; :mod:`monitors.worker` handles events. Between them is plain SQL::
 
     chunks -> decode -> cells per slice -> HOP windows -> compare with the baseline -> reports   (inputs)
-                     -> sheets of rows -> predictions with the newest label within the label delay
+                     -> row batches -> predictions with the newest label within the label delay
                         -> cells per slice -> HOP windows -> compare -> reports                  (outcomes)
                      -> dead letters, progress
 """
@@ -35,7 +34,20 @@ Place = files_source_job.Directories | kafka_source_job.Topics
 def submit(tables: Any, spec: JobSpec, place: Place, outputs: Outputs, *, follow: bool) -> Any:
     """Start the job that reports on every window; return its ``TableResult``, whose ``wait()`` is its end.
 
-    Where the place has no labels there are no reports on outcomes.
+    Without labels there are no reports on outcomes.
+
+    Parameters
+    ----------
+    tables
+        The table environment.
+    spec
+        The job's specification.
+    place
+        Where the events are.
+    outputs
+        Where reports, dead letters and progress go.
+    follow
+        Whether the job waits for new events, or ends with those that are there.
     """
     spec = _waiting(spec, place, lasting=follow)
     views = create_cell_views(tables, spec, place, follow=follow)
@@ -51,7 +63,19 @@ def submit(tables: Any, spec: JobSpec, place: Place, outputs: Outputs, *, follow
 
 
 def submit_slices(tables: Any, spec: JobSpec, directories: files_source_job.Directories, outputs: Outputs) -> Any:
-    """Start the batch job that writes every slice's counts, for a baseline: the same views, no window over them."""
+    """Start the batch job that writes every slice's counts, for a baseline: the same views without windows.
+
+    Parameters
+    ----------
+    tables
+        The table environment.
+    spec
+        The job's specification.
+    directories
+        Where the events are.
+    outputs
+        Where the counts go, as reports.
+    """
     policy = spec.policy.model_copy(update={"error_stream": None})  # it is no baseline's business
     spec = _waiting(replace(spec, policy=policy), directories, lasting=False)
     views = create_cell_views(tables, spec, directories, follow=False)
@@ -60,15 +84,15 @@ def submit_slices(tables: Any, spec: JobSpec, directories: files_source_job.Dire
 
 
 def _waiting(spec: JobSpec, place: Place, *, lasting: bool) -> JobSpec:
-    """Return *spec* with how predictions wait for labels: one bucket is the quickest where nobody shares the work."""
+    """Return *spec* with the label join's buckets: one is the fastest where no other worker shares the work."""
     return replace(spec, outcomes=place.labels is not None, buckets=BUCKETS if lasting else 1)
 
 
 def create_cell_views(tables: Any, spec: JobSpec, place: Place, *, follow: bool) -> tuple[str, str]:
-    """Create ``inputs_slices`` and ``outcomes_slices``: start_time, end_time, rt, version, segment, cell, n.
+    """Create the views ``inputs_slices`` and ``outcomes_slices``: start_time, end_time, rt, version, segment, cell, n.
 
-    Times of outcomes are shifted, see :mod:`monitors.flink.label_join_job`. With *follow*, ``late_lines`` tell of late
-    events. Return the views of decoded predictions and of decoded labels that they are made of.
+    Times of outcomes are shifted, see :mod:`monitors.flink.label_join_job`. With *follow*, ``late_lines`` reports late
+    events. Returns the names of the views of decoded predictions and of decoded labels.
     """
     if isinstance(place, kafka_source_job.Topics):
         views = kafka_source_job.create_views(tables, spec, place)
@@ -98,7 +122,7 @@ def _slices(spec: JobSpec) -> dict[Stage, int]:
 
 
 def _cells(tables: Any, spec: JobSpec, name: str, texts: str, shift: int = 0) -> None:
-    """Create the view *name* from lines of start, version, segment, cell, n."""
+    """Create the view *name* from joined texts of start, version, segment, cell, n."""
     kinds = {"start_ms": "BIGINT", "version": "STRING", "segment": "STRING", "cell": "INT", "n": "BIGINT"}
     fields = ", ".join(f"{field('cell_text', i, kind)} AS {name}" for i, (name, kind) in enumerate(kinds.items()))
     # A cell's time is its slice's last millisecond: it is late only when the whole slice has been closed.
@@ -107,7 +131,7 @@ def _cells(tables: Any, spec: JobSpec, name: str, texts: str, shift: int = 0) ->
 
 
 def _tumble(tables: Any, spec: JobSpec, stage: Stage, cells: Sequence[str]) -> None:
-    """Create ``<stage>_slices`` from views of *cells*."""
+    """Create the view ``<stage>_slices`` from views of *cells*."""
     every = " UNION ALL ".join(f"SELECT version, segment, cell, n, rt FROM {view}" for view in cells)
     tables.execute_sql(f"CREATE TEMPORARY VIEW {stage.value}_counted AS {every}")
     slide = to_ms(spec.schema.windows.slide)
@@ -121,18 +145,19 @@ def _tumble(tables: Any, spec: JobSpec, stage: Stage, cells: Sequence[str]) -> N
 
 
 def _offset(spec: JobSpec, stage: Stage) -> str:
-    """Return the last argument of a window function: where its windows start, if that is not at whole slices."""
+    """Return the last argument of a window function: where windows start, if that is not at whole slices."""
     beyond = _slices(spec)[stage] % to_ms(spec.schema.windows.slide)
     return f", {interval(beyond)}" if beyond else ""
 
 
 def _hop(tables: Any, spec: JobSpec, stage: Stage) -> None:
+    """Create the view ``<stage>_windows``: sliding windows with the counts of their newest slice."""
     windows = spec.schema.windows
     slide, size = to_ms(windows.slide), to_ms(windows.size)
     tables.execute_sql(
         f"CREATE TEMPORARY VIEW {stage.value}_windows AS SELECT window_start AS start_time, window_end AS end_time, "
         "version, segment, cell, SUM(n) AS n, SUM(slices) AS slices, "
-        # Slices do not overlap, so verdicts over time rest on them: the newest is told with every window.
+        # Slices do not overlap, so sequential verdicts rest on them: every window carries its newest.
         "SUM(CASE WHEN end_time = window_end THEN n ELSE 0 END) AS newest "
         f"FROM HOP(TABLE {stage.value}_slices, DESCRIPTOR(rt), {interval(slide)}, {interval(size)}"
         f"{_offset(spec, stage)}) GROUP BY window_start, window_end, version, segment, cell"
@@ -140,7 +165,7 @@ def _hop(tables: Any, spec: JobSpec, stage: Stage) -> None:
 
 
 def _lines(tables: Any, spec: JobSpec, stage: Stage, line: report_lines.Line, view: str) -> str:
-    """Return the query that makes one line of JSON of every window (or slice) in *view*."""
+    """Return the query of one line of JSON for every window (or slice) in *view*."""
 
     def write(version: pd.Series, segment: pd.Series, start: pd.Series, cells: pd.Series) -> pd.Series:
         return report_lines.lines(

@@ -1,9 +1,9 @@
-"""A Python that Flink starts for each function, quickly: PyFlink's own start imports seconds of what it never uses.
+"""Fast-starting Python executable for PyFlink workers, without importing Beam.
 
-An embedded job's functions run in threads of the process that started the job. For each, PyFlink starts a process
-all the same, which asks for the thread and waits; it takes three seconds to import all of Beam, and a batch job does
-so a stage after the other. :func:`main` is installed as a program that is Python, except that it gives this one module
-the few generated messages that it uses. Where functions run in processes of their own, on a cluster, it has no part.
+An embedded job's functions run in threads of the process that started the job. For each, PyFlink still starts a
+process, which requests the thread and waits; it takes three seconds to import all of Beam, and a batch job does so
+stage after stage. :func:`main` is installed as a program that is Python, except that it gives this one module the few
+generated messages that it uses. On a cluster, where functions run in processes of their own, it is not used.
 """
 
 from __future__ import annotations
@@ -16,19 +16,20 @@ from pathlib import Path
 from types import ModuleType
 
 PROGRAM = "leeway-flink-python"
+"""Name of the installed program."""
 _BOOT = "pyflink.fn_execution.beam.beam_boot"
 _BARE = ("apache_beam", "pyflink", "pyflink.fn_execution")
-"""Packages whose own first lines import what the module does not need."""
+"""Packages whose `__init__` imports what the module does not need."""
 
 
 def executable() -> str:
-    """Return the program that an embedded job starts its functions with: Python itself where this is not installed."""
+    """Return the program with which an embedded job starts its functions: Python itself where it is not installed."""
     program = Path(sys.executable).with_name(PROGRAM)
     return str(program) if program.is_file() else sys.executable
 
 
 def main() -> None:
-    """Be Python with the arguments that this process got."""
+    """Run Python with this process's arguments."""
     arguments = sys.argv[1:]
     if arguments[:2] != ["-m", _BOOT] or "PYTHON_LOOPBACK_SERVER_ADDRESS" not in os.environ:
         os.execv(sys.executable, [sys.executable, *arguments])
@@ -39,7 +40,7 @@ def main() -> None:
 
 
 def _bare(name: str) -> ModuleType:
-    """Return the package *name* without what its own first lines do; what is inside it can be imported."""
+    """Return the package *name* without running its `__init__`; its modules can be imported."""
     spec = importlib.util.find_spec(name)
     assert spec is not None  # Flink has just asked for what is in it
     module = ModuleType(name)

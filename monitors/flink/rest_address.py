@@ -1,9 +1,9 @@
-"""Where a Flink cluster's REST service is, and with which keys it is asked, in one text.
+"""Address of a Flink cluster's REST service with its TLS keys, in one text.
 
     host:8081
     https://127.0.0.1:8081?keys=/path/to/folder
 
-With keys both sides show a certificate (mutual TLS): Flink knows no passwords. The folder holds `keys.pem` for Python,
+With keys both sides show a certificate (mutual TLS): Flink has no passwords. The folder contains `keys.pem` for Python,
 `keys.p12` for Java, and the `password` of the latter; `leeway up` makes one, which only its user can read.
 """
 
@@ -16,12 +16,23 @@ from pathlib import Path
 from urllib.parse import unquote
 
 PATTERN = r"^(env:[A-Za-z_][A-Za-z0-9_]*|[^\s:,/?]+:\d+|https://[^\s:,/?]+:\d+\?keys=/\S+)$"
+"""Regular expression of an address, or of ``env:NAME`` of the variable that holds one."""
 _PARTS = re.compile(r"(?:https://)?([^\s:,/?]+):(\d+)(?:\?keys=(/\S+))?")
 
 
 @dataclass(frozen=True, slots=True)
 class FlinkAddress:
-    """A REST service at *host*:*port*, and the folder of the *keys* to show there, if it asks for any."""
+    """A parsed address.
+
+    Parameters
+    ----------
+    host
+        Host of the REST service.
+    port
+        Its port.
+    keys
+        Folder of the keys; None without TLS.
+    """
 
     host: str
     port: str
@@ -29,14 +40,16 @@ class FlinkAddress:
 
     @property
     def url(self) -> str:
-        """Where it is, without a slash at the end."""
+        """URL of the service, without a slash at the end."""
         return f"{'https' if self.keys else 'http'}://{self.host}:{self.port}"
 
     def tls(self) -> ssl.SSLContext | None:
-        """Return how to connect: showing our certificate to one that shows the same. None without keys.
+        """Return the TLS context of a client that shows the certificate and trusts the same; None without keys.
 
-        Raises:
-            OSError: the keys cannot be read.
+        Raises
+        ------
+        OSError
+            The keys cannot be read.
         """
         if self.keys is None:
             return None
@@ -45,10 +58,12 @@ class FlinkAddress:
         return made
 
     def options(self) -> dict[str, str]:
-        """Return Flink's configuration of a client of it.
+        """Return Flink's configuration of a client of the service.
 
-        Raises:
-            OSError: the password of the keys cannot be read.
+        Raises
+        ------
+        OSError
+            The password of the keys cannot be read.
         """
         return {
             "rest.address": self.host,
@@ -58,11 +73,15 @@ class FlinkAddress:
 
 
 def parse(text: str) -> FlinkAddress:
-    """Return the address that *text* holds.
+    """Return the address in *text*.
 
-    Raises:
-        ValueError: it is none.
+    Raises
+    ------
+    ValueError
+        It is not an address.
 
+    Examples
+    --------
     >>> parse("flink:8081").url, parse("https://127.0.0.1:8081?keys=/k").url
     ('http://flink:8081', 'https://127.0.0.1:8081')
     """
@@ -74,10 +93,19 @@ def parse(text: str) -> FlinkAddress:
 
 
 def tls_options(keys: Path, of: str) -> dict[str, str]:
-    """Return Flink's configuration of mutual TLS with *keys*; *of* is ``rest`` or ``internal``.
+    """Return Flink's configuration of mutual TLS.
 
-    Raises:
-        OSError: the password of the keys cannot be read.
+    Parameters
+    ----------
+    keys
+        Folder of the keys.
+    of
+        Which connections: ``rest`` or ``internal``.
+
+    Raises
+    ------
+    OSError
+        The password of the keys cannot be read.
     """
     password, file = (keys / "password").read_text(encoding="ascii").strip(), str(keys / "keys.p12")
     name = f"security.ssl.{of}"

@@ -1,4 +1,4 @@
-"""Runs of the profile job from start to end: over what is there (batch or stream), or for ever on what appears."""
+"""Runs of the profile job inside this process: to the end of what is there, or as a stream of what appears."""
 
 from __future__ import annotations
 
@@ -26,7 +26,17 @@ from monitors.worker import unplaced
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a finished run has found: reports on closed windows, dead letters, and a line of progress per chunk."""
+    """Result of a finished run.
+
+    Parameters
+    ----------
+    reports
+        Reports on closed windows.
+    rejects
+        Dead letters.
+    progress
+        A line of progress per chunk.
+    """
 
     reports: tuple[Report, ...]
     rejects: tuple[dict[str, Any], ...]
@@ -36,12 +46,25 @@ class Outcome:
 def run_once(
     spec: JobSpec, directories: files_source_job.Directories, logs: Path, *, streaming: bool = False
 ) -> Outcome:
-    """Return the reports on every window that what is there now has closed.
+    """Return the reports on every window that the present events have closed.
 
-    In batch and in streaming mode the integer counts are the same, unless an event comes after its slice was closed.
+    The integer counts are the same in batch and in streaming mode, unless an event arrives after its slice was closed.
 
-    Raises:
-        EngineError: the job fails.
+    Parameters
+    ----------
+    spec
+        The job's specification.
+    directories
+        Where the events are.
+    logs
+        Directory of Flink's log.
+    streaming
+        Whether to run in streaming mode.
+
+    Raises
+    ------
+    EngineError
+        The job fails.
     """
     tables = environment_job.environment(logs, streaming=streaming)
     with tempfile.TemporaryDirectory(prefix="leeway-") as work:
@@ -56,17 +79,17 @@ def run_once(
 
 
 def newest_time(progress: Iterable[Mapping[str, Any]]) -> int:
-    """Return up to when predictions move event time (ms), 0 if there are none, by lines of progress.
+    """Return the time (ms) up to which predictions advance event time, by lines of progress; 0 if there are none.
 
-    Labels do not: a log that ends has the labels of its last predictions, which are known later.
+    Labels do not advance it: a log that ends has the labels of its last predictions, which are later.
     """
     return max([0, *(int(line["newest"]) for line in progress)])
 
 
 def is_closed(schema: EventSchema, report: Report, newest: datetime) -> bool:
-    """Say whether event time has passed *report*'s window once an event of time *newest* has been read.
+    """Return whether event time has passed the report's window once an event of time *newest* has been read.
 
-    Where the input ends, Flink closes every window that is still open; one that could still grow is no report yet.
+    At the end of the input Flink closes every open window; one that could still grow is not reported.
     """
     wait = schema.label_delay if report.stage is Stage.OUTCOMES else type(schema.label_delay)(0)
     return report.window_end + wait + schema.windows.watermark_delay <= newest
@@ -75,8 +98,10 @@ def is_closed(schema: EventSchema, report: Report, newest: datetime) -> bool:
 def finish(result: Any, logs: Path) -> None:
     """Wait for a job's end.
 
-    Raises:
-        EngineError: the job failed; the message is the innermost cause.
+    Raises
+    ------
+    EngineError
+        The job failed; the message is the innermost cause.
     """
     try:
         result.wait()
@@ -87,25 +112,31 @@ def finish(result: Any, logs: Path) -> None:
 
 
 def _forget_worker() -> None:
-    """Take away what a worker that ran in this process leaves: with this variable, no child process starts Flink."""
+    """Remove a variable that a worker in this process leaves: with it, no child process starts Flink."""
     os.environ.pop("PYFLINK_GATEWAY_DISABLED", None)
 
 
 def engine_error(error: Exception, logs: Path) -> errors.EngineError:
-    """Return the error to raise for what Flink threw."""
+    """Return the error to raise for an exception of Flink."""
     why, hint = failure_causes.cause(str(error))
     return errors.EngineError(f"the Flink job failed: {why}", hint=hint or f"see the log in {logs}")
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A streaming job at work inside this process."""
+    """A streaming job inside this process."""
 
     result: Any
     logs: Path
 
     def check(self) -> None:
-        """Raise EngineError if the job has ended: it never ends by itself."""
+        """Check that the job is running: it never ends by itself.
+
+        Raises
+        ------
+        EngineError
+            It has ended.
+        """
         status = self.result.get_job_client().get_job_status().result()
         if str(status).rpartition(".")[2] in ("FAILED", "CANCELED", "FINISHED"):
             finish(self.result, self.logs)
@@ -122,11 +153,18 @@ class Running:
 def start(
     spec: JobSpec, directories: files_source_job.Directories, state: Path, name: str
 ) -> tuple[Running, CommittedFiles]:
-    """Start the streaming job over *directories*, from its newest checkpoint under *state* if there is one.
+    """Start the streaming job, from its newest checkpoint if there is one; return it and its output.
 
-    Return it and what it commits.
-
-    *name* says which checkpoints are its own: it must change whenever the job's meaning does.
+    Parameters
+    ----------
+    spec
+        The job's specification.
+    directories
+        Where the events are.
+    state
+        Directory of logs, checkpoints and output.
+    name
+        Identifies what the job computes; it must change whenever that does, as checkpoints are found by it.
     """
     logs, outputs = state / "logs", Folders.under(state / "out" / name)
     checkpoints = environment_job.Checkpoints.resumed(state / "checkpoints" / name)

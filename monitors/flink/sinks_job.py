@@ -1,4 +1,4 @@
-"""Where a job's lines go: files in a directory, or Kafka topics; either way each line is committed once."""
+"""Sinks of a job in Flink: lines into files, or into Kafka topics, each committed exactly once."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from monitors.flink import kafka_table
 from monitors.flink.sql_job import field
 
 KINDS = ("reports", "rejects", "progress")
-"""Kinds of lines that a job writes: windows, records that were set aside, and how far it has read."""
+"""Kinds of lines that a job writes: reports on windows, rejected records, and its progress."""
 
 
 class Outputs(Protocol):
     """Where lines of each of :data:`KINDS` go."""
 
     def sink(self, tables: Any, kind: str) -> str:
-        """Create the table ``sink_<kind>``; return what to select into it of columns ``k`` (key) and ``line``."""
+        """Create the table ``sink_<kind>``; return the columns to select for it from ``k`` (key) and ``line``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """Directories into which the job commits lines of JSON: one file a checkpoint, or one at the end of a batch."""
+    """Directories into which the job commits lines of JSON: one file per checkpoint, or one at the end of a batch."""
 
     reports: Path
     rejects: Path
@@ -37,7 +37,7 @@ class Folders:
         return cls(*(directory / kind for kind in KINDS))
 
     def sink(self, tables: Any, kind: str) -> str:
-        """Create the table of files."""
+        """Create the table of files; see :meth:`Outputs.sink`."""
         path = getattr(self, kind).resolve().as_uri()
         tables.execute_sql(
             f"CREATE TEMPORARY TABLE sink_{kind} (line STRING) WITH ('connector' = 'filesystem', "
@@ -47,17 +47,30 @@ class Folders:
         return "line"
 
 
-#: A dead letter's value is the record as it was; what is known of it is in the headers, as text.
 _HEADERS = ("role", "topic", "partition", "offset", "reason")
+"""Headers of a dead letter, as text; its value is the record's bytes."""
 _LETTER = ", ".join(f"'{name}', ENCODE({field('line', i)}, 'UTF-8')" for i, name in enumerate(_HEADERS))
 
 
 @dataclass(frozen=True, slots=True)
 class OutputTopics:
-    """Topics into which the job commits with every checkpoint, in transactions whose names start with *prefix*.
+    """Topics into which the job commits in transactions: readers of committed records see each line once.
 
-    Readers that read what is committed see each line once, whatever dies. *timeout* is how long a transaction may stay
-    open: a job that is down for longer between a checkpoint and its commit loses what that checkpoint holds.
+    Parameters
+    ----------
+    bootstrap
+        Kafka's address.
+    reports
+        Topic of reports.
+    rejects
+        Topic of dead letters.
+    progress
+        Topic of progress.
+    prefix
+        Prefix of the transactions' names.
+    timeout
+        How long a transaction may stay open. A job that is down for longer between a checkpoint and its commit loses
+        that checkpoint's lines.
     """
 
     bootstrap: str
@@ -68,7 +81,7 @@ class OutputTopics:
     timeout: timedelta = timedelta(minutes=15)
 
     def sink(self, tables: Any, kind: str) -> str:
-        """Create the table of a topic: reports by version and segment, dead letters as they were, lines of progress."""
+        """Create the table of a topic: reports keyed by version and segment, dead letters as bytes, or progress."""
         columns, selected = {
             "reports": ("k STRING, line STRING", "k, line"),
             "rejects": (
@@ -94,7 +107,7 @@ class OutputTopics:
 
 
 def insert(tables: Any, outputs: Outputs, queries: Mapping[str, str]) -> Any:
-    """Start one job that writes the lines of *queries* (by kind); return its ``TableResult``."""
+    """Start one job that writes the lines of *queries*, by kind; return its ``TableResult``."""
     statements = tables.create_statement_set()
     for kind, query in queries.items():
         statements.add_insert_sql(f"INSERT INTO sink_{kind} SELECT {outputs.sink(tables, kind)} FROM ({query})")

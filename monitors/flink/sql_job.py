@@ -1,4 +1,4 @@
-"""Small parts of SQL that the jobs share: intervals, fields of joined text, and views with a time of their own."""
+"""SQL fragments that the jobs share: intervals, fields of joined text, and views with a row time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 from pyflink.table import Schema
 
 SEPARATOR = "U&'\\001F'"
-"""`worker.FIELD` as SQL."""
+""":data:`monitors.job_spec.FIELD_SEPARATOR` as SQL."""
 
 
 def interval(span_ms: int) -> str:
@@ -32,7 +32,17 @@ def field(text: str, index: int, kind: str = "STRING") -> str:
 
 
 def first_row(columns: Iterable[str], values: Iterable[object] | None, rows: int) -> pd.DataFrame:
-    """Return a frame of *rows* rows for a function to give: what the whole batch *told* on the first, else nothing."""
+    """Return a function's result for a whole batch: values in its first row, nulls in all others.
+
+    Parameters
+    ----------
+    columns
+        Names of the result's columns.
+    values
+        One value per column; None if there is no result.
+    rows
+        Rows of the batch.
+    """
     frame = {name: np.full(rows, None, object) for name in columns}
     if rows and values is not None:
         for column, value in zip(frame.values(), values, strict=True):
@@ -41,7 +51,21 @@ def first_row(columns: Iterable[str], values: Iterable[object] | None, rows: int
 
 
 def retime(tables: Any, name: str, query: str, columns: Mapping[str, str], time: str) -> None:
-    """Create the view *name*: *query*, under the source's watermark, with *time* (SQL; ms) as the row time ``rt``."""
+    """Create a view with a row time ``rt``, under the source's watermark.
+
+    Parameters
+    ----------
+    tables
+        The table environment.
+    name
+        Name of the view.
+    query
+        Its SQL.
+    columns
+        Its columns, with their SQL types.
+    time
+        SQL of the row time, in milliseconds.
+    """
     schema = Schema.new_builder()
     for column, kind in columns.items():
         schema.column(column, kind)

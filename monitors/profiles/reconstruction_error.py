@@ -123,7 +123,7 @@ def fit(bins: Mapping[str, Bins], cells: Mapping[str, Ints], part: Ints) -> tupl
     total = sum(sums[1:], start=sums[0])
     errors = np.empty(len(part))
     for k, own in enumerate(picked):
-        # A part that is everything has no others to be held against.
+        # With a single fold there are no others to fit to.
         errors[part == k] = _residual_components(codes, total - sums[k] if len(picked) > 1 else total).error(own)
     return _residual_components(codes, total), errors
 

@@ -158,10 +158,10 @@ def isotonic(cell: Counts, label: Floats, place: Floats) -> tuple[Floats, Counts
         The share of 1s in each bin, (bins,), non-decreasing, and the block of each bin.
     """
     n, ones = (np.bincount(cell, weights, minlength=SCORE_BINS) for weights in (None, label))
-    held = np.flatnonzero(n)
-    fitted = optimize.isotonic_regression(ones[held] / n[held], weights=n[held])
-    starts = held[fitted.blocks[1:-1]]
-    return np.interp(place, place[held], fitted.x), np.searchsorted(starts, np.arange(SCORE_BINS), side="right")
+    occupied = np.flatnonzero(n)
+    fitted = optimize.isotonic_regression(ones[occupied] / n[occupied], weights=n[occupied])
+    starts = occupied[fitted.blocks[1:-1]]
+    return np.interp(place, place[occupied], fitted.x), np.searchsorted(starts, np.arange(SCORE_BINS), side="right")
 
 
 def calibration_error(chance: Floats, label: Floats) -> float:

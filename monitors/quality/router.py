@@ -202,12 +202,12 @@ def _unit_changes(window: _RoutedWindow, taken: set[str]) -> Iterator[Fault]:
 
 def _unexplained(faults: Sequence[Fault]) -> Iterator[Fault]:
     """Yield each fault that no other fault of its variables explains, and one per kind and variables."""
-    told: set[tuple[FaultKind, tuple[str, ...]]] = set()
+    reported: set[tuple[FaultKind, tuple[str, ...]]] = set()
     for fault in faults:
         others = (f.kind for f in faults if set(fault.variables) & set(f.variables))
         key = (fault.kind, fault.variables)
-        if key not in told and not any(fault.kind in _EXPLAINS.get(kind, ()) for kind in others):
-            told.add(key)
+        if key not in reported and not any(fault.kind in _EXPLAINS.get(kind, ()) for kind in others):
+            reported.add(key)
             yield fault
 
 
@@ -216,11 +216,11 @@ def _joined(whole: Sequence[Fault], latest: Sequence[Fault]) -> Iterator[Fault]:
 
     The slice is the purer sample: what the window says about the same variables beside it comes from a mixture.
     """
-    told = {(f.kind, f.variables): f for f in whole}
+    in_whole = {(f.kind, f.variables): f for f in whole}
     named = {name for f in latest for name in f.variables}
     for fault in latest:
         here = replace(fault, reason=f"in the newest slice, {fault.reason}")
-        yield told.get((fault.kind, fault.variables), here)
+        yield in_whole.get((fault.kind, fault.variables), here)
     same = {(f.kind, f.variables) for f in latest}
     yield from (f for f in whole if not named & set(f.variables) and (f.kind, f.variables) not in same)
 

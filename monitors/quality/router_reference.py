@@ -56,7 +56,7 @@ def router_reference(
     length
         Slices in a window.
     level
-        Probability of a false fault in a window, as for :func:`route`.
+        Probability of a false fault in a window, as for :func:`monitors.quality.router.route`.
     """
     newest = router_reference(bins, slices, length=1, level=level / 2) if length > 1 else None
     runs = {name: threshold.runs(s, length) for name, s in slices.items()}

@@ -16,7 +16,8 @@ changes the shape gradually.
 Not distinguishable by counts: a conversion that looks like growth (feet for metres of something spread out and never
 negative), one that falls into one wide outermost bin (metres for feet), one that began before the first slice given and
 moves values only next to the range (a summer against a winter's baseline does too), and a step in a variable that steps
-all the time. A world that jumps by more than its range overnight is called a fault. Rates: docs/statistics/router.md.
+all the time. A natural jump by more than the range overnight is reported as a fault. The thresholds were chosen on the
+simulated streams of `python -m benchmarks.router`; the rates that they reach: docs/statistics/router.md.
 """
 
 from __future__ import annotations
@@ -43,11 +44,7 @@ MAX_SINGLE_CELL = 0.95
 MIN_OUTSIDE = 0.9
 """Share of values that has to leave the range in one step, where no conversion predicts their cells."""
 MIN_UNEXPLAINED = 0.2
-"""Smallest distance (Jensen-Shannon, log 2) from all such moves at which they do not explain a window.
-
-All nine were chosen on the worlds of `python -m benchmarks.router`; the rates that they reach:
-docs/statistics/router.md.
-"""
+"""Smallest distance (Jensen-Shannon, log 2) from all such moves at which they do not explain a window."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,7 @@ def faults(
     for name, (x, n) in share_counts(reference.bins, window).items():
         baseline_count, baseline_rows = reference.reference_counts[name]
         if name == "out_of_range" or n == 0 or baseline_rows == 0:
-            continue  # out of range is told, but a season does it too
+            continue  # it is a metric of the finding, but no fault: a season does it too
         rise = policy.max_out_of_range if name == "far_out_of_range" else policy.max_missing_increase
         if name == "unseen" and not _beyond_rare(reference, window, rise, level / CHECKS_PER_VARIABLE):
             continue
@@ -120,7 +120,7 @@ def shares(bins: NumericBins | CategoricalBins, counts: Counts) -> dict[str, flo
 
 
 def largest_by_chance(baseline_count: int, baseline_rows: int, n: int, level: float) -> int:
-    """Return the count that new rows exceed with probability *level* at most, if the true share has not changed.
+    """Return the count that new rows exceed with probability level at most, if the true share has not changed.
 
     The binomial quantile at the upper Clopper-Pearson limit of the old share, each at half the level: exact whatever
     the true share is (Berger and Boos 1994), where the normal approximation fails at small levels.

@@ -187,16 +187,8 @@ def _no_fault(window: _Window) -> Finding:
     few = _too_few(window, n, base)
     reason = few or f"no fault in any of {len(window.reference.router.quality)} variables"
     verdict = Verdict.NOT_ENOUGH if few else Verdict.STEADY
-    return Finding(
-        signal=Signal.QUALITY,
-        variable="*",
-        window_verdict=verdict,
-        metric="faults",
-        effect=None if few else 0.0,
-        n=n,
-        baseline_n=base,
-        reason=reason,
-    )
+    return Finding(signal=Signal.QUALITY, variable="*", window_verdict=verdict, metric="faults",
+                   effect=None if few else 0.0, n=n, baseline_n=base, reason=reason)  # fmt: skip
 
 
 def _fault_reason(fault: Finding | None) -> str:

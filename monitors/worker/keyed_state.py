@@ -1,4 +1,4 @@
-"""What a function keeps of one key, wherever it is kept: see :mod:`monitors.flink.state_job`. No Flink."""
+"""Keyed state: what a stream function stores for one key, in Flink or in memory (:mod:`monitors.flink.state_job`)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 
 class KeyedState(Protocol):
-    """What is asked of one key's map state."""
+    """The map state of one key."""
 
     def get(self, key: str, /) -> Any: ...  # noqa: D102
     def put(self, key: str, value: Any, /) -> None: ...  # noqa: D102
@@ -26,9 +26,9 @@ class MemoryState(dict[str, Any]):
     """
 
     def put(self, key: str, value: Any, /) -> None:
-        """Keep *value*."""
+        """Store *value*."""
         self[key] = value
 
     def remove(self, key: str, /) -> None:
-        """Forget what is kept, if anything."""
+        """Remove what is stored under *key*, if anything."""
         self.pop(key, None)

@@ -1,7 +1,6 @@
-"""Which predictions came too late for their own slice, and where that is counted: in the slice that was open then.
+"""Late events: predictions that arrive after their own slice was closed, counted in the slice that is open then.
 
-So are records that were set aside and have no time that could be read: they count as of the epoch,
-which is long closed.
+Rejected records without a readable time are moved in the same way: they are counted at the epoch, which is long closed.
 """
 
 from __future__ import annotations
@@ -19,14 +18,23 @@ from monitors.profiles.rejected_counts import is_refusal
 from monitors.worker import report_lines
 
 LateCell = tuple[int, str, int, int, int]
-"""Start of the closed slice (ms), version, cell, n, and the time (ms) until which all was closed when it came."""
+"""Start of the closed slice (ms), version, cell, n, and the watermark (ms) when it arrived."""
 
 
 def late_cells(spec: JobSpec, cells: Iterable[LateCell]) -> tuple[list[str], str] | None:
-    """Return the cells that count late predictions, as joined text, and a line of progress that tells of them.
+    """Return the cells that count late predictions, as joined text, and a line of progress (JSON).
 
-    *cells* are those of all traffic that came after their slice was closed; None if neither a prediction nor a record
-    that was set aside is among them.
+    Parameters
+    ----------
+    spec
+        The job's specification.
+    cells
+        Cells of all traffic that arrived after their slice was closed.
+
+    Returns
+    -------
+    tuple or None
+        None if there is neither a prediction nor a rejected record among them.
     """
     slide = to_ms(spec.schema.windows.slide)
     rows: Counter[tuple[int, str]] = Counter()

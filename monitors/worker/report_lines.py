@@ -1,4 +1,4 @@
-"""What Flink's Python workers know of a model, and what they make of counts: window counts in, report out. No Flink."""
+"""Report step of the Flink job: a window's counts in, its report as canonical JSON out. No Flink."""
 
 from __future__ import annotations
 
@@ -23,7 +23,17 @@ from monitors.verdicts import window_verdict
 
 
 def outcome_cells(spec: JobSpec, start: int, rows: pd.DataFrame) -> list[str]:
-    """Return the cells of one slice's *rows*, as :mod:`monitors.profiles.label_join` gives them, as joined text."""
+    """Return the outcome cells of one slice, as joined text.
+
+    Parameters
+    ----------
+    spec
+        The job's specification.
+    start
+        Start of the slice, in milliseconds since the epoch.
+    rows
+        Joined predictions, as :func:`monitors.profiles.label_join.match` returns them.
+    """
     frozen = {version: baseline_counted_with(spec, version).frozen for version in set(rows["version"])}
     return cell_texts(merge_cells(joined_outcomes.count_outcomes(spec.schema, frozen, start, rows)))
 
@@ -37,7 +47,7 @@ def cell_texts(cells: Iterable[Cell]) -> list[str]:
 
 
 def layout(spec: JobSpec, version: str, stage: Stage) -> Layout:
-    """Return where the variables of *stage* have their cells for *version*, those of the policy's error stream last."""
+    """Return the layout of a stage's cells for *version*, those of the policy's error stream last."""
     plan = counting.layout(spec.schema, baseline_counted_with(spec, version).frozen, stage)
     return stream_findings.extended_layout(spec.policy, plan) if stage is Stage.OUTCOMES else plan
 
@@ -48,9 +58,16 @@ def _utc(text: str) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class WindowCells:
-    """A window's sparse counts: (cell, n) of all of it and of its *newest* slice, and in how many *slices* it has any.
+    """A window's sparse counts.
 
-    The last is that of the most constant cell.
+    Parameters
+    ----------
+    window
+        (cell, n) of the whole window.
+    newest
+        (cell, n) of its newest slice.
+    slices
+        Number of slices with events: those of the cell that occurs in most.
     """
 
     window: list[tuple[int, int]]
@@ -59,7 +76,7 @@ class WindowCells:
 
 
 def unpack(packed: Sequence[str]) -> WindowCells:
-    """Return what SQL joined, in one text each, as ARRAY_AGG keeps no order between columns.
+    """Return the counts that SQL joined, one text per cell, as ARRAY_AGG keeps no order between columns.
 
     >>> unpack(["3:10:2:4", "0:2:1:0"])
     WindowCells(window=[(3, 10), (0, 2)], newest=[(3, 4), (0, 0)], slices=2)
@@ -70,7 +87,23 @@ def unpack(packed: Sequence[str]) -> WindowCells:
 
 
 def report_line(spec: JobSpec, stage: Stage, version: str, segment: str, start: datetime, packed: Sequence[str]) -> str:
-    """Return the canonical JSON of the report on one window, compared with the baseline of its version."""
+    """Return the canonical JSON of the report on one window, compared with its version's baseline.
+
+    Parameters
+    ----------
+    spec
+        The job's specification.
+    stage
+        Inputs or outcomes.
+    version
+        The model version.
+    segment
+        The segment; empty for all traffic.
+    start
+        Start of the window.
+    packed
+        Its counts, as :func:`unpack` reads them.
+    """
     cells, plan = unpack(packed), layout(spec, version, stage)
     counted = WindowCounts(_row(plan, cells.window), _row(plan, cells.newest), cells.slices)
     return canonical(report(spec, stage, version, segment, start, counted))
@@ -78,7 +111,17 @@ def report_line(spec: JobSpec, stage: Stage, version: str, segment: str, start: 
 
 @dataclass(frozen=True, slots=True)
 class WindowCounts:
-    """The counts by variable of a *window* and of its *newest* slice, and in how many *slices* it has any."""
+    """A window's counts by variable.
+
+    Parameters
+    ----------
+    window
+        Those of the whole window, (cells,) each.
+    newest
+        Those of its newest slice.
+    slices
+        Number of slices with events.
+    """
 
     window: Mapping[str, list[int]]
     newest: Mapping[str, list[int]]
@@ -86,35 +129,42 @@ class WindowCounts:
 
 
 def report(spec: JobSpec, stage: Stage, version: str, segment: str, start: datetime, counted: WindowCounts) -> Report:
-    """Return the report on the window from *start* that holds what was *counted*, judged by the version's baseline."""
+    """Return the report on one window, judged by its version's baseline.
+
+    Parameters
+    ----------
+    spec
+        The job's specification.
+    stage
+        Inputs or outcomes.
+    version
+        The model version.
+    segment
+        The segment; empty for all traffic.
+    start
+        Start of the window.
+    counted
+        Its counts.
+    """
     windows, counts = spec.schema.windows, counted.window
     findings = window_verdict.judge(
         baseline_counted_with(spec, version), spec.policy, stage=stage, segment=segment, window_slices=windows.slices,
         start_ms=to_ms(start), counts=counts, newest=counted.newest, slices_with_events=counted.slices,
     )  # fmt: skip
-    return Report(
-        model=spec.schema.model,
-        version=version,
-        segment=segment,
-        stage=stage,
-        window_start=start,
-        window_end=start + windows.size,
-        baseline=spec.digest(version),
-        rows=sum(counts[PREDICTION]) if stage is Stage.INPUTS else sum(counts["coverage"]),
-        counts=dict(counts),
-        newest_slice=dict(counted.newest),
-        findings=findings,
-    )
+    rows = sum(counts[PREDICTION]) if stage is Stage.INPUTS else sum(counts["coverage"])
+    return Report(model=spec.schema.model, version=version, segment=segment, stage=stage, window_start=start,
+                  window_end=start + windows.size, baseline=spec.digest(version), rows=rows, counts=dict(counts),
+                  newest_slice=dict(counted.newest), findings=findings)  # fmt: skip
 
 
 def _row(plan: Layout, cells: Iterable[tuple[int, int]]) -> dict[str, list[int]]:
-    """Return the counts by variable; what windows did not count before it was known is left out where it is nothing."""
+    """Return the counts by variable; sparse side channels are left out where they are zero."""
     counts = plan.row(cells)
     return {name: row for name, row in counts.items() if any(row) or name not in SPARSE}
 
 
 def slice_line(spec: JobSpec, stage: Stage, version: str, segment: str, start: datetime, packed: Sequence[str]) -> str:
-    """Return one slice's counts as JSON, for a baseline in the making."""
+    """Return one slice's counts as JSON, for a baseline in the making. Parameters as of :func:`report_line`."""
     baseline = spec.baseline(version)
     assert baseline is not None  # the baseline job has just published its bins
     counts = _row(counting.layout(spec.schema, baseline.frozen, stage), unpack(packed).window)
@@ -123,10 +173,11 @@ def slice_line(spec: JobSpec, stage: Stage, version: str, segment: str, start: d
 
 
 Line = Callable[[JobSpec, Stage, str, str, datetime, Sequence[str]], str]
+"""A function that returns the line of one window or slice: :func:`report_line` or :func:`slice_line`."""
 
 
 def lines(line: Line, spec: JobSpec, stage: Stage, windows: Mapping[str, Any]) -> pd.Series:
-    """Return *line* of every window in a batch of columns version, segment, start (text, UTC), cells."""
+    """Return *line* of every window in a batch of columns version, segment, start (text, UTC) and cells."""
     starts = map(_utc, windows["start"])
     rows = zip(windows["version"], windows["segment"], starts, windows["cells"], strict=True)
     return pd.Series([line(spec, stage, v, s, at, cells) for v, s, at, cells in rows], dtype=object)

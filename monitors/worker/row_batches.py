@@ -1,7 +1,7 @@
-"""Rows on their way to the label join: sheets of columns, not rows, cross to Java and wait in Flink's state.
+"""Row batches for the label join: rows packed into columns, by role, slice and bucket, that wait in Flink's state.
 
-A sheet holds rows of one role, slice and bucket. Buckets share out the ids, so that predictions and labels of one id
-meet wherever they are, and the join can be done by several workers at once.
+Batches of columns, not single rows, cross to Java. Buckets divide the ids, so that predictions and labels of one id
+meet, and several workers can join at once.
 """
 
 from __future__ import annotations
@@ -17,18 +17,30 @@ from monitors.job_spec import BUCKETS
 from monitors.worker.keyed_state import KeyedState
 
 COLUMNS = {"predictions": ["id", "time", "version", "segments", "prediction"], "labels": ["id", "time", "label"]}
-"""What a row of each role has. *segments* are the row's, joined."""
+"""Columns of each role; *segments* are the row's, joined by :data:`monitors.profiles.counting.SEGMENT_SEPARATOR`."""
 MAX_TEXT = 1 << 18
-"""Characters up to which sheets of one slice are kept together: many small ones cost a read each."""
+"""Characters up to which batches of one slice are stored together: many small ones cost a read each."""
 
 RowBatch = tuple[int, str, int, str]
-"""Bucket, role, start of the slice (ms), rows as text without line feeds."""
+"""Bucket, role, start of the slice (ms), and rows as text without line feeds."""
 
 
 def pack(
     role: str, slide: int, columns: Mapping[str, npt.NDArray[np.generic]], buckets: int = BUCKETS
 ) -> Iterator[RowBatch]:
-    """Yield the sheets of rows given as :data:`COLUMNS` of *role*, for slices of *slide* ms, in so many *buckets*."""
+    """Yield the row batches of rows.
+
+    Parameters
+    ----------
+    role
+        Whether they are predictions or labels.
+    slide
+        Length of a slice, in milliseconds.
+    columns
+        The rows, (rows,) each: :data:`COLUMNS` of the role.
+    buckets
+        Number of buckets.
+    """
     times = np.asarray(columns["time"], np.int64)
     if not len(times):
         return
@@ -42,19 +54,35 @@ def pack(
 
 
 def unpack(role: str, texts: Iterable[str]) -> pd.DataFrame:
-    """Return the rows of sheets of *role*, in the order in which they were packed."""
+    """Return the rows of batches of *role*, in the order in which they were packed."""
     found = [json.loads(line) for text in texts for line in text.split("\n")]
     return pd.DataFrame({name: [v for one in found for v in one[name]] for name in COLUMNS[role]})
 
 
 class WaitingBatches:
-    """The sheets of one bucket that wait, in *state*: by role and slice, in texts that are full before the next."""
+    """The waiting batches of one bucket: by role and slice, in texts of limited length.
+
+    Parameters
+    ----------
+    state
+        The bucket's keyed state.
+    """
 
     def __init__(self, state: KeyedState) -> None:
         self._state = state
 
     def add(self, role: str, start: int, rows: str) -> None:
-        """Keep *rows*."""
+        """Store a batch.
+
+        Parameters
+        ----------
+        role
+            Its role.
+        start
+            Start of its slice, in milliseconds.
+        rows
+            Its rows as text.
+        """
         number = self._texts(role, start)
         key = f"{role} {start} {number}"
         last = (self._state.get(key) or "") if number else ""
@@ -67,12 +95,12 @@ class WaitingBatches:
             self._wait_for(role, [*self.waiting(role), start])
 
     def read(self, role: str, starts: Iterable[int]) -> Sequence[str]:
-        """Return what is kept of slices, in the order in which it came."""
+        """Return the stored texts of slices, in the order in which they were added."""
         keys = (f"{role} {start} {i + 1}" for start in starts for i in range(self._texts(role, start)))
         return [text for key in keys if (text := self._state.get(key)) is not None]
 
     def forget(self, role: str, starts: Iterable[int]) -> None:
-        """Remove what is kept of slices."""
+        """Remove what is stored for slices."""
         for start in starts:
             if number := self._texts(role, start):
                 for i in range(number):
@@ -81,7 +109,7 @@ class WaitingBatches:
                 self._wait_for(role, [s for s in self.waiting(role) if s != start])
 
     def waiting(self, role: str) -> list[int]:
-        """Return the slices of which anything of *role* is kept, from the first on."""
+        """Return the starts (ms) of slices with stored batches of *role*, in order."""
         return [int(start) for start in (self._state.get(role) or "").split()]
 
     def _wait_for(self, role: str, slices: list[int]) -> None:

@@ -1,8 +1,7 @@
-"""Records that were set aside and have no readable time: which window tells of them where no stream places them.
+"""Unplaced records in batch mode: rejected records without a readable time, moved into the newest closed window.
 
-They are counted as of the epoch. A stream moves them into the slice that is open when they come
-(:mod:`monitors.worker.late_events`); in batch everything is there at once, and they go to the newest window that is
-closed.
+They are counted at the epoch. A stream moves them into the slice that is open when they arrive
+(:mod:`monitors.worker.late_events`); in batch everything is there at once.
 """
 
 from __future__ import annotations
@@ -18,12 +17,20 @@ from monitors.worker import report_lines
 from monitors.worker.report_lines import WindowCounts
 
 EPOCH = from_ms(0)
+"""Time at which records without a readable time are counted."""
 
 
 def place_unplaced(spec: JobSpec, reports: Iterable[Report]) -> list[Report]:
-    """Return *reports* without those of the epoch; what these counted is in each version's newest one of all traffic.
+    """Return reports without those of the epoch, whose counts are added to each version's newest one of all traffic.
 
-    Where a version has none, that is the first window after its baseline: no record of it was of any use yet.
+    A version without one gets a report on the first window after its baseline: none of its records could be used yet.
+
+    Parameters
+    ----------
+    spec
+        The job's specification.
+    reports
+        Reports of a batch run.
     """
     every = list(reports)
     real = [r for r in every if r.window_start >= EPOCH + spec.schema.windows.size]
@@ -43,7 +50,7 @@ def _first(spec: JobSpec, lost: Report) -> Report:
 
 
 def _with(spec: JobSpec, report: Report, more: Mapping[str, Sequence[int]]) -> Report:
-    """Return *report* with the refusals in *more* added to its window and to its newest slice, judged again."""
+    """Return *report* with the rejected records in *more* added to its window and newest slice, judged again."""
     window, newest = ({**row, **{k: _sum(row.get(k), more[k]) for k in OF_REFUSED if k in more}}
                       for row in (report.counts, report.newest_slice))  # fmt: skip
     counted = WindowCounts(window, newest, spec.schema.windows.slices)

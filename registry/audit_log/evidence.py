@@ -72,14 +72,8 @@ def read_evidence(c: sa.Connection, signer: Signer | None) -> Evidence:
     last, _ = seals.last_digests(log, {entry.seq for entry in seals.inventories(log, signer)})
     columns = {row: tuple(found.digest.columns) for row, found in last.items() if found.digest is not None}
     stored = dict(_tables(c, columns, unread))
-    return Evidence(
-        log,
-        End(head.seq, head.hash) if head else None,
-        stored,
-        anchors=_message_anchors(c, unread),
-        signer=signer,
-        unread=unread,
-    )
+    end = End(head.seq, head.hash) if head else None
+    return Evidence(log, end, stored, anchors=_message_anchors(c, unread), signer=signer, unread=unread)
 
 
 def _log(c: sa.Connection) -> tuple[list[AuditEntry], list[str]]:

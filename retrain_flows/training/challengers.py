@@ -104,16 +104,10 @@ def gate_candidate(ws: Workspace, candidate: Challenger, data: RetrainData) -> G
     """Run the gate checks of a candidate on the evaluation rows, with those of its data and its model file."""
     baseline = queries.baseline_of(ws.registry, ws.model, data.version.version)
     artifact = _dump(candidate.model)
-    trial = gate.GateInput(
-        challenger=candidate.model,
-        artifact=artifact,
-        champion=data.answers,
-        evaluation=data.evaluation,
-        schema=ws.schema,
-        sd=outcome_counts.label_sd(baseline.bins) if baseline else 1.0,
-        quality=open_quality(ws),
-        trust=ws.trainers.trust,
-    )
+    trial = gate.GateInput(challenger=candidate.model, artifact=artifact, champion=data.answers,
+                           evaluation=data.evaluation, schema=ws.schema,
+                           sd=outcome_counts.label_sd(baseline.bins) if baseline else 1.0,
+                           quality=open_quality(ws), trust=ws.trainers.trust)  # fmt: skip
     checks = (_data_check(candidate, data), *_same_file_check(ws, artifact), *gate.gate(trial, ws.trainers.gate))
     return GatedCandidate(candidate, artifact, checks)
 
