@@ -1,1 +1,1 @@
-"""Speed and memory, measured side by side in one run and told as ratios: machines are shared, seconds mean little."""
+"""Benchmarks of speed and memory: competitors run side by side in one run and are reported as ratios."""

@@ -1,4 +1,4 @@
-"""`make bench`: how fast events in files become counts, beside numpy alone and beside Evidently on the same rows.
+"""`make bench`: throughput from event files to counts, beside numpy alone and Evidently on the same rows.
 
     python -m benchmarks [--rows 1000000] [--format parquet]
 

@@ -1,4 +1,4 @@
-"""How soon single losses say that they have risen, and how often by chance.
+"""Error-stream detectors on single losses: detection delay in records, and false alarms.
 
 :mod:`monitors.error_stream.rank_detectors` at its defaults.
 """

@@ -1,4 +1,4 @@
-"""Does Leeway keep its false-alarm promise: `python -m benchmarks.calibration [--quick] [--write]`.
+"""False-alarm calibration, measured against the budget: `python -m benchmarks.calibration [--quick] [--write]`.
 
 Streams in which nothing changes (:mod:`benchmarks.streams`) are watched for 500 slices after a reference, by Leeway and
 by other systems' default rules on the same rows. Seeded; `--write` puts the tables into docs/statistics/calibration.md.

@@ -1,4 +1,4 @@
-"""How the calibration is told: docs/statistics/calibration.md, every figure in it from one run."""
+"""Writes docs/statistics/calibration.md, all figures of which are from one calibration run."""
 
 from __future__ import annotations
 

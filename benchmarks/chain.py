@@ -1,4 +1,4 @@
-"""The whole chain on a world where nothing changes: from counted slices to the incidents that a user would be told of.
+"""False alarms of the whole chain, from counted slices to incidents, on stationary streams.
 
 A model with features, a prediction, labels and losses, watched in all traffic and two segments, at both stages.
 Whatever becomes *drift* counts, whichever signal it is, with no least effect, so that only the promise speaks.

@@ -1,4 +1,4 @@
-"""Streams in which something changes at a known slice: what detection power is measured on.
+"""Streams with a change at a known slice, on which detection power is measured.
 
 Fifty normal features stand for wide tables, pools of scored rows (:mod:`benchmarks.concepts`) for what is predicted.
 Numbers are rounded to a grid: every monitor is shown the same rows, and slices are compared by their counts.

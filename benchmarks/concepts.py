@@ -1,4 +1,4 @@
-"""River's generators as pools of scored rows.
+"""Concept drift streams of River's generators, as pools of scored rows.
 
 Rows are drawn from each concept once and scored by a model that was fitted on rows of the first, none of them in its
 pool; streams are then independent draws from the pools, since River makes a row in some microseconds to a hundred.

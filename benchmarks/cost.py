@@ -1,4 +1,4 @@
-"""What a verdict over time costs: `python -m benchmarks.cost`, 1,000 features in 100 segments by default.
+"""CPU time of a sequential verdict: `python -m benchmarks.cost`, 1,000 features in 100 segments by default.
 
 One slice of every segment is judged: scores of all features, their ranks, bets and detectors. Beside it, in the same
 run, the plainest thing that could be done with the same counts: PSI of every feature against the baseline. Seeded.

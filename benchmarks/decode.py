@@ -1,4 +1,4 @@
-"""CPU seconds of decoding events of 25 features from CSV, JSON Lines and Parquet, here and in another checkout.
+"""CPU time of decoding events of 25 features from CSV, JSON Lines and Parquet, here and in another checkout.
 
 ``python -m benchmarks.decode --against PATH``: both in turn, each in a process of its own, medians and their ratio.
 """

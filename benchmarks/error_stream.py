@@ -1,4 +1,4 @@
-"""How soon the error stream tells of losses that rise, and how often by chance: block by block, as a monitor runs."""
+"""Detection delay and false alarms of the error stream when losses rise, block by block as a monitor runs it."""
 
 from __future__ import annotations
 

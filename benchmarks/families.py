@@ -1,4 +1,4 @@
-"""What changes, and how: the families of changes that detection is tried on, each in a world with a null of its own."""
+"""Families of changes on which detection power is measured, each on streams with a null of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Malformed records by the million, over every format and by both doors: ``python -m benchmarks.fuzz`` or `make fuzz`.
+"""Fuzzing of the decoder: malformed records by the million, in all formats, as files and as Kafka records.
 
 Each batch has a seed of its own, which is printed where something does not hold: the same batch can be made again.
 """

@@ -1,4 +1,4 @@
-"""How fast events in Kafka become reports, beside Evidently, plain Flink and numpy on the same rows, in one run.
+"""Throughput from Kafka to window reports, beside Evidently, plain Flink and numpy on the same rows.
 
     python -m benchmarks.kafka [--rows 400000] [--columnar 4000000]
 

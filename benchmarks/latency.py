@@ -1,4 +1,4 @@
-"""How long after its window is closed a report can be read in the registry, with a real broker and the job in Flink.
+"""Latency from the end of a window to its report in the registry, with a real broker and the job in Flink.
 
     python -m benchmarks.latency [--seconds 120] [--rate 200] [--quick]
 

@@ -1,4 +1,4 @@
-"""Other systems' default rules on the same streams, from counts: what they would have alarmed at, window by window.
+"""Default alarm rules of other systems, computed from counts, on the same streams, window by window.
 
 Evidently's and NannyML's are those of :mod:`monitors.compat`, worked out for many windows at once; a test holds the two
 against one another. Windows are slices, and alarm if any feature does.

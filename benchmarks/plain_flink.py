@@ -1,4 +1,4 @@
-"""The two other ways from JSON in a topic with Flink alone: to read it, and to count it with `UNNEST` in SQL."""
+"""JSON topics in plain Flink, for comparison: reading only, and counting with `UNNEST` in SQL."""
 
 from __future__ import annotations
 

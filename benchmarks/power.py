@@ -1,4 +1,4 @@
-"""How soon is a change found, at equal rates of false alarms: `python -m benchmarks.power [--quick] [--write]`.
+"""Detection delay at equal false-alarm rates: `python -m benchmarks.power [--quick] [--write]`.
 
 Leeway runs as it ships, at a budget of one false alarm in 500 slices. How often it alarms in 60 slices without a change
 is measured, and the lines of all other methods are drawn, on streams of the very world that they are tried in, so that

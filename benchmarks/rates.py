@@ -1,4 +1,4 @@
-"""Alarms per promised one, with the interval that chance leaves: what a calibration run counts."""
+"""False alarms per budgeted alarm, with a confidence interval: the result of a calibration run."""
 
 from __future__ import annotations
 

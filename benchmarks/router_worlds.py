@@ -1,4 +1,4 @@
-"""The worlds of `benchmarks.router`: rows that are drawn, frozen into a baseline, and counted in slices."""
+"""Data of the router benchmark: rows that are drawn, frozen into a baseline, and counted in slices."""
 
 from __future__ import annotations
 

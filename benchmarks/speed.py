@@ -1,4 +1,4 @@
-"""What benchmarks of jobs share: events, a baseline, outputs, a peer on the same rows, and a table of ratios."""
+"""Shared parts of job benchmarks: events, a baseline, outputs, a competitor, and a table of ratios."""
 
 from __future__ import annotations
 

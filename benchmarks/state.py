@@ -1,4 +1,4 @@
-"""How large a job's checkpoint is, against features, segments, events, and predictions that wait for their labels.
+"""Checkpoint size of the job against features, segments, events and predictions that wait for labels.
 
     python -m benchmarks.state [--quick]
 

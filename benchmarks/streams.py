@@ -1,4 +1,4 @@
-"""Streams in which nothing changes, though they look restless: what false alarms are measured on.
+"""Stationary streams with seasonality, autocorrelation and outliers, on which false alarms are measured.
 
 Stationary is not independent: real slices differ by more than sampling, remember one another, know the weekday, and
 are busy or quiet. Each kind draws a stream as counts of rows on a fine grid, slice by slice, which stands for rows that

@@ -1,4 +1,4 @@
-"""One stream through every method: Leeway's panels as they ship, the others' numbers, and the lines drawn in them."""
+"""One stream through all methods: Leeway's monitors as shipped, and the statistics of others with thresholds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Other systems' rules as numbers, slice by slice, in which a line can be drawn anywhere.
+"""Statistics of other systems, slice by slice, so that their thresholds can be set to any false-alarm rate.
 
 So all of them can be made to alarm by chance equally often, which their defaults do not. Evidently's and NannyML's are
 those of :mod:`monitors.compat`, worked out for many slices at once; a test holds the two against one another. Slices

@@ -1,4 +1,4 @@
-"""What Leeway makes of a stream: its baseline, its evidence slice by slice, and the alarms of panels of any size.
+"""Leeway on one stream: baseline, evidence slice by slice, and alarms for any number of variables.
 
 Evidence that was never reset is worked out once, by the panels that ship; how a panel's alarms reset it follows from
 that. So one stream of many features is as many panels of one, and some panels of twenty.

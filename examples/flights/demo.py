@@ -1,4 +1,4 @@
-"""`make demo`: a year of flights, a model that ages, and Leeway that notices, retrains, validates and promotes.
+"""`make demo`: a year of flights, a model whose quality declines, and Leeway: drift, retrain, gate, promotion.
 
 `make demo-stack` is the same through Kafka, a Flink cluster, PostgreSQL and a Prefect server: see engines.py.
 """

@@ -1,4 +1,4 @@
-"""What the demo runs on: engines inside this process and files, or the servers of `leeway up` and Kafka topics.
+"""Engines of the demo: in this process with files, or the servers of `leeway up` with Kafka topics.
 
 Everything else is the same code: which flights there are, who predicts, when a week has been judged, who reacts.
 """

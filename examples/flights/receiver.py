@@ -1,4 +1,4 @@
-"""Somebody else's server: takes the demo's alerts and believes none whose signature does not hold."""
+"""Webhook receiver of the demo: accepts alerts whose signature is valid."""
 
 from __future__ import annotations
 

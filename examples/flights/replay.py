@@ -1,4 +1,4 @@
-"""The year as it would have gone: week by week, the champion of the moment predicts, flights land, Leeway reacts.
+"""The demo's replay: week by week, the current champion predicts, flights land, and Leeway monitors and retrains.
 
 Honest by construction: a week's predictions are made by the version that was champion when the week began, and written
 before anything of that week is known to the monitor; labels appear in the week in which the flights land.

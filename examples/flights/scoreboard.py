@@ -1,4 +1,4 @@
-"""The table at the end of the demo: by month, the static model against what Leeway served."""
+"""The demo's final table: by month, the static model against the models that Leeway served."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the replay's events go: files that appear whole, or Kafka topics; the same lines of JSON either way."""
+"""Sinks of the replay's events: files that are complete when they appear, or Kafka topics, with the same JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes the models of the flights example: what leeway.yaml names under `retrain`."""
+"""Trainers of the flights example, which leeway.yaml names under `retrain`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes the events of the `sea` example: a stream whose change points are known to the day.
+"""Writes the events of the `sea` example: a stream with known change points.
 
     python make_events.py events
 

@@ -1,4 +1,4 @@
-"""What every way of writing an alert promises; a format is a module of `alerts` with `signer`, `body` and `headers`.
+"""Conformance of alert formats: each is a module of `alerts` with `signer`, `body` and `headers`.
 
 There is one today, Standard Webhooks (`alerts.signing`), and so no key in the project file that chooses.
 """

@@ -1,4 +1,4 @@
-"""What every distance between two rows of counts promises, asked of each that `monitors.stats.distance` has."""
+"""Conformance of distances between two rows of counts: each one of `monitors.stats.distance`."""
 
 from __future__ import annotations
 

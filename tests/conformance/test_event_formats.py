@@ -1,4 +1,4 @@
-"""The same events decode to the same table in every format that files and topics may have, and no bytes raise."""
+"""Conformance of event formats: the same events decode to the same table, from files and topics, and no bytes raise."""
 
 from __future__ import annotations
 

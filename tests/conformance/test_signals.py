@@ -1,4 +1,4 @@
-"""What every signal and every kind of fault must have, wherever it is written down."""
+"""Conformance of signals and kinds of fault: each is complete wherever it must be written down."""
 
 from __future__ import annotations
 

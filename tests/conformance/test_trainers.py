@@ -1,4 +1,4 @@
-"""Every trainer of every example project does what a retrain asks of it; use `check_trainer` for your own."""
+"""Conformance of trainers: those of all example projects; use `check_trainer` for your own."""
 
 from __future__ import annotations
 

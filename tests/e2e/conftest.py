@@ -1,4 +1,4 @@
-"""A small world for the browser to look at: three models with a history, written through the registry's own moves."""
+"""Data for browser tests: three models with a history, written by the registry's own operations."""
 
 from __future__ import annotations
 

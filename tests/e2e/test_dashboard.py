@@ -1,4 +1,4 @@
-"""A person with a browser finds out what drifted, since when, and what was done about it, without a console error."""
+"""The dashboard in a browser: a user finds what drifted, since when and what was done, without console errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The clock jumps, days forward and back: what is counted and decided goes by event time, and nobody waits for it.
+"""Clock jumps of days, forward and back: counting and deciding use event time, and nothing waits.
 
 No test may set the clock of the machine that it shares. Where Leeway takes the time as an argument (what is put on
 record, alerts, checks), it is given one that jumps; what it asks the machine for (the supervisor, the monitor's waits)

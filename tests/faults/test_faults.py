@@ -1,4 +1,4 @@
-"""Whatever is killed in the middle of a replay: each report is there once, each incident is decided once.
+"""Processes killed during a replay: each report is stored once, each incident is decided once.
 
 One stack runs the replay of a stream whose rule turns round. At each test a part of the replay is sent, and processes
 are killed with SIGKILL while it is on its way. `LEEWAY_FAULT_ROUNDS` says how often each is killed, `LEEWAY_FAULT_SEED`

@@ -1,4 +1,4 @@
-"""Every command that reads events, over a directory of malformed files: an error in words, or a finished run."""
+"""Fuzzing of commands that read events: malformed files give an error message or a finished run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A short fuzz of every format by both doors; `make fuzz` goes on for a million records."""
+"""Fuzzing of the decoder, short: all formats, as files and as Kafka records; `make fuzz` runs a million records."""
 
 from __future__ import annotations
 

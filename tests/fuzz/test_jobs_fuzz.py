@@ -1,4 +1,4 @@
-"""The real jobs over malformed records of all formats: none dies, and what they tell adds up to what was written."""
+"""Fuzzing of the Flink jobs: malformed records of all formats stop none, and their counts add up to those written."""
 
 from __future__ import annotations
 

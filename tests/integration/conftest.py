@@ -1,4 +1,4 @@
-"""What integration tests share: servers, and an example that was run; the first test that asks starts each."""
+"""Shared fixtures of integration tests: servers and an example that was run, each started by the first test."""
 
 from __future__ import annotations
 

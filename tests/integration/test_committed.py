@@ -1,4 +1,4 @@
-"""What a job has committed is handed over once, in order, from files and from topics alike."""
+"""Committed output of a job: read once, in order, from files and from topics."""
 
 from __future__ import annotations
 

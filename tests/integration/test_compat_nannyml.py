@@ -1,4 +1,4 @@
-"""NannyML's numbers are those of the library itself, which is installed in an environment of its own."""
+"""NannyML's statistics equal those of the library itself, installed in an environment of its own."""
 
 from __future__ import annotations
 

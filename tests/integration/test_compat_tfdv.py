@@ -1,4 +1,4 @@
-"""TFDV's numbers are those of its own compiled core and quantile sketch, loaded in an environment of their own."""
+"""TFDV's statistics equal those of its own compiled core and quantile sketch, in an environment of their own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The site is built from the pages and the docstrings, warnings being errors, and asks nobody on the internet."""
+"""The documentation site: built from pages and docstrings with warnings as errors, without requests to the internet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An embedded Flink, while it runs a Python function: what it opens is for this user's processes on this machine."""
+"""An embedded Flink that runs Python functions: its ports accept this user's processes only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The error stream on real Flink: a loss that doubles is told at its record, alike in batch and in streaming mode."""
+"""The error stream on real Flink: a doubled loss alarms at its record, equally in batch and streaming mode."""
 
 from __future__ import annotations
 

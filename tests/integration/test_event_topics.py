@@ -1,4 +1,4 @@
-"""Topics are sources as directories are: the same suite holds for both, and what goes wrong is said in words."""
+"""Topics as event sources: the same suite as for directories, and errors with a message and a hint."""
 
 from __future__ import annotations
 

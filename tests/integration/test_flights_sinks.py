@@ -1,4 +1,4 @@
-"""The flights example's two sinks: whatever reads events finds the same in topics as in directories."""
+"""The flights example's two sinks: topics and directories hold the same events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attacks on a real Flink cluster as `leeway up` starts it: only who has its keys is let in."""
+"""Attacks on a Flink cluster of `leeway up`: access without its keys is refused."""
 
 from __future__ import annotations
 

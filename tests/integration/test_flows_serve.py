@@ -1,4 +1,4 @@
-"""The flows as a service: a real Prefect server, schedules, and runs in processes of their own.
+"""Served flows: a real Prefect server, schedules, and runs in processes of their own.
 
 The baseline job is a stub (`tests/support/trained_model.py`), since Flink is not the subject.
 """

@@ -1,4 +1,4 @@
-"""`leeway monitor` under SIGKILL: what is in the registry afterwards equals an undisturbed run."""
+"""`leeway monitor` under SIGKILL: afterwards the registry equals that of an undisturbed run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two releases on one schema, while the newer is rolled out: tests of the older run on what the newer migrates to."""
+"""Rolling upgrade: the tests of the older release on the database schema of the newer one."""
 
 from __future__ import annotations
 

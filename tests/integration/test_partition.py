@@ -1,4 +1,4 @@
-"""The network between the ingester and its database fails: that is told, and afterwards every report is there once."""
+"""Network partition between ingester and database: it is reported, and afterwards each report is stored once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attacks on a real Prefect server as `leeway flows serve` and `leeway up` start it: none gets in."""
+"""Attacks on a Prefect server of `leeway flows serve` and `leeway up`: none gets access."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The profile job on real Flink: batch, stream and plain numpy agree on every integer, whatever the order of events."""
+"""The profile job on real Flink: batch, stream and plain numpy agree on all integers, in any order of events."""
 
 from __future__ import annotations
 

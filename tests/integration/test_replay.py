@@ -1,4 +1,4 @@
-"""A rehearsal of the project's own policy says what the running monitor said, and counts what the monitor counted."""
+"""Replay of the project's own policy: the same incidents and counts as the running monitor."""
 
 from __future__ import annotations
 

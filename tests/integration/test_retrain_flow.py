@@ -1,4 +1,4 @@
-"""The flows on a real Prefect server: what they do is in the registry, what they tell is in Prefect's artifacts.
+"""Flows on a real Prefect server: results in the registry, summaries in Prefect's artifacts.
 
 The baseline job is a stub (`tests/support/trained_model.py`), since Flink is not the subject; everything else is real.
 """

@@ -1,4 +1,4 @@
-"""The whole loop through the command line, nothing stubbed: train, answer, watch, retrain, answer, audit, roll back.
+"""The whole loop by the command line: train, serve, monitor, retrain, serve, audit, roll back.
 
 day 0 ... 20        21 ... 29        30 ................ 59
 history: v1    |    steady      |    the rule turns round

@@ -1,4 +1,4 @@
-"""The second data set, described only by its own project file, through the command line: what was planted is found."""
+"""The `sea` example by the command line: the planted changes are detected."""
 
 from __future__ import annotations
 

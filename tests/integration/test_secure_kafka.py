@@ -1,4 +1,4 @@
-"""A broker that asks who is there: the clients and the job get in by the address alone, and nobody else does."""
+"""A Kafka broker with authentication: clients and job log in by the address alone, and nobody else can."""
 
 from __future__ import annotations
 

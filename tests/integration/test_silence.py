@@ -1,4 +1,4 @@
-"""On the real engine: a feed that stops, records that are all set aside and labels that stay away are incidents."""
+"""Missing data on the real engine: a stopped feed, only unusable records, and missing labels open incidents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`leeway up` as a user knows it: everything starts, what is killed comes back, and `down` leaves nothing."""
+"""`leeway up`: all services start, a killed one is restarted, and `leeway down` leaves no process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`leeway tail` and `leeway produce` as users meet them: what is shown, sent at which speed, and refused."""
+"""`leeway tail` and `leeway produce` with a real broker: output, rate, and refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real topics job over malformed records of two formats, a tombstone and a key of a megabyte: all are counted."""
+"""The topics job on malformed records of two formats, a tombstone and a key of a megabyte: all are counted."""
 
 from __future__ import annotations
 

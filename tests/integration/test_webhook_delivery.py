@@ -1,4 +1,4 @@
-"""Alerts reach a real HTTP receiver, signed, once each, and are tried again as the specification says."""
+"""Webhooks to a real HTTP receiver: signed, delivered once, and retried as specified."""
 
 from __future__ import annotations
 

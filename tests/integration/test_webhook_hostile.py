@@ -1,4 +1,4 @@
-"""A receiver that misbehaves costs its own delivery an attempt, within its deadline, and nobody else anything."""
+"""Misbehaving webhook receivers: each costs its own delivery one attempt within its deadline, and others nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Over TLS the receiver is known by its name, although the connection is made to the address that was judged."""
+"""Webhooks over TLS: the certificate is checked by host name, though the connection is to the checked address."""
 
 from __future__ import annotations
 

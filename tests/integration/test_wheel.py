@@ -1,4 +1,4 @@
-"""What a user installs works by itself: a wheel, built and installed into an empty environment, and used there."""
+"""The wheel: built, installed into an empty environment, and used there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The false-alarm promise itself, on streams in which nothing changes; a broken method would be found out here.
+"""The false-alarm guarantee: measured rates on stationary streams; a broken method would fail here.
 
 `python -m benchmarks.calibration` is the same with many more streams, sizes and slices.
 """

@@ -1,4 +1,4 @@
-"""Certificates for a test: each signs itself, so that whoever trusts its file trusts it and nobody else."""
+"""Self-signed TLS certificates for tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the tools would take a command of a shell snippet: its name, options, arguments, targets and modules."""
+"""Checks that commands in shell snippets exist: name, options, arguments, make targets and modules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Columns to compare, the same for every system: seeded, of every kind, with missing values, small and large."""
+"""Columns for comparison with other systems: seeded, of all kinds, with missing values, small and large."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evidence for an incident: a drift finding and its window, with what a test does not care about filled in."""
+"""Evidence of an incident: a drift finding and its window, with defaults for what a test does not set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two hundred events with labels and a bad record among them, in files, and the project that they are of."""
+"""Two hundred events with labels and one bad record, in files, and their project."""
 
 from __future__ import annotations
 

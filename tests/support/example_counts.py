@@ -1,4 +1,4 @@
-"""How many examples a property test draws, where that is not the default."""
+"""Number of examples of a property test, where it is not the default."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must hold of malformed records by both doors: each is counted once, and no sound one is lost."""
+"""Invariants of fuzzing, as files and as Kafka records: each record is counted once, and no valid one is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small world to be explained: two features, a segmenting one, windows told by hand, and a registry of five days."""
+"""Data for explanations: two features, a segment, windows with chosen findings, and a registry of five days."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Baselines that learned from their rows, and windows counted as the profile job counts them, without Flink."""
+"""Baselines fitted to rows, and windows counted as the profile job counts them, without Flink."""
 
 from __future__ import annotations
 

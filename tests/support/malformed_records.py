@@ -1,4 +1,4 @@
-"""Seeded makers of records that are nearly right: sound ones, whose ids start with ``good``, among malformed ones."""
+"""Seeded malformed records, close to valid ones, among valid ones whose ids start with ``good``."""
 
 from __future__ import annotations
 

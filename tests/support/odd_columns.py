@@ -1,4 +1,4 @@
-"""Columns of every type that Arrow has, sound and unsound, as somebody's writer may have made them: two values each."""
+"""Columns of all Arrow types, valid and invalid, of two values each."""
 
 from __future__ import annotations
 

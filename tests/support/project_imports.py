@@ -1,4 +1,4 @@
-"""Undoes what loading a trainer leaves in this process: the project's folder on the import path, and its modules."""
+"""Removes a loaded trainer from this process: the project's folder on the import path, and its modules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small world to rehearse on: one number and its segments, a score that means something, and days of counts."""
+"""Recorded history for replays: a numeric feature with segments, an informative score, and days of counts."""
 
 from __future__ import annotations
 

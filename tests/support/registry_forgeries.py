@@ -1,4 +1,4 @@
-"""What somebody can do to a registry who writes past the program."""
+"""Forgeries: changes to a registry's database that bypass the program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small registry values to test with: a model `m` with a feature `x`, windows of a day, and a champion."""
+"""Small registry values: a model `m` with a feature `x`, windows of a day, and a champion."""
 
 from __future__ import annotations
 

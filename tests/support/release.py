@@ -1,4 +1,4 @@
-"""Whether version, changelog and tag agree: the version is written once, and the others follow it."""
+"""Checks that version, changelog and tag agree."""
 
 from __future__ import annotations
 

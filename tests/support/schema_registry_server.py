@@ -1,4 +1,4 @@
-"""A real schema registry, Apicurio, which keeps what it is told in memory: from Maven, checked, with our Java."""
+"""A real schema registry (Apicurio, in memory): downloaded from Maven, verified, run with the bundled Java."""
 
 from __future__ import annotations
 

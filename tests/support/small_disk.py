@@ -1,4 +1,4 @@
-"""A small disk of its own for a folder, which can be filled to the last byte and emptied again."""
+"""A small disk for a folder, which can be filled to the last byte and emptied again."""
 
 from __future__ import annotations
 

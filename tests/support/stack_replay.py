@@ -1,4 +1,4 @@
-"""A stack that runs a replay while parts of it are killed: what it takes to send, to kill, to wait and to compare."""
+"""A replay on a running stack whose parts are killed: sending, killing, waiting and comparing."""
 
 from __future__ import annotations
 

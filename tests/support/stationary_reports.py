@@ -1,4 +1,4 @@
-"""A small stationary world for tests of verdicts over time: daily slices of three features, reports in order."""
+"""Window reports of a stationary stream, for tests of sequential verdicts: daily slices of three features."""
 
 from __future__ import annotations
 

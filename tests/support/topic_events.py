@@ -1,4 +1,4 @@
-"""A model with its events in topics and in files, alike: what tests of jobs over topics share."""
+"""A model with the same events in topics and in files, for tests of jobs over topics."""
 
 from __future__ import annotations
 

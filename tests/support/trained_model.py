@@ -1,4 +1,4 @@
-"""A small world to retrain in: 60 days of events whose rule turns round on day 30, and a champion of the first days.
+"""A model to retrain: 60 days of events with concept drift on day 30, and a champion of the first days.
 
     day 0 ........ 20 ........ 30 ............ 45 ........ 59 60
     champion trained |  rule: x -> 1  |  rule: x -> 0          as_of (labels take a day)

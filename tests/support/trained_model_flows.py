@@ -1,4 +1,4 @@
-"""The flows of a world, as `leeway.flows.served` has those of a project: its folder is in the environment."""
+"""Flows of the model to retrain, as `leeway.flows.served` has those of a project; the environment names its folder."""
 
 from __future__ import annotations
 

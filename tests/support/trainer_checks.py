@@ -1,4 +1,4 @@
-"""What a trainer must do to be used by `leeway retrain`: one function, for the examples' trainers and for your own.
+"""Conformance checks of a trainer for `leeway retrain`: one function, also for your own trainers.
 
 It asks what the loop asks, on rows that are made from the model's own features: fitting, answers, the model file under
 `retrain.trust`, and for an online trainer learning on from a champion.

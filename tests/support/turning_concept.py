@@ -1,4 +1,4 @@
-"""A small world on the real stack: a stream in topics whose rule turns round, so that an incident and a retrain come.
+"""A stream with concept drift on the real stack, which leads to an incident and a retrain.
 
     day 0 ........ 20 ........ 28 .................. 44 ......... 50 or later
     history: v1    |  steady   |  the rule has turned, and nobody   |

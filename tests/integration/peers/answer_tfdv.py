@@ -1,4 +1,4 @@
-"""Runs where TFDV's wheels are, without TensorFlow and Beam: what its compiled core says of columns in JSON.
+"""Runs where TFDV's wheels are, without TensorFlow and Beam: prints results of its compiled core for columns in JSON.
 
 The package itself cannot be imported without them, so its two extension modules and one plain module are loaded from
 their files. What would be Beam's part, filling in the statistics, is a few lines here.

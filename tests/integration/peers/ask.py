@@ -1,4 +1,4 @@
-"""Asks a library that cannot be installed beside this project, in an environment of its own, made once and kept."""
+"""Runs a library that cannot be installed beside this project, in an environment of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A slip in the alerts section is found when the project file is read, not when nobody is told."""
+"""The section `alerts` of the project file: mistakes are refused when it is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who gets which message, and what is on record when somebody does not; sent to a function instead of a server."""
+"""Alert delivery: which endpoint gets which message, and what is recorded if one does not; without a server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The schedule of attempts is the specification's, spread out the same way every time, and it ends."""
+"""Retry schedule of alerts: as specified, with reproducible jitter, and finite."""
 
 from __future__ import annotations
 

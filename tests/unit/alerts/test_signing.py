@@ -1,4 +1,4 @@
-"""What is sent verifies with anybody's Standard Webhooks library, and a bad key is named with its remedy."""
+"""Alert signatures: verified by Standard Webhooks libraries; a bad key is named with its remedy."""
 
 from __future__ import annotations
 

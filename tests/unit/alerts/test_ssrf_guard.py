@@ -1,4 +1,4 @@
-"""An alert goes to the public internet over TLS, or to this machine; nowhere else."""
+"""SSRF guard: alerts go to the public internet over TLS, or to this machine; nowhere else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When windows were closed by what was sent, and what share of waits is how short: the logic of a benchmark."""
+"""The latency benchmark: when windows close, and shares of waiting times."""
 
 from __future__ import annotations
 

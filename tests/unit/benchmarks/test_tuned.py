@@ -1,4 +1,4 @@
-"""What detection power is compared with is what the other systems do: the numbers are those of their own code."""
+"""Statistics of other systems in the power benchmark equal those of their own code."""
 
 from __future__ import annotations
 

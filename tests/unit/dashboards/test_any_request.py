@@ -1,4 +1,4 @@
-"""Whatever a request asks for is answered with a page: what is there, or what is wrong in plain words; never a 500."""
+"""Robustness of the dashboard: any request gets a page or a plain error, never a 500."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The door: who is let in, what is refused in words, and headers that let no page do more than it must."""
+"""Access to the dashboard: login, refusals with a message, and security headers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An incident's page shows the evidence that an alarm needed, what each window said, and effects to scale."""
+"""View of an incident: evidence required for the alarm, window verdicts, and effects to scale."""
 
 from __future__ import annotations
 

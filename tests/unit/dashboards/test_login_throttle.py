@@ -1,4 +1,4 @@
-"""However many guess from however many places, few guesses are looked at, and what is remembered stays small."""
+"""Login throttle: few guesses are checked, from however many addresses, in bounded memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The timeline shows each window once, as the version that served it saw it, with the worst it has to say."""
+"""Timeline: each window once, by the version that served it, with its worst verdict."""
 
 from __future__ import annotations
 

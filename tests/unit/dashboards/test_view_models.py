@@ -1,4 +1,4 @@
-"""What a page shows follows from the records alone."""
+"""View models of pages, as functions of registry records."""
 
 from __future__ import annotations
 

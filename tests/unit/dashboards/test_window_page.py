@@ -1,4 +1,4 @@
-"""A window's findings come in order of weight, and its shares add up beside the baseline's."""
+"""View of a window: findings by severity, and shares beside the baseline's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One text says where Kafka is and how it is spoken to; a password is never in it."""
+"""Kafka addresses: one text names brokers, protocol and user; a password is never in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers and losses: the same whatever library a model is from, and the same figures as monitoring sums."""
+"""Predictions and losses: the same for models of all libraries, and equal to the sums of monitoring."""
 
 from __future__ import annotations
 

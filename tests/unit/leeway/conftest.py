@@ -1,4 +1,4 @@
-"""New registries are copies of one that was migrated: the migrations take longer than most commands."""
+"""Fixtures of command tests: new registries are copies of a migrated one, since migrations take long."""
 
 from __future__ import annotations
 

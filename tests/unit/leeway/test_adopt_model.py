@@ -1,4 +1,4 @@
-"""A model that Leeway did not train gets a baseline from its own log, with what mattered to it as far as it shows."""
+"""Adopting a model: a baseline from its own log, with surrogate importance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line as a whole: where it finds the project, how it refuses, and what it never shows."""
+"""The command line as a whole: project lookup, errors, and what is never shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The budget that a user writes down, and shares of it that never add up to more than the whole."""
+"""The false-alarm budget and its shares, which never add up to more than the whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A registry a test, empty and at the newest schema, on every database there is to test on."""
+"""Fixtures: an empty registry at the newest schema for each test, on all databases that are available."""
 
 from __future__ import annotations
 

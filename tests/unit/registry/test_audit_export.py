@@ -1,4 +1,4 @@
-"""An export of the audit log: the same findings without the database, and what is none is refused."""
+"""Export of the audit log: the same findings without the database; other files are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The door to the database: many readers, one writer, and errors in our own words."""
+"""Database connections: many readers, one writer, and Leeway's own errors."""
 
 from __future__ import annotations
 

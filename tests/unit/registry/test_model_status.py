@@ -1,4 +1,4 @@
-"""How a model stands: what is worst comes first, and steady is said only of what was judged."""
+"""Model status: the worst first, and steady only if something was judged."""
 
 from __future__ import annotations
 

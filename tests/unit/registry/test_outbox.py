@@ -1,4 +1,4 @@
-"""The outbox: nothing that happened is lost, and no two deliverers hold the same delivery."""
+"""The outbox: no message is lost, and no two deliverers lease the same delivery."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The deploy files are run by nobody here, so each is held to a schema, and what it names to what this release has."""
+"""Deploy files: valid by their schema, and naming only what this release has."""
 
 from __future__ import annotations
 

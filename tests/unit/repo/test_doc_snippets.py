@@ -1,4 +1,4 @@
-"""What the pages show can be typed: Python runs, commands parse, parts of a project file fit its schema."""
+"""Snippets of the documentation: Python runs, commands parse, parts of a project file are valid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a newcomer meets first: issue forms, hooks, the editor's settings and the navigation of the site."""
+"""Files for contributors: issue forms, hooks, editor settings, and the site's navigation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The `sea` example: its events are what its README says, and its project file fits them."""
+"""The `sea` example: its events are as its README says, and fit its project file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages on how to add something, and CONTRIBUTING, name files and names of modules that there are."""
+"""How-to pages and CONTRIBUTING name files and modules that exist."""
 
 from __future__ import annotations
 

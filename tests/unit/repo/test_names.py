@@ -1,4 +1,4 @@
-"""Names say what a value is: words that fit everything are for the few lines in which nobody can mistake them."""
+"""Naming rule: words that fit any value (told, found, known) are for short local scopes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of several projects in one process: what one has imported, the next does not get."""
+"""Several projects in one process: modules of one are not imported by another."""
 
 from __future__ import annotations
 

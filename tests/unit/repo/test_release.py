@@ -1,4 +1,4 @@
-"""A release is one version: in pyproject.toml, in the changelog, in the tag, and in what is installed."""
+"""A release has one version: in pyproject.toml, changelog, tag and installed package."""
 
 from __future__ import annotations
 

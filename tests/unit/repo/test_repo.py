@@ -1,4 +1,4 @@
-"""The repository checks itself: fences between frameworks, sizes, names, and what must never be committed."""
+"""Repository rules: import fences of frameworks, file sizes, names, and what must never be committed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page on security promises nothing that no test says."""
+"""The security page names a test for each promise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One set of events for all tests, and an empty registry for each."""
+"""Fixtures: one set of events for all tests, and an empty registry for each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every incident ends in exactly one decision, and the same situation always in the same one."""
+"""Retraining decisions: each incident gets exactly one, and equal situations the same one."""
 
 from __future__ import annotations
 

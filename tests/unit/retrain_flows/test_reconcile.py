@@ -1,4 +1,4 @@
-"""The reconciler: whenever it is called, and however often, what is left to do gets done once."""
+"""The reconciler: whenever and however often it is called, what is missing is done once."""
 
 from __future__ import annotations
 

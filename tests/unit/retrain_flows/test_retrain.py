@@ -1,4 +1,4 @@
-"""From a decision to a promoted version, or to reasons on record; killed and repeated, with one outcome."""
+"""A retrain from decision to promotion, or rejection with reasons; killed and repeated, with one outcome."""
 
 from __future__ import annotations
 

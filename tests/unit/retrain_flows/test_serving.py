@@ -1,4 +1,4 @@
-"""What is served is what was registered, and what it says is read back by the monitors as it was meant."""
+"""Serving: the registered model is served, and its logged predictions are read back unchanged."""
 
 from __future__ import annotations
 

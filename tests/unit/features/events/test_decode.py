@@ -1,4 +1,4 @@
-"""Events in: three formats give the same typed table, and a bad record costs nothing but itself."""
+"""Decoding of events: three formats give the same typed table, and a bad record is set aside alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a stranger's file may not do: end decoding, write beyond memory, take gigabytes, or take sound records along."""
+"""Resource bounds of decoding: hostile files cannot end it, exhaust memory, or take valid records along."""
 
 from __future__ import annotations
 

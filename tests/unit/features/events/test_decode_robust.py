@@ -1,4 +1,4 @@
-"""Whatever a file or a record holds, decoding ends, and each record is a row or a dead letter as it came."""
+"""Robustness of decoding: for any bytes it ends, and each record is a row or an unchanged dead letter."""
 
 from __future__ import annotations
 

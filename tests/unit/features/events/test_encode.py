@@ -1,4 +1,4 @@
-"""Events out: what is written to a topic decodes to the table that it was, and a replay is in the order of time."""
+"""Encoding of events: what is written to a topic decodes to the same table, and a replay is in order of time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is written of decoded events keeps the words of the project file: its labels' names, its way with times."""
+"""Encoding in the project file's terms: names of labels, and units of times."""
 
 from __future__ import annotations
 

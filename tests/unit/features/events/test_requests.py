@@ -1,4 +1,4 @@
-"""Events without an answer are read like any others, by the same codec."""
+"""Events without predictions are read by the same decoder."""
 
 from __future__ import annotations
 

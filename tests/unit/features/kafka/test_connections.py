@@ -1,4 +1,4 @@
-"""Connections to Kafka, as far as that needs no broker."""
+"""Kafka connections, without a broker."""
 
 from __future__ import annotations
 

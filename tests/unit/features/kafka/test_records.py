@@ -1,4 +1,4 @@
-"""Kafka records in: JSON, Avro and Arrow records decode to what files with the same events decode to."""
+"""Kafka records: JSON, Avro and Arrow records decode to the same table as files with the same events."""
 
 from __future__ import annotations
 

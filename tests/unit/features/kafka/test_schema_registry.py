@@ -1,4 +1,4 @@
-"""Schemas from a registry: who does not answer is an outage, never a reason to set a record aside."""
+"""Schema registry client: no answer is an outage, and sets no record aside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server's secret: random, made once, for its owner's eyes alone."""
+"""Secret files: random, made once, readable by their owner only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`leeway check` binds: it refuses a stream if and only if the decoder does, whatever the files hold."""
+"""`leeway check` refuses a stream if and only if the decoder does, for any files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`leeway check` on values and files that decode, and on which little can be said: each is named, with what to do."""
+"""`leeway check` on values that decode but are of little use: each is named, with what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`leeway alerts`: what was delivered, what was not and why, and how to send it again."""
+"""`leeway alerts`: deliveries, failures with reasons, and sending again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`leeway audit verify`, `export` and `accept`, as typed: what they print, and the exit codes that scripts go by."""
+"""`leeway audit verify`, `export` and `accept`: output and exit codes."""
 
 from __future__ import annotations
 

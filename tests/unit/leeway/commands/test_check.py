@@ -1,4 +1,4 @@
-"""`leeway check`: bad files, bad data and bad surroundings are named with the fix; what is dull is a warning."""
+"""`leeway check`: errors in files, data and environment with the fix; lesser ones are warnings."""
 
 from __future__ import annotations
 

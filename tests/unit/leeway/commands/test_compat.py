@@ -1,4 +1,4 @@
-"""`leeway compat` compares the rows of a period with those of the reference, and says whose rows they are."""
+"""`leeway compat`: rows of a period compared with the reference, by version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`leeway dashboard` shows the registry to nobody who does not know its password."""
+"""`leeway dashboard` requires its password."""
 
 from __future__ import annotations
 

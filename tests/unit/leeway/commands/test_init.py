@@ -1,4 +1,4 @@
-"""`leeway init`: a project file from a sample of one's own events, which loads and passes `leeway check` as it is."""
+"""`leeway init`: a project file from a sample of events, which loads and passes `leeway check` unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`leeway init` on logs of every sort: it finds the parts, and `leeway check` passes on what it wrote."""
+"""`leeway init` on all kinds of logs: columns are recognised, and `leeway check` passes on the result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`leeway init` on files that are no log: refused in words, whatever they hold; and a log without ids gets some."""
+"""`leeway init` on files that are no log: refused with a message; a log without ids gets some."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`--json`: every command that prints a result has it, the docs name it, and stdout holds nothing but the document."""
+"""`--json`: available for all commands with a result, documented, and the only output on stdout."""
 
 from __future__ import annotations
 

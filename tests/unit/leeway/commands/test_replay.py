@@ -1,4 +1,4 @@
-"""`leeway replay`: on a small registry, what a person sees, what a program gets, and how mistakes are refused."""
+"""`leeway replay` on a small registry: output for people and programs, and refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`leeway status`, `incidents` and `history`: what the registry holds, and in an empty one what to do next."""
+"""`leeway status`, `incidents` and `history`: the registry's content, and hints where it is empty."""
 
 from __future__ import annotations
 

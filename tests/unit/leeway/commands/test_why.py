@@ -1,4 +1,4 @@
-"""`leeway why` explains an incident from what the registry holds: its newest window, its first, what is beside it."""
+"""`leeway why`: the explanation of an incident from the registry: newest window, onset, other drifted variables."""
 
 from __future__ import annotations
 

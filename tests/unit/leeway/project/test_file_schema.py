@@ -1,4 +1,4 @@
-"""The JSON Schema of the project file: it accepts what the reader accepts, and describes what can be written."""
+"""The JSON Schema of the project file accepts what the reader accepts."""
 
 from __future__ import annotations
 

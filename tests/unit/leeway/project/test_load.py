@@ -1,4 +1,4 @@
-"""The project file: read into models, or refused with every problem at its line, with the fix."""
+"""The project file: read into models, or refused with each problem's line and fix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a replay recommends: the policy, what none of them finds, a promise that broke, and what would bring more."""
+"""Recommendations of a replay: the policy, undetected changes, a broken guarantee, and what would improve it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recorded windows become slices by version, each in its time; what is absent is refused with the next step."""
+"""Recorded windows as slices by version, each in its period; missing ones are refused with the next step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Policy files: what they say in place of the project file, and every mistake in one with its line."""
+"""Policy files of a replay: overrides of the project file, and mistakes with their line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One incident life cycle, two stores: a list in memory for a replay, and the registry, held to the same suite."""
+"""The incident life cycle on two stores, in memory for a replay and in the registry: one suite for both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is rehearsed unless asked otherwise; and policies together are told what each is told alone."""
+"""Defaults of a replay; and several policies at once give the same results as each alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Worlds without a change raise what the budget allows, and the larger a change is the sooner it is found."""
+"""Replay trials: false alarms without a change keep the budget, and larger changes are detected sooner."""
 
 from __future__ import annotations
 

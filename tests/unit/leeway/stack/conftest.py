@@ -1,4 +1,4 @@
-"""Projects whose stack is planned, on ports that nobody uses."""
+"""Projects with a planned stack, on free ports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jars: the lock holds all that is wanted, and nothing else gets into the cache."""
+"""Maven coordinates of jars: the lock is complete, and nothing else enters the cache."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`leeway doctor`, `up`, `down` and `logs` at the command line: what is wrong is told with the way to mend it."""
+"""`leeway doctor`, `up`, `down` and `logs`: problems are named with the fix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Addresses: the file's own, the shell's, the running stack's, in this order of who has the last word."""
+"""Precedence of addresses: the project file, then the shell, then the running stack."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeping a service: it comes back when it dies, it is ended with its children, and what failed is said."""
+"""Service keeper: restarts a service that died, ends it with its children, and reports failures."""
 
 from __future__ import annotations
 

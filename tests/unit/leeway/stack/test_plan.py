@@ -1,4 +1,4 @@
-"""What is started: what the project leaves to the environment, and the environment does not have."""
+"""Stack plan: the services that the project needs and the environment does not provide."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ports: a taken one is named before anything is started."""
+"""Ports that are taken are named before anything is started."""
 
 from __future__ import annotations
 

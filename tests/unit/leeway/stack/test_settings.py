@@ -1,4 +1,4 @@
-"""What the engines are told: the few settings without which something is lost in silence."""
+"""Engine settings without which data would be lost silently."""
 
 from __future__ import annotations
 

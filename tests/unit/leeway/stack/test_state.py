@@ -1,4 +1,4 @@
-"""What others can know of a stack, and what a killed one leaves behind."""
+"""The state file of a running stack, and what is left of a killed one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a cluster tells over REST becomes plain values, and what it refuses an error that says so."""
+"""Flink's REST API: responses as plain values, and refusals as errors."""
 
 from __future__ import annotations
 

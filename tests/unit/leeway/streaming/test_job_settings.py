@@ -1,4 +1,4 @@
-"""Jobs over topics: which models have them, what they are called, and what is sent along."""
+"""Jobs over topics: which models have them, their names, and the files sent along."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The clock of a live feed: the wall's counts from the newest record on, while somebody listens."""
+"""Clock of a live feed: continues by wall time from the newest record, while the feed is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An outage is waited for, longer each time; any other error, and a first start that fails, is an error."""
+"""Reconnecting: outages are retried with growing delays; other errors, and a failing first start, are raised."""
 
 from __future__ import annotations
 

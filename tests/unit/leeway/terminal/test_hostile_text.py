@@ -1,4 +1,4 @@
-"""Text out of data reaches no terminal as anything but text, in whatever command, table, sentence or error."""
+"""Terminal injection: text from data is printed as text, in all commands, tables and errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the terminal shows: tables that lose nothing at any width, and progress where there is no screen."""
+"""Terminal output: tables lose nothing at any width, and progress works without a screen."""
 
 from __future__ import annotations
 

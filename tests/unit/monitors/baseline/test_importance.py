@@ -1,4 +1,4 @@
-"""Importance as shares and weights: they sum to 1, and nothing is ever weighed as nothing."""
+"""Importance as shares and weights: they sum to 1, and no weight is 0."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A version's name out of an event is looked up among what is published, and what is found is what was registered."""
+"""Published baselines: looked up by a version name from an event, safely, and equal to the registered ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evidently's numbers are the installed library's own, to the last bits, and keep what each formula promises."""
+"""Evidently's statistics equal the installed library's to the last bits, and obey their formulas."""
 
 from __future__ import annotations
 

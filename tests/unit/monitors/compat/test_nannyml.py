@@ -1,4 +1,4 @@
-"""NannyML's numbers by its published formulas, worked out by hand; `tests/integration` asks the library itself."""
+"""NannyML's statistics by its published formulas, worked out by hand; `tests/integration` runs the library."""
 
 from __future__ import annotations
 

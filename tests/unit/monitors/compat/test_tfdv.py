@@ -1,4 +1,4 @@
-"""TFDV's numbers, pinned by vectors worked out by hand and by its own tests; `tests/integration` asks its own core."""
+"""TFDV's statistics on vectors from hand and from its own tests; `tests/integration` runs its core."""
 
 from __future__ import annotations
 

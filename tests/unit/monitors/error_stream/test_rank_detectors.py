@@ -1,4 +1,4 @@
-"""Single losses are looked at in a way that no unit changes, and that any replay repeats."""
+"""Error-stream detectors on ranks of losses: independent of the unit, and the same in any replay."""
 
 from __future__ import annotations
 

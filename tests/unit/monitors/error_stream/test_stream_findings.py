@@ -1,4 +1,4 @@
-"""The error stream's look at single losses: the same whatever the order, portions and unit, and never for long."""
+"""Error-stream findings: independent of order, batching and unit, in bounded time."""
 
 from __future__ import annotations
 

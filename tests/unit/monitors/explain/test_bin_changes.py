@@ -1,4 +1,4 @@
-"""Which part of the range moved is told with shares before and now, largest first, and in which direction."""
+"""Bin changes: shares before and now by part of the range, largest first, with direction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A window is told as it was: what moved and how, whether the crowd or its ways changed, in whom, and what first."""
+"""Window explanations: what drifted and how, mix shift or change within, in which segments, ordered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A change is split into mix and within so that the two add up, and each alone is told as what it is."""
+"""Mix shift: a change splits into mix and within parts that add up."""
 
 from __future__ import annotations
 

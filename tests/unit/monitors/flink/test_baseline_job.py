@@ -1,4 +1,4 @@
-"""A baseline without usable rows or labels is refused in words, before any job is started."""
+"""The baseline job refuses a period without usable rows or labels before it starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may ask this process for a worker: processes of its own user."""
+"""Python workers in loopback mode: only processes of the same user may request one."""
 
 from __future__ import annotations
 

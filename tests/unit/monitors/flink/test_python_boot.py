@@ -1,4 +1,4 @@
-"""The program that Flink starts embedded functions with: it asks for a thread, and is Python in all else."""
+"""The boot program of embedded Python functions: runs in a thread, and is the Python interpreter otherwise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is made of other variables: frozen in whole numbers, counted alike wherever rows are, and of use."""
+"""Derived variables: frozen in integers, counted equally for any partition of rows, and informative."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Outcome counts: exact, order-free, and enough to give back the metrics of the raw rows."""
+"""Outcome counts: exact, independent of order, and sufficient for the metrics of the raw rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands behind the router's answers on numbers: maps of a baseline, plateaus, and exchanged columns."""
+"""Faults of numeric features: rescaling, plateaus of unit changes, and swapped columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The router: each broken pipeline is named, each change of the world is left to drift, and no order matters."""
+"""The fault router: pipeline faults are named, real changes are left to drift, in any order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults of the pipeline: each is found, and neither chance nor the baseline's own habits are taken for one."""
+"""Faults of values: each is detected, and neither chance nor the baseline's own variation is called one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bets of mean one on ranks that are uniform: all that the false-alarm promise rests on, checked exactly."""
+"""E-detectors: bets have mean one on uniform ranks, on which the false-alarm guarantee rests; checked exactly."""
 
 from __future__ import annotations
 

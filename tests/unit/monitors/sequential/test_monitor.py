@@ -1,4 +1,4 @@
-"""Verdicts over time: found soon, kept while it lasts, given up when it is over, and the same whenever it is asked."""
+"""Sequential verdicts: detection, persistence and recovery, the same whenever they are computed."""
 
 from __future__ import annotations
 

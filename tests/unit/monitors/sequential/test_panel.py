@@ -1,4 +1,4 @@
-"""A panel of variables: the same evidence whenever it is asked, and no promise where ranks keep none."""
+"""Panels of variables: reproducible evidence, and no guarantee where ranks do not support one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The time of the year: taken away where several years agree on it, left in where they do not or there is only one."""
+"""Yearly seasonality: removed where several years agree on it, left in otherwise."""
 
 from __future__ import annotations
 

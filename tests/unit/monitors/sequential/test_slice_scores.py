@@ -1,4 +1,4 @@
-"""Slices as numbers that can be ranked: how far, which way and how wide, in units that busy and quiet slices share."""
+"""Slice scores: size, direction and spread of change, in units comparable between busy and quiet slices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slices without their calendar and their memory: what is taken away, what stays, and when that is not enough."""
+"""Whitening of slices: calendar and autocorrelation are removed, and it is reported where that is not enough."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Worlds without a change: made of whole blocks in their place in the calendar, and the same for the same seed."""
+"""Block bootstrap of streams without a change: whole blocks at their place in the calendar, reproducible by seed."""
 
 from __future__ import annotations
 

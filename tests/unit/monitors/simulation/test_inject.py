@@ -1,4 +1,4 @@
-"""Injected changes: what is kept, what moves and which way, and that no change is no change."""
+"""Injected changes: what stays, what moves in which direction, and that a change of size 0 is none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recorded slices as other windows, judged by several policies: just what the monitor would have said."""
+"""Recorded slices in other windows, judged by several policies: the same verdicts as the monitor's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bins: every value has one cell, the same wherever it is counted."""
+"""Bins: each value has one cell, the same wherever it is counted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Distances: golden vectors from scipy and by hand, and the laws that each of them keeps."""
+"""Distances: reference values from scipy and by hand, and the properties of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Intervals that hold the true effect as often as they say, in small windows too."""
+"""Effect intervals: coverage as stated, in small windows too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The null of a distance: what chance reaches, checked against theory where there is one and by fresh draws."""
+"""Null distribution of a distance: checked against theory where there is one, and by simulation."""
 
 from __future__ import annotations
 

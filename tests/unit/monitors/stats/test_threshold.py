@@ -1,4 +1,4 @@
-"""The line to cross: chance at the actual sizes, raised to what the baseline's own windows have done."""
+"""Thresholds: sampling variation at the actual sizes, raised to what the baseline's own windows have shown."""
 
 from __future__ import annotations
 

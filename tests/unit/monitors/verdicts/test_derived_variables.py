@@ -1,4 +1,4 @@
-"""Verdicts on what is made of other variables: found, steady, and withheld where those have a fault."""
+"""Verdicts on derived variables: detected, steady, and withheld where their inputs have a fault."""
 
 from __future__ import annotations
 

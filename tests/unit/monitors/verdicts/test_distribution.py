@@ -1,4 +1,4 @@
-"""Every distance is told beside what chance alone makes of it at the same sizes and bins."""
+"""Distribution verdicts: each distance beside its null distribution at the same sizes and bins."""
 
 from __future__ import annotations
 

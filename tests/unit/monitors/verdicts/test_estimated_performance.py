@@ -1,4 +1,4 @@
-"""Performance before labels: what is estimated is what comes, where what it assumes holds."""
+"""Estimated performance before labels: equal to the later measured one where its assumptions hold."""
 
 from __future__ import annotations
 

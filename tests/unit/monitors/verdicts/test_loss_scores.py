@@ -1,4 +1,4 @@
-"""Losses and residuals over slices: how far means are from the reference's, in standard errors that know unrest."""
+"""Loss scores of slices: distance of means from the reference, in standard errors with overdispersion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Has the loss risen: the line by chance, the baseline's own rises, and what is said when labels are few."""
+"""Performance verdicts: threshold by sampling and by the baseline's own rises, and few labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the seed of ties rests on: the counts that a panel reads, and nothing else that a baseline tells."""
+"""The monitoring plan: the seed of ties depends on the counts that a panel reads, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rule of silence: told within a slice of what the baseline leaves to chance, never of a schedule like its own."""
+"""Missing data: reported within a slice of what the baseline leaves to chance, and never for a regular schedule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verdict on whole windows: what is found, what is not, and what is said where nothing can be."""
+"""Window verdicts: what is drift, what is steady, and what cannot be judged."""
 
 from __future__ import annotations
 

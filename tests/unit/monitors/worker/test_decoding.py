@@ -1,4 +1,4 @@
-"""Records of a topic in, rows as text out; a dead letter names its place and carries the record's own bytes."""
+"""Decoding in Flink workers: records of a topic to rows; a dead letter has its offset and the record's bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Predictions that came after their slice was closed are counted once each, in the slice that was open then."""
+"""Late events: predictions after their slice was closed are counted once, in the slice that was open then."""
 
 from __future__ import annotations
 

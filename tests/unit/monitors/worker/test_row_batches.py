@@ -1,4 +1,4 @@
-"""Rows cross to the label join and back as they were, and wait in Flink's state without one read a row."""
+"""Row batches: rows pass unchanged through the label join and Flink's state, without one read for each row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The audit log: whatever is done to a line afterwards shows."""
+"""Hash chain of the audit log: any later change of a line is detected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Digests of rows: equal for equal values, whatever database they come from and however it writes them."""
+"""Digests of rows: equal for equal values on all databases."""
 
 from __future__ import annotations
 

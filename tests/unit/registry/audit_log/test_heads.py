@@ -1,4 +1,4 @@
-"""The ends of the log that are signed outside of the database: what is done to them, and what they tell of the log."""
+"""Signed heads of the audit log: changes to them are detected, and what they prove of the log."""
 
 from __future__ import annotations
 

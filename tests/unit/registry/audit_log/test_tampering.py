@@ -1,4 +1,4 @@
-"""Each way of tampering with a registry that there is a name for, and the finding that names it: docs/audit.md's table.
+"""Tampering with a registry: each way in the table of docs/audit.md, with the finding that names it.
 
 The forger here writes past the program, with the references between rows switched off; some have the key too.
 """

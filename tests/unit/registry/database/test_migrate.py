@@ -1,4 +1,4 @@
-"""The schema's history: every step up and down with data in, and its end is what the program expects."""
+"""Migrations: each step up and down with data, and the final schema is the program's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Model files: what was stored is what is loaded, and loading builds nothing that was not allowed."""
+"""Model files: loaded as stored, building only types that are trusted."""
 
 from __future__ import annotations
 

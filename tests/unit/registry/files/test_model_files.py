@@ -1,4 +1,4 @@
-"""The same model is the same bytes: twice in a process, in another process, and after it was loaded."""
+"""Model files are deterministic: the same bytes in any process and after loading."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What single losses say is an incident of performance like any other, outside the promise, and found again."""
+"""Incidents of the error stream: of performance, outside the guarantee, and found again by the audit."""
 
 from __future__ import annotations
 

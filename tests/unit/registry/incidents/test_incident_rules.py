@@ -1,4 +1,4 @@
-"""An episode is a function of its windows: golden timelines, and laws that hold for every timeline."""
+"""Incident rules as a function of windows: golden timelines, and properties of all timelines."""
 
 from __future__ import annotations
 

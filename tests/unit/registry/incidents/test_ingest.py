@@ -1,4 +1,4 @@
-"""Window reports in, rows and incidents out: any number of times with one outcome."""
+"""Ingest of window reports into rows and incidents: idempotent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Incidents as their windows come in and are corrected: when they open, go on, are continued, and end."""
+"""Incident life cycle as windows arrive and are corrected: opening, continuing, reopening, ending."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever windows and revisions come, in any order, an episode is what a plain reading of its timeline says."""
+"""Incident life cycle, stateful test: for any windows and revisions, as a plain reading of the timeline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Windows that nobody reports because nothing came are made by the registry, where silence is a fault.
+"""Missing windows: made by the registry where no data came, if silence is a fault.
 
 slice     0 1 2 ... 19 | 20 21 22 | 23 24 25 26 | 27 ...
           baseline     | rows     | nothing     | rows again

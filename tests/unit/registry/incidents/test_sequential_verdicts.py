@@ -1,4 +1,4 @@
-"""Verdicts on their way into the registry: the same in one batch, many, after a restart, and after a correction."""
+"""Sequential verdicts at ingest: the same in one batch, in many, after a restart, and after a correction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The champion pointer: moved by one caller at a time, together with all that belongs to it, or not at all."""
+"""The champion pointer: moved by one caller at a time, atomically with all that belongs to it."""
 
 from __future__ import annotations
 

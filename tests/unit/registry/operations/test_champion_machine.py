@@ -1,4 +1,4 @@
-"""Whatever is done to the champion pointer, in any order, its invariants hold."""
+"""The champion pointer, stateful test: its invariants hold after any operations."""
 
 from __future__ import annotations
 

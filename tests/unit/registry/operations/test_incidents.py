@@ -1,4 +1,4 @@
-"""Incidents and their decisions: one each, made once, whoever asks and however often."""
+"""Incidents and their decisions: one each, made once, for any callers."""
 
 from __future__ import annotations
 

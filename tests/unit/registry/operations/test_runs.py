@@ -1,4 +1,4 @@
-"""Retrain runs: one for a decision, one at a time a model, and their end is final."""
+"""Retrain runs: one for each decision, one at a time for each model, with a final end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models, versions and baselines: registered once, changed never."""
+"""Models, versions and baselines: registered once, never changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The audit passes only what it has compared and found equal; everything else is a sentence."""
+"""The audit: passes only what was compared and found equal; each difference is a finding."""
 
 from __future__ import annotations
 

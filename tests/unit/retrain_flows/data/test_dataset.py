@@ -1,4 +1,4 @@
-"""Training rows as they could have been known: nothing from later, nothing from elsewhere, nothing twice."""
+"""Point-in-time correct datasets: no label from later, no other rows, no duplicates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gate: opens for what is shown to be better on later rows, and for nothing else."""
+"""The promotion gate and the paired test: open only for what is better on later rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""React, retrain and audit by hand: in this process, with nothing of Prefect unless a server of it is there."""
+"""React, retrain and audit by hand: in this process, without Prefect unless a server is running."""
 
 from __future__ import annotations
 

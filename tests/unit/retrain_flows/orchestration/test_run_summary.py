@@ -1,4 +1,4 @@
-"""What people are shown of a retrain: the story, the checks, and both sides of the evidence."""
+"""The summary of a retrain run, its table of checks, and the Evidently report."""
 
 from __future__ import annotations
 

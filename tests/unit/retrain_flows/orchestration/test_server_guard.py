@@ -1,4 +1,4 @@
-"""Who gets through to a server on this machine: tried on the guard itself, for any request."""
+"""The guard of a server on loopback: Host, Origin and secret, for any request."""
 
 from __future__ import annotations
 

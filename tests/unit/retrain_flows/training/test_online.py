@@ -1,4 +1,4 @@
-"""Online models: predicted first, learned from when the label would have been there, and continued where they were."""
+"""Online training: prequential predictions, learning after the label delay, and continued champions."""
 
 from __future__ import annotations
 

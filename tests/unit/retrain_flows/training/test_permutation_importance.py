@@ -1,4 +1,4 @@
-"""What a model's answers hang on: the feature that it uses, whatever library it is of, and nothing else."""
+"""Permutation importance: of the feature that a model uses, for any library, and of no other."""
 
 from __future__ import annotations
 

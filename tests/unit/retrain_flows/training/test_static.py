@@ -1,4 +1,4 @@
-"""The user's trainer: found, run, blamed by name; and predictions that no row's own label has touched."""
+"""Batch training: the user's trainer is loaded, run and named in errors; out-of-sample predictions."""
 
 from __future__ import annotations
 

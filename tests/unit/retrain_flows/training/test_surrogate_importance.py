@@ -1,4 +1,4 @@
-"""What matters to a model that Leeway does not have, told from its log; and when that cannot be told."""
+"""Surrogate importance of a model from its log; and when it is unknown."""
 
 from __future__ import annotations
 
