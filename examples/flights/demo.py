@@ -30,7 +30,7 @@ from leeway.project.load import Model
 from leeway.terminal import show
 from registry import queries
 from retrain_flows import first_version, reconcile
-from retrain_flows.orchestration import server
+from retrain_flows.orchestration import server_settings
 
 HISTORY = datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 3, 1, tzinfo=UTC)
 YEAR_END = datetime(2014, 1, 1, tzinfo=UTC)
@@ -43,7 +43,7 @@ def main() -> None:
     arguments, began = _arguments(), time.monotonic()
     chosen: Engines = engines.STACK if arguments.stack else engines.EMBEDDED
     engines.clear(chosen)
-    os.environ.update(server.settings(chosen.state))  # before Prefect is imported, which reads them then
+    os.environ.update(server_settings.settings(chosen.state))  # before Prefect is imported, which reads them then
     os.environ[SECRET] = receiver.new_key()
     with show.working("Joining flights and weather (Flink SQL, batch)"):
         flights = prepare.events(chosen.state / "prepared", chosen.state / "logs")

@@ -24,7 +24,7 @@ CONTENT: Mapping[RecordFormat, str] = {
 
 
 def events(schema: EventSchema, role: Role, table: pa.Table) -> pa.Table:
-    """Return a decoded *table* with the columns' names in events and times as timestamps."""
+    """Encode a typed table as events: columns named as in the project file, times as timestamps."""
     named = renamed({name: source for name, (source, _) in decode.event_columns(schema, role).items()}, table)
     if role != "labels" or schema.positive is None:
         return named

@@ -1,4 +1,4 @@
-"""Kafka records as untyped columns: JSON, Avro and Arrow values, read as files of events are."""
+"""Readers of Kafka records: JSON, Avro or Arrow bytes to untyped rows."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def version(ctx: typer.Context, as_json: AsJson = False) -> None:
 
 @contextmanager
 def _unopened(path: Path) -> Iterator[Registry]:
-    """Yield the registry, whichever schema it has."""
+    """Yield the registry without checking its schema revision."""
     project = Project.load(path)
     with Registry(project.database_url(), project.state / "artifacts", project.audit_secret()) as registry:
         yield registry

@@ -17,7 +17,7 @@ from leeway.context import Context
 from leeway.project import environment
 from leeway.project.load import Model
 from registry.records import AuditResult, RetrainRun
-from retrain_flows.orchestration import server
+from retrain_flows.orchestration import server, server_settings
 from retrain_flows.orchestration.model_jobs import ByHand, Job
 from retrain_flows.reconcile import Outcome
 
@@ -77,12 +77,12 @@ def _flows(opened: Context) -> Iterator[Any]:
     if not there:
         yield ByHand(open_job)
         return
-    os.environ.update({**server.settings(opened.dir), **there})
+    os.environ.update({**server_settings.settings(opened.dir), **there})
     from retrain_flows.orchestration import (  # Prefect reads its settings when it is imported, and takes seconds
         deployments,
         flows,
     )
 
-    server.log_to(opened.dir)
+    server_settings.log_to(opened.dir)
     with deployments.prefect_errors():
         yield flows.of(open_job)

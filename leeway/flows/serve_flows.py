@@ -15,7 +15,7 @@ from features.errors import EngineError
 from leeway import assembly
 from leeway.project import environment
 from leeway.project.load import Project
-from retrain_flows.orchestration import server
+from retrain_flows.orchestration import server, server_settings
 
 
 def serve(project: Project, interval: timedelta, say: Callable[[str], None]) -> None:
@@ -43,12 +43,12 @@ def serve(project: Project, interval: timedelta, say: Callable[[str], None]) -> 
     os.environ[environment.PROJECT] = str(project.path)  # how the runs, which are processes of their own, find it
     with _alone(state / "locks" / "flows.lock"):
         os.environ.update(server.running_already(state, environment.of_stack(state)))
-        os.environ.update(server.settings(state))
-        with server.running(state) as os.environ[server.URL]:
+        os.environ.update(server_settings.settings(state))
+        with server.running(state) as os.environ[server_settings.URL]:
             from leeway.flows import served  # Prefect reads its settings when it is imported
             from retrain_flows.orchestration import deployments
 
-            server.log_to(state)
+            server_settings.log_to(state)
             say(_serving(project))
             what = deployments.Served(
                 served.FLOWS, served.__name__, list(project.models), partial(assembly.is_settled, project.path)
@@ -57,9 +57,9 @@ def serve(project: Project, interval: timedelta, say: Callable[[str], None]) -> 
 
 
 def _serving(project: Project) -> str:
-    own = os.environ.get(server.AUTH) == server.secret(project.state)
-    login = f" (log in with what is in {server.secret_path(project.state)})" if own else ""
-    pages = os.environ[server.URL].removesuffix("/api")
+    own = os.environ.get(server_settings.AUTH) == server_settings.secret(project.state)
+    login = f" (log in with what is in {server_settings.secret_path(project.state)})" if own else ""
+    pages = os.environ[server_settings.URL].removesuffix("/api")
     return f"Serving {', '.join(project.models)}; pages at {pages}{login}. Ctrl-C stops."
 
 

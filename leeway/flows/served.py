@@ -15,7 +15,7 @@ from typing import Final
 from features.errors import ProjectError
 from leeway import assembly
 from leeway.project import environment
-from retrain_flows.orchestration import child_processes, flows, server
+from retrain_flows.orchestration import child_processes, flows, server_settings
 from retrain_flows.orchestration.model_jobs import Job
 
 
@@ -36,7 +36,7 @@ def open_job(model: str) -> Iterator[Job]:
         raise ProjectError(msg, hint="serve the flows with `leeway flows serve`, or set it for the pool's worker")
     child_processes.end_with_server()
     with assembly.open_job(Path(project), model) as job:
-        server.log_to(job.workspace.state)
+        server_settings.log_to(job.workspace.state)
         yield job
 
 

@@ -32,7 +32,7 @@ def csv_format(path: Path) -> CsvFormat:
 
 
 def head(path: Path) -> bytes:
-    """Return the whole lines within the first `HEAD_BYTES` of a file."""
+    """Return the first `HEAD_BYTES` of a file, cut at the last line break."""
     with path.open("rb") as file:
         data = file.read(HEAD_BYTES)
         return data if len(data) < HEAD_BYTES else data[: data.rfind(b"\n") + 1]

@@ -14,7 +14,7 @@ from features.security import certificates
 from leeway.stack import broker, cluster, ports, postgres
 from leeway.stack.plan import Plan
 from leeway.stack.processes import Service
-from retrain_flows.orchestration import server
+from retrain_flows.orchestration import server, server_settings
 
 MARK = "LEEWAY_STACK"
 """The environment variable that marks every process of a stack, so that leftovers can be found."""
@@ -43,7 +43,7 @@ def settings(plan: Plan) -> dict[str, str]:
         "flink": lambda: _cluster(plan).address,
         "prefect": lambda: f"http://{ports.HOST}:{plan.ports.prefect}/api",
     }
-    secrets = {server.AUTH: server.secret(plan.state)} if "prefect" in plan.variables else {}
+    secrets = {server_settings.AUTH: server_settings.secret(plan.state)} if "prefect" in plan.variables else {}
     return {**{variable: addresses[engine]() for engine, variable in plan.variables.items()}, **secrets}
 
 
@@ -87,10 +87,10 @@ def _prefect(plan: Plan) -> Service:
     port = plan.ports.prefect
     return Service(
         name="prefect",
-        command=server.command(port),
+        command=server_settings.command(port),
         log=plan.logs / "prefect.log",
-        healthy=lambda: _answers(f"{server.address(port)}/health"),
-        environment=server.environment(plan.state, port),
+        healthy=lambda: _answers(f"{server_settings.address(port)}/health"),
+        environment=server_settings.environment(plan.state, port),
         start_seconds=server.START_SECONDS,
     )
 

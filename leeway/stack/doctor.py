@@ -20,7 +20,7 @@ from leeway.stack import cluster, coordinates, java, plan, ports, processes, sta
 from leeway.stack.plan import Plan
 from registry.connection import Registry
 from registry.database import migrate
-from retrain_flows.orchestration import server
+from retrain_flows.orchestration import server, server_settings
 
 MIB, GIB = 1 << 20, 1 << 30
 PYTHON_VERSIONS = ((3, 10), (3, 12))
@@ -200,7 +200,9 @@ def reachable(project: Project) -> Iterator[Check]:
     if flink:
         yield _answer_check("flink", flink, _ask_flink)
     if prefect := stack_variables.get(plan.PREFECT):
-        yield _answer_check("prefect", prefect, lambda url: _ask_prefect(url, stack_variables.get(server.AUTH, "")))
+        yield _answer_check(
+            "prefect", prefect, lambda url: _ask_prefect(url, stack_variables.get(server_settings.AUTH, ""))
+        )
 
 
 def _answer_check(

@@ -125,7 +125,7 @@ def start(opened: Context, model: Model, begin: Path | str | None) -> Any:
 
 
 def newest_state(opened: Context, model: Model) -> Path | None:
-    """Return the newest savepoint or checkpoint that the job of the current project file can restore, if any."""
+    """Return the newest checkpoint or savepoint the model's job can resume from; None if there is none."""
     name = assembly.job_name(model)
     roots = (opened.dir / "checkpoints" / name, savepoints(opened, model))
     states = [state for root in roots if (state := environment_job.newest_checkpoint(root))]

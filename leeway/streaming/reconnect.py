@@ -1,4 +1,4 @@
-"""Reconnection with backoff: reopens a consumer after an outage of a server, with growing pauses."""
+"""Reconnecting with back-off after outages: reopens a consumer with growing pauses."""
 
 from __future__ import annotations
 

@@ -113,11 +113,11 @@ class DetectorAlarm:
         """Return the alarm as a sentence.
 
         >>> print(DetectorAlarm("ADWIN", 1207, True))
-        ADWIN: the loss has risen by record 1,207 (fast, outside the false-alarm promise)
+        ADWIN: the loss has risen by record 1,207 (fast, outside the false-alarm guarantee)
         """
         moved = "risen" if self.risen else "fallen"
         return (
-            f"{self.detector}: the loss has {moved} by record {self.record:,} (fast, outside the false-alarm promise)"
+            f"{self.detector}: the loss has {moved} by record {self.record:,} (fast, outside the false-alarm guarantee)"
         )
 
 

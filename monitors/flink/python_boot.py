@@ -1,4 +1,4 @@
-"""Fast start of PyFlink's Python processes: without the imports that a boot process never uses.
+"""Fast-starting Python executable for PyFlink workers, without importing Beam.
 
 An embedded job's functions run in threads of the process that started the job. For each, PyFlink still starts a
 process, which requests the thread and waits; it takes three seconds to import all of Beam, and a batch job does so

@@ -1,6 +1,7 @@
-"""Label join: each prediction with its newest label within the label delay, by id.
+"""Label join: predictions matched with labels by id.
 
-The job's outcomes and a baseline's training data are joined by the same function.
+Each prediction gets its newest label within the label delay. The job's outcomes and a baseline's training data are
+joined by the same function.
 """
 
 from __future__ import annotations

@@ -151,7 +151,7 @@ def _informative(cells: Mapping[str, Ints], sizes: Mapping[str, int], units: Flo
 
 
 def _sums(cells: Mapping[str, Ints], sizes: Mapping[str, int], units: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return, by cell, its rows, the rows that it shares with each other cell, and the sum of its losses."""
+    """Return cell counts, co-occurrence counts and loss sums: the normal equations of the ridge fit."""
     offsets, width = np.cumsum([0, *sizes.values()])[:-1], sum(sizes.values())
     products, joint = np.zeros((width, width)), np.zeros(width)
     for at in range(0, len(units), BLOCK_ROWS):

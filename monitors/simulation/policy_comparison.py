@@ -106,7 +106,7 @@ class PolicyComparison:
 
     @cached_property
     def _leaders(self) -> list[int]:
-        """For each policy the loosest one that differs from it in the budget only; it may be itself."""
+        """Return, for each policy, the index of the one with the same settings and the largest budget."""
         alike = [_but_for_budget(policy) for policy in self.policies]
         return [next(j for j in self._order if alike[j] == one) for one in alike]
 

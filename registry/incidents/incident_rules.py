@@ -156,9 +156,9 @@ def _opening(verdicts: Sequence[SignalVerdict], stage: Stage, new: Set[Window], 
 
 
 def first_window(ends: Sequence[datetime], counted: datetime | None) -> datetime:
-    """Return the end of the first window of the incident that the windows with *ends*, oldest first, open.
+    """Return when a new incident begins: the end of the first of its opening windows not counted before.
 
-    Windows up to *counted*, which an earlier incident has counted, are not counted again.
+    *ends* are those of the opening windows, oldest first; an earlier incident has counted windows up to *counted*.
     """
     return min((end for end in ends if counted is None or end > counted), default=ends[-1])
 
@@ -166,10 +166,11 @@ def first_window(ends: Sequence[datetime], counted: datetime | None) -> datetime
 def earlier_opening(
     incident: Incident, verdicts: Sequence[SignalVerdict], new: Set[Window], rule: OpenAfter
 ) -> list[datetime]:
-    """Return the ends of the windows that would have opened a live *incident*, had the *new* ones come as it opened.
+    """Return the opening windows of a stage that reported late, by which an incident began earlier; empty if none.
 
     Only windows that end together with the one that opened it can: which stage's comes first is chance, and the other
-    may have begun to drift before. None where no such window is new, or where its stage would have opened nothing.
+    may have begun to drift before. It is empty where none of these windows is *new*, or its stage would have opened
+    nothing.
     """
     same = {window for window in new if window.end == incident.opened_at}
     return opening_windows([s for s in verdicts if s.end <= incident.opened_at], same, rule)

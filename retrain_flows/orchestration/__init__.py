@@ -1,1 +1,1 @@
-"""Prefect: the server, its guard, deployments and flows, and the same work without Prefect."""
+"""Orchestration by Prefect: server, guard, deployments and flows; and the same work without Prefect."""

@@ -1,4 +1,4 @@
-"""Serves the flows from this process: the reconciler every minute, the audit by its cron, a retrain on request."""
+"""Prefect deployments, served by this process: reconciler each minute, audit by cron, retrain on request."""
 
 from __future__ import annotations
 
@@ -32,18 +32,27 @@ from prefect.types.entrypoint import EntrypointType
 from prefect.utilities.annotations import freeze
 
 from features import errors
-from retrain_flows.orchestration import child_processes, server
+from retrain_flows.orchestration import child_processes, server_settings
 from retrain_flows.orchestration.flows import REACT, Flows
 
 RECONCILE_INTERVAL = timedelta(minutes=1)
+"""How often the reconciler runs: how long an incident waits for its decision while no retrain is running."""
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What is served: the *flows*, which the module *module* has as `react_flow` and so on, for each of *models*.
+    """What a process serves. The processes of its runs find their project by the environment that they inherit.
 
-    A run's process finds its project by what this process leaves in the environment. *settled* says of a model that
-    nothing waits for its reconciler; such a run ends here, without a process of its own.
+    Parameters
+    ----------
+    flows
+        The flows.
+    module
+        The module that has them, as ``react_flow``, ``audit_flow`` and ``retrain_flow``.
+    models
+        The models that they are deployed for.
+    is_idle
+        Whether a model's reconciler has nothing to do; its run then ends here, without a process of its own.
     """
 
     flows: Flows
@@ -53,7 +62,7 @@ class Served:
 
 
 def deployments(served: Served, *, audit_cron: str, interval: timedelta = RECONCILE_INTERVAL) -> list[RunnerDeployment]:
-    """Return three deployments a model: ``react-<model>``, ``audit-<model>`` and ``retrain-<model>`` (no schedule)."""
+    """Return three deployments for each model: ``react-``, ``audit-`` and ``retrain-<model>`` (without a schedule)."""
     flows, at = served.flows, served.module
     return [
         deployment
@@ -69,11 +78,22 @@ def deployments(served: Served, *, audit_cron: str, interval: timedelta = RECONC
 def serve(served: Served, *, audit_cron: str, interval: timedelta = RECONCILE_INTERVAL) -> None:
     """Register the deployments with the server of ``PREFECT_API_URL``, and run them when due, until interrupted.
 
-    The schedules stay active when this process ends: whoever starts it again goes on with them. One process serves: a
-    run that is said to be at work when it starts died with the one before, and lets go of its deployment's slot.
+    The schedules stay active when this process ends, and the next one continues them. Only one process may serve: runs
+    that the server believes to be running at the start are recorded as crashed, which frees their deployment's slot.
 
-    Raises:
-        EngineAway: the server does not answer, or not as Prefect's does.
+    Parameters
+    ----------
+    served
+        Flows and models.
+    audit_cron
+        When audits run, as a cron expression in UTC.
+    interval
+        How often the reconciler runs.
+
+    Raises
+    ------
+    EngineAway
+        The server does not answer, or not as a Prefect server.
     """
     os.environ[child_processes.PARENT_PID_VARIABLE] = str(os.getpid())
     made = deployments(served, audit_cron=audit_cron, interval=interval)
@@ -90,38 +110,42 @@ def serve(served: Served, *, audit_cron: str, interval: timedelta = RECONCILE_IN
 
 @contextmanager
 def prefect_errors() -> Iterator[None]:
-    """Tell what Prefect's client raises because of its server as an error of ours."""
+    """Raise errors of Prefect's client that its server causes as EngineAway."""
     try:
         yield
     except (httpx.HTTPError, PrefectException, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "reach API" not in str(error):
-            raise  # of Prefect's own there is this one
-        msg = f"Prefect at {os.environ.get(server.URL)} fails: {str(error) or type(error).__name__}".splitlines()[0]
-        raise errors.EngineAway(msg, hint=f"see its log; is {server.URL} right, and its server running?") from error
+            raise  # this is the only RuntimeError of Prefect's client about its server
+        cause = (str(error) or type(error).__name__).splitlines()[0]
+        msg = f"Prefect at {os.environ.get(server_settings.URL)} fails: {cause}"
+        raise errors.EngineAway(
+            msg, hint=f"see its log; is {server_settings.URL} right, and its server running?"
+        ) from error
 
 
 class FixedRunner(Runner):
-    """A runner that asks the API when to run, and never what: each deployment's flow is set here, in code.
+    """A Prefect runner that takes from the API when to run, but not what: each deployment's flow is fixed in code.
 
-    Prefect's own runner imports what the API names as a deployment's entrypoint, and runs the steps that it lists
-    before. Whoever could change a deployment could so run anything as this user.
+    Prefect's own runner imports the entrypoint that the API names, after the steps that it lists. Whoever could change
+    a deployment could so run any code as this user.
     """
 
-    def __init__(self, settled: Callable[[str], bool]) -> None:
+    def __init__(self, is_idle: Callable[[str], bool]) -> None:
         super().__init__(pause_on_shutdown=False)
-        self._settled = settled
+        self._is_idle = is_idle
         self._fixed: dict[UUID, RunnerDeployment] = {}
 
     def register(self, deployment: RunnerDeployment) -> None:
-        """Make *deployment* known to the API, and serve it."""
-        number: Any = self.add_deployment(deployment)  # a coroutine for those who are in one, which we are not
+        """Register a deployment with the API, and serve it."""
+        number: Any = self.add_deployment(deployment)  # typed as a coroutine, which it is only inside of one
         self._fixed[number] = deployment
 
     def handle_sigterm(self, *_: Any, **__: Any) -> None:
-        """End this process, and its runs with it, which are taken up again by whoever serves next."""
+        """End this process and its runs, which the next serving process repeats."""
         raise TerminationSignal(signal.SIGTERM)
 
     async def _run_process(self, flow_run: FlowRun, task_status: Any = None, *_: Any, **__: Any) -> int | None:
+        """Run the flow that is fixed for the run's deployment; complete a run with nothing to do without a process."""
         deployment = next((d for number, d in self._fixed.items() if number == flow_run.deployment_id), None)
         if deployment is None:
             msg = f"this process does not serve deployment {flow_run.deployment_id}"
@@ -133,39 +157,40 @@ class FixedRunner(Runner):
         return await super()._run_process(flow_run, task_status, entrypoint=deployment.entrypoint)
 
     async def _nothing_to_do(self, deployment: RunnerDeployment, flow_run: FlowRun) -> bool:
-        """Say whether a run is a reconciler's look of now, and would find nothing: a process takes seconds to start."""
+        """Return whether a run is the reconciler's, as of now, with nothing to do: a process takes seconds to start."""
         if deployment.flow_name != REACT or set(flow_run.parameters) != {"model"}:
             return False
         try:
-            return await asyncio.to_thread(self._settled, flow_run.parameters["model"])
+            return await asyncio.to_thread(self._is_idle, flow_run.parameters["model"])
         except errors.LeewayError:
-            return False  # the run itself is to fail of it, where it is seen
+            return False  # the run itself will fail with it, and show it
 
     async def _run_on_crashed_hooks(self, flow_run: FlowRun, state: State[Any]) -> None:
-        """Do nothing: our flows have no hooks, and to look for some would import what the API names."""
+        """Do nothing: the flows have no hooks, and looking for any would import what the API names."""
 
     async def _run_on_cancellation_hooks(self, flow_run: FlowRun, state: State[Any]) -> None:
         """Do nothing, as above."""
 
 
 def _crash_orphaned_runs(names: list[str]) -> None:
-    """Have runs that a killed process has left behind on record as crashed: each would hold its slot for minutes."""
+    """Record runs of a killed serving process as crashed: each would occupy its deployment's slot for minutes."""
     at_work = FlowRunFilter(
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PENDING, StateType.RUNNING]))
     )
     with get_client(sync_client=True) as client:
         ours = DeploymentFilter(name=DeploymentFilterName(any_=names))
         for run in client.read_flow_runs(flow_run_filter=at_work, deployment_filter=ours):
-            client.set_flow_run_state(run.id, Crashed(message="the process that ran it is gone"), force=True)
+            client.set_flow_run_state(run.id, Crashed(message="the process that ran it has ended"), force=True)
 
 
 def _deployment(flow: Flow[..., Any], entrypoint: str, model: str, schedule: Schedule | None) -> RunnerDeployment:
+    """Return a flow's deployment for one model, which runs one at a time."""
     made = RunnerDeployment.from_flow(
         flow,
         name=f"{flow.name.removeprefix('leeway-')}-{model}",
         schedule=schedule,
-        parameters={"model": freeze(model)},  # the API takes no other
-        # One at a time; a look that finds another one going on is not needed.
+        parameters={"model": freeze(model)},  # the API accepts no other model
+        # One at a time; a run that is due while another one runs is not needed.
         concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
         entrypoint_type=EntrypointType.MODULE_PATH,
         tags=["leeway"],

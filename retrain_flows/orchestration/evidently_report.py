@@ -1,6 +1,6 @@
-"""The baseline's rows beside the drifted window's, in a page by Evidently: a second pair of eyes on the evidence.
+"""Evidently report of a run: the baseline's rows compared with those of the drifted window, as an HTML page.
 
-Its verdicts are its own (fixed thresholds on a sample); Leeway's are in the registry.
+It is a second opinion: its verdicts are Evidently's own (fixed thresholds, on a sample); Leeway's are in the registry.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from retrain_flows.data import baseline_rows
 from retrain_flows.data.workspace import Workspace
 
 SAMPLE_ROWS = 5000
-"""Rows shown of each side: evenly spaced in time, so that the same rows are shown again."""
+"""Largest number of rows of each side, evenly spaced in time: the page holds them all, and the same rows each time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """What is compared: the baseline of *version* with its predictions in [start, end)."""
+    """What is compared: the baseline rows of a version, and its predictions in [start, end)."""
 
     version: str
     start: datetime
@@ -38,10 +38,12 @@ class Sides:
 
 
 def write(ws: Workspace, run: RetrainRun) -> Path:
-    """Write the page for *run* and return its path, ``html/<model>-run-<id>.html`` in the state folder.
+    """Write the page of a run and return its path, ``html/<model>-run-<id>.html`` in the state folder.
 
-    Raises:
-        NotEnoughData: one side has no rows, or the sides share no variable that has values.
+    Raises
+    ------
+    NotEnoughData
+        One side has no rows, or no variable has values on both sides.
     """
     compared = sides(ws, run)
     then, now = _baseline_rows(ws, compared.version), _window_rows(ws, compared)
@@ -52,7 +54,7 @@ def write(ws: Workspace, run: RetrainRun) -> Path:
 
 
 def sides(ws: Workspace, run: RetrainRun) -> Sides:
-    """Return what led to *run*: its incident's version and newest window, or the champion's last one before it."""
+    """Return what led to a run: its incident's version and newest window, or without one the champion's last window."""
     size = ws.schema.windows.size
     decision = queries.decision(ws.registry, run.decision_id)
     if decision.incident_id is not None:
@@ -65,7 +67,7 @@ def sides(ws: Workspace, run: RetrainRun) -> Sides:
 
 
 def _baseline_rows(ws: Workspace, version: str) -> pa.Table:
-    """Return the rows that the baseline was made of: kept by the training, or the log of a model that is watched."""
+    """Return the rows of the baseline: as stored by a training, or from the log of a model that is only monitored."""
     at = baseline_rows.place(ws.state, ws.model, version).predictions
     if at.is_dir():
         return decode.read_events(ws.schema, "predictions", at).table
@@ -83,6 +85,7 @@ def _window_rows(ws: Workspace, compared: Sides) -> pa.Table:
 
 
 def _frame(schema: EventSchema, table: pa.Table) -> pd.DataFrame:
+    """Return the variables of at most `SAMPLE_ROWS` rows, in order of time."""
     ordered = table.sort_by([(TIME, "ascending"), (decode.ID, "ascending")])
     n = ordered.num_rows
     picked = np.arange(n) if n <= SAMPLE_ROWS else np.linspace(0, n - 1, SAMPLE_ROWS).astype(np.int64)
@@ -91,6 +94,7 @@ def _frame(schema: EventSchema, table: pa.Table) -> pd.DataFrame:
 
 
 def _page(then: pd.DataFrame, now: pd.DataFrame, schema: EventSchema, path: Path) -> None:
+    """Write Evidently's drift report on the variables that have values on both sides."""
     # Slow to import, and needed for this page only.
     from evidently import DataDefinition, Dataset, Report
     from evidently.presets import DataDriftPreset
@@ -104,6 +108,6 @@ def _page(then: pd.DataFrame, now: pd.DataFrame, schema: EventSchema, path: Path
         numerical_columns=kinds[FeatureKind.NUMERIC], categorical_columns=kinds[FeatureKind.CATEGORICAL]
     )
     current, baseline = (Dataset.from_pandas(side[shared], data_definition=definition) for side in (now, then))
-    # A constant column has no correlation with anything: Evidently shows a NaN, and numpy need not warn of it.
+    # The correlation of a constant column is NaN, which Evidently shows; numpy would warn.
     with np.errstate(divide="ignore", invalid="ignore"):
         Report([DataDriftPreset()]).run(current, baseline).save_html(str(path))

@@ -1,10 +1,10 @@
-"""The Prefect shell: each step of a retrain is a task, each look at the registry and each audit is a flow.
+"""Prefect flows: retrain, reconciler ("react") and audit; each step of a retrain is a task.
 
-Nothing is decided here (see `job`). Prefect gives schedules, logs and a page a run. What must not be lost is in the
-registry: Prefect may forget a flow run or repeat it, and the outcome is the same.
+Nothing is decided here (see :mod:`retrain_flows.orchestration.model_jobs`). Prefect provides schedules, logs and pages.
+What must not be lost is in the registry: Prefect may forget or repeat a flow run, and the outcome is the same.
 
-Whoever may use Prefect's API chooses what a flow is called with. So that is a model's name, a decision's number and
-times, each of them checked; which project it is about, and what is called, the serving process knows by itself.
+Whoever may use Prefect's API chooses the parameters of a flow. These are a model's name, a decision's number and times,
+all of them validated; the project and the code to run are fixed by the serving process.
 """
 
 from __future__ import annotations
@@ -29,9 +29,7 @@ from retrain_flows.orchestration.model_jobs import Caller, Opener
 from retrain_flows.retrain import RetrainRequest
 
 REACT = "leeway-react"
-ModelName = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$", description="a model of the project that is served")
-]
+ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$", description="a model of the project")]
 DecisionId = Annotated[int, Field(ge=1, le=2**63 - 1, description="a decision of that model")]
 Moment = Annotated[AwareDatetime, AfterValidator(model_jobs.in_years)]
 
@@ -44,7 +42,7 @@ _TASKS = {
 
 @dataclass(frozen=True, slots=True)
 class Flows:
-    """The flows of one opener; called directly, each runs in this process and is on record with Prefect."""
+    """The flows of one project. Called directly, each runs in this process and is recorded by Prefect."""
 
     retrain: Flow[..., RetrainRun]
     react: Flow[..., list[reconcile.Outcome]]
@@ -52,17 +50,17 @@ class Flows:
 
 
 def of(open_job: Opener) -> Flows:
-    """Return the flows that work with what *open_job* opens for a model."""
+    """Return the flows for the models that *open_job* opens."""
 
     @flow(name="leeway-retrain", flow_run_name="retrain-{model}-{decision_id}", persist_result=False)
     def retrain_flow(model: ModelName, decision_id: DecisionId, as_of: Moment | None = None) -> RetrainRun:
-        """Carry out a decision; checks, story and the comparison's path become artifacts, also when it failed."""
+        """Carry out a decision to retrain; its checks and summary become artifacts, also if it failed."""
         with open_job(model) as opened:
             return model_jobs.run_retrain(opened, decision_id, as_of, _caller())
 
     @flow(name=REACT, flow_run_name="react-{model}", persist_result=False)
     def react_flow(model: ModelName, as_of: Moment | None = None) -> list[reconcile.Outcome]:
-        """Give every incident its decision and every decision its run; safe to be called at any time."""
+        """Decide about undecided incidents and carry out decisions; safe to be called at any time."""
 
         def execute(ws: Workspace, order: RetrainRequest) -> RetrainRun:
             done: RetrainRun = retrain_flow(ws.model, order.decision.id, order.as_of)
@@ -76,7 +74,7 @@ def of(open_job: Opener) -> Flows:
 
     @flow(name="leeway-audit", flow_run_name="audit-{model}", persist_result=False)
     def audit_flow(model: ModelName, start: Moment | None = None, end: Moment | None = None) -> AuditResult:
-        """Audit [start, end] in event time; if absent, up to where monitoring has come."""
+        """Audit [start, end] in event time; if absent, the audit period up to the newest window on record."""
         with open_job(model) as opened:
             done = model_jobs.run_audit(opened, start, end, _caller())
             text = (opened.workspace.state / done.report).read_text()
@@ -95,16 +93,17 @@ def _as_task(step: Callable[..., Any], *args: Any, **options: Any) -> Any:
 
 
 def _publish(ws: Workspace, run: RetrainRun, page: Path | str) -> None:
+    """Store the gate's checks and the summary of a run as Prefect artifacts."""
     if isinstance(page, str):
         get_run_logger().warning("run %s: %s", run.id, page)
     checks = run_summary.table(queries.checks(ws.registry, run.id))
-    create_table_artifact(checks, key=_key(ws.model, "gate"), description=f"The gate of run {run.id}")
-    told = run_summary.markdown(ws, run, page)
-    create_markdown_artifact(told, key=_key(ws.model, "retrain"), description=f"Run {run.id}")
+    create_table_artifact(checks, key=_key(ws.model, "gate"), description=f"Gate checks of run {run.id}")
+    summary = run_summary.markdown(ws, run, page)
+    create_markdown_artifact(summary, key=_key(ws.model, "retrain"), description=f"Summary of run {run.id}")
 
 
 def _key(model: str, kind: str) -> str:
-    """Return an artifact's key; the same key again is a new version of it.
+    """Return the key of an artifact; an artifact with the same key is a new version of it.
 
     >>> _key("late_Flights", "gate")
     'late-flights-gate'

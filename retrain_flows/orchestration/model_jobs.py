@@ -1,7 +1,7 @@
-"""What is done for one model by schedule or by hand: react, audit, retrain; with or without Prefect around it.
+"""Jobs of one model: reconcile, audit, retrain; by schedule or by hand, with or without Prefect.
 
-`flows.Flows` does the same as Prefect flows. Both are made for an *opener*, a function that whoever serves passes on in
-code: what a run is called with says which model and when, and never what is to be imported, opened or called.
+:mod:`retrain_flows.orchestration.flows` runs them as Prefect flows. The serving process passes an opener in code: the
+parameters of a run say which model and as of when, and never what to import, open or call.
 """
 
 from __future__ import annotations
@@ -27,15 +27,19 @@ from retrain_flows.retrain import RetrainRequest
 PAGE: retrain.Call = evidently_report.write
 AUDIT: retrain.Call = audit.audit
 YEARS = range(1971, 2200)
-"""Where a moment of event time may lie: with room on both sides to count periods from it."""
+"""Years in which a moment of event time may lie: periods can be added and subtracted without overflow."""
 
 
 def in_years(moment: datetime) -> datetime:
-    """Return *moment* if its year is in `YEARS`.
+    """Return a moment whose year is in `YEARS`.
 
-    Raises:
-        ValueError: it is not.
+    Raises
+    ------
+    ValueError
+        It is not.
 
+    Examples
+    --------
     >>> in_years(datetime(1, 1, 1))
     Traceback (most recent call last):
     ValueError: the year 1 is not between 1971 and 2199
@@ -48,9 +52,18 @@ def in_years(moment: datetime) -> datetime:
 
 @dataclass(frozen=True)
 class Job:
-    """What flows work with for one model: its surroundings, and how and how far back its history is counted again.
+    """What the jobs of one model need.
 
-    *deliver* sends the alerts that are due, and raises nothing because a receiver does not answer.
+    Parameters
+    ----------
+    workspace
+        The model's workspace.
+    replay
+        Counts the windows of a period again, in batch.
+    audit_period
+        How far back an audit reaches.
+    deliver
+        Sends the alerts that are due; raises nothing if a receiver does not answer.
     """
 
     workspace: Workspace
@@ -62,16 +75,26 @@ class Job:
 Opener = Callable[[str], AbstractContextManager[Job]]
 """Opens the job of a model by its name. Raises NotFound if the project has no such model."""
 Publish = Callable[[Workspace, RetrainRun, Path | str], None]
-"""Shows a run and the path of its comparison (or why there is none) to people, beside the registry."""
+"""Publishes a run with the path of its Evidently report, or the reason why there is none."""
 
 
 def publish_nothing(ws: Workspace, run: RetrainRun, page: Path | str) -> None:
-    """Show nothing: the registry has it all."""
+    """Publish nothing: all of it is in the registry."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls the steps: *call* runs one, *publish* shows what came of it, *flow_run* is an orchestrator's run."""
+    """How an orchestrator takes part in a job.
+
+    Parameters
+    ----------
+    call
+        Calls a step, as a task or directly.
+    flow_run
+        The id of the orchestrator's run; None without one.
+    publish
+        Publishes a finished run.
+    """
 
     call: Callable[..., Any] = retrain.call_directly
     flow_run: str | None = None
@@ -79,16 +102,29 @@ class Caller:
 
 
 PLAIN = Caller()
+"""No orchestrator: steps are called directly."""
 
 
 def run_retrain(job: Job, decision_id: int, as_of: datetime | None, by: Caller = PLAIN) -> RetrainRun:
-    """Carry out a decision with what is known at *as_of* (event time; how far monitoring has come, if absent).
+    """Carry out a decision to retrain; then publish the run, also if it failed, and send alerts that are due.
 
-    The comparison is drawn and the run published also when it failed, and alerts that are due are sent.
+    Parameters
+    ----------
+    job
+        The model's job.
+    decision_id
+        The decision.
+    as_of
+        The moment, in event time, as of which data are read; if absent, the end of the newest window on record.
+    by
+        The orchestrator.
 
-    Raises:
-        NotFound: there is no such decision.
-        LeewayError: a step failed; the run is on record as failed.
+    Raises
+    ------
+    NotFound
+        The model has no such decision.
+    LeewayError
+        A step failed; the run is recorded as failed.
     """
     ws, now = job.workspace, datetime.now(UTC)
     decision = _decision(ws, decision_id)
@@ -103,14 +139,14 @@ def run_retrain(job: Job, decision_id: int, as_of: datetime | None, by: Caller =
 
 
 def run_reconcile(job: Job, as_of: datetime | None, execute: reconcile.Execute) -> list[reconcile.Outcome]:
-    """Give every incident its decision and every decision to retrain its run, by *execute*; then send alerts."""
+    """Run the reconciler as of a moment in event time, with *execute* for retrains; then send alerts that are due."""
     outcomes = reconcile.reconcile(job.workspace, now=datetime.now(UTC), as_of=as_of, execute=execute)
     job.deliver()
     return outcomes
 
 
 def run_audit(job: Job, start: datetime | None, end: datetime | None, by: Caller = PLAIN) -> AuditResult:
-    """Audit [start, end] in event time; if absent, up to where monitoring has come, as far back as the project says."""
+    """Audit [start, end] in event time; if absent, the audit period up to the end of the newest window on record."""
     ws, now = job.workspace, datetime.now(UTC)
     until = end or reconcile.clock(ws) or now
     since = start or until - job.audit_period
@@ -121,17 +157,17 @@ def run_audit(job: Job, start: datetime | None, end: datetime | None, by: Caller
 
 @dataclass(frozen=True)
 class ByHand:
-    """What `flows.Flows` does, in this process and without Prefect."""
+    """The jobs without Prefect, in this process, as methods named like the flows."""
 
     open_job: Opener
 
     def retrain(self, model: str, decision_id: int, as_of: datetime | None = None) -> RetrainRun:
-        """Do what `carry_out` does for *model*."""
+        """Carry out a decision to retrain."""
         with self.open_job(model) as job:
             return run_retrain(job, decision_id, as_of)
 
     def react(self, model: str, as_of: datetime | None = None) -> list[reconcile.Outcome]:
-        """Do what `look` does for *model*."""
+        """Decide about undecided incidents and carry out decisions."""
 
         def execute(ws: Workspace, order: RetrainRequest) -> RetrainRun:
             return self.retrain(ws.model, order.decision.id, order.as_of)
@@ -140,23 +176,24 @@ class ByHand:
             return run_reconcile(job, as_of, execute)
 
     def audit(self, model: str, start: datetime | None = None, end: datetime | None = None) -> AuditResult:
-        """Do what `examine` does for *model*."""
+        """Audit a period in event time."""
         with self.open_job(model) as job:
             return run_audit(job, start, end)
 
 
 def _decision(ws: Workspace, decision_id: int) -> Decision:
+    """Return a decision of the model; NotFound if it is another model's."""
     decision = queries.decision(ws.registry, decision_id)
     if decision.model != ws.model:
         msg = f"decision {decision_id} is about model {decision.model}, not {ws.model}"
-        raise errors.NotFound(msg, hint="`leeway retrain` makes one")
+        raise errors.NotFound(msg, hint="`leeway retrain` makes a decision and carries it out")
     return decision
 
 
 def _page(ws: Workspace, run: RetrainRun, by: Caller) -> Path | str:
-    """Return the comparison's path; a picture that cannot be drawn is told of, but undoes no retrain."""
+    """Return the path of the Evidently report, or why there is none: a failing report must not undo a retrain."""
     try:
         path: Path = by.call(PAGE, ws, run)
     except Exception as error:
-        return f"There is no comparison of baseline and drifted window: {error}"
+        return f"There is no Evidently report of baseline and drifted window: {error}"
     return path

@@ -1,4 +1,4 @@
-"""A retrain in words and in a table, for whoever looks at it in the orchestrator."""
+"""Summary of a run for Prefect's pages: the decision and its reasons, the outcome, and the gate's checks."""
 
 from __future__ import annotations
 
@@ -11,33 +11,35 @@ from retrain_flows.data.workspace import Workspace
 
 
 def table(checks: Sequence[Check]) -> list[dict[str, str]]:
-    """Return one row a check: version, name, result, what it got and what it wanted."""
+    """Return a row for each check: version, name, result, what it measured and what it requires."""
     return [
-        {"version": c.version, "check": c.name, "result": c.result.value, "got": c.got, "wanted": c.want}
+        {"version": c.version, "check": c.name, "result": c.result.value, "measured": c.got, "required": c.want}
         for c in checks
     ]
 
 
 def markdown(ws: Workspace, run: RetrainRun, page: Path | str) -> str:
-    """Return what was decided, what came of it and why; *page* is the comparison's path, or why there is none."""
+    """Return the summary of a run as Markdown; *page* is the path of its Evidently report, or why there is none."""
     decision = queries.decision(ws.registry, run.decision_id)
     return "\n".join(_lines(run, decision, queries.checks(ws.registry, run.id), page))
 
 
 def _lines(run: RetrainRun, decision: Decision, checks: Sequence[Check], page: Path | str) -> Iterator[str]:
+    """Yield the lines: outcome, decision with its reasons, a table of checks for each version, the Evidently report."""
     yield f"# {run.model}: retrain {run.state.value}"
     yield f"\n{run.reason}\n"
-    about = f"about incident {decision.incident_id}" if decision.incident_id else "by hand"
-    known = f"with what was known at {run.as_of:%Y-%m-%d %H:%M} UTC"
-    yield f"**Decision {decision.id}** {about} ({decision.actor}), {known}, because\n"
+    about = f"about incident {decision.incident_id}" if decision.incident_id else "without an incident"
+    as_of = f"on data as of {run.as_of:%Y-%m-%d %H:%M} UTC"
+    yield f"**Decision {decision.id}** {about} (by {decision.actor}), {as_of}. Reasons:\n"
     yield from (f"- {reason}" for reason in decision.because)
     for version in dict.fromkeys(c.version for c in checks):
         yield f"\n## {version}\n"
-        yield "| check | result | got | wanted |\n|---|---|---|---|"
+        yield "| check | result | measured | required |\n|---|---|---|---|"
         own = (c for c in checks if c.version == version)
         yield from (f"| {c.name} | {c.result.value} | {_cell(c.got)} | {_cell(c.want)} |" for c in own)
-    yield f"\nBaseline against drifted window: `{page.name}`" if isinstance(page, Path) else f"\n{page}"
+    yield f"\nEvidently report of baseline and drifted window: `{page.name}`" if isinstance(page, Path) else f"\n{page}"
 
 
 def _cell(text: str) -> str:
+    """Return text that fits into a cell of a Markdown table."""
     return text.replace("|", "\\|").replace("\n", " ")

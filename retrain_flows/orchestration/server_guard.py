@@ -1,9 +1,8 @@
-"""Who may talk to a server on this machine: its own pages and clients that know its secret, by its own names.
+"""Access control of a server on loopback: Host and Origin headers, and a secret, as ASGI middleware.
 
-A server on loopback is within reach of every account of the machine, and of every web page that its user opens: a page
-may send requests to any address, and its name may be made to point to 127.0.0.1 (DNS rebinding). The first is told by
-the Origin that browsers send along, the second by the Host, and accounts by the secret. Plain ASGI, so that it can
-stand before any app.
+A server on loopback can be reached by all accounts of the machine and by any web page that its user opens. A page may
+send requests to any address (cross-site request forgery), and its host name may be made to resolve to 127.0.0.1 (DNS
+rebinding). The Origin header shows the first, the Host header the second, and the secret keeps out other accounts.
 """
 
 from __future__ import annotations
@@ -23,10 +22,20 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Guard:
-    """Lets through to *app* what comes by one of *origins* (``http://host:port``) and shows *authorization*.
+    """ASGI middleware that passes on requests with the right Host, Origin and Authorization headers.
 
-    *authorization* is the header's value, asked for by everything under ``/api`` but the paths in *open_paths* (health)
-    and the sockets in *asking_sockets*, which ask for the secret by themselves before anything else.
+    Parameters
+    ----------
+    app
+        The application behind it.
+    origins
+        The server's own addresses, ``http://host:port``, for Host and Origin.
+    authorization
+        The value of the Authorization header that paths under ``/api`` and websockets require.
+    open_paths
+        Paths that may be read without it (health).
+    asking_sockets
+        Websockets that ask for the secret themselves before anything else.
     """
 
     app: App
@@ -36,7 +45,7 @@ class Guard:
     asking_sockets: frozenset[str] = frozenset()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as the app does, or refuse."""
+        """Answer as the app does, or refuse with 401 or 403 (websockets: close code 1008)."""
         refused = self.refusal(scope) if scope["type"] in ("http", "websocket") else None
         if refused is None:
             await self.app(scope, receive, send)
@@ -47,12 +56,12 @@ class Guard:
             await _answer(send, *refused)
 
     def refusal(self, scope: Scope) -> tuple[int, str] | None:
-        """Return why a request is refused, as a status and a sentence; None if it is not."""
+        """Return the status and the sentence with which a request is refused; None if it is passed on."""
         hosts, origins = _values(scope, b"host"), _values(scope, b"origin")
         if len(hosts) != 1 or f"http://{hosts[0]}" not in self.origins:
-            return 403, "This server goes by another name: see the address that it was started with."
+            return 403, "The Host header is not an address of this server: use the one that it printed when it started."
         if not set(origins) <= set(self.origins):
-            return 403, "Requests of other pages are not taken."
+            return 403, "Requests from pages of other origins are refused."
         if self._is_open(scope) or self._knows(_values(scope, b"authorization")):
             return None
         return 401, "Unauthorized"
@@ -61,7 +70,7 @@ class Guard:
         path = scope["path"]
         if scope["type"] == "websocket":
             return path in self.asking_sockets
-        if scope["method"] == "OPTIONS":  # a browser asks before it sends; nothing is done yet
+        if scope["method"] == "OPTIONS":  # a browser's preflight request, which changes nothing
             return True
         return path.split("/")[1:2] != ["api"] or (scope["method"] in ("GET", "HEAD") and path in self.open_paths)
 

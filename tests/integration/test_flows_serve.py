@@ -24,26 +24,13 @@ import pytest
 
 from registry import queries
 from registry.records import RunState
-from retrain_flows.orchestration import server
+from retrain_flows.orchestration import server, server_settings
 from tests.support import trained_model as world
+from tests.support import trained_model_service
 
 pytestmark = pytest.mark.slow
 
 PATIENCE_SECONDS = 150
-SERVE = """
-import os, sys
-from datetime import timedelta
-from pathlib import Path
-from retrain_flows import reconcile
-from retrain_flows.orchestration import deployments
-from tests.support import trained_model as world
-from tests.support import trained_model_flows as served
-def settled(model):
-    with world.open_registry(Path(os.environ["LEEWAY_PROJECT"])) as registry:
-        return reconcile.idle(registry, model)
-what = deployments.Served(served.FLOWS, served.__name__, ["m"], settled)
-deployments.serve(what, audit_cron="0 6 * * 1", every=timedelta(seconds=5))
-"""
 
 
 @pytest.fixture
@@ -56,7 +43,7 @@ def asked(url: str, auth: str = "", body: Any = None, verb: str | None = None) -
     """Return what the Prefect server says at *url* to whoever shows *auth*."""
     question = urllib.request.Request(url, None if body is None else json.dumps(body).encode(), method=verb)
     question.add_header("Content-Type", "application/json")
-    question.add_header("Authorization", server.basic(auth))
+    question.add_header("Authorization", server_settings.basic(auth))
     with urllib.request.urlopen(question, timeout=10) as answer:
         return json.load(answer)
 
@@ -71,8 +58,8 @@ class Prefect:
 
     def serve(self) -> subprocess.Popen[bytes]:
         """Serve the world's flows from a process in a session of its own."""
-        known = {**os.environ, **server.settings(self.folder / ".leeway"), server.URL: self.url}
-        command = [sys.executable, "-c", SERVE]
+        known = {**os.environ, **server_settings.settings(self.folder / ".leeway"), server_settings.URL: self.url}
+        command = [sys.executable, "-m", trained_model_service.__name__]
         return subprocess.Popen(command, env={**known, "LEEWAY_PROJECT": str(self.folder)}, start_new_session=True)
 
     def ask(self, path: str, body: Any = None, verb: str | None = None) -> Any:
@@ -122,10 +109,10 @@ def wait(for_what: Callable[[], bool]) -> None:
 @pytest.fixture
 def prefect(where: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Prefect]:
     """Yield a Prefect server of the world's own."""
-    monkeypatch.delenv(server.URL, raising=False)
+    monkeypatch.delenv(server_settings.URL, raising=False)
     state = where / ".leeway"
     with server.running(state) as url:
-        yield Prefect(url, server.secret(state), where)
+        yield Prefect(url, server_settings.secret(state), where)
 
 
 @pytest.mark.timeout(600)
@@ -194,7 +181,7 @@ models: {m: {task: binary, events: {predictions: {path: events}, version: v1}, f
 def test_nothing_outlives_the_command_that_serves(tmp_path: Path, how: str) -> None:
     """Neither the server nor a run; whoever reads its output may have gone away; and no traceback is printed."""
     (tmp_path / "leeway.yaml").write_text(PROJECT)
-    known = {k: v for k, v in os.environ.items() if k not in (server.URL, server.AUTH)}
+    known = {k: v for k, v in os.environ.items() if k not in (server_settings.URL, server_settings.AUTH)}
     command = [sys.executable, "-m", "leeway", "flows", "serve", "--every", "2s"]
     with (
         (tmp_path / "said").open("wb") as said,

@@ -17,7 +17,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from features import errors
-from retrain_flows.orchestration import server
+from retrain_flows.orchestration import server, server_settings
 
 pytestmark = pytest.mark.slow
 ATTACK = {"name": "x", "parameters": {"where": {"opener": "os:popen", "project": "touch x", "model": "m"}}}
@@ -33,7 +33,7 @@ class Running:
     @property
     def right(self) -> dict[str, str]:
         """What a client shows."""
-        return {"Authorization": server.basic(server.secret(self.state))}
+        return {"Authorization": server_settings.basic(server_settings.secret(self.state))}
 
     def status(self, path: str, body: Any = None, **headers: str) -> int:
         """Return how the server answers."""
@@ -52,7 +52,7 @@ def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """Yield the server, which is started once for all attacks."""
     state = tmp_path_factory.mktemp("state")
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv(server.URL, raising=False)
+        patch.delenv(server_settings.URL, raising=False)
         with server.running(state) as url:
             yield Running(url, state)
 
@@ -61,7 +61,7 @@ def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
                                   "/variables/", "/automations/", "/events"])  # fmt: skip
 def test_without_the_secret_nothing_is_taken(prefect: Running, path: str) -> None:
     """Not even the attack that once ran: a flow's parameter that names what to call."""
-    wrong = server.basic("leeway:wrong")
+    wrong = server_settings.basic("leeway:wrong")
     assert {401} == {prefect.status(path, ATTACK), prefect.status(path, ATTACK, Authorization=wrong)}
 
 
@@ -95,7 +95,7 @@ def test_events_are_taken_of_nobody_else(prefect: Running, more: dict[str, str])
 
 def test_the_secret_is_in_a_file_of_its_owner_and_on_no_command_line(prefect: Running) -> None:
     """`ps` shows everybody's command lines."""
-    text, path = server.secret(prefect.state), server.secret_path(prefect.state)
+    text, path = server_settings.secret(prefect.state), server_settings.secret_path(prefect.state)
     lines = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
     assert 0o600 == stat.S_IMODE(path.stat().st_mode)
     assert [] == [line for line in lines if text.removeprefix("leeway:") in line]
@@ -110,7 +110,7 @@ def test_it_is_found_again_and_used_again(prefect: Running) -> None:
 
 def test_a_client_that_does_not_get_in_says_why(prefect: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """As an error of ours, with the variable that is missing."""
-    monkeypatch.setenv(server.URL, prefect.url)
-    monkeypatch.setenv(server.AUTH, "leeway:wrong")
+    monkeypatch.setenv(server_settings.URL, prefect.url)
+    monkeypatch.setenv(server_settings.AUTH, "leeway:wrong")
     with pytest.raises(errors.EngineError, match=r"refuses: 401 Unauthorized\s+hint: set PREFECT_API_AUTH_STRING"):
         server.running_already(prefect.state, {})

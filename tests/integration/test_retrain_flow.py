@@ -16,7 +16,7 @@ from features import errors
 from registry import operations, queries
 from registry.connection import Registry
 from registry.records import Action, RunState
-from retrain_flows.orchestration import server
+from retrain_flows.orchestration import server, server_settings
 from tests.support import trained_model as world
 
 pytestmark = pytest.mark.slow
@@ -27,7 +27,7 @@ def flows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Yield the flows, with a Prefect server of the session's own behind them."""
     state = tmp_path_factory.mktemp("prefect")
     with pytest.MonkeyPatch.context() as patch, server.running(state) as url:
-        for name, value in {**server.settings(state), server.URL: url}.items():
+        for name, value in {**server_settings.settings(state), server_settings.URL: url}.items():
             patch.setenv(name, value)
         # Prefect reads its settings when it is imported: another test of this process may have done that before.
         from prefect.context import SettingsContext, get_settings_context

@@ -290,7 +290,7 @@ def test_an_open_quality_incident_vetoes_the_promotion(ws: Workspace) -> None:
     world.drift(ws, Signal.QUALITY)
     done = retrain.run(ws, order(ws, decision))
     assert RunState.REJECTED is done.state
-    assert "quality on hold: quality incident 1 has been open" in done.reason
+    assert "quality inconclusive: quality incident 1 has been open" in done.reason
 
 
 def test_too_few_rows_fail_the_run_before_anything_is_trained(make: Make) -> None:

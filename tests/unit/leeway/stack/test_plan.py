@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from leeway.stack import broker, build, plan
-from retrain_flows.orchestration import server
+from retrain_flows.orchestration import server_settings
 from tests.unit.leeway.stack.conftest import Make
 
 ALL = {"postgres": "LEEWAY_DATABASE", "broker": "LEEWAY_KAFKA", "flink": "LEEWAY_FLINK", "prefect": "PREFECT_API_URL"}
@@ -92,7 +92,7 @@ def test_settings_say_where_things_are(make: Make) -> None:
     assert {
         "BROKERS": broker.address(9092, planned.folder / "kafka" / "keys"),
         "PREFECT_API_URL": "http://127.0.0.1:4200/api",
-        "PREFECT_API_AUTH_STRING": server.secret(planned.state),
+        "PREFECT_API_AUTH_STRING": server_settings.secret(planned.state),
     } == build.settings(planned)
 
 
@@ -100,7 +100,7 @@ def test_no_secret_is_on_a_command_line(make: Make) -> None:
     """Every account of a machine sees command lines."""
     planned = plan.plan_stack(make(place=TOPIC))
     words = [word for service in build.leeway_services(planned) for word in service.command]
-    secrets = [s.removeprefix("leeway:") for s in (server.secret(planned.state),)]
+    secrets = [s.removeprefix("leeway:") for s in (server_settings.secret(planned.state),)]
     assert [] == [word for word in words for secret in secrets if secret in word]
 
 

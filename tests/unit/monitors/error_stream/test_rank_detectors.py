@@ -128,6 +128,6 @@ def test_nothing_is_found_where_nothing_changes() -> None:
     assert () == alarms(FAST, BASELINE, np.random.default_rng(4).exponential(size=30_000))
 
 
-def test_the_words_say_that_nothing_is_promised() -> None:
+def test_the_words_say_that_nothing_is_guaranteed() -> None:
     """A reader of the alarm cannot take it for one that keeps the budget."""
-    assert "outside the false-alarm promise" in str(rank_detectors.DetectorAlarm("KSWIN", 5, risen=False))
+    assert "outside the false-alarm guarantee" in str(rank_detectors.DetectorAlarm("KSWIN", 5, risen=False))

@@ -15,7 +15,7 @@ from leeway.flows import run_once
 from leeway.stack import ports
 from registry import operations, queries
 from registry.records import Action, RunState
-from retrain_flows.orchestration import model_jobs, server
+from retrain_flows.orchestration import model_jobs, server, server_settings
 from tests.support import trained_model as world
 
 PROJECT = f"""\
@@ -69,7 +69,7 @@ def test_a_server_that_is_named_and_does_not_answer_is_an_error_of_ours(
 ) -> None:
     """Nothing is started in its place, and nothing is done that it should have recorded."""
     (tmp_path / "leeway.yaml").write_text(PROJECT)
-    monkeypatch.setenv(server.URL, f"http://127.0.0.1:{ports.free()}/api")
+    monkeypatch.setenv(server_settings.URL, f"http://127.0.0.1:{ports.free()}/api")
     with context.open(tmp_path) as opened:
         for do in (run_once.react, run_once.audit, partial(run_once.retrain, decision_id=1)):
             with pytest.raises(errors.EngineAway, match="does not answer"):
@@ -78,9 +78,9 @@ def test_a_server_that_is_named_and_does_not_answer_is_an_error_of_ours(
 
 def test_what_is_left_of_a_server_that_is_gone_does_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that was killed could not take its address away."""
-    monkeypatch.delenv(server.URL, raising=False)
+    monkeypatch.delenv(server_settings.URL, raising=False)
     (tmp_path / "prefect").mkdir()
-    (tmp_path / "prefect" / "url").write_text(server.address(ports.free()))
+    (tmp_path / "prefect" / "url").write_text(server_settings.address(ports.free()))
     assert {} == server.running_already(tmp_path, {})
 
 

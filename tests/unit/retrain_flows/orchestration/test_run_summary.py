@@ -30,7 +30,9 @@ def test_the_story_tells_decision_reasons_and_every_check(ws: Workspace, by_hand
     """As Markdown, with each check in a row of its own."""
     told = run_summary.markdown(ws, by_hand, Path("html/page.html"))
     assert "# m: retrain promoted" in told
-    assert "**Decision 2** by hand (ann), with what was known at 2013-03-02 00:00 UTC, because\n\n- a | b" in told
+    assert (
+        "**Decision 2** without an incident (by ann), on data as of 2013-03-02 00:00 UTC. Reasons:\n\n- a | b" in told
+    )
     assert "## v2" in told
     assert "| segments | pass | 0 of 2 segments fail" in told
     assert "`page.html`" in told
@@ -50,10 +52,10 @@ def test_a_bar_in_a_check_does_not_break_the_table(make: Make) -> None:
 
 
 def test_the_table_has_a_row_a_check(ws: Workspace, by_hand: RetrainRun) -> None:
-    """With what it got and what it wanted."""
+    """With what it measured and what it requires."""
     rows = run_summary.table(queries.checks(ws.registry, by_hand.id))
     assert ["data", "signature", "reload", "rows", "loss", "segments", "quality"] == [row["check"] for row in rows]
-    assert {"version", "check", "result", "got", "wanted"} == set(rows[0])
+    assert {"version", "check", "result", "measured", "required"} == set(rows[0])
 
 
 def test_an_incident_is_compared_by_its_newest_window(ws: Workspace) -> None:

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrain_flows.orchestration import server
+from retrain_flows.orchestration import server_settings
 from retrain_flows.orchestration.server_guard import Guard
 
-SECRET = server.basic("leeway:secret")
+SECRET = server_settings.basic("leeway:secret")
 OPEN = frozenset({"/api/health", "/api/ready"})
 ASKING = frozenset({"/api/events/out"})
 OWN_HOSTS = ("127.0.0.1:4200", "localhost:4200", "[::1]:4200")
@@ -22,7 +22,7 @@ async def _app(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "reached"})
 
 
-GUARD = Guard(_app, server.origins(4200), SECRET, OPEN, ASKING)
+GUARD = Guard(_app, server_settings.origins(4200), SECRET, OPEN, ASKING)
 
 
 def reached(kind: str = "http", path: str = "/api/flows/filter", method: str = "POST", **headers: str) -> bool:

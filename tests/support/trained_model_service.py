@@ -1,0 +1,26 @@
+"""The program that serves the flows of the world in LEEWAY_PROJECT, as `leeway flows serve` does a project's.
+
+A file and no text in a test: what is renamed is renamed here too.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+from retrain_flows import reconcile
+from retrain_flows.orchestration import deployments
+from tests.support import trained_model as world
+from tests.support import trained_model_flows
+
+
+def is_idle(model: str) -> bool:
+    """Return whether nothing waits for the model's reconciler."""
+    with world.open_registry(Path(os.environ["LEEWAY_PROJECT"])) as registry:
+        return reconcile.idle(registry, model)
+
+
+if __name__ == "__main__":
+    served = deployments.Served(trained_model_flows.FLOWS, trained_model_flows.__name__, ["m"], is_idle)
+    deployments.serve(served, audit_cron="0 6 * * 1", interval=timedelta(seconds=5))
