@@ -160,7 +160,7 @@ def test_a_bad_record_costs_itself_only(form: RecordFormat) -> None:
 OF_TOPICS = (
     "features.events.encode:CONTENT",
     "features.kafka.records:_READERS",
-    "features.kafka.offset_ranges:RANGE",
+    "features.kafka.offset_ranges:OFFSETS_PER_RANGE",
     "leeway.check.event_source:_RECORDS_PER_RANGE",
     "leeway.topics.tail_records:_READ",
 )
