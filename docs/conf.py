@@ -43,12 +43,13 @@ autodoc_default_options = {"exclude-members": "model_config"}  # the same frozen
 autodoc_inherit_docstrings = False
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
+napoleon_use_ivar = True  # attributes that a class docstring lists are described there, not twice
 toc_object_entries = False  # thousands of entries, copied for each page's navigation, would take most of the time
 
 # A reference to a module, function or constant that is gone is a warning, and so an error. Annotations are not looked
 # up: most of them name types of other projects, and one name may be that of several fields.
 nitpicky = True
-nitpick_ignore_regex = [("py:(class|obj)", ".*"), ("py:exc", r"struct\.error|ArrowInvalid")]
+nitpick_ignore_regex = [("py:(class|obj)", ".*"), ("py:exc", r"struct\.error|ArrowInvalid|typer\.BadParameter")]
 suppress_warnings = ["ref.python"]
 
 # All modules are imported before any is read: autodoc writes evaluated annotations into pydantic's BaseModel, and the

@@ -30,7 +30,7 @@ def count_outcomes(
     start
         Start of the slice, in milliseconds since the epoch.
     rows
-        Columns ``version``, ``segments`` (the row's, joined by :data:`SEGMENT_SEPARATOR`), ``prediction``, ``label``
+        Columns ``version``, ``segments`` (the row's, joined by ``SEGMENT_SEPARATOR``), ``prediction``, ``label``
         and ``known``, the label's time, which is NaN where there is no label.
     """
     for key, some in rows.groupby(["version", "segments"]):

@@ -26,7 +26,7 @@ Mask = npt.NDArray[np.bool_]
 SPREAD_FACTORS = (0.7, 1.0, 1.4)
 """Factors by which a natural change may narrow or widen a distribution while it moves: half to double the variance."""
 TAIL_KNOT = 0.9
-"""Share of an outermost bin's normal score that lies before its additional knot, see :func:`_drawn_in`."""
+"""Share of an outermost bin's normal score that lies before its additional knot, see ``_drawn_in``."""
 MAX_GROWTH = 8.0
 """Factor by which a natural change may let values grow or shrink about zero: three doublings of a price."""
 

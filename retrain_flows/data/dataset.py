@@ -23,8 +23,8 @@ from features.schema import LABEL, PREDICTION, EventSchema, Task
 from features.scoring import Floats, Values, inputs
 from features.window import to_ms
 
+# An array of Python values, one for each row.
 Objects = npt.NDArray[np.object_]
-"""An array of Python values, one for each row."""
 
 
 @dataclass(frozen=True, eq=False)
