@@ -41,6 +41,7 @@ apidoc_automodule_options = {"members", "undoc-members", "show-inheritance"}
 autodoc_member_order = "bysource"
 autodoc_default_options = {"exclude-members": "model_config"}  # the same frozen one everywhere
 autodoc_inherit_docstrings = False
+napoleon_attr_annotations = False  # they are in the signatures; as text, `numpy.object_` would be read as a reference
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 napoleon_use_ivar = True  # attributes that a class docstring lists are described there, not twice
