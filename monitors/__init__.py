@@ -1,1 +1,1 @@
-"""How far is now from then: bins, profiles, distances and verdicts, and the Flink jobs that compute them."""
+"""Drift monitoring: profiles compared with the training baseline, verdicts, and the Flink jobs that compute them."""
