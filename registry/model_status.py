@@ -53,12 +53,10 @@ class ModelStatus:
     ----------
     incidents
         The open incidents in words, worst first.
-    drifting, steady
-        The signals that the newest windows of all traffic judged.
-    unjudged
-        The other signals, with the reason.
+    drifting, steady, unjudged
+        The signals that the newest windows of all traffic judged; the others, with the reason.
     set_aside
-        How many records of the newest window were set aside, by the reason.
+        Records of the newest window that were set aside, by reason.
     rows, window_end
         The rows and the end of the newest window of inputs.
     last_heard
@@ -98,8 +96,8 @@ class ModelStatus:
             yield f"drift in {', '.join(self.drifting)}; no incident is open (yet)"
         if lost := sum(self.set_aside.values()):
             causes = ", ".join(f"{name} {n:,}" for name, n in self.set_aside.items())
-            share = f"{lost:,} of {lost + self.rows:,} records of the newest window"
-            yield f"{share} rejected, by column: {causes}; see the dead letters"
+            of = f"{lost:,} of {lost + self.rows:,} records of the newest window rejected"
+            yield f"{of}, by column: {causes}; see the dead letters"
         if self.steady:
             total = len(self.steady) + len(self.drifting) + len(self.unjudged)
             share = f"all {total}" if len(self.steady) == total else f"{len(self.steady)} of {total}"

@@ -219,7 +219,7 @@ def compare(
     kind
         Kind of the column.
     method
-        One of :data:`METHODS`; by default the automatic choice.
+        One of ``METHODS``; by default the automatic choice.
     threshold
         By default the method's.
 

@@ -218,7 +218,7 @@ def compare(
     kind
         Kind of the column.
     method
-        One of :data:`METHODS`; by default jensen_shannon.
+        One of ``METHODS``; by default jensen_shannon.
     threshold
         By default :func:`upper_threshold`.
 

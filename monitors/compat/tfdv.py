@@ -195,7 +195,7 @@ def compare(
     kind
         Kind of the column.
     method
-        One of :data:`METHODS`; by default jensen_shannon_divergence for numbers, infinity_norm for categories.
+        One of ``METHODS``; by default jensen_shannon_divergence for numbers, infinity_norm for categories.
     threshold
         None for no verdict.
 

@@ -3,7 +3,7 @@
 State transitions alone, without a database and without a clock: what incidents there are and what was decided about
 them comes from an :class:`IncidentStore`, and each transition is written there. The registry's store is
 :mod:`registry.incidents.stored_incidents`; a replay keeps a list. When an incident opens, goes on and ends is in
-:mod:`registry.incidents.incident_rules`; which moves between states are allowed is :data:`MOVES` in
+:mod:`registry.incidents.incident_rules`; which moves between states are allowed is ``MOVES`` in
 :mod:`registry.operations.incidents`, and ``docs/incident-lifecycle.md`` draws them.
 """
 
