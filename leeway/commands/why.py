@@ -79,7 +79,7 @@ def _window(name: str, window: WindowExplanation, incident: Incident) -> None:
     show.note(f"[bold]{show.text(name)}, {span}[/]\n")
     own_variables, others = window.of(incident.signal), window.beside(incident.signal)
     if not own_variables:
-        show.note(f"Corrected by late data: this window has no {_word(incident)} any more.\n")
+        show.note(f"Corrected by late data: this window has no {show.text(_word(incident))} any more.\n")
     for moved in own_variables:
         _pairs(_title(moved), _rows(moved, window.end))
     if others:
