@@ -100,7 +100,8 @@ def stamp(reg: Registry, revision: str, oldest: str = "") -> None:
 def everything(reg: Registry) -> dict[str, list[tuple[Any, ...]]]:
     """Return every row of every table: equal before and after where nothing happened."""
     with reg.read() as c:
-        return {t.name: [tuple(row) for row in c.execute(sa.select(t))] for t in tables.metadata.sorted_tables}
+        every = {t.name: sa.select(t).order_by(*t.primary_key) for t in tables.metadata.sorted_tables}
+        return {name: [tuple(row) for row in c.execute(rows)] for name, rows in every.items()}
 
 
 def window(

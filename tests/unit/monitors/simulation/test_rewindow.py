@@ -143,7 +143,7 @@ def test_several_policies_say_what_each_says_alone(stage: Stage, segment: str, s
         expected = alone(KNOWN, one, slices, stage, segment)
         assert verdicts(expected) == verdicts(mine)
         assert [(r.window_start, r.counts, r.newest_slice) for r in expected] == [
-            (r.window_start, r.counts, r.newest) for r in mine
+            (r.window_start, r.counts, r.newest_slice) for r in mine
         ]
 
 
