@@ -173,7 +173,7 @@ def test_check_says_what_is_wrong_with_a_topic(folder: Path, broker: str, tmp_pa
     assert "201 of 201 rows are set aside" in " ".join(other.split())
     assert re.search(rf"{name}/\d offset 0: not Avro", " ".join(other.split()))
     assert "not Avro of the expected schema" in " ".join(other.split())
-    assert f"topic {name}-empty holds no events yet; events are read as they arrive" in " ".join(other.split())
+    assert f"topic {name}-empty has no events yet; events are read as they arrive" in " ".join(other.split())
     assert f"no column `tmp` in {name}; did you mean `temp`?" in " ".join(lacking.split())
 
 
