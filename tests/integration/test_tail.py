@@ -100,7 +100,7 @@ def test_a_stream_that_is_no_topic_is_refused(path: Path) -> None:
     )
 
     assert (
-        "events.history of late is not in a topic\n  hint: give events.history: {topic: ...}, or name a topic"
+        "events.history of late is not in a topic\n  hint: set events.history: {topic: ...}, or name a topic"
         == str(tail)
     )
     assert "events.history of late is not a topic to produce to" in str(produce)
