@@ -79,7 +79,7 @@ class ModelSummary:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class EvidenceRow:
     """One drift finding that an incident rests on, and its window."""
 
     window: Address
@@ -98,7 +98,7 @@ class IncidentView:
     incident: Incident
     decision: Decision | None
     waiting: str
-    evidence: tuple[Evidence, ...]
+    evidence: tuple[EvidenceRow, ...]
 
 
 @dataclass(frozen=True)
@@ -192,10 +192,10 @@ def incident(record: Incident, decision: Decision | None) -> IncidentView:
     return IncidentView(record, decision, waiting, tuple(evidence(record.version, item) for item in record.evidence))
 
 
-def evidence(version: str, item: DriftEvidence) -> Evidence:
+def evidence(version: str, item: DriftEvidence) -> EvidenceRow:
     """Return stored evidence as a page shows it: a drift finding with the address of its window."""
     finding = item.finding
-    return Evidence(
+    return EvidenceRow(
         window=Address(version, item.stage, item.window_end, item.segment),
         start=item.window_start,
         variable=finding.variable,

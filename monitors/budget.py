@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_valid
 
 from features.window import format_span, parse_span
 from monitors.finding import Signal
-from monitors.signals import OF
+from monitors.signals import SPECS
 
 RATE_PATTERN = re.compile(r"(\d+) +per +(?:(\d+) +)?(\w+)")
 SPAN_WORDS = {"second": "1s", "minute": "1m", "hour": "1h", "day": "1d", "week": "7d", "month": "30d", "quarter": "91d",
@@ -117,7 +117,7 @@ def share(signal: Signal, segment: str, segment_count: int, signals: Collection[
     >>> share(Signal.QUALITY, "", 0, list(Signal)), share(Signal.QUALITY, "origin=JFK", 5, list(Signal))
     (0.1, 0.01)
     """
-    own = OF[signal].budget_share / sum(OF[s].budget_share for s in signals)
+    own = SPECS[signal].budget_share / sum(SPECS[s].budget_share for s in signals)
     if not segment_count:
         return own
     return own * (ALL_TRAFFIC_SHARE if segment == "" else (1 - ALL_TRAFFIC_SHARE) / segment_count)

@@ -101,7 +101,7 @@ SIGNALS = (
 what it costs before what may explain it. The largest shares are of what can start a retrain. A quality fault never
 starts one: it blocks retraining while it is open."""
 
-OF: dict[Signal, SignalSpec] = {spec.signal: spec for spec in SIGNALS}
+SPECS: dict[Signal, SignalSpec] = {spec.signal: spec for spec in SIGNALS}
 """The row of each signal."""
 
 _Section = TypeVar("_Section", bound=BaseModel)
@@ -119,5 +119,5 @@ def section(name: str, base: type[_Section], module: str, setting: Callable[[Sig
     setting
         The type and the default of a signal's key.
     """
-    fields: dict[str, Any] = {signal.value: setting(OF[signal]) for signal in Signal}
+    fields: dict[str, Any] = {signal.value: setting(SPECS[signal]) for signal in Signal}
     return create_model(name, __base__=base, __module__=module, __doc__=base.__doc__, **fields)

@@ -26,7 +26,7 @@ DELAY_CHOICES = (timedelta(0), _MINUTE, 5 * _MINUTE, 15 * _MINUTE, _HOUR, 6 * _H
 
 
 @dataclass(frozen=True)
-class Periods:
+class InferredPeriods:
     """Window size and slide, the baseline period [start, end), and the rate of rows."""
 
     windows: Windows
@@ -40,7 +40,7 @@ class Periods:
         return (self.end - self.start) // self.windows.slide
 
 
-def periods(ms: npt.NDArray[np.int64]) -> Periods:
+def periods(ms: npt.NDArray[np.int64]) -> InferredPeriods:
     """Return windows and baseline period of a log.
 
     Parameters
@@ -63,7 +63,7 @@ def periods(ms: npt.NDArray[np.int64]) -> Periods:
     slices = max(1, total // 4, min(BASELINE_SLICES, round(total * 0.6)))
     if slide == _DAY and slices >= BASELINE_SLICES:
         slices -= slices % 7  # whole weeks
-    return Periods(windows, from_ms(start), from_ms(start + slices * step), rate * to_ms(_DAY))
+    return InferredPeriods(windows, from_ms(start), from_ms(start + slices * step), rate * to_ms(_DAY))
 
 
 def _cut(span: int, rate: float) -> tuple[timedelta, timedelta]:

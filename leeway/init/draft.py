@@ -17,7 +17,7 @@ from features.window import from_ms
 from leeway.infer import feature_columns, log_files, log_sample, periods
 from leeway.infer.columns import InferredColumns, infer_columns
 from leeway.infer.log_sample import LogSample
-from leeway.infer.periods import Periods
+from leeway.infer.periods import InferredPeriods
 from leeway.infer.roles import ColumnWishes
 from leeway.infer.time_columns import time_format
 
@@ -55,7 +55,7 @@ class Draft:
     labels: Path | None
     sample: LogSample
     labels_sample: LogSample
-    periods: Periods
+    periods: InferredPeriods
     label_delay: timedelta
     times: Mapping[str, str]
     remarks: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from pydantic.json_schema import GenerateJsonSchema
 
 from alerts.config import Alerts
@@ -14,6 +14,7 @@ from features import kafka_address
 from features.conventions import Moment
 from features.schema import Events, EventSchema, FeatureKind, Task
 from features.window import Span, Windows, format_span
+from leeway.project.section import Section
 from leeway.project.stack_section import Stack
 from monitors.config import MonitorPolicy
 from monitors.flink.config import Engine
@@ -21,12 +22,6 @@ from registry.config import IncidentPolicy
 from retrain_flows.config import Audit, Retrain, Signals
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
-
-
-class Section(BaseModel):
-    """A section of the file: unknown keys are errors, values are frozen."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Period(Section):

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from leeway.project.section import Section
 
 Port = Annotated[int, Field(ge=1, le=65535)]
-
-
-class Section(BaseModel):
-    """A section of the file: unknown keys are errors, values are frozen."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Ports(Section):

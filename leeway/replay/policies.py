@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from features.errors import ProjectError
 from features.window import Windows, format_span
 from leeway.project import validation_errors, yaml_positions
-from leeway.project.file_schema import Section
 from leeway.project.load import Model
+from leeway.project.section import Section
 from monitors.budget import FalseAlarms
 from monitors.config import MonitorPolicy
 from registry.config import IncidentPolicy

@@ -10,7 +10,7 @@ from monitors import budget
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
 from monitors.finding import Signal
-from monitors.signals import OF, Needs
+from monitors.signals import SPECS, Needs
 
 
 def monitored_signals(baseline: Baseline) -> list[Signal]:
@@ -21,7 +21,7 @@ def monitored_signals(baseline: Baseline) -> list[Signal]:
         Needs.PROJECTION: baseline.derived.projection is not None,
         Needs.ESTIMATE: baseline.derived.estimate is not None,
     }
-    return [signal for signal in Signal if available[OF[signal].needs]]
+    return [signal for signal in Signal if available[SPECS[signal].needs]]
 
 
 def share(baseline: Baseline, signal: Signal, segment: str) -> float:

@@ -20,7 +20,7 @@ from monitors.explain.mix_shift import MixShift
 from monitors.explain.onset import Key, Onset
 from monitors.finding import Finding, Signal, Stage, Verdict
 from monitors.report import Report, digest
-from monitors.signals import OF, SIGNALS
+from monitors.signals import SIGNALS, SPECS
 from monitors.stats.bins import NumericBins
 
 ORDER = tuple(spec.signal for spec in SIGNALS)
@@ -199,7 +199,7 @@ class _Explainer:
     def _min_effect(self, report: Report, signal: Signal) -> float | None:
         if self.policy is None or report.policy != digest(self.policy) or signal is Signal.QUALITY:
             return None
-        of_loss = OF[signal].of_loss
+        of_loss = SPECS[signal].of_loss
         return self.policy.min_loss_increase if of_loss else self.policy.min_effect
 
     def _bin_changes(self, report: Report, finding: Finding) -> BinChanges:

@@ -27,7 +27,7 @@ MAX_DISTANCE = 1.0
 
 
 @dataclass(frozen=True, eq=False)
-class WindowCounts:
+class VariableCounts:
     """One variable of one window, with what it is compared with.
 
     Parameters
@@ -56,7 +56,7 @@ class WindowCounts:
 
 
 def finding(
-    signal: Signal, variable: str, sample: WindowCounts, policy: MonitorPolicy, *, withheld: str = "", note: str = ""
+    signal: Signal, variable: str, sample: VariableCounts, policy: MonitorPolicy, *, withheld: str = "", note: str = ""
 ) -> Finding:
     """Return the finding on the distribution of one variable in one window.
 
@@ -92,7 +92,7 @@ def finding(
                    **judgement)  # fmt: skip
 
 
-def false_alarm_level(sample: WindowCounts, level: float = WINDOW_LEVEL) -> dict[str, float]:
+def sampling_thresholds(sample: VariableCounts, level: float = WINDOW_LEVEL) -> dict[str, float]:
     """Return the threshold of every distance by sampling alone, at these sample sizes and bins.
 
     While nothing has changed, each is exceeded with the probability *level* (:mod:`monitors.stats.null_distribution`).
@@ -135,7 +135,7 @@ def _too_small_reason(reference: threshold.ReferenceWindows, n: int, min_effect:
     return f"with {n:,} values an effect of {min_effect:g} cannot be told from chance; {rows:,} are needed{also}"
 
 
-def _distances(sample: WindowCounts) -> dict[str, float]:
+def _distances(sample: VariableCounts) -> dict[str, float]:
     p, q = sample.reference.total, sample.compared
     return {name: float(metric(p, q)) for name, metric in _metrics(sample.bins).items()}
 

@@ -25,7 +25,7 @@ from monitors.finding import Signal, Stage
 from monitors.sequential import exchangeability, panel, slice_scores
 from monitors.sequential.monitoring_plan import BudgetGroup, MonitoringPlan
 from monitors.sequential.panel import Panel
-from monitors.signals import OF
+from monitors.signals import SPECS
 from monitors.stats import threshold
 from monitors.verdicts import estimated_performance, loss_scores
 
@@ -167,6 +167,6 @@ def _group(baseline: Baseline, policy: MonitorPolicy, segment: str, signal: Sign
     )
     weights = np.array([all_weights[name] for name in fitted.names])
     budget_share = budget_shares.share(baseline, signal, segment) * float(weights.sum())
-    least = policy.min_loss_increase if OF[signal].of_loss else policy.min_effect
+    least = policy.min_loss_increase if SPECS[signal].of_loss else policy.min_effect
     evidence_required = policy.false_alarms.slices(windows.slide * stride) / budget_share
     return BudgetGroup(signal, fitted, stride, budget_share, weights / weights.sum(), evidence_required, least)

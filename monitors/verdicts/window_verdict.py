@@ -197,7 +197,7 @@ def _fault_reason(fault: Finding | None) -> str:
 
 def _drift(window: _Window, signal: Signal, name: str, withheld: str) -> Finding:
     reference = window.reference
-    sample = distribution.WindowCounts(reference.bins[name], reference.drift[name], window.cells(name))
+    sample = distribution.VariableCounts(reference.bins[name], reference.drift[name], window.cells(name))
     withheld = withheld or _too_few(window, sample.n, sample.reference.rows)
     return distribution.finding(signal, name, sample, window.policy, withheld=withheld, note=window.note)
 

@@ -40,8 +40,8 @@ def reported(bins: NumericBins | CategoricalBins) -> set[str]:
     cells = np.zeros(bins.cells, np.int64)
     cells[threshold.compared(bins)] = 50
     return set(
-        distribution.false_alarm_level(
-            distribution.WindowCounts(bins, threshold.ReferenceWindows(total, total[:0, None], 0.01), cells)
+        distribution.sampling_thresholds(
+            distribution.VariableCounts(bins, threshold.ReferenceWindows(total, total[:0, None], 0.01), cells)
         )
     )
 

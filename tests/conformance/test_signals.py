@@ -32,7 +32,7 @@ each_fault = pytest.mark.parametrize("kind", FaultKind, ids=lambda kind: kind.va
 def test_every_signal_has_one_row() -> None:
     """The table is complete, and no row is another's."""
     assert sorted(Signal) == sorted(spec.signal for spec in SIGNALS)
-    assert {spec.signal: spec for spec in SIGNALS} == signals.OF
+    assert {spec.signal: spec for spec in SIGNALS} == signals.SPECS
 
 
 def test_the_shares_are_the_budget() -> None:
@@ -67,7 +67,7 @@ def test_the_project_file_takes_its_reactions_and_no_others(spec: SignalSpec) ->
             with pytest.raises(ValidationError):
                 Signals.model_validate({spec.signal.value: reaction.value})
 
-    assert Reaction.RETRAIN not in signals.OF[Signal.QUALITY].reactions
+    assert Reaction.RETRAIN not in signals.SPECS[Signal.QUALITY].reactions
 
 
 @each_row

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from monitors import budget
 from monitors.budget import FalseAlarms
 from monitors.finding import Signal
-from monitors.signals import OF, SIGNALS
+from monitors.signals import SIGNALS, SPECS
 
 DAY = timedelta(days=1)
 
@@ -68,7 +68,7 @@ def test_shares_add_up_to_the_whole(watched: set[Signal], segments: int) -> None
 
 def test_every_signal_has_a_share() -> None:
     """A signal that is added needs one, or nothing of it could ever be promised."""
-    assert set(Signal) == set(OF)
+    assert set(Signal) == set(SPECS)
     assert 1 == pytest.approx(sum(spec.budget_share for spec in SIGNALS))
 
 

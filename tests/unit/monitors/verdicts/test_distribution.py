@@ -10,7 +10,7 @@ from monitors.stats.bins import CategoricalBins, NumericBins, freeze_numeric
 from monitors.verdicts import distribution
 
 
-def sample(rng: np.random.Generator, n: int, shift: float = 0.0) -> distribution.WindowCounts:
+def sample(rng: np.random.Generator, n: int, shift: float = 0.0) -> distribution.VariableCounts:
     """Return *n* rows of a normal, shifted, beside 4,000 that are not."""
     reference = rng.normal(size=4000)
     bins = freeze_numeric(reference)
@@ -18,12 +18,12 @@ def sample(rng: np.random.Generator, n: int, shift: float = 0.0) -> distribution
         np.bincount(bins.index(v, np.isnan(v)), minlength=bins.cells) for v in (reference, rng.normal(shift, size=n))
     ]
     cells = threshold.compared(bins)
-    return distribution.WindowCounts(
+    return distribution.VariableCounts(
         bins, threshold.ReferenceWindows(count[0][cells], np.zeros((0, len(cells)), int), 0.01), count[1]
     )
 
 
-def figures(sample: distribution.WindowCounts) -> dict[str, float]:
+def figures(sample: distribution.VariableCounts) -> dict[str, float]:
     """Return the distances of *sample*."""
     return {
         name: float(f(sample.reference.total, sample.compared))
@@ -40,11 +40,11 @@ def test_each_distance_exceeds_its_chance_about_as_often_as_asked(n: int) -> Non
         300,
     )
     made = sample(rng, n)
-    lines = distribution.false_alarm_level(made, level=0.1)
+    lines = distribution.sampling_thresholds(made, level=0.1)
     for _ in range(windows):
         values = rng.normal(size=n)
         counts = np.bincount(made.bins.index(values, np.isnan(values)), minlength=made.bins.cells)  # type: ignore[arg-type]
-        told = figures(distribution.WindowCounts(made.bins, made.reference, counts))
+        told = figures(distribution.VariableCounts(made.bins, made.reference, counts))
         beyond = {name: beyond[name] + (told[name] > lines[name]) for name in beyond}
     assert dict.fromkeys(beyond, True) == {name: 0.04 < hits / windows < 0.18 for name, hits in beyond.items()}
 
@@ -52,7 +52,7 @@ def test_each_distance_exceeds_its_chance_about_as_often_as_asked(n: int) -> Non
 def test_a_shift_is_beyond_chance_by_every_distance() -> None:
     """Half a sd in 1,000 rows is rarer than 1 in 1,000 whichever way it is measured."""
     made = sample(np.random.default_rng(4), 1000, shift=0.5)
-    lines = distribution.false_alarm_level(made, level=0.001)
+    lines = distribution.sampling_thresholds(made, level=0.001)
 
     assert [] == [name for name, value in figures(made).items() if value <= lines[name]]
 
@@ -63,7 +63,7 @@ def test_categories_have_their_own_distances_and_nothing_has_none() -> None:
     known = threshold.ReferenceWindows(np.array([50, 50, 0, 0]), np.zeros((0, 4), int), 0.01)
 
     assert {"psi", distribution.METRIC, "total_variation"} == set(
-        distribution.false_alarm_level(distribution.WindowCounts(bins, known, np.array([5, 5, 0, 0, 0])))
+        distribution.sampling_thresholds(distribution.VariableCounts(bins, known, np.array([5, 5, 0, 0, 0])))
     )
-    assert {} == distribution.false_alarm_level(distribution.WindowCounts(bins, known, np.zeros(5, int)))
+    assert {} == distribution.sampling_thresholds(distribution.VariableCounts(bins, known, np.zeros(5, int)))
     assert isinstance(sample(np.random.default_rng(1), 5).bins, NumericBins)
