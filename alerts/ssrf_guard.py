@@ -90,6 +90,7 @@ def _target(url: httpx.URL, address: Address) -> Target:
 
 
 def _parse(endpoint: Endpoint) -> httpx.URL:
+    """Return an endpoint's URL; one that cannot be read, has no host or holds a user name is refused."""
     try:
         url = httpx.URL(endpoint.url)
         host = url.host  # where httpx decodes a name that it has let pass

@@ -83,6 +83,7 @@ def _iso(when: datetime) -> str:
 
 
 def _environment() -> jinja2.Environment:
+    """Return the templates' environment: escaping, strict about unknown names, with the filters that pages use."""
     env = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE / "templates"),
         autoescape=True,
@@ -110,7 +111,7 @@ def _environment() -> jinja2.Environment:
         incident_url=incident_url,
         evidence_chart=charts.evidence,
         scale=incident_page.scale,
-        leaning=mix_shift_text,
+        mix_shift_text=mix_shift_text,
         window_address=incident_page.window_address,
         details=formatting.details,
         Verdict=Verdict,

@@ -47,6 +47,7 @@ def _text(error: BaseException, now: datetime) -> str:
 
 
 def _written(folder: Path | None, text: str, now: datetime) -> Path:
+    """Write a report that its owner alone can read, drop the oldest beyond the limit, and return its path."""
     if folder is None:
         handle, name = tempfile.mkstemp(prefix="leeway-", suffix=".log")
         path = Path(name)

@@ -93,6 +93,7 @@ def _of_project(project: Path) -> Evidence:
 
 
 def _signer(key_file: Path | None, key_env: str | None) -> Signer | None:
+    """Return the key that signed the log, from a file or from a variable; None where neither is named."""
     if key_env is not None:
         if not os.environ.get(key_env):
             msg = f"the environment variable {key_env} is not set"

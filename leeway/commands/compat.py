@@ -141,6 +141,7 @@ def _compared_column(
 
 
 def _print(system: System, model: Model, reference: _RowSet, current: _RowSet, lines: list[_ColumnResult]) -> None:
+    """Print the comparison as a table, with what was compared and how many columns drift by its thresholds."""
     columns = ("column", "method", "value", "threshold", "verdict")
     show.table(f"{title(system)} on {model.name}", columns, [_cells(line) for line in lines])
     sides = (f"{side.rows.num_rows:,} {side.description}" for side in (current, reference))
@@ -169,6 +170,7 @@ def _cells(line: _ColumnResult) -> tuple[object, ...]:
 
 
 def _print_json(system: System, model: Model, reference: _RowSet, current: _RowSet, lines: list[_ColumnResult]) -> None:
+    """Print the comparison as one JSON document."""
     show.as_json(
         {
             "model": model.name,

@@ -117,6 +117,7 @@ def _policies(model: Model, files: Iterable[Path], budgets: Iterable[str], sizes
 
 
 def _shifts(texts: Iterable[str]) -> dict[ChangeKind, list[float]]:
+    """Return the sizes to inject for each kind of change; ``fault`` stands for all faults."""
     sizes_by_kind: dict[ChangeKind, list[float]] = {}
     for text in texts:
         name, _, sizes = text.partition("=")

@@ -79,6 +79,7 @@ def _with_csv_format(model: Model, source: Path) -> Source:
 
 
 def _print_result(served: Served, done: offline.Scored, where: str, *, as_json: bool) -> None:
+    """Print how many events were scored, where they went, and which records could not be read."""
     rejects = [(r.path, r.line, r.reason) for r in done.rejects]
     if as_json:
         lost = [dict(zip(("path", "line", "reason"), reject, strict=True)) for reject in rejects]

@@ -61,6 +61,7 @@ def _print_elsewhere(wanted: plan.Plan) -> None:
 
 
 def _show(project: Project, stack_state: state.State, as_json: bool) -> None:
+    """Print the state of every service, and where the pages and their password are."""
     if as_json:
         show.as_json(asdict(stack_state))
         return

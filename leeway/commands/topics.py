@@ -133,6 +133,7 @@ def _sent_json(one: Plan) -> dict[str, Any]:
 
 
 def _print_sent(plans: list[Plan], seconds: float) -> None:
+    """Print what was sent to each topic, what could not be, and how fast."""
     for one in plans:
         newest = max((part.newest for part in one.parts), default=None)
         if one.oldest is None or newest is None:
@@ -179,6 +180,7 @@ def _groups(at: tail_records.Target, extent: dict[int, tuple[int, int]]) -> Iter
 
 
 def _print(at: tail_records.Target, extent: dict[int, tuple[int, int]], records: list[dict[str, Any]]) -> None:
+    """Print a topic's offsets, the lag of its consumer groups, and its newest records."""
     rows = [(number, start, stop, stop - start) for number, (start, stop) in extent.items()]
     show.table(
         f"{at.topic} at {kafka_address.redacted(at.bootstrap)}",

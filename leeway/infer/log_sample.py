@@ -90,6 +90,7 @@ def _rows(file: Path, limit: int, *, newest: bool = False, skip: int = 0, csv: C
 
 
 def _parquet(path: Path, limit: int, *, newest: bool, skip: int) -> pa.Table:
+    """Return up to *limit* rows of the first row group, or of the last; *skip* passes over those already taken."""
     file = pq.ParquetFile(path)
     empty = file.schema_arrow.empty_table()
     if not file.num_row_groups:
@@ -117,6 +118,7 @@ def _cut(table: pa.Table, limit: int, *, newest: bool, skip: int) -> pa.Table:
 
 
 def _csv(path: Path, data: bytes, how: CsvFormat) -> LogSample:
+    """Return the whole records in *data*, typed where a column is alike throughout; ValueError without column names."""
     head = csv_dialect.head(path)
     if not head.startswith(data[:HEAD_BYTES]):
         data = head.partition(b"\n")[0] + b"\n" + data

@@ -101,6 +101,7 @@ def _undecided(labels: LabelSample | None) -> DataError:
 
 
 def _task_of_labels(labels: LabelSample | None, wishes: ColumnWishes) -> Task:
+    """Return the task that labels suggest: binary for two names, regression for many numbers, else multiclass."""
     if labels is None:
         return Task.REGRESSION
     if (

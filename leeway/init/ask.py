@@ -55,6 +55,7 @@ def ask(log: Log, wishes: ColumnWishes) -> ColumnWishes:
 
 
 def _task(log: Log, wishes: ColumnWishes) -> ColumnWishes:
+    """Ask for the task and, where it is binary and the labels have names, which of them counts as 1."""
     inferred = infer_columns(log.sample.table, wishes, log.label_rows)
     task = Task(_choice("What does the model predict?", [t.value for t in Task], inferred.task.value))
     wishes = replace(wishes, task=task)

@@ -69,6 +69,7 @@ def _module(folder: Path) -> str:
 
 
 def _lines(made: Draft, home: Path, name: str, model: str, module: str | None) -> Iterator[str]:
+    """Yield the lines of a project file, each choice with a comment."""
     inferred = made.inferred
     yield HEAD.format(name=name, model=model, task=inferred.task.value, meaning=MEANING[inferred.task])
     yield from _sources(made, home)
@@ -85,6 +86,7 @@ def _lines(made: Draft, home: Path, name: str, model: str, module: str | None) -
 
 
 def _sources(made: Draft, home: Path) -> Iterator[str]:
+    """Yield the lines that say where history, predictions and labels are."""
     inferred = made.inferred
     own = _source(made.events, home, made.sample.csv.model_dump(exclude_defaults=True))
     if inferred.is_history:
@@ -136,6 +138,7 @@ def _conventions(made: Draft) -> Iterator[str]:
 
 
 def _watching(made: Draft) -> Iterator[str]:
+    """Yield the lines on segments, windows, the baseline period and the monitor."""
     cut = made.periods
     categories = [column for column, (kind, _) in made.inferred.features.items() if kind is FeatureKind.CATEGORICAL]
     example = f", for instance [{comment(yaml_text(categories[0]))}]" if categories else ""
@@ -166,6 +169,7 @@ def _retraining(made: Draft, module: str | None) -> Iterator[str]:
 
 
 def _retrain(made: Draft, module: str) -> Iterator[str]:
+    """Yield the `retrain` section, with row numbers that fit how many rows a day the log has."""
     cut, days = made.periods, made.periods.rows_a_day
     evaluation = 2 * cut.windows.size
     yield RETRAIN.format(

@@ -39,6 +39,7 @@ def print_summary(path: Path, made: Draft, errors: Sequence[Check]) -> None:
 
 
 def _chosen(made: Draft) -> Iterator[tuple[str, str, str]]:
+    """Yield each choice that was made, its value, and how to choose otherwise."""
     inferred = made.inferred
     for part in roles.ROLES:
         why = f", {inferred.reasons[part]}" if part in inferred.reasons else ""

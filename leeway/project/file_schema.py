@@ -55,6 +55,7 @@ class ModelSection(Section):
 
     @model_validator(mode="after")
     def _can_retrain(self) -> ModelSection:
+        """Refuse a `retrain` section without labels, versions in the events, or the trainer of its mode."""
         if self.retrain is None:
             return self
         if not self.events.labels:

@@ -80,6 +80,7 @@ _EXAMPLES = {
 
 
 def _message(error: ErrorDetails, key: Key) -> str:
+    """Return what is wrong with the value of *key*, and what it must be."""
     got, kind, context = error["input"], error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
         return _unknown(key)

@@ -44,6 +44,7 @@ def _in_time(outcome: PolicyOutcome, within: timedelta) -> set[InjectedChange]:
 
 
 def _choice(outcomes: Sequence[PolicyOutcome], within: timedelta) -> Iterator[str]:
+    """Yield which policy detects most in time; among equals, that of the smallest windows and strictest budget."""
     wanted = set().union(*(_in_time(outcome, within) for outcome in outcomes))
     if not wanted:
         return
@@ -90,6 +91,7 @@ def _over_budget(outcomes: Sequence[PolicyOutcome]) -> Iterator[str]:
 
 
 def _without_guarantee(signals: Sequence[WatchedSignal], slices: int) -> Iterator[str]:
+    """Yield the variables outside the guarantee, why, and the length of baseline that may change that."""
     by_why: dict[str, list[str]] = defaultdict(list)
     for one in signals:
         by_why[one.violation].append(one.variable)

@@ -58,6 +58,7 @@ def show_tables(result: ReplayResult, *, everything: bool) -> None:
 
 
 def _policies(result: ReplayResult) -> None:
+    """Print each policy's false alarms, beside what it guarantees, and the incidents that it would have opened."""
     columns = (
         "policy",
         "budget",

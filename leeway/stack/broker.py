@@ -125,6 +125,7 @@ def answers(port: int, at: str) -> bool:
 
 
 def _format(file: Path, log: Path) -> None:
+    """Format the broker's folder with an id of its own; one that is formatted already is left as it is."""
     name = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     command = [
         *_java(),

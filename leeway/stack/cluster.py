@@ -150,6 +150,7 @@ def overview(address: str) -> dict[str, Any]:
 
 
 def _service(cluster: Cluster, role: str, logs: Path) -> processes.Service:
+    """Return the JobManager or the TaskManager as a service, healthy once the cluster's REST endpoint counts it."""
     script = str(flink_home() / "bin" / f"{role}.sh")
     metrics = cluster.jobmanager_metrics if role == "jobmanager" else cluster.taskmanager_metrics
     wanted = "flink-version" if role == "jobmanager" else "slots-total"
@@ -169,6 +170,7 @@ def _reporter(port: int) -> list[str]:
 
 
 def _environment(folder: Path) -> Mapping[str, str]:
+    """Return the variables by which Flink's scripts find Java, the package from pip, and this cluster's folders."""
     home = flink_home()
     return {
         **java.environment(),

@@ -65,6 +65,7 @@ class Supervisor:
         return 0
 
     def _live(self) -> None:
+        """Start the engines, migrate the registry, start Leeway's services, and wait until the stack is to end."""
         with self._running(build.engines(self.plan)) as engines:
             self._await(engines)
             if self._end.is_set():
@@ -78,6 +79,7 @@ class Supervisor:
 
     @contextmanager
     def _running(self, services: Sequence[processes.Service]) -> Iterator[list[Keeper]]:
+        """Start services, each with its keeper, and yield the keepers; all are ended when the block is left."""
         made = [Keeper(service, self._changed) for service in services]
         self._keepers += made
         for keeper in made:

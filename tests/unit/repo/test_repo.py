@@ -112,3 +112,18 @@ def test_every_command_is_in_the_readme() -> None:
     readme = (ROOT / "README.md").read_text()
 
     assert set() == {n for n in names | groups if f"leeway {n}" not in readme}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=str)
+def test_a_function_of_ten_lines_says_what_it_promises(path: Path) -> None:
+    """A private one too: its first line says what it returns or does."""
+    functions = (n for n in ast.walk(ast.parse((ROOT / path).read_text())) if isinstance(n, ast.FunctionDef))
+    silent = [
+        f"{node.lineno} {node.name}"
+        for node in functions
+        if not ast.get_docstring(node)
+        and not node.name.startswith("__")
+        and (node.body[-1].end_lineno or 0) - node.body[0].lineno >= 9
+    ]
+
+    assert [] == silent
