@@ -8,14 +8,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from features import errors
-from features.events import decode
-from features.events.requests import read_requests
 from registry import operations, queries
 from registry.files import artifacts
 from registry.records import Action, Promotion
 from retrain_flows import promote
 from retrain_flows.data import dataset
 from retrain_flows.data.dataset import Dataset
+from retrain_flows.data.event_log import StoredEvents
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.training import challengers, permutation_importance
 
@@ -81,12 +80,12 @@ def train_and_promote(ws: Workspace, *, start: datetime, end: datetime, actor: s
 
 def _labelled(ws: Workspace, start: datetime, end: datetime) -> Dataset:
     """Return the labelled events of a period; ProjectError without labels, NotEnoughData with too few rows."""
-    requests = read_requests(ws.schema, ws.events.history or ws.events.predictions).table
     if ws.events.labels is None:
         msg = f"{ws.model} has no labels to train on"
         raise errors.ProjectError(msg, hint="set events.labels in the project file")
-    labels = decode.read_events(ws.schema, "labels", ws.events.labels).table
-    data = dataset.build(ws.schema, requests, labels, as_of=end + ws.schema.label_delay, start=start, end=end)
+    as_of = end + ws.schema.label_delay
+    log = ws.event_log or StoredEvents(ws.schema, ws.events, unanswered=True)
+    data = dataset.read(log, ws.schema, as_of=as_of, start=start, end=end).rows
     if len(data) < ws.trainers.min_rows:
         msg = f"{len(data)} labelled rows of {ws.model} in {start:%Y-%m-%d} to {end:%Y-%m-%d}, {data.unusable} unusable"
         raise errors.NotEnoughData(msg, hint=f"retrain.min_rows is {ws.trainers.min_rows}; name a longer period")

@@ -87,13 +87,10 @@ def idle(reg: Registry, model: str) -> bool:
 
 
 def matured_rows(ws: Workspace, as_of: datetime) -> int:
-    """Return the number of matured rows of the training period as of a moment in event time. Reads all events."""
+    """Return the number of matured rows of the training period as of a moment in event time. Reads the period's events."""
     when = workspace.periods(ws.schema, ws.trainers, as_of)
-    history = workspace.read(ws)
-    data = dataset.build(
-        ws.schema, history.predictions, history.labels, as_of=as_of, start=when.start, end=when.evaluation
-    )
-    return len(data)
+    labelled = dataset.read(ws.log, ws.schema, as_of=as_of, start=when.start, end=when.evaluation)
+    return len(labelled.rows)
 
 
 def _handle(ws: Workspace, incident: Incident, as_of: datetime, now: datetime, execute: Execute) -> Outcome:

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from features import errors
-from features.events import decode, location
 from features.events.location import Place
 from features.schema import EventSchema
-from features.values.untyped import Reject, by_reason, records_of
 from features.window import to_ms
-from monitors.baseline import freeze, published
+from monitors.baseline import build, published
 from monitors.baseline.baseline import Baseline, Slice
 from monitors.config import MonitorPolicy
+from monitors.finding import Stage
 from monitors.flink import environment_job, files_source_job, profile_job, run_job
 from monitors.flink.committed_output import committed_lines
 from monitors.flink.sinks_job import Folders
@@ -68,60 +63,18 @@ def run(  # noqa: PLR0913 - a baseline is of a version, its events and a period
     EngineError
         The Flink job fails.
     """
-    rows = _rows(schema, version, predictions, start, end)
-    truth = _labels(schema, rows, labels)
-    learned = freeze.freeze_derived(schema, policy, freeze.freeze_bins(schema, policy, rows, truth), rows, truth)
-    frozen = learned.frozen
-    draft = Baseline(events=schema, version=version, start=start, end=end, rows=rows.num_rows, bins=dict(frozen.bins),
-                     derived=frozen.derived, inputs=())  # fmt: skip
-    slices = _count(draft, policy, files_source_job.Directories(predictions, labels), logs)
-    inputs = learned.out_of_sample(schema, rows, slices["inputs"])
-    update = {"importance": dict(importance or {}), "inputs": inputs, "outcomes": tuple(slices["outcomes"])}
-    return draft.model_copy(update=update)
+    events = build.read(schema, version=version, predictions=predictions, labels=labels, start=start, end=end)
+    directories = files_source_job.Directories(predictions, labels)
 
+    def count(draft: Baseline, _: build.BaselineEvents) -> dict[Stage, list[Slice]]:
+        return _count(draft, policy, directories, logs)
 
-def _rows(schema: EventSchema, version: str, predictions: Place, start: datetime, end: datetime) -> pa.Table:
-    """Return the version's predictions in the period; raise NotEnoughData where there are none."""
-    decoded = decode.read_events(schema, "predictions", predictions)
-    table = decoded.table
-    time = table["time"].to_numpy()
-    inside = (time >= to_ms(start)) & (time < to_ms(end))
-    own = table.filter(pc.and_(pa.array(inside), pc.equal(table["model_version"], version)))
-    if own.num_rows == 0:
-        known = ", ".join(sorted(set(table["model_version"].to_pylist()))) or "none"
-        span = f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC"
-        msg = f"no prediction by version {version!r} of {schema.model} lies in {span} in {location.name(predictions)}"
-        hint = f"versions found at any time: {known}; see `baseline` in the project file"
-        raise errors.NotEnoughData(msg + _aside(decoded.rejects), hint=hint)
-    return own
-
-
-def _aside(rejects: Sequence[Reject]) -> str:
-    """Return a clause with the number of rejected records and the most frequent reason; empty where there are none."""
-    reasons = by_reason(rejects)
-    if not reasons:
-        return ""
-    total, most = records_of(rejects), reasons[0]
-    return f"; {total} records were set aside, {most.records} of them because {most.first.reason}"
-
-
-def _labels(schema: EventSchema, rows: pa.Table, labels: Place | None) -> pa.Table:
-    table = _usable_labels(schema, labels) if labels else decode.empty(schema, "labels")
-    return table.filter(pc.is_in(table["id"], value_set=rows["id"].combine_chunks()))
-
-
-def _usable_labels(schema: EventSchema, labels: Place) -> pa.Table:
-    """Return the labels. There may be none yet, but where there are records, at least one must be usable."""
-    decoded = decode.read_events(schema, "labels", labels)
-    if decoded.rejects and not decoded.table.num_rows:
-        msg = f"no label of {schema.model} in {location.name(labels)} can be used{_aside(decoded.rejects)}"
-        raise errors.NotEnoughData(msg, hint="`leeway check` says more; without `events.labels`, none are expected")
-    return decoded.table
+    return build.build(schema, policy, events, count, importance)
 
 
 def _count(
     draft: Baseline, policy: MonitorPolicy, directories: files_source_job.Directories, logs: Path
-) -> dict[str, list[Slice]]:
+) -> dict[Stage, list[Slice]]:
     """Return the counts of every slice by stage, from a batch run of the profile job with the draft's bins."""
     with tempfile.TemporaryDirectory(prefix="leeway-") as work:
         folder = Path(work, "baselines")
@@ -131,8 +84,8 @@ def _count(
         outputs = Folders.under(Path(work, "out"))
         tables = environment_job.environment(logs, streaming=False)
         run_job.finish(profile_job.submit_slices(tables, spec, directories, outputs), logs)
-        found: dict[str, list[Slice]] = {"inputs": [], "outcomes": []}
+        counted: dict[Stage, list[Slice]] = {stage: [] for stage in Stage}
         for text in sorted(committed_lines(outputs.reports)):
             line = json.loads(text)
-            found[line.pop("stage")].append(Slice(**line))
-        return {stage: sorted(slices, key=lambda s: (s.start, s.segment)) for stage, slices in found.items()}
+            counted[Stage(line.pop("stage"))].append(Slice(**line))
+        return {stage: sorted(slices, key=lambda s: (s.start, s.segment)) for stage, slices in counted.items()}

@@ -98,7 +98,7 @@ def _counted_predictions(spec: JobSpec, decoded: decode.Decoded, place: Place, f
         spec, lambda row: place(first + int(inside[row])), _take(decoded.table, inside)
     )
     cells = tuple(counting.count_inputs(spec.schema, frozen, table))
-    rows = _prediction_rows(spec.schema, frozen, table) if spec.outcomes else {}
+    rows = prediction_rows(spec.schema, frozen, table) if spec.outcomes else {}
     return ChunkCounts(cells, _sheets(spec, "predictions", rows) if rows else [], lost, frozen)
 
 
@@ -178,9 +178,10 @@ def _sheets(spec: JobSpec, role: Role, columns: Mapping[str, npt.NDArray[np.gene
     return [join(*sheet) for sheet in row_batches.pack(role, to_ms(spec.schema.windows.slide), columns, spec.buckets)]
 
 
-def _prediction_rows(
+def prediction_rows(
     schema: EventSchema, frozen: Mapping[str, FrozenProfile], table: pa.Table
 ) -> dict[str, npt.NDArray[np.generic]]:
+    """Return the columns of decoded predictions that the label join needs, (rows,) each; segments joined in one text."""
     versions = _column(table, "model_version")
     segments = np.full(table.num_rows, "", object)
     for version in set(versions) if schema.segments else ():

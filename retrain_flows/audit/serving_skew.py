@@ -18,9 +18,7 @@ from features import scoring
 from features.events.decode import TIME, VERSION
 from features.schema import PREDICTION, Task
 from features.scoring import Values
-from features.window import to_ms
 from registry import queries
-from retrain_flows.data import workspace
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.training import retrain_data
 
@@ -67,8 +65,7 @@ def measure(ws: Workspace, start: datetime, end: datetime) -> Iterator[Skew]:
     versions = [v for v in queries.versions(ws.registry, ws.model) if v.artifact is not None and intact(v.artifact)]
     if not versions or ws.retrain is None:
         return
-    events = workspace.read(ws).predictions
-    inside = events.filter((pc.field(TIME) >= to_ms(start)) & (pc.field(TIME) < to_ms(end)))
+    inside = ws.log.read(start, end).predictions
     for version in versions:
         own = inside.filter(pc.field(VERSION) == version.version).sort_by(TIME)
         rows = own.slice(max(0, own.num_rows - MAX_ROWS))

@@ -22,6 +22,8 @@ from features.events.decode import ID, TIME, VERSION
 from features.schema import LABEL, PREDICTION, EventSchema, Task
 from features.scoring import Floats, Values, inputs
 from features.window import to_ms
+from monitors.profiles import label_join
+from retrain_flows.data.event_log import EventLog
 
 # An array of Python values, one for each row.
 Objects = npt.NDArray[np.object_]
@@ -105,18 +107,44 @@ class Dataset:
         return hashlib.sha256(names.encode() + rows.tobytes()).hexdigest()
 
 
+@dataclass(frozen=True, eq=False)
+class LabelledRows:
+    """The labelled rows of a period; *rejected* is the number of records that could not be read."""
+
+    rows: Dataset
+    rejected: int
+
+
+def read(log: EventLog, schema: EventSchema, *, as_of: datetime, start: datetime, end: datetime) -> LabelledRows:
+    """Read the matured, labelled rows of a period from an event log, as of a moment: see :func:`build`.
+
+    Raises
+    ------
+    DataError
+        The events cannot be read at all.
+    BrokerError
+        A topic cannot be read.
+    """
+    events = log.read(start, min(end, as_of))
+    rows = build(schema, events.predictions, events.labels, as_of=as_of, start=start, end=end)
+    return LabelledRows(rows, events.rejected)
+
+
 def build(
     schema: EventSchema, predictions: pa.Table, labels: pa.Table, *, as_of: datetime, start: datetime, end: datetime
 ) -> Dataset:
     """Join the matured predictions of a period with their labels, as of a moment.
+
+    The join is the monitors' own (:mod:`monitors.profiles.label_join`), so that a model is trained on the rows that
+    its performance is measured on.
 
     Parameters
     ----------
     schema
         The schema of the events.
     predictions, labels
-        Decoded events (:mod:`features.events.decode`), in any order. Of several predictions with one id the earliest is
-        used, of several labels the newest that had come by *as_of*.
+        Decoded events (:mod:`features.events.decode`), in any order. Of several predictions with one id the earliest in
+        the period is used, of several labels the newest that came within the label delay.
     as_of
         The moment, in event time.
     start, end
@@ -127,26 +155,29 @@ def build(
     Dataset
         Without predictions that have no label.
     """
-    predicted = _first_of_each_id(predictions, newest=False)
-    until = min(to_ms(end) - 1, to_ms(as_of - schema.label_delay))
-    times = predicted[TIME]
-    predicted = predicted.filter(pc.and_(pc.greater_equal(times, to_ms(start)), pc.less_equal(times, until)))
-    labelled = _first_of_each_id(labels.filter(pc.less_equal(labels[TIME], to_ms(as_of))), newest=True)
-    joined = predicted.join(labelled.select([ID, LABEL]), ID, join_type="inner")
-    joined = joined.sort_by([(TIME, "ascending"), (ID, "ascending")])
+    times, delay = predictions[TIME].to_numpy(), to_ms(schema.label_delay)
+    until = min(to_ms(end), to_ms(as_of) - delay + 1)
+    predicted = predictions.take(np.flatnonzero((times >= to_ms(start)) & (times < until)))
+    joined = _joined(predicted, labels, delay).sort_by([(TIME, "ascending"), (ID, "ascending")])
     usable = _usable(schema.task, joined[LABEL])
     return _to_dataset(schema, joined.filter(pa.array(usable)), as_of, int((~usable).sum()))
 
 
-def _first_of_each_id(table: pa.Table, *, newest: bool) -> pa.Table:
-    """Return one row for each id, the earliest or the newest; other columns break ties, so that order never matters."""
-    times = "descending" if newest else "ascending"
-    others = [(name, "descending") for name in table.column_names if name not in (ID, TIME)]
-    ordered = table.take(pc.sort_indices(table, sort_keys=[(ID, "ascending"), (TIME, times), *others]))
-    ids = _objects(ordered[ID])
-    first = np.ones(len(ids), bool)
-    first[1:] = ids[1:] != ids[:-1]
-    return ordered.filter(pa.array(first))
+def _joined(predictions: pa.Table, labels: pa.Table, delay: int) -> pa.Table:
+    """Return the labelled predictions with their labels; *delay* is the label delay in milliseconds.
+
+    Only id, time and label go through the join; of predictions with one id and time the other columns decide, in the
+    order of the table, so that the order of delivery does not matter.
+    """
+    others = [(name, "ascending") for name in predictions.column_names if name not in (ID, TIME)]
+    ordered = (
+        predictions.sort_by([(ID, "ascending"), (TIME, "ascending"), *others]) if predictions.num_rows else predictions
+    )
+    made = ordered.select([ID, TIME]).to_pandas().assign(row=np.arange(ordered.num_rows))
+    matched = label_join.match(made, labels.select([ID, TIME, LABEL]).to_pandas(), delay)
+    labelled = matched[matched["known"].notna()]
+    values = pa.array(labelled[LABEL], type=labels[LABEL].type, from_pandas=True)
+    return ordered.take(labelled["row"].to_numpy(np.int64)).append_column(LABEL, values)
 
 
 def _usable(task: Task, label: pa.ChunkedArray) -> npt.NDArray[np.bool_]:

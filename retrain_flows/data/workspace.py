@@ -11,20 +11,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from features import errors
-from features.events import decode
-from features.events.decode import TIME
 from features.events.location import Place
-from features.events.requests import read_requests
 from features.schema import Events, EventSchema
 from features.window import from_ms, to_ms
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
 from registry.connection import Registry
 from retrain_flows.config import Retrain, Signals
+from retrain_flows.data.event_log import EventLog, StoredEvents
 
 
 class BuildBaseline(Protocol):
@@ -66,6 +61,8 @@ class Workspace:
         The folder for all that Leeway writes.
     build_baseline
         The baseline job.
+    event_log
+        Where events are read from; None: from the places of *events*.
     """
 
     registry: Registry
@@ -77,6 +74,12 @@ class Workspace:
     project_dir: Path
     state: Path
     build_baseline: BuildBaseline
+    event_log: EventLog | None = None
+
+    @property
+    def log(self) -> EventLog:
+        """Where the model's events are read from."""
+        return self.event_log or StoredEvents(self.schema, self.events)
 
     @property
     def model(self) -> str:
@@ -99,43 +102,6 @@ class Workspace:
             msg = f"events.version is {self.schema.version} for all events of {self.model}, also those of a new version"
             raise errors.ProjectError(msg, hint="log the model version and name its column in events.columns.version")
         return self.retrain
-
-
-@dataclass(frozen=True, eq=False)
-class History:
-    """All events of a model, decoded; *rejected* is the number of records that could not be used."""
-
-    predictions: pa.Table
-    labels: pa.Table
-    rejected: int
-
-    @property
-    def newest(self) -> datetime | None:
-        """The time of the newest prediction: the event-time clock of monitoring. None without predictions."""
-        newest = pc.max(self.predictions[TIME]).as_py()
-        return None if newest is None else from_ms(newest)
-
-
-def read(ws: Workspace) -> History:
-    """Read all events of the model, those of its history first; without labels where none are configured.
-
-    Raises
-    ------
-    DataError
-        A directory does not exist, or a file cannot be read at all.
-    BrokerError
-        A topic cannot be read.
-    """
-    current = decode.read_events(ws.schema, "predictions", ws.events.predictions)
-    table, rejected = current.table, len(current.rejects)
-    if ws.events.history is not None:
-        past = read_requests(ws.schema, ws.events.history)
-        table = pa.concat_tables([past.table.select(table.column_names), table])
-        rejected += len(past.rejects)
-    if ws.events.labels is None:
-        return History(table, decode.empty(ws.schema, "labels"), rejected)
-    labels = decode.read_events(ws.schema, "labels", ws.events.labels)
-    return History(table, labels.table, rejected + len(labels.rejects))
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,11 +69,9 @@ def gather(ws: Workspace, run: RetrainRun) -> RetrainData:
     retrain = ws.trainers
     champion = champion_of(ws.registry, ws.model)
     version = queries.version(ws.registry, ws.model, champion.version)
-    history, when = workspace.read(ws), workspace.periods(ws.schema, retrain, run.as_of)
-    data = dataset.build(
-        ws.schema, history.predictions, history.labels, as_of=run.as_of, start=when.start, end=when.end
-    )
-    training, evaluation = data.split(when.evaluation)
+    when = workspace.periods(ws.schema, retrain, run.as_of)
+    labelled = dataset.read(ws.log, ws.schema, as_of=run.as_of, start=when.start, end=when.end)
+    training, evaluation = labelled.rows.split(when.evaluation)
     if len(training) < retrain.min_rows:
         msg = f"{len(training)} labelled rows to train on; retrain.min_rows is {retrain.min_rows}"
         raise errors.NotEnoughData(msg, hint="wait for labels, lengthen retrain.window or lower retrain.min_rows")
@@ -82,7 +80,7 @@ def gather(ws: Workspace, run: RetrainRun) -> RetrainData:
     answers = _answers(ws, version, evaluation)
     usable = scoring.is_answered(answers)
     return RetrainData(
-        champion, version, training, evaluation.rows(usable), answers[usable], history.rejected, when.evaluation
+        champion, version, training, evaluation.rows(usable), answers[usable], labelled.rejected, when.evaluation
     )
 
 

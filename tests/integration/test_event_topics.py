@@ -24,7 +24,7 @@ from leeway.project.load import Project
 from leeway.stack import broker as kafka
 from monitors.baseline import freeze
 from registry import queries
-from retrain_flows.data import dataset, workspace
+from retrain_flows.data import dataset
 from tests.support import event_files as eventful
 from tests.support import schema_registry_server as registry_server
 
@@ -151,9 +151,8 @@ def test_training_data_of_a_topic_have_the_same_digest(folder: Path, broker: str
     for path in (files, in_topics(folder, tmp_path / "b", broker, "json").path):
         with context.open(path) as opened:
             ws = assembly.workspace(opened, opened.model())
-            history = workspace.read(ws)
-        data = dataset.build(ws.schema, history.predictions, history.labels, as_of=span[1], start=span[0], end=span[1])
-        digests.append((len(data), history.rejected, data.digest))
+            read = dataset.read(ws.log, ws.schema, as_of=span[1], start=span[0], end=span[1])
+        digests.append((len(read.rows), read.rejected, read.rows.digest))
 
     assert digests[0] == digests[1]
     assert (181, 1) == digests[0][:2]

@@ -100,7 +100,8 @@ def write_events(folder: Path, *, days: int = 60) -> Events:
         y = (rng.random(PER_DAY) < 1 / (1 + np.exp(-3 * sign * x))).astype(int)
         made = [{"id": f"{day}-{i}", "time": (at + i * DAY / PER_DAY).isoformat(), "x": round(float(x[i]), 6),
                  "c": str(c[i]), "model_version": "v1", "prediction": 0.5} for i in range(PER_DAY)]  # fmt: skip
-        known = [{"id": m["id"], "time": (at + DAY / 2).isoformat(), "label": int(y[i])} for i, m in enumerate(made)]
+        known = [{"id": m["id"], "time": (at + i * DAY / PER_DAY + DAY / 2).isoformat(), "label": int(y[i])}
+                 for i, m in enumerate(made)]  # fmt: skip
         for role, rows in (("predictions", made), ("labels", known)):
             with (folder / role / f"{day // FILE_DAYS:03}.jsonl").open("a") as file:
                 file.writelines(json.dumps(row) + "\n" for row in rows)

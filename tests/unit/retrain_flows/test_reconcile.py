@@ -18,7 +18,7 @@ from registry.incidents import ingest
 from registry.records import Action, IncidentState, RetrainRun, RunState
 from retrain_flows import reconcile as reactions
 from retrain_flows import retrain
-from retrain_flows.data import workspace
+from retrain_flows.data.event_log import StoredEvents
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.reconcile import Outcome
 from retrain_flows.retrain import RetrainRequest
@@ -49,7 +49,7 @@ def test_drift_leads_to_a_new_champion(ws: Workspace) -> None:
 
 def test_with_nothing_to_do_no_event_is_read(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may be called every minute over years of events."""
-    monkeypatch.setattr(workspace, "read", lambda _: pytest.fail("events were read"))
+    monkeypatch.setattr(StoredEvents, "read", lambda *_: pytest.fail("events were read"))
     assert [] == react(ws)
     world.drift(ws, Signal.FEATURE)
     assert ["no action: signals.feature is alert (retrain would allow one)"] == [o.result for o in react(ws)]

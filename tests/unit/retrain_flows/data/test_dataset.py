@@ -82,9 +82,10 @@ def test_only_what_was_matured_and_known_is_there(made: list[Made], known: list[
     """
     expected = []
     for name in {m.id for m in made}:
-        time = min(m.time for m in made if m.id == name)
-        labels = [(k.time, k.label) for k in known if k.id == name and k.time <= AS_OF]
-        if START <= time < END and time + DELAY <= AS_OF and labels:
+        inside = [m.time for m in made if m.id == name and START <= m.time < END and m.time + DELAY <= AS_OF]
+        time = min(inside, default=END)
+        labels = [(k.time, k.label) for k in known if k.id == name and time <= k.time <= time + DELAY]
+        if inside and labels:
             expected.append((time, name, float(max(labels)[1])))
     data = dataset(made, known)
     assert sorted(expected) == list(zip(data.times.tolist(), data.ids.tolist(), data.target.tolist(), strict=True))
@@ -120,10 +121,10 @@ def test_a_split_loses_and_repeats_nothing(made: list[Made], known: list[Known],
 
 
 def test_the_newest_label_wins() -> None:
-    """A correction replaces what was said before, but not before it was known."""
-    made, known = [Made("a", 30)], [Known("a", 31, "0"), Known("a", 50, "1")]
+    """A correction that comes within the label delay replaces the label before it; one that comes later does not."""
+    made, known = [Made("a", 30)], [Known("a", 31, "0"), Known("a", 30 + DELAY, "1")]
     assert [("a", 1.0)] == pairs(dataset(made, known))
-    assert [("a", 0.0)] == pairs(dataset(made, known, as_of=49))
+    assert [("a", 0.0)] == pairs(dataset(made, [*known[:1], Known("a", 31 + DELAY, "1")]))
 
 
 def test_a_quick_label_does_not_make_a_row_mature() -> None:
@@ -140,9 +141,9 @@ def test_repetitions_that_differ_are_settled_the_same_way_in_any_order() -> None
 
 
 def test_the_earliest_prediction_of_an_id_counts() -> None:
-    """A replay under a later time does not move a row from one period into another."""
-    data = dataset([Made("a", 40, 2.0), Made("a", 10, 1.0), Made("b", 40, 4.0), Made("b", 30, 3.0)],
-                   [Known("a", 41, "1"), Known("b", 41, "1")])  # fmt: skip
+    """Of repeated predictions in the period the first one counts, as in the monitors' join."""
+    data = dataset([Made("a", 40, 2.0), Made("b", 40, 4.0), Made("b", 35, 3.0)],
+                   [Known("a", 30, "1"), Known("b", 41, "1")])  # fmt: skip
     assert (["b"], [3.0]) == (data.ids.tolist(), data.frame["x"].tolist())
 
 

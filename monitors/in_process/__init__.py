@@ -1,0 +1,1 @@
+"""Counts, baselines and window reports in this process, by the jobs' own functions and without an engine."""

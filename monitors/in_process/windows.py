@@ -1,0 +1,44 @@
+"""Window reports made in this process from counted slices: the profile job's windows and verdicts without an engine."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+
+from features.window import from_ms, to_ms
+from monitors.baseline.baseline import Slice
+from monitors.finding import Stage
+from monitors.job_spec import JobSpec
+from monitors.profiles.side_channels import SPARSE
+from monitors.report import Report
+from monitors.simulation import rewindow
+from monitors.worker import report_lines
+
+
+def reports(spec: JobSpec, version: str, stage: Stage, slices: Iterable[Slice]) -> Iterator[Report]:
+    """Yield the report on every window of a version's slices, by segment and then by time.
+
+    Parameters
+    ----------
+    spec
+        The job's specification; the version's baseline is published where it says.
+    version
+        The model version.
+    stage
+        Inputs or outcomes.
+    slices
+        Its slices, of any segments, in any order.
+    """
+    cut, slide = spec.schema.windows, to_ms(spec.schema.windows.slide)
+    by_segment: dict[str, list[Slice]] = defaultdict(list)
+    for one in sorted(slices, key=lambda s: s.start):
+        by_segment[one.segment].append(one)
+    for segment, own in sorted(by_segment.items()):
+        for window in rewindow.windows(own, cut.slices, slide):
+            counted = report_lines.WindowCounts(_dense(window.counts), _dense(window.newest), window.slices_with_events)
+            yield report_lines.report(spec, stage, version, segment, from_ms(window.start), counted)
+
+
+def _dense(counts: Mapping[str, list[int]]) -> dict[str, list[int]]:
+    """Return counts without the sparse side channels that are zero."""
+    return {name: row for name, row in counts.items() if any(row) or name not in SPARSE}
