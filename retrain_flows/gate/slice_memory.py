@@ -25,7 +25,7 @@ AUTOCORRELATIONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 LASTING_SHARES = (1.0, 0.75, 0.5)
 """Shares of the variance of slices that have that memory; the rest is noise without any. Without shares below 1, an
 equal model passed too often where slices have unequal rows: docs/statistics/gate.md."""
-TILT = 0.75
+TILT = 0.85
 """The prior weight of phi is (1 - phi)^-TILT: chosen for size where phi is .8, see docs/statistics/gate.md."""
 MAX_SLICES = 200
 """Above this number, neighbouring slices are merged: the cost grows with its cube, and memory gets shorter."""
