@@ -48,7 +48,7 @@ def history(phi: float, runs: int, slices: int = PAST) -> Floats:
 
 def tails(drawn: Floats, n: int, past: Floats | None = None) -> Floats:
     """Return the tail at the first *n* slices, (runs,)."""
-    return gate_peers.averaged(slice_memory.linearised(drawn[0, :, :n], drawn[1, :, :n]), past)
+    return gate_peers.robust(slice_memory.linearised(drawn[0, :, :n], drawn[1, :, :n]), past)
 
 
 def first_pass(p: Sequence[Floats], levels: Sequence[float], looks: Sequence[int] = LOOKS) -> Floats:
@@ -151,10 +151,10 @@ def one_look_table(runs: int) -> str:
             power = [f"{(test(x) < level).mean():.2f}" for x in better.values()]
             rows.append((str(n), name, size, f"{level:.4f}", *power))
         past = {key: history(key[0], runs) for key in better}
-        own = [f"{(gate_peers.averaged(x, past[key]) < ALPHA).mean():.2f}" for key, x in better.items()]
-        p = {phi: gate_peers.averaged(x, history(phi, 4 * runs)) for phi, x in null.items()}
+        own = [f"{(gate_peers.robust(x, past[key]) < ALPHA).mean():.2f}" for key, x in better.items()]
+        p = {phi: gate_peers.robust(x, history(phi, 4 * runs)) for phi, x in null.items()}
         size = " / ".join(f"{(x < ALPHA).mean():.3f}" for x in p.values())
-        rows.append((str(n), "averaged over memory, history", size, f"{ALPHA:.4f}", *own))
+        rows.append((str(n), "this test, history", size, f"{ALPHA:.4f}", *own))
     effects = (f"memory {phi:g}, effect {e:g}" for phi, e in better)
     return table(("slices", "test", "equal passes at .05, memory 0 / .3 / .6 / .8", "level used", *effects), rows)
 

@@ -15,11 +15,10 @@ Test = Callable[[Floats], Floats]
 """From slice means, (runs, slices), to the p-value of "the first model is not better", (runs,)."""
 
 
-def averaged(values: Floats, history: Floats | None = None) -> Floats:
+def robust(values: Floats, history: Floats | None = None) -> Floats:
     """Return the tail that `sequential_test` compares with a look's level: below it, the upper bound is below 0."""
-    errors = slice_memory.standard_errors(values, history)
-    tails = special.stdtr(errors.df, values.mean(axis=-1)[:, None] / errors.errors)
-    return np.asarray((errors.weights * tails).sum(axis=-1))
+    ratio = values.mean(axis=-1) / slice_memory.standard_error(values)
+    return slice_memory.tail(ratio, values.shape[-1], slice_memory.memory_weights(history))
 
 
 def block_bootstrap(values: Floats) -> Floats:
@@ -90,7 +89,7 @@ def peers(slices: int) -> dict[str, Test]:
         "fixed-b, Bartlett": partial(fixed_b, critical=null),
         "EWC": equal_weighted_cosines,
         "AR(1) effective size": effective_size,
-        "averaged over memory": averaged,
+        "this test": robust,
     }
 
 

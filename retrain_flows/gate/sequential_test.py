@@ -6,16 +6,13 @@ the looks, so that its bounds hold at all of them together. It serves before a p
 after it (new champion minus the old one in shadow).
 
 The unit is a slice of time, and slices remember one another: a day on which the first model does badly is often
-followed by another. How much they do cannot be estimated from a dozen slices, so it is not estimated but averaged over:
-a grid of autocorrelations, weighted by prior and restricted likelihood, each with its own standard error. Few slices
-thus give wide bounds, and the past (`history`) gives narrower ones.
+followed by another. The bounds reckon with that (:mod:`retrain_flows.gate.slice_memory`): with the least favourable
+memory where nothing is known of it, or with what a longer history shows, which makes them much narrower.
 
 References
 ----------
 Lan and DeMets (1983), "Discrete sequential boundaries for clinical trials", Biometrika 70(3) (alpha spending).
 Armitage, McPherson and Rowe (1969), "Repeated significance tests on accumulating data", JRSS A 132(2) (the recursion).
-Harville (1974), "Bayesian inference for variance components using only error contrasts", Biometrika 61(2) (restricted
-likelihood as the marginal likelihood under a flat prior of the mean).
 """
 
 from __future__ import annotations
@@ -25,7 +22,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from scipy import optimize, special
 
 from features.scoring import Floats
 from registry.records import CheckResult
@@ -66,7 +62,7 @@ class SequentialDifference:
     spent
         The part of the error rate that is spent, this look included; 0 before the first look.
     memory
-        Lag-1 autocorrelation of slices that the bounds reckon with, the weighted mean over the grid; NaN before the
+        Lag-1 autocorrelation of slices that the bounds reckon with; NaN before the
         first look.
     rows, slices
         Number of rows and of slices that were used: those of the newest look that counts.
@@ -171,12 +167,13 @@ def sequential_test(
         hold = CheckResult.HOLD, Reason.TOO_FEW_SLICES
         return SequentialDifference(mean, -np.inf, np.inf, *hold, 0.0, np.nan, _total(rows), len(sums), MIN_SLICES)
     n = counted[-1]
-    values = slice_memory.linearised(sums[:n], rows[:n])
+    values = slice_memory.merged(slice_memory.linearised(sums[:n], rows[:n]))
     mean = float(sums[:n].sum() / rows[:n].sum())
-    errors = slice_memory.standard_errors(values, history)
-    reach = _reach(errors, spending.levels(counted, rule.alpha)[-1])
+    weights = slice_memory.memory_weights(_past(history))
+    level = spending.levels(counted, rule.alpha)[-1]
+    reach = float(slice_memory.standard_error(values)) * slice_memory.critical_ratio(level, len(values), weights)
     result, reason = _decide(mean - reach, mean + reach, len(sums), rule)
-    spent, memory = spending.spent(n, rule.alpha, first=counted[0]), float(errors.weights @ errors.memory)
+    spent, memory = spending.spent(n, rule.alpha, first=counted[0]), slice_memory.lag_one(weights)
     upcoming = spending.next_look(n)
     return SequentialDifference(
         mean, mean - reach, mean + reach, result, reason, spent, memory, _total(rows[:n]), n, upcoming
@@ -199,17 +196,15 @@ def _total(rows: Floats) -> int:
     return round(float(rows.sum()))
 
 
-def _reach(errors: slice_memory.StandardErrors, level: float) -> float:
-    """Return the half-width at which the weighted tail probability of Student's t equals *level*."""
-    widths = errors.errors * float(special.stdtrit(errors.df, 1 - level))
-    low, high = float(widths.min()), float(widths.max())
-
-    def excess(reach: float) -> float:
-        return float(errors.weights @ special.stdtr(errors.df, -reach / errors.errors)) - level
-
-    if high == 0 or excess(low) <= 0 or excess(high) >= 0:
-        return high
-    return float(optimize.brentq(excess, low, high, xtol=1e-12 * high))
+def _past(history: Floats | None) -> Floats | None:
+    """Return the history as floats, or raise."""
+    if history is None:
+        return None
+    past = np.asarray(history, dtype=np.float64)
+    if past.ndim != 1 or not np.isfinite(past).all():
+        message = f"history must be finite and of shape (slices of the past,), not {past.shape}"
+        raise ValueError(message)
+    return past
 
 
 def _decide(low: float, high: float, slices: int, rule: Rule) -> tuple[CheckResult, Reason]:

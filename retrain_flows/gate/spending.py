@@ -21,15 +21,16 @@ from scipy import optimize, special
 from features.scoring import Floats
 
 MIN_SLICES = 5
-"""Slices below which there is no look: with fewer, Student's t has three degrees of freedom or less."""
+"""Slices below which there is no look."""
 LOOK_GROWTH = (7, 5)
 """A look counts if there are at least 7/5 of the slices of the last one that did. Looks at each new slice found a
 better model later than looks at this ratio: docs/statistics/gate.md."""
-FIRST_SHARE = 5
-"""A first look at n slices spends (p / (p + FIRST_SHARE))^1.5 of alpha, p = n - MIN_SLICES + 1: .07 at 5 slices, .23
-at 7, .54 at 14, .77 at 30: little where next to nothing can be decided yet."""
-LATER = 0.5
-"""What the first look leaves decays by (slices of the first look / slices now)^LATER."""
+DELAY = 10
+"""By n slices, exp(-DELAY / n) of alpha is spent by looks from the first slices on: .14 at 5, .49 at 14, .72 at 30, .85
+at 60. Little is spent where next to nothing can be decided yet."""
+FIRST = 0.6
+"""A first look that comes late also spends FIRST times what had been spent by then: .64 of alpha at 14 slices, .84 at
+30, .92 at 60."""
 DECAY = 1.5
 """The k-th try of a version has a share in proportion to (k + 1)^-DECAY: .22 the first, .12 the second, .017 the tenth.
 The tenth, at .00085, still passes an effect of two sd: docs/statistics/gate.md."""
@@ -76,11 +77,10 @@ def spent(slices: int, alpha: float, *, first: int) -> float:
     Examples
     --------
     >>> [round(spent(n, 1, first=5), 2) for n in (5, 14, 56)], [round(spent(n, 1, first=14), 2) for n in (14, 56)]
-    ([0.09, 0.46, 0.73], [0.6, 0.8])
+    ([0.21, 0.53, 0.85], [0.64, 0.88])
     """
-    past = first - MIN_SLICES + 1
-    left = 1 - (past / (past + FIRST_SHARE)) ** 1.5
-    return float(alpha * (1 - left * (first / slices) ** LATER))
+    by_now, at_first = (float(np.exp(-DELAY / n)) for n in (slices, first))
+    return alpha * (1 - (1 - by_now) * (1 - FIRST * at_first))
 
 
 def next_look(slices: int) -> int:
@@ -123,7 +123,7 @@ def levels(looks: tuple[int, ...], alpha: float) -> tuple[float, ...]:
     Examples
     --------
     >>> [round(level, 4) for level in levels((14, 20), 0.05)]
-    [0.0302, 0.0109]
+    [0.032, 0.0131]
     """
     first = spent(looks[0], alpha, first=looks[0])
     bound = -float(special.ndtri(first)) * np.sqrt(looks[0])

@@ -37,9 +37,8 @@ def pass_rate(means: Floats, looks: tuple[int, ...]) -> float:
     """Return how often a run passes at any of the looks, all runs at once, by the tail that the bounds invert."""
     passed = np.zeros(len(means), dtype=bool)
     for n, level in zip(looks, spending.levels(looks, 0.05), strict=True):
-        errors = slice_memory.standard_errors(means[:, :n])
-        tail = special.stdtr(errors.df, means[:, :n].mean(axis=1)[:, None] / errors.errors)
-        passed |= (errors.weights * tail).sum(axis=1) < level
+        ratio = means[:, :n].mean(axis=1) / slice_memory.standard_error(means[:, :n])
+        passed |= slice_memory.tail(ratio, n, slice_memory.memory_weights()) < level
     return float(passed.mean())
 
 
@@ -145,10 +144,27 @@ def test_earlier_looks_widen_the_bounds() -> None:
 
 
 def test_many_slices_are_merged() -> None:
-    """Neighbours are merged above 200 slices; the mean is the same."""
+    """Neighbours are merged above 300 slices; the mean is the same."""
     sums, rows = drawn(8, slices=1001)
     assert sequential_test(sums, rows, RULE).mean == pytest.approx(sums.sum() / rows.sum())
-    assert slice_memory.standard_errors(slice_memory.linearised(sums, rows)).df < 200
+    assert len(slice_memory.merged(slice_memory.linearised(sums, rows))) <= slice_memory.MAX_SLICES
+
+
+@pytest.mark.parametrize(("slices", "phi"), [(5, 0.8), (14, 0.0), (30, 0.8)])
+def test_the_law_of_the_ratio_is_exact(slices: int, phi: float) -> None:
+    """For normal AR(1) slices, 1 % and 5 % of ratios are below the points that this is the chance of."""
+    means = autocorrelated(100_000, slices, phi)
+    weights = slice_memory.memory_weights() if phi else np.eye(28)[0]
+    p = slice_memory.tail(means.mean(axis=1) / slice_memory.standard_error(means), slices, weights)
+    assert (p < 0.01).mean() == pytest.approx(0.01, abs=0.001)
+    assert (p < 0.05).mean() == pytest.approx(0.05, abs=0.0022)
+
+
+def test_without_memory_and_with_all_cosines_it_is_students_t() -> None:
+    """Two slices have one cosine, and the ratio is Cauchy's."""
+    ratio = np.array([-3.0, -0.5, 0.5, 3.0])
+    expected = special.stdtr(1, ratio)
+    assert slice_memory.tail(ratio, 2, np.eye(28)[0]) == pytest.approx(expected, rel=0.003)
 
 
 def test_levels_spend_alpha() -> None:
