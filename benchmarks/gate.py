@@ -2,7 +2,7 @@
 
 How often an equal first model passes, in each world of `benchmarks.gate_worlds`, looked at once and again and again;
 how often and how soon a better one does, beside the paired test at its true error rate. `--write` puts the tables into
-docs/statistics/gate.md. Seeded; one core, about five minutes; `--quick` half a minute.
+docs/statistics/gate.md. Seeded; one core, about three minutes; `--quick` half a minute.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ PAST = 60
 Row = tuple[str, ...]
 
 
-def means(world: World, phi: float, runs: int, *, effect: float = 0.0, stream: int = 0) -> Floats:
-    """Return linearised slice values, (runs, 60), sums and rows having been drawn: sums (runs, 60), rows."""
+def draw(world: World, phi: float, runs: int, *, effect: float = 0.0, stream: int = 0) -> Floats:
+    """Return sums and rows of slices, (2, runs, 60), of a first model that is better by *effect* sd of a slice."""
     sums, rows = gate_worlds.slices(world, (SEED, stream, round(10 * phi)), (runs, SLICES[-1]), phi)
     return np.stack([sums - effect * rows, rows])
 
@@ -77,7 +77,7 @@ def size_table(runs: int, *, slices: int | None = None) -> str:
     rows, largest = [], (0.0, "")
     for name, world in WORLDS.items():
         for phi in MEMORIES:
-            drawn, past = means(world, phi, runs), None if slices is None else history(phi, runs, slices)
+            drawn, past = draw(world, phi, runs), None if slices is None else history(phi, runs, slices)
             rates = [*(once(drawn, n, past) for n in SLICES), *by(repeated(drawn, past))]
             rows.append((name, f"{phi:g}", *(f"{r:.3f}" for r in rates)))
             largest = max(largest, (max(rates), f"{name}, memory {phi:g}"))
@@ -89,12 +89,12 @@ def beyond_table(runs: int) -> str:
     """Return how often an equal model passes where an assumption does not hold."""
     plain = WORLDS["AR(1)"]
     cases: list[tuple[str, Floats, Floats | None]] = [
-        (f"memory {phi:g}, history of {past:g}", means(plain, phi, runs), history(past, runs))
+        (f"memory {phi:g}, history of {past:g}", draw(plain, phi, runs), history(past, runs))
         for phi, past in ((0.3, 0.0), (0.6, 0.0), (0.6, 0.3), (0.8, 0.6))
     ]
-    cases += [(f"memory {phi:g}", means(plain, phi, runs), None) for phi in (0.9, 0.95)]
+    cases += [(f"memory {phi:g}", draw(plain, phi, runs), None) for phi in (0.9, 0.95)]
     for phi in (0.0, 0.6):
-        drawn = means(SKEWED, phi, runs)
+        drawn = draw(SKEWED, phi, runs)
         cases += [
             (f"skewed, memory {phi:g}, much worse rarely", drawn, None),
             (f"skewed, memory {phi:g}, much worse rarely, history", drawn, history(phi, runs)),
@@ -112,13 +112,14 @@ def power_table(runs: int) -> str:
     levels = {own: _own_level(own, 4 * runs) for own in MEMORIES}
     for phi in MEMORIES:
         for effect in EFFECTS:
-            drawn = means(plain, phi, runs, effect=effect, stream=2)
+            drawn = draw(plain, phi, runs, effect=effect, stream=2)
             today = [gate_peers.block_bootstrap(drawn[0, :, :n] / drawn[1, :, :n]) for n in LOOKS]
             plain_tails = [tails(drawn, n) for n in LOOKS]
             firsts = {
-                "sequential, history": repeated(drawn, history(phi, runs)),
-                "sequential": first_pass(plain_tails, spending.levels(LOOKS, ALPHA)),
-                "the same, normal mixture": first_pass(plain_tails, gate_peers.mixture_levels(LOOKS, ALPHA)),
+                f"this test, history of {PAST}": repeated(drawn, history(phi, runs)),
+                "history of 25": repeated(drawn, history(phi, runs, 25)),
+                "no history": first_pass(plain_tails, spending.levels(LOOKS, ALPHA)),
+                "no history, normal mixture": first_pass(plain_tails, gate_peers.mixture_levels(LOOKS, ALPHA)),
                 "paired, all memories": first_pass(today, [min(levels.values())] * len(LOOKS)),
                 "paired, this memory": first_pass(today, [levels[phi]] * len(LOOKS)),
             }
@@ -128,7 +129,7 @@ def power_table(runs: int) -> str:
 
 def _own_level(phi: float, runs: int) -> float:
     """Return the nominal level at which the paired test passes 5 % of equal models in repeated looks."""
-    drawn = means(WORLDS["AR(1)"], phi, runs, stream=3)
+    drawn = draw(WORLDS["AR(1)"], phi, runs, stream=3)
     p = [gate_peers.block_bootstrap(drawn[0, :, :n] / drawn[1, :, :n]) for n in LOOKS]
     return float(np.quantile(np.min(p, axis=0), ALPHA))
 
@@ -160,7 +161,7 @@ def one_look_table(runs: int) -> str:
 
 
 def _plain_means(world: World, phi: float, runs: int, n: int, effect: float = 0.0, stream: int = 4) -> Floats:
-    drawn = means(world, phi, runs, effect=effect, stream=stream)
+    drawn = draw(world, phi, runs, effect=effect, stream=stream)
     return np.asarray(drawn[0, :, :n] / drawn[1, :, :n])
 
 
@@ -168,7 +169,7 @@ def paired_table(runs: int) -> str:
     """Return how often an equal model passes the paired test."""
     rows = []
     for phi in MEMORIES:
-        drawn = means(WORLDS["AR(1)"], phi, runs, stream=3)
+        drawn = draw(WORLDS["AR(1)"], phi, runs, stream=3)
         p = {n: gate_peers.block_bootstrap(drawn[0, :, :n] / drawn[1, :, :n]) for n in (*SLICES, *LOOKS)}
         at = first_pass([p[n] for n in LOOKS], [ALPHA] * len(LOOKS))
         rates = [*(float((p[n] < ALPHA).mean()) for n in SLICES), *by(at)]
@@ -182,15 +183,15 @@ def tries_table(runs: int) -> str:
     for phi in (0.0, 0.6, 0.8):
         passed = np.zeros(runs, dtype=bool)
         for k in range(1, 11):
-            common = means(WORLDS["AR(1)"], phi, runs, stream=100 + k)
+            common = draw(WORLDS["AR(1)"], phi, runs, stream=100 + k)
             for c in range(4):
-                own = means(WORLDS["AR(1)"], phi, runs, stream=200 + 10 * k + c)
+                own = draw(WORLDS["AR(1)"], phi, runs, stream=200 + 10 * k + c)
                 drawn = np.stack([np.sqrt(0.7) * common[0] + np.sqrt(0.3) * own[0], own[1]])[:, :, :30]
                 looks = spending.counted_looks((14, 20), 28)
                 levels = spending.levels(looks, spending.alpha_of_try(ALPHA, k, candidates=4))
                 passed |= first_pass([tails(drawn, n) for n in looks], levels, looks) < np.inf
         tenth = [
-            by(repeated(means(WORLDS["AR(1)"], phi, runs, effect=e, stream=2), past, spending.alpha_of_try(ALPHA, 10)))
+            by(repeated(draw(WORLDS["AR(1)"], phi, runs, effect=e, stream=2), past, spending.alpha_of_try(ALPHA, 10)))
             for e in (1.0, 2.0) for past in (None, history(phi, runs))
         ]  # fmt: skip
         rows.append((f"{phi:g}", interval(float(passed.mean()), runs), *(f"{r[2]:.2f} / {r[3]:.2f}" for r in tenth)))
