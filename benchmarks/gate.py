@@ -18,7 +18,7 @@ import numpy as np
 from scipy import stats
 
 from benchmarks import gate_peers, gate_worlds
-from benchmarks.gate_worlds import SKEWED, WORLDS, World
+from benchmarks.gate_worlds import BEYOND, WORLDS, World
 from features.scoring import Floats
 from retrain_flows.gate import slice_memory, spending
 
@@ -92,12 +92,11 @@ def beyond_table(runs: int) -> str:
         for phi, past in ((0.3, 0.0), (0.6, 0.0), (0.6, 0.3), (0.8, 0.6))
     ]
     cases += [(f"memory {phi:g}", draw(plain, phi, runs), None) for phi in (0.9, 0.95)]
-    for phi in (0.0, 0.6):
-        drawn = draw(SKEWED, phi, runs)
-        cases += [
-            (f"skewed, memory {phi:g}, much worse rarely", drawn, None),
-            (f"skewed, memory {phi:g}, much worse rarely, history", drawn, history(phi, runs)),
-        ]
+    for name, world in BEYOND.items():
+        for phi in (0.0, 0.6):
+            drawn, past = (draw(world, phi, runs, stream=stream) for stream in (0, 5))
+            mine = past[0] / past[1]
+            cases += [(f"{name}, {phi:g}", drawn, None), (f"{name}, {phi:g}, history", drawn, mine)]
     rows = []
     for name, drawn, past in cases:
         rates = [*(once(drawn, n, past) for n in SLICES), *by(repeated(drawn, past))]
