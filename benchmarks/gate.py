@@ -18,7 +18,7 @@ import numpy as np
 from scipy import stats
 
 from benchmarks import gate_peers, gate_worlds
-from benchmarks.gate_worlds import SKEWED, WORLDS, World
+from benchmarks.gate_worlds import BEYOND, WORLDS, World
 from features.scoring import Floats
 from retrain_flows.gate import slice_memory, spending
 
@@ -31,7 +31,6 @@ LOOKS = spending.counted_looks(range(5, 60), 60)
 MEMORIES = (0.0, 0.3, 0.6, 0.8)
 EFFECTS = (0.5, 1.0, 2.0)
 PAST = 60
-"""Slices of the history."""
 Row = tuple[str, ...]
 
 
@@ -93,12 +92,11 @@ def beyond_table(runs: int) -> str:
         for phi, past in ((0.3, 0.0), (0.6, 0.0), (0.6, 0.3), (0.8, 0.6))
     ]
     cases += [(f"memory {phi:g}", draw(plain, phi, runs), None) for phi in (0.9, 0.95)]
-    for phi in (0.0, 0.6):
-        drawn = draw(SKEWED, phi, runs)
-        cases += [
-            (f"skewed, memory {phi:g}, much worse rarely", drawn, None),
-            (f"skewed, memory {phi:g}, much worse rarely, history", drawn, history(phi, runs)),
-        ]
+    for name, world in BEYOND.items():
+        for phi in (0.0, 0.6):
+            drawn, past = (draw(world, phi, runs, stream=stream) for stream in (0, 5))
+            mine = past[0] / past[1]
+            cases += [(f"{name}, {phi:g}", drawn, None), (f"{name}, {phi:g}, history", drawn, mine)]
     rows = []
     for name, drawn, past in cases:
         rates = [*(once(drawn, n, past) for n in SLICES), *by(repeated(drawn, past))]
@@ -124,7 +122,8 @@ def power_table(runs: int) -> str:
                 "paired, this memory": first_pass(today, [levels[phi]] * len(LOOKS)),
             }
             rows.append((f"{phi:g}", f"{effect:g}", *(_when(at) for at in firsts.values())))
-    return table(("memory", "effect, sd", *firsts), rows)
+    used = ", ".join(f"{level:.5f} ({phi:g})" for phi, level in levels.items())
+    return f"{table(('memory', 'effect, sd', *firsts), rows)}\n\nLevels of the paired test, by memory: {used}."
 
 
 def _own_level(phi: float, runs: int) -> float:
@@ -140,29 +139,35 @@ def _when(at: Floats) -> str:
 
 
 def one_look_table(runs: int) -> str:
-    """Return true error rates of tests at a nominal 5 %, and passes of a better model at a true 5 %."""
-    plain, rows = WORLDS["AR(1)"], []
+    """Return error rates of tests at a nominal 5 %, and passes of better models at 5 % in the worst case."""
+    equal = [*(("AR(1)", phi) for phi in MEMORIES), ("unequal rows", MEMORIES[-1])]
+    better = [(phi, effect) for phi in (0.0, 0.6) for effect in (1, 2)]
+    rows = []
     for n in SLICES[:3]:
-        null = {phi: _plain_means(plain, phi, 4 * runs, n) for phi in MEMORIES}
-        better = {(phi, e): _plain_means(plain, phi, runs, n, effect=e, stream=2) for phi in (0.0, 0.6) for e in (1, 2)}
+        null = [values(WORLDS[name], phi, 4 * runs, n) for name, phi in equal]
+        gains = [values(WORLDS["AR(1)"], phi, runs, n, effect=effect, stream=2) for phi, effect in better]
         for name, test in gate_peers.peers(n).items():
-            p = {phi: test(x) for phi, x in null.items()}
-            level = min(float(np.quantile(x, ALPHA)) for x in p.values())
-            size = " / ".join(f"{(x < ALPHA).mean():.3f}" for x in p.values())
-            power = [f"{(test(x) < level).mean():.2f}" for x in better.values()]
-            rows.append((str(n), name, size, f"{level:.4f}", *power))
-        past = {key: history(key[0], runs) for key in better}
-        own = [f"{(gate_peers.robust(x, past[key]) < ALPHA).mean():.2f}" for key, x in better.items()]
-        p = {phi: gate_peers.robust(x, history(phi, 4 * runs)) for phi, x in null.items()}
-        size = " / ".join(f"{(x < ALPHA).mean():.3f}" for x in p.values())
-        rows.append((str(n), "this test, history", size, f"{ALPHA:.4f}", *own))
-    effects = (f"memory {phi:g}, effect {e:g}" for phi, e in better)
-    return table(("slices", "test", "equal passes at .05, memory 0 / .3 / .6 / .8", "level used", *effects), rows)
+            p = [test(x) for x in null]
+            level = min(float(np.quantile(x, ALPHA)) for x in p)
+            rows.append((str(n), name, *_one_look(p, [test(x) for x in gains], level)))
+        p = [gate_peers.robust(x, history(phi, len(x))) for x, (_, phi) in zip(null, equal, strict=True)]
+        passes = [gate_peers.robust(x, history(phi, runs)) for x, (phi, _) in zip(gains, better, strict=True)]
+        rows.append((str(n), "this test, history", *_one_look(p, passes, ALPHA)))
+    effects = (f"memory {phi:g}, effect {effect:g}" for phi, effect in better)
+    sizes = "equal passes at .05: memory 0 / .3 / .6 / .8; .8 and unequal rows"
+    return table(("slices", "test", sizes, "level used", *effects), rows)
 
 
-def _plain_means(world: World, phi: float, runs: int, n: int, effect: float = 0.0, stream: int = 4) -> Floats:
+def _one_look(equal: Sequence[Floats], better: Sequence[Floats], level: float) -> Row:
+    """Return the cells of a test: how often equal models pass at .05, and better ones at *level*."""
+    *plain, unequal = (f"{(p < ALPHA).mean():.3f}" for p in equal)
+    return f"{' / '.join(plain)}; {unequal}", f"{level:.4f}", *(f"{(p < level).mean():.2f}" for p in better)
+
+
+def values(world: World, phi: float, runs: int, n: int, *, effect: float = 0.0, stream: int = 4) -> Floats:
+    """Return linearised values of the first *n* slices, (runs, n)."""
     drawn = draw(world, phi, runs, effect=effect, stream=stream)
-    return np.asarray(drawn[0, :, :n] / drawn[1, :, :n])
+    return slice_memory.linearised(drawn[0, :, :n], drawn[1, :, :n])
 
 
 def paired_table(runs: int) -> str:

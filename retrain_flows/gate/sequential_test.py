@@ -27,8 +27,6 @@ from features.scoring import Floats
 from registry.records import CheckResult
 from retrain_flows.gate import slice_memory, spending
 
-MIN_SLICES = spending.MIN_SLICES
-
 
 class Reason(StrEnum):
     """Why a comparison has the result that it has."""
@@ -102,7 +100,7 @@ class Rule:
     Raises
     ------
     ValueError
-        An error rate outside (0, .5), a negative or non-finite gain, a patience below :data:`MIN_SLICES`.
+        An error rate outside (0, .5), a negative or non-finite gain, a patience of fewer slices than a look needs.
     """
 
     alpha: float
@@ -117,8 +115,8 @@ class Rule:
         if not (np.isfinite(self.margin) and np.isfinite(self.least_gain) and self.least_gain >= 0):
             message = "margin and least_gain must be finite, least_gain not negative"
             raise ValueError(message)
-        if self.patience is not None and self.patience < MIN_SLICES:
-            message = f"patience must be at least {MIN_SLICES} slices, not {self.patience}"
+        if self.patience is not None and self.patience < spending.MIN_SLICES:
+            message = f"patience must be at least {spending.MIN_SLICES} slices, not {self.patience}"
             raise ValueError(message)
 
 
@@ -128,9 +126,9 @@ def sequential_test(
     """Compare two models on the slices whose labels have matured so far.
 
     A pure function of its arguments: the same slices and looks give the same answer. The bounds are computed anew only
-    when the number of slices has grown by two fifths since the last look that counted
-    (:data:`spending.LOOK_GROWTH`), since looks in between cost error rate and decide next to nothing; between them the
-    answer is that of the last look that counted. Stop at PASS or FAIL: a later look may be undecided again.
+    when the number of slices has grown by two fifths since the last look that counted, since looks in between cost
+    error rate and decide little; between them the answer is that of the last look that counted. Stop at PASS or FAIL: a
+    later look may be undecided again.
 
     Parameters
     ----------
@@ -165,7 +163,9 @@ def sequential_test(
     if not counted:
         mean = float(sums.sum() / rows.sum()) if len(sums) else np.nan
         hold = CheckResult.HOLD, Reason.TOO_FEW_SLICES
-        return SequentialDifference(mean, -np.inf, np.inf, *hold, 0.0, np.nan, _total(rows), len(sums), MIN_SLICES)
+        return SequentialDifference(
+            mean, -np.inf, np.inf, *hold, 0.0, np.nan, _total(rows), len(sums), spending.MIN_SLICES
+        )
     n = counted[-1]
     values = slice_memory.merged(slice_memory.linearised(sums[:n], rows[:n]))
     mean = float(sums[:n].sum() / rows[:n].sum())

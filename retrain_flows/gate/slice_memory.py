@@ -39,8 +39,8 @@ COSINES = 2.0
 """There are COSINES times the cube root of the number of slices: 5 of 14, 6 of 30, 8 of 60. With more, a history that
 remembers less than the differences does more harm; with fewer, better models pass later (docs/statistics/gate.md)."""
 MAX_SLICES = 300
-"""Above this number, neighbouring slices are merged, as the cost grows with its square. Merged slices remember less
-than they are reckoned with."""
+"""Above this number, neighbouring slices are merged, as the cost grows with its square. By then the law depends little
+on memory: a level of .01 is reached at 2.83 where it is .8, and at 2.65 where there is none."""
 RATIOS = np.geomspace(0.05, 2000, 184)
 """Ratios at which laws are tabulated: between them, log-linear interpolation errs by .2 % of a probability."""
 
