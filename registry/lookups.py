@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from features.errors import ArtifactError, NotFound
 from monitors.baseline.baseline import Baseline
 from registry.database import mapping, tables
-from registry.records import Check, Decision, Delivery, Incident, Record, RetrainRun, Version
+from registry.records import Check, Comparison, Decision, Delivery, Incident, Record, RetrainRun, Version
 
 R = TypeVar("R", bound=Record)
 
@@ -29,8 +29,10 @@ def decision(c: sa.Connection, decision_id: int) -> Decision:
 
 
 def decision_about(c: sa.Connection, incident_id: int) -> Decision | None:
-    """Return the decision about an incident, None while it waits for one."""
-    return mapping.one(c, Decision, tables.decisions.c.incident_id == incident_id)
+    """Return the newest decision about an incident, None while it waits for one."""
+    t = tables.decisions.c
+    made = mapping.fetch(c, Decision, mapping.select(Decision, t.incident_id == incident_id).order_by(t.revision))
+    return made[-1] if made else None
 
 
 def run(c: sa.Connection, run_id: int) -> RetrainRun:
@@ -42,6 +44,11 @@ def checks(c: sa.Connection, run_id: int) -> list[Check]:
     """Return the checks of a run's gate, in the order they were recorded."""
     t = tables.checks.c
     return mapping.fetch(c, Check, mapping.select(Check, t.run_id == run_id).order_by(t.id))
+
+
+def comparisons(c: sa.Connection, *where: sa.ColumnElement[bool]) -> list[Comparison]:
+    """Return comparisons of versions, in the order they were made."""
+    return mapping.fetch(c, Comparison, mapping.select(Comparison, *where).order_by(tables.comparisons.c.id))
 
 
 def delivery(c: sa.Connection, delivery_id: int) -> Delivery:

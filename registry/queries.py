@@ -17,6 +17,7 @@ from registry.records import (
     AuditResult,
     Champion,
     Check,
+    Comparison,
     Decision,
     Delivery,
     Incident,
@@ -162,7 +163,7 @@ def decision(reg: Registry, decision_id: int) -> Decision:
 
 
 def decision_of(reg: Registry, incident_id: int) -> Decision | None:
-    """Return the decision about an incident, None while it waits for one."""
+    """Return the newest decision about an incident, None while it waits for one."""
     with reg.read() as c:
         return lookups.decision_about(c, incident_id)
 
@@ -193,6 +194,27 @@ def checks(reg: Registry, run_id: int) -> list[Check]:
     """Return the checks of a run's gate, in the order they were recorded."""
     with reg.read() as c:
         return lookups.checks(c, run_id)
+
+
+def unfinished(reg: Registry, model: str, state: RunState) -> list[RetrainRun]:
+    """Return the runs of a model in a state, oldest first."""
+    t = tables.retrain_runs.c
+    with reg.read() as c:
+        return mapping.fetch(
+            c, RetrainRun, mapping.select(RetrainRun, t.model == model, t.state == state.value).order_by(t.id)
+        )
+
+
+def comparisons(
+    reg: Registry, model: str, *, run_id: int | None = None, promotion_id: int | None = None
+) -> list[Comparison]:
+    """Return the looks at comparisons of a model's versions, of one run or one promotion if named, oldest first."""
+    t = tables.comparisons.c
+    where = [t.model == model]
+    where += [t.run_id == run_id] if run_id is not None else []
+    where += [t.promotion_id == promotion_id] if promotion_id is not None else []
+    with reg.read() as c:
+        return lookups.comparisons(c, *where)
 
 
 def promotions(reg: Registry, model: str | None = None) -> list[Promotion]:

@@ -24,11 +24,15 @@ class SignalSection(BaseModel):
     ----------
     outside_promise
         Whether drift outside the false-alarm guarantee may retrain where its signal may.
+    outside_windows
+        How many windows such drift must have lasted before it may: the guarantee says nothing of a single one. The gate
+        decides what serves in any case.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     outside_promise: Literal[Reaction.RETRAIN, Reaction.ALERT] = Reaction.ALERT
+    outside_windows: int = Field(3, ge=1, description="windows that drift outside the guarantee must last to retrain")
 
     def of(self, signal: Signal) -> Reaction:
         """Return what an incident of a signal may trigger."""
@@ -65,6 +69,8 @@ class Gate(BaseModel):
         Evaluation rows below which the gate does not decide.
     segment_margin
         Largest rise of the mean loss in any segment, in units of the loss.
+    patience
+        Slices with labels after which a challenger that is neither better nor worse is rejected.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -73,6 +79,41 @@ class Gate(BaseModel):
     confidence: float = Field(0.95, gt=0.5, lt=1)
     min_rows: int = Field(500, ge=10, description="evaluation rows below which the gate does not decide")
     segment_margin: float = Field(0.05, ge=0, description="largest rise of the mean loss in any segment")
+    patience: int = Field(90, ge=5, description="slices after which an undecided challenger is rejected")
+
+
+class Schedule(BaseModel):
+    """The section `retrain.schedule`: retrains that need no incident. The gate decides what serves, as for all others.
+
+    Parameters
+    ----------
+    every
+        A retrain is due when the last one, for whatever reason, is so long ago in event time.
+    new_labels
+        A retrain is due when so many labels have matured since the last one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    every: Span | None = Field(None, description="retrain when the last retrain is so long ago")
+    new_labels: int | None = Field(None, ge=1, description="retrain when so many labels have matured since the last")
+
+
+class Watch(BaseModel):
+    """The section `retrain.watch`: the comparison of a new champion with the version before it, after its promotion.
+
+    Parameters
+    ----------
+    roll_back
+        What happens if the version before is better: it is put back (act), or only recorded (alert).
+    slices
+        Slices with labels after which the comparison ends, whatever it shows.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    roll_back: Literal["act", "alert"] = "act"
+    slices: int = Field(60, ge=5, description="slices with labels after which the comparison ends")
 
 
 class Retrain(BaseModel):
@@ -96,6 +137,14 @@ class Retrain(BaseModel):
         Matured training rows below which a retrain waits.
     wait
         How long a retrain may wait before it is given up, in event time.
+    retry
+        Shortest time until a retrain that failed is tried again, in event time.
+    decide
+        What a retrain that an incident calls for needs: nothing (act), or somebody who starts it (suggest).
+    schedule
+        Retrains that need no incident.
+    watch
+        The comparison with the version before, after a promotion.
     trust
         Types beyond skops' own that may be built when a model file is loaded.
     gate
@@ -112,6 +161,10 @@ class Retrain(BaseModel):
     cool_down: Span = Field(timedelta(days=14), description="shortest time between two retrains")
     min_rows: int = Field(1000, ge=10, description="matured training rows below which a retrain waits")
     wait: Span = Field(timedelta(days=30), description="how long a retrain may wait for labels before it is given up")
+    retry: Span = Field(timedelta(days=1), description="shortest time until a failed retrain is tried again")
+    decide: Literal["act", "suggest"] = Field("act", description="act: retrain; suggest: wait for `leeway retrain`")
+    schedule: Schedule = Schedule()
+    watch: Watch = Watch()
     trust: tuple[str, ...] = Field((), description="types beyond skops' own that the loader may build")
     gate: Gate = Gate()
 

@@ -3,13 +3,17 @@
 It is pure so that each decision can be made again from what is on record, with the same result. The first rule that
 applies decides:
 
-1. A data quality fault: ``REPAIR_DATA``.
+1. A data quality fault: ``REPAIR_DATA``. Its rows are not trained on; other incidents may still retrain.
 2. Its signal may not retrain, or drift outside the false-alarm guarantee may not: ``NOTHING``, with the setting as the
    reason. Where only the error stream has alarmed, the decision is deferred as long as a window may still confirm it.
 3. No trainer is configured: ``NOTHING``.
-4. Something stands in the way (an open fault, a running retrain, the cool-down, labels that have not matured):
-   deferred, with all reasons; after ``retrain.wait``, ``WAIT_GIVEN_UP``.
-5. Otherwise: ``RETRAIN``.
+4. Drift outside the guarantee has not lasted ``signals.outside_windows`` windows yet: deferred.
+5. Something stands in the way (a running retrain, the cool-down, labels that have not matured): deferred, with all
+   reasons; after ``retrain.wait``, ``WAIT_GIVEN_UP``.
+6. ``retrain.decide`` is ``suggest``: ``SUGGEST``, and somebody starts the retrain by hand.
+7. Otherwise: ``RETRAIN``.
+
+A decision is revised while its incident is open (:mod:`retrain_flows.reconcile`): the same rules are applied again.
 """
 
 from __future__ import annotations
@@ -41,12 +45,14 @@ class Situation:
         Predictions up to this time have had their label delay.
     matured_rows
         Number of matured, labelled rows in the training period.
-    open_quality
-        Whether a data quality incident of the model is open.
     running
         Whether a retrain of the model is running.
     last_retrain
-        When the last retrain was made that ended in a promotion or a rejection; None before the first.
+        When the last retrain was made that trained a challenger; None before the first.
+    trial
+        When the run began whose candidate is on trial; None without a trial.
+    last_failure
+        When the last retrain failed; None if none has since the last that trained a challenger.
     window
         Slices in a window. After as many steady windows in a row no window holds the records on which the error stream
         alarmed, and none can confirm it any more.
@@ -55,15 +61,16 @@ class Situation:
     now: datetime
     matured_until: datetime
     matured_rows: int
-    open_quality: bool = False
     running: bool = False
     last_retrain: datetime | None = None
+    trial: datetime | None = None
+    last_failure: datetime | None = None
     window: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A final decision: the action and its reasons, evidence first. It is recorded once for each incident."""
+    """A decision: the action and its reasons, evidence first. It stands until what it rests on changes."""
 
     action: Action
     because: tuple[str, ...]
@@ -106,9 +113,14 @@ def decide(
         return Decision(Action.NOTHING, (*evidence, barred))
     if retrain is None or not retrain.trainers:
         return Decision(Action.NOTHING, (*evidence, "no trainer is configured: set retrain.trainer or retrain.online"))
+    if waits := _not_lasting(incident, signals):
+        return Deferral(waits)
     obstacles = tuple(_obstacles(incident, retrain, situation))
     if not obstacles:
-        return Decision(Action.RETRAIN, (*evidence, f"{situation.matured_rows} rows with labels to train on"))
+        rows = f"{situation.matured_rows} rows with labels to train on"
+        if retrain.decide == "suggest":
+            return Decision(Action.SUGGEST, (*evidence, rows, "retrain.decide is suggest: `leeway retrain` starts it"))
+        return Decision(Action.RETRAIN, (*evidence, rows))
     waited = situation.now - incident.opened_at
     if waited < retrain.wait:
         return Deferral("; ".join(obstacles))
@@ -127,6 +139,16 @@ def _barred(incident: Incident, signals: Signals) -> str:
     return ""
 
 
+def _not_lasting(incident: Incident, signals: Signals) -> str:
+    """Return what is waited for where drift outside the guarantee has not lasted long enough; "" otherwise."""
+    if not _outside(incident) or incident.windows >= signals.outside_windows:
+        return ""
+    return (
+        f"outside the false-alarm guarantee a retrain needs {signals.outside_windows} windows of drift "
+        f"(signals.outside_windows); there {'is' if incident.windows == 1 else 'are'} {incident.windows}"
+    )
+
+
 def _outside(incident: Incident) -> bool:
     """Return whether all evidence is outside the false-alarm guarantee.
 
@@ -137,10 +159,7 @@ def _outside(incident: Incident) -> bool:
 
 
 def _may_be_confirmed(incident: Incident, signals: Signals, situation: Situation, wait: timedelta) -> bool:
-    """Return whether a window may still confirm an incident that only the error stream has raised.
-
-    Deciding earlier would be final: an incident gets one decision.
-    """
+    """Return whether a window may still confirm an incident that only the error stream has raised."""
     fast = bool(incident.evidence) and all(e.finding.variable == ERROR_STREAM for e in incident.evidence)
     may_retrain = signals.of(incident.signal) is Reaction.RETRAIN
     return fast and may_retrain and incident.steady < situation.window and situation.now - incident.opened_at < wait
@@ -148,13 +167,17 @@ def _may_be_confirmed(incident: Incident, signals: Signals, situation: Situation
 
 def _obstacles(incident: Incident, retrain: Retrain, situation: Situation) -> Iterator[str]:
     """Yield each reason why a retrain must wait, so that the user can remove them all at once."""
-    if situation.open_quality:
-        yield "a quality incident is still open: no training on its data"
     if situation.running:
         yield "a retrain is running"
     if situation.last_retrain is not None and situation.now < situation.last_retrain + retrain.cool_down:
         next_retrain = situation.last_retrain + retrain.cool_down
         yield f"retrain.cool_down: the next retrain is possible from {next_retrain:%Y-%m-%d %H:%M} UTC"
+    if situation.trial is not None and situation.now < situation.trial + retrain.evaluation:
+        until = situation.trial + retrain.evaluation
+        yield f"a candidate is on trial in shadow; the next one is trained from {until:%Y-%m-%d %H:%M} UTC"
+    if situation.last_failure is not None and situation.now < situation.last_failure + retrain.retry:
+        retry = situation.last_failure + retrain.retry
+        yield f"retrain.retry: the last retrain failed; the next try is on {retry:%Y-%m-%d %H:%M} UTC"
     if situation.matured_until < incident.opened_at:
         yield "labels of the window that opened the incident are still due (label_delay)"
     if situation.matured_rows < retrain.min_rows:

@@ -13,23 +13,24 @@ from features.window import from_ms, to_ms
 from registry import operations, queries
 from registry.files import published_baselines
 from registry.records import RetrainRun, RunState, Version
+from retrain_flows import trial
 from retrain_flows.data import baseline_rows
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.gate import gate
 from retrain_flows.training import permutation_importance
 from retrain_flows.training.challengers import Challenger, GatedCandidate
-from retrain_flows.training.permutation_importance import HeldOut
 from retrain_flows.training.retrain_data import RetrainData
 
 
 def promote_or_reject(
     ws: Workspace, run: RetrainRun, data: RetrainData, candidates: Sequence[GatedCandidate], now: datetime
 ) -> RetrainRun:
-    """End a run: promote the candidate with the lowest loss of those that passed the gate, or reject all.
+    """End a run: promote the candidate with the lowest loss of those that passed the gate, hold one, or reject all.
 
     Each candidate is registered with its checks. The baseline is stored before the promotion, so that the new champion
-    can be monitored from its first prediction on.
+    can be monitored from its first prediction on. A candidate that is neither better nor worse yet is held: its trial
+    goes on as labels come (:mod:`retrain_flows.trial`).
 
     Parameters
     ----------
@@ -47,7 +48,7 @@ def promote_or_reject(
     Returns
     -------
     RetrainRun
-        The run as promoted, or rejected with the reasons of each candidate.
+        The run as promoted, held, or rejected with the reasons of each candidate.
 
     Raises
     ------
@@ -58,13 +59,14 @@ def promote_or_reject(
     """
     reg, named = ws.registry, [(_register(ws, run, data, j, now), j) for j in candidates]
     passing = [(name, j) for name, j in named if gate.passed(j.checks)]
+    if not passing and (held := _hold(ws, run, named, data, now)):
+        return held
     if not passing:
         why = " | ".join(f"{name} ({j.candidate.mode}): {gate.reasons(j.checks)}" for name, j in named)
         return operations.finish_run(reg, run.id, state=RunState.REJECTED, reason=why, now=now)
     name, best = min(passing, key=lambda item: item[1].loss)
     operations.set_challenger(reg, run.id, name, now=now)
-    rows, answers = _with_held_out(best.candidate, data)
-    rebaseline(ws, name, rows, answers, _importance(best.candidate, data), now=now)
+    give_baseline(ws, name, best.candidate, now=now)
     operations.promote(
         reg,
         model=ws.model,
@@ -74,10 +76,36 @@ def promote_or_reject(
         run_id=run.id,
         effective_at=run.as_of,
         actor=queries.decision(reg, run.decision_id).actor,
-        reason=f"{best.candidate.mode} challenger passed the gate: {_loss(best)}",
+        reason=f"{_kind(best.candidate)} passed the gate: {_loss(best)}",
         now=now,
     )
     return queries.run(reg, run.id)
+
+
+def _hold(
+    ws: Workspace, run: RetrainRun, named: Sequence[tuple[str, GatedCandidate]], data: RetrainData, now: datetime
+) -> RetrainRun | None:
+    """Hold the run for the undecided candidate with the lowest loss, and return it; None if none is undecided."""
+    waiting = [(name, j) for name, j in named if gate.undecided(j.checks)]
+    if not waiting:
+        return None
+    name, best = min(waiting, key=lambda item: item[1].loss)
+    give_baseline(ws, name, best.candidate, now=now)
+    trial.open_trial(ws, run, name, best, until=data.until, now=now)
+    reason = f"{name} ({_kind(best.candidate)}) is neither better nor worse yet: {gate.reasons(best.checks)}"
+    return operations.hold_run(ws.registry, run.id, challenger=name, reason=reason, now=now)
+
+
+def give_baseline(ws: Workspace, name: str, candidate: Challenger, *, now: datetime) -> None:
+    """Compute the baseline of a candidate from its out-of-sample predictions; an earlier version has one already."""
+    if candidate.existing is None:
+        importance = permutation_importance.combine(candidate.loss_increases)
+        rebaseline(ws, name, candidate.validated, candidate.out_of_sample, importance, now=now)
+
+
+def _kind(candidate: Challenger) -> str:
+    """Return what a candidate is, in words."""
+    return "earlier version" if candidate.existing else f"{candidate.mode} challenger"
 
 
 def rebaseline(
@@ -158,26 +186,19 @@ def describe(
 
 def _register(ws: Workspace, run: RetrainRun, data: RetrainData, gated: GatedCandidate, now: datetime) -> str:
     """Register a candidate with the loss figures and checks of its gate; return the name of its version."""
+    if gated.candidate.existing is not None:
+        name = gated.candidate.existing.version
+        own = [c.model_copy(update={"version": name}) for c in gated.checks]
+        operations.record_checks(ws.registry, run.id, own, now=now)
+        return name
     artifact = gated.artifact if isinstance(gated.artifact, bytes) else None
     version = describe(ws, gated.candidate, artifact, until=data.until, now=now)
-    numbers = {k: v for c in gated.checks for k, v in c.numbers.items() if c.name == "loss"}
+    losses = {k: v for c in gated.checks for k, v in c.numbers.items() if c.name == "loss"}
+    numbers = {k: v for k, v in losses.items() if np.isfinite(v)} | dict(gated.candidate.metrics)
     operations.add_version(ws.registry, version.model_copy(update={"metrics": numbers}))
     named = [c.model_copy(update={"version": version.version}) for c in gated.checks]
     operations.record_checks(ws.registry, run.id, named, now=now)
     return version.version
-
-
-def _with_held_out(candidate: Challenger, data: RetrainData) -> tuple[Dataset, Values]:
-    """Return the rows of training and evaluation, with out-of-sample predictions of all of them."""
-    held_out = scoring.score(candidate.model, data.evaluation.frame, data.evaluation.task)
-    return candidate.rows.followed_by(data.evaluation), np.concatenate([candidate.out_of_sample, held_out])
-
-
-def _importance(candidate: Challenger, data: RetrainData) -> dict[str, float]:
-    """Return the candidate's permutation importance on the rows of training and evaluation, as shares."""
-    held_out = HeldOut.of(candidate.model, data.evaluation, sd=permutation_importance.target_sd(candidate.rows.target))
-    share = len(held_out) / (len(held_out) + sum(part.rows for part in candidate.loss_increases))
-    return permutation_importance.combine([*candidate.loss_increases, permutation_importance.measure(held_out, share)])
 
 
 def _loss(gated: GatedCandidate) -> str:

@@ -1,7 +1,9 @@
-"""Reconciler: each undecided incident gets its decision, and each decision to retrain its run.
+"""Reconciler: each incident gets its decision, which is revised while it is open, and each decision its run.
 
-It compares what is on record with what should be, and does what is missing. So it can be called at any time and any
-number of times, by schedule or after a crash, and no event is lost with a process.
+It compares what is on record with what should be, and does what is missing: decisions without a run, trials of held
+runs, the watch of the newest promotion, incidents without a decision or with one that should be another by now, and
+retrains that are due by schedule. So it can be called at any time and any number of times, by schedule or after a
+crash, and no event is lost with a process.
 """
 
 from __future__ import annotations
@@ -15,28 +17,21 @@ from monitors.finding import Stage
 from registry import operations, queries
 from registry.audit_log import chain
 from registry.connection import Registry
-from registry.records import Action, Decision, Incident, RetrainRun, RunState
-from retrain_flows import decide, retrain
+from registry.records import Action, Decision, Incident, IncidentState, RetrainRun, RunState
+from retrain_flows import decide, follow_up, retrain, schedule
 from retrain_flows.data import dataset, workspace
 from retrain_flows.data.workspace import Workspace
+from retrain_flows.follow_up import Outcome as Outcome
 from retrain_flows.retrain import RetrainRequest
-from retrain_flows.training import challengers
+from retrain_flows.training.retrain_data import SCHEDULE
 
 Execute = Callable[[Workspace, RetrainRequest], RetrainRun]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What was done about an incident or a decision, as a sentence; *subject* names it."""
-
-    subject: str
-    result: str
 
 
 def reconcile(
     ws: Workspace, *, now: datetime, as_of: datetime | None = None, execute: Execute = retrain.run
 ) -> list[Outcome]:
-    """Carry out decisions whose run is missing or unfinished; then decide about each undecided incident.
+    """Do what is missing, in the order of the module's docstring.
 
     Parameters
     ----------
@@ -53,8 +48,8 @@ def reconcile(
     Returns
     -------
     list of Outcome
-        One for each decision and incident that was handled. A retrain that fails is an outcome, and does not keep the
-        next incident waiting.
+        One for each decision, comparison and incident that was handled. A retrain that fails is an outcome, and does
+        not keep the next incident waiting.
 
     Raises
     ------
@@ -64,15 +59,25 @@ def reconcile(
     moment = as_of or clock(ws)
     if moment is None:
         return []
-    outcomes = [
-        _carry_out(ws, RetrainRequest(decision, moment, now), execute)
-        for decision in _unfinished(ws.registry, ws.model)
-    ]
-    for incident in queries.undecided(ws.registry, ws.model):
+    at = _Moment(moment, now, execute)
+    outcomes = [_carry_out(ws, decision, at) for decision in _unfinished(ws.registry, ws.model)]
+    if ws.retrain is not None and ws.retrain.trainers:
+        outcomes += follow_up.follow_up(ws, as_of=moment, now=now)
+    for incident in _to_decide(ws.registry, ws.model):
         # A promotion a moment ago may have resolved this one too.
-        if queries.decision_of(ws.registry, incident.id) is None:
-            outcomes.append(_handle(ws, incident, moment, now, execute))
-    return outcomes
+        current = queries.decision_of(ws.registry, incident.id)
+        if current is None or _revisable(ws, incident, current):
+            outcomes += _handle(ws, incident, current, at)
+    return outcomes + _scheduled(ws, at)
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """As of when decisions are made, in event time; the time that is recorded; and how retrains are run."""
+
+    as_of: datetime
+    now: datetime
+    execute: Execute
 
 
 def clock(ws: Workspace) -> datetime | None:
@@ -93,43 +98,98 @@ def matured_rows(ws: Workspace, as_of: datetime) -> int:
     return len(labelled.rows)
 
 
-def _handle(ws: Workspace, incident: Incident, as_of: datetime, now: datetime, execute: Execute) -> Outcome:
+def _to_decide(reg: Registry, model: str) -> list[Incident]:
+    """Return the incidents without a decision, then the open ones that have one, oldest first."""
+    undecided = queries.undecided(reg, model)
+    numbers = {incident.id for incident in undecided}
+    live = [i for i in queries.incidents(reg, model) if i.state is not IncidentState.RESOLVED and i.id not in numbers]
+    return [*undecided, *live]
+
+
+def _revisable(ws: Workspace, incident: Incident, current: Decision) -> bool:
+    """Return whether a decision about an incident may be another by now: it is open, and its retrain is over."""
+    if queries.incident(ws.registry, incident.id).state is IncidentState.RESOLVED:
+        return False
+    if current.action is not Action.RETRAIN:
+        return current.actor == chain.SYSTEM and current.action is not Action.REPAIR_DATA
+    run = next((r for r in queries.runs(ws.registry, ws.model) if r.decision_id == current.id), None)
+    return run is not None and run.state in (RunState.REJECTED, RunState.FAILED)
+
+
+def _handle(ws: Workspace, incident: Incident, current: Decision | None, at: _Moment) -> list[Outcome]:
     """Decide about an incident, record the decision or why it is deferred, and carry out a decision to retrain."""
-    subject, answer = f"incident {incident.id}", _decide(ws, incident, as_of)
+    subject, answer = f"incident {incident.id}", _decide(ws, incident, at.as_of)
     if isinstance(answer, decide.Deferral):
-        operations.set_pending(ws.registry, incident.id, answer.because, now=now)
-        return Outcome(subject, f"waits: {answer.because}")
+        if incident.pending == answer.because:
+            return [Outcome(subject, f"waits: {answer.because}")] if current is None else []
+        operations.set_pending(ws.registry, incident.id, answer.because, now=at.now)
+        return [Outcome(subject, f"waits: {answer.because}")]
+    if current is not None and answer.action is current.action and answer.action is not Action.RETRAIN:
+        return []
     decision = operations.record_decision(ws.registry, model=ws.model, incident_id=incident.id,
                                           action=answer.action, because=answer.because, actor=chain.SYSTEM,
-                                          now=now)  # fmt: skip
+                                          now=at.now, revises=current.id if current else None)  # fmt: skip
     if decision.action is Action.RETRAIN:
-        return replace(_carry_out(ws, RetrainRequest(decision, as_of, now), execute), subject=subject)
-    return Outcome(subject, f"{decision.action.text}: {decision.because[-1].removeprefix('no retrain: ')}")
+        return [replace(_carry_out(ws, decision, at), subject=subject)]
+    return [Outcome(subject, f"{decision.action.text}: {decision.because[-1].removeprefix('no retrain: ')}")]
 
 
 def _decide(ws: Workspace, incident: Incident, as_of: datetime) -> decide.Decision | decide.Deferral:
     """Decide about an incident. Rows are counted only if nothing else is in the way, since that reads all events."""
     enough = ws.retrain.min_rows if ws.retrain else 0
+    last, failure = _last_retrain(ws)
     situation = decide.Situation(
         now=as_of,
         matured_until=as_of - ws.schema.label_delay,
         matured_rows=enough,
-        open_quality=bool(challengers.open_quality(ws)),
         running=queries.running(ws.registry, ws.model) is not None,
-        last_retrain=_last_retrain(ws),
+        last_retrain=last,
+        trial=max((r.as_of for r in queries.unfinished(ws.registry, ws.model, RunState.HELD)), default=None),
+        last_failure=failure,
         window=ws.schema.windows.slices,
     )
     answer = decide.decide(incident, signals=ws.signals, retrain=ws.retrain, situation=situation)
-    if not isinstance(answer, decide.Decision) or answer.action is not Action.RETRAIN:
+    if not isinstance(answer, decide.Decision) or answer.action not in (Action.RETRAIN, Action.SUGGEST):
         return answer
     counted = replace(situation, matured_rows=matured_rows(ws, as_of))
     return decide.decide(incident, signals=ws.signals, retrain=ws.retrain, situation=counted)
 
 
-def _last_retrain(ws: Workspace) -> datetime | None:
-    """Return the event time of the last run that trained a challenger; failed runs start no cool-down."""
-    made = (RunState.PROMOTED, RunState.REJECTED)
-    return max((r.as_of for r in queries.runs(ws.registry, ws.model) if r.state in made), default=None)
+def _last_retrain(ws: Workspace) -> tuple[datetime | None, datetime | None]:
+    """Return the event times of the last run that trained a challenger, and of a later one that failed."""
+    runs = queries.runs(ws.registry, ws.model)
+    made = max(
+        (r.as_of for r in runs if r.state in (RunState.PROMOTED, RunState.REJECTED, RunState.HELD)), default=None
+    )
+    failed = max((r.as_of for r in runs if r.state is RunState.FAILED), default=None)
+    return made, failed if failed is not None and (made is None or failed > made) else None
+
+
+def _scheduled(ws: Workspace, at: _Moment) -> list[Outcome]:
+    """Carry out a retrain that is due by schedule; none while another runs, or right after one has failed."""
+    champion = queries.champion(ws.registry, ws.model)
+    if ws.retrain is None or not ws.retrain.trainers or champion is None:
+        return []
+    last, failure = _last_retrain(ws)
+    if queries.running(ws.registry, ws.model) or (failure is not None and at.as_of < failure + ws.retrain.retry):
+        return []
+    since = max(filter(None, (last, champion.since if last is None else None)))
+    because = schedule.due(ws.retrain.schedule, _since_last(ws, at.as_of, since))
+    if not because or matured_rows(ws, at.as_of) < ws.retrain.min_rows:
+        return []
+    decision = operations.record_decision(ws.registry, model=ws.model, incident_id=None, action=Action.RETRAIN,
+                                          because=(because,), actor=SCHEDULE, now=at.now)  # fmt: skip
+    return [replace(_carry_out(ws, decision, at), subject="schedule")]
+
+
+def _since_last(ws: Workspace, as_of: datetime, last: datetime) -> schedule.SinceLast:
+    """Return what has happened since the last retrain; labels are counted only where the schedule needs them."""
+    if ws.trainers.schedule.new_labels is None:
+        return schedule.SinceLast(as_of, last)
+    end = as_of - ws.schema.label_delay
+    start = min(last - ws.schema.label_delay, end)
+    counted = dataset.read(ws.log, ws.schema, as_of=as_of, start=start, end=end)
+    return schedule.SinceLast(as_of, last, len(counted.rows))
 
 
 def _unfinished(reg: Registry, model: str) -> Iterator[Decision]:
@@ -140,11 +200,11 @@ def _unfinished(reg: Registry, model: str) -> Iterator[Decision]:
             yield decision
 
 
-def _carry_out(ws: Workspace, request: RetrainRequest, execute: Execute) -> Outcome:
+def _carry_out(ws: Workspace, decision: Decision, at: _Moment) -> Outcome:
     """Run a retrain; return its result, or its failure, as an outcome."""
-    subject = f"decision {request.decision.id}"
+    subject = f"decision {decision.id}"
     try:
-        done = execute(ws, request)
+        done = at.execute(ws, RetrainRequest(decision, at.as_of, at.now))
     except errors.LeewayError as error:
         return Outcome(subject, f"retrain failed: {error.message}")
     return Outcome(subject, f"retrain {done.state.value}: {done.reason}")

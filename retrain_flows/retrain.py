@@ -21,7 +21,7 @@ import filelock
 from features import errors
 from registry import operations, queries
 from registry.records import Decision, RetrainRun, RunState
-from retrain_flows import promote
+from retrain_flows import follow_up, promote
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.training import challengers, retrain_data
 
@@ -90,11 +90,14 @@ def run(ws: Workspace, request: RetrainRequest, *, call: Callable[..., Any] = ca
         if begun.state is not RunState.RUNNING:
             return begun
         with _on_record(ws, begun, request.now):
+            follow_up.supersede(ws, now=request.now)
             data = call(retrain_data.gather, ws, begun)
             gated = []
             for mode in ws.trainers.trainers:
                 candidate = call(challengers.train, ws, mode, data)
                 gated.append(call(challengers.gate_candidate, ws, candidate, data))
+            for version in data.earlier:
+                gated.append(call(challengers.gate_candidate, ws, challengers.earlier(ws, version, data), data))
             done: RetrainRun = call(promote.promote_or_reject, ws, begun, data, gated, request.now)
         return done
 

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from features import scoring
 from features.schema import Task
@@ -107,7 +108,7 @@ class Refitter:
         return static.fit_static(static.load_trainer(path, self.folder), rows)
 
 
-def _running_constant(target: Values, upto: np.ndarray, task: Task) -> Values:
+def _running_constant(target: Values, upto: npt.NDArray[np.int64], task: Task) -> Values:
     """Return for each row the mean, or the most frequent class, of the first *upto* labels."""
     if task is not Task.MULTICLASS:
         sums = np.concatenate([[np.nan], np.cumsum(target.astype(np.float64)) / np.arange(1, len(target) + 1)])
@@ -118,4 +119,4 @@ def _running_constant(target: Values, upto: np.ndarray, task: Task) -> Values:
     for i, code in enumerate(codes):
         counts[code] += 1
         modes[i + 1] = classes[int(counts.argmax())]
-    return modes[upto]
+    return np.asarray(modes[upto], dtype=object)

@@ -75,8 +75,8 @@ class ServedVersion:
         cut = self.history.schema.windows
         first = to_ms(max(end - cut.size, self.since))
         own = [s for s in self._slices[stage] if first <= s.start < to_ms(end)]
-        for report in windows.reports(spec, self.version, stage, own):
-            if report.window_end == end:
+        for report in windows.reports(spec, self.version, stage, own, last_only=True):
+            if report.window_end == end:  # not where the last slice had no events
                 yield report
 
     def _serve(self, until: datetime) -> None:

@@ -22,6 +22,11 @@ TRAINERS = ("trainers", "leeway_trainers")
 """Names for the trainer module; the first that is free is used."""
 
 
+EVALUATION_WINDOWS = 4
+"""Windows in the evaluation period and between scheduled retrains: with a quarter of the trainings of a refit at every
+window most of what that gains is reached (docs/backtest.md)."""
+
+
 def write(
     path: Path, source: Path, *, model: str | None = None, task: Task | None = None, force: bool = False
 ) -> Project:
@@ -171,14 +176,15 @@ def _retraining(made: Draft, module: str | None) -> Iterator[str]:
 def _retrain(made: Draft, module: str) -> Iterator[str]:
     """Yield the `retrain` section, with row numbers that fit how many rows a day the log has."""
     cut, days = made.periods, made.periods.rows_a_day
-    evaluation = 2 * cut.windows.size
+    evaluation = EVALUATION_WINDOWS * cut.windows.size
     yield RETRAIN.format(
         trainer=f"{module}:static",
         file=f"{module}.py",
         window=format_span(max(52 * cut.windows.size, cut.end - cut.start)),
         evaluation=format_span(evaluation),
+        cool_down=format_span(2 * cut.windows.size),
         min_rows=max(10, min(1000, int(days * (cut.end - cut.start).total_seconds() / 86400 / 2))),
-        gate_rows=max(10, min(500, int(days * evaluation.total_seconds() / 86400 / 2))),
+        gate_rows=max(10, min(100, int(days * evaluation.total_seconds() / 86400 / 8))),
     )
     yield from (f"        - {name}\n" for name in TRUST)
 

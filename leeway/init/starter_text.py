@@ -34,11 +34,14 @@ RETRAIN = """\
       label: retrain
       prediction: alert
       feature: alert
+      outside_promise: retrain  # drift that the guarantee does not cover may retrain, too, once it lasts
     retrain:  # only `leeway retrain`, `react` and `flows serve` train; without this key Leeway only monitors
       trainer: {trainer}  # in {file} beside this file: edit it
       window: {window}  # how far back training data reach
-      evaluation: {evaluation}  # newest labelled events, not trained on: champion and challenger are compared there
-      cool_down: {evaluation}  # shortest time between two retrains
+      evaluation: {evaluation}  # newest labelled events, on which champion and challenger are compared
+      cool_down: {cool_down}  # shortest time between two retrains
+      schedule: {{every: {evaluation}}}  # retrain also without an incident; the gate decides what serves
+      decide: act  # or suggest: an incident waits for somebody who runs `leeway retrain`
       min_rows: {min_rows}  # labelled rows below which no model is trained
       gate: {{min_rows: {gate_rows}}}  # evaluation rows below which nothing is promoted
       trust:  # types in model files beyond those that skops trusts

@@ -208,10 +208,10 @@ class _PolicyGroup:
 def _decided(found: Sequence[ReplayedIncident], policy: Policy, model: Model) -> Iterator[DecidedIncident]:
     for alarm in found:
         at = alarm.opened.opened_at
-        faults = [a for a in found if a.opened.signal is Signal.QUALITY and a.opened.opened_at <= at]
         situation = Situation(
-            now=at, matured_until=at, matured_rows=model.retrain.min_rows if model.retrain else 0,
-            open_quality=any(a.closed is None or a.closed > at for a in faults),
-        )  # fmt: skip
+            now=at,
+            matured_until=at,
+            matured_rows=model.retrain.min_rows if model.retrain else 0,
+        )
         answer = decide.decide(alarm.opened, signals=policy.rules.signals, retrain=model.retrain, situation=situation)
         yield DecidedIncident(alarm, answer)

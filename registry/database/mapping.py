@@ -30,6 +30,7 @@ TABLE: dict[type[records.Record], sa.Table] = {
     records.Decision: tables.decisions,
     records.RetrainRun: tables.retrain_runs,
     records.Check: tables.checks,
+    records.Comparison: tables.comparisons,
     records.Promotion: tables.promotions,
     records.Message: tables.messages,
     records.Delivery: tables.deliveries,

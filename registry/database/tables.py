@@ -116,11 +116,13 @@ decisions = sa.Table(
     metadata,
     serial(),
     model(),
-    number("incident_id", sa.ForeignKey("incidents.id"), null=True, unique=True),
+    number("incident_id", sa.ForeignKey("incidents.id"), null=True),
     text("action"),
     json("because"),
     text("actor"),
     moment("made_at"),
+    number("revision", default=1),
+    sa.UniqueConstraint("incident_id", "revision", name="uq_decisions_revision"),
 )
 
 retrain_runs = sa.Table(
@@ -171,6 +173,29 @@ promotions = sa.Table(
     moment("made_at"),
     of_version("to_version"),
     sa.UniqueConstraint("model", "generation"),
+)
+
+# One row a look: two versions compared on the same rows, before a promotion (of a run) or after it (of a promotion).
+comparisons = sa.Table(
+    "comparisons",
+    metadata,
+    serial(),
+    model(),
+    text("kind"),
+    text("series"),
+    number("run_id", sa.ForeignKey("retrain_runs.id"), null=True),
+    number("promotion_id", sa.ForeignKey("promotions.id"), null=True),
+    text("candidate"),
+    text("reference"),
+    moment("until"),
+    number("look"),
+    text("result"),
+    text("reason"),
+    json("slices"),
+    json("numbers"),
+    moment("made_at"),
+    of_version("candidate"),
+    sa.UniqueConstraint("kind", "run_id", "promotion_id", "candidate", "look", name="uq_comparisons_look"),
 )
 
 audit_log = sa.Table(

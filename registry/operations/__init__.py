@@ -6,7 +6,7 @@ They are in one module a noun; callers write ``operations.promote(reg, ...)``.
 from registry.operations.audits import accept, record_audit
 from registry.operations.champion import promote, rollback
 from registry.operations.incidents import acknowledge_incident, record_decision, resolve_incident, set_pending
-from registry.operations.runs import finish_run, record_checks, set_challenger, start_run
+from registry.operations.runs import finish_run, hold_run, record_checks, record_look, set_challenger, start_run
 from registry.operations.versions import MOVES, add_model, add_version, next_version, store_baseline
 
 __all__ = [
@@ -16,11 +16,13 @@ __all__ = [
     "add_model",
     "add_version",
     "finish_run",
+    "hold_run",
     "next_version",
     "promote",
     "record_audit",
     "record_checks",
     "record_decision",
+    "record_look",
     "resolve_incident",
     "rollback",
     "set_challenger",

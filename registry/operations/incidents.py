@@ -33,10 +33,12 @@ def record_decision(  # noqa: PLR0913 - the fields of a Decision
     because: Sequence[str],
     actor: str,
     now: datetime,
+    revises: int | None = None,
 ) -> Decision:
     """Record what is done about an incident, or what somebody decided by hand, and return the decision.
 
-    An incident gets one decision: a second call returns the first one, unchanged.
+    The first decision about an incident stays until it is revised: a call that does not name the decision that it
+    revises, or names one that is not the newest any more, returns the newest, unchanged.
 
     Parameters
     ----------
@@ -46,6 +48,8 @@ def record_decision(  # noqa: PLR0913 - the fields of a Decision
         What is done, and why, in sentences.
     actor
         Who decides.
+    revises
+        The number of the incident's newest decision, which this one replaces; None for the first.
 
     Raises
     ------
@@ -64,7 +68,7 @@ def record_decision(  # noqa: PLR0913 - the fields of a Decision
             msg = f"incident {incident_id} is of model {incident.model}, not {model}"
             raise IllegalMove(msg)
         made = lookups.decision_about(c, incident_id)
-        if made is not None:
+        if made is not None and made.id != revises:
             return made
         return write_decision(
             c, model=model, incident_id=incident_id, action=action, because=because, actor=actor, now=now
@@ -143,13 +147,15 @@ def write_decision(  # noqa: PLR0913 - the fields of a Decision
     actor: str,
     now: datetime,
 ) -> Decision:
-    """Write a decision in the caller's transaction; the caller has made sure that the incident has none."""
+    """Write a decision in the caller's transaction, as the next revision where it is about an incident."""
+    before = lookups.decision_about(c, incident_id) if incident_id is not None else None
+    revision = before.revision + 1 if before else 1
     values = {"model": model, "incident_id": incident_id, "action": action, "because": tuple(because), "actor": actor,
-            "made_at": now}  # fmt: skip
+            "made_at": now, "revision": revision}  # fmt: skip
     decision = Decision.model_validate({"id": mapping.insert(c, tables.decisions, **values), **values})
     if incident_id is not None:
         mapping.update(c, tables.incidents, tables.incidents.c.id == incident_id, pending="")
-    details = {"action": action.value, "because": list(because), "incident": incident_id}
+    details = {"action": action.value, "because": list(because), "incident": incident_id, "revision": revision}
     entry = chain.append(c, chain.Line(now, actor, "decision.made", model, f"decision {decision.id}", details))
     outbox.add_message(c, entry, {"decision": decision.model_dump(mode="json")})
     return decision

@@ -13,15 +13,14 @@ from registry import lookups, outbox
 from registry.audit_log import chain
 from registry.connection import Registry
 from registry.database import mapping, tables
-from registry.operations.incidents import close
 from registry.operations.versions import set_state
 from registry.records import (
     Action,
     AuditEntry,
     Check,
     CheckResult,
+    Comparison,
     Decision,
-    IncidentState,
     RetrainRun,
     RunState,
     Version,
@@ -87,13 +86,55 @@ def record_checks(reg: Registry, run_id: int, checks: Sequence[Check], *, now: d
             _log(c, run, "retrain.checked", now, {"checks": [f"{k.version} {k.name}: {k.result.value}" for k in new]})
 
 
+def hold_run(reg: Registry, run_id: int, *, challenger: str, reason: str, now: datetime) -> RetrainRun:
+    """Hold a run whose candidate is neither better nor worse yet: it stays in the gate while labels come.
+
+    The incident stays open. :func:`record_look` records what the labels show; then the run is promoted or finished.
+
+    Raises
+    ------
+    IllegalMove
+        The run has ended.
+    """
+    with reg.write() as c:
+        run = require_running(c, run_id)
+        lookups.version(c, run.model, challenger)
+        mapping.update(c, tables.retrain_runs, tables.retrain_runs.c.id == run_id, state=RunState.HELD,
+                       challenger=challenger, reason=reason)  # fmt: skip
+        _reject_candidates(c, run, but=challenger)
+        held = lookups.run(c, run_id)
+        entry = _log(c, run, "retrain.held", now, {"challenger": challenger, "reason": reason})
+        outbox.add_message(c, entry, {"run": held.model_dump(mode="json")})
+        return held
+
+
+def record_look(reg: Registry, comparison: Comparison) -> Comparison:
+    """Record a look at a comparison of two versions, and return it with its number; one that is recorded stays."""
+    t = tables.comparisons.c
+    same = (t.kind == comparison.kind.value, t.candidate == comparison.candidate, t.look == comparison.look)
+    of = t.run_id == comparison.run_id if comparison.run_id is not None else t.promotion_id == comparison.promotion_id
+    with reg.write() as c:
+        recorded = lookups.comparisons(c, *same, of)
+        if recorded:
+            return recorded[0]
+        values = {name: getattr(comparison, name) for name in Comparison.model_fields if name != "id"}
+        number = mapping.insert(c, tables.comparisons, **values)
+        details = {"kind": comparison.kind.value, "reference": comparison.reference, "look": comparison.look,
+                   "result": comparison.result.value, "reason": comparison.reason}  # fmt: skip
+        action = f"{comparison.kind.value}.look"
+        chain.append(
+            c, chain.Line(comparison.made_at, chain.SYSTEM, action, comparison.model, comparison.candidate, details)
+        )
+        return comparison.model_copy(update={"id": number})
+
+
 def finish_run(
     reg: Registry, run_id: int, *, state: Literal[RunState.REJECTED, RunState.FAILED], reason: str, now: datetime
 ) -> RetrainRun:
-    """End a run that promotes nothing: its candidates are rejected, and its incident is closed because of *reason*.
+    """End a run that promotes nothing: its candidates are rejected.
 
-    So the next window that drifts opens a new incident, with a decision of its own. A run that promotes is ended by
-    :func:`registry.operations.champion.promote`.
+    Its incident stays open, and its decision is revised when the next retrain is possible. A run that promotes is ended
+    by :func:`registry.operations.champion.promote`.
 
     Raises
     ------
@@ -103,12 +144,6 @@ def finish_run(
     with reg.write() as c:
         run = require_running(c, run_id)
         end_run(c, run, state=state, reason=reason, now=now)
-        incident_id = lookups.decision(c, run.decision_id).incident_id
-        if incident_id is not None:
-            incident = lookups.incident(c, incident_id)
-            if incident.state is not IncidentState.RESOLVED:
-                resolution = f"retrain {state.value}: {reason}"
-                close(c, incident, resolution=resolution, actor=chain.SYSTEM, now=now)
         done = lookups.run(c, run_id)
         entry = _log(c, run, f"retrain.{state.value}", now, {"reason": reason})
         outbox.add_message(c, entry, {"run": done.model_dump(mode="json")})
@@ -120,17 +155,22 @@ def end_run(c: sa.Connection, run: RetrainRun, *, state: RunState, reason: str, 
     mapping.update(
         c, tables.retrain_runs, tables.retrain_runs.c.id == run.id, state=state, reason=reason, finished_at=now
     )
+    _reject_candidates(c, run)
+
+
+def _reject_candidates(c: sa.Connection, run: RetrainRun, but: str = "") -> None:
+    """Reject all candidates of a run that were not promoted, *but* one."""
     t = tables.versions.c
-    names = {run.challenger, *(check.version for check in lookups.checks(c, run.id))} - {None}
+    names = {run.challenger, *(check.version for check in lookups.checks(c, run.id))} - {None, but}
     lost = mapping.select(Version, t.model == run.model, t.version.in_(names), t.state == VersionState.CANDIDATE.value)
     for version in mapping.fetch(c, Version, lost):
         set_state(c, version, VersionState.REJECTED)
 
 
 def require_running(c: sa.Connection, run_id: int) -> RetrainRun:
-    """Return a run that is going on; IllegalMove if it has ended, NotFound if there is none."""
+    """Return a run that is running or held; IllegalMove if it has ended, NotFound if there is none."""
     run = lookups.run(c, run_id)
-    if run.state is not RunState.RUNNING:
+    if run.state.is_final:
         msg = f"run {run_id} is {run.state.value} already"
         raise IllegalMove(msg, hint="a finished run never changes; decide again")
     return run
@@ -138,12 +178,20 @@ def require_running(c: sa.Connection, run_id: int) -> RetrainRun:
 
 def require_passed(c: sa.Connection, run: RetrainRun, version: str) -> None:
     """Raise IllegalMove, naming them, if any check of *version* in *run* did not pass."""
+    trial = lookups.comparisons(c, tables.comparisons.c.run_id == run.id, tables.comparisons.c.candidate == version)
+    better = bool(trial) and trial[-1].result is CheckResult.PASS
     failed = [
-        k.name for k in lookups.checks(c, run.id) if k.version in (version, "") and k.result is not CheckResult.PASS
-    ]
+        k.name for k in lookups.checks(c, run.id)
+        if k.version in (version, "") and k.result is not CheckResult.PASS and not (better and _settled_by_trial(k))
+    ]  # fmt: skip
     if failed:
         msg = f"{run.model} {version} did not pass {', '.join(failed)}"
         raise IllegalMove(msg, hint="a run promotes what passed its gate; to overrule it, register the model by hand")
+
+
+def _settled_by_trial(check: Check) -> bool:
+    """Return whether a check that was on hold is settled by a trial that the candidate passed: rows and loss."""
+    return check.name in ("rows", "loss") and check.result is CheckResult.HOLD
 
 
 def _require_no_other_run(c: sa.Connection, decision: Decision) -> None:

@@ -1,5 +1,6 @@
 """The registry's records as frozen values, one class a table: what operations return and queries read. No SQL here."""
 
+from registry.records.comparisons import ComparedSlice, Comparison, ComparisonKind
 from registry.records.incidents import Action, Decision, Incident, IncidentState, WindowRow
 from registry.records.messages import AuditEntry, AuditResult, Delivery, Message
 from registry.records.record import Record
@@ -13,6 +14,9 @@ __all__ = [
     "Champion",
     "Check",
     "CheckResult",
+    "ComparedSlice",
+    "Comparison",
+    "ComparisonKind",
     "Decision",
     "Delivery",
     "Incident",

@@ -96,6 +96,8 @@ class Action(str, Enum):
     RESTORE = "restore"
     PROMOTE = "promote"
     REPAIR_DATA = "repair_data"
+    SUGGEST = "suggest"
+    ROLL_BACK = "roll_back"
     WAIT_GIVEN_UP = "wait_given_up"
     NOTHING = "nothing"
 
@@ -111,7 +113,10 @@ class Action(str, Enum):
 
 
 class Decision(Record):
-    """What was decided about an incident, at most once, or by hand (*incident_id* is None), and *because* of what."""
+    """What was decided about an incident, or by hand or schedule (*incident_id* is None), and *because* of what.
+
+    A decision about an incident is revised when what it rested on changes; the newest *revision* counts.
+    """
 
     id: int
     model: str
@@ -120,3 +125,4 @@ class Decision(Record):
     because: tuple[str, ...]
     actor: str
     made_at: datetime
+    revision: int = 1

@@ -11,12 +11,21 @@ from registry.records.record import Record
 
 
 class RunState(str, Enum):
-    """The state of a retrain run. All but RUNNING are final; REJECTED is a result of the gate, not a failure."""
+    """The state of a retrain run. HELD: its candidate stays in the gate until enough labels have come; the rest is final.
+
+    REJECTED is a result of the gate, not a failure.
+    """
 
     RUNNING = "running"
+    HELD = "held"
     PROMOTED = "promoted"
     REJECTED = "rejected"
     FAILED = "failed"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the run has ended."""
+        return self not in (RunState.RUNNING, RunState.HELD)
 
 
 class RetrainRun(Record):

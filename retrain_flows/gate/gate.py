@@ -18,10 +18,12 @@ from features.schema import EventSchema, Task
 from features.scoring import Floats, Values
 from features.window import to_ms
 from registry.files import artifacts
-from registry.records import Check, CheckResult
+from registry.records import Check, CheckResult, ComparedSlice
 from retrain_flows.config import Gate
 from retrain_flows.data.dataset import Dataset
-from retrain_flows.gate import paired_test
+from retrain_flows.gate import paired_test, slice_sums
+from retrain_flows.gate.sequential_test import Rule, SequentialDifference, sequential_test
+from retrain_flows.gate.spending import MIN_SLICES
 
 MIN_SEGMENT_ROWS = 50
 """Rows below which a segment is not compared by itself: the mean loss of fewer rows depends on a few of them."""
@@ -38,32 +40,44 @@ class GateInput:
         The trained model.
     artifact
         Its model file as it would be stored, or the reason why it cannot be.
+    answers
+        The challenger's out-of-sample predictions for the rows of *evaluation*, (rows,): its final model may have been
+        trained on these rows.
     champion
-        The champion's predictions for the rows of *evaluation*, (rows,).
+        The champion's predictions for them, (rows,).
     evaluation
         The labelled rows, in order of time.
     schema
         The schema of the model's events.
+    alpha
+        Error rate of the comparison of losses, over all looks at it.
     sd
         Standard deviation of the baseline's label: the unit of a regression's losses.
-    quality
-        The open data quality incidents, as sentences.
+    before, looks
+        The slices on which earlier candidates of the series were compared, and the numbers of slices at which it was
+        looked at: the comparison goes on from there.
+    history
+        A value a slice of the past, (slices,), which shows how long slices remember one another.
     trust
         Types beyond skops' own that may be built when the model file is loaded.
     """
 
     challenger: Any
     artifact: bytes | errors.TrainerError
+    answers: Values
     champion: Values
     evaluation: Dataset
     schema: EventSchema
+    alpha: float = 0.05
     sd: float = 1.0
-    quality: Sequence[str] = ()
+    before: Sequence[ComparedSlice] = ()
+    looks: Sequence[int] = ()
+    history: Floats | None = None
     trust: Sequence[str] = field(default=())
 
 
-def gate(trial: GateInput, policy: Gate) -> tuple[Check, ...]:
-    """Run all checks: signature, reload, rows, loss, segments, quality.
+def gate(trial: GateInput, policy: Gate) -> tuple[tuple[Check, ...], tuple[ComparedSlice, ...]]:
+    """Run all checks: signature, reload, rows, loss, segments.
 
     Parameters
     ----------
@@ -74,16 +88,31 @@ def gate(trial: GateInput, policy: Gate) -> tuple[Check, ...]:
 
     Returns
     -------
-    tuple of Check
-        In this order. Without usable answers or rows, the loss is on hold and segments are left out.
+    tuple
+        The checks, in this order; without usable answers or rows, the loss is on hold and segments are left out. And
+        the slices on which the losses were compared, from which a held run goes on.
     """
     signature, answers = _signature(trial)
     checks = [signature, _reload(trial, answers), _rows(trial, policy)]
     if answers is None or len(trial.evaluation) == 0:
         missing = "there are no evaluation rows" if len(trial.evaluation) == 0 else NO_PREDICTIONS
-        return (*checks, _check("loss", CheckResult.HOLD, f"not measured: {missing}", ""), _quality(trial))
-    mine, theirs = _losses(trial, answers), _losses(trial, trial.champion)
-    return (*checks, _loss(trial, mine, theirs, policy), _segments(trial, mine - theirs, policy), _quality(trial))
+        return (*checks, _check("loss", CheckResult.HOLD, f"not measured: {missing}", "")), ()
+    mine, theirs = _losses(trial, trial.answers), _losses(trial, trial.champion)
+    later = slice_sums.compared(mine, theirs, trial.evaluation.times, trial.schema.windows)
+    slices = (*trial.before, *(s for s in later if not trial.before or s.start > trial.before[-1].start))
+    return (*checks, _loss(trial, mine, slices, policy), _segments(trial, mine - theirs, policy)), slices
+
+
+def rule(alpha: float, policy: Gate) -> Rule:
+    """Return the rule by which a challenger's losses are compared with the champion's."""
+    return Rule(alpha=alpha, margin=policy.margin, patience=policy.patience)
+
+
+def undecided(checks: Sequence[Check]) -> bool:
+    """Return whether only labels are missing: nothing fails, and rows or losses are on hold."""
+    return not any(c.result is CheckResult.FAIL for c in checks) and any(
+        c.result is CheckResult.HOLD and c.name in ("rows", "loss") for c in checks
+    )
 
 
 def passed(checks: Sequence[Check]) -> bool:
@@ -147,28 +176,29 @@ def _reload(trial: GateInput, answers: Values | None) -> Check:
 
 def _rows(trial: GateInput, policy: Gate) -> Check:
     """HOLD with fewer evaluation rows than the policy asks for."""
-    n = len(trial.evaluation)
+    n = len(trial.evaluation) + sum(s.rows for s in trial.before)
     result = CheckResult.PASS if n >= policy.min_rows else CheckResult.HOLD
     return _check("rows", result, f"{n} evaluation rows", f"at least {policy.min_rows}", rows=n)
 
 
-def _loss(trial: GateInput, mine: Floats, theirs: Floats, policy: Gate) -> Check:
-    """Compare mean losses by the paired test.
+def _loss(trial: GateInput, mine: Floats, slices: Sequence[ComparedSlice], policy: Gate) -> Check:
+    """Compare mean losses by the sequential test: PASS if better, FAIL if worse, HOLD where more labels decide."""
+    d = sequential_test(*slice_sums.arrays(slices), rule(trial.alpha, policy), looks=trial.looks, history=trial.history)
+    rows = sum(s.rows for s in slices)
+    numbers = {"challenger": float(mine.mean()), "champion": sum(s.loss for s in slices) / rows}
+    numbers |= {"difference": d.mean, "slices": float(d.slices), "alpha": trial.alpha}
+    got = f"mean loss {numbers['challenger']:.4f} against {numbers['champion']:.4f}, {in_words(d)}"
+    want = f"challenger minus champion below {policy.margin:g}, error rate {trial.alpha:.2g}"
+    bounds = {"low": d.low, "high": d.high} if np.isfinite(d.high) else {}
+    return _check("loss", d.result, got, want, **numbers, **bounds)
 
-    PASS if the upper bound of the difference is below the margin, FAIL if the lower bound is not, HOLD otherwise.
-    """
-    d = paired_test.paired_difference(mine - theirs, _slices(trial), confidence=policy.confidence)
-    numbers = {"challenger": float(mine.mean()), "champion": float(theirs.mean()), "difference": d.mean}
-    want = f"challenger minus champion below {policy.margin:g} with {policy.confidence:.0%} confidence"
-    got = f"mean loss {numbers['challenger']:.4f} against {numbers['champion']:.4f}"
-    got += f", challenger minus champion {d.mean:+.4f}"
-    if not d.bounded:
-        got += f"; only {d.slices} slices; a confidence interval needs {paired_test.MIN_SLICES}"
-        return _check("loss", CheckResult.HOLD, got, want, **numbers, slices=d.slices)
-    otherwise = CheckResult.FAIL if d.low >= policy.margin else CheckResult.HOLD
-    result = CheckResult.PASS if d.high < policy.margin else otherwise
-    got += f" ({d.low:+.4f} to {d.high:+.4f}) over {d.slices} slices"
-    return _check("loss", result, got, want, **numbers, low=d.low, high=d.high, slices=d.slices)
+
+def in_words(d: SequentialDifference) -> str:
+    """Return the difference of two models' losses with its bounds and number of slices, in words."""
+    text = f"challenger minus champion {d.mean:+.4f}"
+    if not np.isfinite(d.high):
+        return f"{text}; only {d.slices} slices; bounds need {MIN_SLICES}"
+    return f"{text} ({d.low:+.4f} to {d.high:+.4f}) over {d.slices} slices: {d.reason}"
 
 
 def _segments(trial: GateInput, rise: Floats, policy: Gate) -> Check:
@@ -203,13 +233,6 @@ def _segment_masks(trial: GateInput) -> dict[str, npt.NDArray[np.bool_]]:
             if mask.sum() >= MIN_SEGMENT_ROWS:
                 masks[f"{column}={value}"] = mask
     return masks
-
-
-def _quality(trial: GateInput) -> Check:
-    want = "no open data quality incident"
-    if trial.quality:
-        return _check("quality", CheckResult.HOLD, "; ".join(trial.quality), want)
-    return _check("quality", CheckResult.PASS, "none is open", want)
 
 
 def _losses(trial: GateInput, answers: Values) -> Floats:

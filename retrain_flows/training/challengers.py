@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
-from features import errors
+import pandas as pd
+
+from features import errors, scoring
 from features.scoring import Values
 from monitors.finding import Signal
-from monitors.profiles import outcome_counts
 from registry import queries
 from registry.files import artifacts
-from registry.records import Check, CheckResult, IncidentState, Version, VersionState
+from registry.records import Check, CheckResult, ComparedSlice, IncidentState, Version, VersionState
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.gate import gate
-from retrain_flows.training import online, retrain_data, static
+from retrain_flows.training import (
+    forward_validation,
+    online,
+    retrain_data,
+    static,
+    training_windows,
+    trial_series,
+)
+from retrain_flows.training.forward_validation import Procedure
 from retrain_flows.training.permutation_importance import LossIncreases
 from retrain_flows.training.retrain_data import RetrainData
+from retrain_flows.training.trial_series import TrialSeries
+
+EARLIER_SHARE = 0.25
+"""Part of a cause's error rate that earlier versions have together; the rest is for new models, which are tried more
+often."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,29 +49,48 @@ class Challenger:
         The trained model.
     rows
         The rows that it has learned from.
+    validated
+        The newest of them, those that gate and baseline use.
     out_of_sample
-        Out-of-sample (static) or prequential (online) prediction of each row, (rows,).
+        Out-of-sample prediction of each validated row, (rows,): by models of earlier rows (static), or made before the
+        row was learned from (online).
     loss_increases
-        Permutation importance on rows that it, or each of its cross-validation models, had not learned from.
+        Permutation importance on rows that it, or each of its validation models, had not learned from.
     parent
         The version that an online model continues; None for a new one.
+    existing
+        The earlier version that this is; None for a new one.
+    note
+        What was chosen in training, in words.
+    metrics
+        Figures of the training to record with the version.
     """
 
     mode: str
     model: Any
     rows: Dataset
+    validated: Dataset
     out_of_sample: Values
     loss_increases: tuple[LossIncreases, ...]
     parent: Version | None = None
+    existing: Version | None = None
+    note: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
 class GatedCandidate:
-    """A candidate with its gate checks; *artifact* is its model file, or the reason why it cannot be stored."""
+    """A candidate with its gate checks.
+
+    *artifact* is its model file, or the reason why it cannot be stored; *slices* are all that its *series* has been
+    compared on by now.
+    """
 
     candidate: Challenger
     artifact: bytes | errors.TrainerError
     checks: tuple[Check, ...]
+    slices: tuple[ComparedSlice, ...]
+    series: TrialSeries
 
     @property
     def loss(self) -> float:
@@ -74,14 +108,55 @@ def train(ws: Workspace, mode: str, data: RetrainData) -> Challenger:
     NotEnoughData
         There are no (new) rows to learn from.
     """
-    if mode == "online" and data.version.mode == "online" and data.version.trained_until is not None:
-        _, unseen = data.training.split(data.version.trained_until)
-        return fit(ws, mode, unseen, parent=data.version)
-    return fit(ws, mode, data.training)
+    if mode == "static":
+        return _fit_static(ws, data)
+    if data.version.mode == "online" and data.version.trained_until is not None:
+        _, unseen = data.rows.split(data.version.trained_until)
+        return _from(_fit_online(ws, unseen, data.version), data.validated_from)
+    return _from(_fit_online(ws, data.rows, None), data.validated_from)
 
 
-def fit(ws: Workspace, mode: str, rows: Dataset, *, parent: Version | None = None) -> Challenger:
-    """Train a model of a mode on rows; an online one continues the model of its *parent*, if there is one.
+def earlier(ws: Workspace, version: Version, data: RetrainData) -> Challenger:
+    """Return an earlier version as a candidate: a concept that it fits may have come back.
+
+    Raises
+    ------
+    ArtifactError
+        Its model file is missing, altered, or not trusted.
+    """
+    model, rows = retrain_data.load(ws, version), data.evaluation
+    answers = scoring.score(model, rows.frame, rows.task)
+    note = f"{version.version} again, trained until {version.trained_until or version.created_at:%Y-%m-%d}"
+    return Challenger(version.mode, model, rows, rows, answers, (), existing=version, note=note)
+
+
+def _fit_static(ws: Workspace, data: RetrainData) -> Challenger:
+    """Validate the trainer with each training window on the newest rows, and fit its model on all of the best one."""
+    trainer = static.load_trainer(ws.trainers.trainers["static"], ws.project_dir)
+    windows = training_windows.candidates(data.rows, ws.trainers.window, data.until, data.change)
+    last = data.version.metrics.get("window_days")
+    if last is not None:  # what was best before is used until a block has shown what is best now
+        windows.sort(key=lambda window: abs(window.length.total_seconds() / 86400 - last))
+    procedure = Procedure(trainer, windows, ws.schema.label_delay, data.sd)
+    tried = forward_validation.validate(procedure, data.rows, data.validated_from)
+    rows = tried.window.rows(data.rows, data.until)
+    model = static.fit_static(trainer, rows)
+    losses = ", ".join(f"{name} {loss:.4f}" for name, loss in tried.losses.items())
+    note = f"trained on {tried.window.name}; mean loss out of sample by training window: {losses}"
+    metrics = {"window_days": tried.window.length.total_seconds() / 86400, "fits": float(tried.fits + 1)}
+    return Challenger("static", model, rows, tried.rows, tried.answers, tried.loss_increases, note=note,
+                      metrics=metrics)  # fmt: skip
+
+
+def _from(candidate: Challenger, start: datetime) -> Challenger:
+    """Return a candidate whose validated rows begin at *start*."""
+    cut = len(candidate.validated.split(start)[0])
+    later = candidate.validated.rows(slice(cut, None))
+    return replace(candidate, validated=later, out_of_sample=candidate.out_of_sample[cut:])
+
+
+def fit(ws: Workspace, mode: str, rows: Dataset) -> Challenger:
+    """Train the first model of a mode on rows, all of which get out-of-sample predictions.
 
     Raises
     ------
@@ -92,24 +167,61 @@ def fit(ws: Workspace, mode: str, rows: Dataset, *, parent: Version | None = Non
     ArtifactError
         The parent's model file is missing, altered, or not trusted.
     """
-    trainer = static.load_trainer(ws.trainers.trainers[mode], ws.project_dir)
     if mode == "static":
-        return Challenger(mode, static.fit_static(trainer, rows), rows, *static.out_of_sample(trainer, rows))
+        trainer = static.load_trainer(ws.trainers.trainers[mode], ws.project_dir)
+        return Challenger(mode, static.fit_static(trainer, rows), rows, rows, *static.out_of_sample(trainer, rows))
+    return _fit_online(ws, rows, None)
+
+
+def _fit_online(ws: Workspace, rows: Dataset, parent: Version | None) -> Challenger:
+    """Train an online model on rows in order of time; it continues the model of its *parent*, if there is one."""
+    trainer = static.load_trainer(ws.trainers.trainers["online"], ws.project_dir)
     champion = None if parent is None else retrain_data.load(ws, parent)
     learned = online.learn(trainer, champion, rows, label_delay=ws.schema.label_delay)
-    return Challenger(mode, learned.model, rows, learned.predictions, learned.loss_increases, parent)
+    return Challenger("online", learned.model, rows, rows, learned.predictions, learned.loss_increases, parent)
 
 
 def gate_candidate(ws: Workspace, candidate: Challenger, data: RetrainData) -> GatedCandidate:
     """Run the gate checks of a candidate on the evaluation rows, with those of its data and its model file."""
-    baseline = queries.baseline_of(ws.registry, ws.model, data.version.version)
     artifact = _dump(candidate.model)
-    trial = gate.GateInput(challenger=candidate.model, artifact=artifact, champion=data.answers,
-                           evaluation=data.evaluation, schema=ws.schema,
-                           sd=outcome_counts.label_sd(baseline.bins) if baseline else 1.0,
-                           quality=open_quality(ws), trust=ws.trainers.trust)  # fmt: skip
-    checks = (_data_check(candidate, data), *_same_file_check(ws, artifact), *gate.gate(trial, ws.trainers.gate))
-    return GatedCandidate(candidate, artifact, checks)
+    series = _series(ws, candidate, data)
+    answers = _out_of_sample(candidate, data.evaluation)
+    usable = scoring.is_answered(answers)
+    trial = gate.GateInput(
+        challenger=candidate.model,
+        artifact=artifact,
+        answers=answers[usable],
+        champion=data.answers[usable],
+        evaluation=data.evaluation.rows(usable),
+        schema=ws.schema,
+        sd=data.sd,
+        alpha=series.alpha,
+        before=series.slices,
+        looks=series.counted,
+        history=retrain_data.memory_history(ws, data.version),
+        trust=ws.trainers.trust,
+    )
+    own = () if candidate.existing else _same_file_check(ws, artifact)
+    checks, slices = gate.gate(trial, ws.trainers.gate)
+    checks = (_data_check(candidate, data), *own, *checks)
+    return GatedCandidate(candidate, artifact, checks, slices, series)
+
+
+def _series(ws: Workspace, candidate: Challenger, data: RetrainData) -> TrialSeries:
+    """Return the series that a candidate continues or begins, with its share of the champion's error rate."""
+    if candidate.existing is not None:
+        kind, share = candidate.existing.version, EARLIER_SHARE / retrain_data.MAX_EARLIER
+    else:
+        kind, share = candidate.mode, (1 - EARLIER_SHARE) / len(ws.trainers.trainers)
+    return trial_series.find(ws, data.champion, data.cause, kind, share)
+
+
+def _out_of_sample(candidate: Challenger, rows: Dataset) -> Values:
+    """Return the candidate's out-of-sample predictions for rows, (rows,); missing where it has none."""
+    at = pd.Index(candidate.validated.ids).get_indexer(pd.Index(rows.ids))
+    answers = scoring.unanswered(rows.task, len(rows))
+    answers[at >= 0] = candidate.out_of_sample[at[at >= 0]]
+    return answers
 
 
 def _data_check(candidate: Challenger, data: RetrainData) -> Check:
@@ -118,6 +230,8 @@ def _data_check(candidate: Challenger, data: RetrainData) -> Check:
     got = (
         f"{len(rows)} rows (sha256 {rows.digest[:16]}), {left_out} unusable labels, {data.rejected} unreadable records"
     )
+    got += f", {data.barred} rows under a data fault left out" if data.barred else ""
+    got += f"; {candidate.note}" if candidate.note else ""
     return Check(name="data", result=CheckResult.PASS, got=got, want="to be on record", numbers={"rows": len(rows)})
 
 

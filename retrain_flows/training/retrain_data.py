@@ -1,7 +1,8 @@
-"""Retrain data: rows to train on, later rows for the gate, and the champion's predictions for the latter."""
+"""Retrain data: labelled rows to train on, the newest of them for the gate, and the champion's predictions for these."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,15 +10,28 @@ from typing import Any
 import numpy as np
 
 from features import errors, scoring
-from features.scoring import Values
+from features.scoring import Floats, Values
+from features.window import from_ms, to_ms
+from monitors.finding import Stage
+from monitors.profiles import outcome_counts
 from registry import queries
 from registry.connection import Registry
 from registry.files import artifacts
-from registry.records import Champion, RetrainRun, Version
+from registry.records import Champion, RetrainRun, Version, VersionState
 from retrain_flows.data import dataset, workspace
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.data.workspace import Workspace
+from retrain_flows.gate import slice_sums
 from retrain_flows.training import static
+from retrain_flows.training.change_point import change_point
+
+SCHEDULE = "schedule"
+"""The actor of a decision that no incident called for."""
+BASELINE_SLICES = 28
+"""Slices of a new baseline, where there are as many since the last change: below 20 there is no guarantee
+(docs/statistics.md), and older rows are less like those to come."""
+MAX_EARLIER = 3
+"""Earlier versions that are compared with the champion, the newest first: a concept may come back."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,25 +42,41 @@ class RetrainData:
     ----------
     champion, version
         The champion, and its version's record.
-    training
-        Rows to train on.
+    rows
+        All labelled rows of the training period, those under a data fault left out.
     evaluation
-        Later rows for the gate, none of which the champion was trained on.
+        The newest of them, for the gate: none of them was the champion trained on.
     answers
         The champion's predictions for the evaluation rows, (rows,).
-    rejected
-        Number of records that could not be used.
+    validated_from
+        Where the rows start, in event time, that candidates predict out of sample: those of evaluation and baseline.
+    change
+        The change point of the champion's loss; None where none stands out.
+    rejected, barred
+        Number of records that could not be used, and of rows that are under a data fault.
     until
-        Where training ends and evaluation begins, in event time.
+        The end of the period, in event time.
+    sd
+        The standard deviation of the champion's baseline labels: the unit of a regression's losses.
+    earlier
+        Earlier versions with a model file.
+    cause
+        What the run is for: ``schedule``, ``by hand``, or an incident by its number.
     """
 
     champion: Champion
     version: Version
-    training: Dataset
+    rows: Dataset
     evaluation: Dataset
     answers: Values
+    validated_from: datetime
+    change: datetime | None
     rejected: int
+    barred: int
     until: datetime
+    sd: float
+    earlier: Sequence[Version] = ()
+    cause: str = "by hand"
 
 
 def gather(ws: Workspace, run: RetrainRun) -> RetrainData:
@@ -71,17 +101,87 @@ def gather(ws: Workspace, run: RetrainRun) -> RetrainData:
     version = queries.version(ws.registry, ws.model, champion.version)
     when = workspace.periods(ws.schema, retrain, run.as_of)
     labelled = dataset.read(ws.log, ws.schema, as_of=run.as_of, start=when.start, end=when.end)
-    training, evaluation = labelled.rows.split(when.evaluation)
-    if len(training) < retrain.min_rows:
-        msg = f"{len(training)} labelled rows to train on; retrain.min_rows is {retrain.min_rows}"
+    rows = labelled.rows
+    if len(rows) < retrain.min_rows:
+        msg = f"{len(rows)} labelled rows to train on; retrain.min_rows is {retrain.min_rows}"
         raise errors.NotEnoughData(msg, hint="wait for labels, lengthen retrain.window or lower retrain.min_rows")
-    if version.artifact is not None and version.trained_until is not None:
-        _, evaluation = evaluation.split(version.trained_until)
-    answers = _answers(ws, version, evaluation)
+    sd = label_sd(ws, version)
+    new = _after_training(version, rows)
+    answers = answers_of(ws, version, new)
     usable = scoring.is_answered(answers)
+    new, answers = new.rows(usable), answers[usable]
+    change = _change(ws, new, answers, sd)
+    slide = ws.schema.windows.slide
+    baseline_from = when.end - max(BASELINE_SLICES * slide, retrain.evaluation)
+    cause = _cause(ws, run)
+    since = max(when.evaluation, change) if change and cause != SCHEDULE else when.evaluation
+    recent = np.asarray(new.times >= to_ms(since))
     return RetrainData(
-        champion, version, training, evaluation.rows(usable), answers[usable], labelled.rejected, when.evaluation
-    )
+        champion, version, rows, new.rows(recent), answers[recent], max(baseline_from, change or baseline_from),
+        change, labelled.rejected, 0, when.end, sd, _earlier(ws, version), cause,
+    )  # fmt: skip
+
+
+def _cause(ws: Workspace, run: RetrainRun) -> str:
+    """Return what a run is for."""
+    decision = queries.decision(ws.registry, run.decision_id)
+    if decision.incident_id is not None:
+        return f"incident {decision.incident_id}"
+    return decision.actor if decision.actor == SCHEDULE else "by hand"
+
+
+def label_sd(ws: Workspace, version: Version) -> float:
+    """Return the standard deviation of the labels of a version's baseline; 1 where it has none, or for classes."""
+    baseline = queries.baseline_of(ws.registry, ws.model, version.version)
+    return outcome_counts.label_sd(baseline.bins) if baseline else 1.0
+
+
+MIN_HISTORY = 20
+"""Slices below which differences of earlier pairs say too little about the memory of slices."""
+
+
+def memory_history(ws: Workspace, version: Version) -> Floats | None:
+    """Return values of past slices, (slices,), from which a comparison with a version learns the memory of slices.
+
+    The mean differences of earlier pairs of versions, where there are :data:`MIN_HISTORY` of one series; else the mean
+    losses of the version's baseline.
+    """
+    past = [c for c in queries.comparisons(ws.registry, ws.model) if c.reference != version.version]
+    longest = max(past, key=lambda c: len(c.slices), default=None)
+    if longest is not None and len(longest.slices) >= MIN_HISTORY:
+        return np.array([s.difference / s.rows for s in longest.slices], dtype=np.float64)
+    baseline = queries.baseline_of(ws.registry, ws.model, version.version)
+    counts = [s.counts for s in baseline.slices(Stage.OUTCOMES)] if baseline else []
+    sums = [(c["loss"][0], c["coverage"][0]) for c in counts if "loss" in c and c["coverage"][0]]
+    return np.array([loss / rows for loss, rows in sums], dtype=np.float64) if sums else None
+
+
+def _after_training(version: Version, rows: Dataset) -> Dataset:
+    """Return the rows that a version was not trained on; all rows if Leeway has not trained it."""
+    if version.artifact is None or version.trained_until is None:
+        return rows
+    return rows.split(version.trained_until)[1]
+
+
+def _change(ws: Workspace, rows: Dataset, answers: Values, sd: float) -> datetime | None:
+    """Return the change point of a model's loss on rows; None where none stands out."""
+    if len(rows) == 0:
+        return None
+    losses = scoring.losses(rows.task, answers, rows.target, sd=sd)
+    starts, sums, counts = slice_sums.by_slice(losses, rows.times, ws.schema.windows)
+    change = change_point(sums / counts, counts.astype(np.float64))
+    return from_ms(int(starts[change.index])) if change is not None and change.significant else None
+
+
+def _earlier(ws: Workspace, champion: Version) -> list[Version]:
+    """Return the newest retired versions that have a model file and were not rolled back."""
+    back = {p.from_version for p in queries.promotions(ws.registry, ws.model) if p.kind == "rollback"}
+    retired = [
+        v for v in queries.versions(ws.registry, ws.model)
+        if v.state is VersionState.RETIRED and v.artifact not in (None, champion.artifact) and v.version not in back
+        and v.baseline is not None
+    ]  # fmt: skip
+    return retired[-MAX_EARLIER:]
 
 
 def champion_of(reg: Registry, model: str) -> Champion:
@@ -114,7 +214,7 @@ def load(ws: Workspace, version: Version) -> Any:
     return artifacts.load_model(ws.registry.artifacts.get(version.artifact), ws.trainers.trust)
 
 
-def _answers(ws: Workspace, version: Version, rows: Dataset) -> Values:
+def answers_of(ws: Workspace, version: Version, rows: Dataset) -> Values:
     """Return the predictions of a version for rows, (rows,): by its model, or as logged if there is no model file."""
     if version.artifact is not None:
         return scoring.score(load(ws, version), rows.frame, rows.task)

@@ -1,0 +1,150 @@
+"""Follow-up: what goes on after a retrain, as labels come: trials of held runs, and the watch of the newest promotion.
+
+A trial ends in a promotion, a rejection, or with the next retrain, which supersedes it. A watch ends when the new
+champion has turned out better or worse than the version before it, or after `retrain.watch.slices`; if it is worse, the
+version before is put back, where `retrain.watch.roll_back` says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from features import errors
+from registry import operations, queries
+from registry.audit_log import chain
+from registry.records import (
+    Action,
+    CheckResult,
+    Comparison,
+    ComparisonKind,
+    Promotion,
+    RetrainRun,
+    RunState,
+    Version,
+)
+from retrain_flows import trial
+from retrain_flows.data.workspace import Workspace
+from retrain_flows.gate.sequential_test import Rule
+from retrain_flows.trial import Pair
+
+WATCH_ALPHA = 0.05
+"""Error rate of a watch over all its looks, of each of its two results. A rollback that was not needed costs what the
+promotion gained; one that was not made costs loss for as long as nothing else happens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was done about a subject (an incident, a decision, a run, a version), as a sentence."""
+
+    subject: str
+    result: str
+
+
+def follow_up(ws: Workspace, *, as_of: datetime, now: datetime) -> list[Outcome]:
+    """Look at each held run, and at the newest promotion, as far as labels have matured.
+
+    Parameters
+    ----------
+    ws
+        The model's workspace.
+    as_of
+        The moment, in event time.
+    now
+        The time that is recorded.
+    """
+    held = queries.unfinished(ws.registry, ws.model, RunState.HELD)
+    outcomes = [one for run in held if (one := _follow_trial(ws, run, as_of, now))]
+    watched = _follow_watch(ws, as_of, now)
+    return [*outcomes, watched] if watched else outcomes
+
+
+def _follow_trial(ws: Workspace, run: RetrainRun, as_of: datetime, now: datetime) -> Outcome | None:
+    """Look at a held run; promote or reject its candidate if that is decided, and return what was done."""
+    looks = queries.comparisons(ws.registry, ws.model, run_id=run.id)
+    champion = queries.champion(ws.registry, ws.model)
+    if not looks or champion is None or looks[-1].reference != champion.version:
+        operations.finish_run(ws.registry, run.id, state=RunState.REJECTED, reason=_SUPERSEDED, now=now)
+        return Outcome(f"run {run.id}", _SUPERSEDED)
+    pair = Pair(ComparisonKind.TRIAL, looks[-1].series, looks[-1].candidate, looks[-1].reference, run_id=run.id)
+    by = trial.rule(ws, looks[-1].numbers["alpha"])
+    newest = trial.look(ws, pair, by, since=looks[-1].until, as_of=as_of, now=now)
+    if newest is None or newest.result is CheckResult.HOLD:
+        return None
+    text = f"{pair.candidate} in shadow: {in_words(newest)}"
+    if newest.result is CheckResult.FAIL:
+        operations.finish_run(ws.registry, run.id, state=RunState.REJECTED, reason=text, now=now)
+        return Outcome(f"run {run.id}", f"retrain rejected: {text}")
+    operations.promote(ws.registry, model=ws.model, version=pair.candidate, expected_generation=champion.generation,
+                       decision_id=run.decision_id, run_id=run.id, effective_at=as_of,
+                       actor=queries.decision(ws.registry, run.decision_id).actor, reason=text, now=now)  # fmt: skip
+    return Outcome(f"run {run.id}", f"retrain promoted: {text}")
+
+
+_SUPERSEDED = "superseded: another version became champion"
+
+
+def supersede(ws: Workspace, *, now: datetime) -> None:
+    """End the trials of held runs, since a new retrain takes their place."""
+    for run in queries.unfinished(ws.registry, ws.model, RunState.HELD):
+        reason = "superseded: a new retrain began before the trial was decided"
+        operations.finish_run(ws.registry, run.id, state=RunState.REJECTED, reason=reason, now=now)
+
+
+def in_words(comparison: Comparison) -> str:
+    """Return a look at a comparison as a sentence: mean difference, bounds, number of slices and reason."""
+    n = comparison.numbers
+    bounds = f" ({n['low']:+.4f} to {n['high']:+.4f})" if "low" in n and "high" in n else ""
+    text = f"loss {n['mean']:+.4f}{bounds} against {comparison.reference}"
+    return f"{text} over {int(n['slices'])} slices: {comparison.reason}"
+
+
+def _follow_watch(ws: Workspace, as_of: datetime, now: datetime) -> Outcome | None:
+    """Look at the newest promotion; roll back if the version before is better, and return what was done."""
+    pair = watched_pair(ws)
+    if pair is None:
+        return None
+    promotion, versions = pair
+    looks = queries.comparisons(ws.registry, ws.model, promotion_id=promotion.id)
+    if looks and (looks[-1].result is not CheckResult.HOLD or int(looks[-1].numbers["slices"]) >= _slices(ws)):
+        return None
+    newest = trial.look(ws, versions, Rule(alpha=WATCH_ALPHA), since=promotion.effective_at, as_of=as_of, now=now)
+    if newest is None or (looks and newest.id == looks[-1].id) or newest.result is CheckResult.HOLD:
+        return None
+    text = f"{versions.candidate}: {in_words(newest)}"
+    if newest.result is CheckResult.FAIL and ws.trainers.watch.roll_back == "act":
+        return _roll_back(ws, promotion, text, as_of, now)
+    return Outcome(f"promotion {promotion.id}", f"watched: {text}")
+
+
+def watched_pair(ws: Workspace) -> tuple[Promotion, Pair] | None:
+    """Return the newest promotion and its versions, if both have a model file; None otherwise, or after a rollback."""
+    promotions = queries.promotions(ws.registry, ws.model)
+    newest = promotions[-1] if promotions else None
+    if newest is None or newest.kind != "promote" or newest.from_version is None:
+        return None
+    files = [_version(ws, name).artifact for name in (newest.to_version, newest.from_version)]
+    if None in files:
+        return None
+    return newest, Pair(ComparisonKind.WATCH, "watch", newest.to_version, newest.from_version, promotion_id=newest.id)
+
+
+def _version(ws: Workspace, name: str) -> Version:
+    return queries.version(ws.registry, ws.model, name)
+
+
+def _slices(ws: Workspace) -> int:
+    return ws.trainers.watch.slices
+
+
+def _roll_back(ws: Workspace, promotion: Promotion, text: str, as_of: datetime, now: datetime) -> Outcome:
+    """Put back the version before a promotion, with the decision on record; somebody else's promotion wins."""
+    decision = operations.record_decision(ws.registry, model=ws.model, incident_id=None, action=Action.ROLL_BACK,
+                                          because=(text,), actor=chain.SYSTEM, now=now)  # fmt: skip
+    try:
+        operations.rollback(ws.registry, model=ws.model, expected_generation=promotion.generation,
+                            to_version=promotion.from_version, decision_id=decision.id, actor=chain.SYSTEM,
+                            reason=text, effective_at=as_of, now=now)  # fmt: skip
+    except errors.StaleChampion as error:
+        return Outcome(f"promotion {promotion.id}", f"not rolled back: {error.message}")
+    return Outcome(f"promotion {promotion.id}", f"rolled back to {promotion.from_version}: {text}")

@@ -1,0 +1,50 @@
+"""Scheduled retrains: those that no incident calls for, as the section `retrain.schedule` says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from features.window import format_span
+from retrain_flows.config import Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class SinceLast:
+    """What has happened since the last retrain, of whatever reason, in event time.
+
+    Parameters
+    ----------
+    now
+        The newest event time that was read.
+    last
+        When the last retrain was made, or the first version was trained.
+    new_labels
+        Number of labels that have matured since then; None if it was not counted.
+    """
+
+    now: datetime
+    last: datetime
+    new_labels: int | None = None
+
+
+def due(schedule: Schedule, since: SinceLast) -> str:
+    """Return why a retrain is due, as a reason of its decision; "" if none is.
+
+    Examples
+    --------
+    >>> from datetime import timedelta, timezone
+    >>> start = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    >>> due(Schedule(every="28d"), SinceLast(start + timedelta(days=29), start))
+    'retrain.schedule.every is 28d: the last retrain was as of 2026-01-01 00:00 UTC'
+    >>> due(Schedule(every="28d"), SinceLast(start + timedelta(days=27), start))
+    ''
+    """
+    if schedule.every is not None and since.now >= since.last + schedule.every:
+        return (
+            f"retrain.schedule.every is {format_span(schedule.every)}: "
+            f"the last retrain was as of {since.last:%Y-%m-%d %H:%M} UTC"
+        )
+    if schedule.new_labels is not None and since.new_labels is not None and since.new_labels >= schedule.new_labels:
+        return f"retrain.schedule.new_labels is {schedule.new_labels}: {since.new_labels} have matured since the last"
+    return ""

@@ -1,0 +1,149 @@
+"""Forward validation (rolling-origin evaluation): each block of the newest rows is predicted by a model of rows before it.
+
+It measures what a procedure is worth, training window included, as it would have been used: at the start of each block
+the window is chosen that was best on the blocks before it, and only labels that had matured by then are learned from.
+The final model is then fitted by the same procedure on all rows, the newest included.
+
+References
+----------
+Tashman (2000), "Out-of-sample tests of forecasting accuracy: an analysis and review", International Journal of
+Forecasting 16(4) (rolling origin). Dawid (1984), "Present position and potential developments: some personal views:
+statistical theory: the prequential approach", JRSS A 147(2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from features import scoring
+from features.scoring import Floats, Values
+from features.window import from_ms, to_ms
+from retrain_flows.data.dataset import Dataset
+from retrain_flows.training import permutation_importance, static
+from retrain_flows.training.permutation_importance import HeldOut, LossIncreases
+from retrain_flows.training.training_windows import TrainingWindow
+
+BLOCKS = 4
+"""Blocks that the validated rows are divided into, each predicted by models of its own."""
+MIN_TRAINING_ROWS = 30
+"""Rows below which no model is fitted for a block: it then stays unanswered."""
+
+
+@dataclass(frozen=True, eq=False)
+class ForwardValidation:
+    """Out-of-sample predictions of the newest rows by a procedure.
+
+    Parameters
+    ----------
+    rows
+        The validated rows.
+    answers
+        The prediction of each, (rows,), by a model of rows before its block; missing where there were too few.
+    window
+        The training window that was best on all blocks: the one for the final model.
+    losses
+        Mean loss of each window on the rows that all of them answered, by its name.
+    loss_increases
+        Permutation importance of the newest block's model on that block.
+    fits
+        Number of models that were fitted.
+    """
+
+    rows: Dataset
+    answers: Values
+    window: TrainingWindow
+    losses: dict[str, float]
+    loss_increases: tuple[LossIncreases, ...]
+    fits: int
+
+
+@dataclass(frozen=True, eq=False)
+class Procedure:
+    """What is validated: a trainer, the training windows to choose from, and the label delay."""
+
+    trainer: static.Trainer
+    windows: Sequence[TrainingWindow]
+    label_delay: timedelta
+    sd: float
+
+
+def validate(procedure: Procedure, data: Dataset, start: datetime, blocks: int = BLOCKS) -> ForwardValidation:
+    """Predict the rows from *start* on, block after block.
+
+    Parameters
+    ----------
+    procedure
+        The trainer and the windows; the first window is used until a block has shown which is best.
+    data
+        All labelled rows, in order of time.
+    start
+        Where the validated rows start, in event time.
+    blocks
+        Number of blocks, with equally many rows.
+
+    Raises
+    ------
+    TrainerError
+        The trainer raised.
+    """
+    rows = data.split(start)[1]
+    answers, fits = [scoring.unanswered(rows.task, len(rows)) for _ in procedure.windows], 0
+    chosen = scoring.unanswered(rows.task, len(rows))
+    increases: tuple[LossIncreases, ...] = ()
+    best = 0
+    for block in np.array_split(np.arange(len(rows)), blocks):
+        if not len(block):
+            continue
+        fitted = [_fitted(procedure, window, data, int(rows.times[block[0]])) for window in procedure.windows]
+        part = rows.rows(block)
+        for own, model in zip(answers, fitted, strict=True):
+            if model is not None:
+                fits += 1
+                own[block] = _predicted(procedure, model, part)
+        chosen[block] = answers[best][block]
+        best = _best(procedure, rows.rows(slice(0, int(block[-1]) + 1)), answers, default=best)
+        if fitted[best] is not None and block[-1] == len(rows) - 1:
+            held_out = HeldOut.of(fitted[best], part, sd=procedure.sd)
+            increases = (permutation_importance.measure(held_out),)
+    losses = {
+        w.name: float(np.mean(own))
+        for w, own in zip(procedure.windows, _losses(procedure, rows, answers), strict=True)
+        if len(own)
+    }
+    return ForwardValidation(rows, chosen, procedure.windows[best], losses, increases, fits)
+
+
+def _fitted(procedure: Procedure, window: TrainingWindow, data: Dataset, block_start: int) -> Any | None:
+    """Return a model of the rows that had matured when a block starts; None with too few rows or a single class."""
+    known = window.rows(data, from_ms(block_start - to_ms(procedure.label_delay)))
+    if len(known) < MIN_TRAINING_ROWS or len(set(known.target.tolist())) < 2:
+        return None
+    return static.fit_static(procedure.trainer, known)
+
+
+def _predicted(procedure: Procedure, model: Any, part: Dataset) -> Values:
+    with static.trainer_errors(procedure.trainer.path):
+        return scoring.score(model, part.frame, part.task)
+
+
+def _best(procedure: Procedure, rows: Dataset, answers: Sequence[Values], default: int) -> int:
+    """Return the index of the window with the lowest mean loss so far; the default where none can be compared."""
+    losses = _losses(procedure, rows, [own[: len(rows)] for own in answers])
+    means = [own.mean() if len(own) else np.inf for own in losses]
+    return int(np.argmin(means)) if np.isfinite(means).any() else default
+
+
+def _losses(procedure: Procedure, rows: Dataset, answers: Sequence[Values]) -> list[Floats]:
+    """Return the losses of each window on the rows that all windows with any answer have answered."""
+    answered = [scoring.is_answered(own) for own in answers]
+    there = [own for own in answered if own.any()]
+    common = np.logical_and.reduce(there) if there else np.zeros(len(rows), bool)
+    return [
+        scoring.losses(rows.task, own[common], rows.target[common], sd=procedure.sd) if mask.any() else np.zeros(0)
+        for own, mask in zip(answers, answered, strict=True)
+    ]

@@ -1,0 +1,71 @@
+"""Training windows that compete: how far back the rows reach that a model is fitted on.
+
+A long window has more rows, a short one has rows that are more like those to come. Which is better depends on the data,
+so each is tried on later rows (:mod:`retrain_flows.training.forward_validation`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from features.window import format_span, from_ms
+from retrain_flows.data.dataset import Dataset
+
+SHARES = (1, 2, 4)
+"""The window of the project file is tried whole, and divided by these: each step halves the age of the mean row. On the
+hourly bike rentals of docs/backtest.md half of a year is as much better than all of it as a quarter of all refits."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingWindow:
+    """A rule for the rows to train on.
+
+    Parameters
+    ----------
+    name
+        The window in words.
+    length
+        Rows of so long before the moment of training are used.
+    since
+        No row before this event time is used; None: any.
+    """
+
+    name: str
+    length: timedelta
+    since: datetime | None = None
+
+    def rows(self, data: Dataset, until: datetime) -> Dataset:
+        """Return the rows to train on at a moment: those in the window before it."""
+        start = until - self.length
+        start = max(start, self.since) if self.since else start
+        return data.split(until)[0].split(start)[1]
+
+
+def candidates(data: Dataset, longest: timedelta, until: datetime, change: datetime | None) -> list[TrainingWindow]:
+    """Return the windows to try, the longest first; those that would hold the same rows only once.
+
+    Parameters
+    ----------
+    data
+        The labelled rows.
+    longest
+        Length of the window of the project file.
+    until
+        The moment of training.
+    change
+        The change point, where one was estimated: the rows since then are a candidate.
+    """
+    windows = [TrainingWindow(f"the last {format_span(longest / n)}", longest / n) for n in SHARES]
+    if change is not None:
+        windows.append(TrainingWindow(f"since the change of {change:%Y-%m-%d %H:%M}", longest, since=change))
+    distinct: dict[int, TrainingWindow] = {}
+    for window in windows:
+        distinct.setdefault(len(window.rows(data, until)), window)
+    distinct.pop(0, None)
+    return list(distinct.values())
+
+
+def first_time(data: Dataset) -> datetime:
+    """Return the event time of the first row."""
+    return from_ms(int(data.times[0]))
