@@ -15,17 +15,19 @@ from registry import operations, queries
 from registry.audit_log import chain
 from registry.records import (
     Action,
+    Champion,
     CheckResult,
-    Comparison,
     ComparisonKind,
     Promotion,
     RetrainRun,
     RunState,
     Version,
+    VersionState,
 )
 from retrain_flows import trial
 from retrain_flows.data.workspace import Workspace
-from retrain_flows.gate.sequential_test import Rule
+from retrain_flows.training import retrain_data, trial_series
+from retrain_flows.training.trial_series import TrialSeries
 from retrain_flows.trial import Pair
 
 WATCH_ALPHA = 0.05
@@ -61,17 +63,17 @@ def follow_up(ws: Workspace, *, as_of: datetime, now: datetime) -> list[Outcome]
 
 def _follow_trial(ws: Workspace, run: RetrainRun, as_of: datetime, now: datetime) -> Outcome | None:
     """Look at a held run; promote or reject its candidate if that is decided, and return what was done."""
-    looks = queries.comparisons(ws.registry, ws.model, run_id=run.id)
     champion = queries.champion(ws.registry, ws.model)
-    if not looks or champion is None or looks[-1].reference != champion.version:
+    looks = [c for c in queries.comparisons(ws.registry, ws.model, run_id=run.id) if c.candidate == run.challenger]
+    if champion is None or run.challenger is None or (looks and looks[-1].reference != champion.version):
         operations.finish_run(ws.registry, run.id, state=RunState.REJECTED, reason=_SUPERSEDED, now=now)
         return Outcome(f"run {run.id}", _SUPERSEDED)
-    pair = Pair(ComparisonKind.TRIAL, looks[-1].series, looks[-1].candidate, looks[-1].reference, run_id=run.id)
-    by = trial.rule(ws, looks[-1].numbers["alpha"])
-    newest = trial.look(ws, pair, by, since=looks[-1].until, as_of=as_of, now=now)
+    pair = Pair(ComparisonKind.TRIAL, run.challenger, champion.version, run_id=run.id)
+    newest = trial.look(ws, pair, _series_of(ws, run, champion), since=run.as_of - ws.schema.label_delay,
+                        as_of=as_of, now=now)  # fmt: skip
     if newest is None or newest.result is CheckResult.HOLD:
-        return None
-    text = f"{pair.candidate} in shadow: {in_words(newest)}"
+        return _out_of_patience(ws, run, as_of, now)
+    text = f"{pair.candidate} in shadow against {pair.reference}: {newest.reason}"
     if newest.result is CheckResult.FAIL:
         operations.finish_run(ws.registry, run.id, state=RunState.REJECTED, reason=text, now=now)
         return Outcome(f"run {run.id}", f"retrain rejected: {text}")
@@ -79,6 +81,27 @@ def _follow_trial(ws: Workspace, run: RetrainRun, as_of: datetime, now: datetime
                        decision_id=run.decision_id, run_id=run.id, effective_at=as_of,
                        actor=queries.decision(ws.registry, run.decision_id).actor, reason=text, now=now)  # fmt: skip
     return Outcome(f"run {run.id}", f"retrain promoted: {text}")
+
+
+def _series_of(ws: Workspace, run: RetrainRun, champion: Champion) -> TrialSeries:
+    """Return the series that a held run's candidate continues."""
+    checks = [c for c in queries.checks(ws.registry, run.id) if c.version == run.challenger and c.name == "loss"]
+    alpha = next((c.numbers["alpha"] for c in checks if "alpha" in c.numbers), 1 - ws.trainers.gate.confidence)
+    version = queries.version(ws.registry, ws.model, str(run.challenger))
+    kind = version.version if version.state is VersionState.RETIRED else version.mode
+    name = f"{retrain_data.cause_of(ws, run)}, {kind}"
+    looks = tuple(look for look in trial_series.against(ws, champion) if look.series == name)
+    return TrialSeries(name, alpha, looks)
+
+
+def _out_of_patience(ws: Workspace, run: RetrainRun, as_of: datetime, now: datetime) -> Outcome | None:
+    """Reject the candidate of a run that has been held for longer than `retrain.gate.patience`."""
+    patience = ws.trainers.gate.patience
+    if (as_of - run.as_of) // ws.schema.windows.slide < patience:
+        return None
+    reason = f"neither better nor worse within {patience} slices (retrain.gate.patience)"
+    operations.finish_run(ws.registry, run.id, state=RunState.REJECTED, reason=reason, now=now)
+    return Outcome(f"run {run.id}", f"retrain rejected: {reason}")
 
 
 _SUPERSEDED = "superseded: another version became champion"
@@ -91,27 +114,21 @@ def supersede(ws: Workspace, *, now: datetime) -> None:
         operations.finish_run(ws.registry, run.id, state=RunState.REJECTED, reason=reason, now=now)
 
 
-def in_words(comparison: Comparison) -> str:
-    """Return a look at a comparison as a sentence: mean difference, bounds, number of slices and reason."""
-    n = comparison.numbers
-    bounds = f" ({n['low']:+.4f} to {n['high']:+.4f})" if "low" in n and "high" in n else ""
-    text = f"loss {n['mean']:+.4f}{bounds} against {comparison.reference}"
-    return f"{text} over {int(n['slices'])} slices: {comparison.reason}"
-
-
 def _follow_watch(ws: Workspace, as_of: datetime, now: datetime) -> Outcome | None:
     """Look at the newest promotion; roll back if the version before is better, and return what was done."""
     pair = watched_pair(ws)
     if pair is None:
         return None
     promotion, versions = pair
-    looks = queries.comparisons(ws.registry, ws.model, promotion_id=promotion.id)
-    if looks and (looks[-1].result is not CheckResult.HOLD or int(looks[-1].numbers["slices"]) >= _slices(ws)):
+    looks = tuple(queries.comparisons(ws.registry, ws.model, promotion_id=promotion.id))
+    seen = sum(len(look.slices) for look in looks)
+    if looks and (looks[-1].result is not CheckResult.HOLD or seen >= ws.trainers.watch.slices):
         return None
-    newest = trial.look(ws, versions, Rule(alpha=WATCH_ALPHA), since=promotion.effective_at, as_of=as_of, now=now)
-    if newest is None or (looks and newest.id == looks[-1].id) or newest.result is CheckResult.HOLD:
+    series = TrialSeries("watch", WATCH_ALPHA, looks)
+    newest = trial.look(ws, versions, series, since=promotion.effective_at, as_of=as_of, now=now)
+    if newest is None or newest.result is CheckResult.HOLD:
         return None
-    text = f"{versions.candidate}: {in_words(newest)}"
+    text = f"{versions.candidate} against {versions.reference}: {newest.reason}"
     if newest.result is CheckResult.FAIL and ws.trainers.watch.roll_back == "act":
         return _roll_back(ws, promotion, text, as_of, now)
     return Outcome(f"promotion {promotion.id}", f"watched: {text}")
@@ -126,15 +143,11 @@ def watched_pair(ws: Workspace) -> tuple[Promotion, Pair] | None:
     files = [_version(ws, name).artifact for name in (newest.to_version, newest.from_version)]
     if None in files:
         return None
-    return newest, Pair(ComparisonKind.WATCH, "watch", newest.to_version, newest.from_version, promotion_id=newest.id)
+    return newest, Pair(ComparisonKind.WATCH, newest.to_version, newest.from_version, promotion_id=newest.id)
 
 
 def _version(ws: Workspace, name: str) -> Version:
     return queries.version(ws.registry, ws.model, name)
-
-
-def _slices(ws: Workspace) -> int:
-    return ws.trainers.watch.slices
 
 
 def _roll_back(ws: Workspace, promotion: Promotion, text: str, as_of: datetime, now: datetime) -> Outcome:

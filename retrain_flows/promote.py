@@ -58,6 +58,9 @@ def promote_or_reject(
         The baseline could not be computed.
     """
     reg, named = ws.registry, [(_register(ws, run, data, j, now), j) for j in candidates]
+    past = () if data.history is None else tuple(map(float, data.history))
+    for name, gated in named:
+        trial.record_gate(ws, run, name, gated, past, now)
     passing = [(name, j) for name, j in named if gate.passed(j.checks)]
     if not passing and (held := _hold(ws, run, named, data, now)):
         return held
@@ -91,7 +94,6 @@ def _hold(
         return None
     name, best = min(waiting, key=lambda item: item[1].loss)
     give_baseline(ws, name, best.candidate, now=now)
-    trial.open_trial(ws, run, name, best, until=data.until, now=now)
     reason = f"{name} ({_kind(best.candidate)}) is neither better nor worse yet: {gate.reasons(best.checks)}"
     return operations.hold_run(ws.registry, run.id, challenger=name, reason=reason, now=now)
 

@@ -39,6 +39,7 @@ def upgrade() -> None:
         sa.Column("result", sa.String(), nullable=False),
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("slices", JSON, nullable=False),
+        sa.Column("history", JSON, nullable=False),
         sa.Column("numbers", JSON, nullable=False),
         sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_comparisons")),

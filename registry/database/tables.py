@@ -192,6 +192,7 @@ comparisons = sa.Table(
     text("result"),
     text("reason"),
     json("slices"),
+    json("history"),
     json("numbers"),
     moment("made_at"),
     of_version("candidate"),

@@ -40,27 +40,32 @@ class ComparedSlice(Record):
 
 
 class Comparison(Record):
-    """One look at a comparison: a candidate against a reference version, on all slices that had matured by then.
+    """One look at a comparison of a candidate with a reference version: the slices that are new since the look before.
 
     Parameters
     ----------
     series
-        What the slices have been collected for since the reference became champion: in a trial the cause and the kind
-        of candidate. The candidates of one series follow one another, each predicting later slices than the one before.
+        What the looks have in common: in a trial the cause and the kind of candidate, whose candidates follow one another
+        since the reference became champion.
     run_id, promotion_id
-        The held run (trial) or the promotion (watch) that it belongs to; the other is None.
+        The retrain run (trial) or the promotion (watch) that it belongs to; the other is None.
     candidate, reference
         The versions. In a watch the candidate is the new champion, and the reference the version before it.
     until
         The end of the newest slice, in event time.
     look
-        Number of the look, from 1.
+        Number of the look in its series, from 1.
     result
-        PASS: the candidate is better; FAIL: it is worse, or no better in the time it had; HOLD: undecided.
+        PASS: the candidate is better; FAIL: it is worse; HOLD: undecided.
     reason
-        Why, in a sentence.
+        What was found, in a sentence.
+    slices
+        The slices of this look.
+    history
+        Differences of an earlier pair of models by slice, from which the memory of slices was learned; may be empty.
     numbers
-        ``mean`` (candidate minus reference), ``low``, ``high``, ``rows``, ``slices``, ``spent``, ``next_look``.
+        ``mean`` (candidate minus reference), ``low``, ``high`` and the p-values ``p_better``, ``p_worse`` of this look;
+        the evidence ``better`` and ``worse`` of all looks; ``alpha``.
     """
 
     id: int
@@ -76,5 +81,6 @@ class Comparison(Record):
     result: CheckResult
     reason: str
     slices: tuple[ComparedSlice, ...]
+    history: tuple[float, ...] = ()
     numbers: dict[str, float] = Field(default_factory=dict)
     made_at: datetime

@@ -6,7 +6,7 @@ challenger is a result and not an error, so nothing that a challenger does raise
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,9 +21,8 @@ from registry.files import artifacts
 from registry.records import Check, CheckResult, ComparedSlice
 from retrain_flows.config import Gate
 from retrain_flows.data.dataset import Dataset
-from retrain_flows.gate import paired_test, slice_sums
-from retrain_flows.gate.sequential_test import Rule, SequentialDifference, sequential_test
-from retrain_flows.gate.spending import MIN_SLICES
+from retrain_flows.gate import evidence, paired_test, slice_sums
+from retrain_flows.gate.evidence import Evidence, Window
 
 MIN_SEGMENT_ROWS = 50
 """Rows below which a segment is not compared by itself: the mean loss of fewer rows depends on a few of them."""
@@ -53,9 +52,10 @@ class GateInput:
         Error rate of the comparison of losses, over all looks at it.
     sd
         Standard deviation of the baseline's label: the unit of a regression's losses.
-    before, looks
-        The slices on which earlier candidates of the series were compared, and the numbers of slices at which it was
-        looked at: the comparison goes on from there.
+    before
+        The evidence of earlier looks at the series of the challenger.
+    since
+        Time (ms) from which on slices are new: those before were part of earlier looks.
     history
         A value a slice of the past, (slices,), which shows how long slices remember one another.
     trust
@@ -70,13 +70,21 @@ class GateInput:
     schema: EventSchema
     alpha: float = 0.05
     sd: float = 1.0
-    before: Sequence[ComparedSlice] = ()
-    looks: Sequence[int] = ()
+    before: Evidence = evidence.NONE
+    since: int = 0
     history: Floats | None = None
     trust: Sequence[str] = field(default=())
 
 
-def gate(trial: GateInput, policy: Gate) -> tuple[tuple[Check, ...], tuple[ComparedSlice, ...]]:
+@dataclass(frozen=True, slots=True)
+class GateOutcome:
+    """The checks of a challenger, and the new slices on which its losses were compared with the champion's."""
+
+    checks: tuple[Check, ...]
+    slices: tuple[ComparedSlice, ...] = ()
+
+
+def gate(trial: GateInput, policy: Gate) -> GateOutcome:
     """Run all checks: signature, reload, rows, loss, segments.
 
     Parameters
@@ -88,24 +96,20 @@ def gate(trial: GateInput, policy: Gate) -> tuple[tuple[Check, ...], tuple[Compa
 
     Returns
     -------
-    tuple
-        The checks, in this order; without usable answers or rows, the loss is on hold and segments are left out. And
-        the slices on which the losses were compared, from which a held run goes on.
+    GateOutcome
+        The checks, in this order; without usable answers or rows, the loss is on hold and segments are left out.
     """
     signature, answers = _signature(trial)
     checks = [signature, _reload(trial, answers), _rows(trial, policy)]
     if answers is None or len(trial.evaluation) == 0:
         missing = "there are no evaluation rows" if len(trial.evaluation) == 0 else NO_PREDICTIONS
-        return (*checks, _check("loss", CheckResult.HOLD, f"not measured: {missing}", "")), ()
+        return GateOutcome((*checks, _check("loss", CheckResult.HOLD, f"not measured: {missing}", "")))
     mine, theirs = _losses(trial, trial.answers), _losses(trial, trial.champion)
-    later = slice_sums.compared(mine, theirs, trial.evaluation.times, trial.schema.windows)
-    slices = (*trial.before, *(s for s in later if not trial.before or s.start > trial.before[-1].start))
-    return (*checks, _loss(trial, mine, slices, policy), _segments(trial, mine - theirs, policy)), slices
-
-
-def rule(alpha: float, policy: Gate) -> Rule:
-    """Return the rule by which a challenger's losses are compared with the champion's."""
-    return Rule(alpha=alpha, margin=policy.margin, patience=policy.patience)
+    slices = slice_sums.compared(mine, theirs, trial.evaluation.times, trial.schema.windows)
+    slices = tuple(s for s in slices if s.start >= trial.since)
+    losses = {"challenger": float(mine.mean()), "champion": float(theirs.mean())}
+    loss, segments = _loss(trial, losses, slices, policy), _segments(trial, mine - theirs, policy)
+    return GateOutcome((*checks, loss, segments), slices)
 
 
 def undecided(checks: Sequence[Check]) -> bool:
@@ -176,29 +180,33 @@ def _reload(trial: GateInput, answers: Values | None) -> Check:
 
 def _rows(trial: GateInput, policy: Gate) -> Check:
     """HOLD with fewer evaluation rows than the policy asks for."""
-    n = len(trial.evaluation) + sum(s.rows for s in trial.before)
+    n = len(trial.evaluation)
     result = CheckResult.PASS if n >= policy.min_rows else CheckResult.HOLD
     return _check("rows", result, f"{n} evaluation rows", f"at least {policy.min_rows}", rows=n)
 
 
-def _loss(trial: GateInput, mine: Floats, slices: Sequence[ComparedSlice], policy: Gate) -> Check:
-    """Compare mean losses by the sequential test: PASS if better, FAIL if worse, HOLD where more labels decide."""
-    d = sequential_test(*slice_sums.arrays(slices), rule(trial.alpha, policy), looks=trial.looks, history=trial.history)
-    rows = sum(s.rows for s in slices)
-    numbers = {"challenger": float(mine.mean()), "champion": sum(s.loss for s in slices) / rows}
-    numbers |= {"difference": d.mean, "slices": float(d.slices), "alpha": trial.alpha}
-    got = f"mean loss {numbers['challenger']:.4f} against {numbers['champion']:.4f}, {in_words(d)}"
-    want = f"challenger minus champion below {policy.margin:g}, error rate {trial.alpha:.2g}"
-    bounds = {"low": d.low, "high": d.high} if np.isfinite(d.high) else {}
-    return _check("loss", d.result, got, want, **numbers, **bounds)
+def _loss(trial: GateInput, losses: Mapping[str, float], slices: Sequence[ComparedSlice], policy: Gate) -> Check:
+    """Compare mean losses by the evidence of all looks: PASS if better, FAIL if worse, HOLD where labels must decide."""
+    want = f"evidence of {1 / trial.alpha:.3g} that the challenger's loss is lower by more than {policy.margin:g}"
+    got = f"mean loss {losses['challenger']:.4f} against {losses['champion']:.4f}"
+    looked = evidence.window(*slice_sums.arrays(slices, policy.margin), trial.history)
+    if looked is None:
+        got += f"; {len(slices)} new slices with labels; a comparison needs {evidence.MIN_SLICES}"
+        return _check("loss", CheckResult.HOLD, got, want, **losses, alpha=trial.alpha)
+    total = evidence.add(trial.before, looked, trial.alpha)
+    got += f", {in_words(looked, total)}"
+    numbers = {"difference": looked.mean, "slices": float(looked.slices), "alpha": trial.alpha, "better": total.better}
+    return _check("loss", evidence.decide(total, trial.alpha), got, want, **losses, **numbers)
 
 
-def in_words(d: SequentialDifference) -> str:
-    """Return the difference of two models' losses with its bounds and number of slices, in words."""
-    text = f"challenger minus champion {d.mean:+.4f}"
-    if not np.isfinite(d.high):
-        return f"{text}; only {d.slices} slices; bounds need {MIN_SLICES}"
-    return f"{text} ({d.low:+.4f} to {d.high:+.4f}) over {d.slices} slices: {d.reason}"
+def in_words(looked: Window, total: Evidence) -> str:
+    """Return a window's difference of losses with its bounds, and the evidence of all looks, in words.
+
+    >>> in_words(Window(-0.02, -0.03, -0.01, 0.001, 0.999, 900, 14), Evidence(12.3, 0.1, 2))
+    'challenger minus champion -0.0200 (95 % -0.0300 to -0.0100) over 14 slices; evidence that it is better 12.3'
+    """
+    text = f"challenger minus champion {looked.mean:+.4f} (95 % {looked.low:+.4f} to {looked.high:+.4f})"
+    return f"{text} over {looked.slices} slices; evidence that it is better {total.better:.3g}"
 
 
 def _segments(trial: GateInput, rise: Floats, policy: Gate) -> Check:

@@ -42,7 +42,7 @@ def compared(candidate: Floats, reference: Floats, times: Ints, windows: Windows
     )
 
 
-def arrays(slices: Sequence[ComparedSlice]) -> tuple[Floats, Floats]:
-    """Return the sums of differences and the numbers of rows of compared slices, (slices,) each."""
-    sums = np.array([s.difference for s in slices], dtype=np.float64)
-    return sums, np.array([s.rows for s in slices], dtype=np.float64)
+def arrays(slices: Sequence[ComparedSlice], margin: float = 0.0) -> tuple[Floats, Floats]:
+    """Return the sums of differences, less a margin a row, and the numbers of rows of compared slices, (slices,) each."""
+    rows = np.array([s.rows for s in slices], dtype=np.float64)
+    return np.array([s.difference for s in slices], dtype=np.float64) - margin * rows, rows

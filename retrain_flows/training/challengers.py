@@ -82,8 +82,8 @@ class Challenger:
 class GatedCandidate:
     """A candidate with its gate checks.
 
-    *artifact* is its model file, or the reason why it cannot be stored; *slices* are all that its *series* has been
-    compared on by now.
+    *artifact* is its model file, or the reason why it cannot be stored; *slices* are the new ones that it was
+    compared on, and *series* are the looks before.
     """
 
     candidate: Challenger
@@ -196,15 +196,15 @@ def gate_candidate(ws: Workspace, candidate: Challenger, data: RetrainData) -> G
         schema=ws.schema,
         sd=data.sd,
         alpha=series.alpha,
-        before=series.slices,
-        looks=series.counted,
-        history=retrain_data.memory_history(ws, data.version),
+        before=series.evidence,
+        since=series.until,
+        history=data.history,
         trust=ws.trainers.trust,
     )
     own = () if candidate.existing else _same_file_check(ws, artifact)
-    checks, slices = gate.gate(trial, ws.trainers.gate)
-    checks = (_data_check(candidate, data), *own, *checks)
-    return GatedCandidate(candidate, artifact, checks, slices, series)
+    outcome = gate.gate(trial, ws.trainers.gate)
+    checks = (_data_check(candidate, data), *own, *outcome.checks)
+    return GatedCandidate(candidate, artifact, checks, outcome.slices, series)
 
 
 def _series(ws: Workspace, candidate: Challenger, data: RetrainData) -> TrialSeries:

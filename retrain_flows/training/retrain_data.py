@@ -12,7 +12,6 @@ import numpy as np
 from features import errors, scoring
 from features.scoring import Floats, Values
 from features.window import from_ms, to_ms
-from monitors.finding import Stage
 from monitors.profiles import outcome_counts
 from registry import queries
 from registry.connection import Registry
@@ -22,7 +21,7 @@ from retrain_flows.data import dataset, workspace
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.gate import slice_sums
-from retrain_flows.training import static
+from retrain_flows.training import earlier_pair, static
 from retrain_flows.training.change_point import change_point
 
 SCHEDULE = "schedule"
@@ -62,6 +61,9 @@ class RetrainData:
         Earlier versions with a model file.
     cause
         What the run is for: ``schedule``, ``by hand``, or an incident by its number.
+    history
+        Differences of an earlier pair of models by slice, (slices,), from which the gate learns how long slices remember
+        one another; None where there are too few rows.
     """
 
     champion: Champion
@@ -77,6 +79,7 @@ class RetrainData:
     sd: float
     earlier: Sequence[Version] = ()
     cause: str = "by hand"
+    history: Floats | None = None
 
 
 def gather(ws: Workspace, run: RetrainRun) -> RetrainData:
@@ -113,16 +116,17 @@ def gather(ws: Workspace, run: RetrainRun) -> RetrainData:
     change = _change(ws, new, answers, sd)
     slide = ws.schema.windows.slide
     baseline_from = when.end - max(BASELINE_SLICES * slide, retrain.evaluation)
-    cause = _cause(ws, run)
+    cause = cause_of(ws, run)
     since = max(when.evaluation, change) if change and cause != SCHEDULE else when.evaluation
     recent = np.asarray(new.times >= to_ms(since))
     return RetrainData(
         champion, version, rows, new.rows(recent), answers[recent], max(baseline_from, change or baseline_from),
         change, labelled.rejected, 0, when.end, sd, _earlier(ws, version), cause,
+        earlier_pair.differences(ws, rows.split(since)[0], sd),
     )  # fmt: skip
 
 
-def _cause(ws: Workspace, run: RetrainRun) -> str:
+def cause_of(ws: Workspace, run: RetrainRun) -> str:
     """Return what a run is for."""
     decision = queries.decision(ws.registry, run.decision_id)
     if decision.incident_id is not None:
@@ -134,26 +138,6 @@ def label_sd(ws: Workspace, version: Version) -> float:
     """Return the standard deviation of the labels of a version's baseline; 1 where it has none, or for classes."""
     baseline = queries.baseline_of(ws.registry, ws.model, version.version)
     return outcome_counts.label_sd(baseline.bins) if baseline else 1.0
-
-
-MIN_HISTORY = 20
-"""Slices below which differences of earlier pairs say too little about the memory of slices."""
-
-
-def memory_history(ws: Workspace, version: Version) -> Floats | None:
-    """Return values of past slices, (slices,), from which a comparison with a version learns the memory of slices.
-
-    The mean differences of earlier pairs of versions, where there are :data:`MIN_HISTORY` of one series; else the mean
-    losses of the version's baseline.
-    """
-    past = [c for c in queries.comparisons(ws.registry, ws.model) if c.reference != version.version]
-    longest = max(past, key=lambda c: len(c.slices), default=None)
-    if longest is not None and len(longest.slices) >= MIN_HISTORY:
-        return np.array([s.difference / s.rows for s in longest.slices], dtype=np.float64)
-    baseline = queries.baseline_of(ws.registry, ws.model, version.version)
-    counts = [s.counts for s in baseline.slices(Stage.OUTCOMES)] if baseline else []
-    sums = [(c["loss"][0], c["coverage"][0]) for c in counts if "loss" in c and c["coverage"][0]]
-    return np.array([loss / rows for loss, rows in sums], dtype=np.float64) if sums else None
 
 
 def _after_training(version: Version, rows: Dataset) -> Dataset:

@@ -1,8 +1,9 @@
-"""Trial series: the slices on which candidates of one kind and cause have been compared with a champion so far.
+"""Trial series: the evidence so far that candidates of one kind and cause are better than the champion.
 
 Several retrains of one cause continue one comparison: each slice is predicted out of sample by the candidate of its
-time, so what is tested is the procedure that makes the candidates, and evidence is not thrown away with a candidate. A
-champion's error rate is spent over the causes against it: the first has a half of it, the next a quarter, and so on.
+time, so what is tested is the procedure that makes the candidates, and evidence is not thrown away with a candidate.
+Each cause has the error rate of the gate for itself: the schedule once in a champion's life, and each incident, of
+which false ones are as rare as the false-alarm guarantee says.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from features.window import to_ms
 from registry import queries
-from registry.records import Champion, CheckResult, ComparedSlice, Comparison, ComparisonKind
+from registry.records import Champion, CheckResult, Comparison, ComparisonKind
 from retrain_flows.data.workspace import Workspace
+from retrain_flows.gate.evidence import Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class TrialSeries:
     Parameters
     ----------
     name
-        The cause and the kind of candidate; a number where an earlier series of this name has failed.
+        The cause and the kind of candidate.
     alpha
         The error rate of the series, over all its looks.
     looks
@@ -31,26 +34,25 @@ class TrialSeries:
 
     name: str
     alpha: float
-    looks: tuple[Comparison, ...]
-
-    @property
-    def slices(self) -> tuple[ComparedSlice, ...]:
-        """The slices of the newest look."""
-        return self.looks[-1].slices if self.looks else ()
+    looks: tuple[Comparison, ...] = ()
 
     @property
     def until(self) -> int:
         """The time (ms) from which on slices are new; 0 before the first look."""
-        return self.slices[-1].start + 1 if self.slices else 0
+        return to_ms(self.looks[-1].until) if self.looks else 0
 
     @property
-    def counted(self) -> list[int]:
-        """The numbers of slices at which error rate was spent."""
-        return [int(look.numbers["slices"]) for look in self.looks if look.numbers.get("spent")]
+    def evidence(self) -> Evidence:
+        """The evidence of all looks; that of being worse starts anew after each time that it decided."""
+        if not self.looks:
+            return Evidence()
+        last = self.looks[-1]
+        worse = 0.0 if last.result is CheckResult.FAIL else last.numbers["worse"]
+        return Evidence(last.numbers["better"], worse, len(self.looks))
 
 
 def find(ws: Workspace, champion: Champion, cause: str, kind: str, share: float) -> TrialSeries:
-    """Return the series of a cause and a kind of candidate against a champion; a new one if there is none to continue.
+    """Return the series of a cause and a kind of candidate against a champion; without looks if it is new.
 
     Parameters
     ----------
@@ -65,14 +67,9 @@ def find(ws: Workspace, champion: Champion, cause: str, kind: str, share: float)
     share
         The part of a cause's error rate that this kind of candidate has, 0 to 1.
     """
-    trials = against(ws, champion)
-    failed = sum(t.result is CheckResult.FAIL and _base(t.series) == f"{cause}, {kind}" for t in trials)
-    causes = list(dict.fromkeys(_cause(t.series) for t in trials))
-    own = f"{cause}{f' ({failed + 1})' if failed else ''}"
-    place = causes.index(own) if own in causes else len(causes)
-    name = f"{own}, {kind}"
-    alpha = (1 - ws.trainers.gate.confidence) * share / 2 ** (place + 1)
-    return TrialSeries(name, alpha, tuple(t for t in trials if t.series == name))
+    name = f"{cause}, {kind}"
+    looks = tuple(look for look in against(ws, champion) if look.series == name)
+    return TrialSeries(name, (1 - ws.trainers.gate.confidence) * share, looks)
 
 
 def against(ws: Workspace, champion: Champion) -> Sequence[Comparison]:
@@ -81,13 +78,3 @@ def against(ws: Workspace, champion: Champion) -> Sequence[Comparison]:
         c for c in queries.comparisons(ws.registry, ws.model)
         if c.kind is ComparisonKind.TRIAL and c.reference == champion.version and c.until > champion.since
     ]  # fmt: skip
-
-
-def _cause(series: str) -> str:
-    return series.rpartition(", ")[0]
-
-
-def _base(series: str) -> str:
-    """Return the name of a series without its number."""
-    cause, _, kind = series.rpartition(", ")
-    return f"{cause.partition(' (')[0]}, {kind}"
