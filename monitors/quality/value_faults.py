@@ -27,9 +27,24 @@ from monitors.finding import Finding, Signal, Verdict
 from monitors.quality.fault import Fault, FaultKind, describe
 from monitors.quality.value_reference import ValueReference, present_cells, share_counts
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins
+from monitors.stats.distance import js_distance_log2
 
 MAX_USUAL_SHARE = 0.5
 """A variable counts as stuck only in a cell with at most this share of the baseline: clear skies are no fault."""
+MAX_DOMINANCE = 0.8
+"""A variable counts as stuck only if no run of the baseline had a larger share in any one cell."""
+MAX_KNOWN_LEFT = 0.1
+"""A recoding leaves at most this part of the usual share of frequent categories; more of them are new ones beside."""
+MIN_USUAL_KNOWN = 0.2
+"""Frequent categories must have held this share of the baseline for their vanishing to show a recoding."""
+MIN_GOOD_SHARE = 0.05
+"""Beside placeholders, at least this share of the values is within the baseline's range."""
+MAX_BETWEEN = 0.1
+"""Beside placeholders, values just beyond the range are at most this part of those far beyond it."""
+MAX_GOOD_DISTANCE = 0.3
+"""Beside placeholders, good values are at most this far from the baseline (Jensen-Shannon, log 2; 2 sd are .7)."""
+MIN_SHAPE_ROWS = 30
+"""Values below which the distance of the good ones is mostly noise, and is not looked at."""
 CHECKS_PER_VARIABLE = 4
 """Checks of one variable that share its level: missing, non-finite or unseen, far out of range, stuck."""
 _KINDS = {
@@ -97,14 +112,11 @@ def faults(
         if name == "out_of_range" or n == 0 or baseline_rows == 0:
             continue  # it is a metric of the finding, but no fault: a season does it too
         rise = policy.max_out_of_range if name == "far_out_of_range" else policy.max_missing_increase
-        if name == "unseen" and not _beyond_rare(reference, window, rise, level / CHECKS_PER_VARIABLE):
-            continue
-        expected = (
-            min(max(baseline_count, reference.expected_unseen), baseline_rows) if name == "unseen" else baseline_count
-        )
-        chance = largest_by_chance(expected, baseline_rows, int(n), level / CHECKS_PER_VARIABLE) / int(n)
-        line = round(max(baseline_count / baseline_rows + rise, chance, reference.historical_max[name]), 6)
-        if (share := round(int(x) / int(n), 6)) > line:
+        chance = largest_by_chance(baseline_count, baseline_rows, int(n), level / CHECKS_PER_VARIABLE) / int(n)
+        past = reference.expected_max[name] if name == "missing" else reference.historical_max[name]
+        line = round(max(baseline_count / baseline_rows + rise, chance, past), 6)
+        share = round(int(x) / int(n), 6)
+        if share > line and _IS_FAULT.get(name, _always)(reference, window, level / CHECKS_PER_VARIABLE):
             yield _fault(variable, name, (share, line, baseline_count / baseline_rows), reference, window)
     yield from _stuck(variable, reference, window, level / CHECKS_PER_VARIABLE)
 
@@ -152,25 +164,55 @@ def largest_by_chance(baseline_count: int, baseline_rows: int, n: int, level: fl
     return math.ceil(float(special.bdtrik(1 - level / 2, n, highest)) - 1e-6)
 
 
-def _beyond_rare(reference: ValueReference, window: Counts, rise: float, level: float) -> bool:
-    """Return whether unseen values replaced frequent ones, rather than rare ones as in any open vocabulary.
+def _always(reference: ValueReference, window: Counts, level: float) -> bool:
+    return True
 
-    New users, products or tail numbers replace old ones: unseen and rare values together have about the share that rare
-    ones had in the baseline, however fast they turn over. A fault affects frequent values too.
+
+def _known_vanished(reference: ValueReference, window: Counts, level: float) -> bool:
+    """Return whether the frequent categories of the baseline (nearly) vanished: a recoding, not new values beside them.
+
+    Only of a vocabulary whose frequent categories stay: one of seasons, campaigns or products is replaced as time goes
+    on, one of rare values (names, ids) has none, and a column of a single value may take others.
     """
-    there = present_cells(reference.bins)
-    baseline_count, baseline_rows = int(reference.total[reference.rare_cells].sum()), int(reference.total[there].sum())
-    now, n = int(window[reference.rare_cells].sum()), int(window[there].sum())
-    chance = largest_by_chance(baseline_count, baseline_rows, n, level) / n
-    return now / n > max(baseline_count / baseline_rows + rise, chance, reference.historical_max["rare"])
+    traits, there = reference.traits, present_cells(reference.bins)
+    frequent = [cell for cell in range(reference.bins.body) if cell not in reference.rare_cells]
+    baseline_rows, n = int(reference.total[there].sum()), int(window[there].sum())
+    usual = int(reference.total[frequent].sum()) / baseline_rows
+    if usual < MIN_USUAL_KNOWN or traits.is_constant or traits.is_constant_within_slices or traits.turns_over:
+        return False
+    left = int(window[frequent].sum())
+    by_chance = special.bdtr(left, n, 2 * MAX_KNOWN_LEFT * usual)
+    return bool(left <= MAX_KNOWN_LEFT * usual * n and by_chance <= level)
+
+
+def _placeholder(reference: ValueReference, window: Counts, level: float) -> bool:
+    """Return whether far values lie beside good ones with nothing between: placeholders or garbage.
+
+    A change of the world that moves values so far moves the others too. All values that are far off may be another unit
+    (:mod:`monitors.quality.unit_change`), a running number, or a code's new values.
+    """
+    bins, traits = reference.bins, reference.traits
+    assert isinstance(bins, NumericBins)
+    if traits.is_few_valued or traits.is_constant_within_slices or traits.is_trending:
+        return False
+    k, values = bins.body, window[list(bins.ordered)].sum()
+    body, between, far = window[:k], window[k : k + 2].sum(), window[k + 4 : k + 6].sum()
+    if body.sum() < MIN_GOOD_SHARE * values or between > MAX_BETWEEN * far:
+        return False
+    return bool(js_distance_log2(reference.total[:k], body) <= MAX_GOOD_DISTANCE or body.sum() < MIN_SHAPE_ROWS)
+
+
+_IS_FAULT = {"unseen": _known_vanished, "far_out_of_range": _placeholder}
+"""What else must hold, besides a share beyond its line, for a fault: by name of the share."""
 
 
 def _stuck(variable: str, reference: ValueReference, window: Counts, level: float) -> Iterator[Fault]:
     """Yield a fault if all values of the window are in one cell, which neither chance nor the baseline explains.
 
-    Only cells are visible. A bin may be so wide that a natural move brings nearly everything into it: there the share
-    to exceed is that of the most fitting move, and nothing is reported where runs of the baseline came near (a day of
-    wind from one side).
+    Only a column of many values can get stuck, that varied in each run of the baseline: a code, a flag, a daily value
+    or a dry week's rain has one value for long while nothing is broken. Only cells are visible, and a bin may be so
+    wide that a natural move brings nearly everything into it: there the share to exceed is that of the most fitting
+    move.
     """
     cell, n = int(window[: reference.bins.body].argmax()), int(window[present_cells(reference.bins)].sum())
     baseline_count, baseline_rows = (
@@ -179,13 +221,18 @@ def _stuck(variable: str, reference: ValueReference, window: Counts, level: floa
     )
     if n == 0 or baseline_rows == 0 or window[cell] < n or baseline_count / baseline_rows > MAX_USUAL_SHARE:
         return
-    highest = float(special.betaincinv(baseline_count + 1, baseline_rows - baseline_count, 1 - level / 2))
+    if reference.traits.is_few_valued or reference.traits.is_constant_within_slices:
+        return
+    largest, expected = reference.dominance
+    highest = max(
+        float(special.betaincinv(baseline_count + 1, baseline_rows - baseline_count, 1 - level / 2)), expected
+    )
     if isinstance(reference.bins, NumericBins) and not reference.bins.is_narrow(cell):
-        if reference.historical_max["stuck"] > MAX_USUAL_SHARE:
+        if largest > MAX_USUAL_SHARE:
             return
         highest = max(highest, reference.move_max.get(cell, 1.0))
-    line = round(max(baseline_count / baseline_rows, reference.historical_max["stuck"]), 6)
-    if line < 1 and n * math.log(highest) <= math.log(level / 2):
+    if largest <= MAX_DOMINANCE and highest < 1 and n * math.log(highest) <= math.log(level / 2):
+        line = round(max(baseline_count / baseline_rows, largest), 6)
         yield _fault(variable, "stuck", (1.0, line, baseline_count / baseline_rows), reference, window)
 
 
