@@ -18,7 +18,7 @@ from monitors.stats.bins import CategoricalBins, Counts, NumericBins
 
 FEW_VALUES = 12
 """A column with at most this many different values is taken for a code (months, weekdays, grades, flags)."""
-MIN_SPREAD_BINS = 5
+MIN_SPREAD_BINS = 3
 """A measured quantity has rows in at least this many bins of more than one value; fewer show no shape."""
 MIN_SPREAD_SHARE = 0.5
 """At least this share of a measured quantity's rows is in bins of more than one value."""
@@ -30,8 +30,9 @@ TREND = 0.9
 """Rank correlation (Spearman) of slice level and time from which on a column trends: a counter, a running number."""
 MIN_TREND_SLICES = 8
 """Slices below which no trend is looked for: of five random levels one in 60 orders is as monotone."""
-STEADY_LEVEL = 0.25
-"""Largest sd of slice levels beyond sampling, in normal scores (sd of one row), at which the level is steady."""
+STEADY_LEVEL = 0.7
+"""Largest sd of slice levels beyond sampling, in normal scores (sd of one row), at which the level is steady: half of
+the variance of rows is within slices. A season, or a price that goes its way, has most of it between slices."""
 MIN_STEADY_SLICES = 10
 """Slices that a steady level needs: fewer do not show how far it moves."""
 MIN_REPLACED_ROWS = 10
@@ -117,7 +118,7 @@ class ColumnTraits:
 
     @cached_property
     def is_steady(self) -> bool:
-        """Whether slices of a number differ in level by little more than sampling: no season, no weather, no trend."""
+        """Whether a number varies within slices rather than from one to the next: no season, no random walk, no trend."""
         levels, rows = self._levels
         if len(levels) < MIN_STEADY_SLICES or self.is_trending:
             return False

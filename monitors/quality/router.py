@@ -25,6 +25,8 @@ from monitors.quality.router_reference import RouterReference
 from monitors.stats.bins import Counts, NumericBins
 
 Cells = Mapping[str, Sequence[int] | Counts]
+MIN_PLATEAU_ROWS = 10
+"""Values of a plateau below which it is not judged: it is the newest part of a window, which has more."""
 _EXPLAINS = {
     FaultKind.COLUMN_SWAP: set(FaultKind) - {FaultKind.COLUMN_SWAP},
     FaultKind.UNIT_CHANGE: {FaultKind.OUT_OF_RANGE},
@@ -127,17 +129,17 @@ class _RoutedWindow:
     recent: Mapping[str, Counts]
     rows: volume.FeedCounts
 
-    def line(self, name: str, cells: Counts) -> float | None:
+    def line(self, name: str, cells: Counts, least: int | None = None) -> float | None:
         """Return the distance that chance, or a window of the baseline, reaches; None if there are too few values.
 
-        It is not the threshold of drift, which grows beyond all distances where the baseline's windows differ much: a
+        Too few are fewer than *least*, by default the policy's minimum of rows. It is not the threshold of drift, which grows beyond all distances where the baseline's windows differ much: a
         change of unit is recognised by more than a distance.
         """
         n, reference = (
             int(cells[value_reference.present_cells(self.reference.quality[name].bins)].sum()),
             self.reference.drift[name],
         )
-        if min(n, reference.rows) < self.policy.min_rows:
+        if n < (least or self.policy.min_rows) or reference.rows < self.policy.min_rows:
             return None
         line = reference.threshold(n)
         return max(line.sampling, line.historical)
@@ -172,11 +174,7 @@ def _faults(window: _RoutedWindow, level: float) -> list[Fault]:
     rows = volume.faults(
         window.rows, volume.VolumeReference(window.reference.total, window.reference.rows), n, window.policy, each
     )
-    return list(
-        _unexplained(
-            [*swapped_columns.find(window.changed()), *own, *_unit_changes(window, taken), *rows]
-        )
-    )
+    return list(_unexplained([*swapped_columns.find(window.changed()), *own, *_unit_changes(window, taken), *rows]))
 
 
 def _is_mixed(fault: Fault, window: _RoutedWindow) -> bool:
@@ -202,7 +200,7 @@ def _unit_changes(window: _RoutedWindow, taken: set[str]) -> Iterator[Fault]:
         stands = unit_reference.plateau(reference, np.asarray(window.recent[name])) if name in window.recent else None
         cells = stands.counts if stands else window.counts[name]
         line = (
-            window.line(name, cells)
+            window.line(name, cells, least=MIN_PLATEAU_ROWS if stands else None)
             if unit_change.distance_from_reference(reference, cells) > unit_change.MIN_CHANGE
             else None
         )

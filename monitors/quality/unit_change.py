@@ -43,6 +43,9 @@ MAX_SINGLE_CELL = 0.95
 """A prediction with a larger share in one cell is not specific: many other changes would fill that cell."""
 MIN_OUTSIDE = 0.9
 """Share of values that has to lie further outside the range than it is wide, where no shape is left to compare."""
+MAX_WORSE_FIT = 0.15
+"""A move of any size may come nearer than a conversion by at most this (Jensen-Shannon, log 2): a move has a free
+parameter, a conversion has none."""
 MIN_UNEXPLAINED = 0.2
 """Smallest distance (Jensen-Shannon, log 2) from all such moves at which they do not explain a window."""
 
@@ -112,7 +115,7 @@ def find(
         since = "the newest slice" if sudden.slices == 1 else f"the newest {sudden.slices:,} slices"
         saw = f"{_outside(reference, window):.1%} of {variable} lies {describe_excess(reference.bins, window)}"
         far = max(MIN_UNEXPLAINED, MIN_FIT_RATIO * unit.distance)
-        if unit.close and near > far and unit.distance < natural:
+        if unit.close and near > far and unit.distance <= natural + MAX_WORSE_FIT:
             numbers_of = ("js_distance_log2_from_small_moves", near, far)
             return _fault(variable, unit, numbers_of, numbers, f"{saw} in {since}, all at once")
     if unit.close and natural > (far := max(MIN_CHANGE, MIN_FIT_RATIO * unit.distance)):
@@ -125,15 +128,14 @@ def find(
 def _far_away(
     variable: str, reference: UnitReference, window: Counts, numbers: Mapping[str, float], *, sudden: Plateau | None
 ) -> Fault | None:
-    """Return the unit change of values that (nearly) all lie far beyond the range on one side, or None.
+    """Return the unit change of values that (nearly) all lie far beyond the range, or None.
 
     There no shape is left to compare. It is no growth and no season if it came between two slices, or if the level was
     steady all through the baseline; and some conversion must take all values as far.
     """
-    far_cells = [window[reference.bins.body + 4], window[reference.bins.body + 5]]
-    share = float(max(far_cells) / window[list(reference.bins.ordered)].sum())
-    end = int(np.argmax(far_cells))
-    as_far = reference.as_units[..., -1 if end else 0].min(axis=0)
+    k = reference.bins.body
+    share = float(window[k + 4 : k + 6].sum() / window[list(reference.bins.ordered)].sum())
+    as_far = (reference.as_units[..., 0] + reference.as_units[..., -1]).min(axis=0)
     if share <= MIN_OUTSIDE or not (sudden or reference.traits.is_steady) or as_far.max() <= MIN_OUTSIDE:
         return None
     why = "all at once" if sudden else "and its level was steady in the baseline"

@@ -41,7 +41,7 @@ MIN_GOOD_SHARE = 0.05
 """Beside placeholders, at least this share of the values is within the baseline's range."""
 MAX_BETWEEN = 0.1
 """Beside placeholders, values just beyond the range are at most this part of those far beyond it."""
-MAX_GOOD_DISTANCE = 0.3
+MAX_GOOD_DISTANCE = 0.6
 """Beside placeholders, good values are at most this far from the baseline (Jensen-Shannon, log 2; 2 sd are .7)."""
 MIN_SHAPE_ROWS = 30
 """Values below which the distance of the good ones is mostly noise, and is not looked at."""
@@ -221,9 +221,9 @@ def _stuck(variable: str, reference: ValueReference, window: Counts, level: floa
     )
     if n == 0 or baseline_rows == 0 or window[cell] < n or baseline_count / baseline_rows > MAX_USUAL_SHARE:
         return
-    if reference.traits.is_few_valued or reference.traits.is_constant_within_slices:
+    if not _may_be_stuck(reference):
         return
-    largest, expected = reference.dominance
+    largest, expected = reference.dominance(cell)
     highest = max(
         float(special.betaincinv(baseline_count + 1, baseline_rows - baseline_count, 1 - level / 2)), expected
     )
@@ -234,6 +234,13 @@ def _stuck(variable: str, reference: ValueReference, window: Counts, level: floa
     if largest <= MAX_DOMINANCE and highest < 1 and n * math.log(highest) <= math.log(level / 2):
         line = round(max(baseline_count / baseline_rows, largest), 6)
         yield _fault(variable, "stuck", (1.0, line, baseline_count / baseline_rows), reference, window)
+
+
+def _may_be_stuck(reference: ValueReference) -> bool:
+    """Return whether a column varies all the time: a measured quantity, or a category of many values."""
+    if isinstance(reference.bins, NumericBins):
+        return reference.traits.is_measured
+    return not (reference.traits.is_few_valued or reference.traits.is_constant_within_slices)
 
 
 def _fault(

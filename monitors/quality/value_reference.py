@@ -69,18 +69,21 @@ class ValueReference:
             beyond[name] = float(2 * share.max() - np.median(share)) if len(share) else 0.0
         return beyond
 
-    @cached_property
-    def dominance(self) -> tuple[float, float]:
-        """The share of a run's most frequent cell: the largest of all runs, and the largest to expect.
+    def dominance(self, cell: int) -> tuple[float, float]:
+        """Return the share of the most frequent cell of a run: the largest of all runs, and the largest to expect.
 
         The latter goes beyond the largest run by the factor that is between that and the median run, counted in the
-        share of the other cells: .8 after a median of .5 makes .92.
+        share of the other cells: .8 after a median of .5 makes .92. A narrow *cell* of a number is compared with narrow
+        cells, as a cold week fills the wide outermost one.
         """
-        there = self.blocks[:, present_cells(self.bins)]
-        there = there[there.sum(axis=1) > 0]
-        if not len(there):
+        bins, there = self.bins, self.blocks[:, present_cells(self.bins)]
+        cells = list(range(bins.body))
+        if isinstance(bins, NumericBins) and bins.is_narrow(cell):
+            cells = [c for c in cells if bins.is_narrow(c)]
+        most, rows = self.blocks[:, cells].max(axis=1, initial=0), there.sum(axis=1)
+        if not rows.any():
             return 1.0, 1.0
-        others = 1 - there.max(axis=1) / there.sum(axis=1)
+        others = 1 - most[rows > 0] / rows[rows > 0]
         least, middle = float(others.min()), float(np.median(others))
         return 1 - least, 1 - (least**2 / middle if middle else 0.0)
 

@@ -25,6 +25,11 @@ guarantee over time. Measured: 1.1 to 1.5 in 100 (:mod:`monitors.stats.threshold
 MAX_DISTANCE = 1.0
 """The largest distance there is: a threshold as high as that can never be exceeded."""
 
+MAX_OWN_DISTANCE = 0.9
+"""A window without any value in common with the baseline drifts, however much the baseline's windows differ, if none of
+these was further from the rest of the baseline than this (Jensen-Shannon, log 2)."""
+NOTHING_IN_COMMON = "1.000 is the largest distance there is: the window has no value in common with the baseline"
+
 
 @dataclass(frozen=True, eq=False)
 class VariableCounts:
@@ -82,9 +87,11 @@ def finding(
             {f"{METRIC}_by_chance": threshold_at_n.sampling, f"{METRIC}_own_windows": reference.historical_max}
         )
         line = min(round(max(threshold_at_n.value, min_effect), 6), MAX_DISTANCE)
-        verdict = _window_verdict(metrics[METRIC], line, threshold_at_n, min_effect)
+        disjoint = metrics[METRIC] >= MAX_DISTANCE and reference.historical_max < MAX_OWN_DISTANCE
+        verdict = Verdict.DRIFT if disjoint else _window_verdict(metrics[METRIC], line, threshold_at_n, min_effect)
         too_small = _too_small_reason(reference, n, min_effect, line) if verdict is Verdict.NOT_ENOUGH else ""
         reason = too_small or _comparison_reason(metrics[METRIC], line, threshold_at_n, min_effect)
+        reason = NOTHING_IN_COMMON if disjoint and metrics[METRIC] <= line else reason
         low, high = effect_interval.distance_interval(metrics[METRIC], reference.chance(n))
         judgement = {"window_verdict": verdict, "effect": metrics[METRIC], "interval": (round(low, 6), round(high, 6)),
                 "threshold": line, "reason": reason + note}  # fmt: skip
