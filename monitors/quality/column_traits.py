@@ -118,7 +118,7 @@ class ColumnTraits:
 
     @cached_property
     def is_steady(self) -> bool:
-        """Whether a number varies within slices rather than from one to the next: no season, no random walk, no trend."""
+        """Whether a number varies within slices, not from one to the next: no season, no random walk, no trend."""
         levels, rows = self._levels
         if len(levels) < MIN_STEADY_SLICES or self.is_trending:
             return False
@@ -126,7 +126,7 @@ class ColumnTraits:
 
     @cached_property
     def turns_over(self) -> bool:
-        """Whether categories of one half of the baseline give way to others in the other half: products, campaigns."""
+        """Whether categories of one half of the baseline give way to others in the other: products, campaigns."""
         if not isinstance(self.bins, CategoricalBins) or len(self.slices) < 2:
             return False
         cells = self.slices[:, : self.bins.body - 1]

@@ -111,7 +111,9 @@ def findings(faults: Sequence[Fault], reference: RouterReference, window: Cells)
     for name, found in named.items():
         of = name if name in counts else next(iter(counts))
         finding = value_faults.finding(name, found, reference.quality[of], counts[of])
-        by_variable[name] = finding if name == of else finding.model_copy(update={"metrics": {}})
+        by_variable[name] = (
+            finding if name == of else finding.model_copy(update={"metrics": value_faults.by_kind(found)})
+        )
     return by_variable
 
 
@@ -132,8 +134,9 @@ class _RoutedWindow:
     def line(self, name: str, cells: Counts, least: int | None = None) -> float | None:
         """Return the distance that chance, or a window of the baseline, reaches; None if there are too few values.
 
-        Too few are fewer than *least*, by default the policy's minimum of rows. It is not the threshold of drift, which grows beyond all distances where the baseline's windows differ much: a
-        change of unit is recognised by more than a distance.
+        Too few are fewer than *least*, by default the policy's minimum of rows. It is not the threshold of drift, which
+        grows beyond all distances where the baseline's windows differ much: a change of unit is recognised by more than
+        a distance.
         """
         n, reference = (
             int(cells[value_reference.present_cells(self.reference.quality[name].bins)].sum()),

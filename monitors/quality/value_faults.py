@@ -24,7 +24,7 @@ from scipy import special
 
 from monitors.config import MonitorPolicy
 from monitors.finding import Finding, Signal, Verdict
-from monitors.quality.fault import Fault, FaultKind, describe
+from monitors.quality.fault import FAULT_PREFIX, Fault, FaultKind, describe
 from monitors.quality.value_reference import ValueReference, present_cells, share_counts
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins
 from monitors.stats.distance import js_distance_log2
@@ -82,9 +82,14 @@ def finding(variable: str, faults_of_variable: Sequence[Fault], reference: Value
         threshold=worst.line,
         n=int(window.sum()),
         baseline_n=int(reference.total.sum()),
-        metrics=shares(reference.bins, window),
+        metrics=shares(reference.bins, window) | by_kind(faults_of_variable),
         reason="; ".join(f.reason for f in sorted(faults_of_variable, key=lambda f: f.line - f.share)),
     )
+
+
+def by_kind(faults_of_variable: Sequence[Fault]) -> dict[str, float]:
+    """Return the share of each fault by its kind, as metrics of a finding."""
+    return {f"{FAULT_PREFIX}{fault.kind.value}": fault.share for fault in faults_of_variable}
 
 
 def faults(

@@ -123,6 +123,24 @@ decisions = sa.Table(
     moment("made_at"),
 )
 
+acceptances = sa.Table(
+    "acceptances",
+    metadata,
+    serial(),
+    text("model"),
+    text("version"),
+    number("incident_id", sa.ForeignKey("incidents.id")),
+    text("accepted_as"),
+    text("variable"),
+    text("kind"),
+    moment("since"),
+    moment("until"),
+    text("because"),
+    text("actor"),
+    moment("made_at"),
+    of_version(),
+)
+
 retrain_runs = sa.Table(
     "retrain_runs",
     metadata,

@@ -21,11 +21,13 @@ from monitors.quality import duplicates
 from monitors.report import Report, digest
 from monitors.sequential import monitor
 from monitors.sequential.monitoring_plan import MonitoringPlan, MonitorState
+from monitors.verdicts import accepted_faults
 from monitors.verdicts.plan import monitoring_plan
+from monitors.verdicts.window_verdict import Accepted
 from registry import lookups
 from registry.connection import Registry
 from registry.database import tables
-from registry.incidents import missing_windows
+from registry.incidents import acceptances, missing_windows
 
 Series = tuple[str, str, str, Stage]
 """Model, version, segment and stage: the reports that are judged one after the other."""
@@ -76,7 +78,8 @@ class SequentialVerdicts:
         """
         series: dict[Series, list[Report]] = defaultdict(list)
         complete = self._with_missing_windows(c, list(reports), until or {})
-        for report in sorted(self._with_duplicate_findings(c, complete), key=lambda r: r.window_end):
+        with_duplicates = self._with_duplicate_findings(c, complete)
+        for report in sorted(self._without_accepted_faults(c, with_duplicates), key=lambda r: r.window_end):
             series[report.model, report.version, report.segment, report.stage].append(report)
         return [judged for key, new in series.items() for judged in self._judge_series(c, key, new)]
 
@@ -158,6 +161,20 @@ class SequentialVerdicts:
                 continue
             rows = new_rows.get(_moment(report)) or _input_rows(c, report)
             yield duplicates.with_duplicates(baseline, self._policies[report.model], report, rows)
+
+    def _without_accepted_faults(self, c: sa.Connection, reports: Iterable[Report]) -> Iterator[Report]:
+        """Yield the reports, those with faults that were accepted as drift judged for drift instead."""
+        accepted: dict[tuple[str, str], Accepted] = {}
+        for report in reports:
+            key = report.model, report.version
+            if key not in accepted:
+                accepted[key] = acceptances.of_version(c, *key)
+            baseline = self._version_baseline(c, report) if accepted[key] else None
+            if baseline is None:
+                yield report
+                continue
+            policy = self._policies[report.model]
+            yield accepted_faults.without_accepted(baseline, policy, report, accepted[key])
 
     def _version_baseline(self, c: sa.Connection, report: Report) -> Baseline | None:
         t = tables.baselines.c

@@ -133,7 +133,7 @@ def test_a_restless_baseline_has_steps_all_the_time() -> None:
 
 
 def test_a_shift_next_to_the_range_is_no_unit_however_sudden() -> None:
-    """A window wholly beyond the range is drift; one that lies further away than the range is wide, all at once, not."""
+    """A window beyond the range is drift; one that lies further away than the range is wide, all at once, is not."""
     beyond, far = (counted(BINS, np.random.default_rng(3).normal(m, 1, 1000)) for m in (7, 30))
     season = unit_reference.UnitReference(BINS, TOTAL, slices(*np.linspace(-4, 4, 20)[::-1], *np.linspace(-4, 4, 20)))
     for window in (beyond, far):
@@ -147,7 +147,7 @@ def test_a_shift_next_to_the_range_is_no_unit_however_sudden() -> None:
 
 
 def test_what_never_moved_is_in_another_unit_without_a_step() -> None:
-    """Values far beyond the range of a variable that varies within slices only, though no slice shows when they came."""
+    """Values far beyond the range of a variable that varies within slices only, though nothing shows when they came."""
     window = counted(BINS, np.random.default_rng(3).normal(30, 1, 1000))
     found = unit_change.find("x", CALM, window, 0.1)
     assert found is not None

@@ -244,7 +244,11 @@ def test_a_finding_is_made_for_each_variable() -> None:
     assert {"*", "age", "celsius"} == set(found)
     assert {(Signal.QUALITY, Verdict.DRIFT)} == {(f.signal, f.verdict) for f in found.values()}
     assert found["age"].reason == found["celsius"].reason
-    assert ("repeated_share", 0.5, {}) == (found["*"].metric, found["*"].effect, found["*"].metrics)
+    assert ("repeated_share", 0.5, {"fault_duplicates": 0.5}) == (
+        found["*"].metric,
+        found["*"].effect,
+        found["*"].metrics,
+    )
 
 
 def newest(change: Change) -> tuple[tuple[Fault, ...], tuple[Fault, ...]]:
