@@ -1,22 +1,24 @@
 """Unit change of a numeric variable, distinguished from natural drift by counts alone.
 
-One of four kinds of evidence has to be complete:
+Only a measured quantity without a trend has a unit that can change: many values, spread over several bins, that vary
+within slices (:mod:`monitors.quality.column_traits`). A code, a daily value or a running number takes new values while
+nothing is broken. One of three kinds of evidence has to be complete:
 
-1. most values lie further outside the baseline's range than it is wide (found by :mod:`monitors.quality.value_faults`);
+1. a conversion of units predicts the cells, and no natural move (a shift, a change of spread, a growth) comes near;
 
-2. nearly all values left the range between one slice and the next, and stayed: two plateaus with nothing between;
+2. a conversion predicts the cells after a step between one slice and the next, two plateaus with nothing between, no
+   move of at most 3 sd comes near, and no larger one clearly nearer;
 
-3. a conversion of units predicts the cells after such a step;
+3. nearly all values lie further outside the baseline's range than it is wide, where no shape is left to compare; and
+   that came in such a step, or in a variable that varied within slices and not from one to the next.
 
-4. a conversion predicts the cells, and no natural move (a shift, a change of spread, a growth) comes near.
-
-For 2 and 3 no move of at most 3 sd may come near either. A season does none of this: it has slices in between, and
-changes the shape gradually.
+A season does none of this: it has slices in between, and changes the shape gradually.
 
 Not distinguishable by counts: a conversion that looks like growth (feet for metres of something spread out and never
 negative), one that falls into one wide outermost bin (metres for feet), one that began before the first slice given and
 moves values only next to the range (a summer against a winter's baseline does too), and a step in a variable that steps
-all the time. A natural jump by more than the range overnight is reported as a fault. The thresholds were chosen on the
+all the time. A natural jump
+overnight that a conversion happens to predict is reported as a fault. The thresholds were chosen on the
 simulated streams of `python -m benchmarks.router`; the rates that they reach: docs/statistics/router.md.
 """
 

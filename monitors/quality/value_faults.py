@@ -1,12 +1,16 @@
 """Faults of values: shares of missing, non-finite, unseen and far out-of-range values, and stuck variables.
 
 A fault needs three things at once: a share beyond the policy's limit, more than chance, and more than any window-length
-run of the baseline had. It is reported as drift of :attr:`monitors.finding.Signal.QUALITY`, which blocks retraining.
-Faults that need several variables, or a window's slices, are added by :mod:`monitors.quality.router`.
+run of the baseline had. And it must be what no change of the world does, which depends on the kind of column
+(:mod:`monitors.quality.column_traits`): unseen categories are a recoding only where the known ones vanish in return,
+far values are placeholders only beside good ones with nothing between, and only a column of many values that varied all
+the time gets stuck. Everything else is drift of the feature. A fault is reported as drift of
+:attr:`monitors.finding.Signal.QUALITY`. Faults that need several variables, or a window's slices, are added by
+:mod:`monitors.quality.router`.
 
 Not distinguishable by counts: a value that is stuck in a bin so wide that a mere shift of the baseline would fit into
-it (the last tenth of a skewed variable) is taken for such a shift. And a new category is reported as unseen values,
-whether it is a new product or a typing error; the reason says whether the known ones are still there.
+it (the last tenth of a skewed variable) is taken for such a shift. Typing errors in a part of the rows look like a new
+product, and are taken for one.
 
 References
 ----------

@@ -94,6 +94,27 @@ def test_what_late_data_corrected_away_has_no_period(reg: Registry, fault: Incid
     assert [] == faulty_periods(reg, "m")
 
 
+def test_a_fault_that_comes_back_has_a_period_each_time(reg: Registry) -> None:
+    """The good rows between are not barred: only windows less than a window's length apart are one stretch."""
+    make.champion(reg)
+    days = {day: Verdict.DRIFT if day in (1, 2, 30) else Verdict.STEADY for day in range(1, 31)}
+    (fault,) = ingest.ingest(reg, [make.window(d, v, **STUCK) for d, v in days.items()], now=make.NOW).opened
+    first, second = faulty_periods(reg, "m")
+    assert (make.NOW, make.NOW + 2 * make.DAY) == (first.start, first.end)
+    assert (make.NOW + 29 * make.DAY, make.NOW + 30 * make.DAY) == (second.start, second.end)
+    assert {fault.id} == {first.incident_id, second.incident_id}
+
+
+def test_rows_that_came_are_right_where_others_did_not(reg: Registry) -> None:
+    """A fault of the feed bars no rows, unless somebody says so."""
+    make.champion(reg)
+    feed = {"signal": Signal.QUALITY, "variable": "*", "metric": "rows_ratio"}
+    (fault,) = ingest.ingest(reg, [make.window(1, **feed)], now=make.NOW).opened
+    assert [] == faulty_periods(reg, "m")
+    accept(reg, fault.id, AcceptedAs.FAULT)
+    assert [("*",)] == [period.variables for period in faulty_periods(reg, "m")]
+
+
 def test_an_acceptance_needs_an_incident_and_a_reason(reg: Registry, fault: Incident) -> None:
     """Otherwise nothing is written."""
     before = make.everything(reg)
