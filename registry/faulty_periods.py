@@ -12,10 +12,9 @@ import sqlalchemy as sa
 from features.schema import LABEL
 from features.window import Windows
 from monitors.finding import Signal, Verdict
-from registry import lookups
+from registry import acceptances, lookups
 from registry.connection import Registry
 from registry.database import mapping, tables
-from registry.incidents import acceptances
 from registry.records import AcceptedAs, Incident
 
 WHOLE_FEED = "*"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import takewhile
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from monitors.finding import DriftEvidence, Finding, Signal, Stage, Verdict
 from monitors.report import Report
 from monitors.signals import Severity
 from registry.config import IncidentPolicy, OpenAfter
-from registry.records import Incident, IncidentState
+from registry.records import Incident
 
 LARGE_EFFECT = 3.0
 """An effect of so many times its threshold raises the severity by one level. A convention, not a measurement."""
@@ -202,9 +202,3 @@ def severity(base: Severity, newest: SegmentEvidence) -> Severity:
 def _is_large_effect(finding: Finding) -> bool:
     effect, threshold = finding.effect, finding.threshold
     return effect is not None and threshold is not None and effect >= LARGE_EFFECT * threshold > 0
-
-
-def fault_outlasted(incident: Incident, now: datetime, patience: timedelta) -> bool:
-    """Return whether an open data quality incident has lasted longer than *patience* by the event time *now*."""
-    is_open = incident.state is not IncidentState.RESOLVED
-    return is_open and incident.signal is Signal.QUALITY and now - incident.since > patience

@@ -24,10 +24,10 @@ from monitors.sequential.monitoring_plan import MonitoringPlan, MonitorState
 from monitors.verdicts import accepted_faults
 from monitors.verdicts.plan import monitoring_plan
 from monitors.verdicts.window_verdict import Accepted
-from registry import lookups
+from registry import acceptances, lookups
 from registry.connection import Registry
 from registry.database import tables
-from registry.incidents import acceptances, missing_windows
+from registry.incidents import missing_windows
 
 Series = tuple[str, str, str, Stage]
 """Model, version, segment and stage: the reports that are judged one after the other."""

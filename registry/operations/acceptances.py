@@ -9,12 +9,11 @@ import sqlalchemy as sa
 from features.errors import IllegalMove
 from features.window import format_span
 from monitors.finding import Signal
-from registry import lookups, outbox
+from registry import acceptances, lookups, outbox
 from registry.audit_log import chain
 from registry.config import IncidentPolicy, LastingFault
 from registry.connection import Registry
 from registry.database import mapping, tables
-from registry.incidents import acceptances, incident_rules
 from registry.operations import incidents
 from registry.records import AcceptedAs, Incident, IncidentState
 
@@ -93,7 +92,7 @@ def settle_lasting_fault(
         incident = lookups.incident(c, incident_id)
         accepted = acceptances.newest_by_incident(c, incident.model).get(incident_id)
         asked = _was_asked(c, incident)
-    if accepted is not None or not incident_rules.fault_outlasted(incident, as_of, policy.fault_patience):
+    if accepted is not None or not acceptances.fault_outlasted(incident, as_of, policy.fault_patience):
         return ""
     lasted = f"it has lasted {format_span(policy.fault_patience)} (incidents.fault_patience) without being mended"
     if policy.lasting_fault is LastingFault.DRIFT:

@@ -13,11 +13,11 @@ from features.errors import IllegalMove, NotFound
 from monitors.baseline.baseline import Baseline
 from monitors.finding import Signal, Verdict
 from monitors.report import Report
-from registry import operations, queries
+from registry import acceptances, operations, queries
 from registry.config import IncidentPolicy, LastingFault
 from registry.connection import Registry
 from registry.faulty_periods import faulty_periods
-from registry.incidents import incident_rules, ingest, sequential_verdicts
+from registry.incidents import ingest, sequential_verdicts
 from registry.incidents.sequential_verdicts import SequentialVerdicts
 from registry.records import AcceptedAs, Action, Incident, IncidentState
 from tests.support import registry_values as make
@@ -237,6 +237,6 @@ def test_only_open_faults_outlast_a_patience(days: float, patience: float, open_
         state=IncidentState.OPEN if open_ else IncidentState.RESOLVED, since=make.NOW, opened_at=make.NOW,
         last_seen=make.NOW, judged_until=make.NOW, windows=1, evidence=(),
     )  # fmt: skip
-    outlasted = incident_rules.fault_outlasted(incident, make.NOW + timedelta(days=days), timedelta(days=patience))
+    outlasted = acceptances.fault_outlasted(incident, make.NOW + timedelta(days=days), timedelta(days=patience))
     longer = timedelta(days=days) > timedelta(days=patience)
     assert (open_ and signal is Signal.QUALITY and longer) == outlasted

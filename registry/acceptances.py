@@ -1,10 +1,12 @@
-"""Acceptances at ingest: which faults of a version were accepted as drift, and the faults that an incident was made of.
+"""Acceptances: faults of a version accepted as drift, what an incident was made of, and how long a fault may last.
 
 The newest acceptance of a variable and kind holds, so that one can be taken back. They belong to a version, as its
 baseline does: what the next baseline was made from is nothing new to it.
 """
 
 from __future__ import annotations
+
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -13,7 +15,7 @@ from monitors.quality.fault import kinds
 from monitors.report import Report
 from monitors.verdicts.window_verdict import Accepted
 from registry.database import mapping, tables
-from registry.records import Acceptance, AcceptedAs, Incident
+from registry.records import Acceptance, AcceptedAs, Incident, IncidentState
 
 DRIFT_KIND = "drift"
 """The kind of an incident of drift that was accepted as a fault."""
@@ -48,3 +50,9 @@ def faults_of(c: sa.Connection, incident: Incident) -> list[tuple[str, str]]:
     if incident.signal is not Signal.QUALITY:
         return sorted({(f.variable, DRIFT_KIND) for f in findings})
     return sorted({(f.variable, kind) for f in findings for kind in kinds(f)})
+
+
+def fault_outlasted(incident: Incident, now: datetime, patience: timedelta) -> bool:
+    """Return whether an open data quality incident has lasted longer than *patience* by the event time *now*."""
+    is_open = incident.state is not IncidentState.RESOLVED
+    return is_open and incident.signal is Signal.QUALITY and now - incident.since > patience
