@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -21,20 +21,23 @@ LIST = "list"
 """The subcommand that `leeway incidents` without one runs."""
 
 
-class _ListByDefault(TyperGroup):
+class ListByDefault(TyperGroup):
     """A group whose arguments are those of :data:`LIST` where they name no subcommand: `leeway incidents MODEL`."""
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        """Put the subcommand before arguments that name none."""
-        asks_help = bool(args) and args[0] in ctx.help_option_names
-        named = bool(args) and args[0] in self.commands
-        return super().parse_args(ctx, args if named or asks_help else [LIST, *args])
+    def with_subcommand(self, args: list[str]) -> list[str]:
+        """Return *args* with the subcommand that they are of where they name none; a call for help names the group."""
+        is_named = bool(args) and (args[0] in self.commands or args[0] in {"-h", "--help"})
+        return args if is_named else [LIST, *args]
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse *args*, the subcommand being put before those that name none."""
+        return super().parse_args(ctx, self.with_subcommand(args))
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to *app*."""
     group = typer.Typer(
-        cls=_ListByDefault, rich_markup_mode="markdown", help="List incidents, or say what one is after all."
+        cls=ListByDefault, rich_markup_mode="markdown", help="List incidents, or say what one is after all."
     )
     group.command(LIST)(list_incidents)
     group.command()(accept)

@@ -138,14 +138,14 @@ class ColumnTraits:
     @cached_property
     def _levels(self) -> tuple[npt.NDArray[np.float64], Counts]:
         """Mean normal score of each slice that has values, and its number of values, (slices,) each."""
-        kept = self.slices[:, self.present]
-        kept = kept[kept.sum(axis=1) > 0]
-        pooled = kept.sum(axis=0)
-        rows = kept.sum(axis=1)
-        if not len(kept):
+        present = self.slices[:, self.present]
+        present = present[present.sum(axis=1) > 0]
+        pooled = present.sum(axis=0)
+        rows = present.sum(axis=1)
+        if not len(present):
             return np.zeros(0), rows
         score = special.ndtri((np.cumsum(pooled) - pooled / 2 + 0.5) / (pooled.sum() + 1))
-        return kept @ score / rows, rows
+        return present @ score / rows, rows
 
 
 def _single(bins: NumericBins) -> npt.NDArray[np.bool_]:

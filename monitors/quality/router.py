@@ -19,7 +19,15 @@ import numpy as np
 
 from monitors.config import MonitorPolicy
 from monitors.finding import Finding
-from monitors.quality import swapped_columns, unit_change, unit_reference, value_faults, value_reference, volume
+from monitors.quality import (
+    fault_conditions,
+    swapped_columns,
+    unit_change,
+    unit_reference,
+    value_faults,
+    value_reference,
+    volume,
+)
 from monitors.quality.fault import Fault, FaultKind
 from monitors.quality.router_reference import RouterReference
 from monitors.stats.bins import Counts, NumericBins
@@ -190,7 +198,7 @@ def _is_mixed(fault: Fault, window: _RoutedWindow) -> bool:
         return True
     bins, newest = window.reference.quality[name].bins, window.recent[name][-1]
     good, values = newest[: bins.body].sum(), newest[value_reference.present_cells(bins)].sum()
-    return bool(not values or good >= value_faults.MIN_GOOD_SHARE * values)
+    return bool(not values or good >= fault_conditions.MIN_GOOD_SHARE * values)
 
 
 def _unit_changes(window: _RoutedWindow, taken: set[str]) -> Iterator[Fault]:

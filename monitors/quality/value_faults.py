@@ -28,27 +28,15 @@ from scipy import special
 
 from monitors.config import MonitorPolicy
 from monitors.finding import Finding, Signal, Verdict
+from monitors.quality import fault_conditions
 from monitors.quality.fault import FAULT_PREFIX, Fault, FaultKind, describe
 from monitors.quality.value_reference import ValueReference, present_cells, share_counts
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins
-from monitors.stats.distance import js_distance_log2
 
 MAX_USUAL_SHARE = 0.5
 """A variable counts as stuck only in a cell with at most this share of the baseline: clear skies are no fault."""
 MAX_DOMINANCE = 0.8
 """A variable counts as stuck only if no run of the baseline had a larger share in any one cell."""
-MAX_KNOWN_LEFT = 0.1
-"""A recoding leaves at most this part of the usual share of frequent categories; more of them are new ones beside."""
-MIN_USUAL_KNOWN = 0.2
-"""Frequent categories must have held this share of the baseline for their vanishing to show a recoding."""
-MIN_GOOD_SHARE = 0.05
-"""Beside placeholders, at least this share of the values is within the baseline's range."""
-MAX_BETWEEN = 0.1
-"""Beside placeholders, values just beyond the range are at most this part of those far beyond it."""
-MAX_GOOD_DISTANCE = 0.6
-"""Beside placeholders, good values are at most this far from the baseline (Jensen-Shannon, log 2; 2 sd are .7)."""
-MIN_SHAPE_ROWS = 30
-"""Values below which the distance of the good ones is mostly noise, and is not looked at."""
 CHECKS_PER_VARIABLE = 4
 """Checks of one variable that share its level: missing, non-finite or unseen, far out of range, stuck."""
 _KINDS = {
@@ -125,7 +113,7 @@ def faults(
         past = reference.expected_max[name] if name == "missing" else reference.historical_max[name]
         line = round(max(baseline_count / baseline_rows + rise, chance, past), 6)
         share = round(int(x) / int(n), 6)
-        if share > line and _IS_FAULT.get(name, _always)(reference, window, level / CHECKS_PER_VARIABLE):
+        if share > line and fault_conditions.holds(name, reference, window, level / CHECKS_PER_VARIABLE):
             yield _fault(variable, name, (share, line, baseline_count / baseline_rows), reference, window)
     yield from _stuck(variable, reference, window, level / CHECKS_PER_VARIABLE)
 
@@ -173,48 +161,6 @@ def largest_by_chance(baseline_count: int, baseline_rows: int, n: int, level: fl
     return math.ceil(float(special.bdtrik(1 - level / 2, n, highest)) - 1e-6)
 
 
-def _always(reference: ValueReference, window: Counts, level: float) -> bool:
-    return True
-
-
-def _known_vanished(reference: ValueReference, window: Counts, level: float) -> bool:
-    """Return whether the frequent categories of the baseline (nearly) vanished: a recoding, not new values beside them.
-
-    Only of a vocabulary whose frequent categories stay: one of seasons, campaigns or products is replaced as time goes
-    on, one of rare values (names, ids) has none, and a column of a single value may take others.
-    """
-    traits, there = reference.traits, present_cells(reference.bins)
-    frequent = [cell for cell in range(reference.bins.body) if cell not in reference.rare_cells]
-    baseline_rows, n = int(reference.total[there].sum()), int(window[there].sum())
-    usual = int(reference.total[frequent].sum()) / baseline_rows
-    if usual < MIN_USUAL_KNOWN or traits.is_constant or traits.is_constant_within_slices or traits.turns_over:
-        return False
-    left = int(window[frequent].sum())
-    by_chance = special.bdtr(left, n, 2 * MAX_KNOWN_LEFT * usual)
-    return bool(left <= MAX_KNOWN_LEFT * usual * n and by_chance <= level)
-
-
-def _placeholder(reference: ValueReference, window: Counts, level: float) -> bool:
-    """Return whether far values lie beside good ones with nothing between: placeholders or garbage.
-
-    A change of the world that moves values so far moves the others too. All values that are far off may be another unit
-    (:mod:`monitors.quality.unit_change`), a running number, or a code's new values.
-    """
-    bins, traits = reference.bins, reference.traits
-    assert isinstance(bins, NumericBins)
-    if traits.is_few_valued or traits.is_constant_within_slices or traits.is_trending:
-        return False
-    k, values = bins.body, window[list(bins.ordered)].sum()
-    body, between, far = window[:k], window[k : k + 2].sum(), window[k + 4 : k + 6].sum()
-    if body.sum() < MIN_GOOD_SHARE * values or between > MAX_BETWEEN * far:
-        return False
-    return bool(js_distance_log2(reference.total[:k], body) <= MAX_GOOD_DISTANCE or body.sum() < MIN_SHAPE_ROWS)
-
-
-_IS_FAULT = {"unseen": _known_vanished, "far_out_of_range": _placeholder}
-"""What else must hold, besides a share beyond its line, for a fault: by name of the share."""
-
-
 def _stuck(variable: str, reference: ValueReference, window: Counts, level: float) -> Iterator[Fault]:
     """Yield a fault if all values of the window are in one cell, which neither chance nor the baseline explains.
 
@@ -230,7 +176,7 @@ def _stuck(variable: str, reference: ValueReference, window: Counts, level: floa
     )
     if n == 0 or baseline_rows == 0 or window[cell] < n or baseline_count / baseline_rows > MAX_USUAL_SHARE:
         return
-    if not _may_be_stuck(reference):
+    if not fault_conditions.may_be_stuck(reference):
         return
     largest, expected = reference.dominance(cell)
     highest = max(
@@ -243,13 +189,6 @@ def _stuck(variable: str, reference: ValueReference, window: Counts, level: floa
     if largest <= MAX_DOMINANCE and highest < 1 and n * math.log(highest) <= math.log(level / 2):
         line = round(max(baseline_count / baseline_rows, largest), 6)
         yield _fault(variable, "stuck", (1.0, line, baseline_count / baseline_rows), reference, window)
-
-
-def _may_be_stuck(reference: ValueReference) -> bool:
-    """Return whether a column varies all the time: a measured quantity, or a category of many values."""
-    if isinstance(reference.bins, NumericBins):
-        return reference.traits.is_measured
-    return not (reference.traits.is_few_valued or reference.traits.is_constant_within_slices)
 
 
 def _fault(

@@ -91,14 +91,14 @@ def settle_lasting_fault(
     with reg.read() as c:
         incident = lookups.incident(c, incident_id)
         accepted = acceptances.newest_by_incident(c, incident.model).get(incident_id)
-        asked = _was_asked(c, incident)
+        question_is_open = _was_asked(c, incident)
     if accepted is not None or not acceptances.fault_outlasted(incident, as_of, policy.fault_patience):
         return ""
     lasted = f"it has lasted {format_span(policy.fault_patience)} (incidents.fault_patience) without being mended"
     if policy.lasting_fault is LastingFault.DRIFT:
         accept_incident(reg, incident_id, accepted_as=AcceptedAs.DRIFT, because=lasted, actor=chain.SYSTEM, now=now)
         return f"accepted as drift: {lasted}"
-    return "" if asked else _ask(reg, incident_id, lasted, now)
+    return "" if question_is_open else _ask(reg, incident_id, lasted, now)
 
 
 def _was_asked(c: sa.Connection, incident: Incident) -> bool:
