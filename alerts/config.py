@@ -11,6 +11,7 @@ from monitors.signals import Severity
 
 EVENTS = (
     "incident.opened", "incident.raised", "incident.reopened", "incident.resolved", "incident.closed",
+    "incident.lasting",
     "decision.made", "model.promoted",
     "model.rolled_back", "retrain.rejected", "retrain.failed", "audit.finished",
 )  # fmt: skip

@@ -88,7 +88,6 @@ FAULTS: dict[str, tuple[FaultKind, Change]] = {
     "nulls, +30 points, a category": (FaultKind.MISSING_BURST, _replaced(None, 0.3)),
     "infinite values, 10 points": (FaultKind.NON_FINITE, _replaced(np.inf, 0.1)),
     "column vanished": (FaultKind.SCHEMA, _replaced(np.nan, 1.0)),
-    "garbage in 15 % of a category": (FaultKind.UNSEEN, _replaced("?", 0.15)),
     "a category spelled anew": (FaultKind.UNSEEN, _spelled_anew),
     "stuck at its last value": (FaultKind.STUCK, _stuck),
     "-999,999 in 60 %": (FaultKind.OUT_OF_RANGE, _replaced(-999999.0, 0.6)),
@@ -110,7 +109,6 @@ UNTOLD: dict[str, tuple[FaultKind | None, Change]] = {
         FaultKind.UNIT_CHANGE,
         _unit(lambda w, n: n == "dewp", (1.8, 32.0)),
     ),
-    "new category, 20 % of rows": (None, _replaced("brand new", 0.2)),
     "overnight by 8 sd, one number": (None, lambda w, rng: _sudden(w, rng, [one(rng, list(w.sd))], 8.0)),
 }
 """What counts cannot tell: faults that look like growth or like a shift, and worlds that look like a fault."""
@@ -193,5 +191,6 @@ DRIFTS: dict[str, Change] = {
     "another product mix": _picked(_mix),
     "another prior": _picked(_prior),
     "new category, 2 % of rows": _replaced("brand new", 0.02),
+    "new category, 20 % of rows": _replaced("brand new", 0.2),
 }
 NOTHING: dict[str, Change] = {"nothing": lambda w, rng: w.window(rng)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -57,6 +58,13 @@ else:
     Severities = section("Severities", SeveritySection, __name__, lambda spec: (Severity, spec.severity))
 
 
+class LastingFault(str, Enum):
+    """What becomes of a data fault that outlasts the patience: somebody is asked, or it counts as drift."""
+
+    ASK = "ask"
+    DRIFT = "drift"
+
+
 class IncidentPolicy(BaseModel):
     """When an incident opens and ends, and how severe it is.
 
@@ -70,6 +78,10 @@ class IncidentPolicy(BaseModel):
         For how long after the end (event time) drift reopens the incident instead of opening another.
     severity
         The severity that an incident of each signal starts with.
+    fault_patience
+        For how long (event time) a data fault may last before it is asked about, or accepted as drift.
+    lasting_fault
+        Which of both.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -78,3 +90,7 @@ class IncidentPolicy(BaseModel):
     clear_after: int = Field(3, ge=1, description="steady windows in a row that end an incident")
     cool_down: Span = Field(timedelta(0), description="how long after its end drift continues an incident")
     severity: Severities = Severities()
+    fault_patience: Span = Field(timedelta(days=14), description="how long a data fault may last before it is settled")
+    lasting_fault: LastingFault = Field(
+        LastingFault.ASK, description="what then: ask somebody once, or accept it as drift"
+    )

@@ -1,4 +1,4 @@
-"""`leeway status`, `incidents` and `history`: model states, incidents and audit log, for people and as JSON."""
+"""`leeway status` and `history`: model states and audit log, for people and as JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from leeway.project.validation_errors import count
 from leeway.terminal import show
 from monitors.finding import Stage
 from registry import model_status, queries
-from registry.records import Decision, Incident, IncidentState
+from registry.records import IncidentState
 
 ModelName = Annotated[str | None, typer.Argument(help="The model; by default the only one, or all.")]
 
@@ -24,7 +24,6 @@ ModelName = Annotated[str | None, typer.Argument(help="The model; by default the
 def register(app: typer.Typer) -> None:
     """Add the commands to *app*."""
     app.command()(status)
-    app.command()(incidents)
     app.command()(history)
 
 
@@ -112,57 +111,6 @@ def _next_step(row: dict[str, Any]) -> str:
     if row["undecided"]:
         return "an incident has no decision yet; [bold]leeway incidents[/] shows it"
     return ""
-
-
-def incidents(
-    ctx: typer.Context,
-    model: ModelName = None,
-    everything: Annotated[bool, typer.Option("--all", help="Include resolved incidents.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """List incidents with their decisions."""
-    with context.open(ctx.obj) as opened:
-        name = opened.model(model).name if model else None
-        with_decisions = [
-            (incident, queries.decision_of(opened.registry, incident.id))
-            for incident in queries.incidents(opened.registry, name)
-            if everything or incident.state is not IncidentState.RESOLVED
-        ]
-    if as_json:
-        show.as_json([{**i.model_dump(mode="json"), "decision": d} for i, d in with_decisions])
-    elif not with_decisions:
-        show.note("No open incident." + ("" if everything else " [bold]leeway incidents --all[/] lists resolved ones."))
-    else:
-        columns = ("id", "model", "severity", "signal", "state", "opened", "last seen", "decision")
-        rows = [
-            (
-                i.id,
-                f"{i.model} {i.version}",
-                i.severity.value,
-                f"{i.signal.value}: {_variables(i)}",
-                _state(i),
-                i.opened_at,
-                i.last_seen,
-                decision_text(i, d),
-            )
-            for i, d in with_decisions
-        ]
-        show.table("Incidents", columns, rows)
-
-
-def _state(incident: Incident) -> str:
-    return incident.displayed_state + (", corrected by late data" if incident.corrections else "")
-
-
-def decision_text(incident: Incident, decision: Decision | None) -> str:
-    """Return the action and reasons of a decision, or why there is none yet."""
-    if decision is None:
-        return f"none yet: {incident.pending or 'waiting for the next decision run'}"
-    return f"{decision.action.text}: {'; '.join(decision.because)}"
-
-
-def _variables(incident: Incident) -> str:
-    return ", ".join(sorted({e.finding.variable for e in incident.evidence}))
 
 
 def history(ctx: typer.Context, model: ModelName = None, as_json: AsJson = False) -> None:

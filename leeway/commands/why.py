@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from leeway import context
+from leeway.commands.incidents import decision_text
 from leeway.commands.options import AsJson
-from leeway.commands.status import decision_text
 from leeway.project.validation_errors import count
 from leeway.terminal import show
 from monitors.explain.bin_changes import BinChanges

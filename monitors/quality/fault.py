@@ -8,6 +8,7 @@ from enum import Enum
 
 import numpy as np
 
+from monitors.finding import Finding
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins
 
 
@@ -58,6 +59,16 @@ class Fault:
     line: float
     reason: str
     evidence: Mapping[str, float] = field(default_factory=dict)
+
+
+FAULT_PREFIX = "fault_"
+"""A quality finding has the share of each of its faults under this and the fault's kind, beside its other metrics."""
+
+
+def kinds(finding: Finding) -> frozenset[str]:
+    """Return the kinds of fault that a quality finding reports; its metric where it was stored without them."""
+    named = {name.removeprefix(FAULT_PREFIX) for name in finding.metrics if name.startswith(FAULT_PREFIX)}
+    return frozenset(named or {finding.metric})
 
 
 MIN_EXPECTED = 20

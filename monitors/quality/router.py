@@ -19,12 +19,22 @@ import numpy as np
 
 from monitors.config import MonitorPolicy
 from monitors.finding import Finding
-from monitors.quality import swapped_columns, unit_change, unit_reference, value_faults, value_reference, volume
+from monitors.quality import (
+    fault_conditions,
+    swapped_columns,
+    unit_change,
+    unit_reference,
+    value_faults,
+    value_reference,
+    volume,
+)
 from monitors.quality.fault import Fault, FaultKind
 from monitors.quality.router_reference import RouterReference
-from monitors.stats.bins import Counts
+from monitors.stats.bins import Counts, NumericBins
 
 Cells = Mapping[str, Sequence[int] | Counts]
+MIN_PLATEAU_ROWS = 10
+"""Values of a plateau below which it is not judged: it is the newest part of a window, which has more."""
 _EXPLAINS = {
     FaultKind.COLUMN_SWAP: set(FaultKind) - {FaultKind.COLUMN_SWAP},
     FaultKind.UNIT_CHANGE: {FaultKind.OUT_OF_RANGE},
@@ -109,7 +119,9 @@ def findings(faults: Sequence[Fault], reference: RouterReference, window: Cells)
     for name, found in named.items():
         of = name if name in counts else next(iter(counts))
         finding = value_faults.finding(name, found, reference.quality[of], counts[of])
-        by_variable[name] = finding if name == of else finding.model_copy(update={"metrics": {}})
+        by_variable[name] = (
+            finding if name == of else finding.model_copy(update={"metrics": value_faults.by_kind(found)})
+        )
     return by_variable
 
 
@@ -127,28 +139,36 @@ class _RoutedWindow:
     recent: Mapping[str, Counts]
     rows: volume.FeedCounts
 
-    def line(self, name: str, cells: Counts) -> float | None:
+    def line(self, name: str, cells: Counts, least: int | None = None) -> float | None:
         """Return the distance that chance, or a window of the baseline, reaches; None if there are too few values.
 
-        It is not the threshold of drift, which grows beyond all distances where the baseline's windows differ much: a
-        change of unit is recognised by more than a distance.
+        Too few are fewer than *least*, by default the policy's minimum of rows. It is not the threshold of drift, which
+        grows beyond all distances where the baseline's windows differ much: a change of unit is recognised by more than
+        a distance.
         """
         n, reference = (
             int(cells[value_reference.present_cells(self.reference.quality[name].bins)].sum()),
             self.reference.drift[name],
         )
-        if min(n, reference.rows) < self.policy.min_rows:
+        if n < (least or self.policy.min_rows) or reference.rows < self.policy.min_rows:
             return None
         line = reference.threshold(n)
         return max(line.sampling, line.historical)
 
     def changed(self) -> dict[str, swapped_columns.Column]:
         """Return the variables that are far from their baseline, and further than chance reaches."""
-        known = self.reference.quality.items()
+        known = [(name, r) for name, r in self.reference.quality.items() if _may_be_swapped(r)]
         columns = {name: swapped_columns.Column(r.bins, r.total, self.counts[name]) for name, r in known}
         far = {name: apart for name, c in columns.items() if (apart := c.distance) > unit_change.MIN_CHANGE}
         lines = {name: self.line(name, self.counts[name]) for name in far}
         return {name: columns[name] for name, line in lines.items() if line is not None and far[name] > line}
+
+
+def _may_be_swapped(reference: value_reference.ValueReference) -> bool:
+    """Return whether a column varies enough to be recognised: no constant, no flag as a number, no daily value."""
+    traits = reference.traits
+    flag = isinstance(reference.bins, NumericBins) and traits.distinct_values <= 2
+    return not (flag or traits.is_constant or traits.is_constant_within_slices)
 
 
 def _faults(window: _RoutedWindow, level: float) -> list[Fault]:
@@ -159,27 +179,26 @@ def _faults(window: _RoutedWindow, level: float) -> list[Fault]:
         fault
         for name, reference in window.reference.quality.items()
         for fault in value_faults.faults(name, reference, window.counts[name], window.policy, each)
+        if _is_mixed(fault, window)
     ]
     taken = {f.variables[0] for f in own if f.kind in {FaultKind.STUCK, FaultKind.OUT_OF_RANGE}}
     rows = volume.faults(
         window.rows, volume.VolumeReference(window.reference.total, window.reference.rows), n, window.policy, each
     )
-    return list(
-        _unexplained(
-            [*swapped_columns.find(window.changed()), *_with_units(own, window), *_unit_changes(window, taken), *rows]
-        )
-    )
+    return list(_unexplained([*swapped_columns.find(window.changed()), *own, *_unit_changes(window, taken), *rows]))
 
 
-def _with_units(own: Sequence[Fault], window: _RoutedWindow) -> Iterator[Fault]:
-    """Yield the variables' own faults; far values become a change of unit where they look like one."""
-    for fault in own:
-        (name,) = fault.variables
-        line = window.line(name, window.counts[name]) if fault.kind is FaultKind.OUT_OF_RANGE else None
-        if line is None or name not in window.reference.numbers:
-            yield fault
-        else:
-            yield unit_change.as_unit_change(fault, window.reference.numbers[name], window.counts[name], line)
+def _is_mixed(fault: Fault, window: _RoutedWindow) -> bool:
+    """Return whether the newest slice has good values beside the far ones, where that can be seen.
+
+    A window in which the former came first and the latter later shows a change, not placeholders.
+    """
+    (name,) = fault.variables
+    if fault.kind is not FaultKind.OUT_OF_RANGE or name not in window.recent:
+        return True
+    bins, newest = window.reference.quality[name].bins, window.recent[name][-1]
+    good, values = newest[: bins.body].sum(), newest[value_reference.present_cells(bins)].sum()
+    return bool(not values or good >= fault_conditions.MIN_GOOD_SHARE * values)
 
 
 def _unit_changes(window: _RoutedWindow, taken: set[str]) -> Iterator[Fault]:
@@ -192,7 +211,7 @@ def _unit_changes(window: _RoutedWindow, taken: set[str]) -> Iterator[Fault]:
         stands = unit_reference.plateau(reference, np.asarray(window.recent[name])) if name in window.recent else None
         cells = stands.counts if stands else window.counts[name]
         line = (
-            window.line(name, cells)
+            window.line(name, cells, least=MIN_PLATEAU_ROWS if stands else None)
             if unit_change.distance_from_reference(reference, cells) > unit_change.MIN_CHANGE
             else None
         )

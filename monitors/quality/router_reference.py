@@ -63,7 +63,7 @@ def router_reference(
     compared = {name: threshold.compared(bins[name]) for name in slices}
     each = level / (2 * max(len(slices), 1)) / (1 if newest is None else 2)
     return RouterReference(
-        {name: value_reference.ValueReference(bins[name], s.sum(axis=0), runs[name]) for name, s in slices.items()},
+        {name: value_reference.ValueReference(bins[name], s.sum(axis=0), runs[name], s) for name, s in slices.items()},
         {name: threshold.reference_windows(s, compared[name], length=length, level=each) for name, s in slices.items()},
         {
             name: unit_reference.UnitReference(b, s.sum(axis=0), s)

@@ -1,22 +1,24 @@
 """Unit change of a numeric variable, distinguished from natural drift by counts alone.
 
-One of four kinds of evidence has to be complete:
+Only a measured quantity without a trend has a unit that can change: many values, spread over several bins, that vary
+within slices (:mod:`monitors.quality.column_traits`). A code, a daily value or a running number takes new values while
+nothing is broken. One of three kinds of evidence has to be complete:
 
-1. most values lie further outside the baseline's range than it is wide (found by :mod:`monitors.quality.value_faults`);
+1. a conversion of units predicts the cells, and no natural move (a shift, a change of spread, a growth) comes near;
 
-2. nearly all values left the range between one slice and the next, and stayed: two plateaus with nothing between;
+2. a conversion predicts the cells after a step between one slice and the next, two plateaus with nothing between, no
+   move of at most 3 sd comes near, and no larger one clearly nearer;
 
-3. a conversion of units predicts the cells after such a step;
+3. nearly all values lie further outside the baseline's range than it is wide, where no shape is left to compare; and
+   that came in such a step, or in a variable that varied within slices and not from one to the next.
 
-4. a conversion predicts the cells, and no natural move (a shift, a change of spread, a growth) comes near.
-
-For 2 and 3 no move of at most 3 sd may come near either. A season does none of this: it has slices in between, and
-changes the shape gradually.
+A season does none of this: it has slices in between, and changes the shape gradually.
 
 Not distinguishable by counts: a conversion that looks like growth (feet for metres of something spread out and never
 negative), one that falls into one wide outermost bin (metres for feet), one that began before the first slice given and
 moves values only next to the range (a summer against a winter's baseline does too), and a step in a variable that steps
-all the time. A natural jump by more than the range overnight is reported as a fault. The thresholds were chosen on the
+all the time. A natural jump
+overnight that a conversion happens to predict is reported as a fault. The thresholds were chosen on the
 simulated streams of `python -m benchmarks.router`; the rates that they reach: docs/statistics/router.md.
 """
 
@@ -42,7 +44,10 @@ MIN_FIT_RATIO = 3.0
 MAX_SINGLE_CELL = 0.95
 """A prediction with a larger share in one cell is not specific: many other changes would fill that cell."""
 MIN_OUTSIDE = 0.9
-"""Share of values that has to leave the range in one step, where no conversion predicts their cells."""
+"""Share of values that has to lie further outside the range than it is wide, where no shape is left to compare."""
+MAX_WORSE_FIT = 0.15
+"""A move of any size may come nearer than a conversion by at most this (Jensen-Shannon, log 2): a move has a free
+parameter, a conversion has none."""
 MIN_UNEXPLAINED = 0.2
 """Smallest distance (Jensen-Shannon, log 2) from all such moves at which they do not explain a window."""
 
@@ -102,47 +107,43 @@ def find(
         The plateau that the window was taken from, if there is one.
     """
     there, far_off = _merged(reference, window), distance_from_reference(reference, window)
-    if not far_off > max(line, MIN_CHANGE):
+    traits = reference.traits
+    if not (far_off > max(line, MIN_CHANGE) and traits.is_measured and not traits.is_trending):
         return None
-    outside, unit = _outside(reference, window), fit(reference, window, line)
+    unit = fit(reference, window, line)
     natural, near = (float(js_distance(m, there).min()) for m in (reference.moves, reference.small_moves))
     numbers = {"js_distance_log2": far_off, "as_unit": unit.distance, "as_move": natural, "as_small_move": near}
     if sudden and near > MIN_UNEXPLAINED:
         since = "the newest slice" if sudden.slices == 1 else f"the newest {sudden.slices:,} slices"
-        saw = f"{outside:.1%} of {variable} lies {describe_excess(reference.bins, window)} in {since}, all at once"
-        if outside > MIN_OUTSIDE:
-            return _fault(variable, unit, ("out_of_range_share", outside, MIN_OUTSIDE), numbers, saw)
-        if unit.close and near > (far := max(MIN_UNEXPLAINED, MIN_FIT_RATIO * unit.distance)):
-            return _fault(variable, unit, ("js_distance_log2_from_small_moves", near, far), numbers, saw)
+        saw = f"{_outside(reference, window):.1%} of {variable} lies {describe_excess(reference.bins, window)}"
+        far = max(MIN_UNEXPLAINED, MIN_FIT_RATIO * unit.distance)
+        if unit.close and near > far and unit.distance <= natural + MAX_WORSE_FIT:
+            numbers_of = ("js_distance_log2_from_small_moves", near, far)
+            return _fault(variable, unit, numbers_of, numbers, f"{saw} in {since}, all at once")
     if unit.close and natural > (far := max(MIN_CHANGE, MIN_FIT_RATIO * unit.distance)):
         rest = f"no shift or growth of the baseline comes nearer than {natural:.2f}"
         saw = f"{variable} is {unit.distance:.2f} from its baseline {unit.name}, and {rest}"
         return _fault(variable, unit, ("js_distance_log2_from_moves", natural, far), numbers, saw)
-    return None
+    return _far_away(variable, reference, window, numbers, sudden=sudden)
 
 
-def as_unit_change(fault: Fault, reference: UnitReference, window: Counts, line: float) -> Fault:
-    """Return a fault of far values as a unit change, if nearly all values left the range or a conversion explains them.
+def _far_away(
+    variable: str, reference: UnitReference, window: Counts, numbers: Mapping[str, float], *, sudden: Plateau | None
+) -> Fault | None:
+    """Return the unit change of values that (nearly) all lie far beyond the range, or None.
 
-    A placeholder among good values stays out of range.
-
-    Parameters
-    ----------
-    fault
-        The fault of far values.
-    reference
-        The variable's baseline.
-    window
-        The window's counts, (cells,).
-    line
-        Distance from the baseline that chance reaches.
+    There no shape is left to compare. It is no growth and no season if it came between two slices, or if the level was
+    steady all through the baseline; and some conversion must take all values as far.
     """
-    outside, unit, (variable,) = _outside(reference, window), fit(reference, window, line), fault.variables
-    if not unit.close and outside <= MIN_OUTSIDE:
-        return fault
-    saw = f"{outside:.1%} of {variable} lies {describe_excess(reference.bins, window)}"
-    numbers = {**fault.evidence, "as_unit": unit.distance}
-    return _fault(variable, unit, (fault.metric, fault.share, fault.line), numbers, saw)
+    k = reference.bins.body
+    share = float(window[k + 4 : k + 6].sum() / window[list(reference.bins.ordered)].sum())
+    as_far = (reference.as_units[..., 0] + reference.as_units[..., -1]).min(axis=0)
+    if share <= MIN_OUTSIDE or not (sudden or reference.traits.is_steady) or as_far.max() <= MIN_OUTSIDE:
+        return None
+    why = "all at once" if sudden else "and its level was steady in the baseline"
+    saw = f"{share:.1%} of {variable} lies {describe_excess(reference.bins, window)}, {why}"
+    which = Fit("", float("nan"), close=False)
+    return _fault(variable, which, ("far_out_of_range_share", share, MIN_OUTSIDE), numbers, saw)
 
 
 def _merged(reference: UnitReference, window: Counts) -> rescaling.Shares:

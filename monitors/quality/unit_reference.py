@@ -10,6 +10,7 @@ import numpy as np
 from scipy import special
 
 from monitors.quality import rescaling
+from monitors.quality.column_traits import ColumnTraits
 from monitors.stats.bins import Counts, NumericBins
 
 PLATEAU_TOLERANCE = 0.2
@@ -66,6 +67,11 @@ class UnitReference:
         body = self.total[: self.bins.body]
         middle = special.ndtri((np.cumsum(body) - body / 2 + 0.5) / (body.sum() + 1))
         return np.concatenate([[-5.0, -4.0], middle, [4.0, 5.0]])
+
+    @cached_property
+    def traits(self) -> ColumnTraits:
+        """What kind of column it is."""
+        return ColumnTraits(self.bins, self.slices)
 
     @cached_property
     def largest_step(self) -> float:

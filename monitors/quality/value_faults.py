@@ -1,12 +1,16 @@
 """Faults of values: shares of missing, non-finite, unseen and far out-of-range values, and stuck variables.
 
 A fault needs three things at once: a share beyond the policy's limit, more than chance, and more than any window-length
-run of the baseline had. It is reported as drift of :attr:`monitors.finding.Signal.QUALITY`, which blocks retraining.
-Faults that need several variables, or a window's slices, are added by :mod:`monitors.quality.router`.
+run of the baseline had. And it must be what no change of the world does, which depends on the kind of column
+(:mod:`monitors.quality.column_traits`): unseen categories are a recoding only where the known ones vanish in return,
+far values are placeholders only beside good ones with nothing between, and only a column of many values that varied all
+the time gets stuck. Everything else is drift of the feature. A fault is reported as drift of
+:attr:`monitors.finding.Signal.QUALITY`. Faults that need several variables, or a window's slices, are added by
+:mod:`monitors.quality.router`.
 
 Not distinguishable by counts: a value that is stuck in a bin so wide that a mere shift of the baseline would fit into
-it (the last tenth of a skewed variable) is taken for such a shift. And a new category is reported as unseen values,
-whether it is a new product or a typing error; the reason says whether the known ones are still there.
+it (the last tenth of a skewed variable) is taken for such a shift. Typing errors in a part of the rows look like a new
+product, and are taken for one.
 
 References
 ----------
@@ -24,12 +28,15 @@ from scipy import special
 
 from monitors.config import MonitorPolicy
 from monitors.finding import Finding, Signal, Verdict
-from monitors.quality.fault import Fault, FaultKind, describe
+from monitors.quality import fault_conditions
+from monitors.quality.fault import FAULT_PREFIX, Fault, FaultKind, describe
 from monitors.quality.value_reference import ValueReference, present_cells, share_counts
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins
 
 MAX_USUAL_SHARE = 0.5
 """A variable counts as stuck only in a cell with at most this share of the baseline: clear skies are no fault."""
+MAX_DOMINANCE = 0.8
+"""A variable counts as stuck only if no run of the baseline had a larger share in any one cell."""
 CHECKS_PER_VARIABLE = 4
 """Checks of one variable that share its level: missing, non-finite or unseen, far out of range, stuck."""
 _KINDS = {
@@ -67,9 +74,14 @@ def finding(variable: str, faults_of_variable: Sequence[Fault], reference: Value
         threshold=worst.line,
         n=int(window.sum()),
         baseline_n=int(reference.total.sum()),
-        metrics=shares(reference.bins, window),
+        metrics=shares(reference.bins, window) | by_kind(faults_of_variable),
         reason="; ".join(f.reason for f in sorted(faults_of_variable, key=lambda f: f.line - f.share)),
     )
+
+
+def by_kind(faults_of_variable: Sequence[Fault]) -> dict[str, float]:
+    """Return the share of each fault by its kind, as metrics of a finding."""
+    return {f"{FAULT_PREFIX}{fault.kind.value}": fault.share for fault in faults_of_variable}
 
 
 def faults(
@@ -97,14 +109,11 @@ def faults(
         if name == "out_of_range" or n == 0 or baseline_rows == 0:
             continue  # it is a metric of the finding, but no fault: a season does it too
         rise = policy.max_out_of_range if name == "far_out_of_range" else policy.max_missing_increase
-        if name == "unseen" and not _beyond_rare(reference, window, rise, level / CHECKS_PER_VARIABLE):
-            continue
-        expected = (
-            min(max(baseline_count, reference.expected_unseen), baseline_rows) if name == "unseen" else baseline_count
-        )
-        chance = largest_by_chance(expected, baseline_rows, int(n), level / CHECKS_PER_VARIABLE) / int(n)
-        line = round(max(baseline_count / baseline_rows + rise, chance, reference.historical_max[name]), 6)
-        if (share := round(int(x) / int(n), 6)) > line:
+        chance = largest_by_chance(baseline_count, baseline_rows, int(n), level / CHECKS_PER_VARIABLE) / int(n)
+        past = reference.expected_max[name] if name == "missing" else reference.historical_max[name]
+        line = round(max(baseline_count / baseline_rows + rise, chance, past), 6)
+        share = round(int(x) / int(n), 6)
+        if share > line and fault_conditions.holds(name, reference, window, level / CHECKS_PER_VARIABLE):
             yield _fault(variable, name, (share, line, baseline_count / baseline_rows), reference, window)
     yield from _stuck(variable, reference, window, level / CHECKS_PER_VARIABLE)
 
@@ -152,25 +161,13 @@ def largest_by_chance(baseline_count: int, baseline_rows: int, n: int, level: fl
     return math.ceil(float(special.bdtrik(1 - level / 2, n, highest)) - 1e-6)
 
 
-def _beyond_rare(reference: ValueReference, window: Counts, rise: float, level: float) -> bool:
-    """Return whether unseen values replaced frequent ones, rather than rare ones as in any open vocabulary.
-
-    New users, products or tail numbers replace old ones: unseen and rare values together have about the share that rare
-    ones had in the baseline, however fast they turn over. A fault affects frequent values too.
-    """
-    there = present_cells(reference.bins)
-    baseline_count, baseline_rows = int(reference.total[reference.rare_cells].sum()), int(reference.total[there].sum())
-    now, n = int(window[reference.rare_cells].sum()), int(window[there].sum())
-    chance = largest_by_chance(baseline_count, baseline_rows, n, level) / n
-    return now / n > max(baseline_count / baseline_rows + rise, chance, reference.historical_max["rare"])
-
-
 def _stuck(variable: str, reference: ValueReference, window: Counts, level: float) -> Iterator[Fault]:
     """Yield a fault if all values of the window are in one cell, which neither chance nor the baseline explains.
 
-    Only cells are visible. A bin may be so wide that a natural move brings nearly everything into it: there the share
-    to exceed is that of the most fitting move, and nothing is reported where runs of the baseline came near (a day of
-    wind from one side).
+    Only a column of many values can get stuck, that varied in each run of the baseline: a code, a flag, a daily value
+    or a dry week's rain has one value for long while nothing is broken. Only cells are visible, and a bin may be so
+    wide that a natural move brings nearly everything into it: there the share to exceed is that of the most fitting
+    move.
     """
     cell, n = int(window[: reference.bins.body].argmax()), int(window[present_cells(reference.bins)].sum())
     baseline_count, baseline_rows = (
@@ -179,13 +176,18 @@ def _stuck(variable: str, reference: ValueReference, window: Counts, level: floa
     )
     if n == 0 or baseline_rows == 0 or window[cell] < n or baseline_count / baseline_rows > MAX_USUAL_SHARE:
         return
-    highest = float(special.betaincinv(baseline_count + 1, baseline_rows - baseline_count, 1 - level / 2))
+    if not fault_conditions.may_be_stuck(reference):
+        return
+    largest, expected = reference.dominance(cell)
+    highest = max(
+        float(special.betaincinv(baseline_count + 1, baseline_rows - baseline_count, 1 - level / 2)), expected
+    )
     if isinstance(reference.bins, NumericBins) and not reference.bins.is_narrow(cell):
-        if reference.historical_max["stuck"] > MAX_USUAL_SHARE:
+        if largest > MAX_USUAL_SHARE:
             return
         highest = max(highest, reference.move_max.get(cell, 1.0))
-    line = round(max(baseline_count / baseline_rows, reference.historical_max["stuck"]), 6)
-    if line < 1 and n * math.log(highest) <= math.log(level / 2):
+    if largest <= MAX_DOMINANCE and highest < 1 and n * math.log(highest) <= math.log(level / 2):
+        line = round(max(baseline_count / baseline_rows, largest), 6)
         yield _fault(variable, "stuck", (1.0, line, baseline_count / baseline_rows), reference, window)
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from monitors.quality import rescaling
+from monitors.quality.column_traits import ColumnTraits
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins
 
 OPEN_VOCABULARY = 0.05
@@ -28,11 +29,19 @@ class ValueReference:
         Its counts, (cells,).
     blocks
         Its counts in every window-length run, (runs, cells).
+    slices
+        Its counts by slice, (slices, cells), which show what kind of column it is; the runs if absent.
     """
 
     bins: NumericBins | CategoricalBins
     total: Counts
     blocks: Counts
+    slices: Counts | None = None
+
+    @cached_property
+    def traits(self) -> ColumnTraits:
+        """What kind of column it is."""
+        return ColumnTraits(self.bins, self.blocks if self.slices is None else self.slices)
 
     @cached_property
     def reference_counts(self) -> dict[str, tuple[int, int]]:
@@ -41,12 +50,42 @@ class ValueReference:
 
     @cached_property
     def historical_max(self) -> dict[str, float]:
-        """The largest share in any run, by name; ``stuck``: of a single cell, ``rare``: of all rare values."""
-        there = self.blocks[:, present_cells(self.bins)]
-        stuck = there.max(axis=1, initial=0), there.sum(axis=1)
-        every = {**share_counts(self.bins, self.blocks), "stuck": stuck}
-        every["rare"] = self.blocks[:, self.rare_cells].sum(axis=1), stuck[1]
+        """The largest share in any run, by name; ``rare``: of all rare values."""
+        every = share_counts(self.bins, self.blocks)
+        there = self.blocks[:, present_cells(self.bins)].sum(axis=1)
+        every["rare"] = self.blocks[:, self.rare_cells].sum(axis=1), there
         return {name: float(np.max(x[n > 0] / n[n > 0], initial=0.0)) for name, (x, n) in every.items()}
+
+    @cached_property
+    def expected_max(self) -> dict[str, float]:
+        """The largest share to expect of runs that go on as they did, by name: the largest, and as far again.
+
+        A share that varies from run to run (stations that fail, optional fields) exceeds its largest of R runs once in
+        R + 1. So the distance of the largest from the median run is added to the largest once more.
+        """
+        beyond = {}
+        for name, (x, n) in share_counts(self.bins, self.blocks).items():
+            share = x[n > 0] / n[n > 0]
+            beyond[name] = float(2 * share.max() - np.median(share)) if len(share) else 0.0
+        return beyond
+
+    def dominance(self, cell: int) -> tuple[float, float]:
+        """Return the share of the most frequent cell of a run: the largest of all runs, and the largest to expect.
+
+        The latter goes beyond the largest run by the factor that is between that and the median run, counted in the
+        share of the other cells: .8 after a median of .5 makes .92. A narrow *cell* of a number is compared with narrow
+        cells, as a cold week fills the wide outermost one.
+        """
+        bins, there = self.bins, self.blocks[:, present_cells(self.bins)]
+        cells = list(range(bins.body))
+        if isinstance(bins, NumericBins) and bins.is_narrow(cell):
+            cells = [c for c in cells if bins.is_narrow(c)]
+        most, rows = self.blocks[:, cells].max(axis=1, initial=0), there.sum(axis=1)
+        if not rows.any():
+            return 1.0, 1.0
+        others = 1 - most[rows > 0] / rows[rows > 0]
+        least, middle = float(others.min()), float(np.median(others))
+        return 1 - least, 1 - (least**2 / middle if middle else 0.0)
 
     @cached_property
     def move_max(self) -> dict[int, float]:

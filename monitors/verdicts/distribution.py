@@ -25,6 +25,13 @@ guarantee over time. Measured: 1.1 to 1.5 in 100 (:mod:`monitors.stats.threshold
 MAX_DISTANCE = 1.0
 """The largest distance there is: a threshold as high as that can never be exceeded."""
 
+DISJOINT = 0.999999
+"""The highest threshold that a window without any value in common with the baseline exceeds, at six decimals."""
+MAX_OWN_DISTANCE = 0.9
+"""A window without any value in common with the baseline drifts, however much the baseline's windows differ, if none of
+these was further from the rest of the baseline than this (Jensen-Shannon, log 2)."""
+NOTHING_IN_COMMON = "1.000 is the largest distance there is: the window has no value in common with the baseline"
+
 
 @dataclass(frozen=True, eq=False)
 class VariableCounts:
@@ -81,10 +88,12 @@ def finding(
         metrics |= threshold.figures(
             {f"{METRIC}_by_chance": threshold_at_n.sampling, f"{METRIC}_own_windows": reference.historical_max}
         )
-        line = min(round(max(threshold_at_n.value, min_effect), 6), MAX_DISTANCE)
+        highest = DISJOINT if reference.historical_max < MAX_OWN_DISTANCE else MAX_DISTANCE
+        line = min(round(max(threshold_at_n.value, min_effect), 6), highest)
         verdict = _window_verdict(metrics[METRIC], line, threshold_at_n, min_effect)
         too_small = _too_small_reason(reference, n, min_effect, line) if verdict is Verdict.NOT_ENOUGH else ""
         reason = too_small or _comparison_reason(metrics[METRIC], line, threshold_at_n, min_effect)
+        reason = NOTHING_IN_COMMON if verdict is Verdict.DRIFT and line == DISJOINT else reason
         low, high = effect_interval.distance_interval(metrics[METRIC], reference.chance(n))
         judgement = {"window_verdict": verdict, "effect": metrics[METRIC], "interval": (round(low, 6), round(high, 6)),
                 "threshold": line, "reason": reason + note}  # fmt: skip
@@ -115,7 +124,7 @@ def _window_verdict(effect: float, line: float, at_size: threshold.Threshold, mi
     # An effect that matters could be taken for noise; with a minimum effect of 0, all that is not significant is
     # steady.
     hidden = at_size.sampling > min_effect > 0
-    return Verdict.NOT_ENOUGH if hidden or line >= MAX_DISTANCE else Verdict.STEADY
+    return Verdict.NOT_ENOUGH if hidden or line >= DISJOINT else Verdict.STEADY
 
 
 def _comparison_reason(effect: float, line: float, at_size: threshold.Threshold, min_effect: float) -> str:
@@ -128,7 +137,7 @@ def _comparison_reason(effect: float, line: float, at_size: threshold.Threshold,
 
 
 def _too_small_reason(reference: threshold.ReferenceWindows, n: int, min_effect: float, line: float) -> str:
-    if line >= MAX_DISTANCE:
+    if line >= DISJOINT:
         return "the baseline's own windows differ as much as windows can; a longer baseline may help"
     rows, base = reference.rows_needed(n, min_effect)
     also = "" if base <= reference.rows else f", and {base:,} in the baseline"

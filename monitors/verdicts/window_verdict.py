@@ -26,6 +26,11 @@ from monitors.verdicts import distribution, estimated_performance, performance
 from monitors.verdicts.distribution import WINDOW_LEVEL
 from monitors.verdicts.window_reference import SameBaseline, WindowReference, usual_slices, window_reference
 
+Accepted = frozenset[tuple[str, str]]
+"""Faults that are taken for drift, as (variable, kind)."""
+WITHHELD = "not judged for drift because of a data quality fault: "
+"""How the reason of a finding begins that was withheld for a fault."""
+
 
 def judge(  # noqa: PLR0913 - what identifies a window is listed, not bundled
     baseline: Baseline,
@@ -38,6 +43,7 @@ def judge(  # noqa: PLR0913 - what identifies a window is listed, not bundled
     counts: Mapping[str, Sequence[int]],
     newest: Mapping[str, Sequence[int]] | None = None,
     slices_with_events: int | None = None,
+    accepted: Accepted = frozenset(),
 ) -> tuple[Finding, ...]:
     """Return the findings of one window.
 
@@ -69,6 +75,8 @@ def judge(  # noqa: PLR0913 - what identifies a window is listed, not bundled
         window began before its version served, or fell into an outage: it has metrics, but is not judged. Two things
         are: faults of the feed (:data:`monitors.quality.volume.FEED_METRICS`), which may be why it is short, and the
         error stream of the newest slice, which is compared with itself.
+    accepted
+        Faults that somebody accepted as drift, as (variable, kind): they are no faults.
 
     Returns
     -------
@@ -81,7 +89,7 @@ def judge(  # noqa: PLR0913 - what identifies a window is listed, not bundled
     typical = usual_slices(baseline, stage, segment, window_slices)
     whole = slices_with_events is None or slices_with_events >= typical
     note = "; the window overlaps the baseline's own period" if inside else ""
-    window = _Window(reference, policy, counts, newest, note, whole)
+    window = _Window(reference, policy, counts, newest, note, whole, accepted)
     window_findings = _inputs(window) if stage is Stage.INPUTS else _outcomes(window, baseline.events.task)
     stated = (
         window_findings
@@ -114,6 +122,7 @@ class _Window:
     newest: Mapping[str, Sequence[int]] | None
     note: str
     whole: bool
+    accepted: Accepted
 
     def cells(self, variable: str) -> Counts:
         """Return the counts of a variable, (cells,); zeros where nothing was counted."""
@@ -177,7 +186,12 @@ def _faults(window: _Window) -> dict[str, Finding]:
     )
     every = [*faults, *feed_faults]
     standing = every if window.whole else [f for f in every if f.metric in volume.FEED_METRICS]
-    return router.findings(standing, router_reference, window.counts)
+    unaccepted = [f for f in standing if not _is_accepted(f, window.accepted)]
+    return router.findings(unaccepted, router_reference, window.counts)
+
+
+def _is_accepted(fault: Fault, accepted: Accepted) -> bool:
+    return all((variable, fault.kind.value) in accepted for variable in fault.variables or ("*",))
 
 
 def _no_fault(window: _Window) -> Finding:
@@ -192,7 +206,7 @@ def _no_fault(window: _Window) -> Finding:
 
 
 def _fault_reason(fault: Finding | None) -> str:
-    return f"not judged for drift because of a data quality fault: {fault.reason}" if fault else ""
+    return f"{WITHHELD}{fault.reason}" if fault else ""
 
 
 def _drift(window: _Window, signal: Signal, name: str, withheld: str) -> Finding:

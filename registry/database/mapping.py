@@ -28,6 +28,7 @@ TABLE: dict[type[records.Record], sa.Table] = {
     records.WindowRow: tables.window_reports,
     records.Incident: tables.incidents,
     records.Decision: tables.decisions,
+    records.Acceptance: tables.acceptances,
     records.RetrainRun: tables.retrain_runs,
     records.Check: tables.checks,
     records.Comparison: tables.comparisons,

@@ -21,15 +21,14 @@ from monitors.quality import duplicates
 from monitors.report import Report, digest
 from monitors.sequential import monitor
 from monitors.sequential.monitoring_plan import MonitoringPlan, MonitorState
+from monitors.verdicts import accepted_faults
 from monitors.verdicts.plan import monitoring_plan
-from registry import lookups
+from monitors.verdicts.window_verdict import Accepted
+from registry import acceptances, lookups
 from registry.connection import Registry
 from registry.database import tables
-from registry.incidents import missing_windows
-
-Series = tuple[str, str, str, Stage]
-"""Model, version, segment and stage: the reports that are judged one after the other."""
-_T = tables.window_reports.c
+from registry.incidents import missing_windows, stored_series
+from registry.incidents.stored_series import Series
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +75,8 @@ class SequentialVerdicts:
         """
         series: dict[Series, list[Report]] = defaultdict(list)
         complete = self._with_missing_windows(c, list(reports), until or {})
-        for report in sorted(self._with_duplicate_findings(c, complete), key=lambda r: r.window_end):
+        with_duplicates = self._with_duplicate_findings(c, complete)
+        for report in sorted(self._without_accepted_faults(c, with_duplicates), key=lambda r: r.window_end):
             series[report.model, report.version, report.segment, report.stage].append(report)
         return [judged for key, new in series.items() for judged in self._judge_series(c, key, new)]
 
@@ -88,7 +88,7 @@ class SequentialVerdicts:
         state = self._state_before(c, key, new[0].window_end)
         if state is not None:
             return self._judge_from(key, plan, state, new)
-        stored = {r.window_end: r for r in _stored(c, key)}
+        stored = {r.window_end: r for r in stored_series.stored(c, key)}
         by_end = stored | {r.window_end: r for r in new}
         judged = self._judge_from(key, plan, None, [by_end[end] for end in sorted(by_end)])
         # What lies before the first correction keeps the verdict it was given, under whatever policy that was.
@@ -101,9 +101,9 @@ class SequentialVerdicts:
         Each series is judged from its first window on by today's policy; reports judged by another one are left out.
         """
         differ, same = [], 0
-        for key in _series(c, model):
+        for key in stored_series.all_of(c, model):
             plan = self._plan(c, key)
-            stored = _stored(c, key)
+            stored = stored_series.stored(c, key)
             for report, again in zip(stored, monitor.judge_all(plan, stored) if plan else (), strict=False):
                 if report.policy == self._digest(model):
                     equal = _says_the_same(report, again)
@@ -148,7 +148,7 @@ class SequentialVerdicts:
 
         Inputs count every delivery, outcomes each id once: the difference is duplicates.
         """
-        new_rows = {_moment(r): r.rows for r in reports if r.stage is Stage.INPUTS and not r.segment}
+        new_rows = {stored_series.moment(r): r.rows for r in reports if r.stage is Stage.INPUTS and not r.segment}
         for report in reports:
             baseline = (
                 self._version_baseline(c, report) if report.stage is Stage.OUTCOMES and not report.segment else None
@@ -156,8 +156,22 @@ class SequentialVerdicts:
             if baseline is None:
                 yield report
                 continue
-            rows = new_rows.get(_moment(report)) or _input_rows(c, report)
+            rows = new_rows.get(stored_series.moment(report)) or stored_series.input_rows(c, report)
             yield duplicates.with_duplicates(baseline, self._policies[report.model], report, rows)
+
+    def _without_accepted_faults(self, c: sa.Connection, reports: Iterable[Report]) -> Iterator[Report]:
+        """Yield the reports, those with faults that were accepted as drift judged for drift instead."""
+        accepted: dict[tuple[str, str], Accepted] = {}
+        for report in reports:
+            key = report.model, report.version
+            if key not in accepted:
+                accepted[key] = acceptances.of_version(c, *key)
+            baseline = self._version_baseline(c, report) if accepted[key] else None
+            if baseline is None:
+                yield report
+                continue
+            policy = self._policies[report.model]
+            yield accepted_faults.without_accepted(baseline, policy, report, accepted[key])
 
     def _version_baseline(self, c: sa.Connection, report: Report) -> Baseline | None:
         t = tables.baselines.c
@@ -167,7 +181,7 @@ class SequentialVerdicts:
     def _state_before(self, c: sa.Connection, key: Series, end: datetime) -> _SeriesState | None:
         """Return a state that the newest stored report left, if it is older than a window that ends at *end*."""
         states = [state for state in self._states.get(key, ()) if state.end < end]
-        newest = _newest(c, key) if states else None
+        newest = stored_series.newest(c, key) if states else None
         return next((state for state in states if state.digest == newest), None)
 
     def _judge_from(
@@ -209,37 +223,6 @@ def recheck(reg: Registry, model: str, policy: MonitorPolicy) -> tuple[list[Repo
     """Judge all stored reports of *model* again: see :meth:`SequentialVerdicts.differences`."""
     with reg.read() as c:
         return SequentialVerdicts({model: policy}).differences(c, model)
-
-
-def _of(key: Series) -> sa.ColumnElement[bool]:
-    model, version, segment, stage = key
-    mine = (_T.model == model) & (_T.version == version) & (_T.segment == segment)
-    return mine & (_T.stage == stage.value) & _T.latest
-
-
-def _series(c: sa.Connection, model: str) -> list[Series]:
-    columns = _T.model, _T.version, _T.segment, _T.stage
-    found = c.execute(sa.select(*columns).where(_T.model == model).distinct().order_by(*columns))
-    return [(row.model, row.version, row.segment, Stage(row.stage)) for row in found]
-
-
-def _moment(report: Report) -> tuple[str, str, datetime]:
-    return report.model, report.version, report.window_end
-
-
-def _input_rows(c: sa.Connection, report: Report) -> int:
-    """Return the rows of the stored inputs of all traffic in *report*'s window, 0 if there are none."""
-    mine = _of((report.model, report.version, "", Stage.INPUTS))
-    return c.scalar(sa.select(_T.rows).where(mine, _T.window_end == report.window_end)) or 0
-
-
-def _newest(c: sa.Connection, key: Series) -> str | None:
-    return c.scalar(sa.select(_T.digest).where(_of(key)).order_by(_T.window_end.desc()).limit(1))
-
-
-def _stored(c: sa.Connection, key: Series) -> list[Report]:
-    found = c.scalars(sa.select(_T.report).where(_of(key)).order_by(_T.window_end))
-    return [Report.model_validate(report) for report in found]
 
 
 def _says_the_same(stored: Report | None, again: Report) -> bool:

@@ -3,6 +3,7 @@
 They are in one module a noun; callers write ``operations.promote(reg, ...)``.
 """
 
+from registry.operations.acceptances import accept_incident, settle_lasting_fault
 from registry.operations.audits import accept, record_audit
 from registry.operations.champion import promote, rollback
 from registry.operations.incidents import acknowledge_incident, record_decision, resolve_incident, set_pending
@@ -12,6 +13,7 @@ from registry.operations.versions import MOVES, add_model, add_version, next_ver
 __all__ = [
     "MOVES",
     "accept",
+    "accept_incident",
     "acknowledge_incident",
     "add_model",
     "add_version",
@@ -27,6 +29,7 @@ __all__ = [
     "rollback",
     "set_challenger",
     "set_pending",
+    "settle_lasting_fault",
     "start_run",
     "store_baseline",
 ]

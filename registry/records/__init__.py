@@ -1,13 +1,15 @@
 """The registry's records as frozen values, one class a table: what operations return and queries read. No SQL here."""
 
 from registry.records.comparisons import ComparedSlice, Comparison, ComparisonKind
-from registry.records.incidents import Action, Decision, Incident, IncidentState, WindowRow
+from registry.records.incidents import Acceptance, AcceptedAs, Action, Decision, Incident, IncidentState, WindowRow
 from registry.records.messages import AuditEntry, AuditResult, Delivery, Message
 from registry.records.record import Record
 from registry.records.runs import Check, CheckResult, RetrainRun, RunState
 from registry.records.versions import Champion, Promotion, Version, VersionState
 
 __all__ = [
+    "Acceptance",
+    "AcceptedAs",
     "Action",
     "AuditEntry",
     "AuditResult",

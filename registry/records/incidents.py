@@ -126,3 +126,40 @@ class Decision(Record):
     actor: str
     made_at: datetime
     revision: int = 1
+
+
+class AcceptedAs(str, Enum):
+    """What an incident was accepted as, whatever the monitors took it for."""
+
+    DRIFT = "drift"
+    FAULT = "fault"
+
+
+class Acceptance(Record):
+    """What somebody said of one variable and kind of fault of an incident, *because* of what; the newest one holds.
+
+    Parameters
+    ----------
+    accepted_as
+        Drift: faults of this kind in this variable of this version are drift from then on. Fault: they stay faults, and
+        the incident's rows are not trained on.
+    variable
+        The variable; ``*`` is the feed as a whole.
+    kind
+        The kind of fault (:class:`monitors.quality.fault.FaultKind`), or ``drift`` of an incident of drift.
+    since, until
+        The event time that the incident covered when it was accepted.
+    """
+
+    id: int
+    model: str
+    version: str
+    incident_id: int
+    accepted_as: AcceptedAs
+    variable: str
+    kind: str
+    since: datetime
+    until: datetime
+    because: str
+    actor: str
+    made_at: datetime

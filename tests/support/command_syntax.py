@@ -13,6 +13,7 @@ import click
 import typer
 
 from leeway import cli
+from leeway.commands.incidents import ListByDefault
 
 ROOT = Path(__file__).parents[2]
 _END = {"|", "||", "&&", ";", "&", ">", ">>", "2>", "<", "<<"}
@@ -76,6 +77,8 @@ def leeway_problem(arguments: list[str], *, whole: bool = True) -> str:
     command: click.Command = typer.main.get_command(cli.app)
     context, rest = click.Context(command, info_name="leeway"), arguments
     while True:
+        if isinstance(command, ListByDefault):
+            rest = command.with_subcommand(list(rest))
         try:
             values, rest, _ = command.make_parser(context).parse_args(list(rest))
             if not isinstance(command, click.Group) or not rest:

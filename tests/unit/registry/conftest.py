@@ -19,6 +19,7 @@ from registry.audit_log import verification
 from registry.connection import Registry
 from registry.database import migrate
 from registry.incidents import ingest
+from registry.records import AcceptedAs
 from tests.support import registry_values as make
 
 POSTGRES = "LEEWAY_TEST_POSTGRES"
@@ -111,6 +112,7 @@ def _fill(reg: Registry) -> None:
     make.ready(reg, "v2", data=b"model")
     run = make.run(reg, make.check())
     ingest.ingest(reg, [make.window(1, n=130), make.window(2, segment="a")], now=make.NOW)
+    operations.accept_incident(reg, 1, accepted_as=AcceptedAs.FAULT, because="a lost cable", actor="ann", now=make.NOW)
     make.promote(reg, "v2", 1, run_id=run.id)
     outbox.fan_out(reg, {"ops": ["*"]}, now=make.NOW)
     operations.record_audit(reg, model="m", period_start=make.NOW, period_end=make.NOW, passed=True, findings=[],

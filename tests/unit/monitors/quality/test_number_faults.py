@@ -132,15 +132,26 @@ def test_a_restless_baseline_has_steps_all_the_time() -> None:
     assert unit_reference.plateau(RESTLESS, slices(0, 0, 40, 40)) is not None
 
 
-def test_next_to_the_range_it_takes_a_step_to_tell_a_unit_from_a_season() -> None:
-    """A window wholly beyond the range is a fault if it left all at once, and a season without slices that show it."""
-    window = counted(BINS, np.random.default_rng(3).normal(7, 1, 1000))
-    stroke = unit_reference.Plateau(3, window)
-    assert unit_change.find("x", CALM, window, 0.1) is None
-    found = unit_change.find("x", CALM, window, 0.1, sudden=stroke)
+def test_a_shift_next_to_the_range_is_no_unit_however_sudden() -> None:
+    """A window beyond the range is drift; one that lies further away than the range is wide, all at once, is not."""
+    beyond, far = (counted(BINS, np.random.default_rng(3).normal(m, 1, 1000)) for m in (7, 30))
+    season = unit_reference.UnitReference(BINS, TOTAL, slices(*np.linspace(-4, 4, 20)[::-1], *np.linspace(-4, 4, 20)))
+    for window in (beyond, far):
+        stroke = unit_reference.Plateau(3, window)
+        assert unit_change.find("x", season, window, 0.1) is None
+        found = unit_change.find("x", season, window, 0.1, sudden=stroke)
+        assert (window is far) == (found is not None)
     assert found is not None
-    assert (FaultKind.UNIT_CHANGE, "out_of_range_share", 0.9) == (found.kind, found.metric, found.line)
-    assert "in the newest 3 slices, all at once" in found.reason
+    assert (FaultKind.UNIT_CHANGE, "far_out_of_range_share", 0.9) == (found.kind, found.metric, found.line)
+    assert "all at once" in found.reason
+
+
+def test_what_never_moved_is_in_another_unit_without_a_step() -> None:
+    """Values far beyond the range of a variable that varies within slices only, though nothing shows when they came."""
+    window = counted(BINS, np.random.default_rng(3).normal(30, 1, 1000))
+    found = unit_change.find("x", CALM, window, 0.1)
+    assert found is not None
+    assert "its level was steady in the baseline" in found.reason
 
 
 def test_a_conversion_that_nothing_else_explains_needs_no_step() -> None:

@@ -94,12 +94,6 @@ FAULTS: list[tuple[FaultKind, tuple[str, ...], Change, str]] = [
     (
         FaultKind.UNSEEN,
         ("fruit",),
-        lambda r: {"fruit": some(r["fruit"], 0.2, "?")},
-        "every frequent one is still there",
-    ),
-    (
-        FaultKind.UNSEEN,
-        ("fruit",),
         lambda r: {"fruit": words(r["fruit"], str.upper)},
         "'apple', 'pear' and 1 more no longer come: another spelling or coding",
     ),
@@ -115,12 +109,6 @@ FAULTS: list[tuple[FaultKind, tuple[str, ...], Change, str]] = [
         ("celsius",),
         lambda r: {"celsius": r["celsius"] * 0 + 30.0},
         "a stuck sensor, a default value, or another scale",
-    ),
-    (
-        FaultKind.STUCK,
-        ("fruit",),
-        lambda r: {"fruit": words(r["fruit"], lambda _: "plum")},
-        "are in plum, 19.6% in the baseline",
     ),
     (
         FaultKind.OUT_OF_RANGE,
@@ -256,7 +244,11 @@ def test_a_finding_is_made_for_each_variable() -> None:
     assert {"*", "age", "celsius"} == set(found)
     assert {(Signal.QUALITY, Verdict.DRIFT)} == {(f.signal, f.verdict) for f in found.values()}
     assert found["age"].reason == found["celsius"].reason
-    assert ("repeated_share", 0.5, {}) == (found["*"].metric, found["*"].effect, found["*"].metrics)
+    assert ("repeated_share", 0.5, {"fault_duplicates": 0.5}) == (
+        found["*"].metric,
+        found["*"].effect,
+        found["*"].metrics,
+    )
 
 
 def newest(change: Change) -> tuple[tuple[Fault, ...], tuple[Fault, ...]]:
@@ -284,7 +276,7 @@ def test_the_newest_slice_shows_what_a_window_hides() -> None:
 
 def test_what_the_window_shows_too_is_told_of_the_window() -> None:
     """A fault of both is one fault, with the rows of the window behind it; without a change there is none."""
-    (alone,), (both,) = newest(lambda r: {"fruit": words(r["fruit"], str.upper)})
+    (alone,), (both,) = newest(lambda r: {"fruit": np.where(np.arange(1000) % 2 == 0, None, r["fruit"])})
     assert alone.share == both.share
     assert ((), ()) == newest(lambda r: {})
 
@@ -302,7 +294,7 @@ def test_the_order_of_variables_is_of_no_account() -> None:
     """The same faults, number for number, however the variables are listed."""
     rng = np.random.default_rng(5)
     now = drawn(rng, LENGTH)
-    now |= {"age": now["celsius"], "celsius": now["age"], "price": 100 * now["price"]}
+    now |= {"age": now["celsius"], "celsius": now["age"], "price": 1000 * now["price"]}
     window = {name: counted(BINS[name], v, 1)[0] for name, v in now.items()}
     names = list(window)
     expected = router.route(KNOWN, window, POLICY, LEVEL)

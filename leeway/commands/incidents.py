@@ -1,0 +1,121 @@
+"""`leeway incidents` and `incidents accept`: list incidents, and say that a fault is drift or drift a fault."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from features.window import UTC
+from leeway import context
+from leeway.commands.actor import USER, Actor
+from leeway.commands.options import AsJson
+from leeway.terminal import show
+from registry import operations, queries
+from registry.records import AcceptedAs, Decision, Incident, IncidentState
+
+Model = Annotated[str | None, typer.Argument(help="The model; by default the only one, or all.")]
+LIST = "list"
+"""The subcommand that `leeway incidents` without one runs."""
+
+
+class ListByDefault(TyperGroup):
+    """A group whose arguments are those of :data:`LIST` where they name no subcommand: `leeway incidents MODEL`."""
+
+    def with_subcommand(self, args: list[str]) -> list[str]:
+        """Return *args* with the subcommand that they are of where they name none; a call for help names the group."""
+        is_named = bool(args) and (args[0] in self.commands or args[0] in {"-h", "--help"})
+        return args if is_named else [LIST, *args]
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse *args*, the subcommand being put before those that name none."""
+        return super().parse_args(ctx, self.with_subcommand(args))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to *app*."""
+    group = typer.Typer(
+        cls=ListByDefault, rich_markup_mode="markdown", help="List incidents, or say what one is after all."
+    )
+    group.command(LIST)(list_incidents)
+    group.command()(accept)
+    app.add_typer(group, name="incidents")
+
+
+def accept(
+    ctx: typer.Context,
+    incident: Annotated[int, typer.Argument(help="Its id in `leeway incidents`.")],
+    accepted_as: Annotated[AcceptedAs, typer.Option("--as", help="What it is.")],
+    because: Annotated[str, typer.Option("--because", help="The reason, for the audit log.")],
+    actor: Actor = USER,
+    as_json: AsJson = False,
+) -> None:
+    """Say that a data fault is drift after all, or that drift is a fault of the data.
+
+    A fault that is drift no longer blocks retraining, and the same kind of fault of the same variables is judged as
+    drift until the model's next baseline. The rows of drift that is a fault are not trained on. Either can be taken
+    back by saying the other.
+    """
+    with context.open(ctx.obj) as opened:
+        after = operations.accept_incident(
+            opened.registry, incident, accepted_as=accepted_as, because=because, actor=actor, now=datetime.now(UTC)
+        )
+    if as_json:
+        record = {**after.model_dump(mode="json"), "state": after.displayed_state}
+        show.as_json({"ok": True, "accepted_as": accepted_as.value, "incident": record})
+        return
+    show.note(show.text(f"Incident {incident} ({after.signal.value} of {after.version}) is accepted as "
+                        f"{accepted_as.value}; it is {after.displayed_state}."))  # fmt: skip
+
+
+def list_incidents(
+    ctx: typer.Context,
+    model: Model = None,
+    everything: Annotated[bool, typer.Option("--all", help="Include resolved incidents.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List incidents with their decisions."""
+    with context.open(ctx.obj) as opened:
+        name = opened.model(model).name if model else None
+        with_decisions = [
+            (incident, queries.decision_of(opened.registry, incident.id))
+            for incident in queries.incidents(opened.registry, name)
+            if everything or incident.state is not IncidentState.RESOLVED
+        ]
+    if as_json:
+        show.as_json([{**i.model_dump(mode="json"), "decision": d} for i, d in with_decisions])
+    elif not with_decisions:
+        show.note("No open incident." + ("" if everything else " [bold]leeway incidents --all[/] lists resolved ones."))
+    else:
+        columns = ("id", "model", "severity", "signal", "state", "opened", "last seen", "decision")
+        rows = [
+            (
+                i.id,
+                f"{i.model} {i.version}",
+                i.severity.value,
+                f"{i.signal.value}: {_variables(i)}",
+                _state(i),
+                i.opened_at,
+                i.last_seen,
+                decision_text(i, d),
+            )
+            for i, d in with_decisions
+        ]
+        show.table("Incidents", columns, rows)
+
+
+def _state(incident: Incident) -> str:
+    return incident.displayed_state + (", corrected by late data" if incident.corrections else "")
+
+
+def decision_text(incident: Incident, decision: Decision | None) -> str:
+    """Return the action and reasons of a decision, or why there is none yet."""
+    if decision is None:
+        return f"none yet: {incident.pending or 'waiting for the next decision run'}"
+    return f"{decision.action.text}: {'; '.join(decision.because)}"
+
+
+def _variables(incident: Incident) -> str:
+    return ", ".join(sorted({e.finding.variable for e in incident.evidence}))
