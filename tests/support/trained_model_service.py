@@ -9,18 +9,17 @@ import os
 from datetime import timedelta
 from pathlib import Path
 
-from retrain_flows import reconcile
-from retrain_flows.orchestration import deployments
+from retrain_flows.orchestration import deployments, reconcile_state
 from tests.support import trained_model as world
 from tests.support import trained_model_flows
 
 
-def is_idle(model: str) -> bool:
-    """Return whether nothing waits for the model's reconciler."""
+def waiting(model: str) -> str:
+    """Return the digest of what waits for the model's reconciler."""
     with world.open_registry(Path(os.environ["LEEWAY_PROJECT"])) as registry:
-        return reconcile.idle(registry, model)
+        return reconcile_state.digest(registry, model)
 
 
 if __name__ == "__main__":
-    served = deployments.Served(trained_model_flows.FLOWS, trained_model_flows.__name__, ["m"], is_idle)
+    served = deployments.Served(trained_model_flows.FLOWS, trained_model_flows.__name__, ["m"], waiting)
     deployments.serve(served, audit_cron="0 6 * * 1", interval=timedelta(seconds=5))
