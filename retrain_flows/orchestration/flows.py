@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar, cast
 
 from prefect import Flow, flow, get_run_logger, runtime
 from prefect.states import Completed
@@ -36,6 +36,7 @@ from retrain_flows.orchestration import (
 from retrain_flows.orchestration.model_jobs import Caller, Job, Opener
 from retrain_flows.retrain import RetrainRequest
 
+Result = TypeVar("Result")
 REACT = "leeway-react"
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$", description="a model of the project")]
 DecisionId = Annotated[int, Field(ge=1, le=2**63 - 1, description="a decision of that model")]
@@ -128,7 +129,7 @@ def _caller(job: Job) -> Caller:
     return Caller(flow_tasks.call, str(runtime.flow_run.id), publish)
 
 
-def _retrained(job: Job, decision: Decision, as_of: datetime | None) -> Any:
+def _retrained(job: Job, decision: Decision, as_of: datetime | None) -> RetrainRun:
     """Carry out a decision under its name; return the final state, whose name is the outcome."""
     ws, log = job.workspace, get_run_logger()
     run_artifacts.rename(run_names.retrain_name(ws.registry, decision), run_names.decision_tags(ws.registry, decision))
@@ -144,13 +145,13 @@ def _retrained(job: Job, decision: Decision, as_of: datetime | None) -> Any:
     return _completed(run_log.state_name(done, checks), run_log.outcome(done, checks), done)
 
 
-def _later(decision: Decision, error: errors.LeewayError) -> Any:
+def _later(decision: Decision, error: errors.LeewayError) -> RetrainRun:
     """Return the state of a retrain by hand that another one keeps waiting."""
     message = f"Decision {decision.id} is on record and will be carried out by the reconciler: {error.message}"
-    return _completed("Waits", message, None)
+    return _completed("Waits", message, cast("RetrainRun", None))
 
 
-def _reconciled(outcomes: list[reconcile.Outcome], made: list[str]) -> Any:
+def _reconciled(outcomes: list[reconcile.Outcome], made: list[str]) -> list[reconcile.Outcome]:
     """Return the final state of a reconcile, named by its retrains if there were any, with each outcome."""
     for outcome in outcomes:
         get_run_logger().info("%s: %s", outcome.subject, outcome.result)
@@ -161,13 +162,13 @@ def _reconciled(outcomes: list[reconcile.Outcome], made: list[str]) -> Any:
     return _completed(name, message or "nothing to do", outcomes)
 
 
-def _audited(done: AuditResult) -> Any:
+def _audited(done: AuditResult) -> AuditResult:
     """Return the final state of an audit, which names what it found."""
     if done.passed:
         return _completed("Passed", f"Audit {done.id} found nothing that is wrong", done)
     return _completed("Findings", f"Audit {done.id}: " + "; ".join(done.findings), done)
 
 
-def _completed(name: str, message: str, data: object) -> Any:
+def _completed(name: str, message: str, data: Result) -> Result:
     """Return a final state that Prefect's pages show by its name; who calls the flow gets its *data* as the result."""
-    return Completed(name=name, message=message, data=data)
+    return cast("Result", Completed(name=name, message=message, data=data))
