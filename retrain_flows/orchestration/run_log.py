@@ -38,7 +38,7 @@ def next_step(run: RetrainRun, checks: Sequence[Check], retrain: Retrain | None)
     if run.state is RunState.FAILED:
         return "Next: the champion stays; mend the cause, then start a retrain by hand or wait for the next incident."
     pause = f"; the next retrain may start {format_span(retrain.cool_down)} after this one" if retrain else ""
-    more = " when there are more labelled rows" if state_name(run, checks) == HELD else ""
+    more = "; a later retrain will have more labelled rows to decide on" if state_name(run, checks) == HELD else ""
     return f"Next: the champion stays{pause}{more}."
 
 
