@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from alerts.delivery import Delivered
 from alerts.delivery import deliver as send
-from features.errors import NotFound
+from features.errors import LeewayError, NotFound
 from features.window import UTC, to_ms
 from leeway import context
 from leeway.context import Context
@@ -121,12 +121,29 @@ def open_job(project: Path, model: str) -> Iterator[Job]:
         yield job(opened, opened.model(model))
 
 
-def waiting(project: Path, model: str) -> str:
-    """Send due alerts; return the digest of what the reconciler of *model* would act on, "" if there is nothing."""
+def waiting(project: Path, models: Sequence[str]) -> dict[str, str | LeewayError]:
+    """Send due alerts; return for each of *models* the digest of what its reconciler would act on, or an error.
+
+    A digest is "" where there is nothing to do. All models are looked after with the project opened once.
+
+    Raises
+    ------
+    ProjectError
+        The project file cannot be read.
+    RegistryError
+        The registry cannot be opened.
+    """
     with context.open(project) as opened:
         deliver(opened)
         policy = opened.project.path.read_text(encoding="utf-8")
-        return reconcile_state.digest(opened.registry, opened.model(model).name, policy)
+        return {name: _waiting(opened, name, policy) for name in models}
+
+
+def _waiting(opened: Context, name: str, policy: str) -> str | LeewayError:
+    try:
+        return reconcile_state.digest(opened.registry, opened.model(name).name, policy)
+    except LeewayError as error:
+        return error
 
 
 def deliver(opened: Context) -> Delivered:

@@ -31,7 +31,7 @@ from features import errors
 from retrain_flows.orchestration import child_processes, flow_runner, prefect_outage, server_settings
 from retrain_flows.orchestration.flow_runner import FlowRunner, Surroundings
 from retrain_flows.orchestration.flows import REACT, Flows
-from retrain_flows.orchestration.reconcile_loop import Progress, ReconcileLoop
+from retrain_flows.orchestration.reconcile_loop import Progress, ReconcileLoop, Waiting
 
 RECONCILE_INTERVAL = timedelta(minutes=1)
 """How often incidents are looked for: how long one waits for its decision while no retrain is running."""
@@ -56,8 +56,7 @@ class Served:
     models
         The models that they are deployed for.
     waiting
-        Sends a model's alerts that are due, and returns the digest of what its reconciler would act on; "" if there is
-        nothing.
+        Sends alerts that are due, and returns what the models' reconcilers would act on.
     say
         Called with a line for the user.
     revive
@@ -67,7 +66,7 @@ class Served:
     flows: Flows
     module: str
     models: Sequence[str]
-    waiting: Callable[[str], str]
+    waiting: Waiting
     say: Callable[[str], None] = print
     revive: Callable[[], object] = bool
 
@@ -172,7 +171,8 @@ def _nothing_to_do(served: Served, deployment: RunnerDeployment, parameters: dic
     """Return whether a run is a reconciler's, as of now, with nothing to do."""
     if deployment.flow_name != REACT or set(parameters) != {"model"}:
         return False
-    return not served.waiting(parameters["model"])
+    model = parameters["model"]
+    return served.waiting([model])[model] == ""
 
 
 def _deployment(flow: Flow[..., Any], entrypoint: str, model: str, schedule: Schedule | None) -> RunnerDeployment:

@@ -5,8 +5,8 @@ A look reads a few rows of the registry. A run is a process of its own, which ta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 from typing import Final, Generic, TypeVar
@@ -14,6 +14,9 @@ from typing import Final, Generic, TypeVar
 from features import errors
 
 RunId = TypeVar("RunId")
+Waiting = Callable[[Sequence[str]], Mapping[str, str | errors.LeewayError]]
+"""Sends alerts that are due, and returns for each of some models the digest of what a reconcile would act on
+(:func:`retrain_flows.orchestration.reconcile_state.digest`; "" if there is nothing), or why it cannot be read."""
 
 LOOK_AGAIN: Final = timedelta(hours=1)
 """After how long a model is reconciled again though nothing that it acts on has changed: what depends on the clock."""
@@ -37,7 +40,7 @@ class _Watched(Generic[RunId]):
     acted_on: str = ""
     started: float = 0.0
     failures: int = 0
-    complaint: str = field(default="")
+    complaint: str = ""
 
 
 class ReconcileLoop(Generic[RunId]):
@@ -50,8 +53,7 @@ class ReconcileLoop(Generic[RunId]):
     interval
         How often :meth:`look` is called: the first wait after a run that failed.
     waiting
-        Sends alerts that are due, and returns the digest of what a reconcile of a model would act on; "" if there is
-        nothing (:func:`retrain_flows.orchestration.reconcile_state.digest`).
+        Sends alerts, and returns what there is to act on.
     start
         Starts a reconcile of a model, and returns its number.
     progress
@@ -65,7 +67,7 @@ class ReconcileLoop(Generic[RunId]):
         models: Sequence[str],
         interval: timedelta,
         *,
-        waiting: Callable[[str], str],
+        waiting: Waiting,
         start: Callable[[str], RunId],
         progress: Callable[[RunId], Progress],
         say: Callable[[str], None],
@@ -75,22 +77,27 @@ class ReconcileLoop(Generic[RunId]):
         self._watched: dict[str, _Watched[RunId]] = {model: _Watched() for model in models}
 
     def look(self, now: float) -> None:
-        """Look after each model once; *now* is a monotonic time in seconds. An error of one does not stop the others.
+        """Look after each model once; *now* is a monotonic time in seconds.
+
+        An error of Leeway's is printed, once, and the next look tries again; one of a model does not stop the others.
 
         Raises
         ------
         Exception
             What *start* and *progress* raise where their server is away: the next look tries again.
         """
-        waiting: dict[str, str] = {}
-        for model, watched in self._watched.items():  # first all of what needs no orchestrator
-            try:
-                waiting[model] = self._waiting(model)
+        models = list(self._watched)
+        try:
+            waiting = self._waiting(models)
+        except errors.LeewayError as error:
+            waiting = dict.fromkeys(models, error)
+        for model, watched in self._watched.items():
+            digest = waiting[model]
+            if isinstance(digest, errors.LeewayError):
+                self._complain(model, watched, digest)
+            else:
                 watched.complaint = ""
-            except errors.LeewayError as error:
-                self._complain(model, watched, error)
-        for model, digest in waiting.items():
-            self._look_after(model, self._watched[model], digest, now)
+                self._look_after(model, watched, digest, now)
 
     def _look_after(self, model: str, watched: _Watched[RunId], digest: str, now: float) -> None:
         """Start a run of a model if it has something to do and none is under way or has just done the same."""

@@ -6,18 +6,20 @@ A file and no text in a test: what is renamed is renamed here too.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
+from features.errors import LeewayError
 from retrain_flows.orchestration import deployments, reconcile_state
 from tests.support import trained_model as world
 from tests.support import trained_model_flows
 
 
-def waiting(model: str) -> str:
-    """Return the digest of what waits for the model's reconciler."""
+def waiting(models: Sequence[str]) -> dict[str, str | LeewayError]:
+    """Return the digest of what waits for each model's reconciler."""
     with world.open_registry(Path(os.environ["LEEWAY_PROJECT"])) as registry:
-        return reconcile_state.digest(registry, model)
+        return {model: reconcile_state.digest(registry, model) for model in models}
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -22,16 +23,19 @@ class World:
         self.progress = Progress.DONE
         self.lines: list[str] = []
         self.away = False
+        self.closed = ""
+        self.looks = 0
         self.loop: ReconcileLoop[int] = ReconcileLoop(
             models, timedelta(minutes=1), waiting=self._waiting, start=self._start, progress=lambda run: self.progress,
             say=self.lines.append,
         )  # fmt: skip
 
-    def _waiting(self, model: str) -> str:
-        if self.waiting[model] == "broken":
-            msg = "the registry does not answer"
-            raise errors.RegistryAway(msg)
-        return self.waiting[model]
+    def _waiting(self, models: Sequence[str]) -> dict[str, str | errors.LeewayError]:
+        self.looks += 1
+        if self.closed:
+            raise errors.RegistryAway(self.closed)
+        broken = errors.NotFound("there is no such model")
+        return {model: broken if self.waiting[model] == "broken" else self.waiting[model] for model in models}
 
     def _start(self, model: str) -> int:
         if self.away:
@@ -100,7 +104,7 @@ def test_an_error_of_one_model_is_printed_once_and_stops_no_other() -> None:
     world.waiting.update(a="broken", b="1")
     for minute in range(3):
         world.loop.look(minute * MINUTE)
-    assert (["b"], ["a cannot be looked after now: the registry does not answer"]) == (world.started, world.lines)
+    assert (["b"], ["a cannot be looked after now: there is no such model"]) == (world.started, world.lines)
     for digest in ("", "broken"):
         world.waiting["a"] = digest
         world.loop.look(5 * MINUTE)
@@ -108,7 +112,7 @@ def test_an_error_of_one_model_is_printed_once_and_stops_no_other() -> None:
 
 
 def test_while_the_server_is_away_alerts_are_sent_and_nothing_is_forgotten() -> None:
-    """Each look still asks for what waits, which sends alerts; the run is started when the server is back."""
+    """Each look still asks for what waits, which sends alerts; the runs are started when the server is back."""
     world = World("a", "b")
     world.waiting.update(a="1", b="1")
     world.away = True
@@ -117,4 +121,16 @@ def test_while_the_server_is_away_alerts_are_sent_and_nothing_is_forgotten() -> 
             world.loop.look(minute * MINUTE)
     world.away = False
     world.loop.look(3 * MINUTE)
-    assert ["a", "b"] == world.started
+    assert (["a", "b"], 4) == (world.started, world.looks)
+
+
+def test_a_registry_that_is_away_is_looked_for_again() -> None:
+    """One line for each model, and no end of the loop."""
+    world = World("a", "b")
+    world.closed = "the registry does not answer"
+    world.loop.look(0)
+    world.loop.look(MINUTE)
+    assert 2 == len(world.lines)
+    world.closed, world.waiting["b"] = "", "1"
+    world.loop.look(2 * MINUTE)
+    assert ["b"] == world.started
