@@ -106,7 +106,7 @@ class FlowRunner(Runner):
         url = os.environ[server_settings.URL]
         self._around.say(
             f"Prefect's server at {url} is away ({prefect_outage.cause(error)}). "
-            "Alerts are still sent, runs go on; decisions wait until it is back."
+            "Alerts are still sent, and runs go on; decisions wait for it."
         )
         for pause in prefect_outage.pauses():
             await asyncio.to_thread(self._around.revive)
@@ -114,7 +114,7 @@ class FlowRunner(Runner):
             auth = os.environ.get(server_settings.AUTH, "")
             if await asyncio.to_thread(prefect_outage.answers, url, auth) and await self._register_again():
                 break
-        self._around.say("Prefect's server is back; scheduled and waiting runs go on.")
+        self._around.say("Prefect's server answers again; decisions and schedules go on.")
 
     async def _register_again(self) -> bool:
         """Register all deployments again, as the server may have lost them; return whether that succeeded."""

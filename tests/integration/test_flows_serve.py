@@ -234,7 +234,7 @@ def test_a_server_that_is_killed_in_mid_run_costs_nothing(where: Path, monkeypat
             (where / "go").touch()
             wait(lambda: _promoted(where))
             first.start()
-            wait(lambda: "is back" in (where / "printed").read_text())
+            wait(lambda: "answers again" in (where / "printed").read_text())
             wait(lambda: {"Promoted"} <= {run["state_name"] for run in prefect.runs("react-m")})
             prefect.start("audit-m", {"model": "m", "end": world.AS_OF.isoformat()})
             wait(lambda: prefect.count("COMPLETED", "audit-m") == 1)
@@ -313,6 +313,36 @@ def test_nothing_outlives_the_command_that_serves(tmp_path: Path, how: str) -> N
     text = (tmp_path / "said").read_text()
     assert "Traceback" not in text
     assert "INFO" not in text
+
+
+@pytest.mark.faults
+def test_a_server_of_the_command_that_is_killed_is_started_again(tmp_path: Path) -> None:
+    """At the same address; one line says that it is away, one that it answers again; and no traceback is printed."""
+    (tmp_path / "leeway.yaml").write_text(PROJECT)
+    known = {k: v for k, v in os.environ.items() if k not in (server_settings.URL, server_settings.AUTH)}
+    command = [sys.executable, "-m", "leeway", "flows", "serve", "--every", "2s"]
+    printed = tmp_path / "printed"
+    with printed.open("wb") as file, subprocess.Popen(command, cwd=tmp_path, env=known, stdout=file, stderr=file) as it:
+        try:
+            wait(lambda: "pages at" in printed.read_text())
+            (server_process,) = _servers(it.pid)
+            address = (tmp_path / ".leeway" / "prefect" / "url").read_text()
+            time.sleep(10)
+            os.killpg(server_process, signal.SIGKILL)
+            wait(lambda: "answers again" in printed.read_text())
+            assert [] != _servers(it.pid) != [server_process]
+            assert asked(f"{address}/health") is True
+        finally:
+            it.terminate()
+            it.wait(180)
+    text = printed.read_text()
+    assert (1, 1) == (text.count("is away"), text.count("answers again"))
+    assert "Traceback" not in text
+
+
+def _servers(pid: int) -> list[int]:
+    """Return the Prefect servers that *pid* has started."""
+    return [child.pid for child in psutil.Process(pid).children() if "server_main" in " ".join(child.cmdline())]
 
 
 def _family(pid: int) -> set[int]:
