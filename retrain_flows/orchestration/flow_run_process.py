@@ -1,6 +1,6 @@
 """Process of one flow run, which `leeway flows serve` starts: Prefect's engine, patient with its server.
 
-Errors are on Prefect's pages and in ``logs/prefect.log``, with their tracebacks; the console has a line.
+What it prints goes to `log`. Its log and its errors are on Prefect's pages too.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ def command() -> list[str]:
     return [sys.executable, "-m", __name__]
 
 
+def log() -> Path:
+    """Return the file in the state folder that what runs print is appended to."""
+    return Path(os.environ["PREFECT_HOME"]).parent / "logs" / "flow-runs.log"
+
+
 def main() -> None:
     """Run the flow run that the environment names."""
-    # Prefect takes seconds to import, and reads its settings then.
-    from retrain_flows.orchestration import prefect_outage, server_settings
+    from retrain_flows.orchestration import prefect_outage  # Prefect takes seconds to import
 
-    server_settings.log_to(Path(os.environ["PREFECT_HOME"]).parent)
     prefect_outage.be_patient()
     sys.argv[1:] = []
     runpy.run_module("prefect.engine", run_name="__main__")

@@ -142,8 +142,16 @@ class FlowRunner(Runner):
             )
             task_status.started(None)
             return 0
-        command = " ".join(map(shlex.quote, flow_run_process.command()))
-        return await super()._run_process(flow_run, task_status, entrypoint=deployment.entrypoint, command=command)
+        command, log = " ".join(map(shlex.quote, flow_run_process.command())), flow_run_process.log()
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a") as file:
+            return await super()._run_process(
+                flow_run,
+                task_status,
+                deployment.entrypoint,
+                command,
+                stream_output=(file, file),  # type: ignore[arg-type]
+            )
 
     async def _nothing_to_do(self, deployment: RunnerDeployment, flow_run: FlowRun) -> bool:
         """Return whether a run would find nothing to do: a process takes seconds to start."""

@@ -113,13 +113,14 @@ def environment(state: Path, port: int) -> dict[str, str]:
 def log_to(state: Path) -> None:
     """Write Prefect's log records of this process to ``logs/prefect.log`` too; call it after Prefect is imported.
 
-    Tracebacks are in that file, and on Prefect's pages those of a run; the console has a line for each.
+    Tracebacks are in that file; the console has a line for each.
     """
     logger, path = logging.getLogger("prefect"), state / "logs" / "prefect.log"
     if any(isinstance(handler, logging.FileHandler) for handler in logger.handlers):
         return
-    for console in logger.handlers:
-        console.setFormatter(_OneLine("%(levelname)s %(message)s"))
+    for console in logging.getLogger().handlers:
+        if type(console).__module__.startswith("prefect."):
+            console.setFormatter(_OneLine("%(levelname)s %(message)s"))
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(path)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s - %(message)s"))

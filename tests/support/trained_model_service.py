@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from features.errors import LeewayError
-from retrain_flows.orchestration import deployments, reconcile_state
+from retrain_flows.orchestration import deployments, reconcile_state, server_settings
 from tests.support import trained_model as world
 from tests.support import trained_model_flows
 
@@ -23,5 +23,6 @@ def waiting(models: Sequence[str]) -> dict[str, str | LeewayError]:
 
 
 if __name__ == "__main__":
+    server_settings.log_to(Path(os.environ["LEEWAY_PROJECT"]) / ".leeway")
     served = deployments.Served(trained_model_flows.FLOWS, trained_model_flows.__name__, ["m"], waiting)
     deployments.serve(served, audit_cron="0 6 * * 1", interval=timedelta(seconds=5))
