@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -18,17 +17,15 @@ from typing import Any
 from uuid import UUID
 
 import anyio
-import httpx
 from prefect.client.orchestration import get_client
 from prefect.deployments.runner import RunnerDeployment
-from prefect.exceptions import ObjectNotFound, PrefectException, TerminationSignal
+from prefect.exceptions import ObjectNotFound, TerminationSignal
 from prefect.flows import Flow
 from prefect.schedules import Cron, Schedule
 from prefect.types.entrypoint import EntrypointType
 from prefect.utilities.annotations import freeze
 
-from features import errors
-from retrain_flows.orchestration import child_processes, flow_runner, prefect_outage, server_settings
+from retrain_flows.orchestration import child_processes, flow_runner, prefect_outage
 from retrain_flows.orchestration.flow_runner import FlowRunner, Surroundings
 from retrain_flows.orchestration.flows import REACT, Flows
 from retrain_flows.orchestration.reconcile_loop import Progress, ReconcileLoop, Waiting
@@ -108,7 +105,7 @@ def serve(served: Served, *, audit_cron: str, interval: timedelta = RECONCILE_IN
     """
     os.environ[child_processes.PARENT_PID_VARIABLE] = str(os.getpid())
     made = deployments(served, audit_cron=audit_cron)
-    with prefect_errors():
+    with prefect_outage.prefect_errors():
         flow_runner.crash_orphaned_runs([deployment.name for deployment in made])
         runner = FlowRunner(Surroundings(partial(_nothing_to_do, served), served.revive, served.say))
         for deployment in made:
@@ -121,20 +118,6 @@ def serve(served: Served, *, audit_cron: str, interval: timedelta = RECONCILE_IN
             asyncio.run(runner.serve_with(partial(_look_each, interval, loop)))
         except (KeyboardInterrupt, asyncio.CancelledError, TerminationSignal):
             return
-
-
-@contextmanager
-def prefect_errors() -> Iterator[None]:
-    """Raise errors of Prefect's client that its server causes as EngineAway."""
-    try:
-        yield
-    except (httpx.HTTPError, PrefectException, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and not prefect_outage.is_outage(error):
-            raise
-        msg = f"Prefect at {os.environ.get(server_settings.URL)} fails: {prefect_outage.cause(error)}"
-        raise errors.EngineAway(
-            msg, hint=f"see its log; is {server_settings.URL} right, and its server running?"
-        ) from error
 
 
 async def _look_each(interval: timedelta, loop: ReconcileLoop[UUID]) -> None:

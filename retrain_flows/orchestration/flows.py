@@ -25,11 +25,11 @@ from registry.records import AuditResult, Decision, RetrainRun
 from retrain_flows import reconcile
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.orchestration import (
+    flow_artifacts,
     flow_tasks,
     manual_decision,
     model_jobs,
     prefect_outage,
-    run_artifacts,
     run_log,
     run_names,
 )
@@ -96,7 +96,7 @@ def of(open_job: Opener) -> Flows:
         made: list[str] = []
         with open_job(model) as opened:
             undecided = queries.undecided(opened.workspace.registry, model)
-            run_artifacts.rename(run_names.reconcile_name(model, undecided), run_names.tags(model, undecided))
+            flow_artifacts.rename(run_names.reconcile_name(model, undecided), run_names.tags(model, undecided))
 
             def execute(ws: Workspace, order: RetrainRequest) -> RetrainRun:
                 try:
@@ -113,10 +113,10 @@ def of(open_job: Opener) -> Flows:
     @flow(name="leeway-audit", flow_run_name="{model}: audit", persist_result=False)
     def audit_flow(model: ModelName, start: Moment | None = None, end: Moment | None = None) -> AuditResult:
         """Audit [start, end] in event time; if absent, the audit period up to the newest window on record."""
-        run_artifacts.rename(run_names.audit_name(model, start, end), run_names.tags(model))
+        flow_artifacts.rename(run_names.audit_name(model, start, end), run_names.tags(model))
         with open_job(model) as opened:
             done = model_jobs.run_audit(opened, start, end, _caller(opened))
-            run_artifacts.publish_audit(opened, done)
+            flow_artifacts.publish_audit(opened, done)
         return _audited(done)
 
     return Flows(retrain_flow, by_hand_flow, react_flow, audit_flow)
@@ -124,7 +124,7 @@ def of(open_job: Opener) -> Flows:
 
 def _caller(job: Job) -> Caller:
     def publish(ws: Workspace, run: RetrainRun, page: Any) -> None:
-        run_artifacts.publish(job, run, page)
+        flow_artifacts.publish(job, run, page)
 
     return Caller(flow_tasks.call, str(runtime.flow_run.id), publish)
 
@@ -132,7 +132,7 @@ def _caller(job: Job) -> Caller:
 def _retrained(job: Job, decision: Decision, as_of: datetime | None) -> RetrainRun:
     """Carry out a decision under its name; return the final state, whose name is the outcome."""
     ws, log = job.workspace, get_run_logger()
-    run_artifacts.rename(run_names.retrain_name(ws.registry, decision), run_names.decision_tags(ws.registry, decision))
+    flow_artifacts.rename(run_names.retrain_name(ws.registry, decision), run_names.decision_tags(ws.registry, decision))
     log.info("Decision %s by %s: %s", decision.id, decision.actor, "; ".join(decision.because))
     try:
         done = model_jobs.run_retrain(job, decision.id, as_of, _caller(job))

@@ -7,18 +7,20 @@ all of their work: each call of a run's process waits for it instead (`be_patien
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Final
 
 import httpx
 from prefect.client.base import PrefectHttpxSyncClient
-from prefect.exceptions import PrefectHTTPStatusError
+from prefect.exceptions import PrefectException, PrefectHTTPStatusError
 from websockets.exceptions import WebSocketException
 
 from features import errors
-from retrain_flows.orchestration import server
+from retrain_flows.orchestration import server, server_settings
 
 FIRST_SECONDS: Final = 1.0
 """The first pause before another attempt; each one is twice as long as the one before."""
@@ -74,6 +76,20 @@ def cause(error: BaseException) -> str:
     return (str(error) or type(error).__name__).splitlines()[0]
 
 
+@contextmanager
+def prefect_errors() -> Iterator[None]:
+    """Raise errors of Prefect's client that its server causes as EngineAway."""
+    try:
+        yield
+    except (httpx.HTTPError, PrefectException, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not is_outage(error):
+            raise
+        msg = f"Prefect at {os.environ.get(server_settings.URL)} fails: {cause(error)}"
+        raise errors.EngineAway(
+            msg, hint=f"see its log; is {server_settings.URL} right, and its server running?"
+        ) from error
+
+
 def be_patient() -> None:
     """Let each call of this process's synchronous Prefect clients wait up to `PATIENCE` for a server that is away.
 
@@ -86,6 +102,7 @@ def _patient(send: Callable[..., Any]) -> Callable[..., Any]:
     """Return *send* with repetitions, the first of which is logged."""
 
     def patient(self: Any, request: Any, *args: Any, **options: Any) -> Any:
+        """Send a request, again and again while the server is away, up to `PATIENCE`."""
         end, logger = time.monotonic() + PATIENCE.total_seconds(), logging.getLogger("prefect.leeway")
         for attempt, pause in enumerate(pauses()):
             try:

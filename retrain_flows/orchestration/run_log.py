@@ -10,7 +10,7 @@ from features.window import format_span
 from registry.records import Check, CheckResult, RetrainRun, RunState
 from retrain_flows.config import Retrain
 
-HELD: Final = "Held"
+UNDECIDED: Final = "Held"
 """Name of the state of a run where the gate had too few data to decide."""
 _STATE_NAMES: Final = {RunState.REJECTED: "Refused"}
 
@@ -18,7 +18,7 @@ _STATE_NAMES: Final = {RunState.REJECTED: "Refused"}
 def state_name(run: RetrainRun, checks: Sequence[Check]) -> str:
     """Return the name of the final state of a run: Promoted, Refused, or Held where no candidate failed a check."""
     if run.state is RunState.REJECTED and _only_held(checks):
-        return HELD
+        return UNDECIDED
     return _STATE_NAMES.get(run.state, run.state.value.capitalize())
 
 
@@ -38,7 +38,7 @@ def next_step(run: RetrainRun, checks: Sequence[Check], retrain: Retrain | None)
     if run.state is RunState.FAILED:
         return "Next: the champion stays; mend the cause, then start a retrain by hand or wait for the next incident."
     pause = f"; the next retrain may start {format_span(retrain.cool_down)} after this one" if retrain else ""
-    more = "; a later retrain will have more labelled rows to decide on" if state_name(run, checks) == HELD else ""
+    more = "; a later retrain will have more labelled rows to decide on" if state_name(run, checks) == UNDECIDED else ""
     return f"Next: the champion stays{pause}{more}."
 
 

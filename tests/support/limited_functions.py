@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from features import errors
-from retrain_flows.training import trainer_process
+from retrain_flows.training import trainer_child, trainer_process
 
 
 def hang(path: str) -> None:
@@ -80,7 +80,7 @@ def unpicklable() -> Any:
 def report_twice(messages: list[str]) -> int:
     """Report progress and return the process id."""
     for message in messages:
-        trainer_process.report(message)
+        trainer_child.report(message)
     return os.getpid()
 
 

@@ -178,6 +178,7 @@ def open_job(project: str, model: str) -> Iterator[Job]:
             lambda start, end: [],
             30 * DAY,
             (folder / "delivered").touch,
+            "http://127.0.0.1:8321",
         )
 
 

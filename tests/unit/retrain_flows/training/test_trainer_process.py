@@ -16,7 +16,7 @@ import pytest
 
 from features import errors
 from retrain_flows.config import Limits
-from retrain_flows.training import trainer_process
+from retrain_flows.training import process_memory, trainer_process
 from retrain_flows.training.trainer_process import Progress, run_limited
 from tests.support import limited_functions as functions
 
@@ -139,12 +139,12 @@ def test_progress_is_reported_where_the_function_is_silent(monkeypatch: pytest.M
 def test_a_container_may_have_less_than_its_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its limit counts; `max` is none."""
     limit = tmp_path / "memory.max"
-    monkeypatch.setattr(trainer_process, "CGROUP", limit)
-    whole = trainer_process.machine_memory()
+    monkeypatch.setattr(process_memory, "CGROUP", limit)
+    whole = process_memory.machine_memory()
     limit.write_text("max\n")
-    assert whole == trainer_process.machine_memory()
+    assert whole == process_memory.machine_memory()
     limit.write_text("1000000\n")
-    assert 1_000_000 == trainer_process.machine_memory()
+    assert 1_000_000 == process_memory.machine_memory()
 
 
 @pytest.mark.parametrize(("written", "bytes_"), [("4GB", 4_000_000_000), ("512MiB", 512 * 2**20), (None, None)])
