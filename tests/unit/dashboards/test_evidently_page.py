@@ -28,6 +28,7 @@ def get(reg: Registry, path: str, reports: Path | None) -> httpx.Response:
     """Return the answer to a request with the password."""
 
     async def ask() -> httpx.Response:
+        """Ask without a server."""
         transport = httpx.ASGITransport(app.create(reg, password="secret", reports=reports))
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8321") as client:
             return await client.get(path, headers={"authorization": "Bearer secret"})
