@@ -115,19 +115,24 @@ def serve(served: Served, *, audit_cron: str, interval: timedelta = RECONCILE_IN
             say=served.say,
         )  # fmt: skip
         try:
-            asyncio.run(runner.serve_with(partial(_look_each, interval, loop)))
+            asyncio.run(runner.serve_with(partial(_look_each, runner, interval, loop)))
         except (KeyboardInterrupt, asyncio.CancelledError, TerminationSignal):
             return
 
 
-async def _look_each(interval: timedelta, loop: ReconcileLoop[UUID]) -> None:
-    """Let the reconcile loop look at each interval; while Prefect's server is away it only sends alerts."""
+async def _look_each(runner: FlowRunner, interval: timedelta, loop: ReconcileLoop[UUID]) -> None:
+    """Let the reconcile loop look at each interval; while Prefect's server is away it only sends alerts.
+
+    Where the server refuses, a deployment may have been deleted: all are registered again.
+    """
     while True:
         try:
             await asyncio.to_thread(loop.look, time.monotonic())
         except Exception as error:
-            if not prefect_outage.is_outage(error):
+            if not prefect_outage.is_servers(error):
                 raise
+            if not prefect_outage.is_outage(error):
+                await runner.register_again()
         await anyio.sleep(interval.total_seconds())
 
 

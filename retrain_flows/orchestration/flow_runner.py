@@ -83,9 +83,14 @@ class FlowRunner(Runner):
     async def serve_with(self, beside: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run what is due, with the coroutine *beside*, until this task is cancelled or SIGTERM arrives."""
         self._serving = asyncio.current_task()
-        async with anyio.create_task_group() as group:
-            group.start_soon(beside)
-            group.start_soon(self.start)
+        tasks = [asyncio.create_task(beside()), asyncio.create_task(self.start())]
+        try:
+            for ended in (await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED))[0]:
+                ended.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def handle_sigterm(self, *_: Any, **__: Any) -> None:
         """End this process and its runs, which the next serving process repeats."""
@@ -97,7 +102,7 @@ class FlowRunner(Runner):
         try:
             return await super()._get_and_submit_flow_runs()  # type: ignore[no-untyped-call]
         except Exception as error:
-            if not prefect_outage.is_outage(error):
+            if not prefect_outage.is_servers(error):
                 raise
             await self._wait_for_server(error)
 
@@ -112,18 +117,18 @@ class FlowRunner(Runner):
             await asyncio.to_thread(self._around.revive)
             await anyio.sleep(pause)
             auth = os.environ.get(server_settings.AUTH, "")
-            if await asyncio.to_thread(prefect_outage.answers, url, auth) and await self._register_again():
+            if await asyncio.to_thread(prefect_outage.answers, url, auth) and await self.register_again():
                 break
         self._around.say("Prefect's server answers again; decisions and schedules go on.")
 
-    async def _register_again(self) -> bool:
+    async def register_again(self) -> bool:
         """Register all deployments again, as the server may have lost them; return whether that succeeded."""
         try:
             fixed = {await self.add_deployment(d): d for d in self._fixed.values()}
             in_flight = {*self._flow_run_process_map, *self._submitting_flow_run_ids}
             await asyncio.to_thread(crash_orphaned_runs, [d.name for d in fixed.values()], in_flight)
         except Exception as error:
-            if not prefect_outage.is_outage(error):
+            if not prefect_outage.is_servers(error):
                 raise
             return False
         self._fixed = fixed
@@ -178,7 +183,7 @@ class FlowRunner(Runner):
         try:
             return await work
         except Exception as error:
-            if not prefect_outage.is_outage(error):
+            if not prefect_outage.is_servers(error):
                 raise
             self._logger.debug("run %s: %s", getattr(flow_run, "id", flow_run), prefect_outage.cause(error))
 
@@ -206,7 +211,7 @@ class CancellingObserver(FlowRunCancellingObserver):
                 if self._in_flight_flow_run_ids - self._cancelling_flow_run_ids:
                     await self._check_for_cancelled_flow_runs()  # type: ignore[no-untyped-call]
             except Exception as error:
-                if not prefect_outage.is_outage(error):
+                if not prefect_outage.is_servers(error):
                     self.logger.warning("cannot look for cancelled runs: %s", prefect_outage.cause(error))
 
 

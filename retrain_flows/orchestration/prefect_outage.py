@@ -56,6 +56,15 @@ def is_outage(error: BaseException) -> bool:
     return isinstance(error, httpx.TransportError | ConnectionError | WebSocketException)
 
 
+def is_servers(error: BaseException) -> bool:
+    """Return whether an error is an outage, or an answer of the server that may be another one later.
+
+    >>> is_servers(PrefectException()), is_servers(KeyError())
+    (True, False)
+    """
+    return is_outage(error) or isinstance(error, httpx.HTTPError | PrefectException)
+
+
 def answers(url: str, auth: str) -> bool:
     """Return whether the server at *url* answers; it may still refuse *auth*, which is no outage."""
     try:

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import random
 import signal
+import sys
 import threading
 import traceback
 from multiprocessing import connection
@@ -47,7 +48,10 @@ def run(pipe: connection.Connection, payload: bytes, seed: int) -> None:
     _pipe = pipe
     random.seed(seed)
     np.random.seed(seed)  # what scikit-learn's `random_state=None` uses
-    pipe.send_bytes(_answer(payload))
+    answer = _answer(payload)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()  # the parent kills this process when it has the answer
+    pipe.send_bytes(answer)
 
 
 def _answer(payload: bytes) -> bytes:

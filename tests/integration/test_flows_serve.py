@@ -183,12 +183,22 @@ def _promoted(where: Path) -> bool:
 
 @pytest.mark.timeout(600)
 def test_a_retrain_is_started_by_hand_on_prefects_pages(prefect: Prefect) -> None:
-    """With a reason and a name: the decision is recorded as that of `leeway retrain`, and the run says how it ended."""
+    """With a reason and a name: the decision is recorded as that of `leeway retrain`, and the run says how it ended.
+
+    A schedule and a limit that an earlier release gave the reconciler are removed.
+    """
+    flow = prefect.ask("/flows/", {"name": "leeway-react"})["id"]
+    each_minute = {"schedule": {"interval": 60}, "slug": "react", "active": True}
+    earlier = {"name": "react-m", "flow_id": flow, "schedules": [each_minute], "concurrency_limit": 1}
+    prefect.ask("/deployments/", earlier)
     with prefect.serving():
         wait(lambda: prefect.count("COMPLETED", "react-m") == 1)
         (prefect.folder / "retrain.json").write_text(json.dumps({"trainer": f"{world.HERE}:useless"}))
         prefect.start("retrain-m", {"reason": "new prices", "actor": "ann"})
         wait(lambda: prefect.count("COMPLETED", "retrain-m") == 1)
+        react = prefect.deployment("react-m")
+        assert ([], None) == (react["schedules"], react["global_concurrency_limit"])
+        assert 0 == prefect.count("SCHEDULED", "react-m")
     (run,) = prefect.runs("retrain-m")
     with world.open_registry(prefect.folder) as registry:
         decision, retrain = queries.decisions(registry, "m")[-1], queries.runs(registry, "m")[-1]

@@ -72,6 +72,11 @@ def draw() -> tuple[float, float]:
     return random.random(), float(np.random.random())
 
 
+def write(text: str) -> None:
+    """Write to standard output, and leave it in the buffer."""
+    sys.stdout.write(text)
+
+
 def unpicklable() -> Any:
     """Return something that cannot be pickled."""
     return threading.Lock()

@@ -53,6 +53,12 @@ def test_a_large_result_is_whole() -> None:
     assert b"x" * 5 * MB == run_limited(bytes.replace, b"y" * 5 * MB, b"y", b"x", limits=LIMITS)
 
 
+def test_what_a_trainer_prints_is_not_lost(capfd: pytest.CaptureFixture[str]) -> None:
+    """Though its process is killed as soon as it has answered."""
+    run_limited(functions.write, "epoch 1", limits=LIMITS)
+    assert "epoch 1" in capfd.readouterr().out
+
+
 def test_generators_are_seeded() -> None:
     """The same seed gives the same numbers, another one others."""
     first, again, other = (run_limited(functions.draw, limits=LIMITS, seed=seed) for seed in (1, 1, 2))
