@@ -25,7 +25,7 @@ from prefect.schedules import Cron, Schedule
 from prefect.types.entrypoint import EntrypointType
 from prefect.utilities.annotations import freeze
 
-from retrain_flows.orchestration import child_processes, flow_runner, prefect_outage
+from retrain_flows.orchestration import child_processes, flow_cleanup, prefect_outage
 from retrain_flows.orchestration.flow_runner import FlowRunner, Surroundings
 from retrain_flows.orchestration.flows import REACT, Flows
 from retrain_flows.orchestration.reconcile_loop import Progress, ReconcileLoop, Waiting
@@ -106,7 +106,7 @@ def serve(served: Served, *, audit_cron: str, interval: timedelta = RECONCILE_IN
     os.environ[child_processes.PARENT_PID_VARIABLE] = str(os.getpid())
     made = deployments(served, audit_cron=audit_cron)
     with prefect_outage.prefect_errors():
-        flow_runner.crash_orphaned_runs([deployment.name for deployment in made])
+        flow_cleanup.crash_orphaned_runs([deployment.name for deployment in made])
         runner = FlowRunner(Surroundings(partial(_nothing_to_do, served), served.revive, served.say))
         for deployment in made:
             runner.register(deployment)

@@ -18,26 +18,18 @@ from uuid import UUID
 import anyio
 import prefect.runner.runner
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import (
-    DeploymentFilter,
-    DeploymentFilterName,
-    FlowRunFilter,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-)
-from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.deployments.runner import RunnerDeployment
 from prefect.runner import Runner
 from prefect.runner._observers import FlowRunCancellingObserver
-from prefect.states import Completed, Crashed
+from prefect.states import Completed
 from typing_extensions import Self
 
 from features import errors
-from retrain_flows.orchestration import flow_run_process, prefect_outage, server_settings
+from retrain_flows.orchestration import flow_cleanup, flow_run_process, prefect_outage, server_settings
 
 POLL_SECONDS = 5.0
 """How often runs that are due are looked for: half of it is the mean delay of a run that somebody starts."""
-ENDED = "the process that ran it has ended; what it did is in Leeway's registry"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +67,7 @@ class FlowRunner(Runner):
         """Register a deployment with the API, and serve it."""
         number: Any = self.add_deployment(deployment)  # typed as a coroutine, which it is only inside of one
         self._fixed[number] = deployment
+        flow_cleanup.remove_schedules(number, deployment)
 
     def number_of(self, name: str) -> UUID:
         """Return the number of the deployment of this name."""
@@ -125,8 +118,10 @@ class FlowRunner(Runner):
         """Register all deployments again, as the server may have lost them; return whether that succeeded."""
         try:
             fixed = {await self.add_deployment(d): d for d in self._fixed.values()}
+            for number, deployment in fixed.items():
+                await asyncio.to_thread(flow_cleanup.remove_schedules, number, deployment)
             in_flight = {*self._flow_run_process_map, *self._submitting_flow_run_ids}
-            await asyncio.to_thread(crash_orphaned_runs, [d.name for d in fixed.values()], in_flight)
+            await asyncio.to_thread(flow_cleanup.crash_orphaned_runs, [d.name for d in fixed.values()], in_flight)
         except Exception as error:
             if not prefect_outage.is_servers(error):
                 raise
@@ -179,7 +174,7 @@ class FlowRunner(Runner):
         await self._alone(flow_run, super()._cancel_run(flow_run, state_msg))
 
     async def _alone(self, flow_run: FlowRun | UUID, work: Awaitable[Any]) -> Any:
-        """Await work on one run; if the server is away, leave it to the next look (`crash_orphaned_runs`)."""
+        """Await work on one run; if the server is away, leave it to the next look (:func:`flow_cleanup.crash_orphaned_runs`)."""
         try:
             return await work
         except Exception as error:
@@ -218,23 +213,3 @@ class CancellingObserver(FlowRunCancellingObserver):
 # The runner creates it by this name.
 setattr(prefect.runner.runner, "FlowRunCancellingObserver", CancellingObserver)  # noqa: B010 - mypy
 logging.raiseExceptions = False  # a log record that Prefect's server did not take is in prefect.log
-
-
-def crash_orphaned_runs(names: list[str], in_flight: set[UUID] = frozenset()) -> None:  # type: ignore[assignment]
-    """Record runs of deployments whose process has ended without the server's knowledge as crashed.
-
-    Parameters
-    ----------
-    names
-        The deployments.
-    in_flight
-        Runs whose process is alive.
-    """
-    at_work = FlowRunFilter(
-        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PENDING, StateType.RUNNING]))
-    )
-    with get_client(sync_client=True) as client:
-        ours = DeploymentFilter(name=DeploymentFilterName(any_=names))
-        for run in client.read_flow_runs(flow_run_filter=at_work, deployment_filter=ours):
-            if run.id not in in_flight:
-                client.set_flow_run_state(run.id, Crashed(message=ENDED), force=True)

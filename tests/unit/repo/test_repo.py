@@ -17,7 +17,7 @@ ROOMS = ("leeway", "features", "monitors", "registry", "retrain_flows", "serving
 FENCES = {
     "pyflink": r"monitors/flink/\w+_job\.py",
     "prefect": r"retrain_flows/orchestration/"
-    r"(flows|flow_(artifacts|runner|tasks)|deployments|prefect_outage|server_main)\.py",
+    r"(flows|flow_(artifacts|cleanup|runner|tasks)|deployments|prefect_outage|server_main)\.py",
     "sqlalchemy": r"(registry|alembic)/.*",
     "alembic": r"(registry|alembic)/.*",
     "fastapi": r"(dashboards/.*|serving/.*|\w+/app\.py)",
