@@ -174,7 +174,7 @@ class FlowRunner(Runner):
         await self._alone(flow_run, super()._cancel_run(flow_run, state_msg))
 
     async def _alone(self, flow_run: FlowRun | UUID, work: Awaitable[Any]) -> Any:
-        """Await work on one run; if the server is away, leave it to the next look (:func:`flow_cleanup.crash_orphaned_runs`)."""
+        """Await work on one run; if the server is away, leave it to `flow_cleanup.crash_orphaned_runs`."""
         try:
             return await work
         except Exception as error:
