@@ -7,6 +7,7 @@ import gzip
 import http
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 from fastapi import FastAPI, Request
@@ -35,6 +36,7 @@ def create(
     hosts: Hosts = LOOPBACK,
     policies: Mapping[str, MonitorPolicy] | None = None,
     attempts: LoginAttempts | None = None,
+    reports: Path | None = None,
 ) -> FastAPI:
     """Return the dashboard's application.
 
@@ -50,6 +52,8 @@ def create(
         The monitor policies by model, from which incident pages take the minimum effect.
     attempts
         Counts wrong passwords by client and makes clients wait.
+    reports
+        The folder of the runs' Evidently reports.
 
     Raises
     ------
@@ -62,6 +66,7 @@ def create(
     app = FastAPI(title="Leeway", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
     app.state.registry = registry
     app.state.policies = policies or {}
+    app.state.reports = reports
     app.include_router(pages.router)
     app.include_router(api.router)
     app.add_api_route("/static/plotly.min.js", plotly_script, include_in_schema=False)

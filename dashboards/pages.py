@@ -11,16 +11,19 @@ from urllib.parse import quote, urlencode
 
 import jinja2
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import FileResponse, HTMLResponse
 from fastapi.templating import Jinja2Templates
 
 from dashboards import charts, formatting, incident_page, load
 from dashboards.request_parameters import MaybeMoment, Name, Number, Where
+from dashboards.security import SANDBOXED
 from dashboards.timeline import Address
+from features.errors import NotFound
 from features.window import UTC
 from monitors.config import MonitorPolicy
 from monitors.explain.mix_shift import mix_shift_text
 from monitors.finding import Signal, Verdict
+from registry import queries
 from registry.connection import Registry
 
 HERE = Path(__file__).parent
@@ -151,6 +154,20 @@ def incident(
     """Show one incident."""
     view = load.incident(reg, model, number, until=until, policies=known)
     return page(request, "incident.html", view=view, model=model, until=until, signal=view.view.incident.signal)
+
+
+@router.get("/models/{model}/runs/{number}/evidently")
+def evidently(request: Request, reg: Reg, model: Name, number: Number) -> FileResponse:
+    """Show the Evidently report of a run, sandboxed: its HTML is made by another program from values of events."""
+    if queries.run(reg, number).model != model:
+        msg = f"there is no run {number} of {model}"
+        raise NotFound(msg, hint=f"choose one on the page of {model}")
+    folder: Path | None = request.app.state.reports
+    path = folder and folder / f"{model}-run-{number}.html"
+    if path is None or not path.is_file():
+        msg = f"there is no Evidently report of run {number}"
+        raise NotFound(msg, hint="the run had too few rows to compare, or its file has been removed")
+    return FileResponse(path, media_type="text/html", headers={"content-security-policy": SANDBOXED})
 
 
 @router.get("/models/{model}/windows/{version}/{stage}/{end}")

@@ -30,6 +30,10 @@ CONTENT_SECURITY_POLICY: Final = "; ".join(
         "frame-ancestors 'none'",
     )
 )
+SANDBOXED: Final = "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; " + (
+    "style-src 'unsafe-inline'; img-src data: blob:; font-src data:; base-uri 'none'; frame-ancestors 'none'"
+)
+"""Policy of a page that another program has made: its scripts run, in an origin of their own that reaches nothing."""
 HEADERS: Final = {
     "content-security-policy": CONTENT_SECURITY_POLICY,
     "x-content-type-options": "nosniff",
@@ -40,7 +44,10 @@ HEADERS: Final = {
 
 
 class SafeHeaders:
-    """ASGI middleware that adds HEADERS to every answer, and ``no-store`` unless the answer says otherwise."""
+    """ASGI middleware that adds HEADERS to every answer, and ``no-store`` unless the answer says otherwise.
+
+    An answer may have the policy `SANDBOXED`, and no other one of its own.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -51,7 +58,10 @@ class SafeHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
+                sandboxed = headers.get("content-security-policy") == SANDBOXED
                 headers.update(HEADERS)
+                if sandboxed:
+                    headers["content-security-policy"] = SANDBOXED
                 # A file that has a tag may be kept, if it is asked after each time.
                 headers.setdefault("cache-control", "no-cache" if "etag" in headers else "no-store")
             await send(message)

@@ -9,6 +9,8 @@ LeewayError
 ├── EngineError           Flink or Java failed
 │   └── EngineAway        the cluster does not answer now, or has lost the job that it had
 ├── TrainerError          the user's trainer raised an exception or returned something unusable
+│   ├── TrainerTimeout    it took longer than it may
+│   └── TrainerOutOfMemory  it needed more memory than it may
 ├── RegistryError         the registry refuses
 │   ├── RegistryAway      its database does not answer now, or is busy
 │   ├── NotFound          no such model, version, incident...
@@ -85,6 +87,14 @@ class EngineAway(EngineError, Outage):
 
 class TrainerError(LeewayError):
     """The user's trainer raised an exception, or returned something unusable."""
+
+
+class TrainerTimeout(TrainerError):
+    """The user's trainer took longer than `retrain.limits.time`."""
+
+
+class TrainerOutOfMemory(TrainerError):
+    """The user's trainer needed more memory than `retrain.limits.memory`, or than the machine has."""
 
 
 class RegistryError(LeewayError):

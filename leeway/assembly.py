@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -12,19 +12,19 @@ from pathlib import Path
 
 from alerts.delivery import Delivered
 from alerts.delivery import deliver as send
-from features.errors import NotFound
+from features.errors import LeewayError, NotFound
 from features.window import UTC, to_ms
 from leeway import context
 from leeway.context import Context
-from leeway.project.load import Model
+from leeway.project.load import Model, Project
 from monitors.error_stream import stream_findings
 from monitors.flink import baseline_job, files_source_job, run_job
 from monitors.job_spec import JobSpec
 from monitors.report import Report, canonical
 from registry import queries
 from registry.files import published_baselines
-from retrain_flows import reconcile
 from retrain_flows.data.workspace import Workspace
+from retrain_flows.orchestration import reconcile_state
 from retrain_flows.orchestration.model_jobs import Job
 
 
@@ -100,7 +100,18 @@ def replay(opened: Context, model: Model, start: datetime, end: datetime) -> lis
 def job(opened: Context, model: Model) -> Job:
     """Return the job that the flows of *model* run."""
     again = partial(replay, opened, model)
-    return Job(workspace(opened, model), again, opened.project.audit.period, partial(deliver, opened))
+    return Job(
+        workspace(opened, model), again, opened.project.audit.period, partial(deliver, opened), pages(opened.project)
+    )
+
+
+PAGES = "LEEWAY_PAGES"
+"""Environment variable with the address of Leeway's pages as others reach them, for links to them."""
+
+
+def pages(project: Project) -> str:
+    """Return the address of Leeway's pages, for links: of the variable, or the stack's port of this machine."""
+    return os.environ.get(PAGES) or f"http://127.0.0.1:{project.stack.ports.dashboard}"
 
 
 @contextmanager
@@ -110,11 +121,29 @@ def open_job(project: Path, model: str) -> Iterator[Job]:
         yield job(opened, opened.model(model))
 
 
-def is_settled(project: Path, model: str) -> bool:
-    """Send due alerts; return whether the reconciler of *model* has nothing to do."""
+def waiting(project: Path, models: Sequence[str]) -> dict[str, str | LeewayError]:
+    """Send due alerts; return for each of *models* the digest of what its reconciler would act on, or an error.
+
+    A digest is "" where there is nothing to do. All models are looked after with the project opened once.
+
+    Raises
+    ------
+    ProjectError
+        The project file cannot be read.
+    RegistryError
+        The registry cannot be opened.
+    """
     with context.open(project) as opened:
         deliver(opened)
-        return reconcile.idle(opened.registry, opened.model(model).name)
+        policy = opened.project.path.read_text(encoding="utf-8")
+        return {name: _waiting(opened, name, policy) for name in models}
+
+
+def _waiting(opened: Context, name: str, policy: str) -> str | LeewayError:
+    try:
+        return reconcile_state.digest(opened.registry, opened.model(name).name, policy)
+    except LeewayError as error:
+        return error
 
 
 def deliver(opened: Context) -> Delivered:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ByteSize, ConfigDict, Field
 
 from features.window import Span
 from monitors.finding import Signal
@@ -200,4 +200,24 @@ class Audit(BaseModel):
         None,
         pattern=r"^[A-Z][A-Z0-9_]*$",
         description="variable with the key that signs the audit log; a file in `state` if absent",
+    )
+
+
+class Limits(BaseModel):
+    """The section `retrain.limits`: what one training may take before it is ended, as a failure that is recorded.
+
+    Parameters
+    ----------
+    time
+        Wall time.
+    memory
+        Resident memory of the trainer's process and of all that it starts, like ``4GB`` or ``512MiB``; if absent, four
+        fifths of the machine's memory (of the container's, where that has less).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    time: Span = Field(timedelta(hours=1), gt=timedelta(0), description="longest time that one training may take")
+    memory: ByteSize | None = Field(
+        None, ge=1, description="most memory that one training may use; four fifths of the machine's if absent"
     )

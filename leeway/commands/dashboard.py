@@ -47,7 +47,10 @@ def dashboard(
     with context.open(ctx.obj) as opened:
         policies = {name: model.monitor for name, model in opened.project.models.items()}
         password, where = secret(opened.dir)
-        app = create(opened.registry, password=password, hosts=own_hosts(host, name or []), policies=policies)
+        app = create(
+            opened.registry, password=password, hosts=own_hosts(host, name or []), policies=policies,
+            reports=opened.dir / "html",
+        )  # fmt: skip
         address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         show.note(show.text(f"Serving {opened.project.name} on {address} until stopped with Ctrl-C."))
         show.note(show.text(f"Log in with any user name and the password {where}."))

@@ -19,9 +19,10 @@ from leeway.project.load import Model
 from leeway.terminal import show
 from leeway.terminal.exit_codes import ExitCode
 from registry import operations, queries
-from registry.records import Action, Promotion, RetrainRun, RunState
+from registry.records import Promotion, RetrainRun, RunState
 from retrain_flows import first_version
 from retrain_flows import reconcile as reactions
+from retrain_flows.orchestration import manual_decision
 from retrain_flows.orchestration.model_jobs import in_years
 from retrain_flows.training import retrain_data
 
@@ -89,13 +90,9 @@ def _bootstrap(opened: Context, model: Model, start: datetime | None, end: datet
 
 
 def _retrain(opened: Context, model: Model, as_of: datetime | None, because: str, actor: str) -> RetrainRun:
-    reg, ws = opened.registry, assembly.workspace(opened, model)
-    retrain_data.champion_of(reg, model.name)  # raises before anything is recorded
-    _ = ws.trainers
-    decision = operations.record_decision(
-        reg, model=model.name, incident_id=None, action=Action.RETRAIN, because=(because,), actor=actor,
-        now=datetime.now(UTC),
-    )  # fmt: skip
+    """Record the decision, and carry it out."""
+    ws = assembly.workspace(opened, model)
+    decision = manual_decision.record(ws, reason=because, actor=actor, now=datetime.now(UTC))
     with show.working(f"Retraining {show.text(model.name)}"):
         return run_once.retrain(opened, model, decision.id, as_of)
 

@@ -79,10 +79,10 @@ def _flows(opened: Context) -> Iterator[Any]:
         return
     os.environ.update({**server_settings.settings(opened.dir), **there})
     from retrain_flows.orchestration import (  # Prefect reads its settings when it is imported, and takes seconds
-        deployments,
         flows,
+        prefect_outage,
     )
 
     server_settings.log_to(opened.dir)
-    with deployments.prefect_errors():
+    with prefect_outage.prefect_errors():
         yield flows.of(open_job)

@@ -44,15 +44,16 @@ def serve(project: Project, interval: timedelta, say: Callable[[str], None]) -> 
     with _alone(state / "locks" / "flows.lock"):
         os.environ.update(server.running_already(state, environment.of_stack(state)))
         os.environ.update(server_settings.settings(state))
-        with server.running(state) as os.environ[server_settings.URL]:
+        with server.watched(state) as (os.environ[server_settings.URL], revive):
             from leeway.flows import served  # Prefect reads its settings when it is imported
             from retrain_flows.orchestration import deployments
 
             server_settings.log_to(state)
             say(_serving(project))
             what = deployments.Served(
-                served.FLOWS, served.__name__, list(project.models), partial(assembly.is_settled, project.path)
-            )
+                served.FLOWS, served.__name__, list(project.models), partial(assembly.waiting, project.path),
+                say, revive,
+            )  # fmt: skip
             deployments.serve(what, audit_cron=project.audit.schedule, interval=interval)
 
 

@@ -64,12 +64,15 @@ class Job:
         How far back an audit reaches.
     deliver
         Sends the alerts that are due; raises nothing if a receiver does not answer.
+    pages
+        The address of Leeway's pages, for links to them; "" if there is none.
     """
 
     workspace: Workspace
     replay: Replay
     audit_period: timedelta
     deliver: Callable[[], object] = bool
+    pages: str = ""
 
 
 Opener = Callable[[str], AbstractContextManager[Job]]
@@ -105,6 +108,20 @@ PLAIN = Caller()
 """No orchestrator: steps are called directly."""
 
 
+def decision(ws: Workspace, decision_id: int) -> Decision:
+    """Return a decision of the model; NotFound if it is another model's."""
+    decided = queries.decision(ws.registry, decision_id)
+    if decided.model != ws.model:
+        msg = f"decision {decision_id} is about model {decided.model}, not {ws.model}"
+        raise errors.NotFound(msg, hint="`leeway retrain` makes a decision and carries it out")
+    return decided
+
+
+def run_of(ws: Workspace, decided: Decision) -> RetrainRun | None:
+    """Return the run that carries out a decision; None before it began."""
+    return next((run for run in queries.runs(ws.registry, ws.model) if run.decision_id == decided.id), None)
+
+
 def run_retrain(job: Job, decision_id: int, as_of: datetime | None, by: Caller = PLAIN) -> RetrainRun:
     """Carry out a decision to retrain; then publish the run, also if it failed, and send alerts that are due.
 
@@ -127,14 +144,13 @@ def run_retrain(job: Job, decision_id: int, as_of: datetime | None, by: Caller =
         A step failed; the run is recorded as failed.
     """
     ws, now = job.workspace, datetime.now(UTC)
-    decision = _decision(ws, decision_id)
+    decided = decision(ws, decision_id)
     moment = as_of or reconcile.clock(ws) or now
     try:
-        return retrain.run(ws, RetrainRequest(decision, moment, now, by.flow_run), call=by.call)
+        return retrain.run(ws, RetrainRequest(decided, moment, now, by.flow_run), call=by.call)
     finally:
-        for run in queries.runs(ws.registry, ws.model):
-            if run.decision_id == decision.id:
-                by.publish(ws, run, _page(ws, run, by))
+        if run := run_of(ws, decided):
+            by.publish(ws, run, _page(ws, run, by))
         job.deliver()
 
 
@@ -179,15 +195,6 @@ class ByHand:
         """Audit a period in event time."""
         with self.open_job(model) as job:
             return run_audit(job, start, end)
-
-
-def _decision(ws: Workspace, decision_id: int) -> Decision:
-    """Return a decision of the model; NotFound if it is another model's."""
-    decision = queries.decision(ws.registry, decision_id)
-    if decision.model != ws.model:
-        msg = f"decision {decision_id} is about model {decision.model}, not {ws.model}"
-        raise errors.NotFound(msg, hint="`leeway retrain` makes a decision and carries it out")
-    return decision
 
 
 def _page(ws: Workspace, run: RetrainRun, by: Caller) -> Path | str:

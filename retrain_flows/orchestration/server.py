@@ -10,7 +10,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,30 +47,71 @@ def running(state: Path) -> Iterator[str]:
     EngineError
         It refuses the secret, or the server started here ends before it answers.
     """
+    with watched(state) as (url, _):
+        yield url
+
+
+@contextmanager
+def watched(state: Path) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Yield what `running` does, with a function that starts a server of this process anew if it has ended."""
     if there := running_already(state, {}):
-        yield there[URL]
+        yield there[URL], _nothing
         return
-    port, log = _free_port(), state / "logs" / "prefect-server.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    url, note = address(port), state / "prefect" / "url"
-    with log.open("ab") as file:
-        # In a session of its own, Ctrl-C does not reach it before the flows, and it can be stopped with its children.
-        server = subprocess.Popen(  # noqa: S603 - our own interpreter
-            command(port),
-            env=environment(state, port),
-            stdin=subprocess.PIPE,
-            stdout=file,
-            stderr=file,
-            start_new_session=True,
-        )
-        try:
-            _wait(server, url, log)
-            note.parent.mkdir(parents=True, exist_ok=True)
-            note.write_text(url, encoding="ascii")
-            yield url
-        finally:
-            note.unlink(missing_ok=True)
-            _stop(server)
+    own = _OwnServer(state)
+    try:
+        own.start()
+        own.wait()
+        own.note.parent.mkdir(parents=True, exist_ok=True)
+        own.note.write_text(own.url, encoding="ascii")
+        yield own.url, own.revive
+    finally:
+        own.note.unlink(missing_ok=True)
+        own.stop()
+
+
+def _nothing() -> None:
+    """Do nothing: the server is somebody else's."""
+
+
+class _OwnServer:
+    """A server that this process has started, at a port that it keeps when it is started anew."""
+
+    def __init__(self, state: Path) -> None:
+        self._state, self._port = state, _free_port()
+        self.url, self.note = address(self._port), state / "prefect" / "url"
+        self._log = state / "logs" / "prefect-server.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the server's process."""
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        with self._log.open("ab") as file:
+            # In a session of its own, Ctrl-C does not reach it before the flows, and it can be stopped with its
+            # children.
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter
+                command(self._port),
+                env=environment(self._state, self._port),
+                stdin=subprocess.PIPE,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+            )
+
+    def wait(self) -> None:
+        """Wait until the server answers; EngineError if it ends instead."""
+        if self._process is not None:
+            _wait(self._process, self.url, self._log)
+
+    def revive(self) -> None:
+        """Start the server anew if it has ended."""
+        if self._process is not None and self._process.poll() is not None:
+            self.stop()
+            self.start()
+
+    def stop(self) -> None:
+        """End the server's process."""
+        if self._process is not None:
+            _stop(self._process)
 
 
 def running_already(state: Path, stack: Mapping[str, str]) -> dict[str, str]:

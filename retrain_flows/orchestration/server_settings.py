@@ -7,6 +7,7 @@ can read. Prefect reads its settings when it is imported, so this module does no
 from __future__ import annotations
 
 import base64
+import copy
 import json
 import logging
 import os
@@ -110,11 +111,26 @@ def environment(state: Path, port: int) -> dict[str, str]:
 
 
 def log_to(state: Path) -> None:
-    """Write Prefect's log records of this process to ``logs/prefect.log`` too; call it after Prefect is imported."""
+    """Write Prefect's log records of this process to ``logs/prefect.log`` too; call it after Prefect is imported.
+
+    Tracebacks are in that file; the console has a line for each.
+    """
     logger, path = logging.getLogger("prefect"), state / "logs" / "prefect.log"
     if any(isinstance(handler, logging.FileHandler) for handler in logger.handlers):
         return
+    for console in logging.getLogger().handlers:
+        if type(console).__module__.startswith("prefect."):
+            console.setFormatter(_OneLine("%(levelname)s %(message)s"))
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(path)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s - %(message)s"))
     logger.addHandler(handler)
+
+
+class _OneLine(logging.Formatter):
+    """Formats a log record as one line, without its traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        plain = copy.copy(record)
+        plain.exc_info = plain.exc_text = plain.stack_info = None
+        return super().format(plain).splitlines()[0]

@@ -15,6 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,9 @@ from typing import Any
 import psutil
 import pytest
 
+from leeway.stack import ports
 from registry import queries
-from registry.records import RunState
+from registry.records import Action, RunState
 from retrain_flows.orchestration import server, server_settings
 from tests.support import trained_model as world
 from tests.support import trained_model_service
@@ -56,11 +58,28 @@ class Prefect:
     auth: str
     folder: Path
 
-    def serve(self) -> subprocess.Popen[bytes]:
-        """Serve the world's flows from a process in a session of its own."""
-        known = {**os.environ, **server_settings.settings(self.folder / ".leeway"), server_settings.URL: self.url}
+    def serve(self, printed: Any = None) -> subprocess.Popen[bytes]:
+        """Serve the world's flows from a process in a session of its own; what it prints goes to *printed*."""
+        known = {
+            **os.environ,
+            server_settings.URL: self.url,
+            **server_settings.settings(self.folder / ".leeway"),
+            **server_settings.client(self.auth),
+        }
         command = [sys.executable, "-m", trained_model_service.__name__]
-        return subprocess.Popen(command, env={**known, "LEEWAY_PROJECT": str(self.folder)}, start_new_session=True)
+        environment = {**known, "LEEWAY_PROJECT": str(self.folder)}
+        return subprocess.Popen(command, env=environment, start_new_session=True, stdout=printed, stderr=printed)
+
+    @contextmanager
+    def serving(self, printed: Path | None = None) -> Iterator[None]:
+        """Serve the world's flows while the block runs; what is printed goes to the file *printed*."""
+        with nullcontext() if printed is None else printed.open("wb") as file:
+            process = self.serve(file)
+            try:
+                yield
+            finally:
+                process.terminate()
+                process.wait(180)
 
     def ask(self, path: str, body: Any = None, verb: str | None = None) -> Any:
         """Return what the server says at *path*."""
@@ -116,34 +135,41 @@ def prefect(where: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Prefect]:
 
 
 @pytest.mark.timeout(600)
-def test_an_incident_is_dealt_with_by_schedule(prefect: Prefect) -> None:
-    """Nobody calls anything: the reconciler's schedule does, in another folder than the project's.
+def test_an_incident_is_dealt_with_by_the_service(prefect: Prefect) -> None:
+    """Nobody calls anything: the reconcile loop does, in another folder than the project's.
 
-    What the API says is to be run is not: neither a deployment's entrypoint nor its steps, but what was served. A look
-    that finds nothing to do is on record as such. When the service is stopped its schedules stay active.
+    What the API says is to be run is not: neither a deployment's entrypoint nor its steps, but what was served. The
+    loop starts one run for one incident, and none that does nothing or is cancelled. When the service is stopped the
+    schedule of audits stays active.
     """
-    serving = prefect.serve()
-    try:
+    with prefect.serving():
         wait(lambda: _promoted(prefect.folder))
-        wait(lambda: "nothing to do" in prefect.messages("react-m"))
+        wait(lambda: prefect.count("COMPLETED", "react-m") == 1)
+        (react,) = prefect.runs("react-m")
+        assert ("m: decide about incident 1 (performance drift)", "Promoted") == (react["name"], react["state_name"])
+        assert {"leeway", "model:m", "incident:1", "signal:performance"} == set(react["tags"])
+        assert "Incident 1: retrain promoted: static challenger passed the gate" in react["state"]["message"]
         ran = prefect.folder / "ran"
         prefect.alter("audit-m", entrypoint="os.popen", pull_steps=[_step(f"touch {ran}")])
         prefect.start("audit-m", {"model": "m", "end": world.AS_OF.isoformat()})
+        prefect.start("react-m", {"model": "m"})
         wait(lambda: prefect.count("COMPLETED", "audit-m") == 1)
+        wait(lambda: "nothing to do" in prefect.messages("react-m"))
         assert not ran.exists()
-        for parameters in ({"model": "../../x"}, {"model": "os:popen"}, {"decision_id": "1; touch x"}):
+        for parameters in ({"model": "../../x"}, {"model": "os:popen"}, {"reason": ""}, {"actor": 7}):
             with pytest.raises(urllib.error.HTTPError, match="409"):
-                prefect.start("retrain-m", parameters)
-        prefect.start("retrain-m", {"where": {"opener": "os:popen", "project": f"touch {ran}"}, "decision_id": 1})
+                prefect.start("retrain-m", {"reason": "x", "actor": "ann", **parameters})
+        more = {"where": {"opener": "os:popen", "project": f"touch {ran}"}, "reason": "x", "actor": "ann"}
+        prefect.start("retrain-m", more)
         prefect.start("audit-m", {"end": "0001-01-01T00:00:00Z"})
         wait(lambda: {"CRASHED", "FAILED"} <= {run["state_type"] for run in prefect.runs()})
         assert not ran.exists()
-    finally:
-        serving.terminate()
-        serving.wait(180)
+        assert 2 == len(prefect.runs("react-m"))
+        assert 0 == prefect.count("CANCELLED")
     react, audit = (prefect.deployment(f"{what}-m") for what in ("react", "audit"))
-    assert (False, [True]) == (react["paused"], [s["active"] for s in react["schedules"]])
+    assert [] == react["schedules"]
     assert ("0 6 * * 1", "UTC") == tuple(audit["schedules"][0]["schedule"][k] for k in ("cron", "timezone"))
+    assert audit["schedules"][0]["active"]
 
 
 def _step(command: str) -> Any:
@@ -152,23 +178,116 @@ def _step(command: str) -> Any:
 
 def _promoted(where: Path) -> bool:
     with world.open_registry(where) as registry:
-        return [RunState.PROMOTED] == [r.state for r in queries.runs(registry, "m")]
+        return RunState.PROMOTED in [r.state for r in queries.runs(registry, "m")]
+
+
+@pytest.mark.timeout(600)
+def test_a_retrain_is_started_by_hand_on_prefects_pages(prefect: Prefect) -> None:
+    """With a reason and a name: the decision is recorded as that of `leeway retrain`, and the run says how it ended.
+
+    A schedule and a limit that an earlier release gave the reconciler are removed.
+    """
+    flow = prefect.ask("/flows/", {"name": "leeway-react"})["id"]
+    each_minute = {"schedule": {"interval": 60}, "slug": "react", "active": True}
+    earlier = {"name": "react-m", "flow_id": flow, "schedules": [each_minute], "concurrency_limit": 1}
+    prefect.ask("/deployments/", earlier)
+    with prefect.serving():
+        wait(lambda: prefect.count("COMPLETED", "react-m") == 1)
+        (prefect.folder / "retrain.json").write_text(json.dumps({"trainer": f"{world.HERE}:useless"}))
+        prefect.start("retrain-m", {"reason": "new prices", "actor": "ann"})
+        wait(lambda: prefect.count("COMPLETED", "retrain-m") == 1)
+        react = prefect.deployment("react-m")
+        assert ([], None) == (react["schedules"], react["global_concurrency_limit"])
+        assert 0 == prefect.count("SCHEDULED", "react-m")
+    (run,) = prefect.runs("retrain-m")
+    with world.open_registry(prefect.folder) as registry:
+        decision, retrain = queries.decisions(registry, "m")[-1], queries.runs(registry, "m")[-1]
+        assert (None, Action.RETRAIN, "ann") == (decision.incident_id, decision.action, decision.actor)
+        assert ("new prices", f"started on Prefect's pages, flow run {run['id']}") == decision.because
+        assert (decision.id, RunState.REJECTED) == (retrain.decision_id, retrain.state)
+    assert ("m: retrain by ann: new prices", "Refused") == (run["name"], run["state_name"])
+    assert run["state"]["message"].startswith("Refused: v3 (static): loss")
+    assert {"leeway", "model:m"} == set(run["tags"])
 
 
 @pytest.mark.faults
-def test_a_run_that_was_killed_holds_no_slot_when_the_service_is_started_again(prefect: Prefect) -> None:
+def test_a_run_that_was_killed_holds_nothing_up_when_the_service_is_started_again(prefect: Prefect) -> None:
     """Its process cannot say that it has ended; the incident does not wait until Prefect notices."""
     with prefect.serve() as serving:
         wait(lambda: prefect.count("RUNNING") > 0)
         os.killpg(serving.pid, signal.SIGKILL)
     assert prefect.count("RUNNING") > 0
-    again = prefect.serve()
-    try:
+    with prefect.serving():
         wait(lambda: _promoted(prefect.folder))
-    finally:
-        again.terminate()
-        again.wait(180)
     assert 1 == prefect.count("CRASHED")
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(900)
+def test_a_server_that_is_killed_in_mid_run_costs_nothing(where: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run goes on and ends, alerts are sent, the service waits; when the server is back, all is on its pages.
+
+    The trainer waits for a file, so that the server dies while it runs and comes back after the run has ended.
+    """
+    monkeypatch.delenv(server_settings.URL, raising=False)
+    state = where / ".leeway"
+    (where / "retrain.json").write_text(json.dumps({"trainer": f"{world.HERE}:static_after_signal"}))
+    monkeypatch.setenv("LEEWAY_TEST_SIGNAL", str(where / "go"))
+    first = PrefectServer(state)
+    prefect = Prefect(first.url, server_settings.secret(state), where)
+    first.start()
+    try:
+        with prefect.serving(where / "printed"):
+            wait(lambda: (where / "go.waits").exists())
+            first.kill()
+            wait(lambda: "is away" in (where / "printed").read_text())
+            (where / "go").touch()
+            wait(lambda: _promoted(where))
+            first.start()
+            wait(lambda: "answers again" in (where / "printed").read_text())
+            wait(lambda: {"Promoted"} <= {run["state_name"] for run in prefect.runs("react-m")})
+            prefect.start("audit-m", {"model": "m", "end": world.AS_OF.isoformat()})
+            wait(lambda: prefect.count("COMPLETED", "audit-m") == 1)
+        assert 1 == prefect.count("COMPLETED", "react-m")
+    finally:
+        first.kill()
+    away, back = (where / "printed").read_text().splitlines()
+    assert ("is away" in away, "answers again" in back) == (True, True)
+    with world.open_registry(where) as registry:
+        assert [RunState.PROMOTED] == [r.state for r in queries.runs(registry, "m")]
+        assert ["bootstrap", "promote"] == [p.kind for p in queries.promotions(registry, "m")]
+    assert (where / "delivered").exists()
+
+
+class PrefectServer:
+    """A server of a state folder at a port of its own, which can be killed and started again."""
+
+    def __init__(self, state: Path) -> None:
+        self._state, self._port = state, ports.free()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = server_settings.address(self._port)
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        (self._state / "logs").mkdir(parents=True, exist_ok=True)
+        with (self._state / "logs" / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                server_settings.command(self._port), env=server_settings.environment(self._state, self._port),
+                stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        wait(self._answers)
+
+    def kill(self) -> None:
+        """Kill it, if it runs."""
+        if self._process is not None and self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    def _answers(self) -> bool:
+        try:
+            return asked(f"{self.url}/health") is True
+        except OSError:
+            return False
 
 
 PROJECT = """\
@@ -203,6 +322,35 @@ def test_nothing_outlives_the_command_that_serves(tmp_path: Path, how: str) -> N
     text = (tmp_path / "said").read_text()
     assert "Traceback" not in text
     assert "INFO" not in text
+
+
+@pytest.mark.faults
+def test_a_server_of_the_command_that_is_killed_is_started_again(tmp_path: Path) -> None:
+    """At the same address; one line says that it is away, one that it answers again; and no traceback is printed."""
+    (tmp_path / "leeway.yaml").write_text(PROJECT)
+    known = {k: v for k, v in os.environ.items() if k not in (server_settings.URL, server_settings.AUTH)}
+    command = [sys.executable, "-m", "leeway", "flows", "serve", "--every", "2s"]
+    printed = tmp_path / "printed"
+    with printed.open("wb") as file, subprocess.Popen(command, cwd=tmp_path, env=known, stdout=file, stderr=file) as it:
+        try:
+            wait(lambda: "pages at" in printed.read_text())
+            (server_process,) = _servers(it.pid)
+            address = (tmp_path / ".leeway" / "prefect" / "url").read_text()
+            time.sleep(10)
+            os.killpg(server_process, signal.SIGKILL)
+            wait(lambda: "answers again" in printed.read_text())
+            assert [] != _servers(it.pid) != [server_process]
+            assert asked(f"{address}/health") is True
+        finally:
+            it.terminate()
+            it.wait(180)
+    _, away, back = printed.read_text().splitlines()
+    assert ("is away" in away, "answers again" in back) == (True, True)
+
+
+def _servers(pid: int) -> list[int]:
+    """Return the Prefect servers that *pid* has started."""
+    return [child.pid for child in psutil.Process(pid).children() if "server_main" in " ".join(child.cmdline())]
 
 
 def _family(pid: int) -> set[int]:

@@ -6,10 +6,13 @@ The baseline job is a stub (`tests/support/trained_model.py`), since Flink is no
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import filelock
 import pytest
 
 from features import errors
@@ -84,6 +87,65 @@ def test_an_incident_becomes_a_champion_through_prefect(flows: Any, registry: Re
     assert page.stat().st_size > 100_000
     assert (where / "delivered").exists()
     assert [] == flows.react("m", as_of=world.AS_OF)
+
+
+def test_the_pages_tell_what_was_done_and_why(flows: Any, registry: Registry, where: Path) -> None:
+    """Names, tags, states and log lines in words; links to Leeway's pages of incident and report."""
+    with world.open_job(str(where), "m") as job:
+        world.drift(job.workspace)
+    flows.react("m", as_of=world.AS_OF)
+    run = queries.runs(registry, "m")[0]
+    shown, tasks, lines = pages_of(str(run.flow_run))
+    assert ("m: retrain for incident 1 (performance drift)", "Promoted") == (shown.name, shown.state_name)
+    assert {"leeway", "model:m", "incident:1", "signal:performance"} == set(shown.tags)
+    assert shown.state.message.startswith("Promoted v2: static challenger passed the gate: mean loss")
+    assert {"train static candidate", "gate static candidate", "write the Evidently report"} <= tasks
+    for expected in ("640 training rows, 560 evaluation rows", "Gate static candidate: checks: 7 pass, loss: mean loss",
+                     "Decision 2 by leeway: performance drift", "Next: v2 answers from now on"):  # fmt: skip
+        assert any(expected in line for line in lines), (expected, lines)
+    assert "http://127.0.0.1:8321/models/m/incidents/1" in artifacts("m-incident").data
+    assert f"http://127.0.0.1:8321/models/m/runs/{run.id}/evidently" in artifacts("m-evidently").data
+
+
+def pages_of(flow_run: str) -> tuple[Any, set[str], list[str]]:
+    """Return a flow run, the names of its tasks, and its log, once the worker that sends the log has done so."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, LogFilter, LogFilterFlowRunId
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogHandler
+
+    APILogHandler().flush()
+    EventsWorker.drain_all()
+    number = UUID(flow_run)
+    with get_client(sync_client=True) as client:
+        logs = client.read_logs(LogFilter(flow_run_id=LogFilterFlowRunId(any_=[number])))
+        for _ in range(30):  # tasks are recorded from events, a moment later
+            tasks = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[number])))
+            if len(tasks) >= 5:
+                break
+            time.sleep(1)
+        return client.read_flow_run(number), {task.name for task in tasks}, [line.message for line in logs]
+
+
+def test_a_retrain_by_hand_that_has_to_wait_is_carried_out_later(flows: Any, registry: Registry, where: Path) -> None:
+    """Another process is retraining the model: the decision is on record, and the reconciler carries it out."""
+    lock = where / ".leeway" / "locks" / "m.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(lock):
+        state = flows.by_hand("m", "new prices", "ann", world.AS_OF, return_state=True)
+    assert ("Waits", True) == (state.name, "is on record and will be carried out by the reconciler" in state.message)
+    assert [] == queries.runs(registry, "m")
+    (outcome,) = flows.react("m", as_of=world.AS_OF)
+    assert ("decision 2", True) == (outcome.subject, outcome.result.startswith("retrain promoted"))
+
+
+def test_a_retrain_by_hand_says_that_it_was_refused(flows: Any, registry: Registry, where: Path) -> None:
+    """Its state is not merely completed, and has the reasons of the gate."""
+    assert "Promoted" == flows.by_hand("m", "first", "ann", world.AS_OF, return_state=True).name
+    Path(where, "retrain.json").write_text(json.dumps({"trainer": f"{world.HERE}:useless"}))
+    state = flows.by_hand("m", "new prices", "ann", world.AS_OF, return_state=True)
+    assert ("Refused", True) == (state.name, state.message.startswith("Refused: v3 (static): loss"))
+    assert RunState.REJECTED is state.result().state
 
 
 def test_the_same_decision_again_changes_nothing(flows: Any, registry: Registry, where: Path) -> None:

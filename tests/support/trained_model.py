@@ -10,6 +10,8 @@ The baseline job is stubbed: it freezes the bins and counts nothing, since Flink
 from __future__ import annotations
 
 import json
+import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -82,6 +84,15 @@ def broken() -> Any:
     """Fail as a user's trainer may."""
     msg = "no such column: distance"
     raise KeyError(msg)
+
+
+def static_after_signal() -> Any:
+    """Return what `static` does once the file of LEEWAY_TEST_SIGNAL is there; a file beside it says that it waits."""
+    path = Path(os.environ["LEEWAY_TEST_SIGNAL"])
+    path.with_name(f"{path.name}.waits").touch()
+    while not path.exists():
+        time.sleep(0.1)
+    return static()
 
 
 def useless() -> Any:
@@ -168,6 +179,7 @@ def open_job(project: str, model: str) -> Iterator[Job]:
             lambda start, end: [],
             30 * DAY,
             (folder / "delivered").touch,
+            "http://127.0.0.1:8321",
         )
 
 

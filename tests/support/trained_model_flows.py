@@ -20,4 +20,4 @@ def open_job(model: str) -> Iterator[Job]:
 
 
 FLOWS = flows.of(open_job)
-react_flow, audit_flow, retrain_flow = FLOWS.react, FLOWS.audit, FLOWS.retrain
+react_flow, audit_flow, by_hand_flow = FLOWS.react, FLOWS.audit, FLOWS.by_hand

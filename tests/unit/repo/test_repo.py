@@ -16,13 +16,14 @@ ROOMS = ("leeway", "features", "monitors", "registry", "retrain_flows", "serving
 #: Which files may import a framework; everything else is told about it in plain values.
 FENCES = {
     "pyflink": r"monitors/flink/\w+_job\.py",
-    "prefect": r"retrain_flows/orchestration/(flows|deployments|server_main)\.py",
+    "prefect": r"retrain_flows/orchestration/"
+    r"(flows|flow_(artifacts|cleanup|runner|tasks)|deployments|prefect_outage|server_main)\.py",
     "sqlalchemy": r"(registry|alembic)/.*",
     "alembic": r"(registry|alembic)/.*",
     "fastapi": r"(dashboards/.*|serving/.*|\w+/app\.py)",
     "starlette": r"(dashboards/.*|serving/.*|\w+/app\.py)",
     "httpx": r"features/kafka/schema_registry\.py|alerts/.*"
-    r"|leeway/streaming/flink_rest\.py|retrain_flows/orchestration/deployments\.py",
+    r"|leeway/streaming/flink_rest\.py|retrain_flows/orchestration/prefect_outage\.py",
     "skops": r"registry/.*",
     "evidently": r"retrain_flows/.*",
     "river": r"registry/files/artifacts\.py|monitors/error_stream/rank_detectors\.py",

@@ -55,6 +55,7 @@ def login(served: dict[str, Any], password: str | None) -> int:
     headers = {} if password is None else {"authorization": f"Bearer {password}"}
 
     async def ask() -> int:
+        """Ask without a server."""
         async with httpx.AsyncClient(transport=httpx.ASGITransport(served["app"]), base_url="http://[::1]") as client:
             return (await client.get("/static/app.js", headers=headers)).status_code
 

@@ -1,0 +1,87 @@
+"""Child side of process isolation: runs a pickled function, and sends its result, its error and its progress.
+
+:mod:`retrain_flows.training.trainer_process` is the parent's side.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import signal
+import sys
+import threading
+import traceback
+from multiprocessing import connection
+from multiprocessing.reduction import ForkingPickler
+from typing import Any
+
+import numpy as np
+
+from features import errors
+
+_pipe: connection.Connection | None = None
+"""In a child: the pipe to its parent."""
+
+
+def report(message: str) -> None:
+    """Report progress from a function that runs in a child process; does nothing elsewhere."""
+    if _pipe is not None:
+        _pipe.send(("progress", message))
+
+
+def run(pipe: connection.Connection, payload: bytes, seed: int) -> None:
+    """Run a function in the child, and send its result or its error.
+
+    Parameters
+    ----------
+    pipe
+        The child's end of the pipe.
+    payload
+        The function and its arguments, pickled by the parent.
+    seed
+        Seed of ``random`` and of numpy's global generator.
+    """
+    global _pipe  # `report` is called from the user's code
+    os.setpgid(0, 0)
+    _end_with_parent()
+    _pipe = pipe
+    random.seed(seed)
+    np.random.seed(seed)  # what scikit-learn's `random_state=None` uses
+    answer = _answer(payload)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()  # the parent kills this process when it has the answer
+    pipe.send_bytes(answer)
+
+
+def _answer(payload: bytes) -> bytes:
+    """Call the function, and return its result or its error, pickled."""
+    try:
+        function, args = ForkingPickler.loads(payload)
+        result = function(*args)
+    except MemoryError:
+        answer: tuple[str, Any] = "memory", None
+    except errors.LeewayError as error:
+        answer = "leeway", error
+    except Exception as error:
+        answer = "error", (f"raised {type(error).__name__}: {error}", traceback.format_exc())
+    else:
+        answer = "result", result
+    try:
+        return bytes(ForkingPickler.dumps(answer))
+    except Exception as error:
+        message = f"returned a {type(answer[1]).__name__} that cannot be pickled: {error}"
+        return bytes(ForkingPickler.dumps(("error", (message, traceback.format_exc()))))
+
+
+def _end_with_parent() -> None:
+    """Kill this process group when the parent ends."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        connection.wait([parent.sentinel])
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=wait, daemon=True).start()
