@@ -48,6 +48,8 @@ class Situation:
         Predictions up to this time have had their label delay.
     matured_rows
         Number of matured, labelled rows in the training period.
+    faulty
+        The stretches of event time under a data fault, start and end.
     running
         Whether a retrain of the model is running.
     last_retrain
@@ -64,6 +66,7 @@ class Situation:
     now: datetime
     matured_until: datetime
     matured_rows: int
+    faulty: tuple[tuple[datetime, datetime], ...] = ()
     running: bool = False
     last_retrain: datetime | None = None
     trial: datetime | None = None
@@ -116,7 +119,7 @@ def decide(
         return Decision(Action.NOTHING, (*evidence, barred))
     if retrain is None or not retrain.trainers:
         return Decision(Action.NOTHING, (*evidence, "no trainer is configured: set retrain.trainer or retrain.online"))
-    if waits := _not_lasting(incident, signals):
+    if waits := _not_lasting(incident, signals) or _only_in_faulty(incident, situation):
         return Deferral(waits)
     obstacles = tuple(_obstacles(incident, retrain, situation))
     if not obstacles:
@@ -150,6 +153,18 @@ def _not_lasting(incident: Incident, signals: Signals) -> str:
         f"outside the false-alarm guarantee a retrain needs {signals.outside_windows} windows of drift "
         f"(signals.outside_windows); there {'is' if incident.windows == 1 else 'are'} {incident.windows}"
     )
+
+
+def _only_in_faulty(incident: Incident, situation: Situation) -> str:
+    """Return what is waited for where all windows that drifted hold rows under a data fault; "" otherwise."""
+    windows = [(e.window_start, e.window_end) for e in incident.evidence]
+    span = max((end - start for start, end in windows), default=timedelta(0))
+    for start, end in situation.faulty:
+        if start < incident.since and incident.last_seen <= end + span:
+            return (
+                f"seen only in windows with rows under the data fault of {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}"
+            )
+    return ""
 
 
 def _outside(incident: Incident) -> bool:

@@ -17,6 +17,7 @@ from monitors.finding import Signal, Stage
 from registry import operations, queries
 from registry.audit_log import chain
 from registry.connection import Registry
+from registry.faulty_periods import faulty_periods
 from registry.records import Action, Decision, Incident, IncidentState, RetrainRun, RunState
 from retrain_flows import decide, follow_up, retrain, schedule
 from retrain_flows.data import dataset, workspace
@@ -153,6 +154,7 @@ def _decide(ws: Workspace, incident: Incident, as_of: datetime) -> decide.Decisi
         now=as_of,
         matured_until=as_of - ws.schema.label_delay,
         matured_rows=enough,
+        faulty=tuple((p.start, p.end) for p in faulty_periods(ws.registry, ws.model)),
         running=queries.running(ws.registry, ws.model) is not None,
         last_retrain=last,
         trial=max((r.as_of for r in queries.unfinished(ws.registry, ws.model, RunState.HELD)), default=None),

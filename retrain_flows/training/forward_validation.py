@@ -24,8 +24,7 @@ from features import scoring
 from features.scoring import Floats, Values
 from features.window import from_ms, to_ms
 from retrain_flows.data.dataset import Dataset
-from retrain_flows.training import permutation_importance, static
-from retrain_flows.training.permutation_importance import HeldOut, LossIncreases
+from retrain_flows.training import static
 from retrain_flows.training.training_windows import TrainingWindow
 
 BLOCKS = 4
@@ -48,8 +47,6 @@ class ForwardValidation:
         The training window that was best on all blocks: the one for the final model.
     losses
         Mean loss of each window on the rows that all of them answered, by its name.
-    loss_increases
-        Permutation importance of the newest block's model on that block.
     fits
         Number of models that were fitted.
     """
@@ -58,7 +55,6 @@ class ForwardValidation:
     answers: Values
     window: TrainingWindow
     losses: dict[str, float]
-    loss_increases: tuple[LossIncreases, ...]
     fits: int
 
 
@@ -94,7 +90,6 @@ def validate(procedure: Procedure, data: Dataset, start: datetime, blocks: int =
     rows = data.split(start)[1]
     answers, fits = [scoring.unanswered(rows.task, len(rows)) for _ in procedure.windows], 0
     chosen = scoring.unanswered(rows.task, len(rows))
-    increases: tuple[LossIncreases, ...] = ()
     best = 0
     for block in np.array_split(np.arange(len(rows)), blocks):
         if not len(block):
@@ -107,15 +102,12 @@ def validate(procedure: Procedure, data: Dataset, start: datetime, blocks: int =
                 own[block] = _predicted(procedure, model, part)
         chosen[block] = answers[best][block]
         best = _best(procedure, rows.rows(slice(0, int(block[-1]) + 1)), answers, default=best)
-        if fitted[best] is not None and block[-1] == len(rows) - 1:
-            held_out = HeldOut.of(fitted[best], part, sd=procedure.sd)
-            increases = (permutation_importance.measure(held_out),)
     losses = {
         w.name: float(np.mean(own))
         for w, own in zip(procedure.windows, _losses(procedure, rows, answers), strict=True)
         if len(own)
     }
-    return ForwardValidation(rows, chosen, procedure.windows[best], losses, increases, fits)
+    return ForwardValidation(rows, chosen, procedure.windows[best], losses, fits)
 
 
 def _fitted(procedure: Procedure, window: TrainingWindow, data: Dataset, block_start: int) -> Any | None:
