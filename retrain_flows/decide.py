@@ -7,11 +7,11 @@ applies decides:
 2. Its signal may not retrain, or drift outside the false-alarm guarantee may not: ``NOTHING``, with the setting as the
    reason. Where only the error stream has alarmed, the decision is deferred as long as a window may still confirm it.
 3. No trainer is configured: ``NOTHING``.
-4. Drift outside the guarantee has not lasted ``signals.outside_windows`` windows yet: deferred.
-5. Something stands in the way (a running retrain, the cool-down, labels that have not matured): deferred, with all
-   reasons; after ``retrain.wait``, ``WAIT_GIVEN_UP``.
-6. ``retrain.decide`` is ``suggest``: ``SUGGEST``, and somebody starts the retrain by hand.
-7. Otherwise: ``RETRAIN``.
+4. Something stands in the way (drift outside the guarantee that has not lasted ``signals.outside_windows`` windows yet,
+   a running retrain, the cool-down, labels that have not matured): deferred, with all reasons; after ``retrain.wait``,
+   ``WAIT_GIVEN_UP``.
+5. ``retrain.decide`` is ``suggest``: ``SUGGEST``, and somebody starts the retrain by hand.
+6. Otherwise: ``RETRAIN``.
 
 A decision is revised while its incident is open (:mod:`retrain_flows.reconcile`): the same rules are applied again.
 """
@@ -113,9 +113,7 @@ def decide(
         return Decision(Action.NOTHING, (*evidence, barred))
     if retrain is None or not retrain.trainers:
         return Decision(Action.NOTHING, (*evidence, "no trainer is configured: set retrain.trainer or retrain.online"))
-    if waits := _not_lasting(incident, signals):
-        return Deferral(waits)
-    obstacles = tuple(_obstacles(incident, retrain, situation))
+    obstacles = (*_not_lasting(incident, signals), *_obstacles(incident, retrain, situation))
     if not obstacles:
         rows = f"{situation.matured_rows} rows with labels to train on"
         if retrain.decide == "suggest":
@@ -139,11 +137,11 @@ def _barred(incident: Incident, signals: Signals) -> str:
     return ""
 
 
-def _not_lasting(incident: Incident, signals: Signals) -> str:
-    """Return what is waited for where drift outside the guarantee has not lasted long enough; "" otherwise."""
+def _not_lasting(incident: Incident, signals: Signals) -> Iterator[str]:
+    """Yield what is waited for where drift outside the guarantee has not lasted long enough."""
     if not _outside(incident) or incident.windows >= signals.outside_windows:
-        return ""
-    return (
+        return
+    yield (
         f"outside the false-alarm guarantee a retrain needs {signals.outside_windows} windows of drift "
         f"(signals.outside_windows); there {'is' if incident.windows == 1 else 'are'} {incident.windows}"
     )

@@ -29,7 +29,7 @@ SEED = 1
 
 @dataclass(frozen=True, eq=False)
 class ReferenceRun:
-    """A reference schedule's predictions for all labelled rows, (rows,), the number of refits and seconds of fitting."""
+    """A reference schedule's predictions for all labelled rows, (rows,), the number of refits and seconds."""
 
     name: str
     answers: Values

@@ -62,7 +62,7 @@ class TrainingOrder:
 
 @dataclass(frozen=True, eq=False)
 class StaticTraining:
-    """A fitted model, its validation, and the differences of an earlier pair of models by slice, if there were enough."""
+    """A model, its validation, and the differences of an earlier pair of models by slice (None: too few rows)."""
 
     model: Any
     rows: Dataset
