@@ -7,11 +7,11 @@ applies decides:
 2. Its signal may not retrain, or drift outside the false-alarm guarantee may not: ``NOTHING``, with the setting as the
    reason. Where only the error stream has alarmed, the decision is deferred as long as a window may still confirm it.
 3. No trainer is configured: ``NOTHING``.
-4. Drift outside the guarantee has not lasted ``signals.outside_windows`` windows yet: deferred.
-5. Something stands in the way (a running retrain, the cool-down, labels that have not matured): deferred, with all
-   reasons; after ``retrain.wait``, ``WAIT_GIVEN_UP``.
-6. ``retrain.decide`` is ``suggest``: ``SUGGEST``, and somebody starts the retrain by hand.
-7. Otherwise: ``RETRAIN``.
+4. Something stands in the way (drift outside the guarantee that has not lasted ``signals.outside_windows`` windows yet,
+   a running retrain, the cool-down, labels that have not matured): deferred, with all reasons; after ``retrain.wait``,
+   ``WAIT_GIVEN_UP``.
+5. ``retrain.decide`` is ``suggest``: ``SUGGEST``, and somebody starts the retrain by hand.
+6. Otherwise: ``RETRAIN``.
 
 A decision is revised while its incident is open (:mod:`retrain_flows.reconcile`): the same rules are applied again.
 """
@@ -119,9 +119,8 @@ def decide(
         return Decision(Action.NOTHING, (*evidence, barred))
     if retrain is None or not retrain.trainers:
         return Decision(Action.NOTHING, (*evidence, "no trainer is configured: set retrain.trainer or retrain.online"))
-    if waits := _not_lasting(incident, signals) or _only_in_faulty(incident, situation):
-        return Deferral(waits)
-    obstacles = tuple(_obstacles(incident, retrain, situation))
+    lasting = (*_not_lasting(incident, signals), *_only_in_faulty(incident, situation))
+    obstacles = (*lasting, *_obstacles(incident, retrain, situation))
     if not obstacles:
         rows = f"{situation.matured_rows} rows with labels to train on"
         if retrain.decide == "suggest":
@@ -145,26 +144,22 @@ def _barred(incident: Incident, signals: Signals) -> str:
     return ""
 
 
-def _not_lasting(incident: Incident, signals: Signals) -> str:
-    """Return what is waited for where drift outside the guarantee has not lasted long enough; "" otherwise."""
+def _not_lasting(incident: Incident, signals: Signals) -> Iterator[str]:
+    """Yield what is waited for where drift outside the guarantee has not lasted long enough."""
     if not _outside(incident) or incident.windows >= signals.outside_windows:
-        return ""
-    return (
+        return
+    yield (
         f"outside the false-alarm guarantee a retrain needs {signals.outside_windows} windows of drift "
         f"(signals.outside_windows); there {'is' if incident.windows == 1 else 'are'} {incident.windows}"
     )
 
 
-def _only_in_faulty(incident: Incident, situation: Situation) -> str:
-    """Return what is waited for where all windows that drifted hold rows under a data fault; "" otherwise."""
-    windows = [(e.window_start, e.window_end) for e in incident.evidence]
-    span = max((end - start for start, end in windows), default=timedelta(0))
+def _only_in_faulty(incident: Incident, situation: Situation) -> Iterator[str]:
+    """Yield what is waited for where all windows that drifted hold rows under a data fault."""
+    span = max((e.window_end - e.window_start for e in incident.evidence), default=timedelta(0))
     for start, end in situation.faulty:
         if start < incident.since and incident.last_seen <= end + span:
-            return (
-                f"seen only in windows with rows under the data fault of {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}"
-            )
-    return ""
+            yield f"seen only in windows with rows under the data fault of {start:%Y-%m-%d} to {end:%Y-%m-%d}"
 
 
 def _outside(incident: Incident) -> bool:

@@ -104,7 +104,7 @@ def idle(reg: Registry, model: str) -> bool:
 
 
 def matured_rows(ws: Workspace, as_of: datetime) -> int:
-    """Return the number of matured rows of the training period as of a moment in event time. Reads the period's events."""
+    """Return the number of matured rows of the training period as of a moment in event time. Reads its events."""
     when = workspace.periods(ws.schema, ws.trainers, as_of)
     labelled = dataset.read(ws.log, ws.schema, as_of=as_of, start=when.start, end=when.evaluation)
     return len(labelled.rows)

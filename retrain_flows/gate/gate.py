@@ -22,7 +22,7 @@ from registry.records import Check, CheckResult, ComparedSlice
 from retrain_flows.config import Gate
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.gate import evidence, paired_test, slice_sums
-from retrain_flows.gate.evidence import Evidence, Window
+from retrain_flows.gate.evidence import Evidence
 
 MIN_SEGMENT_ROWS = 50
 """Rows below which a segment is not compared by itself: the mean loss of fewer rows depends on a few of them."""
@@ -186,7 +186,7 @@ def _rows(trial: GateInput, policy: Gate) -> Check:
 
 
 def _loss(trial: GateInput, losses: Mapping[str, float], slices: Sequence[ComparedSlice], policy: Gate) -> Check:
-    """Compare mean losses by the evidence of all looks: PASS if better, FAIL if worse, HOLD where labels must decide."""
+    """Compare losses by the evidence of all looks: PASS if better, FAIL if worse, HOLD while labels must decide."""
     want = f"evidence of {1 / trial.alpha:.3g} that the challenger's loss is lower by more than {policy.margin:g}"
     got = f"mean loss {losses['challenger']:.4f} against {losses['champion']:.4f}"
     looked = evidence.window(*slice_sums.arrays(slices, policy.margin), trial.history)
@@ -194,19 +194,9 @@ def _loss(trial: GateInput, losses: Mapping[str, float], slices: Sequence[Compar
         got += f"; {len(slices)} new slices with labels; a comparison needs {evidence.MIN_SLICES}"
         return _check("loss", CheckResult.HOLD, got, want, **losses, alpha=trial.alpha)
     total = evidence.add(trial.before, looked, trial.alpha)
-    got += f", {in_words(looked, total)}"
+    got += f", {evidence.in_words(looked, total)}"
     numbers = {"difference": looked.mean, "slices": float(looked.slices), "alpha": trial.alpha, "better": total.better}
     return _check("loss", evidence.decide(total, trial.alpha), got, want, **losses, **numbers)
-
-
-def in_words(looked: Window, total: Evidence) -> str:
-    """Return a window's difference of losses with its bounds, and the evidence of all looks, in words.
-
-    >>> in_words(Window(-0.02, -0.03, -0.01, 0.001, 0.999, 900, 14), Evidence(12.3, 0.1, 2))
-    'challenger minus champion -0.0200 (95 % -0.0300 to -0.0100) over 14 slices; evidence that it is better 12.3'
-    """
-    text = f"challenger minus champion {looked.mean:+.4f} (95 % {looked.low:+.4f} to {looked.high:+.4f})"
-    return f"{text} over {looked.slices} slices; evidence that it is better {total.better:.3g}"
 
 
 def _segments(trial: GateInput, rise: Floats, policy: Gate) -> Check:

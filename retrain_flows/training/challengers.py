@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,14 +11,12 @@ import pandas as pd
 
 from features import errors, scoring
 from features.scoring import Floats, Values
-from monitors.finding import Signal
-from registry import queries
-from registry.files import artifacts
-from registry.records import Check, CheckResult, ComparedSlice, IncidentState, Version, VersionState
+from registry.records import Check, CheckResult, ComparedSlice, Version
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.gate import gate
 from retrain_flows.training import (
+    model_file,
     online,
     retrain_data,
     static,
@@ -194,7 +191,7 @@ def _fit_online(ws: Workspace, rows: Dataset, parent: Version | None) -> Challen
 
 def gate_candidate(ws: Workspace, candidate: Challenger, data: RetrainData) -> GatedCandidate:
     """Run the gate checks of a candidate on the evaluation rows, with those of its data and its model file."""
-    artifact = _dump(candidate.model)
+    artifact = model_file.dump(candidate.model)
     series = _series(ws, candidate, data)
     answers = _out_of_sample(candidate, data.evaluation)
     usable = scoring.is_answered(answers)
@@ -212,19 +209,23 @@ def gate_candidate(ws: Workspace, candidate: Challenger, data: RetrainData) -> G
         history=candidate.history,
         trust=ws.trainers.trust,
     )
-    own = () if candidate.existing else _same_file_check(ws, artifact)
+    own = () if candidate.existing else model_file.same_file_check(ws, artifact)
     outcome = gate.gate(trial, ws.trainers.gate)
     checks = (_data_check(candidate, data), *own, *outcome.checks)
     return GatedCandidate(candidate, artifact, checks, outcome.slices, series)
 
 
 def _series(ws: Workspace, candidate: Challenger, data: RetrainData) -> TrialSeries:
-    """Return the series that a candidate continues or begins, with its share of the champion's error rate."""
+    """Return the series that a candidate continues or begins, with its share of the champion's error rate.
+
+    A run that was killed and is repeated makes its look anew: what it had recorded before is no part of the series.
+    """
     if candidate.existing is not None:
         kind, share = candidate.existing.version, EARLIER_SHARE / retrain_data.MAX_EARLIER
     else:
         kind, share = candidate.mode, (1 - EARLIER_SHARE) / len(ws.trainers.trainers)
-    return trial_series.find(ws, data.champion, data.cause, kind, share)
+    series = trial_series.find(ws, data.champion, data.cause, kind, share)
+    return replace(series, looks=tuple(look for look in series.looks if look.run_id != data.run_id))
 
 
 def _out_of_sample(candidate: Challenger, rows: Dataset) -> Values:
@@ -244,35 +245,3 @@ def _data_check(candidate: Challenger, data: RetrainData) -> Check:
     got += f", {data.barred} rows under a data fault left out" if data.barred else ""
     got += f"; {candidate.note}" if candidate.note else ""
     return Check(name="data", result=CheckResult.PASS, got=got, want="to be on record", numbers={"rows": len(rows)})
-
-
-def _same_file_check(ws: Workspace, artifact: bytes | errors.TrainerError) -> list[Check]:
-    """Fail a candidate whose model file is the champion's or was rolled back; none if no version has this file."""
-    if isinstance(artifact, errors.TrainerError):
-        return []
-    digest = hashlib.sha256(artifact).hexdigest()
-    same = [v for v in queries.versions(ws.registry, ws.model) if v.artifact == digest]
-    if not same:
-        return []
-    back = {p.from_version for p in queries.promotions(ws.registry, ws.model) if p.kind == "rollback"}
-    states = {v.version: "rolled back" if v.version in back else v.state.value for v in same}
-    refused = any(state in ("rolled back", VersionState.CHAMPION.value) for state in states.values())
-    got = "same model file as " + ", ".join(f"{version} ({state})" for version, state in states.items())
-    result = CheckResult.FAIL if refused else CheckResult.PASS
-    return [
-        Check(name="known", result=result, got=got, want="a file that is neither the champion's nor was rolled back")
-    ]
-
-
-def open_quality(ws: Workspace) -> Sequence[str]:
-    """Return the open data quality incidents of the model, a sentence each; they block retraining."""
-    incidents = queries.incidents(ws.registry, ws.model)
-    live = [i for i in incidents if i.signal is Signal.QUALITY and i.state is not IncidentState.RESOLVED]
-    return [f"quality incident {i.id} has been open since {i.opened_at:%Y-%m-%d %H:%M} UTC" for i in live]
-
-
-def _dump(model: Any) -> bytes | errors.TrainerError:
-    try:
-        return artifacts.dump_model(model)
-    except errors.TrainerError as error:
-        return error

@@ -1,4 +1,4 @@
-"""Forward validation (rolling-origin evaluation): each block of the newest rows is predicted by a model of rows before it.
+"""Forward validation (rolling-origin evaluation): each block of the newest rows is predicted by a model of rows before.
 
 It measures what a procedure is worth, training window included, as it would have been used: at the start of each block
 the window is chosen that was best on the blocks before it, and only labels that had matured by then are learned from.
