@@ -201,8 +201,11 @@ def _references_of_number(task: _Task, number: int) -> list[Schedule]:
     even = _measured(refitter.run(f"{refits}, evenly spaced", references.evenly_spaced(task.history, number)), task)
     drawn = [_measured(refitter.run("", references.at_random(task.history, number, seed)), task)
              for seed in RANDOM_SEEDS]  # fmt: skip
-    mean = Measured(*(float(np.mean([getattr(one.measured, part) for one in drawn])) for part in ("metric", "loss")),
-                    rows=drawn[0].measured.rows)  # fmt: skip
+    mean = Measured(
+        metric=float(np.mean([one.measured.metric for one in drawn])),
+        loss=float(np.mean([one.measured.loss for one in drawn])),
+        rows=drawn[0].measured.rows,
+    )
     seconds = float(np.mean([one.seconds for one in drawn]))
     name = f"{refits} at random (mean of {len(drawn)})"
     return [even, Schedule(name, mean, number, number, seconds, drawn[0].answers)]

@@ -59,12 +59,12 @@ def _changed(model: Model, path: Path) -> Model:
         msg = f"{path.name} is no policy: {wrong}"
         raise ProjectError(msg, hint=f"it has keys of the sections {', '.join(SECTIONS)}")
     try:
-        return replace(model, **{name: _merged(getattr(model, name), change) for name, change in keys.items()})
+        changed: dict[str, Any] = {name: _merged(getattr(model, name), change) for name, change in keys.items()}
+        return replace(model, **changed)
     except ValidationError as error:
         problems = "\n".join(f"  {path.name}:{p}" for p in validation_errors.explain(error.errors(), document))
-        raise ProjectError(
-            f"{path.name} is no policy\n{problems}", hint="`leeway schema` describes every key"
-        ) from error
+        msg = f"{path.name} is no policy\n{problems}"
+        raise ProjectError(msg, hint="`leeway schema` describes every key") from error
 
 
 def _merged(section: BaseModel, change: Mapping[str, Any]) -> BaseModel:

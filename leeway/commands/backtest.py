@@ -35,9 +35,7 @@ def backtest(  # noqa: PLR0913 - one parameter an option
     log: Log = None,
     model: Annotated[str | None, typer.Option(help="The model of the project; needed where there are several.")] = None,
     policy: Policies = None,
-    first_until: Annotated[
-        When, typer.Option(help="Where the first training period ends; by default where the baseline does.")
-    ] = None,
+    first_until: When = None,
     task: Annotated[
         Task | None, typer.Option(help="What a model of LOG predicts; by default as its labels suggest.")
     ] = None,
@@ -47,7 +45,7 @@ def backtest(  # noqa: PLR0913 - one parameter an option
     """Replay the whole loop on a labelled history in event time: what would it have done, and would it have helped?
 
     Monitors, decisions, training, gate, promotions and rollbacks are the real ones, in a registry that is thrown away.
-    Beside them: no refit at all, as many refits evenly spaced and at random, a refit at every window, and no model.
+    --first-until is where the first training period ends, by default where the baseline does. Beside the loop: no refit at all, as many refits evenly spaced and at random, a refit at every window, and no model.
     """
     if log is not None:
         with settings.drafted(log, task=task) as project:

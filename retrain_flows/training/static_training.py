@@ -109,7 +109,8 @@ def train(order: TrainingOrder) -> StaticTraining:
     if last is not None:
         windows.sort(key=lambda window: abs(window.length / DAY - last))
     procedure = Procedure(trainer, windows, order.label_delay, order.sd)
-    validation = forward_validation.validate(procedure, order.rows, order.validated_from)
+    changed = order.change is not None and order.change >= order.validated_from
+    validation = forward_validation.validate(procedure, order.rows, order.validated_from, changed=changed)
     rows = validation.window.rows(order.rows, order.until)
     before = order.rows.split(order.evaluated_from)[0]
     history = earlier_pair.differences(trainer, before, order.windows, order.sd)
