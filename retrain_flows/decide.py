@@ -172,10 +172,10 @@ def _obstacles(incident: Incident, retrain: Retrain, situation: Situation) -> It
         yield f"retrain.cool_down: the next retrain is possible from {next_retrain:%Y-%m-%d %H:%M} UTC"
     if situation.trial is not None and situation.now < situation.trial + retrain.evaluation:
         until = situation.trial + retrain.evaluation
-        yield f"a candidate is on trial in shadow; the next one is trained from {until:%Y-%m-%d %H:%M} UTC"
+        yield f"a candidate is on trial in shadow, and the next one is trained from {until:%Y-%m-%d %H:%M} UTC"
     if situation.last_failure is not None and situation.now < situation.last_failure + retrain.retry:
         retry = situation.last_failure + retrain.retry
-        yield f"retrain.retry: the last retrain failed; the next try is on {retry:%Y-%m-%d %H:%M} UTC"
+        yield f"retrain.retry: the last retrain failed, and the next try is on {retry:%Y-%m-%d %H:%M} UTC"
     if situation.matured_until < incident.opened_at:
         yield "labels of the window that opened the incident are still due (label_delay)"
     if situation.matured_rows < retrain.min_rows:
