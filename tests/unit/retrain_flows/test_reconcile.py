@@ -67,7 +67,7 @@ def test_two_signals_of_one_drift_make_one_retrain(ws: Workspace) -> None:
 
 def test_a_rejected_challenger_makes_the_next_incident_wait(make: Make) -> None:
     """The cool-down counts from the last retrain, whatever came of it. After it both incidents are decided again."""
-    ws = make(trainer=f"{world.HERE}:wrong")
+    ws = make(trainer=f"{world.HERE}:wrong", cool_down=2 * world.DAY)
     first, second = world.drift(ws, Signal.LABEL, Signal.PERFORMANCE)
     refused, waiting = react(ws)
     assert refused.result.startswith("retrain rejected: v2 (static): loss failed: mean loss ")
