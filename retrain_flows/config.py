@@ -25,14 +25,14 @@ class SignalSection(BaseModel):
     outside_promise
         Whether drift outside the false-alarm guarantee may retrain where its signal may.
     outside_windows
-        How many windows such drift must have lasted before it may: the guarantee says nothing of a single one. The gate
-        decides what serves in any case.
+        How many windows such drift must have lasted before it may. It is called drift only once each window of a whole
+        window's length was over its threshold; the gate decides what serves in any case.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     outside_promise: Literal[Reaction.RETRAIN, Reaction.ALERT] = Reaction.ALERT
-    outside_windows: int = Field(3, ge=1, description="windows that drift outside the guarantee must last to retrain")
+    outside_windows: int = Field(1, ge=1, description="windows that drift outside the guarantee must last to retrain")
 
     def of(self, signal: Signal) -> Reaction:
         """Return what an incident of a signal may trigger."""
@@ -87,7 +87,7 @@ class Schedule(BaseModel):
 
     Parameters
     ----------
-    every
+    interval
         A retrain is due when the last one, for whatever reason, is so long ago in event time.
     new_labels
         A retrain is due when so many labels have matured since the last one.
@@ -95,7 +95,7 @@ class Schedule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    every: Span | None = Field(None, description="retrain when the last retrain is so long ago")
+    interval: Span | None = Field(None, description="retrain when the last retrain is so long ago")
     new_labels: int | None = Field(None, ge=1, description="retrain when so many labels have matured since the last")
 
 

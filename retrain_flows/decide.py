@@ -30,6 +30,9 @@ from registry.records import Action, Incident
 from retrain_flows.config import Retrain, Signals
 
 OUTSIDE_GUARANTEE = "outside the false-alarm guarantee"
+MIN_NEW_SLICES = 2
+"""Slices, of those that `retrain.evaluation` has 28 of by default, that pass at least between two candidates on trial: the
+first look may have lacked a slice or two."""
 UNCONFIRMED = "only the error stream has alarmed; waiting for a window to confirm it"
 
 
@@ -45,12 +48,14 @@ class Situation:
         Predictions up to this time have had their label delay.
     matured_rows
         Number of matured, labelled rows in the training period.
+    faulty
+        The stretches of event time under a data fault, start and end.
     running
         Whether a retrain of the model is running.
     last_retrain
         When the last retrain was made that trained a challenger; None before the first.
     trial
-        When the run began whose candidate is on trial; None without a trial.
+        When the newest candidate was trained whose trial is not over; None without a trial.
     last_failure
         When the last retrain failed; None if none has since the last that trained a challenger.
     window
@@ -61,6 +66,7 @@ class Situation:
     now: datetime
     matured_until: datetime
     matured_rows: int
+    faulty: tuple[tuple[datetime, datetime], ...] = ()
     running: bool = False
     last_retrain: datetime | None = None
     trial: datetime | None = None
@@ -113,7 +119,8 @@ def decide(
         return Decision(Action.NOTHING, (*evidence, barred))
     if retrain is None or not retrain.trainers:
         return Decision(Action.NOTHING, (*evidence, "no trainer is configured: set retrain.trainer or retrain.online"))
-    obstacles = (*_not_lasting(incident, signals), *_obstacles(incident, retrain, situation))
+    lasting = (*_not_lasting(incident, signals), *_only_in_faulty(incident, situation))
+    obstacles = (*lasting, *_obstacles(incident, retrain, situation))
     if not obstacles:
         rows = f"{situation.matured_rows} rows with labels to train on"
         if retrain.decide == "suggest":
@@ -147,6 +154,14 @@ def _not_lasting(incident: Incident, signals: Signals) -> Iterator[str]:
     )
 
 
+def _only_in_faulty(incident: Incident, situation: Situation) -> Iterator[str]:
+    """Yield what is waited for where all windows that drifted hold rows under a data fault."""
+    span = max((e.window_end - e.window_start for e in incident.evidence), default=timedelta(0))
+    for start, end in situation.faulty:
+        if start < incident.since and incident.last_seen <= end + span:
+            yield f"seen only in windows with rows under the data fault of {start:%Y-%m-%d} to {end:%Y-%m-%d}"
+
+
 def _outside(incident: Incident) -> bool:
     """Return whether all evidence is outside the false-alarm guarantee.
 
@@ -170,8 +185,7 @@ def _obstacles(incident: Incident, retrain: Retrain, situation: Situation) -> It
     if situation.last_retrain is not None and situation.now < situation.last_retrain + retrain.cool_down:
         next_retrain = situation.last_retrain + retrain.cool_down
         yield f"retrain.cool_down: the next retrain is possible from {next_retrain:%Y-%m-%d %H:%M} UTC"
-    if situation.trial is not None and situation.now < situation.trial + retrain.evaluation:
-        until = situation.trial + retrain.evaluation
+    if situation.trial is not None and situation.now < (until := _next_candidate(incident, retrain, situation.trial)):
         yield f"a candidate is on trial in shadow, and the next one is trained from {until:%Y-%m-%d %H:%M} UTC"
     if situation.last_failure is not None and situation.now < situation.last_failure + retrain.retry:
         retry = situation.last_failure + retrain.retry
@@ -180,6 +194,16 @@ def _obstacles(incident: Incident, retrain: Retrain, situation: Situation) -> It
         yield "labels of the window that opened the incident are still due (label_delay)"
     if situation.matured_rows < retrain.min_rows:
         yield f"too few rows with labels: {situation.matured_rows} of {retrain.min_rows} (retrain.min_rows)"
+
+
+def _next_candidate(incident: Incident, retrain: Retrain, trained: datetime) -> datetime:
+    """Return from when the next candidate is worth its training, while one is on trial that was trained at a moment.
+
+    When the rows since the incident began have doubled: right after a sudden change few rows are of the new kind, and
+    each doubling makes a candidate much better. At the latest after `retrain.evaluation`.
+    """
+    age = max(trained - incident.since, timedelta(0)) + MIN_NEW_SLICES * retrain.evaluation / 28
+    return trained + min(age, retrain.evaluation)
 
 
 def _evidence(incident: Incident) -> tuple[str, ...]:

@@ -126,13 +126,15 @@ def _out_of_patience(ws: Workspace, run: RetrainRun, as_of: datetime, now: datet
     return Outcome(f"run {run.id}", f"retrain rejected: {reason}")
 
 
-_SUPERSEDED = "superseded: another version became champion"
+SUPERSEDED = "superseded: "
+"""How the reason of a run begins whose trial another retrain or promotion ended."""
+_SUPERSEDED = f"{SUPERSEDED}another version became champion"
 
 
 def supersede(ws: Workspace, *, now: datetime) -> None:
     """End the trials of held runs, since a new retrain takes their place."""
     for run in queries.unfinished(ws.registry, ws.model, RunState.HELD):
-        reason = "superseded: a new retrain began before the trial was decided"
+        reason = f"{SUPERSEDED}a new candidate takes its place, and its evidence goes on"
         operations.finish_run(ws.registry, run.id, state=RunState.REJECTED, reason=reason, now=now)
 
 

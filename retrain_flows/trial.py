@@ -25,8 +25,8 @@ from retrain_flows.training import retrain_data
 from retrain_flows.training.challengers import GatedCandidate
 from retrain_flows.training.trial_series import TrialSeries
 
-LOOK_SLICES = 10
-"""Slices that a look waits for: a window of fewer has so few degrees of freedom that it says next to nothing."""
+LOOK_SLICES = 5
+"""Slices that a look waits for; fewer are no window (:data:`retrain_flows.gate.evidence.MIN_SLICES`)."""
 
 
 @dataclass(frozen=True, slots=True)

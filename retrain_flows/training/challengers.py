@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pandas as pd
@@ -28,6 +28,7 @@ from retrain_flows.training.retrain_data import RetrainData
 from retrain_flows.training.static_training import TrainingOrder
 from retrain_flows.training.trial_series import TrialSeries
 
+DAY = timedelta(days=1)
 EARLIER_SHARE = 0.25
 """Part of a cause's error rate that earlier versions have together; the rest is for new models, which are tried more
 often."""
@@ -45,11 +46,12 @@ class Challenger:
         The trained model.
     rows
         The rows that it has learned from.
-    validated
-        The newest of them, those that gate and baseline use.
-    out_of_sample
-        Out-of-sample prediction of each validated row, (rows,): by models of earlier rows (static), or made before the
-        row was learned from (online).
+    validated, out_of_sample
+        The newest labelled rows, which the gate compares, and their predictions, (rows,): by models of earlier rows
+        (static), or made before the row was learned from (online).
+    baseline_rows, baseline_answers
+        The rows of its baseline, and their predictions, (rows,), by models as good as the final one that were not
+        fitted on them.
     loss_increases
         Permutation importance on rows that it, or each of its validation models, had not learned from.
     parent
@@ -70,6 +72,8 @@ class Challenger:
     rows: Dataset
     validated: Dataset
     out_of_sample: Values
+    baseline_rows: Dataset
+    baseline_answers: Values
     loss_increases: tuple[LossIncreases, ...]
     parent: Version | None = None
     existing: Version | None = None
@@ -127,7 +131,7 @@ def earlier(ws: Workspace, version: Version, data: RetrainData) -> Challenger:
     model, rows = retrain_data.load(ws, version), data.evaluation
     answers = scoring.score(model, rows.frame, rows.task)
     note = f"{version.version} again, trained until {version.trained_until or version.created_at:%Y-%m-%d}"
-    return Challenger(version.mode, model, rows, rows, answers, (), existing=version, note=note)
+    return Challenger(version.mode, model, rows, rows, answers, rows, answers, (), existing=version, note=note)
 
 
 def _fit_static(ws: Workspace, data: RetrainData) -> Challenger:
@@ -142,16 +146,19 @@ def _fit_static(ws: Workspace, data: RetrainData) -> Challenger:
     tried = trained.validation
     losses = ", ".join(f"{name} {loss:.4f}" for name, loss in tried.losses.items())
     note = f"trained on {tried.window.name}; mean loss out of sample by training window: {losses}"
-    metrics = {"window_days": tried.window.length.total_seconds() / 86400, "fits": float(tried.fits + 1)}
-    return Challenger("static", trained.model, trained.rows, tried.rows, tried.answers, tried.loss_increases, note=note,
-                      metrics=metrics, history=trained.history)  # fmt: skip
+    fits = tried.fits + len(trained.loss_increases) + 1
+    metrics = {"window_days": tried.window.length / DAY, "fits": float(fits)}
+    return Challenger(
+        "static", trained.model, trained.rows, tried.rows, tried.answers, trained.baseline_rows,
+        trained.baseline_answers, trained.loss_increases, note=note, metrics=metrics, history=trained.history,
+    )  # fmt: skip
 
 
 def _from(candidate: Challenger, start: datetime) -> Challenger:
     """Return a candidate whose validated rows begin at *start*."""
     cut = len(candidate.validated.split(start)[0])
-    later = candidate.validated.rows(slice(cut, None))
-    return replace(candidate, validated=later, out_of_sample=candidate.out_of_sample[cut:])
+    later, answers = candidate.validated.rows(slice(cut, None)), candidate.out_of_sample[cut:]
+    return replace(candidate, validated=later, out_of_sample=answers, baseline_rows=later, baseline_answers=answers)
 
 
 def fit(ws: Workspace, mode: str, rows: Dataset) -> Challenger:
@@ -168,7 +175,8 @@ def fit(ws: Workspace, mode: str, rows: Dataset) -> Challenger:
     """
     if mode == "static":
         trainer = static.load_trainer(ws.trainers.trainers[mode], ws.project_dir)
-        return Challenger(mode, static.fit_static(trainer, rows), rows, rows, *static.out_of_sample(trainer, rows))
+        answers, increases = static.out_of_sample(trainer, rows)
+        return Challenger(mode, static.fit_static(trainer, rows), rows, rows, answers, rows, answers, increases)
     return _fit_online(ws, rows, None)
 
 
@@ -177,7 +185,8 @@ def _fit_online(ws: Workspace, rows: Dataset, parent: Version | None) -> Challen
     trainer = static.load_trainer(ws.trainers.trainers["online"], ws.project_dir)
     champion = None if parent is None else retrain_data.load(ws, parent)
     learned = online.learn(trainer, champion, rows, label_delay=ws.schema.label_delay)
-    return Challenger("online", learned.model, rows, rows, learned.predictions, learned.loss_increases, parent)
+    answers = learned.predictions
+    return Challenger("online", learned.model, rows, rows, answers, rows, answers, learned.loss_increases, parent)
 
 
 def gate_candidate(ws: Workspace, candidate: Challenger, data: RetrainData) -> GatedCandidate:

@@ -205,10 +205,10 @@ def test_a_failing_retrain_does_not_keep_the_others_waiting(make: Make) -> None:
     assert [True, False] == [o.result.startswith("retrain failed: ") for o in again]
 
 
-@pytest.mark.parametrize("every", [Schedule(every=20 * world.DAY), Schedule(new_labels=800)])
-def test_a_retrain_is_due_by_schedule(make: Make, every: Schedule) -> None:
+@pytest.mark.parametrize("due", [Schedule(interval=20 * world.DAY), Schedule(new_labels=800)])
+def test_a_retrain_is_due_by_schedule(make: Make, due: Schedule) -> None:
     """Without an incident; the decision names the setting, and the next one counts from this retrain."""
-    ws = make(schedule=every)
+    ws = make(schedule=due)
     (outcome,) = react(ws)
     decision = queries.decisions(ws.registry, "m")[-1]
     assert ("schedule", True) == (outcome.subject, outcome.result.startswith("retrain promoted"))
