@@ -31,8 +31,8 @@ from retrain_flows.config import Retrain, Signals
 
 OUTSIDE_GUARANTEE = "outside the false-alarm guarantee"
 MIN_NEW_SLICES = 2
-"""Slices, of those that `retrain.evaluation` has 28 of by default, that pass at least between two candidates on trial: the
-first look may have lacked a slice or two."""
+"""Slices that pass at least between two candidates on trial, of which `retrain.evaluation` has 28 by default: the first
+look may have lacked a slice or two."""
 UNCONFIRMED = "only the error stream has alarmed; waiting for a window to confirm it"
 
 
