@@ -52,11 +52,11 @@ def rows(days: int, *, constant: bool = False) -> Dataset:
 
 
 def test_the_later_of_two_models_is_compared_on_the_last_third() -> None:
-    """Of 90 days the pair has seen 30 and 60: means 14.5 and 29.5; the losses are squared, one value a day."""
-    differences = earlier_pair.differences(Trainer("t:Mean", Mean), rows(90), WINDOWS, 1.0)
+    """Of 90 days the pair has seen 30 and 60: means 14.5 and 29.5. Losses are squared errors, a value a day."""
+    differences = earlier_pair.differences(Trainer("t:Mean", Mean), rows(90), WINDOWS, 100.0)
     assert differences is not None
     days = np.arange(60, 90)
-    assert (days - 29.5) ** 2 - (days - 14.5) ** 2 == pytest.approx(differences)
+    assert ((days - 29.5) ** 2 - (days - 14.5) ** 2) / 100**2 == pytest.approx(differences)
 
 
 @pytest.mark.parametrize(("days", "constant"), [(17, False), (57, False), (90, True)])

@@ -1,4 +1,4 @@
-"""Forward validation: no model predicts a row that it has seen, an earlier one, or from labels not yet matured."""
+"""Forward validation: no prediction is by a model of its row or a later one, or of labels not yet matured."""
 
 from __future__ import annotations
 
