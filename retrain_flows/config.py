@@ -87,7 +87,7 @@ class Schedule(BaseModel):
 
     Parameters
     ----------
-    every
+    interval
         A retrain is due when the last one, for whatever reason, is so long ago in event time.
     new_labels
         A retrain is due when so many labels have matured since the last one.
@@ -95,7 +95,7 @@ class Schedule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    every: Span | None = Field(None, description="retrain when the last retrain is so long ago")
+    interval: Span | None = Field(None, description="retrain when the last retrain is so long ago")
     new_labels: int | None = Field(None, ge=1, description="retrain when so many labels have matured since the last")
 
 

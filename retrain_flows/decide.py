@@ -34,8 +34,8 @@ EARLY_SLICES = 3
 """Slices, of those that `retrain.evaluation` has 28 of by default, after an incident began within which a candidate has
 hardly any rows of the new kind."""
 MIN_NEW_SLICES = 2
-"""Slices, of those that `retrain.evaluation` has 28 of by default, that pass at least between two candidates on trial: the
-first look may have lacked a slice or two."""
+"""Slices that pass at least between two candidates on trial, of which `retrain.evaluation` has 28 by default: the first
+look may have lacked a slice or two."""
 UNCONFIRMED = "only the error stream has alarmed; waiting for a window to confirm it"
 
 
@@ -189,10 +189,10 @@ def _obstacles(incident: Incident, retrain: Retrain, situation: Situation) -> It
         next_retrain = situation.last_retrain + retrain.cool_down
         yield f"retrain.cool_down: the next retrain is possible from {next_retrain:%Y-%m-%d %H:%M} UTC"
     if situation.trial is not None and situation.now < (until := _next_candidate(incident, retrain, situation.trial)):
-        yield f"a candidate is on trial in shadow; the next one is trained from {until:%Y-%m-%d %H:%M} UTC"
+        yield f"a candidate is on trial in shadow, and the next one is trained from {until:%Y-%m-%d %H:%M} UTC"
     if situation.last_failure is not None and situation.now < situation.last_failure + retrain.retry:
         retry = situation.last_failure + retrain.retry
-        yield f"retrain.retry: the last retrain failed; the next try is on {retry:%Y-%m-%d %H:%M} UTC"
+        yield f"retrain.retry: the last retrain failed, and the next try is on {retry:%Y-%m-%d %H:%M} UTC"
     if situation.matured_until < incident.opened_at:
         yield "labels of the window that opened the incident are still due (label_delay)"
     if situation.matured_rows < retrain.min_rows:

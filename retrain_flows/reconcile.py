@@ -111,8 +111,11 @@ def matured_rows(ws: Workspace, as_of: datetime) -> int:
 
 
 def _to_decide(reg: Registry, model: str) -> list[Incident]:
-    """Return the incidents without a decision, then the open ones that have one, oldest first."""
-    undecided = queries.undecided(reg, model)
+    """Return the incidents without a decision, then the open ones that have one, oldest first.
+
+    Data faults come before drift: a retrain for drift closes them, and somebody must still be told to repair the data.
+    """
+    undecided = sorted(queries.undecided(reg, model), key=lambda incident: incident.signal is not Signal.QUALITY)
     numbers = {incident.id for incident in undecided}
     live = [i for i in queries.incidents(reg, model) if i.state is not IncidentState.RESOLVED and i.id not in numbers]
     return [*undecided, *live]
@@ -136,7 +139,8 @@ def _handle(ws: Workspace, incident: Incident, current: Decision | None, at: _Mo
             return [Outcome(subject, f"waits: {answer.because}")] if current is None else []
         operations.set_pending(ws.registry, incident.id, answer.because, now=at.now)
         return [Outcome(subject, f"waits: {answer.because}")]
-    if current is not None and answer.action is current.action and answer.action is not Action.RETRAIN:
+    same = current is not None and answer.action is current.action and answer.action is not Action.RETRAIN
+    if same and not incident.pending:
         return []
     decision = operations.record_decision(ws.registry, model=ws.model, incident_id=incident.id,
                                           action=answer.action, because=answer.because, actor=chain.SYSTEM,

@@ -35,14 +35,14 @@ def due(schedule: Schedule, since: SinceLast) -> str:
     --------
     >>> from datetime import timedelta, timezone
     >>> start = datetime(2026, 1, 1, tzinfo=timezone.utc)
-    >>> due(Schedule(every="28d"), SinceLast(start + timedelta(days=29), start))
-    'retrain.schedule.every is 28d: the last retrain was as of 2026-01-01 00:00 UTC'
-    >>> due(Schedule(every="28d"), SinceLast(start + timedelta(days=27), start))
+    >>> due(Schedule(interval="28d"), SinceLast(start + timedelta(days=29), start))
+    'retrain.schedule.interval is 28d: the last retrain was as of 2026-01-01 00:00 UTC'
+    >>> due(Schedule(interval="28d"), SinceLast(start + timedelta(days=27), start))
     ''
     """
-    if schedule.every is not None and since.now >= since.last + schedule.every:
+    if schedule.interval is not None and since.now >= since.last + schedule.interval:
         return (
-            f"retrain.schedule.every is {format_span(schedule.every)}: "
+            f"retrain.schedule.interval is {format_span(schedule.interval)}: "
             f"the last retrain was as of {since.last:%Y-%m-%d %H:%M} UTC"
         )
     if schedule.new_labels is not None and since.new_labels is not None and since.new_labels >= schedule.new_labels:

@@ -43,15 +43,13 @@ def upgrade() -> None:
         sa.Column("numbers", JSON, nullable=False),
         sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_comparisons")),
-        sa.ForeignKeyConstraint(["model"], ["models.model"], name=op.f("fk_comparisons_model_models")),
-        sa.ForeignKeyConstraint(["run_id"], ["retrain_runs.id"], name=op.f("fk_comparisons_run_id_retrain_runs")),
-        sa.ForeignKeyConstraint(
-            ["promotion_id"], ["promotions.id"], name=op.f("fk_comparisons_promotion_id_promotions")
-        ),
+        sa.ForeignKeyConstraint(["model"], ["models.model"], name=op.f("fk_comparisons_model")),
+        sa.ForeignKeyConstraint(["run_id"], ["retrain_runs.id"], name=op.f("fk_comparisons_run_id")),
+        sa.ForeignKeyConstraint(["promotion_id"], ["promotions.id"], name=op.f("fk_comparisons_promotion_id")),
         sa.ForeignKeyConstraint(
             ["model", "candidate"],
             ["versions.model", "versions.version"],
-            name=op.f("fk_comparisons_model_candidate_versions"),
+            name=op.f("fk_comparisons_model_candidate"),
         ),
         sa.UniqueConstraint("kind", "run_id", "promotion_id", "candidate", "look", name="uq_comparisons_look"),
     )
@@ -60,13 +58,26 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("comparisons")
-    decisions = sa.table("decisions", sa.column("revision", sa.Integer()))
-    op.execute(decisions.delete().where(decisions.c.revision > 1))
+    _as_before()
     with op.batch_alter_table("decisions") as batch:
         batch.drop_constraint("uq_decisions_revision", type_="unique")
         batch.create_unique_constraint(op.f("uq_decisions_incident_id"), ["incident_id"])
         batch.drop_column("revision")
     _serve(down_revision)
+
+
+def _as_before() -> None:
+    """Turn what older programs cannot read into what they can: no row is deleted, since others refer to it.
+
+    Later revisions of a decision become decisions by hand, held runs are rejected, and new actions are none.
+    """
+    revision_of, incident, action = (sa.column(n) for n in ("revision", "incident_id", "action"))
+    decisions = sa.table("decisions", revision_of, incident, action)
+    op.execute(decisions.update().where(revision_of > 1).values(incident_id=None))
+    op.execute(decisions.update().where(action.in_(["suggest", "roll_back"])).values(action="nothing"))
+    state, started, finished = (sa.column(n) for n in ("state", "started_at", "finished_at"))
+    runs = sa.table("retrain_runs", state, started, finished)
+    op.execute(runs.update().where(state == "held").values(state="rejected", finished_at=started))
 
 
 def _serve(oldest: str) -> None:

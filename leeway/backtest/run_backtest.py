@@ -91,7 +91,7 @@ class Backtest:
         return next(one for one in self.references if one.name == name)
 
     def share_of_gain(self, run: LoopRun) -> float:
-        """Return the part of the loss that a refit at every step saves which the loop saves, too; NaN if it saves none."""
+        """Return the part of what a refit at every step saves that the loop saves, too; NaN if it saves none."""
         static, every = self.reference(STATIC).measured.loss, self.reference(EVERY).measured.loss
         return (static - run.schedule.measured.loss) / (static - every) if static > every else float("nan")
 

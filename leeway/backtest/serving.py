@@ -89,6 +89,7 @@ class ServedVersion:
             self.until += step
 
     def _answer(self, start: datetime, end: datetime) -> None:
+        """Answer the requests of a period, and count them and the labels that belong to them into slices."""
         schema = self.history.schema
         requests = histories.of_period(self.history.requests, start, end)
         answers = scoring.score(self.model, scoring.inputs(schema, requests), schema.task)

@@ -45,7 +45,8 @@ def backtest(  # noqa: PLR0913 - one parameter an option
     """Replay the whole loop on a labelled history in event time: what would it have done, and would it have helped?
 
     Monitors, decisions, training, gate, promotions and rollbacks are the real ones, in a registry that is thrown away.
-    --first-until is where the first training period ends, by default where the baseline does. Beside the loop: no refit at all, as many refits evenly spaced and at random, a refit at every window, and no model.
+    --first-until is where the first training period ends, by default where the baseline does. Beside the loop: no refit
+    at all, as many refits evenly spaced and at random, a refit at every window, and no model.
     """
     if log is not None:
         with settings.drafted(log, task=task) as project:

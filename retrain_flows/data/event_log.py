@@ -73,8 +73,8 @@ class StoredEvents:
             labels.append(_within(part.table, first, last + to_ms(schema.label_delay) + 1))
             rejected += len(part.rejects)
         columns = tables[0].column_names
-        every = pa.concat_tables([table.select(columns) for table in tables])
-        return PeriodEvents(every, pa.concat_tables(labels), rejected)
+        predictions = pa.concat_tables([table.select(columns) for table in tables])
+        return PeriodEvents(predictions, pa.concat_tables(labels), rejected)
 
     def _sources(self) -> list[tuple[Role, Source]]:
         """Return the places of predictions, each with the role that its records are decoded in."""

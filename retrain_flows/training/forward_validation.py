@@ -31,7 +31,7 @@ from retrain_flows.training.training_windows import TrainingWindow
 BLOCKS = 4
 """Blocks that the validated rows are divided into, each predicted by models of its own."""
 BLOCKS_AFTER_CHANGE = 6
-"""Blocks where the validated rows begin at a change point: the finer, the sooner a block's models have rows since then."""
+"""Blocks where the validated rows begin at a change point: finer, so that models sooner have rows since then."""
 MIN_TRAINING_ROWS = 30
 """Rows below which no model is fitted for a block: it then stays unanswered."""
 
@@ -83,8 +83,8 @@ def validate(procedure: Procedure, data: Dataset, start: datetime, *, changed: b
     start
         Where the validated rows start, in event time.
     changed
-        Whether the rows begin at a change point. The first block is then left unanswered: no model could know the change
-        yet, so it says nothing of the model that is to be promoted.
+        Whether the rows begin at a change point. The first block is then left unanswered: no model could know the
+        change yet, so it says nothing of the model that is to be promoted.
 
     Raises
     ------
@@ -96,7 +96,9 @@ def validate(procedure: Procedure, data: Dataset, start: datetime, *, changed: b
     chosen = scoring.unanswered(rows.task, len(rows))
     best = 0
     for block in _blocks(len(rows), BLOCKS_AFTER_CHANGE if changed else BLOCKS):
-        fitted = [_fitted(procedure, window, data, int(rows.times[block[0]])) for window in procedure.windows]
+        begun = int(rows.times[block[0]]) - to_ms(procedure.label_delay)
+        best = _best(procedure, rows.split(from_ms(begun))[0], answers, default=best)
+        fitted = [_fitted(procedure, window, data, begun) for window in procedure.windows]
         part = rows.rows(block)
         for own, model in zip(answers, fitted, strict=True):
             if model is not None:
@@ -104,7 +106,7 @@ def validate(procedure: Procedure, data: Dataset, start: datetime, *, changed: b
                 own[block] = _predicted(procedure, model, part)
         if block[0] > 0 or not changed:
             chosen[block] = answers[best][block]
-        best = _best(procedure, rows.rows(slice(0, int(block[-1]) + 1)), answers, default=best)
+    best = _best(procedure, rows, answers, default=best)
     losses = {
         w.name: float(np.mean(own))
         for w, own in zip(procedure.windows, _losses(procedure, rows, answers), strict=True)
@@ -118,9 +120,9 @@ def _blocks(rows: int, number: int) -> list[npt.NDArray[np.int64]]:
     return [block for block in np.array_split(np.arange(rows), number) if len(block)]
 
 
-def _fitted(procedure: Procedure, window: TrainingWindow, data: Dataset, block_start: int) -> Any | None:
-    """Return a model of the rows that had matured when a block starts; None with too few rows or a single class."""
-    known = window.rows(data, from_ms(block_start - to_ms(procedure.label_delay)))
+def _fitted(procedure: Procedure, window: TrainingWindow, data: Dataset, matured_until: int) -> Any | None:
+    """Return a model of the rows before a time (ms); None with too few rows or a single class."""
+    known = window.rows(data, from_ms(matured_until))
     if len(known) < MIN_TRAINING_ROWS or len(set(known.target.tolist())) < 2:
         return None
     return static.fit_static(procedure.trainer, known)

@@ -76,8 +76,8 @@ class StaticTraining:
     validation
         The predictions of the newest rows by models of rows before them, which the gate compares.
     baseline_rows, baseline_answers
-        The newest rows, and their predictions by models of all other rows, (rows,): those of models as good as the final
-        one, which its performance is measured against in production.
+        The newest rows, and their predictions by models of all other rows, (rows,): those of models as good as the
+        final one, which its performance is measured against in production.
     loss_increases
         Permutation importance on rows that a model was not fitted on.
     history

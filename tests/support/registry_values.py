@@ -17,7 +17,18 @@ from registry import operations
 from registry.connection import Registry
 from registry.database import migrate, tables
 from registry.incidents import ingest
-from registry.records import Action, Check, CheckResult, Decision, Promotion, RetrainRun, Version
+from registry.records import (
+    Action,
+    Check,
+    CheckResult,
+    ComparedSlice,
+    Comparison,
+    ComparisonKind,
+    Decision,
+    Promotion,
+    RetrainRun,
+    Version,
+)
 
 NOW = datetime(2013, 6, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -87,6 +98,21 @@ def decide(reg: Registry, incident_id: int | None, action: Action = Action.RETRA
 def check(result: CheckResult = CheckResult.PASS, *, version: str = "v2", name: str = "loss") -> Check:
     """Return one check of the gate."""
     return Check(name=name, result=result, got="0.1", want="< 0.2", version=version, numbers={"loss": 0.1})
+
+
+def look(
+    result: CheckResult = CheckResult.PASS, *, run_id: int | None = None, promotion_id: int | None = None,
+    number: int = 1, candidate: str = "v2", reference: str = "v1",
+) -> Comparison:  # fmt: skip
+    """Return a look at two versions on one slice, of a run's trial or of a promotion's watch."""
+    kind = ComparisonKind.WATCH if run_id is None else ComparisonKind.TRIAL
+    seen = ComparedSlice(start=0, rows=10, difference=-1.0, loss=5.0)
+    return Comparison(
+        id=0, model="m", kind=kind, series="incident 1, static", run_id=run_id, promotion_id=promotion_id,
+        candidate=candidate, reference=reference, until=NOW + number * DAY, look=number, result=result,
+        reason="difference of losses -0.1000", slices=(seen,), history=(0.25,),
+        numbers={"better": 20.0, "worse": 0.5, "alpha": 0.05}, made_at=NOW,
+    )  # fmt: skip
 
 
 def stamp(reg: Registry, revision: str, oldest: str = "") -> None:

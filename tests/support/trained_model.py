@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.compose import ColumnTransformer
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -98,6 +99,11 @@ def static_after_signal() -> Any:
 def useless() -> Any:
     """Return a model that learns next to nothing."""
     return make_pipeline(_encode(), LogisticRegression(C=1e-9))
+
+
+def wrong() -> Any:
+    """Return a model that is sure of one class: worse than any that hedges."""
+    return make_pipeline(_encode(), DummyClassifier(strategy="constant", constant=1))
 
 
 def write_events(folder: Path, *, days: int = 60) -> Events:

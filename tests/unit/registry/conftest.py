@@ -113,6 +113,7 @@ def _fill(reg: Registry) -> None:
     run = make.run(reg, make.check())
     ingest.ingest(reg, [make.window(1, n=130), make.window(2, segment="a")], now=make.NOW)
     operations.accept_incident(reg, 1, accepted_as=AcceptedAs.FAULT, because="a lost cable", actor="ann", now=make.NOW)
+    operations.record_look(reg, make.look(run_id=run.id))
     make.promote(reg, "v2", 1, run_id=run.id)
     outbox.fan_out(reg, {"ops": ["*"]}, now=make.NOW)
     operations.record_audit(reg, model="m", period_start=make.NOW, period_end=make.NOW, passed=True, findings=[],

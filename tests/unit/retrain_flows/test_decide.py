@@ -1,4 +1,4 @@
-"""Retraining decisions: each incident gets exactly one, and equal situations the same one."""
+"""Retraining decisions: each incident has one that counts, and equal situations the same one."""
 
 from __future__ import annotations
 
@@ -55,7 +55,14 @@ def test_drift_that_may_retrain_retrains_when_all_is_ready() -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"open_quality": True}, "a quality incident is still open: no training on its data"),
+        (
+            {"trial": OPENED + RETRAIN.wait - DAY},
+            "a candidate is on trial in shadow, and the next one is trained from 2013-",
+        ),
+        (
+            {"last_failure": OPENED + RETRAIN.wait - DAY / 2},
+            "retrain.retry: the last retrain failed, and the next try is on",
+        ),
         ({"running": True}, "a retrain is running"),
         (
             {"last_retrain": READY.now - 14 * DAY + DAY / 24},
@@ -90,9 +97,9 @@ def test_the_cool_down_is_over_to_the_second() -> None:
 
 def test_every_obstacle_is_told() -> None:
     """Not only the first one, or the user would remove them one wait at a time."""
-    deferral = ask(situation=replace(READY, running=True, open_quality=True, matured_rows=0))
+    deferral = ask(situation=replace(READY, running=True, trial=OPENED, last_failure=READY.now, matured_rows=0))
     assert isinstance(deferral, Deferral)
-    assert 3 == len(deferral.because.split("; "))
+    assert 4 == len(deferral.because.split("; "))
 
 
 @pytest.mark.parametrize("reaction", [Reaction.ALERT, Reaction.IGNORE])
@@ -127,7 +134,7 @@ def test_drift_outside_the_guarantee_retrains_only_where_that_is_allowed(
     promised: list[bool | None], outside: bool
 ) -> None:
     """One finding inside it will do, and one that was not asked is inside. Both the reason and the setting are told."""
-    found = incident(evidence=tuple(map(loss, promised)))
+    found = incident(evidence=tuple(map(loss, promised)), windows=3)
     both = [Signals(), Signals(outside_promise=Reaction.RETRAIN)]
     strict, free = (decide(found, signals=s, retrain=RETRAIN, situation=READY) for s in both)
     assert isinstance(strict, Decision)
@@ -136,6 +143,34 @@ def test_drift_outside_the_guarantee_retrains_only_where_that_is_allowed(
     assert outside == ("outside the false-alarm guarantee" in free.because)
     assert (Action.NOTHING if outside else Action.RETRAIN) is strict.action
     assert outside == strict.because[-1].endswith("does not cover this drift (signals.outside_promise: alert)")
+
+
+@pytest.mark.parametrize(("windows", "retrains"), [(1, False), (2, False), (3, True)])
+def test_drift_outside_the_guarantee_must_last(windows: int, retrains: bool) -> None:
+    """A single window proves nothing there; the reason counts the windows, and the wait ends like any other."""
+    found = incident(evidence=(loss(False),), windows=windows)
+    signals = Signals(outside_promise=Reaction.RETRAIN)
+    answer, late = (decide(found, signals=signals, retrain=RETRAIN, situation=s)
+                    for s in (READY, replace(READY, now=OPENED + RETRAIN.wait)))  # fmt: skip
+    if retrains:
+        assert isinstance(answer, Decision)
+        assert Action.RETRAIN is answer.action
+    else:
+        assert isinstance(answer, Deferral)
+        assert isinstance(late, Decision)
+        assert "a retrain needs 3 windows of drift (signals.outside_windows)" in answer.because
+        assert answer.because.endswith(str(windows))
+        assert Action.WAIT_GIVEN_UP is late.action
+
+
+def test_a_policy_that_suggests_retrains_nothing() -> None:
+    """The decision names the command; obstacles are waited for first."""
+    suggest = RETRAIN.model_copy(update={"decide": "suggest"})
+    decision = ask(retrain=suggest)
+    assert isinstance(decision, Decision)
+    assert Action.SUGGEST is decision.action
+    assert "retrain.decide is suggest: `leeway retrain` starts it" == decision.because[-1]
+    assert isinstance(ask(retrain=suggest, situation=replace(READY, running=True)), Deferral)
 
 
 FAST = evidence(ERROR_STREAM, signal=Signal.PERFORMANCE, threshold=None, guaranteed=False)
@@ -162,8 +197,9 @@ def test_single_losses_wait_for_a_window_to_confirm_them(change: dict[str, Any],
 
 @pytest.mark.parametrize("signals", [Signals(performance=Reaction.ALERT), Signals(outside_promise=Reaction.RETRAIN)])
 def test_single_losses_do_not_wait_where_windows_would_change_nothing(signals: Signals) -> None:
-    """Where performance never retrains, or may do so without a guarantee."""
-    answer = decide(incident(evidence=(FAST,)), signals=signals, retrain=RETRAIN, situation=replace(READY, window=7))
+    """Where performance never retrains, or may do so without a guarantee as soon as drift has lasted."""
+    found = incident(evidence=(FAST,), windows=3)
+    answer = decide(found, signals=signals, retrain=RETRAIN, situation=replace(READY, window=7))
 
     assert isinstance(answer, Decision)
 
@@ -189,8 +225,9 @@ def test_a_quality_fault_is_never_trained_on() -> None:
 
 _moments = st.integers(-100, 100).map(lambda days: OPENED + days * DAY)
 _situations = st.builds(
-    Situation, now=_moments, matured_until=_moments, matured_rows=st.integers(0, 1000), open_quality=st.booleans(),
-    running=st.booleans(), last_retrain=st.none() | _moments,
+    Situation, now=_moments, matured_until=_moments, matured_rows=st.integers(0, 1000),
+    running=st.booleans(), last_retrain=st.none() | _moments, trial=st.none() | _moments,
+    last_failure=st.none() | _moments,
 )  # fmt: skip
 
 
@@ -210,9 +247,10 @@ def test_a_retrain_is_never_started_against_an_obstacle(situation: Situation) ->
     answer = ask(situation=situation)
     if isinstance(answer, Decision) and answer.action is Action.RETRAIN:
         assert not situation.running
-        assert not situation.open_quality
         assert situation.matured_rows >= RETRAIN.min_rows
         assert situation.last_retrain is None or situation.now - situation.last_retrain >= RETRAIN.cool_down
+        assert situation.trial is None or situation.now - situation.trial >= RETRAIN.evaluation
+        assert situation.last_failure is None or situation.now - situation.last_failure >= RETRAIN.retry
 
 
 def test_a_verdict_over_time_is_told_with_its_evidence() -> None:

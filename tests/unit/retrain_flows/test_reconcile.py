@@ -12,12 +12,14 @@ from features import errors
 from features.schema import LATE, Task
 from features.window import to_ms
 from monitors.finding import Signal, Stage
+from monitors.signals import Reaction
 from monitors.verdicts import window_verdict
 from registry import operations, queries
 from registry.incidents import ingest
 from registry.records import Action, IncidentState, RetrainRun, RunState
 from retrain_flows import reconcile as reactions
 from retrain_flows import retrain
+from retrain_flows.config import Schedule, Signals
 from retrain_flows.data.event_log import StoredEvents
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.reconcile import Outcome
@@ -64,15 +66,53 @@ def test_two_signals_of_one_drift_make_one_retrain(ws: Workspace) -> None:
 
 
 def test_a_rejected_challenger_makes_the_next_incident_wait(make: Make) -> None:
-    """The cool-down counts from the last retrain, whatever came of it."""
-    ws = make(trainer=f"{world.HERE}:useless", gate=world.RETRAIN.gate.model_copy(update={"min_rows": 10_000}))
-    world.drift(ws, Signal.LABEL, Signal.PERFORMANCE)
-    first, second = react(ws)
-    assert first.result.startswith(
-        "retrain rejected: v2 (static): rows inconclusive: 560 evaluation rows; required: at least"
-    )
-    assert second.result.startswith("waits: retrain.cool_down: the next retrain is possible from 20")
-    assert second.result.removeprefix("waits: ") == queries.undecided(ws.registry, "m")[0].pending
+    """The cool-down counts from the last retrain, whatever came of it. After it both incidents are decided again."""
+    ws = make(trainer=f"{world.HERE}:wrong", cool_down=2 * world.DAY)
+    first, second = world.drift(ws, Signal.LABEL, Signal.PERFORMANCE)
+    refused, waiting = react(ws)
+    assert refused.result.startswith("retrain rejected: v2 (static): loss failed: mean loss ")
+    assert waiting.result.startswith("waits: retrain.cool_down: the next retrain is possible from 20")
+    assert waiting.result.removeprefix("waits: ") == queries.undecided(ws.registry, "m")[0].pending
+    react(ws)
+    assert waiting.result.removeprefix("waits: ") == queries.incident(ws.registry, first.id).pending
+    for n in (1, 2):
+        react(ws, as_of=world.AS_OF + n * ws.trainers.cool_down)
+    made = [(d.incident_id, d.revision, d.action) for d in queries.decisions(ws.registry, "m") if d.incident_id]
+    assert [(i, n, Action.RETRAIN) for i, n in ((first.id, 1), (second.id, 1), (first.id, 2))] == made
+
+
+def test_a_decision_is_revised_when_its_reason_is_gone(ws: Workspace) -> None:
+    """Nothing was done under one policy; under another the same open incident retrains, and both are on record."""
+    (incident,) = world.drift(ws, Signal.FEATURE)
+    react(ws)
+    react(replace(ws, signals=Signals(feature=Reaction.RETRAIN)))
+    made = [(d.revision, d.action) for d in queries.decisions(ws.registry, "m") if d.incident_id == incident.id]
+    assert [(1, Action.NOTHING), (2, Action.RETRAIN)] == made
+
+
+def test_a_decision_of_a_person_is_not_revised(ws: Workspace) -> None:
+    """Who said that nothing shall be done is not overruled by the policy."""
+    (incident,) = world.drift(ws)
+    operations.record_decision(ws.registry, model="m", incident_id=incident.id, action=Action.NOTHING,
+                               because=["a strike"], actor="ann", now=world.NOW)  # fmt: skip
+    assert [] == react(ws)
+
+
+def test_a_suggestion_stands_until_somebody_acts(make: Make) -> None:
+    """It is made once; after a retrain by hand that failed the gate it waits, and is then made again."""
+    ws = make(decide="suggest", trainer=f"{world.HERE}:wrong")
+    (incident,) = world.drift(ws)
+    assert ["suggest: retrain.decide is suggest: `leeway retrain` starts it"] == [o.result for o in react(ws)]
+    assert [] == react(ws)
+    by_hand = operations.record_decision(ws.registry, model="m", incident_id=None, action=Action.RETRAIN,
+                                         because=["try"], actor="ann", now=world.NOW)  # fmt: skip
+    retrain.run(ws, RetrainRequest(by_hand, world.AS_OF, world.NOW))
+    (waiting,) = react(ws)
+    assert waiting.result.startswith("waits: retrain.cool_down")
+    react(ws, as_of=world.AS_OF + ws.trainers.cool_down)
+    again = queries.decision_of(ws.registry, incident.id)
+    assert again is not None
+    assert (Action.SUGGEST, 2, "") == (again.action, again.revision, queries.incident(ws.registry, incident.id).pending)
 
 
 def test_what_waits_too_long_is_given_up(make: Make) -> None:
@@ -85,17 +125,18 @@ def test_what_waits_too_long_is_given_up(make: Make) -> None:
     assert [Action.WAIT_GIVEN_UP] == actions(ws)
 
 
-def test_a_quality_fault_blocks_a_retrain_until_it_is_mended(ws: Workspace) -> None:
-    """The drift waits while the fault is open, and is retrained for afterwards."""
-    _, fault = world.drift(ws, Signal.QUALITY, Signal.PERFORMANCE)
-    waiting, repair = react(ws)
-    assert ("quality", True) == (fault.signal, repair.result.startswith("repair data: "))
-    assert waiting.result.startswith("waits: a quality incident is still open")
-    operations.resolve_incident(ws.registry, fault.id, resolution="mended", actor="ann", now=world.NOW)
-    assert react(ws)[0].result.startswith("retrain promoted")
+def test_a_data_fault_does_not_keep_drift_waiting(ws: Workspace) -> None:
+    """Somebody is told to repair the data first; then the drift is retrained for without the rows under the fault."""
+    fault, _ = sorted(world.drift(ws, Signal.QUALITY, Signal.PERFORMANCE), key=lambda i: i.signal is not Signal.QUALITY)
+    repair, promoted = react(ws)
+    assert (f"incident {fault.id}", True) == (repair.subject, repair.result.startswith("repair data: "))
+    assert promoted.result.startswith("retrain promoted")
+    assert [Action.REPAIR_DATA, Action.RETRAIN] == actions(ws)
+    (run,) = queries.runs(ws.registry, "m")
+    assert any("rows under a data fault left out" in c.got for c in queries.checks(ws.registry, run.id))
 
 
-def test_predictions_that_came_too_late_block_a_retrain(ws: Workspace) -> None:
+def test_predictions_that_came_too_late_are_a_data_fault(ws: Workspace) -> None:
     """What the monitor says of such a window is an incident of quality like any other."""
     x = np.random.default_rng(0).random(1000)
     known = learned.baseline(learned.schema(Task.BINARY, "x"), {"x": x, "prediction": x, "label": np.round(x)})
@@ -106,7 +147,7 @@ def test_predictions_that_came_too_late_block_a_retrain(ws: Workspace) -> None:
     late = told.model_copy(update={"stage": Stage.INPUTS, "counts": {LATE: [100]}, "findings": found})
     (fault,) = ingest.ingest(ws.registry, [late], now=world.NOW).opened
     world.drift(ws, Signal.PERFORMANCE)
-    waiting, repair = react(ws)
+    repair, promoted = react(ws)
 
     assert ("quality", "late_share", 1.0) == (
         fault.signal,
@@ -114,7 +155,7 @@ def test_predictions_that_came_too_late_block_a_retrain(ws: Workspace) -> None:
         fault.evidence[0].finding.effect,
     )
     assert repair.result.startswith("repair data: ")
-    assert waiting.result.startswith("waits: a quality incident is still open")
+    assert promoted.result.startswith("retrain promoted")
 
 
 def test_a_decision_whose_run_never_began_is_carried_out(ws: Workspace) -> None:
@@ -152,12 +193,30 @@ def test_a_crash_in_the_middle_of_a_run_is_made_good(ws: Workspace) -> None:
 
 
 def test_a_failing_retrain_does_not_keep_the_others_waiting(make: Make) -> None:
-    """Its error is an outcome in words; it is not tried again until another window drifts."""
+    """Its error is an outcome in words, the next incident waits for the retry, and then it is tried again."""
     ws = make(trainer=f"{world.HERE}:broken")
     world.drift(ws, Signal.LABEL, Signal.PERFORMANCE)
-    results = [o.result for o in react(ws)]
-    assert 2 == len(results)
-    assert all(r.startswith("retrain failed: trainer tests.support.trained_model:broken raised") for r in results)
+    failed, waiting = react(ws)
+    assert failed.result.startswith("retrain failed: trainer tests.support.trained_model:broken raised")
+    assert waiting.result.startswith("waits: retrain.retry: the last retrain failed, and the next try is on 2013-03-03")
+    react(ws)
+    again = react(ws, as_of=world.AS_OF + ws.trainers.retry)
+    assert [RunState.FAILED] * 2 == [r.state for r in queries.runs(ws.registry, "m")]
+    assert [True, False] == [o.result.startswith("retrain failed: ") for o in again]
+
+
+@pytest.mark.parametrize("due", [Schedule(interval=20 * world.DAY), Schedule(new_labels=800)])
+def test_a_retrain_is_due_by_schedule(make: Make, due: Schedule) -> None:
+    """Without an incident; the decision names the setting, and the next one counts from this retrain."""
+    ws = make(schedule=due)
+    (outcome,) = react(ws)
+    decision = queries.decisions(ws.registry, "m")[-1]
+    assert ("schedule", True) == (outcome.subject, outcome.result.startswith("retrain promoted"))
+    assert ("schedule", None, True) == (
+        decision.actor,
+        decision.incident_id,
+        decision.because[0].startswith("retrain.schedule."),
+    )
     assert [] == react(ws)
 
 

@@ -19,6 +19,7 @@ from registry.audit_log import covered_rows, verification
 from registry.connection import Registry
 from registry.database import columns, migrate, tables
 from registry.incidents import ingest
+from registry.records import Action, RunState
 from tests.support import registry_values as make
 from tests.support.drift_evidence import evidence
 
@@ -83,7 +84,8 @@ def test_going_down_and_up_again_loses_nothing(full: Registry) -> None:
     before = make.everything(full)
     log = before.pop("audit_log")
     before.pop("audit_head")
-    assert before.pop("acceptances")  # the way down from 0007 has no place for them
+    for name in ("acceptances", "comparisons"):
+        assert before.pop(name)  # the way down from 0007 and from 0008 has no place for them
     assert [] == [name for name, found in before.items() if not found]
     for revision in migrate.revisions()[1:]:
         full.downgrade(revision)
@@ -94,6 +96,24 @@ def test_going_down_and_up_again_loses_nothing(full: Registry) -> None:
         assert before == {name: after[name] for name in before}
     assert [] == queries.verify_chain(full)
     make.rollback(full, 2)
+
+
+@pytest.mark.tampering
+def test_the_way_down_keeps_what_older_programs_do_not_know(full: Registry) -> None:
+    """Revised decisions, held runs and new actions become what they can read; the run of a revision stays its run."""
+    (incident,) = ingest.ingest(full, [make.window(9, version="v2")], now=make.NOW).opened
+    first = make.decide(full, incident.id, Action.SUGGEST)
+    again = operations.record_decision(full, model="m", incident_id=incident.id, action=Action.RETRAIN, because=["x"],
+                                       actor="ann", now=make.NOW, revises=first.id)  # fmt: skip
+    run = operations.start_run(full, decision_id=again.id, as_of=make.NOW, flow_run=None, now=make.NOW)
+    make.ready(full, "v3")
+    operations.hold_run(full, run.id, challenger="v3", reason="few labels", now=make.NOW)
+    full.downgrade("0007")
+    full.migrate()
+    suggested, revised = (queries.decision(full, d.id) for d in (first, again))
+    assert (Action.NOTHING, incident.id, 1) == (suggested.action, suggested.incident_id, suggested.revision)
+    assert (Action.RETRAIN, None, 1) == (revised.action, revised.incident_id, revised.revision)
+    assert (RunState.REJECTED, again.id) == (queries.run(full, run.id).state, queries.run(full, run.id).decision_id)
 
 
 @pytest.mark.tampering
@@ -258,7 +278,7 @@ def test_an_older_schema_serves_nobody_who_came_later(old: Registry) -> None:
     old.migrate("0003")
     assert (False, None) == (old.serves(), old.oldest_served())
     old.migrate()
-    assert (True, "0006") == (old.serves(), old.oldest_served())
+    assert (True, "0008") == (old.serves(), old.oldest_served())
     old.downgrade("0003")
     make.stamp(old, "9999")
     assert not old.serves()
@@ -303,15 +323,16 @@ def test_rows_of_before_are_digested_as_they_are_found(full: Registry) -> None:
         c.execute(sa.update(tables.incidents).values(resolution="by an older release"))
     full.migrate()
     (line,) = [entry for entry in queries.audit_log(full) if entry.action == "rows.found"]
-    assert "schema 0004 became 0007" == line.details["because"]
-    assert {t.name for t in covered_rows.covered()} - {"acceptances"} == line.details["rows"].keys()
+    assert "schema 0004 became 0008" == line.details["because"]
+    assert {t.name for t in covered_rows.covered()} - {"acceptances", "comparisons"} == line.details["rows"].keys()
     differed = verification.verify(audit_export.collect(full))  # reports too: the way down has rewritten them
-    said = "incidents 1 is not what line 28 of the log has of it: evidence, resolution differs (before line 32)"
-    lost = differed.pop(0)
-    assert lost.startswith("table acceptances cannot be read")  # the way down has no place for its row
+    said = "incidents 1 is not what line 30 of the log has of it: evidence, resolution differs (before line 34)"
+    lost = [differed.pop(0) for _ in range(3)]  # the way down has no place for them
+    assert ["acceptances", "decisions", "comparisons"] == [line.split()[1] for line in lost]
+    assert all("cannot be read: " in line for line in lost)
     assert said == differed[0]
     assert {"incidents", "window_reports"} == {line.split()[0] for line in differed}
-    assert [lost, *differed] == operations.accept(full, because="we let it run on", actor="ann", now=make.NOW)
+    assert [*lost, *differed] == operations.accept(full, because="we let it run on", actor="ann", now=make.NOW)
     assert [] == verification.verify(audit_export.collect(full))
 
 

@@ -59,8 +59,8 @@ def test_a_decision_makes_one_run(reg: Registry) -> None:
 
 
 @pytest.mark.parametrize("state", [RunState.REJECTED, RunState.FAILED])
-def test_a_run_that_promotes_nothing_frees_its_incident(reg: Registry, state: RunState) -> None:
-    """Candidates are rejected, the incident is closed, not resolved; the next drifted window opens a new one."""
+def test_a_run_that_promotes_nothing_leaves_its_incident_open(reg: Registry, state: RunState) -> None:
+    """Candidates are rejected; the incident goes on with the next drifted window, and its decision may be revised."""
     make.champion(reg)
     for name in ("v2", "v3", "v4"):
         make.ready(reg, name)
@@ -71,12 +71,83 @@ def test_a_run_that_promotes_nothing_frees_its_incident(reg: Registry, state: Ru
     states = {v.version: v.state.value for v in queries.versions(reg, "m")}
     assert {"v1": "champion", "v2": "rejected", "v3": "rejected", "v4": "candidate"} == states
     (incident,) = queries.incidents(reg)
-    assert (IncidentState.RESOLVED, f"retrain {state.value}: no better") == (incident.state, incident.resolution)
-    told = {m.type: m.data["incident"]["state"] for m in outbox.messages(reg) if "incident" in m.data}
-    assert ("closed", "closed") == (incident.displayed_state, told["incident.closed"])
-    assert "incident.resolved" not in told
+    assert (IncidentState.OPEN, "") == (incident.state, incident.resolution)
+    assert not {"incident.closed", "incident.resolved"} & {m.type for m in outbox.messages(reg)}
     assert f"retrain.{state.value}" == outbox.messages(reg)[-1].type
-    assert 1 == len(ingest.ingest(reg, [make.window(2)], now=make.NOW).opened)
+    assert 0 == len(ingest.ingest(reg, [make.window(2)], now=make.NOW).opened)
+    (first,) = queries.decisions(reg)
+    again = operations.record_decision(reg, model="m", incident_id=incident.id, action=Action.RETRAIN, because=["x"],
+                                       actor="ann", now=make.NOW, revises=first.id)  # fmt: skip
+    assert (2, RunState.RUNNING) == (again.revision, start(reg, again.id).state)
+
+
+def test_a_held_run_waits_for_labels(reg: Registry) -> None:
+    """Its candidate stays one and the others are rejected; it is not the running one, so that another may start."""
+    make.champion(reg)
+    for name in ("v2", "v3"):
+        make.ready(reg, name)
+    run = make.run(reg, make.check(CheckResult.HOLD), make.check(CheckResult.FAIL, version="v3"))
+    held = operations.hold_run(reg, run.id, challenger="v2", reason="few labels", now=make.NOW)
+    assert (RunState.HELD, "v2", "few labels", None) == (held.state, held.challenger, held.reason, held.finished_at)
+    assert {"v1": "champion", "v2": "candidate", "v3": "rejected"} == {
+        v.version: v.state.value for v in queries.versions(reg, "m")
+    }
+    assert IncidentState.OPEN is queries.incidents(reg)[0].state
+    assert ([held], None) == (queries.unfinished(reg, "m", RunState.HELD), queries.running(reg, "m"))
+    assert ("retrain.held", "v2") == (outbox.messages(reg)[-1].type, queries.audit_log(reg)[-2].details["challenger"])
+    assert RunState.RUNNING is start(reg, make.decide(reg, None).id).state
+    with pytest.raises(NotFound, match="no version v9"):
+        operations.hold_run(reg, run.id, challenger="v9", reason="", now=make.NOW)
+
+
+@pytest.mark.parametrize(
+    ("result", "allowed"), [(CheckResult.PASS, True), (CheckResult.HOLD, False), (CheckResult.FAIL, False)]
+)
+def test_a_held_candidate_is_promoted_by_its_newest_look(reg: Registry, result: CheckResult, *, allowed: bool) -> None:
+    """Rows and loss that were on hold are settled by the trial; without a PASS in its newest look nothing is."""
+    make.champion(reg)
+    make.ready(reg, "v2")
+    run = make.run(reg, make.check(CheckResult.HOLD), make.check(CheckResult.HOLD, name="rows"))
+    operations.hold_run(reg, run.id, challenger="v2", reason="few labels", now=make.NOW)
+    operations.record_look(reg, make.look(CheckResult.HOLD, run_id=run.id))
+    operations.record_look(reg, make.look(result, run_id=run.id, number=2))
+    if allowed:
+        make.promote(reg, "v2", 1, run_id=run.id)
+        assert RunState.PROMOTED is queries.run(reg, run.id).state
+        return
+    with pytest.raises(IllegalMove, match="v2 did not pass loss, rows"):
+        make.promote(reg, "v2", 1, run_id=run.id)
+
+
+def test_a_trial_settles_no_other_check(reg: Registry) -> None:
+    """A segment that gets worse stays a refusal, and so does a loss that failed."""
+    make.champion(reg)
+    make.ready(reg, "v2")
+    run = make.run(reg, make.check(CheckResult.FAIL), make.check(CheckResult.HOLD, name="segments"))
+    operations.record_look(reg, make.look(run_id=run.id))
+    with pytest.raises(IllegalMove, match="v2 did not pass loss, segments"):
+        make.promote(reg, "v2", 1, run_id=run.id)
+
+
+def test_a_look_is_recorded_once(reg: Registry) -> None:
+    """Again is no change, also with other numbers; each run and promotion has looks of its own."""
+    make.champion(reg)
+    make.ready(reg, "v2")
+    run = make.run(reg, make.check())
+    first = operations.record_look(reg, make.look(run_id=run.id))
+    before = make.everything(reg)
+    assert first == operations.record_look(reg, make.look(CheckResult.FAIL, run_id=run.id))
+    assert before == make.everything(reg)
+    promotion = make.promote(reg, "v2", 1, run_id=run.id)
+    watched = operations.record_look(reg, make.look(CheckResult.HOLD, promotion_id=promotion.id))
+    second = operations.record_look(reg, make.look(CheckResult.HOLD, promotion_id=promotion.id, number=2))
+    assert [first] == queries.comparisons(reg, "m", run_id=run.id)
+    assert [watched, second] == queries.comparisons(reg, "m", promotion_id=promotion.id)
+    assert [first, watched, second] == queries.comparisons(reg, "m")
+    looks = [e for e in queries.audit_log(reg) if e.action.endswith(".look")]
+    assert [("trial.look", "pass"), ("watch.look", "hold"), ("watch.look", "hold")] == [
+        (e.action, e.details["result"]) for e in looks
+    ]
 
 
 def test_the_end_of_a_run_is_final(reg: Registry) -> None:
@@ -90,6 +161,7 @@ def test_the_end_of_a_run_is_final(reg: Registry) -> None:
         lambda: operations.finish_run(reg, run.id, state=RunState.FAILED, reason="", now=make.NOW),
         lambda: operations.record_checks(reg, run.id, [make.check()], now=make.NOW),
         lambda: operations.set_challenger(reg, run.id, "v2", now=make.NOW),
+        lambda: operations.hold_run(reg, run.id, challenger="v2", reason="", now=make.NOW),
         lambda: make.promote(reg, "v2", 1, run_id=run.id),
     ):
         with pytest.raises(IllegalMove, match=r"is rejected already|cannot become"):

@@ -72,6 +72,7 @@ def test_each_step_of_a_retrain_has_a_name_in_words() -> None:
      (RunState.REJECTED, [("v2", CheckResult.FAIL), ("v2", CheckResult.HOLD)], "Refused"),
      (RunState.REJECTED, [("v2", CheckResult.PASS), ("v2", CheckResult.HOLD)], "Held"),
      (RunState.REJECTED, [("v2", CheckResult.FAIL), ("v3", CheckResult.HOLD)], "Held"),
+     (RunState.HELD, [("v2", CheckResult.HOLD)], "Held"),
      (RunState.REJECTED, [], "Refused"), (RunState.FAILED, [], "Failed")],
 )  # fmt: skip
 def test_the_state_says_how_it_ended(state: RunState, results: list[tuple[str, CheckResult]], name: str) -> None:
@@ -87,10 +88,11 @@ def test_the_log_says_what_comes_next() -> None:
     """For each outcome."""
     for state, text in (
         (RunState.PROMOTED, "answers from now on"), (RunState.REJECTED, "may start 14d after this one"),
-        (RunState.FAILED, "mend the cause"),
+        (RunState.FAILED, "mend the cause; it is tried again 1d after"),
+        (RunState.HELD, "v2 is on trial in shadow"),
     ):  # fmt: skip
         assert text in run_log.next_step(
-            run_of(state), [], world.RETRAIN.model_copy(update={"cool_down": 14 * world.DAY})
+            run_of(state, challenger="v2"), [], world.RETRAIN.model_copy(update={"cool_down": 14 * world.DAY})
         )
     held = run_log.next_step(run_of(RunState.REJECTED), [check(CheckResult.HOLD)], None)
     assert "Next: the champion stays; a later retrain will have more labelled rows to decide on." == held

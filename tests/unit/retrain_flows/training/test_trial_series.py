@@ -1,0 +1,92 @@
+"""Trial series: looks of one cause and kind of candidate against one champion, and the evidence that they carry on."""
+
+from __future__ import annotations
+
+import pytest
+
+from features.window import to_ms
+from registry import operations, queries
+from registry.records import Champion, CheckResult, Comparison
+from retrain_flows.data.workspace import Workspace
+from retrain_flows.gate.evidence import Evidence
+from retrain_flows.training import trial_series
+from retrain_flows.training.trial_series import TrialSeries
+from tests.support import registry_values as values
+from tests.support import trained_model as world
+
+
+def look(ws: Workspace, number: int, result: CheckResult = CheckResult.HOLD, **changes: object) -> Comparison:
+    """Record a look of the series `incident 1, static` against the champion."""
+    if "v2" not in {v.version for v in queries.versions(ws.registry, "m")}:
+        values.version(ws.registry, "v2")
+        values.decide(ws.registry, None)
+        decision = queries.decisions(ws.registry, "m")[-1]
+        operations.start_run(ws.registry, decision_id=decision.id, as_of=world.AS_OF, flow_run=None, now=world.NOW)
+    run = queries.runs(ws.registry, "m")[-1]
+    made = values.look(result, run_id=run.id, number=number)
+    return operations.record_look(ws.registry, made.model_copy(update=changes))
+
+
+def champion(ws: Workspace) -> Champion:
+    """Return the champion."""
+    found = queries.champion(ws.registry, "m")
+    assert found is not None
+    return found
+
+
+def series(ws: Workspace, cause: str = "incident 1", kind: str = "static", share: float = 0.75) -> TrialSeries:
+    """Return a series against the champion."""
+    return trial_series.find(ws, champion(ws), cause, kind, share)
+
+
+def test_a_new_series_has_its_share_of_the_error_rate_and_no_evidence(ws: Workspace) -> None:
+    """All of its slices are new."""
+    new = series(ws)
+    assert ("incident 1, static", (), 0, 0, Evidence()) == (new.name, new.looks, new.until, new.count, new.evidence)
+    assert 0.75 * (1 - ws.trainers.gate.confidence) == pytest.approx(new.alpha)
+
+
+def test_a_series_goes_on_where_its_last_look_ended(ws: Workspace) -> None:
+    """With the evidence of all looks, which the last one has."""
+    look(ws, 1)
+    last = look(ws, 2, numbers={"better": 7.0, "worse": 0.25, "alpha": 0.05})
+    found = series(ws)
+    assert (2, to_ms(last.until), Evidence(7.0, 0.25, 2)) == (found.count, found.until, found.evidence)
+
+
+def test_evidence_of_being_worse_starts_anew_after_it_has_decided(ws: Workspace) -> None:
+    """The next candidate is another model; that it is better is still one question."""
+    look(ws, 1, CheckResult.FAIL, numbers={"better": 0.1, "worse": 25.0, "alpha": 0.05})
+    assert Evidence(0.1, 0.0, 1) == series(ws).evidence
+
+
+@pytest.mark.parametrize(
+    ("cause", "kind"), [("incident 2", "static"), ("incident 1", "online"), ("schedule", "static")]
+)
+def test_each_cause_and_kind_has_a_series_of_its_own(ws: Workspace, cause: str, kind: str) -> None:
+    """And so an error rate of its own."""
+    look(ws, 1)
+    assert () == series(ws, cause, kind).looks
+
+
+def test_a_new_champion_begins_all_series_anew(ws: Workspace) -> None:
+    """Looks at another reference, and those of before it was champion again, are no evidence against it."""
+    look(ws, 1)
+    look(ws, 2, reference="v2")
+    assert [1] == [one.look for one in series(ws).looks]
+    again = champion(ws).model_copy(update={"since": look(ws, 3).until})
+    assert () == trial_series.find(ws, again, "incident 1", "static", 1.0).looks
+
+
+def test_a_watch_is_no_trial(ws: Workspace) -> None:
+    """What followed a promotion says nothing of a candidate."""
+    look(ws, 1)
+    (promotion,) = queries.promotions(ws.registry, "m")
+    operations.record_look(ws.registry, values.look(promotion_id=promotion.id))
+    assert 1 == len(trial_series.against(ws, champion(ws)))
+
+
+def test_a_look_that_was_made_twice_counts_once() -> None:
+    """A killed run and its repetition made the same look, of two candidates; the later one's evidence holds."""
+    first, again = (values.look(run_id=1, candidate=name) for name in ("v2", "v3"))
+    assert 1 == TrialSeries("incident 1, static", 0.05, (first, again)).evidence.looks
