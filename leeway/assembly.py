@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from alerts.delivery import Delivered
 from alerts.delivery import deliver as send
@@ -23,9 +24,11 @@ from monitors.job_spec import JobSpec
 from monitors.report import Report, canonical
 from registry import queries
 from registry.files import published_baselines
+from retrain_flows.config import Limits
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.orchestration import reconcile_state
 from retrain_flows.orchestration.model_jobs import Job
+from retrain_flows.training import trainer_process
 
 
 def baselines(opened: Context, model: Model) -> Path:
@@ -87,7 +90,14 @@ def workspace(opened: Context, model: Model) -> Workspace:
         project_dir=opened.project.folder,
         state=opened.dir,
         build_baseline=partial(baseline_job.run, logs=opened.dir / "logs"),
+        run_training=partial(_run_training, limits=model.retrain.limits if model.retrain else Limits()),
+        incidents=model.incidents,
     )
+
+
+def _run_training(training: Callable[[Any], Any], order: Any, *, limits: Limits) -> Any:
+    """Call a training in a process of its own, with limits of time and memory."""
+    return trainer_process.run_limited(training, order, limits=limits)
 
 
 def replay(opened: Context, model: Model, start: datetime, end: datetime) -> list[Report]:

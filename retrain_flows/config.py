@@ -116,6 +116,26 @@ class Watch(BaseModel):
     slices: int = Field(60, ge=5, description="slices with labels after which the comparison ends")
 
 
+class Limits(BaseModel):
+    """The section `retrain.limits`: what one training may take before it is ended, as a failure that is recorded.
+
+    Parameters
+    ----------
+    time
+        Wall time.
+    memory
+        Resident memory of the trainer's process and of all that it starts, like ``4GB`` or ``512MiB``; if absent, four
+        fifths of the machine's memory (of the container's, where that has less).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    time: Span = Field(timedelta(hours=1), gt=timedelta(0), description="longest time that one training may take")
+    memory: ByteSize | None = Field(
+        None, ge=1, description="most memory that one training may use; four fifths of the machine's if absent"
+    )
+
+
 class Retrain(BaseModel):
     """The section `retrain`: how challengers are trained, and when.
 
@@ -145,6 +165,8 @@ class Retrain(BaseModel):
         Retrains that need no incident.
     watch
         The comparison with the version before, after a promotion.
+    limits
+        What one training may take.
     trust
         Types beyond skops' own that may be built when a model file is loaded.
     gate
@@ -165,6 +187,7 @@ class Retrain(BaseModel):
     decide: Literal["act", "suggest"] = Field("act", description="act: retrain; suggest: wait for `leeway retrain`")
     schedule: Schedule = Schedule()
     watch: Watch = Watch()
+    limits: Limits = Limits()
     trust: tuple[str, ...] = Field((), description="types beyond skops' own that the loader may build")
     gate: Gate = Gate()
 
@@ -200,24 +223,4 @@ class Audit(BaseModel):
         None,
         pattern=r"^[A-Z][A-Z0-9_]*$",
         description="variable with the key that signs the audit log; a file in `state` if absent",
-    )
-
-
-class Limits(BaseModel):
-    """The section `retrain.limits`: what one training may take before it is ended, as a failure that is recorded.
-
-    Parameters
-    ----------
-    time
-        Wall time.
-    memory
-        Resident memory of the trainer's process and of all that it starts, like ``4GB`` or ``512MiB``; if absent, four
-        fifths of the machine's memory (of the container's, where that has less).
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    time: Span = Field(timedelta(hours=1), gt=timedelta(0), description="longest time that one training may take")
-    memory: ByteSize | None = Field(
-        None, ge=1, description="most memory that one training may use; four fifths of the machine's if absent"
     )

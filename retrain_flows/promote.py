@@ -58,9 +58,8 @@ def promote_or_reject(
         The baseline could not be computed.
     """
     reg, named = ws.registry, [(_register(ws, run, data, j, now), j) for j in candidates]
-    past = () if data.history is None else tuple(map(float, data.history))
     for name, gated in named:
-        trial.record_gate(ws, run, name, gated, past, now)
+        trial.record_gate(ws, run, name, gated, now)
     passing = [(name, j) for name, j in named if gate.passed(j.checks)]
     if not passing and (held := _hold(ws, run, named, data, now)):
         return held

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from features import errors
-from monitors.finding import Stage
+from monitors.finding import Signal, Stage
 from registry import operations, queries
 from registry.audit_log import chain
 from registry.connection import Registry
@@ -60,7 +60,8 @@ def reconcile(
     if moment is None:
         return []
     at = _Moment(moment, now, execute)
-    outcomes = [_carry_out(ws, decision, at) for decision in _unfinished(ws.registry, ws.model)]
+    outcomes = _settle_faults(ws, at)
+    outcomes += [_carry_out(ws, decision, at) for decision in _unfinished(ws.registry, ws.model)]
     if ws.retrain is not None and ws.retrain.trainers:
         outcomes += follow_up.follow_up(ws, as_of=moment, now=now)
     for incident in _to_decide(ws.registry, ws.model):
@@ -78,6 +79,16 @@ class _Moment:
     as_of: datetime
     now: datetime
     execute: Execute
+
+
+def _settle_faults(ws: Workspace, at: _Moment) -> list[Outcome]:
+    """Ask about open data faults that have lasted longer than the policy's patience, or accept them as drift."""
+    outcomes = []
+    for incident in queries.incidents(ws.registry, ws.model):
+        if incident.signal is Signal.QUALITY and incident.state is not IncidentState.RESOLVED:
+            result = operations.settle_lasting_fault(ws.registry, incident.id, ws.incidents, as_of=at.as_of, now=at.now)
+            outcomes += [Outcome(f"incident {incident.id}", result)] if result else []
+    return outcomes
 
 
 def clock(ws: Workspace) -> datetime | None:

@@ -48,11 +48,12 @@ class Look:
     now: datetime
 
 
-def record_gate(ws: Workspace, run: RetrainRun, name: str, gated: GatedCandidate, history: Sequence[float],
-                now: datetime) -> Comparison | None:  # fmt: skip
+def record_gate(ws: Workspace, run: RetrainRun, name: str, gated: GatedCandidate, now: datetime) -> Comparison | None:
     """Record the look that a run's gate had at a candidate; None where it had too few new slices for one."""
     reference = retrain_data.champion_of(ws.registry, ws.model).version
     pair = Pair(ComparisonKind.TRIAL, name, reference, run_id=run.id)
+    past = gated.candidate.history
+    history = () if past is None else tuple(map(float, past))
     return record(ws, pair, gated.series, Look(gated.slices, history, now))
 
 

@@ -106,6 +106,6 @@ def opened(history: History, model: Model, folder: Path) -> Iterator[Backtest]:
             ws = Workspace(
                 registry=registry, schema=model.schema, events=model.events, monitor=model.monitor,
                 signals=model.signals, retrain=model.retrain, project_dir=folder, state=root,
-                build_baseline=baselines.run, event_log=history.log,
+                build_baseline=baselines.run, event_log=history.log, incidents=model.incidents,
             )  # fmt: skip
             yield Backtest(history, model, ws)

@@ -5,11 +5,11 @@ The steps of a retrain take it as their first argument, so that they can be call
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from features import errors
 from features.events.location import Place
@@ -17,6 +17,7 @@ from features.schema import Events, EventSchema
 from features.window import from_ms, to_ms
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
+from registry.config import IncidentPolicy
 from registry.connection import Registry
 from retrain_flows.config import Retrain, Signals
 from retrain_flows.data.event_log import EventLog, StoredEvents
@@ -37,6 +38,15 @@ class BuildBaseline(Protocol):
         end: datetime,
         importance: Mapping[str, float] | None = None,
     ) -> Baseline: ...
+
+
+RunTraining = Callable[[Callable[[Any], Any], Any], Any]
+"""Calls a function of one argument, and returns its result."""
+
+
+def in_this_process(training: Callable[[Any], Any], order: Any) -> Any:
+    """Call a training in this process, without limits: a :data:`RunTraining`."""
+    return training(order)
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,10 @@ class Workspace:
         The baseline job.
     event_log
         Where events are read from; None: from the places of *events*.
+    run_training
+        Calls a training with its order: in this process, or in one of its own with limits of time and memory.
+    incidents
+        The section `incidents`.
     """
 
     registry: Registry
@@ -75,6 +89,8 @@ class Workspace:
     state: Path
     build_baseline: BuildBaseline
     event_log: EventLog | None = None
+    run_training: RunTraining = in_this_process
+    incidents: IncidentPolicy = field(default_factory=IncidentPolicy)
 
     @property
     def log(self) -> EventLog:

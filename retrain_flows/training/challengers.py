@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from features import errors, scoring
-from features.scoring import Values
+from features.scoring import Floats, Values
 from monitors.finding import Signal
 from registry import queries
 from registry.files import artifacts
@@ -20,16 +20,15 @@ from retrain_flows.data.dataset import Dataset
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.gate import gate
 from retrain_flows.training import (
-    forward_validation,
     online,
     retrain_data,
     static,
-    training_windows,
+    static_training,
     trial_series,
 )
-from retrain_flows.training.forward_validation import Procedure
 from retrain_flows.training.permutation_importance import LossIncreases
 from retrain_flows.training.retrain_data import RetrainData
+from retrain_flows.training.static_training import TrainingOrder
 from retrain_flows.training.trial_series import TrialSeries
 
 EARLIER_SHARE = 0.25
@@ -64,6 +63,9 @@ class Challenger:
         What was chosen in training, in words.
     metrics
         Figures of the training to record with the version.
+    history
+        Differences of an earlier pair of models by slice, from which the gate learns how long slices remember one
+        another; None where there are too few rows.
     """
 
     mode: str
@@ -76,6 +78,7 @@ class Challenger:
     existing: Version | None = None
     note: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
+    history: Floats | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,21 +134,20 @@ def earlier(ws: Workspace, version: Version, data: RetrainData) -> Challenger:
 
 
 def _fit_static(ws: Workspace, data: RetrainData) -> Challenger:
-    """Validate the trainer with each training window on the newest rows, and fit its model on all of the best one."""
-    trainer = static.load_trainer(ws.trainers.trainers["static"], ws.project_dir)
-    windows = training_windows.candidates(data.rows, ws.trainers.window, data.until, data.change)
-    last = data.version.metrics.get("window_days")
-    if last is not None:  # what was best before is used until a block has shown what is best now
-        windows.sort(key=lambda window: abs(window.length.total_seconds() / 86400 - last))
-    procedure = Procedure(trainer, windows, ws.schema.label_delay, data.sd)
-    tried = forward_validation.validate(procedure, data.rows, data.validated_from)
-    rows = tried.window.rows(data.rows, data.until)
-    model = static.fit_static(trainer, rows)
+    """Train the static challenger, where the workspace says: in a process of its own, or in this one."""
+    order = TrainingOrder(
+        trainer=ws.trainers.trainers["static"], project_dir=ws.project_dir, rows=data.rows, window=ws.trainers.window,
+        until=data.until, change=data.change, validated_from=data.validated_from, evaluated_from=data.evaluated_from,
+        label_delay=ws.schema.label_delay, windows=ws.schema.windows, sd=data.sd,
+        last_window_days=data.version.metrics.get("window_days"),
+    )  # fmt: skip
+    trained = ws.run_training(static_training.train, order)
+    tried = trained.validation
     losses = ", ".join(f"{name} {loss:.4f}" for name, loss in tried.losses.items())
     note = f"trained on {tried.window.name}; mean loss out of sample by training window: {losses}"
     metrics = {"window_days": tried.window.length.total_seconds() / 86400, "fits": float(tried.fits + 1)}
-    return Challenger("static", model, rows, tried.rows, tried.answers, tried.loss_increases, note=note,
-                      metrics=metrics)  # fmt: skip
+    return Challenger("static", trained.model, trained.rows, tried.rows, tried.answers, tried.loss_increases, note=note,
+                      metrics=metrics, history=trained.history)  # fmt: skip
 
 
 def _from(candidate: Challenger, start: datetime) -> Challenger:
@@ -198,7 +200,7 @@ def gate_candidate(ws: Workspace, candidate: Challenger, data: RetrainData) -> G
         alpha=series.alpha,
         before=series.evidence,
         since=series.until,
-        history=data.history,
+        history=candidate.history,
         trust=ws.trainers.trust,
     )
     own = () if candidate.existing else _same_file_check(ws, artifact)

@@ -11,8 +11,8 @@ import numpy as np
 
 from features import errors, scoring
 from features.scoring import Floats
+from features.window import Windows
 from retrain_flows.data.dataset import Dataset
-from retrain_flows.data.workspace import Workspace
 from retrain_flows.gate import slice_sums
 from retrain_flows.training import static
 
@@ -22,15 +22,17 @@ MIN_ROWS = 60
 """Rows of a third below which no models are fitted."""
 
 
-def differences(ws: Workspace, rows: Dataset, sd: float) -> Floats | None:
+def differences(trainer: static.Trainer, rows: Dataset, windows: Windows, sd: float) -> Floats | None:
     """Return the mean difference of an earlier pair's losses by slice, (slices,); None where there are too few.
 
     Parameters
     ----------
-    ws
-        The model's workspace.
+    trainer
+        Returns a new model for each of the pair.
     rows
         The labelled rows before the evaluation.
+    windows
+        What a slice is.
     sd
         The unit of a regression's losses.
 
@@ -39,21 +41,20 @@ def differences(ws: Workspace, rows: Dataset, sd: float) -> Floats | None:
     TrainerError
         The user's trainer raised.
     """
-    path, third = ws.trainers.trainers.get("static"), len(rows) // 3
-    if path is None or third < MIN_ROWS:
+    third = len(rows) // 3
+    if third < MIN_ROWS:
         return None
     last = rows.rows(slice(2 * third, None))
-    trainer = static.load_trainer(path, ws.project_dir)
     losses = []
     for part in (rows.rows(slice(third)), rows.rows(slice(2 * third))):
         if len(set(part.target.tolist())) < 2:
             return None
         model = static.fit_static(trainer, part)
-        with static.trainer_errors(path):
+        with static.trainer_errors(trainer.path):
             answers = scoring.score(model, last.frame, last.task)
         if not scoring.is_answered(answers).all():
-            msg = f"trainer {path} made a model that does not answer every row"
+            msg = f"trainer {trainer.path} made a model that does not answer every row"
             raise errors.TrainerError(msg, hint="predict a value for each row, also where features are missing")
         losses.append(scoring.losses(last.task, answers, last.target, sd=sd))
-    _, sums, counts = slice_sums.by_slice(losses[1] - losses[0], last.times, ws.schema.windows)
+    _, sums, counts = slice_sums.by_slice(losses[1] - losses[0], last.times, windows)
     return np.asarray(sums / counts) if len(sums) >= MIN_SLICES else None

@@ -8,20 +8,22 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from features import errors, scoring
-from features.scoring import Floats, Values
+from features.scoring import Values
 from features.window import from_ms, to_ms
 from monitors.profiles import outcome_counts
 from registry import queries
 from registry.connection import Registry
+from registry.faulty_periods import faulty_periods
 from registry.files import artifacts
 from registry.records import Champion, RetrainRun, Version, VersionState
 from retrain_flows.data import dataset, workspace
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.gate import slice_sums
-from retrain_flows.training import earlier_pair, static
+from retrain_flows.training import static
 from retrain_flows.training.change_point import change_point
 
 SCHEDULE = "schedule"
@@ -47,6 +49,8 @@ class RetrainData:
         The newest of them, for the gate: none of them was the champion trained on.
     answers
         The champion's predictions for the evaluation rows, (rows,).
+    evaluated_from
+        Where the evaluation starts, in event time.
     validated_from
         Where the rows start, in event time, that candidates predict out of sample: those of evaluation and baseline.
     change
@@ -61,9 +65,6 @@ class RetrainData:
         Earlier versions with a model file.
     cause
         What the run is for: ``schedule``, ``by hand``, or an incident by its number.
-    history
-        Differences of an earlier pair of models by slice, (slices,), from which the gate learns how long slices remember
-        one another; None where there are too few rows.
     """
 
     champion: Champion
@@ -71,6 +72,7 @@ class RetrainData:
     rows: Dataset
     evaluation: Dataset
     answers: Values
+    evaluated_from: datetime
     validated_from: datetime
     change: datetime | None
     rejected: int
@@ -79,7 +81,6 @@ class RetrainData:
     sd: float
     earlier: Sequence[Version] = ()
     cause: str = "by hand"
-    history: Floats | None = None
 
 
 def gather(ws: Workspace, run: RetrainRun) -> RetrainData:
@@ -104,26 +105,34 @@ def gather(ws: Workspace, run: RetrainRun) -> RetrainData:
     version = queries.version(ws.registry, ws.model, champion.version)
     when = workspace.periods(ws.schema, retrain, run.as_of)
     labelled = dataset.read(ws.log, ws.schema, as_of=run.as_of, start=when.start, end=when.end)
-    rows = labelled.rows
+    rows = labelled.rows.rows(~under_fault(ws, labelled.rows))
+    barred = len(labelled.rows) - len(rows)
     if len(rows) < retrain.min_rows:
         msg = f"{len(rows)} labelled rows to train on; retrain.min_rows is {retrain.min_rows}"
+        msg += f" ({barred} rows are under a data fault)" if barred else ""
         raise errors.NotEnoughData(msg, hint="wait for labels, lengthen retrain.window or lower retrain.min_rows")
     sd = label_sd(ws, version)
     new = _after_training(version, rows)
     answers = answers_of(ws, version, new)
     usable = scoring.is_answered(answers)
     new, answers = new.rows(usable), answers[usable]
-    change = _change(ws, new, answers, sd)
-    slide = ws.schema.windows.slide
-    baseline_from = when.end - max(BASELINE_SLICES * slide, retrain.evaluation)
-    cause = cause_of(ws, run)
+    change, cause = _change(ws, new, answers, sd), cause_of(ws, run)
     since = max(when.evaluation, change) if change and cause != SCHEDULE else when.evaluation
     recent = np.asarray(new.times >= to_ms(since))
+    baseline_from = when.end - max(BASELINE_SLICES * ws.schema.windows.slide, retrain.evaluation)
     return RetrainData(
-        champion, version, rows, new.rows(recent), answers[recent], max(baseline_from, change or baseline_from),
-        change, labelled.rejected, 0, when.end, sd, _earlier(ws, version), cause,
-        earlier_pair.differences(ws, rows.split(since)[0], sd),
+        champion=champion, version=version, rows=rows, evaluation=new.rows(recent), answers=answers[recent],
+        evaluated_from=since, validated_from=max(baseline_from, change or baseline_from), change=change,
+        rejected=labelled.rejected, barred=barred, until=when.end, sd=sd, earlier=_earlier(ws, version), cause=cause,
     )  # fmt: skip
+
+
+def under_fault(ws: Workspace, rows: Dataset) -> npt.NDArray[np.bool_]:
+    """Return which rows are under a data fault, (rows,): they are not trained on and not compared on."""
+    barred = np.zeros(len(rows), bool)
+    for period in faulty_periods(ws.registry, ws.model):
+        barred |= (rows.times >= to_ms(period.start)) & (rows.times < to_ms(period.end))
+    return barred
 
 
 def cause_of(ws: Workspace, run: RetrainRun) -> str:

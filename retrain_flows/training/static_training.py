@@ -1,0 +1,93 @@
+"""Static training as one call: windows are tried, the best is chosen, and its model is fitted on all of its rows.
+
+All that it needs is in its argument, so that it can run in a process of its own, with limits of time and memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from features.scoring import Floats
+from features.window import Windows
+from retrain_flows.data.dataset import Dataset
+from retrain_flows.training import earlier_pair, forward_validation, static, training_windows
+from retrain_flows.training.forward_validation import ForwardValidation, Procedure
+
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingOrder:
+    """What to train.
+
+    Parameters
+    ----------
+    trainer, project_dir
+        The import path of the trainer, and the folder that it is imported from.
+    rows
+        The labelled rows.
+    window
+        Length of the longest training window.
+    until
+        The moment of training, in event time.
+    change
+        The change point of the champion's loss, if one stands out.
+    validated_from, evaluated_from
+        Where the rows start that are predicted out of sample, and those of them that the gate uses.
+    label_delay, windows
+        Of the model's events.
+    sd
+        The unit of a regression's losses.
+    last_window_days
+        The training window of the champion in days, which is used until a block has shown which is best; None: the
+        longest.
+    """
+
+    trainer: str
+    project_dir: Path
+    rows: Dataset
+    window: timedelta
+    until: datetime
+    change: datetime | None
+    validated_from: datetime
+    evaluated_from: datetime
+    label_delay: timedelta
+    windows: Windows
+    sd: float
+    last_window_days: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class StaticTraining:
+    """A fitted model, its validation, and the differences of an earlier pair of models by slice, if there were enough."""
+
+    model: Any
+    rows: Dataset
+    validation: ForwardValidation
+    history: Floats | None
+
+
+def train(order: TrainingOrder) -> StaticTraining:
+    """Carry out an order.
+
+    Raises
+    ------
+    NotEnoughData
+        There are no rows.
+    TrainerError
+        The user's trainer raised or returned something unusable.
+    """
+    trainer = static.load_trainer(order.trainer, order.project_dir)
+    windows = training_windows.candidates(order.rows, order.window, order.until, order.change)
+    last = order.last_window_days
+    if last is not None:
+        windows.sort(key=lambda window: abs(window.length / DAY - last))
+    procedure = Procedure(trainer, windows, order.label_delay, order.sd)
+    validation = forward_validation.validate(procedure, order.rows, order.validated_from)
+    rows = validation.window.rows(order.rows, order.until)
+    before = order.rows.split(order.evaluated_from)[0]
+    history = earlier_pair.differences(trainer, before, order.windows, order.sd)
+    return StaticTraining(static.fit_static(trainer, rows), rows, validation, history)
