@@ -31,7 +31,7 @@ from retrain_flows.gate import slice_memory
 MIN_SLICES = 5
 """Slices below which a window says nothing: the standard error would have two degrees of freedom."""
 FIRST_STAKE = 0.75
-"""Part of the stake that is put in at the first look; the n-th later look gets a part of 1 / (n (n + 1)) of the rest."""
+"""Part of the stake that is put in at the first look; the n-th later look gets 1 / (n (n + 1)) of the rest."""
 AT_ONCE = 0.5
 """Part of a bet that pays only if the p-value is small enough to decide at once; the rest pays 1 / (2 sqrt(p))."""
 BOUNDS = 0.95
