@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from benchmarks import gate_paths, gate_peers, gate_spending, gate_worlds
 from benchmarks.gate_paths import ALPHA, CANDIDATE_SHARES, Bools
-from benchmarks.gate_runs import MEMORIES, draw, history, interval, shares, table
+from benchmarks.gate_runs import MEMORIES, PAST, draw, history, interval, shares, table
 from benchmarks.gate_worlds import BEYOND, WORLDS
 from features.scoring import Floats
 from retrain_flows.gate import evidence, slice_memory
@@ -142,21 +142,25 @@ def _tails_since(difference: Floats, starts: Sequence[int], past: Floats | None)
 
 def beyond_table(runs: int, plans: Sequence[Sequence[int]]) -> str:
     """Return how often an equal model passes where an assumption does not hold."""
-    plain = WORLDS["AR(1)"]
-    cases: list[tuple[str, Floats, Floats | None]] = [
-        (f"memory {phi:g}, history of {past:g}", draw(plain, phi, runs), history(past, runs))
-        for phi, past in ((0.3, 0.0), (0.6, 0.0), (0.6, 0.3), (0.8, 0.6))
-    ]
-    cases += [(f"memory {phi:g}", draw(plain, phi, runs), None) for phi in (0.9, 0.95)]
-    for name, world in BEYOND.items():
-        for phi in (0.0, 0.6):
-            drawn, past = (draw(world, phi, runs, stream=s, slices=n) for s, n in ((0, TRIES * TRY), (5, 60)))
-            cases += [(f"{name}, {phi:g}", drawn, None), (f"{name}, {phi:g}, history", drawn, past[0] / past[1])]
     rows = []
-    for name, drawn, own in cases:
-        passes = (gate_paths.by_evidence(drawn, plan, own) < np.inf for plan in plans)
+    for name, drawn, past in _beyond(runs):
+        passes = (gate_paths.by_evidence(drawn, plan, past) < np.inf for plan in plans)
         rows.append((name, *(f"{x.mean():.3f}" for x in passes)))
     return table(("case", *(words(plan) for plan in plans)), rows)
+
+
+def _beyond(runs: int) -> Iterator[tuple[str, Floats, Floats | None]]:
+    """Yield cases with their slices and, where there is one, their history."""
+    plain = WORLDS["AR(1)"]
+    for phi, past in ((0.3, 0.0), (0.6, 0.0), (0.6, 0.3), (0.8, 0.6)):
+        yield f"memory {phi:g}, history of {past:g}", draw(plain, phi, runs), history(past, runs)
+    for phi in (0.9, 0.95):
+        yield f"memory {phi:g}", draw(plain, phi, runs), None
+    for name, world in BEYOND.items():
+        for phi in (0.0, 0.6):
+            drawn, (sums, rows) = draw(world, phi, runs), draw(world, phi, runs, stream=5, slices=PAST)
+            yield f"{name}, {phi:g}", drawn, None
+            yield f"{name}, {phi:g}, history", drawn, sums / rows
 
 
 def words(plan: Sequence[int]) -> str:

@@ -20,7 +20,7 @@ statistics and safe anytime-valid inference", Statistical Science 38(4).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -80,6 +80,10 @@ class Window:
     worse: float
     rows: int
     slices: int
+
+    def shifted(self, by: float) -> Window:
+        """Return the window with mean and bounds raised by a margin that was taken off before; p-values stay."""
+        return replace(self, mean=self.mean + by, low=self.low + by, high=self.high + by)
 
 
 def window(sums: Floats, rows: Floats, history: Floats | None = None) -> Window | None:

@@ -183,16 +183,18 @@ def _rows(trial: GateInput, policy: Gate) -> Check:
 
 
 def _loss(trial: GateInput, losses: Mapping[str, float], slices: Sequence[ComparedSlice], policy: Gate) -> Check:
-    """Compare mean losses by the evidence of all looks: PASS if better, FAIL if worse, HOLD where labels must decide."""
-    want = f"evidence of {1 / trial.alpha:.3g} that the challenger's loss is lower by more than {policy.margin:g}"
+    """Compare mean losses by the evidence of all looks: PASS if better, FAIL if worse, HOLD if labels must decide."""
+    lower = f"higher by less than {policy.margin:g}" if policy.margin else "lower"
+    want = f"evidence of {1 / trial.alpha:.3g} that the challenger's mean loss is {lower}"
     got = f"mean loss {losses['challenger']:.4f} against {losses['champion']:.4f}"
     looked = evidence.window(*slice_sums.arrays(slices, policy.margin), trial.history)
     if looked is None:
         got += f"; {len(slices)} new slices with labels; a comparison needs {evidence.MIN_SLICES}"
         return _check("loss", CheckResult.HOLD, got, want, **losses, alpha=trial.alpha)
     total = evidence.add(trial.before, looked, trial.alpha)
-    got += f", {in_words(looked, total)}"
-    numbers = {**losses, "difference": looked.mean, "slices": float(looked.slices), "better": total.better}
+    difference = looked.shifted(policy.margin)
+    got += f", {in_words(difference, total)}"
+    numbers = {**losses, "difference": difference.mean, "slices": float(looked.slices), "better": total.better}
     return _check("loss", evidence.decide(total, trial.alpha), got, want, **numbers, alpha=trial.alpha)
 
 
