@@ -25,6 +25,7 @@ _MODULES = {
     "monitor": ("baseline", "monitor", "ingest"),
     "job": ("job",),
     "replay": ("replay",),
+    "backtest": ("backtest",),
     "status": ("status", "history"),
     "incidents": ("incidents",),
     "why": ("why",),

@@ -185,3 +185,19 @@ def requeue(reg: Registry, delivery_id: int, *, now: datetime) -> Delivery:
             msg = f"delivery {delivery_id} is {state}; only deliveries that were given up (dead) can be requeued"
             raise IllegalMove(msg)
         return lookups.delivery(c, delivery_id)
+
+
+def messages(reg: Registry, model: str | None = None, *, type: str | None = None) -> list[Message]:  # noqa: A002
+    """Return the outbox's messages, in the order they were written."""
+    t = tables.messages.c
+    where = [column == value for column, value in ((t.model, model), (t.type, type)) if value is not None]
+    with reg.read() as c:
+        return mapping.fetch(c, Message, mapping.select(Message, *where).order_by(t.seq))
+
+
+def deliveries(reg: Registry, *, endpoint: str | None = None, state: str | None = None) -> list[Delivery]:
+    """Return deliveries, oldest first."""
+    t = tables.deliveries.c
+    where = [column == value for column, value in ((t.endpoint, endpoint), (t.state, state)) if value is not None]
+    with reg.read() as c:
+        return mapping.fetch(c, Delivery, mapping.select(Delivery, *where).order_by(t.id))

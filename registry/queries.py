@@ -12,6 +12,7 @@ from registry import lookups
 from registry.audit_log import chain
 from registry.connection import Registry
 from registry.database import mapping, tables
+from registry.database.mapping import R
 from registry.records import (
     AuditEntry,
     AuditResult,
@@ -19,10 +20,8 @@ from registry.records import (
     Check,
     Comparison,
     Decision,
-    Delivery,
     Incident,
     IncidentState,
-    Message,
     Promotion,
     RetrainRun,
     RunState,
@@ -151,9 +150,7 @@ def undecided(reg: Registry, model: str | None = None) -> list[Incident]:
 
 def decisions(reg: Registry, model: str | None = None) -> list[Decision]:
     """Return decisions, oldest first."""
-    t = tables.decisions.c
-    with reg.read() as c:
-        return mapping.fetch(c, Decision, mapping.select(Decision, *_of_model(tables.decisions, model)).order_by(t.id))
+    return _oldest_first(reg, Decision, tables.decisions, model)
 
 
 def decision(reg: Registry, decision_id: int) -> Decision:
@@ -170,11 +167,7 @@ def decision_of(reg: Registry, incident_id: int) -> Decision | None:
 
 def runs(reg: Registry, model: str | None = None) -> list[RetrainRun]:
     """Return retrain runs, oldest first."""
-    t = tables.retrain_runs.c
-    with reg.read() as c:
-        return mapping.fetch(
-            c, RetrainRun, mapping.select(RetrainRun, *_of_model(tables.retrain_runs, model)).order_by(t.id)
-        )
+    return _oldest_first(reg, RetrainRun, tables.retrain_runs, model)
 
 
 def run(reg: Registry, run_id: int) -> RetrainRun:
@@ -219,29 +212,7 @@ def comparisons(
 
 def promotions(reg: Registry, model: str | None = None) -> list[Promotion]:
     """Return all changes of champions, oldest first."""
-    t = tables.promotions.c
-    with reg.read() as c:
-        return mapping.fetch(
-            c, Promotion, mapping.select(Promotion, *_of_model(tables.promotions, model)).order_by(t.id)
-        )
-
-
-def messages(reg: Registry, model: str | None = None, *, type: str | None = None) -> list[Message]:  # noqa: A002
-    """Return the outbox's messages, in the order they were written."""
-    t = tables.messages.c
-    where = [t.type == type] if type else []
-    with reg.read() as c:
-        return mapping.fetch(
-            c, Message, mapping.select(Message, *_of_model(tables.messages, model), *where).order_by(t.seq)
-        )
-
-
-def deliveries(reg: Registry, *, endpoint: str | None = None, state: str | None = None) -> list[Delivery]:
-    """Return deliveries, oldest first."""
-    t = tables.deliveries.c
-    where = [column == value for column, value in ((t.endpoint, endpoint), (t.state, state)) if value is not None]
-    with reg.read() as c:
-        return mapping.fetch(c, Delivery, mapping.select(Delivery, *where).order_by(t.id))
+    return _oldest_first(reg, Promotion, tables.promotions, model)
 
 
 def audit_log(reg: Registry, since: int = 0) -> list[AuditEntry]:
@@ -253,11 +224,7 @@ def audit_log(reg: Registry, since: int = 0) -> list[AuditEntry]:
 
 def audits(reg: Registry, model: str | None = None) -> list[AuditResult]:
     """Return finished audits, oldest first."""
-    t = tables.audits.c
-    with reg.read() as c:
-        return mapping.fetch(
-            c, AuditResult, mapping.select(AuditResult, *_of_model(tables.audits, model)).order_by(t.id)
-        )
+    return _oldest_first(reg, AuditResult, tables.audits, model)
 
 
 def verify_chain(reg: Registry) -> list[str]:
@@ -270,3 +237,9 @@ def verify_chain(reg: Registry) -> list[str]:
 
 def _of_model(table: sa.Table, model: str | None) -> list[sa.ColumnElement[bool]]:
     return [table.c.model == model] if model is not None else []
+
+
+def _oldest_first(reg: Registry, record: type[R], table: sa.Table, model: str | None) -> list[R]:
+    """Return the records in a table, of one model if it is named, in the order they were written."""
+    with reg.read() as c:
+        return mapping.fetch(c, record, mapping.select(record, *_of_model(table, model)).order_by(table.c.id))

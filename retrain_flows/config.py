@@ -25,14 +25,14 @@ class SignalSection(BaseModel):
     outside_promise
         Whether drift outside the false-alarm guarantee may retrain where its signal may.
     outside_windows
-        How many windows such drift must have lasted before it may: the guarantee says nothing of a single one. The gate
-        decides what serves in any case.
+        How many windows such drift must have lasted before it may. It is called drift only once each window of a whole
+        window's length was over its threshold; the gate decides what serves in any case.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     outside_promise: Literal[Reaction.RETRAIN, Reaction.ALERT] = Reaction.ALERT
-    outside_windows: int = Field(3, ge=1, description="windows that drift outside the guarantee must last to retrain")
+    outside_windows: int = Field(1, ge=1, description="windows that drift outside the guarantee must last to retrain")
 
     def of(self, signal: Signal) -> Reaction:
         """Return what an incident of a signal may trigger."""

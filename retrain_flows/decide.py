@@ -7,11 +7,11 @@ applies decides:
 2. Its signal may not retrain, or drift outside the false-alarm guarantee may not: ``NOTHING``, with the setting as the
    reason. Where only the error stream has alarmed, the decision is deferred as long as a window may still confirm it.
 3. No trainer is configured: ``NOTHING``.
-4. Drift outside the guarantee has not lasted ``signals.outside_windows`` windows yet: deferred.
-5. Something stands in the way (a running retrain, the cool-down, labels that have not matured): deferred, with all
-   reasons; after ``retrain.wait``, ``WAIT_GIVEN_UP``.
-6. ``retrain.decide`` is ``suggest``: ``SUGGEST``, and somebody starts the retrain by hand.
-7. Otherwise: ``RETRAIN``.
+4. Something stands in the way (drift outside the guarantee that has not lasted ``signals.outside_windows`` windows yet,
+   a running retrain, the cool-down, labels that have not matured): deferred, with all reasons; after ``retrain.wait``,
+   ``WAIT_GIVEN_UP``.
+5. ``retrain.decide`` is ``suggest``: ``SUGGEST``, and somebody starts the retrain by hand.
+6. Otherwise: ``RETRAIN``.
 
 A decision is revised while its incident is open (:mod:`retrain_flows.reconcile`): the same rules are applied again.
 """
@@ -30,6 +30,9 @@ from registry.records import Action, Incident
 from retrain_flows.config import Retrain, Signals
 
 OUTSIDE_GUARANTEE = "outside the false-alarm guarantee"
+MIN_NEW_SLICES = 2
+"""Slices, of those that `retrain.evaluation` has 28 of by default, that pass at least between two candidates on trial: the
+first look may have lacked a slice or two."""
 UNCONFIRMED = "only the error stream has alarmed; waiting for a window to confirm it"
 
 
@@ -45,12 +48,14 @@ class Situation:
         Predictions up to this time have had their label delay.
     matured_rows
         Number of matured, labelled rows in the training period.
+    faulty
+        The stretches of event time under a data fault, start and end.
     running
         Whether a retrain of the model is running.
     last_retrain
         When the last retrain was made that trained a challenger; None before the first.
     trial
-        When the run began whose candidate is on trial; None without a trial.
+        When the newest candidate was trained whose trial is not over; None without a trial.
     last_failure
         When the last retrain failed; None if none has since the last that trained a challenger.
     window
@@ -61,6 +66,7 @@ class Situation:
     now: datetime
     matured_until: datetime
     matured_rows: int
+    faulty: tuple[tuple[datetime, datetime], ...] = ()
     running: bool = False
     last_retrain: datetime | None = None
     trial: datetime | None = None
@@ -113,9 +119,8 @@ def decide(
         return Decision(Action.NOTHING, (*evidence, barred))
     if retrain is None or not retrain.trainers:
         return Decision(Action.NOTHING, (*evidence, "no trainer is configured: set retrain.trainer or retrain.online"))
-    if waits := _not_lasting(incident, signals):
-        return Deferral(waits)
-    obstacles = tuple(_obstacles(incident, retrain, situation))
+    lasting = (*_not_lasting(incident, signals), *_only_in_faulty(incident, situation))
+    obstacles = (*lasting, *_obstacles(incident, retrain, situation))
     if not obstacles:
         rows = f"{situation.matured_rows} rows with labels to train on"
         if retrain.decide == "suggest":
@@ -139,14 +144,22 @@ def _barred(incident: Incident, signals: Signals) -> str:
     return ""
 
 
-def _not_lasting(incident: Incident, signals: Signals) -> str:
-    """Return what is waited for where drift outside the guarantee has not lasted long enough; "" otherwise."""
+def _not_lasting(incident: Incident, signals: Signals) -> Iterator[str]:
+    """Yield what is waited for where drift outside the guarantee has not lasted long enough."""
     if not _outside(incident) or incident.windows >= signals.outside_windows:
-        return ""
-    return (
+        return
+    yield (
         f"outside the false-alarm guarantee a retrain needs {signals.outside_windows} windows of drift "
         f"(signals.outside_windows); there {'is' if incident.windows == 1 else 'are'} {incident.windows}"
     )
+
+
+def _only_in_faulty(incident: Incident, situation: Situation) -> Iterator[str]:
+    """Yield what is waited for where all windows that drifted hold rows under a data fault."""
+    span = max((e.window_end - e.window_start for e in incident.evidence), default=timedelta(0))
+    for start, end in situation.faulty:
+        if start < incident.since and incident.last_seen <= end + span:
+            yield f"seen only in windows with rows under the data fault of {start:%Y-%m-%d} to {end:%Y-%m-%d}"
 
 
 def _outside(incident: Incident) -> bool:
@@ -172,8 +185,7 @@ def _obstacles(incident: Incident, retrain: Retrain, situation: Situation) -> It
     if situation.last_retrain is not None and situation.now < situation.last_retrain + retrain.cool_down:
         next_retrain = situation.last_retrain + retrain.cool_down
         yield f"retrain.cool_down: the next retrain is possible from {next_retrain:%Y-%m-%d %H:%M} UTC"
-    if situation.trial is not None and situation.now < situation.trial + retrain.evaluation:
-        until = situation.trial + retrain.evaluation
+    if situation.trial is not None and situation.now < (until := _next_candidate(incident, retrain, situation.trial)):
         yield f"a candidate is on trial in shadow; the next one is trained from {until:%Y-%m-%d %H:%M} UTC"
     if situation.last_failure is not None and situation.now < situation.last_failure + retrain.retry:
         retry = situation.last_failure + retrain.retry
@@ -182,6 +194,16 @@ def _obstacles(incident: Incident, retrain: Retrain, situation: Situation) -> It
         yield "labels of the window that opened the incident are still due (label_delay)"
     if situation.matured_rows < retrain.min_rows:
         yield f"too few rows with labels: {situation.matured_rows} of {retrain.min_rows} (retrain.min_rows)"
+
+
+def _next_candidate(incident: Incident, retrain: Retrain, trained: datetime) -> datetime:
+    """Return from when the next candidate is worth its training, while one is on trial that was trained at a moment.
+
+    When the rows since the incident began have doubled: right after a sudden change few rows are of the new kind, and
+    each doubling makes a candidate much better. At the latest after `retrain.evaluation`.
+    """
+    age = max(trained - incident.since, timedelta(0)) + MIN_NEW_SLICES * retrain.evaluation / 28
+    return trained + min(age, retrain.evaluation)
 
 
 def _evidence(incident: Incident) -> tuple[str, ...]:

@@ -7,8 +7,10 @@ version before is put back, where `retrain.watch.roll_back` says so.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from features import errors
 from registry import operations, queries
@@ -17,7 +19,9 @@ from registry.records import (
     Action,
     Champion,
     CheckResult,
+    Comparison,
     ComparisonKind,
+    Decision,
     Promotion,
     RetrainRun,
     RunState,
@@ -56,9 +60,19 @@ def follow_up(ws: Workspace, *, as_of: datetime, now: datetime) -> list[Outcome]
         The time that is recorded.
     """
     held = queries.unfinished(ws.registry, ws.model, RunState.HELD)
-    outcomes = [one for run in held if (one := _follow_trial(ws, run, as_of, now))]
-    watched = _follow_watch(ws, as_of, now)
-    return [*outcomes, watched] if watched else outcomes
+    steps = [(f"run {run.id}", partial(_follow_trial, ws, run, as_of, now)) for run in held]
+    steps.append(("watch", partial(_follow_watch, ws, as_of, now)))
+    return [outcome for subject, step in steps if (outcome := _attempt(subject, step))]
+
+
+def _attempt(subject: str, step: Callable[[], Outcome | None]) -> Outcome | None:
+    """Return the outcome of a step; one that fails is an outcome too, and keeps no incident waiting."""
+    try:
+        return step()
+    except (errors.DataError, errors.Outage):  # without events or a registry nothing else can be done either
+        raise
+    except errors.LeewayError as error:
+        return Outcome(subject, f"failed: {error.message}")
 
 
 def _follow_trial(ws: Workspace, run: RetrainRun, as_of: datetime, now: datetime) -> Outcome | None:
@@ -69,8 +83,10 @@ def _follow_trial(ws: Workspace, run: RetrainRun, as_of: datetime, now: datetime
         operations.finish_run(ws.registry, run.id, state=RunState.REJECTED, reason=_SUPERSEDED, now=now)
         return Outcome(f"run {run.id}", _SUPERSEDED)
     pair = Pair(ComparisonKind.TRIAL, run.challenger, champion.version, run_id=run.id)
-    newest = trial.look(ws, pair, _series_of(ws, run, champion), since=run.as_of - ws.schema.label_delay,
-                        as_of=as_of, now=now)  # fmt: skip
+    begun = run.as_of - ws.schema.label_delay
+    newest = _undone(looks, begun) or trial.look(
+        ws, pair, _series_of(ws, run, champion), since=begun, as_of=as_of, now=now
+    )
     if newest is None or newest.result is CheckResult.HOLD:
         return _out_of_patience(ws, run, as_of, now)
     text = f"{pair.candidate} in shadow against {pair.reference}: {newest.reason}"
@@ -81,6 +97,12 @@ def _follow_trial(ws: Workspace, run: RetrainRun, as_of: datetime, now: datetime
                        decision_id=run.decision_id, run_id=run.id, effective_at=as_of,
                        actor=queries.decision(ws.registry, run.decision_id).actor, reason=text, now=now)  # fmt: skip
     return Outcome(f"run {run.id}", f"retrain promoted: {text}")
+
+
+def _undone(looks: Sequence[Comparison], since: datetime) -> Comparison | None:
+    """Return the newest look after *since* if it has decided: a process was killed before it could act on it."""
+    decided = looks and looks[-1].result is not CheckResult.HOLD and looks[-1].until > since
+    return looks[-1] if decided else None
 
 
 def _series_of(ws: Workspace, run: RetrainRun, champion: Champion) -> TrialSeries:
@@ -104,13 +126,15 @@ def _out_of_patience(ws: Workspace, run: RetrainRun, as_of: datetime, now: datet
     return Outcome(f"run {run.id}", f"retrain rejected: {reason}")
 
 
-_SUPERSEDED = "superseded: another version became champion"
+SUPERSEDED = "superseded: "
+"""How the reason of a run begins whose trial another retrain or promotion ended."""
+_SUPERSEDED = f"{SUPERSEDED}another version became champion"
 
 
 def supersede(ws: Workspace, *, now: datetime) -> None:
     """End the trials of held runs, since a new retrain takes their place."""
     for run in queries.unfinished(ws.registry, ws.model, RunState.HELD):
-        reason = "superseded: a new retrain began before the trial was decided"
+        reason = f"{SUPERSEDED}a new candidate takes its place, and its evidence goes on"
         operations.finish_run(ws.registry, run.id, state=RunState.REJECTED, reason=reason, now=now)
 
 
@@ -122,14 +146,16 @@ def _follow_watch(ws: Workspace, as_of: datetime, now: datetime) -> Outcome | No
     promotion, versions = pair
     looks = tuple(queries.comparisons(ws.registry, ws.model, promotion_id=promotion.id))
     seen = sum(len(look.slices) for look in looks)
-    if looks and (looks[-1].result is not CheckResult.HOLD or seen >= ws.trainers.watch.slices):
+    act = ws.trainers.watch.roll_back == "act"
+    undone = looks[-1] if looks and looks[-1].result is CheckResult.FAIL and act else None
+    if not undone and looks and (looks[-1].result is not CheckResult.HOLD or seen >= ws.trainers.watch.slices):
         return None
     series = TrialSeries("watch", WATCH_ALPHA, looks)
-    newest = trial.look(ws, versions, series, since=promotion.effective_at, as_of=as_of, now=now)
+    newest = undone or trial.look(ws, versions, series, since=promotion.effective_at, as_of=as_of, now=now)
     if newest is None or newest.result is CheckResult.HOLD:
         return None
     text = f"{versions.candidate} against {versions.reference}: {newest.reason}"
-    if newest.result is CheckResult.FAIL and ws.trainers.watch.roll_back == "act":
+    if newest.result is CheckResult.FAIL and act:
         return _roll_back(ws, promotion, text, as_of, now)
     return Outcome(f"promotion {promotion.id}", f"watched: {text}")
 
@@ -152,8 +178,10 @@ def _version(ws: Workspace, name: str) -> Version:
 
 def _roll_back(ws: Workspace, promotion: Promotion, text: str, as_of: datetime, now: datetime) -> Outcome:
     """Put back the version before a promotion, with the decision on record; somebody else's promotion wins."""
-    decision = operations.record_decision(ws.registry, model=ws.model, incident_id=None, action=Action.ROLL_BACK,
-                                          because=(text,), actor=chain.SYSTEM, now=now)  # fmt: skip
+    decision = _decision_to_roll_back(ws, text) or operations.record_decision(
+        ws.registry, model=ws.model, incident_id=None, action=Action.ROLL_BACK, because=(text,),
+        actor=chain.SYSTEM, now=now,
+    )  # fmt: skip
     try:
         operations.rollback(ws.registry, model=ws.model, expected_generation=promotion.generation,
                             to_version=promotion.from_version, decision_id=decision.id, actor=chain.SYSTEM,
@@ -161,3 +189,9 @@ def _roll_back(ws: Workspace, promotion: Promotion, text: str, as_of: datetime, 
     except errors.StaleChampion as error:
         return Outcome(f"promotion {promotion.id}", f"not rolled back: {error.message}")
     return Outcome(f"promotion {promotion.id}", f"rolled back to {promotion.from_version}: {text}")
+
+
+def _decision_to_roll_back(ws: Workspace, text: str) -> Decision | None:
+    """Return the decision to roll back for a reason, if a process was killed after it had recorded it."""
+    made = queries.decisions(ws.registry, ws.model)
+    return next((d for d in made if d.action is Action.ROLL_BACK and d.because == (text,)), None)

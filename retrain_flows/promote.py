@@ -101,7 +101,7 @@ def give_baseline(ws: Workspace, name: str, candidate: Challenger, *, now: datet
     """Compute the baseline of a candidate from its out-of-sample predictions; an earlier version has one already."""
     if candidate.existing is None:
         importance = permutation_importance.combine(candidate.loss_increases)
-        rebaseline(ws, name, candidate.validated, candidate.out_of_sample, importance, now=now)
+        rebaseline(ws, name, candidate.baseline_rows, candidate.baseline_answers, importance, now=now)
 
 
 def _kind(candidate: Challenger) -> str:

@@ -17,6 +17,7 @@ from monitors.finding import Signal, Stage
 from registry import operations, queries
 from registry.audit_log import chain
 from registry.connection import Registry
+from registry.faulty_periods import faulty_periods
 from registry.records import Action, Decision, Incident, IncidentState, RetrainRun, RunState
 from retrain_flows import decide, follow_up, retrain, schedule
 from retrain_flows.data import dataset, workspace
@@ -103,7 +104,7 @@ def idle(reg: Registry, model: str) -> bool:
 
 
 def matured_rows(ws: Workspace, as_of: datetime) -> int:
-    """Return the number of matured rows of the training period as of a moment in event time. Reads the period's events."""
+    """Return the number of matured rows of the training period as of a moment in event time. Reads its events."""
     when = workspace.periods(ws.schema, ws.trainers, as_of)
     labelled = dataset.read(ws.log, ws.schema, as_of=as_of, start=when.start, end=when.evaluation)
     return len(labelled.rows)
@@ -124,7 +125,7 @@ def _revisable(ws: Workspace, incident: Incident, current: Decision) -> bool:
     if current.action is not Action.RETRAIN:
         return current.actor == chain.SYSTEM and current.action is not Action.REPAIR_DATA
     run = next((r for r in queries.runs(ws.registry, ws.model) if r.decision_id == current.id), None)
-    return run is not None and run.state in (RunState.REJECTED, RunState.FAILED)
+    return run is not None and run.state in (RunState.HELD, RunState.REJECTED, RunState.FAILED)
 
 
 def _handle(ws: Workspace, incident: Incident, current: Decision | None, at: _Moment) -> list[Outcome]:
@@ -153,6 +154,7 @@ def _decide(ws: Workspace, incident: Incident, as_of: datetime) -> decide.Decisi
         now=as_of,
         matured_until=as_of - ws.schema.label_delay,
         matured_rows=enough,
+        faulty=tuple((p.start, p.end) for p in faulty_periods(ws.registry, ws.model)),
         running=queries.running(ws.registry, ws.model) is not None,
         last_retrain=last,
         trial=max((r.as_of for r in queries.unfinished(ws.registry, ws.model, RunState.HELD)), default=None),
@@ -167,13 +169,23 @@ def _decide(ws: Workspace, incident: Incident, as_of: datetime) -> decide.Decisi
 
 
 def _last_retrain(ws: Workspace) -> tuple[datetime | None, datetime | None]:
-    """Return the event times of the last run that trained a challenger, and of a later one that failed."""
+    """Return the event times of the last run that promoted or rejected a challenger, and of a later one that failed.
+
+    A held run and one that was superseded have decided nothing.
+    """
     runs = queries.runs(ws.registry, ws.model)
-    made = max(
-        (r.as_of for r in runs if r.state in (RunState.PROMOTED, RunState.REJECTED, RunState.HELD)), default=None
-    )
+    made = max((r.as_of for r in runs if r.state is RunState.PROMOTED or _is_refused(r)), default=None)
     failed = max((r.as_of for r in runs if r.state is RunState.FAILED), default=None)
     return made, failed if failed is not None and (made is None or failed > made) else None
+
+
+def _is_refused(run: RetrainRun) -> bool:
+    return run.state is RunState.REJECTED and not run.reason.startswith(follow_up.SUPERSEDED)
+
+
+def _last_training(ws: Workspace) -> datetime | None:
+    """Return the event time of the last run that trained a challenger, whatever became of it."""
+    return max((r.as_of for r in queries.runs(ws.registry, ws.model) if r.state is not RunState.FAILED), default=None)
 
 
 def _scheduled(ws: Workspace, at: _Moment) -> list[Outcome]:
@@ -181,7 +193,7 @@ def _scheduled(ws: Workspace, at: _Moment) -> list[Outcome]:
     champion = queries.champion(ws.registry, ws.model)
     if ws.retrain is None or not ws.retrain.trainers or champion is None:
         return []
-    last, failure = _last_retrain(ws)
+    last, (_, failure) = _last_training(ws), _last_retrain(ws)
     if queries.running(ws.registry, ws.model) or (failure is not None and at.as_of < failure + ws.retrain.retry):
         return []
     since = max(filter(None, (last, champion.since if last is None else None)))

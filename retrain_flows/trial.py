@@ -2,7 +2,8 @@
 
 A trial is of a held run: its candidate answers the champion's rows in shadow until it is better or worse, or another
 retrain takes its place. A watch is of a promotion: the new champion is compared with the version before it in the same
-way, and its result says whether the promotion helped. Both are the gate's evidence (:mod:`retrain_flows.gate.evidence`).
+way, and its result says whether the promotion helped. Both use the gate's evidence
+(:mod:`retrain_flows.gate.evidence`).
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from retrain_flows.training import retrain_data
 from retrain_flows.training.challengers import GatedCandidate
 from retrain_flows.training.trial_series import TrialSeries
 
-LOOK_SLICES = 10
-"""Slices that a look waits for: a window of fewer has so few degrees of freedom that it says next to nothing."""
+LOOK_SLICES = 5
+"""Slices that a look waits for; fewer are no window (:data:`retrain_flows.gate.evidence.MIN_SLICES`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ def record(ws: Workspace, pair: Pair, series: TrialSeries, new: Look) -> Compari
                "rows": float(window.rows), "slices": float(window.slices)}  # fmt: skip
     made = Comparison(
         id=0, model=ws.model, kind=pair.kind, series=series.name, run_id=pair.run_id, promotion_id=pair.promotion_id,
-        candidate=pair.candidate, reference=pair.reference, look=len(series.looks) + 1,
+        candidate=pair.candidate, reference=pair.reference, look=series.count + 1,
         until=from_ms(new.slices[-1].start) + ws.schema.windows.slide, result=evidence.decide(total, series.alpha),
         reason=_in_words(window, total, series.alpha), slices=tuple(new.slices), history=tuple(new.history),
         numbers={name: value for name, value in numbers.items() if np.isfinite(value)}, made_at=new.now,

@@ -29,7 +29,7 @@ SEED = 1
 
 @dataclass(frozen=True, eq=False)
 class ReferenceRun:
-    """A reference schedule's predictions for all labelled rows, (rows,), the number of refits and seconds of fitting."""
+    """A reference schedule's predictions for all labelled rows, (rows,), the number of refits and seconds."""
 
     name: str
     answers: Values
@@ -89,12 +89,12 @@ class Refitter:
                 answers[low:high] = scoring.score(self._fitted(at), part.frame, rows.task)
         return ReferenceRun(name, answers, len(moments), time.perf_counter() - begun)
 
-    def constant(self) -> ReferenceRun:
+    def constant(self, name: str) -> ReferenceRun:
         """Return the answers of no model at all: the mean label so far, or the most frequent class so far."""
         rows, known = self._replayed, self.labelled
         delay = to_ms(self.history.schema.label_delay)
         upto = np.searchsorted(known.times, rows.times - delay)
-        return ReferenceRun("no model", _running_constant(known.target, upto, rows.task), 0, 0.0)
+        return ReferenceRun(name, _running_constant(known.target, upto, rows.task), 0, 0.0)
 
     @property
     def _replayed(self) -> Dataset:

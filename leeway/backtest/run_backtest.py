@@ -1,17 +1,24 @@
-"""Runs a backtest: the loop and its reference schedules on one history, measured on the same rows."""
+"""Runs a backtest: the loop and its reference schedules on one history, measured on the same rows.
+
+The loop runs in this process, with progress; the references run beside it in another. Both use one thread each, so that
+two cores are enough, and models of many threads do not wait for one another.
+"""
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from threadpoolctl import threadpool_limits
 
-from features import scoring
 from features.events.decode import ID
 from features.schema import PREDICTION, Task
 from features.scoring import Values
@@ -20,15 +27,33 @@ from leeway.backtest.history import History
 from leeway.backtest.metrics import Measured
 from leeway.project.load import Model
 from registry import queries
-from registry.records import Decision, Promotion, RetrainRun
+from registry.records import Comparison, Decision, Incident, Promotion, RetrainRun
 from retrain_flows.data.dataset import Dataset
 
 Progress = Callable[[str], None]
+RANDOM_SEEDS = (1, 2, 3)
+"""Seeds of the schedules of random refits; their mean is shown."""
 
 
 @dataclass(frozen=True, eq=False)
 class Schedule:
-    """One way to serve the history: its name, what its predictions are worth, how often it trained, and how long."""
+    """One way to serve the history.
+
+    Parameters
+    ----------
+    name
+        Its name.
+    measured
+        What its predictions are worth.
+    trainings
+        How often it trained; for the loop, its retrain runs.
+    promotions
+        How often another model came to serve.
+    seconds
+        How long it took to replay.
+    answers
+        Its prediction of each labelled row, (rows,).
+    """
 
     name: str
     measured: Measured
@@ -40,27 +65,155 @@ class Schedule:
 
 @dataclass(frozen=True, eq=False)
 class LoopRun:
-    """What the loop did: its schedule, and its record of decisions, runs and promotions."""
+    """What the loop did under a policy: its schedule, and all that is on record about its decisions."""
 
+    policy: str
     schedule: Schedule
     decisions: tuple[Decision, ...]
+    incidents: tuple[Incident, ...]
     runs: tuple[RetrainRun, ...]
     promotions: tuple[Promotion, ...]
+    comparisons: tuple[Comparison, ...]
 
 
-def run_loop(history: History, model: Model, folder: Path, rows: Dataset, sd: float, progress: Progress) -> LoopRun:
+@dataclass(frozen=True, eq=False)
+class Backtest:
+    """A finished backtest: the loop under each policy, the references, and the labelled rows that all answered."""
+
+    history: History
+    rows: Dataset
+    sd: float
+    loops: tuple[LoopRun, ...]
+    references: tuple[Schedule, ...]
+
+    def reference(self, name: str) -> Schedule:
+        """Return the reference schedule of a name."""
+        return next(one for one in self.references if one.name == name)
+
+    def share_of_gain(self, run: LoopRun) -> float:
+        """Return the part of the loss that a refit at every step saves which the loop saves, too; NaN if it saves none."""
+        static, every = self.reference(STATIC).measured.loss, self.reference(EVERY).measured.loss
+        return (static - run.schedule.measured.loss) / (static - every) if static > every else float("nan")
+
+
+STATIC, EVERY, NO_MODEL = "static", "refit at every step", "no model"
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """What a process needs to replay a history."""
+
+    history: History
+    model: Model
+    folder: Path
+    rows: Dataset
+    labelled: Dataset
+    sd: float
+
+
+def run(history: History, models: Sequence[tuple[str, Model]], folder: Path, progress: Progress) -> Backtest:
+    """Replay a history under each policy and by the reference schedules.
+
+    Parameters
+    ----------
+    history
+        The labelled history.
+    models
+        The model's settings under each policy, by name; the first one's trainer is that of the references.
+    folder
+        The folder that trainers are imported from.
+    progress
+        Called with where the replay is, in words.
+
+    Raises
+    ------
+    TrainerError
+        The trainer raised, or its model cannot be stored.
+    NotEnoughData
+        The first training period has too few labelled rows.
+    """
+    labelled = history.labelled(history.start, history.end)
+    rows = labelled.split(history.cut)[1]
+    sd = label_sd(labelled.split(history.cut)[0])
+    task = _Task(history, models[0][1], folder, rows, labelled, sd)
+    with _one_thread(), ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        fixed = pool.submit(_fixed_references, task)
+        loops = tuple(
+            _loop(_Task(history, model, folder, rows, labelled, sd), name, progress) for name, model in models
+        )
+        progress("the reference schedules are being replayed")
+        same = pool.submit(_references_of_number, task, loops[0].schedule.promotions)
+        return Backtest(history, rows, sd, loops, (*_result(fixed), *_result(same)))
+
+
+def _result(future: Future[list[Schedule]]) -> list[Schedule]:
+    return future.result()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Limit numeric libraries to one thread, here and in the processes that are started meanwhile."""
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = "1"
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        if before is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = before
+
+
+def _loop(task: _Task, policy: str, progress: Progress) -> LoopRun:
     """Replay the history with the model's settings, and return what was served and decided."""
     begun = time.perf_counter()
-    with loop.opened(history, model, folder) as backtest:
+    with loop.opened(task.history, task.model, task.folder) as backtest:
         served = backtest.run(progress)
-        reg, name = backtest.workspace.registry, model.name
+        reg, name = backtest.workspace.registry, task.model.name
         runs, promotions = tuple(queries.runs(reg, name)), tuple(queries.promotions(reg, name))
-        decisions = tuple(queries.decisions(reg, name))
-    answers = aligned(served, rows)
-    measured = metrics.measure(rows, answers, sd)
-    seconds = time.perf_counter() - begun
-    schedule = Schedule("leeway", measured, len(runs), len(promotions) - 1, seconds, answers)
-    return LoopRun(schedule, decisions, runs, promotions)
+        decisions, incidents = tuple(queries.decisions(reg, name)), tuple(queries.incidents(reg, name))
+        comparisons = tuple(queries.comparisons(reg, name))
+    answers = aligned(served, task.rows)
+    measured, seconds = metrics.measure(task.rows, answers, task.sd), time.perf_counter() - begun
+    schedule = Schedule(f"leeway ({policy})", measured, len(runs), len(promotions) - 1, seconds, answers)
+    return LoopRun(policy, schedule, decisions, incidents, runs, promotions, comparisons)
+
+
+def _refitter(task: _Task) -> references.Refitter:
+    assert task.model.retrain is not None  # the history could not be read without a trainer
+    return references.Refitter(task.history, task.labelled, task.model.retrain, task.folder)
+
+
+def _fixed_references(task: _Task) -> list[Schedule]:
+    """Return the references that do not depend on what the loop did."""
+    refitter, step = _refitter(task), task.model.schema.windows.size
+    runs = [refitter.constant(NO_MODEL), refitter.run(STATIC, []),
+            refitter.run(EVERY, references.every_step(task.history, step))]  # fmt: skip
+    return [_measured(run, task) for run in runs]
+
+
+def _references_of_number(task: _Task, number: int) -> list[Schedule]:
+    """Return evenly spaced and random refits of the number of the loop's promotions; none for 0."""
+    if number == 0:
+        return []
+    refitter, refits = _refitter(task), f"{number} refit{'' if number == 1 else 's'}"
+    even = _measured(refitter.run(f"{refits}, evenly spaced", references.evenly_spaced(task.history, number)), task)
+    drawn = [_measured(refitter.run("", references.at_random(task.history, number, seed)), task)
+             for seed in RANDOM_SEEDS]  # fmt: skip
+    mean = Measured(
+        metric=float(np.mean([one.measured.metric for one in drawn])),
+        loss=float(np.mean([one.measured.loss for one in drawn])),
+        rows=drawn[0].measured.rows,
+    )
+    seconds = float(np.mean([one.seconds for one in drawn]))
+    name = f"{refits} at random (mean of {len(drawn)})"
+    return [even, Schedule(name, mean, number, number, seconds, drawn[0].answers)]
+
+
+def _measured(run: references.ReferenceRun, task: _Task) -> Schedule:
+    measured = metrics.measure(task.rows, run.answers, task.sd)
+    return Schedule(run.name, measured, run.refits, run.refits, run.seconds, run.answers)
 
 
 def aligned(served: pa.Table, rows: Dataset) -> Values:
@@ -72,27 +225,8 @@ def aligned(served: pa.Table, rows: Dataset) -> Values:
     return np.array([np.nan if v is None else v for v in values], dtype=np.float64)
 
 
-def run_reference(run: references.ReferenceRun, rows: Dataset, sd: float) -> Schedule:
-    """Return a reference run as a schedule, measured on the labelled rows."""
-    measured = metrics.measure(rows, run.answers, sd)
-    return Schedule(run.name, measured, run.refits, run.refits, run.seconds, run.answers)
-
-
 def label_sd(rows: Dataset) -> float:
     """Return the standard deviation of the labels of the first training period, the unit of squared errors."""
     if rows.task is not Task.REGRESSION:
         return 1.0
     return float(np.std(rows.target.astype(np.float64))) or 1.0
-
-
-def replayed_rows(history: History) -> Dataset:
-    """Return the labelled rows of the replayed period, when all labels are known."""
-    return history.labelled(history.cut, history.end)
-
-
-def answered_share(schedule: Schedule) -> float:
-    """Return the share of labelled rows that a schedule answered."""
-    return float(np.mean(scoring.is_answered(schedule.answers)))
-
-
-Moments = Sequence[datetime]

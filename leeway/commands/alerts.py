@@ -15,7 +15,7 @@ from leeway.commands.options import AsJson
 from leeway.context import Context
 from leeway.terminal import show
 from leeway.terminal.exit_codes import ExitCode
-from registry import outbox, queries
+from registry import outbox
 from registry.records import Delivery
 
 POLL_SECONDS = 2.0
@@ -87,8 +87,8 @@ def list_deliveries(
 ) -> None:
     """Show deliveries: state, attempts, when the next one is due, and the last error."""
     with context.open(ctx.obj) as opened:
-        deliveries = queries.deliveries(opened.registry, endpoint=endpoint, state=state)
-        types = {m.id: m.type for m in queries.messages(opened.registry)}
+        deliveries = outbox.deliveries(opened.registry, endpoint=endpoint, state=state)
+        types = {m.id: m.type for m in outbox.messages(opened.registry)}
     shown = deliveries[-limit:]
     if as_json:
         show.as_json([{"type": types[d.message_id], **d.model_dump(mode="json")} for d in shown])

@@ -181,7 +181,7 @@ def _sheets(spec: JobSpec, role: Role, columns: Mapping[str, npt.NDArray[np.gene
 def prediction_rows(
     schema: EventSchema, frozen: Mapping[str, FrozenProfile], table: pa.Table
 ) -> dict[str, npt.NDArray[np.generic]]:
-    """Return the columns of decoded predictions that the label join needs, (rows,) each; segments joined in one text."""
+    """Return the columns of decoded predictions that the label join needs, (rows,) each; segments joined in one."""
     versions = _column(table, "model_version")
     segments = np.full(table.num_rows, "", object)
     for version in set(versions) if schema.segments else ():

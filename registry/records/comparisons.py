@@ -45,8 +45,8 @@ class Comparison(Record):
     Parameters
     ----------
     series
-        What the looks have in common: in a trial the cause and the kind of candidate, whose candidates follow one another
-        since the reference became champion.
+        What the looks have in common: in a trial the cause and the kind of candidate, whose candidates follow one
+        another since the reference became champion.
     run_id, promotion_id
         The retrain run (trial) or the promotion (watch) that it belongs to; the other is None.
     candidate, reference

@@ -11,9 +11,9 @@ from registry.records.record import Record
 
 
 class RunState(str, Enum):
-    """The state of a retrain run. HELD: its candidate stays in the gate until enough labels have come; the rest is final.
+    """The state of a retrain run. HELD: its candidate stays in the gate until enough labels have come.
 
-    REJECTED is a result of the gate, not a failure.
+    All after it are final. REJECTED is a result of the gate, not a failure.
     """
 
     RUNNING = "running"

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from features import errors
-from registry import audit_export, queries
+from registry import audit_export, outbox, queries
 from registry.audit_log import verification
 from registry.records import Action, RunState
 from retrain_flows.audit.notes import Notes
@@ -63,8 +63,8 @@ def check_promotions(ws: Workspace, start: datetime, end: datetime, notes: Notes
 
 def check_deliveries(ws: Workspace, notes: Notes) -> None:
     """Find alerts that were given up after their last attempt."""
-    messages = {m.id: m for m in queries.messages(ws.registry, ws.model)}
-    dead = [d for d in queries.deliveries(ws.registry, state="dead") if d.message_id in messages]
+    messages = {m.id: m for m in outbox.messages(ws.registry, ws.model)}
+    dead = [d for d in outbox.deliveries(ws.registry, state="dead") if d.message_id in messages]
     undelivered = [f"{messages[d.message_id].type} to {d.endpoint}" for d in dead]
     notes.several("alert", "never delivered", undelivered)
 

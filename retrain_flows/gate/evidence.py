@@ -31,7 +31,7 @@ from retrain_flows.gate import slice_memory
 MIN_SLICES = 5
 """Slices below which a window says nothing: the standard error would have two degrees of freedom."""
 FIRST_STAKE = 0.75
-"""Part of the stake that is put in at the first look; the n-th later look gets 1 / (n (n + 1)) of the rest."""
+"""Part of the stake that is put in at the first look; the n-th later one gets a part of 1 / (n (n + 1)) of the rest."""
 AT_ONCE = 0.5
 """Part of a bet that pays only if the p-value is small enough to decide at once; the rest pays 1 / (2 sqrt(p))."""
 BOUNDS = 0.95
@@ -150,3 +150,13 @@ def decide(evidence: Evidence, alpha: float) -> CheckResult:
     if evidence.better >= 1 / alpha:
         return CheckResult.PASS
     return CheckResult.FAIL if evidence.worse >= 1 / alpha else CheckResult.HOLD
+
+
+def in_words(looked: Window, total: Evidence) -> str:
+    """Return a window's difference of losses with its bounds, and the evidence of all looks, in words.
+
+    >>> in_words(Window(-0.02, -0.03, -0.01, 0.001, 0.999, 900, 14), Evidence(12.3, 0.1, 2))
+    'challenger minus champion -0.0200 (95 % -0.0300 to -0.0100) over 14 slices; evidence that it is better 12.3'
+    """
+    text = f"challenger minus champion {looked.mean:+.4f} (95 % {looked.low:+.4f} to {looked.high:+.4f})"
+    return f"{text} over {looked.slices} slices; evidence that it is better {total.better:.3g}"

@@ -18,7 +18,7 @@ from registry.records import Check, CheckResult, ComparedSlice
 from retrain_flows.config import Gate
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.gate import evidence, segments, slice_sums
-from retrain_flows.gate.evidence import Evidence, Window
+from retrain_flows.gate.evidence import Evidence
 
 NO_PREDICTIONS = "the challenger gave no usable predictions (see signature)"
 
@@ -193,19 +193,9 @@ def _loss(trial: GateInput, losses: Mapping[str, float], slices: Sequence[Compar
         return _check("loss", CheckResult.HOLD, got, want, **losses, alpha=trial.alpha)
     total = evidence.add(trial.before, looked, trial.alpha)
     difference = looked.shifted(policy.margin)
-    got += f", {in_words(difference, total)}"
+    got += f", {evidence.in_words(difference, total)}"
     numbers = {**losses, "difference": difference.mean, "slices": float(looked.slices), "better": total.better}
     return _check("loss", evidence.decide(total, trial.alpha), got, want, **numbers, alpha=trial.alpha)
-
-
-def in_words(looked: Window, total: Evidence) -> str:
-    """Return a window's difference of losses with its bounds, and the evidence of all looks, in words.
-
-    >>> in_words(Window(-0.02, -0.03, -0.01, 0.001, 0.999, 900, 14), Evidence(12.3, 0.1, 2))
-    'challenger minus champion -0.0200 (95 % -0.0300 to -0.0100) over 14 slices; evidence that it is better 12.3'
-    """
-    text = f"challenger minus champion {looked.mean:+.4f} (95 % {looked.low:+.4f} to {looked.high:+.4f})"
-    return f"{text} over {looked.slices} slices; evidence that it is better {total.better:.3g}"
 
 
 def _losses(trial: GateInput, answers: Values) -> Floats:

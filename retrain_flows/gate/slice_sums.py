@@ -43,6 +43,6 @@ def compared(candidate: Floats, reference: Floats, times: Ints, windows: Windows
 
 
 def arrays(slices: Sequence[ComparedSlice], margin: float = 0.0) -> tuple[Floats, Floats]:
-    """Return sums of differences, less a margin a row, and numbers of rows, of compared slices, (slices,) each."""
+    """Return the sums of differences, less a margin a row, and the numbers of rows of slices, (slices,) each."""
     rows = np.array([s.rows for s in slices], dtype=np.float64)
     return np.array([s.difference for s in slices], dtype=np.float64) - margin * rows, rows

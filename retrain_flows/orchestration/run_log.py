@@ -25,7 +25,7 @@ def state_name(run: RetrainRun, checks: Sequence[Check]) -> str:
 def outcome(run: RetrainRun, checks: Sequence[Check]) -> str:
     """Return the outcome of a run with its reasons, as the message of its final state."""
     name = state_name(run, checks)
-    which = f" {run.challenger}" if run.challenger and run.state is RunState.PROMOTED else ""
+    which = f" {run.challenger}" if run.challenger and run.state in (RunState.PROMOTED, RunState.HELD) else ""
     return f"{name}{which}: {run.reason}"
 
 
@@ -35,8 +35,14 @@ def next_step(run: RetrainRun, checks: Sequence[Check], retrain: Retrain | None)
         return (
             f"Next: {run.challenger or 'the new version'} answers from now on, and is compared with its own baseline."
         )
+    if run.state is RunState.HELD:
+        return (
+            f"Next: the champion stays; {run.challenger} is on trial in shadow, and each later reconcile compares them "
+            "on the labels that have come."
+        )
     if run.state is RunState.FAILED:
-        return "Next: the champion stays; mend the cause, then start a retrain by hand or wait for the next incident."
+        again = f"it is tried again {format_span(retrain.retry)} after this one" if retrain else "it is tried again"
+        return f"Next: the champion stays; mend the cause; {again}."
     pause = f"; the next retrain may start {format_span(retrain.cool_down)} after this one" if retrain else ""
     more = "; a later retrain will have more labelled rows to decide on" if state_name(run, checks) == UNDECIDED else ""
     return f"Next: the champion stays{pause}{more}."
@@ -54,10 +60,12 @@ def step_result(result: Any) -> str:
 
 def _parts(result: Any) -> Iterator[str]:
     """Yield rows, losses and checks of a step's result."""
-    for name in ("training", "evaluation", "rows"):
+    for name in ("rows", "evaluation"):
         rows = getattr(result, name, None)
         if isinstance(rows, Sized) and not isinstance(rows, str):
-            yield f"{len(rows):,} {'' if name == 'rows' else name + ' '}rows"
+            yield f"{len(rows):,} {'training' if name == 'rows' else name} rows"
+    if barred := getattr(result, "barred", 0):
+        yield f"{barred:,} rows under a data fault left out"
     if rejected := getattr(result, "rejected", 0):
         yield f"{rejected:,} records could not be read"
     checks = [check for check in getattr(result, "checks", ()) if isinstance(check, Check)]

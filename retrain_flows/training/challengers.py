@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pandas as pd
 
 from features import errors, scoring
 from features.scoring import Floats, Values
-from monitors.finding import Signal
-from registry import queries
-from registry.files import artifacts
-from registry.records import Check, CheckResult, ComparedSlice, IncidentState, Version, VersionState
+from registry.records import Check, CheckResult, ComparedSlice, Version
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.gate import gate
 from retrain_flows.training import (
+    model_file,
     online,
     retrain_data,
     static,
@@ -31,6 +28,7 @@ from retrain_flows.training.retrain_data import RetrainData
 from retrain_flows.training.static_training import TrainingOrder
 from retrain_flows.training.trial_series import TrialSeries
 
+DAY = timedelta(days=1)
 EARLIER_SHARE = 0.25
 """Part of a cause's error rate that earlier versions have together; the rest is for new models, which are tried more
 often."""
@@ -48,11 +46,12 @@ class Challenger:
         The trained model.
     rows
         The rows that it has learned from.
-    validated
-        The newest of them, those that gate and baseline use.
-    out_of_sample
-        Out-of-sample prediction of each validated row, (rows,): by models of earlier rows (static), or made before the
-        row was learned from (online).
+    validated, out_of_sample
+        The newest labelled rows, which the gate compares, and their predictions, (rows,): by models of earlier rows
+        (static), or made before the row was learned from (online).
+    baseline_rows, baseline_answers
+        The rows of its baseline, and their predictions, (rows,), by models as good as the final one that were not
+        fitted on them.
     loss_increases
         Permutation importance on rows that it, or each of its validation models, had not learned from.
     parent
@@ -73,6 +72,8 @@ class Challenger:
     rows: Dataset
     validated: Dataset
     out_of_sample: Values
+    baseline_rows: Dataset
+    baseline_answers: Values
     loss_increases: tuple[LossIncreases, ...]
     parent: Version | None = None
     existing: Version | None = None
@@ -130,7 +131,7 @@ def earlier(ws: Workspace, version: Version, data: RetrainData) -> Challenger:
     model, rows = retrain_data.load(ws, version), data.evaluation
     answers = scoring.score(model, rows.frame, rows.task)
     note = f"{version.version} again, trained until {version.trained_until or version.created_at:%Y-%m-%d}"
-    return Challenger(version.mode, model, rows, rows, answers, (), existing=version, note=note)
+    return Challenger(version.mode, model, rows, rows, answers, rows, answers, (), existing=version, note=note)
 
 
 def _fit_static(ws: Workspace, data: RetrainData) -> Challenger:
@@ -145,16 +146,19 @@ def _fit_static(ws: Workspace, data: RetrainData) -> Challenger:
     tried = trained.validation
     losses = ", ".join(f"{name} {loss:.4f}" for name, loss in tried.losses.items())
     note = f"trained on {tried.window.name}; mean loss out of sample by training window: {losses}"
-    metrics = {"window_days": tried.window.length.total_seconds() / 86400, "fits": float(tried.fits + 1)}
-    return Challenger("static", trained.model, trained.rows, tried.rows, tried.answers, tried.loss_increases, note=note,
-                      metrics=metrics, history=trained.history)  # fmt: skip
+    fits = tried.fits + len(trained.loss_increases) + 1
+    metrics = {"window_days": tried.window.length / DAY, "fits": float(fits)}
+    return Challenger(
+        "static", trained.model, trained.rows, tried.rows, tried.answers, trained.baseline_rows,
+        trained.baseline_answers, trained.loss_increases, note=note, metrics=metrics, history=trained.history,
+    )  # fmt: skip
 
 
 def _from(candidate: Challenger, start: datetime) -> Challenger:
     """Return a candidate whose validated rows begin at *start*."""
     cut = len(candidate.validated.split(start)[0])
-    later = candidate.validated.rows(slice(cut, None))
-    return replace(candidate, validated=later, out_of_sample=candidate.out_of_sample[cut:])
+    later, answers = candidate.validated.rows(slice(cut, None)), candidate.out_of_sample[cut:]
+    return replace(candidate, validated=later, out_of_sample=answers, baseline_rows=later, baseline_answers=answers)
 
 
 def fit(ws: Workspace, mode: str, rows: Dataset) -> Challenger:
@@ -171,7 +175,8 @@ def fit(ws: Workspace, mode: str, rows: Dataset) -> Challenger:
     """
     if mode == "static":
         trainer = static.load_trainer(ws.trainers.trainers[mode], ws.project_dir)
-        return Challenger(mode, static.fit_static(trainer, rows), rows, rows, *static.out_of_sample(trainer, rows))
+        answers, increases = static.out_of_sample(trainer, rows)
+        return Challenger(mode, static.fit_static(trainer, rows), rows, rows, answers, rows, answers, increases)
     return _fit_online(ws, rows, None)
 
 
@@ -180,12 +185,13 @@ def _fit_online(ws: Workspace, rows: Dataset, parent: Version | None) -> Challen
     trainer = static.load_trainer(ws.trainers.trainers["online"], ws.project_dir)
     champion = None if parent is None else retrain_data.load(ws, parent)
     learned = online.learn(trainer, champion, rows, label_delay=ws.schema.label_delay)
-    return Challenger("online", learned.model, rows, rows, learned.predictions, learned.loss_increases, parent)
+    answers = learned.predictions
+    return Challenger("online", learned.model, rows, rows, answers, rows, answers, learned.loss_increases, parent)
 
 
 def gate_candidate(ws: Workspace, candidate: Challenger, data: RetrainData) -> GatedCandidate:
     """Run the gate checks of a candidate on the evaluation rows, with those of its data and its model file."""
-    artifact = _dump(candidate.model)
+    artifact = model_file.dump(candidate.model)
     series = _series(ws, candidate, data)
     answers = _out_of_sample(candidate, data.evaluation)
     usable = scoring.is_answered(answers)
@@ -203,19 +209,23 @@ def gate_candidate(ws: Workspace, candidate: Challenger, data: RetrainData) -> G
         history=candidate.history,
         trust=ws.trainers.trust,
     )
-    own = () if candidate.existing else _same_file_check(ws, artifact)
+    own = () if candidate.existing else model_file.same_file_check(ws, artifact)
     outcome = gate.gate(trial, ws.trainers.gate)
     checks = (_data_check(candidate, data), *own, *outcome.checks)
     return GatedCandidate(candidate, artifact, checks, outcome.slices, series)
 
 
 def _series(ws: Workspace, candidate: Challenger, data: RetrainData) -> TrialSeries:
-    """Return the series that a candidate continues or begins, with its share of the champion's error rate."""
+    """Return the series that a candidate continues or begins, with its share of the champion's error rate.
+
+    A run that was killed and is repeated makes its look anew: what it had recorded before is no part of the series.
+    """
     if candidate.existing is not None:
         kind, share = candidate.existing.version, EARLIER_SHARE / retrain_data.MAX_EARLIER
     else:
         kind, share = candidate.mode, (1 - EARLIER_SHARE) / len(ws.trainers.trainers)
-    return trial_series.find(ws, data.champion, data.cause, kind, share)
+    series = trial_series.find(ws, data.champion, data.cause, kind, share)
+    return replace(series, looks=tuple(look for look in series.looks if look.run_id != data.run_id))
 
 
 def _out_of_sample(candidate: Challenger, rows: Dataset) -> Values:
@@ -235,35 +245,3 @@ def _data_check(candidate: Challenger, data: RetrainData) -> Check:
     got += f", {data.barred} rows under a data fault left out" if data.barred else ""
     got += f"; {candidate.note}" if candidate.note else ""
     return Check(name="data", result=CheckResult.PASS, got=got, want="to be on record", numbers={"rows": len(rows)})
-
-
-def _same_file_check(ws: Workspace, artifact: bytes | errors.TrainerError) -> list[Check]:
-    """Fail a candidate whose model file is the champion's or was rolled back; none if no version has this file."""
-    if isinstance(artifact, errors.TrainerError):
-        return []
-    digest = hashlib.sha256(artifact).hexdigest()
-    same = [v for v in queries.versions(ws.registry, ws.model) if v.artifact == digest]
-    if not same:
-        return []
-    back = {p.from_version for p in queries.promotions(ws.registry, ws.model) if p.kind == "rollback"}
-    states = {v.version: "rolled back" if v.version in back else v.state.value for v in same}
-    refused = any(state in ("rolled back", VersionState.CHAMPION.value) for state in states.values())
-    got = "same model file as " + ", ".join(f"{version} ({state})" for version, state in states.items())
-    result = CheckResult.FAIL if refused else CheckResult.PASS
-    return [
-        Check(name="known", result=result, got=got, want="a file that is neither the champion's nor was rolled back")
-    ]
-
-
-def open_quality(ws: Workspace) -> Sequence[str]:
-    """Return the open data quality incidents of the model, a sentence each; they block retraining."""
-    incidents = queries.incidents(ws.registry, ws.model)
-    live = [i for i in incidents if i.signal is Signal.QUALITY and i.state is not IncidentState.RESOLVED]
-    return [f"quality incident {i.id} has been open since {i.opened_at:%Y-%m-%d %H:%M} UTC" for i in live]
-
-
-def _dump(model: Any) -> bytes | errors.TrainerError:
-    try:
-        return artifacts.dump_model(model)
-    except errors.TrainerError as error:
-        return error

@@ -18,8 +18,8 @@ import numpy as np
 
 from features.scoring import Floats
 
-MIN_SLICES = 3
-"""Slices on each side of a change: fewer say nothing of a mean."""
+MIN_SLICES = 2
+"""Slices on each side of a change: one alone may be an outlier."""
 CRITICAL = 8.85
 """Largest F statistic over all change points that independent slices without a change exceed with probability .05:
 Andrews (1993), table 1, one parameter, 15 % trimmed."""
@@ -68,7 +68,7 @@ def change_point(values: Floats, weights: Floats) -> ChangePoint | None:
     (5, True)
     """
     n = len(values)
-    if n < 2 * MIN_SLICES:
+    if n < 2 * MIN_SLICES + 1:
         return None
     cuts = np.arange(MIN_SLICES, n - MIN_SLICES + 1)
     total, sums, rows = values @ weights, np.cumsum(values * weights), np.cumsum(weights)

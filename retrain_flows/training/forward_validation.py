@@ -1,4 +1,4 @@
-"""Forward validation (rolling-origin evaluation): each block of the newest rows is predicted by a model of rows before it.
+"""Forward validation (rolling-origin evaluation): each block of the newest rows is predicted by a model of rows before.
 
 It measures what a procedure is worth, training window included, as it would have been used: at the start of each block
 the window is chosen that was best on the blocks before it, and only labels that had matured by then are learned from.
@@ -19,17 +19,19 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from features import scoring
 from features.scoring import Floats, Values
 from features.window import from_ms, to_ms
 from retrain_flows.data.dataset import Dataset
-from retrain_flows.training import permutation_importance, static
-from retrain_flows.training.permutation_importance import HeldOut, LossIncreases
+from retrain_flows.training import static
 from retrain_flows.training.training_windows import TrainingWindow
 
 BLOCKS = 4
 """Blocks that the validated rows are divided into, each predicted by models of its own."""
+BLOCKS_AFTER_CHANGE = 6
+"""Blocks where the validated rows begin at a change point: the finer, the sooner a block's models have rows since then."""
 MIN_TRAINING_ROWS = 30
 """Rows below which no model is fitted for a block: it then stays unanswered."""
 
@@ -48,8 +50,6 @@ class ForwardValidation:
         The training window that was best on all blocks: the one for the final model.
     losses
         Mean loss of each window on the rows that all of them answered, by its name.
-    loss_increases
-        Permutation importance of the newest block's model on that block.
     fits
         Number of models that were fitted.
     """
@@ -58,7 +58,6 @@ class ForwardValidation:
     answers: Values
     window: TrainingWindow
     losses: dict[str, float]
-    loss_increases: tuple[LossIncreases, ...]
     fits: int
 
 
@@ -72,7 +71,7 @@ class Procedure:
     sd: float
 
 
-def validate(procedure: Procedure, data: Dataset, start: datetime, blocks: int = BLOCKS) -> ForwardValidation:
+def validate(procedure: Procedure, data: Dataset, start: datetime, *, changed: bool = False) -> ForwardValidation:
     """Predict the rows from *start* on, block after block.
 
     Parameters
@@ -83,8 +82,9 @@ def validate(procedure: Procedure, data: Dataset, start: datetime, blocks: int =
         All labelled rows, in order of time.
     start
         Where the validated rows start, in event time.
-    blocks
-        Number of blocks, with equally many rows.
+    changed
+        Whether the rows begin at a change point. The first block is then left unanswered: no model could know the change
+        yet, so it says nothing of the model that is to be promoted.
 
     Raises
     ------
@@ -94,28 +94,28 @@ def validate(procedure: Procedure, data: Dataset, start: datetime, blocks: int =
     rows = data.split(start)[1]
     answers, fits = [scoring.unanswered(rows.task, len(rows)) for _ in procedure.windows], 0
     chosen = scoring.unanswered(rows.task, len(rows))
-    increases: tuple[LossIncreases, ...] = ()
     best = 0
-    for block in np.array_split(np.arange(len(rows)), blocks):
-        if not len(block):
-            continue
+    for block in _blocks(len(rows), BLOCKS_AFTER_CHANGE if changed else BLOCKS):
         fitted = [_fitted(procedure, window, data, int(rows.times[block[0]])) for window in procedure.windows]
         part = rows.rows(block)
         for own, model in zip(answers, fitted, strict=True):
             if model is not None:
                 fits += 1
                 own[block] = _predicted(procedure, model, part)
-        chosen[block] = answers[best][block]
+        if block[0] > 0 or not changed:
+            chosen[block] = answers[best][block]
         best = _best(procedure, rows.rows(slice(0, int(block[-1]) + 1)), answers, default=best)
-        if fitted[best] is not None and block[-1] == len(rows) - 1:
-            held_out = HeldOut.of(fitted[best], part, sd=procedure.sd)
-            increases = (permutation_importance.measure(held_out),)
     losses = {
         w.name: float(np.mean(own))
         for w, own in zip(procedure.windows, _losses(procedure, rows, answers), strict=True)
         if len(own)
     }
-    return ForwardValidation(rows, chosen, procedure.windows[best], losses, increases, fits)
+    return ForwardValidation(rows, chosen, procedure.windows[best], losses, fits)
+
+
+def _blocks(rows: int, number: int) -> list[npt.NDArray[np.int64]]:
+    """Return the indices of rows in blocks of equal size; no block is empty."""
+    return [block for block in np.array_split(np.arange(rows), number) if len(block)]
 
 
 def _fitted(procedure: Procedure, window: TrainingWindow, data: Dataset, block_start: int) -> Any | None:

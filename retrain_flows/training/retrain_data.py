@@ -1,4 +1,4 @@
-"""Retrain data: labelled rows to train on, the newest of them for the gate, and the champion's predictions for these."""
+"""Retrain data: rows to train on, the newest of them for the gate, and the champion's predictions for those."""
 
 from __future__ import annotations
 
@@ -65,6 +65,8 @@ class RetrainData:
         Earlier versions with a model file.
     cause
         What the run is for: ``schedule``, ``by hand``, or an incident by its number.
+    run_id
+        The run.
     """
 
     champion: Champion
@@ -81,6 +83,7 @@ class RetrainData:
     sd: float
     earlier: Sequence[Version] = ()
     cause: str = "by hand"
+    run_id: int | None = None
 
 
 def gather(ws: Workspace, run: RetrainRun) -> RetrainData:
@@ -124,6 +127,7 @@ def gather(ws: Workspace, run: RetrainRun) -> RetrainData:
         champion=champion, version=version, rows=rows, evaluation=new.rows(recent), answers=answers[recent],
         evaluated_from=since, validated_from=max(baseline_from, change or baseline_from), change=change,
         rejected=labelled.rejected, barred=barred, until=when.end, sd=sd, earlier=_earlier(ws, version), cause=cause,
+        run_id=run.id,
     )  # fmt: skip
 
 

@@ -124,8 +124,10 @@ def fit_static(trainer: Trainer, data: Dataset) -> Any:
     return model
 
 
-def out_of_sample(trainer: Trainer, data: Dataset, folds: int = FOLDS) -> tuple[Values, tuple[LossIncreases, ...]]:
-    """Predict each row by a model that was fitted without its fold, and measure permutation importance on each fold.
+def out_of_sample(
+    trainer: Trainer, data: Dataset, folds: int = FOLDS, *, start: int = 0
+) -> tuple[Values, tuple[LossIncreases, ...]]:
+    """Predict rows by models that were fitted without their fold, and measure permutation importance on each fold.
 
     The folds are contiguous stretches of time with equally many rows (blocked cross-validation). With shuffled folds,
     neighbours in time of a row would be among the rows that its model was fitted on.
@@ -138,11 +140,13 @@ def out_of_sample(trainer: Trainer, data: Dataset, folds: int = FOLDS) -> tuple[
         The rows, in order of time.
     folds
         Number of folds.
+    start
+        The first row that is predicted; those before are fitted on by every model.
 
     Returns
     -------
     tuple
-        The predictions, (rows,), and the loss increases of each fold's model on its fold.
+        The predictions, (rows - start,), and the loss increases of each fold's model on its fold.
 
     Raises
     ------
@@ -156,18 +160,18 @@ def out_of_sample(trainer: Trainer, data: Dataset, folds: int = FOLDS) -> tuple[
     Bergmeir and Benítez (2012), "On the use of cross-validation for time series predictor evaluation", Information
     Sciences 191.
     """
-    if len(data) < 2 * folds:
-        msg = f"{len(data)} rows are too few for out-of-sample predictions in {folds} folds of time"
+    if len(data) - start < 2 * folds:
+        msg = f"{len(data) - start} rows are too few for out-of-sample predictions in {folds} folds of time"
         raise errors.NotEnoughData(msg, hint="lengthen retrain.window")
     answers, parts, sd = scoring.unanswered(data.task, len(data)), [], permutation_importance.target_sd(data.target)
-    for held_out in np.array_split(np.arange(len(data)), folds):
+    for held_out in np.array_split(np.arange(start, len(data)), folds):
         others = np.ones(len(data), bool)
         others[held_out] = False
         model, fold_rows = fit_static(trainer, data.rows(others)), data.rows(held_out)
         with trainer_errors(trainer.path):
             answers[held_out] = scoring.score(model, fold_rows.frame, data.task)
         parts.append(permutation_importance.measure(HeldOut.of(model, fold_rows, sd=sd), 1 / folds))
-    return answers, tuple(parts)
+    return answers[start:], tuple(parts)
 
 
 def targets(data: Dataset) -> Any:

@@ -10,13 +10,18 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from features.scoring import Floats
+from features.scoring import Floats, Values
 from features.window import Windows
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.training import earlier_pair, forward_validation, static, training_windows
 from retrain_flows.training.forward_validation import ForwardValidation, Procedure
+from retrain_flows.training.permutation_importance import LossIncreases
 
 DAY = timedelta(days=1)
+
+
+MIN_BASELINE_ROWS = 30
+"""Rows since the validated ones start below which the baseline is of all training rows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,11 +67,29 @@ class TrainingOrder:
 
 @dataclass(frozen=True, eq=False)
 class StaticTraining:
-    """A fitted model, its validation, and the differences of an earlier pair of models by slice, if there were enough."""
+    """A fitted model and what was learned about it.
+
+    Parameters
+    ----------
+    model, rows
+        The model, and the rows that it was fitted on.
+    validation
+        The predictions of the newest rows by models of rows before them, which the gate compares.
+    baseline_rows, baseline_answers
+        The newest rows, and their predictions by models of all other rows, (rows,): those of models as good as the final
+        one, which its performance is measured against in production.
+    loss_increases
+        Permutation importance on rows that a model was not fitted on.
+    history
+        The differences of an earlier pair of models by slice; None where there were too few.
+    """
 
     model: Any
     rows: Dataset
     validation: ForwardValidation
+    baseline_rows: Dataset
+    baseline_answers: Values
+    loss_increases: tuple[LossIncreases, ...]
     history: Floats | None
 
 
@@ -86,8 +109,15 @@ def train(order: TrainingOrder) -> StaticTraining:
     if last is not None:
         windows.sort(key=lambda window: abs(window.length / DAY - last))
     procedure = Procedure(trainer, windows, order.label_delay, order.sd)
-    validation = forward_validation.validate(procedure, order.rows, order.validated_from)
+    changed = order.change is not None and order.change >= order.validated_from
+    validation = forward_validation.validate(procedure, order.rows, order.validated_from, changed=changed)
     rows = validation.window.rows(order.rows, order.until)
     before = order.rows.split(order.evaluated_from)[0]
     history = earlier_pair.differences(trainer, before, order.windows, order.sd)
-    return StaticTraining(static.fit_static(trainer, rows), rows, validation, history)
+    start = len(rows.split(order.validated_from)[0])
+    start = start if len(rows) - start >= MIN_BASELINE_ROWS else 0
+    answers, increases = static.out_of_sample(trainer, rows, start=start)
+    baseline_rows = rows.rows(slice(start, None))
+    return StaticTraining(
+        static.fit_static(trainer, rows), rows, validation, baseline_rows, answers, increases, history
+    )

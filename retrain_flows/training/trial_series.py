@@ -42,13 +42,18 @@ class TrialSeries:
         return to_ms(self.looks[-1].until) if self.looks else 0
 
     @property
+    def count(self) -> int:
+        """Number of looks so far; a look that a killed run made, and its repetition made again, is one."""
+        return self.looks[-1].look if self.looks else 0
+
+    @property
     def evidence(self) -> Evidence:
         """The evidence of all looks; that of being worse starts anew after each time that it decided."""
         if not self.looks:
             return Evidence()
         last = self.looks[-1]
         worse = 0.0 if last.result is CheckResult.FAIL else last.numbers["worse"]
-        return Evidence(last.numbers["better"], worse, len(self.looks))
+        return Evidence(last.numbers["better"], worse, self.count)
 
 
 def find(ws: Workspace, champion: Champion, cause: str, kind: str, share: float) -> TrialSeries:

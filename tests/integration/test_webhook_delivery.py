@@ -19,7 +19,7 @@ from standardwebhooks import Webhook
 from alerts import ssrf_guard
 from alerts.config import Alerts
 from alerts.delivery import Delivered, deliver
-from registry import operations, queries
+from registry import operations, outbox
 from registry.connection import Registry
 from registry.records import Action
 
@@ -112,7 +112,7 @@ def test_a_receiver_gets_a_message_it_can_verify(reg: Registry) -> None:
     with receiver(204) as far:
         done = deliver(reg, far.alerts(), now=NOW, environ=ENVIRON)
 
-    (headers, body), (delivery,) = far.got[0], queries.deliveries(reg)
+    (headers, body), (delivery,) = far.got[0], outbox.deliveries(reg)
     said = Webhook(KEY).verify(body, headers)
     assert Delivered(sent=1) == done
     assert ("decision.made", "nothing") == (said["type"], said["data"]["decision"]["action"])
@@ -142,7 +142,7 @@ def test_a_receiver_that_is_gone_gets_no_second_attempt(reg: Registry) -> None:
         done = deliver(reg, far.alerts(), now=NOW, environ=ENVIRON)
         again = deliver(reg, far.alerts(), now=NOW + timedelta(days=30), environ=ENVIRON)
 
-    (delivery,) = queries.deliveries(reg)
+    (delivery,) = outbox.deliveries(reg)
     assert (Delivered(dead=1), Delivered()) == (done, again)
     assert ("dead", "HTTP 410: the receiver has unsubscribed") == (delivery.state, delivery.error)
 
@@ -153,7 +153,7 @@ def test_retry_after_is_honoured(reg: Registry) -> None:
     with receiver(429, headers={"Retry-After": "3600"}) as far:
         deliver(reg, far.alerts(), now=NOW, environ=ENVIRON)
 
-    assert [NOW + timedelta(hours=1)] == [d.next_attempt_at for d in queries.deliveries(reg)]
+    assert [NOW + timedelta(hours=1)] == [d.next_attempt_at for d in outbox.deliveries(reg)]
 
 
 def test_a_redirect_is_not_followed(reg: Registry) -> None:
@@ -172,7 +172,7 @@ def test_a_closed_port_is_a_failed_attempt(reg: Registry) -> None:
         pass
 
     assert Delivered(failed=1) == deliver(reg, far.alerts(), now=NOW, environ=ENVIRON)
-    assert queries.deliveries(reg)[0].error.startswith("ConnectError: ")
+    assert outbox.deliveries(reg)[0].error.startswith("ConnectError: ")
 
 
 def test_another_address_of_the_name_is_tried(reg: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,7 +186,7 @@ def test_another_address_of_the_name_is_tried(reg: Registry, monkeypatch: pytest
         done = deliver(reg, far.alerts(), now=NOW, environ=ENVIRON)
 
     assert Delivered(sent=1) == done
-    assert 1 == queries.deliveries(reg)[0].attempts
+    assert 1 == outbox.deliveries(reg)[0].attempts
 
 
 def test_the_proxy_of_the_environment_is_not_used(reg: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,6 +206,6 @@ def test_two_deliverers_at_once_send_each_message_once(reg: Registry) -> None:
     with receiver(200) as far, ThreadPoolExecutor(4) as pool:
         done = list(pool.map(lambda _: deliver(reg, far.alerts(), now=NOW, environ=ENVIRON), range(4)))
 
-    assert [] == [d.error for d in queries.deliveries(reg, state="pending")]
+    assert [] == [d.error for d in outbox.deliveries(reg, state="pending")]
     assert 40 == sum(d.sent for d in done)
     assert len(set(far.ids)) == len(far.ids) == 40

@@ -17,7 +17,7 @@ import pytest
 from alerts import delivery as delivering
 from alerts.config import Alerts, Endpoint
 from alerts.delivery import Delivered, deliver
-from registry import operations, queries
+from registry import operations, outbox
 from registry.connection import Registry
 from tests.integration.test_webhook_delivery import ENVIRON, happen
 
@@ -151,10 +151,10 @@ def test_no_receiver_stops_the_others(reg: Registry, kinds: dict[str, Answer]) -
         done = deliver(reg, alerts(good=good, **urls), now=NOW, environ=ENVIRON)
         took = time.monotonic() - began
 
-    bad = {kind: queries.deliveries(reg, endpoint=f"bad-{i}")[0] for i, kind in enumerate(kinds)}
+    bad = {kind: outbox.deliveries(reg, endpoint=f"bad-{i}")[0] for i, kind in enumerate(kinds)}
     expected = "delivered" if kinds is DONE else "pending"
     assert dict.fromkeys(kinds, expected) == {kind: d.state for kind, d in bad.items()}
-    assert ["delivered"] == [d.state for d in queries.deliveries(reg, endpoint="good")]
+    assert ["delivered"] == [d.state for d in outbox.deliveries(reg, endpoint="good")]
     assert (1, len(kinds) + 1) == (len(got), done.total)
     assert took < SECONDS + 3  # a busy machine's threads
     assert all(d.error.isprintable() and len(d.error) <= 300 for d in bad.values())
@@ -167,7 +167,7 @@ def test_the_deadline_is_that_of_the_whole_attempt(reg: Registry) -> None:
     with receiver(LATE["a byte of a header at a time"]) as (url, _):
         assert Delivered(failed=1) == deliver(reg, alerts(slow=url), now=NOW, environ=ENVIRON)
 
-    assert queries.deliveries(reg)[0].error.startswith("no complete answer within")
+    assert outbox.deliveries(reg)[0].error.startswith("no complete answer within")
 
 
 @pytest.mark.parametrize(
@@ -185,11 +185,11 @@ def test_what_is_turned_away_is_delivered_once_in_the_end(reg: Registry, no: Ans
     happen(reg, 6)
     with receiver(no, OK, no, OK, no, OK) as (url, ids):
         first = deliver(reg, alerts(ops=url), now=NOW, environ=ENVIRON)
-        turned_away = {d.message_id for d in queries.deliveries(reg, state="pending")}
+        turned_away = {d.message_id for d in outbox.deliveries(reg, state="pending")}
         second = deliver(reg, alerts(ops=url), now=NOW + timedelta(hours=30), environ=ENVIRON)
 
     assert (Delivered(sent=3, failed=3), Delivered(sent=3)) == (first, second)
-    taken = [d.message_id for d in queries.deliveries(reg, state="delivered")]
+    taken = [d.message_id for d in outbox.deliveries(reg, state="delivered")]
     assert sorted([*taken, *turned_away]) == sorted(ids)
 
 
@@ -209,5 +209,5 @@ def test_a_deliverer_that_is_too_slow_takes_nothing_from_the_next(
 
         deliver(reg, alerts(ops=url), now=NOW, environ=ENVIRON, send=stopped)
 
-    (delivery,) = queries.deliveries(reg)
+    (delivery,) = outbox.deliveries(reg)
     assert ("delivered", after, 1) == (delivery.state, delivery.delivered_at, len(ids))

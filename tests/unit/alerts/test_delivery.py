@@ -16,7 +16,7 @@ from alerts import delivery as delivering
 from alerts import retry, ssrf_guard
 from alerts.config import Alerts, Endpoint
 from alerts.delivery import Delivered, deliver
-from registry import operations, queries
+from registry import operations, outbox
 from registry.connection import Registry
 from registry.records import Action
 
@@ -59,7 +59,7 @@ def test_attempts_end_and_the_last_error_stays(reg: Registry) -> None:
     seen = [deliver(reg, three, now=NOW + timedelta(hours=h), environ=ENVIRON, send=down) for h in range(5)]
 
     assert [Delivered(failed=1), Delivered(failed=1), Delivered(dead=1), Delivered(), Delivered()] == seen
-    assert ["HTTP 503"] == [d.error for d in queries.deliveries(reg, state="dead")]
+    assert ["HTTP 503"] == [d.error for d in outbox.deliveries(reg, state="dead")]
 
 
 def test_what_a_dead_deliverer_claimed_is_sent_after_its_lease(reg: Registry) -> None:
@@ -98,7 +98,7 @@ def test_whatever_goes_wrong_with_one_is_on_record_and_the_others_go_on(reg: Reg
         return retry.Reply(204)
 
     done = deliver(reg, Alerts(endpoints=(OPS, other)), now=NOW, environ=ENVIRON, send=broken)
-    (failed,) = queries.deliveries(reg, state="pending")
+    (failed,) = outbox.deliveries(reg, state="pending")
 
     assert Delivered(sent=1, failed=1) == done
     assert failed.error.startswith(type(error).__name__)
@@ -114,7 +114,7 @@ def test_each_is_marked_as_its_own_answer_comes(reg: Registry) -> None:
     def send(target: ssrf_guard.Target, *_: object) -> retry.Reply:
         deadline = time.monotonic() + 10
         while target.url == other.url and not seen and time.monotonic() < deadline:
-            seen.extend(d.endpoint for d in queries.deliveries(reg, state="delivered"))
+            seen.extend(d.endpoint for d in outbox.deliveries(reg, state="delivered"))
         return retry.Reply(204)
 
     assert Delivered(sent=2) == deliver(reg, Alerts(endpoints=(OPS, other)), now=NOW, environ=ENVIRON, send=send)
@@ -130,7 +130,7 @@ def test_a_look_up_that_hangs_ends_with_the_attempt(reg: Registry, monkeypatch: 
     ended.set()
 
     assert Delivered(failed=1) == done
-    assert "was not looked up within 0.05 s" in queries.deliveries(reg)[0].error
+    assert "was not looked up within 0.05 s" in outbox.deliveries(reg)[0].error
 
 
 def test_addresses_share_the_time_of_an_attempt(reg: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +165,7 @@ def test_one_endpoint_that_is_set_up_wrong_does_not_silence_the_others(
     done = deliver(reg, Alerts(endpoints=(broken, OPS)), now=NOW, environ=ENVIRON, send=taken)
 
     assert Delivered(sent=1, failed=1) == done
-    assert said in queries.deliveries(reg, endpoint="pager")[0].error
+    assert said in outbox.deliveries(reg, endpoint="pager")[0].error
 
 
 def test_an_endpoint_gets_only_what_it_wants(reg: Registry) -> None:
@@ -175,7 +175,7 @@ def test_an_endpoint_gets_only_what_it_wants(reg: Registry) -> None:
 
     deliver(reg, Alerts(endpoints=endpoints), now=NOW, environ=ENVIRON, send=taken)
 
-    assert ["b", "c"] == [d.endpoint for d in queries.deliveries(reg)]
+    assert ["b", "c"] == [d.endpoint for d in outbox.deliveries(reg)]
 
 
 def test_a_delivery_to_an_endpoint_that_left_the_project_dies(reg: Registry) -> None:
@@ -184,7 +184,7 @@ def test_a_delivery_to_an_endpoint_that_left_the_project_dies(reg: Registry) -> 
     done = deliver(reg, Alerts(), now=NOW + timedelta(minutes=1), environ=ENVIRON, send=taken)
 
     assert Delivered(dead=1) == done
-    assert "no endpoint of this name" in queries.deliveries(reg)[0].error
+    assert "no endpoint of this name" in outbox.deliveries(reg)[0].error
 
 
 def test_more_than_a_batch_takes_more_than_a_call(reg: Registry) -> None:

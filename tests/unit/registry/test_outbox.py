@@ -27,7 +27,7 @@ def claim(reg: Registry, *, after: timedelta = timedelta(0), limit: int = 100) -
 
 def held(reg: Registry, number: int) -> Delivery:
     """Return a delivery as whoever has claimed it last knows it."""
-    return next(d for d in queries.deliveries(reg) if d.id == number)
+    return next(d for d in outbox.deliveries(reg) if d.id == number)
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def due(reg: Registry) -> list[Delivery]:
     for name in ("a", "b", "c"):
         make.champion(reg, of=name)
     outbox.fan_out(reg, {"ops": ["*"]}, now=make.NOW)
-    return queries.deliveries(reg)
+    return outbox.deliveries(reg)
 
 
 def test_an_endpoint_is_sent_the_types_it_wants(reg: Registry) -> None:
@@ -50,8 +50,8 @@ def test_an_endpoint_is_sent_the_types_it_wants(reg: Registry) -> None:
         "none": ["audit.*"],
     }
     assert 4 == outbox.fan_out(reg, wanted, now=make.NOW)
-    types = {m.id: m.type for m in queries.messages(reg)}
-    sent = sorted((d.endpoint, types[d.message_id]) for d in queries.deliveries(reg))
+    types = {m.id: m.type for m in outbox.messages(reg)}
+    sent = sorted((d.endpoint, types[d.message_id]) for d in outbox.deliveries(reg))
     both = [("all", "incident.opened"), ("all", "model.promoted")]
     assert [*both, ("family", "incident.opened"), ("one", "model.promoted")] == sent
 
@@ -64,8 +64,8 @@ def test_an_endpoint_is_told_of_incidents_that_matter_to_it(reg: Registry) -> No
     operations.resolve_incident(reg, incident.id, resolution="x", actor="ann", now=make.NOW)
     least = {"calm": Severity.CRITICAL, "ops": Severity.WARNING}
     outbox.fan_out(reg, {"all": ["*"], "calm": ["*"], "ops": ["*"]}, least=least, now=make.NOW)
-    types = {m.id: m.type for m in queries.messages(reg)}
-    sent = {name: [types[d.message_id] for d in queries.deliveries(reg, endpoint=name)] for name in ("all", *least)}
+    types = {m.id: m.type for m in outbox.messages(reg)}
+    sent = {name: [types[d.message_id] for d in outbox.deliveries(reg, endpoint=name)] for name in ("all", *least)}
     rest = ["decision.made", "incident.resolved"]
     assert ["model.promoted", "incident.opened", "incident.raised", *rest] == sent["all"]
     assert ["model.promoted", "incident.raised", *rest] == sent["ops"]
@@ -75,7 +75,7 @@ def test_an_endpoint_is_told_of_incidents_that_matter_to_it(reg: Registry) -> No
 def test_a_message_is_fanned_out_once(reg: Registry, due: list[Delivery]) -> None:
     """A later endpoint is not sent what happened before it was there."""
     assert 0 == outbox.fan_out(reg, {"ops": ["*"], "new": ["*"]}, now=make.NOW)
-    assert due == queries.deliveries(reg)
+    assert due == outbox.deliveries(reg)
 
 
 def test_a_claimed_delivery_is_held_until_its_lease_ends(reg: Registry, due: list[Delivery]) -> None:
@@ -84,7 +84,7 @@ def test_a_claimed_delivery_is_held_until_its_lease_ends(reg: Registry, due: lis
     assert [3] == claim(reg, after=MINUTE / 2)
     assert [] == claim(reg, after=MINUTE * 0.99)
     assert [1, 2] == claim(reg, after=MINUTE)
-    assert [2, 2, 1] == [d.attempts for d in queries.deliveries(reg)]
+    assert [2, 2, 1] == [d.attempts for d in outbox.deliveries(reg)]
 
 
 def test_deliverers_at_the_same_moment_share_the_work(reg: Registry, due: list[Delivery]) -> None:
@@ -114,7 +114,7 @@ def test_what_is_done_is_not_claimed(reg: Registry, due: list[Delivery], state: 
     claim(reg)
     outbox.mark(reg, held(reg, 2), state=state, status_code=200, now=make.NOW)  # type: ignore[arg-type]
     assert [1, 3] == claim(reg, after=make.DAY)
-    assert [2] == [d.id for d in queries.deliveries(reg, endpoint="ops", state=state)]
+    assert [2] == [d.id for d in outbox.deliveries(reg, endpoint="ops", state=state)]
 
 
 def test_delivered_is_final(reg: Registry, due: list[Delivery]) -> None:
@@ -171,7 +171,7 @@ def test_a_dead_delivery_can_be_replayed(reg: Registry, due: list[Delivery]) -> 
     """It is due at once, with all its attempts before it."""
     claim(reg)
     outbox.mark(reg, held(reg, 1), state="dead", error="410", now=make.NOW)
-    assert ("pending", 0) == (outbox.requeue(reg, 1, now=make.NOW).state, queries.deliveries(reg)[0].attempts)
+    assert ("pending", 0) == (outbox.requeue(reg, 1, now=make.NOW).state, outbox.deliveries(reg)[0].attempts)
     assert [1] == claim(reg)
     with pytest.raises(NotFound, match="no delivery 99"):
         outbox.requeue(reg, 99, now=make.NOW)
@@ -185,5 +185,5 @@ def test_a_finished_audit_is_on_record_and_told(reg: Registry) -> None:
         findings=["one window differs"], numbers={"windows": 30.0}, report="audits/1.md", now=make.NOW,
     )  # fmt: skip
     assert [result] == queries.audits(reg, "m")
-    (message,) = queries.messages(reg, type="audit.finished")
+    (message,) = outbox.messages(reg, type="audit.finished")
     assert result.model_dump(mode="json") == message.data["result"]

@@ -14,7 +14,7 @@ from alerts.config import Alerts
 from alerts.delivery import Delivered
 from leeway import assembly, context
 from leeway.commands import alerts
-from registry import operations, outbox, queries
+from registry import operations, outbox
 from registry.records import Action
 from tests.support.command_line import SMALL_PROJECT, document, invoke
 
@@ -108,7 +108,7 @@ def test_a_dead_delivery_is_replayed(folder: Path) -> None:
     """What was given up can be made due again by its id."""
     with context.open(folder) as opened:
         outbox.fan_out(opened.registry, {"ops": ["*"]}, now=NOW)
-        (delivery,) = queries.deliveries(opened.registry)
+        (delivery,) = outbox.deliveries(opened.registry)
         outbox.mark(opened.registry, delivery, state="dead", status_code=410, error="gone", now=NOW)
 
     assert "leeway alerts replay" in run(folder, "list").stdout

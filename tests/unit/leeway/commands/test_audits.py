@@ -12,7 +12,7 @@ from click.testing import Result
 
 from features.errors import DataError, LeewayError, ProjectError, RegistryError
 from leeway import context
-from registry import operations, queries
+from registry import operations, outbox
 from tests.support.command_line import SMALL_PROJECT, invoke
 from tests.unit.leeway.commands import test_status
 
@@ -89,7 +89,7 @@ def test_what_receivers_have_is_compared(folder: Path, tmp_path: Path) -> None:
     """Bodies that they kept, one a line."""
     received = tmp_path / "received.jsonl"
     with context.open(folder) as opened:
-        (message,) = queries.messages(opened.registry)
+        (message,) = outbox.messages(opened.registry)
     received.write_text(json.dumps({"type": message.type, "data": message.data}) + "\n")
     audit(folder, "verify", "--received", str(received))
     received.write_text(received.read_text().replace(message.data["audit"]["hash"], "0" * 64))

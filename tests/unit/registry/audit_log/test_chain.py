@@ -150,7 +150,7 @@ def test_a_line_needs_a_time_zone() -> None:
 def test_every_message_carries_its_line(reg: Registry) -> None:
     """Who was told holds the number and hash of the line, and can say later if the log was rewritten."""
     make.champion(reg)
-    (message,) = queries.messages(reg)
+    (message,) = outbox.messages(reg)
     line = next(e for e in queries.audit_log(reg) if e.action == "model.promoted")
     assert {"seq": line.seq, "hash": line.hash} == message.data["audit"]
 

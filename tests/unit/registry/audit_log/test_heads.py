@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from registry import audit_export, operations, queries
+from registry import audit_export, operations, outbox
 from registry.audit_log import seals, verification
 from registry.audit_log.heads import Heads
 from registry.connection import Registry
@@ -91,7 +91,7 @@ def test_an_older_database_in_its_place_is_named(full: Registry, tmp_path: Path)
 def test_who_has_the_key_too_is_named_by_the_receivers(full: Registry, url: str, tmp_path: Path) -> None:
     """With database, key and files nothing here differs; what was sent cannot be called back."""
     kept = tmp_path / "received.jsonl"
-    kept.write_text("".join(json.dumps({"type": m.type, "data": m.data}) + "\n" for m in queries.messages(full)))
+    kept.write_text("".join(json.dumps({"type": m.type, "data": m.data}) + "\n" for m in outbox.messages(full)))
     signer = full.heads.signer()
     assert signer is not None
     with forging(url) as c:

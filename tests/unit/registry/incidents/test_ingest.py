@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from features.errors import NotFound
 from monitors.finding import Signal, Stage, Verdict
 from monitors.report import Report
-from registry import operations, queries
+from registry import operations, outbox, queries
 from registry.connection import Registry
 from registry.incidents import ingest
 from registry.records import Action, IncidentState
@@ -107,7 +107,7 @@ def test_drift_opens_an_incident_and_tells(reg: Registry) -> None:
     assert make.NOW + make.DAY == incident.opened_at == incident.last_seen
     assert ["x"] == [e.finding.variable for e in incident.evidence]
     assert [incident] == queries.undecided(reg)
-    (message,) = queries.messages(reg, type="incident.opened")
+    (message,) = outbox.messages(reg, type="incident.opened")
     assert incident.model_dump(mode="json") == message.data["incident"]
 
 

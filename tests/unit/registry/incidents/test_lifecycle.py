@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from monitors.finding import Signal, Stage, Verdict
 from monitors.report import Report
 from monitors.signals import Severity
-from registry import operations, queries
+from registry import operations, outbox, queries
 from registry.config import IncidentPolicy, OpenAfter
 from registry.connection import Registry
 from registry.incidents import ingest, stored_reports
@@ -54,7 +54,7 @@ def days(incident: Incident) -> list[int]:
 
 def told(reg: Registry) -> list[str]:
     """Return what was told about incidents, in order."""
-    return [m.type.removeprefix("incident.") for m in queries.messages(reg) if m.type.startswith("incident.")]
+    return [m.type.removeprefix("incident.") for m in outbox.messages(reg) if m.type.startswith("incident.")]
 
 
 def lines(reg: Registry, action: str) -> list[dict[str, object]]:
@@ -84,7 +84,7 @@ def test_a_windows_opens_by_what_is_known_before_it(reg: Registry) -> None:
     (incident,) = put(reg, *(make.window(n, SAID[w]) for n, w in enumerate("DSDSD", 1)), policy=TWO_OF_THREE).opened
     assert ([1, 3, 5, 5], 3) == (days(incident), incident.windows)
     assert ["opened"] == told(reg)
-    assert 2 == queries.messages(reg, type="incident.opened")[0].data["incident"]["windows"]
+    assert 2 == outbox.messages(reg, type="incident.opened")[0].data["incident"]["windows"]
 
 
 def test_a_late_window_can_be_the_one_that_was_missing(reg: Registry) -> None:
@@ -346,9 +346,7 @@ def test_an_incident_gets_worse_and_never_better(reg: Registry) -> None:
     put(reg, make.window(3, effect=0.9, threshold=0.125), make.window(4, effect=0.2, threshold=0.125))
     assert Severity.WARNING is queries.incident(reg, 1).severity
     assert ["opened", "raised"] == told(reg)
-    assert ["info", "warning"] == [
-        m.data["incident"]["severity"] for m in queries.messages(reg) if "incident" in m.data
-    ]
+    assert ["info", "warning"] == [m.data["incident"]["severity"] for m in outbox.messages(reg) if "incident" in m.data]
 
 
 def test_half_of_the_segments_make_it_worse(reg: Registry) -> None:

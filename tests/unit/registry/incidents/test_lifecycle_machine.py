@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 
 from monitors.finding import Signal, Stage, Verdict
 from monitors.report import Report
-from registry import operations, queries
+from registry import operations, outbox, queries
 from registry.config import IncidentPolicy, OpenAfter
 from registry.connection import Registry
 from registry.incidents import ingest
@@ -329,7 +329,7 @@ def test_the_size_of_batches_does_not_matter(
         arrived = reports[::-1] if turned else reports
         for batch in batches(sorted(arrived, key=lambda r: r.window_end), sizes):
             ingest.ingest(reg, batch, now=make.NOW, policy=policy)
-        types = [m.type for m in queries.messages(reg, model)]
+        types = [m.type for m in outbox.messages(reg, model)]
         return [types, *(_plain(i, model) for i in queries.incidents(reg, model))]
 
     singly = [1] * len(told)

@@ -21,7 +21,7 @@ from monitors.finding import Signal, Stage, Verdict
 from monitors.report import Report
 from monitors.verdicts import window_verdict
 from monitors.worker.report_lines import WindowCounts
-from registry import operations, queries
+from registry import operations, outbox, queries
 from registry.audit_log import chain
 from registry.connection import Registry
 from registry.incidents import ingest, missing_windows, sequential_verdicts
@@ -108,7 +108,7 @@ def test_days_without_a_record_between_others_are_a_fault(watched: Registry, kno
     assert [23, 24, 25, 26] == faults(watched)
     assert ("critical", 4, IncidentState.OPEN) == (incident.severity.value, incident.windows, incident.state)
     assert "no predictions for 1d, since 1970-01-24" in incident.evidence[0].finding.reason
-    assert "incident.opened" in {m.type for m in queries.messages(watched)}
+    assert "incident.opened" in {m.type for m in outbox.messages(watched)}
     assert [] == queries.verify_chain(watched)
 
 

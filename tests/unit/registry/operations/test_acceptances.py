@@ -13,7 +13,7 @@ from features.errors import IllegalMove, NotFound
 from monitors.baseline.baseline import Baseline
 from monitors.finding import Signal, Verdict
 from monitors.report import Report
-from registry import acceptances, operations, queries
+from registry import acceptances, operations, outbox, queries
 from registry.config import IncidentPolicy, LastingFault
 from registry.connection import Registry
 from registry.faulty_periods import faulty_periods
@@ -211,7 +211,7 @@ def test_a_fault_that_lasts_is_asked_about_once(reg: Registry, fault: Incident) 
     question = settle(reg, fault.id, 15, LastingFault.ASK)
     assert f"leeway incidents accept {fault.id} --as drift" in question
     assert "" == settle(reg, fault.id, 16, LastingFault.ASK)
-    (message,) = queries.messages(reg, "m", type="incident.lasting")
+    (message,) = outbox.messages(reg, "m", type="incident.lasting")
     assert question == message.data["question"]
     assert IncidentState.OPEN is queries.incident(reg, fault.id).state
 

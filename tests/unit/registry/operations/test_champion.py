@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from features.errors import ArtifactError, IllegalMove, NotFound, StaleChampion
-from registry import operations, queries
+from registry import operations, outbox, queries
 from registry.connection import Registry
 from registry.incidents import ingest
 from registry.records import Action, Champion, CheckResult, IncidentState, Promotion, RunState, VersionState
@@ -47,7 +47,7 @@ def test_a_promotion_moves_everything_at_once(reg: Registry) -> None:
     assert (IncidentState.RESOLVED, "baseline replaced by v2") == (incident.state, incident.resolution)
     assert promotion == queries.promotions(reg, "m")[-1]
     assert run.decision_id == promotion.decision_id
-    told = [m.type for m in queries.messages(reg)]
+    told = [m.type for m in outbox.messages(reg)]
     assert ["model.promoted", "incident.opened", "decision.made", "incident.resolved", "model.promoted"] == told
     assert queries.verify_chain(reg) == []
 
@@ -187,7 +187,7 @@ def test_a_rollback_restores_the_version_that_was_replaced(reg: Registry) -> Non
     )
     assert queries.version(reg, "m", "v2").state is VersionState.RETIRED
     assert [i.state for i in queries.incidents(reg)] == [IncidentState.RESOLVED]
-    assert queries.messages(reg)[-1].type == "model.rolled_back"
+    assert outbox.messages(reg)[-1].type == "model.rolled_back"
 
 
 def test_rolling_back_twice_goes_two_champions_back(reg: Registry) -> None:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from features.errors import IllegalMove, NotFound
-from registry import operations, queries
+from registry import operations, outbox, queries
 from registry.connection import Registry
 from registry.incidents import ingest
 from registry.records import Action, Incident, IncidentState
@@ -38,7 +38,7 @@ def test_deciders_at_the_same_moment_make_one_decision(reg: Registry, incident: 
         made = list(pool.map(lambda _: make.decide(reg, incident.id), range(8)))
     assert [made[0]] * 8 == made
     assert [made[0]] == queries.decisions(reg, "m")
-    assert 1 == len(queries.messages(reg, "m", type="decision.made"))
+    assert 1 == len(outbox.messages(reg, "m", type="decision.made"))
 
 
 def test_decisions_by_hand_need_no_incident(reg: Registry) -> None:

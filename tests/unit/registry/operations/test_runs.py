@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from features.errors import IllegalMove, NotFound
-from registry import operations, queries
+from registry import operations, outbox, queries
 from registry.connection import Registry
 from registry.incidents import ingest
 from registry.records import Action, CheckResult, IncidentState, RetrainRun, RunState
@@ -72,10 +72,10 @@ def test_a_run_that_promotes_nothing_frees_its_incident(reg: Registry, state: Ru
     assert {"v1": "champion", "v2": "rejected", "v3": "rejected", "v4": "candidate"} == states
     (incident,) = queries.incidents(reg)
     assert (IncidentState.RESOLVED, f"retrain {state.value}: no better") == (incident.state, incident.resolution)
-    told = {m.type: m.data["incident"]["state"] for m in queries.messages(reg) if "incident" in m.data}
+    told = {m.type: m.data["incident"]["state"] for m in outbox.messages(reg) if "incident" in m.data}
     assert ("closed", "closed") == (incident.displayed_state, told["incident.closed"])
     assert "incident.resolved" not in told
-    assert f"retrain.{state.value}" == queries.messages(reg)[-1].type
+    assert f"retrain.{state.value}" == outbox.messages(reg)[-1].type
     assert 1 == len(ingest.ingest(reg, [make.window(2)], now=make.NOW).opened)
 
 
