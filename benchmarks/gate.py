@@ -141,6 +141,8 @@ def report(runs: int) -> str:
         size_table(runs // 2, slices=PAST),
         "### An equal model passes the paired test, nominal .05", paired_table(runs),
         "### A better model passes", power_table(runs // 5),
+        "### A better model passes: slices of a look in a trial",
+        gate_series.looks_table(runs // 5),
         "### Twenty tries of one cause", gate_series.tries_table(runs // 5),
         f"### A model that is better after {gate_series.ALIKE} alike slices", gate_series.change_table(runs // 5),
         "### Rows since a change point of the champion's loss: an equal model passes",

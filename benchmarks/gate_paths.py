@@ -25,8 +25,8 @@ CANDIDATE_SHARES = (1 - EARLIER_SHARE, *([EARLIER_SHARE / MAX_EARLIER] * MAX_EAR
 def then_looks(first: int, until: int) -> tuple[int, ...]:
     """Return the sizes of windows: a first one, then the looks of a trial until a number of slices.
 
-    >>> then_looks(28, 60)
-    (28, 10, 10, 10)
+    >>> then_looks(28, 40)
+    (28, 5, 5)
     """
     return (first, *([LOOK_SLICES] * ((until - first) // LOOK_SLICES)))
 

@@ -24,6 +24,8 @@ ALIKE = 7 * TRY
 WITHIN = (28, 56, 112, 224)
 LOOKS = (14, 20, 28)
 """Looks at each try of the test that spends alpha."""
+UNTIL = 118
+"""Slices of a trial of the longest patience, by default: a first look at 28, and 90 more."""
 CHAMPION_SLICES = 56
 """Slices since the champion was trained, among which a change point of its loss is looked for."""
 
@@ -163,12 +165,28 @@ def _beyond(runs: int) -> Iterator[tuple[str, Floats, Floats | None]]:
             yield f"{name}, {phi:g}, history", drawn, sums / rows
 
 
+def looks_table(runs: int) -> str:
+    """Return how often a better model has passed by 60 and 118 slices, by the slices of a look after a first of 28."""
+    rows, sizes = [], (5, 10, 14, 28)
+    for phi in MEMORIES[:3]:
+        past = history(phi, runs)
+        for effect in (0.5, 1.0):
+            drawn = draw(WORLDS["AR(1)"], phi, runs, effect=effect, stream=8, slices=UNTIL)
+            plans = [(TRY, *([size] * ((UNTIL - TRY) // size))) for size in sizes]
+            at = [gate_paths.by_evidence(drawn, plan, own) for own in (past, None) for plan in plans]
+            rows.append((f"{phi:g}", f"{effect:g}", *(" / ".join(shares(x, (60, UNTIL))) for x in at)))
+    heads = (f"looks of {size}{name}" for name in (", history", "") for size in sizes)
+    return table(("memory", "effect, sd", *heads), rows)
+
+
 def words(plan: Sequence[int]) -> str:
     """Return a plan of windows in words.
 
-    >>> words((14, 10, 10)), words((28, 28)), words((7,))
-    ('14, then tens, by 34', 'windows of 28, by 56', 'once, 7')
+    >>> words((14, 5, 5)), words((28, 28)), words((7,))
+    ('14, then looks of 5, by 24', 'windows of 28, by 56', 'once, 7')
     """
     if len(plan) == 1:
         return f"once, {plan[0]}"
-    return f"windows of {plan[0]}, by {sum(plan)}" if len(set(plan)) == 1 else f"{plan[0]}, then tens, by {sum(plan)}"
+    if len(set(plan)) == 1:
+        return f"windows of {plan[0]}, by {sum(plan)}"
+    return f"{plan[0]}, then looks of {plan[1]}, by {sum(plan)}"
