@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from monitors.finding import Signal
@@ -76,6 +77,25 @@ def read(reg: Registry, incident: Incident) -> IncidentResponse:
             _other_reading(incident, accepted),
         ),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class NewestStep:
+    """The newest decision about an incident, None before the first, and what is waited for now."""
+
+    decision: Decision | None
+    waits_for: str
+
+
+def newest(reg: Registry, incidents: Iterable[Incident]) -> dict[int, NewestStep]:
+    """Return the newest decision about each incident, and what it waits for, by the incident's number."""
+    listed = list(incidents)
+    models = dict.fromkeys(i.model for i in listed)
+    made = [d for model in models for d in queries.decisions(reg, model) if d.incident_id is not None]
+    decisions = {d.incident_id: d for d in made}
+    by_decision = {d.id: d.incident_id for d in made}
+    runs = {by_decision.get(run.decision_id): run for model in models for run in queries.runs(reg, model)}
+    return {i.id: NewestStep(decisions.get(i.id), waits_for(i, decisions.get(i.id), runs.get(i.id))) for i in listed}
 
 
 def _ended(incident: Incident, effect: PromotionEffect) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
+from itertools import zip_longest
 
 from features.window import format_span, from_ms
 from registry import queries
@@ -95,17 +96,16 @@ def effects(
     promotions
         All changes of champion of the model, oldest first.
     comparisons
-        The looks at comparisons of its versions, oldest first; those of other promotions and of trials may be among them.
+        The looks at comparisons of its versions, oldest first; trials and other promotions may be among them.
     versions
         Its versions: those without a model file cannot be compared.
     """
     without_file = {v.version for v in versions if v.artifact is None}
-    later: list[Promotion | None] = [*promotions[1:], None]
     return {
         promotion.id: _effect(
             promotion, [c for c in comparisons if c.promotion_id == promotion.id], after, without_file
         )
-        for promotion, after in zip(promotions, later, strict=True)
+        for promotion, after in zip_longest(promotions, promotions[1:])
     }
 
 
@@ -170,9 +170,8 @@ def gain_text(gain: Gain, reference: str) -> str:
     unit, scale = (" %", 100.0) if gain.relative is not None else ("", 1.0)
     mean, low, high = figures if gain.relative is not None else (gain.mean, gain.low, gain.high)
     change = _change(scale * (mean or 0.0), unit)
-    bounds = (
-        "" if low is None or high is None else f", 95 % {_bounds(scale * low, scale * high, unit)} in the newest look"
-    )
+    bounds = "" if low is None or high is None else _bounds(scale * low, scale * high, unit)
+    interval = bounds and f", 95 % {bounds} in the newest look"
     covered = f"{gain.slices} slice{'' if gain.slices == 1 else 's'}, {gain.rows:,} rows"
     return f"loss {change} {_than(mean)} {reference} would have had{interval}, over {_days(gain)} of labels ({covered})"
 

@@ -1,4 +1,4 @@
-"""Record of a retrain: candidates with training data and checks, looks of its trial, promotion with effect, and cost."""
+"""Record of a retrain: candidates with training data and checks, looks of its trial, promotion, effect and cost."""
 
 from __future__ import annotations
 
