@@ -24,7 +24,9 @@ def print_response(response: IncidentResponse) -> None:
     if response.ended_by:
         _print_effect("Replaced by another promotion", response.ended_by)
     if response.undo:
-        show.table("How to undo it", ("what", "command"), [(step.what, step.command) for step in response.undo])
+        show.table(
+            "How to undo it", ("what it undoes", "command"), [(step.what, step.command) for step in response.undo]
+        )
 
 
 def _print_retrain(record: RetrainRecord) -> None:

@@ -186,11 +186,11 @@ def _other_reading(incident: Incident, accepted: AcceptedAs | None) -> UndoStep:
     """Return how to say that an incident is the other of fault and drift after all."""
     taken_as = accepted or (AcceptedAs.FAULT if incident.signal is Signal.QUALITY else AcceptedAs.DRIFT)
     other = AcceptedAs.DRIFT if taken_as is AcceptedAs.FAULT else AcceptedAs.FAULT
-    what = f"that it counts as {taken_as.value}: {_CONSEQUENCES[other]}"
+    what = f"if it is {other.value}, not {taken_as.value}: {_CONSEQUENCES[other]}"
     return UndoStep(what, f'leeway incidents accept {incident.id} --as {other.value} --because "..."')
 
 
 _CONSEQUENCES = {
-    AcceptedAs.DRIFT: "as drift its rows are trained on, and it may call for a retrain",
-    AcceptedAs.FAULT: "as a fault its rows are not trained on",
+    AcceptedAs.DRIFT: "its rows are then trained on, and it may call for a retrain",
+    AcceptedAs.FAULT: "its rows are then not trained on",
 }
