@@ -56,7 +56,7 @@ def _model_status(opened: Context, model: str) -> dict[str, Any]:
     reg, now = opened.registry, datetime.now(UTC)
     champion, running = queries.champion(reg, model), queries.running(reg, model)
     live = [i for i in queries.incidents(reg, model) if i.state is not IncidentState.RESOLVED]
-    status, held = model_status.read(reg, model), queries.unfinished(reg, model, RunState.HELD)
+    status, on_trial = model_status.read(reg, model), queries.unfinished(reg, model, RunState.HELD)
     return {
         "model": model,
         "state": status.state.value,
@@ -78,7 +78,7 @@ def _model_status(opened: Context, model: str) -> dict[str, Any]:
         "open_incidents": len(live),
         "undecided": len(queries.undecided(reg, model)),
         "running": running.id if running else None,
-        "held": retrain_record.of_runs(reg, model, held),
+        "held": retrain_record.of_runs(reg, model, on_trial),
         "promotion": promotion_effect.newest_effect(promotion_effect.read(reg, model)),
         "dead_letters": dead_letters.count(opened.dir, model),
     }
@@ -94,8 +94,8 @@ def _newest(opened: Context, model: str, stage: Stage) -> dict[str, Any] | None:
 
 
 def _status_row(row: dict[str, Any]) -> list[object]:
-    held = [f"run {record.run.id} (held)" for record in row["held"]]
-    running = ", ".join([f"run {row['running']}"] * bool(row["running"]) + held) or None
+    on_trial = [f"run {record.run.id} (held)" for record in row["held"]]
+    running = ", ".join([f"run {row['running']}"] * bool(row["running"]) + on_trial) or None
     waiting = f"{row['open_incidents']} open, {row['undecided']} undecided"
     aside = sum(aside["records"] for aside in row["set_aside"])
     return [row["model"], row["state"], row["champion"], row["newest_window_age"], row["last_record_age"], waiting,

@@ -82,11 +82,11 @@ def of_runs(reg: Registry, model: str, runs: Sequence[RetrainRun]) -> tuple[Retr
         return ()
     effects = {e.promotion.run_id: e for e in promotion_effect.read(reg, model).values() if e.promotion.run_id}
     versions = {version.version: version for version in queries.versions(reg, model)}
-    held = _held_at(reg, runs)
+    trials = _held_at(reg, runs)
     return tuple(
         RetrainRecord(
             run=run,
-            seconds=_seconds(run, held.get(run.id)),
+            seconds=_seconds(run, trials.get(run.id)),
             candidates=_candidates(queries.checks(reg, run.id), versions),
             looks=tuple(look(c) for c in queries.comparisons(reg, model, run_id=run.id)),
             effect=effects.get(run.id),

@@ -154,7 +154,7 @@ def test_a_held_run_shows_revisions_data_and_trial(tmp_path: Path) -> None:
     assert "Decision: retrain ; waits for labels: run 1 is held, v2 answers in shadow" in page
     assert "retrain decided by leeway, 6 Mar 2024 , revision 2 (the newest)" in page
     assert "no action decided by leeway, 5 Mar 2024 , revision 1 too few labels" in page
-    assert "v2 was trained on 1\u202f200 rows of 4 Feb – 4 Mar 2024" in page
+    assert "v2 was trained on 1 200 rows of 4 Feb – 4 Mar 2024" in page
     assert "Trial: loss of v2 minus that of v1 on the same rows" in page
     assert "better 3.2 of 20 undecided" in page
     assert '<span class="badge held">' in raw
