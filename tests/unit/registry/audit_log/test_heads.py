@@ -81,7 +81,7 @@ def test_an_older_database_in_its_place_is_named(full: Registry, tmp_path: Path)
         assert "it was cut, or an older database was put in its place" in finding
         operations.accept(old, because="the backup of Monday", actor="ann", now=make.NOW)
         assert [] == findings(old)
-        assert ["ann accepted all rows as they were at line 32, with 1 findings: the backup of Monday"] == (
+        assert ["ann accepted all rows as they were at line 34, with 1 findings: the backup of Monday"] == (
             verification.notes(audit_export.collect(old))
         )
     aside = list(tmp_path.glob("audit-heads-until-*.jsonl"))

@@ -154,9 +154,9 @@ KINDS: dict[str, tuple[Callable[[sa.Connection], object], str]] = {
     "chain recomputed": (lambda c: recompute(c, renamed), "the log was written anew"),
     "chain recomputed, signatures": (lambda c: recompute(c, renamed), "are not signed by the key that they name"),
     "digest lines removed": (lambda c: recompute(c, _undigested), "no line of the log is signed"),
-    "last digests removed": (lambda c: c.execute(LOG.delete().where(LOG.c.seq == 31)), "the log ends with line 30"),
-    "row and its line forged": (_forge_on, "lines of the log are not signed by the key that they name: 32"),
-    "line added": (_append_plain, "line 32 of the log: not from a transaction that ended with the digests of its rows"),
+    "last digests removed": (lambda c: c.execute(LOG.delete().where(LOG.c.seq == 33)), "the log ends with line 32"),
+    "row and its line forged": (_forge_on, "lines of the log are not signed by the key that they name: 34"),
+    "line added": (_append_plain, "line 34 of the log: not from a transaction that ended with the digests of its rows"),
     "message's proof edited": (
         lambda c: c.execute(tables.messages.update().values(data={"audit": {"seq": 2, "hash": "0" * 64}})),
         "line 2 of the log is not the one that message",
@@ -180,8 +180,8 @@ def test_what_was_forged_stays_named_after_the_program_went_on(full: Registry, u
         _forge_on(c)
     make.model(full, "another")
     found = "\n".join(findings(full))
-    assert "line 32 of the log: not from a transaction" in found
-    assert "lines of the log are not signed by the key that they name: 33" in found
+    assert "line 34 of the log: not from a transaction" in found
+    assert "lines of the log are not signed by the key that they name: 35" in found
 
 
 def test_the_database_holds_no_two_lines_after_one(full: Registry, url: str) -> None:
@@ -197,7 +197,7 @@ def test_the_database_holds_no_two_lines_after_one(full: Registry, url: str) -> 
         bare.create(c)
         c.execute(bare.insert(), [*map(dict, held), fork.model_dump(), {**held[6]}])
     found = "\n".join(findings(full))
-    assert "line 1000 follows line 31" in found
+    assert "line 1000 follows line 33" in found
     assert "line 7 follows" in found
 
 
@@ -264,4 +264,4 @@ def test_what_somebody_accepted_is_on_record(full: Registry, url: str) -> None:
     assert [] == findings(full)
     with forging(url) as c:
         c.execute(tables.incidents.update().values(resolution="again"))
-    assert ["incidents 1 is not what line 32 of the log has of it: resolution differs"] == findings(full)
+    assert ["incidents 1 is not what line 34 of the log has of it: resolution differs"] == findings(full)
