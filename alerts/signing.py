@@ -14,6 +14,7 @@ from typing import Final
 
 from standardwebhooks import Webhook
 
+from alerts import sentences
 from alerts.config import Endpoint
 from features import errors
 from registry import records
@@ -54,11 +55,16 @@ def _bad_key(endpoint: Endpoint, what: str) -> errors.DeliveryError:
 
 
 def body(message: records.Message) -> str:
-    """Return the JSON text of *message*: ``{type, timestamp, data}`` in ASCII, the same at every attempt.
+    """Return the JSON text of *message*: ``{type, timestamp, text, data}`` in ASCII, the same at every attempt.
 
-    *timestamp* is when the thing happened in the registry, not when it is sent.
+    *timestamp* is when the thing happened in the registry, not when it is sent; *text* is the message as a sentence.
     """
-    content = {"type": message.type, "timestamp": message.created_at.isoformat(), "data": message.data}
+    content = {
+        "type": message.type,
+        "timestamp": message.created_at.isoformat(),
+        "text": sentences.sentence(message),
+        "data": message.data,
+    }
     return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
 

@@ -1,8 +1,8 @@
-"""Error rates and power of the gate's sequential test: `python -m benchmarks.gate [--quick] [--write]`.
+"""Error rates and power of the gate's evidence: `python -m benchmarks.gate [--quick] [--write]`.
 
-How often an equal first model passes, in each world of `benchmarks.gate_worlds`, looked at once and again and again;
-how often and how soon a better one does, beside the paired test at its true error rate. `--write` puts the tables into
-docs/statistics/gate.md. Seeded; one core, about three minutes; `--quick` half a minute.
+How often an equal first model passes, in each world of `benchmarks.gate_worlds`, at its first window and over all that
+follow; how often and how soon a better one does, beside the paired test and a test that spends alpha over looks.
+`--write` puts the tables into docs/statistics/gate.md. Seeded; one core, about six minutes; `--quick` half a minute.
 """
 
 from __future__ import annotations
@@ -10,65 +10,34 @@ from __future__ import annotations
 import argparse
 import platform
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
 
-from benchmarks import gate_peers, gate_worlds
-from benchmarks.gate_worlds import BEYOND, WORLDS, World
+from benchmarks import gate_paths, gate_peers, gate_series, gate_spending
+from benchmarks.gate_paths import ALPHA, FIRST_WINDOWS
+from benchmarks.gate_runs import LONG, MEMORIES, PAST, Row, draw, history, interval, shares, table, values
+from benchmarks.gate_series import words
+from benchmarks.gate_worlds import SEED, WORLDS
 from features.scoring import Floats
-from retrain_flows.gate import slice_memory, spending
+from retrain_flows.gate import evidence
 
 PAGE = Path(__file__).parent.parent / "docs" / "statistics" / "gate.md"
-SEED = 20_261_128
-ALPHA = 0.05
-SLICES = (7, 14, 30, 60)
-LOOKS = spending.counted_looks(range(5, 60), 60)
-"""Of looks at each new slice from 5 on, those that count: 5, 7, 10, 14, 20, 28, 40, 56."""
-MEMORIES = (0.0, 0.3, 0.6, 0.8)
+BY = (7, 14, 30, 60)
+LOOKS = gate_spending.counted_looks(range(5, 60), 60)
+"""Looks at a growing sample of the tests that are compared: 5, 7, 10, 14, 20, 28, 40, 56 slices."""
+SHORT = tuple(gate_paths.then_looks(first, 60) for first in FIRST_WINDOWS)
+PLANS = (
+    *((first,) for first in FIRST_WINDOWS),
+    *SHORT,
+    (evidence.MIN_SLICES,) * 12,
+    (gate_series.TRY,) * gate_series.TRIES,
+    gate_paths.then_looks(28, LONG),
+)
+"""Windows that are looked at: a first one; a trial after it; the smallest windows; many retrains; a long trial."""
 EFFECTS = (0.5, 1.0, 2.0)
-PAST = 60
-Row = tuple[str, ...]
-
-
-def draw(world: World, phi: float, runs: int, *, effect: float = 0.0, stream: int = 0) -> Floats:
-    """Return sums and rows of slices, (2, runs, 60), of a first model that is better by *effect* sd of a slice."""
-    sums, rows = gate_worlds.slices(world, (SEED, stream, round(10 * phi)), (runs, SLICES[-1]), phi)
-    return np.stack([sums - effect * rows, rows])
-
-
-def history(phi: float, runs: int, slices: int = PAST) -> Floats:
-    """Return the past of each run, (runs, slices): an AR(1) with nothing else in common with what follows."""
-    return gate_worlds.autocorrelated(np.random.default_rng((SEED, 1, round(10 * phi))), (runs, slices), phi)
-
-
-def tails(drawn: Floats, n: int, past: Floats | None = None) -> Floats:
-    """Return the tail at the first *n* slices, (runs,)."""
-    return gate_peers.robust(slice_memory.linearised(drawn[0, :, :n], drawn[1, :, :n]), past)
-
-
-def first_pass(p: Sequence[Floats], levels: Sequence[float], looks: Sequence[int] = LOOKS) -> Floats:
-    """Return the number of slices at which each run first passes, infinite if never."""
-    passed = np.array([tail < level for tail, level in zip(p, levels, strict=True)])
-    return np.where(passed.any(axis=0), np.array(looks)[passed.argmax(axis=0)], np.inf)
-
-
-def repeated(drawn: Floats, past: Floats | None = None, alpha: float = ALPHA) -> Floats:
-    """Return the first pass of looks at each new slice."""
-    return first_pass([tails(drawn, n, past) for n in LOOKS], spending.levels(LOOKS, alpha))
-
-
-def once(drawn: Floats, n: int, past: Floats | None = None, alpha: float = ALPHA) -> float:
-    """Return how often the only look, at *n* slices, passes."""
-    return float((tails(drawn, n, past) < spending.levels((n,), alpha)[0]).mean())
-
-
-def by(at: Floats, slices: Iterable[int] = SLICES) -> list[float]:
-    """Return the share of runs that passed by each number of slices."""
-    return [float((at <= n).mean()) for n in slices]
 
 
 def size_table(runs: int, *, slices: int | None = None) -> str:
@@ -77,65 +46,51 @@ def size_table(runs: int, *, slices: int | None = None) -> str:
     for name, world in WORLDS.items():
         for phi in MEMORIES:
             drawn, past = draw(world, phi, runs), None if slices is None else history(phi, runs, slices)
-            rates = [*(once(drawn, n, past) for n in SLICES), *by(repeated(drawn, past))]
+            rates = [float((gate_paths.by_evidence(drawn, plan, past) < np.inf).mean()) for plan in PLANS]
             rows.append((name, f"{phi:g}", *(f"{r:.3f}" for r in rates)))
             largest = max(largest, (max(rates), f"{name}, memory {phi:g}"))
-    head = ("world", "memory", *(f"once, {n}" for n in SLICES), *(f"repeatedly, by {n}" for n in SLICES))
+    head = ("world", "memory", *(words(plan) for plan in PLANS))
     return f"{table(head, rows)}\n\nThe largest: {interval(largest[0], runs)} ({largest[1]})."
 
 
-def beyond_table(runs: int) -> str:
-    """Return how often an equal model passes where an assumption does not hold."""
-    plain = WORLDS["AR(1)"]
-    cases: list[tuple[str, Floats, Floats | None]] = [
-        (f"memory {phi:g}, history of {past:g}", draw(plain, phi, runs), history(past, runs))
-        for phi, past in ((0.3, 0.0), (0.6, 0.0), (0.6, 0.3), (0.8, 0.6))
-    ]
-    cases += [(f"memory {phi:g}", draw(plain, phi, runs), None) for phi in (0.9, 0.95)]
-    for name, world in BEYOND.items():
-        for phi in (0.0, 0.6):
-            drawn, past = (draw(world, phi, runs, stream=stream) for stream in (0, 5))
-            mine = past[0] / past[1]
-            cases += [(f"{name}, {phi:g}", drawn, None), (f"{name}, {phi:g}, history", drawn, mine)]
-    rows = []
-    for name, drawn, past in cases:
-        rates = [*(once(drawn, n, past) for n in SLICES), *by(repeated(drawn, past))]
-        rows.append((name, *(f"{r:.3f}" for r in rates)))
-    return table(("case", *(f"once, {n}" for n in SLICES), *(f"repeatedly, by {n}" for n in SLICES)), rows)
-
-
 def power_table(runs: int) -> str:
-    """Return how often, and when, a better model passes at looks at each new slice."""
+    """Return how often, and when, a better model passes."""
     plain, rows = WORLDS["AR(1)"], []
-    levels = {own: _own_level(own, 4 * runs) for own in MEMORIES}
+    levels = {phi: _own_level(phi, 4 * runs) for phi in MEMORIES}
     for phi in MEMORIES:
+        past = history(phi, runs)
         for effect in EFFECTS:
-            drawn = draw(plain, phi, runs, effect=effect, stream=2)
+            drawn = draw(plain, phi, runs, effect=effect, stream=2, slices=60)
             today = [gate_peers.block_bootstrap(drawn[0, :, :n] / drawn[1, :, :n]) for n in LOOKS]
-            plain_tails = [tails(drawn, n) for n in LOOKS]
             firsts = {
-                f"this test, history of {PAST}": repeated(drawn, history(phi, runs)),
-                "history of 25": repeated(drawn, history(phi, runs, 25)),
-                "no history": first_pass(plain_tails, spending.levels(LOOKS, ALPHA)),
-                "no history, normal mixture": first_pass(plain_tails, gate_peers.mixture_levels(LOOKS, ALPHA)),
-                "paired, all memories": first_pass(today, [min(levels.values())] * len(LOOKS)),
-                "paired, this memory": first_pass(today, [levels[phi]] * len(LOOKS)),
+                **{f"evidence, history, first {p[0]}": gate_paths.by_evidence(drawn, p, past) for p in SHORT},
+                **{f"evidence, first {p[0]}": gate_paths.by_evidence(drawn, p) for p in SHORT[1:]},
+                "alpha spent, history": gate_paths.by_spending(drawn, LOOKS, past),
+                "alpha spent": gate_paths.by_spending(drawn, LOOKS),
+                "paired, all memories": _paired(today, min(levels.values())),
+                "paired, this memory": _paired(today, levels[phi]),
             }
             rows.append((f"{phi:g}", f"{effect:g}", *(_when(at) for at in firsts.values())))
     used = ", ".join(f"{level:.5f} ({phi:g})" for phi, level in levels.items())
     return f"{table(('memory', 'effect, sd', *firsts), rows)}\n\nLevels of the paired test, by memory: {used}."
 
 
+def _paired(p: Sequence[Floats], level: float) -> Floats:
+    """Return the first pass of looks of the paired test at a level."""
+    return gate_paths.first_pass([x < level for x in p], LOOKS)
+
+
 def _own_level(phi: float, runs: int) -> float:
     """Return the nominal level at which the paired test passes 5 % of equal models in repeated looks."""
-    drawn = draw(WORLDS["AR(1)"], phi, runs, stream=3)
+    drawn = draw(WORLDS["AR(1)"], phi, runs, stream=3, slices=60)
     p = [gate_peers.block_bootstrap(drawn[0, :, :n] / drawn[1, :, :n]) for n in LOOKS]
     return float(np.quantile(np.min(p, axis=0), ALPHA))
 
 
 def _when(at: Floats) -> str:
+    """Return the shares that passed by 14, 30 and 60 slices, and the median."""
     median = float(np.median(at))
-    return " / ".join(f"{r:.2f}" for r in by(at, SLICES[1:])) + (f"; {median:g}" if np.isfinite(median) else "; -")
+    return " / ".join(shares(at, BY[1:])) + (f"; {median:g}" if np.isfinite(median) else "; -")
 
 
 def one_look_table(runs: int) -> str:
@@ -143,7 +98,7 @@ def one_look_table(runs: int) -> str:
     equal = [*(("AR(1)", phi) for phi in MEMORIES), ("unequal rows", MEMORIES[-1])]
     better = [(phi, effect) for phi in (0.0, 0.6) for effect in (1, 2)]
     rows = []
-    for n in SLICES[:3]:
+    for n in BY[:3]:
         null = [values(WORLDS[name], phi, 4 * runs, n) for name, phi in equal]
         gains = [values(WORLDS["AR(1)"], phi, runs, n, effect=effect, stream=2) for phi, effect in better]
         for name, test in gate_peers.peers(n).items():
@@ -152,7 +107,7 @@ def one_look_table(runs: int) -> str:
             rows.append((str(n), name, *_one_look(p, [test(x) for x in gains], level)))
         p = [gate_peers.robust(x, history(phi, len(x))) for x, (_, phi) in zip(null, equal, strict=True)]
         passes = [gate_peers.robust(x, history(phi, runs)) for x, (phi, _) in zip(gains, better, strict=True)]
-        rows.append((str(n), "this test, history", *_one_look(p, passes, ALPHA)))
+        rows.append((str(n), "this window, history", *_one_look(p, passes, ALPHA)))
     effects = (f"memory {phi:g}, effect {effect:g}" for phi, effect in better)
     sizes = "equal passes at .05: memory 0 / .3 / .6 / .8; .8 and unequal rows"
     return table(("slices", "test", sizes, "level used", *effects), rows)
@@ -164,56 +119,16 @@ def _one_look(equal: Sequence[Floats], better: Sequence[Floats], level: float) -
     return f"{' / '.join(plain)}; {unequal}", f"{level:.4f}", *(f"{(p < level).mean():.2f}" for p in better)
 
 
-def values(world: World, phi: float, runs: int, n: int, *, effect: float = 0.0, stream: int = 4) -> Floats:
-    """Return linearised values of the first *n* slices, (runs, n)."""
-    drawn = draw(world, phi, runs, effect=effect, stream=stream)
-    return slice_memory.linearised(drawn[0, :, :n], drawn[1, :, :n])
-
-
 def paired_table(runs: int) -> str:
     """Return how often an equal model passes the paired test."""
     rows = []
     for phi in MEMORIES:
-        drawn = draw(WORLDS["AR(1)"], phi, runs, stream=3)
-        p = {n: gate_peers.block_bootstrap(drawn[0, :, :n] / drawn[1, :, :n]) for n in (*SLICES, *LOOKS)}
-        at = first_pass([p[n] for n in LOOKS], [ALPHA] * len(LOOKS))
-        rates = [*(float((p[n] < ALPHA).mean()) for n in SLICES), *by(at)]
+        drawn = draw(WORLDS["AR(1)"], phi, runs, stream=3, slices=60)
+        p = {n: gate_peers.block_bootstrap(drawn[0, :, :n] / drawn[1, :, :n]) for n in (*BY, *LOOKS)}
+        at = _paired([p[n] for n in LOOKS], ALPHA)
+        rates = [*(float((p[n] < ALPHA).mean()) for n in BY), *(float((at <= n).mean()) for n in BY)]
         rows.append((f"{phi:g}", *(f"{r:.3f}" for r in rates)))
-    return table(("memory", *(f"once, {n}" for n in SLICES), *(f"repeatedly, by {n}" for n in SLICES)), rows)
-
-
-def tries_table(runs: int) -> str:
-    """Return how often an equal model passes in ten tries of four candidates, and a better one in the tenth."""
-    rows = []
-    for phi in (0.0, 0.6, 0.8):
-        passed = np.zeros(runs, dtype=bool)
-        for k in range(1, 11):
-            common = draw(WORLDS["AR(1)"], phi, runs, stream=100 + k)
-            for c in range(4):
-                own = draw(WORLDS["AR(1)"], phi, runs, stream=200 + 10 * k + c)
-                drawn = np.stack([np.sqrt(0.7) * common[0] + np.sqrt(0.3) * own[0], own[1]])[:, :, :30]
-                looks = spending.counted_looks((14, 20), 28)
-                levels = spending.levels(looks, spending.alpha_of_try(ALPHA, k, candidates=4))
-                passed |= first_pass([tails(drawn, n) for n in looks], levels, looks) < np.inf
-        tenth = [
-            by(repeated(draw(WORLDS["AR(1)"], phi, runs, effect=e, stream=2), past, spending.alpha_of_try(ALPHA, 10)))
-            for e in (1.0, 2.0) for past in (None, history(phi, runs))
-        ]  # fmt: skip
-        rows.append((f"{phi:g}", interval(float(passed.mean()), runs), *(f"{r[2]:.2f} / {r[3]:.2f}" for r in tenth)))
-    better = [f"tenth try, effect {e}{h}" for e in (1, 2) for h in ("", ", history")]
-    return table(("memory", "any of 40 equal candidates passes", *better), rows)
-
-
-def interval(rate: float, runs: int) -> str:
-    """Return a rate with its 95 % interval (Clopper-Pearson)."""
-    low, high = stats.binomtest(round(rate * runs), runs).proportion_ci()
-    return f"{rate:.3f} ({low:.3f}-{high:.3f})"
-
-
-def table(head: Row, rows: Sequence[Row]) -> str:
-    """Return a Markdown table."""
-    lines = [head, ("---",) * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return table(("memory", *(f"once, {n}" for n in BY), *(f"repeatedly, by {n}" for n in BY)), rows)
 
 
 def report(runs: int) -> str:
@@ -225,10 +140,15 @@ def report(runs: int) -> str:
         f"### An equal model passes: a history of {PAST} slices with the same memory",
         size_table(runs // 2, slices=PAST),
         "### An equal model passes the paired test, nominal .05", paired_table(runs),
-        "### A better model passes: looked at after each new slice", power_table(runs // 5),
-        "### Tests compared at one look", one_look_table(runs // 5),
-        "### Ten tries of four candidates each", tries_table(runs // 5),
-        "### Where an assumption does not hold: an equal model passes", beyond_table(runs // 2),
+        "### A better model passes", power_table(runs // 5),
+        "### A better model passes: slices of a look in a trial",
+        gate_series.looks_table(runs // 5),
+        "### Twenty tries of one cause", gate_series.tries_table(runs // 5),
+        f"### A model that is better after {gate_series.ALIKE} alike slices", gate_series.change_table(runs // 5),
+        "### Rows since a change point of the champion's loss: an equal model passes",
+        gate_series.selection_table(runs // 5),
+        "### P-values of one window, compared", one_look_table(runs // 5),
+        "### Where an assumption does not hold: an equal model passes", gate_series.beyond_table(runs // 2, PLANS),
     ])  # fmt: skip
 
 

@@ -15,10 +15,15 @@ Test = Callable[[Floats], Floats]
 """From slice means, (runs, slices), to the p-value of "the first model is not better", (runs,)."""
 
 
-def robust(values: Floats, history: Floats | None = None) -> Floats:
-    """Return the tail that `sequential_test` compares with a look's level: below it, the upper bound is below 0."""
+def tail(values: Floats, weights: Floats) -> Floats:
+    """Return the p-values of a window, (runs,), as `evidence.window` has them, for weights of memories."""
     ratio = values.mean(axis=-1) / slice_memory.standard_error(values)
-    return slice_memory.tail(ratio, values.shape[-1], slice_memory.memory_weights(history))
+    return slice_memory.tail(ratio, values.shape[-1], weights)
+
+
+def robust(values: Floats, history: Floats | None = None) -> Floats:
+    """Return the p-values of a window with a history of each run; without one, with the least favourable memory."""
+    return tail(values, slice_memory.memory_weights(history))
 
 
 def block_bootstrap(values: Floats) -> Floats:
@@ -89,17 +94,5 @@ def peers(slices: int) -> dict[str, Test]:
         "fixed-b, Bartlett": partial(fixed_b, critical=null),
         "EWC": equal_weighted_cosines,
         "AR(1) effective size": effective_size,
-        "this test": robust,
+        "this window": robust,
     }
-
-
-def mixture_levels(looks: tuple[int, ...], alpha: float, *, best: int = 14) -> tuple[float, ...]:
-    """Return the levels of a one-sided normal mixture boundary, tightest near *best* slices, that holds at any look.
-
-    Howard, Ramdas, McAuliffe and Sekhon (2021), "Time-uniform, nonparametric, nonasymptotic confidence sequences",
-    Annals of Statistics 49(2), the closed form of the one-sided normal mixture.
-    """
-    rho = best / (2 * np.log(1 / (2 * alpha)) + np.log(1 + 2 * np.log(1 / (2 * alpha))))
-    n = np.array(looks, dtype=np.float64)
-    z = np.sqrt(2 * (n + rho) * np.log(np.sqrt((n + rho) / rho) / (2 * alpha) + 1) / n)
-    return tuple(special.ndtr(-z).tolist())

@@ -12,6 +12,8 @@ import numpy as np
 
 from features.scoring import Floats
 
+SEED = 20_261_128
+"""Seed of all runs."""
 ROWS = 100
 """Rows of a slice, on average."""
 BURN_IN = 60

@@ -15,6 +15,8 @@ from monitors.finding import Finding, Signal, Verdict
 from monitors.report import Report
 from registry.incidents.explain import WindowVerdict
 from registry.records import AuditEntry, Incident
+from registry.views.incident_response import IncidentResponse
+from registry.views.looks import Look
 
 MOST_TRACES = 3
 """Most lines in an evidence chart: more cannot be told apart."""
@@ -71,7 +73,10 @@ class Grid:
 
 @dataclass(frozen=True)
 class IncidentPage:
-    """Everything on an incident's page. *first* and *newest* explain its first and newest window, which may be one."""
+    """Everything on an incident's page.
+
+    *first* and *newest* explain its first and newest window, which may be one; *response* is what was done about it.
+    """
 
     view: IncidentView
     first: WindowExplanation
@@ -80,6 +85,7 @@ class IncidentPage:
     grid: Grid
     pages: Pages
     log: tuple[AuditEntry, ...]
+    response: IncidentResponse
 
 
 @dataclass(frozen=True)
@@ -154,3 +160,12 @@ def scale(finding: Finding, min_effect: float | None = None) -> Scale | None:
 
 _FAR_THRESHOLD = 3.0
 """Multiple of the largest other value from which on a threshold is not drawn; chosen by looking at pages."""
+
+
+def look_scale(of: Look, looks: Sequence[Look]) -> Scale:
+    """Return where to draw a look's mean difference and its bounds, on one scale for all *looks* of its table."""
+    drawn = [0.0, *(v for one in looks for v in (one.mean, one.low, one.high) if v is not None)]
+    start, width = min(drawn), (max(drawn) - min(drawn)) or 1.0
+    low, high = of.low if of.low is not None else of.mean, of.high if of.high is not None else of.mean
+    zero, mean, first, last = (round((value - start) / width, 4) for value in (0.0, of.mean, low, high))
+    return Scale(zero, mean, first, last, None, None)

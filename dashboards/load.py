@@ -19,6 +19,7 @@ from registry.connection import Registry
 from registry.incidents import explain
 from registry.incidents.explain import IncidentExplanation
 from registry.records import Incident, IncidentState, Promotion, WindowRow
+from registry.views import incident_response, promotion_effect, retrain_record
 
 WINDOWS: Final = 60
 """Most windows on one page of a timeline, and most windows that one can be compared with."""
@@ -82,6 +83,7 @@ def model(reg: Registry, name: str, *, segment: str = "", until: datetime | None
         runs=runs(reg, name, limit=LATEST),
         versions=tuple(queries.versions(reg, name)[: -LATEST - 1 : -1]),
         promotions=tuple(promotions[: -LATEST - 1 : -1]),
+        effects=promotion_effect.read(reg, name),
     )
 
 
@@ -114,15 +116,14 @@ def _segments(reg: Registry, name: str) -> tuple[str, ...]:
 
 def incidents(reg: Registry, name: str) -> tuple[view_models.IncidentView, ...]:
     """Return a model's incidents: unresolved ones, then resolved ones, newest first."""
-    decisions = {d.incident_id: d for d in queries.decisions(reg, name)}
     found = sorted(queries.incidents(reg, name), key=lambda i: (i.state is IncidentState.RESOLVED, -i.id))
-    return tuple(view_models.incident(i, decisions.get(i.id)) for i in found)
+    newest = incident_response.newest(reg, found)
+    return tuple(view_models.incident(i, newest[i.id].decision, newest[i.id].waits_for) for i in found)
 
 
 def runs(reg: Registry, name: str, *, limit: int | None = None) -> tuple[view_models.RunView, ...]:
     """Return a model's newest retrains with their checks, newest first."""
-    newest = queries.runs(reg, name)[::-1][:limit]
-    return tuple(view_models.run(r, queries.checks(reg, r.id)) for r in newest)
+    return tuple(view_models.run(record) for record in retrain_record.records(reg, name, limit=limit)[::-1])
 
 
 def incident(
@@ -142,17 +143,19 @@ def incident(
         raise errors.NotFound(msg, hint=f"choose one on the page of {name}")
     explanation = explain.explain(reg, number, policies)
     of, lines = explanation.incident, _stages_and_segments(explanation)
+    response = incident_response.read(reg, of)
     traffic = functools.partial(queries.windows, reg, name, version=of.version, segment="", stage=lines[0][0])
     ends = [row.window_end for row in traffic(until=until or of.judged_until, limit=INCIDENT_WINDOWS)]
     newest = [row.window_end for row in traffic(limit=1)]
     return IncidentPage(
-        view=view_models.incident(of, explanation.decision),
+        view=view_models.incident(of, explanation.decision, response.waits_for),
         first=explanation.first,
         newest=explanation.newest,
         evidence=_evidence(reg, of, lines, ends),
         grid=incident_page.verdict_grid(explain.window_verdicts(reg, of, ends[0], ends[-1]) if ends else [], of),
         pages=view_models.pages(ends, cut=len(ends) == INCIDENT_WINDOWS, newest=next(iter(newest), None)),
         log=explanation.log,
+        response=response,
     )
 
 

@@ -114,6 +114,7 @@ def _environment() -> jinja2.Environment:
         incident_url=incident_url,
         evidence_chart=charts.evidence,
         scale=incident_page.scale,
+        look_scale=incident_page.look_scale,
         mix_shift_text=mix_shift_text,
         window_address=incident_page.window_address,
         details=formatting.details,

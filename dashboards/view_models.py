@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from dashboards.performance_chart import Line
 from dashboards.timeline import Address, Cell, Timeline, address, cells
@@ -20,15 +19,14 @@ from registry.records import (
     CheckResult,
     Decision,
     Incident,
-    IncidentState,
     Promotion,
     RetrainRun,
     Version,
     WindowRow,
 )
-
-NEXT_RUN: Final = "waiting for the next decision run"
-"""Why a new incident has no decision, where the reconciler has recorded no other reason."""
+from registry.views.looks import Look
+from registry.views.promotion_effect import PromotionEffect
+from registry.views.retrain_record import RetrainRecord
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ class EvidenceRow:
 
 @dataclass(frozen=True)
 class IncidentView:
-    """An incident with its decision. *waiting* is why there is none yet, as text."""
+    """An incident with the newest revision of its decision. *waiting* is what is waited for now, as text."""
 
     incident: Incident
     decision: Decision | None
@@ -103,10 +101,16 @@ class IncidentView:
 
 @dataclass(frozen=True)
 class RunView:
-    """A retrain with the gate's checks: *candidates* are the versions that were checked, each with its checks."""
+    """A retrain with the gate's checks: *candidates* are the versions that were checked, each with its checks.
+
+    *seconds* is its cost, *looks* are those of its trial, and *effect* is what its promotion did; None without one.
+    """
 
     run: RetrainRun
     candidates: tuple[tuple[str, tuple[Check, ...]], ...]
+    seconds: float | None
+    looks: tuple[Look, ...]
+    effect: PromotionEffect | None
 
     @property
     def challenger(self) -> str:
@@ -134,7 +138,10 @@ class Pages:
 
 @dataclass(frozen=True)
 class ModelView:
-    """Everything on a model's page. Incidents, runs, versions and promotions are newest first and may be cut short."""
+    """Everything on a model's page. Incidents, runs, versions and promotions are newest first and may be cut short.
+
+    *effects* are what its promotions did to the loss, by the promotion's number.
+    """
 
     summary: ModelSummary
     segment: str
@@ -146,6 +153,7 @@ class ModelView:
     runs: tuple[RunView, ...]
     versions: tuple[Version, ...]
     promotions: tuple[Promotion, ...]
+    effects: Mapping[int, PromotionEffect]
 
 
 @dataclass(frozen=True)
@@ -186,9 +194,8 @@ def neighbour(row: WindowRow) -> Neighbour:
     return Neighbour(address(row), row.window_start, row.verdict)
 
 
-def incident(record: Incident, decision: Decision | None) -> IncidentView:
-    """Return an incident with its decision, or with what the decision waits for."""
-    waiting = "" if decision or record.state is IncidentState.RESOLVED else record.pending or NEXT_RUN
+def incident(record: Incident, decision: Decision | None, waiting: str = "") -> IncidentView:
+    """Return an incident with the newest revision of its decision, and with what is waited for."""
     return IncidentView(record, decision, waiting, tuple(evidence(record.version, item) for item in record.evidence))
 
 
@@ -206,10 +213,10 @@ def evidence(version: str, item: DriftEvidence) -> EvidenceRow:
     )
 
 
-def run(record: RetrainRun, checks: Sequence[Check]) -> RunView:
+def run(record: RetrainRecord) -> RunView:
     """Return a retrain with its checks by candidate, in the order they were recorded."""
-    names = dict.fromkeys(check.version for check in checks)
-    return RunView(record, tuple((name, tuple(c for c in checks if c.version == name)) for name in names))
+    candidates = tuple((candidate.name, candidate.checks) for candidate in record.candidates)
+    return RunView(record.run, candidates, record.seconds, record.looks, record.effect)
 
 
 def during(incidents: Sequence[IncidentView], where: Address) -> tuple[IncidentView, ...]:

@@ -30,6 +30,9 @@ from registry.records import Action, Incident
 from retrain_flows.config import Retrain, Signals
 
 OUTSIDE_GUARANTEE = "outside the false-alarm guarantee"
+EARLY_SLICES = 3
+"""Slices, of those that `retrain.evaluation` has 28 of by default, after an incident began within which a candidate has
+hardly any rows of the new kind."""
 MIN_NEW_SLICES = 2
 """Slices that pass at least between two candidates on trial, of which `retrain.evaluation` has 28 by default: the first
 look may have lacked a slice or two."""
@@ -199,11 +202,14 @@ def _obstacles(incident: Incident, retrain: Retrain, situation: Situation) -> It
 def _next_candidate(incident: Incident, retrain: Retrain, trained: datetime) -> datetime:
     """Return from when the next candidate is worth its training, while one is on trial that was trained at a moment.
 
-    When the rows since the incident began have doubled: right after a sudden change few rows are of the new kind, and
-    each doubling makes a candidate much better. At the latest after `retrain.evaluation`.
+    Right after a sudden change few rows are of the new kind: a candidate that was trained then is followed by another
+    when these rows have doubled. All others have until `retrain.evaluation`.
     """
-    age = max(trained - incident.since, timedelta(0)) + MIN_NEW_SLICES * retrain.evaluation / 28
-    return trained + min(age, retrain.evaluation)
+    slice_length = retrain.evaluation / 28
+    age = max(trained - incident.since, timedelta(0))
+    if age <= EARLY_SLICES * slice_length:
+        return trained + age + MIN_NEW_SLICES * slice_length
+    return trained + retrain.evaluation
 
 
 def _evidence(incident: Incident) -> tuple[str, ...]:

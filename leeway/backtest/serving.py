@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from features import scoring
@@ -67,7 +68,8 @@ class ServedVersion:
     def answers(self, until: datetime) -> pa.Table:
         """Return its predictions from when it became champion until a moment."""
         self._serve(until)
-        return histories.of_period(pa.concat_tables(self._answered), self.since, until)
+        none = answered(self.history.schema, self.history.requests.slice(0, 0), self.version, np.zeros(0))
+        return histories.of_period(pa.concat_tables([*self._answered, none]), self.since, until)
 
     def reports(self, spec: JobSpec, stage: Stage, end: datetime) -> Iterator[Report]:
         """Yield the reports, one a segment, on the window that ends at a moment; none without events in it."""

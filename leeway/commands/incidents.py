@@ -15,6 +15,7 @@ from leeway.commands.options import AsJson
 from leeway.terminal import show
 from registry import operations, queries
 from registry.records import AcceptedAs, Decision, Incident, IncidentState
+from registry.views import incident_response
 
 Model = Annotated[str | None, typer.Argument(help="The model; by default the only one, or all.")]
 LIST = "list"
@@ -76,20 +77,24 @@ def list_incidents(
     everything: Annotated[bool, typer.Option("--all", help="Include resolved incidents.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List incidents with their decisions."""
+    """List incidents with their decisions, and what each of them waits for."""
     with context.open(ctx.obj) as opened:
         name = opened.model(model).name if model else None
-        with_decisions = [
-            (incident, queries.decision_of(opened.registry, incident.id))
+        listed = [
+            incident
             for incident in queries.incidents(opened.registry, name)
             if everything or incident.state is not IncidentState.RESOLVED
         ]
+        newest = incident_response.newest(opened.registry, listed)
     if as_json:
-        show.as_json([{**i.model_dump(mode="json"), "decision": d} for i, d in with_decisions])
-    elif not with_decisions:
+        show.as_json([
+            {**i.model_dump(mode="json"), "decision": newest[i.id].decision, "waits_for": newest[i.id].waits_for}
+            for i in listed
+        ])  # fmt: skip
+    elif not listed:
         show.note("No open incident." + ("" if everything else " [bold]leeway incidents --all[/] lists resolved ones."))
     else:
-        columns = ("id", "model", "severity", "signal", "state", "opened", "last seen", "decision")
+        columns = ("id", "model", "severity", "signal", "state", "opened", "last seen", "decision", "waits for")
         rows = [
             (
                 i.id,
@@ -99,9 +104,10 @@ def list_incidents(
                 _state(i),
                 i.opened_at,
                 i.last_seen,
-                decision_text(i, d),
+                decision_text(i, newest[i.id].decision),
+                newest[i.id].waits_for if newest[i.id].decision else None,
             )
-            for i, d in with_decisions
+            for i in listed
         ]
         show.table("Incidents", columns, rows)
 
@@ -114,7 +120,8 @@ def decision_text(incident: Incident, decision: Decision | None) -> str:
     """Return the action and reasons of a decision, or why there is none yet."""
     if decision is None:
         return f"none yet: {incident.pending or 'waiting for the next decision run'}"
-    return f"{decision.action.text}: {'; '.join(decision.because)}"
+    revision = f" (revision {decision.revision})" if decision.revision > 1 else ""
+    return f"{decision.action.text}{revision}: {'; '.join(decision.because)}"
 
 
 def _variables(incident: Incident) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -16,7 +17,10 @@ from leeway.project.validation_errors import count
 from leeway.terminal import show
 from monitors.finding import Stage
 from registry import model_status, queries
-from registry.records import IncidentState
+from registry.records import AuditEntry, IncidentState, RunState
+from registry.views import promotion_effect, retrain_record
+from registry.views.promotion_effect import PromotionEffect
+from registry.views.retrain_record import RetrainRecord
 
 ModelName = Annotated[str | None, typer.Argument(help="The model; by default the only one, or all.")]
 
@@ -41,6 +45,8 @@ def status(ctx: typer.Context, as_json: AsJson = False) -> None:
             show.note(show.text(f"{row['model']}: {line}"))
         for aside in row["set_aside"]:
             show.note(show.text(f"{row['model']}: {_set_aside_text(aside)}"))
+        for line in _retrain_lines(row):
+            show.note(show.text(f"{row['model']}: {line}"))
         if hint := _next_step(row):
             show.note(f"{show.text(row['model'])}: {hint}")
 
@@ -50,7 +56,7 @@ def _model_status(opened: Context, model: str) -> dict[str, Any]:
     reg, now = opened.registry, datetime.now(UTC)
     champion, running = queries.champion(reg, model), queries.running(reg, model)
     live = [i for i in queries.incidents(reg, model) if i.state is not IncidentState.RESOLVED]
-    status = model_status.read(reg, model)
+    status, on_trial = model_status.read(reg, model), queries.unfinished(reg, model, RunState.HELD)
     return {
         "model": model,
         "state": status.state.value,
@@ -72,6 +78,8 @@ def _model_status(opened: Context, model: str) -> dict[str, Any]:
         "open_incidents": len(live),
         "undecided": len(queries.undecided(reg, model)),
         "running": running.id if running else None,
+        "held": retrain_record.of_runs(reg, model, on_trial),
+        "promotion": promotion_effect.newest_effect(promotion_effect.read(reg, model)),
         "dead_letters": dead_letters.count(opened.dir, model),
     }
 
@@ -86,7 +94,8 @@ def _newest(opened: Context, model: str, stage: Stage) -> dict[str, Any] | None:
 
 
 def _status_row(row: dict[str, Any]) -> list[object]:
-    running = f"run {row['running']}" if row["running"] else None
+    on_trial = [f"run {record.run.id} (held)" for record in row["held"]]
+    running = ", ".join([f"run {row['running']}"] * bool(row["running"]) + on_trial) or None
     waiting = f"{row['open_incidents']} open, {row['undecided']} undecided"
     aside = sum(aside["records"] for aside in row["set_aside"])
     return [row["model"], row["state"], row["champion"], row["newest_window_age"], row["last_record_age"], waiting,
@@ -103,6 +112,16 @@ def _set_aside_text(aside: dict[str, Any]) -> str:
     return f"{lost} set aside: {aside['reason']} (newest: {aside['place']})"
 
 
+def _retrain_lines(row: dict[str, Any]) -> Iterator[str]:
+    """Yield the candidates on trial with their newest look, and whether the newest promotion helped."""
+    for record in row["held"]:
+        look = f"; look {record.looks[-1].number}: {record.looks[-1].reason}" if record.looks else ""
+        yield f"run {record.run.id} is held, {record.run.challenger} answers in shadow{look}"
+    effect: PromotionEffect | None = row["promotion"]
+    if effect is not None and effect.promotion.from_version is not None:
+        yield f"{effect.promotion.to_version} since {show.cell(effect.promotion.effective_at)}: {effect.text}"
+
+
 def _next_step(row: dict[str, Any]) -> str:
     if not row["champion"]:
         return "no version is monitored yet; [bold]leeway baseline[/] freezes a baseline from events"
@@ -114,22 +133,60 @@ def _next_step(row: dict[str, Any]) -> str:
 
 
 def history(ctx: typer.Context, model: ModelName = None, as_json: AsJson = False) -> None:
-    """Show a model's audit log: incidents, decisions, retrains, promotions."""
+    """Show a model's audit log: incidents, decisions, retrains with their cost, promotions and whether they helped."""
     with context.open(ctx.obj) as opened:
         name = opened.model(model).name
         log = [entry for entry in queries.audit_log(opened.registry) if entry.model == name]
+        effects = {_key(e): e for e in promotion_effect.read(opened.registry, name).values()}
+        retrains = {f"run {r.run.id}": r for r in retrain_record.records(opened.registry, name)}
     if as_json:
-        show.as_json(log)
+        show.as_json([{**entry.model_dump(mode="json"), **_measured(entry, effects, retrains)} for entry in log])
         return
     entries = [entry for entry in log if entry.action != "reports.stored"]
     if not entries:
         show.note(f"The audit log has no entry for {show.text(name)} yet; [bold]leeway baseline[/] makes the first.")
         return
     rows = [
-        (entry.seq, entry.at, entry.action, entry.subject, entry.actor, _details_text(entry.details))
+        (
+            entry.seq,
+            entry.at,
+            entry.action,
+            entry.subject,
+            entry.actor,
+            _details_text(entry.details | _measured_text(_measured(entry, effects, retrains))),
+        )
         for entry in entries
     ]
     show.table(f"History of {name}", ("no.", "at", "action", "subject", "actor", "details"), rows)
+
+
+def _key(effect: PromotionEffect) -> int:
+    """Return what names a promotion in the audit log: the generation that it began."""
+    return effect.promotion.generation
+
+
+def _measured(
+    entry: AuditEntry, effects: dict[int, PromotionEffect], retrains: dict[str, RetrainRecord]
+) -> dict[str, Any]:
+    """Return what was measured about an entry since: the effect of a promotion, and the cost of a retrain (s)."""
+    if entry.action in ("model.promoted", "model.rolled_back"):
+        effect = effects.get(entry.details.get("generation", 0))
+        record = retrains.get(f"run {entry.details.get('run_id')}")
+        return {"effect": effect, "seconds": record.seconds if record else None}
+    if entry.action in ("retrain.rejected", "retrain.failed", "retrain.held") and entry.subject in retrains:
+        return {"seconds": retrains[entry.subject].seconds}
+    return {}
+
+
+def _measured_text(measured: dict[str, Any]) -> dict[str, Any]:
+    """Return what was measured as details of an audit log entry, in words."""
+    effect: PromotionEffect | None = measured.get("effect")
+    seconds = measured.get("seconds")
+    compared = effect is not None and effect.promotion.from_version is not None and effect.promotion.kind == "promote"
+    return {
+        "seconds": f"{seconds:,.1f}" if seconds else None,
+        "did it help": effect.text if effect is not None and compared else None,
+    }
 
 
 def _details_text(details: dict[str, Any]) -> str:

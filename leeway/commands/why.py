@@ -1,4 +1,4 @@
-"""`leeway why`: explain an incident: drifted variables with effect, guarantee, budget share and importance rank."""
+"""`leeway why`: explain an incident: drifted variables with guarantee, decisions, retrains and their effect."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 from leeway import context
 from leeway.commands.incidents import decision_text
 from leeway.commands.options import AsJson
+from leeway.commands.response_text import print_response
 from leeway.project.validation_errors import count
 from leeway.terminal import show
 from monitors.explain.bin_changes import BinChanges
@@ -21,6 +22,8 @@ from monitors.finding import Finding, Signal
 from registry.incidents import explain
 from registry.incidents.explain import IncidentExplanation
 from registry.records import Incident
+from registry.views import incident_response
+from registry.views.incident_response import IncidentResponse
 
 ALL = "all traffic"
 
@@ -35,24 +38,27 @@ def why(
     incident: Annotated[int, typer.Argument(help="Its id in `leeway incidents`.")],
     as_json: AsJson = False,
 ) -> None:
-    """Explain an incident: which variables drifted, how and in which segments, and whether the guarantee covers it.
+    """Explain an incident: which variables drifted, how sure that is, what was decided and done, and how to undo it.
 
-    Shows its newest window of drift, and its first.
+    Shows its newest window of drift and its first, each revision of its decision, its retrains with training data,
+    checks and trial, and whether the promotion helped.
     """
     with context.open(ctx.obj) as opened:
         policies = {name: model.monitor for name, model in opened.project.models.items()}
         explanation = explain.explain(opened.registry, incident, policies)
+        response = incident_response.read(opened.registry, explanation.incident)
     if as_json:
-        show.as_json(explanation)
+        show.as_json({**vars(explanation), "response": response})
         return
-    _head(explanation)
+    _head(explanation, response)
     _window("Newest window", explanation.newest, explanation.incident)
     if explanation.first.end != explanation.newest.end:
         _window("First window", explanation.first, explanation.incident)
+    print_response(response)
 
 
-def _head(explanation: IncidentExplanation) -> None:
-    """Print the incident's severity, state, times and decision."""
+def _head(explanation: IncidentExplanation, response: IncidentResponse) -> None:
+    """Print the incident's severity, state, times and decision, and as the newest line what is waited for."""
     incident, decision = explanation.incident, explanation.decision
     word = _word(incident)
     late = f", corrected by late data {count(incident.corrections, 'time')}" if incident.corrections else ""
@@ -62,7 +68,9 @@ def _head(explanation: IncidentExplanation) -> None:
         ("windows", f"{incident.windows:,} with {'a fault' if word == 'fault' else word}{late}"),
         ("since", incident.since),
         ("last seen", incident.last_seen),
+        ("accepted as", response.accepted_as.value if response.accepted_as else None),
         ("decision", decision_text(incident, decision)),
+        ("waits for", response.waits_for if decision else None),
     ]
     what = "data fault" if word == "fault" else f"{incident.signal.value} drift"
     _pairs(f"Incident {incident.id}: {what} in {incident.model} {incident.version}", rows)

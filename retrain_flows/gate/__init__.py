@@ -1,1 +1,1 @@
-"""Promotion gate: the checks on a challenger, and the paired test of champion and challenger."""
+"""Promotion gate: the checks on a challenger, and the evidence that its losses are lower than the champion's."""

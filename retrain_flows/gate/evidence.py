@@ -20,14 +20,13 @@ statistics and safe anytime-valid inference", Statistical Science 38(4).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from features.scoring import Floats
 from registry.records import CheckResult
 from retrain_flows.gate import slice_memory
-from retrain_flows.gate.sequential_test import Rule, sequential_test
 
 MIN_SLICES = 5
 """Slices below which a window says nothing: the standard error would have two degrees of freedom."""
@@ -35,6 +34,8 @@ FIRST_STAKE = 0.75
 """Part of the stake that is put in at the first look; the n-th later one gets a part of 1 / (n (n + 1)) of the rest."""
 AT_ONCE = 0.5
 """Part of a bet that pays only if the p-value is small enough to decide at once; the rest pays 1 / (2 sqrt(p))."""
+BOUNDS = 0.95
+"""Confidence of the two-sided bounds of one window by itself. They describe it; evidence decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,10 @@ class Window:
     rows: int
     slices: int
 
+    def shifted(self, by: float) -> Window:
+        """Return the window with mean and bounds raised by a margin that was taken off before; p-values stay."""
+        return replace(self, mean=self.mean + by, low=self.low + by, high=self.high + by)
+
 
 def window(sums: Floats, rows: Floats, history: Floats | None = None) -> Window | None:
     """Return a window of slices with its p-values; None with fewer than :data:`MIN_SLICES` slices.
@@ -105,8 +110,8 @@ def window(sums: Floats, rows: Floats, history: Floats | None = None) -> Window 
         return Window(mean, mean, mean, p, 1 - p, round(float(rows.sum())), n)
     weights = slice_memory.memory_weights(history)
     better = float(slice_memory.tail(np.array(mean / error), len(values), weights))
-    both = sequential_test(sums, rows, Rule(alpha=0.025), history=history)
-    return Window(mean, both.low, both.high, better, 1 - better, round(float(rows.sum())), n)
+    reach = error * slice_memory.critical_ratio((1 - BOUNDS) / 2, len(values), weights)
+    return Window(mean, mean - reach, mean + reach, better, 1 - better, round(float(rows.sum())), n)
 
 
 def e_value(p: float, alpha: float) -> float:

@@ -10,22 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from features import errors, scoring
 from features.schema import EventSchema, Task
 from features.scoring import Floats, Values
-from features.window import to_ms
 from registry.files import artifacts
 from registry.records import Check, CheckResult, ComparedSlice
 from retrain_flows.config import Gate
 from retrain_flows.data.dataset import Dataset
-from retrain_flows.gate import evidence, paired_test, slice_sums
+from retrain_flows.gate import evidence, segments, slice_sums
 from retrain_flows.gate.evidence import Evidence
 
-MIN_SEGMENT_ROWS = 50
-"""Rows below which a segment is not compared by itself: the mean loss of fewer rows depends on a few of them."""
 NO_PREDICTIONS = "the challenger gave no usable predictions (see signature)"
 
 
@@ -108,8 +102,11 @@ def gate(trial: GateInput, policy: Gate) -> GateOutcome:
     slices = slice_sums.compared(mine, theirs, trial.evaluation.times, trial.schema.windows)
     slices = tuple(s for s in slices if s.start >= trial.since)
     losses = {"challenger": float(mine.mean()), "champion": float(theirs.mean())}
-    loss, segments = _loss(trial, losses, slices, policy), _segments(trial, mine - theirs, policy)
-    return GateOutcome((*checks, loss, segments), slices)
+    loss, by_segment = (
+        _loss(trial, losses, slices, policy),
+        segments.check(trial.evaluation, trial.schema, mine - theirs, policy),
+    )
+    return GateOutcome((*checks, loss, by_segment), slices)
 
 
 def undecided(checks: Sequence[Check]) -> bool:
@@ -186,59 +183,23 @@ def _rows(trial: GateInput, policy: Gate) -> Check:
 
 
 def _loss(trial: GateInput, losses: Mapping[str, float], slices: Sequence[ComparedSlice], policy: Gate) -> Check:
-    """Compare losses by the evidence of all looks: PASS if better, FAIL if worse, HOLD while labels must decide."""
-    want = f"evidence of {1 / trial.alpha:.3g} that the challenger's loss is lower by more than {policy.margin:g}"
+    """Compare mean losses by the evidence of all looks: PASS if better, FAIL if worse, HOLD if labels must decide."""
+    lower = f"higher by less than {policy.margin:g}" if policy.margin else "lower"
+    want = f"evidence of {1 / trial.alpha:.3g} that the challenger's mean loss is {lower}"
     got = f"mean loss {losses['challenger']:.4f} against {losses['champion']:.4f}"
     looked = evidence.window(*slice_sums.arrays(slices, policy.margin), trial.history)
     if looked is None:
         got += f"; {len(slices)} new slices with labels; a comparison needs {evidence.MIN_SLICES}"
         return _check("loss", CheckResult.HOLD, got, want, **losses, alpha=trial.alpha)
     total = evidence.add(trial.before, looked, trial.alpha)
-    got += f", {evidence.in_words(looked, total)}"
-    numbers = {"difference": looked.mean, "slices": float(looked.slices), "alpha": trial.alpha, "better": total.better}
-    return _check("loss", evidence.decide(total, trial.alpha), got, want, **losses, **numbers)
-
-
-def _segments(trial: GateInput, rise: Floats, policy: Gate) -> Check:
-    """FAIL if in a segment the mean loss rises by more than the margin, and its lower bound is above 0.
-
-    The error rate is divided equally among the segments (Bonferroni), since each is a chance of a false refusal.
-    """
-    masks = _segment_masks(trial)
-    want = f"mean loss rises by more than {policy.segment_margin:g} in no segment of {MIN_SEGMENT_ROWS} rows or more"
-    if not masks:
-        return _check("segments", CheckResult.PASS, "no segment is large enough to be compared", want)
-    confidence = 1 - (1 - policy.confidence) / len(masks)
-    slices = _slices(trial)
-    differences = {
-        name: paired_test.paired_difference(rise[m], slices[m], confidence=confidence) for name, m in masks.items()
-    }
-    bad = {name for name, d in differences.items() if d.mean > policy.segment_margin and d.bounded and d.low > 0}
-    name, worst = max(differences.items(), key=lambda item: (item[0] in bad, item[1].mean))
-    failing = f"{len(bad)} of {len(differences)} segments {'fails' if len(bad) == 1 else 'fail'}"
-    got = f"{failing}; largest rise{' among them' if bad else ''}: {name} {worst.mean:+.4f} ({worst.rows} rows)"
-    result = CheckResult.FAIL if bad else CheckResult.PASS
-    return _check("segments", result, got, want, worst=worst.mean, rows=worst.rows, segments=len(differences))
-
-
-def _segment_masks(trial: GateInput) -> dict[str, npt.NDArray[np.bool_]]:
-    """Return which rows are in each segment (``feature=value``) of at least :data:`MIN_SEGMENT_ROWS` rows."""
-    masks = {}
-    for column in trial.schema.segments:
-        values = trial.evaluation.frame[column].to_numpy(dtype=object)
-        for value in sorted({v for v in values if v is not None}):
-            mask = np.asarray(values == value, dtype=bool)
-            if mask.sum() >= MIN_SEGMENT_ROWS:
-                masks[f"{column}={value}"] = mask
-    return masks
+    difference = looked.shifted(policy.margin)
+    got += f", {evidence.in_words(difference, total)}"
+    numbers = {**losses, "difference": difference.mean, "slices": float(looked.slices), "better": total.better}
+    return _check("loss", evidence.decide(total, trial.alpha), got, want, **numbers, alpha=trial.alpha)
 
 
 def _losses(trial: GateInput, answers: Values) -> Floats:
     return scoring.losses(trial.schema.task, answers, trial.evaluation.target, sd=trial.sd)
-
-
-def _slices(trial: GateInput) -> npt.NDArray[np.int64]:
-    return trial.evaluation.times // to_ms(trial.schema.windows.slide)
 
 
 def _check(name: str, result: CheckResult, got: str, want: str, **numbers: float) -> Check:

@@ -126,11 +126,6 @@ def memory_weights(history: Floats | None = None) -> Floats:
     return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
 
 
-def lag_one(weights: Floats) -> float:
-    """Return the lag-1 autocorrelation of slices, averaged with the weights of the memories."""
-    return float(weights @ np.array([phi * share for phi, share in _memories()]))
-
-
 def _memories() -> tuple[tuple[float, float], ...]:
     """Return pairs of an AR(1) coefficient and the share of the variance that it has."""
     return tuple((phi, share) for phi in AUTOCORRELATIONS for share in (LASTING_SHARES if phi else (1.0,)))

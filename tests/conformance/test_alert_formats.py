@@ -60,6 +60,26 @@ def test_every_type_of_event_can_be_written(form: ModuleType, kind: str) -> None
     assert kind in form.body(message(kind))
 
 
+RUN = {"id": 3, "challenger": "v2", "reason": "neither better nor worse yet"}
+PROMOTION = {"from_version": "v2", "to_version": "v1", "actor": "leeway", "reason": "v2 against v1: worse"}
+INCIDENT = {"id": 7, "signal": "quality", "severity": "critical", "version": "v1"}
+
+
+@each
+@pytest.mark.parametrize(
+    ("kind", "data", "words"),
+    [
+        ("retrain.held", {"run": RUN}, "run 3 is held, v2 answers in shadow until labels decide"),
+        ("model.rolled_back", {"promotion": PROMOTION}, "v2 was rolled back automatically, v1 and its baseline serve"),
+        ("incident.lasting", {"incident": INCIDENT, "question": "mend it, or say what it is"},
+         "critical data fault in v1, incident 7: mend it, or say what it is"),
+    ],
+)  # fmt: skip
+def test_what_needs_a_person_is_in_plain_words(form: ModuleType, kind: str, data: dict[str, Any], words: str) -> None:
+    """A receiver can show the text as it is."""
+    assert words in form.body(message(kind, data))
+
+
 @each
 def test_the_body_is_the_same_at_every_attempt(form: ModuleType) -> None:
     """A receiver that got it twice sees the same bytes, and the same id among the headers; only the time differs."""

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from features.schema import LABEL, EventSchema, FeatureKind, Task
+from features.window import to_ms
 from monitors.baseline.baseline import Baseline, Slice
 from monitors.finding import Finding, SequentialVerdict, Signal, Stage, Verdict
 from monitors.report import Report
@@ -18,7 +19,17 @@ from monitors.stats.bins import Bins, CategoricalBins, NumericBins
 from registry import operations, queries
 from registry.connection import Registry
 from registry.incidents import ingest
-from registry.records import Action, Check, CheckResult, Decision, RunState, Version
+from registry.records import (
+    Action,
+    Check,
+    CheckResult,
+    ComparedSlice,
+    Comparison,
+    ComparisonKind,
+    Decision,
+    RunState,
+    Version,
+)
 
 START = datetime(2013, 3, 1, tzinfo=timezone.utc)
 DAY = timedelta(days=1)
@@ -171,6 +182,7 @@ def fill(reg: Registry) -> None:
     second = queries.version(reg, "flights", "v3").baseline or ""
     for end in ends(PROMOTED, END):
         ingest.ingest(reg, reports(end, "v3", second), now=end)
+    held_retrain(reg, END)
     operations.record_audit(
         reg, model="flights", period_start=END - 30 * DAY, period_end=END, passed=False, numbers={"windows": 30},
         findings=["window 2013-09-12 has a report that its counts do not give"], report="audits/flights.md", now=END,
@@ -219,7 +231,27 @@ def rejected_retrain(reg: Registry, now: datetime) -> None:
         ("loss by origin=LGA", "hold", "212 rows", "at least 500 rows"),
     ]
     run = run_gate(reg, "v2", decision, checks, now)
-    operations.finish_run(reg, run, state=RunState.REJECTED, reason="v2 is not shown to be better than v1", now=now)
+    operations.finish_run(
+        reg, run, state=RunState.REJECTED, reason="v2 is not shown to be better than v1",
+        now=now + timedelta(seconds=75),
+    )  # fmt: skip
+
+
+def held_retrain(reg: Registry, now: datetime) -> None:
+    """A retrain for the newest incident, at first not possible, whose challenger is neither better nor worse yet."""
+    incident = next(i for i in queries.undecided(reg, "flights"))
+    first = decide(reg, incident.id, Action.NOTHING, ["no retrain: too few rows with labels"], now)
+    decision = operations.record_decision(
+        reg, model="flights", incident_id=incident.id, action=Action.RETRAIN, because=["6100 rows with labels"],
+        actor="decider", now=now + DAY, revises=first.id,
+    )  # fmt: skip
+    checks = [
+        ("data", "pass", "52000 rows (sha256 fedcba9876543210), 0 unusable labels", "to be on record"),
+        ("loss", "hold", "mean loss 0.5010 against 0.5120", "evidence of 20"),
+    ]
+    run = run_gate(reg, "v4", decision, checks, now + DAY)
+    reason = "v4 (static challenger) is neither better nor worse yet"
+    operations.hold_run(reg, run, challenger="v4", reason=reason, now=now + DAY + timedelta(seconds=80))
 
 
 def retrain(reg: Registry, now: datetime) -> None:
@@ -228,12 +260,33 @@ def retrain(reg: Registry, now: datetime) -> None:
     because = ["performance drifted in 12 windows", "6100 rows with labels to train on"]
     decision = decide(reg, incident.id, Action.RETRAIN, because, now)
     checks = [
+        ("data", "pass", "48000 rows (sha256 0123456789abcdef), 0 unusable labels", "to be on record"),
         ("signature", "pass", "5 features", "5 features"),
         ("reload parity", "pass", "0 of 6100 rows differ", "none"),
         ("paired loss", "pass", "-0.021 [-0.030, -0.013]", "upper end below 0"),
     ]
     run = run_gate(reg, "v3", decision, checks, now)
+    look(reg, 1, -0.021, CheckResult.PASS, since=now - 14 * DAY, run_id=run)
     promote(reg, "flights", "v3", 1, now, decision_id=decision.id, run_id=run)
+    promotion = queries.promotions(reg, "flights")[-1].id
+    look(reg, 1, -0.012, CheckResult.HOLD, since=now, promotion_id=promotion)
+    look(reg, 2, -0.034, CheckResult.PASS, since=now + 14 * DAY, promotion_id=promotion)
+
+
+def look(reg: Registry, number: int, mean: float, result: CheckResult, *, since: datetime, **of: int) -> None:
+    """Record a look of 14 days at v3 against v1, in a trial (*run_id*) or in a watch (*promotion_id*)."""
+    days = tuple(
+        ComparedSlice(start=to_ms(since + i * DAY), rows=800, difference=800 * mean, loss=800 * 0.512)
+        for i in range(14)
+    )
+    numbers = {"mean": mean, "low": mean - 0.015, "high": mean + 0.015, "alpha": 0.05, "worse": 0.04,
+               "better": 31.0 if result is CheckResult.PASS else 2.7}  # fmt: skip
+    kind = ComparisonKind.TRIAL if "run_id" in of else ComparisonKind.WATCH
+    until = since + 14 * DAY
+    operations.record_look(reg, Comparison(
+        id=0, model="flights", kind=kind, series="performance, static", candidate="v3", reference="v1", look=number,
+        until=until, result=result, reason=f"{mean:+.4f}", slices=days, numbers=numbers, made_at=until, **of,
+    ))  # fmt: skip
 
 
 def beside(reg: Registry) -> None:

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.slow
 HERE = Path(__file__).parent
 HOW = "no chromium: `apt-get install chromium`, or name one in LEEWAY_CHROMIUM"
 INCIDENT = "/models/flights/incidents/3"
+PROMOTED, HELD = "/models/flights/incidents/4", "/models/flights/incidents/5"
 LAST_OF_V1 = "/models/flights/windows/v1/inputs/2013-08-04T00:00:00Z"
 WIDTHS = [1280, 400]
 PASSWORD = "correct horse"
@@ -216,6 +217,33 @@ def test_an_incident_is_explained_on_its_own_page(visitor: Visitor) -> None:
     assert "inside the guarantee" in page.locator("tr.chosen").first.inner_text()
 
 
+def test_what_was_done_and_whether_it_helped_is_on_the_incident_page(visitor: Visitor) -> None:
+    """The gate's checks, the trial and the watch look by look, the verdict, and the command that undoes it."""
+    page = visitor.page
+    page.goto(PROMOTED)
+    retrains = page.locator("section", has=page.locator("#retrains"))
+
+    assert "48000 rows (sha256 0123456789abcdef)" in retrains.inner_text()
+    assert "Loss 4.5 % lower than v1 would have had" in retrains.inner_text()
+    watch = retrains.locator("table.looks").last
+    assert ["undecided", "better"] == watch.locator("tbody .badge").all_inner_texts()
+    assert 2 == watch.locator("svg.look").count()
+    undo = page.locator("section", has=page.locator("#undo")).locator("code").first.inner_text()
+    assert 'leeway rollback flights --to v1 --because "..."' == undo
+
+
+def test_a_held_run_has_a_badge_and_says_what_it_waits_for(visitor: Visitor) -> None:
+    """On the model's page, and on that of its incident, whose decision was revised."""
+    page = visitor.page
+    page.goto("/models/flights")
+    assert "held" == page.locator("details.run summary .badge").first.inner_text()
+
+    page.goto(HELD)
+    assert "waits for labels: run 3 is held, v4 answers in shadow" in page.locator("main").inner_text()
+    decisions = page.locator("section", has=page.locator("#decisions")).locator(".decision strong").all_inner_texts()
+    assert ["retrain", "no action"] == decisions
+
+
 def test_a_chart_can_be_read_as_a_table(visitor: Visitor) -> None:
     """Nothing is in a picture alone."""
     page = visitor.page
@@ -254,7 +282,7 @@ def test_a_bar_tells_its_rows(visitor: Visitor) -> None:
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("path", ["/", "/models/flights", LAST_OF_V1, INCIDENT, "/models/churn"])
+@pytest.mark.parametrize("path", ["/", "/models/flights", LAST_OF_V1, INCIDENT, PROMOTED, HELD, "/models/churn"])
 def test_no_page_is_wider_than_the_screen(visitor: Visitor, path: str, width: int) -> None:
     """On a telephone, too: tables become cards, long timelines scroll inside their box."""
     page = visitor.page
@@ -279,7 +307,15 @@ def test_without_scripts_the_pages_still_answer(browser: Browser, address: str) 
 def test_text_has_contrast(visitor: Visitor) -> None:
     """Every word has at least 4.5 to 1 against what is behind it (WCAG 2.1, AA), in both colour schemes."""
     page = visitor.page
-    for path in ("/", "/models/flights?until=2013-05-20", LAST_OF_V1, INCIDENT, "/models/flights/incidents/2"):
+    for path in (
+        "/",
+        "/models/flights?until=2013-05-20",
+        LAST_OF_V1,
+        INCIDENT,
+        PROMOTED,
+        HELD,
+        "/models/flights/incidents/2",
+    ):
         page.goto(path)
         assert [] == page.evaluate((HERE / "contrast.js").read_text())
 

@@ -39,12 +39,13 @@ def _signed(now: datetime | None = None) -> tuple[str, dict[str, str]]:
 
 def test_a_receiver_with_the_key_verifies() -> None:
     """The specification's own library accepts headers and body, and reads type, timestamp and data."""
-    text, headers = _signed()
+    sent, headers = _signed()
 
-    received = Webhook(KEY).verify(text, headers)
+    received = Webhook(KEY).verify(sent, headers)
 
     data = {"model": "flights", "reason": "température"}
-    expected = {"type": "incident.opened", "timestamp": "2013-08-01T12:00:00+00:00", "data": data}
+    text = "flights: incident.opened"
+    expected = {"type": "incident.opened", "timestamp": "2013-08-01T12:00:00+00:00", "text": text, "data": data}
     assert expected == received
 
 
@@ -68,7 +69,7 @@ def test_a_retry_keeps_the_id_and_renews_the_time() -> None:
 
 def test_the_body_is_the_same_text_every_time() -> None:
     """Keys are sorted, so that equal messages are equal bytes."""
-    assert list(json.loads(signing.body(MESSAGE))) == ["data", "timestamp", "type"]
+    assert list(json.loads(signing.body(MESSAGE))) == ["data", "text", "timestamp", "type"]
 
 
 @pytest.mark.parametrize(

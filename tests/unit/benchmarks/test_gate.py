@@ -1,4 +1,4 @@
-"""The gate's benchmark compares what runs: its p-values are those of the tests themselves."""
+"""The gate's benchmark compares what runs: its p-values and its evidence are those of the gate."""
 
 from __future__ import annotations
 
@@ -6,27 +6,30 @@ import numpy as np
 import pytest
 from scipy import special
 
-from benchmarks import gate, gate_peers
+from benchmarks import gate_paths, gate_peers, gate_runs, gate_series, gate_spending
 from benchmarks.gate_worlds import WORLDS, autocorrelated, heavy, normal
 from registry.records import CheckResult
-from retrain_flows.gate import paired_test, spending
-from retrain_flows.gate.sequential_test import Rule, sequential_test
+from retrain_flows.gate import evidence, paired_test
+from retrain_flows.gate.evidence import Evidence
+from tests.support import slices
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_runs_pass_where_the_test_passes(name: str) -> None:
-    """The first pass of each run is that of the test itself, with a history and without."""
-    drawn = gate.draw(WORLDS[name], 0.3, 3, effect=1.0)
-    for past in (None, gate.history(0.3, 3)):
+def test_runs_pass_where_the_gate_passes(name: str) -> None:
+    """The first pass of each run is that of the gate's evidence, with a history and without."""
+    drawn, windows = gate_runs.draw(WORLDS[name], 0.3, 3, effect=1.0, slices=60), gate_paths.then_looks(14, 60)
+    for past in (None, gate_runs.history(0.3, 3)):
         expected = []
         for k in range(3):
-            rows = [
-                n for n in gate.LOOKS
-                if sequential_test(drawn[0, k, :n], drawn[1, k, :n], Rule(alpha=0.05), looks=range(5, n),
-                                   history=None if past is None else past[k]).result is CheckResult.PASS
-            ]  # fmt: skip
-            expected.append(min(rows, default=np.inf))
-        assert gate.repeated(drawn, past).tolist() == expected
+            total, at, passed = Evidence(), 0, np.inf
+            for n in windows:
+                own = None if past is None else past[k]
+                window = evidence.window(drawn[0, k, at : at + n], drawn[1, k, at : at + n], own)
+                assert window is not None
+                total, at = evidence.add(total, window, 0.05), at + n
+                passed = min(passed, at if evidence.decide(total, 0.05) is CheckResult.PASS else np.inf)
+            expected.append(passed)
+        assert gate_paths.by_evidence(drawn, windows, past).tolist() == expected
 
 
 def test_the_paired_test_is_the_one_that_runs() -> None:
@@ -46,7 +49,32 @@ def test_worlds_are_as_they_say() -> None:
         assert (values[:, 1:] * values[:, :-1]).mean() / values.var() == pytest.approx(0.6, abs=0.02)
 
 
-def test_a_mixture_spends_less_than_alpha_and_more_than_nothing() -> None:
-    """The levels of its looks fall below those of a plan for these looks."""
-    mixture, planned = gate_peers.mixture_levels(gate.LOOKS, 0.05), spending.levels(gate.LOOKS, 0.05)
-    assert all(0 < m < p for m, p in zip(mixture, planned, strict=True))
+@pytest.mark.parametrize("table", [gate_series.change_table, gate_series.selection_table])
+def test_a_table_has_a_row_for_each_memory(table: gate_series.Table) -> None:
+    """With as many cells in a row as in the head."""
+    head, _, *rows = (line.count("|") for line in table(5).splitlines())
+    assert {head} == set(rows)
+    assert len(rows) >= 3
+
+
+def test_levels_spend_alpha() -> None:
+    """A simulated Brownian motion crosses a boundary as often as is to be spent by the last look."""
+    looks = (5, 7, 10, 14, 20, 28)
+    path = np.random.default_rng(9).normal(size=(200_000, 28)).cumsum(axis=1)
+    z = path[:, np.array(looks) - 1] / np.sqrt(looks)
+    crossed = (z > -special.ndtri(gate_spending.levels(looks, 0.05))).any(axis=1).mean()
+    assert crossed == pytest.approx(gate_spending.spent(28, 0.05, first=5), abs=0.0015)
+
+
+def test_tries_sum_to_alpha() -> None:
+    """Over a hundred thousand tries nearly all of it is spent, and candidates share what a try has."""
+    total = sum(gate_spending.alpha_of_try(0.05, k) for k in range(1, 100_000))
+    assert 0.0497 < total < 0.05
+    assert gate_spending.alpha_of_try(0.05, 3, candidates=4) == gate_spending.alpha_of_try(0.05, 3) / 4
+
+
+def test_spending_holds_its_level_over_looks() -> None:
+    """An equal model passes in at most .05 of 800 runs, and two standard errors of such a rate."""
+    means = slices.autocorrelated(800, 28, 0.8)
+    passed = gate_paths.by_spending(np.stack([means, np.ones_like(means)]), (5, 7, 10, 14, 20, 28)) < np.inf
+    assert passed.mean() <= 0.066

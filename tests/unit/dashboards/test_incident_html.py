@@ -11,8 +11,9 @@ import pytest
 from monitors.config import MonitorPolicy
 from registry import operations
 from registry.connection import Registry
-from registry.records import Action
+from registry.records import Action, CheckResult
 from tests.support import incident_world as world
+from tests.support import response_world as response
 from tests.unit.dashboards.test_app import Browser
 
 FEATURE, LOSS = "/models/late/incidents/1", "/models/late/incidents/2"
@@ -142,3 +143,45 @@ def test_the_api_says_what_the_page_says(reg: Registry) -> None:
     assert "2024-03-03T00:00:00Z" == shown["newest"]["drifted"][1]["onset"]["end"]
     assert ["", "site=A", "site=B"] == [row["segment"] for row in shown["grid"]["rows"]]
     assert [False, True, True, True] == shown["grid"]["inside"]
+
+
+def test_a_held_run_shows_revisions_data_and_trial(tmp_path: Path) -> None:
+    """On the incident's page, and on the model's, where its badge is."""
+    with Registry.open(f"sqlite:///{tmp_path}/leeway.db", tmp_path / "artifacts") as made:
+        response.held(made)
+        page, model, raw = words(made, FEATURE), words(made, "/models/late"), Browser(made).get("/models/late").text
+
+    assert "Decision: retrain ; waits for labels: run 1 is held, v2 answers in shadow" in page
+    assert "retrain decided by leeway, 6 Mar 2024 , revision 2 (the newest)" in page
+    assert "no action decided by leeway, 5 Mar 2024 , revision 1 too few labels" in page
+    assert "v2 was trained on 1 200 rows of 4 Feb – 4 Mar 2024" in page
+    assert "Trial: loss of v2 minus that of v1 on the same rows" in page
+    assert "better 3.2 of 20 undecided" in page
+    assert '<span class="badge held">' in raw
+    assert "run 1, as of 5 Mar 2024 , 90 s, 1 of 2 checks passed" in model
+
+
+def test_a_watch_shows_whether_the_promotion_helped(tmp_path: Path) -> None:
+    """On both pages, with its looks and the command that undoes it; the API has the same."""
+    with Registry.open(f"sqlite:///{tmp_path}/leeway.db", tmp_path / "artifacts") as made:
+        response.watched(made, CheckResult.HOLD, CheckResult.PASS)
+        page, other, model = words(made, FEATURE), words(made, LOSS), words(made, "/models/late")
+        shown = Browser(made).get("/api" + FEATURE).json()["response"]
+        effects = Browser(made).get("/api/models/late").json()["effects"]
+
+    for text in (page, model):
+        assert "better Loss 12 % lower than v1 would have had, 95 % 8 to 16 % lower in the newest look" in text
+        assert "Watch: loss of v2 minus that of v1" in text
+    assert "The incident ended with another promotion, which replaced v1." in other
+    assert "leeway rollback late --to v1 --because" in page.replace("&#34;", '"')
+    assert [2, "better"] == [len(shown["retrains"][0]["effect"]["looks"]), effects["2"]["state"]]
+
+
+def test_a_rollback_by_the_system_is_shown(tmp_path: Path) -> None:
+    """The promotion did harm, and the rollback can be undone."""
+    with Registry.open(f"sqlite:///{tmp_path}/leeway.db", tmp_path / "artifacts") as made:
+        response.rolled_back(made)
+        page = words(made, FEATURE)
+
+    assert "it did harm: worse; rolled back to v1 on 2024-03-26" in page
+    assert "the rollback to v1: v2 and its baseline serve again" in page

@@ -12,7 +12,8 @@ from dashboards.pages import templates
 from dashboards.timeline import Address
 from monitors.finding import Stage
 from monitors.signals import Severity
-from registry.records import Action, Check, CheckResult, Decision, Incident, IncidentState, RetrainRun, RunState
+from registry.records import Check, CheckResult, Incident, IncidentState, RetrainRun, RunState
+from registry.views.retrain_record import CandidateRecord, RetrainRecord
 from tests.support.drift_evidence import evidence
 
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
@@ -20,9 +21,6 @@ DAY = timedelta(days=1)
 DAYS = [START + d * DAY for d in range(100)]
 EVIDENCE = evidence("temp", effect=0.2, threshold=0.1, reason="0.2 exceeds 0.1", segment="origin=JFK",
                     window_start=START, window_end=START + 7 * DAY)  # fmt: skip
-DECISION = Decision(
-    id=1, model="m", incident_id=1, action=Action.RETRAIN, because=("worse",), actor="leeway", made_at=START
-)
 
 
 def incident(**more: Any) -> Incident:
@@ -33,22 +31,6 @@ def incident(**more: Any) -> Incident:
         "opened_at": START + 7 * DAY, "last_seen": START + 9 * DAY, "evidence": [EVIDENCE], **more,
     }  # fmt: skip
     return Incident.model_validate(given)
-
-
-@pytest.mark.parametrize(
-    ("found", "decision", "expected"),
-    [
-        (incident(), None, "waiting for the next decision run"),
-        (incident(pending="labels"), None, "labels"),
-        (incident(), DECISION, ""),
-        (incident(state=IncidentState.RESOLVED), None, ""),
-    ],
-)
-def test_an_undecided_incident_says_what_it_waits_for(
-    found: Incident, decision: Decision | None, expected: str
-) -> None:
-    """Until it is decided or over."""
-    assert expected == view_models.incident(found, decision).waiting
 
 
 def test_evidence_leads_to_its_window() -> None:
@@ -93,7 +75,8 @@ def test_checks_are_grouped_by_candidate() -> None:
             ("a", CheckResult.PASS, "v2"), ("a", CheckResult.PASS, "v3"), ("b", CheckResult.HOLD, "v2"),
         ]
     ]  # fmt: skip
-    view = view_models.run(run, checks)
+    candidates = tuple(CandidateRecord(v, None, tuple(c for c in checks if c.version == v)) for v in ("v2", "v3"))
+    view = view_models.run(RetrainRecord(run, None, candidates, (), None))
 
     assert [("v2", ["a", "b"]), ("v3", ["a"])] == [
         (version, [c.name for c in found]) for version, found in view.candidates

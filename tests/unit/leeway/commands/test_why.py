@@ -12,8 +12,9 @@ from monitors.finding import Signal
 from registry import operations
 from registry.database import tables
 from registry.incidents import explain
-from registry.records import Action
+from registry.records import Action, CheckResult
 from tests.support import incident_world as world
+from tests.support import response_world as response
 from tests.support.command_line import document, invoke, printed
 from tests.support.incident_world import DAY, START
 
@@ -98,7 +99,7 @@ def test_programs_get_the_same_as_json(folder: Path) -> None:
     drifting(folder)
     explanation = document(folder, "why", "1")
 
-    assert ["decision", "first", "incident", "log", "newest"] == sorted(explanation)
+    assert ["decision", "first", "incident", "log", "newest", "response"] == sorted(explanation)
     (moved,) = (m for m in explanation["newest"]["drifted"] if m["finding"]["variable"] == "x")
     assert ("x", 0.75, 1, 0.1) == (
         moved["finding"]["variable"],
@@ -165,3 +166,84 @@ def test_the_beginning_of_an_old_drift_is_looked_for_further_back(
 
     third = START + 2 * DAY
     assert {(1, 1): None, (1, 2): None, (1, 4): third, (4, 4): third} == began
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Path:
+    """Return a folder with a project whose registry is empty."""
+    (tmp_path / "leeway.yaml").write_text(PROJECT)
+    return tmp_path
+
+
+def lines(folder: Path, number: str) -> list[str]:
+    """Return what the command prints, with single spaces."""
+    return [" ".join(line.split()) for line in text(folder, number).splitlines()]
+
+
+def test_a_held_retrain_is_printed_with_its_revisions_data_and_trial(empty: Path) -> None:
+    """What was decided and why, on which rows, what was checked, and what is waited for."""
+    with context.open(empty) as opened:
+        response.held(opened.registry)
+    shown = lines(empty, "1")
+
+    assert "decision retrain (revision 2): x drifted in 3 windows; 1200 rows" in shown
+    assert any(line.startswith("waits for labels: run 1 is held, v2 answers in shadow") for line in shown)
+    assert "1 2024-03-05 leeway no action too few labels" in shown
+    assert "2 2024-03-06 leeway retrain x drifted in 3 windows; 1200 rows" in shown
+    assert {"Retrain, run 1: held, v2 in shadow", "cost 90.0 s"} <= set(shown)
+    assert any(line.startswith("v2 trained on 2024-02-04 to 2024-03-05: 1200 rows (sha256 0123") for line in shown)
+    assert "loss hold mean loss 0.4600 against 0.5000 evidence of 20" in shown
+    assert "1 2024-03-05 10 500 -0.0400 -0.0600 to -0.0200 better 3.2 of 20 undecided" in shown
+
+
+def test_a_promotion_is_printed_with_its_effect_and_how_to_undo_it(empty: Path) -> None:
+    """At the incident that it was for; an incident that it merely ended names it, too."""
+    with context.open(empty) as opened:
+        response.watched(opened.registry, CheckResult.HOLD, CheckResult.PASS)
+    own, other = lines(empty, "1"), lines(empty, "2")
+
+    assert {"Promotion: v1 to v2", "Watch of v2 against v1"} <= set(own)
+    assert "Replaced by another promotion: v1 to v2" in other
+    for shown in (own, other):
+        assert any(line.startswith("did it help loss 12 % lower than v1 would have had") for line in shown)
+        undo = 'the promotion of v2: v1 and its baseline serve again leeway rollback late --to v1 --because "..."'
+        assert undo in shown
+
+
+def test_programs_get_the_response_as_json(empty: Path) -> None:
+    """Each revision, run, look, effect and command as data."""
+    with context.open(empty) as opened:
+        response.rolled_back(opened.registry)
+    shown = document(empty, "why", "1")["response"]
+    (retrain,) = shown["retrains"]
+
+    assert [1, 2] == [d["revision"] for d in shown["decisions"]]
+    assert (90.0, [1, 2]) == (retrain["seconds"], [k["number"] for k in retrain["looks"]])
+    assert ("worse", "rollback") == (retrain["effect"]["state"], retrain["effect"]["followed_by"]["kind"])
+    assert 'leeway rollback late --to v2 --because "..."' == shown["undo"][0]["command"]
+
+
+def test_status_history_and_the_list_show_trials_and_effects(empty: Path) -> None:
+    """A held run, what incidents wait for, and, after the promotion, whether it helped and what it cost."""
+    with context.open(empty) as opened:
+        response.held(opened.registry)
+    (model,) = document(empty, "status")["models"]
+    waits = {i["id"]: i["waits_for"] for i in document(empty, "incidents")}
+
+    assert [1] == [record["run"]["id"] for record in model["held"]]
+    assert "late: run 1 is held, v2 answers in shadow; look 1: difference of losses -0.0400" in printed(empty, "status")
+    assert waits[1].startswith("labels: run 1 is held")
+    assert "labels: run 1 is held" in printed(empty, "incidents")
+    assert "seconds 90.0" in printed(empty, "history", "late")
+
+
+def test_history_says_whether_a_promotion_helped(empty: Path) -> None:
+    """Beside the line of the promotion, as text and as data; status has the newest one."""
+    with context.open(empty) as opened:
+        response.watched(opened.registry, CheckResult.PASS)
+    entries = [e for e in document(empty, "history", "late") if e["action"] == "model.promoted"]
+
+    assert ["not compared", "better"] == [e["effect"]["state"] for e in entries]
+    assert [None, 90.0] == [e["seconds"] for e in entries]
+    assert "did it help loss 12 % lower than v1 would have had" in printed(empty, "history", "late")
+    assert "late: v2 since 2024-03-15: loss 12 % lower than v1 would have had" in printed(empty, "status")

@@ -1,4 +1,6 @@
-"""Alpha spending: how a test's error rate is divided over looks, over candidates, and over the tries of a version.
+"""Alpha spending, which the gate's evidence replaced: an error rate divided over looks, candidates and tries.
+
+It is here to be compared with (docs/decisions/0011-evidence-over-windows.md).
 
 Looks at a growing sample are dependent, and the boundaries of a group sequential test make use of that: the level of a
 look is such that a Brownian motion crosses any boundary by then with exactly the part of alpha that is spent by then.
@@ -33,8 +35,8 @@ FIRST = 0.6
 """A first look that comes late also spends FIRST times what had been spent by then: .64 of alpha at 14 slices, .84 at
 30, .92 at 60."""
 DECAY = 1.5
-"""The k-th try of a version has a share in proportion to (k + 1)^-DECAY: .22 the first, .12 the second, .017 the tenth.
-The tenth, at .00085, still passes an effect of two sd: docs/statistics/gate.md."""
+"""The k-th try of a version has a share in proportion to (k + 1)^-DECAY: .22 the first, .12 the second, .017
+the tenth."""
 GRID = 401
 """Points of the density between looks; 1,601 change a level by less than 1 %."""
 
