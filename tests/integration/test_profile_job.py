@@ -6,6 +6,7 @@ import json
 import random
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -23,8 +24,11 @@ from monitors.config import MonitorPolicy
 from monitors.finding import Signal, Stage
 from monitors.flink import baseline_job, files_source_job, run_job
 from monitors.flink.committed_output import CommittedFiles
+from monitors.in_process import baselines, windows
+from monitors.in_process import slices as counted_slices
 from monitors.job_spec import JobSpec
 from monitors.profiles import counting
+from monitors.profiles.side_channels import OF_REFUSED
 from monitors.report import Report
 from registry.files import published_baselines
 
@@ -261,3 +265,55 @@ def _wait_for(job: run_job.Running, committed: CommittedFiles, found: dict[datet
 def _keep(found: dict[datetime, Report], lines: list[str]) -> None:
     reports = [Report.model_validate_json(line) for line in lines]
     found.update({r.window_end: r for r in reports if not r.segment})
+
+
+def _readable(counts: Mapping[str, Sequence[int]]) -> dict[str, list[int]]:
+    """Return the counts but for the cells of refused records, which are no rows of the decoded events."""
+    return {name: list(row) for name, row in counts.items() if name not in OF_REFUSED}
+
+
+def test_a_baseline_made_in_this_process_equals_flinks(events: Path, published: tuple[Baseline, Path]) -> None:
+    """Bins, derived variables, and every slice of both stages."""
+    own = baselines.run(
+        SCHEMA, POLICY, version="v1", predictions=events / "predictions", labels=events / "labels",
+        start=START, end=START + timedelta(days=1),
+    )  # fmt: skip
+    of_flink = published[0]
+    assert (of_flink.bins, of_flink.derived, of_flink.rows) == (own.bins, own.derived, own.rows)
+    for stage in Stage:
+        pairs = [{(s.start, s.segment): _readable(s.counts) for s in b.slices(stage)} for b in (of_flink, own)]
+        assert pairs[0] == pairs[1]
+
+
+def test_windows_counted_in_this_process_equal_flinks(
+    events: Path, published: tuple[Baseline, Path], runs: dict[str, run_job.Outcome]
+) -> None:
+    """Every report of both stages and all segments has the same counts, findings and rows.
+
+    The two differ at the ends alone: Flink reports no window that is not over by the newest event's time, and this
+    process none that ends after the last slice of its segment.
+    """
+    frozen = published[0].frozen
+    made, known = (decode.read_events(SCHEMA, r, events / r).table for r in ("predictions", "labels"))
+    slices = {
+        Stage.INPUTS: counted_slices.count_inputs(SCHEMA, frozen, made),
+        Stage.OUTCOMES: counted_slices.count_outcomes(SCHEMA, frozen, made, known),
+    }
+    own = {(r.stage, r.segment, r.window_start): r for stage, counted in slices.items()
+           for r in windows.reports(_spec(published), "v1", stage, counted)}  # fmt: skip
+    of_flink = {(r.stage, r.segment, r.window_start): r for r in runs["batch"].reports}
+    last = {(stage, s.segment): s.start for stage, counted in slices.items() for s in counted}
+    over = {k for k, r in of_flink.items() if to_ms(r.window_end) <= last[k[:2]] + to_ms(SCHEMA.windows.slide)}
+    assert len(over) > 100
+    newest = START + timedelta(hours=100)
+    assert over == {k for k, r in own.items() if r.window_end <= newest}
+    for key in over:
+        report = of_flink[key]
+        assert _readable(report.counts) == _readable(own[key].counts)
+        assert (report.rows, _judged(report)) == (own[key].rows, _judged(own[key]))
+
+
+def _judged(report: Report) -> list[tuple[str, str, str, float | None]]:
+    """Return what was found of variables, but for those of refused records."""
+    found = [f for f in report.findings if f.variable != "*" and f.signal is not Signal.QUALITY]
+    return sorted((f.signal.value, f.variable, f.window_verdict.value, f.effect) for f in found)

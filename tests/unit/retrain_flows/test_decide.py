@@ -97,7 +97,7 @@ def test_the_cool_down_is_over_to_the_second() -> None:
 
 def test_every_obstacle_is_told() -> None:
     """Not only the first one, or the user would remove them one wait at a time."""
-    deferral = ask(situation=replace(READY, running=True, trial=OPENED, last_failure=READY.now, matured_rows=0))
+    deferral = ask(situation=replace(READY, running=True, trial=READY.now, last_failure=READY.now, matured_rows=0))
     assert isinstance(deferral, Deferral)
     assert 4 == len(deferral.because.split("; "))
 
@@ -149,7 +149,7 @@ def test_drift_outside_the_guarantee_retrains_only_where_that_is_allowed(
 def test_drift_outside_the_guarantee_must_last(windows: int, retrains: bool) -> None:
     """A single window proves nothing there; the reason counts the windows, and the wait ends like any other."""
     found = incident(evidence=(loss(False),), windows=windows)
-    signals = Signals(outside_promise=Reaction.RETRAIN)
+    signals = Signals(outside_promise=Reaction.RETRAIN, outside_windows=3)
     answer, late = (decide(found, signals=signals, retrain=RETRAIN, situation=s)
                     for s in (READY, replace(READY, now=OPENED + RETRAIN.wait)))  # fmt: skip
     if retrains:

@@ -127,13 +127,22 @@ def test_what_waits_too_long_is_given_up(make: Make) -> None:
 
 def test_a_data_fault_does_not_keep_drift_waiting(ws: Workspace) -> None:
     """Somebody is told to repair the data first; then the drift is retrained for without the rows under the fault."""
-    fault, _ = sorted(world.drift(ws, Signal.QUALITY, Signal.PERFORMANCE), key=lambda i: i.signal is not Signal.QUALITY)
+    (fault,) = world.drift(ws, Signal.QUALITY, day=50)
+    world.drift(ws, Signal.PERFORMANCE)
     repair, promoted = react(ws)
     assert (f"incident {fault.id}", True) == (repair.subject, repair.result.startswith("repair data: "))
     assert promoted.result.startswith("retrain promoted")
     assert [Action.REPAIR_DATA, Action.RETRAIN] == actions(ws)
     (run,) = queries.runs(ws.registry, "m")
     assert any("rows under a data fault left out" in c.got for c in queries.checks(ws.registry, run.id))
+
+
+def test_drift_that_only_faulty_rows_show_waits(ws: Workspace) -> None:
+    """Its windows hold rows under an open fault, so it may be the fault that drifts."""
+    world.drift(ws, Signal.QUALITY, Signal.PERFORMANCE)
+    repair, waiting = react(ws)
+    assert repair.result.startswith("repair data: ")
+    assert waiting.result.startswith("waits: seen only in windows with rows under the data fault of 2013-02-")
 
 
 def test_predictions_that_came_too_late_are_a_data_fault(ws: Workspace) -> None:

@@ -155,7 +155,7 @@ KINDS: dict[str, tuple[Callable[[sa.Connection], object], str]] = {
     "chain recomputed, signatures": (lambda c: recompute(c, renamed), "are not signed by the key that they name"),
     "digest lines removed": (lambda c: recompute(c, _undigested), "no line of the log is signed"),
     "last digests removed": (lambda c: c.execute(LOG.delete().where(LOG.c.seq == 33)), "the log ends with line 32"),
-    "row and its line forged": (_forge_on, "lines of the log are not signed by the key that they name: 32"),
+    "row and its line forged": (_forge_on, "lines of the log are not signed by the key that they name: 34"),
     "line added": (_append_plain, "line 34 of the log: not from a transaction that ended with the digests of its rows"),
     "message's proof edited": (
         lambda c: c.execute(tables.messages.update().values(data={"audit": {"seq": 2, "hash": "0" * 64}})),
@@ -181,7 +181,7 @@ def test_what_was_forged_stays_named_after_the_program_went_on(full: Registry, u
     make.model(full, "another")
     found = "\n".join(findings(full))
     assert "line 34 of the log: not from a transaction" in found
-    assert "lines of the log are not signed by the key that they name: 33" in found
+    assert "lines of the log are not signed by the key that they name: 35" in found
 
 
 def test_the_database_holds_no_two_lines_after_one(full: Registry, url: str) -> None:

@@ -1,0 +1,199 @@
+"""The loop from incident to promotion, stateful test: its invariants hold in any order of drift, outcomes and kills."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import defaultdict
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
+from features import errors
+from features.schema import Events, Source
+from monitors.finding import Signal, Verdict
+from registry import operations, queries
+from registry.connection import Registry
+from registry.incidents import ingest
+from registry.records import Check, CheckResult, Comparison, IncidentState, RetrainRun, RunState, VersionState
+from retrain_flows import follow_up, reconcile, trial
+from retrain_flows.retrain import RetrainRequest
+from retrain_flows.training.trial_series import TrialSeries
+from retrain_flows.trial import Pair
+from tests.support import registry_values as values
+from tests.support import trained_model as world
+
+_models = count()
+SIGNALS = st.sampled_from([Signal.PERFORMANCE, Signal.PERFORMANCE, Signal.LABEL, Signal.FEATURE, Signal.QUALITY])
+RUNS = st.sampled_from(["promote", "hold", "hold", "reject", "fail", "killed at start", "killed before the end"])
+LOOKS = st.sampled_from([None, CheckResult.HOLD, CheckResult.PASS, CheckResult.FAIL])
+SETTLED_BY_TRIAL = {"rows", "loss"}
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+class Loop(RuleBasedStateMachine):
+    """One model with a champion; a retrain and a look end as drawn, all else is the real reconciler."""
+
+    def __init__(self, reg: Registry, folder: Path) -> None:
+        super().__init__()
+        self.reg, self.model = reg, f"model-{next(_models)}"
+        values.model(reg, self.model)
+        self.version("v1")
+        values.promote(reg, "v1", 0, model=self.model)
+        events = Events(predictions=Source(path="/none"), labels=Source(path="/none"))
+        ws = world.workspace(folder, reg, events, cool_down=2 * world.DAY, wait=20 * world.DAY)
+        self.ws = replace(ws, schema=world.SCHEMA.model_copy(update={"model": self.model}))
+        self.day, self.ends, self.looks, self.dies = 1, "promote", None, False
+
+    def version(self, name: str) -> None:
+        """Register a version with a model file and a baseline."""
+        values.ready(self.reg, name, model=self.model, data=f"{self.model} {name}".encode())
+
+    def champion(self) -> Any:
+        """Return the champion."""
+        found = queries.champion(self.reg, self.model)
+        assert found is not None
+        return found
+
+    @rule(signal=SIGNALS, verdict=st.sampled_from([Verdict.DRIFT, Verdict.DRIFT, Verdict.STEADY]))
+    def window(self, signal: Signal, verdict: Verdict) -> None:
+        """A window of the champion drifts, or is steady."""
+        self.day += 1
+        told = world.report(world.START + self.day * world.DAY, signal, verdict)
+        told = told.model_copy(update={"model": self.model, "version": self.champion().version})
+        ingest.ingest(self.reg, [told], now=world.NOW)
+
+    @rule(days=st.integers(0, 30), ends=RUNS, looks=LOOKS, dies=st.booleans())
+    def reconcile(self, days: int, ends: str, looks: CheckResult | None, *, dies: bool) -> None:
+        """Time passes, and the reconciler does what is missing; its process may be killed in between."""
+        self.day += days
+        self.ends, self.looks, self.dies = ends, looks, dies
+        at = world.START + (self.day + 20) * world.DAY
+        with mock.patch.object(trial, "look", self._look), mock.patch.object(reconcile, "matured_rows", _many):
+            try:
+                reconcile.reconcile(self.ws, now=world.NOW, as_of=at, execute=self._execute)
+            except Killed:
+                return
+        for incident in queries.incidents(self.reg, self.model):
+            assert incident.pending or queries.decision_of(self.reg, incident.id)
+
+    @precondition(lambda self: len(queries.promotions(self.reg, self.model)) > 1)
+    @rule()
+    def roll_back(self) -> None:
+        """Somebody puts the version before back."""
+        with contextlib.suppress(errors.IllegalMove):  # there is none that is retired
+            values.rollback(self.reg, self.champion().generation, model=self.model)
+
+    def _execute(self, ws: Any, request: RetrainRequest) -> RetrainRun:
+        """Take up or begin the run of a decision, and end it as drawn."""
+        own = [r for r in queries.runs(self.reg, self.model) if r.decision_id == request.decision.id]
+        run = own[0] if own else operations.start_run(
+            self.reg, decision_id=request.decision.id, as_of=request.as_of, flow_run=None, now=request.now
+        )  # fmt: skip
+        if self.ends == "killed at start":
+            raise Killed
+        follow_up.supersede(ws, now=request.now)
+        name = operations.next_version(self.reg, self.model)
+        self.version(name)
+        result = {"reject": CheckResult.FAIL, "hold": CheckResult.HOLD}.get(self.ends, CheckResult.PASS)
+        checks = [Check(name=n, result=result, got="", want="", version=name) for n in ("rows", "loss")]
+        operations.record_checks(self.reg, run.id, checks, now=request.now)
+        if self.ends == "killed before the end":
+            raise Killed
+        if self.ends == "promote":
+            operations.promote(self.reg, model=self.model, version=name, expected_generation=self.champion().generation,
+                               decision_id=request.decision.id, run_id=run.id, effective_at=request.as_of,
+                               actor="leeway", reason="better", now=request.now)  # fmt: skip
+            return queries.run(self.reg, run.id)
+        if self.ends == "hold":
+            return operations.hold_run(self.reg, run.id, challenger=name, reason="few labels", now=request.now)
+        state = RunState.REJECTED if self.ends == "reject" else RunState.FAILED
+        done = operations.finish_run(self.reg, run.id, state=state, reason=self.ends, now=request.now)  # type: ignore[arg-type]
+        if state is RunState.FAILED:
+            msg = "the trainer raised"
+            raise errors.TrainerError(msg)
+        return done
+
+    def _look(self, _: Any, pair: Pair, series: TrialSeries, **times: Any) -> Comparison | None:
+        """Record a look with the drawn result; its process may be killed right after."""
+        if self.looks is None:
+            return None
+        made = values.look(self.looks, run_id=pair.run_id, promotion_id=pair.promotion_id, number=series.count + 1,
+                           candidate=pair.candidate, reference=pair.reference)  # fmt: skip
+        changes = {"model": self.model, "kind": pair.kind, "series": series.name, "until": times["as_of"]}
+        look = operations.record_look(self.reg, made.model_copy(update=changes))
+        if self.dies:
+            raise Killed
+        return look
+
+    @invariant()
+    def exactly_one_champion(self) -> None:
+        """The pointer and the states of versions agree."""
+        states = queries.versions(self.reg, self.model)
+        assert [self.champion().version] == [v.version for v in states if v.state is VersionState.CHAMPION]
+
+    @invariant()
+    def revisions_are_in_order(self) -> None:
+        """Of each incident, 1 to n; and what is resolved has a decision."""
+        revisions = defaultdict(list)
+        for decision in queries.decisions(self.reg, self.model):
+            if decision.incident_id is not None:
+                revisions[decision.incident_id].append(decision.revision)
+        assert all(list(range(1, len(made) + 1)) == made for made in revisions.values())
+        resolved = {i.id for i in queries.incidents(self.reg, self.model) if i.state is IncidentState.RESOLVED}
+        assert resolved <= revisions.keys()
+
+    @invariant()
+    def a_decision_makes_one_run_and_one_run_goes_on(self) -> None:
+        """One is running at most, one is held at most, and no candidate of a finished run is left over."""
+        runs = queries.runs(self.reg, self.model)
+        assert len({run.decision_id for run in runs}) == len(runs)
+        assert all(sum(run.state is state for run in runs) <= 1 for state in (RunState.RUNNING, RunState.HELD))
+        ended = {c.version for run in runs if run.state.is_final for c in queries.checks(self.reg, run.id)}
+        states = {v.version: v.state for v in queries.versions(self.reg, self.model)}
+        assert VersionState.CANDIDATE not in {states[name] for name in ended}
+
+    @invariant()
+    def nothing_is_promoted_without_gate_baseline_and_audit_line(self) -> None:
+        """Every check passed, or those that more labels settle were passed by the trial."""
+        logged = [e.subject for e in queries.audit_log(self.reg)
+                  if e.model == self.model and e.action == "model.promoted"]  # fmt: skip
+        made = [p for p in queries.promotions(self.reg, self.model) if p.kind != "rollback"]
+        assert logged == [p.to_version for p in made]
+        for promotion in made:
+            assert queries.baseline_of(self.reg, self.model, promotion.to_version) is not None
+            if promotion.run_id is not None:
+                self._passed(promotion.run_id, promotion.to_version)
+
+    def _passed(self, run_id: int, version: str) -> None:
+        """Assert that a version passed the gate of its run, or its trial."""
+        checks = [c for c in queries.checks(self.reg, run_id) if c.version == version]
+        undecided = {c.name for c in checks if c.result is not CheckResult.PASS}
+        looks = queries.comparisons(self.reg, self.model, run_id=run_id)
+        assert checks
+        assert not undecided or (undecided <= SETTLED_BY_TRIAL and looks[-1].result is CheckResult.PASS)
+
+    def teardown(self) -> None:
+        """The log tells the same story, unbroken."""
+        assert [] == queries.verify_chain(self.reg)
+
+
+def _many(*_: Any) -> int:
+    return 10**6
+
+
+@pytest.mark.slow
+def test_the_loop_keeps_its_invariants_in_any_order(tmp_path: Path) -> None:
+    """Drift, steady windows, promotions, trials, refusals, failures, rollbacks, retries and kills, as they come."""
+    few = settings(max_examples=30, stateful_step_count=20, deadline=None)
+    with world.open_registry(tmp_path) as reg:
+        run_state_machine_as_test(lambda: Loop(reg, tmp_path), settings=few)  # type: ignore[arg-type]
