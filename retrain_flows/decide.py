@@ -203,10 +203,13 @@ def _next_candidate(incident: Incident, retrain: Retrain, trained: datetime) -> 
     """Return from when the next candidate is worth its training, while one is on trial that was trained at a moment.
 
     Right after a sudden change few rows are of the new kind: a candidate that was trained then is followed by another
-    when these rows have doubled. All others have until `retrain.evaluation`.
+    when these rows have doubled. Drift that began after the training waits for half of `retrain.evaluation`, all other
+    for the whole of it.
     """
     slice_length = retrain.evaluation / 28
-    age = max(trained - incident.since, timedelta(0))
+    if incident.since > trained:
+        return trained + retrain.evaluation / 2
+    age = trained - incident.since
     if age <= EARLY_SLICES * slice_length:
         return trained + age + MIN_NEW_SLICES * slice_length
     return trained + retrain.evaluation

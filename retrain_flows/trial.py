@@ -25,7 +25,7 @@ from retrain_flows.training import retrain_data
 from retrain_flows.training.challengers import GatedCandidate
 from retrain_flows.training.trial_series import TrialSeries
 
-LOOK_SLICES = 7
+LOOK_SLICES = 10
 """Slices that a look waits for; fewer are no window (:data:`retrain_flows.gate.evidence.MIN_SLICES`)."""
 
 

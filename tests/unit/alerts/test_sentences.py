@@ -6,7 +6,7 @@ from pathlib import Path
 
 from alerts import sentences
 from alerts.config import EVENTS
-from registry import queries
+from registry import outbox
 from registry.connection import Registry
 from registry.records import Message
 from tests.support import response_world as world
@@ -16,7 +16,7 @@ def test_each_message_of_a_response_is_a_sentence(tmp_path: Path) -> None:
     """From the first incident over a revised decision and a held run to the rollback by the system."""
     with Registry.open(f"sqlite:///{tmp_path}/leeway.db", tmp_path / "artifacts") as reg:
         world.rolled_back(reg)
-        sent = queries.messages(reg, "late")
+        sent = outbox.messages(reg, "late")
     texts = [sentences.sentence(message) for message in sent]
 
     assert {m.type for m in sent} <= set(EVENTS)
