@@ -30,6 +30,8 @@ from registry.records import Action, Incident
 from retrain_flows.config import Retrain, Signals
 
 OUTSIDE_GUARANTEE = "outside the false-alarm guarantee"
+LARGE_RISE = 0.5
+"""Rise of the mean loss, as a part of the baseline's, from which waiting costs more than another training."""
 EARLY_SLICES = 3
 """Slices, of those that `retrain.evaluation` has 28 of by default, after an incident began within which a candidate has
 hardly any rows of the new kind."""
@@ -202,11 +204,13 @@ def _obstacles(incident: Incident, retrain: Retrain, situation: Situation) -> It
 def _next_candidate(incident: Incident, retrain: Retrain, trained: datetime) -> datetime:
     """Return from when the next candidate is worth its training, while one is on trial that was trained at a moment.
 
-    Right after a sudden change few rows are of the new kind: a candidate that was trained then is followed by another
-    when these rows have doubled. Drift that began after the training waits for half of `retrain.evaluation`, all other
-    for the whole of it.
+    After `retrain.evaluation`, but for a loss that has risen much: right after such a change few rows are of the new
+    kind, so a candidate that was trained then is followed by another when these rows have doubled, and one that was
+    trained before by another after half of `retrain.evaluation`.
     """
-    slice_length = retrain.evaluation / 28
+    slice_length, newest = retrain.evaluation / 28, incident.evidence[-1].finding if incident.evidence else None
+    if newest is None or incident.signal is not Signal.PERFORMANCE or (newest.effect or 0) < LARGE_RISE:
+        return trained + retrain.evaluation
     if incident.since > trained:
         return trained + retrain.evaluation / 2
     age = trained - incident.since
