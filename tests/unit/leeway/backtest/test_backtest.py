@@ -1,0 +1,51 @@
+"""`leeway backtest`: the whole loop on a labelled log, beside its references."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from features import errors
+from tests.support import changing_log
+from tests.support.command_line import document, invoke
+
+pytestmark = pytest.mark.slow  # trains some fifty models
+
+
+def test_after_a_sudden_change_the_loop_does_better_than_no_refit(tmp_path: Path) -> None:
+    """It finds the change, retrains and promotes; as few refits at fixed times do worse, and nothing is left behind."""
+    log = changing_log.write(tmp_path / "log.parquet", days=75, change=40)
+    page = tmp_path / "page.html"
+    done = document(tmp_path / "leeway.yaml", "backtest", str(log), "--plot", str(page))
+    losses = {schedule["name"]: schedule["loss"] for schedule in done["schedules"]}
+    loop = done["schedules"][0]
+
+    assert 1 <= loop["promotions"] <= loop["trainings"]
+    assert losses["leeway (project)"] < losses["static"]
+    assert losses["leeway (project)"] < min(loss for name, loss in losses.items() if "evenly" in name)
+    assert {"promoted"} <= {r["state"] for r in done["policies"][0]["runs"]}
+    assert page.stat().st_size > 1000
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["log.parquet", "page.html"]
+
+
+def test_on_a_stable_log_nothing_is_promoted_and_a_policy_is_shown_beside(tmp_path: Path) -> None:
+    """The gate keeps the champion where a refit is no better; a policy that never retrains trains never."""
+    log = changing_log.write(tmp_path / "log.parquet", days=70, change=None)
+    policy = tmp_path / "never.yaml"
+    policy.write_text("signals: {performance: alert, label: alert}\nretrain: {schedule: {interval: null}}\n")
+    done = document(tmp_path / "leeway.yaml", "backtest", str(log), "--policy", str(policy))
+    schedules = {schedule["name"]: schedule for schedule in done["schedules"]}
+
+    assert schedules["leeway (project)"]["promotions"] == 0
+    assert schedules["leeway (never)"]["trainings"] == 0
+    assert schedules["leeway (never)"]["loss"] == schedules["static"]["loss"]
+
+
+def test_a_log_without_labels_is_refused_in_words(tmp_path: Path) -> None:
+    """There is nothing to compare, and the message says which column is missing."""
+    log = changing_log.write(tmp_path / "log.parquet", days=30, change=None)
+    pd.read_parquet(log).drop(columns=["label", "label_time"]).to_parquet(log)
+    with pytest.raises(errors.DataError, match="no column looks like"):
+        invoke(tmp_path / "leeway.yaml", "backtest", str(log))
