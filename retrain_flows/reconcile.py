@@ -103,6 +103,12 @@ def idle(reg: Registry, model: str) -> bool:
     return not queries.undecided(reg, model) and not list(_unfinished(reg, model))
 
 
+def may_act(reg: Registry, model: str) -> bool:
+    """Return whether another look may do something as event time goes on: an incident is open, or a run is held."""
+    live = any(i.state is not IncidentState.RESOLVED for i in queries.incidents(reg, model))
+    return live or not idle(reg, model) or bool(queries.unfinished(reg, model, RunState.HELD))
+
+
 def matured_rows(ws: Workspace, as_of: datetime) -> int:
     """Return the number of matured rows of the training period as of a moment in event time. Reads its events."""
     when = workspace.periods(ws.schema, ws.trainers, as_of)
