@@ -204,9 +204,9 @@ def test_a_retrain_is_started_by_hand_on_prefects_pages(prefect: Prefect) -> Non
         decision, retrain = queries.decisions(registry, "m")[-1], queries.runs(registry, "m")[-1]
         assert (None, Action.RETRAIN, "ann") == (decision.incident_id, decision.action, decision.actor)
         assert ("new prices", f"started on Prefect's pages, flow run {run['id']}") == decision.because
-        assert (decision.id, RunState.REJECTED) == (retrain.decision_id, retrain.state)
-    assert ("m: retrain by ann: new prices", "Refused") == (run["name"], run["state_name"])
-    assert run["state"]["message"].startswith("Refused: v3 (static): loss")
+        assert (decision.id, RunState.HELD) == (retrain.decision_id, retrain.state)
+    assert ("m: retrain by ann: new prices", "Held") == (run["name"], run["state_name"])
+    assert "v3 (static challenger) is neither better nor worse yet" in run["state"]["message"]
     assert {"leeway", "model:m"} == set(run["tags"])
 
 
