@@ -158,6 +158,10 @@ class Windows(BaseModel):
         step = to_ms(self.slide)
         return ms - ms % step
 
+    def slice_of(self, moment: datetime) -> datetime:
+        """Return the start of the slice that contains a moment: the end of the last whole slice before it."""
+        return from_ms(self.slice_start(to_ms(moment)))
+
     def last_closed(self, newest: datetime) -> datetime:
         """Return the end of the newest window that is closed once an event of time *newest* has been read."""
-        return from_ms(self.slice_start(to_ms(newest - self.watermark_delay)))
+        return self.slice_of(newest - self.watermark_delay)

@@ -111,9 +111,7 @@ def _series_of(ws: Workspace, run: RetrainRun, champion: Champion) -> TrialSerie
     alpha = next((c.numbers["alpha"] for c in checks if "alpha" in c.numbers), 1 - ws.trainers.gate.confidence)
     version = queries.version(ws.registry, ws.model, str(run.challenger))
     kind = version.version if version.state is VersionState.RETIRED else version.mode
-    name = f"{retrain_data.cause_of(ws, run)}, {kind}"
-    looks = tuple(look for look in trial_series.against(ws, champion) if look.series == name)
-    return TrialSeries(name, alpha, looks)
+    return trial_series.of(ws, champion, retrain_data.cause_of(ws, run), kind, alpha)
 
 
 def _out_of_patience(ws: Workspace, run: RetrainRun, as_of: datetime, now: datetime) -> Outcome | None:

@@ -206,8 +206,7 @@ def _scheduled(ws: Workspace, at: _Moment) -> list[Outcome]:
     last, (_, failure) = _last_training(ws), _last_retrain(ws)
     if queries.running(ws.registry, ws.model) or (failure is not None and at.as_of < failure + ws.retrain.retry):
         return []
-    since = max(filter(None, (last, champion.since if last is None else None)))
-    because = schedule.due(ws.retrain.schedule, _since_last(ws, at.as_of, since))
+    because = schedule.due(ws.retrain.schedule, _since_last(ws, at.as_of, last or champion.since))
     if not because or matured_rows(ws, at.as_of) < ws.retrain.min_rows:
         return []
     decision = operations.record_decision(ws.registry, model=ws.model, incident_id=None, action=Action.RETRAIN,

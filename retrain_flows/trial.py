@@ -15,7 +15,7 @@ from datetime import datetime
 import numpy as np
 
 from features import scoring
-from features.window import from_ms, to_ms
+from features.window import from_ms
 from registry import operations, queries
 from registry.records import ComparedSlice, Comparison, ComparisonKind, RetrainRun
 from retrain_flows.data import dataset
@@ -101,7 +101,7 @@ def compared(ws: Workspace, pair: Pair, since: datetime, as_of: datetime) -> tup
     ArtifactError
         A model file is missing, altered, or not trusted.
     """
-    end = from_ms(ws.schema.windows.slice_start(to_ms(as_of - ws.schema.label_delay)))
+    end = ws.schema.windows.slice_of(as_of - ws.schema.label_delay)
     rows = dataset.read(ws.log, ws.schema, as_of=as_of, start=since, end=end).rows
     candidate, reference = (queries.version(ws.registry, ws.model, name) for name in (pair.candidate, pair.reference))
     sd = retrain_data.label_sd(ws, reference)

@@ -101,16 +101,12 @@ def read(model: Model, cut: datetime | None = None) -> History:
         msg = f"{model.name} has no usable event"
         raise NotEnoughData(msg, hint="`leeway check` says what is wrong with the events")
     first = model.schema.windows.slice_start(int(requests[TIME][0].as_py()))
-    history = History(model.schema, requests, labels.table, from_ms(first), _on_slice(model.schema, until),
+    history = History(model.schema, requests, labels.table, from_ms(first), model.schema.windows.slice_of(until),
                       len(decoded.rejects) + len(labels.rejects))  # fmt: skip
     if history.end - history.cut < MIN_REPLAYED_SLICES * model.schema.windows.slide:
         msg = f"the events of {model.name} end at {history.end:%Y-%m-%d %H:%M}, too soon after {history.cut:%Y-%m-%d}"
         raise NotEnoughData(msg, hint="let the first training period end earlier (--first-until)")
     return history
-
-
-def _on_slice(schema: EventSchema, moment: datetime) -> datetime:
-    return from_ms(schema.windows.slice_start(to_ms(moment)))
 
 
 def of_period(table: pa.Table, start: datetime, end: datetime) -> pa.Table:

@@ -37,11 +37,11 @@ class Measured:
 def measure(rows: Dataset, answers: Values, sd: float) -> Measured:
     """Return the metrics of answers, (rows,); rows without one are left out; *sd* is the unit of squared errors."""
     answered = scoring.is_answered(answers)
-    given, target = answers[answered], rows.target[answered]
-    if len(given) == 0:
+    predicted, target = answers[answered], rows.target[answered]
+    if len(predicted) == 0:
         return Measured(np.nan, np.nan, 0)
-    loss = float(scoring.losses(rows.task, given, target, sd=sd).mean())
-    return Measured(_metric(rows.task, given, target), loss, len(given))
+    loss = float(scoring.losses(rows.task, predicted, target, sd=sd).mean())
+    return Measured(_metric(rows.task, predicted, target), loss, len(predicted))
 
 
 def _metric(task: Task, answers: Values, target: Values) -> float:

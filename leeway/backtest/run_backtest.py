@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +27,9 @@ from leeway.backtest.history import History
 from leeway.backtest.metrics import Measured
 from leeway.project.load import Model
 from registry import queries
-from registry.records import Comparison, Decision, Incident, Promotion, RetrainRun
+from registry.records import Decision, Incident, Promotion, RetrainRun
 from retrain_flows.data.dataset import Dataset
+from retrain_flows.training import permutation_importance
 
 Progress = Callable[[str], None]
 RANDOM_SEEDS = (1, 2, 3)
@@ -73,7 +74,6 @@ class LoopRun:
     incidents: tuple[Incident, ...]
     runs: tuple[RetrainRun, ...]
     promotions: tuple[Promotion, ...]
-    comparisons: tuple[Comparison, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +134,7 @@ def run(history: History, models: Sequence[tuple[str, Model]], folder: Path, pro
     """
     labelled = history.labelled(history.start, history.end)
     rows = labelled.split(history.cut)[1]
-    sd = label_sd(labelled.split(history.cut)[0])
+    sd = permutation_importance.target_sd(labelled.split(history.cut)[0].target)
     task = _Task(history, models[0][1], folder, rows, labelled, sd)
     with _one_thread(), ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         fixed = pool.submit(_fixed_references, task)
@@ -143,11 +143,7 @@ def run(history: History, models: Sequence[tuple[str, Model]], folder: Path, pro
         )
         progress("the reference schedules are being replayed")
         same = pool.submit(_references_of_number, task, loops[0].schedule.promotions)
-        return Backtest(history, rows, sd, loops, (*_result(fixed), *_result(same)))
-
-
-def _result(future: Future[list[Schedule]]) -> list[Schedule]:
-    return future.result()
+        return Backtest(history, rows, sd, loops, (*fixed.result(), *same.result()))
 
 
 @contextmanager
@@ -173,11 +169,10 @@ def _loop(task: _Task, policy: str, progress: Progress) -> LoopRun:
         reg, name = backtest.workspace.registry, task.model.name
         runs, promotions = tuple(queries.runs(reg, name)), tuple(queries.promotions(reg, name))
         decisions, incidents = tuple(queries.decisions(reg, name)), tuple(queries.incidents(reg, name))
-        comparisons = tuple(queries.comparisons(reg, name))
     answers = aligned(served, task.rows)
     measured, seconds = metrics.measure(task.rows, answers, task.sd), time.perf_counter() - begun
     schedule = Schedule(f"leeway ({policy})", measured, len(runs), len(promotions) - 1, seconds, answers)
-    return LoopRun(policy, schedule, decisions, incidents, runs, promotions, comparisons)
+    return LoopRun(policy, schedule, decisions, incidents, runs, promotions)
 
 
 def _refitter(task: _Task) -> references.Refitter:
@@ -223,10 +218,3 @@ def aligned(served: pa.Table, rows: Dataset) -> Values:
     if rows.task is Task.MULTICLASS:
         return np.array(values, dtype=object)
     return np.array([np.nan if v is None else v for v in values], dtype=np.float64)
-
-
-def label_sd(rows: Dataset) -> float:
-    """Return the standard deviation of the labels of the first training period, the unit of squared errors."""
-    if rows.task is not Task.REGRESSION:
-        return 1.0
-    return float(np.std(rows.target.astype(np.float64))) or 1.0

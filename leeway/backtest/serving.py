@@ -14,7 +14,7 @@ from features import scoring
 from features.events.decode import TIME, VERSION
 from features.schema import PREDICTION, EventSchema
 from features.scoring import Values
-from features.window import from_ms, to_ms
+from features.window import to_ms
 from leeway.backtest import history as histories
 from leeway.backtest.history import History
 from monitors.baseline.baseline import Slice
@@ -105,7 +105,7 @@ class ServedVersion:
 def moments(history: History) -> Iterator[datetime]:
     """Yield the moments at which a slice ends, in event time, from the first after the cut to the last."""
     slide: timedelta = history.schema.windows.slide
-    at = from_ms(history.schema.windows.slice_start(to_ms(history.cut)))
+    at = history.schema.windows.slice_of(history.cut)
     while at + slide <= history.end:
         at += slide
         yield at

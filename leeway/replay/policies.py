@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -19,6 +19,8 @@ from monitors.budget import FalseAlarms
 from monitors.config import MonitorPolicy
 from registry.config import IncidentPolicy
 from retrain_flows.config import Signals
+
+S = TypeVar("S", bound=Section)
 
 
 class Rules(Section):
@@ -82,23 +84,41 @@ def read(path: Path, model: Model) -> Policy:
     ProjectError
         The file has problems; each is listed with line, column, key and fix.
     """
+    rules, document = overridden(path, project_policy(model).rules, model)
+    if problems := list(_frozen_keys(document, rules, model)):
+        raise _refusal(path, problems)
+    return Policy(path.stem, rules)
+
+
+def overridden(path: Path, base: S, model: Model) -> tuple[S, yaml_positions.Document]:
+    """Return *base* with the keys of the file at *path* in place of its own, and the file's document.
+
+    Parameters
+    ----------
+    path
+        The policy file.
+    base
+        The sections of the model that the file may override.
+    model
+        The model, whose name explanations of problems have.
+
+    Raises
+    ------
+    ProjectError
+        The file has problems; each is listed with line, column, key and fix.
+    """
     try:
         document = yaml_positions.parse(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         msg = f"{path} cannot be read: {error}"
         raise ProjectError(msg, hint="a policy file is a readable text file in UTF-8") from error
-    problems = list(document.problems) or list(_unknown_keys(document))
+    problems = list(document.problems) or list(_unknown_keys(document, type(base)))
     if not problems:
-        values = merged(project_policy(model).rules.model_dump(mode="json"), document.data)
         try:
-            rules = Rules.model_validate(values)
+            return type(base).model_validate(merged(base.model_dump(mode="json"), document.data)), document
         except ValidationError as error:
             problems = _explained(error, document, model)
-        else:
-            problems = list(_frozen_keys(document, rules, model))
-    if problems:
-        raise _refusal(path, problems)
-    return Policy(path.stem, rules)
+    raise _refusal(path, problems)
 
 
 def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,14 +134,14 @@ def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
     return out
 
 
-def _unknown_keys(document: yaml_positions.Document) -> Iterable[yaml_positions.Problem]:
-    keys = ", ".join(Rules.model_fields)
+def _unknown_keys(document: yaml_positions.Document, sections: type[Section]) -> Iterable[yaml_positions.Problem]:
+    keys = ", ".join(sections.model_fields)
     if not isinstance(document.data, dict):
         yield document.problem((), f"a policy file must have one or more of the keys {keys}")
         return
     for key in document.data:
-        if key not in Rules.model_fields:
-            close = validation_errors.did_you_mean(key, list(Rules.model_fields))
+        if key not in sections.model_fields:
+            close = validation_errors.did_you_mean(key, list(sections.model_fields))
             yield document.problem((str(key),), f"is not a key of a policy; its keys are {keys}{close}")
 
 

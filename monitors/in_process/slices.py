@@ -21,7 +21,7 @@ from monitors.finding import Stage
 from monitors.profiles import counting, joined_outcomes, label_join
 from monitors.profiles.cells import Cell
 from monitors.profiles.derived import FrozenProfile
-from monitors.profiles.side_channels import SPARSE
+from monitors.profiles.side_channels import without_zero
 from monitors.worker.chunk_counts import prediction_rows
 
 
@@ -88,7 +88,4 @@ def _slices(schema: EventSchema, frozen: FrozenProfile, stage: Stage, cells: Ite
     for cell in cells:
         by_slice[cell.start, cell.segment].append((cell.cell, cell.n))
     rows = ((key, plan.row(by_slice[key])) for key in sorted(by_slice))
-    return [
-        Slice(start=start, segment=segment, counts={n: c for n, c in row.items() if any(c) or n not in SPARSE})
-        for (start, segment), row in rows
-    ]
+    return [Slice(start=start, segment=segment, counts=without_zero(row)) for (start, segment), row in rows]

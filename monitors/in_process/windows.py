@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from features.window import from_ms, to_ms
 from monitors.baseline.baseline import Slice
 from monitors.finding import Stage
 from monitors.job_spec import JobSpec
-from monitors.profiles.side_channels import SPARSE
+from monitors.profiles.side_channels import without_zero
 from monitors.report import Report
 from monitors.simulation import rewindow
 from monitors.worker import report_lines
@@ -42,10 +42,7 @@ def reports(
         for window in rewindow.windows(own, cut.slices, slide):
             if last_only and window.start + cut.slices * slide != newest + slide:
                 continue
-            counted = report_lines.WindowCounts(_dense(window.counts), _dense(window.newest), window.slices_with_events)
+            counted = report_lines.WindowCounts(
+                without_zero(window.counts), without_zero(window.newest), window.slices_with_events
+            )
             yield report_lines.report(spec, stage, version, segment, from_ms(window.start), counted)
-
-
-def _dense(counts: Mapping[str, list[int]]) -> dict[str, list[int]]:
-    """Return counts without the sparse side channels that are zero."""
-    return {name: row for name, row in counts.items() if any(row) or name not in SPARSE}

@@ -7,7 +7,7 @@ cells, and make findings of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from features.schema import LATE, REFUSED, UNUSABLE, UNUSABLE_PARTS, EventSchema
@@ -65,3 +65,12 @@ OF_REFUSED = tuple(channel.name for channel in SIDE_CHANNELS if channel.of_refus
 ARRIVED = tuple(channel.name for channel in SIDE_CHANNELS if channel.arrived)
 NOT_RECOUNTED = frozenset(channel.name for channel in SIDE_CHANNELS if not channel.recounted)
 SPARSE = frozenset(channel.name for channel in SIDE_CHANNELS if channel.sparse)
+
+
+def without_zero(counts: Mapping[str, Sequence[int]]) -> dict[str, list[int]]:
+    """Return counts by variable without the sparse side channels that are zero.
+
+    >>> without_zero({"x": [0, 0], UNUSABLE: [0]})
+    {'x': [0, 0]}
+    """
+    return {name: list(row) for name, row in counts.items() if any(row) or name not in SPARSE}

@@ -17,7 +17,7 @@ from monitors.finding import Stage
 from monitors.job_spec import FIELD_SEPARATOR, JobSpec, baseline_counted_with
 from monitors.profiles import counting, joined_outcomes
 from monitors.profiles.cells import Cell, Layout, merge_cells
-from monitors.profiles.side_channels import SPARSE
+from monitors.profiles.side_channels import without_zero
 from monitors.report import Report, canonical
 from monitors.verdicts import window_verdict
 
@@ -159,8 +159,7 @@ def report(spec: JobSpec, stage: Stage, version: str, segment: str, start: datet
 
 def _row(plan: Layout, cells: Iterable[tuple[int, int]]) -> dict[str, list[int]]:
     """Return the counts by variable; sparse side channels are left out where they are zero."""
-    counts = plan.row(cells)
-    return {name: row for name, row in counts.items() if any(row) or name not in SPARSE}
+    return without_zero(plan.row(cells))
 
 
 def slice_line(spec: JobSpec, stage: Stage, version: str, segment: str, start: datetime, packed: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from registry.audit_log import chain
 from registry.config import IncidentPolicy, LastingFault
 from registry.connection import Registry
 from registry.database import mapping, tables
-from registry.operations import incidents
+from registry.operations.incidents import close, incident_line
 from registry.records import AcceptedAs, Incident, IncidentState
 
 
@@ -59,13 +59,13 @@ def accept_incident(
                            incident_id=incident_id, accepted_as=accepted_as, variable=variable, kind=kind,
                            since=incident.since, until=incident.last_seen, because=because, actor=actor,
                            made_at=now)  # fmt: skip
-        line = incidents.incident_line(incident, "incident.accepted", actor, now, accepted_as=accepted_as.value,
+        line = incident_line(incident, "incident.accepted", actor, now, accepted_as=accepted_as.value,
                                        faults=[f"{kind} of {variable}" for variable, kind in faults],
                                        because=because)  # fmt: skip
         chain.append(c, line)
         is_live = incident.state is not IncidentState.RESOLVED
         if is_live and incident.signal is Signal.QUALITY and accepted_as is AcceptedAs.DRIFT:
-            return incidents.close(c, incident, resolution=f"accepted as drift: {because}", actor=actor, now=now)
+            return close(c, incident, resolution=f"accepted as drift: {because}", actor=actor, now=now)
         return incident
 
 
@@ -112,8 +112,6 @@ def _ask(reg: Registry, incident_id: int, lasted: str, now: datetime) -> str:
     question = f"{lasted}: mend it, or say what it is with `leeway incidents accept {incident_id} --as drift` or fault"
     with reg.write() as c:
         incident = lookups.incident(c, incident_id)
-        entry = chain.append(
-            c, incidents.incident_line(incident, "incident.lasting", chain.SYSTEM, now, question=question)
-        )
+        entry = chain.append(c, incident_line(incident, "incident.lasting", chain.SYSTEM, now, question=question))
         outbox.add_message(c, entry, {"incident": incident.model_dump(mode="json"), "question": question})
     return question

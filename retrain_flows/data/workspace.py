@@ -14,7 +14,6 @@ from typing import Any, Protocol
 from features import errors
 from features.events.location import Place
 from features.schema import Events, EventSchema
-from features.window import from_ms, to_ms
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
 from registry.config import IncidentPolicy
@@ -134,5 +133,5 @@ def periods(schema: EventSchema, retrain: Retrain, as_of: datetime) -> Periods:
 
     They end where labels have matured, at the end of a whole slice, so that a baseline of them has no partial slices.
     """
-    end = from_ms(schema.windows.slice_start(to_ms(as_of - schema.label_delay)))
+    end = schema.windows.slice_of(as_of - schema.label_delay)
     return Periods(end - retrain.window, end - retrain.evaluation, end)

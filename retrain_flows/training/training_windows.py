@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from features.window import format_span, from_ms
+from features.window import format_span
 from retrain_flows.data.dataset import Dataset
 
 SHARES = (1, 2, 4)
@@ -64,8 +64,3 @@ def candidates(data: Dataset, longest: timedelta, until: datetime, change: datet
         distinct.setdefault(len(window.rows(data, until)), window)
     distinct.pop(0, None)
     return list(distinct.values())
-
-
-def first_time(data: Dataset) -> datetime:
-    """Return the event time of the first row."""
-    return from_ms(int(data.times[0]))

@@ -72,9 +72,13 @@ def find(ws: Workspace, champion: Champion, cause: str, kind: str, share: float)
     share
         The part of a cause's error rate that this kind of candidate has, 0 to 1.
     """
+    return of(ws, champion, cause, kind, (1 - ws.trainers.gate.confidence) * share)
+
+
+def of(ws: Workspace, champion: Champion, cause: str, kind: str, alpha: float) -> TrialSeries:
+    """Return the series of a cause and a kind of candidate at an error rate: see :func:`find`."""
     name = f"{cause}, {kind}"
-    looks = tuple(look for look in against(ws, champion) if look.series == name)
-    return TrialSeries(name, (1 - ws.trainers.gate.confidence) * share, looks)
+    return TrialSeries(name, alpha, tuple(look for look in against(ws, champion) if look.series == name))
 
 
 def against(ws: Workspace, champion: Champion) -> Sequence[Comparison]:
