@@ -12,7 +12,7 @@ from features.scoring import Floats
 from retrain_flows.gate import evidence, slice_memory
 from retrain_flows.training.challengers import EARLIER_SHARE
 from retrain_flows.training.retrain_data import MAX_EARLIER
-from retrain_flows.trial import LOOK_SLICES
+from retrain_flows.trial import look_slices
 
 Bools = npt.NDArray[np.bool_]
 ALPHA = 0.05
@@ -25,10 +25,13 @@ CANDIDATE_SHARES = (1 - EARLIER_SHARE, *([EARLIER_SHARE / MAX_EARLIER] * MAX_EAR
 def then_looks(first: int, until: int) -> tuple[int, ...]:
     """Return the sizes of windows: a first one, then the looks of a trial until a number of slices.
 
-    >>> then_looks(28, 40)
-    (28, 5, 5)
+    >>> then_looks(28, 48), then_looks(7, 30)
+    ((28, 10, 10), (7, 5, 6, 9))
     """
-    return (first, *([LOOK_SLICES] * ((until - first) // LOOK_SLICES)))
+    windows = [first]
+    while sum(windows) + (size := look_slices(sum(windows))) <= until:
+        windows.append(size)
+    return tuple(windows)
 
 
 def window_tails(drawn: Floats, windows: Sequence[int], past: Floats | None = None) -> list[Floats]:

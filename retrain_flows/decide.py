@@ -33,11 +33,7 @@ OUTSIDE_GUARANTEE = "outside the false-alarm guarantee"
 LARGE_RISE = 0.5
 """Rise of the mean loss, as a part of the baseline's, from which waiting costs more than another training."""
 EARLY_SLICES = 3
-"""Slices, of those that `retrain.evaluation` has 28 of by default, after an incident began within which a candidate has
-hardly any rows of the new kind."""
-MIN_NEW_SLICES = 2
-"""Slices that pass at least between two candidates on trial, of which `retrain.evaluation` has 28 by default: the first
-look may have lacked a slice or two."""
+"""Slices after the detection of such a rise within which a candidate would have hardly any rows of the new kind."""
 UNCONFIRMED = "only the error stream has alarmed; waiting for a window to confirm it"
 
 
@@ -52,7 +48,7 @@ class Situation:
     matured_until
         Predictions up to this time have had their label delay.
     matured_rows
-        Number of matured, labelled rows in the training period.
+        Number of matured, labelled rows that a retrain would use, those of its evaluation period among them.
     faulty
         The stretches of event time under a data fault, start and end.
     running
@@ -63,6 +59,10 @@ class Situation:
         When the newest candidate was trained whose trial is not over; None without a trial.
     last_failure
         When the last retrain failed; None if none has since the last that trained a challenger.
+    tried
+        When the newest retrain for this incident was made; None before the first.
+    slide
+        Length of a slice.
     window
         Slices in a window. After as many steady windows in a row no window holds the records on which the error stream
         alarmed, and none can confirm it any more.
@@ -76,6 +76,8 @@ class Situation:
     last_retrain: datetime | None = None
     trial: datetime | None = None
     last_failure: datetime | None = None
+    tried: datetime | None = None
+    slide: timedelta = timedelta(0)
     window: int = 1
 
 
@@ -113,7 +115,7 @@ def decide(
     Returns
     -------
     Decision or Deferral
-        A deferral lasts at the longest until ``retrain.wait`` after the incident was opened.
+        A deferral lasts at the longest until ``retrain.wait`` after the incident was opened or last retrained for.
     """
     evidence = _evidence(incident)
     if incident.signal is Signal.QUALITY:
@@ -131,7 +133,7 @@ def decide(
         if retrain.decide == "suggest":
             return Decision(Action.SUGGEST, (*evidence, rows, "retrain.decide is suggest: `leeway retrain` starts it"))
         return Decision(Action.RETRAIN, (*evidence, rows))
-    waited = situation.now - incident.opened_at
+    waited = situation.now - max(incident.opened_at, situation.tried or incident.opened_at)
     if waited < retrain.wait:
         return Deferral("; ".join(obstacles))
     given_up = f"gave up after {format_span(waited)} (retrain.wait is {format_span(retrain.wait)}); still in the way: "
@@ -190,7 +192,12 @@ def _obstacles(incident: Incident, retrain: Retrain, situation: Situation) -> It
     if situation.last_retrain is not None and situation.now < situation.last_retrain + retrain.cool_down:
         next_retrain = situation.last_retrain + retrain.cool_down
         yield f"retrain.cool_down: the next retrain is possible from {next_retrain:%Y-%m-%d %H:%M} UTC"
-    if situation.trial is not None and situation.now < (until := _next_candidate(incident, retrain, situation.trial)):
+    large = _has_risen_much(incident)
+    if large and situation.now < (enough := incident.since + EARLY_SLICES * situation.slide):
+        yield f"few rows since the loss rose; a candidate is trained from {enough:%Y-%m-%d %H:%M} UTC"
+    outdated = large and situation.trial is not None and incident.since > situation.trial
+    if situation.trial is not None and not outdated and situation.now < situation.trial + retrain.evaluation:
+        until = situation.trial + retrain.evaluation
         yield f"a candidate is on trial in shadow, and the next one is trained from {until:%Y-%m-%d %H:%M} UTC"
     if situation.last_failure is not None and situation.now < situation.last_failure + retrain.retry:
         retry = situation.last_failure + retrain.retry
@@ -201,22 +208,10 @@ def _obstacles(incident: Incident, retrain: Retrain, situation: Situation) -> It
         yield f"too few rows with labels: {situation.matured_rows} of {retrain.min_rows} (retrain.min_rows)"
 
 
-def _next_candidate(incident: Incident, retrain: Retrain, trained: datetime) -> datetime:
-    """Return from when the next candidate is worth its training, while one is on trial that was trained at a moment.
-
-    After `retrain.evaluation`, but for a loss that has risen much: right after such a change few rows are of the new
-    kind, so a candidate that was trained then is followed by another when these rows have doubled, and one that was
-    trained before by another after half of `retrain.evaluation`.
-    """
-    slice_length, newest = retrain.evaluation / 28, incident.evidence[-1].finding if incident.evidence else None
-    if newest is None or incident.signal is not Signal.PERFORMANCE or (newest.effect or 0) < LARGE_RISE:
-        return trained + retrain.evaluation
-    if incident.since > trained:
-        return trained + retrain.evaluation / 2
-    age = trained - incident.since
-    if age <= EARLY_SLICES * slice_length:
-        return trained + age + MIN_NEW_SLICES * slice_length
-    return trained + retrain.evaluation
+def _has_risen_much(incident: Incident) -> bool:
+    """Return whether the loss has risen so much that waiting costs more than another training."""
+    newest = incident.evidence[-1].finding if incident.evidence else None
+    return incident.signal is Signal.PERFORMANCE and newest is not None and (newest.effect or 0) >= LARGE_RISE
 
 
 def _evidence(incident: Incident) -> tuple[str, ...]:

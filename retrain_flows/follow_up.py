@@ -1,8 +1,9 @@
 """Follow-up: what goes on after a retrain, as labels come: trials of held runs, and the watch of the newest promotion.
 
 A trial ends in a promotion, a rejection, or with the next retrain, which supersedes it. A watch ends when the new
-champion has turned out better or worse than the version before it, or after `retrain.watch.slices`; if it is worse, the
-version before is put back, where `retrain.watch.roll_back` says so.
+champion has turned out worse than the version before it, or after `retrain.watch.slices`; if it is worse, the version
+before is put back, where `retrain.watch.roll_back` says so. A champion that has turned out better is watched on: what
+it was trained for may pass, and the version before fit again.
 """
 
 from __future__ import annotations
@@ -106,12 +107,14 @@ def _undone(looks: Sequence[Comparison], since: datetime) -> Comparison | None:
 
 
 def _series_of(ws: Workspace, run: RetrainRun, champion: Champion) -> TrialSeries:
-    """Return the series that a held run's candidate continues."""
+    """Return the series that a held run's candidate continues: that of its last look, if it had one."""
     checks = [c for c in queries.checks(ws.registry, run.id) if c.version == run.challenger and c.name == "loss"]
     alpha = next((c.numbers["alpha"] for c in checks if "alpha" in c.numbers), 1 - ws.trainers.gate.confidence)
     version = queries.version(ws.registry, ws.model, str(run.challenger))
     kind = version.version if version.state is VersionState.RETIRED else version.mode
-    return trial_series.of(ws, champion, retrain_data.cause_of(ws, run), kind, alpha)
+    looks = [c for c in queries.comparisons(ws.registry, ws.model, run_id=run.id) if c.candidate == run.challenger]
+    cause = trial_series.cause(looks[-1]) if looks else retrain_data.cause_of(ws, run)
+    return trial_series.of(ws, champion, cause, kind, alpha)
 
 
 def _out_of_patience(ws: Workspace, run: RetrainRun, as_of: datetime, now: datetime) -> Outcome | None:
@@ -146,7 +149,7 @@ def _follow_watch(ws: Workspace, as_of: datetime, now: datetime) -> Outcome | No
     seen = sum(len(look.slices) for look in looks)
     act = ws.trainers.watch.roll_back == "act"
     undone = looks[-1] if looks and looks[-1].result is CheckResult.FAIL and act else None
-    if not undone and looks and (looks[-1].result is not CheckResult.HOLD or seen >= ws.trainers.watch.slices):
+    if not undone and looks and (looks[-1].result is CheckResult.FAIL or seen >= ws.trainers.watch.slices):
         return None
     series = TrialSeries("watch", WATCH_ALPHA, looks)
     newest = undone or trial.look(ws, versions, series, since=promotion.effective_at, as_of=as_of, now=now)

@@ -20,10 +20,11 @@ from registry.connection import Registry
 from registry.faulty_periods import faulty_periods
 from registry.records import Action, Decision, Incident, IncidentState, RetrainRun, RunState
 from retrain_flows import decide, follow_up, retrain, schedule
-from retrain_flows.data import dataset, workspace
+from retrain_flows.data import workspace
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.follow_up import Outcome as Outcome
 from retrain_flows.retrain import RetrainRequest
+from retrain_flows.training import retrain_data
 from retrain_flows.training.retrain_data import SCHEDULE
 
 Execute = Callable[[Workspace, RetrainRequest], RetrainRun]
@@ -110,10 +111,9 @@ def may_act(reg: Registry, model: str) -> bool:
 
 
 def matured_rows(ws: Workspace, as_of: datetime) -> int:
-    """Return the number of matured rows of the training period as of a moment in event time. Reads its events."""
+    """Return the number of rows that a retrain as of a moment in event time would use. Reads its events."""
     when = workspace.periods(ws.schema, ws.trainers, as_of)
-    labelled = dataset.read(ws.log, ws.schema, as_of=as_of, start=when.start, end=when.evaluation)
-    return len(labelled.rows)
+    return len(retrain_data.usable_rows(ws, as_of=as_of, start=when.start, end=when.end).rows)
 
 
 def _to_decide(reg: Registry, model: str) -> list[Incident]:
@@ -169,6 +169,8 @@ def _decide(ws: Workspace, incident: Incident, as_of: datetime) -> decide.Decisi
         last_retrain=last,
         trial=max((r.as_of for r in queries.unfinished(ws.registry, ws.model, RunState.HELD)), default=None),
         last_failure=failure,
+        tried=_last_try(ws, incident),
+        slide=ws.schema.windows.slide,
         window=ws.schema.windows.slices,
     )
     answer = decide.decide(incident, signals=ws.signals, retrain=ws.retrain, situation=situation)
@@ -189,6 +191,12 @@ def _last_retrain(ws: Workspace) -> tuple[datetime | None, datetime | None]:
     return made, failed if failed is not None and (made is None or failed > made) else None
 
 
+def _last_try(ws: Workspace, incident: Incident) -> datetime | None:
+    """Return the event time of the newest retrain for an incident."""
+    own = {d.id for d in queries.decisions(ws.registry, ws.model) if d.incident_id == incident.id}
+    return max((r.as_of for r in queries.runs(ws.registry, ws.model) if r.decision_id in own), default=None)
+
+
 def _is_refused(run: RetrainRun) -> bool:
     return run.state is RunState.REJECTED and not run.reason.startswith(follow_up.SUPERSEDED)
 
@@ -199,9 +207,12 @@ def _last_training(ws: Workspace) -> datetime | None:
 
 
 def _scheduled(ws: Workspace, at: _Moment) -> list[Outcome]:
-    """Carry out a retrain that is due by schedule; none while another runs, or right after one has failed."""
+    """Carry out a retrain that is due by schedule; none while another runs, or right after one has failed.
+
+    While a candidate is on trial for an open incident, that incident asks for the next one.
+    """
     champion = queries.champion(ws.registry, ws.model)
-    if ws.retrain is None or not ws.retrain.trainers or champion is None:
+    if ws.retrain is None or not ws.retrain.trainers or champion is None or _on_trial_for_incident(ws):
         return []
     last, (_, failure) = _last_training(ws), _last_retrain(ws)
     if queries.running(ws.registry, ws.model) or (failure is not None and at.as_of < failure + ws.retrain.retry):
@@ -214,13 +225,21 @@ def _scheduled(ws: Workspace, at: _Moment) -> list[Outcome]:
     return [replace(_carry_out(ws, decision, at), subject="schedule")]
 
 
+def _on_trial_for_incident(ws: Workspace) -> bool:
+    """Return whether a candidate is on trial for an incident that is still open."""
+    held = {run.decision_id for run in queries.unfinished(ws.registry, ws.model, RunState.HELD)}
+    causes = {d.incident_id for d in queries.decisions(ws.registry, ws.model) if d.id in held}
+    live = {i.id for i in queries.incidents(ws.registry, ws.model) if i.state is not IncidentState.RESOLVED}
+    return bool(causes & live)
+
+
 def _since_last(ws: Workspace, as_of: datetime, last: datetime) -> schedule.SinceLast:
     """Return what has happened since the last retrain; labels are counted only where the schedule needs them."""
     if ws.trainers.schedule.new_labels is None:
         return schedule.SinceLast(as_of, last)
     end = as_of - ws.schema.label_delay
     start = min(last - ws.schema.label_delay, end)
-    counted = dataset.read(ws.log, ws.schema, as_of=as_of, start=start, end=end)
+    counted = retrain_data.usable_rows(ws, as_of=as_of, start=start, end=end)
     return schedule.SinceLast(as_of, last, len(counted.rows))
 
 

@@ -18,15 +18,15 @@ from features import scoring
 from features.window import from_ms
 from registry import operations, queries
 from registry.records import ComparedSlice, Comparison, ComparisonKind, RetrainRun
-from retrain_flows.data import dataset
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.gate import evidence, slice_sums
 from retrain_flows.training import retrain_data
 from retrain_flows.training.challengers import GatedCandidate
 from retrain_flows.training.trial_series import TrialSeries
 
-LOOK_SLICES = 10
-"""Slices that a look waits for; fewer are no window (:data:`retrain_flows.gate.evidence.MIN_SLICES`)."""
+LOOK_SLICES = (5, 10)
+"""Fewest and most slices that a look waits for; fewer are no window
+(:data:`retrain_flows.gate.evidence.MIN_SLICES`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +85,25 @@ def look(
     """
     start = series.looks[-1].until if series.looks else since
     slide = ws.schema.windows.slide
-    if (as_of - ws.schema.label_delay - start) // slide < LOOK_SLICES:
+    wanted = look_slices(sum(len(look.slices) for look in series.looks))
+    if (as_of - ws.schema.label_delay - start) // slide < wanted:
         return None
     slices = compared(ws, pair, start, as_of)
-    if len(slices) < LOOK_SLICES:
+    if len(slices) < wanted:
         return None
     return record(ws, pair, series, Look(slices, _history(ws), now))
+
+
+def look_slices(seen: int) -> int:
+    """Return how many new slices the next look waits for: half as many as have been seen, within LOOK_SLICES.
+
+    A large difference shows at once, so the first looks are short; for a small one long windows are more powerful.
+
+    >>> [look_slices(seen) for seen in (0, 7, 14, 28)]
+    [5, 5, 7, 10]
+    """
+    fewest, most = LOOK_SLICES
+    return min(max(fewest, seen // 2), most)
 
 
 def compared(ws: Workspace, pair: Pair, since: datetime, as_of: datetime) -> tuple[ComparedSlice, ...]:
@@ -102,7 +115,7 @@ def compared(ws: Workspace, pair: Pair, since: datetime, as_of: datetime) -> tup
         A model file is missing, altered, or not trusted.
     """
     end = ws.schema.windows.slice_of(as_of - ws.schema.label_delay)
-    rows = dataset.read(ws.log, ws.schema, as_of=as_of, start=since, end=end).rows
+    rows = retrain_data.usable_rows(ws, as_of=as_of, start=since, end=end).rows
     candidate, reference = (queries.version(ws.registry, ws.model, name) for name in (pair.candidate, pair.reference))
     sd = retrain_data.label_sd(ws, reference)
     answers = [retrain_data.answers_of(ws, version, rows) for version in (candidate, reference)]

@@ -182,7 +182,7 @@ def _retrain(made: Draft, module: str) -> Iterator[str]:
         file=f"{module}.py",
         window=format_span(max(52 * cut.windows.size, cut.end - cut.start)),
         evaluation=format_span(evaluation),
-        cool_down=format_span(2 * cut.windows.size),
+        cool_down=format_span(cut.windows.size),
         min_rows=max(10, min(1000, int(days * (cut.end - cut.start).total_seconds() / 86400 / 2))),
         gate_rows=max(10, min(100, int(days * evaluation.total_seconds() / 86400 / 8))),
     )

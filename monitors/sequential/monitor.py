@@ -46,7 +46,8 @@ def judge(plan: MonitoringPlan, state: MonitorState, report: Report) -> tuple[Mo
     """Judge the next report of a series.
 
     A report without the counts of its newest slice, or of a slice in the baseline's period, changes nothing and has
-    single-window verdicts only.
+    single-window verdicts only. After more than a window without slices a series begins anew: its version was put back
+    into service, and what drifted before it was replaced need not drift now.
 
     Parameters
     ----------
@@ -66,6 +67,8 @@ def judge(plan: MonitoringPlan, state: MonitorState, report: Report) -> tuple[Mo
     start_ms = to_ms(report.window_end) - plan.slide
     if not report.newest_slice or start_ms < plan.reference_end:
         return state, report
+    if state.last_slice is not None and start_ms > state.last_slice + plan.slide * plan.window:
+        state = initial_state(plan)
     findings = {(f.signal, f.variable): f for f in report.findings}
     group_states, drift_states = [], dict(state.drift_states)
     first = start_ms if state.first_slice is None else state.first_slice
@@ -77,7 +80,8 @@ def judge(plan: MonitoringPlan, state: MonitorState, report: Report) -> tuple[Mo
         group_states.append(after)
         findings |= {(group.signal, f.variable): f for f in group_findings}
     judged = tuple(findings[f.signal, f.variable] for f in report.findings)
-    return MonitorState(tuple(group_states), drift_states, first), report.model_copy(update={"findings": judged})
+    after_report = MonitorState(tuple(group_states), drift_states, first, start_ms)
+    return after_report, report.model_copy(update={"findings": judged})
 
 
 def judge_all(plan: MonitoringPlan, reports: Iterable[Report]) -> Iterator[Report]:

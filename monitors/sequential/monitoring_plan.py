@@ -117,8 +117,11 @@ class MonitorState:
         Where each variable is, by signal and name; one that is absent is steady.
     first_slice
         The start of the first slice that was judged, in milliseconds since the epoch; None before there was any.
+    last_slice
+        The start of the newest one.
     """
 
     groups: tuple[GroupState, ...]
     drift_states: Mapping[tuple[Signal, str], DriftState] = field(default_factory=dict)
     first_slice: int | None = None
+    last_slice: int | None = None

@@ -83,8 +83,9 @@ def _effect(
     """Return the effect of one promotion; *after* is the next change of champion, None while it serves."""
     gain = watch_gain.pooled(looks)
     if gain is not None:
-        state = _STATES[looks[-1].result]
-        text = f"{watch_gain.text(gain, str(promotion.from_version))}; {_conclusion(promotion, looks[-1], after)}"
+        deciding = next((look for look in reversed(looks) if look.result is not CheckResult.HOLD), looks[-1])
+        state = _STATES[deciding.result]
+        text = f"{watch_gain.text(gain, str(promotion.from_version))}; {_conclusion(promotion, deciding, after)}"
     elif reason := _not_compared(promotion, without_file):
         state, text = EffectState.NOT_COMPARED, reason
     elif after is not None:
@@ -102,7 +103,7 @@ _STATES = {
 
 
 def _conclusion(promotion: Promotion, newest: Comparison, after: Promotion | None) -> str:
-    """Return what a watch has decided by its newest look, in words."""
+    """Return what a watch has decided, by the newest look that did or, without one, by the newest."""
     shown = look(newest)
     if newest.result is CheckResult.PASS:
         alpha = newest.numbers.get("alpha")

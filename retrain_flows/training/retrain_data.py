@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from registry import queries
 from registry.connection import Registry
 from registry.faulty_periods import faulty_periods
 from registry.files import artifacts
-from registry.records import Champion, RetrainRun, Version, VersionState
+from registry.records import Champion, IncidentState, RetrainRun, Version, VersionState
 from retrain_flows.data import dataset, workspace
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.data.workspace import Workspace
@@ -107,9 +107,7 @@ def gather(ws: Workspace, run: RetrainRun) -> RetrainData:
     champion = champion_of(ws.registry, ws.model)
     version = queries.version(ws.registry, ws.model, champion.version)
     when = workspace.periods(ws.schema, retrain, run.as_of)
-    labelled = dataset.read(ws.log, ws.schema, as_of=run.as_of, start=when.start, end=when.end)
-    rows = labelled.rows.rows(~under_fault(ws, labelled.rows))
-    barred = len(labelled.rows) - len(rows)
+    rows, rejected, barred = usable_rows(ws, as_of=run.as_of, start=when.start, end=when.end)
     if len(rows) < retrain.min_rows:
         msg = f"{len(rows)} labelled rows to train on; retrain.min_rows is {retrain.min_rows}"
         msg += f" ({barred} rows are under a data fault)" if barred else ""
@@ -126,13 +124,37 @@ def gather(ws: Workspace, run: RetrainRun) -> RetrainData:
     return RetrainData(
         champion=champion, version=version, rows=rows, evaluation=new.rows(recent), answers=answers[recent],
         evaluated_from=since, validated_from=max(baseline_from, change or baseline_from), change=change,
-        rejected=labelled.rejected, barred=barred, until=when.end, sd=sd, earlier=_earlier(ws, version), cause=cause,
+        rejected=rejected, barred=barred, until=when.end, sd=sd, earlier=_earlier(ws, version), cause=cause,
         run_id=run.id,
     )  # fmt: skip
 
 
-def under_fault(ws: Workspace, rows: Dataset) -> npt.NDArray[np.bool_]:
-    """Return which rows are under a data fault, (rows,): they are not trained on and not compared on."""
+class UsableRows(NamedTuple):
+    """The labelled rows of a period without those under a data fault, which are neither trained nor compared on.
+
+    *rejected* is the number of records that could not be read, *barred* that of rows under a data fault.
+    """
+
+    rows: Dataset
+    rejected: int
+    barred: int
+
+
+def usable_rows(ws: Workspace, *, as_of: datetime, start: datetime, end: datetime) -> UsableRows:
+    """Read the matured, labelled rows of a period as of a moment in event time, without those under a data fault.
+
+    Raises
+    ------
+    DataError
+        The events cannot be read at all.
+    """
+    labelled = dataset.read(ws.log, ws.schema, as_of=as_of, start=start, end=end)
+    barred = _under_fault(ws, labelled.rows)
+    return UsableRows(labelled.rows.rows(~barred), labelled.rejected, int(barred.sum()))
+
+
+def _under_fault(ws: Workspace, rows: Dataset) -> npt.NDArray[np.bool_]:
+    """Return which rows are under a data fault, (rows,)."""
     barred = np.zeros(len(rows), bool)
     for period in faulty_periods(ws.registry, ws.model):
         barred |= (rows.times >= to_ms(period.start)) & (rows.times < to_ms(period.end))
@@ -140,11 +162,24 @@ def under_fault(ws: Workspace, rows: Dataset) -> npt.NDArray[np.bool_]:
 
 
 def cause_of(ws: Workspace, run: RetrainRun) -> str:
-    """Return what a run is for."""
+    """Return what a run is for: of several open incidents the first that the champion was to be replaced for.
+
+    Incidents that are open side by side are one change of the world as a rule, so what the candidates for one have
+    shown counts for the next.
+    """
     decision = queries.decision(ws.registry, run.decision_id)
     if decision.incident_id is not None:
-        return f"incident {decision.incident_id}"
+        return f"incident {min({decision.incident_id, *_retrained_for(ws)})}"
     return decision.actor if decision.actor == SCHEDULE else "by hand"
+
+
+def _retrained_for(ws: Workspace) -> set[int]:
+    """Return the open incidents of the champion's version that retrains were made for."""
+    champion = champion_of(ws.registry, ws.model)
+    made = {run.decision_id for run in queries.runs(ws.registry, ws.model)}
+    causes = {d.incident_id for d in queries.decisions(ws.registry, ws.model) if d.id in made}
+    live = [i for i in queries.incidents(ws.registry, ws.model) if i.state is not IncidentState.RESOLVED]
+    return {i.id for i in live if i.id in causes and i.version == champion.version}
 
 
 def label_sd(ws: Workspace, version: Version) -> float:

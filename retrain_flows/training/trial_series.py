@@ -48,12 +48,16 @@ class TrialSeries:
 
     @property
     def evidence(self) -> Evidence:
-        """The evidence of all looks; that of being worse starts anew after each time that it decided."""
-        if not self.looks:
+        """The evidence of all looks since the candidate last turned out better: then the question is a new one.
+
+        That of being worse starts anew after each time that it decided.
+        """
+        passed = max((look.look for look in self.looks if look.result is CheckResult.PASS), default=0)
+        if self.count == passed:
             return Evidence()
         last = self.looks[-1]
         worse = 0.0 if last.result is CheckResult.FAIL else last.numbers["worse"]
-        return Evidence(last.numbers["better"], worse, self.count)
+        return Evidence(last.numbers["better"], worse, self.count - passed)
 
 
 def find(ws: Workspace, champion: Champion, cause: str, kind: str, share: float) -> TrialSeries:
@@ -77,8 +81,17 @@ def find(ws: Workspace, champion: Champion, cause: str, kind: str, share: float)
 
 def of(ws: Workspace, champion: Champion, cause: str, kind: str, alpha: float) -> TrialSeries:
     """Return the series of a cause and a kind of candidate at an error rate: see :func:`find`."""
-    name = f"{cause}, {kind}"
+    name = f"{cause}{_AND}{kind}"
     return TrialSeries(name, alpha, tuple(look for look in against(ws, champion) if look.series == name))
+
+
+def cause(look: Comparison) -> str:
+    """Return the cause of the series that a look at a trial belongs to."""
+    return look.series.rpartition(_AND)[0]
+
+
+_AND = ", "
+"""Between cause and kind in the name of a series."""
 
 
 def against(ws: Workspace, champion: Champion) -> Sequence[Comparison]:

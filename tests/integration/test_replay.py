@@ -25,13 +25,21 @@ def of_stored_windows(sea: Path) -> dict[str, Any]:
 
 
 def test_the_past_is_what_the_monitor_said(sea: Path, of_stored_windows: dict[str, Any]) -> None:
-    """The incidents that the project's policy would have opened are those that are on record."""
+    """The project's policy would have opened the incidents on record, except while one waited for its decision.
+
+    Nobody decides here, so what is on record stays open; a replay counts each as decided, so that it may end and a
+    second one of its signal may open.
+    """
     own, half, double = of_stored_windows["policies"]
-    expected = {
+    on_record = {
         (i["signal"], i["opened_at"], i["severity"]) for i in json.loads(leeway(sea, "incidents", "--all", "--json"))
     }
+    first_of_signal: dict[str, tuple[str, str, str]] = {}
+    for i in own["incidents"]:  # in the order in which they opened
+        opened = i["opened"]
+        first_of_signal.setdefault(opened["signal"], (opened["signal"], opened["opened_at"], i["severity"]))
 
-    assert expected == {(i["opened"]["signal"], i["opened"]["opened_at"], i["severity"]) for i in own["incidents"]}
+    assert on_record == set(first_of_signal.values())
     assert ("half", "double") == (half["name"], double["name"])
 
 

@@ -191,7 +191,7 @@ def open_job(project: str, model: str) -> Iterator[Job]:
 
 def report(end: datetime, signal: Signal = Signal.PERFORMANCE, verdict: Verdict = Verdict.DRIFT) -> Report:
     """Return the report of v1's window that ends at *end*, with one finding."""
-    finding = Finding(signal=signal, variable="loss", window_verdict=verdict, metric="mean_loss_increase", effect=0.5,
+    finding = Finding(signal=signal, variable="loss", window_verdict=verdict, metric="mean_loss_increase", effect=0.4,
                       threshold=0.1, n=280, baseline_n=800)  # fmt: skip
     return Report(model="m", version="v1", stage=Stage.OUTCOMES, window_start=end - 7 * DAY, window_end=end,
                   baseline="0" * 64, rows=280, counts={}, findings=(finding,))  # fmt: skip

@@ -263,3 +263,37 @@ def test_a_verdict_over_time_is_told_with_its_evidence() -> None:
     assert (
         "loss in all traffic: effect 0.12 (loss_increase); evidence 903.0 of 720 required for 1 per 90d" in told.because
     )
+
+
+def risen(since: datetime = OPENED, effect: float = 0.8) -> Incident:
+    """Return an incident of a loss that has risen by *effect*."""
+    found = evidence("loss", signal="performance", metric="mean_loss_increase", effect=effect, threshold=0.18)
+    return incident(evidence=(found,), since=since)
+
+
+def deferred(one: Incident, **situation: Any) -> str:
+    """Return why a decision about an incident is deferred; "" if it is not."""
+    answer = decide(one, signals=Signals(), retrain=RETRAIN, situation=replace(READY, slide=DAY, **situation))
+    return answer.because if isinstance(answer, Deferral) else ""
+
+
+def test_after_a_large_rise_the_first_candidate_waits_for_rows_of_the_new_kind() -> None:
+    """Three slices after it was found; after a small one there is no wait."""
+    assert "few rows since the loss rose; a candidate is trained from 2013-03-04 00:00 UTC" == deferred(risen())
+    assert "" == deferred(risen(), now=OPENED + 3 * DAY)
+    assert "" == deferred(risen(effect=0.4))
+
+
+def test_a_candidate_on_trial_that_is_older_than_a_large_rise_is_replaced_at_once() -> None:
+    """It learned nothing of the new kind; one that was trained after it has its time."""
+    now = OPENED + 3 * DAY
+    assert "" == deferred(risen(), now=now, trial=OPENED - DAY)
+    assert "a candidate is on trial" in deferred(risen(), now=now, trial=OPENED + DAY)
+    assert "a candidate is on trial" in deferred(risen(effect=0.4), now=now, trial=OPENED - DAY)
+
+
+def test_the_wait_begins_anew_with_each_retrain() -> None:
+    """An incident that was retrained for is not given up the day after, however long it has been open."""
+    late = OPENED + RETRAIN.wait + DAY
+    assert deferred(incident(), now=late, matured_until=late, tried=late - DAY, trial=late - DAY)
+    assert "" == deferred(incident(), now=late, matured_until=late, trial=late - DAY)  # given up: a decision

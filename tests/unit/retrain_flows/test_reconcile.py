@@ -119,7 +119,7 @@ def test_what_waits_too_long_is_given_up(make: Make) -> None:
     """Too few labels for a month of event time, and the decision says so."""
     ws = make(min_rows=100_000)
     world.drift(ws)
-    assert ["waits: too few rows with labels: 640 of 100000 (retrain.min_rows)"] == [o.result for o in react(ws)]
+    assert ["waits: too few rows with labels: 1200 of 100000 (retrain.min_rows)"] == [o.result for o in react(ws)]
     assert [] == actions(ws)
     react(ws, as_of=world.AS_OF + ws.trainers.wait)
     assert [Action.WAIT_GIVEN_UP] == actions(ws)

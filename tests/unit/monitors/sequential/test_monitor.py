@@ -183,3 +183,16 @@ def test_a_difference_from_the_first_slices_on_is_told_as_what_it_may_be() -> No
 
     assert told(0).startswith("since the first slices of this version (training-serving skew?): drift")
     assert told(30).startswith("drift: evidence")
+
+
+def test_a_version_that_is_put_back_into_service_begins_anew() -> None:
+    """Drift that lasted until it was replaced is none after 20 days without its reports; after 5 days it still is."""
+    raw = [*reports(known(length=7), days(np.random.default_rng(2), 60, change=shift("x", 2.0, until=20)), POLICY)]
+    plan = monitoring_plan(known(length=7), POLICY, Stage.INPUTS)
+
+    def after(pause: int) -> Verdict:
+        replaced = 20 - 6  # windows of 7 days: the first report is on the seventh day
+        served = [*raw[:replaced], *raw[replaced + pause :]]
+        return of(list(monitor.judge_all(plan, served))[replaced], "x").verdict
+
+    assert (Verdict.DRIFT, Verdict.STEADY) == (after(5), after(20))

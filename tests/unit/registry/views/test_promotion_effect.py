@@ -37,6 +37,18 @@ def test_a_promotion_that_helped(reg: Registry) -> None:
     ) == shown.text
 
 
+def test_a_promotion_that_helped_is_watched_on(reg: Registry) -> None:
+    """Later looks that decide nothing do not take it back; one that shows harm does."""
+    world.watched(reg, PASS, HOLD)
+    assert EffectState.BETTER is effect(reg).state
+
+
+def test_a_promotion_that_helped_at_first_and_then_did_harm(reg: Registry) -> None:
+    """The newest look that decided is the result."""
+    world.watched(reg, PASS, FAIL)
+    assert EffectState.WORSE is effect(reg).state
+
+
 def test_an_undecided_watch_names_the_evidence(reg: Registry) -> None:
     """What has come together so far, and what would decide."""
     world.watched(reg, HOLD, difference=-0.01)

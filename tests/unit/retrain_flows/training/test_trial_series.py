@@ -88,5 +88,19 @@ def test_a_watch_is_no_trial(ws: Workspace) -> None:
 
 def test_a_look_that_was_made_twice_counts_once() -> None:
     """A killed run and its repetition made the same look, of two candidates; the later one's evidence holds."""
-    first, again = (values.look(run_id=1, candidate=name) for name in ("v2", "v3"))
+    first, again = (values.look(CheckResult.HOLD, run_id=1, candidate=name) for name in ("v2", "v3"))
     assert 1 == TrialSeries("incident 1, static", 0.05, (first, again)).evidence.looks
+
+
+def test_evidence_begins_anew_after_a_candidate_turned_out_better() -> None:
+    """Whether the version before fits again is a new question, with the whole stake; being worse counts from then."""
+    better, after = values.look(CheckResult.PASS, promotion_id=1), values.look(promotion_id=1, number=2)
+    held = after.model_copy(update={"result": CheckResult.HOLD})
+
+    assert Evidence() == TrialSeries("watch", 0.05, (better,)).evidence
+    assert Evidence(20.0, 0.5, 1) == TrialSeries("watch", 0.05, (better, held)).evidence
+
+
+def test_a_series_is_named_by_its_cause() -> None:
+    """A held run's later looks go on with the series of its first."""
+    assert "incident 1" == trial_series.cause(values.look(run_id=1))
