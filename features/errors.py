@@ -3,7 +3,8 @@
 LeewayError
 ├── ProjectError          the project file, or what it points to, is wrong; names line, key and fix
 ├── DataError             events that cannot be used as they are
-│   └── NotEnoughData     too few events for the operation
+│   ├── NotEnoughData     too few events for the operation
+│   └── NoIdColumn        no column of a log tells its rows apart
 ├── BrokerError           Kafka or its schema registry cannot be reached, refuses, or lacks what was requested
 │   └── BrokerAway        it does not answer now
 ├── EngineError           Flink or Java failed
@@ -63,6 +64,10 @@ class DataError(LeewayError):
 
 class NotEnoughData(DataError):
     """Too few events for the operation."""
+
+
+class NoIdColumn(DataError):
+    """No column of a log tells its rows apart, as labels need to find their predictions."""
 
 
 class BrokerError(LeewayError):

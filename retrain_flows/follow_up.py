@@ -31,7 +31,7 @@ from registry.records import (
 )
 from retrain_flows import trial
 from retrain_flows.data.workspace import Workspace
-from retrain_flows.training import retrain_data, trial_series
+from retrain_flows.training import run_cause, trial_series
 from retrain_flows.training.trial_series import TrialSeries
 from retrain_flows.trial import Pair
 
@@ -113,7 +113,7 @@ def _series_of(ws: Workspace, run: RetrainRun, champion: Champion) -> TrialSerie
     version = queries.version(ws.registry, ws.model, str(run.challenger))
     kind = version.version if version.state is VersionState.RETIRED else version.mode
     looks = [c for c in queries.comparisons(ws.registry, ws.model, run_id=run.id) if c.candidate == run.challenger]
-    cause = trial_series.cause(looks[-1]) if looks else retrain_data.cause_of(ws, run)
+    cause = trial_series.cause(looks[-1]) if looks else run_cause.of(ws, run)
     return trial_series.of(ws, champion, cause, kind, alpha)
 
 

@@ -19,13 +19,12 @@ from registry.audit_log import chain
 from registry.connection import Registry
 from registry.faulty_periods import faulty_periods
 from registry.records import Action, Decision, Incident, IncidentState, RetrainRun, RunState
-from retrain_flows import decide, follow_up, retrain, schedule
-from retrain_flows.data import workspace
+from retrain_flows import decide, follow_up, past_runs, retrain, schedule
+from retrain_flows.data import usable_rows, workspace
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.follow_up import Outcome as Outcome
 from retrain_flows.retrain import RetrainRequest
-from retrain_flows.training import retrain_data
-from retrain_flows.training.retrain_data import SCHEDULE
+from retrain_flows.training.run_cause import SCHEDULE
 
 Execute = Callable[[Workspace, RetrainRequest], RetrainRun]
 
@@ -113,7 +112,7 @@ def may_act(reg: Registry, model: str) -> bool:
 def matured_rows(ws: Workspace, as_of: datetime) -> int:
     """Return the number of rows that a retrain as of a moment in event time would use. Reads its events."""
     when = workspace.periods(ws.schema, ws.trainers, as_of)
-    return len(retrain_data.usable_rows(ws, as_of=as_of, start=when.start, end=when.end).rows)
+    return len(usable_rows.read(ws, as_of=as_of, start=when.start, end=when.end).rows)
 
 
 def _to_decide(reg: Registry, model: str) -> list[Incident]:
@@ -159,7 +158,7 @@ def _handle(ws: Workspace, incident: Incident, current: Decision | None, at: _Mo
 def _decide(ws: Workspace, incident: Incident, as_of: datetime) -> decide.Decision | decide.Deferral:
     """Decide about an incident. Rows are counted only if nothing else is in the way, since that reads all events."""
     enough = ws.retrain.min_rows if ws.retrain else 0
-    last, failure = _last_retrain(ws)
+    last, failure = past_runs.last_retrain(ws)
     situation = decide.Situation(
         now=as_of,
         matured_until=as_of - ws.schema.label_delay,
@@ -169,7 +168,7 @@ def _decide(ws: Workspace, incident: Incident, as_of: datetime) -> decide.Decisi
         last_retrain=last,
         trial=max((r.as_of for r in queries.unfinished(ws.registry, ws.model, RunState.HELD)), default=None),
         last_failure=failure,
-        tried=_last_try(ws, incident),
+        tried=past_runs.last_try(ws, incident),
         slide=ws.schema.windows.slide,
         window=ws.schema.windows.slices,
     )
@@ -180,32 +179,6 @@ def _decide(ws: Workspace, incident: Incident, as_of: datetime) -> decide.Decisi
     return decide.decide(incident, signals=ws.signals, retrain=ws.retrain, situation=counted)
 
 
-def _last_retrain(ws: Workspace) -> tuple[datetime | None, datetime | None]:
-    """Return the event times of the last run that promoted or rejected a challenger, and of a later one that failed.
-
-    A held run and one that was superseded have decided nothing.
-    """
-    runs = queries.runs(ws.registry, ws.model)
-    made = max((r.as_of for r in runs if r.state is RunState.PROMOTED or _is_refused(r)), default=None)
-    failed = max((r.as_of for r in runs if r.state is RunState.FAILED), default=None)
-    return made, failed if failed is not None and (made is None or failed > made) else None
-
-
-def _last_try(ws: Workspace, incident: Incident) -> datetime | None:
-    """Return the event time of the newest retrain for an incident."""
-    own = {d.id for d in queries.decisions(ws.registry, ws.model) if d.incident_id == incident.id}
-    return max((r.as_of for r in queries.runs(ws.registry, ws.model) if r.decision_id in own), default=None)
-
-
-def _is_refused(run: RetrainRun) -> bool:
-    return run.state is RunState.REJECTED and not run.reason.startswith(follow_up.SUPERSEDED)
-
-
-def _last_training(ws: Workspace) -> datetime | None:
-    """Return the event time of the last run that trained a challenger, whatever became of it."""
-    return max((r.as_of for r in queries.runs(ws.registry, ws.model) if r.state is not RunState.FAILED), default=None)
-
-
 def _scheduled(ws: Workspace, at: _Moment) -> list[Outcome]:
     """Carry out a retrain that is due by schedule; none while another runs, or right after one has failed.
 
@@ -214,7 +187,7 @@ def _scheduled(ws: Workspace, at: _Moment) -> list[Outcome]:
     champion = queries.champion(ws.registry, ws.model)
     if ws.retrain is None or not ws.retrain.trainers or champion is None or _on_trial_for_incident(ws):
         return []
-    last, (_, failure) = _last_training(ws), _last_retrain(ws)
+    last, (_, failure) = past_runs.last_training(ws), past_runs.last_retrain(ws)
     if queries.running(ws.registry, ws.model) or (failure is not None and at.as_of < failure + ws.retrain.retry):
         return []
     because = schedule.due(ws.retrain.schedule, _since_last(ws, at.as_of, last or champion.since))
@@ -239,7 +212,7 @@ def _since_last(ws: Workspace, as_of: datetime, last: datetime) -> schedule.Sinc
         return schedule.SinceLast(as_of, last)
     end = as_of - ws.schema.label_delay
     start = min(last - ws.schema.label_delay, end)
-    counted = retrain_data.usable_rows(ws, as_of=as_of, start=start, end=end)
+    counted = usable_rows.read(ws, as_of=as_of, start=start, end=end)
     return schedule.SinceLast(as_of, last, len(counted.rows))
 
 

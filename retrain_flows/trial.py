@@ -18,6 +18,7 @@ from features import scoring
 from features.window import from_ms
 from registry import operations, queries
 from registry.records import ComparedSlice, Comparison, ComparisonKind, RetrainRun
+from retrain_flows.data import usable_rows
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.gate import evidence, slice_sums
 from retrain_flows.training import retrain_data
@@ -115,7 +116,7 @@ def compared(ws: Workspace, pair: Pair, since: datetime, as_of: datetime) -> tup
         A model file is missing, altered, or not trusted.
     """
     end = ws.schema.windows.slice_of(as_of - ws.schema.label_delay)
-    rows = retrain_data.usable_rows(ws, as_of=as_of, start=since, end=end).rows
+    rows = usable_rows.read(ws, as_of=as_of, start=since, end=end).rows
     candidate, reference = (queries.version(ws.registry, ws.model, name) for name in (pair.candidate, pair.reference))
     sd = retrain_data.label_sd(ws, reference)
     answers = [retrain_data.answers_of(ws, version, rows) for version in (candidate, reference)]

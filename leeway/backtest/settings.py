@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from features.schema import Task
-from leeway.init import starter_file
+from features.errors import NoIdColumn
+from leeway.infer.roles import ColumnWishes
+from leeway.init import add_ids, starter_file
 from leeway.project.load import Model, Project
 from leeway.project.section import Section
 from leeway.replay import policies
@@ -28,8 +29,15 @@ class Sections(Section):
 
 
 @contextmanager
-def drafted(log: Path, *, task: Task | None = None) -> Iterator[Project]:
+def drafted(log: Path, wishes: ColumnWishes) -> Iterator[Project]:
     """Yield a project as `leeway init --from` would write it for a log, in a temporary folder.
+
+    Parameters
+    ----------
+    log
+        A labelled log, a file or a folder; rows without an id are numbered in a copy.
+    wishes
+        The columns and the task that the user has named.
 
     Raises
     ------
@@ -37,7 +45,13 @@ def drafted(log: Path, *, task: Task | None = None) -> Iterator[Project]:
         The file or folder is not a log of events.
     """
     with TemporaryDirectory(prefix="leeway-backtest-") as folder:
-        yield starter_file.write(Path(folder) / "leeway.yaml", log.resolve(), model="model", task=task)
+        file = Path(folder) / "leeway.yaml"
+        try:
+            project = starter_file.write(file, log.resolve(), model="model", wishes=wishes)
+        except NoIdColumn:
+            numbered = add_ids.copy(log.resolve(), Path(folder))
+            project = starter_file.write(file, numbered, model="model", wishes=wishes)
+        yield project
 
 
 def with_policies(model: Model, files: Sequence[Path]) -> list[tuple[str, Model]]:

@@ -9,7 +9,8 @@ import typer
 
 from features.schema import Task
 from leeway.backtest import history, output, run_backtest, settings
-from leeway.commands.options import AsJson, When, utc
+from leeway.commands.options import AsJson, Column, IdColumn, Positive, When, utc
+from leeway.infer.roles import ColumnWishes
 from leeway.project.load import Model, Project
 from leeway.terminal import show
 
@@ -36,6 +37,11 @@ def backtest(  # noqa: PLR0913 - one parameter an option
     model: Annotated[str | None, typer.Option(help="The model of the project; needed where there are several.")] = None,
     policy: Policies = None,
     first_until: When = None,
+    label: Column = None,
+    id_: IdColumn = None,
+    time: Column = None,
+    label_time: Column = None,
+    positive: Positive = None,
     task: Annotated[
         Task | None, typer.Option(help="What a model of LOG predicts; by default as its labels suggest.")
     ] = None,
@@ -46,10 +52,12 @@ def backtest(  # noqa: PLR0913 - one parameter an option
 
     Monitors, decisions, training, gate, promotions and rollbacks are the real ones, in a registry that is thrown away.
     --first-until is where the first training period ends, by default where the baseline does. Beside the loop: no refit
-    at all, as many refits evenly spaced and at random, a refit at every window, and no model.
+    at all, as many refits evenly spaced and at random, a refit at every window, and no model. Columns of LOG are
+    inferred, as in `leeway init`, where they are not named; rows without an id are numbered.
     """
     if log is not None:
-        with settings.drafted(log, task=task) as project:
+        columns = {"label": label, "id": id_, "time": time, "label_time": label_time}
+        with settings.drafted(log, ColumnWishes.of(columns, task, positive)) as project:
             _run(project, project.model(), policy or [], first_until, plot, as_json=as_json)
         return
     project = Project.load(ctx.obj)

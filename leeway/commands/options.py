@@ -17,6 +17,10 @@ ModelName = Annotated[str | None, typer.Option("--model", "-m", help="The model,
 When = Annotated[datetime | None, _TIME]
 """A time that may be left out."""
 RequiredTime = Annotated[datetime, _TIME]
+Column = Annotated[str | None, typer.Option(metavar="COLUMN", rich_help_panel="Which column is what")]
+"""The column of a role in a log; inferred if it is left out."""
+IdColumn = Annotated[str | None, typer.Option("--id", metavar="COLUMN", rich_help_panel="Which column is what")]
+Positive = Annotated[str | None, typer.Option(metavar="VALUE", help="The label that counts as 1.")]
 Partitions = Annotated[int, typer.Option(min=1, help="Of a topic that has to be created.")]
 
 

@@ -17,7 +17,7 @@ from features.kafka.avro import derive as avro_of
 from features.schema import Task
 from features.window import UTC
 from leeway.check import environment, events
-from leeway.commands.options import AsJson, ModelName
+from leeway.commands.options import AsJson, Column, IdColumn, ModelName, Positive
 from leeway.infer import log_files
 from leeway.infer.roles import ColumnWishes
 from leeway.init import add_ids, ask, draft, starter_file, summary
@@ -36,9 +36,6 @@ def register(app: typer.Typer) -> None:
     app.command()(schema)
 
 
-Column = Annotated[str | None, typer.Option(metavar="COLUMN", rich_help_panel="Which column is what")]
-
-
 def init(  # noqa: PLR0913 - one parameter an option
     ctx: typer.Context,
     source: Annotated[Path, typer.Option("--from", help="A file or folder of events.")],
@@ -47,11 +44,11 @@ def init(  # noqa: PLR0913 - one parameter an option
     ] = None,
     prediction: Column = None,
     label: Column = None,
-    id_: Annotated[str | None, typer.Option("--id", metavar="COLUMN", rich_help_panel="Which column is what")] = None,
+    id_: IdColumn = None,
     time: Column = None,
     label_time: Column = None,
     version: Column = None,
-    positive: Annotated[str | None, typer.Option(metavar="VALUE", help="The label that counts as 1.")] = None,
+    positive: Positive = None,
     task: Annotated[Task | None, typer.Option(help="What the model predicts; inferred by default.")] = None,
     model: Annotated[str | None, typer.Option(help="The model's name; by default the folder's.")] = None,
     number_rows: Annotated[
@@ -75,7 +72,7 @@ def init(  # noqa: PLR0913 - one parameter an option
     starter_file.check_names(path, model, force=force)
     by_role = {"prediction": prediction, "label": label, "id": id_, "time": time, "label_time": label_time,
              "version": version}  # fmt: skip
-    wishes = ColumnWishes({role: column for role, column in by_role.items() if column is not None}, task, positive)
+    wishes = ColumnWishes.of(by_role, task, positive)
     if number_rows:
         source = add_ids.copy(log_files.events(source), path.resolve().parent, force=force)
     log = draft.read_log(source, wishes, labels)

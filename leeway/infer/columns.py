@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from features.errors import DataError, NotEnoughData
+from features.errors import DataError, NoIdColumn, NotEnoughData
 from features.schema import FeatureKind, Task
 from leeway.infer import feature_columns, prediction_columns, roles
 from leeway.infer.roles import ColumnWishes
@@ -121,6 +121,7 @@ def _require_roles(parts: Mapping[str, str], table: pa.Table) -> None:
         hint = f"--{part} COLUMN names it: {_DESCRIPTIONS[part]}"
         if part == "id":
             hint += "; if there is none, --number-rows copies the log with row numbers as ids"
+            raise NoIdColumn(msg, hint=hint)
         if part == "prediction":
             hint += "; or --label COLUMN names the label: a labelled log is enough to train a first model"
         raise DataError(msg, hint=hint)

@@ -51,6 +51,11 @@ class ColumnWishes:
     positive: str | None = None
     refused: frozenset[str] = frozenset()
 
+    @classmethod
+    def of(cls, columns: Mapping[str, str | None], task: Task | None, positive: str | None) -> ColumnWishes:
+        """Return the wishes of a command's options, of which those left out are None."""
+        return cls({role: column for role, column in columns.items() if column is not None}, task, positive)
+
 
 def find_columns(
     table: pa.Table, wishes: ColumnWishes, labels: pa.Table | None = None

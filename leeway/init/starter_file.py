@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from features.errors import ProjectError
-from features.schema import Columns, FeatureKind, Task
+from features.schema import Columns, FeatureKind
 from features.window import UTC, format_span
 from leeway.infer import periods
 from leeway.infer.roles import ColumnWishes
@@ -28,14 +28,18 @@ window most of what that gains is reached (docs/backtest.md)."""
 
 
 def write(
-    path: Path, source: Path, *, model: str | None = None, task: Task | None = None, force: bool = False
+    path: Path,
+    source: Path,
+    *,
+    model: str | None = None,
+    wishes: ColumnWishes = ColumnWishes(),  # noqa: B008 - it is frozen
+    force: bool = False,
 ) -> Project:
     """Write a project file at *path* from the events in *source* (a file or a folder), and return it loaded.
 
     Raises ProjectError if *path* exists and not *force*, DataError if *source* is not a log of events.
     """
     check_names(path, model, force=force)
-    wishes = ColumnWishes(task=task)
     made = draft.draft(draft.read_log(source, wishes), wishes, path.resolve().parent, datetime.now(UTC))
     return write_draft(path, made, model)
 

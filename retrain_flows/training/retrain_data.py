@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from features import errors, scoring
 from features.scoring import Values
@@ -16,18 +15,22 @@ from features.window import from_ms, to_ms
 from monitors.profiles import outcome_counts
 from registry import queries
 from registry.connection import Registry
-from registry.faulty_periods import faulty_periods
 from registry.files import artifacts
-from registry.records import Champion, IncidentState, RetrainRun, Version, VersionState
-from retrain_flows.data import dataset, workspace
+from registry.records import (
+    Champion,
+    CheckResult,
+    ComparisonKind,
+    RetrainRun,
+    Version,
+    VersionState,
+)
+from retrain_flows.data import usable_rows, workspace
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.gate import slice_sums
-from retrain_flows.training import static
+from retrain_flows.training import run_cause, static
 from retrain_flows.training.change_point import change_point
 
-SCHEDULE = "schedule"
-"""The actor of a decision that no incident called for."""
 BASELINE_SLICES = 28
 """Slices of a new baseline, where there are as many since the last change: below 20 there is no guarantee
 (docs/statistics.md), and older rows are less like those to come."""
@@ -107,7 +110,7 @@ def gather(ws: Workspace, run: RetrainRun) -> RetrainData:
     champion = champion_of(ws.registry, ws.model)
     version = queries.version(ws.registry, ws.model, champion.version)
     when = workspace.periods(ws.schema, retrain, run.as_of)
-    rows, rejected, barred = usable_rows(ws, as_of=run.as_of, start=when.start, end=when.end)
+    rows, rejected, barred = usable_rows.read(ws, as_of=run.as_of, start=when.start, end=when.end)
     if len(rows) < retrain.min_rows:
         msg = f"{len(rows)} labelled rows to train on; retrain.min_rows is {retrain.min_rows}"
         msg += f" ({barred} rows are under a data fault)" if barred else ""
@@ -117,8 +120,8 @@ def gather(ws: Workspace, run: RetrainRun) -> RetrainData:
     answers = answers_of(ws, version, new)
     usable = scoring.is_answered(answers)
     new, answers = new.rows(usable), answers[usable]
-    change, cause = _change(ws, new, answers, sd), cause_of(ws, run)
-    since = max(when.evaluation, change) if change and cause != SCHEDULE else when.evaluation
+    change, cause = _change(ws, new, answers, sd), run_cause.of(ws, run)
+    since = max(when.evaluation, change) if change and cause != run_cause.SCHEDULE else when.evaluation
     recent = np.asarray(new.times >= to_ms(since))
     baseline_from = when.end - max(BASELINE_SLICES * ws.schema.windows.slide, retrain.evaluation)
     return RetrainData(
@@ -127,59 +130,6 @@ def gather(ws: Workspace, run: RetrainRun) -> RetrainData:
         rejected=rejected, barred=barred, until=when.end, sd=sd, earlier=_earlier(ws, version), cause=cause,
         run_id=run.id,
     )  # fmt: skip
-
-
-class UsableRows(NamedTuple):
-    """The labelled rows of a period without those under a data fault, which are neither trained nor compared on.
-
-    *rejected* is the number of records that could not be read, *barred* that of rows under a data fault.
-    """
-
-    rows: Dataset
-    rejected: int
-    barred: int
-
-
-def usable_rows(ws: Workspace, *, as_of: datetime, start: datetime, end: datetime) -> UsableRows:
-    """Read the matured, labelled rows of a period as of a moment in event time, without those under a data fault.
-
-    Raises
-    ------
-    DataError
-        The events cannot be read at all.
-    """
-    labelled = dataset.read(ws.log, ws.schema, as_of=as_of, start=start, end=end)
-    barred = _under_fault(ws, labelled.rows)
-    return UsableRows(labelled.rows.rows(~barred), labelled.rejected, int(barred.sum()))
-
-
-def _under_fault(ws: Workspace, rows: Dataset) -> npt.NDArray[np.bool_]:
-    """Return which rows are under a data fault, (rows,)."""
-    barred = np.zeros(len(rows), bool)
-    for period in faulty_periods(ws.registry, ws.model):
-        barred |= (rows.times >= to_ms(period.start)) & (rows.times < to_ms(period.end))
-    return barred
-
-
-def cause_of(ws: Workspace, run: RetrainRun) -> str:
-    """Return what a run is for: of several open incidents the first that the champion was to be replaced for.
-
-    Incidents that are open side by side are one change of the world as a rule, so what the candidates for one have
-    shown counts for the next.
-    """
-    decision = queries.decision(ws.registry, run.decision_id)
-    if decision.incident_id is not None:
-        return f"incident {min({decision.incident_id, *_retrained_for(ws)})}"
-    return decision.actor if decision.actor == SCHEDULE else "by hand"
-
-
-def _retrained_for(ws: Workspace) -> set[int]:
-    """Return the open incidents of the champion's version that retrains were made for."""
-    champion = champion_of(ws.registry, ws.model)
-    made = {run.decision_id for run in queries.runs(ws.registry, ws.model)}
-    causes = {d.incident_id for d in queries.decisions(ws.registry, ws.model) if d.id in made}
-    live = [i for i in queries.incidents(ws.registry, ws.model) if i.state is not IncidentState.RESOLVED]
-    return {i.id for i in live if i.id in causes and i.version == champion.version}
 
 
 def label_sd(ws: Workspace, version: Version) -> float:
@@ -206,8 +156,14 @@ def _change(ws: Workspace, rows: Dataset, answers: Values, sd: float) -> datetim
 
 
 def _earlier(ws: Workspace, champion: Version) -> list[Version]:
-    """Return the newest retired versions that have a model file and were not rolled back."""
-    back = {p.from_version for p in queries.promotions(ws.registry, ws.model) if p.kind == "rollback"}
+    """Return the newest retired versions that have a model file and, if they were rolled back, had helped before.
+
+    What a version was good for may come back; one that never helped is not tried again.
+    """
+    promotions = queries.promotions(ws.registry, ws.model)
+    better = {c.candidate for c in queries.comparisons(ws.registry, ws.model)
+              if c.kind is ComparisonKind.WATCH and c.result is CheckResult.PASS}  # fmt: skip
+    back = {p.from_version for p in promotions if p.kind == "rollback"} - better
     retired = [
         v for v in queries.versions(ws.registry, ws.model)
         if v.state is VersionState.RETIRED and v.artifact not in (None, champion.artifact) and v.version not in back

@@ -20,7 +20,7 @@ from retrain_flows import first_version, promote, retrain
 from retrain_flows.data import baseline_rows
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.retrain import RetrainRequest
-from retrain_flows.training import challengers, retrain_data
+from retrain_flows.training import challengers, retrain_data, run_cause
 from retrain_flows.training.retrain_data import RetrainData
 from tests.support import trained_model as world
 from tests.unit.retrain_flows.conftest import Make
@@ -109,7 +109,7 @@ def test_the_evaluation_is_the_newest_part_of_the_rows_and_labels_had_matured(ws
     assert [(29, 58), (45, 58)] == [(d.min(), d.max()) for d in days]
 
 
-@pytest.mark.parametrize(("actor", "day"), [(retrain_data.SCHEDULE, 20), ("bob", 30)])
+@pytest.mark.parametrize(("actor", "day"), [(run_cause.SCHEDULE, 20), ("bob", 30)])
 def test_the_champion_is_not_asked_about_rows_it_was_trained_on(make: Make, actor: str, day: int) -> None:
     """It would know them. Where drift is the cause, rows before the change point are left out too."""
     ws = make(evaluation=45 * world.DAY, window=59 * world.DAY)
