@@ -28,7 +28,10 @@ class Rate:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval: Poisson's exact one, of as many fewer alarms as repetitions differ by more."""
+        """The 95 % interval: Poisson's exact one, of as many fewer alarms as repetitions differ by more;
+        NaN where nothing was promised."""
+        if not self.exposure:
+            return float("nan"), float("nan")
         n = self.alarms / self.dispersion
         low = float(special.gammaincinv(n, 0.025)) if n else 0.0
         high = float(special.gammaincinv(n + 1, 0.975))
