@@ -63,3 +63,26 @@ class Cell:
     promised: float
     rates: dict[tuple[int, str], Rate]
     others: dict[str, float]
+
+
+@dataclass(frozen=True)
+class WordRates:
+    """One kind of words: rates by (budget, panel), as it ships and with a baseline counted by its *own* vocabulary."""
+
+    kind: str
+    rows: int
+    reference: int
+    shipped: dict[tuple[int, str], Rate]
+    own: dict[tuple[int, str], Rate]
+
+
+@dataclass(frozen=True)
+class FaultRate:
+    """Data that only look broken: how many faults a model *allowed*, how many *began*, in what share of windows one
+    *stood*, and the share of models in which each real fault was *found*."""
+
+    kind: str
+    allowed: float
+    began: Rate
+    stood: float
+    found: dict[str, float]

@@ -19,7 +19,6 @@ Draw = Callable[[Rng, tuple[int, int, int]], Words]
 """Draws words: generator, and shape (slices, features, rows)."""
 RARE = 2_000
 """Words beyond those with a cell of their own that a baseline knows, as :func:`.freeze_categorical` has it."""
-LONGEST_SESSION = 50
 
 
 def _zipf(power: float) -> Draw:
@@ -76,7 +75,7 @@ def counted(words: Words, reference: int, first: int = 0, *, own: bool = False) 
 
 
 def _counts(known: Words, every: Words, *, own: bool) -> tuple[CategoricalBins, Counts]:
-    """Return the vocabulary of one feature's *known* slices, and the counts of *every* slice on it, known ones first."""
+    """Return the vocabulary of one feature's *known* slices, and the counts of *every* slice, known ones first."""
     names, total = np.unique(known, return_counts=True)
     ranked = names[np.lexsort((names, -total))]
     bins = CategoricalBins(categories=tuple(map(str, ranked[:TOP])), others=tuple(map(str, ranked[TOP : TOP + RARE])))

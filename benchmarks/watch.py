@@ -67,7 +67,9 @@ def counted(stream: Stream, reference: int, first: int = 0) -> Counted:
     for i in range(stream.counts.shape[1]):
         values, name = stream.grid[i], f"x{i}"
         known = stream.counts[first : first + reference, i]
-        bins[name], cells = _categories(known.sum(axis=0)) if stream.categorical else _numbers(values, known.sum(axis=0))
+        bins[name], cells = (
+            _categories(known.sum(axis=0)) if stream.categorical else _numbers(values, known.sum(axis=0))
+        )
         onto = np.zeros((len(cells), bins[name].cells))
         onto[np.arange(len(cells)), cells] = 1
         counts[name] = (stream.counts[first:, i] @ onto).astype(np.int64)
@@ -80,9 +82,7 @@ def _held_out(known: Counts, bins: CategoricalBins) -> Counts:
     """Return the cells of a baseline's slices by the vocabulary of the others, (slices, cells)."""
     slices, words = np.nonzero(known)
     out = np.zeros((len(known), bins.cells), np.int64)
-    np.add.at(
-        out, (slices, held_out.cells_of_words(slices, words, known[slices, words], bins)), known[slices, words]
-    )
+    np.add.at(out, (slices, held_out.cells_of_words(slices, words, known[slices, words], bins)), known[slices, words])
     return out
 
 

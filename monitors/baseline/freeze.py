@@ -92,7 +92,7 @@ class FrozenBaseline:
 
 
 def held_out_cells(schema: EventSchema, bins: Mapping[str, Bins], predictions: pa.Table) -> dict[str, Ints]:
-    """Return the cell of every row by variable that is sent, (rows,): of words by the vocabulary of the other slices."""
+    """Return the cell of every row by variable that is sent, (rows,); of words, by the vocabulary of other slices."""
     starts = counting.slice_starts(schema.windows, predictions["time"].to_numpy())
     return {
         name: held_out.cells(predictions[name].to_pandas().to_numpy(dtype=object), starts, of)

@@ -71,7 +71,9 @@ def least_labelled(coverage: Counts, length: int) -> float:
     return float((runs[rows > 0, 0] / rows[rows > 0]).min()) if rows.any() else 0.0
 
 
-def feed_counts(reference: ArrivalReference, counts: Cells, newest: Cells | None, *, whole: bool, ahead: int) -> FeedCounts:
+def feed_counts(
+    reference: ArrivalReference, counts: Cells, newest: Cells | None, *, whole: bool, ahead: int
+) -> FeedCounts:
     """Return how the records of a window, and of its newest slice, arrived.
 
     Parameters

@@ -1,8 +1,8 @@
 """Faults of values: shares of missing, non-finite, unseen and far out-of-range values, and stuck variables.
 
 A fault needs four things at once: a share beyond the policy's limit, more than chance makes of independent rows, more
-than slices that vary as the baseline's did come to (:mod:`monitors.quality.between_slices`), and more than any
-window-length run of the baseline had. And it must be what no change of the world does, which depends on the kind of column
+than slices that vary as the baseline's did come to (:mod:`monitors.quality.between_slices`), and more than any run of
+the baseline had. And it must be what no change of the world does, which depends on the kind of column
 (:mod:`monitors.quality.column_traits`): unseen categories are a recoding only where the known ones vanish in return,
 far values are placeholders only beside good ones with nothing between, and only a column of many values that varied all
 the time gets stuck. Everything else is drift of the feature. A fault is reported as drift of
@@ -38,6 +38,9 @@ MAX_USUAL_SHARE = 0.5
 """A variable counts as stuck only in a cell with at most this share of the baseline: clear skies are no fault."""
 MAX_DOMINANCE = 0.8
 """A variable counts as stuck only if no run of the baseline had a larger share in any one cell."""
+LESS_THAN_ALL = 0.999
+"""Largest line of a share that varies, where no run of the baseline had it in all rows: a column that goes missing is a
+fault, however much of it was missing at times."""
 CHECKS_PER_VARIABLE = 4
 """Checks of one variable that share its level: missing, non-finite or unseen, far out of range, stuck."""
 _KINDS = {
@@ -114,7 +117,8 @@ def faults(
         past = reference.expected_max[name] if name == "missing" else reference.historical_max[name]
         usual = baseline_count / baseline_rows
         varied = _largest_by_variation(name, reference, int(n), level / CHECKS_PER_VARIABLE)
-        line = round(max(usual + rise, chance, past, varied), 6)
+        most = LESS_THAN_ALL if reference.historical_max[name] < 1 else 1.0
+        line = round(max(usual + rise, chance, min(max(past, varied), most)), 6)
         share = round(int(x) / int(n), 6)
         if share > line and fault_conditions.holds(name, reference, window, level / CHECKS_PER_VARIABLE):
             yield _fault(variable, name, (share, line, usual), reference, window)

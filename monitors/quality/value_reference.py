@@ -78,7 +78,8 @@ class ValueReference:
         """How much each share varies from slice to slice, by name: :func:`.between_slices.intraclass_correlation`."""
         slices = self.blocks if self.slices is None else self.slices
         return {
-            name: between_slices.intraclass_correlation(x, n) for name, (x, n) in share_counts(self.bins, slices).items()
+            name: between_slices.intraclass_correlation(x, n)
+            for name, (x, n) in share_counts(self.bins, slices).items()
         }
 
     def dominance(self, cell: int) -> tuple[float, float]:

@@ -178,7 +178,9 @@ def _faults(window: _Window) -> dict[str, Finding]:
     router_reference, arrival_reference = window.reference.router, window.reference.arrivals
     fed, feed_faults = volume.FeedCounts(), list[Fault]()
     if not window.reference.segment and PREDICTION in router_reference.quality:
-        fed = arrivals.feed_counts(arrival_reference, window.counts, window.newest, whole=window.whole, ahead=window.ahead)
+        fed = arrivals.feed_counts(
+            arrival_reference, window.counts, window.newest, whole=window.whole, ahead=window.ahead
+        )
     elif not window.reference.segment:
         feed_faults += arrivals.unlabelled(
             arrival_reference, window.counts if window.whole else {}, window.newest, window.reference.level / 2

@@ -71,7 +71,7 @@ def test_slices_with_memory_that_are_not_whitened_break_it(monkeypatch: pytest.M
 
 
 def words(kind: str, *, own: bool) -> tuple[int, int]:
-    """Return the alarms on one kind of words, and the most that the promise allows; see :func:`vocabularies.counted`."""
+    """Return the alarms on one kind of words, and the most that the promise allows."""
     drawn = vocabularies.KINDS[kind]
     shape = REFERENCE + LATER, PANELS * drawn.features, drawn.rows
     found = watch.evidence(vocabularies.counted(drawn.draw(np.random.default_rng(5), shape), REFERENCE, own=own))

@@ -14,7 +14,9 @@ from monitors.stats.bins import CategoricalBins, freeze_categorical
 words = st.lists(st.tuples(st.integers(0, 4), st.sampled_from([*"abcdefgh", None])), min_size=1, max_size=60)
 
 
-def by_hand(value: str | None, rest: npt.NDArray[np.object_], folds: npt.NDArray[np.object_], b: CategoricalBins) -> str:
+def by_hand(
+    value: str | None, rest: npt.NDArray[np.object_], folds: npt.NDArray[np.object_], b: CategoricalBins
+) -> str:
     """Return what a value is by the rows of the other slices, and by those of the other folds."""
     known = freeze_categorical(rest, len(b.categories), len(b.others))
     if value is None:
@@ -62,7 +64,7 @@ def test_as_many_are_unseen_as_of_later_rows(power: float) -> None:
 
 
 def test_the_most_frequent_of_equal_words_are_no_more_frequent_than_later() -> None:
-    """Thirty of 300 words have a tenth of later rows; by its own choice the reference has an eighth of its rows there."""
+    """Thirty of 300 words have a tenth of later rows; by its own choice the reference has an eighth there."""
     rng = np.random.default_rng(4)
     values, slices = rng.integers(300, size=6_000).astype(str).astype(object), np.repeat(np.arange(60), 100)
     bins = freeze_categorical(values)
