@@ -81,8 +81,8 @@ def cells_of_words(slices: Ints, words: Ints, n: Ints, bins: CategoricalBins) ->
         own = folds == fold
         rest = total - np.bincount(words[own], weights=n[own], minlength=count).astype(np.int64)
         top[own] = _top_cells(total, rest, len(bins.categories))[words[own]]
-    known = _known(slices, words, n, total, len(bins.categories) + len(bins.others))
-    return np.where(known, np.where(top >= 0, top, bins.body - 1), bins.body)
+    seen = _seen_elsewhere(slices, words, n, total, len(bins.categories) + len(bins.others))
+    return np.where(seen, np.where(top >= 0, top, bins.body - 1), bins.body)
 
 
 def _ranks(total: Ints) -> Ints:
@@ -107,7 +107,7 @@ def _top_cells(total: Ints, rest: Ints, top: int) -> Ints:
     return out
 
 
-def _known(slices: Ints, words: Ints, n: Ints, total: Ints, most: int) -> npt.NDArray[np.bool_]:
+def _seen_elsewhere(slices: Ints, words: Ints, n: Ints, total: Ints, most: int) -> npt.NDArray[np.bool_]:
     """Return whether each pair's word is among the *most* frequent ones of all slices but its own, (pairs,)."""
     rest = total[words] - n
     if len(total) <= most:
