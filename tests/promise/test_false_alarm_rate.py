@@ -88,6 +88,16 @@ def test_the_promise_is_kept_on_words_that_never_end(kind: str) -> None:
     assert hits <= most
 
 
+def test_more_new_words_than_the_baseline_had_are_found() -> None:
+    """A tenth of the rows of one of 20 features with words that never end is new: within 20 slices, at one in 90."""
+    drawn, rng = vocabularies.KINDS["Zipf 1.5"], np.random.default_rng(6)
+    rows = drawn.draw(rng, (REFERENCE + 20, drawn.features, drawn.rows))
+    rows[REFERENCE:, 7] = np.where(rng.random((20, drawn.rows)) < 0.1, -rows[REFERENCE:, 7], rows[REFERENCE:, 7])
+    found = watch.evidence(vocabularies.counted(rows, REFERENCE))
+
+    assert watch.alarms(found, drawn.features, drawn.features, BUDGET)[0].sum() >= 1
+
+
 def test_a_vocabulary_that_slices_are_part_of_breaks_it() -> None:
     """The test above can fail: counted by their own words, a baseline's slices have none that is new."""
     hits, most = words("Zipf 1.2", own=True)
