@@ -1,22 +1,26 @@
 """False-alarm calibration, measured against the budget: `python -m benchmarks.calibration [--quick] [--write]`.
 
 Streams in which nothing changes (:mod:`benchmarks.streams`) are watched for 500 slices after a reference, by Leeway and
-by other systems' default rules on the same rows. Seeded; `--write` puts the tables into docs/statistics/calibration.md.
-About ten minutes on one core; `--quick` draws fewer and smaller ones in one.
+by other systems' default rules on the same rows; words without end (:mod:`benchmarks.vocabularies`) also as a baseline
+would have them that is counted by its own vocabulary; and data that only look broken (:mod:`benchmarks.false_faults`)
+for faults. Seeded; `--write` puts the tables into docs/statistics/calibration.md and words-and-faults.md. About half an
+hour on one core; `--quick` draws fewer and smaller ones in three minutes.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
-from benchmarks import calibration_page, chain, peers, streams, watch
-from benchmarks.rates import LATER, Cell, Rate, rate
+from benchmarks import calibration_page, chain, false_faults, peers, streams, vocabularies, watch
+from benchmarks.rates import LATER, Cell, FaultRate, Rate, WordRates, rate
 from benchmarks.streams import Kind, Stream
 
+Found = TypeVar("Found")
 SEED = 7
 BUDGETS = 90, 500
 """Slices in which one false alarm is promised."""
@@ -24,7 +28,8 @@ REFERENCES = 60, 200
 WIDE = 10
 """How many panels are put together as one large one."""
 OTHERS = {"Evidently": peers.evidently, "NannyML": peers.nannyml, "ADWIN": peers.adwin}
-PAGE = Path(__file__).parent.parent / "docs" / "statistics" / "calibration.md"
+PAGES = Path(__file__).parent.parent / "docs" / "statistics"
+PARTS = "streams", "words", "faults", "chain"
 
 
 def cells(kinds: Sequence[str], sizes: Sequence[int], references: Sequence[int], panels: int) -> Iterator[Cell]:
@@ -62,6 +67,41 @@ def _others(stream: Stream, reference: int, kind: Kind) -> dict[str, float]:
     }
 
 
+def words(kinds: Sequence[str], references: Sequence[int], panels: int) -> Iterator[WordRates]:
+    """Yield the rates of each kind of words, from as many independent *panels*: as it ships, and by own words."""
+    for name in kinds:
+        kind = vocabularies.KINDS[name]
+        rng = np.random.default_rng([SEED, list(vocabularies.KINDS).index(name)])
+        drawn = kind.draw(rng, (max(references) + LATER, panels * kind.features, kind.rows))
+        for reference in references:
+            first = max(references) - reference
+            ways = [watch.evidence(vocabularies.counted(drawn, reference, first, own=own)) for own in (False, True)]
+            yield WordRates(name, kind.rows, reference, *(_word_rates(found, drawn.shape[1], kind) for found in ways))
+
+
+def _word_rates(found: Sequence[watch.Evidence], n: int, kind: vocabularies.Vocabulary) -> dict[tuple[int, str], Rate]:
+    out = {}
+    for budget, label, size in ((90, "panel", kind.features), (500, "panel", kind.features), (500, "one", 1)):
+        hits, promised = watch.alarms(found, n, size, budget)
+        out[budget, label] = rate(hits[promised > 0], LATER, budget)
+    return out
+
+
+def faults(kinds: Sequence[str], models: int) -> Iterator[FaultRate]:
+    """Yield for each kind of data that only look broken how many faults began, and whether real ones are found."""
+    for name in kinds:
+        kind, at = false_faults.KINDS[name], list(false_faults.KINDS).index(name)
+        rngs = [np.random.default_rng([SEED, at, k]) for k in range(models)]
+        drawn = [false_faults.counted(kind, rng) for rng in rngs]
+        seen = [false_faults.watched(model) for model in drawn]
+        known = [dict(false_faults.found(kind, rng)) for rng in rngs[: max(models // 4, 2)]]
+        yield FaultRate(
+            name, false_faults.allowed(drawn[0]), rate(np.array([s.began for s in seen]), 1, 1),
+            float(np.mean([s.stood for s in seen])),
+            {broken: float(np.mean([k[broken] for k in known])) for broken in false_faults.BREAKS},
+        )  # fmt: skip
+
+
 def worlds(slices: int, repetitions: int) -> Iterator[tuple[str, Rate, Rate]]:
     """Yield each world of the whole chain with its rates inside and outside the promise."""
     for name, levels in chain.WORLDS.items():
@@ -71,24 +111,46 @@ def worlds(slices: int, repetitions: int) -> Iterator[tuple[str, Rate, Rate]]:
         yield name, inside, outside
 
 
-def main() -> None:
-    """Measure, tell as it goes, and write the page if asked to."""
+def _shown(found: Iterable[Found], line: Callable[[Found], str]) -> list[Found]:
+    """Return what was *found*, and print each as it comes."""
+    out = []
+    for one in found:
+        out.append(one)
+        print(line(one), flush=True)
+    return out
+
+
+def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="four panels, up to 500 rows, one reference")
-    parser.add_argument("--write", action="store_true", help=f"write {PAGE.name}")
-    parser.add_argument("--kind", action="append", choices=streams.KINDS, help="only this one; may be repeated")
-    args = parser.parse_args()
+    parser.add_argument("--quick", action="store_true", help="four panels, up to 500 rows, one reference, three models")
+    parser.add_argument("--write", action="store_true", help="write the pages of the parts that are measured")
+    parser.add_argument("--part", action="append", choices=PARTS, help="only this part; may be repeated")
+    every = {*streams.KINDS, *vocabularies.KINDS, *false_faults.KINDS}
+    parser.add_argument("--kind", action="append", choices=sorted(every), help="only this one; may be repeated")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure, tell as it goes, and write the pages if asked to."""
+    args = _asked()
+    parts, kinds = args.part or (PARTS[:-1] if args.kind else PARTS), args.kind or None
     sizes, references, panels = ((50, 500), (60,), 4) if args.quick else ((50, 500, 5_000, 100_000), REFERENCES, 20)
-    found = []
-    for cell in cells(args.kind or list(streams.KINDS), sizes, references, panels):
-        found.append(cell)
-        print(calibration_page.line(cell), flush=True)
-    chains = list(worlds(90, 2) if args.quick else worlds(360, 3))
-    text = calibration_page.page(found, chains)
-    print(text)
-    if args.write:
-        PAGE.parent.mkdir(parents=True, exist_ok=True)
-        PAGE.write_text(text)
+    drawn, seen, known = (
+        [name for name in every if part in parts and (kinds is None or name in kinds)]
+        for part, every in (("streams", streams.KINDS), ("words", vocabularies.KINDS), ("faults", false_faults.KINDS))
+    )
+    found = _shown(cells(drawn, sizes, references, panels), calibration_page.line)
+    of_words = _shown(words(seen, references, min(panels, 8)), calibration_page.word_line)
+    of_faults = _shown(faults(known, 3 if args.quick else 12), calibration_page.fault_line)
+    chains = list(worlds(90, 2) if args.quick else worlds(360, 3)) if "chain" in parts else []
+    pages = {
+        "calibration.md": calibration_page.page(found, chains) if found else "",
+        "words-and-faults.md": calibration_page.words_and_faults(of_words, of_faults) if of_words or of_faults else "",
+    }
+    for name, text in pages.items():
+        print(text)
+        if args.write and text:
+            (PAGES / name).write_text(text)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,10 @@ class Rate:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval: Poisson's exact one, of as many fewer alarms as repetitions differ by more."""
+        """The 95 % interval: Poisson's exact one, of as many fewer alarms as repetitions differ by more;
+        NaN where nothing was promised."""
+        if not self.exposure:
+            return float("nan"), float("nan")
         n = self.alarms / self.dispersion
         low = float(special.gammaincinv(n, 0.025)) if n else 0.0
         high = float(special.gammaincinv(n + 1, 0.975))
@@ -60,3 +63,26 @@ class Cell:
     promised: float
     rates: dict[tuple[int, str], Rate]
     others: dict[str, float]
+
+
+@dataclass(frozen=True)
+class WordRates:
+    """One kind of words: rates by (budget, panel), as it ships and with a baseline counted by its *own* vocabulary."""
+
+    kind: str
+    rows: int
+    reference: int
+    shipped: dict[tuple[int, str], Rate]
+    own: dict[tuple[int, str], Rate]
+
+
+@dataclass(frozen=True)
+class FaultRate:
+    """Data that only look broken: how many faults a model *allowed*, how many *began*, in what share of windows one
+    *stood*, and the share of models in which each real fault was *found*."""
+
+    kind: str
+    allowed: float
+    began: Rate
+    stood: float
+    found: dict[str, float]

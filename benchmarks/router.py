@@ -38,6 +38,7 @@ from benchmarks.router_worlds import (
     drawn,
     in_order,
 )  # fmt: skip
+from benchmarks.router_worlds import known as known_counts
 from monitors.config import MonitorPolicy
 from monitors.quality import router, router_reference, value_faults
 from monitors.quality.fault import Fault, FaultKind
@@ -103,9 +104,12 @@ def vocabulary(words: Callable[[Rng, int, int], Column], rng: Rng, n: int) -> tu
     values = words(rng, REFERENCE + LATER * WINDOW, size)
     bins = freeze_categorical(values[: REFERENCE * size])
     slices = counted(bins, values, REFERENCE + LATER * WINDOW)
-    then, later = slices[:REFERENCE], slices[REFERENCE:].reshape(LATER, WINDOW, -1).sum(axis=1)
+    then, later = (
+        known_counts(bins, values[: REFERENCE * size], REFERENCE),
+        slices[REFERENCE:].reshape(LATER, WINDOW, -1).sum(axis=1),
+    )
     known = router_reference.router_reference({"c": bins}, {"c": then}, length=WINDOW, level=LEVEL)
-    unseen, of = known.quality["c"].reference_counts["unseen"]
+    unseen, of = 0, REFERENCE * size
     line = [
         max(
             unseen / of + POLICY.max_missing_increase,

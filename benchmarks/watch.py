@@ -6,7 +6,7 @@ that. So one stream of many features is as many panels of one, and some panels o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,6 +21,7 @@ from monitors.baseline.baseline import Baseline, Slice
 from monitors.config import MonitorPolicy
 from monitors.finding import Signal, Stage
 from monitors.sequential.monitoring_plan import BudgetGroup
+from monitors.stats import held_out
 from monitors.stats.bins import Bins, CategoricalBins, Counts, NumericBins, freeze_numeric
 from monitors.verdicts import plan
 
@@ -61,25 +62,54 @@ class Counted:
 
 def counted(stream: Stream, reference: int, first: int = 0) -> Counted:
     """Return *stream* on a baseline of its slices from *first* on, as many as *reference*, and what came after it."""
-    names = [f"x{i}" for i in range(stream.counts.shape[1])]
-    kept = slice(first, first + reference)
-    bins: dict[str, Bins] = {PREDICTION: NumericBins(edges=(0.0, 1.0))}
-    counts: dict[str, Counts] = {PREDICTION: np.tile([100, 0, 0, 0, 0, 0, 0], (len(stream.counts), 1))}
-    for i, name in enumerate(names):
-        values = stream.values if stream.values.ndim == 1 else stream.values[i]
-        total = stream.counts[kept, i].sum(axis=0)
-        bins[name], cells = _categories(total) if stream.categorical else _numbers(values, total)
+    bins: dict[str, Bins] = {}
+    counts: dict[str, Counts] = {}
+    for i in range(stream.counts.shape[1]):
+        values, name = stream.grid[i], f"x{i}"
+        known = stream.counts[first : first + reference, i]
+        bins[name], cells = (
+            _categories(known.sum(axis=0)) if stream.categorical else _numbers(values, known.sum(axis=0))
+        )
         onto = np.zeros((len(cells), bins[name].cells))
         onto[np.arange(len(cells)), cells] = 1
-        counts[name] = (stream.counts[:, i] @ onto).astype(np.int64)
-    kind = FeatureKind.CATEGORICAL if stream.categorical else FeatureKind.NUMERIC
+        counts[name] = (stream.counts[first:, i] @ onto).astype(np.int64)
+        if isinstance(frozen := bins[name], CategoricalBins):
+            counts[name][:reference] = _held_out(known, frozen)
+    return on_baseline(bins, counts, reference, first)
+
+
+def _held_out(known: Counts, bins: CategoricalBins) -> Counts:
+    """Return the cells of a baseline's slices by the vocabulary of the others, (slices, cells)."""
+    slices, words = np.nonzero(known)
+    out = np.zeros((len(known), bins.cells), np.int64)
+    np.add.at(out, (slices, held_out.cells_of_words(slices, words, known[slices, words], bins)), known[slices, words])
+    return out
+
+
+def on_baseline(bins: Mapping[str, Bins], counts: Mapping[str, Counts], reference: int, first: int) -> Counted:
+    """Return the *counts*, (slices, cells) each, of the features' slices from *first* on, the first of them a baseline.
+
+    Parameters
+    ----------
+    bins, counts
+        By feature; all are numbers or all are words.
+    reference
+        How many slices the baseline has.
+    first
+        The number of the first slice, which says what weekday it is.
+    """
+    kind = FeatureKind(next(iter(bins.values())).kind)
+    bins = {PREDICTION: NumericBins(edges=(0.0, 1.0)), **bins}
+    counts = {PREDICTION: np.tile([100, 0, 0, 0, 0, 0, 0], (len(next(iter(counts.values()))), 1)), **counts}
+    features = {name: kind for name in bins if name != PREDICTION}
     baseline = Baseline(
-        events=EventSchema(model="m", task=Task.BINARY, features=dict.fromkeys(names, kind), windows=ONE_DAY),
-        version="v1", start=_at(first), end=_at(first + reference), rows=int(stream.counts[kept].sum()), bins=bins,
-        inputs=tuple(Slice(start=MONDAY + DAY * k, counts={v: c[k].tolist() for v, c in counts.items()})
-                     for k in range(first, first + reference)),
+        events=EventSchema(model="m", task=Task.BINARY, features=features, windows=ONE_DAY), version="v1",
+        start=_at(first), end=_at(first + reference),
+        rows=int(sum(c[:reference].sum() for name, c in counts.items() if name != PREDICTION)), bins=bins,
+        inputs=tuple(Slice(start=MONDAY + DAY * (first + k), counts={v: c[k].tolist() for v, c in counts.items()})
+                     for k in range(reference)),
     )  # fmt: skip
-    return Counted(baseline, {v: c[first + reference :] for v, c in counts.items()}, first + reference)
+    return Counted(baseline, {v: c[reference:] for v, c in counts.items()}, first + reference)
 
 
 ONE_DAY = Windows(size=timedelta(days=1), slide=timedelta(days=1))

@@ -2,7 +2,7 @@
 
 Each signal of each segment has a fixed share; its e-detectors must reach ``A / share``, where A is the number of slices
 for each false alarm that the budget allows. The rates of all of them add up to the budget at most, however they depend
-on one another. Within a signal, variables share by weight: a weighted mean of e-detectors is an e-detector
+on one another. Within a signal, variables share by weight: the weighted mean of their e-detectors must reach the line
 (:mod:`monitors.sequential.edetector`).
 """
 

@@ -88,7 +88,7 @@ def build(
     draft = Baseline(events=schema, version=events.version, start=events.start, end=events.end, rows=rows.num_rows,
                      bins=dict(frozen.bins), derived=frozen.derived, inputs=())  # fmt: skip
     slices = count(draft, events)
-    inputs = learned.out_of_sample(schema, rows, slices.get(Stage.INPUTS, ()))
+    inputs = learned.recounted(schema, rows, slices.get(Stage.INPUTS, ()))
     outcomes = tuple(slices.get(Stage.OUTCOMES, ()))
     return draft.model_copy(update={"importance": dict(importance or {}), "inputs": inputs, "outcomes": outcomes})
 

@@ -14,11 +14,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from features import scoring
-from features.schema import LABEL, MULTIVARIATE, EventSchema, FeatureKind, Task
+from features.schema import ESTIMATED_LOSS, LABEL, MULTIVARIATE, EventSchema, FeatureKind, Task
 from features.scoring import Values
 from features.window import to_ms
 from monitors.baseline.baseline import Slice
 from monitors.config import MonitorPolicy
+from monitors.finding import Stage
 from monitors.profiles import (
     counting,
     label_join,
@@ -27,10 +28,12 @@ from monitors.profiles import (
     reconstruction_error,
     score_calibration,
 )
+from monitors.profiles.cells import Layout
 from monitors.profiles.derived import Derived, FrozenProfile
 from monitors.profiles.loss_estimator import DirectLossEstimator
 from monitors.profiles.score_calibration import ScoreCalibration
-from monitors.stats.bins import Bins, freeze_categorical, freeze_numeric
+from monitors.stats import held_out
+from monitors.stats.bins import Bins, CategoricalBins, freeze_categorical, freeze_numeric
 
 Ints = npt.NDArray[np.int64]
 FOLDS = 10
@@ -49,43 +52,54 @@ def freeze_bins(schema: EventSchema, policy: MonitorPolicy, predictions: pa.Tabl
 
 @dataclass(frozen=True, eq=False)
 class FrozenBaseline:
-    """Bins and derivations, with the out-of-fold reconstruction error of each row.
+    """Bins and derivations, with what its own rows count as: that of rows which had no part in freezing them.
 
     Parameters
     ----------
     frozen
         What turns later rows into counts.
-    multivariate_cells
-        The cell of every row's reconstruction error, (rows,), by a fit without the row's fold; None without one.
+    out_of_sample
+        What each row, or what it adds to each cell, is by a vocabulary without its slice or a fit without its fold; by
+        variable, (rows,) or (rows, cells), where that may differ from what *frozen* makes of it.
     """
 
     frozen: FrozenProfile
-    multivariate_cells: Ints | None
+    out_of_sample: Mapping[str, Ints]
 
-    def out_of_sample(self, schema: EventSchema, predictions: pa.Table, slices: Iterable[Slice]) -> tuple[Slice, ...]:
-        """Return the slices of the rows that were fitted on, with reconstruction errors out of fold.
-
-        Errors of rows that the components were fitted on are smaller than those of later rows.
+    def recounted(self, schema: EventSchema, predictions: pa.Table, slices: Iterable[Slice]) -> tuple[Slice, ...]:
+        """Return the slices of the rows that were frozen on, counted out of sample.
 
         Parameters
         ----------
         schema
             The schema of the events.
         predictions
-            The rows that were fitted on.
+            The rows that were frozen on.
         slices
-            Their counts, with in-sample reconstruction errors.
+            Their counts in sample.
         """
-        if self.multivariate_cells is None:
+        if not self.out_of_sample:
             return tuple(slices)
-        bins = self.frozen.bins
-        counts: dict[tuple[int, str], list[int]] = defaultdict(lambda: [0] * bins[MULTIVARIATE].cells)
-        for c in counting.count_columns(
-            schema, bins, predictions, [(bins[MULTIVARIATE].cells, self.multivariate_cells)]
-        ):
-            counts[c.start, c.segment][c.cell] = c.n
-        counted = ((s, {**s.counts, MULTIVARIATE: counts[s.start, s.segment]}) for s in slices)
-        return tuple(s.model_copy(update={"counts": counted}) for s, counted in counted)
+        layout = counting.layout(schema, self.frozen, Stage.INPUTS)
+        own = Layout({name: layout.sizes[name] for name in self.out_of_sample})
+        columns = [(own.sizes[name], column) for name, column in self.out_of_sample.items()]
+        found: dict[tuple[int, str], list[tuple[int, int]]] = defaultdict(list)
+        for c in counting.count_columns(schema, self.frozen.bins, predictions, columns):
+            found[c.start, c.segment].append((c.cell, c.n))
+        return tuple(
+            s.model_copy(update={"counts": {**s.counts, **own.row(found[s.start, s.segment])}}) for s in slices
+        )
+
+
+def held_out_cells(schema: EventSchema, bins: Mapping[str, Bins], predictions: pa.Table) -> dict[str, Ints]:
+    """Return the cell of every row by variable that is sent, (rows,); of words, by the vocabulary of other slices."""
+    starts = counting.slice_starts(schema.windows, predictions["time"].to_numpy())
+    return {
+        name: held_out.cells(predictions[name].to_pandas().to_numpy(dtype=object), starts, of)
+        if isinstance(of := bins[name], CategoricalBins)
+        else counting.cell_index(predictions[name], of)
+        for name in schema.variables
+    }
 
 
 def freeze_derived(
@@ -107,14 +121,15 @@ def freeze_derived(
     Returns
     -------
     FrozenBaseline
-        Without reconstruction error where no components are left over (fewer than two features that vary).
+        Without reconstruction error where no components are left over (fewer than two features that vary). What is
+        fitted to words has their held-out cells (:mod:`monitors.stats.held_out`), so unseen ones among them.
 
     References
     ----------
     Jolliffe (2002), "Principal Component Analysis", 2nd ed., chapter 10 (outliers in the last components).
     Chernozhukov et al. (2018), "Double/debiased machine learning", Econometrics Journal 21(1) (cross-fitting).
     """
-    cells = {name: counting.cell_index(predictions[name], bins[name]) for name in schema.variables}
+    cells = held_out_cells(schema, bins, predictions)
     features = {name: cells[name] for name in schema.features}
     fitted = reconstruction_error.fit(bins, features, time_folds(predictions))
     errors = reconstruction_error.freeze_errors(fitted[1], fitted[0].error(features), policy.bins) if fitted else None
@@ -122,10 +137,26 @@ def freeze_derived(
     usable = outcome_counts.usable(schema.task, answer[at], label)
     at, label = at[usable], label[usable]
     estimate = _estimate(schema, bins, cells, answer, (at, label)) if len(at) >= policy.min_rows else None
-    if not fitted or not errors:
-        return FrozenBaseline(FrozenProfile(bins, Derived(estimate=estimate)), None)
-    frozen = FrozenProfile({**bins, MULTIVARIATE: errors}, Derived(projection=fitted[0], estimate=estimate))
-    return FrozenBaseline(frozen, errors.index(fitted[1], np.zeros(len(fitted[1]), bool)))
+    derived, own = Derived(projection=fitted[0] if fitted and errors else None, estimate=estimate), dict[str, Ints]()
+    if fitted and errors:
+        bins, own = {**bins, MULTIVARIATE: errors}, {MULTIVARIATE: errors.index(fitted[1], np.zeros(len(answer), bool))}
+    frozen = FrozenProfile(bins, derived)
+    return FrozenBaseline(frozen, _out_of_sample(schema, frozen, predictions, cells) | own)
+
+
+def _out_of_sample(
+    schema: EventSchema, frozen: FrozenProfile, predictions: pa.Table, cells: Mapping[str, Ints]
+) -> dict[str, Ints]:
+    """Return the held-out *cells* of variables that have others in sample, and the estimate that follows from all."""
+    words = [name for name in schema.variables if isinstance(frozen.bins[name], CategoricalBins)]
+    moved = {
+        name: cells[name]
+        for name in words
+        if (cells[name] != counting.cell_index(predictions[name], frozen.bins[name])).any()
+    }
+    if not moved or not isinstance(frozen.derived.estimate, DirectLossEstimator):
+        return moved
+    return {**moved, ESTIMATED_LOSS: frozen.derived.estimate.addends(cells, predictions.num_rows)}
 
 
 def time_folds(predictions: pa.Table) -> Ints:

@@ -71,7 +71,9 @@ def least_labelled(coverage: Counts, length: int) -> float:
     return float((runs[rows > 0, 0] / rows[rows > 0]).min()) if rows.any() else 0.0
 
 
-def feed_counts(reference: ArrivalReference, counts: Cells, newest: Cells | None, *, whole: bool) -> FeedCounts:
+def feed_counts(
+    reference: ArrivalReference, counts: Cells, newest: Cells | None, *, whole: bool, ahead: int
+) -> FeedCounts:
     """Return how the records of a window, and of its newest slice, arrived.
 
     Parameters
@@ -84,6 +86,8 @@ def feed_counts(reference: ArrivalReference, counts: Cells, newest: Cells | None
         The newest slice's counts.
     whole
         Whether the window is complete; the number of rows is checked only then.
+    ahead
+        How many slices the window ends after the baseline.
     """
     rows = sum(counts.get(PREDICTION, ())) or None if whole else None
     late = int(counts[LATE][0]) if counts.get(LATE) else None  # no window counted before that was
@@ -95,6 +99,7 @@ def feed_counts(reference: ArrivalReference, counts: Cells, newest: Cells | None
         refused=refused,
         unusable=lacking,
         newest=FeedCounts(refused=latest[0], unusable=latest[1]),
+        ahead=ahead,
     )
 
 

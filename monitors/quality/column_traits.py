@@ -37,6 +37,8 @@ MIN_STEADY_SLICES = 10
 """Slices that a steady level needs: fewer do not show how far it moves."""
 MIN_REPLACED_ROWS = 10
 """A category with so many rows that is absent from one half of the baseline is so by chance once in 500 (2^-9)."""
+ABSENT_BY_CHANCE = 1e-3
+"""Chance below which an absence, or new values at the ends, show that a vocabulary turns over."""
 TURNOVER = 0.05
 """Share of rows in categories that only one half of the baseline has, from which on a vocabulary turns over."""
 
@@ -126,10 +128,43 @@ class ColumnTraits:
 
     @cached_property
     def turns_over(self) -> bool:
-        """Whether categories of one half of the baseline give way to others in the other: products, campaigns."""
+        """Whether categories give way to others, or new ones come beside them: products, campaigns, a catalogue.
+
+        Three signs, as a vocabulary is replaced fast or slowly: categories that one half of the baseline has only, ones
+        that come late or go early, and more values at its ends that no other slice has.
+        """
         if not isinstance(self.bins, CategoricalBins) or len(self.slices) < 2:
             return False
-        cells = self.slices[:, : self.bins.body - 1]
+        return self._is_replaced(self.bins.body - 1) or self._comes_and_goes(self.bins.body - 1) or (
+            self._is_new_at_the_ends(self.bins.body))  # fmt: skip
+
+    def _comes_and_goes(self, top: int) -> bool:
+        """Whether frequent categories are absent from the first or last slices for longer than chance explains.
+
+        A category that s of R slices have at random is in none of the first a with probability (1 - a / R)^s or less.
+        """
+        there, count = self.slices[:, :top] > 0, len(self.slices)
+        first, last = there.argmax(axis=0), there[::-1].argmax(axis=0)
+        by_chance = 2 * (1 - np.maximum(first, last) / count) ** there.sum(axis=0)
+        moving = there.any(axis=0) & (by_chance < ABSENT_BY_CHANCE)
+        return bool(self.slices[:, :top][:, moving].sum() > TURNOVER * max(self.slices[:, :top].sum(), 1))
+
+    def _is_new_at_the_ends(self, unseen: int) -> bool:
+        """Whether the first and last slices have more values that no other slice has than those between them.
+
+        Where values come and go, those of the last slices may have just come, and those of the first be about to go.
+        """
+        rows, count = self.slices[:, : unseen + 1].sum(axis=1), len(self.slices)
+        size = max(count // 10, 1)
+        ends = np.r_[:size, count - size : count]
+        new, part = self.slices[:, unseen], rows[ends].sum() / max(rows.sum(), 1)
+        if count < MIN_STEADY_SLICES or not new[ends].sum():
+            return False
+        return bool(special.bdtrc(new[ends].sum() - 1, new.sum(), part) < ABSENT_BY_CHANCE)
+
+    def _is_replaced(self, top: int) -> bool:
+        """Whether categories of one half of the baseline give way to others in the other."""
+        cells = self.slices[:, :top]
         half = int(np.searchsorted(np.cumsum(cells.sum(axis=1)), cells.sum() / 2)) + 1
         first, last = cells[:half].sum(axis=0), cells[half:].sum(axis=0)
         replaced = ((first == 0) | (last == 0)) & (first + last >= MIN_REPLACED_ROWS)

@@ -43,7 +43,12 @@ class RouterReference:
 
 
 def router_reference(
-    bins: Mapping[str, NumericBins | CategoricalBins], slices: Mapping[str, Counts], *, length: int, level: float
+    bins: Mapping[str, NumericBins | CategoricalBins],
+    slices: Mapping[str, Counts],
+    *,
+    length: int,
+    level: float,
+    is_part: bool = False,
 ) -> RouterReference:
     """Return the router's reference.
 
@@ -57,13 +62,18 @@ def router_reference(
         Slices in a window.
     level
         Probability of a false fault in a window, as for :func:`monitors.quality.router.route`.
+    is_part
+        Whether a window is the newest slice of a longer one.
     """
-    newest = router_reference(bins, slices, length=1, level=level / 2) if length > 1 else None
+    newest = router_reference(bins, slices, length=1, level=level / 2, is_part=True) if length > 1 else None
     runs = {name: threshold.runs(s, length) for name, s in slices.items()}
     compared = {name: threshold.compared(bins[name]) for name in slices}
     each = level / (2 * max(len(slices), 1)) / (1 if newest is None else 2)
     return RouterReference(
-        {name: value_reference.ValueReference(bins[name], s.sum(axis=0), runs[name], s) for name, s in slices.items()},
+        {
+            name: value_reference.ValueReference(bins[name], s.sum(axis=0), runs[name], s, is_part)
+            for name, s in slices.items()
+        },
         {name: threshold.reference_windows(s, compared[name], length=length, level=each) for name, s in slices.items()},
         {
             name: unit_reference.UnitReference(b, s.sum(axis=0), s)

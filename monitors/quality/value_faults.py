@@ -1,7 +1,8 @@
 """Faults of values: shares of missing, non-finite, unseen and far out-of-range values, and stuck variables.
 
-A fault needs three things at once: a share beyond the policy's limit, more than chance, and more than any window-length
-run of the baseline had. And it must be what no change of the world does, which depends on the kind of column
+A fault needs four things at once: a share beyond the policy's limit, more than chance makes of independent rows, more
+than slices that vary as the baseline's did come to (:mod:`monitors.quality.between_slices`), and more than any run of
+the baseline had. And it must be what no change of the world does, which depends on the kind of column
 (:mod:`monitors.quality.column_traits`): unseen categories are a recoding only where the known ones vanish in return,
 far values are placeholders only beside good ones with nothing between, and only a column of many values that varied all
 the time gets stuck. Everything else is drift of the feature. A fault is reported as drift of
@@ -28,7 +29,7 @@ from scipy import special
 
 from monitors.config import MonitorPolicy
 from monitors.finding import Finding, Signal, Verdict
-from monitors.quality import fault_conditions
+from monitors.quality import between_slices, fault_conditions
 from monitors.quality.fault import FAULT_PREFIX, Fault, FaultKind, describe
 from monitors.quality.value_reference import ValueReference, present_cells, share_counts
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins
@@ -37,6 +38,9 @@ MAX_USUAL_SHARE = 0.5
 """A variable counts as stuck only in a cell with at most this share of the baseline: clear skies are no fault."""
 MAX_DOMINANCE = 0.8
 """A variable counts as stuck only if no run of the baseline had a larger share in any one cell."""
+LESS_THAN_ALL = 0.999
+"""Largest line of a share that varies, where no run of the baseline had it in all rows: a column that goes missing is a
+fault, however much of it was missing at times."""
 CHECKS_PER_VARIABLE = 4
 """Checks of one variable that share its level: missing, non-finite or unseen, far out of range, stuck."""
 _KINDS = {
@@ -111,10 +115,13 @@ def faults(
         rise = policy.max_out_of_range if name == "far_out_of_range" else policy.max_missing_increase
         chance = largest_by_chance(baseline_count, baseline_rows, int(n), level / CHECKS_PER_VARIABLE) / int(n)
         past = reference.expected_max[name] if name == "missing" else reference.historical_max[name]
-        line = round(max(baseline_count / baseline_rows + rise, chance, past), 6)
+        usual = baseline_count / baseline_rows
+        varied = _largest_by_variation(name, reference, int(n), level / CHECKS_PER_VARIABLE)
+        most = LESS_THAN_ALL if reference.historical_max[name] < 1 else 1.0
+        line = round(max(usual + rise, chance, min(max(past, varied), most)), 6)
         share = round(int(x) / int(n), 6)
         if share > line and fault_conditions.holds(name, reference, window, level / CHECKS_PER_VARIABLE):
-            yield _fault(variable, name, (share, line, baseline_count / baseline_rows), reference, window)
+            yield _fault(variable, name, (share, line, usual), reference, window)
     yield from _stuck(variable, reference, window, level / CHECKS_PER_VARIABLE)
 
 
@@ -159,6 +166,15 @@ def largest_by_chance(baseline_count: int, baseline_rows: int, n: int, level: fl
         return n if highest >= 1 else 0
     # The inverse is continuous in the count; the nudge keeps a whole number from being rounded up.
     return math.ceil(float(special.bdtrik(1 - level / 2, n, highest)) - 1e-6)
+
+
+def _largest_by_variation(name: str, reference: ValueReference, n: int, level: float) -> float:
+    """Return the largest share to expect if slices go on to vary as they did; 0 if they vary as independent rows do."""
+    correlation, (count, rows) = reference.correlations[name], reference.reference_counts[name]
+    if not correlation:
+        return 0.0
+    varied = between_slices.largest_share(count / rows, correlation, n, level)
+    return max(varied, between_slices.NEARLY_ALL) if reference.is_part else varied
 
 
 def _stuck(variable: str, reference: ValueReference, window: Counts, level: float) -> Iterator[Fault]:

@@ -7,14 +7,15 @@ from functools import cached_property
 
 import numpy as np
 
-from monitors.quality import rescaling
+from monitors.quality import between_slices, rescaling
 from monitors.quality.column_traits import ColumnTraits
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins
 
 OPEN_VOCABULARY = 0.05
 """Share of rows with new values from which on a vocabulary counts as open; a few new values belong to any other."""
-RARE_COUNT = 10
-"""In an open vocabulary, a value that was seen fewer times in the baseline is rare."""
+RARE_SLICES = 10
+"""In an open vocabulary, a value that fewer slices of the baseline had is rare; in a short one, than half of them. Rows
+do not tell: one session may repeat a value a hundred times."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,12 +32,15 @@ class ValueReference:
         Its counts in every window-length run, (runs, cells).
     slices
         Its counts by slice, (slices, cells), which show what kind of column it is; the runs if absent.
+    is_part
+        Whether a window is the newest slice of a longer one, which is judged as well.
     """
 
     bins: NumericBins | CategoricalBins
     total: Counts
     blocks: Counts
     slices: Counts | None = None
+    is_part: bool = False
 
     @cached_property
     def traits(self) -> ColumnTraits:
@@ -68,6 +72,15 @@ class ValueReference:
             share = x[n > 0] / n[n > 0]
             beyond[name] = float(2 * share.max() - np.median(share)) if len(share) else 0.0
         return beyond
+
+    @cached_property
+    def correlations(self) -> dict[str, float]:
+        """How much each share varies from slice to slice, by name: :func:`.between_slices.intraclass_correlation`."""
+        slices = self.blocks if self.slices is None else self.slices
+        return {
+            name: between_slices.intraclass_correlation(x, n)
+            for name, (x, n) in share_counts(self.bins, slices).items()
+        }
 
     def dominance(self, cell: int) -> tuple[float, float]:
         """Return the share of the most frequent cell of a run: the largest of all runs, and the largest to expect.
@@ -118,8 +131,10 @@ class ValueReference:
         if not isinstance(self.bins, CategoricalBins):
             return []
         k, rows = self.bins.body, int(self.total[: self.bins.body + 1].sum())
-        least = RARE_COUNT if self.expected_unseen > OPEN_VOCABULARY * rows else 0
-        return [*(cell for cell in range(k - 1) if self.total[cell] < least), k - 1, k]
+        slices = self.blocks if self.slices is None else self.slices
+        least = min(RARE_SLICES, len(slices) / 2) if self.expected_unseen > OPEN_VOCABULARY * rows else 0
+        seen = np.count_nonzero(slices, axis=0)
+        return [*(cell for cell in range(k - 1) if seen[cell] < least), k - 1, k]
 
 
 def share_counts(bins: NumericBins | CategoricalBins, counts: Counts) -> dict[str, tuple[Counts, Counts]]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from scipy import special
+import numpy as np
+from scipy import special, stats
 
 from features.schema import LABEL
 from monitors.config import MonitorPolicy
 from monitors.quality import value_faults
+from monitors.quality.column_traits import MIN_TREND_SLICES, TREND
 from monitors.quality.fault import Fault, FaultKind
 from monitors.stats.bins import Counts
 
@@ -18,6 +21,8 @@ VOLUME_RATIO = 3.0
 smallest. Five times and a fifth of the rows are found always (docs/statistics/router.md)."""
 
 
+LARGEST_GROWTH = 20.0
+"""Logarithm of the largest growth that is computed, so that one far from the baseline stays a number."""
 MAJORITY_SET_ASIDE = 0.5
 """Share of rejected records from which on even a few are a fault; below, the policy's minimum of rows is needed."""
 FEED_METRICS = frozenset({"refused_share", "unusable_share", "late_share", "unlabelled_share"})
@@ -42,6 +47,8 @@ class FeedCounts:
         Rejected records by the part that could not be used (``record``: all of it).
     newest
         The same of the window's newest slice.
+    ahead
+        How many slices the window ends after the baseline's.
     """
 
     rows: int | None = None
@@ -50,6 +57,7 @@ class FeedCounts:
     late: int | None = None
     unusable: Mapping[str, int] = field(default_factory=dict)
     newest: FeedCounts | None = None
+    ahead: int = 0
 
     @property
     def set_aside(self) -> int:
@@ -66,10 +74,24 @@ class FeedCounts:
 
 @dataclass(frozen=True, eq=False)
 class VolumeReference:
-    """The baseline's rows, and those of each of its runs of a window's length, (runs,)."""
+    """The baseline's rows, and those of each of its runs of a window's length, (runs,), oldest first."""
 
     rows: int
     runs: Counts
+
+    def range(self, ahead: int) -> tuple[float, float]:
+        """Return the fewest and the most rows to expect of a window that ends *ahead* slices after the baseline.
+
+        Those of its runs; where traffic rose or fell all through the baseline, also what it comes to if it goes on.
+        """
+        least, most, runs = float(self.runs.min()), float(self.runs.max()), np.maximum(self.runs, 1)
+        at = np.arange(len(runs))
+        if ahead <= 0 or len(runs) < MIN_TREND_SLICES or np.ptp(runs) == 0:
+            return least, most
+        if abs(stats.spearmanr(at, runs).statistic) < TREND:
+            return least, most
+        goes_on = math.exp(min(float(np.polyfit(at, np.log(runs), 1)[0]) * ahead, LARGEST_GROWTH))
+        return least * min(goes_on, 1.0), most * max(goes_on, 1.0)
 
 
 def faults(
@@ -94,7 +116,7 @@ def faults(
         Probability of a false fault, of each check.
     """
     if feed.rows is not None and len(reference.runs):
-        yield from _volume(feed.rows, int(reference.runs.min()), int(reference.runs.max()), level)
+        yield from _volume(feed.rows, reference, feed.ahead, level)
     if feed.repeated is not None and (
         line := _beyond(feed.repeated, n, reference.rows, policy, level, least=policy.min_rows)
     ):
@@ -184,15 +206,16 @@ def _too_late(late: int, n: int, share: float, line: float) -> str:
     return f"{saw} and are in no window; raise windows.watermark_delay, or check what delays the events"
 
 
-def _volume(rows: int, least: int, most: int, level: float) -> Iterator[Fault]:
+def _volume(rows: int, reference: VolumeReference, ahead: int, level: float) -> Iterator[Fault]:
     """Yield a fault if the number of rows is a factor of three, and of the baseline's variation, outside its range.
 
     It must also be beyond the Poisson quantile: a handful of rows may be three times as many by chance.
     """
-    line = round(max(VOLUME_RATIO, most / max(least, 1)), 6)
+    (least, most), seen = reference.range(ahead), reference.runs
+    line = round(max(VOLUME_RATIO, seen.max() / max(seen.min(), 1)), 6)
     many, few = rows / max(most, 1), least / max(rows, 1)
     by_chance = special.pdtrc(rows - 1, most) if many > few else special.pdtr(rows, least)
     if (beyond := round(max(many, few), 6)) > line and by_chance < level / 2:
-        saw = f"{rows:,} rows, {least:,} to {most:,} in windows of the baseline"
+        saw = f"{rows:,} rows, {seen.min():,} to {seen.max():,} in windows of the baseline"
         words = f"{saw}: {'events are delivered twice' if many > few else 'events are not delivered'}, or traffic"
         yield Fault(FaultKind.VOLUME, (), "rows_ratio", beyond, line, f"{words} was moved; check what sends the events")

@@ -1,10 +1,11 @@
 """Conformal e-detectors: conformal p-values, bets on them (e-values), and Shiryaev-Roberts statistics of the bets.
 
 An e-value is a non-negative number whose mean is at most 1 while nothing has changed. The Shiryaev-Roberts e-detector
-``M_t = e_t (M_{t-1} + 1)`` reaches A for the first time after at least A steps on average, and so does any weighted
-mean of such detectors, however they depend on one another. E-values are bets on conformal p-values: where a slice's
-score ranks among those of the reference and of all steady slices since (a conformal test martingale). No distribution
-is assumed, only that slices are exchangeable.
+``M_t = e_t (M_{t-1} + 1)`` reaches A for the first time after at least A steps on average. So does any weighted mean of
+such detectors whose e-values have mean 1 given the past of all of them; for variables that each know their own past
+only, that is measured (docs/statistics.md, section 1). E-values are bets on conformal p-values: where a slice's score
+ranks among those of the reference and of all steady slices since (a conformal test martingale). No distribution is
+assumed, only that slices are exchangeable.
 
 Everything is computed in logarithms, as a detector that is left alone grows beyond floats.
 

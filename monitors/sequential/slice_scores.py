@@ -20,6 +20,8 @@ from monitors.stats.distance import Distances
 
 SliceCounts = Mapping[str, Sequence[int]]
 """The counts of one slice by variable, each a row of all its cells."""
+Groups = tuple[tuple[int, ...], ...]
+"""Groups of cells, whose counts are added."""
 CLIPPED_SHARE = 1e-6
 """Cumulative shares nearer to 0 or 1 are moved to here, so that the normal score of an empty outer cell is finite."""
 MIN_CODE_ROWS = 0.5
@@ -74,7 +76,7 @@ class ShareScores:
     names
         The variables.
     cells
-        Which of each variable's counts are scored, from low to high or by frequency.
+        Which of each variable's counts are scored, from low to high or by frequency: the counts of a group are added.
     slices
         The reference's counts, (slices, variables, cells), padded with empty cells.
 
@@ -84,7 +86,7 @@ class ShareScores:
     """
 
     names: tuple[str, ...]
-    cells: tuple[tuple[int, ...], ...]
+    cells: tuple[Groups, ...]
     slices: Counts
 
     @cached_property
@@ -126,7 +128,7 @@ class ShareScores:
         counts = np.zeros_like(self.total)
         for row, (name, cells) in enumerate(zip(self.names, self.cells, strict=True)):
             if name in newest:
-                counts[row, : len(cells)] = np.asarray(newest[name], np.int64)[list(cells)]
+                counts[row, : len(cells)] = _grouped(np.asarray(newest[name], np.int64), cells)
         return self._series(counts, self.total, self._excess)
 
     @property
@@ -185,12 +187,22 @@ def excess_variance(squares: Distances, n: Counts | Distances) -> Distances:
     return np.asarray(np.maximum(more.sum(axis=0) / np.maximum((n > 0).sum(axis=0), 1), 0.0))
 
 
-def share_scores(counts: Mapping[str, Counts], cells: Mapping[str, Sequence[int]]) -> ShareScores:
-    """Return the scores of variables from their reference counts, (slices, all cells) each, on the named cells."""
-    chosen = [counts[name][:, list(at)] for name, at in cells.items()]
+def share_scores(counts: Mapping[str, Counts], cells: Mapping[str, Sequence[int | Sequence[int]]]) -> ShareScores:
+    """Return the scores of variables from their reference counts, (slices, all cells) each, on the named cells.
+
+    *cells* are single ones, or groups of cells whose counts are added.
+    """
+    groups = tuple(tuple((at,) if isinstance(at, int) else tuple(at) for at in of) for of in cells.values())
+    chosen = [_grouped(counts[name], of) for name, of in zip(cells, groups, strict=True)]
     width = max((k.shape[1] for k in chosen), default=0)
     slices = np.stack([np.pad(k, ((0, 0), (0, width - k.shape[1]))) for k in chosen], axis=1)
-    return ShareScores(tuple(cells), tuple(tuple(at) for at in cells.values()), slices)
+    return ShareScores(tuple(cells), groups, slices)
+
+
+def _grouped(counts: Counts, cells: Groups) -> Counts:
+    """Return the sum of *counts*, (..., all cells), over each group of cells, (..., groups)."""
+    starts = np.cumsum([0, *map(len, cells[:-1])])
+    return np.asarray(np.add.reduceat(counts[..., [cell for group in cells for cell in group]], starts, axis=-1))
 
 
 def add(one: SliceCounts, other: SliceCounts) -> dict[str, Sequence[int]]:

@@ -22,11 +22,10 @@ from monitors.baseline import budget_shares, importance
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
 from monitors.finding import Signal, Stage
-from monitors.sequential import exchangeability, panel, slice_scores
+from monitors.sequential import exchangeability, panel, scored_cells, slice_scores
 from monitors.sequential.monitoring_plan import BudgetGroup, MonitoringPlan
 from monitors.sequential.panel import Panel
 from monitors.signals import SPECS
-from monitors.stats import threshold
 from monitors.verdicts import estimated_performance, loss_scores
 
 STRIDES = (2, 3, 4, 6, 8, 12, 24, 48, 168)
@@ -86,7 +85,8 @@ def _panel_specs(baseline: Baseline, stage: Stage) -> dict[Signal, _PanelSpec]:
 def _share_scores(baseline: Baseline, slices: Slices, names: Sequence[str]) -> slice_scores.ScoreFunction:
     empty = {name: [0] * baseline.bins[name].cells for name in names}
     counts = {name: np.array([s.get(name, empty[name]) for s in slices.values()], np.int64) for name in names}
-    return slice_scores.share_scores(counts, {name: threshold.compared(baseline.bins[name]) for name in names})
+    cells = {name: scored_cells.groups(baseline.bins[name], of) for name, of in counts.items()}
+    return slice_scores.share_scores(counts, cells)
 
 
 def _mean_scores(moments: loss_scores.Moments, slices: Slices, names: Sequence[str]) -> slice_scores.ScoreFunction:

@@ -89,7 +89,8 @@ def judge(  # noqa: PLR0913 - what identifies a window is listed, not bundled
     typical = usual_slices(baseline, stage, segment, window_slices)
     whole = slices_with_events is None or slices_with_events >= typical
     note = "; the window overlaps the baseline's own period" if inside else ""
-    window = _Window(reference, policy, counts, newest, note, whole, accepted)
+    ahead = (start_ms + span - to_ms(baseline.end)) // to_ms(baseline.events.windows.slide)
+    window = _Window(reference, policy, counts, newest, note, whole, accepted, ahead)
     window_findings = _inputs(window) if stage is Stage.INPUTS else _outcomes(window, baseline.events.task)
     stated = (
         window_findings
@@ -113,7 +114,7 @@ class _Window:
     """One window, with what it is compared with.
 
     *note* is added to the reason of each verdict; *whole* is whether it has events in as many slices as windows of the
-    baseline have.
+    baseline have; *ahead* is how many slices it ends after the baseline.
     """
 
     reference: WindowReference
@@ -123,6 +124,7 @@ class _Window:
     note: str
     whole: bool
     accepted: Accepted
+    ahead: int
 
     def cells(self, variable: str) -> Counts:
         """Return the counts of a variable, (cells,); zeros where nothing was counted."""
@@ -176,7 +178,9 @@ def _faults(window: _Window) -> dict[str, Finding]:
     router_reference, arrival_reference = window.reference.router, window.reference.arrivals
     fed, feed_faults = volume.FeedCounts(), list[Fault]()
     if not window.reference.segment and PREDICTION in router_reference.quality:
-        fed = arrivals.feed_counts(arrival_reference, window.counts, window.newest, whole=window.whole)
+        fed = arrivals.feed_counts(
+            arrival_reference, window.counts, window.newest, whole=window.whole, ahead=window.ahead
+        )
     elif not window.reference.segment:
         feed_faults += arrivals.unlabelled(
             arrival_reference, window.counts if window.whole else {}, window.newest, window.reference.level / 2

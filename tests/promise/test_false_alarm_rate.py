@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 from scipy import stats
 
-from benchmarks import chain, peers, streams, watch
+from benchmarks import chain, peers, streams, vocabularies, watch
 from benchmarks.streams import Stream
 from features.schema import FeatureKind
 from monitors.compat import evidently, nannyml
@@ -68,6 +68,41 @@ def test_slices_with_memory_that_are_not_whitened_break_it(monkeypatch: pytest.M
     hits, most = alarms(drawn("slices AR(.9)", 500))
 
     assert hits > 2 * most
+
+
+def words(kind: str, *, own: bool) -> tuple[int, int]:
+    """Return the alarms on one kind of words, and the most that the promise allows."""
+    drawn = vocabularies.KINDS[kind]
+    shape = REFERENCE + LATER, PANELS * drawn.features, drawn.rows
+    found = watch.evidence(vocabularies.counted(drawn.draw(np.random.default_rng(5), shape), REFERENCE, own=own))
+    hits, promised = watch.alarms(found, shape[1], drawn.features, BUDGET)
+    return int(hits.sum()), allowed(int((promised > 0).sum()))
+
+
+@pytest.mark.parametrize("kind", ["Zipf 1.2", "300 equal words"])
+def test_the_promise_is_kept_on_words_that_never_end(kind: str) -> None:
+    """A baseline's slices are counted as later ones will be, so new words come as often in them."""
+    hits, most = words(kind, own=False)
+
+    assert most > 20
+    assert hits <= most
+
+
+def test_more_new_words_than_the_baseline_had_are_found() -> None:
+    """A tenth of the rows of one of 20 features with words that never end is new: within 20 slices, at one in 90."""
+    drawn, rng = vocabularies.KINDS["Zipf 1.5"], np.random.default_rng(6)
+    rows = drawn.draw(rng, (REFERENCE + 20, drawn.features, drawn.rows))
+    rows[REFERENCE:, 7] = np.where(rng.random((20, drawn.rows)) < 0.1, -rows[REFERENCE:, 7], rows[REFERENCE:, 7])
+    found = watch.evidence(vocabularies.counted(rows, REFERENCE))
+
+    assert watch.alarms(found, drawn.features, drawn.features, BUDGET)[0].sum() >= 1
+
+
+def test_a_vocabulary_that_slices_are_part_of_breaks_it() -> None:
+    """The test above can fail: counted by their own words, a baseline's slices have none that is new."""
+    hits, most = words("Zipf 1.2", own=True)
+
+    assert hits > most
 
 
 FIT = whitening.fit

@@ -60,7 +60,7 @@ def baseline(events: EventSchema, rows: Rows, *, days: int = 20, policy: Monitor
     slices = tuple(Slice(start=at, segment=s, counts=plan.row(found)) for (at, s), found in sorted(cells.items()))
     return Baseline(
         events=events, version="v1", start=from_ms(0), end=from_ms(days * DAY), rows=predictions.num_rows,
-        bins=dict(frozen.bins), derived=frozen.derived, inputs=made.out_of_sample(events, predictions, slices),
+        bins=dict(frozen.bins), derived=frozen.derived, inputs=made.recounted(events, predictions, slices),
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 
-from features.schema import EventSchema, FeatureKind, Task
+from features.schema import MULTIVARIATE, EventSchema, FeatureKind, Task
 from monitors.baseline import freeze
 from monitors.baseline.baseline import Baseline
 from monitors.finding import Stage
@@ -144,9 +144,7 @@ def test_the_order_of_rows_makes_no_difference_to_what_is_learned() -> None:
     first, second = (freeze.freeze_derived(events, learned.POLICY, bins, m, known) for m in (made, made.take(order)))
 
     assert first.frozen == second.frozen
-    assert first.multivariate_cells is not None
-    assert second.multivariate_cells is not None
-    assert first.multivariate_cells[order].tolist() == second.multivariate_cells.tolist()
+    assert first.out_of_sample[MULTIVARIATE][order].tolist() == second.out_of_sample[MULTIVARIATE].tolist()
     assert isinstance(first.frozen.derived.estimate, DirectLossEstimator)
 
 
