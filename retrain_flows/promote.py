@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -24,7 +24,11 @@ from retrain_flows.training.retrain_data import RetrainData
 
 
 def promote_or_reject(
-    ws: Workspace, run: RetrainRun, data: RetrainData, candidates: Sequence[GatedCandidate], now: datetime
+    ws: Workspace,
+    run: RetrainRun,
+    data: RetrainData,
+    candidates: Sequence[GatedCandidate],
+    clock: Callable[[], datetime],
 ) -> RetrainRun:
     """End a run: promote the candidate with the lowest loss of those that passed the gate, hold one, or reject all.
 
@@ -42,8 +46,8 @@ def promote_or_reject(
         Its data.
     candidates
         The candidates with their gate checks.
-    now
-        The time that is recorded.
+    clock
+        The time that is recorded: the run ends later than it registers, since a baseline takes time.
 
     Returns
     -------
@@ -57,11 +61,12 @@ def promote_or_reject(
     NotEnoughData, EngineError
         The baseline could not be computed.
     """
-    reg, named = ws.registry, [(_register(ws, run, data, j, now), j) for j in candidates]
+    reg, now = ws.registry, clock()
+    named = [(_register(ws, run, data, j, now), j) for j in candidates]
     for name, gated in named:
         trial.record_gate(ws, run, name, gated, now)
     passing = [(name, j) for name, j in named if gate.passed(j.checks)]
-    if not passing and (held := _hold(ws, run, named, data, now)):
+    if not passing and (held := _hold(ws, run, named, clock)):
         return held
     if not passing:
         why = " | ".join(f"{name} ({j.candidate.mode}): {gate.reasons(j.checks)}" for name, j in named)
@@ -79,22 +84,22 @@ def promote_or_reject(
         effective_at=run.as_of,
         actor=queries.decision(reg, run.decision_id).actor,
         reason=f"{_kind(best.candidate)} passed the gate: {_loss(best)}",
-        now=now,
+        now=clock(),
     )
     return queries.run(reg, run.id)
 
 
 def _hold(
-    ws: Workspace, run: RetrainRun, named: Sequence[tuple[str, GatedCandidate]], data: RetrainData, now: datetime
+    ws: Workspace, run: RetrainRun, named: Sequence[tuple[str, GatedCandidate]], clock: Callable[[], datetime]
 ) -> RetrainRun | None:
     """Hold the run for the undecided candidate with the lowest loss, and return it; None if none is undecided."""
     waiting = [(name, j) for name, j in named if gate.undecided(j.checks)]
     if not waiting:
         return None
     name, best = min(waiting, key=lambda item: item[1].loss)
-    give_baseline(ws, name, best.candidate, now=now)
+    give_baseline(ws, name, best.candidate, now=clock())
     reason = f"{name} ({_kind(best.candidate)}) is neither better nor worse yet: {gate.reasons(best.checks)}"
-    return operations.hold_run(ws.registry, run.id, challenger=name, reason=reason, now=now)
+    return operations.hold_run(ws.registry, run.id, challenger=name, reason=reason, now=clock())
 
 
 def give_baseline(ws: Workspace, name: str, candidate: Challenger, *, now: datetime) -> None:
