@@ -13,6 +13,7 @@ from pydantic import BaseModel, ByteSize, ConfigDict, Field
 from features.window import Span
 from monitors.finding import Signal
 from monitors.signals import Reaction, section
+from retrain_flows.cron import Cron
 
 
 class SignalSection(BaseModel):
@@ -91,12 +92,15 @@ class Schedule(BaseModel):
         A retrain is due when the last one, for whatever reason, is so long ago in event time.
     new_labels
         A retrain is due when so many labels have matured since the last one.
+    cron
+        A retrain is due when a moment of this cron expression, in UTC and event time, has come since the last one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     interval: Span | None = Field(None, description="retrain when the last retrain is so long ago")
     new_labels: int | None = Field(None, ge=1, description="retrain when so many labels have matured since the last")
+    cron: Cron | None = Field(None, description="retrain at these moments of event time: a cron expression, in UTC")
 
 
 class Watch(BaseModel):
@@ -217,7 +221,7 @@ class Audit(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schedule: str = Field("0 6 * * 1", description="cron, UTC")
+    schedule: Cron = Field("0 6 * * 1", description="cron, UTC")
     period: Span = timedelta(days=30)
     key_env: str | None = Field(
         None,
