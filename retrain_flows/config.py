@@ -164,7 +164,8 @@ class Retrain(BaseModel):
     retry
         Shortest time until a retrain that failed is tried again, in event time.
     decide
-        What a retrain that an incident calls for needs: nothing (act), or somebody who starts it (suggest).
+        What a retrain needs: nothing (act); somebody who approves the promotion of what passed the gate (ask);
+        or, where an incident calls for it, somebody who starts it (suggest).
     schedule
         Retrains that need no incident.
     watch
@@ -188,7 +189,9 @@ class Retrain(BaseModel):
     min_rows: int = Field(1000, ge=10, description="matured training rows below which a retrain waits")
     wait: Span = Field(timedelta(days=30), description="how long a retrain may wait for labels before it is given up")
     retry: Span = Field(timedelta(days=1), description="shortest time until a failed retrain is tried again")
-    decide: Literal["act", "suggest"] = Field("act", description="act: retrain; suggest: wait for `leeway retrain`")
+    decide: Literal["act", "ask", "suggest"] = Field(
+        "act", description="act: retrain; ask: wait for approval to promote; suggest: wait for `leeway retrain`"
+    )
     schedule: Schedule = Schedule()
     watch: Watch = Watch()
     limits: Limits = Limits()

@@ -10,10 +10,11 @@ import numpy as np
 from features import errors, scoring
 from features.scoring import Values
 from features.window import from_ms, to_ms
-from registry import operations, queries
+from registry import operations
 from registry.files import published_baselines
 from registry.records import RetrainRun, RunState, Version
-from retrain_flows import trial
+from retrain_flows import approval, trial
+from retrain_flows.approval import Passed
 from retrain_flows.data import baseline_rows
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.data.workspace import Workspace
@@ -31,6 +32,8 @@ def promote_or_reject(
     clock: Callable[[], datetime],
 ) -> RetrainRun:
     """End a run: promote the candidate with the lowest loss of those that passed the gate, hold one, or reject all.
+
+    Where `retrain.decide` is ``ask``, one that passed is held until somebody approves it.
 
     Each candidate is registered with its checks. The baseline is stored before the promotion, so that the new champion
     can be monitored from its first prediction on. A candidate that is neither better nor worse yet is held: its trial
@@ -74,19 +77,9 @@ def promote_or_reject(
     name, best = min(passing, key=lambda item: item[1].loss)
     operations.set_challenger(reg, run.id, name, now=now)
     give_baseline(ws, name, best.candidate, now=now)
-    operations.promote(
-        reg,
-        model=ws.model,
-        version=name,
-        expected_generation=data.champion.generation,
-        decision_id=run.decision_id,
-        run_id=run.id,
-        effective_at=run.as_of,
-        actor=queries.decision(reg, run.decision_id).actor,
-        reason=f"{_kind(best.candidate)} passed the gate: {_loss(best)}",
-        now=clock(),
-    )
-    return queries.run(reg, run.id)
+    reason = f"{_kind(best.candidate)} passed the gate: {_loss(best)}"
+    passed = Passed(name, data.champion, run.as_of, reason)
+    return approval.promote_or_ask(ws, run, passed, now=clock())
 
 
 def _hold(

@@ -237,6 +237,31 @@ def test_status_history_and_the_list_show_trials_and_effects(empty: Path) -> Non
     assert "seconds 90.0" in printed(empty, "history", "late")
 
 
+def test_what_waits_for_approval_is_said_and_can_be_approved(empty: Path) -> None:
+    """Status and the incident name both answers; `promote` then is that of the run, with who approved."""
+    with context.open(empty) as opened:
+        response.awaiting(opened.registry)
+    answers = "`leeway promote v2 --model late --because"
+    assert "run 1 (waits for approval)" in printed(empty, "status")
+    assert "run 1 is held, v2 passed the gate; waits for approval: v2 in shadow" in printed(empty, "status")
+    assert answers in printed(empty, "status")
+    assert any(line.startswith("waits for approval of v2, which passed") for line in lines(empty, "1"))
+    assert "Retrain, run 1: held, v2 waits for approval" in lines(empty, "1")
+
+    made = document(empty, "promote", "v2", "--model", "late", "--because", "fine", "--actor", "ann")
+    assert (1, "ann", "approved: fine") == (made["run_id"], made["actor"], made["reason"])
+
+
+def test_what_waits_for_approval_can_be_refused(empty: Path) -> None:
+    """Who and why is on record, and the run is over."""
+    with context.open(empty) as opened:
+        response.awaiting(opened.registry)
+    done = document(empty, "refuse", "v2", "--model", "late", "--because", "not now", "--actor", "ann")
+    assert ("rejected", "refused by ann: not now") == (done["state"], done["reason"])
+    entry = next(e for e in document(empty, "history", "late") if e["action"] == "retrain.rejected")
+    assert "ann" == entry["actor"]
+
+
 def test_history_says_whether_a_promotion_helped(empty: Path) -> None:
     """Beside the line of the promotion, as text and as data; status has the newest one."""
     with context.open(empty) as opened:
