@@ -70,6 +70,11 @@ class Gate(BaseModel):
         Evaluation rows below which the gate does not decide.
     segment_margin
         Largest rise of the mean loss in any segment, in units of the loss.
+    calibration_margin
+        Largest rise of the calibration error: the expected calibration error of probabilities, or the absolute mean
+        bias of a regression in standard deviations of the label.
+    latency
+        Largest time a row, in those of the champion. Below a millisecond a row no challenger is too slow.
     patience
         Slices with labels after which a challenger that is neither better nor worse is rejected.
     """
@@ -80,6 +85,8 @@ class Gate(BaseModel):
     confidence: float = Field(0.95, gt=0.5, lt=1)
     min_rows: int = Field(500, ge=10, description="evaluation rows below which the gate does not decide")
     segment_margin: float = Field(0.05, ge=0, description="largest rise of the mean loss in any segment")
+    calibration_margin: float = Field(0.05, ge=0, description="largest rise of the calibration error (bias: in sd)")
+    latency: float = Field(10.0, ge=1, description="largest time a row, in those of the champion, from 1 ms on")
     patience: int = Field(90, ge=5, description="slices after which an undecided challenger is rejected")
 
 

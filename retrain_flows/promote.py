@@ -10,7 +10,7 @@ import numpy as np
 from features import errors, scoring
 from features.scoring import Values
 from features.window import from_ms, to_ms
-from registry import operations
+from registry import operations, queries
 from registry.files import published_baselines
 from registry.records import RetrainRun, RunState, Version
 from retrain_flows import approval, trial
@@ -18,7 +18,7 @@ from retrain_flows.approval import Passed
 from retrain_flows.data import baseline_rows
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.data.workspace import Workspace
-from retrain_flows.gate import gate
+from retrain_flows.gate import gate, latency
 from retrain_flows.training import permutation_importance
 from retrain_flows.training.challengers import Challenger, GatedCandidate
 from retrain_flows.training.retrain_data import RetrainData
@@ -187,7 +187,9 @@ def _register(ws: Workspace, run: RetrainRun, data: RetrainData, gated: GatedCan
     """Register a candidate with the loss figures and checks of its gate; return the name of its version."""
     if gated.candidate.existing is not None:
         name = gated.candidate.existing.version
-        own = [c.model_copy(update={"version": name}) for c in gated.checks]
+        # Of a run that was killed and is repeated, the time that was measured first stays on record.
+        timed = {c.name for c in queries.checks(ws.registry, run.id) if c.version == name} & {latency.NAME}
+        own = [c.model_copy(update={"version": name}) for c in gated.checks if c.name not in timed]
         operations.record_checks(ws.registry, run.id, own, now=now)
         return name
     artifact = gated.artifact if isinstance(gated.artifact, bytes) else None

@@ -97,7 +97,7 @@ class Loop(RuleBasedStateMachine):
         assert self.ws.retrain is not None
         self.ws = replace(self.ws, retrain=self.ws.retrain.model_copy(update={"decide": decide}))
 
-    @precondition(lambda self: approval.awaiting(self.reg, self.model))
+    @precondition(lambda self: bool(approval.awaiting(self.reg, self.model)))
     @rule(yes=st.booleans())
     def answer(self, *, yes: bool) -> None:
         """Somebody approves what waits, or refuses it; approval of what another champion has outdated is refused."""

@@ -303,6 +303,28 @@ def test_a_run_that_was_killed_after_its_look_looks_again(ws: Workspace, monkeyp
     assert VersionState.REJECTED is queries.version(ws.registry, "m", "v2").state
 
 
+def test_a_repeated_run_keeps_the_times_that_were_measured_first(
+    ws: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No two measurements are alike, and no check is overwritten: an earlier version has its own on record already."""
+    retrain.run(ws, RetrainRequest(decide(ws), world.START + 45 * world.DAY, world.NOW))
+    decision = decide(ws)
+
+    def killed(*_: Any) -> Any:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("retrain_flows.trial.record_gate", killed)
+        with pytest.raises(Killed):
+            retrain.run(ws, order(ws, decision))
+    (run,) = [r for r in queries.runs(ws.registry, "m") if r.decision_id == decision.id]
+    first = [c for c in queries.checks(ws.registry, run.id) if c.version == "v1"]
+    done = retrain.run(ws, order(ws, decision))
+    assert RunState.FAILED is not done.state
+    assert first == [c for c in queries.checks(ws.registry, run.id) if c.version == "v1"]
+    assert "latency" in {c.name for c in first}
+
+
 def test_a_run_that_was_killed_after_the_promotion_has_ended(ws: Workspace) -> None:
     """The promotion ended it, in its own transaction."""
 
