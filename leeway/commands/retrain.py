@@ -98,12 +98,12 @@ def _retrain(opened: Context, model: Model, as_of: datetime | None, because: str
 
 
 def react(ctx: typer.Context, model: ModelName = None, as_of: AsOf = None, as_json: AsJson = False) -> None:
-    """Decide every undecided incident and carry out the decisions. Safe to run at any time."""
+    """Decide about incidents, carry out decisions, follow trials and watches, retrain by schedule. Safe at any time."""
     with context.open(ctx.obj) as opened:
         names = [opened.model(model).name] if model else list(opened.project.models)
         done: dict[str, list[dict[str, str]]] = {name: [] for name in names}
         for name in names:
-            if reactions.idle(opened.registry, name):
+            if not reactions.looks_on(opened.registry, name, opened.model(name).retrain):
                 if not as_json:
                     show.note(f"{show.text(name)}: no incident to decide, nothing to carry out")
                 continue
