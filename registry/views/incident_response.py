@@ -175,7 +175,7 @@ _NEXT_RETRAIN = "the next retrain: none begins before retrain.cool_down is over 
 _REVISED = "steady windows; until then the decision is revised if what it rests on changes"
 _BY_ACTION = {
     Action.REPAIR_DATA: "the data to be mended; if they are right, `leeway incidents accept {id} --as drift`",
-    Action.SUGGEST: "somebody who starts `leeway retrain {model}`",
+    Action.SUGGEST: "somebody who starts `leeway retrain --model {model}`",
     Action.WAIT_GIVEN_UP: _REVISED,
     Action.NOTHING: _REVISED,
     Action.RESTORE: _REVISED,
@@ -193,7 +193,7 @@ def _undo(effect: PromotionEffect, serving: int) -> UndoStep | None:
     promotion, after = effect.promotion, effect.followed_by
     if promotion.from_version is None or serving != (after or promotion).id:
         return None
-    command = f'leeway rollback {promotion.model} --to {{}} --because "..."'
+    command = f'leeway rollback --model {promotion.model} --to {{}} --because "..."'
     if after is None:
         what = f"the promotion of {promotion.to_version}: {promotion.from_version} and its baseline serve again"
         return UndoStep(what, command.format(promotion.from_version))

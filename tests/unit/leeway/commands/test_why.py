@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -206,7 +207,9 @@ def test_a_promotion_is_printed_with_its_effect_and_how_to_undo_it(empty: Path) 
     assert "Replaced by another promotion: v1 to v2" in other
     for shown in (own, other):
         assert any(line.startswith("did it help loss 12 % lower than v1 would have had") for line in shown)
-        undo = 'the promotion of v2: v1 and its baseline serve again leeway rollback late --to v1 --because "..."'
+        undo = (
+            'the promotion of v2: v1 and its baseline serve again leeway rollback --model late --to v1 --because "..."'
+        )
         assert undo in shown
 
 
@@ -220,7 +223,16 @@ def test_programs_get_the_response_as_json(empty: Path) -> None:
     assert [1, 2] == [d["revision"] for d in shown["decisions"]]
     assert (90.0, [1, 2]) == (retrain["seconds"], [k["number"] for k in retrain["looks"]])
     assert ("worse", "rollback") == (retrain["effect"]["state"], retrain["effect"]["followed_by"]["kind"])
-    assert 'leeway rollback late --to v2 --because "..."' == shown["undo"][0]["command"]
+    assert 'leeway rollback --model late --to v2 --because "..."' == shown["undo"][0]["command"]
+
+
+def test_the_command_that_undoes_a_promotion_can_be_typed(empty: Path) -> None:
+    """As it is shown, with a reason."""
+    with context.open(empty) as opened:
+        response.watched(opened.registry, CheckResult.HOLD)
+    command = document(empty, "why", "1")["response"]["undo"][0]["command"]
+    _, *words = shlex.split(command)
+    assert "v1" == document(empty, *words)["to_version"]
 
 
 def test_status_history_and_the_list_show_trials_and_effects(empty: Path) -> None:

@@ -13,7 +13,7 @@ from registry.views.incident_response import IncidentResponse
 from tests.support import incident_world
 from tests.support import response_world as world
 
-RETRAIN_COMMAND = 'leeway rollback late --to {} --because "..."'
+RETRAIN_COMMAND = 'leeway rollback --model late --to {} --because "..."'
 
 
 def response(reg: Registry, number: int = 1) -> IncidentResponse:
@@ -111,7 +111,7 @@ def test_what_an_incident_is_can_be_said_otherwise(reg: Registry, accepted: Acce
     ("action", "words"),
     [
         (Action.REPAIR_DATA, "if they are right, `leeway incidents accept 1 --as drift`"),
-        (Action.SUGGEST, "somebody who starts `leeway retrain late`"),
+        (Action.SUGGEST, "somebody who starts `leeway retrain --model late`"),
         (Action.NOTHING, "steady windows; until then the decision is revised"),
         (Action.RETRAIN, "the next decision run, which starts the retrain"),
     ],
