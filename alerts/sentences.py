@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from registry.audit_log.chain import SYSTEM
-from registry.records import Action, Message
+from registry.records import APPROVAL, Action, Message
 
 Data = Mapping[str, Any]
 
@@ -60,6 +60,9 @@ def _decision(_: str, data: Data) -> str:
 def _run(kind: str, data: Data) -> str:
     """Return a message about a retrain that was held, rejected or failed."""
     run = data["run"]
+    if kind == "retrain.held" and str(run.get("reason", "")).startswith(APPROVAL):
+        answer = "`leeway promote` approves it, `leeway refuse` refuses it"
+        return f"run {run.get('id')} is held, {run.get('challenger')} {run.get('reason')}; {answer}"
     if kind == "retrain.held":
         shadow = f"{run.get('challenger')} answers in shadow until labels decide"
         return f"run {run.get('id')} is held, {shadow}: {run.get('reason', '')}"

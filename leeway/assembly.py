@@ -151,7 +151,8 @@ def waiting(project: Path, models: Sequence[str]) -> dict[str, str | LeewayError
 
 def _waiting(opened: Context, name: str, policy: str) -> str | LeewayError:
     try:
-        return reconcile_state.digest(opened.registry, opened.model(name).name, policy)
+        model = opened.model(name)
+        return reconcile_state.digest(opened.registry, model.name, policy, retrain=model.retrain)
     except LeewayError as error:
         return error
 

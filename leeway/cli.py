@@ -29,7 +29,7 @@ _MODULES = {
     "status": ("status", "history"),
     "incidents": ("incidents",),
     "why": ("why",),
-    "retrain": ("retrain", "react", "promote", "rollback", "audit", "flows"),
+    "retrain": ("retrain", "react", "promote", "refuse", "rollback", "audit", "flows"),
     "score": ("score",),
     "compat": ("compat",),
     "alerts": ("alerts",),

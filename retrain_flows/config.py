@@ -13,6 +13,7 @@ from pydantic import BaseModel, ByteSize, ConfigDict, Field
 from features.window import Span
 from monitors.finding import Signal
 from monitors.signals import Reaction, section
+from retrain_flows.cron import Cron
 
 
 class SignalSection(BaseModel):
@@ -69,6 +70,11 @@ class Gate(BaseModel):
         Evaluation rows below which the gate does not decide.
     segment_margin
         Largest rise of the mean loss in any segment, in units of the loss.
+    calibration_margin
+        Largest rise of the calibration error: the expected calibration error of probabilities, or the absolute mean
+        bias of a regression in standard deviations of the label.
+    latency
+        Largest time a row, in those of the champion. Below a millisecond a row no challenger is too slow.
     patience
         Slices with labels after which a challenger that is neither better nor worse is rejected.
     """
@@ -79,6 +85,8 @@ class Gate(BaseModel):
     confidence: float = Field(0.95, gt=0.5, lt=1)
     min_rows: int = Field(500, ge=10, description="evaluation rows below which the gate does not decide")
     segment_margin: float = Field(0.05, ge=0, description="largest rise of the mean loss in any segment")
+    calibration_margin: float = Field(0.05, ge=0, description="largest rise of the calibration error (bias: in sd)")
+    latency: float = Field(10.0, ge=1, description="largest time a row, in those of the champion, from 1 ms on")
     patience: int = Field(90, ge=5, description="slices after which an undecided challenger is rejected")
 
 
@@ -91,12 +99,15 @@ class Schedule(BaseModel):
         A retrain is due when the last one, for whatever reason, is so long ago in event time.
     new_labels
         A retrain is due when so many labels have matured since the last one.
+    cron
+        A retrain is due when a moment of this cron expression, in UTC and event time, has come since the last one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     interval: Span | None = Field(None, description="retrain when the last retrain is so long ago")
     new_labels: int | None = Field(None, ge=1, description="retrain when so many labels have matured since the last")
+    cron: Cron | None = Field(None, description="retrain at these moments of event time: a cron expression, in UTC")
 
 
 class Watch(BaseModel):
@@ -160,7 +171,8 @@ class Retrain(BaseModel):
     retry
         Shortest time until a retrain that failed is tried again, in event time.
     decide
-        What a retrain that an incident calls for needs: nothing (act), or somebody who starts it (suggest).
+        What a retrain needs: nothing (act); somebody who approves the promotion of what passed the gate (ask);
+        or, where an incident calls for it, somebody who starts it (suggest).
     schedule
         Retrains that need no incident.
     watch
@@ -184,7 +196,9 @@ class Retrain(BaseModel):
     min_rows: int = Field(1000, ge=10, description="matured training rows below which a retrain waits")
     wait: Span = Field(timedelta(days=30), description="how long a retrain may wait for labels before it is given up")
     retry: Span = Field(timedelta(days=1), description="shortest time until a failed retrain is tried again")
-    decide: Literal["act", "suggest"] = Field("act", description="act: retrain; suggest: wait for `leeway retrain`")
+    decide: Literal["act", "ask", "suggest"] = Field(
+        "act", description="act: retrain; ask: wait for approval to promote; suggest: wait for `leeway retrain`"
+    )
     schedule: Schedule = Schedule()
     watch: Watch = Watch()
     limits: Limits = Limits()
@@ -217,7 +231,7 @@ class Audit(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schedule: str = Field("0 6 * * 1", description="cron, UTC")
+    schedule: Cron = Field("0 6 * * 1", description="cron, UTC")
     period: Span = timedelta(days=30)
     key_env: str | None = Field(
         None,

@@ -11,7 +11,8 @@ applies decides:
    a running retrain, the cool-down, labels that have not matured): deferred, with all reasons; after ``retrain.wait``,
    ``WAIT_GIVEN_UP``.
 5. ``retrain.decide`` is ``suggest``: ``SUGGEST``, and somebody starts the retrain by hand.
-6. Otherwise: ``RETRAIN``.
+6. Otherwise: ``RETRAIN``. Where ``retrain.decide`` is ``ask``, its promotion waits for approval
+   (:mod:`retrain_flows.approval`).
 
 A decision is revised while its incident is open (:mod:`retrain_flows.reconcile`): the same rules are applied again.
 """

@@ -17,6 +17,7 @@ from features import errors
 from registry import operations, queries
 from registry.audit_log import chain
 from registry.records import (
+    APPROVAL,
     Action,
     Champion,
     CheckResult,
@@ -29,9 +30,10 @@ from registry.records import (
     Version,
     VersionState,
 )
-from retrain_flows import trial
+from retrain_flows import approval, trial
+from retrain_flows.approval import SUPERSEDED, Passed
 from retrain_flows.data.workspace import Workspace
-from retrain_flows.training import run_cause, trial_series
+from retrain_flows.training import retrain_data, run_cause, trial_series
 from retrain_flows.training.trial_series import TrialSeries
 from retrain_flows.trial import Pair
 
@@ -78,12 +80,13 @@ def _attempt(subject: str, step: Callable[[], Outcome | None]) -> Outcome | None
 
 def _follow_trial(ws: Workspace, run: RetrainRun, as_of: datetime, now: datetime) -> Outcome | None:
     """Look at a held run; promote or reject its candidate if that is decided, and return what was done."""
-    champion = queries.champion(ws.registry, ws.model)
+    if superseded := approval.end_outdated(ws.registry, run, now=now):
+        return Outcome(f"run {run.id}", superseded)
+    if run.awaits_approval:
+        return _promote_if_allowed(ws, run, as_of, now)
+    champion = retrain_data.champion_of(ws.registry, ws.model)
     looks = [c for c in queries.comparisons(ws.registry, ws.model, run_id=run.id) if c.candidate == run.challenger]
-    if champion is None or run.challenger is None or (looks and looks[-1].reference != champion.version):
-        operations.finish_run(ws.registry, run.id, state=RunState.REJECTED, reason=_SUPERSEDED, now=now)
-        return Outcome(f"run {run.id}", _SUPERSEDED)
-    pair = Pair(ComparisonKind.TRIAL, run.challenger, champion.version, run_id=run.id)
+    pair = Pair(ComparisonKind.TRIAL, str(run.challenger), champion.version, run_id=run.id)
     begun = run.as_of - ws.schema.label_delay
     newest = _undone(looks, begun) or trial.look(
         ws, pair, _series_of(ws, run, champion), since=begun, as_of=as_of, now=now
@@ -94,10 +97,18 @@ def _follow_trial(ws: Workspace, run: RetrainRun, as_of: datetime, now: datetime
     if newest.result is CheckResult.FAIL:
         operations.finish_run(ws.registry, run.id, state=RunState.REJECTED, reason=text, now=now)
         return Outcome(f"run {run.id}", f"retrain rejected: {text}")
-    operations.promote(ws.registry, model=ws.model, version=pair.candidate, expected_generation=champion.generation,
-                       decision_id=run.decision_id, run_id=run.id, effective_at=as_of,
-                       actor=queries.decision(ws.registry, run.decision_id).actor, reason=text, now=now)  # fmt: skip
-    return Outcome(f"run {run.id}", f"retrain promoted: {text}")
+    done = approval.promote_or_ask(ws, run, Passed(pair.candidate, champion, as_of, text), now=now)
+    return Outcome(f"run {run.id}", f"retrain {done.state.value}: {done.reason}")
+
+
+def _promote_if_allowed(ws: Workspace, run: RetrainRun, as_of: datetime, now: datetime) -> Outcome | None:
+    """Promote the candidate of a run that waits for approval, if the policy does not ask for one any more."""
+    if ws.trainers.decide == "ask":
+        return None
+    champion = retrain_data.champion_of(ws.registry, ws.model)
+    reason = run.reason.removeprefix(f"{APPROVAL}: ")
+    done = approval.promote_or_ask(ws, run, Passed(str(run.challenger), champion, as_of, reason), now=now)
+    return Outcome(f"run {run.id}", f"retrain {done.state.value}: {done.reason}")
 
 
 def _undone(looks: Sequence[Comparison], since: datetime) -> Comparison | None:
@@ -127,14 +138,11 @@ def _out_of_patience(ws: Workspace, run: RetrainRun, as_of: datetime, now: datet
     return Outcome(f"run {run.id}", f"retrain rejected: {reason}")
 
 
-SUPERSEDED = "superseded: "
-"""How the reason of a run begins whose trial another retrain or promotion ended."""
-_SUPERSEDED = f"{SUPERSEDED}another version became champion"
-
-
 def supersede(ws: Workspace, *, now: datetime) -> None:
-    """End the trials of held runs, since a new retrain takes their place."""
+    """End the trials of held runs, since a new retrain takes their place; what waits for approval stays on offer."""
     for run in queries.unfinished(ws.registry, ws.model, RunState.HELD):
+        if run.awaits_approval:
+            continue
         reason = f"{SUPERSEDED}a new candidate takes its place, and its evidence goes on"
         operations.finish_run(ws.registry, run.id, state=RunState.REJECTED, reason=reason, now=now)
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from registry import queries
 from registry.records import Incident, RetrainRun, RunState
-from retrain_flows import follow_up
+from retrain_flows import approval
 from retrain_flows.data.workspace import Workspace
 
 
@@ -28,7 +28,7 @@ def last_try(ws: Workspace, incident: Incident) -> datetime | None:
 
 
 def _is_refused(run: RetrainRun) -> bool:
-    return run.state is RunState.REJECTED and not run.reason.startswith(follow_up.SUPERSEDED)
+    return run.state is RunState.REJECTED and not run.reason.startswith(approval.SUPERSEDED)
 
 
 def last_training(ws: Workspace) -> datetime | None:

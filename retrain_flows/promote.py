@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -13,20 +13,27 @@ from features.window import from_ms, to_ms
 from registry import operations, queries
 from registry.files import published_baselines
 from registry.records import RetrainRun, RunState, Version
-from retrain_flows import trial
+from retrain_flows import approval, trial
+from retrain_flows.approval import Passed
 from retrain_flows.data import baseline_rows
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.data.workspace import Workspace
-from retrain_flows.gate import gate
+from retrain_flows.gate import gate, latency
 from retrain_flows.training import permutation_importance
 from retrain_flows.training.challengers import Challenger, GatedCandidate
 from retrain_flows.training.retrain_data import RetrainData
 
 
 def promote_or_reject(
-    ws: Workspace, run: RetrainRun, data: RetrainData, candidates: Sequence[GatedCandidate], now: datetime
+    ws: Workspace,
+    run: RetrainRun,
+    data: RetrainData,
+    candidates: Sequence[GatedCandidate],
+    clock: Callable[[], datetime],
 ) -> RetrainRun:
     """End a run: promote the candidate with the lowest loss of those that passed the gate, hold one, or reject all.
+
+    Where `retrain.decide` is ``ask``, one that passed is held until somebody approves it.
 
     Each candidate is registered with its checks. The baseline is stored before the promotion, so that the new champion
     can be monitored from its first prediction on. A candidate that is neither better nor worse yet is held: its trial
@@ -42,8 +49,8 @@ def promote_or_reject(
         Its data.
     candidates
         The candidates with their gate checks.
-    now
-        The time that is recorded.
+    clock
+        The time that is recorded: the run ends later than it registers, since a baseline takes time.
 
     Returns
     -------
@@ -57,11 +64,12 @@ def promote_or_reject(
     NotEnoughData, EngineError
         The baseline could not be computed.
     """
-    reg, named = ws.registry, [(_register(ws, run, data, j, now), j) for j in candidates]
+    reg, now = ws.registry, clock()
+    named = [(_register(ws, run, data, j, now), j) for j in candidates]
     for name, gated in named:
         trial.record_gate(ws, run, name, gated, now)
     passing = [(name, j) for name, j in named if gate.passed(j.checks)]
-    if not passing and (held := _hold(ws, run, named, data, now)):
+    if not passing and (held := _hold(ws, run, named, clock)):
         return held
     if not passing:
         why = " | ".join(f"{name} ({j.candidate.mode}): {gate.reasons(j.checks)}" for name, j in named)
@@ -69,32 +77,22 @@ def promote_or_reject(
     name, best = min(passing, key=lambda item: item[1].loss)
     operations.set_challenger(reg, run.id, name, now=now)
     give_baseline(ws, name, best.candidate, now=now)
-    operations.promote(
-        reg,
-        model=ws.model,
-        version=name,
-        expected_generation=data.champion.generation,
-        decision_id=run.decision_id,
-        run_id=run.id,
-        effective_at=run.as_of,
-        actor=queries.decision(reg, run.decision_id).actor,
-        reason=f"{_kind(best.candidate)} passed the gate: {_loss(best)}",
-        now=now,
-    )
-    return queries.run(reg, run.id)
+    reason = f"{_kind(best.candidate)} passed the gate: {_loss(best)}"
+    passed = Passed(name, data.champion, run.as_of, reason)
+    return approval.promote_or_ask(ws, run, passed, now=clock())
 
 
 def _hold(
-    ws: Workspace, run: RetrainRun, named: Sequence[tuple[str, GatedCandidate]], data: RetrainData, now: datetime
+    ws: Workspace, run: RetrainRun, named: Sequence[tuple[str, GatedCandidate]], clock: Callable[[], datetime]
 ) -> RetrainRun | None:
     """Hold the run for the undecided candidate with the lowest loss, and return it; None if none is undecided."""
     waiting = [(name, j) for name, j in named if gate.undecided(j.checks)]
     if not waiting:
         return None
     name, best = min(waiting, key=lambda item: item[1].loss)
-    give_baseline(ws, name, best.candidate, now=now)
+    give_baseline(ws, name, best.candidate, now=clock())
     reason = f"{name} ({_kind(best.candidate)}) is neither better nor worse yet: {gate.reasons(best.checks)}"
-    return operations.hold_run(ws.registry, run.id, challenger=name, reason=reason, now=now)
+    return operations.hold_run(ws.registry, run.id, challenger=name, reason=reason, now=clock())
 
 
 def give_baseline(ws: Workspace, name: str, candidate: Challenger, *, now: datetime) -> None:
@@ -189,7 +187,9 @@ def _register(ws: Workspace, run: RetrainRun, data: RetrainData, gated: GatedCan
     """Register a candidate with the loss figures and checks of its gate; return the name of its version."""
     if gated.candidate.existing is not None:
         name = gated.candidate.existing.version
-        own = [c.model_copy(update={"version": name}) for c in gated.checks]
+        # Of a run that was killed and is repeated, the time that was measured first stays on record.
+        timed = {c.name for c in queries.checks(ws.registry, run.id) if c.version == name} & {latency.NAME}
+        own = [c.model_copy(update={"version": name}) for c in gated.checks if c.name not in timed]
         operations.record_checks(ws.registry, run.id, own, now=now)
         return name
     artifact = gated.artifact if isinstance(gated.artifact, bytes) else None

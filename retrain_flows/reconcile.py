@@ -20,6 +20,7 @@ from registry.connection import Registry
 from registry.faulty_periods import faulty_periods
 from registry.records import Action, Decision, Incident, IncidentState, RetrainRun, RunState
 from retrain_flows import decide, follow_up, past_runs, retrain, schedule
+from retrain_flows.config import Retrain, Schedule
 from retrain_flows.data import usable_rows, workspace
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.follow_up import Outcome as Outcome
@@ -107,6 +108,20 @@ def may_act(reg: Registry, model: str) -> bool:
     """Return whether another look may do something as event time goes on: an incident is open, or a run is held."""
     live = any(i.state is not IncidentState.RESOLVED for i in queries.incidents(reg, model))
     return live or not idle(reg, model) or bool(queries.unfinished(reg, model, RunState.HELD))
+
+
+def looks_on(reg: Registry, model: str, retrain: Retrain | None) -> bool:
+    """Return whether a model is to be looked at as its windows come.
+
+    Beside what :func:`may_act` sees, a promotion is watched, and retrains come by schedule without an incident.
+    """
+    if may_act(reg, model):
+        return True
+    if retrain is None or not retrain.trainers:
+        return False
+    newest = queries.promotions(reg, model)[-1:]
+    is_watched = any(p.kind == "promote" and p.from_version is not None for p in newest)
+    return is_watched or retrain.schedule != Schedule()
 
 
 def matured_rows(ws: Workspace, as_of: datetime) -> int:

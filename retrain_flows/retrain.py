@@ -5,14 +5,18 @@ reject all. :mod:`retrain_flows.orchestration.flows` runs the same steps as Pref
 
 Each outcome is on record: a challenger that fails the gate ends the run as rejected, a step that raises ends it as
 failed. A run that was killed is repeated from its beginning, as of the same moment (`as_of`), and promotes once.
+
+What a run records is recorded at the time of its request plus the time that its steps have taken since, so its cost in
+seconds is on record.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +51,7 @@ class RetrainRequest:
     as_of
         The moment, in event time, as of which data are read.
     now
-        The time that is recorded.
+        The time that is recorded for its begin.
     flow_run
         The id of the orchestrator's run; None without one.
     """
@@ -63,7 +67,13 @@ def call_directly(step: Call, *args: Any, **options: Any) -> Any:
     return step(*args, **options)
 
 
-def run(ws: Workspace, request: RetrainRequest, *, call: Callable[..., Any] = call_directly) -> RetrainRun:
+def run(
+    ws: Workspace,
+    request: RetrainRequest,
+    *,
+    call: Callable[..., Any] = call_directly,
+    timer: Callable[[], float] = time.monotonic,
+) -> RetrainRun:
     """Carry out a decision to retrain, and return the finished run.
 
     A decision that has been carried out is not carried out again. If its run was cut short, it is repeated as of the
@@ -77,6 +87,8 @@ def run(ws: Workspace, request: RetrainRequest, *, call: Callable[..., Any] = ca
         The decision, and as of when to carry it out.
     call
         How steps are called.
+    timer
+        Seconds of a clock that never goes back: what the run has taken.
 
     Raises
     ------
@@ -89,7 +101,8 @@ def run(ws: Workspace, request: RetrainRequest, *, call: Callable[..., Any] = ca
         begun = _begin(ws, request)
         if begun.state is not RunState.RUNNING:
             return begun
-        with _on_record(ws, begun, request.now):
+        now = _clock(request.now, timer)
+        with _on_record(ws, begun, now):
             follow_up.supersede(ws, now=request.now)
             data = call(retrain_data.gather, ws, begun)
             gated = []
@@ -98,7 +111,7 @@ def run(ws: Workspace, request: RetrainRequest, *, call: Callable[..., Any] = ca
                 gated.append(call(challengers.gate_candidate, ws, candidate, data))
             for version in data.earlier:
                 gated.append(call(challengers.gate_candidate, ws, challengers.earlier(ws, version, data), data))
-            done: RetrainRun = call(promote.promote_or_reject, ws, begun, data, gated, request.now)
+            done: RetrainRun = call(promote.promote_or_reject, ws, begun, data, gated, now)
         return done
 
 
@@ -112,14 +125,20 @@ def _begin(ws: Workspace, request: RetrainRequest) -> RetrainRun:
     )
 
 
+def _clock(begun: datetime, timer: Callable[[], float]) -> Callable[[], datetime]:
+    """Return a clock that shows *begun* now, and goes on as *timer* does."""
+    started = timer()
+    return lambda: begun + timedelta(seconds=timer() - started)
+
+
 @contextmanager
-def _on_record(ws: Workspace, begun: RetrainRun, now: datetime) -> Iterator[None]:
+def _on_record(ws: Workspace, begun: RetrainRun, now: Callable[[], datetime]) -> Iterator[None]:
     """Record an exception as the run's failure, and raise it again."""
     try:
         yield
     except Exception as error:
         message = error.message if isinstance(error, errors.LeewayError) else f"{type(error).__name__}: {error}"
-        operations.finish_run(ws.registry, begun.id, state=RunState.FAILED, reason=message, now=now)
+        operations.finish_run(ws.registry, begun.id, state=RunState.FAILED, reason=message, now=now())
         raise
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from features.window import format_span
+from retrain_flows import cron
 from retrain_flows.config import Schedule
 
 
@@ -43,6 +44,11 @@ def due(schedule: Schedule, since: SinceLast) -> str:
     if schedule.interval is not None and since.now >= since.last + schedule.interval:
         return (
             f"retrain.schedule.interval is {format_span(schedule.interval)}: "
+            f"the last retrain was as of {since.last:%Y-%m-%d %H:%M} UTC"
+        )
+    if schedule.cron is not None and (moment := cron.first_after(schedule.cron, since.last)) <= since.now:
+        return (
+            f"retrain.schedule.cron is {schedule.cron}: due since {moment:%Y-%m-%d %H:%M} UTC; "
             f"the last retrain was as of {since.last:%Y-%m-%d %H:%M} UTC"
         )
     if schedule.new_labels is not None and since.new_labels is not None and since.new_labels >= schedule.new_labels:

@@ -95,16 +95,16 @@ def look(
     return record(ws, pair, series, Look(slices, _history(ws), now))
 
 
-def look_slices(seen: int) -> int:
-    """Return how many new slices the next look waits for: half as many as have been seen, within LOOK_SLICES.
+def look_slices(slices: int) -> int:
+    """Return how many new slices the next look waits for: half as many as have been looked at, within LOOK_SLICES.
 
     A large difference shows at once, so the first looks are short; for a small one long windows are more powerful.
 
-    >>> [look_slices(seen) for seen in (0, 7, 14, 28)]
+    >>> [look_slices(slices) for slices in (0, 7, 14, 28)]
     [5, 5, 7, 10]
     """
     fewest, most = LOOK_SLICES
-    return min(max(fewest, seen // 2), most)
+    return min(max(fewest, slices // 2), most)
 
 
 def compared(ws: Workspace, pair: Pair, since: datetime, as_of: datetime) -> tuple[ComparedSlice, ...]:

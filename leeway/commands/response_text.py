@@ -48,6 +48,8 @@ def _print_retrain(record: RetrainRecord) -> None:
 def state_text(record: RetrainRecord) -> str:
     """Return the state of a retrain in words; a held run says what it does."""
     run = record.run
+    if run.awaits_approval:
+        return f"held, {run.challenger} waits for approval"
     return f"held, {run.challenger} in shadow" if run.state is RunState.HELD else run.state.value
 
 

@@ -1,4 +1,4 @@
-"""`leeway retrain`, `react`, `promote`, `rollback`, `audit` and `flows serve`: retraining by hand and by schedule."""
+"""`leeway retrain`, `react`, `promote`, `refuse`, `rollback`, `audit`, `flows serve`: by hand and by schedule."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from leeway.terminal import show
 from leeway.terminal.exit_codes import ExitCode
 from registry import operations, queries
 from registry.records import Promotion, RetrainRun, RunState
-from retrain_flows import first_version
+from retrain_flows import approval, first_version
 from retrain_flows import reconcile as reactions
 from retrain_flows.orchestration import manual_decision
 from retrain_flows.orchestration.model_jobs import in_years
@@ -40,7 +40,7 @@ scheduled = typer.Typer(name="flows", no_args_is_help=True, help="Run retrains a
 
 def register(app: typer.Typer) -> None:
     """Add the commands to *app*."""
-    for command in (retrain, react, promote, rollback):
+    for command in (retrain, react, promote, refuse, rollback):
         app.command()(command)
     app.add_typer(audits.group(audit), name="audit")
     app.add_typer(scheduled)
@@ -98,12 +98,12 @@ def _retrain(opened: Context, model: Model, as_of: datetime | None, because: str
 
 
 def react(ctx: typer.Context, model: ModelName = None, as_of: AsOf = None, as_json: AsJson = False) -> None:
-    """Decide every undecided incident and carry out the decisions. Safe to run at any time."""
+    """Decide about incidents, carry out decisions, follow trials and watches, retrain by schedule. Safe at any time."""
     with context.open(ctx.obj) as opened:
         names = [opened.model(model).name] if model else list(opened.project.models)
         done: dict[str, list[dict[str, str]]] = {name: [] for name in names}
         for name in names:
-            if reactions.idle(opened.registry, name):
+            if not reactions.looks_on(opened.registry, name, opened.model(name).retrain):
                 if not as_json:
                     show.note(f"{show.text(name)}: no incident to decide, nothing to carry out")
                 continue
@@ -124,17 +124,44 @@ def promote(
     actor: Actor = USER,
     as_json: AsJson = False,
 ) -> None:
-    """Make VERSION the champion by hand, without a gate. The next audit reports it."""
+    """Make VERSION the champion: approves it if it waits for that, else by hand, without a gate, for the audit."""
     with context.open(ctx.obj) as opened:
         chosen, now = opened.model(model), datetime.now(UTC)
-        champion = queries.champion(opened.registry, chosen.name)
-        done = operations.promote(
-            opened.registry, model=chosen.name, version=version,
-            expected_generation=champion.generation if champion else 0,
-            effective_at=_newest_event_time(opened, chosen, now), actor=actor, reason=because, now=now,
-        )  # fmt: skip
+        waiting = [r for r in approval.awaiting(opened.registry, chosen.name) if r.challenger == version]
+        at = _newest_event_time(opened, chosen, now)
+        if waiting:
+            done = approval.approve(
+                opened.registry, waiting[-1], actor=actor, reason=because, effective_at=at, now=now
+            )  # fmt: skip
+        else:
+            champion = queries.champion(opened.registry, chosen.name)
+            done = operations.promote(
+                opened.registry, model=chosen.name, version=version,
+                expected_generation=champion.generation if champion else 0,
+                effective_at=at, actor=actor, reason=because, now=now,
+            )  # fmt: skip
         assembly.baselines(opened, chosen)
     _print_promotion(done, as_json=as_json)
+
+
+def refuse(
+    ctx: typer.Context,
+    version: str,
+    because: Because,
+    model: ModelName = None,
+    actor: Actor = USER,
+    as_json: AsJson = False,
+) -> None:
+    """Refuse VERSION, whose run is held: it waits for approval or is on trial. Its incident stays open."""
+    with context.open(ctx.obj) as opened:
+        chosen = opened.model(model).name
+        run = approval.refuse(
+            opened.registry, chosen, version, actor=actor, reason=because, now=datetime.now(UTC)
+        )  # fmt: skip
+    if as_json:
+        show.as_json({"ok": True, **run.model_dump(mode="json")})
+    else:
+        show.note(show.text(f"Run {run.id} of {run.model}: {run.state.value}. {run.reason}"))
 
 
 def rollback(

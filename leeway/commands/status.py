@@ -18,7 +18,7 @@ from leeway.terminal import show
 from monitors.finding import Stage
 from registry import model_status, queries
 from registry.records import AuditEntry, IncidentState, RunState
-from registry.views import promotion_effect, retrain_record
+from registry.views import incident_response, promotion_effect, retrain_record
 from registry.views.promotion_effect import PromotionEffect
 from registry.views.retrain_record import RetrainRecord
 
@@ -94,7 +94,10 @@ def _newest(opened: Context, model: str, stage: Stage) -> dict[str, Any] | None:
 
 
 def _status_row(row: dict[str, Any]) -> list[object]:
-    on_trial = [f"run {record.run.id} (held)" for record in row["held"]]
+    on_trial = [
+        f"run {record.run.id} ({'waits for approval' if record.run.awaits_approval else 'held'})"
+        for record in row["held"]
+    ]
     running = ", ".join([f"run {row['running']}"] * bool(row["running"]) + on_trial) or None
     waiting = f"{row['open_incidents']} open, {row['undecided']} undecided"
     aside = sum(aside["records"] for aside in row["set_aside"])
@@ -113,8 +116,12 @@ def _set_aside_text(aside: dict[str, Any]) -> str:
 
 
 def _retrain_lines(row: dict[str, Any]) -> Iterator[str]:
-    """Yield the candidates on trial with their newest look, and whether the newest promotion helped."""
+    """Yield what waits for approval, candidates on trial with their newest look, and what the newest promotion did."""
     for record in row["held"]:
+        if record.run.awaits_approval:
+            answer = incident_response.approval_commands(record.run)
+            yield f"run {record.run.id} is held, {record.run.challenger} {record.run.reason}. {answer}"
+            continue
         look = f"; look {record.looks[-1].number}: {record.looks[-1].reason}" if record.looks else ""
         yield f"run {record.run.id} is held, {record.run.challenger} answers in shadow{look}"
     effect: PromotionEffect | None = row["promotion"]

@@ -41,7 +41,7 @@ RETRAIN = """\
       evaluation: {evaluation}  # newest labelled events, on which champion and challenger are compared
       cool_down: {cool_down}  # shortest time between two retrains
       schedule: {{interval: {evaluation}}}  # retrain also without an incident; the gate decides what serves
-      decide: act  # or suggest: an incident waits for somebody who runs `leeway retrain`
+      decide: act  # or ask: a promotion waits for `leeway promote`; or suggest: an incident waits for `leeway retrain`
       min_rows: {min_rows}  # labelled rows below which no model is trained
       gate: {{min_rows: {gate_rows}}}  # evaluation rows below which nothing is promoted
       trust:  # types in model files beyond those that skops trusts

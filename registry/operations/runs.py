@@ -87,9 +87,10 @@ def record_checks(reg: Registry, run_id: int, checks: Sequence[Check], *, now: d
 
 
 def hold_run(reg: Registry, run_id: int, *, challenger: str, reason: str, now: datetime) -> RetrainRun:
-    """Hold a run whose candidate is neither better nor worse yet: it stays in the gate while labels come.
+    """Hold a run whose candidate is neither better nor worse yet, or has passed the gate and waits for approval.
 
-    The incident stays open. :func:`record_look` records what the labels show; then the run is promoted or finished.
+    The incident stays open. :func:`record_look` records what labels that come show; then the run is promoted or
+    finished. A run that is held may be held again, for another reason.
 
     Raises
     ------
@@ -129,12 +130,18 @@ def record_look(reg: Registry, comparison: Comparison) -> Comparison:
 
 
 def finish_run(
-    reg: Registry, run_id: int, *, state: Literal[RunState.REJECTED, RunState.FAILED], reason: str, now: datetime
+    reg: Registry,
+    run_id: int,
+    *,
+    state: Literal[RunState.REJECTED, RunState.FAILED],
+    reason: str,
+    actor: str = chain.SYSTEM,
+    now: datetime,
 ) -> RetrainRun:
     """End a run that promotes nothing: its candidates are rejected.
 
     Its incident stays open, and its decision is revised when the next retrain is possible. A run that promotes is ended
-    by :func:`registry.operations.champion.promote`.
+    by :func:`registry.operations.champion.promote`. *actor* is who ends it.
 
     Raises
     ------
@@ -145,7 +152,7 @@ def finish_run(
         run = require_running(c, run_id)
         end_run(c, run, state=state, reason=reason, now=now)
         done = lookups.run(c, run_id)
-        entry = _log(c, run, f"retrain.{state.value}", now, {"reason": reason})
+        entry = _log(c, run, f"retrain.{state.value}", now, {"reason": reason}, actor)
         outbox.add_message(c, entry, {"run": done.model_dump(mode="json")})
         return done
 
@@ -209,5 +216,12 @@ def _require_no_other_run(c: sa.Connection, decision: Decision) -> None:
             raise IllegalMove(msg, hint="wait for it, or end it as failed")
 
 
-def _log(c: sa.Connection, run: RetrainRun, action: str, now: datetime, details: dict[str, chain.Detail]) -> AuditEntry:
-    return chain.append(c, chain.Line(now, chain.SYSTEM, action, run.model, f"run {run.id}", details))
+def _log(
+    c: sa.Connection,
+    run: RetrainRun,
+    action: str,
+    now: datetime,
+    details: dict[str, chain.Detail],
+    actor: str = chain.SYSTEM,
+) -> AuditEntry:
+    return chain.append(c, chain.Line(now, actor, action, run.model, f"run {run.id}", details))

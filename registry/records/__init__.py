@@ -4,10 +4,11 @@ from registry.records.comparisons import ComparedSlice, Comparison, ComparisonKi
 from registry.records.incidents import Acceptance, AcceptedAs, Action, Decision, Incident, IncidentState, WindowRow
 from registry.records.messages import AuditEntry, AuditResult, Delivery, Message
 from registry.records.record import Record
-from registry.records.runs import Check, CheckResult, RetrainRun, RunState
+from registry.records.runs import APPROVAL, Check, CheckResult, RetrainRun, RunState
 from registry.records.versions import Champion, Promotion, Version, VersionState
 
 __all__ = [
+    "APPROVAL",
     "Acceptance",
     "AcceptedAs",
     "Action",

@@ -11,7 +11,8 @@ from registry.records.record import Record
 
 
 class RunState(str, Enum):
-    """The state of a retrain run. HELD: its candidate stays in the gate until enough labels have come.
+    """The state of a retrain run. HELD: its candidate stays in the gate until enough labels have come, or
+    has passed it and waits for approval.
 
     All after it are final. REJECTED is a result of the gate, not a failure.
     """
@@ -26,6 +27,10 @@ class RunState(str, Enum):
     def is_final(self) -> bool:
         """Whether the run has ended."""
         return self not in (RunState.RUNNING, RunState.HELD)
+
+
+APPROVAL = "passed the gate; waits for approval"
+"""How the reason of a held run begins whose candidate is promoted once somebody approves it."""
 
 
 class RetrainRun(Record):
@@ -53,6 +58,11 @@ class RetrainRun(Record):
     reason: str = ""
     started_at: datetime
     finished_at: datetime | None = None
+
+    @property
+    def awaits_approval(self) -> bool:
+        """Whether its candidate passed the gate, and is promoted once somebody approves it."""
+        return self.state is RunState.HELD and self.reason.startswith(APPROVAL)
 
 
 class CheckResult(str, Enum):

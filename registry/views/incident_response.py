@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from monitors.finding import Signal
@@ -68,7 +68,7 @@ def read(reg: Registry, incident: Incident) -> IncidentResponse:
     serving = effects[-1].promotion.id if effects else 0
     return IncidentResponse(
         decisions=tuple(decisions),
-        waits_for=waits_for(incident, decisions[-1] if decisions else None, runs[-1] if runs else None),
+        waits_for=waits_for(incident, decisions[-1] if decisions else None, _current(runs)),
         retrains=retrains,
         ended_by=ending,
         accepted_as=accepted,
@@ -94,8 +94,21 @@ def newest(reg: Registry, incidents: Iterable[Incident]) -> dict[int, NewestStep
     made = [d for model in models for d in queries.decisions(reg, model) if d.incident_id is not None]
     decisions = {d.incident_id: d for d in made}
     by_decision = {d.id: d.incident_id for d in made}
-    runs = {by_decision.get(run.decision_id): run for model in models for run in queries.runs(reg, model)}
-    return {i.id: NewestStep(decisions.get(i.id), waits_for(i, decisions.get(i.id), runs.get(i.id))) for i in listed}
+    runs: dict[int | None, list[RetrainRun]] = {}
+    for run in (run for model in models for run in queries.runs(reg, model)):
+        runs.setdefault(by_decision.get(run.decision_id), []).append(run)
+    return {
+        i.id: NewestStep(decisions.get(i.id), waits_for(i, decisions.get(i.id), _current(runs.get(i.id, []))))
+        for i in listed
+    }
+
+
+def _current(runs: Sequence[RetrainRun]) -> RetrainRun | None:
+    """Return the run that waits for approval or, without one, the newest; None if there was none.
+
+    What waits for somebody is said first: later runs may have come and gone.
+    """
+    return next((run for run in runs if run.awaits_approval), runs[-1] if runs else None)
 
 
 def _ended(incident: Incident, effect: PromotionEffect) -> bool:
@@ -114,7 +127,7 @@ def waits_for(incident: Incident, decision: Decision | None, run: RetrainRun | N
     decision
         The newest revision of its decision; None if there is none yet.
     run
-        The newest run of its decisions; None if there was none.
+        The run of its decisions that waits for approval, or the newest; None if there was none.
 
     Examples
     --------
@@ -144,17 +157,25 @@ def _of_run(run: RetrainRun) -> str:
     """Return what a run that has not ended waits for."""
     if run.state is RunState.RUNNING:
         return f"run {run.id}, which is training"
+    if run.awaits_approval:
+        return f"approval of {run.challenger}, which passed the gate of run {run.id}: {approval_commands(run)}"
     return (
         f"labels: run {run.id} is held, {run.challenger} answers in shadow until it is better or worse than the "
         "champion, or retrain.gate.patience is over"
     )
 
 
+def approval_commands(run: RetrainRun) -> str:
+    """Return the commands that answer a run that waits for approval."""
+    of = f'{run.challenger} --model {run.model} --because "..."'
+    return f"`leeway promote {of}` approves it, `leeway refuse {of}` refuses it"
+
+
 _NEXT_RETRAIN = "the next retrain: none begins before retrain.cool_down is over (after a failure, retrain.retry)"
 _REVISED = "steady windows; until then the decision is revised if what it rests on changes"
 _BY_ACTION = {
     Action.REPAIR_DATA: "the data to be mended; if they are right, `leeway incidents accept {id} --as drift`",
-    Action.SUGGEST: "somebody who starts `leeway retrain {model}`",
+    Action.SUGGEST: "somebody who starts `leeway retrain --model {model}`",
     Action.WAIT_GIVEN_UP: _REVISED,
     Action.NOTHING: _REVISED,
     Action.RESTORE: _REVISED,
@@ -172,7 +193,7 @@ def _undo(effect: PromotionEffect, serving: int) -> UndoStep | None:
     promotion, after = effect.promotion, effect.followed_by
     if promotion.from_version is None or serving != (after or promotion).id:
         return None
-    command = f'leeway rollback {promotion.model} --to {{}} --because "..."'
+    command = f'leeway rollback --model {promotion.model} --to {{}} --because "..."'
     if after is None:
         what = f"the promotion of {promotion.to_version}: {promotion.from_version} and its baseline serve again"
         return UndoStep(what, command.format(promotion.from_version))

@@ -110,7 +110,8 @@ def _conclusion(promotion: Promotion, newest: Comparison, after: Promotion | Non
         rate = "" if alpha is None else f" (error rate at most {100 * alpha:.3g} %)"
         return f"it helped: better{rate}" + (f"; {_succession(after)}" if after else "")
     if newest.result is CheckResult.FAIL:
-        undo = f"still champion: `leeway rollback {promotion.model} --because ...` puts {promotion.from_version} back"
+        command = f"`leeway rollback --model {promotion.model} --because ...`"
+        undo = f"still champion: {command} puts {promotion.from_version} back"
         return f"it did harm: worse; {_succession(after) if after else undo}"
     evidence = max(shown.better, shown.worse)
     required = "" if shown.required is None else f": evidence {evidence:.3g} of the {shown.required:.3g} required"

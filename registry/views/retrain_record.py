@@ -109,8 +109,9 @@ def _seconds(run: RetrainRun, held_at: datetime | None) -> float | None:
 
 
 def _held_at(reg: Registry, runs: Iterable[RetrainRun]) -> dict[int, datetime]:
-    """Return when runs were held, by their number; those that were decided at once are absent."""
+    """Return when runs were first held, by their number; those that were decided at once are absent."""
     t, subjects = tables.audit_log.c, {f"run {run.id}": run.id for run in runs}
     with reg.read() as c:
         mine = (t.action == "retrain.held") & t.subject.in_(subjects)
-        return {subjects[row.subject]: row.at for row in c.execute(sa.select(t.subject, t.at).where(mine))}
+        newest_first = sa.select(t.subject, t.at).where(mine).order_by(t.seq.desc())
+        return {subjects[row.subject]: row.at for row in c.execute(newest_first)}

@@ -6,7 +6,8 @@ challenger is a result and not an error, so nothing that a challenger does raise
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +18,7 @@ from registry.files import artifacts
 from registry.records import Check, CheckResult, ComparedSlice
 from retrain_flows.config import Gate
 from retrain_flows.data.dataset import Dataset
-from retrain_flows.gate import evidence, segments, slice_sums
+from retrain_flows.gate import calibration, evidence, latency, segments, slice_sums
 from retrain_flows.gate.evidence import Evidence
 
 NO_PREDICTIONS = "the challenger gave no usable predictions (see signature)"
@@ -54,6 +55,10 @@ class GateInput:
         A value a slice of the past, (slices,), which shows how long slices remember one another.
     trust
         Types beyond skops' own that may be built when the model file is loaded.
+    champion_model
+        The champion's model, whose time is compared; None if there is no file of it.
+    timer
+        Seconds of a clock that never goes back.
     """
 
     challenger: Any
@@ -68,6 +73,8 @@ class GateInput:
     since: int = 0
     history: Floats | None = None
     trust: Sequence[str] = field(default=())
+    champion_model: Any | None = None
+    timer: Callable[[], float] = time.perf_counter
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +86,7 @@ class GateOutcome:
 
 
 def gate(trial: GateInput, policy: Gate) -> GateOutcome:
-    """Run all checks: signature, reload, rows, loss, segments.
+    """Run all checks: signature, reload, rows, loss, segments, calibration, latency.
 
     Parameters
     ----------
@@ -91,7 +98,7 @@ def gate(trial: GateInput, policy: Gate) -> GateOutcome:
     Returns
     -------
     GateOutcome
-        The checks, in this order; without usable answers or rows, the loss is on hold and segments are left out.
+        The checks, in this order; without usable answers or rows, the loss is on hold and what follows is left out.
     """
     signature, answers = _signature(trial)
     checks = [signature, _reload(trial, answers), _rows(trial, policy)]
@@ -102,11 +109,20 @@ def gate(trial: GateInput, policy: Gate) -> GateOutcome:
     slices = slice_sums.compared(mine, theirs, trial.evaluation.times, trial.schema.windows)
     slices = tuple(s for s in slices if s.start >= trial.since)
     losses = {"challenger": float(mine.mean()), "champion": float(theirs.mean())}
-    loss, by_segment = (
+    pair = calibration.Pair(trial.evaluation, trial.answers, trial.champion, trial.sd, trial.history)
+    compared = (
         _loss(trial, losses, slices, policy),
         segments.check(trial.evaluation, trial.schema, mine - theirs, policy),
+        calibration.check(pair, trial.schema, policy),
+        latency.check(_timed(trial), policy),
     )
-    return GateOutcome((*checks, loss, by_segment), slices)
+    return GateOutcome((*checks, *compared), slices)
+
+
+def _timed(trial: GateInput) -> latency.Timed:
+    """Return the times a row of challenger and champion on the newest evaluation rows."""
+    newest = trial.evaluation.frame[list(trial.schema.features)].tail(latency.ROWS)
+    return latency.measure((trial.challenger, trial.champion_model), newest, trial.schema.task, trial.timer)
 
 
 def undecided(checks: Sequence[Check]) -> bool:

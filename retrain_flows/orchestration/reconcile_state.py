@@ -14,12 +14,13 @@ from monitors.finding import Stage
 from registry import queries
 from registry.connection import Registry
 from retrain_flows import reconcile
+from retrain_flows.config import Retrain
 
 _NOT_A_CAUSE = {"pending"}
 """What a reconcile itself writes about an incident that it defers."""
 
 
-def digest(reg: Registry, model: str, policy: str = "") -> str:
+def digest(reg: Registry, model: str, policy: str = "", *, retrain: Retrain | None = None) -> str:
     """Return the sha256 of what a reconcile of *model* would act on; "" where it has nothing to do.
 
     Parameters
@@ -30,8 +31,10 @@ def digest(reg: Registry, model: str, policy: str = "") -> str:
         The model.
     policy
         The text of its settings; a change of them may change decisions too.
+    retrain
+        How it is retrained: a schedule and the watch of a promotion are looked at with each new window.
     """
-    if reconcile.idle(reg, model):
+    if not reconcile.looks_on(reg, model, retrain):
         return ""
     newest = {stage.value: str(queries.newest_window(reg, model, stage)) for stage in Stage}
     incidents = [i.model_dump(mode="json", exclude=_NOT_A_CAUSE) for i in queries.incidents(reg, model)]

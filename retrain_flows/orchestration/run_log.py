@@ -35,6 +35,11 @@ def next_step(run: RetrainRun, checks: Sequence[Check], retrain: Retrain | None)
         return (
             f"Next: {run.challenger or 'the new version'} answers from now on, and is compared with its own baseline."
         )
+    if run.awaits_approval:
+        return (
+            f"Next: the champion stays until somebody answers: `leeway promote {run.challenger} --because ...` "
+            f"approves it, `leeway refuse {run.challenger} --because ...` refuses it."
+        )
     if run.state is RunState.HELD:
         return (
             f"Next: the champion stays; {run.challenger} is on trial in shadow, and each later reconcile compares them "

@@ -12,6 +12,7 @@ from registry import operations, queries
 from registry.audit_log import chain
 from registry.connection import Registry
 from registry.records import (
+    APPROVAL,
     Action,
     Check,
     CheckResult,
@@ -80,6 +81,15 @@ def held(reg: Registry) -> int:
     reason = "v2 (static challenger) is neither better nor worse yet"
     operations.hold_run(reg, run.id, challenger="v2", reason=reason, now=now + timedelta(seconds=90))
     return run.id
+
+
+def awaiting(reg: Registry) -> int:
+    """Let the trial of the held run pass where approval is asked for, a day after; return the number of the run."""
+    run = held(reg)
+    operations.record_look(reg, comparison(2, -0.06, CheckResult.PASS, since=DRIFTED, run_id=run))
+    reason = f"{APPROVAL}: v2 in shadow against v1: better"
+    operations.hold_run(reg, run, challenger="v2", reason=reason, now=DRIFTED + 2 * DAY)
+    return run
 
 
 def promoted(reg: Registry) -> Promotion:

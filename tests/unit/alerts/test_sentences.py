@@ -35,6 +35,18 @@ def test_each_message_of_a_response_is_a_sentence(tmp_path: Path) -> None:
     assert expected == [text for text in texts if text in expected]
 
 
+def test_a_promotion_that_needs_approval_asks_the_reader(tmp_path: Path) -> None:
+    """It says that the gate was passed, and what answers it."""
+    with Registry.open(f"sqlite:///{tmp_path}/leeway.db", tmp_path / "artifacts") as reg:
+        world.awaiting(reg)
+        texts = [sentences.sentence(m) for m in outbox.messages(reg, "late", type="retrain.held")]
+    expected = (
+        "late: run 1 is held, v2 passed the gate; waits for approval: v2 in shadow against v1: better; "
+        "`leeway promote` approves it, `leeway refuse` refuses it"
+    )
+    assert expected == texts[-1]
+
+
 def test_other_messages_are_sentences_too() -> None:
     """Failed and rejected runs, audits, and what has no record."""
     made = {

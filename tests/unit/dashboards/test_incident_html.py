@@ -173,7 +173,7 @@ def test_a_watch_shows_whether_the_promotion_helped(tmp_path: Path) -> None:
         assert "better Loss 12 % lower than v1 would have had, 95 % 8 to 16 % lower in the newest look" in text
         assert "Watch: loss of v2 minus that of v1" in text
     assert "The incident ended with another promotion, which replaced v1." in other
-    assert "leeway rollback late --to v1 --because" in page.replace("&#34;", '"')
+    assert "leeway rollback --model late --to v1 --because" in page.replace("&#34;", '"')
     assert [2, "better"] == [len(shown["retrains"][0]["effect"]["looks"]), effects["2"]["state"]]
 
 

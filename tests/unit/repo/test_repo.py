@@ -28,6 +28,7 @@ FENCES = {
     "evidently": r"retrain_flows/.*",
     "river": r"registry/files/artifacts\.py|monitors/error_stream/rank_detectors\.py",
     "kafka": r"features/kafka/connections\.py|leeway/stack/broker\.py",
+    "cronsim": r"retrain_flows/cron\.py",
     "fastavro": r"features/kafka/avro\.py",
     "rich": r"leeway/.*|examples/.*",
     "typer": r"leeway/.*",

@@ -22,7 +22,8 @@ from registry import operations, queries
 from registry.connection import Registry
 from registry.incidents import ingest
 from registry.records import Check, CheckResult, Comparison, IncidentState, RetrainRun, RunState, VersionState
-from retrain_flows import follow_up, reconcile, trial
+from retrain_flows import approval, follow_up, reconcile, trial
+from retrain_flows.approval import Passed
 from retrain_flows.retrain import RetrainRequest
 from retrain_flows.training.trial_series import TrialSeries
 from retrain_flows.trial import Pair
@@ -53,6 +54,7 @@ class Loop(RuleBasedStateMachine):
         ws = world.workspace(folder, reg, events, cool_down=2 * world.DAY, wait=20 * world.DAY)
         self.ws = replace(ws, schema=world.SCHEMA.model_copy(update={"model": self.model}))
         self.day, self.ends, self.looks, self.dies = 1, "promote", None, False
+        self.approved: set[int] = set()
 
     def version(self, name: str) -> None:
         """Register a version with a model file and a baseline."""
@@ -77,14 +79,40 @@ class Loop(RuleBasedStateMachine):
         """Time passes, and the reconciler does what is missing; its process may be killed in between."""
         self.day += days
         self.ends, self.looks, self.dies = ends, looks, dies
+        promoted, waiting = self._promoted(), approval.awaiting(self.reg, self.model)
         at = world.START + (self.day + 20) * world.DAY
         with mock.patch.object(trial, "look", self._look), mock.patch.object(reconcile, "matured_rows", _many):
             try:
                 reconcile.reconcile(self.ws, now=world.NOW, as_of=at, execute=self._execute)
             except Killed:
                 return
+            finally:
+                self._nobody_is_passed_over(promoted, waiting)
         for incident in queries.incidents(self.reg, self.model):
             assert incident.pending or queries.decision_of(self.reg, incident.id)
+
+    @rule(decide=st.sampled_from(["ask", "ask", "act"]))
+    def set_policy(self, decide: str) -> None:
+        """Promotions need somebody's approval from now on, or none."""
+        assert self.ws.retrain is not None
+        self.ws = replace(self.ws, retrain=self.ws.retrain.model_copy(update={"decide": decide}))
+
+    @precondition(lambda self: bool(approval.awaiting(self.reg, self.model)))
+    @rule(yes=st.booleans())
+    def answer(self, *, yes: bool) -> None:
+        """Somebody approves what waits, or refuses it; approval of what another champion has outdated is refused."""
+        run = approval.awaiting(self.reg, self.model)[-1]
+        if not yes:
+            done = approval.refuse(self.reg, self.model, str(run.challenger), actor="ann", reason="no", now=world.NOW)
+            assert RunState.REJECTED is done.state
+            return
+        at = world.START + (self.day + 20) * world.DAY
+        if approval.outdated(self.reg, run):
+            with pytest.raises(errors.IllegalMove):
+                approval.approve(self.reg, run, actor="ann", reason="yes", effective_at=at, now=world.NOW)
+            return
+        self.approved.add(run.id)
+        approval.approve(self.reg, run, actor="ann", reason="yes", effective_at=at, now=world.NOW)
 
     @precondition(lambda self: len(queries.promotions(self.reg, self.model)) > 1)
     @rule()
@@ -92,6 +120,22 @@ class Loop(RuleBasedStateMachine):
         """Somebody puts the version before back."""
         with contextlib.suppress(errors.IllegalMove):  # there is none that is retired
             values.rollback(self.reg, self.champion().generation, model=self.model)
+
+    def _promoted(self) -> list[int | None]:
+        """Return the runs that have ended with a promotion."""
+        return [p.run_id for p in queries.promotions(self.reg, self.model) if p.kind != "rollback"]
+
+    def _nobody_is_passed_over(self, promoted: list[int | None], waiting: list[RetrainRun]) -> None:
+        """Where approval is asked for, no reconcile promotes; what waits does so until another passes or serves."""
+        if self.ws.trainers.decide != "ask":
+            return
+        assert promoted == self._promoted()
+        for run in waiting:
+            after = queries.run(self.reg, run.id)
+            assert after.awaits_approval or after.reason.startswith(approval.SUPERSEDED)
+            if not after.awaits_approval:
+                newer = [r for r in approval.awaiting(self.reg, self.model) if r.id > run.id]
+                assert newer or after.reason == approval.OTHER_CHAMPION
 
     def _execute(self, ws: Any, request: RetrainRequest) -> RetrainRun:
         """Take up or begin the run of a decision, and end it as drawn."""
@@ -110,10 +154,8 @@ class Loop(RuleBasedStateMachine):
         if self.ends == "killed before the end":
             raise Killed
         if self.ends == "promote":
-            operations.promote(self.reg, model=self.model, version=name, expected_generation=self.champion().generation,
-                               decision_id=request.decision.id, run_id=run.id, effective_at=request.as_of,
-                               actor="leeway", reason="better", now=request.now)  # fmt: skip
-            return queries.run(self.reg, run.id)
+            passed = Passed(name, self.champion(), request.as_of, "better")
+            return approval.promote_or_ask(ws, run, passed, now=request.now)
         if self.ends == "hold":
             return operations.hold_run(self.reg, run.id, challenger=name, reason="few labels", now=request.now)
         state = RunState.REJECTED if self.ends == "reject" else RunState.FAILED
@@ -154,10 +196,11 @@ class Loop(RuleBasedStateMachine):
 
     @invariant()
     def a_decision_makes_one_run_and_one_run_goes_on(self) -> None:
-        """One is running at most, one is held at most, and no candidate of a finished run is left over."""
+        """At most one is running, on trial, or waits for approval; no candidate of a finished run is left over."""
         runs = queries.runs(self.reg, self.model)
         assert len({run.decision_id for run in runs}) == len(runs)
-        assert all(sum(run.state is state for run in runs) <= 1 for state in (RunState.RUNNING, RunState.HELD))
+        waiting = [run.awaits_approval for run in runs if run.state is RunState.HELD]
+        assert max(sum(waiting), waiting.count(False), sum(run.state is RunState.RUNNING for run in runs)) <= 1
         ended = {c.version for run in runs if run.state.is_final for c in queries.checks(self.reg, run.id)}
         states = {v.version: v.state for v in queries.versions(self.reg, self.model)}
         assert VersionState.CANDIDATE not in {states[name] for name in ended}
@@ -172,6 +215,7 @@ class Loop(RuleBasedStateMachine):
         for promotion in made:
             assert queries.baseline_of(self.reg, self.model, promotion.to_version) is not None
             if promotion.run_id is not None:
+                assert (promotion.actor == "ann") == (promotion.run_id in self.approved)
                 self._passed(promotion.run_id, promotion.to_version)
 
     def _passed(self, run_id: int, version: str) -> None:
@@ -193,7 +237,7 @@ def _many(*_: Any) -> int:
 
 @pytest.mark.slow
 def test_the_loop_keeps_its_invariants_in_any_order(tmp_path: Path) -> None:
-    """Drift, steady windows, promotions, trials, refusals, failures, rollbacks, retries and kills, as they come."""
+    """Drift, promotions, trials, approvals, refusals, failures, rollbacks, retries and kills, as they come."""
     few = settings(max_examples=30, stateful_step_count=20, deadline=None)
     with world.open_registry(tmp_path) as reg:
         run_state_machine_as_test(lambda: Loop(reg, tmp_path), settings=few)  # type: ignore[arg-type]

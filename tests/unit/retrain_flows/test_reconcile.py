@@ -214,7 +214,9 @@ def test_a_failing_retrain_does_not_keep_the_others_waiting(make: Make) -> None:
     assert [True, False] == [o.result.startswith("retrain failed: ") for o in again]
 
 
-@pytest.mark.parametrize("due", [Schedule(interval=20 * world.DAY), Schedule(new_labels=800)])
+@pytest.mark.parametrize(
+    "due", [Schedule(interval=20 * world.DAY), Schedule(new_labels=800), Schedule(cron="0 6 * * 1")]
+)
 def test_a_retrain_is_due_by_schedule(make: Make, due: Schedule) -> None:
     """Without an incident; the decision names the setting, and the next one counts from this retrain."""
     ws = make(schedule=due)

@@ -16,6 +16,7 @@ from features.schema import Events
 from monitors.finding import Signal
 from registry import operations, queries
 from registry.records import Action, CheckResult, Decision, IncidentState, RetrainRun, RunState, Version, VersionState
+from registry.views import retrain_record
 from retrain_flows import first_version, promote, retrain
 from retrain_flows.data import baseline_rows
 from retrain_flows.data.workspace import Workspace
@@ -71,6 +72,35 @@ def test_a_better_challenger_is_promoted_with_its_baseline(ws: Workspace) -> Non
     assert ({CheckResult.PASS}, {"v2"}) == ({c.result for c in checks}, {c.version for c in checks})
     assert new.metrics["challenger"] < new.metrics["champion"]
     assert (ws.state / "baselines" / "m" / "v2.json").is_file()
+
+
+def test_the_cost_of_a_run_is_what_its_steps_have_taken(ws: Workspace) -> None:
+    """Each step takes seconds of the timer; the run ends that much later than it began, with its promotion."""
+    passed = [0.0]
+
+    def call(step: Any, *args: Any) -> Any:
+        passed[0] += 7.5
+        return step(*args)
+
+    done = retrain.run(ws, order(ws), call=call, timer=lambda: passed[0])
+    (record,) = retrain_record.of_runs(ws.registry, "m", [done])
+    assert (RunState.PROMOTED, 4 * 7.5) == (done.state, record.seconds)
+    assert done.finished_at == queries.promotions(ws.registry, "m")[-1].made_at
+
+
+def test_a_run_that_fails_has_its_cost_on_record(ws: Workspace) -> None:
+    """What a failure has taken is as much a cost as what a promotion has."""
+    passed = [100.0]
+
+    def call(step: Any, *_: Any) -> Any:
+        passed[0] += 60.0
+        msg = "no rows"
+        raise errors.NotEnoughData(msg)
+
+    with pytest.raises(errors.NotEnoughData):
+        retrain.run(ws, order(ws), call=call, timer=lambda: passed[0])
+    (record,) = retrain_record.records(ws.registry, "m")
+    assert (RunState.FAILED, 60.0) == (record.run.state, record.seconds)
 
 
 def test_a_model_that_was_rolled_back_is_noticed(ws: Workspace) -> None:
@@ -271,6 +301,28 @@ def test_a_run_that_was_killed_after_its_look_looks_again(ws: Workspace, monkeyp
     assert (RunState.PROMOTED, "v3") == (done.state, done.challenger)
     assert (1, first.numbers, first.slices) == (again.look, again.numbers, again.slices)
     assert VersionState.REJECTED is queries.version(ws.registry, "m", "v2").state
+
+
+def test_a_repeated_run_keeps_the_times_that_were_measured_first(
+    ws: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No two measurements are alike, and no check is overwritten: an earlier version has its own on record already."""
+    retrain.run(ws, RetrainRequest(decide(ws), world.START + 45 * world.DAY, world.NOW))
+    decision = decide(ws)
+
+    def killed(*_: Any) -> Any:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("retrain_flows.trial.record_gate", killed)
+        with pytest.raises(Killed):
+            retrain.run(ws, order(ws, decision))
+    (run,) = [r for r in queries.runs(ws.registry, "m") if r.decision_id == decision.id]
+    first = [c for c in queries.checks(ws.registry, run.id) if c.version == "v1"]
+    done = retrain.run(ws, order(ws, decision))
+    assert RunState.FAILED is not done.state
+    assert first == [c for c in queries.checks(ws.registry, run.id) if c.version == "v1"]
+    assert "latency" in {c.name for c in first}
 
 
 def test_a_run_that_was_killed_after_the_promotion_has_ended(ws: Workspace) -> None:

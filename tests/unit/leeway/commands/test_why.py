@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -206,7 +207,9 @@ def test_a_promotion_is_printed_with_its_effect_and_how_to_undo_it(empty: Path) 
     assert "Replaced by another promotion: v1 to v2" in other
     for shown in (own, other):
         assert any(line.startswith("did it help loss 12 % lower than v1 would have had") for line in shown)
-        undo = 'the promotion of v2: v1 and its baseline serve again leeway rollback late --to v1 --because "..."'
+        undo = (
+            'the promotion of v2: v1 and its baseline serve again leeway rollback --model late --to v1 --because "..."'
+        )
         assert undo in shown
 
 
@@ -220,7 +223,16 @@ def test_programs_get_the_response_as_json(empty: Path) -> None:
     assert [1, 2] == [d["revision"] for d in shown["decisions"]]
     assert (90.0, [1, 2]) == (retrain["seconds"], [k["number"] for k in retrain["looks"]])
     assert ("worse", "rollback") == (retrain["effect"]["state"], retrain["effect"]["followed_by"]["kind"])
-    assert 'leeway rollback late --to v2 --because "..."' == shown["undo"][0]["command"]
+    assert 'leeway rollback --model late --to v2 --because "..."' == shown["undo"][0]["command"]
+
+
+def test_the_command_that_undoes_a_promotion_can_be_typed(empty: Path) -> None:
+    """As it is shown, with a reason."""
+    with context.open(empty) as opened:
+        response.watched(opened.registry, CheckResult.HOLD)
+    command = document(empty, "why", "1")["response"]["undo"][0]["command"]
+    _, *words = shlex.split(command)
+    assert "v1" == document(empty, *words)["to_version"]
 
 
 def test_status_history_and_the_list_show_trials_and_effects(empty: Path) -> None:
@@ -235,6 +247,31 @@ def test_status_history_and_the_list_show_trials_and_effects(empty: Path) -> Non
     assert waits[1].startswith("labels: run 1 is held")
     assert "labels: run 1 is held" in printed(empty, "incidents")
     assert "seconds 90.0" in printed(empty, "history", "late")
+
+
+def test_what_waits_for_approval_is_said_and_can_be_approved(empty: Path) -> None:
+    """Status and the incident name both answers; `promote` then is that of the run, with who approved."""
+    with context.open(empty) as opened:
+        response.awaiting(opened.registry)
+    answers = "`leeway promote v2 --model late --because"
+    assert "run 1 (waits for approval)" in printed(empty, "status")
+    assert "run 1 is held, v2 passed the gate; waits for approval: v2 in shadow" in printed(empty, "status")
+    assert answers in printed(empty, "status")
+    assert any(line.startswith("waits for approval of v2, which passed") for line in lines(empty, "1"))
+    assert "Retrain, run 1: held, v2 waits for approval" in lines(empty, "1")
+
+    made = document(empty, "promote", "v2", "--model", "late", "--because", "fine", "--actor", "ann")
+    assert (1, "ann", "approved: fine") == (made["run_id"], made["actor"], made["reason"])
+
+
+def test_what_waits_for_approval_can_be_refused(empty: Path) -> None:
+    """Who and why is on record, and the run is over."""
+    with context.open(empty) as opened:
+        response.awaiting(opened.registry)
+    done = document(empty, "refuse", "v2", "--model", "late", "--because", "not now", "--actor", "ann")
+    assert ("rejected", "refused by ann: not now") == (done["state"], done["reason"])
+    entry = next(e for e in document(empty, "history", "late") if e["action"] == "retrain.rejected")
+    assert "ann" == entry["actor"]
 
 
 def test_history_says_whether_a_promotion_helped(empty: Path) -> None:

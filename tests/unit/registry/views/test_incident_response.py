@@ -7,13 +7,13 @@ import pytest
 from monitors.finding import Signal
 from registry import operations, queries
 from registry.connection import Registry
-from registry.records import AcceptedAs, Action, CheckResult
+from registry.records import AcceptedAs, Action, CheckResult, RunState
 from registry.views import incident_response, retrain_record
 from registry.views.incident_response import IncidentResponse
 from tests.support import incident_world
 from tests.support import response_world as world
 
-RETRAIN_COMMAND = 'leeway rollback late --to {} --because "..."'
+RETRAIN_COMMAND = 'leeway rollback --model late --to {} --because "..."'
 
 
 def response(reg: Registry, number: int = 1) -> IncidentResponse:
@@ -45,6 +45,31 @@ def test_a_held_run_says_what_it_waits_for(reg: Registry) -> None:
     assert ("mean loss 0.4600 against 0.5000", 1200) == (candidate.loss, candidate.version and candidate.version.rows)
     assert not [step for step in shown.undo if "rollback" in step.command]
     assert [(1, 10, 500, "undecided")] == [(k.number, k.slices, k.rows, k.outcome) for k in record.looks]
+
+
+def test_a_run_that_waits_for_approval_names_both_answers(reg: Registry) -> None:
+    """It waits for somebody, not for labels; its cost is still the time until it was first held."""
+    world.awaiting(reg)
+    shown = response(reg)
+
+    assert shown.waits_for == (
+        'approval of v2, which passed the gate of run 1: `leeway promote v2 --model late --because "..."` approves it, '
+        '`leeway refuse v2 --model late --because "..."` refuses it'
+    )
+    assert [90.0] == [record.seconds for record in shown.retrains]
+    assert shown.waits_for == incident_response.newest(reg, queries.incidents(reg, "late"))[1].waits_for
+
+
+def test_what_waits_for_approval_comes_before_a_later_run_that_promoted_nothing(reg: Registry) -> None:
+    """Somebody is still asked."""
+    world.awaiting(reg)
+    first = response(reg).decisions[-1]
+    again = operations.record_decision(reg, model="late", incident_id=1, action=Action.RETRAIN, because=("more rows",),
+                                       actor="leeway", now=world.DRIFTED + 9 * world.DAY, revises=first.id)  # fmt: skip
+    run = operations.start_run(reg, decision_id=again.id, as_of=world.DRIFTED, flow_run=None, now=again.made_at)
+    operations.finish_run(reg, run.id, state=RunState.REJECTED, reason="worse", now=again.made_at)
+
+    assert response(reg).waits_for.startswith("approval of v2, which passed the gate of run 1")
 
 
 def test_a_promotion_can_be_undone_and_is_shown_at_all_incidents_that_it_ended(reg: Registry) -> None:
@@ -86,7 +111,7 @@ def test_what_an_incident_is_can_be_said_otherwise(reg: Registry, accepted: Acce
     ("action", "words"),
     [
         (Action.REPAIR_DATA, "if they are right, `leeway incidents accept 1 --as drift`"),
-        (Action.SUGGEST, "somebody who starts `leeway retrain late`"),
+        (Action.SUGGEST, "somebody who starts `leeway retrain --model late`"),
         (Action.NOTHING, "steady windows; until then the decision is revised"),
         (Action.RETRAIN, "the next decision run, which starts the retrain"),
     ],

@@ -74,7 +74,7 @@ def test_a_harmful_champion_that_still_serves_names_the_command(reg: Registry) -
     """Where the policy only alerts, a person must act."""
     world.watched(reg, FAIL, difference=0.05)
 
-    assert "still champion: `leeway rollback late --because ...` puts v1 back" in effect(reg).text
+    assert "still champion: `leeway rollback --model late --because ...` puts v1 back" in effect(reg).text
 
 
 def test_versions_without_a_file_are_not_compared(reg: Registry) -> None:

@@ -83,7 +83,7 @@ def test_a_better_model_passes_every_check() -> None:
     """Each check says what it got and what it wanted."""
     checks = gate.gate(trial(Guess(0.8)), Gate()).checks
     assert gate.passed(checks)
-    assert ["signature", "reload", "rows", "loss", "segments"] == [c.name for c in checks]
+    assert ["signature", "reload", "rows", "loss", "segments", "calibration", "latency"] == [c.name for c in checks]
     assert all(c.got and c.want for c in checks)
 
 

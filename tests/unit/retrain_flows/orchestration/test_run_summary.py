@@ -48,13 +48,14 @@ def test_a_bar_in_a_check_does_not_break_the_table(make: Make) -> None:
     (run,) = queries.runs(ws.registry, "m")
     rows = [line for line in run_summary.markdown(ws, run, "no page").splitlines() if line.startswith("| ")]
     assert {5} == {line.replace("\\|", "").count("|") for line in rows}
-    assert 2 * 6 + 2 == len(rows)
+    assert 2 * 8 + 2 == len(rows)
 
 
 def test_the_table_has_a_row_a_check(ws: Workspace, by_hand: RetrainRun) -> None:
     """With what it measured and what it requires."""
     rows = run_summary.table(queries.checks(ws.registry, by_hand.id))
-    assert ["data", "signature", "reload", "rows", "loss", "segments"] == [row["check"] for row in rows]
+    names = ["data", "signature", "reload", "rows", "loss", "segments", "calibration", "latency"]
+    assert names == [row["check"] for row in rows]
     assert {"version", "check", "result", "measured", "required"} == set(rows[0])
 
 
