@@ -117,7 +117,7 @@ def _flows(
     """Return what reacts as of a moment, and what audits: Prefect flows, run here and recorded by the demo's server."""
 
     def respond(at: datetime) -> list[reconcile.Outcome]:
-        due = reconcile.may_act(opened.registry, model.name)
+        due = reconcile.looks_on(opened.registry, model.name, model.retrain)
         return run_once.react(opened, model, at) if due else []
 
     return respond, lambda: run_once.audit(opened, model)

@@ -101,7 +101,7 @@ def test_the_pages_tell_what_was_done_and_why(flows: Any, registry: Registry, wh
     assert shown.state.message.startswith("Promoted v2: static challenger passed the gate: mean loss")
     assert {"train static candidate", "gate static candidate", "write the Evidently report"} <= tasks
     for expected in ("1,200 training rows, 560 evaluation rows",
-                     "Gate static candidate: checks: 6 pass, loss: mean loss",
+                     "Gate static candidate: checks: 8 pass, loss: mean loss",
                      "Decision 2 by leeway: performance drift", "Next: v2 answers from now on"):  # fmt: skip
         assert any(expected in line for line in lines), (expected, lines)
     assert "http://127.0.0.1:8321/models/m/incidents/1" in artifacts("m-incident").data
