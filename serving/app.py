@@ -50,9 +50,9 @@ class Endpoints:
         one, versions = "/v2/models/{model}", "/v2/models/{model}/versions/{version}"
         routes = [
             Route("/v1/models/{model}/predict", self.predict, methods=["POST"]),
+            Route("/v1/models/{model}/versions/{version}/predict", self.predict, methods=["POST"]),
             Route(f"{one}/infer", self.infer, methods=["POST"]),
             Route(f"{versions}/infer", self.infer, methods=["POST"]),
-            Route(f"{versions}/predict", self.predict, methods=["POST"]),
         ]
         for path in (one, versions):
             routes += [Route(path, self.model_metadata), Route(f"{path}/ready", self.model_ready)]

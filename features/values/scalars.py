@@ -7,7 +7,7 @@ answered that its value is wrong and a file cannot.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from features import spelling
@@ -69,6 +69,17 @@ def number(value: Any, codes: Collection[float] = ()) -> float:
         msg = "too large, and counts as infinite: send a finite number, or null where there is none"
         raise Unfit(msg)
     return float(value)
+
+
+def are_plain(values: Sequence[Any]) -> bool:
+    """Return whether all values are finite floats, so that :func:`number` changes none of them.
+
+    >>> are_plain([1.5, -2.0]), are_plain([1.5, None]), are_plain([1]), are_plain([1e200]), are_plain([])
+    (True, False, False, False, False)
+    """
+    return {*map(type, values)} == {float} and (
+        min(values) >= -typed_columns.LARGEST_FINITE and max(values) <= typed_columns.LARGEST_FINITE
+    )
 
 
 def _whole(value: Any) -> float:

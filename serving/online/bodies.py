@@ -1,12 +1,10 @@
-"""Bodies of requests: bounded in size and time, so that a large or a slow one costs nobody else."""
+"""Bodies of requests, bounded in size. Their time is bounded by :mod:`serving.server`, for all of a request."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import anyio
 from starlette.requests import ClientDisconnect, Request
-
 
 DRAINED = 8
 """A body of up to this many times the bound is read to its end, and forgotten: a client that is cut off while it sends
@@ -21,12 +19,9 @@ class Bounds:
     ----------
     body
         Most bytes of a body.
-    seconds
-        Seconds in which a body must have come.
     """
 
     body: int = 4 << 20
-    seconds: float = 10.0
 
 
 class Refused(Exception):
@@ -43,7 +38,7 @@ async def read(request: Request, bounds: Bounds) -> bytes:
     Raises
     ------
     Refused
-        It is too large, compressed or binary, or does not come in time.
+        It is too large, compressed or binary, or ends too soon.
     """
     if request.headers.get("content-encoding", "identity") != "identity":
         raise Refused(415, _COMPRESSED)
@@ -51,16 +46,12 @@ async def read(request: Request, bounds: Bounds) -> bytes:
         raise Refused(415, _BINARY)
     body, size = bytearray(), 0
     try:
-        with anyio.fail_after(bounds.seconds):
-            async for part in request.stream():
-                size += len(part)
-                if size <= bounds.body:
-                    body += part
-                elif size > DRAINED * bounds.body:
-                    break
-    except TimeoutError:
-        msg = f"the body did not come within {bounds.seconds:g} s: send it faster, or fewer rows"
-        raise Refused(408, msg) from None
+        async for part in request.stream():
+            size += len(part)
+            if size <= bounds.body:
+                body += part
+            elif size > DRAINED * bounds.body:
+                break
     except ClientDisconnect:
         raise Refused(400, _ENDED) from None
     if size > bounds.body:

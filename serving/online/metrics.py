@@ -27,6 +27,7 @@ class Metrics:
 
     def __init__(self, services: Mapping[str, ModelService]) -> None:
         self._registry = CollectorRegistry(auto_describe=False)
+        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._requests = Counter("leeway_serve_requests", "Prediction requests, by status of the answer.",
                                  ("model", "route", "status"), registry=self._registry)  # fmt: skip
         self._seconds = Histogram("leeway_serve_request_seconds", "From a request's headers to its answer.",
@@ -35,8 +36,12 @@ class Metrics:
 
     def observe(self, model: str, route: str, status: int, seconds: float) -> None:
         """Count a request and its time."""
-        self._requests.labels(model, route, str(status)).inc()
-        self._seconds.labels(model, route).observe(seconds)
+        key = (model, route, status)
+        if key not in self._children:  # looking up labels takes longer than counting
+            self._children[key] = (self._requests.labels(model, route, str(status)), self._seconds.labels(model, route))
+        requests, times = self._children[key]
+        requests.inc()
+        times.observe(seconds)
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

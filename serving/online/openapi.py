@@ -89,17 +89,17 @@ _COMMON: Mapping[str, str] = {
 
 def _of_model(schema: EventSchema) -> dict[str, Any]:
     """Return the paths of one model."""
-    base = f"/v2/models/{schema.model}"
     version = {"name": "version", "in": "path", "required": True, "schema": _TEXT}
-    paths: dict[str, Any] = {
-        f"/v1/models/{schema.model}/predict": _post("Predict, in plain JSON", _rows(schema), _answers(schema))
-    }
-    for path, parameters in ((base, []), (f"{base}/versions/{{version}}", [version])):
+    paths: dict[str, Any] = {}
+    for suffix, parameters in (("", []), ("/versions/{version}", [version])):
+        plain, protocol = (f"/v{n}/models/{schema.model}{suffix}" for n in (1, 2))
         more = {"parameters": parameters} if parameters else {}
+        predict = _post("Predict, in plain JSON", _rows(schema), _answers(schema))
         infer = _post("Predict, in the Open Inference Protocol", _INFER, _INFERRED)
-        paths[f"{path}/infer"] = {**infer, **more}
-        paths[path] = {"get": {"summary": "Versions, inputs and output", "responses": _responses({})}, **more}
-        paths[f"{path}/ready"] = {"get": {"summary": "Whether it answers", "responses": _responses({})}, **more}
+        paths[f"{plain}/predict"] = {**predict, **more}
+        paths[f"{protocol}/infer"] = {**infer, **more}
+        paths[protocol] = {"get": {"summary": "Versions, inputs and output", "responses": _responses({})}, **more}
+        paths[f"{protocol}/ready"] = {"get": {"summary": "Whether it answers", "responses": _responses({})}, **more}
     return paths
 
 

@@ -6,6 +6,8 @@ takes some hundredths of that.
 
 from __future__ import annotations
 
+import atexit
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -114,6 +116,15 @@ def _linear(estimator: Any) -> Finish:
     return lambda matrix: matrix @ weights + bias
 
 
+@functools.cache
+def _one_thread() -> Any:
+    """Return treelite's setting of one thread, which lives until the interpreter ends."""
+    import treelite  # as below
+
+    atexit.register(_one_thread.cache_clear)  # its finaliser calls the library, which is gone later
+    return treelite.gtil.gtil.GTILConfig(nthread=1, predict_type="default")
+
+
 def _trees(estimator: Any) -> Finish:
     """Return a tree ensemble's outputs by treelite."""
     import treelite  # loads a native library that only tree ensembles need
@@ -127,6 +138,8 @@ def _trees(estimator: Any) -> Finish:
 
     def outputs(matrix: Matrix) -> npt.NDArray[Any]:
         rows = np.ascontiguousarray(matrix.astype(np.float32).astype(np.float64) if narrow else matrix)
-        return np.asarray(treelite.gtil.predict(trees, rows, nthread=1)).reshape(len(rows), -1)
+        # What `treelite.gtil.predict` calls; that one also makes and parses its settings, for each row anew.
+        made = treelite.gtil.gtil._predict_impl(trees, rows, config=_one_thread())
+        return np.asarray(made).reshape(len(rows), -1)
 
     return outputs

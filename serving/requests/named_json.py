@@ -36,8 +36,11 @@ def read(body: Any, reader: RowReader, max_rows: int) -> tuple[dict[str, Sequenc
     if others := body.keys() - {"instances"}:
         raise InvalidRequest([Problem(min(others), "", "not known here; features are named in the instances")])
     _check_names(instances, reader)
-    sent = [name for name in reader.known_columns if any(name in row for row in instances)]
-    return {name: [row.get(name) for row in instances] for name in sent}, len(instances)
+    columns: dict[str, Sequence[Any]] = {n: [row[n] for row in instances] for n in reader.schema.features}
+    for name in reader.event_columns:
+        if any(name in row for row in instances):
+            columns[name] = [row.get(name) for row in instances]
+    return columns, len(instances)
 
 
 def _check_names(instances: Sequence[Any], reader: RowReader) -> None:

@@ -64,12 +64,9 @@ class RowReader:
             FeatureKind.CATEGORICAL: lambda value: scalars.category(value, missing),
         }
         self._readers = [(name, readers[kind], name in nullable) for name, kind in schema.features.items()]
-        self._extra = {schema.columns.id, schema.columns.time}
-
-    @property
-    def known_columns(self) -> frozenset[str]:
-        """The columns that a request may have: the features, and the event's id and time."""
-        return frozenset(self.schema.features) | self._extra
+        self._plain = {name for name, kind in schema.features.items() if kind is FeatureKind.NUMERIC and not codes}
+        self.event_columns = (schema.columns.id, schema.columns.time)
+        self.known_columns = frozenset({*schema.features, *self.event_columns})
 
     def rows(self, columns: Mapping[str, Sequence[Any]], n: int, *, now: datetime, size: int) -> Rows:
         """Return the rows of a request.
@@ -106,7 +103,7 @@ class RowReader:
             if name not in columns:
                 yield missing_feature(name, None)
         for name in columns:
-            if name not in self.schema.features and name not in self._extra:
+            if name not in self.schema.features and name not in self.event_columns:
                 yield self.unknown_column(name, None)
 
     def unknown_column(self, name: str, row: int | None) -> Problem:
@@ -117,8 +114,10 @@ class RowReader:
 
     def _column(
         self, name: str, values: Sequence[Any], read: Callable[[Any], Any], nullable: bool, problems: Problems
-    ) -> list[Any]:
+    ) -> Sequence[Any]:
         """Return a feature's typed values, adding what does not fit to *problems*."""
+        if name in self._plain and scalars.are_plain(values):
+            return values
         typed = []
         for row, value in enumerate(values):
             try:

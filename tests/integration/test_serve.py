@@ -155,7 +155,7 @@ def test_a_slow_client_costs_nobody_else(server: Server) -> None:
         for connection in (headers, bodies):
             connection.settimeout(30)
         assert b"408" in bodies.recv(100)
-        assert b"" == headers.recv(100)
+        assert b"408" in headers.recv(100)
 
 
 def test_an_invalid_request_among_many_fails_alone(server: Server) -> None:

@@ -118,12 +118,12 @@ def promote(registry: Registry, name: str) -> None:
                        effective_at=NOW, actor="test", reason="a test", now=NOW)  # fmt: skip
 
 
-def hold(registry: Registry, name: str) -> None:
-    """Put a version on trial: a held run whose candidate it is."""
+def hold(registry: Registry, name: str) -> int:
+    """Put a version on trial: a held run whose candidate it is; return the run's number."""
     decision = operations.record_decision(registry, model="m", incident_id=None, action=Action.RETRAIN,
                                           because=("a test",), actor="test", now=NOW)  # fmt: skip
     run = operations.start_run(registry, decision_id=decision.id, as_of=NOW, flow_run=None, now=NOW)
-    operations.hold_run(registry, run.id, challenger=name, reason="undecided", now=NOW)
+    return operations.hold_run(registry, run.id, challenger=name, reason="undecided", now=NOW).id
 
 
 def project(folder: Path) -> Path:
