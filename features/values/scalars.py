@@ -83,6 +83,7 @@ def are_plain(values: Sequence[Any]) -> bool:
 
 
 def _whole(value: Any) -> float:
+    """Return a value that is no plain float as one, or say what is wrong with it."""
     if isinstance(value, bool):
         msg = "a truth value, not a number: send 1 or 0"
         raise Unfit(msg)

@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from starlette.applications import Starlette
 
 from dashboards.host_check import Hosts, OwnPages
 from dashboards.security import Password, SafeHeaders
@@ -138,7 +137,7 @@ def token(folder: Path) -> tuple[str, str]:
     return secret_file.read(path), f"in {path}"
 
 
-def guarded(app: Starlette, *, secret: str, hosts: Hosts) -> SafeHeaders:
+def guarded(app: Any, *, secret: str, hosts: Hosts) -> SafeHeaders:
     """Return the application behind the token and the check of host and origin, as the dashboard's is."""
     subject = "This request needs the server's token, as `authorization: Bearer TOKEN`"
     return SafeHeaders(OwnPages(Password(app, secret, None, subject=subject, open_paths=OPEN), hosts, "leeway serve"))

@@ -164,6 +164,7 @@ class Follower:
         return proved.prove(served, baseline.bins if baseline else {})
 
     def _fail(self, version: str, error: Exception) -> None:
+        """Note that a version could not be loaded, and when it is tried again."""
         before = self.status.failures.get(version)
         times = before.times + 1 if before else 1
         wait = min(FIRST_RETRY * 2 ** min(times - 1, 30), LONGEST_RETRY)

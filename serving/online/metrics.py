@@ -63,6 +63,7 @@ class _State(Collector):
         yield self._shadows()
 
     def _versions(self) -> Metric:
+        """Return which versions are loaded."""
         labels = ("model", "version", "role", "digest", "predictor")
         family = GaugeMetricFamily("leeway_serve_version_info", "The loaded versions.", labels=labels)
         for name, service in self._services.items():
@@ -75,6 +76,7 @@ class _State(Collector):
         return family
 
     def _followers(self) -> Iterator[Metric]:
+        """Yield how champions were exchanged, and what could not be loaded."""
         swaps = CounterMetricFamily("leeway_serve_swaps", "Champions exchanged while serving.", labels=("model",))
         away = GaugeMetricFamily("leeway_serve_registry_away", "1 while the registry is away.", labels=("model",))
         failing = GaugeMetricFamily("leeway_serve_load_failures", "Failed loads in a row.", labels=("model", "version"))
@@ -87,6 +89,7 @@ class _State(Collector):
         yield from (swaps, away, failing)
 
     def _batches(self) -> Iterator[Metric]:
+        """Yield how many requests were computed together."""
         labels = ("model", "version")
         batches = CounterMetricFamily("leeway_serve_batches", "Batches of requests computed together.", labels=labels)
         rows = CounterMetricFamily("leeway_serve_batched_rows", "Rows in those batches.", labels=labels)
@@ -97,6 +100,7 @@ class _State(Collector):
         yield from (batches, rows)
 
     def _logs(self) -> Iterator[Metric]:
+        """Yield what became of the rows of each log."""
         labels = ("model", "log")
         rows = CounterMetricFamily("leeway_serve_log_rows", "Rows of the prediction log, by what became of them.",
                                    labels=(*labels, "state"))  # fmt: skip

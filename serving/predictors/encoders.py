@@ -56,6 +56,7 @@ def encoder(transformers: Sequence[Any], schema: EventSchema) -> Encoder:
 
 
 def _chained(first: Encoder, steps: Sequence[Step]) -> Encoder:
+    """Return an encoder whose matrix goes through steps."""
     if not steps:
         return first
 
