@@ -79,15 +79,18 @@ class Endpoints:
     async def _timed(self, request: Request, route: str, of: Infer) -> Response:
         """Return the answer to a prediction request, counted with its time."""
         begun = time.perf_counter()
-        model = request.path_params["model"]
+        model, status = request.path_params["model"], 500  # unless it ends otherwise
         try:
             service = self._service(request)
             body = await bodies.read(request, self.bounds)
             response = responses.as_json(await of(service, body, request.path_params.get("version")))
+            status = response.status_code
         except (errors.LeewayError, Refused) as error:
             response = responses.problem(error)
-        name = model if model in self.services else ""  # a label has no value that a caller makes up
-        self.figures.observe(name, route, response.status_code, time.perf_counter() - begun)
+            status = response.status_code
+        finally:
+            name = model if model in self.services else ""  # a label has no value that a caller makes up
+            self.figures.observe(name, route, status, time.perf_counter() - begun)
         return response
 
     def _service(self, request: Request) -> ModelService:

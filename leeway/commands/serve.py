@@ -8,7 +8,7 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -101,12 +101,24 @@ def serve(  # noqa: PLR0913 - one parameter an option
         inner = serving_app.create(services, executor=executor, bounds=bounds, follow=follow_every.total_seconds())
         app = guarded(inner, secret=secret, hosts=own_hosts(host, name or []))
         _announce(opened, host, port, where, directories)
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-        signal.signal(
-            signal.SIGTERM, lambda *_: sys.exit(0)
-        )  # uvicorn has it meanwhile, and raises it again at the end
-        with contextlib.suppress(KeyboardInterrupt):
+        with _as_a_service(), contextlib.suppress(KeyboardInterrupt):
             server.run(app, host=host, port=port, connections=connections)
+
+
+@contextlib.contextmanager
+def _as_a_service() -> Iterator[None]:
+    """Log what happens to stderr, and end with 0 after SIGTERM, which uvicorn raises again when all is answered."""
+    handler, log = logging.StreamHandler(), logging.getLogger("leeway.serve")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    level, before = log.level, signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        log.setLevel(level)
+        log.removeHandler(handler)
 
 
 def _with_one_thread() -> None:

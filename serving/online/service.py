@@ -105,8 +105,9 @@ class ModelService:
         answer = await loaded.batcher.predict(rows.features, len(rows))
         trials = self.follower.lineup.trials
         on_trial = any(each is loaded for each in trials)
-        if self.log is not None and not on_trial:
-            self.log.add(Made(rows, answer.predictions, loaded.version, loaded.digest, answer.predictor))
+        log = self.shadow.log if on_trial and self.shadow is not None else self.log
+        if log is not None:
+            log.add(Made(rows, answer.predictions, loaded.version, loaded.digest, answer.predictor))
         if self.shadow is not None and trials and not on_trial:
             self.shadow.add(rows, trials)
         return answer

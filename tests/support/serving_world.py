@@ -140,16 +140,17 @@ def project(folder: Path) -> Path:
 
 @dataclass(frozen=True)
 class Server:
-    """A process of `leeway serve` at *url* for the project in *folder*."""
+    """A process of `leeway serve` at *url* for the project in *folder*; *secret* is the file of its token."""
 
     url: str
     folder: Path
     process: subprocess.Popen[bytes]
+    secret: Path
 
     @property
     def token(self) -> str:
         """What requests show."""
-        return (self.folder / "serve-token").read_text()
+        return self.secret.read_text()
 
     def ask(self, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         """Return status and JSON (or text) of an answer."""
@@ -185,7 +186,7 @@ def _content(data: bytes) -> Any:
 
 
 @contextmanager
-def serving(folder: Path, *options: str) -> Iterator[Server]:
+def serving(folder: Path, *options: str, token: Path | None = None) -> Iterator[Server]:
     """Run `leeway serve` for the project in *folder*; it is killed at the end, unless it has ended."""
     port = ports.free()
     command = [sys.executable, "-m", "leeway", "serve", "--port", str(port), "--follow-every", "100ms", *options]
@@ -193,7 +194,7 @@ def serving(folder: Path, *options: str) -> Iterator[Server]:
         process = subprocess.Popen(
             command, cwd=folder, stdout=log, stderr=log, env={**os.environ, "OMP_NUM_THREADS": "1"}
         )
-    server = Server(f"http://127.0.0.1:{port}", folder, process)
+    server = Server(f"http://127.0.0.1:{port}", folder, process, token or folder / "serve-token")
     try:
         wait_for(server, lambda: ports.answers(port), "it listens")
         yield server

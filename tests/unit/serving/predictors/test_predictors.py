@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
+from river import compose, linear_model, preprocessing
 from sklearn.compose import make_column_transformer
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import ExtraTreesRegressor, GradientBoostingClassifier, RandomForestClassifier
@@ -127,6 +128,18 @@ def test_a_small_error_anywhere_is_found(wrong: Any) -> None:
 
     assert parity.difference(version.reference, version.reference, rows, version.nullable) is None
     assert "differs by 1e-06" == str(parity.difference(off, version.reference, rows, version.nullable))[-16:]
+
+
+def test_a_river_model_is_served_as_it_is() -> None:
+    """It learns and answers one row at a time; its Select needs the features that it names."""
+    model = compose.Select("x", "z") | preprocessing.StandardScaler() | linear_model.LogisticRegression()
+    frame, labels = world.rows(200, 0)
+    for row, label in zip(scoring.records(frame), labels, strict=True):
+        model.learn_one(row, int(label))
+    version = proved.prove(served(model), world.bins())
+
+    assert ("river", frozenset("c"), None) == (version.name, version.nullable, version.fast)
+    assert "not translated" in version.why_not_fast
 
 
 def test_features_that_the_model_needs_are_known_at_load() -> None:
