@@ -49,7 +49,7 @@ class Batcher:
     proved
         The version.
     executor
-        Threads for batches of more than :data:`FEW_ROWS` rows, and for models that have no fast equal; the event loop
+        Threads for batches of more than :data:`serving.predictors.proved.FEW_ROWS` rows, and for models that have no fast equal; the event loop
         goes on meanwhile.
     """
 
@@ -111,12 +111,15 @@ class Batcher:
         self._next()
 
     def _take(self) -> list[_Waiting]:
+        """Return the next batch, without callers that are gone; empty if nobody waits."""
         batch, rows = list[_Waiting](), 0
         while self._waiting and (not batch or rows + self._waiting[0].rows <= MAX_BATCH):
-            batch.append(self._waiting.popleft())
-            rows += batch[-1].rows
-        self._rows -= rows
-        return [each for each in batch if not each.future.done()]  # a caller that is gone needs no answer
+            each = self._waiting.popleft()
+            self._rows -= each.rows
+            if not each.future.done():
+                batch.append(each)
+                rows += each.rows
+        return batch
 
 
 def _settle(batch: Sequence[_Waiting], made: Sequence[Answer | Exception]) -> None:

@@ -100,12 +100,12 @@ class Follower:
         """Look at the registry once, and load what is new; no error passes."""
         try:
             wanted = await asyncio.to_thread(self._wanted)
-        except errors.LeewayError as error:
+        except Exception as error:  # whatever a driver raises: following must not end
+            reason = _reason(error)
             if not self.status.registry_away:
-                _LOG.warning(
-                    "%s: the registry does not answer; the loaded versions go on: %s", self.schema.model, error
-                )
-            self.status.registry_away = error.message
+                text = "%s: the registry does not answer; the loaded versions go on: %s"
+                _LOG.warning(text, self.schema.model, reason)
+            self.status.registry_away = reason
             return
         self.status.registry_away = ""
         names = {wanted.champion, *wanted.trials}
@@ -169,9 +169,13 @@ class Follower:
         times = before.times + 1 if before else 1
         wait = min(FIRST_RETRY * 2 ** min(times - 1, 30), LONGEST_RETRY)
         known = isinstance(error, errors.LeewayError)
-        reason = error.message if isinstance(error, errors.LeewayError) else f"{type(error).__name__}: {error}"
+        reason = _reason(error)
         self.status.failures[version] = Failure(reason, times, self._clock() + wait)
         kept = self.lineup.champion
         goes_on = f"{kept.version} answers on" if kept else "nothing answers"
         text = "%s %s cannot be loaded: %s; %s; tried again in %.0f s"
         _LOG.error(text, self.schema.model, version, reason, goes_on, wait, exc_info=None if known else error)
+
+
+def _reason(error: Exception) -> str:
+    return error.message if isinstance(error, errors.LeewayError) else f"{type(error).__name__}: {error}"

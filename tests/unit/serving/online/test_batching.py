@@ -83,21 +83,22 @@ def test_what_is_too_much_to_wait_for_is_refused_at_once() -> None:
     assert isinstance(answers[2], errors.NotReady)
 
 
-def test_a_caller_that_is_gone_holds_nobody_up() -> None:
-    """Its rows are not computed."""
+@pytest.mark.parametrize("gone", [1, 3 * batching.MAX_BATCH])
+def test_callers_that_are_gone_hold_nobody_up(gone: int) -> None:
+    """Their rows are not computed, however many they are."""
 
     async def leave() -> tuple[Answer, int]:
-        """Cancel one of two requests before the batch."""
+        """Cancel all requests but the last, before the batch."""
         with ThreadPoolExecutor(1) as executor:
             batcher = Batcher(version("linear"), executor)
-            gone = asyncio.ensure_future(batcher.predict(columns([0.1]), 1))
+            leaving = [asyncio.ensure_future(batcher.predict(columns([0.1]), 1)) for _ in range(gone)]
             stays = asyncio.ensure_future(batcher.predict(columns([0.2]), 1))
-            await asyncio.sleep(0)
-            gone.cancel()
-            return await stays, batcher.batched_rows
+            asyncio.get_running_loop().call_soon(lambda: [each.cancel() for each in leaving])
+            return await asyncio.wait_for(stays, 30), batcher.batched_rows
 
-    answer, _ = asyncio.run(leave())
+    answer, computed = asyncio.run(leave())
     assert pytest.approx(version("linear").reference.predict(columns([0.2])).tolist()) == answer.predictions
+    assert 1 == computed
 
 
 class Silent:
