@@ -49,8 +49,8 @@ class Batcher:
     proved
         The version.
     executor
-        Threads for batches of more than :data:`serving.predictors.proved.FEW_ROWS` rows, and for models that have no fast equal; the event loop
-        goes on meanwhile.
+        Threads for batches of more than :data:`serving.predictors.proved.FEW_ROWS` rows, and for models that have no
+        fast equal; the event loop goes on meanwhile.
     """
 
     def __init__(self, proved: Proved, executor: Executor) -> None:
