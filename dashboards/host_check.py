@@ -56,11 +56,15 @@ def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 class OwnPages:
-    """ASGI middleware that lets through requests to the allowed *hosts* from the address bar or from these pages."""
+    """ASGI middleware that lets through requests to the allowed *hosts* from the address bar or from these pages.
 
-    def __init__(self, app: ASGIApp, hosts: Hosts) -> None:
+    *command* is the one whose ``--name`` allows another host, for the refusal.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: Hosts, command: str = "leeway dashboard") -> None:
         self.app = app
         self._hosts = hosts
+        self._refusal = f"This host name is not allowed; `{command} --name HOST` allows it.\n"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 400 for a foreign host name and 403 for a request of another site; pass everything else on."""
@@ -70,8 +74,7 @@ class OwnPages:
         headers = Headers(scope=scope)
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not self._hosts.know(hosts[0]):
-            message = "This host name is not allowed; `leeway dashboard --name HOST` allows it.\n"
-            await PlainTextResponse(message, 400)(scope, receive, send)
+            await PlainTextResponse(self._refusal, 400)(scope, receive, send)
         elif foreign(headers):
             await PlainTextResponse("Requests from other sites are not allowed.\n", 403)(scope, receive, send)
         else:

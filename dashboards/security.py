@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import hmac
 import math
+from collections.abc import Collection
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -74,16 +75,43 @@ class Password:
 
     Neither is part of an address, so no history, log or Referer contains it. Clients with many wrong passwords wait
     before the next one is read, longer each time.
+
+    Parameters
+    ----------
+    app
+        The application behind it.
+    password
+        The password.
+    guesses
+        The wrong passwords of each client. None: no client waits, which only a long random password allows; nobody
+        can keep callers out by guessing then.
+    subject
+        What needs it, for the refusal.
+    open_paths
+        Paths that may be read without it.
     """
 
-    def __init__(self, app: ASGIApp, password: str, guesses: LoginAttempts) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        password: str,
+        guesses: LoginAttempts | None,
+        *,
+        subject: str = "This page needs the dashboard's password",
+        open_paths: Collection[str] = (),
+    ) -> None:
         self.app = app
         self._digest = _digest(password)
         self._attempts = guesses
+        self._refusal = f"{subject}.\n"
+        self._open = frozenset(open_paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request with the right password on; answer every other with 401, or 429 while the client must wait."""
         if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        if scope["path"] in self._open and scope["method"] in ("GET", "HEAD"):
             await self.app(scope, receive, send)
             return
         refusal = self._refuse((scope.get("client") or ("",))[0], Headers(scope=scope).get("authorization"))
@@ -92,15 +120,16 @@ class Password:
     def _refuse(self, client: str, authorization: str | None) -> PlainTextResponse | None:
         """Return the refusal of a request, None if its password is right."""
         if authorization is not None:
-            if wait := math.ceil(self._attempts.wait(client)):
+            if self._attempts is not None and (wait := math.ceil(self._attempts.wait(client))):
                 message = f"Too many wrong passwords: wait {wait} s before the next one.\n"
                 return PlainTextResponse(message, 429, {"retry-after": str(wait)})
             # Digests have one length, so that the time of the comparison does not depend on the password's.
             if hmac.compare_digest(_digest(_secret(authorization)), self._digest):
                 return None
-            self._attempts.add(client)
+            if self._attempts is not None:
+                self._attempts.add(client)
         challenge = {"www-authenticate": 'Basic realm="Leeway", charset="UTF-8"'}
-        return PlainTextResponse("This page needs the dashboard's password.\n", 401, challenge)
+        return PlainTextResponse(self._refusal, 401, challenge)
 
 
 def _digest(text: str) -> bytes:

@@ -19,9 +19,12 @@ LeewayError
 │   └── StaleChampion     another process promoted in between; read again and decide again
 ├── ArtifactError         a model file is missing or is not the file that was registered
 │   └── UntrustedArtifact it holds types that are not on the loader's trust list
+├── RequestError          a prediction request is wrong; names field, value and fix
+├── NotReady              a served model cannot answer now: none is loaded, or too many requests wait
 └── DeliveryError         an alert could not be delivered
 
-Errors whose names end in `Away` are also :class:`Outage`: the same call may succeed later, without any change here.
+Errors whose names end in `Away`, and `NotReady`, are also :class:`Outage`: the same call may succeed later, without any
+change here.
 """
 
 from __future__ import annotations
@@ -132,3 +135,11 @@ class UntrustedArtifact(ArtifactError):
 
 class DeliveryError(LeewayError):
     """An alert could not be delivered."""
+
+
+class RequestError(LeewayError):
+    """A prediction request is wrong: its body, a feature of a row, or the version that it names."""
+
+
+class NotReady(Outage):
+    """A served model cannot answer now: none is loaded, or too many requests wait."""

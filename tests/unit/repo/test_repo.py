@@ -22,6 +22,8 @@ FENCES = {
     "alembic": r"(registry|alembic)/.*",
     "fastapi": r"(dashboards/.*|serving/.*|\w+/app\.py)",
     "starlette": r"(dashboards/.*|serving/.*|\w+/app\.py)",
+    "treelite": r"serving/predictors/fast\.py",
+    "prometheus_client": r"serving/online/metrics\.py",
     "httpx": r"features/kafka/schema_registry\.py|alerts/.*"
     r"|leeway/streaming/flink_rest\.py|retrain_flows/orchestration/prefect_outage\.py",
     "skops": r"registry/.*",

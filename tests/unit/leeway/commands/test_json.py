@@ -21,7 +21,7 @@ from leeway.terminal.exit_codes import ExitCode
 from tests.unit.leeway.commands.test_status import begin, drift, folder
 
 __all__ = ["folder"]
-WITHOUT = {"logs", "dashboard", "flows serve", "schema", "audit export", "audit accept"}
+WITHOUT = {"logs", "dashboard", "serve", "flows serve", "schema", "audit export", "audit accept"}
 """Commands that print no result, a file's lines, or JSON in any case."""
 PAGE = (Path(__file__).parents[4] / "docs" / "command-line.md").read_text()
 

@@ -1,0 +1,216 @@
+"""The prediction log of one model: rows are handed over without waiting, and a thread writes them.
+
+Memory is bounded: where the disk is slower than the answers, or away, rows beyond the bound are dropped and counted,
+and the answers go on. What is dropped is the newest, so that what is in the log has no holes before an outage.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from features.events import decode, encode
+from features.schema import PREDICTION, EventSchema, FeatureKind
+from features.window import UTC
+from serving.prediction_log import journal
+from serving.prediction_log.journal import Journal
+from serving.requests.rows import Rows
+
+_LOG = logging.getLogger("leeway.serve")
+DIGEST, PREDICTOR = "leeway.digest", "leeway.predictor"
+"""Columns of the log beside the event's own: the sha256 of the model file, and what computed the prediction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is held, and for how long.
+
+    Parameters
+    ----------
+    flush
+        Seconds until an answer is in a journal: what a killed process loses.
+    publish
+        Seconds until a journal is a Parquet file that monitors read.
+    rows
+        Rows after which a journal is published before that.
+    waiting_rows, waiting_bytes
+        Most rows, and most bytes of their requests, that wait in memory.
+    """
+
+    flush: float = 0.5
+    publish: float = 60.0
+    rows: int = 200_000
+    waiting_rows: int = 100_000
+    waiting_bytes: int = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Predictions of some rows, and what made them."""
+
+    rows: Rows
+    predictions: Sequence[Any]
+    version: str
+    digest: str
+    predictor: str
+
+
+@dataclass(slots=True)
+class LogCounts:
+    """Rows by what became of them: *journaled* are on disk, *published* in a Parquet file."""
+
+    journaled: int = 0
+    published: int = 0
+    dropped: int = 0
+    recovered: int = 0
+    failing: str = ""
+
+
+class PredictionLog:
+    """Writes the predictions of one model as prediction events into a directory.
+
+    Parameters
+    ----------
+    schema
+        The model's events.
+    target
+        The directory of Parquet files, `events.predictions.path`.
+    journals
+        The folder of journals, in the state folder.
+    name
+        A name for this process's files that no other process has.
+    limits
+        How much is held, and for how long.
+    """
+
+    def __init__(self, schema: EventSchema, target: Path, journals: Path, name: str, limits: Limits) -> None:
+        self.schema, self.target, self.limits = schema, target, limits
+        self.counts = LogCounts()
+        self._journals, self._name = journals, name
+        self._columns = _arrow_schema(schema)
+        self._waiting: deque[Made] = deque()
+        self._rows = self._bytes = 0
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._stopping = False
+        self._journal: Journal | None = None
+        self._closed: list[Path] = []
+        self._opened = 0.0
+        self._thread = threading.Thread(target=self._run, name=f"log-{schema.model}", daemon=True)
+
+    def start(self) -> None:
+        """Publish what dead processes left, and start to write."""
+        try:
+            self.counts.recovered = journal.recover(self._journals, self.target).rows
+        except OSError as error:
+            self._fail(error)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Rows that are in memory only."""
+        return self._rows
+
+    def add(self, made: Made) -> bool:
+        """Take predictions to be written, without waiting; return False if they are dropped, and counted."""
+        n, size = len(made.rows), made.rows.size
+        with self._lock:
+            if self._rows + n > self.limits.waiting_rows or self._bytes + size > self.limits.waiting_bytes:
+                self.counts.dropped += n
+                return False
+            self._rows += n
+            self._bytes += size
+            self._waiting.append(made)
+        return True
+
+    def close(self) -> int:
+        """Write and publish all that was taken, and return how many rows could not be written (0, if nothing fails)."""
+        self._stopping = True
+        self._wake.set()
+        self._thread.join()
+        return self._rows
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._wake.wait(self.limits.flush)
+            self._turn()
+        self._turn(last=True)
+
+    def _turn(self, *, last: bool = False) -> None:
+        """Append what waits to the journal; publish it where it is due."""
+        try:
+            self._append()
+            if self._journal is not None and (last or self._due(self._journal)):
+                self._journal.close()
+                self._closed.append(self._journal.path)
+                self._journal = None
+            while self._closed:
+                self.counts.published += journal.publish(self._closed[0], self.target)
+                del self._closed[0]
+            self.counts.failing = ""
+        except (OSError, pa.ArrowException) as error:
+            self._fail(error)
+
+    def _due(self, current: Journal) -> bool:
+        return current.rows >= self.limits.rows or time.monotonic() - self._opened >= self.limits.publish
+
+    def _append(self) -> None:
+        """Append what waits to the journal. What could not be written waits on."""
+        while self._waiting:
+            if self._journal is None:
+                self._journal = Journal(self._new_path(), self._columns)
+                self._opened = time.monotonic()
+            batch = list(self._waiting)
+            table = _events(self.schema, batch).cast(self._columns).combine_chunks()
+            self._journal.append(table.to_batches()[0])
+            with self._lock:
+                for each in batch:
+                    self._waiting.popleft()
+                    self._rows -= len(each.rows)
+                    self._bytes -= each.rows.size
+            self.counts.journaled += table.num_rows
+
+    def _new_path(self) -> Path:
+        """Return a path whose name sorts after those of earlier journals."""
+        return self._journals / f"served-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{self._name}{journal.SUFFIX}"
+
+    def _fail(self, error: Exception) -> None:
+        if not self.counts.failing:
+            _LOG.error("the prediction log of %s cannot be written: %s; answers go on", self.schema.model, error)
+        self.counts.failing = f"{type(error).__name__}: {error}"
+
+
+def _events(schema: EventSchema, made: Sequence[Made]) -> pa.Table:
+    """Return predictions as prediction events, with the digest and the predictor beside them."""
+    kinds = {FeatureKind.NUMERIC: pa.float64(), FeatureKind.CATEGORICAL: pa.string()}
+    columns = {
+        decode.ID: pa.array([i for each in made for i in each.rows.ids], pa.string()),
+        decode.TIME: pa.array([t for each in made for t in each.rows.times], pa.int64()),
+        decode.VERSION: pa.array([each.version for each in made for _ in each.rows.ids], pa.string()),
+        PREDICTION: pa.array([p for each in made for p in each.predictions], kinds[schema.prediction_kind]),
+    }
+    for name, kind in schema.features.items():
+        values = [v for each in made for v in each.rows.features[name]]
+        columns[name] = pa.array(values, kinds[kind], from_pandas=True)
+    table = encode.events(schema, "predictions", pa.table(columns))
+    for name, of in ((DIGEST, "digest"), (PREDICTOR, "predictor")):
+        if name not in table.column_names:
+            table = table.append_column(name, pa.array([getattr(each, of) for each in made for _ in each.rows.ids]))
+    return table
+
+
+def _arrow_schema(schema: EventSchema) -> pa.Schema:
+    """Return the columns of the log's rows."""
+    empty = Made(Rows({name: [] for name in schema.features}, [], [], 0), [], "", "", "")
+    table = _events(schema, [empty])
+    texts = {DIGEST, PREDICTOR}
+    return pa.schema([pa.field(f.name, pa.string() if f.name in texts else f.type) for f in table.schema])

@@ -1,0 +1,70 @@
+"""Plain JSON with named features: ``{"instances": [{"temp": 3.5, "carrier": "UA"}]}``, for callers without a client."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from serving.requests.problems import MAX_PROBLEMS, InvalidRequest, Problem, missing_feature, shown
+from serving.requests.rows import RowReader
+
+
+def read(body: Any, reader: RowReader, max_rows: int) -> tuple[dict[str, Sequence[Any]], int]:
+    """Return a request's values by column, and its number of rows.
+
+    Parameters
+    ----------
+    body
+        The request's JSON.
+    reader
+        Knows the columns that a row may have.
+    max_rows
+        Most rows of a request.
+
+    Raises
+    ------
+    InvalidRequest
+        It is no such request, or a row lacks a feature or has another one.
+    """
+    instances = body.get("instances") if isinstance(body, dict) else None
+    if not isinstance(instances, list):
+        problem = 'not {"instances": [{"FEATURE": VALUE, ...}, ...]}: send a list of objects under "instances"'
+        raise InvalidRequest([Problem("body", shown(body), problem)])
+    if not 0 < len(instances) <= max_rows:
+        problem = f"{len(instances)} rows: send 1 to {max_rows} in a request"
+        raise InvalidRequest([Problem("instances", "", problem)])
+    if others := body.keys() - {"instances"}:
+        raise InvalidRequest([Problem(min(others), "", "not known here; features are named in the instances")])
+    _check_names(instances, reader)
+    columns: dict[str, Sequence[Any]] = {n: [row[n] for row in instances] for n in reader.schema.features}
+    for name in reader.event_columns:
+        if any(name in row for row in instances):
+            columns[name] = [row.get(name) for row in instances]
+    return columns, len(instances)
+
+
+def _check_names(instances: Sequence[Any], reader: RowReader) -> None:
+    """Raise InvalidRequest where a row is no object, lacks a feature or has another one."""
+    features, allowed = reader.schema.features.keys(), reader.known_columns
+    problems = list[Problem]()
+    for row, instance in enumerate(instances):
+        if isinstance(instance, dict) and features <= instance.keys() <= allowed:
+            continue
+        problems += _of_row(row, instance, reader, features)
+        if len(problems) >= MAX_PROBLEMS:
+            break
+    if problems:
+        raise InvalidRequest(problems[:MAX_PROBLEMS])
+
+
+def _of_row(row: int, instance: Any, reader: RowReader, features: Collection[str]) -> list[Problem]:
+    if not isinstance(instance, dict):
+        return [Problem("instances", shown(instance), "not an object of features", row)]
+    absent = [missing_feature(name, row) for name in features if name not in instance]
+    return absent + [reader.unknown_column(name, row) for name in instance if name not in reader.known_columns]
+
+
+def answer(model: str, ids: Sequence[str], predictions: Sequence[Any], made: Mapping[str, str]) -> dict[str, Any]:
+    """Return the answer: the version and digest that made it, and id and prediction of each row in order."""
+    rows = [{"id": i, "prediction": p} for i, p in zip(ids, predictions, strict=True)]
+    return {"model": model, **made, "predictions": rows}
