@@ -1,8 +1,8 @@
 """Forward validation (rolling-origin evaluation): each block of the newest rows is predicted by a model of rows before.
 
 It measures what a procedure is worth, training window included, as it would have been used: at the start of each block
-the window is chosen that was best on the blocks before it, and only labels that had matured by then are learned from.
-The final model is then fitted by the same procedure on all rows, the newest included.
+the window is chosen that was clearly best on the blocks before it, and only labels that had matured by then are learned
+from. The final model is then fitted by the same procedure on all rows, the newest included.
 
 References
 ----------
@@ -23,15 +23,19 @@ import numpy.typing as npt
 
 from features import scoring
 from features.scoring import Floats, Values
-from features.window import from_ms, to_ms
+from features.window import Windows, from_ms, to_ms
 from retrain_flows.data.dataset import Dataset
+from retrain_flows.gate import slice_sums
 from retrain_flows.training import static
 from retrain_flows.training.training_windows import TrainingWindow
 
+Flags = npt.NDArray[np.bool_]
 BLOCKS = 4
 """Blocks that the validated rows are divided into, each predicted by models of its own."""
 BLOCKS_AFTER_CHANGE = 6
 """Blocks where the validated rows begin at a change point: finer, so that models sooner have rows since then."""
+MIN_SLICES = 5
+"""Slices below which windows are not compared, unless the rows begin at a change point: the first one is kept."""
 MIN_TRAINING_ROWS = 30
 """Rows below which no model is fitted for a block: it then stays unanswered."""
 
@@ -63,11 +67,15 @@ class ForwardValidation:
 
 @dataclass(frozen=True, eq=False)
 class Procedure:
-    """What is validated: a trainer, the training windows to choose from, and the label delay."""
+    """What is validated: a trainer, the training windows to choose from, and the label delay.
+
+    *slices* says what a slice of time is; *sd* is the unit of a regression's losses.
+    """
 
     trainer: static.Trainer
     windows: Sequence[TrainingWindow]
     label_delay: timedelta
+    slices: Windows
     sd: float
 
 
@@ -77,7 +85,7 @@ def validate(procedure: Procedure, data: Dataset, start: datetime, *, changed: b
     Parameters
     ----------
     procedure
-        The trainer and the windows; the first window is used until a block has shown which is best.
+        The trainer and the windows; the first window is used until another has shown to be clearly better.
     data
         All labelled rows, in order of time.
     start
@@ -92,12 +100,13 @@ def validate(procedure: Procedure, data: Dataset, start: datetime, *, changed: b
         The trainer raised.
     """
     rows = data.split(start)[1]
+    choose = _best if changed else _clearly_best
     answers, fits = [scoring.unanswered(rows.task, len(rows)) for _ in procedure.windows], 0
     chosen = scoring.unanswered(rows.task, len(rows))
     best = 0
     for block in _blocks(len(rows), BLOCKS_AFTER_CHANGE if changed else BLOCKS):
         begun = int(rows.times[block[0]]) - to_ms(procedure.label_delay)
-        best = _best(procedure, rows.split(from_ms(begun))[0], answers, default=best)
+        best = choose(procedure, rows.split(from_ms(begun))[0], answers, best)
         fitted = [_fitted(procedure, window, data, begun) for window in procedure.windows]
         part = rows.rows(block)
         for own, model in zip(answers, fitted, strict=True):
@@ -106,7 +115,7 @@ def validate(procedure: Procedure, data: Dataset, start: datetime, *, changed: b
                 own[block] = _predicted(procedure, model, part)
         if block[0] > 0 or not changed:
             chosen[block] = answers[best][block]
-    best = _best(procedure, rows, answers, default=best)
+    best = choose(procedure, rows, answers, best)
     losses = {
         w.name: float(np.mean(own))
         for w, own in zip(procedure.windows, _losses(procedure, rows, answers), strict=True)
@@ -133,6 +142,25 @@ def _predicted(procedure: Procedure, model: Any, part: Dataset) -> Values:
         return scoring.score(model, part.frame, part.task)
 
 
+def _clearly_best(procedure: Procedure, rows: Dataset, answers: Sequence[Values], kept: int) -> int:
+    """Return the index of the window with the lowest mean loss so far, or *kept* if that is no more than chance.
+
+    It must be better than the kept one by a standard error of the difference over slices (the one-standard-error rule:
+    Hastie, Tibshirani and Friedman 2009, "The elements of statistical learning", section 7.10). Else the choice goes to
+    and fro between windows that are alike, and each time to the one that is about to do worse.
+    """
+    best = _best(procedure, rows, answers, kept)
+    losses = _losses(procedure, rows, [own[: len(rows)] for own in answers])
+    if best == kept or not len(losses[best]) or len(losses[best]) != len(losses[kept]):
+        return best
+    _, common = _common(rows, [own[: len(rows)] for own in answers])
+    _, sums, n = slice_sums.by_slice(losses[best] - losses[kept], rows.times[common], procedure.slices)
+    if len(sums) < MIN_SLICES:
+        return kept
+    error = float(np.sqrt(np.var(sums, ddof=1) / len(sums))) / n.mean()
+    return best if sums.sum() / n.sum() < -error else kept
+
+
 def _best(procedure: Procedure, rows: Dataset, answers: Sequence[Values], default: int) -> int:
     """Return the index of the window with the lowest mean loss so far; the default where none can be compared."""
     losses = _losses(procedure, rows, [own[: len(rows)] for own in answers])
@@ -142,10 +170,15 @@ def _best(procedure: Procedure, rows: Dataset, answers: Sequence[Values], defaul
 
 def _losses(procedure: Procedure, rows: Dataset, answers: Sequence[Values]) -> list[Floats]:
     """Return the losses of each window on the rows that all windows with any answer have answered."""
-    answered = [scoring.is_answered(own) for own in answers]
-    there = [own for own in answered if own.any()]
-    common = np.logical_and.reduce(there) if there else np.zeros(len(rows), bool)
+    answered, common = _common(rows, answers)
     return [
         scoring.losses(rows.task, own[common], rows.target[common], sd=procedure.sd) if mask.any() else np.zeros(0)
         for own, mask in zip(answers, answered, strict=True)
     ]
+
+
+def _common(rows: Dataset, answers: Sequence[Values]) -> tuple[list[Flags], Flags]:
+    """Return which rows each window has answered, and which all windows with any answer have, (rows,) each."""
+    answered = [scoring.is_answered(own) for own in answers]
+    there = [own for own in answered if own.any()]
+    return answered, np.logical_and.reduce(there) if there else np.zeros(len(rows), bool)

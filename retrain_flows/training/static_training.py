@@ -108,7 +108,7 @@ def train(order: TrainingOrder) -> StaticTraining:
     last = order.last_window_days
     if last is not None:
         windows.sort(key=lambda window: abs(window.length / DAY - last))
-    procedure = Procedure(trainer, windows, order.label_delay, order.sd)
+    procedure = Procedure(trainer, windows, order.label_delay, order.windows, order.sd)
     changed = order.change is not None and order.change >= order.validated_from
     validation = forward_validation.validate(procedure, order.rows, order.validated_from, changed=changed)
     rows = validation.window.rows(order.rows, order.until)

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from features.schema import Task
-from features.window import from_ms, to_ms
+from features.window import Windows, from_ms, to_ms
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.training import forward_validation, training_windows
 from retrain_flows.training.forward_validation import ForwardValidation, Procedure
@@ -21,6 +21,7 @@ from retrain_flows.training.training_windows import TrainingWindow
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
+SLICES = Windows(size=DAY, slide=6 * HOUR)
 
 
 @dataclass
@@ -64,7 +65,7 @@ def validated(data: Dataset, start: int, *, delay: timedelta = DAY, windows: lis
               changed: bool = False) -> tuple[ForwardValidation, list[Fit]]:  # fmt: skip
     """Return the validation of the recording model on the rows from an hour on, and its fits."""
     model = type("Own", (Recorder,), {"fits": []})
-    procedure = Procedure(Trainer("t:own", model), windows or [TrainingWindow("all", 900 * DAY)], delay, 1.0)
+    procedure = Procedure(Trainer("t:own", model), windows or [TrainingWindow("all", 900 * DAY)], delay, SLICES, 1.0)
     made = forward_validation.validate(procedure, data, from_ms(start * to_ms(HOUR)), changed=changed)
     return made, model.fits  # type: ignore[attr-defined]
 
@@ -102,6 +103,19 @@ def test_the_choice_of_a_window_uses_no_label_that_had_not_matured() -> None:
     assert ("short", True) == chosen[timedelta(0)]
     made, _ = validated(rows(800, change=400), 400, delay=15 * DAY, windows=windows)
     assert made.answers[-1] < 4  # no label of a row after the change had matured
+
+
+def test_windows_that_are_alike_do_not_take_turns() -> None:
+    """On labels without a change the first window is kept, whichever happens to have the lower loss so far."""
+    names = ("all", "half", "short")
+    lengths = {"all": 900 * DAY, "half": 10 * DAY, "short": 5 * DAY}
+    for first in names:
+        windows = sorted((TrainingWindow(n, lengths[n]) for n in names), key=lambda w: w.name != first)
+        made, _ = validated(rows(800), 400, delay=timedelta(0), windows=windows)
+        losses = made.losses
+        assert (made.window.name == first) or losses[made.window.name] < losses[first]
+        own = float(np.mean(np.square(made.answers - made.rows.target)))
+        assert own == pytest.approx(losses[first], abs=0.01)
 
 
 def test_after_a_change_the_first_block_is_left_out() -> None:
