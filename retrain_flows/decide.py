@@ -61,7 +61,7 @@ class Situation:
     last_failure
         When the last retrain failed; None if none has since the last that trained a challenger.
     tried
-        When the newest retrain for this incident was made; None before the first.
+        When the newest retrain was made that trained a challenger, for whatever reason; None before the first.
     slide
         Length of a slice.
     window
@@ -116,7 +116,7 @@ def decide(
     Returns
     -------
     Decision or Deferral
-        A deferral lasts at the longest until ``retrain.wait`` after the incident was opened or last retrained for.
+        A deferral lasts at the longest until ``retrain.wait`` after the incident opened or a challenger was trained.
     """
     evidence = _evidence(incident)
     if incident.signal is Signal.QUALITY:

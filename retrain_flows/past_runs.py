@@ -1,11 +1,11 @@
-"""Past runs of a model: when it was last retrained, tried for an incident, or trained at all, in event time."""
+"""Past runs of a model: when it was last retrained, or trained at all, in event time."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 from registry import queries
-from registry.records import Incident, RetrainRun, RunState
+from registry.records import RetrainRun, RunState
 from retrain_flows import approval
 from retrain_flows.data.workspace import Workspace
 
@@ -19,12 +19,6 @@ def last_retrain(ws: Workspace) -> tuple[datetime | None, datetime | None]:
     made = max((r.as_of for r in runs if r.state is RunState.PROMOTED or _is_refused(r)), default=None)
     failed = max((r.as_of for r in runs if r.state is RunState.FAILED), default=None)
     return made, failed if failed is not None and (made is None or failed > made) else None
-
-
-def last_try(ws: Workspace, incident: Incident) -> datetime | None:
-    """Return the event time of the newest retrain for an incident."""
-    own = {d.id for d in queries.decisions(ws.registry, ws.model) if d.incident_id == incident.id}
-    return max((r.as_of for r in queries.runs(ws.registry, ws.model) if r.decision_id in own), default=None)
 
 
 def _is_refused(run: RetrainRun) -> bool:

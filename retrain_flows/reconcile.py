@@ -183,7 +183,7 @@ def _decide(ws: Workspace, incident: Incident, as_of: datetime) -> decide.Decisi
         last_retrain=last,
         trial=max((r.as_of for r in queries.unfinished(ws.registry, ws.model, RunState.HELD)), default=None),
         last_failure=failure,
-        tried=past_runs.last_try(ws, incident),
+        tried=past_runs.last_training(ws),
         slide=ws.schema.windows.slide,
         window=ws.schema.windows.slices,
     )

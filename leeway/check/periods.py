@@ -8,10 +8,13 @@ from datetime import timedelta
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 
 from features.events import decode
+from features.schema import LABEL
 from features.window import format_span, to_ms
+from leeway.check import late_labels
 from leeway.check.environment import Check
 from leeway.check.sample import Sample
 from leeway.project.load import Model
@@ -77,7 +80,7 @@ def _rows(model: Model, what: str, times: Times) -> Iterator[Check]:
 def labels_match(model: Model, samples: Sequence[Sample], labels: Sample) -> Iterator[Check]:
     """Yield whether labels match predictions by id, and arrive within the declared delay."""
     name, total = f"{model.name}: labels", labels.table.num_rows
-    arrived = labels.table.select([decode.ID, decode.TIME]).rename_columns(["id", "arrived"])
+    arrived = labels.table.select([decode.ID, decode.TIME, LABEL]).rename_columns(["id", "arrived", "value"])
     made = pa.concat_tables(taken.table.select([decode.ID, decode.TIME]) for taken in samples)
     first = made.group_by(decode.ID).aggregate([(decode.TIME, "min")])  # the earliest of a repeated id counts
     both = arrived.join(first, keys="id", join_type="inner")
@@ -89,11 +92,14 @@ def labels_match(model: Model, samples: Sequence[Sample], labels: Sample) -> Ite
     if both.num_rows < total and all(taken.complete for taken in samples):
         yield Check(name, "warning", f"{total - both.num_rows} of {total} labels match no prediction by id")
     delays = both["arrived"].to_numpy() - both[f"{decode.TIME}_min"].to_numpy()
-    yield from _delays(name, delays, model.schema.label_delay)
+    yield from _delays(name, delays, model.schema.label_delay, both["value"].to_pandas())
 
 
-def _delays(name: str, delays: Times, declared: timedelta) -> Iterator[Check]:
-    """Yield whether labels, *delays* milliseconds after their predictions, come within the *declared* delay."""
+def _delays(name: str, delays: Times, declared: timedelta, values: pd.Series) -> Iterator[Check]:
+    """Yield whether labels, *delays* milliseconds after their predictions, come within the *declared* delay.
+
+    *values* are the labels: where late ones differ from the others, a model learns from a biased part.
+    """
     if early := int((delays < 0).sum()):
         yield Check(name, "warning", f"{early} labels are older than their predictions; check `columns.label_time`")
     late = float((delays > to_ms(declared)).mean())
@@ -103,7 +109,8 @@ def _delays(name: str, delays: Times, declared: timedelta) -> Iterator[Check]:
         message = (
             f"{late:.0%} of labels arrive later than label_delay {limit} and are left out; 99% arrive within {usual}"
         )
-        yield Check(name, "warning", message)
+        others = late_labels.difference(values, delays > to_ms(declared))
+        yield Check(name, "warning", f"{message}; {others}: raise label_delay" if others else message)
     else:
         yield Check(
             name,
