@@ -40,6 +40,7 @@ def intraclass_correlation(x: Counts, n: Counts) -> float:
 
     Examples
     --------
+    >>> import numpy as np
     >>> intraclass_correlation(np.array([5, 6, 4, 5, 5]), np.full(5, 100))
     0.0
     >>> intraclass_correlation(np.array([0, 0, 100, 0, 0]), np.full(5, 100))

@@ -142,23 +142,23 @@ def _predicted(procedure: Procedure, model: Any, part: Dataset) -> Values:
         return scoring.score(model, part.frame, part.task)
 
 
-def _clearly_best(procedure: Procedure, rows: Dataset, answers: Sequence[Values], kept: int) -> int:
-    """Return the index of the window with the lowest mean loss so far, or *kept* if that is no more than chance.
+def _clearly_best(procedure: Procedure, rows: Dataset, answers: Sequence[Values], default: int) -> int:
+    """Return the index of the window with the lowest mean loss so far, or the default if that is no more than chance.
 
-    It must be better than the kept one by a standard error of the difference over slices (the one-standard-error rule:
-    Hastie, Tibshirani and Friedman 2009, "The elements of statistical learning", section 7.10). Else the choice goes to
-    and fro between windows that are alike, and each time to the one that is about to do worse.
+    It must be better than the default, the one before, by a standard error of the difference over slices (the
+    one-standard-error rule: Hastie, Tibshirani and Friedman 2009, "The elements of statistical learning", section
+    7.10). Else the choice goes to and fro between windows that are alike, each time to the one that does worse next.
     """
-    best = _best(procedure, rows, answers, kept)
+    best = _best(procedure, rows, answers, default)
     losses = _losses(procedure, rows, [own[: len(rows)] for own in answers])
-    if best == kept or not len(losses[best]) or len(losses[best]) != len(losses[kept]):
+    if best == default or not len(losses[best]) or len(losses[best]) != len(losses[default]):
         return best
     _, common = _common(rows, [own[: len(rows)] for own in answers])
-    _, sums, n = slice_sums.by_slice(losses[best] - losses[kept], rows.times[common], procedure.slices)
+    _, sums, n = slice_sums.by_slice(losses[best] - losses[default], rows.times[common], procedure.slices)
     if len(sums) < MIN_SLICES:
-        return kept
+        return default
     error = float(np.sqrt(np.var(sums, ddof=1) / len(sums))) / n.mean()
-    return best if sums.sum() / n.sum() < -error else kept
+    return best if sums.sum() / n.sum() < -error else default
 
 
 def _best(procedure: Procedure, rows: Dataset, answers: Sequence[Values], default: int) -> int:

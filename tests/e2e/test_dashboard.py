@@ -229,7 +229,7 @@ def test_what_was_done_and_whether_it_helped_is_on_the_incident_page(visitor: Vi
     assert ["undecided", "better"] == watch.locator("tbody .badge").all_inner_texts()
     assert 2 == watch.locator("svg.look").count()
     undo = page.locator("section", has=page.locator("#undo")).locator("code").first.inner_text()
-    assert 'leeway rollback flights --to v1 --because "..."' == undo
+    assert 'leeway rollback --model flights --to v1 --because "..."' == undo
 
 
 def test_a_held_run_has_a_badge_and_says_what_it_waits_for(visitor: Visitor) -> None:
