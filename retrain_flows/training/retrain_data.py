@@ -27,7 +27,7 @@ from registry.records import (
 from retrain_flows.data import usable_rows, workspace
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.data.workspace import Workspace
-from retrain_flows.gate import slice_sums
+from retrain_flows.gate import evidence, slice_sums
 from retrain_flows.training import run_cause, static
 from retrain_flows.training.change_point import change_point
 
@@ -121,6 +121,8 @@ def gather(ws: Workspace, run: RetrainRun) -> RetrainData:
     usable = scoring.is_answered(answers)
     new, answers = new.rows(usable), answers[usable]
     change, cause = _change(ws, new, answers, sd), run_cause.of(ws, run)
+    if change and cause == run_cause.SCHEDULE and when.end - change < evidence.MIN_SLICES * ws.schema.windows.slide:
+        change = None  # no incident confirms it: some bad days, too few to compare models on
     since = max(when.evaluation, change) if change and cause != run_cause.SCHEDULE else when.evaluation
     recent = np.asarray(new.times >= to_ms(since))
     baseline_from = when.end - max(BASELINE_SLICES * ws.schema.windows.slide, retrain.evaluation)

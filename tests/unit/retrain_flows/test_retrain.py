@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -124,11 +125,11 @@ def test_a_model_that_was_rolled_back_is_noticed(ws: Workspace) -> None:
     assert artifacts["v2"] == artifacts["v3"] != artifacts["v1"]
 
 
-def gathered(ws: Workspace, actor: str = "bob") -> RetrainData:
-    """Return the data of a run at the end of the world's events, decided by *actor*."""
+def gathered(ws: Workspace, actor: str = "bob", as_of: datetime = world.AS_OF) -> RetrainData:
+    """Return the data of a run, by default at the end of the world's events, decided by *actor*."""
     decision = operations.record_decision(ws.registry, model="m", incident_id=None, action=Action.RETRAIN,
                                           because=["x"], actor=actor, now=world.NOW)  # fmt: skip
-    run = operations.start_run(ws.registry, decision_id=decision.id, as_of=world.AS_OF, flow_run=None, now=world.NOW)
+    run = operations.start_run(ws.registry, decision_id=decision.id, as_of=as_of, flow_run=None, now=world.NOW)
     return retrain_data.gather(ws, run)
 
 
@@ -146,6 +147,16 @@ def test_the_champion_is_not_asked_about_rows_it_was_trained_on(make: Make, acto
     data = gathered(ws, actor)
     assert world.START + world.TURN * world.DAY == data.change
     assert int((world.START + day * world.DAY).timestamp() * 1000) == data.evaluation.times[0]
+
+
+@pytest.mark.parametrize(("actor", "days", "found"), [
+    ("bob", 4, True), (run_cause.SCHEDULE, 4, False), (run_cause.SCHEDULE, 5, True),
+])  # fmt: skip
+def test_the_schedule_takes_some_bad_days_for_no_change(make: Make, actor: str, days: int, *, found: bool) -> None:
+    """Nobody has called it drift, and the rows since then are too few to compare models on."""
+    as_of = world.START + (world.TURN + days + 1) * world.DAY  # labels take a day
+    data = gathered(make(window=30 * world.DAY), actor, as_of)
+    assert found == (data.change is not None)
 
 
 def test_the_baseline_is_made_of_answers_out_of_sample(ws: Workspace) -> None:
