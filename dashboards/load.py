@@ -46,7 +46,6 @@ def summary(reg: Registry, model: str) -> view_models.ModelSummary:
         raise errors.NotFound(msg, hint=f"registered: {', '.join(names) or 'none yet'}")
     champion = queries.champion(reg, model)
     inputs, outcomes = (_recent(reg, model, champion.version if champion else None, stage) for stage in Stage)
-    unresolved = [i for i in queries.incidents(reg, model) if i.state is not IncidentState.RESOLVED]
     audits, stands = queries.audits(reg, model), model_status.read(reg, model)
     return view_models.ModelSummary(
         model=model,
@@ -57,7 +56,7 @@ def summary(reg: Registry, model: str) -> view_models.ModelSummary:
         outcomes=view_models.window(outcomes[-1]) if outcomes else None,
         recent_inputs=tuple(view_models.neighbour(row) for row in inputs),
         recent_outcomes=tuple(view_models.neighbour(row) for row in outcomes),
-        unresolved=len(unresolved),
+        unresolved=len(queries.open_incidents(reg, model)),
         undecided=len(queries.undecided(reg, model)),
         audit=audits[-1] if audits else None,
     )

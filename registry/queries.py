@@ -130,6 +130,11 @@ def incidents(reg: Registry, model: str | None = None, *, state: IncidentState |
         )
 
 
+def open_incidents(reg: Registry, model: str) -> list[Incident]:
+    """Return the incidents of a model that are not resolved, by number."""
+    return [i for i in incidents(reg, model) if i.state is not IncidentState.RESOLVED]
+
+
 def incident(reg: Registry, incident_id: int) -> Incident:
     """Return an incident; NotFound if there is none."""
     with reg.read() as c:

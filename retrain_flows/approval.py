@@ -15,6 +15,7 @@ from registry import operations, queries
 from registry.connection import Registry
 from registry.records import APPROVAL, Champion, Promotion, RetrainRun, RunState
 from retrain_flows.data.workspace import Workspace
+from retrain_flows.training import trial_series
 
 SUPERSEDED = "superseded: "
 """How the reason of a run begins that was ended by another retrain or promotion."""
@@ -75,7 +76,7 @@ def awaiting(reg: Registry, model: str) -> list[RetrainRun]:
 def outdated(reg: Registry, run: RetrainRun) -> str:
     """Return why the candidate of a held run is no longer on offer, or on trial; "" if it is."""
     champion = queries.champion(reg, run.model)
-    looks = [c for c in queries.comparisons(reg, run.model, run_id=run.id) if c.candidate == run.challenger]
+    looks = trial_series.looks_of(reg, run)
     if champion is None or run.challenger is None or (looks and looks[-1].reference != champion.version):
         return OTHER_CHAMPION
     later = [r for r in awaiting(reg, run.model) if r.id > run.id]

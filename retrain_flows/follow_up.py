@@ -85,11 +85,11 @@ def _follow_trial(ws: Workspace, run: RetrainRun, as_of: datetime, now: datetime
     if run.awaits_approval:
         return _promote_if_allowed(ws, run, as_of, now)
     champion = retrain_data.champion_of(ws.registry, ws.model)
-    looks = [c for c in queries.comparisons(ws.registry, ws.model, run_id=run.id) if c.candidate == run.challenger]
+    looks = trial_series.looks_of(ws.registry, run)
     pair = Pair(ComparisonKind.TRIAL, str(run.challenger), champion.version, run_id=run.id)
     begun = run.as_of - ws.schema.label_delay
     newest = _undone(looks, begun) or trial.look(
-        ws, pair, _series_of(ws, run, champion), since=begun, as_of=as_of, now=now
+        ws, pair, _series_of(ws, run, champion, looks), since=begun, as_of=as_of, now=now
     )
     if newest is None or newest.result is CheckResult.HOLD:
         return _out_of_patience(ws, run, as_of, now)
@@ -117,13 +117,12 @@ def _undone(looks: Sequence[Comparison], since: datetime) -> Comparison | None:
     return looks[-1] if decided else None
 
 
-def _series_of(ws: Workspace, run: RetrainRun, champion: Champion) -> TrialSeries:
+def _series_of(ws: Workspace, run: RetrainRun, champion: Champion, looks: Sequence[Comparison]) -> TrialSeries:
     """Return the series that a held run's candidate continues: that of its last look, if it had one."""
     checks = [c for c in queries.checks(ws.registry, run.id) if c.version == run.challenger and c.name == "loss"]
     alpha = next((c.numbers["alpha"] for c in checks if "alpha" in c.numbers), 1 - ws.trainers.gate.confidence)
     version = queries.version(ws.registry, ws.model, str(run.challenger))
     kind = version.version if version.state is VersionState.RETIRED else version.mode
-    looks = [c for c in queries.comparisons(ws.registry, ws.model, run_id=run.id) if c.candidate == run.challenger]
     cause = trial_series.cause(looks[-1]) if looks else run_cause.of(ws, run)
     return trial_series.of(ws, champion, cause, kind, alpha)
 

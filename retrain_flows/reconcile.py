@@ -86,8 +86,8 @@ class _Moment:
 def _settle_faults(ws: Workspace, at: _Moment) -> list[Outcome]:
     """Ask about open data faults that have lasted longer than the policy's patience, or accept them as drift."""
     outcomes = []
-    for incident in queries.incidents(ws.registry, ws.model):
-        if incident.signal is Signal.QUALITY and incident.state is not IncidentState.RESOLVED:
+    for incident in queries.open_incidents(ws.registry, ws.model):
+        if incident.signal is Signal.QUALITY:
             result = operations.settle_lasting_fault(ws.registry, incident.id, ws.incidents, as_of=at.as_of, now=at.now)
             outcomes += [Outcome(f"incident {incident.id}", result)] if result else []
     return outcomes
@@ -106,8 +106,8 @@ def idle(reg: Registry, model: str) -> bool:
 
 def may_act(reg: Registry, model: str) -> bool:
     """Return whether another look may do something as event time goes on: an incident is open, or a run is held."""
-    live = any(i.state is not IncidentState.RESOLVED for i in queries.incidents(reg, model))
-    return live or not idle(reg, model) or bool(queries.unfinished(reg, model, RunState.HELD))
+    has_open = bool(queries.open_incidents(reg, model))
+    return has_open or not idle(reg, model) or bool(queries.unfinished(reg, model, RunState.HELD))
 
 
 def looks_on(reg: Registry, model: str, retrain: Retrain | None) -> bool:
@@ -137,8 +137,7 @@ def _to_decide(reg: Registry, model: str) -> list[Incident]:
     """
     undecided = sorted(queries.undecided(reg, model), key=lambda incident: incident.signal is not Signal.QUALITY)
     numbers = {incident.id for incident in undecided}
-    live = [i for i in queries.incidents(reg, model) if i.state is not IncidentState.RESOLVED and i.id not in numbers]
-    return [*undecided, *live]
+    return [*undecided, *(i for i in queries.open_incidents(reg, model) if i.id not in numbers)]
 
 
 def _revisable(ws: Workspace, incident: Incident, current: Decision) -> bool:
@@ -217,8 +216,7 @@ def _on_trial_for_incident(ws: Workspace) -> bool:
     """Return whether a candidate is on trial for an incident that is still open."""
     held = {run.decision_id for run in queries.unfinished(ws.registry, ws.model, RunState.HELD)}
     causes = {d.incident_id for d in queries.decisions(ws.registry, ws.model) if d.id in held}
-    live = {i.id for i in queries.incidents(ws.registry, ws.model) if i.state is not IncidentState.RESOLVED}
-    return bool(causes & live)
+    return bool(causes & {i.id for i in queries.open_incidents(ws.registry, ws.model)})
 
 
 def _since_last(ws: Workspace, as_of: datetime, last: datetime) -> schedule.SinceLast:

@@ -25,9 +25,8 @@ from retrain_flows.training import retrain_data
 from retrain_flows.training.challengers import GatedCandidate
 from retrain_flows.training.trial_series import TrialSeries
 
-LOOK_SLICES = (5, 10)
-"""Fewest and most slices that a look waits for; fewer are no window
-(:data:`retrain_flows.gate.evidence.MIN_SLICES`)."""
+LOOK_SLICES = (evidence.MIN_SLICES, 10)
+"""Fewest and most slices that a look waits for; fewer are no window."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ import os
 import socket
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
 import typer
 import uvicorn
@@ -17,6 +16,7 @@ from dashboards.app import create
 from dashboards.host_check import Hosts
 from features.security import secret_file
 from leeway import context
+from leeway.commands.options import Host, HostNames, Port, address
 from leeway.terminal import show
 
 PASSWORD = "LEEWAY_DASHBOARD_PASSWORD"
@@ -31,12 +31,9 @@ def register(app: typer.Typer) -> None:
 
 def dashboard(
     ctx: typer.Context,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8321,
-    name: Annotated[
-        list[str] | None,
-        typer.Option(help="A host name that requests may use, besides this machine's own; `*` allows any."),
-    ] = None,
+    host: Host = "127.0.0.1",
+    port: Port = 8321,
+    name: HostNames = None,
 ) -> None:
     """Serve the pages until stopped with Ctrl-C.
 
@@ -46,13 +43,12 @@ def dashboard(
     """
     with context.open(ctx.obj) as opened:
         policies = {name: model.monitor for name, model in opened.project.models.items()}
-        password, where = secret(opened.dir)
+        password, where = server_secret(opened.dir, PASSWORD, FILE)
         app = create(
             opened.registry, password=password, hosts=own_hosts(host, name or []), policies=policies,
             reports=opened.dir / "html",
         )  # fmt: skip
-        address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-        show.note(show.text(f"Serving {opened.project.name} on {address} until stopped with Ctrl-C."))
+        show.note(show.text(f"Serving {opened.project.name} on {address(host, port)} until stopped with Ctrl-C."))
         show.note(show.text(f"Log in with any user name and the password {where}."))
         with contextlib.suppress(KeyboardInterrupt):
             # Proxy headers are ignored: with them, a client could have its wrong passwords counted for another address.
@@ -61,17 +57,26 @@ def dashboard(
             )
 
 
-def secret(folder: Path) -> tuple[str, str]:
-    """Return the password, and where it is as text: the variable's if it is set, else one in the state *folder*.
+def server_secret(folder: Path, variable: str, file: str) -> tuple[str, str]:
+    """Return a server's secret, and where it is as text: the variable's if it is set, else that of the state folder.
+
+    Parameters
+    ----------
+    folder
+        The state folder.
+    variable
+        The environment variable.
+    file
+        The name of the file, which gets a random secret if it is not there.
 
     Raises
     ------
     ProjectError
         The file cannot be used, or others than its owner may read it.
     """
-    if password := os.environ.get(PASSWORD):
-        return password, f"of {PASSWORD}"
-    path = folder / FILE
+    if own := os.environ.get(variable):
+        return own, f"of {variable}"
+    path = folder / file
     return secret_file.read(path), f"in {path}"
 
 

@@ -21,7 +21,22 @@ Column = Annotated[str | None, typer.Option(metavar="COLUMN", rich_help_panel="W
 """The column of a role in a log; inferred if it is left out."""
 IdColumn = Annotated[str | None, typer.Option("--id", metavar="COLUMN", rich_help_panel="Which column is what")]
 Positive = Annotated[str | None, typer.Option(metavar="VALUE", help="The label that counts as 1.")]
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
+Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
+HostNames = Annotated[
+    list[str] | None,
+    typer.Option("--name", help="A host name that requests may use, besides this machine's own; `*` allows any."),
+]
 Partitions = Annotated[int, typer.Option(min=1, help="Of a topic that has to be created.")]
+
+
+def address(host: str, port: int) -> str:
+    """Return the address of a server that listens on *host*.
+
+    >>> address("127.0.0.1", 80), address("::1", 80)
+    ('http://127.0.0.1:80', 'http://[::1]:80')
+    """
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def utc(when: datetime | None) -> datetime | None:

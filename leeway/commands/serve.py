@@ -19,12 +19,11 @@ import typer
 from dashboards.host_check import Hosts, OwnPages
 from dashboards.security import Password, SafeHeaders
 from features.errors import ProjectError
-from features.security import secret_file
 from features.security.file_names import file_name
 from features.window import UTC
 from leeway import context
-from leeway.commands.dashboard import own_hosts
-from leeway.commands.options import span
+from leeway.commands.dashboard import own_hosts, server_secret
+from leeway.commands.options import Host, HostNames, Port, address, span
 from leeway.context import Context
 from leeway.project.load import Model
 from leeway.terminal import show
@@ -54,12 +53,9 @@ def register(app: typer.Typer) -> None:
 
 def serve(  # noqa: PLR0913 - one parameter an option
     ctx: typer.Context,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8322,
-    name: Annotated[
-        list[str] | None,
-        typer.Option(help="A host name that requests may use, besides this machine's own; `*` allows any."),
-    ] = None,
+    host: Host = "127.0.0.1",
+    port: Port = 8322,
+    name: HostNames = None,
     model: Annotated[
         list[str] | None, typer.Option("--model", "-m", help="A model to serve; by default all of the project.")
     ] = None,
@@ -140,13 +136,10 @@ def token(folder: Path) -> tuple[str, str]:
     ProjectError
         The variable's is too short, or the file cannot be used, or others than its owner may read it.
     """
-    if secret := os.environ.get(TOKEN):
-        if len(secret) < SHORTEST_TOKEN:
-            msg = f"{TOKEN} has {len(secret)} characters, fewer than {SHORTEST_TOKEN}: it could be guessed"
-            raise ProjectError(msg, hint="set a random one, as `openssl rand -hex 32` prints, or leave it to Leeway")
-        return secret, f"of {TOKEN}"
-    path = folder / FILE
-    return secret_file.read(path), f"in {path}"
+    if (own := os.environ.get(TOKEN)) and len(own) < SHORTEST_TOKEN:
+        msg = f"{TOKEN} has {len(own)} characters, fewer than {SHORTEST_TOKEN}: it could be guessed"
+        raise ProjectError(msg, hint="set a random one, as `openssl rand -hex 32` prints, or leave it to Leeway")
+    return server_secret(folder, TOKEN, FILE)
 
 
 def guarded(app: Any, *, secret: str, hosts: Hosts) -> SafeHeaders:
@@ -199,10 +192,11 @@ def _service(opened: Context, model: Model, executor: ThreadPoolExecutor, loggin
 
 def _announce(opened: Context, host: str, port: int, where: str, directories: dict[str, Path | None]) -> None:
     """Say what is served where, with which token, and where the log is."""
-    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    names = ", ".join(directories)
+    names, where_to = ", ".join(directories), address(host, port)
     show.note(
-        show.text(f"Serving {names} of {opened.project.name} on {address} until stopped; {address}/docs lists routes.")
+        show.text(
+            f"Serving {names} of {opened.project.name} on {where_to} until stopped; {where_to}/docs lists routes."
+        )
     )
     show.note(show.text(f"Requests need the token {where}."))
     for name, directory in directories.items():

@@ -17,7 +17,7 @@ from leeway.project.validation_errors import count
 from leeway.terminal import show
 from monitors.finding import Stage
 from registry import model_status, queries
-from registry.records import AuditEntry, IncidentState, RunState
+from registry.records import AuditEntry, RunState
 from registry.views import incident_response, promotion_effect, retrain_record
 from registry.views.promotion_effect import PromotionEffect
 from registry.views.retrain_record import RetrainRecord
@@ -55,7 +55,7 @@ def _model_status(opened: Context, model: str) -> dict[str, Any]:
     """Return one model's entry in the JSON of `leeway status`."""
     reg, now = opened.registry, datetime.now(UTC)
     champion, running = queries.champion(reg, model), queries.running(reg, model)
-    live = [i for i in queries.incidents(reg, model) if i.state is not IncidentState.RESOLVED]
+    live = queries.open_incidents(reg, model)
     status, on_trial = model_status.read(reg, model), queries.unfinished(reg, model, RunState.HELD)
     return {
         "model": model,

@@ -42,10 +42,14 @@ class ValueReference:
     slices: Counts | None = None
     is_part: bool = False
 
+    @property
+    def _by_slice(self) -> Counts:
+        return self.blocks if self.slices is None else self.slices
+
     @cached_property
     def traits(self) -> ColumnTraits:
         """What kind of column it is."""
-        return ColumnTraits(self.bins, self.blocks if self.slices is None else self.slices)
+        return ColumnTraits(self.bins, self._by_slice)
 
     @cached_property
     def reference_counts(self) -> dict[str, tuple[int, int]]:
@@ -76,10 +80,9 @@ class ValueReference:
     @cached_property
     def correlations(self) -> dict[str, float]:
         """How much each share varies from slice to slice, by name: :func:`.between_slices.intraclass_correlation`."""
-        slices = self.blocks if self.slices is None else self.slices
         return {
             name: between_slices.intraclass_correlation(x, n)
-            for name, (x, n) in share_counts(self.bins, slices).items()
+            for name, (x, n) in share_counts(self.bins, self._by_slice).items()
         }
 
     def dominance(self, cell: int) -> tuple[float, float]:
@@ -131,7 +134,7 @@ class ValueReference:
         if not isinstance(self.bins, CategoricalBins):
             return []
         k, rows = self.bins.body, int(self.total[: self.bins.body + 1].sum())
-        slices = self.blocks if self.slices is None else self.slices
+        slices = self._by_slice
         least = min(RARE_SLICES, len(slices) / 2) if self.expected_unseen > OPEN_VOCABULARY * rows else 0
         seen = np.count_nonzero(slices, axis=0)
         return [*(cell for cell in range(k - 1) if seen[cell] < least), k - 1, k]

@@ -208,7 +208,7 @@ def gate_candidate(ws: Workspace, candidate: Challenger, data: RetrainData) -> G
         since=series.until,
         history=candidate.history,
         trust=ws.trainers.trust,
-        champion_model=None if data.version.artifact is None else retrain_data.load(ws, data.version),
+        champion_model=data.champion_model,
     )
     own = () if candidate.existing else model_file.same_file_check(ws, artifact)
     outcome = gate.gate(trial, ws.trainers.gate)

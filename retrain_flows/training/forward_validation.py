@@ -25,17 +25,14 @@ from features import scoring
 from features.scoring import Floats, Values
 from features.window import Windows, from_ms, to_ms
 from retrain_flows.data.dataset import Dataset
-from retrain_flows.gate import slice_sums
+from retrain_flows.gate import evidence, slice_sums
 from retrain_flows.training import static
 from retrain_flows.training.training_windows import TrainingWindow
 
-Flags = npt.NDArray[np.bool_]
 BLOCKS = 4
 """Blocks that the validated rows are divided into, each predicted by models of its own."""
 BLOCKS_AFTER_CHANGE = 6
 """Blocks where the validated rows begin at a change point: finer, so that models sooner have rows since then."""
-MIN_SLICES = 5
-"""Slices below which windows are not compared, unless the rows begin at a change point: the first one is kept."""
 MIN_TRAINING_ROWS = 30
 """Rows below which no model is fitted for a block: it then stays unanswered."""
 
@@ -100,13 +97,13 @@ def validate(procedure: Procedure, data: Dataset, start: datetime, *, changed: b
         The trainer raised.
     """
     rows = data.split(start)[1]
-    choose = _best if changed else _clearly_best
     answers, fits = [scoring.unanswered(rows.task, len(rows)) for _ in procedure.windows], 0
     chosen = scoring.unanswered(rows.task, len(rows))
     best = 0
     for block in _blocks(len(rows), BLOCKS_AFTER_CHANGE if changed else BLOCKS):
         begun = int(rows.times[block[0]]) - to_ms(procedure.label_delay)
-        best = choose(procedure, rows.split(from_ms(begun))[0], answers, best)
+        before = _compared(procedure, rows.split(from_ms(begun))[0], answers)
+        best = _best(before, best) if changed else _clearly_best(before, best, procedure.slices)
         fitted = [_fitted(procedure, window, data, begun) for window in procedure.windows]
         part = rows.rows(block)
         for own, model in zip(answers, fitted, strict=True):
@@ -115,12 +112,9 @@ def validate(procedure: Procedure, data: Dataset, start: datetime, *, changed: b
                 own[block] = _predicted(procedure, model, part)
         if block[0] > 0 or not changed:
             chosen[block] = answers[best][block]
-    best = choose(procedure, rows, answers, best)
-    losses = {
-        w.name: float(np.mean(own))
-        for w, own in zip(procedure.windows, _losses(procedure, rows, answers), strict=True)
-        if len(own)
-    }
+    of_all = _compared(procedure, rows, answers)
+    best = _best(of_all, best) if changed else _clearly_best(of_all, best, procedure.slices)
+    losses = {w.name: float(np.mean(own)) for w, own in zip(procedure.windows, of_all.losses, strict=True) if len(own)}
     return ForwardValidation(rows, chosen, procedure.windows[best], losses, fits)
 
 
@@ -142,43 +136,48 @@ def _predicted(procedure: Procedure, model: Any, part: Dataset) -> Values:
         return scoring.score(model, part.frame, part.task)
 
 
-def _clearly_best(procedure: Procedure, rows: Dataset, answers: Sequence[Values], default: int) -> int:
+@dataclass(frozen=True, eq=False)
+class _Comparison:
+    """The losses of each window, (common rows,) or empty; *common* are the rows that all with any answer answered."""
+
+    rows: Dataset
+    losses: Sequence[Floats]
+    common: npt.NDArray[np.bool_]
+
+
+def _compared(procedure: Procedure, rows: Dataset, answers: Sequence[Values]) -> _Comparison:
+    """Return the losses of the windows on the first of the validated rows; *answers* may reach further."""
+    until = [own[: len(rows)] for own in answers]
+    answered = [scoring.is_answered(own) for own in until]
+    there = [mask for mask in answered if mask.any()]
+    common = np.logical_and.reduce(there) if there else np.zeros(len(rows), bool)
+    losses = [
+        scoring.losses(rows.task, own[common], rows.target[common], sd=procedure.sd) if mask.any() else np.zeros(0)
+        for own, mask in zip(until, answered, strict=True)
+    ]
+    return _Comparison(rows, losses, common)
+
+
+def _best(compared: _Comparison, default: int) -> int:
+    """Return the index of the window with the lowest mean loss so far; the default where none can be compared."""
+    means = [own.mean() if len(own) else np.inf for own in compared.losses]
+    return int(np.argmin(means)) if np.isfinite(means).any() else default
+
+
+def _clearly_best(compared: _Comparison, default: int, slices: Windows) -> int:
     """Return the index of the window with the lowest mean loss so far, or the default if that is no more than chance.
 
     It must be better than the default, the one before, by a standard error of the difference over slices (the
     one-standard-error rule: Hastie, Tibshirani and Friedman 2009, "The elements of statistical learning", section
     7.10). Else the choice goes to and fro between windows that are alike, each time to the one that does worse next.
+    Of fewer slices than the gate needs nothing is concluded.
     """
-    best = _best(procedure, rows, answers, default)
-    losses = _losses(procedure, rows, [own[: len(rows)] for own in answers])
+    best, losses = _best(compared, default), compared.losses
     if best == default or not len(losses[best]) or len(losses[best]) != len(losses[default]):
         return best
-    _, common = _common(rows, [own[: len(rows)] for own in answers])
-    _, sums, n = slice_sums.by_slice(losses[best] - losses[default], rows.times[common], procedure.slices)
-    if len(sums) < MIN_SLICES:
+    times = compared.rows.times[compared.common]
+    _, sums, n = slice_sums.by_slice(losses[best] - losses[default], times, slices)
+    if len(sums) < evidence.MIN_SLICES:
         return default
     error = float(np.sqrt(np.var(sums, ddof=1) / len(sums))) / n.mean()
     return best if sums.sum() / n.sum() < -error else default
-
-
-def _best(procedure: Procedure, rows: Dataset, answers: Sequence[Values], default: int) -> int:
-    """Return the index of the window with the lowest mean loss so far; the default where none can be compared."""
-    losses = _losses(procedure, rows, [own[: len(rows)] for own in answers])
-    means = [own.mean() if len(own) else np.inf for own in losses]
-    return int(np.argmin(means)) if np.isfinite(means).any() else default
-
-
-def _losses(procedure: Procedure, rows: Dataset, answers: Sequence[Values]) -> list[Floats]:
-    """Return the losses of each window on the rows that all windows with any answer have answered."""
-    answered, common = _common(rows, answers)
-    return [
-        scoring.losses(rows.task, own[common], rows.target[common], sd=procedure.sd) if mask.any() else np.zeros(0)
-        for own, mask in zip(answers, answered, strict=True)
-    ]
-
-
-def _common(rows: Dataset, answers: Sequence[Values]) -> tuple[list[Flags], Flags]:
-    """Return which rows each window has answered, and which all windows with any answer have, (rows,) each."""
-    answered = [scoring.is_answered(own) for own in answers]
-    there = [own for own in answered if own.any()]
-    return answered, np.logical_and.reduce(there) if there else np.zeros(len(rows), bool)

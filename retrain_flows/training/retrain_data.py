@@ -50,6 +50,8 @@ class RetrainData:
         All labelled rows of the training period, those under a data fault left out.
     evaluation
         The newest of them, for the gate: none of them was the champion trained on.
+    champion_model
+        The champion's model; None if there is no file of it.
     answers
         The champion's predictions for the evaluation rows, (rows,).
     evaluated_from
@@ -76,6 +78,7 @@ class RetrainData:
     version: Version
     rows: Dataset
     evaluation: Dataset
+    champion_model: Any | None
     answers: Values
     evaluated_from: datetime
     validated_from: datetime
@@ -117,7 +120,8 @@ def gather(ws: Workspace, run: RetrainRun) -> RetrainData:
         raise errors.NotEnoughData(msg, hint="wait for labels, lengthen retrain.window or lower retrain.min_rows")
     sd = label_sd(ws, version)
     new = _after_training(version, rows)
-    answers = answers_of(ws, version, new)
+    model = None if version.artifact is None else load(ws, version)
+    answers = _answers(model, version, new)
     usable = scoring.is_answered(answers)
     new, answers = new.rows(usable), answers[usable]
     change, cause = _change(ws, new, answers, sd), run_cause.of(ws, run)
@@ -127,7 +131,8 @@ def gather(ws: Workspace, run: RetrainRun) -> RetrainData:
     recent = np.asarray(new.times >= to_ms(since))
     baseline_from = when.end - max(BASELINE_SLICES * ws.schema.windows.slide, retrain.evaluation)
     return RetrainData(
-        champion=champion, version=version, rows=rows, evaluation=new.rows(recent), answers=answers[recent],
+        champion=champion, version=version, rows=rows, evaluation=new.rows(recent), champion_model=model,
+        answers=answers[recent],
         evaluated_from=since, validated_from=max(baseline_from, change or baseline_from), change=change,
         rejected=rejected, barred=barred, until=when.end, sd=sd, earlier=_earlier(ws, version), cause=cause,
         run_id=run.id,
@@ -206,8 +211,13 @@ def load(ws: Workspace, version: Version) -> Any:
 
 def answers_of(ws: Workspace, version: Version, rows: Dataset) -> Values:
     """Return the predictions of a version for rows, (rows,): by its model, or as logged if there is no model file."""
-    if version.artifact is not None:
-        return scoring.score(load(ws, version), rows.frame, rows.task)
+    return _answers(None if version.artifact is None else load(ws, version), version, rows)
+
+
+def _answers(model: Any | None, version: Version, rows: Dataset) -> Values:
+    """Return the predictions of a version's model or, without one, those that were logged, (rows,)."""
+    if model is not None:
+        return scoring.score(model, rows.frame, rows.task)
     answers = scoring.unanswered(rows.task, len(rows))
     own = np.asarray(rows.versions == version.version, dtype=bool)
     answers[own] = rows.logged[own]

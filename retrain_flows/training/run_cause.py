@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from registry import queries
-from registry.records import IncidentState, RetrainRun
+from registry.records import RetrainRun
 from retrain_flows.data.workspace import Workspace
 
 SCHEDULE = "schedule"
@@ -27,5 +27,5 @@ def _retrained_for(ws: Workspace) -> set[int]:
     champion = queries.champion(ws.registry, ws.model)
     made = {run.decision_id for run in queries.runs(ws.registry, ws.model)}
     causes = {d.incident_id for d in queries.decisions(ws.registry, ws.model) if d.id in made}
-    live = [i for i in queries.incidents(ws.registry, ws.model) if i.state is not IncidentState.RESOLVED]
+    live = queries.open_incidents(ws.registry, ws.model)
     return {i.id for i in live if i.id in causes and champion is not None and i.version == champion.version}

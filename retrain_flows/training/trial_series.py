@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from features.window import to_ms
 from registry import queries
-from registry.records import Champion, CheckResult, Comparison, ComparisonKind
+from registry.connection import Registry
+from registry.records import Champion, CheckResult, Comparison, ComparisonKind, RetrainRun
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.gate.evidence import Evidence
 
@@ -83,6 +84,11 @@ def of(ws: Workspace, champion: Champion, cause: str, kind: str, alpha: float) -
     """Return the series of a cause and a kind of candidate at an error rate: see :func:`find`."""
     name = f"{cause}{_AND}{kind}"
     return TrialSeries(name, alpha, tuple(look for look in against(ws, champion) if look.series == name))
+
+
+def looks_of(reg: Registry, run: RetrainRun) -> list[Comparison]:
+    """Return the looks at the candidate of a held run, oldest first."""
+    return [c for c in queries.comparisons(reg, run.model, run_id=run.id) if c.candidate == run.challenger]
 
 
 def cause(look: Comparison) -> str:
