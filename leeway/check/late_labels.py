@@ -22,7 +22,7 @@ def difference(labels: pd.Series, late: npt.NDArray[np.bool_]) -> str:
     Parameters
     ----------
     labels
-        Numbers (regression) or classes, (labels,).
+        Numbers (regression) or classes, (labels,); missing ones are left out.
     late
         Which of them come too late, (labels,).
 
@@ -32,6 +32,8 @@ def difference(labels: pd.Series, late: npt.NDArray[np.bool_]) -> str:
     >>> difference(classes, np.arange(160) >= 100)
     'they are others: label 1 in 17% of them, in 60% of those in time'
     """
+    there = labels.notna().to_numpy()
+    labels, late = labels[there], late[there]
     if min(late.sum(), (~late).sum()) < MIN_LABELS:
         return ""
     return _of_numbers(labels, late) if pd.api.types.is_numeric_dtype(labels) else _of_classes(labels, late)

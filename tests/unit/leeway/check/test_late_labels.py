@@ -37,3 +37,12 @@ def test_too_few_say_nothing() -> None:
     """A handful of late labels may be others by chance."""
     labels = pd.Series(["a"] * 880 + ["b"] * 20)
     assert "" == difference(labels, np.arange(900) >= 880)
+
+
+def test_missing_labels_are_no_difference() -> None:
+    """Nor do they hide one: numbers and classes are compared without them."""
+    rng = np.random.default_rng(4)
+    numbers, classes = pd.Series(rng.normal(size=900)), pd.Series(rng.choice(["a", "b"], 900))
+    numbers[LATE & (np.arange(900) % 2 == 0)], classes[::3] = np.nan, None
+    assert ("", "") == (difference(numbers, LATE), difference(classes, LATE))
+    assert difference(numbers + 2.0 * LATE, LATE).startswith("they are others: mean 1.9")
