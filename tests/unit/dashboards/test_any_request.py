@@ -74,7 +74,12 @@ def filled(reg: Registry) -> Registry:
 
 def path_of(route: str, parts: Mapping[str, str]) -> str:
     """Return a route's path with each of its parts quoted."""
-    return re.sub(r"\{(\w+)\}", lambda found: quote(parts[found[1]], safe=""), route)
+    return re.sub(r"\{(\w+)\}", lambda found: _quoted(parts[found[1]]), route)
+
+
+def _quoted(part: str) -> str:
+    """Return a part of a path, quoted; dots alone too, or the client would go a folder up and ask for another page."""
+    return part.replace(".", "%2E") if part in (".", "..") else quote(part, safe="")
 
 
 @st.composite
@@ -94,6 +99,7 @@ def requests(draw: st.DrawFn) -> str:
 @example("/api/models/late/incidents/9223372036854775807")
 @example("/models/late?segment=%00")
 @example("/models/%00")
+@example("/api/models/%2E%2E")
 def test_no_path_and_no_query_is_a_500(browser: Browser, path: str) -> None:
     """Each part is bounded by its type: outside of it, the answer says what cannot be read."""
     answer = browser.get(path)
