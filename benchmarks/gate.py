@@ -17,26 +17,26 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import gate_paths, gate_peers, gate_series, gate_spending
-from benchmarks.gate_paths import ALPHA, FIRST_WINDOWS
+from benchmarks.gate_paths import ALPHA, FIRST_LOOKS
 from benchmarks.gate_runs import LONG, MEMORIES, PAST, Row, draw, history, interval, shares, table, values
 from benchmarks.gate_series import words
 from benchmarks.gate_worlds import SEED, WORLDS
 from features.scoring import Floats
-from retrain_flows.gate import evidence
 
 PAGE = Path(__file__).parent.parent / "docs" / "statistics" / "gate.md"
 BY = (7, 14, 30, 60)
 LOOKS = gate_spending.counted_looks(range(5, 60), 60)
 """Looks at a growing sample of the tests that are compared: 5, 7, 10, 14, 20, 28, 40, 56 slices."""
-SHORT = tuple(gate_paths.then_looks(first, 60) for first in FIRST_WINDOWS)
+SHORT = tuple(gate_paths.then_looks(first, 60) for first in FIRST_LOOKS)
 PLANS = (
-    *((first,) for first in FIRST_WINDOWS),
-    *SHORT,
-    (evidence.MIN_SLICES,) * 12,
+    (14,),
+    (28,),
+    SHORT[1],
+    (1,) * 60,
     (gate_series.TRY,) * gate_series.TRIES,
     gate_paths.then_looks(28, LONG),
 )
-"""Windows that are looked at: a first one; a trial after it; the smallest windows; many retrains; a long trial."""
+"""New slices of each look: one look; a trial; a look at each slice; retrains one after the other; a long trial."""
 EFFECTS = (0.5, 1.0, 2.0)
 
 

@@ -16,7 +16,7 @@ Test = Callable[[Floats], Floats]
 
 
 def tail(values: Floats, weights: Floats) -> Floats:
-    """Return the p-values of a window, (runs,), as `evidence.window` has them, for weights of memories."""
+    """Return the p-values of a window, (runs,), as `slice_window.window` has them, for weights of memories."""
     ratio = values.mean(axis=-1) / slice_memory.standard_error(values)
     return slice_memory.tail(ratio, values.shape[-1], weights)
 

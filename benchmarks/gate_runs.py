@@ -15,8 +15,8 @@ from retrain_flows.gate import slice_memory
 MEMORIES = (0.0, 0.3, 0.6, 0.8)
 PAST = 60
 """Slices of a history."""
-LONG = 560
-"""Slices of a run: twenty evaluations of 28."""
+LONG = 280
+"""Slices of a run: ten evaluations of 28."""
 Row = tuple[str, ...]
 
 

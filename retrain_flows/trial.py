@@ -20,13 +20,14 @@ from registry import operations, queries
 from registry.records import ComparedSlice, Comparison, ComparisonKind, RetrainRun
 from retrain_flows.data import usable_rows
 from retrain_flows.data.workspace import Workspace
-from retrain_flows.gate import evidence, slice_sums
+from retrain_flows.gate import evidence, slice_sums, slice_window
+from retrain_flows.gate.slice_window import Window
 from retrain_flows.training import retrain_data
 from retrain_flows.training.challengers import GatedCandidate
 from retrain_flows.training.trial_series import TrialSeries
 
-LOOK_SLICES = (evidence.MIN_SLICES, 10)
-"""Fewest and most slices that a look waits for; fewer are no window."""
+LOOK_SLICES = (2, 10)
+"""Fewest and most slices that a look after the first waits for. A look costs two models' predictions of their rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +96,13 @@ def look(
 
 
 def look_slices(slices: int) -> int:
-    """Return how many new slices the next look waits for: half as many as have been looked at, within LOOK_SLICES.
+    """Return how many new slices the next look waits for: an eighth of those looked at so far, within LOOK_SLICES.
 
-    A large difference shows at once, so the first looks are short; for a small one long windows are more powerful.
-
-    >>> [look_slices(slices) for slices in (0, 7, 14, 28)]
-    [5, 5, 7, 10]
+    >>> [look_slices(slices) for slices in (0, 7, 28, 100)]
+    [5, 2, 3, 10]
     """
     fewest, most = LOOK_SLICES
-    return min(max(fewest, slices // 2), most)
+    return evidence.MIN_SLICES if slices == 0 else min(max(fewest, slices // 8), most)
 
 
 def compared(ws: Workspace, pair: Pair, since: datetime, as_of: datetime) -> tuple[ComparedSlice, ...]:
@@ -129,15 +128,19 @@ def compared(ws: Workspace, pair: Pair, since: datetime, as_of: datetime) -> tup
 
 def record(ws: Workspace, pair: Pair, series: TrialSeries, new: Look) -> Comparison | None:
     """Add new slices to the evidence of a series, and record the look; None with too few slices."""
+    if not new.slices:
+        return None
     margin = ws.trainers.gate.margin if pair.kind is ComparisonKind.TRIAL else 0.0
     history = np.array(new.history, dtype=np.float64) if new.history else None
-    window = evidence.window(*slice_sums.arrays(new.slices, margin), history)
+    looks = (*(look.slices for look in series.counting), new.slices)
+    window = slice_window.window(*slice_sums.arrays([s for look in looks for s in look]), history)
     if window is None:
         return None
-    total = evidence.add(series.evidence, window, series.alpha)
-    numbers = {"mean": window.mean, "low": window.low, "high": window.high, "p_better": window.better,
-               "p_worse": window.worse, "better": total.better, "worse": total.worse, "alpha": series.alpha,
-               "rows": float(window.rows), "slices": float(window.slices)}  # fmt: skip
+    question = evidence.Question(ws.schema.windows, margin, history)
+    total = evidence.weigh(looks, question, worse_since=series.worse_since)
+    numbers = {"mean": window.mean, "low": window.low, "high": window.high, "better": total.better,
+               "worse": total.worse, "alpha": series.alpha, "rows": float(window.rows),
+               "slices": float(window.slices)}  # fmt: skip
     made = Comparison(
         id=0, model=ws.model, kind=pair.kind, series=series.name, run_id=pair.run_id, promotion_id=pair.promotion_id,
         candidate=pair.candidate, reference=pair.reference, look=series.count + 1,
@@ -148,12 +151,12 @@ def record(ws: Workspace, pair: Pair, series: TrialSeries, new: Look) -> Compari
     return operations.record_look(ws.registry, made)
 
 
-def _in_words(window: evidence.Window, total: evidence.Evidence, alpha: float) -> str:
+def _in_words(window: Window, total: evidence.Evidence, alpha: float) -> str:
     """Return a look in words: difference with bounds, slices, and evidence for the more likely of the two results."""
     better = total.better >= total.worse
     side, value = ("better", total.better) if better else ("worse", total.worse)
-    text = f"difference of losses {window.mean:+.4f} (95 % {window.low:+.4f} to {window.high:+.4f})"
-    return f"{text} over {window.slices} slices; evidence that it is {side}: {value:.3g} of {1 / alpha:.3g}"
+    text = f"difference of losses {slice_window.in_words(window)}"
+    return f"{text}; evidence that it is {side}: {value:.3g} of {1 / alpha:.3g}"
 
 
 def _history(ws: Workspace) -> tuple[float, ...]:

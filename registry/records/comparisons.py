@@ -64,8 +64,8 @@ class Comparison(Record):
     history
         Differences of an earlier pair of models by slice, from which the memory of slices was learned; may be empty.
     numbers
-        ``mean`` (candidate minus reference), ``low``, ``high`` and the p-values ``p_better``, ``p_worse`` of this look;
-        the evidence ``better`` and ``worse`` of all looks; ``alpha``.
+        ``mean`` (candidate minus reference), ``low`` and ``high`` of all slices of the series so far, the evidence
+        ``better`` and ``worse``, and ``alpha``, whose reciprocal decides.
     """
 
     id: int

@@ -8,7 +8,7 @@ A model can win on the mean loss and still say .9 where .6 happens, and whoever 
 - Multiclass: predictions are classes, without probabilities, so there is nothing to measure.
 
 Both are biased upwards by noise, for both models alike; so only the difference is tested, on slices of time, with the
-interval that the comparison of losses uses (:mod:`retrain_flows.gate.evidence`).
+interval that the comparison of losses uses (:mod:`retrain_flows.gate.slice_window`).
 
 References
 ----------
@@ -28,7 +28,7 @@ from features.scoring import LARGEST_ERROR, Floats, Values
 from registry.records import Check, CheckResult
 from retrain_flows.config import Gate
 from retrain_flows.data.dataset import Dataset
-from retrain_flows.gate import evidence, slice_sums
+from retrain_flows.gate import slice_sums, slice_window
 
 BINS = 10
 """Bins of a probability, as in the papers: with the 500 rows that a gate needs by default, 50 rows a bin."""
@@ -72,11 +72,11 @@ def check(pair: Pair, schema: EventSchema, policy: Gate) -> Check:
     name, unit = ("mean bias", " sd") if task is Task.REGRESSION else ("expected calibration error", "")
     got = f"{name} {numbers['error']:.4f}{unit} against {numbers['champion_error']:.4f}{unit}"
     _, sums, rows = slice_sums.by_slice(rise - policy.calibration_margin, pair.rows.times, schema.windows)
-    looked = evidence.window(sums, rows.astype(np.float64), pair.history)
+    looked = slice_window.window(sums, rows.astype(np.float64), pair.history)
     if looked is None:
-        return _passing(f"{got}; {len(sums)} slices, a comparison needs {evidence.MIN_SLICES}", want, **numbers)
+        return _passing(f"{got}; {len(sums)} slices, a comparison needs {slice_window.MIN_SLICES}", want, **numbers)
     shown = looked.shifted(policy.calibration_margin)
-    got += f", difference {shown.mean:+.4f} (95 % {shown.low:+.4f} to {shown.high:+.4f}) over {shown.slices} slices"
+    got += f", difference {slice_window.in_words(shown)}"
     result = CheckResult.FAIL if looked.worse <= LEVEL else CheckResult.PASS
     return Check(name="calibration", result=result, got=got, want=want, numbers=numbers)
 

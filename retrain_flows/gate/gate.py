@@ -18,8 +18,7 @@ from registry.files import artifacts
 from registry.records import Check, CheckResult, ComparedSlice
 from retrain_flows.config import Gate
 from retrain_flows.data.dataset import Dataset
-from retrain_flows.gate import calibration, evidence, latency, segments, slice_sums
-from retrain_flows.gate.evidence import Evidence
+from retrain_flows.gate import calibration, evidence, latency, segments, slice_sums, slice_window
 
 NO_PREDICTIONS = "the challenger gave no usable predictions (see signature)"
 
@@ -48,7 +47,9 @@ class GateInput:
     sd
         Standard deviation of the baseline's label: the unit of a regression's losses.
     before
-        The evidence of earlier looks at the series of the challenger.
+        The slices of earlier looks at the series of the challenger.
+    worse_since
+        Index of the first of these looks that counts as evidence of being worse.
     since
         Time (ms) from which on slices are new: those before were part of earlier looks.
     history
@@ -69,7 +70,8 @@ class GateInput:
     schema: EventSchema
     alpha: float = 0.05
     sd: float = 1.0
-    before: Evidence = evidence.NONE
+    before: evidence.Looks = ()
+    worse_since: int = 0
     since: int = 0
     history: Floats | None = None
     trust: Sequence[str] = field(default=())
@@ -203,14 +205,16 @@ def _loss(trial: GateInput, losses: Mapping[str, float], slices: Sequence[Compar
     lower = f"higher by less than {policy.margin:g}" if policy.margin else "lower"
     want = f"evidence of {1 / trial.alpha:.3g} that the challenger's mean loss is {lower}"
     got = f"mean loss {losses['challenger']:.4f} against {losses['champion']:.4f}"
-    looked = evidence.window(*slice_sums.arrays(slices, policy.margin), trial.history)
-    if looked is None:
+    looks = (*trial.before, slices)
+    looked = slice_window.window(*slice_sums.arrays([s for look in looks for s in look]), trial.history)
+    if looked is None or not slices:
         got += f"; {len(slices)} new slices with labels; a comparison needs {evidence.MIN_SLICES}"
         return _check("loss", CheckResult.HOLD, got, want, **losses, alpha=trial.alpha)
-    total = evidence.add(trial.before, looked, trial.alpha)
-    difference = looked.shifted(policy.margin)
-    got += f", {evidence.in_words(difference, total)}"
-    numbers = {**losses, "difference": difference.mean, "slices": float(looked.slices), "better": total.better}
+    question = evidence.Question(trial.schema.windows, policy.margin, trial.history)
+    total = evidence.weigh(looks, question, worse_since=trial.worse_since)
+    got += f", challenger minus champion {slice_window.in_words(looked)}"
+    got += f"; evidence that it is better {total.better:.3g}"
+    numbers = {**losses, "difference": looked.mean, "slices": float(looked.slices), "better": total.better}
     return _check("loss", evidence.decide(total, trial.alpha), got, want, **numbers, alpha=trial.alpha)
 
 

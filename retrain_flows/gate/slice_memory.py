@@ -29,6 +29,8 @@ AUTOCORRELATIONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """AR(1) coefficients, slice to slice, that a history may have."""
 LASTING_SHARES = (1.0, 0.75, 0.5)
 """Shares of the variance of slices that have that memory; the rest is noise of rows, drawn anew in each slice."""
+MIN_HISTORY = 3
+"""Slices of the past below which nothing is learned of memory."""
 LEAST_FAVOURABLE = 0.8
 """AR(1) coefficient that is reckoned with where there is no history: up to it, error rates are as set
 (docs/statistics/gate.md)."""
@@ -107,11 +109,11 @@ def critical_ratio(level: float, slices: int, weights: Floats) -> float:
 def memory_weights(history: Floats | None = None) -> Floats:
     """Return the weight of each memory, (..., memories), by a history, (..., slices of the past).
 
-    With fewer than three slices of the past, all weight is on the least favourable memory; where the past does not vary
-    at all, the weights are the prior's.
+    With fewer than :data:`MIN_HISTORY` slices of the past, all weight is on the least favourable memory; where the past
+    does not vary at all, the weights are the prior's.
     """
-    if history is None or history.shape[-1] < 3:
-        return np.array([float(pair == (LEAST_FAVOURABLE, 1.0)) for pair in _memories()])
+    if history is None or history.shape[-1] < MIN_HISTORY:
+        return np.array([float(pair == (LEAST_FAVOURABLE, 1.0)) for pair in _MEMORIES])
     history = history[..., -MAX_SLICES:]
     n = history.shape[-1]
     whiten, log_det, log_prior = _whitening(n)
@@ -126,15 +128,10 @@ def memory_weights(history: Floats | None = None) -> Floats:
     return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
 
 
-def _memories() -> tuple[tuple[float, float], ...]:
-    """Return pairs of an AR(1) coefficient and the share of the variance that it has."""
-    return tuple((phi, share) for phi in AUTOCORRELATIONS for share in (LASTING_SHARES if phi else (1.0,)))
-
-
 def _correlations(n: int) -> list[Floats]:
     """Return the correlations of *n* slices, (n, n), under each memory."""
     lag = np.arange(n)
-    return [linalg.toeplitz(share * phi**lag + (1 - share) * (lag == 0)) for phi, share in _memories()]
+    return [linalg.toeplitz(share * phi**lag + (1 - share) * (lag == 0)) for phi, share in _MEMORIES]
 
 
 @lru_cache(maxsize=64)
@@ -171,5 +168,19 @@ def _whitening(n: int) -> tuple[Floats, Floats, Floats]:
     """Return the inverse roots of the correlations, (memories, n, n), their log determinants, and the log prior."""
     roots = [np.linalg.cholesky(c) for c in _correlations(n)]
     whiten = np.array([linalg.solve_triangular(r, np.eye(n), lower=True) for r in roots])
-    log_prior = [-TILT * np.log(1 - phi) - np.log(len(LASTING_SHARES) if phi else 1) for phi, _ in _memories()]
-    return whiten, np.array([2 * np.log(np.diag(r)).sum() for r in roots]), np.array(log_prior)
+    return whiten, np.array([2 * np.log(np.diag(r)).sum() for r in roots]), _log_prior()
+
+
+def _log_prior() -> Floats:
+    """Return the log prior weight of each memory, (memories,), not normalised."""
+    return np.array([-TILT * np.log(1 - phi) - np.log(len(LASTING_SHARES) if phi else 1) for phi, _ in _MEMORIES])
+
+
+def autocorrelation_weights(history: Floats) -> Floats:
+    """Return the weight of each of :data:`AUTOCORRELATIONS`, (..., coefficients), by a history."""
+    of = np.array([[float(phi == own) for own in AUTOCORRELATIONS] for phi, _ in _MEMORIES])
+    return np.asarray(memory_weights(history) @ of)
+
+
+_MEMORIES = tuple((phi, share) for phi in AUTOCORRELATIONS for share in (LASTING_SHARES if phi else (1.0,)))
+"""Pairs of an AR(1) coefficient and the share of the variance that has it."""

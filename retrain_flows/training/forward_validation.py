@@ -25,7 +25,7 @@ from features import scoring
 from features.scoring import Floats, Values
 from features.window import Windows, from_ms, to_ms
 from retrain_flows.data.dataset import Dataset
-from retrain_flows.gate import evidence, slice_sums
+from retrain_flows.gate import slice_sums, slice_window
 from retrain_flows.training import static
 from retrain_flows.training.training_windows import TrainingWindow
 
@@ -177,7 +177,7 @@ def _clearly_best(compared: _Comparison, default: int, slices: Windows) -> int:
         return best
     times = compared.rows.times[compared.common]
     _, sums, n = slice_sums.by_slice(losses[best] - losses[default], times, slices)
-    if len(sums) < evidence.MIN_SLICES:
+    if len(sums) < slice_window.MIN_SLICES:
         return default
     error = float(np.sqrt(np.var(sums, ddof=1) / len(sums))) / n.mean()
     return best if sums.sum() / n.sum() < -error else default

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -209,9 +210,18 @@ def load(ws: Workspace, version: Version) -> Any:
     return artifacts.load_model(ws.registry.artifacts.get(version.artifact), ws.trainers.trust)
 
 
+@lru_cache(maxsize=4)
+def _loaded(content: bytes, trust: tuple[str, ...]) -> Any:
+    """Return the model of a file's content; the same one again for looks that follow, which only ask it."""
+    return artifacts.load_model(content, trust)
+
+
 def answers_of(ws: Workspace, version: Version, rows: Dataset) -> Values:
     """Return the predictions of a version for rows, (rows,): by its model, or as logged if there is no model file."""
-    return _answers(None if version.artifact is None else load(ws, version), version, rows)
+    if version.artifact is None:
+        return _answers(None, version, rows)
+    static.make_importable(ws.project_dir)
+    return _answers(_loaded(ws.registry.artifacts.get(version.artifact), tuple(ws.trainers.trust)), version, rows)
 
 
 def _answers(model: Any | None, version: Version, rows: Dataset) -> Values:

@@ -16,7 +16,6 @@ from registry import queries
 from registry.connection import Registry
 from registry.records import Champion, CheckResult, Comparison, ComparisonKind, RetrainRun
 from retrain_flows.data.workspace import Workspace
-from retrain_flows.gate.evidence import Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +47,19 @@ class TrialSeries:
         return self.looks[-1].look if self.looks else 0
 
     @property
-    def evidence(self) -> Evidence:
-        """The evidence of all looks since the candidate last turned out better: then the question is a new one.
-
-        That of being worse starts anew after each time that it decided.
-        """
+    def counting(self) -> tuple[Comparison, ...]:
+        """The looks since the candidate last turned out better, each once: then the question is a new one."""
         passed = max((look.look for look in self.looks if look.result is CheckResult.PASS), default=0)
-        if self.count == passed:
-            return Evidence()
-        last = self.looks[-1]
-        worse = 0.0 if last.result is CheckResult.FAIL else last.numbers["worse"]
-        return Evidence(last.numbers["better"], worse, self.count - passed)
+        newest = {look.look: look for look in self.looks}
+        return tuple(look for number, look in newest.items() if number > passed)
+
+    @property
+    def worse_since(self) -> int:
+        """Index in :attr:`counting` of the first look after one at which the candidate turned out worse.
+
+        The next candidate is another model; that it is better is still one question.
+        """
+        return max((k for k, look in enumerate(self.counting, 1) if look.result is CheckResult.FAIL), default=0)
 
 
 def find(ws: Workspace, champion: Champion, cause: str, kind: str, share: float) -> TrialSeries:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import timedelta
+
 import numpy as np
 
 from features.scoring import Floats
+from features.window import Windows, to_ms
+from registry.records import ComparedSlice
+
+DAY = timedelta(days=1)
+WINDOWS = Windows(size=DAY, slide=DAY)
 
 
 def autocorrelated(runs: int, slices: int, phi: float, *, seed: int = 1) -> Floats:
@@ -21,3 +29,13 @@ def drawn(seed: int, *, slices: int = 14, mean: float = -1.0) -> tuple[Floats, F
     rng = np.random.default_rng(seed)
     rows = rng.integers(20, 400, slices).astype(float)
     return rows * rng.normal(mean, 1, slices), rows
+
+
+def looks(sums: Floats, rows: Floats, sizes: Sequence[int]) -> list[list[ComparedSlice]]:
+    """Return looks at slices of a day each, by the sum of differences and the rows of each slice."""
+    slices = [
+        ComparedSlice(start=k * to_ms(DAY), rows=int(n), difference=float(total), loss=float(n))
+        for k, (total, n) in enumerate(zip(sums, rows, strict=True))
+    ]
+    ends = np.cumsum(sizes)
+    return [slices[end - size : end] for end, size in zip(ends, sizes, strict=True)]

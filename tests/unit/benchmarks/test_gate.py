@@ -10,7 +10,6 @@ from benchmarks import gate_paths, gate_peers, gate_runs, gate_series, gate_spen
 from benchmarks.gate_worlds import WORLDS, autocorrelated, heavy, normal
 from registry.records import CheckResult
 from retrain_flows.gate import evidence, paired_test
-from retrain_flows.gate.evidence import Evidence
 from tests.support import slices
 
 
@@ -21,12 +20,10 @@ def test_runs_pass_where_the_gate_passes(name: str) -> None:
     for past in (None, gate_runs.history(0.3, 3)):
         expected = []
         for k in range(3):
-            total, at, passed = Evidence(), 0, np.inf
-            for n in windows:
-                own = None if past is None else past[k]
-                window = evidence.window(drawn[0, k, at : at + n], drawn[1, k, at : at + n], own)
-                assert window is not None
-                total, at = evidence.add(total, window, 0.05), at + n
+            question = evidence.Question(slices.WINDOWS, history=None if past is None else past[k])
+            looks, at, passed = slices.looks(drawn[0, k], drawn[1, k], windows), 0, np.inf
+            for number, n in enumerate(windows, 1):
+                total, at = evidence.weigh(looks[:number], question), at + n
                 passed = min(passed, at if evidence.decide(total, 0.05) is CheckResult.PASS else np.inf)
             expected.append(passed)
         assert gate_paths.by_evidence(drawn, windows, past).tolist() == expected

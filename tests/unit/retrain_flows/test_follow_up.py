@@ -252,7 +252,7 @@ def test_a_comparison_that_fails_keeps_nothing_else_waiting(ws: Workspace, monke
         msg = "the file is gone"
         raise ArtifactError(msg)
 
-    monkeypatch.setattr(retrain_data, "load", missing)
+    monkeypatch.setattr(retrain_data, "answers_of", missing)
     assert [Outcome(f"run {run.id}", "failed: the file is gone")] == follow(ws)
     assert RunState.HELD is queries.run(ws.registry, run.id).state
 

@@ -422,6 +422,8 @@ def test_a_champion_that_is_only_watched_is_judged_by_the_answers_it_gave(tmp_pa
     """There is no model file to ask: its log says 0.5 each time, and a challenger that knows better is promoted."""
     with world.open_registry(tmp_path) as registry:
         ws = world.workspace(tmp_path, registry, events)
+        gate = ws.trainers.gate.model_copy(update={"confidence": 0.9})  # two weeks since the change are few slices
+        ws = replace(ws, retrain=ws.trainers.model_copy(update={"gate": gate}))
         operations.add_model(registry, model="m", task="binary", now=world.NOW)
         operations.add_version(registry, Version(model="m", version="v1", mode="external", trained_until=world.AS_OF,
                                             created_at=world.NOW))  # fmt: skip

@@ -21,7 +21,6 @@ from registry.records import Check, CheckResult
 from retrain_flows.config import Gate
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.gate import gate, paired_test
-from retrain_flows.gate.evidence import Evidence
 
 HOUR = 3_600_000
 SCHEMA = EventSchema(
@@ -182,9 +181,10 @@ def test_slices_of_earlier_looks_are_not_counted_again() -> None:
     outcome = gate.gate(late, Gate())
     assert ([16 * day, 17 * day, 18 * day, 19 * day], CheckResult.HOLD) == (
         [s.start for s in outcome.slices], say(late)["loss"])  # fmt: skip
-    alone, carried = (replace(trial(Guess(0.8), since=14 * day), before=Evidence(b, 0.0, 1)) for b in (0.0, 15.0))
+    earlier = [gate.gate(trial(Guess(0.8)), Gate()).slices[:14]]
+    alone, carried = (replace(trial(Guess(0.8), since=14 * day), before=b) for b in ((), earlier))
     evidence = [check(made, "loss").numbers["better"] for made in (alone, carried)]
-    assert evidence[1] > 15 * evidence[0] > 0
+    assert evidence[1] > 3 * evidence[0] > 0
 
 
 def test_a_gate_on_hold_is_undecided_only_if_nothing_failed() -> None:

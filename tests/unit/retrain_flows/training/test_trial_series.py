@@ -8,7 +8,6 @@ from features.window import to_ms
 from registry import operations, queries
 from registry.records import Champion, CheckResult, Comparison
 from retrain_flows.data.workspace import Workspace
-from retrain_flows.gate.evidence import Evidence
 from retrain_flows.training import trial_series
 from retrain_flows.training.trial_series import TrialSeries
 from tests.support import registry_values as values
@@ -42,22 +41,22 @@ def series(ws: Workspace, cause: str = "incident 1", kind: str = "static", share
 def test_a_new_series_has_its_share_of_the_error_rate_and_no_evidence(ws: Workspace) -> None:
     """All of its slices are new."""
     new = series(ws)
-    assert ("incident 1, static", (), 0, 0, Evidence()) == (new.name, new.looks, new.until, new.count, new.evidence)
+    assert ("incident 1, static", (), 0, 0, ()) == (new.name, new.looks, new.until, new.count, new.counting)
     assert 0.75 * (1 - ws.trainers.gate.confidence) == pytest.approx(new.alpha)
 
 
 def test_a_series_goes_on_where_its_last_look_ended(ws: Workspace) -> None:
-    """With the evidence of all looks, which the last one has."""
-    look(ws, 1)
-    last = look(ws, 2, numbers={"better": 7.0, "worse": 0.25, "alpha": 0.05})
+    """With the slices of all looks."""
+    first, last = look(ws, 1), look(ws, 2)
     found = series(ws)
-    assert (2, to_ms(last.until), Evidence(7.0, 0.25, 2)) == (found.count, found.until, found.evidence)
+    assert (2, to_ms(last.until), (first, last), 0) == (found.count, found.until, found.counting, found.worse_since)
 
 
 def test_evidence_of_being_worse_starts_anew_after_it_has_decided(ws: Workspace) -> None:
     """The next candidate is another model; that it is better is still one question."""
-    look(ws, 1, CheckResult.FAIL, numbers={"better": 0.1, "worse": 25.0, "alpha": 0.05})
-    assert Evidence(0.1, 0.0, 1) == series(ws).evidence
+    look(ws, 1, CheckResult.FAIL)
+    later = look(ws, 2)
+    assert later == series(ws).counting[series(ws).worse_since]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +88,7 @@ def test_a_watch_is_no_trial(ws: Workspace) -> None:
 def test_a_look_that_was_made_twice_counts_once() -> None:
     """A killed run and its repetition made the same look, of two candidates; the later one's evidence holds."""
     first, again = (values.look(CheckResult.HOLD, run_id=1, candidate=name) for name in ("v2", "v3"))
-    assert 1 == TrialSeries("incident 1, static", 0.05, (first, again)).evidence.looks
+    assert (again,) == TrialSeries("incident 1, static", 0.05, (first, again)).counting
 
 
 def test_evidence_begins_anew_after_a_candidate_turned_out_better() -> None:
@@ -97,8 +96,8 @@ def test_evidence_begins_anew_after_a_candidate_turned_out_better() -> None:
     better, after = values.look(CheckResult.PASS, promotion_id=1), values.look(promotion_id=1, number=2)
     held = after.model_copy(update={"result": CheckResult.HOLD})
 
-    assert Evidence() == TrialSeries("watch", 0.05, (better,)).evidence
-    assert Evidence(20.0, 0.5, 1) == TrialSeries("watch", 0.05, (better, held)).evidence
+    assert () == TrialSeries("watch", 0.05, (better,)).counting
+    assert (held,) == TrialSeries("watch", 0.05, (better, held)).counting
 
 
 def test_a_series_is_named_by_its_cause() -> None:
