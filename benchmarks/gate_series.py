@@ -154,12 +154,12 @@ def _beyond(runs: int) -> Iterator[tuple[str, Floats, Floats | None]]:
     """Yield cases with their slices and, where there is one, their history."""
     plain = WORLDS["AR(1)"]
     for phi, past in ((0.3, 0.0), (0.6, 0.0), (0.6, 0.3), (0.8, 0.6)):
-        yield f"memory {phi:g}, history of {past:g}", draw(plain, phi, runs), history(past, runs)
+        yield f"memory {phi:g}, history of {past:g}", draw(plain, phi, runs, slices=60), history(past, runs)
     for phi in (0.9, 0.95):
-        yield f"memory {phi:g}", draw(plain, phi, runs), None
+        yield f"memory {phi:g}", draw(plain, phi, runs, slices=60), None
     for name, world in BEYOND.items():
         for phi in (0.0, 0.6):
-            drawn, (sums, rows) = draw(world, phi, runs), draw(world, phi, runs, stream=5, slices=PAST)
+            drawn, (sums, rows) = draw(world, phi, runs, slices=60), draw(world, phi, runs, stream=5, slices=PAST)
             yield f"{name}, {phi:g}", drawn, None
             yield f"{name}, {phi:g}, history", drawn, sums / rows
 
