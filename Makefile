@@ -33,6 +33,9 @@ test: $(READY) browser  ## every test, real engines, servers and browser include
 	# Files side by side, those with servers first: else one of them would be last, and alone.
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
+test-thorough: $(READY) browser  ## every test with all examples of property tests: an hour
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --hypothesis-profile thorough
+
 test-fast: $(READY)  ## the tests that need no engine, server, browser or patience
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile -m "not slow and not faults" \
 	  --hypothesis-profile fast --ignore tests/integration --ignore tests/e2e --ignore tests/faults
@@ -81,4 +84,4 @@ lock: $(READY)  ## compile the hashed locks anew from pyproject.toml
 clean:  ## remove the virtual environment and what examples and builds have written
 	rm -rf docs/_build docs/reference/*/ dist $(VENV) $(VENV)-nannyml $(VENV)-tfdv examples/*/.leeway examples/*/.leeway-stack examples/*/events
 
-.PHONY: help setup demo demo-stack demo-dashboard test test-fast test-faults test-previous fuzz check docs dist bench browser lock clean
+.PHONY: help setup demo demo-stack demo-dashboard test test-thorough test-fast test-faults test-previous fuzz check docs dist bench browser lock clean

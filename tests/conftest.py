@@ -15,12 +15,14 @@ from hypothesis import Phase, settings
 
 from tests.support import project_imports
 
-# Machines are shared: how long an example takes says nothing about the code.
-settings.register_profile("untimed", deadline=None)
+# Machines are shared: how long an example takes says nothing about the code. `make test` draws 40 % of Hypothesis's
+# examples, other ones each time; `make test-thorough` draws all.
+settings.register_profile("usual", deadline=None, max_examples=40)
+settings.register_profile("thorough", deadline=None, max_examples=100)
 # `make test-fast` draws a quarter of the examples, and does not shrink one that fails: that may take five minutes.
 settings.register_profile("fast", deadline=None, max_examples=25,
                           phases=(Phase.explicit, Phase.reuse, Phase.generate))  # fmt: skip
-settings.load_profile("untimed")
+settings.load_profile("usual")
 
 # Tables are read whole, whatever screen the tests run on; one that is "dumb" would have 80 columns.
 os.environ["COLUMNS"], os.environ["TERM"] = "300", "xterm"

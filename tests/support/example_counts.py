@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import settings
 
 DEFAULT = 100
-"""Hypothesis's own number, which the profile of `make test` leaves as it is."""
+"""Hypothesis's own number, which `make test-thorough` draws."""
 LEAST = 5
 
 

@@ -29,6 +29,7 @@ from retrain_flows.training.trial_series import TrialSeries
 from retrain_flows.trial import Pair
 from tests.support import registry_values as values
 from tests.support import trained_model as world
+from tests.support.example_counts import examples
 
 _models = count()
 SIGNALS = st.sampled_from([Signal.PERFORMANCE, Signal.PERFORMANCE, Signal.LABEL, Signal.FEATURE, Signal.QUALITY])
@@ -238,6 +239,6 @@ def _many(*_: Any) -> int:
 @pytest.mark.slow
 def test_the_loop_keeps_its_invariants_in_any_order(tmp_path: Path) -> None:
     """Drift, promotions, trials, approvals, refusals, failures, rollbacks, retries and kills, as they come."""
-    few = settings(max_examples=30, stateful_step_count=20, deadline=None)
+    few = settings(max_examples=examples(30), stateful_step_count=20, deadline=None)
     with world.open_registry(tmp_path) as reg:
         run_state_machine_as_test(lambda: Loop(reg, tmp_path), settings=few)  # type: ignore[arg-type]

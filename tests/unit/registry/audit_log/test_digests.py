@@ -23,6 +23,7 @@ from registry.connection import Registry
 from registry.database import columns, mapping, tables
 from registry.records import Action, IncidentState
 from tests.support import registry_values as make
+from tests.support.example_counts import examples
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 numbers = st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
@@ -47,7 +48,7 @@ def test_json_text_is_read_back_to_the_same(value: Any) -> None:
 
 
 @pytest.mark.tampering  # lines alone
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(40), deadline=None)
 @given(st.dictionaries(texts, values, max_size=4), texts, st.datetimes(min_value=make.NOW.replace(tzinfo=None)))
 def test_a_database_gives_back_what_is_digested(reg: Registry, detail: dict[str, Any], text: str, at: Any) -> None:
     """Text, times and JSON: the digest of what is read back is that of what was written, on either database."""

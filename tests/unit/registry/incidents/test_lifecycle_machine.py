@@ -268,7 +268,7 @@ def test_an_episode_is_what_its_timeline_says(reg: Registry) -> None:
     """Any sequence of windows, revisions, redeliveries and decisions: the registry agrees with a plain reading."""
     transitions, statements = 40, 10  # SQLite tries the life cycle out; PostgreSQL, the statements that store it
     number = transitions if reg.url.get_backend_name() == "sqlite" else statements
-    few = settings(max_examples=number, stateful_step_count=30, deadline=None)
+    few = settings(max_examples=examples(number), stateful_step_count=30, deadline=None)
     run_state_machine_as_test(lambda: Episodes(reg), settings=few)  # type: ignore[arg-type]  # any factory will do
 
 

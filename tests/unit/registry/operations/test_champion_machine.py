@@ -15,6 +15,7 @@ from registry import queries
 from registry.connection import Registry
 from registry.records import VersionState
 from tests.support import registry_values as make
+from tests.support.example_counts import examples
 
 _models = count()
 
@@ -93,5 +94,5 @@ class Champions(RuleBasedStateMachine):
 @pytest.mark.slow
 def test_promotions_and_rollbacks_keep_the_invariants(reg: Registry) -> None:
     """Any sequence of registrations, promotions, rollbacks and stale attempts keeps one champion and no gaps."""
-    few = settings(max_examples=25, stateful_step_count=20, deadline=None)
+    few = settings(max_examples=examples(25), stateful_step_count=20, deadline=None)
     run_state_machine_as_test(lambda: Champions(reg), settings=few)  # type: ignore[arg-type]  # any factory will do
