@@ -23,7 +23,9 @@ TRAINERS = ("trainers", "leeway_trainers")
 
 
 EVALUATION_WINDOWS = 4
-"""Windows in the evaluation period and between scheduled retrains: with a quarter of the trainings of a refit at every
+"""Windows in the evaluation period."""
+SCHEDULE_WINDOWS = 5
+"""Windows between scheduled retrains. Incidents add some: with about a quarter of the trainings of a refit at every
 window most of what that gains is reached (docs/backtest.md)."""
 
 
@@ -186,6 +188,7 @@ def _retrain(made: Draft, module: str) -> Iterator[str]:
         file=f"{module}.py",
         window=format_span(max(52 * cut.windows.size, cut.end - cut.start)),
         evaluation=format_span(evaluation),
+        schedule=format_span(SCHEDULE_WINDOWS * cut.windows.size),
         cool_down=format_span(cut.windows.size),
         min_rows=max(10, min(1000, int(days * (cut.end - cut.start).total_seconds() / 86400 / 2))),
         gate_rows=max(10, min(100, int(days * evaluation.total_seconds() / 86400 / 8))),

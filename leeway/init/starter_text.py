@@ -40,7 +40,7 @@ RETRAIN = """\
       window: {window}  # how far back training data reach
       evaluation: {evaluation}  # newest labelled events, on which champion and challenger are compared
       cool_down: {cool_down}  # shortest time between two retrains
-      schedule: {{interval: {evaluation}}}  # retrain also without an incident; the gate decides what serves
+      schedule: {{interval: {schedule}}}  # retrain also without an incident; the gate decides what serves
       decide: act  # or ask: a promotion waits for `leeway promote`; or suggest: an incident waits for `leeway retrain`
       min_rows: {min_rows}  # labelled rows below which no model is trained
       gate: {{min_rows: {gate_rows}}}  # evaluation rows below which nothing is promoted
