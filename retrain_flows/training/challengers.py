@@ -146,7 +146,8 @@ def _fit_static(ws: Workspace, data: RetrainData) -> Challenger:
     tried = trained.validation
     losses = ", ".join(f"{name} {loss:.4f}" for name, loss in tried.losses.items())
     note = f"trained on {tried.window.name}; mean loss out of sample by training window: {losses}"
-    fits = tried.fits + len(trained.loss_increases) + 1
+    folds = 0 if trained.loss_increases is tried.loss_increases else len(trained.loss_increases)
+    fits = tried.fits + folds + 1
     metrics = {"window_days": tried.window.length / DAY, "fits": float(fits)}
     return Challenger(
         "static", trained.model, trained.rows, tried.rows, tried.answers, trained.baseline_rows,

@@ -26,7 +26,8 @@ from features.scoring import Floats, Values
 from features.window import Windows, from_ms, to_ms
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.gate import slice_sums, slice_window
-from retrain_flows.training import static
+from retrain_flows.training import permutation_importance, static
+from retrain_flows.training.permutation_importance import HeldOut, LossIncreases
 from retrain_flows.training.training_windows import TrainingWindow
 
 BLOCKS = 4
@@ -53,6 +54,8 @@ class ForwardValidation:
         Mean loss of each window on the rows that all of them answered, by its name.
     fits
         Number of models that were fitted.
+    loss_increases
+        Permutation importance of each block's model on its block; none where the rows begin at a change point.
     """
 
     rows: Dataset
@@ -60,6 +63,7 @@ class ForwardValidation:
     window: TrainingWindow
     losses: dict[str, float]
     fits: int
+    loss_increases: tuple[LossIncreases, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +103,7 @@ def validate(procedure: Procedure, data: Dataset, start: datetime, *, changed: b
     rows = data.split(start)[1]
     answers, fits = [scoring.unanswered(rows.task, len(rows)) for _ in procedure.windows], 0
     chosen = scoring.unanswered(rows.task, len(rows))
+    increases: list[LossIncreases] = []
     best = 0
     for block in _blocks(len(rows), BLOCKS_AFTER_CHANGE if changed else BLOCKS):
         begun = int(rows.times[block[0]]) - to_ms(procedure.label_delay)
@@ -112,10 +117,14 @@ def validate(procedure: Procedure, data: Dataset, start: datetime, *, changed: b
                 own[block] = _predicted(procedure, model, part)
         if block[0] > 0 or not changed:
             chosen[block] = answers[best][block]
+        if fitted[best] is not None and not changed:
+            increases.append(
+                permutation_importance.measure(HeldOut.of(fitted[best], part, sd=procedure.sd), 1 / BLOCKS)
+            )
     of_all = _compared(procedure, rows, answers)
     best = _best(of_all, best) if changed else _clearly_best(of_all, best, procedure.slices)
     losses = {w.name: float(np.mean(own)) for w, own in zip(procedure.windows, of_all.losses, strict=True) if len(own)}
-    return ForwardValidation(rows, chosen, procedure.windows[best], losses, fits)
+    return ForwardValidation(rows, chosen, procedure.windows[best], losses, fits, tuple(increases))
 
 
 def _blocks(rows: int, number: int) -> list[npt.NDArray[np.int64]]:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from features import scoring
 from features.scoring import Floats, Values
 from features.window import Windows
 from retrain_flows.data.dataset import Dataset
@@ -76,8 +77,8 @@ class StaticTraining:
     validation
         The predictions of the newest rows by models of rows before them, which the gate compares.
     baseline_rows, baseline_answers
-        The newest rows, and their predictions by models of all other rows, (rows,): those of models as good as the
-        final one, which its performance is measured against in production.
+        The newest rows, and their out-of-sample predictions, (rows,), which the model's performance is measured
+        against in production.
     loss_increases
         Permutation importance on rows that a model was not fitted on.
     history
@@ -114,10 +115,25 @@ def train(order: TrainingOrder) -> StaticTraining:
     rows = validation.window.rows(order.rows, order.until)
     before = order.rows.split(order.evaluated_from)[0]
     history = earlier_pair.differences(trainer, before, order.windows, order.sd)
-    start = len(rows.split(order.validated_from)[0])
-    start = start if len(rows) - start >= MIN_BASELINE_ROWS else 0
-    answers, increases = static.out_of_sample(trainer, rows, start=start)
-    baseline_rows = rows.rows(slice(start, None))
+    baseline_rows, answers, increases = _baseline(order, trainer, validation, rows, changed=changed)
     return StaticTraining(
         static.fit_static(trainer, rows), rows, validation, baseline_rows, answers, increases, history
     )
+
+
+def _baseline(
+    order: TrainingOrder, trainer: static.Trainer, validation: ForwardValidation, rows: Dataset, *, changed: bool
+) -> tuple[Dataset, Values, tuple[LossIncreases, ...]]:
+    """Return the rows of the baseline, their out-of-sample predictions, and permutation importance.
+
+    They are those of forward validation, whose models were as old as the served one will be. Since a change point there
+    are few rows, and the first blocks' models had next to none of them: then each fold is predicted by a model of all
+    other rows.
+    """
+    usable = scoring.is_answered(validation.answers)
+    if not changed and usable.sum() >= MIN_BASELINE_ROWS:
+        return validation.rows.rows(usable), validation.answers[usable], validation.loss_increases
+    start = len(rows.split(order.validated_from)[0])
+    start = start if len(rows) - start >= MIN_BASELINE_ROWS else 0
+    answers, increases = static.out_of_sample(trainer, rows, start=start)
+    return rows.rows(slice(start, None)), answers, increases
