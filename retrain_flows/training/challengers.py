@@ -146,7 +146,7 @@ def _fit_static(ws: Workspace, data: RetrainData) -> Challenger:
     tried = trained.validation
     losses = ", ".join(f"{name} {loss:.4f}" for name, loss in tried.losses.items())
     note = f"trained on {tried.window.name}; mean loss out of sample by training window: {losses}"
-    folds = 0 if trained.loss_increases is tried.loss_increases else len(trained.loss_increases)
+    folds = 0 if trained.loss_increases == tried.loss_increases else len(trained.loss_increases)
     fits = tried.fits + folds + 1
     metrics = {"window_days": tried.window.length / DAY, "fits": float(fits)}
     return Challenger(
