@@ -182,11 +182,11 @@ def words(plan: Sequence[int]) -> str:
     """Return a plan of windows in words.
 
     >>> words((14, 7, 10)), words((28, 28)), words((7,))
-    ('14, then looks of 7 to 10, by 31', 'windows of 28, by 56', 'once, 7')
+    ('14, then looks of 7 to 10, by 31', 'looks of 28, by 56', 'once, 7')
     """
     if len(plan) == 1:
         return f"once, {plan[0]}"
     if len(set(plan)) == 1:
-        return f"windows of {plan[0]}, by {sum(plan)}"
+        return f"looks of {plan[0]}, by {sum(plan)}"
     sizes = " to ".join(str(size) for size in sorted({plan[1], max(plan[1:])}))
     return f"{plan[0]}, then looks of {sizes}, by {sum(plan)}"

@@ -37,10 +37,10 @@ RECENT_SLICES = 28
 """Newest slices whose mean over rows must not contradict the evidence."""
 LONGEST = slice_memory.LEAST_FAVOURABLE
 """Longest memory that is reckoned with: up to it, error rates are as set."""
-UNKNOWN_TILT = 1.75
-"""The weight of an autocorrelation phi without a history is (1 - phi)^-UNKNOWN_TILT: with .75, an equal model passes in
-.06 of cases where it is .8, with 2.5 in .04, and better ones pass later (docs/statistics/gate.md)."""
-FIRST_STAKE = 0.75
+UNKNOWN_TILT = 2.5
+"""The weight of an autocorrelation phi without a history is (1 - phi)^-UNKNOWN_TILT: with 1.75, an equal model
+passes in .067 of cases where it is .8 and each second slice is looked at (docs/statistics/gate.md)."""
+FIRST_STAKE = 0.6
 """Part of the stake on the first slice; the n-th later start gets a part of 1 / (n (n - 1)) of the rest."""
 START_SLICES = 10
 """A look begins a new start where there are that many slices since the start before. A change in between looks like
@@ -168,7 +168,7 @@ def stakes(starts: int) -> Floats:
     """Return the part of the stake on each start.
 
     >>> stakes(3).round(3).tolist()
-    [0.75, 0.125, 0.042]
+    [0.6, 0.2, 0.067]
     """
     n = np.arange(2, starts + 1)
     return np.concatenate([[FIRST_STAKE], (1 - FIRST_STAKE) / (n * (n - 1))])
