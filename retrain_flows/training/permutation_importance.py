@@ -27,7 +27,7 @@ from monitors.baseline import importance
 from retrain_flows.data.dataset import Dataset
 
 REPEATS = 5
-"""How often each feature is shuffled (scikit-learn's default)."""
+"""How often each feature is shuffled, over all models that share the budget (scikit-learn's default)."""
 MIN_ROWS = 500
 """Least number of rows that are predicted, if there are as many, however many features there are."""
 MAX_ROWS = 5000
@@ -103,18 +103,19 @@ def measure(held_out: HeldOut, share: float = 1.0) -> LossIncreases:
     held_out
         The model, with rows that it has not learned from.
     share
-        Part of the budget of predictions to use, 0 to 1, where several models share it.
+        Part of the budget of predictions and of repeats to use, 0 to 1, where several models share it.
     """
     from sklearn.dummy import DummyRegressor  # slow
     from sklearn.inspection import permutation_importance  # slow
 
-    subset = held_out.at_most(max(1, round(share * _affordable_rows(held_out))))
+    repeats = max(1, round(share * REPEATS))
+    subset = held_out.at_most(max(1, round(share * _affordable_rows(held_out) * REPEATS / repeats)))
     measured = permutation_importance(
         DummyRegressor(),  # scikit-learn checks that it is an estimator; the scoring predicts with the model
         subset.frame,
         subset.target,
         scoring=lambda _, frame, target: -mean_loss(replace(subset, frame=frame, target=target)),
-        n_repeats=REPEATS,
+        n_repeats=repeats,
         random_state=_SEED,
     )
     return LossIncreases(
