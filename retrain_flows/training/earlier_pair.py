@@ -45,6 +45,8 @@ def differences(trainer: static.Trainer, rows: Dataset, windows: Windows, sd: fl
     if third < MIN_ROWS:
         return None
     last = rows.rows(slice(2 * third, None))
+    if len(slice_sums.by_slice(np.ones(len(last)), last.times, windows)[0]) < MIN_SLICES:
+        return None
     losses = []
     for part in (rows.rows(slice(third)), rows.rows(slice(2 * third))):
         if len(set(part.target.tolist())) < 2:
@@ -57,4 +59,4 @@ def differences(trainer: static.Trainer, rows: Dataset, windows: Windows, sd: fl
             raise errors.TrainerError(msg, hint="predict a value for each row, also where features are missing")
         losses.append(scoring.losses(last.task, answers, last.target, sd=sd))
     _, sums, counts = slice_sums.by_slice(losses[1] - losses[0], last.times, windows)
-    return np.asarray(sums / counts) if len(sums) >= MIN_SLICES else None
+    return np.asarray(sums / counts)

@@ -1,0 +1,75 @@
+"""Static training: which rows and predictions a new baseline has, and what it costs in fits."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features import scoring
+from features.schema import Task
+from features.window import Windows, from_ms, to_ms
+from retrain_flows.data.dataset import Dataset
+from retrain_flows.training import static, static_training
+from retrain_flows.training.static_training import StaticTraining, TrainingOrder
+
+DAY = timedelta(days=1)
+PER_DAY = 20
+FITS: list[int] = []
+"""Rows of each fit."""
+
+
+class Mean:
+    """A regression model that answers the mean of its labels."""
+
+    def fit(self, frame: pd.DataFrame, target: Any) -> Mean:
+        """Learn the mean."""
+        FITS.append(len(frame))
+        self.mean = float(np.mean(target))
+        return self
+
+    def predict(self, frame: pd.DataFrame) -> Any:
+        """Answer the mean."""
+        return np.full(len(frame), self.mean)
+
+
+def trained(monkeypatch: pytest.MonkeyPatch, *, change: int | None = None) -> StaticTraining:
+    """Train on 60 days of twenty rows; the newest 28 are validated."""
+    FITS.clear()
+    monkeypatch.setattr(static, "load_trainer", lambda path, _: static.Trainer(path, Mean))
+    times = np.repeat(np.arange(60) * to_ms(DAY), PER_DAY)
+    target = np.random.default_rng(0).normal(size=len(times))
+    if change is not None:
+        target[change * PER_DAY :] += 9
+    ids = np.arange(len(times)).astype(str).astype(object)
+    rows = Dataset(Task.REGRESSION, from_ms(10**12), pd.DataFrame({"x": target}), target, target.copy(),
+                   np.full(len(times), "v1", object), times, ids)  # fmt: skip
+    start = from_ms(32 * to_ms(DAY))
+    changed = None if change is None else from_ms(change * to_ms(DAY))
+    return static_training.train(TrainingOrder(
+        trainer="t:mean", project_dir=Path(), rows=rows, window=60 * DAY, until=from_ms(60 * to_ms(DAY)),
+        change=changed, validated_from=max(start, changed or start), evaluated_from=start, label_delay=timedelta(0),
+        windows=Windows(size=DAY, slide=DAY), sd=1.0,
+    ))  # fmt: skip
+
+
+def test_the_baseline_has_the_predictions_of_forward_validation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its models were as old as the served one will be, and no further one is fitted."""
+    made = trained(monkeypatch)
+    assert made.baseline_rows.ids.tolist() == made.validation.rows.ids.tolist()
+    assert np.array_equal(made.baseline_answers, made.validation.answers)
+    assert made.loss_increases == made.validation.loss_increases != ()
+    assert len(FITS) == made.validation.fits + 1
+
+
+def test_since_a_change_each_stretch_is_predicted_by_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first rows after it have no model of their kind before them: theirs would be answers of the old concept."""
+    made = trained(monkeypatch, change=50)
+    assert len(made.baseline_rows) == 10 * PER_DAY
+    assert scoring.is_answered(made.baseline_answers).all()
+    assert np.abs(made.baseline_answers - 9).max() < 2
+    assert made.validation.loss_increases == ()
