@@ -37,12 +37,12 @@ RECENT_SLICES = 28
 """Newest slices whose mean over rows must not contradict the evidence."""
 LONGEST = slice_memory.LEAST_FAVOURABLE
 """Longest memory that is reckoned with: up to it, error rates are as set."""
-UNKNOWN_TILT = 2.5
-"""The weight of an autocorrelation phi without a history is (1 - phi)^-UNKNOWN_TILT: with 1.75, an equal model
-passes in .067 of cases where it is .8 and each second slice is looked at (docs/statistics/gate.md)."""
+TILT = 2.25
+"""The weight of an autocorrelation phi is (1 - phi)^-TILT, times the likelihood of the history if there is one. With
+1.5, an equal model passes in .07 of cases where it is .8, there is no history and each slice is looked at."""
 FIRST_STAKE = 0.6
 """Part of the stake on the first slice; the n-th later start gets a part of 1 / (n (n - 1)) of the rest."""
-START_SLICES = 10
+START_SLICES = 5
 """A look begins a new start where there are that many slices since the start before. A change in between looks like
 long memory, so starts are close; each of them has less of the stake, which costs a few slices."""
 
@@ -99,10 +99,9 @@ def memory_weights(history: Floats | None) -> Floats:
     level, also that from an equal to a better model.
     """
     phi = np.array(slice_memory.AUTOCORRELATIONS)
-    if history is None or history.shape[-1] < slice_memory.MIN_HISTORY:
-        weights = (1 - phi) ** -UNKNOWN_TILT
-    else:
-        weights = slice_memory.autocorrelation_weights(history)
+    weights = (1 - phi) ** -TILT
+    if history is not None and history.shape[-1] >= slice_memory.MIN_HISTORY:
+        weights = weights * slice_memory.autocorrelation_likelihood(history)
     weights = weights * (phi <= LONGEST)
     return likelihood_ratio.weights(np.asarray(weights / weights.sum(axis=-1, keepdims=True)))
 

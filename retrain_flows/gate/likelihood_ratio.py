@@ -28,9 +28,9 @@ from features.scoring import Floats
 from retrain_flows.gate import slice_memory
 
 Ints = npt.NDArray[np.int64]
-EFFECTS = (0.5, 2.0)
-"""Scales of the half-normal prior of the mean, in sd of a slice, half of the prior each. With .3 and 1, gains of two sd
-pass later; with 1 and 3, those of half an sd (docs/statistics/gate.md)."""
+EFFECTS = (0.5, 2.0, 10.0)
+"""Scales of the half-normal prior of the mean, in sd of a slice, a third of the prior each: a slow gain, a clear one,
+and a sudden change, which five slices show. Without the largest that takes some slices more."""
 SHARES = (1.0, 0.75, 0.5, 0.25)
 """Shares of the variance of a slice of average rows that last; the rest is noise of rows, drawn anew in each slice.
 Without memory it may also be noise alone."""

@@ -176,10 +176,10 @@ def _log_prior() -> Floats:
     return np.array([-TILT * np.log(1 - phi) - np.log(len(LASTING_SHARES) if phi else 1) for phi, _ in _MEMORIES])
 
 
-def autocorrelation_weights(history: Floats) -> Floats:
-    """Return the weight of each of :data:`AUTOCORRELATIONS`, (..., coefficients), by a history."""
+def autocorrelation_likelihood(history: Floats) -> Floats:
+    """Return the likelihood of each of :data:`AUTOCORRELATIONS`, (..., coefficients), up to a factor, by a history."""
     of = np.array([[float(phi == own) for own in AUTOCORRELATIONS] for phi, _ in _MEMORIES])
-    return np.asarray(memory_weights(history) @ of)
+    return np.asarray(memory_weights(history) @ of * (1 - np.array(AUTOCORRELATIONS)) ** TILT)
 
 
 _MEMORIES = tuple((phi, share) for phi in AUTOCORRELATIONS for share in (LASTING_SHARES if phi else (1.0,)))

@@ -16,8 +16,8 @@ from retrain_flows.data.dataset import Dataset
 from retrain_flows.gate import slice_sums
 from retrain_flows.training import static
 
-MIN_SLICES = 20
-"""Slices below which a history says too little about memory: the least favourable one is then assumed."""
+MIN_SLICES = 10
+"""Slices below which a history says too little about memory to fit two models for it."""
 MIN_ROWS = 60
 """Rows of a third below which no models are fitted."""
 

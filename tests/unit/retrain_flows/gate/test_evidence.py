@@ -92,9 +92,9 @@ def test_a_margin_counts_a_little_worse_as_no_worse() -> None:
 
 
 def test_a_late_change_is_found_though_both_models_were_alike_for_long() -> None:
-    """Three months in which they were alike, then a gain of 1.5 sd: six weeks are mostly enough."""
+    """Three months in which they were alike, then a gain of 2 sd: six weeks are mostly enough."""
     runs = autocorrelated(10, 132, 0)
-    runs[:, 90:] -= 1.5
+    runs[:, 90:] -= 2
     history = Question(WINDOWS, history=autocorrelated(1, 60, 0, seed=9)[0])
     results = [first_decision(means, (6,) * 22, history) for means in runs]
     assert results.count(CheckResult.PASS) >= 8

@@ -63,7 +63,7 @@ def test_the_baseline_has_the_predictions_of_forward_validation(monkeypatch: pyt
     assert made.baseline_rows.ids.tolist() == made.validation.rows.ids.tolist()
     assert np.array_equal(made.baseline_answers, made.validation.answers)
     assert made.loss_increases == made.validation.loss_increases != ()
-    assert len(FITS) == made.validation.fits + 1
+    assert len(FITS) == made.validation.fits + 2 + 1  # an earlier pair, and the model itself
 
 
 def test_since_a_change_each_stretch_is_predicted_by_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
