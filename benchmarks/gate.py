@@ -156,7 +156,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
-    text = report(200 if args.quick else 2_000)
+    text = report(200 if args.quick else 1_000)
     print(text)
     if args.write:
         parts = r"(?s)(<!-- measured -->\n).*(<!-- end -->)"
