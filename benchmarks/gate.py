@@ -2,7 +2,7 @@
 
 How often an equal first model passes, in each world of `benchmarks.gate_worlds`, at its first window and over all that
 follow; how often and how soon a better one does, beside the paired test and a test that spends alpha over looks.
-`--write` puts the tables into docs/statistics/gate.md. Seeded; one core, about fifteen minutes; `--quick` two.
+`--write` puts the tables into docs/statistics/gate.md. Seeded; one core, about five minutes; `--quick` two.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
-    text = report(200 if args.quick else 1_000)
+    text = report(200 if args.quick else 500)
     print(text)
     if args.write:
         parts = r"(?s)(<!-- measured -->\n).*(<!-- end -->)"
