@@ -64,8 +64,7 @@ def by_evidence(drawn: Floats, windows: Sequence[int], past: Floats | None = Non
         for k in range(end, end + size):
             state = likelihood_ratio.add(state, means[:, k], relative[:, k])
         end += size
-        ratios = np.minimum(likelihood_ratio.log_ratios(state, weights), evidence.LARGEST)
-        total = np.exp(ratios) @ evidence.stakes(len(state.slices))
+        total = evidence.total(state, weights)
         recent = drawn[0, :, max(end - evidence.RECENT_SLICES, 0) : end].sum(axis=1)
         passed.append((total >= 1 / alpha) & (recent <= 0) & (end >= evidence.MIN_SLICES))
     return first_pass(passed, np.cumsum(windows).tolist())

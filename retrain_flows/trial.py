@@ -133,10 +133,10 @@ def record(ws: Workspace, pair: Pair, series: TrialSeries, new: Look) -> Compari
     margin = ws.trainers.gate.margin if pair.kind is ComparisonKind.TRIAL else 0.0
     history = np.array(new.history, dtype=np.float64) if new.history else None
     looks = (*(look.slices for look in series.counting), new.slices)
-    window = slice_window.window(*slice_sums.arrays([s for look in looks for s in look]), history)
+    question = evidence.Question(ws.schema.windows, margin, history)
+    window = evidence.described(looks, question)
     if window is None:
         return None
-    question = evidence.Question(ws.schema.windows, margin, history)
     total = evidence.weigh(looks, question, worse_since=series.worse_since)
     numbers = {"mean": window.mean, "low": window.low, "high": window.high, "better": total.better,
                "worse": total.worse, "alpha": series.alpha, "rows": float(window.rows),

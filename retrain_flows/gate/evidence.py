@@ -27,11 +27,12 @@ import numpy as np
 from features.scoring import Floats
 from features.window import Windows, to_ms
 from registry.records import CheckResult, ComparedSlice
-from retrain_flows.gate import likelihood_ratio, slice_memory, slice_sums
+from retrain_flows.gate import likelihood_ratio, slice_memory, slice_sums, slice_window
+from retrain_flows.gate.slice_window import Window
 
 Looks = Sequence[Sequence[ComparedSlice]]
 """The slices of each look at a comparison, in order of time."""
-MIN_SLICES = 5
+MIN_SLICES = slice_window.MIN_SLICES
 """Slices below which nothing is decided: what is normal on the whole may not be among so few."""
 RECENT_SLICES = 28
 """Newest slices whose mean over rows must not contradict the evidence."""
@@ -45,6 +46,8 @@ FIRST_STAKE = 0.6
 START_SLICES = 5
 """A look begins a new start where there are that many slices since the start before. A change in between looks like
 long memory, so starts are close; each of them has less of the stake, which costs a few slices."""
+LARGEST = 700.0
+"""Log ratios above this are cut off, as larger numbers are not representable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +125,24 @@ def weigh(looks: Looks, question: Question, *, worse_since: int = 0) -> Evidence
     weights = memory_weights(question.history)
     of_all = _filtered(looks, question)
     later = of_all if worse_since == 0 else _filtered(looks[worse_since:], question)
-    slices = sum(len(look) for look in looks)
-    recent = _recent(looks, question.margin)
-    return Evidence(_total(of_all, weights), _total(likelihood_ratio.mirrored(later), weights), slices, recent)
+    better, worse = total(of_all, weights), total(likelihood_ratio.mirrored(later), weights)
+    slices = flat(looks)
+    return Evidence(float(better), float(worse), len(slices), _recent(slices, question.margin))
+
+
+def described(looks: Looks, question: Question) -> Window | None:
+    """Return mean difference and bounds of all slices so far, the margin not taken off; None with too few."""
+    return slice_window.window(*slice_sums.arrays(flat(looks)), question.history)
+
+
+def flat(looks: Looks) -> list[ComparedSlice]:
+    """Return the slices of all looks, in order."""
+    return [own for look in looks for own in look]
 
 
 def _filtered(looks: Looks, question: Question) -> likelihood_ratio.Filter:
     """Return the filters of all slices, one for each start."""
-    slices = [own for look in looks for own in look]
+    slices = flat(looks)
     sums, rows = slice_sums.arrays(slices, question.margin)
     lags = np.diff([own.start for own in slices], prepend=0) // to_ms(question.windows.slide)
     starts, state = _starts(looks), likelihood_ratio.empty()
@@ -151,16 +164,12 @@ def _starts(looks: Looks) -> set[int]:
     return set(starts)
 
 
-def _total(state: likelihood_ratio.Filter, weights: Floats) -> float:
-    """Return the stakes times what each start's likelihood ratio has made of them."""
+def total(state: likelihood_ratio.Filter, weights: Floats) -> Floats:
+    """Return the stakes times what each start's likelihood ratio has made of them, (...); 0 without a start."""
     if not len(state.slices):
-        return 0.0
+        return np.zeros(())
     ratios = np.minimum(likelihood_ratio.log_ratios(state, weights), LARGEST)
-    return float(np.exp(ratios) @ stakes(len(state.slices)))
-
-
-LARGEST = 700.0
-"""Log ratios above this are cut off, as larger numbers are not representable."""
+    return np.asarray(np.exp(ratios) @ stakes(len(state.slices)))
 
 
 def stakes(starts: int) -> Floats:
@@ -182,7 +191,7 @@ def decide(evidence: Evidence, alpha: float) -> CheckResult:
     return CheckResult.FAIL if evidence.worse >= 1 / alpha and evidence.recent >= 0 else CheckResult.HOLD
 
 
-def _recent(looks: Looks, margin: float) -> float:
+def _recent(slices: Sequence[ComparedSlice], margin: float) -> float:
     """Return the mean difference over the rows of the newest slices; 0 without any."""
-    sums, rows = slice_sums.arrays([own for look in looks for own in look][-RECENT_SLICES:], margin)
+    sums, rows = slice_sums.arrays(slices[-RECENT_SLICES:], margin)
     return float(sums.sum() / rows.sum()) if len(rows) else 0.0

@@ -205,12 +205,11 @@ def _loss(trial: GateInput, losses: Mapping[str, float], slices: Sequence[Compar
     lower = f"higher by less than {policy.margin:g}" if policy.margin else "lower"
     want = f"evidence of {1 / trial.alpha:.3g} that the challenger's mean loss is {lower}"
     got = f"mean loss {losses['challenger']:.4f} against {losses['champion']:.4f}"
-    looks = (*trial.before, slices)
-    looked = slice_window.window(*slice_sums.arrays([s for look in looks for s in look]), trial.history)
+    looks, question = (*trial.before, slices), evidence.Question(trial.schema.windows, policy.margin, trial.history)
+    looked = evidence.described(looks, question)
     if looked is None or not slices:
         got += f"; {len(slices)} new slices with labels; a comparison needs {evidence.MIN_SLICES}"
         return _check("loss", CheckResult.HOLD, got, want, **losses, alpha=trial.alpha)
-    question = evidence.Question(trial.schema.windows, policy.margin, trial.history)
     total = evidence.weigh(looks, question, worse_since=trial.worse_since)
     got += f", challenger minus champion {slice_window.in_words(looked)}"
     got += f"; evidence that it is better {total.better:.3g}"

@@ -168,12 +168,8 @@ def _whitening(n: int) -> tuple[Floats, Floats, Floats]:
     """Return the inverse roots of the correlations, (memories, n, n), their log determinants, and the log prior."""
     roots = [np.linalg.cholesky(c) for c in _correlations(n)]
     whiten = np.array([linalg.solve_triangular(r, np.eye(n), lower=True) for r in roots])
-    return whiten, np.array([2 * np.log(np.diag(r)).sum() for r in roots]), _log_prior()
-
-
-def _log_prior() -> Floats:
-    """Return the log prior weight of each memory, (memories,), not normalised."""
-    return np.array([-TILT * np.log(1 - phi) - np.log(len(LASTING_SHARES) if phi else 1) for phi, _ in _MEMORIES])
+    log_prior = [-TILT * np.log(1 - phi) - np.log(len(LASTING_SHARES) if phi else 1) for phi, _ in _MEMORIES]
+    return whiten, np.array([2 * np.log(np.diag(r)).sum() for r in roots]), np.array(log_prior)
 
 
 def autocorrelation_likelihood(history: Floats) -> Floats:
