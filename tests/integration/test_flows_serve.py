@@ -17,6 +17,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +43,22 @@ def where(tmp_path: Path) -> Path:
 
 
 def asked(url: str, auth: str = "", body: Any = None, verb: str | None = None) -> Any:
-    """Return what the Prefect server says at *url* to whoever shows *auth*."""
+    """Return what the Prefect server says at *url* to whoever shows *auth*.
+
+    It answers 503 while its SQLite file is being written to elsewhere, and Prefect's own client asks again then.
+    """
     question = urllib.request.Request(url, None if body is None else json.dumps(body).encode(), method=verb)
     question.add_header("Content-Type", "application/json")
     question.add_header("Authorization", server_settings.basic(auth))
-    with urllib.request.urlopen(question, timeout=10) as answer:
-        return json.load(answer)
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            with urllib.request.urlopen(question, timeout=30) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            if error.code != HTTPStatus.SERVICE_UNAVAILABLE or time.monotonic() > give_up:
+                raise
+            time.sleep(1)
 
 
 @dataclass(frozen=True)
