@@ -56,15 +56,13 @@ def by_evidence(drawn: Floats, windows: Sequence[int], past: Floats | None = Non
     """
     weights = evidence.memory_weights(past)
     means, relative = drawn[0] / drawn[1], drawn[1] / drawn[1][:, : windows[0]].mean(axis=1, keepdims=True)
-    state, passed = likelihood_ratio.empty((drawn.shape[1],)), []
-    begun, end = -evidence.START_SLICES, 0
+    state, passed, end = likelihood_ratio.empty((drawn.shape[1],)), [], 0
     for size in windows:
-        if end - begun >= evidence.START_SLICES:
-            state, begun = likelihood_ratio.begin(state), end
         for k in range(end, end + size):
+            state = likelihood_ratio.begin(state) if evidence.is_start(k) else state
             state = likelihood_ratio.add(state, means[:, k], relative[:, k])
         end += size
-        total = evidence.total(state, weights)
+        total = evidence.by_start(state, weights).sum(axis=-1)
         recent = drawn[0, :, max(end - evidence.RECENT_SLICES, 0) : end].sum(axis=1)
         passed.append((total >= 1 / alpha) & (recent <= 0) & (end >= evidence.MIN_SLICES))
     return first_pass(passed, np.cumsum(windows).tolist())

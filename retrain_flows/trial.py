@@ -153,10 +153,7 @@ def record(ws: Workspace, pair: Pair, series: TrialSeries, new: Look) -> Compari
 
 def _in_words(window: Window, total: evidence.Evidence, alpha: float) -> str:
     """Return a look in words: difference with bounds, slices, and evidence for the more likely of the two results."""
-    better = total.better >= total.worse
-    side, value = ("better", total.better) if better else ("worse", total.worse)
-    text = f"difference of losses {slice_window.in_words(window)}"
-    return f"{text}; evidence that it is {side}: {value:.3g} of {1 / alpha:.3g}"
+    return f"difference of losses {slice_window.in_words(window)}; {total.in_words(alpha)}"
 
 
 def _history(ws: Workspace) -> tuple[float, ...]:

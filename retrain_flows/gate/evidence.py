@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.scoring import Floats
-from features.window import Windows, to_ms
+from features.window import Windows, from_ms, to_ms
 from registry.records import CheckResult, ComparedSlice
 from retrain_flows.gate import likelihood_ratio, slice_memory, slice_sums, slice_window
 from retrain_flows.gate.slice_window import Window
@@ -39,13 +39,16 @@ RECENT_SLICES = 28
 LONGEST = slice_memory.LEAST_FAVOURABLE
 """Longest memory that is reckoned with: up to it, error rates are as set."""
 TILT = 2.25
-"""The weight of an autocorrelation phi is (1 - phi)^-TILT, times the likelihood of the history if there is one. With
-1.5, an equal model passes in .07 of cases where it is .8, there is no history and each slice is looked at."""
+"""The weight of an autocorrelation phi is (1 - phi)^-TILT, times the likelihood of a short history if there is one.
+With 1.5, an equal model passes in .07 of cases where it is .8, there is no history and each slice is looked at."""
+LONG_HISTORY = 14
+"""Slices of the past from which on the history tells enough for the smaller weights of its own prior
+(:data:`retrain_flows.gate.slice_memory.TILT`). With those and ten slices, an equal model passes in .06 of cases."""
 FIRST_STAKE = 0.6
-"""Part of the stake on the first slice; the n-th later start gets a part of 1 / (n (n - 1)) of the rest."""
-START_SLICES = 5
-"""A look begins a new start where there are that many slices since the start before. A change in between looks like
-long memory, so starts are close; each of them has less of the stake, which costs a few slices."""
+"""Part of the stake on the first slice; after n starts, the rest is divided by 1 + log2(n)."""
+DENSE_STARTS = 64
+"""As many slices are starts each; of the next 64 each second is, of the next 128 each fourth, and so on. A change
+between two starts looks like long memory, or like a large spread."""
 LARGEST = 700.0
 """Log ratios above this are cut off, as larger numbers are not representable."""
 
@@ -63,12 +66,29 @@ class Evidence:
     recent
         Mean difference over the rows of the newest :data:`RECENT_SLICES`: it must not contradict. Evidence weighs
         slices by what they tell about their mean, so large slices may err otherwise than small ones.
+    better_since, worse_since
+        Start in ms of the slices from which most of the evidence comes; -1 without slices.
     """
 
     better: float = 0.0
     worse: float = 0.0
     slices: int = 0
     recent: float = 0.0
+    better_since: int = -1
+    worse_since: int = -1
+
+    def in_words(self, alpha: float) -> str:
+        """Return the larger evidence, what it has to reach, and where most of it comes from.
+
+        >>> Evidence(better=72.7, worse=0.2, slices=5, better_since=1738454400000).in_words(0.0375)
+        'evidence that it is better: 72.7 of 26.7, most of it from the slices since 2025-02-02 00:00 UTC'
+        """
+        better = self.better >= self.worse
+        side, value, since = (
+            ("better", self.better, self.better_since) if better else ("worse", self.worse, self.worse_since)
+        )
+        origin = f", most of it from the slices since {from_ms(since):%Y-%m-%d %H:%M} UTC" if since >= 0 else ""
+        return f"evidence that it is {side}: {value:.3g} of {1 / alpha:.3g}{origin}"
 
 
 NONE = Evidence()
@@ -102,8 +122,9 @@ def memory_weights(history: Floats | None) -> Floats:
     level, also that from an equal to a better model.
     """
     phi = np.array(slice_memory.AUTOCORRELATIONS)
-    weights = (1 - phi) ** -TILT
-    if history is not None and history.shape[-1] >= slice_memory.MIN_HISTORY:
+    past = 0 if history is None else history.shape[-1]
+    weights = (1 - phi) ** -(slice_memory.TILT if past >= LONG_HISTORY else TILT)
+    if history is not None and past >= slice_memory.MIN_HISTORY:
         weights = weights * slice_memory.autocorrelation_likelihood(history)
     weights = weights * (phi <= LONGEST)
     return likelihood_ratio.weights(np.asarray(weights / weights.sum(axis=-1, keepdims=True)))
@@ -125,9 +146,18 @@ def weigh(looks: Looks, question: Question, *, worse_since: int = 0) -> Evidence
     weights = memory_weights(question.history)
     of_all = _filtered(looks, question)
     later = of_all if worse_since == 0 else _filtered(looks[worse_since:], question)
-    better, worse = total(of_all, weights), total(likelihood_ratio.mirrored(later), weights)
+    better, worse = by_start(of_all, weights), by_start(likelihood_ratio.mirrored(later), weights)
     slices = flat(looks)
-    return Evidence(float(better), float(worse), len(slices), _recent(slices, question.margin))
+    return Evidence(
+        float(better.sum()), float(worse.sum()), len(slices), _recent(slices, question.margin),
+        _largest(better, slices), _largest(worse, flat(looks[worse_since:])),
+    )  # fmt: skip
+
+
+def _largest(shares: Floats, slices: Sequence[ComparedSlice]) -> int:
+    """Return the beginning of the slice whose start has the largest evidence; -1 without slices."""
+    starts = [own.start for k, own in enumerate(slices) if is_start(k)]
+    return starts[int(shares.argmax())] if starts else -1
 
 
 def described(looks: Looks, question: Question) -> Window | None:
@@ -145,41 +175,37 @@ def _filtered(looks: Looks, question: Question) -> likelihood_ratio.Filter:
     slices = flat(looks)
     sums, rows = slice_sums.arrays(slices, question.margin)
     lags = np.diff([own.start for own in slices], prepend=0) // to_ms(question.windows.slide)
-    starts, state = _starts(looks), likelihood_ratio.empty()
+    state = likelihood_ratio.empty()
     average = next((float(np.mean([own.rows for own in look])) for look in looks if look), 1.0)  # fixed from then on
     for k, (total, n, lag) in enumerate(zip(sums, rows, np.maximum(lags, 1), strict=True)):
-        state = likelihood_ratio.begin(state) if k in starts else state
+        state = likelihood_ratio.begin(state) if is_start(k) else state
         state = likelihood_ratio.add(state, total / n, n / average, int(lag))
     return state
 
 
-def _starts(looks: Looks) -> set[int]:
-    """Return the index among all slices of each start: the first slices of looks, START_SLICES apart at least."""
-    starts: list[int] = []
-    count = 0
-    for look in looks:
-        if not starts or count - starts[-1] >= START_SLICES:
-            starts.append(count)
-        count += len(look)
-    return set(starts)
+def is_start(slice_number: int) -> bool:
+    """Return whether a part of the stake is on a slice, counted from 0, and those after it.
+
+    >>> [k for k in range(58, 140) if is_start(k)][::6]
+    [58, 64, 76, 88, 100, 112, 124]
+    """
+    return slice_number % 2 ** (slice_number // DENSE_STARTS).bit_length() == 0
 
 
-def total(state: likelihood_ratio.Filter, weights: Floats) -> Floats:
-    """Return the stakes times what each start's likelihood ratio has made of them, (...); 0 without a start."""
-    if not len(state.slices):
-        return np.zeros(())
+def by_start(state: likelihood_ratio.Filter, weights: Floats) -> Floats:
+    """Return each start's stake times what its likelihood ratio has made of it, (..., starts); the evidence is the sum."""
     ratios = np.minimum(likelihood_ratio.log_ratios(state, weights), LARGEST)
-    return np.asarray(np.exp(ratios) @ stakes(len(state.slices)))
+    return np.asarray(np.exp(ratios) * stakes(len(state.slices)))
 
 
 def stakes(starts: int) -> Floats:
     """Return the part of the stake on each start.
 
-    >>> stakes(3).round(3).tolist()
-    [0.6, 0.2, 0.067]
+    >>> stakes(4).round(3).tolist()
+    [0.6, 0.2, 0.045, 0.022]
     """
-    n = np.arange(2, starts + 1)
-    return np.concatenate([[FIRST_STAKE], (1 - FIRST_STAKE) / (n * (n - 1))])
+    left = (1 - FIRST_STAKE) / (1 + np.log2(np.arange(1, starts + 1)))
+    return np.asarray(-np.diff(left, prepend=1.0))
 
 
 def decide(evidence: Evidence, alpha: float) -> CheckResult:

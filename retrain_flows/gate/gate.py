@@ -211,8 +211,7 @@ def _loss(trial: GateInput, losses: Mapping[str, float], slices: Sequence[Compar
         got += f"; {len(slices)} new slices with labels; a comparison needs {evidence.MIN_SLICES}"
         return _check("loss", CheckResult.HOLD, got, want, **losses, alpha=trial.alpha)
     total = evidence.weigh(looks, question, worse_since=trial.worse_since)
-    got += f", challenger minus champion {slice_window.in_words(looked)}"
-    got += f"; evidence that it is better {total.better:.3g}"
+    got += f", challenger minus champion {slice_window.in_words(looked)}; {total.in_words(trial.alpha)}"
     numbers = {**losses, "difference": looked.mean, "slices": float(looked.slices), "better": total.better}
     return _check("loss", evidence.decide(total, trial.alpha), got, want, **numbers, alpha=trial.alpha)
 
