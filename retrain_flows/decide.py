@@ -58,6 +58,8 @@ class Situation:
         When the last retrain was made that trained a challenger; None before the first.
     trial
         When the newest candidate was trained whose trial is not over; None without a trial.
+    trial_loss_rise
+        How much the champion's loss has risen since then, as a part of what it was.
     last_failure
         When the last retrain failed; None if none has since the last that trained a challenger.
     tried
@@ -76,6 +78,7 @@ class Situation:
     running: bool = False
     last_retrain: datetime | None = None
     trial: datetime | None = None
+    trial_loss_rise: float = 0.0
     last_failure: datetime | None = None
     tried: datetime | None = None
     slide: timedelta = timedelta(0)
@@ -196,7 +199,7 @@ def _obstacles(incident: Incident, retrain: Retrain, situation: Situation) -> It
     large = _has_risen_much(incident)
     if large and situation.now < (enough := incident.since + EARLY_SLICES * situation.slide):
         yield f"few rows since the loss rose; a candidate is trained from {enough:%Y-%m-%d %H:%M} UTC"
-    outdated = large and situation.trial is not None and incident.since > situation.trial
+    outdated = large and _outdated(incident, situation)
     if situation.trial is not None and not outdated and situation.now < situation.trial + retrain.evaluation:
         until = situation.trial + retrain.evaluation
         yield f"a candidate is on trial in shadow, and the next one is trained from {until:%Y-%m-%d %H:%M} UTC"
@@ -207,6 +210,12 @@ def _obstacles(incident: Incident, retrain: Retrain, situation: Situation) -> It
         yield "labels of the window that opened the incident are still due (label_delay)"
     if situation.matured_rows < retrain.min_rows:
         yield f"too few rows with labels: {situation.matured_rows} of {retrain.min_rows} (retrain.min_rows)"
+
+
+def _outdated(incident: Incident, situation: Situation) -> bool:
+    """Return whether the candidate on trial is older than the drift, or than a large part of it (gradual drift)."""
+    older = situation.trial is not None and incident.since > situation.trial
+    return older or situation.trial_loss_rise >= LARGE_RISE
 
 
 def _has_risen_much(incident: Incident) -> bool:

@@ -25,6 +25,7 @@ from retrain_flows.data import usable_rows, workspace
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.follow_up import Outcome as Outcome
 from retrain_flows.retrain import RetrainRequest
+from retrain_flows.training import trial_series
 from retrain_flows.training.run_cause import SCHEDULE
 
 Execute = Callable[[Workspace, RetrainRequest], RetrainRun]
@@ -173,6 +174,7 @@ def _decide(ws: Workspace, incident: Incident, as_of: datetime) -> decide.Decisi
     """Decide about an incident. Rows are counted only if nothing else is in the way, since that reads all events."""
     enough = ws.retrain.min_rows if ws.retrain else 0
     last, failure = past_runs.last_retrain(ws)
+    on_trial = max(queries.unfinished(ws.registry, ws.model, RunState.HELD), key=lambda run: run.as_of, default=None)
     situation = decide.Situation(
         now=as_of,
         matured_until=as_of - ws.schema.label_delay,
@@ -180,7 +182,8 @@ def _decide(ws: Workspace, incident: Incident, as_of: datetime) -> decide.Decisi
         faulty=tuple((p.start, p.end) for p in faulty_periods(ws.registry, ws.model)),
         running=queries.running(ws.registry, ws.model) is not None,
         last_retrain=last,
-        trial=max((r.as_of for r in queries.unfinished(ws.registry, ws.model, RunState.HELD)), default=None),
+        trial=on_trial.as_of if on_trial else None,
+        trial_loss_rise=trial_series.loss_rise(trial_series.looks_of(ws.registry, on_trial)) if on_trial else 0.0,
         last_failure=failure,
         tried=past_runs.last_training(ws),
         slide=ws.schema.windows.slide,

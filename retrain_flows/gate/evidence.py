@@ -193,7 +193,7 @@ def is_start(slice_number: int) -> bool:
 
 
 def by_start(state: likelihood_ratio.Filter, weights: Floats) -> Floats:
-    """Return each start's stake times what its likelihood ratio has made of it, (..., starts); the evidence is the sum."""
+    """Return each start's stake times its likelihood ratio, (..., starts); the evidence is their sum."""
     ratios = np.minimum(likelihood_ratio.log_ratios(state, weights), LARGEST)
     return np.asarray(np.exp(ratios) * stakes(len(state.slices)))
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from features.window import to_ms
 from registry import queries
 from registry.connection import Registry
-from registry.records import Champion, CheckResult, Comparison, ComparisonKind, RetrainRun
+from registry.records import Champion, CheckResult, ComparedSlice, Comparison, ComparisonKind, RetrainRun
 from retrain_flows.data.workspace import Workspace
 
 
@@ -92,11 +92,30 @@ def looks_of(reg: Registry, run: RetrainRun) -> list[Comparison]:
     return [c for c in queries.comparisons(reg, run.model, run_id=run.id) if c.candidate == run.challenger]
 
 
+def loss_rise(looks: Sequence[Comparison]) -> float:
+    """Return how much the reference's mean loss has risen since a candidate's first look, as a part of the loss then.
+
+    Its newest :data:`RISE_SLICES` slices then and now are compared; 0 with fewer than two looks. A candidate was
+    trained when it was first looked at, so after a large rise it knows little of what the world is like now.
+    """
+    if len(looks) < 2:
+        return 0.0
+    then, now = (_mean_loss(look.slices[-RISE_SLICES:]) for look in (looks[0], looks[-1]))
+    return now / then - 1 if then > 0 else 0.0
+
+
+def _mean_loss(slices: Sequence[ComparedSlice]) -> float:
+    """Return the reference's mean loss over rows; 0 without any."""
+    return sum(own.loss for own in slices) / max(sum(own.rows for own in slices), 1)
+
+
 def cause(look: Comparison) -> str:
     """Return the cause of the series that a look at a trial belongs to."""
     return look.series.rpartition(_AND)[0]
 
 
+RISE_SLICES = 3
+"""Slices that a mean loss is taken of: one may be an outlier."""
 _AND = ", "
 """Between cause and kind in the name of a series."""
 

@@ -292,6 +292,14 @@ def test_a_candidate_on_trial_that_is_older_than_a_large_rise_is_replaced_at_onc
     assert "a candidate is on trial" in deferred(risen(effect=0.4), now=now, trial=OPENED - DAY)
 
 
+def test_a_candidate_on_trial_is_replaced_where_the_loss_went_on_rising() -> None:
+    """Drift that comes little by little leaves a candidate of its first days behind; small changes of loss do not."""
+    now, trial = OPENED + 5 * DAY, OPENED + DAY
+    assert "" == deferred(risen(), now=now, trial=trial, trial_loss_rise=0.5)
+    assert "a candidate is on trial" in deferred(risen(), now=now, trial=trial, trial_loss_rise=0.49)
+    assert "a candidate is on trial" in deferred(risen(effect=0.4), now=now, trial=trial, trial_loss_rise=0.5)
+
+
 def test_the_wait_begins_anew_with_each_retrain() -> None:
     """An incident that was retrained for is not given up the day after, however long it has been open."""
     late = OPENED + RETRAIN.wait + DAY

@@ -6,7 +6,7 @@ import pytest
 
 from features.window import to_ms
 from registry import operations, queries
-from registry.records import Champion, CheckResult, Comparison
+from registry.records import Champion, CheckResult, ComparedSlice, Comparison
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.training import trial_series
 from retrain_flows.training.trial_series import TrialSeries
@@ -103,3 +103,18 @@ def test_evidence_begins_anew_after_a_candidate_turned_out_better() -> None:
 def test_a_series_is_named_by_its_cause() -> None:
     """A held run's later looks go on with the series of its first."""
     assert "incident 1" == trial_series.cause(values.look(run_id=1))
+
+
+def test_the_rise_of_the_loss_is_since_a_candidates_first_look() -> None:
+    """Of the newest three slices then and now, over rows; 0 where there is nothing to compare, or no loss then."""
+    losses = ((9.0, 1.0, 1.0, 1.0), (1.0, 4.0), (1.0, 2.0, 2.0, 2.0))
+    looks = [
+        values.look(number=k).model_copy(
+            update={"slices": tuple(ComparedSlice(start=s, rows=10, difference=0.0, loss=x) for s, x in enumerate(own))}
+        )
+        for k, own in enumerate(losses)
+    ]
+    assert 1.0 == trial_series.loss_rise(looks)
+    assert 0.0 == trial_series.loss_rise(looks[:1]) == trial_series.loss_rise([])
+    nothing = looks[0].model_copy(update={"slices": ()})
+    assert 0.0 == trial_series.loss_rise([nothing, looks[1]])
