@@ -46,9 +46,10 @@ LONG_HISTORY = 14
 (:data:`retrain_flows.gate.slice_memory.TILT`). With those and ten slices, an equal model passes in .06 of cases."""
 FIRST_STAKE = 0.6
 """Part of the stake on the first slice; after n starts, the rest is divided by 1 + log2(n)."""
-DENSE_STARTS = 64
-"""As many slices are starts each; of the next 64 each second is, of the next 128 each fourth, and so on. A change
-between two starts looks like long memory, or like a large spread."""
+DENSE_STARTS = 16
+"""The first 16 slices are a start each; of the next 16 each second is, of the next 32 each fourth, and so on: a start is
+never further away than an eighth of the slices so far, and their number grows with the logarithm. A change between two
+starts looks like long memory, or like a large spread."""
 LARGEST = 700.0
 """Log ratios above this are cut off, as larger numbers are not representable."""
 
@@ -186,8 +187,8 @@ def _filtered(looks: Looks, question: Question) -> likelihood_ratio.Filter:
 def is_start(slice_number: int) -> bool:
     """Return whether a part of the stake is on a slice, counted from 0, and those after it.
 
-    >>> [k for k in range(58, 140) if is_start(k)][::6]
-    [58, 64, 76, 88, 100, 112, 124]
+    >>> [k for k in range(70) if is_start(k)][13:]
+    [13, 14, 15, 16, 18, 20, 22, 24, 26, 28, 30, 32, 36, 40, 44, 48, 52, 56, 60, 64]
     """
     return slice_number % 2 ** (slice_number // DENSE_STARTS).bit_length() == 0
 
