@@ -47,9 +47,9 @@ LONG_HISTORY = 14
 FIRST_STAKE = 0.6
 """Part of the stake on the first slice; after n starts, the rest is divided by 1 + log2(n)."""
 DENSE_STARTS = 16
-"""The first 16 slices are a start each; of the next 16 each second is, of the next 32 each fourth, and so on: a start is
-never further away than an eighth of the slices so far, and their number grows with the logarithm. A change between two
-starts looks like long memory, or like a large spread."""
+"""The first 16 slices are a start each; of the next 16 each second is, of the next 32 each fourth, and so on: none is
+further away than an eighth of the slices so far, and their number grows with the logarithm. A change between two starts
+looks like long memory, or like a large spread."""
 LARGEST = 700.0
 """Log ratios above this are cut off, as larger numbers are not representable."""
 
@@ -190,7 +190,8 @@ def is_start(slice_number: int) -> bool:
     >>> [k for k in range(70) if is_start(k)][13:]
     [13, 14, 15, 16, 18, 20, 22, 24, 26, 28, 30, 32, 36, 40, 44, 48, 52, 56, 60, 64]
     """
-    return slice_number % 2 ** (slice_number // DENSE_STARTS).bit_length() == 0
+    step: int = 2 ** (slice_number // DENSE_STARTS).bit_length()
+    return slice_number % step == 0
 
 
 def by_start(state: likelihood_ratio.Filter, weights: Floats) -> Floats:
