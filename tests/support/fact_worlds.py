@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 import struct
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from features.facts.declaration import FactFeatures
 from features.facts.fact import Fact, Key, Value, version_order
 from features.facts.groups import Group, groups
+from features.schema import EventSchema, Task
 
 MINUTE = 60_000
 BEGIN = 1_704_067_200_000
@@ -105,3 +107,44 @@ def messy(facts: Sequence[tuple[Key, Fact]], seed: int) -> list[tuple[Key, Fact]
     twice = [*facts, *rng.sample(list(facts), len(facts) // 3)]
     rng.shuffle(twice)
     return twice
+
+
+SCHEMA = EventSchema(model="late", task=Task.BINARY, features={"carrier": "categorical", "origin": "categorical"})
+"""The rows' events: both keys come with the request."""
+
+
+def records(facts: int, seed: int) -> list[dict[str, Any]]:
+    """Return records of facts of two hours: a fifth of them corrected later, a tenth twice, in any order."""
+    rng, out = random.Random(seed), []
+    for number in range(facts):
+        time = BEGIN + rng.randrange(120 * MINUTE)
+        fact = {"flight": f"f{number}", "carrier": rng.choice("ABC"), "airport": rng.choice(("EWR", "JFK")),
+                "time": time, "reported": time + rng.randrange(-MINUTE, 20 * MINUTE),
+                "delay": rng.choice((None, round(rng.gauss(0, 30), 2), rng.random() * 1e9)),
+                "plane": rng.choice((None, "N1", "N2", "N3"))}  # fmt: skip
+        out.append(fact)
+        if rng.random() < 0.2:
+            moved, later = rng.randrange(-10, 10) * MINUTE, rng.randrange(1, 40) * MINUTE
+            out.append({**fact, "time": time + moved, "reported": fact["reported"] + later, "delay": rng.gauss(0, 9)})
+    out += rng.sample(out, len(out) // 10)
+    rng.shuffle(out)
+    return out
+
+
+def requests(rows: int, seed: int) -> list[dict[str, Any]]:
+    """Return rows to predict of the same two hours, some with keys of which there are no facts."""
+    rng = random.Random(seed)
+    times = [BEGIN + rng.randrange(140 * MINUTE) for _ in range(rows)]
+    return [
+        {"id": f"r{i}", "time": time, "carrier": rng.choice(("A", "B", "C", "Z", None)),
+         "origin": rng.choice(("EWR", "JFK", "XXX"))}
+        for i, time in enumerate(times)
+    ]  # fmt: skip
+
+
+def write(folder: Path, rows: Sequence[dict[str, Any]], files: int) -> None:
+    """Write records in turn into so many files of *folder*."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(files):
+        lines = (f"{json.dumps(row)}\n" for row in rows[number::files])
+        (folder / f"{number:03}.jsonl").write_text("".join(lines))
