@@ -5,14 +5,25 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+from features.values.untyped import Reject
 
 
 def folder(state: Path, model: str) -> Path:
     """Return the folder of the dead letters of *model*."""
     return state / "dead_letters" / model
+
+
+def append(state: Path, model: str, role: str, rejects: Iterable[Reject]) -> None:
+    """Write records that could not be used, each once however often it is written."""
+    place = folder(state, model)
+    place.mkdir(parents=True, exist_ok=True)
+    with (place / f"{role}.jsonl").open("a") as file:
+        file.writelines(json.dumps({"role": role, **asdict(one)}, sort_keys=True) + "\n" for one in rejects)
 
 
 def count(state: Path, model: str) -> int:

@@ -30,6 +30,7 @@ from pyflink.table.udf import udf
 from features.events import location
 from features.facts import reading
 from features.facts.declaration import FactFeatures
+from features.facts.directory_feed import LATE_ROWS
 from features.facts.groups import Group, groups
 from features.facts.key_state import KeyState
 from features.window import UTC, to_ms
@@ -92,7 +93,7 @@ class _Values(KeyedProcessFunction):  # type: ignore[misc]
             self._rows[slot].append(content)
             ctx.timer_service().register_event_time_timer(1)
         else:
-            since = ctx.timer_service().current_watermark() - to_ms(fact_messages.LATE_ROWS)
+            since = ctx.timer_service().current_watermark() - to_ms(LATE_ROWS)
             yield from self._answers(slot, group, content, since)
 
     def _add(self, slot: str, group: Group, content: str, ctx: KeyedProcessFunction.Context) -> None:
@@ -113,7 +114,7 @@ class _Values(KeyedProcessFunction):  # type: ignore[misc]
 
     @staticmethod
     def _lifetime(group: Group) -> int:
-        return group.reach + to_ms(fact_messages.LATE_ROWS)
+        return group.reach + to_ms(LATE_ROWS)
 
     def _answers(self, slot: str, group: Group, content: str, since: int) -> Iterator[Row]:
         yield from (Row(*pair) for pair in fact_messages.answers(group, self._state(slot, group), content, since))

@@ -10,7 +10,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from features.events import decode, location
@@ -28,8 +28,6 @@ from monitors.worker.keyed_state import KeyedState
 
 ROWS, FACTS = "(rows)", "facts"
 """What a message carries; no facts can have the first as their name."""
-LATE_ROWS = timedelta(days=1)
-"""How far behind the newest rows a row may be in a stream; facts are stored for so long."""
 _PARTS = "parts"
 """Key of the number of stored pieces."""
 
