@@ -30,7 +30,9 @@ class FactSource(BaseModel):
         None, description="column that identifies a fact, so that a later record corrects it; absent: none is corrected"
     )
     time: str = Field("time", description="column of the time when it happened")
-    known: str | None = Field(None, description="column of the time when it became known; absent: when it happened")
+    known_time: str | None = Field(
+        None, description="column of the time when it became known; absent: when it happened"
+    )
     delay: Span = Field(
         timedelta(minutes=1), description="how long after it became known a fact may take to arrive here, like 5m"
     )
@@ -94,6 +96,7 @@ class FactFeature(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> FactFeature:
+        """Refuse no aggregate or several, one that does not go with the type, and a window or `empty` without use."""
         names = [each.value for each in Aggregate]
         written = [name for name in names if getattr(self, name) is not None]
         if len(written) != 1:

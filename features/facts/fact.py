@@ -19,7 +19,7 @@ class Fact(NamedTuple):
         Identifies the fact; a later version with the same id is a correction.
     time
         When it happened, in milliseconds since the epoch.
-    known
+    known_time
         When this version became known, in milliseconds since the epoch.
     values
         The group's value columns, in their order.
@@ -27,7 +27,7 @@ class Fact(NamedTuple):
 
     id: str
     time: int
-    known: int
+    known_time: int
     values: tuple[Value, ...]
 
 
@@ -39,4 +39,4 @@ def version_order(fact: Fact) -> tuple[Any, ...]:
     >>> version_order(Fact("a", 1, 5, (None, 2.0))) < version_order(Fact("a", 1, 5, (1.0, 0.0)))
     True
     """
-    return fact.known, fact.time, tuple((value is not None, value) for value in fact.values)
+    return fact.known_time, fact.time, tuple((value is not None, value) for value in fact.values)

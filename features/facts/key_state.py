@@ -55,12 +55,12 @@ class _Tile:
 
     def visible(self, cutoff: int) -> Iterator[Fact]:
         """Yield the versions that count at a cutoff."""
-        return (fact for fact, until in self.replaced.items() if fact.known < cutoff <= until)
+        return (fact for fact, until in self.replaced.items() if fact.known_time < cutoff <= until)
 
     def partial(self, spec: Spec, cutoff: int) -> Partial:
         """Return the partial aggregate at a cutoff."""
         if self.settled < 0:
-            last = max(fact.known for fact in self.replaced)
+            last = max(fact.known_time for fact in self.replaced)
             self.settled = max(last, *(until for until in self.replaced.values() if until != NEVER), 0)
         if cutoff <= self.settled:
             return _aggregate(spec, self.visible(cutoff))
@@ -106,9 +106,9 @@ class KeyState:
             return False
         at = bisect.bisect([version_order(each) for each in versions], version_order(fact))
         versions.insert(at, fact)
-        self._tile(fact.time).put(fact, versions[at + 1].known if at + 1 < len(versions) else NEVER)
+        self._tile(fact.time).put(fact, versions[at + 1].known_time if at + 1 < len(versions) else NEVER)
         if at:
-            self._tile(versions[at - 1].time).put(versions[at - 1], fact.known)
+            self._tile(versions[at - 1].time).put(versions[at - 1], fact.known_time)
         self._recent.clear()
         return True
 

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from features.events import location
 from features.events.row_decoder import TIME
@@ -19,7 +20,7 @@ from features.facts.store import FactStore, MemoryStore
 from features.files.file_chunks import Chunk
 from features.schema import FeatureKind
 from features.values.untyped import Reject
-from features.window import to_ms
+from features.window import from_ms, to_ms
 
 ARROW = {FeatureKind.NUMERIC: pa.float64(), FeatureKind.CATEGORICAL: pa.string()}
 
@@ -126,6 +127,41 @@ def add_columns(rows: pa.Table, values: FactValues) -> pa.Table:
     return rows
 
 
+class Filled(NamedTuple):
+    """Rows with their fact features, and the facts that could not be used."""
+
+    rows: pa.Table
+    rejects: tuple[Reject, ...]
+
+
+def fill_missing(rows: pa.Table, declared: FactFeatures, *, now: datetime) -> Filled:
+    """Return rows whose fact features are filled in where they are null, point in time; the facts are read for that.
+
+    Parameters
+    ----------
+    rows
+        Decoded events with the columns of all features.
+    declared
+        The fact features.
+    now
+        The present, which times of facts are compared with.
+
+    Raises
+    ------
+    DataError
+        A directory of facts does not exist.
+    """
+    if not declared or not rows.num_rows:
+        return Filled(rows, ())
+    first, last = pc.min_max(rows[TIME]).as_py().values()
+    loaded = load(declared, start=from_ms(first), end=from_ms(last + 1), now=now)
+    made = add_columns(rows, loaded.values)
+    for name in declared.features:
+        filled = pc.coalesce(rows[name], made[name])
+        made = made.set_column(made.column_names.index(name), name, filled)
+    return Filled(made, loaded.rejects)
+
+
 class Loaded(NamedTuple):
     """Facts in memory, and the records that could not be used."""
 
@@ -175,7 +211,7 @@ def _wanted(
         group.name: [
             (key, fact)
             for key, fact in by_group.get(group.name, ())
-            if fact.known < end and (keys is None or key in keys[group.name])
+            if fact.known_time < end and (keys is None or key in keys[group.name])
         ]
         for group in of
     }

@@ -26,7 +26,7 @@ from features.schema import Columns as EventColumns
 from features.schema import EventSchema, FeatureKind, Source, Task
 from features.values.untyped import Columns, Reject
 
-KNOWN = "known"
+KNOWN_TIME = "known_time"
 _PREFIX = {FeatureKind.NUMERIC: "number", FeatureKind.CATEGORICAL: "text"}
 
 
@@ -85,9 +85,9 @@ def _read_columns(group: Group) -> Iterator[Column]:
 
 def _columns(source: FactSource, wanted: Iterable[Column]) -> Columns:
     """Return the columns to decode; without an id, the time stands in its place, which every fact has."""
-    known = {KNOWN: (source.known, None)} if source.known else {}
+    known_time = {KNOWN_TIME: (source.known_time, None)} if source.known_time else {}
     values = {_name(column): column for column in wanted}
-    return {ID: (source.id or source.time, FeatureKind.CATEGORICAL), TIME: (source.time, None), **known, **values}
+    return {ID: (source.id or source.time, FeatureKind.CATEGORICAL), TIME: (source.time, None), **known_time, **values}
 
 
 def _name(column: Column) -> str:
@@ -97,7 +97,7 @@ def _name(column: Column) -> str:
 def _rows(table: pa.Table, *, identified: bool) -> dict[str, list[Any]]:
     """Return decoded columns as lists; where no column identifies a fact, its content does."""
     rows = {name: table[name].to_pylist() for name in table.column_names}
-    rows.setdefault(KNOWN, rows[TIME])
+    rows.setdefault(KNOWN_TIME, rows[TIME])
     for name, values in rows.items():
         if name.startswith(_PREFIX[FeatureKind.NUMERIC]):
             rows[name] = [None if value is None else value + 0.0 for value in values]  # -0.0 is 0.0
@@ -116,6 +116,6 @@ def _of_group(group: Group, rows: dict[str, list[Any]]) -> Iterator[tuple[Key, F
     """Yield key and fact of each row that has all parts of the group's key."""
     keys = zip(*(rows[_name((column, FeatureKind.CATEGORICAL))] for _, column in group.keys), strict=True)
     values = zip(*(rows[_name(column)] for column in group.columns), strict=True)
-    for key, fact_id, time, known, own in zip(keys, rows[ID], rows[TIME], rows[KNOWN], values, strict=True):
+    for key, fact_id, time, known_time, own in zip(keys, rows[ID], rows[TIME], rows[KNOWN_TIME], values, strict=True):
         if None not in key:
-            yield key, Fact(fact_id, time, known, own)
+            yield key, Fact(fact_id, time, known_time, own)

@@ -23,8 +23,8 @@ MAX_STATES = 100_000
 WAIT_SECONDS = 5.0
 """How long a write waits for another process."""
 _TABLES = """
-CREATE TABLE IF NOT EXISTS facts (grp TEXT, key TEXT, id TEXT, known INTEGER, time INTEGER, vals TEXT,
-  PRIMARY KEY (grp, key, id, known, time, vals)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS facts (grp TEXT, key TEXT, id TEXT, known_time INTEGER, time INTEGER, vals TEXT,
+  PRIMARY KEY (grp, key, id, known_time, time, vals)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS files (grp TEXT, path TEXT, PRIMARY KEY (grp, path)) WITHOUT ROWID;
 """
 
@@ -52,7 +52,7 @@ class SqliteStore:
         """Store facts, in one transaction; see :meth:`features.facts.store.FactStore.add`."""
         entries = list(facts)
         rows = [
-            (group.name, json.dumps(key), fact.id, fact.known, fact.time, json.dumps(fact.values))
+            (group.name, json.dumps(key), fact.id, fact.known_time, fact.time, json.dumps(fact.values))
             for key, fact in entries
         ]
         with self._lock, self._connection:
@@ -87,7 +87,7 @@ class SqliteStore:
         return state
 
     def _stored(self, group: Group, key: Key) -> Sequence[Fact]:
-        query = "SELECT id, time, known, vals FROM facts WHERE grp = ? AND key = ?"
+        query = "SELECT id, time, known_time, vals FROM facts WHERE grp = ? AND key = ?"
         rows = self._connection.execute(query, (group.name, json.dumps(key)))
         return [Fact(fact_id, time, known, tuple(json.loads(values))) for fact_id, time, known, values in rows]
 

@@ -177,6 +177,7 @@ def _absolute(source: Source, path: Path, file: ProjectFile, brokers: str) -> So
 
 
 def _model(name: str, section: ModelSection, path: Path, file: ProjectFile) -> Model:
+    """Return a model with absolute paths, and the addresses of its topics."""
     brokers = _brokers(path, file, file.kafka.bootstrap)
     sources = {
         role: _absolute(source, path, file, brokers)

@@ -10,7 +10,7 @@ import pytest
 
 from features.window import UTC
 from tests.support import serving_world as world
-from tests.support.command_line import document
+from tests.support.command_line import document, invoke
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +26,7 @@ def write(folder: Path, name: str, *facts: dict[str, object]) -> None:
 
 
 def test_facts_reach_answers_and_the_log(tmp_path: Path) -> None:
-    """What was there at the start, what comes while it answers, what is stamped in 2099, and after a restart.
+    """What was there at the start, what comes while it answers, and after a restart; offline as online.
 
     The log differs from the facts in the rows that were answered before a fact came that was known earlier.
     """
@@ -59,5 +59,11 @@ def test_facts_reach_answers_and_the_log(tmp_path: Path) -> None:
     assert ("facts", 2) == (json.loads(letter)["role"], json.loads(letter)["line"])
     period = ("--from", f"{begin:%Y-%m-%d}", "--to", f"{begin + timedelta(days=2):%Y-%m-%d}")
     made = document(tmp_path, "features", "diff", *period, "-m", "m", code=1)
+    request = {**row, "id": "r", "time": datetime.now(UTC).isoformat()}
+    (tmp_path / "requests.jsonl").write_text(f"{json.dumps(request)}\n")
+    invoke(tmp_path, "score", str(tmp_path / "requests.jsonl"), str(tmp_path / "out.jsonl"), code=1)  # that of 2099
+    offline = json.loads((tmp_path / "out.jsonl").read_text())
+
+    assert (6.0, answers[2][0]) == (offline["z"], offline["prediction"])
     assert (7, 2) == (made["sampled"], made["features"]["z"]["different"])
     assert [[4.0, 6.0]] * 2 == [[one["logged"], one["recomputed"]] for one in made["features"]["z"]["first"]]

@@ -32,7 +32,7 @@ def declared(path: Path | str = "landings", **source: Any) -> FactFeatures:
     short = {"short": {**window, "mean": "delay", "window": "5m", "empty": -1}}
     pair = {"pair": {**window, "key": {"carrier": "carrier", "origin": "airport"}, "sum": "delay"}}
     features = {**numbers, **others, **text, **short, **pair}
-    landings = {"path": str(path), "id": "flight", "known": "reported", "delay": "2m", "tile": "5m", **source}
+    landings = {"path": str(path), "id": "flight", "known_time": "reported", "delay": "2m", "tile": "5m", **source}
     return FactFeatures.model_validate({"features": features, "sources": {"landings": landings}})
 
 
@@ -66,7 +66,7 @@ def naive(group: Group, facts: Iterable[Fact], name: str, time: int) -> Value:
     cutoff = (time - group.delay) // group.tile * group.tile
     newest: dict[str, Fact] = {}
     for fact in sorted(set(facts), key=version_order):
-        if fact.known < cutoff:
+        if fact.known_time < cutoff:
             newest[fact.id] = fact
     feature = group.features[name]
     index = group.columns.index((feature.column, feature.column_kind))

@@ -45,7 +45,9 @@ def test_order_and_repetition_of_facts_change_no_bit(facts: list[Fact], times: l
 @given(histories(), histories(), TIMES)
 def test_what_becomes_known_later_does_not_count(facts: list[Fact], later: list[Fact], times: list[int]) -> None:
     """A training set that is built again a year later has the same values."""
-    future = [fact._replace(known=GROUP.cutoff(max(times)) + fact.known - BEGIN + 6 * MINUTE) for fact in later]
+    future = [
+        fact._replace(known_time=GROUP.cutoff(max(times)) + fact.known_time - BEGIN + 6 * MINUTE) for fact in later
+    ]
 
     assert values(state_of(GROUP, facts), times) == values(state_of(GROUP, [*facts, *future]), times)
 
@@ -69,7 +71,7 @@ def test_what_is_too_old_to_count_may_be_forgotten(
 def test_a_correction_counts_from_when_it_was_known() -> None:
     """A fact of 00:10 known at 00:11, corrected at 00:18: a row of 00:17 sees the first, one of 00:22 the second."""
     first = Fact("1", BEGIN + 10 * MINUTE, BEGIN + 11 * MINUTE, ("1", 1.0, None))
-    second = first._replace(known=BEGIN + 18 * MINUTE, values=("9", 9.0, None))
+    second = first._replace(known_time=BEGIN + 18 * MINUTE, values=("9", 9.0, None))
     state = state_of(GROUP, [second, first])
 
     assert [1.0, 1.0, 9.0] == [state.value("mean", BEGIN + minute * MINUTE) for minute in (17, 21, 22)]
@@ -95,6 +97,6 @@ def test_a_fact_of_the_future_changes_nothing_now() -> None:
 def test_a_version_without_a_value_takes_the_fact_back(name: str) -> None:
     """Null in the corrected column."""
     fact = Fact("1", BEGIN, BEGIN, ("4", 4.0, None))
-    state = state_of(GROUP, [fact, fact._replace(known=BEGIN + MINUTE, values=(None, None, None))])
+    state = state_of(GROUP, [fact, fact._replace(known_time=BEGIN + MINUTE, values=(None, None, None))])
 
     assert None is state.value(name, BEGIN + 8 * MINUTE)

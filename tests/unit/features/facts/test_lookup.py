@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from features.errors import DataError
 from features.facts import lookup
+from features.facts.declaration import NO_FACTS
 from features.facts.fact import Fact
 from features.facts.key_state import state_of
 from features.facts.lookup import FactValues, Looked, Origin
@@ -33,9 +34,9 @@ def write(folder: Path, facts: Sequence[Mapping[str, Any]]) -> None:
     (folder / "facts.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
 
 
-def fact(number: int, minute: int, delay: float, known: int | None = None) -> dict[str, Any]:
+def fact(number: int, minute: int, delay: float, known_time: int | None = None) -> dict[str, Any]:
     """Return a fact of a minute as a record."""
-    reported = BEGIN + (minute if known is None else known) * MINUTE
+    reported = BEGIN + (minute if known_time is None else known_time) * MINUTE
     return {"flight": number, "time": BEGIN + minute * MINUTE, "reported": reported, "delay": delay}
 
 
@@ -47,7 +48,7 @@ def loaded(folder: Path, begin: int = BEGIN, end: int = BEGIN + 120 * MINUTE) ->
 def test_columns_are_added_for_rows(tmp_path: Path) -> None:
     """A column a feature, in the order of the declarations; a row without a key, or without facts, has what is declared
     for that; a column that is there already is replaced."""
-    write(tmp_path, [fact(1, 3, 4.0), fact(2, 11, 6.0), fact(2, 11, 60.0, known=30), fact(3, 40, 7.0)])
+    write(tmp_path, [fact(1, 3, 4.0), fact(2, 11, 6.0), fact(2, 11, 60.0, known_time=30), fact(3, 40, 7.0)])
     values = loaded(tmp_path).values
     table = lookup.add_columns(ROWS.append_column("pair", pa.nulls(2)), values)
 
@@ -118,9 +119,26 @@ def test_a_batch_has_the_values_of_the_state(facts: list[Fact], seed: int) -> No
 
 def test_the_period_may_begin_anywhere(tmp_path: Path) -> None:
     """What is loaded for an hour gives the same as what is loaded for all."""
-    write(tmp_path, [fact(n, 7 * n, float(n), known=7 * n + n % 3) for n in range(60)])
+    write(tmp_path, [fact(n, 7 * n, float(n), known_time=7 * n + n % 3) for n in range(60)])
     time = from_ms(BEGIN) + timedelta(hours=5)
     rows = pa.table({"time": [BEGIN + 301 * MINUTE], "carrier": ["UA"], "origin": ["EWR"]})
     part = lookup.load(declared(tmp_path), start=time, end=time + timedelta(hours=1), now=NOW).values
 
     assert lookup.add_columns(rows, loaded(tmp_path, end=BEGIN + 10**9).values) == lookup.add_columns(rows, part)
+
+
+def test_only_what_is_missing_is_filled_in(tmp_path: Path) -> None:
+    """A value that a row brings stays; without declarations, or rows, nothing happens."""
+    write(tmp_path, [fact(1, 3, 4.0)])
+    of = declared(tmp_path)
+    kinds = {name: lookup.ARROW[feature.type] for name, feature in of.features.items()}
+    rows = ROWS
+    for name, kind in kinds.items():
+        rows = rows.append_column(name, pa.array([9.0 if name == "sum" else None, None], kind))
+    filled = lookup.fill_missing(rows, of, now=NOW)
+
+    assert (rows.schema.names, ()) == (filled.rows.schema.names, filled.rejects)
+    assert ([9.0, None], [4.0, None]) == tuple(filled.rows[name].to_pylist() for name in ("sum", "mean"))
+    assert [rows, rows.slice(0, 0)] == [
+        lookup.fill_missing(rows, NO_FACTS, now=NOW).rows, lookup.fill_missing(rows.slice(0, 0), of, now=NOW).rows
+    ]  # fmt: skip

@@ -86,12 +86,12 @@ def test_a_fact_without_a_key_is_of_no_key(tmp_path: Path) -> None:
 
 def test_without_an_id_a_fact_is_its_content(tmp_path: Path) -> None:
     """A record that is delivered twice is one fact, another one of the same moment is two."""
-    of = declared(tmp_path, id=None, known=None)
+    of = declared(tmp_path, id=None, known_time=None)
     rows = of_lines(tmp_path, [ROW, ROW, {**ROW, "delay": 5}], of)
     facts = [fact for _, fact in rows.by_group[groups(of)[0].name]]
 
     assert facts[0] == facts[1] != facts[2]
-    assert [BEGIN] * 3 == [fact.known for fact in facts]
+    assert [BEGIN] * 3 == [fact.known_time for fact in facts]
     assert facts[0].id != facts[2].id
 
 

@@ -33,9 +33,9 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
     return lambda: SqliteStore(tmp_path / f"{next(numbers)}.db")
 
 
-def fact(number: str, time: int, known: int, value: float) -> Fact:
+def fact(number: str, time: int, known_time: int, value: float) -> Fact:
     """Return a fact of one value."""
-    return Fact(number, time, known, (str(value), value, None))
+    return Fact(number, time, known_time, (str(value), value, None))
 
 
 V1, V2, V3 = (fact("1", NOON, NOON + minute, float(minute)) for minute in (1, 2, 3))

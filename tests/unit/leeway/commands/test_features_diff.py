@@ -19,7 +19,7 @@ from tests.support.fact_worlds import BEGIN, MINUTE
 
 PROJECT = """\
 project: flights
-facts: {landings: {path: landings, id: flight, known: reported, delay: 2m, tile: 5m}}
+facts: {landings: {path: landings, id: flight, known_time: reported, delay: 2m, tile: 5m}}
 models:
   late:
     task: binary

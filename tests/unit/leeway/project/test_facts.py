@@ -12,7 +12,7 @@ from features.facts.partials import Aggregate
 from features.schema import FeatureKind
 from leeway.project.load import Model, Project
 
-FACTS = "facts: {landings: {path: landings, tile: 5m, known: reported}}"
+FACTS = "facts: {landings: {path: landings, tile: 5m, known_time: reported}}"
 GOOD = "{type: numeric, from: landings, key: carrier, mean: arr_delay, window: 3h}"
 FILE = """\
 project: flights
