@@ -13,7 +13,6 @@ rows wait for the end of their key.
 from __future__ import annotations
 
 import json
-import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -34,9 +33,8 @@ from features.facts.directory_feed import LATE_ROWS
 from features.facts.groups import Group, groups
 from features.facts.key_state import KeyState
 from features.window import UTC, to_ms
-from monitors.flink import environment_job, files_source_job, run_job, state_job
-from monitors.flink.committed_output import committed_lines
-from monitors.flink.sinks_job import Folders, Outputs, insert
+from monitors.flink import files_source_job, state_job
+from monitors.flink.sinks_job import Outputs, insert
 from monitors.job_spec import FIELD_SEPARATOR
 from monitors.worker import fact_messages
 from monitors.worker.fact_messages import FACTS, ROWS, FactSpec, StoredFacts
@@ -207,39 +205,3 @@ def _create_decoded(tables: Any, spec: FactSpec) -> None:
         schema.column(name, column)
     schema.column_by_expression("rt", "TO_TIMESTAMP_LTZ(high, 3)").watermark("rt", "rt")
     tables.create_temporary_view("decoded", tables.from_data_stream(tables.to_data_stream(rows), schema.build()))
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """Result of a finished run: for each row its place, id, time and values, and the dead letters."""
-
-    rows: tuple[dict[str, Any], ...]
-    rejects: tuple[dict[str, Any], ...]
-
-
-def run_once(spec: FactSpec, rows: location.Place, logs: Path, *, streaming: bool = False) -> Outcome:
-    """Return the values of all rows that are there.
-
-    Parameters
-    ----------
-    spec
-        The rows' events and the fact features.
-    rows
-        Where the rows are.
-    logs
-        Directory of Flink's log.
-    streaming
-        Whether to run in streaming mode.
-
-    Raises
-    ------
-    EngineError
-        The job fails.
-    """
-    tables = environment_job.environment(logs, streaming=streaming)
-    with tempfile.TemporaryDirectory(prefix="leeway-") as work:
-        outputs, place = Folders.under(Path(work)), RowsAndFacts(rows, spec.facts)
-        run_job.finish(submit(tables, spec, place, outputs, streaming=streaming, follow=False), logs)
-        made = (json.loads(line) for line in committed_lines(outputs.reports))
-        rejects = (json.loads(line) for line in committed_lines(outputs.rejects))
-        return Outcome(tuple(sorted(made, key=lambda row: row["row"])), tuple(rejects))

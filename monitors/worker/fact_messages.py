@@ -111,7 +111,7 @@ def slot_of(message: str) -> str:
 
 def group_of(of: tuple[Group, ...], slot: str) -> Group:
     """Return the group of a slot."""
-    return of[json.loads(slot)[0]]
+    return of[int(json.loads(slot)[0])]
 
 
 def facts_of(content: str) -> list[Fact]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import time
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import pytest
 from features.facts import lookup
 from features.facts.declaration import FactFeatures
 from features.window import UTC, from_ms
-from monitors.flink import fact_features_job
+from monitors.flink import fact_features_run
 from monitors.worker.fact_messages import FactSpec
 from tests.support import fact_worlds
 from tests.support.fact_worlds import BEGIN, MINUTE, SCHEMA, bits
@@ -22,6 +24,7 @@ pytestmark = pytest.mark.slow
 
 NOW = datetime(2024, 2, 1, tzinfo=UTC)
 Values = dict[str, dict[str, Any]]
+PATIENCE_SECONDS = 120
 
 
 def in_process(of: FactFeatures, rows: list[dict[str, Any]]) -> Values:
@@ -33,9 +36,9 @@ def in_process(of: FactFeatures, rows: list[dict[str, Any]]) -> Values:
     return {row.pop("id"): {name: bits(value) for name, value in row.items()} for row in made}
 
 
-def by_id(outcome: fact_features_job.Outcome) -> Values:
+def by_id(rows: Iterable[dict[str, Any]]) -> Values:
     """Return the values of a run by id."""
-    return {row["id"]: {name: bits(value) for name, value in row["values"].items()} for row in outcome.rows}
+    return {row["id"]: {name: bits(value) for name, value in row["values"].items()} for row in rows}
 
 
 def test_three_ways_give_the_same_bits(tmp_path: Path) -> None:
@@ -46,7 +49,7 @@ def test_three_ways_give_the_same_bits(tmp_path: Path) -> None:
     fact_worlds.write(tmp_path / "rows", rows, files=3)
     of = fact_worlds.declared(tmp_path / "facts")
     batch, stream = (
-        fact_features_job.run_once(FactSpec(SCHEMA, of), tmp_path / "rows", tmp_path / "logs", streaming=streaming)
+        fact_features_run.run_once(FactSpec(SCHEMA, of), tmp_path / "rows", tmp_path / "logs", streaming=streaming)
         for streaming in (False, True)
     )
     expected = in_process(of, rows)
@@ -54,8 +57,44 @@ def test_three_ways_give_the_same_bits(tmp_path: Path) -> None:
     assert 250 < sum(row["count"] != bits(0.0) for row in expected.values()) + sum(
         row["pair"] is not None for row in expected.values()
     )
-    assert expected == by_id(batch)
-    assert expected == by_id(stream)
+    assert expected == by_id(batch.rows)
+    assert expected == by_id(stream.rows)
     assert [["landings", "time"]] * 2 == [
         [one["role"], one["column"]] for run in (batch, stream) for one in run.rejects
     ]
+
+
+def followed(spec: FactSpec, folder: Path, until: int) -> list[dict[str, Any]]:
+    """Run the stream until it has committed so many rows, and stop it."""
+    job, committed = fact_features_run.start(spec, folder / "rows", folder / "state", "facts")
+    lines: list[str] = []
+    end = time.monotonic() + PATIENCE_SECONDS
+    try:
+        while len(lines) < until:
+            assert time.monotonic() < end, f"{len(lines)} of {until} rows"
+            job.check()
+            committed.reports(lines.extend)
+            time.sleep(0.1)
+    finally:
+        job.stop()
+    return [json.loads(line) for line in lines]
+
+
+def test_a_stream_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    """Facts of the first run count in the second, from its checkpoint; corrections of them too."""
+    facts, rows = fact_worlds.records(200, seed=3), fact_worlds.requests(120, seed=4)
+    of = fact_worlds.declared(tmp_path / "facts")
+    spec, made = FactSpec(SCHEMA, of), list[dict[str, Any]]()
+    for number, known_before in enumerate((BEGIN + 60 * MINUTE, BEGIN + 10**9)):
+        low = BEGIN + 60 * MINUTE if number else 0
+        new_facts = [fact for fact in facts if low <= fact["reported"] < known_before]
+        new_rows = [row for row in rows if low <= row["time"] < known_before]
+        fact_worlds.write(tmp_path / "new facts", new_facts, files=1)
+        fact_worlds.write(tmp_path / "new rows", new_rows, files=1)
+        for name in ("facts", "rows"):
+            (tmp_path / name).mkdir(exist_ok=True)
+            (tmp_path / f"new {name}" / "000.jsonl").rename(tmp_path / name / f"{number}.jsonl")
+        made += followed(spec, tmp_path, len(new_rows))
+
+    assert len(rows) == len(made)
+    assert in_process(of, rows) == by_id(made)
