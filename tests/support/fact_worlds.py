@@ -47,6 +47,9 @@ VALUES = st.sampled_from([None, 0.0, 1.0, -2.5, 0.1, 0.2, 1e17, 3e-300]) | st.fl
 MOMENTS = st.integers(0, 60).map(lambda minute: BEGIN + minute * MINUTE) | st.integers(BEGIN, BEGIN + 60 * MINUTE)
 
 
+LAGS = st.integers(-5, 30).map(lambda minute: minute * MINUTE) | st.integers(-5 * MINUTE, 30 * MINUTE)
+
+
 @st.composite
 def histories(draw: st.DrawFn) -> list[Fact]:
     """Draw facts, some of which are corrected, also in their time."""
@@ -56,7 +59,7 @@ def histories(draw: st.DrawFn) -> list[Fact]:
         lambda number, time, lag, delay, plane: Fact(
             str(number), time, time + lag, (None if delay is None else str(delay), delay, plane)
         ),
-        st.integers(0, 8), MOMENTS, st.integers(-5 * MINUTE, 30 * MINUTE), VALUES, st.sampled_from([None, "N1", "N2"]),
+        st.integers(0, 8), MOMENTS, LAGS, VALUES, st.sampled_from([None, "N1", "N2"]),
     )  # fmt: skip
     return draw(st.lists(fact, max_size=25))
 

@@ -77,6 +77,15 @@ def test_a_correction_counts_from_when_it_was_known() -> None:
     assert [1.0, 1.0, 9.0] == [state.value("mean", BEGIN + minute * MINUTE) for minute in (17, 21, 22)]
 
 
+def test_what_became_known_at_the_cutoff_counts_from_the_next_one() -> None:
+    """Known at 00:10, when a tile ends: not at 00:12, whose cutoff that is, but at 00:17; so is a correction."""
+    first = Fact("1", BEGIN + 3 * MINUTE, BEGIN + 10 * MINUTE, ("1", 1.0, None))
+    second = first._replace(known_time=BEGIN + 15 * MINUTE, values=("9", 9.0, None))
+    state = state_of(GROUP, [first, second])
+
+    assert [None, 1.0, 9.0] == [state.value("mean", BEGIN + minute * MINUTE) for minute in (12, 17, 22)]
+
+
 def test_a_tile_counts_when_it_has_been_closed_for_the_delay() -> None:
     """Facts of [00:00, 00:05) count from 00:07 on, with a delay of 2 minutes, and until their window ends."""
     state = state_of(GROUP, [Fact("1", BEGIN + 1, BEGIN + 1, ("4", 4.0, None))])
