@@ -94,6 +94,7 @@ class KeyState:
         self._versions: dict[str, list[Fact]] = {}
         self._tiles: dict[int, _Tile] = {}
         self._recent: dict[str, tuple[int, Partial]] = {}
+        self._since = 0
 
     def __len__(self) -> int:
         """Return the number of versions of facts."""
@@ -101,7 +102,12 @@ class KeyState:
 
     def add(self, fact: Fact) -> bool:
         """Add a version of a fact; return whether it was new."""
-        versions = self._versions.setdefault(fact.id, [])
+        self._recent.clear()
+        if fact.id not in self._versions:  # most facts have one version
+            self._versions[fact.id] = [fact]
+            self._tile(fact.time).put(fact, NEVER)
+            return True
+        versions = self._versions[fact.id]
         if fact in versions:
             return False
         at = bisect.bisect([version_order(each) for each in versions], version_order(fact))
@@ -109,7 +115,6 @@ class KeyState:
         self._tile(fact.time).put(fact, versions[at + 1].known_time if at + 1 < len(versions) else NEVER)
         if at:
             self._tile(versions[at - 1].time).put(versions[at - 1], fact.known_time)
-        self._recent.clear()
         return True
 
     def _tile(self, time: int) -> _Tile:
@@ -135,7 +140,10 @@ class KeyState:
         return [fact for versions in self._versions.values() for fact in versions]
 
     def forget(self, before: int) -> None:
-        """Drop the tiles that end by *before* (ms), with their facts."""
+        """Drop the tiles that end by *before* (ms), with their facts; again for the same moment, it does nothing."""
+        if before <= self._since:
+            return
+        self._since = before
         old = [start for start in self._tiles if start + self._group.tile <= before]
         for start in old:
             for fact in self._tiles.pop(start).replaced:

@@ -7,6 +7,7 @@ be read, it is the same, and counted apart.
 from __future__ import annotations
 
 import logging
+import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -46,6 +47,7 @@ class FactFeatures:
     feed: FactFeed | None = None
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     failing: str = ""
+    _counting: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def names(self) -> frozenset[str]:
@@ -60,29 +62,34 @@ class FactFeatures:
         InvalidRequest
             A value is missing, and the version has no answer without it.
         """
-        features, problems = dict(rows.features), Problems()
+        features, problems, counts = dict(rows.features), Problems(), Counter[tuple[str, str]]()
         for name in self.values.declared.features:
             if ABSENT in features[name]:
-                features[name] = self._column(name, rows, reader, problems)
+                features[name], origins = self._column(name, rows, reader, problems)
             else:
-                self.counts[name, REQUEST] += len(rows)
+                origins = Counter({REQUEST: len(rows)})
+            counts += Counter({(name, origin): n for origin, n in origins.items()})
+        with self._counting:
+            self.counts += counts
         problems.check()
         return replace(rows, features=features)
 
-    def _column(self, name: str, rows: Rows, reader: RowReader, problems: Problems) -> Sequence[Any]:
-        """Return the values of one feature: those that were sent, and those of the store."""
-        keys = self._keys(name, rows.features)
+    def _column(
+        self, name: str, rows: Rows, reader: RowReader, problems: Problems
+    ) -> tuple[Sequence[Any], Counter[str]]:
+        """Return the values of one feature, those that were sent and those of the store, and how many of each."""
+        keys, origins = self._keys(name, rows.features), Counter[str]()
         column = list(rows.features[name])
         for row, (key, time) in enumerate(zip(keys, rows.times, strict=True)):
             if column[row] is not ABSENT:
-                self.counts[name, REQUEST] += 1
+                origins[REQUEST] += 1
                 continue
             value, origin = self._look(name, key, time)
-            self.counts[name, origin] += 1
+            origins[origin] += 1
             if value is None and name not in reader.nullable:
                 problems.add(_nothing(name, origin, row))
             column[row] = self._typed(name, value)
-        return column
+        return column, origins
 
     def _keys(self, name: str, features: Mapping[str, Sequence[Any]]) -> Sequence[Key]:
         columns = (features[column] for column in self.values.group_of(name).row_columns)
