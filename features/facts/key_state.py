@@ -71,9 +71,9 @@ class _Tile:
 
 def _aggregate(spec: Spec, facts: Iterable[Fact]) -> Partial:
     """Return the partial aggregate of facts: those without a value do not count."""
-    (aggregate, index), rules = spec, RULES[spec[0]]
-    values = ((fact, fact.values[index]) for fact in facts)
-    return merged(RULES[aggregate], [rules.of(fact, value) for fact, value in values if value is not None])
+    aggregate, index = spec
+    values, rules = ((fact, fact.values[index]) for fact in facts), RULES[aggregate]
+    return merged(rules, [rules.of(fact, value) for fact, value in values if value is not None])
 
 
 class KeyState:
