@@ -11,6 +11,7 @@ IEEE Std 754-2019, section 3.3: the finite numbers of binary64.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 _BITS = 1074
@@ -44,15 +45,16 @@ class Moments:
         units = numerator << (_BITS + 1 - denominator.bit_length())
         return cls(1, units, units * units)
 
-    def __add__(self, other: Moments) -> Moments:
-        """Return the moments of both together."""
-        return Moments(self.n + other.n, self.total + other.total, self.squares + other.squares)
+    @classmethod
+    def together(cls, parts: Sequence[Moments]) -> Moments:
+        """Return the moments of all *parts*."""
+        return cls(sum(p.n for p in parts), sum(p.total for p in parts), sum(p.squares for p in parts))
 
     @property
     def sum(self) -> float:
         """The sum, rounded once.
 
-        >>> (Moments.of(0.1) + Moments.of(1e17) + Moments.of(-1e17)).sum
+        >>> Moments.together([Moments.of(0.1), Moments.of(1e17), Moments.of(-1e17)]).sum
         0.1
         """
         return self.total / _UNIT
@@ -61,7 +63,7 @@ class Moments:
     def mean(self) -> float | None:
         """The mean, rounded once; None of no numbers.
 
-        >>> (Moments.of(1.0) + Moments.of(2.0)).mean
+        >>> Moments.together([Moments.of(1.0), Moments.of(2.0)]).mean
         1.5
         """
         return self.total / (self.n << _BITS) if self.n else None
@@ -70,7 +72,7 @@ class Moments:
     def standard_deviation(self) -> float | None:
         """The sample standard deviation (n - 1); None of fewer than two numbers.
 
-        >>> (Moments.of(1e15) + Moments.of(1e15 + 2)).standard_deviation ** 2
+        >>> Moments.together([Moments.of(1e15), Moments.of(1e15 + 2)]).standard_deviation ** 2
         2.0000000000000004
         """
         if self.n < 2:

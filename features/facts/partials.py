@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -41,18 +41,18 @@ class Rules:
     of
         From a fact and the value of its column, which is not None, to a partial aggregate.
     merge
-        From two partial aggregates to that of both; commutative and associative.
+        From one or more partial aggregates to that of all of them, whatever their order and grouping.
     result
         From a partial aggregate and the time of the row (ms) to the feature's value.
     """
 
     of: Callable[[Fact, Any], Partial]
-    merge: Callable[[Any, Any], Partial]
+    merge: Callable[[Sequence[Any]], Partial]
     result: Callable[[Any, int], Value]
 
 
 def _moments(result: Callable[[Moments], float | None]) -> Rules:
-    return Rules(lambda _, value: Moments.of(value), lambda a, b: a + b, lambda partial, _: result(partial))
+    return Rules(lambda _, value: Moments.of(value), Moments.together, lambda partial, _: result(partial))
 
 
 def _latest(result: Callable[[Any, int], Value]) -> Rules:
@@ -61,7 +61,7 @@ def _latest(result: Callable[[Any, int], Value]) -> Rules:
 
 
 RULES = {
-    Aggregate.COUNT: Rules(lambda *_: 1, lambda a, b: a + b, lambda n, _: float(n)),
+    Aggregate.COUNT: Rules(lambda *_: 1, sum, lambda n, _: float(n)),
     Aggregate.SUM: _moments(lambda moments: moments.sum),
     Aggregate.MEAN: _moments(lambda moments: moments.mean),
     Aggregate.STD: _moments(lambda moments: moments.standard_deviation),
@@ -70,7 +70,9 @@ RULES = {
     Aggregate.LAST: _latest(lambda newest, _: newest[2]),
     Aggregate.AGE: _latest(lambda newest, time: (time - newest[0]) / 1000),
     Aggregate.DISTINCT: Rules(
-        lambda _, value: frozenset((value,)), lambda a, b: a | b, lambda values, _: float(len(values))
+        lambda _, value: frozenset((value,)),
+        lambda sets: frozenset().union(*sets),
+        lambda values, _: float(len(values)),
     ),
 }
 """The rules of each aggregate."""
@@ -82,8 +84,5 @@ NUMBERS = frozenset({Aggregate.SUM, Aggregate.MEAN, Aggregate.MIN, Aggregate.MAX
 
 def merged(rules: Rules, partials: list[Partial]) -> Partial:
     """Return the partial aggregate of all *partials*, None among them left out; None of none."""
-    total = None
-    for partial in partials:
-        if partial is not None:
-            total = partial if total is None else rules.merge(total, partial)
-    return total
+    there = [partial for partial in partials if partial is not None]
+    return rules.merge(there) if len(there) > 1 else next(iter(there), None)

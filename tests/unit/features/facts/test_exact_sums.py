@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 import statistics
 from fractions import Fraction
-from functools import reduce
-from operator import add
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +18,7 @@ NUMBERS = st.lists(st.floats(-1e150, 1e150), min_size=2, max_size=20)
 def test_moments_are_those_of_fractions(numbers: list[float], cut: int) -> None:
     """To the last bit, however they are grouped."""
     parts = [[Moments.of(x) for x in part] for part in (numbers[:cut], numbers[cut:])]
-    both = reduce(add, parts[1], Moments()) + reduce(add, parts[0], Moments())
+    both = Moments.together([Moments.together(parts[1]), Moments.together(parts[0])])
     exact = [Fraction(x) for x in numbers]
 
     assert (float(sum(exact)), float(sum(exact) / len(exact))) == (both.sum, both.mean)
@@ -33,7 +31,7 @@ def test_decimals_sum_to_the_nearest_float_of_what_was_read(numbers: list[object
     """No error of addition is added to that of reading."""
     floats = [float(str(number)) for number in numbers]
 
-    assert math.fsum(floats) == reduce(add, map(Moments.of, floats), Moments()).sum
+    assert math.fsum(floats) == Moments.together([Moments.of(x) for x in floats]).sum
 
 
 def test_of_nothing_and_of_one_there_is_no_spread() -> None:
