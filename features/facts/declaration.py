@@ -74,7 +74,7 @@ KeyColumns = Annotated[
 class FactFeature(BaseModel):
     """A feature that is computed of facts: one aggregate of one column, over a window of time, by key."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     type: FeatureKind = Field(description="numeric or categorical")
     source: str = Field(alias="from", description="the facts, by their name under `facts`")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from features.errors import DataError
 from features.events import location
 from features.facts import reading
 from features.facts.groups import Group
@@ -49,7 +50,7 @@ class DirectoryFeed:
         Raises
         ------
         DataError
-            A directory of facts does not exist.
+            A directory of facts does not exist; those of the other sources have been read by then.
         sqlite3.Error
             The store cannot be written.
         """
@@ -57,8 +58,14 @@ class DirectoryFeed:
             for group in self._values.groups:
                 self._values.keep_since(group, to_ms(now - LATE_ROWS) - group.reach)
             self._forgotten = now
+        missing: DataError | None = None
         for source in self._values.declared.sources:
-            yield from self._of_source(source, now)
+            try:
+                yield from self._of_source(source, now)
+            except DataError as error:
+                missing = missing or error
+        if missing is not None:
+            raise missing
 
     def _of_source(self, source: str, now: datetime) -> Iterator[Taken]:
         place = reading.place(self._values.declared.sources[source])

@@ -7,13 +7,18 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 
 from features.facts.declaration import FactFeature, FactFeatures, FactSource
+from features.facts.fact import Value
+from features.facts.partials import Aggregate
 from features.schema import FeatureKind
 from features.window import to_ms
 
 Column = tuple[str, FeatureKind]
 """A column of the facts, and how it is read."""
+Spec = tuple[Aggregate, int]
+"""An aggregate, and the index of the value that it is of."""
 LARGEST_MOVE = timedelta(days=1)
 """How far a correction may move the time of a fact: so much longer than they can count are facts stored, so that a
 version is there as long as those that it replaces."""
@@ -55,11 +60,26 @@ class Group:
         end = time - self.delay
         return end - end % self.tile
 
-    @property
+    @cached_property
+    def windows(self) -> Mapping[str, int]:
+        """The window of each feature, in milliseconds."""
+        return {name: to_ms(feature.window) for name, feature in self.features.items()}
+
+    @cached_property
+    def fallbacks(self) -> Mapping[str, Value]:
+        """The value of each feature where no fact counts."""
+        return {name: feature.fallback for name, feature in self.features.items()}
+
+    @cached_property
+    def specs(self) -> Mapping[str, Spec]:
+        """The aggregate of each feature, and the index of its column among :attr:`columns`."""
+        columns = {name: (feature.column, feature.column_kind) for name, feature in self.features.items()}
+        return {name: (self.features[name].aggregate, self.columns.index(columns[name])) for name in columns}
+
+    @cached_property
     def reach(self) -> int:
         """How far before a row's time facts must be stored, in milliseconds."""
-        longest = max(to_ms(feature.window) for feature in self.features.values())
-        return longest + self.delay + self.tile + to_ms(LARGEST_MOVE)
+        return max(self.windows.values()) + self.delay + self.tile + to_ms(LARGEST_MOVE)
 
     @property
     def row_columns(self) -> list[str]:

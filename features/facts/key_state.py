@@ -19,14 +19,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from features.facts.fact import Fact, Value, version_order
-from features.facts.groups import Group
-from features.facts.partials import RULES, Aggregate, Partial, merged
-from features.window import to_ms
+from features.facts.groups import Group, Spec
+from features.facts.partials import RULES, Partial, merged
 
 NEVER = 1 << 62
 """The time (ms) at which a fact that has no later version is replaced."""
-Spec = tuple[Aggregate, int]
-"""An aggregate, and the index of the value that it is of."""
 
 
 @dataclass
@@ -87,10 +84,6 @@ class KeyState:
 
     def __init__(self, group: Group) -> None:
         self._group = group
-        self._specs = {
-            name: (feature.aggregate, group.columns.index((feature.column, feature.column_kind)))
-            for name, feature in group.features.items()
-        }
         self._versions: dict[str, list[Fact]] = {}
         self._tiles: dict[int, _Tile] = {}
         self._recent: dict[str, tuple[int, Partial]] = {}
@@ -127,13 +120,12 @@ class KeyState:
         if before != cutoff:  # between two cutoffs nothing changes
             partial = self._partial(name, cutoff)
             self._recent[name] = (cutoff, partial)
-        return None if partial is None else RULES[self._specs[name][0]].result(partial, time)
+        return None if partial is None else RULES[self._group.specs[name][0]].result(partial, time)
 
     def _partial(self, name: str, cutoff: int) -> Partial:
-        spec, tile = self._specs[name], self._group.tile
-        starts = range(cutoff - to_ms(self._group.features[name].window), cutoff, tile)
-        tiles = (self._tiles[start] for start in starts if start in self._tiles)
-        return merged(RULES[spec[0]], [each.partial(spec, cutoff) for each in tiles])
+        spec, tiles = self._group.specs[name], self._tiles
+        starts = range(cutoff - self._group.windows[name], cutoff, self._group.tile)
+        return merged(RULES[spec[0]], [tiles[start].partial(spec, cutoff) for start in starts if start in tiles])
 
     def facts(self) -> list[Fact]:
         """Return all versions of facts."""

@@ -83,7 +83,7 @@ class FactValues:
     def look(self, name: str, key: Key, time: int) -> Looked:
         """Return the value of a feature for a key at a time (ms)."""
         group = self._group_of[name]
-        fallback = group.features[name].fallback
+        fallback = group.fallbacks[name]
         since = self._since.get(group.name)
         if since is not None and time - group.reach < since:
             return Looked(fallback, Origin.EXPIRED)

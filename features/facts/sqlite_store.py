@@ -18,6 +18,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from features import errors
 from features.facts.fact import Fact, Key, Value
 from features.facts.groups import Group
 from features.facts.key_state import KeyState, state_of
@@ -43,11 +44,20 @@ class SqliteStore:
     ----------
     path
         The file, created where it is missing.
+
+    Raises
+    ------
+    DataError
+        It is no such file, or cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._reader, self._writer = _opened(path), _opened(path)
+        try:
+            self._reader, self._writer = _opened(path), _opened(path)
+        except sqlite3.DatabaseError as error:
+            msg = f"the store of facts {path} cannot be opened: {error}"
+            raise errors.DataError(msg, hint="delete it: it is made again from the files of facts") from error
         self._reading, self._writing = threading.RLock(), threading.RLock()
         self._states: OrderedDict[tuple[str, Key], KeyState] = OrderedDict()
         self._files: dict[str, set[str]] = {}

@@ -176,7 +176,7 @@ def answers(group: Group, state: KeyState, content: str, since: int) -> Iterator
 
 def _values(group: Group, state: KeyState, time: int) -> dict[str, Any]:
     values = {name: state.value(name, time) for name in group.features}
-    return {name: group.features[name].fallback if value is None else value for name, value in values.items()}
+    return {name: group.fallbacks[name] if value is None else value for name, value in values.items()}
 
 
 def joined(parts: Iterable[str]) -> str:

@@ -104,7 +104,7 @@ class FactFeatures:
             if self.failing != reason:
                 _LOG.error("the store of facts cannot be read: %s; features have what `empty` declares", reason)
             self.failing = reason
-            return self.values.group_of(name).features[name].fallback, UNAVAILABLE
+            return self.values.group_of(name).fallbacks[name], UNAVAILABLE
         self.failing = ""
         return looked.value, looked.origin.value
 

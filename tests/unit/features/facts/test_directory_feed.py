@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from features.errors import DataError
+from features.facts.declaration import FactFeatures
 from features.facts.directory_feed import DirectoryFeed
 from features.facts.lookup import FactValues, Origin
 from features.facts.sqlite_store import SqliteStore
+from features.facts.store import MemoryStore
 from features.window import from_ms
 from tests.support import fact_worlds
 from tests.support.fact_worlds import BEGIN, MINUTE, declared
@@ -78,3 +80,16 @@ def test_a_directory_that_is_gone_is_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(DataError, match="is not there"):
         taken(DirectoryFeed(values))
+
+
+def test_other_facts_are_read_where_some_are_gone(tmp_path: Path) -> None:
+    """One missing directory costs no other source."""
+    of = declared(tmp_path / "facts").model_dump(mode="json", by_alias=True)
+    of["sources"] = {"gone": {**of["sources"]["landings"], "path": str(tmp_path / "gone")}, **of["sources"]}
+    of["features"]["other"] = {**of["features"]["sum"], "from": "gone"}
+    values = FactValues(FactFeatures.model_validate(of), MemoryStore())
+    fact_worlds.write(tmp_path / "facts", fact_worlds.records(10, 0), 1)
+
+    with pytest.raises(DataError, match="gone is not there"):
+        taken(DirectoryFeed(values))
+    assert Origin.FACTS is values.look("mean", ("A",), BEGIN + 60 * MINUTE).origin

@@ -6,12 +6,14 @@ import itertools
 import sqlite3
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from features.errors import DataError
 from features.facts.fact import Fact, Key
 from features.facts.key_state import state_of
 from features.facts.sqlite_store import SqliteStore
@@ -63,7 +65,7 @@ def test_what_is_stored_already_is_not_new(opened: Opened) -> None:
 
 def test_keys_and_groups_are_apart(opened: Opened) -> None:
     """Another carrier has no value, and neither has the other group."""
-    store, pair = opened(), GROUP.__class__("other", *list(GROUP.__dict__.values())[1:])
+    store, pair = opened(), replace(GROUP, name="other")
     store.add(GROUP, [(UA, V1)])
 
     assert None is store.value(GROUP, ("AA",), "sum", NOON + 10 * MINUTE)
@@ -158,3 +160,11 @@ def test_a_file_that_fails_says_so(tmp_path: Path) -> None:
 
     with pytest.raises(sqlite3.Error):
         store.value(GROUP, UA, "sum", NOON)
+
+
+def test_a_file_that_is_none_of_ours_is_named(tmp_path: Path) -> None:
+    """With what to do: everything in it can be read again."""
+    (tmp_path / "facts.db").write_bytes(b"no database at all, but long enough to look like a header" * 40)
+
+    with pytest.raises(DataError, match="delete it: it is made again"):
+        SqliteStore(tmp_path / "facts.db")
