@@ -18,14 +18,6 @@ def folder(state: Path, model: str) -> Path:
     return state / "dead_letters" / model
 
 
-def append(state: Path, model: str, role: str, rejects: Iterable[Reject]) -> None:
-    """Write records that could not be used, each once however often it is written."""
-    place = folder(state, model)
-    place.mkdir(parents=True, exist_ok=True)
-    with (place / f"{role}.jsonl").open("a") as file:
-        file.writelines(json.dumps({"role": role, **asdict(one)}, sort_keys=True) + "\n" for one in rejects)
-
-
 def count(state: Path, model: str) -> int:
     """Return the number of dead letters; a record that several runs rejected counts once."""
     return len({line for path in folder(state, model).glob("*.jsonl") for line in path.read_text().splitlines()})
@@ -60,3 +52,11 @@ def _letters(place: Path) -> Iterator[dict[str, Any]]:
     files = sorted(place.glob("*.jsonl"), key=lambda p: (p.stat().st_mtime_ns, p.name))
     for line in dict.fromkeys(line for path in files for line in path.read_text().splitlines()):
         yield json.loads(line)
+
+
+def append(state: Path, model: str, role: str, rejects: Iterable[Reject]) -> None:
+    """Write records that could not be used, each once however often it is written."""
+    place = folder(state, model)
+    place.mkdir(parents=True, exist_ok=True)
+    with (place / f"{role}.jsonl").open("a") as file:
+        file.writelines(json.dumps({"role": role, **asdict(one)}, sort_keys=True) + "\n" for one in rejects)
