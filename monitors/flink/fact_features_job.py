@@ -91,7 +91,8 @@ class _Values(KeyedProcessFunction):  # type: ignore[misc]
             self._rows[slot].append(content)
             ctx.timer_service().register_event_time_timer(1)
         else:
-            since = ctx.timer_service().current_watermark() - to_ms(LATE_ROWS)
+            newest = ctx.timer_service().current_watermark()  # none yet, right after a restart
+            since = max(newest - to_ms(LATE_ROWS), StoredFacts(self._stored(slot)).since + group.reach)
             yield from self._answers(slot, group, content, since)
 
     def _add(self, slot: str, group: Group, content: str, ctx: KeyedProcessFunction.Context) -> None:
@@ -128,9 +129,10 @@ class _Values(KeyedProcessFunction):  # type: ignore[misc]
             return
         state = self._state(slot, group)
         before = len(state)
-        state.forget(min(timestamp, ctx.timer_service().current_watermark()) - self._lifetime(group))
+        since = min(timestamp, ctx.timer_service().current_watermark()) - self._lifetime(group)
+        state.forget(since)
         if len(state) < before:
-            StoredFacts(self._stored(slot)).rewrite(state.facts())
+            StoredFacts(self._stored(slot)).rewrite(state.facts(), since)
 
 
 class _Join(KeyedProcessFunction):  # type: ignore[misc]

@@ -28,8 +28,8 @@ from monitors.worker.keyed_state import KeyedState
 
 ROWS, FACTS = "(rows)", "facts"
 """What a message carries; no facts can have the first as their name."""
-_PARTS = "parts"
-"""Key of the number of stored pieces."""
+_PARTS, _SINCE = "parts", "since"
+"""Keys of the number of stored pieces, and of the moment before which facts have been dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +142,14 @@ class StoredFacts:
         self._state.put(str(parts), content)
         self._state.put(_PARTS, str(parts + 1))
 
-    def rewrite(self, facts: Iterable[Fact]) -> None:
-        """Store *facts* in place of all others."""
+    @property
+    def since(self) -> int:
+        """The moment (ms) before which facts have been dropped; 0 where none has."""
+        return int(self._state.get(_SINCE) or 0)
+
+    def rewrite(self, facts: Iterable[Fact], since: int) -> None:
+        """Store *facts* in place of all others; those from before *since* (ms) have been dropped."""
+        self._state.put(_SINCE, str(since))
         for n in range(int(self._state.get(_PARTS) or 0)):
             self._state.remove(str(n))
         self._state.put(_PARTS, "0")

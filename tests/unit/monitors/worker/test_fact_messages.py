@@ -95,9 +95,9 @@ def test_rewritten_facts_replace_all_others() -> None:
     for number in range(3):
         stored.append(json.dumps([[str(number), BEGIN, BEGIN, ["1", 1.0, None]]]))
     facts = stored.load(group).facts()
-    stored.rewrite(facts[1:])
+    stored.rewrite(facts[1:], BEGIN)
 
-    assert (facts[1:], {"0", "parts"}) == (stored.load(group).facts(), set(state))
+    assert (facts[1:], {"0", "parts", "since"}) == (stored.load(group).facts(), set(state))
 
 
 def test_a_row_that_is_too_late_has_no_values() -> None:
