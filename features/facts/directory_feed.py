@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,7 +10,6 @@ from pathlib import Path
 from features.errors import DataError
 from features.events import location
 from features.facts import reading
-from features.facts.groups import Group
 from features.facts.lookup import FactValues
 from features.files import file_chunks
 from features.values.untyped import Reject
@@ -71,16 +70,25 @@ class DirectoryFeed:
         place = reading.place(self._values.declared.sources[source])
         groups = [group for group in self._values.groups if group.source == source]
         for path in file_chunks.list_files(location.directory(place)):
-            if not all(self._values.store.is_read(group, str(path)) for group in groups):
-                yield self._read(source, path, groups, now)
+            if (mark := _mark(path)) and not all(self._values.store.is_read(group, mark) for group in groups):
+                yield self._read(source, path, now)
+                for group in groups:
+                    self._values.store.mark_read(group, mark)
 
-    def _read(self, source: str, path: Path, groups: Sequence[Group], now: datetime) -> Taken:
-        """Store the facts of one file, then mark it."""
+    def _read(self, source: str, path: Path, now: datetime) -> Taken:
+        """Store the facts of one file."""
         declared, new, rejects = self._values.declared, 0, list[Reject]()
         for chunk in location.file_references(path, declared.sources[source].csv):
             rows = reading.read(declared, self._values.groups, source, chunk, now=now)
             new += self._values.add(rows)
             rejects += rows.rejects
-        for group in groups:
-            self._values.store.mark_read(group, str(path))
         return Taken(path, new, tuple(rejects))
+
+
+def _mark(path: Path) -> str:
+    """Return what a file is marked by as read: one that is written anew is read again. Empty where it is gone."""
+    try:
+        now = path.stat()
+    except OSError:
+        return ""
+    return f"{path} {now.st_size} {now.st_mtime_ns}"

@@ -126,20 +126,20 @@ class SqliteStore:
         with self._reading:
             self._since[group.name] = end
 
-    def is_read(self, group: Group, path: str) -> bool:
+    def is_read(self, group: Group, file: str) -> bool:
         """Return whether a file was marked before this process started, or by it."""
         with self._writing:
             if group.name not in self._files:
                 rows = self._writer.execute("SELECT path FROM files WHERE grp = ?", (group.name,))
                 self._files[group.name] = {path for (path,) in rows}
-            return path in self._files[group.name]
+            return file in self._files[group.name]
 
-    def mark_read(self, group: Group, path: str) -> None:
+    def mark_read(self, group: Group, file: str) -> None:
         """Mark a file."""
         with self._writing, self._writer:
-            if not self.is_read(group, path):
-                self._files[group.name].add(path)
-                self._writer.execute("INSERT OR IGNORE INTO files VALUES (?, ?)", (group.name, path))
+            if not self.is_read(group, file):
+                self._files[group.name].add(file)
+                self._writer.execute("INSERT OR IGNORE INTO files VALUES (?, ?)", (group.name, file))
 
     def close(self) -> None:
         """Close the file."""

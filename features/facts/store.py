@@ -30,11 +30,11 @@ class FactStore(Protocol):
         """Drop facts that happened before a moment (ms), with a precision of a tile."""
         ...
 
-    def is_read(self, group: Group, path: str) -> bool:
+    def is_read(self, group: Group, file: str) -> bool:
         """Return whether a file was marked as read."""
         ...
 
-    def mark_read(self, group: Group, path: str) -> None:
+    def mark_read(self, group: Group, file: str) -> None:
         """Mark a file as read, after its facts were added."""
         ...
 
@@ -72,10 +72,10 @@ class MemoryStore:
                 if not len(states[key]):
                     del states[key]
 
-    def is_read(self, group: Group, path: str) -> bool:
+    def is_read(self, group: Group, file: str) -> bool:
         """Return whether a file was marked."""
-        return (group.name, path) in self._files
+        return (group.name, file) in self._files
 
-    def mark_read(self, group: Group, path: str) -> None:
+    def mark_read(self, group: Group, file: str) -> None:
         """Mark a file."""
-        self._files.add((group.name, path))
+        self._files.add((group.name, file))

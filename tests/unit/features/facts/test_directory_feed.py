@@ -38,12 +38,25 @@ def test_each_file_is_read_once(tmp_path: Path) -> None:
     fact_worlds.write(tmp_path / "facts", facts, 2)
     first = taken(feed)
     again = taken(feed)
-    fact_worlds.write(tmp_path / "facts", facts, 3)
+    lines = (tmp_path / "facts" / "000.jsonl").read_text()
+    (tmp_path / "facts" / "002.jsonl").write_text(lines)
 
     assert ["000.jsonl", "001.jsonl"] == [name for name, _, _ in first]
     assert ([], ["002.jsonl"]) == (again, [name for name, _, _ in taken(feed)])
     assert [] == taken(DirectoryFeed(opened(tmp_path)))
     assert Origin.FACTS is opened(tmp_path).look("mean", ("A",), BEGIN + 60 * MINUTE).origin
+
+
+def test_a_file_that_is_written_anew_is_read_again(tmp_path: Path) -> None:
+    """Only what is new in it is stored."""
+    values = opened(tmp_path)
+    feed = DirectoryFeed(values)
+    fact = {**fact_worlds.records(1, 0)[0], "carrier": "A", "airport": "EWR"}
+    fact_worlds.write(tmp_path / "facts", [fact], 1)
+    first = taken(feed)
+    fact_worlds.write(tmp_path / "facts", [fact, {**fact, "flight": "other"}], 1)
+
+    assert ([("000.jsonl", 2, 0)], [("000.jsonl", 2, 0)]) == (first, taken(feed))  # one in each of the two groups
 
 
 def test_what_is_too_old_is_not_stored_and_goes_with_time(tmp_path: Path) -> None:
