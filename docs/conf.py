@@ -50,7 +50,10 @@ toc_object_entries = False  # thousands of entries, copied for each page's navig
 # A reference to a module, function or constant that is gone is a warning, and so an error. Annotations are not looked
 # up: most of them name types of other projects, and one name may be that of several fields.
 nitpicky = True
-nitpick_ignore_regex = [("py:(class|obj)", ".*"), ("py:exc", r"struct\.error|ArrowInvalid|typer\.BadParameter")]
+nitpick_ignore_regex = [
+    ("py:(class|obj)", ".*"),
+    ("py:exc", r"struct\.error|sqlite3\.Error|ArrowInvalid|typer\.BadParameter"),
+]
 suppress_warnings = ["ref.python"]
 
 # All modules are imported before any is read: autodoc writes evaluated annotations into pydantic's BaseModel, and the

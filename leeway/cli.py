@@ -32,6 +32,7 @@ _MODULES = {
     "retrain": ("retrain", "react", "promote", "refuse", "rollback", "audit", "flows"),
     "score": ("score",),
     "serve": ("serve",),
+    "features": ("features",),
     "compat": ("compat",),
     "alerts": ("alerts",),
     "dashboard": ("dashboard",),

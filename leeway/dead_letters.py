@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+from features.values.untyped import Reject
 
 
 def folder(state: Path, model: str) -> Path:
@@ -49,3 +52,11 @@ def _letters(place: Path) -> Iterator[dict[str, Any]]:
     files = sorted(place.glob("*.jsonl"), key=lambda p: (p.stat().st_mtime_ns, p.name))
     for line in dict.fromkeys(line for path in files for line in path.read_text().splitlines()):
         yield json.loads(line)
+
+
+def append(state: Path, model: str, role: str, rejects: Iterable[Reject]) -> None:
+    """Write records that could not be used, each once however often it is written."""
+    place = folder(state, model)
+    place.mkdir(parents=True, exist_ok=True)
+    with (place / f"{role}.jsonl").open("a") as file:
+        file.writelines(json.dumps({"role": role, **asdict(one)}, sort_keys=True) + "\n" for one in rejects)

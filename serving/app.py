@@ -145,7 +145,8 @@ class Endpoints:
 
     async def openapi(self, request: Request) -> Response:
         """Describe the routes, with the features of each model, as OpenAPI."""
-        return responses.as_json(openapi.document([service.schema for service in self.services.values()]))
+        optional = {name: service.optional for name, service in self.services.items()}
+        return responses.as_json(openapi.document([each.schema for each in self.services.values()], optional))
 
     async def docs(self, request: Request) -> Response:
         """Describe the routes as a page."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from features.events import decode, encode, publishing
 from features.events.decode import Decoded
 from features.events.location import Place
 from features.events.requests import read_requests
+from features.facts.lookup import Filled
 from features.schema import PREDICTION, Source
 from features.values.untyped import Reject
 from features.window import from_ms, to_ms
@@ -24,6 +26,8 @@ from serving import model
 from serving.model import Served
 
 FORMATS = (".jsonl", ".parquet")
+Fill = Callable[[pa.Table], Filled]
+"""From decoded requests to the same with features of facts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,19 @@ class EventPeriod:
 ALL = EventPeriod()
 
 
-def score(served: Served, source: Place, target: Path, *, wanted: EventPeriod = ALL, over: bool = False) -> Scored:
+def _as_they_are(rows: pa.Table) -> Filled:
+    return Filled(rows, ())
+
+
+def score(
+    served: Served,
+    source: Place,
+    target: Path,
+    *,
+    wanted: EventPeriod = ALL,
+    over: bool = False,
+    fill: Fill = _as_they_are,
+) -> Scored:
     """Score the *wanted* events of *source* and write prediction events to *target*.
 
     Columns are named as in the schema: id, time, model version, features, prediction; events keep their order. Monitors
@@ -72,6 +88,8 @@ def score(served: Served, source: Place, target: Path, *, wanted: EventPeriod = 
         The period of events to score.
     over
         Whether an existing file is overwritten.
+    fill
+        Fills in features of facts.
 
     Raises
     ------
@@ -83,7 +101,7 @@ def score(served: Served, source: Place, target: Path, *, wanted: EventPeriod = 
     if target.suffix not in FORMATS:
         msg = f"{target} has an unknown format"
         raise errors.DataError(msg, hint=f"name it with one of {', '.join(FORMATS)}")
-    requests = wanted.in_period(read_requests(served.schema, source))
+    requests = _filled(wanted.in_period(read_requests(served.schema, source)), fill)
     table = encode.renamed(_columns(served), _answered(served, requests.table))
     target.parent.mkdir(parents=True, exist_ok=True)
     data = _parquet(table) if target.suffix == ".parquet" else _json(table, served.schema.times.format)
@@ -98,8 +116,21 @@ def _taken(target: Path) -> errors.DataError:
     return errors.DataError(f"{target} exists already", hint="name another file, or overwrite it with --force")
 
 
-def publish(
-    served: Served, source: Place, to: Source, *, now: datetime, partitions: int, wanted: EventPeriod = ALL
+def _filled(requests: Decoded, fill: Fill) -> Decoded:
+    """Return requests with what *fill* fills in; facts that could not be used are among the rejects."""
+    made = fill(requests.table)
+    return replace(requests, table=made.rows, rejects=(*requests.rejects, *made.rejects))
+
+
+def publish(  # noqa: PLR0913 - where to, which events, and when
+    served: Served,
+    source: Place,
+    to: Source,
+    *,
+    now: datetime,
+    partitions: int,
+    wanted: EventPeriod = ALL,
+    fill: Fill = _as_they_are,
 ) -> Scored:
     """Score the *wanted* events of *source* and send prediction events to the topic *to*, created if missing.
 
@@ -110,7 +141,7 @@ def publish(
     BrokerError
         Kafka does not answer, or the topic's retention would delete such old events at once.
     """
-    requests = wanted.in_period(read_requests(served.schema, source))
+    requests = _filled(wanted.in_period(read_requests(served.schema, source)), fill)
     table = _finite(_answered(served, requests.table))
     topic = publishing.ensure(to.bootstrap, to.topic or "", partitions)
     if table.num_rows:

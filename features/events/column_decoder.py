@@ -12,7 +12,7 @@ import pyarrow as pa
 from features.schema import LABEL, PREDICTION, EventSchema, FeatureKind, Role, Task
 from features.values import arrow_columns, task_values, timestamps, typed_columns
 from features.values.typed_columns import Typed
-from features.values.untyped import Mask, UntypedRows
+from features.values.untyped import Columns, Mask, UntypedRows
 
 RecordPlace = Callable[[int], tuple[str, int]]
 """From a row's line to its place: path and line, or topic/partition and offset."""
@@ -32,12 +32,18 @@ class Decoder:
         From a row's line to its place.
     now
         The present, which event times are compared with.
+    columns
+        The columns to decode.
+    finite
+        Whether an infinite number is refused; a feature's infinite values are counted as such.
     """
 
     schema: EventSchema
     role: Role
     place: RecordPlace
     now: datetime
+    columns: Columns
+    finite: bool = False
 
 
 def decode_column(
@@ -88,4 +94,4 @@ def _typed(
     if kind is FeatureKind.CATEGORICAL:
         return typed_columns.text(column, schema.missing, exact=exact)
     typed = typed_columns.number(column, decimal, schema.missing)
-    return task_values.finite(typed) if name == LABEL else typed
+    return task_values.finite(typed) if name == LABEL or decoder.finite else typed

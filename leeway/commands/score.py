@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from features.facts import lookup
 from features.schema import Source
 from features.window import UTC
 from leeway import context
@@ -47,7 +49,8 @@ def score(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Score the events of SOURCE and write prediction events to TARGET or to the monitored topic.
 
-    With --start or --end only those of that period. Exit code 1 if some records could not be read.
+    With --start or --end only those of that period. Features of facts are filled in where they are missing. Exit code 1
+    if some records could not be read.
     """
     if (target is None) != to_topic:
         msg = "choose one destination for prediction events: a file or the topic"
@@ -58,14 +61,14 @@ def score(  # noqa: PLR0913 - one parameter an option
         trusted = chosen.retrain.trust if chosen.retrain else ()
         served = serving.load(opened.registry, chosen.schema, trusted=trusted, version=version)
         place = _with_csv_format(chosen, source)
-        wanted = offline.EventPeriod(utc(start), utc(end))
+        wanted, now = offline.EventPeriod(utc(start), utc(end)), datetime.now(UTC)
+        fill = partial(lookup.fill_missing, declared=chosen.facts, now=now)
         with show.working(f"Scoring the events of {show.text(source)}"):
             if target is None:
                 to = topics.topic(chosen, "predictions")
-                now = datetime.now(UTC)
-                done = offline.publish(served, place, to, now=now, partitions=partitions, wanted=wanted)
+                done = offline.publish(served, place, to, now=now, partitions=partitions, wanted=wanted, fill=fill)
             else:
-                done = offline.score(served, place, target, wanted=wanted, over=force)
+                done = offline.score(served, place, target, wanted=wanted, over=force, fill=fill)
     where = str(target) if target else to.name
     _print_result(served, done, where, as_json=as_json)
     if done.rejects:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,9 +20,12 @@ import typer
 from dashboards.host_check import Hosts, OwnPages
 from dashboards.security import Password, SafeHeaders
 from features.errors import ProjectError
+from features.facts.directory_feed import DirectoryFeed
+from features.facts.lookup import FactValues
+from features.facts.sqlite_store import SqliteStore
 from features.security.file_names import file_name
 from features.window import UTC
-from leeway import context
+from leeway import context, dead_letters
 from leeway.commands.dashboard import own_hosts, server_secret
 from leeway.commands.options import Host, HostNames, Port, address, span
 from leeway.context import Context
@@ -31,6 +35,8 @@ from retrain_flows.training import static
 from serving import app as serving_app
 from serving import server
 from serving.online import bodies
+from serving.online.fact_features import FactFeatures
+from serving.online.fact_feed import FactFeed
 from serving.online.follower import Follower
 from serving.online.service import ModelService
 from serving.online.shadow import Shadow
@@ -187,7 +193,18 @@ def _service(opened: Context, model: Model, executor: ThreadPoolExecutor, loggin
 
     log = opened_log(logging_of.directory, "journals") if logging_of.directory else None
     shadow = Shadow(opened_log(folder / "shadow", "shadow-journals")) if logging_of.shadow else None
-    return ModelService(follower, log, shadow, lambda: datetime.now(UTC))
+    return ModelService(follower, log, shadow, _now, _fact_features(opened, model, folder) if model.facts else None)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _fact_features(opened: Context, model: Model, folder: Path) -> FactFeatures:
+    """Return what fills in the model's features of facts: its store, and the thread that takes new facts into it."""
+    values = FactValues(model.facts, SqliteStore(folder / "facts.db"))
+    set_aside = partial(dead_letters.append, opened.dir, model.name, "facts")
+    return FactFeatures(values, FactFeed(model.name, DirectoryFeed(values), set_aside, _now))
 
 
 def _announce(opened: Context, host: str, port: int, where: str, directories: dict[str, Path | None]) -> None:

@@ -6,12 +6,13 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag, model_validator
 from pydantic.json_schema import GenerateJsonSchema
 
 from alerts.config import Alerts
 from features import kafka_address
 from features.conventions import Moment
+from features.facts.declaration import FactFeature, FactSource
 from features.schema import Events, EventSchema, FeatureKind, Task
 from features.window import Span, Windows, format_span
 from leeway.project.section import Section
@@ -38,13 +39,27 @@ class Period(Section):
         return self
 
 
+def _feature_tag(value: Any) -> str:
+    return FACT_TAG if isinstance(value, dict | FactFeature) else KIND_TAG
+
+
+KIND_TAG, FACT_TAG = "[kind]", "[of facts]"
+"""Parts of the places of errors that tell the two forms of a feature apart; they are no keys of the file."""
+Feature = Annotated[
+    Annotated[FeatureKind, Tag(KIND_TAG)] | Annotated[FactFeature, Tag(FACT_TAG)], Discriminator(_feature_tag)
+]
+"""A feature: its kind, where it comes with the request, or how it is computed of facts."""
+
+
 class ModelSection(Section):
     """One model: its events, how they are monitored, and the actions on incidents."""
 
     task: Task = Field(description="what the model predicts: binary (a probability), regression or multiclass")
     events: Events = Field(description="where its predictions and labels are, and what their columns are called")
     label_delay: Span = Field(timedelta(days=1), description="how long after a prediction its label is final, like 24h")
-    features: dict[str, FeatureKind] = Field(min_length=1, description="the model's inputs: numeric or categorical")
+    features: dict[str, Feature] = Field(
+        min_length=1, description="the model's inputs: numeric or categorical; or declared, where they are of facts"
+    )
     segments: tuple[str, ...] = Field((), description="categorical features whose values are monitored separately")
     windows: Windows = Field(Windows(), description="how event time is cut")
     baseline: Period | None = Field(None, description="the period that `leeway baseline` takes as the reference")
@@ -71,12 +86,17 @@ class ModelSection(Section):
             raise ValueError(msg)
         return self
 
+    @property
+    def kinds(self) -> dict[str, FeatureKind]:
+        """The kind of each feature."""
+        return {name: one.type if isinstance(one, FactFeature) else one for name, one in self.features.items()}
+
     def schema_of(self, name: str) -> EventSchema:
         """Return the event schema that jobs use. Raises ValidationError where keys contradict each other."""
         return EventSchema(model=name, task=self.task, columns=self.events.columns,
                            version=self.events.version, times=self.events.times, missing=self.events.missing,
                            positive=self.events.positive, negative=self.events.negative,
-                           features=self.features, segments=self.segments, label_delay=self.label_delay,
+                           features=self.kinds, segments=self.segments, label_delay=self.label_delay,
                            windows=self.windows)  # fmt: skip
 
 
@@ -113,6 +133,9 @@ class ProjectFile(Section):
     )
     kafka: Kafka = Field(Kafka(), description="where Kafka is, for events in topics")
     flink: Engine = Field(Engine(), description="which Flink runs the jobs; one inside the monitor, without an address")
+    facts: dict[Name, FactSource] = Field(
+        default_factory=dict, description="records of what happened, by name, which features are computed of"
+    )
     models: dict[Name, ModelSection] = Field(min_length=1, description="the models, by name")
     audit: Audit = Field(Audit(), description="the scheduled audit")
     alerts: Alerts = Field(Alerts(), description="webhook endpoints and what they receive")

@@ -12,6 +12,8 @@ from pydantic import ValidationError
 
 from alerts.config import Alerts
 from features.errors import NotFound, ProjectError
+from features.facts import declaration_checks
+from features.facts.declaration import NO_FACTS, FactFeature, FactFeatures
 from features.schema import Events, EventSchema, Source
 from leeway.project import environment, validation_errors, yaml_positions
 from leeway.project.file_schema import ModelSection, Period, ProjectFile
@@ -37,6 +39,7 @@ class Model:
     incidents: IncidentPolicy
     baseline: Period | None = None
     retrain: Retrain | None = None
+    facts: FactFeatures = NO_FACTS
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,8 @@ class Project:
             raise _refusal(path, problems + validation_errors.explain(error.errors(), document)) from None
         models = {}
         for name, section in file.models.items():
+            for feature, key, message in declaration_checks.problems(section.features, file.facts):
+                problems.append(document.problem(("models", name, "features", feature, key), message))
             try:
                 models[name] = _model(name, section, path, file)
             except ValidationError as error:
@@ -172,6 +177,7 @@ def _absolute(source: Source, path: Path, file: ProjectFile, brokers: str) -> So
 
 
 def _model(name: str, section: ModelSection, path: Path, file: ProjectFile) -> Model:
+    """Return a model with absolute paths, and the addresses of its topics."""
     brokers = _brokers(path, file, file.kafka.bootstrap)
     sources = {
         role: _absolute(source, path, file, brokers)
@@ -180,7 +186,20 @@ def _model(name: str, section: ModelSection, path: Path, file: ProjectFile) -> M
     }
     return Model(name=name, schema=section.schema_of(name), events=section.events.model_copy(update=sources),
                  monitor=section.monitor, signals=section.signals, incidents=section.incidents,
-                 baseline=section.baseline, retrain=section.retrain)  # fmt: skip
+                 baseline=section.baseline, retrain=section.retrain,
+                 facts=_facts(section, path, file))  # fmt: skip
+
+
+def _facts(section: ModelSection, path: Path, file: ProjectFile) -> FactFeatures:
+    """Return the model's fact features, with the absolute paths of their facts."""
+    features = {name: one for name, one in section.features.items() if isinstance(one, FactFeature)}
+    used = {one.source for one in features.values()}
+    sources = {
+        name: source.model_copy(update={"path": str(path.parent / source.path)})
+        for name, source in file.facts.items()
+        if name in used
+    }
+    return FactFeatures(features=features, sources=sources)
 
 
 def _project(path: Path, file: ProjectFile, models: Mapping[str, Model]) -> Project:

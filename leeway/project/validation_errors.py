@@ -15,11 +15,15 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
+_NO_KEYS = ("[key]", file_schema.KIND_TAG, file_schema.FACT_TAG)
+"""Parts of an error's place that are no keys of the file."""
+
+
 def explain(errors: Iterable[ErrorDetails], document: Document, *, under: Key = ()) -> list[Problem]:
     """Return one problem for each error; *under* is the key of the validated section."""
     out = []
     for error in errors:
-        key = (*under, *(part for part in error["loc"] if part != "[key]"))
+        key = (*under, *(part for part in error["loc"] if part not in _NO_KEYS))
         out.append(document.problem(key, _message(error, key)))
     return out
 
@@ -64,9 +68,10 @@ def _below(node: dict[str, Any], part: str | int) -> dict[str, Any]:
     """Return the JSON Schema of the key *part* of *node*; empty where there is none."""
     open_ended = [*node.get("patternProperties", {}).values(), node.get("additionalProperties"), node.get("items")]
     below = node.get("properties", {}).get(part) or next((n for n in open_ended if isinstance(n, dict)), {})
-    choices = [below, *below.get("anyOf", [])]
-    ref = next((choice["$ref"] for choice in choices if "$ref" in choice), None)
-    return _schema()["$defs"][ref.rsplit("/", 1)[1]] if ref else below
+    choices = [below, *below.get("anyOf", []), *below.get("oneOf", [])]
+    refs = [choice["$ref"].rsplit("/", 1)[1] for choice in choices if "$ref" in choice]
+    sections = [_schema()["$defs"][name] for name in refs]
+    return next((section for section in sections if "properties" in section), sections[0] if sections else below)
 
 
 _EXAMPLES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 from pyflink.common import Row, Types
@@ -28,6 +28,19 @@ POLLS_PER_SECOND = 4
 """How often a second the directories are listed."""
 
 
+class Listing(Protocol):
+    """Files by their role, in the order in which a job reads them."""
+
+    def waiting(self, done: frozenset[str]) -> list[tuple[str, Path]]:
+        """Return (role, file) of every file not yet *done*."""
+
+    def all(self) -> list[tuple[str, str]]:
+        """Return (role, reference) of everything that is there now."""
+
+    def place(self, role: str) -> location.Place:
+        """Return where the records of *role* are."""
+
+
 @dataclass(frozen=True, slots=True)
 class Directories:
     """Where a model's predictions and labels appear."""
@@ -42,8 +55,8 @@ class Directories:
         first, so that all labels written before them are found: a writer that writes labels before the predictions of a
         later time never loses one.
         """
-        predictions = self._new("predictions", self.predictions, done)
-        labels = self._new("labels", self.labels, done) if self.labels else []
+        predictions = new_files("predictions", self.predictions, done)
+        labels = new_files("labels", self.labels, done) if self.labels else []
         return labels + predictions
 
     def all(self) -> list[tuple[str, str]]:
@@ -56,15 +69,16 @@ class Directories:
         """Return where the events of *role* are."""
         return self.labels if role == "labels" and self.labels else self.predictions
 
-    @staticmethod
-    def _new(role: str, place: location.Place, done: frozenset[str]) -> list[tuple[str, Path]]:
-        return [(role, p) for p in file_chunks.list_files(location.directory(place)) if str(p) not in done]
+
+def new_files(role: str, place: location.Place, done: frozenset[str]) -> list[tuple[str, Path]]:
+    """Return (role, file) of the files at *place* that are not yet *done*, in the order of their names."""
+    return [(role, p) for p in file_chunks.list_files(location.directory(place)) if str(p) not in done]
 
 
 class _Lister(KeyedProcessFunction):  # type: ignore[misc]
     """Yields, on every tick, the chunks of new files; the files that were listed are checkpointed state."""
 
-    def __init__(self, directories: Directories) -> None:
+    def __init__(self, directories: Listing) -> None:
         self._directories = directories
         self._done: ValueState
 
@@ -95,7 +109,7 @@ def create_decoded_view(tables: Any, spec: JobSpec, directories: Directories, *,
     follow
         Whether to wait for new files, or to end with those that are there.
     """
-    _create_chunks(tables, "chunks", directories, follow=follow)
+    create_chunks(tables, "chunks", directories, follow=follow)
     kind = DataTypes.ROW([DataTypes.FIELD(name, column) for name, column in _DECODED.items()])
 
     def decode(roles: pd.Series, chunks: pd.Series) -> pd.DataFrame:
@@ -118,7 +132,7 @@ def create_decoded_view(tables: Any, spec: JobSpec, directories: Directories, *,
     return "decoded"
 
 
-def _create_chunks(tables: Any, name: str, directories: Directories, *, follow: bool) -> None:
+def create_chunks(tables: Any, name: str, directories: Listing, *, follow: bool) -> None:
     """Create the view *name* (role STRING, chunk STRING): what is there now, or with *follow* what appears."""
     if not follow:
         rows = directories.all()

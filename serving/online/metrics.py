@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from serving.online import fact_features, fact_feed
 from serving.online.service import ModelService
 from serving.prediction_log.log import PredictionLog
 
@@ -61,6 +63,7 @@ class _State(Collector):
         yield from self._batches()
         yield from self._logs()
         yield self._shadows()
+        yield from self._facts()
 
     def _versions(self) -> Metric:
         """Return which versions are loaded."""
@@ -126,3 +129,20 @@ class _State(Collector):
                 for state in ("answered", "failed", "dropped"):
                     family.add_metric((name, state), getattr(service.shadow.counts, state))
         return family
+
+    def _facts(self) -> Iterator[Metric]:
+        """Yield where the values of fact features came from, and what became of the facts."""
+        values = CounterMetricFamily("leeway_serve_fact_values", "Values of fact features, by where they came from.",
+                                     labels=("model", "feature", "origin"))  # fmt: skip
+        facts = CounterMetricFamily("leeway_serve_facts", "Facts, by what became of them.", labels=("model", "state"))
+        failing = GaugeMetricFamily("leeway_serve_facts_failing", "1 while facts cannot be read.", labels=("model",))
+        for name, service in self._services.items():
+            if service.facts is None:
+                continue
+            for feature, origin in itertools.product(sorted(service.facts.names), fact_features.ORIGINS):
+                values.add_metric((name, feature, origin), service.facts.counts[feature, origin])
+            counts = service.facts.feed.counts if service.facts.feed else fact_feed.FeedCounts()
+            for state in ("stored", "set_aside"):
+                facts.add_metric((name, state), getattr(counts, state))
+            failing.add_metric((name,), bool(counts.failing or service.facts.failing))
+        yield from (values, facts, failing)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import html
 import importlib.metadata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from features.schema import PREDICTION, EventSchema, FeatureKind, Task
@@ -61,11 +62,15 @@ _ERRORS = {
 }
 
 
-def document(schemas: Sequence[EventSchema]) -> dict[str, Any]:
+Optional = Mapping[str, Collection[str]]
+"""The features that requests may leave out, by model."""
+
+
+def document(schemas: Sequence[EventSchema], optional: Optional = MappingProxyType({})) -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of a server of these models."""
     paths: dict[str, Any] = {}
     for schema in schemas:
-        paths |= _of_model(schema)
+        paths |= _of_model(schema, optional.get(schema.model, ()))
     for path, summary in _COMMON.items():
         paths[path] = {"get": {"summary": summary, "responses": {"200": {"description": "As it says."}}}}
     return {
@@ -87,14 +92,14 @@ _COMMON: Mapping[str, str] = {
 }
 
 
-def _of_model(schema: EventSchema) -> dict[str, Any]:
+def _of_model(schema: EventSchema, optional: Collection[str]) -> dict[str, Any]:
     """Return the paths of one model."""
     version = {"name": "version", "in": "path", "required": True, "schema": _TEXT}
     paths: dict[str, Any] = {}
     for suffix, parameters in (("", []), ("/versions/{version}", [version])):
         plain, protocol = (f"/v{n}/models/{schema.model}{suffix}" for n in (1, 2))
         more = {"parameters": parameters} if parameters else {}
-        predict = _post("Predict, in plain JSON", _rows(schema), _answers(schema))
+        predict = _post("Predict, in plain JSON", _rows(schema, optional), _answers(schema))
         infer = _post("Predict, in the Open Inference Protocol", _INFER, _INFERRED)
         paths[f"{plain}/predict"] = {**predict, **more}
         paths[f"{protocol}/infer"] = {**infer, **more}
@@ -117,7 +122,7 @@ def _responses(answer: Mapping[str, Any]) -> dict[str, Any]:
     return {"200": {"description": "The answer.", "content": {"application/json": {"schema": answer}}}, **errors}
 
 
-def _rows(schema: EventSchema) -> dict[str, Any]:
+def _rows(schema: EventSchema, optional: Collection[str]) -> dict[str, Any]:
     """Return the schema of a request in plain JSON."""
     kinds: dict[FeatureKind, dict[str, Any]] = {
         FeatureKind.NUMERIC: {"type": ["number", "null"]},
@@ -129,7 +134,7 @@ def _rows(schema: EventSchema) -> dict[str, Any]:
     }
     row = {
         "type": "object",
-        "required": list(schema.features),
+        "required": [name for name in schema.features if name not in optional],
         "properties": {**{name: kinds[kind] for name, kind in schema.features.items()}, **extra},
         "additionalProperties": False,
     }

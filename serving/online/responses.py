@@ -26,10 +26,21 @@ def health(service: ModelService) -> dict[str, Any]:
         "versions": [each.version for each in lineup.versions],
         "failed_to_load": {version: failure.reason for version, failure in status.failures.items()},
         "registry_away": status.registry_away,
+        "facts": _facts(service),
         "log": None if log is None else {
             "waiting": log.waiting, "journaled": log.counts.journaled, "published": log.counts.published,
             "dropped": log.counts.dropped, "recovered": log.counts.recovered, "failing": log.counts.failing,
         },
+    }  # fmt: skip
+
+
+def _facts(service: ModelService) -> dict[str, Any] | None:
+    """Return how the facts of a model stand; None where it has no features of facts."""
+    if service.facts is None or service.facts.feed is None:
+        return None
+    counts = service.facts.feed.counts
+    return {
+        "stored": counts.stored, "set_aside": counts.set_aside, "failing": counts.failing or service.facts.failing
     }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,7 @@ import orjson
 
 from features.schema import EventSchema
 from serving.online.batching import Answer
+from serving.online.fact_features import FactFeatures
 from serving.online.follower import Follower
 from serving.online.lineup import Loaded
 from serving.online.shadow import Shadow
@@ -23,6 +24,8 @@ from serving.requests.rows import Rows
 
 MAX_ROWS = 10_000
 """Most rows of a request."""
+FEW_ROWS = 16
+"""Rows whose features of facts are looked up at once: in a millisecond or two, while no other request is answered."""
 _LOG = logging.getLogger("leeway.serve")
 
 
@@ -40,20 +43,30 @@ class ModelService:
         Has the versions on trial answer too; None without.
     clock
         Returns the present.
+    facts
+        Fills in features of facts; None where the model has none.
     """
 
     follower: Follower
     log: PredictionLog | None
     shadow: Shadow | None
     clock: Callable[[], datetime]
+    facts: FactFeatures | None = None
 
     @property
     def schema(self) -> EventSchema:
         """The model's events."""
         return self.follower.schema
 
+    @property
+    def optional(self) -> frozenset[str]:
+        """The features that a request may leave out."""
+        return self.facts.names if self.facts else frozenset()
+
     async def start(self) -> None:
         """Start the threads, and load what the registry has."""
+        if self.facts is not None and self.facts.feed is not None:
+            await asyncio.to_thread(self.facts.feed.start)
         if self.log is not None:
             self.log.start()
         if self.shadow is not None:
@@ -64,6 +77,8 @@ class ModelService:
 
     async def close(self) -> None:
         """Write what was answered; a row that cannot be written is an error in the log."""
+        if self.facts is not None and self.facts.feed is not None:
+            await asyncio.to_thread(self.facts.feed.close)
         closing = [part.close for part in (self.shadow, self.log) if part is not None]
         lost = sum(await asyncio.gather(*(asyncio.to_thread(close) for close in closing)))
         if lost:
@@ -88,17 +103,26 @@ class ModelService:
         columns = request.columns
         if request.id and request.rows == 1 and self.schema.columns.id not in columns:
             columns = {**columns, self.schema.columns.id: [request.id]}
-        rows = loaded.reader.rows(columns, request.rows, now=self.clock(), size=len(body))
+        rows = await self._rows(loaded, columns, request.rows, len(body))
         answer = await self._answer(loaded, rows)
         return open_inference.answer(self.schema, request, answer.predictions, _made(loaded, answer))
 
     async def predict(self, body: bytes, version: str | None = None) -> dict[str, Any]:
         """Answer a request in plain JSON; errors as of :meth:`infer`."""
         loaded = self.follower.lineup.named(self.schema.model, version)
-        columns, n = named_json.read(parsed(body), loaded.reader, MAX_ROWS)
-        rows = loaded.reader.rows(columns, n, now=self.clock(), size=len(body))
+        columns, n = named_json.read(parsed(body), loaded.reader, MAX_ROWS, self.optional)
+        rows = await self._rows(loaded, columns, n, len(body))
         answer = await self._answer(loaded, rows)
         return named_json.answer(self.schema.model, rows.ids, answer.predictions, _made(loaded, answer))
+
+    async def _rows(self, loaded: Loaded, columns: Mapping[str, Sequence[Any]], n: int, size: int) -> Rows:
+        """Return the rows of a request with all features; those of many rows are looked up beside other requests."""
+        rows = loaded.reader.rows(columns, n, now=self.clock(), size=size, optional=self.optional)
+        if self.facts is None:
+            return rows
+        if n > FEW_ROWS:
+            return await asyncio.to_thread(self.facts.complete, rows, loaded.reader)
+        return self.facts.complete(rows, loaded.reader)
 
     async def _answer(self, loaded: Loaded, rows: Rows) -> Answer:
         """Return the predictions, and hand them to the log and the rows to the shadow."""

@@ -6,10 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from serving.requests.problems import MAX_PROBLEMS, InvalidRequest, Problem, missing_feature, shown
-from serving.requests.rows import RowReader
+from serving.requests.rows import ABSENT, RowReader
 
 
-def read(body: Any, reader: RowReader, max_rows: int) -> tuple[dict[str, Sequence[Any]], int]:
+def read(
+    body: Any, reader: RowReader, max_rows: int, optional: Collection[str] = ()
+) -> tuple[dict[str, Sequence[Any]], int]:
     """Return a request's values by column, and its number of rows.
 
     Parameters
@@ -20,6 +22,8 @@ def read(body: Any, reader: RowReader, max_rows: int) -> tuple[dict[str, Sequenc
         Knows the columns that a row may have.
     max_rows
         Most rows of a request.
+    optional
+        Features that a row may leave out: they are :data:`serving.requests.rows.ABSENT` then.
 
     Raises
     ------
@@ -35,17 +39,19 @@ def read(body: Any, reader: RowReader, max_rows: int) -> tuple[dict[str, Sequenc
         raise InvalidRequest([Problem("instances", "", problem)])
     if others := body.keys() - {"instances"}:
         raise InvalidRequest([Problem(min(others), "", "not known here; features are named in the instances")])
-    _check_names(instances, reader)
-    columns: dict[str, Sequence[Any]] = {n: [row[n] for row in instances] for n in reader.schema.features}
+    required = [name for name in reader.schema.features if name not in optional]
+    _check_names(instances, reader, required)
+    columns: dict[str, Sequence[Any]] = {name: [row[name] for row in instances] for name in required}
+    columns |= {name: [row.get(name, ABSENT) for row in instances] for name in optional}
     for name in reader.event_columns:
         if any(name in row for row in instances):
             columns[name] = [row.get(name) for row in instances]
     return columns, len(instances)
 
 
-def _check_names(instances: Sequence[Any], reader: RowReader) -> None:
+def _check_names(instances: Sequence[Any], reader: RowReader, required: Sequence[str]) -> None:
     """Raise InvalidRequest where a row is no object, lacks a feature or has another one."""
-    features, allowed = reader.schema.features.keys(), reader.known_columns
+    features, allowed = dict.fromkeys(required).keys(), reader.known_columns
     problems = list[Problem]()
     for row, instance in enumerate(instances):
         if isinstance(instance, dict) and features <= instance.keys() <= allowed:

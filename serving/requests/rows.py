@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,9 @@ from features.values import scalars, timestamps
 from features.window import to_ms
 from serving.predictors.columns import Columns
 from serving.requests.problems import Problem, Problems, cut, missing_feature, shown
+
+ABSENT: Any = object()
+"""Stands for a value that a request does not bring, where it is filled in later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class RowReader:
     """
 
     def __init__(self, schema: EventSchema, nullable: frozenset[str], version: str) -> None:
-        self.schema, self._version = schema, version
+        self.schema, self.nullable, self._version = schema, nullable, version
         codes, missing = scalars.missing_numbers(schema.missing), schema.missing
         readers: dict[FeatureKind, Callable[[Any], Any]] = {
             FeatureKind.NUMERIC: lambda value: scalars.number(value, codes),
@@ -68,7 +71,15 @@ class RowReader:
         self.event_columns = (schema.columns.id, schema.columns.time)
         self.known_columns = frozenset({*schema.features, *self.event_columns})
 
-    def rows(self, columns: Mapping[str, Sequence[Any]], n: int, *, now: datetime, size: int) -> Rows:
+    def rows(
+        self,
+        columns: Mapping[str, Sequence[Any]],
+        n: int,
+        *,
+        now: datetime,
+        size: int,
+        optional: Collection[str] = (),
+    ) -> Rows:
         """Return the rows of a request.
 
         Parameters
@@ -81,6 +92,8 @@ class RowReader:
             The event time of rows that have none, and the bound of those that have.
         size
             Bytes of the request.
+        optional
+            Features that the request may leave out: they are :data:`ABSENT` then.
 
         Raises
         ------
@@ -88,19 +101,21 @@ class RowReader:
             A column is missing or not known, or a value does not fit.
         """
         problems = Problems()
-        problems.extend(self._wrong_columns(columns))
-        features = {}
+        problems.extend(self._wrong_columns(columns, optional))
+        features: dict[str, Sequence[Any]] = {}
         for name, read, nullable in self._readers:
             if name in columns:
                 features[name] = self._column(name, columns[name], read, nullable, problems)
+            elif name in optional:
+                features[name] = [ABSENT] * n
         ids = self._ids(columns.get(self.schema.columns.id), n, problems)
         times = self._times(columns.get(self.schema.columns.time), n, now, problems)
         problems.check()
         return Rows(features, ids, times, size)
 
-    def _wrong_columns(self, columns: Mapping[str, Sequence[Any]]) -> Iterator[Problem]:
+    def _wrong_columns(self, columns: Mapping[str, Sequence[Any]], optional: Collection[str]) -> Iterator[Problem]:
         for name in self.schema.features:
-            if name not in columns:
+            if name not in columns and name not in optional:
                 yield missing_feature(name, None)
         for name in columns:
             if name not in self.schema.features and name not in self.event_columns:
@@ -120,6 +135,9 @@ class RowReader:
             return values
         typed = []
         for row, value in enumerate(values):
+            if value is ABSENT:
+                typed.append(value)
+                continue
             try:
                 made = read(value)
             except scalars.Unfit as error:

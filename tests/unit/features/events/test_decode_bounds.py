@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from features import errors
-from features.events import decode
+from features.events import decode, row_decoder
 from features.files import file_chunks
 from features.kafka import arrow_sizes
 from features.kafka.records import Records
@@ -155,7 +155,7 @@ def test_events_without_our_columns_are_counted() -> None:
 
 def test_the_last_letter_of_very_many_stands_for_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A Parquet file of a kilobyte may have millions of bad rows: all are counted, not all are written out."""
-    monkeypatch.setattr(decode, "MAX_DEAD_LETTERS", 10)
+    monkeypatch.setattr(row_decoder, "MAX_DEAD_LETTERS", 10)
     pq.write_table(pa.table({"x": np.zeros(1000)}), tmp_path / "e.parquet")
     result = decoded(tmp_path)
 

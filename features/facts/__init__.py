@@ -1,0 +1,1 @@
+"""Features of facts: declared once, computed alike in process, in a stream and in batch."""

@@ -1,0 +1,85 @@
+"""`leeway features diff`: logged features of facts beside recomputed ones, row by row on a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from features.errors import ProjectError
+from features.facts import skew
+from features.facts.skew import Difference, Skew
+from features.values.untyped import records_of
+from features.window import UTC, from_ms
+from leeway.commands.options import AsJson, ModelName
+from leeway.project.load import Project
+from leeway.terminal import show
+from leeway.terminal.exit_codes import ExitCode
+
+_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
+
+
+def diff(  # noqa: PLR0913 - one parameter an option
+    ctx: typer.Context,
+    start: Annotated[datetime, typer.Option("--from", formats=_FORMATS, help="First event time, in UTC.")],
+    end: Annotated[datetime, typer.Option("--to", formats=_FORMATS, help="The event time after the last.")],
+    sample: Annotated[int, typer.Option(min=1, help="Most predictions that are compared.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Chooses the predictions: the same ones for the same seed.")] = 0,
+    shown: Annotated[int, typer.Option("--show", min=0, help="Most differences of a feature that are listed.")] = 10,
+    model: ModelName = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the features of facts in the prediction log with what the facts give now.
+
+    Values are equal to the last bit, or they differ. Exit code 1 if any does, or if facts could not be used.
+    """
+    chosen = Project.load(ctx.obj).model(model)
+    if not chosen.facts:
+        msg = f"{chosen.name} has no feature of facts to compare"
+        raise ProjectError(msg, hint="declare one under `features`, with `from:` and `key:`")
+    wanted = skew.Sample(start.replace(tzinfo=UTC), end.replace(tzinfo=UTC), sample, seed, shown)
+    with show.working(f"Recomputing features of {show.text(chosen.name)}"):
+        log = chosen.events.predictions
+        measured = skew.measure(chosen.schema, chosen.facts, log, wanted, now=datetime.now(UTC))
+    different = any(each.different for each in measured.features)
+    if as_json:
+        show.as_json({"ok": not (different or measured.rejects), "model": chosen.name, **_document(measured)})
+    else:
+        _print(measured)
+    if different or measured.rejects:
+        raise typer.Exit(ExitCode.FINDINGS)
+
+
+def _document(measured: Skew) -> dict[str, Any]:
+    features = {
+        each.feature: {"different": each.different, "first": [_fields(one) for one in each.first]}
+        for each in measured.features
+    }
+    rejects = [{"path": one.path, "line": one.line, "reason": one.reason} for one in measured.rejects]
+    return {"rows": measured.rows, "sampled": measured.sampled, "features": features, "rejects": rejects}
+
+
+def _fields(one: Difference) -> dict[str, Any]:
+    return {"id": one.id, "time": from_ms(one.time), "version": one.version, "key": list(one.key),
+            "logged": one.logged, "recomputed": one.recomputed}  # fmt: skip
+
+
+def _print(measured: Skew) -> None:
+    """Print how many rows differ by feature, and the first of them."""
+    show.note(f"{measured.sampled:,} of {measured.rows:,} logged predictions compared")
+    show.table("Features", ("feature", "different"), [(each.feature, each.different) for each in measured.features])
+    if rows := list(_listed(measured)):
+        show.table("First differences", ("feature", "id", "time", "version", "key", "logged", "recomputed"), rows)
+    if measured.rejects:
+        first = measured.rejects[0]
+        records = f"{records_of(measured.rejects):,} records of facts could not be used"
+        show.note(show.text(f"{records}, the first at {first.path} line {first.line}: {first.reason}"))
+
+
+def _listed(measured: Skew) -> Iterator[tuple[object, ...]]:
+    for each in measured.features:
+        for one in each.first:
+            key = ", ".join(str(part) for part in one.key)
+            yield each.feature, one.id, from_ms(one.time), one.version, key, one.logged, one.recomputed
