@@ -5,6 +5,7 @@ All that it needs is in its argument, so that it can run in a process of its own
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,13 +15,18 @@ from features import scoring
 from features.scoring import Floats, Values
 from features.window import Windows
 from retrain_flows.data.dataset import Dataset
-from retrain_flows.training import earlier_pair, forward_validation, static, training_windows
+from retrain_flows.training import (
+    earlier_pair,
+    forward_validation,
+    sample_weights,
+    static,
+    training_windows,
+)
 from retrain_flows.training.forward_validation import ForwardValidation, Procedure
 from retrain_flows.training.permutation_importance import LossIncreases
 
 DAY = timedelta(days=1)
-
-
+NOT_WEIGHTED = "no window of weighted rows, as `fit` takes no sample_weight"
 MIN_BASELINE_ROWS = 30
 """Rows since the validated ones start below which the baseline is of all training rows."""
 
@@ -81,6 +87,10 @@ class StaticTraining:
         against in production.
     loss_increases
         Permutation importance on rows that a model was not fitted on.
+    fits
+        Number of models that were fitted for all of it.
+    not_weighted
+        Whether a window of weighted rows was left out, as the model cannot weigh rows.
     history
         The differences of an earlier pair of models by slice; None where there were too few.
     """
@@ -91,7 +101,35 @@ class StaticTraining:
     baseline_rows: Dataset
     baseline_answers: Values
     loss_increases: tuple[LossIncreases, ...]
+    fits: int
+    not_weighted: bool
     history: Floats | None
+
+    @property
+    def note(self) -> str:
+        """What was chosen among which windows, in words."""
+        tried = self.validation
+        losses = ", ".join(f"{name} {loss:.4f}" for name, loss in tried.losses.items())
+        text = f"trained on {tried.window.name}; mean loss out of sample by training window: {losses}"
+        text += f"; given up as clearly worse: {', '.join(tried.given_up)}" if tried.given_up else ""
+        return text + (f"; {NOT_WEIGHTED}" if self.not_weighted else "")
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Figures to record with the version."""
+        return {"window_days": self.validation.window.length / DAY, "fits": float(self.fits)}
+
+
+class _Counted:
+    """A trainer's function that counts its calls: each returns a model to fit."""
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self._function = function
+        self.calls = 0
+
+    def __call__(self) -> Any:
+        self.calls += 1
+        return self._function()
 
 
 def train(order: TrainingOrder) -> StaticTraining:
@@ -104,8 +142,11 @@ def train(order: TrainingOrder) -> StaticTraining:
     TrainerError
         The user's trainer raised or returned something unusable.
     """
-    trainer = static.load_trainer(order.trainer, order.project_dir)
-    windows = training_windows.candidates(order.rows, order.window, order.until, order.change)
+    loaded = static.load_trainer(order.trainer, order.project_dir)
+    weighable = order.change is None or sample_weights.parameter(loaded.new()) is not None
+    fits = _Counted(loaded.function)
+    trainer = static.Trainer(loaded.path, fits)
+    windows = training_windows.candidates(order.rows, order.window, order.until, order.change, weighted=weighable)
     last = order.last_window_days
     if last is not None:
         windows.sort(key=lambda window: abs(window.length / DAY - last))
@@ -116,9 +157,10 @@ def train(order: TrainingOrder) -> StaticTraining:
     before = order.rows.split(order.evaluated_from)[0]
     history = earlier_pair.differences(trainer, before, order.windows, order.sd)
     baseline_rows, answers, increases = _baseline(order, trainer, validation, rows, changed=changed)
+    model = static.fit_static(trainer, rows, validation.window.weights(rows))
     return StaticTraining(
-        static.fit_static(trainer, rows), rows, validation, baseline_rows, answers, increases, history
-    )
+        model, rows, validation, baseline_rows, answers, increases, fits.calls, not weighable, history,
+    )  # fmt: skip
 
 
 def _baseline(
@@ -135,5 +177,6 @@ def _baseline(
         return validation.rows.rows(usable), validation.answers[usable], validation.loss_increases
     start = len(rows.split(order.validated_from)[0])
     start = start if len(rows) - start >= MIN_BASELINE_ROWS else 0
-    answers, increases = static.out_of_sample(trainer, rows, start=start)
+    weights = validation.window.weights(rows)
+    answers, increases = static.out_of_sample(trainer, rows, start=start, weights=weights)
     return rows.rows(slice(start, None)), answers, increases
