@@ -141,7 +141,7 @@ def _fit_static(ws: Workspace, data: RetrainData) -> Challenger:
         trainer=ws.trainers.trainers["static"], project_dir=ws.project_dir, rows=data.rows, window=ws.trainers.window,
         until=data.until, change=data.change, validated_from=data.validated_from, evaluated_from=data.evaluated_from,
         label_delay=ws.schema.label_delay, windows=ws.schema.windows, sd=data.sd,
-        last_window_days=data.version.metrics.get("window_days"),
+        last_window_days=data.version.metrics.get("window_days"), weigh=ws.trainers.weigh_old_rows,
     )  # fmt: skip
     trained = ws.run_training(static_training.train, order)
     tried = trained.validation

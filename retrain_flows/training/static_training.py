@@ -26,7 +26,7 @@ from retrain_flows.training.forward_validation import ForwardValidation, Procedu
 from retrain_flows.training.permutation_importance import LossIncreases
 
 DAY = timedelta(days=1)
-NOT_WEIGHTED = "no window of weighted rows, as `fit` takes no sample_weight"
+NOT_WEIGHTED = "rows are not weighted, as `fit` takes no sample_weight"
 MIN_BASELINE_ROWS = 30
 """Rows since the validated ones start below which the baseline is of all training rows."""
 
@@ -47,6 +47,8 @@ class TrainingOrder:
         The moment of training, in event time.
     change
         The change point of the champion's loss, if one stands out.
+    weigh
+        Whether the longest window weighs rows before the change down.
     validated_from, evaluated_from
         Where the rows start that are predicted out of sample, and those of them that the gate uses.
     label_delay, windows
@@ -70,6 +72,7 @@ class TrainingOrder:
     windows: Windows
     sd: float
     last_window_days: float | None = None
+    weigh: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +93,7 @@ class StaticTraining:
     fits
         Number of models that were fitted for all of it.
     not_weighted
-        Whether a window of weighted rows was left out, as the model cannot weigh rows.
+        Whether rows were to be weighed, and the model cannot do that.
     history
         The differences of an earlier pair of models by slice; None where there were too few.
     """
@@ -143,10 +146,11 @@ def train(order: TrainingOrder) -> StaticTraining:
         The user's trainer raised or returned something unusable.
     """
     loaded = static.load_trainer(order.trainer, order.project_dir)
-    weighable = order.change is None or sample_weights.parameter(loaded.new()) is not None
+    asked = order.weigh and order.change is not None
+    weighed = asked and sample_weights.parameter(loaded.new()) is not None
     fits = _Counted(loaded.function)
     trainer = static.Trainer(loaded.path, fits)
-    windows = training_windows.candidates(order.rows, order.window, order.until, order.change, weighted=weighable)
+    windows = training_windows.candidates(order.rows, order.window, order.until, order.change, weighted=weighed)
     last = order.last_window_days
     if last is not None:
         windows.sort(key=lambda window: abs(window.length / DAY - last))
@@ -159,7 +163,7 @@ def train(order: TrainingOrder) -> StaticTraining:
     baseline_rows, answers, increases = _baseline(order, trainer, validation, rows, changed=changed)
     model = static.fit_static(trainer, rows, validation.window.weights(rows))
     return StaticTraining(
-        model, rows, validation, baseline_rows, answers, increases, fits.calls, not weighable, history,
+        model, rows, validation, baseline_rows, answers, increases, fits.calls, asked and not weighed, history,
     )  # fmt: skip
 
 

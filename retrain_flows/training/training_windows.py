@@ -67,8 +67,7 @@ def candidates(
     change
         The change point, where one was estimated: the rows since then are a candidate.
     weighted
-        Whether the model can weigh rows. Where there is a change, those before it then count less in the longest
-        window: all rows alike are what is least like those to come.
+        Whether rows before the change count less in the longest window.
     """
     windows = [TrainingWindow(f"the last {format_span(longest / n)}", longest / n) for n in SHARES]
     if change is not None:

@@ -47,7 +47,9 @@ class WeightedMean(Mean):
         return self
 
 
-def trained(monkeypatch: pytest.MonkeyPatch, *, change: int | None = None, model: type[Mean] = Mean) -> StaticTraining:
+def trained(
+    monkeypatch: pytest.MonkeyPatch, *, change: int | None = None, model: type[Mean] = Mean, weigh: bool = False
+) -> StaticTraining:
     """Train on 60 days of twenty rows; the newest 28 are validated."""
     FITS.clear()
     monkeypatch.setattr(static, "load_trainer", lambda path, _: static.Trainer(path, model))
@@ -63,7 +65,7 @@ def trained(monkeypatch: pytest.MonkeyPatch, *, change: int | None = None, model
     return static_training.train(TrainingOrder(
         trainer="t:mean", project_dir=Path(), rows=rows, window=60 * DAY, until=from_ms(60 * to_ms(DAY)),
         change=changed, validated_from=max(start, changed or start), evaluated_from=start, label_delay=timedelta(0),
-        windows=Windows(size=DAY, slide=DAY), sd=1.0,
+        windows=Windows(size=DAY, slide=DAY), sd=1.0, weigh=weigh,
     ))  # fmt: skip
 
 
@@ -86,10 +88,11 @@ def test_since_a_change_each_stretch_is_predicted_by_all_others(monkeypatch: pyt
     assert made.fits == len(FITS)  # those of the folds included
 
 
-def test_a_model_that_cannot_weigh_rows_is_named_where_there_is_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The run's check says that a window of weighted rows was left out; without a change there would be none."""
-    assert static_training.NOT_WEIGHTED in trained(monkeypatch, change=50).note
-    assert static_training.NOT_WEIGHTED not in trained(monkeypatch).note
-    weighing = trained(monkeypatch, change=50, model=WeightedMean)
-    assert static_training.NOT_WEIGHTED not in weighing.note
-    assert "weighted down" in weighing.note
+def test_a_model_that_cannot_weigh_rows_is_named_where_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run's check says that no rows were weighted; without a change there is nothing to weigh."""
+    assert static_training.NOT_WEIGHTED in trained(monkeypatch, change=50, weigh=True).note
+    assert static_training.NOT_WEIGHTED not in trained(monkeypatch, weigh=True).note
+    assert static_training.NOT_WEIGHTED not in trained(monkeypatch, change=50).note
+    weighing = trained(monkeypatch, change=50, model=WeightedMean, weigh=True).note
+    assert ("weighted down" in weighing, static_training.NOT_WEIGHTED in weighing) == (True, False)
+    assert "weighted down" not in trained(monkeypatch, change=50, model=WeightedMean).note
