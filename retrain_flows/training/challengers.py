@@ -129,7 +129,7 @@ def earlier(ws: Workspace, version: Version, data: RetrainData) -> Challenger:
     ArtifactError
         Its model file is missing, altered, or not trusted.
     """
-    model, rows = retrain_data.asked(ws, version), data.evaluation
+    model, rows = retrain_data.shared_model(ws, version), data.evaluation
     answers = scoring.score(model, rows.frame, rows.task)
     note = f"{version.version} again, trained until {version.trained_until or version.created_at:%Y-%m-%d}"
     return Challenger(version.mode, model, rows, rows, answers, rows, answers, (), existing=version, note=note)

@@ -121,7 +121,7 @@ def gather(ws: Workspace, run: RetrainRun) -> RetrainData:
         raise errors.NotEnoughData(msg, hint="wait for labels, lengthen retrain.window or lower retrain.min_rows")
     sd = label_sd(ws, version)
     new = _after_training(version, rows)
-    model = None if version.artifact is None else asked(ws, version)
+    model = None if version.artifact is None else shared_model(ws, version)
     answers = _answers(model, version, new)
     usable = scoring.is_answered(answers)
     new, answers = new.rows(usable), answers[usable]
@@ -210,7 +210,7 @@ def load(ws: Workspace, version: Version) -> Any:
     return artifacts.load_model(ws.registry.artifacts.get(version.artifact), ws.trainers.trust)
 
 
-def asked(ws: Workspace, version: Version) -> Any:
+def shared_model(ws: Workspace, version: Version) -> Any:
     """Return the model of a version for predictions alone: see :func:`load`. It is the same object for each caller."""
     if version.artifact is None:
         return load(ws, version)
@@ -226,7 +226,7 @@ def _loaded(content: bytes, trust: tuple[str, ...]) -> Any:
 
 def answers_of(ws: Workspace, version: Version, rows: Dataset) -> Values:
     """Return the predictions of a version for rows, (rows,): by its model, or as logged if there is no model file."""
-    return _answers(None if version.artifact is None else asked(ws, version), version, rows)
+    return _answers(None if version.artifact is None else shared_model(ws, version), version, rows)
 
 
 def _answers(model: Any | None, version: Version, rows: Dataset) -> Values:

@@ -146,8 +146,8 @@ def train(order: TrainingOrder) -> StaticTraining:
         The user's trainer raised or returned something unusable.
     """
     loaded = static.load_trainer(order.trainer, order.project_dir)
-    asked = order.weigh and order.change is not None
-    weighed = asked and sample_weights.parameter(loaded.new()) is not None
+    to_weigh = order.weigh and order.change is not None
+    weighed = to_weigh and sample_weights.parameter(loaded.new()) is not None
     fits = _Counted(loaded.function)
     trainer = static.Trainer(loaded.path, fits)
     windows = training_windows.candidates(order.rows, order.window, order.until, order.change, weighted=weighed)
@@ -163,7 +163,7 @@ def train(order: TrainingOrder) -> StaticTraining:
     baseline_rows, answers, increases = _baseline(order, trainer, validation, rows, changed=changed)
     model = static.fit_static(trainer, rows, validation.window.weights(rows))
     return StaticTraining(
-        model, rows, validation, baseline_rows, answers, increases, fits.calls, asked and not weighed, history,
+        model, rows, validation, baseline_rows, answers, increases, fits.calls, to_weigh and not weighed, history,
     )  # fmt: skip
 
 
