@@ -37,6 +37,9 @@ BLOCKS_AFTER_CHANGE = 6
 """Blocks where the validated rows begin at a change point: finer, so that models sooner have rows since then."""
 GIVE_UP = 2.0
 """Standard errors of the difference over slices by which a window must be worse than the best so far to be given up."""
+GIVE_UP_SLICES = 14
+"""Slices below which no window is given up: a standard error of fewer is too uncertain for what cannot be taken back.
+With five, a window of the bike rentals of docs/backtest.md was given up that turned out best."""
 MIN_TRAINING_ROWS = 30
 """Rows below which no model is fitted for a block: it then stays unanswered."""
 
@@ -161,16 +164,16 @@ class _Comparison:
     losses: Mapping[int, Floats]
     common: npt.NDArray[np.bool_]
 
-    def excess(self, index: int, other: int, slices: Windows) -> tuple[float, float] | None:
+    def excess(self, index: int, other: int, slices: Windows, least: int) -> tuple[float, float] | None:
         """Return by how much a window's mean loss exceeds another's, and its standard error over slices.
 
-        None with fewer slices than the gate needs: nothing is concluded of so few.
+        None with fewer than *least* slices: nothing is concluded of so few.
         """
         own, others = self.losses[index], self.losses[other]
         if not len(own) or len(own) != len(others):
             return None
         _, sums, n = slice_sums.by_slice(own - others, self.rows.times[self.common], slices)
-        if len(sums) < slice_window.MIN_SLICES:
+        if len(sums) < least:
             return None
         return float(sums.sum() / n.sum()), float(np.sqrt(np.var(sums, ddof=1) / len(sums))) / float(n.mean())
 
@@ -202,11 +205,12 @@ def _clearly_best(compared: _Comparison, default: int, slices: Windows) -> int:
     It must be better than the default, the one before, by a standard error of the difference over slices (the
     one-standard-error rule: Hastie, Tibshirani and Friedman 2009, "The elements of statistical learning", section
     7.10). Else the choice goes to and fro between windows that are alike, each time to the one that does worse next.
+    Of fewer slices than the gate needs nothing is concluded.
     """
     best = _best(compared, default)
     if not len(compared.losses[default]):
         return best
-    difference = compared.excess(best, default, slices)
+    difference = compared.excess(best, default, slices, slice_window.MIN_SLICES)
     return default if difference is None or difference[0] >= -difference[1] else best
 
 
@@ -215,6 +219,6 @@ def _running(compared: _Comparison, best: int, slices: Windows) -> list[int]:
 
     A window that is given up costs no more fits (a race, Maron and Moore 1994).
     """
-    excess = {k: compared.excess(k, best, slices) for k in compared.losses if k != best}
+    excess = {k: compared.excess(k, best, slices, GIVE_UP_SLICES) for k in compared.losses if k != best}
     worse = {k for k, value in excess.items() if value is not None and value[0] > GIVE_UP * value[1]}
     return [k for k in compared.losses if k not in worse]
