@@ -1,8 +1,8 @@
 """Logs whose rule is known, for `leeway backtest`: sudden, gradual, incremental and recurring change, and none.
 
-`python -m benchmarks.changing_streams FOLDER` writes a Parquet file of each kind; docs/backtest.md has what was
-measured on them. 90 days of 200 rows; the label is drawn by a logistic rule of four numbers and a category, and known
-after 12 hours.
+`python -m benchmarks.changing_streams FOLDER` writes a Parquet file of each kind, in a folder of its own;
+docs/backtest.md has what was measured on them. 90 days of 200 rows; the label is drawn by a logistic rule of four
+numbers and a category, and known after 12 hours.
 """
 
 from __future__ import annotations
@@ -73,11 +73,12 @@ def stream(kind: str, *, seed: int = 1) -> pd.DataFrame:
 
 
 def main(folder: Path) -> None:
-    """Write a log of each kind into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write a log of each kind into a folder of its own: files of one folder that have the same columns are one log."""
     for kind in SECOND:
-        stream(kind).to_parquet(folder / f"{kind}.parquet")
-        print(folder / f"{kind}.parquet")
+        file = folder / kind / f"{kind}.parquet"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        stream(kind).to_parquet(file)
+        print(file)
 
 
 if __name__ == "__main__":

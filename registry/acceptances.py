@@ -23,17 +23,14 @@ DRIFT_KIND = "drift"
 
 def of_version(c: sa.Connection, model: str, version: str) -> Accepted:
     """Return what is accepted as drift of a version, as (variable, kind)."""
-    t = tables.acceptances.c
-    mine = mapping.select(Acceptance, t.model == model, t.version == version).order_by(t.id)
-    newest = {(a.variable, a.kind): a.accepted_as for a in mapping.fetch(c, Acceptance, mine)}
+    mine = mapping.matching(c, Acceptance, "id", model=model, version=version)
+    newest = {(a.variable, a.kind): a.accepted_as for a in mine}
     return frozenset(key for key, accepted_as in newest.items() if accepted_as is AcceptedAs.DRIFT)
 
 
 def newest_by_incident(c: sa.Connection, model: str) -> dict[int, AcceptedAs]:
     """Return what each incident of a model was accepted as last, by its number; those that were not are absent."""
-    t = tables.acceptances.c
-    mine = mapping.select(Acceptance, t.model == model).order_by(t.id)
-    return {a.incident_id: a.accepted_as for a in mapping.fetch(c, Acceptance, mine)}
+    return {a.incident_id: a.accepted_as for a in mapping.matching(c, Acceptance, "id", model=model)}
 
 
 def faults_of(c: sa.Connection, incident: Incident) -> list[tuple[str, str]]:

@@ -52,8 +52,8 @@ def faulty_periods(reg: Registry, model: str) -> list[FaultyPeriod]:
     """
     with reg.read() as c:
         accepted = acceptances.newest_by_incident(c, model)
-        mine = mapping.select(Incident, tables.incidents.c.model == model).order_by(tables.incidents.c.id)
-        incidents = [i for i in mapping.fetch(c, Incident, mine) if i.windows and _is_fault(i, accepted.get(i.id))]
+        mine = mapping.matching(c, Incident, "id", model=model)
+        incidents = [i for i in mine if i.windows and _is_fault(i, accepted.get(i.id))]
         schedules = {version: _schedule(c, model, version) for version in {i.version for i in incidents}}
         periods = list[FaultyPeriod]()
         for incident in incidents:

@@ -30,8 +30,7 @@ def decision(c: sa.Connection, decision_id: int) -> Decision:
 
 def decision_about(c: sa.Connection, incident_id: int) -> Decision | None:
     """Return the newest decision about an incident, None while it waits for one."""
-    t = tables.decisions.c
-    made = mapping.fetch(c, Decision, mapping.select(Decision, t.incident_id == incident_id).order_by(t.revision))
+    made = mapping.matching(c, Decision, "revision", incident_id=incident_id)
     return made[-1] if made else None
 
 
@@ -42,8 +41,7 @@ def run(c: sa.Connection, run_id: int) -> RetrainRun:
 
 def checks(c: sa.Connection, run_id: int) -> list[Check]:
     """Return the checks of a run's gate, in the order they were recorded."""
-    t = tables.checks.c
-    return mapping.fetch(c, Check, mapping.select(Check, t.run_id == run_id).order_by(t.id))
+    return mapping.matching(c, Check, "id", run_id=run_id)
 
 
 def comparisons(c: sa.Connection, *where: sa.ColumnElement[bool]) -> list[Comparison]:
@@ -59,7 +57,7 @@ def delivery(c: sa.Connection, delivery_id: int) -> Delivery:
 def version(c: sa.Connection, model: str, version: str) -> Version:
     """Return a version of a model; NotFound, with the names of those there are, if there is none of this name."""
     t = tables.versions.c
-    row = mapping.one(c, Version, t.model == model, t.version == version)
+    row = next(iter(mapping.matching(c, Version, "version", model=model, version=version)), None)
     if row is None:
         names = c.scalars(sa.select(t.version).where(t.model == model)).all()
         msg = f"model {model} has no version {version}"
@@ -93,7 +91,7 @@ def baseline_text(c: sa.Connection, digest: str) -> str:
 
 
 def _by_id(c: sa.Connection, record: type[R], number: int, noun: str, hint: str = "") -> R:
-    row = mapping.one(c, record, mapping.TABLE[record].c.id == number)
+    row = next(iter(mapping.matching(c, record, "id", id=number)), None)
     if row is None:
         msg = f"there is no {noun} {number}"
         raise NotFound(msg, hint=hint)

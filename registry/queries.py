@@ -39,7 +39,7 @@ def models(reg: Registry) -> list[str]:
 def champion(reg: Registry, model: str) -> Champion | None:
     """Return the champion of a model, None before the first promotion."""
     with reg.read() as c:
-        return mapping.one(c, Champion, tables.champions.c.model == model)
+        return next(iter(mapping.matching(c, Champion, "model", model=model)), None)
 
 
 def version(reg: Registry, model: str, version: str) -> Version:
@@ -122,17 +122,17 @@ def newest_window(reg: Registry, model: str, stage: Stage | str) -> datetime | N
 
 def incidents(reg: Registry, model: str | None = None, *, state: IncidentState | None = None) -> list[Incident]:
     """Return incidents by number, of one *model* and in one *state* if these are given."""
-    t = tables.incidents.c
-    where = [t.state == state.value] if state else []
+    named = _named(model=model, state=state and state.value)
     with reg.read() as c:
-        return mapping.fetch(
-            c, Incident, mapping.select(Incident, *_of_model(tables.incidents, model), *where).order_by(t.id)
-        )
+        return mapping.matching(c, Incident, "id", **named)
 
 
 def open_incidents(reg: Registry, model: str) -> list[Incident]:
     """Return the incidents of a model that are not resolved, by number."""
-    return [i for i in incidents(reg, model) if i.state is not IncidentState.RESOLVED]
+    t = tables.incidents.c
+    live = mapping.select(Incident, t.model == model, t.state != IncidentState.RESOLVED.value)
+    with reg.read() as c:
+        return mapping.fetch(c, Incident, live.order_by(t.id))
 
 
 def incident(reg: Registry, incident_id: int) -> Incident:
@@ -148,14 +148,14 @@ def undecided(reg: Registry, model: str | None = None) -> list[Incident]:
     """
     t = tables.incidents.c
     none = ~sa.exists().where(tables.decisions.c.incident_id == t.id)
-    found = mapping.select(Incident, none, *_of_model(tables.incidents, model))
+    found = mapping.select(Incident, none, *([] if model is None else [t.model == model]))
     with reg.read() as c:
         return mapping.fetch(c, Incident, found.order_by(t.opened_at, t.model, t.version, t.signal, t.id))
 
 
 def decisions(reg: Registry, model: str | None = None) -> list[Decision]:
     """Return decisions, oldest first."""
-    return _oldest_first(reg, Decision, tables.decisions, model)
+    return _oldest_first(reg, Decision, model)
 
 
 def decision(reg: Registry, decision_id: int) -> Decision:
@@ -172,7 +172,7 @@ def decision_of(reg: Registry, incident_id: int) -> Decision | None:
 
 def runs(reg: Registry, model: str | None = None) -> list[RetrainRun]:
     """Return retrain runs, oldest first."""
-    return _oldest_first(reg, RetrainRun, tables.retrain_runs, model)
+    return _oldest_first(reg, RetrainRun, model)
 
 
 def run(reg: Registry, run_id: int) -> RetrainRun:
@@ -183,9 +183,7 @@ def run(reg: Registry, run_id: int) -> RetrainRun:
 
 def running(reg: Registry, model: str) -> RetrainRun | None:
     """Return the run of a model that is going on, None if there is none."""
-    t = tables.retrain_runs.c
-    with reg.read() as c:
-        return mapping.one(c, RetrainRun, t.model == model, t.state == RunState.RUNNING.value)
+    return next(iter(unfinished(reg, model, RunState.RUNNING)), None)
 
 
 def checks(reg: Registry, run_id: int) -> list[Check]:
@@ -196,28 +194,28 @@ def checks(reg: Registry, run_id: int) -> list[Check]:
 
 def unfinished(reg: Registry, model: str, state: RunState) -> list[RetrainRun]:
     """Return the runs of a model in a state, oldest first."""
-    t = tables.retrain_runs.c
     with reg.read() as c:
-        return mapping.fetch(
-            c, RetrainRun, mapping.select(RetrainRun, t.model == model, t.state == state.value).order_by(t.id)
-        )
+        return mapping.matching(c, RetrainRun, "id", model=model, state=state.value)
 
 
 def comparisons(
-    reg: Registry, model: str, *, run_id: int | None = None, promotion_id: int | None = None
+    reg: Registry,
+    model: str,
+    *,
+    run_id: int | None = None,
+    promotion_id: int | None = None,
+    series: str | None = None,
+    reference: str | None = None,
 ) -> list[Comparison]:
-    """Return the looks at comparisons of a model's versions, of one run or one promotion if named, oldest first."""
-    t = tables.comparisons.c
-    where = [t.model == model]
-    where += [t.run_id == run_id] if run_id is not None else []
-    where += [t.promotion_id == promotion_id] if promotion_id is not None else []
+    """Return the looks at comparisons of a model's versions, oldest first; of one run, series and so on if named."""
+    named = _named(run_id=run_id, promotion_id=promotion_id, series=series, reference=reference)
     with reg.read() as c:
-        return lookups.comparisons(c, *where)
+        return mapping.matching(c, Comparison, "id", model=model, **named)
 
 
 def promotions(reg: Registry, model: str | None = None) -> list[Promotion]:
     """Return all changes of champions, oldest first."""
-    return _oldest_first(reg, Promotion, tables.promotions, model)
+    return _oldest_first(reg, Promotion, model)
 
 
 def audit_log(reg: Registry, since: int = 0) -> list[AuditEntry]:
@@ -229,7 +227,7 @@ def audit_log(reg: Registry, since: int = 0) -> list[AuditEntry]:
 
 def audits(reg: Registry, model: str | None = None) -> list[AuditResult]:
     """Return finished audits, oldest first."""
-    return _oldest_first(reg, AuditResult, tables.audits, model)
+    return _oldest_first(reg, AuditResult, model)
 
 
 def verify_chain(reg: Registry) -> list[str]:
@@ -240,11 +238,11 @@ def verify_chain(reg: Registry) -> list[str]:
     return chain.verify(log, seq=head.seq, head=head.hash)
 
 
-def _of_model(table: sa.Table, model: str | None) -> list[sa.ColumnElement[bool]]:
-    return [table.c.model == model] if model is not None else []
+def _named(**values: object) -> dict[str, object]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
-def _oldest_first(reg: Registry, record: type[R], table: sa.Table, model: str | None) -> list[R]:
-    """Return the records in a table, of one model if it is named, in the order they were written."""
+def _oldest_first(reg: Registry, record: type[R], model: str | None) -> list[R]:
+    """Return records, of one model if it is named, in the order they were written."""
     with reg.read() as c:
-        return mapping.fetch(c, record, mapping.select(record, *_of_model(table, model)).order_by(table.c.id))
+        return mapping.matching(c, record, "id", **_named(model=model))

@@ -160,6 +160,8 @@ class Retrain(BaseModel):
         Which challengers a retrain trains.
     window
         Length of the period, up to the newest matured label, from which rows are taken.
+    weigh_old_rows
+        Whether the longest training window weighs rows before a change point down.
     evaluation
         Length of its newest part, on which the gate compares and nothing is trained.
     cool_down
@@ -191,6 +193,7 @@ class Retrain(BaseModel):
     online: str | None = Field(None, pattern=r"^[\w.]+:\w+$", description="returns the online challenger, unfitted")
     mode: Literal["static", "online", "both"] = "static"
     window: Span = Field(timedelta(days=365), description="how far back training data reach")
+    weigh_old_rows: bool = Field(False, description="weigh rows before a change point down, if the model can")
     evaluation: Span = Field(timedelta(days=14), description="the newest matured data, kept from training for the gate")
     cool_down: Span = Field(timedelta(days=14), description="shortest time between two retrains")
     min_rows: int = Field(1000, ge=10, description="matured training rows below which a retrain waits")

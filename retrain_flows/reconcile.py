@@ -17,15 +17,14 @@ from monitors.finding import Signal, Stage
 from registry import operations, queries
 from registry.audit_log import chain
 from registry.connection import Registry
-from registry.faulty_periods import faulty_periods
 from registry.records import Action, Decision, Incident, IncidentState, RetrainRun, RunState
-from retrain_flows import decide, follow_up, past_runs, retrain, schedule
+from retrain_flows import decide, follow_up, past_runs, retrain, schedule, situation
 from retrain_flows.config import Retrain, Schedule
 from retrain_flows.data import usable_rows, workspace
 from retrain_flows.data.workspace import Workspace
+from retrain_flows.decide import Situation
 from retrain_flows.follow_up import Outcome as Outcome
 from retrain_flows.retrain import RetrainRequest
-from retrain_flows.training import trial_series
 from retrain_flows.training.run_cause import SCHEDULE
 
 Execute = Callable[[Workspace, RetrainRequest], RetrainRun]
@@ -67,11 +66,15 @@ def reconcile(
     outcomes += [_carry_out(ws, decision, at) for decision in _unfinished(ws.registry, ws.model)]
     if ws.retrain is not None and ws.retrain.trainers:
         outcomes += follow_up.follow_up(ws, as_of=moment, now=now)
+    rests_on: Situation | None = None
     for incident in _to_decide(ws.registry, ws.model):
         # A promotion a moment ago may have resolved this one too.
         current = queries.decision_of(ws.registry, incident.id)
         if current is None or _revisable(ws, incident, current):
-            outcomes += _handle(ws, incident, current, at)
+            rests_on = rests_on or situation.read(ws, at.as_of)
+            handled = _handle(ws, incident, current, at, rests_on)
+            rests_on = None if handled else rests_on  # what was done about one may change it for the next
+            outcomes += handled
     return outcomes + _scheduled(ws, at)
 
 
@@ -151,9 +154,14 @@ def _revisable(ws: Workspace, incident: Incident, current: Decision) -> bool:
     return run is not None and run.state in (RunState.HELD, RunState.REJECTED, RunState.FAILED)
 
 
-def _handle(ws: Workspace, incident: Incident, current: Decision | None, at: _Moment) -> list[Outcome]:
-    """Decide about an incident, record the decision or why it is deferred, and carry out a decision to retrain."""
-    subject, answer = f"incident {incident.id}", _decide(ws, incident, at.as_of)
+def _handle(
+    ws: Workspace, incident: Incident, current: Decision | None, at: _Moment, rests_on: Situation
+) -> list[Outcome]:
+    """Decide about an incident, record the decision or why it is deferred, and carry out a decision to retrain.
+
+    Nothing was recorded if it returns no outcome.
+    """
+    subject, answer = f"incident {incident.id}", _decide(ws, incident, rests_on)
     if isinstance(answer, decide.Deferral):
         if incident.pending == answer.because:
             return [Outcome(subject, f"waits: {answer.because}")] if current is None else []
@@ -170,29 +178,12 @@ def _handle(ws: Workspace, incident: Incident, current: Decision | None, at: _Mo
     return [Outcome(subject, f"{decision.action.text}: {decision.because[-1].removeprefix('no retrain: ')}")]
 
 
-def _decide(ws: Workspace, incident: Incident, as_of: datetime) -> decide.Decision | decide.Deferral:
+def _decide(ws: Workspace, incident: Incident, rests_on: Situation) -> decide.Decision | decide.Deferral:
     """Decide about an incident. Rows are counted only if nothing else is in the way, since that reads all events."""
-    enough = ws.retrain.min_rows if ws.retrain else 0
-    last, failure = past_runs.last_retrain(ws)
-    on_trial = max(queries.unfinished(ws.registry, ws.model, RunState.HELD), key=lambda run: run.as_of, default=None)
-    situation = decide.Situation(
-        now=as_of,
-        matured_until=as_of - ws.schema.label_delay,
-        matured_rows=enough,
-        faulty=tuple((p.start, p.end) for p in faulty_periods(ws.registry, ws.model)),
-        running=queries.running(ws.registry, ws.model) is not None,
-        last_retrain=last,
-        trial=on_trial.as_of if on_trial else None,
-        trial_loss_rise=trial_series.loss_rise(trial_series.looks_of(ws.registry, on_trial)) if on_trial else 0.0,
-        last_failure=failure,
-        tried=past_runs.last_training(ws),
-        slide=ws.schema.windows.slide,
-        window=ws.schema.windows.slices,
-    )
-    answer = decide.decide(incident, signals=ws.signals, retrain=ws.retrain, situation=situation)
+    answer = decide.decide(incident, signals=ws.signals, retrain=ws.retrain, situation=rests_on)
     if not isinstance(answer, decide.Decision) or answer.action not in (Action.RETRAIN, Action.SUGGEST):
         return answer
-    counted = replace(situation, matured_rows=matured_rows(ws, as_of))
+    counted = replace(rests_on, matured_rows=matured_rows(ws, rests_on.now))
     return decide.decide(incident, signals=ws.signals, retrain=ws.retrain, situation=counted)
 
 
@@ -218,6 +209,8 @@ def _scheduled(ws: Workspace, at: _Moment) -> list[Outcome]:
 def _on_trial_for_incident(ws: Workspace) -> bool:
     """Return whether a candidate is on trial for an incident that is still open."""
     held = {run.decision_id for run in queries.unfinished(ws.registry, ws.model, RunState.HELD)}
+    if not held:
+        return False
     causes = {d.incident_id for d in queries.decisions(ws.registry, ws.model) if d.id in held}
     return bool(causes & {i.id for i in queries.open_incidents(ws.registry, ws.model)})
 

@@ -22,6 +22,7 @@ from retrain_flows.data import usable_rows
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.gate import evidence, slice_sums, slice_window
 from retrain_flows.gate.slice_window import Window
+from retrain_flows.gate.weighed import Weighed, weigh
 from retrain_flows.training import retrain_data
 from retrain_flows.training.challengers import GatedCandidate
 from retrain_flows.training.trial_series import TrialSeries
@@ -43,20 +44,23 @@ class Pair:
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """New slices of a comparison, and what the memory of slices is learned from."""
+    """New slices of a comparison, what the memory of slices is learned from, and the comparison with them weighed."""
 
     slices: Sequence[ComparedSlice]
     history: Sequence[float]
+    weighed: Weighed
     now: datetime
 
 
 def record_gate(ws: Workspace, run: RetrainRun, name: str, gated: GatedCandidate, now: datetime) -> Comparison | None:
     """Record the look that a run's gate had at a candidate; None where it had too few new slices for one."""
+    if gated.weighed is None:
+        return None
     reference = retrain_data.champion_of(ws.registry, ws.model).version
     pair = Pair(ComparisonKind.TRIAL, name, reference, run_id=run.id)
     past = gated.candidate.history
     history = () if past is None else tuple(map(float, past))
-    return record(ws, pair, gated.series, Look(gated.slices, history, now))
+    return _record(ws, pair, gated.series, Look(gated.slices, history, gated.weighed, now))
 
 
 def look(
@@ -92,7 +96,10 @@ def look(
     slices = compared(ws, pair, start, as_of)
     if len(slices) < wanted:
         return None
-    return record(ws, pair, series, Look(slices, _history(ws), now))
+    history, margin = _history(ws), ws.trainers.gate.margin if pair.kind is ComparisonKind.TRIAL else 0.0
+    question = evidence.Question(ws.schema.windows, margin, np.array(history, dtype=np.float64) if history else None)
+    weighed = weigh((*(past.slices for past in series.counting), slices), question, worse_since=series.worse_since)
+    return None if weighed is None else _record(ws, pair, series, Look(slices, history, weighed, now))
 
 
 def look_slices(slices: int) -> int:
@@ -126,18 +133,9 @@ def compared(ws: Workspace, pair: Pair, since: datetime, as_of: datetime) -> tup
     return slice_sums.compared(first, second, rows.times, ws.schema.windows)
 
 
-def record(ws: Workspace, pair: Pair, series: TrialSeries, new: Look) -> Comparison | None:
-    """Add new slices to the evidence of a series, and record the look; None with too few slices."""
-    if not new.slices:
-        return None
-    margin = ws.trainers.gate.margin if pair.kind is ComparisonKind.TRIAL else 0.0
-    history = np.array(new.history, dtype=np.float64) if new.history else None
-    looks = (*(look.slices for look in series.counting), new.slices)
-    question = evidence.Question(ws.schema.windows, margin, history)
-    window = evidence.described(looks, question)
-    if window is None:
-        return None
-    total = evidence.weigh(looks, question, worse_since=series.worse_since)
+def _record(ws: Workspace, pair: Pair, series: TrialSeries, new: Look) -> Comparison:
+    """Record a look at a series."""
+    window, total = new.weighed.window, new.weighed.evidence
     numbers = {"mean": window.mean, "low": window.low, "high": window.high, "better": total.better,
                "worse": total.worse, "alpha": series.alpha, "rows": float(window.rows),
                "slices": float(window.slices)}  # fmt: skip

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +87,9 @@ class Refitter:
             high = len(rows) if until is None else np.searchsorted(rows.times, to_ms(until))
             if high > low:
                 part = rows.rows(slice(int(low), int(high)))
-                answers[low:high] = scoring.score(self._fitted(at), part.frame, rows.task)
+                matured = at - self.history.schema.label_delay
+                model = self._first if at == self.history.cut else self._fitted(at, matured)
+                answers[low:high] = scoring.score(model, part.frame, rows.task)
         return ReferenceRun(name, answers, len(moments), time.perf_counter() - begun)
 
     def constant(self, name: str) -> ReferenceRun:
@@ -100,9 +103,13 @@ class Refitter:
     def _replayed(self) -> Dataset:
         return self.labelled.split(self.history.cut)[1]
 
-    def _fitted(self, at: datetime) -> object:
-        """Return a model fitted on the labelled rows of the training window that had matured at a moment."""
-        until = at if at == self.history.cut else at - self.history.schema.label_delay
+    @cached_property
+    def _first(self) -> object:
+        """The first model, which all schedules begin with: it knows all labels of the first training period."""
+        return self._fitted(self.history.cut, self.history.cut)
+
+    def _fitted(self, at: datetime, until: datetime) -> object:
+        """Return a model fitted on the labelled rows of the training window before a moment, up to another."""
         rows = self.labelled.split(until)[0].split(at - self.retrain.window)[1]
         path = next(iter(self.retrain.trainers.values()))
         return static.fit_static(static.load_trainer(path, self.folder), rows)

@@ -124,17 +124,16 @@ def load_model(data: bytes, trusted: Sequence[str]) -> Any:
     """
     import skops.io  # slow: imports scikit-learn
     from sklearn.exceptions import InconsistentVersionWarning  # slow
+    from skops.io.exceptions import UntrustedTypesFoundException  # slow
 
     try:
-        foreign = sorted(set(skops.io.get_untrusted_types(data=data)) - set(trusted))
-        if foreign:
-            msg = f"the model file has types that are not trusted: {', '.join(foreign)}"
-            raise UntrustedArtifact(msg, hint="if they are yours, add them to retrain.trust in the project file")
         with warnings.catch_warnings():
             warnings.simplefilter("error", InconsistentVersionWarning)
             return skops.io.loads(data, trusted=list(trusted))
-    except ArtifactError:
-        raise
+    except UntrustedTypesFoundException as error:
+        foreign = sorted(set(skops.io.get_untrusted_types(data=data)) - set(trusted))
+        msg = f"the model file has types that are not trusted: {', '.join(foreign)}"
+        raise UntrustedArtifact(msg, hint="if they are yours, add them to retrain.trust in the project file") from error
     except Exception as error:
         msg = f"the model file cannot be read: {error}"
         raise ArtifactError(msg, hint="install the releases that it was trained with, or train again") from error

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -44,17 +46,15 @@ class StoredIncidents:
 
     def newest(self) -> Incident | None:
         """Return the incident that was opened last."""
-        return self._last(sa.true())
+        return self._last(_newest())
 
     def before(self, incident: Incident) -> Incident | None:
         """Return the incident that was opened before *incident*."""
-        return self._last(tables.incidents.c.id < incident.id)
+        return self._last(_newest().where(tables.incidents.c.id < incident.id))
 
-    def _last(self, where: sa.ColumnElement[bool]) -> Incident | None:
-        t = tables.incidents.c
-        mine = (t.model == self.windows.model) & (t.version == self.windows.version) & (t.signal == self.signal.value)
-        newest = mapping.select(Incident, mine, where).order_by(t.id.desc()).limit(1)
-        return next(iter(mapping.fetch(self.c, Incident, newest)), None)
+    def _last(self, statement: sa.Select[Any]) -> Incident | None:
+        mine = {"model": self.windows.model, "version": self.windows.version, "signal": self.signal.value}
+        return next(iter(mapping.fetch(self.c, Incident, statement.params(mine))), None)
 
     def is_decided(self, incident: Incident) -> bool:
         """Return whether a decision about *incident* is on record."""
@@ -101,3 +101,11 @@ class StoredIncidents:
 
     def _line(self, incident: Incident, action: str, **details: chain.Detail) -> chain.Line:
         return incidents.incident_line(incident, action, chain.SYSTEM, self.now, **details)
+
+
+@cache
+def _newest() -> sa.Select[Any]:
+    """Return the statement that reads the newest incident of a signal; it is made once, as each window asks for it."""
+    t = tables.incidents.c
+    mine = (t[name] == sa.bindparam(name) for name in ("model", "version", "signal"))
+    return mapping.select(Incident, *mine).order_by(t.id.desc()).limit(1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -35,23 +36,17 @@ class WindowHistory:
 
         Drift in any segment is drift; a window is steady only if its report of all traffic is.
         """
-        judged = self._judged_windows(signal)
-        starts = [start, *(s for s in (self._nth_before(judged, stage, start, before) for stage in Stage) if s)]
-        rows = self.c.execute(judged.where(_T.window_end >= min(starts)).order_by(_T.window_end, _T.stage))
+        starts = [start, *(s for s in (self._nth_before(signal, stage, start, before) for stage in Stage) if s)]
+        values = {"model": self.model, "version": self.version, "start": min(starts)}
+        rows = self.c.execute(_judged_since(signal), values)
         return [SignalVerdict(row.window_end, Stage(row.stage), bool(row.drift)) for row in rows]
 
-    def _judged_windows(self, signal: Signal) -> sa.Select[Any]:
-        verdict = _T.signals[signal.value].as_string()
-        drift = sa.func.max(sa.case((verdict == _DRIFT, 1), else_=0))
-        judged = (verdict == _DRIFT) | ((verdict == _STEADY) & (_T.segment == ""))
-        mine = (_T.model == self.model) & (_T.version == self.version) & _T.latest
-        columns = _T.window_end, _T.stage, drift.label("drift")
-        return sa.select(*columns).where(mine, judged).group_by(_T.window_end, _T.stage)
-
-    def _nth_before(self, judged: sa.Select[Any], stage: Stage, start: datetime, n: int) -> datetime | None:
+    def _nth_before(self, signal: Signal, stage: Stage, start: datetime, n: int) -> datetime | None:
         """Return the end of the *n*-th judged window of *stage* before *start*, or of the first one there is."""
-        earlier = judged.where(_T.stage == stage.value, _T.window_end < start)
-        rows = self.c.execute(earlier.order_by(_T.window_end.desc()).limit(n)).all() if n else []
+        if not n:
+            return None
+        values = {"model": self.model, "version": self.version, "stage": stage.value, "start": start, "number": n}
+        rows = self.c.execute(_judged_before(signal), values).all()
         return rows[-1].window_end if rows else None
 
     def evidence(self, signal: Signal, end: datetime | None) -> SegmentEvidence:
@@ -77,3 +72,28 @@ class WindowHistory:
                 for item in Report.model_validate(row.report).evidence(row.digest):
                     findings[item.finding.signal].append(item)
         return {s: SegmentEvidence(findings[s], len(segments[s]), sum(segments[s])) for s in {*findings, *segments}}
+
+
+# The statements below are made once, as each window asks for them.
+
+
+@cache
+def _judged_since(signal: Signal) -> sa.Select[Any]:
+    """Return the statement that reads the judged windows of a signal from an end on, by time."""
+    return _judged(signal).where(_T.window_end >= sa.bindparam("start")).order_by(_T.window_end, _T.stage)
+
+
+@cache
+def _judged_before(signal: Signal) -> sa.Select[Any]:
+    """Return the statement that reads a number of judged windows of a signal and stage before an end, newest first."""
+    earlier = _judged(signal).where(_T.stage == sa.bindparam("stage"), _T.window_end < sa.bindparam("start"))
+    return earlier.order_by(_T.window_end.desc()).limit(sa.bindparam("number"))
+
+
+def _judged(signal: Signal) -> sa.Select[Any]:
+    verdict = _T.signals[signal.value].as_string()
+    drift = sa.func.max(sa.case((verdict == _DRIFT, 1), else_=0))
+    judged = (verdict == _DRIFT) | ((verdict == _STEADY) & (_T.segment == ""))
+    mine = (_T.model == sa.bindparam("model")) & (_T.version == sa.bindparam("version")) & _T.latest
+    columns = _T.window_end, _T.stage, drift.label("drift")
+    return sa.select(*columns).where(mine, judged).group_by(_T.window_end, _T.stage)

@@ -19,6 +19,7 @@ from registry.records import Check, CheckResult, ComparedSlice
 from retrain_flows.config import Gate
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.gate import calibration, evidence, latency, segments, slice_sums, slice_window
+from retrain_flows.gate.weighed import Weighed, weigh
 
 NO_PREDICTIONS = "the challenger gave no usable predictions (see signature)"
 
@@ -81,10 +82,14 @@ class GateInput:
 
 @dataclass(frozen=True, slots=True)
 class GateOutcome:
-    """The checks of a challenger, and the new slices on which its losses were compared with the champion's."""
+    """The checks of a challenger, and the new slices on which its losses were compared with the champion's.
+
+    *weighed* is the comparison as the check of the loss weighed it; None where it had too few slices.
+    """
 
     checks: tuple[Check, ...]
     slices: tuple[ComparedSlice, ...] = ()
+    weighed: Weighed | None = None
 
 
 def gate(trial: GateInput, policy: Gate) -> GateOutcome:
@@ -112,13 +117,14 @@ def gate(trial: GateInput, policy: Gate) -> GateOutcome:
     slices = tuple(s for s in slices if s.start >= trial.since)
     losses = {"challenger": float(mine.mean()), "champion": float(theirs.mean())}
     pair = calibration.Pair(trial.evaluation, trial.answers, trial.champion, trial.sd, trial.history)
+    weighed = _weighed(trial, slices, policy)
     compared = (
-        _loss(trial, losses, slices, policy),
+        _loss(trial, losses, slices, weighed, policy),
         segments.check(trial.evaluation, trial.schema, mine - theirs, policy),
         calibration.check(pair, trial.schema, policy),
         latency.check(_timed(trial), policy),
     )
-    return GateOutcome((*checks, *compared), slices)
+    return GateOutcome((*checks, *compared), slices, weighed)
 
 
 def _timed(trial: GateInput) -> latency.Timed:
@@ -200,17 +206,27 @@ def _rows(trial: GateInput, policy: Gate) -> Check:
     return _check("rows", result, f"{n} evaluation rows", f"at least {policy.min_rows}", rows=n)
 
 
-def _loss(trial: GateInput, losses: Mapping[str, float], slices: Sequence[ComparedSlice], policy: Gate) -> Check:
+def _weighed(trial: GateInput, slices: Sequence[ComparedSlice], policy: Gate) -> Weighed | None:
+    """Weigh the new slices with those of the looks before."""
+    question = evidence.Question(trial.schema.windows, policy.margin, trial.history)
+    return weigh((*trial.before, slices), question, worse_since=trial.worse_since)
+
+
+def _loss(
+    trial: GateInput,
+    losses: Mapping[str, float],
+    slices: Sequence[ComparedSlice],
+    weighed: Weighed | None,
+    policy: Gate,
+) -> Check:
     """Compare mean losses by the evidence of all looks: PASS if better, FAIL if worse, HOLD if labels must decide."""
     lower = f"higher by less than {policy.margin:g}" if policy.margin else "lower"
     want = f"evidence of {1 / trial.alpha:.3g} that the challenger's mean loss is {lower}"
     got = f"mean loss {losses['challenger']:.4f} against {losses['champion']:.4f}"
-    looks, question = (*trial.before, slices), evidence.Question(trial.schema.windows, policy.margin, trial.history)
-    looked = evidence.described(looks, question)
-    if looked is None or not slices:
+    if weighed is None:
         got += f"; {len(slices)} new slices with labels; a comparison needs {evidence.MIN_SLICES}"
         return _check("loss", CheckResult.HOLD, got, want, **losses, alpha=trial.alpha)
-    total = evidence.weigh(looks, question, worse_since=trial.worse_since)
+    looked, total = weighed.window, weighed.evidence
     got += f", challenger minus champion {slice_window.in_words(looked)}; {total.in_words(trial.alpha)}"
     numbers = {**losses, "difference": looked.mean, "slices": float(looked.slices), "better": total.better}
     return _check("loss", evidence.decide(total, trial.alpha), got, want, **numbers, alpha=trial.alpha)

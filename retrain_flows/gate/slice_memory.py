@@ -157,10 +157,8 @@ def _tails(covariance: Floats) -> Floats:
     diagonal[:, 1:] = -(RATIOS[:, None] ** 2) / count
     values = np.linalg.eigvalsh(root.T @ (diagonal[:, :, None] * root))
     a = np.maximum(-values[:, :-1] / values[:, -1:], 0)
-    nodes, weights = np.polynomial.legendre.leggauss(64)
-    sines = np.sin(np.pi / 4 * (nodes + 1)) ** 2
-    products = np.prod(1 + a[:, None, :] / sines[:, None], axis=2) ** -0.5
-    return np.asarray(products @ weights / 4)
+    products = np.prod(1 + a[:, None, :] / _SINES[:, None], axis=2) ** -0.5
+    return np.asarray(products @ _WEIGHTS / 4)
 
 
 @lru_cache(maxsize=16)
@@ -178,5 +176,8 @@ def autocorrelation_likelihood(history: Floats) -> Floats:
     return np.asarray(memory_weights(history) @ of * (1 - np.array(AUTOCORRELATIONS)) ** TILT)
 
 
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(64)
+_SINES = np.sin(np.pi / 4 * (_NODES + 1)) ** 2
+"""Squared sines of the nodes of Gauss and Legendre's rule for Craig's integral, with the rule's weights."""
 _MEMORIES = tuple((phi, share) for phi in AUTOCORRELATIONS for share in (LASTING_SHARES if phi else (1.0,)))
 """Pairs of an AR(1) coefficient and the share of the variance that has it."""

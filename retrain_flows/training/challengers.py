@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
@@ -15,6 +15,7 @@ from registry.records import Check, CheckResult, ComparedSlice, Version
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.gate import gate
+from retrain_flows.gate.weighed import Weighed
 from retrain_flows.training import (
     model_file,
     online,
@@ -28,7 +29,6 @@ from retrain_flows.training.retrain_data import RetrainData
 from retrain_flows.training.static_training import TrainingOrder
 from retrain_flows.training.trial_series import TrialSeries
 
-DAY = timedelta(days=1)
 EARLIER_SHARE = 0.25
 """Part of a cause's error rate that earlier versions have together; the rest is for new models, which are tried more
 often."""
@@ -87,7 +87,7 @@ class GatedCandidate:
     """A candidate with its gate checks.
 
     *artifact* is its model file, or the reason why it cannot be stored; *slices* are the new ones that it was
-    compared on, and *series* are the looks before.
+    compared on, *series* are the looks before, and *weighed* is the comparison of all; None where they are too few.
     """
 
     candidate: Challenger
@@ -95,6 +95,7 @@ class GatedCandidate:
     checks: tuple[Check, ...]
     slices: tuple[ComparedSlice, ...]
     series: TrialSeries
+    weighed: Weighed | None
 
     @property
     def loss(self) -> float:
@@ -128,7 +129,7 @@ def earlier(ws: Workspace, version: Version, data: RetrainData) -> Challenger:
     ArtifactError
         Its model file is missing, altered, or not trusted.
     """
-    model, rows = retrain_data.load(ws, version), data.evaluation
+    model, rows = retrain_data.shared_model(ws, version), data.evaluation
     answers = scoring.score(model, rows.frame, rows.task)
     note = f"{version.version} again, trained until {version.trained_until or version.created_at:%Y-%m-%d}"
     return Challenger(version.mode, model, rows, rows, answers, rows, answers, (), existing=version, note=note)
@@ -140,18 +141,14 @@ def _fit_static(ws: Workspace, data: RetrainData) -> Challenger:
         trainer=ws.trainers.trainers["static"], project_dir=ws.project_dir, rows=data.rows, window=ws.trainers.window,
         until=data.until, change=data.change, validated_from=data.validated_from, evaluated_from=data.evaluated_from,
         label_delay=ws.schema.label_delay, windows=ws.schema.windows, sd=data.sd,
-        last_window_days=data.version.metrics.get("window_days"),
+        last_window_days=data.version.metrics.get("window_days"), weigh=ws.trainers.weigh_old_rows,
     )  # fmt: skip
     trained = ws.run_training(static_training.train, order)
     tried = trained.validation
-    losses = ", ".join(f"{name} {loss:.4f}" for name, loss in tried.losses.items())
-    note = f"trained on {tried.window.name}; mean loss out of sample by training window: {losses}"
-    folds = 0 if trained.loss_increases == tried.loss_increases else len(trained.loss_increases)
-    fits = tried.fits + folds + 1
-    metrics = {"window_days": tried.window.length / DAY, "fits": float(fits)}
     return Challenger(
         "static", trained.model, trained.rows, tried.rows, tried.answers, trained.baseline_rows,
-        trained.baseline_answers, trained.loss_increases, note=note, metrics=metrics, history=trained.history,
+        trained.baseline_answers, trained.loss_increases, note=trained.note, metrics=trained.metrics,
+        history=trained.history,
     )  # fmt: skip
 
 
@@ -192,7 +189,7 @@ def _fit_online(ws: Workspace, rows: Dataset, parent: Version | None) -> Challen
 
 def gate_candidate(ws: Workspace, candidate: Challenger, data: RetrainData) -> GatedCandidate:
     """Run the gate checks of a candidate on the evaluation rows, with those of its data and its model file."""
-    artifact = model_file.dump(candidate.model)
+    artifact = model_file.of(ws, candidate.model, candidate.existing)
     series = _series(ws, candidate, data)
     answers = _out_of_sample(candidate, data.evaluation)
     usable = scoring.is_answered(answers)
@@ -215,7 +212,7 @@ def gate_candidate(ws: Workspace, candidate: Challenger, data: RetrainData) -> G
     own = () if candidate.existing else model_file.same_file_check(ws, artifact)
     outcome = gate.gate(trial, ws.trainers.gate)
     checks = (_data_check(candidate, data), *own, *outcome.checks)
-    return GatedCandidate(candidate, artifact, checks, outcome.slices, series)
+    return GatedCandidate(candidate, artifact, checks, outcome.slices, series, outcome.weighed)
 
 
 def _series(ws: Workspace, candidate: Challenger, data: RetrainData) -> TrialSeries:

@@ -8,12 +8,13 @@ References
 ----------
 Tashman (2000), "Out-of-sample tests of forecasting accuracy: an analysis and review", International Journal of
 Forecasting 16(4) (rolling origin). Dawid (1984), "Present position and potential developments: some personal views:
-statistical theory: the prequential approach", JRSS A 147(2).
+statistical theory: the prequential approach", JRSS A 147(2). Maron and Moore (1994), "Hoeffding races: accelerating
+model selection search for classification and function approximation", NIPS 6.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -34,6 +35,11 @@ BLOCKS = 4
 """Blocks that the validated rows are divided into, each predicted by models of its own."""
 BLOCKS_AFTER_CHANGE = 6
 """Blocks where the validated rows begin at a change point: finer, so that models sooner have rows since then."""
+GIVE_UP = 2.0
+"""Standard errors of the difference over slices by which a window must be worse than the best so far to be given up."""
+GIVE_UP_SLICES = 14
+"""Slices below which no window is given up: a standard error of fewer is too uncertain for what cannot be taken back.
+With five, a window of the bike rentals of docs/backtest.md was given up that turned out best."""
 MIN_TRAINING_ROWS = 30
 """Rows below which no model is fitted for a block: it then stays unanswered."""
 
@@ -51,9 +57,9 @@ class ForwardValidation:
     window
         The training window that was best on all blocks: the one for the final model.
     losses
-        Mean loss of each window on the rows that all of them answered, by its name.
-    fits
-        Number of models that were fitted.
+        Mean loss of each window that was not given up on the rows that all of them answered, by its name.
+    given_up
+        Names of the windows that were clearly worse after some blocks, and fitted for no further one.
     loss_increases
         Permutation importance of each block's model on its block; none where the rows begin at a change point.
     """
@@ -62,7 +68,7 @@ class ForwardValidation:
     answers: Values
     window: TrainingWindow
     losses: dict[str, float]
-    fits: int
+    given_up: tuple[str, ...]
     loss_increases: tuple[LossIncreases, ...] = ()
 
 
@@ -101,30 +107,32 @@ def validate(procedure: Procedure, data: Dataset, start: datetime, *, changed: b
         The trainer raised.
     """
     rows = data.split(start)[1]
-    answers, fits = [scoring.unanswered(rows.task, len(rows)) for _ in procedure.windows], 0
+    answers = [scoring.unanswered(rows.task, len(rows)) for _ in procedure.windows]
     chosen = scoring.unanswered(rows.task, len(rows))
     increases: list[LossIncreases] = []
-    best = 0
+    best, running = 0, list(range(len(procedure.windows)))
     for block in _blocks(len(rows), BLOCKS_AFTER_CHANGE if changed else BLOCKS):
         begun = int(rows.times[block[0]]) - to_ms(procedure.label_delay)
-        before = _compared(procedure, rows.split(from_ms(begun))[0], answers)
+        before = _compared(procedure, rows.split(from_ms(begun))[0], answers, running)
         best = _best(before, best) if changed else _clearly_best(before, best, procedure.slices)
-        fitted = [_fitted(procedure, window, data, begun) for window in procedure.windows]
+        running = _running(before, best, procedure.slices)
+        fitted = {k: _fitted(procedure, procedure.windows[k], data, begun) for k in running}
         part = rows.rows(block)
-        for own, model in zip(answers, fitted, strict=True):
+        for k, model in fitted.items():
             if model is not None:
-                fits += 1
-                own[block] = _predicted(procedure, model, part)
+                answers[k][block] = _predicted(procedure, model, part)
         if block[0] > 0 or not changed:
             chosen[block] = answers[best][block]
         if fitted[best] is not None and not changed:
             increases.append(
                 permutation_importance.measure(HeldOut.of(fitted[best], part, sd=procedure.sd), 1 / BLOCKS)
             )
-    of_all = _compared(procedure, rows, answers)
+    of_all = _compared(procedure, rows, answers, running)
     best = _best(of_all, best) if changed else _clearly_best(of_all, best, procedure.slices)
-    losses = {w.name: float(np.mean(own)) for w, own in zip(procedure.windows, of_all.losses, strict=True) if len(own)}
-    return ForwardValidation(rows, chosen, procedure.windows[best], losses, fits, tuple(increases))
+    names = [window.name for window in procedure.windows]
+    losses = {names[k]: float(np.mean(own)) for k, own in of_all.losses.items() if len(own)}
+    given_up = tuple(name for k, name in enumerate(names) if k not in running)
+    return ForwardValidation(rows, chosen, procedure.windows[best], losses, given_up, tuple(increases))
 
 
 def _blocks(rows: int, number: int) -> list[npt.NDArray[np.int64]]:
@@ -137,7 +145,7 @@ def _fitted(procedure: Procedure, window: TrainingWindow, data: Dataset, matured
     known = window.rows(data, from_ms(matured_until))
     if len(known) < MIN_TRAINING_ROWS or len(set(known.target.tolist())) < 2:
         return None
-    return static.fit_static(procedure.trainer, known)
+    return static.fit_static(procedure.trainer, known, window.weights(known))
 
 
 def _predicted(procedure: Procedure, model: Any, part: Dataset) -> Values:
@@ -147,30 +155,48 @@ def _predicted(procedure: Procedure, model: Any, part: Dataset) -> Values:
 
 @dataclass(frozen=True, eq=False)
 class _Comparison:
-    """The losses of each window, (common rows,) or empty; *common* are the rows that all with any answer answered."""
+    """The losses of windows by index, (common rows,) or empty; *common* are the rows that all of them answered.
+
+    A window that has not answered any row yet is left out of what they have in common.
+    """
 
     rows: Dataset
-    losses: Sequence[Floats]
+    losses: Mapping[int, Floats]
     common: npt.NDArray[np.bool_]
 
+    def excess(self, index: int, other: int, slices: Windows, least: int) -> tuple[float, float] | None:
+        """Return by how much a window's mean loss exceeds another's, and its standard error over slices.
 
-def _compared(procedure: Procedure, rows: Dataset, answers: Sequence[Values]) -> _Comparison:
-    """Return the losses of the windows on the first of the validated rows; *answers* may reach further."""
-    until = [own[: len(rows)] for own in answers]
-    answered = [scoring.is_answered(own) for own in until]
-    there = [mask for mask in answered if mask.any()]
+        None with fewer than *least* slices: nothing is concluded of so few.
+        """
+        own, others = self.losses[index], self.losses[other]
+        if not len(own) or len(own) != len(others):
+            return None
+        _, sums, n = slice_sums.by_slice(own - others, self.rows.times[self.common], slices)
+        if len(sums) < least:
+            return None
+        return float(sums.sum() / n.sum()), float(np.sqrt(np.var(sums, ddof=1) / len(sums))) / float(n.mean())
+
+
+def _compared(procedure: Procedure, rows: Dataset, answers: Sequence[Values], running: Sequence[int]) -> _Comparison:
+    """Return the losses of windows on the first of the validated rows; *answers* may reach further."""
+    until = {k: answers[k][: len(rows)] for k in running}
+    answered = {k: scoring.is_answered(own) for k, own in until.items()}
+    there = [mask for mask in answered.values() if mask.any()]
     common = np.logical_and.reduce(there) if there else np.zeros(len(rows), bool)
-    losses = [
-        scoring.losses(rows.task, own[common], rows.target[common], sd=procedure.sd) if mask.any() else np.zeros(0)
-        for own, mask in zip(until, answered, strict=True)
-    ]
+    losses = {
+        k: scoring.losses(rows.task, own[common], rows.target[common], sd=procedure.sd)
+        if answered[k].any()
+        else np.zeros(0)
+        for k, own in until.items()
+    }
     return _Comparison(rows, losses, common)
 
 
 def _best(compared: _Comparison, default: int) -> int:
     """Return the index of the window with the lowest mean loss so far; the default where none can be compared."""
-    means = [own.mean() if len(own) else np.inf for own in compared.losses]
-    return int(np.argmin(means)) if np.isfinite(means).any() else default
+    means = {k: own.mean() for k, own in compared.losses.items() if len(own)}
+    return min(means, key=means.__getitem__) if means else default
 
 
 def _clearly_best(compared: _Comparison, default: int, slices: Windows) -> int:
@@ -181,12 +207,18 @@ def _clearly_best(compared: _Comparison, default: int, slices: Windows) -> int:
     7.10). Else the choice goes to and fro between windows that are alike, each time to the one that does worse next.
     Of fewer slices than the gate needs nothing is concluded.
     """
-    best, losses = _best(compared, default), compared.losses
-    if best == default or not len(losses[best]) or len(losses[best]) != len(losses[default]):
+    best = _best(compared, default)
+    if not len(compared.losses[default]):
         return best
-    times = compared.rows.times[compared.common]
-    _, sums, n = slice_sums.by_slice(losses[best] - losses[default], times, slices)
-    if len(sums) < slice_window.MIN_SLICES:
-        return default
-    error = float(np.sqrt(np.var(sums, ddof=1) / len(sums))) / n.mean()
-    return best if sums.sum() / n.sum() < -error else default
+    difference = compared.excess(best, default, slices, slice_window.MIN_SLICES)
+    return default if difference is None or difference[0] >= -difference[1] else best
+
+
+def _running(compared: _Comparison, best: int, slices: Windows) -> list[int]:
+    """Return the windows that go on: all but those that are clearly worse than the best so far.
+
+    A window that is given up costs no more fits (a race, Maron and Moore 1994).
+    """
+    excess = {k: compared.excess(k, best, slices, GIVE_UP_SLICES) for k in compared.losses if k != best}
+    worse = {k for k, value in excess.items() if value is not None and value[0] > GIVE_UP * value[1]}
+    return [k for k in compared.losses if k not in worse]

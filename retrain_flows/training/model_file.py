@@ -8,12 +8,14 @@ from typing import Any
 from features import errors
 from registry import queries
 from registry.files import artifacts
-from registry.records import Check, CheckResult, VersionState
+from registry.records import Check, CheckResult, Version, VersionState
 from retrain_flows.data.workspace import Workspace
 
 
-def dump(model: Any) -> bytes | errors.TrainerError:
-    """Return the model file of a fitted model, or the reason why it cannot be stored."""
+def of(ws: Workspace, model: Any, existing: Version | None = None) -> bytes | errors.TrainerError:
+    """Return the model file of a fitted model, or the reason why it cannot be stored; an *existing* version has one."""
+    if existing is not None and existing.artifact is not None:
+        return ws.registry.artifacts.get(existing.artifact)
     try:
         return artifacts.dump_model(model)
     except errors.TrainerError as error:

@@ -121,7 +121,7 @@ def gather(ws: Workspace, run: RetrainRun) -> RetrainData:
         raise errors.NotEnoughData(msg, hint="wait for labels, lengthen retrain.window or lower retrain.min_rows")
     sd = label_sd(ws, version)
     new = _after_training(version, rows)
-    model = None if version.artifact is None else load(ws, version)
+    model = None if version.artifact is None else shared_model(ws, version)
     answers = _answers(model, version, new)
     usable = scoring.is_answered(answers)
     new, answers = new.rows(usable), answers[usable]
@@ -210,18 +210,23 @@ def load(ws: Workspace, version: Version) -> Any:
     return artifacts.load_model(ws.registry.artifacts.get(version.artifact), ws.trainers.trust)
 
 
-@lru_cache(maxsize=4)
+def shared_model(ws: Workspace, version: Version) -> Any:
+    """Return the model of a version for predictions alone: see :func:`load`. It is the same object for each caller."""
+    if version.artifact is None:
+        return load(ws, version)
+    static.make_importable(ws.project_dir)
+    return _loaded(ws.registry.artifacts.get(version.artifact), tuple(ws.trainers.trust))
+
+
+@lru_cache(maxsize=MAX_EARLIER + 2)
 def _loaded(content: bytes, trust: tuple[str, ...]) -> Any:
-    """Return the model of a file's content; the same one again for looks that follow, which only ask it."""
+    """Return the model of a file's content. A retrain and its trial ask champion, candidate and earlier versions."""
     return artifacts.load_model(content, trust)
 
 
 def answers_of(ws: Workspace, version: Version, rows: Dataset) -> Values:
     """Return the predictions of a version for rows, (rows,): by its model, or as logged if there is no model file."""
-    if version.artifact is None:
-        return _answers(None, version, rows)
-    static.make_importable(ws.project_dir)
-    return _answers(_loaded(ws.registry.artifacts.get(version.artifact), tuple(ws.trainers.trust)), version, rows)
+    return _answers(None if version.artifact is None else shared_model(ws, version), version, rows)
 
 
 def _answers(model: Any | None, version: Version, rows: Dataset) -> Values:

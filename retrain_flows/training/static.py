@@ -18,9 +18,9 @@ import numpy as np
 
 from features import errors, scoring
 from features.schema import Task
-from features.scoring import Values
+from features.scoring import Floats, Values
 from retrain_flows.data.dataset import Dataset
-from retrain_flows.training import permutation_importance
+from retrain_flows.training import permutation_importance, sample_weights
 from retrain_flows.training.permutation_importance import HeldOut, LossIncreases
 
 FOLDS = 5
@@ -100,8 +100,17 @@ def _require_project_module(module: ModuleType, name: str, project_dir: Path) ->
         raise errors.TrainerError(msg, hint=f"rename {mine.name}: another module of that name comes first")
 
 
-def fit_static(trainer: Trainer, data: Dataset) -> Any:
+def fit_static(trainer: Trainer, data: Dataset, weights: Floats | None = None) -> Any:
     """Return a new model of a trainer, fitted on all rows.
+
+    Parameters
+    ----------
+    trainer
+        Returns the new model.
+    data
+        The rows.
+    weights
+        The weight of each row, (rows,); None: all count alike.
 
     Raises
     ------
@@ -119,13 +128,14 @@ def fit_static(trainer: Trainer, data: Dataset) -> Any:
         raise errors.TrainerError(
             msg, hint="return an unfitted scikit-learn estimator; River models go to retrain.online"
         )
+    name = None if weights is None else sample_weights.parameter(model)
     with trainer_errors(trainer.path):
-        model.fit(data.frame, targets(data))
+        model.fit(data.frame, targets(data), **({} if name is None else {name: weights}))
     return model
 
 
 def out_of_sample(
-    trainer: Trainer, data: Dataset, folds: int = FOLDS, *, start: int = 0
+    trainer: Trainer, data: Dataset, folds: int = FOLDS, *, start: int = 0, weights: Floats | None = None
 ) -> tuple[Values, tuple[LossIncreases, ...]]:
     """Predict rows by models that were fitted without their fold, and measure permutation importance on each fold.
 
@@ -142,6 +152,8 @@ def out_of_sample(
         Number of folds.
     start
         The first row that is predicted; those before are fitted on by every model.
+    weights
+        The weight of each row in fitting, (rows,); None: all count alike.
 
     Returns
     -------
@@ -167,7 +179,8 @@ def out_of_sample(
     for held_out in np.array_split(np.arange(start, len(data)), folds):
         others = np.ones(len(data), bool)
         others[held_out] = False
-        model, fold_rows = fit_static(trainer, data.rows(others)), data.rows(held_out)
+        model = fit_static(trainer, data.rows(others), None if weights is None else weights[others])
+        fold_rows = data.rows(held_out)
         with trainer_errors(trainer.path):
             answers[held_out] = scoring.score(model, fold_rows.frame, data.task)
         parts.append(permutation_importance.measure(HeldOut.of(model, fold_rows, sd=sd), 1 / folds))

@@ -5,6 +5,7 @@ All that it needs is in its argument, so that it can run in a process of its own
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,13 +15,18 @@ from features import scoring
 from features.scoring import Floats, Values
 from features.window import Windows
 from retrain_flows.data.dataset import Dataset
-from retrain_flows.training import earlier_pair, forward_validation, static, training_windows
+from retrain_flows.training import (
+    earlier_pair,
+    forward_validation,
+    sample_weights,
+    static,
+    training_windows,
+)
 from retrain_flows.training.forward_validation import ForwardValidation, Procedure
 from retrain_flows.training.permutation_importance import LossIncreases
 
 DAY = timedelta(days=1)
-
-
+NOT_WEIGHTED = "rows are not weighted, as `fit` takes no sample_weight"
 MIN_BASELINE_ROWS = 30
 """Rows since the validated ones start below which the baseline is of all training rows."""
 
@@ -41,6 +47,8 @@ class TrainingOrder:
         The moment of training, in event time.
     change
         The change point of the champion's loss, if one stands out.
+    weigh
+        Whether the longest window weighs rows before the change down.
     validated_from, evaluated_from
         Where the rows start that are predicted out of sample, and those of them that the gate uses.
     label_delay, windows
@@ -64,6 +72,7 @@ class TrainingOrder:
     windows: Windows
     sd: float
     last_window_days: float | None = None
+    weigh: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +90,10 @@ class StaticTraining:
         against in production.
     loss_increases
         Permutation importance on rows that a model was not fitted on.
+    fits
+        Number of models that were fitted for all of it.
+    not_weighted
+        Whether rows were to be weighed, and the model cannot do that.
     history
         The differences of an earlier pair of models by slice; None where there were too few.
     """
@@ -91,7 +104,35 @@ class StaticTraining:
     baseline_rows: Dataset
     baseline_answers: Values
     loss_increases: tuple[LossIncreases, ...]
+    fits: int
+    not_weighted: bool
     history: Floats | None
+
+    @property
+    def note(self) -> str:
+        """What was chosen among which windows, in words."""
+        tried = self.validation
+        losses = ", ".join(f"{name} {loss:.4f}" for name, loss in tried.losses.items())
+        text = f"trained on {tried.window.name}; mean loss out of sample by training window: {losses}"
+        text += f"; given up as clearly worse: {', '.join(tried.given_up)}" if tried.given_up else ""
+        return text + (f"; {NOT_WEIGHTED}" if self.not_weighted else "")
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Figures to record with the version."""
+        return {"window_days": self.validation.window.length / DAY, "fits": float(self.fits)}
+
+
+class _Counted:
+    """A trainer's function that counts its calls: each returns a model to fit."""
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self._function = function
+        self.calls = 0
+
+    def __call__(self) -> Any:
+        self.calls += 1
+        return self._function()
 
 
 def train(order: TrainingOrder) -> StaticTraining:
@@ -104,8 +145,12 @@ def train(order: TrainingOrder) -> StaticTraining:
     TrainerError
         The user's trainer raised or returned something unusable.
     """
-    trainer = static.load_trainer(order.trainer, order.project_dir)
-    windows = training_windows.candidates(order.rows, order.window, order.until, order.change)
+    loaded = static.load_trainer(order.trainer, order.project_dir)
+    to_weigh = order.weigh and order.change is not None
+    weighed = to_weigh and sample_weights.parameter(loaded.new()) is not None
+    fits = _Counted(loaded.function)
+    trainer = static.Trainer(loaded.path, fits)
+    windows = training_windows.candidates(order.rows, order.window, order.until, order.change, weighted=weighed)
     last = order.last_window_days
     if last is not None:
         windows.sort(key=lambda window: abs(window.length / DAY - last))
@@ -116,9 +161,10 @@ def train(order: TrainingOrder) -> StaticTraining:
     before = order.rows.split(order.evaluated_from)[0]
     history = earlier_pair.differences(trainer, before, order.windows, order.sd)
     baseline_rows, answers, increases = _baseline(order, trainer, validation, rows, changed=changed)
+    model = static.fit_static(trainer, rows, validation.window.weights(rows))
     return StaticTraining(
-        static.fit_static(trainer, rows), rows, validation, baseline_rows, answers, increases, history
-    )
+        model, rows, validation, baseline_rows, answers, increases, fits.calls, to_weigh and not weighed, history,
+    )  # fmt: skip
 
 
 def _baseline(
@@ -135,5 +181,6 @@ def _baseline(
         return validation.rows.rows(usable), validation.answers[usable], validation.loss_increases
     start = len(rows.split(order.validated_from)[0])
     start = start if len(rows) - start >= MIN_BASELINE_ROWS else 0
-    answers, increases = static.out_of_sample(trainer, rows, start=start)
+    weights = validation.window.weights(rows)
+    answers, increases = static.out_of_sample(trainer, rows, start=start, weights=weights)
     return rows.rows(slice(start, None)), answers, increases

@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from features.window import format_span
+from features.scoring import Floats
+from features.window import format_span, to_ms
 from retrain_flows.data.dataset import Dataset
+from retrain_flows.training import sample_weights
 
 SHARES = (1, 2, 4)
 """The window of the project file is tried whole, and divided by these: each step halves the age of the mean row. On the
@@ -29,11 +31,14 @@ class TrainingWindow:
         Rows of so long before the moment of training are used.
     since
         No row before this event time is used; None: any.
+    change
+        All rows before this event time count at most as much as all rows since; None: they count as they are.
     """
 
     name: str
     length: timedelta
     since: datetime | None = None
+    change: datetime | None = None
 
     def rows(self, data: Dataset, until: datetime) -> Dataset:
         """Return the rows to train on at a moment: those in the window before it."""
@@ -41,8 +46,14 @@ class TrainingWindow:
         start = max(start, self.since) if self.since else start
         return data.split(until)[0].split(start)[1]
 
+    def weights(self, rows: Dataset) -> Floats | None:
+        """Return the weights of its rows, (rows,); None where all count alike."""
+        return None if self.change is None else sample_weights.shared(rows.times, to_ms(self.change))
 
-def candidates(data: Dataset, longest: timedelta, until: datetime, change: datetime | None) -> list[TrainingWindow]:
+
+def candidates(
+    data: Dataset, longest: timedelta, until: datetime, change: datetime | None, *, weighted: bool = False
+) -> list[TrainingWindow]:
     """Return the windows to try, the longest first; those that would hold the same rows only once.
 
     Parameters
@@ -55,9 +66,14 @@ def candidates(data: Dataset, longest: timedelta, until: datetime, change: datet
         The moment of training.
     change
         The change point, where one was estimated: the rows since then are a candidate.
+    weighted
+        Whether rows before the change count less in the longest window.
     """
     windows = [TrainingWindow(f"the last {format_span(longest / n)}", longest / n) for n in SHARES]
     if change is not None:
+        if weighted:
+            name = f"{windows[0].name}, rows before the change of {change:%Y-%m-%d %H:%M} weighted down"
+            windows[0] = TrainingWindow(name, longest, change=change)
         windows.append(TrainingWindow(f"since the change of {change:%Y-%m-%d %H:%M}", longest, since=change))
     distinct: dict[int, TrainingWindow] = {}
     for window in windows:

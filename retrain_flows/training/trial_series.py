@@ -84,7 +84,9 @@ def find(ws: Workspace, champion: Champion, cause: str, kind: str, share: float)
 def of(ws: Workspace, champion: Champion, cause: str, kind: str, alpha: float) -> TrialSeries:
     """Return the series of a cause and a kind of candidate at an error rate: see :func:`find`."""
     name = f"{cause}{_AND}{kind}"
-    return TrialSeries(name, alpha, tuple(look for look in against(ws, champion) if look.series == name))
+    looks = queries.comparisons(ws.registry, ws.model, series=name, reference=champion.version)
+    since = tuple(look for look in looks if look.kind is ComparisonKind.TRIAL and look.until > champion.since)
+    return TrialSeries(name, alpha, since)
 
 
 def looks_of(reg: Registry, run: RetrainRun) -> list[Comparison]:
@@ -118,11 +120,3 @@ RISE_SLICES = 3
 """Slices that a mean loss is taken of: one may be an outlier."""
 _AND = ", "
 """Between cause and kind in the name of a series."""
-
-
-def against(ws: Workspace, champion: Champion) -> Sequence[Comparison]:
-    """Return the looks of all trials against a champion since it became that."""
-    return [
-        c for c in queries.comparisons(ws.registry, ws.model)
-        if c.kind is ComparisonKind.TRIAL and c.reference == champion.version and c.until > champion.since
-    ]  # fmt: skip

@@ -16,11 +16,13 @@ from features.events import decode
 from features.schema import Events
 from monitors.finding import Signal
 from registry import operations, queries
+from registry.files import artifacts
 from registry.records import Action, CheckResult, Decision, IncidentState, RetrainRun, RunState, Version, VersionState
 from registry.views import retrain_record
 from retrain_flows import first_version, promote, retrain
 from retrain_flows.data import baseline_rows
 from retrain_flows.data.workspace import Workspace
+from retrain_flows.gate import evidence
 from retrain_flows.retrain import RetrainRequest
 from retrain_flows.training import challengers, retrain_data, run_cause
 from retrain_flows.training.retrain_data import RetrainData
@@ -73,6 +75,38 @@ def test_a_better_challenger_is_promoted_with_its_baseline(ws: Workspace) -> Non
     assert ({CheckResult.PASS}, {"v2"}) == ({c.result for c in checks}, {c.version for c in checks})
     assert new.metrics["challenger"] < new.metrics["champion"]
     assert (ws.state / "baselines" / "m" / "v2.json").is_file()
+
+
+def test_a_look_is_weighed_once(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is recorded of a run's look is what its gate has weighed."""
+    weighed, weigh = [], evidence.weigh
+
+    def counted(*args: Any, **options: Any) -> evidence.Evidence:
+        weighed.append(weigh(*args, **options))
+        return weighed[-1]
+
+    monkeypatch.setattr(evidence, "weigh", counted)
+    done = retrain.run(ws, order(ws))
+    (look,) = queries.comparisons(ws.registry, "m", run_id=done.id)
+    assert [look.numbers["better"]] == [one.better for one in weighed]
+
+
+def test_an_earlier_version_is_judged_by_the_file_that_is_stored(
+    ws: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only new models are written."""
+    retrain.run(ws, RetrainRequest(decide(ws), world.START + 45 * world.DAY, world.NOW))
+    written, dump = [], artifacts.dump_model
+
+    def counted(model: object) -> bytes:
+        written.append(model)
+        return dump(model)
+
+    monkeypatch.setattr(artifacts, "dump_model", counted)
+    done = retrain.run(ws, order(ws))
+    candidates = {c.version for c in queries.checks(ws.registry, done.id)}
+    assert {"v1"} < candidates
+    assert len(candidates) - 1 == len(written)
 
 
 def test_the_cost_of_a_run_is_what_its_steps_have_taken(ws: Workspace) -> None:

@@ -29,6 +29,7 @@ class Fit:
     """One fit of the recording model: the times of the rows that it learned from."""
 
     times: npt.NDArray[np.float64]
+    weights: Any = None
     predicted: list[npt.NDArray[np.float64]] = field(default_factory=list)
 
 
@@ -37,10 +38,10 @@ class Recorder:
 
     fits: list[Fit]
 
-    def fit(self, frame: pd.DataFrame, target: Any) -> Recorder:
+    def fit(self, frame: pd.DataFrame, target: Any, sample_weight: Any = None) -> Recorder:
         """Learn the mean."""
-        self.mean = float(np.mean(target))
-        self.own = Fit(frame["at"].to_numpy())
+        self.mean = float(np.average(target, weights=sample_weight))
+        self.own = Fit(frame["at"].to_numpy(), sample_weight)
         self.fits.append(self.own)
         return self
 
@@ -85,8 +86,7 @@ def test_every_row_is_predicted_once_by_the_chosen_window() -> None:
     """In the order of the rows, with the losses of each window."""
     data = rows(400)
     made, fits = validated(data, 200)
-    assert (200, 4) == (len(made.answers), made.fits)
-    assert 4 == len(fits)
+    assert (200, 4) == (len(made.answers), len(fits))
     assert np.isfinite(made.answers).all()
     assert list(data.ids[200:]) == list(made.rows.ids)
     assert {"all": pytest.approx(np.mean(np.square(made.answers - made.rows.target)))} == made.losses
@@ -126,14 +126,32 @@ def test_after_a_change_the_first_block_is_left_out() -> None:
     assert np.isfinite(made.answers[first:]).all()
 
 
+def test_a_window_that_is_clearly_worse_is_fitted_no_more() -> None:
+    """After a change the long window, from the block on before which matured labels have shown it; the choice stays."""
+    windows = [TrainingWindow("short", 2 * DAY), TrainingWindow("all", 900 * DAY)]
+    made, fits = validated(rows(800, change=380), 400, delay=timedelta(0), windows=windows)
+    of_long = [fit for fit in fits if len(fit.times) > 48]
+    assert (("all",), 4, 1) == (made.given_up, len(fits) - len(of_long), len(of_long))
+    assert ("short", {"short"}) == (made.window.name, set(made.losses))
+    late, all_fits = validated(rows(800, change=380), 400, delay=12 * DAY, windows=windows)
+    assert ((), 8) == (late.given_up, len(all_fits))  # too few labels had matured before the last block
+
+
+def test_windows_that_are_alike_are_all_fitted_to_the_end() -> None:
+    """A window that happens to be a little worse may be the best in the next block."""
+    windows = [TrainingWindow("all", 900 * DAY), TrainingWindow("half", 12 * DAY)]
+    made, fits = validated(rows(800), 400, delay=timedelta(0), windows=windows)
+    assert ((), 8) == (made.given_up, len(fits))
+
+
 def test_blocks_without_enough_rows_before_them_stay_unanswered() -> None:
     """A model of 29 rows is none; and without rows there is nothing to answer."""
     made, fits = validated(rows(100), 29, delay=timedelta(0))
     blocks = np.array_split(np.arange(71), forward_validation.BLOCKS)
     assert not np.isfinite(made.answers[blocks[0]]).any()
-    assert (3, 3) == (len(fits), made.fits)
-    empty, _ = validated(rows(100), 100)
-    assert (0, 0, {}) == (len(empty.answers), empty.fits, empty.losses)
+    assert 3 == len(fits)
+    empty, none = validated(rows(100), 100)
+    assert (0, [], {}) == (len(empty.answers), none, empty.losses)
 
 
 def test_windows_that_hold_the_same_rows_compete_once() -> None:
@@ -144,6 +162,32 @@ def test_windows_that_hold_the_same_rows_compete_once() -> None:
     windows = training_windows.candidates(data, 20 * DAY, until, until - 3 * DAY)
     assert [480, 240, 120, 72] == [len(w.rows(data, until)) for w in windows]
     assert "since the change of 1970-01-18 00:00" == windows[-1].name
+
+
+def test_rows_before_a_change_count_less_in_the_longest_window_where_a_model_can_weigh_them() -> None:
+    """All of them as much together as the rows since; without a change, or such a model, all rows count alike."""
+    data, until = rows(480), from_ms(480 * to_ms(HOUR))
+    change = until - 2 * DAY
+    weighted = training_windows.candidates(data, 20 * DAY, until, change, weighted=True)
+    weights = [w.weights(w.rows(data, until)) for w in weighted]
+    assert [480, 240, 120, 48] == [len(w.rows(data, until)) for w in weighted]
+    assert weights[0] is not None
+    assert [None] * 3 == weights[1:]
+    assert (pytest.approx(240), pytest.approx(240)) == (weights[0][:432].sum(), weights[0][432:].sum())
+    plain = [*training_windows.candidates(data, 20 * DAY, until, None, weighted=True),
+             *training_windows.candidates(data, 20 * DAY, until, change)]  # fmt: skip
+    assert all(w.weights(w.rows(data, until)) is None for w in plain)
+
+
+def test_weights_reach_the_fits_of_validation() -> None:
+    """Each model is fitted with those of its own rows, as they were at its block."""
+    change = from_ms(390 * to_ms(HOUR))
+    made, fits = validated(rows(800, change=390), 400, delay=timedelta(0),
+                           windows=[TrainingWindow("weighted", 900 * DAY, change=change)])  # fmt: skip
+    assert made.window.name == "weighted"
+    assert [400, 500, 600, 700] == [len(fit.times) for fit in fits]
+    of_old = [fit.weights[fit.times < 390 * to_ms(HOUR)].sum() for fit in fits]
+    assert of_old == [pytest.approx(len(fit.times) / 2) for fit in fits]
 
 
 def test_a_window_has_the_rows_before_the_moment_of_training() -> None:
