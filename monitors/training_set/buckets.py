@@ -1,0 +1,136 @@
+"""Buckets of a training set: events divided by their ids, so that each part can be joined by itself, in bounded memory.
+
+Two steps, which any runner can call: chunks are split into pieces, and the pieces of a bucket are joined to a run of
+rows in order. :mod:`monitors.in_process.training_set_runner` and :mod:`monitors.flink.training_set_job` differ only in
+how pieces reach their bucket.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from features.events import decode, location
+from features.events.decode import ID
+from features.events.requests import unanswered_predictions
+from features.schema import LABEL, Role
+from features.values.untyped import records_of
+from monitors.training_set.join import RowCounts, labelled
+from monitors.training_set.period import TrainingPeriod, within
+
+BUCKET_ROWS = 100_000
+"""About how many predictions a bucket has: 25 features of them take 20 MB, and each bucket is an open file when runs are
+merged."""
+RUN_BATCH = 4096
+"""Rows of a run that are in memory at once while runs are merged."""
+_WRITTEN = pa.ipc.IpcWriteOptions(compression="lz4")
+
+Part = tuple[Role, str]
+"""A part of the log: the role of its events, and the reference to it as its ``encode()`` wrote it."""
+Piece = tuple[int, bytes]
+"""A bucket, and events of it as an Arrow stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetPlan:
+    """How a training set is built; it travels to Flink's workers as a value.
+
+    Parameters
+    ----------
+    period
+        The period.
+    folder
+        The folder in which runs, their counts and rejected records are written.
+    buckets
+        The number of buckets. The set does not depend on it.
+    """
+
+    period: TrainingPeriod
+    folder: str
+    buckets: int = 1
+
+    def file(self, kind: str, name: object) -> Path:
+        """Return the file of a kind: ``runs``, ``counts`` or ``rejects``."""
+        return Path(self.folder, kind, str(name))
+
+
+def split(plan: SetPlan, role: Role, reference: str) -> Iterator[Piece]:
+    """Yield the events of a part of the log that lie in the period, by bucket; write its rejected records to a file.
+
+    Parameters
+    ----------
+    plan
+        How the set is built.
+    role
+        Whether the events are predictions, labels or requests.
+    reference
+        The part, as its ``encode()`` wrote it.
+    """
+    schema, part = plan.period.schema, location.decode(reference)
+    decoded = decode.decode(schema, role, part)
+    if role == "requests":
+        decoded = unanswered_predictions(schema, decoded)
+    letters = [json.dumps({"role": role, **asdict(r)}, sort_keys=True) for r in decoded.rejects]
+    name = hashlib.sha256(f"{role} {reference}".encode()).hexdigest()[:32]
+    _write(plan.file("parts", f"{name}.json"), [json.dumps(_progress(role, decoded))])
+    if letters:
+        _write(plan.file("rejects", f"{name}.jsonl"), letters)
+    labels = role == "labels"
+    table = within(decoded.table, plan.period.labels if labels else plan.period.predictions)
+    columns = decode.empty(schema, "labels" if labels else "predictions").column_names
+    yield from ((bucket, packed(rows)) for bucket, rows in _divided(table.select(columns), plan.buckets))
+
+
+def _progress(role: Role, decoded: decode.Decoded) -> dict[str, object]:
+    return {"role": role, "rows": decoded.table.num_rows, "rejected": records_of(decoded.rejects)}
+
+
+def _divided(table: pa.Table, buckets: int) -> Iterator[tuple[int, pa.Table]]:
+    """Yield the rows of each bucket that has any."""
+    if buckets == 1 or not table.num_rows:
+        yield from [(0, table)] if table.num_rows else []
+        return
+    own = pd.util.hash_array(table[ID].to_pandas().to_numpy(object), categorize=False) % buckets
+    order = np.argsort(own, kind="stable")
+    ends = np.searchsorted(own[order], np.arange(buckets + 1))
+    ordered = table.take(order)
+    for bucket in range(buckets):
+        if rows := int(ends[bucket + 1] - ends[bucket]):
+            yield bucket, ordered.slice(int(ends[bucket]), rows)
+
+
+def packed(table: pa.Table) -> bytes:
+    """Return a table as a compressed Arrow stream."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema, options=_WRITTEN) as stream:
+        stream.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def write_run(plan: SetPlan, bucket: int, pieces: Iterable[bytes]) -> RowCounts:
+    """Join the pieces of a bucket, in any order, and write its rows as a run; return what became of its predictions."""
+    schema = plan.period.schema
+    tables = [pa.ipc.open_stream(piece).read_all() for piece in pieces]
+    predictions, labels = (
+        pa.concat_tables([decode.empty(schema, role), *(t for t in tables if (LABEL in t.column_names) is is_label)])
+        for role, is_label in (("predictions", False), ("labels", True))
+    )
+    rows, counts = labelled(plan.period, predictions.combine_chunks(), labels.combine_chunks())
+    path = plan.file("runs", f"{bucket:05}.arrow")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with pa.ipc.new_stream(str(path), rows.schema, options=_WRITTEN) as stream:
+        stream.write_table(rows.combine_chunks(), max_chunksize=RUN_BATCH)
+    _write(plan.file("counts", f"{bucket:05}.json"), [json.dumps(asdict(counts))])
+    return counts
+
+
+def _write(path: Path, lines: Sequence[str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{line}\n" for line in lines))
