@@ -114,7 +114,8 @@ def gather(ws: Workspace, run: RetrainRun) -> RetrainData:
     champion = champion_of(ws.registry, ws.model)
     version = queries.version(ws.registry, ws.model, champion.version)
     when = workspace.periods(ws.schema, retrain, run.as_of)
-    rows, rejected, barred = usable_rows.read(ws, as_of=run.as_of, start=when.start, end=when.end)
+    labelled = usable_rows.read(ws, as_of=run.as_of, start=when.start, end=when.end)
+    rows, barred = labelled.rows, labelled.barred
     if len(rows) < retrain.min_rows:
         msg = f"{len(rows)} labelled rows to train on; retrain.min_rows is {retrain.min_rows}"
         msg += f" ({barred} rows are under a data fault)" if barred else ""
@@ -135,7 +136,7 @@ def gather(ws: Workspace, run: RetrainRun) -> RetrainData:
         champion=champion, version=version, rows=rows, evaluation=new.rows(recent), champion_model=model,
         answers=answers[recent],
         evaluated_from=since, validated_from=max(baseline_from, change or baseline_from), change=change,
-        rejected=rejected, barred=barred, until=when.end, sd=sd, earlier=_earlier(ws, version), cause=cause,
+        rejected=labelled.rejected, barred=barred, until=when.end, sd=sd, earlier=_earlier(ws, version), cause=cause,
         run_id=run.id,
     )  # fmt: skip
 

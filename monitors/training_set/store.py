@@ -1,0 +1,87 @@
+"""Store of training sets: the last ones that were built, each found again by its period and the state of its log.
+
+A decision counts the rows that the retrain after it trains on, perhaps in another process: they are read once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import filelock
+
+from features.events import location
+from features.files import file_chunks
+from features.kafka import offset_ranges
+from features.schema import Source
+from monitors.report import canonical
+from monitors.training_set import built
+from monitors.training_set.built import BuiltSet, Run, Sources
+from monitors.training_set.period import TrainingPeriod
+
+KEPT_SETS = 3
+"""Sets that stay on disk, those used last: of a retrain, of the labels since, and of a comparison."""
+_LAYOUT = "1"
+"""Version of what is in a set's folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetStore:
+    """The sets in a folder."""
+
+    folder: Path
+
+    def built(self, period: TrainingPeriod, sources: Sources, run: Run) -> BuiltSet:
+        """Return the training set of a period, built unless it is there and the log is as it was then.
+
+        Raises
+        ------
+        DataError
+            A directory does not exist.
+        BrokerError
+            A topic cannot be read.
+        EngineError
+            The Flink job fails.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        final = self.folder / _key(period, sources)
+        with filelock.FileLock(self.folder / ".lock"):
+            if not final.is_dir():
+                self._remove(self.folder.glob("building-*"))  # of a process that was killed
+                draft = self.folder / f"building-{final.name}"
+                built.build(period, sources, draft, run)
+                draft.rename(final)
+            os.utime(final)
+            newest = sorted(self.folder.glob("set-*"), key=lambda p: p.stat().st_mtime_ns, reverse=True)
+            self._remove(newest[KEPT_SETS:])
+        return built.load(period, final)
+
+    @staticmethod
+    def _remove(folders: list[Path] | Iterator[Path]) -> None:
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _key(period: TrainingPeriod, sources: Sources) -> str:
+    """Return the name of a set's folder: a hash of all that it depends on."""
+    request = {**asdict(period), "schema": canonical(period.schema)}
+    log = [(role, location.name(place), list(_state(place))) for role, place in sources]
+    text = json.dumps([_LAYOUT, request, log], sort_keys=True)
+    return f"set-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
+
+
+def _state(place: location.Place) -> Iterator[tuple[object, ...]]:
+    """Yield the files of a place with size and time of the last change, or a topic's offsets by partition."""
+    if isinstance(place, Source) and place.path is None:
+        offsets = offset_ranges.offsets_by_partition(place.bootstrap, place.topic or "")
+        yield place.model_dump_json(), sorted(offsets.items())
+        return
+    yield (location.csv_format(place).model_dump_json(),)
+    for path in file_chunks.list_files(location.directory(place)):
+        state = path.stat()
+        yield str(path), state.st_size, state.st_mtime_ns
