@@ -21,9 +21,10 @@ from leeway.project.load import Model
 from leeway.terminal import show
 from leeway.terminal.exit_codes import ExitCode
 from monitors.in_process import training_set_runner
-from monitors.training_set import built, period, written
+from monitors.training_set import period, written
 from monitors.training_set.built import BuiltSet, Run
 from monitors.training_set.period import TrainingPeriod
+from monitors.training_set.store import SetStore
 from monitors.training_set.written import Manifest
 from registry.faulty_periods import faulty_periods
 from retrain_flows.data.event_log import StoredEvents
@@ -72,9 +73,10 @@ def _period(opened: Context, chosen: Model, start: datetime, end: datetime, as_o
 
 def _built(opened: Context, chosen: Model, wanted: TrainingPeriod, out: Path, engine: Engine) -> Manifest:
     """Build the set in a folder of its own, and write it and its dead letters."""
-    sources = StoredEvents(chosen.schema, chosen.events, opened.dir).sources()
+    ws = assembly.workspace(opened, chosen)
+    sources = StoredEvents(chosen.schema, chosen.events, ws.sets).sources()
     with tempfile.TemporaryDirectory(prefix="leeway-", dir=opened.dir) as work:
-        found = built.build(wanted, sources, Path(work, "set"), _runner(opened, engine))
+        found = SetStore(ws.sets).build(wanted, sources, Path(work, "set"), _runner(opened, engine))
         dead_letters.write(opened.dir, chosen.name, "features-build", _lines(found))
         return written.write(found, out)
 

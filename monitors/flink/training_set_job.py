@@ -16,7 +16,8 @@ from typing import Any
 
 from features import errors
 from monitors.flink import environment_job, run_job
-from monitors.training_set.buckets import Part, SetPlan, split, write_run
+from monitors.training_set.buckets import SetPlan, split, write_run
+from monitors.training_set.parts import Part
 
 _OPTIONS = {
     # A record is a chunk of events, or a bucket: one of them is in Python at a time.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from monitors.training_set.buckets import Part, SetPlan, split, write_run
+from monitors.training_set.buckets import SetPlan, split, write_run
+from monitors.training_set.parts import Part
 
 _LENGTH = 8
 """Bytes of a piece's length, before it."""

@@ -16,13 +16,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from features.events import decode, location
-from features.events.decode import ID
+from features.events.decode import ID, TIME
 from features.events.requests import unanswered_predictions
 from features.schema import LABEL, Role
 from features.values.untyped import records_of
 from monitors.training_set.join import RowCounts, labelled
+from monitors.training_set.parts import overlaps
 from monitors.training_set.period import TrainingPeriod, within
 
 BUCKET_ROWS = 100_000
@@ -32,8 +34,6 @@ RUN_BATCH = 4096
 """Rows of a run that are in memory at once while runs are merged."""
 _WRITTEN = pa.ipc.IpcWriteOptions(compression="lz4")
 
-Part = tuple[Role, str]
-"""A part of the log: the role of its events, and the reference to it as its ``encode()`` wrote it."""
 Piece = tuple[int, bytes]
 """A bucket, and events of it as an Arrow stream."""
 
@@ -62,7 +62,9 @@ class SetPlan:
 
 
 def split(plan: SetPlan, role: Role, reference: str) -> Iterator[Piece]:
-    """Yield the events of a part of the log that lie in the period, by bucket; write its rejected records to a file.
+    """Yield the events of a part of the log that lie in the period, by bucket; write its times and rejected records.
+
+    A part all events of which lie elsewhere is as if it had not been read.
 
     Parameters
     ----------
@@ -77,9 +79,15 @@ def split(plan: SetPlan, role: Role, reference: str) -> Iterator[Piece]:
     decoded = decode.decode(schema, role, part)
     if role == "requests":
         decoded = unanswered_predictions(schema, decoded)
-    letters = [json.dumps({"role": role, **asdict(r)}, sort_keys=True) for r in decoded.rejects]
     name = hashlib.sha256(f"{role} {reference}".encode()).hexdigest()[:32]
-    _write(plan.file("parts", f"{name}.json"), [json.dumps(_progress(role, decoded))])
+    times = _times(decoded)
+    inside = overlaps(plan.period, role, times)
+    about = {"role": role, "part": reference, "times": times, "rows": decoded.table.num_rows if inside else 0,
+             "rejected": records_of(decoded.rejects) if inside else 0}  # fmt: skip
+    _write(plan.file("parts", f"{name}.json"), [json.dumps(about)])
+    if not inside:
+        return
+    letters = [json.dumps({"role": role, **asdict(r)}, sort_keys=True) for r in decoded.rejects]
     if letters:
         _write(plan.file("rejects", f"{name}.jsonl"), letters)
     labels = role == "labels"
@@ -88,8 +96,15 @@ def split(plan: SetPlan, role: Role, reference: str) -> Iterator[Piece]:
     yield from ((bucket, packed(rows)) for bucket, rows in _divided(table.select(columns), plan.buckets))
 
 
-def _progress(role: Role, decoded: decode.Decoded) -> dict[str, object]:
-    return {"role": role, "rows": decoded.table.num_rows, "rejected": records_of(decoded.rejects)}
+def _times(decoded: decode.Decoded) -> tuple[int, int] | None:
+    """Return the first and the last time of decoded records; None where there are none, or some have no time.
+
+    A time that is refused, since it lies in the future, is one later.
+    """
+    ends = pc.min_max(decoded.table[TIME]).as_py()
+    if any(reject.column == TIME for reject in decoded.rejects):
+        return None
+    return None if ends["min"] is None else (ends["min"], ends["max"])
 
 
 def _divided(table: pa.Table, buckets: int) -> Iterator[tuple[int, pa.Table]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,18 +12,17 @@ from typing import Any
 import pyarrow as pa
 
 from features.events import decode, location
-from features.files import file_chunks, parquet_rows
+from features.files import parquet_rows
 from features.kafka import offset_ranges
-from features.schema import LABEL, Role
+from features.schema import LABEL
 from monitors.training_set import merge
-from monitors.training_set.buckets import BUCKET_ROWS, Part, SetPlan
+from monitors.training_set.buckets import BUCKET_ROWS, SetPlan
 from monitors.training_set.join import LABEL_TIME, RowCounts
-from monitors.training_set.period import TrainingPeriod
+from monitors.training_set.parts import Part
+from monitors.training_set.period import Interval, TrainingPeriod
 
 Run = Callable[[SetPlan, Sequence[Part]], None]
 """Splits all parts and joins all buckets: in this process, or in a Flink batch job."""
-Sources = Sequence[tuple[Role, location.Place]]
-"""Places of events, each with the role that its records are decoded in."""
 _LINE_BYTES = 200
 """Bytes of an event as text, at the least where it matters: with shorter ones there are more rows in a bucket."""
 _ARROW_RECORD = 1000
@@ -59,6 +59,10 @@ class BuiltSet:
         yield empty_rows(self.period)
         yield from merge.in_order(sorted(self.folder.glob("runs/*.arrow")))
 
+    def part_times(self) -> dict[Part, Interval | None]:
+        """Return the first and last event time of each part that was read; None where it has no usable record."""
+        return {(part["role"], part["part"]): part["times"] for part in _parts(self.folder)}
+
     def letters(self) -> Iterator[dict[str, Any]]:
         """Yield the rejected records, each as its dead letter."""
         for path in sorted(self.folder.glob("rejects/*.jsonl")):
@@ -72,22 +76,20 @@ def empty_rows(period: TrainingPeriod) -> pa.Table:
     return rows.append_column(kind, pa.array([], kind.type)).append_column(LABEL_TIME, pa.array([], pa.int64()))
 
 
-def build(period: TrainingPeriod, sources: Sources, folder: Path, run: Run) -> BuiltSet:
-    """Build the training set of a period in a folder, which must not hold another one.
+def build(period: TrainingPeriod, parts: Sequence[Part], folder: Path, run: Run) -> BuiltSet:
+    """Build the training set of a period from parts of the log, in a folder that must not hold another one.
 
     Raises
     ------
-    DataError
-        A directory does not exist.
     BrokerError
         A topic cannot be read.
     EngineError
         The Flink job fails.
     """
-    chunks = [(role, part) for role, place in sources for part in location.references(place)]
-    rows = sum(_rows(part) for role, part in chunks if role != "labels")
+    rows = sum(_rows(location.decode(part)) for role, part in parts if role != "labels")
     folder.mkdir(parents=True, exist_ok=True)
-    run(SetPlan(period, str(folder), 1 + rows // BUCKET_ROWS), [(role, part.encode()) for role, part in chunks])
+    if parts:
+        run(SetPlan(period, str(folder), 1 + rows // BUCKET_ROWS), parts)
     return load(period, folder)
 
 
@@ -96,12 +98,15 @@ def load(period: TrainingPeriod, folder: Path) -> BuiltSet:
     counts = RowCounts()
     for path in folder.glob("counts/*.json"):
         counts = counts.plus(RowCounts(**json.loads(path.read_text())))
-    read, rejected = dict[str, int](), dict[str, int]()
-    for path in folder.glob("parts/*.json"):
-        part = json.loads(path.read_text())
-        read[part["role"]] = read.get(part["role"], 0) + part["rows"]
-        rejected[part["role"]] = rejected.get(part["role"], 0) + part["rejected"]
-    return BuiltSet(period, folder, counts, read, rejected)
+    read, rejected = Counter[str](), Counter[str]()
+    for part in _parts(folder):
+        read[part["role"]] += part["rows"]
+        rejected[part["role"]] += part["rejected"]
+    return BuiltSet(period, folder, counts, dict(read), dict(rejected))
+
+
+def _parts(folder: Path) -> Iterator[dict[str, Any]]:
+    return (json.loads(path.read_text()) for path in sorted(folder.glob("parts/*.json")))
 
 
 def _rows(part: location.Reference) -> int:

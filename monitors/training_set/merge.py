@@ -21,7 +21,7 @@ def in_order(runs: Iterable[Path]) -> Iterator[pa.Table]:
     while streams := [run for run in streams if run.fill()]:
         cut = min(run.last for run in streams)
         if parts := [part for run in streams if (part := run.take_until(cut)).num_rows]:
-            yield pa.concat_tables(parts).sort_by(ORDER)
+            yield pa.concat_tables(parts).combine_chunks().sort_by(ORDER)
 
 
 class _Run:
@@ -31,18 +31,21 @@ class _Run:
         self._batches = _batches(path)
         self._table: pa.Table | None = None
         self._ended = False
+        self._least = 1
         self.last = 0
 
     def fill(self) -> bool:
-        """Read on until a row later than the last batch's first is in memory, or the end; return whether rows are left.
+        """Read on until a whole batch of more than one time is in memory, or the end; return whether rows are left.
 
-        Rows of one time must all be there before they are sorted by id.
+        With less of each run a step would end with the first run that runs out, and many steps would be short. Rows of
+        one time must all be there before they are sorted by id.
         """
-        while not self._ended and (self._table is None or self._table.num_rows == 0 or self._of_one_time()):
+        while not self._ended and (self._table is None or self._table.num_rows < self._least or self._of_one_time()):
             batch = next(self._batches, None)
             self._ended = batch is None
             if batch is not None:
-                self._table = batch if self._table is None else pa.concat_tables([self._table, batch])
+                self._least = max(self._least, batch.num_rows)
+                self._table = batch if self._table is None else pa.concat_tables([self._table, batch]).combine_chunks()
         if self._table is None or self._table.num_rows == 0:
             return False
         # Of the last time in memory there may be more to come.
@@ -50,7 +53,8 @@ class _Run:
         return True
 
     def _of_one_time(self) -> bool:
-        assert self._table is not None
+        if self._table is None or self._table.num_rows == 0:
+            return False
         return bool(self._table[TIME][0].as_py() == self._table[TIME][-1].as_py())
 
     def take_until(self, cut: int) -> pa.Table:

@@ -21,7 +21,8 @@ from features.kafka import offset_ranges
 from features.schema import Source
 from monitors.report import canonical
 from monitors.training_set import built
-from monitors.training_set.built import BuiltSet, Run, Sources
+from monitors.training_set.built import BuiltSet, Run
+from monitors.training_set.parts import Sources, Survey, survey
 from monitors.training_set.period import TrainingPeriod
 
 KEPT_SETS = 3
@@ -54,12 +55,34 @@ class SetStore:
             if not final.is_dir():
                 self._remove(self.folder.glob("building-*"))  # of a process that was killed
                 draft = self.folder / f"building-{final.name}"
-                built.build(period, sources, draft, run)
+                self.build(period, sources, draft, run)
                 draft.rename(final)
             os.utime(final)
             newest = sorted(self.folder.glob("set-*"), key=lambda p: p.stat().st_mtime_ns, reverse=True)
             self._remove(newest[KEPT_SETS:])
         return built.load(period, final)
+
+    def build(self, period: TrainingPeriod, sources: Sources, folder: Path, run: Run) -> BuiltSet:
+        """Build a set in a folder of its own; parts of the log that are known to lie elsewhere in time are not read.
+
+        Raises
+        ------
+        DataError
+            A directory does not exist.
+        BrokerError
+            A topic cannot be read.
+        EngineError
+            The Flink job fails.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        dialects = [location.csv_format(place).model_dump_json() for _, place in sources]
+        index = self.folder / f"times-{_digest(json.dumps([canonical(period.schema), dialects]))}.json"
+        parts = survey(period, sources, Survey.of(index.read_text()) if index.is_file() else Survey())
+        found = built.build(period, parts.needed(period), folder, run)
+        draft = index.with_name(f"{index.name}.{os.getpid()}")
+        draft.write_text(parts.learned(found.part_times()).text())
+        draft.replace(index)
+        return found
 
     @staticmethod
     def _remove(folders: list[Path] | Iterator[Path]) -> None:
@@ -71,8 +94,11 @@ def _key(period: TrainingPeriod, sources: Sources) -> str:
     """Return the name of a set's folder: a hash of all that it depends on."""
     request = {**asdict(period), "schema": canonical(period.schema)}
     log = [(role, location.name(place), list(_state(place))) for role, place in sources]
-    text = json.dumps([_LAYOUT, request, log], sort_keys=True)
-    return f"set-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
+    return f"set-{_digest(json.dumps([_LAYOUT, request, log], sort_keys=True))}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _state(place: location.Place) -> Iterator[tuple[object, ...]]:

@@ -15,8 +15,9 @@ import pyarrow as pa
 
 from features.schema import Events, EventSchema
 from monitors.in_process import training_set_runner
-from monitors.training_set.built import Run, Sources
+from monitors.training_set.built import Run
 from monitors.training_set.join import RowCounts, labelled
+from monitors.training_set.parts import Sources
 from monitors.training_set.period import TrainingPeriod
 from monitors.training_set.store import SetStore
 

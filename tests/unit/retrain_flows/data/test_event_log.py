@@ -16,7 +16,8 @@ from features.schema import Events, Source
 from features.window import to_ms
 from monitors.in_process import training_set_runner
 from monitors.training_set import period
-from monitors.training_set.buckets import Part, SetPlan
+from monitors.training_set.buckets import SetPlan
+from monitors.training_set.parts import Part
 from monitors.training_set.period import TrainingPeriod
 from retrain_flows.data import dataset
 from retrain_flows.data.event_log import EventsInMemory, StoredEvents
