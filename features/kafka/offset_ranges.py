@@ -72,7 +72,7 @@ def ranges(source: Source, size: int | None = None, since: int | None = None) ->
     size
         Offsets in a range; by default :data:`OFFSETS_PER_RANGE`.
     since
-        Timestamp in milliseconds: a partition is read from its first record that is not older; None: from its beginning.
+        Timestamp (ms): a partition is read from its first record that is not older; None: from its beginning.
 
     Raises
     ------

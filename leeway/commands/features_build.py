@@ -62,7 +62,9 @@ def build(  # noqa: PLR0913 - one parameter an option
     _print(manifest, out, as_json=as_json)
     if any(manifest.rejected.values()):
         if not as_json:
-            show.note(show.text(f"The dead letters in {dead_letters.folder(opened.dir, chosen.name)} have place and reason."))
+            show.note(
+                show.text(f"The dead letters in {dead_letters.folder(opened.dir, chosen.name)} have place and reason.")
+            )
         raise typer.Exit(ExitCode.FINDINGS)
 
 

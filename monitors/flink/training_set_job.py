@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from features import errors
+from features.schema import Role
 from monitors.flink import environment_job, run_job
 from monitors.training_set.buckets import SetPlan, split, write_run
 from monitors.training_set.parts import Part
@@ -59,7 +59,7 @@ def _submit(tables: Any, plan: SetPlan, parts: Sequence[Part], work: Path) -> An
     from pyflink.table import DataTypes
     from pyflink.table.udf import udf, udtf
 
-    def split_part(role: str, reference: str) -> Iterator[Row]:
+    def split_part(role: Role, reference: str) -> Iterator[Row]:
         yield from (Row(bucket, piece) for bucket, piece in split(plan, role, reference))
 
     def join_bucket(bucket: int, pieces: list[bytes]) -> int:

@@ -1,4 +1,4 @@
-"""A training set in this process: pieces wait for their bucket in files, so that no more than one bucket is in memory."""
+"""A training set in this process: pieces wait for their bucket in files, so that one bucket is in memory at a time."""
 
 from __future__ import annotations
 

@@ -21,15 +21,15 @@ import pyarrow.compute as pc
 from features.events import decode, location
 from features.events.decode import ID, TIME
 from features.events.requests import unanswered_predictions
-from features.schema import LABEL, Role
+from features.schema import LABEL, EventSchema, Role
 from features.values.untyped import records_of
 from monitors.training_set.join import RowCounts, labelled
 from monitors.training_set.parts import overlaps
 from monitors.training_set.period import TrainingPeriod, within
 
 BUCKET_ROWS = 100_000
-"""About how many predictions a bucket has: 25 features of them take 20 MB, and each bucket is an open file when runs are
-merged."""
+"""About how many predictions a bucket has: with 25 features they take 20 MB. Each bucket is an open file when runs are
+merged, so there should not be too many."""
 RUN_BATCH = 4096
 """Rows of a run that are in memory at once while runs are merged."""
 _WRITTEN = pa.ipc.IpcWriteOptions(compression="lz4")
@@ -61,6 +61,12 @@ class SetPlan:
         return Path(self.folder, kind, str(name))
 
 
+def read_part(schema: EventSchema, role: Role, reference: str) -> decode.Decoded:
+    """Return the decoded records of a part of the log; requests are predictions without an answer."""
+    decoded = decode.decode(schema, role, location.decode(reference))
+    return unanswered_predictions(schema, decoded) if role == "requests" else decoded
+
+
 def split(plan: SetPlan, role: Role, reference: str) -> Iterator[Piece]:
     """Yield the events of a part of the log that lie in the period, by bucket; write its times and rejected records.
 
@@ -75,10 +81,7 @@ def split(plan: SetPlan, role: Role, reference: str) -> Iterator[Piece]:
     reference
         The part, as its ``encode()`` wrote it.
     """
-    schema, part = plan.period.schema, location.decode(reference)
-    decoded = decode.decode(schema, role, part)
-    if role == "requests":
-        decoded = unanswered_predictions(schema, decoded)
+    schema, decoded = plan.period.schema, read_part(plan.period.schema, role, reference)
     name = hashlib.sha256(f"{role} {reference}".encode()).hexdigest()[:32]
     times = _times(decoded)
     inside = overlaps(plan.period, role, times)
@@ -126,18 +129,18 @@ def packed(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema, options=_WRITTEN) as stream:
         stream.write_table(table)
-    return sink.getvalue().to_pybytes()
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
 
 
 def write_run(plan: SetPlan, bucket: int, pieces: Iterable[bytes]) -> RowCounts:
     """Join the pieces of a bucket, in any order, and write its rows as a run; return what became of its predictions."""
     schema = plan.period.schema
     tables = [pa.ipc.open_stream(piece).read_all() for piece in pieces]
-    predictions, labels = (
-        pa.concat_tables([decode.empty(schema, role), *(t for t in tables if (LABEL in t.column_names) is is_label)])
-        for role, is_label in (("predictions", False), ("labels", True))
-    )
-    rows, counts = labelled(plan.period, predictions.combine_chunks(), labels.combine_chunks())
+    made = [decode.empty(schema, "predictions"), *(table for table in tables if LABEL not in table.column_names)]
+    known = [decode.empty(schema, "labels"), *(table for table in tables if LABEL in table.column_names)]
+    predictions, labels = (pa.concat_tables(parts).combine_chunks() for parts in (made, known))
+    rows, counts = labelled(plan.period, predictions, labels)
     path = plan.file("runs", f"{bucket:05}.arrow")
     path.parent.mkdir(parents=True, exist_ok=True)
     with pa.ipc.new_stream(str(path), rows.schema, options=_WRITTEN) as stream:

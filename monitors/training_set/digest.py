@@ -17,7 +17,11 @@ class RowDigest:
         self._named = False
 
     def add(
-        self, frame: pd.DataFrame, ids: npt.NDArray[np.object_], times: npt.NDArray[np.int64], target: npt.NDArray[np.generic]
+        self,
+        frame: pd.DataFrame,
+        ids: npt.NDArray[np.object_],
+        times: npt.NDArray[np.int64],
+        target: npt.NDArray[np.generic],
     ) -> None:
         """Add rows, (rows,) each; one row may be in any part, the digest is that of all."""
         table = frame.assign(**{"\0id": ids, "\0time": times, "\0target": target})

@@ -31,7 +31,7 @@ RECORD_AHEAD = to_ms(timedelta(days=1))
 
 @dataclass(frozen=True, slots=True)
 class ReadFile:
-    """A file of events as it was when its parts were listed: its role, size, time of the last change (ns), and parts."""
+    """A file of events as it was when its parts were listed; *changed* is the time of its last change (ns)."""
 
     role: Role
     size: int
@@ -67,9 +67,11 @@ class Survey:
 
     def learned(self, read: Mapping[Part, Interval | None]) -> Survey:
         """Return the files with the times of the parts that were read."""
-        files = {name: replace(file, parts={part: read.get((file.role, part), times) for part, times in file.parts.items()})
-                 for name, file in self.files.items()}  # fmt: skip
-        return Survey(files)
+
+        def with_times(file: ReadFile) -> ReadFile:
+            return replace(file, parts={part: read.get((file.role, part), old) for part, old in file.parts.items()})
+
+        return Survey({name: with_times(file) for name, file in self.files.items()})
 
     def text(self) -> str:
         """Return the files as JSON."""

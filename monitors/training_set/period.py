@@ -63,7 +63,11 @@ class TrainingPeriod:
 
 
 def as_of(
-    schema: EventSchema, moment: datetime, start: datetime, end: datetime, barred: Iterable[tuple[datetime, datetime]] = ()
+    schema: EventSchema,
+    moment: datetime,
+    start: datetime,
+    end: datetime,
+    barred: Iterable[tuple[datetime, datetime]] = (),
 ) -> TrainingPeriod:
     """Return the period of the predictions of [start, end) that have matured by a moment, all in event time.
 

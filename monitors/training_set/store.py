@@ -75,14 +75,22 @@ class SetStore:
             The Flink job fails.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        dialects = [location.csv_format(place).model_dump_json() for _, place in sources]
-        index = self.folder / f"times-{_digest(json.dumps([canonical(period.schema), dialects]))}.json"
-        parts = survey(period, sources, Survey.of(index.read_text()) if index.is_file() else Survey())
+        index, parts = self._index(period, sources), self.survey(period, sources)
         found = built.build(period, parts.needed(period), folder, run)
         draft = index.with_name(f"{index.name}.{os.getpid()}")
         draft.write_text(parts.learned(found.part_times()).text())
         draft.replace(index)
         return found
+
+    def survey(self, period: TrainingPeriod, sources: Sources) -> Survey:
+        """Return the parts of a log, with what earlier sets have found of their times; errors as of :meth:`build`."""
+        index = self._index(period, sources)
+        return survey(period, sources, Survey.of(index.read_text()) if index.is_file() else Survey())
+
+    def _index(self, period: TrainingPeriod, sources: Sources) -> Path:
+        """Return the file of what is known of a log's times, which depends on how its events are written."""
+        dialects = [location.csv_format(place).model_dump_json() for _, place in sources]
+        return self.folder / f"times-{_digest(json.dumps([canonical(period.schema), dialects]))}.json"
 
     @staticmethod
     def _remove(folders: list[Path] | Iterator[Path]) -> None:

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -158,7 +159,7 @@ def _columns(period: TrainingPeriod, table: pa.Table, digest: RowDigest) -> pa.T
     """Return the columns of the files for some rows, which the digest has taken in."""
     schema, times = period.schema, table[TIME].to_numpy()
     frame = scoring.inputs(schema, table)
-    digest.add(frame, table[ID].to_pandas().to_numpy(object), times, target(schema, table))
+    digest.add(frame, np.asarray(table[ID].to_pandas(), dtype=object), times, target(schema, table))
     features = pa.Table.from_pandas(frame, preserve_index=False).cast(table.select(list(schema.features)).schema)
     return pa.table({
         ID: table[ID], TIME: pa.array(times).cast(_STAMP), VERSION: table[VERSION], PREDICTION: table[PREDICTION],
@@ -170,7 +171,7 @@ def _columns(period: TrainingPeriod, table: pa.Table, digest: RowDigest) -> pa.T
 def target(schema: EventSchema, table: pa.Table) -> scoring.Values:
     """Return the labels of joined rows in the form that is trained on, (rows,): float64, or ``str`` (multiclass)."""
     if schema.task is Task.MULTICLASS:
-        return table[LABEL].to_pandas().to_numpy(object)
+        return np.asarray(table[LABEL].to_pandas(), dtype=object)
     return numbers(table[LABEL])
 
 

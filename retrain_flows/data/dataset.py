@@ -179,4 +179,4 @@ def _shared(values: Objects, words: dict[str, str]) -> Objects:
 
 
 def _objects(column: pa.ChunkedArray) -> Objects:
-    return column.to_pandas().to_numpy(object)
+    return np.asarray(column.to_pandas(), dtype=object)

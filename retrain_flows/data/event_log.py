@@ -6,7 +6,7 @@ are joined, so that memory does not grow with the history.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,10 +15,11 @@ import pyarrow as pa
 
 from features.schema import Events, EventSchema
 from monitors.in_process import training_set_runner
+from monitors.training_set.buckets import read_part
 from monitors.training_set.built import Run
 from monitors.training_set.join import RowCounts, labelled
 from monitors.training_set.parts import Sources
-from monitors.training_set.period import TrainingPeriod
+from monitors.training_set.period import TrainingPeriod, within
 from monitors.training_set.store import SetStore
 
 
@@ -46,6 +47,9 @@ class EventLog(Protocol):
 
     def read(self, period: TrainingPeriod) -> PeriodRows:
         """Return the labelled rows of a period."""
+
+    def predictions(self, period: TrainingPeriod) -> Iterator[pa.Table]:
+        """Yield the decoded predictions of a period, with or without labels, part by part and in no order."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,12 @@ class StoredEvents:
         found = SetStore(self.sets).built(period, self.sources(), self.run)
         return PeriodRows(found.tables(), found.counts, sum(found.rejected.values()))
 
+    def predictions(self, period: TrainingPeriod) -> Iterator[pa.Table]:
+        """Yield the decoded predictions of a period; errors as of :meth:`read`."""
+        places = [(role, place) for role, place in self.sources() if role != "labels"]
+        for role, part in SetStore(self.sets).survey(period, places).needed(period):
+            yield within(read_part(self.schema, role, part).table, period.predictions)
+
     def sources(self) -> Sources:
         """Return the places of predictions, requests and labels, each with the role that its records are decoded in."""
         history, predictions = self.events.history, self.events.predictions
@@ -96,12 +106,16 @@ class StoredEvents:
 
 @dataclass(frozen=True, eq=False)
 class EventsInMemory:
-    """Decoded events that are all in memory, as a backtest has them."""
+    """Decoded events that are all in memory, as a backtest has them: predictions that were *made*, and labels."""
 
-    predictions: pa.Table
+    made: pa.Table
     labels: pa.Table
 
     def read(self, period: TrainingPeriod) -> PeriodRows:
         """Return the labelled rows of a period."""
-        rows, counts = labelled(period, self.predictions, self.labels)
+        rows, counts = labelled(period, self.made, self.labels)
         return PeriodRows((rows,), counts)
+
+    def predictions(self, period: TrainingPeriod) -> Iterator[pa.Table]:
+        """Yield the decoded predictions of a period."""
+        yield within(self.made, period.predictions)

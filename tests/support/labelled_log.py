@@ -1,4 +1,4 @@
-"""A log with all that a label join has to settle: late, early, repeated, corrected and missing labels, and bad records."""
+"""A log with all that a label join has to settle: late, early, corrected, missing labels, repetitions, bad records."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _prediction(n: int, at: datetime, rng: random.Random) -> dict[str, Any]:
 
 
 def _labels(prediction: dict[str, Any], rng: random.Random) -> list[dict[str, Any]]:
-    """Return the labels of a prediction: none, one in time, one too late or too early, a correction, two of one time."""
+    """Return the labels of a prediction: none, one in time, too late or too early, a correction, two of one time."""
     delay, kind = to_ms(SCHEMA.label_delay), rng.randrange(8)
     at = prediction["time"] + rng.randrange(delay)
     label = {"id": prediction["id"], "time": at, "label": rng.randrange(2)}

@@ -60,10 +60,10 @@ def test_the_rows_are_those_of_a_plain_reading_of_the_rules(
          if line != "not json" and "never" not in line]
         for _, place in sources
     )  # fmt: skip
-    expected = {}
+    expected, delay = {}, to_ms(log.SCHEMA.label_delay)
     for event in sorted(made, key=lambda e: e["time"], reverse=True):
         times = [(k["time"], k["label"]) for k in known
-                 if k["id"] == event["id"] and 0 <= k["time"] - event["time"] <= to_ms(log.SCHEMA.label_delay)]  # fmt: skip
+                 if k["id"] == event["id"] and 0 <= k["time"] - event["time"] <= delay]  # fmt: skip
         expected[event["id"]] = (event["time"], *max(times, default=(0, 2)))
     found = pa.concat_tables(build(log.training_period(), sources, tmp_path, 4, monkeypatch).tables())
     columns = [found[name].to_pylist() for name in ("id", "time", LABEL_TIME, "label")]
@@ -79,7 +79,11 @@ def test_records_that_cannot_be_used_are_written_with_reasons(
     letters = list(found.letters())
     assert found.rejected == dict(Counter(letter["role"] for letter in letters))
     reasons = Counter((letter["role"], letter["reason"].split(":")[0].split(" (")[0]) for letter in letters)
-    assert {("predictions", "not JSON"), ("labels", "time is not a time"), ("labels", "label is neither 0 nor 1")} == set(reasons)
+    assert {
+        ("predictions", "not JSON"),
+        ("labels", "time is not a time"),
+        ("labels", "label is neither 0 nor 1"),
+    } == set(reasons)
 
 
 def test_a_set_holds_the_sets_of_earlier_moments(

@@ -23,7 +23,9 @@ def test_runs_give_all_rows_in_order(rows: list[tuple[int, int]], batch: int) ->
         paths = [Path(work, f"{run}.arrow") for run in range(5)]
         for run, path in enumerate(paths):
             own = sorted(event[:2] for event in events if event[2] == run)
-            table = pa.table({"time": pa.array([e[0] for e in own], pa.int64()), "id": pa.array([e[1] for e in own], pa.string())})
+            table = pa.table(
+                {"time": pa.array([e[0] for e in own], pa.int64()), "id": pa.array([e[1] for e in own], pa.string())}
+            )
             with pa.ipc.new_stream(str(path), table.schema) as stream:
                 stream.write_table(table, max_chunksize=batch)
         merged = list(in_order(paths))
