@@ -55,6 +55,7 @@ def run(plan: SetPlan, parts: Sequence[Part], *, logs: Path) -> None:
 
 
 def _submit(tables: Any, plan: SetPlan, parts: Sequence[Part], work: Path) -> Any:
+    """Start the job; return its ``TableResult``. What it inserts are row counts: sets are files."""
     from pyflink.common import Row
     from pyflink.table import DataTypes
     from pyflink.table.udf import udf, udtf

@@ -78,7 +78,7 @@ class Manifest:
         return json.dumps(own, indent=2, sort_keys=True) + "\n"
 
 
-def write(found: BuiltSet, target: Path) -> Manifest:
+def write(built_set: BuiltSet, target: Path) -> Manifest:
     """Write a built set to a folder, which appears with all its files or not at all.
 
     Columns are ``id``, ``time``, ``model_version``, ``prediction``, the features as a model gets them (infinite numbers
@@ -93,16 +93,16 @@ def write(found: BuiltSet, target: Path) -> Manifest:
         A feature has the name of another column.
     """
     check_target(target)
-    if taken := _TIMES.keys() & found.period.schema.features.keys():
+    if taken := _TIMES.keys() & built_set.period.schema.features.keys():
         msg = f"{sorted(taken)} is a feature, and a column that each training set has"
         raise errors.ProjectError(msg, hint="rename it in the log and in the project file")
     draft = target.with_name(f".{target.name}-{os.getpid()}")
     draft.mkdir(parents=True)
     try:
         digest, files = RowDigest(), []
-        for number, (schema, groups) in enumerate(_by_file(found, digest)):
+        for number, (schema, groups) in enumerate(_by_file(built_set, digest)):
             files.append(_write_file(draft / f"part-{number:05}.parquet", schema, groups))
-        manifest = _manifest(found, digest.hex(), files)
+        manifest = _manifest(built_set, digest.hex(), files)
         (draft / MANIFEST).write_text(manifest.text())
         if target.is_dir():
             target.rmdir()  # it is empty
@@ -126,9 +126,9 @@ def check_target(target: Path) -> None:
         raise errors.DataError(msg, hint="name another folder, or remove this one")
 
 
-def _by_file(found: BuiltSet, digest: RowDigest) -> Iterator[tuple[pa.Schema, Iterator[pa.Table]]]:
+def _by_file(built_set: BuiltSet, digest: RowDigest) -> Iterator[tuple[pa.Schema, Iterator[pa.Table]]]:
     """Yield the row groups of each file, of a length that does not depend on how the set was built."""
-    groups = _groups(found, digest)
+    groups = _groups(built_set, digest)
     while (first := next(groups, None)) is not None:
         yield first.schema, _some(first, groups, FILE_ROWS // GROUP_ROWS)
 
@@ -141,11 +141,11 @@ def _some(first: pa.Table, others: Iterator[pa.Table], n: int) -> Iterator[pa.Ta
         yield group
 
 
-def _groups(found: BuiltSet, digest: RowDigest) -> Iterator[pa.Table]:
+def _groups(built_set: BuiltSet, digest: RowDigest) -> Iterator[pa.Table]:
     """Yield the rows in groups of :data:`GROUP_ROWS`, the last one shorter; a set without rows is one empty group."""
     waiting, rows, any_yet = list[pa.Table](), 0, False
-    for table in found.tables():
-        waiting.append(_columns(found.period, table, digest))
+    for table in built_set.tables():
+        waiting.append(_columns(built_set.period, table, digest))
         rows += table.num_rows
         while rows >= GROUP_ROWS:
             whole = pa.concat_tables(waiting).combine_chunks()
@@ -185,14 +185,15 @@ def _write_file(path: Path, schema: pa.Schema, groups: Iterator[pa.Table]) -> di
         return {"name": path.name, "rows": rows, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
-def _manifest(found: BuiltSet, digest: str, files: list[dict[str, Any]]) -> Manifest:
-    schema, reasons = found.period.schema, Counter[str]()
-    for letter in found.letters():
+def _manifest(built_set: BuiltSet, digest: str, files: list[dict[str, Any]]) -> Manifest:
+    """Return the manifest of a set that was written to files."""
+    schema, reasons = built_set.period.schema, Counter[str]()
+    for letter in built_set.letters():
         reasons[letter["reason"]] += letter["records"]
     kinds = {name: kind.value for name, kind in schema.features.items()}
     label = "categorical" if schema.task is Task.MULTICLASS else "numeric"
     columns = {ID: "text", TIME: "time", VERSION: "text", PREDICTION: schema.prediction_kind.value, **kinds,
                LABEL: label, "label_time": "time", "matured_at": "time"}  # fmt: skip
-    return Manifest(schema.model, from_ms(found.period.start), from_ms(max(found.period.until, found.period.start)),
-                    digest, asdict(found.counts), found.read, found.rejected, dict(reasons.most_common(MAX_REASONS)),
+    return Manifest(schema.model, from_ms(built_set.period.start), from_ms(max(built_set.period.until, built_set.period.start)),
+                    digest, asdict(built_set.counts), built_set.read, built_set.rejected, dict(reasons.most_common(MAX_REASONS)),
                     columns, files)  # fmt: skip

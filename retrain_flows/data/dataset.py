@@ -146,16 +146,16 @@ def read(
     BrokerError
         A topic cannot be read.
     """
-    found = log.read(period.as_of(schema, as_of, start, end, barred))
-    rows = _collected(schema, as_of, found)
-    return LabelledRows(rows, found.rejected, found.counts.barred)
+    source = log.read(period.as_of(schema, as_of, start, end, barred))
+    rows = _collected(schema, as_of, source)
+    return LabelledRows(rows, source.rejected, source.counts.barred)
 
 
-def _collected(schema: EventSchema, as_of: datetime, found: PeriodRows) -> Dataset:
+def _collected(schema: EventSchema, as_of: datetime, source: PeriodRows) -> Dataset:
     """Return the rows of all tables in columns of one piece."""
-    n, values = found.counts.rows, (_objects if schema.task is Task.MULTICLASS else numbers)
+    n, values = source.counts.rows, (_objects if schema.task is Task.MULTICLASS else numbers)
     columns, words, at = dict[str, npt.NDArray[Any]](), dict[str, str](), 0
-    for table in found.tables:
+    for table in source.tables:
         part = {**inputs(schema, table), _TARGET: values(table[LABEL]), _LOGGED: values(table[PREDICTION]),
                 TIME: table[TIME].to_numpy(), ID: _objects(table[ID]), VERSION: _objects(table[VERSION])}  # fmt: skip
         for name, column in part.items():
@@ -167,7 +167,7 @@ def _collected(schema: EventSchema, as_of: datetime, found: PeriodRows) -> Datas
     return Dataset(
         task=schema.task, as_of=as_of, frame=pd.DataFrame(features, copy=False), target=columns[_TARGET],
         logged=columns[_LOGGED], versions=columns[VERSION], times=columns[TIME], ids=columns[ID],
-        unusable=found.counts.unusable,
+        unusable=source.counts.unusable,
     )  # fmt: skip
 
 
