@@ -75,16 +75,16 @@ def labelled(period: TrainingPeriod, predictions: pa.Table, labels: pa.Table) ->
     """
     predicted = within(predictions, period.predictions)
     matched = _matched(predicted, labels, period.delay)
-    found = matched[matched["known"].notna()]
-    label = pa.chunked_array([pa.array(found["label"], type=labels[LABEL].type, from_pandas=True)])
-    times = predicted[TIME].to_numpy()[found["at"].to_numpy(np.int64)]
+    joined = matched[matched["known"].notna()]
+    label = pa.chunked_array([pa.array(joined["label"], type=labels[LABEL].type, from_pandas=True)])
+    times = predicted[TIME].to_numpy()[joined["at"].to_numpy(np.int64)]
     usable, barred = is_usable(period.schema.task, label), period.under_fault(times)
     keep = usable & ~barred
-    rows = predicted.take(found["at"].to_numpy(np.int64)[keep]).append_column(LABEL, label.filter(pa.array(keep)))
-    rows = rows.append_column(LABEL_TIME, pa.array(found["known"].to_numpy()[keep].astype(np.int64)))
+    rows = predicted.take(joined["at"].to_numpy(np.int64)[keep]).append_column(LABEL, label.filter(pa.array(keep)))
+    rows = rows.append_column(LABEL_TIME, pa.array(joined["known"].to_numpy()[keep].astype(np.int64)))
     counts = RowCounts(
         predictions=predicted.num_rows, repeated=predicted.num_rows - len(matched),
-        unlabelled=len(matched) - len(found), unusable=int((~usable).sum()), barred=int((usable & barred).sum()),
+        unlabelled=len(matched) - len(joined), unusable=int((~usable).sum()), barred=int((usable & barred).sum()),
         rows=rows.num_rows,
     )  # fmt: skip
     return rows.sort_by(ORDER), counts
@@ -99,8 +99,8 @@ def _matched(predictions: pa.Table, labels: pa.Table, delay: int) -> pd.DataFram
     made = predictions.select([ID, TIME]).to_pandas()
     rank, repeated = np.zeros(len(made), np.int64), np.flatnonzero(made["id"].duplicated(keep=False))
     if len(repeated):
-        some = predictions.take(repeated).append_column("\0at", pa.array(repeated))
-        order = some.sort_by([(name, "ascending") for name in some.column_names])["\0at"].to_numpy()
+        again = predictions.take(repeated).append_column("\0at", pa.array(repeated))
+        order = again.sort_by([(name, "ascending") for name in again.column_names])["\0at"].to_numpy()
         rank[order] = np.arange(len(order))
     made = made.assign(rank=rank, at=np.arange(len(made)))
     return label_join.match(made, labels.select([ID, TIME, LABEL]).to_pandas(), delay)

@@ -130,10 +130,10 @@ def _by_file(built_set: BuiltSet, digest: RowDigest) -> Iterator[tuple[pa.Schema
     """Yield the row groups of each file, of a length that does not depend on how the set was built."""
     groups = _groups(built_set, digest)
     while (first := next(groups, None)) is not None:
-        yield first.schema, _some(first, groups, FILE_ROWS // GROUP_ROWS)
+        yield first.schema, _with_others(first, groups, FILE_ROWS // GROUP_ROWS)
 
 
-def _some(first: pa.Table, others: Iterator[pa.Table], n: int) -> Iterator[pa.Table]:
+def _with_others(first: pa.Table, others: Iterator[pa.Table], n: int) -> Iterator[pa.Table]:
     yield first
     for _ in range(n - 1):
         if (group := next(others, None)) is None:
@@ -194,6 +194,9 @@ def _manifest(built_set: BuiltSet, digest: str, files: list[dict[str, Any]]) -> 
     label = "categorical" if schema.task is Task.MULTICLASS else "numeric"
     columns = {ID: "text", TIME: "time", VERSION: "text", PREDICTION: schema.prediction_kind.value, **kinds,
                LABEL: label, "label_time": "time", "matured_at": "time"}  # fmt: skip
-    return Manifest(schema.model, from_ms(built_set.period.start), from_ms(max(built_set.period.until, built_set.period.start)),
-                    digest, asdict(built_set.counts), built_set.read, built_set.rejected, dict(reasons.most_common(MAX_REASONS)),
-                    columns, files)  # fmt: skip
+    start, until = built_set.period.predictions
+    return Manifest(
+        model=schema.model, start=from_ms(start), end=from_ms(max(start, until)), digest=digest,
+        counts=asdict(built_set.counts), read=built_set.read, rejected=built_set.rejected,
+        reasons=dict(reasons.most_common(MAX_REASONS)), columns=columns, files=files,
+    )  # fmt: skip

@@ -160,8 +160,10 @@ def _collected(schema: EventSchema, as_of: datetime, source: PeriodRows) -> Data
                 TIME: table[TIME].to_numpy(), ID: _objects(table[ID]), VERSION: _objects(table[VERSION])}  # fmt: skip
         for name, column in part.items():
             own = np.asarray(column)
-            target = columns.setdefault(name, np.empty(n, own.dtype))
-            target[at : at + len(own)] = own if own.dtype != object or name == ID else _shared(own, words)
+            if name not in columns:
+                columns[name] = np.empty(n, own.dtype)
+            shared = own if own.dtype != object or name == ID else _shared(own, words)
+            columns[name][at : at + len(own)] = shared
         at += table.num_rows
     features = {name: columns[name] for name in schema.features}
     return Dataset(
