@@ -30,6 +30,8 @@ from monitors.training_set.period import TrainingPeriod, within
 BUCKET_ROWS = 100_000
 """About how many predictions a bucket has: with 25 features they take 20 MB. Each bucket is an open file when runs are
 merged, so there should not be too many."""
+MAX_BUCKETS = 256
+"""Buckets at most, which is within any system's limit of open files; they are larger in a longer period."""
 RUN_BATCH = 4096
 """Rows of a run that are in memory at once while runs are merged."""
 _WRITTEN = pa.ipc.IpcWriteOptions(compression="lz4")

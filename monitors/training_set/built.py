@@ -16,7 +16,7 @@ from features.files import parquet_rows
 from features.kafka import offset_ranges
 from features.schema import LABEL
 from monitors.training_set import merge
-from monitors.training_set.buckets import BUCKET_ROWS, SetPlan
+from monitors.training_set.buckets import BUCKET_ROWS, MAX_BUCKETS, SetPlan
 from monitors.training_set.join import LABEL_TIME, RowCounts
 from monitors.training_set.parts import Part
 from monitors.training_set.period import Interval, TrainingPeriod
@@ -89,7 +89,7 @@ def build(period: TrainingPeriod, parts: Sequence[Part], folder: Path, run: Run)
     rows = sum(_rows(location.decode(part)) for role, part in parts if role != "labels")
     folder.mkdir(parents=True, exist_ok=True)
     if parts:
-        run(SetPlan(period, str(folder), 1 + rows // BUCKET_ROWS), parts)
+        run(SetPlan(period, str(folder), min(1 + rows // BUCKET_ROWS, MAX_BUCKETS)), parts)
     return load(period, folder)
 
 
