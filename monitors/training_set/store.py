@@ -37,8 +37,10 @@ class SetStore:
 
     folder: Path
 
-    def built(self, period: TrainingPeriod, sources: Sources, run: Run) -> BuiltSet:
+    def built(self, period: TrainingPeriod, sources: Sources, run: Run, *, counted: bool = False) -> BuiltSet:
         """Return the training set of a period, built unless it is there and the log is as it was then.
+
+        With *counted*, one that is there is taken also where the log has grown since: it is the one that was counted.
 
         Raises
         ------
@@ -50,15 +52,16 @@ class SetStore:
             The Flink job fails.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        final = self.folder / _key(period, sources)
         with filelock.FileLock(self.folder / ".lock"):
+            before = sorted(self.folder.glob(f"{_key(period, sources)}-*"), key=_last_used) if counted else []
+            final = before[-1] if before else self.folder / f"{_key(period, sources)}-{_state(sources)}"
             if not final.is_dir():
                 self._remove(self.folder.glob("building-*"))  # of a process that was killed
                 draft = self.folder / f"building-{final.name}"
                 self.build(period, sources, draft, run)
                 draft.rename(final)
             os.utime(final)
-            newest = sorted(self.folder.glob("set-*"), key=lambda p: p.stat().st_mtime_ns, reverse=True)
+            newest = sorted(self.folder.glob("set-*"), key=_last_used, reverse=True)
             self._remove(newest[KEPT_SETS:])
         return built.load(period, final)
 
@@ -98,24 +101,32 @@ class SetStore:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def _last_used(folder: Path) -> int:
+    return folder.stat().st_mtime_ns
+
+
 def _key(period: TrainingPeriod, sources: Sources) -> str:
-    """Return the name of a set's folder: a hash of all that it depends on."""
+    """Return the first part of the name of a set's folder: a hash of its period and of where events are."""
     request = {**asdict(period), "schema": canonical(period.schema)}
-    log = [(role, location.name(place), list(_state(place))) for role, place in sources]
-    return f"set-{_digest(json.dumps([_LAYOUT, request, log], sort_keys=True))}"
+    places = [(role, location.name(place), location.csv_format(place).model_dump_json()) for role, place in sources]
+    return f"set-{_digest(json.dumps([_LAYOUT, request, places], sort_keys=True))}"
+
+
+def _state(sources: Sources) -> str:
+    """Return the second part of the name: a hash of the state of the log."""
+    return _digest(json.dumps([list(_place_state(place)) for _, place in sources]))
 
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _state(place: location.Place) -> Iterator[tuple[object, ...]]:
+def _place_state(place: location.Place) -> Iterator[tuple[object, ...]]:
     """Yield the files of a place with size and time of the last change, or a topic's offsets by partition."""
     if isinstance(place, Source) and place.path is None:
         offsets = offset_ranges.offsets_by_partition(place.bootstrap, place.topic or "")
         yield place.model_dump_json(), sorted(offsets.items())
         return
-    yield (location.csv_format(place).model_dump_json(),)
     for path in file_chunks.list_files(location.directory(place)):
         state = path.stat()
         yield str(path), state.st_size, state.st_mtime_ns

@@ -125,7 +125,7 @@ class LabelledRows:
     barred: int = 0
 
 
-def read(
+def read(  # noqa: PLR0913 - rows are of a log, a schema, a moment and a period
     log: EventLog,
     schema: EventSchema,
     *,
@@ -133,9 +133,11 @@ def read(
     start: datetime,
     end: datetime,
     barred: Iterable[tuple[datetime, datetime]] = (),
+    counted: bool = False,
 ) -> LabelledRows:
     """Read the matured, labelled rows of [start, end) from an event log, as of a moment, without those of barred times.
 
+    With *counted*, the rows are those that were counted last for the same period, if they were.
     Memory grows with the rows that are returned, and with nothing else: each table is copied into columns of the final
     length.
 
@@ -146,7 +148,7 @@ def read(
     BrokerError
         A topic cannot be read.
     """
-    source = log.read(period.as_of(schema, as_of, start, end, barred))
+    source = log.read(period.as_of(schema, as_of, start, end, barred), counted=counted)
     rows = _collected(schema, as_of, source)
     return LabelledRows(rows, source.rejected, source.counts.barred)
 

@@ -45,8 +45,8 @@ class PeriodRows:
 class EventLog(Protocol):
     """Where a model's labelled rows are read from, by period."""
 
-    def read(self, period: TrainingPeriod) -> PeriodRows:
-        """Return the labelled rows of a period."""
+    def read(self, period: TrainingPeriod, *, counted: bool = False) -> PeriodRows:
+        """Return the labelled rows of a period; with *counted*, those that were counted last, if they were."""
 
     def predictions(self, period: TrainingPeriod) -> Iterator[pa.Table]:
         """Yield the decoded predictions of a period, with or without labels, part by part and in no order."""
@@ -75,8 +75,8 @@ class StoredEvents:
     unanswered: bool = False
     run: Run = training_set_runner.run
 
-    def read(self, period: TrainingPeriod) -> PeriodRows:
-        """Return the labelled rows of a period.
+    def read(self, period: TrainingPeriod, *, counted: bool = False) -> PeriodRows:
+        """Return the labelled rows of a period; with *counted*, those that were counted last, if they were.
 
         Raises
         ------
@@ -85,7 +85,7 @@ class StoredEvents:
         BrokerError
             A topic cannot be read.
         """
-        found = SetStore(self.sets).built(period, self.sources(), self.run)
+        found = SetStore(self.sets).built(period, self.sources(), self.run, counted=counted)
         return PeriodRows(found.tables(), found.counts, sum(found.rejected.values()))
 
     def predictions(self, period: TrainingPeriod) -> Iterator[pa.Table]:
@@ -111,7 +111,7 @@ class EventsInMemory:
     made: pa.Table
     labels: pa.Table
 
-    def read(self, period: TrainingPeriod) -> PeriodRows:
+    def read(self, period: TrainingPeriod, *, counted: bool = False) -> PeriodRows:
         """Return the labelled rows of a period."""
         rows, counts = labelled(period, self.made, self.labels)
         return PeriodRows((rows,), counts)

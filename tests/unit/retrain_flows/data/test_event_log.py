@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -115,12 +116,16 @@ class Counted:
 def test_a_set_is_built_again_only_if_its_log_or_its_period_is_another(events: Events, tmp_path: Path) -> None:
     """What a decision has counted is what the retrain after it trains on, without another reading."""
     runner = Counted()
-    log = StoredEvents(world.SCHEMA, events, tmp_path, run=runner)
+    for role in ("predictions", "labels"):
+        shutil.copytree(getattr(events, role).path, tmp_path / "log" / role)
+    copies = Events(**{role: Source(path=str(tmp_path / "log" / role)) for role in ("predictions", "labels")})
+    log = StoredEvents(world.SCHEMA, copies, tmp_path / "sets", run=runner)
     before = [all_rows(log, days(0, 5)) for _ in range(2)]
     assert (1, before[0]) == (runner.calls, before[1])
     all_rows(log, days(0, 6))
     all_rows(log, replace(days(0, 5), barred=((to_ms(day(1)), to_ms(day(2))),)))
     assert runner.calls == 3
-    first = sorted(Path(events.labels.path if events.labels else "").iterdir())[0]
-    os.utime(first, ns=(0, 0))
+    os.utime(sorted((tmp_path / "log" / "labels").iterdir())[0], ns=(0, 0))
+    counted = pa.concat_tables(log.read(days(0, 5), counted=True).tables).combine_chunks()
+    assert (before[0], 3) == (counted, runner.calls)
     assert (before[0], 4) == (all_rows(log, days(0, 5)), runner.calls)
