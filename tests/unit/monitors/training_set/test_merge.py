@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from monitors.training_set.merge import in_order
 
-_ROWS = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 4)), max_size=60)
+_ROWS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 2)), min_size=20, max_size=40) | st.just([])
 
 
 @given(_ROWS, st.integers(1, 5))
