@@ -53,6 +53,9 @@ def build(  # noqa: PLR0913 - one parameter an option
     --as-of only what had matured by that event time is there; by default the labels of the whole period count. Exit
     code 1 if some records could not be read.
     """
+    if start >= end:
+        msg = f"the period ends before it starts: {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}"
+        raise typer.BadParameter(msg, param_hint="--from or --to")
     with context.open(ctx.obj) as opened:
         chosen = opened.model(model)
         written.check_target(out)

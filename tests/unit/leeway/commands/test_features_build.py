@@ -47,6 +47,12 @@ def test_only_what_has_matured_is_there(project: Path) -> None:
     assert 0 < early["counts"]["rows"]
 
 
+def test_a_period_that_ends_before_it_starts_is_refused(project: Path) -> None:
+    """It is a mistake, and no empty set."""
+    words = ("features", "build", "--from", "2024-01-02", "--to", "2024-01-01", "--out", str(project / "a"))
+    assert "ends before it starts" in invoke(project, *words, code=2).output
+
+
 def test_a_folder_that_is_not_empty_is_refused_before_anything_is_read(project: Path) -> None:
     """With the fix."""
     with pytest.raises(Exception, match="exists already and is not empty"):
