@@ -18,6 +18,13 @@ def folder(state: Path, model: str) -> Path:
     return state / "dead_letters" / model
 
 
+def write(state: Path, model: str, name: str, lines: Iterable[str]) -> None:
+    """Write dead letters (JSON) of *model* to the file *name*, in place of those that an earlier run left there."""
+    if texts := [f"{line}\n" for line in lines]:
+        folder(state, model).mkdir(parents=True, exist_ok=True)
+        (folder(state, model) / f"{name}.jsonl").write_text("".join(texts))
+
+
 def count(state: Path, model: str) -> int:
     """Return the number of dead letters; a record that several runs rejected counts once."""
     return len({line for path in folder(state, model).glob("*.jsonl") for line in path.read_text().splitlines()})

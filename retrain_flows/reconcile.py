@@ -129,9 +129,9 @@ def looks_on(reg: Registry, model: str, retrain: Retrain | None) -> bool:
 
 
 def matured_rows(ws: Workspace, as_of: datetime) -> int:
-    """Return the number of rows that a retrain as of a moment in event time would use. Reads its events."""
+    """Return the number of rows that a retrain as of a moment in event time would use, which reads its events."""
     when = workspace.periods(ws.schema, ws.trainers, as_of)
-    return len(usable_rows.read(ws, as_of=as_of, start=when.start, end=when.end).rows)
+    return usable_rows.count(ws, as_of=as_of, start=when.start, end=when.end)
 
 
 def _to_decide(reg: Registry, model: str) -> list[Incident]:
@@ -221,8 +221,7 @@ def _since_last(ws: Workspace, as_of: datetime, last: datetime) -> schedule.Sinc
         return schedule.SinceLast(as_of, last)
     end = as_of - ws.schema.label_delay
     start = min(last - ws.schema.label_delay, end)
-    counted = usable_rows.read(ws, as_of=as_of, start=start, end=end)
-    return schedule.SinceLast(as_of, last, len(counted.rows))
+    return schedule.SinceLast(as_of, last, usable_rows.count(ws, as_of=as_of, start=start, end=end))
 
 
 def _unfinished(reg: Registry, model: str) -> Iterator[Decision]:

@@ -60,7 +60,7 @@ class Range:
         return json.dumps(asdict(self), separators=(",", ":"))
 
 
-def ranges(source: Source, size: int | None = None) -> list[Range]:
+def ranges(source: Source, size: int | None = None, since: int | None = None) -> list[Range]:
     """Return all that a topic contains now, partition by partition.
 
     Records that are written later, or in a transaction that is still open, are not included.
@@ -71,6 +71,8 @@ def ranges(source: Source, size: int | None = None) -> list[Range]:
         The topic.
     size
         Offsets in a range; by default :data:`OFFSETS_PER_RANGE`.
+    since
+        Timestamp (ms): a partition is read from its first record that is not older; None: from its beginning.
 
     Raises
     ------
@@ -81,7 +83,7 @@ def ranges(source: Source, size: int | None = None) -> list[Range]:
     return [
         Range(source.bootstrap, source.topic or "", number, at, min(at + step, stop), source.format,
               source.avro_schema or "", source.schema_registry or "")
-        for number, (start, stop) in offsets_by_partition(source.bootstrap, source.topic or "").items()
+        for number, (start, stop) in offsets_by_partition(source.bootstrap, source.topic or "", since).items()
         for at in range(start, stop, step)
     ]  # fmt: skip
 
@@ -91,8 +93,10 @@ def head(wanted: Range, n: int) -> Range:
     return replace(wanted, stop=min(wanted.stop, wanted.start + n))
 
 
-def offsets_by_partition(bootstrap: str, topic: str) -> dict[int, tuple[int, int]]:
+def offsets_by_partition(bootstrap: str, topic: str, since: int | None = None) -> dict[int, tuple[int, int]]:
     """Return the first offset that *topic* still has and the one after its last, by partition.
+
+    With *since*, a timestamp in milliseconds, the first is that of the first record that is not older.
 
     Raises
     ------
@@ -102,6 +106,9 @@ def offsets_by_partition(bootstrap: str, topic: str) -> dict[int, tuple[int, int
     with connections.consumer(bootstrap) as client:
         parts = [connections.partition(topic, number) for number in connections.partitions(client, bootstrap, topic)]
         first, last = client.beginning_offsets(parts), client.end_offsets(parts)
+        if since is not None:
+            found = client.offsets_for_times(dict.fromkeys(parts, max(since, 0)), timeout_ms=connections.TIMEOUT_MS)
+            first = {part: found[part].offset if found[part] else last[part] for part in parts}
         return {part.partition: (first[part], last[part]) for part in parts}
 
 

@@ -53,7 +53,7 @@ class History:
     @property
     def log(self) -> EventsInMemory:
         """The events as a model's event log."""
-        return EventsInMemory(self.schema, self.requests, self.labels)
+        return EventsInMemory(self.requests, self.labels)
 
     @property
     def end(self) -> datetime:

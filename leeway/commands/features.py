@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from leeway.commands import features_diff
+from leeway.commands import features_build, features_diff
 
-app = typer.Typer(no_args_is_help=True, help="Features: logged values beside recomputed ones.")
+app = typer.Typer(no_args_is_help=True, help="Features: training sets, and logged values beside recomputed ones.")
 app.command("diff")(features_diff.diff)
+app.command("build")(features_build.build)
 
 
 def register(main: typer.Typer) -> None:
@@ -17,4 +18,4 @@ def register(main: typer.Typer) -> None:
 
 @app.callback()
 def group() -> None:
-    """Features: logged values beside recomputed ones."""
+    """Features: training sets, and logged values beside recomputed ones."""

@@ -9,7 +9,9 @@ import typer
 
 from features.window import UTC, parse_span
 
-_TIME = typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="In UTC.")
+TIME_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
+"""How a time is written in an option."""
+_TIME = typer.Option(formats=TIME_FORMATS, help="In UTC.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 """The result as one JSON document on stdout, and nothing else there; see `docs/command-line.md`."""

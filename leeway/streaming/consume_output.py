@@ -151,7 +151,8 @@ class OutputConsumer:
         """Judge every window that the existing events close, in a batch job, and store the reports."""
         spec, source = assembly.spec(self.opened, self.model), assembly.directories(self.model)
         outcome = run_job.run_once(spec, source, self.opened.dir / "logs")
-        self._write_dead_letters("once", [json.dumps(r, sort_keys=True) for r in outcome.rejects])
+        letters = [json.dumps(r, sort_keys=True) for r in outcome.rejects]
+        dead_letters.write(self.opened.dir, self.model.name, "once", letters)
         self.tally.add_progress(outcome.progress)
         until = ClockReached(self.tally.newest, self.tally.newest) if self.tally.newest else None
         self.store(outcome.reports, until)
@@ -209,11 +210,6 @@ class OutputConsumer:
         taken = committed.reports(self.store_lines)
         self.report_missing_windows()
         return taken
-
-    def _write_dead_letters(self, name: str, lines: list[str]) -> None:
-        if lines:
-            self.dead_letters.mkdir(parents=True, exist_ok=True)
-            (self.dead_letters / f"{name}.jsonl").write_text("".join(f"{line}\n" for line in lines))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -6,7 +6,7 @@ The newest predictions of each version with a model file are compared.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,9 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features import scoring
-from features.events.decode import TIME, VERSION
+from features.events.decode import VERSION
 from features.schema import PREDICTION, Task
 from features.scoring import Values
+from features.window import to_ms
+from monitors.training_set.join import ORDER
+from monitors.training_set.period import TrainingPeriod
 from registry import queries
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.training import retrain_data
@@ -65,13 +68,23 @@ def measure(ws: Workspace, start: datetime, end: datetime) -> Iterator[Skew]:
     versions = [v for v in queries.versions(ws.registry, ws.model) if v.artifact is not None and intact(v.artifact)]
     if not versions or ws.retrain is None:
         return
-    inside = ws.log.read(start, end).predictions
+    newest = _newest(ws.log.predictions(TrainingPeriod(ws.schema, to_ms(start), to_ms(end))),
+                     {version.version for version in versions})  # fmt: skip
     for version in versions:
-        own = inside.filter(pc.field(VERSION) == version.version).sort_by(TIME)
-        rows = own.slice(max(0, own.num_rows - MAX_ROWS))
-        if rows.num_rows:
+        if rows := newest.get(version.version):
             again = scoring.score(retrain_data.load(ws, version), scoring.inputs(ws.schema, rows), ws.schema.task)
             yield Skew(version.version, rows.num_rows, count_different(_logged(ws.schema.task, rows), again))
+
+
+def _newest(parts: Iterable[pa.Table], versions: Collection[str]) -> dict[str, pa.Table]:
+    """Return the newest :data:`MAX_ROWS` predictions of each version that has any, in order of time and id."""
+    newest = dict[str, pa.Table]()
+    for part in parts:
+        for version in set(part[VERSION].unique().to_pylist()) & set(versions):
+            own = part.filter(pc.field(VERSION) == version)
+            both = pa.concat_tables([newest[version], own]) if version in newest else own
+            newest[version] = both.sort_by(ORDER).slice(max(0, both.num_rows - MAX_ROWS))
+    return newest
 
 
 def count_different(logged: Values, again: Values) -> int:

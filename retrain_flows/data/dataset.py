@@ -6,7 +6,7 @@ that come early are not like the others (quick defaults, short flights), and wou
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -16,17 +16,22 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from features.events.decode import ID, TIME, VERSION
 from features.schema import LABEL, PREDICTION, EventSchema, Task
-from features.scoring import Floats, Values, inputs
+from features.scoring import Values, inputs
 from features.window import to_ms
-from monitors.profiles import label_join
-from retrain_flows.data.event_log import EventLog
+from monitors.training_set import period
+from monitors.training_set.digest import RowDigest
+from monitors.training_set.join import numbers
+from retrain_flows.data.event_log import EventLog, PeriodRows
 
 # An array of Python values, one for each row.
 Objects = npt.NDArray[np.object_]
+_HASHED_ROWS = 1 << 16
+"""Rows that are hashed at once: hashing takes as much memory as the rows."""
+_TARGET, _LOGGED = "\0target", "\0logged"
+"""Names of columns beside the features, which have no such names."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,23 +105,41 @@ class Dataset:
 
     @cached_property
     def digest(self) -> str:
-        """sha256, in hex, of ids, times, features and target in order: equal digests mean the same training data."""
-        table = self.frame.assign(**{"\0id": self.ids, "\0time": self.times, "\0target": self.target})
-        names = "\n".join(f"{name} {kind}" for name, kind in table.dtypes.items())
-        rows = pd.util.hash_pandas_object(table, index=False).to_numpy()
-        return hashlib.sha256(names.encode() + rows.tobytes()).hexdigest()
+        """The digest of ids, times, features and target in order (:class:`monitors.training_set.digest.RowDigest`)."""
+        digest = RowDigest()
+        for start in range(0, max(len(self), 1), _HASHED_ROWS):
+            part = slice(start, start + _HASHED_ROWS)
+            digest.add(self.frame.iloc[part], self.ids[part], self.times[part], self.target[part])
+        return digest.hex()
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledRows:
-    """The labelled rows of a period; *rejected* is the number of records that could not be read."""
+    """The labelled rows of a period.
+
+    *rejected* is the number of records that could not be read, *barred* that of rows under a data fault.
+    """
 
     rows: Dataset
     rejected: int
+    barred: int = 0
 
 
-def read(log: EventLog, schema: EventSchema, *, as_of: datetime, start: datetime, end: datetime) -> LabelledRows:
-    """Read the matured, labelled rows of a period from an event log, as of a moment: see :func:`build`.
+def read(  # noqa: PLR0913 - rows are of a log, a schema, a moment and a period
+    log: EventLog,
+    schema: EventSchema,
+    *,
+    as_of: datetime,
+    start: datetime,
+    end: datetime,
+    barred: Iterable[tuple[datetime, datetime]] = (),
+    counted: bool = False,
+) -> LabelledRows:
+    """Read the matured, labelled rows of [start, end) from an event log, as of a moment, without those of barred times.
+
+    With *counted*, the rows are those that were counted last for the same period, if they were.
+    Memory grows with the rows that are returned, and with nothing else: each table is copied into columns of the final
+    length.
 
     Raises
     ------
@@ -125,89 +148,39 @@ def read(log: EventLog, schema: EventSchema, *, as_of: datetime, start: datetime
     BrokerError
         A topic cannot be read.
     """
-    events = log.read(start, min(end, as_of))
-    rows = build(schema, events.predictions, events.labels, as_of=as_of, start=start, end=end)
-    return LabelledRows(rows, events.rejected)
+    source = log.read(period.as_of(schema, as_of, start, end, barred), counted=counted)
+    rows = _collected(schema, as_of, source)
+    return LabelledRows(rows, source.rejected, source.counts.barred)
 
 
-def build(
-    schema: EventSchema, predictions: pa.Table, labels: pa.Table, *, as_of: datetime, start: datetime, end: datetime
-) -> Dataset:
-    """Join the matured predictions of a period with their labels, as of a moment.
-
-    The join is the monitors' own (:mod:`monitors.profiles.label_join`), so that a model is trained on the rows that
-    its performance is measured on.
-
-    Parameters
-    ----------
-    schema
-        The schema of the events.
-    predictions, labels
-        Decoded events (:mod:`features.events.decode`), in any order. Of several predictions with one id the earliest in
-        the period is used, of several labels the newest that came within the label delay.
-    as_of
-        The moment, in event time.
-    start, end
-        The period of the predictions, [start, end), in event time.
-
-    Returns
-    -------
-    Dataset
-        Without predictions that have no label.
-    """
-    times, delay = predictions[TIME].to_numpy(), to_ms(schema.label_delay)
-    until = min(to_ms(end), to_ms(as_of) - delay + 1)
-    predicted = predictions.take(np.flatnonzero((times >= to_ms(start)) & (times < until)))
-    joined = _joined(predicted, labels, delay).sort_by([(TIME, "ascending"), (ID, "ascending")])
-    usable = _usable(schema.task, joined[LABEL])
-    return _to_dataset(schema, joined.filter(pa.array(usable)), as_of, int((~usable).sum()))
-
-
-def _joined(predictions: pa.Table, labels: pa.Table, delay: int) -> pa.Table:
-    """Return the labelled predictions with their labels; *delay* is the label delay in milliseconds.
-
-    Only id, time and label go through the join; of predictions with one id and time the other columns decide, in the
-    order of the table, so that the order of delivery does not matter.
-    """
-    others = [(name, "ascending") for name in predictions.column_names if name not in (ID, TIME)]
-    ordered = (
-        predictions.sort_by([(ID, "ascending"), (TIME, "ascending"), *others]) if predictions.num_rows else predictions
-    )
-    made = ordered.select([ID, TIME]).to_pandas().assign(row=np.arange(ordered.num_rows))
-    matched = label_join.match(made, labels.select([ID, TIME, LABEL]).to_pandas(), delay)
-    labelled = matched[matched["known"].notna()]
-    values = pa.array(labelled[LABEL], type=labels[LABEL].type, from_pandas=True)
-    return ordered.take(labelled["row"].to_numpy(np.int64)).append_column(LABEL, values)
-
-
-def _usable(task: Task, label: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
-    """Return which labels are values of the task, (rows,): any class, 0 or 1, or a finite number."""
-    if task is Task.MULTICLASS:
-        return np.asarray(pc.is_valid(label).to_numpy(), dtype=bool)
-    values = _floats(label)
-    return np.isin(values, (0.0, 1.0)) if task is Task.BINARY else np.isfinite(values)
-
-
-def _to_dataset(schema: EventSchema, table: pa.Table, as_of: datetime, unusable: int) -> Dataset:
-    """Return the joined rows as a dataset."""
-    values = _objects if schema.task is Task.MULTICLASS else _floats
+def _collected(schema: EventSchema, as_of: datetime, source: PeriodRows) -> Dataset:
+    """Return the rows of all tables in columns of one piece."""
+    n, values = source.counts.rows, (_objects if schema.task is Task.MULTICLASS else numbers)
+    columns, words, at = dict[str, npt.NDArray[Any]](), dict[str, str](), 0
+    for table in source.tables:
+        part = {**inputs(schema, table), _TARGET: values(table[LABEL]), _LOGGED: values(table[PREDICTION]),
+                TIME: table[TIME].to_numpy(), ID: _objects(table[ID]), VERSION: _objects(table[VERSION])}  # fmt: skip
+        for name, column in part.items():
+            own = np.asarray(column)
+            if name not in columns:
+                columns[name] = np.empty(n, own.dtype)
+            shared = own if own.dtype != object or name == ID else _shared(own, words)
+            columns[name][at : at + len(own)] = shared
+        at += table.num_rows
+    features = {name: columns[name] for name in schema.features}
     return Dataset(
-        task=schema.task,
-        as_of=as_of,
-        frame=inputs(schema, table),
-        target=values(table[LABEL]),
-        logged=values(table[PREDICTION]),
-        versions=_objects(table[VERSION]),
-        times=table[TIME].to_numpy(),
-        ids=_objects(table[ID]),
-        unusable=unusable,
-    )
+        task=schema.task, as_of=as_of, frame=pd.DataFrame(features, copy=False), target=columns[_TARGET],
+        logged=columns[_LOGGED], versions=columns[VERSION], times=columns[TIME], ids=columns[ID],
+        unusable=source.counts.unusable,
+    )  # fmt: skip
 
 
-def _floats(column: pa.ChunkedArray) -> Floats:
-    """Return numbers, NaN for what is none. A binary label is decoded as text, to be counted by category."""
-    return np.asarray(pd.to_numeric(column.to_pandas(), errors="coerce"), dtype=np.float64)
+def _shared(values: Objects, words: dict[str, str]) -> Objects:
+    """Return texts, of which equal ones are one object in all tables."""
+    codes, distinct = pd.factorize(values)
+    own = np.array([words.setdefault(text, text) for text in distinct] + [None], dtype=object)
+    return own[codes]
 
 
 def _objects(column: pa.ChunkedArray) -> Objects:
-    return np.array(column.to_pylist(), dtype=object)
+    return np.asarray(column.to_pandas(), dtype=object)

@@ -1,58 +1,82 @@
-"""Event log of a model: its predictions and labels of a period, read from directories or topics, or held in memory.
+"""Event log of a model: its labelled rows of a period, read from directories or topics, or joined in memory.
 
-Only what lies in the period is kept in memory, whatever the length of the history.
+The join is one function (:mod:`monitors.training_set.join`). Rows that come from files or topics are on disk while they
+are joined, so that memory does not grow with the history.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 import pyarrow as pa
 
-from features.events import decode, location
-from features.events.decode import TIME
-from features.events.requests import unanswered_predictions
-from features.schema import Events, EventSchema, Role, Source
-from features.window import to_ms
+from features.schema import Events, EventSchema
+from monitors.in_process import training_set_runner
+from monitors.training_set.buckets import read_part
+from monitors.training_set.built import Run
+from monitors.training_set.join import RowCounts, labelled
+from monitors.training_set.parts import Sources
+from monitors.training_set.period import TrainingPeriod, within
+from monitors.training_set.store import SetStore
 
 
 @dataclass(frozen=True, eq=False)
-class PeriodEvents:
-    """The decoded events of a period; *rejected* is the number of records that could not be used.
+class PeriodRows:
+    """The labelled rows of a period.
 
-    Labels are those that came from the period's start until the label delay after its end: no later one counts.
+    Parameters
+    ----------
+    tables
+        The rows in order of time and id, as :func:`monitors.training_set.join.labelled` returns them, part by part.
+    counts
+        What became of the predictions.
+    rejected
+        The number of records that could not be used.
     """
 
-    predictions: pa.Table
-    labels: pa.Table
+    tables: Iterable[pa.Table]
+    counts: RowCounts
     rejected: int = 0
 
 
 class EventLog(Protocol):
-    """Where a model's events are read from, by period."""
+    """Where a model's labelled rows are read from, by period."""
 
-    def read(self, start: datetime, end: datetime) -> PeriodEvents:
-        """Return the events whose predictions lie in [start, end), in event time, those of the history first."""
+    def read(self, period: TrainingPeriod, *, counted: bool = False) -> PeriodRows:
+        """Return the labelled rows of a period; with *counted*, those that were counted last, if they were."""
+
+    def predictions(self, period: TrainingPeriod) -> Iterator[pa.Table]:
+        """Yield the decoded predictions of a period, with or without labels, part by part and in no order."""
 
 
 @dataclass(frozen=True)
 class StoredEvents:
     """The events in the directories or topics of the project file.
 
-    *unanswered*: the predictions are read as requests, without the predictions that they may have: those of the
-    history or, where there is none, of the log itself.
+    Parameters
+    ----------
+    schema, events
+        What events are, and where they are.
+    sets
+        The folder of training sets: those that were read last are there, and are not built again.
+    unanswered
+        Whether the predictions are read as requests, without the predictions that they may have: those of the history
+        or, where there is none, of the log itself.
+    run
+        Where a set is built: in this process, or in a Flink batch job.
     """
 
     schema: EventSchema
     events: Events
+    sets: Path
     unanswered: bool = False
+    run: Run = training_set_runner.run
 
-    def read(self, start: datetime, end: datetime) -> PeriodEvents:
-        """Return the events of a period.
+    def read(self, period: TrainingPeriod, *, counted: bool = False) -> PeriodRows:
+        """Return the labelled rows of a period; with *counted*, those that were counted last, if they were.
 
         Raises
         ------
@@ -61,53 +85,37 @@ class StoredEvents:
         BrokerError
             A topic cannot be read.
         """
-        schema, first, last = self.schema, to_ms(start), to_ms(end)
-        tables, rejected = [decode.empty(schema, "predictions")], 0
-        for role, place in self._sources():
-            for part in _decoded(schema, role, place):
-                made = unanswered_predictions(schema, part) if role == "requests" else part
-                tables.append(_within(made.table, first, last))
-                rejected += len(part.rejects)
-        labels = [decode.empty(schema, "labels")]
-        for part in _decoded(schema, "labels", self.events.labels) if self.events.labels else ():
-            labels.append(_within(part.table, first, last + to_ms(schema.label_delay) + 1))
-            rejected += len(part.rejects)
-        columns = tables[0].column_names
-        predictions = pa.concat_tables([table.select(columns) for table in tables])
-        return PeriodEvents(predictions, pa.concat_tables(labels), rejected)
+        found = SetStore(self.sets).built(period, self.sources(), self.run, counted=counted)
+        return PeriodRows(found.tables(), found.counts, sum(found.rejected.values()))
 
-    def _sources(self) -> list[tuple[Role, Source]]:
-        """Return the places of predictions, each with the role that its records are decoded in."""
+    def predictions(self, period: TrainingPeriod) -> Iterator[pa.Table]:
+        """Yield the decoded predictions of a period; errors as of :meth:`read`."""
+        places = [(role, place) for role, place in self.sources() if role != "labels"]
+        for role, part in SetStore(self.sets).survey(period, places).needed(period):
+            yield within(read_part(self.schema, role, part).table, period.predictions)
+
+    def sources(self) -> Sources:
+        """Return the places of predictions, requests and labels, each with the role that its records are decoded in."""
         history, predictions = self.events.history, self.events.predictions
+        labels: Sources = [("labels", self.events.labels)] if self.events.labels else []
         if self.unanswered:
-            return [("requests", history or predictions)]
-        past: list[tuple[Role, Source]] = [("requests", history)] if history else []
-        return [*past, ("predictions", predictions)]
+            return [("requests", history or predictions), *labels]
+        past: Sources = [("requests", history)] if history else []
+        return [*past, ("predictions", predictions), *labels]
 
 
 @dataclass(frozen=True, eq=False)
 class EventsInMemory:
-    """Decoded events that are all in memory, as a backtest has them."""
+    """Decoded events that are all in memory, as a backtest has them: predictions that were *made*, and labels."""
 
-    schema: EventSchema
-    predictions: pa.Table
+    made: pa.Table
     labels: pa.Table
 
-    def read(self, start: datetime, end: datetime) -> PeriodEvents:
-        """Return the events of a period."""
-        first, last = to_ms(start), to_ms(end)
-        labels = _within(self.labels, first, last + to_ms(self.schema.label_delay) + 1)
-        return PeriodEvents(_within(self.predictions, first, last), labels)
+    def read(self, period: TrainingPeriod, *, counted: bool = False) -> PeriodRows:
+        """Return the labelled rows of a period."""
+        rows, counts = labelled(period, self.made, self.labels)
+        return PeriodRows((rows,), counts)
 
-
-def _decoded(schema: EventSchema, role: Role, place: Source) -> Iterator[decode.Decoded]:
-    """Yield the decoded chunks of a source, one after the other."""
-    for reference in location.references(place):
-        yield decode.decode(schema, role, reference)
-
-
-def _within(table: pa.Table, first: int, last: int) -> pa.Table:
-    """Return the rows of a decoded table whose times lie in [first, last), in milliseconds since the epoch."""
-    times = table[TIME].to_numpy()
-    inside = (times >= first) & (times < last)
-    return table if inside.all() else table.take(np.flatnonzero(inside))
+    def predictions(self, period: TrainingPeriod) -> Iterator[pa.Table]:
+        """Yield the decoded predictions of a period."""
+        yield within(self.made, period.predictions)

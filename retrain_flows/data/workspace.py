@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from features import errors
 from features.events.location import Place
 from features.schema import Events, EventSchema
+from features.security import file_names
 from monitors.baseline.baseline import Baseline
 from monitors.config import MonitorPolicy
 from registry.config import IncidentPolicy
@@ -94,7 +95,12 @@ class Workspace:
     @property
     def log(self) -> EventLog:
         """Where the model's events are read from."""
-        return self.event_log or StoredEvents(self.schema, self.events)
+        return self.event_log or StoredEvents(self.schema, self.events, self.sets)
+
+    @property
+    def sets(self) -> Path:
+        """The folder of the training sets that were read last."""
+        return self.state / "training-sets" / file_names.file_name(self.model)
 
     @property
     def model(self) -> str:

@@ -114,7 +114,10 @@ def gather(ws: Workspace, run: RetrainRun) -> RetrainData:
     champion = champion_of(ws.registry, ws.model)
     version = queries.version(ws.registry, ws.model, champion.version)
     when = workspace.periods(ws.schema, retrain, run.as_of)
-    rows, rejected, barred = usable_rows.read(ws, as_of=run.as_of, start=when.start, end=when.end)
+    cause = run_cause.of(ws, run)
+    # What a decision rests on is what is trained on. By hand nothing was counted, and the log may have been mended.
+    labelled = usable_rows.read(ws, as_of=run.as_of, start=when.start, end=when.end, counted=cause != run_cause.BY_HAND)
+    rows, barred = labelled.rows, labelled.barred
     if len(rows) < retrain.min_rows:
         msg = f"{len(rows)} labelled rows to train on; retrain.min_rows is {retrain.min_rows}"
         msg += f" ({barred} rows are under a data fault)" if barred else ""
@@ -125,7 +128,7 @@ def gather(ws: Workspace, run: RetrainRun) -> RetrainData:
     answers = _answers(model, version, new)
     usable = scoring.is_answered(answers)
     new, answers = new.rows(usable), answers[usable]
-    change, cause = _change(ws, new, answers, sd), run_cause.of(ws, run)
+    change = _change(ws, new, answers, sd)
     if change and cause == run_cause.SCHEDULE and when.end - change < evidence.MIN_SLICES * ws.schema.windows.slide:
         change = None  # no incident confirms it: some bad days, too few to compare models on
     since = max(when.evaluation, change) if change and cause != run_cause.SCHEDULE else when.evaluation
@@ -135,7 +138,7 @@ def gather(ws: Workspace, run: RetrainRun) -> RetrainData:
         champion=champion, version=version, rows=rows, evaluation=new.rows(recent), champion_model=model,
         answers=answers[recent],
         evaluated_from=since, validated_from=max(baseline_from, change or baseline_from), change=change,
-        rejected=rejected, barred=barred, until=when.end, sd=sd, earlier=_earlier(ws, version), cause=cause,
+        rejected=labelled.rejected, barred=barred, until=when.end, sd=sd, earlier=_earlier(ws, version), cause=cause,
         run_id=run.id,
     )  # fmt: skip
 

@@ -8,6 +8,8 @@ from retrain_flows.data.workspace import Workspace
 
 SCHEDULE = "schedule"
 """The actor of a decision that no incident called for."""
+BY_HAND = "by hand"
+"""The cause of a retrain that a person started."""
 
 
 def of(ws: Workspace, run: RetrainRun) -> str:
@@ -19,7 +21,7 @@ def of(ws: Workspace, run: RetrainRun) -> str:
     decision = queries.decision(ws.registry, run.decision_id)
     if decision.incident_id is not None:
         return f"incident {min({decision.incident_id, *_retrained_for(ws)})}"
-    return decision.actor if decision.actor == SCHEDULE else "by hand"
+    return decision.actor if decision.actor == SCHEDULE else BY_HAND
 
 
 def _retrained_for(ws: Workspace) -> set[int]:

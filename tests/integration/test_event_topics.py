@@ -147,15 +147,32 @@ def test_training_data_of_a_topic_have_the_same_digest(folder: Path, broker: str
     """What a challenger learns from does not depend on where its events are."""
     files = eventful.project(tmp_path / "a", broker, f"{{path: {folder}/predictions}}", f"{{path: {folder}/labels}}")
     span = eventful.START, eventful.START + timedelta(days=4)
-    digests = []
+    digests, later = [], []
     for path in (files, in_topics(folder, tmp_path / "b", broker, "json").path):
         with context.open(path) as opened:
             ws = assembly.workspace(opened, opened.model())
             read = dataset.read(ws.log, ws.schema, as_of=span[1], start=span[0], end=span[1])
+            part = dataset.read(ws.log, ws.schema, as_of=span[1], start=span[0] + timedelta(days=3), end=span[1])
         digests.append((len(read.rows), read.rejected, read.rows.digest))
+        later.append((len(part.rows), part.rows.digest))
 
     assert digests[0] == digests[1]
     assert (181, 1) == digests[0][:2]
+    assert (later[0], True) == (later[1], 0 < later[0][0] < 60)
+
+
+def test_a_topic_is_read_from_where_its_period_begins(folder: Path, broker: str, tmp_path: Path) -> None:
+    """All records from a time on are in the ranges, and few from before it."""
+    model = in_topics(folder, tmp_path, broker, "json").model()
+    wanted = to_ms(eventful.START + timedelta(days=2))
+    parts = offset_ranges.ranges(model.events.predictions, since=wanted)
+    tables = [decode.decode(model.schema, "predictions", part).table for part in parts]
+    times = [time for table in tables for time in table["time"].to_pylist()]
+    everything = decode.read_events(model.schema, "predictions", model.events.predictions).table["time"].to_pylist()
+
+    assert sorted(t for t in everything if t >= wanted) == sorted(t for t in times if t >= wanted)
+    assert len(times) < len(everything)
+    assert [] == offset_ranges.ranges(model.events.predictions, since=to_ms(eventful.START + timedelta(days=3650)))
 
 
 def test_check_says_what_is_wrong_with_a_topic(folder: Path, broker: str, tmp_path: Path) -> None:

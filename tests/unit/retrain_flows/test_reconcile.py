@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,10 @@ from features.schema import LATE, Task
 from features.window import to_ms
 from monitors.finding import Signal, Stage
 from monitors.signals import Reaction
+from monitors.training_set import built
+from monitors.training_set.built import BuiltSet, Run
+from monitors.training_set.parts import Part
+from monitors.training_set.period import TrainingPeriod
 from monitors.verdicts import window_verdict
 from registry import operations, queries
 from registry.incidents import ingest
@@ -20,6 +26,7 @@ from registry.records import Action, IncidentState, RetrainRun, RunState
 from retrain_flows import reconcile as reactions
 from retrain_flows import retrain
 from retrain_flows.config import Schedule, Signals
+from retrain_flows.data import workspace
 from retrain_flows.data.event_log import StoredEvents
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.reconcile import Outcome
@@ -63,6 +70,22 @@ def test_two_signals_of_one_drift_make_one_retrain(ws: Workspace) -> None:
     assert 1 == len(react(ws))
     assert [Action.RETRAIN, Action.NOTHING] == actions(ws)
     assert [] == queries.undecided(ws.registry, "m")
+
+
+def test_a_decision_and_its_retrain_read_the_log_once(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The decision counts the rows of the training set that the retrain then reads from disk."""
+    periods, really = list[TrainingPeriod](), built.build
+
+    def build(period: TrainingPeriod, parts: Sequence[Part], folder: Path, run: Run) -> BuiltSet:
+        periods.append(period)
+        return really(period, parts, folder, run)
+
+    monkeypatch.setattr(built, "build", build)
+    world.drift(ws)
+    assert 1 == len(react(ws))
+    (run,) = queries.runs(ws.registry, "m")
+    when = workspace.periods(ws.schema, ws.trainers, run.as_of)
+    assert [to_ms(when.start)] == [period.start for period in periods]
 
 
 def test_a_rejected_challenger_makes_the_next_incident_wait(make: Make) -> None:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from features.events import decode
 from features.schema import EventSchema, FeatureKind, Task
 from features.window import from_ms
-from retrain_flows.data.dataset import Dataset, build
+from retrain_flows.data.dataset import Dataset, read
+from retrain_flows.data.event_log import EventsInMemory
 
 DELAY, START, END, AS_OF = 10, 20, 60, 65
 
@@ -51,14 +52,11 @@ def dataset(made: list[Made], known: list[Known], *, as_of: int = AS_OF) -> Data
     columns = {"id": [m.id for m in made], "time": [m.time for m in made], "x": [m.x for m in made],
                "model_version": [m.version for m in made], "prediction": [0.5] * len(made)}  # fmt: skip
     labels = {"id": [k.id for k in known], "time": [k.time for k in known], "label": [float(k.label) for k in known]}
-    return build(
-        schema(),
+    log = EventsInMemory(
         pa.table({f.name: pa.array(columns[f.name], f.type) for f in predictions.schema}),
         pa.table({f.name: pa.array(labels[f.name], f.type) for f in decode.empty(schema(), "labels").schema}),
-        as_of=from_ms(as_of),
-        start=from_ms(START),
-        end=from_ms(END),
     )
+    return read(log, schema(), as_of=from_ms(as_of), start=from_ms(START), end=from_ms(END)).rows
 
 
 def pairs(data: Dataset) -> list[tuple[str, float]]:
