@@ -1,9 +1,9 @@
 """Reconciler: each incident gets its decision, which is revised while it is open, and each decision its run.
 
 It compares what is on record with what should be, and does what is missing: decisions without a run, trials of held
-runs, the watch of the newest promotion, incidents without a decision or with one that should be another by now, and
-retrains that are due by schedule. So it can be called at any time and any number of times, by schedule or after a
-crash, and no event is lost with a process.
+runs, the watch of the newest promotion, incidents without a decision or with one that should be another by now,
+retrains that are due by schedule, and a baseline that can be renewed. So it can be called at any time and any number of
+times, by schedule or after a crash, and no event is lost with a process.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from registry.audit_log import chain
 from registry.connection import Registry
 from registry.faulty_periods import faulty_periods
 from registry.records import Action, Decision, Incident, IncidentState, RetrainRun, RunState
-from retrain_flows import decide, follow_up, past_runs, retrain, schedule
+from retrain_flows import decide, follow_up, past_runs, renewal, retrain, schedule
 from retrain_flows.config import Retrain, Schedule
 from retrain_flows.data import usable_rows, workspace
 from retrain_flows.data.workspace import Workspace
-from retrain_flows.follow_up import Outcome as Outcome
+from retrain_flows.outcome import Outcome as Outcome
 from retrain_flows.retrain import RetrainRequest
 from retrain_flows.training import trial_series
 from retrain_flows.training.run_cause import SCHEDULE
@@ -72,7 +72,7 @@ def reconcile(
         current = queries.decision_of(ws.registry, incident.id)
         if current is None or _revisable(ws, incident, current):
             outcomes += _handle(ws, incident, current, at)
-    return outcomes + _scheduled(ws, at)
+    return outcomes + _scheduled(ws, at) + renewal.follow_plan(ws, now=at.now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +114,10 @@ def may_act(reg: Registry, model: str) -> bool:
 def looks_on(reg: Registry, model: str, retrain: Retrain | None) -> bool:
     """Return whether a model is to be looked at as its windows come.
 
-    Beside what :func:`may_act` sees, a promotion is watched, and retrains come by schedule without an incident.
+    Beside what :func:`may_act` sees, a promotion is watched, retrains come by schedule without an incident, and a short
+    baseline is renewed.
     """
-    if may_act(reg, model):
+    if may_act(reg, model) or renewal.is_due(reg, model):
         return True
     if retrain is None or not retrain.trainers:
         return False

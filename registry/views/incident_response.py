@@ -181,6 +181,7 @@ _BY_ACTION = {
     Action.RESTORE: _REVISED,
     Action.PROMOTE: _REVISED,
     Action.ROLL_BACK: _REVISED,
+    Action.RENEW_BASELINE: _REVISED,
 }
 """What an open incident waits for after a decision without a run."""
 

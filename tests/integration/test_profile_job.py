@@ -111,7 +111,7 @@ def runs(events: Path, published: tuple[Baseline, Path]) -> dict[str, run_job.Ou
 
 def _spec(published: tuple[Baseline, Path]) -> JobSpec:
     baseline, state = published
-    return JobSpec(SCHEMA, POLICY, str(state / "baselines" / "m"), digests={"v1": baseline.digest})
+    return JobSpec(SCHEMA, POLICY, str(state / "baselines" / "m"), digests={"v1": [baseline.digest]})
 
 
 def _directories(events: Path) -> files_source_job.Directories:

@@ -17,6 +17,7 @@ from features.security.file_names import file_name
 from leeway import assembly, cli, context
 from monitors.baseline import published
 from monitors.config import MonitorPolicy
+from monitors.finding import Stage
 from monitors.job_spec import JobSpec
 from registry import operations, queries
 from registry.files import published_baselines
@@ -50,14 +51,14 @@ def spec(tmp_path: Path) -> JobSpec:
     baseline = make.baseline("v1")
     path = published_baselines.publish_baseline(baseline, tmp_path)
     (tmp_path / "x.json").write_text(path.read_text())
-    return JobSpec(baseline.events, MonitorPolicy(), str(path.parent), digests={"v1": baseline.digest})
+    return JobSpec(baseline.events, MonitorPolicy(), str(path.parent), digests={"v1": [baseline.digest]})
 
 
 @pytest.mark.parametrize("name", EVIL)
 def test_a_name_that_is_not_published_is_none(spec: JobSpec, name: str) -> None:
     """Whatever it looks like to a file system; nothing outside the folder is so much as looked at."""
     assert spec.baseline(name) is None
-    assert "" == spec.digest(name)
+    assert [] == list(published.revisions(spec.baselines, name, spec.digests))
     assert ["v1"] == spec.published()
 
 
@@ -83,7 +84,7 @@ def test_unusual_names_work(tmp_path: Path, name: str) -> None:
     spec = JobSpec(every[0].events, MonitorPolicy(), str(tmp_path / "m"), digests={})
 
     assert every[0] == spec.baseline(name)
-    assert every[0].digest == spec.digest(name)
+    assert every[0].digest == spec.in_force(name, Stage.INPUTS, make.NOW).digest
     assert sorted([name, "v1"]) == spec.published()
     assert {"m", "m.sha256"} == {path.name for path in tmp_path.iterdir()}
 
