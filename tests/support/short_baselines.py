@@ -37,7 +37,7 @@ class ShortBaseline:
     folder: Path
     days: int = 7
     seed: int = 1
-    rows: int = 300
+    rows: int = 700
     verdicts: SequentialVerdicts = field(init=False)
     day: int = field(init=False)
 
