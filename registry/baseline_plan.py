@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -27,6 +28,7 @@ from registry.records import Champion, Incident, IncidentState
 RENEWED, PUBLISHED = "baseline.renewed", "baseline.published"
 """The audit log's lines about a renewal, after its decision."""
 _T = tables.window_reports.c
+_MINUTE = "%Y-%m-%d %H:%M"
 Ends = Mapping[Stage, tuple[int, ...]]
 """The ends of slices by stage, in milliseconds since the epoch, oldest first."""
 
@@ -77,19 +79,25 @@ class BaselinePlan:
         return self.until is not None and not self.obstacle
 
     @property
+    def summary(self) -> dict[str, Any]:
+        """The plan as JSON, for a message."""
+        moment = self.renewable_from.isoformat() if self.renewable_from else None
+        return {"version": self.version, "slices": self.slices, "needed": self.needed, "renewable_from": moment,
+                "plan": self.text}  # fmt: skip
+
+    @property
     def text(self) -> str:
         """The plan in a sentence."""
         named = f"baseline of {self.version}" + (f", revision {self.revision}" if self.revision > 1 else "")
         if self.renewable_from is None:
             return f"{named}: {self.slices} slices; the false-alarm guarantee needs {self.needed}"
-        has = f"{named}: {self.slices} of {self.needed} slices, so there is no false-alarm guarantee yet"
-        progress = f"{self.gained} of {self.missing} slices since {self.since:%Y-%m-%d %H:%M} UTC"
-        when = f"it is renewed once {progress} are without drift or fault"
+        has = f"{named}: {self.slices} of the {self.needed} slices that the false-alarm guarantee needs, so none yet"
+        more = f"{self.gained} of {self.missing} more have come without drift or fault since {self.since:{_MINUTE}} UTC"
         if self.obstacle:
-            return f"{has}; {when.replace('once', 'when')}, and not while {self.obstacle}"
+            return f"{has}; {more}; it is not renewed while {self.obstacle}"
         if self.is_due:
-            return f"{has}; the next decision run renews it"
-        return f"{has}; {when}, from {self.renewable_from:%Y-%m-%d %H:%M} UTC (event time) at the earliest"
+            return f"{has}; {more}; the next decision run renews it"
+        return f"{has}; {more}; it is renewed from {self.renewable_from:{_MINUTE}} UTC on (event time) at the earliest"
 
 
 def read(reg: Registry, model: str) -> BaselinePlan | None:

@@ -19,6 +19,8 @@ def print_response(response: IncidentResponse) -> None:
         rows = [(d.revision, d.made_at, d.actor, d.action.text, "; ".join(d.because)) for d in response.decisions]
         show.table("Decisions, the newest last", columns, rows)
         show.note("")
+    if response.baseline:
+        show.note(show.text(f"{response.baseline.text[0].upper()}{response.baseline.text[1:]}.\n"))
     for record in response.retrains:
         _print_retrain(record)
     if response.ended_by:

@@ -16,7 +16,7 @@ from leeway.context import Context
 from leeway.project.validation_errors import count
 from leeway.terminal import show
 from monitors.finding import Stage
-from registry import model_status, queries
+from registry import baseline_plan, model_status, queries
 from registry.records import AuditEntry, RunState
 from registry.views import incident_response, promotion_effect, retrain_record
 from registry.views.promotion_effect import PromotionEffect
@@ -73,6 +73,7 @@ def _model_status(opened: Context, model: str) -> dict[str, Any]:
         "champion": champion.version if champion else None,
         "generation": champion.generation if champion else 0,
         "since": champion.since if champion else None,
+        "baseline": baseline_plan.read(reg, model),
         "inputs": _newest(opened, model, Stage.INPUTS),
         "outcomes": _newest(opened, model, Stage.OUTCOMES),
         "open_incidents": len(live),
@@ -116,7 +117,7 @@ def _set_aside_text(aside: dict[str, Any]) -> str:
 
 
 def _retrain_lines(row: dict[str, Any]) -> Iterator[str]:
-    """Yield what waits for approval, candidates on trial with their newest look, and what the newest promotion did."""
+    """Yield what waits for approval, candidates on trial, what the newest promotion did, and the baseline's plan."""
     for record in row["held"]:
         if record.run.awaits_approval:
             answer = incident_response.approval_commands(record.run)
@@ -127,6 +128,8 @@ def _retrain_lines(row: dict[str, Any]) -> Iterator[str]:
     effect: PromotionEffect | None = row["promotion"]
     if effect is not None and effect.promotion.from_version is not None:
         yield f"{effect.promotion.to_version} since {show.cell(effect.promotion.effective_at)}: {effect.text}"
+    if row["baseline"] is not None and row["baseline"].is_short:
+        yield row["baseline"].text
 
 
 def _next_step(row: dict[str, Any]) -> str:

@@ -114,7 +114,7 @@ def test_slow_drift_is_absorbed_only_up_to_the_slices_that_are_needed(model: Sho
         model.serve(1, by=0.01 * day)
     react(model)
     renewed = queries.version(model.registry, "m", "v1").baseline
-    for day in range(13, 80):
+    for day in range(13, 60):
         model.serve(1, by=0.01 * day)
         react(model)
     assert renewed == queries.version(model.registry, "m", "v1").baseline
@@ -132,7 +132,7 @@ def test_drift_begins_the_count_anew_and_an_open_incident_bars_it(model: ShortBa
     plan = baseline_plan.read(model.registry, "m")
     assert plan is not None
     assert (START + 14 * DAY, 0) == (plan.since, plan.gained)
-    assert "not while incident 1 is open" in plan.text
+    assert "not renewed while incident 1 is open" in plan.text
     model.serve(2)
     react(model)
     assert queries.open_incidents(model.registry, "m")
@@ -164,9 +164,10 @@ def test_a_renewal_that_was_killed_is_taken_up_at_the_next_step(
         raise Killed
 
     model.serve(13)
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(operations, step, killed)
+    monkeypatch.setattr(operations, step, killed)
+    with pytest.raises(Killed):
         react(model)
+    monkeypatch.setattr(operations, step, operation)
     is_open = reconcile_state.digest(model.registry, "m") != ""
     assert is_open is not (step == "record_published" and is_after)
     react(model)
@@ -205,6 +206,6 @@ def test_a_revision_that_changes_more_than_it_adds_is_refused(model: ShortBaseli
         "slices": {"inputs": made.inputs[1:]},
         "renews": {"renewal": made.renewal.model_copy(update={"renews": "0" * 64})},
     }[forge]
-    with pytest.raises(errors.IllegalMove, match="never replaced|does not only add"):
+    with pytest.raises(errors.IllegalMove, match="does not only add"):
         operations.renew_baseline(model.registry, made.model_copy(update=forged), decision_id=1, actor="system",
                                   now=model.now)  # fmt: skip

@@ -155,7 +155,7 @@ def test_a_monitor_does_not_start_on_an_edited_baseline(tmp_path: Path) -> None:
             assembly.spec(opened, model)
         path.unlink()
 
-        assert {v.version: v.baseline for v in queries.versions(opened.registry, "late")} == assembly.spec(
+        assert {v.version: [v.baseline] for v in queries.versions(opened.registry, "late")} == assembly.spec(
             opened, model
         ).digests
         assert whole == path.read_text()
