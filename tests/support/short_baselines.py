@@ -10,7 +10,7 @@ import numpy as np
 
 from features.schema import Events, Source
 from features.window import to_ms
-from monitors.baseline.baseline import Slice
+from monitors.baseline.baseline import Baseline, Slice
 from monitors.finding import Stage
 from monitors.in_process import windows
 from monitors.job_spec import JobSpec
@@ -38,20 +38,28 @@ class ShortBaseline:
     days: int = 7
     seed: int = 1
     rows: int = 700
+    name: str = "m"
     verdicts: SequentialVerdicts = field(init=False)
     day: int = field(init=False)
 
     def __post_init__(self) -> None:
         """Register and publish the baseline, and make its version the champion."""
         self.rng = np.random.default_rng(self.seed)
-        self.baseline = world.baseline(world.days(self.rng, self.days, self.rows))
-        self.day, self.verdicts = self.days, SequentialVerdicts({"m": world.POLICY})
-        operations.add_model(self.registry, model="m", task="binary", now=START)
-        operations.add_version(self.registry, Version(model="m", version="v1", mode="external", created_at=START))
-        operations.store_baseline(self.registry, self.baseline, now=START)
-        published_baselines.publish_baseline(self.baseline, self.state / "baselines")
-        operations.promote(self.registry, model="m", version="v1", expected_generation=0, effective_at=self.now,
-                           actor="ann", reason="first", now=START)  # fmt: skip
+        made = world.baseline(world.days(self.rng, self.days, self.rows))
+        events = made.events.model_copy(update={"model": self.name})
+        self.baseline = made.model_copy(update={"events": events})
+        self.day, self.verdicts = self.days, SequentialVerdicts({self.name: world.POLICY})
+        operations.add_model(self.registry, model=self.name, task="binary", now=START)
+        self.register(self.baseline, 0)
+
+    def register(self, baseline: Baseline, generation: int) -> None:
+        """Make the version of a baseline champion after one of a generation."""
+        version = Version(model=self.name, version=baseline.version, mode="external", created_at=START)
+        operations.add_version(self.registry, version)
+        operations.store_baseline(self.registry, baseline, now=START)
+        published_baselines.publish_baseline(baseline, self.state / "baselines")
+        operations.promote(self.registry, model=self.name, version=baseline.version, expected_generation=generation,
+                           effective_at=self.now, actor="ann", reason="better", now=START)  # fmt: skip
 
     @property
     def state(self) -> Path:
@@ -66,7 +74,7 @@ class ShortBaseline:
     @property
     def spec(self) -> JobSpec:
         """What a monitoring job knows of the model."""
-        return JobSpec(self.baseline.events, world.POLICY, str(self.state / "baselines" / "m"), digests={})
+        return JobSpec(self.baseline.events, world.POLICY, str(self.state / "baselines" / self.name), digests={})
 
     @property
     def workspace(self) -> Workspace:
