@@ -25,8 +25,6 @@ from registry.connection import Registry
 from registry.database import mapping, tables
 from registry.records import Champion, Incident, IncidentState
 
-RENEWED, PUBLISHED = "baseline.renewed", "baseline.published"
-"""The audit log's lines about a renewal, after its decision."""
 _T = tables.window_reports.c
 _MINUTE = "%Y-%m-%d %H:%M"
 Ends = Mapping[Stage, tuple[int, ...]]
@@ -124,13 +122,12 @@ def digests(reg: Registry, model: str, version: str) -> list[str]:
         return lookups.baseline_digests(c, model, version)
 
 
-def unpublished(reg: Registry, model: str) -> str | None:
-    """Return the sha256 of a renewed baseline that is on record and was not published to the jobs yet; None without."""
-    t = tables.audit_log.c
-    steps = sa.select(t.action, t.details).where(t.model == model, t.action.in_((RENEWED, PUBLISHED)))
+def unpublished(reg: Registry, model: str) -> list[str]:
+    """Return the sha256 of renewed baselines that are on record and were not published to the jobs yet."""
+    t = tables.baselines.c
+    pending = sa.select(t.digest).where(t.model == model, t.revision > 1, t.published_at.is_(None))
     with reg.read() as c:
-        newest = c.execute(steps.order_by(t.seq.desc()).limit(1)).one_or_none()
-    return None if newest is None or newest.action == PUBLISHED else str(newest.details["digest"])
+        return list(c.scalars(pending.order_by(t.version, t.revision)))
 
 
 def plan(version: str, digest: str, own: BaselineLength, since: int, ends: Ends, obstacle: str = "") -> BaselinePlan:

@@ -28,7 +28,7 @@ from retrain_flows.outcome import Outcome, attempt
 def is_due(reg: Registry, model: str) -> bool:
     """Return whether a step is to be done: the champion's baseline can be renewed, or one was not published yet."""
     plan = baseline_plan.read(reg, model)
-    return (plan is not None and plan.is_due) or baseline_plan.unpublished(reg, model) is not None
+    return (plan is not None and plan.is_due) or bool(baseline_plan.unpublished(reg, model))
 
 
 def follow_plan(ws: Workspace, *, now: datetime) -> list[Outcome]:
@@ -80,12 +80,10 @@ def next_revision(reg: Registry, model: str, plan: BaselinePlan) -> Baseline:
 
 
 def publish_pending(ws: Workspace, *, now: datetime) -> None:
-    """Publish the newest renewed baseline to the monitoring jobs, if that was not done yet, and record it."""
-    digest = baseline_plan.unpublished(ws.registry, ws.model)
-    if digest is None:
-        return
-    published_baselines.publish_baseline(queries.baseline(ws.registry, digest), ws.state / "baselines")
-    operations.record_published(ws.registry, ws.model, digest, now=now)
+    """Publish renewed baselines to the monitoring jobs, as far as that was not done yet, and record it."""
+    for digest in baseline_plan.unpublished(ws.registry, ws.model):
+        published_baselines.publish_baseline(queries.baseline(ws.registry, digest), ws.state / "baselines")
+        operations.record_published(ws.registry, ws.model, digest, now=now)
 
 
 def _decide(ws: Workspace, plan: BaselinePlan, made: Baseline, now: datetime) -> Decision:

@@ -17,6 +17,7 @@ depends_on = None
 def upgrade() -> None:
     with op.batch_alter_table("baselines") as batch:
         batch.add_column(sa.Column("revision", sa.Integer(), nullable=False, server_default="1"))
+        batch.add_column(sa.Column("published_at", sa.DateTime(timezone=True), nullable=True))
         batch.drop_constraint(op.f("uq_baselines_model"), type_="unique")
         batch.create_unique_constraint("uq_baselines_revision", ["model", "version", "revision"])
     with op.batch_alter_table("baselines") as batch:
@@ -30,6 +31,7 @@ def downgrade() -> None:
         batch.drop_constraint("uq_baselines_revision", type_="unique")
         batch.create_unique_constraint(op.f("uq_baselines_model"), ["model", "version"])
         batch.drop_column("revision")
+        batch.drop_column("published_at")
     _serve(down_revision)
 
 

@@ -15,6 +15,9 @@ from registry.audit_log import chain
 from registry.connection import Registry
 from registry.database import mapping, tables
 
+RENEWED, PUBLISHED = "baseline.renewed", "baseline.published"
+"""The audit log's lines about a renewal, after its decision."""
+
 
 def renew_baseline(reg: Registry, baseline: Baseline, *, decision_id: int, actor: str, now: datetime) -> str:
     """Store the next revision of the champion's baseline, and return its digest; the same again is no change.
@@ -46,16 +49,18 @@ def renew_baseline(reg: Registry, baseline: Baseline, *, decision_id: int, actor
         t = tables.versions.c
         mapping.update(c, tables.versions, t.model == model, t.version == version, baseline=digest)
         details = _details(baseline, decision_id)
-        entry = chain.append(c, chain.Line(now, actor, baseline_plan.RENEWED, model, version, details))
+        entry = chain.append(c, chain.Line(now, actor, RENEWED, model, version, details))
         outbox.add_message(c, entry, {"baseline": {"version": version, **details}})
     return digest
 
 
 def record_published(reg: Registry, model: str, digest: str, *, now: datetime) -> None:
-    """Record that a renewed baseline is published to the monitoring jobs, which read it from then on."""
+    """Record that a renewed baseline is published to the monitoring jobs; again is no change."""
     with reg.write() as c:
         version = lookups.baseline(c, digest).version
-        chain.append(c, chain.Line(now, chain.SYSTEM, baseline_plan.PUBLISHED, model, version, {"digest": digest}))
+        t = tables.baselines.c
+        if mapping.update(c, tables.baselines, t.digest == digest, t.published_at.is_(None), published_at=now):
+            chain.append(c, chain.Line(now, chain.SYSTEM, PUBLISHED, model, version, {"digest": digest}))
 
 
 def _require_renewable(c: sa.Connection, baseline: Baseline) -> None:
