@@ -15,7 +15,9 @@ from typer.testing import CliRunner
 from features import errors
 from features.security.file_names import file_name
 from leeway import assembly, cli, context
+from monitors import report
 from monitors.baseline import published
+from monitors.baseline.baseline import Renewal
 from monitors.config import MonitorPolicy
 from monitors.finding import Stage
 from monitors.job_spec import JobSpec
@@ -191,3 +193,29 @@ def test_a_name_that_nothing_can_carry_is_refused_at_registration(tmp_path: Path
             )
     assert "printable characters" in caught.value.hint
     assert all(c in string.printable for c in str(caught.value))
+
+
+def test_a_later_revision_is_read_beside_the_first(spec: JobSpec) -> None:
+    """While a job runs; by the sha256 that was published with it; an edited one is an error."""
+    first = make.baseline("v1")
+    renewal = Renewal(revision=2, renews=first.digest, before=first.end, since=first.end,
+                      valid_from={Stage.INPUTS: make.NOW})  # fmt: skip
+    second = first.model_copy(update={"renewal": renewal})
+    assert first.digest == spec.in_force("v1", Stage.INPUTS, make.NOW + make.DAY).digest
+    path = published_baselines.publish_baseline(second, Path(spec.baselines).parent)
+
+    assert first == spec.baseline("v1")
+    assert first.digest == spec.in_force("v1", Stage.INPUTS, make.NOW).digest
+    assert second.digest == spec.in_force("v1", Stage.INPUTS, make.NOW + make.DAY).digest
+    assert first.digest == spec.in_force("v1", Stage.OUTCOMES, make.NOW + make.DAY).digest
+    assert ["v1"] == spec.published()
+
+    path.write_text(edit(path.read_text()))
+    published._read.cache_clear()
+    with pytest.raises(errors.ArtifactError, match="is not what was registered"):
+        spec.in_force("v1", Stage.INPUTS, make.NOW)
+
+
+def test_the_first_baseline_is_written_as_before_there_were_renewals() -> None:
+    """Its sha256 is on record, and in reports."""
+    assert "renewal" not in json.loads(report.canonical(make.baseline("v1")))
