@@ -62,6 +62,7 @@ def _run_rows(record: RetrainRecord) -> Iterator[tuple[str, object]]:
     yield "data until", run.as_of
     yield "begun", run.started_at
     yield "cost", cost_text(record)
+    yield "time by stage", record.times.text if record.times else None
     for candidate in record.candidates:
         yield f"{candidate.name or 'candidate'} trained on", _training_text(candidate)
         yield f"{candidate.name or 'candidate'} loss", candidate.loss

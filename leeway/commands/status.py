@@ -178,23 +178,24 @@ def _key(effect: PromotionEffect) -> int:
 def _measured(
     entry: AuditEntry, effects: dict[int, PromotionEffect], retrains: dict[str, RetrainRecord]
 ) -> dict[str, Any]:
-    """Return what was measured about an entry since: the effect of a promotion, and the cost of a retrain (s)."""
+    """Return what was measured about an entry since: a promotion's effect, a retrain's cost (s) and time by stage."""
     if entry.action in ("model.promoted", "model.rolled_back"):
         effect = effects.get(entry.details.get("generation", 0))
         record = retrains.get(f"run {entry.details.get('run_id')}")
-        return {"effect": effect, "seconds": record.seconds if record else None}
+        return {"effect": effect, "seconds": record.seconds if record else None, "times": record and record.times}
     if entry.action in ("retrain.rejected", "retrain.failed", "retrain.held") and entry.subject in retrains:
-        return {"seconds": retrains[entry.subject].seconds}
+        return {"seconds": retrains[entry.subject].seconds, "times": retrains[entry.subject].times}
     return {}
 
 
 def _measured_text(measured: dict[str, Any]) -> dict[str, Any]:
     """Return what was measured as details of an audit log entry, in words."""
     effect: PromotionEffect | None = measured.get("effect")
-    seconds = measured.get("seconds")
+    seconds, times = measured.get("seconds"), measured.get("times")
     compared = effect is not None and effect.promotion.from_version is not None and effect.promotion.kind == "promote"
     return {
         "seconds": f"{seconds:,.1f}" if seconds else None,
+        "time by stage": times.text if times is not None else None,
         "did it help": effect.text if effect is not None and compared else None,
     }
 
