@@ -19,6 +19,7 @@ from registry.audit_log import chain
 from registry.connection import Registry
 from registry.faulty_periods import faulty_periods
 from registry.records import Action, Decision, Incident, IncidentState, RetrainRun, RunState
+from registry.views import loss_precedence
 from retrain_flows import decide, follow_up, past_runs, renewal, retrain, schedule
 from retrain_flows.config import Retrain, Schedule
 from retrain_flows.data import usable_rows, workspace
@@ -189,6 +190,7 @@ def _decide(ws: Workspace, incident: Incident, as_of: datetime) -> decide.Decisi
         tried=past_runs.last_training(ws),
         slide=ws.schema.windows.slide,
         window=ws.schema.windows.slices,
+        precedence=loss_precedence.read(ws.registry, ws.model, ws.schema.windows.size).get(incident.signal),
     )
     answer = decide.decide(incident, signals=ws.signals, retrain=ws.retrain, situation=situation)
     if not isinstance(answer, decide.Decision) or answer.action not in (Action.RETRAIN, Action.SUGGEST):

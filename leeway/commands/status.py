@@ -18,7 +18,8 @@ from leeway.terminal import show
 from monitors.finding import Stage
 from registry import baseline_plan, model_status, queries
 from registry.records import AuditEntry, RunState
-from registry.views import incident_response, promotion_effect, retrain_record
+from registry.views import incident_response, loss_precedence, promotion_effect, retrain_record
+from registry.views.loss_precedence import LossPrecedence
 from registry.views.promotion_effect import PromotionEffect
 from registry.views.retrain_record import RetrainRecord
 
@@ -74,6 +75,7 @@ def _model_status(opened: Context, model: str) -> dict[str, Any]:
         "generation": champion.generation if champion else 0,
         "since": champion.since if champion else None,
         "baseline": baseline_plan.read(reg, model),
+        "signals": _precedence(opened, model),
         "inputs": _newest(opened, model, Stage.INPUTS),
         "outcomes": _newest(opened, model, Stage.OUTCOMES),
         "open_incidents": len(live),
@@ -83,6 +85,13 @@ def _model_status(opened: Context, model: str) -> dict[str, Any]:
         "promotion": promotion_effect.newest_effect(promotion_effect.read(reg, model)),
         "dead_letters": dead_letters.count(opened.dir, model),
     }
+
+
+def _precedence(opened: Context, model: str) -> dict[str, LossPrecedence]:
+    """Return how often past incidents of each signal came with a rise of the loss, where there were any."""
+    size = opened.model(model).schema.windows.size
+    counted = loss_precedence.read(opened.registry, model, size)
+    return {signal.value: figure for signal, figure in counted.items() if figure.incidents}
 
 
 def _newest(opened: Context, model: str, stage: Stage) -> dict[str, Any] | None:
@@ -130,6 +139,7 @@ def _retrain_lines(row: dict[str, Any]) -> Iterator[str]:
         yield f"{effect.promotion.to_version} since {show.cell(effect.promotion.effective_at)}: {effect.text}"
     if row["baseline"] is not None and row["baseline"].is_short:
         yield row["baseline"].text
+    yield from (figure.text for figure in row["signals"].values() if figure.is_rare)
 
 
 def _next_step(row: dict[str, Any]) -> str:
