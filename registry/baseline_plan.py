@@ -7,17 +7,16 @@ status, pages and messages alike.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from features.window import from_ms, to_ms
 from monitors.baseline import renewal
-from monitors.baseline.baseline import Baseline, Slice
+from monitors.baseline.baseline import Slice
 from monitors.baseline.renewal import SLICES_NEEDED, BaselineLength
 from monitors.finding import Stage, Verdict
 from registry import lookups
@@ -27,6 +26,8 @@ from registry.records import Champion, Incident, IncidentState
 
 _T = tables.window_reports.c
 _MINUTE = "%Y-%m-%d %H:%M"
+_LENGTHS: dict[str, BaselineLength] = {}
+"""How long baselines are, by the digest that names their content for ever."""
 Ends = Mapping[Stage, tuple[int, ...]]
 """The ends of slices by stage, in milliseconds since the epoch, oldest first."""
 
@@ -110,7 +111,7 @@ def read_in(c: sa.Connection, model: str) -> BaselinePlan | None:
     digest = lookups.version(c, model, champion.version).baseline if champion else None
     if champion is None or digest is None:
         return None
-    own = _length(_Stored(digest, lambda: lookups.baseline_text(c, digest)))
+    own = _length(c, digest)
     since = _since(c, champion, own)
     ends = {stage: _ends(c, champion, stage, since) for stage in own.slices} if own.is_short else {}
     return plan(champion.version, digest, own, since, ends, _obstacle(c, model))
@@ -159,11 +160,10 @@ def plan(version: str, digest: str, own: BaselineLength, since: int, ends: Ends,
 
 def _until(missing: Mapping[Stage, int], ends: Ends) -> int | None:
     """Return the end of the first slice with which no stage lacks any; None as long as one does, or is behind."""
-    if any(len(ends.get(stage, ())) < n for stage, n in missing.items()):
+    if any(len(ends.get(stage, ())) < max(n, 1) for stage, n in missing.items()):
         return None
     until = max(ends[stage][n - 1] for stage, n in missing.items() if n)
-    behind = any(ends.get(stage, (0,))[-1] < until for stage in missing if ends.get(stage))
-    return None if behind or not all(ends.get(stage) for stage in missing) else until
+    return until if all(ends[stage][-1] >= until for stage in missing) else None
 
 
 def _earliest(own: BaselineLength, since: int, ends: Ends) -> int:
@@ -233,15 +233,8 @@ def _obstacle(c: sa.Connection, model: str) -> str:
     return f"incidents {', '.join(numbers)} are open"
 
 
-@dataclass(frozen=True)
-class _Stored:
-    """A stored baseline as a cache key: its digest, which names its text for ever."""
-
-    digest: str
-    text: Callable[[], str] = field(compare=False)
-
-
-@lru_cache(maxsize=64)
-def _length(stored: _Stored) -> BaselineLength:
-    """Return how long a stored baseline is; read once, since it may be megabytes."""
-    return renewal.length(Baseline.model_validate_json(stored.text()))
+def _length(c: sa.Connection, digest: str) -> BaselineLength:
+    """Return how long a stored baseline is; read once a process, since it may be megabytes."""
+    if digest not in _LENGTHS:
+        _LENGTHS[digest] = renewal.length(lookups.baseline(c, digest))
+    return _LENGTHS[digest]

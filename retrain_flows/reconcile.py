@@ -108,8 +108,8 @@ def idle(reg: Registry, model: str) -> bool:
 
 def may_act(reg: Registry, model: str) -> bool:
     """Return whether another look may do something as event time goes on: an incident is open, or a run is held."""
-    has_open = bool(queries.open_incidents(reg, model))
-    return has_open or not idle(reg, model) or bool(queries.unfinished(reg, model, RunState.HELD))
+    has_open = queries.open_incidents(reg, model) or queries.unfinished(reg, model, RunState.HELD)
+    return bool(has_open) or not idle(reg, model)
 
 
 def looks_on(reg: Registry, model: str, retrain: Retrain | None) -> bool:
@@ -120,11 +120,9 @@ def looks_on(reg: Registry, model: str, retrain: Retrain | None) -> bool:
     """
     if may_act(reg, model) or renewal.is_due(reg, model):
         return True
-    if retrain is None or not retrain.trainers:
-        return False
     newest = queries.promotions(reg, model)[-1:]
     is_watched = any(p.kind == "promote" and p.from_version is not None for p in newest)
-    return is_watched or retrain.schedule != Schedule()
+    return retrain is not None and bool(retrain.trainers) and (is_watched or retrain.schedule != Schedule())
 
 
 def matured_rows(ws: Workspace, as_of: datetime) -> int:
@@ -245,9 +243,8 @@ def _unfinished(reg: Registry, model: str) -> Iterator[Decision]:
 
 def _carry_out(ws: Workspace, decision: Decision, at: _Moment) -> Outcome:
     """Run a retrain; return its result, or its failure, as an outcome."""
-    subject = f"decision {decision.id}"
     try:
         done = at.execute(ws, RetrainRequest(decision, at.as_of, at.now))
     except errors.LeewayError as error:
-        return Outcome(subject, f"retrain failed: {error.message}")
-    return Outcome(subject, f"retrain {done.state.value}: {done.reason}")
+        return Outcome(f"decision {decision.id}", f"retrain failed: {error.message}")
+    return Outcome(f"decision {decision.id}", f"retrain {done.state.value}: {done.reason}")

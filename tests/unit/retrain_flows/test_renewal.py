@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from alerts import sentences
+from alerts.config import EVENTS
 from features import errors
 from monitors.baseline import renewal as renewals
 from monitors.finding import Stage
-from registry import baseline_plan, operations, queries
+from registry import baseline_plan, operations, outbox, queries
 from registry.connection import Registry
 from registry.incidents import sequential_verdicts
 from registry.records import Action
@@ -90,6 +92,9 @@ def test_each_step_is_in_the_audit_log(model: ShortBaseline) -> None:
     assert (second, first, 2, decision.id) == tuple(renewed[k] for k in ("digest", "renews", "revision", "decision"))
     assert (20, 14000) == (renewed["slices"], renewed["rows"])
     assert {"digest": second} == steps[2].details
+    (sent,) = outbox.messages(model.registry, "m", type="baseline.renewed")
+    assert sent.type in EVENTS
+    assert "m: baseline of v1 was renewed, revision 2: 20 slices, 14000 rows" == sentences.sentence(sent)
     assert [] == queries.verify_chain(model.registry)
 
 
