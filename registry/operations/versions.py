@@ -95,7 +95,7 @@ def store_baseline(reg: Registry, baseline: Baseline, *, now: datetime) -> str:
         The version is not registered.
     IllegalMove
         The version has another baseline: the one that its windows were compared with stays, and only
-        :func:`registry.operations.baselines.renew` adds to it.
+        :func:`registry.operations.baselines.renew_baseline` adds to it.
     """
     model, version, digest = baseline.events.model, baseline.version, baseline.digest
     with reg.write() as c:
