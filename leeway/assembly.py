@@ -18,6 +18,7 @@ from features.window import UTC, to_ms
 from leeway import context
 from leeway.context import Context
 from leeway.project.load import Model, Project
+from monitors.baseline import published
 from monitors.error_stream import stream_findings
 from monitors.flink import baseline_job, files_source_job, run_job
 from monitors.job_spec import JobSpec
@@ -46,10 +47,19 @@ def baselines(opened: Context, model: Model) -> Path:
         for revision, digest in enumerate(own, start=1):
             if not published_baselines.is_published(folder, version, digest, revision):
                 published_baselines.publish(folder, version, queries.baseline_text(opened.registry, digest), revision)
+        _require_no_later(opened, model, folder, version)
     if queries.champion(opened.registry, model.name) is None:
         msg = f"{model.name} has no baseline to compare with yet"
         raise NotFound(msg, hint="run `leeway baseline`, or `leeway retrain --first` to train a first version")
     return folder
+
+
+def _require_no_later(opened: Context, model: Model, folder: Path, version: str) -> None:
+    """Raise ArtifactError if a revision of a version's baseline is published that the registry does not have."""
+    later = len(baseline_plan.digests(opened.registry, model.name, version)) + 1
+    path = published.baseline_path(folder, version, later)
+    if path.is_file():
+        raise published.altered_error(str(path), "the registry has no such revision")
 
 
 def digests(opened: Context, model: Model) -> dict[str, list[str]]:

@@ -219,3 +219,15 @@ def test_a_later_revision_is_read_beside_the_first(spec: JobSpec) -> None:
 def test_the_first_baseline_is_written_as_before_there_were_renewals() -> None:
     """Its sha256 is on record, and in reports."""
     assert "renewal" not in json.loads(report.canonical(make.baseline("v1")))
+
+
+def test_a_monitor_does_not_start_on_a_revision_that_nobody_registered(tmp_path: Path) -> None:
+    """Though its sha256 lies beside it: the registry knows how many there are."""
+    (tmp_path / "leeway.yaml").write_text(PROJECT)
+    with context.open(tmp_path) as opened:
+        world.begin(opened.registry)
+        model = opened.model()
+        folder = assembly.baselines(opened, model)
+        published_baselines.publish(folder, "v1", "{}", revision=2)
+        with pytest.raises(errors.ArtifactError, match="the registry has no such revision"):
+            assembly.baselines(opened, model)
