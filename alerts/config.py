@@ -13,7 +13,7 @@ EVENTS = (
     "incident.opened", "incident.raised", "incident.reopened", "incident.resolved", "incident.closed",
     "incident.lasting",
     "decision.made", "model.promoted",
-    "model.rolled_back", "retrain.held", "retrain.rejected", "retrain.failed", "audit.finished",
+    "model.rolled_back", "baseline.renewed", "retrain.held", "retrain.rejected", "retrain.failed", "audit.finished",
 )  # fmt: skip
 
 

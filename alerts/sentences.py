@@ -78,7 +78,15 @@ def _promotion(kind: str, data: Data) -> str:
     if kind == "model.rolled_back":
         return f"{before} was rolled back {actor}, {to} and its baseline serve again: {promotion.get('reason', '')}"
     after = f" after {before}" if before else ""
-    return f"{to} became champion{after} {actor}: {promotion.get('reason', '')}"
+    plan = data["baseline"].get("plan", "") if isinstance(data.get("baseline"), Mapping) else ""
+    return f"{to} became champion{after} {actor}: {promotion.get('reason', '')}" + (f"; {plan}" if plan else "")
+
+
+def _baseline(_: str, data: Data) -> str:
+    """Return a message about a baseline that was renewed."""
+    baseline = data["baseline"]
+    has = f"{baseline.get('slices', '')} slices, {baseline.get('rows', '')} rows"
+    return f"baseline of {baseline.get('version', '')} was renewed, revision {baseline.get('revision', '')}: {has}"
 
 
 def _audit(_: str, data: Data) -> str:
@@ -93,6 +101,7 @@ _RENDERERS: Mapping[str, Callable[[str, Data], str]] = {
     "decision": _decision,
     "run": _run,
     "promotion": _promotion,
+    "baseline": _baseline,
     "result": _audit,
 }
 """How a message is put in words, by the record in its data."""

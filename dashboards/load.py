@@ -14,7 +14,7 @@ from features import errors
 from monitors.config import MonitorPolicy
 from monitors.finding import Stage
 from monitors.report import Report
-from registry import model_status, queries
+from registry import baseline_plan, model_status, queries
 from registry.connection import Registry
 from registry.incidents import explain
 from registry.incidents.explain import IncidentExplanation
@@ -59,6 +59,7 @@ def summary(reg: Registry, model: str) -> view_models.ModelSummary:
         unresolved=len(queries.open_incidents(reg, model)),
         undecided=len(queries.undecided(reg, model)),
         audit=audits[-1] if audits else None,
+        baseline=baseline_plan.read(reg, model),
     )
 
 

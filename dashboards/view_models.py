@@ -11,6 +11,7 @@ from dashboards.timeline import Address, Cell, Timeline, address, cells
 from dashboards.window_page import Distribution, Ranked
 from monitors.finding import DriftEvidence, Signal, Verdict
 from monitors.report import Report
+from registry.baseline_plan import BaselinePlan
 from registry.model_status import ModelStatus
 from registry.records import (
     AuditResult,
@@ -60,7 +61,7 @@ class ModelSummary:
     """A model in one row of the overview. *status_lines* is its *status* in sentences, the worst first.
 
     *inputs* and *outcomes* are the newest windows of the champion's version; *recent_inputs* and *recent_outcomes* end
-    with them.
+    with them. *baseline* is the plan of its baseline.
     """
 
     model: str
@@ -74,6 +75,7 @@ class ModelSummary:
     unresolved: int
     undecided: int
     audit: AuditResult | None
+    baseline: BaselinePlan | None
 
 
 @dataclass(frozen=True)

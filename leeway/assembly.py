@@ -18,11 +18,12 @@ from features.window import UTC, to_ms
 from leeway import context
 from leeway.context import Context
 from leeway.project.load import Model, Project
+from monitors.baseline import published
 from monitors.error_stream import stream_findings
 from monitors.flink import baseline_job, files_source_job, run_job
 from monitors.job_spec import JobSpec
 from monitors.report import Report, canonical
-from registry import queries
+from registry import baseline_plan, queries
 from registry.files import published_baselines
 from retrain_flows.config import Limits
 from retrain_flows.data.workspace import Workspace
@@ -42,18 +43,29 @@ def baselines(opened: Context, model: Model) -> Path:
         A file differs from the registry's baseline.
     """
     folder = opened.dir / "baselines" / model.name
-    for version, digest in digests(opened, model).items():
-        if not published_baselines.is_published(folder, version, digest):
-            published_baselines.publish(folder, version, queries.baseline_text(opened.registry, digest))
+    for version, own in digests(opened, model).items():
+        for revision, digest in enumerate(own, start=1):
+            if not published_baselines.is_published(folder, version, digest, revision):
+                published_baselines.publish(folder, version, queries.baseline_text(opened.registry, digest), revision)
+        _require_no_later(opened, model, folder, version)
     if queries.champion(opened.registry, model.name) is None:
         msg = f"{model.name} has no baseline to compare with yet"
         raise NotFound(msg, hint="run `leeway baseline`, or `leeway retrain --first` to train a first version")
     return folder
 
 
-def digests(opened: Context, model: Model) -> dict[str, str]:
-    """Return the sha256 of the baseline of each version that has one."""
-    return {v.version: v.baseline for v in queries.versions(opened.registry, model.name) if v.baseline}
+def _require_no_later(opened: Context, model: Model, folder: Path, version: str) -> None:
+    """Raise ArtifactError if a revision of a version's baseline is published that the registry does not have."""
+    later = len(baseline_plan.digests(opened.registry, model.name, version)) + 1
+    path = published.baseline_path(folder, version, later)
+    if path.is_file():
+        raise published.altered_error(str(path), "the registry has no such revision")
+
+
+def digests(opened: Context, model: Model) -> dict[str, list[str]]:
+    """Return the sha256 of each revision of the baseline of each version that has one, the first one first."""
+    versions = [v.version for v in queries.versions(opened.registry, model.name) if v.baseline]
+    return {version: baseline_plan.digests(opened.registry, model.name, version) for version in versions}
 
 
 def spec(opened: Context, model: Model, start: datetime | None = None, end: datetime | None = None) -> JobSpec:

@@ -5,14 +5,16 @@ It travels to Flink's workers as a value, so that they need neither the project 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from features import errors
 from features.schema import EventSchema
 from monitors.baseline import published
-from monitors.baseline.baseline import Baseline
+from monitors.baseline.baseline import Baseline, in_force
+from monitors.baseline.published import PublishedBaseline
 from monitors.config import MonitorPolicy
+from monitors.finding import Stage
 
 FIELD_SEPARATOR = "\x1f"
 """Separates the fields of a row that crosses between Python and Java; ids and versions do not contain it."""
@@ -38,8 +40,8 @@ class JobSpec:
     buckets
         Key groups of the label join.
     digests
-        The sha256, by version, of baselines that were registered when the job was submitted; None: nothing is checked
-        (:mod:`monitors.baseline.published`).
+        The sha256 of each revision, by version, of baselines that were registered when the job was submitted; None:
+        nothing is checked (:mod:`monitors.baseline.published`).
     """
 
     schema: EventSchema
@@ -49,10 +51,13 @@ class JobSpec:
     end: int | None = None
     outcomes: bool = True
     buckets: int = BUCKETS
-    digests: Mapping[str, str] | None = None
+    digests: published.Digests | None = None
 
     def baseline(self, version: str) -> Baseline | None:
-        """Return the published baseline of a version, or None; raises ArtifactError if its file was altered."""
+        """Return the published baseline of a version, or None; raises ArtifactError if its file was altered.
+
+        It is the first: what rows are counted with is the same for all revisions.
+        """
         file = published.find(self.baselines, version, self.digests)
         return None if file is None else file.baseline
 
@@ -60,10 +65,20 @@ class JobSpec:
         """Return every version with a published baseline: a record without a readable version may be of any."""
         return published.versions(self.baselines, self.digests)
 
-    def digest(self, version: str) -> str:
-        """Return the sha256 of the published baseline of a version; "" if it has none."""
-        file = published.find(self.baselines, version, self.digests)
-        return file.digest if file else ""
+    def in_force(self, version: str, stage: Stage, window_end: datetime) -> PublishedBaseline:
+        """Return the revision of a version's baseline that a window is compared with.
+
+        Raises
+        ------
+        EngineError
+            It is gone.
+        ArtifactError
+            A file was altered.
+        """
+        files = {f.baseline.revision: f for f in published.revisions(self.baselines, version, self.digests)}
+        if not files:
+            raise _gone(version)
+        return files[in_force([f.baseline for f in files.values()], stage, window_end).revision]
 
 
 def join(*values: object) -> str:
@@ -75,7 +90,11 @@ def baseline_counted_with(spec: JobSpec, version: str) -> Baseline:
     """Return the baseline of a version whose events were counted already; raises EngineError if it is gone."""
     baseline = spec.baseline(version)
     if baseline is None:
-        msg = f"the published baseline of version {version} was removed after its events were counted"
-        hint = "do not remove published baselines while a job runs; restart the monitor to publish them again"
-        raise errors.EngineError(msg, hint=hint)
+        raise _gone(version)
     return baseline
+
+
+def _gone(version: str) -> errors.EngineError:
+    msg = f"the published baseline of version {version} was removed after its events were counted"
+    hint = "do not remove published baselines while a job runs; restart the monitor to publish them again"
+    return errors.EngineError(msg, hint=hint)

@@ -90,6 +90,13 @@ def baseline_text(c: sa.Connection, digest: str) -> str:
     return text
 
 
+def baseline_digests(c: sa.Connection, model: str, version: str) -> list[str]:
+    """Return the sha256 of each revision of a version's baseline, the first one first; none before it has any."""
+    t = tables.baselines.c
+    of_version = sa.select(t.digest).where(t.model == model, t.version == version).order_by(t.revision)
+    return list(c.scalars(of_version))
+
+
 def _by_id(c: sa.Connection, record: type[R], number: int, noun: str, hint: str = "") -> R:
     row = next(iter(mapping.matching(c, record, "id", id=number)), None)
     if row is None:

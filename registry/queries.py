@@ -68,7 +68,7 @@ def baseline_text(reg: Registry, digest: str) -> str:
 
 
 def baseline_of(reg: Registry, model: str, version: str) -> Baseline | None:
-    """Return a version's baseline, None if it has none yet; NotFound if there is no such version."""
+    """Return a version's newest baseline, None if it has none yet; NotFound if there is no such version."""
     with reg.read() as c:
         digest = lookups.version(c, model, version).baseline
     return None if digest is None else baseline(reg, digest)

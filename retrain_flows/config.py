@@ -28,12 +28,18 @@ class SignalSection(BaseModel):
     outside_windows
         How many windows such drift must have lasted before it may. It is called drift only once each window of a whole
         window's length was over its threshold; the gate decides what serves in any case.
+    without_loss
+        What an incident does whose signal, of its past incidents, rarely came with a rise of the loss
+        (:mod:`registry.views.loss_precedence`): ``act`` as any other, or ``wait`` for labels to show a rise.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     outside_promise: Literal[Reaction.RETRAIN, Reaction.ALERT] = Reaction.ALERT
     outside_windows: int = Field(1, ge=1, description="windows that drift outside the guarantee must last to retrain")
+    without_loss: Literal["act", "wait"] = Field(
+        "act", description="whether an incident waits for labels whose signal rarely came with a rise of the loss"
+    )
 
     def of(self, signal: Signal) -> Reaction:
         """Return what an incident of a signal may trigger."""

@@ -8,7 +8,8 @@ applies decides:
    reason. Where only the error stream has alarmed, the decision is deferred as long as a window may still confirm it.
 3. No trainer is configured: ``NOTHING``.
 4. Something stands in the way (drift outside the guarantee that has not lasted ``signals.outside_windows`` windows yet,
-   a running retrain, the cool-down, labels that have not matured): deferred, with all reasons; after ``retrain.wait``,
+   a signal that rarely came with a rise of the loss where ``signals.without_loss`` is ``wait``, a running retrain, the
+   cool-down, labels that have not matured): deferred, with all reasons; after ``retrain.wait``,
    ``WAIT_GIVEN_UP``.
 5. ``retrain.decide`` is ``suggest``: ``SUGGEST``, and somebody starts the retrain by hand.
 6. Otherwise: ``RETRAIN``. Where ``retrain.decide`` is ``ask``, its promotion waits for approval
@@ -24,13 +25,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from features.window import format_span
-from monitors.finding import DriftEvidence, Signal
+from monitors.finding import Signal
 from monitors.profiles.side_channels import ERROR_STREAM
 from monitors.signals import Reaction
 from registry.records import Action, Incident
+from registry.views.loss_precedence import LossPrecedence
+from retrain_flows import incident_evidence
 from retrain_flows.config import Retrain, Signals
 
-OUTSIDE_GUARANTEE = "outside the false-alarm guarantee"
 LARGE_RISE = 0.5
 """Rise of the mean loss, as a part of the baseline's, from which waiting costs more than another training."""
 EARLY_SLICES = 3
@@ -69,6 +71,8 @@ class Situation:
     window
         Slices in a window. After as many steady windows in a row no window holds the records on which the error stream
         alarmed, and none can confirm it any more.
+    precedence
+        How often past incidents of the signal came with a rise of the loss; None where that is not counted.
     """
 
     now: datetime
@@ -83,6 +87,7 @@ class Situation:
     tried: datetime | None = None
     slide: timedelta = timedelta(0)
     window: int = 1
+    precedence: LossPrecedence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +126,7 @@ def decide(
     Decision or Deferral
         A deferral lasts at the longest until ``retrain.wait`` after the incident opened or a challenger was trained.
     """
-    evidence = _evidence(incident)
+    evidence = (*incident_evidence.sentences(incident), *_precedence(situation))
     if incident.signal is Signal.QUALITY:
         return Decision(Action.REPAIR_DATA, (*evidence, "no retrain: the data are faulty; repair them upstream"))
     if barred := _barred(incident, signals):
@@ -130,7 +135,7 @@ def decide(
         return Decision(Action.NOTHING, (*evidence, barred))
     if retrain is None or not retrain.trainers:
         return Decision(Action.NOTHING, (*evidence, "no trainer is configured: set retrain.trainer or retrain.online"))
-    lasting = (*_not_lasting(incident, signals), *_only_in_faulty(incident, situation))
+    lasting = (*_not_lasting(incident, signals), *_only_in_faulty(incident, situation), *_rarely(signals, situation))
     obstacles = (*lasting, *_obstacles(incident, retrain, situation))
     if not obstacles:
         rows = f"{situation.matured_rows} rows with labels to train on"
@@ -149,7 +154,7 @@ def _barred(incident: Incident, signals: Signals) -> str:
     reaction = signals.of(incident.signal)
     if reaction is not Reaction.RETRAIN:
         return f"no retrain: signals.{incident.signal.value} is {reaction.value} (retrain would allow one)"
-    if _outside(incident) and signals.outside_promise is not Reaction.RETRAIN:
+    if incident_evidence.is_outside(incident) and signals.outside_promise is not Reaction.RETRAIN:
         setting = f"signals.outside_promise: {signals.outside_promise.value}"
         return f"no retrain: the false-alarm guarantee does not cover this drift ({setting})"
     return ""
@@ -157,12 +162,24 @@ def _barred(incident: Incident, signals: Signals) -> str:
 
 def _not_lasting(incident: Incident, signals: Signals) -> Iterator[str]:
     """Yield what is waited for where drift outside the guarantee has not lasted long enough."""
-    if not _outside(incident) or incident.windows >= signals.outside_windows:
+    if not incident_evidence.is_outside(incident) or incident.windows >= signals.outside_windows:
         return
     yield (
         f"outside the false-alarm guarantee a retrain needs {signals.outside_windows} windows of drift "
         f"(signals.outside_windows); there {'is' if incident.windows == 1 else 'are'} {incident.windows}"
     )
+
+
+def _precedence(situation: Situation) -> Iterator[str]:
+    """Yield how often the signal came with a rise of the loss, where there are past incidents to count."""
+    if situation.precedence is not None and situation.precedence.incidents:
+        yield situation.precedence.text
+
+
+def _rarely(signals: Signals, situation: Situation) -> Iterator[str]:
+    """Yield what is waited for where the signal rarely came with a rise of the loss, and the policy says to wait."""
+    if signals.without_loss == "wait" and situation.precedence is not None and situation.precedence.is_rare:
+        yield f"{situation.precedence.text}: labels that show a rise (signals.without_loss is wait)"
 
 
 def _only_in_faulty(incident: Incident, situation: Situation) -> Iterator[str]:
@@ -171,15 +188,6 @@ def _only_in_faulty(incident: Incident, situation: Situation) -> Iterator[str]:
     for start, end in situation.faulty:
         if start < incident.since and incident.last_seen <= end + span:
             yield f"seen only in windows with rows under the data fault of {start:%Y-%m-%d} to {end:%Y-%m-%d}"
-
-
-def _outside(incident: Incident) -> bool:
-    """Return whether all evidence is outside the false-alarm guarantee.
-
-    Findings without a sequential verdict (``guaranteed`` is None) count as inside.
-    """
-    guarantees = [e.finding.guaranteed for e in incident.evidence]
-    return bool(guarantees) and all(guaranteed is False for guaranteed in guarantees)
 
 
 def _may_be_confirmed(incident: Incident, signals: Signals, situation: Situation, wait: timedelta) -> bool:
@@ -222,28 +230,3 @@ def _has_risen_much(incident: Incident) -> bool:
     """Return whether the loss has risen so much that waiting costs more than another training."""
     newest = incident.evidence[-1].finding if incident.evidence else None
     return incident.signal is Signal.PERFORMANCE and newest is not None and (newest.effect or 0) >= LARGE_RISE
-
-
-def _evidence(incident: Incident) -> tuple[str, ...]:
-    """Return the incident as reasons: what drifted or is faulty, in how many windows, how far, and the guarantee."""
-    newest = incident.evidence[-1] if incident.evidence else None
-    windows = f"{incident.windows:,} window{'' if incident.windows == 1 else 's'}"
-    sentences = [f"{incident.signal.value} drift in {windows}, newest ended {incident.last_seen:%Y-%m-%d %H:%M} UTC"]
-    if incident.signal is Signal.QUALITY:
-        reason = newest.finding.reason if newest else ""
-        sentences = [f"data fault in {windows}" + (f": {reason}" if reason else "")]
-    if newest and newest.finding.effect is not None:
-        sentences.append(_effect_text(newest))
-    if _outside(incident):
-        sentences.append(OUTSIDE_GUARANTEE)
-    return tuple(sentences)
-
-
-def _effect_text(evidence: DriftEvidence) -> str:
-    """Return an effect with its variable and segment, and the evidence or the threshold that it is compared with."""
-    finding, traffic = evidence.finding, evidence.segment or "all traffic"
-    where = traffic if finding.variable == "*" else f"{finding.variable} in {traffic}"
-    effect = f"{where}: effect {finding.effect:.3g} ({finding.metric})"
-    if finding.sequential_note:
-        return f"{effect}; {finding.sequential_note.removeprefix('drift: ')}"
-    return effect if finding.threshold is None else f"{effect}, threshold {finding.threshold:.3g}"

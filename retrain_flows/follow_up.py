@@ -8,8 +8,7 @@ it was trained for may pass, and the version before fit again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 
@@ -33,6 +32,7 @@ from registry.records import (
 from retrain_flows import approval, trial
 from retrain_flows.approval import SUPERSEDED, Passed
 from retrain_flows.data.workspace import Workspace
+from retrain_flows.outcome import Outcome, attempt
 from retrain_flows.training import retrain_data, run_cause, trial_series
 from retrain_flows.training.trial_series import TrialSeries
 from retrain_flows.trial import Pair
@@ -40,14 +40,6 @@ from retrain_flows.trial import Pair
 WATCH_ALPHA = 0.05
 """Error rate of a watch over all its looks, of each of its two results. A rollback that was not needed costs what the
 promotion gained; one that was not made costs loss for as long as nothing else happens."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What was done about a subject (an incident, a decision, a run, a version), as a sentence."""
-
-    subject: str
-    result: str
 
 
 def follow_up(ws: Workspace, *, as_of: datetime, now: datetime) -> list[Outcome]:
@@ -65,17 +57,7 @@ def follow_up(ws: Workspace, *, as_of: datetime, now: datetime) -> list[Outcome]
     held = queries.unfinished(ws.registry, ws.model, RunState.HELD)
     steps = [(f"run {run.id}", partial(_follow_trial, ws, run, as_of, now)) for run in held]
     steps.append(("watch", partial(_follow_watch, ws, as_of, now)))
-    return [outcome for subject, step in steps if (outcome := _attempt(subject, step))]
-
-
-def _attempt(subject: str, step: Callable[[], Outcome | None]) -> Outcome | None:
-    """Return the outcome of a step; one that fails is an outcome too, and keeps no incident waiting."""
-    try:
-        return step()
-    except (errors.DataError, errors.Outage):  # without events or a registry nothing else can be done either
-        raise
-    except errors.LeewayError as error:
-        return Outcome(subject, f"failed: {error.message}")
+    return [outcome for subject, step in steps if (outcome := attempt(subject, step))]
 
 
 def _follow_trial(ws: Workspace, run: RetrainRun, as_of: datetime, now: datetime) -> Outcome | None:

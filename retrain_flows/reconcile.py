@@ -1,9 +1,9 @@
 """Reconciler: each incident gets its decision, which is revised while it is open, and each decision its run.
 
 It compares what is on record with what should be, and does what is missing: decisions without a run, trials of held
-runs, the watch of the newest promotion, incidents without a decision or with one that should be another by now, and
-retrains that are due by schedule. So it can be called at any time and any number of times, by schedule or after a
-crash, and no event is lost with a process.
+runs, the watch of the newest promotion, incidents without a decision or with one that should be another by now,
+retrains that are due by schedule, and a baseline that can be renewed. So it can be called at any time and any number of
+times, by schedule or after a crash, and no event is lost with a process.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from registry import operations, queries
 from registry.audit_log import chain
 from registry.connection import Registry
 from registry.records import Action, Decision, Incident, IncidentState, RetrainRun, RunState
-from retrain_flows import decide, follow_up, past_runs, retrain, schedule, situation
+from registry.views import loss_precedence
+from retrain_flows import decide, follow_up, past_runs, renewal, retrain, schedule, situation
 from retrain_flows.config import Retrain, Schedule
 from retrain_flows.data import usable_rows, workspace
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.decide import Situation
-from retrain_flows.follow_up import Outcome as Outcome
+from retrain_flows.outcome import Outcome as Outcome
 from retrain_flows.retrain import RetrainRequest
 from retrain_flows.training.run_cause import SCHEDULE
 
@@ -75,7 +76,7 @@ def reconcile(
             handled = _handle(ws, incident, current, at, rests_on)
             rests_on = None if handled else rests_on  # what was done about one may change it for the next
             outcomes += handled
-    return outcomes + _scheduled(ws, at)
+    return outcomes + _scheduled(ws, at) + renewal.follow_plan(ws, now=at.now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,22 +111,21 @@ def idle(reg: Registry, model: str) -> bool:
 
 def may_act(reg: Registry, model: str) -> bool:
     """Return whether another look may do something as event time goes on: an incident is open, or a run is held."""
-    has_open = bool(queries.open_incidents(reg, model))
-    return has_open or not idle(reg, model) or bool(queries.unfinished(reg, model, RunState.HELD))
+    has_open = queries.open_incidents(reg, model) or queries.unfinished(reg, model, RunState.HELD)
+    return bool(has_open) or not idle(reg, model)
 
 
 def looks_on(reg: Registry, model: str, retrain: Retrain | None) -> bool:
     """Return whether a model is to be looked at as its windows come.
 
-    Beside what :func:`may_act` sees, a promotion is watched, and retrains come by schedule without an incident.
+    Beside what :func:`may_act` sees, a promotion is watched, retrains come by schedule without an incident, and a short
+    baseline is renewed.
     """
-    if may_act(reg, model):
+    if may_act(reg, model) or renewal.is_due(reg, model):
         return True
-    if retrain is None or not retrain.trainers:
-        return False
     newest = queries.promotions(reg, model)[-1:]
     is_watched = any(p.kind == "promote" and p.from_version is not None for p in newest)
-    return is_watched or retrain.schedule != Schedule()
+    return retrain is not None and bool(retrain.trainers) and (is_watched or retrain.schedule != Schedule())
 
 
 def matured_rows(ws: Workspace, as_of: datetime) -> int:
@@ -180,6 +180,8 @@ def _handle(
 
 def _decide(ws: Workspace, incident: Incident, rests_on: Situation) -> decide.Decision | decide.Deferral:
     """Decide about an incident. Rows are counted only if nothing else is in the way, since that reads all events."""
+    precedence = loss_precedence.read(ws.registry, ws.model, ws.schema.windows.size).get(incident.signal)
+    rests_on = replace(rests_on, precedence=precedence)
     answer = decide.decide(incident, signals=ws.signals, retrain=ws.retrain, situation=rests_on)
     if not isinstance(answer, decide.Decision) or answer.action not in (Action.RETRAIN, Action.SUGGEST):
         return answer
@@ -234,9 +236,8 @@ def _unfinished(reg: Registry, model: str) -> Iterator[Decision]:
 
 def _carry_out(ws: Workspace, decision: Decision, at: _Moment) -> Outcome:
     """Run a retrain; return its result, or its failure, as an outcome."""
-    subject = f"decision {decision.id}"
     try:
         done = at.execute(ws, RetrainRequest(decision, at.as_of, at.now))
     except errors.LeewayError as error:
-        return Outcome(subject, f"retrain failed: {error.message}")
-    return Outcome(subject, f"retrain {done.state.value}: {done.reason}")
+        return Outcome(f"decision {decision.id}", f"retrain failed: {error.message}")
+    return Outcome(f"decision {decision.id}", f"retrain {done.state.value}: {done.reason}")

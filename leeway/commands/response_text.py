@@ -19,6 +19,8 @@ def print_response(response: IncidentResponse) -> None:
         rows = [(d.revision, d.made_at, d.actor, d.action.text, "; ".join(d.because)) for d in response.decisions]
         show.table("Decisions, the newest last", columns, rows)
         show.note("")
+    if response.baseline:
+        show.note(show.text(f"{response.baseline.text[0].upper()}{response.baseline.text[1:]}.\n"))
     for record in response.retrains:
         _print_retrain(record)
     if response.ended_by:
@@ -60,6 +62,7 @@ def _run_rows(record: RetrainRecord) -> Iterator[tuple[str, object]]:
     yield "data until", run.as_of
     yield "begun", run.started_at
     yield "cost", cost_text(record)
+    yield "time by stage", record.times.text if record.times else None
     for candidate in record.candidates:
         yield f"{candidate.name or 'candidate'} trained on", _training_text(candidate)
         yield f"{candidate.name or 'candidate'} loss", candidate.loss

@@ -16,9 +16,10 @@ from leeway.context import Context
 from leeway.project.validation_errors import count
 from leeway.terminal import show
 from monitors.finding import Stage
-from registry import model_status, queries
+from registry import baseline_plan, model_status, queries
 from registry.records import AuditEntry, RunState
-from registry.views import incident_response, promotion_effect, retrain_record
+from registry.views import incident_response, loss_precedence, promotion_effect, retrain_record
+from registry.views.loss_precedence import LossPrecedence
 from registry.views.promotion_effect import PromotionEffect
 from registry.views.retrain_record import RetrainRecord
 
@@ -73,6 +74,8 @@ def _model_status(opened: Context, model: str) -> dict[str, Any]:
         "champion": champion.version if champion else None,
         "generation": champion.generation if champion else 0,
         "since": champion.since if champion else None,
+        "baseline": baseline_plan.read(reg, model),
+        "signals": _precedence(opened, model),
         "inputs": _newest(opened, model, Stage.INPUTS),
         "outcomes": _newest(opened, model, Stage.OUTCOMES),
         "open_incidents": len(live),
@@ -82,6 +85,13 @@ def _model_status(opened: Context, model: str) -> dict[str, Any]:
         "promotion": promotion_effect.newest_effect(promotion_effect.read(reg, model)),
         "dead_letters": dead_letters.count(opened.dir, model),
     }
+
+
+def _precedence(opened: Context, model: str) -> dict[str, LossPrecedence]:
+    """Return how often past incidents of each signal came with a rise of the loss, where there were any."""
+    size = opened.model(model).schema.windows.size
+    counted = loss_precedence.read(opened.registry, model, size)
+    return {signal.value: figure for signal, figure in counted.items() if figure.incidents}
 
 
 def _newest(opened: Context, model: str, stage: Stage) -> dict[str, Any] | None:
@@ -116,7 +126,7 @@ def _set_aside_text(aside: dict[str, Any]) -> str:
 
 
 def _retrain_lines(row: dict[str, Any]) -> Iterator[str]:
-    """Yield what waits for approval, candidates on trial with their newest look, and what the newest promotion did."""
+    """Yield what waits for approval, candidates on trial, what the newest promotion did, and the baseline's plan."""
     for record in row["held"]:
         if record.run.awaits_approval:
             answer = incident_response.approval_commands(record.run)
@@ -127,6 +137,9 @@ def _retrain_lines(row: dict[str, Any]) -> Iterator[str]:
     effect: PromotionEffect | None = row["promotion"]
     if effect is not None and effect.promotion.from_version is not None:
         yield f"{effect.promotion.to_version} since {show.cell(effect.promotion.effective_at)}: {effect.text}"
+    if row["baseline"] is not None and row["baseline"].is_short:
+        yield row["baseline"].text
+    yield from (figure.text for figure in row["signals"].values() if figure.is_rare)
 
 
 def _next_step(row: dict[str, Any]) -> str:
@@ -175,23 +188,24 @@ def _key(effect: PromotionEffect) -> int:
 def _measured(
     entry: AuditEntry, effects: dict[int, PromotionEffect], retrains: dict[str, RetrainRecord]
 ) -> dict[str, Any]:
-    """Return what was measured about an entry since: the effect of a promotion, and the cost of a retrain (s)."""
+    """Return what was measured about an entry since: a promotion's effect, a retrain's cost (s) and time by stage."""
     if entry.action in ("model.promoted", "model.rolled_back"):
         effect = effects.get(entry.details.get("generation", 0))
         record = retrains.get(f"run {entry.details.get('run_id')}")
-        return {"effect": effect, "seconds": record.seconds if record else None}
+        return {"effect": effect, "seconds": record.seconds if record else None, "times": record and record.times}
     if entry.action in ("retrain.rejected", "retrain.failed", "retrain.held") and entry.subject in retrains:
-        return {"seconds": retrains[entry.subject].seconds}
+        return {"seconds": retrains[entry.subject].seconds, "times": retrains[entry.subject].times}
     return {}
 
 
 def _measured_text(measured: dict[str, Any]) -> dict[str, Any]:
     """Return what was measured as details of an audit log entry, in words."""
     effect: PromotionEffect | None = measured.get("effect")
-    seconds = measured.get("seconds")
+    seconds, times = measured.get("seconds"), measured.get("times")
     compared = effect is not None and effect.promotion.from_version is not None and effect.promotion.kind == "promote"
     return {
         "seconds": f"{seconds:,.1f}" if seconds else None,
+        "time by stage": times.text if times is not None else None,
         "did it help": effect.text if effect is not None and compared else None,
     }
 

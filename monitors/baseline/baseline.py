@@ -1,14 +1,18 @@
 """Training baseline: the reference distribution of one model version, as counts by slice on frozen bins.
 
-There is one for each model version, and it never changes: every verdict on the version is a comparison with it.
+Every verdict on a model version is a comparison with its baseline, which never changes. One that is too short for the
+false-alarm guarantee gets a new revision with more slices on the same bins (:mod:`monitors.baseline.renewal`); windows
+that were compared with a revision stay so.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from features.schema import EventSchema
 from monitors import report
@@ -37,6 +41,33 @@ class Slice(BaseModel):
     counts: dict[str, list[int]]
 
 
+class Renewal(BaseModel):
+    """What makes a baseline a later revision: which one it renews, with which slices, and for which windows it counts.
+
+    Parameters
+    ----------
+    revision
+        Its number; the first baseline of a version is revision 1.
+    renews
+        The sha256 of the revision before.
+    before
+        Where the period of the revision before ended, in event time.
+    since
+        Where the slices begin that were added, in event time; they reach to the baseline's end.
+    valid_from
+        By stage, the event time after whose end windows are compared with this revision: what had been judged by then
+        stays as it was judged.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    revision: int = Field(ge=2)
+    renews: str
+    before: datetime
+    since: datetime
+    valid_from: dict[Stage, datetime]
+
+
 class Baseline(BaseModel):
     """The rows that one model version was trained or evaluated on, as integer counts on frozen bins.
 
@@ -60,6 +91,8 @@ class Baseline(BaseModel):
         The share of each feature in the model's importance, 1 together; empty where it was not measured.
     derived
         What derives further variables from a row: reconstruction error and performance estimate.
+    renewal
+        What makes it a later revision; None for the first one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -74,6 +107,27 @@ class Baseline(BaseModel):
     outcomes: tuple[Slice, ...] = ()
     importance: dict[str, float] = Field(default_factory=dict)
     derived: Derived = Derived()
+    renewal: Renewal | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_absent_renewal(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Return the content; without a renewal as it was before there were any, so that digests stay the same."""
+        content: dict[str, Any] = handler(self)
+        if content.get("renewal", ...) is None:
+            del content["renewal"]
+        return content
+
+    @property
+    def revision(self) -> int:
+        """Its number among the baselines of its version, from 1."""
+        return self.renewal.revision if self.renewal else 1
+
+    @property
+    def periods(self) -> tuple[tuple[datetime, datetime], ...]:
+        """The stretches of event time that its slices lie in, oldest first: after a renewal there is a gap between."""
+        if self.renewal is None:
+            return ((self.start, self.end),)
+        return (self.start, self.renewal.before), (self.renewal.since, self.end)
 
     @property
     def digest(self) -> str:
@@ -94,3 +148,20 @@ class Baseline(BaseModel):
         """Return the counts of a variable, (slices, cells), oldest first; (0, 0) where the segment was never seen."""
         rows = [s.counts[variable] for s in self.slices(stage, segment) if variable in s.counts]
         return np.array(rows, dtype=np.int64) if rows else np.zeros((0, 0), np.int64)
+
+
+def in_force(revisions: Iterable[Baseline], stage: Stage, window_end: datetime) -> Baseline:
+    """Return the revision that a window is compared with: the newest that is valid for it.
+
+    Parameters
+    ----------
+    revisions
+        All baselines of a version, oldest first; at least one.
+    stage, window_end
+        The window's stage, and its end in event time.
+    """
+    first, *later = revisions
+    valid = [
+        b for b in later if b.renewal and stage in b.renewal.valid_from and b.renewal.valid_from[stage] < window_end
+    ]
+    return valid[-1] if valid else first

@@ -1,16 +1,18 @@
 """Published baselines: the files from which a streaming job reads its baselines, checked by digest.
 
-A job has no database. A baseline lies in its model's folder, and the sha256 of its file in a folder beside that. The
-digests of the baselines that were registered when the job was submitted come with the job.
+A job has no database. A baseline lies in its model's folder, and the sha256 of its file in a folder beside that; later
+revisions of it lie in folders of their own. The digests of the baselines that were registered when the job was
+submitted come with the job.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import count
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -19,15 +21,21 @@ from features import errors
 from features.security.file_names import file_name
 from monitors.baseline.baseline import Baseline
 
-
-def baseline_path(folder: Path, version: str) -> Path:
-    """Return the path of the published baseline of a version in its model's folder."""
-    return folder / f"{file_name(version)}.json"
+Digests = Mapping[str, Sequence[str]]
+"""The sha256 of each baseline of a version, its first revision first, by version."""
 
 
-def digest_path(folder: Path, version: str) -> Path:
+def baseline_path(folder: Path, version: str, revision: int = 1) -> Path:
+    """Return the path of a published baseline of a version; *folder* is its model's."""
+    if revision == 1:
+        return folder / f"{file_name(version)}.json"
+    return folder.with_name(f"{folder.name}.renewed") / f"{file_name(version)}.{revision}.json"
+
+
+def digest_path(folder: Path, version: str, revision: int = 1) -> Path:
     """Return the path of the sha256 of that file."""
-    return folder.with_name(f"{folder.name}.sha256") / file_name(version)
+    path = baseline_path(folder, version, revision)
+    return path.parent.with_name(f"{path.parent.name}.sha256") / path.name.removesuffix(".json")
 
 
 @dataclass(frozen=True)
@@ -38,8 +46,8 @@ class PublishedBaseline:
     digest: str
 
 
-def find(folder: str, version: str, digests: Mapping[str, str] | None) -> PublishedBaseline | None:
-    """Return the published baseline of a version; it never changes, so it is read once.
+def find(folder: str, version: str, digests: Digests | None) -> PublishedBaseline | None:
+    """Return the first published baseline of a version, whose bins later revisions have too.
 
     Parameters
     ----------
@@ -48,7 +56,7 @@ def find(folder: str, version: str, digests: Mapping[str, str] | None) -> Publis
     version
         The model version.
     digests
-        The registry's sha256 by version, of the time when the job was submitted. A version that is not among them was
+        The registry's sha256 by version, of the time when the job was submitted. A revision that is not among them was
         published later, and is checked by the sha256 that was published with it. None: nothing is checked.
 
     Returns
@@ -61,16 +69,33 @@ def find(folder: str, version: str, digests: Mapping[str, str] | None) -> Publis
     ArtifactError
         The file is not what was registered.
     """
-    path = baseline_path(Path(folder), version)
-    if path.name not in _names(folder):
+    return _find(Path(folder), version, 1, digests)
+
+
+def revisions(folder: str, version: str, digests: Digests | None) -> Iterator[PublishedBaseline]:
+    """Yield all published baselines of a version, oldest first; parameters and errors as of :func:`find`."""
+    for revision in count(1):
+        file = _find(Path(folder), version, revision, digests)
+        if file is None:
+            return
+        yield file
+
+
+def _find(folder: Path, version: str, revision: int, digests: Digests | None) -> PublishedBaseline | None:
+    """Return one revision; it never changes, so it is read once."""
+    path = baseline_path(folder, version, revision)
+    if path.name not in _names(str(path.parent)):
         return None
-    digest = None if digests is None else digests.get(version) or _digest_beside(folder, version)
+    registered = () if digests is None else digests.get(version, ())
+    digest = registered[revision - 1] if len(registered) >= revision else None
     if digests is not None and digest is None:
-        return None
+        digest = _digest_beside(digest_path(folder, version, revision))
+        if digest is None:
+            return None
     return _read(str(path), version, digest)
 
 
-def versions(folder: str, digests: Mapping[str, str] | None) -> list[str]:
+def versions(folder: str, digests: Digests | None) -> list[str]:
     """Return every version that has a published baseline, in order of names; *digests* as of :func:`find`.
 
     Raises
@@ -97,8 +122,7 @@ def _names(folder: str) -> set[str]:
         return set()
 
 
-def _digest_beside(folder: str, version: str) -> str | None:
-    path = digest_path(Path(folder), version)
+def _digest_beside(path: Path) -> str | None:
     return path.read_text("ascii", errors="replace").strip() if path.name in _names(str(path.parent)) else None
 
 

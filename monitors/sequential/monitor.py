@@ -85,7 +85,7 @@ def judge(plan: MonitoringPlan, state: MonitorState, report: Report) -> tuple[Mo
 
 
 def judge_all(plan: MonitoringPlan, reports: Iterable[Report]) -> Iterator[Report]:
-    """Yield the *reports* of one series, given in the order of window ends, with sequential verdicts."""
+    """Yield the *reports* of one series on one baseline, in the order of window ends, with sequential verdicts."""
     state = initial_state(plan)
     for report in reports:
         state, judged = judge(plan, state, report)

@@ -8,7 +8,7 @@ plan is made of a baseline and a policy is :mod:`monitors.verdicts.plan`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from monitors.finding import Signal
 from monitors.sequential import panel
@@ -125,3 +125,7 @@ class MonitorState:
     drift_states: Mapping[tuple[Signal, str], DriftState] = field(default_factory=dict)
     first_slice: int | None = None
     last_slice: int | None = None
+
+    def begun_anew(self, initial: MonitorState) -> MonitorState:
+        """Return the *initial* state of a renewed baseline's plan for this series, which is as old as it was."""
+        return replace(initial, first_slice=self.first_slice, last_slice=self.last_slice)

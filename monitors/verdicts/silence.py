@@ -110,9 +110,13 @@ class FeedPace:
 
 
 def feed_pace(baseline: Baseline, policy: MonitorPolicy) -> FeedPace:
-    """Return how a baseline's predictions arrive, from its whole slices: the first and the last may be cut."""
+    """Return how a baseline's predictions arrive, from its whole slices: the first and the last may be cut.
+
+    Of a renewed baseline its longest period counts: what lies between its periods is no silence.
+    """
     slide = to_ms(baseline.events.windows.slide)
-    first, last = -(-to_ms(baseline.start) // slide), to_ms(baseline.end) // slide
+    start, end = max(baseline.periods, key=lambda period: period[1] - period[0])
+    first, last = -(-to_ms(start) // slide), to_ms(end) // slide
     rows = np.zeros(max(last - first, 0), np.int64)
     for one in baseline.slices(Stage.INPUTS):
         if 0 <= (at := one.start // slide - first) < len(rows):

@@ -115,5 +115,6 @@ def _loss(baseline: Baseline, segment: str, length: int, sd: float) -> performan
 
 def usual_slices(baseline: Baseline, stage: Stage, segment: str, window_slices: int) -> int:
     """Return in how many slices of a window the baseline had events, on average and rounded down."""
-    span = -(-(to_ms(baseline.end) - to_ms(baseline.start)) // to_ms(baseline.events.windows.slide))
+    slide = to_ms(baseline.events.windows.slide)
+    span = sum(-(-(to_ms(end) - to_ms(start)) // slide) for start, end in baseline.periods)
     return len(baseline.slices(stage, segment)) * window_slices // max(span, 1)

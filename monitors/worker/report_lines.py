@@ -129,7 +129,7 @@ class WindowCounts:
 
 
 def report(spec: JobSpec, stage: Stage, version: str, segment: str, start: datetime, counted: WindowCounts) -> Report:
-    """Return the report on one window, judged by its version's baseline.
+    """Return the report on one window, judged by the revision of its version's baseline that is in force for it.
 
     Parameters
     ----------
@@ -147,13 +147,14 @@ def report(spec: JobSpec, stage: Stage, version: str, segment: str, start: datet
         Its counts.
     """
     windows, counts = spec.schema.windows, counted.window
+    reference = spec.in_force(version, stage, start + windows.size)
     findings = window_verdict.judge(
-        baseline_counted_with(spec, version), spec.policy, stage=stage, segment=segment, window_slices=windows.slices,
+        reference.baseline, spec.policy, stage=stage, segment=segment, window_slices=windows.slices,
         start_ms=to_ms(start), counts=counts, newest=counted.newest, slices_with_events=counted.slices,
     )  # fmt: skip
     rows = sum(counts[PREDICTION]) if stage is Stage.INPUTS else sum(counts["coverage"])
     return Report(model=spec.schema.model, version=version, segment=segment, stage=stage, window_start=start,
-                  window_end=start + windows.size, baseline=spec.digest(version), rows=rows, counts=dict(counts),
+                  window_end=start + windows.size, baseline=reference.digest, rows=rows, counts=dict(counts),
                   newest_slice=dict(counted.newest), findings=findings)  # fmt: skip
 
 

@@ -30,7 +30,11 @@ baselines = sa.Table(
     text("version"),
     sa.Column("content", sa.Text(), nullable=False),  # the text that was hashed, so that the digest can be checked
     moment("created_at"),
-    sa.UniqueConstraint("model", "version"),
+    number("revision", default=1),
+    moment(
+        "published_at", null=True
+    ),  # when a later revision was published to the jobs; the first is so from the start
+    sa.UniqueConstraint("model", "version", "revision", name="uq_baselines_revision"),
 )
 
 versions = sa.Table(

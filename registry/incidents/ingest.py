@@ -38,7 +38,9 @@ Judge = Callable[[sa.Connection, list[Report]], list[Report]]
 SNAPSHOTS = 3
 """How often a batch is judged from a snapshot; if something came in between each time, it is judged in the transaction
 that writes it, where nothing can. One monitor a model writes its reports, so that once is the rule."""
-JUDGED_FROM = ("reports.stored", "model.promoted", "model.rolled_back", "baseline.stored", "incident.accepted")
+JUDGED_FROM = (
+    "reports.stored", "model.promoted", "model.rolled_back", "baseline.stored", "baseline.renewed", "incident.accepted"
+)  # fmt: skip
 """The actions in the audit log that may change how windows of their model are judged."""
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from features.window import from_ms, to_ms
-from monitors.baseline.baseline import Baseline
+from monitors.baseline.baseline import Baseline, in_force
 from monitors.config import MonitorPolicy
 from monitors.finding import Stage
 from monitors.profiles import counting
@@ -37,14 +37,23 @@ Counts = Mapping[str, Sequence[int]]
 class WatchedFeed:
     """The feed of the version of *model* that is champion *since* an event time.
 
-    *digest* is the sha256 of its *baseline*.
+    *revisions* are its baselines by their sha256, oldest first; at least one.
     """
 
     model: str
-    baseline: Baseline
-    digest: str
+    revisions: Mapping[str, Baseline]
     policy: MonitorPolicy
     since: datetime
+
+    @property
+    def baseline(self) -> Baseline:
+        """Its newest baseline."""
+        return list(self.revisions.values())[-1]
+
+    def in_force(self, end: datetime) -> tuple[str, Baseline]:
+        """Return the baseline that a window of inputs with this *end* is compared with, after its sha256."""
+        valid = in_force(self.revisions.values(), Stage.INPUTS, end)
+        return next((digest, one) for digest, one in self.revisions.items() if one is valid)
 
     @cached_property
     def pace(self) -> FeedPace:
@@ -194,7 +203,8 @@ class _VersionWindows:
 
     def _report(self, end: int) -> Report:
         """Return the report on the window that ends at *end* (ms), added up from the slices in reports."""
-        watched, baseline = self.watched, self.watched.baseline
+        watched = self.watched
+        digest, baseline = watched.in_force(from_ms(end))
         inside = [r.newest_slice for r in self._own if end - watched.size < to_ms(r.window_end) < end]
         sizes = counting.layout(baseline.events, baseline.frozen, Stage.INPUTS).sizes
         nothing = {name: [0] * size for name, size in sizes.items() if name not in SPARSE}
@@ -207,7 +217,7 @@ class _VersionWindows:
         )  # fmt: skip
         return Report(
             model=watched.model, version=baseline.version, stage=Stage.INPUTS, window_start=from_ms(start),
-            window_end=from_ms(end), baseline=watched.digest, rows=sum(counts["prediction"]), counts=counts,
+            window_end=from_ms(end), baseline=digest, rows=sum(counts["prediction"]), counts=counts,
             newest_slice=nothing, findings=findings,
         )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 The state of a series follows from the baseline, the policy and the newest revisions that are stored. So it can be
 dropped at any time, and after a correction the series is judged again from its first report, which may change later
-verdicts too.
+verdicts too. Each report is judged by the revision of the baseline that it was compared with.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from monitors.baseline.baseline import Baseline
+from monitors.baseline.baseline import Baseline, in_force
 from monitors.config import MonitorPolicy
 from monitors.finding import Stage
 from monitors.quality import duplicates
@@ -26,16 +26,21 @@ from monitors.verdicts.plan import monitoring_plan
 from monitors.verdicts.window_verdict import Accepted
 from registry import acceptances, lookups
 from registry.connection import Registry
-from registry.database import tables
+from registry.database import mapping, tables
 from registry.incidents import missing_windows, stored_series
 from registry.incidents.stored_series import Series
+from registry.records import Champion
+
+Revisions = Mapping[str, Baseline]
+"""The baselines of a version by their sha256, oldest first."""
 
 
 @dataclass(frozen=True, eq=False)
 class _SeriesState:
-    """The state of a series after the report *digest*, whose window ended at *end*."""
+    """The state of a series, on one *baseline* (its sha256), after the report *digest*, whose window ended at *end*."""
 
     monitor: MonitorState
+    baseline: str
     end: datetime
     digest: str
 
@@ -49,7 +54,7 @@ class SequentialVerdicts:
     def __init__(self, policies: Mapping[str, MonitorPolicy]) -> None:
         self._policies = policies
         self._baselines: dict[str, Baseline] = {}
-        self._plans: dict[Series, tuple[str, MonitoringPlan]] = {}
+        self._plans: dict[tuple[Series, str], MonitoringPlan] = {}
         self._states: dict[Series, tuple[_SeriesState, ...]] = {}
         self._feeds: dict[str, missing_windows.WatchedFeed] = {}
 
@@ -82,15 +87,15 @@ class SequentialVerdicts:
 
     def _judge_series(self, c: sa.Connection, key: Series, new: list[Report]) -> list[Report]:
         """Return the *new* reports of a series, by time, with verdicts, and the stored ones whose verdicts change."""
-        plan = self._plan(c, key)
-        if plan is None:
+        revisions = self._revisions(c, *key[:2])
+        if not revisions:
             return new
         state = self._state_before(c, key, new[0].window_end)
         if state is not None:
-            return self._judge_from(key, plan, state, new)
+            return self._judge_from(key, revisions, state, new)
         stored = {r.window_end: r for r in stored_series.stored(c, key)}
         by_end = stored | {r.window_end: r for r in new}
-        judged = self._judge_from(key, plan, None, [by_end[end] for end in sorted(by_end)])
+        judged = self._judge_from(key, revisions, None, [by_end[end] for end in sorted(by_end)])
         # What lies before the first correction keeps the verdict it was given, under whatever policy that was.
         later = (r for r in judged if r.window_end >= new[0].window_end)
         return [r for r in later if not _says_the_same(stored.get(r.window_end), r)]
@@ -102,9 +107,10 @@ class SequentialVerdicts:
         """
         differ, same = [], 0
         for key in stored_series.all_of(c, model):
-            plan = self._plan(c, key)
-            stored = stored_series.stored(c, key)
-            for report, again in zip(stored, monitor.judge_all(plan, stored) if plan else (), strict=False):
+            revisions, stored = self._revisions(c, *key[:2]), stored_series.stored(c, key)
+            for report, again in zip(
+                stored, self._judge_from(key, revisions, None, stored) if revisions else (), strict=False
+            ):
                 if report.policy == self._digest(model):
                     equal = _says_the_same(report, again)
                     differ += [] if equal else [report]
@@ -126,17 +132,13 @@ class SequentialVerdicts:
 
     def _watched_feed(self, c: sa.Connection, model: str) -> missing_windows.WatchedFeed | None:
         """Return the feed of the model's champion; None without a policy, a champion or its baseline."""
-        t, b = tables.champions.c, tables.baselines.c
-        champion = sa.select(t.since, b.digest).join_from(
-            tables.champions, tables.baselines, (b.model == t.model) & (b.version == t.version)
-        )
-        row = c.execute(champion.where(t.model == model)).one_or_none()
-        if row is None or model not in self._policies:
+        champion = mapping.one(c, Champion, tables.champions.c.model == model)
+        revisions = self._revisions(c, model, champion.version) if champion else {}
+        if champion is None or not revisions:
             return None
         feed = self._feeds.get(model)
-        if feed is None or (feed.digest, feed.since) != (row.digest, row.since):
-            baseline = self._baseline(c, row.digest)
-            feed = missing_windows.WatchedFeed(model, baseline, row.digest, self._policies[model], row.since)
+        if feed is None or (feed.revisions.keys(), feed.since) != (revisions.keys(), champion.since):
+            feed = missing_windows.WatchedFeed(model, revisions, self._policies[model], champion.since)
             self._feeds[model] = feed
         return feed
 
@@ -174,9 +176,13 @@ class SequentialVerdicts:
             yield accepted_faults.without_accepted(baseline, policy, report, accepted[key])
 
     def _version_baseline(self, c: sa.Connection, report: Report) -> Baseline | None:
-        t = tables.baselines.c
-        digest = c.scalar(sa.select(t.digest).where(t.model == report.model, t.version == report.version))
-        return self._baseline(c, digest) if digest and report.model in self._policies else None
+        revisions = self._revisions(c, report.model, report.version)
+        return revisions[_compared_with(revisions, report)] if revisions else None
+
+    def _revisions(self, c: sa.Connection, model: str, version: str) -> Revisions:
+        """Return the baselines of a version, oldest first; none without a policy."""
+        digests = lookups.baseline_digests(c, model, version) if model in self._policies else ()
+        return {digest: self._baseline(c, digest) for digest in digests}
 
     def _state_before(self, c: sa.Connection, key: Series, end: datetime) -> _SeriesState | None:
         """Return a state that the newest stored report left, if it is older than a window that ends at *end*."""
@@ -185,33 +191,34 @@ class SequentialVerdicts:
         return next((state for state in states if state.digest == newest), None)
 
     def _judge_from(
-        self, key: Series, plan: MonitoringPlan, start: _SeriesState | None, reports: list[Report]
+        self, key: Series, revisions: Revisions, start: _SeriesState | None, reports: list[Report]
     ) -> list[Report]:
         """Judge *reports*, in order, from the state *start* on, or from the beginning, and remember both ends.
 
         What is judged may not be stored, if something else comes in between; then it goes on from *start* again.
         """
-        state = start.monitor if start else monitor.initial_state(plan)
-        judged = []
+        state, baseline, judged = (start.monitor, start.baseline, []) if start else (None, "", list[Report]())
         for report in reports:
+            before, baseline = baseline, _compared_with(revisions, report)
+            plan = self._plan(key, baseline, revisions[baseline])
+            if state is None:
+                state = monitor.initial_state(plan)
+            elif baseline != before:
+                state = state.begun_anew(monitor.initial_state(plan))
             state, with_verdicts = monitor.judge(plan, state, report)
             judged.append(with_verdicts.model_copy(update={"policy": self._digest(report.model)}))
-        reached = _SeriesState(state, judged[-1].window_end, judged[-1].digest)
+        assert state is not None  # there is a report
+        reached = _SeriesState(state, baseline, judged[-1].window_end, judged[-1].digest)
         self._states[key] = (reached, start) if start else (reached,)
         return judged
 
-    def _plan(self, c: sa.Connection, key: Series) -> MonitoringPlan | None:
-        """Return the monitoring plan of a series, which is cached; None without a policy or a baseline."""
-        model, version, segment, stage = key
-        t = tables.baselines.c
-        digest = c.scalar(sa.select(t.digest).where(t.model == model, t.version == version))
-        if model not in self._policies or digest is None:
-            return None
-        planned = self._plans.get(key)
-        if planned is None or planned[0] != digest:
-            planned = digest, monitoring_plan(self._baseline(c, digest), self._policies[model], stage, segment)
-            self._plans[key] = planned
-        return planned[1]
+    def _plan(self, key: Series, digest: str, baseline: Baseline) -> MonitoringPlan:
+        """Return the monitoring plan of a series on one baseline, which is cached."""
+        planned = self._plans.get((key, digest))
+        if planned is None:
+            model, _, segment, stage = key
+            planned = self._plans[key, digest] = monitoring_plan(baseline, self._policies[model], stage, segment)
+        return planned
 
     def _baseline(self, c: sa.Connection, named: str) -> Baseline:
         if named not in self._baselines:
@@ -223,6 +230,14 @@ def recheck(reg: Registry, model: str, policy: MonitorPolicy) -> tuple[list[Repo
     """Judge all stored reports of *model* again: see :meth:`SequentialVerdicts.differences`."""
     with reg.read() as c:
         return SequentialVerdicts({model: policy}).differences(c, model)
+
+
+def _compared_with(revisions: Revisions, report: Report) -> str:
+    """Return the sha256 of the baseline that a report was compared with; the valid one's where it is not on record."""
+    if report.baseline in revisions:
+        return report.baseline
+    valid = in_force(revisions.values(), report.stage, report.window_end)
+    return next(digest for digest, baseline in revisions.items() if baseline is valid)
 
 
 def _says_the_same(stored: Report | None, again: Report) -> bool:

@@ -5,6 +5,7 @@ They are in one module a noun; callers write ``operations.promote(reg, ...)``.
 
 from registry.operations.acceptances import accept_incident, settle_lasting_fault
 from registry.operations.audits import accept, record_audit
+from registry.operations.baselines import record_published, renew_baseline
 from registry.operations.champion import promote, rollback
 from registry.operations.incidents import acknowledge_incident, record_decision, resolve_incident, set_pending
 from registry.operations.runs import finish_run, hold_run, record_checks, record_look, set_challenger, start_run
@@ -25,6 +26,8 @@ __all__ = [
     "record_checks",
     "record_decision",
     "record_look",
+    "record_published",
+    "renew_baseline",
     "resolve_incident",
     "rollback",
     "set_challenger",

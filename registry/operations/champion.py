@@ -9,7 +9,7 @@ from typing import Literal
 import sqlalchemy as sa
 
 from features.errors import ArtifactError, IllegalMove, StaleChampion
-from registry import lookups, outbox
+from registry import baseline_plan, lookups, outbox
 from registry.audit_log import chain
 from registry.connection import Registry
 from registry.database import mapping, tables
@@ -219,5 +219,7 @@ def _record(c: sa.Connection, step: _PointerMove, old: Champion | None, to: str)
     action = "model.rolled_back" if step.kind == "rollback" else "model.promoted"
     details = promotion.model_dump(mode="json", exclude={"id", "model", "actor", "made_at"})
     entry = chain.append(c, chain.Line(step.now, step.actor, action, step.model, to, details))
-    outbox.add_message(c, entry, {"promotion": promotion.model_dump(mode="json")})
+    plan = baseline_plan.read_in(c, step.model)
+    about = {"baseline": plan.summary} if plan is not None and plan.is_short else {}
+    outbox.add_message(c, entry, {"promotion": promotion.model_dump(mode="json"), **about})
     return promotion

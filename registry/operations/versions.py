@@ -94,12 +94,13 @@ def store_baseline(reg: Registry, baseline: Baseline, *, now: datetime) -> str:
     NotFound
         The version is not registered.
     IllegalMove
-        The version has another baseline: the one that its windows were compared with stays.
+        The version has another baseline: the one that its windows were compared with stays, and only
+        :func:`registry.operations.baselines.renew_baseline` adds to it.
     """
     model, version, digest = baseline.events.model, baseline.version, baseline.digest
     with reg.write() as c:
         bound = lookups.version(c, model, version).baseline
-        if bound == digest:
+        if digest in lookups.baseline_digests(c, model, version):
             return digest
         if bound is not None:
             msg = f"{model} {version} has baseline {bound[:12]}; a version's baseline never changes"

@@ -90,7 +90,7 @@ class Incident(Record):
 
 
 class Action(str, Enum):
-    """What is done about an incident."""
+    """What is done: about an incident, or about a version without one."""
 
     RETRAIN = "retrain"
     RESTORE = "restore"
@@ -98,6 +98,7 @@ class Action(str, Enum):
     REPAIR_DATA = "repair_data"
     SUGGEST = "suggest"
     ROLL_BACK = "roll_back"
+    RENEW_BASELINE = "renew_baseline"
     WAIT_GIVEN_UP = "wait_given_up"
     NOTHING = "nothing"
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from monitors.finding import Signal
-from registry import acceptances, queries
+from registry import acceptances, baseline_plan, queries
+from registry.baseline_plan import BaselinePlan
 from registry.connection import Registry
 from registry.records import AcceptedAs, Action, Decision, Incident, IncidentState, RetrainRun, RunState
 from registry.views import promotion_effect, retrain_record
@@ -43,6 +44,9 @@ class IncidentResponse:
         What somebody, or the policy, accepted it as; None if nobody did.
     undo
         How what was done can be undone.
+    baseline
+        The plan of the champion's baseline where that is too short for the guarantee, and the champion is the
+        incident's version or what its retrain promoted; None otherwise.
     """
 
     decisions: tuple[Decision, ...]
@@ -51,6 +55,7 @@ class IncidentResponse:
     ended_by: PromotionEffect | None
     accepted_as: AcceptedAs | None
     undo: tuple[UndoStep, ...]
+    baseline: BaselinePlan | None
 
 
 def read(reg: Registry, incident: Incident) -> IncidentResponse:
@@ -76,7 +81,14 @@ def read(reg: Registry, incident: Incident) -> IncidentResponse:
             *(step for effect in (*own, ending) if effect and (step := _undo(effect, serving))),
             _other_reading(incident, accepted),
         ),
+        baseline=_short_baseline(reg, incident, [e.promotion.to_version for e in (*own, ending) if e]),
     )
+
+
+def _short_baseline(reg: Registry, incident: Incident, promoted: Sequence[str]) -> BaselinePlan | None:
+    plan = baseline_plan.read(reg, incident.model)
+    concerns = plan is not None and plan.is_short and plan.version in (incident.version, *promoted)
+    return plan if concerns else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +193,7 @@ _BY_ACTION = {
     Action.RESTORE: _REVISED,
     Action.PROMOTE: _REVISED,
     Action.ROLL_BACK: _REVISED,
+    Action.RENEW_BASELINE: _REVISED,
 }
 """What an open incident waits for after a decision without a run."""
 

@@ -11,10 +11,11 @@ import sqlalchemy as sa
 from registry import queries
 from registry.connection import Registry
 from registry.database import tables
-from registry.records import Check, RetrainRun, RunState, Version
+from registry.records import Check, Incident, RetrainRun, RunState, Version
 from registry.views import promotion_effect
 from registry.views.looks import Look, look
 from registry.views.promotion_effect import PromotionEffect
+from registry.views.stage_times import StageTimes, stage_times
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ class RetrainRecord:
         The looks of its trial, oldest first, the gate's own first.
     effect
         The promotion that it ended with, and what that did; None if it promoted nothing.
+    times
+        Its time by stage; None where it was decided about no incident.
     """
 
     run: RetrainRun
@@ -63,6 +66,7 @@ class RetrainRecord:
     candidates: tuple[CandidateRecord, ...]
     looks: tuple[Look, ...]
     effect: PromotionEffect | None
+    times: StageTimes | None
 
     @property
     def challenger(self) -> str:
@@ -82,17 +86,33 @@ def of_runs(reg: Registry, model: str, runs: Sequence[RetrainRun]) -> tuple[Retr
         return ()
     effects = {e.promotion.run_id: e for e in promotion_effect.read(reg, model).values() if e.promotion.run_id}
     versions = {version.version: version for version in queries.versions(reg, model)}
-    trials = _held_at(reg, runs)
+    trials, causes = _held_at(reg, runs), _incidents(reg, model)
+    seconds = {run.id: _seconds(run, trials.get(run.id)) for run in runs}
     return tuple(
         RetrainRecord(
             run=run,
-            seconds=_seconds(run, trials.get(run.id)),
+            seconds=seconds[run.id],
             candidates=_candidates(queries.checks(reg, run.id), versions),
             looks=tuple(look(c) for c in queries.comparisons(reg, model, run_id=run.id)),
             effect=effects.get(run.id),
+            times=_times(causes.get(run.decision_id), run, effects.get(run.id), seconds[run.id]),
         )
         for run in runs
     )
+
+
+def _times(
+    cause: Incident | None, run: RetrainRun, effect: PromotionEffect | None, seconds: float | None
+) -> StageTimes | None:
+    promotion = effect.promotion if effect else None
+    return stage_times(cause, run, promotion, seconds) if cause else None
+
+
+def _incidents(reg: Registry, model: str) -> dict[int, Incident]:
+    """Return the incidents that decisions were made about, by the decision's number."""
+    incidents = {incident.id: incident for incident in queries.incidents(reg, model)}
+    decided = ((d.id, d.incident_id) for d in queries.decisions(reg, model))
+    return {number: incidents[about] for number, about in decided if about is not None and about in incidents}
 
 
 def _candidates(checks: Iterable[Check], versions: Mapping[str, Version]) -> tuple[CandidateRecord, ...]:

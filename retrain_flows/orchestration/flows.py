@@ -20,7 +20,7 @@ from pydantic import AfterValidator, AwareDatetime, Field
 
 from features import errors
 from features.window import UTC
-from registry import queries
+from registry import baseline_plan, queries
 from registry.records import AuditResult, Decision, RetrainRun
 from retrain_flows import reconcile
 from retrain_flows.data.workspace import Workspace
@@ -141,7 +141,7 @@ def _retrained(job: Job, decision: Decision, as_of: datetime | None) -> RetrainR
         raise
     checks = queries.checks(ws.registry, done.id)
     log.info("%s", run_log.outcome(done, checks))
-    log.info("%s", run_log.next_step(done, checks, ws.retrain))
+    log.info("%s", run_log.next_step(done, checks, ws.retrain, baseline_plan.read(ws.registry, ws.model)))
     return _completed(run_log.state_name(done, checks), run_log.outcome(done, checks), done)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence, Sized
 from typing import Any, Final
 
 from features.window import format_span
+from registry.baseline_plan import BaselinePlan
 from registry.records import Check, CheckResult, RetrainRun, RunState
 from retrain_flows.config import Retrain
 
@@ -29,12 +30,25 @@ def outcome(run: RetrainRun, checks: Sequence[Check]) -> str:
     return f"{name}{which}: {run.reason}"
 
 
-def next_step(run: RetrainRun, checks: Sequence[Check], retrain: Retrain | None) -> str:
-    """Return what comes after a run, for a reader of its log."""
+def next_step(
+    run: RetrainRun, checks: Sequence[Check], retrain: Retrain | None, baseline: BaselinePlan | None = None
+) -> str:
+    """Return what comes after a run, for a reader of its log.
+
+    Parameters
+    ----------
+    run, checks
+        The run and the checks of its gate.
+    retrain
+        How the model is retrained.
+    baseline
+        The plan of the champion's baseline; one that is too short is said of the version that was promoted.
+    """
     if run.state is RunState.PROMOTED:
-        return (
-            f"Next: {run.challenger or 'the new version'} answers from now on, and is compared with its own baseline."
-        )
+        own = baseline is not None and baseline.version == run.challenger and baseline.is_short
+        plan = f" {baseline.text[0].upper()}{baseline.text[1:]}." if baseline is not None and own else ""
+        named = run.challenger or "the new version"
+        return f"Next: {named} answers from now on, and is compared with its own baseline.{plan}"
     if run.awaits_approval:
         return (
             f"Next: the champion stays until somebody answers: `leeway promote {run.challenger} --because ...` "

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from registry import queries
+from registry import baseline_plan, queries
 from registry.records import Check, Decision, RetrainRun
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.orchestration import page_links, run_log
@@ -46,7 +46,7 @@ def _outcome(ws: Workspace, run: RetrainRun, checks: Sequence[Check]) -> Iterato
     """Yield the outcome with its reason, and what comes next."""
     yield f"# {run.model}: retrain {run_log.state_name(run, checks).lower()}"
     yield f"\n{run.reason}\n"
-    yield f"{run_log.next_step(run, checks, ws.retrain)}\n"
+    yield f"{run_log.next_step(run, checks, ws.retrain, baseline_plan.read(ws.registry, ws.model))}\n"
 
 
 def _decision(run: RetrainRun, decision: Decision) -> Iterator[str]:

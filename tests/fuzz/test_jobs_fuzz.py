@@ -57,7 +57,7 @@ def spec(written: tuple[Path, dict[str, int]], tmp_path_factory: pytest.TempPath
         start=from_ms(records.TIME), end=from_ms(records.TIME) + timedelta(days=1), logs=tmp_path / "logs",
     )  # fmt: skip
     published_baselines.publish_baseline(baseline, tmp_path / "baselines")
-    return JobSpec(HOURS, MonitorPolicy(), str(tmp_path / "baselines" / "m"), digests={"v1": baseline.digest})
+    return JobSpec(HOURS, MonitorPolicy(), str(tmp_path / "baselines" / "m"), digests={"v1": [baseline.digest]})
 
 
 @pytest.mark.parametrize("streaming", [False, True], ids=["batch", "stream"])

@@ -19,7 +19,7 @@ from features import errors
 from features.events import decode
 from features.schema import LATE, UNUSABLE, EventSchema, FeatureKind, Task
 from features.window import UTC, Windows, to_ms
-from monitors.baseline.baseline import Baseline
+from monitors.baseline.baseline import Baseline, Renewal
 from monitors.config import MonitorPolicy
 from monitors.finding import Signal, Stage
 from monitors.flink import baseline_job, files_source_job, run_job
@@ -111,7 +111,7 @@ def runs(events: Path, published: tuple[Baseline, Path]) -> dict[str, run_job.Ou
 
 def _spec(published: tuple[Baseline, Path]) -> JobSpec:
     baseline, state = published
-    return JobSpec(SCHEMA, POLICY, str(state / "baselines" / "m"), digests={"v1": baseline.digest})
+    return JobSpec(SCHEMA, POLICY, str(state / "baselines" / "m"), digests={"v1": [baseline.digest]})
 
 
 def _directories(events: Path) -> files_source_job.Directories:
@@ -134,6 +134,24 @@ def test_a_job_ends_in_words_on_a_baseline_that_was_edited(
 
     with pytest.raises(errors.EngineError, match=r"v1\.json is not what was registered"):
         run_job.run_once(spec, _directories(events), tmp_path / "logs")
+
+
+def test_a_renewed_baseline_is_taken_by_the_windows_that_it_is_valid_for(
+    events: Path, published: tuple[Baseline, Path], runs: dict[str, run_job.Outcome], tmp_path: Path
+) -> None:
+    """A job that was submitted before reads it; its counts are the same, and each report names its revision."""
+    first, (moment, later) = published[0], (START + timedelta(hours=36), START + timedelta(hours=48))
+    valid_from = {Stage.INPUTS: moment, Stage.OUTCOMES: later}
+    renewal = Renewal(revision=2, renews=first.digest, before=first.end, since=first.end, valid_from=valid_from)
+    second = first.model_copy(update={"renewal": renewal})
+    for revision in (first, second):
+        published_baselines.publish_baseline(revision, tmp_path / "baselines")
+    spec = replace(_spec(published), baselines=str(tmp_path / "baselines" / "m"))
+    made = run_job.run_once(spec, _directories(events), tmp_path / "logs").reports
+
+    assert [r.counts for r in runs["batch"].reports] == [r.counts for r in made]
+    named = {(r.baseline, r.window_end > valid_from[r.stage]) for r in made}
+    assert {(first.digest, False), (second.digest, True)} == named
 
 
 def test_input_counts_equal_plain_numpy(

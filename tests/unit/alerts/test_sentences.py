@@ -32,7 +32,10 @@ def test_each_message_of_a_response_is_a_sentence(tmp_path: Path) -> None:
         "late: decided: roll back: v2 against v1: worse",
         "late: v2 was rolled back automatically, v1 and its baseline serve again: v2 against v1: worse",
     ]
-    assert expected == [text for text in texts if text in expected]
+    plans = [text.split("; baseline of ")[1] for text in texts if "; baseline of " in text]
+    assert expected == [found for text in texts if (found := text.split("; baseline of ")[0]) in expected]
+    assert all("slices that the false-alarm guarantee needs" in plan for plan in plans)
+    assert 2 == len(plans)
 
 
 def test_a_promotion_that_needs_approval_asks_the_reader(tmp_path: Path) -> None:

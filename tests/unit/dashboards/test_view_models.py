@@ -76,7 +76,7 @@ def test_checks_are_grouped_by_candidate() -> None:
         ]
     ]  # fmt: skip
     candidates = tuple(CandidateRecord(v, None, tuple(c for c in checks if c.version == v)) for v in ("v2", "v3"))
-    view = view_models.run(RetrainRecord(run, None, candidates, (), None))
+    view = view_models.run(RetrainRecord(run, None, candidates, (), None, None))
 
     assert [("v2", ["a", "b"]), ("v3", ["a"])] == [
         (version, [c.name for c in found]) for version, found in view.candidates

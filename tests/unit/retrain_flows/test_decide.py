@@ -15,6 +15,7 @@ from monitors.finding import DriftEvidence, Signal
 from monitors.profiles.side_channels import ERROR_STREAM
 from monitors.signals import Reaction
 from registry.records import Action, Incident, IncidentState
+from registry.views.loss_precedence import LossPrecedence
 from retrain_flows.config import Retrain, Signals
 from retrain_flows.decide import Decision, Deferral, Situation, decide
 from tests.support.drift_evidence import evidence
@@ -305,3 +306,22 @@ def test_the_wait_begins_anew_with_each_retrain() -> None:
     late = OPENED + RETRAIN.wait + DAY
     assert deferred(incident(), now=late, matured_until=late, tried=late - DAY, trial=late - DAY)
     assert "" == deferred(incident(), now=late, matured_until=late, trial=late - DAY)  # given up: a decision
+
+
+def test_a_signal_that_rarely_came_with_a_loss_waits_for_labels_if_the_policy_says_so() -> None:
+    """Off by default: then the figure is only among the reasons. With few past incidents nothing is known."""
+    rare, unknown = LossPrecedence(Signal.LABEL, 12, 0), LossPrecedence(Signal.LABEL, 11, 0)
+    waits = Signals(without_loss="wait")
+    by_default = ask("label", replace(READY, precedence=rare))
+    waiting = ask("label", replace(READY, precedence=rare), signals=waits)
+    assert isinstance(by_default, Decision)
+    assert (Action.RETRAIN, True) == (by_default.action, rare.text in by_default.because)
+    assert isinstance(waiting, Deferral)
+    assert f"{rare.text}: labels that show a rise (signals.without_loss is wait)" == waiting.because
+    for figure in (unknown, None):
+        decided = ask("label", replace(READY, precedence=figure), signals=waits)
+        assert isinstance(decided, Decision)
+        assert Action.RETRAIN is decided.action
+    given_up = ask("label", replace(READY, precedence=rare, now=OPENED + RETRAIN.wait), signals=waits)
+    assert isinstance(given_up, Decision)
+    assert Action.WAIT_GIVEN_UP is given_up.action

@@ -23,6 +23,7 @@ from monitors.verdicts import window_verdict
 from registry import operations, queries
 from registry.incidents import ingest
 from registry.records import Action, IncidentState, RetrainRun, RunState
+from registry.views.loss_precedence import LossPrecedence
 from retrain_flows import reconcile as reactions
 from retrain_flows import retrain
 from retrain_flows.config import Schedule, Signals
@@ -62,6 +63,19 @@ def test_with_nothing_to_do_no_event_is_read(ws: Workspace, monkeypatch: pytest.
     assert [] == react(ws)
     world.drift(ws, Signal.FEATURE)
     assert ["no action: signals.feature is alert (retrain would allow one)"] == [o.result for o in react(ws)]
+
+
+def test_a_signal_that_rarely_came_with_a_loss_is_counted_for_its_own_incidents(
+    ws: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The figure of the incident's signal is what the decision rests on."""
+    rare = {Signal.LABEL: LossPrecedence(Signal.LABEL, 12, 0)}
+    monkeypatch.setattr(reactions.loss_precedence, "read", lambda *_: rare)
+    ws = replace(ws, signals=Signals(without_loss="wait"))
+    world.drift(ws, Signal.LABEL, Signal.PERFORMANCE)
+    waiting, done = sorted(react(ws), key=lambda outcome: outcome.subject)
+    assert waiting.result.startswith("waits: of 12 past incidents of label, 0 came with a rise of the loss (0% to 24%)")
+    assert done.result.startswith("retrain promoted")
 
 
 def test_two_signals_of_one_drift_make_one_retrain(ws: Workspace) -> None:

@@ -15,7 +15,10 @@ pytestmark = pytest.mark.slow  # trains some fifty models
 
 
 def test_after_a_sudden_change_the_loop_does_better_than_no_refit(tmp_path: Path) -> None:
-    """It finds the change, retrains and promotes; as few refits at fixed times do worse, and nothing is left behind."""
+    """It finds the change, retrains and promotes; as few refits at fixed times do worse, and nothing is left behind.
+
+    The new champion's baseline, of the rows since the change, is renewed once it can have the guarantee.
+    """
     log = changing_log.write(tmp_path / "log.parquet", days=75, change=40)
     page = tmp_path / "page.html"
     done = document(tmp_path / "leeway.yaml", "backtest", str(log), "--plot", str(page))
@@ -26,6 +29,7 @@ def test_after_a_sudden_change_the_loop_does_better_than_no_refit(tmp_path: Path
     assert losses["leeway (project)"] < losses["static"]
     assert losses["leeway (project)"] < min(loss for name, loss in losses.items() if "evenly" in name)
     assert {"promoted"} <= {r["state"] for r in done["policies"][0]["runs"]}
+    assert "renew_baseline" in {d["action"] for d in done["policies"][0]["decisions"]}
     assert page.stat().st_size > 1000
     assert sorted(p.name for p in tmp_path.iterdir()) == ["log.parquet", "page.html"]
 

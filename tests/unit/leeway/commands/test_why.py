@@ -282,5 +282,19 @@ def test_history_says_whether_a_promotion_helped(empty: Path) -> None:
 
     assert ["not compared", "better"] == [e["effect"]["state"] for e in entries]
     assert [None, 90.0] == [e["seconds"] for e in entries]
+    stages = "first drift to alarm 0s, alarm to decision 2d, training and gate 90.0 s, to promotion 10d; in all 12d"
+    assert f"time by stage {stages}" in printed(empty, "history", "late")
+    assert f"time by stage {stages}" in lines(empty, "1")
+    assert (None, "2024-03-15T00:00:00Z") == (entries[0]["times"], entries[1]["times"]["promoted"])
     assert "did it help loss 12 % lower than v1 would have had" in printed(empty, "history", "late")
     assert "late: v2 since 2024-03-15: loss 12 % lower than v1 would have had" in printed(empty, "status")
+
+
+def test_a_baseline_that_is_too_short_says_so(empty: Path) -> None:
+    """In the status and at the incidents whose version it is, or whose retrain made it; as data, too."""
+    with context.open(empty) as opened:
+        response.watched(opened.registry, CheckResult.PASS)
+    plan = "aseline of v2: 1 of the 20 slices that the false-alarm guarantee needs, so none yet; 0 of 19 more have come"
+    assert f"late: b{plan}" in printed(empty, "status")
+    assert f"B{plan}" in " ".join(printed(empty, "why", "1").split())
+    assert ("v2", 19) == tuple(document(empty, "why", "1")["response"]["baseline"][k] for k in ("version", "missing"))

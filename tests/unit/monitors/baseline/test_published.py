@@ -15,8 +15,11 @@ from typer.testing import CliRunner
 from features import errors
 from features.security.file_names import file_name
 from leeway import assembly, cli, context
+from monitors import report
 from monitors.baseline import published
+from monitors.baseline.baseline import Renewal
 from monitors.config import MonitorPolicy
+from monitors.finding import Stage
 from monitors.job_spec import JobSpec
 from registry import operations, queries
 from registry.files import published_baselines
@@ -50,14 +53,14 @@ def spec(tmp_path: Path) -> JobSpec:
     baseline = make.baseline("v1")
     path = published_baselines.publish_baseline(baseline, tmp_path)
     (tmp_path / "x.json").write_text(path.read_text())
-    return JobSpec(baseline.events, MonitorPolicy(), str(path.parent), digests={"v1": baseline.digest})
+    return JobSpec(baseline.events, MonitorPolicy(), str(path.parent), digests={"v1": [baseline.digest]})
 
 
 @pytest.mark.parametrize("name", EVIL)
 def test_a_name_that_is_not_published_is_none(spec: JobSpec, name: str) -> None:
     """Whatever it looks like to a file system; nothing outside the folder is so much as looked at."""
     assert spec.baseline(name) is None
-    assert "" == spec.digest(name)
+    assert [] == list(published.revisions(spec.baselines, name, spec.digests))
     assert ["v1"] == spec.published()
 
 
@@ -83,7 +86,7 @@ def test_unusual_names_work(tmp_path: Path, name: str) -> None:
     spec = JobSpec(every[0].events, MonitorPolicy(), str(tmp_path / "m"), digests={})
 
     assert every[0] == spec.baseline(name)
-    assert every[0].digest == spec.digest(name)
+    assert every[0].digest == spec.in_force(name, Stage.INPUTS, make.NOW).digest
     assert sorted([name, "v1"]) == spec.published()
     assert {"m", "m.sha256"} == {path.name for path in tmp_path.iterdir()}
 
@@ -154,7 +157,7 @@ def test_a_monitor_does_not_start_on_an_edited_baseline(tmp_path: Path) -> None:
             assembly.spec(opened, model)
         path.unlink()
 
-        assert {v.version: v.baseline for v in queries.versions(opened.registry, "late")} == assembly.spec(
+        assert {v.version: [v.baseline] for v in queries.versions(opened.registry, "late")} == assembly.spec(
             opened, model
         ).digests
         assert whole == path.read_text()
@@ -190,3 +193,41 @@ def test_a_name_that_nothing_can_carry_is_refused_at_registration(tmp_path: Path
             )
     assert "printable characters" in caught.value.hint
     assert all(c in string.printable for c in str(caught.value))
+
+
+def test_a_later_revision_is_read_beside_the_first(spec: JobSpec) -> None:
+    """While a job runs; by the sha256 that was published with it; an edited one is an error."""
+    first = make.baseline("v1")
+    renewal = Renewal(revision=2, renews=first.digest, before=first.end, since=first.end,
+                      valid_from={Stage.INPUTS: make.NOW})  # fmt: skip
+    second = first.model_copy(update={"renewal": renewal})
+    assert first.digest == spec.in_force("v1", Stage.INPUTS, make.NOW + make.DAY).digest
+    path = published_baselines.publish_baseline(second, Path(spec.baselines).parent)
+
+    assert first == spec.baseline("v1")
+    assert first.digest == spec.in_force("v1", Stage.INPUTS, make.NOW).digest
+    assert second.digest == spec.in_force("v1", Stage.INPUTS, make.NOW + make.DAY).digest
+    assert first.digest == spec.in_force("v1", Stage.OUTCOMES, make.NOW + make.DAY).digest
+    assert ["v1"] == spec.published()
+
+    path.write_text(edit(path.read_text()))
+    published._read.cache_clear()
+    with pytest.raises(errors.ArtifactError, match="is not what was registered"):
+        spec.in_force("v1", Stage.INPUTS, make.NOW)
+
+
+def test_the_first_baseline_is_written_as_before_there_were_renewals() -> None:
+    """Its sha256 is on record, and in reports."""
+    assert "renewal" not in json.loads(report.canonical(make.baseline("v1")))
+
+
+def test_a_monitor_does_not_start_on_a_revision_that_nobody_registered(tmp_path: Path) -> None:
+    """Though its sha256 lies beside it: the registry knows how many there are."""
+    (tmp_path / "leeway.yaml").write_text(PROJECT)
+    with context.open(tmp_path) as opened:
+        world.begin(opened.registry)
+        model = opened.model()
+        folder = assembly.baselines(opened, model)
+        published_baselines.publish(folder, "v1", "{}", revision=2)
+        with pytest.raises(errors.ArtifactError, match="the registry has no such revision"):
+            assembly.baselines(opened, model)

@@ -10,10 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.schema import Task
+from features.window import from_ms, to_ms
+from monitors.baseline import renewal
 from monitors.config import MonitorPolicy
+from monitors.finding import Stage
 from monitors.sequential.seasonality import DAY, HOUR, WEEK
 from monitors.stats.bins import Counts
-from monitors.verdicts import silence
+from monitors.verdicts import silence, window_reference
 from monitors.verdicts.silence import FeedPace
 from tests.support import learned_baselines as learned
 from tests.support.example_counts import examples
@@ -122,6 +125,20 @@ def test_the_pace_is_that_of_the_baselines_whole_slices() -> None:
 
     assert [20, 20, 20, 0, *[20] * 6] == pace.rows.tolist()
     assert (0, DAY, 2) == (pace.first, pace.slide, pace.allowed)
+
+
+def test_what_lies_between_the_periods_of_a_renewed_baseline_is_no_silence() -> None:
+    """The version did not serve then: the pace is that of the longer period, and windows have events as often."""
+    rng = np.random.default_rng(1)
+    rows = {"x": rng.normal(size=200), "prediction": rng.random(200), "label": rng.integers(2, size=200).astype(float)}
+    known = learned.baseline(schema(Task.BINARY, "x"), rows, days=10)
+    later = {Stage.INPUTS: [s.model_copy(update={"start": s.start + 14 * DAY}) for s in known.inputs[:4]]}
+    renewed = renewal.renewed(known, later, {Stage.INPUTS: from_ms(18 * DAY)})
+
+    assert ((0, 10), (14, 18)) == tuple((to_ms(a) // DAY, to_ms(b) // DAY) for a, b in renewed.periods)
+    before, after = (silence.feed_pace(baseline, MonitorPolicy()).rows.tolist() for baseline in (known, renewed))
+    assert before == after
+    assert 7 == window_reference.usual_slices(renewed, Stage.INPUTS, "", 7)
 
 
 def test_a_slice_with_hardly_any_rows_is_a_fault() -> None:
