@@ -35,7 +35,7 @@ def drafted(log: Path, wishes: ColumnWishes) -> Iterator[Project]:
     Parameters
     ----------
     log
-        A labelled log, a file or a folder; rows without an id are numbered in a copy.
+        A labelled log, a folder, or a file, which is then all of it; rows without an id are numbered in a copy.
     wishes
         The columns and the task that the user has named.
 
@@ -47,10 +47,10 @@ def drafted(log: Path, wishes: ColumnWishes) -> Iterator[Project]:
     with TemporaryDirectory(prefix="leeway-backtest-") as folder:
         file = Path(folder) / "leeway.yaml"
         try:
-            project = starter_file.write(file, log.resolve(), model="model", wishes=wishes)
+            project = starter_file.write(file, log.resolve(), model="model", wishes=wishes, one_file=True)
         except NoIdColumn:
             numbered = add_ids.copy(log.resolve(), Path(folder))
-            project = starter_file.write(file, numbered, model="model", wishes=wishes)
+            project = starter_file.write(file, numbered, model="model", wishes=wishes, one_file=True)
         yield project
 
 

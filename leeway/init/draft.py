@@ -84,7 +84,7 @@ def read_log(source: Path, wishes: ColumnWishes, labels: Path | None = None) -> 
     return log
 
 
-def draft(log: Log, wishes: ColumnWishes, project_folder: Path, now: datetime) -> Draft:
+def draft(log: Log, wishes: ColumnWishes, project_folder: Path, now: datetime, *, one_file: bool = False) -> Draft:
     """Return the draft for *log*: as *wishes* say, else as inferred.
 
     Parameters
@@ -97,6 +97,8 @@ def draft(log: Log, wishes: ColumnWishes, project_folder: Path, now: datetime) -
         The folder of the project file.
     now
         Times later than this are outliers.
+    one_file
+        Whether a log that is a file is all of it. Otherwise its folder is the log, where later files are expected.
 
     Raises
     ------
@@ -108,7 +110,9 @@ def draft(log: Log, wishes: ColumnWishes, project_folder: Path, now: datetime) -
         A wish names no column.
     """
     inferred = infer_columns(log.sample.table, wishes, log.label_rows)
-    inferred, events = _in_all_files(inferred, log.events, project_folder.resolve())
+    events = log.events
+    if not (one_file and events.is_file()):
+        inferred, events = _in_all_files(inferred, events, project_folder.resolve())
     has_labels = "label" in inferred.columns
     times = _times(inferred, now)
     limits = Times.model_validate(times).range_ms(now)

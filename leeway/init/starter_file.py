@@ -36,13 +36,17 @@ def write(
     model: str | None = None,
     wishes: ColumnWishes = ColumnWishes(),  # noqa: B008 - it is frozen
     force: bool = False,
+    one_file: bool = False,
 ) -> Project:
     """Write a project file at *path* from the events in *source* (a file or a folder), and return it loaded.
+
+    With *one_file* a file is the whole log; otherwise other files like it in its folder belong to it, too.
 
     Raises ProjectError if *path* exists and not *force*, DataError if *source* is not a log of events.
     """
     check_names(path, model, force=force)
-    made = draft.draft(draft.read_log(source, wishes), wishes, path.resolve().parent, datetime.now(UTC))
+    log, folder = draft.read_log(source, wishes), path.resolve().parent
+    made = draft.draft(log, wishes, folder, datetime.now(UTC), one_file=one_file)
     return write_draft(path, made, model)
 
 

@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 
 from features import errors
+from leeway.backtest import history, settings
+from leeway.infer.roles import ColumnWishes
 from tests.support import changing_log
 from tests.support.command_line import document, invoke
 
@@ -45,6 +47,21 @@ def test_on_a_stable_log_nothing_is_promoted_and_a_policy_is_shown_beside(tmp_pa
     assert schedules["leeway (project)"]["promotions"] == 0
     assert schedules["leeway (never)"]["trainings"] == 0
     assert schedules["leeway (never)"]["loss"] == schedules["static"]["loss"]
+
+
+def test_a_file_that_is_named_is_the_whole_log(tmp_path: Path) -> None:
+    """Another one beside it with the same columns is another log; a folder that is named is all of its files."""
+    (tmp_path / "logs").mkdir()
+    log = changing_log.write(tmp_path / "logs" / "log.parquet", days=30, change=None)
+    frame = pd.read_parquet(log)
+    later = frame.assign(id="b" + frame["id"].astype(str))
+    later.to_parquet(tmp_path / "logs" / "other.parquet")
+    events = list[int]()
+    for named in (log, log.parent):
+        with settings.drafted(named, ColumnWishes()) as project:
+            events.append(history.read(project.model()).requests.num_rows)
+
+    assert [len(frame), 2 * len(frame)] == events
 
 
 def test_a_log_without_labels_is_refused_in_words(tmp_path: Path) -> None:
