@@ -17,14 +17,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.table import DataTypes, Schema
-from pyflink.table.udf import udf
 
 from features.events import location
 from features.facts import reading
@@ -174,7 +173,7 @@ def submit(tables: Any, spec: FactSpec, place: RowsAndFacts, outputs: Outputs, *
         Whether the job waits for new files, or ends with those that are there.
     """
     files_source_job.create_chunks(tables, "chunks", place, follow=follow)
-    _create_decoded(tables, spec)
+    files_source_job.create_decoded(tables, "decoded", _DECODED, partial(_decode, spec), watermark="rt")
     messages = tables.sql_query("SELECT m AS message FROM decoded CROSS JOIN UNNEST(messages) AS u(m)")
     keyed = tables.to_data_stream(messages).key_by(lambda row: fact_messages.slot_of(row[0]), key_type=Types.STRING())
     values = keyed.process(_Values(spec, waits=not streaming, lasting=follow), output_type=_PLACED).uid("fact-values")
@@ -188,22 +187,7 @@ def submit(tables: Any, spec: FactSpec, place: RowsAndFacts, outputs: Outputs, *
     })  # fmt: skip
 
 
-def _create_decoded(tables: Any, spec: FactSpec) -> None:
-    """Create the view of decoded chunks: high, messages, rejects; rows alone advance event time."""
-    kind = DataTypes.ROW([DataTypes.FIELD(name, column) for name, column in _DECODED.items()])
-
-    def decode(roles: pd.Series, chunks: pd.Series) -> pd.DataFrame:
-        now = datetime.now(UTC)
-        made = [fact_messages.decode_chunk(spec, *pair, now=now) for pair in zip(roles, chunks, strict=True)]
-        return pd.DataFrame([(m.high, m.messages, m.rejects) for m in made], columns=list(_DECODED))
-
-    tables.create_temporary_system_function("decode_chunk", udf(decode, result_type=kind, func_type="pandas"))
-    fields = ", ".join(f"d.{name} AS {name}" for name in _DECODED)
-    rows = tables.sql_query(
-        f"SELECT {fields} FROM (SELECT decode_chunk(role, chunk) AS d FROM chunks WHERE role <> '')"
-    )
-    schema = Schema.new_builder()
-    for name, column in _DECODED.items():
-        schema.column(name, column)
-    schema.column_by_expression("rt", "TO_TIMESTAMP_LTZ(high, 3)").watermark("rt", "rt")
-    tables.create_temporary_view("decoded", tables.from_data_stream(tables.to_data_stream(rows), schema.build()))
+def _decode(spec: FactSpec, role: str, chunk: str) -> tuple[Any, ...]:
+    """Return the values of :data:`_DECODED` for a chunk; times of facts are compared with the present."""
+    made = fact_messages.decode_chunk(spec, role, chunk, now=datetime.now(UTC))
+    return made.high, made.messages, made.rejects

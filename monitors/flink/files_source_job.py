@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -110,26 +111,47 @@ def create_decoded_view(tables: Any, spec: JobSpec, directories: Directories, *,
         Whether to wait for new files, or to end with those that are there.
     """
     create_chunks(tables, "chunks", directories, follow=follow)
-    kind = DataTypes.ROW([DataTypes.FIELD(name, column) for name, column in _DECODED.items()])
+    # Event time moves on with predictions only; labels are facts about the past.
+    delay = interval(to_ms(spec.schema.windows.watermark_delay))
+    create_decoded(tables, "decoded", _DECODED, partial(decoding.decode_chunk, spec), watermark=f"rt - {delay}")
+    return "decoded"
 
-    def decode(roles: pd.Series, chunks: pd.Series) -> pd.DataFrame:
-        rows = [decoding.decode_chunk(spec, role, chunk) for role, chunk in zip(roles, chunks, strict=True)]
-        return pd.DataFrame(rows, columns=decoding.DECODED)
 
-    tables.create_temporary_system_function("decode_chunk", udf(decode, result_type=kind, func_type="pandas"))
-    fields = ", ".join(f"d.{name} AS {name}" for name in _DECODED)
+def create_decoded(
+    tables: Any, name: str, columns: Mapping[str, Any], decode: Callable[[str, str], Sequence[Any]], *, watermark: str
+) -> None:
+    """Create the view *name* of the chunks in the view ``chunks``, decoded by a vectorised function.
+
+    Parameters
+    ----------
+    tables
+        The table environment.
+    name
+        Name of the view.
+    columns
+        Its columns and their types; ``high`` is the event time of a chunk in ms.
+    decode
+        Returns the values of the columns for a role and a chunk.
+    watermark
+        The watermark, an expression of ``rt``, the time of ``high``.
+    """
+
+    def decode_chunks(roles: pd.Series, chunks: pd.Series) -> pd.DataFrame:
+        rows = [tuple(decode(role, chunk)) for role, chunk in zip(roles, chunks, strict=True)]
+        return pd.DataFrame(rows, columns=list(columns))
+
+    kind = DataTypes.ROW([DataTypes.FIELD(column, of) for column, of in columns.items()])
+    tables.create_temporary_system_function("decode_chunk", udf(decode_chunks, result_type=kind, func_type="pandas"))
+    fields = ", ".join(f"d.{column} AS {column}" for column in columns)
     rows = tables.sql_query(
         f"SELECT {fields} FROM (SELECT decode_chunk(role, chunk) AS d FROM chunks WHERE role <> '')"
     )
     schema = Schema.new_builder()
-    for name, column in _DECODED.items():
-        schema.column(name, column)
-    # The crossing to a stream and back makes the planner decode once for all who read it, and gives the chunk its time:
-    # its newest prediction's. Event time moves on with predictions only; labels are facts about the past.
-    delay = interval(to_ms(spec.schema.windows.watermark_delay))
-    schema.column_by_expression("rt", "TO_TIMESTAMP_LTZ(high, 3)").watermark("rt", f"rt - {delay}")
-    tables.create_temporary_view("decoded", tables.from_data_stream(tables.to_data_stream(rows), schema.build()))
-    return "decoded"
+    for column, of in columns.items():
+        schema.column(column, of)
+    schema.column_by_expression("rt", "TO_TIMESTAMP_LTZ(high, 3)").watermark("rt", watermark)
+    # The crossing to a stream and back makes the planner decode once for all who read it, and gives chunks their time.
+    tables.create_temporary_view(name, tables.from_data_stream(tables.to_data_stream(rows), schema.build()))
 
 
 def create_chunks(tables: Any, name: str, directories: Listing, *, follow: bool) -> None:
