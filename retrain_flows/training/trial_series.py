@@ -97,12 +97,13 @@ def looks_of(reg: Registry, run: RetrainRun) -> list[Comparison]:
 def loss_rise(looks: Sequence[Comparison]) -> float:
     """Return how much the reference's mean loss has risen since a candidate's first look, as a part of the loss then.
 
-    Its newest :data:`RISE_SLICES` slices then and now are compared; 0 with fewer than two looks. A candidate was
-    trained when it was first looked at, so after a large rise it knows little of what the world is like now.
+    Up to :data:`RISE_SLICES` slices before the end of the first look and the newest are compared; 0 with fewer than two
+    looks. A candidate was trained when it was first looked at, so after a large rise it knows little of the world now.
     """
     if len(looks) < 2:
         return 0.0
-    then, now = (_mean_loss(look.slices[-RISE_SLICES:]) for look in (looks[0], looks[-1]))
+    slices = [own for look in looks for own in look.slices]
+    then, now = (_mean_loss(part[-RISE_SLICES:]) for part in (looks[0].slices, slices))
     return now / then - 1 if then > 0 else 0.0
 
 
@@ -116,7 +117,7 @@ def cause(look: Comparison) -> str:
     return look.series.rpartition(_AND)[0]
 
 
-RISE_SLICES = 3
-"""Slices that a mean loss is taken of: one may be an outlier."""
+RISE_SLICES = 7
+"""Slices that a mean loss is taken of: some may be outliers, and days of a week differ."""
 _AND = ", "
 """Between cause and kind in the name of a series."""

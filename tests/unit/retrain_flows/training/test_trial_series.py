@@ -107,8 +107,8 @@ def test_a_series_is_named_by_its_cause() -> None:
 
 
 def test_the_rise_of_the_loss_is_since_a_candidates_first_look() -> None:
-    """Of the newest three slices then and now, over rows; 0 where there is nothing to compare, or no loss then."""
-    losses = ((9.0, 1.0, 1.0, 1.0), (1.0, 4.0), (1.0, 2.0, 2.0, 2.0))
+    """Of seven slices up to then and up to now, over rows; 0 where there is nothing to compare, or no loss then."""
+    losses = ((9.0, *[1.0] * 7), (1.0, 4.0), (2.0, 2.0, 2.0, 2.0, 1.0))
     looks = [
         values.look(number=k).model_copy(
             update={"slices": tuple(ComparedSlice(start=s, rows=10, difference=0.0, loss=x) for s, x in enumerate(own))}
