@@ -30,8 +30,9 @@ demo-dashboard: $(READY)  ## the pages of the last demo, in a browser
 	$(BIN)/leeway --project examples/flights dashboard
 
 test: $(READY) browser  ## every test, real engines, servers and browser included
-	# Files side by side, those with servers first: else one of them would be last, and alone.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	# Files side by side, those with servers first: else one of them would be last, and alone. Three on two cores, as
+	# tests with servers also wait.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test-thorough: $(READY) browser  ## every test with all examples of property tests: an hour
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --hypothesis-profile thorough
