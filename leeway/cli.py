@@ -31,6 +31,7 @@ _MODULES = {
     "why": ("why",),
     "retrain": ("retrain", "react", "promote", "refuse", "rollback", "audit", "flows"),
     "score": ("score",),
+    "predict": ("predict",),
     "serve": ("serve",),
     "features": ("features",),
     "compat": ("compat",),
