@@ -1,23 +1,20 @@
 """Scoring of one part of a run: decoded, completed by features of facts, checked, answered, written whole.
 
-A part leaves two files: its predictions, and after them a receipt with the number of rows and the dead letters. A part
-with a receipt is done. One without is done again, and comes out the same.
+A part leaves two files: a receipt with the number of rows and the dead letters, and after it the predictions. A part
+that lacks one of them is done again, and comes out the same.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from features import errors, scoring
 from features.events import decode, encode, location
 from features.events.column_decoder import RecordPlace
 from features.events.decode import Decoded
@@ -26,20 +23,27 @@ from features.facts import lookup
 from features.facts.declaration import FactFeatures
 from features.facts.lookup import FactValues
 from features.kafka import offset_ranges
-from features.schema import PREDICTION, EventSchema, FeatureKind
-from features.values.untyped import Mask, Reject
+from features.schema import EventSchema
+from features.values.untyped import Reject
 from registry.files import artifacts
 from registry.files.artifacts import ArtifactStore
 from serving import offline
+from serving.batch import row_answers
 from serving.batch.run_plan import FOLDER, Part
 from serving.model import Served
 from serving.offline import EventPeriod
 from serving.prediction_log.log import DIGEST
 
-MAX_REFUSED = 1000
-"""Rows of a part that the model may refuse by raising; a model that refuses more is at fault, and the run ends."""
 FACTS = "facts.json"
 """Name of the file of dead letters of facts in the run's folder."""
+
+
+SetAside = Callable[[Sequence[Reject]], None]
+"""Takes dead letters."""
+
+
+def _in_the_receipt(_: Sequence[Reject]) -> None:
+    """Leave dead letters where they are, in the receipt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,7 @@ class PartScoring:
         """
         model = artifacts.load_model(ArtifactStore(self.store).get(self.digest), self.trusted)
         served = Served(self.schema, self.version, self.digest, model)
-        return partial(_score, self, served, self._load_facts())
+        return partial(_score_encoded, self, served, self._load_facts())
 
     def _load_facts(self) -> FactValues | None:
         """Return the facts of the period; those that cannot be used are written down for the run."""
@@ -125,23 +129,59 @@ def read_receipt(target: Path, part: Part) -> Receipt:
     return Receipt(own["rows"], tuple(Reject(**one) for one in own["rejects"]))
 
 
-def _score(task: PartScoring, served: Served, facts: FactValues | None, text: str) -> None:
-    """Score a part, unless it is done."""
-    part = Part.decode(text)
-    receipt = receipt_path(task.target, part)
-    if receipt.exists():
-        return
+def _score_encoded(task: PartScoring, served: Served, facts: FactValues | None, text: str) -> None:
+    score(task, served, facts, Part.decode(text))
+
+
+def is_done(target: Path, part: Part) -> bool:
+    """Return whether a part has its receipt, and its predictions where it has any."""
+    try:
+        return read_receipt(target, part).rows == 0 or (target / part.name).exists()
+    except FileNotFoundError:
+        return False
+
+
+def score(
+    task: PartScoring,
+    served: Served,
+    facts: FactValues | None,
+    part: Part,
+    set_aside: SetAside = _in_the_receipt,
+) -> Receipt | None:
+    """Score a part, unless it is done; return its receipt, None where it was done before.
+
+    Predictions come last: once they can be seen, they are not made again.
+
+    Parameters
+    ----------
+    task
+        The run.
+    served
+        The version that answers.
+    facts
+        Values of fact features, None where the model has none.
+    part
+        The part.
+    set_aside
+        Called with the dead letters before the part is done; after a crash it may be called again.
+    """
+    if is_done(task.target, part):
+        return None
     made, place = _read(task, location.decode(part.reference))
     requests = task.period.in_period(unanswered_predictions(task.schema, made))
     if facts is not None:
         requests = replace(requests, table=lookup.with_missing(requests.table, facts))
-    answered, refused = _answered(task, served, requests, place)
+    answered, refused = row_answers.answered(served, task.nullable, requests, place)
+    receipt = Receipt(answered.num_rows, (*requests.rejects, *refused))
+    set_aside(receipt.rejects)
+    letters = [asdict(one) for one in receipt.rejects]
+    text = json.dumps({"rows": receipt.rows, "rejects": letters})
+    artifacts.write_whole(receipt_path(task.target, part), text.encode())
     if answered.num_rows:
         events = encode.renamed(offline.columns(task.schema), answered)
         events = events.append_column(DIGEST, pa.array([task.digest] * events.num_rows, pa.string()))
         artifacts.write_whole(task.target / part.name, offline.parquet(events))
-    letters = [asdict(one) for one in (*requests.rejects, *refused)]
-    artifacts.write_whole(receipt, json.dumps({"rows": answered.num_rows, "rejects": letters}).encode())
+    return receipt
 
 
 def _read(task: PartScoring, reference: location.Reference) -> tuple[Decoded, RecordPlace]:
@@ -151,85 +191,3 @@ def _read(task: PartScoring, reference: location.Reference) -> tuple[Decoded, Re
         return decode.decode_records(task.schema, "requests", batch, now=task.now), batch.place
     path = reference.path
     return decode.decode(task.schema, "requests", reference, now=task.now), lambda line: (path, line)
-
-
-def _answered(
-    task: PartScoring, served: Served, requests: Decoded, place: RecordPlace
-) -> tuple[pa.Table, tuple[Reject, ...]]:
-    """Return the rows that the version answers with its predictions, and the others as dead letters."""
-    reasons = dict(_missing(task, requests.table))
-    good = _without(requests.table.num_rows, reasons)
-    answers, raised = _predictions(served, requests.table.filter(pa.array(good)))
-    whole = np.flatnonzero(good)
-    reasons |= {int(whole[row]): ("", why) for row, why in raised.items()}
-    kept = _without(requests.table.num_rows, reasons)
-    letters = (
-        Reject(*place(int(requests.lines[row])), why, _raw(requests.table, row), column,
-               requests.table[decode.TIME][row].as_py(), task.version)
-        for row, (column, why) in sorted(reasons.items())
-    )  # fmt: skip
-    return answers.filter(pa.array(kept[good])), tuple(letters)
-
-
-def _without(rows: int, reasons: Collection[int]) -> Mask:
-    """Return which rows have no reason against them, (rows,)."""
-    good = np.ones(rows, bool)
-    good[list(reasons)] = False
-    return good
-
-
-def _missing(task: PartScoring, rows: pa.Table) -> Iterator[tuple[int, tuple[str, str]]]:
-    """Yield the rows that lack a value without which the version has no answer: row, column and reason."""
-    why = f"and {task.schema.model} {task.version} has no answer without it"
-    for name, kind in task.schema.features.items():
-        if name in task.nullable:
-            continue
-        there = pc.is_finite(rows[name]) if kind is FeatureKind.NUMERIC else pc.is_valid(rows[name])
-        for row in np.flatnonzero(~pc.fill_null(there, False).to_numpy()):
-            yield int(row), (name, f"{name} is missing, {why}")
-
-
-def _predictions(served: Served, rows: pa.Table) -> tuple[pa.Table, dict[int, str]]:
-    """Return rows with predictions, and the rows for which the model raised or gave no finite answer, with the reason.
-
-    Where the model raises, the rows are halved until it is known which they are.
-
-    Raises
-    ------
-    DataError
-        The model refuses more than :data:`MAX_REFUSED` rows.
-    """
-    todo, done, refused = [(0, rows.num_rows)], list[pa.Table](), dict[int, str]()
-    while todo:
-        start, stop = todo.pop()
-        part = rows.slice(start, stop - start)
-        try:
-            done.append(offline.answered(served, part))
-        except errors.LeewayError:
-            raise
-        except Exception as error:  # whatever a user's model raises
-            if stop - start > 1:
-                middle = (start + stop) // 2
-                todo += [(middle, stop), (start, middle)]
-                continue
-            refused[start] = f"the model refuses it: {type(error).__name__}: {error}"
-            done.append(part)
-            _check_refused(served, refused)
-    answered = pa.concat_tables(done)
-    values = answered[PREDICTION].to_numpy()
-    for row in np.flatnonzero(~scoring.is_answered(values)):
-        refused.setdefault(int(row), "the model's answer is missing or not finite")
-    return answered, refused
-
-
-def _check_refused(served: Served, refused: dict[int, str]) -> None:
-    if len(refused) > MAX_REFUSED:
-        why = next(iter(refused.values()))
-        msg = f"{served.schema.model} {served.version} refuses more than {MAX_REFUSED} rows of a part: {why}"
-        raise errors.DataError(msg, hint="train again, or score with another --version")
-
-
-def _raw(rows: pa.Table, row: int) -> str:
-    """Return a row's values as JSON, for its dead letter."""
-    (values,) = rows.slice(row, 1).to_pylist()
-    return json.dumps({name: value for name, value in values.items() if name not in (decode.VERSION, PREDICTION)})

@@ -39,7 +39,7 @@ class Outcome:
 
 def remaining(target: Path, plan: Plan) -> list[Part]:
     """Return the parts that are not done."""
-    return [part for part in plan.parts if not part_scoring.receipt_path(target, part).exists()]
+    return [part for part in plan.parts if not part_scoring.is_done(target, part)]
 
 
 def carry_out(task: PartScoring, plan: Plan, logs: Path) -> Outcome:

@@ -193,10 +193,10 @@ def _check_files(parts: Sequence[Part]) -> None:
 def discard(target: Path) -> None:
     """Remove the run in *target*, its predictions among it; what does not belong to it stays."""
     plan, folder = read(target), target / FOLDER
-    for path in (folder / "parts").glob("*.json"):  # before the predictions: a part with a receipt has them
-        path.unlink()
     for part in plan.parts if plan else ():
         (target / part.name).unlink(missing_ok=True)
+    for path in (folder / "parts").glob("*.json"):
+        path.unlink()
     for path in folder.glob("*"):
         if path.is_file() and path.name != "lock":
             path.unlink()

@@ -77,13 +77,13 @@ def killed_between(folder: Path, target: Path) -> int:
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )  # fmt: skip
     end = time.monotonic() + PATIENCE_SECONDS
-    while len(list(target.glob("_run/parts/[0-9]*.json"))) < 3:
+    while len(list(target.glob("*.parquet"))) < 3:
         assert process.poll() is None, (folder / "killed.log").read_text()
         assert time.monotonic() < end, (folder / "killed.log").read_text()
         time.sleep(0.002)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    return len(list(target.glob("_run/parts/[0-9]*.json")))
+    return len(list(target.glob("*.parquet")))
 
 
 def test_a_killed_run_ends_with_the_files_of_an_undisturbed_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from features.kafka.records import Records
 from features.schema import Source
 from features.window import UTC, to_ms
 from registry.files import artifacts
-from serving.batch import part_scoring, run_plan
+from serving.batch import part_scoring, row_answers, run_plan
 from serving.batch.part_scoring import PartScoring
 from serving.batch.run_plan import Part
 from serving.offline import EventPeriod
@@ -99,7 +99,7 @@ def test_a_value_that_the_model_does_not_need_may_be_missing(tmp_path: Path) -> 
 
 def test_a_model_that_refuses_everything_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is at fault, not the rows; the part has no receipt."""
-    monkeypatch.setattr(part_scoring, "MAX_REFUSED", 3)
+    monkeypatch.setattr(row_answers, "MAX_REFUSED", 3)
     task = scoring_by(tmp_path, world.picky())
     with pytest.raises(errors.DataError, match="m v7 refuses more than 3 rows of a part: the model refuses it"):
         score(task, tmp_path, lines({**row, "c": "never seen"} for row in events(9)))
@@ -108,14 +108,14 @@ def test_a_model_that_refuses_everything_ends_the_run(tmp_path: Path, monkeypatc
 
 def test_an_answer_that_is_no_number_is_a_dead_letter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Monitors could not read such a prediction."""
-    monkeypatch.setattr(part_scoring.offline.model, "predict", lambda *_: np.array([0.5, np.nan, np.inf]))
+    monkeypatch.setattr(row_answers.offline.model, "predict", lambda *_: np.array([0.5, np.nan, np.inf]))
     _, receipt, made = score(scoring_by(tmp_path, world.linear()), tmp_path, lines(events(3)))
     assert [0.5] == [row["prediction"] for row in made]
     assert ["the model's answer is missing or not finite"] * 2 == [one.reason for one in receipt.rejects]
 
 
 def test_a_part_that_is_done_is_not_done_again(tmp_path: Path) -> None:
-    """One whose receipt was not written is, and leaves the same bytes."""
+    """One that lacks its receipt or its predictions is, and leaves the same bytes."""
     task = scoring_by(tmp_path, world.linear())
     part, _, _ = score(task, tmp_path, lines(events(3)))
     path, receipt = task.target / part.name, part_scoring.receipt_path(task.target, part)
@@ -123,16 +123,17 @@ def test_a_part_that_is_done_is_not_done_again(tmp_path: Path) -> None:
     path.write_bytes(b"untouched")
     task.open()(part.encode())
     assert b"untouched" == path.read_bytes()
-    receipt.unlink()
-    task.open()(part.encode())
-    assert first == path.read_bytes()
+    for lost in (receipt, path):
+        lost.unlink()
+        task.open()(part.encode())
+        assert first == path.read_bytes()
 
 
 @pytest.mark.parametrize("ending", [".parquet", ".json"])
-def test_a_part_is_done_when_its_predictions_are_there(
+def test_predictions_are_seen_when_the_part_is_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
 ) -> None:
-    """Whichever of its files cannot be written, no receipt is left: it will be done again."""
+    """Whichever of its files cannot be written, no predictions are left: it will be done again."""
     task, write_whole = scoring_by(tmp_path, world.linear()), artifacts.write_whole
 
     def fails(path: Path, data: bytes) -> None:
@@ -143,7 +144,9 @@ def test_a_part_is_done_when_its_predictions_are_there(
     monkeypatch.setattr(artifacts, "write_whole", fails)
     with pytest.raises(OSError, match="no space left"):
         score(task, tmp_path, lines(events(3)))
-    assert [] == list((task.target / "_run" / "parts").iterdir())
+    (part,) = run_plan.parts_of(tmp_path / "in.jsonl")
+    assert [] == list(task.target.glob("*.parquet"))
+    assert not part_scoring.is_done(task.target, part)
 
 
 def test_a_part_without_rows_leaves_only_its_receipt(tmp_path: Path) -> None:
