@@ -32,6 +32,7 @@ _MODULES = {
     "retrain": ("retrain", "react", "promote", "refuse", "rollback", "audit", "flows"),
     "score": ("score",),
     "predict": ("predict",),
+    "nearline": ("nearline",),
     "serve": ("serve",),
     "features": ("features",),
     "compat": ("compat",),

@@ -1,4 +1,4 @@
-"""A batch job over parts: each part is handed to a Python function, which a worker opens once.
+"""Jobs over parts, in batch and as files appear: each part goes to a Python function, which a worker opens once.
 
 What the parts are and what is done with them is the function's affair. Flink may hand it a part twice, after a failure:
 what it leaves must not depend on how often it was called.
@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pandas as pd
 from pyflink.table import DataTypes
 from pyflink.table.udf import FunctionContext, ScalarFunction, udf
 
-from monitors.flink import environment_job, run_job
+from features.events import location
+from monitors.flink import environment_job, files_source_job, run_job
+from monitors.flink.run_job import Running
 
 
 class PartFunction(Protocol):
@@ -59,9 +61,39 @@ def run(function: PartFunction, parts: Sequence[str], logs: Path) -> None:
         Flink does not start, or the function raised; what it had done by then stays.
     """
     tables = environment_job.environment(logs, streaming=False)
-    kind = DataTypes.ROW([DataTypes.FIELD("part", DataTypes.STRING())])
-    tables.create_temporary_view("parts", tables.from_elements([(part,) for part in parts], kind))
+    kind = DataTypes.ROW([DataTypes.FIELD("chunk", DataTypes.STRING())])
+    tables.create_temporary_view("chunks", tables.from_elements([(part,) for part in parts], kind))
+    run_job.finish(_submit(tables, function), logs)
+
+
+def follow(function: PartFunction, place: location.Place, logs: Path, checkpoints: Path) -> Running:
+    """Start handing each chunk of the files at a place to the function, as they appear; return the job.
+
+    Parameters
+    ----------
+    function
+        What is done with a chunk, by its reference.
+    place
+        The directory, in which each file appears whole.
+    logs
+        Directory of Flink's log.
+    checkpoints
+        Where the job notes which files it has passed on; it goes on from the newest.
+
+    Raises
+    ------
+    EngineError
+        Flink does not start.
+    """
+    newest = environment_job.Checkpoints.resumed(checkpoints)
+    tables = environment_job.environment(logs, streaming=True, checkpoints=newest)
+    files_source_job.create_chunks(tables, "chunks", files_source_job.Directories(place), follow=True)
+    return Running(_submit(tables, function), logs)
+
+
+def _submit(tables: Any, function: PartFunction) -> Any:
+    """Start the job that hands the view ``chunks`` to the function; return its ``TableResult``."""
     done = udf(_Parts(function), result_type=DataTypes.STRING(), func_type="pandas")
     tables.create_temporary_system_function("done", done)
-    tables.execute_sql("CREATE TEMPORARY TABLE nowhere (part STRING) WITH ('connector' = 'blackhole')")
-    run_job.finish(tables.execute_sql("INSERT INTO nowhere SELECT done(part) FROM parts"), logs)
+    tables.execute_sql("CREATE TEMPORARY TABLE nowhere (chunk STRING) WITH ('connector' = 'blackhole')")
+    return tables.execute_sql("INSERT INTO nowhere SELECT done(chunk) FROM chunks")
