@@ -14,7 +14,6 @@ from typing import Annotated
 
 import typer
 
-from features.errors import ProjectError
 from features.security.file_names import file_name
 from features.values.untyped import Reject
 from features.window import UTC
@@ -55,10 +54,7 @@ def nearline(
     with context.open(ctx.obj) as opened:
         chosen = opened.model(model)
         static.make_importable(opened.project.folder)
-        with run_plan.locked(target):
-            if run_plan.read(target) is not None:
-                msg = f"{target} has a run of `leeway predict`"
-                raise ProjectError(msg, hint="name another directory")
+        with run_plan.locked(target, "nearline"):
             followed = _run(opened, chosen, source.resolve(), target.resolve())
     version, files = followed.current.version if followed.current else "", len(list(target.glob("*.parquet")))
     if as_json:

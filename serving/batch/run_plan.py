@@ -198,18 +198,25 @@ def discard(target: Path) -> None:
     for path in (folder / "parts").glob("*.json"):
         path.unlink()
     for path in folder.glob("*"):
-        if path.is_file() and path.name != "lock":
+        if path.is_file() and path.name not in ("lock", "command"):
             path.unlink()
 
 
 @contextmanager
-def locked(target: Path) -> Iterator[None]:
+def locked(target: Path, command: str = "predict") -> Iterator[None]:
     """Create *target*, and hold it for this process until the block ends; remove what a killed one left half written.
+
+    Parameters
+    ----------
+    target
+        The directory of predictions.
+    command
+        The command that works there: no other may, as their parts have other names.
 
     Raises
     ------
     DataError
-        Another process is at work there, or *target* is a file.
+        Another process or command is at work there, or *target* is not empty and not one of theirs.
     """
     read(target)
     (target / FOLDER / "parts").mkdir(parents=True, exist_ok=True)
@@ -222,4 +229,14 @@ def locked(target: Path) -> Iterator[None]:
         for folder in (target, target / FOLDER, target / FOLDER / "parts"):
             for draft in folder.glob(".*.tmp"):
                 draft.unlink()
+        _claim(target, command)
         yield
+
+
+def _claim(target: Path, command: str) -> None:
+    """Note which command works in *target*, unless another one does."""
+    note = target / FOLDER / "command"
+    if note.exists() and (other := note.read_text()) != command:
+        msg = f"{target} is a directory of `leeway {other}`"
+        raise errors.DataError(msg, hint="name another directory")
+    note.write_text(command)

@@ -99,6 +99,17 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
         assert [] == list(target.rglob(".*.tmp"))
 
 
+def test_one_command_in_a_directory(tmp_path: Path) -> None:
+    """The parts of another one have other names, and would be scored twice."""
+    with run_plan.locked(tmp_path / "out", "nearline"):
+        pass
+    with (
+        pytest.raises(errors.DataError, match="is a directory of `leeway nearline`"),
+        run_plan.locked(tmp_path / "out"),
+    ):
+        pass
+
+
 def test_a_discarded_run_leaves_what_is_not_its_own(tmp_path: Path, events: Path) -> None:
     """Its predictions, receipts and plan are gone."""
     target = tmp_path / "out"
@@ -108,4 +119,4 @@ def test_a_discarded_run_leaves_what_is_not_its_own(tmp_path: Path, events: Path
     with run_plan.locked(target):
         run_plan.discard(target)
         left = sorted(str(path.relative_to(target)) for path in target.rglob("*") if path.is_file())
-    assert ["_run/lock", "notes.txt"] == left
+    assert ["_run/command", "_run/lock", "notes.txt"] == left
