@@ -31,6 +31,8 @@ _MODULES = {
     "why": ("why",),
     "retrain": ("retrain", "react", "promote", "refuse", "rollback", "audit", "flows"),
     "score": ("score",),
+    "predict": ("predict",),
+    "nearline": ("nearline",),
     "serve": ("serve",),
     "features": ("features",),
     "compat": ("compat",),

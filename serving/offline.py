@@ -18,7 +18,7 @@ from features.events.decode import Decoded
 from features.events.location import Place
 from features.events.requests import read_requests
 from features.facts.lookup import Filled
-from features.schema import PREDICTION, Source
+from features.schema import PREDICTION, EventSchema, Source
 from features.values.untyped import Reject
 from features.window import from_ms, to_ms
 from registry.files import artifacts
@@ -52,7 +52,9 @@ class EventPeriod:
             inside = pc.and_(inside, pc.greater_equal(times, to_ms(self.start)))
         if self.end is not None:
             inside = pc.and_(inside, pc.less(times, to_ms(self.end)))
-        return requests if self == EventPeriod() else replace(requests, table=requests.table.filter(inside))
+        if self == EventPeriod():
+            return requests
+        return replace(requests, table=requests.table.filter(inside), lines=requests.lines[inside.to_numpy()])
 
 
 ALL = EventPeriod()
@@ -102,9 +104,9 @@ def score(
         msg = f"{target} has an unknown format"
         raise errors.DataError(msg, hint=f"name it with one of {', '.join(FORMATS)}")
     requests = _filled(wanted.in_period(read_requests(served.schema, source)), fill)
-    table = encode.renamed(_columns(served), _answered(served, requests.table))
+    table = encode.renamed(columns(served.schema), answered(served, requests.table))
     target.parent.mkdir(parents=True, exist_ok=True)
-    data = _parquet(table) if target.suffix == ".parquet" else _json(table, served.schema.times.format)
+    data = parquet(table) if target.suffix == ".parquet" else _json(table, served.schema.times.format)
     try:
         artifacts.write_whole(target, data, replace=over)
     except FileExistsError:
@@ -142,7 +144,7 @@ def publish(  # noqa: PLR0913 - where to, which events, and when
         Kafka does not answer, or the topic's retention would delete such old events at once.
     """
     requests = _filled(wanted.in_period(read_requests(served.schema, source)), fill)
-    table = _finite(_answered(served, requests.table))
+    table = _finite(answered(served, requests.table))
     topic = publishing.ensure(to.bootstrap, to.topic or "", partitions)
     if table.num_rows:
         publishing.check_retention(topic, from_ms(pc.min(table[decode.TIME]).as_py()), now)
@@ -152,8 +154,11 @@ def publish(  # noqa: PLR0913 - where to, which events, and when
     return Scored(sent, requests.rejects)
 
 
-def _answered(served: Served, requests: pa.Table) -> pa.Table:
-    """Return *requests* with the version and its predictions, as a decoded table."""
+def answered(served: Served, requests: pa.Table) -> pa.Table:
+    """Return *requests* with the version and its predictions, as a decoded table.
+
+    Whatever the model raises passes through.
+    """
     answers = model.predict(served, scoring.inputs(served.schema, requests))
     versions = pa.array([served.version] * requests.num_rows, pa.string())
     table = requests.set_column(requests.column_names.index(decode.VERSION), decode.VERSION, versions)
@@ -161,14 +166,15 @@ def _answered(served: Served, requests: pa.Table) -> pa.Table:
     return table.set_column(table.column_names.index(PREDICTION), PREDICTION, made)
 
 
-def _columns(served: Served) -> dict[str, str]:
+def columns(schema: EventSchema) -> dict[str, str]:
     """Return the columns of a prediction event in a file: decoded name to the project's name."""
-    c = served.schema.columns
-    features = {name: name for name in served.schema.features}
+    c = schema.columns
+    features = {name: name for name in schema.features}
     return {decode.ID: c.id, decode.TIME: c.time, decode.VERSION: c.version, **features, PREDICTION: c.prediction}
 
 
-def _parquet(table: pa.Table) -> bytes:
+def parquet(table: pa.Table) -> bytes:
+    """Return a table as a Parquet file: the same bytes for the same table."""
     buffer = io.BytesIO()
     pq.write_table(table, buffer)
     return buffer.getvalue()

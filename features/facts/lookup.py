@@ -155,11 +155,24 @@ def fill_missing(rows: pa.Table, declared: FactFeatures, *, now: datetime) -> Fi
         return Filled(rows, ())
     first, last = pc.min_max(rows[TIME]).as_py().values()
     loaded = load(declared, start=from_ms(first), end=from_ms(last + 1), now=now)
-    made = add_columns(rows, loaded.values)
-    for name in declared.features:
+    return Filled(with_missing(rows, loaded.values), loaded.rejects)
+
+
+def with_missing(rows: pa.Table, values: FactValues) -> pa.Table:
+    """Return rows whose fact features are filled in where they are null, point in time.
+
+    Parameters
+    ----------
+    rows
+        Decoded events with the columns of all features.
+    values
+        The facts (:func:`load`) of a period that has the rows' times in it.
+    """
+    made = add_columns(rows, values)
+    for name in values.declared.features:
         filled = pc.coalesce(rows[name], made[name])
         made = made.set_column(made.column_names.index(name), name, filled)
-    return Filled(made, loaded.rejects)
+    return made
 
 
 class Loaded(NamedTuple):

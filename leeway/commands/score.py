@@ -60,7 +60,7 @@ def score(  # noqa: PLR0913 - one parameter an option
         static.make_importable(opened.project.folder)
         trusted = chosen.retrain.trust if chosen.retrain else ()
         served = serving.load(opened.registry, chosen.schema, trusted=trusted, version=version)
-        place = _with_csv_format(chosen, source)
+        place = with_csv_format(chosen, source)
         wanted, now = offline.EventPeriod(utc(start), utc(end)), datetime.now(UTC)
         fill = partial(lookup.fill_missing, declared=chosen.facts, now=now)
         with show.working(f"Scoring the events of {show.text(source)}"):
@@ -75,7 +75,7 @@ def score(  # noqa: PLR0913 - one parameter an option
         raise typer.Exit(ExitCode.FINDINGS)
 
 
-def _with_csv_format(model: Model, source: Path) -> Source:
+def with_csv_format(model: Model, source: Path) -> Source:
     """Return *source* with the CSV dialect of the model's own events."""
     like = model.events.history or model.events.predictions
     return Source(path=str(source), csv=like.csv)

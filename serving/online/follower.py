@@ -18,7 +18,6 @@ from features.schema import EventSchema
 from registry import queries
 from registry.connection import Registry
 from registry.records import RunState
-from serving import model
 from serving.online.batching import Batcher
 from serving.online.lineup import Lineup, Loaded
 from serving.predictors import proved
@@ -157,11 +156,7 @@ class Follower:
 
     def _load(self, version: str) -> proved.Proved:
         """Load a version under the trust list, and let it answer rows of its baseline."""
-        served = model.load(self._registry, self.schema, trusted=self._trusted, version=version)
-        baseline = queries.baseline_of(self._registry, self.schema.model, version)
-        if baseline is None and (champion := queries.champion(self._registry, self.schema.model)):
-            baseline = queries.baseline_of(self._registry, self.schema.model, champion.version)
-        return proved.prove(served, baseline.bins if baseline else {})
+        return proved.load(self._registry, self.schema, trusted=self._trusted, version=version)
 
     def _fail(self, version: str, error: Exception) -> None:
         """Note that a version could not be loaded, and when it is tried again."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from features.schema import EventSchema
 from monitors.stats.bins import Bins
+from registry import queries
+from registry.connection import Registry
+from serving import model
 from serving.model import Served
 from serving.predictors import fast, parity
 from serving.predictors.columns import Columns, Predictor, Reference
@@ -53,6 +56,23 @@ class Proved:
     def predictor(self, rows: int) -> Predictor:
         """Return the predictor for so many rows."""
         return self.fast if self.fast is not None and rows <= FEW_ROWS else self.reference
+
+
+def load(reg: Registry, schema: EventSchema, *, trusted: Sequence[str], version: str | None = None) -> Proved:
+    """Load the champion, or another *version*, and let it answer rows of its baseline.
+
+    A version that has no baseline yet answers rows of the champion's.
+
+    Raises
+    ------
+    NotFound, ArtifactError
+        As :func:`serving.model.load`, or the model does not answer rows of its own baseline.
+    """
+    served = model.load(reg, schema, trusted=trusted, version=version)
+    baseline = queries.baseline_of(reg, schema.model, served.version)
+    if baseline is None and (champion := queries.champion(reg, schema.model)):
+        baseline = queries.baseline_of(reg, schema.model, champion.version)
+    return prove(served, baseline.bins if baseline else {})
 
 
 def prove(served: Served, bins: Mapping[str, Bins]) -> Proved:

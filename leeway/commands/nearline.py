@@ -1,0 +1,123 @@
+"""`leeway nearline`: files of events scored as they appear, by a streaming job that follows promotions."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from features.security.file_names import file_name
+from features.values.untyped import Reject
+from features.window import UTC
+from leeway import context, dead_letters
+from leeway.commands import score
+from leeway.commands.options import AsJson, ModelName
+from leeway.context import Context
+from leeway.project.load import Model
+from leeway.terminal import show
+from monitors.flink import parts_job
+from monitors.flink.run_job import Running
+from retrain_flows.training import static
+from serving.batch import run_plan
+from serving.nearline.champion_file import ChampionFollower
+from serving.nearline.stream_scoring import StreamScoring
+
+_LOOK_SECONDS = 0.5
+"""How often job and registry are looked at."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to *app*."""
+    app.command()(nearline)
+
+
+def nearline(
+    ctx: typer.Context,
+    source: Annotated[Path, typer.Argument(help="Directory in which files of events appear whole.")],
+    target: Annotated[Path, typer.Argument(help="Directory of prediction events.")],
+    model: ModelName = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score files of events as they appear, by the champion, until stopped with Ctrl-C or SIGTERM.
+
+    A promotion is followed without a restart. Each chunk of a file is scored once; after a stop or a crash the same
+    command goes on where it was.
+    """
+    with context.open(ctx.obj) as opened:
+        chosen = opened.model(model)
+        static.make_importable(opened.project.folder)
+        with run_plan.locked(target, "nearline"):
+            followed = _run(opened, chosen, source.resolve(), target.resolve())
+    version, files = followed.current.version if followed.current else "", len(list(target.glob("*.parquet")))
+    if as_json:
+        show.as_json({"ok": True, "model": chosen.name, "version": version, "files": files, "to": str(target)})
+        return
+    show.note(show.text(f"Stopped. {files:,} files of predictions are in {target}; the champion was {version}."))
+
+
+def _run(opened: Context, model: Model, source: Path, target: Path) -> ChampionFollower:
+    """Run the job until it is stopped, and follow the registry meanwhile."""
+    trusted = tuple(model.retrain.trust) if model.retrain else ()
+    champion = opened.dir / "nearline" / file_name(model.name) / "champion.json"
+    follower = ChampionFollower(opened.registry, model.schema, trusted, champion, _note)
+    follower.begin()
+    task = StreamScoring(
+        model.schema, model.facts, champion.resolve(), opened.artifacts.root.resolve(), trusted, target,
+        partial(_set_aside, opened.dir.resolve(), model.name), _now,
+    )  # fmt: skip
+    name = hashlib.sha256(f"{model.name}\0{source}\0{target}".encode()).hexdigest()[:12]
+    place = score.with_csv_format(model, source)
+    show.note_on_stderr(show.text(f"Scoring what appears in {source}; Ctrl-C stops. Flink is starting..."))
+    with _stoppable():
+        job = parts_job.follow(task, place, opened.dir / "logs", opened.dir / "checkpoints" / f"nearline-{name}")
+        try:
+            _until_stopped(job, follower, target)
+        finally:
+            job.stop()
+    return follower
+
+
+def _until_stopped(job: Running, follower: ChampionFollower, target: Path) -> None:
+    """Look at the job and at the registry again and again, and print now and then how far it is."""
+    lines = show.ProgressLines()
+    try:
+        while True:
+            job.check()
+            follower.look(time.monotonic())
+            version = follower.current.version if follower.current else ""
+            lines.print(f"{len(list(target.glob('*.parquet'))):,} files of predictions; the champion is {version}")
+            time.sleep(_LOOK_SECONDS)
+    except KeyboardInterrupt:
+        return
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Treat SIGTERM as Ctrl-C until the block ends."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _set_aside(state: Path, model: str, role: str, letters: Sequence[Reject]) -> None:
+    """Write dead letters, in a worker."""
+    if letters:
+        dead_letters.append(state, model, role, letters)
+
+
+def _note(text: str) -> None:
+    show.note_on_stderr(show.text(f"{_now():%H:%M:%S} {text}"))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

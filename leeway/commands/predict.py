@@ -1,0 +1,161 @@
+"""`leeway predict`: the champion's answers to a period of events, part by part on Flink, in a run that can go on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from features.events import location
+from features.values.untyped import records_of
+from features.window import UTC
+from leeway import context, dead_letters
+from leeway.commands import score
+from leeway.commands.options import AsJson, ModelName
+from leeway.context import Context
+from leeway.project.load import Model
+from leeway.terminal import show
+from leeway.terminal.exit_codes import ExitCode
+from retrain_flows.training import static
+from serving.batch import run, run_plan
+from serving.batch.part_scoring import PartScoring
+from serving.batch.run import Outcome
+from serving.batch.run_plan import Identity, Plan
+from serving.offline import EventPeriod
+from serving.predictors import proved
+from serving.predictors.proved import Proved
+
+_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
+_LOOK_SECONDS = 0.5
+"""Seconds between two looks at how many parts are done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A finished run: its plan, what came of it, how many parts an earlier start had done, and seconds of this one."""
+
+    plan: Plan
+    outcome: Outcome
+    before: int
+    seconds: float
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to *app*."""
+    app.command()(predict)
+
+
+def predict(  # noqa: PLR0913 - one parameter an option
+    ctx: typer.Context,
+    target: Annotated[Path, typer.Argument(help="Prediction events: a new directory, or that of a run to go on with.")],
+    start: Annotated[datetime, typer.Option("--from", formats=_FORMATS, help="First event time, in UTC.")],
+    end: Annotated[datetime, typer.Option("--to", formats=_FORMATS, help="The event time after the last.")],
+    source: Annotated[
+        Path | None, typer.Option(help="Events: a directory or a file; by default events.predictions of the model.")
+    ] = None,
+    model: ModelName = None,
+    version: Annotated[str | None, typer.Option(help="The version to use in place of the champion.")] = None,
+    force: Annotated[bool, typer.Option(help="Discard the run in TARGET and begin anew.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Score a period of events through Flink in batch, into a directory of Parquet files.
+
+    Each part of the input becomes one file, exactly once. A run that was interrupted goes on with the same command, by
+    the plan with which it began: the same files, offsets and version. Exit code 1 if some records could not be used.
+    """
+    if start >= end:
+        msg = "the period is empty"
+        raise typer.BadParameter(msg, param_hint="--from, --to")
+    period = EventPeriod(start.replace(tzinfo=UTC), end.replace(tzinfo=UTC))
+    with context.open(ctx.obj) as opened:
+        chosen = opened.model(model)
+        place = score.with_csv_format(chosen, source.resolve()) if source else chosen.events.predictions
+        static.make_importable(opened.project.folder)
+        with run_plan.locked(target):
+            if force:
+                run_plan.discard(target)
+            done = _carry_out(opened, chosen, place, period, target, version)
+    _print_done(chosen, done, target, as_json=as_json)
+    if done.outcome.rejected or done.outcome.facts:
+        raise typer.Exit(ExitCode.FINDINGS)
+
+
+def _carry_out(
+    opened: Context, model: Model, place: location.Place, period: EventPeriod, target: Path, version: str | None
+) -> Done:
+    """Begin the run, or go on with it, to its end; its dead letters are put on record once."""
+    begun, at = run_plan.read(target), time.monotonic()
+    if version is None and begun is not None and begun.identity.model == model.name:
+        version = begun.identity.version  # a promotion since then is no reason to mix versions
+    trusted = model.retrain.trust if model.retrain else ()
+    loaded = proved.load(opened.registry, model.schema, trusted=trusted, version=version)
+    plan = run_plan.begin(target, _identity(model, loaded, place, period), place, datetime.now(UTC))
+    task = PartScoring(
+        model.schema, model.facts, loaded.served.version, loaded.served.artifact, opened.artifacts.root.resolve(),
+        tuple(trusted), loaded.nullable, period, plan.now, target.resolve(),
+    )  # fmt: skip
+    before = len(plan.parts) - len(run.remaining(target, plan))
+    with show.working(f"Scoring events of {show.text(model.name)}") as update, _watched(target, plan, update):
+        outcome = run.carry_out(task, plan, opened.dir / "logs")
+    if not run.is_recorded(target):
+        dead_letters.append(opened.dir, model.name, "requests", outcome.rejected)
+        dead_letters.append(opened.dir, model.name, "facts", outcome.facts)
+        run.set_recorded(target)
+    return Done(plan, outcome, before, time.monotonic() - at)
+
+
+def _identity(model: Model, loaded: Proved, place: location.Place, period: EventPeriod) -> Identity:
+    """Return what the run computes."""
+    declared = [model.schema.model_dump(mode="json"), model.facts.model_dump(mode="json")]
+    settings = hashlib.sha256(json.dumps(declared, sort_keys=True).encode()).hexdigest()[:12]
+    start, end = (str(moment and moment.isoformat()) for moment in (period.start, period.end))
+    served = loaded.served
+    return Identity(model.name, served.version, served.artifact, location.name(place), start, end, settings)
+
+
+@contextmanager
+def _watched(target: Path, plan: Plan, update: Callable[[str], None]) -> Iterator[None]:
+    """Show how many parts are done until the block ends."""
+    over, total = threading.Event(), len(plan.parts)
+
+    def look() -> None:
+        while not over.wait(_LOOK_SECONDS):
+            update(f"Scoring events: {total - len(run.remaining(target, plan)):,} of {total:,} parts are done")
+
+    watching = threading.Thread(target=look, daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watching.join()
+
+
+def _print_done(model: Model, done: Done, target: Path, *, as_json: bool) -> None:
+    """Print how many events were scored by what, and where they and the dead letters are."""
+    identity, outcome = done.plan.identity, done.outcome
+    rejected, facts = records_of(outcome.rejected), records_of(outcome.facts)
+    if as_json:
+        show.as_json({"ok": not (rejected or facts), "model": model.name, "version": identity.version,
+                      "digest": identity.digest, "rows": outcome.rows, "rejected": rejected, "facts_rejected": facts,
+                      "parts": len(done.plan.parts), "parts_before": done.before,
+                      "seconds": round(done.seconds, 3), "to": str(target)})  # fmt: skip
+        return
+    went_on = f" ({done.before:,} of {len(done.plan.parts):,} parts were done before)" if done.before else ""
+    text = (
+        f"{outcome.rows:,} events scored by {model.name} {identity.version} in {done.seconds:.1f} s{went_on}: {target}"
+    )
+    show.note(show.text(text))
+    for count, letters, what in ((rejected, outcome.rejected, "records"), (facts, outcome.facts, "records of facts")):
+        if count:
+            first = f"the first at {letters[0].path} line {letters[0].line}: {letters[0].reason}"
+            show.note(show.text(f"{count:,} {what} could not be used, {first}"))

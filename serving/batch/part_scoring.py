@@ -1,0 +1,193 @@
+"""Scoring of one part of a run: decoded, completed by features of facts, checked, answered, written whole.
+
+A part leaves two files: a receipt with the number of rows and the dead letters, and after it the predictions. A part
+that lacks one of them is done again, and comes out the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+
+from features.events import decode, encode, location
+from features.events.column_decoder import RecordPlace
+from features.events.decode import Decoded
+from features.events.requests import unanswered_predictions
+from features.facts import lookup
+from features.facts.declaration import FactFeatures
+from features.facts.lookup import FactValues
+from features.kafka import offset_ranges
+from features.schema import EventSchema
+from features.values.untyped import Reject
+from registry.files import artifacts
+from registry.files.artifacts import ArtifactStore
+from serving import offline
+from serving.batch import row_answers
+from serving.batch.run_plan import FOLDER, Part
+from serving.model import Served
+from serving.offline import EventPeriod
+from serving.prediction_log.log import DIGEST
+
+FACTS = "facts.json"
+"""Name of the file of dead letters of facts in the run's folder."""
+
+
+SetAside = Callable[[Sequence[Reject]], None]
+"""Takes dead letters."""
+
+
+def _in_the_receipt(_: Sequence[Reject]) -> None:
+    """Leave dead letters where they are, in the receipt."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartScoring:
+    """What a worker needs for any part of the run.
+
+    Parameters
+    ----------
+    schema
+        The model's events.
+    facts
+        Its fact features.
+    version, digest
+        The version that answers, and the sha256 of its model file.
+    store
+        Folder of model files.
+    trusted
+        Types that the file may have (:func:`registry.files.artifacts.load_model`).
+    nullable
+        Features that the version answers without.
+    period
+        Events outside of it are left out; both ends are set where there are fact features.
+    now
+        The present, which times of events are compared with.
+    target
+        Directory of predictions.
+    """
+
+    schema: EventSchema
+    facts: FactFeatures
+    version: str
+    digest: str
+    store: Path
+    trusted: tuple[str, ...]
+    nullable: frozenset[str]
+    period: EventPeriod
+    now: datetime
+    target: Path
+
+    def open(self) -> Callable[[str], None]:
+        """Load the model and the facts of the period, and return what scores a part.
+
+        Raises
+        ------
+        ArtifactError
+            The model file is missing, altered or not trusted.
+        DataError
+            A directory of facts does not exist.
+        """
+        model = artifacts.load_model(ArtifactStore(self.store).get(self.digest), self.trusted)
+        served = Served(self.schema, self.version, self.digest, model)
+        return partial(_score_encoded, self, served, self._load_facts())
+
+    def _load_facts(self) -> FactValues | None:
+        """Return the facts of the period; those that cannot be used are written down for the run."""
+        if not self.facts:
+            return None
+        start, end = self.period.start, self.period.end
+        assert start is not None
+        assert end is not None
+        loaded = lookup.load(self.facts, start=start, end=end, now=self.now)
+        letters = json.dumps([asdict(one) for one in loaded.rejects]).encode()
+        artifacts.write_whole(self.target / FOLDER / FACTS, letters)
+        return loaded.values
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What came of a part: rows answered, and the records that were not."""
+
+    rows: int
+    rejects: tuple[Reject, ...]
+
+
+def receipt_path(target: Path, part: Part) -> Path:
+    """Return the path of a part's receipt."""
+    return target / FOLDER / "parts" / f"{part.name}.json"
+
+
+def read_receipt(target: Path, part: Part) -> Receipt:
+    """Return the receipt of a part that is done."""
+    own = json.loads(receipt_path(target, part).read_bytes())
+    return Receipt(own["rows"], tuple(Reject(**one) for one in own["rejects"]))
+
+
+def _score_encoded(task: PartScoring, served: Served, facts: FactValues | None, text: str) -> None:
+    score(task, served, facts, Part.decode(text))
+
+
+def is_done(target: Path, part: Part) -> bool:
+    """Return whether a part has its receipt, and its predictions where it has any."""
+    try:
+        return read_receipt(target, part).rows == 0 or (target / part.name).exists()
+    except FileNotFoundError:
+        return False
+
+
+def score(
+    task: PartScoring,
+    served: Served,
+    facts: FactValues | None,
+    part: Part,
+    set_aside: SetAside = _in_the_receipt,
+) -> Receipt | None:
+    """Score a part, unless it is done; return its receipt, None where it was done before.
+
+    Predictions come last: once they can be seen, they are not made again.
+
+    Parameters
+    ----------
+    task
+        The run.
+    served
+        The version that answers.
+    facts
+        Values of fact features, None where the model has none.
+    part
+        The part.
+    set_aside
+        Called with the dead letters before the part is done; after a crash it may be called again.
+    """
+    if is_done(task.target, part):
+        return None
+    made, place = _read(task, location.decode(part.reference))
+    requests = task.period.in_period(unanswered_predictions(task.schema, made))
+    if facts is not None:
+        requests = replace(requests, table=lookup.with_missing(requests.table, facts))
+    answered, refused = row_answers.answered(served, task.nullable, requests, place)
+    receipt = Receipt(answered.num_rows, (*requests.rejects, *refused))
+    set_aside(receipt.rejects)
+    letters = [asdict(one) for one in receipt.rejects]
+    text = json.dumps({"rows": receipt.rows, "rejects": letters})
+    artifacts.write_whole(receipt_path(task.target, part), text.encode())
+    if answered.num_rows:
+        events = encode.renamed(offline.columns(task.schema), answered)
+        events = events.append_column(DIGEST, pa.array([task.digest] * events.num_rows, pa.string()))
+        artifacts.write_whole(task.target / part.name, offline.parquet(events))
+    return receipt
+
+
+def _read(task: PartScoring, reference: location.Reference) -> tuple[Decoded, RecordPlace]:
+    """Return the records of a part, and where each of its lines is."""
+    if isinstance(reference, offset_ranges.Range):
+        batch = offset_ranges.fetch(reference)
+        return decode.decode_records(task.schema, "requests", batch, now=task.now), batch.place
+    path = reference.path
+    return decode.decode(task.schema, "requests", reference, now=task.now), lambda line: (path, line)
