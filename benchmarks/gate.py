@@ -2,7 +2,7 @@
 
 How often an equal first model passes, in each world of `benchmarks.gate_worlds`, at its first window and over all that
 follow; how often and how soon a better one does, beside the paired test and a test that spends alpha over looks.
-`--write` puts the tables into docs/statistics/gate.md. Seeded; one core, about five minutes; `--quick` two.
+`--write` puts the tables into docs/statistics/gate.md. Seeded; one core, half an hour; `--quick` a third of it.
 """
 
 from __future__ import annotations
