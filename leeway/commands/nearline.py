@@ -92,8 +92,8 @@ def _until_stopped(job: Running, follower: ChampionFollower, target: Path) -> No
         while True:
             job.check()
             follower.look(time.monotonic())
-            version = follower.current.version if follower.current else ""
-            lines.print(f"{len(list(target.glob('*.parquet'))):,} files of predictions; the champion is {version}")
+            files, champion = len(list(target.glob("*.parquet"))), follower.current.version if follower.current else ""
+            lines.print(f"{files:,} files of predictions; the champion is {show.text(champion)}")
             time.sleep(_LOOK_SECONDS)
     except KeyboardInterrupt:
         return
