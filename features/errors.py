@@ -143,3 +143,12 @@ class RequestError(LeewayError):
 
 class NotReady(Outage):
     """A served model cannot answer now: none is loaded, or too many requests wait."""
+
+
+def reason(error: Exception) -> str:
+    """Return what an exception says in a line: our own by its message, any other with its type.
+
+    >>> reason(DataError("no such file", hint="name another")), reason(KeyError("x"))
+    ('no such file', "KeyError: 'x'")
+    """
+    return error.message if isinstance(error, LeewayError) else f"{type(error).__name__}: {error}"

@@ -47,17 +47,16 @@ def baselines(opened: Context, model: Model) -> Path:
         for revision, digest in enumerate(own, start=1):
             if not published_baselines.is_published(folder, version, digest, revision):
                 published_baselines.publish(folder, version, queries.baseline_text(opened.registry, digest), revision)
-        _require_no_later(opened, model, folder, version)
+        _require_no_later(folder, version, len(own))
     if queries.champion(opened.registry, model.name) is None:
         msg = f"{model.name} has no baseline to compare with yet"
         raise NotFound(msg, hint="run `leeway baseline`, or `leeway retrain --first` to train a first version")
     return folder
 
 
-def _require_no_later(opened: Context, model: Model, folder: Path, version: str) -> None:
-    """Raise ArtifactError if a revision of a version's baseline is published that the registry does not have."""
-    later = len(baseline_plan.digests(opened.registry, model.name, version)) + 1
-    path = published.baseline_path(folder, version, later)
+def _require_no_later(folder: Path, version: str, revisions: int) -> None:
+    """Raise ArtifactError if a baseline of a version is published beyond the *revisions* that the registry has."""
+    path = published.baseline_path(folder, version, revisions + 1)
     if path.is_file():
         raise published.altered_error(str(path), "the registry has no such revision")
 

@@ -6,11 +6,10 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from features.values.untyped import Reject
+from features.values.untyped import Reject, dead_letter
 
 
 def folder(state: Path, model: str) -> Path:
@@ -66,4 +65,4 @@ def append(state: Path, model: str, role: str, rejects: Iterable[Reject]) -> Non
     place = folder(state, model)
     place.mkdir(parents=True, exist_ok=True)
     with (place / f"{role}.jsonl").open("a") as file:
-        file.writelines(json.dumps({"role": role, **asdict(one)}, sort_keys=True) + "\n" for one in rejects)
+        file.writelines(dead_letter(role, one) + "\n" for one in rejects)

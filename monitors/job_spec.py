@@ -75,10 +75,10 @@ class JobSpec:
         ArtifactError
             A file was altered.
         """
-        files = {f.baseline.revision: f for f in published.revisions(self.baselines, version, self.digests)}
+        files = {f.digest: f for f in published.revisions(self.baselines, version, self.digests)}
         if not files:
             raise _gone(version)
-        return files[in_force([f.baseline for f in files.values()], stage, window_end).revision]
+        return files[in_force({digest: f.baseline for digest, f in files.items()}, stage, window_end)]
 
 
 def join(*values: object) -> str:

@@ -22,7 +22,7 @@ from monitors.finding import Stage, Verdict
 from registry import lookups
 from registry.connection import Registry
 from registry.database import mapping, tables
-from registry.records import Champion, Incident, IncidentState
+from registry.records import Champion
 
 _T = tables.window_reports.c
 _MINUTE = "%Y-%m-%d %H:%M"
@@ -85,8 +85,13 @@ class BaselinePlan:
                 "plan": self.text}  # fmt: skip
 
     @property
+    def sentence(self) -> str:
+        """The plan as a sentence of its own."""
+        return f"{self.text[0].upper()}{self.text[1:]}."
+
+    @property
     def text(self) -> str:
-        """The plan in a sentence."""
+        """The plan in a clause."""
         named = f"baseline of {self.version}" + (f", revision {self.revision}" if self.revision > 1 else "")
         if self.renewable_from is None:
             return f"{named}: {self.slices} slices; the false-alarm guarantee needs {self.needed}"
@@ -114,7 +119,7 @@ def read_in(c: sa.Connection, model: str) -> BaselinePlan | None:
     own = _length(c, digest)
     since = _since(c, champion, own)
     ends = {stage: _ends(c, champion, stage, since) for stage in own.slices} if own.is_short else {}
-    return plan(champion.version, digest, own, since, ends, _obstacle(c, model))
+    return plan(champion.version, digest, own, since, ends, _obstacle(c, model) if own.is_short else "")
 
 
 def digests(reg: Registry, model: str, version: str) -> list[str]:
@@ -225,9 +230,7 @@ def _mine(champion: Champion) -> sa.ColumnElement[bool]:
 
 def _obstacle(c: sa.Connection, model: str) -> str:
     """Return which incident is open; "" if none is."""
-    t = tables.incidents.c
-    live = mapping.select(Incident, t.model == model, t.state != IncidentState.RESOLVED.value)
-    numbers = [str(i.id) for i in mapping.fetch(c, Incident, live.order_by(t.id))]
+    numbers = [str(incident.id) for incident in lookups.open_incidents(c, model)]
     if len(numbers) < 2:
         return f"incident {numbers[0]} is open" if numbers else ""
     return f"incidents {', '.join(numbers)} are open"

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from features.errors import ArtifactError, NotFound
 from monitors.baseline.baseline import Baseline
 from registry.database import mapping, tables
-from registry.records import Check, Comparison, Decision, Delivery, Incident, Record, RetrainRun, Version
+from registry.records import Check, Comparison, Decision, Delivery, Incident, IncidentState, Record, RetrainRun, Version
 
 R = TypeVar("R", bound=Record)
 
@@ -32,6 +32,13 @@ def decision_about(c: sa.Connection, incident_id: int) -> Decision | None:
     """Return the newest decision about an incident, None while it waits for one."""
     made = mapping.matching(c, Decision, "revision", incident_id=incident_id)
     return made[-1] if made else None
+
+
+def open_incidents(c: sa.Connection, model: str) -> list[Incident]:
+    """Return the incidents of a model that are not resolved, by number."""
+    t = tables.incidents.c
+    live = mapping.select(Incident, t.model == model, t.state != IncidentState.RESOLVED.value)
+    return mapping.fetch(c, Incident, live.order_by(t.id))
 
 
 def run(c: sa.Connection, run_id: int) -> RetrainRun:

@@ -20,9 +20,10 @@ from monitors.profiles import side_channels
 from monitors.quality.arrivals import any_arrived, records_set_aside
 from monitors.report import Report
 from monitors.signals import SIGNALS, Needs
+from registry import lookups
 from registry.connection import Registry
 from registry.database import mapping, tables
-from registry.records import Champion, Incident, IncidentState
+from registry.records import Champion, Incident
 
 _T = tables.window_reports.c
 _STAGE = {spec.signal: spec.stage for spec in SIGNALS}
@@ -140,10 +141,7 @@ def read(reg: Registry, model: str) -> ModelStatus:
 
 def read_in(c: sa.Connection, model: str) -> ModelStatus:
     """Return the status of *model* in the caller's transaction."""
-    t = tables.incidents.c
-    live = mapping.fetch(
-        c, Incident, mapping.select(Incident, t.model == model, t.state != IncidentState.RESOLVED.value)
-    )
+    live = lookups.open_incidents(c, model)
     champion = mapping.one(c, Champion, tables.champions.c.model == model)
     newest = [_newest(c, model, champion.version, stage) for stage in Stage] if champion else [None, None]
     heard = _heard(c, model, newest[0].window_end) if newest[0] else None

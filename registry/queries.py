@@ -129,10 +129,8 @@ def incidents(reg: Registry, model: str | None = None, *, state: IncidentState |
 
 def open_incidents(reg: Registry, model: str) -> list[Incident]:
     """Return the incidents of a model that are not resolved, by number."""
-    t = tables.incidents.c
-    live = mapping.select(Incident, t.model == model, t.state != IncidentState.RESOLVED.value)
     with reg.read() as c:
-        return mapping.fetch(c, Incident, live.order_by(t.id))
+        return lookups.open_incidents(c, model)
 
 
 def incident(reg: Registry, incident_id: int) -> Incident:

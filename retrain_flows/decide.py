@@ -9,8 +9,7 @@ applies decides:
 3. No trainer is configured: ``NOTHING``.
 4. Something stands in the way (drift outside the guarantee that has not lasted ``signals.outside_windows`` windows yet,
    a signal that rarely came with a rise of the loss where ``signals.without_loss`` is ``wait``, a running retrain, the
-   cool-down, labels that have not matured): deferred, with all reasons; after ``retrain.wait``,
-   ``WAIT_GIVEN_UP``.
+   cool-down, labels that have not matured): deferred, with all reasons; after ``retrain.wait``, ``WAIT_GIVEN_UP``.
 5. ``retrain.decide`` is ``suggest``: ``SUGGEST``, and somebody starts the retrain by hand.
 6. Otherwise: ``RETRAIN``. Where ``retrain.decide`` is ``ask``, its promotion waits for approval
    (:mod:`retrain_flows.approval`).
@@ -20,8 +19,8 @@ A decision is revised while its incident is open (:mod:`retrain_flows.reconcile`
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from features.window import format_span
@@ -72,7 +71,7 @@ class Situation:
         Slices in a window. After as many steady windows in a row no window holds the records on which the error stream
         alarmed, and none can confirm it any more.
     precedence
-        How often past incidents of the signal came with a rise of the loss; None where that is not counted.
+        How often past incidents of a signal came with a rise of the loss, for the signals of which that is counted.
     """
 
     now: datetime
@@ -87,7 +86,7 @@ class Situation:
     tried: datetime | None = None
     slide: timedelta = timedelta(0)
     window: int = 1
-    precedence: LossPrecedence | None = None
+    precedence: Mapping[Signal, LossPrecedence] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +125,7 @@ def decide(
     Decision or Deferral
         A deferral lasts at the longest until ``retrain.wait`` after the incident opened or a challenger was trained.
     """
-    evidence = (*incident_evidence.sentences(incident), *_precedence(situation))
+    evidence = (*incident_evidence.sentences(incident), *_precedence(incident, situation))
     if incident.signal is Signal.QUALITY:
         return Decision(Action.REPAIR_DATA, (*evidence, "no retrain: the data are faulty; repair them upstream"))
     if barred := _barred(incident, signals):
@@ -135,7 +134,8 @@ def decide(
         return Decision(Action.NOTHING, (*evidence, barred))
     if retrain is None or not retrain.trainers:
         return Decision(Action.NOTHING, (*evidence, "no trainer is configured: set retrain.trainer or retrain.online"))
-    lasting = (*_not_lasting(incident, signals), *_only_in_faulty(incident, situation), *_rarely(signals, situation))
+    rarely = _rarely(incident, signals, situation)
+    lasting = (*_not_lasting(incident, signals), *_only_in_faulty(incident, situation), *rarely)
     obstacles = (*lasting, *_obstacles(incident, retrain, situation))
     if not obstacles:
         rows = f"{situation.matured_rows} rows with labels to train on"
@@ -170,16 +170,18 @@ def _not_lasting(incident: Incident, signals: Signals) -> Iterator[str]:
     )
 
 
-def _precedence(situation: Situation) -> Iterator[str]:
+def _precedence(incident: Incident, situation: Situation) -> Iterator[str]:
     """Yield how often the signal came with a rise of the loss, where there are past incidents to count."""
-    if situation.precedence is not None and situation.precedence.incidents:
-        yield situation.precedence.text
+    own = situation.precedence.get(incident.signal)
+    if own is not None and own.incidents:
+        yield own.text
 
 
-def _rarely(signals: Signals, situation: Situation) -> Iterator[str]:
+def _rarely(incident: Incident, signals: Signals, situation: Situation) -> Iterator[str]:
     """Yield what is waited for where the signal rarely came with a rise of the loss, and the policy says to wait."""
-    if signals.without_loss == "wait" and situation.precedence is not None and situation.precedence.is_rare:
-        yield f"{situation.precedence.text}: labels that show a rise (signals.without_loss is wait)"
+    own = situation.precedence.get(incident.signal)
+    if signals.without_loss == "wait" and own is not None and own.is_rare:
+        yield f"{own.text}: labels that show a rise (signals.without_loss is wait)"
 
 
 def _only_in_faulty(incident: Incident, situation: Situation) -> Iterator[str]:

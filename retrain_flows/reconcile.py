@@ -18,7 +18,6 @@ from registry import operations, queries
 from registry.audit_log import chain
 from registry.connection import Registry
 from registry.records import Action, Decision, Incident, IncidentState, RetrainRun, RunState
-from registry.views import loss_precedence
 from retrain_flows import decide, follow_up, past_runs, renewal, retrain, schedule, situation
 from retrain_flows.config import Retrain, Schedule
 from retrain_flows.data import usable_rows, workspace
@@ -180,8 +179,6 @@ def _handle(
 
 def _decide(ws: Workspace, incident: Incident, rests_on: Situation) -> decide.Decision | decide.Deferral:
     """Decide about an incident. Rows are counted only if nothing else is in the way, since that reads all events."""
-    precedence = loss_precedence.read(ws.registry, ws.model, ws.schema.windows.size).get(incident.signal)
-    rests_on = replace(rests_on, precedence=precedence)
     answer = decide.decide(incident, signals=ws.signals, retrain=ws.retrain, situation=rests_on)
     if not isinstance(answer, decide.Decision) or answer.action not in (Action.RETRAIN, Action.SUGGEST):
         return answer

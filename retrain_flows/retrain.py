@@ -137,8 +137,8 @@ def _on_record(ws: Workspace, begun: RetrainRun, now: Callable[[], datetime]) ->
     try:
         yield
     except Exception as error:
-        message = error.message if isinstance(error, errors.LeewayError) else f"{type(error).__name__}: {error}"
-        operations.finish_run(ws.registry, begun.id, state=RunState.FAILED, reason=message, now=now())
+        reason = errors.reason(error)
+        operations.finish_run(ws.registry, begun.id, state=RunState.FAILED, reason=reason, now=now())
         raise
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from registry import queries
 from registry.faulty_periods import faulty_periods
 from registry.records import RunState
+from registry.views import loss_precedence
 from retrain_flows import past_runs
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.decide import Situation
@@ -33,4 +34,5 @@ def read(ws: Workspace, as_of: datetime) -> Situation:
         tried=past_runs.last_training(ws),
         slide=ws.schema.windows.slide,
         window=ws.schema.windows.slices,
+        precedence=loss_precedence.read(ws.registry, ws.model, ws.schema.windows.size),
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import operator
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -90,6 +91,11 @@ class RejectGroup:
 
     first: Reject
     records: int
+
+
+def dead_letter(role: str, one: Reject) -> str:
+    """Return the dead letter of a record of a role, as a line of JSON: the same record gives the same line."""
+    return json.dumps({"role": role, **asdict(one)}, sort_keys=True)
 
 
 def records_of(rejects: Iterable[Reject]) -> int:

@@ -15,7 +15,7 @@ import typer
 
 from features.window import UTC
 from leeway import assembly, context, dead_letters
-from leeway.commands.options import TIME_FORMATS, AsJson, ModelName, When, utc
+from leeway.commands.options import AsJson, ModelName, PeriodEnd, PeriodStart, When, utc
 from leeway.context import Context
 from leeway.project.load import Model
 from leeway.terminal import show
@@ -39,8 +39,8 @@ class Engine(str, Enum):
 
 def build(  # noqa: PLR0913 - one parameter an option
     ctx: typer.Context,
-    start: Annotated[datetime, typer.Option("--from", formats=TIME_FORMATS, help="First event time, in UTC.")],
-    end: Annotated[datetime, typer.Option("--to", formats=TIME_FORMATS, help="The event time after the last.")],
+    start: PeriodStart,
+    end: PeriodEnd,
     out: Annotated[Path, typer.Option(help="A new folder for the Parquet files and their manifest.")],
     as_of: When = None,
     model: ModelName = None,

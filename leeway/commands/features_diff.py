@@ -13,18 +13,16 @@ from features.facts import skew
 from features.facts.skew import Difference, Skew
 from features.values.untyped import records_of
 from features.window import UTC, from_ms
-from leeway.commands.options import AsJson, ModelName
+from leeway.commands.options import AsJson, ModelName, PeriodEnd, PeriodStart
 from leeway.project.load import Project
 from leeway.terminal import show
 from leeway.terminal.exit_codes import ExitCode
 
-_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
-
 
 def diff(  # noqa: PLR0913 - one parameter an option
     ctx: typer.Context,
-    start: Annotated[datetime, typer.Option("--from", formats=_FORMATS, help="First event time, in UTC.")],
-    end: Annotated[datetime, typer.Option("--to", formats=_FORMATS, help="The event time after the last.")],
+    start: PeriodStart,
+    end: PeriodEnd,
     sample: Annotated[int, typer.Option(min=1, help="Most predictions that are compared.")] = 1000,
     seed: Annotated[int, typer.Option(help="Chooses the predictions: the same ones for the same seed.")] = 0,
     shown: Annotated[int, typer.Option("--show", min=0, help="Most differences of a feature that are listed.")] = 10,

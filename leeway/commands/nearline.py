@@ -92,11 +92,16 @@ def _until_stopped(job: Running, follower: ChampionFollower, target: Path) -> No
         while True:
             job.check()
             follower.look(time.monotonic())
-            files, champion = len(list(target.glob("*.parquet"))), follower.current.version if follower.current else ""
-            lines.print(f"{files:,} files of predictions; the champion is {show.text(champion)}")
+            lines.print(_progress(target, follower))
             time.sleep(_LOOK_SECONDS)
     except KeyboardInterrupt:
         return
+
+
+def _progress(target: Path, follower: ChampionFollower) -> str:
+    """Return how far it is."""
+    champion = follower.current.version if follower.current else ""
+    return f"{len(list(target.glob('*.parquet'))):,} files of predictions; the champion is {champion}"
 
 
 @contextmanager

@@ -9,9 +9,9 @@ import typer
 
 from features.window import UTC, parse_span
 
-TIME_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
+_TIME_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
 """How a time is written in an option."""
-_TIME = typer.Option(formats=TIME_FORMATS, help="In UTC.")
+_TIME = typer.Option(formats=_TIME_FORMATS, help="In UTC.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 """The result as one JSON document on stdout, and nothing else there; see `docs/command-line.md`."""
@@ -19,6 +19,8 @@ ModelName = Annotated[str | None, typer.Option("--model", "-m", help="The model,
 When = Annotated[datetime | None, _TIME]
 """A time that may be left out."""
 RequiredTime = Annotated[datetime, _TIME]
+PeriodStart = Annotated[datetime, typer.Option("--from", formats=_TIME_FORMATS, help="First event time, in UTC.")]
+PeriodEnd = Annotated[datetime, typer.Option("--to", formats=_TIME_FORMATS, help="The event time after the last.")]
 Column = Annotated[str | None, typer.Option(metavar="COLUMN", rich_help_panel="Which column is what")]
 """The column of a role in a log; inferred if it is left out."""
 IdColumn = Annotated[str | None, typer.Option("--id", metavar="COLUMN", rich_help_panel="Which column is what")]

@@ -6,7 +6,7 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +20,7 @@ from features.values.untyped import records_of
 from features.window import UTC
 from leeway import context, dead_letters
 from leeway.commands import score
-from leeway.commands.options import AsJson, ModelName
+from leeway.commands.options import AsJson, ModelName, PeriodEnd, PeriodStart
 from leeway.context import Context
 from leeway.project.load import Model
 from leeway.terminal import show
@@ -29,12 +29,11 @@ from retrain_flows.training import static
 from serving.batch import run, run_plan
 from serving.batch.part_scoring import PartScoring
 from serving.batch.run import Outcome
-from serving.batch.run_plan import Identity, Plan
+from serving.batch.run_plan import Identity, Part, Plan
 from serving.offline import EventPeriod
 from serving.predictors import proved
 from serving.predictors.proved import Proved
 
-_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
 _LOOK_SECONDS = 0.5
 """Seconds between two looks at how many parts are done."""
 
@@ -57,8 +56,8 @@ def register(app: typer.Typer) -> None:
 def predict(  # noqa: PLR0913 - one parameter an option
     ctx: typer.Context,
     target: Annotated[Path, typer.Argument(help="Prediction events: a new directory, or that of a run to go on with.")],
-    start: Annotated[datetime, typer.Option("--from", formats=_FORMATS, help="First event time, in UTC.")],
-    end: Annotated[datetime, typer.Option("--to", formats=_FORMATS, help="The event time after the last.")],
+    start: PeriodStart,
+    end: PeriodEnd,
     source: Annotated[
         Path | None, typer.Option(help="Events: a directory or a file; by default events.predictions of the model.")
     ] = None,
@@ -103,7 +102,7 @@ def _carry_out(
         model.schema, model.facts, loaded.served.version, loaded.served.artifact, opened.artifacts.root.resolve(),
         tuple(trusted), loaded.nullable, period, plan.now, target.resolve(),
     )  # fmt: skip
-    before = len(plan.parts) - len(run.remaining(target, plan))
+    before = len(plan.parts) - len(run.remaining(target, plan.parts))
     with show.working(f"Scoring events of {show.text(model.name)}") as update, _watched(target, plan, update):
         outcome = run.carry_out(task, plan, opened.dir / "logs")
     if not run.is_recorded(target):
@@ -128,8 +127,10 @@ def _watched(target: Path, plan: Plan, update: Callable[[str], None]) -> Iterato
     over, total = threading.Event(), len(plan.parts)
 
     def look() -> None:
+        todo: Sequence[Part] = plan.parts
         while not over.wait(_LOOK_SECONDS):
-            update(f"Scoring events: {total - len(run.remaining(target, plan)):,} of {total:,} parts are done")
+            todo = run.remaining(target, todo)  # a part that is done stays so, and is not looked at again
+            update(f"Scoring events: {total - len(todo):,} of {total:,} parts are done")
 
     watching = threading.Thread(target=look, daemon=True)
     watching.start()

@@ -20,7 +20,7 @@ def print_response(response: IncidentResponse) -> None:
         show.table("Decisions, the newest last", columns, rows)
         show.note("")
     if response.baseline:
-        show.note(show.text(f"{response.baseline.text[0].upper()}{response.baseline.text[1:]}.\n"))
+        show.note(show.text(f"{response.baseline.sentence}\n"))
     for record in response.retrains:
         _print_retrain(record)
     if response.ended_by:

@@ -7,7 +7,7 @@ that were compared with a revision stay so.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -150,18 +150,17 @@ class Baseline(BaseModel):
         return np.array(rows, dtype=np.int64) if rows else np.zeros((0, 0), np.int64)
 
 
-def in_force(revisions: Iterable[Baseline], stage: Stage, window_end: datetime) -> Baseline:
-    """Return the revision that a window is compared with: the newest that is valid for it.
+def in_force(revisions: Mapping[str, Baseline], stage: Stage, window_end: datetime) -> str:
+    """Return the sha256 of the revision that a window is compared with: the newest that is valid for it.
 
     Parameters
     ----------
     revisions
-        All baselines of a version, oldest first; at least one.
+        All baselines of a version by their sha256, oldest first; at least one.
     stage, window_end
         The window's stage, and its end in event time.
     """
     first, *later = revisions
-    valid = [
-        b for b in later if b.renewal and stage in b.renewal.valid_from and b.renewal.valid_from[stage] < window_end
-    ]
+    starts = {digest: renewal.valid_from for digest in later if (renewal := revisions[digest].renewal)}
+    valid = [digest for digest, begins in starts.items() if stage in begins and begins[stage] < window_end]
     return valid[-1] if valid else first

@@ -113,8 +113,8 @@ def extends(baseline: Baseline, before: Baseline) -> bool:
 
 def _begins_with(later: Sequence[Slice], earlier: Sequence[Slice]) -> bool:
     """Return whether slices are all of the *earlier* ones, unchanged, and others after them."""
-    kept_starts = {s.start for s in earlier}
-    return [s for s in later if s.start in kept_starts] == sorted(earlier, key=_order)
+    earlier_starts = {s.start for s in earlier}
+    return [s for s in later if s.start in earlier_starts] == sorted(earlier, key=_order)
 
 
 def _countable(baseline: Baseline, stage: Stage, one: Slice) -> Slice:

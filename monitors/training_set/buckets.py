@@ -22,7 +22,7 @@ from features.events import decode, location
 from features.events.decode import ID, TIME
 from features.events.requests import unanswered_predictions
 from features.schema import LABEL, EventSchema, Role
-from features.values.untyped import records_of
+from features.values.untyped import dead_letter, records_of
 from monitors.training_set.join import RowCounts, labelled
 from monitors.training_set.parts import overlaps
 from monitors.training_set.period import TrainingPeriod, within
@@ -92,7 +92,7 @@ def split(plan: SetPlan, role: Role, reference: str) -> Iterator[Piece]:
     _write(plan.file("parts", f"{name}.json"), [json.dumps(about)])
     if not inside:
         return
-    letters = [json.dumps({"role": role, **asdict(r)}, sort_keys=True) for r in decoded.rejects]
+    letters = [dead_letter(role, one) for one in decoded.rejects]
     if letters:
         _write(plan.file("rejects", f"{name}.jsonl"), letters)
     labels = role == "labels"

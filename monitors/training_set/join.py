@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.events.decode import ID, TIME
-from features.schema import LABEL, Task
+from features.schema import LABEL, EventSchema, Task
+from features.scoring import Values
 from monitors.profiles import label_join
 from monitors.training_set.period import TrainingPeriod, within
 
@@ -117,3 +118,10 @@ def is_usable(task: Task, label: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
 def numbers(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
     """Return numbers, NaN for what is none. A binary label may be decoded as text, to be counted by category."""
     return np.asarray(pd.to_numeric(column.to_pandas(), errors="coerce"), dtype=np.float64)
+
+
+def targets(schema: EventSchema, rows: pa.Table) -> Values:
+    """Return the labels of joined rows in the form that is trained on, (rows,): float64, or ``str`` (multiclass)."""
+    if schema.task is Task.MULTICLASS:
+        return np.asarray(rows[LABEL].to_pandas(), dtype=object)
+    return numbers(rows[LABEL])

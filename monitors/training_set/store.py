@@ -52,9 +52,10 @@ class SetStore:
             The Flink job fails.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
+        key = _key(period, sources)
         with filelock.FileLock(self.folder / ".lock"):
-            before = sorted(self.folder.glob(f"{_key(period, sources)}-*"), key=_last_used) if counted else []
-            final = before[-1] if before else self.folder / f"{_key(period, sources)}-{_state(sources)}"
+            before = sorted(self.folder.glob(f"{key}-*"), key=_last_used) if counted else []
+            final = before[-1] if before else self.folder / f"{key}-{_state(sources)}"
             if not final.is_dir():
                 self._remove(self.folder.glob("building-*"))  # of a process that was killed
                 draft = self.folder / f"building-{final.name}"

@@ -19,11 +19,11 @@ import pyarrow.parquet as pq
 
 from features import errors, scoring
 from features.events.decode import ID, TIME, VERSION
-from features.schema import LABEL, PREDICTION, EventSchema, Task
+from features.schema import LABEL, PREDICTION, Task
 from features.window import from_ms
 from monitors.training_set.built import BuiltSet
 from monitors.training_set.digest import RowDigest
-from monitors.training_set.join import LABEL_TIME, numbers
+from monitors.training_set.join import LABEL_TIME, targets
 from monitors.training_set.period import TrainingPeriod
 
 MANIFEST = "manifest.json"
@@ -159,20 +159,13 @@ def _columns(period: TrainingPeriod, table: pa.Table, digest: RowDigest) -> pa.T
     """Return the columns of the files for some rows, which the digest has taken in."""
     schema, times = period.schema, table[TIME].to_numpy()
     frame = scoring.inputs(schema, table)
-    digest.add(frame, np.asarray(table[ID].to_pandas(), dtype=object), times, target(schema, table))
+    digest.add(frame, np.asarray(table[ID].to_pandas(), dtype=object), times, targets(schema, table))
     features = pa.Table.from_pandas(frame, preserve_index=False).cast(table.select(list(schema.features)).schema)
     return pa.table({
         ID: table[ID], TIME: pa.array(times).cast(_STAMP), VERSION: table[VERSION], PREDICTION: table[PREDICTION],
         **dict(zip(features.column_names, features.columns, strict=True)), LABEL: table[LABEL],
         "label_time": table[LABEL_TIME].cast(_STAMP), "matured_at": pa.array(times + period.delay).cast(_STAMP),
     })  # fmt: skip
-
-
-def target(schema: EventSchema, table: pa.Table) -> scoring.Values:
-    """Return the labels of joined rows in the form that is trained on, (rows,): float64, or ``str`` (multiclass)."""
-    if schema.task is Task.MULTICLASS:
-        return np.asarray(table[LABEL].to_pandas(), dtype=object)
-    return numbers(table[LABEL])
 
 
 def _write_file(path: Path, schema: pa.Schema, groups: Iterator[pa.Table]) -> dict[str, Any]:

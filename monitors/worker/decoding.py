@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from features import errors
 from features.events import decode, location
 from features.kafka.records import Records
 from features.schema import Role
-from features.values.untyped import Reject, by_reason, records_of, reject
+from features.values.untyped import Reject, by_reason, dead_letter, records_of, reject
 from features.window import agreed_newest, to_ms
 from monitors.job_spec import FIELD_SEPARATOR, JobSpec, join
 from monitors.profiles.cells import Cell
@@ -51,7 +51,7 @@ def decode_chunk(spec: JobSpec, role: Role, reference: str) -> tuple[int, Texts,
     chunk = location.decode(reference)
     decoded = decode.decode(spec.schema, role, chunk)
     taken = _decoded_chunk(spec, role, decoded, lambda row: (chunk.path, int(decoded.lines[row])))
-    letters = [json.dumps({"role": role, **asdict(r)}, sort_keys=True) for r in taken.rejects]
+    letters = [dead_letter(role, one) for one in taken.rejects]
     high = taken.reached if role == "predictions" else 0
     return high, cell_texts(taken.cells), taken.sheets, letters, taken.progress(role, file=chunk.path)
 

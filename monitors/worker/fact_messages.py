@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +21,7 @@ from features.facts.groups import Group, groups, key_columns
 from features.facts.key_state import KeyState, state_of
 from features.files.file_chunks import Chunk
 from features.schema import EventSchema, FeatureKind
-from features.values.untyped import Reject
+from features.values.untyped import Reject, dead_letter
 from features.window import agreed_newest, to_ms
 from monitors.job_spec import FIELD_SEPARATOR, join
 from monitors.worker.keyed_state import KeyedState
@@ -101,7 +101,7 @@ def _of_rows(spec: FactSpec, chunk: Chunk, now: datetime) -> Messages:
 
 
 def _letters(role: str, rejects: Iterable[Reject]) -> list[str]:
-    return [json.dumps({"role": role, **asdict(one)}, sort_keys=True) for one in rejects]
+    return [dead_letter(role, one) for one in rejects]
 
 
 def slot_of(message: str) -> str:

@@ -52,8 +52,8 @@ class WatchedFeed:
 
     def in_force(self, end: datetime) -> tuple[str, Baseline]:
         """Return the baseline that a window of inputs with this *end* is compared with, after its sha256."""
-        valid = in_force(self.revisions.values(), Stage.INPUTS, end)
-        return next((digest, one) for digest, one in self.revisions.items() if one is valid)
+        digest = in_force(self.revisions, Stage.INPUTS, end)
+        return digest, self.revisions[digest]
 
     @cached_property
     def pace(self) -> FeedPace:

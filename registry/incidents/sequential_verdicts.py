@@ -236,8 +236,7 @@ def _compared_with(revisions: Revisions, report: Report) -> str:
     """Return the sha256 of the baseline that a report was compared with; the valid one's where it is not on record."""
     if report.baseline in revisions:
         return report.baseline
-    valid = in_force(revisions.values(), report.stage, report.window_end)
-    return next(digest for digest, baseline in revisions.items() if baseline is valid)
+    return in_force(revisions, report.stage, report.window_end)
 
 
 def _says_the_same(stored: Report | None, again: Report) -> bool:

@@ -16,7 +16,16 @@ from registry.database import mapping, tables
 from registry.operations.incidents import close
 from registry.operations.runs import end_run, require_passed, require_running
 from registry.operations.versions import set_state
-from registry.records import Champion, Incident, IncidentState, Promotion, RunState, Version, VersionState
+from registry.records import (
+    BASELINE_REPLACED,
+    Champion,
+    Incident,
+    IncidentState,
+    Promotion,
+    RunState,
+    Version,
+    VersionState,
+)
 
 
 @dataclass(frozen=True)
@@ -205,7 +214,7 @@ def _resolve_all(c: sa.Connection, step: _PointerMove, old: str, new: str) -> No
     t = tables.incidents.c
     live = mapping.select(Incident, t.model == step.model, t.version == old, t.state != IncidentState.RESOLVED.value)
     for incident in mapping.fetch(c, Incident, live.order_by(t.id)):
-        resolution = f"baseline replaced by {new}"
+        resolution = f"{BASELINE_REPLACED} by {new}"
         close(c, incident, resolution=resolution, actor=step.actor, now=step.now)
 
 

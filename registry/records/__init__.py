@@ -1,7 +1,16 @@
 """The registry's records as frozen values, one class a table: what operations return and queries read. No SQL here."""
 
 from registry.records.comparisons import ComparedSlice, Comparison, ComparisonKind
-from registry.records.incidents import Acceptance, AcceptedAs, Action, Decision, Incident, IncidentState, WindowRow
+from registry.records.incidents import (
+    BASELINE_REPLACED,
+    Acceptance,
+    AcceptedAs,
+    Action,
+    Decision,
+    Incident,
+    IncidentState,
+    WindowRow,
+)
 from registry.records.messages import AuditEntry, AuditResult, Delivery, Message
 from registry.records.record import Record
 from registry.records.runs import APPROVAL, Check, CheckResult, RetrainRun, RunState
@@ -9,6 +18,7 @@ from registry.records.versions import Champion, Promotion, Version, VersionState
 
 __all__ = [
     "APPROVAL",
+    "BASELINE_REPLACED",
     "Acceptance",
     "AcceptedAs",
     "Action",

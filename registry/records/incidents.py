@@ -89,6 +89,10 @@ class Incident(Record):
         return "closed" if self.resolution.startswith(UNRESOLVED) else self.state.value
 
 
+BASELINE_REPLACED = "baseline replaced"
+"""How the resolution of an incident begins that a promotion ended."""
+
+
 class Action(str, Enum):
     """What is done: about an incident, or about a version without one."""
 

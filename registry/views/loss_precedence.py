@@ -17,7 +17,7 @@ from monitors.finding import Signal, Stage
 from registry import queries
 from registry.connection import Registry
 from registry.database import tables
-from registry.records import Incident, IncidentState
+from registry.records import BASELINE_REPLACED, Incident, IncidentState
 
 Z = 1.96
 """Quantile of the interval: 95 %, two-sided."""
@@ -98,13 +98,9 @@ def precedence(
         if incident.signal in counted and incident.state is IncidentState.RESOLVED:
             rose = any(_follows(loss, incident, horizon) for loss in losses)
             done = matured.get(incident.version, incident.since) >= incident.last_seen + horizon
-            if rose or (done and not incident.resolution.startswith(REPLACED)):
+            if rose or (done and not incident.resolution.startswith(BASELINE_REPLACED)):
                 counted[incident.signal].append(rose)
     return {signal: LossPrecedence(signal, len(rises), sum(rises)) for signal, rises in counted.items()}
-
-
-REPLACED = "baseline replaced"
-"""How the resolution of an incident begins that a promotion ended."""
 
 
 def _follows(loss: Incident, incident: Incident, horizon: timedelta) -> bool:

@@ -18,12 +18,12 @@ import pandas as pd
 import pyarrow as pa
 
 from features.events.decode import ID, TIME, VERSION
-from features.schema import LABEL, PREDICTION, EventSchema, Task
+from features.schema import PREDICTION, EventSchema, Task
 from features.scoring import Values, inputs
 from features.window import to_ms
 from monitors.training_set import period
 from monitors.training_set.digest import RowDigest
-from monitors.training_set.join import numbers
+from monitors.training_set.join import numbers, targets
 from retrain_flows.data.event_log import EventLog, PeriodRows
 
 # An array of Python values, one for each row.
@@ -158,7 +158,7 @@ def _collected(schema: EventSchema, as_of: datetime, source: PeriodRows) -> Data
     n, values = source.counts.rows, (_objects if schema.task is Task.MULTICLASS else numbers)
     columns, words, at = dict[str, npt.NDArray[Any]](), dict[str, str](), 0
     for table in source.tables:
-        part = {**inputs(schema, table), _TARGET: values(table[LABEL]), _LOGGED: values(table[PREDICTION]),
+        part = {**inputs(schema, table), _TARGET: targets(schema, table), _LOGGED: values(table[PREDICTION]),
                 TIME: table[TIME].to_numpy(), ID: _objects(table[ID]), VERSION: _objects(table[VERSION])}  # fmt: skip
         for name, column in part.items():
             own = np.asarray(column)

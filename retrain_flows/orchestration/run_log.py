@@ -46,7 +46,7 @@ def next_step(
     """
     if run.state is RunState.PROMOTED:
         own = baseline is not None and baseline.version == run.challenger and baseline.is_short
-        plan = f" {baseline.text[0].upper()}{baseline.text[1:]}." if baseline is not None and own else ""
+        plan = f" {baseline.sentence}" if baseline is not None and own else ""
         named = run.challenger or "the new version"
         return f"Next: {named} answers from now on, and is compared with its own baseline.{plan}"
     if run.awaits_approval:

@@ -48,13 +48,13 @@ def answered(
     answers, raised = _predictions(served, requests.table.filter(pa.array(good)))
     whole = np.flatnonzero(good)
     reasons |= {int(whole[row]): ("", why) for row, why in raised.items()}
-    kept = _without(requests.table.num_rows, reasons)
+    has_answer = _without(requests.table.num_rows, reasons)
     letters = (
         Reject(*place(int(requests.lines[row])), why, _raw(requests.table, row), column,
                requests.table[decode.TIME][row].as_py(), served.version)
         for row, (column, why) in sorted(reasons.items())
     )  # fmt: skip
-    return answers.filter(pa.array(kept[good])), tuple(letters)
+    return answers.filter(pa.array(has_answer[good])), tuple(letters)
 
 
 def _without(rows: int, reasons: Collection[int]) -> Mask:

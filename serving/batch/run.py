@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,9 +37,9 @@ class Outcome:
     facts: tuple[Reject, ...]
 
 
-def remaining(target: Path, plan: Plan) -> list[Part]:
-    """Return the parts that are not done."""
-    return [part for part in plan.parts if not part_scoring.is_done(target, part)]
+def remaining(target: Path, parts: Sequence[Part]) -> list[Part]:
+    """Return those of the parts that are not done."""
+    return [part for part in parts if not part_scoring.is_done(target, part)]
 
 
 def carry_out(task: PartScoring, plan: Plan, logs: Path) -> Outcome:
@@ -65,7 +65,7 @@ def carry_out(task: PartScoring, plan: Plan, logs: Path) -> Outcome:
         file_chunks.list_files(
             location.directory(reading.place(source))
         )  # what is not there is told before Flink starts
-    if todo := remaining(task.target, plan):
+    if todo := remaining(task.target, plan.parts):
         parts_job.run(task, [part.encode() for part in todo], logs)
     receipts = [part_scoring.read_receipt(task.target, part) for part in plan.parts]
     rejected = tuple(one for receipt in receipts for one in receipt.rejects)

@@ -18,9 +18,6 @@ from registry.connection import Registry
 from registry.files import artifacts
 from serving.predictors import proved
 
-FIRST_RETRY, LONGEST_RETRY = 2.0, 120.0
-"""Seconds until a version that failed is tried again: doubled each time, up to the second."""
-
 
 @dataclass(frozen=True, slots=True)
 class Champion:
@@ -103,9 +100,8 @@ class ChampionFollower:
     def _fail(self, version: str, error: Exception, clock: float) -> None:
         self._times = self._times + 1 if version == self._failed else 1
         self._failed = version
-        self._again = clock + min(FIRST_RETRY * 2 ** min(self._times - 1, 30), LONGEST_RETRY)
-        reason = error.message if isinstance(error, errors.LeewayError) else f"{type(error).__name__}: {error}"
-        self._note(f"{self._schema.model} {version} cannot be loaded: {reason}")
+        self._again = clock + proved.retry_after(self._times)
+        self._note(f"{self._schema.model} {version} cannot be loaded: {errors.reason(error)}")
 
     def _note(self, reason: str) -> None:
         """Say why the file is not as the registry says, where that is new."""

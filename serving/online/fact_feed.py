@@ -90,7 +90,7 @@ class FactFeed:
         self._set_aside(rejects)
 
     def _fail(self, error: Exception) -> None:
-        reason = error.message if isinstance(error, errors.LeewayError) else f"{type(error).__name__}: {error}"
+        reason = errors.reason(error)
         if self.counts.failing != reason:
             _LOG.error("%s: facts cannot be read: %s; answers go on with those that are stored", self._model, reason)
         self.counts.failing = reason

@@ -23,8 +23,6 @@ from serving.online.lineup import Lineup, Loaded
 from serving.predictors import proved
 from serving.requests.rows import RowReader
 
-FIRST_RETRY, LONGEST_RETRY = 2.0, 120.0
-"""Seconds until a version that failed is tried again: doubled each time, up to the second."""
 _LOG = logging.getLogger("leeway.serve")
 
 
@@ -100,7 +98,7 @@ class Follower:
         try:
             wanted = await asyncio.to_thread(self._wanted)
         except Exception as error:  # whatever a driver raises: following must not end
-            reason = _reason(error)
+            reason = errors.reason(error)
             if not self.status.registry_away:
                 text = "%s: the registry does not answer; the loaded versions go on: %s"
                 _LOG.warning(text, self.schema.model, reason)
@@ -162,15 +160,11 @@ class Follower:
         """Note that a version could not be loaded, and when it is tried again."""
         before = self.status.failures.get(version)
         times = before.times + 1 if before else 1
-        wait = min(FIRST_RETRY * 2 ** min(times - 1, 30), LONGEST_RETRY)
+        wait = proved.retry_after(times)
         known = isinstance(error, errors.LeewayError)
-        reason = _reason(error)
+        reason = errors.reason(error)
         self.status.failures[version] = Failure(reason, times, self._clock() + wait)
         kept = self.lineup.champion
         goes_on = f"{kept.version} answers on" if kept else "nothing answers"
         text = "%s %s cannot be loaded: %s; %s; tried again in %.0f s"
         _LOG.error(text, self.schema.model, version, reason, goes_on, wait, exc_info=None if known else error)
-
-
-def _reason(error: Exception) -> str:
-    return error.message if isinstance(error, errors.LeewayError) else f"{type(error).__name__}: {error}"

@@ -312,16 +312,16 @@ def test_a_signal_that_rarely_came_with_a_loss_waits_for_labels_if_the_policy_sa
     """Off by default: then the figure is only among the reasons. With few past incidents nothing is known."""
     rare, unknown = LossPrecedence(Signal.LABEL, 12, 0), LossPrecedence(Signal.LABEL, 11, 0)
     waits = Signals(without_loss="wait")
-    by_default = ask("label", replace(READY, precedence=rare))
-    waiting = ask("label", replace(READY, precedence=rare), signals=waits)
+    by_default = ask("label", replace(READY, precedence={Signal.LABEL: rare}))
+    waiting = ask("label", replace(READY, precedence={Signal.LABEL: rare}), signals=waits)
     assert isinstance(by_default, Decision)
     assert (Action.RETRAIN, True) == (by_default.action, rare.text in by_default.because)
     assert isinstance(waiting, Deferral)
     assert f"{rare.text}: labels that show a rise (signals.without_loss is wait)" == waiting.because
-    for figure in (unknown, None):
+    for figure in ({Signal.LABEL: unknown}, {}):
         decided = ask("label", replace(READY, precedence=figure), signals=waits)
         assert isinstance(decided, Decision)
         assert Action.RETRAIN is decided.action
-    given_up = ask("label", replace(READY, precedence=rare, now=OPENED + RETRAIN.wait), signals=waits)
+    given_up = ask("label", replace(READY, precedence={Signal.LABEL: rare}, now=OPENED + RETRAIN.wait), signals=waits)
     assert isinstance(given_up, Decision)
     assert Action.WAIT_GIVEN_UP is given_up.action

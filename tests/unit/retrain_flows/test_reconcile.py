@@ -23,6 +23,7 @@ from monitors.verdicts import window_verdict
 from registry import operations, queries
 from registry.incidents import ingest
 from registry.records import Action, IncidentState, RetrainRun, RunState
+from registry.views import loss_precedence
 from registry.views.loss_precedence import LossPrecedence
 from retrain_flows import reconcile as reactions
 from retrain_flows import retrain
@@ -70,7 +71,7 @@ def test_a_signal_that_rarely_came_with_a_loss_is_counted_for_its_own_incidents(
 ) -> None:
     """The figure of the incident's signal is what the decision rests on."""
     rare = {Signal.LABEL: LossPrecedence(Signal.LABEL, 12, 0)}
-    monkeypatch.setattr(reactions.loss_precedence, "read", lambda *_: rare)
+    monkeypatch.setattr(loss_precedence, "read", lambda *_: rare)
     ws = replace(ws, signals=Signals(without_loss="wait"))
     world.drift(ws, Signal.LABEL, Signal.PERFORMANCE)
     waiting, done = sorted(react(ws), key=lambda outcome: outcome.subject)

@@ -25,16 +25,16 @@ def registry(tmp_path: Path) -> Iterator[Registry]:
 
 def following(registry: Registry, path: Path) -> tuple[ChampionFollower, list[str]]:
     """Return a follower that has begun, and the list of what it says."""
-    said: list[str] = []
-    follower = ChampionFollower(registry, world.SCHEMA, world.TRUST, path, said.append)
+    notes: list[str] = []
+    follower = ChampionFollower(registry, world.SCHEMA, world.TRUST, path, notes.append)
     follower.begin()
-    return follower, said
+    return follower, notes
 
 
 def test_a_promotion_is_followed(tmp_path: Path, registry: Registry) -> None:
     """The file has version, digest, and what the version answers without."""
     path = tmp_path / "to" / "champion.json"
-    follower, said = following(registry, path)
+    follower, notes = following(registry, path)
     first = champion_file.read(path)
     world.add_version(registry, "v2", world.trees())
     world.promote(registry, "v2")
@@ -44,13 +44,13 @@ def test_a_promotion_is_followed(tmp_path: Path, registry: Registry) -> None:
     assert ("v1", ("c",)) == (first.version, first.nullable)
     assert ("v2", ("c", "x", "z")) == (second.version, second.nullable)
     assert queries.version(registry, "m", "v2").artifact == second.digest
-    assert ["the champion is v1", "the champion is v2"] == said
+    assert ["the champion is v1", "the champion is v2"] == notes
 
 
 def test_the_last_good_champion_stays_and_the_new_one_is_tried_again(tmp_path: Path, registry: Registry) -> None:
     """Ever less often, with one line; one that can be loaded then ends it."""
     path = tmp_path / "champion.json"
-    follower, said = following(registry, path)
+    follower, notes = following(registry, path)
     world.add_version(registry, "v2", world.linear(2))
     broken = registry.artifacts.path(queries.version(registry, "m", "v2").artifact or "")
     good = broken.read_bytes()
@@ -66,7 +66,7 @@ def test_the_last_good_champion_stays_and_the_new_one_is_tried_again(tmp_path: P
 
     assert "v1" == during
     assert "m v2 cannot be loaded" in failing
-    assert ["the champion is v1", f"{failing}; v1 answers on", "the champion is v2"] == said
+    assert ["the champion is v1", f"{failing}; v1 answers on", "the champion is v2"] == notes
     assert ("v2", "") == (champion_file.read(path).version, follower.failing)
 
 

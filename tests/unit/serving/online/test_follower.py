@@ -16,7 +16,8 @@ from features import errors
 from registry import operations, queries
 from registry.connection import Registry
 from registry.records import RunState
-from serving.online.follower import FIRST_RETRY, Follower
+from serving.online.follower import Follower
+from serving.predictors.proved import FIRST_RETRY
 from tests.support import serving_world as world
 
 
