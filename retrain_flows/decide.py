@@ -7,11 +7,12 @@ applies decides:
 2. Its signal may not retrain, or drift outside the false-alarm guarantee may not: ``NOTHING``, with the setting as the
    reason. Where only the error stream has alarmed, the decision is deferred as long as a window may still confirm it.
 3. No trainer is configured: ``NOTHING``.
-4. Something stands in the way (drift outside the guarantee that has not lasted ``signals.outside_windows`` windows yet,
+4. The drift is over: as many steady windows in a row have come as end an incident. ``NOTHING``.
+5. Something stands in the way (drift outside the guarantee that has not lasted ``signals.outside_windows`` windows yet,
    a signal that rarely came with a rise of the loss where ``signals.without_loss`` is ``wait``, a running retrain, the
    cool-down, labels that have not matured): deferred, with all reasons; after ``retrain.wait``, ``WAIT_GIVEN_UP``.
-5. ``retrain.decide`` is ``suggest``: ``SUGGEST``, and somebody starts the retrain by hand.
-6. Otherwise: ``RETRAIN``. Where ``retrain.decide`` is ``ask``, its promotion waits for approval
+6. ``retrain.decide`` is ``suggest``: ``SUGGEST``, and somebody starts the retrain by hand.
+7. Otherwise: ``RETRAIN``. Where ``retrain.decide`` is ``ask``, its promotion waits for approval
    (:mod:`retrain_flows.approval`).
 
 A decision is revised while its incident is open (:mod:`retrain_flows.reconcile`): the same rules are applied again.
@@ -70,6 +71,8 @@ class Situation:
     window
         Slices in a window. After as many steady windows in a row no window holds the records on which the error stream
         alarmed, and none can confirm it any more.
+    clear_after
+        Steady windows in a row that end an incident (``incidents.clear_after``).
     precedence
         How often past incidents of a signal came with a rise of the loss, for the signals of which that is counted.
     """
@@ -86,6 +89,7 @@ class Situation:
     tried: datetime | None = None
     slide: timedelta = timedelta(0)
     window: int = 1
+    clear_after: int = 3
     precedence: Mapping[Signal, LossPrecedence] = field(default_factory=dict)
 
 
@@ -134,6 +138,9 @@ def decide(
         return Decision(Action.NOTHING, (*evidence, barred))
     if retrain is None or not retrain.trainers:
         return Decision(Action.NOTHING, (*evidence, "no trainer is configured: set retrain.trainer or retrain.online"))
+    if incident.steady >= situation.clear_after:
+        over = f"no retrain: the drift is over; the newest {incident.steady} windows are steady (incidents.clear_after)"
+        return Decision(Action.NOTHING, (*evidence, over))
     rarely = _rarely(incident, signals, situation)
     lasting = (*_not_lasting(incident, signals), *_only_in_faulty(incident, situation), *rarely)
     obstacles = (*lasting, *_obstacles(incident, retrain, situation))

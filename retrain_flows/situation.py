@@ -34,5 +34,6 @@ def read(ws: Workspace, as_of: datetime) -> Situation:
         tried=past_runs.last_training(ws),
         slide=ws.schema.windows.slide,
         window=ws.schema.windows.slices,
+        clear_after=ws.incidents.clear_after,
         precedence=loss_precedence.read(ws.registry, ws.model, ws.schema.windows.size),
     )

@@ -53,6 +53,17 @@ def test_drift_that_may_retrain_retrains_when_all_is_ready() -> None:
     assert expected == ask()
 
 
+def test_drift_that_is_over_is_not_retrained_for() -> None:
+    """As many steady windows as end an incident end its wait, too; one window less does not."""
+    answers = [
+        decide(incident(steady=steady), signals=Signals(), retrain=RETRAIN, situation=READY) for steady in (2, 3)
+    ]
+    assert [Action.RETRAIN, Action.NOTHING] == [a.action for a in answers if isinstance(a, Decision)]
+    assert "no retrain: the drift is over; the newest 3 windows are steady (incidents.clear_after)" == str(
+        answers[1].because[-1]
+    )
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
