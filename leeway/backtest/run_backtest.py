@@ -29,7 +29,7 @@ from leeway.project.load import Model
 from registry import queries
 from registry.records import Decision, Incident, Promotion, RetrainRun
 from retrain_flows.data.dataset import Dataset
-from retrain_flows.training import permutation_importance
+from retrain_flows.training import permutation_importance, trainer_child
 
 Progress = Callable[[str], None]
 RANDOM_SEEDS = (1, 2, 3)
@@ -136,7 +136,8 @@ def run(history: History, models: Sequence[tuple[str, Model]], folder: Path, pro
     rows = labelled.split(history.cut)[1]
     sd = permutation_importance.target_sd(labelled.split(history.cut)[0].target)
     task = _Task(history, models[0][1], folder, rows, labelled, sd)
-    with _one_thread(), ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+    spawn = multiprocessing.get_context("spawn")
+    with _one_thread(), ProcessPoolExecutor(1, spawn, initializer=trainer_child.end_with_parent) as pool:
         fixed = pool.submit(_fixed_references, task)
         loops = tuple(
             _loop(_Task(history, model, folder, rows, labelled, sd), name, progress) for name, model in models

@@ -44,7 +44,7 @@ def run(pipe: connection.Connection, payload: bytes, seed: int) -> None:
     """
     global _pipe  # `report` is called from the user's code
     os.setpgid(0, 0)
-    _end_with_parent()
+    end_with_parent(group=True)
     _pipe = pipe
     random.seed(seed)
     np.random.seed(seed)  # what scikit-learn's `random_state=None` uses
@@ -74,14 +74,14 @@ def _answer(payload: bytes) -> bytes:
         return bytes(ForkingPickler.dumps(("error", (message, traceback.format_exc()))))
 
 
-def _end_with_parent() -> None:
-    """Kill this process group when the parent ends."""
+def end_with_parent(*, group: bool = False) -> None:
+    """Kill this process when its parent ends, however that is; with *group*, all of its process group."""
     parent = multiprocessing.parent_process()
     if parent is None:
         return
 
     def wait() -> None:
         connection.wait([parent.sentinel])
-        os.killpg(0, signal.SIGKILL)
+        os.killpg(0, signal.SIGKILL) if group else os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=wait, daemon=True).start()

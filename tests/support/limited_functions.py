@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import random
 import signal
@@ -9,6 +10,8 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -87,6 +90,19 @@ def report_twice(messages: list[str]) -> int:
     for message in messages:
         trainer_child.report(message)
     return os.getpid()
+
+
+def hang_alone(path: str) -> None:
+    """Write this process's id to *path*, and hang."""
+    Path(path).write_text(str(os.getpid()))
+    time.sleep(600)
+
+
+def hang_in_pool(path: str) -> None:
+    """Run `hang_alone` in the worker of a pool that ends with this process."""
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, spawn, initializer=trainer_child.end_with_parent) as pool:
+        pool.submit(hang_alone, path).result()
 
 
 def inner(path: str) -> None:

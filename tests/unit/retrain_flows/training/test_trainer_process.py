@@ -133,6 +133,16 @@ def test_a_child_ends_with_its_parent(tmp_path: Path) -> None:
     wait(lambda: all(ended(int(pid)) for pid in pids.read_text().split()))
 
 
+def test_a_worker_of_a_pool_ends_with_its_parent(tmp_path: Path) -> None:
+    """A backtest that is killed leaves no process behind that replays its references."""
+    pids = tmp_path / "pids"
+    code = f"from tests.support.limited_functions import hang_in_pool; hang_in_pool({str(pids)!r})"
+    with subprocess.Popen([sys.executable, "-c", code]) as parent:
+        wait(lambda: pids.exists() and bool(pids.read_text()))
+        parent.kill()
+    wait(lambda: ended(int(pids.read_text())))
+
+
 def test_progress_is_reported_where_the_function_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     """With time and memory."""
     monkeypatch.setattr(trainer_process, "PROGRESS_SECONDS", 0.2)
