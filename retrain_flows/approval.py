@@ -61,11 +61,11 @@ def promote_or_ask(ws: Workspace, run: RetrainRun, passed: Passed, *, now: datet
                            effective_at=passed.effective_at, actor=actor, reason=passed.reason, now=now)  # fmt: skip
         return queries.run(ws.registry, run.id)
     reason = f"{APPROVAL}: {passed.reason}"
-    held = operations.hold_run(ws.registry, run.id, challenger=passed.version, reason=reason, now=now)
-    for earlier in awaiting(ws.registry, ws.model):
-        if earlier.id < run.id:
-            end_outdated(ws.registry, earlier, now=now)
-    return held
+    earlier = [other for other in awaiting(ws.registry, ws.model) if other.id < run.id]
+    ends = {other.id: outdated(ws.registry, other) or _passed_later(passed.version) for other in earlier}
+    return operations.hold_run(
+        ws.registry, run.id, challenger=passed.version, reason=reason, supersedes=ends, now=now
+    )  # fmt: skip
 
 
 def awaiting(reg: Registry, model: str) -> list[RetrainRun]:
@@ -80,7 +80,11 @@ def outdated(reg: Registry, run: RetrainRun) -> str:
     if champion is None or run.challenger is None or (looks and looks[-1].reference != champion.version):
         return OTHER_CHAMPION
     later = [r for r in awaiting(reg, run.model) if r.id > run.id]
-    return f"{SUPERSEDED}{later[-1].challenger} passed the gate after it" if later else ""
+    return _passed_later(str(later[-1].challenger)) if later else ""
+
+
+def _passed_later(version: str) -> str:
+    return f"{SUPERSEDED}{version} passed the gate after it"
 
 
 def end_outdated(reg: Registry, run: RetrainRun, *, now: datetime) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Literal
 
 import sqlalchemy as sa
@@ -46,8 +47,7 @@ def start_run(reg: Registry, *, decision_id: int, as_of: datetime, flow_run: str
         The decision is not to retrain or has been carried out, or another run of the model is going on.
     """
     with reg.write() as c:
-        decision = lookups.decision(c, decision_id)
-        _require_no_other_run(c, decision)
+        _require_no_other_run(c, decision := lookups.decision(c, decision_id))
         number = mapping.insert(c, tables.retrain_runs, decision_id=decision_id, model=decision.model,
                              state=RunState.RUNNING, as_of=as_of, flow_run=flow_run, started_at=now)  # fmt: skip
         run = lookups.run(c, number)
@@ -86,11 +86,26 @@ def record_checks(reg: Registry, run_id: int, checks: Sequence[Check], *, now: d
             _log(c, run, "retrain.checked", now, {"checks": [f"{k.version} {k.name}: {k.result.value}" for k in new]})
 
 
-def hold_run(reg: Registry, run_id: int, *, challenger: str, reason: str, now: datetime) -> RetrainRun:
+def hold_run(
+    reg: Registry, run_id: int, *, challenger: str, reason: str, now: datetime,
+    supersedes: Mapping[int, str] = MappingProxyType({}),
+) -> RetrainRun:  # fmt: skip
     """Hold a run whose candidate is neither better nor worse yet, or has passed the gate and waits for approval.
 
     The incident stays open. :func:`record_look` records what labels that come show; then the run is promoted or
     finished. A run that is held may be held again, for another reason.
+
+    Parameters
+    ----------
+    challenger
+        The candidate.
+    reason
+        Why it is held.
+    now
+        The time that is recorded.
+    supersedes
+        Why earlier runs, by number, are off the offer: they are rejected in the same transaction, so that never two
+        wait for approval. One that has ended meanwhile stays as it is.
 
     Raises
     ------
@@ -106,6 +121,9 @@ def hold_run(reg: Registry, run_id: int, *, challenger: str, reason: str, now: d
         held = lookups.run(c, run_id)
         entry = _log(c, run, "retrain.held", now, {"challenger": challenger, "reason": reason})
         outbox.add_message(c, entry, {"run": held.model_dump(mode="json")})
+        for earlier, why in supersedes.items():
+            if not (other := lookups.run(c, earlier)).state.is_final:
+                _finish(c, other, RunState.REJECTED, why, chain.SYSTEM, now)
         return held
 
 
@@ -130,14 +148,9 @@ def record_look(reg: Registry, comparison: Comparison) -> Comparison:
 
 
 def finish_run(
-    reg: Registry,
-    run_id: int,
-    *,
-    state: Literal[RunState.REJECTED, RunState.FAILED],
-    reason: str,
-    actor: str = chain.SYSTEM,
-    now: datetime,
-) -> RetrainRun:
+    reg: Registry, run_id: int, *, state: Literal[RunState.REJECTED, RunState.FAILED], reason: str,
+    actor: str = chain.SYSTEM, now: datetime,
+) -> RetrainRun:  # fmt: skip
     """End a run that promotes nothing: its candidates are rejected.
 
     Its incident stays open, and its decision is revised when the next retrain is possible. A run that promotes is ended
@@ -149,19 +162,22 @@ def finish_run(
         The run has ended.
     """
     with reg.write() as c:
-        run = require_running(c, run_id)
-        end_run(c, run, state=state, reason=reason, now=now)
-        done = lookups.run(c, run_id)
-        entry = _log(c, run, f"retrain.{state.value}", now, {"reason": reason}, actor)
-        outbox.add_message(c, entry, {"run": done.model_dump(mode="json")})
-        return done
+        return _finish(c, require_running(c, run_id), state, reason, actor, now)
+
+
+def _finish(c: sa.Connection, run: RetrainRun, state: RunState, reason: str, actor: str, now: datetime) -> RetrainRun:
+    """End a run that promotes nothing in the caller's transaction, with its audit line and message."""
+    end_run(c, run, state=state, reason=reason, now=now)
+    done = lookups.run(c, run.id)
+    entry = _log(c, run, f"retrain.{state.value}", now, {"reason": reason}, actor)
+    outbox.add_message(c, entry, {"run": done.model_dump(mode="json")})
+    return done
 
 
 def end_run(c: sa.Connection, run: RetrainRun, *, state: RunState, reason: str, now: datetime) -> None:
     """End *run* in the caller's transaction, and reject all its candidates that were not promoted."""
-    mapping.update(
-        c, tables.retrain_runs, tables.retrain_runs.c.id == run.id, state=state, reason=reason, finished_at=now
-    )
+    t = tables.retrain_runs
+    mapping.update(c, t, t.c.id == run.id, state=state, reason=reason, finished_at=now)
     _reject_candidates(c, run)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections import defaultdict
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -21,12 +20,13 @@ from monitors.finding import Signal, Verdict
 from registry import operations, queries
 from registry.connection import Registry
 from registry.incidents import ingest
-from registry.records import Check, CheckResult, Comparison, IncidentState, RetrainRun, RunState, VersionState
+from registry.records import Check, CheckResult, Comparison, RetrainRun, RunState
 from retrain_flows import approval, follow_up, reconcile, trial
 from retrain_flows.approval import Passed
 from retrain_flows.retrain import RetrainRequest
 from retrain_flows.training.trial_series import TrialSeries
 from retrain_flows.trial import Pair
+from tests.support import loop_invariants
 from tests.support import registry_values as values
 from tests.support import trained_model as world
 from tests.support.example_counts import examples
@@ -35,7 +35,6 @@ _models = count()
 SIGNALS = st.sampled_from([Signal.PERFORMANCE, Signal.PERFORMANCE, Signal.LABEL, Signal.FEATURE, Signal.QUALITY])
 RUNS = st.sampled_from(["promote", "hold", "hold", "reject", "fail", "killed at start", "killed before the end"])
 LOOKS = st.sampled_from([None, CheckResult.HOLD, CheckResult.PASS, CheckResult.FAIL])
-SETTLED_BY_TRIAL = {"rows", "loss"}
 
 
 class Killed(BaseException):
@@ -179,53 +178,18 @@ class Loop(RuleBasedStateMachine):
         return look
 
     @invariant()
-    def exactly_one_champion(self) -> None:
-        """The pointer and the states of versions agree."""
-        states = queries.versions(self.reg, self.model)
-        assert [self.champion().version] == [v.version for v in states if v.state is VersionState.CHAMPION]
+    def what_is_on_record_holds_together(self) -> None:
+        """One champion, revisions in order, one run at a time, no promotion without gate, baseline and audit line."""
+        for holds in (loop_invariants.one_champion, loop_invariants.revisions_in_order,
+                      loop_invariants.one_run_goes_on, loop_invariants.promotions_passed):  # fmt: skip
+            holds(self.reg, self.model)
 
     @invariant()
-    def revisions_are_in_order(self) -> None:
-        """Of each incident, 1 to n; and what is resolved has a decision."""
-        revisions = defaultdict(list)
-        for decision in queries.decisions(self.reg, self.model):
-            if decision.incident_id is not None:
-                revisions[decision.incident_id].append(decision.revision)
-        assert all(list(range(1, len(made) + 1)) == made for made in revisions.values())
-        resolved = {i.id for i in queries.incidents(self.reg, self.model) if i.state is IncidentState.RESOLVED}
-        assert resolved <= revisions.keys()
-
-    @invariant()
-    def a_decision_makes_one_run_and_one_run_goes_on(self) -> None:
-        """At most one is running, on trial, or waits for approval; no candidate of a finished run is left over."""
-        runs = queries.runs(self.reg, self.model)
-        assert len({run.decision_id for run in runs}) == len(runs)
-        waiting = [run.awaits_approval for run in runs if run.state is RunState.HELD]
-        assert max(sum(waiting), waiting.count(False), sum(run.state is RunState.RUNNING for run in runs)) <= 1
-        ended = {c.version for run in runs if run.state.is_final for c in queries.checks(self.reg, run.id)}
-        states = {v.version: v.state for v in queries.versions(self.reg, self.model)}
-        assert VersionState.CANDIDATE not in {states[name] for name in ended}
-
-    @invariant()
-    def nothing_is_promoted_without_gate_baseline_and_audit_line(self) -> None:
-        """Every check passed, or those that more labels settle were passed by the trial."""
-        logged = [e.subject for e in queries.audit_log(self.reg)
-                  if e.model == self.model and e.action == "model.promoted"]  # fmt: skip
-        made = [p for p in queries.promotions(self.reg, self.model) if p.kind != "rollback"]
-        assert logged == [p.to_version for p in made]
-        for promotion in made:
-            assert queries.baseline_of(self.reg, self.model, promotion.to_version) is not None
-            if promotion.run_id is not None:
+    def somebody_approved_what_she_is_named_for(self) -> None:
+        """A run's promotion is by the person who approved it, or by nobody."""
+        for promotion in queries.promotions(self.reg, self.model):
+            if promotion.kind != "rollback" and promotion.run_id is not None:
                 assert (promotion.actor == "ann") == (promotion.run_id in self.approved)
-                self._passed(promotion.run_id, promotion.to_version)
-
-    def _passed(self, run_id: int, version: str) -> None:
-        """Assert that a version passed the gate of its run, or its trial."""
-        checks = [c for c in queries.checks(self.reg, run_id) if c.version == version]
-        undecided = {c.name for c in checks if c.result is not CheckResult.PASS}
-        looks = queries.comparisons(self.reg, self.model, run_id=run_id)
-        assert checks
-        assert not undecided or (undecided <= SETTLED_BY_TRIAL and looks[-1].result is CheckResult.PASS)
 
     def teardown(self) -> None:
         """The log tells the same story, unbroken."""
