@@ -154,7 +154,7 @@ def plan(version: str, digest: str, own: BaselineLength, since: int, ends: Ends,
     """
     missing = own.missing
     lacking = max(missing, key=lambda stage: (missing[stage] - len(ends.get(stage, ())), missing[stage]))
-    until = _until(missing, ends) if own.is_short else None
+    until = _until(own, ends) if own.is_short else None
     return BaselinePlan(
         version=version, revision=own.revision, digest=digest, slices=min(own.slices.values()), needed=SLICES_NEEDED,
         gained=min(len(ends.get(lacking, ())), missing[lacking]), missing=missing[lacking], since=from_ms(since),
@@ -163,16 +163,21 @@ def plan(version: str, digest: str, own: BaselineLength, since: int, ends: Ends,
     )  # fmt: skip
 
 
-def _until(missing: Mapping[Stage, int], ends: Ends) -> int | None:
-    """Return the end of the first slice with which no stage lacks any; None as long as one does, or is behind."""
+def _until(own: BaselineLength, ends: Ends) -> int | None:
+    """Return the end of the first slice with which no stage lacks any; None as long as one does, or is behind.
+
+    A change that began in the newest slices is not confirmed yet, so a window's slices without drift must have followed
+    in each stage: else the renewal would make normal what is about to be an incident.
+    """
+    missing = own.missing
     if any(len(ends.get(stage, ())) < max(n, 1) for stage, n in missing.items()):
         return None
     until = max(ends[stage][n - 1] for stage, n in missing.items() if n)
-    return until if all(ends[stage][-1] >= until for stage in missing) else None
+    return until if all(ends[stage][-1] >= until + own.confirmation for stage in missing) else None
 
 
 def _earliest(own: BaselineLength, since: int, ends: Ends) -> int:
-    """Return when the last missing slice can have been judged at the earliest: outcomes wait for labels."""
+    """Return when the last missing slice can be confirmed at the earliest: outcomes wait for labels, too."""
     moments = []
     for stage, missing in own.missing.items():
         have = ends.get(stage, ())
@@ -180,7 +185,7 @@ def _earliest(own: BaselineLength, since: int, ends: Ends) -> int:
             closed = have[missing - 1]
         else:
             closed = (have[-1] if have else since) + max(missing - len(have), 0) * own.slide
-        moments.append(closed + (own.label_delay if stage is Stage.OUTCOMES else 0))
+        moments.append(closed + own.confirmation + (own.label_delay if stage is Stage.OUTCOMES else 0))
     return max(moments)
 
 

@@ -31,7 +31,7 @@ class BaselineLength:
     """How many slices of all traffic a baseline has, by stage; outcomes only where it was made with labels.
 
     *end* is where its period ends, *slide* the length of a slice and *label_delay* that of the wait for labels, all in
-    milliseconds.
+    milliseconds; *window* is how many slices a window has.
     """
 
     slices: Mapping[Stage, int]
@@ -39,6 +39,16 @@ class BaselineLength:
     slide: int
     label_delay: int
     revision: int
+    window: int
+
+    @property
+    def confirmation(self) -> int:
+        """How long drift may be unconfirmed, in milliseconds: a window's slices.
+
+        Without a guarantee it is drift once as many windows in a row are over their threshold
+        (:mod:`monitors.sequential.monitor`), so the newest slices may be the first of a change.
+        """
+        return self.window * self.slide
 
     @property
     def missing(self) -> dict[Stage, int]:
@@ -58,6 +68,7 @@ def length(baseline: Baseline) -> BaselineLength:
     return BaselineLength(
         slices if slices[Stage.OUTCOMES] else {Stage.INPUTS: slices[Stage.INPUTS]},
         to_ms(baseline.end), to_ms(windows.slide), to_ms(baseline.events.label_delay), baseline.revision,
+        windows.slices,
     )  # fmt: skip
 
 

@@ -43,13 +43,14 @@ def react(model: ShortBaseline) -> list[str]:
 
 
 def test_a_short_baseline_is_renewed_once_enough_slices_have_come(model: ShortBaseline) -> None:
-    """Not a day before, by the slices that it lacked, on the same bins; the version's file is the same."""
+    """With a window after them, and not a day before; on the same bins, and the version's file is the same."""
     before = queries.version(model.registry, "m", "v1")
     model.serve(12)
     plan = baseline_plan.read(model.registry, "m")
     assert plan is not None
     assert (7, 20, 12, 13) == (plan.slices, plan.needed, plan.gained, plan.missing)
-    assert START + 20 * DAY == plan.renewable_from
+    assert START + 21 * DAY == plan.renewable_from
+    model.serve(1)
     assert [] == react(model)
     model.serve(1)
     (done,) = react(model)
@@ -64,22 +65,22 @@ def test_a_short_baseline_is_renewed_once_enough_slices_have_come(model: ShortBa
 
 def test_windows_are_judged_by_the_revision_that_was_valid_at_their_end(model: ShortBaseline) -> None:
     """Those on record stay as they were judged; from the next on the guarantee holds, and an audit agrees."""
-    model.serve(13)
+    model.serve(14)
     react(model)
     first, second = baseline_plan.digests(model.registry, "m", "v1")
     model.serve(3)
     stored = queries.windows(model.registry, "m")
-    assert [first] * 13 + [second] * 3 == [row.report["baseline"] for row in stored]
+    assert [first] * 14 + [second] * 3 == [row.report["baseline"] for row in stored]
     guaranteed = [{f["sequential"]["guaranteed"] for f in row.report["findings"] if f["sequential"]} for row in stored]
-    assert [{False}] * 13 + [{True}] * 3 == guaranteed
-    assert ([], 16) == sequential_verdicts.recheck(model.registry, "m", world.POLICY)
-    again = model.spec.in_force("v1", Stage.INPUTS, START + 20 * DAY)
-    assert (first, second) == (again.digest, model.spec.in_force("v1", Stage.INPUTS, START + 21 * DAY).digest)
+    assert [{False}] * 14 + [{True}] * 3 == guaranteed
+    assert ([], 17) == sequential_verdicts.recheck(model.registry, "m", world.POLICY)
+    again = model.spec.in_force("v1", Stage.INPUTS, START + 21 * DAY)
+    assert (first, second) == (again.digest, model.spec.in_force("v1", Stage.INPUTS, START + 22 * DAY).digest)
 
 
 def test_each_step_is_in_the_audit_log(model: ShortBaseline) -> None:
     """The decision with its reasons, the revision with digests and rows, and that it is published."""
-    model.serve(13)
+    model.serve(14)
     react(model)
     steps = [e for e in queries.audit_log(model.registry) if e.action.startswith(("decision", "baseline"))][1:]
     (decision,) = queries.decisions(model.registry, "m")
@@ -115,11 +116,11 @@ def test_a_baseline_with_the_guarantee_is_never_renewed(registry: Registry, tmp_
 
 def test_slow_drift_is_absorbed_only_up_to_the_slices_that_are_needed(model: ShortBaseline) -> None:
     """A mean that creeps on after the renewal is drift against the renewed baseline, which stays what it is."""
-    for day in range(13):
+    for day in range(14):
         model.serve(1, by=0.01 * day)
     react(model)
     renewed = queries.version(model.registry, "m", "v1").baseline
-    for day in range(13, 60):
+    for day in range(14, 60):
         model.serve(1, by=0.01 * day)
         react(model)
     assert renewed == queries.version(model.registry, "m", "v1").baseline
@@ -168,7 +169,7 @@ def test_a_renewal_that_was_killed_is_taken_up_at_the_next_step(
             operation(*args, **options)
         raise Killed
 
-    model.serve(13)
+    model.serve(14)
     monkeypatch.setattr(operations, step, killed)
     with pytest.raises(Killed):
         react(model)
@@ -185,7 +186,7 @@ def test_a_renewal_that_was_killed_is_taken_up_at_the_next_step(
 
 def test_a_renewal_is_refused_if_an_incident_opened_in_between(model: ShortBaseline) -> None:
     """The operation looks again in its own transaction."""
-    model.serve(13)
+    model.serve(14)
     plan = baseline_plan.read(model.registry, "m")
     assert plan is not None
     made = renewal.next_revision(model.registry, "m", plan)
@@ -200,7 +201,7 @@ def test_a_renewal_is_refused_if_an_incident_opened_in_between(model: ShortBasel
 @pytest.mark.parametrize("forge", ["rows", "bins", "slices", "renews"])
 def test_a_revision_that_changes_more_than_it_adds_is_refused(model: ShortBaseline, forge: str) -> None:
     """Bins, the slices that were there, and the revision that it renews."""
-    model.serve(13)
+    model.serve(14)
     plan = baseline_plan.read(model.registry, "m")
     assert plan is not None
     made = renewal.next_revision(model.registry, "m", plan)

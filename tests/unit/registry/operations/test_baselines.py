@@ -15,7 +15,7 @@ from tests.support.short_baselines import ShortBaseline
 def test_a_renewal_is_the_next_revision_and_the_same_again_is_no_change(reg: Registry, tmp_path: Path) -> None:
     """With its line and its message; it waits for its publication, which is recorded once."""
     model = ShortBaseline(reg, tmp_path)
-    model.serve(13)
+    model.serve(14)
     plan = baseline_plan.read(reg, "m")
     assert plan is not None
     made = renewal.next_revision(reg, "m", plan)
