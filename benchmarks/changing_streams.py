@@ -1,24 +1,25 @@
 """Logs whose rule is known, for `leeway backtest`: sudden, gradual, incremental and recurring change, and none.
 
-`python -m benchmarks.changing_streams FOLDER` writes a Parquet file of each kind, in a folder of its own;
-docs/backtest.md has what was measured on them. 90 days of 200 rows; the label is drawn by a logistic rule of four
-numbers and a category, and known after 12 hours.
+`python -m benchmarks.changing_streams FOLDER` writes a Parquet file of each kind, in a folder of its own, and one of
+each of River's generators (:mod:`benchmarks.river_streams`); docs/backtest.md has what was measured on them. 90 days of
+200 rows; the label is drawn by a logistic rule of four numbers and a category, and known after 12 hours.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from benchmarks import river_streams
+from benchmarks.river_streams import DAYS, ROWS, START
+
 Floats = npt.NDArray[np.float64]
-START, DAYS, ROWS = datetime(2025, 1, 1), 90, 200
-"""The first day, the number of days, and of rows a day."""
 WEIGHTS = np.array([[2.0, -1.0, 1.0, 0.0], [-2.0, 1.0, 1.0, 1.0]])
 """The weights of the four numbers in the first and in the second rule, (rules, numbers)."""
 SPREAD = 1.2
@@ -74,10 +75,12 @@ def stream(kind: str, *, seed: int = 1) -> pd.DataFrame:
 
 def main(folder: Path) -> None:
     """Write a log of each kind into a folder of its own: files of one folder that have the same columns are one log."""
-    for kind in SECOND:
-        file = folder / kind / f"{kind}.parquet"
+    logs = [(kind, stream(kind)) for kind in SECOND]
+    logs += [(name, river_streams.stream(name)) for name in river_streams.STREAMS]
+    for name, log in logs:
+        file = folder / name / f"{name}.parquet"
         file.parent.mkdir(parents=True, exist_ok=True)
-        stream(kind).to_parquet(file)
+        log.to_parquet(file)
         print(file)
 
 
