@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -104,11 +104,17 @@ class ReferenceWindows:
         Counts of every run of slices as long as a window, (runs, cells); no rows where the baseline is too short.
     level
         Probability that a distance exceeds its threshold while nothing has changed.
+    slices
+        Counts of every slice, (slices, cells).
+    length
+        Slices that a window has.
     """
 
     total: Counts
     runs: Counts
     level: float
+    slices: Counts = field(default_factory=lambda: np.zeros((0, 1), np.int64))
+    length: int = 1
 
     @cached_property
     def rows(self) -> int:
@@ -133,6 +139,11 @@ class ReferenceWindows:
         """Between-window variance: by how much the runs' mean squared distance exceeds its mean by sampling, or 0."""
         more = self._distances**2 - self._chance_of_runs[0]
         return max(0.0, float(more.mean())) if len(more) else 0.0
+
+    @cached_property
+    def of_slices(self) -> ReferenceWindows:
+        """The same in windows of one slice."""
+        return ReferenceWindows(self.total, self.slices, self.level, self.slices)
 
     def threshold(self, n: int) -> Threshold:
         """Return the threshold for a window of *n* rows; window and baseline need one row at least."""
@@ -214,7 +225,7 @@ def reference_windows(slices: Counts, cells: list[int], *, length: int, level: f
         Probability that a distance exceeds its threshold while nothing has changed.
     """
     compared_counts = slices[:, cells] if len(slices) else np.zeros((0, len(cells)), np.int64)
-    return ReferenceWindows(compared_counts.sum(axis=0), runs(compared_counts, length), level)
+    return ReferenceWindows(compared_counts.sum(axis=0), runs(compared_counts, length), level, compared_counts, length)
 
 
 def _round_up(rows: float) -> int:

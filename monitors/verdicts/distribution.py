@@ -14,7 +14,8 @@ from typing import Any
 from monitors.config import MonitorPolicy
 from monitors.finding import Finding, Signal, Verdict
 from monitors.quality import value_faults
-from monitors.stats import distance, effect_interval, null_distribution, threshold
+from monitors.stats import distance, distance_interval, null_distribution, threshold
+from monitors.stats.between_windows import MIN_SLICES, NOT_ESTIMATED
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins
 
 METRIC = "js_distance_log2"
@@ -94,7 +95,8 @@ def finding(
         too_small = _too_small_reason(reference, n, min_effect, line) if verdict is Verdict.NOT_ENOUGH else ""
         reason = too_small or _comparison_reason(metrics[METRIC], line, threshold_at_n, min_effect)
         reason = NOTHING_IN_COMMON if verdict is Verdict.DRIFT and line == DISJOINT else reason
-        low, high = effect_interval.distance_interval(metrics[METRIC], reference.chance(n))
+        low, high = distance_interval.between(reference, sample.compared)
+        note = f"{note}{NOT_ESTIMATED if len(reference.slices) < MIN_SLICES else ''}"
         judgement = {"window_verdict": verdict, "effect": metrics[METRIC], "interval": (round(low, 6), round(high, 6)),
                 "threshold": line, "reason": reason + note}  # fmt: skip
     return Finding(signal=signal, variable=variable, metric=METRIC, n=n, baseline_n=reference.rows, metrics=metrics,

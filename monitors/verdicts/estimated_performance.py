@@ -13,7 +13,7 @@ departs from them: docs/decisions/0005.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,8 +28,7 @@ from monitors.profiles import outcome_counts, score_calibration
 from monitors.profiles.loss_estimator import DirectLossEstimator
 from monitors.profiles.score_calibration import ScoreCalibration
 from monitors.stats import threshold
-from monitors.stats.bins import Counts
-from monitors.stats.effect_interval import rise_interval
+from monitors.stats.bins import Bins, Counts, NumericBins
 from monitors.verdicts import loss_scores, performance
 
 METRIC = "estimated_loss_increase"
@@ -52,6 +51,8 @@ class EstimateReference:
         The baseline's shares of cells, (cells,), of each variable that the estimate rests on.
     task, sd
         What the model predicts, and the label's standard deviation, by which losses of regression are scaled.
+    bins
+        The frozen bins of the variables that a table of losses rests on.
     """
 
     estimate: ScoreCalibration | DirectLossEstimator
@@ -59,6 +60,7 @@ class EstimateReference:
     shares: Mapping[str, Floats]
     task: Task
     sd: float
+    bins: Mapping[str, Bins] = field(default_factory=dict)
 
 
 def outcomes(
@@ -106,7 +108,10 @@ def reference(baseline: Baseline, segment: str, length: int, *, sd: float) -> Es
     expected = [outcomes(estimate, row) for row in rows or [{}]]  # a segment that was never seen has no rows
     slices = {name: np.array([e[name] for e in expected]) for name in expected[0]}
     shares = {name: _shares([row.get(name, [0] * size) for row in rows or [{}]]) for name, size in _inputs_of(estimate)}
-    return EstimateReference(estimate, performance.reference(task, slices, length, sd=sd), shares, task, sd)
+    loss = performance.reference(task, slices, length, sd=sd)
+    return EstimateReference(
+        estimate, loss, shares, task, sd, {n: baseline.bins[n] for n in shares if n in baseline.bins}
+    )
 
 
 def _inputs_of(estimate: ScoreCalibration | DirectLossEstimator) -> Iterator[tuple[str, int]]:
@@ -139,7 +144,8 @@ def finding(reference: EstimateReference, counts: Mapping[str, Sequence[int]], p
     """
     expected = outcomes(reference.estimate, counts)
     n = int(expected["coverage"][0])
-    extrapolation_variance = reference.estimate.variance(_share_changes(reference, counts))
+    changes = _share_changes(reference, counts)
+    extrapolation_variance = reference.estimate.variance(changes)
     now = outcome_counts.metrics(reference.task, expected, sd=reference.sd)
     metrics = {
         f"{when}{k}": v for when, of in (("", now), ("baseline_", reference.loss.metrics)) for k, v in _named(of)
@@ -154,16 +160,14 @@ def finding(reference: EstimateReference, counts: Mapping[str, Sequence[int]], p
     line = round(max(widened.line(n, level), policy.min_loss_increase), 6)
     effect = round(int(expected["loss"][0]) * outcome_counts.LOSS_UNIT / n / reference.loss.mean - 1, 6)
     verdict = Verdict.DRIFT if effect > line else Verdict.STEADY
-    low, high = rise_interval(
-        effect,
-        reference.loss.variance * (1 / n + 1 / reference.loss.rows) + extrapolation_variance,
-        reference.loss.mean,
-    )
+    squares = int(expected["loss"][1]) * outcome_counts.LOSS_UNIT / n
+    row_variance = max(squares - ((1 + effect) * reference.loss.mean) ** 2, 0.0)
+    beyond = _beyond_variance(reference, changes)
+    interval = reference.loss.interval(effect, n, row_variance, extrapolation_variance + beyond)
     reason = (
         f"the estimated loss changed by {effect:+.1%}; the threshold for {n:,} predictions is {line:+.1%}; "
-        f"{_assumption(reference.estimate)}"
+        f"{_assumption(reference.estimate)}{reference.loss.between.note}"
     )
-    interval = (round(low, 6), round(high, 6))
     return base.model_copy(update={"window_verdict": verdict, "effect": effect, "interval": interval, "threshold": line,
                                    "reason": reason})  # fmt: skip
 
@@ -189,6 +193,28 @@ def _share_changes(reference: EstimateReference, counts: Mapping[str, Sequence[i
     """Return the change of every cell's share, (cells,) by variable; 0 where a side has no rows."""
     now = {name: _shares([counts.get(name, [0] * len(then))]) for name, then in reference.shares.items()}
     return {name: (now[name] - then) * bool(now[name].any() and then.any()) for name, then in reference.shares.items()}
+
+
+def _beyond_variance(reference: EstimateReference, changes: Mapping[str, Floats]) -> float:
+    """Return the variance of the mean loss for rows that came to a table's outermost cells, or lie beyond them.
+
+    The baseline does not show how losses go on there: rows may differ from those that it had in an outermost bin as
+    much as these do from those in the next (two standard errors). Without this, .02 to .9 of the intervals held the
+    true rise where an input that losses grow with moved by one sd or half of one.
+    """
+    estimate, out = reference.estimate, 0.0
+    if isinstance(estimate, DirectLossEstimator):
+        for name, effects in estimate.effects.items():
+            bins = reference.bins.get(name)
+            if isinstance(bins, NumericBins) and bins.body > 1:
+                cells, last = bins.ordered, bins.body - 1
+                for side, step in (
+                    (cells[:3], effects[0] - effects[1]),
+                    (cells[-3:], effects[last] - effects[last - 1]),
+                ):
+                    came = max(0.0, float(changes[name][list(side)].sum()))
+                    out += (came * step / 2 * outcome_counts.LOSS_UNIT) ** 2
+    return out
 
 
 def _shares(slices: Sequence[Sequence[int]]) -> Floats:

@@ -21,6 +21,7 @@ from monitors.config import MonitorPolicy
 from monitors.finding import Finding, Signal, Verdict
 from monitors.profiles import outcome_counts
 from monitors.stats import threshold
+from monitors.stats.between_windows import BetweenWindows, between_windows
 from monitors.stats.bins import Counts
 from monitors.stats.effect_interval import rise_interval
 
@@ -47,6 +48,9 @@ class LossReference:
         ``1/n + 1/m`` of every run, for n rows in it and m in the rest, (runs,).
     metrics
         The baseline's performance metrics by name.
+    between
+        How much its windows differ beyond what the rows' variance explains, for intervals: as *excess*, with what is
+        known of memory and of the estimate's own error.
     """
 
     rows: int
@@ -56,6 +60,29 @@ class LossReference:
     rises: Floats = field(default_factory=lambda: np.zeros(0))
     units: Floats = field(default_factory=lambda: np.zeros(0))
     metrics: Mapping[str, float] = field(default_factory=dict)
+    between: BetweenWindows = field(default_factory=BetweenWindows)
+
+    def interval(self, rise: float, n: int, row_variance: float, more: float = 0.0) -> tuple[float, float]:
+        """Return the 95 % interval of the relative rise of the long-run mean loss, to six decimals.
+
+        Rows of the window vary in proportion to their mean as the baseline's do, or by as much as they do themselves if
+        that is more: a window of a few rare events has hardly any variance of its own.
+
+        Parameters
+        ----------
+        rise
+            The window's measured rise.
+        n, row_variance
+            Its rows, and the variance of the loss of one of them.
+        more
+            Variance of the mean of another source, in units of the squared loss.
+        """
+        square = self.mean**2
+        here = max((1 + rise) * self.mean, MIN_TOTAL_LOSS / n)
+        own = max(self.variance / square, row_variance / here**2)
+        window = (own / n + (self.between.at(n) + more) / square) * self.between.stretch
+        low, high = rise_interval(here / self.mean - 1, window, self.variance / square / self.rows)
+        return round(min(low, rise), 6), round(high, 6)
 
     def line(self, n: int, level: float) -> float:
         """Return the threshold of the relative rise of the mean loss in a window of *n* rows, at *level*.
@@ -108,10 +135,12 @@ def reference(task: Task, slices: Mapping[str, Counts], length: int, *, sd: floa
     variance = max(int(total["loss"][1]) * outcome_counts.LOSS_UNIT / rows - mean**2, MIN_TOTAL_LOSS / rows)
     sums = np.column_stack([slices["coverage"][:, 0], slices["loss"][:, 0]])
     runs, metrics = threshold.runs(sums, length), outcome_counts.metrics(task, total, sd=sd)
+    between = between_windows(sums[:, 0], sums[:, 1] * outcome_counts.LOSS_UNIT, variance, length)
     if len(runs) == 0:
         excess, _, _ = _between_runs(sums, variance, sums.sum(axis=0))
-        return LossReference(rows, mean, variance, excess / length, metrics=metrics)
-    return LossReference(rows, mean, variance, *_between_runs(runs, variance, sums.sum(axis=0)), metrics=metrics)
+        return LossReference(rows, mean, variance, excess / length, metrics=metrics, between=between)
+    apart = _between_runs(runs, variance, sums.sum(axis=0))
+    return LossReference(rows, mean, variance, *apart, metrics=metrics, between=between)
 
 
 def _between_runs(blocks: Counts, variance: float, total: Counts) -> tuple[float, Floats, Floats]:
@@ -177,13 +206,15 @@ def finding(
     line = round(max(reference.line(n, level), policy.min_loss_increase), 6)
     effect = round(int(counts["loss"][0]) * outcome_counts.LOSS_UNIT / n / reference.mean - 1, 6)
     verdict = Verdict.DRIFT if effect > line else Verdict.STEADY
-    low, high = rise_interval(effect, reference.variance * (1 / n + 1 / reference.rows), reference.mean)
+    squares = int(counts["loss"][1]) * outcome_counts.LOSS_UNIT / n
+    row_variance = max(squares - ((1 + effect) * reference.mean) ** 2, 0.0)
     reason = f"the loss changed by {effect:+.1%}; the threshold for {n:,} labelled rows is {line:+.1%}"
+    reason += reference.between.note
     return base.model_copy(
         update={
             "window_verdict": verdict,
             "effect": effect,
-            "interval": (round(low, 6), round(high, 6)),
+            "interval": reference.interval(effect, n, row_variance),
             "threshold": line,
             "reason": reason,
         }
