@@ -73,10 +73,10 @@ the autocorrelation of slices. Means of losses are gamma distributed around thei
 F distribution; a squared distance is a non-central chi-square, whose variance is taken along the direction of the
 change. (`between_windows.py`, `effect_interval.py` and `distance_interval.py` of `monitors/stats/`)
 
-**Before** the variance between slices and the window's own were in it, the same run measured for losses: independent
+**Before** it had the variance between slices and the window's own, the same run measured for losses: independent
 rows .95 (.81 at a rise of 50 %), wobble of .1 sd .76 (.56), .2 sd .51 (.35), .3 sd .39 (.27), sessions .69 (.50),
 AR(.6) .52 (.37); for distances: wobble of .3 sd .32 to .56, sessions .48 to .74; for estimated losses: where the input
-wobbled .32 to .88, by a table .02 to .80 where it moved. (A twentieth of the repetitions for the last two.)
+wobbled .32 to .88, by a table .02 to .80 where it moved. (50 repetitions a cell for the last two.)
 
 *Wobble*: each slice's level moves by so many sd of a row. *Sessions*: rows come in groups of Pareto's size (exponent
 1.5) with an intraclass correlation of .5 to .8. *AR(.6)*: levels keep .6 of the one before. *Busy and quiet*: a slice

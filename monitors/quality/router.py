@@ -12,8 +12,9 @@ the second or the seventh.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from monitors.config import MonitorPolicy
 from monitors.finding import Finding
 from monitors.quality import (
     fault_conditions,
+    fault_selection,
     swapped_columns,
     unit_change,
     unit_reference,
@@ -35,11 +37,6 @@ from monitors.stats.bins import Counts, NumericBins
 Cells = Mapping[str, Sequence[int] | Counts]
 MIN_PLATEAU_ROWS = 10
 """Values of a plateau below which it is not judged: it is the newest part of a window, which has more."""
-_EXPLAINS = {
-    FaultKind.COLUMN_SWAP: set(FaultKind) - {FaultKind.COLUMN_SWAP},
-    FaultKind.UNIT_CHANGE: {FaultKind.OUT_OF_RANGE},
-}
-"""Faults that another fault of the same variable explains, and that are not reported beside it."""
 
 
 def route(  # noqa: PLR0913 - a window and the parts of it that are known
@@ -77,7 +74,7 @@ def route(  # noqa: PLR0913 - a window and the parts of it that are known
     """
     rows = rows or volume.FeedCounts()
     if newest is None or reference.slice is None:
-        return _ordered(
+        return fault_selection.ordered(
             _faults(_RoutedWindow(reference, _counts(reference, window), policy, recent or {}, rows), level)
         )
     recent = recent or halves(window, newest)
@@ -86,7 +83,7 @@ def route(  # noqa: PLR0913 - a window and the parts of it that are known
         _RoutedWindow(reference.slice, _counts(reference, newest), policy, recent, rows.newest or volume.FeedCounts()),
         level / 2,
     )
-    return _ordered(_joined(whole, latest))
+    return fault_selection.ordered(fault_selection.joined(whole, latest))
 
 
 def halves(window: Cells, newest: Cells) -> dict[str, Counts]:
@@ -139,6 +136,14 @@ class _RoutedWindow:
     recent: Mapping[str, Counts]
     rows: volume.FeedCounts
 
+    @cached_property
+    def _apart(self) -> Mapping[str, float]:
+        return self.reference.distances(self.counts)
+
+    def is_apart(self, name: str) -> bool:
+        """Return whether a variable is far from the baseline, before cells are merged: merged, none is further."""
+        return self._apart[name] > unit_change.MIN_CHANGE
+
     def line(self, name: str, cells: Counts, least: int | None = None) -> float | None:
         """Return the distance that chance, or a window of the baseline, reaches; None if there are too few values.
 
@@ -146,10 +151,11 @@ class _RoutedWindow:
         grows beyond all distances where the baseline's windows differ much: a change of unit is recognised by more than
         a distance.
         """
-        n, reference = (
-            int(cells[value_reference.present_cells(self.reference.quality[name].bins)].sum()),
+        present, reference = (
+            value_reference.present_cells(self.reference.quality[name].bins),
             self.reference.drift[name],
         )
+        n = int(cells[present].sum())
         if n < (least or self.policy.min_rows) or reference.rows < self.policy.min_rows:
             return None
         line = reference.threshold(n)
@@ -157,7 +163,7 @@ class _RoutedWindow:
 
     def changed(self) -> dict[str, swapped_columns.Column]:
         """Return the variables that are far from their baseline, and further than chance reaches."""
-        known = [(name, r) for name, r in self.reference.quality.items() if _may_be_swapped(r)]
+        known = [(name, r) for name, r in self.reference.quality.items() if self.is_apart(name) and _may_be_swapped(r)]
         columns = {name: swapped_columns.Column(r.bins, r.total, self.counts[name]) for name, r in known}
         far = {name: apart for name, c in columns.items() if (apart := c.distance) > unit_change.MIN_CHANGE}
         lines = {name: self.line(name, self.counts[name]) for name in far}
@@ -185,7 +191,11 @@ def _faults(window: _RoutedWindow, level: float) -> list[Fault]:
     rows = volume.faults(
         window.rows, volume.VolumeReference(window.reference.total, window.reference.rows), n, window.policy, each
     )
-    return list(_unexplained([*swapped_columns.find(window.changed()), *own, *_unit_changes(window, taken), *rows]))
+    return list(
+        fault_selection.unexplained(
+            [*swapped_columns.find(window.changed()), *own, *_unit_changes(window, taken), *rows]
+        )
+    )
 
 
 def _is_mixed(fault: Fault, window: _RoutedWindow) -> bool:
@@ -210,6 +220,8 @@ def _unit_changes(window: _RoutedWindow, taken: set[str]) -> Iterator[Fault]:
             continue
         stands = unit_reference.plateau(reference, np.asarray(window.recent[name])) if name in window.recent else None
         cells = stands.counts if stands else window.counts[name]
+        if not (stands or window.is_apart(name)):
+            continue
         line = (
             window.line(name, cells, least=MIN_PLATEAU_ROWS if stands else None)
             if unit_change.distance_from_reference(reference, cells) > unit_change.MIN_CHANGE
@@ -217,32 +229,3 @@ def _unit_changes(window: _RoutedWindow, taken: set[str]) -> Iterator[Fault]:
         )
         if line is not None and (fault := unit_change.find(name, reference, cells, line, sudden=stands)):
             yield fault
-
-
-def _unexplained(faults: Sequence[Fault]) -> Iterator[Fault]:
-    """Yield each fault that no other fault of its variables explains, and one per kind and variables."""
-    reported: set[tuple[FaultKind, tuple[str, ...]]] = set()
-    for fault in faults:
-        others = (f.kind for f in faults if set(fault.variables) & set(f.variables))
-        key = (fault.kind, fault.variables)
-        if key not in reported and not any(fault.kind in _EXPLAINS.get(kind, ()) for kind in others):
-            reported.add(key)
-            yield fault
-
-
-def _joined(whole: Sequence[Fault], latest: Sequence[Fault]) -> Iterator[Fault]:
-    """Yield the faults of the *latest* slice (as the *whole* window has them, if it does), and the window's others.
-
-    The slice is the purer sample: what the window says about the same variables beside it comes from a mixture.
-    """
-    in_whole = {(f.kind, f.variables): f for f in whole}
-    named = {name for f in latest for name in f.variables}
-    for fault in latest:
-        here = replace(fault, reason=f"in the newest slice, {fault.reason}")
-        yield in_whole.get((fault.kind, fault.variables), here)
-    same = {(f.kind, f.variables) for f in latest}
-    yield from (f for f in whole if not named & set(f.variables) and (f.kind, f.variables) not in same)
-
-
-def _ordered(faults: Iterable[Fault]) -> tuple[Fault, ...]:
-    return tuple(sorted(faults, key=lambda f: (list(FaultKind).index(f.kind), f.variables)))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from monitors.quality import rescaling, unit_reference, value_reference
 from monitors.stats import threshold
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins
+from monitors.stats.distance import js_distance_log2
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +42,32 @@ class RouterReference:
     def total(self) -> int:
         """Rows of the whole baseline."""
         return max((int(r.total.sum()) for r in self.quality.values()), default=0)
+
+    def distances(self, counts: Mapping[str, Counts]) -> dict[str, float]:
+        """Return the distance of each variable from the baseline (Jensen-Shannon, log 2); NaN where a side is empty.
+
+        All at once, as nearly all of them are small and need no closer look. Where cells are merged, a distance is no
+        larger than this.
+
+        Parameters
+        ----------
+        counts
+            A window's counts by variable, (cells,).
+        """
+        totals, cells = self._compared
+        there = np.zeros_like(totals)
+        for row, (name, compared) in enumerate(cells.items()):
+            there[row, : len(compared)] = counts[name][compared]
+        return dict(zip(cells, js_distance_log2(totals, there).tolist(), strict=True))
+
+    @cached_property
+    def _compared(self) -> tuple[Counts, dict[str, list[int]]]:
+        """The baseline's counts on the compared cells, (variables, cells), padded; and which cells these are."""
+        cells = {name: threshold.compared(r.bins) for name, r in self.quality.items()}
+        totals = np.zeros((len(cells), max(map(len, cells.values()), default=0)), np.int64)
+        for row, (name, compared) in enumerate(cells.items()):
+            totals[row, : len(compared)] = self.quality[name].total[compared]
+        return totals, cells
 
 
 def router_reference(

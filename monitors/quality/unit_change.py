@@ -85,7 +85,7 @@ def fit(reference: UnitReference, window: Counts, line: float) -> Fit:
 
 def distance_from_reference(reference: UnitReference, window: Counts) -> float:
     """Return the distance of a window from the baseline (Jensen-Shannon, log 2); nan if it is empty."""
-    return float(js_distance(_merged(reference, reference.total), _merged(reference, window)))
+    return float(js_distance(reference.shares, _merged(reference, window)))
 
 
 def find(

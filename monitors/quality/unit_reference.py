@@ -87,6 +87,11 @@ class UnitReference:
         )
 
     @cached_property
+    def shares(self) -> rescaling.Shares:
+        """Shares of the baseline's ordered cells, single values merged, (merged cells,)."""
+        return rescaling.merge_single_values(self.bins, self.total[list(self.bins.ordered)])
+
+    @cached_property
     def moves(self) -> rescaling.Shares:
         """Shares of the baseline after natural moves, (moves, merged cells)."""
         return rescaling.merge_single_values(self.bins, rescaling.natural_moves(self.bins, self.total))
@@ -138,6 +143,8 @@ def plateau(reference: UnitReference, recent: Counts) -> Plateau | None:
     at = reference.mean_scores(recent)
     if len(at) < 2:
         return None
+    if len(at) == 2:  # the usual case, the newest slice and those before it, for which medians would take long
+        return Plateau(1, recent[1]) if abs(at[1] - at[0]) > MIN_STEP_RATIO * reference.largest_step else None
     k = int(np.abs(np.diff(at)).argmax()) + 1
     step = abs(float(np.median(at[k:]) - np.median(at[:k])))
     off = max(np.abs(side - np.median(side)).max() for side in (at[:k], at[k:]))

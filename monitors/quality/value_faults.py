@@ -113,13 +113,14 @@ def faults(
         if name == "out_of_range" or n == 0 or baseline_rows == 0:
             continue  # it is a metric of the finding, but no fault: a season does it too
         rise = policy.max_out_of_range if name == "far_out_of_range" else policy.max_missing_increase
+        usual, share = baseline_count / baseline_rows, round(int(x) / int(n), 6)
+        if share <= round(usual + rise, 6):
+            continue  # whatever else the line is made of, it is no lower
         chance = largest_by_chance(baseline_count, baseline_rows, int(n), level / CHECKS_PER_VARIABLE) / int(n)
         past = reference.expected_max[name] if name == "missing" else reference.historical_max[name]
-        usual = baseline_count / baseline_rows
         varied = _largest_by_variation(name, reference, int(n), level / CHECKS_PER_VARIABLE)
         most = LESS_THAN_ALL if reference.historical_max[name] < 1 else 1.0
         line = round(max(usual + rise, chance, min(max(past, varied), most)), 6)
-        share = round(int(x) / int(n), 6)
         if share > line and fault_conditions.holds(name, reference, window, level / CHECKS_PER_VARIABLE):
             yield _fault(variable, name, (share, line, usual), reference, window)
     yield from _stuck(variable, reference, window, level / CHECKS_PER_VARIABLE)

@@ -14,12 +14,13 @@ Kendall (1954), "Note on bias in the estimation of autocorrelation", Biometrika 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
 
+from monitors.stats.bins import Counts
 from monitors.stats.distance import Distances
 
 CONFIDENCE = 0.95
@@ -98,7 +99,64 @@ class BetweenWindows:
         return (float(special.stdtrit(self.degrees, 0.5 + CONFIDENCE / 2)) / Z) ** 2 if self.estimated else 1.0
 
 
-def between_windows(rows: Distances, sums: Distances, row_variance: float, window: int) -> BetweenWindows:
+@dataclass(frozen=True, eq=False)
+class Stretches:
+    """Stretches of a baseline's consecutive slices, beside the rest of it: what does not depend on what is looked at.
+
+    Parameters
+    ----------
+    differences
+        Means of a stretch less those of the rest, (stretches, quantities), oldest first.
+    units
+        ``1/n + 1/m`` for n rows in a stretch and m in the rest, (stretches,).
+    rows
+        Rows of a stretch, in the median.
+    degrees
+        How many independent stretches they are, less one.
+    length, window
+        Slices of a stretch, and of a window.
+    """
+
+    differences: Distances
+    units: Distances
+    rows: float
+    degrees: float
+    length: int
+    window: int
+
+
+def stretches(rows: Distances | Counts, sums: Distances | Counts, window: int) -> tuple[Stretches, ...]:
+    """Return a baseline's slices, and its stretches as long as a window, where they have a degree of freedom.
+
+    Parameters
+    ----------
+    rows
+        Rows of each slice, (slices,), oldest first.
+    sums
+        Sums over its rows, (slices, quantities).
+    window
+        Slices that a window has.
+    """
+    return tuple(_stretches(rows, sums, window))
+
+
+def _stretches(rows: Distances | Counts, sums: Distances | Counts, window: int) -> Iterator[Stretches]:
+    for length in sorted({1, window}):
+        if len(rows) < 2 * length:
+            continue
+        n, total = _running(rows, length), _running(sums, length)
+        rest = rows.sum() - n
+        usable = (n > 0) & (rest > 0)
+        n, rest, total = n[usable], rest[usable], total[usable]
+        # Stretches overlap: the sum of squared correlations of one with the others says how many there are in truth.
+        degrees = len(n) * 3 * length / (2 * length**2 + 1) - 1
+        if degrees >= MIN_SLICES - 1:
+            differences = total / n[:, None] - (sums.sum(axis=0) - total) / rest[:, None]
+            middle = float(np.median(n)) * window / length
+            yield Stretches(differences, 1 / n + 1 / rest, middle, degrees, length, window)
+
+
+def between_windows(parts: Sequence[Stretches], code: Distances, row_variance: float) -> BetweenWindows:
     """Return the between-window variance of a baseline, by moments.
 
     It is estimated twice: from single slices, as if neighbours were alike by their autocorrelation alone, and from
@@ -107,74 +165,54 @@ def between_windows(rows: Distances, sums: Distances, row_variance: float, windo
 
     Parameters
     ----------
-    rows, sums
-        Rows of each slice, and the sum of what they are the mean of, (slices,), oldest first.
+    parts
+        What :func:`stretches` returned.
+    code
+        The weight of each quantity, (quantities,), in what is looked at.
     row_variance
         The variance of one row.
-    window
-        Slices that a window has.
 
     Examples
     --------
-    >>> spread = between_windows(np.full(4, 100.0), np.array([90.0, 110.0, 90.0, 110.0]), 0.0, 1)
+    >>> up_and_down = stretches(np.full(4, 100.0), np.array([[90.0], [110.0], [90.0], [110.0]]), 1)
+    >>> spread = between_windows(up_and_down, np.ones(1), 0.0)
     >>> round(spread.variance, 4), spread.degrees
     (0.0178, 3.0)
-    >>> between_windows(np.array([100.0]), np.array([90.0]), 1.0, 1).estimated
+    >>> between_windows(stretches(np.array([100.0]), np.array([[90.0]]), 1), np.ones(1), 1.0).estimated
     False
     """
-    slices, *stretches = [*_estimates(rows, sums, row_variance, window), BetweenWindows()]
-    for other in stretches:
-        if other.estimated and other.left_open < CLEARLY_LESS * slices.left_open:
-            return other
-    return slices
+    if not parts:
+        return BetweenWindows()
+    first, *others = (_estimate(part, part.differences @ code, row_variance) for part in parts)
+    return next((other for other in others if other.left_open < CLEARLY_LESS * first.left_open), first)
 
 
-def _estimates(rows: Distances, sums: Distances, row_variance: float, window: int) -> Iterator[BetweenWindows]:
-    """Yield the estimates that have a degree of freedom."""
-    for length in sorted({1, window}):
-        if len(rows) < 2 * length:
-            continue
-        n, total = (_running(values, length) for values in (rows, sums))
-        rest = rows.sum() - n
-        usable = (n > 0) & (rest > 0)
-        n, rest, total = n[usable], rest[usable], total[usable]
-        # Stretches overlap: the sum of squared correlations of one with the others says how many there are in truth.
-        degrees = len(n) * 3 * length / (2 * length**2 + 1) - 1
-        if degrees >= 1:
-            differences, sampling = total / n - (sums.sum() - total) / rest, row_variance * (1 / n + 1 / rest)
-            yield _estimate(differences, sampling, n, degrees, (length, window))
-
-
-def _estimate(
-    differences: Distances, sampling: Distances, n: Distances, degrees: float, lengths: tuple[int, int]
-) -> BetweenWindows:
-    """Return the estimate from *differences* of stretches; *lengths* are the slices of one, and of a window."""
-    length, window = lengths
-    blocks = (len(n) + length - 1) / length
-    lasting = _lasting(differences, length, blocks)
-    part = min(lasting / blocks, MAX_PART)
-    hidden = max(1.0, (1 + part) / (1 - part) * (1 - 1 / blocks) ** 2)
-    growth = hidden * (1.0 if length == window else min(1.0, lasting / window))
-    excess = max(0.0, float((differences**2 - sampling).mean()))
-    mean_sampling = float(sampling.mean()) * length / window
+def _estimate(part: Stretches, differences: Distances, row_variance: float) -> BetweenWindows:
+    length, window, runs = part.length, part.window, len(differences)
+    blocks, square = (runs + length - 1) / length, float(differences @ differences) / runs
+    lasting = _lasting(differences, length, blocks, square)
+    hidden = min(lasting / blocks, MAX_PART)
+    growth = max(1.0, (1 + hidden) / (1 - hidden) * (1 - 1 / blocks) ** 2)
+    growth *= 1.0 if length == window else min(1.0, lasting / window)
+    sampling = row_variance * float(part.units.sum()) / runs
     return BetweenWindows(
-        excess * growth, degrees, float(np.median(n)) * window / length, mean_sampling, growth, length
+        max(0.0, square - sampling) * growth, part.degrees, part.rows, sampling * length / window, growth, length
     )
 
 
-def _running(values: Distances, length: int) -> Distances:
-    upto = np.concatenate([[0.0], np.cumsum(values)])
+def _running(values: Distances | Counts, length: int) -> Distances:
+    upto = np.concatenate([np.zeros((1, *values.shape[1:])), np.cumsum(values, axis=0)])
     return np.asarray(upto[length:] - upto[:-length])
 
 
-def _lasting(differences: Distances, length: int, blocks: float) -> float:
+def _lasting(differences: Distances, length: int, blocks: float, square: float) -> float:
     """Return how many independent blocks' variance the mean of blocks that remember one another has, 1 at least.
 
-    ``(1 + r) / (1 - r)`` with r the autocorrelation of neighbouring blocks, corrected for its bias.
+    ``(1 + r) / (1 - r)`` with r the autocorrelation of neighbouring blocks, corrected for its bias; *square* is the
+    mean square of differences.
     """
-    if len(differences) <= length:
+    if len(differences) <= length or not square:
         return 1.0
-    square = float((differences**2).mean())
-    r = float((differences[length:] * differences[:-length]).mean()) / square if square else 0.0
+    r = float(differences[length:] @ differences[:-length]) / (len(differences) - length) / square
     r = min(max(0.0, r + (1 + 4 * r) / blocks), MAX_MEMORY)
     return (1 + r) / (1 - r)

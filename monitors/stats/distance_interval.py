@@ -37,9 +37,7 @@ def between(reference: ReferenceWindows, window: Counts) -> tuple[float, float]:
         return distance, distance
     own, rest = window / n, reference.total / m
     to_window, to_baseline = _gradient(own, rest), _gradient(rest, own)
-    along = between_windows(
-        reference.slices.sum(axis=1), reference.slices @ to_window, _variance(to_window, rest), reference.length
-    )
+    along = between_windows(reference.stretches, to_window, _variance(to_window, rest))
     windows = reference if along.length == reference.length else reference.of_slices
     excess = windows.excess * along.growth * max(1.0, along.rows / n) if along.estimated else 0.0
     variance = _variance(to_window, own) / n + along.at(n) + _variance(to_baseline, rest) / m

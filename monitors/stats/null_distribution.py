@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from scipy import special
 
 from monitors.stats.bins import Counts
 from monitors.stats.distance import DISTANCES, Distance, DistanceOnBins, Distances
 
 DRAWS = 10_000
 """Monte Carlo draws of one null: a quantile at 0.01 rests on the 100 largest."""
+SMALLEST_SHARE = 1e-6
+"""Shares below this are taken as this: they have no logarithm, or a row in none of the draws."""
 TAIL = 0.02
 """Level below which a quantile is extrapolated from the draws above this one: a level that many checks share is about
 1 in 10,000, where 10,000 draws have no quantile. Accuracy: see ``_upper_quantile``."""
@@ -41,14 +44,30 @@ class NullDistribution:
     variance_square: float
     quantile: float
 
+    def overdispersed(self, excess: float, level: float) -> float:
+        """Return the quantile of the squared distance when windows also vary by *excess* along one direction.
+
+        By sampling the square is about ``s chi2(k)``; variation of variance *excess* along any one direction makes it
+        ``(s + excess) chi2(1) + s chi2(k - 1)``, whose tail is approximated by three moments (Pearson's method in Imhof
+        1961; within 7 %).
+        """
+        if not self.variance_square:
+            return 1.0  # a single cell: every distance is 0, there is no noise to inflate
+        s = self.variance_square / (2 * self.mean_square)
+        k = self.mean_square / s
+        one, two, three = (s**i * (k - 1) + (s + excess) ** i for i in (1, 2, 3))
+        chi2 = 2 * special.gammainccinv(two**3 / three**2 / 2, level)
+        return float(one + three / two * (chi2 - two**3 / three**2))
+
 
 def at_sizes(distance: Distance, shares: tuple[float, ...], *, n: int, m: int, level: float) -> NullDistribution:
     """Return the null distribution of a distance between m baseline and n window rows.
 
     The square of a distance is about a weighted sum of chi-squares times ``1/n + 1/m`` (for PSI the distance itself),
-    so draws are made once for sizes nearby (n to the half octave, m to three digits) and rescaled: within 5 % of the
-    quantile at the sizes themselves. The result is deterministic, as the seed follows from shares and sizes. It is
-    cached: pass the same function object (or an equal :class:`.DistanceOnBins`) and equal shares.
+    so draws are made once for sizes and shares nearby, all to the half octave, and rescaled: within 5 % of the quantile
+    at the sizes and shares themselves. So variables and segments share their nulls. The result is deterministic, as
+    the seed follows from the rounded shares and sizes. It is cached: pass the same function object (or an equal
+    :class:`.DistanceOnBins`) and equal shares.
 
     Parameters
     ----------
@@ -70,9 +89,9 @@ def at_sizes(distance: Distance, shares: tuple[float, ...], *, n: int, m: int, l
     >>> round(narrow.quantile, 3), round(wide.quantile, 2)
     (0.039, 0.31)
     """
-    near_n, near_m = 2 ** (round(2 * math.log2(n)) / 2), _three_digits(m)
-    mean, variance, upper = _draw(distance, shares, round(near_n), near_m, level)
-    stretch = (1 / n + 1 / m) / (1 / round(near_n) + 1 / near_m)
+    near_n, near_m = _half_octave(n), _half_octave(m)
+    mean, variance, upper = _draw(distance, _near(shares), near_n, near_m, level)
+    stretch = (1 / n + 1 / m) / (1 / near_n + 1 / near_m)
     quantile = upper * stretch if _power(distance) == 1 else math.sqrt(upper * stretch)
     return NullDistribution(mean * stretch, variance * stretch**2, quantile)
 
@@ -128,5 +147,17 @@ def _upper_quantile(squares: Distances, level: float) -> float:
     return float(peaks[0] + (peaks - peaks[0]).mean() * math.log(TAIL / level))
 
 
-def _three_digits(m: int) -> int:
-    return int(float(f"{m:.3g}"))
+def _half_octave(size: int) -> int:
+    return round(2 ** (round(2 * math.log2(size)) / 2))
+
+
+@lru_cache(maxsize=65_536)
+def _near(shares: tuple[float, ...]) -> tuple[float, ...]:
+    """Return shares to the half octave, 1 together: nulls hardly depend on shares, so that many variables share one.
+
+    Measured for the Jensen-Shannon distance of windows of 50 to 1,000 rows on 5 to 30 cells, from equal ones to a power
+    law of 3: quantiles at .01 are within 2.5 % of those at the shares themselves, 1.2 % in the root of the mean square.
+    """
+    exponents = np.round(2 * np.log2(np.maximum(shares, SMALLEST_SHARE))) / 2
+    rounded = 2.0**exponents
+    return tuple((rounded / rounded.sum()).round(6).tolist())

@@ -25,9 +25,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from scipy import special
 
 from monitors.stats import null_distribution
+from monitors.stats.between_windows import Stretches, stretches
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins
 from monitors.stats.distance import Distances, js_distance_log2
 
@@ -47,8 +47,7 @@ class Threshold:
     sampling
         The quantile of the null distribution: what sampling alone exceeds with the probability of the level.
     historical
-        The largest distance of a window of the baseline from the rest of it that sampling at its own size does not
-        explain; 0 if there is none.
+        :attr:`ReferenceWindows.unexplained_max`.
     """
 
     value: float
@@ -141,6 +140,11 @@ class ReferenceWindows:
         return max(0.0, float(more.mean())) if len(more) else 0.0
 
     @cached_property
+    def stretches(self) -> tuple[Stretches, ...]:
+        """Stretches of its slices with their shares of cells, for intervals."""
+        return stretches(self.slices.sum(axis=1), self.slices, self.length)
+
+    @cached_property
     def of_slices(self) -> ReferenceWindows:
         """The same in windows of one slice."""
         return ReferenceWindows(self.total, self.slices, self.level, self.slices)
@@ -148,9 +152,7 @@ class ReferenceWindows:
     def threshold(self, n: int) -> Threshold:
         """Return the threshold for a window of *n* rows; window and baseline need one row at least."""
         chance = self.chance(n)
-        inflation = _overdispersed_quantile(chance, self.excess, self.level) / _overdispersed_quantile(
-            chance, 0.0, self.level
-        )
+        inflation = chance.overdispersed(self.excess, self.level) / chance.overdispersed(0.0, self.level)
         return Threshold(
             max(chance.quantile * math.sqrt(inflation), self.unexplained_max), chance.quantile, self.unexplained_max
         )
@@ -222,7 +224,7 @@ def reference_windows(slices: Counts, cells: list[int], *, length: int, level: f
     length
         Slices that a window has.
     level
-        Probability that a distance exceeds its threshold while nothing has changed.
+        As of :class:`ReferenceWindows`.
     """
     compared_counts = slices[:, cells] if len(slices) else np.zeros((0, len(cells)), np.int64)
     return ReferenceWindows(compared_counts.sum(axis=0), runs(compared_counts, length), level, compared_counts, length)
@@ -232,19 +234,3 @@ def _round_up(rows: float) -> int:
     """Round up to two significant digits: a sample size is advice, not a measurement."""
     step = math.pow(10, max(0, math.floor(math.log10(rows)) - 1))
     return round(math.ceil(rows / step) * step)
-
-
-def _overdispersed_quantile(chance: null_distribution.NullDistribution, excess: float, level: float) -> float:
-    """Return the quantile of the squared distance when windows also vary by *excess* along one direction.
-
-    By sampling the square is about ``s chi2(k)``; variation of variance *excess* along any one direction makes it
-    ``(s + excess) chi2(1) + s chi2(k - 1)``, whose tail is approximated by three moments (Pearson's method in Imhof
-    1961; within 7 %).
-    """
-    if not chance.variance_square:
-        return 1.0  # a single cell: every distance is 0, there is no noise to inflate
-    s = chance.variance_square / (2 * chance.mean_square)
-    k = chance.mean_square / s
-    one, two, three = (s**i * (k - 1) + (s + excess) ** i for i in (1, 2, 3))
-    chi2 = 2 * special.gammainccinv(two**3 / three**2 / 2, level)
-    return float(one + three / two * (chi2 - two**3 / three**2))

@@ -21,7 +21,7 @@ from monitors.config import MonitorPolicy
 from monitors.finding import Finding, Signal, Verdict
 from monitors.profiles import outcome_counts
 from monitors.stats import threshold
-from monitors.stats.between_windows import BetweenWindows, between_windows
+from monitors.stats.between_windows import BetweenWindows, between_windows, stretches
 from monitors.stats.bins import Counts
 from monitors.stats.effect_interval import rise_interval
 
@@ -135,7 +135,8 @@ def reference(task: Task, slices: Mapping[str, Counts], length: int, *, sd: floa
     variance = max(int(total["loss"][1]) * outcome_counts.LOSS_UNIT / rows - mean**2, MIN_TOTAL_LOSS / rows)
     sums = np.column_stack([slices["coverage"][:, 0], slices["loss"][:, 0]])
     runs, metrics = threshold.runs(sums, length), outcome_counts.metrics(task, total, sd=sd)
-    between = between_windows(sums[:, 0], sums[:, 1] * outcome_counts.LOSS_UNIT, variance, length)
+    parts = stretches(sums[:, 0], sums[:, 1:] * outcome_counts.LOSS_UNIT, length)
+    between = between_windows(parts, np.ones(1), variance)
     if len(runs) == 0:
         excess, _, _ = _between_runs(sums, variance, sums.sum(axis=0))
         return LossReference(rows, mean, variance, excess / length, metrics=metrics, between=between)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from monitors.stats.between_windows import BetweenWindows, between_windows
+from monitors.stats.between_windows import BetweenWindows, between_windows, stretches
 from monitors.stats.distance import Distances
 
 ROWS = 100
@@ -17,7 +17,8 @@ def spread(levels: Distances, window: int, *, row_variance: float = 1.0) -> Betw
     """Return the estimate from slices of 100 independent rows around *levels*."""
     rng = np.random.default_rng(3)
     means = levels + rng.standard_normal(len(levels)) * math.sqrt(row_variance / ROWS)
-    return between_windows(np.full(len(levels), float(ROWS)), ROWS * means, row_variance, window)
+    parts = stretches(np.full(len(levels), float(ROWS)), ROWS * means[:, None], window)
+    return between_windows(parts, np.ones(1), row_variance)
 
 
 def test_independent_rows_have_next_to_none() -> None:
@@ -77,6 +78,6 @@ def test_one_slice_says_nothing_of_slices(slices: int) -> None:
 def test_slices_without_rows_are_left_out() -> None:
     """They have no mean, and are no error."""
     rows = np.array([100.0, 0.0, 100.0, 100.0, 0.0])
-    known = between_windows(rows, rows * 0.5, 0.25, 1)
+    known = between_windows(stretches(rows, rows[:, None] * 0.5, 1), np.ones(1), 0.25)
 
     assert (True, 2.0, 100.0) == (known.estimated, known.degrees, known.rows)

@@ -70,3 +70,25 @@ def test_windows_of_about_one_size_share_the_draws() -> None:
     for n in range(1000, 1100, 10):
         null_distribution.at_sizes(distance.js_distance_log2, TEN, n=n, m=5000, level=0.001)
     assert 1 == null_distribution._draw.cache_info().misses
+
+
+def test_variables_of_nearly_the_same_shares_share_a_null() -> None:
+    """Draws are made once for shares and sizes to the half octave, so that segments do not each need their own."""
+    null_distribution.at_sizes(distance.js_distance_log2, (0.1,) * 10, n=100, m=6000, level=0.01)
+    drawn = null_distribution._draw.cache_info().misses
+    near = tuple(0.1 + 0.001 * k for k in (-5, -4, -3, -2, -1, 1, 2, 3, 4, 5))
+    null_distribution.at_sizes(distance.js_distance_log2, near, n=104, m=6100, level=0.01)
+
+    assert drawn == null_distribution._draw.cache_info().misses
+
+
+@pytest.mark.parametrize("power", [0.0, 1.0, 2.0])
+@pytest.mark.parametrize("n", [60, 700])
+def test_a_shared_null_is_near_the_variables_own(power: float, n: int) -> None:
+    """Its quantile at .01 is within 5 % of that by draws at the very shares and sizes, on 14 cells."""
+    shares = np.arange(1.0, 15.0) ** -power * np.random.default_rng(4).uniform(0.7, 1.4, 14)
+    own = tuple(shares / shares.sum())
+    *_, square = null_distribution._draw(distance.js_distance_log2, own, n, 5 * n, 0.01)
+    shared = null_distribution.at_sizes(distance.js_distance_log2, own, n=n, m=5 * n, level=0.01)
+
+    assert shared.quantile == pytest.approx(square**0.5, rel=0.05)
