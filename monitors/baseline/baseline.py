@@ -7,6 +7,7 @@ that were compared with a revision stay so.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -141,13 +142,45 @@ class Baseline(BaseModel):
 
     def slices(self, stage: Stage, segment: str = "") -> list[Slice]:
         """Return the slices of one stage and segment, oldest first."""
-        every = self.inputs if stage is Stage.INPUTS else self.outcomes
-        return sorted((s for s in every if s.segment == segment), key=lambda s: s.start)
+        return list(self._by_segment(stage).get(segment, ()))
+
+    @property
+    def segments(self) -> frozenset[str]:
+        """The segments that it has input slices of, "" for all traffic among them."""
+        return frozenset(self._by_segment(Stage.INPUTS))
+
+    def _by_segment(self, stage: Stage) -> dict[str, list[Slice]]:
+        """Return the slices of a stage by segment, oldest first.
+
+        Made once: with a thousand segments, looking through all slices takes longer than a verdict.
+        """
+        made = made_of(self)
+        if stage not in made:
+            made[stage] = {}
+            for one in sorted(self.inputs if stage is Stage.INPUTS else self.outcomes, key=lambda s: s.start):
+                made[stage].setdefault(one.segment, []).append(one)
+        index: dict[str, list[Slice]] = made[stage]
+        return index
 
     def counts(self, stage: Stage, variable: str, segment: str = "") -> Counts:
         """Return the counts of a variable, (slices, cells), oldest first; (0, 0) where the segment was never seen."""
         rows = [s.counts[variable] for s in self.slices(stage, segment) if variable in s.counts]
         return np.array(rows, dtype=np.int64) if rows else np.zeros((0, 0), np.int64)
+
+
+_MADE: dict[int, dict[Any, Any]] = {}
+
+
+def made_of(baseline: Baseline) -> dict[Any, Any]:
+    """Return where to keep what was made of a baseline, for as long as the baseline lives.
+
+    It is of this very object, as hashing all its counts would cost more than it saves; a copy has its own.
+    """
+    made = _MADE.get(id(baseline))
+    if made is None:
+        made = _MADE[id(baseline)] = {}
+        weakref.finalize(baseline, _MADE.pop, id(baseline), None).atexit = False
+    return made
 
 
 def in_force(revisions: Mapping[str, Baseline], stage: Stage, window_end: datetime) -> str:

@@ -29,8 +29,8 @@ def share(baseline: Baseline, signal: Signal, segment: str) -> float:
 
     A segment that the baseline has not seen counts as one more.
     """
-    segments = {s.segment for s in baseline.inputs} - {""}
-    return budget.share(signal, segment, len(segments | ({segment} - {""})), monitored_signals(baseline))
+    segments = (baseline.segments | {segment}) - {""}
+    return budget.share(signal, segment, len(segments), monitored_signals(baseline))
 
 
 def quality_level(baseline: Baseline, policy: MonitorPolicy, segment: str) -> float:

@@ -76,7 +76,8 @@ class UnitReference:
     @cached_property
     def largest_step(self) -> float:
         """The largest step between two slices of the baseline, in mean normal scores."""
-        return float(np.abs(np.diff(self.mean_scores(self.slices))).max(initial=0.0))
+        scores = self.mean_scores(self.slices)
+        return float(np.abs(np.diff(scores[~np.isnan(scores)])).max(initial=0.0))
 
     @cached_property
     def as_units(self) -> rescaling.Shares:
@@ -104,10 +105,22 @@ class UnitReference:
         )
 
     def mean_scores(self, slices: Counts) -> rescaling.Shares:
-        """Return the mean normal score of each slice that has values."""
-        kept = slices[:, list(self.bins.ordered)]
-        kept = kept[kept.sum(axis=1) > 0]
-        return np.asarray(kept @ self.cell_scores / kept.sum(axis=1))
+        """Return the mean normal score of each slice, (slices,); NaN where it has no values."""
+        rows = slices @ self._is_ordered
+        with np.errstate(invalid="ignore"):
+            return np.asarray(slices @ self._scores / rows)
+
+    @cached_property
+    def _is_ordered(self) -> Counts:
+        """1 for each cell of finite values, 0 for the others, (cells,)."""
+        return np.isin(np.arange(self.bins.cells), self.bins.ordered).astype(np.int64)
+
+    @cached_property
+    def _scores(self) -> rescaling.Shares:
+        """The normal score of every cell, 0 where it has no finite values, (cells,)."""
+        scores = np.zeros(self.bins.cells)
+        scores[list(self.bins.ordered)] = self.cell_scores
+        return scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +152,8 @@ def plateau(reference: UnitReference, recent: Counts) -> Plateau | None:
     recent
         Consecutive slices, (slices, cells), newest last.
     """
-    recent = recent[recent[:, list(reference.bins.ordered)].sum(axis=1) > 0]
     at = reference.mean_scores(recent)
+    recent, at = recent[~np.isnan(at)], at[~np.isnan(at)]
     if len(at) < 2:
         return None
     if len(at) == 2:  # the usual case, the newest slice and those before it, for which medians would take long

@@ -31,7 +31,7 @@ from monitors.config import MonitorPolicy
 from monitors.finding import Finding, Signal, Verdict
 from monitors.quality import between_slices, fault_conditions
 from monitors.quality.fault import FAULT_PREFIX, Fault, FaultKind, describe
-from monitors.quality.value_reference import ValueReference, present_cells, share_counts
+from monitors.quality.value_reference import ValueReference, present_rows, share_counts
 from monitors.stats.bins import CategoricalBins, Counts, NumericBins
 
 MAX_USUAL_SHARE = 0.5
@@ -186,12 +186,11 @@ def _stuck(variable: str, reference: ValueReference, window: Counts, level: floa
     wide that a natural move brings nearly everything into it: there the share to exceed is that of the most fitting
     move.
     """
-    cell, n = int(window[: reference.bins.body].argmax()), int(window[present_cells(reference.bins)].sum())
-    baseline_count, baseline_rows = (
-        int(reference.total[cell]),
-        int(reference.total[present_cells(reference.bins)].sum()),
-    )
-    if n == 0 or baseline_rows == 0 or window[cell] < n or baseline_count / baseline_rows > MAX_USUAL_SHARE:
+    cell, n = int(window[: reference.bins.body].argmax()), present_rows(reference.bins, window)
+    if n == 0 or window[cell] < n:
+        return
+    baseline_count, baseline_rows = int(reference.total[cell]), present_rows(reference.bins, reference.total)
+    if baseline_rows == 0 or baseline_count / baseline_rows > MAX_USUAL_SHARE:
         return
     if not fault_conditions.may_be_stuck(reference):
         return

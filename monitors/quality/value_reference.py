@@ -160,6 +160,17 @@ def share_counts(bins: NumericBins | CategoricalBins, counts: Counts) -> dict[st
     }
 
 
+def present_rows(bins: NumericBins | CategoricalBins, counts: Counts) -> int:
+    """Return how many values are there, whatever they are: the sum over :func:`present_cells`, without selecting them.
+
+    >>> present_rows(CategoricalBins(categories=("a",)), np.array([6, 0, 2, 2]))
+    8
+    """
+    k = bins.body
+    absent = counts[k + 2] + counts[k + 3] if isinstance(bins, NumericBins) else counts[k + 1]
+    return int(counts.sum() - absent)
+
+
 def present_cells(bins: NumericBins | CategoricalBins) -> list[int]:
     """Return the cells of values that are there, whatever they are."""
     return list(bins.ordered) if isinstance(bins, NumericBins) else list(range(bins.body + 1))

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import special
@@ -96,7 +97,12 @@ class BetweenWindows:
     @property
     def stretch(self) -> float:
         """What a variance is multiplied by, so that a normal quantile does for Student's t at these degrees."""
-        return (float(special.stdtrit(self.degrees, 0.5 + CONFIDENCE / 2)) / Z) ** 2 if self.estimated else 1.0
+        return _stretch(self.degrees) if self.estimated else 1.0
+
+
+@lru_cache
+def _stretch(degrees: float) -> float:
+    return (float(special.stdtrit(degrees, 0.5 + CONFIDENCE / 2)) / Z) ** 2
 
 
 @dataclass(frozen=True, eq=False)

@@ -45,9 +45,9 @@ def between(reference: ReferenceWindows, window: Counts) -> tuple[float, float]:
     scale = max(variance / (4 * distance**2) if distance else 0.0, sampling)
     # A window whose level happened to go against the change is near the baseline, where directions mean nothing: the
     # upper end allows for all of the excess along the change.
-    low, high = scale * along.stretch, max(scale, sampling + excess) * along.stretch
-    bias = chance.mean_square + excess
-    return distance_interval(distance, bias, low)[0], min(1.0, distance_interval(distance, bias, high)[1])
+    bias, stretch = chance.mean_square + excess, along.stretch
+    low, high = distance_interval(distance, bias, scale * stretch, (sampling + excess) * stretch)
+    return low, min(1.0, high)
 
 
 def _gradient(of: Distances, other: Distances) -> Distances:

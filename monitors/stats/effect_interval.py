@@ -22,7 +22,7 @@ SHAPES = 1.0, 1e6
 and the upper end would be thousands of times the mean; at a million it is one thousandth."""
 
 
-def distance_interval(distance: float, bias: float, scale: float) -> tuple[float, float]:
+def distance_interval(distance: float, bias: float, scale: float, upper_scale: float = 0.0) -> tuple[float, float]:
     """Return the 95 % interval of the distance between the two distributions that the samples came from.
 
     Without a change the squared distance is about ``s chi2(k)``, where s is the variance of the distance along the
@@ -37,6 +37,8 @@ def distance_interval(distance: float, bias: float, scale: float) -> tuple[float
         The mean of the squared distance without a change, by sampling and by how much the baseline's windows differ.
     scale
         The variance s of the distance, stretched for Student's t where it was estimated from few windows.
+    upper_scale
+        That for the upper end, where it is larger.
 
     Returns
     -------
@@ -56,7 +58,8 @@ def distance_interval(distance: float, bias: float, scale: float) -> tuple[float
     """
     if not scale:
         return distance, distance
-    low, high = (math.sqrt(scale * _noncentrality(distance**2 / scale, bias / scale, p)) for p in (1 - TAIL, TAIL))
+    ends = ((scale, 1 - TAIL), (max(scale, upper_scale), TAIL))
+    low, high = (math.sqrt(s * _noncentrality(distance**2 / s, bias / s, p)) for s, p in ends)
     return low, high
 
 

@@ -9,6 +9,7 @@ suffice.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from monitors.config import MonitorPolicy
@@ -52,12 +53,12 @@ class VariableCounts:
     reference: threshold.ReferenceWindows
     cells: Counts
 
-    @property
+    @cached_property
     def compared(self) -> Counts:
         """The counts of the cells that distances compare, (compared cells,)."""
         return self.cells[threshold.compared(self.bins)]
 
-    @property
+    @cached_property
     def n(self) -> int:
         """Number of values that are compared."""
         return int(self.compared.sum())

@@ -1,21 +1,20 @@
 """Window reference: what a baseline offers one stage and segment for comparison, prepared once for all windows.
 
 Pooled counts, the baseline's own windows, mean losses and arrival rates depend on the baseline and the window's length
-only. They are cached, as a job judges many windows of one version.
+only. They are made once, as a job judges many windows of one version.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
 from features.schema import LABEL, MULTIVARIATE, Task
 from features.window import to_ms
 from monitors.baseline import budget_shares
-from monitors.baseline.baseline import Baseline
+from monitors.baseline.baseline import Baseline, made_of
 from monitors.config import MonitorPolicy
 from monitors.finding import Stage
 from monitors.profiles import outcome_counts
@@ -24,19 +23,6 @@ from monitors.stats import threshold
 from monitors.stats.bins import CategoricalBins, NumericBins
 from monitors.verdicts import estimated_performance, performance
 from monitors.verdicts.distribution import WINDOW_LEVEL
-
-
-@dataclass(frozen=True)
-class SameBaseline:
-    """A baseline as a cache key: the object itself, as hashing all its counts would cost more than it saves."""
-
-    baseline: Baseline
-
-    def __hash__(self) -> int:
-        return id(self.baseline)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, SameBaseline) and self.baseline is other.baseline
 
 
 @dataclass(frozen=True)
@@ -74,12 +60,19 @@ class WindowReference:
     arrivals: arrivals.ArrivalReference
 
 
-@lru_cache(maxsize=256)
 def window_reference(
-    same: SameBaseline, stage: Stage, segment: str, *, length: int, policy: MonitorPolicy
+    baseline: Baseline, stage: Stage, segment: str, *, length: int, policy: MonitorPolicy
 ) -> WindowReference:
-    """Return the reference of windows of *length* slices, cached by baseline, stage, segment and policy."""
-    baseline = same.baseline
+    """Return the reference of windows of *length* slices, made once for as long as the baseline lives."""
+    made, key = made_of(baseline), (stage, segment, length, policy)
+    if key not in made:
+        made[key] = _made(baseline, stage, segment, length=length, policy=policy)
+    reference: WindowReference = made[key]
+    return reference
+
+
+def _made(baseline: Baseline, stage: Stage, segment: str, *, length: int, policy: MonitorPolicy) -> WindowReference:
+    """Return the reference of windows of *length* slices, from the baseline's counts."""
     sent = list(baseline.events.variables) if stage is Stage.INPUTS else [LABEL]
     inputs = stage is Stage.INPUTS
     names = [*sent, MULTIVARIATE] if inputs and baseline.derived.projection else sent

@@ -24,7 +24,7 @@ from monitors.quality.fault import Fault
 from monitors.stats.bins import Counts
 from monitors.verdicts import distribution, estimated_performance, performance
 from monitors.verdicts.distribution import WINDOW_LEVEL
-from monitors.verdicts.window_reference import SameBaseline, WindowReference, usual_slices, window_reference
+from monitors.verdicts.window_reference import WindowReference, usual_slices, window_reference
 
 Accepted = frozenset[tuple[str, str]]
 """Faults that are taken for drift, as (variable, kind)."""
@@ -83,7 +83,7 @@ def judge(  # noqa: PLR0913 - what identifies a window is listed, not bundled
     tuple of Finding
         No metric is NaN. A segment, variable or stage that baseline or window lacks is a finding, never an exception.
     """
-    reference = window_reference(SameBaseline(baseline), stage, segment, length=window_slices, policy=policy)
+    reference = window_reference(baseline, stage, segment, length=window_slices, policy=policy)
     span = window_slices * to_ms(baseline.events.windows.slide)
     inside = start_ms < to_ms(baseline.end) and start_ms + span > to_ms(baseline.start)
     typical = usual_slices(baseline, stage, segment, window_slices)
