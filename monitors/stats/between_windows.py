@@ -147,6 +147,7 @@ def stretches(rows: Distances | Counts, sums: Distances | Counts, window: int) -
 
 
 def _stretches(rows: Distances | Counts, sums: Distances | Counts, window: int) -> Iterator[Stretches]:
+    """Yield single slices, and stretches as long as a window."""
     for length in sorted({1, window}):
         if len(rows) < 2 * length:
             continue
@@ -194,6 +195,7 @@ def between_windows(parts: Sequence[Stretches], code: Distances, row_variance: f
 
 
 def _estimate(part: Stretches, differences: Distances, row_variance: float) -> BetweenWindows:
+    """Return the estimate from one kind of stretches, whose means differ from the rest's by *differences*."""
     length, window, runs = part.length, part.window, len(differences)
     blocks, square = (runs + length - 1) / length, float(differences @ differences) / runs
     lasting = _lasting(differences, length, blocks, square)
