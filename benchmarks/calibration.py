@@ -2,9 +2,10 @@
 
 Streams in which nothing changes (:mod:`benchmarks.streams`) are watched for 500 slices after a reference, by Leeway and
 by other systems' default rules on the same rows; words without end (:mod:`benchmarks.vocabularies`) also as a baseline
-would have them that is counted by its own vocabulary; and data that only look broken (:mod:`benchmarks.false_faults`)
-for faults. Seeded; `--write` puts the tables into docs/statistics/calibration.md and words-and-faults.md. About half an
-hour on one core; `--quick` draws fewer and smaller ones in three minutes.
+would have them that is counted by its own vocabulary; data that only look broken (:mod:`benchmarks.false_faults`)
+for faults; and streams with slow memory (:mod:`benchmarks.wandering`) with and without the test for it. Seeded;
+`--write` puts the tables into docs/statistics/calibration.md, words-and-faults.md and slow-memory.md. An hour and more
+on one core; `--quick` draws fewer and smaller ones in ten minutes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,18 @@ from typing import TypeVar
 
 import numpy as np
 
-from benchmarks import calibration_page, chain, false_faults, peers, streams, vocabularies, watch
+from benchmarks import (
+    calibration_page,
+    chain,
+    false_faults,
+    memory,
+    memory_page,
+    peers,
+    streams,
+    vocabularies,
+    wandering,
+    watch,
+)
 from benchmarks.rates import LATER, Cell, FaultRate, Rate, WordRates, rate
 from benchmarks.streams import Kind, Stream
 
@@ -29,7 +41,7 @@ WIDE = 10
 """How many panels are put together as one large one."""
 OTHERS = {"Evidently": peers.evidently, "NannyML": peers.nannyml, "ADWIN": peers.adwin}
 PAGES = Path(__file__).parent.parent / "docs" / "statistics"
-PARTS = "streams", "words", "faults", "chain"
+PARTS = "streams", "words", "faults", "memory", "chain"
 
 
 def cells(kinds: Sequence[str], sizes: Sequence[int], references: Sequence[int], panels: int) -> Iterator[Cell]:
@@ -46,14 +58,15 @@ def cells(kinds: Sequence[str], sizes: Sequence[int], references: Sequence[int],
 
 def _cell(name: str, rows: int, drawn: Stream, reference: int, first: int) -> Cell:
     kind = streams.KINDS[name]
-    found = watch.evidence(watch.counted(drawn, reference, first))
-    n, rates = drawn.counts.shape[1], {}
-    sizes = {"panel": kind.features, "wide": kind.features * WIDE, **({"one": 1} if kind.alone else {})}
+    seen, n = watch.counted(drawn, reference, first), drawn.counts.shape[1]
+    share, rates = 0.0, {}
+    sizes = {"wide": kind.features * WIDE, **({"one": 1} if kind.alone else {}), "panel": kind.features}
     for label, size in sizes.items():
+        found = watch.evidence(seen, size)
+        share = sum(len(part.variables) for part in found) / n
         for budget in BUDGETS:
             hits, promised = watch.alarms(found, n, size, budget)
             rates[budget, label] = rate(hits[promised > 0], LATER, budget)
-    share = sum(len(part.variables) for part in found) / n
     return Cell(name, kind.features, rows, reference, share, rates, _others(drawn.since(first), reference, kind))
 
 
@@ -75,13 +88,14 @@ def words(kinds: Sequence[str], references: Sequence[int], panels: int) -> Itera
         drawn = kind.draw(rng, (max(references) + LATER, panels * kind.features, kind.rows))
         for reference in references:
             first = max(references) - reference
-            ways = [watch.evidence(vocabularies.counted(drawn, reference, first, own=own)) for own in (False, True)]
-            yield WordRates(name, kind.rows, reference, *(_word_rates(found, drawn.shape[1], kind) for found in ways))
+            ways = [vocabularies.counted(drawn, reference, first, own=own) for own in (False, True)]
+            yield WordRates(name, kind.rows, reference, *(_word_rates(seen, drawn.shape[1], kind) for seen in ways))
 
 
-def _word_rates(found: Sequence[watch.Evidence], n: int, kind: vocabularies.Vocabulary) -> dict[tuple[int, str], Rate]:
+def _word_rates(seen: watch.Counted, n: int, kind: vocabularies.Vocabulary) -> dict[tuple[int, str], Rate]:
     out = {}
     for budget, label, size in ((90, "panel", kind.features), (500, "panel", kind.features), (500, "one", 1)):
+        found = watch.evidence(seen, size)
         hits, promised = watch.alarms(found, n, size, budget)
         out[budget, label] = rate(hits[promised > 0], LATER, budget)
     return out
@@ -125,7 +139,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="four panels, up to 500 rows, one reference, three models")
     parser.add_argument("--write", action="store_true", help="write the pages of the parts that are measured")
     parser.add_argument("--part", action="append", choices=PARTS, help="only this part; may be repeated")
-    every = {*streams.KINDS, *vocabularies.KINDS, *false_faults.KINDS}
+    every = {*streams.KINDS, *vocabularies.KINDS, *false_faults.KINDS, *wandering.KINDS}
     parser.add_argument("--kind", action="append", choices=sorted(every), help="only this one; may be repeated")
     return parser.parse_args()
 
@@ -135,17 +149,21 @@ def main() -> None:
     args = _asked()
     parts, kinds = args.part or (PARTS[:-1] if args.kind else PARTS), args.kind or None
     sizes, references, panels = ((50, 500), (60,), 4) if args.quick else ((50, 500, 5_000, 100_000), REFERENCES, 20)
-    drawn, seen, known = (
+    drawn, seen, known, slow = (
         [name for name in every if part in parts and (kinds is None or name in kinds)]
-        for part, every in (("streams", streams.KINDS), ("words", vocabularies.KINDS), ("faults", false_faults.KINDS))
-    )
+        for part, every in (("streams", streams.KINDS), ("words", vocabularies.KINDS), ("faults", false_faults.KINDS),
+                            ("memory", wandering.KINDS))
+    )  # fmt: skip
     found = _shown(cells(drawn, sizes, references, panels), calibration_page.line)
     of_words = _shown(words(seen, references, min(panels, 8)), calibration_page.word_line)
     of_faults = _shown(faults(known, 3 if args.quick else 12), calibration_page.fault_line)
+    few = min(panels, 10)
+    of_memory = _shown(memory.measure(slow, (60,), few, SEED), memory_page.line)
     chains = list(worlds(90, 2) if args.quick else worlds(360, 3)) if "chain" in parts else []
     pages = {
         "calibration.md": calibration_page.page(found, chains) if found else "",
         "words-and-faults.md": calibration_page.words_and_faults(of_words, of_faults) if of_words or of_faults else "",
+        "slow-memory.md": memory_page.page(of_memory, few, LATER) if of_memory else "",
     }
     for name, text in pages.items():
         print(text)

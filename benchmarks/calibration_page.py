@@ -45,7 +45,7 @@ def page(cells: Sequence[Cell], worlds: Sequence[tuple[str, Rate, Rate]]) -> str
         _CHAIN,
         _rows(("world", "incidents inside the guarantee", "outside it"), ((n, show(i), show(o)) for n, i, o in worlds)),
         "## Every cell\n",
-        "\n".join([_head(_TABLE), *map(line, cells)]) + "\n",
+        "\n".join([head(_TABLE), *map(line, cells)]) + "\n",
     ]
     return "\n".join(parts)
 
@@ -56,10 +56,10 @@ def words_and_faults(words: Sequence[WordRates], faults: Sequence[FaultRate]) ->
         _OPEN_HEAD,
         "## Words without end\n",
         _WORDS,
-        "\n".join([_head(_WORD_TABLE), *map(word_line, words)]) + "\n",
+        "\n".join([head(_WORD_TABLE), *map(word_line, words)]) + "\n",
         "## Faults that are none\n",
         _FAULTS,
-        "\n".join([_head(_FAULT_TABLE), *map(fault_line, faults)]) + "\n",
+        "\n".join([head(_FAULT_TABLE), *map(fault_line, faults)]) + "\n",
     ]
     return "\n".join(parts)
 
@@ -92,13 +92,13 @@ def word_line(rates: WordRates) -> str:
     """Return a kind of words as a line of its table."""
     keys = ((90, "panel"), (500, "panel"), (500, "one"))
     told = (show(side[key]) for side in (rates.shipped, rates.own) for key in keys)
-    return _line(rates.kind, f"{rates.rows:,}", str(rates.reference), *told)
+    return row(rates.kind, f"{rates.rows:,}", str(rates.reference), *told)
 
 
 def fault_line(rates: FaultRate) -> str:
     """Return a kind of data that only look broken as a line of its table."""
-    found = (_digits(share) for share in rates.found.values())
-    return _line(rates.kind, _digits(rates.allowed), show(rates.began), _digits(rates.stood), *found)
+    found = (digits(share) for share in rates.found.values())
+    return row(rates.kind, digits(rates.allowed), show(rates.began), digits(rates.stood), *found)
 
 
 _CHAIN = """\
@@ -113,7 +113,7 @@ def line(cell: Cell) -> str:
     ours = (cell.rates.get(key) for key in ((90, "panel"), (500, "panel"), (500, "one")))
     told = (show(r) if r else "" for r in ours)
     theirs = (f"{x:.0f}" for x in cell.others.values())
-    return _line(cell.kind, f"{cell.rows:,}", str(cell.reference), f"{cell.promised:.2f}", *told, *theirs)
+    return row(cell.kind, f"{cell.rows:,}", str(cell.reference), f"{cell.promised:.2f}", *told, *theirs)
 
 
 def show(rate: Rate) -> str:
@@ -121,7 +121,7 @@ def show(rate: Rate) -> str:
     if not rate.exposure:
         return "none covered"
     low, high = rate.interval
-    return f"{_digits(rate.value)} ({_digits(low)}-{_digits(high)})"
+    return f"{digits(rate.value)} ({digits(low)}-{digits(high)})"
 
 
 def above(cells: Iterable[Cell]) -> list[tuple[Cell, tuple[int, str]]]:
@@ -187,18 +187,20 @@ def _sum(rates: Sequence[Rate]) -> Rate:
     return total
 
 
-def _rows(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    return "\n".join([_head(head), *(_line(*cells) for cells in lines)]) + "\n"
+def _rows(names: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    return "\n".join([head(names), *(row(*cells) for cells in lines)]) + "\n"
 
 
-def _head(names: Sequence[str]) -> str:
-    return _line(*names) + "\n" + _line("---", *["---:"] * (len(names) - 1))
+def head(names: Sequence[str]) -> str:
+    """Return the head of a table, its first column to the left."""
+    return row(*names) + "\n" + row("---", *["---:"] * (len(names) - 1))
 
 
-def _line(*cells: str) -> str:
+def row(*cells: str) -> str:
+    """Return a line of a table."""
     return f"| {' | '.join(cells)} |"
 
 
-def _digits(value: float) -> str:
+def digits(value: float) -> str:
     """Return two digits, without a leading zero."""
     return (f"{value:.2f}" if value < 9.995 else f"{value:.0f}").removeprefix("0")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,18 @@ class Counted:
     def slices(self) -> int:
         """How many later slices there are."""
         return len(next(iter(self.later.values())))
+
+    def of(self, names: Sequence[str]) -> Counted:
+        """Return some of the features, as a baseline of these alone has them."""
+        known, both = self.baseline, (PREDICTION, *names)
+        baseline = known.model_copy(
+            update={
+                "events": known.events.model_copy(update={"features": {v: known.events.features[v] for v in names}}),
+                "bins": {v: known.bins[v] for v in both},
+                "inputs": tuple(s.model_copy(update={"counts": {v: s.counts[v] for v in both}}) for s in known.inputs),
+            }
+        )
+        return Counted(baseline, {v: self.later[v] for v in names}, self.first)
 
 
 def counted(stream: Stream, reference: int, first: int = 0) -> Counted:
@@ -131,27 +144,43 @@ def _categories(total: Counts) -> tuple[CategoricalBins, npt.NDArray[np.int64]]:
     return bins, bins.index(np.arange(len(total)).astype(str).astype(object))
 
 
-def evidence(seen: Counted) -> list[Evidence]:
-    """Return what the baseline's panels of features saw of the later slices; nothing of what they promise nothing."""
-    known = plan.monitoring_plan(seen.baseline, MonitorPolicy(), Stage.INPUTS)
-    groups = [g for g in known.groups if g.signal is Signal.FEATURE and g.panel.guaranteed.all()]
-    return [_evidence(group, seen) for group in groups]
+def evidence(seen: Counted, size: int, step: int = 1) -> list[Evidence]:
+    """Return what panels of *size* neighbouring features saw of the later slices, each with a baseline of its own.
+
+    Nothing of what they promise nothing; of every *step*-th panel only. What a feature's bets pay does not depend on
+    the panel that it is in, so it is worked out once for all of them.
+    """
+    out = []
+    for first in range(0, len(seen.baseline.events.features) - size + 1, size * step):
+        names = [f"x{i}" for i in range(first, first + size)]
+        known = plan.monitoring_plan(seen.of(names).baseline, MonitorPolicy(), Stage.INPUTS)
+        groups = [g for g in known.groups if g.signal is Signal.FEATURE and g.panel.guaranteed.all()]
+        out += [_evidence(group, seen) for group in groups]
+    return out
 
 
 def _evidence(group: BudgetGroup, seen: Counted) -> Evidence:
-    names = group.panel.names
-    starts, merged = _merged({v: seen.later[v] for v in names}, seen.first, group.stride)
-    state = group.panel.initial_state()
+    paid, at = _paid(seen, group.stride), [int(v[1:]) for v in group.panel.names]
+    return Evidence(np.array(at), group.stride, paid[:, at] * np.float32(group.panel.retention))
+
+
+@lru_cache(maxsize=8)
+def _paid(seen: Counted, stride: int) -> npt.NDArray[np.float32]:
+    """Return what the bets of all features paid, (looks, features, bets), before evidence is lost from look to look."""
+    names = [f"x{i}" for i in range(len(seen.baseline.events.features))]
+    everything = plan.feature_panel(seen.baseline, names, stride)
+    starts, merged = _merged({v: seen.later[v] for v in names}, seen.first, stride)
+    state = everything.initial_state()
     fresh, known = state.log_m, len(state.calibration_scores)
     bag = np.concatenate([state.calibration_scores, np.empty((len(starts), *state.calibration_scores.shape[1:]))])
     e = np.empty((len(starts), len(names), fresh[0].size), np.float32)
     for k, at in enumerate(starts):
-        state = group.panel.observe(
+        state = everything.observe(
             replace(state, calibration_scores=bag[: known + k], log_m=fresh), at, {v: c[k] for v, c in merged.items()}
         )
         bag[known + k] = state.latest
         e[k] = np.exp(state.log_m).reshape(len(names), -1)
-    return Evidence(np.array([int(v[1:]) for v in names]), group.stride, e)
+    return e / np.float32(everything.retention)
 
 
 def _merged(later: dict[str, Counts], first: int, stride: int) -> tuple[list[int], dict[str, Counts]]:

@@ -11,6 +11,7 @@ Whether ranks keep their level is checked on the reference: the assumption is th
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -26,6 +27,14 @@ Flags = npt.NDArray[np.bool_]
 MAX_MEMORY_NONLINEAR = 0.35
 """AR(1) coefficient of the middle above which bets are made on linear scores only: squares of a series with memory come
 in bursts, which broke the guarantee up to fifty times over (docs/statistics.md, section 2)."""
+NO_SLOW_MEMORY = 0.07
+"""Slow memory (:attr:`.exchangeability.Exchangeability.slow_memory`) that costs no evidence: as little as the test
+leaves open for twenty variables of 60 slices. More is not worth mentioning beside what whitening leaves anyway."""
+EVIDENCE_LOSS = 0.4
+"""Nats of evidence that are taken away each slice, for each unit of slow memory above that. A level that wanders
+unseen feeds evidence a little in every slice; a change that matters brings more than it loses. One variable of 60
+slices keeps .87 to .97 of its evidence from slice to slice, twenty keep all of it. More would cost changes of a tenth
+of the loss, which are found late as it is (docs/decisions/0018)."""
 MAX_CALIBRATION_SLICES = 1000
 """Slices among which a new one is ranked, at most: the reference's always, then the newest. It bounds the state
 (3.3 MiB for 1,000 features: docs/statistics.md, section 5)."""
@@ -71,6 +80,8 @@ class Panel:
         The rms of every series, (variables, series): the unit of later slices.
     violations
         For every variable why its slices are not exchangeable, so that there is no guarantee; "" where they are.
+    retention
+        The part of its evidence that a variable keeps from slice to slice, 0 to 1: see :data:`EVIDENCE_LOSS`.
     """
 
     measure: ScoreFunction
@@ -79,6 +90,7 @@ class Panel:
     residuals: Distances
     scale: Distances
     violations: tuple[str, ...]
+    retention: float = 1.0
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -118,7 +130,8 @@ class Panel:
         p = np.where(
             self.bets, edetector.p_values(scores, state.calibration_scores, self._ties(start, scores.shape)), np.nan
         )
-        log_m = edetector.step(state.log_m, edetector.log_bets(p, self.slices), ~np.isnan(p)[..., None])
+        log_e = edetector.log_bets(p, self.slices) + math.log(self.retention)
+        log_m = edetector.step(state.log_m, log_e, ~np.isnan(p)[..., None])
         return replace(state, level=level, log_m=log_m, latest=scores)
 
     def _ties(self, start: int, shape: tuple[int, ...]) -> Distances:
@@ -165,7 +178,7 @@ def fit(
     slide: int,
     identity: str,
     *,
-    max_memory: float = exchangeability.MAX_MEMORY,
+    merged: bool = False,
 ) -> Panel:
     """Fit a panel to the reference of its scores.
 
@@ -179,20 +192,15 @@ def fit(
         Milliseconds that a slice lasts.
     identity
         The seed of random ties, so that a replay agrees.
-    max_memory
-        The largest AR(1) coefficient with a guarantee.
+    merged
+        Whether slices are merged ones, of which less memory is borne.
     """
     whitener, residuals = whitening.fit(measure.reference, np.asarray(starts, np.int64), slide, measure.shared)
     scale, others = _scales(residuals)
     residuals = residuals / others
-    return Panel(
-        measure,
-        identity,
-        whitener,
-        residuals,
-        scale,
-        tuple(exchangeability.violations(measure, whitener, residuals, max_memory)),
-    )
+    known = exchangeability.examine(measure, whitener, residuals, identity, merged=merged)
+    retention = math.exp(-EVIDENCE_LOSS * max(known.slow_memory - NO_SLOW_MEMORY, 0.0))
+    return Panel(measure, identity, whitener, residuals, scale, known.violations, retention)
 
 
 def _scales(residuals: Distances) -> tuple[Distances, Distances]:

@@ -96,7 +96,7 @@ def fit(reference: Distances, starts: Keys, slide: int, shared: int | None = Non
         The whitener, and the reference's own residuals, of the reference's shape.
     """
     season, level = seasonality.fit(reference, starts, slide, shared)
-    whitener = Whitener(season, _ar1_coefficient(level, shared), _autocorrelation_decay(level))
+    whitener = Whitener(season, ar1_coefficient(level, shared), _autocorrelation_decay(level))
     residuals = [whitener.residual(level[i], level[i - 1] if i else np.full_like(level[0], np.nan))
                  for i in range(len(level))]  # fmt: skip
     return whitener, np.stack(residuals)
@@ -122,8 +122,8 @@ def is_autocorrelated(residuals: Distances) -> npt.NDArray[np.bool_]:
 
 
 def _autocorrelation(level: Distances, lag: int, shared: int | None = None) -> Distances:
-    a = level - seasonality.nan_mean(level)
-    power, lagged = np.nansum(a * a, axis=0), np.nansum(a[lag:] * a[:-lag], axis=0)
+    a = np.nan_to_num(level - seasonality.nan_mean(level))
+    power, lagged = (np.einsum("t...,t...->...", *pair) for pair in ((a, a), (a[lag:], a[:-lag])))
     if shared is not None:
         for part in (power, lagged):
             part[..., shared:] = part[..., shared:].sum(axis=-1, keepdims=True)
@@ -139,7 +139,28 @@ def _autocorrelation_decay(level: Distances) -> Distances:
     )
 
 
-def _ar1_coefficient(level: Distances, shared: int | None) -> Distances:
+def ar1_coefficient(level: Distances, shared: int | None = None, margin: float = PHI_MARGIN) -> Distances:
+    """Return the AR(1) coefficient of series, (..., series), from (slices, ..., series); see :func:`fit`.
+
+    It is raised by *margin* standard errors.
+    """
     n = np.maximum((~np.isnan(level)).sum(axis=0), 1)
     phi = _autocorrelation(level, 1, shared)
-    return np.asarray(np.clip(phi + (1 + 3 * phi) / n + PHI_MARGIN / np.sqrt(n), 0, MAX_PHI))
+    return np.asarray(np.clip(phi + (1 + 3 * phi) / n + margin / np.sqrt(n), 0, MAX_PHI))
+
+
+def whitened(level: Distances, phi: Distances) -> Distances:
+    """Return the AR(1) residuals of *level* (slices, ...), which has no NaN, by *phi* (...)."""
+    out = level.copy()
+    out[0] *= np.sqrt(1 - phi**2)
+    out[1:] -= phi * level[:-1]
+    return out
+
+
+def coloured(residuals: Distances, phi: Distances) -> Distances:
+    """Return the series (slices, ...) whose AR(1) residuals these are: the inverse of :func:`whitened`."""
+    out = residuals.copy()
+    out[0] /= np.sqrt(1 - phi**2)
+    for t in range(1, len(out)):
+        out[t] += phi * out[t - 1]
+    return out

