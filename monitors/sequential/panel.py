@@ -31,10 +31,11 @@ NO_SLOW_MEMORY = 0.07
 """Slow memory (:attr:`.exchangeability.Exchangeability.slow_memory`) that costs no evidence: as little as the test
 leaves open for twenty variables of 60 slices. More is not worth mentioning beside what whitening leaves anyway."""
 EVIDENCE_LOSS = 0.4
-"""Nats of evidence that are taken away each slice, for each unit of slow memory above that. A level that wanders
-unseen feeds evidence a little in every slice; a change that matters brings more than it loses. One variable of 60
-slices keeps .87 to .97 of its evidence from slice to slice, twenty keep all of it. More would cost changes of a tenth
-of the loss, which are found late as it is (docs/decisions/0018)."""
+"""Nats of evidence that are taken away each slice, for each unit of slow memory above that, times the root of the
+number of variables: it is the largest of them that raises an alarm. A level that wanders unseen feeds evidence a little
+in every slice; a change that matters brings more than it loses. One variable of 60 slices keeps .87 to .97 of its
+evidence from slice to slice, twenty nearly all of it. More would cost changes of a tenth of the loss, which are found
+late as it is (docs/decisions/0018)."""
 MAX_CALIBRATION_SLICES = 1000
 """Slices among which a new one is ranked, at most: the reference's always, then the newest. It bounds the state
 (3.3 MiB for 1,000 features: docs/statistics.md, section 5)."""
@@ -199,8 +200,8 @@ def fit(
     scale, others = _scales(residuals)
     residuals = residuals / others
     known = exchangeability.examine(measure, whitener, residuals, identity, merged=merged)
-    retention = math.exp(-EVIDENCE_LOSS * max(known.slow_memory - NO_SLOW_MEMORY, 0.0))
-    return Panel(measure, identity, whitener, residuals, scale, known.violations, retention)
+    memory = max(known.slow_memory - NO_SLOW_MEMORY, 0.0) * math.sqrt(known.violations.count(""))
+    return Panel(measure, identity, whitener, residuals, scale, known.violations, math.exp(-EVIDENCE_LOSS * memory))
 
 
 def _scales(residuals: Distances) -> tuple[Distances, Distances]:
