@@ -100,9 +100,9 @@ def examine(whitener: whitening.Whitener, residuals: Distances, identity: str, *
     level = whitening.coloured(own, whitener.phi[:, :SERIES])
     seed = int.from_bytes(hashlib.sha256(f"{identity}|slow memory".encode()).digest()[:8], "big")
     drawn = np.concatenate([_statistics(own, there)[None], _permuted(level, there, np.random.default_rng(seed))])
-    seen = (drawn - drawn.mean(axis=0)) / np.maximum(drawn.std(axis=0).mean(axis=0), TINY)
-    out, half = doubted(seen, merged=merged), own.shape[-1]
-    worst = seen[0].mean(axis=0, keepdims=True) if out.all() else seen[0]
+    statistics = (drawn - drawn.mean(axis=0)) / np.maximum(drawn.std(axis=0).mean(axis=0), TINY)
+    out, half = doubted(statistics, merged=merged), own.shape[-1]
+    worst = statistics[0].mean(axis=0, keepdims=True) if out.all() else statistics[0]
     wandering = worst[:, :half].max(axis=-1) >= worst[:, half:].max(axis=-1)
     passed = drawn[:, ~out].mean(axis=1) if not out.all() else drawn[:1, 0]
     possible = float((passed[0] - passed.mean(axis=0) + passed.std(axis=0)).max())
@@ -154,16 +154,16 @@ def _summed(z: Distances, lags: int) -> Distances:
     )
 
 
-def doubted(seen: Distances, *, merged: bool) -> Flags:
+def doubted(statistics: Distances, *, merged: bool) -> Flags:
     """Return which variables are doubted, (variables,), by standardised statistics (1 + draws, variables, 4).
 
     The first row is the reference's own. If all variables together, or the worst of them, pass, none is; otherwise the
     fewest without which the rest passes, compared with draws that are without their worst as well.
     """
-    size = seen.shape[1]
-    worst = seen.max(axis=-1)
+    size = statistics.shape[1]
+    worst = statistics.max(axis=-1)
     order = np.argsort(worst, axis=1)
-    ordered = np.take_along_axis(seen, order[..., None], axis=1)
+    ordered = np.take_along_axis(statistics, order[..., None], axis=1)
     for apart in range(int(size * MOST_APART) + 1):
         rest = ordered[:, : size - apart]
         means = rest.mean(axis=1)
