@@ -35,6 +35,7 @@ _MODULES = {
     "nearline": ("nearline",),
     "serve": ("serve",),
     "features": ("features",),
+    "samples": ("samples",),
     "compat": ("compat",),
     "alerts": ("alerts",),
     "dashboard": ("dashboard",),

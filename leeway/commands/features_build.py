@@ -81,7 +81,7 @@ def _built(opened: Context, chosen: Model, wanted: TrainingPeriod, out: Path, en
     ws = assembly.workspace(opened, chosen)
     sources = StoredEvents(chosen.schema, chosen.events, ws.sets).sources()
     with tempfile.TemporaryDirectory(prefix="leeway-", dir=opened.dir) as work:
-        found = SetStore(ws.sets).build(wanted, sources, Path(work, "set"), _runner(opened, engine))
+        found = SetStore(ws.sets).build(wanted, sources, Path(work, "set"), runner(opened, engine))
         dead_letters.write(opened.dir, chosen.name, "features-build", _lines(found))
         return written.write(found, out)
 
@@ -90,7 +90,8 @@ def _lines(found: BuiltSet) -> list[str]:
     return [json.dumps(letter, sort_keys=True) for letter in found.letters()]
 
 
-def _runner(opened: Context, engine: Engine) -> Run:
+def runner(opened: Context, engine: Engine) -> Run:
+    """Return what builds a set: a Flink batch job, or this process."""
     if engine is Engine.PROCESS:
         return training_set_runner.run
     from monitors.flink import training_set_job  # Flink is not imported where it is not used

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import signal
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -19,7 +17,7 @@ from features.values.untyped import Reject
 from features.window import UTC
 from leeway import context, dead_letters
 from leeway.commands import score
-from leeway.commands.options import AsJson, ModelName
+from leeway.commands.options import AsJson, ModelName, until_stopped
 from leeway.context import Context
 from leeway.project.load import Model
 from leeway.terminal import show
@@ -76,7 +74,7 @@ def _run(opened: Context, model: Model, source: Path, target: Path) -> ChampionF
     name = hashlib.sha256(f"{model.name}\0{source}\0{target}".encode()).hexdigest()[:12]
     place = score.with_csv_format(model, source)
     show.note_on_stderr(show.text(f"Scoring what appears in {source}; Ctrl-C stops. Flink is starting..."))
-    with _stoppable():
+    with until_stopped():
         job = parts_job.follow(task, place, opened.dir / "logs", opened.dir / "checkpoints" / f"nearline-{name}")
         try:
             _until_stopped(job, follower, target)
@@ -102,16 +100,6 @@ def _progress(target: Path, follower: ChampionFollower) -> str:
     """Return how far it is."""
     champion = follower.current.version if follower.current else ""
     return f"{len(list(target.glob('*.parquet'))):,} files of predictions; the champion is {champion}"
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """Treat SIGTERM as Ctrl-C until the block ends."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _set_aside(state: Path, model: str, role: str, letters: Sequence[Reject]) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -9,9 +12,9 @@ import typer
 
 from features.window import UTC, parse_span
 
-_TIME_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
+TIME_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
 """How a time is written in an option."""
-_TIME = typer.Option(formats=_TIME_FORMATS, help="In UTC.")
+_TIME = typer.Option(formats=TIME_FORMATS, help="In UTC.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 """The result as one JSON document on stdout, and nothing else there; see `docs/command-line.md`."""
@@ -19,8 +22,8 @@ ModelName = Annotated[str | None, typer.Option("--model", "-m", help="The model,
 When = Annotated[datetime | None, _TIME]
 """A time that may be left out."""
 RequiredTime = Annotated[datetime, _TIME]
-PeriodStart = Annotated[datetime, typer.Option("--from", formats=_TIME_FORMATS, help="First event time, in UTC.")]
-PeriodEnd = Annotated[datetime, typer.Option("--to", formats=_TIME_FORMATS, help="The event time after the last.")]
+PeriodStart = Annotated[datetime, typer.Option("--from", formats=TIME_FORMATS, help="First event time, in UTC.")]
+PeriodEnd = Annotated[datetime, typer.Option("--to", formats=TIME_FORMATS, help="The event time after the last.")]
 Column = Annotated[str | None, typer.Option(metavar="COLUMN", rich_help_panel="Which column is what")]
 """The column of a role in a log; inferred if it is left out."""
 IdColumn = Annotated[str | None, typer.Option("--id", metavar="COLUMN", rich_help_panel="Which column is what")]
@@ -60,3 +63,13 @@ def span(text: str) -> timedelta:
         return parse_span(text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+@contextmanager
+def until_stopped() -> Iterator[None]:
+    """Treat SIGTERM as Ctrl-C until the block ends."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -7,14 +7,14 @@ are emitted when event time has passed its end by the label delay: windows over 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.table import DataTypes, Schema
 
-from features.window import to_ms
+from features.window import Windows, to_ms
 from monitors.error_stream import loss_rows
 from monitors.flink import state_job
 from monitors.flink.sql_job import SEPARATOR, field, retime
@@ -28,7 +28,8 @@ CELL = "cell"
 """Kind of an emitted text: a cell of the outcomes."""
 LOSSES = "losses"
 """Kind of an emitted text: losses for the error stream."""
-_TICK = "tick"
+TICK = "tick"
+"""Role of an element that has no rows."""
 
 
 def window_shift(spec: JobSpec) -> int:
@@ -36,31 +37,45 @@ def window_shift(spec: JobSpec) -> int:
     return to_ms(spec.schema.label_delay)
 
 
-class _Match(KeyedProcessFunction):  # type: ignore[misc]
-    """Yields (kind, text): cells of a slice's outcomes, and its losses where an error stream is configured."""
+class SliceJoin(KeyedProcessFunction):  # type: ignore[misc]
+    """Keeps batches of predictions and labels by slice until the label delay is over, then yields what a join gives.
 
-    def __init__(self, spec: JobSpec, *, lasting: bool) -> None:
-        self._spec, self._lasting = spec, lasting
-        self._slide, self._delay = to_ms(spec.schema.windows.slide), window_shift(spec)
+    An element begins with bucket, role, start of the slice (ms) and rows as text without line feeds.
+
+    Parameters
+    ----------
+    windows
+        Slices.
+    delay
+        The label delay, in milliseconds.
+    lasting
+        Whether the job has checkpoints.
+    """
+
+    def __init__(self, windows: Windows, delay: int, *, lasting: bool) -> None:
+        self._slide, self._delay, self._lasting = to_ms(windows.slide), delay, lasting
         self._state: Callable[[object], KeyedState]
         self._armed: set[int]
 
     def open(self, runtime_context: RuntimeContext) -> None:
+        """Open the state in which batches wait."""
         self._state = state_job.open_state(runtime_context, "sheets", Types.STRING(), lasting=self._lasting)
         self._armed = set()
 
-    def process_element(self, value: Any, ctx: KeyedProcessFunction.Context) -> None:
+    def process_element(self, value: Any, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
         """Store a batch until its slice is due, unless that has been joined; a tick sets the bucket's timers only."""
         bucket, role, start, rows = value[0], value[1], value[2], value[3]
         batches = row_batches.WaitingBatches(self._state(bucket))
         if bucket not in self._armed:
             self._arm(bucket, batches, ctx)
+        if role == TICK:
+            return
         due = self._due(start)
-        if (
-            role != _TICK and due > ctx.timer_service().current_watermark()
-        ):  # else the slice has been joined, and no later one needs it
+        if due > ctx.timer_service().current_watermark():
             batches.add(role, start, rows)
             ctx.timer_service().register_event_time_timer(due)
+        else:  # the slice has been joined, and no later one needs it
+            yield from (Row(kind, text) for kind, text in self.late(role, start, rows))
 
     def _arm(self, bucket: int, batches: row_batches.WaitingBatches, ctx: KeyedProcessFunction.Context) -> None:
         """Set a bucket's timers again after a restart: Flink 2.3 omits those set right before a checkpoint."""
@@ -72,24 +87,44 @@ class _Match(KeyedProcessFunction):  # type: ignore[misc]
         return start + self._slide - 1 + self._delay
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
+        """Join the slice whose label delay is over; at the end of the input, all that wait."""
         batches = row_batches.WaitingBatches(self._state(ctx.get_current_key()))
         ended = ctx.timer_service().current_watermark() == state_job.END_OF_INPUT
         start = timestamp - self._delay - self._slide + 1
         due = {role: batches.waiting(role) if ended else [start] for role in row_batches.COLUMNS}
         for made in due["predictions"]:
-            yield from (Row(kind, text) for kind, text in self._joined(batches, made))
+            yield from (Row(kind, text) for kind, text in self._at_slice(batches, made))
         for role, starts in due.items():  # labels of this slice are of no later one
             batches.forget(role, starts)
 
-    def _joined(self, batches: row_batches.WaitingBatches, start: int) -> Iterator[tuple[str, str]]:
-        """Yield the outcome cells, and losses, of one slice."""
+    def _at_slice(self, batches: row_batches.WaitingBatches, start: int) -> Iterator[tuple[str, str]]:
         predictions = batches.read("predictions", [start])
         if not predictions:
             return
         # Not each slice of the label delay: there may be thousands, and most of them empty.
         near = (s for s in batches.waiting("labels") if start <= s < start + self._slide + self._delay)
-        labels = row_batches.unpack("labels", batches.read("labels", near))
-        rows = label_join.match(row_batches.unpack("predictions", predictions), labels, self._delay)
+        yield from self.joined(start, predictions, batches.read("labels", near))
+
+    def joined(self, start: int, predictions: Sequence[str], labels: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """Yield (kind, text) of a slice, from the texts of its predictions and of all labels of its delay."""
+        raise NotImplementedError
+
+    def late(self, role: str, start: int, rows: str) -> Iterator[tuple[str, str]]:
+        """Yield (kind, text) of a batch that came after its slice had been joined."""
+        yield from ()
+
+
+class _Match(SliceJoin):
+    """Yields (kind, text): cells of a slice's outcomes, and its losses where an error stream is configured."""
+
+    def __init__(self, spec: JobSpec, *, lasting: bool) -> None:
+        super().__init__(spec.schema.windows, window_shift(spec), lasting=lasting)
+        self._spec = spec
+
+    def joined(self, start: int, predictions: Sequence[str], labels: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """Yield the outcome cells, and losses, of one slice."""
+        made, known = row_batches.unpack("predictions", predictions), row_batches.unpack("labels", labels)
+        rows = label_join.match(made, known, self._delay)
         yield from ((CELL, text) for text in report_lines.outcome_cells(self._spec, start, rows))
         if self._spec.policy.error_stream is not None:
             yield from ((LOSSES, text) for text in loss_rows.pack(self._spec, start, rows))
@@ -110,7 +145,7 @@ def create_view(tables: Any, spec: JobSpec, views: tuple[str, str], *, lasting: 
         Whether the job has checkpoints.
     """
     # With every batch each bucket gets a tick, so that its timers are set again before event time goes on.
-    ticks = ", ".join(f"CONCAT_WS({SEPARATOR}, '{n}', '{_TICK}', '0', '')" for n in range(spec.buckets))
+    ticks = ", ".join(f"CONCAT_WS({SEPARATOR}, '{n}', '{TICK}', '0', '')" for n in range(spec.buckets))
     rows = " UNION ALL ".join(
         f"SELECT s FROM {view} CROSS JOIN UNNEST(ARRAY_CONCAT(sheets, ARRAY[{ticks}])) AS u(s)"
         for view in dict.fromkeys(views)

@@ -9,7 +9,11 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+
+Times = npt.NDArray[np.int64]
+"""Times in milliseconds since the epoch."""
 
 
 def match(predictions: pd.DataFrame, labels: pd.DataFrame, delay: int) -> pd.DataFrame:
@@ -41,9 +45,14 @@ def match(predictions: pd.DataFrame, labels: pd.DataFrame, delay: int) -> pd.Dat
     first = _once(predictions, [c for c in predictions.columns if c != "id"], keep="first")
     ids = pd.Index(first["id"])
     at, made_at, known_at = ids.get_indexer(labels["id"]), first["time"].to_numpy(), labels["time"].to_numpy()
-    within = (at >= 0) & (known_at >= made_at[at]) & (known_at <= made_at[at] + delay) if len(ids) else at >= 0
+    within = (at >= 0) & in_time(made_at[at], known_at, delay) if len(ids) else at >= 0
     newest = _once(labels[within], ["time", "label"], keep="last").set_index("id").reindex(ids)
     return first.assign(known=newest["time"].to_numpy(np.float64), label=newest["label"].to_numpy())
+
+
+def in_time(made: Times, known: Times, delay: int) -> npt.NDArray[np.bool_]:
+    """Return which labels came within the label delay of their predictions, (labels,); all in milliseconds."""
+    return (known >= made) & (known <= made + delay)
 
 
 def _once(rows: pd.DataFrame, order: list[str], *, keep: Literal["first", "last"]) -> pd.DataFrame:

@@ -23,6 +23,7 @@ from features.events.decode import ID, TIME
 from features.events.requests import unanswered_predictions
 from features.schema import LABEL, EventSchema, Role
 from features.values.untyped import dead_letter, records_of
+from monitors.training_set import slice_join
 from monitors.training_set.join import RowCounts, labelled
 from monitors.training_set.parts import overlaps
 from monitors.training_set.period import TrainingPeriod, within
@@ -52,14 +53,17 @@ class SetPlan:
         The folder in which runs, their counts and rejected records are written.
     buckets
         The number of buckets. The set does not depend on it.
+    by_slice
+        Whether each slice is joined by itself, as a stream does (:mod:`monitors.training_set.slice_join`).
     """
 
     period: TrainingPeriod
     folder: str
     buckets: int = 1
+    by_slice: bool = False
 
     def file(self, kind: str, name: object) -> Path:
-        """Return the file of a kind: ``runs``, ``counts`` or ``rejects``."""
+        """Return the file of a kind: ``runs``, ``counts``, ``slices`` or ``rejects``."""
         return Path(self.folder, kind, str(name))
 
 
@@ -142,7 +146,12 @@ def write_run(plan: SetPlan, bucket: int, pieces: Iterable[bytes]) -> RowCounts:
     made = [decode.empty(schema, "predictions"), *(table for table in tables if LABEL not in table.column_names)]
     known = [decode.empty(schema, "labels"), *(table for table in tables if LABEL in table.column_names)]
     predictions, labels = (pa.concat_tables(parts).combine_chunks() for parts in (made, known))
-    rows, counts = labelled(plan.period, predictions, labels)
+    if plan.by_slice:
+        rows, by_slice = slice_join.joined(plan.period, predictions, labels)
+        counts = slice_join.total(by_slice.values())
+        _write(plan.file("slices", f"{bucket:05}.json"), [slice_join.text_of(by_slice)])
+    else:
+        rows, counts = labelled(plan.period, predictions, labels)
     path = plan.file("runs", f"{bucket:05}.arrow")
     path.parent.mkdir(parents=True, exist_ok=True)
     with pa.ipc.new_stream(str(path), rows.schema, options=_WRITTEN) as stream:

@@ -15,11 +15,12 @@ from features.events import decode, location
 from features.files import parquet_rows
 from features.kafka import offset_ranges
 from features.schema import LABEL
-from monitors.training_set import merge
+from monitors.training_set import merge, slice_join
 from monitors.training_set.buckets import BUCKET_ROWS, MAX_BUCKETS, SetPlan
 from monitors.training_set.join import LABEL_TIME, RowCounts
 from monitors.training_set.parts import Part
 from monitors.training_set.period import Interval, TrainingPeriod
+from monitors.training_set.slice_join import SliceCounts
 
 Run = Callable[[SetPlan, Sequence[Part]], None]
 """Splits all parts and joins all buckets: in this process, or in a Flink batch job."""
@@ -63,6 +64,11 @@ class BuiltSet:
         """Return the first and last event time of each part that was read; None where it has no usable record."""
         return {(part["role"], part["part"]): part["times"] for part in _parts(self.folder)}
 
+    def slices(self) -> dict[int, SliceCounts]:
+        """Return what became of the predictions of each slice, by its start (ms); empty unless joined by slice."""
+        texts = (path.read_text() for path in sorted(self.folder.glob("slices/*.json")))
+        return slice_join.merged(slice_join.parsed(text) for text in texts)
+
     def letters(self) -> Iterator[dict[str, Any]]:
         """Yield the rejected records, each as its dead letter."""
         for path in sorted(self.folder.glob("rejects/*.jsonl")):
@@ -76,8 +82,10 @@ def empty_rows(period: TrainingPeriod) -> pa.Table:
     return rows.append_column(kind, pa.array([], kind.type)).append_column(LABEL_TIME, pa.array([], pa.int64()))
 
 
-def build(period: TrainingPeriod, parts: Sequence[Part], folder: Path, run: Run) -> BuiltSet:
+def build(period: TrainingPeriod, parts: Sequence[Part], folder: Path, run: Run, *, by_slice: bool = False) -> BuiltSet:
     """Build the training set of a period from parts of the log, in a folder that must not hold another one.
+
+    With *by_slice*, each slice is joined by itself (:mod:`monitors.training_set.slice_join`).
 
     Raises
     ------
@@ -89,7 +97,7 @@ def build(period: TrainingPeriod, parts: Sequence[Part], folder: Path, run: Run)
     rows = sum(_rows(location.decode(part)) for role, part in parts if role != "labels")
     folder.mkdir(parents=True, exist_ok=True)
     if parts:
-        run(SetPlan(period, str(folder), min(1 + rows // BUCKET_ROWS, MAX_BUCKETS)), parts)
+        run(SetPlan(period, str(folder), min(1 + rows // BUCKET_ROWS, MAX_BUCKETS), by_slice), parts)
     return load(period, folder)
 
 

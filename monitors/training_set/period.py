@@ -45,6 +45,11 @@ class TrainingPeriod:
         return to_ms(self.schema.label_delay)
 
     @property
+    def slide(self) -> int:
+        """The length of a slice, in milliseconds."""
+        return to_ms(self.schema.windows.slide)
+
+    @property
     def predictions(self) -> Interval:
         """Where predictions count."""
         return self.start, self.until

@@ -66,8 +66,12 @@ class SetStore:
             self._remove(newest[KEPT_SETS:])
         return built.load(period, final)
 
-    def build(self, period: TrainingPeriod, sources: Sources, folder: Path, run: Run) -> BuiltSet:
+    def build(
+        self, period: TrainingPeriod, sources: Sources, folder: Path, run: Run, *, by_slice: bool = False
+    ) -> BuiltSet:
         """Build a set in a folder of its own; parts of the log that are known to lie elsewhere in time are not read.
+
+        With *by_slice*, each slice is joined by itself (:mod:`monitors.training_set.slice_join`).
 
         Raises
         ------
@@ -80,7 +84,7 @@ class SetStore:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         index, parts = self._index(period, sources), self.survey(period, sources)
-        found = built.build(period, parts.needed(period), folder, run)
+        found = built.build(period, parts.needed(period), folder, run, by_slice=by_slice)
         draft = index.with_name(f"{index.name}.{os.getpid()}")
         draft.write_text(parts.learned(found.part_times()).text())
         draft.replace(index)

@@ -145,7 +145,7 @@ def _groups(built_set: BuiltSet, digest: RowDigest) -> Iterator[pa.Table]:
     """Yield the rows in groups of :data:`GROUP_ROWS`, the last one shorter; a set without rows is one empty group."""
     waiting, rows, any_yet = list[pa.Table](), 0, False
     for table in built_set.tables():
-        waiting.append(_columns(built_set.period, table, digest))
+        waiting.append(columns(built_set.period, table, digest))
         rows += table.num_rows
         while rows >= GROUP_ROWS:
             whole = pa.concat_tables(waiting).combine_chunks()
@@ -155,8 +155,8 @@ def _groups(built_set: BuiltSet, digest: RowDigest) -> Iterator[pa.Table]:
         yield pa.concat_tables(waiting).combine_chunks()
 
 
-def _columns(period: TrainingPeriod, table: pa.Table, digest: RowDigest) -> pa.Table:
-    """Return the columns of the files for some rows, which the digest has taken in."""
+def columns(period: TrainingPeriod, table: pa.Table, digest: RowDigest) -> pa.Table:
+    """Return the columns of the files for joined rows, which the digest takes in."""
     schema, times = period.schema, table[TIME].to_numpy()
     frame = scoring.inputs(schema, table)
     digest.add(frame, np.asarray(table[ID].to_pandas(), dtype=object), times, targets(schema, table))

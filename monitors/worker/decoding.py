@@ -10,11 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from features import errors
 from features.events import decode, location
 from features.kafka.records import Records
-from features.schema import Role
+from features.schema import EventSchema, Role
 from features.values.untyped import Reject, by_reason, dead_letter, records_of, reject
 from features.window import agreed_newest, to_ms
 from monitors.job_spec import FIELD_SEPARATOR, JobSpec, join
@@ -126,10 +127,19 @@ def _decoded_chunk(spec: JobSpec, role: Role, decoded: decode.Decoded, place: Pl
 
 def _reached(spec: JobSpec, decoded: decode.Decoded) -> int:
     """Return the time (ms) up to which records advance event time, rejected ones with a readable time included."""
+    times = event_times(decoded)
+    return agreed_newest(times[is_within(spec, times)], largest_jump(spec.schema))
+
+
+def event_times(decoded: decode.Decoded) -> npt.NDArray[np.int64]:
+    """Return the times (ms) of decoded records, also of rejected ones that have a readable time."""
     aside = np.array([r.time for r in decoded.rejects if r.time is not None], np.int64)
-    times = np.concatenate([decoded.table["time"].to_numpy(), aside])
-    jump = max(spec.schema.windows.size, spec.schema.times.max_jump)
-    return agreed_newest(times[is_within(spec, times)], to_ms(jump))
+    return np.concatenate([decoded.table["time"].to_numpy(), aside])
+
+
+def largest_jump(schema: EventSchema) -> int:
+    """Return how far (ms) a few records may advance event time beyond all others."""
+    return to_ms(max(schema.windows.size, schema.times.max_jump))
 
 
 def _letters(role: Role, records: Records, rejects: Iterable[Reject]) -> Iterable[str]:

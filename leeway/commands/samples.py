@@ -1,0 +1,189 @@
+"""`leeway samples`: predictions joined with their labels, slice by slice, from history and as they mature."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from features.events import location
+from features.files.whole_file import write_whole
+from features.security.file_names import file_name
+from features.window import UTC, to_ms
+from leeway import assembly, context, dead_letters
+from leeway.commands.features_build import Engine, runner
+from leeway.commands.options import TIME_FORMATS, AsJson, ModelName, PeriodEnd, PeriodStart, When, until_stopped, utc
+from leeway.context import Context
+from leeway.project.load import Model
+from leeway.terminal import show
+from leeway.terminal.exit_codes import ExitCode
+from monitors.report import canonical
+from monitors.samples import history, parts
+from monitors.samples.parts import SampleParts
+from monitors.training_set import period
+from monitors.training_set.period import TrainingPeriod
+from monitors.training_set.store import SetStore
+from monitors.worker import sample_pieces
+from monitors.worker.sample_pieces import SampleSpec
+from registry.faulty_periods import faulty_periods
+from retrain_flows.data.event_log import StoredEvents
+
+app = typer.Typer(no_args_is_help=True, help="Samples: predictions with their labels, as these mature.")
+_LOOK_SECONDS = 0.5
+"""How often job and registry are looked at."""
+Out = Annotated[Path | None, typer.Option(help="Folder of samples; by default samples/MODEL in the state folder.")]
+
+
+def register(main: typer.Typer) -> None:
+    """Add the group of commands to *main*."""
+    main.add_typer(app, name="samples")
+
+
+def folder(opened: Context, model: Model, out: Path | None = None) -> SampleParts:
+    """Return the parts of a model's samples."""
+    return SampleParts((out or opened.dir / "samples" / file_name(model.name)).resolve())
+
+
+@app.command()
+def build(  # noqa: PLR0913 - one parameter an option
+    ctx: typer.Context,
+    start: PeriodStart,
+    end: PeriodEnd,
+    out: Out = None,
+    as_of: When = None,
+    model: ModelName = None,
+    engine: Annotated[
+        Engine, typer.Option(help="A Flink batch job, or this process: the same samples.")
+    ] = Engine.FLINK,
+    as_json: AsJson = False,
+) -> None:
+    """Write the samples of the whole slices of a period, from the log; slices that are there are passed over.
+
+    A slice is there once its last label has matured, by --as-of (default: all labels of the period count). The files
+    are those that `leeway samples follow` writes when the events come one after the other.
+    """
+    if start >= end:
+        msg = f"the period ends before it starts: {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}"
+        raise typer.BadParameter(msg, param_hint="--from or --to")
+    with context.open(ctx.obj) as opened:
+        chosen = opened.model(model)
+        target = folder(opened, chosen, out)
+        target.begin(chosen.schema)
+        wanted = history.whole_slices(
+            _period(opened, chosen, start.replace(tzinfo=UTC), end.replace(tzinfo=UTC), utc(as_of))
+        )
+        with show.working(f"Joining samples of {show.text(chosen.name)}"):
+            rejected = _write(opened, chosen, wanted, target, engine)
+    print_totals(chosen, target, wanted, rejected, as_json=as_json)
+    if rejected:
+        raise typer.Exit(ExitCode.FINDINGS)
+
+
+def _period(opened: Context, chosen: Model, start: datetime, end: datetime, as_of: datetime | None) -> TrainingPeriod:
+    faults = [(fault.start, fault.end) for fault in faulty_periods(opened.registry, chosen.name)]
+    return period.as_of(chosen.schema, as_of or end + chosen.schema.label_delay, start, end, faults)
+
+
+def _write(opened: Context, chosen: Model, wanted: TrainingPeriod, target: SampleParts, engine: Engine) -> int:
+    """Join the slices and write the parts that are not there; return how many records could not be used."""
+    if wanted.start >= wanted.until:
+        return 0
+    ws = assembly.workspace(opened, chosen)
+    sources = StoredEvents(chosen.schema, chosen.events, ws.sets).sources()
+    with tempfile.TemporaryDirectory(prefix="leeway-", dir=opened.dir) as work:
+        made = SetStore(ws.sets).build(wanted, sources, Path(work, "set"), runner(opened, engine), by_slice=True)
+        letters = [json.dumps(letter, sort_keys=True) for letter in made.letters()]
+        dead_letters.write(opened.dir, chosen.name, "samples-build", letters)
+        history.publish(made, target)
+        return sum(made.rejected.values())
+
+
+@app.command()
+def follow(
+    ctx: typer.Context,
+    start: Annotated[
+        datetime | None, typer.Option("--from", formats=TIME_FORMATS, help="First event time, in UTC.")
+    ] = None,
+    out: Out = None,
+    model: ModelName = None,
+    as_json: AsJson = False,
+) -> None:
+    """Publish the samples of each slice when its labels have matured, from files as they appear, until stopped.
+
+    A streaming Flink job; Ctrl-C or SIGTERM stop it. After a stop or a crash the same command goes on where it was.
+    """
+    with context.open(ctx.obj) as opened:
+        chosen = opened.model(model)
+        target = folder(opened, chosen, out)
+        target.begin(chosen.schema)
+        aside = _follow(opened, chosen, target, to_ms(start.replace(tzinfo=UTC)) if start else 0)
+    print_totals(chosen, target, None, 0, as_json=as_json)
+    if aside["late"] and not as_json:
+        show.note(show.text(f"{aside['late']:,} events came after their slice had been published, and are in no part."))
+
+
+def _follow(opened: Context, chosen: Model, target: SampleParts, since: int) -> dict[str, int]:
+    """Run the job until it is stopped; return how much it has published and how many rows came too late."""
+    from monitors.flink import samples_job  # Flink is not imported where it is not used
+
+    for place in (chosen.events.predictions, chosen.events.labels):
+        if place is not None:
+            location.directory(place)  # a topic is refused, with the reason
+    barred = opened.dir / "samples" / f"{file_name(chosen.name)}-barred.json"
+    spec = SampleSpec(chosen.schema, target.folder, since, barred.resolve())
+    text = f"{canonical(chosen.schema)}\0{canonical(chosen.events)}\0{target.folder}\0{since}"
+    name = f"samples-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    sums, lines = {"parts": 0, "rows": 0, "late": 0}, show.ProgressLines()
+
+    def add(read: list[str]) -> None:
+        for line in map(json.loads, read):
+            sums["parts"] += bool(line["part"])
+            sums["rows"], sums["late"] = sums["rows"] + line["rows"], sums["late"] + line["late"]
+
+    show.note_on_stderr(show.text(f"Publishing samples in {target.folder}; Ctrl-C stops. Flink is starting..."))
+    _write_barred(opened, chosen, barred)
+    with until_stopped():
+        job, output = samples_job.start(spec, assembly.directories(chosen), opened.dir, name)
+        try:
+            while True:
+                job.check()
+                output.progress(add)
+                output.dead_letters(dead_letters.folder(opened.dir, chosen.name))
+                _write_barred(opened, chosen, barred)
+                lines.print(f"{sums['parts']:,} parts with {sums['rows']:,} samples; {sums['late']:,} events too late")
+                time.sleep(_LOOK_SECONDS)
+        except KeyboardInterrupt:
+            return sums
+        finally:
+            job.stop()
+
+
+def _write_barred(opened: Context, chosen: Model, path: Path) -> None:
+    """Write the intervals under a data fault where the worker reads them, if they have changed."""
+    own = [(to_ms(fault.start), to_ms(fault.end)) for fault in faulty_periods(opened.registry, chosen.name)]
+    if tuple(own) != sample_pieces.read_barred(path):
+        write_whole(path, json.dumps(own).encode())
+
+
+def print_totals(
+    chosen: Model, target: SampleParts, wanted: TrainingPeriod | None, rejected: int, *, as_json: bool
+) -> None:
+    """Print what is in the folder: all of it, or the parts of a period."""
+    receipts = [r for r in target.receipts() if wanted is None or wanted.start <= r.start < wanted.until]
+    made = parts.totals(receipts)
+    if as_json:
+        show.as_json({"ok": not rejected, "model": chosen.name, "to": str(target.folder), "rejected": rejected, **made})
+        return
+    counts: dict[str, Any] = made["counts"]
+    show.pairs([
+        ("samples in", target.folder), ("model", chosen.name), ("parts", made["parts"]),
+        ("labels are final until", made["mark"]), ("samples", counts.get("rows", 0)),
+        *((name, n) for name, n in counts.items() if n and name != "rows"),
+        *([("records that could not be used", rejected)] if rejected else []),
+    ])  # fmt: skip

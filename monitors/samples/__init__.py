@@ -1,0 +1,1 @@
+"""Samples: predictions joined with their labels, published slice by slice as these mature."""
