@@ -36,6 +36,7 @@ _MODULES = {
     "serve": ("serve",),
     "features": ("features",),
     "samples": ("samples",),
+    "learner": ("learner",),
     "compat": ("compat",),
     "alerts": ("alerts",),
     "dashboard": ("dashboard",),

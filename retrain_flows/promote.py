@@ -20,7 +20,8 @@ from retrain_flows.data.dataset import Dataset
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.gate import gate, latency
 from retrain_flows.training import permutation_importance
-from retrain_flows.training.challengers import Challenger, GatedCandidate
+from retrain_flows.training.challenger import Challenger
+from retrain_flows.training.challengers import GatedCandidate
 from retrain_flows.training.retrain_data import RetrainData
 
 
@@ -193,7 +194,7 @@ def _register(ws: Workspace, run: RetrainRun, data: RetrainData, gated: GatedCan
         operations.record_checks(ws.registry, run.id, own, now=now)
         return name
     artifact = gated.artifact if isinstance(gated.artifact, bytes) else None
-    version = describe(ws, gated.candidate, artifact, until=data.until, now=now)
+    version = describe(ws, gated.candidate, artifact, until=gated.candidate.until or data.until, now=now)
     losses = {k: v for c in gated.checks for k, v in c.numbers.items() if c.name == "loss"}
     numbers = {k: v for k, v in losses.items() if np.isfinite(v)} | dict(gated.candidate.metrics)
     operations.add_version(ws.registry, version.model_copy(update={"metrics": numbers}))

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from features.window import UTC
-from leeway import context, dead_letters
+from leeway import context, dead_letters, learner_state
 from leeway.commands.options import AsJson
 from leeway.context import Context
 from leeway.project.validation_errors import count
@@ -18,7 +18,7 @@ from leeway.terminal import show
 from monitors.finding import Stage
 from registry import baseline_plan, model_status, queries
 from registry.records import AuditEntry, RunState
-from registry.views import incident_response, loss_precedence, promotion_effect, retrain_record
+from registry.views import candidate_modes, incident_response, loss_precedence, promotion_effect, retrain_record
 from registry.views.loss_precedence import LossPrecedence
 from registry.views.promotion_effect import PromotionEffect
 from registry.views.retrain_record import RetrainRecord
@@ -84,6 +84,8 @@ def _model_status(opened: Context, model: str) -> dict[str, Any]:
         "held": retrain_record.of_runs(reg, model, on_trial),
         "promotion": promotion_effect.newest_effect(promotion_effect.read(reg, model)),
         "dead_letters": dead_letters.count(opened.dir, model),
+        "modes": candidate_modes.read(reg, model),
+        "learner": learner_state.read(opened, opened.model(model)),
     }
 
 
@@ -126,7 +128,7 @@ def _set_aside_text(aside: dict[str, Any]) -> str:
 
 
 def _retrain_lines(row: dict[str, Any]) -> Iterator[str]:
-    """Yield what waits for approval, candidates on trial, what the newest promotion did, and the baseline's plan."""
+    """Yield what waits, what is on trial, the newest promotion, static beside online, and the baseline's plan."""
     for record in row["held"]:
         if record.run.awaits_approval:
             answer = incident_response.approval_commands(record.run)
@@ -137,6 +139,11 @@ def _retrain_lines(row: dict[str, Any]) -> Iterator[str]:
     effect: PromotionEffect | None = row["promotion"]
     if effect is not None and effect.promotion.from_version is not None:
         yield f"{effect.promotion.to_version} since {show.cell(effect.promotion.effective_at)}: {effect.text}"
+    learner = row["learner"]
+    if learner["branch"] is not None or len(row["modes"]) > 1:
+        yield from (mode.text for mode in row["modes"].values())
+    if learner["branch"] is not None:
+        yield f"learner, branch {learner['branch']}: {learner['text']}"
     if row["baseline"] is not None and row["baseline"].is_short:
         yield row["baseline"].text
     yield from (figure.text for figure in row["signals"].values() if figure.is_rare)

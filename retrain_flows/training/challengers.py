@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Any
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from features import errors, scoring
-from features.scoring import Floats, Values
+from features.scoring import Values
 from registry.records import Check, CheckResult, ComparedSlice, Version
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.gate import gate
 from retrain_flows.gate.weighed import Weighed
 from retrain_flows.training import (
+    learner_candidate,
     model_file,
     online,
     retrain_data,
@@ -24,7 +22,7 @@ from retrain_flows.training import (
     static_training,
     trial_series,
 )
-from retrain_flows.training.permutation_importance import LossIncreases
+from retrain_flows.training.challenger import Challenger
 from retrain_flows.training.retrain_data import RetrainData
 from retrain_flows.training.static_training import TrainingOrder
 from retrain_flows.training.trial_series import TrialSeries
@@ -32,54 +30,6 @@ from retrain_flows.training.trial_series import TrialSeries
 EARLIER_SHARE = 0.25
 """Part of a cause's error rate that earlier versions have together; the rest is for new models, which are tried more
 often."""
-
-
-@dataclass(frozen=True, eq=False)
-class Challenger:
-    """A trained candidate.
-
-    Parameters
-    ----------
-    mode
-        ``static`` or ``online``.
-    model
-        The trained model.
-    rows
-        The rows that it has learned from.
-    validated, out_of_sample
-        The newest labelled rows, which the gate compares, and their predictions, (rows,): by models of earlier rows
-        (static), or made before the row was learned from (online).
-    baseline_rows, baseline_answers
-        The rows of its baseline, and their predictions, (rows,), by models as good as the final one that were not
-        fitted on them.
-    loss_increases
-        Permutation importance on rows that it, or each of its validation models, had not learned from.
-    parent
-        The version that an online model continues; None for a new one.
-    existing
-        The earlier version that this is; None for a new one.
-    note
-        What was chosen in training, in words.
-    metrics
-        Figures of the training to record with the version.
-    history
-        Differences of an earlier pair of models by slice, from which the gate learns how long slices remember one
-        another; None where there are too few rows.
-    """
-
-    mode: str
-    model: Any
-    rows: Dataset
-    validated: Dataset
-    out_of_sample: Values
-    baseline_rows: Dataset
-    baseline_answers: Values
-    loss_increases: tuple[LossIncreases, ...]
-    parent: Version | None = None
-    existing: Version | None = None
-    note: str = ""
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    history: Floats | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +54,10 @@ class GatedCandidate:
 
 
 def train(ws: Workspace, mode: str, data: RetrainData) -> Challenger:
-    """Train the challenger of a mode. An online champion is continued where it stopped; otherwise a new model starts.
+    """Train the challenger of a mode.
+
+    Online it is the newest snapshot of the learner in the stream, where one runs. Without it an online champion is
+    continued where it stopped; otherwise a new model starts.
 
     Raises
     ------
@@ -115,10 +68,12 @@ def train(ws: Workspace, mode: str, data: RetrainData) -> Challenger:
     """
     if mode == "static":
         return _fit_static(ws, data)
+    if (snapshot := learner_candidate.newest(ws, data)) is not None:
+        return snapshot
     if data.version.mode == "online" and data.version.trained_until is not None:
         _, unseen = data.rows.split(data.version.trained_until)
-        return _from(_fit_online(ws, unseen, data.version), data.validated_from)
-    return _from(_fit_online(ws, data.rows, None), data.validated_from)
+        return _fit_online(ws, unseen, data.version).validated_since(data.validated_from)
+    return _fit_online(ws, data.rows, None).validated_since(data.validated_from)
 
 
 def earlier(ws: Workspace, version: Version, data: RetrainData) -> Challenger:
@@ -150,13 +105,6 @@ def _fit_static(ws: Workspace, data: RetrainData) -> Challenger:
         trained.baseline_answers, trained.loss_increases, note=trained.note, metrics=trained.metrics,
         history=trained.history,
     )  # fmt: skip
-
-
-def _from(candidate: Challenger, start: datetime) -> Challenger:
-    """Return a candidate whose validated rows begin at *start*."""
-    cut = len(candidate.validated.split(start)[0])
-    later, answers = candidate.validated.rows(slice(cut, None)), candidate.out_of_sample[cut:]
-    return replace(candidate, validated=later, out_of_sample=answers, baseline_rows=later, baseline_answers=answers)
 
 
 def fit(ws: Workspace, mode: str, rows: Dataset) -> Challenger:

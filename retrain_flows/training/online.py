@@ -10,6 +10,7 @@ evaluation).
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -87,7 +88,7 @@ def learn(trainer: static.Trainer, champion: Any | None, data: Dataset, *, label
         msg = "no labelled rows to learn from since the champion's last ones"
         raise errors.NotEnoughData(msg, hint="wait for labels to mature")
     model = trainer.new() if champion is None else champion
-    learner = _learner(trainer.path, model, None if champion is not None else data)
+    learner = learner_of(trainer.path, model, classes(data.task, data.target) if champion is None else None)
     warm_up = 0 if champion is not None else max(1, min(WARM_UP_ROWS, len(data) // 5))
     predictions = scoring.unanswered(data.task, len(data))
     increases: tuple[LossIncreases, ...] = ()
@@ -121,8 +122,24 @@ def _schedule(data: Dataset, label_delay: timedelta, warm_up: int) -> Iterator[t
     yield data.rows(slice(learned, None)), slice(0, 0)
 
 
-def _learner(path: str, model: Any, first: Dataset | None) -> Learner:
-    """Return the learner for a model; *first* are all rows that a new model will learn from, None for a champion."""
+def learner_of(path: str, model: Any, first: Values | None) -> Learner:
+    """Return the learner for a model.
+
+    Parameters
+    ----------
+    path
+        Import path of the trainer, for messages.
+    model
+        The model, which learns in place.
+    first
+        All classes of the labels that a new model will ever learn, as :func:`classes` returns them; None for a model
+        that has learned before.
+
+    Raises
+    ------
+    TrainerError
+        The model has neither ``learn_one`` nor ``partial_fit``.
+    """
     if hasattr(model, "learn_one"):
         return _River(model)
     steps = [step for _, step in getattr(model, "steps", [("model", model)])]
@@ -149,10 +166,11 @@ class _PartialFit:
     A step without ``partial_fit`` is fitted on the first batch of a new model, and is not changed afterwards.
     """
 
-    def __init__(self, steps: list[Any], last: Any, first: Dataset | None) -> None:
+    def __init__(self, steps: list[Any], last: Any, first: Values | None) -> None:
         self._steps, self._last, self._new = steps, last, first is not None
-        # scikit-learn wants all classes with the first call, also those that come later.
-        self._first = {} if first is None or first.task is Task.REGRESSION else {"classes": _classes(first)}
+        # scikit-learn's classifiers want all classes with the first call, also those that come later.
+        takes = "classes" in inspect.signature(last.partial_fit).parameters
+        self._first = {"classes": first} if takes and first is not None and len(first) else {}
 
     def learn(self, rows: Dataset) -> None:
         x, y = rows.frame, static.targets(rows)
@@ -166,6 +184,8 @@ class _PartialFit:
         self._new, self._first = False, {}
 
 
-def _classes(data: Dataset) -> Any:
-    """Return all classes of the labels."""
-    return np.array([0, 1]) if data.task is Task.BINARY else np.unique(data.target.astype(str)).astype(object)
+def classes(task: Task, target: Values) -> Values:
+    """Return all classes of labels, (classes,); of a regression none."""
+    if task is Task.REGRESSION:
+        return np.empty(0)
+    return np.array([0, 1]) if task is Task.BINARY else np.unique(target.astype(str)).astype(object)

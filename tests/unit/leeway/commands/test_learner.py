@@ -1,0 +1,152 @@
+"""`leeway samples` and `leeway learner` without an engine here: what is printed, refused, forked and reset."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from features.errors import DataError, IllegalMove, NotFound, ProjectError
+from features.window import to_ms
+from monitors.samples.parts import SampleParts
+from monitors.worker import folds
+from retrain_flows.training import learner_branch
+from retrain_flows.training.stream_learner import StreamLearner
+from tests.support import labelled_log as log
+from tests.support import sample_stream
+from tests.support.command_line import document, invoke, printed
+from tests.unit.leeway.commands.test_features_build import PERIOD
+
+PROJECT = """\
+project: p
+models:
+  m:
+    task: binary
+    features: {x: numeric, c: categorical}
+    label_delay: 6h
+    windows: {size: 6h, slide: 2h}
+    events: {predictions: {path: events/predictions}, labels: {path: events/labels}}
+    retrain: {mode: online, online: "trainers:online", trust: [numpy.dtype]}
+"""
+TRAINERS = "from tests.unit.leeway.commands.test_learner import constant as online\n"
+
+
+def constant() -> Any:
+    """Return a model that learns the numbers."""
+    from sklearn.compose import make_column_transformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import SGDClassifier
+    from sklearn.pipeline import make_pipeline
+
+    numbers = make_column_transformer((SimpleImputer(strategy="constant", fill_value=0), ["x"]))
+    return make_pipeline(numbers, SGDClassifier(loss="log_loss", random_state=0))
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Return a folder with a project, its log and its samples."""
+    log.write(tmp_path / "events")
+    (tmp_path / "leeway.yaml").write_text(PROJECT)
+    (tmp_path / "trainers.py").write_text(TRAINERS)
+    document(tmp_path, "samples", "build", *PERIOD, code=1)
+    return tmp_path
+
+
+def learn(project: Path) -> None:
+    """Begin a new branch, and let it learn all samples in this process."""
+    document(project, "learner", "reset", "--because", "a test")
+    state = project / ".leeway"
+    parts, branch = SampleParts(state / "samples" / "m"), learner_branch.newest(state, "m")
+    assert branch is not None
+    trusted = ("numpy.dtype",)
+    fold = StreamLearner(log.SCHEMA, parts.folder, branch.folder, state / "artifacts", trusted, project)
+    folds.in_order(fold.open(), sample_stream.references(parts))
+
+
+def test_samples_of_a_period_are_counted(project: Path) -> None:
+    """Whole slices only; what cannot be read is a dead letter, and building again passes over what is there."""
+    again = document(project, "samples", "build", *PERIOD, code=1)
+    assert (17, False, "2024-01-02T22:00:00Z") == (again["parts"], again["ok"], again["mark"])
+    assert again["counts"]["rows"] > 300 > again["rejected"] > 0
+    text = printed(project, "samples", "build", *PERIOD, code=1)
+    assert "corrected" in text
+    assert "labels are final until" in text
+
+
+def test_an_earlier_period_is_refused(project: Path) -> None:
+    """The samples that are there are later, and learners rely on the order."""
+    with pytest.raises(DataError, match="has later samples"):
+        invoke(
+            project, "samples", "build", "--from", "2024-01-01", "--to", "2024-01-03", "--engine", "process", code=None
+        )
+    assert (
+        "ends before it starts"
+        in invoke(project, "samples", "build", "--from", "2024-01-03", "--to", "2024-01-01", code=2).output
+    )
+
+
+def test_a_learner_is_shown_with_its_snapshots(project: Path) -> None:
+    """Also in the status of all models; before it has begun the command says how."""
+    assert "leeway learner run begins one" in printed(project, "learner", "status")
+    learn(project)
+    about = document(project, "learner", "status")
+    assert (1, 17, None) == (about["branch"], len(about["snapshots"]), about["ended"])
+    assert about["snapshot"] == about["snapshots"][-1]["digest"]
+    assert about["snapshots"][-1]["digest"][:12] in printed(project, "learner", "status")
+    assert "m: learner, branch 1: " in printed(project, "status")
+    assert 1 == document(project, "status")["models"][0]["learner"]["branch"]
+
+
+def test_a_fork_goes_on_from_a_snapshot(project: Path) -> None:
+    """By default the newest; named by the beginning of its digest, with samples from a time on."""
+    with pytest.raises(NotFound, match="has no learner yet"):
+        invoke(project, "learner", "fork", "--because", "x", code=None)
+    learn(project)
+    snapshots = document(project, "learner", "status")["snapshots"]
+    plan = document(project, "learner", "fork", "--because", "tidy")["plan"]
+    assert (snapshots[-1]["digest"], snapshots[-1]["learned"], 1, "tidy") == (
+        plan["begin"], plan["learned"], plan["parent"], plan["because"],
+    )  # fmt: skip
+    learn(project)
+    named = document(project, "learner", "fork", "--because", "x", "--at", snapshots[4]["digest"][:8],
+                     "--from", "2024-01-02")  # fmt: skip
+    assert (4, snapshots[4]["digest"]) == (named["branch"], named["plan"]["begin"])
+    assert to_ms(log.START + timedelta(days=1)) == named["plan"]["since"]
+    with pytest.raises(NotFound, match="has no such snapshot"):
+        invoke(project, "learner", "fork", "--because", "x", "--at", "zz", code=None)
+
+
+def test_what_a_learner_needs_is_named(project: Path) -> None:
+    """Another trainer than that of its branch, and none at all."""
+    learn(project)
+    (project / "leeway.yaml").write_text(PROJECT.replace("trainers:online", "trainers:other"))
+    with pytest.raises(ProjectError, match=r"learns by trainers:online, and retrain\.online is trainers:other"):
+        invoke(project, "learner", "run", code=None)
+    (project / "leeway.yaml").write_text(PROJECT.replace('mode: online, online: "trainers:online"', 'trainer: "t:t"'))
+    with pytest.raises(ProjectError, match="has no online trainer"):
+        invoke(project, "learner", "reset", "--because", "x", code=None)
+
+
+def test_stop_leaves_a_sign_for_the_process_that_runs(project: Path) -> None:
+    """In the folder of the branch."""
+    learn(project)
+    assert document(project, "learner", "stop")["ok"]
+    branch = learner_branch.newest(project / ".leeway", "m")
+    assert branch is not None
+    assert branch.stop_file.exists()
+    assert "stops" in printed(project, "learner", "stop")
+
+
+def test_a_branch_that_was_rolled_back_does_not_run(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says how to go on; the fork is before what was rolled back, and passes over its samples."""
+    learn(project)
+    branch = learner_branch.newest(project / ".leeway", "m")
+    assert branch is not None
+    back = branch.snapshots()[10]
+    monkeypatch.setattr(learner_branch, "rolled_back", lambda *_: back)
+    with pytest.raises(IllegalMove, match="was promoted and rolled back, so the branch ends"):
+        invoke(project, "learner", "run", code=None)
+    plan = document(project, "learner", "fork", "--because", "it was worse")["plan"]
+    assert (branch.snapshots()[9].digest, back.end) == (plan["begin"], plan["since"])
