@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 from typing import Annotated, Any
@@ -125,7 +126,8 @@ def _learn(opened: Context, model: Model, branch: Branch, *, once: bool) -> None
         try:
             while not branch.stop_file.exists():
                 job.check()
-                _require_going(opened, model, branch)
+                with contextlib.suppress(errors.Outage):  # without a registry it learns on
+                    _require_going(opened, model, branch)
                 lines.print(learner_state.progress_text(branch.progress()))
                 time.sleep(_LOOK_SECONDS)
         except KeyboardInterrupt:

@@ -12,6 +12,7 @@ import filelock
 import typer
 
 from features import errors
+from features.schema import Task
 from features.window import UTC, from_ms, to_ms
 from leeway import context
 from leeway.commands import samples as samples_commands
@@ -75,7 +76,11 @@ def new_plan(opened: Context, model: Model, since: int, because: str) -> BranchP
         msg = f"{model.name} has no online trainer"
         raise errors.ProjectError(msg, hint="set retrain.online in the project file")
     parts = samples_commands.folder(opened, model)
+    parts.begin(model.schema)
     classes = sample_rows.label_classes(model.schema, parts)
+    if model.schema.task is Task.MULTICLASS and not classes:
+        msg = f"there are no samples of {model.name} yet, from which a learner takes the classes of labels"
+        raise errors.NotEnoughData(msg, hint="`leeway samples build` writes those of the log")
     return BranchPlan(model.retrain.online, since, to_ms(model.schema.windows.slide), classes, because=because)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import tempfile
@@ -12,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from features import errors
 from features.events import location
 from features.files.whole_file import write_whole
 from features.security.file_names import file_name
@@ -155,7 +157,8 @@ def _follow(opened: Context, chosen: Model, target: SampleParts, since: int) -> 
                 job.check()
                 output.progress(add)
                 output.dead_letters(dead_letters.folder(opened.dir, chosen.name))
-                _write_barred(opened, chosen, barred)
+                with contextlib.suppress(errors.Outage):  # without a registry the faults of before count
+                    _write_barred(opened, chosen, barred)
                 lines.print(f"{sums['parts']:,} parts with {sums['rows']:,} samples; {sums['late']:,} events too late")
                 time.sleep(_LOOK_SECONDS)
         except KeyboardInterrupt:

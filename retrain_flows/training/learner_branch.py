@@ -184,8 +184,10 @@ def rolled_back(registry: Registry, model: str, branch: Branch) -> Snapshot | No
 
     Such a branch is at its end: all that it learns later rests on what was rolled back.
     """
-    versions = {v.version: v.artifact for v in queries.versions(registry, model)}
-    back = {versions.get(p.from_version or "") for p in queries.promotions(registry, model) if p.kind == "rollback"}
+    names = {p.from_version for p in queries.promotions(registry, model) if p.kind == "rollback"}
+    if not names:
+        return None
+    back = {v.artifact for v in queries.versions(registry, model) if v.version in names}
     return next((s for s in reversed(branch.snapshots()) if s.digest in back), None)
 
 

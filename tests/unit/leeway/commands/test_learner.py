@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from features.errors import DataError, IllegalMove, NotFound, ProjectError
+from features.errors import DataError, IllegalMove, NotEnoughData, NotFound, ProjectError
 from features.window import to_ms
 from monitors.samples.parts import SampleParts
 from monitors.worker import folds
@@ -126,6 +126,14 @@ def test_what_a_learner_needs_is_named(project: Path) -> None:
         invoke(project, "learner", "run", code=None)
     (project / "leeway.yaml").write_text(PROJECT.replace('mode: online, online: "trainers:online"', 'trainer: "t:t"'))
     with pytest.raises(ProjectError, match="has no online trainer"):
+        invoke(project, "learner", "reset", "--because", "x", code=None)
+
+
+def test_classes_are_taken_from_samples(project: Path) -> None:
+    """Without any a multiclass learner is not begun."""
+    text = PROJECT.replace("task: binary", "task: multiclass").replace("path: events/predictions", "path: events")
+    (project / "leeway.yaml").write_text(text.replace("project: p", "project: p\nstate: other"))
+    with pytest.raises(NotEnoughData, match="takes the classes of labels"):
         invoke(project, "learner", "reset", "--because", "x", code=None)
 
 
