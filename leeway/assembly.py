@@ -103,6 +103,7 @@ def workspace(opened: Context, model: Model) -> Workspace:
         build_baseline=partial(baseline_job.run, logs=opened.dir / "logs"),
         run_training=partial(_run_training, limits=model.retrain.limits if model.retrain else Limits()),
         incidents=model.incidents,
+        facts=model.facts,
     )
 
 

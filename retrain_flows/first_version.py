@@ -84,7 +84,7 @@ def _labelled(ws: Workspace, start: datetime, end: datetime) -> Dataset:
         msg = f"{ws.model} has no labels to train on"
         raise errors.ProjectError(msg, hint="set events.labels in the project file")
     as_of = end + ws.schema.label_delay
-    log = ws.event_log or StoredEvents(ws.schema, ws.events, ws.sets, unanswered=True)
+    log = ws.event_log or StoredEvents(ws.schema, ws.events, ws.sets, unanswered=True, facts=ws.facts)
     data = dataset.read(log, ws.schema, as_of=as_of, start=start, end=end).rows
     if len(data) < ws.trainers.min_rows:
         msg = f"{len(data)} labelled rows of {ws.model} in {start:%Y-%m-%d} to {end:%Y-%m-%d}, {data.unusable} unusable"

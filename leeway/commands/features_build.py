@@ -24,7 +24,6 @@ from monitors.in_process import training_set_runner
 from monitors.training_set import period, written
 from monitors.training_set.built import BuiltSet, Run
 from monitors.training_set.period import TrainingPeriod
-from monitors.training_set.store import SetStore
 from monitors.training_set.written import Manifest
 from registry.faulty_periods import faulty_periods
 from retrain_flows.data.event_log import StoredEvents
@@ -49,7 +48,8 @@ def build(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Write the training set of a period: matured predictions with features and labels, as a retrain would read them.
 
-    Predictions and labels are joined by the function that the monitors use. Rows under a data fault are left out. With
+    Predictions and labels are joined by the function that the monitors use, and features of facts are computed where
+    the log has no value. Rows under a data fault are left out. With
     --as-of only what had matured by that event time is there; by default the labels of the whole period count. Exit
     code 1 if some records could not be read.
     """
@@ -79,9 +79,9 @@ def _period(opened: Context, chosen: Model, start: datetime, end: datetime, as_o
 def _built(opened: Context, chosen: Model, wanted: TrainingPeriod, out: Path, engine: Engine) -> Manifest:
     """Build the set in a folder of its own, and write it and its dead letters."""
     ws = assembly.workspace(opened, chosen)
-    sources = StoredEvents(chosen.schema, chosen.events, ws.sets).sources()
+    log = StoredEvents(chosen.schema, chosen.events, ws.sets, facts=chosen.facts)
     with tempfile.TemporaryDirectory(prefix="leeway-", dir=opened.dir) as work:
-        found = SetStore(ws.sets).build(wanted, sources, Path(work, "set"), runner(opened, engine))
+        found = log.store.build(wanted, log.sources(), Path(work, "set"), runner(opened, engine))
         dead_letters.write(opened.dir, chosen.name, "features-build", _lines(found))
         return written.write(found, out)
 

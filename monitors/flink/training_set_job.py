@@ -16,7 +16,7 @@ from typing import Any
 
 from features.schema import Role
 from monitors.flink import environment_job, run_job
-from monitors.training_set.buckets import SetPlan, split, write_run
+from monitors.training_set.buckets import BucketJoin, SetPlan, split
 from monitors.training_set.parts import Part
 
 _OPTIONS = {
@@ -63,8 +63,10 @@ def _submit(tables: Any, plan: SetPlan, parts: Sequence[Part], work: Path) -> An
     def split_part(role: Role, reference: str) -> Iterator[Row]:
         yield from (Row(bucket, piece) for bucket, piece in split(plan, role, reference))
 
+    join = BucketJoin(plan)  # a copy of it is in each worker
+
     def join_bucket(bucket: int, pieces: list[bytes]) -> int:
-        return write_run(plan, bucket, pieces).rows
+        return join.write_run(bucket, pieces).rows
 
     text, number, piece = DataTypes.STRING(), DataTypes.INT(), DataTypes.BYTES()
     tables.create_temporary_system_function("split_part", udtf(split_part, result_types=[number, piece]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from monitors.training_set.buckets import SetPlan, split, write_run
+from monitors.training_set.buckets import BucketJoin, SetPlan, split
 from monitors.training_set.parts import Part
 
 _LENGTH = 8
@@ -19,10 +19,11 @@ def run(plan: SetPlan, parts: Sequence[Part]) -> None:
         for bucket, piece in split(plan, role, reference):
             with plan.file("pieces", bucket).open("ab") as file:
                 file.write(len(piece).to_bytes(_LENGTH, "big") + piece)
+    join = BucketJoin(plan)
     for bucket in range(plan.buckets):
         path = plan.file("pieces", bucket)
         if path.exists():
-            write_run(plan, bucket, _pieces(path))
+            join.write_run(bucket, _pieces(path))
             path.unlink()
 
 

@@ -21,12 +21,14 @@ import pyarrow.compute as pc
 from features.events import decode, location
 from features.events.decode import ID, TIME
 from features.events.requests import unanswered_predictions
+from features.facts.declaration import NO_FACTS, FactFeatures
 from features.schema import LABEL, EventSchema, Role
 from features.values.untyped import dead_letter, records_of
 from monitors.training_set import slice_join
 from monitors.training_set.join import RowCounts, labelled
 from monitors.training_set.parts import overlaps
 from monitors.training_set.period import TrainingPeriod, within
+from monitors.training_set.recomputed import RecomputedFeatures
 
 BUCKET_ROWS = 100_000
 """About how many predictions a bucket has: with 25 features they take 20 MB. Each bucket is an open file when runs are
@@ -55,12 +57,15 @@ class SetPlan:
         The number of buckets. The set does not depend on it.
     by_slice
         Whether each slice is joined by itself, as a stream does (:mod:`monitors.training_set.slice_join`).
+    facts
+        The fact features, which are computed where the log has no value.
     """
 
     period: TrainingPeriod
     folder: str
     buckets: int = 1
     by_slice: bool = False
+    facts: FactFeatures = NO_FACTS
 
     def file(self, kind: str, name: object) -> Path:
         """Return the file of a kind: ``runs``, ``counts``, ``slices`` or ``rejects``."""
@@ -139,25 +144,49 @@ def packed(table: pa.Table) -> bytes:
     return data
 
 
-def write_run(plan: SetPlan, bucket: int, pieces: Iterable[bytes]) -> RowCounts:
-    """Join the pieces of a bucket, in any order, and write its rows as a run; return what became of its predictions."""
+class BucketJoin:
+    """Joins buckets of a set; each process that does so has one, which holds the facts that it has read.
+
+    Parameters
+    ----------
+    plan
+        How the set is built.
+    """
+
+    def __init__(self, plan: SetPlan) -> None:
+        self._plan = plan
+        self._recomputed = RecomputedFeatures(plan.facts, Path(plan.folder))
+
+    def write_run(self, bucket: int, pieces: Iterable[bytes]) -> RowCounts:
+        """Join the pieces of a bucket, in any order, and write its rows as a run; return what became of predictions.
+
+        Raises
+        ------
+        DataError
+            A directory of facts does not exist.
+        """
+        rows, counts = _joined(self._plan, bucket, pieces)
+        rows = self._recomputed.fill(rows)
+        path = self._plan.file("runs", f"{bucket:05}.arrow")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with pa.ipc.new_stream(str(path), rows.schema, options=_WRITTEN) as stream:
+            stream.write_table(rows.combine_chunks(), max_chunksize=RUN_BATCH)
+        _write(self._plan.file("counts", f"{bucket:05}.json"), [json.dumps(asdict(counts))])
+        return counts
+
+
+def _joined(plan: SetPlan, bucket: int, pieces: Iterable[bytes]) -> tuple[pa.Table, RowCounts]:
+    """Return the joined rows of the pieces of a bucket, in order, and what became of its predictions."""
     schema = plan.period.schema
     tables = [pa.ipc.open_stream(piece).read_all() for piece in pieces]
     made = [decode.empty(schema, "predictions"), *(table for table in tables if LABEL not in table.column_names)]
     known = [decode.empty(schema, "labels"), *(table for table in tables if LABEL in table.column_names)]
     predictions, labels = (pa.concat_tables(parts).combine_chunks() for parts in (made, known))
-    if plan.by_slice:
-        rows, by_slice = slice_join.joined(plan.period, predictions, labels)
-        counts = slice_join.total(by_slice.values())
-        _write(plan.file("slices", f"{bucket:05}.json"), [slice_join.text_of(by_slice)])
-    else:
-        rows, counts = labelled(plan.period, predictions, labels)
-    path = plan.file("runs", f"{bucket:05}.arrow")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with pa.ipc.new_stream(str(path), rows.schema, options=_WRITTEN) as stream:
-        stream.write_table(rows.combine_chunks(), max_chunksize=RUN_BATCH)
-    _write(plan.file("counts", f"{bucket:05}.json"), [json.dumps(asdict(counts))])
-    return counts
+    if not plan.by_slice:
+        return labelled(plan.period, predictions, labels)
+    rows, by_slice = slice_join.joined(plan.period, predictions, labels)
+    _write(plan.file("slices", f"{bucket:05}.json"), [slice_join.text_of(by_slice)])
+    return rows, slice_join.total(by_slice.values())
 
 
 def _write(path: Path, lines: Sequence[str]) -> None:

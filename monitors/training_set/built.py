@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from features.events import decode, location
+from features.facts.declaration import NO_FACTS, FactFeatures
 from features.files import parquet_rows
 from features.kafka import offset_ranges
 from features.schema import LABEL
@@ -82,13 +83,24 @@ def empty_rows(period: TrainingPeriod) -> pa.Table:
     return rows.append_column(kind, pa.array([], kind.type)).append_column(LABEL_TIME, pa.array([], pa.int64()))
 
 
-def build(period: TrainingPeriod, parts: Sequence[Part], folder: Path, run: Run, *, by_slice: bool = False) -> BuiltSet:
+def build(  # noqa: PLR0913 - what is built, of what, how and where
+    period: TrainingPeriod,
+    parts: Sequence[Part],
+    folder: Path,
+    run: Run,
+    *,
+    facts: FactFeatures = NO_FACTS,
+    by_slice: bool = False,
+) -> BuiltSet:
     """Build the training set of a period from parts of the log, in a folder that must not hold another one.
 
-    With *by_slice*, each slice is joined by itself (:mod:`monitors.training_set.slice_join`).
+    Values of fact features that the log does not have are computed of the facts. With *by_slice*, each slice is joined by
+    itself (:mod:`monitors.training_set.slice_join`).
 
     Raises
     ------
+    DataError
+        A directory of facts does not exist.
     BrokerError
         A topic cannot be read.
     EngineError
@@ -97,7 +109,8 @@ def build(period: TrainingPeriod, parts: Sequence[Part], folder: Path, run: Run,
     rows = sum(_rows(location.decode(part)) for role, part in parts if role != "labels")
     folder.mkdir(parents=True, exist_ok=True)
     if parts:
-        run(SetPlan(period, str(folder), min(1 + rows // BUCKET_ROWS, MAX_BUCKETS), by_slice), parts)
+        buckets = min(1 + rows // BUCKET_ROWS, MAX_BUCKETS)
+        run(SetPlan(period, str(folder), buckets, by_slice, facts), parts)
     return load(period, folder)
 
 

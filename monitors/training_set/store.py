@@ -16,6 +16,8 @@ from pathlib import Path
 import filelock
 
 from features.events import location
+from features.facts import reading
+from features.facts.declaration import NO_FACTS, FactFeatures
 from features.files import file_chunks
 from features.kafka import offset_ranges
 from features.schema import Source
@@ -33,9 +35,18 @@ _LAYOUT = "1"
 
 @dataclass(frozen=True, slots=True)
 class SetStore:
-    """The sets in a folder."""
+    """The sets in a folder.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    facts
+        The model's fact features, which are computed where the log has no value.
+    """
 
     folder: Path
+    facts: FactFeatures = NO_FACTS
 
     def built(self, period: TrainingPeriod, sources: Sources, run: Run, *, counted: bool = False) -> BuiltSet:
         """Return the training set of a period, built unless it is there and the log is as it was then.
@@ -52,10 +63,10 @@ class SetStore:
             The Flink job fails.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        key = _key(period, sources)
+        key = self._key(period, sources)
         with filelock.FileLock(self.folder / ".lock"):
             before = sorted(self.folder.glob(f"{key}-*"), key=_last_used) if counted else []
-            final = before[-1] if before else self.folder / f"{key}-{_state(sources)}"
+            final = before[-1] if before else self.folder / f"{key}-{self._state(sources)}"
             if not final.is_dir():
                 self._remove(self.folder.glob("building-*"))  # of a process that was killed
                 draft = self.folder / f"building-{final.name}"
@@ -84,7 +95,7 @@ class SetStore:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         index, parts = self._index(period, sources), self.survey(period, sources)
-        found = built.build(period, parts.needed(period), folder, run, by_slice=by_slice)
+        found = built.build(period, parts.needed(period), folder, run, facts=self.facts, by_slice=by_slice)
         draft = index.with_name(f"{index.name}.{os.getpid()}")
         draft.write_text(parts.learned(found.part_times()).text())
         draft.replace(index)
@@ -100,6 +111,17 @@ class SetStore:
         dialects = [location.csv_format(place).model_dump_json() for _, place in sources]
         return self.folder / f"times-{_digest(json.dumps([canonical(period.schema), dialects]))}.json"
 
+    def _key(self, period: TrainingPeriod, sources: Sources) -> str:
+        """Return the first part of the name of a set's folder: a hash of its period and of where events are."""
+        request = {**asdict(period), "schema": canonical(period.schema)}
+        places = [(role, location.name(place), location.csv_format(place).model_dump_json()) for role, place in sources]
+        return f"set-{_digest(json.dumps([_LAYOUT, request, places, canonical(self.facts)], sort_keys=True))}"
+
+    def _state(self, sources: Sources) -> str:
+        """Return the second part of the name: a hash of the state of the log and of the facts."""
+        places = [*(place for _, place in sources), *map(reading.place, self.facts.sources.values())]
+        return _digest(json.dumps([list(_place_state(place)) for place in places]))
+
     @staticmethod
     def _remove(folders: list[Path] | Iterator[Path]) -> None:
         for folder in folders:
@@ -108,18 +130,6 @@ class SetStore:
 
 def _last_used(folder: Path) -> int:
     return folder.stat().st_mtime_ns
-
-
-def _key(period: TrainingPeriod, sources: Sources) -> str:
-    """Return the first part of the name of a set's folder: a hash of its period and of where events are."""
-    request = {**asdict(period), "schema": canonical(period.schema)}
-    places = [(role, location.name(place), location.csv_format(place).model_dump_json()) for role, place in sources]
-    return f"set-{_digest(json.dumps([_LAYOUT, request, places], sort_keys=True))}"
-
-
-def _state(sources: Sources) -> str:
-    """Return the second part of the name: a hash of the state of the log."""
-    return _digest(json.dumps([list(_place_state(place)) for _, place in sources]))
 
 
 def _digest(text: str) -> str:

@@ -13,6 +13,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from features.facts.declaration import NO_FACTS, FactFeatures
 from features.schema import Events, EventSchema
 from monitors.in_process import training_set_runner
 from monitors.training_set.buckets import read_part
@@ -67,6 +68,8 @@ class StoredEvents:
         or, where there is none, of the log itself.
     run
         Where a set is built: in this process, or in a Flink batch job.
+    facts
+        The fact features, whose values are computed of the facts where the log has none.
     """
 
     schema: EventSchema
@@ -74,6 +77,7 @@ class StoredEvents:
     sets: Path
     unanswered: bool = False
     run: Run = training_set_runner.run
+    facts: FactFeatures = NO_FACTS
 
     def read(self, period: TrainingPeriod, *, counted: bool = False) -> PeriodRows:
         """Return the labelled rows of a period; with *counted*, those that were counted last, if they were.
@@ -85,14 +89,19 @@ class StoredEvents:
         BrokerError
             A topic cannot be read.
         """
-        found = SetStore(self.sets).built(period, self.sources(), self.run, counted=counted)
+        found = self.store.built(period, self.sources(), self.run, counted=counted)
         return PeriodRows(found.tables(), found.counts, sum(found.rejected.values()))
 
     def predictions(self, period: TrainingPeriod) -> Iterator[pa.Table]:
         """Yield the decoded predictions of a period; errors as of :meth:`read`."""
         places = [(role, place) for role, place in self.sources() if role != "labels"]
-        for role, part in SetStore(self.sets).survey(period, places).needed(period):
+        for role, part in self.store.survey(period, places).needed(period):
             yield within(read_part(self.schema, role, part).table, period.predictions)
+
+    @property
+    def store(self) -> SetStore:
+        """The training sets that were read last."""
+        return SetStore(self.sets, self.facts)
 
     def sources(self) -> Sources:
         """Return the places of predictions, requests and labels, each with the role that its records are decoded in."""

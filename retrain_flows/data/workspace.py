@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from features import errors
 from features.events.location import Place
+from features.facts.declaration import NO_FACTS, FactFeatures
 from features.schema import Events, EventSchema
 from features.security import file_names
 from monitors.baseline.baseline import Baseline
@@ -77,6 +78,8 @@ class Workspace:
         Calls a training with its order: in this process, or in one of its own with limits of time and memory.
     incidents
         The section `incidents`.
+    facts
+        The model's fact features.
     """
 
     registry: Registry
@@ -91,11 +94,12 @@ class Workspace:
     event_log: EventLog | None = None
     run_training: RunTraining = in_this_process
     incidents: IncidentPolicy = field(default_factory=IncidentPolicy)
+    facts: FactFeatures = NO_FACTS
 
     @property
     def log(self) -> EventLog:
         """Where the model's events are read from."""
-        return self.event_log or StoredEvents(self.schema, self.events, self.sets)
+        return self.event_log or StoredEvents(self.schema, self.events, self.sets, facts=self.facts)
 
     @property
     def sets(self) -> Path:

@@ -13,6 +13,7 @@ from monitors.flink import training_set_job
 from monitors.in_process import training_set_runner
 from monitors.training_set import built, written
 from monitors.training_set.parts import Survey, survey
+from tests.support import facts_log
 from tests.support import labelled_log as log
 
 pytestmark = pytest.mark.slow
@@ -39,3 +40,18 @@ def test_a_function_that_fails_ends_the_job_with_its_cause(tmp_path: Path) -> No
     with pytest.raises(errors.EngineError, match="the Flink job failed"):
         built.build(log.training_period(), [("labels", '{"path": "nothing"}')], tmp_path / "set",
                     partial(training_set_job.run, logs=tmp_path / "logs"))  # fmt: skip
+
+
+def test_features_of_facts_are_the_same_in_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values that the log does not have are those of the facts: the same rows, files and digest, in several buckets."""
+    expected, wanted = facts_log.write(tmp_path), facts_log.PERIOD
+    parts = survey(wanted, facts_log.sources(tmp_path), Survey()).needed(wanted)
+    monkeypatch.setattr(built, "BUCKET_ROWS", 50)
+    runners = {"flink": partial(training_set_job.run, logs=tmp_path / "logs"), "process": training_set_runner.run}
+    sets = {name: built.build(wanted, parts, tmp_path / name, run, facts=facts_log.declared(tmp_path))
+            for name, run in runners.items()}  # fmt: skip
+    manifests = [written.write(found, tmp_path / f"{name}-set") for name, found in sets.items()]
+    assert manifests[0] == manifests[1]
+    rows = pa.concat_tables(sets["flink"].tables()).to_pylist()
+    assert [expected[row["id"]] for row in rows] == [{name: row[name] for name in expected[row["id"]]} for row in rows]
+    assert len(rows) > 100

@@ -1,0 +1,98 @@
+"""Features of facts in training sets: what was logged stays, what was not is what a server would have filled in."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from features.errors import DataError
+from monitors.in_process import training_set_runner
+from monitors.training_set import built
+from monitors.training_set.parts import Survey, survey
+from monitors.training_set.store import SetStore
+from tests.support import fact_worlds, facts_log
+
+
+def build(root: Path, folder: Path) -> built.BuiltSet:
+    """Build the set of a log with facts."""
+    wanted, sources = facts_log.PERIOD, facts_log.sources(root)
+    parts = survey(wanted, sources, Survey()).needed(wanted)
+    return built.build(wanted, parts, folder, training_set_runner.run, facts=facts_log.declared(root))
+
+
+def test_what_was_not_logged_is_computed_point_in_time(tmp_path: Path) -> None:
+    """Rows without the column, and with null, have the values of a server to the last bit; logged values stay."""
+    expected = facts_log.write(tmp_path)
+    rows = pa.concat_tables(build(tmp_path, tmp_path / "set").tables()).to_pylist()
+
+    assert len(rows) > 100
+    for row in rows:
+        for name, value in expected[row["id"]].items():
+            assert fact_worlds.bits(value) == fact_worlds.bits(row[name]), (row["id"], name)
+    assert {facts_log.LOGGED} < {row["mean"] for row in rows}
+
+
+@pytest.mark.parametrize("bucket_rows", [40, 1000])
+def test_buckets_do_not_change_a_value(tmp_path: Path, bucket_rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One bucket or several, each of which asks for facts."""
+    facts_log.write(tmp_path)
+    whole = pa.concat_tables(build(tmp_path, tmp_path / "set").tables()).combine_chunks()
+    monkeypatch.setattr(built, "BUCKET_ROWS", bucket_rows)
+    monkeypatch.setattr(built, "_LINE_BYTES", 60)
+
+    assert whole.equals(pa.concat_tables(build(tmp_path, tmp_path / "again").tables()).combine_chunks())
+
+
+def test_facts_that_cannot_be_used_are_dead_letters(tmp_path: Path) -> None:
+    """Each once, with its place, beside the records of events."""
+    facts_log.write(tmp_path)
+    (tmp_path / "facts" / "odd.jsonl").write_text('{"flight": "x", "time": "2099-01-01"}\n')
+    made = build(tmp_path, tmp_path / "set")
+
+    assert 1 == made.rejected["facts"]
+    (letter,) = (one for one in made.letters() if one["role"] == "facts")
+    assert ("time", True) == (letter["column"], letter["path"].endswith("odd.jsonl"))
+
+
+def test_facts_that_are_gone_are_an_error(tmp_path: Path) -> None:
+    """No row is silently without them."""
+    facts_log.write(tmp_path)
+    (tmp_path / "facts").rename(tmp_path / "moved")
+    with pytest.raises(DataError, match="facts"):
+        build(tmp_path, tmp_path / "set")
+
+
+def test_no_facts_are_read_where_all_is_logged(tmp_path: Path) -> None:
+    """A log that has all values is read by itself."""
+    facts_log.write(tmp_path)
+    for path in [*(tmp_path / "predictions").iterdir(), *(tmp_path / "requests").iterdir()]:
+        lines = [{**json.loads(line), **facts_log.ALL_LOGGED} for line in path.read_text().splitlines()]
+        path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    (tmp_path / "facts").rename(tmp_path / "moved")
+
+    assert build(tmp_path, tmp_path / "set").counts.rows > 100
+
+
+def test_a_stored_set_is_built_again_when_facts_have_come(tmp_path: Path) -> None:
+    """What became known later does not count, and nobody can see from outside of files what it was."""
+    facts_log.write(tmp_path)
+    store = SetStore(tmp_path / "sets", facts_log.declared(tmp_path))
+    sources = facts_log.sources(tmp_path)
+
+    def folder() -> Path:
+        return store.built(facts_log.PERIOD, sources, training_set_runner.run).folder
+
+    first = folder()
+    assert first == folder()
+    fact = {"flight": "new", "carrier": "A", "time": fact_worlds.BEGIN, "delay": 5.0,
+            "reported": fact_worlds.BEGIN + int(timedelta(days=9).total_seconds() * 1000)}  # fmt: skip
+    (tmp_path / "facts" / "later.jsonl").write_text(json.dumps(fact) + "\n")
+    second = folder()
+
+    assert first != second
+    runs = [b"".join(path.read_bytes() for path in sorted(one.glob("runs/*"))) for one in (first, second)]
+    assert runs[0] == runs[1]
