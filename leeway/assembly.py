@@ -26,6 +26,7 @@ from monitors.report import Report, canonical
 from registry import baseline_plan, queries
 from registry.files import published_baselines
 from retrain_flows.config import Limits
+from retrain_flows.data.event_log import StoredEvents
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.orchestration import reconcile_state
 from retrain_flows.orchestration.model_jobs import Job
@@ -105,6 +106,12 @@ def workspace(opened: Context, model: Model) -> Workspace:
         incidents=model.incidents,
         facts=model.facts,
     )
+
+
+def stored_events(opened: Context, model: Model) -> StoredEvents:
+    """Return the model's event log as it is stored."""
+    ws = workspace(opened, model)
+    return StoredEvents(model.schema, model.events, ws.sets, facts=model.facts)
 
 
 def _run_training(training: Callable[[Any], Any], order: Any, *, limits: Limits) -> Any:

@@ -32,6 +32,9 @@ class MonitorPolicy(BaseModel):
     max_out_of_range
         Share of values beyond the baseline's range by more than its width from which it is a fault: another unit moves
         most values that far, a season hardly any. At 1 it is never a fault.
+    max_skew
+        Share of rows, above the baseline's own, whose logged feature of facts is not the recomputed one, from which it
+        is a fault (:mod:`monitors.quality.feature_skew`).
     silence
         Takes the place of what :mod:`monitors.verdicts.silence` reads from the baseline.
     error_stream
@@ -59,6 +62,13 @@ class MonitorPolicy(BaseModel):
     max_missing_increase: float = Field(0.05, ge=0, le=1, description="rise of a missing, non-finite or unseen share")
     max_out_of_range: float = Field(
         0.5, ge=0, le=1, description="share further beyond the baseline's range than that is wide"
+    )
+    max_skew: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="share of rows, above the baseline's own, whose logged feature of facts is not the recomputed one",
+        exclude_if=lambda value: value == 0.01,
     )
     silence: Span | None = Field(
         None,

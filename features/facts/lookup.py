@@ -15,6 +15,7 @@ from features.events.row_decoder import TIME
 from features.facts import reading
 from features.facts.declaration import FactFeatures
 from features.facts.fact import Fact, Key, Value
+from features.facts.file_times import FileTimes
 from features.facts.groups import Group, groups, key_columns
 from features.facts.store import FactStore, MemoryStore
 from features.files.file_chunks import Chunk
@@ -183,7 +184,13 @@ class Loaded(NamedTuple):
 
 
 def load(
-    declared: FactFeatures, *, start: datetime, end: datetime, now: datetime, keys: Mapping[str, set[Key]] | None = None
+    declared: FactFeatures,
+    *,
+    start: datetime,
+    end: datetime,
+    now: datetime,
+    keys: Mapping[str, set[Key]] | None = None,
+    times: FileTimes | None = None,
 ) -> Loaded:
     """Return the facts that can count for rows of a period, in memory.
 
@@ -197,6 +204,9 @@ def load(
         The present, which times of facts are compared with.
     keys
         The keys of the rows by name of the group; None for all.
+    times
+        The times of files that were read before: those without a fact that can count are left out, and so are their
+        records that cannot be used.
 
     Raises
     ------
@@ -207,11 +217,16 @@ def load(
     rejects = list[Reject]()
     for group in values.groups:
         values.keep_since(group, to_ms(start) - group.reach)
+    reach = {name: max(g.reach for g in values.groups if g.source == name) for name in declared.sources}
     for source in dict.fromkeys(group.source for group in values.groups):
         for chunk in location.references(reading.place(declared.sources[source])):
             assert isinstance(chunk, Chunk)  # a source of facts is a directory
+            if times is not None and not times.may_count(chunk, to_ms(start) - reach[source], to_ms(end)):
+                continue
             rows = reading.read(declared, values.groups, source, chunk, now=now)
             rejects += rows.rejects
+            if times is not None:
+                times.learn(chunk, rows)
             values.add(reading.FactRows(_wanted(rows.by_group, to_ms(end), values.groups, keys), ()))
     return Loaded(values, tuple(rejects))
 

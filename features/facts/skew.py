@@ -6,22 +6,23 @@ answered computed something else.
 
 from __future__ import annotations
 
-import hashlib
-import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from features.events import decode, location
+from features.events.row_decoder import ID, TIME, VERSION
 from features.facts import lookup
 from features.facts.declaration import FactFeatures
 from features.facts.fact import Key, Value
+from features.facts.file_times import FileTimes
 from features.facts.groups import groups
-from features.schema import EventSchema
+from features.facts.lookup import Loaded
+from features.facts.row_sample import RowSample
 from features.values.untyped import Reject
-from features.window import to_ms
+from features.window import from_ms, to_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,21 +101,23 @@ class Sample:
     shown: int = 10
 
 
-def measure(schema: EventSchema, declared: FactFeatures, log: location.Place, sample: Sample, *, now: datetime) -> Skew:
+def measure(
+    declared: FactFeatures, logged: Iterable[pa.Table], sample: Sample, *, now: datetime, times: FileTimes | None = None
+) -> Skew:
     """Return the skew of a model's fact features in its prediction log. Memory does not grow with the log.
 
     Parameters
     ----------
-    schema
-        The model's events.
     declared
         Its fact features.
-    log
-        Where its predictions are.
+    logged
+        The decoded predictions of the log, part by part and in any order; those of other times are ignored.
     sample
         Which of them are compared.
     now
         The present, which times of facts are compared with.
+    times
+        The times of the facts in files that were read before (:func:`features.facts.lookup.load`).
 
     Raises
     ------
@@ -123,41 +126,29 @@ def measure(schema: EventSchema, declared: FactFeatures, log: location.Place, sa
     BrokerError
         The log is a topic that cannot be read.
     """
-    rows, logged = _sampled(schema, log, sample, now)
-    keys = {group.name: set(_keys(logged, group.row_columns)) for group in groups(declared)}
-    facts = lookup.load(declared, start=sample.start, end=sample.end, now=now, keys=keys)
-    recomputed = facts.values.columns(logged)
-    skews = (_of_feature(name, logged, facts.values.group_of(name).row_columns, values, sample.shown)
-             for name, values in recomputed.items())  # fmt: skip
-    return Skew(rows, logged.num_rows, tuple(skews), facts.rejects)
+    chosen = RowSample(sample.size, sample.seed)
+    for table in logged:
+        inside = pc.and_(pc.greater_equal(table[TIME], to_ms(sample.start)), pc.less(table[TIME], to_ms(sample.end)))
+        chosen.add(table.filter(inside))
+    rows = chosen.table
+    if rows is None:
+        return Skew(0, 0, tuple(FeatureSkew(name, 0, ()) for name in declared.features), ())
+    facts = facts_of(declared, rows, now=now, times=times)
+    skews = (_of_feature(name, rows, facts.values.group_of(name).row_columns, values, sample.shown)
+             for name, values in facts.values.columns(rows).items())  # fmt: skip
+    return Skew(chosen.rows, rows.num_rows, tuple(skews), facts.rejects)
 
 
-def _sampled(schema: EventSchema, log: location.Place, sample: Sample, now: datetime) -> tuple[int, pa.Table]:
-    """Return the number of rows of the period, and those of the sample by time and id: those of the smallest hashes."""
-    chosen: list[tuple[int, int, int, pa.Table]] = []  # of largest hash first, for the heap
-    rows = 0
-    for number, reference in enumerate(location.references(log)):
-        table = decode.decode(schema, "predictions", reference, now=now).table
-        times = table[decode.TIME].to_pylist()
-        for row, row_id in enumerate(table[decode.ID].to_pylist()):
-            if to_ms(sample.start) <= times[row] < to_ms(sample.end):
-                rows += 1
-                entry = (-_hash(sample.seed, row_id, times[row]), number, row)
-                if len(chosen) < sample.size:
-                    heapq.heappush(chosen, (*entry, _copied(table.slice(row, 1))))
-                elif entry[0] > chosen[0][0]:
-                    heapq.heapreplace(chosen, (*entry, _copied(table.slice(row, 1))))
-    tables = [table for *_, table in chosen] or [decode.empty(schema, "predictions")]
-    return rows, pa.concat_tables(tables).sort_by([(decode.TIME, "ascending"), (decode.ID, "ascending")])
+def facts_of(declared: FactFeatures, rows: pa.Table, *, now: datetime, times: FileTimes | None = None) -> Loaded:
+    """Return the facts that can count for rows, those of their keys; errors as of :func:`measure`."""
+    keys = {group.name: set(_keys(rows, group.row_columns)) for group in groups(declared)}
+    first, last = pc.min_max(rows[TIME]).as_py().values() if rows.num_rows else (0, 0)
+    return lookup.load(declared, start=from_ms(first), end=from_ms(last + 1), now=now, keys=keys, times=times)
 
 
-def _copied(row: pa.Table) -> pa.Table:
-    """Return a row that does not keep the table in memory of which it is a part."""
-    return pa.Table.from_pylist(row.to_pylist(), row.schema)
-
-
-def _hash(seed: int, row_id: str, time: int) -> int:
-    return int.from_bytes(hashlib.sha256(f"{seed} {time} {row_id}".encode()).digest()[:8])
+def differs(logged: pa.ChunkedArray, recomputed: Sequence[Value]) -> list[bool]:
+    """Return which logged values are not, to the last bit, the recomputed ones; null and NaN are no value."""
+    return [(None if old != old else old) != new for old, new in zip(logged.to_pylist(), recomputed, strict=True)]
 
 
 def _keys(rows: pa.Table, columns: Sequence[str]) -> Iterable[Key]:
@@ -170,9 +161,12 @@ def _of_feature(name: str, rows: pa.Table, keys: Sequence[str], values: Sequence
 
 
 def _differences(name: str, rows: pa.Table, keys: Sequence[str], values: Sequence[Value]) -> Iterator[Difference]:
-    """Yield the rows whose logged value is not, to the last bit, the recomputed one; null and NaN are no value."""
-    where = zip(*(rows[column].to_pylist() for column in (decode.ID, decode.TIME, decode.VERSION)), strict=True)
-    logged = (None if value != value else value for value in rows[name].to_pylist())
-    for (row_id, time, version), key, old, new in zip(where, _keys(rows, keys), logged, values, strict=True):
-        if old != new:
-            yield Difference(row_id, time, version, key, old, new)
+    """Yield the rows whose logged value is not the recomputed one."""
+    where = zip(*(rows[column].to_pylist() for column in (ID, TIME, VERSION)), strict=True)
+    pairs = zip(rows[name].to_pylist(), values, strict=True)
+    different = differs(rows[name], values)
+    for is_different, (row_id, time, version), key, (old, new) in zip(
+        different, where, _keys(rows, keys), pairs, strict=True
+    ):
+        if is_different:
+            yield Difference(row_id, time, version, key, None if old != old else old, new)

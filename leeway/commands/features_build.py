@@ -26,7 +26,6 @@ from monitors.training_set.built import BuiltSet, Run
 from monitors.training_set.period import TrainingPeriod
 from monitors.training_set.written import Manifest
 from registry.faulty_periods import faulty_periods
-from retrain_flows.data.event_log import StoredEvents
 
 
 class Engine(str, Enum):
@@ -78,8 +77,7 @@ def _period(opened: Context, chosen: Model, start: datetime, end: datetime, as_o
 
 def _built(opened: Context, chosen: Model, wanted: TrainingPeriod, out: Path, engine: Engine) -> Manifest:
     """Build the set in a folder of its own, and write it and its dead letters."""
-    ws = assembly.workspace(opened, chosen)
-    log = StoredEvents(chosen.schema, chosen.events, ws.sets, facts=chosen.facts)
+    log = assembly.stored_events(opened, chosen)
     with tempfile.TemporaryDirectory(prefix="leeway-", dir=opened.dir) as work:
         found = log.store.build(wanted, log.sources(), Path(work, "set"), runner(opened, engine))
         dead_letters.write(opened.dir, chosen.name, "features-build", _lines(found))

@@ -11,12 +11,15 @@ import typer
 from features.errors import ProjectError
 from features.facts import skew
 from features.facts.skew import Difference, Skew
+from features.security.file_names import file_name
 from features.values.untyped import records_of
-from features.window import UTC, from_ms
+from features.window import UTC, from_ms, to_ms
 from leeway.commands.options import AsJson, ModelName, PeriodEnd, PeriodStart
 from leeway.project.load import Project
 from leeway.terminal import show
 from leeway.terminal.exit_codes import ExitCode
+from monitors.training_set.period import TrainingPeriod
+from retrain_flows.data.event_log import StoredEvents
 
 
 def diff(  # noqa: PLR0913 - one parameter an option
@@ -33,14 +36,16 @@ def diff(  # noqa: PLR0913 - one parameter an option
 
     Values are equal to the last bit, or they differ. Exit code 1 if any does, or if facts could not be used.
     """
-    chosen = Project.load(ctx.obj).model(model)
+    project = Project.load(ctx.obj)
+    chosen = project.model(model)
     if not chosen.facts:
         msg = f"{chosen.name} has no feature of facts to compare"
         raise ProjectError(msg, hint="declare one under `features`, with `from:` and `key:`")
     wanted = skew.Sample(start.replace(tzinfo=UTC), end.replace(tzinfo=UTC), sample, seed, shown)
     with show.working(f"Recomputing features of {show.text(chosen.name)}"):
-        log = chosen.events.predictions
-        measured = skew.measure(chosen.schema, chosen.facts, log, wanted, now=datetime.now(UTC))
+        log = StoredEvents(chosen.schema, chosen.events, project.state / "training-sets" / file_name(chosen.name))
+        period = TrainingPeriod(chosen.schema, to_ms(wanted.start), to_ms(wanted.end))
+        measured = skew.measure(chosen.facts, log.logged(period), wanted, now=datetime.now(UTC))
     different = any(each.different for each in measured.features)
     if as_json:
         show.as_json({"ok": not (different or measured.rejects), "model": chosen.name, **_document(measured)})

@@ -20,6 +20,7 @@ from leeway.context import Context
 from leeway.project.load import Model
 from leeway.streaming import job_settings, lifecycle
 from leeway.streaming.live_clock import LiveClock
+from leeway.streaming.skew_faults import SkewFaults
 from monitors.finding import Stage
 from monitors.flink import run_job
 from monitors.flink.committed_output import CommittedOutput
@@ -108,6 +109,10 @@ class OutputConsumer:
         return SequentialVerdicts({self.model.name: self.model.monitor})
 
     @cached_property
+    def _skew(self) -> SkewFaults:
+        return SkewFaults(self.opened, self.model)
+
+    @cached_property
     def _live_clock(self) -> LiveClock:
         """The clock of the feed as the monitor starts: from its newest window, or since the champion serves."""
         reg, name, now = self.opened.registry, self.model.name, self.clock()
@@ -136,11 +141,13 @@ class OutputConsumer:
         arrived: windows that are missing before it are silence, which may be a fault.
         """
         placed = unplaced.place_unplaced(assembly.spec(self.opened, self.model), reports)
-        judge = partial(self._judges.judge, until={self.model.name: until} if until else {})
+        reached, now = {self.model.name: until} if until else {}, self.clock()
+
+        judge = partial(self._judges.judge, until=reached, with_more_faults=partial(self._skew.added, now=now))
         result = ingest.ingest(
             self.opened.registry,
             placed,
-            now=self.clock(),
+            now=now,
             ignore=self.model.signals.ignored,
             policy=self.model.incidents,
             judge=judge,

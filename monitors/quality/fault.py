@@ -28,6 +28,7 @@ class FaultKind(str, Enum):
     LATENESS = "lateness"
     UNUSABLE = "unusable"
     SILENCE = "silence"
+    SKEW = "skew"
 
 
 @dataclass(frozen=True, slots=True)

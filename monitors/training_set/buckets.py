@@ -94,7 +94,7 @@ def split(plan: SetPlan, role: Role, reference: str) -> Iterator[Piece]:
     """
     schema, decoded = plan.period.schema, read_part(plan.period.schema, role, reference)
     name = hashlib.sha256(f"{role} {reference}".encode()).hexdigest()[:32]
-    times = _times(decoded)
+    times = event_times(decoded)
     inside = overlaps(plan.period, role, times)
     about = {"role": role, "part": reference, "times": times, "rows": decoded.table.num_rows if inside else 0,
              "rejected": records_of(decoded.rejects) if inside else 0}  # fmt: skip
@@ -110,7 +110,7 @@ def split(plan: SetPlan, role: Role, reference: str) -> Iterator[Piece]:
     yield from ((bucket, packed(rows)) for bucket, rows in _divided(table.select(columns), plan.buckets))
 
 
-def _times(decoded: decode.Decoded) -> tuple[int, int] | None:
+def event_times(decoded: decode.Decoded) -> tuple[int, int] | None:
     """Return the first and the last time of decoded records; None where there are none, or some have no time.
 
     A time that is refused, since it lies in the future, is one later.

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import filelock
+import pyarrow as pa
 
 from features.events import location
 from features.facts import reading
@@ -23,9 +24,10 @@ from features.kafka import offset_ranges
 from features.schema import Source
 from monitors.report import canonical
 from monitors.training_set import built
+from monitors.training_set.buckets import event_times, read_part
 from monitors.training_set.built import BuiltSet, Run
-from monitors.training_set.parts import Sources, Survey, survey
-from monitors.training_set.period import TrainingPeriod
+from monitors.training_set.parts import Part, Sources, Survey, survey
+from monitors.training_set.period import Interval, TrainingPeriod, within
 
 KEPT_SETS = 3
 """Sets that stay on disk, those used last: of a retrain, of the labels since, and of a comparison."""
@@ -96,10 +98,27 @@ class SetStore:
         self.folder.mkdir(parents=True, exist_ok=True)
         index, parts = self._index(period, sources), self.survey(period, sources)
         found = built.build(period, parts.needed(period), folder, run, facts=self.facts, by_slice=by_slice)
-        draft = index.with_name(f"{index.name}.{os.getpid()}")
-        draft.write_text(parts.learned(found.part_times()).text())
-        draft.replace(index)
+        _replace(index, parts.learned(found.part_times()).text())
         return found
+
+    def tables(self, period: TrainingPeriod, sources: Sources) -> Iterator[pa.Table]:
+        """Yield the decoded events of a period, part by part and in no order; the parts' times are remembered.
+
+        Raises
+        ------
+        DataError
+            A directory does not exist.
+        BrokerError
+            A topic cannot be read.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        index, parts = self._index(period, sources), self.survey(period, sources)
+        times = dict[Part, Interval | None]()
+        for role, part in parts.needed(period):
+            decoded = read_part(period.schema, role, part)
+            times[role, part] = event_times(decoded)
+            yield within(decoded.table, period.predictions)
+        _replace(index, parts.learned(times).text())
 
     def survey(self, period: TrainingPeriod, sources: Sources) -> Survey:
         """Return the parts of a log, with what earlier sets have found of their times; errors as of :meth:`build`."""
@@ -130,6 +149,12 @@ class SetStore:
 
 def _last_used(folder: Path) -> int:
     return folder.stat().st_mtime_ns
+
+
+def _replace(index: Path, text: str) -> None:
+    draft = index.with_name(f"{index.name}.{os.getpid()}")
+    draft.write_text(text)
+    draft.replace(index)
 
 
 def _digest(text: str) -> str:

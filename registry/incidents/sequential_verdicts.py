@@ -8,7 +8,7 @@ verdicts too. Each report is judged by the revision of the baseline that it was 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -63,6 +63,7 @@ class SequentialVerdicts:
         c: sa.Connection,
         reports: Iterable[Report],
         until: Mapping[str, missing_windows.ClockReached] | None = None,
+        with_more_faults: Callable[[Sequence[Report]], Sequence[Report]] | None = None,
     ) -> list[Report]:
         """Return *reports* with sequential verdicts, and the stored reports whose verdicts change because of them.
 
@@ -77,7 +78,10 @@ class SequentialVerdicts:
             Reports that are not stored, in any order.
         until
             Up to when records might have come, by model; if absent, only later reports show that a window is missing.
+        with_more_faults
+            Adds faults to reports that their counts do not show.
         """
+        reports = with_more_faults(list(reports)) if with_more_faults else reports
         series: dict[Series, list[Report]] = defaultdict(list)
         complete = self._with_missing_windows(c, list(reports), until or {})
         with_duplicates = self._with_duplicate_findings(c, complete)

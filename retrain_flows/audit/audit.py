@@ -10,7 +10,7 @@ from datetime import datetime
 
 from registry import operations
 from registry.records import AuditResult
-from retrain_flows.audit import recount, registry_checks, report_page
+from retrain_flows.audit import feature_skew, recount, registry_checks, report_page
 from retrain_flows.audit.notes import UNREADABLE, Notes, message
 from retrain_flows.audit.recount import Replay
 from retrain_flows.data.workspace import Workspace
@@ -40,6 +40,7 @@ def audit(ws: Workspace, *, start: datetime, end: datetime, replay: Replay, now:
     notes.run("windows", lambda: recount.compare_windows(ws, start, end, replay, notes))
     notes.run("verdicts", lambda: recount.check_verdicts(ws, notes))
     notes.run("served predictions", lambda: recount.check_serving(ws, start, end, notes))
+    notes.run("features of facts", lambda: feature_skew.check(ws, start, end, notes, now=now))
     notes.run("model files and baselines", lambda: registry_checks.check_files(ws, notes))
     notes.run("incidents", lambda: registry_checks.check_incidents(ws, end, notes))
     notes.run("promotions", lambda: registry_checks.check_promotions(ws, start, end, notes))

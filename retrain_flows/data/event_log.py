@@ -16,7 +16,6 @@ import pyarrow as pa
 from features.facts.declaration import NO_FACTS, FactFeatures
 from features.schema import Events, EventSchema
 from monitors.in_process import training_set_runner
-from monitors.training_set.buckets import read_part
 from monitors.training_set.built import Run
 from monitors.training_set.join import RowCounts, labelled
 from monitors.training_set.parts import Sources
@@ -95,8 +94,11 @@ class StoredEvents:
     def predictions(self, period: TrainingPeriod) -> Iterator[pa.Table]:
         """Yield the decoded predictions of a period; errors as of :meth:`read`."""
         places = [(role, place) for role, place in self.sources() if role != "labels"]
-        for role, part in self.store.survey(period, places).needed(period):
-            yield within(read_part(self.schema, role, part).table, period.predictions)
+        yield from self.store.tables(period, places)
+
+    def logged(self, period: TrainingPeriod) -> Iterator[pa.Table]:
+        """Yield the decoded predictions of a period that were made, without those of the history; errors as above."""
+        yield from self.store.tables(period, [("predictions", self.events.predictions)])
 
     @property
     def store(self) -> SetStore:

@@ -22,6 +22,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 UNMEASURED = {
     FaultKind.UNUSABLE: "counted, not estimated: docs/faults.md says from which share on",
     FaultKind.SILENCE: "told by time, not by a window's counts: docs/faults.md says after how long",
+    FaultKind.SKEW: "rows are compared, not counts: docs/faults.md says from which share on",
 }
 """Kinds of fault that `docs/statistics/router.md` does not measure, and why not."""
 each_row = pytest.mark.parametrize("spec", SIGNALS, ids=lambda spec: spec.signal.value)

@@ -1,0 +1,128 @@
+"""Skew of features by slice: a seeded sample of each slice's logged predictions, compared with what the facts give.
+
+Each slice is read once while a process lives; files of events and facts that lie elsewhere in time are left out.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.events.decode import TIME, VERSION
+from features.facts import skew
+from features.facts.fact import Value
+from features.facts.file_times import FileTimes
+from features.facts.row_sample import RowSample
+from features.window import to_ms
+from monitors.quality.feature_skew import SkewCounts
+from monitors.training_set.period import TrainingPeriod
+from retrain_flows.data.event_log import StoredEvents
+
+SLICE_ROWS = 200
+"""Most rows of a slice and version that are compared: of values that differ in 2 rows of 100, there is one among them
+with a probability of 98 % (1 - 0.98 ** 200)."""
+SEED = 0
+"""Seed of the sample."""
+BASELINE_SLICES = 14
+"""Slices at the end of a baseline's period that say how often values differed then: two weeks of days."""
+_Slice = tuple[str, int]
+"""A version, and the start of a slice (ms)."""
+
+
+@dataclass
+class FeatureSkew:
+    """The skew of one model's features of facts.
+
+    Parameters
+    ----------
+    log
+        Where its events are, with its fact features.
+    """
+
+    log: StoredEvents
+    _measured: dict[_Slice, SkewCounts] = field(default_factory=dict)
+    _slices: set[int] = field(default_factory=set)
+    _times: FileTimes = field(default_factory=FileTimes)
+
+    @property
+    def slide(self) -> timedelta:
+        """The length of a slice."""
+        return self.log.schema.windows.slide
+
+    def counts(self, start: datetime, end: datetime, *, now: datetime, version: str | None = None) -> SkewCounts:
+        """Return the skew of the slices in [start, end), of one version or of all together.
+
+        Parameters
+        ----------
+        start, end
+            The period, of whole slices.
+        now
+            The present, which times of facts are compared with.
+        version
+            The model version; None for all.
+
+        Raises
+        ------
+        DataError
+            The log, or a directory of facts, does not exist.
+        BrokerError
+            The log is a topic that cannot be read.
+        """
+        step = to_ms(self.slide)
+        wanted = range(to_ms(start), to_ms(end), step)
+        if missing := [at for at in wanted if at not in self._slices]:
+            self._measure(min(missing), max(missing) + step, now)
+        total = SkewCounts()
+        for (of, at), counts in self._measured.items():
+            if at in wanted and version in (None, of):
+                total = total.plus(counts)
+        return total
+
+    def before(self, end: datetime, start: datetime, *, now: datetime) -> SkewCounts:
+        """Return the skew in the newest slices of a baseline's period, of whatever version served then."""
+        last = self.log.schema.windows.slice_of(end)
+        first = max(self.log.schema.windows.slice_of(start), last - BASELINE_SLICES * self.slide)
+        return self.counts(first, last, now=now) if first < last else SkewCounts()
+
+    def _measure(self, start: int, end: int, now: datetime) -> None:
+        """Compare the slices of a period (ms) that were not compared yet."""
+        samples = self._sampled(start, end)
+        tables = [table for sample in samples.values() if (table := sample.table) is not None]
+        if tables:
+            facts = skew.facts_of(self.log.facts, pa.concat_tables(tables), now=now, times=self._times)
+            for key, sample in samples.items():
+                if (table := sample.table) is not None:
+                    self._measured[key] = compared(table, facts.values.columns(table))
+        self._slices |= set(range(start, end, to_ms(self.slide)))
+
+    def _sampled(self, start: int, end: int) -> Mapping[_Slice, RowSample]:
+        """Return a sample of each slice and version in a period (ms), of the slices that were not compared yet."""
+        samples: dict[_Slice, RowSample] = defaultdict(lambda: RowSample(SLICE_ROWS, SEED))
+        for table in self.log.logged(TrainingPeriod(self.log.schema, start, end)):
+            for key, rows in self._by_slice(table):
+                if key[1] not in self._slices:
+                    samples[key].add(rows)
+        return samples
+
+    def _by_slice(self, table: pa.Table) -> Iterator[tuple[_Slice, pa.Table]]:
+        times = table[TIME].to_numpy()
+        at = times - times % to_ms(self.slide)
+        for version in table[VERSION].unique().to_pylist():
+            own = pc.equal(table[VERSION], version).to_numpy()
+            for slice_start in np.unique(at[own]).tolist():
+                yield (version, slice_start), table.take(np.flatnonzero(own & (at == slice_start)))
+
+
+def compared(rows: pa.Table, recomputed: Mapping[str, list[Value]]) -> SkewCounts:
+    """Return how many rows differ by feature; one without any logged value is not logged, and not compared."""
+    logged = [name for name in recomputed if rows[name].null_count < rows.num_rows]
+    return SkewCounts(
+        dict.fromkeys(logged, rows.num_rows),
+        {name: sum(skew.differs(rows[name], recomputed[name])) for name in logged},
+    )
