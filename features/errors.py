@@ -137,6 +137,10 @@ class DeliveryError(LeewayError):
     """An alert could not be delivered."""
 
 
+class TransformError(LeewayError):
+    """A transform of the project cannot be imported, raised an exception, or returned something unusable."""
+
+
 class RequestError(LeewayError):
     """A prediction request is wrong: its body, a feature of a row, or the version that it names."""
 

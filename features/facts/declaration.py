@@ -16,6 +16,7 @@ from features.conventions import CsvFormat, Times
 from features.facts.fact import Value
 from features.facts.partials import NUMBERS, OF_NOTHING, Aggregate
 from features.schema import FeatureKind
+from features.transforms.declaration import NO_TRANSFORMS, Transforms
 from features.window import Span, format_span
 
 
@@ -148,16 +149,25 @@ class FactFeature(BaseModel):
 
 
 class FactFeatures(BaseModel):
-    """The fact features of one model, with the facts that they are of; sent to Flink's workers as JSON."""
+    """The features of one model that a request need not bring; sent to Flink's workers as JSON.
+
+    Parameters
+    ----------
+    features, sources
+        Those of facts, and the facts that they are of.
+    transforms
+        Those that functions of the project make of the others.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     features: dict[str, FactFeature]
     sources: dict[str, FactSource]
+    transforms: Transforms = NO_TRANSFORMS
 
     def __bool__(self) -> bool:
         """Return whether there are any."""
-        return bool(self.features)
+        return bool(self.features or self.transforms.features)
 
 
 NO_FACTS = FactFeatures(features={}, sources={})

@@ -15,7 +15,7 @@ Problem = tuple[str, str, str]
 """Name of the feature, key of its declaration, and what is wrong, with the fix."""
 
 
-def problems(features: Mapping[str, FeatureKind | FactFeature], sources: Mapping[str, FactSource]) -> list[Problem]:
+def problems(features: Mapping[str, object], sources: Mapping[str, FactSource]) -> list[Problem]:
     """Return what is wrong with the declarations of a model's fact features.
 
     Parameters

@@ -20,6 +20,7 @@ from features.facts.groups import Group, groups, key_columns
 from features.facts.store import FactStore, MemoryStore
 from features.files.file_chunks import Chunk
 from features.schema import FeatureKind
+from features.transforms import apply as transforms
 from features.values.untyped import Reject
 from features.window import from_ms, to_ms
 
@@ -160,7 +161,7 @@ def fill_missing(rows: pa.Table, declared: FactFeatures, *, now: datetime) -> Fi
 
 
 def with_missing(rows: pa.Table, values: FactValues) -> pa.Table:
-    """Return rows whose fact features are filled in where they are null, point in time.
+    """Return rows whose fact features are filled in where they are null, point in time; then what transforms make.
 
     Parameters
     ----------
@@ -173,7 +174,7 @@ def with_missing(rows: pa.Table, values: FactValues) -> pa.Table:
     for name in values.declared.features:
         filled = pc.coalesce(rows[name], made[name])
         made = made.set_column(made.column_names.index(name), name, filled)
-    return made
+    return transforms.fill_missing(made, values.declared.transforms)
 
 
 class Loaded(NamedTuple):

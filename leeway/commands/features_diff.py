@@ -38,7 +38,7 @@ def diff(  # noqa: PLR0913 - one parameter an option
     """
     project = Project.load(ctx.obj)
     chosen = project.model(model)
-    if not chosen.facts:
+    if not chosen.facts.features:
         msg = f"{chosen.name} has no feature of facts to compare"
         raise ProjectError(msg, hint="declare one under `features`, with `from:` and `key:`")
     wanted = skew.Sample(start.replace(tzinfo=UTC), end.replace(tzinfo=UTC), sample, seed, shown)

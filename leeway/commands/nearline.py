@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from features import user_code
 from features.security.file_names import file_name
 from features.values.untyped import Reject
 from features.window import UTC
@@ -23,7 +24,6 @@ from leeway.project.load import Model
 from leeway.terminal import show
 from monitors.flink import parts_job
 from monitors.flink.run_job import Running
-from retrain_flows.training import static
 from serving.batch import run_plan
 from serving.nearline.champion_file import ChampionFollower
 from serving.nearline.stream_scoring import StreamScoring
@@ -51,7 +51,7 @@ def nearline(
     """
     with context.open(ctx.obj) as opened:
         chosen = opened.model(model)
-        static.make_importable(opened.project.folder)
+        user_code.make_importable(opened.project.folder)
         with run_plan.locked(target, "nearline"):
             followed = _run(opened, chosen, source.resolve(), target.resolve())
     version, files = followed.current.version if followed.current else "", len(list(target.glob("*.parquet")))

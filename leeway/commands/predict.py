@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from features import user_code
 from features.events import location
 from features.values.untyped import records_of
 from features.window import UTC
@@ -25,7 +26,6 @@ from leeway.context import Context
 from leeway.project.load import Model
 from leeway.terminal import show
 from leeway.terminal.exit_codes import ExitCode
-from retrain_flows.training import static
 from serving.batch import run, run_plan
 from serving.batch.part_scoring import PartScoring
 from serving.batch.run import Outcome
@@ -78,7 +78,7 @@ def predict(  # noqa: PLR0913 - one parameter an option
     with context.open(ctx.obj) as opened:
         chosen = opened.model(model)
         place = score.with_csv_format(chosen, source.resolve()) if source else chosen.events.predictions
-        static.make_importable(opened.project.folder)
+        user_code.make_importable(opened.project.folder)
         with run_plan.locked(target):
             if force:
                 run_plan.discard(target)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from features import user_code
 from features.facts import lookup
 from features.schema import Source
 from features.window import UTC
@@ -18,7 +19,6 @@ from leeway.commands.options import AsJson, ModelName, Partitions, When, utc
 from leeway.project.load import Model
 from leeway.terminal import show
 from leeway.terminal.exit_codes import ExitCode
-from retrain_flows.training import static
 from serving import model as serving
 from serving import offline
 from serving.model import Served
@@ -57,7 +57,7 @@ def score(  # noqa: PLR0913 - one parameter an option
         raise typer.BadParameter(msg, param_hint="TARGET or --to-topic")
     with context.open(ctx.obj) as opened:
         chosen = opened.model(model)
-        static.make_importable(opened.project.folder)
+        user_code.make_importable(opened.project.folder)
         trusted = chosen.retrain.trust if chosen.retrain else ()
         served = serving.load(opened.registry, chosen.schema, trusted=trusted, version=version)
         place = with_csv_format(chosen, source)

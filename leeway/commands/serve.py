@@ -19,6 +19,7 @@ import typer
 
 from dashboards.host_check import Hosts, OwnPages
 from dashboards.security import Password, SafeHeaders
+from features import user_code
 from features.errors import ProjectError
 from features.facts.directory_feed import DirectoryFeed
 from features.facts.lookup import FactValues
@@ -31,7 +32,6 @@ from leeway.commands.options import Host, HostNames, Port, address, span
 from leeway.context import Context
 from leeway.project.load import Model
 from leeway.terminal import show
-from retrain_flows.training import static
 from serving import app as serving_app
 from serving import server
 from serving.online import bodies
@@ -91,7 +91,7 @@ def serve(  # noqa: PLR0913 - one parameter an option
     with context.open(ctx.obj) as opened, contextlib.ExitStack() as stack:
         chosen = [opened.model(each) for each in model or opened.project.models]
         secret, where = token(opened.dir)
-        static.make_importable(opened.project.folder)
+        user_code.make_importable(opened.project.folder)
         executor = stack.enter_context(ThreadPoolExecutor(2, "predict"))
         limits = Limits(publish=log_every.total_seconds())
         directories = {each.name: None if no_log else log_directory(each, log, len(chosen)) for each in chosen}

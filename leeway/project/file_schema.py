@@ -14,6 +14,7 @@ from features import kafka_address
 from features.conventions import Moment
 from features.facts.declaration import FactFeature, FactSource
 from features.schema import Events, EventSchema, FeatureKind, Task
+from features.transforms.declaration import TransformFeature
 from features.window import Span, Windows, format_span
 from leeway.project.section import Section
 from leeway.project.stack_section import Stack
@@ -40,15 +41,20 @@ class Period(Section):
 
 
 def _feature_tag(value: Any) -> str:
+    if isinstance(value, TransformFeature) or (isinstance(value, dict) and "transform" in value):
+        return TRANSFORM_TAG
     return FACT_TAG if isinstance(value, dict | FactFeature) else KIND_TAG
 
 
-KIND_TAG, FACT_TAG = "[kind]", "[of facts]"
-"""Parts of the places of errors that tell the two forms of a feature apart; they are no keys of the file."""
+KIND_TAG, FACT_TAG, TRANSFORM_TAG = "[kind]", "[of facts]", "[transform]"
+"""Parts of the places of errors that tell the forms of a feature apart; they are no keys of the file."""
 Feature = Annotated[
-    Annotated[FeatureKind, Tag(KIND_TAG)] | Annotated[FactFeature, Tag(FACT_TAG)], Discriminator(_feature_tag)
+    Annotated[FeatureKind, Tag(KIND_TAG)]
+    | Annotated[FactFeature, Tag(FACT_TAG)]
+    | Annotated[TransformFeature, Tag(TRANSFORM_TAG)],
+    Discriminator(_feature_tag),
 ]
-"""A feature: its kind, where it comes with the request, or how it is computed of facts."""
+"""A feature: its kind, where it comes with the request, or how it is computed of facts or of other features."""
 
 
 class ModelSection(Section):
@@ -58,7 +64,7 @@ class ModelSection(Section):
     events: Events = Field(description="where its predictions and labels are, and what their columns are called")
     label_delay: Span = Field(timedelta(days=1), description="how long after a prediction its label is final, like 24h")
     features: dict[str, Feature] = Field(
-        min_length=1, description="the model's inputs: numeric or categorical; or declared, where they are of facts"
+        min_length=1, description="the model's inputs: numeric or categorical; or declared, where they are computed"
     )
     segments: tuple[str, ...] = Field((), description="categorical features whose values are monitored separately")
     windows: Windows = Field(Windows(), description="how event time is cut")
@@ -89,7 +95,7 @@ class ModelSection(Section):
     @property
     def kinds(self) -> dict[str, FeatureKind]:
         """The kind of each feature."""
-        return {name: one.type if isinstance(one, FactFeature) else one for name, one in self.features.items()}
+        return {name: one if isinstance(one, FeatureKind) else one.type for name, one in self.features.items()}
 
     def schema_of(self, name: str) -> EventSchema:
         """Return the event schema that jobs use. Raises ValidationError where keys contradict each other."""

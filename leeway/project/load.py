@@ -15,6 +15,7 @@ from features.errors import NotFound, ProjectError
 from features.facts import declaration_checks
 from features.facts.declaration import NO_FACTS, FactFeature, FactFeatures
 from features.schema import Events, EventSchema, Source
+from features.transforms import declaration as transforms
 from leeway.project import environment, validation_errors, yaml_positions
 from leeway.project.file_schema import ModelSection, Period, ProjectFile
 from leeway.project.stack_section import Stack
@@ -77,7 +78,9 @@ class Project:
             raise _refusal(path, problems + validation_errors.explain(error.errors(), document)) from None
         models = {}
         for name, section in file.models.items():
-            for feature, key, message in declaration_checks.problems(section.features, file.facts):
+            declared = (*declaration_checks.problems(section.features, file.facts),
+                        *transforms.problems(section.features, section.kinds))  # fmt: skip
+            for feature, key, message in declared:
                 problems.append(document.problem(("models", name, "features", feature, key), message))
             try:
                 models[name] = _model(name, section, path, file)
@@ -191,7 +194,7 @@ def _model(name: str, section: ModelSection, path: Path, file: ProjectFile) -> M
 
 
 def _facts(section: ModelSection, path: Path, file: ProjectFile) -> FactFeatures:
-    """Return the model's fact features, with the absolute paths of their facts."""
+    """Return the model's features that requests need not bring, with the absolute paths of what they are of."""
     features = {name: one for name, one in section.features.items() if isinstance(one, FactFeature)}
     used = {one.source for one in features.values()}
     sources = {
@@ -199,7 +202,9 @@ def _facts(section: ModelSection, path: Path, file: ProjectFile) -> FactFeatures
         for name, source in file.facts.items()
         if name in used
     }
-    return FactFeatures(features=features, sources=sources)
+    made = {name: one for name, one in section.features.items() if isinstance(one, transforms.TransformFeature)}
+    own = transforms.Transforms(features=made, kinds=section.kinds, folder=str(path.parent))
+    return FactFeatures(features=features, sources=sources, transforms=own if made else transforms.NO_TRANSFORMS)
 
 
 def _project(path: Path, file: ProjectFile, models: Mapping[str, Model]) -> Project:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
-_NO_KEYS = ("[key]", file_schema.KIND_TAG, file_schema.FACT_TAG)
+_NO_KEYS = ("[key]", file_schema.KIND_TAG, file_schema.FACT_TAG, file_schema.TRANSFORM_TAG)
 """Parts of an error's place that are no keys of the file."""
 
 

@@ -41,7 +41,7 @@ class SkewFaults:
 
         Where the log or the facts cannot be read, a finding without a verdict says so.
         """
-        if not self.model.facts:
+        if not self.model.facts.features:
             return list(reports)
         return [self._judged(r, now) if r.stage is Stage.INPUTS and not r.segment else r for r in reports]
 
@@ -50,18 +50,18 @@ class SkewFaults:
         if baseline is None:
             return report
         try:
-            seen = self._seen(report, now)
+            sample = self._sample(report, now)
             before = self._skew.before(baseline.end, baseline.start, now=now)
         except LeewayError as error:
             return verdicts.unmeasured(report, list(self.model.facts.features), error.message)
-        return verdicts.with_skew_faults(baseline, self.model.monitor, report, seen, before)
+        return verdicts.with_skew_faults(baseline, self.model.monitor, report, sample, before)
 
-    def _seen(self, report: Report, now: datetime) -> SkewCounts:
+    def _sample(self, report: Report, now: datetime) -> SkewCounts:
         """Return the skew of the window's newest slice, or of the whole window where that has too few rows."""
         newest = report.window_end - self.model.schema.windows.slide
-        seen = self._skew.counts(newest, report.window_end, now=now, version=report.version)
-        if max(seen.rows.values(), default=0) >= self.model.monitor.min_rows:
-            return seen
+        sample = self._skew.counts(newest, report.window_end, now=now, version=report.version)
+        if max(sample.rows.values(), default=0) >= self.model.monitor.min_rows:
+            return sample
         return self._skew.counts(report.window_start, report.window_end, now=now, version=report.version)
 
     def _baseline(self, digest: str) -> Baseline | None:

@@ -37,22 +37,22 @@ class SkewCounts:
         )
 
 
-def line(name: str, seen: SkewCounts, baseline: SkewCounts, policy: MonitorPolicy, level: float) -> float:
+def line(name: str, sample: SkewCounts, baseline: SkewCounts, policy: MonitorPolicy, level: float) -> float:
     """Return the share of differing rows from which it is a fault.
 
     It lies `monitor.max_skew` above the baseline's own share, and above what chance makes of that share.
     """
-    before, rows, n = baseline.different.get(name, 0), baseline.rows.get(name, 0), seen.rows[name]
+    before, rows, n = baseline.different.get(name, 0), baseline.rows.get(name, 0), sample.rows[name]
     chance = largest_by_chance(before, max(rows, 1), n, level) / n if rows else 0.0
     return round(max((before / rows if rows else 0.0) + policy.max_skew, chance), 6)
 
 
-def faults(seen: SkewCounts, baseline: SkewCounts, policy: MonitorPolicy, level: float) -> Iterator[Fault]:
+def faults(sample: SkewCounts, baseline: SkewCounts, policy: MonitorPolicy, level: float) -> Iterator[Fault]:
     """Yield the fault of each feature whose logged values differ too often from the recomputed ones.
 
     Parameters
     ----------
-    seen
+    sample
         The sample of a window.
     baseline
         That of the baseline's own period; without rows, as where the baseline is of a history that was not logged,
@@ -62,17 +62,17 @@ def faults(seen: SkewCounts, baseline: SkewCounts, policy: MonitorPolicy, level:
     level
         Probability of a false fault.
     """
-    for name, n in seen.rows.items():
+    for name, n in sample.rows.items():
         if n < policy.min_rows:
             continue
-        share, most = seen.different[name] / n, line(name, seen, baseline, policy, level)
+        share, most = sample.different[name] / n, line(name, sample, baseline, policy, level)
         if share > most:
             then = baseline.different.get(name, 0) / max(baseline.rows.get(name, 0), 1)
-            yield Fault(FaultKind.SKEW, (name,), METRIC, round(share, 6), most, _reason(name, seen, then))
+            yield Fault(FaultKind.SKEW, (name,), METRIC, round(share, 6), most, _reason(name, sample, then))
 
 
-def _reason(name: str, seen: SkewCounts, then: float) -> str:
-    different, n = seen.different[name], seen.rows[name]
+def _reason(name: str, sample: SkewCounts, then: float) -> str:
+    different, n = sample.different[name], sample.rows[name]
     saw = f"{different:,} of {n:,} sampled rows were logged with another {name} than the facts give"
     share = f"{different / n:.1%}, {then:.1%} in the baseline"
     why = "facts come later than `delay`, a caller sends values of its own, or another program computes them"

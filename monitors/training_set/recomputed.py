@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import reduce
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,6 +19,8 @@ from features.facts import lookup
 from features.facts.declaration import FactFeatures
 from features.facts.groups import Group, groups
 from features.facts.lookup import ARROW, Loaded
+from features.transforms import apply as transforms
+from features.values import filling
 from features.values.untyped import dead_letter, records_of
 from features.window import UTC, from_ms, to_ms
 from monitors.training_set.period import Interval
@@ -47,7 +48,7 @@ class RecomputedFeatures:
     _loaded: dict[str, tuple[Interval, Loaded]] = field(default_factory=dict)
 
     def fill(self, rows: pa.Table) -> pa.Table:
-        """Return rows in which each missing value of a fact feature is the one of the facts, as of the row's time.
+        """Return rows in which each missing value is the one of the facts, as of the row's time, or of its transform.
 
         Parameters
         ----------
@@ -58,23 +59,22 @@ class RecomputedFeatures:
         ------
         DataError
             A directory of facts does not exist.
+        TransformError
+            A function of the project fails.
         """
         for group in groups(self.declared):
-            lacking = [name for name in group.features if rows[name].null_count]
-            if lacking:
-                rows = self._filled(rows, group, lacking)
-        return rows
+            names = [name for name in group.features if rows[name].null_count]
+            if names:
+                rows = self._filled(rows, group, names)
+        return transforms.fill_missing(rows, self.declared.transforms)
 
-    def _filled(self, rows: pa.Table, group: Group, lacking: list[str]) -> pa.Table:
+    def _filled(self, rows: pa.Table, group: Group, names: list[str]) -> pa.Table:
         """Return rows with the missing values of some features of a group."""
-        where = reduce(pc.or_, (pc.is_null(rows[name]) for name in lacking)).combine_chunks()
+        where = filling.lacking(rows, names)
         some = rows.filter(where)
         made = self._facts(group.source, some).values.columns(some)
-        for name in lacking:
-            column = pa.array(made[name], ARROW[group.features[name].type])
-            both = pc.coalesce(some[name].combine_chunks(), column)
-            filled = pc.replace_with_mask(rows[name].combine_chunks(), where, both)
-            rows = rows.set_column(rows.column_names.index(name), name, filled)
+        for name in names:
+            rows = filling.filled(rows, name, where, pa.array(made[name], ARROW[group.features[name].type]))
         return rows
 
     def _facts(self, source: str, rows: pa.Table) -> Loaded:

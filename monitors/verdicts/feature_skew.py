@@ -22,7 +22,7 @@ UNMEASURED = "logged features could not be compared with the facts: "
 
 
 def with_skew_faults(
-    baseline: Baseline, policy: MonitorPolicy, report: Report, seen: SkewCounts, before: SkewCounts
+    baseline: Baseline, policy: MonitorPolicy, report: Report, sample: SkewCounts, before: SkewCounts
 ) -> Report:
     """Return the report on a window's inputs with a quality finding for each feature that is skewed.
 
@@ -35,23 +35,23 @@ def with_skew_faults(
         The version's baseline, and the monitor settings.
     report
         The report, without sequential verdicts yet.
-    seen, before
+    sample, before
         The sample of the window's newest slice, and that of the baseline's period.
     """
     level = budget_shares.quality_level(baseline, policy, report.segment)
     broken = {f.variable for f in report.findings if f.signal is Signal.QUALITY and f.verdict is Verdict.DRIFT}
-    skewed = {fault.variables[0]: fault for fault in feature_skew.faults(seen, before, policy, level)}
-    found = {name: _finding(fault, seen, before) for name, fault in skewed.items() if name not in broken}
+    skewed = {fault.variables[0]: fault for fault in feature_skew.faults(sample, before, policy, level)}
+    found = {name: _finding(fault, sample, before) for name, fault in skewed.items() if name not in broken}
     if not found:
         return report
     rest = [f for f in report.findings if f.signal is not Signal.QUALITY or f.verdict is Verdict.DRIFT]
     return report.model_copy(update={"findings": (*found.values(), *_withheld(rest, found))})
 
 
-def _finding(fault: Fault, seen: SkewCounts, before: SkewCounts) -> Finding:
+def _finding(fault: Fault, sample: SkewCounts, before: SkewCounts) -> Finding:
     (name,) = fault.variables
     return Finding(signal=Signal.QUALITY, variable=name, window_verdict=Verdict.DRIFT, metric=fault.metric,
-                   effect=fault.share, threshold=fault.line, n=seen.rows[name], baseline_n=before.rows.get(name, 0),
+                   effect=fault.share, threshold=fault.line, n=sample.rows[name], baseline_n=before.rows.get(name, 0),
                    metrics=by_kind([fault]), reason=f"in the newest slice, {fault.reason}")  # fmt: skip
 
 

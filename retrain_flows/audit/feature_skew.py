@@ -26,14 +26,14 @@ def check(ws: Workspace, start: datetime, end: datetime, notes: Notes, *, now: d
     """
     champion = queries.champion(ws.registry, ws.model)
     baseline = queries.baseline_of(ws.registry, ws.model, champion.version) if champion else None
-    if not ws.facts or baseline is None:
+    if not ws.facts.features or baseline is None:
         return
     skew = FeatureSkew(StoredEvents(ws.schema, ws.events, ws.sets, facts=ws.facts))
     slice_of = ws.schema.windows.slice_of
-    seen = skew.counts(slice_of(start), slice_of(end), now=now)
-    notes.numbers |= {"fact_values": sum(seen.rows.values()), "fact_values_different": sum(seen.different.values())}
+    sample = skew.counts(slice_of(start), slice_of(end), now=now)
+    notes.numbers |= {"fact_values": sum(sample.rows.values()), "fact_values_different": sum(sample.different.values())}
     before = skew.before(baseline.end, baseline.start, now=now)
     level = budget_shares.quality_level(baseline, ws.monitor, "")
-    faults = list(feature_skew.faults(seen, before, ws.monitor, level))
+    faults = list(feature_skew.faults(sample, before, ws.monitor, level))
     words = [f"{f.variables[0]} ({f.share:.1%} of sampled rows, line {f.line:.1%})" for f in faults]
     notes.several("feature", "logged with other values than the facts give (`leeway features diff`)", words)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from features import errors, scoring
+from features import errors, scoring, user_code
 from features.scoring import Values
 from features.window import from_ms, to_ms
 from monitors.profiles import outcome_counts
@@ -29,7 +29,7 @@ from retrain_flows.data import usable_rows, workspace
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.data.workspace import Workspace
 from retrain_flows.gate import evidence, slice_sums
-from retrain_flows.training import run_cause, static
+from retrain_flows.training import run_cause
 from retrain_flows.training.change_point import change_point
 
 BASELINE_SLICES = 28
@@ -209,7 +209,7 @@ def load(ws: Workspace, version: Version) -> Any:
     if version.artifact is None:
         msg = f"{version.model} {version.version} has no model file: Leeway only monitors it"
         raise errors.ArtifactError(msg)
-    static.make_importable(ws.project_dir)
+    user_code.make_importable(ws.project_dir)
     return artifacts.load_model(ws.registry.artifacts.get(version.artifact), ws.trainers.trust)
 
 
@@ -217,7 +217,7 @@ def shared_model(ws: Workspace, version: Version) -> Any:
     """Return the model of a version for predictions alone: see :func:`load`. It is the same object for each caller."""
     if version.artifact is None:
         return load(ws, version)
-    static.make_importable(ws.project_dir)
+    user_code.make_importable(ws.project_dir)
     return _loaded(ws.registry.artifacts.get(version.artifact), tuple(ws.trainers.trust))
 
 

@@ -6,17 +6,15 @@ The trainer is code of the user's; each error in it is reported with its import 
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from features import errors, scoring
+from features import errors, scoring, user_code
 from features.schema import Task
 from features.scoring import Floats, Values
 from retrain_flows.data.dataset import Dataset
@@ -70,34 +68,17 @@ def load_trainer(path: str, project_dir: Path) -> Trainer:
         There is no such module or function, or another module of that name comes first.
     """
     name, _, attribute = path.partition(":")
-    make_importable(project_dir)
+    user_code.make_importable(project_dir)
     with trainer_errors(path):
         module = importlib.import_module(name)
-    _require_project_module(module, name, project_dir)
+    if other := user_code.shadowed(module, name, project_dir):
+        msg = f"trainer module {name} was taken {other}"
+        raise errors.TrainerError(msg, hint=f"rename {name}.py: another module of that name comes first")
     function = getattr(module, attribute, None)
     if not callable(function):
         msg = f"trainer {path}: {module.__file__} has no function {attribute}"
         raise errors.TrainerError(msg, hint="write it as module:function, as in train:make_model")
     return Trainer(path, function)
-
-
-def make_importable(project_dir: Path) -> None:
-    """Append the project's folder to the import path, where it shadows no other module.
-
-    It stays there: a model's own modules are needed again whenever the model is loaded or used.
-    """
-    if str(project_dir) not in sys.path:
-        sys.path.append(str(project_dir))
-    importlib.invalidate_caches()
-
-
-def _require_project_module(module: ModuleType, name: str, project_dir: Path) -> None:
-    """Raise TrainerError if a module was imported from elsewhere although the project's folder has one of its name."""
-    here = project_dir.resolve()
-    mine = (here / name.replace(".", "/")).with_suffix(".py")
-    if mine.exists() and Path(module.__file__ or "").resolve() != mine:
-        msg = f"trainer module {name} was taken from {module.__file__}, not from {mine}"
-        raise errors.TrainerError(msg, hint=f"rename {mine.name}: another module of that name comes first")
 
 
 def fit_static(trainer: Trainer, data: Dataset, weights: Floats | None = None) -> Any:

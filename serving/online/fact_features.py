@@ -13,9 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from features.errors import RequestError, TransformError
 from features.facts.fact import Key, Value
 from features.facts.lookup import FactValues, Origin
 from features.schema import FeatureKind
+from features.transforms import apply as transforms
+from features.transforms.declaration import Call
 from features.values.scalars import NAN
 from serving.online.fact_feed import FactFeed
 from serving.requests.problems import Problem, Problems
@@ -52,7 +55,7 @@ class FactFeatures:
     @property
     def names(self) -> frozenset[str]:
         """The features that a request may leave out."""
-        return frozenset(self.values.declared.features)
+        return frozenset({*self.values.declared.features, *self.values.declared.transforms.features})
 
     def complete(self, rows: Rows, reader: RowReader) -> Rows:
         """Return rows with all features.
@@ -69,6 +72,8 @@ class FactFeatures:
             else:
                 origins = Counter({REQUEST: len(rows)})
             counts += Counter({(name, origin): n for origin, n in origins.items()})
+        for call in self.values.declared.transforms.calls():
+            features |= self._transformed(call, features, len(rows), reader, problems)
         with self._counting:
             self.counts += counts
         problems.check()
@@ -90,6 +95,33 @@ class FactFeatures:
                 problems.add(_nothing(name, origin, row))
             column[row] = self._typed(name, value)
         return column, origins
+
+    def _transformed(
+        self, call: Call, features: Mapping[str, Sequence[Any]], n: int, reader: RowReader, problems: Problems
+    ) -> dict[str, Sequence[Any]]:
+        """Return the features of a transform, computed where the request leaves them out.
+
+        Raises
+        ------
+        RequestError
+            The function fails on these rows.
+        """
+        if not any(ABSENT in features[name] for name in call.features):
+            return {}
+        given = {name: [None if value is NAN else value for value in features[name]] for _, name in call.inputs}
+        try:
+            made = transforms.values(call, self.values.declared.transforms, given, n)
+        except TransformError as error:
+            raise RequestError(error.message, hint=error.hint) from error
+        out = dict[str, Sequence[Any]]()
+        for name, one in call.features.items():
+            for row, (sent, value) in enumerate(zip(features[name], made[name], strict=True)):
+                if sent is ABSENT and value is None and name not in reader.nullable:
+                    problems.add(_nothing(name, f"{call.function} gives no value", row))
+            absent = NAN if one.type is FeatureKind.NUMERIC else None
+            out[name] = [(absent if value is None else value) if sent is ABSENT else sent
+                         for sent, value in zip(features[name], made[name], strict=True)]  # fmt: skip
+        return out
 
     def _keys(self, name: str, features: Mapping[str, Sequence[Any]]) -> Sequence[Key]:
         columns = (features[column] for column in self.values.group_of(name).row_columns)

@@ -139,7 +139,8 @@ class _State(Collector):
         for name, service in self._services.items():
             if service.facts is None:
                 continue
-            for feature, origin in itertools.product(sorted(service.facts.names), fact_features.ORIGINS):
+            of_facts = sorted(service.facts.values.declared.features)
+            for feature, origin in itertools.product(of_facts, fact_features.ORIGINS):
                 values.add_metric((name, feature, origin), service.facts.counts[feature, origin])
             counts = service.facts.feed.counts if service.facts.feed else fact_feed.FeedCounts()
             for state in ("stored", "set_aside"):

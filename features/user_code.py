@@ -1,0 +1,34 @@
+"""The user's own modules: those beside the project file, which trainers, models and transforms are imported from."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from types import ModuleType
+
+
+def make_importable(project_dir: Path) -> None:
+    """Append the project's folder to the import path, where it shadows no other module.
+
+    It stays there: a model's own modules are needed again whenever the model is loaded or used.
+    """
+    if str(project_dir) not in sys.path:
+        sys.path.append(str(project_dir))
+    importlib.invalidate_caches()
+
+
+def shadowed(module: ModuleType, name: str, project_dir: Path) -> str:
+    """Return from where a module was imported although the project's folder has one of its name; "" if it was not.
+
+    Parameters
+    ----------
+    module, name
+        The imported module, and the name that it was imported by.
+    project_dir
+        The folder of the project file.
+    """
+    mine = (project_dir.resolve() / name.replace(".", "/")).with_suffix(".py")
+    if mine.exists() and Path(module.__file__ or "").resolve() != mine:
+        return f"from {module.__file__}, not from {mine}"
+    return ""
