@@ -100,11 +100,13 @@ def problems(features: Mapping[str, Any], kinds: Mapping[str, FeatureKind]) -> l
     kinds
         Their kinds.
     """
-    found = []
+    mistakes = []
     for name, one in features.items():
         for _, column in one.inputs if isinstance(one, TransformFeature) else ():
             if column not in kinds:
-                found.append((name, "inputs", f"{column!r} is none of the features: declare it, or name another one"))
+                mistakes.append(
+                    (name, "inputs", f"{column!r} is none of the features: declare it, or name another one")
+                )
             elif isinstance(features[column], TransformFeature):
-                found.append((name, "inputs", f"{column!r} is made by a transform too: call one function for both"))
-    return found
+                mistakes.append((name, "inputs", f"{column!r} is made by a transform too: call one function for both"))
+    return mistakes
