@@ -13,12 +13,16 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+import comparison
 import engines
 import pandas as pd
 import prepare
 import receiver
 import scoreboard
+import sinks
+import three_ways
 from engines import Engines
+from prepare import Year
 from replay import Replay
 from rich.console import Console
 from sinks import Sink
@@ -45,15 +49,16 @@ def main() -> None:
     engines.clear(chosen)
     os.environ.update(server_settings.settings(chosen.state))  # before Prefect is imported, which reads them then
     os.environ[SECRET] = receiver.new_key()
-    with show.working("Joining flights and weather (Flink SQL, batch)"):
-        flights = prepare.events(chosen.state / "prepared", chosen.state / "logs")
-    console.print(f"[bold]1.[/] {len(flights):,} flights of 2013, each joined by Flink SQL with its hour's weather")
+    with show.working("Reading flights and weather"):
+        year = prepare.year()
+    counts = f"{len(year.landings):,} landings and {len(year.weather):,} observations of the weather as facts"
+    console.print(f"[bold]1.[/] {len(year.flights):,} flights of 2013; {counts}")
     with (
         chosen.servers(chosen.file),
         receiver.receiving(PORT, os.environ[SECRET]) as received,
         context.open(chosen.file) as opened,
     ):
-        _run(opened, chosen, flights, arguments.until, received)
+        _run(opened, chosen, year, arguments.until, received)
         _flush_logs()
     page = "http://127.0.0.1:8321/models/late_arrival"
     console.print(f"\nTook {time.monotonic() - began:.0f} s. [bold]{chosen.pages}[/] serves it at {page}")
@@ -74,23 +79,24 @@ def _day(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def _run(
-    opened: context.Context, chosen: Engines, flights: pd.DataFrame, until: datetime, received: Counter[str]
-) -> None:
+def _run(opened: context.Context, chosen: Engines, year: Year, until: datetime, received: Counter[str]) -> None:
     model = opened.model()
     sink = chosen.sink(model)
-    _write_history(sink, model, flights)
+    _write_history(sink, model, year)
     with show.working("Training on January and February; counting the baseline (Flink, batch)"):
         first = first_version.train_and_promote(
             assembly.workspace(opened, model), start=HISTORY[0], end=HISTORY[1], actor="demo", now=datetime.now(UTC)
         )
-    console.print(f"[bold]2.[/] {first.to_version} trained on January and February, baselined out of sample, promoted")
+    console.print(
+        f"[bold]2.[/] {first.to_version} trained on January and February with features of facts, which no log has; "
+        "baselined out of sample, promoted"
+    )
     respond, audit = _flows(opened, model)
     console.print(
         "[bold]3.[/] The year as a stream, a week at a time (Flink, streaming; Prefect where something is due):"
     )
     with chosen.live(opened, model) as take:
-        replay = Replay(opened, model, flights, sink, take, respond)
+        replay = Replay(opened, model, year, sink, take, respond)
         for week, version, outcomes in replay.weeks(HISTORY[1], until):
             assembly.deliver(opened)
             _tell(week, version, queries.count_windows(opened.registry, model.name), outcomes)
@@ -102,11 +108,14 @@ def _run(
     alerts = ", ".join(f"{n} {kind}" for kind, n in sorted(received.items()))
     console.print(f"[bold]5.[/] Alerts received and verified by the demo's receiver: {alerts}\n")
     scoreboard.show(opened, pd.concat(replay.served, ignore_index=True), console)
+    console.print(f"\n{comparison.sentence(opened, model, HISTORY, pd.concat(replay.first_weeks))}\n")
+    three_ways.show(opened, year, until, console)
 
 
-def _write_history(sink: Sink, model: Model, flights: pd.DataFrame) -> None:
-    before = flights[flights["time"] < HISTORY[1]]
-    sink("history", HISTORY[0], before[["id", "time", *model.schema.features]])
+def _write_history(sink: Sink, model: Model, year: Year) -> None:
+    before = year.flights[year.flights["time"] < HISTORY[1]]
+    sinks.facts(model, HISTORY[0], year.facts(HISTORY[0], HISTORY[1]))
+    sink("history", HISTORY[0], before[["id", "time", *prepare.REQUEST]])
     landed = before[before["label_time"] < HISTORY[1]][["id", "label_time", "label"]]
     sink("labels", HISTORY[0], landed.rename(columns={"label_time": "time"}).sort_values("time", kind="stable"))
 

@@ -86,5 +86,5 @@ def clear(engines: Engines) -> None:
     """Remove what an earlier run has left, and end its servers where they still run."""
     if engines is STACK:
         _leeway(engines.file, "down")
-    for folder in (engines.state, *([HERE / "events"] if engines is EMBEDDED else [])):
+    for folder in (engines.state, HERE / "facts", *([HERE / "events"] if engines is EMBEDDED else [])):
         shutil.rmtree(folder, ignore_errors=True)

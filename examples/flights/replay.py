@@ -14,10 +14,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import sinks
+from prepare import Year
 from sinks import Sink
 
 from features import scoring
 from features.errors import EngineError
+from features.facts import lookup
+from features.facts.file_times import FileTimes
+from features.window import UTC
 from leeway import assembly
 from leeway.context import Context
 from leeway.project.load import Model
@@ -28,22 +34,27 @@ from retrain_flows.training import retrain_data
 
 WEEK = timedelta(days=7)
 PATIENCE_SECONDS = 300
+WEEKS_COMPARED = 4
+"""Weeks on which the model with features of facts is compared with one without."""
 
 
 @dataclass
 class Replay:
     """A year being replayed: its events go to *sink*, and *take* has the reports on them taken in.
 
-    *served* collects what was predicted, beside what the first version would have said.
+    *served* collects what was predicted, beside what the first version would have said; *first_weeks* the rows of the
+    first weeks with all features.
     """
 
     opened: Context
     model: Model
-    flights: pd.DataFrame
+    year: Year
     sink: Sink
     take: Callable[[], int]
     react: Callable[[datetime], list[reconcile.Outcome]]
     served: list[pd.DataFrame] = field(default_factory=list)
+    first_weeks: list[pd.DataFrame] = field(default_factory=list)
+    _times: FileTimes = field(default_factory=FileTimes)
 
     def weeks(self, start: datetime, end: datetime) -> Iterator[tuple[datetime, str, list[reconcile.Outcome]]]:
         """Go through [start, end) and yield (end of the week, who predicted, what was done) for each week."""
@@ -57,17 +68,28 @@ class Replay:
 
     def _week(self, at: datetime, until: datetime) -> str:
         """Send the week's labels and then its predictions: in this order, see monitors/flink/files_source_job.py."""
-        landed = self.flights[(self.flights["label_time"] >= at) & (self.flights["label_time"] < until)]
+        flights = self.year.flights
+        landed = flights[(flights["label_time"] >= at) & (flights["label_time"] < until)]
         known = landed.sort_values("label_time")[["id", "label_time", "label"]]
         self.sink("labels", at, known.rename(columns={"label_time": "time"}))
-        rows = self.flights[(self.flights["time"] >= at) & (self.flights["time"] < until)]
+        sinks.facts(self.model, at, self.year.facts(at, until))
+        rows = self._with_facts(flights[(flights["time"] >= at) & (flights["time"] < until)], at, until)
         version, first = self._champion(), self._version("v1")
         made = rows.assign(model_version=version.version, prediction=self._score(version, rows))
         columns = ["id", "time", "model_version", *self.model.schema.features, "prediction"]
         self.sink("predictions", at, made[columns])
         compared = made[["id", "time", "model_version", "prediction", "label", *self.model.schema.segments]]
+        if len(self.first_weeks) < WEEKS_COMPARED:
+            self.first_weeks.append(made)
         self.served.append(compared.assign(static=self._score(first, rows)))
         return str(version.version)
+
+    def _with_facts(self, rows: pd.DataFrame, at: datetime, until: datetime) -> pd.DataFrame:
+        """Return flights with their features of facts: what was known of landings and weather at each departure."""
+        facts = lookup.load(self.model.facts, start=at, end=until, now=datetime.now(UTC), times=self._times)
+        keys = rows[["carrier", "origin"]].assign(time=rows["time"].dt.as_unit("ms").astype("int64"))
+        made = lookup.add_columns(pa.Table.from_pandas(keys, preserve_index=False), facts.values)
+        return rows.assign(**{name: made[name].to_numpy() for name in self.model.facts.features})
 
     def _settle(self, version: str, at: datetime, until: datetime) -> None:
         """Wait until every window of *version* that the events so far have closed is in the registry."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -24,15 +24,26 @@ PARTITIONS = 2
 
 def files(model: Model) -> Sink:
     """Return the sink into the directories of the project file: a file a moment, which appears whole."""
+    for role in ("history", "predictions", "labels"):  # a job that follows them may start before there is a file
+        Path(_source(model, role).path or "").mkdir(parents=True, exist_ok=True)
 
     def write(role: Role, at: datetime, rows: pd.DataFrame) -> None:
         directory = Path(_source(model, role).path or "")
-        directory.mkdir(parents=True, exist_ok=True)
         hidden = directory / f".{at:%Y-%m-%d}.jsonl"
         hidden.write_text("".join(f"{line}\n" for line in _lines(rows)))
         hidden.rename(directory / f"{at:%Y-%m-%d}.jsonl")
 
     return write
+
+
+def facts(model: Model, start: datetime, rows_by_source: Mapping[str, pd.DataFrame]) -> None:
+    """Write facts into the directories of the project file: a file a moment and source, which appears whole."""
+    for source, rows in rows_by_source.items():
+        directory = Path(model.facts.sources[source].path)
+        directory.mkdir(parents=True, exist_ok=True)
+        hidden = directory / f".{start:%Y-%m-%d}.parquet"
+        rows.to_parquet(hidden, index=False)
+        hidden.rename(directory / f"{start:%Y-%m-%d}.parquet")
 
 
 def topics(model: Model) -> Sink:
