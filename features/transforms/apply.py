@@ -78,7 +78,7 @@ def values(call: Call, declared: Transforms, columns: Mapping[str, Sequence[Any]
     TransformError
         The function cannot be imported, raises, or returns something unusable.
     """
-    function = _function(call.function, declared.folder)
+    function = imported(call.function, declared.folder)
     given = {parameter: pd.Series(list(columns[name]), dtype=_DTYPES[declared.kinds[name]])
              for parameter, name in call.inputs}  # fmt: skip
     made = _called(call, function, given, n)
@@ -156,8 +156,21 @@ def _probe(call: Call, function: Function, given: Mapping[str, pd.Series], made:
 
 
 @cache
-def _function(path: str, folder: str) -> Function:
-    """Import a function of the project."""
+def imported(path: str, folder: str) -> Function:
+    """Return a function of the project, imported.
+
+    Parameters
+    ----------
+    path
+        module:function.
+    folder
+        The folder of the project file.
+
+    Raises
+    ------
+    TransformError
+        There is no such module or function, or another module of that name comes first.
+    """
     name, _, attribute = path.partition(":")
     user_code.make_importable(Path(folder))
     try:

@@ -16,7 +16,7 @@ from features.events import decode
 from features.kafka.avro import derive as avro_of
 from features.schema import Task
 from features.window import UTC
-from leeway.check import environment, events, facts
+from leeway.check import environment, events, facts, transforms
 from leeway.commands.options import AsJson, Column, IdColumn, ModelName, Positive
 from leeway.infer import log_files
 from leeway.infer.roles import ColumnWishes
@@ -97,6 +97,7 @@ def check(ctx: typer.Context, as_json: AsJson = False) -> None:
     checks += itertools.chain.from_iterable(events.events(model) for model in project.models.values())
     now = datetime.now(UTC)
     checks += itertools.chain.from_iterable(facts.facts(model, now) for model in project.models.values())
+    checks += itertools.chain.from_iterable(transforms.transforms(model) for model in project.models.values())
     tally = Counter(c.result for c in checks)
     if as_json:
         rows = [{"name": c.name, "result": c.result, "message": c.message} for c in checks]
