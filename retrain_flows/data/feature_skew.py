@@ -46,8 +46,7 @@ class FeatureSkew:
     """
 
     log: StoredEvents
-    _measured: dict[_Slice, SkewCounts] = field(default_factory=dict)
-    _slices: set[int] = field(default_factory=set)
+    _measured: dict[int, dict[str, SkewCounts]] = field(default_factory=dict)
     _times: FileTimes = field(default_factory=FileTimes)
 
     @property
@@ -76,12 +75,12 @@ class FeatureSkew:
         """
         step = to_ms(self.slide)
         wanted = range(to_ms(start), to_ms(end), step)
-        if missing := [at for at in wanted if at not in self._slices]:
+        if missing := [at for at in wanted if at not in self._measured]:
             self._measure(min(missing), max(missing) + step, now)
         total = SkewCounts()
-        for (of, at), counts in self._measured.items():
-            if at in wanted and version in (None, of):
-                total = total.plus(counts)
+        for at in wanted:
+            for of, counts in self._measured[at].items():
+                total = total.plus(counts) if version in (None, of) else total
         return total
 
     def before(self, end: datetime, start: datetime, *, now: datetime) -> SkewCounts:
@@ -93,20 +92,20 @@ class FeatureSkew:
     def _measure(self, start: int, end: int, now: datetime) -> None:
         """Compare the slices of a period (ms) that were not compared yet."""
         samples = self._sampled(start, end)
-        tables = [table for sample in samples.values() if (table := sample.table) is not None]
+        tables = {key: table for key, sample in samples.items() if (table := sample.table) is not None}
+        measured: dict[int, dict[str, SkewCounts]] = {at: {} for at in range(start, end, to_ms(self.slide))}
         if tables:
-            facts = skew.facts_of(self.log.facts, pa.concat_tables(tables), now=now, times=self._times)
-            for key, sample in samples.items():
-                if (table := sample.table) is not None:
-                    self._measured[key] = compared(table, facts.values.columns(table))
-        self._slices |= set(range(start, end, to_ms(self.slide)))
+            facts = skew.facts_of(self.log.facts, pa.concat_tables(tables.values()), now=now, times=self._times)
+            for (version, at), table in tables.items():
+                measured[at][version] = compared(table, facts.values.columns(table))
+        self._measured = measured | self._measured
 
     def _sampled(self, start: int, end: int) -> Mapping[_Slice, RowSample]:
         """Return a sample of each slice and version in a period (ms), of the slices that were not compared yet."""
         samples: dict[_Slice, RowSample] = defaultdict(lambda: RowSample(SLICE_ROWS, SEED))
         for table in self.log.logged(TrainingPeriod(self.log.schema, start, end)):
             for key, rows in self._by_slice(table):
-                if key[1] not in self._slices:
+                if key[1] not in self._measured:
                     samples[key].add(rows)
         return samples
 

@@ -22,8 +22,8 @@ def checks(folder: Path, module: str, body: str) -> list[tuple[str, str]]:
 def write_log(folder: Path) -> None:
     """Write two predictions."""
     (folder / "events").mkdir()
-    rows = [{"id": f"{n}", "time": f"2024-01-0{n}", "model_version": "v1", "prediction": 0.5, "origin": f"{n}", "dest": "b"}
-            for n in (1, 2)]  # fmt: skip
+    row = {"model_version": "v1", "prediction": 0.5, "dest": "b"}
+    rows = [{**row, "id": f"{n}", "time": f"2024-01-0{n}", "origin": f"{n}"} for n in (1, 2)]
     (folder / "events" / "1.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
 
 
