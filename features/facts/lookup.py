@@ -218,11 +218,11 @@ def load(
     rejects = list[Reject]()
     for group in values.groups:
         values.keep_since(group, to_ms(start) - group.reach)
-    reach = {name: max(g.reach for g in values.groups if g.source == name) for name in declared.sources}
     for source in dict.fromkeys(group.source for group in values.groups):
+        first = to_ms(start) - max(group.reach for group in values.groups if group.source == source)
         for chunk in location.references(reading.place(declared.sources[source])):
             assert isinstance(chunk, Chunk)  # a source of facts is a directory
-            if times is not None and not times.may_count(chunk, to_ms(start) - reach[source], to_ms(end)):
+            if times is not None and not times.may_count(chunk, first, to_ms(end)):
                 continue
             rows = reading.read(declared, values.groups, source, chunk, now=now)
             rejects += rows.rejects
