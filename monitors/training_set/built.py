@@ -83,7 +83,7 @@ def empty_rows(period: TrainingPeriod) -> pa.Table:
     return rows.append_column(kind, pa.array([], kind.type)).append_column(LABEL_TIME, pa.array([], pa.int64()))
 
 
-def build(  # noqa: PLR0913 - what is built, of what, how and where
+def build(
     period: TrainingPeriod,
     parts: Sequence[Part],
     folder: Path,
@@ -94,8 +94,8 @@ def build(  # noqa: PLR0913 - what is built, of what, how and where
 ) -> BuiltSet:
     """Build the training set of a period from parts of the log, in a folder that must not hold another one.
 
-    Values of fact features that the log does not have are computed of the facts. With *by_slice*, each slice is joined by
-    itself (:mod:`monitors.training_set.slice_join`).
+    Values of fact features that the log does not have are computed of the facts. With *by_slice*, each slice is joined
+    by itself (:mod:`monitors.training_set.slice_join`).
 
     Raises
     ------
