@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features import scoring
+from features import scoring, user_code
 from features.schema import Task
 from features.scoring import Values
 from features.window import from_ms, to_ms
@@ -19,7 +19,7 @@ from registry.files import artifacts
 from registry.records import Version
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.data.workspace import Workspace
-from retrain_flows.training import learner_branch, online, permutation_importance, static
+from retrain_flows.training import learner_branch, online, permutation_importance
 from retrain_flows.training.challenger import Challenger
 from retrain_flows.training.learner_branch import Branch, Snapshot
 from retrain_flows.training.permutation_importance import HeldOut, LossIncreases
@@ -69,7 +69,7 @@ def _note(branch: Branch, snapshot: Snapshot) -> str:
 
 
 def _load(ws: Workspace, digest: str) -> Any:
-    static.make_importable(ws.project_dir)
+    user_code.make_importable(ws.project_dir)
     return artifacts.load_model(ws.registry.artifacts.get(digest), ws.trainers.trust)
 
 
