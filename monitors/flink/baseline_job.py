@@ -83,7 +83,9 @@ def _count(
         spec = JobSpec(draft.events, policy, str(folder), to_ms(draft.start), to_ms(draft.end))
         outputs = Folders.under(Path(work, "out"))
         tables = environment_job.environment(logs, streaming=False)
-        run_job.finish(profile_job.submit_slices(tables, spec, directories, outputs), logs)
+        with run_job.flink_errors(logs):
+            result = profile_job.submit_slices(tables, spec, directories, outputs)
+        run_job.finish(result, logs)
         counted: dict[Stage, list[Slice]] = {stage: [] for stage in Stage}
         for text in sorted(committed_lines(outputs.reports)):
             line = json.loads(text)

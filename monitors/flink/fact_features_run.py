@@ -46,7 +46,9 @@ def run_once(spec: FactSpec, rows: location.Place, logs: Path, *, streaming: boo
     tables = environment_job.environment(logs, streaming=streaming)
     with tempfile.TemporaryDirectory(prefix="leeway-") as work:
         outputs, place = Folders.under(Path(work)), fact_features_job.RowsAndFacts(rows, spec.facts)
-        run_job.finish(fact_features_job.submit(tables, spec, place, outputs, streaming=streaming, follow=False), logs)
+        with run_job.flink_errors(logs):
+            result = fact_features_job.submit(tables, spec, place, outputs, streaming=streaming, follow=False)
+        run_job.finish(result, logs)
         made = (json.loads(line) for line in committed_lines(outputs.reports))
         rejects = (json.loads(line) for line in committed_lines(outputs.rejects))
         return Outcome(tuple(sorted(made, key=lambda row: row["row"])), tuple(rejects))
@@ -72,5 +74,6 @@ def start(spec: FactSpec, rows: location.Place, state: Path, name: str) -> tuple
     checkpoints = environment_job.Checkpoints.resumed(state / "checkpoints" / name)
     tables = environment_job.environment(logs, streaming=True, checkpoints=checkpoints)
     place = fact_features_job.RowsAndFacts(rows, spec.facts)
-    result = fact_features_job.submit(tables, spec, place, outputs, streaming=True, follow=True)
+    with run_job.flink_errors(logs):
+        result = fact_features_job.submit(tables, spec, place, outputs, streaming=True, follow=True)
     return Running(result, logs), CommittedFiles(outputs.reports, outputs.rejects, outputs.progress)

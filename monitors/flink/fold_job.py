@@ -73,7 +73,9 @@ def run(fold: Fold, samples: SampleParts, logs: Path) -> None:
     whole = udf(_WholeFold(fold), result_type=DataTypes.BYTES(), func_type="pandas")
     tables.create_temporary_system_function("whole_fold", whole)
     tables.execute_sql("CREATE TEMPORARY TABLE nowhere (state BYTES) WITH ('connector' = 'blackhole')")
-    run_job.finish(tables.execute_sql("INSERT INTO nowhere SELECT whole_fold(parts) FROM history"), logs)
+    with run_job.flink_errors(logs):
+        result = tables.execute_sql("INSERT INTO nowhere SELECT whole_fold(parts) FROM history")
+    run_job.finish(result, logs)
 
 
 def follow(fold: Fold, samples: SampleParts, logs: Path, checkpoints: Path) -> Running:
@@ -91,4 +93,5 @@ def follow(fold: Fold, samples: SampleParts, logs: Path, checkpoints: Path) -> R
     done = keyed.process(_Fold(fold), output_type=Types.ROW_NAMED(["part"], [Types.STRING()])).uid("fold")
     tables.create_temporary_view("folded", tables.from_data_stream(done))
     tables.execute_sql("CREATE TEMPORARY TABLE nowhere (part STRING) WITH ('connector' = 'blackhole')")
-    return Running(tables.execute_sql("INSERT INTO nowhere SELECT part FROM folded"), logs)
+    with run_job.flink_errors(logs):
+        return Running(tables.execute_sql("INSERT INTO nowhere SELECT part FROM folded"), logs)

@@ -63,7 +63,9 @@ def run(function: PartFunction, parts: Sequence[str], logs: Path) -> None:
     tables = environment_job.environment(logs, streaming=False)
     kind = DataTypes.ROW([DataTypes.FIELD("chunk", DataTypes.STRING())])
     tables.create_temporary_view("chunks", tables.from_elements([(part,) for part in parts], kind))
-    run_job.finish(_submit(tables, function), logs)
+    with run_job.flink_errors(logs):
+        result = _submit(tables, function)
+    run_job.finish(result, logs)
 
 
 def follow(function: PartFunction, place: location.Place, logs: Path, checkpoints: Path) -> Running:
@@ -88,7 +90,8 @@ def follow(function: PartFunction, place: location.Place, logs: Path, checkpoint
     newest = environment_job.Checkpoints.resumed(checkpoints)
     tables = environment_job.environment(logs, streaming=True, checkpoints=newest)
     files_source_job.create_chunks(tables, "chunks", files_source_job.Directories(place), follow=True)
-    return Running(_submit(tables, function), logs)
+    with run_job.flink_errors(logs):
+        return Running(_submit(tables, function), logs)
 
 
 def _submit(tables: Any, function: PartFunction) -> Any:

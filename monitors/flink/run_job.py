@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -69,7 +69,9 @@ def run_once(
     tables = environment_job.environment(logs, streaming=streaming)
     with tempfile.TemporaryDirectory(prefix="leeway-") as work:
         outputs = Folders.under(Path(work))
-        finish(profile_job.submit(tables, spec, directories, outputs, follow=False), logs)
+        with flink_errors(logs):
+            result = profile_job.submit(tables, spec, directories, outputs, follow=False)
+        finish(result, logs)
         progress = tuple(json.loads(line) for line in committed_lines(outputs.progress))
         rejects = tuple(json.loads(line) for line in committed_lines(outputs.rejects))
         reports = (Report.model_validate_json(line) for line in committed_lines(outputs.reports))
@@ -104,11 +106,21 @@ def finish(result: Any, logs: Path) -> None:
         The job failed; the message is the innermost cause.
     """
     try:
-        result.wait()
-    except Exception as error:  # py4j wraps every Java exception in one type
-        raise engine_error(error, logs) from error
+        with flink_errors(logs):
+            result.wait()
     finally:
         _forget_worker()
+
+
+@contextlib.contextmanager
+def flink_errors(logs: Path) -> Iterator[None]:
+    """Raise what Flink raises, while a job is submitted or runs, as an ``EngineError``; our own errors as they are."""
+    try:
+        yield
+    except errors.LeewayError:
+        raise
+    except Exception as error:  # py4j wraps every Java exception in one type
+        raise engine_error(error, logs) from error
 
 
 def _forget_worker() -> None:
@@ -169,5 +181,6 @@ def start(
     logs, outputs = state / "logs", Folders.under(state / "out" / name)
     checkpoints = environment_job.Checkpoints.resumed(state / "checkpoints" / name)
     tables = environment_job.environment(logs, streaming=True, checkpoints=checkpoints)
-    result = profile_job.submit(tables, spec, directories, outputs, follow=True)
+    with flink_errors(logs):
+        result = profile_job.submit(tables, spec, directories, outputs, follow=True)
     return Running(result, logs), CommittedFiles(outputs.reports, outputs.rejects, outputs.progress)

@@ -18,7 +18,7 @@ from pyflink.datastream import KeyedProcessFunction
 from pyflink.table import DataTypes, Schema
 
 from features.window import to_ms
-from monitors.flink import environment_job, files_source_job
+from monitors.flink import environment_job, files_source_job, run_job
 from monitors.flink.committed_output import CommittedFiles
 from monitors.flink.label_join_job import TICK, SliceJoin
 from monitors.flink.run_job import Running
@@ -83,9 +83,9 @@ def start(
     logs, outputs = state / "logs", Folders.under(state / "out" / name)
     checkpoints = environment_job.Checkpoints.resumed(state / "checkpoints" / name)
     tables = environment_job.environment(logs, streaming=True, checkpoints=checkpoints)
-    return Running(_submit(tables, spec, directories, outputs), logs), CommittedFiles(
-        outputs.reports, outputs.rejects, outputs.progress
-    )
+    with run_job.flink_errors(logs):
+        result = _submit(tables, spec, directories, outputs)
+    return Running(result, logs), CommittedFiles(outputs.reports, outputs.rejects, outputs.progress)
 
 
 def _submit(tables: Any, spec: SampleSpec, directories: files_source_job.Directories, outputs: Folders) -> Any:

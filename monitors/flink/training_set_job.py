@@ -47,10 +47,8 @@ def run(plan: SetPlan, parts: Sequence[Part], *, logs: Path) -> None:
     """
     tables = environment_job.environment(logs, streaming=False, options=_OPTIONS)
     with tempfile.TemporaryDirectory(prefix="leeway-") as work:
-        try:
+        with run_job.flink_errors(logs):
             result = _submit(tables, plan, parts, Path(work))
-        except Exception as error:  # py4j wraps every Java exception in one type
-            raise run_job.engine_error(error, logs) from error
         run_job.finish(result, logs)
 
 
