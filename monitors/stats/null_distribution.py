@@ -87,7 +87,7 @@ def at_sizes(distance: Distance, shares: tuple[float, ...], *, n: int, m: int, l
     >>> narrow = at_sizes(js_distance_log2, (0.1,) * 10, n=5000, m=5000, level=0.01)
     >>> wide = at_sizes(js_distance_log2, (0.1,) * 10, n=50, m=5000, level=0.01)
     >>> round(narrow.quantile, 3), round(wide.quantile, 2)
-    (0.039, 0.31)
+    (0.04, 0.31)
     """
     near_n, near_m = _half_octave(n), _half_octave(m)
     mean, variance, upper = _draw(distance, _near(shares), near_n, near_m, level)

@@ -91,9 +91,9 @@ def test_a_decision_and_its_retrain_read_the_log_once(ws: Workspace, monkeypatch
     """The decision counts the rows of the training set that the retrain then reads from disk."""
     periods, really = list[TrainingPeriod](), built.build
 
-    def build(period: TrainingPeriod, parts: Sequence[Part], folder: Path, run: Run) -> BuiltSet:
+    def build(period: TrainingPeriod, parts: Sequence[Part], folder: Path, run: Run, **how: Any) -> BuiltSet:
         periods.append(period)
-        return really(period, parts, folder, run)
+        return really(period, parts, folder, run, **how)
 
     monkeypatch.setattr(built, "build", build)
     world.drift(ws)
