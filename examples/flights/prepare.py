@@ -60,7 +60,7 @@ def _events(flights: pd.DataFrame) -> pd.DataFrame:
     parts = [flights[name].astype(str) for name in ("carrier", "flight", "origin")]
     ids = parts[0].str.cat([*parts[1:], day.dt.strftime("%Y-%m-%d"), flights["sched_dep_time"].astype(str)], sep="-")
     known = flights["arr_delay"].notna()
-    minutes = (flights["dep_delay"] + flights["air_time"]).where(known)
+    minutes = (flights["dep_delay"] + flights["air_time"]).where(known, 0)
     return pd.DataFrame({
         "id": ids, "time": time, **{name: flights[name] for name in REQUEST if name != "weekday"},
         "weekday": ((day.dt.dayofweek + 1) % 7 + 1).astype(str),  # numbers by their nature, categories by ours
