@@ -1,7 +1,7 @@
 """The same hour of flights answered offline, nearline and online, by the three commands: the same.
 
-Features are equal bit for bit. Predictions are equal to 1e-9: a server answers with a faster form of the trees, which adds
-in another order.
+Features are equal bit for bit. Predictions are equal to 1e-9: a server answers with a faster form of the trees, which
+adds in another order.
 
 A server and a stream know the facts of the last days, by the clock. So the hour is moved to now, with its facts, in a
 project of its own that shares registry and models with the demo's.
