@@ -6,7 +6,6 @@ What they mean is in :mod:`features.facts.key_state`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -17,6 +16,7 @@ from features.facts.fact import Value
 from features.facts.partials import NUMBERS, OF_NOTHING, Aggregate
 from features.schema import FeatureKind
 from features.transforms.declaration import NO_TRANSFORMS, Transforms
+from features.values.name_pairs import name_pairs
 from features.window import Span, format_span
 
 
@@ -52,16 +52,8 @@ class FactSource(BaseModel):
 
 def _pairs(value: Any) -> Any:
     """Return the pairs (column of the row, column of the facts) that a key describes."""
-    if isinstance(value, str):
-        return ((value, value),)
-    if isinstance(value, Mapping) and value and all(isinstance(each, str) for each in value.values()):
-        return tuple(value.items())
-    if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
-        return tuple((each, each) for each in value)
-    if isinstance(value, tuple):
-        return value
-    msg = f"{value!r} names no columns: write one, like carrier, a list of them, or {{dest: airport}}"
-    raise ValueError(msg)
+    one = [value] if isinstance(value, str) else value
+    return name_pairs(one, "names no columns: write one, like carrier, a list of them, or {dest: airport}")
 
 
 KeyColumns = Annotated[

@@ -11,6 +11,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from features.schema import FeatureKind
+from features.values.name_pairs import name_pairs
 
 FUNCTION = r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$"
 """An import path, module:function."""
@@ -18,14 +19,7 @@ FUNCTION = r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$"
 
 def _pairs(value: Any) -> Any:
     """Return the pairs (parameter, feature) that inputs describe."""
-    if isinstance(value, Mapping) and value and all(isinstance(each, str) for each in value.values()):
-        return tuple(value.items())
-    if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
-        return tuple((each, each) for each in value)
-    if isinstance(value, tuple):
-        return value
-    msg = f"{value!r} names no features: write a list of them, like [origin, dest], or {{parameter: feature}}"
-    raise ValueError(msg)
+    return name_pairs(value, "names no features: write a list of them, like [origin, dest], or {parameter: feature}")
 
 
 Inputs = Annotated[
