@@ -85,8 +85,9 @@ def _link(link: re.Match[str], *, file: Path, page: Path) -> str:
 
 def _included(app: Sphinx, path: Path, parent: str, content: list[str]) -> None:
     """Let the links of an included file lead to where they lead in the repository."""
-    page = DOCS / f"{parent}.md"
-    content[0] = _LINK.sub(partial(_link, file=(page.parent / path).resolve(), page=page), content[0])
+    file = (DOCS / path).resolve()
+    page = DOCS / PAGES[str(file.relative_to(ROOT))]  # *parent* is its name without its folder
+    content[0] = _LINK.sub(partial(_link, file=file, page=page), content[0])
 
 
 def _read(app: Sphinx, name: str, content: list[str]) -> None:

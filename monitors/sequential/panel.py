@@ -35,7 +35,7 @@ EVIDENCE_LOSS = 0.4
 number of variables: it is the largest of them that raises an alarm. A level that wanders unseen feeds evidence a little
 in every slice; a change that matters brings more than it loses. One variable of 60 slices keeps .87 to .97 of its
 evidence from slice to slice, twenty nearly all of it. More would cost changes of a tenth of the loss, which are found
-late as it is (docs/decisions/0018)."""
+late as it is (docs/decisions/0017)."""
 MAX_CALIBRATION_SLICES = 1000
 """Slices among which a new one is ranked, at most: the reference's always, then the newest. It bounds the state
 (3.3 MiB for 1,000 features: docs/statistics.md, section 5)."""
