@@ -21,7 +21,7 @@ def test_after_a_sudden_change_the_loop_does_better_than_no_refit(tmp_path: Path
 
     The new champion's baseline, of the rows since the change, is renewed once it can have the guarantee.
     """
-    log = changing_log.write(tmp_path / "log.parquet", days=75, change=40)
+    log = changing_log.write(tmp_path / "log.parquet", days=80, change=40)
     page = tmp_path / "page.html"
     done = document(tmp_path / "leeway.yaml", "backtest", str(log), "--plot", str(page))
     losses = {schedule["name"]: schedule["loss"] for schedule in done["schedules"]}
