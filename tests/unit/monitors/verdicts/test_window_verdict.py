@@ -156,7 +156,9 @@ def test_a_window_of_the_same_world_is_steady() -> None:
 
 def test_a_shift_of_one_sd_is_caught() -> None:
     """A thousand rows shifted by a standard deviation drift, with every distance told; nothing else does."""
-    found = judge(BASELINE, inputs(BASELINE.bins, {**WORLD.rows(1000), "x": WORLD.rng.standard_normal(1000) + 1}))
+    found = judge(
+        BASELINE, inputs(BASELINE.bins, {**WORLD.rows(1000), "x": np.random.default_rng(7).standard_normal(1000) + 1})
+    )
     shifted = found.pop((Signal.FEATURE, "x"))
     assert Verdict.DRIFT is shifted.verdict
     assert pytest.approx(0.4, abs=0.05) == shifted.effect == shifted.metrics["js_distance_log2"]
