@@ -27,9 +27,9 @@ class FileTimes:
 
 
 def _mark(chunk: Chunk) -> str:
-    """Return what a chunk is known by: of a file that is written anew it is another one. Empty where it is gone."""
+    """Return what a chunk is known by: of a file that is written anew, or is gone, it is another one."""
     try:
         now = Path(chunk.path).stat()
     except OSError:
-        return ""
+        return chunk.encode()
     return f"{chunk.encode()} {now.st_size} {now.st_mtime_ns}"
