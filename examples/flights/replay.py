@@ -55,6 +55,7 @@ class Replay:
     served: list[pd.DataFrame] = field(default_factory=list)
     first_weeks: list[pd.DataFrame] = field(default_factory=list)
     _times: FileTimes = field(default_factory=FileTimes)
+    _loaded: dict[str, Any] = field(default_factory=dict)
 
     def weeks(self, start: datetime, end: datetime) -> Iterator[tuple[datetime, str, list[reconcile.Outcome]]]:
         """Go through [start, end) and yield (end of the week, who predicted, what was done) for each week."""
@@ -127,6 +128,7 @@ class Replay:
         return queries.version(self.opened.registry, self.model.name, version)
 
     def _score(self, version: Any, rows: pd.DataFrame) -> np.ndarray:
-        workspace = assembly.workspace(self.opened, self.model)
+        if version.version not in self._loaded:
+            self._loaded[version.version] = retrain_data.load(assembly.workspace(self.opened, self.model), version)
         frame = rows[list(self.model.schema.features)].reset_index(drop=True)
-        return scoring.score(retrain_data.load(workspace, version), frame, workspace.schema.task)
+        return scoring.score(self._loaded[version.version], frame, self.model.schema.task)

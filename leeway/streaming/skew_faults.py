@@ -7,6 +7,7 @@ when facts came could not be recounted by an audit.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -43,6 +44,9 @@ class SkewFaults:
         """
         if not self.model.facts.features:
             return list(reports)
+        judged = [r for r in reports if r.stage is Stage.INPUTS and not r.segment and r.baseline]
+        with suppress(LeewayError):  # what cannot be read is noted in each report
+            self._skew.read_ahead((r.window_end - self.model.schema.windows.slide for r in judged), now=now)
         return [self._judged(r, now) if r.stage is Stage.INPUTS and not r.segment else r for r in reports]
 
     def _judged(self, report: Report, now: datetime) -> Report:

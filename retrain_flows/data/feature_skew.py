@@ -6,9 +6,10 @@ Each slice is read once while a process lives; files of events and facts that li
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import groupby
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +32,8 @@ SEED = 0
 """Seed of the sample."""
 BASELINE_SLICES = 14
 """Slices at the end of a baseline's period that say how often values differed then: two weeks of days."""
+SLICES_AT_ONCE = 28
+"""Slices whose facts are in memory together when neighbours are compared at once: four weeks of days."""
 _Slice = tuple[str, int]
 """A version, and the start of a slice (ms)."""
 
@@ -82,6 +85,27 @@ class FeatureSkew:
             for of, counts in self._measured[at].items():
                 total = total.plus(counts) if version in (None, of) else total
         return total
+
+    def read_ahead(self, starts: Iterable[datetime], *, now: datetime) -> None:
+        """Compare slices that :meth:`counts` will be asked for: files of events and facts are read once for neighbours.
+
+        Parameters
+        ----------
+        starts
+            Their starts.
+        now
+            The present, which times of facts are compared with.
+
+        Raises
+        ------
+        DataError, BrokerError
+            As of :meth:`counts`.
+        """
+        step = to_ms(self.slide)
+        missing = sorted({to_ms(at) for at in starts} - self._measured.keys())
+        for _, neighbours in groupby(missing, key=lambda at: at // (SLICES_AT_ONCE * step)):
+            block = list(neighbours)
+            self._measure(block[0], block[-1] + step, now)
 
     def before(self, end: datetime, start: datetime, *, now: datetime) -> SkewCounts:
         """Return the skew in the newest slices of a baseline's period, of whatever version served then."""

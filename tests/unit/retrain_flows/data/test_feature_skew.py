@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from features.facts import skew as row_skew
 from leeway import assembly
 from retrain_flows.data import feature_skew
 from retrain_flows.data.feature_skew import FeatureSkew
@@ -42,6 +43,27 @@ def test_a_slice_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             skew.counts(moment(hours[0]), moment(hours[1]), now=NOW)
 
         assert [PER_HOUR] * 4 == sizes
+
+
+def test_slices_that_close_together_have_their_facts_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each gets the counts that it has by itself."""
+    with skew_world.opened(tmp_path, {9: 0.1, 10: 0.4}) as world:
+        log, reads = assembly.stored_events(world.opened, world.model), list[int]()
+        alone = [FeatureSkew(log).counts(moment(h), moment(h + 1), now=NOW) for h in (8, 9, 10)]
+        real = row_skew.facts_of
+
+        def watched(declared: object, rows: pa.Table, **options: object) -> object:
+            reads.append(rows.num_rows)
+            return real(declared, rows, **options)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(row_skew, "facts_of", watched)
+        together = FeatureSkew(log)
+        together.read_ahead((moment(h) for h in (8, 9, 10)), now=NOW)
+
+        assert alone == [together.counts(moment(h), moment(h + 1), now=NOW) for h in (8, 9, 10)]
+        assert [3 * PER_HOUR] == reads
 
 
 def test_a_sample_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
