@@ -80,13 +80,14 @@ def directories(model: Model) -> files_source_job.Directories:
     return files_source_job.Directories(model.events.predictions, model.events.labels)
 
 
-_STATE = "2"
-"""Version of the layout of job state; a release that changes the layout changes it, and jobs start without state."""
+_STATE_OF_FILES, _STATE_OF_TOPICS = "3", "2"
+"""Versions of the layout of job state; a release that changes the layout changes it, and jobs start without state."""
 
 
 def job_name(model: Model) -> str:
     """Return the name of the model's streaming job, which ends with a hash of everything its state depends on."""
-    text = _STATE + canonical(model.schema) + canonical(model.monitor) + canonical(model.events)
+    state = _STATE_OF_FILES if model.events.predictions.topic is None else _STATE_OF_TOPICS
+    text = state + canonical(model.schema) + canonical(model.monitor) + canonical(model.events)
     return f"{model.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 

@@ -19,8 +19,10 @@ from monitors.finding import Stage
 FIELD_SEPARATOR = "\x1f"
 """Separates the fields of a row that crosses between Python and Java; ids and versions do not contain it."""
 BUCKETS = 16
-"""Key groups of the label join: how many workers can share it at most. Checkpointed state relies on the number: with
-another one, ids would be in other groups."""
+"""Key groups of the label join over topics: how many workers can share it at most. Checkpointed state relies on the
+number: with another one, ids would be in other groups."""
+BUCKETS_OF_ONE_WORKER = 1
+"""Key groups where one worker has all of the join, as over files: each group costs calls to state and a join a slice."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,6 +170,8 @@ def _checkpoint_settings(checkpoints: Checkpoints) -> Mapping[str, str]:
         "restart-strategy.fixed-delay.attempts": "3",
         "restart-strategy.fixed-delay.delay": "1 s",
         "execution.checkpointing.interval": f"{to_ms(checkpoints.interval)} ms",
+        # Or one that took long is followed, back to back, by all that should have been begun meanwhile.
+        "execution.checkpointing.min-pause": f"{to_ms(checkpoints.interval) // 2} ms",
         "execution.checkpointing.dir": checkpoints.directory.resolve().as_uri(),
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         **resume,

@@ -23,7 +23,7 @@ from monitors.finding import Stage
 from monitors.flink import error_stream_job, files_source_job, kafka_source_job, label_join_job, late_events_job
 from monitors.flink.sinks_job import Outputs, insert
 from monitors.flink.sql_job import field, interval, retime
-from monitors.job_spec import BUCKETS, JobSpec
+from monitors.job_spec import BUCKETS, BUCKETS_OF_ONE_WORKER, JobSpec
 from monitors.worker import report_lines
 
 _TEXT = DataTypes.STRING()
@@ -84,8 +84,9 @@ def submit_slices(tables: Any, spec: JobSpec, directories: files_source_job.Dire
 
 
 def _waiting(spec: JobSpec, place: Place, *, lasting: bool) -> JobSpec:
-    """Return *spec* with the label join's buckets: one is the fastest where no other worker shares the work."""
-    return replace(spec, outcomes=place.labels is not None, buckets=BUCKETS if lasting else 1)
+    """Return *spec* with the label join's buckets: several only where workers share a job that goes on."""
+    shared = lasting and isinstance(place, kafka_source_job.Topics)
+    return replace(spec, outcomes=place.labels is not None, buckets=BUCKETS if shared else BUCKETS_OF_ONE_WORKER)
 
 
 def create_cell_views(tables: Any, spec: JobSpec, place: Place, *, follow: bool) -> tuple[str, str]:
