@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from leeway.backtest import serving
 from leeway.backtest.history import History
+from leeway.backtest.learner import BacktestLearner
 from leeway.backtest.serving import ServedVersion
 from leeway.project.load import Model
 from monitors.finding import Stage
@@ -38,11 +39,15 @@ ACTOR = "backtest"
 
 @dataclass(frozen=True, eq=False)
 class Backtest:
-    """A backtest in the making: the history, the model's settings and the workspace of its temporary registry."""
+    """A backtest in the making: the history, the model's settings and the workspace of its temporary registry.
+
+    *learner* is the learner in the stream beside the loop; None where retrains make no online candidate.
+    """
 
     history: History
     model: Model
     workspace: Workspace
+    learner: BacktestLearner | None = None
 
     def run(self, report_progress: Callable[[str], None]) -> pa.Table:
         """Replay the history and return the predictions that were served, in order of time."""
@@ -52,12 +57,16 @@ class Backtest:
         served, parts = self._served(), list[pa.Table]()
         for at in serving.moments(history):
             self._ingest(served, judges, at)
+            if self.learner is not None:
+                self.learner.learn(at)
             reconcile.reconcile(ws, now=at, as_of=at)
             champion = self._champion()
             if champion.generation != served.generation:
                 parts.append(served.version.answers(champion.since))
                 served = self._served()
             report_progress(f"{at:%Y-%m-%d}: {champion.version} serves")
+        if self.learner is not None:
+            self.learner.learn(history.end + history.schema.label_delay)  # its answers to the last slices, too
         return pa.concat_tables([*parts, served.version.answers(history.end)])
 
     def _ingest(self, served: Serving, judges: SequentialVerdicts, at: datetime) -> None:
@@ -108,4 +117,5 @@ def opened(history: History, model: Model, folder: Path) -> Iterator[Backtest]:
                 signals=model.signals, retrain=model.retrain, project_dir=folder, state=root,
                 build_baseline=baselines.run, event_log=history.log, incidents=model.incidents,
             )  # fmt: skip
-            yield Backtest(history, model, ws)
+            learner = BacktestLearner(history, ws) if "online" in ws.trainers.trainers else None
+            yield Backtest(history, model, ws, learner)

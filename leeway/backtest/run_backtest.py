@@ -24,10 +24,11 @@ from features.schema import PREDICTION, Task
 from features.scoring import Values
 from leeway.backtest import loop, metrics, references
 from leeway.backtest.history import History
+from leeway.backtest.learner import BacktestLearner
 from leeway.backtest.metrics import Measured
 from leeway.project.load import Model
 from registry import queries
-from registry.records import Decision, Incident, Promotion, RetrainRun
+from registry.records import Decision, Incident, Promotion, RetrainRun, Version
 from retrain_flows.data.dataset import Dataset
 from retrain_flows.training import permutation_importance, trainer_child
 
@@ -66,7 +67,10 @@ class Schedule:
 
 @dataclass(frozen=True, eq=False)
 class LoopRun:
-    """What the loop did under a policy: its schedule, and all that is on record about its decisions."""
+    """What the loop did under a policy: its schedule, and all that is on record about its decisions and versions.
+
+    *learner* is the schedule of the learner alone, which serves each slice without a gate; None where there was none.
+    """
 
     policy: str
     schedule: Schedule
@@ -74,6 +78,13 @@ class LoopRun:
     incidents: tuple[Incident, ...]
     runs: tuple[RetrainRun, ...]
     promotions: tuple[Promotion, ...]
+    versions: tuple[Version, ...]
+    learner: Schedule | None = None
+
+    def promoted(self, mode: str) -> int:
+        """Return how often a version of a mode came to serve, the first version and those put back left out."""
+        modes = {version.version: version.mode for version in self.versions}
+        return sum(p.kind == "promote" and modes[p.to_version] == mode for p in self.promotions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +107,7 @@ class Backtest:
         return (static - run.schedule.measured.loss) / (static - every) if static > every else float("nan")
 
 
-STATIC, EVERY, NO_MODEL = "static", "refit at every step", "no model"
+STATIC, EVERY, NO_MODEL, LEARNER = "static", "refit at every step", "no model", "learner alone, without a gate"
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +155,8 @@ def run(history: History, models: Sequence[tuple[str, Model]], folder: Path, pro
         )
         progress("the reference schedules are being replayed")
         same = pool.submit(_references_of_number, task, loops[0].schedule.promotions)
-        return Backtest(history, rows, sd, loops, (*fixed.result(), *same.result()))
+        alone = [run.learner for run in loops if run.learner is not None][:1]
+        return Backtest(history, rows, sd, loops, (*fixed.result(), *alone, *same.result()))
 
 
 @contextmanager
@@ -170,10 +182,18 @@ def _loop(task: _Task, policy: str, progress: Progress) -> LoopRun:
         reg, name = backtest.workspace.registry, task.model.name
         runs, promotions = tuple(queries.runs(reg, name)), tuple(queries.promotions(reg, name))
         decisions, incidents = tuple(queries.decisions(reg, name)), tuple(queries.incidents(reg, name))
+        versions, learner = tuple(queries.versions(reg, name)), _learner_alone(backtest.learner, task)
     answers = aligned(served, task.rows)
     measured, seconds = metrics.measure(task.rows, answers, task.sd), time.perf_counter() - begun
     schedule = Schedule(f"leeway ({policy})", measured, len(runs), len(promotions) - 1, seconds, answers)
-    return LoopRun(policy, schedule, decisions, incidents, runs, promotions)
+    return LoopRun(policy, schedule, decisions, incidents, runs, promotions, versions, learner)
+
+
+def _learner_alone(learner: BacktestLearner | None, task: _Task) -> Schedule | None:
+    if learner is None:
+        return None
+    answers = learner.answers(task.rows)
+    return Schedule(LEARNER, metrics.measure(task.rows, answers, task.sd), 0, 0, learner.seconds, answers)
 
 
 def _refitter(task: _Task) -> references.Refitter:

@@ -99,6 +99,10 @@ class SampleParts:
         """Return the receipt of a part by its name; FileNotFoundError where there is none."""
         return Receipt(**json.loads(self._receipt_path(name).read_bytes()))
 
+    def file_of(self, start: int) -> Path:
+        """Return the file of the part of the slice that begins at *start* (ms)."""
+        return self.folder / name_of(start)
+
     def _receipt_path(self, name: str) -> Path:
         return self.folder / _FOLDER / f"{name}.json"
 

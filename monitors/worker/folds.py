@@ -39,10 +39,11 @@ class SampleListing:
     def all(self) -> list[tuple[str, str]]:
         """Return (role, reference) of all parts that are there."""
         paths = self.parts.listed()
-        return [(role, r.encode()) for role, p in [("samples", p) for p in paths] for r in self._references(p)]
+        return [("samples", reference) for path in paths for reference in self.references(path)]
 
-    def _references(self, path: Path) -> list[location.Reference]:
-        return list(location.file_references(path, location.csv_format(path)))
+    def references(self, path: Path) -> list[str]:
+        """Return the references to a part; it is one chunk."""
+        return [r.encode() for r in location.file_references(path, location.csv_format(path))]
 
     def place(self, role: str) -> location.Place:
         """Return the folder."""

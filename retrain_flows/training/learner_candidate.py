@@ -42,12 +42,12 @@ def newest(ws: Workspace, data: RetrainData) -> Challenger | None:
         return None
     branch, snapshot = offer
     rows, _ = data.rows.split(from_ms(snapshot.end))
-    answers = _answers(branch, rows)
-    if not scoring.is_answered(answers).any():
+    made = answers(branch, rows)
+    if not scoring.is_answered(made).any():
         return None
     metrics = {} if snapshot.loss is None else {"prequential_loss": snapshot.loss}
     return Challenger(
-        "online", _load(ws, snapshot.digest), rows, rows, answers, rows, answers, _importance(ws, branch, rows),
+        "online", _load(ws, snapshot.digest), rows, rows, made, rows, made, _importance(ws, branch, rows),
         _parent(ws, branch), note=_note(branch, snapshot), metrics={**metrics, "learned": float(snapshot.learned)},
         until=from_ms(snapshot.end),
     ).validated_since(data.validated_from)  # fmt: skip
@@ -73,16 +73,16 @@ def _load(ws: Workspace, digest: str) -> Any:
     return artifacts.load_model(ws.registry.artifacts.get(digest), ws.trainers.trust)
 
 
-def _answers(branch: Branch, rows: Dataset) -> Values:
+def answers(branch: Branch, rows: Dataset) -> Values:
     """Return the prequential predictions of rows, (rows,), by id and time: an id may be in several slices."""
     made = branch.answers()
     at = pd.MultiIndex.from_arrays([made["id"], made["time"]]).get_indexer(
         pd.MultiIndex.from_arrays([rows.ids, rows.times])
     )
-    answers = scoring.unanswered(rows.task, len(rows))
+    own = scoring.unanswered(rows.task, len(rows))
     kind = object if rows.task is Task.MULTICLASS else np.float64
-    answers[at >= 0] = made["prediction"].to_numpy(kind)[at[at >= 0]]
-    return answers
+    own[at >= 0] = made["prediction"].to_numpy(kind)[at[at >= 0]]
+    return own
 
 
 def _importance(ws: Workspace, branch: Branch, rows: Dataset) -> tuple[LossIncreases, ...]:
