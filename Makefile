@@ -81,6 +81,8 @@ lock: $(READY)  ## compile the hashed locks anew from pyproject.toml
 	$(BIN)/python -m leeway.stack.relock
 	for peer in nannyml tfdv; do $(BIN)/uv pip compile requirements/$$peer.in --override requirements/$$peer.override \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --quiet -o requirements/$$peer.txt; done
+	for peer in mlflow mlserver; do $(BIN)/uv pip compile requirements/$$peer.in \
+	  --python-version 3.11 --generate-hashes --no-emit-index-url --quiet -o requirements/$$peer.txt; done
 
 clean:  ## remove the virtual environment and what examples and builds have written
 	rm -rf docs/_build docs/reference/*/ dist $(VENV) $(VENV)-nannyml $(VENV)-tfdv examples/*/.leeway examples/*/.leeway-stack examples/*/events

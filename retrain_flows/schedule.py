@@ -54,3 +54,26 @@ def due(schedule: Schedule, since: SinceLast) -> str:
     if schedule.new_labels is not None and since.new_labels is not None and since.new_labels >= schedule.new_labels:
         return f"retrain.schedule.new_labels is {schedule.new_labels}: {since.new_labels} have matured since the last"
     return ""
+
+
+def text(schedule: Schedule, last: datetime) -> str:
+    """Return when the next retrain is due by schedule, as a clause; "" where none is planned.
+
+    Parameters
+    ----------
+    schedule
+        The schedule.
+    last
+        When the last retrain was made, or the champion began to serve, in event time.
+
+    Examples
+    --------
+    >>> from datetime import timedelta, timezone
+    >>> text(Schedule(interval="28d", new_labels=500), datetime(2026, 1, 1, tzinfo=timezone.utc))
+    'the scheduled retrain: on 2026-01-29 00:00 UTC, or with 500 new labels'
+    """
+    moments = [] if schedule.interval is None else [last + schedule.interval]
+    moments += [] if schedule.cron is None else [cron.first_after(schedule.cron, last)]
+    ways = [f"on {min(moments):%Y-%m-%d %H:%M} UTC"] if moments else []
+    ways += [] if schedule.new_labels is None else [f"with {schedule.new_labels} new labels"]
+    return f"the scheduled retrain: {', or '.join(ways)}" if ways else ""

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 
+import numpy as np
+
+from features import scoring
 from features.schema import Task
 from features.scoring import Values
 from features.window import to_ms
@@ -72,8 +75,18 @@ class BacktestLearner:
         self.seconds += time.perf_counter() - begun
 
     def answers(self, rows: Dataset) -> Values:
-        """Return what it would have answered to rows, (rows,): each before anything of its slice was learned from."""
-        return learner_candidate.answers(self._branch, rows)
+        """Return what it would have answered to rows, (rows,), without a gate.
+
+        The rows of a slice are answered by the newest snapshot whose labels were final when the slice began.
+        """
+        snapshots, slide = self._branch.snapshots(), to_ms(self.history.schema.windows.slide)
+        marks = np.array([snapshot.mark for snapshot in snapshots], dtype=np.int64)
+        newest = np.searchsorted(marks, rows.times // slide * slide, side="right") - 1
+        answers = scoring.unanswered(rows.task, len(rows))
+        for at in np.unique(newest[newest >= 0]):
+            model = learner_candidate.load(self.workspace, snapshots[at].digest)
+            answers[newest == at] = scoring.score(model, rows.rows(newest == at).frame, rows.task)
+        return answers
 
     @cached_property
     def _parts(self) -> SampleParts:

@@ -65,8 +65,6 @@ class Backtest:
                 parts.append(served.version.answers(champion.since))
                 served = self._served()
             report_progress(f"{at:%Y-%m-%d}: {champion.version} serves")
-        if self.learner is not None:
-            self.learner.learn(history.end + history.schema.label_delay)  # its answers to the last slices, too
         return pa.concat_tables([*parts, served.version.answers(history.end)])
 
     def _ingest(self, served: Serving, judges: SequentialVerdicts, at: datetime) -> None:

@@ -83,8 +83,11 @@ class LoopRun:
 
     def promoted(self, mode: str) -> int:
         """Return how often a version of a mode came to serve, the first version and those put back left out."""
-        modes = {version.version: version.mode for version in self.versions}
-        return sum(p.kind == "promote" and modes[p.to_version] == mode for p in self.promotions)
+        return sum(p.kind == "promote" and self.mode(p.to_version) == mode for p in self.promotions)
+
+    def mode(self, version: str) -> str:
+        """Return the mode of a version."""
+        return next(own.mode for own in self.versions if own.version == version)
 
 
 @dataclass(frozen=True, eq=False)

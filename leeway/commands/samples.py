@@ -18,7 +18,7 @@ from features.events import location
 from features.files.whole_file import write_whole
 from features.security.file_names import file_name
 from features.window import UTC, to_ms
-from leeway import assembly, context, dead_letters
+from leeway import assembly, context, dead_letters, learner_state
 from leeway.commands.features_build import Engine, runner
 from leeway.commands.options import TIME_FORMATS, AsJson, ModelName, PeriodEnd, PeriodStart, When, until_stopped, utc
 from leeway.context import Context
@@ -49,7 +49,7 @@ def register(main: typer.Typer) -> None:
 
 def folder(opened: Context, model: Model, out: Path | None = None) -> SampleParts:
     """Return the parts of a model's samples."""
-    return SampleParts((out or opened.dir / "samples" / file_name(model.name)).resolve())
+    return learner_state.samples(opened, model) if out is None else SampleParts(out.resolve())
 
 
 @app.command()

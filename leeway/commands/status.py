@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from features.window import UTC
-from leeway import context, dead_letters, learner_state
+from leeway import context, dead_letters, learner_state, side_by_side
 from leeway.commands.options import AsJson
 from leeway.context import Context
 from leeway.project.validation_errors import count
@@ -18,7 +18,7 @@ from leeway.terminal import show
 from monitors.finding import Stage
 from registry import baseline_plan, model_status, queries
 from registry.records import AuditEntry, RunState
-from registry.views import candidate_modes, incident_response, loss_precedence, promotion_effect, retrain_record
+from registry.views import incident_response, loss_precedence, promotion_effect, retrain_record
 from registry.views.loss_precedence import LossPrecedence
 from registry.views.promotion_effect import PromotionEffect
 from registry.views.retrain_record import RetrainRecord
@@ -84,7 +84,7 @@ def _model_status(opened: Context, model: str) -> dict[str, Any]:
         "held": retrain_record.of_runs(reg, model, on_trial),
         "promotion": promotion_effect.newest_effect(promotion_effect.read(reg, model)),
         "dead_letters": dead_letters.count(opened.dir, model),
-        "modes": candidate_modes.read(reg, model),
+        "sides": side_by_side.read(opened, opened.model(model)),
         "learner": learner_state.read(opened, opened.model(model)),
     }
 
@@ -140,8 +140,8 @@ def _retrain_lines(row: dict[str, Any]) -> Iterator[str]:
     if effect is not None and effect.promotion.from_version is not None:
         yield f"{effect.promotion.to_version} since {show.cell(effect.promotion.effective_at)}: {effect.text}"
     learner = row["learner"]
-    if learner["branch"] is not None or len(row["modes"]) > 1:
-        yield from (mode.text for mode in row["modes"].values())
+    if len(row["sides"]) > 1:
+        yield from (side.text for side in row["sides"])
     if learner["branch"] is not None:
         yield f"learner, branch {learner['branch']}: {learner['text']}"
     if row["baseline"] is not None and row["baseline"].is_short:

@@ -156,7 +156,7 @@ def waits_for(incident: Incident, decision: Decision | None, run: RetrainRun | N
     if incident.state is IncidentState.RESOLVED:
         return ""
     if run is not None and not run.state.is_final:
-        return _of_run(run)
+        return run_waits_for(run)
     if decision is None or incident.pending:
         return incident.pending or NEXT_RUN
     if decision.action is Action.RETRAIN:
@@ -165,7 +165,7 @@ def waits_for(incident: Incident, decision: Decision | None, run: RetrainRun | N
     return _BY_ACTION[decision.action].format(model=incident.model, id=incident.id)
 
 
-def _of_run(run: RetrainRun) -> str:
+def run_waits_for(run: RetrainRun) -> str:
     """Return what a run that has not ended waits for."""
     if run.state is RunState.RUNNING:
         return f"run {run.id}, which is training"

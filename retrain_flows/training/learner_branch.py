@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from features import errors
 from features.files.whole_file import write_whole
 from features.security.file_names import file_name
+from monitors.samples import parts
 from registry import queries
 from registry.connection import Registry
 
@@ -138,9 +139,14 @@ class Branch:
             raise errors.TrainerError(msg, hint=hint)
         write_whole(path, content)
 
-    def answers(self) -> pd.DataFrame:
-        """Return all prequential predictions in order of time: columns id, time and prediction."""
-        read = [pq.read_table(p, partitioning=None).to_pandas() for p in sorted(self.folder.glob("tested/*.parquet"))]
+    def answers(self, since: int = 0) -> pd.DataFrame:
+        """Return the prequential predictions of the slice that holds *since* (ms) and of all later ones, in order.
+
+        The columns are id, time and prediction.
+        """
+        paths = sorted(self.folder.glob("tested/*.parquet"))
+        first = sum(parts.start_of(path.name) <= since for path in paths) - 1
+        read = [pq.read_table(p, partitioning=None).to_pandas() for p in paths[max(first, 0) :]]
         return pd.concat(read, ignore_index=True) if read else pd.DataFrame({"id": [], "time": [], "prediction": []})
 
     def note_progress(self, progress: dict[str, Any]) -> None:

@@ -47,7 +47,7 @@ def newest(ws: Workspace, data: RetrainData) -> Challenger | None:
         return None
     metrics = {} if snapshot.loss is None else {"prequential_loss": snapshot.loss}
     return Challenger(
-        "online", _load(ws, snapshot.digest), rows, rows, made, rows, made, _importance(ws, branch, rows),
+        "online", load(ws, snapshot.digest), rows, rows, made, rows, made, _importance(ws, branch, rows),
         _parent(ws, branch), note=_note(branch, snapshot), metrics={**metrics, "learned": float(snapshot.learned)},
         until=from_ms(snapshot.end),
     ).validated_since(data.validated_from)  # fmt: skip
@@ -68,14 +68,15 @@ def _note(branch: Branch, snapshot: Snapshot) -> str:
     )
 
 
-def _load(ws: Workspace, digest: str) -> Any:
+def load(ws: Workspace, digest: str) -> Any:
+    """Load the model of a snapshot; errors as of :func:`newest`."""
     user_code.make_importable(ws.project_dir)
     return artifacts.load_model(ws.registry.artifacts.get(digest), ws.trainers.trust)
 
 
 def answers(branch: Branch, rows: Dataset) -> Values:
     """Return the prequential predictions of rows, (rows,), by id and time: an id may be in several slices."""
-    made = branch.answers()
+    made = branch.answers(int(rows.times[0]) if len(rows) else 0)
     at = pd.MultiIndex.from_arrays([made["id"], made["time"]]).get_indexer(
         pd.MultiIndex.from_arrays([rows.ids, rows.times])
     )
@@ -93,5 +94,5 @@ def _importance(ws: Workspace, branch: Branch, rows: Dataset) -> tuple[LossIncre
         return ()
     sd = permutation_importance.target_sd(rows.target)
     return (
-        permutation_importance.measure(HeldOut.of(_load(ws, before[-1].digest), rows.rows(slice(cut, None)), sd=sd)),
+        permutation_importance.measure(HeldOut.of(load(ws, before[-1].digest), rows.rows(slice(cut, None)), sd=sd)),
     )

@@ -10,8 +10,13 @@ import pytest
 
 from features.errors import DataError, IllegalMove, NotEnoughData, NotFound, ProjectError
 from features.window import to_ms
+from leeway import context
+from monitors.baseline.baseline import Baseline
 from monitors.samples.parts import SampleParts
+from monitors.stats.bins import NumericBins
 from monitors.worker import folds
+from registry import operations
+from registry.records import Version
 from retrain_flows.training import learner_branch
 from retrain_flows.training.stream_learner import StreamLearner
 from tests.support import labelled_log as log
@@ -97,6 +102,39 @@ def test_a_learner_is_shown_with_its_snapshots(project: Path) -> None:
     assert about["snapshots"][-1]["digest"][:12] in printed(project, "learner", "status")
     assert "m: learner, branch 1: " in printed(project, "status")
     assert 1 == document(project, "status")["models"][0]["learner"]["branch"]
+
+
+def champion(project: Path, mode: str) -> None:
+    """Make `v1`, which the log's predictions are of, the champion."""
+    with context.open(project / "leeway.yaml") as opened:
+        reg, version = opened.registry, Version(model="m", version="v1", mode=mode, created_at=log.START)
+        operations.add_model(reg, model="m", task="binary", now=log.START)
+        operations.add_version(reg, version)
+        baseline = Baseline(events=log.SCHEMA, version="v1", start=log.START, end=log.START + log.HOUR, rows=9,
+                            bins={"x": NumericBins(edges=(0.0, 1.0))}, inputs=())  # fmt: skip
+        operations.store_baseline(reg, baseline, now=log.START)
+        operations.promote(reg, model="m", version="v1", expected_generation=0, kind="bootstrap", actor="ann",
+                           effective_at=log.START, reason="first", now=log.START)  # fmt: skip
+
+
+def test_what_serves_is_shown_beside_the_learner(project: Path) -> None:
+    """Both losses are of the same newest samples; the learner's snapshot waits for the gate of the next retrain."""
+    champion(project, "static")
+    text = PROJECT.replace("mode: online,", 'mode: both, trainer: "trainers:online", schedule: {interval: 28d},')
+    (project / "leeway.yaml").write_text(text)
+    learn(project)
+    status = document(project, "status")["models"][0]
+    static, online = status["sides"]
+    assert (("static", "v1", True, ""), ("online", None, False)) == (
+        (static["mode"], static["version"], static["serves"], static["waits_for"]),
+        (online["mode"], online["version"], online["serves"]),
+    )  # fmt: skip
+    assert (online["snapshot"], online["learned_until"]) == (status["learner"]["snapshot"], "2024-01-02T16:00:00Z")
+    assert static["loss"]["rows"] == online["loss"]["rows"] > 100
+    assert online["loss"]["low"] < online["loss"]["mean"] < online["loss"]["high"] < static["loss"]["mean"]
+    assert "the scheduled retrain: on 2024-01-29 00:00 UTC" == online["waits_for"]
+    assert "m: static: v1 serves; loss " in printed(project, "status")
+    assert f"online: snapshot {online['snapshot'][:12]}; " in printed(project, "status")
 
 
 def test_a_fork_goes_on_from_a_snapshot(project: Path) -> None:
