@@ -1,230 +1,140 @@
-"""Single-row predictions over HTTP: `leeway serve` beside a bare ASGI application, in one run on the same cores.
-
-The bare one is what the documentation of Starlette leads to: uvicorn with uvloop, JSON, and scikit-learn's
-``predict_proba`` on a DataFrame or on a numpy array. It checks nothing, logs nothing and follows nothing. Neither
-MLflow's nor any other model server is measured here; they need environments of their own.
+"""Single-row predictions over HTTP: `leeway serve` beside MLflow, MLServer and bare applications, in turns in one run.
 
     OMP_NUM_THREADS=1 python -m benchmarks.serving
+
+All servers have one thread for numeric libraries. They stay up and are measured one after the other, for some seconds
+each, round after round, so that what else the machine does concerns all of them. MLflow and MLServer are in
+environments of their own (:mod:`benchmarks.serving_peers`). The bare application is what the documentation of Starlette
+leads to: uvicorn with uvloop, JSON, and scikit-learn's ``predict_proba`` on a DataFrame or on a numpy array. None but
+`leeway serve` checks values, logs predictions and follows promotions.
+
+Then `leeway serve` alone: latency at half of its load, 20 promotions under load, and three features out of the store of
+facts beside the same features sent by the caller.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
-import os
-import socket
-import subprocess
-import sys
 import tempfile
-import time
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
-import psutil
-import uvicorn
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import Route
 
-from features.schema import EventSchema, FeatureKind, Task
-from features.window import UTC
-from monitors.baseline.baseline import Baseline
-from monitors.stats.bins import freeze_numeric
-from registry import operations
-from registry.connection import Registry
-from registry.files import artifacts
-from registry.records import Version
+from benchmarks import serving_load as load
+from benchmarks import serving_peers as peers
+from benchmarks import serving_servers as servers
+from benchmarks import serving_world as world
+from benchmarks.serving_load import CLIENTS, Load, Measured
+from benchmarks.serving_servers import Server
 
-FEATURES = [f"x{i:02}" for i in range(25)]
-TREES = ("sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
-         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor")  # fmt: skip
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-MODELS = ("trees", "linear")
-WAYS = ("leeway", "numpy", "frame")
-"""Servers: `leeway serve`; the bare application on numpy arrays; the same on DataFrames."""
-
-
-def fitted(name: str) -> Any:
-    """Return 100 gradient-boosted trees, or a scaler and a logistic regression, on 25 features."""
-    rng = np.random.default_rng(0)
-    frame = pd.DataFrame(rng.normal(size=(5000, len(FEATURES))), columns=FEATURES)
-    label = (rng.random(5000) < 1 / (1 + np.exp(-frame.sum(axis=1)))).astype(int)
-    last = HistGradientBoostingClassifier(max_iter=100) if name == "trees" else LogisticRegression()
-    return (last if name == "trees" else make_pipeline(StandardScaler(), last)).fit(frame, label)
-
-
-def project(folder: Path) -> None:
-    """Write a project with both models as champions."""
-    section = {"task": "binary", "features": dict.fromkeys(FEATURES, "numeric")}
-    models = {
-        name: {**section, "events": {"predictions": {"path": f"log/{name}"}, "labels": {"path": "labels"}},
-               "retrain": {"trainer": "trainers:static", "trust": list(TREES)}} for name in MODELS
-    }  # fmt: skip
-    (folder / "leeway.yaml").write_text(json.dumps({"project": "bench", "state": ".", "models": models}))
-    kinds = dict.fromkeys(FEATURES, FeatureKind.NUMERIC)
-    with Registry.open(f"sqlite:///{folder / 'leeway.db'}", folder / "artifacts") as registry:
-        for name in MODELS:
-            operations.add_model(registry, model=name, task="binary", now=NOW)
-            digest = registry.artifacts.put(artifacts.dump_model(fitted(name)))
-            version = Version(model=name, version="v1", mode="static", artifact=digest, created_at=NOW)
-            operations.add_version(registry, version)
-            normal = freeze_numeric(np.random.default_rng(0).normal(size=5000))
-            schema = EventSchema(model=name, task=Task.BINARY, features=kinds)
-            baseline = Baseline(events=schema, version="v1", start=NOW, end=NOW.replace(day=2), rows=5000,
-                                bins=dict.fromkeys(FEATURES, normal), inputs=())  # fmt: skip
-            operations.store_baseline(registry, baseline, now=NOW)
-            operations.promote(registry, model=name, version="v1", expected_generation=0, effective_at=NOW,
-                               actor="bench", reason="bench", now=NOW)  # fmt: skip
-
-
-def bare(way: str) -> Starlette:
-    """Return the bare application: no checks, no log."""
-    models = {name: fitted(name) for name in MODELS}
-
-    async def predict(request: Request) -> JSONResponse:
-        rows = (await request.json())["instances"]
-        inputs = (
-            pd.DataFrame(rows, columns=FEATURES)
-            if way == "frame"
-            else np.array([[r[f] for f in FEATURES] for r in rows])
-        )
-        return JSONResponse({"predictions": models[request.path_params["name"]].predict_proba(inputs)[:, 1].tolist()})
-
-    return Starlette(routes=[Route("/v1/models/{name}/predict", predict, methods=["POST"])])
-
-
-def serve_bare(way: str, port: int) -> None:
-    """Serve the bare application until killed."""
-    warnings.simplefilter("ignore")  # scikit-learn's, of arrays without names
-    uvicorn.run(bare(way), port=port, log_level="error", loop="uvloop", http="httptools")
-
-
-@contextmanager
-def server(way: str, folder: Path) -> Iterator[tuple[int, str, psutil.Process]]:
-    """Yield port, token and process of a server."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    own = [sys.executable, "-m", "leeway", "serve", "--port", str(port)]
-    command = (
-        own if way == "leeway" else [sys.executable, "-m", "benchmarks.serving", "--bare", way, "--port", str(port)]
-    )
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
-    process = subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        for _ in range(600):
-            with socket.socket() as s:
-                if s.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.1)
-        token = folder / "serve-token"
-        yield port, token.read_text() if token.exists() else "", psutil.Process(process.pid)
-    finally:
-        process.terminate()
-        process.wait()
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Requests per second of wall time and of the server's processor time, and latencies in ms."""
-
-    rate: float
-    per_cpu: float
-    p50: float
-    p99: float
-
-
-def measure(way: str, model: str, clients: int, seconds: float, folder: Path, pace: float | None = None) -> Measured:
-    """Return how a server does under *clients* connections; with *pace* at so many requests a second in all."""
-    with server(way, folder) as (port, token, process):
-        asyncio.run(_load(port, token, model, clients, 1.0, None))  # warm
-        before = process.cpu_times()
-        taken, wall = asyncio.run(_load(port, token, model, clients, seconds, pace))
-        after = process.cpu_times()
-    cpu = after.user + after.system - before.user - before.system
-    p50, p99 = np.percentile(taken, [50, 99]) * 1000
-    return Measured(len(taken) / wall, len(taken) / cpu, float(p50), float(p99))
-
-
-async def _load(
-    port: int, token: str, model: str, clients: int, seconds: float, pace: float | None
-) -> tuple[Sequence[float], float]:
-    """Return the seconds of each request, and of all."""
-    rng = np.random.default_rng(1)
-    requests = [_request(model, token, rng.normal(size=len(FEATURES))) for _ in range(200)]
-    begun = time.perf_counter()
-    each = clients / pace if pace else 0.0
-    parts = await asyncio.gather(*(_client(port, requests, begun + seconds, each, i) for i in range(clients)))
-    return [t for part in parts for t in part], time.perf_counter() - begun
-
-
-def _request(model: str, token: str, values: Any) -> bytes:
-    body = json.dumps({"instances": [dict(zip(FEATURES, values.tolist(), strict=True))]}).encode()
-    head = f"POST /v1/models/{model}/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
-    return f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
-
-
-async def _client(port: int, requests: Sequence[bytes], until: float, every: float, number: int) -> list[float]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    taken, due, i = [], time.perf_counter() + every * number / 16, number
-    while (now := time.perf_counter()) < until:
-        if every and due > now:
-            await asyncio.sleep(due - now)
-        begun = time.perf_counter()
-        due += every
-        writer.write(requests[i % len(requests)])
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-        await reader.readexactly(length)
-        if not head.startswith(b"HTTP/1.1 200"):
-            raise RuntimeError(head.decode())
-        taken.append(time.perf_counter() - begun)
-        i += 1
-    writer.close()
-    return taken
+PROMOTIONS = 20
+PROMOTE_SECONDS = 1.5
+"""More than a second, after which `leeway serve` looks for a promotion."""
 
 
 def main() -> None:
-    """Print a table of all servers, and the ratios of `leeway serve` to the others."""
+    """Measure and print all tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--bare", choices=WAYS[1:])
-    parser.add_argument("--port", type=int, default=0)
-    arguments = parser.parse_args()
-    if arguments.bare:
-        serve_bare(arguments.bare, arguments.port)
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each server in each round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--cache", type=Path, default=peers.CACHE, help="folder of the peers' environments")
+    parser.add_argument("--bare", choices=servers.BARE, help=argparse.SUPPRESS)
+    parser.add_argument("--port", type=int, default=0, help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.bare:
+        servers.serve_bare(chosen.bare, chosen.port)
         return
+    others = []
+    for name in peers.NAMES:
+        try:
+            others.append(peers.installed(name, chosen.cache))
+        except peers.NotInstalled as error:
+            print(f"{name} is left out, since it could not be installed: {error}")
+    for model in world.MODELS:
+        with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+            folder = Path(name)
+            world.project(folder)
+            started = [stack.enter_context(servers.leeway(model, folder))]
+            started += [stack.enter_context(servers.peer_server(peer, model, folder)) for peer in others]
+            started += [stack.enter_context(servers.bare_server(way, model, folder)) for way in servers.BARE]
+            for clients in (1, CLIENTS):
+                own = _table(model, clients, started, chosen.seconds, chosen.rounds)
+            _half_load(model, started[0], own.rate / 2, chosen.seconds * chosen.rounds)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        project(folder)
-        print("model   clients  server   requests/s  per CPU second  p50 ms  p99 ms")
-        for model in MODELS:
-            for clients in (1, 16):
-                results = {way: measure(way, model, clients, arguments.seconds, folder) for way in WAYS}
-                for way, m in results.items():
-                    print(f"{model:8}{clients:7}  {way:8}{m.rate:11.0f}{m.per_cpu:16.0f}{m.p50:8.2f}{m.p99:8.2f}")
-                own = results["leeway"]
-                for way in WAYS[1:]:
-                    other = results[way]
-                    wall, cpu = own.rate / other.rate, own.per_cpu / other.per_cpu
-                    print(f"{'':17}leeway/{way}: {wall:.1f} in wall time, {cpu:.1f} in CPU time")
-            half = measure("leeway", model, 16, arguments.seconds, folder, pace=results["leeway"].rate / 2)
-            print(f"{model:8}{16:7}  leeway at half load: p50 {half.p50:.2f} ms, p99 {half.p99:.2f} ms")
+        world.project(folder)
+        with servers.leeway("trees", folder) as server:
+            _promotions(server, folder)
+            _facts(server, chosen.seconds * chosen.rounds)
+
+
+def _table(model: str, clients: int, started: list[Server], seconds: float, rounds: int) -> Measured:
+    """Measure all servers in turns, print them, and return what `leeway serve` did."""
+    measured = {server.name: Measured() for server in started}
+    for turn in range(rounds + 1):
+        for server in started:
+            of = Load(server.port, server.requests, clients)
+            if turn == 0:
+                load.send(of, 1.0)  # warm
+            else:
+                measured[server.name].add(of, server.process, seconds)
+    print(f"\n{model}, {clients} clients\n{'server':12}{'requests/s':>11}{'per CPU s':>11}{'p50 ms':>8}{'p99 ms':>8}"
+          f"{'leeway is, in wall':>20}{'in CPU':>8}")  # fmt: skip
+    own = measured["leeway"]
+    for name, m in measured.items():
+        print(f"{name:12}{m.rate:11.0f}{m.per_cpu:11.0f}{m.milliseconds(50):8.2f}{m.milliseconds(99):8.2f}"
+              f"{own.rate / m.rate:19.1f}x{own.per_cpu / m.per_cpu:7.1f}x", flush=True)  # fmt: skip
+    return own
+
+
+def _half_load(model: str, server: Server, pace: float, seconds: float) -> None:
+    half = Measured()
+    half.add(Load(server.port, server.requests, CLIENTS, pace), server.process, seconds)
+    print(f"{model}, {CLIENTS} clients, half load ({half.rate:.0f} requests/s): "
+          f"p50 {half.milliseconds(50):.2f} ms, p99 {half.milliseconds(99):.2f} ms", flush=True)  # fmt: skip
+
+
+def _promotions(server: Server, folder: Path) -> None:
+    """Promote the other version again and again under load; an answer other than 200 would end the benchmark."""
+
+    async def promoting() -> None:
+        with world.registry(folder) as reg:
+            for n in range(PROMOTIONS):
+                await asyncio.sleep(PROMOTE_SECONDS)
+                await asyncio.to_thread(world.promote, reg, "trees", ("v2", "v1")[n % 2], n + 1)
+
+    async def both() -> load.Taken:
+        of = Load(server.port, server.requests, CLIENTS)
+        taken, _ = await asyncio.gather(load.sending(of, (PROMOTIONS + 1) * PROMOTE_SECONDS), promoting())
+        return taken
+
+    taken = asyncio.run(both())
+    first = taken.answers[: len(taken.answers) // CLIENTS // 2]  # of one client, in order
+    versions = [version for version, _ in itertools.groupby(json.loads(answer)["version"] for answer in first)]
+    print(f"\n{PROMOTIONS} promotions under load: {len(taken.answers):,} requests, none failed; in half of the time one "
+          f"client saw {len(versions) - 1} changes of version; p99 {np.percentile(taken.seconds, 99) * 1000:.2f} ms",
+          flush=True)  # fmt: skip
+
+
+def _facts(server: Server, seconds: float) -> None:
+    """Send requests with three features and without them in turns, at half load of what comes at full speed."""
+    token = server.requests[0].partition(b"Bearer ")[2].partition(b"\r\n")[0].decode()
+    rng, requests = np.random.default_rng(2), []
+    for key in world.KEYS:
+        row = {**dict(zip(world.FEATURES, rng.normal(size=len(world.FEATURES)).tolist(), strict=True)), "key": key}
+        without = {name: value for name, value in row.items() if name not in world.FACTS}
+        requests += [load.request("/v1/models/facts/predict", {"instances": [one]}, token) for one in (row, without)]
+    # An odd number: each client comes to both kinds.
+    of = Load(server.port, requests, CLIENTS - 1)
+    pace = len(load.send(of, 2.0).seconds) / 2.0 / 2
+    taken = load.send(Load(server.port, requests, CLIENTS - 1, pace), seconds)
+    sent, stored = (np.percentile(taken.of_place(kind, 2), [50, 99]) * 1000 for kind in (0, 1))
+    print(f"three features of facts, half load ({pace:.0f} requests/s): from the store p50 {stored[0]:.2f}, "
+          f"p99 {stored[1]:.2f} ms; sent by the caller p50 {sent[0]:.2f}, p99 {sent[1]:.2f} ms")  # fmt: skip
 
 
 if __name__ == "__main__":
