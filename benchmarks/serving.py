@@ -19,7 +19,6 @@ import asyncio
 import itertools
 import json
 import tempfile
-from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +28,7 @@ from benchmarks import serving_peers as peers
 from benchmarks import serving_servers as servers
 from benchmarks import serving_world as world
 from benchmarks.serving_load import CLIENTS, Load, Measured
+from benchmarks.serving_peers import Peer
 from benchmarks.serving_servers import Server
 
 PROMOTIONS = 20
@@ -42,34 +42,36 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="of each server in each round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cache", type=Path, default=peers.CACHE, help="folder of the peers' environments")
+    parser.add_argument(
+        "--beside", nargs="*", choices=(*peers.NAMES, *servers.BARE), default=[*peers.NAMES, *servers.BARE]
+    )
     parser.add_argument("--bare", choices=servers.BARE, help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, default=0, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.bare:
         servers.serve_bare(chosen.bare, chosen.port)
         return
-    others = []
-    for name in peers.NAMES:
-        try:
-            others.append(peers.installed(name, chosen.cache))
-        except peers.NotInstalled as error:
-            print(f"{name} is left out, since it could not be installed: {error}")
-    for model in world.MODELS:
-        with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-            folder = Path(name)
-            world.project(folder)
-            started = [stack.enter_context(servers.leeway(model, folder))]
-            started += [stack.enter_context(servers.peer_server(peer, model, folder)) for peer in others]
-            started += [stack.enter_context(servers.bare_server(way, model, folder)) for way in servers.BARE]
-            for clients in (1, CLIENTS):
-                own = _table(model, clients, started, chosen.seconds, chosen.rounds)
-            _half_load(model, started[0], own.rate / 2, chosen.seconds * chosen.rounds)
+    others = [peer for name in peers.NAMES if name in chosen.beside and (peer := _installed(name, chosen.cache))]
+    ways = [way for way in servers.BARE if way in chosen.beside]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         world.project(folder)
-        with servers.leeway("trees", folder) as server:
-            _promotions(server, folder)
-            _facts(server, chosen.seconds * chosen.rounds)
+        with servers.running(folder, ways, others) as started:
+            for model in world.MODELS:
+                own = [server for server in started if server.model == model]
+                for clients in (1, CLIENTS):
+                    best = _table(model, clients, own, chosen.seconds, chosen.rounds)
+                _half_load(model, own[0], best.rate / 2, chosen.seconds * chosen.rounds)
+            _promotions(started[0], folder)
+            _facts(started[0], chosen.seconds * chosen.rounds)
+
+
+def _installed(name: str, cache: Path) -> Peer | None:
+    try:
+        return peers.installed(name, cache)
+    except peers.NotInstalled as error:
+        print(f"{name} is left out, since it could not be installed: {error}")
+        return None
 
 
 def _table(model: str, clients: int, started: list[Server], seconds: float, rounds: int) -> Measured:
@@ -115,9 +117,9 @@ def _promotions(server: Server, folder: Path) -> None:
     taken = asyncio.run(both())
     first = taken.answers[: len(taken.answers) // CLIENTS // 2]  # of one client, in order
     versions = [version for version, _ in itertools.groupby(json.loads(answer)["version"] for answer in first)]
-    print(f"\n{PROMOTIONS} promotions under load: {len(taken.answers):,} requests, none failed; in half of the time one "
-          f"client saw {len(versions) - 1} changes of version; p99 {np.percentile(taken.seconds, 99) * 1000:.2f} ms",
-          flush=True)  # fmt: skip
+    print(f"\n{PROMOTIONS} promotions under load: {len(taken.answers):,} requests, none failed; in half of the time "
+          f"one client saw {len(versions) - 1} changes of version; "
+          f"p99 {np.percentile(taken.seconds, 99) * 1000:.2f} ms", flush=True)  # fmt: skip
 
 
 def _facts(server: Server, seconds: float) -> None:

@@ -23,8 +23,9 @@ CACHE = Path.home() / ".cache" / "leeway-benchmarks"
 NAMES = ("mlflow", "mlserver")
 _SAVE = """
 import sys, joblib, mlflow.sklearn
-source, target = sys.argv[1:]
-mlflow.sklearn.save_model(joblib.load(source), target, pyfunc_predict_fn="predict_proba", serialization_format="pickle")
+for path in sys.argv[1:]:
+    mlflow.sklearn.save_model(joblib.load(path), path.removesuffix(".joblib"), pyfunc_predict_fn="predict_proba",
+                              serialization_format="pickle", pip_requirements=[])
 """
 
 
@@ -39,33 +40,31 @@ class Peer:
     name: str
     environment: Path
 
-    def command(self, model: str, folder: Path, port: int) -> list[str]:
-        """Write what the peer needs to serve a model into a folder, and return the command that serves it.
-
-        MLflow's server has one process; MLServer is run without its pool of worker processes, which costs a message
-        between processes for each request, and without the log lines that it writes for each.
-        """
-        stored = folder / f"{model}.joblib"
-        joblib.dump(world.fitted(model), stored)
+    def prepare(self, folder: Path) -> None:
+        """Write all models in the peer's form into a folder."""
+        stored = [folder / f"{model}.joblib" for model in world.MODELS]
+        for model, path in zip(world.MODELS, stored, strict=True):
+            joblib.dump(world.fitted(model), path)
         if self.name == "mlflow":
-            target = folder / "saved"
-            _run([self._bin("python"), "-c", _SAVE, str(stored), str(target)])
-            return [
-                self._bin("mlflow"),
-                "models",
-                "serve",
-                "-m",
-                str(target),
-                "--env-manager",
-                "local",
-                "-p",
-                str(port),
-            ]
+            _run([self._bin("python"), "-c", _SAVE, *map(str, stored)])
+            return
+        for model, path in zip(world.MODELS, stored, strict=True):
+            own = {"name": model, "implementation": "mlserver_sklearn.SKLearnModel", "parameters": {"uri": str(path)}}
+            (folder / model).mkdir()
+            (folder / model / "model-settings.json").write_text(json.dumps(own))
+
+    def command(self, model: str, folder: Path, port: int) -> list[str]:
+        """Return the command that serves a model of a prepared folder; MLServer serves all of them.
+
+        MLflow's server has one process. MLServer is run without its pool of worker processes, which costs a message
+        between processes for each request, and without its debugging output.
+        """
+        if self.name == "mlflow":
+            saved = str(folder / model)
+            return [self._bin("mlflow"), "models", "serve", "-m", saved, "--env-manager", "local", "-p", str(port)]
         settings = {"debug": False, "parallel_workers": 0, "http_port": port, "grpc_port": port + 1,
-                    "metrics_port": port + 2, "logging_settings": None}  # fmt: skip
-        about = {"name": model, "implementation": "mlserver_sklearn.SKLearnModel", "parameters": {"uri": str(stored)}}
+                    "metrics_port": port + 2}  # fmt: skip
         (folder / "settings.json").write_text(json.dumps(settings))
-        (folder / "model-settings.json").write_text(json.dumps(about))
         return [self._bin("mlserver"), "start", str(folder)]
 
     def path(self, model: str) -> str:

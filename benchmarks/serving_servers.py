@@ -8,9 +8,10 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ from benchmarks.serving_peers import Peer
 
 BARE = ("numpy", "frame")
 """The bare application on numpy arrays, and the same on DataFrames."""
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 300
 REQUESTS = 200
 
 
@@ -37,6 +38,7 @@ class Server:
     """A server that runs, with requests to a model of it."""
 
     name: str
+    model: str
     port: int
     process: psutil.Process
     requests: list[bytes]
@@ -65,32 +67,42 @@ def serve_bare(way: str, port: int) -> None:
 
 
 @contextmanager
-def leeway(model: str, folder: Path) -> Iterator[Server]:
-    """Yield `leeway serve` on a project."""
-    port = _free_port()
-    with _running([sys.executable, "-m", "leeway", "serve", "--port", str(port)], folder, port) as process:
-        token = (folder / "serve-token").read_text()
-        path = f"/v1/models/{model}/predict"
-        yield Server("leeway", port, process, [load.request(path, _named(v), token) for v in _values()])
+def running(folder: Path, ways: Sequence[str], others: Sequence[Peer]) -> Iterator[list[Server]]:
+    """Yield all servers of a project, one for each model, once they listen: `leeway serve` first."""
+    with ExitStack() as stack:
+        begun = [stack.enter_context(_started("leeway", folder, lambda port: _leeway("serve", "--port", str(port))))]
+        begun += [stack.enter_context(_started(f"bare {way}", folder, partial(_bare_command, way))) for way in ways]
+        for peer in others:
+            own = folder / peer.name
+            own.mkdir()
+            peer.prepare(own)
+            for model in world.MODELS if peer.name == "mlflow" else ("",):
+                name = f"{peer.name} {model}".strip()
+                begun.append(stack.enter_context(_started(name, own, partial(peer.command, model, own))))
+        for one in begun:
+            one.wait()
+        yield [server for model in world.MODELS for server in _of_model(model, begun, others, folder)]
 
 
-@contextmanager
-def bare_server(way: str, model: str, folder: Path) -> Iterator[Server]:
-    """Yield the bare application."""
-    port = _free_port()
-    command = [sys.executable, "-m", "benchmarks.serving", "--bare", way, "--port", str(port)]
-    with _running(command, folder, port) as process:
-        path = f"/v1/models/{model}/predict"
-        yield Server(f"bare {way}", port, process, [load.request(path, _named(v)) for v in _values()])
+def _of_model(model: str, begun: Sequence[_Started], others: Sequence[Peer], folder: Path) -> Iterator[Server]:
+    peers, token = {peer.name: peer for peer in others}, (folder / "serve-token").read_text()
+    for one in begun:
+        name, _, own = one.name.partition(" ")
+        if own in world.MODELS and own != model:
+            continue
+        if name in peers:
+            requests = [load.request(peers[name].path(model), peers[name].body(v)) for v in _values()]
+        else:
+            requests = [load.request(f"/v1/models/{model}/predict", _named(v), token) for v in _values()]
+        yield Server(one.name.removesuffix(f" {model}"), model, one.port, psutil.Process(one.process.pid), requests)
 
 
-@contextmanager
-def peer_server(peer: Peer, model: str, folder: Path) -> Iterator[Server]:
-    """Yield a peer's server."""
-    port, own = _free_port(), folder / peer.name / model
-    own.mkdir(parents=True)
-    with _running(peer.command(model, own, port), own, port) as process:
-        yield Server(peer.name, port, process, [load.request(peer.path(model), peer.body(v)) for v in _values()])
+def _leeway(*words: str) -> list[str]:
+    return [sys.executable, "-m", "leeway", *words]
+
+
+def _bare_command(way: str, port: int) -> list[str]:
+    return [sys.executable, "-m", "benchmarks.serving", "--bare", way, "--port", str(port)]
 
 
 def _values() -> list[list[float]]:
@@ -109,34 +121,43 @@ def _free_port() -> int:
         return int(s.getsockname()[1])
 
 
+@dataclass(frozen=True)
+class _Started:
+    """A server that was started."""
+
+    name: str
+    port: int
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def wait(self) -> None:
+        """Wait until it listens."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline and self.process.poll() is None:
+            with socket.socket() as s:
+                if s.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.2)
+        msg = f"{self.name} did not start: {self.log.read_text()[-500:]}"
+        raise RuntimeError(msg)
+
+
 @contextmanager
-def _running(command: list[str], folder: Path, port: int) -> Iterator[psutil.Process]:
-    """Start a server in a folder, and yield its process once it listens; it is ended with its children."""
+def _started(name: str, folder: Path, command: Callable[[int], list[str]]) -> Iterator[_Started]:
+    """Start a server in a folder, and end it with its children."""
+    port = _free_port()
+    words, log = command(port), folder / f"{name}.log"
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
-    if command[0] != sys.executable:
+    if words[0] != sys.executable:
         del environment["PYTHONPATH"]  # a peer has modules of its own
-    environment["PATH"] = f"{Path(command[0]).parent}{os.pathsep}{environment['PATH']}"
-    with (folder / "server.log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
-    own = psutil.Process(process.pid)
+    environment["PATH"] = f"{Path(words[0]).parent}{os.pathsep}{environment['PATH']}"
+    with log.open("wb") as out:
+        process = subprocess.Popen(words, cwd=folder, env=environment, stdout=out, stderr=out)
     try:
-        _wait(process, port, folder / "server.log")
-        yield own
+        yield _Started(name, port, process, log)
     finally:
-        children = own.children(recursive=True) if own.is_running() else []
+        own = psutil.Process(process.pid)
+        for child in own.children(recursive=True) if process.poll() is None else []:
+            child.terminate()
         process.terminate()
-        for child in children:
-            if child.is_running():
-                child.terminate()
         process.wait()
-
-
-def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        with socket.socket() as s:
-            if s.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.2)
-    msg = f"the server did not start: {log.read_text()[-500:]}"
-    raise RuntimeError(msg)

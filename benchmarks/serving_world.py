@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ def frame(columns: list[str]) -> pd.DataFrame:
     return made.assign(key=rng.choice(KEYS, ROWS))[columns]
 
 
+@cache
 def fitted(name: str, seed: int = 0) -> Any:
     """Return a model fitted on 25 numbers; that of `facts` has a category besides."""
     rows = frame([*FEATURES, "key"] if name == "facts" else FEATURES)
@@ -57,8 +59,8 @@ def fitted(name: str, seed: int = 0) -> Any:
     return (trees if name == "trees" else make_pipeline(StandardScaler(), LogisticRegression())).fit(rows, label)
 
 
-def project(folder: Path) -> None:
-    """Write a project with all models as champions, each with a second version, and the facts of now."""
+def project(folder: Path, names: Sequence[str] = (*MODELS, "facts")) -> None:
+    """Write a project with models as champions, the trees with a second version, and the facts of now."""
     (folder / "leeway.yaml").write_text(json.dumps(_file()))
     (folder / "facts").mkdir()
     ago, rng = datetime.now(UTC) - timedelta(minutes=10), np.random.default_rng(0)
@@ -66,7 +68,7 @@ def project(folder: Path) -> None:
              for i, key in enumerate(KEYS * 4)]  # fmt: skip
     (folder / "facts" / "0.jsonl").write_text("".join(f"{json.dumps(fact)}\n" for fact in facts))
     with registry(folder) as reg:
-        for name in (*MODELS, "facts"):
+        for name in names:
             _champion(reg, name)
 
 
@@ -95,9 +97,12 @@ def _champion(reg: Registry, name: str) -> None:
     kinds = dict.fromkeys(FEATURES, FeatureKind.NUMERIC)
     bins: dict[str, Any] = dict.fromkeys(FEATURES, freeze_numeric(np.random.default_rng(0).normal(size=ROWS)))
     if name == "facts":
-        kinds, bins = {**kinds, "key": FeatureKind.CATEGORICAL}, {**bins, "key": freeze_categorical(KEYS)}
+        kinds, bins = (
+            {**kinds, "key": FeatureKind.CATEGORICAL},
+            {**bins, "key": freeze_categorical(np.array(KEYS, dtype=object))},
+        )
     schema = EventSchema(model=name, task=Task.BINARY, features=kinds)
-    for seed, version in enumerate(("v1", "v2")):
+    for seed, version in enumerate(("v1", "v2") if name == "trees" else ("v1",)):
         digest = reg.artifacts.put(artifacts.dump_model(fitted(name, seed)))
         operations.add_version(
             reg, Version(model=name, version=version, mode="static", artifact=digest, created_at=NOW)

@@ -1,4 +1,4 @@
-"""Static, online and hybrid side by side through the change points of `sea`: a table of losses by stretch of the stream.
+"""Static, online and hybrid side by side through the change points of `sea`: losses by stretch of the stream.
 
     python hybrid.py
 
@@ -10,7 +10,6 @@ what serves without a loop: the first model all the time, and the newest snapsho
 from __future__ import annotations
 
 import argparse
-import tempfile
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
