@@ -10,11 +10,11 @@ go on after a kill. A run of few rows tells what its start takes.
 from __future__ import annotations
 
 import argparse
+import pickle
 import sys
 import tempfile
 from pathlib import Path
 
-import joblib
 import numpy as np
 import pandas as pd
 
@@ -24,10 +24,10 @@ from benchmarks.watched import Watched
 
 FEW, ROW_GROUP = 1000, 100_000
 _PANDAS = """
-import sys, joblib, pandas as pd
+import pickle, sys, pandas as pd
 model, source, target = sys.argv[1:]
 rows = pd.read_parquet(source)
-made = rows[["id", "time"]].assign(prediction=joblib.load(model).predict_proba(rows.filter(like="x"))[:, 1])
+made = rows[["id", "time"]].assign(prediction=pickle.load(open(model, "rb")).predict_proba(rows.filter(like="x"))[:, 1])
 made.to_parquet(target)
 """
 
@@ -40,7 +40,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         world.project(folder, ("trees",))
-        joblib.dump(world.fitted("trees"), folder / "model.joblib")
+        (folder / "model.pkl").write_bytes(pickle.dumps(world.fitted("trees")))
         for number in (FEW, rows):
             _write(folder / f"{number}.parquet", number)
         ways = {n: (_pandas(folder, n), _leeway(folder, n)) for n in (FEW, rows)}
@@ -62,7 +62,7 @@ def _write(path: Path, rows: int) -> None:
 
 
 def _pandas(folder: Path, rows: int) -> Watched:
-    words = [sys.executable, "-c", _PANDAS, "model.joblib", f"{rows}.parquet", f"pandas-{rows}.parquet"]
+    words = [sys.executable, "-c", _PANDAS, "model.pkl", f"{rows}.parquet", f"pandas-{rows}.parquet"]
     return watched.run(words, folder)
 
 

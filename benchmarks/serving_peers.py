@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pickle
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-
-import joblib
 
 from benchmarks import serving_world as world
 
@@ -44,7 +43,7 @@ class Peer:
         """Write all models in the peer's form into a folder."""
         stored = [folder / f"{model}.joblib" for model in world.MODELS]
         for model, path in zip(world.MODELS, stored, strict=True):
-            joblib.dump(world.fitted(model), path)
+            path.write_bytes(pickle.dumps(world.fitted(model)))
         if self.name == "mlflow":
             _run([self._bin("python"), "-c", _SAVE, *map(str, stored)])
             return

@@ -29,7 +29,7 @@ from benchmarks.serving_peers import Peer
 
 BARE = ("numpy", "frame")
 """The bare application on numpy arrays, and the same on DataFrames."""
-PATIENCE_SECONDS = 300
+PATIENCE_SECONDS = 900
 REQUESTS = 200
 
 

@@ -157,7 +157,9 @@ def _build(log: Path, *, flink: bool, facts: bool = False) -> tuple[int, str]:
     return manifest.counts["rows"], manifest.digest
 
 
-WAYS = {
+Way = Callable[[Path], tuple[int, str]]
+
+WAYS: dict[str, Way] = {
     "pandas: read, merge, sort": _pandas,
     "retrain: read the period": _retrain,
     "retrain: read it again": _retrain,
@@ -165,14 +167,14 @@ WAYS = {
     "features build, in this process": partial(_build, flink=False),
     "features build, Flink batch": partial(_build, flink=True),
 }
-WITH_FACTS = {
+WITH_FACTS: dict[str, Way] = {
     "pandas: merge, roll, merge_asof": partial(_pandas, facts=True),
     "features build, in this process": partial(_build, flink=False, facts=True),
     "features build, Flink batch": partial(_build, flink=True, facts=True),
 }
 
 
-def _measured(way: Callable[[Path], tuple[int, str]], log: Path) -> Measured:
+def _measured(way: Way, log: Path) -> Measured:
     base, began, used = _peak(), time.perf_counter(), os.times()
     rows, digest = way(log)
     java = _java()

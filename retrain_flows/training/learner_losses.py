@@ -94,5 +94,5 @@ def _rows(schema: EventSchema, paths: Sequence[Path]) -> Dataset | None:
 def _mean(schema: EventSchema, rows: Dataset, answers: Values, sd: float) -> MeanLoss:
     losses = scoring.losses(rows.task, answers, rows.target, sd=sd)
     made = paired_test.paired_difference(losses, rows.times // to_ms(schema.windows.slide), confidence=CONFIDENCE)
-    bounds = (made.low, made.high) if made.bounded else (None, None)
-    return MeanLoss(made.mean, *bounds, made.rows)
+    low, high = (made.low, made.high) if made.bounded else (None, None)
+    return MeanLoss(made.mean, low, high, made.rows)
