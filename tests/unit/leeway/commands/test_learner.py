@@ -17,7 +17,7 @@ from monitors.stats.bins import NumericBins
 from monitors.worker import folds
 from registry import operations
 from registry.records import Version
-from retrain_flows.training import learner_branch
+from retrain_flows.training import learner_branch, online
 from retrain_flows.training.stream_learner import StreamLearner
 from tests.support import labelled_log as log
 from tests.support import sample_stream
@@ -117,24 +117,25 @@ def champion(project: Path, mode: str) -> None:
                            effective_at=log.START, reason="first", now=log.START)  # fmt: skip
 
 
-def test_what_serves_is_shown_beside_the_learner(project: Path) -> None:
+def test_what_serves_is_shown_beside_the_learner(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both losses are of the same newest samples; the learner's snapshot waits for the gate of the next retrain."""
+    monkeypatch.setattr(online, "WARM_UP_ROWS", 100)
     champion(project, "static")
     text = PROJECT.replace("mode: online,", 'mode: both, trainer: "trainers:online", schedule: {interval: 28d},')
     (project / "leeway.yaml").write_text(text)
     learn(project)
     status = document(project, "status")["models"][0]
-    static, online = status["sides"]
+    static, learner = status["sides"]
     assert (("static", "v1", True, ""), ("online", None, False)) == (
         (static["mode"], static["version"], static["serves"], static["waits_for"]),
-        (online["mode"], online["version"], online["serves"]),
+        (learner["mode"], learner["version"], learner["serves"]),
     )  # fmt: skip
-    assert (online["snapshot"], online["learned_until"]) == (status["learner"]["snapshot"], "2024-01-02T16:00:00Z")
-    assert static["loss"]["rows"] == online["loss"]["rows"] > 100
-    assert online["loss"]["low"] < online["loss"]["mean"] < online["loss"]["high"] < static["loss"]["mean"]
-    assert "the scheduled retrain: on 2024-01-29 00:00 UTC" == online["waits_for"]
+    assert (learner["snapshot"], learner["learned_until"]) == (status["learner"]["snapshot"], "2024-01-02T16:00:00Z")
+    assert static["loss"]["rows"] == learner["loss"]["rows"] > 100
+    assert learner["loss"]["low"] < learner["loss"]["mean"] < learner["loss"]["high"] < static["loss"]["mean"]
+    assert "the scheduled retrain: on 2024-01-29 00:00 UTC" == learner["waits_for"]
     assert "m: static: v1 serves; loss " in printed(project, "status")
-    assert f"online: snapshot {online['snapshot'][:12]}; " in printed(project, "status")
+    assert f"online: snapshot {learner['snapshot'][:12]}; " in printed(project, "status")
 
 
 def test_a_fork_goes_on_from_a_snapshot(project: Path) -> None:
