@@ -2,16 +2,13 @@
 
     python -m benchmarks.learner [--rows 500] [--slices 20]
 
-The learner also writes predictions and a snapshot for each slice, and goes through its stored form. It is measured as
-a function in this process, and as the batch job on Flink that `leeway learner run --once` is, whose steps are those of
-the streaming job: the whole process, and what it takes beyond one that has a single part to learn.
+The learner also writes predictions and a snapshot for each slice, and goes through its stored form; Flink is left out,
+as its start is most of a short run.
 """
 
 from __future__ import annotations
 
 import argparse
-import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,8 +18,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from benchmarks import watched
-from benchmarks.watched import Watched
 from features import scoring
 from features.events.decode import ID, TIME, VERSION
 from features.schema import EventSchema, FeatureKind, Task
@@ -75,18 +70,13 @@ def written(root: Path, rows: int, slices: int) -> SampleParts:
     return made
 
 
-def learner_on(root: Path, made: SampleParts, trainer: Callable[[], Any]) -> StreamLearner:
-    """Return a learner of parts, in a new branch."""
-    trusted = tuple(_untrusted(artifacts.dump_model(trainer())))
-    plan = BranchPlan(f"benchmarks.learner:{trainer.__name__}", 0, to_ms(SCHEMA.windows.slide))
-    branch = learner_branch.begin(root / trainer.__name__, SCHEMA.model, plan)
-    return StreamLearner(SCHEMA, made.folder, branch.folder, root / "artifacts", trusted, Path(__file__).parents[1])
-
-
 def fold(root: Path, made: SampleParts, trainer: Callable[[], Any]) -> None:
-    """Let the learner learn all parts in this process."""
-    steps = learner_on(root, made, trainer).open()
-    folds.in_order(steps, [reference for _, reference in folds.SampleListing(made).all()])
+    """Let the learner learn all parts."""
+    trusted = tuple(_untrusted(artifacts.dump_model(trainer())))
+    plan = BranchPlan(f"{__spec__.name}:{trainer.__name__}", 0, to_ms(SCHEMA.windows.slide))
+    branch = learner_branch.begin(root / trainer.__name__, SCHEMA.model, plan)
+    learner = StreamLearner(SCHEMA, made.folder, branch.folder, root / "artifacts", trusted, Path.cwd())
+    folds.in_order(learner.open(), [reference for _, reference in folds.SampleListing(made).all()])
 
 
 def _untrusted(data: bytes) -> list[str]:
@@ -112,44 +102,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=500, help="samples of a slice")
     parser.add_argument("--slices", type=int, default=20)
-    parser.add_argument("--job", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--trainer", help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.job:
-        _learn_on_flink(args.job, args.trainer, args.slices)
-        return
     for trainer in (scikit, river):
         with tempfile.TemporaryDirectory() as work:
             made = written(Path(work), args.rows, args.slices)
             alone(made, trainer)  # imports
             artifacts.dump_model(trainer())
             seconds = [_seconds(lambda: fold(Path(work), made, trainer)), _seconds(lambda: alone(made, trainer))]  # noqa: B023
-            job, start = _job(Path(work), trainer.__name__, args.slices), _job(Path(work), trainer.__name__, 1)
         own, peer = (args.rows * args.slices / s for s in seconds)
         each = seconds[0] / args.slices * 1000
         print(f"{trainer.__name__}: {own:,.0f} samples per CPU second ({each:.0f} ms a slice), alone {peer:,.0f}")
-        after = (args.rows * (args.slices - 1)) / max(job.cpu - start.cpu, 1e-9)
-        print(f"  on Flink {args.rows * args.slices / job.cpu:,.0f}, start included ({start.cpu:.0f} CPU seconds); "
-              f"{after:,.0f} after it; peak {job.peak:,.0f} MB with Java")  # fmt: skip
-
-
-def _job(work: Path, trainer: str, slices: int) -> Watched:
-    """Return what a Flink job takes that learns the first parts, in a process of its own."""
-    words = ["--job", str(work), "--trainer", trainer, "--slices", str(slices)]
-    return watched.run([sys.executable, "-m", "benchmarks.learner", *words], work)
-
-
-def _learn_on_flink(work: Path, trainer: str, slices: int) -> None:
-    from monitors.flink import fold_job
-
-    made = SampleParts(work / "samples")
-    few = SampleParts(work / f"samples-{slices}")
-    if not few.folder.exists():
-        shutil.copytree(made.folder, few.folder)
-        for path in made.listed()[slices:]:
-            (few.folder / path.name).unlink()
-    learner = learner_on(work / f"flink-{slices}", few, {"scikit": scikit, "river": river}[trainer])
-    fold_job.run(learner, few, work / "logs")
 
 
 def _seconds(run: Callable[[], None]) -> float:

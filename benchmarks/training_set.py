@@ -1,9 +1,7 @@
 """Training sets: `python -m benchmarks.training_set`, rows a second and peak memory at 1 and 5 million events.
 
 Each way runs in a process of its own, over the same Parquet files of 25 features, a label for each event. pandas reads
-both files whole, merges them by id and sorts: what a notebook does. With three features of facts, a fact for five
-events and 512 keys, it rolls over the facts by key and merges as of each event; those are values as of the last fact,
-where Leeway's are as of the event's own time. Ratios are of processor time, since what else the
+both files whole, merges them by id and sorts: what a notebook does. Ratios are of processor time, since what else the
 machine does changes wall time. Peak memory is the largest resident set of the process, and of Flink's Java beside it.
 """
 
@@ -16,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from functools import partial
@@ -28,8 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.speed import DAYS, SCHEMA, START, events
-from features.facts.declaration import NO_FACTS, FactFeature, FactFeatures, FactSource
-from features.schema import Events, EventSchema, FeatureKind, Source
+from features.schema import Events, Source
 from features.window import to_ms
 from monitors.training_set import period
 from monitors.training_set.parts import Survey, survey
@@ -39,10 +35,6 @@ from retrain_flows.data.event_log import StoredEvents
 END = START + timedelta(days=DAYS)
 AS_OF = END + SCHEMA.label_delay
 FILES = 10
-FACT_SHARE = 5
-KEY = ["c0", "c1", "c2"]
-FACTS = {"f_mean": "mean", "f_max": "max", "f_count": "count"}
-"""The features of facts, by their aggregate over three hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +66,16 @@ def main() -> None:
     """Measure and print the table, or measure one way for a parent process."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 5_000_000])
-    parser.add_argument("--way", choices={*WAYS, *WITH_FACTS}, help=argparse.SUPPRESS)
-    parser.add_argument("--facts", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     parser.add_argument("--log", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.way:
-        print(json.dumps(asdict(_measured((WITH_FACTS if args.facts else WAYS)[args.way], args.log))))
+        print(json.dumps(asdict(_measured(args.way, args.log))))
         return
     for rows in args.rows:
         with tempfile.TemporaryDirectory(prefix="leeway-bench-") as work:
             _write(rows, Path(work))
             _show(rows, {way: _in_process_of_its_own(way, Path(work)) for way in WAYS})
-            of_facts = {way: _in_process_of_its_own(way, Path(work), "--facts") for way in WITH_FACTS}
-            _show(rows, of_facts, f" and {len(FACTS)} of facts")
 
 
 def _write(rows: int, log: Path) -> None:
@@ -100,35 +89,13 @@ def _write(rows: int, log: Path) -> None:
         later = rng.integers(0, to_ms(SCHEMA.label_delay), len(own))
         known = {"id": own["id"], "time": own["time"] + later, "label": rng.integers(0, 2, len(own))}
         pd.DataFrame(known).to_parquet(log / "labels" / f"{n:02}.parquet", row_group_size=100_000)
-    facts = made[["time", *KEY]].iloc[::FACT_SHARE].assign(value=rng.normal(size=-(-rows // FACT_SHARE)))
-    (log / "facts").mkdir()
-    facts.to_parquet(log / "facts" / "0.parquet", row_group_size=100_000)
 
 
-def _pandas(log: Path, *, facts: bool = False) -> tuple[int, str]:
+def _pandas(log: Path) -> tuple[int, str]:
     made, known = (pd.read_parquet(log / role) for role in ("predictions", "labels"))
     joined = made.merge(known.rename(columns={"time": "label_time"}), on="id")
     joined = joined[joined["label_time"] - joined["time"] <= to_ms(SCHEMA.label_delay)]
-    joined = joined.sort_values("label_time").drop_duplicates("id", keep="last").sort_values(["time", "id"])
-    return len(_as_of(log, joined) if facts else joined), ""
-
-
-def _as_of(log: Path, rows: pd.DataFrame) -> pd.DataFrame:
-    facts = pd.read_parquet(log / "facts")
-    facts["at"] = pd.to_datetime(facts["time"], unit="ms")
-    rolled = facts.sort_values("at").set_index("at").groupby(KEY)["value"].rolling("3h").agg(list(FACTS.values()))
-    rolled = rolled.reset_index().sort_values("at")
-    return pd.merge_asof(rows.assign(at=pd.to_datetime(rows["time"], unit="ms")), rolled, on="at", by=KEY)
-
-
-def _declared(log: Path) -> tuple[EventSchema, FactFeatures]:
-    """Return the schema with the features of facts, and these."""
-    own = {
-        name: FactFeature(**{"type": "numeric", "from": "past", "key": KEY, "window": "3h", aggregate: "value"})
-        for name, aggregate in FACTS.items()
-    }
-    schema = SCHEMA.model_copy(update={"features": {**SCHEMA.features, **dict.fromkeys(FACTS, FeatureKind.NUMERIC)}})
-    return schema, FactFeatures(features=own, sources={"past": FactSource(path=str(log / "facts"))})
+    return len(joined.sort_values("label_time").drop_duplicates("id", keep="last").sort_values(["time", "id"])), ""
 
 
 def _stored(log: Path) -> StoredEvents:
@@ -142,24 +109,20 @@ def _retrain(log: Path, days: int = DAYS) -> tuple[int, str]:
     return len(rows), rows.digest
 
 
-def _build(log: Path, *, flink: bool, facts: bool = False) -> tuple[int, str]:
+def _build(log: Path, *, flink: bool) -> tuple[int, str]:
     from monitors.flink import training_set_job
     from monitors.in_process import training_set_runner
     from monitors.training_set import built, written
 
-    schema, declared = _declared(log) if facts else (SCHEMA, NO_FACTS)
-    wanted, run = period.as_of(schema, AS_OF, START, END), training_set_runner.run
+    wanted, run = period.as_of(SCHEMA, AS_OF, START, END), training_set_runner.run
     parts = survey(wanted, _stored(log).sources(), Survey()).needed(wanted)
     with tempfile.TemporaryDirectory(dir=log) as work:
         job = partial(training_set_job.run, logs=log / "logs") if flink else run
-        made = built.build(wanted, parts, Path(work, "runs"), job, facts=declared)
-        manifest = written.write(made, Path(work, "set"))
+        manifest = written.write(built.build(wanted, parts, Path(work, "runs"), job), Path(work, "set"))
     return manifest.counts["rows"], manifest.digest
 
 
-Way = Callable[[Path], tuple[int, str]]
-
-WAYS: dict[str, Way] = {
+WAYS = {
     "pandas: read, merge, sort": _pandas,
     "retrain: read the period": _retrain,
     "retrain: read it again": _retrain,
@@ -167,16 +130,11 @@ WAYS: dict[str, Way] = {
     "features build, in this process": partial(_build, flink=False),
     "features build, Flink batch": partial(_build, flink=True),
 }
-WITH_FACTS: dict[str, Way] = {
-    "pandas: merge, roll, merge_asof": partial(_pandas, facts=True),
-    "features build, in this process": partial(_build, flink=False, facts=True),
-    "features build, Flink batch": partial(_build, flink=True, facts=True),
-}
 
 
-def _measured(way: Way, log: Path) -> Measured:
+def _measured(way: str, log: Path) -> Measured:
     base, began, used = _peak(), time.perf_counter(), os.times()
-    rows, digest = way(log)
+    rows, digest = WAYS[way](log)
     java = _java()
     now = os.times()
     # Java is a child that is not over yet, so its time is read like its memory.
@@ -204,17 +162,16 @@ def _java() -> tuple[float, float]:
     return 0.0, 0.0
 
 
-def _in_process_of_its_own(way: str, log: Path, *more: str) -> Measured:
-    command = [sys.executable, "-m", "benchmarks.training_set", "--way", way, "--log", str(log), *more]
+def _in_process_of_its_own(way: str, log: Path) -> Measured:
+    command = [sys.executable, "-m", "benchmarks.training_set", "--way", way, "--log", str(log)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return Measured(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def _show(rows: int, measured: dict[str, Measured], more: str = "") -> None:
+def _show(rows: int, measured: dict[str, Measured]) -> None:
     peer = next(iter(measured.values()))
-    title = f"{rows:,} events, {len(SCHEMA.features)} features{more}"
     table = Table("way", "rows", "rows/s", "times pandas", "rows/CPU s", "times pandas", "peak MB", "of pandas",
-                  "Java MB", "digest", box=None, title=title)  # fmt: skip
+                  "Java MB", "digest", box=None, title=f"{rows:,} events, {len(SCHEMA.features)} features")  # fmt: skip
     for way, one in measured.items():
         wall, cpu, top = one.rows / one.wall, one.rows / one.cpu, one.peak + one.java
         table.add_row(way, f"{one.rows:,}", f"{wall:,.0f}", f"{wall / (peer.rows / peer.wall):.2f}", f"{cpu:,.0f}",
