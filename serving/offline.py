@@ -144,7 +144,7 @@ def publish(  # noqa: PLR0913 - where to, which events, and when
         Kafka does not answer, or the topic's retention would delete such old events at once.
     """
     requests = _filled(wanted.in_period(read_requests(served.schema, source)), fill)
-    table = _finite(answered(served, requests.table))
+    table = finite(answered(served, requests.table))
     topic = publishing.ensure(to.bootstrap, to.topic or "", partitions)
     if table.num_rows:
         publishing.check_retention(topic, from_ms(pc.min(table[decode.TIME]).as_py()), now)
@@ -181,10 +181,10 @@ def parquet(table: pa.Table) -> bytes:
 
 
 def _json(table: pa.Table, way: str | None) -> bytes:
-    return "".join(f"{line}\n" for line in encode.json_lines(_finite(table), way)).encode()
+    return "".join(f"{line}\n" for line in encode.json_lines(finite(table), way)).encode()
 
 
-def _finite(table: pa.Table) -> pa.Table:
+def finite(table: pa.Table) -> pa.Table:
     """Return *table* with non-finite numbers as nulls: JSON has none, and a prediction must be a number."""
     for i, field in enumerate(table.schema):
         if pa.types.is_floating(field.type):

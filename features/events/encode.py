@@ -59,7 +59,13 @@ def renamed(names: Mapping[str, str], table: pa.Table) -> pa.Table:
     return pa.table({theirs: times if own == decode.TIME else table[own] for own, theirs in names.items()})
 
 
-def records(schema: EventSchema, role: Role, table: pa.Table, source: Source) -> list[bytes]:
+DIGEST = "leeway.digest"
+"""Further column, and header, of a prediction: the sha256 of the model file that made it."""
+
+
+def records(
+    schema: EventSchema, role: Role, table: pa.Table, source: Source, more: Mapping[str, str] | None = None
+) -> list[bytes]:
     """Return the values of Kafka records, one per event, or one for the whole table in the columnar format.
 
     Parameters
@@ -72,6 +78,8 @@ def records(schema: EventSchema, role: Role, table: pa.Table, source: Source) ->
         A decoded table.
     source
         The topic: its record format, Avro schema and schema registry.
+    more
+        Further columns, each of one value; an Avro schema has no place for them.
 
     Raises
     ------
@@ -81,6 +89,9 @@ def records(schema: EventSchema, role: Role, table: pa.Table, source: Source) ->
         The schema registry does not answer, or refuses the schema.
     """
     named = events(schema, role, table)
+    if source.format != "avro":
+        for name, value in (more or {}).items():
+            named = named.append_column(name, pa.repeat(value, named.num_rows))
     if source.format == "arrow":
         return [arrow(named)] if named.num_rows else []
     if source.format == "json":

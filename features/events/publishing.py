@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -47,8 +47,13 @@ EVENTS_PER_RECORD = 1000
 """Events in a columnar record by default."""
 
 
-def messages(
-    schema: EventSchema, role: Role, table: pa.Table, to: Source, batch: int = EVENTS_PER_RECORD
+def messages(  # noqa: PLR0913 - what, where to, and how
+    schema: EventSchema,
+    role: Role,
+    table: pa.Table,
+    to: Source,
+    batch: int = EVENTS_PER_RECORD,
+    more: Mapping[str, str] | None = None,
 ) -> Iterator[Message]:
     """Yield the events of a decoded table as messages in the order of their times.
 
@@ -64,6 +69,8 @@ def messages(
         The topic, with its record format.
     batch
         Events in a record, where the format is columnar.
+    more
+        Further columns, as :func:`features.events.encode.records` takes them.
 
     Raises
     ------
@@ -75,13 +82,13 @@ def messages(
     if to.format == "arrow":
         for start in range(0, ordered.num_rows, batch):
             some = ordered.slice(start, batch)
-            (value,) = encode.records(schema, role, some, to)
+            (value,) = encode.records(schema, role, some, to, more)
             yield Message(some[decode.TIME][-1].as_py(), None, value, some.num_rows)
         return
     columns = (
         ordered[decode.TIME].to_pylist(),
         ordered[decode.ID].to_pylist(),
-        encode.records(schema, role, ordered, to),
+        encode.records(schema, role, ordered, to, more),
     )
     for time, key, value in zip(*columns, strict=True):
         yield Message(time, key.encode(), value)

@@ -15,9 +15,21 @@ from leeway.commands.options import AsJson, ModelName
 from leeway.context import Context
 from leeway.project.load import Model
 from leeway.streaming import job_settings, lifecycle
+from leeway.streaming.job_kinds import KINDS, JobKind
 from leeway.terminal import show
 
+def _kind(name: str) -> JobKind:
+    """Return a kind of job by its name."""
+    if name not in KINDS:
+        msg = f"{name!r} is none of {', '.join(KINDS)}"
+        raise typer.BadParameter(msg, param_hint="--kind")
+    return KINDS[name]
+
+
 app = typer.Typer(no_args_is_help=True, help="Start, stop and replace streaming jobs on the Flink cluster.")
+Kind = Annotated[
+    JobKind, typer.Option("--kind", parser=_kind, metavar="KIND", help=f"Which job: {', '.join(KINDS)}.")
+]
 Replay = Annotated[bool, typer.Option(help="Read the topics from their beginning instead of restoring its state.")]
 
 
@@ -27,11 +39,11 @@ def register(main: typer.Typer) -> None:
 
 
 @app.command()
-def submit(ctx: typer.Context, model: ModelName = None, replay: Replay = False, as_json: AsJson = False) -> None:
-    """Start the model's job, restored from its newest savepoint or checkpoint if it has run before."""
-    with _working(ctx, model, "Sending the job to Flink") as (opened, chosen):
-        started = lifecycle.submit(opened, chosen, replay=replay)
-    _print_started("Started", started, as_json=as_json)
+def submit(ctx: typer.Context, model: ModelName = None, kind: Kind = "monitor", replay: Replay = False, as_json: AsJson = False) -> None:
+    """Start a job of the model, restored from its newest savepoint or checkpoint if it has run before."""
+    with _working(ctx, model, kind, "Sending the job to Flink") as (opened, chosen):
+        started = lifecycle.submit(opened, chosen, kind, replay=replay)
+    _print_started("Started", started, kind, as_json=as_json)
 
 
 @app.command("list")
@@ -46,9 +58,10 @@ def list_jobs(
     behind the newest event of the topics, `behind` the number of records that its last checkpoint has not read.
     """
     with context.open(ctx.obj) as opened:
-        models = [m for m in opened.project.models.values() if job_settings.follows_topics(m)]
-        rows = [row for m in models for row in _rows(opened, m, ended=ended)]
-    columns = ("model", "job", "state", "since", "checkpoints", "state bytes", "watermark", "lag", "behind", "file")
+        jobs = [(m, kind) for m in opened.project.models.values() for kind in KINDS.values() if kind.wanted(m)]
+        rows = [row for m, kind in jobs for row in _rows(opened, m, kind, ended=ended)]
+    columns = ("model", "kind", "job", "state", "since", "checkpoints", "state bytes", "watermark", "lag", "behind",
+               "file")  # fmt: skip
     if as_json:
         keys = [column.replace(" ", "_") for column in columns]
         show.as_json([dict(zip(keys, row, strict=True)) for row in rows])
@@ -56,33 +69,35 @@ def list_jobs(
     show.table("Jobs", columns, rows)
 
 
-def _rows(opened: Context, model: Model, *, ended: bool) -> list[tuple[object, ...]]:
-    """Return a row for each job of *model* as `leeway job list` shows it; one row where none is running."""
-    flink, current_name = lifecycle.cluster(opened), job_settings.cluster_name(opened, model)
-    jobs = [job for job in lifecycle.all_of(opened, model) if ended or not job.ended]
+def _rows(opened: Context, model: Model, kind: JobKind, *, ended: bool) -> list[tuple[object, ...]]:
+    """Return a row for each job of a kind as `leeway job list` shows it; one row where none is running."""
+    flink, current_name = lifecycle.cluster(opened), kind.cluster_name(opened, model)
+    jobs = [job for job in lifecycle.all_of(opened, model, kind) if ended or not job.ended]
     rows: list[tuple[object, ...]] = []
     for job in jobs:
         checkpoints, watermark = flink.checkpoints(job), None if job.ended else flink.watermark(job)
-        newest = None if job.ended else job_settings.newest_event(model)
+        newest = job_settings.newest_event(kind.sources(model)[0]) if watermark else None
         lag = newest - watermark if newest and watermark else None
-        rows.append((model.name, job.id, job.state.lower(), job.started, checkpoints.completed, checkpoints.size,
-                     watermark, lag, None if job.ended else job_settings.behind(opened, model),
+        behind = None if job.ended else job_settings.behind(kind.group(opened, model), kind.sources(model))
+        rows.append((model.name, kind.name, job.id, job.state.lower(), job.started, checkpoints.completed,
+                     checkpoints.size, watermark, lag, behind,
                      "unchanged" if job.name == current_name else "changed: upgrade"))  # fmt: skip
-    return rows or [(model.name, None, "not running", *[None] * 7)]
+    return rows or [(model.name, kind.name, None, "not running", *[None] * 7)]
 
 
 @app.command()
 def stop(
     ctx: typer.Context,
     model: ModelName = None,
+    kind: Kind = "monitor",
     kill: Annotated[
         bool, typer.Option(help="Cancel at once, without a savepoint; the newest checkpoint stays.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Stop the model's job with a savepoint, from which `leeway job submit` restores it."""
-    with _working(ctx, model, "Stopping the job") as (opened, chosen):
-        savepoint = lifecycle.stop(opened, chosen, kill=kill)
+    """Stop a job of the model with a savepoint, from which `leeway job submit` restores it."""
+    with _working(ctx, model, kind, "Stopping the job") as (opened, chosen):
+        savepoint = lifecycle.stop(opened, chosen, kind, kill=kill)
     if as_json:
         show.as_json({"ok": True, "model": chosen.name, "savepoint": savepoint})
         return
@@ -91,42 +106,44 @@ def stop(
 
 
 @app.command()
-def restart(ctx: typer.Context, model: ModelName = None, replay: Replay = False, as_json: AsJson = False) -> None:
-    """Stop the model's job with a savepoint and start it from that."""
-    with _working(ctx, model, "Restarting the job") as (opened, chosen):
-        started = lifecycle.restart(opened, chosen, replay=replay)
-    _print_started("Restarted", started, as_json=as_json)
+def restart(ctx: typer.Context, model: ModelName = None, kind: Kind = "monitor", replay: Replay = False, as_json: AsJson = False) -> None:
+    """Stop a job of the model with a savepoint and start it from that."""
+    with _working(ctx, model, kind, "Restarting the job") as (opened, chosen):
+        started = lifecycle.restart(opened, chosen, kind, replay=replay)
+    _print_started("Restarted", started, kind, as_json=as_json)
 
 
 @app.command()
-def upgrade(ctx: typer.Context, model: ModelName = None, as_json: AsJson = False) -> None:
-    """Replace the model's job by one of the current project file, and print whether its state was kept.
+def upgrade(ctx: typer.Context, model: ModelName = None, kind: Kind = "monitor", as_json: AsJson = False) -> None:
+    """Replace a job of the model by one of the current project file, and print whether its state was kept.
 
     A change of how the job runs (parallelism, checkpoints, restarts) keeps the state. A change of what it counts
     (features, segments, windows, policy, topics) does not: the topics are read from the beginning.
     """
-    with _working(ctx, model, "Upgrading the job") as (opened, chosen):
-        started = lifecycle.upgrade(opened, chosen)
-    _print_started("Upgraded", started, as_json=as_json)
+    with _working(ctx, model, kind, "Upgrading the job") as (opened, chosen):
+        started = lifecycle.upgrade(opened, chosen, kind)
+    _print_started("Upgraded", started, kind, as_json=as_json)
 
 
 @contextmanager
-def _working(ctx: typer.Context, name: str | None, what: str) -> Iterator[tuple[Context, Model]]:
-    """Open the project and its model *name*, whose events must be in topics, and show *what* is being done."""
+def _working(ctx: typer.Context, name: str | None, kind: JobKind, what: str) -> Iterator[tuple[Context, Model]]:
+    """Open the project and its model *name*, which must have a job of the kind, and show *what* is being done."""
     with context.open(ctx.obj) as opened:
         model = opened.model(name)
-        if not job_settings.follows_topics(model):
-            msg = f"the events of {model.name} are in directories"
-            raise ProjectError(msg, hint="`leeway monitor` reads directories; jobs on a cluster read topics")
+        if not kind.wanted(model):
+            why, fix = kind.missing
+            msg = f"{model.name} has no {kind.name} job: {why}"
+            raise ProjectError(msg, hint=fix)
         with show.working(f"{show.text(what)} of {show.text(model.name)}"):
             yield opened, model
 
 
-def _print_started(done: str, started: lifecycle.Started, *, as_json: bool) -> None:
+def _print_started(done: str, started: lifecycle.Started, kind: JobKind, *, as_json: bool) -> None:
     if as_json:
         show.as_json({"ok": True, **asdict(started)})
         return
-    begin = f"from {started.begin}" if started.begin else "from the beginning of its topics"
+    begin = f"from {started.begin}" if started.begin else kind.begins
     why = f" ({started.because})" if started.because else ""
     show.note(show.text(f"{done} {started.name} as {started.id}, {begin}{why}."))
-    show.note("[bold]leeway ingest[/] stores its reports in the registry; [bold]leeway job list[/] shows its progress.")
+    command, what = kind.beside
+    show.note(f"[bold]{show.text(command)}[/] {show.text(what)}; [bold]leeway job list[/] shows its progress.")

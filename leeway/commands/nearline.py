@@ -17,7 +17,7 @@ from features.security.file_names import file_name
 from features.values.untyped import Reject
 from features.window import UTC
 from leeway import context, dead_letters
-from leeway.commands import score
+from leeway.commands import nearline_topics, score
 from leeway.commands.options import AsJson, ModelName, until_stopped
 from leeway.context import Context
 from leeway.project.load import Model
@@ -39,19 +39,28 @@ def register(app: typer.Typer) -> None:
 
 def nearline(
     ctx: typer.Context,
-    source: Annotated[Path, typer.Argument(help="Directory in which files of events appear whole.")],
-    target: Annotated[Path, typer.Argument(help="Directory of prediction events.")],
+    source: Annotated[
+        Path | None, typer.Argument(help="Directory in which files of events appear whole.", show_default=False)
+    ] = None,
+    target: Annotated[Path | None, typer.Argument(help="Directory of prediction events.", show_default=False)] = None,
     model: ModelName = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score files of events as they appear, by the champion, until stopped with Ctrl-C or SIGTERM.
+    """Answer requests as they come, by the champion, until stopped with Ctrl-C or SIGTERM.
 
-    A promotion is followed without a restart. Each chunk of a file is scored once; after a stop or a crash the same
-    command goes on where it was.
+    Without SOURCE and TARGET those of the topic of the model's `nearline` section, into the topic of
+    `events.predictions`; with both, files of events. A promotion is followed without a restart. Each request is
+    answered once; after a stop or a crash the same command goes on where it was. Where the project has a Flink cluster
+    and requests are in a topic, the job runs there and continues without the command.
     """
+    if (source is None) != (target is None):
+        raise typer.BadParameter("files need both a source and a target", param_hint="SOURCE TARGET")
     with context.open(ctx.obj) as opened:
         chosen = opened.model(model)
         user_code.make_importable(opened.project.folder)
+        if source is None or target is None:
+            nearline_topics.follow(opened, chosen, as_json=as_json)
+            return
         with run_plan.locked(target, "nearline"):
             followed = _run(opened, chosen, source.resolve(), target.resolve())
     version, files = followed.current.version if followed.current else "", len(list(target.glob("*.parquet")))

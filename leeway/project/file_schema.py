@@ -22,6 +22,7 @@ from monitors.config import MonitorPolicy
 from monitors.flink.config import Engine
 from registry.config import IncidentPolicy
 from retrain_flows.config import Audit, Retrain, Signals
+from serving.config import Nearline
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
 
@@ -73,6 +74,7 @@ class ModelSection(Section):
     incidents: IncidentPolicy = Field(IncidentPolicy(), description="when drift is an incident, and how bad it is")
     signals: Signals = Field(Signals(), description="what each kind of incident may trigger")
     retrain: Retrain | None = Field(None, description="how a challenger is made; without it Leeway only monitors")
+    nearline: Nearline | None = Field(None, description="requests in a topic that a streaming job answers")
 
     @model_validator(mode="after")
     def _can_retrain(self) -> ModelSection:
@@ -89,6 +91,23 @@ class ModelSection(Section):
         if absent := wanted - set(self.retrain.trainers):
             key = {"static": "trainer", "online": "online"}[min(absent)]
             msg = f"retrain.mode {self.retrain.mode} needs `retrain.{key}: module:function`"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _can_answer(self) -> ModelSection:
+        """Refuse a `nearline` section whose predictions could not be written as it reads requests."""
+        if self.nearline is None:
+            return self
+        target, source = self.events.predictions, self.nearline.requests
+        if target.topic is None:
+            msg = "`nearline` writes predictions to a topic: set `events.predictions.topic`"
+            raise ValueError(msg)
+        if self.events.version:
+            msg = "`nearline` writes each prediction's version: set `columns.version` in place of `events.version`"
+            raise ValueError(msg)
+        if source.format == "arrow" and target.format != "arrow":
+            msg = "requests in columnar records are answered in such: set `format: arrow` for `events.predictions`"
             raise ValueError(msg)
         return self
 

@@ -23,6 +23,7 @@ from monitors.config import MonitorPolicy
 from monitors.flink.config import Engine
 from registry.config import IncidentPolicy
 from retrain_flows.config import Audit, Retrain, Signals
+from serving.config import Nearline
 
 FILE_NAME = "leeway.yaml"
 _SQLITE = "sqlite:///"
@@ -41,6 +42,7 @@ class Model:
     baseline: Period | None = None
     retrain: Retrain | None = None
     facts: FactFeatures = NO_FACTS
+    nearline: Nearline | None = None
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,12 @@ def _model(name: str, section: ModelSection, path: Path, file: ProjectFile) -> M
     return Model(name=name, schema=section.schema_of(name), events=section.events.model_copy(update=sources),
                  monitor=section.monitor, signals=section.signals, incidents=section.incidents,
                  baseline=section.baseline, retrain=section.retrain,
-                 facts=_facts(section, path, file))  # fmt: skip
+                 facts=_facts(section, path, file),
+                 nearline=section.nearline and _nearline(section.nearline, path, file, brokers))  # fmt: skip
+
+
+def _nearline(section: Nearline, path: Path, file: ProjectFile, brokers: str) -> Nearline:
+    return section.model_copy(update={"requests": _absolute(section.requests, path, file, brokers)})
 
 
 def _facts(section: ModelSection, path: Path, file: ProjectFile) -> FactFeatures:

@@ -100,8 +100,9 @@ def brokers(project: Project) -> list[str]:
 
 def sources(project: Project) -> list[Source]:
     """Return the event sources of all models."""
-    events = [model.events for model in project.models.values()]
-    return [source for e in events for source in (e.predictions, e.labels, e.history) if source]
+    models = project.models.values()
+    places = [place for m in models for place in (m.events.predictions, m.events.labels, m.events.history)]
+    return [source for source in (*places, *(m.nearline.requests for m in models if m.nearline)) if source]
 
 
 def _services(project: Project) -> dict[str, tuple[str, ...]]:

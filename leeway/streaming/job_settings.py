@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import features
@@ -21,13 +22,15 @@ from leeway import assembly
 from leeway.context import Context
 from leeway.project.load import Model
 from leeway.stack import coordinates
-from monitors.flink import committed_output, deploy_job, environment_job
+from monitors.flink import committed_output, deploy_job
 from monitors.flink.committed_output import CommittedTopics
 from monitors.flink.kafka_source_job import Topics
 from monitors.flink.sinks_job import OutputTopics
 
 _RETENTION_MS = {"reports": publishing.RETAIN_FOREVER, "rejects": publishing.RETAIN_FOREVER, "progress": 7 * 86_400_000}
 """Retention of output topics (ms): reports and dead letters are kept for ever, progress for a week."""
+ROOMS: tuple[ModuleType, ...] = (features, monitors)
+"""The packages that workers of the job that monitors run."""
 _NAMES = {"reports": "reports", "rejects": "dead-letters", "progress": "progress"}
 
 
@@ -52,9 +55,9 @@ def group(opened: Context, model: Model) -> str:
     return f"leeway.{opened.project.name}.{model.name}"
 
 
-def cluster_name(opened: Context, model: Model) -> str:
-    """Return the model's job name on a cluster: project, model, and a hash of what its state depends on."""
-    return f"leeway.{opened.project.name}.{assembly.job_name(model)}"
+def name_on_cluster(opened: Context, name: str) -> str:
+    """Return the name of a job of the project on a cluster."""
+    return f"leeway.{opened.project.name}.{name}"
 
 
 def output_topic(model: Model, kind: str) -> str:
@@ -98,43 +101,58 @@ def input_topics(opened: Context, model: Model) -> Topics:
         Kafka does not answer, or a topic does not exist.
     """
     engine, events = opened.project.flink, model.events
-    readers = [min(engine.parallelism, _partitions(s)) if s else 1 for s in (events.predictions, events.labels)]
+    readers = [readers_of(engine.parallelism, s) if s else 1 for s in (events.predictions, events.labels)]
     return Topics(
         events.predictions, events.labels, group(opened, model), engine.idle_timeout, (readers[0], readers[1])
     )
 
 
-def _partitions(source: Source) -> int:
-    return len(offset_ranges.offsets_by_partition(source.bootstrap, source.topic or ""))
+def readers_of(parallelism: int, source: Source) -> int:
+    """Return how many subtasks read a topic: no more than it has partitions.
+
+    Raises
+    ------
+    BrokerError
+        Kafka does not answer, or there is no such topic.
+    """
+    return min(parallelism, len(offset_ranges.offsets_by_partition(source.bootstrap, source.topic or "")))
 
 
-def deployment(opened: Context, model: Model) -> deploy_job.Deployment:
-    """Return the job's deployment. Raises ProjectError without an address, EngineError without the connector."""
-    engine = opened.project.engine()
-    rooms = (pack_rooms(opened.dir / "jobs"),) if engine.address else ()
+def deployment(
+    opened: Context, model: Model, name: str = "", rooms: Sequence[ModuleType] = ROOMS
+) -> deploy_job.Deployment:
+    """Return a job's deployment, by default of the model's monitoring.
+
+    Parameters
+    ----------
+    opened
+        The project.
+    model
+        The model.
+    name
+        The job's name in this project; by default that of the job that monitors.
+    rooms
+        The packages that its workers run.
+
+    Raises
+    ------
+    ProjectError
+        Flink's address is not set.
+    EngineError
+        The connector is missing.
+    """
+    engine, name = opened.project.engine(), name or assembly.job_name(model)
+    packed = (pack_rooms(opened.dir / "jobs", rooms),) if engine.address else ()
     jars = tuple(coordinates.jars("flink-kafka"))
-    return deploy_job.Deployment(assembly.job_name(model), cluster_name(opened, model), engine, opened.dir, jars, rooms)
+    return deploy_job.Deployment(name, name_on_cluster(opened, name), engine, opened.dir, jars, packed)
 
 
-def start(opened: Context, model: Model, begin: Path | str | None) -> Any:
-    """Start the model's job, from the savepoint or checkpoint *begin* if one is given; return its ``TableResult``."""
-    how = deployment(opened, model)
+def start(opened: Context, model: Model, name: str, begin: Path | str | None) -> Any:
+    """Start the model's job under a name, from the savepoint or checkpoint *begin* if one is given; return its ``TableResult``."""
+    how = deployment(opened, model, name)
     return deploy_job.start(
         assembly.spec(opened, model), input_topics(opened, model), outputs(opened, model), how, begin
     )
-
-
-def newest_state(opened: Context, model: Model) -> Path | None:
-    """Return the newest checkpoint or savepoint the model's job can resume from; None if there is none."""
-    name = assembly.job_name(model)
-    roots = (opened.dir / "checkpoints" / name, savepoints(opened, model))
-    states = [state for root in roots if (state := environment_job.newest_checkpoint(root))]
-    return max(states, key=lambda p: (p / "_metadata").stat().st_mtime_ns, default=None)
-
-
-def savepoints(opened: Context, model: Model) -> Path:
-    """Return the folder of savepoints of the job of the current project file."""
-    return opened.dir / "savepoints" / assembly.job_name(model)
 
 
 def committed(opened: Context, model: Model) -> AbstractContextManager[CommittedTopics]:
@@ -143,20 +161,20 @@ def committed(opened: Context, model: Model) -> AbstractContextManager[Committed
     return committed_output.topics(out.bootstrap, f"{group(opened, model)}.ingest", out.reports, out.progress)
 
 
-def behind(opened: Context, model: Model) -> int:
-    """Return the number of records between the job's last checkpoint and the ends of its topics."""
-    total, name = 0, group(opened, model)
-    for source in filter(None, (model.events.predictions, model.events.labels)):
+def behind(group_name: str, sources: Iterable[Source]) -> int:
+    """Return the number of records between a job's last checkpoint and the ends of its topics."""
+    total = 0
+    for source in sources:
         ends = offset_ranges.offsets_by_partition(source.bootstrap, source.topic or "")
-        with connections.consumer(source.bootstrap, group_id=name) as client:
+        with connections.consumer(source.bootstrap, group_id=group_name) as client:
             for number, (start, end) in ends.items():
                 total += end - max(start, client.committed(connections.partition(source.topic or "", number)) or 0)
     return total
 
 
-def newest_event(model: Model) -> datetime | None:
-    """Return the time of the newest prediction in the model's topic; None while it is empty."""
-    source, last = model.events.predictions, []
+def newest_event(source: Source) -> datetime | None:
+    """Return the timestamp of the newest record of a topic; None while it is empty."""
+    last = []
     with connections.consumer(source.bootstrap) as client:
         for number, (start, end) in offset_ranges.offsets_by_partition(source.bootstrap, source.topic or "").items():
             client.assign([part := connections.partition(source.topic or "", number)])
@@ -166,9 +184,9 @@ def newest_event(model: Model) -> datetime | None:
     return from_ms(max(last)) if last else None
 
 
-def pack_rooms(folder: Path) -> Path:
-    """Return a zip of the two packages that Flink's workers run, named after the hash of its content."""
-    files = {f"{room.__name__}/{p.relative_to(root)}": p.read_bytes() for room, root, p in _sources()}
+def pack_rooms(folder: Path, rooms: Sequence[ModuleType] = ROOMS) -> Path:
+    """Return a zip of the packages that Flink's workers run, named after the hash of its content."""
+    files = {f"{room.__name__}/{p.relative_to(root)}": p.read_bytes() for room, root, p in _sources(rooms)}
     text = hashlib.sha256()
     for name, content in sorted(files.items()):
         text.update(name.encode() + b"\0" + content)
@@ -182,7 +200,7 @@ def pack_rooms(folder: Path) -> Path:
     return archive
 
 
-def _sources() -> Iterator[tuple[Any, Path, Path]]:
-    for room in (features, monitors):
+def _sources(rooms: Iterable[ModuleType]) -> Iterator[tuple[ModuleType, Path, Path]]:
+    for room in rooms:
         root = Path(str(room.__file__)).parent
         yield from ((room, root, path) for path in sorted(root.rglob("*.py")))

@@ -88,29 +88,25 @@ class CommittedTopics:
 
     def reports(self, use: Use) -> int:
         """See :class:`CommittedOutput`."""
-        return self._take(self.clients[0], use)
+        return take(self.clients[0], use)
 
     def progress(self, use: Use) -> int:
         """See :class:`CommittedOutput`."""
-        return self._take(self.clients[1], use)
+        return take(self.clients[1], use)
 
     def dead_letters(self, folder: Path) -> None:
         """See :class:`CommittedOutput`; *folder* stays empty."""
 
-    @staticmethod
-    def _take(client: Any, use: Use) -> int:
-        """Pass all records up to the current end of the topic to *use*; return the number of batches."""
-        taken, ends, give_up = (
-            0,
-            client.end_offsets(client.assignment()),
-            time.monotonic() + connections.TIMEOUT_MS / 1000,
-        )
-        while _short_of(client, ends) and time.monotonic() < give_up:
-            found = client.poll(timeout_ms=200).values()
-            if batch := [r.value.decode() for records in found for r in records if r.value]:
-                _use(client, batch, use)
-                taken, give_up = taken + 1, time.monotonic() + connections.TIMEOUT_MS / 1000
-        return taken
+
+def take(client: Any, use: Use) -> int:
+    """Pass all records up to the current end of a consumer's topic to *use*; return the number of batches."""
+    taken, ends, give_up = 0, client.end_offsets(client.assignment()), time.monotonic() + connections.TIMEOUT_MS / 1000
+    while _short_of(client, ends) and time.monotonic() < give_up:
+        found = client.poll(timeout_ms=200).values()
+        if batch := [r.value.decode() for records in found for r in records if r.value]:
+            _use(client, batch, use)
+            taken, give_up = taken + 1, time.monotonic() + connections.TIMEOUT_MS / 1000
+    return taken
 
 
 def _short_of(client: Any, ends: Mapping[Any, int]) -> bool:
@@ -154,12 +150,19 @@ def topics(bootstrap: str, group: str, reports: str, progress: str) -> Iterator[
     BrokerError
         Kafka does not answer, or a topic does not exist.
     """
-    with _reader(bootstrap, group, reports) as first, _reader(bootstrap, group, progress) as second:
+    with reader(bootstrap, group, reports) as first, reader(bootstrap, group, progress) as second:
         yield CommittedTopics((first, second))
 
 
 @contextmanager
-def _reader(bootstrap: str, group: str, topic: str) -> Iterator[Any]:
+def reader(bootstrap: str, group: str, topic: str) -> Iterator[Any]:
+    """Open a consumer of what was committed to a topic, which goes on where its group was.
+
+    Raises
+    ------
+    BrokerError
+        Kafka does not answer, or the topic does not exist.
+    """
     with connections.consumer(bootstrap, group_id=group, auto_offset_reset="earliest", max_poll_records=2000) as client:
         # Assigned, not subscribed: there is one reader, so there is no wait for a group to balance.
         client.assign([connections.partition(topic, n) for n in connections.partitions(client, bootstrap, topic)])

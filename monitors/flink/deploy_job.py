@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +63,11 @@ class Deployment:
         return self.state / "checkpoints" / self.name
 
 
+def with_interval(deployment: Deployment, interval: timedelta) -> Deployment:
+    """Return the deployment with another time between checkpoints."""
+    return replace(deployment, engine=deployment.engine.model_copy(update={"checkpoint_interval": interval}))
+
+
 def start(
     spec: JobSpec,
     topics: kafka_source_job.Topics,
@@ -90,24 +97,65 @@ def start(
     EngineAway
         Flink does not accept the job.
     """
+    submit = partial(profile_job.submit, spec=spec, place=topics, outputs=outputs, follow=True)
+    return launch(submit, deployment, options(deployment, topics), begin)
+
+
+def launch(
+    submit: Callable[[Any], Any], deployment: Deployment, settings: Mapping[str, str], begin: Path | str | None = None
+) -> Any:
+    """Start any job; return its ``TableResult``.
+
+    Parameters
+    ----------
+    submit
+        Starts the job in a table environment.
+    deployment
+        How it is run.
+    settings
+        Flink's configuration.
+    begin
+        Savepoint or checkpoint to restore.
+
+    Raises
+    ------
+    EngineError
+        Java or Flink does not start.
+    EngineAway
+        Flink does not accept the job.
+    """
     checkpoints = environment_job.Checkpoints(deployment.checkpoints, deployment.engine.interval, begin)
     with _worker_mode("process" if deployment.engine.address else None):
         tables = environment_job.environment(
-            deployment.logs, streaming=True, checkpoints=checkpoints, options=options(deployment, topics)
+            deployment.logs, streaming=True, checkpoints=checkpoints, options=settings
         )
         try:
-            return profile_job.submit(tables, spec, topics, outputs, follow=True)
+            return submit(tables)
+        except errors.LeewayError:
+            raise
         except Exception as error:  # py4j wraps every Java exception in one type
             failure = run_job.engine_error(error, deployment.logs)
             raise errors.EngineAway(failure.message, hint=failure.hint) from error
 
 
 def options(deployment: Deployment, topics: kafka_source_job.Topics) -> Mapping[str, str]:
-    """Return Flink's configuration of the job."""
-    engine, jars = deployment.engine, list(deployment.jars)
+    """Return Flink's configuration of the profile job."""
     # A bundle ends with a wait for what is under way; its batches let Java read on while Python decodes. A columnar
     # record holds many events: as many records as of JSON would not fit.
     bundle, batch = ("500", "100") if topics.predictions.format == "arrow" else ("40000", "10000")
+    return {
+        **engine_options(deployment),
+        # Each watermark ends a batch in the worker: rarer ones make larger batches.
+        "pipeline.auto-watermark-interval": "1 s",
+        "python.fn-execution.bundle.size": bundle,
+        "python.fn-execution.arrow.batch.size": batch,
+        "python.fn-execution.bundle.time": "1000",
+    }
+
+
+def engine_options(deployment: Deployment) -> Mapping[str, str]:
+    """Return Flink's configuration of any job: where and under which name it runs, its jars and its restarts."""
+    engine, jars = deployment.engine, list(deployment.jars)
     cluster: dict[str, str] = {}
     if engine.address:
         jars += (Path(pyflink.__file__).parent / "opt").glob("flink-python-*.jar")
@@ -119,11 +167,6 @@ def options(deployment: Deployment, topics: kafka_source_job.Topics) -> Mapping[
         "pipeline.jars": ";".join(path.resolve().as_uri() for path in jars),
         "parallelism.default": str(engine.parallelism),
         "pipeline.object-reuse": "true",
-        # Each watermark ends a batch in the worker: rarer ones make larger batches.
-        "pipeline.auto-watermark-interval": "1 s",
-        "python.fn-execution.bundle.size": bundle,
-        "python.fn-execution.arrow.batch.size": batch,
-        "python.fn-execution.bundle.time": "1000",
         "state.backend.type": engine.state_backend,
         "restart-strategy.fixed-delay.attempts": str(engine.restart.attempts),
         "restart-strategy.fixed-delay.delay": f"{to_ms(engine.restart.delay)} ms",

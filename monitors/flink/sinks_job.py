@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
+from features.events.encode import DIGEST
 from features.window import to_ms
 from monitors.flink import kafka_table
 from monitors.flink.sql_job import field
@@ -90,20 +91,59 @@ class OutputTopics:
             ),
             "progress": ("line STRING", "line"),
         }[kind]
-        keyed = {"key.format": "raw", "key.fields": "k", "value.format": "raw", "value.fields-include": "EXCEPT_KEY"}
-        options = {**self._options(kind), **(keyed if kind == "reports" else {"format": "raw"})}
+        options = {**self._options(kind), **(_KEYED if kind == "reports" else {"format": "raw"})}
         where = kafka_table.options(self.bootstrap, getattr(self, kind), options)
         tables.execute_sql(f"CREATE TEMPORARY TABLE sink_{kind} ({columns}) WITH ({where})")
         return selected
 
     def _options(self, kind: str) -> Mapping[str, str]:
-        return {
-            "properties.transaction.timeout.ms": str(to_ms(self.timeout)),
-            "properties.max.request.size": str(16 << 20),
-            "sink.delivery-guarantee": "exactly-once",
-            "sink.transactional-id-prefix": f"{self.prefix}-{kind}",
-            "sink.transaction-naming-strategy": "POOLING",
-        }
+        return _exactly_once(f"{self.prefix}-{kind}", self.timeout)
+
+
+@dataclass(frozen=True, slots=True)
+class EventTopic:
+    """A topic of events into which the job commits in transactions, beside its dead letters and its progress.
+
+    Parameters
+    ----------
+    topic
+        The topic of events.
+    content
+        Their MIME type, for the header ``content-type``.
+    beside
+        Topics of dead letters and progress; where events go is their broker, too.
+    """
+
+    topic: str
+    content: str
+    beside: OutputTopics
+
+    def sink(self, tables: Any, kind: str) -> str:
+        """Create the table of a kind of lines; events (kind ``events``) are of k, v, at_ms (timestamp) and digest."""
+        if kind != "events":
+            return self.beside.sink(tables, kind)
+        options = {**_exactly_once(f"{self.beside.prefix}-events", self.beside.timeout), **_KEYED}
+        where = kafka_table.options(self.beside.bootstrap, self.topic, options)
+        tables.execute_sql(
+            "CREATE TEMPORARY TABLE sink_events (k STRING, v BYTES, at_time TIMESTAMP_LTZ(3) METADATA FROM 'timestamp', "
+            f"headers MAP<STRING, BYTES> METADATA) WITH ({where})"
+        )
+        headers = f"'content-type', ENCODE('{self.content}', 'UTF-8'), '{DIGEST}', ENCODE(digest, 'UTF-8')"
+        return f"k, v, TO_TIMESTAMP_LTZ(at_ms, 3), MAP[{headers}]"
+
+
+_KEYED = {"key.format": "raw", "key.fields": "k", "value.format": "raw", "value.fields-include": "EXCEPT_KEY"}
+
+
+def _exactly_once(prefix: str, timeout: timedelta) -> Mapping[str, str]:
+    """Return the options of a topic that is written in transactions, whose names begin with *prefix*."""
+    return {
+        "properties.transaction.timeout.ms": str(to_ms(timeout)),
+        "properties.max.request.size": str(16 << 20),
+        "sink.delivery-guarantee": "exactly-once",
+        "sink.transactional-id-prefix": prefix,
+        "sink.transaction-naming-strategy": "POOLING",
+    }
 
 
 def insert(tables: Any, outputs: Outputs, queries: Mapping[str, str]) -> Any:

@@ -6,8 +6,9 @@ No record can end the job: one that raises while it is decoded or counted become
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -72,13 +73,9 @@ def decode_records(spec: JobSpec, role: Role, records: Records) -> tuple[Texts, 
     records
         The records.
     """
-    try:
-        decoded = decode.decode_records(spec.schema, role, records)
-    except errors.DataError as error:
-        everything = tuple(reject(records.place(i), error.message, v or b"") for i, v in enumerate(records.values))
-        decoded = decode.Decoded(decode.empty(spec.schema, role), everything)
+    decoded = decoded_records(spec.schema, role, records)
     taken = _decoded_chunk(spec, role, decoded, lambda row: records.place(int(decoded.lines[row])))
-    letters = list(_letters(role, records, taken.rejects))
+    letters = list(record_letters(role, records, taken.rejects))
     return cell_texts(taken.cells), taken.sheets, letters, taken.progress(role, topic=records.topic)
 
 
@@ -108,11 +105,15 @@ class _DecodedChunk:
 
     def progress(self, role: Role, **source: str) -> str:
         """Return the line of progress (JSON): rows, rejected records, and the most frequent reasons."""
-        reasons = {group.first.reason: group.records for group in by_reason(self.rejects)[:MAX_REASONS]}
         newest = self.reached if role == "predictions" else 0
-        line = {"role": role, **source, "rows": self.rows, "rejected": records_of(self.rejects), "newest": newest,
-                "reasons": reasons}  # fmt: skip
-        return json.dumps(line, sort_keys=True)
+        return progress_line(role, self.rows, self.rejects, newest, **source)
+
+
+def progress_line(role: Role, rows: int, rejects: Sequence[Reject], newest: int, **more: str) -> str:
+    """Return a line of progress (JSON): rows, rejected records and the most frequent reasons, the newest time (ms)."""
+    reasons = {group.first.reason: group.records for group in by_reason(rejects)[:MAX_REASONS]}
+    line = {"role": role, **more, "rows": rows, "rejected": records_of(rejects), "newest": newest, "reasons": reasons}
+    return json.dumps(line, sort_keys=True)
 
 
 def _decoded_chunk(spec: JobSpec, role: Role, decoded: decode.Decoded, place: Place) -> _DecodedChunk:
@@ -142,8 +143,19 @@ def largest_jump(schema: EventSchema) -> int:
     return to_ms(max(schema.windows.size, schema.times.max_jump))
 
 
-def _letters(role: Role, records: Records, rejects: Iterable[Reject]) -> Iterable[str]:
-    """Yield one dead letter for each rejected record, with all its reasons."""
+def decoded_records(
+    schema: EventSchema, role: Role, records: Records, now: datetime | None = None
+) -> decode.Decoded:
+    """Return records as :func:`features.events.decode.decode_records` does; all are rejects if their schema is bad."""
+    try:
+        return decode.decode_records(schema, role, records, now=now)
+    except errors.DataError as error:
+        everything = tuple(reject(records.place(i), error.message, v or b"") for i, v in enumerate(records.values))
+        return decode.Decoded(decode.empty(schema, role), everything)
+
+
+def record_letters(role: Role, records: Records, rejects: Iterable[Reject]) -> Iterable[str]:
+    """Yield one dead letter for each rejected record, with all its reasons, as :func:`decode_records` describes it."""
     reasons: dict[tuple[str, int], dict[str, None]] = {}
     for one in rejects:
         reasons.setdefault((one.path, one.line), {})[one.reason] = None

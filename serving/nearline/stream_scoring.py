@@ -7,7 +7,7 @@ lacks either is done again. The version of a chunk whose predictions can be seen
 from __future__ import annotations
 
 import hashlib
-import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,26 +15,16 @@ from pathlib import Path
 
 from features.events import location
 from features.facts.declaration import FactFeatures
-from features.facts.directory_feed import DirectoryFeed
-from features.facts.lookup import FactValues
-from features.facts.store import MemoryStore
 from features.files.file_chunks import Chunk
 from features.schema import EventSchema
 from features.security.file_names import file_name
 from features.values.untyped import Reject
-from registry.files import artifacts
-from registry.files.artifacts import ArtifactStore
 from serving import offline
 from serving.batch import part_scoring
 from serving.batch.part_scoring import PartScoring
 from serving.batch.run_plan import Part
-from serving.model import Served
-from serving.nearline import champion_file
-from serving.nearline.champion_file import Champion
-from serving.online.fact_feed import FactFeed
-
-_LOG = logging.getLogger("leeway.nearline")
-
+from serving.nearline import fact_values
+from serving.nearline.loaded_champion import LoadedChampion
 
 @dataclass(frozen=True, slots=True)
 class StreamScoring:
@@ -85,47 +75,22 @@ class _Scorer:
 
     def __init__(self, task: StreamScoring) -> None:
         self._task = task
-        self._failed: Champion | None = None
-        self._champion, self._served = self._load(champion_file.read(task.champion))
-        self._facts = FactValues(task.facts, MemoryStore()) if task.facts else None
-        self._feed = self._fact_feed(self._facts) if self._facts else None
-
-    def _fact_feed(self, values: FactValues) -> FactFeed:
-        """Return what reads new files of facts."""
-        task = self._task
-        return FactFeed(
-            task.schema.model, DirectoryFeed(values), lambda letters: task.set_aside("facts", letters), task.clock
-        )
-
-    def _load(self, champion: Champion) -> tuple[Champion, Served]:
-        model = artifacts.load_model(ArtifactStore(self._task.store).get(champion.digest), self._task.trusted)
-        return champion, Served(self._task.schema, champion.version, champion.digest, model)
-
-    def _follow(self) -> None:
-        """Load the champion if it is another one; where that fails, the last good one answers on."""
-        champion = champion_file.read(self._task.champion)
-        if champion in (self._champion, self._failed):
-            return
-        try:
-            self._champion, self._served = self._load(champion)
-        except Exception as error:  # a model file may fail in any way
-            _LOG.error("%s cannot be loaded: %s; %s answers on", champion.version, error, self._champion.version)
-            self._failed = champion
+        self._own = LoadedChampion(task.schema, task.champion, task.store, task.trusted, time.monotonic)
+        self._facts = fact_values.of(task.schema.model, task.facts, task.set_aside, task.clock)
 
     def __call__(self, reference: str) -> None:
         """Score a chunk by the champion of now, with the facts of now."""
         if not reference:
             return
-        self._follow()
-        if self._feed:
-            self._feed.look()
-        task, now = self._task, self._task.clock()
+        self._own.follow()
+        values = self._facts and self._facts.newest()
+        task, champion, now = self._task, self._own.champion, self._task.clock()
         run = PartScoring(
-            task.schema, task.facts, self._champion.version, self._champion.digest, task.store, task.trusted,
-            frozenset(self._champion.nullable), offline.ALL, now, task.target,
+            task.schema, task.facts, champion.version, champion.digest, task.store, task.trusted,
+            frozenset(champion.nullable), offline.ALL, now, task.target,
         )  # fmt: skip
         part_scoring.score(
-            run, self._served, self._facts, part_of(reference), lambda letters: task.set_aside("requests", letters)
+            run, self._own.served, values, part_of(reference), lambda letters: task.set_aside("requests", letters)
         )
 
 

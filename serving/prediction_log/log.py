@@ -26,7 +26,7 @@ from serving.prediction_log.journal import Journal
 from serving.requests.rows import Rows
 
 _LOG = logging.getLogger("leeway.serve")
-DIGEST, PREDICTOR = "leeway.digest", "leeway.predictor"
+DIGEST, PREDICTOR = encode.DIGEST, "leeway.predictor"
 """Columns of the log beside the event's own: the sha256 of the model file, and what computed the prediction."""
 
 

@@ -1,0 +1,76 @@
+"""`leeway nearline` over topics: the job runs here or on the cluster, and the registry is followed."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from functools import partial
+
+import filelock
+
+from features.errors import EngineError, ProjectError
+from features.security.file_names import file_name
+from features.window import UTC
+from leeway.commands.options import until_stopped
+from leeway.context import Context
+from leeway.project.load import Model
+from leeway.streaming import follow_requests, reconnect
+from leeway.streaming.follow_requests import NearlineTally
+from leeway.streaming.job_kinds import NEARLINE
+from leeway.terminal import show
+
+_LOOK_SECONDS = 0.5
+"""How often job, registry and progress are looked at."""
+
+
+def follow(opened: Context, model: Model, *, as_json: bool) -> None:
+    """Answer the requests of the model's topic until stopped, and print what was answered.
+
+    Raises
+    ------
+    ProjectError
+        The model has no topic of requests.
+    EngineError
+        Another command answers them, or the job fails.
+    """
+    if not NEARLINE.wanted(model):
+        why, fix = NEARLINE.missing
+        msg = f"{model.name} has nothing to answer: {why}"
+        raise ProjectError(msg, hint=f"{fix}, or name a directory of files and one of predictions")
+    tally = NearlineTally()
+    lock = filelock.FileLock(opened.dir / f"nearline-{file_name(model.name)}.lock", timeout=0)
+    try:
+        with lock, until_stopped():
+            _answer(opened, model, tally)
+    except filelock.Timeout as error:
+        msg = f"the requests of {model.name} are already being answered from {opened.dir}"
+        raise EngineError(msg, hint="stop the other `leeway nearline` first") from error
+    _print(model, tally, as_json=as_json)
+
+
+def _answer(opened: Context, model: Model, tally: NearlineTally) -> None:
+    """Run until stopped; servers that do not answer are waited for, once the job has run."""
+    note = partial(_note, model)
+    show.note_on_stderr(show.text(f"Answering the requests of {model.name}; Ctrl-C stops. Flink is starting..."))
+    lines, opening = show.ProgressLines(), partial(follow_requests.answering, opened, model, tally, note)
+    with reconnect.Reconnecting(opening, note) as look:
+        try:
+            while True:
+                look()
+                lines.print(tally.text())
+                time.sleep(_LOOK_SECONDS)
+        except KeyboardInterrupt:
+            pass
+
+
+def _note(model: Model, text: str) -> None:
+    show.note_on_stderr(show.text(f"{datetime.now(UTC):%H:%M:%S} {model.name}: {text}"))
+
+
+def _print(model: Model, tally: NearlineTally, *, as_json: bool) -> None:
+    if as_json:
+        show.as_json({"ok": not tally.rejected, "model": model.name, "version": tally.champion,
+                      "rows": sum(tally.rows.values()), "by_version": tally.rows, "rejected": tally.rejected,
+                      "reasons": tally.reasons})  # fmt: skip
+        return
+    show.note(show.text(f"Stopped. {tally.text()}."))

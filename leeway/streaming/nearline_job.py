@@ -1,0 +1,142 @@
+"""The nearline job over topics: its topics and names, and its start."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import features
+import leeway
+import monitors
+import registry
+import serving
+from features.events import encode, publishing
+from features.schema import Source
+from features.security.file_names import file_name
+from features.window import UTC
+from leeway import dead_letters
+from leeway.context import Context
+from leeway.project.load import Model
+from leeway.streaming import job_settings
+from monitors.flink import deploy_job, record_answers_job
+from monitors.flink.record_answers_job import PROMPT, Requests
+from monitors.flink.sinks_job import EventTopic, OutputTopics
+from serving.config import Nearline
+from serving.nearline.champion_file import ChampionFollower
+from serving.nearline.record_scoring import RecordScoring
+
+_ROOMS = (features, monitors, registry, serving, leeway)
+_PARTITIONS = 4
+"""Partitions of a topic of predictions that has to be made."""
+
+
+def section(model: Model) -> Nearline:
+    """Return the model's `nearline` section, which must be there."""
+    assert model.nearline is not None
+    return model.nearline
+
+
+def sources(model: Model) -> tuple[Source, ...]:
+    """Return the topic that the job reads."""
+    return (section(model).requests,)
+
+
+def identity(model: Model) -> str:
+    """Return what the job's state depends on: its state is where it is in a topic, and in the topic of predictions.
+
+    It does not depend on features: a changed model goes on where the one before was, and answers no request again.
+    """
+    requests, predictions = section(model).requests, model.events.predictions
+    places = [f"{source.bootstrap} {source.topic}" for source in (requests, predictions)]
+    return hashlib.sha256("\0".join(places).encode()).hexdigest()[:12]
+
+
+def group(opened: Context, model: Model) -> str:
+    """Return the consumer group under which the job commits its offsets."""
+    return f"{job_settings.group(opened, model)}.nearline"
+
+
+def progress_topic(model: Model) -> str:
+    """Return the topic of the job's progress: rows, rejected rows and version of each batch."""
+    return f"leeway.{model.name}.nearline-progress"
+
+
+def outputs(opened: Context, model: Model) -> EventTopic:
+    """Return the job's output topics, which are created where they are missing.
+
+    Raises
+    ------
+    BrokerError
+        Kafka does not answer, or refuses.
+    """
+    target = model.events.predictions
+    names = {"rejects": job_settings.output_topic(model, "rejects"), "progress": progress_topic(model)}
+    job_settings.make_topics(target.bootstrap, names)
+    publishing.ensure(target.bootstrap, target.topic or "", _PARTITIONS)
+    timeout = opened.project.flink.transaction_timeout
+    # One prefix for all jobs of the model: the next one aborts transactions that a killed one left open.
+    beside = OutputTopics(target.bootstrap, "", **names, prefix=group(opened, model), timeout=timeout)
+    return EventTopic(target.topic or "", encode.CONTENT[target.format], beside)
+
+
+def champion(opened: Context, model: Model) -> Path:
+    """Return the file that names the champion to the job's workers."""
+    return opened.dir.resolve() / "nearline" / file_name(model.name) / "champion.json"
+
+
+def follower(opened: Context, model: Model, note: Callable[[str], None]) -> ChampionFollower:
+    """Return what puts the registry's champion into that file."""
+    return ChampionFollower(opened.registry, model.schema, trusted(model), champion(opened, model), note)
+
+
+def trusted(model: Model) -> tuple[str, ...]:
+    """Return the types that model files may have."""
+    return tuple(model.retrain.trust) if model.retrain else ()
+
+
+def scoring(opened: Context, model: Model) -> RecordScoring:
+    """Return what the workers do with requests."""
+    return RecordScoring(
+        model.schema, model.facts, champion(opened, model), opened.artifacts.root.resolve(), trusted(model),
+        model.events.predictions, partial(dead_letters.append, opened.dir.resolve(), model.name),
+        partial(datetime.now, UTC), opened.project.folder,
+    )  # fmt: skip
+
+
+def start(opened: Context, model: Model, name: str, begin: Path | str | None, *, bounded: bool = False) -> Any:
+    """Start the job; return its ``TableResult``.
+
+    Parameters
+    ----------
+    opened
+        The project.
+    model
+        The model, with a `nearline` section.
+    name
+        The job's name.
+    begin
+        Savepoint or checkpoint to restore.
+    bounded
+        Whether the job ends where the topic of requests ends now.
+
+    Raises
+    ------
+    BrokerError
+        Kafka does not answer, or there is no topic of requests.
+    NotFound, ArtifactError
+        There is no champion, or it cannot be loaded.
+    """
+    asked = section(model)
+    how = job_settings.deployment(opened, model, name, _ROOMS)
+    how = deploy_job.with_interval(how, asked.checkpoint_interval)
+    readers = job_settings.readers_of(how.engine.parallelism, asked.requests)
+    requests = Requests(asked.requests, group(opened, model), readers, bounded)
+    written = outputs(opened, model)
+    if not champion(opened, model).exists():
+        follower(opened, model, lambda _: None).begin()
+    submit = partial(record_answers_job.submit, function=scoring(opened, model), requests=requests, outputs=written)
+    return deploy_job.launch(submit, how, {**deploy_job.engine_options(how), **PROMPT}, begin)
