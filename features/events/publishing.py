@@ -47,7 +47,7 @@ EVENTS_PER_RECORD = 1000
 """Events in a columnar record by default."""
 
 
-def messages(  # noqa: PLR0913 - what, where to, and how
+def messages(
     schema: EventSchema,
     role: Role,
     table: pa.Table,

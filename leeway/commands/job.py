@@ -15,11 +15,14 @@ from leeway.commands.options import AsJson, ModelName
 from leeway.context import Context
 from leeway.project.load import Model
 from leeway.streaming import job_settings, lifecycle
-from leeway.streaming.job_kinds import KINDS, JobKind
+from leeway.streaming.job_kinds import KINDS, MONITOR, JobKind
 from leeway.terminal import show
 
-def _kind(name: str) -> JobKind:
-    """Return a kind of job by its name."""
+
+def _kind(name: str | JobKind) -> JobKind:
+    """Return a kind of job by its name; a kind, which is the default, as it is."""
+    if isinstance(name, JobKind):
+        return name
     if name not in KINDS:
         msg = f"{name!r} is none of {', '.join(KINDS)}"
         raise typer.BadParameter(msg, param_hint="--kind")
@@ -28,7 +31,10 @@ def _kind(name: str) -> JobKind:
 
 app = typer.Typer(no_args_is_help=True, help="Start, stop and replace streaming jobs on the Flink cluster.")
 Kind = Annotated[
-    JobKind, typer.Option("--kind", parser=_kind, metavar="KIND", help=f"Which job: {', '.join(KINDS)}.")
+    JobKind,
+    typer.Option(
+        "--kind", parser=_kind, metavar="KIND", show_default="monitor", help=f"Which job: {', '.join(KINDS)}."
+    ),
 ]
 Replay = Annotated[bool, typer.Option(help="Read the topics from their beginning instead of restoring its state.")]
 
@@ -39,7 +45,9 @@ def register(main: typer.Typer) -> None:
 
 
 @app.command()
-def submit(ctx: typer.Context, model: ModelName = None, kind: Kind = "monitor", replay: Replay = False, as_json: AsJson = False) -> None:
+def submit(
+    ctx: typer.Context, model: ModelName = None, kind: Kind = MONITOR, replay: Replay = False, as_json: AsJson = False
+) -> None:
     """Start a job of the model, restored from its newest savepoint or checkpoint if it has run before."""
     with _working(ctx, model, kind, "Sending the job to Flink") as (opened, chosen):
         started = lifecycle.submit(opened, chosen, kind, replay=replay)
@@ -76,9 +84,10 @@ def _rows(opened: Context, model: Model, kind: JobKind, *, ended: bool) -> list[
     rows: list[tuple[object, ...]] = []
     for job in jobs:
         checkpoints, watermark = flink.checkpoints(job), None if job.ended else flink.watermark(job)
-        newest = job_settings.newest_event(kind.sources(model)[0]) if watermark else None
+        sources = () if job.ended else kind.sources(model)
+        newest = job_settings.newest_event(sources[0]) if sources and watermark else None
         lag = newest - watermark if newest and watermark else None
-        behind = None if job.ended else job_settings.behind(kind.group(opened, model), kind.sources(model))
+        behind = job_settings.behind(kind.group(opened, model), sources) if sources else None
         rows.append((model.name, kind.name, job.id, job.state.lower(), job.started, checkpoints.completed,
                      checkpoints.size, watermark, lag, behind,
                      "unchanged" if job.name == current_name else "changed: upgrade"))  # fmt: skip
@@ -89,7 +98,7 @@ def _rows(opened: Context, model: Model, kind: JobKind, *, ended: bool) -> list[
 def stop(
     ctx: typer.Context,
     model: ModelName = None,
-    kind: Kind = "monitor",
+    kind: Kind = MONITOR,
     kill: Annotated[
         bool, typer.Option(help="Cancel at once, without a savepoint; the newest checkpoint stays.")
     ] = False,
@@ -106,7 +115,9 @@ def stop(
 
 
 @app.command()
-def restart(ctx: typer.Context, model: ModelName = None, kind: Kind = "monitor", replay: Replay = False, as_json: AsJson = False) -> None:
+def restart(
+    ctx: typer.Context, model: ModelName = None, kind: Kind = MONITOR, replay: Replay = False, as_json: AsJson = False
+) -> None:
     """Stop a job of the model with a savepoint and start it from that."""
     with _working(ctx, model, kind, "Restarting the job") as (opened, chosen):
         started = lifecycle.restart(opened, chosen, kind, replay=replay)
@@ -114,7 +125,7 @@ def restart(ctx: typer.Context, model: ModelName = None, kind: Kind = "monitor",
 
 
 @app.command()
-def upgrade(ctx: typer.Context, model: ModelName = None, kind: Kind = "monitor", as_json: AsJson = False) -> None:
+def upgrade(ctx: typer.Context, model: ModelName = None, kind: Kind = MONITOR, as_json: AsJson = False) -> None:
     """Replace a job of the model by one of the current project file, and print whether its state was kept.
 
     A change of how the job runs (parallelism, checkpoints, restarts) keeps the state. A change of what it counts

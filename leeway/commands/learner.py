@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import time
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
-from features import errors
-from features.security.file_names import file_name
-from leeway import context, learner_state
-from leeway.commands import learner_branches
-from leeway.commands import samples as samples_commands
-from leeway.commands.options import AsJson, ModelName, until_stopped
+from leeway import context, learner_branch, learner_state
+from leeway.commands import following, learner_branches
+from leeway.commands.options import AsJson, ModelName
 from leeway.context import Context
 from leeway.project.load import Model
 from leeway.terminal import show
-from monitors.report import canonical
-from retrain_flows.training import learner_branch
 from retrain_flows.training.learner_branch import Branch
-from retrain_flows.training.stream_learner import StreamLearner
 
 app = typer.Typer(no_args_is_help=True, help="A model that learns in the stream: run, look at, fork, reset.")
-_LOOK_SECONDS = 0.5
-"""How often job, registry and stop file are looked at."""
 
 
 app.command("fork")(learner_branches.fork)
@@ -54,9 +44,9 @@ def run(
     """
     with context.open(ctx.obj) as opened:
         chosen = opened.model(model)
-        with learner_branches.alone(opened, chosen):
-            branch = _branch(opened, chosen)
-            _require_going(opened, chosen, branch)
+        with learner_branch.alone(opened, chosen):
+            branch = learner_branch.current(opened, chosen)
+            learner_branch.require_going(opened, chosen, branch)
             _learn(opened, chosen, branch, once=once)
         about = learner_state.read(opened, chosen)
     _print(about, as_json=as_json)
@@ -72,69 +62,46 @@ def status(ctx: typer.Context, model: ModelName = None, as_json: AsJson = False)
 
 @app.command()
 def stop(ctx: typer.Context, model: ModelName = None, as_json: AsJson = False) -> None:
-    """End the command that runs the learner, wherever it runs on this state folder; nothing is lost."""
+    """End the learner: the command that runs it on this state folder, and its job on the cluster; nothing is lost."""
     with context.open(ctx.obj) as opened:
         chosen = opened.model(model)
-        branch = learner_branches.existing(opened, chosen)
+        branch = learner_branch.existing(opened, chosen)
         branch.stop_file.touch()
+        if opened.project.flink.address is not None:
+            _stop_job(opened, chosen)
     learner_branches.print_done(chosen, branch, "stops; `leeway learner run` goes on.", as_json=as_json)
 
 
-def _branch(opened: Context, model: Model) -> Branch:
-    """Return the branch that learns; the first one is begun."""
-    branch = learner_branch.newest(opened.dir, model.name)
-    if branch is None:
-        branch = learner_branch.begin(opened.dir, model.name, learner_branches.new_plan(opened, model, 0, "the first"))
-    wanted = model.retrain.online if model.retrain else None
-    if branch.plan.trainer != wanted:
-        msg = f"branch {branch.number} learns by {branch.plan.trainer}, and retrain.online is {wanted}"
-        raise errors.ProjectError(msg, hint="`leeway learner reset` begins a branch with the new one")
-    return branch
+def _stop_job(opened: Context, model: Model) -> None:
+    """Stop the learner's job on the cluster with a savepoint, if there is one."""
+    from leeway.streaming import lifecycle
+    from leeway.streaming.job_kinds import LEARNER
 
-
-def _require_going(opened: Context, model: Model, branch: Branch) -> None:
-    """Raise IllegalMove if a snapshot of the branch was rolled back."""
-    back = learner_branch.rolled_back(opened.registry, model.name, branch)
-    if back is not None:
-        msg = f"snapshot {back.digest[:12]} of branch {branch.number} was promoted and rolled back, so the branch ends"
-        raise errors.IllegalMove(
-            msg, hint="`leeway learner fork` goes on from an earlier snapshot, without its samples"
-        )
+    if lifecycle.is_at_work(opened, model, LEARNER):
+        lifecycle.stop(opened, model, LEARNER)
 
 
 def _learn(opened: Context, model: Model, branch: Branch, *, once: bool) -> None:
     """Run the job, to the end of what is there or until it is stopped."""
-    from monitors.flink import fold_job  # Flink is not imported where it is not used
+    from leeway.streaming import follow_learner, learner_job  # Flink is not imported where it is not used
+    from monitors.flink import fold_job
 
-    parts = samples_commands.folder(opened, model)
-    parts.begin(model.schema)
-    trusted = tuple(model.retrain.trust) if model.retrain else ()
-    fold = StreamLearner(model.schema, parts.folder, branch.folder.resolve(), opened.artifacts.root.resolve(), trusted,
-                         opened.project.folder)  # fmt: skip
-    logs = opened.dir / "logs"
+    parts = learner_branch.samples(opened, model)
     if once:
+        fold = learner_job.fold(opened, model, branch)
         with show.working(f"Learning the samples of {show.text(model.name)}"):
-            fold_job.run(fold, parts, logs)
+            fold_job.run(fold, parts, opened.dir / "logs")
         return
-    text = f"{canonical(model.schema)}\0{parts.folder}\0{branch.folder.resolve()}"
-    name = f"learner-{file_name(model.name)}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
     branch.stop_file.unlink(missing_ok=True)
     show.note_on_stderr(show.text(f"Learning from {parts.folder}; Ctrl-C stops. Flink is starting..."))
-    with until_stopped():
-        job = fold_job.follow(fold, parts, logs, opened.dir / "checkpoints" / name)
-        lines = show.ProgressLines()
-        try:
-            while not branch.stop_file.exists():
-                job.check()
-                with contextlib.suppress(errors.Outage):  # without a registry it learns on
-                    _require_going(opened, model, branch)
-                lines.print(learner_state.progress_text(branch.progress()))
-                time.sleep(_LOOK_SECONDS)
-        except KeyboardInterrupt:
-            pass
-        finally:
-            job.stop()
-            branch.stop_file.unlink(missing_ok=True)
+    opening = follow_learner.here if opened.project.flink.address is None else follow_learner.on_cluster
+    try:
+        following.follow(
+            partial(opening, opened, model, branch), lambda: learner_state.progress_text(branch.progress()),
+            following.noter(model.name), branch.stop_file.exists,
+        )  # fmt: skip
+    finally:
+        branch.stop_file.unlink(missing_ok=True)
 
 
 def _print(about: dict[str, Any], *, as_json: bool) -> None:

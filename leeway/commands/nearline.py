@@ -54,7 +54,8 @@ def nearline(
     and requests are in a topic, the job runs there and continues without the command.
     """
     if (source is None) != (target is None):
-        raise typer.BadParameter("files need both a source and a target", param_hint="SOURCE TARGET")
+        msg = "files need both a source and a target"
+        raise typer.BadParameter(msg, param_hint="SOURCE TARGET")
     with context.open(ctx.obj) as opened:
         chosen = opened.model(model)
         user_code.make_importable(opened.project.folder)

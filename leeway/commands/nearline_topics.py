@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from datetime import datetime
 from functools import partial
 
 import filelock
 
 from features.errors import EngineError, ProjectError
 from features.security.file_names import file_name
-from features.window import UTC
-from leeway.commands.options import until_stopped
+from leeway.commands import following
 from leeway.context import Context
 from leeway.project.load import Model
-from leeway.streaming import follow_requests, reconnect
+from leeway.streaming import follow_requests
 from leeway.streaming.follow_requests import NearlineTally
 from leeway.streaming.job_kinds import NEARLINE
 from leeway.terminal import show
-
-_LOOK_SECONDS = 0.5
-"""How often job, registry and progress are looked at."""
 
 
 def follow(opened: Context, model: Model, *, as_json: bool) -> None:
@@ -40,7 +34,7 @@ def follow(opened: Context, model: Model, *, as_json: bool) -> None:
     tally = NearlineTally()
     lock = filelock.FileLock(opened.dir / f"nearline-{file_name(model.name)}.lock", timeout=0)
     try:
-        with lock, until_stopped():
+        with lock:
             _answer(opened, model, tally)
     except filelock.Timeout as error:
         msg = f"the requests of {model.name} are already being answered from {opened.dir}"
@@ -49,22 +43,9 @@ def follow(opened: Context, model: Model, *, as_json: bool) -> None:
 
 
 def _answer(opened: Context, model: Model, tally: NearlineTally) -> None:
-    """Run until stopped; servers that do not answer are waited for, once the job has run."""
-    note = partial(_note, model)
+    note = following.noter(model.name)
     show.note_on_stderr(show.text(f"Answering the requests of {model.name}; Ctrl-C stops. Flink is starting..."))
-    lines, opening = show.ProgressLines(), partial(follow_requests.answering, opened, model, tally, note)
-    with reconnect.Reconnecting(opening, note) as look:
-        try:
-            while True:
-                look()
-                lines.print(tally.text())
-                time.sleep(_LOOK_SECONDS)
-        except KeyboardInterrupt:
-            pass
-
-
-def _note(model: Model, text: str) -> None:
-    show.note_on_stderr(show.text(f"{datetime.now(UTC):%H:%M:%S} {model.name}: {text}"))
+    following.follow(partial(follow_requests.answering, opened, model, tally, note), tally.text, note)
 
 
 def _print(model: Model, tally: NearlineTally, *, as_json: bool) -> None:

@@ -2,54 +2,39 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
 import tempfile
-import time
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from features import errors
-from features.events import location
-from features.files.whole_file import write_whole
-from features.security.file_names import file_name
 from features.window import UTC, to_ms
-from leeway import assembly, context, dead_letters, learner_state
+from leeway import assembly, context, dead_letters, learner_branch
+from leeway.commands import following
 from leeway.commands.features_build import Engine, runner
-from leeway.commands.options import TIME_FORMATS, AsJson, ModelName, PeriodEnd, PeriodStart, When, until_stopped, utc
+from leeway.commands.options import TIME_FORMATS, AsJson, ModelName, PeriodEnd, PeriodStart, When, utc
 from leeway.context import Context
 from leeway.project.load import Model
 from leeway.terminal import show
 from leeway.terminal.exit_codes import ExitCode
-from monitors.report import canonical
 from monitors.samples import history, parts
 from monitors.samples.parts import SampleParts
 from monitors.training_set import period
 from monitors.training_set.period import TrainingPeriod
 from monitors.training_set.store import SetStore
-from monitors.worker import sample_pieces
-from monitors.worker.sample_pieces import SampleSpec
 from registry.faulty_periods import faulty_periods
 from retrain_flows.data.event_log import StoredEvents
 
 app = typer.Typer(no_args_is_help=True, help="Samples: predictions with their labels, as these mature.")
-_LOOK_SECONDS = 0.5
-"""How often job and registry are looked at."""
 Out = Annotated[Path | None, typer.Option(help="Folder of samples; by default samples/MODEL in the state folder.")]
 
 
 def register(main: typer.Typer) -> None:
     """Add the group of commands to *main*."""
     main.add_typer(app, name="samples")
-
-
-def folder(opened: Context, model: Model, out: Path | None = None) -> SampleParts:
-    """Return the parts of a model's samples."""
-    return learner_state.samples(opened, model) if out is None else SampleParts(out.resolve())
 
 
 @app.command()
@@ -75,7 +60,7 @@ def build(  # noqa: PLR0913 - one parameter an option
         raise typer.BadParameter(msg, param_hint="--from or --to")
     with context.open(ctx.obj) as opened:
         chosen = opened.model(model)
-        target = folder(opened, chosen, out)
+        target = learner_branch.samples(opened, chosen, out)
         target.begin(chosen.schema)
         wanted = history.whole_slices(
             _period(opened, chosen, start.replace(tzinfo=UTC), end.replace(tzinfo=UTC), utc(as_of))
@@ -116,62 +101,34 @@ def follow(
     model: ModelName = None,
     as_json: AsJson = False,
 ) -> None:
-    """Publish the samples of each slice when its labels have matured, from files as they appear, until stopped.
+    """Publish the samples of each slice when its labels have matured, as events come, until stopped.
 
-    A streaming Flink job; Ctrl-C or SIGTERM stop it. After a stop or a crash the same command goes on where it was.
+    A streaming Flink job; where the project has a cluster and events are in topics it runs there, and continues without
+    the command. Ctrl-C or SIGTERM stop it. After a stop or a crash the same command goes on where it was.
     """
+    from leeway.streaming import follow_samples, job_settings, samples_job  # Flink is not imported where it is not used
+
     with context.open(ctx.obj) as opened:
         chosen = opened.model(model)
-        target = folder(opened, chosen, out)
+        target = learner_branch.samples(opened, chosen, out)
         target.begin(chosen.schema)
-        aside = _follow(opened, chosen, target, to_ms(start.replace(tzinfo=UTC)) if start else 0)
-    print_totals(chosen, target, None, 0, as_json=as_json)
-    if aside["late"] and not as_json:
-        show.note(show.text(f"{aside['late']:,} events came after their slice had been published, and are in no part."))
+        opening, sums = follow_samples.of_files, follow_samples.SampleTally()
+        if job_settings.follows_topics(chosen):
+            _require_whole(start, out)
+            opening = follow_samples.of_topics
+        spec = samples_job.spec(opened, chosen, target, to_ms(start.replace(tzinfo=UTC)) if start else 0)
+        show.note_on_stderr(show.text(f"Publishing samples in {target.folder}; Ctrl-C stops. Flink is starting..."))
+        following.follow(partial(opening, opened, chosen, spec, sums), sums.text, following.noter(chosen.name))
+    print_totals(chosen, target, None, sums.rejected, as_json=as_json)
+    if sums.late and not as_json:
+        show.note(show.text(f"{sums.late:,} events came after their slice had been published, and are in no part."))
 
 
-def _follow(opened: Context, chosen: Model, target: SampleParts, since: int) -> dict[str, int]:
-    """Run the job until it is stopped; return how much it has published and how many rows came too late."""
-    from monitors.flink import samples_job  # Flink is not imported where it is not used
-
-    for place in (chosen.events.predictions, chosen.events.labels):
-        if place is not None:
-            location.directory(place)  # a topic is refused, with the reason
-    barred = opened.dir / "samples" / f"{file_name(chosen.name)}-barred.json"
-    spec = SampleSpec(chosen.schema, target.folder, since, barred.resolve())
-    text = f"{canonical(chosen.schema)}\0{canonical(chosen.events)}\0{target.folder}\0{since}"
-    name = f"samples-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
-    sums, lines = {"parts": 0, "rows": 0, "late": 0}, show.ProgressLines()
-
-    def add(read: list[str]) -> None:
-        for line in map(json.loads, read):
-            sums["parts"] += bool(line["part"])
-            sums["rows"], sums["late"] = sums["rows"] + line["rows"], sums["late"] + line["late"]
-
-    show.note_on_stderr(show.text(f"Publishing samples in {target.folder}; Ctrl-C stops. Flink is starting..."))
-    _write_barred(opened, chosen, barred)
-    with until_stopped():
-        job, output = samples_job.start(spec, assembly.directories(chosen), opened.dir, name)
-        try:
-            while True:
-                job.check()
-                output.progress(add)
-                output.dead_letters(dead_letters.folder(opened.dir, chosen.name))
-                with contextlib.suppress(errors.Outage):  # without a registry the faults of before count
-                    _write_barred(opened, chosen, barred)
-                lines.print(f"{sums['parts']:,} parts with {sums['rows']:,} samples; {sums['late']:,} events too late")
-                time.sleep(_LOOK_SECONDS)
-        except KeyboardInterrupt:
-            return sums
-        finally:
-            job.stop()
-
-
-def _write_barred(opened: Context, chosen: Model, path: Path) -> None:
-    """Write the intervals under a data fault where the worker reads them, if they have changed."""
-    own = [(to_ms(fault.start), to_ms(fault.end)) for fault in faulty_periods(opened.registry, chosen.name)]
-    if tuple(own) != sample_pieces.read_barred(path):
-        write_whole(path, json.dumps(own).encode())
+def _require_whole(start: datetime | None, out: Path | None) -> None:
+    """Raise BadParameter for options of files: a job over topics may run on a cluster, where there is one of it."""
+    if start is not None or out is not None:
+        msg = "samples of topics are those of all that the topics hold, in the state folder"
+        raise typer.BadParameter(msg, param_hint="--from or --out")
 
 
 def print_totals(

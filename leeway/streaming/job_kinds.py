@@ -11,7 +11,7 @@ from features.schema import Source
 from leeway import assembly
 from leeway.context import Context
 from leeway.project.load import Model
-from leeway.streaming import job_settings, nearline_job
+from leeway.streaming import job_settings, learner_job, nearline_job, samples_job
 from monitors.flink import environment_job
 
 
@@ -32,7 +32,7 @@ class JobKind:
     group
         The consumer group of its offsets.
     sources
-        The topics that it reads; event time is that of the first.
+        The topics that it reads; event time is that of the first. None for a job that reads files.
     start
         Starts the job: project, model, name, and the state to restore.
     replays
@@ -46,7 +46,7 @@ class JobKind:
     name: str
     wanted: Callable[[Model], bool]
     missing: tuple[str, str]
-    job_name: Callable[[Model], str]
+    job_name: Callable[[Context, Model], str]
     group: Callable[[Context, Model], str]
     sources: Callable[[Model], Sequence[Source]]
     start: Callable[[Context, Model, str, Path | str | None], Any]
@@ -56,11 +56,11 @@ class JobKind:
 
     def cluster_name(self, opened: Context, model: Model) -> str:
         """Return the job's name on a cluster."""
-        return job_settings.name_on_cluster(opened, self.job_name(model))
+        return job_settings.name_on_cluster(opened, self.job_name(opened, model))
 
     def newest_state(self, opened: Context, model: Model) -> Path | None:
         """Return the newest checkpoint or savepoint that the job can resume from; None if there is none."""
-        name = self.job_name(model)
+        name = self.job_name(opened, model)
         roots = (opened.dir / "checkpoints" / name, opened.dir / "savepoints" / name)
         states = [state for root in roots if (state := environment_job.newest_checkpoint(root))]
         return max(states, key=lambda p: (p / "_metadata").stat().st_mtime_ns, default=None)
@@ -70,9 +70,9 @@ MONITOR = JobKind(
     name="monitor",
     wanted=job_settings.follows_topics,
     missing=("its events are in directories", "`leeway monitor` reads directories; jobs on a cluster read topics"),
-    job_name=assembly.job_name,
+    job_name=lambda _, model: assembly.job_name(model),
     group=job_settings.group,
-    sources=lambda model: [s for s in (model.events.predictions, model.events.labels) if s],
+    sources=samples_job.sources,
     start=job_settings.start,
     replays=True,
     begins="from the beginning of its topics",
@@ -82,7 +82,7 @@ NEARLINE = JobKind(
     name="nearline",
     wanted=lambda model: model.nearline is not None,
     missing=("it has no topic of requests", "set `nearline: {requests: {topic: ...}}` for the model"),
-    job_name=lambda model: f"{model.name}.nearline-{nearline_job.identity(model)}",
+    job_name=nearline_job.job_name,
     group=nearline_job.group,
     sources=nearline_job.sources,
     start=nearline_job.start,
@@ -90,5 +90,29 @@ NEARLINE = JobKind(
     begins="from the offsets of its group",
     beside=("leeway nearline", "has it follow promotions"),
 )
-KINDS = {kind.name: kind for kind in (MONITOR, NEARLINE)}
+SAMPLES = JobKind(
+    name="samples",
+    wanted=samples_job.wanted,
+    missing=("it has no events and labels in topics, or nothing learns of them", "set `retrain.online` for the model"),
+    job_name=samples_job.job_name,
+    group=samples_job.group,
+    sources=samples_job.sources,
+    start=samples_job.start,
+    replays=True,
+    begins="from the beginning of its topics",
+    beside=("leeway samples follow", "tells it of data faults"),
+)
+LEARNER = JobKind(
+    name="learner",
+    wanted=learner_job.wanted,
+    missing=("it has no online trainer", "set `retrain.online` for the model"),
+    job_name=learner_job.job_name,
+    group=lambda opened, model: f"{job_settings.group(opened, model)}.learner",
+    sources=lambda _: (),
+    start=learner_job.start,
+    replays=True,
+    begins="from its first samples",
+    beside=("leeway learner run", "ends it when a snapshot of it is rolled back"),
+)
+KINDS = {kind.name: kind for kind in (MONITOR, NEARLINE, SAMPLES, LEARNER)}
 """All kinds, by name."""

@@ -148,7 +148,7 @@ def deployment(
 
 
 def start(opened: Context, model: Model, name: str, begin: Path | str | None) -> Any:
-    """Start the model's job under a name, from the savepoint or checkpoint *begin* if one is given; return its ``TableResult``."""
+    """Start the model's job, from the savepoint or checkpoint *begin* if there is one; return its ``TableResult``."""
     how = deployment(opened, model, name)
     return deploy_job.start(
         assembly.spec(opened, model), input_topics(opened, model), outputs(opened, model), how, begin

@@ -39,7 +39,7 @@ def running(opened: Context, model: Model, kind: JobKind = MONITOR) -> Iterator[
     """
     if opened.project.flink.address is None:
         begin = kind.newest_state(opened, model)
-        job = run_job.Running(kind.start(opened, model, kind.job_name(model), begin), opened.dir / "logs")
+        job = run_job.Running(kind.start(opened, model, kind.job_name(opened, model), begin), opened.dir / "logs")
         try:
             yield job.check
         finally:
@@ -105,6 +105,11 @@ def _current_job(opened: Context, model: Model, kind: JobKind = MONITOR) -> Job 
     return next((job for job in all_of(opened, model, kind) if not job.ended), None)
 
 
+def is_at_work(opened: Context, model: Model, kind: JobKind = MONITOR) -> bool:
+    """Return whether the model has a running job of the kind, of this or of an earlier project file."""
+    return _current_job(opened, model, kind) is not None
+
+
 def submit(opened: Context, model: Model, kind: JobKind = MONITOR, *, replay: bool = False) -> Started:
     """Start the model's job on the cluster from its newest state, or with *replay* from its topics' beginning.
 
@@ -129,7 +134,7 @@ def _check_replay(kind: JobKind, *, replay: bool) -> None:
 
 
 def _start(opened: Context, model: Model, kind: JobKind, begin: Path | None, because: str = "") -> Started:
-    number = str(kind.start(opened, model, kind.job_name(model), begin).get_job_client().get_job_id())
+    number = str(kind.start(opened, model, kind.job_name(opened, model), begin).get_job_client().get_job_id())
     cluster(opened).wait(number)
     return Started(number, kind.cluster_name(opened, model), begin, because)
 
@@ -177,7 +182,9 @@ def upgrade(opened: Context, model: Model, kind: JobKind = MONITOR) -> Started:
     """
     job = _running_job(opened, model, kind)
     if job.name == kind.cluster_name(opened, model):
-        return _start(opened, model, kind, stop(opened, model, kind), "what it computes is unchanged: its state is kept")
+        return _start(
+            opened, model, kind, stop(opened, model, kind), "what it computes is unchanged: its state is kept"
+        )
     stop(opened, model, kind, kill=True)
     begin = kind.newest_state(opened, model)
     reason = "restored from an earlier run of the same settings" if begin else "its topics are read from the beginning"

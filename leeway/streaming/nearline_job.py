@@ -45,14 +45,14 @@ def sources(model: Model) -> tuple[Source, ...]:
     return (section(model).requests,)
 
 
-def identity(model: Model) -> str:
-    """Return what the job's state depends on: its state is where it is in a topic, and in the topic of predictions.
+def job_name(opened: Context, model: Model) -> str:
+    """Return the job's name, which depends on its topics: its state is where it is in them.
 
     It does not depend on features: a changed model goes on where the one before was, and answers no request again.
     """
-    requests, predictions = section(model).requests, model.events.predictions
-    places = [f"{source.bootstrap} {source.topic}" for source in (requests, predictions)]
-    return hashlib.sha256("\0".join(places).encode()).hexdigest()[:12]
+    places = [f"{source.bootstrap} {source.topic}" for source in (*sources(model), model.events.predictions)]
+    text = "\0".join(places)
+    return f"{model.name}.nearline-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 def group(opened: Context, model: Model) -> str:

@@ -126,9 +126,7 @@ def launch(
     """
     checkpoints = environment_job.Checkpoints(deployment.checkpoints, deployment.engine.interval, begin)
     with _worker_mode("process" if deployment.engine.address else None):
-        tables = environment_job.environment(
-            deployment.logs, streaming=True, checkpoints=checkpoints, options=settings
-        )
+        tables = environment_job.environment(deployment.logs, streaming=True, checkpoints=checkpoints, options=settings)
         try:
             return submit(tables)
         except errors.LeewayError:

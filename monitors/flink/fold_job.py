@@ -23,8 +23,8 @@ from monitors.flink.run_job import Running
 from monitors.samples.parts import SampleParts
 from monitors.worker.folds import Fold, SampleListing, Step, in_order
 
-_OPTIONS = {"python.fn-execution.bundle.size": "1"}
-"""A part may take seconds, and a checkpoint waits for a bundle."""
+OPTIONS = {"python.fn-execution.bundle.size": "1"}
+"""Flink's options: a part may take seconds, and a checkpoint waits for a bundle."""
 
 
 class _Fold(KeyedProcessFunction):  # type: ignore[misc]
@@ -66,7 +66,7 @@ def run(fold: Fold, samples: SampleParts, logs: Path) -> None:
     EngineError
         Flink does not start, or the step raised.
     """
-    tables = environment_job.environment(logs, streaming=False, options=_OPTIONS)
+    tables = environment_job.environment(logs, streaming=False, options=OPTIONS)
     parts = json.dumps([reference for _, reference in SampleListing(samples).all()])
     kind = DataTypes.ROW([DataTypes.FIELD("parts", DataTypes.STRING())])
     tables.create_temporary_view("history", tables.from_elements([(parts,)], kind))
@@ -87,11 +87,16 @@ def follow(fold: Fold, samples: SampleParts, logs: Path, checkpoints: Path) -> R
         Flink does not start.
     """
     newest = environment_job.Checkpoints.resumed(checkpoints)
-    tables = environment_job.environment(logs, streaming=True, checkpoints=newest, options=_OPTIONS)
+    tables = environment_job.environment(logs, streaming=True, checkpoints=newest, options=OPTIONS)
+    with run_job.flink_errors(logs):
+        return Running(submit(tables, fold, samples), logs)
+
+
+def submit(tables: Any, fold: Fold, samples: SampleParts) -> Any:
+    """Start the streaming job that folds parts as they appear; return its ``TableResult``."""
     files_source_job.create_chunks(tables, "chunks", SampleListing(samples), follow=True)
     keyed = tables.to_data_stream(tables.from_path("chunks")).key_by(lambda _: 0, key_type=Types.INT())
     done = keyed.process(_Fold(fold), output_type=Types.ROW_NAMED(["part"], [Types.STRING()])).uid("fold")
     tables.create_temporary_view("folded", tables.from_data_stream(done))
     tables.execute_sql("CREATE TEMPORARY TABLE nowhere (part STRING) WITH ('connector' = 'blackhole')")
-    with run_job.flink_errors(logs):
-        return Running(tables.execute_sql("INSERT INTO nowhere SELECT part FROM folded"), logs)
+    return tables.execute_sql("INSERT INTO nowhere SELECT part FROM folded")

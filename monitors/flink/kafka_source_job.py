@@ -6,8 +6,10 @@ other. Labels are a separate source: they hold back the windows of outcomes, nev
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -16,7 +18,7 @@ from pyflink.table.udf import udf
 
 from features.conventions import MAX_AHEAD, Times
 from features.kafka.records import Records
-from features.schema import Role, Source
+from features.schema import EventSchema, Role, Source
 from features.window import to_ms
 from monitors.flink import kafka_table
 from monitors.flink.sql_job import first_row, interval, retime
@@ -26,6 +28,8 @@ from monitors.worker import decoding
 _TEXTS = DataTypes.ARRAY(DataTypes.STRING())
 COLUMNS = {"cells": "ARRAY<STRING>", "sheets": "ARRAY<STRING>", "rejects": "ARRAY<STRING>", "progress": "STRING"}
 """Columns of decoded batches, with their SQL types."""
+Decode = Callable[[Role, Records], Iterable[object]]
+"""Takes a role and records of it to the values of a view's columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,44 +62,74 @@ class Topics:
 
 def create_views(tables: Any, spec: JobSpec, topics: Topics) -> tuple[str, str]:
     """Create views of decoded batches, with :data:`COLUMNS`; return the names of that of predictions and of labels."""
-    predictions = _decoded(tables, spec, topics, "predictions")
-    return predictions, _decoded(tables, spec, topics, "labels") if topics.labels else predictions
+    predictions, *labels = create_decoded(tables, spec.schema, topics, COLUMNS, partial(decoding.decode_records, spec))
+    return predictions, labels[0] if labels else predictions
 
 
-def _decoded(tables: Any, spec: JobSpec, topics: Topics, role: Role) -> str:
+def create_decoded(
+    tables: Any, schema: EventSchema, topics: Topics, columns: Mapping[str, str], decode: Decode
+) -> list[str]:
+    """Create a view of decoded batches for each topic, predictions first; return their names.
+
+    Parameters
+    ----------
+    tables
+        The table environment.
+    schema
+        The model's events.
+    topics
+        What is read.
+    columns
+        The views' columns with their SQL types, STRING or ARRAY<STRING>; none is null, and the first tells a batch.
+    decode
+        Takes a role and records to the values of the columns.
+    """
+    first, second = topics.subtasks
+    views = [_decoded(tables, schema, topics, ("predictions", topics.predictions, first), columns, decode)]
+    if topics.labels:
+        views.append(_decoded(tables, schema, topics, ("labels", topics.labels, second), columns, decode))
+    return views
+
+
+def _decoded(
+    tables: Any,
+    schema: EventSchema,
+    topics: Topics,
+    topic: tuple[Role, Source, int],
+    columns: Mapping[str, str],
+    decode: Decode,
+) -> str:
     """Create the view of one topic's decoded batches; return its name."""
-    source, subtasks = topics.predictions, topics.subtasks[0]
-    if role == "labels" and topics.labels:
-        source, subtasks = topics.labels, topics.subtasks[1]
+    role, source, subtasks = topic
     options = {**_options(topics), "scan.parallelism": str(subtasks)}
-    _table(tables, f"{role}_topic", kafka_table.options(source.bootstrap, source.topic or "", options), spec)
-    kinds = {name: DataTypes.STRING() if kind == "STRING" else _TEXTS for name, kind in COLUMNS.items()}
+    _table(tables, f"{role}_topic", kafka_table.options(source.bootstrap, source.topic or "", options), schema)
+    kinds = {name: DataTypes.STRING() if kind == "STRING" else _TEXTS for name, kind in columns.items()}
     result = DataTypes.ROW([DataTypes.FIELD(name, kind) for name, kind in kinds.items()])
 
-    def decode(partitions: pd.Series, offsets: pd.Series, values: pd.Series) -> pd.DataFrame:
+    def decode_batch(partitions: pd.Series, offsets: pd.Series, values: pd.Series) -> pd.DataFrame:
         records = Records.of(source, partitions.to_list(), offsets.to_list(), values.to_list())
-        fields_of_batch = decoding.decode_records(spec, role, records) if len(values) else None
-        return first_row(COLUMNS, fields_of_batch, len(values))
+        fields_of_batch = decode(role, records) if len(values) else None
+        return first_row(columns, fields_of_batch, len(values))
 
     function = f"decode_{role}"
-    tables.create_temporary_system_function(function, udf(decode, result_type=result, func_type="pandas"))
-    fields = ", ".join(f"d.{name} AS {name}" for name in COLUMNS)
+    tables.create_temporary_system_function(function, udf(decode_batch, result_type=result, func_type="pandas"))
+    fields = ", ".join(f"d.{name} AS {name}" for name in columns)
     query = (
         f"SELECT {fields} FROM (SELECT {function}(`partition`, `offset`, v) AS d FROM {role}_topic) "
-        "WHERE d.progress IS NOT NULL"
+        f"WHERE d.{next(iter(columns))} IS NOT NULL"
     )
     # The crossing to a stream and back makes the planner decode once for all who read it. Only a view with a row time
     # passes the source's watermark on; what the time is does not matter.
-    retime(tables, f"decoded_{role}", query, COLUMNS, "0")
+    retime(tables, f"decoded_{role}", query, columns, "0")
     return f"decoded_{role}"
 
 
-def _table(tables: Any, name: str, options: str, spec: JobSpec) -> None:
+def _table(tables: Any, name: str, options: str, schema: EventSchema) -> None:
     tables.execute_sql(
         f"CREATE TEMPORARY TABLE {name} (v BYTES, `partition` INT METADATA VIRTUAL, `offset` BIGINT METADATA VIRTUAL, "
         "at_time TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL, "
-        f"clock AS {_clock(spec.schema.times)}, "
-        f"WATERMARK FOR clock AS clock - {interval(to_ms(spec.schema.windows.watermark_delay))}) WITH ({options})"
+        f"clock AS {_clock(schema.times)}, "
+        f"WATERMARK FOR clock AS clock - {interval(to_ms(schema.windows.watermark_delay))}) WITH ({options})"
     )
 
 

@@ -1,8 +1,8 @@
 """Job from a topic to a topic: a Python function takes records in batches to events, each committed exactly once.
 
-What the function does is its affair; it knows the model, which this package does not. Flink's checkpoints have the offsets
-of the topic that is read, and commit what was written since the last one in one transaction: after a failure or a kill
-the job goes on from there, and what was written and not committed is never seen.
+What the function does is its affair; it knows the model, which this package does not. Flink's checkpoints have the
+offsets of the topic that is read, and commit what was written since the last one in one transaction: after a failure or
+a kill the job goes on from there, and what was written and not committed is never seen.
 """
 
 from __future__ import annotations

@@ -125,8 +125,8 @@ class EventTopic:
         options = {**_exactly_once(f"{self.beside.prefix}-events", self.beside.timeout), **_KEYED}
         where = kafka_table.options(self.beside.bootstrap, self.topic, options)
         tables.execute_sql(
-            "CREATE TEMPORARY TABLE sink_events (k STRING, v BYTES, at_time TIMESTAMP_LTZ(3) METADATA FROM 'timestamp', "
-            f"headers MAP<STRING, BYTES> METADATA) WITH ({where})"
+            "CREATE TEMPORARY TABLE sink_events (k STRING, v BYTES, "
+            f"at_time TIMESTAMP_LTZ(3) METADATA FROM 'timestamp', headers MAP<STRING, BYTES> METADATA) WITH ({where})"
         )
         headers = f"'content-type', ENCODE('{self.content}', 'UTF-8'), '{DIGEST}', ENCODE(digest, 'UTF-8')"
         return f"k, v, TO_TIMESTAMP_LTZ(at_ms, 3), MAP[{headers}]"

@@ -143,9 +143,7 @@ def largest_jump(schema: EventSchema) -> int:
     return to_ms(max(schema.windows.size, schema.times.max_jump))
 
 
-def decoded_records(
-    schema: EventSchema, role: Role, records: Records, now: datetime | None = None
-) -> decode.Decoded:
+def decoded_records(schema: EventSchema, role: Role, records: Records, now: datetime | None = None) -> decode.Decoded:
     """Return records as :func:`features.events.decode.decode_records` does; all are rejects if their schema is bad."""
     try:
         return decode.decode_records(schema, role, records, now=now)

@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from features.events import decode
 from features.events.decode import TIME
+from features.kafka.records import Records
 from features.schema import EventSchema, Role
-from features.values.untyped import dead_letter
+from features.values.untyped import dead_letter, records_of
 from features.window import agreed_newest, to_ms
 from monitors.job_spec import join
 from monitors.samples.parts import Receipt, SampleParts, name_of
@@ -65,16 +66,30 @@ class Pieces:
 def decode_chunk(spec: SampleSpec, role: Role, reference: str) -> Pieces:
     """Return the pieces of a chunk, one a slice, as joined text: bucket, role, start of the slice (ms), Arrow rows."""
     decoded = read_part(spec.schema, role, reference)
+    times, jump = decoding.event_times(decoded), decoding.largest_jump(spec.schema)
+    high = 0 if role == "labels" else agreed_newest(times, jump)
+    return Pieces(high, _pieces(spec, role, decoded), [dead_letter(role, one) for one in decoded.rejects])
+
+
+def decode_records(spec: SampleSpec, role: Role, records: Records) -> tuple[list[str], str]:
+    """Return the pieces of a batch of Kafka records, and a line of progress (JSON).
+
+    A record that cannot be read is counted; its dead letter is the affair of the job that monitors the same topics.
+    """
+    decoded = decoding.decoded_records(spec.schema, role, records)
+    line = {"part": "", "rows": 0, "late": 0, "rejected": records_of(decoded.rejects)}
+    return _pieces(spec, role, decoded), json.dumps(line) if decoded.rejects else ""
+
+
+def _pieces(spec: SampleSpec, role: Role, decoded: decode.Decoded) -> list[str]:
+    """Return decoded events as pieces, one a slice."""
     columns = decode.empty(spec.schema, "labels" if role == "labels" else "predictions").column_names
     table = decoded.table.select(columns).sort_by(TIME)
-    times, jump = decoding.event_times(decoded), decoding.largest_jump(spec.schema)
-    pieces = [
+    return [
         join(BUCKET, role, start, base64.b64encode(packed(rows)).decode())
         for start, rows in slice_join.slices([table], to_ms(spec.schema.windows.slide))
         if start >= spec.since
     ]
-    high = 0 if role == "labels" else agreed_newest(times, jump)
-    return Pieces(high, pieces, [dead_letter(role, one) for one in decoded.rejects])
 
 
 def unpack(schema: EventSchema, role: Role, texts: Sequence[str]) -> pa.Table:

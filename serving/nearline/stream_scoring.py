@@ -26,6 +26,7 @@ from serving.batch.run_plan import Part
 from serving.nearline import fact_values
 from serving.nearline.loaded_champion import LoadedChampion
 
+
 @dataclass(frozen=True, slots=True)
 class StreamScoring:
     """What a worker needs for any chunk.
@@ -83,7 +84,7 @@ class _Scorer:
         if not reference:
             return
         self._own.follow()
-        values = self._facts and self._facts.newest()
+        values = self._facts.newest() if self._facts else None
         task, champion, now = self._task, self._own.champion, self._task.clock()
         run = PartScoring(
             task.schema, task.facts, champion.version, champion.digest, task.store, task.trusted,

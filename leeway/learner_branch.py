@@ -1,0 +1,94 @@
+"""Which branch of a model's learner learns, and where its samples are: for the commands, without an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import filelock
+
+from features import errors
+from features.schema import Task
+from features.security.file_names import file_name
+from features.window import to_ms
+from leeway.context import Context
+from leeway.project.load import Model
+from monitors.samples.parts import SampleParts
+from retrain_flows.data import sample_rows
+from retrain_flows.training import learner_branch as branches
+from retrain_flows.training.learner_branch import Branch, BranchPlan
+
+
+def samples(opened: Context, model: Model, out: Path | None = None) -> SampleParts:
+    """Return the parts of a model's samples."""
+    return SampleParts((out or opened.dir / "samples" / file_name(model.name)).resolve())
+
+
+def newest(opened: Context, model: Model) -> Branch | None:
+    """Return the branch that was begun last; None where there is none."""
+    return branches.newest(opened.dir, model.name)
+
+
+def new_plan(opened: Context, model: Model, since: int, because: str) -> BranchPlan:
+    """Return the plan of a branch with a new model."""
+    if model.retrain is None or model.retrain.online is None:
+        msg = f"{model.name} has no online trainer"
+        raise errors.ProjectError(msg, hint="set retrain.online in the project file")
+    parts = samples(opened, model)
+    parts.begin(model.schema)
+    classes = sample_rows.label_classes(model.schema, parts)
+    if model.schema.task is Task.MULTICLASS and not classes:
+        msg = f"there are no samples of {model.name} yet, from which a learner takes the classes of labels"
+        raise errors.NotEnoughData(msg, hint="`leeway samples build` writes those of the log")
+    return BranchPlan(model.retrain.online, since, to_ms(model.schema.windows.slide), classes, because=because)
+
+
+def existing(opened: Context, model: Model) -> Branch:
+    """Return the branch that learns; NotFound where there is none."""
+    branch = newest(opened, model)
+    if branch is None:
+        msg = f"{model.name} has no learner yet"
+        raise errors.NotFound(msg, hint="`leeway learner run` begins one")
+    return branch
+
+
+def current(opened: Context, model: Model) -> Branch:
+    """Return the branch that learns; the first one is begun.
+
+    Raises
+    ------
+    ProjectError
+        It learns by another trainer than the project file names.
+    """
+    branch = newest(opened, model)
+    if branch is None:
+        branch = branches.begin(opened.dir, model.name, new_plan(opened, model, 0, "the first"))
+    asked = model.retrain.online if model.retrain else None
+    if branch.plan.trainer != asked:
+        msg = f"branch {branch.number} learns by {branch.plan.trainer}, and retrain.online is {asked}"
+        raise errors.ProjectError(msg, hint="`leeway learner reset` begins a branch with the new one")
+    return branch
+
+
+def require_going(opened: Context, model: Model, branch: Branch) -> None:
+    """Raise IllegalMove if a snapshot of the branch was rolled back."""
+    back = branches.rolled_back(opened.registry, model.name, branch)
+    if back is not None:
+        msg = f"snapshot {back.digest[:12]} of branch {branch.number} was promoted and rolled back, so the branch ends"
+        raise errors.IllegalMove(
+            msg, hint="`leeway learner fork` goes on from an earlier snapshot, without its samples"
+        )
+
+
+@contextmanager
+def alone(opened: Context, model: Model) -> Iterator[None]:
+    """Hold the learner of a model for this process."""
+    path = branches.folder(opened.dir, model.name) / ".lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with filelock.FileLock(path, timeout=0):
+            yield
+    except filelock.Timeout as error:
+        msg = f"the learner of {model.name} runs in another process"
+        raise errors.IllegalMove(msg, hint="`leeway learner stop` ends it") from error
