@@ -30,12 +30,8 @@ def _kind(name: str | JobKind) -> JobKind:
 
 
 app = typer.Typer(no_args_is_help=True, help="Start, stop and replace streaming jobs on the Flink cluster.")
-Kind = Annotated[
-    JobKind,
-    typer.Option(
-        "--kind", parser=_kind, metavar="KIND", show_default="monitor", help=f"Which job: {', '.join(KINDS)}."
-    ),
-]
+_WHICH = f"Which job: {', '.join(KINDS)}."
+Kind = Annotated[JobKind, typer.Option("--kind", parser=_kind, metavar="KIND", show_default="monitor", help=_WHICH)]
 Replay = Annotated[bool, typer.Option(help="Read the topics from their beginning instead of restoring its state.")]
 
 

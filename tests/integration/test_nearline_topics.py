@@ -25,13 +25,11 @@ from features.events.encode import DIGEST
 from features.kafka import connections
 from features.window import to_ms
 from tests.support import serving_world as world
-from tests.support.command_line import invoke
+from tests.support.command_line import document, invoke
 
 pytestmark = pytest.mark.slow
 
 PATIENCE_SECONDS = 240
-TOPIC = "nearline-requests"
-ANSWERS = "nearline-predictions"
 
 
 @dataclass
@@ -39,6 +37,7 @@ class Requests:
     """Requests that were sent to the topic, by id."""
 
     address: str
+    topic: str
     sent: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def send(self, name: str, n: int = 20) -> None:
@@ -47,7 +46,7 @@ class Requests:
         rows = rows.assign(id=[f"{name}-{i}" for i in range(n)], time=[to_ms(world.NOW) + i for i in range(n)])
         with connections.producer(self.address) as client:
             for row in rows.to_dict("records"):
-                client.send(TOPIC, json.dumps(row).encode(), key=str(row["id"]).encode(), timestamp_ms=row["time"])
+                client.send(self.topic, json.dumps(row).encode(), key=str(row["id"]).encode(), timestamp_ms=row["time"])
                 self.sent[str(row["id"])] = row
 
     @contextmanager
@@ -118,13 +117,17 @@ class Nearline:
         return self._process.wait(60)
 
 
-def project(folder: Path, address: str) -> None:
-    """Write a project whose requests and predictions are in topics."""
+def project(folder: Path, address: str, name: str, flink: str = "") -> Requests:
+    """Write a project *name* whose requests and predictions are in topics; make these, and return the requests."""
     world.project(folder)
-    text = world.PROJECT.replace("state: .\n", f"state: .\nkafka: {{bootstrap: '{address}'}}\n")
-    text = text.replace("predictions: {path: predictions}", f"predictions: {{topic: {ANSWERS}}}")
-    text = text.replace("    label_delay", f"    nearline: {{requests: {{topic: {TOPIC}}}}}\n    label_delay")
+    text = world.PROJECT.replace("project: served", f"project: {name}")
+    text = text.replace("state: .\n", f"state: .\nkafka: {{bootstrap: '{address}'}}\n{flink}")
+    text = text.replace("predictions: {path: predictions}", f"predictions: {{topic: {name}-predictions}}")
+    text = text.replace("    label_delay", f"    nearline: {{requests: {{topic: {name}-requests}}}}\n    label_delay")
     (folder / "leeway.yaml").write_text(text)
+    publishing.ensure(address, f"{name}-requests", 2)
+    publishing.ensure(address, f"{name}-predictions", 4)
+    return Requests(address, f"{name}-requests")
 
 
 def promote(folder: Path, version: str, seed: int) -> None:
@@ -136,20 +139,19 @@ def promote(folder: Path, version: str, seed: int) -> None:
 
 def test_requests_of_a_topic_are_answered_once_whatever_happens(tmp_path: Path, broker: str) -> None:
     """Each request has one committed answer, by the champion of its time, equal to `leeway score`'s."""
-    project(tmp_path, broker)
-    publishing.ensure(broker, TOPIC, 2)
-    publishing.ensure(broker, ANSWERS, 4)
-    requests = Requests(broker)
+    requests = project(tmp_path, broker, "alone")
 
     def answers() -> dict[str, dict[str, Any]]:
-        return {row["id"]: row for row in (json.loads(record.value) for record in committed(broker, ANSWERS))}
+        return {
+            row["id"]: row for row in (json.loads(record.value) for record in committed(broker, "alone-predictions"))
+        }
 
     def answered(name: str) -> bool:
         return f"{name}-19" in answers()
 
     requests.send("first")
     with connections.producer(broker) as client:
-        client.send(TOPIC, b"oops", partition=0)
+        client.send(requests.topic, b"oops", partition=0)
     one = Nearline(tmp_path)
     try:
         one.wait(lambda: answered("first"))
@@ -182,7 +184,7 @@ def test_requests_of_a_topic_are_answered_once_whatever_happens(tmp_path: Path, 
         code = two.stop()
     finally:
         two.kill()
-    records = committed(broker, ANSWERS)
+    records = committed(broker, "alone-predictions")
     rows = pd.DataFrame([json.loads(record.value) for record in records]).set_index("id").sort_index()
     by_version = rows["model_version"].groupby(rows.index.str.split("-").str[0]).unique()
 
@@ -201,3 +203,40 @@ def test_requests_of_a_topic_are_answered_once_whatever_happens(tmp_path: Path, 
         scored = pd.read_parquet(tmp_path / f"{version}.parquet").set_index("id")
         mine = rows[rows["model_version"] == version]
         pd.testing.assert_series_equal(scored.loc[mine.index, "prediction"], mine["prediction"], rtol=1e-12)
+
+
+def test_the_job_on_a_cluster_is_stopped_upgraded_and_started_and_answers_once(
+    tmp_path: Path, broker: str, flink_cluster: str
+) -> None:
+    """It goes on from its savepoint; a replay, which would answer again, is refused."""
+    requests = project(tmp_path, broker, "far", f"flink: {{address: '{flink_cluster}'}}\n")
+
+    def job(*words: str, code: int = 0) -> Any:
+        return document(tmp_path, "job", *words, code=code)
+
+    def wait_for(name: str) -> None:
+        end = time.monotonic() + PATIENCE_SECONDS
+        while f"{name}-19" not in {record.key.decode() for record in committed(broker, "far-predictions")}:
+            assert time.monotonic() < end, f"no answer to {name}"
+            time.sleep(0.5)
+
+    requests.send("first")
+    started = job("submit", "--kind", "nearline")
+    wait_for("first")
+    (listed,) = (row for row in job("list") if row["kind"] == "nearline")
+    upgraded = job("upgrade", "--kind", "nearline")
+    job("restart", "--kind", "nearline", "--replay", code=2)
+    requests.send("second")
+    wait_for("second")
+    stopped = job("stop", "--kind", "nearline")
+    requests.send("third")
+    again = job("submit", "--kind", "nearline")
+    wait_for("third")
+    job("stop", "--kind", "nearline", "--kill")
+    ids = [record.key.decode() for record in committed(broker, "far-predictions")]
+
+    assert started["begin"] is None
+    assert ("running", "unchanged") == (listed["state"], listed["file"])
+    assert upgraded["begin"] is not None
+    assert stopped["savepoint"] == again["begin"]
+    assert sorted(requests.sent) == sorted(ids)
