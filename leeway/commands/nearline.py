@@ -13,10 +13,9 @@ from typing import Annotated
 import typer
 
 from features import user_code
-from features.security.file_names import file_name
 from features.values.untyped import Reject
 from features.window import UTC
-from leeway import context, dead_letters
+from leeway import context, dead_letters, nearline_champion
 from leeway.commands import nearline_topics, score
 from leeway.commands.options import AsJson, ModelName, until_stopped
 from leeway.context import Context
@@ -74,11 +73,11 @@ def nearline(
 def _run(opened: Context, model: Model, source: Path, target: Path) -> ChampionFollower:
     """Run the job until it is stopped, and follow the registry meanwhile."""
     trusted = tuple(model.retrain.trust) if model.retrain else ()
-    champion = opened.dir / "nearline" / file_name(model.name) / "champion.json"
+    champion = nearline_champion.path(opened, model)
     follower = ChampionFollower(opened.registry, model.schema, trusted, champion, _note)
     follower.begin()
     task = StreamScoring(
-        model.schema, model.facts, champion.resolve(), opened.artifacts.root.resolve(), trusted, target,
+        model.schema, model.facts, champion, opened.artifacts.root.resolve(), trusted, target,
         partial(_set_aside, opened.dir.resolve(), model.name), _now,
     )  # fmt: skip
     name = hashlib.sha256(f"{model.name}\0{source}\0{target}".encode()).hexdigest()[:12]

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from features.window import UTC
-from leeway import context, dead_letters, learner_state, side_by_side
+from leeway import context, dead_letters, learner_state, nearline_champion, side_by_side
 from leeway.commands.options import AsJson
 from leeway.context import Context
 from leeway.project.validation_errors import count
@@ -86,7 +86,14 @@ def _model_status(opened: Context, model: str) -> dict[str, Any]:
         "dead_letters": dead_letters.count(opened.dir, model),
         "sides": side_by_side.read(opened, opened.model(model)),
         "learner": learner_state.read(opened, opened.model(model)),
+        "nearline": _nearline(opened, model, champion.version if champion else None),
     }
+
+
+def _nearline(opened: Context, name: str, champion: str | None) -> str | None:
+    """Return what answers the model's topic of requests, in words; None where it has none."""
+    model = opened.model(name)
+    return nearline_champion.text(nearline_champion.version(opened, model), champion) if model.nearline else None
 
 
 def _precedence(opened: Context, model: str) -> dict[str, LossPrecedence]:
@@ -144,6 +151,8 @@ def _retrain_lines(row: dict[str, Any]) -> Iterator[str]:
         yield from (side.text for side in row["sides"])
     if learner["branch"] is not None:
         yield f"learner, branch {learner['branch']}: {learner['text']}"
+    if row["nearline"]:
+        yield row["nearline"]
     if row["baseline"] is not None and row["baseline"].is_short:
         yield row["baseline"].text
     yield from (figure.text for figure in row["signals"].values() if figure.is_rare)

@@ -23,13 +23,17 @@ class Ports(Section):
     postgres: Port = Field(15432, description="PostgreSQL")
     prefect: Port = Field(4200, description="Prefect's API and pages")
     dashboard: Port = Field(8321, description="Leeway's pages")
+    serve: Port = Field(8322, description="`leeway serve`, where `stack.serve` asks for it")
 
 
 class Stack(Section):
     """Settings of the local stack that `leeway up` starts."""
 
     ports: Ports = Field(Ports(), description="ports on loopback")
-    slots: int = Field(2, ge=1, le=64, description="slots of the TaskManager: the sum of its jobs' parallelism")
+    slots: int | None = Field(
+        None, ge=1, le=64, description="slots of the TaskManager; absent: the sum of its jobs' parallelism, 2 at least"
+    )
     flows: bool = Field(
         True, description="whether `leeway flows serve` runs: no, where something else has models react"
     )
+    serve: bool = Field(False, description="whether `leeway serve` runs, for all models")

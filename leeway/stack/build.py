@@ -56,7 +56,7 @@ def leeway_services(plan: Plan) -> list[Service]:
 
 def leeway(plan: Plan, name: str, *arguments: str) -> Service:
     """Return `leeway ARGUMENTS` on the plan's project as a service."""
-    port = plan.ports.dashboard if name == "dashboard" else None
+    port = {"dashboard": plan.ports.dashboard, "serve": plan.ports.serve}.get(name)
     return Service(
         name=name,
         command=[sys.executable, "-m", "leeway", "--project", str(plan.project), *arguments],

@@ -10,7 +10,7 @@ from pathlib import Path
 from features import kafka_address
 from features.schema import Source
 from leeway.project import environment
-from leeway.project.load import Project
+from leeway.project.load import Model, Project
 from leeway.project.stack_section import Ports
 
 PREFECT = "PREFECT_API_URL"
@@ -20,6 +20,7 @@ PORTS = {
     "flink": ("flink", "flink_rpc", "jobmanager_metrics", "taskmanager_metrics"),
     "prefect": ("prefect",),
     "dashboard": ("dashboard",),
+    "serve": ("serve",),
 }
 """The ports (keys of `stack.ports`) of each engine or service."""
 
@@ -86,7 +87,7 @@ def plan_stack(project: Project, everything: bool = False) -> Plan:
         project=project.path,
         state=project.state,
         ports=project.stack.ports,
-        slots=project.stack.slots,
+        slots=project.stack.slots or _slots(project),
         variables=variables,
         elsewhere=elsewhere,
         arguments=_services(project),
@@ -110,8 +111,27 @@ def _services(project: Project) -> dict[str, tuple[str, ...]]:
     if project.stack.flows:
         services["flows"] = ("flows", "serve")
     for name, model in project.models.items():
-        if model.events.predictions.topic:  # starts the model's job unless it runs, and stores its reports
-            services[f"monitor-{name}"] = ("monitor", "--model", name)
+        services |= {f"{kind}-{name}": (kind, "--model", name) for kind in _jobs(model)}
+    if project.stack.serve:
+        services["serve"] = ("serve", "--port", str(project.stack.ports.serve), *_log(project))
     if project.alerts.endpoints:
         services["alerts"] = ("alerts", "deliver", "--watch")
     return services
+
+
+def _jobs(model: Model) -> list[str]:
+    """Return the commands that start a model's jobs over topics, unless these run, and stand beside them."""
+    asked = {"monitor": model.events.predictions.topic is not None, "nearline": model.nearline is not None}
+    return [command for command, is_asked in asked.items() if is_asked]
+
+
+def _slots(project: Project) -> int:
+    """Return how many slots the jobs of all models take."""
+    jobs = sum(len(_jobs(model)) for model in project.models.values())
+    return max(2, jobs * project.flink.parallelism)
+
+
+def _log(project: Project) -> tuple[str, ...]:
+    """Return the option of a directory for the server's log, where a model's predictions are in a topic."""
+    in_topics = any(model.events.predictions.topic for model in project.models.values())
+    return ("--log", str(project.state / "serving" / "log")) if in_topics else ()

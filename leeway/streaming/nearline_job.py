@@ -16,9 +16,8 @@ import registry
 import serving
 from features.events import encode, publishing
 from features.schema import Source
-from features.security.file_names import file_name
 from features.window import UTC
-from leeway import dead_letters
+from leeway import dead_letters, nearline_champion
 from leeway.context import Context
 from leeway.project.load import Model
 from leeway.streaming import job_settings
@@ -83,14 +82,9 @@ def outputs(opened: Context, model: Model) -> EventTopic:
     return EventTopic(target.topic or "", encode.CONTENT[target.format], beside)
 
 
-def champion(opened: Context, model: Model) -> Path:
-    """Return the file that names the champion to the job's workers."""
-    return opened.dir.resolve() / "nearline" / file_name(model.name) / "champion.json"
-
-
 def follower(opened: Context, model: Model, note: Callable[[str], None]) -> ChampionFollower:
     """Return what puts the registry's champion into that file."""
-    return ChampionFollower(opened.registry, model.schema, trusted(model), champion(opened, model), note)
+    return ChampionFollower(opened.registry, model.schema, trusted(model), nearline_champion.path(opened, model), note)
 
 
 def trusted(model: Model) -> tuple[str, ...]:
@@ -100,8 +94,9 @@ def trusted(model: Model) -> tuple[str, ...]:
 
 def scoring(opened: Context, model: Model) -> RecordScoring:
     """Return what the workers do with requests."""
+    champion, store = nearline_champion.path(opened, model), opened.artifacts.root.resolve()
     return RecordScoring(
-        model.schema, model.facts, champion(opened, model), opened.artifacts.root.resolve(), trusted(model),
+        model.schema, model.facts, champion, store, trusted(model),
         model.events.predictions, partial(dead_letters.append, opened.dir.resolve(), model.name),
         partial(datetime.now, UTC), opened.project.folder,
     )  # fmt: skip
@@ -136,7 +131,7 @@ def start(opened: Context, model: Model, name: str, begin: Path | str | None, *,
     readers = job_settings.readers_of(how.engine.parallelism, asked.requests)
     requests = Requests(asked.requests, group(opened, model), readers, bounded)
     written = outputs(opened, model)
-    if not champion(opened, model).exists():
+    if not nearline_champion.path(opened, model).exists():
         follower(opened, model, lambda _: None).begin()
     submit = partial(record_answers_job.submit, function=scoring(opened, model), requests=requests, outputs=written)
     return deploy_job.launch(submit, how, {**deploy_job.engine_options(how), **PROMPT}, begin)
